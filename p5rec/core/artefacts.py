@@ -1,0 +1,241 @@
+"""The store: every stage's result under the hash of what made it, with its manifest and lineage.
+
+A stage runs in a working folder and becomes visible by one rename, so a half-made artefact is
+never seen. The key is the hash of the stage's name, its config, the keys of its inputs and the
+code it runs, so a second run finds what the first one made and does nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b, sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import UserError, fault
+from .paths import PACKAGE
+
+LIBRARIES = ("numpy", "polars", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
+
+
+@contextmanager
+def atomic_write(path: Path, mode: str = "w") -> Iterator[Any]:
+    """A file handle whose contents appear at ``path`` whole, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """``value`` as readable JSON, atomically."""
+    with atomic_write(path) as handle:
+        json.dump(value, handle, indent=2, ensure_ascii=False)
+        handle.write("\n")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file of ours.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise fault(path, "a JSON file", "nothing there", "check the folder") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise fault(path, "valid JSON", str(error), "the file is damaged: make it again") from None
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, read in pieces."""
+    digest = sha256()
+    with open(path, "rb") as handle:
+        while piece := handle.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def digest(value: Any) -> str:
+    """A short hash of plain data (numbers, strings, lists, mappings)."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+@cache
+def code_digest(*packages: str) -> str:
+    """A short hash of the source of ``p5rec.<package>``, for each package named."""
+    state = blake2b(digest_size=8)
+    for package in packages:
+        for path in sorted((PACKAGE / package).rglob("*.py")):
+            state.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
+    return state.hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries a result depends on."""
+    found = {}
+    for name in ("p5rec", *LIBRARIES):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Lineage:
+    """Which events of a corpus an artefact has seen.
+
+    Attributes:
+        events: ``(E,)`` bool over the prepared events, or ``(0,)`` where none were used.
+    """
+
+    events: np.ndarray
+
+    @classmethod
+    def none(cls) -> Lineage:
+        """Nothing seen."""
+        return cls(np.zeros(0, dtype=bool))
+
+    def __or__(self, other: Lineage) -> Lineage:
+        if not len(self.events):
+            return other
+        return Lineage(self.events | other.events) if len(other.events) else self
+
+    def summary(self) -> dict[str, Any]:
+        """Counts and a digest, for the manifest."""
+        packed = np.packbits(self.events).tobytes()
+        return {
+            "events_seen": int(self.events.sum()),
+            "events": len(self.events),
+            "digest": sha256(packed).hexdigest()[:20],
+        }
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A finished stage: its folder, its key, and whether it was found or made just now."""
+
+    path: Path
+    key: str
+    fresh: bool = False
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What made it: stage, config, inputs, versions, seconds, lineage, counts."""
+        value: dict[str, Any] = read_json(self.path / "manifest.json")
+        return value
+
+    @property
+    def lineage(self) -> Lineage:
+        """Which events it has seen, its inputs' included."""
+        packed = np.load(self.path / "lineage.npy", allow_pickle=False)
+        count = self.manifest["lineage"]["events"]
+        return Lineage(np.unpackbits(packed, count=count).astype(bool))
+
+
+Make = Callable[[Path], Lineage]
+
+
+@dataclass(frozen=True)
+class Store:
+    """Artefacts under one folder, found by content.
+
+    Attributes:
+        root: the folder.
+        say: told one line a stage, "made" or "kept".
+    """
+
+    root: Path
+    say: Callable[[str], None] = print
+
+    def stage(
+        self,
+        name: str,
+        make: Make,
+        *,
+        config: Mapping[str, Any],
+        code: tuple[str, ...],
+        inputs: Mapping[str, Artefact | str] | None = None,
+        resumable: bool = False,
+    ) -> Artefact:
+        """The artefact of a stage, made now unless it is there.
+
+        Args:
+            name: the stage, a word; also the folder under ``root``.
+            make: fills the folder it is given and returns the events it used itself.
+            config: everything that steers it, seeds included, as plain data.
+            code: packages of p5rec whose source the result depends on.
+            inputs: artefacts (or content hashes of files) it reads.
+            resumable: keep the working folder when interrupted, so that ``make`` can go on from it.
+
+        Raises:
+            UserError: the disk is full or the folder cannot be written.
+        """
+        inputs = dict(inputs or {})
+        parts = {
+            "stage": name,
+            "config": config,
+            "code": code_digest(*code),
+            "inputs": {k: v.key if isinstance(v, Artefact) else v for k, v in inputs.items()},
+        }
+        key = digest(parts)
+        final = self.root / name / key
+        if (final / "manifest.json").is_file():
+            self.say(f"{name}: kept {final}")
+            return Artefact(final, key)
+        work = self.root / name / f".{key}.work"
+        started = time.perf_counter()
+        finished = False
+        try:
+            if work.exists() and not resumable:
+                shutil.rmtree(work)
+            work.mkdir(parents=True, exist_ok=True)
+            lineage = make(work)
+            for value in inputs.values():
+                if isinstance(value, Artefact):
+                    lineage = lineage | value.lineage
+            np.save(work / "lineage.npy", np.packbits(lineage.events))
+            write_json(
+                work / "manifest.json",
+                {
+                    **parts,
+                    "lineage": lineage.summary(),
+                    "seconds": round(time.perf_counter() - started, 3),
+                    "versions": library_versions(),
+                },
+            )
+            if final.exists():
+                shutil.rmtree(final)
+            os.replace(work, final)
+            finished = True
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise UserError(
+                f"{name}: expected to write under {self.root}, got {error.strerror}; "
+                "free some space or set P5REC_HOME to another disk, then run again"
+            ) from error
+        finally:
+            if not finished and not resumable:
+                shutil.rmtree(work, ignore_errors=True)
+        self.say(f"{name}: made {final} in {time.perf_counter() - started:.1f} s")
+        return Artefact(final, key, fresh=True)

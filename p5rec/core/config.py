@@ -1,0 +1,172 @@
+"""Strict YAML → typed, frozen config, and back.
+
+A recipe's YAML may start from another one (``base: name.yaml``, mappings merge, everything else
+replaces), takes ``key.sub=value`` overrides, and is checked as a whole: every fault is told, each
+with its file, line and nearest known key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from .errors import UserError, did_you_mean, fault
+
+T = TypeVar("T", bound="Config")
+Tree = dict[str, Any]
+Lines = dict[tuple[str | int, ...], str]
+
+
+class Config(BaseModel):
+    """Base of every config: frozen, no unknown keys, no silent coercion of wrong types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    def dump(self) -> Tree:
+        """Plain data; ``type(self)(**cfg.dump()) == cfg``."""
+        return self.model_dump(mode="json")
+
+
+def compose(name: str, **parts: Any) -> type[Config]:
+    """A config class of the given parts: ``compose("Sft", data=DataConfig, seed=(int, 0))``."""
+    fields = {k: v if isinstance(v, tuple) else (v, ...) for k, v in parts.items()}
+    return create_model(name, __base__=Config, **fields)  # type: ignore[no-any-return, call-overload]
+
+
+def read_yaml(path: Path) -> tuple[Tree, Lines]:
+    """The mapping in ``path`` and, for each key path, the ``file:line`` that set it.
+
+    Raises:
+        UserError: the file is missing, is not YAML, repeats a key, or is not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise fault(path, "a YAML file", "nothing there", "check the path") from None
+    except UnicodeDecodeError as error:
+        raise fault(
+            path, "UTF-8 text", f"{error.reason} at byte {error.start}", "re-save it"
+        ) from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if not isinstance(node, yaml.MappingNode):
+            raise fault(path, "a mapping of keys", "something else", "write `key: value` lines")
+        lines: Lines = {}
+        _walk(node, (), path, lines)
+        return yaml.safe_load(text), lines
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise fault(
+            path, "valid YAML", error.problem or "a fault", "mend that line",
+            line=mark.line + 1 if mark else None,
+        ) from None  # fmt: skip
+
+
+def _walk(node: yaml.Node, at: tuple[str | int, ...], path: Path, lines: Lines) -> None:
+    lines[at] = f"{path}:{node.start_mark.line + 1}"
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*at, key.value)
+            if here in lines:
+                raise fault(path, "each key once", f"{key.value!r} again", "remove one",
+                            line=key.start_mark.line + 1)  # fmt: skip
+            _walk(value, here, path, lines)
+            lines[here] = f"{path}:{key.start_mark.line + 1}"
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            _walk(value, (*at, i), path, lines)
+
+
+def read_tree(path: Path, overrides: Sequence[str] = ()) -> tuple[Tree, Lines]:
+    """The YAML at ``path`` over its ``base``, with ``key.sub=value`` overrides on top."""
+    tree, lines = read_yaml(path)
+    base = tree.pop("base", None)
+    if base is not None:
+        below, below_lines = read_tree(path.parent / str(base))
+        tree, lines = _merge(below, tree), {**below_lines, **lines}
+    for override in overrides:
+        key, sign, value = override.partition("=")
+        if not sign or not key:
+            raise UserError(f"expected key.sub=value, got {override!r}; name the key and its value")
+        try:
+            leaf = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(f"{override!r}: expected a YAML value after '='; quote it") from None
+        for part in reversed(key.split(".")):
+            leaf = {part: leaf}
+        tree = _merge(tree, leaf)
+        lines[tuple(key.split("."))] = f"override {override!r}"
+    return tree, lines
+
+
+def _merge(below: Tree, above: Mapping[str, Any]) -> Tree:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def bind(schema: type[T], tree: Tree, lines: Lines, source: str | Path) -> T:
+    """``tree`` as a ``schema``.
+
+    Raises:
+        UserError: one line a fault, all of them.
+    """
+    try:
+        return schema(**tree)
+    except ValidationError as error:
+        raise UserError(*(_sentence(schema, e, lines, source) for e in error.errors())) from None
+
+
+def load(path: Path, schema: type[T], overrides: Sequence[str] = ()) -> T:
+    """The config at ``path`` (see :func:`read_tree`, :func:`bind`)."""
+    tree, lines = read_tree(path, overrides)
+    return bind(schema, tree, lines, path)
+
+
+def dump_yaml(config: Config) -> str:
+    """YAML that loads to an equal config."""
+    text: str = yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _sentence(schema: type[BaseModel], error: Any, lines: Lines, source: str | Path) -> str:
+    loc = tuple(part for part in error["loc"])
+    where = next((lines[loc[:n]] for n in range(len(loc), -1, -1) if loc[:n] in lines), str(source))
+    name = ".".join(map(str, loc))
+    if error["type"] == "extra_forbidden":
+        hint = did_you_mean(str(loc[-1]), _fields_at(schema, loc[:-1]))
+        return f"{where}: expected a known key, got {name!r}; {hint}"
+    if error["type"] == "missing":
+        return f"{where}: expected a value for {name!r}, got none; add it"
+    got = repr(error["input"])
+    return f"{where}: {name}: {error['msg'].lower()}, got {got[:80]}; change the value"
+
+
+def _fields_at(schema: Any, loc: Sequence[str | int]) -> list[str]:
+    """The known keys at ``loc``, seen through optional, dict and union annotations."""
+    found = [schema]
+    for part in loc:
+        deeper: list[Any] = []
+        for model in _models(found):
+            info = model.model_fields.get(str(part))
+            deeper += [info.annotation] if info else []
+        # a dict's own key, or a union's tag, adds a step in `loc` but none in the schema
+        found = deeper or found
+    return sorted({name for model in _models(found) for name in model.model_fields})
+
+
+def _models(annotations: Sequence[Any]) -> list[type[BaseModel]]:
+    out: list[type[BaseModel]] = []
+    for annotation in annotations:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            out.append(annotation)
+        else:
+            out += _models(get_args(annotation))
+    return out

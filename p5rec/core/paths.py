@@ -1,0 +1,23 @@
+"""Where things are: shipped prompts and recipes, the user's cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def assets(kind: str) -> Path:
+    """The folder ``prompts`` or ``recipes``: in the wheel, or beside the package in a checkout."""
+    shipped = PACKAGE / "_assets" / kind
+    return shipped if shipped.is_dir() else PACKAGE.parent / kind
+
+
+def cache_home() -> Path:
+    """Where fetched data, converted models and cached stages lie (``P5REC_HOME`` moves it)."""
+    home = os.environ.get("P5REC_HOME")
+    if home:
+        return Path(home).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base).expanduser() if base else Path.home() / ".cache") / "p5rec"

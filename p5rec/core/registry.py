@@ -1,0 +1,41 @@
+"""Names a user may type, resolved lazily to code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+from .errors import UserError, did_you_mean
+
+
+class Registry:
+    """Maps a name to ``"package.module:attribute"``; nothing is imported until it is asked for.
+
+    Args:
+        kind: what the names are, for messages ("data source", "id scheme").
+        entries: name → target.
+    """
+
+    def __init__(self, kind: str, entries: dict[str, str]) -> None:
+        self.kind = kind
+        self._targets = dict(entries)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._targets))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._targets
+
+    def get(self, name: str) -> Any:
+        """The object behind ``name``.
+
+        Raises:
+            UserError: no such name; the message holds the nearest ones.
+        """
+        if name not in self._targets:
+            raise UserError(
+                f"expected a known {self.kind}, got {name!r}; {did_you_mean(name, self._targets)}"
+            )
+        module, _, attribute = self._targets[name].partition(":")
+        return getattr(import_module(module), attribute)

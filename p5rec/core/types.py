@@ -1,0 +1,243 @@
+"""The data spine: the immutable values that every stage takes and returns.
+
+External ids (what the user's files hold) exist in :class:`Catalog` and ``Corpus.user_ids`` alone;
+everywhere else users and items are row numbers. E events, U users, N items, B requests,
+S the summed length of B histories, K list length, L code levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+TRAIN, VALID, TEST = 0, 1, 2
+PARTS: Mapping[str, int] = {"train": TRAIN, "valid": VALID, "test": TEST}
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Events in order of user, then time, then a seeded shuffle of equal times.
+
+    Attributes:
+        users: ``(E,)`` int32 user rows, ascending.
+        items: ``(E,)`` int32 item rows.
+        times: ``(E,)`` int64, seconds since 1970 UTC, or the position where a source has
+            order only.
+        ratings: ``(E,)`` float32, or None where the source has none.
+        texts: further text columns of length E, such as ``review`` and ``summary``.
+        n_users, n_items: U and N.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    times: np.ndarray
+    ratings: np.ndarray | None
+    n_users: int
+    n_items: int
+    texts: Mapping[str, pa.ChunkedArray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """``(U+1,)`` int64: the events of user ``u`` are rows ``offsets[u]:offsets[u+1]``."""
+        return np.searchsorted(self.users, np.arange(self.n_users + 1)).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Catalog:
+    """The item table, a row an item.
+
+    Attributes:
+        table: columns ``item`` (unique external id), ``title``, and any attributes
+            (strings, numbers, or lists of strings).
+    """
+
+    table: pa.Table
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """External ids, ``(N,)``."""
+        ids: list[str] = self.table.column("item").to_pylist()
+        return ids
+
+    @cached_property
+    def titles(self) -> list[str]:
+        """Titles, ``(N,)``; the external id stands in where there is none."""
+        titles: list[str | None] = self.table.column("title").to_pylist()
+        return [t or f"item {i}" for t, i in zip(titles, self.ids, strict=True)]
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the attribute columns."""
+        return tuple(c for c in self.table.column_names if c not in ("item", "title"))
+
+    def values(self, attribute: str) -> list[tuple[str, ...]]:
+        """Values of one attribute as ``(N,)`` tuples of strings; empty where unknown."""
+        column = self.table.column(attribute).to_pylist()
+        return [_as_words(value) for value in column]
+
+
+def _as_words(value: object) -> tuple[str, ...]:
+    if value is None or value == "":
+        return ()
+    if isinstance(value, list):
+        return tuple(str(v) for v in value if v is not None and v != "")
+    if isinstance(value, float) and value.is_integer():
+        return (str(int(value)),)
+    return (str(value),)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Which events train, validate and test.
+
+    Attributes:
+        name: the rule, e.g. ``leave-one-out`` (see ``p5rec.data.split``).
+        parts: ``(E,)`` int8 of ``TRAIN``, ``VALID``, ``TEST``.
+        seed: the seed of any draw the rule makes.
+    """
+
+    name: str
+    parts: np.ndarray
+    seed: int = 0
+
+    def mask(self, *names: str) -> np.ndarray:
+        """``(E,)`` bool: events in any of the named parts."""
+        return np.isin(self.parts, [PARTS[name] for name in names])
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """One prepared data set: events, items, users and the split."""
+
+    interactions: Interactions
+    catalog: Catalog
+    user_ids: Sequence[str]
+    split: Split
+
+
+@dataclass(frozen=True, eq=False)
+class Histories:
+    """B requests, each a user and what the user did, oldest first, as one ragged array.
+
+    Attributes:
+        users: ``(B,)`` int32 user rows.
+        items: ``(S,)`` int32 item rows of all histories, one after another.
+        offsets: ``(B+1,)`` int64: request ``b`` holds ``items[offsets[b]:offsets[b+1]]``.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __getitem__(self, b: int) -> np.ndarray:
+        return self.items[self.offsets[b] : self.offsets[b + 1]]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """``(B,)`` number of events of each request."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: np.ndarray) -> Histories:
+        """The requests ``rows``, in that order."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        source = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return Histories(self.users[rows], self.items[source], offsets)
+
+    def tail(self, n: int) -> Histories:
+        """The same requests, each with its last ``n`` events."""
+        lengths = np.minimum(self.lengths, n)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        source = np.repeat(self.offsets[1:] - offsets[1:], lengths) + np.arange(offsets[-1])
+        return Histories(self.users, self.items[source], offsets)
+
+    def requests(self) -> np.ndarray:
+        """``(S,)`` the request that each entry of ``items`` belongs to."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+
+@dataclass(frozen=True, eq=False)
+class ItemCodes:
+    """Semantic ids: a tuple of L codes an item.
+
+    Attributes:
+        codes: ``(N, L)`` int32, ``0 <= codes[:, l] < sizes[l]``; rows are unique.
+        sizes: the codebook size of each level, L integers.
+        scheme: the name of the scheme that made them.
+    """
+
+    codes: np.ndarray
+    sizes: tuple[int, ...]
+    scheme: str
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def levels(self) -> int:
+        """L."""
+        return len(self.sizes)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """``(L,)`` int64: where each level begins in the flat range of ``sum(sizes)`` codes."""
+        return np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64)
+
+    @property
+    def flat(self) -> np.ndarray:
+        """``(N, L)`` int64: codes numbered through all levels, ``starts[l] + codes[:, l]``."""
+        flat: np.ndarray = self.codes.astype(np.int64) + self.starts
+        return flat
+
+
+@dataclass(frozen=True)
+class Example:
+    """One text-to-text training or evaluation record.
+
+    Attributes:
+        source: what the model reads.
+        target: what it should answer.
+        task: the task family, e.g. ``rating``.
+        prompt_id: template and version, e.g. ``rating.direct.v1``.
+        rating: the number behind a rating task, on the data's scale; None elsewhere.
+        user, item, event: rows this example is about, -1 where none.
+        system: the system message, where the template has one.
+    """
+
+    source: str
+    target: str
+    task: str
+    prompt_id: str
+    rating: float | None = None
+    user: int = -1
+    item: int = -1
+    event: int = -1
+    system: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class RankedLists:
+    """What a recommender answers.
+
+    Attributes:
+        users: ``(B,)`` int32 user rows.
+        items: ``(B, K)`` int32 item rows, best first, -1 where the list ended early.
+        scores: ``(B, K)`` float32, descending, -inf where the list ended early.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    scores: np.ndarray
