@@ -1,0 +1,128 @@
+"""A backbone by name: weights, tokenizer, new item tokens, adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from p5rec.core.errors import UserError
+from p5rec.core.rng import derive_seed
+
+from .config import BackboneConfig, LoraSettings
+from .grow import grow
+from .scratch import build_scratch, byte_tokenizer
+from .smollm2 import smollm2_folder
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """A causal language model ready for items.
+
+    Attributes:
+        model: the model, its new rows and (where asked) its adapters the only trainable weights.
+        tokenizer: knows the new tokens.
+        first_new: the token id of the first new token; the others follow in order.
+    """
+
+    model: PreTrainedModel | PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    first_new: int
+
+    @property
+    def causal(self) -> PreTrainedModel:
+        """The model under its adapters."""
+        return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+
+
+def load_backbone(config: BackboneConfig, new_tokens: Sequence[str], seed: int) -> Backbone:
+    """The backbone that ``config`` names, grown by ``new_tokens``.
+
+    Raises:
+        UserError: the name is neither built in, nor a folder, nor reachable on the hub.
+    """
+    model, tokenizer = _open(config, seed)
+    model.config.use_cache = False
+    first_new = model.get_input_embeddings().num_embeddings
+    model = grow(model, len(new_tokens), derive_seed(seed, "new rows"))
+    # where the matrix is wider than the tokenizer, fill the gap so that ids match rows
+    gap = [f"<|unused_{i}|>" for i in range(len(tokenizer), first_new)]
+    tokenizer.add_tokens([*gap, *new_tokens], special_tokens=True)
+    if config.lora is not None:
+        model = adapt(model, config.lora, derive_seed(seed, "adapters"))
+    return Backbone(model, tokenizer, first_new)
+
+
+def adapt(model: PreTrainedModel, lora: LoraSettings, seed: int) -> PeftModel:
+    """``model`` with low-rank adapters; besides them only the new rows train."""
+    settings = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.targets) or block_linears(model),
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        adapted = get_peft_model(model, settings)
+    for name, parameter in adapted.named_parameters():
+        if name.endswith(".new"):
+            parameter.requires_grad_(True)
+    return adapted
+
+
+def block_linears(model: PreTrainedModel) -> list[str]:
+    """Names of the linear layers inside the decoder blocks, the head left out."""
+    head = set(model.get_output_embeddings().modules())
+    linears = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and m not in head]
+    return sorted({name.rsplit(".", 1)[-1] for name in linears})
+
+
+def _open(config: BackboneConfig, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    if config.name == "scratch":
+        return build_scratch(config.scratch, derive_seed(seed, "weights")), byte_tokenizer()
+    source = str(smollm2_folder()) if config.name == "smollm2" else config.name
+    options: dict[str, object] = {"dtype": getattr(torch, config.dtype)}
+    if config.quantize:
+        options["quantization_config"] = _quantization(config.quantize)
+    if config.layers is not None:
+        options["num_hidden_layers"] = config.layers
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        model = AutoModelForCausalLM.from_pretrained(source, **options)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"backbone {config.name!r}: expected 'smollm2', 'scratch', a folder with a causal "
+            f"language model, or a hub name, got: {str(error).splitlines()[0]}; check the name"
+        ) from error
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        tokenizer.pad_token = tokenizer.unk_token or tokenizer.bos_token or tokenizer.eos_token
+    # the checkpoint's sampling habits must not steer our decoding (protocol, leak 6)
+    model.generation_config = type(model.generation_config)(
+        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id
+    )
+    return model, tokenizer
+
+
+def _quantization(bits: str) -> BitsAndBytesConfig:
+    if bits == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+    )
+
+
+def is_local(config: BackboneConfig) -> bool:
+    """Whether loading needs no hub."""
+    return config.name in ("scratch", "smollm2") or Path(config.name).is_dir()

@@ -1,0 +1,34 @@
+"""Ragged token sequences → padded tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def pad(rows: Sequence[np.ndarray], value: int, *, left: bool = False) -> tuple[Tensor, Tensor]:
+    """Token ids ``(B, T)`` int64 and their mask ``(B, T)`` int64, T the longest row."""
+    lengths = np.array([len(row) for row in rows])
+    columns = np.arange(lengths.max())
+    real = columns < lengths[:, None]
+    if left:
+        real = real[:, ::-1]
+    out = np.full(real.shape, value, dtype=np.int64)
+    out[real] = np.concatenate(rows)
+    return torch.from_numpy(out), torch.from_numpy(real.astype(np.int64))
+
+
+def by_length(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
+    """Rows in groups of like length, at most ``tokens`` padded tokens each, longest first.
+
+    The longest come first, so a batch that does not fit in memory fails at once.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, tokens // max(1, int(lengths[order[start]])))
+        yield order[start : start + size]
+        start += size

@@ -1,0 +1,205 @@
+"""One bundle: what was trained, its tokenizer, codes, prompts, and how to build it again.
+
+A folder holds ``manifest.json`` (settings and the hash of every other file), ``adapter/`` (the
+low-rank adapters, as peft writes them), ``trained.safetensors`` (new token rows, heads, and every
+weight of a model trained whole), ``tokenizer/``, ``codes/`` and ``prompts.json``. The frozen base
+model is named, not copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from p5rec.backbones.config import BackboneConfig
+from p5rec.backbones.load import load_backbone
+from p5rec.core.artefacts import file_sha256, library_versions, read_json, write_json
+from p5rec.core.config import Config, bind
+from p5rec.core.errors import UserError, fault
+from p5rec.core.types import ItemCodes
+from p5rec.ids.base import load_codes, save_codes
+from p5rec.ids.tokens import token_strings
+from p5rec.prompting.source import PromptsConfig
+
+from .layout import CodeLayout
+from .multitask import MultitaskModel
+
+WEIGHTS = "trained.safetensors"
+MANIFEST = "manifest.json"
+
+
+class BundleSettings(Config):
+    """What it takes to build the model again and to ask it as it was taught."""
+
+    backbone: BackboneConfig
+    seed: int  # of every weight that was drawn
+    scale: tuple[float, ...] = ()  # the ratings the heads know; empty: no heads
+    tasks: tuple[str, ...] = ("dense",)
+    window: int = 100  # events the model reads of a history
+    max_tokens: int = 768  # of a prompt
+    prompts: PromptsConfig = PromptsConfig()
+    normalisation: str = "level"  # of code probabilities: over the codes of a level
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A model and everything needed to ask it.
+
+    Attributes:
+        model: in eval mode.
+        tokenizer: with the item tokens.
+        layout: the items' codes and where they lie in the vocabulary.
+        settings: how it was built.
+        item_ids: ``(N,)`` external ids of the items it knows.
+        prompts: the prompt library it was taught with, as plain data; empty where none.
+    """
+
+    model: MultitaskModel
+    tokenizer: PreTrainedTokenizerBase
+    layout: CodeLayout
+    settings: BundleSettings
+    item_ids: Sequence[str]
+    prompts: dict[str, Any]
+
+    @property
+    def bos(self) -> int:
+        """The token that opens a history."""
+        bos = self.tokenizer.bos_token_id
+        return self.tokenizer.eos_token_id if bos is None else bos
+
+    def ready(self, precision: str = "float32") -> Bundle:
+        """This bundle for answering: in eval mode, on the GPU if there is one, in ``precision``.
+
+        float32 is the default because lists must not depend on which requests share a batch.
+        """
+        self.model.eval()
+        if self.settings.backbone.quantize is None:
+            self.model.to(dtype=getattr(torch, precision))
+        self.model.to("cuda" if torch.cuda.is_available() else "cpu")
+        return self
+
+
+def build(
+    settings: BundleSettings,
+    codes: ItemCodes,
+    item_ids: Sequence[str],
+    prompts: dict[str, Any] | None = None,
+) -> Bundle:
+    """A bundle before training."""
+    backbone = load_backbone(settings.backbone, token_strings(codes.sizes), settings.seed)
+    model = MultitaskModel(backbone, codes.sizes, settings.scale).eval()
+    layout = CodeLayout(codes, backbone.first_new)
+    return Bundle(model, backbone.tokenizer, layout, settings, item_ids, prompts or {})
+
+
+def trainable_state(model: nn.Module) -> dict[str, Tensor]:
+    """Every trainable weight by name, each shared one once."""
+    return {
+        name: parameter.detach().contiguous()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def load_trainable(model: nn.Module, state: dict[str, Tensor], source: Path) -> None:
+    """Fills trainable weights of ``model`` with ``state``.
+
+    Raises:
+        UserError: ``state`` does not hold exactly the trainable weights.
+    """
+    if differ := state.keys() ^ trainable_state(model).keys():
+        got = f"others ({', '.join(sorted(differ)[:3])})"
+        raise fault(source, "this model's weights", got, "train again with this configuration")
+    try:
+        model.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        got = str(error).splitlines()[-1].strip()
+        raise fault(source, "weights of this shape", got, "train again") from None
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        return load_file(path)
+    except Exception as error:  # safetensors raises a class of its own
+        raise fault(path, "a whole safetensors file", str(error), "train again") from None
+
+
+def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = None) -> None:
+    """Writes the bundle into ``folder``, its manifest last.
+
+    Args:
+        about: whatever else the manifest should say (tasks, steps, prompt versions).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lm = bundle.model.lm
+    adapter = set()
+    if isinstance(lm, PeftModel):
+        lm.save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
+        adapter = {name for name, _ in bundle.model.named_parameters() if "lora_" in name}
+    state = trainable_state(bundle.model)
+    save_file({n: t for n, t in state.items() if n not in adapter}, folder / WEIGHTS)
+    bundle.tokenizer.save_pretrained(str(folder / "tokenizer"))
+    save_codes(bundle.layout.codes, folder / "codes", bundle.item_ids)
+    write_json(folder / "items.json", list(bundle.item_ids))
+    write_json(folder / "prompts.json", bundle.prompts)
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    write_json(
+        folder / MANIFEST,
+        {
+            "settings": bundle.settings.dump(),
+            "about": about or {},
+            "versions": library_versions(),
+            "files": {p.relative_to(folder).as_posix(): file_sha256(p) for p in files},
+        },
+    )
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """The bundle in ``folder``, every file checked against its hash.
+
+    Raises:
+        UserError: a file is missing, damaged, or not what the manifest says.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise fault(folder, "a trained model's folder", f"no {MANIFEST}", "check the path")
+    manifest = read_json(folder / MANIFEST)
+    try:
+        files, settings = manifest["files"], manifest["settings"]
+    except (KeyError, TypeError):
+        raise fault(folder / MANIFEST, "a manifest", "another file", "train again") from None
+    broken = [n for n, h in files.items() if not _intact(folder / n, h)]
+    if broken:
+        raise UserError(
+            *(f"{folder / n}: expected the file that was saved, got a missing or changed one; "
+              "copy the folder anew or train again" for n in broken)
+        )  # fmt: skip
+    bundle = build(
+        bind(BundleSettings, settings, {}, folder / MANIFEST),
+        load_codes(folder / "codes"),
+        read_json(folder / "items.json"),
+        read_json(folder / "prompts.json"),
+    )
+    state = read_tensors(folder / WEIGHTS)
+    lm = bundle.model.lm
+    if isinstance(lm, PeftModel):
+        set_peft_model_state_dict(lm, read_tensors(folder / "adapter/adapter_model.safetensors"))
+        state |= {n: t for n, t in trainable_state(bundle.model).items() if "lora_" in n}
+    load_trainable(bundle.model, state, folder / WEIGHTS)
+    return bundle
+
+
+def _intact(path: Path, sha256: str) -> bool:
+    return path.is_file() and file_sha256(path) == sha256

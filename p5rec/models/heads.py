@@ -1,0 +1,54 @@
+"""Heads that read a hidden state: how many stars, as a number and as a class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+
+class RatingHeads(nn.Module):
+    """A regression and a classification head over one hidden state.
+
+    Args:
+        width: D, the hidden size.
+        scale: the ratings that occur, ascending.
+    """
+
+    scale: Tensor
+
+    def __init__(self, width: int, scale: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32), persistent=False)
+        self.norm = nn.LayerNorm(width)
+        self.regression = nn.Linear(width, 1)
+        self.classification = nn.Linear(width, len(scale))
+        nn.init.zeros_(self.regression.weight)
+        nn.init.constant_(self.regression.bias, float(self.scale.mean()))
+
+    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """``(B, D)`` → predicted rating ``(B,)`` and class logits ``(B, len(scale))``, float32."""
+        read = self.norm(hidden.float())
+        return self.regression(read).squeeze(-1), self.classification(read)
+
+    def loss(self, hidden: Tensor, ratings: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """The weighted sum of squared error and cross-entropy over rated rows, and its mean.
+
+        Every row passes through the heads and unrated ones are masked, so that each step gives
+        every parameter a gradient (data-parallel training waits for all of them).
+        """
+        rated = ~torch.isnan(ratings)
+        target = torch.where(rated, ratings, self.scale[0])
+        value, logits = self(hidden)
+        classes = (target[:, None] - self.scale).abs().argmin(1)
+        losses = (value - target) ** 2 + cross_entropy(logits, classes, reduction="none")
+        losses = torch.where(rated, losses, 0.0)
+        return (losses * weights).sum(), losses.detach()[rated].mean()
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """``(B, D)`` → ``(B,)``: the mean of the regression and the expected class, clipped."""
+        value, logits = self(hidden)
+        expected = logits.softmax(-1) @ self.scale
+        return ((value + expected) / 2).clamp(self.scale[0], self.scale[-1])

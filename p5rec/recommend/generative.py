@@ -1,0 +1,45 @@
+"""The trained model as a recommender: a history in, its continuation out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from p5rec.core.types import Histories, RankedLists
+from p5rec.models.checkpoint import Bundle
+
+from .config import DecodeConfig
+from .listing import rank_prompts
+
+
+class GenerativeRecommender:
+    """Reads a history as one sequence of item codes, as dense training taught it.
+
+    Args:
+        bundle: ready to answer.
+        config: beams, precision.
+        name: how reports call it.
+        seed: of the tie order.
+    """
+
+    def __init__(self, bundle: Bundle, config: DecodeConfig, name: str, seed: int = 0) -> None:
+        self.bundle, self.config, self.name, self.seed = bundle, config, name, seed
+
+    def recommend(self, histories: Histories, k: int, *, exclude_seen: bool = True) -> RankedLists:
+        """``(B, k)`` lists; see :class:`p5rec.recommend.protocols.Recommender`."""
+        recent = histories.tail(self.bundle.settings.window)
+        start = np.array([self.bundle.bos])
+        prompts = [
+            np.concatenate([start, tokens]) for tokens in self.bundle.layout.histories(recent)
+        ]
+        n_items = len(self.bundle.layout.codes)
+
+        def unseen(rows: np.ndarray) -> np.ndarray:
+            asked = histories.take(rows)
+            alive = np.ones((len(rows), n_items), dtype=bool)
+            alive[asked.requests(), asked.items] = False
+            return alive
+
+        config = self.config.model_copy(update={"k": k, "beams": max(self.config.beams, k)})
+        allowed = unseen if exclude_seen else None
+        items, scores = rank_prompts(self.bundle, prompts, config, self.seed, allowed)
+        return RankedLists(histories.users, items, scores)

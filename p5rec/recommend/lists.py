@@ -1,0 +1,41 @@
+"""Ranked lists as files: one row a place in a list, external ids and titles, never row numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from p5rec.core.artefacts import atomic_write
+from p5rec.core.types import Catalog, RankedLists
+
+FORMATS = {
+    ".parquet": lambda frame, handle: frame.write_parquet(handle),
+    ".jsonl": lambda frame, handle: frame.write_ndjson(handle),
+    ".csv": lambda frame, handle: frame.write_csv(handle),
+}
+
+
+def to_frame(lists: RankedLists, catalog: Catalog, user_ids: Sequence[str]) -> pl.DataFrame:
+    """Columns user, rank (from 1), item, title, score; lists that ended early have fewer rows."""
+    request, place = np.nonzero(lists.items >= 0)
+    rows = lists.items[request, place]
+    users = np.asarray(user_ids, dtype=object)[lists.users[request]]
+    return pl.DataFrame(
+        {
+            "user": pl.Series(users.tolist(), dtype=pl.String),
+            "rank": (place + 1).astype(np.int32),
+            "item": pl.Series([catalog.ids[r] for r in rows], dtype=pl.String),
+            "title": pl.Series([catalog.titles[r] for r in rows], dtype=pl.String),
+            "score": lists.scores[request, place].astype(np.float32),
+        }
+    )
+
+
+def write_lists(frame: pl.DataFrame, *paths: Path) -> None:
+    """Writes ``frame`` whole to each path, in the format of its suffix (``FORMATS``)."""
+    for path in paths:
+        with atomic_write(path, "wb") as handle:
+            FORMATS[path.suffix](frame, handle)

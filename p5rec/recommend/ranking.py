@@ -1,0 +1,106 @@
+"""The one place where dense scores become ranked lists.
+
+B requests, N items, K list length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from p5rec.core.types import Histories, RankedLists
+
+CELLS = 2**20  # scores held at a time: beyond the cache the same work takes longer
+
+Score = Callable[[Histories], np.ndarray]
+
+_LAST = np.uint64(2**64 - 1)
+_SIGN = np.uint32(2**31)
+
+
+def rank(
+    scores: np.ndarray, k: int, tie: np.ndarray, exclude: Histories | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ``k`` best items of each row, in exact order.
+
+    Each score becomes one integer key: the float's bits, turned so that better is smaller, above
+    the item's place in the tie order. Keys are distinct, so a partition at k followed by a sort
+    of k equals a full sort, ties across the boundary included, and the keys alone give items and
+    scores back.
+
+    Args:
+        scores: ``(B, N)``, compared as float32; -inf where an item must not be listed.
+        k: K, at least 1.
+        tie: ``(N,)`` permutation (:func:`p5rec.core.rng.tie_order`): of equal scores the item
+            with the smaller value comes first.
+        exclude: items to leave out of each row, its request's history.
+
+    Returns:
+        ``(B, k)`` int32 item rows and ``(B, k)`` float32 scores, -1 and -inf where fewer remain.
+
+    Raises:
+        ValueError: ``k`` below 1, NaN among the scores, or items outside the catalogue.
+    """
+    n_requests, n_items = scores.shape
+    if k < 1:
+        raise ValueError(f"expected k of at least 1, got {k}")
+    if np.isnan(scores).any():
+        raise ValueError("expected scores that can be compared, got NaN")
+    scores = scores.astype(np.float32) + np.float32(0)  # + 0 turns -0 into 0
+    bits = scores.view(np.uint32)
+    descending = np.where(bits & _SIGN, bits, ~(bits | _SIGN))
+    keys = (descending.astype(np.uint64) << np.uint64(32)) | tie.astype(np.uint64)
+    keys[np.isneginf(scores)] = _LAST
+    if exclude is not None:
+        check_rows("item", exclude.items, n_items)
+        keys[exclude.requests(), exclude.items] = _LAST
+
+    if k < n_items:
+        keys = np.partition(keys, k - 1, axis=1)[:, :k]
+    best = np.full((n_requests, k), _LAST)
+    best[:, : keys.shape[1]] = np.sort(keys, axis=1)
+
+    ended = best == _LAST
+    place = np.where(ended, 0, best & np.uint64(2**32 - 1)).astype(np.int64)
+    items = np.where(ended, -1, np.argsort(tie)[place]).astype(np.int32)
+    high = (best >> np.uint64(32)).astype(np.uint32)
+    found = np.where(high & _SIGN, high, ~(high | _SIGN)).view(np.float32)
+    return items, np.where(ended, -np.inf, found).astype(np.float32)
+
+
+def rank_all(
+    score: Score, histories: Histories, k: int, tie: np.ndarray, *, exclude_seen: bool
+) -> RankedLists:
+    """Lists for every request, scored a block of requests at a time so that memory stays bounded.
+
+    Args:
+        score: B requests to ``(B, N)`` scores.
+        histories: the requests.
+        k: K.
+        tie: ``(N,)``, see :func:`rank`.
+        exclude_seen: leave out the items of each request's own history.
+
+    Raises:
+        ValueError: as :func:`rank`.
+    """
+    check_rows("item", histories.items, len(tie))
+    step = max(1, CELLS // len(tie))
+    items = np.empty((len(histories), k), dtype=np.int32)
+    scores = np.empty((len(histories), k), dtype=np.float32)
+    for start in range(0, len(histories), step):
+        rows = np.arange(start, min(start + step, len(histories)))
+        block = histories.take(rows)
+        items[rows], scores[rows] = rank(score(block), k, tie, block if exclude_seen else None)
+    return RankedLists(histories.users, items, scores)
+
+
+def check_rows(kind: str, rows: np.ndarray, count: int) -> None:
+    """Refuse rows outside ``0 .. count - 1``.
+
+    Raises:
+        ValueError: naming the first of them.
+    """
+    outside = rows[(rows < 0) | (rows >= count)]
+    if len(outside):
+        raise ValueError(f"expected {kind} rows 0 to {count - 1}, got {outside[0]}")

@@ -1,0 +1,132 @@
+"""What watches a training run: a progress bar, metrics.jsonl, validation, a careful interrupt."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from tqdm import tqdm
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+EvalFn = Callable[[], Mapping[str, float]]
+
+
+class Progress(TrainerCallback):
+    """One line: steps, speed, time left, loss."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.bar = tqdm(
+            total=state.max_steps,
+            initial=state.global_step,
+            desc="train",
+            unit="step",
+            disable=not state.is_world_process_zero,
+        )
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.bar.update(state.global_step - self.bar.n)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        if logs and "loss" in logs:
+            self.bar.set_postfix_str(f"loss {logs['loss']:.3f}")
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.bar.close()
+
+
+class MetricsFile(TrainerCallback):
+    """Appends each log to ``metrics.jsonl``; on resume, drops what came after the checkpoint."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if not state.is_world_process_zero:
+            return
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
+        self.path.write_text("".join(line + "\n" for line in kept))
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        if state.is_world_process_zero and logs:
+            with open(self.path, "a", encoding="utf-8") as handle:
+                handle.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+
+
+class Validation(TrainerCallback):
+    """Calls the recipe's ``eval_fn`` every so many steps and logs what it returns."""
+
+    def __init__(
+        self, eval_fn: EvalFn, every: int, log: Callable[[dict[str, float]], None]
+    ) -> None:
+        self.eval_fn, self.every, self.log = eval_fn, every, log
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: Any = None,
+        **_: Any,
+    ) -> None:
+        if self.every and state.global_step % self.every == 0:
+            model.eval()
+            values = {f"valid_{name}": value for name, value in self.eval_fn().items()}
+            model.train()
+            self.log(values)
+
+
+class Interrupt(TrainerCallback):
+    """The first Ctrl-C finishes the step, saves and stops; the second stops at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.previous = signal.getsignal(signal.SIGINT)
+        signal.signal(signal.SIGINT, self._ask)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, self.previous)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if self.asked:
+            control.should_save = control.should_training_stop = True
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        signal.signal(signal.SIGINT, self.previous)
+        if self.asked and state.global_step < state.max_steps:
+            raise KeyboardInterrupt

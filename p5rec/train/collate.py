@@ -1,0 +1,47 @@
+"""Row numbers → one padded batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from p5rec.models.batches import pad
+
+from .rows import IGNORE, Rows
+
+
+@dataclass(frozen=True, eq=False)
+class Collator:
+    """Fetches rows from their tasks and pads them on the right.
+
+    Attributes:
+        tasks: rows of each task.
+        weights: loss weight of each task.
+        task_of, row_of: ``(R,)`` each row's task and its number within it.
+        pad_id: the padding token.
+    """
+
+    tasks: Sequence[Rows]
+    weights: np.ndarray
+    task_of: np.ndarray
+    row_of: np.ndarray
+    pad_id: int
+
+    def __call__(self, batch: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        numbers = [entry["row"] for entry in batch]
+        rows = [self.tasks[self.task_of[n]][int(self.row_of[n])] for n in numbers]
+        input_ids, mask = pad([row.input_ids for row in rows], self.pad_id)
+        labels, _ = pad([row.labels for row in rows], IGNORE)
+        weights = self.weights[self.task_of[numbers]]
+        return {
+            "input_ids": input_ids,
+            "attention_mask": mask,
+            "labels": labels,
+            "weights": torch.tensor(weights, dtype=torch.float32),
+            "ratings": torch.tensor([row.rating for row in rows], dtype=torch.float32),
+            "answer_at": torch.tensor([row.answer_at for row in rows]),
+        }

@@ -1,0 +1,133 @@
+"""One generative method: a backbone, what it is taught, how it is asked; and its training."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from pydantic import model_validator
+
+from p5rec.backbones.config import BackboneConfig
+from p5rec.core.artefacts import Lineage
+from p5rec.core.config import Config
+from p5rec.core.errors import UserError, did_you_mean
+from p5rec.core.rng import derive_seed
+from p5rec.core.types import Corpus, ItemCodes
+from p5rec.ids.tokens import item_strings
+from p5rec.models.checkpoint import Bundle, BundleSettings, build, save_bundle
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
+from p5rec.prompting.view import CorpusView, ItemNames
+from p5rec.recommend.config import DecodeConfig
+
+from .callbacks import EvalFn
+from .config import TrainConfig
+from .dense import DenseRows
+from .mixture import assign_tasks, occurrence
+from .prompted import PromptRows
+from .rows import Rows
+from .sft import fit
+
+
+class GenerativeConfig(Config):
+    """A method of a recipe."""
+
+    ids: str = "semantic"  # which of the recipe's ids
+    backbone: BackboneConfig = BackboneConfig()
+    train: TrainConfig = TrainConfig()
+    prompts: PromptsConfig = PromptsConfig()
+    decode: DecodeConfig = DecodeConfig()
+
+    @model_validator(mode="after")
+    def _quantised_needs_adapters(self) -> GenerativeConfig:
+        if self.backbone.quantize and self.backbone.lora is None:
+            raise ValueError("a quantized backbone trains through adapters only: set backbone.lora")
+        return self
+
+
+def settings_of(config: GenerativeConfig, corpus: Corpus) -> BundleSettings:
+    """What a bundle of this method remembers."""
+    ratings = corpus.interactions.ratings
+    scale: tuple[float, ...] = ()
+    if ratings is not None and "rating" in config.train.tasks:
+        seen = ratings[corpus.split.mask("train")]
+        scale = tuple(np.unique(seen[np.isfinite(seen)]).tolist())
+    return BundleSettings(
+        backbone=config.backbone,
+        seed=config.train.seed,
+        scale=scale,
+        tasks=tuple(config.train.tasks),
+        window=config.train.dense.window,
+        max_tokens=config.train.max_tokens,
+        prompts=config.prompts,
+    )
+
+
+def prompt_view(corpus: Corpus, codes: ItemCodes) -> CorpusView:
+    """The corpus as prompts see it, items named by their codes."""
+    return CorpusView(corpus, ItemNames(item_strings(codes), corpus.catalog.titles))
+
+
+def train(
+    config: GenerativeConfig,
+    corpus: Corpus,
+    codes: ItemCodes,
+    folder: Path,
+    eval_fn: EvalFn | None = None,
+) -> Lineage:
+    """Trains the method and leaves ``folder/bundle`` and ``folder/metrics.jsonl``.
+
+    A folder with the checkpoints of an interrupted run is continued to the same result.
+
+    Raises:
+        UserError: a task is unknown, or the data cannot offer what it needs.
+    """
+    families = [task for task in config.train.tasks if task != "dense"]
+    library = PromptLibrary.load(extra=[Path(f) for f in config.prompts.folders])
+    known = ("dense", *library.families())
+    if strange := [name for name in families if name not in known]:
+        raise UserError(
+            *(f"train.tasks: expected a task, got {n!r}; {did_you_mean(n, known)}" for n in strange)
+        )
+    dump = library.subset_dump(families) if families else {}
+    bundle = build(settings_of(config, corpus), codes, corpus.catalog.ids, dump)
+    rows = config.train.steps * config.train.batch * config.train.accumulate
+    task_of = assign_tasks(config.train.tasks, rows, config.train.seed)
+    tasks = {
+        name: _rows(name, int((task_of == i).sum()), config, corpus, bundle, library)
+        for i, name in enumerate(config.train.tasks)
+    }
+    fit(
+        bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), config.train, folder,
+        eval_fn,
+    )  # fmt: skip
+    about = {"prompts": library.hashes() if families else {}, "train": config.train.dump()}
+    save_bundle(bundle, folder / "bundle", about)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return Lineage(corpus.split.mask("train"))
+
+
+def untaught(families: list[str], corpus: Corpus, codes: ItemCodes) -> dict[str, str]:
+    """Families that this corpus cannot teach, each with the reason."""
+    library, view = PromptLibrary.load(), prompt_view(corpus, codes)
+    reasons = {name: unavailable(library, name, view) for name in families if name != "dense"}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _rows(
+    task: str,
+    n_rows: int,
+    config: GenerativeConfig,
+    corpus: Corpus,
+    bundle: Bundle,
+    library: PromptLibrary,
+) -> Rows:
+    seed = derive_seed(config.train.seed, task)
+    if task == "dense":
+        events, split = corpus.interactions, corpus.split
+        dense = config.train.dense
+        return DenseRows(events, split, bundle.layout, bundle.bos, dense, n_rows, seed)
+    view = prompt_view(corpus, bundle.layout.codes)
+    examples = ExampleSource(view, library, {task: 1.0}, n_rows, seed, config.prompts)
+    return PromptRows(examples, bundle.tokenizer, config.train.max_tokens)

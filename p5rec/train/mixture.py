@@ -1,0 +1,43 @@
+"""Many tasks, one stream of rows: which task a row belongs to depends on its number alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from p5rec.core.rng import derive_rng
+
+from .config import TaskConfig
+
+
+def assign_tasks(tasks: Mapping[str, TaskConfig], n_rows: int, seed: int) -> np.ndarray:
+    """``(R,)``: for each row the index of its task, drawn by the tasks' shares."""
+    shares = np.array([task.share for task in tasks.values()])
+    return derive_rng(seed, "mixture").choice(len(shares), size=n_rows, p=shares / shares.sum())
+
+
+def occurrence(tasks: np.ndarray) -> np.ndarray:
+    """``(R,)``: how many earlier rows have the same task; the row's number within its task."""
+    order = np.argsort(tasks, kind="stable")
+    ranked = tasks[order]
+    first = np.searchsorted(ranked, ranked)
+    out = np.empty(len(tasks), dtype=np.int64)
+    out[order] = np.arange(len(tasks)) - first
+    return out
+
+
+def batch_order(tasks: np.ndarray, lengths: np.ndarray, batch: int, seed: int) -> np.ndarray:
+    """The order ``(R,)`` in which rows are read: batches of one task and like length.
+
+    Rows are sorted by task and length within groups of 16 batches, then whole batches are
+    shuffled, so that little is padded and the stream still mixes.
+    """
+    rng = derive_rng(seed, "batches")
+    full = len(tasks) // batch * batch
+    pieces = []
+    for start in range(0, full, 16 * batch):
+        rows = np.arange(start, min(start + 16 * batch, full))
+        rows = rows[np.lexsort((lengths[rows], tasks[rows]))].reshape(-1, batch)
+        pieces.append(rng.permutation(rows).reshape(-1))
+    return np.concatenate([*pieces, np.arange(full, len(tasks))])

@@ -1,0 +1,46 @@
+"""Prompt examples as training rows: the question is read, the answer is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from p5rec.core.types import Example
+from p5rec.models.encode import encode_source, encode_target
+
+from .rows import IGNORE, Row
+
+
+class PromptRows:
+    """Rows of one prompt family.
+
+    Args:
+        examples: example ``i`` depends on ``i`` alone.
+        tokenizer: the model's.
+        max_tokens: of a row; a longer question loses its beginning.
+    """
+
+    def __init__(
+        self, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_tokens: int
+    ) -> None:
+        self.examples = examples
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """``(R,)`` equal numbers: rows of a family are near enough in length."""
+        return np.full(len(self), self.max_tokens)
+
+    def __getitem__(self, i: int) -> Row:
+        example = self.examples[i]
+        target = encode_target(self.tokenizer, example)[: self.max_tokens // 2]
+        source = encode_source(self.tokenizer, example, self.max_tokens - len(target))
+        labels = np.concatenate([np.full(len(source), IGNORE), target])
+        rating = float("nan") if example.rating is None else example.rating
+        return Row(np.concatenate([source, target]), labels, len(source) - 1, rating)

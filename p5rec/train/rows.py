@@ -1,0 +1,40 @@
+"""One training row, whatever its task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+IGNORE = -100
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """Token ids and what is asked of them.
+
+    Attributes:
+        input_ids: ``(T,)`` int64.
+        labels: ``(T,)`` int64, aligned with ``input_ids``, ``IGNORE`` where nothing is asked.
+        answer_at: the last position of the question.
+        rating: the number behind a rating row, else NaN.
+    """
+
+    input_ids: np.ndarray
+    labels: np.ndarray
+    answer_at: int
+    rating: float = float("nan")
+
+
+class Rows(Protocol):
+    """Rows of one task: row ``i`` is the same whenever, wherever and in what order it is asked."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, i: int) -> Row: ...
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """``(len,)`` tokens a row, exact or estimated, for batching by length."""
+        ...

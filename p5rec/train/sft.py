@@ -1,0 +1,182 @@
+"""Supervised fine-tuning: trl's trainer around our model, our rows and our loss."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from safetensors.torch import save_file
+from transformers import PreTrainedTokenizerBase, PrinterCallback
+from trl import SFTConfig, SFTTrainer
+
+from p5rec.models.checkpoint import WEIGHTS, load_trainable, read_tensors, trainable_state
+from p5rec.models.multitask import MultitaskModel
+
+from .callbacks import EvalFn, Interrupt, MetricsFile, Progress, Validation
+from .collate import Collator
+from .config import TrainConfig
+from .mixture import batch_order
+from .rows import Rows
+
+
+class MultitaskTrainer(SFTTrainer):
+    """Differs from its parent in three places: the loss is the model's own, the optimiser knows
+    the new rows, and a checkpoint holds trainable weights only."""
+
+    def __init__(self, *, recipe: TrainConfig, **arguments: Any) -> None:
+        self.recipe = recipe
+        super().__init__(**arguments)
+        self.model_accepts_loss_kwargs = True
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        # through `model(...)`, so that data-parallel wrappers see the forward pass
+        outputs = model(**inputs, num_items_in_batch=num_items_in_batch)
+        loss = outputs.pop("loss")
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes
+        for name, value in outputs.items():
+            self._metrics["train"][name].append(value.detach())
+        return (loss, outputs) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        for name, values in list(self._metrics["train"].items()):
+            # a batch without words, codes or ratings has no such loss: NaN, and left out here
+            values[:] = [value for value in map(float, values) if not math.isnan(value)]
+            if not values:
+                del self._metrics["train"][name]
+        super().log(logs, start_time)
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        if self.optimizer is None:
+            row_rate = self.recipe.row_learning_rate or self.recipe.learning_rate
+            rows, matrices, vectors = [], [], []
+            for name, parameter in self.model.named_parameters():
+                if parameter.requires_grad:
+                    plain = matrices if parameter.ndim > 1 else vectors
+                    (rows if name.endswith(".new") else plain).append(parameter)
+            decay = self.recipe.weight_decay
+            self.optimizer = torch.optim.AdamW(
+                [
+                    {"params": matrices, "weight_decay": decay},
+                    {"params": vectors, "weight_decay": 0.0},
+                    {"params": rows, "weight_decay": decay, "lr": row_rate},
+                ],
+                lr=self.recipe.learning_rate,
+                betas=(0.9, 0.98),
+            )
+        return self.optimizer
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(trainable_state(self.model), folder / WEIGHTS)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        path = Path(resume_from_checkpoint) / WEIGHTS
+        load_trainable(model or self.model, read_tensors(path), path)
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """A checkpoint of ours carries a manifest instead."""
+
+
+def fit(
+    model: MultitaskModel,
+    tokenizer: PreTrainedTokenizerBase,
+    tasks: Mapping[str, Rows],
+    task_of: np.ndarray,
+    row_of: np.ndarray,
+    config: TrainConfig,
+    folder: Path,
+    eval_fn: EvalFn | None = None,
+) -> None:
+    """Trains ``model`` in place.
+
+    Progress, ``metrics.jsonl`` and resumable checkpoints go to ``folder``; if it holds a
+    checkpoint of an interrupted run, training goes on from there, to the same result.
+
+    Args:
+        tasks: rows of each task, in the order of ``config.tasks``.
+        task_of, row_of: ``(R,)`` the mixture (see ``p5rec.train.mixture``).
+        eval_fn: measures the model on validation; called every ``config.evaluate_every`` steps.
+
+    Raises:
+        KeyboardInterrupt: after a checkpoint was written.
+    """
+    weights = np.array([config.tasks[name].weight for name in tasks])
+    lengths = np.empty(len(task_of), dtype=np.int64)
+    for index, rows in enumerate(tasks.values()):
+        mine = task_of == index
+        lengths[mine] = rows.lengths[row_of[mine]]
+    order = batch_order(task_of, lengths, config.batch, config.seed)
+    collator = Collator(list(tasks.values()), weights, task_of, row_of, tokenizer.pad_token_id)
+    trainer = MultitaskTrainer(
+        recipe=config,
+        model=model,
+        args=_arguments(config, folder),
+        data_collator=collator,
+        train_dataset=Dataset.from_dict({"row": order}),
+        processing_class=tokenizer,
+    )
+    trainer.remove_callback(PrinterCallback)
+    for callback in (Progress(), MetricsFile(folder / "metrics.jsonl"), Interrupt()):
+        trainer.add_callback(callback)
+    if eval_fn is not None:
+        trainer.add_callback(Validation(eval_fn, config.evaluate_every, trainer.log))
+    model.train()
+    trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
+    model.eval()
+
+
+def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
+    # keep the libraries' own talk out of the one progress line
+    logging.getLogger("accelerate").setLevel(logging.WARNING)
+    on_gpu = torch.cuda.is_available()
+    return SFTConfig(
+        output_dir=str(folder / "checkpoints"),
+        max_steps=config.steps,
+        per_device_train_batch_size=config.batch,
+        gradient_accumulation_steps=config.accumulate,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=config.warmup,
+        max_grad_norm=config.clip,
+        bf16=config.precision == "bfloat16",
+        use_cpu=not on_gpu,
+        gradient_checkpointing=False,
+        train_sampling_strategy="sequential",
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+        logging_steps=config.log_every,
+        logging_nan_inf_filter=False,
+        save_steps=config.save_every,
+        save_total_limit=2,
+        seed=config.seed,
+        data_seed=config.seed,
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=on_gpu,
+        ddp_find_unused_parameters=False,
+    )
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The newest whole checkpoint: one whose state, written last, is there."""
+    found = sorted(
+        folder.glob("checkpoints/checkpoint-*/trainer_state.json"),
+        key=lambda path: int(path.parent.name.rsplit("-", 1)[1]),
+    )
+    return os.fspath(found[-1].parent) if found else None
