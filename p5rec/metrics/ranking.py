@@ -1,0 +1,100 @@
+"""How high the right items stand in ranked lists.
+
+A hit is counted on the item row, once, at its first place in the list. B lists of K places,
+T relevant items a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+KS = (5, 10, 20)
+
+
+def per_user(
+    items: np.ndarray, targets: np.ndarray, ks: Sequence[int] = KS
+) -> dict[str, np.ndarray]:
+    """HR@k, NDCG@k and MRR@k of each list.
+
+    With one relevant item HR@k is also Recall@k. With several, HR@k says whether any of them is
+    among the first k, MRR@k looks at the first of them, NDCG@k divides by the best order
+    possible (Järvelin and Kekäläinen 2002, binary gains), and ``Recall@k``, the share of them
+    found, is added.
+
+    Args:
+        items: ``(B, K)`` item rows, best first, -1 where the list ended.
+        targets: ``(B,)`` the relevant item, or ``(B, T)`` distinct ones with -1 as padding.
+        ks: depths, each at most K.
+
+    Returns:
+        Metric name to ``(B,)`` float64.
+
+    Raises:
+        ValueError: shapes that do not fit, a depth beyond K, or a list without a relevant item.
+    """
+    relevant = targets if targets.ndim == 2 else targets[:, None]
+    known = relevant >= 0
+    if items.ndim != 2 or len(items) != len(relevant):
+        raise ValueError(f"items {items.shape} and targets {targets.shape} do not fit")
+    if not ks or not 0 < min(ks) <= max(ks) <= items.shape[1]:
+        raise ValueError(
+            f"depths {tuple(ks)} need lists of {max(ks, default=1)}, not {items.shape[1]}"
+        )
+    if not known.any(axis=1).all():
+        raise ValueError("every list needs a relevant item")
+
+    matches = (items[:, :, None] == relevant[:, None, :]) & known[:, None, :]
+    # place of each relevant item, from 0; K where it is absent
+    places = np.where(matches.any(axis=1), matches.argmax(axis=1), items.shape[1])
+    gains = 1 / np.log2(places + 2.0)
+    ideal = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(relevant.shape[1]) + 2.0))])
+
+    found: dict[str, np.ndarray] = {}
+    for k in ks:
+        hit = places < k
+        found[f"HR@{k}"] = hit.any(axis=1).astype(np.float64)
+        found[f"NDCG@{k}"] = (gains * hit).sum(axis=1) / ideal[np.minimum(known.sum(axis=1), k)]
+        found[f"MRR@{k}"] = np.where(hit, 1 / (places + 1.0), 0).max(axis=1)
+        if targets.ndim == 2:
+            found[f"Recall@{k}"] = hit.sum(axis=1) / known.sum(axis=1)
+    return found
+
+
+def invalid_rate(items: np.ndarray, n_items: int) -> float:
+    """Share of list entries that name no item of the catalogue.
+
+    A list reaches to its last entry other than -1: the -1 after it are no entries, a -1 before
+    it is an invalid one, as is any number outside ``0 .. n_items - 1``.
+
+    Args:
+        items: ``(B, K)`` item rows.
+        n_items: N.
+    """
+    entries = _entries(items)
+    return _share(entries & ((items < 0) | (items >= n_items)), entries)
+
+
+def duplicate_rate(items: np.ndarray) -> float:
+    """Share of list entries that repeat an earlier one of the same list.
+
+    Args:
+        items: ``(B, K)`` item rows, -1 where the list ended.
+    """
+    ordered = np.sort(items, axis=1)
+    return _share((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0), _entries(items))
+
+
+def short_rate(items: np.ndarray) -> float:
+    """Share of the ``(B, K)`` lists that have fewer than K entries."""
+    return float((items[:, -1] == -1).mean()) if items.size else 0.0
+
+
+def _entries(items: np.ndarray) -> np.ndarray:
+    later: np.ndarray = np.logical_or.accumulate((items != -1)[:, ::-1], axis=1)[:, ::-1]
+    return later
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> float:
+    return float(part.sum() / max(int(whole.sum()), 1))

@@ -1,0 +1,44 @@
+"""Events as sparse matrices: what a baseline learns from, and what it reads of a request."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from p5rec.core.types import Histories, Interactions, Split
+
+HALF_LIVES = (1.0, 2.0, 4.0, 8.0)  # those that the grids try, in events
+
+
+def training_matrix(interactions: Interactions, split: Split) -> csr_array:
+    """``(U, N)`` float32, 1 where the user has the item in a training event."""
+    train = split.mask("train")
+    pairs = (interactions.users[train], interactions.items[train])
+    shape = (interactions.n_users, interactions.n_items)
+    matrix = csr_array((np.ones(int(train.sum()), dtype=np.float32), pairs), shape=shape)
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix
+
+
+def history_matrix(histories: Histories, n_items: int, half_life: float | None) -> csr_array:
+    """``(B, N)`` float32, the weight of each item in each request's history.
+
+    Args:
+        histories: B requests.
+        n_items: N.
+        half_life: the number of events after which an item counts half; an item that occurs
+            again has its latest weight. Without it all items of the history count 1.
+    """
+    requests = histories.requests()
+    age = histories.offsets[1:][requests] - 1 - np.arange(len(requests))
+    last = _last_of_each(requests * n_items + histories.items)
+    weights = np.ones(len(last)) if half_life is None else 0.5 ** (age[last] / half_life)
+    pairs = (requests[last], histories.items[last])
+    return csr_array((weights.astype(np.float32), pairs), shape=(len(histories), n_items))
+
+
+def _last_of_each(keys: np.ndarray) -> np.ndarray:
+    """Where each distinct key occurs last."""
+    _, first_from_behind = np.unique(keys[::-1], return_index=True)
+    return len(keys) - 1 - first_from_behind

@@ -1,0 +1,49 @@
+import numpy as np
+
+from p5rec.core.types import TRAIN, VALID, Interactions, Split
+from p5rec.metrics.slices import slices
+
+
+def corpus(train_counts, held_out):
+    """One training event a user, so that item i has ``train_counts[i]``; then held-out events."""
+    items = np.repeat(np.arange(len(train_counts)), train_counts)
+    users = np.concatenate([np.arange(len(items)), np.zeros(len(held_out), dtype=int)])
+    items = np.concatenate([items, held_out])
+    parts = np.full(len(items), TRAIN, dtype=np.int8)
+    parts[len(items) - len(held_out) :] = VALID
+    order = np.argsort(users, kind="stable")
+    events = Interactions(
+        users[order], items[order], np.arange(len(items)), None, users.max() + 1, len(train_counts)
+    )
+    return events, Split("by hand", parts[order])
+
+
+def test_quintiles_hold_a_fifth_of_the_training_events():
+    events, split = corpus([1, 1, 1, 1, 4, 4, 4, 4, 0], [8, 0])  # 20 training events
+    found = slices(np.zeros(9, dtype=int), np.arange(9), events, split)
+    of_item = {q: np.flatnonzero(found[f"item-frequency-q{q}"]).tolist() for q in range(1, 6)}
+    # the four rare items hold the first fifth; the four others are alike and stay together
+    assert of_item == {1: [0, 1, 2, 3], 2: [4, 5, 6, 7], 3: [], 4: [], 5: []}
+    assert np.flatnonzero(found["unseen-item"]).tolist() == [8]
+
+
+def test_every_target_is_in_one_quintile_or_unseen():
+    rng = np.random.default_rng(0)
+    events, split = corpus(rng.geometric(0.05, 60), [0, 1])
+    targets = rng.integers(0, 60, 500)
+    found = slices(rng.integers(0, events.n_users, 500), targets, events, split)
+    shares = [mask for name, mask in found.items() if name != "short-history"]
+    np.testing.assert_array_equal(np.sum(shares, axis=0), 1)
+    met = slices(np.zeros(len(split.parts), dtype=int), events.items, events, split)
+    train = split.mask("train")
+    for q in range(1, 6):
+        assert 0.1 < met[f"item-frequency-q{q}"][train].mean() < 0.35
+
+
+def test_short_history_counts_training_events_only():
+    users = np.repeat([0, 1], [6, 7])
+    parts = np.array([TRAIN] * 5 + [VALID] + [TRAIN] * 6 + [VALID], dtype=np.int8)
+    events = Interactions(users, np.arange(13), np.arange(13), None, 2, 13)
+    found = slices(np.array([0, 1]), np.array([5, 12]), events, Split("by hand", parts))
+    assert found["short-history"].tolist() == [True, False]
+    assert found["unseen-item"].tolist() == [True, True]

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from p5rec.core.errors import UserError
+from p5rec.recommend.baselines.rating import BiasConfig, fit_bias
+from p5rec.recommend.baselines.registry import RATING_PREDICTORS
+from p5rec.recommend.protocols import RatingPredictor
+
+ITEMS = [[0, 1, 2], [0, 1], [2, 3]]
+RATINGS = [[5.0, 3.0, 1.0], [4.0, 4.0], [2.0, 1.0]]  # the last of each user is held out
+
+
+@pytest.fixture(scope="module")
+def world(build):
+    return build(ITEMS, 5, held_out=1, ratings=RATINGS)
+
+
+def predict(name, world, ask, users, items):
+    baseline = RATING_PREDICTORS.get(name)
+    model = baseline.fit(*world, baseline.default)
+    return model.predict(ask([[]] * len(users), users=users), np.array(items))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("global-mean", [3.5, 3.5, 3.5]),  # of 5, 3, 4, 2
+        ("user-mean", [4.0, 4.0, 2.0]),
+        ("item-mean", [4.5, 3.5, 2.0]),  # item 4 has no training rating
+    ],
+)
+def test_means_by_hand(name, expected, world, ask):
+    np.testing.assert_allclose(predict(name, world, ask, [0, 1, 2], [0, 4, 2]), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", list(RATING_PREDICTORS))
+class TestContract:
+    def test_protocol_name_and_lineage(self, name, world):
+        baseline = RATING_PREDICTORS.get(name)
+        model = baseline.fit(*world, baseline.default)
+        assert isinstance(model, RatingPredictor)
+        assert model.name == name
+        np.testing.assert_array_equal(model.lineage.events, world[1].mask("train"))
+
+    def test_a_batch_equals_its_requests_alone(self, name, world, ask):
+        users, items = [0, 2, 1, 0], [4, 1, 3, 3]
+        together = predict(name, world, ask, users, items)
+        alone = [predict(name, world, ask, [u], [i])[0] for u, i in zip(users, items, strict=True)]
+        np.testing.assert_array_equal(together, alone)
+        assert together.dtype == np.float32
+
+    def test_held_out_ratings_are_not_seen(self, name, world, ask, build):
+        other = build(ITEMS, 5, held_out=1, ratings=[[5, 3, 5], [4, 1], [2, 5]])
+        np.testing.assert_array_equal(
+            predict(name, world, ask, [0, 1, 2], [2, 1, 3]),
+            predict(name, other, ask, [0, 1, 2], [2, 1, 3]),
+        )
+
+    def test_unknown_rows_are_refused(self, name, world, ask):
+        with pytest.raises(ValueError, match="user rows 0 to 2, got 3"):
+            predict(name, world, ask, [3], [0])
+        with pytest.raises(ValueError, match="item rows 0 to 4, got 5"):
+            predict(name, world, ask, [0], [5])
+
+    def test_a_log_without_ratings_is_one_clear_line(self, name, build):
+        baseline = RATING_PREDICTORS.get(name)
+        with pytest.raises(UserError, match="expected training events with ratings, got none"):
+            baseline.fit(*build(ITEMS, 5), baseline.default)
+
+
+def test_biases_find_planted_ones(build, ask):
+    rng = np.random.default_rng(0)
+    user_bias, item_bias = rng.normal(0, 0.5, 40), rng.normal(0, 0.5, 30)
+    items = [rng.permutation(30)[:15] for _ in range(40)]
+    ratings = [3 + user_bias[u] + item_bias[own] for u, own in enumerate(items)]
+    model = fit_bias(
+        *build(items, 30, ratings=ratings), BiasConfig(user_shrink=0, item_shrink=0, sweeps=30)
+    )
+    users, asked = np.repeat(np.arange(40), 30), np.tile(np.arange(30), 40)
+    found = model.predict(ask([[]] * 1200, users=users), asked)
+    np.testing.assert_allclose(found, 3 + user_bias[users] + item_bias[asked], atol=1e-3)
+
+
+def test_shrinkage_draws_to_the_mean(build, ask):
+    world = build([[0], [1], [1], [1]], 2, ratings=[[5.0], [1.0], [1.0], [1.0]])
+    drawn = fit_bias(*world, BiasConfig(user_shrink=50, item_shrink=50))
+    assert drawn.predict(ask([[]]), np.array([0]))[0] == pytest.approx(2, abs=0.2)
