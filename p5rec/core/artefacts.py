@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b, sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -162,10 +162,13 @@ class Store:
     Attributes:
         root: the folder.
         say: told one line a stage, "made" or "kept".
+        rank: this process's number among those launched together; number 0 makes the artefacts
+            and the others wait for them.
     """
 
     root: Path
     say: Callable[[str], None] = print
+    rank: int = field(default_factory=lambda: int(os.environ.get("RANK", "0")))
 
     def stage(
         self,
@@ -176,6 +179,7 @@ class Store:
         code: tuple[str, ...],
         inputs: Mapping[str, Artefact | str] | None = None,
         resumable: bool = False,
+        collective: bool = False,
     ) -> Artefact:
         """The artefact of a stage, made now unless it is there.
 
@@ -186,6 +190,7 @@ class Store:
             code: packages of p5rec whose source the result depends on.
             inputs: artefacts (or content hashes of files) it reads.
             resumable: keep the working folder when interrupted, so that ``make`` can go on from it.
+            collective: every process runs ``make`` (training), on one working folder.
 
         Raises:
             UserError: the disk is full or the folder cannot be written.
@@ -203,6 +208,12 @@ class Store:
             self.say(f"{name}: kept {final}")
             return Artefact(final, key)
         work = self.root / name / f".{key}.work"
+        if self.rank:
+            if collective:
+                _wait_for(work)
+                make(work)
+            _wait_for(final / "manifest.json")
+            return Artefact(final, key, fresh=True)
         started = time.perf_counter()
         finished = False
         try:
@@ -239,3 +250,9 @@ class Store:
                 shutil.rmtree(work, ignore_errors=True)
         self.say(f"{name}: made {final} in {time.perf_counter() - started:.1f} s")
         return Artefact(final, key, fresh=True)
+
+
+def _wait_for(path: Path) -> None:
+    """Returns when another process has made ``path``; launchers end us if that process dies."""
+    while not path.exists():
+        time.sleep(0.2)

@@ -186,10 +186,11 @@ def load_bundle(folder: Path) -> Bundle:
             *(f"{folder / n}: expected the file that was saved, got a missing or changed one; "
               "copy the folder anew or train again" for n in broken)
         )  # fmt: skip
+    item_ids = read_json(folder / "items.json")
     bundle = build(
         bind(BundleSettings, settings, {}, folder / MANIFEST),
-        load_codes(folder / "codes"),
-        read_json(folder / "items.json"),
+        load_codes(folder / "codes", item_ids),
+        item_ids,
         read_json(folder / "prompts.json"),
     )
     state = read_tensors(folder / WEIGHTS)

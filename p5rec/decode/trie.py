@@ -1,0 +1,143 @@
+"""All items' codes as one tree in flat arrays.
+
+Rows are sorted, so the items below any node are neighbours and every question about a subtree is a
+question about a range. Compressed sparse rows level by level, after Su et al., *Vectorizing the
+Trie* (2026, arXiv 2602.22647).
+
+N items, L levels, B requests; depth 0 is the root, depth l has ``n_l`` nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from p5rec.core.errors import fault
+
+
+@dataclass(frozen=True, eq=False)
+class Trie:
+    """A tree of N items; nodes of a depth are numbered in lexicographic order of their codes.
+
+    Attributes:
+        sizes: codebook size of each level, L integers.
+        starts: L tensors ``(n_l + 1,)`` int64; the children of node n at depth l are the nodes
+            ``starts[l][n]:starts[l][n + 1]`` at depth l + 1.
+        codes: L tensors ``(n_{l+1},)`` int64; the code that leads to each node of depth l + 1.
+        fanout: the most children a node of each depth has, L integers.
+        leaf_starts: L + 1 tensors ``(n_l + 1,)`` int64; below node n at depth l lie the leaves
+            ``leaf_starts[l][n]:leaf_starts[l][n + 1]``.
+        leaf_item: ``(N,)`` int64; the item row of each leaf.
+    """
+
+    sizes: tuple[int, ...]
+    starts: tuple[Tensor, ...]
+    codes: tuple[Tensor, ...]
+    fanout: tuple[int, ...]
+    leaf_starts: tuple[Tensor, ...]
+    leaf_item: Tensor
+
+    def __len__(self) -> int:
+        return len(self.leaf_item)
+
+    @property
+    def levels(self) -> int:
+        """L."""
+        return len(self.sizes)
+
+    @classmethod
+    def build(cls, codes: np.ndarray, sizes: Sequence[int]) -> Trie:
+        """The tree of item codes ``(N, L)``; the order of the rows does not matter.
+
+        Raises:
+            UserError: no items, a code outside its level (-1 included: no item may end above the
+                last level), or two items with equal codes.
+        """
+        _check(codes, sizes)
+        order = np.lexsort(codes.T[::-1])
+        rows = codes[order]
+        # a node begins where the code at its level, or any before it, differs from the row above
+        begins = np.ones(rows.shape, dtype=bool)
+        begins[1:] = np.logical_or.accumulate(rows[1:] != rows[:-1], axis=1)
+        if not begins[:, -1].all():
+            second = int(np.flatnonzero(~begins[:, -1])[0])
+            pair = sorted(order[[second - 1, second]].tolist())
+            raise fault(
+                "item codes",
+                "different codes for all items",
+                f"{rows[second].tolist()} for both item rows {pair[0]} and {pair[1]}",
+                "resolve the collisions first",
+            )
+        firsts = [np.zeros(1, dtype=np.int64), *(np.flatnonzero(b) for b in begins.T)]
+        borders = [np.append(first, len(rows)) for first in firsts]
+        starts = [np.searchsorted(borders[at + 1], borders[at]) for at in range(len(sizes))]
+        return cls(
+            sizes=tuple(sizes),
+            starts=_tensors(starts),
+            codes=_tensors([rows[first, at] for at, first in enumerate(firsts[1:])]),
+            fanout=tuple(int(np.diff(start).max()) for start in starts),
+            leaf_starts=_tensors(borders),
+            leaf_item=torch.from_numpy(order.astype(np.int64)),
+        )
+
+    def to(self, device: torch.device | str) -> Trie:
+        """The same tree on another device."""
+        return Trie(
+            sizes=self.sizes,
+            starts=tuple(t.to(device) for t in self.starts),
+            codes=tuple(t.to(device) for t in self.codes),
+            fanout=self.fanout,
+            leaf_starts=tuple(t.to(device) for t in self.leaf_starts),
+            leaf_item=self.leaf_item.to(device),
+        )
+
+    def alive_nodes(self, alive: Tensor) -> list[Tensor]:
+        """Which nodes have an allowed item below them.
+
+        Args:
+            alive: ``(B, N)`` bool, the items each request may be given.
+
+        Returns:
+            L + 1 tensors ``(B, n_l)`` bool, the root's first.
+        """
+        leaves = alive[:, self.leaf_item]
+        before = torch.nn.functional.pad(leaves.cumsum(dim=1, dtype=torch.int32), (1, 0))
+        return [before[:, b[1:]] > before[:, b[:-1]] for b in self.leaf_starts]
+
+    def smallest_below(self, values: Tensor) -> list[Tensor]:
+        """The least of the items' ``values (N,)`` below each node: L + 1 tensors ``(n_l,)``."""
+        leaves, out = values[self.leaf_item], []
+        for borders in self.leaf_starts:
+            nodes = torch.arange(len(borders) - 1, device=values.device)
+            above = nodes.repeat_interleave(borders.diff())
+            least = leaves.new_empty(len(nodes))
+            out.append(least.scatter_reduce(0, above, leaves, "amin", include_self=False))
+        return out
+
+
+def _check(codes: np.ndarray, sizes: Sequence[int]) -> None:
+    if codes.ndim != 2 or codes.shape[1] != len(sizes) or not codes.size:
+        raise fault(
+            "item codes",
+            f"at least one item with {len(sizes)} codes",
+            f"an array {codes.shape}",
+            "give every item one code a level",
+        )
+    outside = (codes < 0) | (codes >= np.asarray(sizes))
+    if outside.any():
+        row = int(np.flatnonzero(outside.any(axis=1))[0])
+        raise fault(
+            "item codes",
+            f"codes from 0 to below {list(sizes)}",
+            f"{codes[row].tolist()} for item row {row}",
+            "give every item one code a level (an item that ends early cannot be told from the "
+            "ones that begin with its codes)",
+        )
+
+
+def _tensors(arrays: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
+    return tuple(torch.from_numpy(np.ascontiguousarray(a, dtype=np.int64)) for a in arrays)

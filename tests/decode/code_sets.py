@@ -1,0 +1,64 @@
+"""Drawn code sets, and a scorer that looks its answers up in a table of prefixes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+Codes = tuple[np.ndarray, tuple[int, ...]]
+
+
+@st.composite
+def code_sets(draw: st.DrawFn) -> Codes:
+    """Unique codes ``(N, L)`` in any order, from one item to all that there can be."""
+    sizes = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=4)))
+    every = np.stack(np.unravel_index(np.arange(np.prod(sizes)), sizes), axis=1)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    return rng.permutation(every)[: draw(st.integers(1, min(len(every), 40)))], sizes
+
+
+class TableScorer:
+    """Log-probabilities drawn for each request and prefix; prefixes are numbered in base C.
+
+    Values are multiples of 1/8, so sums are exact and ties are common.
+
+    Args:
+        seeds: one a request; a request's answers depend on its own seed alone.
+        sizes: codebook sizes, L integers.
+        grid: how many different values there are; 1 makes all scores equal.
+    """
+
+    def __init__(self, seeds: list[int], sizes: tuple[int, ...], grid: int) -> None:
+        prefixes = np.cumprod([1, *sizes])
+        self.sizes = sizes
+        self.tables = [
+            torch.stack([self._draw(s, level, prefixes[level], size, grid) for s in seeds])
+            for level, size in enumerate(sizes)
+        ]
+
+    @staticmethod
+    def _draw(seed: int, level: int, prefixes: int, size: int, grid: int) -> Tensor:
+        values = np.random.default_rng([seed, level]).integers(0, grid, (prefixes, size))
+        return torch.from_numpy(-values.astype(np.float32) / 8)
+
+    def start(self) -> Tensor:
+        self.prefix = torch.zeros(len(self.tables[0]), 1, dtype=torch.int64)
+        self.level = 0
+        return self.tables[0][:, 0]
+
+    def step(self, codes: Tensor, parents: Tensor) -> Tensor:
+        self.prefix = self.prefix.gather(1, parents) * self.sizes[self.level] + codes
+        self.level += 1
+        table = self.tables[self.level]
+        return table[torch.arange(len(table))[:, None], self.prefix]
+
+    def full(self, codes: Tensor) -> Tensor:
+        """``(B, M)`` scores of whole items ``(M, L)``, by other steps than the search takes."""
+        total = torch.zeros(len(self.tables[0]), len(codes))
+        prefix = torch.zeros(len(codes), dtype=torch.int64)
+        for level, table in enumerate(self.tables):
+            total = total + table[:, prefix, codes[:, level]]
+            prefix = prefix * self.sizes[level] + codes[:, level]
+        return total

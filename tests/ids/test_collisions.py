@@ -1,0 +1,113 @@
+"""Collision policies: unique codes for anything that fits, and no more disturbance than needed."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p5rec.core.errors import UserError
+from p5rec.ids.collisions import extra_level, nearest_free, sharing
+from p5rec.ids.config import POLICIES
+from p5rec.ids.quantised import Quantised, distances, prefix_groups
+
+
+@st.composite
+def quantised(draw: st.DrawFn) -> Quantised:
+    """Few codes, many items, often exactly as many as fit; many of the points are equal."""
+    sizes = draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))
+    n_items = draw(st.integers(1, prod(sizes)) | st.just(prod(sizes)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    books = tuple(rng.integers(-3, 4, (size, 2)).astype(np.float32) for size in sizes)
+    vectors = rng.integers(-draw(st.integers(0, 3)), 4, (n_items, 2)).astype(np.float32)
+    left, codes = vectors, []
+    for book in books:
+        codes.append(distances(left, book).argmin(axis=1))
+        left = left - book[codes[-1]]
+    return Quantised(vectors, np.stack(codes, axis=1).astype(np.int32), books)
+
+
+@pytest.mark.parametrize("policy", list(POLICIES))
+@settings(max_examples=150, deadline=None)
+@given(q=quantised(), seed=st.integers(0, 3))
+def test_codes_are_unique_in_range_and_repeatable(policy: str, q: Quantised, seed: int) -> None:
+    resolved = POLICIES.get(policy)(q, seed)
+    assert len(np.unique(resolved.codes, axis=0)) == len(q.codes)
+    assert resolved.codes.dtype == np.int32
+    assert (resolved.codes >= 0).all()
+    assert (resolved.codes < np.array(resolved.sizes)).all()
+    assert resolved.collisions.after == 0
+    np.testing.assert_array_equal(resolved.codes, POLICIES.get(policy)(q, seed).codes)
+
+
+@settings(max_examples=100, deadline=None)
+@given(q=quantised())
+def test_prefixes_without_a_conflict_stay_as_they_are(q: Quantised) -> None:
+    resolved = nearest_free(q, 0)
+    last = prefix_groups(q.codes, q.codes.shape[1] - 1)
+    full = prefix_groups(q.codes, q.codes.shape[1])
+    crowded = np.isin(last, last[np.bincount(full)[full] > 1])
+    if not np.bincount(last).max() > q.sizes[-1]:  # else items of other prefixes arrive
+        np.testing.assert_array_equal(resolved.codes[~crowded], q.codes[~crowded])
+        np.testing.assert_array_equal(resolved.codes[:, :-1], q.codes[:, :-1])
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_last_level_moves_at_the_least_total_distance(data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    book, vectors = rng.normal(size=(4, 2)), rng.normal(size=(3, 2)) * 0.1
+    costs = distances(vectors, book)
+    q = Quantised(vectors, costs.argmin(axis=1)[:, None].astype(np.int32), (book,))
+    best = min(sum(costs[i, c] for i, c in enumerate(p)) for p in permutations(range(4), 3))
+    assert nearest_free(q, 0).collisions.error_after == pytest.approx(best / 3)
+
+
+def test_overfull_prefix_sends_the_one_with_least_to_lose_to_the_nearest_prefix_with_room() -> None:
+    first = np.array([[0.0], [10.0], [30.0]])
+    second = np.array([[0.0], [1.0]])
+    # three items near 0, where two fit; the one at 4 is the nearest to the free prefix at 10
+    vectors = np.array([[0.0], [1.0], [4.0], [30.0]])
+    codes = np.array([[0, 0], [0, 1], [0, 1], [2, 0]], dtype=np.int32)
+    resolved = nearest_free(Quantised(vectors, codes, (first, second)), 0)
+    assert resolved.codes.tolist() == [[0, 0], [0, 1], [1, 0], [2, 0]]
+    assert (resolved.collisions.before, resolved.collisions.moved) == (2, 1)
+    assert resolved.collisions.error_before == pytest.approx(9 / 4)  # 4 stood at 0 + 1
+    assert resolved.collisions.error_after == pytest.approx(36 / 4)  # now at 10 + 0
+
+
+def test_extra_level_numbers_equal_items_and_changes_nothing_else() -> None:
+    codes = np.array([[1], [0], [1], [1]], dtype=np.int32)
+    resolved = extra_level(Quantised(np.zeros((4, 1)), codes, (np.zeros((2, 1)),)), 0)
+    np.testing.assert_array_equal(resolved.codes[:, :1], codes)
+    assert sorted(resolved.codes[[0, 2, 3], 1].tolist()) == [0, 1, 2]
+    assert resolved.codes[1, 1] == 0
+    assert resolved.sizes == (2, 3)
+    assert resolved.collisions.before == 3
+
+
+def test_equal_items_are_not_numbered_in_row_order() -> None:
+    alike = Quantised(np.zeros((50, 1)), np.zeros((50, 1), dtype=np.int32), (np.zeros((64, 1)),))
+    for policy in POLICIES:
+        assert (np.diff(POLICIES.get(policy)(alike, 0).codes[:, -1]) < 0).any(), policy
+
+
+def test_more_items_than_codes_is_refused_with_the_numbers() -> None:
+    full = Quantised(np.zeros((5, 1)), np.zeros((5, 2), dtype=np.int32), (np.zeros((2, 1)),) * 2)
+    with pytest.raises(UserError, match=r"at most 4 items .* got 5 items; raise codebook"):
+        nearest_free(full, 0)
+
+
+def test_sharing_counts_every_item_that_is_not_alone() -> None:
+    assert sharing(np.array([[0, 1], [0, 1], [1, 1], [0, 1], [1, 0]])) == 3
+
+
+def test_prefix_groups_are_dense_and_ordered_however_many_levels() -> None:
+    codes = np.array([[65535] * 12, [0] * 12, [65535] * 11 + [0]])
+    assert prefix_groups(codes, 0).tolist() == [0, 0, 0]
+    assert prefix_groups(codes, 11).tolist() == [1, 0, 1]
+    assert prefix_groups(codes, 12).tolist() == [2, 0, 1]

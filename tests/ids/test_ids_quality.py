@@ -1,0 +1,59 @@
+"""Figures of codes, against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from p5rec.core.types import Interactions, ItemCodes, Split
+from p5rec.ids.quality import purity, quality, samples, usage
+
+CODES = ItemCodes(np.array([[0, 0], [0, 1], [1, 0], [1, 2]], dtype=np.int32), (4, 3), "any")
+
+
+def test_usage_by_hand() -> None:
+    first, second = usage(CODES)
+    assert (first["level"], first["used"], first["utilisation"]) == ("a", 2, 0.5)
+    assert (first["entropy"], first["entropy_share"]) == (1.0, 0.5)
+    assert (first["prefixes"], first["prefix_share"]) == (2, 0.5)
+    assert second["entropy"] == pytest.approx(1.5)  # shares 1/2, 1/4, 1/4
+    assert (second["prefixes"], second["prefix_share"]) == (4, 1.0)
+
+
+def test_purity_by_hand() -> None:
+    counts = np.zeros((4, 4))
+    counts[0, 1] = counts[1, 0] = 3  # the same first code
+    counts[1, 2] = counts[2, 1] = 1  # another
+    assert purity(CODES, sp.csr_array(counts), 0) == 0.5
+    assert purity(CODES, sp.csr_array((4, 4)), 0) is None
+
+
+def test_purity_looks_at_the_ten_closest_only() -> None:
+    codes = ItemCodes(np.r_[np.zeros(11), np.ones(30)].astype(np.int32)[:, None], (2,), "any")
+    counts = np.zeros((41, 41))
+    counts[0, 1:11], counts[0, 11:] = 2, 1
+    assert purity(codes, sp.csr_array(counts), 0) == 1.0
+
+
+def test_a_perfect_code_is_pure_and_the_control_is_not(world: tuple[Interactions, Split]) -> None:
+    events, split = world
+    rows = np.arange(events.n_items, dtype=np.int32)
+    codes = ItemCodes(np.stack([rows % 2, rows // 2], axis=1), (2, 13), "any")
+    report = quality(codes, events, split, 0)
+    assert report["neighbour_purity"] == 1.0
+    assert 0.3 < report["neighbour_purity_permuted"] < 0.7
+    json.dumps(report, allow_nan=False)
+
+
+def test_samples_name_the_most_seen_first() -> None:
+    items = np.array([1, 0, 1, 3, 2, 2, 2], dtype=np.int32)
+    events = Interactions(np.zeros(7, dtype=np.int32), items, np.arange(7), None, 1, 4)
+    split = Split("any", np.array([0, 0, 0, 0, 2, 2, 2], dtype=np.int8))
+    shown = samples(CODES, ["p", "q", "r", "s"], events, split, k=1)
+    assert shown == [
+        {"code": 0, "items": 2, "names": ["q"]},
+        {"code": 1, "items": 2, "names": ["s"]},
+    ]
