@@ -22,7 +22,7 @@ Lines = dict[tuple[str | int, ...], str]
 
 
 class Config(BaseModel):
-    """Base of every config: frozen, no unknown keys, no silent coercion of wrong types."""
+    """Base of every config: frozen, no unknown keys, defaults checked like values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -60,16 +60,20 @@ def read_yaml(path: Path) -> tuple[Tree, Lines]:
         return yaml.safe_load(text), lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise fault(
-            path, "valid YAML", error.problem or "a fault", "mend that line",
-            line=mark.line + 1 if mark else None,
-        ) from None  # fmt: skip
+        line = mark.line + 1 if mark else None
+        raise fault(path, "valid YAML", error.problem or "a fault", "mend it", line=line) from None
+    except yaml.YAMLError as error:
+        got = str(error).splitlines()[0]
+        raise fault(path, "valid YAML", got, "mend the file") from None
 
 
 def _walk(node: yaml.Node, at: tuple[str | int, ...], path: Path, lines: Lines) -> None:
     lines[at] = f"{path}:{node.start_mark.line + 1}"
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+                raise fault(path, "keys that are words", "another kind of key", "quote it",
+                            line=key.start_mark.line + 1)  # fmt: skip
             here = (*at, key.value)
             if here in lines:
                 raise fault(path, "each key once", f"{key.value!r} again", "remove one",

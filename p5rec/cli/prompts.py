@@ -1,0 +1,140 @@
+"""``p5rec prompts``: list, show, lint, lock and render prompt templates. Needs no data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from p5rec.core.errors import UserError, fault
+
+if TYPE_CHECKING:
+    from p5rec.prompting.library import PromptLibrary
+
+app = typer.Typer(
+    help="List, show, lint, lock and render prompt templates.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Folders = Annotated[
+    list[Path] | None, typer.Option("--folder", help="A further folder of prompt files.")
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="A recipe: its `prompts:` section may name further folders."),
+]
+Folder = Annotated[Path | None, typer.Argument(help="The shipped prompts by default.")]
+
+
+@app.command("list")
+def list_(family: str | None = None, folder: Folders = None, config: ConfigFile = None) -> None:
+    """A line a template: id, version, seen or unseen in training, answer, fields."""
+    rows = [("ID", "VERSION", "TRAINING", "ANSWER", "FIELDS")]
+    rows += [
+        (
+            t.id,
+            str(t.version),
+            "unseen" if t.unseen else "seen",
+            t.answer,
+            " ".join(sorted(t.given)),
+        )
+        for t in _library(folder, config).templates(family)
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+
+
+@app.command()
+def show(name: str, folder: Folders = None, config: ConfigFile = None) -> None:
+    """One template: its texts, and what its fields hold."""
+    from p5rec.prompting.fields import FIELDS
+
+    library = _library(folder, config)
+    template = library.get(name)
+    print(f"{template.full_id}  ({library.places[template.full_id]})")
+    print(f"task {template.task}, answer {template.answer}, hash {template.hash}")
+    print("held out of training" if template.unseen else "seen in training")
+    if template.system:
+        print(f"\nsystem:\n{template.system}")
+    print(f"\nsource:\n{template.source}\n\ntarget:\n{template.target}\n\nfields:")
+    for field in sorted(template.fields):
+        print(f"  {field} ({FIELDS[field].kind}): {FIELDS[field].about}")
+
+
+@app.command()
+def lint(folder: Folder = None) -> None:
+    """Check every prompt file of a folder and its lock file; all faults at once."""
+    from p5rec.core.paths import assets
+    from p5rec.prompting import lock
+
+    where = folder or assets("prompts")
+    library = lock.lint(where)
+    print(
+        f"OK: {len(library.templates())} templates in {len(library.families())} families, {where}"
+    )
+
+
+@app.command("lock")
+def lock_(folder: Folder = None) -> None:
+    """Enter new and bumped templates in a folder's lock file; refuses a changed text otherwise."""
+    from p5rec.core.paths import assets
+    from p5rec.prompting import lock
+
+    where = folder or assets("prompts")
+    added = lock.write(where)
+    print(f"{where / lock.NAME}: " + (f"added {', '.join(added)}" if added else "up to date"))
+
+
+@app.command()
+def render(
+    name: str,
+    config: ConfigFile = None,
+    folder: Folders = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="field=value; lists are split at ';'."),
+    ] = None,
+    shots: Annotated[int, typer.Option(min=0, max=3, help="Worked examples to show.")] = 0,
+    chat: Annotated[bool, typer.Option("--chat", help="As chat messages, in JSON.")] = False,
+) -> None:
+    """A template in words, over a small built-in record."""
+    from p5rec.prompting.render import render as to_example
+    from p5rec.prompting.render import to_messages
+    from p5rec.prompting.sample import override, sample_records
+
+    template = _library(folder, config).get(name)
+    typed = {}
+    for setting in settings or []:
+        field, sign, value = setting.partition("=")
+        if not sign:
+            raise UserError(f"--set: expected field=value, got {setting!r}; name the field")
+        typed[field] = value
+    record, *others = sample_records(template.task)
+    example = to_example(template, override(template, record, typed), others[:shots])
+    if chat:
+        print(json.dumps(to_messages(example, answered=True), indent=2, ensure_ascii=False))
+        return
+    if example.system:
+        print(f"[system]\n{example.system}\n")
+    print(f"[source]\n{example.source}\n\n[target]\n{example.target}")
+
+
+def _library(folders: list[Path] | None, config: Path | None) -> PromptLibrary:
+    from p5rec.core.config import bind, read_tree
+    from p5rec.prompting.library import PromptLibrary
+    from p5rec.prompting.source import PromptsConfig
+
+    extra = list(folders or [])
+    if config is not None:
+        tree, lines = read_tree(config)
+        section = tree.get("prompts") or {}
+        if not isinstance(section, dict):
+            raise fault(lines[("prompts",)], "a mapping", repr(section), "write `folders: [...]`")
+        named = {"folders": section["folders"]} if "folders" in section else {}
+        inner = {at[1:]: line for at, line in lines.items() if at[:1] == ("prompts",)}
+        extra += [config.parent / f for f in bind(PromptsConfig, named, inner, config).folders]
+    return PromptLibrary.load(extra=extra)

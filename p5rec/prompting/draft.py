@@ -1,0 +1,141 @@
+"""The parts of a record, each the fields that several tasks share, gathered for one row of data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .fields import Record, Value
+from .view import CorpusView, decimal
+
+HISTORY = ("history", "history_titles", "history_both", "last", "last_title")
+LIKED = ("liked", "liked_titles", "liked_both", "taste")
+CHOICE = ("candidates", "candidate_titles", "options", "title_options")
+ITEM = ("item", "title", "attributes")
+STARS = ("stars", "lowest", "highest")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a record shows.
+
+    Attributes:
+        max_history: earlier items, the most recent ones.
+        candidates: items to choose from, the target included.
+        max_words: words of a review, an explanation or an attribute text.
+    """
+
+    max_history: int = 10
+    candidates: int = 10
+    max_words: int = 100
+
+    def cut(self, text: str) -> str:
+        """The first ``max_words`` words."""
+        words = text.split()
+        return text if len(words) <= self.max_words else " ".join(words[: self.max_words])
+
+
+def _ids(view: CorpusView, items: Sequence[int]) -> tuple[str, ...]:
+    return tuple(view.names.ids[i] for i in items)
+
+
+def _titles(view: CorpusView, items: Sequence[int]) -> tuple[str, ...]:
+    return tuple(view.names.titles[i] for i in items)
+
+
+def _both(view: CorpusView, items: Sequence[int]) -> tuple[tuple[str, str], ...]:
+    return tuple(zip(_ids(view, items), _titles(view, items), strict=True))
+
+
+@dataclass
+class Draft:
+    """Values gathered for one row, and the items they show."""
+
+    view: CorpusView
+    limits: Limits
+    values: dict[str, Value] = field(default_factory=dict)
+    shown: set[int] = field(default_factory=set)
+
+    def item(self, item: int) -> None:
+        """The fields ``ITEM``."""
+        self.values |= {
+            "item": self.view.names.ids[item],
+            "title": self.view.names.titles[item],
+            "attributes": self.limits.cut(self.view.attribute_text(item)),
+        }
+        self.shown.add(item)
+
+    def history(self, event: int) -> np.ndarray:
+        """The fields ``HISTORY``; returns the rows of the events shown, oldest first."""
+        past = self.view.past(event)[-self.limits.max_history :]
+        items = self.view.corpus.interactions.items[past].tolist()
+        ids, titles = _ids(self.view, items), _titles(self.view, items)
+        self.values |= {
+            "history": ids,
+            "history_titles": titles,
+            "history_both": tuple(zip(ids, titles, strict=True)),
+            "last": ids[-1] if ids else "",
+            "last_title": titles[-1] if titles else "",
+        }
+        self.shown.update(items)
+        return past
+
+    def liked(self, event: int, rng: np.random.Generator) -> list[int]:
+        """The fields ``LIKED``; returns the items, most recent first.
+
+        A user who liked nothing yet is described by the whole past.
+        """
+        past = self.view.past(event)
+        best = past[self.view.liked[past]]
+        chosen = (best if len(best) else past)[-self.limits.max_history :]
+        recent = self.view.corpus.interactions.items[chosen][::-1].tolist()
+        items = rng.permutation(recent).tolist()
+        traits = [t for i in items for t in self.view.traits[i] if not t.startswith("from ")]
+        common = sorted(set(traits), key=lambda t: (-traits.count(t), t))[:3]
+        self.values |= {
+            "liked": _ids(self.view, items),
+            "liked_titles": _titles(self.view, items),
+            "liked_both": _both(self.view, items),
+            "taste": ", ".join(common),
+        }
+        self.shown.update(items)
+        return recent
+
+    def choice(self, user: int, target: int, rng: np.random.Generator) -> tuple[int, ...]:
+        """The fields ``CHOICE``: the target among strangers of the user, shuffled."""
+        others = self.view.strangers(user, self.limits.candidates - 1, rng)
+        items = tuple(rng.permutation([target, *others]).tolist())
+        self.values |= {
+            "candidates": _ids(self.view, items),
+            "candidate_titles": _titles(self.view, items),
+            "options": tuple(" ".join(pair) for pair in _both(self.view, items)),
+            "title_options": _titles(self.view, items),
+        }
+        self.shown.update(items)
+        return items
+
+    def target(self, item: int) -> None:
+        """The item to name."""
+        self.values |= {
+            "target": self.view.names.ids[item],
+            "target_title": self.view.names.titles[item],
+        }
+        self.shown.add(item)
+
+    def ratings(self, event: int) -> None:
+        """The fields ``STARS``, where the corpus has ratings."""
+        log, scale = self.view.corpus.interactions, self.view.scale
+        if scale is not None and log.ratings is not None:
+            rating = decimal(log.ratings[event])
+            self.values |= {
+                "stars": rating if np.isfinite(rating) else "",
+                "lowest": scale.low,
+                "highest": scale.high,
+            }
+
+    def record(self, task: str, event: int, item: int) -> Record:
+        """The finished record of an event."""
+        user = int(self.view.corpus.interactions.users[event])
+        return Record(task, self.values, user, item, event, mentions=frozenset(self.shown))

@@ -1,0 +1,96 @@
+"""Evaluation examples: named wordings posed about the events of one part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from p5rec.core.errors import UserError
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import Example
+
+from . import tasks
+from .fields import Record
+from .library import PromptLibrary
+from .source import PromptsConfig, pose
+from .view import CorpusView
+
+
+class EvaluationSource(Sequence[Example]):
+    """Every row in every wording: row-major, so ``rows[i // len(templates)]`` is posed at ``i``.
+
+    A row's draws (candidates, worked examples, the item of a yes/no question) are the same in each
+    wording and under any choice of rows.
+
+    Args:
+        view: the corpus.
+        library: the wordings.
+        family: the family to pose.
+        part: ``train``, ``valid`` or ``test``.
+        template_ids: wordings, by id; the first seen one that fits by default.
+        users: pose these users' rows only, ``(B,)``; in the tasks about items it has no meaning.
+        rows: pose these rows only, ``(R,)``, of those the task can pose.
+        seed: of every draw.
+        config: how much is shown.
+
+    Raises:
+        UserError: the family or a wording is unknown, or the data cannot offer what it needs.
+    """
+
+    def __init__(
+        self,
+        view: CorpusView,
+        library: PromptLibrary,
+        family: str,
+        part: str,
+        *,
+        template_ids: Sequence[str] = (),
+        users: np.ndarray | None = None,
+        rows: np.ndarray | None = None,
+        seed: int = 0,
+        config: PromptsConfig | None = None,
+    ) -> None:
+        self.view, self.seed, self.config = view, seed, config or PromptsConfig()
+        spec = library.family(family)
+        task = tasks.get(spec.task)
+        if reason := tasks.unavailable(spec.task, view, part):
+            raise UserError(reason)
+        fitting = {t.id: t for t in library.fitting(family, view)}
+        wanted = [library.get(name) for name in template_ids] or [
+            t for t in fitting.values() if not t.unseen
+        ][:1]
+        faults = [
+            f"expected a wording of family {family!r} that the data can fill, got {t.full_id}; "
+            "choose another"
+            for t in wanted
+            if t.id not in fitting
+        ]
+        if faults or not wanted:
+            raise UserError(*faults or [f"{family}: no wording fits the data"])
+        self.templates = tuple(wanted)
+        self.rows = task.rows(view, part)
+        if users is not None and not task.of_items:
+            self.rows = self.rows[np.isin(view.corpus.interactions.users[self.rows], users)]
+        if rows is not None:
+            self.rows = self.rows[np.isin(self.rows, rows)]
+        self._task = spec.task
+        self._pool = task.rows(view, "train")
+
+    def __len__(self) -> int:
+        return len(self.rows) * len(self.templates)
+
+    def __getitem__(self, i: int) -> Example:  # type: ignore[override]
+        return self._pose(i)[1]
+
+    def record(self, i: int) -> Record:
+        """The record behind example ``i``: its candidates and every field's value."""
+        return self._pose(i)[0]
+
+    def _pose(self, i: int) -> tuple[Record, Example]:
+        if not -len(self) <= i < len(self):
+            raise IndexError(i)
+        at, which = divmod(i % len(self), len(self.templates))
+        row = int(self.rows[at])
+        rng = derive_rng(self.seed, "evaluate", self._task, row)
+        return pose(self.view, self.templates[which], row, self._pool, rng, self.config)

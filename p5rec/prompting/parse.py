@@ -1,0 +1,133 @@
+"""A model's answer back into a value, or an explicit :class:`Unparsed` with the reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .fields import Answer
+from .view import ItemNames, Scale, squeeze
+
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?!\w)")
+OUT_OF = re.compile(r"(?:/|out of)\s*$")
+FIRST_WORD = re.compile(r"\W*(\w+)")
+VERDICTS = {"yes": True, "no": False}
+
+
+@dataclass(frozen=True)
+class ParsedItem:
+    """An item row."""
+
+    item: int
+
+
+@dataclass(frozen=True)
+class ParsedRating:
+    """A rating on the scale; ``clipped`` where the text held one beyond its ends."""
+
+    value: float
+    clipped: bool
+
+
+@dataclass(frozen=True)
+class ParsedYesNo:
+    """A verdict."""
+
+    value: bool
+
+
+@dataclass(frozen=True)
+class ParsedText:
+    """Free text, on one line."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Unparsed:
+    """Text that holds no answer of the type asked for."""
+
+    text: str
+    reason: str
+
+
+Parsed = ParsedItem | ParsedRating | ParsedYesNo | ParsedText | Unparsed
+
+
+def parse(
+    answer: Answer,
+    text: str,
+    *,
+    names: ItemNames | None = None,
+    scale: Scale | None = None,
+    options: Sequence[int] = (),
+) -> Parsed:
+    """The value of type ``answer`` in a model's ``text``.
+
+    Args:
+        answer: the type, as the template declares it.
+        text: what the model wrote.
+        names: the items' names; asked for by ``item`` and ``options``.
+        scale: the rating scale; asked for by ``rating``.
+        options: the item rows offered; asked for by ``options``.
+    """
+    clean = squeeze(text)
+    if not clean:
+        return Unparsed(text, "empty")
+    if answer == "text":
+        return ParsedText(clean)
+    if answer == "yesno":
+        return _yesno(clean)
+    if answer == "rating":
+        if scale is None:
+            raise TypeError("a rating answer is parsed against a scale")
+        return _rating(clean, scale)
+    if names is None:
+        raise TypeError(f"an answer of type {answer!r} is parsed against item names")
+    return _item(clean, names) if answer == "item" else _option(clean, names, options)
+
+
+def parse_rate(parsed: Sequence[Parsed]) -> float:
+    """The share that parsed, NaN of nothing."""
+    if not parsed:
+        return float("nan")
+    return sum(not isinstance(p, Unparsed) for p in parsed) / len(parsed)
+
+
+def _yesno(text: str) -> Parsed:
+    first = FIRST_WORD.match(text)
+    verdict = VERDICTS.get(first.group(1).lower()) if first else None
+    return Unparsed(text, "neither yes nor no") if verdict is None else ParsedYesNo(verdict)
+
+
+def _rating(text: str, scale: Scale) -> Parsed:
+    found = [
+        float(m.group())
+        for m in NUMBER.finditer(text)
+        # "4/5" and "4 out of 5" hold one rating: the other number is the top of the scale
+        if not (OUT_OF.search(text[: m.start()]) and float(m.group()) == scale.high)
+    ]
+    if len(found) != 1:
+        return Unparsed(text, "no number" if not found else "more than one number")
+    value = min(max(found[0], scale.low), scale.high)
+    return ParsedRating(value, clipped=value != found[0])
+
+
+def _item(text: str, names: ItemNames) -> Parsed:
+    row = names.row(text)
+    return Unparsed(text, "no item's id") if row is None else ParsedItem(row)
+
+
+def _option(text: str, names: ItemNames, options: Sequence[int]) -> Parsed:
+    """An option is named by its id, by its title, or by both as they were listed."""
+    by_id = names.row(text)
+    titles = {row: squeeze(names.titles[row]) for row in options}
+    named = [
+        row
+        for row, title in titles.items()
+        if row == by_id or text in (title, squeeze(f"{names.ids[row]} {title}"))
+    ]
+    if len(named) != 1:
+        return Unparsed(text, "none of the options" if not named else "more than one option")
+    return ParsedItem(named[0])

@@ -1,0 +1,139 @@
+"""Training examples: row ``i`` of a mixture of families, whatever the order or the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from p5rec.core.config import Config
+from p5rec.core.errors import UserError
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import Example
+
+from . import fewshot, tasks
+from .draft import Limits
+from .fields import Record
+from .library import PromptLibrary
+from .render import render
+from .template import Template
+from .view import CorpusView
+
+
+class PromptsConfig(Config):
+    """How records are posed.
+
+    Attributes:
+        folders: further folders of prompt files, besides the shipped one.
+        max_history: earlier items shown, the most recent ones.
+        candidates: items to choose from, the target included.
+        max_words: words of a review, an explanation or an attribute text.
+        shots: worked examples before each record.
+    """
+
+    folders: tuple[str, ...] = ()
+    max_history: Annotated[int, Field(ge=1)] = 10
+    candidates: Annotated[int, Field(ge=2)] = 10
+    max_words: Annotated[int, Field(ge=1)] = 100
+    shots: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def limits(self) -> Limits:
+        """The part that a record's builder reads."""
+        return Limits(self.max_history, self.candidates, self.max_words)
+
+
+def pose(
+    view: CorpusView,
+    template: Template,
+    row: int,
+    pool: np.ndarray,
+    rng: np.random.Generator,
+    config: PromptsConfig,
+) -> tuple[Record, Example]:
+    """Row ``row`` of the template's task, as a record and in words.
+
+    Args:
+        view: the corpus.
+        template: the wording.
+        row: an event row, or an item row in the tasks about items.
+        pool: ``(R,)`` training rows to take worked examples from.
+        rng: the row's own stream.
+        config: how much is shown.
+    """
+    record = tasks.get(template.task).build(view, row, rng, config.limits)
+    shots = fewshot.choose(view, record, pool, config.shots, rng, config.limits)
+    return record, render(template, record, shots)
+
+
+class ExampleSource(Sequence[Example]):
+    """``length`` training examples, drawn from families by weight, in the seen wordings.
+
+    A family goes through its rows in a seeded order, through all of them before any comes again.
+    Row ``i`` depends on ``(seed, i)`` and the arguments alone, never on what was asked before.
+
+    Args:
+        view: the corpus; training events alone are posed, with training events as their past.
+        library: the wordings.
+        weights: family → share of the draws.
+        length: number of examples.
+        seed: of every draw.
+        config: how much is shown.
+
+    Raises:
+        UserError: a family is unknown, has no seen wording that fits the data, or the data cannot
+            pose it; a line each.
+    """
+
+    def __init__(
+        self,
+        view: CorpusView,
+        library: PromptLibrary,
+        weights: Mapping[str, float],
+        length: int,
+        seed: int,
+        config: PromptsConfig | None = None,
+    ) -> None:
+        self.view, self.seed, self.config = view, seed, config or PromptsConfig()
+        self.families = tuple(sorted(weights))
+        reasons = [unavailable(library, family, view) for family in self.families]
+        if faults := [reason for reason in reasons if reason]:
+            raise UserError(*faults)
+        if min(weights.values(), default=0) < 0 or not sum(weights.values()):
+            raise UserError(
+                f"expected a family weight above 0 and none below, got {dict(weights)}; change them"
+            )
+        self._templates = [library.fitting(f, view, unseen=False) for f in self.families]
+        self._pools = [tasks.get(library.family(f).task).rows(view, "train") for f in self.families]
+        shares = np.array([weights[f] for f in self.families], dtype=np.float64)
+        draw = derive_rng(seed, "families").random(length)
+        self._family = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], draw, side="right")
+        self._row = np.empty(length, dtype=np.int64)
+        for number, family in enumerate(self.families):
+            mine = np.flatnonzero(self._family == number)
+            self._row[mine] = self._order(family, self._pools[number], len(mine))
+
+    def __len__(self) -> int:
+        return len(self._family)
+
+    def __getitem__(self, i: int) -> Example:  # type: ignore[override]
+        number, row = int(self._family[i]), int(self._row[i])
+        rng = derive_rng(self.seed, "example", i % len(self))
+        templates = self._templates[number]
+        template = templates[rng.integers(len(templates))]
+        return pose(self.view, template, row, self._pools[number], rng, self.config)[1]
+
+    def _order(self, family: str, pool: np.ndarray, count: int) -> np.ndarray:
+        passes = range(-(-count // len(pool)))
+        orders = [derive_rng(self.seed, "order", family, n).permutation(pool) for n in passes]
+        return np.concatenate([pool[:0], *orders])[:count]
+
+
+def unavailable(library: PromptLibrary, family: str, view: CorpusView) -> str | None:
+    """Why the family cannot train on this corpus, None where it can."""
+    reason = tasks.unavailable(library.family(family).task, view)
+    if reason is None and not library.fitting(family, view, unseen=False):
+        return f"{family}: every seen wording uses a field that the data cannot offer"
+    return reason

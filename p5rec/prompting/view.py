@@ -1,0 +1,229 @@
+"""What prompts may know of a corpus: a target's visible past, the rating scale, item attributes.
+
+The past of an event is what its user did before it, in the parts that come before its own:
+training events for a training or validation target, those and validation events for a test target.
+Same-second events keep the corpus's seeded order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow.compute as pc
+
+from p5rec.core.types import PARTS, TRAIN, Corpus
+
+TOKEN_GAP = re.compile(r">\s+<")
+LIKED = 0.75  # an event is liked from this fraction of the scale on: 4 on 1..5
+TRAIT_WORDS = 3  # a longer attribute value is prose, not a trait
+
+
+def squeeze(text: str) -> str:
+    """``text`` on one line, with single spaces."""
+    return " ".join(text.split())
+
+
+def decimal(rating: np.float32) -> float:
+    """A stored rating as the number the source wrote: 3.7, not 3.700000047..."""
+    return float(format(float(rating), "g"))
+
+
+@dataclass(frozen=True, eq=False)
+class ItemNames:
+    """How each item is written: ``(N,)`` semantic-id strings and ``(N,)`` titles.
+
+    Raises:
+        ValueError: the lengths differ, or two items share an id.
+    """
+
+    ids: Sequence[str]
+    titles: Sequence[str]
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.titles):
+            raise ValueError(f"{len(self.ids)} ids for {len(self.titles)} titles")
+        if len(self._rows) != len(self.ids):
+            raise ValueError("two items share a semantic id")
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {squeeze(name): row for row, name in enumerate(self.ids)}
+
+    def row(self, text: str) -> int | None:
+        """The item whose id is exactly ``text``, but for space around it and between tokens."""
+        return self._rows.get(TOKEN_GAP.sub("><", squeeze(text)))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The range of ratings, taken from the training events."""
+
+    low: float
+    high: float
+
+    @property
+    def liked(self) -> float:
+        """The least rating that counts as liked."""
+        return self.low + LIKED * (self.high - self.low)
+
+
+@dataclass(frozen=True, eq=False)
+class CorpusView:
+    """A corpus and its item names, with the look-ups that records are built from."""
+
+    corpus: Corpus
+    names: ItemNames
+
+    def __post_init__(self) -> None:
+        if len(self.names.ids) != len(self.corpus.catalog):
+            raise ValueError(f"{len(self.names.ids)} names for {len(self.corpus.catalog)} items")
+
+    @cached_property
+    def has(self) -> frozenset[str]:
+        """The data of ``fields.DATA`` that the corpus holds."""
+        found = {name for name in ("review", "summary") if self.filled(name).any()}
+        if self.scale is not None:
+            found.add("ratings")
+        if any(self.attributes):
+            found.add("attributes")
+        return frozenset(found)
+
+    @cached_property
+    def rated(self) -> np.ndarray:
+        """``(E,)`` bool: events with a rating."""
+        ratings = self.corpus.interactions.ratings
+        if ratings is None:
+            return np.zeros(len(self.corpus.interactions), dtype=bool)
+        return np.isfinite(ratings)
+
+    @cached_property
+    def scale(self) -> Scale | None:
+        """Lowest and highest training rating, None where there is none."""
+        seen = self.rated & self.corpus.split.mask("train")
+        if self.corpus.interactions.ratings is None or not seen.any():
+            return None
+        ratings = self.corpus.interactions.ratings[seen]
+        return Scale(decimal(ratings.min()), decimal(ratings.max()))
+
+    @cached_property
+    def mean(self) -> float:
+        """Mean training rating, NaN where there is none."""
+        ratings = self.corpus.interactions.ratings
+        if ratings is None or self.scale is None:
+            return float("nan")
+        return float(ratings[self.rated & self.corpus.split.mask("train")].mean())
+
+    @cached_property
+    def liked(self) -> np.ndarray:
+        """``(E,)`` bool: events rated ``scale.liked`` or more; every event where none is rated."""
+        ratings = self.corpus.interactions.ratings
+        if ratings is None or self.scale is None:
+            return np.ones(len(self.corpus.interactions), dtype=bool)
+        return np.where(self.rated, ratings, -np.inf) >= self.scale.liked
+
+    @cached_property
+    def depth(self) -> np.ndarray:
+        """``(E,)`` number of training events of the same user before each event."""
+        log = self.corpus.interactions
+        count = np.concatenate([[0], np.cumsum(self.corpus.split.parts == TRAIN)])
+        return count[:-1] - count[log.offsets[log.users]]
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """``(E,)`` bool: the user's first event with that item."""
+        log = self.corpus.interactions
+        _, rows = np.unique(log.users.astype(np.int64) * log.n_items + log.items, return_index=True)
+        mask = np.zeros(len(log), dtype=bool)
+        mask[rows] = True
+        return mask
+
+    def filled(self, text: str) -> np.ndarray:
+        """``(E,)`` bool: events whose text column ``text`` holds more than white space."""
+        column = self.corpus.interactions.texts.get(text)
+        if column is None:
+            return np.zeros(len(self.corpus.interactions), dtype=bool)
+        length = pc.utf8_length(pc.utf8_trim_whitespace(column)).fill_null(0)
+        return np.asarray(length.to_numpy() > 0)
+
+    def text(self, name: str, event: int) -> str:
+        """The text column ``name`` of an event, on one line; "" where there is none."""
+        column = self.corpus.interactions.texts.get(name)
+        value = column[event].as_py() if column is not None else None
+        return squeeze(value or "")
+
+    def past(self, event: int) -> np.ndarray:
+        """Rows of the events visible to the target ``event``, oldest first."""
+        log = self.corpus.interactions
+        start = log.offsets[log.users[event]]
+        parts = self.corpus.split.parts[start : event + 1]
+        visible = parts[:-1] < max(int(parts[-1]), TRAIN + 1)
+        return start + np.flatnonzero(visible)
+
+    def user_items(self, user: int) -> np.ndarray:
+        """Items of all the user's events, of every part."""
+        log = self.corpus.interactions
+        return log.items[log.offsets[user] : log.offsets[user + 1]]
+
+    def strangers(self, user: int, count: int, rng: np.random.Generator) -> list[int]:
+        """Up to ``count`` items the user has no event with, with titles that differ.
+
+        Drawn evenly from the catalogue.
+        """
+        taken = self.user_items(user)
+        draw = rng.integers(len(self.names.ids), size=4 * count + 16)
+        fresh = draw[~np.isin(draw, taken)].tolist()
+        titles = {self.names.titles[item] for item in taken}
+        found = self._distinct(fresh, titles, count)
+        if len(found) < count:
+            rest = np.setdiff1d(np.arange(len(self.names.ids)), taken)
+            found = self._distinct(rng.permutation(rest).tolist(), titles, count)
+        return found
+
+    def _distinct(self, items: list[int], taken: set[str], count: int) -> list[int]:
+        chosen: dict[str, int] = {}
+        for item in items:
+            chosen.setdefault(self.names.titles[item], item)
+        return [item for title, item in chosen.items() if title not in taken][:count]
+
+    @cached_property
+    def attributes(self) -> list[tuple[tuple[str, tuple[str, ...]], ...]]:
+        """``(N,)`` an item's known attributes, each with its values."""
+        table = self.corpus.catalog
+        columns = [(name, table.values(name)) for name in table.attributes]
+        return [
+            tuple((name, values[row]) for name, values in columns if values[row])
+            for row in range(len(table))
+        ]
+
+    def attribute_text(self, item: int) -> str:
+        """An item's attributes as ``name: value, value; name: value``."""
+        pairs = ((name.replace("_", " "), values) for name, values in self.attributes[item])
+        return "; ".join(f"{name}: {', '.join(map(squeeze, values))}" for name, values in pairs)
+
+    @cached_property
+    def traits(self) -> list[tuple[str, ...]]:
+        """``(N,)`` an item's short attribute values, then its years; no other numbers."""
+        return [
+            (
+                *(squeeze(v) for _, values in known for v in values if _is_trait(v)),
+                *(f"from {v}" for name, values in known for v in values if _is_year(name, v)),
+            )
+            for known in self.attributes
+        ]
+
+    def targets(self, part: str) -> np.ndarray:
+        """``(E,)`` bool: the part's events; of the training part, those that have a past."""
+        inside = self.corpus.split.parts == PARTS[part]
+        return inside & (self.depth > 0) if PARTS[part] == TRAIN else inside
+
+
+def _is_trait(value: str) -> bool:
+    return any(c.isalpha() for c in value) and len(value.split()) <= TRAIT_WORDS
+
+
+def _is_year(name: str, value: str) -> bool:
+    return "year" in name.lower() and value.isdigit()

@@ -1,0 +1,19 @@
+"""What the prompting tests share."""
+
+from __future__ import annotations
+
+import pytest
+from small_corpora import make_view
+
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.view import CorpusView
+
+
+@pytest.fixture(scope="session")
+def view() -> CorpusView:
+    return make_view()
+
+
+@pytest.fixture(scope="session")
+def library() -> PromptLibrary:
+    return PromptLibrary.load()

@@ -1,0 +1,272 @@
+"""Records and examples: what they may know, and that draws depend on (seed, row) alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from small_corpora import EACH, ITEMS, make_view
+
+from p5rec.core.errors import UserError
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import TRAIN
+from p5rec.prompting import fewshot, tasks
+from p5rec.prompting.draft import Limits
+from p5rec.prompting.evaluation import EvaluationSource
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.parse import ParsedText, Unparsed, parse_rate
+from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
+from p5rec.prompting.view import CorpusView, ItemNames
+
+OFFERS = {"candidates", "candidate_titles", "options", "title_options"}
+EVEN = dict.fromkeys(tasks.TASKS, 1.0)
+
+
+@pytest.mark.parametrize("shots", [0, 2])
+@pytest.mark.parametrize("family", ["sequential-next", "direct", "item-text-to-id"])
+def test_the_target_is_never_in_the_source(
+    family: str, shots: int, view: CorpusView, library: PromptLibrary
+) -> None:
+    open_ones = [t.id for t in library.templates(family) if not OFFERS & t.fields]
+    assert len(open_ones) >= 4
+    for part in ("train", "valid", "test"):
+        posed = EvaluationSource(
+            view, library, family, part, template_ids=open_ones, config=PromptsConfig(shots=shots)
+        )
+        for example in posed:
+            assert view.names.ids[example.item] not in example.source
+            if family != "item-text-to-id":
+                assert view.names.titles[example.item] not in example.source
+
+
+def test_no_prompt_names_a_user_or_an_external_item_id(
+    view: CorpusView, library: PromptLibrary
+) -> None:
+    source = ExampleSource(view, library, EVEN, 400, 0, PromptsConfig(shots=1))
+    for example in source:
+        assert "person-" not in example.source + example.target + example.system
+        assert "external-" not in example.source + example.target + example.system
+
+
+def test_training_examples_use_training_events_alone(
+    view: CorpusView, library: PromptLibrary
+) -> None:
+    log, parts = view.corpus.interactions, view.corpus.split.parts
+    source = ExampleSource(view, library, EVEN, 600, 0)
+    for example in source:
+        if example.event < 0:
+            continue
+        assert parts[example.event] == TRAIN
+        mine = slice(*log.offsets[example.user : example.user + 2])
+        unseen = log.items[mine][np.arange(log.offsets[example.user], mine.stop) > example.event]
+        if example.task in ("sequential-next", "rating"):
+            for item in unseen:
+                assert view.names.titles[item] not in example.source
+                assert view.names.ids[item] not in example.source
+
+
+def test_the_past_of_a_target(view: CorpusView) -> None:
+    start = 3 * EACH
+    assert view.past(start + 2).tolist() == [start, start + 1]
+    assert view.past(start + EACH - 2).tolist() == list(range(start, start + EACH - 2))
+    # a test target sees the validation event
+    assert view.past(start + EACH - 1).tolist() == list(range(start, start + EACH - 1))
+
+
+def test_ratings_shown_are_the_past_ones(view: CorpusView) -> None:
+    log = view.corpus.interactions
+    event = 5 * EACH + 4
+    record = tasks.get("rating").build(view, event, derive_rng(0), Limits(max_history=2))
+    told = log.ratings[event - 2 : event].astype(int).astype(str)
+    titles = [view.names.titles[i] for i in log.items[event - 2 : event]]
+    assert record.values["rated_titles"] == tuple(zip(titles, told, strict=True))
+    assert record.values["user_mean"] == round(float(log.ratings[5 * EACH : event].mean()), 1)
+
+
+def test_candidates_are_the_target_and_strangers(view: CorpusView) -> None:
+    task, places = tasks.get("sequential-candidates"), []
+    for event in task.rows(view, "train").tolist():
+        record = task.build(view, event, derive_rng(0, event), Limits(candidates=6))
+        assert len(set(record.candidates)) == 6
+        others = set(record.candidates) - {record.item}
+        assert len(others) == 5
+        assert not others & set(view.user_items(record.user).tolist())
+        places.append(record.candidates.index(record.item))
+    assert set(places) == set(range(6))
+
+
+def test_few_strangers_are_all_given_and_titles_differ() -> None:
+    titles = ["Twin" if n >= 20 else f"T{n}" for n in range(ITEMS)]
+    twins = make_view(titles=titles)
+    for user in range(4):
+        found = twins.strangers(user, ITEMS, derive_rng(0, user))
+        named = [titles[i] for i in found]
+        assert len(set(named)) == len(named)
+        assert not set(named) & {titles[i] for i in twins.user_items(user)}
+    full = make_view()
+    assert len(full.strangers(0, ITEMS, derive_rng(0))) == ITEMS - EACH
+
+
+def test_yes_and_no_are_even(view: CorpusView, library: PromptLibrary) -> None:
+    source = ExampleSource(view, library, {"sequential-yesno": 1.0}, 600, 0)
+    log = view.corpus.interactions
+    answers = []
+    for example in source:
+        answers.append(example.target == "yes")
+        taken = example.item in view.user_items(example.user)
+        assert taken == answers[-1]
+        if answers[-1]:
+            assert example.item == log.items[example.event]
+    assert abs(np.mean(answers) - 0.5) < 0.08
+
+
+def test_liked_items_are_liked_and_unordered(view: CorpusView) -> None:
+    log = view.corpus.interactions
+    user = int(np.argmax((log.ratings.reshape(-1, EACH)[:, :-1] >= 4).sum(axis=1)))
+    event = user * EACH + EACH - 1
+    past = np.arange(user * EACH, event)
+    liked = set(log.items[past[log.ratings[past] >= 4]].tolist())
+    assert 3 <= len(liked) < len(past)
+    orders = set()
+    for seed in range(8):
+        record = tasks.get("direct").build(view, event, derive_rng(seed), Limits())
+        assert {view.names.row(name) for name in record.values["liked"]} == liked
+        orders.add(record.values["liked"])
+    assert len(orders) > 1
+
+
+def test_rows_do_not_depend_on_order_or_company(view: CorpusView, library: PromptLibrary) -> None:
+    def make(length: int = 200, seed: int = 3) -> ExampleSource:
+        return ExampleSource(view, library, EVEN, length, seed, PromptsConfig(shots=1))
+
+    forward = list(make())
+    backward = make()
+    assert [backward[i] for i in reversed(range(200))] == forward[::-1]
+    assert list(make(120)) == forward[:120]
+    assert make(seed=4)[0] != forward[0]
+    with pytest.raises(IndexError):
+        backward[200]
+
+
+def test_a_family_goes_through_all_its_rows_first(view: CorpusView, library: PromptLibrary) -> None:
+    rows = tasks.get("rating").rows(view, "train")
+    source = ExampleSource(view, library, {"rating": 1.0}, 2 * len(rows), 0)
+    events = [example.event for example in source]
+    assert sorted(events[: len(rows)]) == sorted(events[len(rows) :]) == rows.tolist()
+    assert events[: len(rows)] != events[len(rows) :]
+
+
+def test_weights_and_seen_wordings(view: CorpusView, library: PromptLibrary) -> None:
+    source = ExampleSource(view, library, {"rating": 3.0, "direct": 1.0}, 800, 0)
+    examples = list(source)
+    assert abs(np.mean([e.task == "rating" for e in examples]) - 0.75) < 0.05
+    seen = {t.full_id for f in ("rating", "direct") for t in library.templates(f, unseen=False)}
+    assert {e.prompt_id for e in examples} == seen
+
+
+def test_worked_examples_are_other_users_training_rows(view: CorpusView) -> None:
+    for name in ("rating", "sequential-next", "sequential-candidates", "explanation"):
+        task = tasks.get(name)
+        pool = task.rows(view, "train")
+        for event in task.rows(view, "test").tolist():
+            rng = derive_rng(0, name, event)
+            record = task.build(view, event, rng, Limits())
+            shots = fewshot.choose(view, record, pool, 3, rng, Limits())
+            assert len({shot.event for shot in shots}) == len(shots)
+            assert name != "rating" or len(shots) == 3
+            for shot in shots:
+                assert shot.user != record.user
+                assert view.corpus.split.parts[shot.event] == TRAIN
+                assert record.item not in shot.mentions
+
+
+def test_a_lone_user_gets_no_worked_examples(view: CorpusView) -> None:
+    task = tasks.get("rating")
+    pool = task.rows(view, "train")
+    record = task.build(view, int(pool[0]), derive_rng(0), Limits())
+    own = pool[view.corpus.interactions.users[pool] == record.user]
+    assert fewshot.choose(view, record, own, 3, derive_rng(0), Limits()) == ()
+
+
+def test_a_training_target_is_no_repeat() -> None:
+    view = make_view()
+    log = view.corpus.interactions
+    log.items[3] = log.items[1]
+    assert 3 not in tasks.get("sequential-next").rows(CorpusView(view.corpus, view.names), "train")
+
+
+def test_what_the_data_lack_is_said(library: PromptLibrary) -> None:
+    bare = make_view(ratings=False, texts=False, attributes=False)
+    reasons = {f: unavailable(library, f, bare) for f in library.families()}
+    lacking = {f for f, reason in reasons.items() if reason}
+    assert lacking == {"rating", "review", "summary", "explanation"}
+    assert reasons["rating"] == (
+        "rating needs ratings in the training events, and the data have none"
+    )
+    with pytest.raises(UserError) as caught:
+        ExampleSource(bare, library, EVEN, 10, 0)
+    assert len(caught.value.lines) == 4
+    rest = dict.fromkeys(set(EVEN) - lacking, 1.0)
+    for example in ExampleSource(bare, library, rest, 300, 0):
+        assert "not known" not in example.source
+    with pytest.raises(UserError, match="above 0"):
+        ExampleSource(bare, library, {"direct": 0.0}, 10, 0)
+
+
+def test_explanations_with_reviews_quote_the_telling_sentence(view: CorpusView) -> None:
+    task = tasks.get("explanation")
+    rows = task.rows(view, "train")
+    assert not {1, 2} & set(rows.tolist())  # blank reviews
+    record = task.build(view, int(rows[0]), derive_rng(0), Limits())
+    assert record.values["explanation"] in view.text("review", record.event)
+
+
+def test_explanations_without_reviews_are_grounded() -> None:
+    view = make_view(texts=False)
+    log, task = view.corpus.interactions, tasks.get("explanation")
+    rows = [row for part in ("train", "test") for row in task.rows(view, part).tolist()]
+    assert rows
+    for row in rows:
+        record = task.build(view, row, derive_rng(0, row), Limits())
+        said = str(record.values["explanation"])
+        assert log.ratings[row] >= 4
+        past = {view.names.titles[i] for i in log.items[view.past(row)]}
+        named = {title for title in view.names.titles if title in said}
+        assert view.names.titles[record.item] in named
+        assert named - {view.names.titles[record.item]} <= past
+        assert len(named) >= 2
+        for trait in ("Drama", "Noir", "Epic"):
+            assert (trait not in said) or trait in view.traits[record.item]
+
+
+def test_evaluation_poses_every_row_in_every_wording(
+    view: CorpusView, library: PromptLibrary
+) -> None:
+    both = ["sequential-candidates.pick-one", "sequential-candidates.wager.v1"]
+    posed = EvaluationSource(view, library, "sequential-candidates", "test", template_ids=both)
+    assert len(posed) == 2 * 12
+    assert posed.record(0).candidates == posed.record(1).candidates
+    assert [e.prompt_id for e in posed][:2] == [both[0] + ".v1", both[1]]
+    some = EvaluationSource(
+        view, library, "sequential-candidates", "test", template_ids=both, users=np.array([4, 6])
+    )
+    assert list(some) == [posed[i] for i in (8, 9, 12, 13)]
+    default = EvaluationSource(view, library, "rating", "valid")
+    assert {e.prompt_id for e in default} == {"rating.direct-question.v1"}
+    items = EvaluationSource(view, library, "item-id-to-text", "test", rows=np.array([3, 9]))
+    assert set(items.rows) <= {3, 9}
+    with pytest.raises(UserError, match="family 'rating'"):
+        EvaluationSource(view, library, "rating", "test", template_ids=["direct.gift"])
+
+
+def test_names_must_fit_the_catalogue(view: CorpusView) -> None:
+    with pytest.raises(ValueError, match="share"):
+        ItemNames(["<a>", "<a>"], ["x", "y"])
+    with pytest.raises(ValueError, match="titles"):
+        ItemNames(["<a>"], ["x", "y"])
+    with pytest.raises(ValueError, match="2 names for 40 items"):
+        CorpusView(view.corpus, ItemNames(["<a>", "<b>"], ["x", "y"]))
+
+
+def test_parse_rate() -> None:
+    assert parse_rate([ParsedText("a"), Unparsed("", "empty")]) == 0.5
+    assert np.isnan(parse_rate([]))

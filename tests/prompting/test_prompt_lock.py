@@ -1,0 +1,93 @@
+"""The version rule: a text cannot change under its version."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from p5rec.core.artefacts import read_json
+from p5rec.core.errors import UserError
+from p5rec.core.paths import assets
+from p5rec.prompting import lock
+from p5rec.prompting.fields import FIELDS
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.tasks import TASKS
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("rating.yaml", "lock.json"):
+        shutil.copy(assets("prompts") / name, tmp_path / name)
+    return tmp_path
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    path = folder / "rating.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_shipped_prompts_are_locked() -> None:
+    assert len(lock.lint(assets("prompts")).templates()) == 80
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("A user has given", "One user has given"),
+        ('example: "{source}\\n{target}"', 'example: "{source} => {target}"'),
+        ("You predict ratings.", "You guess ratings."),
+    ],
+)
+def test_a_changed_text_needs_a_new_version(folder: Path, old: str, new: str) -> None:
+    edit(folder, old, new)
+    before = (folder / "lock.json").read_bytes()
+    for refuse in (lock.lint, lock.write):
+        with pytest.raises(UserError, match=r"rating\.yaml:\d+: expected the text locked for"):
+            refuse(folder)
+    assert (folder / "lock.json").read_bytes() == before
+
+
+def test_a_bumped_version_is_entered_and_the_old_one_kept(folder: Path) -> None:
+    edit(folder, "A user has given", "One user has given")
+    edit(folder, "id: direct-question\n    version: 1", "id: direct-question\n    version: 2")
+    with pytest.raises(UserError, match=r"expected rating\.direct-question\.v2 in"):
+        lock.lint(folder)
+    old = read_json(folder / "lock.json")
+    assert lock.write(folder) == ["rating.direct-question.v2"]
+    new = read_json(folder / "lock.json")
+    assert {**old, "rating.direct-question.v2": new["rating.direct-question.v2"]} == new
+    assert lock.write(folder) == []
+    lock.lint(folder)
+
+
+def test_describing_is_no_change(folder: Path) -> None:
+    edit(folder, "description: How", "description: Just how")
+    lock.lint(folder)
+
+
+def test_a_missing_or_damaged_lock_is_told(folder: Path) -> None:
+    (folder / "lock.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(UserError, match="a mapping of ids to hashes"):
+        lock.lint(folder)
+    (folder / "lock.json").unlink()
+    with pytest.raises(UserError, match="a lock file, got nothing"):
+        lock.lint(folder)
+
+
+def test_hashes_depend_on_what_reaches_the_model(library: PromptLibrary) -> None:
+    assert len(set(library.hashes().values())) == 80
+
+
+def test_the_readme_tells_every_task_and_field() -> None:
+    text = (assets("prompts") / "README.md").read_text(encoding="utf-8")
+    for name, field in FIELDS.items():
+        assert f"| `{name}` | {field.kind} | {field.about} |" in text
+    for name, task in TASKS.items():
+        assert f"| `{name}` | {task.answer} |" in text
+        assert f"| `{' '.join(task.answers)}` |" in text
+        if name != "sequential-candidates":
+            assert f"| `{' '.join(task.given)}` |" in text, name

@@ -1,0 +1,184 @@
+"""Text: golden renderings, literal data, messages, and answers that parse back."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_corpora import make_view
+
+from p5rec.core.rng import derive_rng
+from p5rec.prompting import tasks
+from p5rec.prompting.draft import Limits
+from p5rec.prompting.fields import FIELDS
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.parse import ParsedItem, ParsedRating, ParsedText, ParsedYesNo, Unparsed, parse
+from p5rec.prompting.render import render, to_messages, words
+from p5rec.prompting.sample import sample_records
+from p5rec.prompting.view import CorpusView, ItemNames, squeeze
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORD = runpy.run_path(str(ROOT / "scripts" / "record_golden_prompts.py"))
+LIBRARY = PromptLibrary.load()
+TEMPLATES = [pytest.param(t, id=t.full_id) for t in LIBRARY.templates()]
+RAW = make_view(titles=[f"{{title}} {{}} 100% {{0}} {{{{n}}}} \\n {n}" for n in range(40)])
+
+
+@pytest.mark.parametrize("family", LIBRARY.families())
+def test_golden(family: str) -> None:
+    golden = ROOT / "tests" / "golden" / "prompts" / f"{family}.txt"
+    assert RECORD["renderings"](LIBRARY, family) == golden.read_text(encoding="utf-8")
+
+
+def test_no_golden_file_without_a_family() -> None:
+    files = {path.stem for path in (ROOT / "tests" / "golden" / "prompts").glob("*")}
+    assert files == set(LIBRARY.families())
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_data_stay_literal(template: Any) -> None:
+    task = tasks.get(template.task)
+    row = int(task.rows(RAW, "train")[3])
+    record = task.build(RAW, row, derive_rng(0, "x"), Limits())
+    example = render(template, record, [record])
+    # what is left of the text when every value is taken out holds no brace at all
+    rest = example.source + example.target + example.system
+    rest = re.sub(r"\{title\} \{\} 100% \{0\} \{\{n\}\} \\n \d+", "", rest)
+    assert not re.search(r"[{}]", rest), rest
+    if {"title", "history_titles", "liked_titles", "options"} & template.fields:
+        assert "{title} {} 100% {0} {{n}}" in example.source + example.target
+
+
+@settings(max_examples=60, deadline=None)
+@given(title=st.text(max_size=30), number=st.floats(0, 10).map(lambda x: round(x, 1)))
+def test_any_title_is_put_in_as_it_is(title: str, number: float) -> None:
+    template = LIBRARY.get("rating.average-and-item")
+    record = sample_records("rating")[0]
+    values = {**record.values, "title": title, "user_mean": number}
+    example = render(template, type(record)("rating", values))
+    assert f'"{squeeze(title) or "not known"}"' in example.source
+    assert f"average of {number:g} " in example.source
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("part", ["train", "valid", "test"])
+def test_answers_parse_back(template: Any, part: str, view: CorpusView) -> None:
+    task = tasks.get(template.task)
+    for row in task.rows(view, part)[:12].tolist():
+        record = task.build(view, row, derive_rng(1, row), Limits())
+        example = render(template, record)
+        found = parse(
+            template.answer,
+            f" {example.target}\n",
+            names=view.names,
+            scale=view.scale,
+            options=record.candidates,
+        )
+        match template.answer:
+            case "item" | "options":
+                assert found == ParsedItem(record.item)
+            case "rating":
+                assert found == ParsedRating(record.rating, clipped=False)
+            case "yesno":
+                assert found == ParsedYesNo(record.values["verdict"] == "yes")
+            case "text":
+                assert found == ParsedText(squeeze(example.target))
+
+
+def test_values_as_words() -> None:
+    assert words("number", 4.0) == "4"
+    assert words("number", 3.5) == "3.5"
+    assert words("items", ("<a><b>", "<c><d>")) == "<a><b>, <c><d>"
+    assert words("titles", ("A, B", "C")) == '"A, B", "C"'
+    assert words("titles", (("A", "4"),)) == '"A": 4'
+    assert words("items_titled", (("<a>", "A\n B"),)) == '<a> "A B"'
+    assert words("choices", ("x", "y")) == "- x\n- y"
+    assert words("titles", ()) == "nothing yet"
+    assert words("text", "") == "not known"
+
+
+def test_examples_leave_no_trace_when_there_are_none() -> None:
+    record, *shots = sample_records("rating")
+    template = LIBRARY.get("rating.score-sheet")
+    bare, two = render(template, record), render(template, record, shots[:2])
+    assert bare.source.startswith("SCORE SHEET")
+    assert two.source.endswith("\n\n" + bare.source)
+    assert two.source.count("SCORE SHEET") == 3
+    assert f"Score: {words(FIELDS['rating'].kind, shots[0].values['rating'])}\n\n" in two.source
+
+
+def test_messages() -> None:
+    record = sample_records("rating")[0]
+    example = render(LIBRARY.get("rating.ids-only"), record)
+    assert [m["role"] for m in to_messages(example)] == ["system", "user"]
+    assert to_messages(example, answered=True)[-1] == {"role": "assistant", "content": "5"}
+    plain = render(LIBRARY.get("rating.direct-question"), record)
+    assert to_messages(plain) == [{"role": "user", "content": plain.source}]
+
+
+def test_an_example_knows_its_rows(view: CorpusView) -> None:
+    task = tasks.get("rating")
+    event = int(task.rows(view, "test")[2])
+    record = task.build(view, event, derive_rng(0), Limits())
+    example = render(LIBRARY.get("rating.direct-question"), record)
+    log = view.corpus.interactions
+    assert (example.user, example.item, example.event) == (2, log.items[event], event)
+    assert example.rating == log.ratings[event]
+    assert (example.task, example.prompt_id) == ("rating", "rating.direct-question.v1")
+
+
+NAMES = ItemNames(["<a_1><b_2>", "<a_1><b_3>", "<a_2><b_1>"], ["Heat", "Heat", "{x}"])
+SCALE = make_view().scale
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "clipped"),
+    [
+        ("4", 4.0, False),
+        ("4.5 stars", 4.5, False),
+        ("Rating: 3.", 3.0, False),
+        ("4/5", 4.0, False),
+        ("I would say 5 out of 5", 5.0, False),
+        ("9", 5.0, True),
+        ("-2", 1.0, True),
+        ("9" * 400, 5.0, True),
+    ],
+)
+def test_ratings_are_read_and_clipped(text: str, value: float, clipped: bool) -> None:
+    assert parse("rating", text, scale=SCALE) == ParsedRating(value, clipped)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "reason"),
+    [
+        ("rating", "good", "no number"),
+        ("rating", "3-4", "more than one number"),
+        ("rating", "nan", "no number"),
+        ("rating", "<a_1><b_2>", "no number"),
+        ("yesno", "maybe yes", "neither yes nor no"),
+        ("yesno", "nope", "neither yes nor no"),
+        ("text", " \n", "empty"),
+        ("item", "<a_1>", "no item's id"),
+        ("item", "<a_1><b_2><b_3>", "no item's id"),
+        ("options", "Heat", "more than one option"),
+        ("options", "<a_9>", "none of the options"),
+    ],
+)
+def test_what_does_not_parse_says_why(answer: Any, text: str, reason: str) -> None:
+    found = parse(answer, text, names=NAMES, scale=SCALE, options=(0, 1))
+    assert found == Unparsed(text, reason)
+
+
+def test_items_and_options() -> None:
+    assert parse("item", " <a_1> <b_3>\n", names=NAMES) == ParsedItem(1)
+    assert parse("options", "{x}", names=NAMES, options=(0, 2)) == ParsedItem(2)
+    assert parse("options", "<a_1><b_2> Heat", names=NAMES, options=(0, 1)) == ParsedItem(0)
+    assert parse("options", "<a_2><b_1>", names=NAMES, options=(0, 1)) == Unparsed(
+        "<a_2><b_1>", "none of the options"
+    )
+    assert parse("yesno", "Yes.") == ParsedYesNo(True)
