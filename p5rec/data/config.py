@@ -1,0 +1,139 @@
+"""What a recipe's ``data:`` section may say."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from p5rec.core.config import Config
+
+
+class ColumnsConfig(Config):
+    """Names of the log's columns in the user's file; None takes the source's own name.
+
+    The ``table`` source's own names are the field names themselves.
+    """
+
+    user: str | None = None
+    item: str | None = None
+    time: str | None = None
+    rating: str | None = None
+    review: str | None = None
+    summary: str | None = None
+
+
+class AttributeConfig(Config):
+    """One attribute of the items.
+
+    Attributes:
+        column: its column in the item table.
+        separator: splits a cell of text into a list (``Drama|Comedy`` at ``|``); None takes the
+            cell as it is.
+    """
+
+    column: str
+    separator: str | None = Field(default=None, min_length=1)
+
+
+class ItemColumnsConfig(Config):
+    """Names of the item table's columns.
+
+    Attributes:
+        item: the id that the log uses; None means ``item``.
+        title: the readable name; None means ``title``.
+        attributes: attribute name → its column, or column and separator. Only what is named here
+            reaches a prompt.
+    """
+
+    item: str | None = None
+    title: str | None = None
+    attributes: dict[str, str | AttributeConfig] = Field(default_factory=dict)
+
+    @field_validator("attributes")
+    @classmethod
+    def _no_second_title(cls, value: dict[str, object]) -> dict[str, object]:
+        if taken := {"item", "title"} & value.keys():
+            raise ValueError(f"{' and '.join(sorted(taken))} cannot name an attribute")
+        return value
+
+
+class ItemTableConfig(Config):
+    """The table of items: CSV, TSV, Parquet or JSON lines.
+
+    Attributes:
+        path: the file; None takes the table that belongs to the source, if it has one.
+        columns: which column holds what; read only where ``path`` is given.
+        missing: what to do when the log names an item that the table lacks: refuse, or drop and
+            count the events.
+    """
+
+    path: str | None = None
+    columns: ItemColumnsConfig = ItemColumnsConfig()
+    missing: Literal["error", "drop"] = "error"
+
+
+class KCoreConfig(Config):
+    """Least number of events a user, and an item, must keep; 1 is off."""
+
+    user: int = Field(default=1, ge=1)
+    item: int = Field(default=1, ge=1)
+
+
+class WorldConfig(Config):
+    """A synthetic world with a known answer (see ``p5rec.data.sources.worlds``).
+
+    Attributes:
+        kind: what was planted.
+        users, items: sizes U and N.
+        events: events a user; under ``checkerboard`` at most half the items.
+        p: probability that a ``markov`` event is the successor of the one before.
+        seed: the world's own seed, apart from the split's.
+    """
+
+    kind: Literal["checkerboard", "markov", "null"] = "markov"
+    users: int = Field(default=200, ge=1)
+    items: int = Field(default=100, ge=4)
+    events: int = Field(default=12, ge=1)
+    p: float = Field(default=0.9, ge=0, le=1)
+    seed: int = 0
+
+
+class DataConfig(Config):
+    """From a user's files to a prepared corpus.
+
+    Attributes:
+        source: a name from ``p5rec data sources``.
+        path: the log, or the folder that holds it, seen from the working directory; ``ml-100k``
+            means the embedded MovieLens set, fetched once into the cache.
+        items: the item table; None takes the source's own, else titles are the ids.
+        columns: the log's column names where they are not the source's own.
+        time_format: strptime pattern of the times; None detects epoch seconds, milliseconds,
+            microseconds or nanoseconds, or ISO 8601 (UTC where no zone is written).
+        min_rating: events rated lower are dropped first, on the data's scale; None keeps all.
+        dedupe: what a repeated event leaves behind. ``exact`` drops rows equal in user, item and
+            time, which are recording faults and would put an event on both sides of a split;
+            ``first`` and ``last`` keep one event a user and item; ``none`` keeps every row.
+            Exact repeats are counted and reported in any case.
+        k_core: events a user and an item must keep, applied until both hold.
+        catalog: what may be recommended: items with events left (``log``), or every row of the
+            item table, never-seen items included (``table``).
+        split: the rule, see ``p5rec.data.split``.
+        few_shot: training events a user, under ``few-shot``.
+        seed: breaks equal times, shuffles row numbers, and draws the few-shot events.
+        world: the world's parameters, for the source ``world``.
+    """
+
+    source: str
+    path: str | None = None
+    items: ItemTableConfig | None = None
+    columns: ColumnsConfig = ColumnsConfig()
+    time_format: str | None = None
+    min_rating: float | None = None
+    dedupe: Literal["none", "exact", "first", "last"] = "exact"
+    k_core: KCoreConfig = KCoreConfig()
+    catalog: Literal["log", "table"] = "log"
+    split: Literal["leave-one-out", "time", "user-time", "few-shot"] = "leave-one-out"
+    few_shot: int = Field(default=5, ge=1)
+    seed: int = 0
+    world: WorldConfig = WorldConfig()

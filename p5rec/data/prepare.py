@@ -1,0 +1,139 @@
+"""The data stage: a corpus on disk, and back as memory-mapped arrays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from p5rec.core.artefacts import Lineage, file_sha256, read_json, write_json
+from p5rec.core.errors import fault
+from p5rec.core.types import Catalog, Corpus, Interactions, Split
+
+from .build import build
+from .config import DataConfig
+from .files import existing
+from .rawlog import TEXTS, Source
+from .sources.registry import SOURCES
+
+SUMMARY = "summary.json"
+
+
+def input_digests(config: DataConfig) -> dict[str, str]:
+    """SHA-256 of every input file, under the part it plays (``events``, ``items``).
+
+    Raises:
+        UserError: a file is missing.
+    """
+    source: Source = SOURCES.get(config.source)
+    return {part: file_sha256(path) for part, path in source.files(config).items()}
+
+
+def prepare(config: DataConfig, out: Path) -> Lineage:
+    """Writes the corpus into the folder ``out``: three ``datasets`` data sets and a summary.
+
+    Returns:
+        An empty lineage: preparing defines the events, it learns nothing from them.
+
+    Raises:
+        UserError: see :func:`build`; nothing has been written then.
+    """
+    _write(*build(config), out)
+    return Lineage.none()
+
+
+def prepare_folder(config: DataConfig, out: Path) -> None:
+    """:func:`prepare` into a folder that is not there yet, which appears whole or not at all.
+
+    Raises:
+        UserError: ``out`` is taken or cannot be written, or see :func:`prepare`.
+    """
+    if out.exists():
+        raise fault(out, "a new folder", "one that exists", "name another or remove it")
+    corpus, summary = build(config)
+    work = out.with_name(f".{out.name}.work")
+    try:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        _write(corpus, summary, work)
+        os.replace(work, out)
+    except OSError as error:
+        todo = "free some space or name another folder"
+        raise fault(out, "to write there", error.strerror or str(error), todo) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def load_corpus(path: Path) -> Corpus:
+    """The corpus in a prepared folder; its arrays are views of the memory-mapped files.
+
+    Raises:
+        UserError: the folder holds no prepared data.
+    """
+    if not (existing(path) / SUMMARY).is_file():
+        raise fault(path, "prepared data", f"no {SUMMARY}", "make it with `p5rec data prepare`")
+    summary = read_json(path / SUMMARY)
+    events, items, users = (_load(path / name) for name in ("events", "items", "users"))
+    views = {
+        name: events.column(name).chunk(0).to_numpy(zero_copy_only=True)
+        for name in ("user", "item", "time", "rating", "part")
+        if name in events.column_names
+    }
+    interactions = Interactions(
+        users=views["user"],
+        items=views["item"],
+        times=views["time"],
+        ratings=views.get("rating"),
+        n_users=users.num_rows,
+        n_items=items.num_rows,
+        texts={name: events.column(name) for name in TEXTS if name in events.column_names},
+    )
+    split = Split(summary["split"]["name"], views["part"], summary["split"]["seed"])
+    return Corpus(interactions, Catalog(items), users.column("user").to_pylist(), split)
+
+
+def _write(corpus: Corpus, summary: dict[str, Any], out: Path) -> None:
+    log = corpus.interactions
+    columns: dict[str, Any] = {"user": log.users, "item": log.items, "time": log.times}
+    if log.ratings is not None:
+        columns["rating"] = log.ratings
+    columns |= {**log.texts, "part": corpus.split.parts}
+    _save(pa.table(columns), out / "events")
+    _save(corpus.catalog.table, out / "items")
+    _save(pa.table({"user": pa.array(list(corpus.user_ids), pa.string())}), out / "users")
+    write_json(out / SUMMARY, summary)
+
+
+def _save(table: pa.Table, folder: Path) -> None:
+    """A ``datasets`` data set of one record batch.
+
+    ``save_to_disk`` writes batches of a thousand rows, and a column in many pieces cannot be
+    viewed as one array: its data file is written again as a single batch.
+    """
+    import datasets
+
+    whole = table.combine_chunks()
+    bars = datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        datasets.Dataset(whole).save_to_disk(folder, num_shards=1)
+    finally:
+        if not bars:
+            datasets.enable_progress_bars()
+    (file,) = folder.glob("*.arrow")
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, whole.schema) as writer:
+        writer.write_table(whole)
+
+
+def _load(folder: Path) -> pa.Table:
+    import datasets
+
+    try:
+        table: pa.Table = datasets.load_from_disk(str(folder)).data.table
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        got = next(iter(str(error).splitlines()), "a damaged file")
+        raise fault(folder, "a data set", got, "prepare the data again") from None
+    return table

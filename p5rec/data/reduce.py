@@ -1,0 +1,61 @@
+"""From a log to the events that count: order, repeats, k-core. All on arrays of E rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from p5rec.core.rng import derive_rng
+
+
+def time_order(
+    users: np.ndarray, items: np.ndarray, times: np.ndarray, rows: np.ndarray, seed: int
+) -> np.ndarray:
+    """``(E,)`` the events by user, then time, then a seeded shuffle of equal times.
+
+    The shuffle is drawn over an order that the events' contents fix, so the order of the rows in
+    the file changes nothing; neither the file nor an id decides between equal times.
+    """
+    fixed = np.lexsort((rows, items, times, users))
+    luck = np.empty(len(fixed))
+    luck[fixed] = derive_rng(seed, "equal times").random(len(fixed))
+    return np.lexsort((luck, times, users))
+
+
+def exact_repeats(
+    users: np.ndarray, items: np.ndarray, times: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    """``(E,)`` bool: an event equal in user, item and time stands in an earlier row of the file."""
+    order = np.lexsort((rows, times, items, users))
+    repeat = np.zeros(len(order), dtype=bool)
+    same = np.ones(max(len(order) - 1, 0), dtype=bool)
+    for column in (users, items, times):
+        same &= column[order[1:]] == column[order[:-1]]
+    repeat[order[1:]] = same
+    return repeat
+
+
+def one_per_pair(users: np.ndarray, items: np.ndarray, keep: str) -> np.ndarray:
+    """``(E,)`` bool: the ``first`` or ``last`` event of each user with each item.
+
+    Args:
+        users, items: ``(E,)`` in time order within each user.
+        keep: which one.
+    """
+    step = 1 if keep == "first" else -1
+    pairs = users.astype(np.int64) * (int(items.max(initial=0)) + 1) + items
+    _, at = np.unique(pairs[::step], return_index=True)
+    kept = np.zeros(len(pairs), dtype=bool)
+    kept[at] = True
+    return kept[::step]
+
+
+def k_core(users: np.ndarray, items: np.ndarray, least_user: int, least_item: int) -> np.ndarray:
+    """``(E,)`` bool: the largest set of events in which users and items keep enough of them."""
+    kept = np.ones(len(users), dtype=bool)
+    while True:
+        per_user = np.bincount(users[kept], minlength=int(users.max(initial=0)) + 1)
+        per_item = np.bincount(items[kept], minlength=int(items.max(initial=0)) + 1)
+        good = kept & (per_user[users] >= least_user) & (per_item[items] >= least_item)
+        if good.sum() == kept.sum():
+            return kept
+        kept = good

@@ -1,0 +1,17 @@
+"""The sources by the name a config gives them."""
+
+from __future__ import annotations
+
+from p5rec.core.registry import Registry
+
+SOURCES = Registry(
+    "data source",
+    {
+        "amazon": "p5rec.data.sources.amazon:SOURCE",
+        "movielens": "p5rec.data.sources.movielens:SOURCE",
+        "recbole": "p5rec.data.sources.recbole:SOURCE",
+        "sequences": "p5rec.data.sources.sequences:SOURCE",
+        "table": "p5rec.data.sources.table:SOURCE",
+        "world": "p5rec.data.sources.worlds:SOURCE",
+    },
+)

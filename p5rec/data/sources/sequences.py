@@ -1,0 +1,39 @@
+"""Lines of ``user item item ...``, oldest first: order only, no times, no ratings."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from p5rec.core.errors import fault
+from p5rec.data.config import DataConfig
+from p5rec.data.files import telling
+from p5rec.data.items import item_table
+from p5rec.data.rawlog import RawLog, Source
+
+from .table import files
+
+
+def read(config: DataConfig) -> RawLog:
+    """One event an item; its time is its position in the line, from 0."""
+    found = files(config)
+    path = found["events"]
+    with telling(path, "text file"):
+        lines = pl.scan_lines(path, row_index_name="row", row_index_offset=1).collect()
+    words = pl.col("line").str.extract_all(r"\S+")
+    lines = lines.select("row", words.list.first().alias("user"), words.list.slice(1).alias("item"))
+    lines = lines.filter(pl.col("item").list.len() > 0)
+    if not len(lines):
+        raise fault(path, "lines of `user item item ...`", "no event", "check the file")
+    again = lines.filter(pl.col("user").is_duplicated())
+    if len(again):
+        rows = again.filter(pl.col("user") == again["user"][0])["row"].to_list()
+        raise fault(
+            path, "one line a user", f"{again['user'][0]!r} again", "join the lines", line=rows[1]
+        )
+    position = pl.int_ranges(pl.col("item").list.len()).alias("time")
+    events = lines.with_columns(position).explode("item", "time")
+    items = item_table(config, events, found)
+    return RawLog(events, items, tuple(found.values()), ordinal=True)
+
+
+SOURCE = Source("lines of `user item item ...`, oldest first (order only)", files, read)

@@ -1,0 +1,136 @@
+"""Which events train, validate and test, and the requests that follow from it.
+
+Rules, each over a user's events in time order:
+
+- ``leave-one-out``: the last event tests, the one before validates, the rest train; a user with
+  fewer than 3 events trains only.
+- ``user-time``: event ``j`` of ``n`` trains while ``(j + 1/2) / n < 0.8``, validates while it is
+  below 0.9, and tests from there on.
+- ``time``: the log is cut at the times of its 80 % and 90 % event; events of one moment stay on
+  one side.
+- ``few-shot``: leave-one-out, with ``k`` of the training events drawn for each user; the others
+  are ``UNUSED``, in no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from p5rec.core.errors import UserError, did_you_mean
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import PARTS, TEST, TRAIN, VALID, Histories, Interactions, Split
+
+UNUSED = -1
+RULES = ("leave-one-out", "user-time", "time", "few-shot")
+
+
+def make_split(interactions: Interactions, name: str, seed: int = 0, *, few_shot: int = 5) -> Split:
+    """The split of ``interactions`` by the rule ``name``.
+
+    Args:
+        interactions: E events.
+        name: a rule, see the module.
+        seed: draws the few-shot events.
+        few_shot: training events a user, under ``few-shot``.
+
+    Raises:
+        UserError: no such rule.
+    """
+    if name == "time":
+        parts = _by_time(interactions.times)
+    elif name == "user-time":
+        parts = _by_user_time(interactions)
+    elif name in ("leave-one-out", "few-shot"):
+        parts = _leave_one_out(interactions)
+        if name == "few-shot":
+            parts = _few(interactions, parts, few_shot, seed)
+    else:
+        raise UserError(f"expected a known split, got {name!r}; {did_you_mean(name, RULES)}")
+    return Split(name, parts, seed)
+
+
+def training_histories(interactions: Interactions, split: Split) -> Histories:
+    """Every user's training events, in time order; users without one are left out."""
+    rows = np.flatnonzero(split.mask("train"))
+    users, counts = np.unique(interactions.users[rows], return_counts=True)
+    return Histories(users.astype(np.int32), interactions.items[rows], _offsets(counts))
+
+
+def cases(
+    interactions: Interactions, split: Split, part: str, history: Sequence[str] | None = None
+) -> tuple[Histories, np.ndarray, np.ndarray]:
+    """One next-item question for each user with an event in ``part``: which was the last one?
+
+    Args:
+        interactions: E events.
+        split: their parts.
+        part: ``valid`` or ``test``.
+        history: parts that the history may come from, besides ``part`` itself; None means all
+            that lie before it (``train``, and ``valid`` under ``test``).
+
+    Returns:
+        B requests, each with all the user's events of those parts before the target, oldest
+        first (empty for a user who is new in ``part``, which the rule ``time`` brings about);
+        the targets ``(B,)`` int32 item rows; their events ``(B,)`` int64 rows.
+    """
+    before = history if history is not None else [p for p in PARTS if PARTS[p] < PARTS[part]]
+    within = np.flatnonzero(split.mask(part))
+    users = interactions.users[within]
+    last = np.flatnonzero(np.diff(users, append=-1))
+    events, users = within[last], users[last]
+    target_of = np.full(interactions.n_users, -1, dtype=np.int64)
+    target_of[users] = events
+    usable = split.mask(part, *before)
+    usable &= np.arange(len(interactions)) < target_of[interactions.users]
+    counts = np.bincount(interactions.users[usable], minlength=interactions.n_users)[users]
+    histories = Histories(users, interactions.items[usable], _offsets(counts))
+    return histories, interactions.items[events], events
+
+
+def _positions(interactions: Interactions) -> tuple[np.ndarray, np.ndarray]:
+    """For each event ``(E,)``: its place among its user's events, and their number."""
+    offsets = interactions.offsets
+    place = np.arange(len(interactions)) - offsets[interactions.users]
+    return place, np.diff(offsets)[interactions.users]
+
+
+def _leave_one_out(interactions: Interactions) -> np.ndarray:
+    place, count = _positions(interactions)
+    parts = np.full(len(interactions), TRAIN, dtype=np.int8)
+    parts[(count >= 3) & (place == count - 2)] = VALID
+    parts[(count >= 3) & (place == count - 1)] = TEST
+    return parts
+
+
+def _by_user_time(interactions: Interactions) -> np.ndarray:
+    place, count = _positions(interactions)
+    middle = (2 * place + 1) * 5  # of 10 * count; whole numbers, so no event sits on a float's edge
+    return np.where(middle < 8 * count, TRAIN, np.where(middle < 9 * count, VALID, TEST)).astype(
+        np.int8
+    )
+
+
+def _by_time(times: np.ndarray) -> np.ndarray:
+    if not len(times):
+        return np.zeros(0, dtype=np.int8)
+    first_valid, first_test = np.sort(times)[[len(times) * 8 // 10, len(times) * 9 // 10]]
+    return np.where(times < first_valid, TRAIN, np.where(times < first_test, VALID, TEST)).astype(
+        np.int8
+    )
+
+
+def _few(interactions: Interactions, parts: np.ndarray, k: int, seed: int) -> np.ndarray:
+    train = np.flatnonzero(parts == TRAIN)
+    users = interactions.users[train]
+    order = np.lexsort((derive_rng(seed, "few-shot").random(len(train)), users))
+    starts = np.searchsorted(users, users)  # users ascend, so sorting within them moves no start
+    drawn = np.arange(len(train)) - starts < k
+    kept = parts.copy()
+    kept[train[order[~drawn]]] = UNUSED
+    return kept
+
+
+def _offsets(counts: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -1,0 +1,152 @@
+"""Each leak is planted and found; honest data raise none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from p5rec.core.artefacts import Lineage, Store
+from p5rec.core.types import Catalog, Corpus, Interactions
+from p5rec.data.audit import audit_corpus
+from p5rec.data.build import build
+from p5rec.data.config import DataConfig
+from p5rec.data.lineage_audit import audit_artefacts
+from p5rec.data.prepare import load_corpus, prepare
+from p5rec.data.split import make_split
+
+
+def corpus(
+    items: np.ndarray, ids: list[str], times: np.ndarray | None = None, rule: str = "leave-one-out"
+) -> Corpus:
+    """Users with equally many events: ``items`` is ``(U, n)``, row numbers."""
+    U, n = items.shape
+    moments = np.tile(np.arange(1, n + 1), U) * 1000 if times is None else times.ravel()
+    log = Interactions(
+        users=np.repeat(np.arange(U), n).astype(np.int32),
+        items=items.ravel().astype(np.int32),
+        times=moments.astype(np.int64),
+        ratings=None,
+        n_users=U,
+        n_items=len(ids),
+    )
+    catalog = Catalog(pa.table({"item": ids, "title": ids}))
+    return Corpus(log, catalog, [f"u{u}" for u in range(U)], make_split(log, rule))
+
+
+def leaks(found: Corpus) -> set[str]:
+    return {f.check for f in audit_corpus(found) if f.severity == "leak"}
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def drawn(rng: np.random.Generator, users: int = 200, n: int = 8, items: int = 300) -> np.ndarray:
+    return np.stack([rng.permutation(items)[:n] for _ in range(users)])
+
+
+def shuffled_ids(rng: np.random.Generator, n: int = 300) -> list[str]:
+    return [f"b{number}" for number in rng.permutation(n)]
+
+
+def test_honest_data_raise_nothing(rng: np.random.Generator) -> None:
+    assert audit_corpus(corpus(drawn(rng), shuffled_ids(rng))) == []
+
+
+@pytest.mark.parametrize("kind", ["checkerboard", "markov", "null"])
+def test_worlds_hold_no_leak(kind: str) -> None:
+    assert leaks(build(DataConfig(source="world", world={"kind": kind}))[0]) == set()
+
+
+def test_ids_in_order_of_appearance(rng: np.random.Generator) -> None:
+    items = drawn(rng)
+    _, first = np.unique(items.ravel(), return_index=True)
+    ids = np.full(300, 0)
+    ids[np.unique(items)[np.argsort(first)]] = np.arange(1, len(first) + 1)
+    unmet = np.setdiff1d(np.arange(300), items)
+    ids[unmet] = 1000 + np.arange(len(unmet))
+    found = corpus(items, [str(n) for n in ids])
+    assert leaks(found) == {"1 ids by appearance"}
+
+
+def test_our_own_row_numbers_are_checked_too(rng: np.random.Generator) -> None:
+    items = np.arange(400).reshape(50, 8)
+    assert "1 ids by appearance" in leaks(corpus(items, shuffled_ids(rng, 400)))
+
+
+def test_sequences_sorted_by_id(rng: np.random.Generator) -> None:
+    ids = shuffled_ids(rng)
+    number = np.asarray([int(i[1:]) for i in ids])
+    items = drawn(rng)
+    items = np.take_along_axis(items, number[items].argsort(axis=1), axis=1)
+    assert leaks(corpus(items, ids)) == {"4 sequences by id"}
+
+
+def test_ties_resolved_by_id(rng: np.random.Generator) -> None:
+    items, ids = drawn(rng), sorted(shuffled_ids(rng))  # words in order: row order is id order
+    times = np.tile(np.arange(1, 5).repeat(2) * 1000, (200, 1))
+    fair = corpus(items, ids, times)
+    assert leaks(fair) == set()
+    rank = np.argsort(np.argsort([int(i[1:]) for i in ids]))
+    pairs = items.reshape(-1, 2)
+    by_id = np.take_along_axis(pairs, rank[pairs].argsort(axis=1), axis=1).reshape(items.shape)
+    assert leaks(corpus(by_id, ids, times)) == {"4 ties by id"}
+
+
+def test_a_split_that_turns_back(rng: np.random.Generator) -> None:
+    honest = corpus(drawn(rng), shuffled_ids(rng))
+    parts = honest.split.parts.copy()
+    parts[[6, 7]] = parts[[7, 6]]
+    broken = replace(honest, split=replace(honest.split, parts=parts))
+    assert leaks(broken) == {"split against time"}
+
+
+def test_repeats_and_impossible_times(rng: np.random.Generator) -> None:
+    items = drawn(rng)
+    items[0, 7] = items[0, 0]
+    items[1, 1] = items[1, 0]
+    times = np.tile(np.arange(1, 9) * 1000, (200, 1))
+    times[1, 1] = times[1, 0]
+    times[2, 0] = -5
+    times[2, 7] = 10**12
+    found = {f.check: f for f in audit_corpus(corpus(items, shuffled_ids(rng), times))}
+    assert set(found) == {"exact repeats", "targets already met", "impossible times"}
+    assert found["exact repeats"].numbers == {"events": 1}
+    assert found["targets already met"].numbers == {"share": 1 / 200}
+    assert found["impossible times"].numbers == {"events": 2}
+    assert all(f.severity == "warning" for f in found.values())
+
+
+def test_lineage_of_a_run(tmp_path: Path) -> None:
+    world = DataConfig(source="world", world={"users": 30})
+    store = Store(tmp_path, say=lambda line: None)
+    data = store.stage("data", lambda out: prepare(world, out), config=world.dump(), code=("data",))
+    split = load_corpus(data.path).split
+
+    def stage(name: str, *parts: str, on: object = data) -> object:
+        lineage = Lineage(split.mask(*parts)) if parts else Lineage.none()
+        return store.stage(
+            name, lambda out: lineage, config={"parts": parts}, code=("data",), inputs={"of": on}
+        )
+
+    honest = stage("ids", "train")
+    stage("train", "train", on=honest)
+    stage("evaluate", "train", "valid", "test", on=honest)
+    assert audit_artefacts(tmp_path) == []
+    peeking = stage("vectors", "train", "valid")
+    stage("model", on=peeking)
+    found = audit_artefacts(tmp_path)
+    assert {f.sentence.split()[0] for f in found} == {"vectors", "model"}
+    assert all(f.severity == "leak" and f.numbers == {"valid": 30, "test": 0} for f in found)
+
+
+def test_lineage_without_its_corpus(tmp_path: Path) -> None:
+    store = Store(tmp_path, say=lambda line: None)
+    seen = Lineage(np.ones(5, dtype=bool))
+    store.stage("ids", lambda out: seen, config={}, code=("data",), inputs={"data": "elsewhere"})
+    assert [f.severity for f in audit_artefacts(tmp_path)] == ["warning"]

@@ -1,0 +1,101 @@
+"""``p5rec data`` and ``p5rec audit`` as a user meets them, and the numbers ``describe`` tells."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p5rec.cli.main import main
+from p5rec.data.build import build
+from p5rec.data.config import DataConfig
+from p5rec.data.describe import describe
+from p5rec.data.prepare import load_corpus
+from p5rec.data.sources.registry import SOURCES
+
+
+@pytest.fixture
+def p5rec(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
+    """Runs the command line; returns exit code, stdout, stderr."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["p5rec", *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        out, err = capsys.readouterr()
+        return int(caught.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture
+def recipe(table: Path) -> Path:
+    path = table.with_name("my.yaml")
+    path.write_text(
+        f"seed: 3\ndata:\n  source: table\n  path: {table}\n"
+        f"  items:\n    path: {table.with_name('items.csv')}\ntrain:\n  steps: 5\n"
+    )
+    return path
+
+
+def test_sources_lists_the_registry(p5rec: Any) -> None:
+    code, out, _ = p5rec("data", "sources")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == list(SOURCES)
+
+
+def test_describe(p5rec: Any, recipe: Path) -> None:
+    code, out, _ = p5rec("data", "describe", "--config", recipe, "--json", "data.min_rating=2")
+    found = json.loads(out)
+    assert code == 0
+    assert (found["users"], found["items"], found["events"]) == (3, 3, 6)
+    assert found["dropped"]["min_rating"] == 1
+    assert found["ratings"] == {"2": 1, "3": 1, "4": 2, "5": 2}
+    assert found["times"] == {"first": "1997-12-04", "last": "1997-12-04"}
+    code, out, _ = p5rec("data", "describe", "--source", "world")
+    assert code == 0
+    assert "2,400" in next(line for line in out.splitlines() if line.startswith("events "))
+
+
+def test_prepare_writes_a_corpus(p5rec: Any, recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "prepared"
+    assert p5rec("data", "prepare", "--config", recipe, "--out", out)[0] == 0
+    assert len(load_corpus(out).interactions) == 7
+    assert p5rec("audit", out)[0] == 0
+    assert p5rec("audit", recipe)[0] == 0
+
+
+def test_faults_are_one_line(p5rec: Any, recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "prepared"
+    code, said, err = p5rec("data", "prepare", "--config", recipe, "--out", out, "data.splt=time")
+    assert (code, said, len(err.splitlines())) == (2, "", 1)
+    assert "did you mean 'split'?" in err
+    assert not out.exists()
+    assert p5rec("data", "describe")[0] == 2
+    assert p5rec("audit", tmp_path / "nowhere")[0] == 2
+    recipe.write_text("seed: 1\n")
+    code, _, err = p5rec("audit", recipe)
+    assert (code, "expected a section `data:`" in err) == (2, True)
+
+
+def test_audit_exits_1_on_a_leak(p5rec: Any, tmp_path: Path) -> None:
+    lines = [f"{u} {' '.join(str(5 * u + j) for j in range(5))}" for u in range(30)]
+    (tmp_path / "s.txt").write_text("\n".join(lines))
+    (tmp_path / "c.yaml").write_text(f"data: {{source: sequences, path: {tmp_path / 's.txt'}}}\n")
+    code, out, _ = p5rec("audit", tmp_path / "c.yaml")
+    assert code == 1
+    assert "1 ids by appearance" in out
+
+
+def test_describe_by_hand(table: Path) -> None:
+    found = describe(build(DataConfig(source="table", path=str(table)))[0])
+    assert found["density"] == pytest.approx(7 / 9)
+    assert found["events_per_user"] == {"min": 1, "q25": 2, "median": 3, "q75": 3, "max": 3}
+    assert found["tied_times"] == pytest.approx(2 / 7)
+    assert found["repeated_pairs"] == 0
+    assert found["new_test_users"] == 0
+    assert found["split"] == {"name": "leave-one-out", "train": 3, "valid": 2, "test": 2}
+    assert found["attributes"] == []

@@ -1,0 +1,175 @@
+"""A corpus on disk is the corpus in memory, and a function of the log's content alone."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from p5rec.core.artefacts import Store, read_json
+from p5rec.core.errors import UserError
+from p5rec.core.types import Corpus
+from p5rec.data.build import build
+from p5rec.data.config import DataConfig
+from p5rec.data.prepare import input_digests, load_corpus, prepare
+
+
+def external(corpus: Corpus) -> list[tuple[str, str, int, int]]:
+    """The events in order, under external ids, users sorted."""
+    log, ids = corpus.interactions, corpus.catalog.ids
+    rows = zip(log.users, log.items, log.times, corpus.split.parts, strict=True)
+    named = [(corpus.user_ids[u], ids[i], int(t), int(p)) for u, i, t, p in rows]
+    return sorted(named, key=lambda event: event[0])
+
+
+def config(path: Path, **more: Any) -> DataConfig:
+    attributes = {"genres": {"column": "genre", "separator": "|"}, "year": "year"}
+    items = {"path": str(path.with_name("items.csv")), "columns": {"attributes": attributes}}
+    return DataConfig(**{"source": "table", "path": str(path), "items": items} | more)
+
+
+def test_saved_equals_built(table: Path, tmp_path: Path) -> None:
+    built, summary = build(config(table))
+    out = tmp_path / "out"
+    lineage = prepare(config(table), out)
+    assert not len(lineage.events)
+    loaded = load_corpus(out)
+    for name in ("users", "items", "times", "ratings"):
+        one, other = getattr(built.interactions, name), getattr(loaded.interactions, name)
+        assert one.dtype == other.dtype
+        assert (one == other).all()
+    assert loaded.interactions.users.dtype == np.int32
+    assert loaded.interactions.times.dtype == np.int64
+    assert (built.split.parts == loaded.split.parts).all()
+    assert loaded.split.parts.dtype == np.int8
+    assert loaded.user_ids == built.user_ids
+    assert loaded.catalog.table.to_pylist() == built.catalog.table.to_pylist()
+    assert read_json(out / "summary.json") == summary
+
+
+def test_texts_survive(tmp_path: Path) -> None:
+    world = DataConfig(source="world", world={"users": 30})
+    prepare(world, tmp_path)
+    built, loaded = build(world)[0].interactions.texts, load_corpus(tmp_path).interactions.texts
+    assert loaded["review"].to_pylist() == built["review"].to_pylist()
+    assert list(loaded) == ["review", "summary"]
+
+
+def test_the_arrays_are_views_of_the_file(table: Path, tmp_path: Path) -> None:
+    prepare(config(table), tmp_path / "out")
+    log = load_corpus(tmp_path / "out").interactions
+    assert log.users.base is not None
+    assert not log.users.flags.writeable
+    import datasets
+
+    stored = datasets.load_from_disk(str(tmp_path / "out" / "events"))
+    assert stored.num_rows == 7
+    assert stored.data.column("user").num_chunks == 1
+
+
+def test_events_and_summary(table: Path) -> None:
+    corpus, summary = build(config(table))
+    events = external(corpus)
+    assert [e[1] for e in events if e[0] == "1"] == ["10", "20", "30"]
+    assert [e[3] for e in events if e[0] == "1"] == [0, 1, 2]
+    assert [e for e in events if e[0] == "3"] == [("3", "30", 881250999, 0)]
+    assert summary["split"] == {
+        "name": "leave-one-out",
+        "seed": 0,
+        "train": 3,
+        "valid": 2,
+        "test": 2,
+    }
+    assert summary["tied_share"] == pytest.approx(2 / 7, abs=1e-6)
+    assert summary["ratings"] == {"min": 1.0, "max": 5.0}
+    genres = dict(zip(corpus.catalog.ids, corpus.catalog.values("genres"), strict=True))
+    assert genres["10"] == ("Animation", "Comedy")
+
+
+def test_the_order_of_the_rows_changes_nothing(table: Path) -> None:
+    before = external(build(config(table))[0])
+    head, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([head, *rows[::-1]]) + "\n")
+    assert external(build(config(table))[0]) == before
+
+
+def test_row_numbers_do_not_follow_the_file(tmp_path: Path) -> None:
+    lines = "".join(f"u{n // 5:03},{n:04},{n}\n" for n in range(500))
+    (tmp_path / "log.csv").write_text("user,item,time\n" + lines)
+    corpus, _ = build(DataConfig(source="table", path=str(tmp_path / "log.csv")))
+    rows = np.argsort(corpus.catalog.ids)
+    assert abs(np.corrcoef(rows, np.arange(500))[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("dedupe", "left"),
+    [("none", "xxyxz"), ("exact", "xyxz"), ("first", "xyz"), ("last", "yxz")],
+)
+def test_dedupe(tmp_path: Path, dedupe: str, left: str) -> None:
+    (tmp_path / "log.csv").write_text("user,item,time\na,x,1\na,x,1\na,y,2\na,x,3\na,z,4\n")
+    corpus, summary = build(
+        DataConfig(source="table", path=str(tmp_path / "log.csv"), dedupe=dedupe)
+    )
+    assert "".join(e[1] for e in external(corpus)) == left
+    assert summary["exact_repeats"] == 1
+    assert summary["dropped"]["repeats"] == 5 - len(left)
+
+
+def test_filters_are_counted(table: Path) -> None:
+    corpus, summary = build(config(table, min_rating=2, k_core={"user": 2}))
+    assert summary["dropped"] == {"missing_items": 0, "min_rating": 1, "repeats": 0, "k_core": 1}
+    assert sorted(corpus.user_ids) == ["1", "2"]
+
+
+def test_milliseconds_order_events_of_one_second(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(
+        "user,item,time\n" + "".join(f"a,{n},{1600000000000 + 37 * (20 - n)}\n" for n in range(20))
+    )
+    corpus, _ = build(DataConfig(source="table", path=str(tmp_path / "log.csv")))
+    assert [e[1] for e in external(corpus)] == [str(n) for n in range(19, -1, -1)]
+    assert set(corpus.interactions.times.tolist()) == {1600000000}
+
+
+def test_missing_items_can_be_dropped(table: Path) -> None:
+    items = table.with_name("items.csv")
+    items.write_text("item,title\n10,Toy Story\n20,Heat\n30,Clerks\n")
+    table.write_text(table.read_text() + "1,99,5,881250800\n")
+    given = {"path": str(items), "missing": "drop"}
+    corpus, summary = build(DataConfig(source="table", path=str(table), items=given))
+    assert summary["dropped"]["missing_items"] == 1
+    assert "99" not in corpus.catalog.ids
+
+
+def test_the_catalogue_may_hold_items_nobody_met(table: Path) -> None:
+    items = table.with_name("items.csv")
+    items.write_text(items.read_text() + "40,Unseen,,2000\n")
+    assert len(build(config(table))[0].catalog) == 3
+    corpus, _ = build(config(table, catalog="table"))
+    assert len(corpus.catalog) == corpus.interactions.n_items == 4
+
+
+def test_digests_are_those_of_the_inputs(table: Path) -> None:
+    found = input_digests(config(table))
+    assert found["events"] == hashlib.sha256(table.read_bytes()).hexdigest()
+    assert set(found) == {"events", "items"}
+    assert input_digests(DataConfig(source="world")) == {}
+
+
+def test_as_a_stage_it_is_made_once(table: Path, tmp_path: Path) -> None:
+    bound, said = config(table), []
+    store = Store(tmp_path / "store", say=said.append)
+    for _ in range(2):
+        artefact = store.stage(
+            "data", lambda out: prepare(bound, out), config=bound.dump(), code=("data",),
+            inputs=input_digests(bound),
+        )  # fmt: skip
+    assert [line.split()[1] for line in said] == ["made", "kept"]
+    assert load_corpus(artefact.path).interactions.n_users == 3
+
+
+def test_no_prepared_data(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"expected prepared data, got no summary\.json"):
+        load_corpus(tmp_path)

@@ -1,0 +1,126 @@
+"""The split rules by hand, and by property: no event is later than one it must not know."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p5rec.core.errors import UserError
+from p5rec.core.types import Interactions
+from p5rec.data.split import RULES, UNUSED, cases, make_split, training_histories
+
+
+def log(*histories: list[int], times: list[int] | None = None) -> Interactions:
+    users = np.repeat(np.arange(len(histories)), [len(h) for h in histories]).astype(np.int32)
+    items = np.asarray([i for h in histories for i in h], dtype=np.int32)
+    moments = np.arange(len(items)) if times is None else np.asarray(times)
+    n_items = int(items.max(initial=0)) + 1
+    return Interactions(users, items, moments.astype(np.int64), None, len(histories), n_items)
+
+
+logs = st.lists(st.lists(st.integers(0, 9), max_size=14), min_size=1, max_size=8).map(
+    lambda histories: log(*histories)
+)
+
+
+def test_leave_one_out() -> None:
+    split = make_split(log([1, 2, 3, 4], [5, 6], [7, 8, 9]), "leave-one-out")
+    assert split.parts.tolist() == [0, 0, 1, 2, 0, 0, 0, 1, 2]
+
+
+def test_user_time() -> None:
+    split = make_split(log(list(range(10)), [1], [1, 2, 3], [1, 2, 3, 4, 5]), "user-time")
+    assert split.parts[:10].tolist() == [0] * 8 + [1, 2]
+    assert split.parts[10:].tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 2]
+
+
+def test_time_keeps_a_moment_together() -> None:
+    split = make_split(log(list(range(10)), times=[0, 1, 2, 3, 4, 5, 6, 7, 7, 9]), "time")
+    assert split.parts.tolist() == [0] * 7 + [1, 1, 2]
+
+
+def test_few_shot_draws_k_of_the_training_events() -> None:
+    data = log(list(range(9)), [1, 2, 3, 4], [1, 2])
+    full = make_split(data, "leave-one-out")
+    split = make_split(data, "few-shot", seed=3, few_shot=2)
+    assert np.bincount(data.users[split.mask("train")]).tolist() == [2, 2, 2]
+    assert (split.mask("valid", "test") == full.mask("valid", "test")).all()
+    assert (split.parts == UNUSED).sum() == 5
+    others = [make_split(data, "few-shot", seed=s, few_shot=2).parts.tolist() for s in range(5)]
+    assert split.parts.tolist() in others
+    assert len({tuple(parts) for parts in others}) > 1
+
+
+def test_an_unknown_rule() -> None:
+    with pytest.raises(UserError, match="did you mean 'leave-one-out'"):
+        make_split(log([1]), "leave-one-ot")
+
+
+def test_cases_under_leave_one_out() -> None:
+    data = log([1, 2, 3, 4], [5, 6], [7, 8, 9])
+    split = make_split(data, "leave-one-out")
+    asked, targets, events = cases(data, split, "test")
+    assert asked.users.tolist() == [0, 2]
+    assert [asked[b].tolist() for b in range(2)] == [[1, 2, 3], [7, 8]]
+    assert targets.tolist() == [4, 9]
+    assert events.tolist() == [3, 8]
+    valid, targets, _ = cases(data, split, "valid")
+    assert [valid[b].tolist() for b in range(2)] == [[1, 2], [7]]
+    assert targets.tolist() == [3, 8]
+    only_train, _, _ = cases(data, split, "test", history=("train",))
+    assert [only_train[b].tolist() for b in range(2)] == [[1, 2], [7]]
+
+
+def test_the_last_event_of_the_part_is_asked_for() -> None:
+    data = log(list(range(20)))
+    asked, targets, events = cases(data, make_split(data, "user-time"), "test")
+    assert targets.tolist() == [19]
+    assert events.tolist() == [19]
+    assert asked[0].tolist() == list(range(19))
+    asked, targets, _ = cases(data, make_split(data, "user-time"), "valid")
+    assert targets.tolist() == [17]
+    assert asked[0].tolist() == list(range(17))
+
+
+def test_a_new_user_has_an_empty_history() -> None:
+    data = log(list(range(9)), [3], times=[*range(9), 100])
+    asked, targets, _ = cases(data, make_split(data, "time"), "test")
+    assert asked.users.tolist() == [1]
+    assert asked.lengths.tolist() == [0]
+    assert targets.tolist() == [3]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=logs, rule=st.sampled_from(RULES), part=st.sampled_from(["valid", "test"]))
+def test_histories_hold_what_came_before_and_nothing_else(
+    data: Interactions, rule: str, part: str
+) -> None:
+    split = make_split(data, rule, few_shot=2)
+    order = {"train": 0, "valid": 1, "test": 2}
+    asked, targets, events = cases(data, split, part)
+    with_part = np.unique(data.users[split.mask(part)])
+    assert asked.users.tolist() == with_part.tolist()
+    for b, user in enumerate(asked.users):
+        mine = np.flatnonzero(data.users == user)
+        target = [e for e in mine if split.parts[e] == order[part]][-1]
+        before = [e for e in mine if e < target and 0 <= split.parts[e] <= order[part]]
+        assert events[b] == target
+        assert targets[b] == data.items[target]
+        assert asked[b].tolist() == data.items[before].tolist()
+    trained = training_histories(data, split)
+    assert len(trained.items) == split.mask("train").sum()
+    for b, user in enumerate(trained.users):
+        kept = (data.users == user) & split.mask("train")
+        assert trained[b].tolist() == data.items[kept].tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=logs, rule=st.sampled_from(RULES))
+def test_parts_never_go_back_in_time(data: Interactions, rule: str) -> None:
+    split = make_split(data, rule, few_shot=2)
+    used = split.parts != UNUSED
+    for user in range(data.n_users):
+        parts = split.parts[used & (data.users == user)]
+        assert (np.diff(parts) >= 0).all()

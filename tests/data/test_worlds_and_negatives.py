@@ -1,0 +1,126 @@
+"""The worlds hold what they promise, and negatives are unmet, different, and the user's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from p5rec.core.errors import UserError
+from p5rec.core.types import Corpus, Interactions
+from p5rec.data.build import build
+from p5rec.data.config import DataConfig
+from p5rec.data.negatives import sample_negatives
+from p5rec.data.sources.worlds import successor
+from p5rec.data.split import cases
+
+
+def world(kind: str, **sizes: object) -> tuple[Corpus, DataConfig]:
+    config = DataConfig(source="world", world={"kind": kind, **sizes})
+    return build(config)[0], config
+
+
+def numbers(ids: list[str]) -> np.ndarray:
+    return np.asarray([int(i[1:]) for i in ids])
+
+
+def test_checkerboard_leaves_one_answer() -> None:
+    corpus, _ = world("checkerboard", users=40, items=20, events=10)
+    log, item, user = corpus.interactions, numbers(corpus.catalog.ids), numbers(corpus.user_ids)
+    assert (item[log.items] % 2 == user[log.users] % 2).all()
+    histories, targets, _ = cases(log, corpus.split, "test")
+    for b in range(len(histories)):
+        mine = set(np.flatnonzero(item % 2 == user[histories.users[b]] % 2).tolist())
+        assert mine - set(histories[b].tolist()) == {targets[b]}
+
+
+def test_markov_follows_its_successor_p_of_the_time() -> None:
+    corpus, config = world("markov", users=300, items=60, events=10, p=0.8)
+    log, item = corpus.interactions, numbers(corpus.catalog.ids)
+    after = successor(config.world)
+    assert sorted(after.tolist()) == list(range(60))
+    drawn = item[log.items]
+    inside = np.diff(log.users) == 0
+    share = (after[drawn[:-1]] == drawn[1:])[inside].mean()
+    assert share == pytest.approx(0.8 + 0.2 / 60, abs=0.03)
+
+
+def test_null_knows_nothing() -> None:
+    corpus, config = world("null", users=400, items=50, events=10)
+    log, item = corpus.interactions, numbers(corpus.catalog.ids)
+    drawn, inside = item[log.items], np.diff(log.users) == 0
+    share = (successor(config.world)[drawn[:-1]] == drawn[1:])[inside].mean()
+    assert share == pytest.approx(1 / 50, abs=0.01)
+
+
+@pytest.mark.parametrize(("kind", "found"), [("markov", True), ("null", False)])
+def test_ratings_hold_a_user_effect_where_planted(kind: str, found: bool) -> None:
+    corpus, _ = world(kind, users=400, items=50, events=20)
+    log = corpus.interactions
+    assert log.ratings is not None
+    assert set(np.unique(log.ratings)) <= {1, 2, 3, 4, 5}
+    means = np.bincount(log.users, log.ratings) / np.bincount(log.users)
+    # under independence the variance of a mean of 20 is a 20th of the ratings' own
+    excess = means.var() / (log.ratings.var() / 20)
+    assert (excess > 3) == found
+    assert found or excess < 1.3
+
+
+@pytest.mark.parametrize("kind", ["checkerboard", "markov", "null"])
+def test_worlds_offer_every_field_and_repeat_themselves(kind: str) -> None:
+    corpus, config = world(kind)
+    assert set(corpus.interactions.texts) == {"review", "summary"}
+    assert all(t.as_py() for t in corpus.interactions.texts["review"])
+    assert set(corpus.catalog.attributes) == {"year", "genres"}
+    assert len(set(corpus.catalog.titles)) == len(corpus.catalog)
+    again = build(config)[0]
+    assert (again.interactions.items == corpus.interactions.items).all()
+    other = build(config.model_copy(update={"world": config.world.model_copy(update={"seed": 1})}))[
+        0
+    ]
+    assert (
+        len(other.interactions) != len(corpus.interactions)
+        or (other.interactions.items != corpus.interactions.items).any()
+    )
+
+
+def test_a_checkerboard_too_small() -> None:
+    with pytest.raises(UserError, match="at most items / 2 = 5 on a checkerboard, got 6"):
+        world("checkerboard", items=10, events=6)
+
+
+def tiny(n_items: int, *histories: list[int]) -> Interactions:
+    users = np.repeat(np.arange(len(histories)), [len(h) for h in histories]).astype(np.int32)
+    items = np.asarray([i for h in histories for i in h], dtype=np.int32)
+    return Interactions(users, items, np.arange(len(items)), None, len(histories), n_items)
+
+
+def test_negatives_are_unmet_and_different() -> None:
+    log = tiny(12, [0, 1, 2, 2], [3], [], list(range(8)))
+    drawn = sample_negatives(log, np.arange(4), 4, seed=5)
+    for user in range(4):
+        met = set(log.items[log.users == user].tolist())
+        assert len(set(drawn[user].tolist())) == 4
+        assert not met & set(drawn[user].tolist())
+    assert set(drawn[3].tolist()) == {8, 9, 10, 11}
+
+
+def test_negatives_do_not_depend_on_the_batch() -> None:
+    corpus, _ = world("null", users=50, items=120)
+    log, users = corpus.interactions, np.arange(50)
+    whole = sample_negatives(log, users, 99, seed=0)
+    mixed = np.random.default_rng(0).permutation(50)
+    assert (sample_negatives(log, mixed, 99, seed=0) == whole[mixed]).all()
+    assert (sample_negatives(log, users, 10, seed=0) == whole[:, :10]).all()
+    assert (sample_negatives(log, users, 99, seed=1) != whole).any()
+
+
+def test_negatives_are_uniform() -> None:
+    log = tiny(10, *[[0] for _ in range(3000)])
+    counts = np.bincount(sample_negatives(log, np.arange(3000), 3, seed=0).ravel(), minlength=10)
+    assert counts[0] == 0
+    assert np.abs(counts[1:] - 1000).max() < 120
+
+
+def test_too_many_negatives() -> None:
+    with pytest.raises(UserError, match="expected 3 unmet items for each user, got 2 of 4"):
+        sample_negatives(tiny(4, [0, 1], [2]), np.arange(2), 3, seed=0)
