@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 from typing import Any
@@ -54,13 +55,27 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 
 def main() -> None:
-    """Entry point: user faults are one line and exit code 2, an interrupt is 130."""
+    """Entry point of ``p5rec``."""
+    guarded(app)
+
+
+def guarded(command: typer.Typer) -> None:
+    """Runs a command: user faults are a line each and exit code 2, an interrupt is 130."""
     try:
-        app()
+        command()
     except UserError as error:
         for line in error.lines:
             print(f"p5rec: {line}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        print(
+            f"p5rec: {error.filename or 'output'}: expected to write, got {error.strerror}; "
+            "free some space or choose another folder, then run again",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     except KeyboardInterrupt:
         print("p5rec: interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(130)

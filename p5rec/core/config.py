@@ -31,7 +31,7 @@ class Config(BaseModel):
         return self.model_dump(mode="json")
 
 
-def compose(name: str, **parts: Any) -> type[Config]:
+def compose(name: str, /, **parts: Any) -> type[Config]:
     """A config class of the given parts: ``compose("Sft", data=DataConfig, seed=(int, 0))``."""
     fields = {k: v if isinstance(v, tuple) else (v, ...) for k, v in parts.items()}
     return create_model(name, __base__=Config, **fields)  # type: ignore[no-any-return, call-overload]

@@ -1,0 +1,119 @@
+"""What the terminal table, the page and the pictures share: who is shown beside whom, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .schema import Measure, Method, Protocol, Report
+
+LOWER_IS_BETTER = frozenset({"RMSE", "MAE"})
+# the metrics that stand for a task, the first of them sorts; a task is known by what it has
+MAIN = (
+    ("HR@10", "NDCG@10"),
+    ("RMSE", "MAE", "AUC"),
+    ("BLEU-4", "ROUGE-1", "ROUGE-L", "groundedness"),
+)
+ABSENT = "-"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Methods measured on one task and part, the best one first.
+
+    Attributes:
+        task, split: the task and part.
+        methods: sorted by the first metric.
+        metrics: the main ones.
+    """
+
+    task: str
+    split: str
+    methods: tuple[Method, ...]
+    metrics: tuple[str, ...]
+
+    def best(self, metric: str) -> float | None:
+        """The best value of ``metric``; None where there is nothing to be better than."""
+        known = [v for m in self.methods if (v := _value(m, metric)) is not None]
+        if len(known) < 2:
+            return None
+        return min(known) if metric in LOWER_IS_BETTER else max(known)
+
+    def wins(self, method: Method, metric: str) -> bool:
+        """Whether ``method`` holds the best value of ``metric``."""
+        best = self.best(metric)
+        return best is not None and _value(method, metric) == best
+
+
+def blocks(report: Report) -> list[Block]:
+    """The report's methods by task and part, in order of appearance."""
+    groups: dict[tuple[str, str], list[Method]] = {}
+    for method in report.methods:
+        groups.setdefault((method.task, method.split), []).append(method)
+    return [_block(*key, methods) for key, methods in groups.items()]
+
+
+def _block(task: str, split: str, methods: Sequence[Method]) -> Block:
+    have = list(dict.fromkeys(metric for method in methods for metric in method.metrics))
+    family = next((names for names in MAIN if set(names) & set(have)), have[:2])
+    metrics = tuple(name for name in family if name in have)
+
+    def rank(method: Method) -> tuple[bool, float]:
+        value = _value(method, metrics[0]) if metrics else None
+        sign = 1 if metrics and metrics[0] in LOWER_IS_BETTER else -1
+        return value is None, sign * (value or 0)
+
+    return Block(task, split, tuple(sorted(methods, key=rank)), metrics)
+
+
+def _value(method: Method, metric: str) -> float | None:
+    measure = method.metrics.get(metric)
+    return None if measure is None else measure.value
+
+
+def number(value: float | None) -> str:
+    """Four decimals without a leading zero, as tables of this field are written."""
+    if value is None:
+        return ABSENT
+    text = f"{value:.4f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 and text.lstrip("-")[0] == "0" else text
+
+
+def bracket(measure: Measure | None) -> str:
+    """The bounds of an interval, ``[.1691, .2204]``; nothing where there are none."""
+    if measure is None or measure.low is None:
+        return ""
+    return f"[{number(measure.low)}, {number(measure.high)}]"
+
+
+def share(value: float | None) -> str:
+    """A share in percent. Only a true zero is written 0."""
+    if value is None:
+        return ABSENT
+    if value == 0:
+        return "0"
+    return "<0.01 %" if value < 1e-4 else f"{100 * value:.2f} %"
+
+
+def seconds(value: float) -> str:
+    """Seconds, with a decimal while it matters."""
+    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def setting(block: Block, protocol: Protocol) -> str:
+    """How a block's cases were chosen, in one clause."""
+    said = [protocol.splits.get(block.task, "")]
+    if any(name.startswith("HR@") for method in block.methods for name in method.metrics):
+        if protocol.candidates is not None:
+            said.append(f"all {protocol.candidates:,} items ranked")
+        if protocol.exclude_seen is not None:
+            said.append("seen items " + ("left out" if protocol.exclude_seen else "allowed"))
+    return ", ".join(filter(None, said))
+
+
+def legend(protocol: Protocol) -> str:
+    """What the brackets and the star say."""
+    return (
+        f"[low, high] is the {protocol.level:.0%} interval over {protocol.resamples:,} "
+        "bootstrap resamples of users; * is the best of its column."
+    )

@@ -1,0 +1,118 @@
+"""Answers of a prompt family → its numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from p5rec.core.types import Corpus, Histories, RankedLists
+from p5rec.data.split import cases
+from p5rec.prompting.parse import ParsedRating, ParsedYesNo, parse
+from p5rec.prompting.view import CorpusView, Scale
+from p5rec.recommend.ask import FamilyAnswers
+from p5rec.recommend.baselines.registry import RATING_PREDICTORS
+from p5rec.recommend.baselines.tune import by_rmse, tune
+
+from . import measure
+from .measure import Measured
+from .schema import Sample
+
+
+def measure_family(
+    name: str, asked: FamilyAnswers, view: CorpusView, run: dict[str, Any]
+) -> list[Measured]:
+    """One entry, or two for ratings: what the heads said, and what was written."""
+    users, items = np.array(asked.users), np.array(asked.items)
+    about = {**run.pop("about", {}), "prompts": list(asked.prompt_ids)}
+    run = {**run, "task": asked.family, "infer_seconds": asked.seconds, "about": about}
+    catalog = view.corpus.catalog
+    if asked.answer == "item":
+        lists = RankedLists(users, np.array(asked.lists), np.array(asked.scores, dtype=np.float32))
+        return [measure.ranking(name, lists, items, view.corpus, **run)]
+    if asked.answer == "options":
+        first = np.array(asked.lists)[:, 0]
+        return [measure.accuracy(name, (first == items).astype(float), users, **run)]
+    if asked.answer == "yesno":
+        return [measure.accuracy(name, _verdicts(asked), users, **run)]
+    if asked.answer == "text":
+        return [measure.text(name, asked.texts, asked.expected, items, catalog, users, **run)]
+    scale = view.scale
+    assert scale is not None, "a rating family needs ratings"
+    ends, truth = (scale.low, scale.high), np.array(asked.ratings)
+    found = [measure.rating(f"{name} (text)", _numbers(asked, scale), truth, users, ends, **run)]
+    if asked.predictions:
+        heads = np.array(asked.predictions)
+        found.insert(0, measure.rating(name, heads, truth, users, ends, **run))
+    return found
+
+
+def rating_baselines(corpus: Corpus, asked: FamilyAnswers, run: dict[str, Any]) -> list[Measured]:
+    """The rating baselines, tuned on validation, on the rows that the model was asked about."""
+    log, split = corpus.interactions, corpus.split
+    assert log.ratings is not None, "a rating family needs ratings"
+    valid = split.mask("valid") & np.isfinite(log.ratings)
+    figure = by_rmse(_users(log.users[valid]), log.items[valid], log.ratings[valid])
+    users, items = np.array(asked.users), np.array(asked.items)
+    seen = log.ratings[split.mask("train")]
+    ends = (float(np.nanmin(seen)), float(np.nanmax(seen)))
+    found = []
+    for name in RATING_PREDICTORS:
+        tuned = tune(RATING_PREDICTORS.get(name), log, split, figure)
+        predictions = tuned.model.predict(_users(users), items)
+        about = {"tuned": tuned.best.config.dump(), "configs_tried": len(tuned.trials)}
+        found.append(
+            measure.rating(
+                name, predictions, np.array(asked.ratings), users, ends,
+                **{**run, "task": "rating", "about": about,
+                   "train_seconds": sum(t.seconds for t in tuned.trials)},
+            )
+        )  # fmt: skip
+    return found
+
+
+def samples(name: str, asked: FamilyAnswers, view: CorpusView, n: int) -> list[Sample]:
+    """The answers to the first ``n`` questions, to be looked at."""
+    titles, users = view.names.titles, view.corpus.user_ids
+    shown = []
+    for row in range(min(n, len(asked.users))):
+        answer = asked.texts[row : row + 1] or [titles[i] for i in asked.lists[row][:5] if i >= 0]
+        question = {"user": users[asked.users[row]]} if asked.users[row] >= 0 else {}
+        if asked.answer == "text" or asked.answer == "rating":
+            question["item"] = titles[asked.items[row]]
+        by_item = asked.answer in ("item", "options")
+        expected = titles[asked.items[row]] if by_item else asked.expected[row]
+        shown.append(
+            Sample(kind=asked.family, method=name, asked=question, answer=answer, expected=expected)
+        )
+    return shown
+
+
+def latest(corpus: Corpus, part: str, n: int) -> tuple[Histories, np.ndarray, np.ndarray]:
+    """The first ``n`` cases of a part: for ranked lists shown with the user's latest titles."""
+    histories, targets, _ = cases(corpus.interactions, corpus.split, part)
+    rows = np.arange(min(n, len(histories)))
+    return histories.take(rows).tail(5), targets[rows], rows
+
+
+def _users(users: np.ndarray) -> Histories:
+    """Requests that name users alone: all that the rating baselines read."""
+    return Histories(users, np.zeros(0, np.int32), np.zeros(len(users) + 1, np.int64))
+
+
+def _numbers(asked: FamilyAnswers, scale: Scale) -> np.ndarray:
+    read = [parse("rating", text, scale=scale) for text in asked.texts]
+    return np.array([p.value if isinstance(p, ParsedRating) else np.nan for p in read])
+
+
+def _verdicts(asked: FamilyAnswers) -> np.ndarray:
+    read = [parse("yesno", text) for text in asked.texts]
+    right = [parse("yesno", text) for text in asked.expected]
+    return np.array(
+        [
+            float(p.value == r.value)
+            if isinstance(p, ParsedYesNo) and isinstance(r, ParsedYesNo)
+            else np.nan
+            for p, r in zip(read, right, strict=True)
+        ]
+    )

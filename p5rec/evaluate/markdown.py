@@ -1,0 +1,229 @@
+"""The report as a page to read: numbers first, then what they rest on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from .blocks import ABSENT, Block, blocks, bracket, legend, number, seconds, setting, share
+from .schema import Measure, Protocol, Report, Sample, Slice
+
+SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&$])")
+SHOWN = 20  # places of a sample's list
+
+
+def page(report: Report) -> str:
+    """``report`` as Markdown; pictures and files are named relative to the report's folder."""
+    lines = ["# Report", ""]
+    for block in blocks(report):
+        lines += _results(block, report)
+    lines += [_escaped(legend(report.protocol)), ""]
+    lines += [line for caption, path in report.pictures.items() for line in _picture(caption, path)]
+    for title, body in (
+        ("Comparisons", _bullets(_compared(report))),
+        ("Slices", _slices(report)),
+        ("Acceptance ladder", _ladder(report)),
+        ("Protocol", _bullets(map(_escaped, _protocol(report.protocol)))),
+        ("Data", _bullets(_pairs(report.data, ": "))),
+        ("Methods", _methods(report)),
+        ("Notes", _bullets(map(_escaped, report.notes))),
+        ("Samples", _samples(report.samples)),
+        ("Made by", _made_by(report)),
+    ):
+        lines += [f"## {title}", "", *body, ""] if body else []
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _results(block: Block, report: Report) -> list[str]:
+    how = setting(block, report.protocol)
+    head = ["method", *block.metrics, "n", "invalid", "repeated", "train s", "infer s"]
+    rows = [
+        [
+            _escaped(method.name),
+            *(_cell(method.metrics.get(m), best=block.wins(method, m)) for m in block.metrics),
+            f"{method.n:,}",
+            share(method.invalid_rate),
+            share(method.duplicate_rate),
+            seconds(method.train_seconds),
+            seconds(method.infer_seconds),
+        ]
+        for method in block.methods
+    ]
+    return [
+        f"## {_escaped(block.task)}, {block.split}",
+        "",
+        *([_escaped(how[:1].upper() + how[1:] + "."), ""] if how else []),
+        *_table(head, rows),
+        "",
+    ]
+
+
+def _cell(measure: Measure | None, *, best: bool = False) -> str:
+    if measure is None or measure.value is None:
+        return ABSENT
+    value = number(measure.value)
+    marked = rf"**{value}**\*" if best else value
+    return f"{marked} {bracket(measure)}".rstrip()
+
+
+def _picture(caption: str, path: str) -> list[str]:
+    return [f"![{_escaped(caption)}]({path})", ""]
+
+
+def _compared(report: Report) -> list[str]:
+    return [f"{_escaped(c.sentence)} ({_escaped(c.task)}, {c.split})" for c in report.comparisons]
+
+
+def _slices(report: Report) -> list[str]:
+    lines = []
+    for block in blocks(report):
+        cut = [method for method in block.methods if method.slices]
+        names = list(dict.fromkeys(name for method in cut for name in method.slices))
+        metrics = dict.fromkeys(
+            metric
+            for method in cut
+            for part in method.slices.values()
+            if part.metrics != "cannot"
+            for metric in part.metrics
+        )
+        for metric in metrics:
+            rows = [
+                [name, f"{size:,}", *(_part(method.slices.get(name), metric) for method in cut)]
+                for name in names
+                for size in [max(m.slices[name].n for m in cut if name in m.slices)]
+            ]
+            head = ["slice", "n", *(_escaped(method.name) for method in cut)]
+            lines += [f"{metric}, {_escaped(block.task)}, {block.split}:", "", *_table(head, rows)]
+            lines += [""]
+    return lines[:-1]
+
+
+def _part(part: Slice | None, metric: str) -> str:
+    if part is None:
+        return ABSENT
+    return "cannot" if part.metrics == "cannot" else _cell(part.metrics.get(metric))
+
+
+def _ladder(report: Report) -> list[str]:
+    rows = [
+        [_escaped(r.system), r.rung, "passed" if r.passed else "not passed", _escaped(r.sentence)]
+        for r in report.ladder
+    ]
+    return _table(["system", "rung", "", "measured"], rows) if rows else []
+
+
+RULES = {
+    "leave-one-out": "each user's last event tests, the one before it validates, the rest train; "
+    "users with fewer than 3 events train only",
+    "user-time": "each user's first 80 % of events train, the next 10 % validate, the last 10 % "
+    "test",
+    "time": "the first 80 % of all events train, the next 10 % validate, the last 10 % test",
+    "few-shot": "leave-one-out, with a few drawn training events a user",
+}
+
+
+def _protocol(protocol: Protocol) -> list[str]:
+    said = []
+    for rule, tasks in _inverted(protocol.splits).items():
+        meaning = f": {RULES[rule]}" if rule in RULES else ""
+        said.append(f"Split of {' and '.join(tasks)} by {rule}{meaning}.")
+    if protocol.candidates is not None:
+        said.append(
+            f"Ranking is over the whole catalogue, {protocol.candidates:,} items, without sampled "
+            "negatives. A hit is counted on the item, never on its code."
+        )
+    if protocol.ties:
+        said.append(f"Equal scores are put in order by {protocol.ties}.")
+    if protocol.exclude_seen is not None:
+        kept = "were left out of" if protocol.exclude_seen else "could appear in"
+        said.append(f"Items of a user's input history {kept} that user's list.")
+    if protocol.chosen_on:
+        said.append(f"Hyper-parameters and stopping points were chosen on {protocol.chosen_on}.")
+    if protocol.code_probabilities:
+        said.append(f"Probabilities of codes are normalised {protocol.code_probabilities}.")
+    said.append(
+        f"Intervals hold {protocol.level:.0%} of {protocol.resamples:,} bootstrap resamples of "
+        "users. Differences are paired: both methods are resampled alike. A difference whose "
+        "interval contains 0 is written as no difference shown."
+    )
+    few = " Fewer than three seeds: the intervals cover the choice of users, not that of the seed."
+    seeds = ", ".join(map(str, protocol.seeds))
+    said.append(f"Seeds: {seeds}.{few if len(set(protocol.seeds)) < 3 else ''}")
+    return said
+
+
+def _inverted(splits: Mapping[str, str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for task, rule in splits.items():
+        found.setdefault(rule, []).append(task)
+    return found
+
+
+def _methods(report: Report) -> list[str]:
+    return _bullets(
+        f"{_escaped(f'{m.name} ({m.task}, {m.split})')}: {', '.join(told)}"
+        for m in report.methods
+        if (told := [*_pairs(m.beside), *_pairs(m.about)])
+    )
+
+
+def _samples(samples: Sequence[Sample]) -> list[str]:
+    lines: list[str] = []
+    for kind, group in groupby(sorted(samples, key=lambda s: s.kind), key=lambda s: s.kind):
+        lines += [f"### {_escaped(kind)}", ""]
+        for sample in group:
+            asked = "; ".join(_pairs(sample.asked, ": "))
+            lines += [f"**{_escaped(sample.method)}**" + (f", {asked}" if asked else ""), ""]
+            answers = [_escaped(answer) for answer in sample.answer[:SHOWN]]
+            single = len(answers) == 1
+            lines += [f"> {a}" if single else f"{i}. {a}" for i, a in enumerate(answers, 1)]
+            lines += ["", f"Expected: {_escaped(sample.expected)}"] if sample.expected else []
+            lines += [""]
+    return lines[:-1]
+
+
+def _made_by(report: Report) -> list[str]:
+    versions = report.manifest.get("versions")
+    scalars = {k: v for k, v in report.manifest.items() if not isinstance(v, dict | list)}
+    lines = [f"{seconds(report.seconds)} s in all", *_pairs(scalars, ": ")]
+    if isinstance(versions, dict):
+        lines.append("versions: " + ", ".join(_pairs(versions)))
+    lines.append("the whole record: [report.json](report.json)")
+    return _bullets(lines)
+
+
+def _pairs(facts: Mapping[str, Any], sign: str = " ") -> list[str]:
+    """``key value`` of each entry, escaped."""
+    return [f"{_escaped(_words(key))}{sign}{_escaped(_shown(v))}" for key, v in facts.items()]
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_words(key)} {_shown(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return {None: ABSENT, True: "yes", False: "no"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return ["| " + " | ".join(cells) + " |" for cells in lines]
+
+
+def _bullets(lines: Iterable[str]) -> list[str]:
+    return [f"- {line}" for line in lines]
+
+
+def _escaped(text: str) -> str:
+    """``text`` on one line, its signs shown and not obeyed, whoever or whatever wrote it."""
+    return SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -1,0 +1,181 @@
+"""The report as typed data: what ``report.json`` may hold, and nothing it may not.
+
+A number that could not be measured is None here and ``null`` in the file, never NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field
+
+from p5rec.core.config import Config
+from p5rec.metrics.intervals import LEVEL, RESAMPLES, Interval
+
+
+def plain(value: Any) -> Any:
+    """``value`` as JSON can hold it: numpy taken out of its shell, NaN and infinities as None."""
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if value is None or isinstance(value, str | int | float):
+        return None if isinstance(value, float) and not isfinite(value) else value
+    raise ValueError(f"JSON cannot hold a {type(value).__name__}")
+
+
+Facts = Annotated[dict[str, Any], BeforeValidator(plain)]
+Number = Annotated[float | None, BeforeValidator(plain)]
+Part = Literal["test", "valid"]
+
+
+class Measure(Config):
+    """A value and its 95 % interval; None where it could not be measured."""
+
+    value: Number
+    low: Number
+    high: Number
+
+    @classmethod
+    def of(cls, interval: Interval) -> Measure:
+        """The measure that an interval of ``p5rec.metrics`` holds."""
+        return cls(value=interval.value, low=interval.low, high=interval.high)
+
+
+class Slice(Config):
+    """One part of the test set; ``cannot`` where the method has no answer for such cases."""
+
+    n: int
+    metrics: dict[str, Measure] | Literal["cannot"]
+
+
+class Method(Config):
+    """One method on one task and part.
+
+    Attributes:
+        name: as a user reads it, e.g. ``item-knn``.
+        task: the family, e.g. ``sequential``.
+        split: the part it was measured on.
+        metrics: by name, e.g. ``HR@10``.
+        invalid_rate: share of answers that name no item (lists) or could not be read (others).
+        duplicate_rate: share of list entries that repeat another; None where answers are no lists.
+        n: cases measured.
+        train_seconds, infer_seconds: wall clock.
+        beside: figures without an interval, e.g. ``coverage``.
+        slices: by name, e.g. ``unseen-item``.
+        about: anything that helps to judge it: parameters, steps, tuned hyper-parameters.
+    """
+
+    name: str
+    task: str
+    split: Part
+    metrics: dict[str, Measure]
+    invalid_rate: Number
+    duplicate_rate: Number
+    n: int
+    train_seconds: float
+    infer_seconds: float
+    beside: dict[str, Number] = Field(default_factory=dict)
+    slices: dict[str, Slice] = Field(default_factory=dict)
+    about: Facts = Field(default_factory=dict)
+
+
+class Comparison(Config):
+    """Method ``a`` minus method ``b`` in one metric, paired over users, and what may be said."""
+
+    a: str
+    b: str
+    task: str
+    split: Part
+    metric: str
+    value: Number
+    low: Number
+    high: Number
+    sentence: str
+
+
+class Sample(Config):
+    """One answer to look at.
+
+    Attributes:
+        kind: what it is, e.g. ``explanation``, ``ranked list``.
+        method: who answered.
+        asked: the question in named pieces, e.g. user, item, latest titles.
+        answer: a text, or titles, best first.
+        expected: what a person wrote or did, where that is known.
+    """
+
+    kind: str
+    method: str
+    asked: dict[str, str] = Field(default_factory=dict)
+    answer: list[str]
+    expected: str = ""
+
+
+class Rung(Config):
+    """One rung of the acceptance ladder: a system's claim and whether it held."""
+
+    system: str
+    rung: Literal["G0", "G1", "G2", "G3"]
+    passed: bool
+    sentence: str
+
+
+class Protocol(Config):
+    """The rules behind the numbers.
+
+    Attributes:
+        splits: rule of each task, e.g. ``{"sequential": "leave-one-out"}``.
+        candidates: items ranked for every user; the whole catalogue.
+        exclude_seen: whether items of the input history were left out of the lists.
+        seeds: of the runs behind the report.
+        ties: what puts items of equal score in order.
+        chosen_on: the part that hyper-parameters and stopping points were chosen on.
+        code_probabilities: over which codes a generative model's probabilities are normalised.
+        resamples, level: of the bootstrap over users.
+    """
+
+    splits: dict[str, str]
+    candidates: int | None = None
+    exclude_seen: bool | None = None
+    seeds: list[int] = Field(min_length=1)
+    ties: str = ""
+    chosen_on: str = ""
+    code_probabilities: str = ""
+    resamples: int = RESAMPLES
+    level: float = LEVEL
+
+
+class Report(Config):
+    """Everything that a run found.
+
+    Attributes:
+        data: counts of the data set.
+        protocol: the rules.
+        manifest: what made it: command, config, ``versions`` of the libraries.
+        seconds: wall clock of the whole run.
+        methods: each with its numbers.
+        comparisons: paired differences.
+        samples: answers to look at.
+        notes: sentences a reader must know.
+        ladder: rungs of the acceptance ladder, where the run climbs it.
+        curves: training run to its ``metrics.jsonl``, relative to the report's folder.
+        pictures: caption to file, relative to the report's folder.
+    """
+
+    data: Facts
+    protocol: Protocol
+    manifest: Facts
+    seconds: float
+    methods: list[Method] = Field(min_length=1)
+    comparisons: list[Comparison] = Field(default_factory=list)
+    samples: list[Sample] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+    ladder: list[Rung] = Field(default_factory=list)
+    curves: dict[str, str] = Field(default_factory=dict)
+    pictures: dict[str, str] = Field(default_factory=dict)

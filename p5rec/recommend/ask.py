@@ -1,0 +1,102 @@
+"""A prompt family put to a trained model about held-out rows: what was asked, what it said."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from p5rec.core.config import Config
+from p5rec.core.rng import derive_rng
+from p5rec.models.checkpoint import Bundle
+from p5rec.prompting.evaluation import EvaluationSource
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.view import CorpusView
+
+from .answers import rank_answers, rate, write
+from .config import DecodeConfig
+
+
+class FamilyAnswers(Config):
+    """B questions of one family and the answers, as plain data.
+
+    Attributes:
+        family: its name.
+        answer: the type of its answers: item, options, rating, yesno, text.
+        prompt_ids: wordings used.
+        users, items, events: rows each question is about; -1 where none.
+        expected: the right answers in words.
+        ratings: the ratings given, where the family has them.
+        texts: written answers; empty where items were ranked.
+        predictions: what the rating heads said.
+        lists, scores: ranked items, best first, -1 where a list ended.
+        seconds: all answers together.
+    """
+
+    family: str
+    answer: str
+    prompt_ids: tuple[str, ...]
+    users: list[int]
+    items: list[int]
+    events: list[int]
+    expected: list[str]
+    ratings: list[float] = []
+    texts: list[str] = []
+    predictions: list[float] = []
+    lists: list[list[int]] = []
+    scores: list[list[float]] = []
+    seconds: float = 0.0
+
+
+def ask(
+    bundle: Bundle,
+    view: CorpusView,
+    family: str,
+    part: str,
+    n: int,
+    decode: DecodeConfig,
+    seed: int,
+) -> FamilyAnswers:
+    """Puts a family's first seen wording to the model about ``n`` seeded rows of ``part``."""
+    library = PromptLibrary.from_dump(bundle.prompts)
+    settings = {"seed": seed, "config": bundle.settings.prompts}
+    source = EvaluationSource(view, library, family, part, **settings)
+    rows = np.sort(derive_rng(seed, "ask", family).permutation(source.rows)[:n])
+    source = EvaluationSource(view, library, family, part, rows=rows, **settings)
+    examples = list(source)
+    started = time.perf_counter()
+    kind = library.family(family).answer
+    found: dict[str, object] = {}
+    if kind in ("item", "options"):
+        allowed = _allowed(source, view, kind, len(examples))
+        items, scores = rank_answers(bundle, examples, decode, seed, allowed)
+        found = {"lists": items.tolist(), "scores": np.nan_to_num(scores, neginf=-1e9).tolist()}
+    else:
+        found["texts"] = write(bundle, examples, decode)
+        if kind == "rating" and bundle.model.heads is not None:
+            found["predictions"] = rate(bundle, examples, decode).tolist()
+    return FamilyAnswers(
+        family=family,
+        answer=kind,
+        prompt_ids=tuple(sorted({e.prompt_id for e in examples})),
+        users=[e.user for e in examples],
+        items=[e.item for e in examples],
+        events=[e.event for e in examples],
+        expected=[e.target for e in examples],
+        ratings=[e.rating for e in examples if e.rating is not None],
+        seconds=round(time.perf_counter() - started, 3),
+        **found,
+    )
+
+
+def _allowed(source: EvaluationSource, view: CorpusView, kind: str, n: int):
+    """Which items each question may be answered with: its options, or all that are new."""
+    records = [source.record(i) for i in range(n)]
+    alive = np.ones((n, len(view.names.ids)), dtype=bool)
+    for row, record in enumerate(records):
+        if kind == "options":
+            alive[row] = False
+            alive[row, list(record.candidates)] = True
+        elif record.event >= 0:
+            alive[row, view.corpus.interactions.items[view.past(record.event)]] = False
+    return lambda rows: alive[rows]

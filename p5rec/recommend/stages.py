@@ -1,0 +1,120 @@
+"""Asking a method once and keeping what it said: the lists behind every ranking figure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from p5rec.core.artefacts import Artefact, Lineage, Store, read_json, write_json
+from p5rec.core.types import Corpus, RankedLists
+from p5rec.data.split import cases
+from p5rec.ids.tokens import item_strings
+from p5rec.models.checkpoint import load_bundle
+from p5rec.prompting.view import CorpusView, ItemNames
+
+from .ask import FamilyAnswers, ask
+from .baselines.registry import RECOMMENDERS
+from .baselines.tune import by_ranking, tune
+from .config import DecodeConfig
+from .generative import GenerativeRecommender
+from .protocols import Recommender
+
+LISTS, ABOUT, ASKED = "lists.safetensors", "about.json", "asked-"
+
+
+def answer(
+    recommender: Recommender, corpus: Corpus, part: str, k: int, folder: Path, about: dict[str, Any]
+) -> None:
+    """Lists for every user with a target in ``part``, seen items left out, into ``folder``."""
+    histories, _, _ = cases(corpus.interactions, corpus.split, part)
+    started = time.perf_counter()
+    lists = recommender.recommend(histories, k)
+    about = {**about, "infer_seconds": round(time.perf_counter() - started, 3)}
+    tensors = {"users": lists.users, "items": lists.items, "scores": lists.scores}
+    save_file({n: np.ascontiguousarray(t) for n, t in tensors.items()}, folder / LISTS)
+    write_json(folder / ABOUT, about)
+
+
+def answer_baseline(name: str, corpus: Corpus, part: str, k: int, folder: Path) -> Lineage:
+    """Fits a baseline on training events, tunes it on validation, and keeps its lists."""
+    baseline = RECOMMENDERS.get(name)
+    events, split = corpus.interactions, corpus.split
+    started = time.perf_counter()
+    histories, targets, _ = cases(events, split, "valid")
+    tuned = tune(baseline, events, split, by_ranking(histories, targets))
+    about = {
+        "train_seconds": round(time.perf_counter() - started, 3),
+        "tuned": tuned.best.config.dump(),
+        "configs_tried": len(tuned.trials),
+    }
+    answer(tuned.model, corpus, part, k, folder, about)
+    return tuned.model.lineage
+
+
+def ask_baseline(name: str, corpus: Corpus, data: Artefact, k: int, store: Store) -> Artefact:
+    """The stage of a baseline: its lists for the test users."""
+    return store.stage(
+        "baseline",
+        lambda folder: answer_baseline(name, corpus, "test", k, folder),
+        config={"name": name, "k": k},
+        code=("core", "data", "metrics", "recommend"),
+        inputs={"data": data},
+    )
+
+
+def ask_model(
+    name: str,
+    decode: DecodeConfig,
+    corpus: Corpus,
+    data: Artefact,
+    model: Artefact,
+    store: Store,
+    *,
+    k: int,
+    families: Mapping[str, int],
+    seed: int,
+) -> Artefact:
+    """The stage of a trained model: its lists, and what it says to prompted questions.
+
+    Args:
+        families: prompt family → questions to put, where the model was taught it.
+        seed: of the choice of questions.
+    """
+
+    def make(folder: Path) -> Lineage:
+        bundle = load_bundle(model.path / "bundle").ready(decode.precision)
+        tie_seed = corpus.split.seed
+        if "dense" in bundle.settings.tasks:
+            recommender = GenerativeRecommender(bundle, decode, name, tie_seed)
+            answer(recommender, corpus, "test", k, folder, {})
+        view = CorpusView(
+            corpus, ItemNames(item_strings(bundle.layout.codes), corpus.catalog.titles)
+        )
+        for family in sorted(families.keys() & set(bundle.settings.tasks)):
+            asked = ask(bundle, view, family, "test", families[family], decode, seed)
+            write_json(folder / f"{ASKED}{family}.json", asked.dump())
+        return Lineage.none()
+
+    return store.stage(
+        "answers",
+        make,
+        config={"decode": decode.dump(), "k": k, "families": dict(families), "seed": seed},
+        code=("core", "data", "prompting", "decode", "models", "recommend"),
+        inputs={"data": data, "model": model},
+    )
+
+
+def read_asked(folder: Path) -> list[FamilyAnswers]:
+    """The prompted answers that :func:`ask_model` kept."""
+    return [FamilyAnswers(**read_json(p)) for p in sorted(folder.glob(f"{ASKED}*.json"))]
+
+
+def read_lists(folder: Path) -> RankedLists:
+    """The lists that :func:`answer` kept."""
+    tensors = load_file(folder / LISTS)
+    return RankedLists(tensors["users"], tensors["items"], tensors["scores"])

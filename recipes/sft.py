@@ -1,0 +1,71 @@
+"""From an interaction log to ranked lists: prepare, build ids, train, rank, measure, report.
+
+p5rec run sft --config my.yaml [key.sub=value ...]
+accelerate launch recipes/sft.py --config my.yaml
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from p5rec.core.artefacts import Store
+from p5rec.core.config import compose
+from p5rec.data.config import DataConfig
+from p5rec.data.prepare import load_corpus
+from p5rec.evaluate.config import EvaluateConfig
+from p5rec.evaluate.publish import publish, show
+from p5rec.ids.config import IdsConfig
+from p5rec.recommend.stages import ask_baseline, ask_model
+from p5rec.train.method import GenerativeConfig
+from p5rec.train.stages import build_ids, prepare_data, teach
+
+SCHEMA = compose(
+    "Sft",
+    name=(str, "sft"),
+    seed=(int, 0),  # of the bootstrap and of the choice of questions
+    data=DataConfig,
+    ids=(dict[str, IdsConfig], {"semantic": IdsConfig()}),
+    baselines=(tuple[str, ...], ("popularity", "item-knn", "ease", "ease-recency")),
+    methods=(dict[str, GenerativeConfig], {}),
+    evaluate=(EvaluateConfig, EvaluateConfig()),
+    notes=(tuple[str, ...], ()),  # what a reader of the report must know
+)
+
+
+def main(cfg: Any, store: Store, out: Path) -> None:
+    """Every stage in order; each is kept and made again only if something it needs changed."""
+    started = time.perf_counter()
+    data = prepare_data(cfg.data, store)
+    corpus = load_corpus(data.path)
+    ids = {name: build_ids(config, corpus, data, store) for name, config in cfg.ids.items()}
+    k = cfg.evaluate.k
+    answers = {name: ask_baseline(name, corpus, data, k, store) for name in cfg.baselines}
+    models = {}
+    for name, method in cfg.methods.items():
+        models[name] = teach(method, corpus, data, ids[method.ids], store)
+        answers[name] = ask_model(
+            name, method.decode, corpus, data, models[name], store,
+            k=k, families=cfg.evaluate.ask, seed=cfg.seed,
+        )  # fmt: skip
+    report = store.stage(
+        "report",
+        lambda folder: publish(cfg, corpus, ids, answers, models, folder, started),
+        config=cfg.dump(),
+        code=("core", "data", "metrics", "evaluate"),
+        inputs={
+            "data": data,
+            **{f"ids {name}": artefact for name, artefact in ids.items()},
+            **{f"answers {name}": artefact for name, artefact in answers.items()},
+            **{f"model {name}": artefact for name, artefact in models.items()},
+        },
+    )
+    if not store.rank:
+        show(report.path, models, out)
+
+
+if __name__ == "__main__":
+    from p5rec.cli.run import main as run
+
+    run(__file__)
