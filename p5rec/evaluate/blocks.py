@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .schema import Measure, Method, Protocol, Report
+from .schema import Measure, Method, Report
 
 LOWER_IS_BETTER = frozenset({"RMSE", "MAE"})
 # the metrics that stand for a task, the first of them sorts; a task is known by what it has
@@ -59,8 +59,8 @@ def _block(task: str, split: str, methods: Sequence[Method]) -> Block:
     metrics = tuple(name for name in family if name in have)
 
     def rank(method: Method) -> tuple[bool, float]:
-        value = _value(method, metrics[0]) if metrics else None
-        sign = 1 if metrics and metrics[0] in LOWER_IS_BETTER else -1
+        value = _value(method, metrics[0])
+        sign = 1 if metrics[0] in LOWER_IS_BETTER else -1
         return value is None, sign * (value or 0)
 
     return Block(task, split, tuple(sorted(methods, key=rank)), metrics)
@@ -98,22 +98,3 @@ def share(value: float | None) -> str:
 def seconds(value: float) -> str:
     """Seconds, with a decimal while it matters."""
     return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def setting(block: Block, protocol: Protocol) -> str:
-    """How a block's cases were chosen, in one clause."""
-    said = [protocol.splits.get(block.task, "")]
-    if any(name.startswith("HR@") for method in block.methods for name in method.metrics):
-        if protocol.candidates is not None:
-            said.append(f"all {protocol.candidates:,} items ranked")
-        if protocol.exclude_seen is not None:
-            said.append("seen items " + ("left out" if protocol.exclude_seen else "allowed"))
-    return ", ".join(filter(None, said))
-
-
-def legend(protocol: Protocol) -> str:
-    """What the brackets and the star say."""
-    return (
-        f"[low, high] is the {protocol.level:.0%} interval over {protocol.resamples:,} "
-        "bootstrap resamples of users; * is the best of its column."
-    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
-from .blocks import ABSENT, Block, blocks, bracket, legend, number, seconds, setting, share
-from .schema import Measure, Protocol, Report, Sample, Slice
+from .blocks import ABSENT, Block, blocks, bracket, number, seconds, share
+from .schema import Measure, Method, Report, Sample, Slice
+from .wording import legend, sentences, setting
 
-SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&$])")
+# what Markdown would obey: emphasis, code, tables, HTML, links, headings
+SPECIAL = re.compile(r"[\\`*<>|~$]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)|^#")
 SHOWN = 20  # places of a sample's list
 
 
@@ -25,7 +26,7 @@ def page(report: Report) -> str:
         ("Comparisons", _bullets(_compared(report))),
         ("Slices", _slices(report)),
         ("Acceptance ladder", _ladder(report)),
-        ("Protocol", _bullets(map(_escaped, _protocol(report.protocol)))),
+        ("Protocol", _bullets(map(_escaped, sentences(report.protocol)))),
         ("Data", _bullets(_pairs(report.data, ": "))),
         ("Methods", _methods(report)),
         ("Notes", _bullets(map(_escaped, report.notes))),
@@ -89,15 +90,17 @@ def _slices(report: Report) -> list[str]:
             for metric in part.metrics
         )
         for metric in metrics:
-            rows = [
-                [name, f"{size:,}", *(_part(method.slices.get(name), metric) for method in cut)]
-                for name in names
-                for size in [max(m.slices[name].n for m in cut if name in m.slices)]
-            ]
             head = ["slice", "n", *(_escaped(method.name) for method in cut)]
-            lines += [f"{metric}, {_escaped(block.task)}, {block.split}:", "", *_table(head, rows)]
-            lines += [""]
+            rows = [_slice_row(name, metric, cut) for name in names]
+            lines += [f"{metric}, {_escaped(block.task)}, {block.split}:", ""]
+            lines += [*_table(head, rows), ""]
     return lines[:-1]
+
+
+def _slice_row(name: str, metric: str, methods: Sequence[Method]) -> list[str]:
+    parts = [method.slices.get(name) for method in methods]
+    n = next(part.n for part in parts if part)
+    return [_escaped(name), f"{n:,}", *(_part(part, metric) for part in parts)]
 
 
 def _part(part: Slice | None, metric: str) -> str:
@@ -114,53 +117,6 @@ def _ladder(report: Report) -> list[str]:
     return _table(["system", "rung", "", "measured"], rows) if rows else []
 
 
-RULES = {
-    "leave-one-out": "each user's last event tests, the one before it validates, the rest train; "
-    "users with fewer than 3 events train only",
-    "user-time": "each user's first 80 % of events train, the next 10 % validate, the last 10 % "
-    "test",
-    "time": "the first 80 % of all events train, the next 10 % validate, the last 10 % test",
-    "few-shot": "leave-one-out, with a few drawn training events a user",
-}
-
-
-def _protocol(protocol: Protocol) -> list[str]:
-    said = []
-    for rule, tasks in _inverted(protocol.splits).items():
-        meaning = f": {RULES[rule]}" if rule in RULES else ""
-        said.append(f"Split of {' and '.join(tasks)} by {rule}{meaning}.")
-    if protocol.candidates is not None:
-        said.append(
-            f"Ranking is over the whole catalogue, {protocol.candidates:,} items, without sampled "
-            "negatives. A hit is counted on the item, never on its code."
-        )
-    if protocol.ties:
-        said.append(f"Equal scores are put in order by {protocol.ties}.")
-    if protocol.exclude_seen is not None:
-        kept = "were left out of" if protocol.exclude_seen else "could appear in"
-        said.append(f"Items of a user's input history {kept} that user's list.")
-    if protocol.chosen_on:
-        said.append(f"Hyper-parameters and stopping points were chosen on {protocol.chosen_on}.")
-    if protocol.code_probabilities:
-        said.append(f"Probabilities of codes are normalised {protocol.code_probabilities}.")
-    said.append(
-        f"Intervals hold {protocol.level:.0%} of {protocol.resamples:,} bootstrap resamples of "
-        "users. Differences are paired: both methods are resampled alike. A difference whose "
-        "interval contains 0 is written as no difference shown."
-    )
-    few = " Fewer than three seeds: the intervals cover the choice of users, not that of the seed."
-    seeds = ", ".join(map(str, protocol.seeds))
-    said.append(f"Seeds: {seeds}.{few if len(set(protocol.seeds)) < 3 else ''}")
-    return said
-
-
-def _inverted(splits: Mapping[str, str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for task, rule in splits.items():
-        found.setdefault(rule, []).append(task)
-    return found
-
-
 def _methods(report: Report) -> list[str]:
     return _bullets(
         f"{_escaped(f'{m.name} ({m.task}, {m.split})')}: {', '.join(told)}"
@@ -171,9 +127,9 @@ def _methods(report: Report) -> list[str]:
 
 def _samples(samples: Sequence[Sample]) -> list[str]:
     lines: list[str] = []
-    for kind, group in groupby(sorted(samples, key=lambda s: s.kind), key=lambda s: s.kind):
+    for kind in dict.fromkeys(sample.kind for sample in samples):
         lines += [f"### {_escaped(kind)}", ""]
-        for sample in group:
+        for sample in (s for s in samples if s.kind == kind):
             asked = "; ".join(_pairs(sample.asked, ": "))
             lines += [f"**{_escaped(sample.method)}**" + (f", {asked}" if asked else ""), ""]
             answers = [_escaped(answer) for answer in sample.answer[:SHOWN]]
@@ -226,4 +182,4 @@ def _bullets(lines: Iterable[str]) -> list[str]:
 
 def _escaped(text: str) -> str:
     """``text`` on one line, its signs shown and not obeyed, whoever or whatever wrote it."""
-    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import cycle
 from math import isfinite
 from pathlib import Path
 from string import ascii_lowercase
@@ -16,6 +17,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from p5rec.core.artefacts import atomic_write
 from p5rec.core.errors import fault
@@ -41,6 +43,7 @@ STYLE = {
     "ytick.color": MUTED,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
+    "text.parse_math": False,
 }
 PANEL_METRICS = 2
 VALIDATION = "valid_"
@@ -50,12 +53,12 @@ LABEL_GAP = 0.09  # of an axes' height
 
 def metric_bars(report: Report, path: Path) -> None:
     """The first two main metrics of every task: a bar a method, best on top, with its interval."""
-    shown = [block for block in blocks(report) if block.metrics]
-    heights = [0.9 + 0.36 * len(block.methods) for block in shown]
+    shown = blocks(report)
+    bars = [len(block.methods) for block in shown]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, sum(heights) + 0.3), layout="constrained")
+        figure = Figure(figsize=(9, 0.36 * sum(bars) + 0.85 * len(bars)), layout=_layout())
         grid = figure.subplots(
-            len(shown), PANEL_METRICS, squeeze=False, sharey="row", height_ratios=heights
+            len(shown), PANEL_METRICS, squeeze=False, sharey="row", height_ratios=bars
         )
         for row, block in zip(grid, shown, strict=True):
             for axes in row[len(block.metrics) :]:
@@ -77,18 +80,19 @@ def _bars(axes: Any, block: Block, metric: str) -> None:
     high = np.array([m.value if m.high is None else m.high for _, _, m in known], dtype=float)
     colours = [STRONG if block.wins(method, metric) else SOFT for _, method, _ in known]
     axes.barh(places, values, height=0.62, color=colours)
-    axes.errorbar(values, places, xerr=[values - low, high - values], fmt="none", ecolor=INK,
-                  elinewidth=1.2, capsize=2.5)  # fmt: skip
-    for place, value, end in zip(places, values, high, strict=True):
+    axes.hlines(places, low, high, color=INK, linewidth=1.2)
+    axes.plot(np.r_[low, high], np.r_[places, places], "|", color=INK, markersize=6)
+    for place, value, end in zip(places, values, np.fmax(values, high), strict=True):
         axes.annotate(number(value), (end, place), (6, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(block.methods)), [method.name for method in block.methods])
     axes.set_ylim(len(block.methods) - 0.5, -0.5)
-    axes.set_xlim(0, max(high.max(initial=0) * 1.18, 1e-6))
+    axes.set_xlim(0, max(high.max(initial=0) * 1.2, 1e-6))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=5)
-    lower = ", lower is better" if metric in LOWER_IS_BETTER else ""
-    axes.set_title(f"{metric}  ({block.task}, {block.split}{lower})")
+    lower = " (lower is better)" if metric in LOWER_IS_BETTER else ""
+    part = "" if block.split == "test" else f", {block.split}"
+    axes.set_title(f"{block.task}{part}: {metric}{lower}")
 
 
 def training_curves(runs: Mapping[str, Path], path: Path) -> None:
@@ -107,30 +111,31 @@ def training_curves(runs: Mapping[str, Path], path: Path) -> None:
     validated = FAVOURITE if FAVOURITE in keys else next(iter(keys), None)
     panels = ["loss"] + ([validated] if validated else [])
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, 2.9 * len(panels)), layout="constrained")
+        figure = Figure(figsize=(9, 2.9 * len(panels)), layout=_layout())
         grid = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
         for axes, key in zip(grid, panels, strict=True):
-            ends = []
-            for turn, (name, log) in enumerate(logs.items()):
-                if key in log:
-                    colour = COLOURS[turn % len(COLOURS)]
-                    ends.append((name, colour, _curve(axes, *log[key], colour, key)))
-            title = (
-                "Training loss" if key == "loss" else f"{key.removeprefix(VALIDATION)}, validation"
+            _label_ends(
+                axes,
+                [
+                    (_curve(axes, log[key], colour, smooth=key == "loss"), name, colour)
+                    for (name, log), colour in zip(logs.items(), cycle(COLOURS), strict=False)
+                    if key in log
+                ],
             )
-            axes.set_title(title)
-            _label_ends(axes, ends)
+        grid[0].set_title("Training loss")
+        if validated:
+            grid[1].set_title(f"{validated.removeprefix(VALIDATION)} on validation")
         grid[-1].set_xlabel("step")
         _save(figure, path)
 
 
-def _read(source: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The loss and each validation metric of a record: steps and values."""
+def _read(source: Path) -> dict[str, np.ndarray]:
+    """The loss and each validation metric of a record, ``(2, n)`` steps and finite values."""
     found: dict[str, list[tuple[float, float]]] = {}
     try:
-        lines = source.read_text(encoding="utf-8").splitlines()
+        lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
-        raise fault(source, "a training record", "nothing there", "train again") from None
+        raise fault(source, "a training record", "nothing there", "run its recipe again") from None
     for place, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
@@ -139,31 +144,31 @@ def _read(source: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             todo = "remove the line"
             raise fault(source, "a JSON object with a step", line[:40], todo, line=place) from None
         for key, value in entry.items():
-            if (key == "loss" or key.startswith(VALIDATION)) and isinstance(value, int | float):
-                found.setdefault(key, []).append((step, value if isfinite(value) else np.nan))
-    return {key: tuple(np.array(points).T) for key, points in found.items()}  # type: ignore[misc]
+            if not (key == "loss" or key.startswith(VALIDATION)):
+                continue
+            if isinstance(value, int | float) and isfinite(value):
+                found.setdefault(key, []).append((step, value))
+    return {key: np.array(points).T for key, points in found.items()}
 
 
-def _curve(
-    axes: Any, steps: np.ndarray, values: np.ndarray, colour: str, key: str
-) -> tuple[float, float]:
-    """Draws one run and says where its line ends: the loss smoothed over its own thin trace."""
-    if key != "loss":
+def _curve(axes: Any, points: np.ndarray, colour: str, *, smooth: bool) -> float:
+    """Draws one run as its points, or as a moving mean over a thin trace; where it ends."""
+    steps, values = points
+    if not smooth:
         axes.plot(steps, values, color=colour, linewidth=1.5, marker="o", markersize=4)
-        return steps[-1], values[-1]
+        return float(values[-1])
     width = max(1, len(values) // 25)
-    smooth = np.convolve(values, np.ones(width) / width, mode="valid")
-    middle = np.convolve(steps, np.ones(width) / width, mode="valid")
-    axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.35 if width > 1 else 1)
-    axes.plot(middle, smooth, color=colour, linewidth=1.8)
-    return steps[-1], smooth[-1]
+    axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.35)
+    steps, values = (np.convolve(x, np.ones(width) / width, mode="valid") for x in (steps, values))
+    axes.plot(steps, values, color=colour, linewidth=1.8)
+    return float(values[-1])
 
 
-def _label_ends(axes: Any, ends: list[tuple[str, str, tuple[float, float]]]) -> None:
+def _label_ends(axes: Any, ends: list[tuple[float, str, str]]) -> None:
     """Names at the right edge, at the height where their lines end, pushed apart if need be."""
     low, high = axes.get_ylim()
     floor = -np.inf
-    for name, colour, (_, value) in sorted(ends, key=lambda end: end[2][1]):
+    for value, name, colour in sorted(ends):
         floor = max((value - low) / (high - low), floor + LABEL_GAP)
         axes.annotate(name, (1, floor), (6, 0), xycoords="axes fraction", color=colour,
                       textcoords="offset points", va="center")  # fmt: skip
@@ -173,7 +178,7 @@ def code_usage(schemes: Mapping[str, ItemCodes], path: Path) -> None:
     """Items per code, a row a scheme and a column a level, the fullest code first."""
     levels = max(codes.levels for codes in schemes.values())
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(max(5, 3.2 * levels), 2.6 * len(schemes)), layout="constrained")
+        figure = Figure(figsize=(max(5, 3.2 * levels), 2.6 * len(schemes)), layout=_layout())
         grid = figure.subplots(len(schemes), levels, squeeze=False)
         for row, (scheme, codes) in zip(grid, schemes.items(), strict=True):
             row[0].set_ylabel(f"{scheme}\nitems per code")
@@ -195,7 +200,13 @@ def _usage(axes: Any, codes: ItemCodes, level: int) -> None:
     axes.annotate("even use", (1, len(codes) / size), (0, 3), xycoords=("axes fraction", "data"),
                   textcoords="offset points", ha="right", color=STRONG)  # fmt: skip
     axes.set_xlim(0, size)
-    axes.set_title(f"level {ascii_lowercase[level]}: {used:,} of {size:,} used ({used / size:.0%})")
+    axes.set_title(
+        f"level {ascii_lowercase[level]}: {used:,} of {size:,} used ({100 * used / size:.0f} %)"
+    )
+
+
+def _layout() -> ConstrainedLayoutEngine:
+    return ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.09)  # inches
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -74,7 +74,7 @@ class Method(Config):
     name: str
     task: str
     split: Part
-    metrics: dict[str, Measure]
+    metrics: dict[str, Measure] = Field(min_length=1)
     invalid_rate: Number
     duplicate_rate: Number
     n: int

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from textwrap import fill
 
-from .blocks import Block, blocks, bracket, legend, number, seconds, setting, share
+from .blocks import Block, blocks, bracket, number, seconds, share
 from .schema import Report
+from .wording import legend, setting
 
 WIDTH = 110
 NAME_WIDTH = 28

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from p5rec.core.types import RankedLists
+from p5rec.evaluate.measure import accuracy, ranking, rating, text
+
+RUN = {"split": "test", "seed": 0}
+
+
+def values(measured):
+    return {name: measure.value for name, measure in measured.method.metrics.items()}
+
+
+def test_ranking_by_hand(corpus, at_places):
+    found = ranking("m", at_places(1, 3, 6, 0), np.arange(20, 24), corpus, **RUN)
+    assert values(found) == pytest.approx(
+        {
+            "HR@5": 0.5, "NDCG@5": (1 + 0.5) / 4, "MRR@5": (1 + 1 / 3) / 4,
+            "HR@10": 0.75, "NDCG@10": (1 + 0.5 + 1 / np.log2(7)) / 4,
+            "MRR@10": (1 + 1 / 3 + 1 / 6) / 4,
+        }
+    )  # fmt: skip
+    hit = found.method.metrics["HR@10"]
+    assert 0 <= hit.low < hit.value < hit.high <= 1
+    assert found.values["HR@10"].tolist() == [1, 1, 1, 0]
+    assert found.method.n == 4
+    assert found.method.task == "sequential"
+    # items 0 .. 9 and three targets, of 30
+    assert found.method.beside["coverage"] == pytest.approx(13 / 30)
+    assert found.method.beside["short_rate"] == 0
+
+
+def test_faults_of_lists_are_counted_and_break_nothing(corpus, at_places):
+    lists = at_places(1, 0, 0, 0)
+    items = lists.items.copy()
+    items[1, 0], items[2, 1], items[3, 9] = 99, items[2, 0], -1  # no item, a repeat, a short list
+    faulty = RankedLists(lists.users, items, lists.scores)
+    method = ranking("m", faulty, np.arange(20, 24), corpus, **RUN).method
+    assert method.invalid_rate == pytest.approx(1 / 39)
+    assert method.duplicate_rate == pytest.approx(1 / 39)
+    assert method.beside["short_rate"] == 0.25
+
+
+def test_lists_shorter_than_every_depth_are_measured_at_their_length(corpus, at_places):
+    lists = at_places(1, 3, 0, 0)
+    short = RankedLists(lists.users, lists.items[:, :2], lists.scores[:, :2])
+    found = ranking("m", short, np.arange(20, 24), corpus, **RUN)
+    assert values(found) == {"HR@2": 0.25, "NDCG@2": 0.25, "MRR@2": 0.25}
+    assert set(found.method.slices["short-history"].metrics) == {"HR@2", "NDCG@2"}
+
+
+def test_slices_show_n_and_say_cannot(corpus, at_places):
+    lists, targets = at_places(1, 3, 6, 0), np.arange(20, 24)
+    parts = ranking("m", lists, targets, corpus, **RUN).method.slices
+    assert parts["unseen-item"].n == 4  # no target was trained on
+    assert parts["unseen-item"].metrics["HR@10"].value == 0.75
+    assert parts["short-history"].n == 1  # user 0 alone has five training events
+    assert parts["short-history"].metrics["HR@10"].value == 1
+    assert parts["item-frequency-q1"].n == 0
+    assert parts["item-frequency-q1"].metrics["HR@10"].value is None
+    blind = ranking("m", lists, targets, corpus, cannot=("unseen-item",), **RUN).method.slices
+    assert (blind["unseen-item"].n, blind["unseen-item"].metrics) == (4, "cannot")
+
+
+def test_cases_of_no_user_are_drawn_one_by_one(corpus, at_places):
+    lists = at_places(1, 3, 6, 0)
+    nobody = RankedLists(np.full(4, -1, dtype=np.int32), lists.items, lists.scores)
+    found = ranking("m", nobody, np.arange(20, 24), corpus, **RUN).method
+    assert found.metrics["HR@10"].low < found.metrics["HR@10"].high
+    assert found.slices["short-history"].n == 0
+
+
+def test_ratings_are_clipped_and_unread_ones_count_as_the_middle():
+    predictions = np.array([9.0, np.nan, 2.0, -3.0])
+    ratings = np.array([5.0, 3.0, 4.0, 1.0])
+    found = rating("m", predictions, ratings, np.arange(4), (1, 5), about={"heads": 2}, **RUN)
+    # errors 0, 0, 2, 0; liked are 5 and 4, scored 5 and 2, against 3 and 1
+    assert values(found) == pytest.approx({"RMSE": 1.0, "MAE": 0.5, "AUC": 0.75})
+    assert found.method.about == {"heads": 2, "parse_rate": 0.75}
+    assert found.method.invalid_rate == 0.25
+    assert found.method.duplicate_rate is None
+
+
+def test_text_is_compared_and_checked_against_the_record(corpus):
+    texts = ["A drama, no comedy.", "A drama, no comedy.", " "]
+    references = ["A drama, no comedy.", "Something else entirely here.", "Words."]
+    found = text("m", texts, references, np.array([0, 1, 2]), corpus.catalog, np.arange(3), **RUN)
+    got = values(found)
+    assert list(got) == ["BLEU-4", "ROUGE-1", "ROUGE-2", "ROUGE-L", "groundedness"]
+    assert got["ROUGE-1"] == pytest.approx(1 / 3)
+    assert 0 < got["BLEU-4"] < 1
+    assert got["groundedness"] == 0.5  # each names drama and comedy, and has one of them
+    assert found.method.beside == {"distinct_sentences": 0.5}
+    assert found.method.invalid_rate == pytest.approx(1 / 3)
+
+
+def test_accuracy_counts_what_cannot_be_read_as_wrong():
+    found = accuracy("m", np.array([1, 0, np.nan, 1]), np.arange(4), task="yesno", **RUN)
+    assert values(found) == {"accuracy": 0.5}
+    assert found.method.invalid_rate == 0.25
+    assert found.method.task == "yesno"
+
+
+def test_several_cases_of_a_user_are_drawn_together():
+    correct = np.tile([1.0, 0.0], 50)
+    apart = accuracy("m", correct, np.arange(100), **RUN).method.metrics["accuracy"]
+    pairs = accuracy("m", correct, np.repeat(np.arange(50), 2), **RUN).method.metrics["accuracy"]
+    assert apart.high - apart.low > 0.1
+    assert (pairs.low, pairs.high) == (0.5, 0.5)  # every user has one of each

@@ -1,0 +1,16 @@
+from typer.testing import CliRunner
+
+from p5rec.cli.report import app
+from p5rec.evaluate.report import write_report
+
+
+def test_it_prints_the_table_and_where_the_pages_are(method, report, tmp_path):
+    write_report(report(method("small", {"HR@10": 0.2, "NDCG@10": 0.1})), tmp_path)
+    (tmp_path / "report.md").unlink()
+    shown = CliRunner().invoke(app, [str(tmp_path)])
+    assert shown.exit_code == 0
+    assert "small   .2000  [.1900, .2100]" in shown.stdout
+    assert f"page: {tmp_path / 'report.md'}" in shown.stdout
+    assert not (tmp_path / "report.md").exists()
+    assert CliRunner().invoke(app, [str(tmp_path), "--rebuild"]).stdout == shown.stdout
+    assert (tmp_path / "report.md").exists()
