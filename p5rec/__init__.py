@@ -1,3 +1,8 @@
 """p5rec: a unified generative recommender with parameter-efficient fine-tuning."""
 
+import logging
+
+# it warns while peft imports it, of a faster kernel that would come from the network
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
 __version__ = "0.1.0"

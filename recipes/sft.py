@@ -13,13 +13,13 @@ from typing import Any
 from p5rec.core.artefacts import Store
 from p5rec.core.config import compose
 from p5rec.data.config import DataConfig
-from p5rec.data.prepare import load_corpus
-from p5rec.evaluate.config import EvaluateConfig
+from p5rec.data.prepare import load_corpus, prepare_data
+from p5rec.evaluate.config import EvaluateConfig, check_names
 from p5rec.evaluate.publish import publish, show
 from p5rec.ids.config import IdsConfig
 from p5rec.recommend.stages import ask_baseline, ask_model
 from p5rec.train.method import GenerativeConfig
-from p5rec.train.stages import build_ids, prepare_data, teach
+from p5rec.train.stages import build_ids, teach
 
 SCHEMA = compose(
     "Sft",
@@ -37,6 +37,7 @@ SCHEMA = compose(
 def main(cfg: Any, store: Store, out: Path) -> None:
     """Every stage in order; each is kept and made again only if something it needs changed."""
     started = time.perf_counter()
+    check_names(cfg)
     data = prepare_data(cfg.data, store)
     corpus = load_corpus(data.path)
     ids = {name: build_ids(config, corpus, data, store) for name, config in cfg.ids.items()}

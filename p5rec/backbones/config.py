@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
 
 from p5rec.core.config import Config
 
@@ -10,20 +12,27 @@ from p5rec.core.config import Config
 class ScratchConfig(Config):
     """A compact decoder trained from scratch (rotary positions, pre-norm, GELU)."""
 
-    width: int = 128
-    layers: int = 4
-    heads: int = 4
-    feedforward: int = 512
-    dropout: float = 0.1
-    max_positions: int = 4096
+    width: int = Field(128, ge=1)
+    layers: int = Field(4, ge=1)
+    heads: int = Field(4, ge=1)
+    feedforward: int = Field(512, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    max_positions: int = Field(4096, ge=1)
+
+    @model_validator(mode="after")
+    def _heads_turn(self) -> ScratchConfig:
+        # rotary positions turn pairs of numbers, so a head's width must be even
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width ({self.width}) must be a multiple of 2 * heads ({self.heads})")
+        return self
 
 
 class LoraSettings(Config):
     """Low-rank adapters (Hu et al. 2021) on every linear layer of the decoder blocks."""
 
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
+    rank: int = Field(16, ge=1)
+    alpha: int = Field(32, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
     targets: tuple[str, ...] = ()  # names of linear layers; empty: all inside the blocks
 
 
@@ -31,7 +40,7 @@ class BackboneConfig(Config):
     """A language model and how it is adapted."""
 
     name: str = "smollm2"  # smollm2 | scratch | a local folder | a hub name
-    layers: int | None = None  # keep the first n blocks only; None: all
+    layers: Annotated[int, Field(ge=1)] | None = None  # keep the first n blocks only; None: all
     dtype: Literal["float32", "bfloat16"] = "bfloat16"  # of the frozen weights
     quantize: Literal["4bit", "8bit"] | None = None
     lora: LoraSettings | None = LoraSettings()  # None: every weight trains

@@ -12,6 +12,8 @@ from transformers import AutoModel, AutoTokenizer
 from p5rec.core.errors import UserError
 from p5rec.data.fetch import fetch
 
+from .quiet import quiet
+
 
 def encode(
     texts: Sequence[str], encoder: str = "minilm", *, batch: int = 64, max_tokens: int = 128
@@ -27,6 +29,7 @@ def encode(
     Raises:
         UserError: there is no such encoder.
     """
+    quiet()
     source = str(fetch("minilm")) if encoder == "minilm" else encoder
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)

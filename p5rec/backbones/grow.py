@@ -39,7 +39,7 @@ class GrownEmbedding(nn.Module):
 class GrownHead(nn.Module):
     """Output head over ``V + n`` tokens of a frozen part and ``n`` new rows."""
 
-    def __init__(self, old: nn.Module, new: nn.Parameter) -> None:
+    def __init__(self, old: nn.Linear, new: nn.Parameter) -> None:
         super().__init__()
         self.old = old
         self.new = new

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoModelForCausalLM,
@@ -17,13 +18,17 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from p5rec.core.errors import UserError
+from p5rec.core.artefacts import file_sha256
+from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.rng import derive_seed
 
 from .config import BackboneConfig, LoraSettings
 from .grow import grow
+from .quiet import quiet
 from .scratch import build_scratch, byte_tokenizer
 from .smollm2 import smollm2_folder
+
+BUILT_IN = ("scratch", "smollm2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +55,11 @@ def load_backbone(config: BackboneConfig, new_tokens: Sequence[str], seed: int) 
     """The backbone that ``config`` names, grown by ``new_tokens``.
 
     Raises:
-        UserError: the name is neither built in, nor a folder, nor reachable on the hub.
+        UserError: the name is neither built in, nor a folder, nor reachable on the hub; the
+            folder's weights are not whole; its tokenizer and its matrix do not fit together; or a
+            layer to adapt does not exist.
     """
+    quiet()
     model, tokenizer = _open(config, seed)
     model.config.use_cache = False
     first_new = model.get_input_embeddings().num_embeddings
@@ -59,18 +67,35 @@ def load_backbone(config: BackboneConfig, new_tokens: Sequence[str], seed: int) 
     # where the matrix is wider than the tokenizer, fill the gap so that ids match rows
     gap = [f"<|unused_{i}|>" for i in range(len(tokenizer), first_new)]
     tokenizer.add_tokens([*gap, *new_tokens], special_tokens=True)
+    rows = range(first_new, first_new + len(new_tokens))
+    if tokenizer.convert_tokens_to_ids(list(new_tokens)) != list(rows):
+        raise UserError(
+            f"backbone {config.name!r}: expected new tokens to take the ids from {first_new} on, "
+            "got a tokenizer that knows more words than the model, or some of ours already; "
+            "choose another model"
+        )
     if config.lora is not None:
         model = adapt(model, config.lora, derive_seed(seed, "adapters"))
     return Backbone(model, tokenizer, first_new)
 
 
 def adapt(model: PreTrainedModel, lora: LoraSettings, seed: int) -> PeftModel:
-    """``model`` with low-rank adapters; besides them only the new rows train."""
+    """``model`` with low-rank adapters; besides them only the new rows train.
+
+    Raises:
+        UserError: ``lora.targets`` names a layer that the blocks do not have.
+    """
+    known = block_linears(model)
+    if strange := sorted(set(lora.targets) - set(known)):
+        raise UserError(
+            *(f"lora.targets: expected a linear layer, got {n!r}; {did_you_mean(n, known)}"
+              for n in strange)
+        )  # fmt: skip
     settings = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=list(lora.targets) or block_linears(model),
+        target_modules=list(lora.targets) or known,
         task_type="CAUSAL_LM",
     )
     with torch.random.fork_rng(devices=[]):
@@ -100,12 +125,19 @@ def _open(config: BackboneConfig, seed: int) -> tuple[PreTrainedModel, PreTraine
         options["num_hidden_layers"] = config.layers
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModelForCausalLM.from_pretrained(source, **options)
-    except (OSError, ValueError) as error:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            source, output_loading_info=True, **options
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(
             f"backbone {config.name!r}: expected 'smollm2', 'scratch', a folder with a causal "
             f"language model, or a hub name, got: {str(error).splitlines()[0]}; check the name"
         ) from error
+    if missing := sorted(found["missing_keys"]):
+        raise UserError(
+            f"backbone {config.name!r}: expected weights for all its layers, got none for "
+            f"{len(missing)} ({missing[0]}, ...); lower backbone.layers or mend the folder"
+        )
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.bos_token or tokenizer.eos_token
     # the checkpoint's sampling habits must not steer our decoding (protocol, leak 6)
@@ -123,6 +155,10 @@ def _quantization(bits: str) -> BitsAndBytesConfig:
     )
 
 
-def is_local(config: BackboneConfig) -> bool:
-    """Whether loading needs no hub."""
-    return config.name in ("scratch", "smollm2") or Path(config.name).is_dir()
+def fingerprint(config: BackboneConfig) -> dict[str, str]:
+    """Hashes of the files behind ``config`` where it names a folder of the user's: what is in it
+    may change under the same name."""
+    folder = Path(config.name)
+    if config.name in BUILT_IN or not folder.is_dir():
+        return {}
+    return {p.name: file_sha256(p) for p in sorted(folder.iterdir()) if p.is_file()}

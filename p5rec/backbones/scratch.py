@@ -32,7 +32,8 @@ def build_scratch(config: ScratchConfig, seed: int) -> GPTNeoXForCausalLM:
     """A GPT-NeoX-shaped decoder, its weights drawn under ``seed``.
 
     GPT-NeoX is chosen among the shapes that transformers offers because it has rotary positions
-    and dropout on attention, residuals and embeddings, which small data need.
+    and dropout on residuals and embeddings, which small data need. (Dropout on attention would
+    cost the fast attention path.)
     """
     shape = GPTNeoXConfig(
         vocab_size=len(SPECIALS) + 256,
@@ -41,7 +42,6 @@ def build_scratch(config: ScratchConfig, seed: int) -> GPTNeoXForCausalLM:
         num_attention_heads=config.heads,
         intermediate_size=config.feedforward,
         hidden_dropout=config.dropout,
-        attention_dropout=config.dropout,
         max_position_embeddings=config.max_positions,
         rotary_pct=1.0,
         use_parallel_residual=False,

@@ -12,12 +12,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from p5rec.core.paths import cache_home
 from p5rec.data.fetch import fetch
 
+from .quiet import quiet
+
 
 def smollm2_folder() -> Path:
     """The folder with the converted model (bfloat16) and tokenizer, made on first use."""
     final = cache_home() / "converted" / "smollm2"
     if (final / "model.safetensors").is_file():
         return final
+    quiet()
     source = fetch("smollm2")
     gguf = next(source.glob("*.gguf")).name
     work = final.with_name(f".smollm2.{os.getpid()}.work")
@@ -33,7 +36,11 @@ def smollm2_folder() -> Path:
         # the file pads with the end token, which would hide the end of every answer from the loss
         tokenizer.pad_token = "<|endoftext|>"
         tokenizer.save_pretrained(work)
-        os.replace(work, final)
+        try:
+            os.replace(work, final)
+        except OSError:  # another process was faster
+            if not (final / "model.safetensors").is_file():
+                raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return final

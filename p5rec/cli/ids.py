@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import UserError, fault
 
-app = typer.Typer(help="Build and inspect semantic ids.", no_args_is_help=True)
+app = typer.Typer(
+    help="Build and inspect semantic ids.", no_args_is_help=True, rich_markup_mode=None
+)
 
 QUALITY = "quality.json"
 
@@ -19,11 +23,17 @@ def build(
     config: Annotated[Path, typer.Option(help="A recipe; its data and ids sections are read.")],
     out: Annotated[Path, typer.Option(help="Folder for the codes and their figures.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="E.g. ids.codebook=128.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="On top of the config: ids.semantic.codebook=128."
+        ),
     ] = None,
+    name: Annotated[
+        str, typer.Option(help="Which of the recipe's ids; not needed where there is one.")
+    ] = "",
 ) -> None:
     """Fit codes for every item of a recipe's data and write them to a folder."""
-    from p5rec.core.artefacts import write_json
+    from p5rec.core.artefacts import lay_out, write_json
     from p5rec.core.config import bind, compose, read_tree
     from p5rec.data.build import build as build_corpus
     from p5rec.data.config import DataConfig
@@ -34,21 +44,34 @@ def build(
 
     tree, lines = read_tree(config, overrides or [])
     sections: dict[str, Any] = {name: tree[name] for name in ("data", "ids") if name in tree}
-    recipe: Any = bind(
-        compose("IdsBuild", data=DataConfig, ids=(IdsConfig, IdsConfig())), sections, lines, config
-    )
+    named = (dict[str, IdsConfig], {"semantic": IdsConfig()})
+    recipe: Any = bind(compose("IdsBuild", data=DataConfig, ids=named), sections, lines, config)
+    chosen = recipe.ids[_chosen(recipe.ids, name)]
     corpus, _ = build_corpus(recipe.data)
     events, split, text = corpus.interactions, corpus.split, None
-    if recipe.ids.vectors.text:
+    if chosen.vectors.text:
         from p5rec.backbones.encoder import encode
 
-        text = encode(item_texts(corpus.catalog), recipe.ids.vectors.text)
-    fitted = fit(recipe.ids, events, split, text)
-    report = quality(fitted.codes, events, split, recipe.ids.seed)
+        text = encode(item_texts(corpus.catalog), chosen.vectors.text)
+    fitted = fit(chosen, events, split, text)
+    report = quality(fitted.codes, events, split, chosen.seed)
     report["samples"] = samples(fitted.codes, corpus.catalog.titles, events, split)
-    save_codes(fitted.codes, out, corpus.catalog.ids, fitted.collisions)
-    write_json(out / QUALITY, report)
+    with TemporaryDirectory() as made:
+        save_codes(fitted.codes, Path(made), corpus.catalog.ids, fitted.collisions)
+        write_json(Path(made) / QUALITY, report)
+        lay_out({path.name: path for path in Path(made).iterdir()}, out)
     inspect(out, 0)
+
+
+def _chosen(known: Collection[str], name: str) -> str:
+    if name in known:
+        return name
+    if not name and len(known) == 1:
+        return next(iter(known))
+    got = repr(name) if name else "none"
+    raise UserError(
+        f"--name: expected one of the recipe's ids, got {got}; give one of " + ", ".join(known)
+    )
 
 
 @app.command()

@@ -1,63 +1,64 @@
-"""What several commands read: a corpus through the cache, ids out of files."""
+"""What several commands read: a recipe's corpus through the cache, and a model that fits it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import polars as pl
+from p5rec.core.errors import fault
 
-from p5rec.core.artefacts import Store
-from p5rec.core.config import bind, compose, read_tree
-from p5rec.core.errors import UserError, did_you_mean, fault
-from p5rec.core.paths import cache_home
-from p5rec.core.types import Corpus
-from p5rec.data.config import DataConfig
-from p5rec.data.prepare import input_digests, load_corpus, prepare
+if TYPE_CHECKING:
+    from p5rec.core.types import Corpus
+    from p5rec.models.checkpoint import Bundle
 
 
-def corpus_of(config: Path, overrides: Sequence[str] = ()) -> Corpus:
-    """The prepared data of a recipe's ``data:`` section, made now unless it is in the cache."""
+def read_recipe(config: Path, overrides: Sequence[str] = ()) -> tuple[Any, Corpus]:
+    """A recipe's ``data`` and ``seed``, and the prepared data, made now unless it is cached."""
+    from p5rec.core.artefacts import Store
+    from p5rec.core.config import bind, compose, read_tree
+    from p5rec.core.paths import cache_home
+    from p5rec.data.config import DataConfig
+    from p5rec.data.prepare import load_corpus, prepare_data
+
+    schema = compose("Read", data=DataConfig, seed=(int, 0))
     tree, lines = read_tree(config, overrides)
-    section = {"data": tree["data"]} if "data" in tree else {}
-    data: Any = bind(compose("Data", data=DataConfig), section, lines, config)
-    artefact = Store(cache_home() / "store", say=lambda _: None).stage(
-        "data",
-        lambda folder: prepare(data.data, folder),
-        config=data.data.dump(),
-        code=("core", "data"),
-        inputs=input_digests(data.data),
-    )
-    return load_corpus(artefact.path)
+    own = {name: tree[name] for name in schema.model_fields if name in tree}
+    read: Any = bind(schema, own, lines, config)
+    prepared = prepare_data(read.data, Store(cache_home() / "store", say=lambda _: None))
+    return read, load_corpus(prepared.path)
 
 
-def rows_of(names: Sequence[str], known: Sequence[str], where: Any, kind: str) -> np.ndarray:
-    """Row numbers of external ids.
+def read_model(folder: Path, corpus: Corpus, precision: str) -> Bundle:
+    """The trained model in ``folder``, ready to answer about the items of ``corpus``.
 
     Raises:
-        UserError: some are unknown; it names the first, with its line.
+        UserError: the folder holds no whole model, or one of other items.
     """
-    rows = {name: row for row, name in enumerate(known)}
-    for number, name in enumerate(names):
-        if name not in rows:
-            hint = did_you_mean(name, list(known)[:1000])
-            raise fault(where, f"a known {kind}", repr(name), hint, line=number + 1)
-    return np.array([rows[name] for name in names], dtype=np.int32)
+    from p5rec.models.checkpoint import load_bundle
 
-
-def read_pairs(path: Path | None) -> pl.DataFrame:
-    """A CSV of user,item pairs, as text."""
-    if path is None or not path.is_file():
-        raise fault(path or "--pairs", "a CSV file", "nothing there", "check the path")
-    try:
-        table = pl.read_csv(path, infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise fault(path, "a CSV file", str(error).splitlines()[0], "mend the file") from None
-    if missing := {"user", "item"} - set(table.columns):
-        raise UserError(
-            f"{path}: expected columns user and item, got {', '.join(table.columns)}; "
-            f"add {', '.join(sorted(missing))}"
+    bundle = load_bundle(folder)
+    known, here = list(bundle.item_ids), corpus.catalog.ids
+    if known != here:
+        how = "in another order" if sorted(known) == sorted(here) else "that differs"
+        raise fault(
+            folder,
+            f"the {len(known)} items it was trained on",
+            f"an item table of {len(here)} {how}",
+            "use the data section it was trained with, or train again",
         )
-    return table.select("user", "item")
+    return bundle.ready(precision)
+
+
+def learned_elsewhere(folder: Path, corpus: Corpus) -> list[str]:
+    """A warning where the model in ``folder`` learned from events that do not train here."""
+    from p5rec.core.artefacts import Lineage, read_json
+    from p5rec.models.checkpoint import MANIFEST
+
+    learned = read_json(folder / MANIFEST)["about"].get("lineage")
+    if learned == Lineage(corpus.split.mask("train")).summary():
+        return []
+    return [
+        f"{folder.resolve().name} learned from other events than those that train here: it may "
+        "have seen what it is measured on."
+    ]

@@ -8,10 +8,13 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from p5rec import __version__
-from p5rec.core.errors import UserError
+from p5rec.core.errors import UserError, disk_full
+
+INTERRUPTED = 130
+REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 # name → (module, one line of help); a module is imported when its command is used
 COMMANDS = {
@@ -30,28 +33,39 @@ COMMANDS = {
 class LazyGroup(TyperGroup):
     """A command group that imports a subcommand only when it is asked for."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: typer.Context, name: str) -> TyperCommand | TyperGroup | None:
+    def get_command(self, ctx: Any, name: str) -> Any:
         if name not in COMMANDS:
             return None
         module = import_module(f"p5rec.cli.{COMMANDS[name][0]}")
         return typer.main.get_command(module.app)
 
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-app = typer.Typer(cls=LazyGroup, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    cls=LazyGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
-    """A unified generative recommender: from an interaction log to ranked lists."""
+def _root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version."),
+) -> None:
+    """A unified generative recommender: from an interaction log to ranked lists.
+
+    Bad input is told in one line and exits with code 2, an interrupt with code 130. Fetched data,
+    converted models and finished stages are kept in ~/.cache/p5rec; P5REC_HOME moves them.
+    """
     if version:
         print(f"p5rec {__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def main() -> None:
@@ -63,19 +77,32 @@ def guarded(command: typer.Typer) -> None:
     """Runs a command: user faults are a line each and exit code 2, an interrupt is 130."""
     try:
         command()
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # typer swallows the interrupt itself
+            _say("interrupted; run the same command again to go on")
+        raise
     except UserError as error:
         for line in error.lines:
-            print(f"p5rec: {line}", file=sys.stderr)
+            _say(line)
         sys.exit(error.exit_code)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+    except Exception as error:
+        reason = _unwritable(error)
+        if reason is None:
             raise
-        print(
-            f"p5rec: {error.filename or 'output'}: expected to write, got {error.strerror}; "
-            "free some space or choose another folder, then run again",
-            file=sys.stderr,
+        place = getattr(error, "filename", None) or "output"
+        _say(
+            f"{place}: expected to read or write it, got {reason}; free some space or mend the "
+            "permissions, then run again"
         )
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("p5rec: interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(UserError.exit_code)
+
+
+def _unwritable(error: Exception) -> str | None:
+    """Why the disk refused us, None where ``error`` is something else."""
+    if isinstance(error, OSError) and error.errno in REFUSED:
+        return error.strerror
+    return "a full disk" if disk_full(error) else None
+
+
+def _say(line: str) -> None:
+    print(f"p5rec: {line}", file=sys.stderr)

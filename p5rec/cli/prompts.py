@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,7 @@ Folders = Annotated[
 ]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", help="A recipe: its `prompts:` section may name further folders."),
+    typer.Option("--config", help="A recipe: its methods may name further folders."),
 ]
 Folder = Annotated[Path | None, typer.Argument(help="The shipped prompts by default.")]
 
@@ -124,17 +124,26 @@ def render(
 
 
 def _library(folders: list[Path] | None, config: Path | None) -> PromptLibrary:
-    from p5rec.core.config import bind, read_tree
     from p5rec.prompting.library import PromptLibrary
+
+    return PromptLibrary.load(extra=[*(folders or []), *(_named(config) if config else [])])
+
+
+def _named(config: Path) -> list[Path]:
+    """The further prompt folders of a recipe's methods, seen from the working directory."""
+    from p5rec.core.config import bind, compose, read_tree
     from p5rec.prompting.source import PromptsConfig
 
-    extra = list(folders or [])
-    if config is not None:
-        tree, lines = read_tree(config)
-        section = tree.get("prompts") or {}
-        if not isinstance(section, dict):
-            raise fault(lines[("prompts",)], "a mapping", repr(section), "write `folders: [...]`")
-        named = {"folders": section["folders"]} if "folders" in section else {}
-        inner = {at[1:]: line for at, line in lines.items() if at[:1] == ("prompts",)}
-        extra += [config.parent / f for f in bind(PromptsConfig, named, inner, config).folders]
-    return PromptLibrary.load(extra=extra)
+    tree, lines = read_tree(config)
+    schema = compose("Methods", prompts=(PromptsConfig, PromptsConfig()))
+    methods = tree.get("methods") or {}
+    if not isinstance(methods, dict):
+        raise fault(lines[("methods",)], "a mapping", repr(methods), "write `name: {...}`")
+    found: dict[str, None] = {}
+    for name, method in methods.items():
+        said = isinstance(method, dict) and "prompts" in method
+        own = {"prompts": method["prompts"]} if said else {}
+        inner = {at[2:]: line for at, line in lines.items() if at[:2] == ("methods", name)}
+        read: Any = bind(schema, own, inner, config)
+        found |= dict.fromkeys(read.prompts.folders)
+    return [Path(folder) for folder in found]

@@ -3,56 +3,84 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from p5rec.core.errors import UserError, fault
 
-app = typer.Typer(add_completion=False)
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
 
-WHAT = ("lists", "ratings", "explanations")
+    from p5rec.core.types import Corpus
+    from p5rec.models.checkpoint import Bundle
+    from p5rec.recommend.config import DecodeConfig
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def recommend(
-    model: Annotated[Path, typer.Option(help="A model's folder (runs/<name>/models/<method>).")],
+    model: Annotated[Path, typer.Option(help="A model's folder: RUN_FOLDER/models/METHOD.")],
     config: Annotated[Path, typer.Option(help="A recipe; its data section gives the histories.")],
     out: Annotated[
-        list[Path], typer.Option(help="Files to write: .parquet, .jsonl or .csv; repeatable.")
+        list[Path], typer.Option(help="File to write, .parquet, .jsonl or .csv; repeatable.")
     ],
-    what: Annotated[str, typer.Option(help="lists, ratings or explanations.")] = "lists",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="On top of the config: data.path=new.csv."),
+    ] = None,
+    what: Annotated[
+        Literal["lists", "ratings", "explanations"], typer.Option(help="What to write.")
+    ] = "lists",
     users: Annotated[
-        Path | None, typer.Option(help="A file with one user id a line; default: all.")
+        Path | None,
+        typer.Option(help="For lists: a table file with a column user; default: every user."),
     ] = None,
     pairs: Annotated[
-        Path | None, typer.Option(help="CSV with columns user,item, for ratings and explanations.")
+        Path | None,
+        typer.Option(
+            help="For ratings and explanations: a table file with columns user and item; the "
+            "user need not have met the item."
+        ),
     ] = None,
-    k: Annotated[int, typer.Option(min=1, help="Length of the lists.")] = 10,
-    beams: Annotated[int, typer.Option(min=1, help="Prefixes kept in the search.")] = 50,
-    with_seen: Annotated[bool, typer.Option(help="Keep items that the user already has.")] = False,
+    k: Annotated[int, typer.Option(min=1, help="Items a list.")] = 10,
+    beams: Annotated[
+        int, typer.Option(min=1, help="Code prefixes kept in the search, k at least.")
+    ] = 50,
+    with_seen: Annotated[
+        bool, typer.Option("--with-seen", help="Also list items that the user already has.")
+    ] = False,
 ) -> None:
-    """Rank items for users by their whole history, or rate and explain given pairs."""
-    if what not in WHAT:
-        raise UserError(f"--what: expected {', '.join(WHAT)}, got {what!r}; choose one of them")
-    if (what == "lists") == (pairs is not None):
-        raise UserError(f"--pairs goes with ratings and explanations, got --what {what}; mend one")
+    """Rank items for users by their whole history, or rate or explain given pairs.
+
+    Table files are CSV, TSV, Parquet or JSON lines. Lists have the columns user, rank (from 1),
+    item, title, score (log-probability); ratings are in points of the data's scale.
+    """
+    if what == "lists" and pairs is not None:
+        raise UserError(
+            "expected --users FILE or neither beside --what lists, got --pairs; mend it"
+        )
+    if what != "lists" and (pairs is None or users is not None):
+        got = "--users" if users else "none"
+        raise UserError(f"expected --pairs FILE beside --what {what}, got {got}; name such a file")
     _check_formats(out)
-    from p5rec.models.checkpoint import load_bundle
     from p5rec.recommend.config import DecodeConfig
     from p5rec.recommend.lists import write_lists
 
-    from .inputs import corpus_of
+    from .inputs import read_model, read_recipe
 
-    corpus = corpus_of(config)
-    bundle = load_bundle(model)
-    _check_items(model, bundle.item_ids, corpus.catalog.ids)
+    _, corpus = read_recipe(config, overrides or [])
     decode = DecodeConfig(k=k, beams=max(beams, k))
-    bundle = bundle.ready(decode.precision)
     if what == "lists":
-        frame = _lists(bundle, corpus, decode, users, k, not with_seen)
+        rows = None if users is None else _read_users(users, corpus)
+        bundle = read_model(model, corpus, decode.precision)
+        frame = _lists(bundle, corpus, decode, rows, not with_seen)
     else:
-        frame = _pairs(bundle, corpus, decode, pairs, what)
+        asked = _read_pairs(pairs, corpus)
+        bundle = read_model(model, corpus, decode.precision)
+        frame = _answers(bundle, corpus, decode, *asked, what)
     write_lists(frame, *out)
     for path in out:
         print(f"{len(frame)} rows: {path}")
@@ -63,50 +91,62 @@ def _check_formats(out: list[Path]) -> None:
 
     for path in out:
         if path.suffix not in FORMATS:
-            raise fault(path, " or ".join(FORMATS), repr(path.suffix), "change the file's ending")
+            got = repr(path.suffix) if path.suffix else "no ending"
+            raise fault(path, " or ".join(FORMATS), got, "change the file's ending")
 
 
-def _check_items(model: Path, known: Any, here: list[str]) -> None:
-    if list(known) != here:
-        raise fault(
-            model,
-            f"the {len(known)} items it was trained on",
-            f"an item table of {len(here)} that differs",
-            "use the config it was trained with, or train again",
-        )
+def _read_users(path: Path, corpus: Corpus) -> np.ndarray:
+    import numpy as np
+
+    from p5rec.data.known import known_rows, read_columns
+
+    table = read_columns(path, ["user"])
+    rows = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
+    return rows[np.sort(np.unique(rows, return_index=True)[1])]
 
 
-def _lists(bundle: Any, corpus: Any, decode: Any, users: Path | None, k: int, unseen: bool) -> Any:
+def _read_pairs(path: Path | None, corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
+    from p5rec.data.known import known_rows, read_columns
+
+    assert path is not None, "checked when the options were"
+    table = read_columns(path, ["user", "item"])
+    users = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
+    return users, known_rows(table["item"], corpus.catalog.ids, "item", path, table["row"])
+
+
+def _lists(
+    bundle: Bundle, corpus: Corpus, decode: DecodeConfig, users: np.ndarray | None, unseen: bool
+) -> pl.DataFrame:
     from p5rec.data.split import histories_of
     from p5rec.recommend.generative import GenerativeRecommender
     from p5rec.recommend.lists import to_frame
 
-    from .inputs import rows_of
-
-    wanted = None
-    if users is not None:
-        lines = users.read_text(encoding="utf-8").split()
-        wanted = rows_of(lines, corpus.user_ids, users, "user")
-    histories = histories_of(corpus.interactions, wanted)
     recommender = GenerativeRecommender(bundle, decode, "model", corpus.split.seed)
-    lists = recommender.recommend(histories, k, exclude_seen=unseen)
+    histories = histories_of(corpus.interactions, users)
+    lists = recommender.recommend(histories, decode.k, exclude_seen=unseen)
     return to_frame(lists, corpus.catalog, corpus.user_ids)
 
 
-def _pairs(bundle: Any, corpus: Any, decode: Any, pairs: Path | None, what: str) -> Any:
+def _answers(
+    bundle: Bundle,
+    corpus: Corpus,
+    decode: DecodeConfig,
+    users: np.ndarray,
+    items: np.ndarray,
+    what: str,
+) -> pl.DataFrame:
     import polars as pl
 
     from p5rec.recommend.pairs import explain_pairs, rate_pairs
 
-    from .inputs import read_pairs, rows_of
-
-    table = read_pairs(pairs)
-    users = rows_of(table["user"].to_list(), corpus.user_ids, pairs, "user")
-    items = rows_of(table["item"].to_list(), corpus.catalog.ids, pairs, "item")
-    table = table.with_columns(title=pl.Series([corpus.catalog.titles[i] for i in items]))
-    if what == "ratings":
-        return table.with_columns(
-            rating=pl.Series(rate_pairs(bundle, corpus, users, items, decode))
-        )
-    texts = explain_pairs(bundle, corpus, users, items, decode)
-    return table.with_columns(explanation=pl.Series(texts))
+    ask = rate_pairs if what == "ratings" else explain_pairs
+    answers = ask(bundle, corpus, users, items, decode)
+    ids, titles = corpus.catalog.ids, corpus.catalog.titles
+    return pl.DataFrame(
+        {
+            "user": [corpus.user_ids[row] for row in users],
+            "item": [ids[row] for row in items],
+            "title": [titles[row] for row in items],
+            what.removesuffix("s"): answers,
+        }
+    )

@@ -10,24 +10,36 @@ import typer
 
 from p5rec.core.errors import UserError, did_you_mean, fault
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def run(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe (sft) or one of its configs (quickstart).")
+        str, typer.Argument(help="A recipe (sft) or one of its configs (quickstart, tiny).")
     ] = "",
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="key.sub=value, on top of the config.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="On top of the config: methods.small.train.steps=200 data.split=time.",
+        ),
     ] = None,
-    config: Annotated[str, typer.Option(help="A YAML file, or the name of a shipped config.")] = "",
-    out: Annotated[Path | None, typer.Option(help="Where results go [runs/<config>].")] = None,
-    show: Annotated[bool, typer.Option("--show", help="Print the whole config and stop.")] = False,
+    config: Annotated[
+        str, typer.Option(help="A YAML file of your own, or the name of a shipped config.")
+    ] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for report, lists and models; default: runs/<config's name>."),
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the whole config, defaults included, and stop.")
+    ] = False,
 ) -> None:
-    """Run a recipe: from an interaction log to a report and ranked lists.
+    """Run a recipe: from an interaction log to a report, ranked lists and models.
 
-    Without a recipe, lists what is shipped.
+    Without a recipe, lists what is shipped. Every stage is kept in the cache and made again only
+    if something it depends on has changed; an interrupted training goes on where it stopped.
     """
     if not recipe:
         for name, configs in shipped().items():
@@ -71,18 +83,23 @@ def _resolve(recipe: str, config: str) -> tuple[Path, Path]:
     from p5rec.core.paths import assets
 
     known = shipped()
-    if recipe in known:
-        if not config:
-            raise UserError(
-                f"recipe {recipe!r}: expected --config, got none; give a YAML file or one of "
-                + ", ".join(sorted(known[recipe]))
-            )
-        return assets("recipes") / f"{recipe}.py", _config(recipe, config)
-    for name, configs in known.items():
-        if recipe in configs and not config:
-            return assets("recipes") / f"{name}.py", configs[recipe]
-    words = [*known, *(c for configs in known.values() for c in configs)]
-    raise UserError(f"expected a recipe or a config, got {recipe!r}; {did_you_mean(recipe, words)}")
+    owner = next((name for name, configs in known.items() if recipe in configs), None)
+    if recipe not in known and owner is None:
+        words = [*known, *(c for configs in known.values() for c in configs)]
+        hint = did_you_mean(recipe, words)
+        raise UserError(f"expected a recipe or a config, got {recipe!r}; {hint}")
+    if recipe in known and not config:
+        names = ", ".join(sorted(known[recipe]))
+        raise UserError(
+            f"recipe {recipe!r}: expected --config, got none; give a YAML file or one of {names}"
+        )
+    if recipe not in known and config:
+        raise UserError(
+            f"expected a recipe beside --config, got the config {recipe!r}; "
+            f"write p5rec run {owner} --config {config}"
+        )
+    name = recipe if recipe in known else str(owner)
+    return assets("recipes") / f"{name}.py", _config(name, config or recipe)
 
 
 def _config(recipe: str, config: str) -> Path:
@@ -99,26 +116,32 @@ def _config(recipe: str, config: str) -> Path:
 
 
 def _run(script: Path, path: Path, overrides: list[str], out: Path | None, show: bool) -> None:
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    from p5rec.core.artefacts import Store, atomic_write
+    from p5rec.core.artefacts import Store, atomic_write, writing
     from p5rec.core.config import bind, dump_yaml, read_tree
     from p5rec.core.paths import cache_home
 
     tree, lines = read_tree(path, overrides)
-    spec = spec_from_file_location(f"p5rec_recipe_{script.stem}", script)
-    if spec is None or spec.loader is None:
-        raise fault(script, "a recipe", "a file that cannot be read", "check the path")
-    module: Any = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    module = load(script)
     cfg: Any = bind(module.SCHEMA, {"name": path.stem, **tree}, lines, path)
     if show:
         print(dump_yaml(cfg), end="")
         return
     folder = out or Path("runs") / cfg.name
     store = Store(cache_home() / "store")
-    if not store.rank:
-        with atomic_write(folder / "config.yaml") as handle:
-            handle.write(dump_yaml(cfg))
     module.main(cfg, store, folder)
+    if not store.rank:
+        with writing(folder), atomic_write(folder / "config.yaml") as handle:
+            handle.write(dump_yaml(cfg))
+
+
+def load(script: Path) -> Any:
+    """A recipe's module: its ``SCHEMA`` and its ``main(cfg, store, out)``."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location(f"p5rec_recipe_{script.stem}", script)
+    if spec is None or spec.loader is None:
+        raise fault(script, "a recipe", "a file that cannot be read", "check the path")
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # annotations of the recipe's classes are looked up there
+    spec.loader.exec_module(module)
+    return module

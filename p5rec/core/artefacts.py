@@ -7,6 +7,7 @@ code it runs, so a second run finds what the first one made and does nothing.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -22,10 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from .errors import UserError, fault
+from .errors import UserError, disk_full, fault
 from .paths import PACKAGE
 
 LIBRARIES = ("numpy", "polars", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
+REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
 
 @contextmanager
@@ -48,6 +50,56 @@ def write_json(path: Path, value: Any) -> None:
     with atomic_write(path) as handle:
         json.dump(value, handle, indent=2, ensure_ascii=False)
         handle.write("\n")
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Tells in one line what the disk refuses while ``place`` is being written.
+
+    Raises:
+        UserError: the disk is full, or does not let us write there.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        full = disk_full(error, next(p for p in (place, *place.absolute().parents) if p.exists()))
+        if not full and not isinstance(error, OSError):
+            raise
+        got = "a full disk" if full else getattr(error, "strerror", None) or str(error)
+        todo = "free some space or name another place, then run again"
+        raise fault(place, "to write there", got, todo) from error
+
+
+def lay_out(sources: Mapping[str, Path], out: Path) -> None:
+    """Copies files and folders into ``out``: all of them, or none if the disk refuses one.
+
+    Args:
+        sources: place under ``out`` → what to copy there; an older file or folder at that place is
+            replaced, everything else in ``out`` stays.
+        out: a folder, made if it is not there.
+
+    Raises:
+        UserError: the disk is full, or does not let us write there.
+    """
+    new, work = not out.exists(), out / f".copying-{os.getpid()}"
+    with writing(out):
+        try:
+            for place, source in sources.items():
+                (work / place).parent.mkdir(parents=True, exist_ok=True)
+                if source.is_dir():
+                    shutil.copytree(source, work / place)
+                else:
+                    shutil.copy2(source, work / place)
+            for place in sources:
+                (out / place).parent.mkdir(parents=True, exist_ok=True)
+                if (out / place).is_dir():
+                    shutil.rmtree(out / place)
+                os.replace(work / place, out / place)
+            new = False
+        finally:
+            shutil.rmtree(out if new else work, ignore_errors=True)
 
 
 def read_json(path: Path) -> Any:
@@ -75,7 +127,7 @@ def file_sha256(path: Path) -> str:
 
 def digest(value: Any) -> str:
     """A short hash of plain data (numbers, strings, lists, mappings)."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
     return blake2b(text.encode(), digest_size=10).hexdigest()
 
 
@@ -190,7 +242,8 @@ class Store:
             code: packages of p5rec whose source the result depends on.
             inputs: artefacts (or content hashes of files) it reads.
             resumable: keep the working folder when interrupted, so that ``make`` can go on from it.
-            collective: every process runs ``make`` (training), on one working folder.
+            collective: every process runs ``make`` (training) on the working folder, so it must
+                be resumable as well.
 
         Raises:
             UserError: the disk is full or the folder cannot be written.
@@ -214,35 +267,32 @@ class Store:
                 make(work)
             _wait_for(final / "manifest.json")
             return Artefact(final, key, fresh=True)
+        if not resumable:  # a second run at the same time must not meet in one folder
+            work = work.with_name(f".{key}.{os.getpid()}.work")
         started = time.perf_counter()
         finished = False
         try:
-            if work.exists() and not resumable:
-                shutil.rmtree(work)
             work.mkdir(parents=True, exist_ok=True)
             lineage = make(work)
             for value in inputs.values():
                 if isinstance(value, Artefact):
                     lineage = lineage | value.lineage
             np.save(work / "lineage.npy", np.packbits(lineage.events))
-            write_json(
-                work / "manifest.json",
-                {
-                    **parts,
-                    "lineage": lineage.summary(),
-                    "seconds": round(time.perf_counter() - started, 3),
-                    "versions": library_versions(),
-                },
-            )
-            if final.exists():
-                shutil.rmtree(final)
-            os.replace(work, final)
+            about = {
+                **parts,
+                "lineage": lineage.summary(),
+                "seconds": round(time.perf_counter() - started, 3),
+                "versions": library_versions(),
+            }
+            write_json(work / "manifest.json", about)
+            _publish(work, final)
             finished = True
-        except OSError as error:
-            if error.errno is None:
+        except Exception as error:
+            reason = _unwritable(error, self.root)
+            if reason is None:
                 raise
             raise UserError(
-                f"{name}: expected to write under {self.root}, got {error.strerror}; "
+                f"{name}: expected to write under {self.root}, got {reason}; "
                 "free some space or set P5REC_HOME to another disk, then run again"
             ) from error
         finally:
@@ -250,6 +300,28 @@ class Store:
                 shutil.rmtree(work, ignore_errors=True)
         self.say(f"{name}: made {final} in {time.perf_counter() - started:.1f} s")
         return Artefact(final, key, fresh=True)
+
+
+def _publish(work: Path, final: Path) -> None:
+    """Renames ``work`` to ``final``, or drops it where another run was faster."""
+    if final.exists() and not (final / "manifest.json").is_file():
+        shutil.rmtree(final)
+    try:
+        os.replace(work, final)
+    except OSError:
+        if not (final / "manifest.json").is_file():
+            raise
+        shutil.rmtree(work)
+
+
+def _unwritable(error: Exception, root: Path) -> str | None:
+    """Why the disk refused a write under ``root``, None where ``error`` says something else."""
+    if isinstance(error, UserError):
+        return None
+    if isinstance(error, OSError) and error.errno in REFUSED:
+        inside = root in Path(str(error.filename)).parents
+        return error.strerror if inside else None
+    return "a full disk" if disk_full(error, root if root.exists() else None) else None
 
 
 def _wait_for(path: Path) -> None:

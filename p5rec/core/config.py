@@ -1,15 +1,15 @@
 """Strict YAML → typed, frozen config, and back.
 
 A recipe's YAML may start from another one (``base: name.yaml``, mappings merge, everything else
-replaces), takes ``key.sub=value`` overrides, and is checked as a whole: every fault is told, each
-with its file, line and nearest known key.
+replaces), an entry may be ``like:`` one beside it, and ``key.sub=value`` overrides come on top.
+The whole is checked at once: every fault is told, with its file, line and nearest known key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -47,6 +47,8 @@ def read_yaml(path: Path) -> tuple[Tree, Lines]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise fault(path, "a YAML file", "nothing there", "check the path") from None
+    except OSError as error:
+        raise fault(path, "a YAML file", str(error.strerror), "check the path") from None
     except UnicodeDecodeError as error:
         raise fault(
             path, "UTF-8 text", f"{error.reason} at byte {error.start}", "re-save it"
@@ -87,11 +89,7 @@ def _walk(node: yaml.Node, at: tuple[str | int, ...], path: Path, lines: Lines) 
 
 def read_tree(path: Path, overrides: Sequence[str] = ()) -> tuple[Tree, Lines]:
     """The YAML at ``path`` over its ``base``, with ``key.sub=value`` overrides on top."""
-    tree, lines = read_yaml(path)
-    base = tree.pop("base", None)
-    if base is not None:
-        below, below_lines = read_tree(path.parent / str(base))
-        tree, lines = _merge(below, tree), {**below_lines, **lines}
+    tree, lines = _over_bases(path, ())
     for override in overrides:
         key, sign, value = override.partition("=")
         if not sign or not key:
@@ -100,11 +98,55 @@ def read_tree(path: Path, overrides: Sequence[str] = ()) -> tuple[Tree, Lines]:
             leaf = yaml.safe_load(value)
         except yaml.YAMLError:
             raise UserError(f"{override!r}: expected a YAML value after '='; quote it") from None
-        for part in reversed(key.split(".")):
+        at = tuple(key.split("."))
+        lines |= dict.fromkeys(_keys(leaf, at), f"override {override!r}")
+        for part in reversed(at):
             leaf = {part: leaf}
         tree = _merge(tree, leaf)
-        lines[tuple(key.split("."))] = f"override {override!r}"
-    return tree, lines
+    return _alike(tree, lines), lines
+
+
+def _alike(tree: Tree, lines: Lines, at: tuple[str | int, ...] = ()) -> Tree:
+    """Entries that say ``like: sibling`` get the sibling's keys below their own.
+
+    That is how a control is kept equal to what it controls but for what it names.
+    """
+    out: Tree = {}
+    for key, value in tree.items():
+        out[key] = _alike(value, lines, (*at, key)) if isinstance(value, dict) else value
+    for key, value in out.items():
+        if not isinstance(value, dict) or "like" not in value:
+            continue
+        sibling, own = value["like"], {k: v for k, v in value.items() if k != "like"}
+        below = out.get(sibling)
+        if not isinstance(below, dict) or "like" in below or sibling == key:
+            where = lines.get((*at, key, "like"), ".".join(map(str, (*at, key))))
+            hint = did_you_mean(str(sibling), [k for k in out if k != key])
+            raise UserError(
+                f"{where}: expected `like` to name an entry beside, got {sibling!r}; {hint}"
+            )
+        out[key] = _merge(below, own)
+    return out
+
+
+def _keys(value: Any, at: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    """``at`` and every key path below it."""
+    yield at
+    below = value.items() if isinstance(value, dict) else ()
+    for key, inner in enumerate(value) if isinstance(value, list) else below:
+        yield from _keys(inner, (*at, key))
+
+
+def _over_bases(path: Path, above: tuple[Path, ...]) -> tuple[Tree, Lines]:
+    if path.resolve() in above:
+        chain = " > ".join(p.name for p in (*above, path))
+        raise fault(path, "a base that ends", f"a circle ({chain})", "remove one `base:`")
+    tree, lines = read_yaml(path)
+    base = tree.pop("base", None)
+    if base is None:
+        return tree, lines
+    below, below_lines = _over_bases(path.parent / str(base), (*above, path.resolve()))
+    return _merge(below, tree), {**below_lines, **lines}
 
 
 def _merge(below: Tree, above: Mapping[str, Any]) -> Tree:
@@ -154,19 +196,30 @@ def _sentence(schema: type[BaseModel], error: Any, lines: Lines, source: str | P
 
 
 def _fields_at(schema: Any, loc: Sequence[str | int]) -> list[str]:
-    """The known keys at ``loc``, seen through optional, dict and union annotations."""
+    """The known keys at ``loc``, seen through optional, dict, sequence and union annotations."""
     found = [schema]
     for part in loc:
-        deeper: list[Any] = []
-        for model in _models(found):
-            info = model.model_fields.get(str(part))
-            deeper += [info.annotation] if info else []
-        # a dict's own key, or a union's tag, adds a step in `loc` but none in the schema
-        found = deeper or found
+        deeper = [inner for annotation in found for inner in _inside(annotation, part)]
+        found = deeper or found  # a union adds its member's name to `loc`: a step in no schema
     return sorted({name for model in _models(found) for name in model.model_fields})
 
 
+def _inside(annotation: Any, part: str | int) -> list[Any]:
+    """What a value of ``annotation`` may hold under the key or index ``part``."""
+    arguments = get_args(annotation)
+    origin = get_origin(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        info = annotation.model_fields.get(str(part))
+        return [info.annotation] if info else []
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return [arguments[1]]
+    if isinstance(origin, type) and issubclass(origin, Sequence):
+        return [arguments[0]]
+    return [inner for argument in arguments for inner in _inside(argument, part)]
+
+
 def _models(annotations: Sequence[Any]) -> list[type[BaseModel]]:
+    """The config classes that annotations name, at any depth."""
     out: list[type[BaseModel]] = []
     for annotation in annotations:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL_WORDS = ("No space left on device", "Disk quota exceeded")
+LEAST_FREE = 2**16  # bytes; a disk with less is full for our purposes
 
 
 class UserError(Exception):
@@ -37,3 +43,23 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return "did you mean " + " or ".join(repr(word) for word in near) + "?"
     shown = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
     return f"known: {shown}"
+
+
+def disk_full(error: BaseException | None, folder: Path | None = None) -> bool:
+    """Whether ``error`` comes of a full disk.
+
+    Half the libraries that write for us raise classes of their own for it, and some (numpy,
+    torch) say nothing of the cause; there, the disk itself is asked.
+
+    Args:
+        error: what was raised.
+        folder: where was being written, if that is known.
+    """
+    if folder is not None and shutil.disk_usage(folder).free < LEAST_FREE:
+        return True
+    while error is not None:
+        said = getattr(error, "errno", None) in FULL or any(w in str(error) for w in FULL_WORDS)
+        if said:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

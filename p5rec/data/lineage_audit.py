@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +13,34 @@ from p5rec.core.types import Corpus
 from .audit import Finding
 from .prepare import SUMMARY, load_corpus
 
-# stages that answer requests: they read held-out histories, and nothing is learned in them
-ANSWERING = frozenset({"recommend", "evaluate", "report"})
 
-
-def audit_artefacts(root: Path) -> list[Finding]:
-    """What the artefacts under ``root`` have seen of their corpus beyond its training events.
-
-    Args:
-        root: a run's folder or a store; the prepared corpus must lie under it too.
-    """
-    artefacts = {
+def artefacts_under(root: Path) -> dict[str, Artefact]:
+    """The finished artefacts under ``root``, by key."""
+    return {
         path.parent.name: Artefact(path.parent, path.parent.name)
         for path in sorted(root.rglob("manifest.json"))
         if (path.parent / "lineage.npy").is_file() and not path.parent.name.startswith(".")
     }
+
+
+def behind(keys: Iterable[str], artefacts: Mapping[str, Artefact]) -> dict[str, Artefact]:
+    """The artefacts ``keys`` and all that went into them, by key, as far as they are known."""
+    waiting, met = list(keys), dict[str, Artefact]()
+    while waiting:
+        at = waiting.pop()
+        if at in artefacts and at not in met:
+            met[at] = artefacts[at]
+            waiting += artefacts[at].manifest["inputs"].values()
+    return met
+
+
+def audit_artefacts(root: Path, artefacts: Mapping[str, Artefact]) -> list[Finding]:
+    """What artefacts have seen of their corpus beyond its training events.
+
+    Args:
+        root: where they lie, for the message.
+        artefacts: by key; their prepared corpora must be among them.
+    """
     corpora = {
         key: load_corpus(artefact.path)
         for key, artefact in artefacts.items()
@@ -35,9 +49,9 @@ def audit_artefacts(root: Path) -> list[Finding]:
     found: list[Finding] = []
     for key, artefact in artefacts.items():
         seen, stage = artefact.lineage.events, artefact.manifest["stage"]
-        if not seen.any() or stage in ANSWERING:
+        if not seen.any():
             continue
-        corpus = _corpus_of(key, artefacts, corpora)
+        corpus = next((corpora[k] for k in behind([key], artefacts) if k in corpora), None)
         if corpus is None or len(corpus.interactions) != len(seen):
             found.append(
                 Finding(
@@ -66,19 +80,3 @@ def _held_out(stage: str, key: str, seen: np.ndarray, corpus: Corpus) -> list[Fi
             {"valid": float(valid), "test": float(test)},
         )
     ]
-
-
-def _corpus_of(
-    key: str, artefacts: dict[str, Artefact], corpora: dict[str, Corpus]
-) -> Corpus | None:
-    """The corpus among the inputs of an artefact, and of those, down to the data stage."""
-    waiting, met = [key], set()
-    while waiting:
-        at = waiting.pop()
-        if at in corpora:
-            return corpora[at]
-        if at in met or at not in artefacts:
-            continue
-        met.add(at)
-        waiting += artefacts[at].manifest["inputs"].values()
-    return None

@@ -9,7 +9,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from p5rec.core.artefacts import Lineage, file_sha256, read_json, write_json
+from p5rec.core.artefacts import (
+    Artefact,
+    Lineage,
+    Store,
+    file_sha256,
+    read_json,
+    write_json,
+    writing,
+)
 from p5rec.core.errors import fault
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
 
@@ -30,6 +38,21 @@ def input_digests(config: DataConfig) -> dict[str, str]:
     """
     source: Source = SOURCES.get(config.source)
     return {part: file_sha256(path) for part, path in source.files(config).items()}
+
+
+def prepare_data(config: DataConfig, store: Store) -> Artefact:
+    """The stage of the data: the corpus read, checked, ordered and split.
+
+    Raises:
+        UserError: see :func:`build`.
+    """
+    return store.stage(
+        "data",
+        lambda folder: prepare(config, folder),
+        config=config.dump(),
+        code=("core", "data"),
+        inputs=input_digests(config),
+    )
 
 
 def prepare(config: DataConfig, out: Path) -> Lineage:
@@ -55,16 +78,14 @@ def prepare_folder(config: DataConfig, out: Path) -> None:
         raise fault(out, "a new folder", "one that exists", "name another or remove it")
     corpus, summary = build(config)
     work = out.with_name(f".{out.name}.work")
-    try:
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        _write(corpus, summary, work)
-        os.replace(work, out)
-    except OSError as error:
-        todo = "free some space or name another folder"
-        raise fault(out, "to write there", error.strerror or str(error), todo) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with writing(out):
+        try:
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
+            _write(corpus, summary, work)
+            os.replace(work, out)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def load_corpus(path: Path) -> Corpus:

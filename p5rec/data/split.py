@@ -58,6 +58,19 @@ def training_histories(interactions: Interactions, split: Split) -> Histories:
     return Histories(users.astype(np.int32), interactions.items[rows], _offsets(counts))
 
 
+def histories_of(interactions: Interactions, users: np.ndarray | None = None) -> Histories:
+    """Everything that users did, whatever the part: what a list for today is made from.
+
+    Args:
+        interactions: E events.
+        users: ``(B,)`` user rows, in the order wanted; None means all of them.
+    """
+    everyone = Histories(
+        np.arange(interactions.n_users, dtype=np.int32), interactions.items, interactions.offsets
+    )
+    return everyone if users is None else everyone.take(users)
+
+
 def cases(
     interactions: Interactions, split: Split, part: str, history: Sequence[str] | None = None
 ) -> tuple[Histories, np.ndarray, np.ndarray]:

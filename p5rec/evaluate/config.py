@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from typing import Any
+
 from pydantic import Field
 
 from p5rec.core.config import Config
+from p5rec.core.errors import UserError, did_you_mean
+from p5rec.recommend.baselines.registry import RATING_PREDICTORS, RECOMMENDERS
+
+FILE_NAME = re.compile(r"[\w][\w.-]*")
 
 
 class EvaluateConfig(Config):
@@ -21,3 +29,44 @@ class EvaluateConfig(Config):
     ask: dict[str, int] = {}
     compare: tuple[tuple[str, str], ...] = ()
     samples: int = Field(10, ge=0)
+
+
+def check_names(recipe: Any) -> None:
+    """What the sections of a recipe say of each other, checked before anything is made.
+
+    Args:
+        recipe: a config with ``ids``, ``baselines``, ``methods`` and ``evaluate``.
+
+    Raises:
+        UserError: a line for each name that names nothing, or that cannot name files.
+    """
+    if faults := list(_faults(recipe)):
+        raise UserError(*faults)
+
+
+def _faults(recipe: Any) -> Iterator[str]:
+    methods, asked = recipe.methods, recipe.evaluate.ask
+    for name in methods:
+        if name in recipe.baselines:
+            yield f"methods.{name}: expected a name that no baseline has, got it twice; rename it"
+        if not FILE_NAME.fullmatch(name):
+            yield f"methods: expected a name of letters, digits, '.', '_' and '-', got {name!r}"
+    for name in recipe.baselines:
+        if name not in RECOMMENDERS:
+            yield _unknown("baselines", "a baseline", name, RECOMMENDERS)
+    for name, method in methods.items():
+        if method.ids not in recipe.ids:
+            yield _unknown(f"methods.{name}.ids", "one of ids", method.ids, recipe.ids)
+    taught = {task for method in methods.values() for task in method.train.tasks}
+    for family in asked:
+        if family not in taught:
+            yield _unknown("evaluate.ask", "a task that a method is taught", family, taught)
+    known = (*methods, *recipe.baselines, *RATING_PREDICTORS)
+    texts = {f"{name} (text)" for name in methods}
+    for name in dict.fromkeys(name for pair in recipe.evaluate.compare for name in pair):
+        if name not in known and name not in texts:
+            yield _unknown("evaluate.compare", "a method or baseline", name, known)
+
+
+def _unknown(where: str, expected: str, got: str, known: Any) -> str:
+    return f"{where}: expected {expected}, got {got!r}; {did_you_mean(got, known)}"

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from p5rec.core.types import Corpus, Histories, RankedLists
-from p5rec.data.split import cases
 from p5rec.prompting.parse import ParsedRating, ParsedYesNo, parse
 from p5rec.prompting.view import CorpusView, Scale
 from p5rec.recommend.ask import FamilyAnswers
@@ -86,13 +85,6 @@ def samples(name: str, asked: FamilyAnswers, view: CorpusView, n: int) -> list[S
             Sample(kind=asked.family, method=name, asked=question, answer=answer, expected=expected)
         )
     return shown
-
-
-def latest(corpus: Corpus, part: str, n: int) -> tuple[Histories, np.ndarray, np.ndarray]:
-    """The first ``n`` cases of a part: for ranked lists shown with the user's latest titles."""
-    histories, targets, _ = cases(corpus.interactions, corpus.split, part)
-    rows = np.arange(min(n, len(histories)))
-    return histories.take(rows).tail(5), targets[rows], rows
 
 
 def _users(users: np.ndarray) -> Histories:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from p5rec.core.artefacts import Artefact, Lineage, read_json
-from p5rec.core.types import Corpus
+from p5rec.core.artefacts import Artefact, Lineage, lay_out, read_json
+from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.base import load_codes
 from p5rec.ids.tokens import item_strings
 from p5rec.prompting.view import CorpusView, ItemNames
@@ -20,7 +19,7 @@ from .families import measure_family, rating_baselines, samples
 from .measure import Measured
 from .report import load_report, write_report
 from .run import assemble, list_samples, measure_lists
-from .schema import Sample
+from .schema import Part, Sample
 from .terminal import table
 
 
@@ -43,27 +42,22 @@ def publish(
     measured: list[Measured] = []
     shown: list[Sample] = []
     for name, artefact in answers.items():
-        model = models.get(name)
-        about = {"train_seconds": model.manifest["seconds"]} if model else {}
-        if model:
-            about["method"] = cfg.methods[name].dump()
+        about: dict[str, Any] = {}
+        codes = None
+        if name in models:
+            method = cfg.methods[name]
+            about = {"train_seconds": models[name].manifest["seconds"], "method": method.dump()}
+            codes = load_codes(ids[method.ids].path)
+        found, seen = measure_answers(
+            name, artefact.path, corpus, codes, "test",
+            seed=cfg.seed, about=about, shown=cfg.evaluate.samples,
+        )  # fmt: skip
+        measured += found
+        shown += seen
         if (artefact.path / LISTS).is_file():
-            lists = read_lists(artefact.path)
-            kept = {**about, **read_json(artefact.path / ABOUT)}
-            measured.append(measure_lists(name, lists, corpus, kept, cfg.seed))
-            frame = to_frame(lists, corpus.catalog, corpus.user_ids)
+            frame = to_frame(read_lists(artefact.path), corpus.catalog, corpus.user_ids)
             write_lists(frame, folder / f"lists/{name}.parquet", folder / f"lists/{name}.jsonl")
-            if model:
-                shown += list_samples(name, lists, corpus, cfg.evaluate.samples)
-        for asked in read_asked(artefact.path):
-            codes = load_codes(ids[cfg.methods[name].ids].path)
-            view = CorpusView(corpus, ItemNames(item_strings(codes), corpus.catalog.titles))
-            run = {"split": "test", "seed": cfg.seed}
-            trained = {"train_seconds": about["train_seconds"], "about": {}}
-            measured += measure_family(name, asked, view, {**run, **trained})
-            if asked.answer == "rating":
-                measured += rating_baselines(corpus, asked, run)
-            shown += samples(name, asked, view, cfg.evaluate.samples)
+    measured += rating_references([a.path for a in answers.values()], corpus, "test", cfg.seed)
     report = assemble(
         corpus,
         measured,
@@ -79,17 +73,62 @@ def publish(
     return Lineage.none()
 
 
+def measure_answers(
+    name: str,
+    folder: Path,
+    corpus: Corpus,
+    codes: ItemCodes | None,
+    part: Part,
+    *,
+    seed: int,
+    about: Mapping[str, Any],
+    shown: int,
+) -> tuple[list[Measured], list[Sample]]:
+    """The numbers of what a method answered, and some answers to look at.
+
+    Args:
+        name: the method.
+        folder: its answers (see ``p5rec.recommend.stages``).
+        codes: how a trained model names items; None for a baseline, which answers in lists alone.
+        part: what it was asked about.
+        seed: of the bootstrap.
+        about: facts that the report keeps beside the numbers; ``train_seconds`` is one of them.
+        shown: answers to look at, of each kind.
+    """
+    measured, seen = [], []
+    if (folder / LISTS).is_file():
+        lists = read_lists(folder)
+        facts = {**about, **read_json(folder / ABOUT)}
+        measured.append(measure_lists(name, lists, corpus, facts, seed, part))
+        if codes is not None:
+            seen += list_samples(name, lists, corpus, shown, part)
+    if codes is not None:
+        view = CorpusView(corpus, ItemNames(item_strings(codes), corpus.catalog.titles))
+        spent = {"train_seconds": about.get("train_seconds", 0.0)}
+        for asked in read_asked(folder):
+            measured += measure_family(name, asked, view, {"split": part, "seed": seed, **spent})
+            seen += samples(name, asked, view, shown)
+    return measured, seen
+
+
+def rating_references(
+    folders: Sequence[Path], corpus: Corpus, part: Part, seed: int
+) -> list[Measured]:
+    """The rating baselines beside the answers in ``folders``, once for all of them.
+
+    Every method was asked about the same rows: those depend on the run's seed alone.
+    """
+    asked = [a for folder in folders for a in read_asked(folder) if a.answer == "rating"]
+    families = {answers.family: answers for answers in asked}
+    run = {"split": part, "seed": seed}
+    return [m for a in families.values() for m in rating_baselines(corpus, a, run)]
+
+
 def show(made: Path, models: Mapping[str, Artefact], out: Path) -> None:
     """Copies results to where the user looks, and prints the table and the places."""
-    for source in sorted(made.iterdir()):
-        if source.name in ("manifest.json", "lineage.npy"):
-            continue
-        if source.is_dir():
-            shutil.copytree(source, out / source.name, dirs_exist_ok=True)
-        else:
-            shutil.copy2(source, out / source.name)
-    for name, model in models.items():
-        shutil.copytree(model.path / "bundle", out / "models" / name, dirs_exist_ok=True)
+    kept = [path for path in made.iterdir() if path.name not in ("manifest.json", "lineage.npy")]
+    bundles = {f"models/{name}": model.path / "bundle" for name, model in models.items()}
+    lay_out({**{path.name: path for path in kept}, **bundles}, out)
     print()
     print(table(load_report(out)))
     print(f"\nreport  {out}/report.md   (numbers: {out}/report.json)")

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from p5rec.core.artefacts import atomic_write, read_json, write_json
+from p5rec.core.artefacts import atomic_write, read_json, write_json, writing
 from p5rec.core.errors import fault
 from p5rec.core.types import ItemCodes
 
@@ -44,7 +43,7 @@ def write_report(
     Raises:
         UserError: the folder cannot be written, or a training record is broken.
     """
-    with _writing(folder):
+    with writing(folder):
         curves = {
             name: _gather(name, folder / path, folder) for name, path in report.curves.items()
         }
@@ -66,7 +65,7 @@ def write_pages(report: Report, folder: Path) -> None:
     Raises:
         UserError: the folder cannot be written, or a training record is missing or broken.
     """
-    with _writing(folder):
+    with writing(folder):
         plots.metric_bars(report, folder / METRICS)
         if report.curves:
             runs = {name: folder / path for name, path in report.curves.items()}
@@ -90,17 +89,6 @@ def load_report(folder: Path) -> Report:
         where = ".".join(map(str, first["loc"])) or "the whole file"
         got = f"{where}: {first['msg'].lower()}" + (f" (and {len(more)} more)" if more else "")
         raise fault(path, "a report of this version", got, "run its recipe again") from None
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        todo = f"free some space, then run again or use `p5rec report {folder} --rebuild`"
-        raise fault(
-            folder, "to write a report there", error.strerror or str(error), todo
-        ) from error
 
 
 def _gather(name: str, source: Path, folder: Path) -> str:

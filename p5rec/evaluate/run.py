@@ -14,26 +14,35 @@ from p5rec.data.split import cases
 from . import measure
 from .compare import compare
 from .measure import Measured
-from .schema import Comparison, Protocol, Report, Sample
+from .schema import Comparison, Part, Protocol, Report, Sample
 
 METRICS = ("HR@10", "NDCG@10")
-NORMALISATION = "over the codes of a level"
+OUR_RULES = {
+    "ties": "a seeded permutation of the items, the same for every method",
+    "chosen_on": "validation",
+    "code_probabilities": "over the codes of a level",
+}
 
 
 def measure_lists(
-    name: str, lists: RankedLists, corpus: Corpus, about: Mapping[str, Any], seed: int
+    name: str,
+    lists: RankedLists,
+    corpus: Corpus,
+    about: Mapping[str, Any],
+    seed: int,
+    part: Part = "test",
 ) -> Measured:
-    """A method's test lists against what the users did."""
-    histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
+    """A method's lists against what the users did in ``part``."""
+    histories, targets, _ = cases(corpus.interactions, corpus.split, part)
     if not np.array_equal(histories.users, lists.users):
-        raise ValueError(f"{name}: lists for other users than the test part has")
+        raise ValueError(f"{name}: lists for other users than the {part} part has")
     facts = {k: v for k, v in about.items() if not k.endswith("_seconds")}
     return measure.ranking(
         name,
         lists,
         targets,
         corpus,
-        split="test",
+        split=part,
         seed=seed,
         train_seconds=about.get("train_seconds", 0.0),
         infer_seconds=about.get("infer_seconds", 0.0),
@@ -58,9 +67,11 @@ def comparisons(
     return found
 
 
-def list_samples(name: str, lists: RankedLists, corpus: Corpus, n: int) -> list[Sample]:
+def list_samples(
+    name: str, lists: RankedLists, corpus: Corpus, n: int, part: Part = "test"
+) -> list[Sample]:
     """The first ``n`` lists beside the users' latest titles and what came next."""
-    histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
+    histories, targets, _ = cases(corpus.interactions, corpus.split, part)
     titles, latest = corpus.catalog.titles, histories.tail(3)
     return [
         Sample(
@@ -88,8 +99,15 @@ def assemble(
     samples: Sequence[Sample] = (),
     notes: Sequence[str] = (),
     curves: Mapping[str, str] | None = None,
+    exclude_seen: bool = True,
+    ours: bool = True,
 ) -> Report:
-    """The report, before it is written."""
+    """The report, before it is written.
+
+    Args:
+        exclude_seen: whether the lists leave out the items of each user's history.
+        ours: the answers were made here, so that their rules are known.
+    """
     log, split = corpus.interactions, corpus.split
     return Report(
         data={
@@ -101,11 +119,9 @@ def assemble(
         protocol=Protocol(
             splits=dict.fromkeys(dict.fromkeys(m.method.task for m in measured), split.name),
             candidates=log.n_items,
-            exclude_seen=True,
+            exclude_seen=exclude_seen,
             seeds=[seed],
-            ties="a seeded permutation of the items, the same for every method",
-            chosen_on="validation",
-            code_probabilities=NORMALISATION,
+            **(OUR_RULES if ours else {}),
         ),
         manifest={**manifest, "versions": library_versions()},
         seconds=round(seconds, 1),

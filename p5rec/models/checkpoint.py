@@ -24,6 +24,7 @@ from p5rec.backbones.load import load_backbone
 from p5rec.core.artefacts import file_sha256, library_versions, read_json, write_json
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, fault
+from p5rec.core.rng import derive_seed
 from p5rec.core.types import ItemCodes
 from p5rec.ids.base import load_codes, save_codes
 from p5rec.ids.tokens import token_strings
@@ -82,7 +83,7 @@ class Bundle:
         """
         self.model.eval()
         if self.settings.backbone.quantize is None:
-            self.model.to(dtype=getattr(torch, precision))
+            self.model.lm.to(dtype=getattr(torch, precision))  # the heads stay in float32
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
         return self
 
@@ -95,7 +96,9 @@ def build(
 ) -> Bundle:
     """A bundle before training."""
     backbone = load_backbone(settings.backbone, token_strings(codes.sizes), settings.seed)
-    model = MultitaskModel(backbone, codes.sizes, settings.scale).eval()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(settings.seed, "heads"))
+        model = MultitaskModel(backbone, codes.sizes, settings.scale).eval()
     layout = CodeLayout(codes, backbone.first_new)
     return Bundle(model, backbone.tokenizer, layout, settings, item_ids, prompts or {})
 
@@ -176,10 +179,11 @@ def load_bundle(folder: Path) -> Bundle:
     if not (folder / MANIFEST).is_file():
         raise fault(folder, "a trained model's folder", f"no {MANIFEST}", "check the path")
     manifest = read_json(folder / MANIFEST)
-    try:
-        files, settings = manifest["files"], manifest["settings"]
-    except (KeyError, TypeError):
-        raise fault(folder / MANIFEST, "a manifest", "another file", "train again") from None
+    if not isinstance(manifest, dict) or not all(
+        isinstance(manifest.get(key), dict) for key in ("files", "settings")
+    ):
+        raise fault(folder / MANIFEST, "a manifest", "another file", "train again")
+    files, settings = manifest["files"], manifest["settings"]
     broken = [n for n, h in files.items() if not _intact(folder / n, h)]
     if broken:
         raise UserError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,12 +40,12 @@ class MultitaskModel(nn.Module):
         self.heads = RatingHeads(self.config.hidden_size, scale) if len(scale) else None
 
     @property
-    def causal(self) -> nn.Module:
+    def causal(self) -> Any:
         """The causal language model under its adapters."""
         return self.lm.get_base_model() if hasattr(self.lm, "get_base_model") else self.lm
 
     @property
-    def decoder(self) -> nn.Module:
+    def decoder(self) -> Any:
         """The model without its output head: ids → hidden states."""
         return getattr(self.causal, self.causal.base_model_prefix)
 
@@ -65,7 +66,6 @@ class MultitaskModel(nn.Module):
     def forward(
         self,
         input_ids: Tensor,
-        attention_mask: Tensor,
         labels: Tensor,
         weights: Tensor,
         ratings: Tensor | None = None,
@@ -75,7 +75,8 @@ class MultitaskModel(nn.Module):
         """The weighted loss of a batch and its parts.
 
         Args:
-            input_ids, attention_mask: ``(B, T)``, padded on the right.
+            input_ids: ``(B, T)``, padded on the right: what comes after a token is hidden from it
+                by causality, so there is no mask, and attention keeps its fast path.
             labels: ``(B, T)`` aligned with ``input_ids``; -100 where nothing is asked.
             weights: ``(B,)`` each row's task weight.
             ratings: ``(B,)`` on the data's scale, NaN where the row has none.
@@ -86,7 +87,7 @@ class MultitaskModel(nn.Module):
             ``loss`` and, for logging, mean ``code_loss``, ``text_loss``, ``rating_loss``: NaN
             where the batch asks for none.
         """
-        hidden = self.decoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        hidden = self.decoder(input_ids=input_ids).last_hidden_state
         asked = hidden[:, :-1]
         wanted = labels[:, 1:]
         rows = weights[:, None].expand_as(wanted)

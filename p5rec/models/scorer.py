@@ -26,7 +26,6 @@ class CausalScorer:
         self.input_ids = input_ids
         self.mask = attention_mask.bool()
         self.lengths = attention_mask.sum(1)
-        self.level = 0
         self.starts = [sum(model.sizes[:level]) for level in range(len(model.sizes))]
 
     def start(self) -> Tensor:
@@ -41,6 +40,7 @@ class CausalScorer:
             use_cache=True,
         ).last_hidden_state
         self.level = 0
+        self.dtype = hidden.dtype
         self.ancestors: Tensor | None = None
         return self.model.code_logits(hidden[:, -1], 0).log_softmax(-1)
 
@@ -62,6 +62,9 @@ class CausalScorer:
             self.ancestors = torch.cat([inherited, own], dim=2)
         prompt = self.mask[:, None].expand(-1, beams, -1)
         visible = torch.cat([prompt, self.ancestors], dim=2)[:, None]
+        if self.model.config._attn_implementation == "eager":  # it adds the mask to the scores
+            hidden_by = torch.finfo(self.dtype).min
+            visible = torch.zeros_like(visible, dtype=self.dtype).masked_fill(~visible, hidden_by)
         hidden = self.model.decoder(
             input_ids=codes + self.model.first + self.starts[self.level],
             attention_mask=visible,
@@ -77,7 +80,7 @@ def score_codes(
     model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor, codes: Tensor
 ) -> Tensor:
     """Log-probability ``(B, M)`` of whole code tuples ``(M, L)``: no cache, no trie; the oracle."""
-    starts = torch.tensor([sum(model.sizes[:level]) for level in range(codes.shape[1])])
+    starts = codes.new_tensor([sum(model.sizes[:level]) for level in range(codes.shape[1])])
     tokens = codes + model.first + starts
     scores = []
     for row, mask in zip(input_ids, attention_mask, strict=True):

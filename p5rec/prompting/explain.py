@@ -46,13 +46,17 @@ def quoted(review: str, title: str, attributes: str, max_words: int) -> str:
 def grounded(view: CorpusView, item: int, liked: Sequence[int], rng: np.random.Generator) -> str:
     """A constructed sentence that ties ``item`` to the liked items that share most traits with it.
 
+    Empty for an item without a trait, of which nothing can be said.
+
     Args:
         view: the corpus.
-        item: the item to explain; must have a trait.
+        item: the item to explain.
         liked: items the user liked before, most recent first.
         rng: draws the wording.
     """
     traits = view.traits[item]
+    if not traits:
+        return ""
     shared = [tuple(t for t in traits if t in view.traits[other]) for other in liked]
     best = max(range(len(liked)), key=lambda i: len(shared[i]))
     common = shared[best][:3]

@@ -160,7 +160,8 @@ class CorpusView:
         log = self.corpus.interactions
         start = log.offsets[log.users[event]]
         parts = self.corpus.split.parts[start : event + 1]
-        visible = parts[:-1] < max(int(parts[-1]), TRAIN + 1)
+        # an event in no part (below TRAIN) was dropped by the split, and is seen by nobody
+        visible = (parts[:-1] >= TRAIN) & (parts[:-1] < max(int(parts[-1]), TRAIN + 1))
         return start + np.flatnonzero(visible)
 
     def user_items(self, user: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 
@@ -59,14 +60,14 @@ def ask(
 ) -> FamilyAnswers:
     """Puts a family's first seen wording to the model about ``n`` seeded rows of ``part``."""
     library = PromptLibrary.from_dump(bundle.prompts)
-    settings = {"seed": seed, "config": bundle.settings.prompts}
+    settings: Any = {"seed": seed, "config": bundle.settings.prompts}
     source = EvaluationSource(view, library, family, part, **settings)
     rows = np.sort(derive_rng(seed, "ask", family).permutation(source.rows)[:n])
     source = EvaluationSource(view, library, family, part, rows=rows, **settings)
     examples = list(source)
     started = time.perf_counter()
     kind = library.family(family).answer
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     if kind in ("item", "options"):
         allowed = _allowed(source, view, kind, len(examples))
         items, scores = rank_answers(bundle, examples, decode, seed, allowed)

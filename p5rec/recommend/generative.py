@@ -9,6 +9,7 @@ from p5rec.models.checkpoint import Bundle
 
 from .config import DecodeConfig
 from .listing import rank_prompts
+from .taught import check_taught
 
 
 class GenerativeRecommender:
@@ -19,9 +20,13 @@ class GenerativeRecommender:
         config: beams, precision.
         name: how reports call it.
         seed: of the tie order.
+
+    Raises:
+        UserError: the model was not taught ``dense``.
     """
 
     def __init__(self, bundle: Bundle, config: DecodeConfig, name: str, seed: int = 0) -> None:
+        check_taught(bundle, "dense")
         self.bundle, self.config, self.name, self.seed = bundle, config, name, seed
 
     def recommend(self, histories: Histories, k: int, *, exclude_seen: bool = True) -> RankedLists:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from p5rec.core.artefacts import atomic_write
+from p5rec.core.artefacts import atomic_write, writing
 from p5rec.core.types import Catalog, RankedLists
 
 FORMATS = {
@@ -35,7 +35,11 @@ def to_frame(lists: RankedLists, catalog: Catalog, user_ids: Sequence[str]) -> p
 
 
 def write_lists(frame: pl.DataFrame, *paths: Path) -> None:
-    """Writes ``frame`` whole to each path, in the format of its suffix (``FORMATS``)."""
+    """Writes ``frame`` whole to each path, in the format of its suffix (``FORMATS``).
+
+    Raises:
+        UserError: the disk is full, or does not let us write there.
+    """
     for path in paths:
-        with atomic_write(path, "wb") as handle:
+        with writing(path), atomic_write(path, "wb") as handle:
             FORMATS[path.suffix](frame, handle)

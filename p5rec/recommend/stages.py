@@ -14,7 +14,7 @@ from p5rec.core.artefacts import Artefact, Lineage, Store, read_json, write_json
 from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.split import cases
 from p5rec.ids.tokens import item_strings
-from p5rec.models.checkpoint import load_bundle
+from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.prompting.view import CorpusView, ItemNames
 
 from .ask import FamilyAnswers, ask
@@ -67,6 +67,36 @@ def ask_baseline(name: str, corpus: Corpus, data: Artefact, k: int, store: Store
     )
 
 
+def answer_model(
+    name: str,
+    bundle: Bundle,
+    decode: DecodeConfig,
+    corpus: Corpus,
+    part: str,
+    folder: Path,
+    *,
+    k: int,
+    families: Mapping[str, int],
+    seed: int,
+) -> None:
+    """A trained model's lists for ``part``, and what it says to prompted questions.
+
+    Args:
+        bundle: ready to answer.
+        k: length of the lists.
+        families: prompt family → questions to put, where the model was taught it.
+        seed: of the choice of questions.
+    """
+    taught = set(bundle.settings.tasks)
+    if "dense" in taught:
+        recommender = GenerativeRecommender(bundle, decode, name, corpus.split.seed)
+        answer(recommender, corpus, part, k, folder, {})
+    view = CorpusView(corpus, ItemNames(item_strings(bundle.layout.codes), corpus.catalog.titles))
+    for family in sorted(families.keys() & taught):
+        asked = ask(bundle, view, family, part, families[family], decode, seed)
+        write_json(folder / f"{ASKED}{family}.json", asked.dump())
+
+
 def ask_model(
     name: str,
     decode: DecodeConfig,
@@ -79,31 +109,18 @@ def ask_model(
     families: Mapping[str, int],
     seed: int,
 ) -> Artefact:
-    """The stage of a trained model: its lists, and what it says to prompted questions.
-
-    Args:
-        families: prompt family → questions to put, where the model was taught it.
-        seed: of the choice of questions.
-    """
+    """The stage of a trained model: its answers for the test part (see :func:`answer_model`)."""
+    settings: dict[str, Any] = {"k": k, "families": dict(families), "seed": seed}
 
     def make(folder: Path) -> Lineage:
         bundle = load_bundle(model.path / "bundle").ready(decode.precision)
-        tie_seed = corpus.split.seed
-        if "dense" in bundle.settings.tasks:
-            recommender = GenerativeRecommender(bundle, decode, name, tie_seed)
-            answer(recommender, corpus, "test", k, folder, {})
-        view = CorpusView(
-            corpus, ItemNames(item_strings(bundle.layout.codes), corpus.catalog.titles)
-        )
-        for family in sorted(families.keys() & set(bundle.settings.tasks)):
-            asked = ask(bundle, view, family, "test", families[family], decode, seed)
-            write_json(folder / f"{ASKED}{family}.json", asked.dump())
+        answer_model(name, bundle, decode, corpus, "test", folder, **settings)
         return Lineage.none()
 
     return store.stage(
         "answers",
         make,
-        config={"decode": decode.dump(), "k": k, "families": dict(families), "seed": seed},
+        config={"decode": decode.dump(), **settings},
         code=("core", "data", "prompting", "decode", "models", "recommend"),
         inputs={"data": data, "model": model},
     )

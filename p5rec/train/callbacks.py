@@ -12,11 +12,16 @@ from typing import Any
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from p5rec.core.artefacts import atomic_write
+
 EvalFn = Callable[[], Mapping[str, float]]
 
 
 class Progress(TrainerCallback):
     """One line: steps, speed, time left, loss."""
+
+    def __init__(self) -> None:
+        self.bar = tqdm(disable=True)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -45,9 +50,8 @@ class Progress(TrainerCallback):
         if logs and "loss" in logs:
             self.bar.set_postfix_str(f"loss {logs['loss']:.3f}")
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def close(self) -> None:
+        """Ends the line."""
         self.bar.close()
 
 
@@ -62,9 +66,11 @@ class MetricsFile(TrainerCallback):
     ) -> None:
         if not state.is_world_process_zero:
             return
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
-        self.path.write_text("".join(line + "\n" for line in kept))
+        lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
+        whole = [line for line in lines if line.endswith("\n")]  # a killed run may leave half a one
+        kept = [line for line in whole if json.loads(line)["step"] <= state.global_step]
+        with atomic_write(self.path) as handle:
+            handle.writelines(kept)
 
     def on_log(
         self,
@@ -107,11 +113,11 @@ class Interrupt(TrainerCallback):
 
     def __init__(self) -> None:
         self.asked = False
+        self.previous = signal.getsignal(signal.SIGINT)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self.previous = signal.getsignal(signal.SIGINT)
         signal.signal(signal.SIGINT, self._ask)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
@@ -127,6 +133,9 @@ class Interrupt(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        signal.signal(signal.SIGINT, self.previous)
         if self.asked and state.global_step < state.max_steps:
             raise KeyboardInterrupt
+
+    def restore(self) -> None:
+        """Gives Ctrl-C back to whoever had it before."""
+        signal.signal(signal.SIGINT, self.previous)

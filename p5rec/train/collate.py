@@ -34,12 +34,11 @@ class Collator:
     def __call__(self, batch: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         numbers = [entry["row"] for entry in batch]
         rows = [self.tasks[self.task_of[n]][int(self.row_of[n])] for n in numbers]
-        input_ids, mask = pad([row.input_ids for row in rows], self.pad_id)
+        input_ids, _ = pad([row.input_ids for row in rows], self.pad_id)
         labels, _ = pad([row.labels for row in rows], IGNORE)
         weights = self.weights[self.task_of[numbers]]
         return {
             "input_ids": input_ids,
-            "attention_mask": mask,
             "labels": labels,
             "weights": torch.tensor(weights, dtype=torch.float32),
             "ratings": torch.tensor([row.rating for row in rows], dtype=torch.float32),

@@ -52,7 +52,10 @@ class DenseRows:
                 "dense training: expected users with 2 training events or more, got none; "
                 "use a log with longer histories or another split"
             )
-        epochs = [first, *(self._windows(e) for e in range(1, -(-n_rows // len(first)) + 1))]
+        epochs, count = [first], len(first)
+        while count < n_rows:  # epochs differ a little in length
+            epochs.append(self._windows(len(epochs)))
+            count += len(epochs[-1])
         self.windows = np.concatenate(epochs)[:n_rows]
 
     def _windows(self, epoch: int) -> np.ndarray:

@@ -24,6 +24,7 @@ from p5rec.recommend.config import DecodeConfig
 from .callbacks import EvalFn
 from .config import TrainConfig
 from .dense import DenseRows
+from .launch import is_first, processes
 from .mixture import assign_tasks, occurrence
 from .prompted import PromptRows
 from .rows import Rows
@@ -69,6 +70,22 @@ def prompt_view(corpus: Corpus, codes: ItemCodes) -> CorpusView:
     return CorpusView(corpus, ItemNames(item_strings(codes), corpus.catalog.titles))
 
 
+def taught_prompts(config: GenerativeConfig) -> PromptLibrary:
+    """The prompt families among the method's tasks.
+
+    Raises:
+        UserError: a task is neither ``dense`` nor a family; a prompt file is faulty.
+    """
+    library = PromptLibrary.load(extra=[Path(f) for f in config.prompts.folders])
+    families = [task for task in config.train.tasks if task != "dense"]
+    known = ("dense", *library.families())
+    if strange := [name for name in families if name not in known]:
+        raise UserError(
+            *(f"train.tasks: expected a task, got {n!r}; {did_you_mean(n, known)}" for n in strange)
+        )
+    return PromptLibrary({name: library.family(name) for name in families})
+
+
 def train(
     config: GenerativeConfig,
     corpus: Corpus,
@@ -83,17 +100,11 @@ def train(
     Raises:
         UserError: a task is unknown, or the data cannot offer what it needs.
     """
-    families = [task for task in config.train.tasks if task != "dense"]
-    library = PromptLibrary.load(extra=[Path(f) for f in config.prompts.folders])
-    known = ("dense", *library.families())
-    if strange := [name for name in families if name not in known]:
-        raise UserError(
-            *(f"train.tasks: expected a task, got {n!r}; {did_you_mean(n, known)}" for n in strange)
-        )
-    dump = library.subset_dump(families) if families else {}
-    bundle = build(settings_of(config, corpus), codes, corpus.catalog.ids, dump)
-    rows = config.train.steps * config.train.batch * config.train.accumulate
-    task_of = assign_tasks(config.train.tasks, rows, config.train.seed)
+    library = taught_prompts(config)
+    settings = settings_of(config, corpus)
+    bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
+    step = config.train.batch * config.train.accumulate * processes()
+    task_of = assign_tasks(config.train.tasks, config.train.steps * step, config.train.seed)
     tasks = {
         name: _rows(name, int((task_of == i).sum()), config, corpus, bundle, library)
         for i, name in enumerate(config.train.tasks)
@@ -102,10 +113,16 @@ def train(
         bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), config.train, folder,
         eval_fn,
     )  # fmt: skip
-    about = {"prompts": library.hashes() if families else {}, "train": config.train.dump()}
-    save_bundle(bundle, folder / "bundle", about)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return Lineage(corpus.split.mask("train"))
+    lineage = Lineage(corpus.split.mask("train"))
+    if is_first():
+        about = {
+            "prompts": library.hashes(),
+            "train": config.train.dump(),
+            "lineage": lineage.summary(),
+        }
+        save_bundle(bundle, folder / "bundle", about)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return lineage
 
 
 def untaught(families: list[str], corpus: Corpus, codes: ItemCodes) -> dict[str, str]:

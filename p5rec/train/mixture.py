@@ -38,6 +38,6 @@ def batch_order(tasks: np.ndarray, lengths: np.ndarray, batch: int, seed: int) -
     pieces = []
     for start in range(0, full, 16 * batch):
         rows = np.arange(start, min(start + 16 * batch, full))
-        rows = rows[np.lexsort((lengths[rows], tasks[rows]))].reshape(-1, batch)
-        pieces.append(rng.permutation(rows).reshape(-1))
+        order = np.lexsort((lengths[rows], tasks[rows]))
+        pieces.append(rng.permutation(rows[order].reshape(-1, batch)).reshape(-1))
     return np.concatenate([*pieces, np.arange(full, len(tasks))])

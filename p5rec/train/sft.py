@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -22,6 +22,7 @@ from p5rec.models.multitask import MultitaskModel
 from .callbacks import EvalFn, Interrupt, MetricsFile, Progress, Validation
 from .collate import Collator
 from .config import TrainConfig
+from .launch import check_joined, processes
 from .mixture import batch_order
 from .rows import Rows
 
@@ -29,6 +30,8 @@ from .rows import Rows
 class MultitaskTrainer(SFTTrainer):
     """Differs from its parent in three places: the loss is the model's own, the optimiser knows
     the new rows, and a checkpoint holds trainable weights only."""
+
+    optimizer: torch.optim.Optimizer | None
 
     def __init__(self, *, recipe: TrainConfig, **arguments: Any) -> None:
         self.recipe = recipe
@@ -62,7 +65,9 @@ class MultitaskTrainer(SFTTrainer):
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
             row_rate = self.recipe.row_learning_rate or self.recipe.learning_rate
-            rows, matrices, vectors = [], [], []
+            rows: list[torch.nn.Parameter] = []
+            matrices: list[torch.nn.Parameter] = []
+            vectors: list[torch.nn.Parameter] = []
             for name, parameter in self.model.named_parameters():
                 if parameter.requires_grad:
                     plain = matrices if parameter.ndim > 1 else vectors
@@ -120,7 +125,8 @@ def fit(
     for index, rows in enumerate(tasks.values()):
         mine = task_of == index
         lengths[mine] = rows.lengths[row_of[mine]]
-    order = batch_order(task_of, lengths, config.batch, config.seed)
+    # the processes share a batch of the order, so that two read what one with twice the batch would
+    order = batch_order(task_of, lengths, config.batch * processes(), config.seed)
     collator = Collator(list(tasks.values()), weights, task_of, row_of, tokenizer.pad_token_id)
     trainer = MultitaskTrainer(
         recipe=config,
@@ -130,19 +136,23 @@ def fit(
         train_dataset=Dataset.from_dict({"row": order}),
         processing_class=tokenizer,
     )
+    check_joined(trainer.accelerator.num_processes)
     trainer.remove_callback(PrinterCallback)
-    for callback in (Progress(), MetricsFile(folder / "metrics.jsonl"), Interrupt()):
+    progress, interrupt = Progress(), Interrupt()
+    for callback in (progress, MetricsFile(folder / "metrics.jsonl"), interrupt):
         trainer.add_callback(callback)
     if eval_fn is not None:
         trainer.add_callback(Validation(eval_fn, config.evaluate_every, trainer.log))
     model.train()
-    trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
+    try:
+        trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
+    finally:  # whatever ended it: the bar's line is closed, and Ctrl-C is Python's again
+        progress.close()
+        interrupt.restore()
     model.eval()
 
 
 def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
-    # keep the libraries' own talk out of the one progress line
-    logging.getLogger("accelerate").setLevel(logging.WARNING)
     on_gpu = torch.cuda.is_available()
     return SFTConfig(
         output_dir=str(folder / "checkpoints"),
@@ -174,9 +184,17 @@ def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
 
 
 def _last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint: one whose state, written last, is there."""
+    """The newest whole checkpoint: one whose state, written last, can be read."""
     found = sorted(
-        folder.glob("checkpoints/checkpoint-*/trainer_state.json"),
+        filter(_readable, folder.glob("checkpoints/checkpoint-*/trainer_state.json")),
         key=lambda path: int(path.parent.name.rsplit("-", 1)[1]),
     )
     return os.fspath(found[-1].parent) if found else None
+
+
+def _readable(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True

@@ -14,7 +14,7 @@ from p5rec.core.types import Catalog, Corpus, Interactions
 from p5rec.data.audit import audit_corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.lineage_audit import audit_artefacts
+from p5rec.data.lineage_audit import artefacts_under, audit_artefacts, behind
 from p5rec.data.prepare import load_corpus, prepare
 from p5rec.data.split import make_split
 
@@ -135,18 +135,19 @@ def test_lineage_of_a_run(tmp_path: Path) -> None:
         )
 
     honest = stage("ids", "train")
-    stage("train", "train", on=honest)
-    stage("evaluate", "train", "valid", "test", on=honest)
-    assert audit_artefacts(tmp_path) == []
+    clean = stage("train", "train", on=honest)
+    assert audit_artefacts(tmp_path, artefacts_under(tmp_path)) == []
     peeking = stage("vectors", "train", "valid")
     stage("model", on=peeking)
-    found = audit_artefacts(tmp_path)
+    everything = artefacts_under(tmp_path)
+    found = audit_artefacts(tmp_path, everything)
     assert {f.sentence.split()[0] for f in found} == {"vectors", "model"}
     assert all(f.severity == "leak" and f.numbers == {"valid": 30, "test": 0} for f in found)
+    assert audit_artefacts(tmp_path, behind([clean.key], everything)) == []
 
 
 def test_lineage_without_its_corpus(tmp_path: Path) -> None:
     store = Store(tmp_path, say=lambda line: None)
     seen = Lineage(np.ones(5, dtype=bool))
     store.stage("ids", lambda out: seen, config={}, code=("data",), inputs={"data": "elsewhere"})
-    assert [f.severity for f in audit_artefacts(tmp_path)] == ["warning"]
+    assert [f.severity for f in audit_artefacts(tmp_path, artefacts_under(tmp_path))] == ["warning"]

@@ -111,7 +111,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(whole, tmp_path
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(UserError, match="No space left") as caught:
+    with pytest.raises(UserError, match="full disk") as caught:
         write_report(whole, tmp_path / "run")
     assert len(caught.value.lines) == 1
     assert [path for path in (tmp_path / "run").rglob("*") if path.is_file()] == []

@@ -13,8 +13,8 @@ from p5rec.ids.base import load_codes
 
 RECIPE = """\
 data: {source: world, world: {kind: checkerboard, users: 60, items: 40}}
-ids: {codebook: 6, vectors: {text: null, cooccurrence: {dim: 8}}}
-train: {somebody: else's}
+ids: {semantic: {codebook: 6, vectors: {text: null, cooccurrence: {dim: 8}}}}
+methods: {somebody: else's}
 """
 
 
@@ -32,7 +32,15 @@ def recipe(tmp_path: Path) -> Path:
 
 def test_build_then_inspect(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "codes"
-    built = run("build", "--config", recipe, "--out", out, "ids.levels=2", "ids.codebook=8")
+    built = run(
+        "build",
+        "--config",
+        recipe,
+        "--out",
+        out,
+        "ids.semantic.levels=2",
+        "ids.semantic.codebook=8",
+    )
     assert load_codes(out).sizes == (8, 8)
     shown = run("inspect", out)
     assert shown.stdout.startswith(built.stdout)
@@ -44,16 +52,24 @@ def test_build_then_inspect(recipe: Path, tmp_path: Path) -> None:
 def test_random_codes_without_vectors_have_no_collisions_to_tell(
     recipe: Path, tmp_path: Path
 ) -> None:
-    bare = ("ids.scheme=random", "ids.vectors.cooccurrence=null")
+    bare = ("ids.semantic.scheme=random", "ids.semantic.vectors.cooccurrence=null")
     built = run("build", "--config", recipe, "--out", tmp_path / "codes", *bare)
     assert "random, 40 items" in built.stdout
     assert "collisions" not in built.stdout
 
 
+def test_of_several_ids_one_must_be_named(recipe: Path, tmp_path: Path) -> None:
+    two = ("build", "--config", recipe, "--out", tmp_path / "codes", "ids.other.scheme=random",
+           "ids.other.vectors.text=null", "ids.other.codebook=8")  # fmt: skip
+    with pytest.raises(UserError, match=r"--name: expected one .*, got none; .* semantic, other"):
+        run(*two)
+    assert "random, 40 items" in run(*two, "--name", "other").stdout
+
+
 def test_a_fault_leaves_nothing_behind(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "codes"
     with pytest.raises(UserError, match="at most 6 items for levels of 6 codes, got 40"):
-        run("build", "--config", recipe, "--out", out, "ids.levels=1")
+        run("build", "--config", recipe, "--out", out, "ids.semantic.levels=1")
     assert not out.exists()
 
 

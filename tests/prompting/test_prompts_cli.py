@@ -98,11 +98,11 @@ def test_a_recipe_may_name_folders(
     text = (assets("prompts") / "rating.yaml").read_text()
     (own / "mine.yaml").write_text(text.replace("family: rating", "family: mine"))
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("seed: 1\nprompts:\n  folders: [own]\n")
+    recipe.write_text(f"seed: 1\nmethods:\n  llm:\n    prompts:\n      folders: ['{own}']\n")
     assert call(monkeypatch, "list", "--family", "mine", "--config", recipe) == 0
     assert call(monkeypatch, "render", "mine.completion", "--folder", own) == 0
-    for text, line in (("prompts:\n  folders: 3\n", 2), ("prompts: own\n", 1)):
-        recipe.write_text(text)
+    for text, line in (("    prompts:\n      folders: 3\n", 4), ("    prompts: own\n", 3)):
+        recipe.write_text("methods:\n  llm:\n" + text)
         capsys.readouterr()
         assert call(monkeypatch, "list", "--config", recipe) == 2
         assert f"{recipe}:{line}" in capsys.readouterr().err

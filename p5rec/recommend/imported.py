@@ -1,0 +1,106 @@
+"""Anybody's ranked lists out of a file, put beside the questions they answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from p5rec.core.errors import fault
+from p5rec.core.types import Corpus, RankedLists
+from p5rec.data.known import known_rows, read_columns
+from p5rec.data.split import cases
+
+
+def import_lists(path: Path, corpus: Corpus, part: str) -> tuple[RankedLists, list[str]]:
+    """The lists in a table file, a row a place in a list, for the users with a target in ``part``.
+
+    Args:
+        path: CSV, TSV, Parquet or JSON lines with the columns user, rank (from 1, without gaps),
+            item, and score where there is one; without, the negated rank stands for it.
+        corpus: whose users and items the file names.
+        part: ``valid`` or ``test``.
+
+    Returns:
+        ``(B, K)`` lists in the order of :func:`p5rec.data.split.cases`, K the longest, empty for
+        users the file leaves out; and sentences on what a reader of the numbers must know.
+
+    Raises:
+        UserError: the file or a column is missing, a user or item is unknown, a rank or score is
+            no number, a rank is repeated or left out, or no user has a target.
+    """
+    table = read_columns(path, ["user", "rank", "item"], ["score"])
+    users = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
+    items = known_rows(table["item"], corpus.catalog.ids, "item", path, table["row"])
+    ranks = _numbers(table, "rank", path).astype(np.int64)
+    scores = _numbers(table, "score", path) if "score" in table.columns else -ranks
+    _check_ranks(users, ranks, table, path)
+
+    asked, _, _ = cases(corpus.interactions, corpus.split, part)
+    case_of = np.full(corpus.interactions.n_users, -1)
+    case_of[asked.users] = np.arange(len(asked))
+    kept = case_of[users] >= 0
+    if not kept.any():
+        got = f"lists of {len(np.unique(users))} others"
+        raise fault(path, f"lists for users with an event in the {part} part", got, "check --part")
+    rows, places = case_of[users[kept]], ranks[kept] - 1
+    shape = (len(asked), int(places.max()) + 1)
+    lists = RankedLists(
+        asked.users, np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32)
+    )
+    lists.items[rows, places], lists.scores[rows, places] = items[kept], scores[kept]
+    others = len(np.unique(users[~kept]))
+    missing = len(asked) - len(np.unique(rows))
+    said = {
+        f"{missing:,} of {len(asked):,} users have no list in {path.name}; each counts as a miss.":
+            missing,
+        f"{others:,} users of {path.name} have no event in the {part} part and were not measured.":
+            others,
+    }  # fmt: skip
+    return lists, [sentence for sentence, count in said.items() if count]
+
+
+def lists_seen(lists: RankedLists, corpus: Corpus, part: str) -> bool:
+    """Whether any list holds an item of its user's history, in the order of ``cases``."""
+    asked, _, _ = cases(corpus.interactions, corpus.split, part)
+    n_items = len(corpus.catalog)
+    request, place = np.nonzero(lists.items >= 0)
+    listed = request * n_items + lists.items[request, place]
+    return bool(np.isin(listed, asked.requests() * n_items + asked.items).any())
+
+
+def _numbers(table: pl.DataFrame, column: str, path: Path) -> np.ndarray:
+    """A column ``(R,)`` float64; a rank must be a whole number from 1."""
+    values = table[column].cast(pl.Float64, strict=False)
+    bad = ~values.is_finite().fill_null(False)
+    expected = "a number"
+    if column == "rank":
+        bad |= ((values < 1) | (values != values.floor())).fill_null(True)
+        expected = "a whole number from 1"
+    if bad.any():
+        at = bad.arg_max() or 0
+        got = table[column][at]
+        raise fault(
+            f"{path}, row {table['row'][at]}", f"{expected} in column {column!r}",
+            "nothing" if got in (None, "") else repr(got), "mend the row",
+        )  # fmt: skip
+    return values.to_numpy()
+
+
+def _check_ranks(users: np.ndarray, ranks: np.ndarray, table: pl.DataFrame, path: Path) -> None:
+    """Each user's ranks must be 1, 2, 3, ... in any order of rows."""
+    order = np.lexsort((ranks, users))
+    starts = np.searchsorted(users[order], users[order])
+    expected = np.arange(len(order)) - starts + 1
+    wrong = np.flatnonzero(ranks[order] != expected)
+    if not len(wrong):
+        return
+    row = order[wrong[0]]
+    got, wanted = int(ranks[row]), int(expected[wrong[0]])
+    raise fault(
+        f"{path}, row {table['row'][int(row)]}",
+        f"rank {wanted} of user {table['user'][int(row)]!r}",
+        f"rank {got} again" if got < wanted else f"rank {got}",
+        "give each user the ranks 1, 2, 3, ... once",
+    )

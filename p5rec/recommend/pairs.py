@@ -1,0 +1,60 @@
+"""A trained model asked about pairs of a user and an item that need not have met."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from p5rec.core.types import Corpus, Example
+from p5rec.ids.tokens import item_strings
+from p5rec.models.checkpoint import Bundle
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.pairs import pose_pairs
+from p5rec.prompting.view import ItemNames
+
+from .answers import rate, write
+from .config import DecodeConfig
+from .taught import check_taught
+
+
+def rate_pairs(
+    bundle: Bundle, corpus: Corpus, users: np.ndarray, items: np.ndarray, decode: DecodeConfig
+) -> np.ndarray:
+    """What each user would rate each item, ``(B,)`` float32 on the data's scale.
+
+    Args:
+        bundle: ready to answer.
+        corpus: all of it counts as what the users did.
+        users, items: ``(B,)`` rows, the b-th of each a pair.
+        decode: precision and batch size.
+
+    Raises:
+        UserError: the model was not taught ``rating``, or the data have no ratings.
+    """
+    return rate(bundle, _questions(bundle, corpus, "rating", users, items), decode)
+
+
+def explain_pairs(
+    bundle: Bundle, corpus: Corpus, users: np.ndarray, items: np.ndarray, decode: DecodeConfig
+) -> list[str]:
+    """Why each item suits each user, B texts; arguments as :func:`rate_pairs`.
+
+    Raises:
+        UserError: the model was not taught ``explanation``, or the data lack what that needs.
+    """
+    return write(bundle, _questions(bundle, corpus, "explanation", users, items), decode)
+
+
+def _questions(
+    bundle: Bundle, corpus: Corpus, family: str, users: np.ndarray, items: np.ndarray
+) -> list[Example]:
+    check_taught(bundle, family)
+    return pose_pairs(
+        corpus,
+        ItemNames(item_strings(bundle.layout.codes), corpus.catalog.titles),
+        PromptLibrary.from_dump(bundle.prompts),
+        family,
+        users,
+        items,
+        seed=corpus.split.seed,
+        config=bundle.settings.prompts,
+    )

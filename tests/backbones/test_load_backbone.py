@@ -1,0 +1,223 @@
+"""Backbones by name: built in, from a folder, cut, adapted, quantised, or not to be had."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from tiny_models import VOCABULARY, llama, save_llama, scratch
+
+from p5rec.backbones.config import BackboneConfig, LoraSettings, ScratchConfig
+from p5rec.backbones.load import fingerprint, load_backbone
+from p5rec.core.errors import UserError
+from p5rec.ids.tokens import token_strings
+
+WORDS = token_strings([13, 8])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_llama(tmp_path_factory.mktemp("llama"))
+
+
+def trains(model: torch.nn.Module) -> set[str]:
+    return {name for name, p in model.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize("source", ["scratch", "llama"])
+def test_a_new_token_s_id_is_its_row_and_its_text_survives(source: str, folder: Path) -> None:
+    config = scratch() if source == "scratch" else llama(folder)
+    backbone = load_backbone(config, WORDS, seed=0)
+    tokenizer, first = backbone.tokenizer, backbone.first_new
+    assert first == (259 if source == "scratch" else VOCABULARY)
+    assert tokenizer.convert_tokens_to_ids(WORDS) == list(range(first, first + len(WORDS)))
+    assert backbone.causal.get_input_embeddings().weight.shape[0] == first + len(WORDS)
+    text = "after <a_12><b_7> came <a_0><b_1>."
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert first + 12 in ids
+    assert first + 13 + 7 in ids
+    assert tokenizer.decode(ids) == text
+    assert tokenizer.decode(tokenizer("<a_12><b_7>", add_special_tokens=False)["input_ids"]) == (
+        "<a_12><b_7>"
+    )
+
+
+def test_bytes_of_any_text_survive() -> None:
+    tokenizer = load_backbone(scratch(), WORDS, seed=0).tokenizer
+    for text in ("Amélie 天 🎬", "  two  spaces\n", "<a_99>", ""):
+        assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
+
+
+@pytest.mark.parametrize("source", ["scratch", "llama", "llama tied"])
+def test_adapters_and_new_rows_alone_train(source: str, tmp_path: Path) -> None:
+    if source == "scratch":
+        config = scratch(lora=True)
+    else:
+        config = llama(save_llama(tmp_path, tied=source.endswith("tied")), lora=True)
+    backbone = load_backbone(config, WORDS, seed=0)
+    assert isinstance(backbone.model, PeftModel)
+    found = trains(backbone.model)
+    rows = {name for name in found if name.endswith(".new")}
+    adapters = {name for name in found if "lora_" in name}
+    assert found == rows | adapters
+    assert len(rows) == (2 if source == "llama" else 1)
+    assert all(".layers." in name for name in adapters)
+    linears = 4 if source == "scratch" else 7
+    assert len(adapters) == 2 * 2 * linears  # A and B, two layers
+
+
+def test_without_adapters_every_weight_trains() -> None:
+    model = load_backbone(scratch(), WORDS, seed=0).model
+    assert trains(model) == {name for name, _ in model.named_parameters()}
+
+
+def test_named_targets_alone_are_adapted(folder: Path) -> None:
+    config = llama(folder).model_copy(update={"lora": LoraSettings(rank=2, targets=("q_proj",))})
+    found = trains(load_backbone(config, WORDS, seed=0).model)
+    assert {n.split(".")[-4] for n in found if "lora_" in n} == {"q_proj"}
+    config = llama(folder).model_copy(update={"lora": LoraSettings(targets=("q_prj", "lm_head"))})
+    with pytest.raises(UserError) as caught:
+        load_backbone(config, WORDS, seed=0)
+    assert len(caught.value.lines) == 2
+    assert "got 'q_prj'; did you mean 'q_proj'" in str(caught.value)
+
+
+def test_weights_follow_the_seed_and_leave_the_global_stream_alone() -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    one, same, other = (load_backbone(scratch(lora=True), WORDS, seed=s).model for s in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    states = [dict(m.named_parameters()) for m in (one, same, other)]
+    drawn = [n for n in states[0] if "lora_A" in n or n.endswith((".new", "query_key_value.weight"))]
+    assert len(drawn) > 2
+    for name in drawn:
+        assert torch.equal(states[0][name], states[1][name])
+        assert not torch.equal(states[0][name], states[2][name])
+
+
+def test_a_folder_gives_its_own_weights_whole_or_cut(folder: Path) -> None:
+    whole = load_backbone(llama(folder), WORDS, seed=0).causal
+    cut = load_backbone(llama(folder, layers=1), WORDS, seed=0).causal
+    assert len(whole.model.layers) == 2
+    assert len(cut.model.layers) == 1
+    for name, weight in cut.model.layers[0].named_parameters():
+        assert torch.equal(weight, whole.model.layers[0].get_parameter(name))
+    adapted = load_backbone(llama(folder, layers=1, lora=True), WORDS, seed=0).causal
+    ids = torch.tensor([[5, 6, VOCABULARY + 3]])
+    assert torch.equal(adapted(input_ids=ids).logits, cut(input_ids=ids).logits)  # B starts at 0
+
+
+def test_a_checkpoint_s_sampling_habits_are_dropped(folder: Path) -> None:
+    habits = json.loads((folder / "generation_config.json").read_text())
+    assert habits["top_k"] == 3
+    found = load_backbone(llama(folder), WORDS, seed=0).causal.generation_config
+    assert (found.top_k, found.temperature, found.repetition_penalty) == (None, None, None)
+    assert not found.do_sample
+
+
+def test_more_layers_than_there_are_is_one_line(folder: Path) -> None:
+    with pytest.raises(UserError, match="lower backbone.layers or mend the folder") as caught:
+        load_backbone(llama(folder, layers=3), WORDS, seed=0)
+    assert len(caught.value.lines) == 1
+
+
+def test_an_unknown_name_is_one_line_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets are blocked in the tests, so asking the hub would raise another error."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for name in ("smolm2", "nobody/nothing", "./no/such/folder"):
+        config = BackboneConfig(name=name)
+        with pytest.raises(UserError, match=f"backbone '{name}': expected 'smollm2'") as caught:
+            load_backbone(config, WORDS, seed=0)
+        assert len(caught.value.lines) == 1
+        assert "\n" not in caught.value.lines[0]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "no weights", "no tokenizer", "not json"])
+def test_a_damaged_folder_is_one_line(tmp_path: Path, damage: str) -> None:
+    folder = save_llama(tmp_path)
+    weights = folder / "model.safetensors"
+    if damage == "truncated":
+        weights.write_bytes(weights.read_bytes()[:1000])
+    elif damage == "no weights":
+        weights.unlink()
+    elif damage == "no tokenizer":
+        (folder / "tokenizer.json").unlink()
+        (folder / "tokenizer_config.json").unlink()
+    else:
+        (folder / "config.json").write_text("{")
+    with pytest.raises(UserError, match="expected 'smollm2', 'scratch', a folder") as caught:
+        load_backbone(llama(folder), WORDS, seed=0)
+    assert len(caught.value.lines) == 1
+
+
+def test_a_tokenizer_with_more_words_than_rows_is_refused(folder: Path) -> None:
+    with pytest.raises(UserError, match="a tokenizer that knows more words than the model"):
+        load_backbone(llama(folder), ["a", "<a_0>"], seed=0)
+
+
+def test_a_folder_is_known_by_its_contents(tmp_path: Path) -> None:
+    folder = save_llama(tmp_path)
+    before = fingerprint(llama(folder))
+    assert "model.safetensors" in before
+    assert fingerprint(llama(folder)) == before
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert fingerprint(llama(folder)) != before
+    assert fingerprint(scratch()) == fingerprint(BackboneConfig()) == {}
+
+
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+def test_quantised_weights_train_through_adapters(folder: Path, bits: str) -> None:
+    config = llama(folder, lora=True, quantize=bits)
+    backbone = load_backbone(config, WORDS, seed=0)
+    layer = backbone.causal.model.layers[0].self_attn.q_proj.base_layer
+    assert type(layer).__module__.startswith("bitsandbytes")
+    assert all("lora_" in n or n.endswith(".new") for n in trains(backbone.model))
+    ids = torch.tensor([[5, 6, VOCABULARY + 3, 7]])
+    whole = load_backbone(llama(folder), WORDS, seed=0).causal
+    found, wanted = (m(input_ids=ids).logits.float().flatten() for m in (backbone.causal, whole))
+    assert torch.cosine_similarity(found, wanted, dim=0) > 0.9
+    backbone.causal(input_ids=ids).logits.float().logsumexp(-1).sum().backward()
+    grads = [p.grad for p in backbone.model.parameters() if p.requires_grad]
+    assert all(g is not None and torch.isfinite(g).all() for g in grads)
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "says"),
+    [
+        (ScratchConfig, {"width": 30, "heads": 4}, "must be a multiple"),
+        (ScratchConfig, {"layers": 0}, "greater than or equal to 1"),
+        (LoraSettings, {"rank": 0}, "greater than or equal to 1"),
+        (BackboneConfig, {"layers": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_impossible_shapes_are_refused_as_config(section, values: dict, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        section(**values)
+
+
+@pytest.mark.slow
+def test_loading_says_nothing(folder: Path) -> None:
+    """In a process of its own: what libraries print at import and on loading is part of it."""
+    script = f"""
+import torch
+from p5rec.backbones.load import load_backbone
+from p5rec.train.config import TrainConfig
+from p5rec.train.sft import _arguments
+from pathlib import Path
+from tiny_models import llama
+for changes in ({{"layers": 1}}, {{"layers": 1, "quantize": "4bit", "lora": True}}):
+    model = load_backbone(llama({str(folder)!r}, **changes), ["<a_0>"], 0).causal
+    model(input_ids=torch.tensor([[5, 6]]))
+_arguments(TrainConfig(precision="float32"), Path("unused"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

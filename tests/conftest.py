@@ -1,0 +1,1 @@
+"""Makes this folder importable, so that every package's tests share ``tiny_models``."""

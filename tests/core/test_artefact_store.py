@@ -1,0 +1,284 @@
+"""The store: what is kept, what is made again, and what a failure leaves behind."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from p5rec.core import artefacts
+from p5rec.core.artefacts import Artefact, Lineage, Store, atomic_write, digest, write_json
+from p5rec.core.errors import UserError
+
+CODE = ("core",)
+
+
+class Maker:
+    """Writes a file and remembers how often it was asked to."""
+
+    def __init__(self, events: list[int] | None = None) -> None:
+        self.calls = 0
+        self.events = np.array(events or [], dtype=bool)
+
+    def __call__(self, folder: Path) -> Lineage:
+        self.calls += 1
+        (folder / "result.txt").write_text("done")
+        return Lineage(self.events)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store", say=lambda _: None, rank=0)
+
+
+def left(store: Store) -> list[str]:
+    return sorted(p.relative_to(store.root).as_posix() for p in store.root.rglob("*"))
+
+
+def test_a_stage_is_made_once_and_kept_after(store: Store) -> None:
+    make, said = Maker(), []
+    store = Store(store.root, said.append, 0)
+    first = store.stage("ids", make, config={"a": 1}, code=CODE)
+    second = store.stage("ids", make, config={"a": 1}, code=CODE)
+    assert make.calls == 1
+    assert (first.path, first.key) == (second.path, second.key)
+    assert (first.fresh, second.fresh) == (True, False)
+    assert [line.split()[1] for line in said] == ["made", "kept"]
+    assert first.manifest["config"] == {"a": 1}
+    assert first.manifest["versions"]["numpy"] == np.__version__
+    assert (first.path / "result.txt").read_text() == "done"
+
+
+def test_config_input_code_and_name_are_all_in_the_key(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def key(name: str = "ids", config: Any = None, inputs: Any = None) -> str:
+        return store.stage(name, Maker(), config=config or {}, code=CODE, inputs=inputs).key
+
+    below = store.stage("data", Maker(), config={"seed": 1}, code=CODE)
+    keys = [
+        key(),
+        key(name="other"),
+        key(config={"seed": 1}),
+        key(config={"seed": 2}),
+        key(inputs={"log": "abc"}),
+        key(inputs={"log": "abd"}),
+        key(inputs={"log": below}),
+    ]
+    monkeypatch.setattr(artefacts, "code_digest", lambda *packages: "edited")
+    assert len({*keys, key()}) == len(keys) + 1
+
+
+def test_the_code_digest_reads_names_and_contents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artefacts, "PACKAGE", tmp_path)
+    digests = set()
+    (tmp_path / "ids").mkdir()
+    for name, text in (("a.py", "x = 1"), ("a.py", "x = 2"), ("b.py", "x = 2"), ("c.txt", "x")):
+        (tmp_path / "ids" / name).write_text(text)
+        artefacts.code_digest.cache_clear()
+        digests.add(artefacts.code_digest("ids"))
+    artefacts.code_digest.cache_clear()
+    assert len(digests) == 3  # a text file beside the source changes nothing
+
+
+def test_a_digest_ignores_the_order_of_keys_and_refuses_what_has_no_text(tmp_path: Path) -> None:
+    assert digest({"a": 1, "b": [2, 3]}) == digest({"b": [2, 3], "a": 1})
+    assert digest([1, 2]) != digest([2, 1])
+    with pytest.raises(TypeError):
+        digest({"a": object()})
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), ValueError("ours"), UserError("theirs")])
+def test_an_interrupted_stage_leaves_nothing(store: Store, raised: BaseException) -> None:
+    def make(folder: Path) -> Lineage:
+        (folder / "half.txt").write_text("half")
+        raise raised
+
+    with pytest.raises(type(raised)):
+        store.stage("ids", make, config={}, code=CODE)
+    assert left(store) == ["ids"]
+
+
+def test_a_resumable_stage_goes_on_in_its_own_folder(store: Store) -> None:
+    def make(folder: Path) -> Lineage:
+        seen = sorted(p.name for p in folder.iterdir())
+        (folder / "half.txt").write_text("half")
+        if not seen:
+            raise KeyboardInterrupt
+        assert seen == ["half.txt"]
+        return Lineage.none()
+
+    with pytest.raises(KeyboardInterrupt):
+        store.stage("train", make, config={}, code=CODE, resumable=True)
+    made = store.stage("train", make, config={}, code=CODE, resumable=True)
+    assert (made.path / "half.txt").is_file()
+    assert not list(store.root.glob("train/.*"))
+
+
+def test_a_half_made_folder_under_the_final_name_is_replaced(store: Store) -> None:
+    made = store.stage("ids", Maker(), config={}, code=CODE)
+    (made.path / "manifest.json").unlink()
+    (made.path / "rubbish.txt").write_text("x")
+    again = store.stage("ids", Maker(), config={}, code=CODE)
+    assert again.fresh
+    assert not (again.path / "rubbish.txt").exists()
+
+
+def test_two_runs_at_once_do_not_meet(store: Store) -> None:
+    """The slower one finds the other's result at the end and keeps it."""
+    inner = Store(store.root, lambda _: None, 0)
+
+    def make(folder: Path) -> Lineage:
+        other = artefacts.os.getpid
+        artefacts.os.getpid = lambda: other() + 1
+        try:
+            inner.stage("ids", Maker(), config={}, code=CODE)
+        finally:
+            artefacts.os.getpid = other
+        (folder / "slow.txt").write_text("x")
+        return Lineage.none()
+
+    made = store.stage("ids", make, config={}, code=CODE)
+    assert sorted(p.name for p in made.path.iterdir()) == [
+        "lineage.npy", "manifest.json", "result.txt",
+    ]  # fmt: skip
+    assert not list(store.root.glob("ids/.*"))
+
+
+def test_lineage_is_the_union_of_own_and_inputs(store: Store) -> None:
+    a = store.stage("a", Maker([1, 0, 0, 0, 0, 0, 0, 0, 1]), config={}, code=CODE)
+    b = store.stage("b", Maker([0, 1, 0, 0, 0, 0, 0, 0, 1]), config={}, code=CODE)
+    c = store.stage("c", Maker(), config={}, code=CODE, inputs={"a": a, "b": b, "file": "hash"})
+    assert c.lineage.events.tolist() == [True, True, *[False] * 6, True]
+    assert c.manifest["lineage"]["events_seen"] == 3
+    assert c.manifest["lineage"]["events"] == 9
+    none = store.stage("d", Maker(), config={}, code=CODE)
+    assert none.lineage.events.tolist() == []
+    assert c.lineage.summary()["digest"] != a.lineage.summary()["digest"]
+
+
+def _full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", "result.bin")
+
+
+def _hidden(*_: object) -> None:
+    raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+@pytest.mark.parametrize("fail", [_full, _hidden])
+@pytest.mark.parametrize("where", ["make", "manifest", "rename"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, where: str, fail: Callable[..., None]
+) -> None:
+    make: Any = Maker()
+    if where == "make":
+        make = lambda folder: (folder / "half").write_text("x") and fail()  # noqa: E731
+    elif where == "manifest":
+        monkeypatch.setattr(artefacts.os, "fsync", fail)
+    else:
+        monkeypatch.setattr(artefacts.os, "replace", fail)
+    with pytest.raises(UserError, match="free some space or set P5REC_HOME") as caught:
+        store.stage("ids", make, config={}, code=CODE)
+    assert len(caught.value.lines) == 1
+    assert "\n" not in caught.value.lines[0]
+    assert left(store) == ["ids"]
+
+
+def test_our_own_faults_keep_their_traceback(store: Store, tmp_path: Path) -> None:
+    """A missing file or an unreadable one outside the store is no full disk."""
+
+    def missing(folder: Path) -> Lineage:
+        return Lineage(np.load(folder / "never written.npy"))
+
+    def unreadable(folder: Path) -> Lineage:
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "log.csv"))
+
+    with pytest.raises(FileNotFoundError):
+        store.stage("ids", missing, config={}, code=CODE)
+    with pytest.raises(PermissionError):
+        store.stage("ids", unreadable, config={}, code=CODE)
+
+
+def test_a_store_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file, not a folder")
+    with pytest.raises(UserError, match="expected to write under .*, got Not a directory"):
+        Store(tmp_path / "store", lambda _: None, 0).stage("ids", Maker(), config={}, code=CODE)
+
+
+def _follow(root: Path, collective: bool) -> None:
+    def make(folder: Path) -> Lineage:
+        (folder / "rank 1 was here").write_text("")
+        return Lineage.none()
+
+    options = {"resumable": True, "collective": True} if collective else {}
+    made = Store(root, _never, 1).stage("ids", make, config={}, code=CODE, **options)
+    assert (made.path / "result.txt").is_file()
+    assert (made.path / "rank 1 was here").is_file() == collective
+
+
+def _never(line: str) -> None:
+    raise AssertionError(f"only the first process talks, got {line}")
+
+
+@pytest.mark.parametrize("collective", [False, True])
+def test_the_other_processes_wait_for_the_first(store: Store, collective: bool) -> None:
+    other = multiprocessing.get_context("fork").Process(
+        target=_follow, args=(store.root, collective)
+    )
+    other.start()
+    try:
+        time.sleep(0.3)
+        assert other.is_alive()
+        assert not store.root.exists()  # it made nothing itself
+
+        def make(folder: Path) -> Lineage:
+            if collective:
+                while not (folder / "rank 1 was here").exists():
+                    time.sleep(0.01)
+            return Maker()(folder)
+
+        options = {"resumable": True, "collective": True} if collective else {}
+        store.stage("ids", make, config={}, code=CODE, **options)
+        other.join(5)
+        assert other.exitcode == 0
+    finally:
+        other.kill()
+
+
+def test_a_written_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "value.json"
+    write_json(path, {"a": "é"})
+    assert path.read_text(encoding="utf-8") == '{\n  "a": "é"\n}\n'
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    with pytest.raises(RuntimeError), atomic_write(path, "wb") as handle:
+        handle.write(b"half")
+        raise RuntimeError
+    assert path.read_text(encoding="utf-8") == '{\n  "a": "é"\n}\n'
+    assert [p.name for p in path.parent.iterdir()] == ["value.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "got nothing there"), (b'{"a": ', "expected valid JSON"), (b"\xff", "valid JSON")],
+)
+def test_a_damaged_json_file_is_named(tmp_path: Path, content: bytes | None, says: str) -> None:
+    path = tmp_path / "manifest.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=says) as caught:
+        artefacts.read_json(path)
+    assert str(path) in str(caught.value)
+
+
+def test_an_artefact_reads_its_own_manifest(store: Store) -> None:
+    made = store.stage("a", Maker([1, 1, 0]), config={}, code=CODE)
+    assert Artefact(made.path, made.key).lineage.events.tolist() == [True, True, False]

@@ -1,0 +1,79 @@
+"""Tiny random models of every shape that the product knows, made in milliseconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from p5rec.backbones.config import BackboneConfig, LoraSettings, ScratchConfig
+from p5rec.backbones.scratch import byte_tokenizer
+from p5rec.core.types import ItemCodes
+from p5rec.models.checkpoint import Bundle, BundleSettings, build
+
+SHAPE = {"width": 32, "layers": 2, "heads": 2, "feedforward": 64, "max_positions": 512}
+VOCABULARY = 272  # of the Llama; its tokenizer has 259 words, so there is a gap to fill
+
+
+def scratch(*, lora: bool = False, dropout: float = 0.0) -> BackboneConfig:
+    """A GPT-NeoX-shaped decoder with tied embeddings."""
+    settings = LoraSettings(rank=4) if lora else None
+    shape = ScratchConfig(**SHAPE, dropout=dropout)
+    return BackboneConfig(name="scratch", lora=settings, dtype="float32", scratch=shape)
+
+
+def llama(folder: Path, *, lora: bool = False, **changes: Any) -> BackboneConfig:
+    """The model that :func:`save_llama` wrote."""
+    settings = LoraSettings(rank=4) if lora else None
+    return BackboneConfig(name=str(folder), lora=settings, dtype="float32", **changes)
+
+
+def save_llama(folder: Path, *, tied: bool = False) -> Path:
+    """A Llama-shaped model with grouped-query attention: 4 query heads share 2 of keys."""
+    shape = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=64,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=tied,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+        initializer_range=0.1,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(shape)
+    model.generation_config.update(do_sample=True, top_k=3, temperature=0.1, repetition_penalty=9.0)
+    model.save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def some_codes(n: int = 24, sizes: tuple[int, ...] = (6, 5), seed: int = 0) -> ItemCodes:
+    """``n`` different code tuples drawn from all that ``sizes`` allow."""
+    rows = np.random.default_rng(seed).choice(int(np.prod(sizes)), n, replace=False)
+    table = np.stack(np.unravel_index(rows, sizes), axis=1).astype(np.int32)
+    return ItemCodes(table, sizes, "by hand")
+
+
+def make_bundle(
+    backbone: BackboneConfig, codes: ItemCodes | None = None, *, spread: float = 1.0, **settings: Any
+) -> Bundle:
+    """A bundle whose new rows differ as much as trained ones: fresh ones are nearly alike."""
+    codes = codes or some_codes()
+    ids = [f"i{row}" for row in range(len(codes))]
+    bundle = build(BundleSettings(backbone=backbone, seed=0, **settings), codes, ids)
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for name, parameter in bundle.model.named_parameters():
+            if name.endswith(".new"):
+                parameter.add_(spread * torch.randn(parameter.shape, generator=generator))
+            elif "lora_B" in name:
+                parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return bundle

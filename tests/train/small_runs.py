@@ -1,0 +1,94 @@
+"""A small log, the rows of two tasks over it, and training runs of a second or less."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tiny_models import make_bundle, some_codes
+
+from p5rec.backbones.config import BackboneConfig
+from p5rec.core.types import TEST, TRAIN, VALID, Example, Interactions, Split
+from p5rec.models.checkpoint import Bundle
+from p5rec.train.callbacks import EvalFn
+from p5rec.train.config import TrainConfig
+from p5rec.train.dense import DenseRows
+from p5rec.train.mixture import assign_tasks, occurrence
+from p5rec.train.prompted import PromptRows
+from p5rec.train.rows import Rows
+from p5rec.train.sft import fit
+
+SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
+ITEMS = 24
+
+
+def log(users: int = 30, events: int = 9, seed: int = 0) -> tuple[Interactions, Split]:
+    """Draws with some equal times; leave-one-out."""
+    rng = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(users, dtype=np.int32), events)
+    items = rng.integers(0, ITEMS, users * events).astype(np.int32)
+    times = np.sort(rng.integers(0, 6, (users, events)), axis=1).ravel().astype(np.int64)
+    parts = np.full(users * events, TRAIN, dtype=np.int8)
+    parts[events - 2 :: events], parts[events - 1 :: events] = VALID, TEST
+    return Interactions(owner, items, times, None, users, ITEMS), Split("leave-one-out", parts)
+
+
+class Questions(list[Example]):
+    """Rating questions whose answer follows from the item that is named."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__(
+            Example(f"How many stars for <a_{i % 6}><b_{i % 5}>?", f"{1 + i % 5}", "rating",
+                    "rating.v1", rating=float(1 + i % 5))
+            for i in range(n)
+        )  # fmt: skip
+
+
+def config(**changes: Any) -> TrainConfig:
+    """30 steps in float32 over both tasks."""
+    settings: dict[str, Any] = {
+        "tasks": {"dense": {"share": 2.0}, "rating": {"weight": 0.5}},
+        "dense": {"window": 5, "item_dropout": 0.2},
+        "steps": 30,
+        "batch": 4,
+        "learning_rate": 0.01,
+        "warmup": 3,
+        "precision": "float32",
+        "log_every": 1,
+        "save_every": 1000,
+    }
+    return TrainConfig(**{**settings, **changes})
+
+
+def train(
+    backbone: BackboneConfig, settings: TrainConfig, folder: Path, eval_fn: EvalFn | None = None
+) -> Bundle:
+    """A tiny model, trained; ``folder`` holds its metrics and checkpoints."""
+    bundle = make_bundle(backbone, some_codes(ITEMS), spread=0.0, scale=SCALE)
+    rows = settings.steps * settings.batch * settings.accumulate
+    task_of = assign_tasks(settings.tasks, rows, settings.seed)
+    tasks = {name: rows_of(name, bundle, settings, rows) for name in settings.tasks}
+    fit(
+        bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), settings, folder,
+        eval_fn,
+    )  # fmt: skip
+    return bundle
+
+
+def rows_of(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> Rows:
+    if name == "dense":
+        interactions, split = log()
+        dense = settings.dense
+        return DenseRows(interactions, split, bundle.layout, bundle.bos, dense, n, settings.seed)
+    return PromptRows(Questions(n), bundle.tokenizer, settings.max_tokens)
+
+
+def curve(folder: Path, *names: str) -> dict[str, list[float]]:
+    """What ``metrics.jsonl`` says of each step."""
+    logs: list[Mapping[str, float]] = [
+        json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()
+    ]
+    return {name: [entry[name] for entry in logs if name in entry] for name in names}

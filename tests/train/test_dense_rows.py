@@ -1,0 +1,159 @@
+"""Windows over training histories: what they hold, how often, and what they never hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p5rec.core.errors import UserError
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import TEST, TRAIN, VALID, Interactions, ItemCodes, Split
+from p5rec.models.layout import CodeLayout
+from p5rec.train.config import DenseConfig
+from p5rec.train.dense import DenseRows
+
+BOS = 1
+
+
+def unique_log(lengths: list[int], held_out: int = 2, seed: int = 0) -> tuple[Interactions, Split]:
+    """Every event has an item of its own, so a row names its events; times repeat."""
+    rng = np.random.default_rng(seed)
+    users = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    times = [np.sort(rng.integers(0, max(1, n // 2), n)) for n in lengths]
+    parts = np.full(len(users), TRAIN, dtype=np.int8)
+    ends = np.cumsum(lengths)
+    for end, n in zip(ends, lengths, strict=True):
+        if n > held_out:
+            parts[end - held_out : end] = [VALID, TEST][:held_out] if held_out == 2 else TEST
+    events = np.arange(len(users), dtype=np.int32)
+    flat_times = np.concatenate([*times, []]).astype(np.int64)
+    return Interactions(users, events, flat_times, None, len(lengths), len(users)), Split("x", parts)
+
+
+def rows_over(
+    log: tuple[Interactions, Split], n_rows: int, seed: int = 0, **changes: Any
+) -> DenseRows:
+    codes = np.arange(max(1, log[0].n_items), dtype=np.int32)
+    table = ItemCodes(np.stack([codes // 50, codes % 50], axis=1), (50, 50), "by hand")
+    config = DenseConfig(**{"window": 5, **changes})
+    return DenseRows(*log, CodeLayout(table, first=100), BOS, config, n_rows, seed)
+
+
+def events_of(rows: DenseRows, i: int) -> list[int]:
+    """The events of a row, read back from its tokens."""
+    row = rows[i]
+    assert row.input_ids[0] == BOS
+    assert row.labels[0] == -100
+    assert row.labels[1:].tolist() == row.input_ids[1:].tolist()
+    first, second = (row.input_ids[1:].reshape(-1, 2) - [100, 150]).T
+    return (50 * first + second).tolist()
+
+
+def windows_by_loop(
+    log: tuple[Interactions, Split], window: int, seed: int, epoch: int
+) -> list[tuple[int, ...]]:
+    """What one epoch should hold: each user's training events, cut from a drawn phase."""
+    interactions, split = log
+    phases = derive_rng(seed, "windows", epoch).integers(0, window, interactions.n_users)
+    found = []
+    for user in range(interactions.n_users):
+        own = [
+            event
+            for event in range(len(interactions))
+            if interactions.users[event] == user and split.parts[event] == TRAIN
+        ]
+        cut = int(phases[user]) if len(own) > window else 0
+        pieces = [own[:cut], *(own[at : at + window] for at in range(cut, len(own), window))]
+        found += [tuple(piece) for piece in pieces if len(piece) >= 2]
+    return sorted(found)
+
+
+LENGTHS = st.lists(st.integers(0, 23), min_size=1, max_size=7)
+
+
+@settings(max_examples=60, deadline=None)
+@given(lengths=LENGTHS, window=st.integers(2, 8), seed=st.integers(0, 9))
+def test_an_epoch_is_every_user_s_history_cut_in_windows(
+    lengths: list[int], window: int, seed: int
+) -> None:
+    log = unique_log(lengths, seed=seed)
+    wanted = windows_by_loop(log, window, seed, epoch=0)
+    if not wanted:
+        with pytest.raises(UserError, match="expected users with 2 training events or more"):
+            rows_over(log, 1, seed, window=window)
+        return
+    further = windows_by_loop(log, window, seed, epoch=1)
+    n = len(wanted) + len(further)
+    rows = rows_over(log, n, seed, window=window)
+    found = [tuple(sorted(events_of(rows, i))) for i in range(n)]
+    assert sorted(found[: len(wanted)]) == wanted
+    assert sorted(found[len(wanted) :]) == further
+    assert [2 * len(events) + 1 for events in found] == rows.lengths.tolist()
+
+
+def test_each_training_event_is_a_target_about_equally_often_and_no_other_ever() -> None:
+    interactions, split = log = unique_log([1, 3, 4, 8, 20, 33, 2])
+    epoch = len(windows_by_loop(log, 5, 0, 0))
+    rows = rows_over(log, 300 * epoch)
+    seen = Counter(event for i in range(len(rows)) for event in events_of(rows, i))
+    assert not set(seen) & set(np.flatnonzero(split.parts != TRAIN).tolist())
+    train = np.flatnonzero(split.parts == TRAIN)
+    many = np.bincount(interactions.users[train])[interactions.users[train]] >= 2
+    counts = np.array([seen[event] for event in train])
+    assert (counts[~many] == 0).all()
+    # an event left alone at a border is skipped: the first and the last, in one epoch of five
+    assert counts[many].min() > 0.7 * counts[many].max()
+    assert abs(np.median(counts[many]) / 300 - 1) < 0.05
+
+
+def test_events_meet_contexts_of_all_lengths() -> None:
+    rows = rows_over(unique_log([30]), 2000, shuffle_ties=False)
+    places = {events.index(14) for i in range(2000) if 14 in (events := events_of(rows, i))}
+    assert places == {0, 1, 2, 3, 4}
+
+
+def test_a_row_depends_on_seed_and_number_alone() -> None:
+    log = unique_log([12, 9, 30])
+    one, other = rows_over(log, 40, item_dropout=0.5), rows_over(log, 80, item_dropout=0.5)
+    backwards = {i: events_of(other, i) for i in reversed(range(40))}
+    assert [events_of(one, i) for i in range(40)] == [backwards[i] for i in range(40)]
+    reseeded = rows_over(log, 40, seed=1, item_dropout=0.5)
+    assert [events_of(reseeded, i) for i in range(40)] != [events_of(one, i) for i in range(40)]
+
+
+def test_ties_alone_change_places() -> None:
+    log = unique_log([10, 16])
+    times = log[0].times
+    rows = rows_over(log, 400)
+    orders = set()
+    for i in range(400):
+        events = events_of(rows, i)
+        assert times[events].tolist() == sorted(times[events].tolist())
+        assert sorted(events) == list(range(min(events), max(events) + 1))
+        orders.add(tuple(events))
+    assert any(list(order) != sorted(order) for order in orders)
+    still = rows_over(log, 400, shuffle_ties=False)
+    assert all(events_of(still, i) == sorted(events_of(still, i)) for i in range(400))
+
+
+def test_dropout_thins_a_row_but_keeps_its_last_two() -> None:
+    log = unique_log([30])
+    whole = rows_over(log, 300, shuffle_ties=False)
+    thin = rows_over(log, 300, shuffle_ties=False, item_dropout=0.6)
+    left = [(events_of(whole, i), events_of(thin, i)) for i in range(300)]
+    for every, some in left:
+        assert set(some) <= set(every)
+        assert some[-2:] == every[-2:]
+        assert some == sorted(some)
+    share = sum(len(s) for _, s in left) / sum(len(e) for e, _ in left)
+    assert 0.7 < share < 0.9  # 30 % of the others on average
+
+
+def test_none_of_no_rows() -> None:
+    assert len(rows_over(unique_log([9]), 0)) == 0
+    assert rows_over(unique_log([9]), 0).lengths.tolist() == []

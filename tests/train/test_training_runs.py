@@ -1,0 +1,233 @@
+"""Whole runs of a second: the curve they draw, and that nothing but the seed moves it."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_runs import config, curve, train
+from tiny_models import scratch
+
+from p5rec.core.errors import UserError
+from p5rec.models.checkpoint import Bundle
+from p5rec.train import sft
+from p5rec.train.config import TrainConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORD = runpy.run_path(str(ROOT / "scripts" / "record_golden_training.py"))
+DROPOUT = scratch(dropout=0.2)
+
+
+def weights(bundle: Bundle) -> dict[str, torch.Tensor]:
+    return {name: p.detach().clone() for name, p in bundle.model.named_parameters()}
+
+
+def same(one: Bundle, other: Bundle) -> bool:
+    a, b = weights(one), weights(other)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("model", RECORD["MODELS"])
+def test_the_golden_curve_is_drawn_again(model: str) -> None:
+    """Recorded on a CPU; other machines differ in the last bits, which 30 steps enlarge."""
+    golden = json.loads((ROOT / "tests/golden/train" / f"{model}.json").read_text())
+    found = RECORD["trajectory"](model)
+    assert found["loss"] == pytest.approx(golden["loss"], rel=2e-3)
+    assert found["grad_norm"] == pytest.approx(golden["grad_norm"], rel=2e-2)
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
+    one = train(DROPOUT, config(steps=6), tmp_path / "one")
+    torch.manual_seed(99)
+    again = train(DROPOUT, config(steps=6), tmp_path / "again")
+    assert same(one, again)
+    other = train(DROPOUT, config(steps=6, seed=1), tmp_path / "other")
+    assert not same(one, other)
+
+
+def test_what_is_watched_changes_nothing(tmp_path: Path) -> None:
+    calls = []
+    one = train(DROPOUT, config(steps=6), tmp_path / "one")
+    settings = config(steps=6, evaluate_every=2, log_every=3, save_every=4)
+    other = train(DROPOUT, settings, tmp_path / "other", lambda: calls.append(1) or {"HR@10": 0.5})
+    assert same(one, other)
+    assert len(calls) == 3
+    logged = [json.loads(x) for x in (tmp_path / "other/metrics.jsonl").read_text().splitlines()]
+    assert [x["step"] for x in logged if "valid_HR@10" in x] == [2, 4, 6]
+    assert [x["step"] for x in logged if "loss" in x] == [3, 6]
+
+
+def test_accumulated_batches_equal_one_large_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given the same rows a step: the order of batches is fixed for that."""
+    monkeypatch.setattr(sft, "batch_order", lambda tasks, *_: np.arange(len(tasks)))
+    whole = train(scratch(), config(steps=8, batch=8), tmp_path / "whole")
+    halves = train(scratch(), config(steps=8, batch=4, accumulate=2), tmp_path / "halves")
+    found, wanted = (curve(tmp_path / n, "loss", "grad_norm") for n in ("halves", "whole"))
+    assert found["loss"] == pytest.approx(wanted["loss"], rel=1e-4)
+    assert found["grad_norm"] == pytest.approx(wanted["grad_norm"], rel=1e-3)
+    for name, value in weights(whole).items():
+        assert torch.allclose(weights(halves)[name], value, atol=2e-3), name
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return train(DROPOUT, config(steps=12), tmp_path_factory.mktemp("whole"))
+
+
+def checkpoints(folder: Path) -> list[int]:
+    return sorted(int(p.name.rsplit("-")[-1]) for p in folder.glob("checkpoints/*"))
+
+
+class Crash(Exception):
+    """The power went."""
+
+
+def raises_at(call: int, what: Callable[[], object]) -> Callable[[], dict[str, float]]:
+    """An eval function that does ``what`` at its n-th call."""
+    calls = []
+
+    def evaluate() -> dict[str, float]:
+        calls.append(1)
+        if len(calls) == call:
+            what()
+        return {}
+
+    return evaluate
+
+
+def crash() -> None:
+    raise Crash
+
+
+def ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_crashed_run_goes_on_from_its_checkpoint_to_the_same_weights(
+    tmp_path: Path, uninterrupted: Bundle
+) -> None:
+    settings = config(steps=12, save_every=3, evaluate_every=1)
+    with pytest.raises(Crash):
+        train(DROPOUT, settings, tmp_path, raises_at(8, crash))
+    assert checkpoints(tmp_path) == [3, 6]
+    resumed = train(DROPOUT, settings, tmp_path, dict)
+    assert same(resumed, uninterrupted)
+    logged = [json.loads(x)["step"] for x in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert logged == sorted(logged)
+    assert len(curve(tmp_path, "loss")["loss"]) == 12
+
+
+def test_the_first_interrupt_saves_and_the_run_goes_on_to_the_same_weights(
+    tmp_path: Path, uninterrupted: Bundle
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    settings = config(steps=12, evaluate_every=1)
+    with pytest.raises(KeyboardInterrupt):
+        train(DROPOUT, settings, tmp_path, raises_at(5, ctrl_c))
+    assert checkpoints(tmp_path) == [6]  # the step in hand was finished
+    assert signal.getsignal(signal.SIGINT) is before
+    resumed = train(DROPOUT, settings, tmp_path, dict)
+    assert same(resumed, uninterrupted)
+    assert len(curve(tmp_path, "loss")["loss"]) == 12
+    assert len(curve(tmp_path, "train_runtime")["train_runtime"]) == 1
+
+
+def test_the_second_interrupt_stops_at_once(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(DROPOUT, config(evaluate_every=1), tmp_path, lambda: (ctrl_c(), ctrl_c()) and {})
+    assert checkpoints(tmp_path) == []
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_run_interrupted_after_its_last_step_is_whole(
+    tmp_path: Path, uninterrupted: Bundle
+) -> None:
+    train(DROPOUT, config(steps=12), tmp_path)
+    assert checkpoints(tmp_path) == [12]
+    assert same(train(DROPOUT, config(steps=12), tmp_path), uninterrupted)
+
+
+@pytest.mark.parametrize("rubbish", ["no state", "damaged weights", "cut line"])
+def test_what_a_crash_left_half_written_is_no_hindrance_or_is_named(
+    tmp_path: Path, uninterrupted: Bundle, rubbish: str
+) -> None:
+    settings = config(steps=12, save_every=3, evaluate_every=1)
+    with pytest.raises(Crash):
+        train(DROPOUT, settings, tmp_path, raises_at(8, crash))
+    last = tmp_path / "checkpoints" / "checkpoint-6"
+    if rubbish == "no state":
+        (last / "trainer_state.json").unlink()
+    elif rubbish == "cut line":
+        with open(tmp_path / "metrics.jsonl", "a") as handle:
+            handle.write('{"step": 8, "lo')
+    else:
+        (last / "trained.safetensors").write_bytes(b"short")
+        with pytest.raises(UserError, match="expected a whole safetensors file"):
+            train(DROPOUT, settings, tmp_path, dict)
+        return
+    assert same(train(DROPOUT, settings, tmp_path, dict), uninterrupted)
+
+
+def test_every_trainable_weight_is_optimised_once_at_its_own_rate(tmp_path: Path) -> None:
+    seen = {}
+
+    class Spy(sft.MultitaskTrainer):
+        def create_optimizer(self, model=None):
+            optimizer = super().create_optimizer(model)
+            seen["groups"] = [dict(g) for g in optimizer.param_groups]
+            return optimizer
+
+    original, sft.MultitaskTrainer = sft.MultitaskTrainer, Spy
+    try:
+        settings = config(steps=1, row_learning_rate=0.5, weight_decay=0.1)
+        bundle = train(scratch(lora=True), settings, tmp_path)
+    finally:
+        sft.MultitaskTrainer = original
+    groups = seen["groups"]
+    held = [p for group in groups for p in group["params"]]
+    wanted = [p for p in bundle.model.parameters() if p.requires_grad]
+    assert len(held) == len({id(p) for p in held}) == len(wanted)
+    rows = bundle.model.causal.get_input_embeddings().new
+    assert [group["initial_lr"] for group in groups] == [0.01, 0.01, 0.5]
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0, 0.1]
+    assert groups[2]["params"][0] is rows
+
+
+def test_frozen_weights_do_not_move(tmp_path: Path) -> None:
+    before = weights(train(scratch(lora=True), config(steps=1, warmup=0), tmp_path / "a"))
+    after = train(scratch(lora=True), config(steps=5, warmup=0), tmp_path / "b").model
+    moved = {n for n, p in after.named_parameters() if not torch.equal(p, before[n])}
+    assert moved == {n for n, p in after.named_parameters() if p.requires_grad}
+
+
+def test_processes_that_did_not_join_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sft, "check_joined", lambda found: None)
+    monkeypatch.undo()
+    from p5rec.train.launch import check_joined
+
+    check_joined(1)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="expected 2 processes training together, got 1"):
+        check_joined(1)
+
+
+def test_a_config_says_what_it_refuses() -> None:
+    for bad in ({"steps": 0}, {"tasks": {}}, {"dense": {"window": 1}}, {"batch": 0}):
+        with pytest.raises(ValueError, match="greater than|at least 1"):
+            TrainConfig(**bad)
+
+
+assert sys.path  # small_runs and tiny_models are found through it
