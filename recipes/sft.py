@@ -18,7 +18,7 @@ from p5rec.evaluate.config import EvaluateConfig, check_names
 from p5rec.evaluate.publish import publish, show
 from p5rec.ids.config import IdsConfig
 from p5rec.recommend.stages import ask_baseline, ask_model
-from p5rec.train.method import GenerativeConfig
+from p5rec.train.method import GenerativeConfig, check_tasks
 from p5rec.train.stages import build_ids, teach
 
 SCHEMA = compose(
@@ -40,6 +40,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     check_names(cfg)
     data = prepare_data(cfg.data, store)
     corpus = load_corpus(data.path)
+    check_tasks(cfg.methods, cfg.evaluate.ask, corpus)
     ids = {name: build_ids(config, corpus, data, store) for name, config in cfg.ids.items()}
     k = cfg.evaluate.k
     answers = {name: ask_baseline(name, corpus, data, k, store) for name in cfg.baselines}

@@ -63,7 +63,11 @@ def some_codes(n: int = 24, sizes: tuple[int, ...] = (6, 5), seed: int = 0) -> I
 
 
 def make_bundle(
-    backbone: BackboneConfig, codes: ItemCodes | None = None, *, spread: float = 1.0, **settings: Any
+    backbone: BackboneConfig,
+    codes: ItemCodes | None = None,
+    *,
+    spread: float = 1.0,
+    **settings: Any,
 ) -> Bundle:
     """A bundle whose new rows differ as much as trained ones: fresh ones are nearly alike."""
     codes = codes or some_codes()

@@ -25,7 +25,7 @@ def audit(
     ],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="On top of a YAML: data.split=time."),
+        typer.Argument(metavar="KEY=VALUE", help="On top of a YAML: data.split=time."),
     ] = None,
 ) -> None:
     """Print what is suspicious; the exit code is 1 if a leak was found.

@@ -26,7 +26,7 @@ def evaluate(
     config: Annotated[Path, typer.Option(help="A recipe; its data section gives the split.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="On top of the config: data.path=new.csv."),
+        typer.Argument(metavar="KEY=VALUE", help="On top of the config: data.path=new.csv."),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="A model's folder: RUN_FOLDER/models/METHOD.")

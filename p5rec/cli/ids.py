@@ -12,7 +12,10 @@ import typer
 from p5rec.core.errors import UserError, fault
 
 app = typer.Typer(
-    help="Build and inspect semantic ids.", no_args_is_help=True, rich_markup_mode=None
+    help="Build and inspect semantic ids.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 
 QUALITY = "quality.json"
@@ -25,14 +28,14 @@ def build(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...", help="On top of the config: ids.semantic.codebook=128."
+            metavar="KEY=VALUE", help="On top of the config: ids.semantic.codebook=128."
         ),
     ] = None,
     name: Annotated[
         str, typer.Option(help="Which of the recipe's ids; not needed where there is one.")
     ] = "",
 ) -> None:
-    """Fit codes for every item of a recipe's data and write them to a folder."""
+    """Fit codes for every item of a recipe's data."""
     from p5rec.core.artefacts import lay_out, write_json
     from p5rec.core.config import bind, compose, read_tree
     from p5rec.data.build import build as build_corpus
@@ -79,7 +82,7 @@ def inspect(
     folder: Annotated[Path, typer.Argument(help="A folder written by `p5rec ids build`.")],
     codes: Annotated[int, typer.Option(min=0, help="First-level codes to show items of.")] = 8,
 ) -> None:
-    """Print how well the codes are used and what the first level groups together."""
+    """Print how well codes are used and what they group."""
     from p5rec.core.artefacts import read_json
     from p5rec.ids.base import load_codes, read_manifest
 

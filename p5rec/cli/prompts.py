@@ -16,22 +16,31 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="List, show, lint, lock and render prompt templates.",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 
 Folders = Annotated[
-    list[Path] | None, typer.Option("--folder", help="A further folder of prompt files.")
+    list[Path] | None,
+    typer.Option(
+        "--folder", metavar="FOLDER", help="A further folder of prompt files; repeatable."
+    ),
 ]
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", help="A recipe: its methods may name further folders."),
 ]
 Folder = Annotated[Path | None, typer.Argument(help="The shipped prompts by default.")]
+Name = Annotated[str, typer.Argument(help="A template's id, as `p5rec prompts list` shows it.")]
 
 
 @app.command("list")
-def list_(family: str | None = None, folder: Folders = None, config: ConfigFile = None) -> None:
-    """A line a template: id, version, seen or unseen in training, answer, fields."""
+def list_(
+    family: Annotated[str | None, typer.Option(help="One family only, such as rating.")] = None,
+    folder: Folders = None,
+    config: ConfigFile = None,
+) -> None:
+    """List the templates, a line each."""
     rows = [("ID", "VERSION", "TRAINING", "ANSWER", "FIELDS")]
     rows += [
         (
@@ -49,8 +58,8 @@ def list_(family: str | None = None, folder: Folders = None, config: ConfigFile 
 
 
 @app.command()
-def show(name: str, folder: Folders = None, config: ConfigFile = None) -> None:
-    """One template: its texts, and what its fields hold."""
+def show(name: Name, folder: Folders = None, config: ConfigFile = None) -> None:
+    """Print one template's texts, and what its fields hold."""
     from p5rec.prompting.fields import FIELDS
 
     library = _library(folder, config)
@@ -67,7 +76,7 @@ def show(name: str, folder: Folders = None, config: ConfigFile = None) -> None:
 
 @app.command()
 def lint(folder: Folder = None) -> None:
-    """Check every prompt file of a folder and its lock file; all faults at once."""
+    """Check a folder's prompt files and its lock file."""
     from p5rec.core.paths import assets
     from p5rec.prompting import lock
 
@@ -80,7 +89,10 @@ def lint(folder: Folder = None) -> None:
 
 @app.command("lock")
 def lock_(folder: Folder = None) -> None:
-    """Enter new and bumped templates in a folder's lock file; refuses a changed text otherwise."""
+    """Enter new and bumped templates in the lock file.
+
+    A text that changed without a new version is refused.
+    """
     from p5rec.core.paths import assets
     from p5rec.prompting import lock
 
@@ -91,17 +103,21 @@ def lock_(folder: Folder = None) -> None:
 
 @app.command()
 def render(
-    name: str,
+    name: Name,
     config: ConfigFile = None,
     folder: Folders = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="field=value; lists are split at ';'."),
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Another value for a field; lists are split at ';'.",
+        ),
     ] = None,
     shots: Annotated[int, typer.Option(min=0, max=3, help="Worked examples to show.")] = 0,
     chat: Annotated[bool, typer.Option("--chat", help="As chat messages, in JSON.")] = False,
 ) -> None:
-    """A template in words, over a small built-in record."""
+    """Print a template in words, over a small built-in record."""
     from p5rec.prompting.render import render as to_example
     from p5rec.prompting.render import to_messages
     from p5rec.prompting.sample import override, sample_records

@@ -25,11 +25,12 @@ def recommend(
     model: Annotated[Path, typer.Option(help="A model's folder: RUN_FOLDER/models/METHOD.")],
     config: Annotated[Path, typer.Option(help="A recipe; its data section gives the histories.")],
     out: Annotated[
-        list[Path], typer.Option(help="File to write, .parquet, .jsonl or .csv; repeatable.")
+        list[Path],
+        typer.Option(metavar="FILE", help="Where to write: .parquet, .jsonl or .csv; repeatable."),
     ],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="On top of the config: data.path=new.csv."),
+        typer.Argument(metavar="KEY=VALUE", help="On top of the config: data.path=new.csv."),
     ] = None,
     what: Annotated[
         Literal["lists", "ratings", "explanations"], typer.Option(help="What to write.")

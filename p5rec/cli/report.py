@@ -7,12 +7,17 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Show a run's report, or rebuild its pages from report.json.")
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="It holds report.json.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN_FOLDER", help="The folder that holds report.json, such as runs/quickstart."
+        ),
+    ],
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Write report.md and its pictures anew first.")
     ] = False,

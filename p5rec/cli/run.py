@@ -21,7 +21,7 @@ def run(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...",
+            metavar="KEY=VALUE",
             help="On top of the config: methods.small.train.steps=200 data.split=time.",
         ),
     ] = None,

@@ -258,7 +258,8 @@ class Store:
         key = digest(parts)
         final = self.root / name / key
         if (final / "manifest.json").is_file():
-            self.say(f"{name}: kept {final}")
+            if not self.rank:
+                self.say(f"{name}: kept {final}")
             return Artefact(final, key)
         work = self.root / name / f".{key}.work"
         if self.rank:

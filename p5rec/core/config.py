@@ -118,7 +118,7 @@ def _alike(tree: Tree, lines: Lines, at: tuple[str | int, ...] = ()) -> Tree:
         if not isinstance(value, dict) or "like" not in value:
             continue
         sibling, own = value["like"], {k: v for k, v in value.items() if k != "like"}
-        below = out.get(sibling)
+        below = out.get(sibling) if isinstance(sibling, str) else None
         if not isinstance(below, dict) or "like" in below or sibling == key:
             where = lines.get((*at, key, "like"), ".".join(map(str, (*at, key))))
             hint = did_you_mean(str(sibling), [k for k in out if k != key])

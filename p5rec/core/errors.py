@@ -55,7 +55,8 @@ def disk_full(error: BaseException | None, folder: Path | None = None) -> bool:
         error: what was raised.
         folder: where was being written, if that is known.
     """
-    if folder is not None and shutil.disk_usage(folder).free < LEAST_FREE:
+    disk = shutil.disk_usage(folder) if folder is not None else None
+    if disk and disk.total and disk.free < LEAST_FREE:
         return True
     while error is not None:
         said = getattr(error, "errno", None) in FULL or any(w in str(error) for w in FULL_WORDS)

@@ -56,7 +56,10 @@ class Progress(TrainerCallback):
 
 
 class MetricsFile(TrainerCallback):
-    """Appends each log to ``metrics.jsonl``; on resume, drops what came after the checkpoint."""
+    """Appends each log to ``metrics.jsonl``.
+
+    On resume, drops what came after the checkpoint and the summary an interrupted run closed with.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -68,7 +71,12 @@ class MetricsFile(TrainerCallback):
             return
         lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
         whole = [line for line in lines if line.endswith("\n")]  # a killed run may leave half a one
-        kept = [line for line in whole if json.loads(line)["step"] <= state.global_step]
+        logs = [json.loads(line) for line in whole]
+        kept = [
+            line
+            for line, log in zip(whole, logs, strict=True)
+            if log["step"] <= state.global_step and "train_runtime" not in log
+        ]
         with atomic_write(self.path) as handle:
             handle.writelines(kept)
 
@@ -86,12 +94,12 @@ class MetricsFile(TrainerCallback):
 
 
 class Validation(TrainerCallback):
-    """Calls the recipe's ``eval_fn`` every so many steps and logs what it returns."""
+    """Calls the recipe's ``eval_fn`` every so many steps; what it returns joins that step's log."""
 
     def __init__(
-        self, eval_fn: EvalFn, every: int, log: Callable[[dict[str, float]], None]
+        self, eval_fn: EvalFn, every: int, note: Callable[[dict[str, float]], None]
     ) -> None:
-        self.eval_fn, self.every, self.log = eval_fn, every, log
+        self.eval_fn, self.every, self.note = eval_fn, every, note
 
     def on_step_end(
         self,
@@ -105,7 +113,8 @@ class Validation(TrainerCallback):
             model.eval()
             values = {f"valid_{name}": value for name, value in self.eval_fn().items()}
             model.train()
-            self.log(values)
+            self.note(values)
+            control.should_log = True
 
 
 class Interrupt(TrainerCallback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from p5rec.core.rng import derive_seed
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import Bundle, BundleSettings, build, save_bundle
+from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
 from p5rec.prompting.view import CorpusView, ItemNames
@@ -125,11 +127,33 @@ def train(
     return lineage
 
 
-def untaught(families: list[str], corpus: Corpus, codes: ItemCodes) -> dict[str, str]:
-    """Families that this corpus cannot teach, each with the reason."""
-    library, view = PromptLibrary.load(), prompt_view(corpus, codes)
-    reasons = {name: unavailable(library, name, view) for name in families if name != "dense"}
-    return {name: reason for name, reason in reasons.items() if reason}
+def check_tasks(
+    methods: Mapping[str, GenerativeConfig], asked: Collection[str], corpus: Corpus
+) -> None:
+    """Refuses what the data cannot teach or be asked, before anything is trained.
+
+    Args:
+        methods: by name.
+        asked: families to be asked about the test part, of those that a method is taught.
+        corpus: the data.
+
+    Raises:
+        UserError: a line for each task that cannot be.
+    """
+    stand_ins = [f"<{row}>" for row in range(len(corpus.catalog))]  # the ids are not made yet
+    view = CorpusView(corpus, ItemNames(stand_ins, corpus.catalog.titles))
+    faults: list[str] = []
+    for name, method in methods.items():
+        library = taught_prompts(method)
+        for family in library.families():
+            if reason := unavailable(library, family, view):
+                faults.append(f"methods.{name}: {reason}; take it out of train.tasks")
+            elif family in asked and (
+                reason := prompt_tasks.unavailable(library.family(family).task, view, "test")
+            ):
+                faults.append(f"evaluate.ask: {reason}; take it out")
+    if faults:
+        raise UserError(*dict.fromkeys(faults))
 
 
 def _rows(

@@ -28,8 +28,8 @@ from .rows import Rows
 
 
 class MultitaskTrainer(SFTTrainer):
-    """Differs from its parent in three places: the loss is the model's own, the optimiser knows
-    the new rows, and a checkpoint holds trainable weights only."""
+    """Differs from its parent in four places: the loss is the model's own, the optimiser knows
+    the new rows, a checkpoint holds trainable weights only, and nothing is sent anywhere."""
 
     optimizer: torch.optim.Optimizer | None
 
@@ -53,6 +53,11 @@ class MultitaskTrainer(SFTTrainer):
         for name, value in outputs.items():
             self._metrics["train"][name].append(value.detach())
         return (loss, outputs) if return_outputs else loss
+
+    def note(self, values: Mapping[str, float]) -> None:
+        """Adds ``values`` to the next line of the log."""
+        for name, value in values.items():
+            self._metrics["train"][name].append(torch.tensor(value))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         for name, values in list(self._metrics["train"].items()):
@@ -95,6 +100,9 @@ class MultitaskTrainer(SFTTrainer):
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """A checkpoint of ours carries a manifest instead."""
+
+    def _send_telemetry(self) -> None:
+        """Nobody is told that a model was trained here."""
 
 
 def fit(
@@ -142,7 +150,7 @@ def fit(
     for callback in (progress, MetricsFile(folder / "metrics.jsonl"), interrupt):
         trainer.add_callback(callback)
     if eval_fn is not None:
-        trainer.add_callback(Validation(eval_fn, config.evaluate_every, trainer.log))
+        trainer.add_callback(Validation(eval_fn, config.evaluate_every, trainer.note))
     model.train()
     try:
         trainer.train(resume_from_checkpoint=_last_checkpoint(folder))

@@ -14,6 +14,7 @@ from p5rec.ids.base import fit, load_codes, save_codes
 from p5rec.ids.config import IdsConfig
 from p5rec.ids.vectors import item_texts
 
+from .launch import processes
 from .method import GenerativeConfig, taught_prompts, train
 
 VECTORS = "vectors.npy"
@@ -47,10 +48,11 @@ def teach(
     method: GenerativeConfig, corpus: Corpus, data: Artefact, ids: Artefact, store: Store
 ) -> Artefact:
     """The method's model, trained; an interrupted run goes on where it stopped."""
+    settings = method.model_dump(mode="json", exclude={"decode", "ids"})
     return store.stage(
         "train",
         lambda folder: train(method, corpus, load_codes(ids.path, corpus.catalog.ids), folder),
-        config=method.model_dump(mode="json", exclude={"decode", "ids"}),
+        config={**settings, "processes": processes()},
         code=("core", "prompting", "ids", "backbones", "models", "train"),
         inputs={
             "data": data,

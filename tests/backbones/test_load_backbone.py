@@ -93,7 +93,8 @@ def test_weights_follow_the_seed_and_leave_the_global_stream_alone() -> None:
     one, same, other = (load_backbone(scratch(lora=True), WORDS, seed=s).model for s in (0, 0, 1))
     assert torch.equal(torch.get_rng_state(), before)
     states = [dict(m.named_parameters()) for m in (one, same, other)]
-    drawn = [n for n in states[0] if "lora_A" in n or n.endswith((".new", "query_key_value.weight"))]
+    own = (".new", "query_key_value.weight")
+    drawn = [name for name in states[0] if "lora_A" in name or name.endswith(own)]
     assert len(drawn) > 2
     for name in drawn:
         assert torch.equal(states[0][name], states[1][name])
@@ -121,7 +122,7 @@ def test_a_checkpoint_s_sampling_habits_are_dropped(folder: Path) -> None:
 
 
 def test_more_layers_than_there_are_is_one_line(folder: Path) -> None:
-    with pytest.raises(UserError, match="lower backbone.layers or mend the folder") as caught:
+    with pytest.raises(UserError, match="or mend the folder") as caught:
         load_backbone(llama(folder, layers=3), WORDS, seed=0)
     assert len(caught.value.lines) == 1
 

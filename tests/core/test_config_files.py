@@ -149,6 +149,18 @@ def test_a_base_that_is_missing_or_never_ends_is_one_line(write) -> None:
         read_tree(write("b.yaml", "base: a.yaml\n").with_name("a.yaml"))
 
 
+def test_an_entry_like_another_differs_in_what_it_names(write) -> None:
+    text = "seed: 1\nmodels:\n  a: {layers: 3, adapter: {rank: 8}}\n  b: {like: a, layers: 5}\n"
+    config = load(write("r.yaml", text), Recipe, ["models.c={like: a}"])
+    assert config.models["b"] == Model(layers=5, adapter=Adapter(rank=8))
+    assert config.models["c"] == config.models["a"]
+    for sibling in ("z", "b", "[a]"):
+        path = write("r.yaml", text.replace("like: a", f"like: {sibling}"))
+        with pytest.raises(UserError, match="expected `like` to name an entry beside") as caught:
+            load(path, Recipe)
+        assert str(caught.value).startswith(f"{path}:4: ")
+
+
 def test_overrides_win_and_are_named_in_faults(write) -> None:
     path = write("r.yaml", "seed: 1\nmodels: {a: {name: x, layers: 3}}\n")
     config = load(path, Recipe, ["models.a.layers=7", "models.b={}", "seed=10"])

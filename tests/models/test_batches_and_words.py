@@ -39,9 +39,11 @@ def test_batches_by_length_hold_each_row_once_within_the_budget(
     in_order = [lengths[row] for row in rows]
     assert in_order == sorted(in_order, reverse=True)
     for batch in batches:
-        assert len(batch) == 1 or len(batch) * max(lengths[r] for r in batch) <= tokens or max(
-            lengths[r] for r in batch
-        ) == 0
+        assert (
+            len(batch) == 1
+            or len(batch) * max(lengths[r] for r in batch) <= tokens
+            or max(lengths[r] for r in batch) == 0
+        )
 
 
 def test_a_history_is_its_items_codes_in_a_row() -> None:

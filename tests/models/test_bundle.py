@@ -53,7 +53,8 @@ def answers(bundle: Bundle) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[st
     decode = DecodeConfig(k=8, beams=24, max_new_tokens=6)
     ready = bundle.ready()
     lists = GenerativeRecommender(ready, decode, "tiny").recommend(ASKED, 8)
-    return lists.items, lists.scores, rate(ready, QUESTIONS, decode), write(ready, QUESTIONS, decode)
+    ratings, texts = rate(ready, QUESTIONS, decode), write(ready, QUESTIONS, decode)
+    return lists.items, lists.scores, ratings, texts
 
 
 def test_the_reloaded_answer_alike_to_the_bit(bundle: Bundle, saved: Path) -> None:
@@ -164,7 +165,7 @@ def test_a_manifest_that_is_none_is_told(
     [
         ({"scale": [1.0, 2.0]}, "expected weights of this shape"),
         ({"scale": []}, "expected this model's weights"),
-        ({"backbone": {"name": "scratch", "lora": None, "dtype": "float32"}}, "this model's weights"),
+        ({"backbone": {"name": "scratch", "lora": None}}, "expected this model's weights"),
     ],
 )
 def test_settings_that_do_not_fit_the_weights_are_told(

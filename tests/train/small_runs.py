@@ -16,6 +16,7 @@ from p5rec.models.checkpoint import Bundle
 from p5rec.train.callbacks import EvalFn
 from p5rec.train.config import TrainConfig
 from p5rec.train.dense import DenseRows
+from p5rec.train.launch import processes
 from p5rec.train.mixture import assign_tasks, occurrence
 from p5rec.train.prompted import PromptRows
 from p5rec.train.rows import Rows
@@ -68,7 +69,7 @@ def train(
 ) -> Bundle:
     """A tiny model, trained; ``folder`` holds its metrics and checkpoints."""
     bundle = make_bundle(backbone, some_codes(ITEMS), spread=0.0, scale=SCALE)
-    rows = settings.steps * settings.batch * settings.accumulate
+    rows = settings.steps * settings.batch * settings.accumulate * processes()
     task_of = assign_tasks(settings.tasks, rows, settings.seed)
     tasks = {name: rows_of(name, bundle, settings, rows) for name in settings.tasks}
     fit(

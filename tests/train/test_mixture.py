@@ -55,7 +55,8 @@ def test_batches_hold_every_row_once_and_like_beside_like(
         assert sorted(group.ravel().tolist()) == list(range(start, start + group.size))
         # a group sorted by task and length, cut into batches, the batches shuffled
         keys = sorted((int(tasks[r]), int(lengths[r]), int(r)) for r in group.ravel())
-        wanted = [tuple(r for _, _, r in keys[at : at + batch]) for at in range(0, len(keys), batch)]
+        ranked = [row for _, _, row in keys]
+        wanted = [tuple(ranked[at : at + batch]) for at in range(0, len(ranked), batch)]
         assert sorted(map(tuple, group.tolist())) == sorted(wanted)
         mixed = sum(len(set(tasks[rows])) > 1 for rows in group)
         assert mixed <= kinds - 1

@@ -1,0 +1,150 @@
+"""``p5rec evaluate``: the numbers of the run again, and anybody's lists under the same rules."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from my_folder import EACH, ITEMS, USERS, Mine, Trained, files
+
+
+def numbers(folder: Path, name: str, task: str) -> dict[str, Any]:
+    report = json.loads((folder / "report.json").read_text())
+    (found,) = [m for m in report["methods"] if (m["name"], m["task"]) == (name, task)]
+    return {key: found[key] for key in ("metrics", "slices", "n", "invalid_rate", "beside")}
+
+
+@pytest.fixture
+def measure(p5rec: Any, trained: Trained) -> Any:
+    return lambda *words: p5rec("evaluate", "--config", trained.config, *words)
+
+
+def test_a_model_measured_again_has_the_numbers_of_its_run(measure: Any, trained: Trained) -> None:
+    code, out, _ = measure(
+        "--model", trained.model, "--k", 10, "--ask", "rating=10", "--beams", 20, "--out", "again"
+    )
+    assert code == 0
+    for task in ("sequential", "rating"):
+        again, first = (numbers(f, "mine", task) for f in (Path("again"), trained.out))
+        assert again == first
+    bias = numbers(Path("again"), "bias", "rating")
+    assert bias == numbers(trained.out, "bias", "rating")
+    assert "sequential, test: leave-one-out split, all 24 items ranked, seen items left out" in out
+    assert "note: " not in out
+    assert Path("again/report.md").is_file()
+
+
+@pytest.mark.parametrize("name", ["popularity.parquet", "mine.jsonl"])
+def test_the_runs_own_lists_have_the_runs_numbers(
+    measure: Any, trained: Trained, name: str
+) -> None:
+    assert measure("--lists", trained.out / "lists" / name, "--out", "again")[0] == 0
+    method = Path(name).stem
+    assert numbers(Path("again"), method, "sequential") == numbers(
+        trained.out, method, "sequential"
+    )
+
+
+def last_items(trained: Trained, back: int) -> pl.DataFrame:
+    """Each user's event ``back`` places from the end, as lists of one item."""
+    log = pl.read_csv(trained.folder / "log.csv", infer_schema=False)
+    held = log.group_by("user", maintain_order=True).agg(pl.col("item").get(EACH - back))
+    return held.with_columns(rank=1)
+
+
+def test_lists_by_hand(measure: Any, trained: Trained) -> None:
+    """The target first for half of the users, nothing for the others: .5 everywhere."""
+    right = last_items(trained, 1)[: USERS // 2]
+    right.write_csv("oracle.tsv", separator="\t")
+    code, out, err = measure("--lists", "oracle.tsv", "--out", "right")
+    assert (code, err) == (0, "")
+    assert "note: 20 of 40 users have no list in oracle.tsv; each counts as a miss." in out
+    metrics = numbers(Path("right"), "oracle", "sequential")["metrics"]
+    assert {metric: found["value"] for metric, found in metrics.items()} == {
+        "HR@1": 0.5, "NDCG@1": 0.5, "MRR@1": 0.5
+    }  # fmt: skip
+
+
+def test_the_part_is_chosen_and_seen_items_are_told(measure: Any, trained: Trained) -> None:
+    last_items(trained, 2).write_ndjson("before.jsonl")
+    code, out, _ = measure("--lists", "before.jsonl", "--part", "valid", "--out", "valid")
+    assert (code, "seen items left out" in out) == (0, True)
+    assert numbers(Path("valid"), "before", "sequential")["metrics"]["HR@1"]["value"] == 1
+    code, out, _ = measure("--lists", "before.jsonl", "--out", "test")
+    assert (code, "seen items allowed" in out) == (0, True)
+    assert numbers(Path("test"), "before", "sequential")["metrics"]["HR@1"]["value"] == 0
+
+
+def test_users_who_train_only_are_told(measure: Any, mine: Mine, p5rec: Any) -> None:
+    with open(mine.folder / "log.csv", "a") as log:
+        log.write("newcomer,i0,1000000,3\n")
+    Path("a.csv").write_text("user,rank,item,score\nnewcomer,1,i3,.5\nu1,2,i5,-1\nu1,1,i4,0\n")
+    code, out, _ = p5rec("evaluate", "--config", mine.config, "--lists", "a.csv")
+    assert (code, "note: 1 users of a.csv have no event in the test part" in out) == (0, True)
+    Path("a.csv").write_text("user,rank,item\nnewcomer,1,i3\n")
+    code, _, err = p5rec("evaluate", "--config", mine.config, "--lists", "a.csv")
+    assert (code, "expected lists for users with an event in the test part" in err) == (2, True)
+
+
+def test_a_model_that_may_have_seen_the_answers_is_told(measure: Any, trained: Trained) -> None:
+    code, out, _ = measure("--model", trained.model, "data.split=user-time")
+    assert code == 0
+    assert "note: mine learned from other events than those that train here" in out
+
+
+FAULTS = {
+    "unknown user": (
+        "user,rank,item\nu1,1,i1\nme,1,i1\n",
+        "row 3: expected a known user, got 'me'",
+    ),
+    "unknown item": ("user,rank,item\nu1,1,i99\n", "row 2: expected a known item, got 'i99'"),
+    "no rank": ("user,item\nu1,i1\n", "a.csv: expected a column 'rank', got none"),
+    "rank 0": ("user,rank,item\nu1,0,i1\n", "row 2: expected a whole number from 1 in column 'ran"),
+    "rank 1.5": ("user,rank,item\nu1,1.5,i1\n", "got '1.5'"),
+    "rank missing": ("user,rank,item\nu1,,i1\n", "in column 'rank', got nothing"),
+    "rank twice": (
+        "user,rank,item\nu1,1,i1\nu2,1,i1\nu1,1,i2\n",
+        "a.csv, row 4: expected rank 2 of user 'u1', got rank 1 again",
+    ),
+    "a gap": ("user,rank,item\nu1,1,i1\nu1,3,i2\n", "row 3: expected rank 2 of user 'u1', got ran"),
+    "a wild rank": ("user,rank,item\nu1,900000000000,i1\n", "expected rank 1 of user 'u1', got"),
+    "score": ("user,rank,item,score\nu1,1,i1,best\n", "expected a number in column 'score', got"),
+    "empty": ("user,rank,item\n", "a.csv: expected at least one row, got none"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_broken_lists_are_one_line(measure: Any, trained: Trained, name: str) -> None:
+    content, said = FAULTS[name]
+    Path("a.csv").write_text(content)
+    before = files(Path())
+    code, out, err = measure("--lists", "a.csv", "--out", "measured")
+    assert (code, out, len(err.splitlines())) == (2, "", 1), err
+    assert said in err
+    assert files(Path()) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "expected --model FOLDER or --lists FILE, got neither"),
+        (["--lists", "a.csv", "--model", "m"], "got both"),
+        (["--lists", "a.csv", "--ask", "rating=3"], "expected --ask beside --model only"),
+        (["--lists", "a.csv"], "a.csv: expected a file or folder, got nothing there"),
+        (["--model", "m"], "m: expected a trained model's folder, got no manifest.json"),
+        (["--model", "m", "--ask", "rating"], "--ask: expected FAMILY=N, got 'rating'"),
+        (["--model", "m", "--ask", "rating=0"], "--ask: expected FAMILY=N, got 'rating=0'"),
+    ],
+)
+def test_words_that_do_not_go_together(measure: Any, words: list[str], said: str) -> None:
+    code, out, err = measure(*words)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert said in err
+
+
+def test_items_measured_are_the_whole_catalogue(trained: Trained) -> None:
+    report = json.loads((trained.out / "report.json").read_text())
+    assert report["protocol"]["candidates"] == ITEMS

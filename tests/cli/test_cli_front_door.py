@@ -1,0 +1,138 @@
+"""What a newcomer meets first: help, lists of what there is, near names, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from p5rec.cli.main import COMMANDS, LazyGroup
+from p5rec.cli.main import app as front
+from p5rec.cli.run import load, shipped
+from p5rec.core.config import load as load_config
+from p5rec.core.paths import assets
+
+HEAVY = ("torch", "numpy", "polars", "transformers", "datasets", "pydantic", "pyarrow")
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom p5rec.cli.main import main\nsys.argv = ['p5rec', '--help']\n"
+        "try:\n    main()\nexcept SystemExit as ended:\n    assert not ended.code\n"
+        f"print('HEAVY', sorted(set({HEAVY}) & set(sys.modules)))"
+    )
+    walls = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        walls.append(time.perf_counter() - started)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.endswith("HEAVY []\n")
+    assert min(walls) <= 0.5
+    for name, (_, line) in COMMANDS.items():
+        assert name in done.stdout
+        assert line.split()[0] in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_without_torch(p5rec: Any, name: str) -> None:
+    loaded = "torch" in sys.modules
+    code, out, err = p5rec(name, "--help")
+    assert (code, err) == (0, "")
+    assert "Usage: " in out
+    assert loaded or "torch" not in sys.modules
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_a_help_text(name: str) -> None:
+    group: Any = typer.main.get_command(front)
+    assert isinstance(group, LazyGroup)
+    command: Any = group.get_command(None, name)
+    for each in getattr(command, "commands", {name: command}).values():
+        assert each.help, f"{name} {each.name} does not say what it does"
+        for parameter in each.params:
+            assert getattr(parameter, "help", None), f"{name} {each.name}: {parameter.name}"
+
+
+def test_without_words_the_help_is_shown(p5rec: Any) -> None:
+    assert p5rec()[1].startswith("Usage: ")
+    assert p5rec("--version")[1].startswith("p5rec 0.")
+
+
+def test_run_lists_recipes_and_configs(p5rec: Any) -> None:
+    code, out, _ = p5rec("run")
+    assert code == 0
+    said = {
+        line.partition(": ")[0]: line.partition(": ")[2].split(", ") for line in out.split("\n")
+    }
+    for script in assets("recipes").glob("*.py"):
+        configs = (assets("recipes") / "configs" / script.stem).glob("*.yaml")
+        assert said[script.stem] == sorted(path.stem for path in configs)
+    assert "tiny" in said["sft"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["tinny"], "expected a recipe or a config, got 'tinny'; did you mean 'tiny'?"),
+        (["sft"], "recipe 'sft': expected --config, got none; give a YAML file or one of "),
+        (["sft", "--config", "tinny"], "got 'tinny'; did you mean 'tiny'?"),
+        (["sft", "--config", "no.yaml"], "no.yaml: expected a YAML file, got nothing there"),
+        (["tiny", "--config", "my.yaml"], "write p5rec run sft --config my.yaml"),
+        (["tiny", "seed"], "expected key.sub=value, got 'seed'"),
+        (["tiny", "sead=1"], "override 'sead=1': expected a known key, got 'sead'; did you mean"),
+        (["tiny", "methods.tiny.train.steps=0"], "methods.tiny.train.steps: input should be"),
+        (["tiny", "baselines=[eas]", "evaluate.compare=[]"], "got 'eas'; did you mean 'ease'?"),
+        (["tiny", "methods.tiny.ids=semantik"], "one of ids, got 'semantik'; did you mean 'sema"),
+        (["tiny", "evaluate.ask.rateing=5"], "got 'rateing'; did you mean 'rating'?"),
+        (["tiny", "evaluate.compare=[[tiny, eas]]"], "got 'eas'; did you mean 'ease'?"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line(
+    p5rec: Any, tmp_path: Path, words: list[str], said: str
+) -> None:
+    code, out, err = p5rec("run", *words, "--out", tmp_path / "out")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert said in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_show_prints_a_config_that_reloads_equal(p5rec: Any, tmp_path: Path) -> None:
+    code, out, _ = p5rec("run", "tiny", "--show", "methods.tiny.train.steps=7")
+    assert code == 0
+    schema = load(assets("recipes") / "sft.py").SCHEMA
+    (tmp_path / "shown.yaml").write_text(out)
+    shown = load_config(tmp_path / "shown.yaml", schema)
+    assert shown.methods["tiny"].train.steps == 7
+    original = load_config(shipped()["sft"]["tiny"], schema, ["name=tiny"])
+    assert shown == load_config(
+        shipped()["sft"]["tiny"], schema, ["name=tiny", "methods.tiny.train.steps=7"]
+    )
+    assert shown != original
+    again = p5rec("run", "sft", "--config", tmp_path / "shown.yaml", "--show")[1]
+    assert yaml.safe_load(again) == yaml.safe_load(out)
+
+
+def test_an_interrupt_is_one_line_and_130(p5rec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("p5rec.cli.run.shipped", interrupted)
+    code, out, err = p5rec("run")
+    assert (code, out) == (130, "")
+    assert err == "p5rec: interrupted; run the same command again to go on\n"
+
+
+def test_our_own_faults_keep_their_traceback(p5rec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise KeyError("ours")
+
+    monkeypatch.setattr("p5rec.cli.run.shipped", broken)
+    with pytest.raises(KeyError, match="ours"):
+        p5rec("run")

@@ -1,0 +1,122 @@
+"""``p5rec recommend``: lists for today, ratings and explanations for any pair, and their faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from my_folder import EACH, ITEMS, USERS, Mine, Trained
+
+
+@pytest.fixture
+def ask(p5rec: Any, trained: Trained) -> Any:
+    """The command with model and config filled in."""
+    return lambda *words: p5rec(
+        "recommend", "--model", trained.model, "--config", trained.config, *words
+    )
+
+
+def test_lists_go_on_from_everything_a_user_did(ask: Any, trained: Trained) -> None:
+    code, out, _ = ask("--out", "a.parquet", "--out", "a.jsonl", "--out", "a.csv", "--k", 5)
+    rows = USERS * 5
+    assert (code, out) == (0, f"{rows} rows: a.parquet\n{rows} rows: a.jsonl\n{rows} rows: a.csv\n")
+    lists = pl.read_parquet("a.parquet")
+    assert lists.equals(pl.read_csv("a.csv", schema=lists.schema))
+    assert lists.equals(pl.read_ndjson("a.jsonl", schema=lists.schema))
+    assert set(lists["rank"]) == {1, 2, 3, 4, 5}
+    log = pl.read_csv(trained.folder / "log.csv", schema_overrides={"user": pl.String})
+    assert lists.join(log, on=["user", "item"]).is_empty()  # the held-out items are seen, too
+    assert lists["title"].to_list() == [f"Title {item[1:]}" for item in lists["item"]]
+
+
+def test_all_that_is_left_is_listed(ask: Any) -> None:
+    pl.DataFrame({"user": ["u3", "u1", "u3"]}).write_csv("users.csv")
+    assert ask("--out", "a.csv", "--k", ITEMS, "--users", "users.csv")[0] == 0
+    lists = pl.read_csv("a.csv")
+    assert lists.group_by("user", maintain_order=True).len().rows() == [
+        ("u3", ITEMS - EACH), ("u1", ITEMS - EACH)
+    ]  # fmt: skip
+    assert ask("--out", "b.csv", "--k", ITEMS, "--users", "users.csv", "--with-seen")[0] == 0
+    assert pl.read_csv("b.csv").group_by("user").len()["len"].to_list() == [ITEMS, ITEMS]
+
+
+def test_a_list_depends_on_its_user_alone(ask: Any) -> None:
+    pl.DataFrame({"user": ["u7"]}).write_ndjson("one.jsonl")
+    assert ask("--out", "one.parquet", "--users", "one.jsonl")[0] == 0
+    assert ask("--out", "all.parquet")[0] == 0
+    every = pl.read_parquet("all.parquet").filter(pl.col("user") == "u7")
+    alone = pl.read_parquet("one.parquet")
+    assert alone.drop("score").equals(every.drop("score"))
+    assert (alone["score"] - every["score"]).abs().max() < 1e-5
+
+
+def test_ratings_and_explanations_of_pairs_that_never_met(ask: Any) -> None:
+    pairs = pl.DataFrame({"item": ["i2", "i2", "i9"], "user": ["u5", "u0", "u5"], "why": [1, 2, 3]})
+    pairs.write_parquet("pairs.parquet")
+    assert ask("--what", "ratings", "--pairs", "pairs.parquet", "--out", "r.parquet")[0] == 0
+    rated = pl.read_parquet("r.parquet")
+    assert rated.columns == ["user", "item", "title", "rating"]
+    assert rated["user"].to_list() == ["u5", "u0", "u5"]
+    assert rated["title"].to_list() == ["Title 2", "Title 2", "Title 9"]
+    assert rated["rating"].is_between(1, 5).all()
+    told = ("--what", "explanations", "--out", "e.jsonl")
+    assert ask(*told, "--pairs", "pairs.parquet")[0] == 0
+    assert pl.read_ndjson("e.jsonl").columns == ["user", "item", "title", "explanation"]
+    pairs[2:].write_parquet("one.parquet")  # a pair's answer does not hang on those beside it
+    assert ask("--what", "ratings", "--pairs", "one.parquet", "--out", "s.parquet")[0] == 0
+    assert abs(pl.read_parquet("s.parquet")["rating"][0] - rated["rating"][2]) < 1e-5
+
+
+FAULTS: dict[str, tuple[list[str], str]] = {
+    "no pairs": (["--what", "ratings"], "expected --pairs FILE beside --what ratings, got none"),
+    "pairs for lists": (["--pairs", "p.csv"], "beside --what lists, got --pairs"),
+    "users for ratings": (["--what", "ratings", "--users", "p.csv"], "got --users"),
+    "no file": (["--what", "ratings", "--pairs", "q.csv"], "q.csv: expected a file or folder"),
+    "no column": (["--users", "items.csv"], "items.csv: expected a column 'user', got none"),
+    "nobody": (["--users", "none.csv"], "none.csv: expected at least one row, got none"),
+    "a stranger": (["--users", "p.csv"], "p.csv, row 3: expected a known user, got 'x9' (and 1 mo"),
+    "no item": (
+        ["--what", "ratings", "--pairs", "g.csv"],
+        "g.csv, row 2: expected a known item, g",
+    ),
+    "an ending": (["--out", "a.xls"], "a.xls: expected .parquet or .jsonl or .csv, got '.xls'"),
+    "a new log": (["data.path=no.csv"], "no.csv: expected a file or folder, got nothing there"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_are_one_line_and_write_nothing(ask: Any, name: str) -> None:
+    Path("p.csv").write_text("user,item\nu1,i1\nx9,i1\n,i1\n")
+    Path("g.csv").write_text("user,item\nu1,i1000\n")
+    Path("items.csv").write_text("item\ni1\n")
+    Path("none.csv").write_text("user,item\n")
+    words, said = FAULTS[name]
+    before = set(Path().iterdir())
+    code, out, err = ask(*words, *(() if "--out" in words else ("--out", "a.csv")))
+    assert (code, out, len(err.splitlines())) == (2, "", 1), err
+    assert said in err
+    assert set(Path().iterdir()) == before
+
+
+def test_a_model_is_asked_only_what_it_was_taught(p5rec: Any, mine: Mine) -> None:
+    mine.replace("my.yaml", "{dense: {}, rating: {}, explanation: {}}", "{sequential-next: {}}")
+    mine.replace("my.yaml", "ask: {rating: 10, explanation: 4}", "ask: {sequential-next: 5}")
+    mine.replace("my.yaml", "compare: [[mine, popularity]]", "compare: []")
+    assert p5rec("run", "sft", "--config", mine.config, "--out", "out")[0] == 0
+    Path("p.csv").write_text("user,item\nu1,i1\n")
+    words = ("recommend", "--model", "out/models/mine", "--config", mine.config, "--out", "a.csv")
+    for task, more in {
+        "dense": (),
+        "rating": ("--what", "ratings", "--pairs", "p.csv"),
+        "explanation": ("--what", "explanations", "--pairs", "p.csv"),
+    }.items():
+        code, _, err = p5rec(*words, *more)
+        assert (code, len(err.splitlines())) == (2, 1)
+        assert f"expected a model taught {task!r}, got one taught sequential-next" in err
+    code, _, err = p5rec("evaluate", "--model", "out/models/mine", "--config", mine.config)
+    assert (code, "expected a model taught 'dense'" in err) == (2, True)
+    asked = ("--ask", "sequential-next=7")
+    code, out, _ = p5rec("evaluate", "--model", "out/models/mine", "--config", mine.config, *asked)
+    assert (code, out.count("sequential, test"), out.count("sequential-next, test")) == (0, 0, 1)

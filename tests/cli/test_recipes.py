@@ -1,0 +1,111 @@
+"""Every shipped recipe and config: they bind, they name only what is there, and they run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from p5rec.cli.run import load, shipped
+from p5rec.core.config import dump_yaml, read_yaml
+from p5rec.core.config import load as load_config
+from p5rec.core.paths import assets
+from p5rec.evaluate.config import check_names
+
+CONFIGS = [(recipe, path) for recipe, found in shipped().items() for path in found.values()]
+SMALL = "methods.small."
+TOY = [
+    "ids.semantic.codebook=6",
+    f"{SMALL}backbone.scratch={{width: 16, layers: 1, heads: 2, feedforward: 32}}",
+    f"{SMALL}train.steps=4",
+    f"{SMALL}train.batch=4",
+    f"{SMALL}decode={{beams: 20, max_new_tokens: 8}}",
+    "evaluate.ask={rating: 5, explanation: 5}",
+]
+
+
+def test_none_is_overlooked() -> None:
+    """The list that the other tests go through holds every file there is."""
+    folder = assets("recipes") / "configs"
+    assert sorted(path for _, path in CONFIGS) == sorted(folder.rglob("*.y*ml"))
+    assert {recipe for recipe, _ in CONFIGS} == {p.stem for p in assets("recipes").glob("*.py")}
+    assert len(CONFIGS) >= 6
+
+
+@pytest.mark.parametrize(("recipe", "path"), CONFIGS, ids=lambda value: getattr(value, "stem", ""))
+def test_a_config_binds_and_reloads_equal(recipe: str, path: Path, tmp_path: Path) -> None:
+    schema = load(assets("recipes") / f"{recipe}.py").SCHEMA
+    config: Any = load_config(path, schema)
+    check_names(config)
+    (tmp_path / "again.yaml").write_text(dump_yaml(config))
+    assert load_config(tmp_path / "again.yaml", schema) == config
+
+
+@pytest.mark.parametrize(("recipe", "path"), CONFIGS, ids=lambda value: getattr(value, "stem", ""))
+def test_a_config_says_how_it_is_run(recipe: str, path: Path) -> None:
+    head = path.read_text().splitlines()[0]
+    assert head.startswith("# ")
+    assert "p5rec run" in head or "scripts/" in head
+    assert path.stem in head
+    if "base" in (tree := read_yaml(path)[0]):
+        assert (path.parent / tree["base"]).is_file()
+
+
+@pytest.mark.parametrize("recipe", shipped())
+def test_a_recipe_runs_on_a_toy_world(p5rec: Any, recipe: str, tmp_path: Path) -> None:
+    """Each recipe has a config ``tiny``; fewer steps do for this."""
+    tiny = shipped()[recipe]["tiny"]
+    methods = read_yaml(tiny)[0]["methods"]
+    fewer = [f"methods.{name}.train.steps=6" for name in methods]
+    out = tmp_path / "out"
+    code, said, _ = p5rec("run", recipe, "--config", tiny, "--out", out, *fewer)
+    assert code == 0
+    report = json.loads((out / "report.json").read_text())
+    for method in report["methods"]:
+        assert method["duplicate_rate"] in (0, None)
+        if method["task"] == "sequential":
+            assert (method["invalid_rate"], method["beside"]["short_rate"]) == (0, 0)
+    assert {method["name"] for method in report["methods"]} >= {*methods, "popularity", "ease"}
+    for name in (*methods, "popularity"):
+        lists = pl.read_parquet(out / "lists" / f"{name}.parquet")
+        assert lists.columns == ["user", "rank", "item", "title", "score"]
+        assert lists.equals(pl.read_ndjson(out / "lists" / f"{name}.jsonl", schema=lists.schema))
+    assert str(out / "report.md") in said
+    (tmp_path / "shown.yaml").write_text((out / "config.yaml").read_text())
+    again = p5rec("run", recipe, "--config", tmp_path / "shown.yaml", "--out", tmp_path / "again")
+    assert again[1].count(": kept ") == said.count(": made ")
+
+
+def test_the_template_for_own_data_runs_as_its_comments_say(p5rec: Any) -> None:
+    """A CSV log and item table with the columns it names, its model made small."""
+    rng = np.random.default_rng(0)
+    users = np.repeat(np.arange(30), 6)
+    items = (7 * users + 3 * np.tile(np.arange(6), 30)) % 20
+    stars = rng.integers(1, 6, len(users))
+    times = np.tile(np.arange(6) * 86_400 + 1_700_000_000, 30)
+    log = pl.DataFrame({"user": users, "item": items, "time": times, "rating": stars})
+    log.write_csv("log.csv")
+    numbers = np.arange(20)
+    pl.DataFrame(
+        {
+            "item": numbers,
+            "title": [f"Thing {n}" for n in numbers],
+            "genres": [("Drama|Noir", "Epic")[n % 2] for n in numbers],
+            "year": 1990 + numbers,
+        }
+    ).write_csv("items.csv")
+    code, out, err = p5rec("data", "describe", "--config", shipped()["sft"]["my-data"], "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["attributes"] == ["genres", "year"]
+    code, _, err = p5rec("run", "my-data", *TOY)
+    assert code == 0, err
+    report = json.loads(Path("runs/my-data/report.json").read_text())
+    small = {m["task"]: m["n"] for m in report["methods"] if m["name"] == "small"}
+    assert small == {"sequential": 30, "rating": 5, "explanation": 5}
+    lists = pl.read_parquet("runs/my-data/lists/small.parquet")
+    assert lists.group_by("user").len()["len"].unique().to_list() == [15]  # of 20, less 5 seen
+    assert set(lists["title"]) <= {f"Thing {n}" for n in numbers}

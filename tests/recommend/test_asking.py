@@ -1,0 +1,109 @@
+"""A model put to held-out rows of every family, and what the stages keep of its answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_models import make_bundle, scratch, some_codes
+
+from p5rec.core.artefacts import Lineage, Store, read_json
+from p5rec.core.types import Corpus
+from p5rec.data.build import build
+from p5rec.data.config import DataConfig
+from p5rec.data.split import cases
+from p5rec.ids.tokens import item_strings
+from p5rec.models.checkpoint import Bundle, save_bundle
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.view import CorpusView, ItemNames
+from p5rec.recommend.ask import FamilyAnswers, ask
+from p5rec.recommend.config import DecodeConfig
+from p5rec.recommend.stages import ask_baseline, ask_model, read_asked, read_lists
+
+ITEMS = 24
+DECODE = DecodeConfig(k=12, beams=24, max_new_tokens=4)
+FAMILIES = PromptLibrary.load().families()
+SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    world = {"kind": "markov", "users": 30, "items": ITEMS, "events": 8}
+    return build(DataConfig(source="world", world=world))[0]
+
+
+@pytest.fixture(scope="module")
+def bundle(corpus: Corpus) -> Bundle:
+    made = make_bundle(
+        scratch(), some_codes(len(corpus.catalog)), scale=SCALE,
+        tasks=("dense", *FAMILIES), max_tokens=300,
+    )  # fmt: skip
+    prompts = PromptLibrary.load().subset_dump()
+    bundle = Bundle(
+        made.model, made.tokenizer, made.layout, made.settings, corpus.catalog.ids, prompts
+    )
+    return bundle.ready()
+
+
+@pytest.fixture(scope="module")
+def view(corpus: Corpus, bundle: Bundle) -> CorpusView:
+    return CorpusView(corpus, ItemNames(item_strings(bundle.layout.codes), corpus.catalog.titles))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_asked_and_its_answers_are_plain_data(
+    bundle: Bundle, view: CorpusView, corpus: Corpus, family: str
+) -> None:
+    found = ask(bundle, view, family, "test", 6, DECODE, seed=1)
+    assert FamilyAnswers(**found.dump()) == found
+    again = ask(bundle, view, family, "test", 6, DECODE, seed=1)
+    assert again.model_copy(update={"seconds": 0.0}) == found.model_copy(update={"seconds": 0.0})
+    n = len(found.expected)
+    assert 0 < n <= 6
+    assert len(found.users) == len(found.items) == len(found.events) == n
+    ranked = found.answer in ("item", "options")
+    assert len(found.lists) == len(found.scores) == (n if ranked else 0)
+    assert len(found.texts) == (0 if ranked else n)
+    assert len(found.predictions) == (n if found.answer == "rating" else 0)
+    events, split = corpus.interactions, corpus.split
+    for item, event, answers in zip(found.items, found.events, found.lists, strict=False):
+        given = [i for i in answers if i >= 0]
+        assert len(set(given)) == len(given)
+        if event >= 0:
+            assert split.parts[event] == 2  # a test event
+            past = events.items[events.offsets[events.users[event]] : event]
+            offered = {item} if found.answer == "options" else set()
+            assert not set(given) & set(past.tolist()) - offered
+        if found.answer == "options":
+            assert item in given
+            assert len(given) == 10
+
+
+def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
+    bundle: Bundle, corpus: Corpus, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store", lambda _: None, 0)
+
+    def make(folder: Path) -> Lineage:
+        save_bundle(bundle, folder / "bundle")
+        return Lineage(corpus.split.mask("train"))
+
+    data = store.stage("data", lambda folder: Lineage.none(), config={}, code=("core",))
+    model = store.stage("train", make, config={}, code=("core",))
+    options = {"k": 5, "families": {"rating": 3, "unheard-of": 2}, "seed": 0}
+    answers = ask_model("tiny", DECODE, corpus, data, model, store, **options)
+    lists = read_lists(answers.path)
+    histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
+    assert lists.items.shape == (len(targets), 5)
+    assert lists.users.tolist() == histories.users.tolist()
+    assert read_json(answers.path / "about.json")["infer_seconds"] >= 0
+    assert [found.family for found in read_asked(answers.path)] == ["rating"]
+    # it has seen what its model has seen
+    assert np.array_equal(answers.lineage.events, corpus.split.mask("train"))
+    assert not ask_model("tiny", DECODE, corpus, data, model, store, **options).fresh
+    baseline = ask_baseline("popularity", corpus, data, 5, store)
+    assert read_lists(baseline.path).users.tolist() == histories.users.tolist()
+    assert np.array_equal(baseline.lineage.events, corpus.split.mask("train"))
+    about = read_json(baseline.path / "about.json")
+    assert (about["configs_tried"], about["tuned"]) == (1, {})

@@ -1,0 +1,197 @@
+"""A model's lists: exact where the search is wide, and each request's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+import torch
+from tiny_models import make_bundle, scratch, some_codes
+
+from p5rec.core.errors import UserError
+from p5rec.core.rng import tie_order
+from p5rec.core.types import Catalog, Example, Histories, RankedLists
+from p5rec.decode.exhaustive import exhaustive
+from p5rec.models.checkpoint import Bundle
+from p5rec.models.scorer import score_codes
+from p5rec.recommend.answers import rank_answers, rate, write
+from p5rec.recommend.config import DecodeConfig
+from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.recommend.lists import to_frame, write_lists
+from p5rec.recommend.protocols import Recommender
+
+ITEMS = 24
+SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
+WIDE = DecodeConfig(k=10, beams=30, batch_tokens=200, max_new_tokens=8)
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    made = make_bundle(
+        scratch(), some_codes(ITEMS), scale=SCALE, tasks=("dense", "rating"), window=6
+    )
+    torch.nn.init.normal_(made.model.heads.regression.weight, std=0.1)
+    return made.ready()
+
+
+@pytest.fixture(scope="module")
+def tiny(bundle: Bundle) -> GenerativeRecommender:
+    return GenerativeRecommender(bundle, WIDE, "tiny", seed=4)
+
+
+@pytest.fixture(scope="module")
+def histories(ask) -> Histories:
+    rng = np.random.default_rng(0)
+    return ask([rng.integers(0, ITEMS, n).tolist() for n in (3, 0, 20, 6, 1, 9, 0, 4)])
+
+
+def test_it_is_a_recommender(tiny: GenerativeRecommender) -> None:
+    assert isinstance(tiny, Recommender)
+    assert tiny.name == "tiny"
+
+
+@pytest.mark.parametrize("exclude_seen", [True, False])
+def test_wide_lists_are_those_of_scoring_every_item(
+    tiny: GenerativeRecommender, bundle: Bundle, histories: Histories, exclude_seen: bool
+) -> None:
+    found = tiny.recommend(histories, 10, exclude_seen=exclude_seen)
+    codes = torch.from_numpy(bundle.layout.codes.codes).long()
+    tie = torch.from_numpy(tie_order(ITEMS, 4))
+    assert found.users.tolist() == histories.users.tolist()
+    for b in range(len(histories)):
+        tokens = bundle.layout.items[histories[b][-6:]].reshape(-1)  # the window
+        prompt = torch.tensor([[bundle.bos, *tokens]])
+        alive = torch.ones(1, ITEMS, dtype=torch.bool)
+        if exclude_seen:
+            alive[0, histories[b].tolist()] = False  # all of it, not the window alone
+        with torch.inference_mode():
+            items, scores = exhaustive(
+                lambda part, p=prompt: score_codes(bundle.model, p, torch.ones_like(p), part),
+                codes, k=10, alive=alive, tie=tie,
+            )  # fmt: skip
+        assert found.items[b].tolist() == items[0].tolist()
+        assert found.scores[b] == pytest.approx(scores[0].numpy(), abs=2e-5)
+
+
+def test_a_request_s_list_is_its_own(tiny: GenerativeRecommender, histories: Histories) -> None:
+    together = tiny.recommend(histories, 10)
+    for b in range(len(histories)):
+        alone = tiny.recommend(histories.take(np.array([b])), 10)
+        assert np.array_equal(alone.items[0], together.items[b])
+        assert alone.scores[0] == pytest.approx(together.scores[b], abs=2e-5)
+    order = np.array([5, 2, 7, 0])
+    assert np.array_equal(tiny.recommend(histories.take(order), 10).items, together.items[order])
+
+
+def test_lists_are_full_ordered_and_free_of_repeats(
+    tiny: GenerativeRecommender, histories: Histories
+) -> None:
+    found = tiny.recommend(histories, ITEMS + 5)
+    assert found.items.shape == found.scores.shape == (len(histories), ITEMS + 5)
+    assert found.items.dtype == np.int32
+    assert found.scores.dtype == np.float32
+    for b in range(len(histories)):
+        seen = set(histories[b].tolist())
+        left = ITEMS - len(seen)
+        assert set(found.items[b, :left].tolist()) == set(range(ITEMS)) - seen
+        assert (found.items[b, left:] == -1).all()
+        assert np.isneginf(found.scores[b, left:]).all()
+        assert (np.diff(found.scores[b, :left]) <= 0).all()
+
+
+def test_no_requests_give_no_lists(tiny: GenerativeRecommender, ask) -> None:
+    found = tiny.recommend(ask([]), 5)
+    assert found.items.shape == (0, 5)
+
+
+def test_a_model_is_asked_only_what_it_was_taught() -> None:
+    untaught = make_bundle(scratch(), tasks=("rating",))
+    with pytest.raises(UserError, match="expected a model taught 'dense', got one taught rating"):
+        GenerativeRecommender(untaught, WIDE, "x")
+
+
+QUESTIONS = [
+    Example(f"How much for <a_{n % 6}><b_{n % 5}>" + "?" * (7 * n), "x", "rating", "rating.v1")
+    for n in range(5)
+]
+
+
+def test_options_are_all_that_may_be_answered(bundle: Bundle) -> None:
+    options = np.array([[1, 5, 9], [2, 3, 4], [0, 1, 2], [7, 8, 9], [20, 21, 22]])
+    alive = np.zeros((5, ITEMS), dtype=bool)
+    np.put_along_axis(alive, options, True, axis=1)
+    items, _ = rank_answers(bundle, QUESTIONS, WIDE, 0, lambda rows: alive[rows])
+    assert [sorted(row[:3].tolist()) for row in items] == options.tolist()
+    assert (items[:, 3:] == -1).all()
+    everything, _ = rank_answers(bundle, QUESTIONS, WIDE, 0)
+    assert (everything >= 0).all()
+    order = {tuple(row) for row in everything.tolist()}
+    assert len(order) > 1
+
+
+def test_ratings_stay_on_the_scale_and_are_each_question_s_own(bundle: Bundle) -> None:
+    together = rate(bundle, QUESTIONS, WIDE)
+    assert together.dtype == np.float32
+    assert ((together >= 1) & (together <= 5)).all()
+    assert len(set(together.tolist())) > 1
+    for example, rating in zip(QUESTIONS, together, strict=True):
+        assert rate(bundle, [example], WIDE)[0] == pytest.approx(rating, abs=1e-5)
+    with pytest.raises(ValueError, match="without rating heads"):
+        rate(make_bundle(scratch()).ready(), QUESTIONS, WIDE)
+
+
+def test_texts_are_each_question_s_own_and_end_where_they_should(bundle: Bundle) -> None:
+    together = write(bundle, QUESTIONS, WIDE)
+    assert [write(bundle, [example], WIDE)[0] for example in QUESTIONS] == together
+    limit = DecodeConfig(k=1, beams=1, max_new_tokens=3)
+    short = write(bundle, QUESTIONS, limit)
+    assert all(whole.startswith(cut) for whole, cut in zip(together, short, strict=True))
+    assert any(cut != whole for whole, cut in zip(together, short, strict=True))
+
+
+def test_a_text_ends_at_the_end_token_and_keeps_item_codes(bundle: Bundle) -> None:
+    """The model is made to say one thing: an item, the end, and then more."""
+    tokenizer = bundle.tokenizer
+    said = tokenizer("Try <a_1><b_2>.<|end|>lost", add_special_tokens=False)["input_ids"]
+    original = bundle.model.causal.generate
+
+    def generate(input_ids, **options):
+        assert options["do_sample"] is False
+        assert options["num_beams"] == 1
+        return torch.cat([input_ids, torch.tensor([said] * len(input_ids))], dim=1)
+
+    bundle.model.causal.generate = generate
+    try:
+        assert write(bundle, QUESTIONS[:2], WIDE) == ["Try <a_1><b_2>."] * 2
+    finally:
+        bundle.model.causal.generate = original
+
+
+def test_a_config_of_too_few_beams_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"beams \(3\) must be at least k \(5\)"):
+        DecodeConfig(k=5, beams=3)
+
+
+def test_lists_become_rows_with_external_ids(tmp_path) -> None:
+    catalog = Catalog(pa.table({"item": ["x", "y", "z"], "title": ["Heat", None, "Ran"]}))
+    lists = RankedLists(
+        np.array([1, 0], np.int32),
+        np.array([[2, 0, -1], [1, -1, -1]], np.int32),
+        np.array([[-0.5, -1.0, -np.inf], [-2.0, -np.inf, -np.inf]], np.float32),
+    )
+    frame = to_frame(lists, catalog, ["anna", "ben"])
+    rows = [
+        ("ben", 1, "z", "Ran", -0.5),
+        ("ben", 2, "x", "Heat", -1.0),
+        ("anna", 1, "y", "item y", -2.0),
+    ]
+    assert frame.columns == ["user", "rank", "item", "title", "score"]
+    assert frame.rows() == rows
+    paths = [tmp_path / f"deep/lists.{ending}" for ending in ("parquet", "jsonl", "csv")]
+    write_lists(frame, *paths)
+    assert pl.read_parquet(paths[0]).rows() == rows
+    assert pl.read_ndjson(paths[1]).rows() == rows
+    assert pl.read_csv(paths[2]).rows() == rows
+    empty = RankedLists(np.zeros(0, np.int32), np.zeros((0, 3), np.int32), np.zeros((0, 3)))
+    assert to_frame(empty, catalog, []).height == 0

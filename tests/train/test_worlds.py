@@ -1,0 +1,140 @@
+"""Planted effects are found, and nothing is found where nothing was planted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_models import scratch
+
+from p5rec.core.artefacts import Lineage, Store
+from p5rec.core.types import Corpus, Histories, RankedLists
+from p5rec.data.build import build
+from p5rec.data.config import DataConfig, WorldConfig
+from p5rec.data.sources.worlds import successor
+from p5rec.data.split import cases
+from p5rec.ids.base import fit, save_codes
+from p5rec.ids.config import IdsConfig
+from p5rec.metrics.intervals import Interval, paired_means
+from p5rec.models.checkpoint import load_bundle
+from p5rec.recommend.baselines.registry import RECOMMENDERS
+from p5rec.recommend.config import DecodeConfig
+from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.train.config import TrainConfig
+from p5rec.train.method import GenerativeConfig, train
+from p5rec.train.stages import teach
+
+ITEMS = 40
+SETTINGS = GenerativeConfig(
+    backbone=scratch(),
+    train=TrainConfig(steps=250, batch=16, learning_rate=0.01, warmup=10, precision="float32"),
+    decode=DecodeConfig(k=5, beams=40),
+)
+IDS = IdsConfig(levels=2, codebook=8, vectors={"text": None, "cooccurrence": {"dim": 8}})
+
+
+def corpus_of(kind: str, **changes: Any) -> Corpus:
+    world = {"kind": kind, "users": 240, "items": ITEMS, "events": 12, **changes}
+    return build(DataConfig(source="world", world=world))[0]
+
+
+def lists(corpus: Corpus, folder: Path) -> tuple[RankedLists, RankedLists, Histories, np.ndarray]:
+    """The test lists of a tiny trained model and of popularity, the requests, the targets."""
+    codes = fit(IDS, corpus.interactions, corpus.split).codes
+    train(SETTINGS, corpus, codes, folder)
+    bundle = load_bundle(folder / "bundle").ready()
+    histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
+    model = GenerativeRecommender(bundle, SETTINGS.decode, "tiny", corpus.split.seed)
+    popularity = RECOMMENDERS.get("popularity")
+    common = popularity.fit(corpus.interactions, corpus.split, popularity.default)
+    return model.recommend(histories, 5), common.recommend(histories, 5), histories, targets
+
+
+def gain(one: RankedLists, other: RankedLists, targets: np.ndarray, k: int) -> Interval:
+    """The difference in HR@k."""
+    hits = [(found.items[:, :k] == targets[:, None]).any(1).astype(float) for found in (one, other)]
+    return paired_means(*hits, one.users, seed=0)
+
+
+def test_the_successor_of_an_item_is_learned(tmp_path: Path) -> None:
+    corpus = corpus_of("markov")
+    model, popularity, histories, targets = lists(corpus, tmp_path)
+    found = gain(model, popularity, targets, 1)
+    assert found.low > 0.3
+    # what it puts first is the planted successor itself, by its external id
+    numbers = np.array([int(name[1:]) for name in corpus.catalog.ids])
+    after = successor(WorldConfig(kind="markov", users=240, items=ITEMS, events=12))
+    last = numbers[histories.items[histories.offsets[1:] - 1]]
+    followed = numbers[model.items[:, 0]] == after[last]
+    seen = np.array([after[n] in numbers[histories[b]] for b, n in enumerate(last)])
+    assert followed[~seen].mean() > 0.7
+
+
+def test_where_nothing_was_planted_nothing_is_found(tmp_path: Path) -> None:
+    model, popularity, _, targets = lists(corpus_of("null"), tmp_path)
+    for k in (1, 5):
+        assert not gain(model, popularity, targets, k).excludes_zero
+
+
+def test_on_a_checkerboard_everyone_keeps_to_a_colour(tmp_path: Path) -> None:
+    corpus = corpus_of("checkerboard")
+    model, popularity, histories, targets = lists(corpus, tmp_path)
+    numbers = np.array([int(name[1:]) for name in corpus.catalog.ids])
+    colour = np.array([int(corpus.user_ids[u][1:]) % 2 for u in histories.users])
+    kept = numbers[model.items] % 2 == colour[:, None]
+    assert kept.mean() > 0.95
+    assert gain(model, popularity, targets, 5).low > 0
+
+
+@pytest.fixture
+def taught(tmp_path: Path):
+    """Teaches a small corpus for a step, through the store."""
+    corpus = corpus_of("markov", users=20, items=8, events=5)
+    codes = fit(IDS, corpus.interactions, corpus.split).codes
+    store = Store(tmp_path / "store", lambda _: None, 0)
+
+    def run(seed: int = 0, **changes: Any):
+        def keep(folder: Path) -> Lineage:
+            save_codes(codes, folder, corpus.catalog.ids)
+            return Lineage.none()
+
+        data = store.stage("data", lambda _: Lineage.none(), config={}, code=("core",))
+        ids = store.stage("ids", keep, config={}, code=("core",))
+        settings = SETTINGS.train.model_copy(update={"steps": 1, "seed": seed})
+        method = SETTINGS.model_copy(update={"train": settings, **changes})
+        return teach(method, corpus, data, ids, store)
+
+    return run
+
+
+def test_a_model_is_taught_once_a_setting(taught) -> None:
+    first = taught()
+    assert first.fresh
+    assert not taught().fresh
+    assert sorted(p.name for p in first.path.iterdir()) == [
+        "bundle", "lineage.npy", "manifest.json", "metrics.jsonl",
+    ]  # fmt: skip
+    assert taught(seed=1).key != first.key
+    # how lists are searched for is no matter of training
+    assert taught(decode=DecodeConfig(k=3, beams=9)).key == first.key
+
+
+def test_a_changed_prompt_is_taught_anew(taught, tmp_path: Path) -> None:
+    source = Path(__file__).resolve().parents[2] / "prompts" / "rating.yaml"
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    text = source.read_text().replace("family: rating", "family: stars")
+    (folder / "stars.yaml").write_text(text)
+    tasks = SETTINGS.train.model_copy(
+        update={"steps": 1, "tasks": {"stars": SETTINGS.train.tasks["dense"]}}
+    )
+    prompts = SETTINGS.prompts.model_copy(update={"folders": (str(folder),)})
+    first = taught(train=tasks, prompts=prompts)
+    assert first.fresh
+    assert not taught(train=tasks, prompts=prompts).fresh
+    words = "Answer with the number alone."
+    assert words in text
+    (folder / "stars.yaml").write_text(text.replace(words, "Say nothing but the number."))
+    assert taught(train=tasks, prompts=prompts).fresh
