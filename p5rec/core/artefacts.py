@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import UserError, disk_full, fault
+from .errors import Refused, UserError, disk_full, fault
 from .paths import PACKAGE
 
 LIBRARIES = ("numpy", "polars", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
@@ -57,7 +57,7 @@ def writing(place: Path) -> Iterator[None]:
     """Tells in one line what the disk refuses while ``place`` is being written.
 
     Raises:
-        UserError: the disk is full, or does not let us write there.
+        Refused: the disk is full, or does not let us write there.
     """
     try:
         yield
@@ -67,9 +67,8 @@ def writing(place: Path) -> Iterator[None]:
         full = disk_full(error, next(p for p in (place, *place.absolute().parents) if p.exists()))
         if not full and not isinstance(error, OSError):
             raise
-        got = "a full disk" if full else getattr(error, "strerror", None) or str(error)
-        todo = "free some space or name another place, then run again"
-        raise fault(place, "to write there", got, todo) from error
+        reason = "a full disk" if full else getattr(error, "strerror", None) or str(error)
+        raise Refused(place, reason) from error
 
 
 def lay_out(sources: Mapping[str, Path], out: Path) -> None:
@@ -318,7 +317,7 @@ def _publish(work: Path, final: Path) -> None:
 def _unwritable(error: Exception, root: Path) -> str | None:
     """Why the disk refused a write under ``root``, None where ``error`` says something else."""
     if isinstance(error, UserError):
-        return None
+        return error.reason if isinstance(error, Refused) else None
     if isinstance(error, OSError) and error.errno in REFUSED:
         inside = root in Path(str(error.filename)).parents
         return error.strerror if inside else None

@@ -73,9 +73,10 @@ def _walk(node: yaml.Node, at: tuple[str | int, ...], path: Path, lines: Lines) 
     lines[at] = f"{path}:{node.start_mark.line + 1}"
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-                raise fault(path, "keys that are words", "another kind of key", "quote it",
-                            line=key.start_mark.line + 1)  # fmt: skip
+            if key.tag != "tag:yaml.org,2002:str":
+                got = repr(key.value) if isinstance(key, yaml.ScalarNode) else "a list or mapping"
+                raise fault(path, "keys that are words", f"{got}, which YAML reads as none",
+                            "quote it", line=key.start_mark.line + 1)  # fmt: skip
             here = (*at, key.value)
             if here in lines:
                 raise fault(path, "each key once", f"{key.value!r} again", "remove one",

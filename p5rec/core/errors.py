@@ -27,6 +27,20 @@ class UserError(Exception):
         self.lines = tuple(lines)
 
 
+class Refused(UserError):
+    """The disk did not let us write.
+
+    Args:
+        place: what was being written.
+        reason: a few words, such as "a full disk".
+    """
+
+    def __init__(self, place: str | Path, reason: str) -> None:
+        todo = "free some space or name another place, then run again"
+        super().__init__(f"{place}: expected to write there, got {reason}; {todo}")
+        self.reason = reason
+
+
 def fault(
     where: str | Path, expected: str, got: str, todo: str, *, line: int | None = None
 ) -> UserError:

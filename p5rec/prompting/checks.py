@@ -103,11 +103,10 @@ def _bind(
 ) -> C | None:  # fmt: skip
     """``tree`` as a ``schema``, or None with the faults noted."""
     inner = {key[len(at) :]: line for key, line in lines.items() if key[: len(at)] == at}
-    if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
+    if not isinstance(tree, dict):
         place = inner.get((), str(source))
         faults.append(
-            f"{place}: expected a mapping with words for keys, got {str(tree)[:40]!r}; "
-            "write `key: value` lines, and quote a key such as 'yes' or 'on'"
+            f"{place}: expected a mapping, got {str(tree)[:40]!r}; write `key: value` lines"
         )
         return None
     try:

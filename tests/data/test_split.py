@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from p5rec.core.errors import UserError
 from p5rec.core.types import Interactions
-from p5rec.data.split import RULES, UNUSED, cases, make_split, training_histories
+from p5rec.data.split import (
+    RULES,
+    UNUSED,
+    cases,
+    histories_of,
+    make_split,
+    training_histories,
+)
 
 
 def log(*histories: list[int], times: list[int] | None = None) -> Interactions:
@@ -124,3 +131,12 @@ def test_parts_never_go_back_in_time(data: Interactions, rule: str) -> None:
     for user in range(data.n_users):
         parts = split.parts[used & (data.users == user)]
         assert (np.diff(parts) >= 0).all()
+
+
+def test_histories_of_hold_everything() -> None:
+    events = log([1, 2, 3, 4], [5, 6], [7])
+    everyone = histories_of(events)
+    assert [everyone[b].tolist() for b in range(3)] == [[1, 2, 3, 4], [5, 6], [7]]
+    some = histories_of(events, np.array([2, 0, 2]))
+    assert some.users.tolist() == [2, 0, 2]
+    assert [some[b].tolist() for b in range(3)] == [[7], [1, 2, 3, 4], [7]]
