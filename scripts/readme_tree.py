@@ -1,4 +1,4 @@
-"""Writes the file tree at the end of README.md: each file with the first sentence it says of itself.
+"""Writes the file tree at the end of README.md: each file with what it says of itself.
 
 python scripts/readme_tree.py [--check]
 """

@@ -10,7 +10,7 @@ from .schema import Report
 from .wording import legend, setting
 
 WIDTH = 110
-NAME_WIDTH = 26
+NAME_WIDTH = 24
 GAP = "  "
 
 
