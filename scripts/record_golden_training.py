@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import torch
+
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "train"
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "train")]
@@ -23,7 +25,8 @@ MODELS = ("scratch", "scratch-lora", "llama-lora")
 
 
 def trajectory(model: str) -> dict[str, list[float]]:
-    """``loss`` and ``grad_norm`` of each step."""
+    """``loss`` and ``grad_norm`` of each step, on one thread: more add in another order."""
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if model.startswith("scratch"):
