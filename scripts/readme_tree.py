@@ -25,6 +25,8 @@ def sentence(path: Path) -> str:
     for line in text.splitlines()[:4]:
         if line.startswith("#") and not line.startswith("#!"):
             return line.lstrip("# ").strip()
+        if line.startswith("description:"):
+            return line.partition(":")[2].strip()
     return ""
 
 
