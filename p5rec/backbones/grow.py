@@ -6,6 +6,8 @@ float32 whatever the model's own type, and is the only part of the embedding tha
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -14,18 +16,22 @@ from transformers import PreTrainedModel
 SPREAD = 0.1
 
 
-class GrownEmbedding(nn.Module):
-    """Token embedding ``(V + n, D)`` of a frozen part and ``n`` new rows."""
+class Grown(nn.Module):
+    """A frozen matrix of ``V`` token rows and a trainable one of ``n`` more, side by side."""
 
-    def __init__(self, old: nn.Embedding, new: nn.Parameter) -> None:
+    def __init__(self, old: nn.Embedding | nn.Linear, new: nn.Parameter) -> None:
         super().__init__()
-        self.old = old
+        self.old: Any = old
         self.new = new
 
     @property
     def weight(self) -> Tensor:
         """``(V + n, D)``, a copy; for readers, not for training."""
         return torch.cat([self.old.weight, self.new.to(self.old.weight.dtype)])
+
+
+class GrownEmbedding(Grown):
+    """Token embedding over ``V + n`` tokens."""
 
     def forward(self, ids: Tensor) -> Tensor:
         """``(B, T)`` ids → ``(B, T, D)``."""
@@ -36,18 +42,8 @@ class GrownEmbedding(nn.Module):
         return torch.where(is_new[..., None], new.to(old.dtype), old)
 
 
-class GrownHead(nn.Module):
-    """Output head over ``V + n`` tokens of a frozen part and ``n`` new rows."""
-
-    def __init__(self, old: nn.Linear, new: nn.Parameter) -> None:
-        super().__init__()
-        self.old = old
-        self.new = new
-
-    @property
-    def weight(self) -> Tensor:
-        """``(V + n, D)``, a copy; for readers, not for training."""
-        return torch.cat([self.old.weight, self.new.to(self.old.weight.dtype)])
+class GrownHead(Grown):
+    """Output head over ``V + n`` tokens."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         """``(..., D)`` hidden states → ``(..., V + n)`` logits."""
