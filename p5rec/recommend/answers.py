@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from p5rec.core.types import Example
-from p5rec.models.batches import by_length, pad
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.encode import encode_source
 
+from .batching import prompt_batches
 from .config import DecodeConfig
 from .listing import Allowed, rank_prompts
 
@@ -46,15 +45,13 @@ def rate(bundle: Bundle, examples: Sequence[Example], config: DecodeConfig) -> n
         raise ValueError("this model was trained without rating heads")
     prompts = encode_all(bundle, examples)
     out = np.empty(len(prompts), dtype=np.float32)
-    lengths = np.array([len(prompt) for prompt in prompts])
-    with tqdm(total=len(prompts), desc="rate", unit="pair") as bar:
-        for rows in by_length(lengths, config.batch_tokens):
-            ids, mask = pad([prompts[r] for r in rows], bundle.tokenizer.pad_token_id)
-            ids, mask = ids.to(model.device), mask.to(model.device)
-            hidden = model.decoder(input_ids=ids, attention_mask=mask).last_hidden_state
-            last = hidden[torch.arange(len(rows), device=model.device), mask.sum(1) - 1]
-            out[rows] = heads.predict(last).cpu().numpy()
-            bar.update(len(rows))
+    batches = prompt_batches(
+        bundle, prompts, config.batch_tokens, left=False, desc="rate", unit="pair"
+    )
+    for rows, ids, mask in batches:
+        hidden = model.decoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        last = hidden[torch.arange(len(rows), device=model.device), mask.sum(1) - 1]
+        out[rows] = heads.predict(last).cpu().numpy()
     return out
 
 
@@ -62,26 +59,25 @@ def rate(bundle: Bundle, examples: Sequence[Example], config: DecodeConfig) -> n
 def write(bundle: Bundle, examples: Sequence[Example], config: DecodeConfig) -> list[str]:
     """The model's text answers, the likeliest word at each step, up to its end token."""
     prompts = encode_all(bundle, examples)
-    lengths = np.array([len(prompt) for prompt in prompts])
-    tokenizer, device = bundle.tokenizer, bundle.model.device
+    tokenizer = bundle.tokenizer
     texts = [""] * len(prompts)
-    with tqdm(total=len(prompts), desc="write", unit="answer") as bar:
-        for rows in by_length(lengths, config.batch_tokens):
-            ids, mask = pad([prompts[r] for r in rows], tokenizer.pad_token_id, left=True)
-            # every knob is set here, so that no checkpoint's own settings reach in
-            out = bundle.model.causal.generate(
-                input_ids=ids.to(device),
-                attention_mask=mask.to(device),
-                max_new_tokens=config.max_new_tokens,
-                do_sample=False,
-                num_beams=1,
-                use_cache=True,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
-            )
-            for row, answer in zip(rows, out[:, ids.shape[1] :], strict=True):
-                texts[row] = _text(bundle, answer.tolist())
-            bar.update(len(rows))
+    batches = prompt_batches(
+        bundle, prompts, config.batch_tokens, left=True, desc="write", unit="answer"
+    )
+    for rows, ids, mask in batches:
+        # every knob is set here, so that no checkpoint's own settings reach in
+        out = bundle.model.causal.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=config.max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            use_cache=True,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        for row, answer in zip(rows, out[:, ids.shape[1] :], strict=True):
+            texts[row] = _text(bundle, answer.tolist())
     return texts
 
 

@@ -6,20 +6,20 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from p5rec.core.rng import tie_order
 from p5rec.decode.beam import beam_search
 from p5rec.decode.trie import Trie
-from p5rec.models.batches import by_length, pad
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.scorer import CausalScorer
 
+from .batching import prompt_batches
 from .config import DecodeConfig
 
 Allowed = Callable[[np.ndarray], np.ndarray]
 
 
+@torch.inference_mode()
 def rank_prompts(
     bundle: Bundle,
     prompts: Sequence[np.ndarray],
@@ -44,16 +44,13 @@ def rank_prompts(
     tie = torch.from_numpy(tie_order(len(codes), seed)).to(device)
     items = np.empty((len(prompts), config.k), dtype=np.int32)
     scores = np.empty((len(prompts), config.k), dtype=np.float32)
-    lengths = np.array([len(prompt) for prompt in prompts])
-    with torch.inference_mode(), tqdm(total=len(prompts), desc="rank", unit="user") as bar:
-        for rows in by_length(lengths, config.batch_tokens):
-            ids, mask = pad([prompts[r] for r in rows], bundle.tokenizer.pad_token_id, left=True)
-            alive = None if allowed is None else torch.from_numpy(allowed(rows)).to(device)
-            scorer = CausalScorer(bundle.model, ids.to(device), mask.to(device))
-            found, gained = beam_search(
-                scorer, trie, config.beams, k=config.k, alive=alive, tie=tie
-            )
-            items[rows] = found.cpu().numpy()
-            scores[rows] = gained.cpu().numpy()
-            bar.update(len(rows))
+    batches = prompt_batches(
+        bundle, prompts, config.batch_tokens, left=True, desc="rank", unit="user"
+    )
+    for rows, ids, mask in batches:
+        alive = None if allowed is None else torch.from_numpy(allowed(rows)).to(device)
+        scorer = CausalScorer(bundle.model, ids, mask)
+        found, gained = beam_search(scorer, trie, config.beams, k=config.k, alive=alive, tie=tie)
+        items[rows] = found.cpu().numpy()
+        scores[rows] = gained.cpu().numpy()
     return items, scores

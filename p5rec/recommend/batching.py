@@ -1,0 +1,40 @@
+"""Prompts in padded batches of like length: the loop that every answer goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+
+from p5rec.models.batches import by_length, pad
+from p5rec.models.checkpoint import Bundle
+
+
+def prompt_batches(
+    bundle: Bundle,
+    prompts: Sequence[np.ndarray],
+    tokens: int,
+    *,
+    left: bool,
+    desc: str,
+    unit: str,
+) -> Iterator[tuple[np.ndarray, Tensor, Tensor]]:
+    """B prompts, at most ``tokens`` padded tokens at a time.
+
+    Args:
+        prompts: B arrays of token ids.
+        left: pad on the left, where the answer follows the prompt.
+        desc, unit: of the progress bar.
+
+    Yields:
+        The prompts' numbers ``(b,)``, their ids and their mask ``(b, T)`` on the model's device.
+    """
+    lengths = np.array([len(prompt) for prompt in prompts])
+    device = bundle.model.device
+    with tqdm(total=len(prompts), desc=desc, unit=unit) as bar:
+        for rows in by_length(lengths, tokens):
+            ids, mask = pad([prompts[r] for r in rows], bundle.tokenizer.pad_token_id, left=left)
+            yield rows, ids.to(device), mask.to(device)
+            bar.update(len(rows))
