@@ -18,6 +18,7 @@ from p5rec.evaluate.config import EvaluateConfig, check_names
 from p5rec.evaluate.publish import publish, show
 from p5rec.ids.config import IdsConfig
 from p5rec.recommend.stages import ask_baseline, ask_model
+from p5rec.recommend.validate import validator
 from p5rec.train.method import GenerativeConfig, check_tasks
 from p5rec.train.stages import build_ids, teach
 
@@ -46,7 +47,8 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     answers = {name: ask_baseline(name, corpus, data, k, store) for name in cfg.baselines}
     models = {}
     for name, method in cfg.methods.items():
-        models[name] = teach(method, corpus, data, ids[method.ids], store)
+        validate = validator(corpus, method.decode, method.train.evaluate_users)
+        models[name] = teach(method, corpus, data, ids[method.ids], store, validate)
         answers[name] = ask_model(
             name, method.decode, corpus, data, models[name], store,
             k=k, families=cfg.evaluate.ask, seed=cfg.seed,

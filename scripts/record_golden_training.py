@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "train")]
 from small_runs import config, curve, train  # noqa: E402
 from tiny_models import llama, save_llama, scratch  # noqa: E402
 
-MODELS = ("scratch", "scratch-lora", "llama-lora")
+MODELS = ("scratch", "scratch-tokens", "scratch-lora", "llama-lora")
 
 
 def trajectory(model: str) -> dict[str, list[float]]:
@@ -30,7 +30,8 @@ def trajectory(model: str) -> dict[str, list[float]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if model.startswith("scratch"):
-            backbone = scratch(lora=model.endswith("lora"))
+            items = "tokens" if model.endswith("tokens") else "positions"
+            backbone = scratch(lora=model.endswith("lora"), items=items)
         else:
             backbone = llama(save_llama(folder / "model"), lora=True)
         train(backbone, config(), folder / "run")

@@ -18,11 +18,11 @@ SHAPE = {"width": 32, "layers": 2, "heads": 2, "feedforward": 64, "max_positions
 VOCABULARY = 272  # of the Llama; its tokenizer has 259 words, so there is a gap to fill
 
 
-def scratch(*, lora: bool = False, dropout: float = 0.0) -> BackboneConfig:
+def scratch(*, lora: bool = False, dropout: float = 0.0, **changes: Any) -> BackboneConfig:
     """A GPT-NeoX-shaped decoder with tied embeddings."""
     settings = LoraSettings(rank=4) if lora else None
     shape = ScratchConfig(**SHAPE, dropout=dropout)
-    return BackboneConfig(name="scratch", lora=settings, dtype="float32", scratch=shape)
+    return BackboneConfig(name="scratch", lora=settings, dtype="float32", scratch=shape, **changes)
 
 
 def llama(folder: Path, *, lora: bool = False, **changes: Any) -> BackboneConfig:

@@ -44,4 +44,12 @@ class BackboneConfig(Config):
     dtype: Literal["float32", "bfloat16"] = "bfloat16"  # of the frozen weights
     quantize: Literal["4bit", "8bit"] | None = None
     lora: LoraSettings | None = LoraSettings()  # None: every weight trains
+    items: Literal["positions", "tokens"] = "positions"  # one position an item, or one a code
     scratch: ScratchConfig = ScratchConfig()
+
+    @property
+    def dropout(self) -> float:
+        """Of what is trained beside the language model, as within it."""
+        if self.name == "scratch":
+            return self.scratch.dropout
+        return self.lora.dropout if self.lora else 0.0

@@ -14,7 +14,7 @@ from .trie import Trie
 
 
 class Scorer(Protocol):
-    """What a model must answer. All log-probabilities are finite."""
+    """What a model must answer. What it says of codes that a node has is finite."""
 
     def start(self) -> Tensor:
         """``(B, C_0)`` log-probabilities of the first code of each request."""
@@ -73,11 +73,7 @@ def beam_search(
     for level in range(trie.levels):
         _check_shape(log_probs, (*nodes.shape, trie.sizes[level]), level)
         # 1. the children of every beam, padded to the largest fan-out (B, K, F)
-        starts = trie.starts[level]
-        first, last = starts[nodes], starts[nodes + 1]
-        child = first[..., None] + torch.arange(trie.fanout[level], device=device)
-        exists = child < last[..., None]
-        child = torch.where(exists, child, 0)
+        child, exists = trie.children(level, nodes)
         # 2. their scores; what does not exist, is not allowed, or extends a surplus beam is -inf
         entered = exists & allowed[level + 1].gather(1, child.flatten(1)).view_as(child)
         entered &= scores.isfinite()[..., None]

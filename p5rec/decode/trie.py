@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -94,6 +95,52 @@ class Trie:
             leaf_starts=tuple(t.to(device) for t in self.leaf_starts),
             leaf_item=self.leaf_item.to(device),
         )
+
+    @cached_property
+    def _keys(self) -> tuple[Tensor, ...]:
+        """L tensors ``(n_{l+1},)``, ascending: ``parent * C_l + code`` of each node."""
+        parents = [torch.arange(len(s) - 1, device=s.device) for s in self.starts]
+        owners = [p.repeat_interleave(s.diff()) for p, s in zip(parents, self.starts, strict=True)]
+        return tuple(o * c + k for o, c, k in zip(owners, self.sizes, self.codes, strict=True))
+
+    def descend(self, level: int, nodes: Tensor, codes: Tensor) -> Tensor:
+        """The nodes at depth ``level + 1`` that ``codes`` lead to from ``nodes``, of one shape.
+
+        Where a node has no such child the answer means nothing.
+        """
+        keys = self._keys[level]
+        wanted = (nodes * self.sizes[level] + codes).contiguous()
+        return torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+
+    def children(self, level: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """The children of nodes ``(...)`` at depth ``level``, padded to the largest fan-out.
+
+        Returns:
+            ``(..., F)`` int64 nodes at depth ``level + 1``, 0 where there is none, and ``(..., F)``
+            bool, whether there is one.
+        """
+        starts = self.starts[level]
+        first, last = starts[nodes], starts[nodes + 1]
+        child = first[..., None] + torch.arange(self.fanout[level], device=nodes.device)
+        exists = child < last[..., None]
+        return torch.where(exists, child, 0), exists
+
+    def log_softmax(self, level: int, nodes: Tensor, logits: Tensor) -> Tensor:
+        """Log-probabilities of the next code, where only codes that lead to an item have any.
+
+        Args:
+            level: l.
+            nodes: ``(...)`` at depth l, which prefix the logits continue.
+            logits: ``(..., C_l)``.
+
+        Returns:
+            ``(..., C_l)`` float32; the exponentials of those of a node's children sum to 1, all
+            others mean nothing.
+        """
+        logits = logits.float()
+        child, exists = self.children(level, nodes)
+        real = logits.gather(-1, self.codes[level][child]).masked_fill(~exists, -torch.inf)
+        return logits - real.logsumexp(-1, keepdim=True)
 
     def alive_nodes(self, alive: Tensor) -> list[Tensor]:
         """Which nodes have an allowed item below them.

@@ -9,13 +9,10 @@ import torch
 from torch import Tensor
 
 
-def pad(rows: Sequence[np.ndarray], value: int, *, left: bool = False) -> tuple[Tensor, Tensor]:
+def pad(rows: Sequence[np.ndarray], value: int) -> tuple[Tensor, Tensor]:
     """Token ids ``(B, T)`` int64 and their mask ``(B, T)`` int64, T the longest row."""
     lengths = np.array([len(row) for row in rows])
-    columns = np.arange(lengths.max())
-    real = columns < lengths[:, None]
-    if left:
-        real = real[:, ::-1]
+    real = np.arange(lengths.max()) < lengths[:, None]
     out = np.full(real.shape, value, dtype=np.int64)
     out[real] = np.concatenate(rows)
     return torch.from_numpy(out), torch.from_numpy(real.astype(np.int64))

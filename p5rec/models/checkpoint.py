@@ -98,7 +98,13 @@ def build(
     backbone = load_backbone(settings.backbone, token_strings(codes.sizes), settings.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(settings.seed, "heads"))
-        model = MultitaskModel(backbone, codes.sizes, settings.scale).eval()
+        model = MultitaskModel(
+            backbone,
+            codes,
+            settings.scale,
+            merged=settings.backbone.items == "positions",
+            dropout=settings.backbone.dropout,
+        ).eval()
     layout = CodeLayout(codes, backbone.first_new)
     return Bundle(model, backbone.tokenizer, layout, settings, item_ids, prompts or {})
 

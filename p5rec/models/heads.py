@@ -1,4 +1,4 @@
-"""Heads that read a hidden state: how many stars, as a number and as a class."""
+"""Heads that read a hidden state: an item's further codes, a rating as number and class."""
 
 from __future__ import annotations
 
@@ -6,7 +6,34 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, dropout, gelu
+
+
+class CodeHead(nn.Module):
+    """The state before an item, and the codes named so far → the state before its next code.
+
+    With it an item takes one position of the language model instead of L: the model is run once
+    an item, this small network once a code. The idea of a small second network for the codes
+    within a position is that of the RQ-Transformer (Lee et al. 2022, arXiv:2203.01941, section
+    3.2.2). DEVIATION: a perceptron over the sum of the codes' rows in place of a transformer.
+
+    Args:
+        width: D.
+        dropout: share of hidden numbers left out in training.
+    """
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.up = nn.Linear(2 * width, 2 * width)
+        self.down = nn.Linear(2 * width, width)
+        self.norm = nn.LayerNorm(width)
+        self.dropout = dropout
+
+    def forward(self, hidden: Tensor, codes: Tensor) -> Tensor:
+        """``(..., D)`` states before items, ``(..., D)`` sums of code rows → ``(..., D)``."""
+        hidden = hidden.float()
+        inner = gelu(self.up(torch.cat([hidden, codes.float()], dim=-1)))
+        return self.norm(hidden + self.down(dropout(inner, self.dropout, self.training)))
 
 
 class RatingHeads(nn.Module):

@@ -11,33 +11,50 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
 from p5rec.backbones.load import Backbone
+from p5rec.core.types import ItemCodes
+from p5rec.decode.trie import Trie
 
-from .heads import RatingHeads
+from .heads import CodeHead, RatingHeads
+from .positions import Positions, ahead, merge, whole_items
 
 
 class MultitaskModel(nn.Module):
     """A backbone with item codes in its vocabulary and, where ratings are learned, two heads.
 
-    The language-model loss is taken on labelled positions only. Where the label is an item code,
-    the softmax runs over the codes of its level alone (the normalisation called ``level``);
-    where it is a word, over the whole vocabulary.
+    The language-model loss is taken on labelled positions only. Where the label is an item, the
+    softmax of each code runs over those codes of its level that lead to an item after the codes
+    before (``Trie.log_softmax``): the probabilities of all items sum to 1. Where it is a word, the
+    softmax runs over the whole vocabulary.
 
     Args:
-        backbone: the language model, grown by ``sum(sizes)`` code tokens.
-        sizes: codebook size of each level.
+        backbone: the language model, grown by ``sum(codes.sizes)`` code tokens.
+        codes: the items' codes, ``(N, L)``.
         scale: the distinct ratings, ascending, or empty for no rating heads.
+        merged: let an item stand at one position, the sum of its codes' rows, and let a
+            :class:`CodeHead` name its codes; otherwise each code is a token of its own.
+        dropout: of the code head.
     """
 
     def __init__(
-        self, backbone: Backbone, sizes: Sequence[int], scale: Sequence[float] = ()
+        self,
+        backbone: Backbone,
+        codes: ItemCodes,
+        scale: Sequence[float] = (),
+        *,
+        merged: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.lm = backbone.model
         self.first = backbone.first_new
-        self.sizes = tuple(sizes)
+        self.sizes = codes.sizes
+        self.starts = [self.first + int(start) for start in codes.starts]
+        self._trie = Trie.build(codes.codes, codes.sizes)
         self.config = self.causal.config
         self.generation_config = self.causal.generation_config
-        self.heads = RatingHeads(self.config.hidden_size, scale) if len(scale) else None
+        width = self.config.hidden_size
+        self.heads = RatingHeads(width, scale) if len(scale) else None
+        self.code_head = CodeHead(width, dropout) if merged else None
 
     @property
     def causal(self) -> Any:
@@ -54,20 +71,57 @@ class MultitaskModel(nn.Module):
         """Where the model lies."""
         return next(self.parameters()).device
 
+    @property
+    def trie(self) -> Trie:
+        """The items, on the model's device."""
+        if self._trie.leaf_item.device != self.device:
+            self._trie = self._trie.to(self.device)
+        return self._trie
+
     def code_rows(self, level: int) -> Tensor:
-        """``(C_l, D)``: the output rows of one level's codes."""
-        start = sum(self.sizes[:level])
+        """``(C_l, D)``: the rows of one level's codes, in which they are read and named."""
+        start = self.starts[level] - self.first
         return self.causal.get_output_embeddings().new[start : start + self.sizes[level]]
 
     def code_logits(self, hidden: Tensor, level: int) -> Tensor:
         """``(..., D)`` hidden states → ``(..., C_l)`` float32 logits over one level's codes."""
         return linear(hidden, self.code_rows(level).to(hidden.dtype)).float()
 
+    def embed(
+        self,
+        ids: Tensor,
+        mask: Tensor | None = None,
+        *,
+        blank: Tensor | None = None,
+        at_end: bool = False,
+    ) -> tuple[Tensor, Positions]:
+        """Tokens ``(B, T)`` as the decoder reads them: ``(B, P, D)``, and where they stand.
+
+        Args:
+            mask: ``(B, T)``, 0 for padding, which may lie on either side; None: there is none.
+            blank: ``(B, T)`` bool, tokens that keep their place but read as nothing.
+            at_end: let the last positions be the real ones, not the first.
+        """
+        levels = len(self.sizes)
+        real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
+        rows = self.causal.get_input_embeddings()(ids)
+        if blank is not None:
+            rows = rows.masked_fill(blank[..., None], 0)
+        whole = whole_items(ids, self.first, self.sizes)
+        if self.code_head is None:
+            whole = torch.zeros_like(whole)
+        at = merge(whole, real, levels, at_end=at_end)
+        if self.code_head is not None:
+            parts = (ahead(rows, level) for level in range(1, levels))
+            rows = rows + whole[..., None] * sum(parts)
+        return rows.gather(1, at.opens[..., None].expand(-1, -1, rows.shape[-1])), at
+
     def forward(
         self,
         input_ids: Tensor,
         labels: Tensor,
         weights: Tensor,
+        blank: Tensor | None = None,
         ratings: Tensor | None = None,
         answer_at: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
@@ -77,50 +131,75 @@ class MultitaskModel(nn.Module):
         Args:
             input_ids: ``(B, T)``, padded on the right: what comes after a token is hidden from it
                 by causality, so there is no mask, and attention keeps its fast path.
-            labels: ``(B, T)`` aligned with ``input_ids``; -100 where nothing is asked.
+            labels: ``(B, T)`` aligned with ``input_ids``; -100 where nothing is asked. An item is
+                asked as a whole.
             weights: ``(B,)`` each row's task weight.
+            blank: ``(B, T)`` bool, tokens that the model is not shown.
             ratings: ``(B,)`` on the data's scale, NaN where the row has none.
-            answer_at: ``(B,)`` the last position of each row's question, which the heads read.
+            answer_at: ``(B,)`` the last token of each row's question, which the heads read.
             num_items_in_batch: what the summed loss is divided by; None: the labels here.
 
         Returns:
             ``loss`` and, for logging, mean ``code_loss``, ``text_loss``, ``rating_loss``: NaN
             where the batch asks for none.
         """
-        hidden = self.decoder(input_ids=input_ids).last_hidden_state
-        asked = hidden[:, :-1]
-        wanted = labels[:, 1:]
-        rows = weights[:, None].expand_as(wanted)
-        code_sum, code_part = self._codes(asked, wanted, rows)
-        text_sum, text_part = self._words(asked, wanted, rows)
+        embedded, at = self.embed(input_ids, blank=blank)
+        hidden = self.decoder(inputs_embeds=embedded).last_hidden_state
+        code_sum, code_part = self._items(hidden, at.places, labels, weights)
+        text_sum, text_part = self._words(hidden, at.places, labels, weights)
         parts = {"code_loss": code_part, "text_loss": text_part}
         total = code_sum + text_sum
         if self.heads is not None and ratings is not None and answer_at is not None:
-            at = hidden[torch.arange(len(hidden), device=hidden.device), answer_at]
-            head_sum, parts["rating_loss"] = self.heads.loss(at, ratings, weights)
+            rows = torch.arange(len(hidden), device=hidden.device)
+            read = hidden[rows, at.places[rows, answer_at]]
+            head_sum, parts["rating_loss"] = self.heads.loss(read, ratings, weights)
             total = total + head_sum
-        count = (wanted != -100).sum() if num_items_in_batch is None else num_items_in_batch
+        count = (labels[:, 1:] != -100).sum() if num_items_in_batch is None else num_items_in_batch
         return {"loss": total / torch.as_tensor(count).clamp(min=1), **parts}
 
-    def _codes(self, hidden: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        total = hidden.new_zeros((), dtype=torch.float32)
-        nll, count = total.detach().clone(), 0
-        start = self.first
-        for level, size in enumerate(self.sizes):
-            here = (labels >= start) & (labels < start + size)
-            losses = cross_entropy(
-                self.code_logits(hidden[here], level), labels[here] - start, reduction="none"
-            )
-            total = total + (losses * weights[here]).sum()
-            nll, count = nll + losses.detach().sum(), count + losses.numel()
-            start += size
-        return total, nll / (count or math.nan)
+    def _items(
+        self, hidden: Tensor, places: Tensor, labels: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        asked = whole_items(labels, self.first, self.sizes)
+        asked[:, 0] = False  # nothing stands before it that could say it
+        row, token = asked.nonzero(as_tuple=True)
+        before = places[row, token] - 1
+        state, nodes = hidden[row, before], torch.zeros_like(row)
+        prefix = state.new_zeros(state.shape, dtype=torch.float32)
+        losses = []
+        for level in range(len(self.sizes)):
+            code = labels[row, token + level] - self.starts[level]
+            if level:
+                state = self._next_state(hidden, row, before, prefix, level)
+            logs = self.trie.log_softmax(level, nodes, self.code_logits(state, level))
+            losses.append(-logs.gather(1, code[:, None])[:, 0])
+            nodes = self.trie.descend(level, nodes, code)
+            if self.code_head is not None:
+                prefix = prefix + self.code_rows(level)[code]
+        each = torch.stack(losses).sum(0)
+        part = each.detach().sum() / (len(self.sizes) * len(each) or math.nan)
+        return (each * weights[row]).sum(), part
 
-    def _words(self, hidden: Tensor, labels: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        here = (labels >= 0) & (labels < self.first)
-        logits = self.causal.get_output_embeddings()(hidden[here]).float()
-        losses = cross_entropy(logits, labels[here], reduction="none")
-        return (losses * weights[here]).sum(), losses.detach().sum() / (losses.numel() or math.nan)
+    def _next_state(
+        self, hidden: Tensor, row: Tensor, before: Tensor, prefix: Tensor, level: int
+    ) -> Tensor:
+        """``(M, D)``: what names the code of ``level`` of items that follow position ``before``."""
+        if self.code_head is None:
+            return hidden[row, before + level]
+        state: Tensor = self.code_head(hidden[row, before], prefix)
+        return state
+
+    def _words(
+        self, hidden: Tensor, places: Tensor, labels: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        asked = (labels >= 0) & (labels < self.first)
+        asked[:, 0] = False
+        row, token = asked.nonzero(as_tuple=True)
+        state = hidden[row, places[row, token] - 1]
+        logits = self.causal.get_output_embeddings()(state).float()
+        losses = cross_entropy(logits, labels[row, token], reduction="none")
+        part = losses.detach().sum() / (losses.numel() or math.nan)
+        return (losses * weights[row]).sum(), part
 
     def add_model_tags(self, tags: object) -> None:
         """Model cards are not this model's business; the trainer asks."""

@@ -2,47 +2,47 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from p5rec.decode.trie import Trie
+
 from .multitask import MultitaskModel
 
 
-class CausalScorer:
-    """Scores code prefixes for B prompts whose keys and values are computed once.
-
-    The beams of a request are extra query tokens of its one row: each sees the prompt and its own
-    ancestors through a tree mask and stands at its own position, so neither the prompt nor the
-    cache is ever copied to the beams.
+class CodeScorer(ABC):
+    """Scores code prefixes for B prompts that are read once.
 
     Args:
         model: in eval mode.
-        input_ids, attention_mask: ``(B, T)``, padded on the left.
+        trie: the items to choose from, on the model's device.
+        input_ids, attention_mask: ``(B, T)``, padded on either side.
     """
 
-    def __init__(self, model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor) -> None:
-        self.model = model
-        self.input_ids = input_ids
-        self.mask = attention_mask.bool()
-        self.lengths = attention_mask.sum(1)
-        self.starts = [sum(model.sizes[:level]) for level in range(len(model.sizes))]
+    def __init__(
+        self, model: MultitaskModel, trie: Trie, input_ids: Tensor, attention_mask: Tensor
+    ) -> None:
+        self.model, self.trie = model, trie
+        self.embedded, at = model.embed(input_ids, attention_mask)
+        self.mask = at.real
+        self.lengths = at.real.sum(1)
+
+    @abstractmethod
+    def _read(self) -> Tensor:
+        """``(B, D)``: the state after each prompt."""
+
+    @abstractmethod
+    def _follow(self, codes: Tensor, parents: Tensor) -> Tensor:
+        """``(B, K, D)``: the states after ``codes``."""
 
     def start(self) -> Tensor:
         """``(B, C_0)``: log-probabilities of the first code."""
-        self.cache = DynamicCache()
-        positions = (self.mask.long().cumsum(1) - 1).clamp(min=0)
-        hidden = self.model.decoder(
-            input_ids=self.input_ids,
-            attention_mask=self.mask.long(),
-            position_ids=positions,
-            past_key_values=self.cache,
-            use_cache=True,
-        ).last_hidden_state
         self.level = 0
-        self.dtype = hidden.dtype
-        self.ancestors: Tensor | None = None
-        return self.model.code_logits(hidden[:, -1], 0).log_softmax(-1)
+        self.nodes = torch.zeros(len(self.mask), 1, dtype=torch.int64, device=self.mask.device)
+        return self._log_probs(self._read()[:, None])[:, 0]
 
     def step(self, codes: Tensor, parents: Tensor) -> Tensor:
         """Log-probabilities ``(B, K, C_l)`` after appending ``codes`` ``(B, K)``.
@@ -51,6 +51,40 @@ class CausalScorer:
             codes: the last code of each beam.
             parents: which beam of the previous step each one extends.
         """
+        self.nodes = self.trie.descend(self.level, self.nodes.gather(1, parents), codes)
+        states = self._follow(codes, parents)
+        self.level += 1
+        return self._log_probs(states)
+
+    def _log_probs(self, states: Tensor) -> Tensor:
+        logits = self.model.code_logits(states, self.level)
+        return self.trie.log_softmax(self.level, self.nodes, logits)
+
+    def _after_prompt(self, hidden: Tensor) -> Tensor:
+        return hidden[torch.arange(len(hidden), device=hidden.device), self.lengths - 1]
+
+
+class TokenScorer(CodeScorer):
+    """For models in which each code is a token.
+
+    The beams of a request are extra query tokens of its one row: each sees the prompt and its own
+    ancestors through a tree mask and stands at its own position, so neither the prompt nor the
+    cache is ever copied to the beams.
+    """
+
+    def _read(self) -> Tensor:
+        self.cache = DynamicCache()
+        hidden = self.model.decoder(
+            inputs_embeds=self.embedded,
+            attention_mask=self.mask.long(),
+            past_key_values=self.cache,
+            use_cache=True,
+        ).last_hidden_state
+        self.dtype = hidden.dtype
+        self.ancestors: Tensor | None = None
+        return self._after_prompt(hidden)
+
+    def _follow(self, codes: Tensor, parents: Tensor) -> Tensor:
         batch, beams = codes.shape
         own = torch.eye(beams, dtype=torch.bool, device=codes.device).expand(batch, -1, -1)
         if self.ancestors is None:
@@ -65,31 +99,83 @@ class CausalScorer:
         if self.model.config._attn_implementation == "eager":  # it adds the mask to the scores
             hidden_by = torch.finfo(self.dtype).min
             visible = torch.zeros_like(visible, dtype=self.dtype).masked_fill(~visible, hidden_by)
-        hidden = self.model.decoder(
-            input_ids=codes + self.model.first + self.starts[self.level],
+        hidden: Tensor = self.model.decoder(
+            input_ids=codes + self.model.starts[self.level],
             attention_mask=visible,
             position_ids=(self.lengths + self.level)[:, None].expand(batch, beams),
             past_key_values=self.cache,
             use_cache=True,
         ).last_hidden_state
-        self.level += 1
-        return self.model.code_logits(hidden, self.level).log_softmax(-1)
+        return hidden
+
+
+class PositionScorer(CodeScorer):
+    """For models in which an item is one position: the language model is run once a prompt."""
+
+    def _read(self) -> Tensor:
+        hidden = self.model.decoder(
+            inputs_embeds=self.embedded, attention_mask=self.mask.long()
+        ).last_hidden_state
+        self.state = self._after_prompt(hidden)
+        self.prefix = torch.zeros_like(self.state)[:, None]
+        return self.state
+
+    def _follow(self, codes: Tensor, parents: Tensor) -> Tensor:
+        assert self.model.code_head is not None
+        width = self.prefix.shape[2]
+        inherited = self.prefix.gather(1, parents[..., None].expand(-1, -1, width))
+        self.prefix = inherited + self.model.code_rows(self.level)[codes]
+        states: Tensor = self.model.code_head(
+            self.state[:, None].expand(-1, codes.shape[1], -1), self.prefix
+        )
+        return states
+
+
+def code_scorer(
+    model: MultitaskModel, trie: Trie, input_ids: Tensor, attention_mask: Tensor
+) -> CodeScorer:
+    """The scorer that suits ``model``; arguments as :class:`CodeScorer`."""
+    kind = TokenScorer if model.code_head is None else PositionScorer
+    return kind(model, trie, input_ids, attention_mask)
 
 
 def score_codes(
-    model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor, codes: Tensor
+    model: MultitaskModel,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    codes: Tensor,
+    catalogue: Tensor,
 ) -> Tensor:
-    """Log-probability ``(B, M)`` of whole code tuples ``(M, L)``: no cache, no trie; the oracle."""
-    starts = codes.new_tensor([sum(model.sizes[:level]) for level in range(codes.shape[1])])
-    tokens = codes + model.first + starts
+    """Log-probability ``(B, M)`` of whole code tuples ``(M, L)``: no cache, no tree; the oracle.
+
+    Args:
+        catalogue: ``(N, L)``, the codes of all items: what may follow a prefix.
+    """
+    tokens = codes + codes.new_tensor(model.starts)
+    may_follow = [
+        (catalogue[None, :, :level] == codes[:, None, :level]).all(2)  # (M, N)
+        for level in range(codes.shape[1])
+    ]
     scores = []
     for row, mask in zip(input_ids, attention_mask, strict=True):
         prompt = row[mask.bool()].expand(len(codes), -1)
-        full = torch.cat([prompt, tokens], dim=1)
-        hidden = model.decoder(input_ids=full).last_hidden_state[:, prompt.shape[1] - 1 : -1]
+        embedded, at = model.embed(torch.cat([prompt, tokens], dim=1))
+        hidden = model.decoder(inputs_embeds=embedded).last_hidden_state
+        before = int(at.places[0, prompt.shape[1]]) - 1
         total = hidden.new_zeros(len(codes), dtype=torch.float32)
         for level in range(codes.shape[1]):
-            logs = model.code_logits(hidden[:, level], level).log_softmax(-1)
+            if model.code_head is None:
+                state = hidden[:, before + level]
+            elif level:
+                named = [model.code_rows(at_)[codes[:, at_]] for at_ in range(level)]
+                state = model.code_head(hidden[:, before], torch.stack(named).sum(0))
+            else:
+                state = hidden[:, before]
+            logits = model.code_logits(state, level)
+            allowed = torch.zeros_like(logits, dtype=torch.bool)
+            tuple_row, item = may_follow[level].nonzero(as_tuple=True)
+            allowed[tuple_row, catalogue[item, level]] = True
+            logs = logits.masked_fill(~allowed, -torch.inf).log_softmax(-1)
             total = total + logs.gather(1, codes[:, level : level + 1]).squeeze(1)
         scores.append(total)
     return torch.stack(scores)

@@ -45,12 +45,11 @@ def rate(bundle: Bundle, examples: Sequence[Example], config: DecodeConfig) -> n
         raise ValueError("this model was trained without rating heads")
     prompts = encode_all(bundle, examples)
     out = np.empty(len(prompts), dtype=np.float32)
-    batches = prompt_batches(
-        bundle, prompts, config.batch_tokens, left=False, desc="rate", unit="pair"
-    )
+    batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="rate", unit="pair")
     for rows, ids, mask in batches:
-        hidden = model.decoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        last = hidden[torch.arange(len(rows), device=model.device), mask.sum(1) - 1]
+        embedded, at = model.embed(ids, mask)  # what pads stands behind: causality hides it
+        hidden = model.decoder(inputs_embeds=embedded).last_hidden_state
+        last = hidden[torch.arange(len(rows), device=model.device), at.real.sum(1) - 1]
         out[rows] = heads.predict(last).cpu().numpy()
     return out
 
@@ -61,14 +60,13 @@ def write(bundle: Bundle, examples: Sequence[Example], config: DecodeConfig) -> 
     prompts = encode_all(bundle, examples)
     tokenizer = bundle.tokenizer
     texts = [""] * len(prompts)
-    batches = prompt_batches(
-        bundle, prompts, config.batch_tokens, left=True, desc="write", unit="answer"
-    )
+    batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="write", unit="answer")
     for rows, ids, mask in batches:
+        embedded, at = bundle.model.embed(ids, mask, at_end=True)
         # every knob is set here, so that no checkpoint's own settings reach in
         out = bundle.model.causal.generate(
-            input_ids=ids,
-            attention_mask=mask,
+            inputs_embeds=embedded,
+            attention_mask=at.real.long(),
             max_new_tokens=config.max_new_tokens,
             do_sample=False,
             num_beams=1,
@@ -76,7 +74,7 @@ def write(bundle: Bundle, examples: Sequence[Example], config: DecodeConfig) -> 
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
-        for row, answer in zip(rows, out[:, ids.shape[1] :], strict=True):
+        for row, answer in zip(rows, out, strict=True):
             texts[row] = _text(bundle, answer.tolist())
     return texts
 

@@ -17,7 +17,6 @@ def prompt_batches(
     prompts: Sequence[np.ndarray],
     tokens: int,
     *,
-    left: bool,
     desc: str,
     unit: str,
 ) -> Iterator[tuple[np.ndarray, Tensor, Tensor]]:
@@ -25,7 +24,6 @@ def prompt_batches(
 
     Args:
         prompts: B arrays of token ids.
-        left: pad on the left, where the answer follows the prompt.
         desc, unit: of the progress bar.
 
     Yields:
@@ -33,8 +31,9 @@ def prompt_batches(
     """
     lengths = np.array([len(prompt) for prompt in prompts])
     device = bundle.model.device
-    with tqdm(total=len(prompts), desc=desc, unit=unit) as bar:
+    # leave=None: a bar inside another one goes when it is full
+    with tqdm(total=len(prompts), desc=desc, unit=unit, leave=None) as bar:
         for rows in by_length(lengths, tokens):
-            ids, mask = pad([prompts[r] for r in rows], bundle.tokenizer.pad_token_id, left=left)
+            ids, mask = pad([prompts[r] for r in rows], bundle.tokenizer.pad_token_id)
             yield rows, ids.to(device), mask.to(device)
             bar.update(len(rows))

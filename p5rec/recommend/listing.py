@@ -9,9 +9,8 @@ import torch
 
 from p5rec.core.rng import tie_order
 from p5rec.decode.beam import beam_search
-from p5rec.decode.trie import Trie
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.scorer import CausalScorer
+from p5rec.models.scorer import code_scorer
 
 from .batching import prompt_batches
 from .config import DecodeConfig
@@ -39,18 +38,17 @@ def rank_prompts(
         Items ``(B, k)`` int32, -1 where a list ended early; log-probabilities ``(B, k)`` float32.
     """
     device = bundle.model.device
-    codes = bundle.layout.codes
-    trie = Trie.build(codes.codes, codes.sizes).to(device)
-    tie = torch.from_numpy(tie_order(len(codes), seed)).to(device)
+    trie = bundle.model.trie
+    tie = torch.from_numpy(tie_order(len(trie), seed)).to(device)
     items = np.empty((len(prompts), config.k), dtype=np.int32)
     scores = np.empty((len(prompts), config.k), dtype=np.float32)
-    batches = prompt_batches(
-        bundle, prompts, config.batch_tokens, left=True, desc="rank", unit="user"
-    )
+    batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="rank", unit="user")
     for rows, ids, mask in batches:
         alive = None if allowed is None else torch.from_numpy(allowed(rows)).to(device)
-        scorer = CausalScorer(bundle.model, ids, mask)
-        found, gained = beam_search(scorer, trie, config.beams, k=config.k, alive=alive, tie=tie)
+        found, gained = beam_search(
+            code_scorer(bundle.model, trie, ids, mask),
+            trie, config.beams, k=config.k, alive=alive, tie=tie,
+        )  # fmt: skip
         items[rows] = found.cpu().numpy()
         scores[rows] = gained.cpu().numpy()
     return items, scores

@@ -36,10 +36,13 @@ class Collator:
         rows = [self.tasks[self.task_of[n]][int(self.row_of[n])] for n in numbers]
         input_ids, _ = pad([row.input_ids for row in rows], self.pad_id)
         labels, _ = pad([row.labels for row in rows], IGNORE)
+        shown = [np.zeros(len(r.labels), bool) if r.blank is None else r.blank for r in rows]
+        blank, _ = pad(shown, 0)
         weights = self.weights[self.task_of[numbers]]
         return {
             "input_ids": input_ids,
             "labels": labels,
+            "blank": blank.bool(),
             "weights": torch.tensor(weights, dtype=torch.float32),
             "ratings": torch.tensor([row.rating for row in rows], dtype=torch.float32),
             "answer_at": torch.tensor([row.answer_at for row in rows]),

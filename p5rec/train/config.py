@@ -14,7 +14,7 @@ class DenseConfig(Config):
 
     window: int = Field(100, ge=2)  # events a row; longer histories give several rows
     shuffle_ties: bool = True  # draw the order of events that share a time anew for each row
-    item_dropout: float = Field(0.0, ge=0, lt=1)  # share of events left out of a row, at most
+    item_dropout: float = Field(0.0, ge=0, lt=1)  # share of items not shown to those after them
 
 
 class TaskConfig(Config):
@@ -41,5 +41,6 @@ class TrainConfig(Config):
     max_tokens: int = Field(768, ge=8)  # a prompt row; longer sources lose their beginning
     log_every: int = Field(10, ge=1)  # steps
     save_every: int = Field(200, ge=1)  # steps
-    evaluate_every: int = Field(0, ge=0)  # steps; 0: never
+    evaluate_every: int = Field(0, ge=0)  # steps between looks at validation; 0: never
+    evaluate_users: int = Field(500, ge=1)  # of the validation part, at most
     seed: int = 0

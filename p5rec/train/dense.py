@@ -78,7 +78,7 @@ class DenseRows:
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """``(R,)`` tokens a row, before item dropout."""
+        """``(R,)`` tokens a row."""
         return np.diff(self.windows, axis=1)[:, 0] * self.layout.codes.levels + 1
 
     def __getitem__(self, i: int) -> Row:
@@ -87,11 +87,9 @@ class DenseRows:
         items = self.items[begin:end]
         if self.config.shuffle_ties:
             items = items[np.lexsort((rng.random(len(items)), self.times[begin:end]))]
-        if self.config.item_dropout:
-            kept = rng.random(len(items)) >= rng.random() * self.config.item_dropout
-            kept[-2:] = True
-            items = items[kept]
         tokens = np.concatenate([[self.bos], self.layout.items[items].reshape(-1)])
         labels = tokens.copy()
         labels[0] = IGNORE
-        return Row(tokens, labels, answer_at=0)
+        hidden = rng.random(len(items)) < self.config.item_dropout
+        blank = np.concatenate([[False], hidden.repeat(self.layout.codes.levels)])
+        return Row(tokens, labels, answer_at=0, blank=blank)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,6 @@ from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.config import DecodeConfig
 
-from .callbacks import EvalFn
 from .config import TrainConfig
 from .dense import DenseRows
 from .launch import is_first, processes
@@ -93,11 +93,14 @@ def train(
     corpus: Corpus,
     codes: ItemCodes,
     folder: Path,
-    eval_fn: EvalFn | None = None,
+    validate: Callable[[Bundle], Mapping[str, float]] | None = None,
 ) -> Lineage:
     """Trains the method and leaves ``folder/bundle`` and ``folder/metrics.jsonl``.
 
     A folder with the checkpoints of an interrupted run is continued to the same result.
+
+    Args:
+        validate: measures the model every ``config.train.evaluate_every`` steps, for the record.
 
     Raises:
         UserError: a task is unknown, or the data cannot offer what it needs.
@@ -113,7 +116,7 @@ def train(
     }
     fit(
         bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), config.train, folder,
-        eval_fn,
+        None if validate is None else partial(validate, bundle),
     )  # fmt: skip
     lineage = Lineage(corpus.split.mask("train"))
     if is_first():

@@ -19,12 +19,14 @@ class Row:
         labels: ``(T,)`` int64, aligned with ``input_ids``, ``IGNORE`` where nothing is asked.
         answer_at: the last position of the question.
         rating: the number behind a rating row, else NaN.
+        blank: ``(T,)`` bool, tokens that keep their place but are not shown; None: all are.
     """
 
     input_ids: np.ndarray
     labels: np.ndarray
     answer_at: int
     rating: float = float("nan")
+    blank: np.ndarray | None = None
 
 
 class Rows(Protocol):

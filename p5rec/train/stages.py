@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from p5rec.core.types import Corpus
 from p5rec.ids.base import fit, load_codes, save_codes
 from p5rec.ids.config import IdsConfig
 from p5rec.ids.vectors import item_texts
+from p5rec.models.checkpoint import Bundle
 
 from .launch import processes
 from .method import GenerativeConfig, taught_prompts, train
@@ -45,13 +47,24 @@ def _encode_texts(encoder: str, corpus: Corpus, data: Artefact, store: Store) ->
 
 
 def teach(
-    method: GenerativeConfig, corpus: Corpus, data: Artefact, ids: Artefact, store: Store
+    method: GenerativeConfig,
+    corpus: Corpus,
+    data: Artefact,
+    ids: Artefact,
+    store: Store,
+    validate: Callable[[Bundle], Mapping[str, float]] | None = None,
 ) -> Artefact:
-    """The method's model, trained; an interrupted run goes on where it stopped."""
+    """The method's model, trained; an interrupted run goes on where it stopped.
+
+    Args:
+        validate: what is logged of the model every ``method.train.evaluate_every`` steps.
+    """
     settings = method.model_dump(mode="json", exclude={"decode", "ids"})
     return store.stage(
         "train",
-        lambda folder: train(method, corpus, load_codes(ids.path, corpus.catalog.ids), folder),
+        lambda folder: train(
+            method, corpus, load_codes(ids.path, corpus.catalog.ids), folder, validate
+        ),
         config={**settings, "processes": processes()},
         code=("core", "prompting", "ids", "backbones", "models", "train"),
         inputs={

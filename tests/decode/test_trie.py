@@ -55,6 +55,27 @@ def test_nodes_are_the_prefixes(data: st.DataObject) -> None:
                 assert len(children) <= trie.fanout[depth]
 
 
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_descending_and_what_may_come_next(data: st.DataObject) -> None:
+    """Item by item down the tree: each stands on its leaf, and its siblings share all there is."""
+    codes, sizes = data.draw(code_sets())
+    trie = Trie.build(codes, sizes)
+    table = torch.from_numpy(codes).long()
+    nodes = torch.zeros(len(codes), dtype=torch.int64)
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 2**32)))
+    for level, size in enumerate(sizes):
+        logits = torch.randn(len(codes), size, generator=generator)
+        logs = trie.log_softmax(level, nodes, logits)
+        for row, prefix in enumerate(codes[:, :level].tolist()):
+            siblings = [c for c in codes.tolist() if c[:level] == prefix]
+            may_follow = sorted({c[level] for c in siblings})
+            expected = logits[row, may_follow].log_softmax(0)
+            torch.testing.assert_close(logs[row, may_follow], expected)
+        nodes = trie.descend(level, nodes, table[:, level])
+    assert trie.leaf_item[nodes].tolist() == list(range(len(codes)))
+
+
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_the_order_of_rows_does_not_matter(data: st.DataObject) -> None:

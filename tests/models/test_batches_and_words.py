@@ -15,15 +15,14 @@ from p5rec.models.encode import encode_source, encode_target
 ROWS = st.lists(st.lists(st.integers(1, 9), max_size=6), min_size=1, max_size=6)
 
 
-@given(rows=ROWS, left=st.booleans())
-def test_padding_changes_no_row(rows: list[list[int]], left: bool) -> None:
-    ids, mask = pad([np.array(row, dtype=np.int64) for row in rows], 0, left=left)
+@given(rows=ROWS)
+def test_padding_changes_no_row(rows: list[list[int]]) -> None:
+    ids, mask = pad([np.array(row, dtype=np.int64) for row in rows], 0)
     width = max(map(len, rows))
     for b, row in enumerate(rows):
         gap = [0] * (width - len(row))
-        assert ids[b].tolist() == (gap + row if left else row + gap)
-        ones = [1] * len(row)
-        assert mask[b].tolist() == (gap + ones if left else ones + gap)
+        assert ids[b].tolist() == row + gap
+        assert mask[b].tolist() == [1] * len(row) + gap
 
 
 @given(

@@ -12,27 +12,29 @@ from torch import Tensor
 
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.heads import RatingHeads
+from p5rec.models.scorer import score_codes
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 
 
-@pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    return make_bundle(scratch(), scale=SCALE)
+@pytest.fixture(scope="module", params=["positions", "tokens"])
+def bundle(request: pytest.FixtureRequest) -> Bundle:
+    return make_bundle(scratch(items=request.param), scale=SCALE)
 
 
 def batch(bundle: Bundle, rows: int = 4, seed: int = 0) -> dict[str, Tensor]:
-    """Rows that ask for codes, for words, for both, and for nothing but a rating; padded."""
+    """Rows that ask for items, for words, for both, and for nothing but a rating; padded."""
     rng = np.random.default_rng(seed)
-    first, n_codes = bundle.layout.first, sum(bundle.layout.codes.sizes)
-    words = rng.integers(3, first, (rows, 12))
-    codes = rng.integers(first, first + n_codes, (rows, 12))
-    ids = torch.from_numpy(np.where(rng.random((rows, 12)) < 0.5, words, codes))
+    first = bundle.layout.first
+    words = rng.integers(3, first, (rows, 6, 2))
+    items = bundle.layout.items[rng.integers(len(bundle.layout.items), size=(rows, 6))]
+    chosen = np.where(rng.random((rows, 6, 1)) < 0.5, words, items)
+    ids = torch.from_numpy(chosen.reshape(rows, 12))
     labels = ids.clone()
     labels[:, :4] = -100
     labels[1] = torch.where(labels[1] < first, labels[1], -100)
     labels[3] = -100
-    labels[2, 9:], ids[2, 9:] = -100, 0
+    labels[2, 10:], ids[2, 10:] = -100, 0
     return {
         "input_ids": ids,
         "labels": labels,
@@ -44,29 +46,36 @@ def batch(bundle: Bundle, rows: int = 4, seed: int = 0) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def by_hand(bundle: Bundle, given: dict[str, Tensor]) -> dict[str, float]:
-    """Sums over labelled positions, one position at a time, from the full vocabulary's logits."""
+    """Sums over labelled tokens, each from a pass over what stands before it and nothing else."""
     model, layout = bundle.model, bundle.layout
+    codes = layout.codes.codes
+    catalogue = torch.from_numpy(codes).long()
     ids = given["input_ids"]
-    logits = model.causal(input_ids=ids).logits.double()
     found: dict[str, list[float]] = {"code": [], "text": [], "rating": []}
     total = 0.0
     for b, row in enumerate(given["labels"].tolist()):
         weight = float(given["weights"][b])
         for t in range(1, len(row)):
-            if row[t] == -100:
-                continue
-            start, end, kind = 0, logits.shape[-1], "text"
-            for level, size in enumerate(layout.codes.sizes):
-                begin = layout.first + int(layout.codes.starts[level])
-                if begin <= row[t] < begin + size:
-                    start, end, kind = begin, begin + size, "code"
-            loss = -float(logits[b, t - 1, start:end].log_softmax(0)[row[t] - start])
-            found[kind].append(loss)
-            total += weight * loss
+            before = ids[b : b + 1, :t]
+            if row[t] == -100 or layout.first + layout.codes.sizes[0] <= row[t]:
+                continue  # further codes are told with the first
+            if row[t] < layout.first:
+                embedded, _ = model.embed(before)
+                hidden = model.decoder(inputs_embeds=embedded).last_hidden_state[0, -1]
+                logits = model.causal.get_output_embeddings()(hidden)
+                found["text"].append(-float(logits.log_softmax(0)[row[t]]))
+                total += weight * found["text"][-1]
+            else:
+                item = torch.tensor([[row[t + k] - start for k, start in enumerate(model.starts)]])
+                score = score_codes(model, before, torch.ones_like(before), item, catalogue)
+                found["code"].append(-float(score) / 2)
+                total -= weight * float(score)
         rating = float(given["ratings"][b])
         if not math.isnan(rating):
-            hidden = model.decoder(input_ids=ids).last_hidden_state
-            value, classes = model.heads(hidden[b : b + 1, given["answer_at"][b]])
+            embedded, _ = model.embed(ids[b : b + 1, : given["answer_at"][b] + 1])
+            value, classes = model.heads(
+                model.decoder(inputs_embeds=embedded).last_hidden_state[:, -1]
+            )
             loss = float((value[0] - rating) ** 2)
             loss -= float(classes[0].log_softmax(0)[SCALE.index(rating)])
             found["rating"].append(loss)
@@ -84,11 +93,27 @@ def test_the_loss_is_what_it_says(bundle: Bundle) -> None:
         assert float(out[f"{kind}_loss"]) == pytest.approx(wanted[kind], rel=1e-5)
 
 
+def test_a_blank_token_keeps_its_place_and_says_nothing(bundle: Bundle) -> None:
+    given = {k: v[:1] for k, v in batch(bundle).items()}
+    blank = torch.zeros(1, 12, dtype=torch.bool)
+    blank[:, 2:4] = True
+    other = given | {"input_ids": given["input_ids"].clone()}
+    other["input_ids"][0, 2:4] = torch.from_numpy(bundle.layout.items[5])
+    given["input_ids"][0, 2:4] = torch.from_numpy(bundle.layout.items[9])
+    with torch.no_grad():
+        shown = [float(bundle.model(**each)["loss"]) for each in (given, other)]
+        hidden = [float(bundle.model(**each, blank=blank)["loss"]) for each in (given, other)]
+    assert shown[0] != shown[1]
+    assert hidden[0] == hidden[1]
+
+
 def test_a_label_at_the_first_position_cannot_be_asked(bundle: Bundle) -> None:
     given = batch(bundle)
-    given["labels"][0, 0] = given["input_ids"][0, 0]
+    given["input_ids"][0, :2] = torch.from_numpy(bundle.layout.items[0])
+    asked = given | {"labels": given["labels"].clone()}
+    asked["labels"][0, :2] = given["input_ids"][0, :2]
     with torch.no_grad():
-        losses = [bundle.model(**each)["loss"] for each in (given, batch(bundle))]
+        losses = [bundle.model(**each, num_items_in_batch=9)["loss"] for each in (given, asked)]
     assert torch.equal(*losses)
 
 
@@ -137,7 +162,7 @@ def test_two_half_batches_give_the_gradient_of_the_whole(bundle: Bundle) -> None
 
 def test_a_batch_of_one_needs_no_padding_to_lose_the_same(bundle: Bundle) -> None:
     given = {k: v[2:3] for k, v in batch(bundle).items()}
-    short = {k: v[:, :9] if v.ndim == 2 else v for k, v in given.items()}
+    short = {k: v[:, :10] if v.ndim == 2 else v for k, v in given.items()}
     assert float(bundle.model(**given)["loss"]) == pytest.approx(
         float(bundle.model(**short)["loss"]), rel=1e-6
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -16,38 +18,71 @@ from p5rec.decode.exhaustive import exhaustive
 from p5rec.decode.trie import Trie
 from p5rec.models.batches import pad
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.scorer import CausalScorer, score_codes
+from p5rec.models.scorer import CodeScorer, code_scorer, score_codes
 
 SIZES = (4, 3, 3)
 CLOSE = 2e-5
 
 
-@pytest.fixture(scope="module", params=["scratch", "llama", "llama eager", "llama lora"])
-def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    codes = some_codes(20, SIZES)
-    if request.param == "scratch":
-        return make_bundle(scratch(), codes).ready()
-    folder = save_llama(tmp_path_factory.mktemp("llama"))
-    made = make_bundle(llama(folder, lora=request.param.endswith("lora")), codes).ready()
-    if request.param.endswith("eager"):
+KINDS = [
+    "scratch positions",
+    "scratch tokens",
+    "llama positions",
+    "llama tokens",
+    "llama eager tokens",
+    "llama lora positions",
+    "llama lora tokens",
+]
+
+
+def make(kind: str, folder: Path) -> Bundle:
+    codes, words = some_codes(20, SIZES), kind.split()
+    if words[0] == "scratch":
+        return make_bundle(scratch(items=words[-1]), codes).ready()
+    config = llama(save_llama(folder), lora="lora" in words, items=words[-1])
+    made = make_bundle(config, codes).ready()
+    if "eager" in words:
         made.model.causal.set_attn_implementation("eager")
     return made
 
 
+@pytest.fixture(scope="module", params=KINDS)
+def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return make(request.param, tmp_path_factory.mktemp("llama"))
+
+
 def prompts(bundle: Bundle, lengths: list[int], seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Texts and items mixed, of these lengths, padded on the left."""
+    """Words, items and stray codes mixed, of at least these lengths, padded."""
     rng = np.random.default_rng(seed)
+    items = bundle.layout.items
     top = bundle.layout.first + sum(bundle.layout.codes.sizes)
-    rows = [rng.integers(3, top, n) for n in lengths]
-    return pad(rows, bundle.tokenizer.pad_token_id, left=True)
+    rows = []
+    for n in lengths:
+        pieces: list[np.ndarray] = []
+        while sum(map(len, pieces)) < n:
+            stray = rng.integers(3, top, 1 if n == 1 else int(rng.integers(1, 3)))
+            pieces.append(stray if rng.random() < 0.5 else items[rng.integers(len(items))])
+        rows.append(np.concatenate(pieces))
+    return pad(rows, bundle.tokenizer.pad_token_id)
 
 
-def by_steps(bundle: Bundle, ids: Tensor, mask: Tensor, codes: Tensor, shuffle: int) -> Tensor:
-    """Scores ``(B, M)`` of tuples ``(M, L)`` by start and step, each tuple a beam of its own.
+def scorer_of(bundle: Bundle, ids: Tensor, mask: Tensor) -> CodeScorer:
+    return code_scorer(bundle.model, bundle.model.trie, ids, mask)
+
+
+def oracle(bundle: Bundle, ids: Tensor, mask: Tensor) -> Tensor:
+    """``(B, N)``: every item's score by plain teacher forcing."""
+    codes = torch.from_numpy(bundle.layout.codes.codes).long()
+    return score_codes(bundle.model, ids, mask, codes, codes)
+
+
+def by_steps(bundle: Bundle, ids: Tensor, mask: Tensor, shuffle: int) -> Tensor:
+    """Scores ``(B, N)`` of all items by start and step, each item a beam of its own.
 
     The beams change places at each step, so that a beam's parent is not its namesake.
     """
-    scorer = CausalScorer(bundle.model, ids, mask)
+    codes = torch.from_numpy(bundle.layout.codes.codes).long()
+    scorer = scorer_of(bundle, ids, mask)
     logs = scorer.start()
     total = logs[:, codes[:, 0]]
     beams, batch = len(codes), len(ids)
@@ -67,49 +102,45 @@ def by_steps(bundle: Bundle, ids: Tensor, mask: Tensor, codes: Tensor, shuffle: 
 @pytest.mark.parametrize("shuffle", [0, 1])
 def test_cached_steps_equal_teacher_forcing(bundle: Bundle, shuffle: int) -> None:
     ids, mask = prompts(bundle, [9, 1, 30, 4])
-    codes = torch.from_numpy(bundle.layout.codes.codes).long()
-    found = by_steps(bundle, ids, mask, codes, shuffle)
-    wanted = score_codes(bundle.model, ids, mask, codes)
+    found, wanted = by_steps(bundle, ids, mask, shuffle), oracle(bundle, ids, mask)
     assert torch.allclose(found, wanted, atol=CLOSE)
     assert float(wanted.std(1).min()) > 0.1  # the tuples do differ
+    assert torch.allclose(wanted.exp().sum(1), torch.ones(4), atol=1e-5)  # and share all there is
 
 
 @torch.inference_mode()
-def test_teacher_forcing_equals_the_whole_model_s_logits(bundle: Bundle) -> None:
-    """The oracle's own oracle: logits of the full head, cut to a level by hand."""
+@pytest.mark.parametrize("kind", ["scratch tokens", "llama tokens"])
+def test_teacher_forcing_equals_the_whole_model_s_logits(kind: str, tmp_path: Path) -> None:
+    """The oracle's own oracle: logits of the full head, cut by hand to what may come next."""
+    bundle = make(kind, tmp_path)
     ids, mask = prompts(bundle, [7])
-    codes = torch.from_numpy(bundle.layout.codes.codes).long()
-    tokens = torch.from_numpy(bundle.layout.items)
-    wanted = []
-    for row in tokens:
-        logits = bundle.model.causal(input_ids=torch.cat([ids[0], row])[None]).logits[0]
-        score, start = 0.0, bundle.layout.first
-        for level, size in enumerate(SIZES):
-            logs = logits[6 + level, start : start + size].log_softmax(0)
-            score += float(logs[row[level] - start])
-            start += size
+    codes, wanted = bundle.layout.codes.codes.tolist(), []
+    for row, tokens in zip(codes, torch.from_numpy(bundle.layout.items), strict=True):
+        logits = bundle.model.causal(input_ids=torch.cat([ids[0], tokens])[None]).logits[0]
+        score = 0.0
+        for level, start in enumerate(bundle.model.starts):
+            may_follow = sorted({c[level] for c in codes if c[:level] == row[:level]})
+            logs = logits[ids.shape[1] - 1 + level, [start + c for c in may_follow]].log_softmax(0)
+            score += float(logs[may_follow.index(row[level])])
         wanted.append(score)
-    found = score_codes(bundle.model, ids, mask, codes)[0]
-    assert torch.allclose(found, torch.tensor(wanted), atol=CLOSE)
+    assert torch.allclose(oracle(bundle, ids, mask)[0], torch.tensor(wanted), atol=CLOSE)
 
 
 @torch.inference_mode()
 def test_a_request_is_scored_alike_alone_and_among_others(bundle: Bundle) -> None:
     ids, mask = prompts(bundle, [5, 40, 12])
-    codes = torch.from_numpy(bundle.layout.codes.codes).long()
-    together = by_steps(bundle, ids, mask, codes, 0)
+    together = by_steps(bundle, ids, mask, 0)
     for b in range(3):
         own = ids[b][mask[b].bool()][None]
-        alone = by_steps(bundle, own, torch.ones_like(own), codes, 0)
+        alone = by_steps(bundle, own, torch.ones_like(own), 0)
         assert torch.allclose(alone[0], together[b], atol=CLOSE)
 
 
 @torch.inference_mode()
 def test_a_scorer_can_be_started_again(bundle: Bundle) -> None:
     ids, mask = prompts(bundle, [5, 8])
-    scorer = CausalScorer(bundle.model, ids, mask)
-    trie, tie = Trie.build(bundle.layout.codes.codes, SIZES), torch.arange(20)
-    first, again = (beam_search(scorer, trie, 6, k=5, alive=None, tie=tie) for _ in range(2))
+    scorer, tie = scorer_of(bundle, ids, mask), torch.arange(20)
+    first, again = (beam_search(scorer, scorer.trie, 6, k=5, alive=None, tie=tie) for _ in range(2))
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
 
@@ -117,10 +148,10 @@ def test_a_scorer_can_be_started_again(bundle: Bundle) -> None:
 LARGEST = (4, 3, 3)
 
 
-@pytest.fixture(scope="module")
-def wide() -> Bundle:
+@pytest.fixture(scope="module", params=["positions", "tokens"])
+def wide(request: pytest.FixtureRequest) -> Bundle:
     """One causal model whose vocabulary every drawn code set fits into."""
-    return make_bundle(scratch(), some_codes(36, LARGEST)).ready()
+    return make_bundle(scratch(items=request.param), some_codes(36, LARGEST)).ready()
 
 
 @st.composite
@@ -150,18 +181,19 @@ def test_with_beams_for_all_items_the_search_is_exhaustive_scoring(
     tie = torch.from_numpy(rng.permutation(len(table)))
     trie = Trie.build(table, LARGEST)
     items, scores = beam_search(
-        CausalScorer(wide.model, ids, mask), trie, 40, k=k, alive=alive, tie=tie
+        code_scorer(wide.model, trie, ids, mask), trie, 40, k=k, alive=alive, tie=tie
     )
     codes = torch.from_numpy(table).long()
-    oracle, gained = exhaustive(
-        lambda part: score_codes(wide.model, ids, mask, part), codes, k=k, alive=alive, tie=tie
-    )
+    wanted, gained = exhaustive(
+        lambda part: score_codes(wide.model, ids, mask, part, codes),
+        codes, k=k, alive=alive, tie=tie,
+    )  # fmt: skip
     assert torch.allclose(scores, gained, atol=CLOSE)
     # two items may change places only where their scores are equal within that
     full = torch.full((len(ids), len(table)), -torch.inf)
-    full[:] = score_codes(wide.model, ids, mask, codes)
-    for b, place in zip(*torch.nonzero(items != oracle, as_tuple=True), strict=True):
-        there, here = full[b, oracle[b, place]], full[b, items[b, place]]
+    full[:] = score_codes(wide.model, ids, mask, codes, codes)
+    for b, place in zip(*torch.nonzero(items != wanted, as_tuple=True), strict=True):
+        there, here = full[b, wanted[b, place]], full[b, items[b, place]]
         assert float((there - here).abs()) < CLOSE
 
 

@@ -67,7 +67,9 @@ def test_wide_lists_are_those_of_scoring_every_item(
             alive[0, histories[b].tolist()] = False  # all of it, not the window alone
         with torch.inference_mode():
             items, scores = exhaustive(
-                lambda part, p=prompt: score_codes(bundle.model, p, torch.ones_like(p), part),
+                lambda part, p=prompt: score_codes(
+                    bundle.model, p, torch.ones_like(p), part, codes
+                ),
                 codes, k=10, alive=alive, tie=tie,
             )  # fmt: skip
         assert found.items[b].tolist() == items[0].tolist()
@@ -156,10 +158,10 @@ def test_a_text_ends_at_the_end_token_and_keeps_item_codes(bundle: Bundle) -> No
     said = tokenizer("Try <a_1><b_2>.<|end|>lost", add_special_tokens=False)["input_ids"]
     original = bundle.model.causal.generate
 
-    def generate(input_ids, **options):
+    def generate(inputs_embeds, **options):
         assert options["do_sample"] is False
         assert options["num_beams"] == 1
-        return torch.cat([input_ids, torch.tensor([said] * len(input_ids))], dim=1)
+        return torch.tensor([said] * len(inputs_embeds))
 
     bundle.model.causal.generate = generate
     try:

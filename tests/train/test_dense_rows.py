@@ -124,10 +124,10 @@ def test_events_meet_contexts_of_all_lengths() -> None:
 
 def test_a_row_depends_on_seed_and_number_alone() -> None:
     log = unique_log([12, 9, 30])
-    one, other = rows_over(log, 40, item_dropout=0.5), rows_over(log, 80, item_dropout=0.5)
+    one, other = rows_over(log, 40), rows_over(log, 80)
     backwards = {i: events_of(other, i) for i in reversed(range(40))}
     assert [events_of(one, i) for i in range(40)] == [backwards[i] for i in range(40)]
-    reseeded = rows_over(log, 40, seed=1, item_dropout=0.5)
+    reseeded = rows_over(log, 40, seed=1)
     assert [events_of(reseeded, i) for i in range(40)] != [events_of(one, i) for i in range(40)]
 
 
@@ -146,17 +146,21 @@ def test_ties_alone_change_places() -> None:
     assert all(events_of(still, i) == sorted(events_of(still, i)) for i in range(400))
 
 
-def test_dropout_thins_a_row_but_keeps_its_last_two() -> None:
+def test_item_dropout_hides_whole_items_and_still_asks_for_them() -> None:
     log = unique_log([30])
-    whole = rows_over(log, 300, shuffle_ties=False)
-    thin = rows_over(log, 300, shuffle_ties=False, item_dropout=0.6)
-    left = [(events_of(whole, i), events_of(thin, i)) for i in range(300)]
-    for every, some in left:
-        assert set(some) <= set(every)
-        assert some[-2:] == every[-2:]
-        assert some == sorted(some)
-    share = sum(len(s) for _, s in left) / sum(len(e) for e, _ in left)
-    assert 0.7 < share < 0.9  # 30 % of the others on average
+    whole, thin = rows_over(log, 300), rows_over(log, 300, item_dropout=0.3)
+    share = []
+    for i in range(300):
+        row = thin[i]
+        assert row.blank is not None
+        assert row.input_ids.tolist() == whole[i].input_ids.tolist()
+        assert row.labels.tolist() == whole[i].labels.tolist()
+        assert not row.blank[0]
+        items = row.blank[1:].reshape(-1, 2)
+        assert (items.all(1) == items.any(1)).all()
+        share.append(items[:, 0].mean())
+        assert not whole[i].blank.any()
+    assert 0.25 < np.mean(share) < 0.35
 
 
 def test_none_of_no_rows() -> None:

@@ -1,0 +1,72 @@
+"""Where the tokens of a batch stand: item codes one by one, or all codes of an item in one place.
+
+B requests, T tokens, P positions, L levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Positions:
+    """How T tokens become P positions.
+
+    Attributes:
+        places: ``(B, T)`` int64, the position of each token.
+        opens: ``(B, P)`` int64, the first token of each position; any token where there is none.
+        real: ``(B, P)`` bool, whether there is one.
+    """
+
+    places: Tensor
+    opens: Tensor
+    real: Tensor
+
+
+def whole_items(ids: Tensor, first: int, sizes: Sequence[int]) -> Tensor:
+    """``(B, T)`` bool: where all L codes of an item begin, one of each level in order.
+
+    Args:
+        ids: ``(B, T)`` token ids.
+        first: the token id of code 0 of level 0.
+        sizes: codebook sizes, L integers.
+    """
+    whole = torch.ones_like(ids, dtype=torch.bool)
+    start = first
+    for level, size in enumerate(sizes):
+        whole &= ahead((ids >= start) & (ids < start + size), level)
+        start += size
+    return whole
+
+
+def ahead(values: Tensor, steps: int) -> Tensor:
+    """``(B, T, ...)``: the value ``steps`` tokens later; 0 (False) beyond the end."""
+    return torch.cat([values[:, steps:], torch.zeros_like(values[:, :steps])], dim=1)
+
+
+def merge(whole: Tensor, mask: Tensor, levels: int, *, at_end: bool = False) -> Positions:
+    """One position for each word and for each whole item.
+
+    Args:
+        whole: ``(B, T)`` bool, where whole items begin (:func:`whole_items`).
+        mask: ``(B, T)`` bool, False for padding on either side.
+        levels: L.
+        at_end: let the last positions be the real ones, not the first.
+    """
+    inner = torch.zeros_like(whole)
+    for level in range(1, levels):
+        inner[:, level:] |= whole[:, : whole.shape[1] - level]
+    opening = mask & ~inner
+    counts = opening.sum(1, keepdim=True)
+    width = int(counts.max())
+    order = (opening if at_end else ~opening).to(torch.int8).argsort(dim=1, stable=True)
+    column = torch.arange(width, device=whole.device)
+    if at_end:
+        opens, real, shift = order[:, -width:], column >= width - counts, width - counts
+    else:
+        opens, real, shift = order[:, :width], column < counts, torch.zeros_like(counts)
+    return Positions((opening.cumsum(1) - 1 + shift).clamp(min=0), opens, real)

@@ -1,0 +1,42 @@
+"""How well a model ranks validation items while it is being trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import Corpus
+from p5rec.data.split import cases
+from p5rec.metrics import ranking
+from p5rec.models.checkpoint import Bundle
+
+from .config import DecodeConfig
+from .generative import GenerativeRecommender
+
+SHOWN = ("HR@10", "NDCG@10")
+
+
+def validator(
+    corpus: Corpus, config: DecodeConfig, users: int
+) -> Callable[[Bundle], dict[str, float]]:
+    """Measures a bundle on the last validation item of at most ``users`` seeded users.
+
+    Returns:
+        bundle → the metrics in ``SHOWN``, seen items left out; nothing where there is nobody to
+        ask or the model is not taught ``dense``, without which its lists mean nothing.
+    """
+    histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
+    order = derive_rng(corpus.split.seed, "validation users").permutation(len(histories))
+    rows = np.sort(order[:users])
+    histories, targets = histories.take(rows), targets[rows]
+
+    def figures(bundle: Bundle) -> dict[str, float]:
+        if "dense" not in bundle.settings.tasks or not len(rows):
+            return {}
+        lists = GenerativeRecommender(bundle, config, "validation").recommend(histories, 10)
+        found = ranking.per_user(lists.items, targets, (10,))
+        return {name: float(found[name].mean()) for name in SHOWN}
+
+    return figures

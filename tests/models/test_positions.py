@@ -1,0 +1,67 @@
+"""Where tokens stand once the codes of an item share a place, against plain loops."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p5rec.models.positions import merge, whole_items
+
+FIRST, SIZES = 10, (3, 2, 2)  # words are 0..9, codes of the levels 10..12, 13..14, 15..16
+
+PIECES = st.one_of(
+    st.integers(0, 9).map(lambda w: [w]),
+    st.integers(10, 16).map(lambda c: [c]),  # a stray code
+    st.tuples(st.integers(10, 12), st.integers(13, 14), st.integers(15, 16)).map(list),
+)
+TEXTS = st.lists(
+    st.lists(PIECES, min_size=1, max_size=8).map(
+        lambda pieces: [token for piece in pieces for token in piece]
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def by_hand(text: list[int]) -> list[int]:
+    """The first token of each position."""
+    opens, t = [], 0
+    while t < len(text):
+        opens.append(t)
+        levels = [(x >= 10) + (x >= 13) + (x >= 15) for x in text[t : t + 3]]
+        t += 3 if levels == [1, 2, 3] else 1
+    return opens
+
+
+@given(texts=TEXTS, left=st.booleans(), at_end=st.booleans())
+def test_a_whole_item_is_one_position_and_all_else_its_own(
+    texts: list[list[int]], left: bool, at_end: bool
+) -> None:
+    width = max(map(len, texts))
+    gaps = [[0] * (width - len(text)) for text in texts]
+    pairs = list(zip(texts, gaps, strict=True))
+    ids = torch.tensor([gap + text if left else text + gap for text, gap in pairs])
+    ones = [[1] * len(text) for text in texts]
+    mask = torch.tensor(
+        [g + o if left else o + g for o, g in zip(ones, gaps, strict=True)], dtype=torch.bool
+    )
+    at = merge(whole_items(ids, FIRST, SIZES), mask, 3, at_end=at_end)
+    wanted = [by_hand(text) for text in texts]
+    assert at.real.shape == at.opens.shape == (len(texts), max(map(len, wanted)))
+    for b, opens in enumerate(wanted):
+        shift = len(gaps[b]) if left else 0
+        real = at.real[b].nonzero()[:, 0]
+        assert len(real) == len(opens)
+        assert real[-1] == at.real.shape[1] - 1 if at_end else real[0] == 0
+        assert at.opens[b, real].tolist() == [shift + t for t in opens]
+        places = at.places[b, shift : shift + len(texts[b])]
+        owner = [max(t for t in opens if t <= token) for token in range(len(texts[b]))]
+        assert at.opens[b, places].tolist() == [shift + t for t in owner]
+
+
+def test_items_of_one_level() -> None:
+    ids = torch.tensor([[4, 10, 11, 5]])
+    whole = whole_items(ids, FIRST, (3,))
+    assert whole.tolist() == [[False, True, True, False]]
+    assert merge(whole, torch.ones_like(whole), 1).places.tolist() == [[0, 1, 2, 3]]

@@ -1,0 +1,48 @@
+"""What is looked at while a model trains: the numbers an evaluation would give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tiny_models import make_bundle, scratch, some_codes
+
+from p5rec.core.types import Catalog, Corpus
+from p5rec.data.split import cases
+from p5rec.metrics import ranking
+from p5rec.recommend.config import DecodeConfig
+from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.recommend.validate import validator
+
+DECODE = DecodeConfig(k=10, beams=30)
+
+
+@pytest.fixture
+def corpus(build) -> Corpus:
+    rng = np.random.default_rng(1)
+    events, split = build([rng.integers(0, 24, 8).tolist() for _ in range(30)], 24, held_out=2)
+    names = [f"i{row}" for row in range(24)]
+    table = pa.table({"item": names, "title": names})
+    return Corpus(events, Catalog(table), [f"u{row}" for row in range(30)], split)
+
+
+def test_figures_are_those_of_the_validation_lists(corpus: Corpus) -> None:
+    bundle = make_bundle(scratch(), some_codes(24)).ready()
+    found = validator(corpus, DECODE, users=1000)(bundle)
+    histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
+    lists = GenerativeRecommender(bundle, DECODE, "x").recommend(histories, 10)
+    wanted = ranking.per_user(lists.items, targets, (10,))
+    assert found == {name: wanted[name].mean() for name in ("HR@10", "NDCG@10")}
+    assert 0 < found["HR@10"] < 1
+
+
+def test_a_sample_of_users_is_seeded(corpus: Corpus) -> None:
+    bundle = make_bundle(scratch(), some_codes(24)).ready()
+    some = [validator(corpus, DECODE, users=7)(bundle) for _ in range(2)]
+    assert some[0] == some[1]
+    assert round(some[0]["HR@10"] * 7, 6) in range(8)
+
+
+def test_a_model_that_knows_no_histories_is_not_asked(corpus: Corpus) -> None:
+    bundle = make_bundle(scratch(), some_codes(24), tasks=("rating",), scale=(1.0, 2.0)).ready()
+    assert validator(corpus, DECODE, users=7)(bundle) == {}
