@@ -21,6 +21,7 @@ VOCABULARY = 272  # of the Llama; its tokenizer has 259 words, so there is a gap
 def scratch(*, lora: bool = False, dropout: float = 0.0, **changes: Any) -> BackboneConfig:
     """A GPT-NeoX-shaped decoder with tied embeddings."""
     settings = LoraSettings(rank=4) if lora else None
+    changes.setdefault("item_rows", changes.get("items") != "tokens")
     shape = ScratchConfig(**SHAPE, dropout=dropout)
     return BackboneConfig(name="scratch", lora=settings, dtype="float32", scratch=shape, **changes)
 
@@ -28,6 +29,7 @@ def scratch(*, lora: bool = False, dropout: float = 0.0, **changes: Any) -> Back
 def llama(folder: Path, *, lora: bool = False, **changes: Any) -> BackboneConfig:
     """The model that :func:`save_llama` wrote."""
     settings = LoraSettings(rank=4) if lora else None
+    changes.setdefault("item_rows", changes.get("items") != "tokens")
     return BackboneConfig(name=str(folder), lora=settings, dtype="float32", **changes)
 
 
@@ -76,7 +78,7 @@ def make_bundle(
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for name, parameter in bundle.model.named_parameters():
-            if name.endswith(".new"):
+            if name.endswith((".new", "item_rows")):
                 parameter.add_(spread * torch.randn(parameter.shape, generator=generator))
             elif "lora_B" in name:
                 parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))

@@ -45,7 +45,14 @@ class BackboneConfig(Config):
     quantize: Literal["4bit", "8bit"] | None = None
     lora: LoraSettings | None = LoraSettings()  # None: every weight trains
     items: Literal["positions", "tokens"] = "positions"  # one position an item, or one a code
+    item_rows: bool = True  # a row of its own for each item beside those of its codes
     scratch: ScratchConfig = ScratchConfig()
+
+    @model_validator(mode="after")
+    def _rows_need_positions(self) -> BackboneConfig:
+        if self.item_rows and self.items != "positions":
+            raise ValueError("item_rows needs items: positions; set it to false")
+        return self
 
     @property
     def dropout(self) -> float:

@@ -103,6 +103,7 @@ def build(
             codes,
             settings.scale,
             merged=settings.backbone.items == "positions",
+            item_rows=settings.backbone.item_rows,
             dropout=settings.backbone.dropout,
         ).eval()
     layout = CodeLayout(codes, backbone.first_new)

@@ -32,6 +32,9 @@ class MultitaskModel(nn.Module):
         scale: the distinct ratings, ascending, or empty for no rating heads.
         merged: let an item stand at one position, the sum of its codes' rows, and let a
             :class:`CodeHead` name its codes; otherwise each code is a token of its own.
+        item_rows: give each item a row of its own beside those of its codes, in which it is read
+            and, at its last code, named. It starts at zero: an item that is never seen is known by
+            its codes alone. Needs ``merged``; memory and time at the last code grow with N.
         dropout: of the code head.
     """
 
@@ -42,6 +45,7 @@ class MultitaskModel(nn.Module):
         scale: Sequence[float] = (),
         *,
         merged: bool = False,
+        item_rows: bool = False,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -55,6 +59,7 @@ class MultitaskModel(nn.Module):
         width = self.config.hidden_size
         self.heads = RatingHeads(width, scale) if len(scale) else None
         self.code_head = CodeHead(width, dropout) if merged else None
+        self.item_rows = nn.Parameter(torch.zeros(len(codes), width)) if item_rows else None
 
     @property
     def causal(self) -> Any:
@@ -87,6 +92,32 @@ class MultitaskModel(nn.Module):
         """``(..., D)`` hidden states → ``(..., C_l)`` float32 logits over one level's codes."""
         return linear(hidden, self.code_rows(level).to(hidden.dtype)).float()
 
+    def log_probs(self, states: Tensor, level: int, nodes: Tensor) -> Tensor:
+        """Log-probabilities of the codes of ``level`` after the prefixes at ``nodes``.
+
+        Args:
+            states: ``(..., D)`` what names the code.
+            nodes: ``(...)`` nodes of the trie at depth ``level``.
+
+        Returns:
+            ``(..., C_l)`` float32, as ``Trie.log_softmax``.
+        """
+        logits = self.code_logits(states, level)
+        if self.item_rows is not None and level == len(self.sizes) - 1:
+            leaf, exists = self.trie.children(level, nodes)
+            rows = self.item_rows[self.trie.leaf_item].to(states.dtype)
+            own = linear(states, rows).float().gather(-1, leaf).masked_fill(~exists, 0)
+            logits = logits.scatter_add(-1, self.trie.codes[level][leaf], own)
+        return self.trie.log_softmax(level, nodes, logits)
+
+    def _items_at(self, ids: Tensor, whole: Tensor) -> Tensor:
+        """``(B, T)``: the item that begins at a token; any item where none does."""
+        nodes = torch.zeros_like(ids)
+        for level, start in enumerate(self.starts):
+            code = torch.where(whole, ahead(ids, level) - start, 0)
+            nodes = self.trie.descend(level, nodes, code)
+        return self.trie.leaf_item[nodes]
+
     def embed(
         self,
         ids: Tensor,
@@ -105,15 +136,17 @@ class MultitaskModel(nn.Module):
         levels = len(self.sizes)
         real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
         rows = self.causal.get_input_embeddings()(ids)
-        if blank is not None:
-            rows = rows.masked_fill(blank[..., None], 0)
         whole = whole_items(ids, self.first, self.sizes)
         if self.code_head is None:
             whole = torch.zeros_like(whole)
         at = merge(whole, real, levels, at_end=at_end)
         if self.code_head is not None:
-            parts = (ahead(rows, level) for level in range(1, levels))
-            rows = rows + whole[..., None] * sum(parts)
+            more = sum(ahead(rows, level) for level in range(1, levels))
+            if self.item_rows is not None:
+                more = more + self.item_rows[self._items_at(ids, whole)].to(rows.dtype)
+            rows = rows + whole[..., None] * more
+        if blank is not None:
+            rows = rows.masked_fill(blank[..., None], 0)
         return rows.gather(1, at.opens[..., None].expand(-1, -1, rows.shape[-1])), at
 
     def forward(
@@ -171,7 +204,7 @@ class MultitaskModel(nn.Module):
             code = labels[row, token + level] - self.starts[level]
             if level:
                 state = self._next_state(hidden, row, before, prefix, level)
-            logs = self.trie.log_softmax(level, nodes, self.code_logits(state, level))
+            logs = self.log_probs(state, level, nodes)
             losses.append(-logs.gather(1, code[:, None])[:, 0])
             nodes = self.trie.descend(level, nodes, code)
             if self.code_head is not None:

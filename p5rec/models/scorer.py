@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from p5rec.decode.trie import Trie
-
 from .multitask import MultitaskModel
 
 
@@ -18,14 +16,11 @@ class CodeScorer(ABC):
 
     Args:
         model: in eval mode.
-        trie: the items to choose from, on the model's device.
         input_ids, attention_mask: ``(B, T)``, padded on either side.
     """
 
-    def __init__(
-        self, model: MultitaskModel, trie: Trie, input_ids: Tensor, attention_mask: Tensor
-    ) -> None:
-        self.model, self.trie = model, trie
+    def __init__(self, model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor) -> None:
+        self.model = model
         self.embedded, at = model.embed(input_ids, attention_mask)
         self.mask = at.real
         self.lengths = at.real.sum(1)
@@ -51,14 +46,13 @@ class CodeScorer(ABC):
             codes: the last code of each beam.
             parents: which beam of the previous step each one extends.
         """
-        self.nodes = self.trie.descend(self.level, self.nodes.gather(1, parents), codes)
+        self.nodes = self.model.trie.descend(self.level, self.nodes.gather(1, parents), codes)
         states = self._follow(codes, parents)
         self.level += 1
         return self._log_probs(states)
 
     def _log_probs(self, states: Tensor) -> Tensor:
-        logits = self.model.code_logits(states, self.level)
-        return self.trie.log_softmax(self.level, self.nodes, logits)
+        return self.model.log_probs(states, self.level, self.nodes)
 
     def _after_prompt(self, hidden: Tensor) -> Tensor:
         return hidden[torch.arange(len(hidden), device=hidden.device), self.lengths - 1]
@@ -131,51 +125,47 @@ class PositionScorer(CodeScorer):
         return states
 
 
-def code_scorer(
-    model: MultitaskModel, trie: Trie, input_ids: Tensor, attention_mask: Tensor
-) -> CodeScorer:
+def code_scorer(model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor) -> CodeScorer:
     """The scorer that suits ``model``; arguments as :class:`CodeScorer`."""
     kind = TokenScorer if model.code_head is None else PositionScorer
-    return kind(model, trie, input_ids, attention_mask)
+    return kind(model, input_ids, attention_mask)
 
 
 def score_codes(
-    model: MultitaskModel,
-    input_ids: Tensor,
-    attention_mask: Tensor,
-    codes: Tensor,
-    catalogue: Tensor,
+    model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor, catalogue: Tensor
 ) -> Tensor:
-    """Log-probability ``(B, M)`` of whole code tuples ``(M, L)``: no cache, no tree; the oracle.
+    """Log-probability ``(B, N)`` of every item: no cache, no tree, no search; the oracle.
 
     Args:
-        catalogue: ``(N, L)``, the codes of all items: what may follow a prefix.
+        catalogue: ``(N, L)``, the codes of all items.
     """
-    tokens = codes + codes.new_tensor(model.starts)
-    may_follow = [
-        (catalogue[None, :, :level] == codes[:, None, :level]).all(2)  # (M, N)
-        for level in range(codes.shape[1])
-    ]
+    n_items, levels = catalogue.shape
+    tokens = catalogue + catalogue.new_tensor(model.starts)
+    item = torch.arange(n_items, device=catalogue.device)
     scores = []
     for row, mask in zip(input_ids, attention_mask, strict=True):
-        prompt = row[mask.bool()].expand(len(codes), -1)
+        prompt = row[mask.bool()].expand(n_items, -1)
         embedded, at = model.embed(torch.cat([prompt, tokens], dim=1))
         hidden = model.decoder(inputs_embeds=embedded).last_hidden_state
         before = int(at.places[0, prompt.shape[1]]) - 1
-        total = hidden.new_zeros(len(codes), dtype=torch.float32)
-        for level in range(codes.shape[1]):
+        total = hidden.new_zeros(n_items, dtype=torch.float32)
+        for level in range(levels):
             if model.code_head is None:
                 state = hidden[:, before + level]
             elif level:
-                named = [model.code_rows(at_)[codes[:, at_]] for at_ in range(level)]
+                named = [model.code_rows(up)[catalogue[:, up]] for up in range(level)]
                 state = model.code_head(hidden[:, before], torch.stack(named).sum(0))
             else:
                 state = hidden[:, before]
             logits = model.code_logits(state, level)
-            allowed = torch.zeros_like(logits, dtype=torch.bool)
-            tuple_row, item = may_follow[level].nonzero(as_tuple=True)
-            allowed[tuple_row, catalogue[item, level]] = True
-            logs = logits.masked_fill(~allowed, -torch.inf).log_softmax(-1)
-            total = total + logs.gather(1, codes[:, level : level + 1]).squeeze(1)
+            # (N, N): the items that share the codes before, which stand for their next codes
+            kin = (catalogue[None, :, :level] == catalogue[:, None, :level]).all(2)
+            logits = logits[:, catalogue[:, level]]
+            if level == levels - 1 and model.item_rows is not None:
+                logits = logits + state.float() @ model.item_rows.float().T
+            first = (catalogue[:, : level + 1, None] == catalogue.T[None, : level + 1]).all(1)
+            alone = first.float().argmax(1) == item  # each next code once
+            logs = logits.masked_fill(~(kin & alone), -torch.inf).logsumexp(1)
+            total = total + logits[item, item] - logs
         scores.append(total)
     return torch.stack(scores)

@@ -46,7 +46,7 @@ def rank_prompts(
     for rows, ids, mask in batches:
         alive = None if allowed is None else torch.from_numpy(allowed(rows)).to(device)
         found, gained = beam_search(
-            code_scorer(bundle.model, trie, ids, mask),
+            code_scorer(bundle.model, ids, mask),
             trie, config.beams, k=config.k, alive=alive, tie=tie,
         )  # fmt: skip
         items[rows] = found.cpu().numpy()

@@ -33,7 +33,7 @@ class TrainConfig(Config):
     batch: int = Field(16, ge=1)
     accumulate: int = Field(1, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
-    row_learning_rate: float | None = None  # of the new token rows; None: learning_rate
+    row_learning_rate: float | None = None  # of new token and item rows; None: learning_rate
     weight_decay: float = Field(0.01, ge=0)
     warmup: int = Field(20, ge=0)  # steps
     clip: float = Field(1.0, gt=0)  # gradient norm

@@ -76,7 +76,7 @@ class MultitaskTrainer(SFTTrainer):
             for name, parameter in self.model.named_parameters():
                 if parameter.requires_grad:
                     plain = matrices if parameter.ndim > 1 else vectors
-                    (rows if name.endswith(".new") else plain).append(parameter)
+                    (rows if name.endswith((".new", "item_rows")) else plain).append(parameter)
             decay = self.recipe.weight_decay
             self.optimizer = torch.optim.AdamW(
                 [

@@ -66,8 +66,9 @@ def by_hand(bundle: Bundle, given: dict[str, Tensor]) -> dict[str, float]:
                 found["text"].append(-float(logits.log_softmax(0)[row[t]]))
                 total += weight * found["text"][-1]
             else:
-                item = torch.tensor([[row[t + k] - start for k, start in enumerate(model.starts)]])
-                score = score_codes(model, before, torch.ones_like(before), item, catalogue)
+                named = [row[t + k] - start for k, start in enumerate(model.starts)]
+                scores = score_codes(model, before, torch.ones_like(before), catalogue)[0]
+                score = scores[catalogue.tolist().index(named)]
                 found["code"].append(-float(score) / 2)
                 total -= weight * float(score)
         rating = float(given["ratings"][b])

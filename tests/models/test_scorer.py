@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ from hypothesis import strategies as st
 from tiny_models import llama, make_bundle, save_llama, scratch, some_codes
 from torch import Tensor
 
+from p5rec.backbones.load import Backbone
+from p5rec.backbones.scratch import byte_tokenizer
 from p5rec.core.types import ItemCodes
 from p5rec.decode.beam import beam_search
 from p5rec.decode.exhaustive import exhaustive
-from p5rec.decode.trie import Trie
 from p5rec.models.batches import pad
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.multitask import MultitaskModel
 from p5rec.models.scorer import CodeScorer, code_scorer, score_codes
 
 SIZES = (4, 3, 3)
@@ -67,13 +70,13 @@ def prompts(bundle: Bundle, lengths: list[int], seed: int = 0) -> tuple[Tensor, 
 
 
 def scorer_of(bundle: Bundle, ids: Tensor, mask: Tensor) -> CodeScorer:
-    return code_scorer(bundle.model, bundle.model.trie, ids, mask)
+    return code_scorer(bundle.model, ids, mask)
 
 
 def oracle(bundle: Bundle, ids: Tensor, mask: Tensor) -> Tensor:
     """``(B, N)``: every item's score by plain teacher forcing."""
     codes = torch.from_numpy(bundle.layout.codes.codes).long()
-    return score_codes(bundle.model, ids, mask, codes, codes)
+    return score_codes(bundle.model, ids, mask, codes)
 
 
 def by_steps(bundle: Bundle, ids: Tensor, mask: Tensor, shuffle: int) -> Tensor:
@@ -140,7 +143,9 @@ def test_a_request_is_scored_alike_alone_and_among_others(bundle: Bundle) -> Non
 def test_a_scorer_can_be_started_again(bundle: Bundle) -> None:
     ids, mask = prompts(bundle, [5, 8])
     scorer, tie = scorer_of(bundle, ids, mask), torch.arange(20)
-    first, again = (beam_search(scorer, scorer.trie, 6, k=5, alive=None, tie=tie) for _ in range(2))
+    first, again = (
+        beam_search(scorer, bundle.model.trie, 6, k=5, alive=None, tie=tie) for _ in range(2)
+    )
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
 
@@ -148,10 +153,23 @@ def test_a_scorer_can_be_started_again(bundle: Bundle) -> None:
 LARGEST = (4, 3, 3)
 
 
-@pytest.fixture(scope="module", params=["positions", "tokens"])
-def wide(request: pytest.FixtureRequest) -> Bundle:
-    """One causal model whose vocabulary every drawn code set fits into."""
-    return make_bundle(scratch(items=request.param), some_codes(36, LARGEST)).ready()
+@pytest.fixture(scope="module", params=["item rows", "positions", "tokens"])
+def over(request: pytest.FixtureRequest) -> Callable[[np.ndarray], MultitaskModel]:
+    """A model over any set of codes: the language model is the same, and knows all their words."""
+    wide = make_bundle(scratch(), some_codes(36, LARGEST)).ready().model
+    backbone = Backbone(wide.lm, byte_tokenizer(), wide.first)
+    own = request.param == "item rows"
+
+    def make(table: np.ndarray) -> MultitaskModel:
+        torch.manual_seed(0)
+        merged = request.param != "tokens"
+        codes = ItemCodes(table, LARGEST, "drawn")
+        model = MultitaskModel(backbone, codes, merged=merged, item_rows=own).eval()
+        if model.item_rows is not None:
+            torch.nn.init.normal_(model.item_rows)
+        return model
+
+    return make
 
 
 @st.composite
@@ -172,26 +190,30 @@ def code_sets(draw: st.DrawFn) -> np.ndarray:
 )
 @torch.inference_mode()
 def test_with_beams_for_all_items_the_search_is_exhaustive_scoring(
-    wide: Bundle, table: np.ndarray, lengths: list[int], k: int, seed: int, share: float
+    over: Callable[[np.ndarray], MultitaskModel],
+    table: np.ndarray,
+    lengths: list[int],
+    k: int,
+    seed: int,
+    share: float,
 ) -> None:
     """Order and score, over the same tiny causal model; equal but for the last bits of a float."""
-    ids, mask = prompts(wide, lengths, seed)
+    model = over(table)
+    rows = [np.random.default_rng([seed, n]).integers(3, model.first + 10, n) for n in lengths]
+    ids, mask = pad(rows, 0)
     rng = np.random.default_rng(seed)
     alive = torch.from_numpy(rng.random((len(ids), len(table))) < share)
     tie = torch.from_numpy(rng.permutation(len(table)))
-    trie = Trie.build(table, LARGEST)
     items, scores = beam_search(
-        code_scorer(wide.model, trie, ids, mask), trie, 40, k=k, alive=alive, tie=tie
+        code_scorer(model, ids, mask), model.trie, 40, k=k, alive=alive, tie=tie
     )
-    codes = torch.from_numpy(table).long()
+    full = score_codes(model, ids, mask, torch.from_numpy(table).long())
     wanted, gained = exhaustive(
-        lambda part: score_codes(wide.model, ids, mask, part, codes),
-        codes, k=k, alive=alive, tie=tie,
+        lambda part: full[:, part[:, 0]], torch.arange(len(table))[:, None],
+        k=k, alive=alive, tie=tie,
     )  # fmt: skip
     assert torch.allclose(scores, gained, atol=CLOSE)
     # two items may change places only where their scores are equal within that
-    full = torch.full((len(ids), len(table)), -torch.inf)
-    full[:] = score_codes(wide.model, ids, mask, codes, codes)
     for b, place in zip(*torch.nonzero(items != wanted, as_tuple=True), strict=True):
         there, here = full[b, wanted[b, place]], full[b, items[b, place]]
         assert float((there - here).abs()) < CLOSE
