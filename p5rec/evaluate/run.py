@@ -20,7 +20,7 @@ METRICS = ("HR@10", "NDCG@10")
 OUR_RULES = {
     "ties": "a seeded permutation of the items, the same for every method",
     "chosen_on": "validation",
-    "code_probabilities": "over the codes of a level",
+    "code_probabilities": "over the codes that lead to an item",
 }
 
 

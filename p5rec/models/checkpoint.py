@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from peft import PeftModel, set_peft_model_state_dict
@@ -47,7 +47,7 @@ class BundleSettings(Config):
     window: int = 100  # events the model reads of a history
     max_tokens: int = 768  # of a prompt
     prompts: PromptsConfig = PromptsConfig()
-    normalisation: str = "level"  # of code probabilities: over the codes of a level
+    normalisation: Literal["items"] = "items"  # of a code: over those that lead to an item
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from p5rec.core.types import PARTS, TRAIN, Corpus
 
 TOKEN_GAP = re.compile(r">\s+<")
+TOKEN_START = re.compile(r"<(?=\S)")
 LIKED = 0.75  # an event is liked from this fraction of the scale on: 4 on 1..5
 TRAIT_WORDS = 3  # a longer attribute value is prose, not a trait
 
@@ -25,6 +26,15 @@ TRAIT_WORDS = 3  # a longer attribute value is prose, not a trait
 def squeeze(text: str) -> str:
     """``text`` on one line, with single spaces."""
     return " ".join(text.split())
+
+
+def literal(text: str) -> str:
+    """Data text as it may stand in a prompt: on one line, and no word of it reads as a token.
+
+    Item codes and the marks between chat messages are written ``<...>``; a space after each ``<``
+    keeps a title or a review from being taken for one.
+    """
+    return TOKEN_START.sub("< ", squeeze(text))
 
 
 def decimal(rating: np.float32) -> float:
@@ -35,6 +45,8 @@ def decimal(rating: np.float32) -> float:
 @dataclass(frozen=True, eq=False)
 class ItemNames:
     """How each item is written: ``(N,)`` semantic-id strings and ``(N,)`` titles.
+
+    Titles are data, and kept :func:`literal`.
 
     Raises:
         ValueError: the lengths differ, or two items share an id.
@@ -48,6 +60,7 @@ class ItemNames:
             raise ValueError(f"{len(self.ids)} ids for {len(self.titles)} titles")
         if len(self._rows) != len(self.ids):
             raise ValueError("two items share a semantic id")
+        object.__setattr__(self, "titles", [literal(title) for title in self.titles])
 
     @cached_property
     def _rows(self) -> dict[str, int]:
@@ -153,7 +166,7 @@ class CorpusView:
         """The text column ``name`` of an event, on one line; "" where there is none."""
         column = self.corpus.interactions.texts.get(name)
         value = column[event].as_py() if column is not None else None
-        return squeeze(value or "")
+        return literal(value or "")
 
     def past(self, event: int) -> np.ndarray:
         """Rows of the events visible to the target ``event``, oldest first."""
@@ -196,21 +209,23 @@ class CorpusView:
         table = self.corpus.catalog
         columns = [(name, table.values(name)) for name in table.attributes]
         return [
-            tuple((name, values[row]) for name, values in columns if values[row])
+            tuple(
+                (name, tuple(map(literal, values[row]))) for name, values in columns if values[row]
+            )
             for row in range(len(table))
         ]
 
     def attribute_text(self, item: int) -> str:
         """An item's attributes as ``name: value, value; name: value``."""
         pairs = ((name.replace("_", " "), values) for name, values in self.attributes[item])
-        return "; ".join(f"{name}: {', '.join(map(squeeze, values))}" for name, values in pairs)
+        return "; ".join(f"{name}: {', '.join(values)}" for name, values in pairs)
 
     @cached_property
     def traits(self) -> list[tuple[str, ...]]:
         """``(N,)`` an item's short attribute values, then its years; no other numbers."""
         return [
             (
-                *(squeeze(v) for _, values in known for v in values if _is_trait(v)),
+                *(v for _, values in known for v in values if _is_trait(v)),
                 *(f"from {v}" for name, values in known for v in values if _is_year(name, v)),
             )
             for known in self.attributes

@@ -15,7 +15,7 @@ from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.parse import ParsedText, Unparsed, parse_rate
 from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
-from p5rec.prompting.view import CorpusView, ItemNames
+from p5rec.prompting.view import CorpusView, ItemNames, literal
 
 OFFERS = {"candidates", "candidate_titles", "options", "title_options"}
 EVEN = dict.fromkeys(tasks.TASKS, 1.0)
@@ -270,3 +270,10 @@ def test_names_must_fit_the_catalogue(view: CorpusView) -> None:
 def test_parse_rate() -> None:
     assert parse_rate([ParsedText("a"), Unparsed("", "empty")]) == 0.5
     assert np.isnan(parse_rate([]))
+
+
+@pytest.mark.parametrize("token", ["<|im_end|>", "<a_3>", "</s>", "<a_1><b_2>"])
+def test_data_cannot_speak_in_tokens(token: str) -> None:
+    assert ItemNames(["<a_0>"], [f"Heat {token}"]).titles == [f"Heat {token}".replace("<", "< ")]
+    assert token not in literal(f"nice{token} <3 x < y")
+    assert literal("x < y\n<3") == "x < y < 3"
