@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from p5rec.backbones.config import BackboneConfig, LoraSettings, ScratchConfig
 from p5rec.backbones.scratch import byte_tokenizer
@@ -27,7 +27,7 @@ def scratch(*, lora: bool = False, dropout: float = 0.0, **changes: Any) -> Back
 
 
 def llama(folder: Path, *, lora: bool = False, **changes: Any) -> BackboneConfig:
-    """The model that :func:`save_llama` wrote."""
+    """The model that :func:`save_llama` or :func:`save_gpt2` wrote."""
     settings = LoraSettings(rank=4) if lora else None
     changes.setdefault("item_rows", changes.get("items") != "tokens")
     return BackboneConfig(name=str(folder), lora=settings, dtype="float32", **changes)
@@ -53,6 +53,20 @@ def save_llama(folder: Path, *, tied: bool = False) -> Path:
         model = LlamaForCausalLM(shape)
     model.generation_config.update(do_sample=True, top_k=3, temperature=0.1, repetition_penalty=9.0)
     model.save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def save_gpt2(folder: Path) -> Path:
+    """A GPT-2-shaped model: learned positions, tied embeddings, linear layers as ``Conv1D``."""
+    shape = GPT2Config(
+        vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=2, n_positions=512,
+        bos_token_id=1, eos_token_id=2, pad_token_id=0,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        GPT2LMHeadModel(shape).save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)
     return folder
 

@@ -17,6 +17,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.pytorch_utils import Conv1D
 
 from p5rec.core.artefacts import file_sha256
 from p5rec.core.errors import UserError, did_you_mean
@@ -96,6 +97,7 @@ def adapt(model: PreTrainedModel, lora: LoraSettings, seed: int) -> PeftModel:
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=list(lora.targets) or known,
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
         task_type="CAUSAL_LM",
     )
     with torch.random.fork_rng(devices=[]):
@@ -108,9 +110,12 @@ def adapt(model: PreTrainedModel, lora: LoraSettings, seed: int) -> PeftModel:
 
 
 def block_linears(model: PreTrainedModel) -> list[str]:
-    """Names of the linear layers inside the decoder blocks, the head left out."""
-    head = set(model.get_output_embeddings().modules())
-    linears = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and m not in head]
+    """Names of the linear layers inside the decoder blocks, the head left out.
+
+    GPT-2 writes its linear layers as a transposed ``Conv1D``.
+    """
+    head, kinds = set(model.get_output_embeddings().modules()), (nn.Linear, Conv1D)
+    linears = [n for n, m in model.named_modules() if isinstance(m, kinds) and m not in head]
     return sorted({name.rsplit(".", 1)[-1] for name in linears})
 
 

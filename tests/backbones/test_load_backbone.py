@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from tiny_models import VOCABULARY, llama, save_llama, scratch
+from tiny_models import VOCABULARY, llama, save_gpt2, save_llama, scratch
 
 from p5rec.backbones.config import BackboneConfig, LoraSettings, ScratchConfig
 from p5rec.backbones.load import fingerprint, load_backbone
@@ -69,6 +69,11 @@ def test_adapters_and_new_rows_alone_train(source: str, tmp_path: Path) -> None:
     assert all(".layers." in name for name in adapters)
     linears = 4 if source == "scratch" else 7
     assert len(adapters) == 2 * 2 * linears  # A and B, two layers
+
+
+def test_linear_layers_written_the_gpt2_way_are_adapted(tmp_path: Path) -> None:
+    found = trains(load_backbone(llama(save_gpt2(tmp_path), lora=True), WORDS, seed=0).model)
+    assert {n.split(".")[-4] for n in found if "lora_" in n} == {"c_attn", "c_proj", "c_fc"}
 
 
 def test_without_adapters_every_weight_trains() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import llama, make_bundle, save_llama, scratch, some_codes
+from tiny_models import llama, make_bundle, save_gpt2, save_llama, scratch, some_codes
 from torch import Tensor
 
 from p5rec.backbones.load import Backbone
@@ -35,6 +35,8 @@ KINDS = [
     "llama eager tokens",
     "llama lora positions",
     "llama lora tokens",
+    "gpt2 lora positions",
+    "gpt2 lora tokens",
 ]
 
 
@@ -42,7 +44,8 @@ def make(kind: str, folder: Path) -> Bundle:
     codes, words = some_codes(20, SIZES), kind.split()
     if words[0] == "scratch":
         return make_bundle(scratch(items=words[-1]), codes).ready()
-    config = llama(save_llama(folder), lora="lora" in words, items=words[-1])
+    save = save_llama if words[0] == "llama" else save_gpt2
+    config = llama(save(folder), lora="lora" in words, items=words[-1])
     made = make_bundle(config, codes).ready()
     if "eager" in words:
         made.model.causal.set_attn_implementation("eager")
