@@ -118,6 +118,7 @@ def test_a_label_at_the_first_position_cannot_be_asked(bundle: Bundle) -> None:
     assert torch.equal(*losses)
 
 
+@torch.no_grad()
 def test_weights_scale_their_rows(bundle: Bundle) -> None:
     given = batch(bundle)
     parts = []
