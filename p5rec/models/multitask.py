@@ -136,15 +136,14 @@ class MultitaskModel(nn.Module):
         levels = len(self.sizes)
         real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
         rows = self.causal.get_input_embeddings()(ids)
-        whole = whole_items(ids, self.first, self.sizes)
-        if self.code_head is None:
-            whole = torch.zeros_like(whole)
-        at = merge(whole, real, levels, at_end=at_end)
+        whole = torch.zeros_like(ids, dtype=torch.bool)
         if self.code_head is not None:
+            whole = whole_items(ids, self.first, self.sizes)
             more = sum(ahead(rows, level) for level in range(1, levels))
             if self.item_rows is not None:
                 more = more + self.item_rows[self._items_at(ids, whole)].to(rows.dtype)
             rows = rows + whole[..., None] * more
+        at = merge(whole, real, levels, at_end=at_end)
         if blank is not None:
             rows = rows.masked_fill(blank[..., None], 0)
         return rows.gather(1, at.opens[..., None].expand(-1, -1, rows.shape[-1])), at

@@ -66,7 +66,7 @@ def teach(
             method, corpus, load_codes(ids.path, corpus.catalog.ids), folder, validate
         ),
         config={**settings, "processes": processes()},
-        code=("core", "prompting", "ids", "backbones", "models", "train"),
+        code=("core", "prompting", "ids", "decode", "backbones", "models", "train"),
         inputs={
             "data": data,
             "ids": ids,
