@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from p5rec.core.artefacts import Store
 from p5rec.core.config import compose
@@ -26,6 +28,7 @@ SCHEMA = compose(
     "Sft",
     name=(str, "sft"),
     seed=(int, 0),  # of the bootstrap and of the choice of questions
+    repeats=(Annotated[int, Field(ge=1)], 1),  # runs of each method; the n-th adds n to its seeds
     data=DataConfig,
     ids=(dict[str, IdsConfig], {"semantic": IdsConfig()}),
     baselines=(tuple[str, ...], ("popularity", "item-knn", "ease", "ease-recency")),
@@ -42,17 +45,27 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     data = prepare_data(cfg.data, store)
     corpus = load_corpus(data.path)
     check_tasks(cfg.methods, cfg.evaluate.ask, corpus)
-    ids = {name: build_ids(config, corpus, data, store) for name, config in cfg.ids.items()}
+    again = range(cfg.repeats)
+    ids = {
+        name: [build_ids(config.reseeded(n), corpus, data, store) for n in again]
+        for name, config in cfg.ids.items()
+    }
     k = cfg.evaluate.k
-    answers = {name: ask_baseline(name, corpus, data, k, store) for name in cfg.baselines}
+    answers = {name: [ask_baseline(name, corpus, data, k, store)] for name in cfg.baselines}
     models = {}
     for name, method in cfg.methods.items():
         validate = validator(corpus, method.decode, method.train.evaluate_users)
-        models[name] = teach(method, corpus, data, ids[method.ids], store, validate)
-        answers[name] = ask_model(
-            name, method.decode, corpus, data, models[name], store,
-            k=k, families=cfg.evaluate.ask, seed=cfg.seed,
-        )  # fmt: skip
+        models[name] = [
+            teach(method.reseeded(n), corpus, data, ids[method.ids][n], store, validate)
+            for n in again
+        ]
+        answers[name] = [
+            ask_model(
+                name, method.decode, corpus, data, model, store,
+                k=k, families=cfg.evaluate.ask, seed=cfg.seed,
+            )
+            for model in models[name]
+        ]  # fmt: skip
     report = store.stage(
         "report",
         lambda folder: publish(cfg, corpus, ids, answers, models, folder, started),
@@ -60,9 +73,12 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         code=("core", "data", "metrics", "evaluate"),
         inputs={
             "data": data,
-            **{f"ids {name}": artefact for name, artefact in ids.items()},
-            **{f"answers {name}": artefact for name, artefact in answers.items()},
-            **{f"model {name}": artefact for name, artefact in models.items()},
+            **{
+                f"{kind} {name} {n}": artefact
+                for kind, made in (("ids", ids), ("answers", answers), ("model", models))
+                for name, runs in made.items()
+                for n, artefact in enumerate(runs)
+            },
         },
     )
     if not store.rank:

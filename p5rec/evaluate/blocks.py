@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .schema import Measure, Method, Report
@@ -53,10 +53,15 @@ def blocks(report: Report) -> list[Block]:
     return [_block(*key, methods) for key, methods in groups.items()]
 
 
-def _block(task: str, split: str, methods: Sequence[Method]) -> Block:
-    have = list(dict.fromkeys(metric for method in methods for metric in method.metrics))
+def main_metrics(have: Iterable[str]) -> tuple[str, ...]:
+    """Those of a task's metrics that stand for it."""
+    have = list(have)
     family = next((names for names in MAIN if set(names) & set(have)), have[:2])
-    metrics = tuple(name for name in family if name in have)
+    return tuple(name for name in family if name in have)
+
+
+def _block(task: str, split: str, methods: Sequence[Method]) -> Block:
+    metrics = main_metrics(dict.fromkeys(m for method in methods for m in method.metrics))
 
     def rank(method: Method) -> tuple[bool, float]:
         value = _value(method, metrics[0])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .blocks import ABSENT, Block, blocks, bracket, number, seconds, share
+from .blocks import ABSENT, Block, blocks, bracket, main_metrics, number, seconds, share
 from .schema import Measure, Method, Report, Sample, Slice
 from .wording import legend, sentences, setting
 
@@ -121,8 +121,15 @@ def _methods(report: Report) -> list[str]:
     return _bullets(
         f"{_escaped(f'{m.name} ({m.task}, {m.split})')}: {', '.join(told)}"
         for m in report.methods
-        if (told := [*_pairs(m.beside), *_pairs(m.about)])
+        if (told := [*_by_seed(m), *_pairs(m.beside), *_pairs(m.about)])
     )
+
+
+def _by_seed(method: Method) -> list[str]:
+    return [
+        f"{_escaped(metric)} by seed {' / '.join(map(number, method.by_seed[metric]))}"
+        for metric in main_metrics(method.by_seed)
+    ]
 
 
 def _samples(samples: Sequence[Sample]) -> list[str]:

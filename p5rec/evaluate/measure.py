@@ -7,7 +7,7 @@ question about an item).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NotRequired, TypedDict, Unpack
 
@@ -46,12 +46,14 @@ class Measured:
         users: ``(B,)`` the user of each case; a case of no user has a negative number of its own.
         values: what each case contributes, name to ``(B,)``.
         statistic: row weights ``(R, B)`` to ``(R, M)``, the M metrics in the entry's order.
+    parts: name to ``(B,)`` bool, the cases of each slice.
     """
 
     method: Method
     users: np.ndarray
     values: Mapping[str, np.ndarray]
     statistic: Statistic
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def ranking(
@@ -81,6 +83,8 @@ def ranking(
     real = np.where(items < n_items, items, -1)
     depth = max((k for k in depths if k <= SLICE_DEPTH), default=depths[0])
     shown = {metric: values[metric] for metric in (f"HR@{depth}", f"NDCG@{depth}")}
+    parts = slices(lists.users, targets, log, corpus.split)
+    parts["short-history"] &= lists.users >= 0
     return _measured(
         name, "sequential", run, lists.users, values, _means(values), list(values),
         invalid_rate=listed.invalid_rate(items, n_items),
@@ -91,7 +95,8 @@ def ranking(
             "gini": beyond.gini(real, n_items),
             "short_rate": listed.short_rate(items),
         },
-        slices=_sliced(shown, lists.users, targets, corpus, cannot, run["seed"]),
+        parts=parts,
+        slices=_sliced(shown, _units(lists.users), parts, cannot, run["seed"]),
     )  # fmt: skip
 
 
@@ -189,6 +194,7 @@ def _measured(
     *,
     invalid_rate: float,
     duplicate_rate: float | None = None,
+    parts: Mapping[str, np.ndarray] | None = None,
     **fields: Any,
 ) -> Measured:
     units = _units(users)
@@ -206,23 +212,65 @@ def _measured(
         about=dict(run.get("about", {})),
         **fields,
     )
-    return Measured(method, units, values, statistic)
+    return Measured(method, units, values, statistic, parts or {})
+
+
+def average(runs: Sequence[Measured], seed: int) -> Measured:
+    """Runs of one method that differ by their seeds alone, as one entry: the mean of all figures.
+
+    An interval is that of the mean over the runs: it says what other users would change, and the
+    entry's ``by_seed`` what other seeds would.
+
+    Args:
+        runs: measured on the same task, part and cases, at least one; one is its own average.
+        seed: of the bootstrap.
+    """
+    first, methods = runs[0], [run.method for run in runs]
+    if len(runs) == 1:
+        return first
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        return np.mean([run.statistic(weights) for run in runs], axis=0)
+
+    values = {name: np.mean([run.values[name] for run in runs], axis=0) for name in first.values}
+    intervals = bootstrap(statistic, first.users, seed=seed)
+    cuts = first.method.slices
+    cannot = {name for name, cut in cuts.items() if cut.metrics == "cannot"}
+    sliced = dict.fromkeys(m for c in cuts.values() if c.metrics != "cannot" for m in c.metrics)
+    shown = {metric: values[metric] for metric in sliced}
+    method = first.method.model_copy(
+        update={
+            "metrics": {
+                m: Measure.of(i) for m, i in zip(first.method.metrics, intervals, strict=True)
+            },
+            "by_seed": {m: [e.metrics[m].value for e in methods] for m in first.method.metrics},
+            "invalid_rate": _mean([m.invalid_rate for m in methods]),
+            "duplicate_rate": _mean([m.duplicate_rate for m in methods]),
+            "train_seconds": _mean([m.train_seconds for m in methods]),
+            "infer_seconds": _mean([m.infer_seconds for m in methods]),
+            "beside": {n: _mean([m.beside[n] for m in methods]) for n in first.method.beside},
+            "slices": _sliced(shown, first.users, first.parts, cannot, seed),
+        }
+    )
+    return Measured(method, first.users, values, statistic, first.parts)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _sliced(
     values: Mapping[str, np.ndarray],
-    users: np.ndarray,
-    targets: np.ndarray,
-    corpus: Corpus,
+    units: np.ndarray,
+    parts: Mapping[str, np.ndarray],
     cannot: Collection[str],
     seed: int,
 ) -> dict[str, Slice]:
-    parts = slices(users, targets, corpus.interactions, corpus.split)
-    parts["short-history"] &= users >= 0
     found = {}
     for name, rows in parts.items():
         own = {metric: column[rows] for metric, column in values.items()}
-        intervals = mean_intervals(own, _units(users)[rows], seed=seed)
+        intervals = mean_intervals(own, units[rows], seed=seed)
         metrics = {metric: Measure.of(interval) for metric, interval in intervals.items()}
         found[name] = Slice(n=int(rows.sum()), metrics="cannot" if name in cannot else metrics)
     return found

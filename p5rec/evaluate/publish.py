@@ -16,60 +16,71 @@ from p5rec.recommend.lists import to_frame, write_lists
 from p5rec.recommend.stages import ABOUT, LISTS, read_asked, read_lists
 
 from .families import measure_family, rating_baselines, samples
-from .measure import Measured
+from .measure import Measured, average
 from .report import load_report, write_report
 from .run import assemble, list_samples, measure_lists
 from .schema import Part, Sample
 from .terminal import table
 
+Repeated = Mapping[str, Sequence[Artefact]]  # by name, one a seed
+
 
 def publish(
     cfg: Any,
     corpus: Corpus,
-    ids: Mapping[str, Artefact],
-    answers: Mapping[str, Artefact],
-    models: Mapping[str, Artefact],
+    ids: Repeated,
+    answers: Repeated,
+    models: Repeated,
     folder: Path,
     started: float,
 ) -> Lineage:
     """Writes report, pictures and ranked lists into ``folder``.
 
+    Figures are means over the seeds; lists, samples and curves are those of the first.
+
     Args:
         cfg: the recipe's config.
-        ids, answers, models: artefacts by name.
+        ids, answers, models: artefacts by name, one a seed; baselines answer once.
         started: when the run began, by ``time.perf_counter``.
     """
     measured: list[Measured] = []
     shown: list[Sample] = []
-    for name, artefact in answers.items():
-        about: dict[str, Any] = {}
-        codes = None
-        if name in models:
-            method = cfg.methods[name]
-            about = {"train_seconds": models[name].manifest["seconds"], "method": method.dump()}
-            codes = load_codes(ids[method.ids].path)
-        found, seen = measure_answers(
-            name, artefact.path, corpus, codes, "test",
-            seed=cfg.seed, about=about, shown=cfg.evaluate.samples,
-        )  # fmt: skip
-        measured += found
-        shown += seen
-        if (artefact.path / LISTS).is_file():
-            frame = to_frame(read_lists(artefact.path), corpus.catalog, corpus.user_ids)
+    for name, runs in answers.items():
+        each: list[list[Measured]] = []
+        for nth, artefact in enumerate(runs):
+            about: dict[str, Any] = {}
+            codes = None
+            if name in models:
+                method, model = cfg.methods[name], models[name][nth]
+                about = {"train_seconds": model.manifest["seconds"], "method": method.dump()}
+                codes = load_codes(ids[method.ids][nth].path)
+            found, seen = measure_answers(
+                name, artefact.path, corpus, codes, "test",
+                seed=cfg.seed, about=about, shown=0 if nth else cfg.evaluate.samples,
+            )  # fmt: skip
+            each.append(found)
+            shown += seen
+        measured += [average(runs, cfg.seed) for runs in zip(*each, strict=True)]
+        if (runs[0].path / LISTS).is_file():
+            frame = to_frame(read_lists(runs[0].path), corpus.catalog, corpus.user_ids)
             write_lists(frame, folder / f"lists/{name}.parquet", folder / f"lists/{name}.jsonl")
-    measured += rating_references([a.path for a in answers.values()], corpus, "test", cfg.seed)
+    measured += rating_references([r[0].path for r in answers.values()], corpus, "test", cfg.seed)
     report = assemble(
         corpus,
         measured,
         seconds=time.perf_counter() - started,
         seed=cfg.seed,
-        manifest={"config": cfg.dump(), "artefacts": {n: a.key for n, a in answers.items()}},
+        seeds=range(cfg.repeats),
+        manifest={
+            "config": cfg.dump(),
+            "artefacts": {name: [run.key for run in runs] for name, runs in answers.items()},
+        },
         pairs=cfg.evaluate.compare,
         samples=shown,
         notes=cfg.notes,
-        curves={name: str(model.path / "metrics.jsonl") for name, model in models.items()},
+        curves={name: str(runs[0].path / "metrics.jsonl") for name, runs in models.items()},
     )
-    write_report(report, folder, {name: load_codes(a.path) for name, a in ids.items()})
+    write_report(report, folder, {name: load_codes(runs[0].path) for name, runs in ids.items()})
     return Lineage.none()
 
 
@@ -124,10 +135,10 @@ def rating_references(
     return [m for a in families.values() for m in rating_baselines(corpus, a, run)]
 
 
-def show(made: Path, models: Mapping[str, Artefact], out: Path) -> None:
+def show(made: Path, models: Repeated, out: Path) -> None:
     """Copies results to where the user looks, and prints the table and the places."""
     kept = [path for path in made.iterdir() if path.name not in ("manifest.json", "lineage.npy")]
-    bundles = {f"models/{name}": model.path / "bundle" for name, model in models.items()}
+    bundles = {f"models/{name}": runs[0].path / "bundle" for name, runs in models.items()}
     lay_out({**{path.name: path for path in kept}, **bundles}, out)
     print()
     print(table(load_report(out)))

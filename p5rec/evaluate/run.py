@@ -94,6 +94,7 @@ def assemble(
     *,
     seconds: float,
     seed: int,
+    seeds: Sequence[int] = (0,),
     manifest: Mapping[str, Any],
     pairs: Sequence[tuple[str, str]] = (),
     samples: Sequence[Sample] = (),
@@ -105,6 +106,8 @@ def assemble(
     """The report, before it is written.
 
     Args:
+        seed: of the bootstrap.
+        seeds: of the trained methods' runs.
         exclude_seen: whether the lists leave out the items of each user's history.
         ours: the answers were made here, so that their rules are known.
     """
@@ -120,7 +123,7 @@ def assemble(
             splits=dict.fromkeys(dict.fromkeys(m.method.task for m in measured), split.name),
             candidates=log.n_items,
             exclude_seen=exclude_seen,
-            seeds=[seed],
+            seeds=list(seeds),
             **(OUR_RULES if ours else {}),
         ),
         manifest={**manifest, "versions": library_versions()},

@@ -61,11 +61,12 @@ class Method(Config):
         name: as a user reads it, e.g. ``item-knn``.
         task: the family, e.g. ``sequential``.
         split: the part it was measured on.
-        metrics: by name, e.g. ``HR@10``.
+        metrics: by name, e.g. ``HR@10``; where a method was trained with several seeds, the mean.
+        by_seed: each metric's value under each of those seeds; empty where there was one.
         invalid_rate: share of answers that name no item (lists) or could not be read (others).
         duplicate_rate: share of list entries that repeat another; None where answers are no lists.
         n: cases measured.
-        train_seconds, infer_seconds: wall clock.
+        train_seconds, infer_seconds: wall clock of one run.
         beside: figures without an interval, e.g. ``coverage``.
         slices: by name, e.g. ``unseen-item``.
         about: anything that helps to judge it: parameters, steps, tuned hyper-parameters.
@@ -75,6 +76,7 @@ class Method(Config):
     task: str
     split: Part
     metrics: dict[str, Measure] = Field(min_length=1)
+    by_seed: dict[str, list[Number]] = Field(default_factory=dict)
     invalid_rate: Number
     duplicate_rate: Number
     n: int
@@ -133,7 +135,7 @@ class Protocol(Config):
         splits: rule of each task, e.g. ``{"sequential": "leave-one-out"}``.
         candidates: items ranked for every user; the whole catalogue.
         exclude_seen: whether items of the input history were left out of the lists.
-        seeds: of the runs behind the report.
+        seeds: of the trained methods' runs.
         ties: what puts items of equal score in order.
         chosen_on: the part that hyper-parameters and stopping points were chosen on.
         code_probabilities: over which codes a generative model's probabilities are normalised.

@@ -85,6 +85,10 @@ class IdsConfig(Config):
         book = self.codebook
         return (book,) * self.levels if isinstance(book, int) else tuple(book)
 
+    def reseeded(self, n: int) -> IdsConfig:
+        """The same with ``n`` added to its seed."""
+        return self.model_copy(update={"seed": self.seed + n})
+
     @field_validator("scheme", "collisions")
     @classmethod
     def _known(cls, name: str, info: Any) -> str:

@@ -42,6 +42,11 @@ class GenerativeConfig(Config):
     prompts: PromptsConfig = PromptsConfig()
     decode: DecodeConfig = DecodeConfig()
 
+    def reseeded(self, n: int) -> GenerativeConfig:
+        """The same with ``n`` added to the seed of its training."""
+        train = self.train.model_copy(update={"seed": self.train.seed + n})
+        return self.model_copy(update={"train": train})
+
     @model_validator(mode="after")
     def _quantised_needs_adapters(self) -> GenerativeConfig:
         if self.backbone.quantize and self.backbone.lora is None:

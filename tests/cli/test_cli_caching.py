@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -29,3 +30,31 @@ def test_caching(p5rec: Any, trained: Trained, monkeypatch: pytest.MonkeyPatch) 
     assert (code, stages(out)) == (0, [*kept, *((name, "made") for name in names[3:])])
     code, out, _ = p5rec(*words, "evaluate.samples=1")
     assert stages(out) == [*((name, "kept") for name in names[:5]), ("report", "made")]
+
+
+def test_repeats_keep_the_first_run_and_add_others(
+    p5rec: Any, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("P5REC_HOME", str(trained.folder / "home"))
+    folder = trained.folder / "twice"
+    words = ("run", "sft", "--config", trained.config, "--out", folder, "repeats=2")
+    code, out, _ = p5rec(*words)
+    assert code == 0
+    assert stages(out) == [
+        ("data", "kept"), ("ids", "kept"), ("ids", "made"), ("baseline", "kept"),
+        ("train", "kept"), ("train", "made"), ("answers", "kept"), ("answers", "made"),
+        ("report", "made"),
+    ]  # fmt: skip
+    once, twice = (
+        {
+            method["name"]: method
+            for method in json.loads((at / "report.json").read_text())["methods"]
+            if method["task"] == "sequential"
+        }
+        for at in (trained.folder / "out", folder)
+    )
+    first, second = twice["mine"]["by_seed"]["HR@10"]
+    assert first == once["mine"]["metrics"]["HR@10"]["value"]
+    assert twice["mine"]["metrics"]["HR@10"]["value"] == pytest.approx((first + second) / 2)
+    assert twice["popularity"]["by_seed"] == {}
+    assert twice["popularity"]["metrics"] == once["popularity"]["metrics"]

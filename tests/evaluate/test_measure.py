@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from p5rec.core.types import RankedLists
-from p5rec.evaluate.measure import accuracy, ranking, rating, text
+from p5rec.evaluate.compare import compare
+from p5rec.evaluate.measure import accuracy, average, ranking, rating, text
+from p5rec.metrics.intervals import mean_intervals
 
 RUN = {"split": "test", "seed": 0}
 
@@ -107,3 +109,51 @@ def test_several_cases_of_a_user_are_drawn_together():
     pairs = accuracy("m", correct, np.repeat(np.arange(50), 2), **RUN).method.metrics["accuracy"]
     assert apart.high - apart.low > 0.1
     assert (pairs.low, pairs.high) == (0.5, 0.5)  # every user has one of each
+
+
+def test_runs_with_several_seeds_are_one_entry_of_means(corpus, at_places):
+    targets = np.arange(20, 24)
+    runs = [
+        ranking("m", at_places(*places), targets, corpus, train_seconds=s, **RUN)
+        for places, s in (((1, 1, 1, 0), 1.0), ((1, 0, 0, 0), 3.0))
+    ]
+    assert average(runs[:1], 0) is runs[0]
+    both = average(runs, 0)
+    assert values(both)["HR@10"] == pytest.approx(0.5)
+    assert both.method.by_seed["HR@10"] == [0.75, 0.25]
+    assert both.method.train_seconds == 2
+    assert both.values["HR@10"].tolist() == [1, 0.5, 0.5, 0]
+    # what the mean over both would be of other users, from a bootstrap of its own
+    ours = both.method.metrics["HR@10"]
+    (alone,) = mean_intervals({"x": np.array([1, 0.5, 0.5, 0])}, np.arange(4), seed=0).values()
+    assert (ours.low, ours.high) == (alone.low, alone.high)
+    slices = both.method.slices
+    assert slices["unseen-item"].metrics["HR@10"].value == pytest.approx(0.5)
+    assert slices["short-history"].metrics["HR@10"].value == 1
+    assert slices["item-frequency-q1"].metrics["HR@10"].value is None
+
+
+def test_a_mean_over_seeds_is_compared_like_one_run(corpus, at_places):
+    targets = np.arange(20, 24)
+    good, bad, none = (
+        ranking("m", at_places(*places), targets, corpus, **RUN)
+        for places in ((1, 1, 1, 1), (0, 0, 0, 0), (0, 0, 0, 0))
+    )
+    found = compare(average([good, bad], 0), none, "HR@10", 0)
+    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+
+
+def test_what_a_method_cannot_do_it_cannot_do_on_average(corpus, at_places):
+    runs = [
+        ranking("m", at_places(1, 1, 1, 0), np.arange(20, 24), corpus,
+                cannot=("unseen-item",), **RUN)
+        for _ in range(2)
+    ]  # fmt: skip
+    assert average(runs, 0).method.slices["unseen-item"].metrics == "cannot"
+
+
+def test_measures_without_slices_or_repeats_are_averaged_too():
+    runs = [accuracy("m", np.array(right), np.arange(2), **RUN) for right in ([1.0, 1], [0.0, 1])]
+    found = average(runs, 0).method
+    assert found.metrics["accuracy"].value == pytest.approx(0.75)
+    assert (found.duplicate_rate, found.slices) == (None, {})
