@@ -42,6 +42,8 @@ def measure_family(
     found = [measure.rating(f"{name} (text)", _numbers(asked, scale), truth, users, ends, **run)]
     if asked.predictions:
         heads = np.array(asked.predictions)
+        if asked.heads_read == "history":
+            run = {**run, "about": {"read": "the history with its ratings, and the item"}}
         found.insert(0, measure.rating(name, heads, truth, users, ends, **run))
     return found
 

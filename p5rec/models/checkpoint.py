@@ -32,6 +32,7 @@ from p5rec.prompting.source import PromptsConfig
 
 from .layout import CodeLayout
 from .multitask import MultitaskModel
+from .ratings import RatedHistories
 
 WEIGHTS = "trained.safetensors"
 MANIFEST = "manifest.json"
@@ -75,6 +76,10 @@ class Bundle:
         """The token that opens a history."""
         bos = self.tokenizer.bos_token_id
         return self.tokenizer.eos_token_id if bos is None else bos
+
+    def rated_histories(self) -> RatedHistories:
+        """How this model reads a history with its ratings."""
+        return RatedHistories(self.layout, self.tokenizer, self.settings.scale, self.bos)
 
     def ready(self, precision: str = "float32") -> Bundle:
         """This bundle for answering: in eval mode, on the GPU if there is one, in ``precision``.

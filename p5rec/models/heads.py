@@ -60,19 +60,28 @@ class RatingHeads(nn.Module):
         read = self.norm(hidden.float())
         return self.regression(read).squeeze(-1), self.classification(read)
 
-    def loss(self, hidden: Tensor, ratings: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """The weighted sum of squared error and cross-entropy over rated rows, and its mean.
+    @torch.no_grad()
+    def start_at(self, ratings: Tensor) -> None:
+        """Lets untrained heads say of everything what is true of ``ratings (n,)`` as a whole."""
+        counts = torch.bincount(self._classes(ratings), minlength=len(self.scale))
+        self.regression.bias.fill_(ratings.mean())
+        nn.init.zeros_(self.classification.weight)
+        self.classification.bias.copy_((counts.clamp(min=1) / counts.sum()).log())
 
-        Every row passes through the heads and unrated ones are masked, so that each step gives
-        every parameter a gradient (data-parallel training waits for all of them).
+    def loss(self, hidden: Tensor, ratings: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """The weighted sum of squared error and cross-entropy, and the mean; NaN of no ratings.
+
+        Args:
+            hidden: ``(M, D)``, M may be 0: the sum is then 0, and so is every gradient.
+            ratings, weights: ``(M,)``.
         """
-        rated = ~torch.isnan(ratings)
-        target = torch.where(rated, ratings, self.scale[0])
         value, logits = self(hidden)
-        classes = (target[:, None] - self.scale).abs().argmin(1)
-        losses = (value - target) ** 2 + cross_entropy(logits, classes, reduction="none")
-        losses = torch.where(rated, losses, 0.0)
-        return (losses * weights).sum(), losses.detach()[rated].mean()
+        losses = (value - ratings) ** 2
+        losses = losses + cross_entropy(logits, self._classes(ratings), reduction="none")
+        return (losses * weights).sum(), losses.detach().mean()
+
+    def _classes(self, ratings: Tensor) -> Tensor:
+        return (ratings[:, None] - self.scale).abs().argmin(1)
 
     def predict(self, hidden: Tensor) -> Tensor:
         """``(B, D)`` → ``(B,)``: the mean of the regression and the expected class, clipped."""

@@ -155,7 +155,6 @@ class MultitaskModel(nn.Module):
         weights: Tensor,
         blank: Tensor | None = None,
         ratings: Tensor | None = None,
-        answer_at: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
     ) -> dict[str, Tensor]:
         """The weighted loss of a batch and its parts.
@@ -167,8 +166,8 @@ class MultitaskModel(nn.Module):
                 asked as a whole.
             weights: ``(B,)`` each row's task weight.
             blank: ``(B, T)`` bool, tokens that the model is not shown.
-            ratings: ``(B,)`` on the data's scale, NaN where the row has none.
-            answer_at: ``(B,)`` the last token of each row's question, which the heads read.
+            ratings: ``(B, T)`` what the heads are to say at a token, on the data's scale; NaN where
+                nothing. An item has said all it has to say at its last code.
             num_items_in_batch: what the summed loss is divided by; None: the labels here.
 
         Returns:
@@ -181,10 +180,11 @@ class MultitaskModel(nn.Module):
         text_sum, text_part = self._words(hidden, at.places, labels, weights)
         parts = {"code_loss": code_part, "text_loss": text_part}
         total = code_sum + text_sum
-        if self.heads is not None and ratings is not None and answer_at is not None:
-            rows = torch.arange(len(hidden), device=hidden.device)
-            read = hidden[rows, at.places[rows, answer_at]]
-            head_sum, parts["rating_loss"] = self.heads.loss(read, ratings, weights)
+        if self.heads is not None and ratings is not None:
+            row, token = ratings.isfinite().nonzero(as_tuple=True)
+            read = hidden[row, at.places[row, token]]
+            head_sum, part = self.heads.loss(read, ratings[row, token], weights[row])
+            parts["rating_loss"] = part
             total = total + head_sum
         count = (labels[:, 1:] != -100).sum() if num_items_in_batch is None else num_items_in_batch
         return {"loss": total / torch.as_tensor(count).clamp(min=1), **parts}

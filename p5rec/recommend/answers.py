@@ -34,8 +34,8 @@ def rank_answers(
 
 
 @torch.inference_mode()
-def rate(bundle: Bundle, examples: Sequence[Example], config: DecodeConfig) -> np.ndarray:
-    """What the rating heads say, ``(B,)`` float32 on the data's scale.
+def rate(bundle: Bundle, prompts: Sequence[np.ndarray], config: DecodeConfig) -> np.ndarray:
+    """What the rating heads say at the end of B token sequences, ``(B,)`` on the data's scale.
 
     Raises:
         ValueError: the model has no rating heads.
@@ -43,7 +43,6 @@ def rate(bundle: Bundle, examples: Sequence[Example], config: DecodeConfig) -> n
     heads, model = bundle.model.heads, bundle.model
     if heads is None:
         raise ValueError("this model was trained without rating heads")
-    prompts = encode_all(bundle, examples)
     out = np.empty(len(prompts), dtype=np.float32)
     batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="rate", unit="pair")
     for rows, ids, mask in batches:

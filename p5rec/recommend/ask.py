@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.view import CorpusView
 
-from .answers import rank_answers, rate, write
+from .answers import encode_all, rank_answers, rate, write
 from .config import DecodeConfig
+from .ratings import TASK, rating_histories
 
 
 class FamilyAnswers(Config):
@@ -30,6 +31,8 @@ class FamilyAnswers(Config):
         ratings: the ratings given, where the family has them.
         texts: written answers; empty where items were ranked.
         predictions: what the rating heads said.
+        heads_read: what they said it of: the prompted question, or the history (see
+            ``p5rec.recommend.ratings``).
         lists, scores: ranked items, best first, -1 where a list ended.
         seconds: all answers together.
     """
@@ -44,6 +47,7 @@ class FamilyAnswers(Config):
     ratings: list[float] = []
     texts: list[str] = []
     predictions: list[float] = []
+    heads_read: Literal["question", "history"] = "question"
     lists: list[list[int]] = []
     scores: list[list[float]] = []
     seconds: float = 0.0
@@ -75,7 +79,14 @@ def ask(
     else:
         found["texts"] = write(bundle, examples, decode)
         if kind == "rating" and bundle.model.heads is not None:
-            found["predictions"] = rate(bundle, examples, decode).tolist()
+            by_history = TASK in bundle.settings.tasks
+            prompts = (
+                rating_histories(bundle, view, [e.event for e in examples])
+                if by_history
+                else encode_all(bundle, examples)
+            )
+            found["predictions"] = rate(bundle, prompts, decode).tolist()
+            found["heads_read"] = "history" if by_history else "question"
     return FamilyAnswers(
         family=family,
         answer=kind,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus, Example
 from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import Bundle
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.pairs import pose_pairs
-from p5rec.prompting.view import ItemNames
+from p5rec.prompting.pairs import pose_pairs, with_pairs
+from p5rec.prompting.view import CorpusView, ItemNames
 
-from .answers import rate, write
+from .answers import encode_all, rate, write
 from .config import DecodeConfig
+from .ratings import TASK, rating_histories
 from .taught import check_taught
 
 
@@ -28,9 +30,17 @@ def rate_pairs(
         decode: precision and batch size.
 
     Raises:
-        UserError: the model was not taught ``rating``, or the data have no ratings.
+        UserError: the model was taught neither ``rating`` nor ``dense-rating``, or the data have
+            no ratings.
     """
-    return rate(bundle, _questions(bundle, corpus, "rating", users, items), decode)
+    if TASK not in bundle.settings.tasks:
+        questions = _questions(bundle, corpus, "rating", users, items)
+        return rate(bundle, encode_all(bundle, questions), decode)
+    if corpus.interactions.ratings is None:
+        raise UserError("ratings: expected data with ratings, got none; map their column")
+    extended, events = with_pairs(corpus, users, items)
+    prompts = rating_histories(bundle, CorpusView(extended, _names(bundle, corpus)), events)
+    return rate(bundle, prompts, decode)
 
 
 def explain_pairs(
@@ -50,7 +60,7 @@ def _questions(
     check_taught(bundle, family)
     return pose_pairs(
         corpus,
-        ItemNames(item_strings(bundle.layout.codes), corpus.catalog.titles),
+        _names(bundle, corpus),
         PromptLibrary.from_dump(bundle.prompts),
         family,
         users,
@@ -58,3 +68,7 @@ def _questions(
         seed=corpus.split.seed,
         config=bundle.settings.prompts,
     )
+
+
+def _names(bundle: Bundle, corpus: Corpus) -> ItemNames:
+    return ItemNames(item_strings(bundle.layout.codes), corpus.catalog.titles)

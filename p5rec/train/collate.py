@@ -11,7 +11,7 @@ import torch
 
 from p5rec.models.batches import pad
 
-from .rows import IGNORE, Rows
+from .rows import IGNORE, Row, Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +36,18 @@ class Collator:
         rows = [self.tasks[self.task_of[n]][int(self.row_of[n])] for n in numbers]
         input_ids, _ = pad([row.input_ids for row in rows], self.pad_id)
         labels, _ = pad([row.labels for row in rows], IGNORE)
-        shown = [np.zeros(len(r.labels), bool) if r.blank is None else r.blank for r in rows]
-        blank, _ = pad(shown, 0)
+        blank, _ = pad([_or(row.blank, row, False) for row in rows], False)
+        ratings, _ = pad([_or(row.ratings, row, np.float32(np.nan)) for row in rows], np.nan)
         weights = self.weights[self.task_of[numbers]]
         return {
             "input_ids": input_ids,
             "labels": labels,
-            "blank": blank.bool(),
+            "blank": blank,
+            "ratings": ratings,
             "weights": torch.tensor(weights, dtype=torch.float32),
-            "ratings": torch.tensor([row.rating for row in rows], dtype=torch.float32),
-            "answer_at": torch.tensor([row.answer_at for row in rows]),
         }
+
+
+def _or(values: np.ndarray | None, row: Row, nothing: Any) -> np.ndarray:
+    """``values``, or ``nothing`` at every token of ``row``."""
+    return np.full(len(row.labels), nothing) if values is None else values

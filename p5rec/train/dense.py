@@ -1,4 +1,4 @@
-"""Dense sequential training: a history is one sequence and every item in it is a target."""
+"""Dense training: a history is one sequence, and every event in it teaches."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from functools import cached_property
 
 import numpy as np
 
-from p5rec.core.errors import UserError
-from p5rec.core.rng import derive_rng
 from p5rec.core.types import Interactions, Split
 from p5rec.models.layout import CodeLayout
+from p5rec.models.ratings import RatedHistories
 
 from .config import DenseConfig
 from .rows import IGNORE, Row
+from .windows import Windows
+
+DENSE, DENSE_RATING = "dense", "dense-rating"  # the tasks that are no prompt families
 
 
 class DenseRows:
-    """Windows over the training histories, cut anew in each epoch.
-
-    A history of n events is cut every ``window`` events from a phase drawn per user and epoch, so
-    that over the epochs each item is seen with contexts of all lengths.
+    """Items in order: each is to be named after those before it.
 
     Args:
         interactions, split: the training part alone is used.
@@ -28,6 +27,9 @@ class DenseRows:
         config: window, dropout, ties.
         n_rows: how many rows there must be, over as many epochs as that takes.
         seed: of every draw.
+
+    Raises:
+        UserError: no user has two training events.
     """
 
     def __init__(
@@ -40,38 +42,9 @@ class DenseRows:
         n_rows: int,
         seed: int,
     ) -> None:
-        train = split.mask("train")
-        self.items = interactions.items[train]
-        self.times = interactions.times[train]
-        users = interactions.users[train]
-        self.user_offsets = np.searchsorted(users, np.arange(interactions.n_users + 1))
-        self.layout, self.bos, self.config, self.seed = layout, bos, config, seed
-        first = self._windows(0)
-        if not len(first):
-            raise UserError(
-                "dense training: expected users with 2 training events or more, got none; "
-                "use a log with longer histories or another split"
-            )
-        epochs, count = [first], len(first)
-        while count < n_rows:  # epochs differ a little in length
-            epochs.append(self._windows(len(epochs)))
-            count += len(epochs[-1])
-        self.windows = np.concatenate(epochs)[:n_rows]
-
-    def _windows(self, epoch: int) -> np.ndarray:
-        """``(R, 2)`` begin and end of each row of one epoch, shuffled."""
-        rng = derive_rng(self.seed, "windows", epoch)
-        begin, end = self.user_offsets[:-1], self.user_offsets[1:]
-        length, window = end - begin, self.config.window
-        phase = np.where(length > window, rng.integers(0, window, len(length)), 0)
-        first = np.where(phase > 0, phase, window)  # length of a history's first piece
-        pieces = 1 + np.maximum(0, -(-(length - first) // window))
-        owner = np.repeat(np.arange(len(length)), pieces)
-        nth = np.arange(len(owner)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-        stop = np.minimum(begin[owner] + first[owner] + nth * window, end[owner])
-        start = np.where(nth == 0, begin[owner], begin[owner] + first[owner] + (nth - 1) * window)
-        cut = np.stack([start, stop], axis=1)
-        return rng.permutation(cut[stop - start >= 2])
+        self.windows = Windows(interactions, split, config, n_rows, seed)
+        self.items, self.layout, self.bos = interactions.items, layout, bos
+        self.item_dropout = config.item_dropout
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -79,17 +52,60 @@ class DenseRows:
     @cached_property
     def lengths(self) -> np.ndarray:
         """``(R,)`` tokens a row."""
-        return np.diff(self.windows, axis=1)[:, 0] * self.layout.codes.levels + 1
+        return self.windows.lengths * self.layout.codes.levels + 1
 
     def __getitem__(self, i: int) -> Row:
-        begin, end = self.windows[i]
-        rng = derive_rng(self.seed, "row", i)
-        items = self.items[begin:end]
-        if self.config.shuffle_ties:
-            items = items[np.lexsort((rng.random(len(items)), self.times[begin:end]))]
+        events, rng = self.windows.row(i)
+        items = self.items[events]
         tokens = np.concatenate([[self.bos], self.layout.items[items].reshape(-1)])
         labels = tokens.copy()
         labels[0] = IGNORE
-        hidden = rng.random(len(items)) < self.config.item_dropout
+        hidden = rng.random(len(items)) < self.item_dropout
         blank = np.concatenate([[False], hidden.repeat(self.layout.codes.levels)])
-        return Row(tokens, labels, answer_at=0, blank=blank)
+        return Row(tokens, labels, blank=blank)
+
+
+class DenseRatingRows:
+    """Items and their ratings in turn: each rating is to be told, in words and by the heads.
+
+    Args:
+        interactions, split: the training part alone is used; it has ratings.
+        histories: how they are written.
+        config: window and ties.
+        n_rows, seed: as of :class:`DenseRows`.
+
+    Raises:
+        UserError: no user has two training events.
+    """
+
+    def __init__(
+        self,
+        interactions: Interactions,
+        split: Split,
+        histories: RatedHistories,
+        config: DenseConfig,
+        n_rows: int,
+        seed: int,
+    ) -> None:
+        if interactions.ratings is None:
+            raise ValueError("dense rating rows of a log without ratings")
+        self.windows = Windows(interactions, split, config, n_rows, seed)
+        self.items, self.ratings = interactions.items, interactions.ratings
+        self.histories = histories
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """``(R,)`` tokens a row, each rating taken for one word."""
+        return self.windows.lengths * (self.histories.layout.codes.levels + 1) + 1
+
+    def __getitem__(self, i: int) -> Row:
+        events, _ = self.windows.row(i)
+        tokens, ends = self.histories.write(self.items[events], self.ratings[events])
+        ratings = np.full(len(tokens), np.nan, dtype=np.float32)
+        ratings[ends] = self.ratings[events]
+        labels = np.where(tokens < self.histories.layout.first, tokens, IGNORE)
+        labels[0] = IGNORE
+        return Row(tokens, labels, ratings=ratings)

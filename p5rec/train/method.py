@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from pydantic import model_validator
 
 from p5rec.backbones.config import BackboneConfig
@@ -25,7 +26,7 @@ from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.config import DecodeConfig
 
 from .config import TrainConfig
-from .dense import DenseRows
+from .dense import DENSE, DENSE_RATING, DenseRatingRows, DenseRows
 from .launch import is_first, processes
 from .mixture import assign_tasks, occurrence
 from .prompted import PromptRows
@@ -56,20 +57,24 @@ class GenerativeConfig(Config):
 
 def settings_of(config: GenerativeConfig, corpus: Corpus) -> BundleSettings:
     """What a bundle of this method remembers."""
-    ratings = corpus.interactions.ratings
-    scale: tuple[float, ...] = ()
-    if ratings is not None and "rating" in config.train.tasks:
-        seen = ratings[corpus.split.mask("train")]
-        scale = tuple(np.unique(seen[np.isfinite(seen)]).tolist())
+    rated = {"rating", DENSE_RATING} & set(config.train.tasks)
     return BundleSettings(
         backbone=config.backbone,
         seed=config.train.seed,
-        scale=scale,
+        scale=tuple(np.unique(_train_ratings(corpus)).tolist()) if rated else (),
         tasks=tuple(config.train.tasks),
         window=config.train.dense.window,
         max_tokens=config.train.max_tokens,
         prompts=config.prompts,
     )
+
+
+def _train_ratings(corpus: Corpus) -> np.ndarray:
+    ratings = corpus.interactions.ratings
+    if ratings is None:
+        return np.empty(0, dtype=np.float32)
+    seen = ratings[corpus.split.mask("train")]
+    return seen[np.isfinite(seen)]
 
 
 def prompt_view(corpus: Corpus, codes: ItemCodes) -> CorpusView:
@@ -81,11 +86,11 @@ def taught_prompts(config: GenerativeConfig) -> PromptLibrary:
     """The prompt families among the method's tasks.
 
     Raises:
-        UserError: a task is neither ``dense`` nor a family; a prompt file is faulty.
+        UserError: a task is neither a dense one nor a family; a prompt file is faulty.
     """
     library = PromptLibrary.load(extra=[Path(f) for f in config.prompts.folders])
-    families = [task for task in config.train.tasks if task != "dense"]
-    known = ("dense", *library.families())
+    families = [task for task in config.train.tasks if task not in (DENSE, DENSE_RATING)]
+    known = (DENSE, DENSE_RATING, *library.families())
     if strange := [name for name in families if name not in known]:
         raise UserError(
             *(f"train.tasks: expected a task, got {n!r}; {did_you_mean(n, known)}" for n in strange)
@@ -113,6 +118,8 @@ def train(
     library = taught_prompts(config)
     settings = settings_of(config, corpus)
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
+    if bundle.model.heads is not None:
+        bundle.model.heads.start_at(torch.from_numpy(_train_ratings(corpus)))
     step = config.train.batch * config.train.accumulate * processes()
     task_of = assign_tasks(config.train.tasks, config.train.steps * step, config.train.seed)
     tasks = {
@@ -153,6 +160,11 @@ def check_tasks(
     faults: list[str] = []
     for name, method in methods.items():
         library = taught_prompts(method)
+        if DENSE_RATING in method.train.tasks and view.scale is None:
+            faults.append(
+                f"methods.{name}: {DENSE_RATING} needs ratings, and the data have none; take it "
+                "out of train.tasks"
+            )
         for family in library.families():
             if reason := unavailable(library, family, view):
                 faults.append(f"methods.{name}: {reason}; take it out of train.tasks")
@@ -173,10 +185,11 @@ def _rows(
     library: PromptLibrary,
 ) -> Rows:
     seed = derive_seed(config.train.seed, task)
-    if task == "dense":
-        events, split = corpus.interactions, corpus.split
-        dense = config.train.dense
+    events, split, dense = corpus.interactions, corpus.split, config.train.dense
+    if task == DENSE:
         return DenseRows(events, split, bundle.layout, bundle.bos, dense, n_rows, seed)
+    if task == DENSE_RATING:
+        return DenseRatingRows(events, split, bundle.rated_histories(), dense, n_rows, seed)
     view = prompt_view(corpus, bundle.layout.codes)
     examples = ExampleSource(view, library, {task: 1.0}, n_rows, seed, config.prompts)
     return PromptRows(examples, bundle.tokenizer, config.train.max_tokens)

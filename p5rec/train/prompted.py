@@ -42,5 +42,8 @@ class PromptRows:
         target = encode_target(self.tokenizer, example)[: self.max_tokens // 2]
         source = encode_source(self.tokenizer, example, self.max_tokens - len(target))
         labels = np.concatenate([np.full(len(source), IGNORE), target])
-        rating = float("nan") if example.rating is None else example.rating
-        return Row(np.concatenate([source, target]), labels, len(source) - 1, rating)
+        tokens, ratings = np.concatenate([source, target]), None
+        if example.rating is not None:
+            ratings = np.full(len(tokens), np.nan, dtype=np.float32)
+            ratings[len(source) - 1] = example.rating  # the question has been read, the answer not
+        return Row(tokens, labels, ratings)

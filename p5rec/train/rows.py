@@ -17,15 +17,14 @@ class Row:
     Attributes:
         input_ids: ``(T,)`` int64.
         labels: ``(T,)`` int64, aligned with ``input_ids``, ``IGNORE`` where nothing is asked.
-        answer_at: the last position of the question.
-        rating: the number behind a rating row, else NaN.
+        ratings: ``(T,)`` float32, what the rating heads are to say at a token that ends a question
+            or an item, else NaN; None: nothing anywhere.
         blank: ``(T,)`` bool, tokens that keep their place but are not shown; None: all are.
     """
 
     input_ids: np.ndarray
     labels: np.ndarray
-    answer_at: int
-    rating: float = float("nan")
+    ratings: np.ndarray | None = None
     blank: np.ndarray | None = None
 
 

@@ -14,7 +14,7 @@ from tiny_models import llama, make_bundle, save_llama, scratch, some_codes
 from p5rec.core.errors import UserError
 from p5rec.core.types import Example, Histories
 from p5rec.models.checkpoint import Bundle, BundleSettings, build, load_bundle, save_bundle
-from p5rec.recommend.answers import rate, write
+from p5rec.recommend.answers import encode_all, rate, write
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 
@@ -53,7 +53,10 @@ def answers(bundle: Bundle) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[st
     decode = DecodeConfig(k=8, beams=24, max_new_tokens=6)
     ready = bundle.ready()
     lists = GenerativeRecommender(ready, decode, "tiny").recommend(ASKED, 8)
-    ratings, texts = rate(ready, QUESTIONS, decode), write(ready, QUESTIONS, decode)
+    ratings, texts = (
+        rate(ready, encode_all(ready, QUESTIONS), decode),
+        write(ready, QUESTIONS, decode),
+    )
     return lists.items, lists.scores, ratings, texts
 
 

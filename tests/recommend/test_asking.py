@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.core.artefacts import Lineage, Store, read_json
+from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
@@ -17,8 +19,11 @@ from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import Bundle, save_bundle
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.view import CorpusView, ItemNames
+from p5rec.recommend.answers import rate
 from p5rec.recommend.ask import FamilyAnswers, ask
 from p5rec.recommend.config import DecodeConfig
+from p5rec.recommend.pairs import rate_pairs
+from p5rec.recommend.ratings import rating_histories
 from p5rec.recommend.stages import ask_baseline, ask_model, read_asked, read_lists
 
 ITEMS = 24
@@ -107,3 +112,43 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
     assert np.array_equal(baseline.lineage.events, corpus.split.mask("train"))
     about = read_json(baseline.path / "about.json")
     assert (about["configs_tried"], about["tuned"]) == (1, {})
+
+
+def test_heads_taught_by_histories_read_what_the_user_did_before_and_no_later_rating(
+    bundle: Bundle, view: CorpusView, corpus: Corpus
+) -> None:
+    settings = bundle.settings.model_copy(update={"tasks": ("dense-rating", *FAMILIES)})
+    taught = replace(bundle, settings=settings)
+    found = ask(taught, view, "rating", "test", 6, DECODE, seed=1)
+    assert found.heads_read == "history"
+    assert ask(bundle, view, "rating", "test", 6, DECODE, seed=1).heads_read == "question"
+    log = corpus.interactions
+    prompts = rating_histories(taught, view, found.events)
+    for event, prompt in zip(found.events, prompts, strict=True):
+        before = np.arange(log.offsets[log.users[event]], event)
+        items = np.append(log.items[before], log.items[event])
+        ratings = np.append(log.ratings[before], np.float32(np.nan))
+        assert prompt.tolist() == taught.rated_histories().write(items, ratings)[0].tolist()
+    assert found.predictions == rate(taught, prompts, DECODE).tolist()
+    # a pair that never met is read the same way, after all that its user did
+    users, items = np.array([3, 3]), np.array([5, 9])
+    rated = rate_pairs(taught, corpus, users, items, DECODE)
+    assert rated.shape == (2,)
+    assert rated[0] != rated[1]
+
+
+def test_a_window_cuts_the_oldest_events(bundle: Bundle, view: CorpusView, corpus: Corpus) -> None:
+    settings = bundle.settings.model_copy(update={"tasks": ("dense-rating",), "window": 3})
+    (event,) = np.flatnonzero(corpus.split.mask("test"))[:1]
+    (prompt,) = rating_histories(replace(bundle, settings=settings), view, [event])
+    items = prompt[prompt >= bundle.layout.first].reshape(-1, bundle.layout.codes.levels)
+    wanted = bundle.layout.items[corpus.interactions.items[event - 2 : event + 1]]
+    assert items.tolist() == wanted.tolist()
+
+
+def test_ratings_of_data_without_any_are_refused(bundle: Bundle, corpus: Corpus) -> None:
+    settings = bundle.settings.model_copy(update={"tasks": ("dense-rating",)})
+    bare = replace(corpus, interactions=replace(corpus.interactions, ratings=None))
+    with pytest.raises(UserError, match="expected data with ratings, got none"):
+        rate_pairs(replace(bundle, settings=settings), bare, np.zeros(1, int), np.zeros(1, int),
+                   DECODE)  # fmt: skip

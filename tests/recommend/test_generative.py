@@ -15,7 +15,7 @@ from p5rec.core.types import Catalog, Example, Histories, RankedLists
 from p5rec.decode.exhaustive import exhaustive
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.scorer import score_codes
-from p5rec.recommend.answers import rank_answers, rate, write
+from p5rec.recommend.answers import encode_all, rank_answers, rate, write
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.lists import to_frame, write_lists
@@ -132,14 +132,15 @@ def test_options_are_all_that_may_be_answered(bundle: Bundle) -> None:
 
 
 def test_ratings_stay_on_the_scale_and_are_each_question_s_own(bundle: Bundle) -> None:
-    together = rate(bundle, QUESTIONS, WIDE)
+    prompts = encode_all(bundle, QUESTIONS)
+    together = rate(bundle, prompts, WIDE)
     assert together.dtype == np.float32
     assert ((together >= 1) & (together <= 5)).all()
     assert len(set(together.tolist())) > 1
-    for example, rating in zip(QUESTIONS, together, strict=True):
-        assert rate(bundle, [example], WIDE)[0] == pytest.approx(rating, abs=1e-5)
+    for prompt, rating in zip(prompts, together, strict=True):
+        assert rate(bundle, [prompt], WIDE)[0] == pytest.approx(rating, abs=1e-5)
     with pytest.raises(ValueError, match="without rating heads"):
-        rate(make_bundle(scratch()).ready(), QUESTIONS, WIDE)
+        rate(make_bundle(scratch()).ready(), prompts, WIDE)
 
 
 def test_texts_are_each_question_s_own_and_end_where_they_should(bundle: Bundle) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_models import make_bundle, scratch
 
 from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TEST, TRAIN, VALID, Interactions, ItemCodes, Split
+from p5rec.models.checkpoint import Bundle
 from p5rec.models.layout import CodeLayout
 from p5rec.train.config import DenseConfig
-from p5rec.train.dense import DenseRows
+from p5rec.train.dense import DenseRatingRows, DenseRows
 
 BOS = 1
 
@@ -166,3 +169,35 @@ def test_item_dropout_hides_whole_items_and_still_asks_for_them() -> None:
 def test_none_of_no_rows() -> None:
     assert len(rows_over(unique_log([9]), 0)) == 0
     assert rows_over(unique_log([9]), 0).lengths.tolist() == []
+
+
+def test_rating_rows_tell_the_ratings_and_nothing_else() -> None:
+    interactions, split = unique_log([12, 9, 30])
+    rng = np.random.default_rng(0)
+    given = rng.choice([1.0, 2.5, np.nan], len(interactions)).astype(np.float32)
+    log = replace(interactions, ratings=given)
+    codes = np.arange(log.n_items)
+    table = ItemCodes(np.stack([codes // 8, codes % 8], axis=1).astype(np.int32), (8, 8), "by hand")
+    bundle = make_bundle(scratch(), table, scale=(1.0, 2.5))
+    settings = DenseConfig(window=5)
+    rows = DenseRatingRows(log, split, bundle.rated_histories(), settings, 40, 0)
+    plain = DenseRows(log, split, bundle.layout, bundle.bos, settings, 40, 0)
+    for i in range(40):
+        row, events = rows[i], _events(plain[i].input_ids[1:], bundle)
+        assert _events(row.input_ids[row.input_ids >= bundle.layout.first], bundle) == events
+        told = row.ratings[np.isfinite(row.ratings)].tolist()
+        assert told == [float(r) for r in given[events] if np.isfinite(r)]
+        asked = row.labels != -100
+        said = bundle.tokenizer.decode(row.labels[asked])
+        assert said == "".join(f"{r:g}" for r in told)
+        # a rating stands at its item's last code, where its words are still to come
+        at = np.flatnonzero(np.isfinite(row.ratings))
+        assert (row.input_ids[at] >= bundle.layout.first + 8).all()
+        assert asked[at + 1].all()
+    assert len(rows) == 40
+    assert rows.lengths.shape == (40,)
+
+
+def _events(tokens: np.ndarray, bundle: Bundle) -> list[int]:
+    first, second = (tokens.reshape(-1, 2) - bundle.layout.first - [0, 8]).T
+    return (8 * first + second).tolist()

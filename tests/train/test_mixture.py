@@ -78,13 +78,14 @@ def test_a_prompt_row_asks_for_the_answer_alone() -> None:
     asked = row.labels != -100
     assert tokenizer.decode(row.labels[asked]) == "3<|end|>"
     assert row.labels[asked].tolist() == row.input_ids[asked].tolist()
-    question = row.input_ids[: row.answer_at + 1]
+    (at,) = np.flatnonzero(np.isfinite(row.ratings))
+    question = row.input_ids[: at + 1]
     assert tokenizer.decode(question) == "user: How many stars for <a_2><b_2>?\nassistant: "
-    assert not asked[: row.answer_at + 1].any()
-    assert asked[row.answer_at + 1 :].all()
-    assert (row.rating, len(found)) == (3.0, 3)
+    assert not asked[: at + 1].any()
+    assert asked[at + 1 :].all()
+    assert (row.ratings[at], len(found)) == (3.0, 3)
     plain = rows(200, [Example("q", "t", "x", "x.v1")])[0]
-    assert np.isnan(plain.rating)
+    assert plain.ratings is None
 
 
 @pytest.mark.parametrize("limit", [8, 16, 31, 64])
@@ -95,7 +96,8 @@ def test_a_row_that_is_too_long_keeps_the_question_s_end_and_the_whole_answer(li
     assert len(row.input_ids) == limit
     assert tokenizer.decode(row.labels[row.labels != -100]) == "yes<|end|>"
     whole = "user: " + "x" * 100 + "what?\nassistant: "
-    assert tokenizer.decode(row.input_ids[: row.answer_at + 1]) == whole[-(limit - 4) :]
+    asked = row.labels != -100
+    assert tokenizer.decode(row.input_ids[~asked]) == whole[-(limit - 4) :]
 
 
 def test_an_answer_that_is_too_long_leaves_half_to_the_question() -> None:
@@ -110,10 +112,19 @@ def test_a_batch_is_its_rows_padded_with_their_task_s_weight() -> None:
                         np.array([0, 3, 1]), pad_id=0)  # fmt: skip
     found = collator([{"row": 2}, {"row": 0}])
     assert found["weights"].tolist() == [0.25, 1.0]
-    assert found["ratings"].tolist() == [2.0, 1.0]
     for b, row in enumerate((prompts[1], prompts[0])):
         n = len(row.input_ids)
         assert found["input_ids"][b, :n].tolist() == row.input_ids.tolist()
         assert found["labels"][b, :n].tolist() == row.labels.tolist()
         assert (found["labels"][b, n:] == -100).all()
-        assert int(found["answer_at"][b]) == row.answer_at
+        told = found["ratings"][b, :n].numpy()
+        assert np.array_equal(told, row.ratings, equal_nan=True)
+        assert found["ratings"][b, n:].isnan().all()
+
+
+def test_rows_that_hide_and_rate_nothing_stand_beside_those_that_do() -> None:
+    prompts = rows(200, [Example("q", "t", "x", "x.v1")])
+    found = Collator([prompts], np.ones(1), np.zeros(1, int), np.zeros(1, int), 0)([{"row": 0}])
+    assert found["ratings"].isnan().all()
+    assert not found["blank"].any()
+    assert found["blank"].shape == found["ratings"].shape == found["input_ids"].shape

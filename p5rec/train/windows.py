@@ -1,0 +1,81 @@
+"""Windows over the training histories, cut anew in each epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from p5rec.core.errors import UserError
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import Interactions, Split
+
+from .config import DenseConfig
+
+
+class Windows:
+    """Pieces of users' training histories, each a row.
+
+    A history of n events is cut every ``window`` events from a phase drawn per user and epoch, so
+    that over the epochs each item is seen with contexts of all lengths.
+
+    Args:
+        interactions, split: the training part alone is used.
+        config: window and ties.
+        n_rows: how many rows there must be, over as many epochs as that takes.
+        seed: of every draw.
+
+    Raises:
+        UserError: no user has two training events.
+    """
+
+    def __init__(
+        self, interactions: Interactions, split: Split, config: DenseConfig, n_rows: int, seed: int
+    ) -> None:
+        self.events = np.flatnonzero(split.mask("train"))
+        self.times = interactions.times[self.events]
+        users = interactions.users[self.events]
+        self.user_offsets = np.searchsorted(users, np.arange(interactions.n_users + 1))
+        self.config, self.seed = config, seed
+        first = self._epoch(0)
+        if not len(first):
+            raise UserError(
+                "dense training: expected users with 2 training events or more, got none; "
+                "use a log with longer histories or another split"
+            )
+        epochs, count = [first], len(first)
+        while count < n_rows:  # epochs differ a little in length
+            epochs.append(self._epoch(len(epochs)))
+            count += len(epochs[-1])
+        self.cuts = np.concatenate(epochs)[:n_rows]
+
+    def _epoch(self, epoch: int) -> np.ndarray:
+        """``(R, 2)`` begin and end of each row of one epoch, shuffled."""
+        rng = derive_rng(self.seed, "windows", epoch)
+        begin, end = self.user_offsets[:-1], self.user_offsets[1:]
+        length, window = end - begin, self.config.window
+        phase = np.where(length > window, rng.integers(0, window, len(length)), 0)
+        first = np.where(phase > 0, phase, window)  # length of a history's first piece
+        pieces = 1 + np.maximum(0, -(-(length - first) // window))
+        owner = np.repeat(np.arange(len(length)), pieces)
+        nth = np.arange(len(owner)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        stop = np.minimum(begin[owner] + first[owner] + nth * window, end[owner])
+        start = np.where(nth == 0, begin[owner], begin[owner] + first[owner] + (nth - 1) * window)
+        cut = np.stack([start, stop], axis=1)
+        return rng.permutation(cut[stop - start >= 2])
+
+    def __len__(self) -> int:
+        return len(self.cuts)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """``(R,)`` events a row."""
+        lengths: np.ndarray = np.diff(self.cuts, axis=1)[:, 0]
+        return lengths
+
+    def row(self, i: int) -> tuple[np.ndarray, np.random.Generator]:
+        """The event rows of row ``i``, oldest first, and the stream for its further draws."""
+        begin, end = self.cuts[i]
+        rng = derive_rng(self.seed, "row", i)
+        events = self.events[begin:end]
+        if self.config.shuffle_ties:
+            events = events[np.lexsort((rng.random(len(events)), self.times[begin:end]))]
+        return events, rng

@@ -1,0 +1,60 @@
+"""Histories with ratings as tokens, and what the heads read in them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import make_bundle, scratch, some_codes
+
+from p5rec.models.checkpoint import Bundle
+
+SCALE = (0.5, 1.0, 3.5, 4.0)
+
+
+@pytest.fixture(scope="module", params=["positions", "tokens"])
+def bundle(request: pytest.FixtureRequest) -> Bundle:
+    return make_bundle(scratch(items=request.param), some_codes(24), scale=SCALE).ready()
+
+
+def test_a_history_reads_back_as_it_was_written(bundle: Bundle) -> None:
+    items = np.array([3, 7, 7, 11, 0])
+    ratings = np.array([3.5, np.nan, 4.0, 0.5, np.nan], dtype=np.float32)
+    tokens, ends = bundle.rated_histories().write(items, ratings)
+    words = [f"<a_{a}><b_{b}>" for a, b in bundle.layout.codes.codes[items]]
+    said = ["3.5", "", "4", "0.5", ""]
+    assert tokens[0] == bundle.bos
+    assert bundle.tokenizer.decode(tokens[1:]) == "".join(
+        word + rating for word, rating in zip(words, said, strict=True)
+    )
+    assert tokens[ends].tolist() == bundle.layout.items[items][:, -1].tolist()
+    assert tokens.dtype == np.int64
+
+
+def test_a_rating_off_the_scale_is_written_as_the_nearest(bundle: Bundle) -> None:
+    write = bundle.rated_histories().write
+    off, on = (
+        write(np.array([1, 2]), np.array(pair, dtype=np.float32))[0]
+        for pair in ((9.0, 2.0), (4.0, 1.0))
+    )
+    assert off.tolist() == on.tolist()
+
+
+def test_nothing_is_a_history_too(bundle: Bundle) -> None:
+    tokens, ends = bundle.rated_histories().write(np.empty(0, int), np.empty(0, np.float32))
+    assert (tokens.tolist(), ends.tolist()) == ([bundle.bos], [])
+
+
+@torch.no_grad()
+def test_one_pass_over_a_history_says_of_each_item_what_a_pass_up_to_it_says(
+    bundle: Bundle,
+) -> None:
+    items, ratings = np.array([3, 7, 11]), np.array([3.5, 4.0, 0.5], dtype=np.float32)
+    tokens, ends = bundle.rated_histories().write(items, ratings)
+    model, ids = bundle.model, torch.from_numpy(tokens)[None]
+    embedded, at = model.embed(ids)
+    whole = model.decoder(inputs_embeds=embedded).last_hidden_state[0]
+    for end in ends:
+        before, _ = model.embed(ids[:, : end + 1])
+        alone = model.decoder(inputs_embeds=before).last_hidden_state[0, -1]
+        assert torch.allclose(whole[at.places[0, end]], alone, atol=1e-5)
