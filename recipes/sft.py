@@ -51,7 +51,10 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         for name, config in cfg.ids.items()
     }
     k = cfg.evaluate.k
-    answers = {name: [ask_baseline(name, corpus, data, k, store)] for name in cfg.baselines}
+    answers = {
+        part: {name: [ask_baseline(name, corpus, data, k, store, part)] for name in cfg.baselines}
+        for part in cfg.evaluate.parts
+    }
     models = {}
     for name, method in cfg.methods.items():
         validate = validator(corpus, method.decode, method.train.evaluate_users)
@@ -59,13 +62,14 @@ def main(cfg: Any, store: Store, out: Path) -> None:
             teach(method.reseeded(n), corpus, data, ids[method.ids][n], store, validate)
             for n in again
         ]
-        answers[name] = [
-            ask_model(
-                name, method.decode, corpus, data, model, store,
-                k=k, families=cfg.evaluate.ask, seed=cfg.seed,
-            )
-            for model in models[name]
-        ]  # fmt: skip
+        for part, found in answers.items():
+            found[name] = [
+                ask_model(
+                    name, method.decode, corpus, data, model, store, k=k, seed=cfg.seed, part=part,
+                    families=cfg.evaluate.ask if part == "test" else {},
+                )
+                for model in models[name]
+            ]  # fmt: skip
     report = store.stage(
         "report",
         lambda folder: publish(cfg, corpus, ids, answers, models, folder, started),
@@ -75,14 +79,14 @@ def main(cfg: Any, store: Store, out: Path) -> None:
             "data": data,
             **{
                 f"{kind} {name} {n}": artefact
-                for kind, made in (("ids", ids), ("answers", answers), ("model", models))
+                for kind, made in {"ids": ids, "model": models, **answers}.items()
                 for name, runs in made.items()
                 for n, artefact in enumerate(runs)
             },
         },
     )
     if not store.rank:
-        show(report.path, models, out)
+        show(report.path, ids, models, out)
 
 
 if __name__ == "__main__":

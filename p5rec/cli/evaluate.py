@@ -31,6 +31,10 @@ def evaluate(
     model: Annotated[
         Path | None, typer.Option(help="A model's folder: RUN_FOLDER/models/METHOD.")
     ] = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option(help="Codes that extend the model's own to new items: `p5rec ids extend`."),
+    ] = None,
     lists: Annotated[
         Path | None,
         typer.Option(
@@ -78,7 +82,7 @@ def evaluate(
         found = _of_lists(lists, corpus, part, recipe.seed)
     else:
         assert model is not None
-        found = _of_model(model, corpus, _questions(ask or []), part, recipe.seed, k, beams)
+        found = _of_model(model, ids, corpus, _questions(ask or []), part, recipe.seed, k, beams)
     measured, settings = found
     report = assemble(
         corpus,
@@ -116,6 +120,7 @@ def _of_lists(
 
 def _of_model(
     folder: Path,
+    ids: Path | None,
     corpus: Corpus,
     families: dict[str, int],
     part: Part,
@@ -131,7 +136,7 @@ def _of_model(
     from .inputs import learned_elsewhere, read_model
 
     decode = DecodeConfig(k=k, beams=max(beams, k))
-    bundle = read_model(folder, corpus, decode.precision)
+    bundle = read_model(folder, corpus, decode.precision, ids)
     for family in families:
         check_taught(bundle, family)
     if "dense" not in bundle.settings.tasks and not families:

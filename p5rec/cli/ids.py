@@ -1,69 +1,222 @@
-"""``p5rec ids``: build semantic ids and look at them."""
+"""``p5rec ids``: build semantic ids, look at them, compare them, extend them, exchange them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from p5rec.core.errors import UserError, fault
 
+if TYPE_CHECKING:
+    from p5rec.core.artefacts import Artefact, Store
+    from p5rec.core.types import Corpus, ItemCodes
+
 app = typer.Typer(
-    help="Build and inspect semantic ids.",
+    help="Build, inspect, compare, extend and exchange semantic ids.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
 )
 
-QUALITY = "quality.json"
+AGAIN = "build the codes again (p5rec ids build)"
+
+Config = Annotated[Path, typer.Option(help="A recipe; its data and ids sections are read.")]
+Out = Annotated[Path, typer.Option(help="Folder for the codes, their figures and pictures.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="On top of the config: ids.semantic.codebook=128."),
+]
+Made = Annotated[Path, typer.Argument(help="A folder written by `p5rec ids build`.")]
 
 
 @app.command()
 def build(
-    config: Annotated[Path, typer.Option(help="A recipe; its data and ids sections are read.")],
-    out: Annotated[Path, typer.Option(help="Folder for the codes and their figures.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="KEY=VALUE", help="On top of the config: ids.semantic.codebook=128."
-        ),
-    ] = None,
+    config: Config,
+    out: Out,
+    overrides: Overrides = None,
     name: Annotated[
         str, typer.Option(help="Which of the recipe's ids; not needed where there is one.")
     ] = "",
 ) -> None:
     """Fit codes for every item of a recipe's data."""
-    from p5rec.core.artefacts import lay_out, write_json
-    from p5rec.core.config import bind, compose, read_tree
-    from p5rec.data.build import build as build_corpus
-    from p5rec.data.config import DataConfig
-    from p5rec.ids.base import fit, save_codes
-    from p5rec.ids.config import IdsConfig
-    from p5rec.ids.quality import quality, samples
-    from p5rec.ids.vectors import item_texts
-
-    tree, lines = read_tree(config, overrides or [])
-    sections: dict[str, Any] = {name: tree[name] for name in ("data", "ids") if name in tree}
-    named = (dict[str, IdsConfig], {"semantic": IdsConfig()})
-    recipe: Any = bind(compose("IdsBuild", data=DataConfig, ids=named), sections, lines, config)
+    recipe, corpus, data, store = _read(config, overrides)
     chosen = recipe.ids[_chosen(recipe.ids, name)]
-    corpus, _ = build_corpus(recipe.data)
-    events, split, text = corpus.interactions, corpus.split, None
-    if chosen.vectors.text:
-        from p5rec.backbones.encoder import encode
+    from p5rec.train.stages import build_ids
 
-        text = encode(item_texts(corpus.catalog), chosen.vectors.text)
-    fitted = fit(chosen, events, split, text)
-    report = quality(fitted.codes, events, split, chosen.seed)
-    report["samples"] = samples(fitted.codes, corpus.catalog.titles, events, split)
-    with TemporaryDirectory() as made:
-        save_codes(fitted.codes, Path(made), corpus.catalog.ids, fitted.collisions)
-        write_json(Path(made) / QUALITY, report)
-        lay_out({path.name: path for path in Path(made).iterdir()}, out)
+    _lay_out(build_ids(chosen, corpus, data, store).path, corpus, out)
     inspect(out, 0)
+
+
+@app.command()
+def inspect(
+    folder: Made,
+    codes: Annotated[int, typer.Option(min=0, help="First-level codes to show items of.")] = 8,
+) -> None:
+    """Print how well codes are used, what they group, and how much they tell of the next item."""
+    from p5rec.ids.files import load_codes, read_manifest
+
+    loaded, manifest = load_codes(folder), read_manifest(folder)
+    report = _figures(folder)
+    print(f"{folder}: {loaded.scheme}, {len(loaded)} items, {loaded.levels} levels")
+    try:
+        _print_report(report, manifest.collisions, codes)
+    except (KeyError, TypeError) as error:
+        place = folder / "quality.json"
+        raise fault(place, "the figures of the codes", repr(error), AGAIN) from None
+
+
+@app.command()
+def compare(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Folders written by `p5rec ids build` or import.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Also every ids of this recipe, built now if need be.")
+    ] = None,
+) -> None:
+    """Print the figures of several sets of codes side by side, the most telling first."""
+    from p5rec.ids.files import load_codes, read_manifest
+
+    rows = [
+        (str(folder), load_codes(folder), read_manifest(folder).collisions, _figures(folder))
+        for folder in folders or []
+    ]
+    if config is not None:
+        recipe, corpus, data, store = _read(config, [])
+        from p5rec.train.stages import build_ids
+
+        for name, ids in recipe.ids.items():
+            path = build_ids(ids, corpus, data, store).path
+            rows.append((name, load_codes(path), read_manifest(path).collisions, _figures(path)))
+    if not rows:
+        raise UserError("expected folders of codes or --config, got neither; name some")
+    _print_comparison(rows)
+
+
+@app.command()
+def extend(
+    folder: Made,
+    config: Annotated[
+        Path, typer.Option(help="A recipe whose data hold the old items and new ones.")
+    ],
+    out: Out,
+    overrides: Overrides = None,
+) -> None:
+    """Code items that were not there when the codes were made; no existing code changes.
+
+    A model trained with the old codes ranks the new items: p5rec recommend --ids FOLDER.
+    """
+    recipe, corpus, _, _ = _read(config, overrides)
+    from p5rec.core.artefacts import write_json
+    from p5rec.ids.files import save_codes
+    from p5rec.ids.quality import FILE, report
+    from p5rec.train.extension import extended
+
+    codes, added = extended(folder, corpus)
+    with TemporaryDirectory() as made:
+        save_codes(codes, Path(made), corpus.catalog.ids)
+        write_json(Path(made) / FILE, report(codes, corpus, recipe.seed))
+        _lay_out(Path(made), corpus, out, encoder=folder)
+    inspect(out, 0)
+    print(f"{added} items are new, {len(codes) - added} keep their codes")
+
+
+@app.command(name="export")
+def export_(
+    folder: Made,
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="A .json (item to its codes) or .parquet file.")
+    ],
+) -> None:
+    """Write codes as a file that other programs read."""
+    from p5rec.ids.exchange import export_codes
+    from p5rec.ids.files import load_codes, load_item_ids
+
+    codes = load_codes(folder)
+    export_codes(codes, load_item_ids(folder), out)
+    print(f"{len(codes)} items: {out}")
+
+
+@app.command(name="import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(help="A .json, .parquet, .jsonl(.gz) or .csv file of codes by item.")
+    ],
+    config: Config,
+    out: Out,
+    overrides: Overrides = None,
+    column: Annotated[str, typer.Option(help="The column that holds the codes.")] = "codes",
+    item: Annotated[str, typer.Option(help="The column that holds the items.")] = "item",
+) -> None:
+    """Take over codes that others made for the items of a recipe's data."""
+    recipe, corpus, _, _ = _read(config, overrides)
+    from p5rec.core.artefacts import write_json
+    from p5rec.ids.exchange import import_codes
+    from p5rec.ids.files import save_codes
+    from p5rec.ids.quality import FILE, report
+
+    found = import_codes(file, corpus.catalog.ids, column=column, item=item)
+    with TemporaryDirectory() as made:
+        save_codes(found.codes, Path(made), corpus.catalog.ids, found.collisions)
+        write_json(Path(made) / FILE, report(found.codes, corpus, recipe.seed))
+        _lay_out(Path(made), corpus, out)
+    inspect(out, 0)
+    print(f"{file} holds {found.kind}; {found.ignored} of its items are not in the data")
+
+
+def _read(config: Path, overrides: Sequence[str] | None) -> tuple[Any, Corpus, Artefact, Store]:
+    """A recipe's ``data``, ``ids`` and ``seed``, its prepared data, and the store."""
+    from p5rec.core.artefacts import Store
+    from p5rec.core.config import bind, compose, read_tree
+    from p5rec.core.paths import cache_home
+    from p5rec.data.config import DataConfig
+    from p5rec.data.prepare import load_corpus, prepare_data
+    from p5rec.ids.config import IdsConfig
+
+    schema = compose(
+        "Ids", data=DataConfig, seed=(int, 0), ids=(dict[str, IdsConfig], {"semantic": IdsConfig()})
+    )
+    tree, lines = read_tree(config, overrides or [])
+    own = {name: tree[name] for name in schema.model_fields if name in tree}
+    recipe: Any = bind(schema, own, lines, config)
+    store = Store(cache_home() / "store", say=lambda _: None)
+    data = prepare_data(recipe.data, store)
+    return recipe, load_corpus(data.path), data, store
+
+
+def _lay_out(made: Path, corpus: Corpus, out: Path, encoder: Path | None = None) -> None:
+    """Codes in ``made``, their figures, what can extend them, and their pictures into ``out``."""
+    from p5rec.core.artefacts import lay_out
+    from p5rec.evaluate.plots import code_usage
+    from p5rec.ids import encoder as kept
+    from p5rec.ids import files, sunburst
+    from p5rec.ids.quality import FILE
+
+    codes = files.load_codes(made)
+    sources = {name: made / name for name in (files.MANIFEST, files.TENSORS, files.ITEMS, FILE)}
+    for name in (kept.MANIFEST, kept.TENSORS):
+        if ((encoder or made) / name).is_file():
+            sources[name] = (encoder or made) / name
+    with TemporaryDirectory() as work:
+        shown = Path(work)
+        code_usage({codes.scheme: codes}, shown / "usage.png")
+        sunburst.write_png(codes, corpus.catalog, shown / "tree.png")
+        sunburst.write_html(codes, corpus.catalog, shown / "tree.html")
+        lay_out(sources | {path.name: path for path in shown.iterdir()}, out)
+
+
+def _figures(folder: Path) -> dict[str, Any]:
+    from p5rec.core.artefacts import read_json
+    from p5rec.ids.quality import FILE
+
+    found = read_json(folder / FILE)
+    if not isinstance(found, dict):
+        raise fault(folder / FILE, "the figures of the codes", type(found).__name__, AGAIN)
+    return found
 
 
 def _chosen(known: Collection[str], name: str) -> str:
@@ -77,25 +230,6 @@ def _chosen(known: Collection[str], name: str) -> str:
     )
 
 
-@app.command()
-def inspect(
-    folder: Annotated[Path, typer.Argument(help="A folder written by `p5rec ids build`.")],
-    codes: Annotated[int, typer.Option(min=0, help="First-level codes to show items of.")] = 8,
-) -> None:
-    """Print how well codes are used and what they group."""
-    from p5rec.core.artefacts import read_json
-    from p5rec.ids.base import load_codes, read_manifest
-
-    loaded, manifest = load_codes(folder), read_manifest(folder)
-    report = read_json(folder / QUALITY)
-    print(f"{folder}: {loaded.scheme}, {len(loaded)} items, {loaded.levels} levels")
-    try:
-        _print_report(report, manifest.collisions, codes)
-    except (KeyError, TypeError) as error:
-        todo = "build the codes again (p5rec ids build)"
-        raise fault(folder / QUALITY, "the figures of the codes", repr(error), todo) from None
-
-
 def _print_report(report: dict[str, Any], collisions: dict[str, Any] | None, shown: int) -> None:
     print("level  codes   used  entropy of max   prefixes  of items")
     for row in report["levels"]:
@@ -103,16 +237,55 @@ def _print_report(report: dict[str, Any], collisions: dict[str, Any] | None, sho
             f"{row['level']:>5}{row['size']:>7}{row['used']:>7}{row['entropy']:>9.2f}"
             f"{row['entropy_share']:>7.1%}{row['prefixes']:>11}{row['prefix_share']:>10.1%}"
         )
-    if collisions:
+    print(f"bits an item: room for {report['bits']:.1f}, needed {report['bits_needed']:.1f}")
+    if collisions and collisions["before"]:
+        error = (
+            f"; squared error {collisions['error_before']:.4f} -> {collisions['error_after']:.4f}"
+            if collisions["error_before"] is not None
+            else ""
+        )
         print(
             f"collisions ({collisions['policy']}): {collisions['before']} items shared codes, "
-            f"{collisions['after']} do now; {collisions['moved']} moved; squared error "
-            f"{collisions['error_before']:.4f} -> {collisions['error_after']:.4f}"
+            f"{collisions['after']} do now; {collisions['moved']} moved{error}"
         )
     if report["neighbour_purity"] is not None:
         print(
             f"neighbours with the same first code: {report['neighbour_purity']:.1%} "
             f"(codes dealt out at random: {report['neighbour_purity_permuted']:.1%})"
         )
+    if report["next_item_bits"] is not None:
+        print(
+            f"told of the next item by the last: {report['next_item_bits']:.2f} of "
+            f"{report['popularity_bits']:.2f} bits "
+            f"(codes dealt out at random: {report['next_item_bits_permuted']:.2f})"
+        )
     for row in report["samples"][:shown]:
         print(f"<a_{row['code']}>  {row['items']} items: {'; '.join(row['names'])}")
+
+
+def _print_comparison(
+    rows: Sequence[tuple[str, ItemCodes, dict[str, Any] | None, dict[str, Any]]],
+) -> None:
+    width = max(len(name) for name, *_ in rows)
+    print(f"{'ids':<{width}}  {'scheme':<20} {'codes a level':<18} {'used':>6} {'shared':>7} "
+          f"{'error':>7} {'purity':>7} {'next item':>10}")  # fmt: skip
+    for name, codes, collisions, report in sorted(
+        rows, key=lambda row: -(row[3]["next_item_bits"] or 0)
+    ):
+        found = collisions or {}
+        used = min(level["utilisation"] for level in report["levels"])
+        error = found.get("error_after")
+        purity, told = report["neighbour_purity"], report["next_item_bits"]
+        cells = (
+            f"{codes.scheme:<20}",
+            f"{'x'.join(map(str, codes.sizes)):<18}",
+            f"{used:>6.0%}",
+            f"{found.get('before', 0):>7}",
+            f"{'-' if error is None else f'{error:.3f}':>7}",
+            f"{'-' if purity is None else f'{purity:.1%}':>7}",
+            f"{'-' if told is None else f'{told:.3f}':>10}",
+        )
+        print(f"{name:<{width}}  " + " ".join(cells))
+    print("used: of the codes of the least used level. shared: items that had equal codes before "
+          "collisions were\nresolved. purity: neighbours with the same first code. next item: bits "
+          "that the last item's codes tell.")  # fmt: skip

@@ -29,23 +29,27 @@ def read_recipe(config: Path, overrides: Sequence[str] = ()) -> tuple[Any, Corpu
     return read, load_corpus(prepared.path)
 
 
-def read_model(folder: Path, corpus: Corpus, precision: str) -> Bundle:
+def read_model(folder: Path, corpus: Corpus, precision: str, ids: Path | None = None) -> Bundle:
     """The trained model in ``folder``, ready to answer about the items of ``corpus``.
+
+    Args:
+        ids: codes that extend the model's own to items it was not trained on.
 
     Raises:
         UserError: the folder holds no whole model, or one of other items.
     """
     from p5rec.models.checkpoint import load_bundle
 
-    bundle = load_bundle(folder)
+    bundle = load_bundle(folder, ids)
     known, here = list(bundle.item_ids), corpus.catalog.ids
     if known != here:
         how = "in another order" if sorted(known) == sorted(here) else "that differs"
         raise fault(
-            folder,
-            f"the {len(known)} items it was trained on",
+            ids or folder,
+            f"the {len(known)} items it was {'made for' if ids else 'trained on'}",
             f"an item table of {len(here)} {how}",
-            "use the data section it was trained with, or train again",
+            "use the data section it was trained with, extend its codes to new items "
+            "(p5rec ids extend, then --ids), or train again",
         )
     return bundle.ready(precision)
 

@@ -35,6 +35,10 @@ def recommend(
     what: Annotated[
         Literal["lists", "ratings", "explanations"], typer.Option(help="What to write.")
     ] = "lists",
+    ids: Annotated[
+        Path | None,
+        typer.Option(help="Codes that extend the model's own to new items: `p5rec ids extend`."),
+    ] = None,
     users: Annotated[
         Path | None,
         typer.Option(help="For lists: a table file with a column user; default: every user."),
@@ -76,11 +80,11 @@ def recommend(
     decode = DecodeConfig(k=k, beams=max(beams, k))
     if what == "lists":
         rows = None if users is None else _read_users(users, corpus)
-        bundle = read_model(model, corpus, decode.precision)
+        bundle = read_model(model, corpus, decode.precision, ids)
         frame = _lists(bundle, corpus, decode, rows, not with_seen)
     else:
         asked = _read_pairs(pairs, corpus)
-        bundle = read_model(model, corpus, decode.precision)
+        bundle = read_model(model, corpus, decode.precision, ids)
         frame = _answers(bundle, corpus, decode, *asked, what)
     write_lists(frame, *out)
     for path in out:

@@ -177,11 +177,14 @@ class ItemCodes:
         codes: ``(N, L)`` int32, ``0 <= codes[:, l] < sizes[l]``; rows are unique.
         sizes: the codebook size of each level, L integers.
         scheme: the name of the scheme that made them.
+        tied: the last level is a number among items that share all codes before it, which a model
+            is not to tell apart: it ranks them by that number, whatever it has read.
     """
 
     codes: np.ndarray
     sizes: tuple[int, ...]
     scheme: str
+    tied: bool = False
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -12,6 +12,8 @@ from p5rec.core.config import Config
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.recommend.baselines.registry import RATING_PREDICTORS, RECOMMENDERS
 
+from .schema import Part
+
 FILE_NAME = re.compile(r"[\w][\w.-]*")
 
 
@@ -19,12 +21,15 @@ class EvaluateConfig(Config):
     """Lists, prompted families, and which methods are set against each other.
 
     Attributes:
+        parts: held-out parts that lists are made for; choose between methods on ``valid``, and
+            claim on ``test``. Prompted families are asked about ``test``.
         k: length of the ranked lists.
         ask: prompt family → how many held-out rows to put to each method that was taught it.
         compare: pairs of methods; the first is claimed to be better.
         samples: users whose answers the report shows.
     """
 
+    parts: tuple[Part, ...] = Field(("test",), min_length=1)
     k: int = Field(20, ge=5)
     ask: dict[str, int] = {}
     compare: tuple[tuple[str, str], ...] = ()
@@ -57,6 +62,14 @@ def _faults(recipe: Any) -> Iterator[str]:
     for name, method in methods.items():
         if method.ids not in recipe.ids:
             yield _unknown(f"methods.{name}.ids", "one of ids", method.ids, recipe.ids)
+        elif recipe.ids[method.ids].collisions == "shared" and (
+            method.backbone.item_rows or method.backbone.items != "positions"
+        ):
+            yield (
+                f"methods.{name}.backbone: expected items: positions and item_rows: false beside "
+                f"ids whose items share codes, got item_rows: {method.backbone.item_rows}, items: "
+                f"{method.backbone.items}; set them, or resolve the collisions of {method.ids!r}"
+            )
     taught = {task for method in methods.values() for task in method.train.tasks}
     for family in asked:
         if family not in taught:

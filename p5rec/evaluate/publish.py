@@ -9,7 +9,7 @@ from typing import Any
 
 from p5rec.core.artefacts import Artefact, Lineage, lay_out, read_json
 from p5rec.core.types import Corpus, ItemCodes
-from p5rec.ids.base import load_codes
+from p5rec.ids.files import load_codes
 from p5rec.ids.tokens import item_strings
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.lists import to_frame, write_lists
@@ -29,7 +29,7 @@ def publish(
     cfg: Any,
     corpus: Corpus,
     ids: Repeated,
-    answers: Repeated,
+    answers: Mapping[Part, Repeated],
     models: Repeated,
     folder: Path,
     started: float,
@@ -40,31 +40,25 @@ def publish(
 
     Args:
         cfg: the recipe's config.
-        ids, answers, models: artefacts by name, one a seed; baselines answer once.
+        ids, models: artefacts by name, one a seed.
+        answers: the same for each held-out part; baselines answer once. Lists are laid out and
+            samples shown of the last part.
         started: when the run began, by ``time.perf_counter``.
     """
     measured: list[Measured] = []
     shown: list[Sample] = []
-    for name, runs in answers.items():
-        each: list[list[Measured]] = []
-        for nth, artefact in enumerate(runs):
-            about: dict[str, Any] = {}
-            codes = None
-            if name in models:
-                method, model = cfg.methods[name], models[name][nth]
-                about = {"train_seconds": model.manifest["seconds"], "method": method.dump()}
-                codes = load_codes(ids[method.ids][nth].path)
-            found, seen = measure_answers(
-                name, artefact.path, corpus, codes, "test",
-                seed=cfg.seed, about=about, shown=0 if nth else cfg.evaluate.samples,
-            )  # fmt: skip
-            each.append(found)
-            shown += seen
-        measured += [average(runs, cfg.seed) for runs in zip(*each, strict=True)]
+    final = cfg.evaluate.parts[-1]
+    for part, found in answers.items():
+        for name, runs in found.items():
+            figures, seen = _of_method(cfg, name, part, corpus, ids, runs, models.get(name, ()))
+            measured += figures
+            shown += seen if part == final else []
+        folders = [runs[0].path for runs in found.values()]
+        measured += rating_references(folders, corpus, part, cfg.seed)
+    for name, runs in answers[final].items():
         if (runs[0].path / LISTS).is_file():
             frame = to_frame(read_lists(runs[0].path), corpus.catalog, corpus.user_ids)
             write_lists(frame, folder / f"lists/{name}.parquet", folder / f"lists/{name}.jsonl")
-    measured += rating_references([r[0].path for r in answers.values()], corpus, "test", cfg.seed)
     report = assemble(
         corpus,
         measured,
@@ -73,7 +67,10 @@ def publish(
         seeds=range(cfg.repeats),
         manifest={
             "config": cfg.dump(),
-            "artefacts": {name: [run.key for run in runs] for name, runs in answers.items()},
+            "artefacts": {
+                part: {name: [run.key for run in runs] for name, runs in found.items()}
+                for part, found in answers.items()
+            },
         },
         pairs=cfg.evaluate.compare,
         samples=shown,
@@ -82,6 +79,34 @@ def publish(
     )
     write_report(report, folder, {name: load_codes(runs[0].path) for name, runs in ids.items()})
     return Lineage.none()
+
+
+def _of_method(
+    cfg: Any,
+    name: str,
+    part: Part,
+    corpus: Corpus,
+    ids: Repeated,
+    runs: Sequence[Artefact],
+    models: Sequence[Artefact],
+) -> tuple[list[Measured], list[Sample]]:
+    """A method's figures, means over its runs, and the first run's samples."""
+    each: list[list[Measured]] = []
+    shown: list[Sample] = []
+    for nth, artefact in enumerate(runs):
+        about: dict[str, Any] = {}
+        codes = None
+        if models:
+            method = cfg.methods[name]
+            about = {"train_seconds": models[nth].manifest["seconds"], "method": method.dump()}
+            codes = load_codes(ids[method.ids][nth].path)
+        found, seen = measure_answers(
+            name, artefact.path, corpus, codes, part,
+            seed=cfg.seed, about=about, shown=0 if nth else cfg.evaluate.samples,
+        )  # fmt: skip
+        each.append(found)
+        shown += seen
+    return [average(found, cfg.seed) for found in zip(*each, strict=True)], shown
 
 
 def measure_answers(
@@ -135,14 +160,16 @@ def rating_references(
     return [m for a in families.values() for m in rating_baselines(corpus, a, run)]
 
 
-def show(made: Path, models: Repeated, out: Path) -> None:
+def show(made: Path, ids: Repeated, models: Repeated, out: Path) -> None:
     """Copies results to where the user looks, and prints the table and the places."""
     kept = [path for path in made.iterdir() if path.name not in ("manifest.json", "lineage.npy")]
     bundles = {f"models/{name}": runs[0].path / "bundle" for name, runs in models.items()}
-    lay_out({**{path.name: path for path in kept}, **bundles}, out)
+    codes = {f"ids/{name}": runs[0].path for name, runs in ids.items()}
+    lay_out({**{path.name: path for path in kept}, **bundles, **codes}, out)
     print()
     print(table(load_report(out)))
     print(f"\nreport  {out}/report.md   (numbers: {out}/report.json)")
     print(f"lists   {out}/lists/<method>.parquet and .jsonl: user, rank, item, title, score")
+    print(f"ids     {out}/ids/<name>: look at them with `p5rec ids inspect`")
     if models:
         print(f"models  {out}/models/<method>: ask them with `p5rec recommend`")

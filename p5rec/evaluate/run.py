@@ -60,7 +60,9 @@ def comparisons(
             for b in measured:
                 if (a.method.name, b.method.name) != (first, second):
                     continue
-                if a.method.task != b.method.task or not np.array_equal(a.users, b.users):
+                ours, theirs = a.method, b.method
+                same = (ours.task, ours.split) == (theirs.task, theirs.split)
+                if not same or not np.array_equal(a.users, b.users):
                     continue
                 wanted = METRICS if METRICS[0] in a.method.metrics else list(a.method.metrics)[:1]
                 found += [compare(a, b, m, seed) for m in wanted if m in b.method.metrics]

@@ -1,186 +1,79 @@
-"""Codes for items: fitted through the registry, kept in two files, checked on the way back.
-
-A folder holds ``codes.safetensors`` (the codes, ``(N, L)`` int32) and ``codes.json`` (scheme,
-sizes, the item table they belong to, what resolving collisions did, and the other file's hash).
-"""
+"""Codes for items: views fused, a scheme fitted through the registry, collisions resolved."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from hashlib import sha256
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
-from pydantic import Field
-from safetensors.numpy import load, save
 
-from p5rec.core.artefacts import Lineage, atomic_write, file_sha256, read_json, write_json
-from p5rec.core.config import Config, bind
-from p5rec.core.errors import fault
-from p5rec.core.types import Interactions, ItemCodes, Split
+from p5rec.core.artefacts import Lineage
+from p5rec.core.types import Corpus, ItemCodes
 
-from .collisions import Collisions, sharing
-from .config import SCHEMES, IdsConfig
+from .collisions import Collisions
+from .config import BY_EVENTS, POLICIES, SCHEMES, IdsConfig
 from .cooccurrence import cooccurrence_vectors
-from .vectors import fuse
-
-MANIFEST, TENSORS = "codes.json", "codes.safetensors"
-AGAIN = "build the codes again (p5rec ids build)"
+from .gate import check
+from .plain import permuted
+from .quantiser import ItemData, Quantiser
+from .vectors import Fusion
 
 
 class Fitted(NamedTuple):
-    """Codes, the events they have seen, and what resolving collisions did (None: nothing to do)."""
+    """Codes, and what made them.
+
+    Attributes:
+        codes: of every item.
+        quantiser: codes further items (see ``p5rec.ids.extend``); None for permuted codes, in which
+            no item has the place that a quantiser would give it.
+        fusion: makes their vectors; None where there are none.
+        lineage: the events that were seen.
+        collisions: what resolving them did.
+    """
 
     codes: ItemCodes
+    quantiser: Quantiser | None
+    fusion: Fusion | None
     lineage: Lineage
-    collisions: Collisions | None
+    collisions: Collisions
 
 
-def fit(
-    config: IdsConfig, interactions: Interactions, split: Split, text: np.ndarray | None = None
-) -> Fitted:
-    """Codes for every item of the table, from the training events and the items' texts alone.
+def fit(config: IdsConfig, corpus: Corpus, given: Mapping[str, np.ndarray] | None = None) -> Fitted:
+    """Codes for every item of the table, from the training events and the items' records alone.
 
     Args:
         config: the recipe's ``ids`` section; every draw depends on its seed alone.
-        interactions: all events; only the split's training part is looked at.
-        split: says which that is.
-        text: ``(N, d)`` encoded item texts, given exactly where ``config.vectors.text`` asks.
+        corpus: all events; only the split's training part is looked at.
+        given: the parts of the vectors that the config names, but for ``cooccurrence``: name to
+            ``(N, d)``; a row of NaN is an item that the part does not know.
 
     Raises:
-        UserError: the items do not fit the codebooks, or training pairs no two items.
+        UserError: the items do not fit the codebooks, training pairs no two items, or the codes
+            are hopeless (see ``p5rec.ids.gate``).
     """
-    n_items = interactions.n_items
-    wanted = n_items if config.vectors.text else None
-    if (None if text is None else len(text)) != wanted:
-        got = None if text is None else text.shape
-        raise ValueError(f"vectors.text is {config.vectors.text!r} of {n_items} items, got {got}")
-    parts = [(np.zeros((n_items, 0)), 1.0)]  # says N even where there is nothing else
-    lineage = Lineage.none()
-    if text is not None:
-        parts.append((text, config.vectors.text_weight))
-    if (pairs := config.vectors.cooccurrence) is not None:
-        parts.append((cooccurrence_vectors(interactions, split, pairs, config.seed), pairs.weight))
-        lineage = Lineage(split.mask("train"))
-    codes, collisions = SCHEMES.get(config.scheme)(config, fuse(parts))
-    return Fitted(codes, lineage, collisions)
-
-
-class ItemsRecord(Config):
-    """Which item table codes belong to: how many, and a hash of the external ids in row order."""
-
-    count: int
-    digest: str
-    digest_any_order: str
-
-    @classmethod
-    def of(cls, item_ids: Sequence[str]) -> ItemsRecord:
-        """The record of a table's external ids ``(N,)``."""
-        ids = list(item_ids)
-        return cls(count=len(ids), digest=_hash(ids), digest_any_order=_hash(sorted(ids)))
-
-
-def _hash(words: Sequence[str]) -> str:
-    state = sha256()
-    for word in words:
-        data = word.encode()
-        state.update(
-            len(data).to_bytes(8, "big") + data
-        )  # a length before each: no two lists alike
-    return state.hexdigest()[:32]
-
-
-class CodesManifest(Config):
-    """The contents of ``codes.json``."""
-
-    scheme: str
-    sizes: list[Annotated[int, Field(ge=1)]]
-    items: ItemsRecord
-    collisions: dict[str, Any] | None
-    sha256: str
-
-
-def save_codes(
-    codes: ItemCodes, folder: Path, item_ids: Sequence[str], collisions: Collisions | None = None
-) -> None:
-    """Writes codes for the items with external ids ``item_ids (N,)`` into ``folder``."""
-    with atomic_write(folder / TENSORS, "wb") as handle:
-        handle.write(save({"codes": np.ascontiguousarray(codes.codes, dtype=np.int32)}))
-    # the manifest comes last: with one file old and one new, the hash does not fit
-    manifest = CodesManifest(
-        scheme=codes.scheme,
-        sizes=list(codes.sizes),
-        items=ItemsRecord.of(item_ids),
-        collisions=None if collisions is None else asdict(collisions),
-        sha256=file_sha256(folder / TENSORS),
-    )
-    write_json(folder / MANIFEST, manifest.dump())
-
-
-def load_codes(folder: Path, item_ids: Sequence[str] | None = None) -> ItemCodes:
-    """The codes in ``folder``, checked against the item table where its ids ``(N,)`` are given.
-
-    Raises:
-        UserError: a file is missing or damaged, or the codes belong to another item table.
-    """
-    manifest = read_manifest(folder)
-    path = folder / TENSORS
-    if not path.is_file():
-        raise fault(path, "a codes file", "nothing there", AGAIN)
-    if file_sha256(path) != manifest.sha256:
-        raise fault(path, f"the file that {MANIFEST} names", "another or a damaged one", AGAIN)
-    try:
-        tensors = load(path.read_bytes())
-        array = tensors["codes"]
-    except Exception as error:  # safetensors raises its own class, and KeyError is damage as well
-        raise fault(path, "a tensor named codes", str(error), AGAIN) from None
-    _check_array(path, array, manifest)
-    if item_ids is not None:
-        check_matches(folder, item_ids)
-    return ItemCodes(array, tuple(manifest.sizes), manifest.scheme)
-
-
-def read_manifest(folder: Path) -> CodesManifest:
-    """``codes.json`` in ``folder``.
-
-    Raises:
-        UserError: it is missing or damaged.
-    """
-    tree = read_json(folder / MANIFEST)
-    if not isinstance(tree, dict):
-        raise fault(folder / MANIFEST, "a JSON object", type(tree).__name__, AGAIN)
-    return bind(CodesManifest, tree, {}, folder / MANIFEST)
-
-
-def _check_array(path: Path, array: np.ndarray, manifest: CodesManifest) -> None:
-    shape = (manifest.items.count, len(manifest.sizes))
-    if array.shape != shape or array.dtype != np.int32:
-        raise fault(path, f"int32 codes {shape}", f"{array.dtype} {array.shape}", AGAIN)
-    outside = (array < 0) | (array >= np.array(manifest.sizes))
-    if outside.any():
-        row = int(np.argwhere(outside)[0, 0])
-        raise fault(
-            path, f"codes below {manifest.sizes}", f"{array[row].tolist()} at item row {row}", AGAIN
+    events, split = corpus.interactions, corpus.split
+    views = dict(given or {})
+    if config.vectors.cooccurrence is not None:
+        views["cooccurrence"] = cooccurrence_vectors(
+            events, split, config.vectors.cooccurrence, config.seed
         )
-    if shared := sharing(array):
-        raise fault(path, "different codes for all items", f"{shared} items that share", AGAIN)
-
-
-def check_matches(folder: Path, item_ids: Sequence[str]) -> None:
-    """Refuses codes that were made for another item table.
-
-    Raises:
-        UserError: the number of items, the items, or their order differ; it says which.
-    """
-    made, here = read_manifest(folder).items, ItemsRecord.of(item_ids)
-    if made == here:
-        return
-    if made.count != here.count:
-        got = f"{made.count} items in the codes and {here.count} in the table"
-    elif made.digest_any_order == here.digest_any_order:
-        got = f"the same {here.count} items in another order"
-    else:
-        got = f"{here.count} items in both, but not the same ones"
-    raise fault(folder / MANIFEST, "codes made for this item table", got, AGAIN)
+    weights = config.vectors.weights
+    shapes = {name: view.shape for name, view in views.items()}
+    if shapes.keys() != weights.keys() or any(n != events.n_items for n, _ in shapes.values()):
+        raise ValueError(f"vectors {list(weights)} of {events.n_items} items, got {shapes}")
+    ordered = {name: views[name] for name in weights}
+    fusion = Fusion.fit(ordered, weights, whiten=config.vectors.whiten) if ordered else None
+    vectors = fusion(ordered) if fusion else np.zeros((events.n_items, 0), dtype=np.float32)
+    coded = SCHEMES.get(config.scheme)(config, ItemData(vectors, corpus.catalog, events, split))
+    resolved = POLICIES.get(config.policy)(coded, config.seed)
+    check(config, resolved.codes[:, : len(coded.sizes)], coded.sizes)
+    tied = config.policy == "shared" and len(resolved.sizes) > len(coded.sizes)
+    codes = ItemCodes(resolved.codes, resolved.sizes, config.scheme, tied)
+    learned = config.scheme in BY_EVENTS or {"cooccurrence", "sasrec"} & weights.keys()
+    return Fitted(
+        permuted(codes, config.seed) if config.permute else codes,
+        None if config.permute else coded.quantiser,
+        fusion,
+        Lineage(split.mask("train")) if learned else Lineage.none(),
+        resolved.collisions,
+    )

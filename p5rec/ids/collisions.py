@@ -7,16 +7,18 @@ numbers may follow the order in which histories mention the items, which is a le
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from p5rec.core.errors import fault
 from p5rec.core.rng import derive_rng
 
-from .quantised import Quantised, distances, prefix_groups, rank_in_run
+from .assignment import assign, plan, spill
+from .prefixes import prefix_groups, rank_in_run, sharing
+from .quantiser import Coded, Quantiser, error
 
 
 @dataclass(frozen=True)
@@ -27,72 +29,165 @@ class Collisions:
         policy: its name.
         before, after: items whose codes another item also has.
         moved: items of which at least one code changed.
-        error_before, error_after: mean squared distance of an item to the sum of its centroids.
+        error_before, error_after: mean squared distance of an item to what its codes stand for;
+            None where they stand for no vector.
     """
 
     policy: str
     before: int
     after: int
     moved: int
-    error_before: float
-    error_after: float
+    error_before: float | None
+    error_after: float | None
 
 
 @dataclass(frozen=True, eq=False)
 class Resolved:
-    """Unique codes ``(N, L)`` int32, their codebook sizes, and how they came about."""
+    """Codes ``(N, L)`` int32, their codebook sizes, and how they came about."""
 
     codes: np.ndarray
     sizes: tuple[int, ...]
     collisions: Collisions
 
 
-def sharing(codes: np.ndarray) -> int:
-    """How many of the items ``(N, L)`` have codes that another item also has."""
-    counts = np.bincount(prefix_groups(codes, codes.shape[1]))
-    return int(counts[counts > 1].sum())
+Choose = Callable[[np.ndarray], np.ndarray]
 
 
-def nearest_free(quantised: Quantised, seed: int) -> Resolved:
+def nearest_free(coded: Coded, seed: int) -> Resolved:
     """Moves items as little as it must, at best within their prefix at the last level.
 
-    A prefix of length l has room for ``prod(sizes[l:])`` items. From the first level on, a prefix
-    whose items crowd one of its codes beyond that code's room lets the items that lose least go to
-    the nearest code with room; what follows a changed code is quantised anew. At the last level
-    the room is one item and no prefix holds more items than codes, so each crowded prefix is an
-    assignment problem, solved exactly. By induction over the levels no two items end up alike.
+    See :func:`part`; at the last level the total cost of a prefix is the least possible.
 
     Raises:
         UserError: more items than codes in all.
     """
-    sizes = quantised.sizes
-    if len(quantised.codes) > prod(sizes):
+    return _moved("nearest-free", coded, seed, assign)
+
+
+def sinkhorn(coded: Coded, seed: int) -> Resolved:
+    """As :func:`nearest_free`, by a plan that uses all codes of a crowded prefix alike.
+
+    The plan is the entropic optimal transport of items to codes (Cuturi 2013), as LC-Rec spreads
+    colliding items over its last level (Zheng et al. 2024, section III-B). DEVIATION: what its
+    rounding would leave equal is parted by the assignment that the plan likes best.
+
+    Raises:
+        UserError: more items than codes in all.
+    """
+    return _moved("sinkhorn", coded, seed, lambda costs: assign(-plan(costs)))
+
+
+def extra_level(coded: Coded, seed: int) -> Resolved:
+    """One more level that numbers the items of equal codes (TIGER, section 3.1).
+
+    The new level has as many codes as the largest number of equal items. Nothing moves; where no
+    items are equal, no level is added.
+    """
+    return _numbered("extra-level", coded, _seeded(coded, seed))
+
+
+def shared(coded: Coded, seed: int) -> Resolved:
+    """Leaves items of equal codes equal: a model cannot tell them apart.
+
+    A last level numbers them for the index alone, in the order of their rows in ``coded``'s table
+    shuffled by the seed; see ``ItemCodes.tied`` for how it ranks them.
+    """
+    return _numbered("shared", coded, _seeded(coded, seed))
+
+
+def part(
+    quantiser: Quantiser,
+    points: np.ndarray,
+    codes: np.ndarray,
+    sizes: tuple[int, ...],
+    order: np.ndarray,
+    movable: np.ndarray,
+    choose: Choose,
+) -> np.ndarray:
+    """Different codes for all items, of which the movable ones alone may move.
+
+    A prefix of length l has room for ``prod(sizes[l:])`` items. From the first level on, a prefix
+    whose items crowd one of its codes beyond that code's room lets the items that lose least go to
+    the nearest code with room; what follows a changed code is chosen anew. At the last level the
+    room is one item and no prefix holds more items than codes, so each crowded prefix is an
+    assignment problem. By induction over the levels no two items end up alike.
+
+    Args:
+        quantiser: says what a code costs an item; a level beyond its own costs nothing.
+        points: ``(N, P)`` the items as it sees them.
+        codes: ``(N, L)`` int32; those of items that may not move are different already.
+        sizes: of the L levels; their product is at least N.
+        order: ``(N,)`` rows in the order in which equals are served.
+        movable: ``(N,)`` bool.
+        choose: costs ``(n, C)`` of which at least n codes are finite → a code ``(n,)`` each, all
+            different.
+    """
+    codes = codes.copy()
+    for level in range(len(sizes)):
+        room = prod(sizes[level + 1 :])
+        for rows in _crowded(codes, level, room, order):
+            fixed, rows = rows[~movable[rows]], rows[movable[rows]]
+            taken = np.bincount(codes[fixed, level], minlength=sizes[level])
+            costs = _costs(quantiser, points[rows], codes[rows, :level], sizes)
+            if level == len(sizes) - 1:
+                chosen = choose(np.where(taken > 0, np.inf, costs))
+            else:
+                chosen = spill(costs, codes[rows, level], room - taken)
+            moved = rows[chosen != codes[rows, level]]
+            codes[rows, level] = chosen
+            for after in range(level + 1, len(sizes)):
+                costs = _costs(quantiser, points[moved], codes[moved, :after], sizes)
+                codes[moved, after] = costs.argmin(axis=1)
+    return codes
+
+
+def _moved(policy: str, coded: Coded, seed: int, choose: Choose) -> Resolved:
+    sizes, n_items = coded.sizes, len(coded.codes)
+    if n_items > prod(sizes):
         raise fault(
             "ids",
             f"at most {prod(sizes)} items for levels of {', '.join(map(str, sizes))} codes",
-            f"{len(quantised.codes)} items",
+            f"{n_items} items",
             "raise codebook or levels",
         )
-    order = derive_rng(seed, "ids", "collisions").permutation(len(quantised.codes))
-    codes = quantised.codes.copy()
-    for level, book in enumerate(quantised.codebooks):
-        room = prod(sizes[level + 1 :])
-        last = level == len(sizes) - 1
-        for rows in _crowded(codes, level, room, order):
-            costs = distances(quantised.residual(rows, codes[rows, :level]), book)
-            chosen = linear_sum_assignment(costs)[1] if last else _spill(costs, room)
-            moved = rows[chosen != codes[rows, level]]
-            codes[rows, level] = chosen
-            _requantise(quantised, codes, moved, level + 1)
+    everyone = np.ones(n_items, dtype=bool)
+    order = _seeded(coded, seed)
+    codes = part(coded.quantiser, coded.points, coded.codes, sizes, order, everyone, choose)
     found = Collisions(
-        policy="nearest-free",
-        before=sharing(quantised.codes),
+        policy=policy,
+        before=sharing(coded.codes),
         after=sharing(codes),
-        moved=int((codes != quantised.codes).any(axis=1).sum()),
-        error_before=quantised.error(quantised.codes),
-        error_after=quantised.error(codes),
+        moved=int((codes != coded.codes).any(axis=1).sum()),
+        error_before=error(coded.quantiser, coded.codes, coded.vectors),
+        error_after=error(coded.quantiser, codes, coded.vectors),
     )
     return Resolved(codes, sizes, found)
+
+
+def _seeded(coded: Coded, seed: int) -> np.ndarray:
+    return derive_rng(seed, "ids", "collisions").permutation(len(coded.codes))
+
+
+def _numbered(policy: str, coded: Coded, order: np.ndarray) -> Resolved:
+    codes, sizes = coded.codes, coded.sizes
+    before = sharing(codes)
+    wrong = error(coded.quantiser, codes, coded.vectors)
+    if before:
+        groups = prefix_groups(codes, codes.shape[1])
+        rows = order[np.argsort(groups[order], kind="stable")]
+        number = np.empty(len(codes), dtype=np.int32)
+        number[rows] = rank_in_run(groups[rows])
+        codes, sizes = np.column_stack([codes, number]), (*sizes, int(number.max()) + 1)
+    return Resolved(codes, sizes, Collisions(policy, before, sharing(codes), 0, wrong, wrong))
+
+
+def _costs(
+    quantiser: Quantiser, points: np.ndarray, codes: np.ndarray, sizes: tuple[int, ...]
+) -> np.ndarray:
+    level = codes.shape[1]
+    if level < len(quantiser.sizes):
+        return quantiser.costs(points, codes)
+    return np.zeros((len(points), sizes[level]))
 
 
 def _crowded(codes: np.ndarray, level: int, room: int, order: np.ndarray) -> list[np.ndarray]:
@@ -100,58 +195,8 @@ def _crowded(codes: np.ndarray, level: int, room: int, order: np.ndarray) -> lis
     groups = prefix_groups(codes, level)
     children = prefix_groups(codes, level + 1)
     full = np.bincount(children)[children] > room
-    crowded = np.zeros(groups.max() + 1, dtype=bool)
+    crowded = np.zeros(groups.max(initial=-1) + 1, dtype=bool)
     crowded[groups[full]] = True
     rows = order[crowded[groups[order]]]
     rows = rows[np.argsort(groups[rows], kind="stable")]
     return np.split(rows, np.flatnonzero(np.diff(groups[rows])) + 1) if len(rows) else []
-
-
-def _spill(costs: np.ndarray, room: int) -> np.ndarray:
-    """A code ``(n,)`` for each row of ``costs (n, C)``, none taken more than ``room`` times.
-
-    Greedy in at most C rounds: of each overfull code the items with the least to lose ask for
-    their nearest code with room, which takes the cheapest it has room for.
-    """
-    chosen = costs.argmin(axis=1)
-    while True:
-        count = np.bincount(chosen, minlength=costs.shape[1])
-        if count.max() <= room:
-            return chosen
-        open_costs = np.where(count < room, costs, np.inf)
-        target = open_costs.argmin(axis=1)
-        loss = open_costs.min(axis=1) - costs[np.arange(len(costs)), chosen]
-        leaving = _cheapest(chosen, loss, np.maximum(count - room, 0))
-        taken = leaving[_cheapest(target[leaving], loss[leaving], np.maximum(room - count, 0))]
-        chosen[taken] = target[taken]
-
-
-def _cheapest(groups: np.ndarray, loss: np.ndarray, quota: np.ndarray) -> np.ndarray:
-    """Positions of the ``quota[g]`` entries of least loss in each group g."""
-    order = np.lexsort((loss, groups))
-    ordered = groups[order]
-    return order[rank_in_run(ordered) < quota[ordered]]
-
-
-def _requantise(quantised: Quantised, codes: np.ndarray, rows: np.ndarray, level: int) -> None:
-    """The nearest centroids for ``codes[rows, level:]``, given the codes before; in place."""
-    for at in range(level, len(quantised.codebooks)):
-        left = quantised.residual(rows, codes[rows, :at])
-        codes[rows, at] = distances(left, quantised.codebooks[at]).argmin(axis=1)
-
-
-def extra_level(quantised: Quantised, seed: int) -> Resolved:
-    """One more level that numbers the items of equal codes (TIGER, section 3.1).
-
-    The new level has as many codes as the largest number of equal items. Nothing moves.
-    """
-    codes = quantised.codes
-    order = derive_rng(seed, "ids", "collisions").permutation(len(codes))
-    groups = prefix_groups(codes, codes.shape[1])
-    rows = order[np.argsort(groups[order], kind="stable")]
-    number = np.empty(len(codes), dtype=np.int32)
-    number[rows] = rank_in_run(groups[rows])
-    numbered = np.column_stack([codes, number])
-    error = quantised.error(codes)
-    found = Collisions("extra-level", sharing(codes), sharing(numbered), 0, error, error)
-    return Resolved(numbered, (*quantised.sizes, int(number.max()) + 1), found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -10,16 +10,44 @@ from p5rec.core.config import Config
 from p5rec.core.errors import did_you_mean
 from p5rec.core.registry import Registry
 
-# name → fit(config, vectors (N, D)) -> (ItemCodes, Collisions | None)
+# name → fit(config, items: ItemData) -> Coded
 SCHEMES = Registry(
-    "id scheme", {"rq-kmeans": "p5rec.ids.rqkmeans:fit", "random": "p5rec.ids.plain:fit"}
+    "id scheme",
+    {
+        "random": "p5rec.ids.plain:by_chance",
+        "sequential": "p5rec.ids.plain:by_order",
+        "title": "p5rec.ids.plain:by_title",
+        "category": "p5rec.ids.plain:by_category",
+        "h-kmeans": "p5rec.ids.hierarchical:by_kmeans",
+        "cid": "p5rec.ids.hierarchical:by_cooccurrence",
+        "cid-iid": "p5rec.ids.hierarchical:with_own_token",
+        "rq-kmeans": "p5rec.ids.rqkmeans:fit",
+        "rq-vae": "p5rec.ids.rqvae:fit",
+        "pq": "p5rec.ids.product:plain",
+        "opq": "p5rec.ids.product:rotated",
+    },
 )
-# name → policy(quantised, seed) -> Resolved
+BY_VECTORS = frozenset({"h-kmeans", "rq-kmeans", "rq-vae", "pq", "opq"})
+BY_EVENTS = frozenset({"sequential", "cid", "cid-iid"})
+# the learned part of a scheme, by the name under which it is kept
+QUANTISERS = Registry(
+    "quantiser",
+    {
+        "residual": "p5rec.ids.quantiser:Residual",
+        "tree": "p5rec.ids.quantiser:Tree",
+        "words": "p5rec.ids.plain:Words",
+        "product": "p5rec.ids.product:Product",
+        "auto-encoder": "p5rec.ids.rqvae:AutoEncoder",
+    },
+)
+# name → policy(coded, seed) -> Resolved
 POLICIES = Registry(
     "collision policy",
     {
         "nearest-free": "p5rec.ids.collisions:nearest_free",
+        "sinkhorn": "p5rec.ids.collisions:sinkhorn",
         "extra-level": "p5rec.ids.collisions:extra_level",
+        "shared": "p5rec.ids.collisions:shared",
     },
 )
 
@@ -41,23 +69,79 @@ class CooccurrenceConfig(Config):
     weight: Weight = 1.0
 
 
+class SasrecConfig(Config):
+    """Item vectors out of a small sequential recommender, trained on the training histories.
+
+    Attributes:
+        dim: width of the vectors and of the recommender.
+        layers, steps, window: of the recommender and its training (16 windows a step).
+        weight: length of this part of an item's vector.
+    """
+
+    dim: Annotated[int, Field(ge=4)] = 64
+    layers: Annotated[int, Field(ge=1)] = 2
+    steps: Annotated[int, Field(ge=1)] = 600
+    window: Annotated[int, Field(ge=2)] = 100
+    weight: Weight = 1.0
+
+
+class FileConfig(Config):
+    """Item vectors of the user's own.
+
+    Attributes:
+        path: ``.npy`` in the order of the item table, or ``.parquet`` with columns item and vector.
+        weight: length of this part of an item's vector.
+    """
+
+    path: str
+    weight: Weight = 1.0
+
+
 class VectorsConfig(Config):
     """What an item's vector is made of.
 
     Attributes:
-        text: name or folder of the text encoder, or null for none.
+        text: name or folder of the text encoder, or null for none. A language model's mean hidden
+            state serves as well.
         text_weight: length of the text part of an item's vector.
-        cooccurrence: settings of the co-occurrence part, or null for none.
+        cooccurrence, sasrec, file: settings of further parts, or null for none.
+        whiten: let each part's axes count alike before it is scaled to its weight.
     """
 
     text: str | None = "minilm"
     text_weight: Weight = 0.5
     cooccurrence: CooccurrenceConfig | None = CooccurrenceConfig()
+    sasrec: SasrecConfig | None = None
+    file: FileConfig | None = None
+    whiten: bool = False
 
     @property
-    def empty(self) -> bool:
-        """Whether items get no vector at all."""
-        return self.text is None and self.cooccurrence is None
+    def weights(self) -> dict[str, float]:
+        """The parts that are asked for, with their weights."""
+        found = {"text": self.text_weight} if self.text is not None else {}
+        parts = {"cooccurrence": self.cooccurrence, "sasrec": self.sasrec, "file": self.file}
+        return found | {name: part.weight for name, part in parts.items() if part is not None}
+
+
+class RqVaeConfig(Config):
+    """The auto-encoder of ``rq-vae``.
+
+    Attributes:
+        latent: width of the latent space; that of the vectors where they are narrower.
+        hidden: width of the perceptrons.
+        epochs, batch, learning_rate: of its training.
+        commitment: weight of what draws the encoder to the codebooks.
+        gradient: the way from decoder to encoder, see ``p5rec.ids.rqvae``; ``rotation`` wants a
+            commitment of 1 or more.
+    """
+
+    latent: Annotated[int, Field(ge=2)] = 512
+    hidden: Annotated[int, Field(ge=1)] = 256
+    epochs: Annotated[int, Field(ge=1)] = 60
+    batch: Annotated[int, Field(ge=1)] = 512
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    commitment: Annotated[float, Field(ge=0)] = 0.25
+    gradient: Literal["straight-through", "rotation"] = "straight-through"
 
 
 class IdsConfig(Config):
@@ -68,15 +152,27 @@ class IdsConfig(Config):
         levels: L, codes an item.
         codebook: codes a level; one number for all levels, or one a level.
         vectors: what the codes are learned from.
-        collisions: what parts items with equal codes, a name in ``POLICIES``.
+        balanced: let k-means give no cluster more than its even share of the items.
+        attribute: the item attribute that ``category`` reads.
+        rqvae: settings of ``rq-vae``.
+        collisions: what parts items with equal codes, a name in ``POLICIES``; null is
+            ``extra-level`` for ``title`` and ``category``, which leave much equal, and
+            ``nearest-free`` for all others.
+        permute: deal the finished codes out to the items anew: the control.
+        accept: faults of the codes that the gate is to let pass (see ``p5rec.ids.gate``).
         seed: of every draw made here.
     """
 
     scheme: str = "rq-kmeans"
-    levels: Annotated[int, Field(ge=1, le=12)] = 3
+    levels: Annotated[int, Field(ge=1, le=24)] = 3
     codebook: Size | list[Size] = 64
     vectors: VectorsConfig = VectorsConfig()
-    collisions: str = "nearest-free"
+    balanced: bool = False
+    attribute: str | None = None
+    rqvae: RqVaeConfig = RqVaeConfig()
+    collisions: str | None = None
+    permute: bool = False
+    accept: tuple[Literal["utilisation", "unique"], ...] = ()
     seed: int = 0
 
     @property
@@ -85,15 +181,22 @@ class IdsConfig(Config):
         book = self.codebook
         return (book,) * self.levels if isinstance(book, int) else tuple(book)
 
+    @property
+    def policy(self) -> str:
+        """What parts items with equal codes."""
+        if self.collisions is not None:
+            return self.collisions
+        return "extra-level" if self.scheme in ("title", "category") else "nearest-free"
+
     def reseeded(self, n: int) -> IdsConfig:
         """The same with ``n`` added to its seed."""
         return self.model_copy(update={"seed": self.seed + n})
 
     @field_validator("scheme", "collisions")
     @classmethod
-    def _known(cls, name: str, info: Any) -> str:
+    def _known(cls, name: str | None, info: Any) -> str | None:
         registry = SCHEMES if info.field_name == "scheme" else POLICIES
-        if name not in registry:
+        if name is not None and name not in registry:
             raise ValueError(f"expected a known {registry.kind}; {did_you_mean(name, registry)}")
         return name
 
@@ -103,6 +206,8 @@ class IdsConfig(Config):
             raise ValueError(
                 f"codebook names {len(self.sizes)} levels, levels says {self.levels}; match them"
             )
-        if self.vectors.empty and self.scheme != "random":
-            raise ValueError(f"scheme {self.scheme} needs vectors.text or vectors.cooccurrence")
+        if not self.vectors.weights and self.scheme in BY_VECTORS:
+            raise ValueError(f"scheme {self.scheme} needs vectors.text or another part of vectors")
+        if self.scheme == "category" and self.attribute is None:
+            raise ValueError("scheme category needs attribute: the one that holds the categories")
         return self

@@ -57,7 +57,7 @@ def cooccurrence_vectors(
 
     Returns:
         ``(N, d)`` float32, ``d = min(config.dim, N - 1)``. Items never seen in training (or never
-        beside another item) get the zero vector.
+        beside another item) get a row of NaN: nothing is known of them.
 
     Raises:
         UserError: no two training events of one user lie within the window.
@@ -77,4 +77,5 @@ def cooccurrence_vectors(
     # a singular vector's sign is arbitrary: its largest entry is made positive
     peak = left[np.abs(left).argmax(axis=0), np.arange(left.shape[1])]
     vectors = left * np.where(peak < 0, -1.0, 1.0) * np.sqrt(values)
+    vectors[np.diff(information.indptr) == 0] = np.nan
     return vectors.astype(np.float32)

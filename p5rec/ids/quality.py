@@ -10,14 +10,23 @@ import numpy as np
 import scipy.sparse as sp
 
 from p5rec.core.rng import derive_rng
-from p5rec.core.types import Interactions, ItemCodes, Split
+from p5rec.core.types import Corpus, Interactions, ItemCodes, Split
 
 from .cooccurrence import pair_counts
 from .plain import permuted
-from .quantised import prefix_groups, rank_in_run
+from .predict import predictability
+from .prefixes import prefix_groups, rank_in_run
 
+FILE = "quality.json"
 WINDOW = 5
 NEIGHBOURS = 10
+
+
+def report(codes: ItemCodes, corpus: Corpus, seed: int) -> dict[str, Any]:
+    """The contents of ``quality.json``: :func:`quality` and :func:`samples`."""
+    events, split = corpus.interactions, corpus.split
+    shown = samples(codes, corpus.catalog.titles, events, split)
+    return {**quality(codes, events, split, seed), "samples": shown}
 
 
 def quality(
@@ -32,15 +41,25 @@ def quality(
         seed: of the permuted control.
 
     Returns:
-        ``items``; ``levels``, one entry a level (see :func:`usage`); ``neighbour_purity`` (see
-        :func:`purity`) and ``neighbour_purity_permuted``, the same with the codes dealt out anew.
+        ``items``; ``bits`` an item's codes have room for, and ``bits_needed`` to tell the items
+        apart; ``levels``, one entry a level (see :func:`usage`); ``neighbour_purity`` (see
+        :func:`purity`) and ``next_item_bits`` saved over popularity (see
+        ``p5rec.ids.predict``), each with its ``_permuted`` twin, the same with the codes dealt out
+        anew; ``popularity_bits``, what popularity alone needs.
     """
     counts = pair_counts(interactions, split, WINDOW)
+    control = permuted(codes, seed)
+    told, dealt = (predictability(each, interactions, split, seed) for each in (codes, control))
     return {
         "items": len(codes),
+        "bits": float(np.log2(codes.sizes).sum()),
+        "bits_needed": float(np.log2(len(codes))),
         "levels": usage(codes),
         "neighbour_purity": purity(codes, counts, seed),
-        "neighbour_purity_permuted": purity(permuted(codes, seed), counts, seed),
+        "neighbour_purity_permuted": purity(control, counts, seed),
+        "next_item_bits": told and told[0],
+        "next_item_bits_permuted": dealt and dealt[0],
+        "popularity_bits": told and told[1],
     }
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from peft import PeftModel, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
@@ -26,7 +27,7 @@ from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, fault
 from p5rec.core.rng import derive_seed
 from p5rec.core.types import ItemCodes
-from p5rec.ids.base import load_codes, save_codes
+from p5rec.ids.files import load_codes, load_item_ids, save_codes
 from p5rec.ids.tokens import token_strings
 from p5rec.prompting.source import PromptsConfig
 
@@ -35,6 +36,7 @@ from .multitask import MultitaskModel
 from .ratings import RatedHistories
 
 WEIGHTS = "trained.safetensors"
+ROWS = "item_rows"  # the items' own rows, among the weights
 MANIFEST = "manifest.json"
 
 
@@ -168,7 +170,6 @@ def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = Non
     save_file({n: t for n, t in state.items() if n not in adapter}, folder / WEIGHTS)
     bundle.tokenizer.save_pretrained(str(folder / "tokenizer"))
     save_codes(bundle.layout.codes, folder / "codes", bundle.item_ids)
-    write_json(folder / "items.json", list(bundle.item_ids))
     write_json(folder / "prompts.json", bundle.prompts)
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     write_json(
@@ -182,11 +183,17 @@ def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = Non
     )
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path, ids: Path | None = None) -> Bundle:
     """The bundle in ``folder``, every file checked against its hash.
 
+    Args:
+        ids: a folder of codes that extend the model's own (``p5rec ids extend``): it then ranks
+            their items. A new item has what its codes say and, where items have rows of their own,
+            a row of zeros.
+
     Raises:
-        UserError: a file is missing, damaged, or not what the manifest says.
+        UserError: a file is missing, damaged, or not what the manifest says; or ``ids`` give an
+            item of the model other codes.
     """
     if not (folder / MANIFEST).is_file():
         raise fault(folder, "a trained model's folder", f"no {MANIFEST}", "check the path")
@@ -202,20 +209,46 @@ def load_bundle(folder: Path) -> Bundle:
             *(f"{folder / n}: expected the file that was saved, got a missing or changed one; "
               "copy the folder anew or train again" for n in broken)
         )  # fmt: skip
-    item_ids = read_json(folder / "items.json")
+    known, taught = load_item_ids(folder / "codes"), load_codes(folder / "codes")
+    item_ids, codes = (known, taught) if ids is None else (load_item_ids(ids), load_codes(ids))
     bundle = build(
         bind(BundleSettings, settings, {}, folder / MANIFEST),
-        load_codes(folder / "codes", item_ids),
+        codes,
         item_ids,
         read_json(folder / "prompts.json"),
     )
     state = read_tensors(folder / WEIGHTS)
+    if ids is not None:
+        place = {item: row for row, item in enumerate(known)}
+        row_of = np.array([place.get(item, -1) for item in item_ids])
+        _check_extends(codes, taught, row_of, ids)
+        if ROWS in state:
+            rows = torch.zeros(len(item_ids), state[ROWS].shape[1])
+            rows[row_of >= 0] = state[ROWS][row_of[row_of >= 0]]
+            state[ROWS] = rows
     lm = bundle.model.lm
     if isinstance(lm, PeftModel):
         set_peft_model_state_dict(lm, read_tensors(folder / "adapter/adapter_model.safetensors"))
         state |= {n: t for n, t in trainable_state(bundle.model).items() if "lora_" in n}
     load_trainable(bundle.model, state, folder / WEIGHTS)
     return bundle
+
+
+def _check_extends(codes: ItemCodes, taught: ItemCodes, row_of: np.ndarray, ids: Path) -> None:
+    """``row_of (N,)``: the row in the model's table of each item of ``codes``, -1 for new ones."""
+    kept = row_of >= 0
+    if codes.sizes != taught.sizes or codes.tied != taught.tied:
+        raise fault(
+            ids, f"levels of {', '.join(map(str, taught.sizes))} codes, as the model's",
+            ", ".join(map(str, codes.sizes)), "extend the codes that it was trained with",
+        )  # fmt: skip
+    other = int((codes.codes[kept] != taught.codes[row_of[kept]]).any(axis=1).sum())
+    if other or not kept.any():
+        got = f"{other} with others" if other else "none of its items"
+        raise fault(
+            ids, "the model's items with the codes it was taught", got,
+            "extend the codes that it was trained with (RUN_FOLDER/models/METHOD/codes)",
+        )  # fmt: skip
 
 
 def _intact(path: Path, sha256: str) -> bool:

@@ -36,6 +36,9 @@ class MultitaskModel(nn.Module):
             and, at its last code, named. It starts at zero: an item that is never seen is known by
             its codes alone. Needs ``merged``; memory and time at the last code grow with N.
         dropout: of the code head.
+
+    Raises:
+        ValueError: items that share codes have rows of their own, or a token for each code.
     """
 
     def __init__(
@@ -49,9 +52,11 @@ class MultitaskModel(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if codes.tied and (item_rows or not merged):
+            raise ValueError("items that share codes need positions, and no rows of their own")
         self.lm = backbone.model
         self.first = backbone.first_new
-        self.sizes = codes.sizes
+        self.sizes, self.tied = codes.sizes, codes.tied
         self.starts = [self.first + int(start) for start in codes.starts]
         self._trie = Trie.build(codes.codes, codes.sizes)
         self.config = self.causal.config
@@ -102,6 +107,9 @@ class MultitaskModel(nn.Module):
         Returns:
             ``(..., C_l)`` float32, as ``Trie.log_softmax``.
         """
+        if self.tied and level == len(self.sizes) - 1:  # a number, of which nothing is to be known
+            logits = -torch.arange(self.sizes[level], device=states.device, dtype=torch.float32)
+            return self.trie.log_softmax(level, nodes, logits.expand(*states.shape[:-1], -1))
         logits = self.code_logits(states, level)
         if self.item_rows is not None and level == len(self.sizes) - 1:
             leaf, exists = self.trie.children(level, nodes)
@@ -139,7 +147,8 @@ class MultitaskModel(nn.Module):
         whole = torch.zeros_like(ids, dtype=torch.bool)
         if self.code_head is not None:
             whole = whole_items(ids, self.first, self.sizes)
-            more = sum(ahead(rows, level) for level in range(1, levels))
+            told = levels - 1 if self.tied else levels
+            more = sum((ahead(rows, level) for level in range(1, told)), torch.zeros_like(rows))
             if self.item_rows is not None:
                 more = more + self.item_rows[self._items_at(ids, whole)].to(rows.dtype)
             rows = rows + whole[..., None] * more

@@ -161,6 +161,8 @@ def score_codes(
             # (N, N): the items that share the codes before, which stand for their next codes
             kin = (catalogue[None, :, :level] == catalogue[:, None, :level]).all(2)
             logits = logits[:, catalogue[:, level]]
+            if model.tied and level == levels - 1:
+                logits = -catalogue[None, :, level].float().expand(n_items, -1)
             if level == levels - 1 and model.item_rows is not None:
                 logits = logits + state.float() @ model.item_rows.float().T
             first = (catalogue[:, : level + 1, None] == catalogue.T[None, : level + 1]).all(1)

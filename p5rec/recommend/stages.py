@@ -56,12 +56,14 @@ def answer_baseline(name: str, corpus: Corpus, part: str, k: int, folder: Path) 
     return tuned.model.lineage
 
 
-def ask_baseline(name: str, corpus: Corpus, data: Artefact, k: int, store: Store) -> Artefact:
-    """The stage of a baseline: its lists for the test users."""
+def ask_baseline(
+    name: str, corpus: Corpus, data: Artefact, k: int, store: Store, part: str = "test"
+) -> Artefact:
+    """The stage of a baseline: its lists for the users of a held-out part."""
     return store.stage(
         "baseline",
-        lambda folder: answer_baseline(name, corpus, "test", k, folder),
-        config={"name": name, "k": k},
+        lambda folder: answer_baseline(name, corpus, part, k, folder),
+        config={"name": name, "k": k, "part": part},
         code=("core", "data", "metrics", "recommend"),
         inputs={"data": data},
     )
@@ -108,19 +110,20 @@ def ask_model(
     k: int,
     families: Mapping[str, int],
     seed: int,
+    part: str = "test",
 ) -> Artefact:
-    """The stage of a trained model: its answers for the test part (see :func:`answer_model`)."""
+    """The stage of a trained model: its answers for a held-out part (see :func:`answer_model`)."""
     settings: dict[str, Any] = {"k": k, "families": dict(families), "seed": seed}
 
     def make(folder: Path) -> Lineage:
         bundle = load_bundle(model.path / "bundle").ready(decode.precision)
-        answer_model(name, bundle, decode, corpus, "test", folder, **settings)
+        answer_model(name, bundle, decode, corpus, part, folder, **settings)
         return Lineage.none()
 
     return store.stage(
         "answers",
         make,
-        config={"decode": decode.dump(), **settings},
+        config={"decode": decode.dump(), "part": part, **settings},
         code=("core", "data", "prompting", "decode", "models", "recommend"),
         inputs={"data": data, "model": model},
     )

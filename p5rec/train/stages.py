@@ -7,15 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
+from p5rec.backbones.config import BackboneConfig, ScratchConfig
 from p5rec.backbones.encoder import encode
 from p5rec.backbones.load import fingerprint
-from p5rec.core.artefacts import Artefact, Lineage, Store, digest
-from p5rec.core.types import Corpus
-from p5rec.ids.base import fit, load_codes, save_codes
-from p5rec.ids.config import IdsConfig
-from p5rec.ids.vectors import item_texts
-from p5rec.models.checkpoint import Bundle
+from p5rec.core.artefacts import Artefact, Lineage, Store, digest, file_sha256, write_json
+from p5rec.core.types import Corpus, ItemCodes
+from p5rec.data.files import existing
+from p5rec.ids.base import fit
+from p5rec.ids.config import IdsConfig, SasrecConfig
+from p5rec.ids.encoder import save_encoder
+from p5rec.ids.files import load_codes, save_codes
+from p5rec.ids.quality import FILE, report
+from p5rec.ids.vectors import file_vectors, item_texts
+from p5rec.models.checkpoint import Bundle, load_bundle
 
+from .config import DenseConfig, TrainConfig
 from .launch import processes
 from .method import GenerativeConfig, taught_prompts, train
 
@@ -24,17 +30,73 @@ VECTORS = "vectors.npy"
 
 def build_ids(config: IdsConfig, corpus: Corpus, data: Artefact, store: Store) -> Artefact:
     """Codes for every item, from training events and item texts."""
-    inputs = {"data": data}
+    views = {}
     if config.vectors.text:
-        inputs["text"] = _encode_texts(config.vectors.text, corpus, data, store)
+        views["text"] = _encode_texts(config.vectors.text, corpus, data, store)
+    if config.vectors.sasrec:
+        views["sasrec"] = _learn_vectors(config.vectors.sasrec, config.seed, corpus, data, store)
+    file = config.vectors.file
 
     def fit_codes(folder: Path) -> Lineage:
-        text = np.load(inputs["text"].path / VECTORS) if "text" in inputs else None
-        fitted = fit(config, corpus.interactions, corpus.split, text)
+        given = {name: np.load(artefact.path / VECTORS) for name, artefact in views.items()}
+        if file is not None:
+            given["file"] = file_vectors(Path(file.path), corpus.catalog.ids)
+        fitted = fit(config, corpus, given)
         save_codes(fitted.codes, folder, corpus.catalog.ids, fitted.collisions)
+        save_encoder(fitted, config, folder)
+        write_json(folder / FILE, report(fitted.codes, corpus, config.seed))
         return fitted.lineage
 
+    inputs: dict[str, Artefact | str] = {"data": data, **views}
+    if file is not None:
+        inputs["file"] = file_sha256(existing(file.path))
     return store.stage("ids", fit_codes, config=config.dump(), code=("core", "ids"), inputs=inputs)
+
+
+def _learn_vectors(
+    config: SasrecConfig, seed: int, corpus: Corpus, data: Artefact, store: Store
+) -> Artefact:
+    """Item embeddings of a compact decoder to which each item is one code: SASRec with the softmax
+    over all items (Kang & McAuley 2018; Klenitskiy & Vasilev 2023 for the loss)."""
+    n_items, dim = len(corpus.catalog), config.dim
+    method = GenerativeConfig(
+        backbone=BackboneConfig(
+            name="scratch",
+            lora=None,
+            dtype="float32",
+            items="tokens",
+            item_rows=False,
+            scratch=ScratchConfig(
+                width=dim, layers=config.layers, heads=2, feedforward=4 * dim, dropout=0.2
+            ),
+        ),
+        train=TrainConfig(
+            steps=config.steps,
+            batch=16,
+            dense=DenseConfig(window=config.window),
+            weight_decay=0.1,
+            seed=seed,
+        ),
+    )
+    names = ItemCodes(np.arange(n_items, dtype=np.int32)[:, None], (n_items,), "one code an item")
+
+    def make(folder: Path) -> Lineage:
+        lineage = train(method, corpus, names, folder)
+        rows = load_bundle(folder / "bundle").model.code_rows(0).detach().float().numpy().copy()
+        seen = corpus.interactions.items[corpus.split.mask("train")]
+        rows[np.bincount(seen, minlength=n_items) == 0] = np.nan
+        np.save(folder / VECTORS, rows)
+        return lineage
+
+    return store.stage(
+        "sasrec",
+        make,
+        config=method.model_dump(mode="json"),
+        code=("core", "prompting", "ids", "decode", "backbones", "models", "train"),
+        inputs={"data": data},
+        resumable=True,
+        collective=True,
+    )
 
 
 def _encode_texts(encoder: str, corpus: Corpus, data: Artefact, store: Store) -> Artefact:

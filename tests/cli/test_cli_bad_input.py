@@ -164,7 +164,7 @@ def test_a_corrupted_checkpoint(
 def test_codes_of_another_item_table(p5rec: Any, mine: Mine, model: Path) -> None:
     """A codes folder whole in itself, put into a model of other items."""
     from p5rec.core.artefacts import file_sha256
-    from p5rec.ids.base import load_codes, save_codes
+    from p5rec.ids.files import load_codes, save_codes
 
     codes = load_codes(model / "codes")
     save_codes(codes, model / "codes", [f"other-{n}" for n in range(len(codes))])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from p5rec.core.types import TEST, TRAIN, VALID, Interactions, Split
+from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
 
 USERS, ITEMS, EVENTS = 60, 24, 10
 
@@ -23,3 +24,19 @@ def world() -> tuple[Interactions, Split]:
     items[EVENTS - 2 :: EVENTS] = ITEMS + 1
     times = np.tile(np.arange(EVENTS, dtype=np.int64), USERS)
     return Interactions(users, items, times, None, USERS, ITEMS + 2), Split("leave-one-out", parts)
+
+
+@pytest.fixture(scope="session")
+def corpus(world: tuple[Interactions, Split]) -> Corpus:
+    """The world with an item table: titles of two words, a path of two categories."""
+    interactions, split = world
+    rows = range(interactions.n_items)
+    table = pa.table(
+        {
+            "item": [f"i{n}" for n in rows],
+            "title": [f"{'even' if n % 2 == 0 else 'odd'} thing {n // 6}" for n in rows],
+            "path": [["left" if n % 2 == 0 else "right", f"shelf {n % 3}"] for n in rows],
+        }
+    )
+    users = [f"u{n}" for n in range(interactions.n_users)]
+    return Corpus(interactions, Catalog(table), users, split)

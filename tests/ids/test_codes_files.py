@@ -13,8 +13,8 @@ from safetensors.numpy import save_file
 from p5rec.core.artefacts import file_sha256
 from p5rec.core.errors import UserError
 from p5rec.core.types import ItemCodes
-from p5rec.ids.base import MANIFEST, TENSORS, load_codes, read_manifest, save_codes
 from p5rec.ids.collisions import Collisions
+from p5rec.ids.files import ITEMS, MANIFEST, TENSORS, load_codes, read_manifest, save_codes
 
 IDS = ["x", "y", "z"]
 CODES = ItemCodes(np.array([[0, 1], [1, 0], [0, 0]], dtype=np.int32), (2, 2), "rq-kmeans")
@@ -33,7 +33,7 @@ def test_round_trip(folder: Path) -> None:
     collisions = read_manifest(folder).collisions
     assert collisions is not None
     assert collisions["moved"] == 1
-    assert sorted(p.name for p in folder.iterdir()) == [MANIFEST, TENSORS]
+    assert sorted(p.name for p in folder.iterdir()) == [MANIFEST, TENSORS, ITEMS]
 
 
 @pytest.mark.parametrize(

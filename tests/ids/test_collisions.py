@@ -11,13 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p5rec.core.errors import UserError
-from p5rec.ids.collisions import extra_level, nearest_free, sharing
+from p5rec.ids.assignment import assign, plan
+from p5rec.ids.collisions import extra_level, nearest_free, part, sinkhorn
 from p5rec.ids.config import POLICIES
-from p5rec.ids.quantised import Quantised, distances, prefix_groups
+from p5rec.ids.prefixes import prefix_groups, sharing
+from p5rec.ids.quantiser import Coded, Residual, Tree, distances
+
+
+def coded(vectors: np.ndarray, codes: np.ndarray, books: tuple[np.ndarray, ...]) -> Coded:
+    return Coded(codes, Residual(books), vectors, vectors)
 
 
 @st.composite
-def quantised(draw: st.DrawFn) -> Quantised:
+def quantised(draw: st.DrawFn) -> Coded:
     """Few codes, many items, often exactly as many as fit; many of the points are equal."""
     sizes = draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))
     n_items = draw(st.integers(1, prod(sizes)) | st.just(prod(sizes)))
@@ -28,13 +34,13 @@ def quantised(draw: st.DrawFn) -> Quantised:
     for book in books:
         codes.append(distances(left, book).argmin(axis=1))
         left = left - book[codes[-1]]
-    return Quantised(vectors, np.stack(codes, axis=1).astype(np.int32), books)
+    return coded(vectors, np.stack(codes, axis=1).astype(np.int32), books)
 
 
 @pytest.mark.parametrize("policy", list(POLICIES))
 @settings(max_examples=150, deadline=None)
 @given(q=quantised(), seed=st.integers(0, 3))
-def test_codes_are_unique_in_range_and_repeatable(policy: str, q: Quantised, seed: int) -> None:
+def test_codes_are_unique_in_range_and_repeatable(policy: str, q: Coded, seed: int) -> None:
     resolved = POLICIES.get(policy)(q, seed)
     assert len(np.unique(resolved.codes, axis=0)) == len(q.codes)
     assert resolved.codes.dtype == np.int32
@@ -46,7 +52,7 @@ def test_codes_are_unique_in_range_and_repeatable(policy: str, q: Quantised, see
 
 @settings(max_examples=100, deadline=None)
 @given(q=quantised())
-def test_prefixes_without_a_conflict_stay_as_they_are(q: Quantised) -> None:
+def test_prefixes_without_a_conflict_stay_as_they_are(q: Coded) -> None:
     resolved = nearest_free(q, 0)
     last = prefix_groups(q.codes, q.codes.shape[1] - 1)
     full = prefix_groups(q.codes, q.codes.shape[1])
@@ -62,7 +68,7 @@ def test_last_level_moves_at_the_least_total_distance(data: st.DataObject) -> No
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     book, vectors = rng.normal(size=(4, 2)), rng.normal(size=(3, 2)) * 0.1
     costs = distances(vectors, book)
-    q = Quantised(vectors, costs.argmin(axis=1)[:, None].astype(np.int32), (book,))
+    q = coded(vectors, costs.argmin(axis=1)[:, None].astype(np.int32), (book,))
     best = min(sum(costs[i, c] for i, c in enumerate(p)) for p in permutations(range(4), 3))
     assert nearest_free(q, 0).collisions.error_after == pytest.approx(best / 3)
 
@@ -73,7 +79,7 @@ def test_overfull_prefix_sends_the_one_with_least_to_lose_to_the_nearest_prefix_
     # three items near 0, where two fit; the one at 4 is the nearest to the free prefix at 10
     vectors = np.array([[0.0], [1.0], [4.0], [30.0]])
     codes = np.array([[0, 0], [0, 1], [0, 1], [2, 0]], dtype=np.int32)
-    resolved = nearest_free(Quantised(vectors, codes, (first, second)), 0)
+    resolved = nearest_free(coded(vectors, codes, (first, second)), 0)
     assert resolved.codes.tolist() == [[0, 0], [0, 1], [1, 0], [2, 0]]
     assert (resolved.collisions.before, resolved.collisions.moved) == (2, 1)
     assert resolved.collisions.error_before == pytest.approx(9 / 4)  # 4 stood at 0 + 1
@@ -82,7 +88,7 @@ def test_overfull_prefix_sends_the_one_with_least_to_lose_to_the_nearest_prefix_
 
 def test_extra_level_numbers_equal_items_and_changes_nothing_else() -> None:
     codes = np.array([[1], [0], [1], [1]], dtype=np.int32)
-    resolved = extra_level(Quantised(np.zeros((4, 1)), codes, (np.zeros((2, 1)),)), 0)
+    resolved = extra_level(coded(np.zeros((4, 1)), codes, (np.zeros((2, 1)),)), 0)
     np.testing.assert_array_equal(resolved.codes[:, :1], codes)
     assert sorted(resolved.codes[[0, 2, 3], 1].tolist()) == [0, 1, 2]
     assert resolved.codes[1, 1] == 0
@@ -91,13 +97,13 @@ def test_extra_level_numbers_equal_items_and_changes_nothing_else() -> None:
 
 
 def test_equal_items_are_not_numbered_in_row_order() -> None:
-    alike = Quantised(np.zeros((50, 1)), np.zeros((50, 1), dtype=np.int32), (np.zeros((64, 1)),))
+    alike = coded(np.zeros((50, 1)), np.zeros((50, 1), dtype=np.int32), (np.zeros((64, 1)),))
     for policy in POLICIES:
         assert (np.diff(POLICIES.get(policy)(alike, 0).codes[:, -1]) < 0).any(), policy
 
 
 def test_more_items_than_codes_is_refused_with_the_numbers() -> None:
-    full = Quantised(np.zeros((5, 1)), np.zeros((5, 2), dtype=np.int32), (np.zeros((2, 1)),) * 2)
+    full = coded(np.zeros((5, 1)), np.zeros((5, 2), dtype=np.int32), (np.zeros((2, 1)),) * 2)
     with pytest.raises(UserError, match=r"at most 4 items .* got 5 items; raise codebook"):
         nearest_free(full, 0)
 
@@ -111,3 +117,56 @@ def test_prefix_groups_are_dense_and_ordered_however_many_levels() -> None:
     assert prefix_groups(codes, 0).tolist() == [0, 0, 0]
     assert prefix_groups(codes, 11).tolist() == [1, 0, 1]
     assert prefix_groups(codes, 12).tolist() == [2, 0, 1]
+
+
+def test_extra_level_adds_nothing_where_nothing_is_shared() -> None:
+    codes = np.array([[1], [0]], dtype=np.int32)
+    resolved = extra_level(coded(np.zeros((2, 1)), codes, (np.zeros((2, 1)),)), 0)
+    assert (resolved.codes.tolist(), resolved.sizes) == ([[1], [0]], (2,))
+
+
+def test_a_plan_uses_every_open_code_alike_and_favours_near_ones() -> None:
+    costs = np.random.default_rng(0).random((6, 4))
+    costs[:, 3] = np.inf
+    shares = np.exp(plan(costs))
+    np.testing.assert_allclose(shares.sum(1), 1)
+    np.testing.assert_allclose(shares[:, :3].sum(0), 2, rtol=0.02)
+    assert (shares[:, 3] == 0).all()
+    assert np.corrcoef(shares[:, :3].ravel(), costs[:, :3].ravel())[0, 1] < -0.5
+
+
+def test_sinkhorn_ends_where_nothing_is_to_be_chosen_in_an_assignment_too() -> None:
+    alike = coded(np.zeros((4, 1)), np.zeros((4, 1), dtype=np.int32), (np.zeros((4, 1)),))
+    assert sorted(sinkhorn(alike, 0).codes[:, 0].tolist()) == [0, 1, 2, 3]
+
+
+@settings(max_examples=100, deadline=None)
+@given(q=quantised(), seed=st.integers(0, 3), data=st.data())
+def test_items_that_may_not_move_do_not(q: Coded, seed: int, data: st.DataObject) -> None:
+    settled = nearest_free(q, seed).codes
+    movable = np.array(data.draw(st.lists(st.booleans(), min_size=len(settled),
+                                          max_size=len(settled))))  # fmt: skip
+    codes = np.where(movable[:, None], q.codes, settled)
+    order = np.random.default_rng(seed).permutation(len(codes))
+    found = part(q.quantiser, q.points, codes, q.sizes, order, movable, assign)
+    assert sharing(found) == 0
+    np.testing.assert_array_equal(found[~movable], settled[~movable])
+    assert (found < np.array(q.sizes)).all()
+
+
+def test_a_tree_stands_at_the_means_of_its_items_and_forgives_unknown_prefixes() -> None:
+    codes = np.array([[0, 0], [0, 1], [2, 0], [2, 0]], dtype=np.int32)
+    vectors = np.array([[0.0], [2.0], [10.0], [14.0]], dtype=np.float32)
+    tree = Tree.over(codes, (3, 2), vectors)
+    middle = float(vectors.mean())
+    # codes that nothing has stand where their prefix stands
+    np.testing.assert_allclose(
+        tree.costs(np.zeros((1, 1)), np.zeros((1, 0), dtype=np.int32)), [[1, middle**2, 144]]
+    )
+    prefixes = np.array([[0], [1], [2]])
+    costs = tree.costs(np.zeros((3, 1)), prefixes)
+    np.testing.assert_allclose(costs, [[0, 4], [middle**2] * 2, [144, 144]])
+    np.testing.assert_allclose(tree.reconstruct(codes)[:, 0], [0, 2, 12, 12])
+    again = Tree.restored(tree.sizes, tree.state())
+    np.testing.assert_array_equal(again.costs(np.ones((3, 1)), prefixes),
+                                  tree.costs(np.ones((3, 1)), prefixes))  # fmt: skip

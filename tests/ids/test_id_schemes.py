@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,74 +10,150 @@ import pytest
 
 from p5rec.core.config import load
 from p5rec.core.errors import UserError
-from p5rec.core.types import Interactions, Split
+from p5rec.core.types import TRAIN, Corpus, Split
 from p5rec.ids.base import fit
-from p5rec.ids.config import POLICIES, SCHEMES, IdsConfig
+from p5rec.ids.config import BY_EVENTS, BY_VECTORS, POLICIES, SCHEMES, IdsConfig
+from p5rec.ids.prefixes import prefix_groups, sharing
+from p5rec.ids.tokens import item_strings, parse_items
 
-World = tuple[Interactions, Split]
 TEXT = np.random.default_rng(0).normal(size=(26, 12)).astype(np.float32)
 
 
-def config(scheme: str, policy: str, text: bool = False, **more: object) -> IdsConfig:
+def config(scheme: str, policy: str | None = None, text: bool = False, **more: object):
     vectors = {"text": "some" if text else None, "cooccurrence": {"dim": 8}}
-    return IdsConfig(
-        **{"scheme": scheme, "collisions": policy, "vectors": vectors, "codebook": 5, **more}
-    )
+    settings = {
+        "scheme": scheme, "collisions": policy, "vectors": vectors, "codebook": 5,
+        "attribute": "path", "accept": ["utilisation", "unique"], "rqvae": {"epochs": 3},
+    }  # fmt: skip
+    return IdsConfig(**{**settings, **more})
 
 
 @pytest.mark.parametrize("text", [False, True])
 @pytest.mark.parametrize("policy", list(POLICIES))
 @pytest.mark.parametrize("scheme", list(SCHEMES))
 def test_a_scheme_gives_every_item_its_own_codes(
-    scheme: str, policy: str, text: bool, world: World
+    scheme: str, policy: str, text: bool, corpus: Corpus
 ) -> None:
-    vectors = TEXT if text else None
-    one, two = (fit(config(scheme, policy, text), *world, vectors) for _ in range(2))
+    if scheme == "category" and policy not in ("extra-level", "shared"):
+        with pytest.raises(UserError, match="at most 12 items for levels of 3, 4, 1 codes"):
+            fit(config(scheme, policy), corpus)
+        return
+    given = {"text": TEXT} if text else {}
+    one, two = (fit(config(scheme, policy, text), corpus, given) for _ in range(2))
     codes = one.codes
     assert codes.codes.shape == (26, len(codes.sizes))
     assert codes.codes.dtype == np.int32
     assert codes.scheme == scheme
-    assert codes.sizes[:3] == (5, 5, 5)
     assert len(np.unique(codes.codes, axis=0)) == 26
+    assert (codes.codes >= 0).all()
     assert (codes.codes < codes.sizes).all()
     np.testing.assert_array_equal(codes.codes, two.codes.codes)
-    other = fit(config(scheme, policy, text, seed=1), *world, vectors)
-    assert (other.codes.codes != codes.codes).any()
+    assert one.collisions.after == 0
+    # codes are words and back again, in any company
+    spoken = "I liked " + ", ".join(item_strings(codes)) + " a lot"
+    assert parse_items(spoken, codes).tolist() == list(range(26))
+    assert codes.tied == (policy == "shared" and one.collisions.before > 0)
+
+
+@pytest.mark.parametrize("scheme", sorted(set(SCHEMES) - {"title", "category"}))
+def test_another_seed_gives_other_codes(scheme: str, corpus: Corpus) -> None:
+    one, other = (fit(config(scheme, seed=seed), corpus).codes.codes for seed in (0, 1))
+    if scheme == "sequential":  # what training mentions has its number whatever the seed
+        assert (one != other).any(axis=1).sum() <= 2
+    else:
+        assert (one != other).any()
 
 
 @pytest.mark.parametrize("scheme", list(SCHEMES))
-def test_the_lineage_is_exactly_the_training_events(scheme: str, world: World) -> None:
-    seen = fit(config(scheme, "nearest-free"), *world).lineage.events
-    np.testing.assert_array_equal(seen, world[1].mask("train"))
+def test_the_lineage_is_exactly_the_training_events(scheme: str, corpus: Corpus) -> None:
+    seen = fit(config(scheme), corpus).lineage.events
+    np.testing.assert_array_equal(seen, corpus.split.mask("train"))
+    bare = config(scheme, text=True, vectors={"text": "some", "cooccurrence": None})
+    alone = fit(bare, corpus, {"text": TEXT}).lineage.events
+    assert bool(len(alone)) == (scheme in BY_EVENTS)
 
 
-def test_text_alone_sees_no_event(world: World) -> None:
-    only_text = IdsConfig(codebook=5, vectors={"cooccurrence": None})
-    assert not len(fit(only_text, *world, TEXT).lineage.events)
+@pytest.mark.parametrize("scheme", list(SCHEMES))
+def test_held_out_events_change_nothing(scheme: str, corpus: Corpus) -> None:
+    log, split = corpus.interactions, corpus.split
+    other = log.items.copy()
+    held_out = split.parts != TRAIN
+    other[held_out] = np.random.default_rng(0).permutation(other[held_out]) % 24
+    changed = replace(corpus, interactions=replace(log, items=other))
+    one, two = (fit(config(scheme), each).codes.codes for each in (corpus, changed))
+    np.testing.assert_array_equal(one, two)
 
 
-def test_random_without_vectors_is_uniform(world: World) -> None:
-    bare = IdsConfig(scheme="random", codebook=3, vectors={"text": None, "cooccurrence": None})
-    fitted = fit(bare, *world)
-    assert fitted.collisions is None
-    assert len(np.unique(fitted.codes.codes, axis=0)) == 26
-
-
-def test_learned_codes_part_the_groups_and_random_ones_do_not(world: World) -> None:
+def test_learned_codes_part_the_groups_and_random_ones_do_not(corpus: Corpus) -> None:
     """The planted effect and its null twin: even and odd items never share a history."""
-    mixed = {}
-    for scheme in SCHEMES:
-        first = fit(config(scheme, "nearest-free"), *world).codes.codes[:24, 0]
-        parity = np.arange(24) % 2
-        mixed[scheme] = sum(len(np.unique(parity[first == c])) > 1 for c in np.unique(first))
-    assert mixed["rq-kmeans"] == 0
-    assert mixed["random"] >= 3
+    parity = np.arange(24) % 2
+
+    def mixed(**settings: object) -> int:
+        first = fit(config(**settings), corpus).codes.codes[:24, 0]
+        return sum(len(np.unique(parity[first == c])) > 1 for c in np.unique(first))
+
+    for scheme in ("rq-kmeans", "h-kmeans", "rq-vae", "cid", "cid-iid"):
+        assert mixed(scheme=scheme) == 0, scheme
+    assert mixed(scheme="random") >= 3
+    assert mixed(scheme="rq-kmeans", permute=True) >= 3
 
 
-@pytest.mark.parametrize("text", [None, TEXT[:5]])
-def test_text_that_does_not_fit_is_our_fault(text: np.ndarray | None, world: World) -> None:
-    with pytest.raises(ValueError, match=r"vectors\.text"):
-        fit(config("rq-kmeans", "nearest-free", text=True), *world, text)
+def test_a_permuted_control_keeps_all_but_the_places(corpus: Corpus) -> None:
+    learned, dealt = (fit(config("rq-kmeans", permute=p), corpus) for p in (False, True))
+    assert sorted(map(tuple, learned.codes.codes)) == sorted(map(tuple, dealt.codes.codes))
+    assert dealt.codes.scheme == "rq-kmeans, permuted"
+    assert dealt.quantiser is None  # nothing could place a new item among them
+
+
+def test_sequential_numbers_follow_training_and_end_with_what_it_never_saw(corpus: Corpus) -> None:
+    codes = fit(config("sequential"), corpus).codes
+    number = codes.codes @ np.array([25, 5, 1])
+    log = corpus.interactions
+    mentioned = log.items[corpus.split.mask("train")]
+    _, first = np.unique(mentioned, return_index=True)
+    order = mentioned[np.sort(first)]
+    assert number[order].tolist() == list(range(len(order)))
+    assert sorted(number[24:].tolist()) == [24, 25]
+    assert codes.sizes == (2, 5, 5)
+
+
+def test_titles_and_categories_are_read_off_the_table(corpus: Corpus) -> None:
+    titles = fit(config("title", "extra-level", levels=2), corpus).codes
+    groups = prefix_groups(titles.codes, 1)
+    assert [len(set(groups[start:24:2])) for start in (0, 1)] == [1, 1]  # even ..., odd ...
+    assert titles.sizes[:2] == (3, 2)  # even, odd and any other; "thing" and any other
+    paths = fit(config("category", "extra-level", levels=2), corpus).codes
+    left, right = (paths.codes[start::2] for start in (0, 1))
+    assert set(left[:, 0].tolist()) != set(right[:, 0].tolist())
+    assert len(np.unique(paths.codes[:, :2], axis=0)) == 6
+    with pytest.raises(
+        UserError, match=r"expected an attribute of the items \(path\), got 'aisle'"
+    ):
+        fit(config("category", attribute="aisle"), corpus)
+
+
+def test_an_own_token_is_an_item_s_alone(corpus: Corpus) -> None:
+    codes = fit(config("cid-iid"), corpus).codes
+    assert codes.sizes == (5, 5, 5, 26)
+    assert sorted(codes.codes[:, -1].tolist()) == list(range(26))
+
+
+@pytest.mark.parametrize("rows", [None, 5])
+def test_views_that_do_not_fit_are_our_fault(rows: int | None, corpus: Corpus) -> None:
+    given = {} if rows is None else {"text": TEXT[:rows]}
+    with pytest.raises(ValueError, match="vectors"):
+        fit(config("rq-kmeans", text=True), corpus, given)
+
+
+def test_hopeless_codes_are_refused_unless_they_are_asked_for(corpus: Corpus) -> None:
+    few = {"levels": 1, "codebook": 5, "policy": "extra-level"}
+    with pytest.raises(UserError, match=r"expected 60% of the items or more to differ .* got 19%"):
+        fit(config("rq-kmeans", accept=[], **few), corpus)
+    assert len(fit(config("rq-kmeans", accept=["unique"], **few), corpus).codes) == 26
+    wide = {"levels": 2, "codebook": [26, 26]}
+    with pytest.raises(UserError, match=r"80% of level b's 26 codes or more in use, got \d+%"):
+        fit(config("h-kmeans", accept=["unique"], **wide), corpus)
+    assert sharing(fit(config("h-kmeans", accept=["utilisation"], **wide), corpus).codes.codes) == 0
 
 
 @pytest.mark.parametrize(
@@ -85,9 +162,11 @@ def test_text_that_does_not_fit_is_our_fault(text: np.ndarray | None, world: Wor
         ("scheme: rq-kmean", "known id scheme; did you mean 'rq-kmeans'"),
         ("collisions: nearest", "known collision policy; did you mean 'nearest-free'"),
         ("codebook: [64, 64]", "codebook names 2 levels, levels says 3"),
-        ("vectors: {text: null, cooccurrence: null}", "needs vectors.text or vectors.cooccurrence"),
+        ("vectors: {text: null, cooccurrence: null}", "needs vectors.text or another part"),
         ("codebooks: 64", "did you mean 'codebook'"),
         ("codebook: 1", "greater than or equal to 2"),
+        ("scheme: category", "scheme category needs attribute"),
+        ("accept: [everything]", "accept"),
     ],
 )
 def test_a_wrong_config_is_told_with_file_and_line(line: str, says: str, tmp_path: Path) -> None:
@@ -103,3 +182,11 @@ def test_sizes_and_round_trip() -> None:
     chosen = IdsConfig(levels=2, codebook=[9, 4], vectors={"cooccurrence": None})
     assert chosen.sizes == (9, 4)
     assert IdsConfig(**chosen.dump()) == chosen
+    assert chosen.reseeded(3).seed == 3
+    assert set(SCHEMES) >= BY_VECTORS | BY_EVENTS
+
+
+def test_a_split_without_pairs_is_told(corpus: Corpus) -> None:
+    nobody = replace(corpus, split=Split("none", np.full(len(corpus.interactions), 2, np.int8)))
+    with pytest.raises(UserError, match="training histories in which some items go together"):
+        fit(config("rq-kmeans"), nobody)

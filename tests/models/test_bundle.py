@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ import torch
 from tiny_models import llama, make_bundle, save_llama, scratch, some_codes
 
 from p5rec.core.errors import UserError
-from p5rec.core.types import Example, Histories
+from p5rec.core.types import Example, Histories, ItemCodes
+from p5rec.ids.files import load_codes, save_codes
 from p5rec.models.checkpoint import Bundle, BundleSettings, build, load_bundle, save_bundle
+from p5rec.models.scorer import score_codes
 from p5rec.recommend.answers import encode_all, rate, write
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
@@ -98,7 +101,7 @@ FILES = [
     "adapter/adapter_model.safetensors",
     "codes/codes.safetensors",
     "codes/codes.json",
-    "items.json",
+    "codes/items.json",
     "prompts.json",
     "tokenizer/tokenizer.json",
 ]
@@ -189,10 +192,10 @@ def test_codes_of_another_item_table_are_refused(one: Path, tmp_path: Path) -> N
     folder = tmp_path / "bundle"
     shutil.copytree(one, folder)
     manifest = json.loads((folder / "manifest.json").read_text())
-    del manifest["files"]["items.json"]
+    del manifest["files"]["codes/items.json"]
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    (folder / "items.json").write_text(json.dumps(["x"] * 24))
-    with pytest.raises(UserError, match="expected codes made for this item table"):
+    (folder / "codes/items.json").write_text(json.dumps(["x"] * 24))
+    with pytest.raises(UserError, match=r"items\.json: expected the items of codes\.json"):
         load_bundle(folder)
 
 
@@ -206,3 +209,88 @@ def test_building_is_deterministic_and_draws_from_its_own_seed() -> None:
     assert states[0].keys() == states[1].keys()
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]), name
+
+
+@pytest.fixture
+def grown(tmp_path: Path) -> tuple[Path, Path, Bundle]:
+    """A bundle of 20 items with rows of their own, codes for them and 4 more in another order."""
+    whole = some_codes(24)
+    old = ItemCodes(whole.codes[:20], whole.sizes, whole.scheme)
+    made = make_bundle(scratch(), old)
+    with torch.no_grad():
+        made.model.item_rows.normal_()
+    save_bundle(made, tmp_path / "bundle")
+    order = np.random.default_rng(1).permutation(24)
+    names = [made.item_ids[row] if row < 20 else f"new{row}" for row in order]
+    save_codes(ItemCodes(whole.codes[order], whole.sizes, "x"), tmp_path / "ids", names)
+    return tmp_path / "bundle", tmp_path / "ids", made
+
+
+@torch.no_grad()
+def test_extended_codes_add_items_and_change_nothing_of_the_others(
+    grown: tuple[Path, Path, Bundle],
+) -> None:
+    folder, ids, made = grown
+    bundle = load_bundle(folder, ids)
+    assert len(bundle.item_ids) == len(bundle.layout.codes) == 24
+    place = {item: row for row, item in enumerate(bundle.item_ids)}
+    for row, item in enumerate(made.item_ids):
+        now = place[item]
+        assert bundle.layout.items[now].tolist() == made.layout.items[row].tolist()
+        assert torch.equal(bundle.model.item_rows[now], made.model.item_rows[row])
+        asked = torch.from_numpy(made.layout.items[row])[None]
+        assert torch.equal(bundle.model.embed(asked)[0], made.model.embed(asked)[0])
+    new = [row for item, row in place.items() if item.startswith("new")]
+    assert len(new) == 4
+    assert not bundle.model.item_rows[new].any()
+    users = np.zeros(1, np.int32)
+    history = Histories(users, np.array([place[made.item_ids[0]]], np.int32), np.array([0, 1]))
+    decode = DecodeConfig(k=23, beams=24)
+    taught = replace(bundle, settings=bundle.settings.model_copy(update={"tasks": ("dense",)}))
+    lists = GenerativeRecommender(taught.ready(), decode, "m").recommend(history, 23)
+    assert set(new) <= set(lists.items[0].tolist())
+
+
+def test_codes_that_are_no_extension_are_refused(grown: tuple[Path, Path, Bundle]) -> None:
+    folder, ids, made = grown
+    codes = load_codes(ids)
+    wide = ItemCodes(codes.codes, (7, 5), codes.scheme)
+    save_codes(wide, ids, [*made.item_ids, "a", "b", "c", "d"])
+    with pytest.raises(UserError, match="expected levels of 6, 5 codes, as the model's"):
+        load_bundle(folder, ids)
+    save_codes(codes, ids, [*made.item_ids, "a", "b", "c", "d"])
+    with pytest.raises(UserError, match=r"the codes it was taught, got \d+ with others"):
+        load_bundle(folder, ids)
+    save_codes(codes, ids, [f"other{n}" for n in range(24)])
+    with pytest.raises(UserError, match="got none of its items"):
+        load_bundle(folder, ids)
+
+
+@torch.no_grad()
+def test_items_that_share_codes_are_ranked_by_their_number_alone() -> None:
+    pairs = np.array([[a, b, n] for a in range(3) for b in range(2) for n in range(2)], np.int32)
+    codes = ItemCodes(pairs, (3, 2, 2), "shared", tied=True)
+    bundle = make_bundle(scratch(item_rows=False), codes).ready()
+    ids = torch.from_numpy(bundle.layout.items[[3, 7]]).reshape(1, -1)
+    catalogue = torch.from_numpy(pairs).long()
+    scores = score_codes(bundle.model, ids, torch.ones_like(ids), catalogue)[0].reshape(-1, 2)
+    assert scores.exp().sum() == pytest.approx(1, abs=1e-5)
+    # within a pair the first comes first, by the same factor everywhere
+    torch.testing.assert_close(scores[:, 0] - scores[:, 1], torch.ones(6), rtol=0, atol=1e-4)
+    # the search says what the oracle says
+    settings = bundle.settings.model_copy(update={"tasks": ("dense",)})
+    history = Histories(np.zeros(1, np.int32), np.array([3, 7], np.int32), np.array([0, 2]))
+    taught = replace(bundle, settings=settings)
+    lists = GenerativeRecommender(taught, DecodeConfig(k=12, beams=12), "m").recommend(
+        history, 12, exclude_seen=False
+    )
+    start = torch.tensor([[bundle.bos]])
+    asked = torch.cat([start, ids], dim=1)
+    wanted = score_codes(bundle.model, asked, torch.ones_like(asked), catalogue)[0]
+    torch.testing.assert_close(torch.from_numpy(lists.scores[0]), wanted[lists.items[0].tolist()])
+    # and which of the two was read makes no difference
+    other = torch.from_numpy(bundle.layout.items[[2, 6]]).reshape(1, -1)
+    again = score_codes(bundle.model, other, torch.ones_like(other), catalogue)[0].reshape(-1, 2)
+    torch.testing.assert_close(again, scores)
+    with pytest.raises(ValueError, match="need positions, and no rows of their own"):
+        make_bundle(scratch(), codes)

@@ -15,8 +15,9 @@ from p5rec.data.build import build
 from p5rec.data.config import DataConfig, WorldConfig
 from p5rec.data.sources.worlds import successor
 from p5rec.data.split import cases
-from p5rec.ids.base import fit, save_codes
+from p5rec.ids.base import fit
 from p5rec.ids.config import IdsConfig
+from p5rec.ids.files import save_codes
 from p5rec.metrics.intervals import Interval, paired_means
 from p5rec.models.checkpoint import load_bundle
 from p5rec.recommend.baselines.registry import RECOMMENDERS
@@ -42,7 +43,7 @@ def corpus_of(kind: str, **changes: Any) -> Corpus:
 
 def lists(corpus: Corpus, folder: Path) -> tuple[RankedLists, RankedLists, Histories, np.ndarray]:
     """The test lists of a tiny trained model and of popularity, the requests, the targets."""
-    codes = fit(IDS, corpus.interactions, corpus.split).codes
+    codes = fit(IDS, corpus).codes
     train(SETTINGS, corpus, codes, folder)
     bundle = load_bundle(folder / "bundle").ready()
     histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
@@ -92,7 +93,7 @@ def test_on_a_checkerboard_everyone_keeps_to_a_colour(tmp_path: Path) -> None:
 def taught(tmp_path: Path):
     """Teaches a small corpus for a step, through the store."""
     corpus = corpus_of("markov", users=20, items=8, events=5)
-    codes = fit(IDS, corpus.interactions, corpus.split).codes
+    codes = fit(IDS, corpus).codes
     store = Store(tmp_path / "store", lambda _: None, 0)
 
     def run(seed: int = 0, **changes: Any):

@@ -1,0 +1,149 @@
+"""What made codes, kept beside them, so that items that come later get codes too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load, save
+
+from p5rec.core.artefacts import atomic_write, file_sha256, read_json, write_json
+from p5rec.core.config import Config, bind
+from p5rec.core.errors import fault
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import Corpus, ItemCodes
+
+from .assignment import assign
+from .base import Fitted
+from .collisions import part
+from .config import QUANTISERS, IdsConfig
+from .files import AGAIN
+from .prefixes import sharing
+from .quantiser import ItemData, Quantiser, code_all
+from .vectors import Fusion
+
+MANIFEST, TENSORS = "encoder.json", "encoder.safetensors"
+
+
+class EncoderManifest(Config):
+    """The contents of ``encoder.json``: the ids' config, the quantiser, and the tensors' hash."""
+
+    config: IdsConfig
+    kind: str
+    sizes: tuple[int, ...]
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class ItemEncoder:
+    """Codes items as the items of a fit were coded.
+
+    Attributes:
+        config: of the fit.
+        quantiser, fusion: what it learned.
+    """
+
+    config: IdsConfig
+    quantiser: Quantiser
+    fusion: Fusion | None
+
+    def extend(
+        self, codes: ItemCodes, corpus: Corpus, rows: np.ndarray, given: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Codes ``(M, L)`` int32 for new items, none of them taken; the old ones stay.
+
+        An item gets the codes that the fit would have chosen, or the nearest that are free. It
+        needs no event: what a view does not know of it, the others suggest (``Fusion``).
+
+        Args:
+            codes: of the items there are.
+            corpus: its item table holds the new items.
+            rows: ``(M,)`` where.
+            given: the views of the new items, ``(M, d)`` by name, those that the fit had; a row of
+                NaN, or a view left out, is not known.
+
+        Raises:
+            UserError: there is no room for that many.
+        """
+        if len(codes) + len(rows) > prod(codes.sizes):
+            raise fault(
+                "ids extend",
+                f"at most {prod(codes.sizes) - len(codes)} new items, the codes that are free",
+                str(len(rows)),
+                "build the ids again with a larger codebook, and train again",
+            )
+        vectors = self._vectors(given, len(rows))
+        table = type(corpus.catalog)(corpus.catalog.table.take(rows))
+        items = ItemData(vectors, table, corpus.interactions, corpus.split)
+        coded = code_all(self.quantiser, items)
+        # a level that numbers what the quantiser leaves equal has no choice of its own
+        more = np.zeros((len(rows), codes.levels - coded.codes.shape[1]), dtype=np.int32)
+        new = np.concatenate([coded.codes, more], axis=1)
+        old_points = np.zeros((len(codes), coded.points.shape[1]), dtype=coded.points.dtype)
+        placed = part(
+            self.quantiser,
+            np.concatenate([old_points, coded.points]),
+            np.concatenate([codes.codes, new]),
+            codes.sizes,
+            derive_rng(self.config.seed, "ids", "extend").permutation(len(codes) + len(rows)),
+            np.arange(len(codes) + len(rows)) >= len(codes),
+            assign,
+        )
+        assert not sharing(placed)
+        return placed[len(codes) :]
+
+    def _vectors(self, given: Mapping[str, np.ndarray], n_items: int) -> np.ndarray:
+        if self.fusion is None:
+            return np.zeros((n_items, 0), dtype=np.float32)
+        unknown = {
+            name: np.full((n_items, view.width), np.nan, dtype=np.float32)
+            for name, view in self.fusion.views.items()
+        }
+        return self.fusion({name: given.get(name, blank) for name, blank in unknown.items()})
+
+
+def save_encoder(fitted: Fitted, config: IdsConfig, folder: Path) -> None:
+    """Writes what ``fitted`` learned beside its codes; nothing where it can code no more items."""
+    if fitted.quantiser is None:
+        return
+    state = {f"quantiser {name}": array for name, array in fitted.quantiser.state().items()}
+    if fitted.fusion is not None:
+        state |= {f"fusion {name}": array for name, array in fitted.fusion.state().items()}
+    with atomic_write(folder / TENSORS, "wb") as handle:
+        handle.write(save({name: np.ascontiguousarray(array) for name, array in state.items()}))
+    manifest = EncoderManifest(
+        config=config,
+        kind=fitted.quantiser.kind,
+        sizes=fitted.quantiser.sizes,
+        sha256=file_sha256(folder / TENSORS),
+    )
+    write_json(folder / MANIFEST, manifest.dump())
+
+
+def load_encoder(folder: Path) -> ItemEncoder:
+    """What made the codes in ``folder``.
+
+    Raises:
+        UserError: it was not kept, or is damaged.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise fault(
+            folder, "codes that can be extended", f"no {MANIFEST} (permuted or imported codes?)",
+            "build the ids with a scheme of p5rec",
+        )  # fmt: skip
+    manifest = bind(EncoderManifest, read_json(folder / MANIFEST), {}, folder / MANIFEST)
+    path = folder / TENSORS
+    if not path.is_file() or file_sha256(path) != manifest.sha256:
+        raise fault(path, f"the file that {MANIFEST} names", "another or a damaged one", AGAIN)
+    state = load(path.read_bytes())
+    own, fusing = (
+        {n.removeprefix(kind): array for n, array in state.items() if n.startswith(kind)}
+        for kind in ("quantiser ", "fusion ")
+    )
+    names = list(manifest.config.vectors.weights)
+    quantiser = QUANTISERS.get(manifest.kind).restored(manifest.sizes, own)
+    fusion = Fusion.restored(fusing, names) if names else None
+    return ItemEncoder(manifest.config, quantiser, fusion)

@@ -1,0 +1,379 @@
+"""Codes in files that other programs write and read.
+
+``.json`` has the layout of the index files of LC-Rec (Zheng et al. 2024) and LETTER (Wang et al.
+2024), ``{"item": ["<a_12>", "<b_3>"], ...}``; every other file is a table of items and codes. Codes
+may also be words, as in the textual ids of IDGenRec (Tan et al. 2024), each a code of its level.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from reprlib import repr as shortly
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from p5rec.core.artefacts import atomic_write, writing
+from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.types import ItemCodes
+from p5rec.data.files import PACKED, existing, kind, telling
+from p5rec.data.known import read_columns
+from p5rec.data.rawlog import as_id
+
+from .collisions import Collisions, extra_level
+from .plain import Words
+from .quantiser import Coded
+from .tokens import token_strings
+
+DEEPEST = 24  # levels that a recipe may ask for
+LARGEST = 2**31 - 1
+LEVELS, INTEGERS, DIGITS, WORDS, NOTHING = "level words", "integers", "digits", "words", "nothing"
+# what a file of one kind may hold beside it: digits may be meant as words, and no word as no id
+FITS = {LEVELS: {LEVELS}, INTEGERS: {INTEGERS, DIGITS}, WORDS: {WORDS, DIGITS, NOTHING}}
+NO_WORD = ""  # what fills up the shorter ids; first in any order
+
+_LEVEL = re.compile(r"<([A-Za-z]{1,16})_([0-9]+)>")
+_RUN = re.compile(r"(?:<[A-Za-z]{1,16}_[0-9]+>[\s,]*)+")
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+_BETWEEN = re.compile(r"\s*,\s*|\s+")
+_BROKEN = re.compile(r"<[^<>0-9]*[0-9][^<>]*>")  # a level word gone wrong
+_WRAPPED = re.compile(r"\[[^\[\]]*\]|\{[^{}]*\}")  # a list or set written as text
+
+Row = tuple[Any, ...]  # an item's codes as they were found: integers alone, or words alone
+
+
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """Codes out of a file, and what was found in it.
+
+    Attributes:
+        codes: of the N items of the table; the scheme is ``imported``.
+        kind: how the file's codes were read: ``level words``, ``integers`` or ``words``.
+        ignored: items of the file that the table has not.
+        collisions: what numbering the items of equal codes did.
+    """
+
+    codes: ItemCodes
+    kind: str
+    ignored: int
+    collisions: Collisions
+
+    @property
+    def shared(self) -> int:
+        """Items of the table whose codes in the file another of them also has."""
+        return self.collisions.before
+
+
+class Cell(NamedTuple):
+    """What a file says of one item, and where."""
+
+    item: str
+    value: object
+    where: str
+
+
+def export_codes(codes: ItemCodes, item_ids: Sequence[str], path: Path) -> None:
+    """Writes the codes of the items with external ids ``item_ids (N,)``.
+
+    ``.json`` holds each item's level words, ``.parquet`` the columns ``item`` and ``codes``, a list
+    of integers. Neither says the sizes or whether the last level is tied.
+
+    Raises:
+        UserError: the file's ending is another one, or the disk refuses it.
+    """
+    if path.suffix.lower() not in (".json", ".parquet"):
+        got = path.suffix or "no ending"
+        raise fault(path, "a file that ends in .json or .parquet", got, "rename it")
+    with writing(path):
+        if path.suffix.lower() == ".json":
+            words = token_strings(codes.sizes)
+            lines = (
+                f"{json.dumps(item, ensure_ascii=False)}: {json.dumps([words[f] for f in flat])}"
+                for item, flat in zip(item_ids, codes.flat.tolist(), strict=True)
+            )
+            with atomic_write(path) as handle:
+                handle.write("{\n" + ",\n".join(lines) + "\n}\n")
+        else:
+            lists = pa.array(codes.codes.tolist(), pa.list_(pa.int32()))
+            table = pa.table({"item": pa.array(list(item_ids), pa.string()), "codes": lists})
+            with atomic_write(path, "wb") as handle:
+                pq.write_table(table, handle)
+
+
+def import_codes(
+    path: Path,
+    item_ids: Sequence[str],
+    *,
+    column: str = "codes",
+    item: str = "item",
+    seed: int = 0,
+) -> Imported:
+    """Codes that others made, for the items with external ids ``item_ids (N,)``.
+
+    A file holds level words (``<a_12><b_3>``), integers or free words, as lists or as text; what
+    most of its items have decides. Each level keeps the codes that occur, numbered from 0 in
+    ascending order, words by code point; an id of fewer words is filled up with a code of its own.
+    Equal codes are numbered by one more level, as the policy ``extra-level`` does.
+
+    Args:
+        path: ``.json`` (item to codes), or a table: ``.parquet``, ``.jsonl``, ``.csv``, ``.tsv``.
+        item_ids: the items; any others in the file are ignored.
+        column, item: the columns of a table that hold codes and items.
+        seed: of the order in which items of equal codes are numbered.
+
+    Raises:
+        UserError: the file cannot be read, lacks items, or holds codes of several kinds or lengths;
+            it names the place.
+    """
+    path = existing(path)
+    cells = _cells(path, item, column)
+    wanted = set(item_ids)
+    ignored = len({cell.item for cell in cells} - wanted)
+    cells = [cell for cell in cells if cell.item in wanted]
+    _refuse_missing(path, item_ids, cells)
+    found, rows = _read_alike(path, cells)
+    by_item = _one_each(cells, rows)
+    codes, sizes = _compact([by_item[name] for name in item_ids])
+    nowhere = np.zeros((len(codes), 0))
+    done = extra_level(Coded(codes, Words(sizes), nowhere, nowhere), seed)
+    return Imported(ItemCodes(done.codes, done.sizes, "imported"), found, ignored, done.collisions)
+
+
+def _cells(path: Path, item: str, column: str) -> list[Cell]:
+    """The file's entries, in its order."""
+    if kind(path) != "jsonl":
+        return list(_from_table(path, item, column))
+    name = path.stem if path.suffix in PACKED else path.name
+    mapping = name.lower().endswith(".json")
+    cells = list(_from_mapping(path) if mapping else _from_records(path, item, column))
+    if not cells:
+        raise fault(path, "at least one item", "none", "fill the file")
+    return cells
+
+
+def _from_table(path: Path, item: str, column: str) -> Iterator[Cell]:
+    with telling(path, kind(path)):
+        table = read_columns(path, [item, column])
+        ids = as_id(table[item])
+    empty = None if kind(path) == "parquet" else ""  # text tables know no null
+    for row, name, value in zip(table["row"], ids, table[column].to_list(), strict=True):
+        where = f"{path}, row {row}"
+        yield Cell(_id(name, where), empty if value is None else value, where)
+
+
+class Pairs(tuple[tuple[str, Any], ...]):
+    """A JSON object with all its entries, those of equal names too."""
+
+
+def _from_mapping(path: Path) -> Iterator[Cell]:
+    tree = _json("\n".join(text for _, text in _lines(path)), path)
+    if not isinstance(tree, Pairs):
+        raise fault(path, "a JSON object of items and their codes", _shown(tree), "export it so")
+    for name, value in tree:
+        yield Cell(name, value, f"{path}, item {shortly(name)}")
+
+
+def _from_records(path: Path, item: str, column: str) -> Iterator[Cell]:
+    for row, text in _lines(path):
+        if not text.strip():
+            continue
+        record = _json(text, path, row)
+        where = f"{path}, row {row}"
+        if not isinstance(record, Pairs):
+            raise fault(where, "a JSON object", _shown(record), "write one object a line")
+        values = dict(record)
+        if missing := next((name for name in (item, column) if name not in values), None):
+            raise fault(where, f"a column {missing!r}", "none", did_you_mean(missing, values))
+        yield Cell(_id(values[item], where), values[column], where)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    with telling(path, "text file"):
+        lines = pl.scan_lines(path, row_index_name="row", row_index_offset=1).collect()
+    return lines.iter_rows()
+
+
+def _json(text: str, path: Path, row: int = 1) -> Any:
+    """The value of a text that begins in line ``row``."""
+    try:
+        return json.loads(text, object_pairs_hook=Pairs)
+    except json.JSONDecodeError as error:
+        line, got = row + error.lineno - 1, error.msg
+    except (ValueError, RecursionError):  # Python's own bounds
+        line, got = row, "a number or a nesting beyond all bounds"
+    raise fault(f"{path}, row {line}", "valid JSON", got, "mend or re-export the file")
+
+
+def _id(value: object, where: str) -> str:
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise fault(where, "the id of an item", _shown(value), "mend or remove the row")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Pairs):
+        return "an object"
+    return "nothing" if value is None or value == "" else shortly(value)
+
+
+def _refuse_missing(path: Path, item_ids: Sequence[str], cells: Sequence[Cell]) -> None:
+    present = {cell.item for cell in cells}
+    if missing := [name for name in item_ids if name not in present]:
+        raise fault(
+            path,
+            f"codes for all {len(item_ids)} items of the table",
+            f"none for {len(missing)} of them, such as {missing[0]!r}",
+            "add them, or say which column holds these ids (item)",
+        )
+
+
+def _read_alike(path: Path, cells: Sequence[Cell]) -> tuple[str, list[Row]]:
+    """The kind of codes that most cells hold, and each cell's codes, all read as that kind."""
+    split = [_elements(cell) for cell in cells]
+    kinds = [_kind(elements, cell) for elements, cell in zip(split, cells, strict=True)]
+    votes = Counter(INTEGERS if found == DIGITS else found for found in kinds)
+    main = max(FITS, key=lambda name: votes[name])
+    if not votes[main]:
+        raise fault(path, "codes", f"nothing for all {len(cells)} items", "name another column")
+    for found, cell in zip(kinds, cells, strict=True):
+        if found not in FITS[main]:
+            raise _mixed(cell, f"{main}, as most items have")
+    _refuse_deep(split, cells)
+    if main == WORDS:
+        return main, [tuple(map(str, elements)) for elements in split]
+    _refuse_ragged([_shape(elements, main) for elements in split], cells)
+    return main, [
+        tuple(_integer(element, cell) for element in elements)
+        for elements, cell in zip(split, cells, strict=True)
+    ]
+
+
+def _elements(cell: Cell) -> Sequence[object]:
+    """A cell's codes one by one, not yet looked at."""
+    value = cell.value
+    if isinstance(value, str):
+        text = value.strip()
+        if _WRAPPED.fullmatch(text):
+            raise _unreadable(value, cell)
+        if _RUN.fullmatch(text):
+            return [match[0] for match in _LEVEL.finditer(text)]
+        numbers = _BETWEEN.split(text)
+        return numbers if all(map(_NUMBER.fullmatch, numbers)) else text.split()
+    if isinstance(value, int):
+        return [value]
+    if isinstance(value, list):
+        return value
+    raise _unreadable(value, cell)
+
+
+def _kind(elements: Sequence[object], cell: Cell) -> str:
+    """What a cell's elements are, taken together."""
+    kinds = {_kind_of_one(element, cell) for element in elements}
+    if kinds in ({INTEGERS, DIGITS}, {WORDS, DIGITS}):
+        kinds.discard(DIGITS)
+    if len(kinds) > 1:
+        raise _mixed(cell, "codes of one kind")
+    return kinds.pop() if kinds else NOTHING
+
+
+def _kind_of_one(element: object, cell: Cell) -> str:
+    if isinstance(element, int) and not isinstance(element, bool):
+        return INTEGERS
+    if not isinstance(element, str) or not element.strip():
+        raise _unreadable(element, cell)
+    if _LEVEL.fullmatch(element):
+        return LEVELS
+    if _NUMBER.fullmatch(element):
+        return DIGITS
+    if _BROKEN.search(element):
+        raise _unreadable(element, cell)
+    return WORDS
+
+
+def _integer(element: object, cell: Cell) -> int:
+    """The number of a level word, of digits, or as it stands."""
+    text = str(element)
+    level = _LEVEL.fullmatch(text)
+    digits = (level[2] if level else text).lstrip("0") or "0"
+    value = int(digits) if digits.isdecimal() and len(digits) <= 10 else -1
+    if not 0 <= value <= LARGEST:
+        expected = f"integer codes from 0 to {LARGEST}"
+        raise fault(cell.where, expected, shortly(element), "mend or re-export the file")
+    return value
+
+
+def _shape(elements: Sequence[object], main: str) -> str:
+    """What all items are to have in common, in words."""
+    if main == LEVELS:
+        return "".join(f"<{str(element)[1:].rpartition('_')[0]}_..>" for element in elements)
+    return f"{len(elements)} codes"
+
+
+def _refuse_ragged(shapes: Sequence[str], cells: Sequence[Cell]) -> None:
+    usual = Counter(shapes).most_common(1)[0][0]
+    for shape, cell in zip(shapes, cells, strict=True):
+        if shape != usual:
+            raise fault(
+                cell.where,
+                f"{usual}, as most items have",
+                f"{shape} for item {shortly(cell.item)}",
+                "give all items the same levels",
+            )
+
+
+def _refuse_deep(split: Sequence[Sequence[object]], cells: Sequence[Cell]) -> None:
+    for elements, cell in zip(split, cells, strict=True):
+        if len(elements) > DEEPEST:
+            got = f"{len(elements)} for item {shortly(cell.item)}"
+            raise fault(cell.where, f"at most {DEEPEST} codes an item", got, "shorten the ids")
+
+
+def _one_each(cells: Sequence[Cell], rows: Sequence[Row]) -> dict[str, Row]:
+    """Each item's codes, however often the file says them."""
+    found: dict[str, tuple[Cell, Row]] = {}
+    for cell, row in zip(cells, rows, strict=True):
+        first, before = found.setdefault(cell.item, (cell, row))
+        if before != row:
+            raise fault(
+                cell.where,
+                f"one set of codes for item {shortly(cell.item)}",
+                f"{shortly(row)} after {shortly(before)} in {first.where}",
+                "keep one of them",
+            )
+    return {item: row for item, (_, row) in found.items()}
+
+
+def _compact(
+    rows: Sequence[Row],
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Codes ``(N, L)`` int32 and their sizes: the distinct values of each level in order."""
+    levels = max(map(len, rows))
+    columns, sizes = [], []
+    for column in zip(*(row + (NO_WORD,) * (levels - len(row)) for row in rows), strict=True):
+        numbers = {value: code for code, value in enumerate(sorted(set(column)))}
+        columns.append([numbers[value] for value in column])
+        sizes.append(len(numbers))
+    return np.array(columns, dtype=np.int32).T.copy(), tuple(sizes)
+
+
+def _mixed(cell: Cell, expected: str) -> UserError:
+    return fault(cell.where, expected, _shown(cell.value), "give all items codes of one kind")
+
+
+def _unreadable(value: object, cell: Cell) -> UserError:
+    return fault(
+        cell.where,
+        "level words like <a_12>, integers or words",
+        _shown(value),
+        "write codes as <a_12><b_3> or 12 3, or name another column",
+    )

@@ -1,0 +1,165 @@
+"""Codes on disk: three files, checked on the way back.
+
+A folder holds ``codes.safetensors`` (the codes, ``(N, L)`` int32), ``items.json`` (the items'
+external ids, in the order of the codes) and ``codes.json`` (scheme, sizes, the item table they
+belong to, what resolving collisions did, and the other files' hashes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+from safetensors.numpy import load, save
+
+from p5rec.core.artefacts import atomic_write, file_sha256, read_json, write_json
+from p5rec.core.config import Config, bind
+from p5rec.core.errors import fault
+from p5rec.core.types import ItemCodes
+
+from .collisions import Collisions
+from .prefixes import sharing
+
+MANIFEST, TENSORS, ITEMS = "codes.json", "codes.safetensors", "items.json"
+AGAIN = "build the codes again (p5rec ids build)"
+
+
+class ItemsRecord(Config):
+    """Which item table codes belong to: how many, and a hash of the external ids in row order."""
+
+    count: int
+    digest: str
+    digest_any_order: str
+
+    @classmethod
+    def of(cls, item_ids: Sequence[str]) -> ItemsRecord:
+        """The record of a table's external ids ``(N,)``."""
+        ids = list(item_ids)
+        return cls(count=len(ids), digest=_hash(ids), digest_any_order=_hash(sorted(ids)))
+
+
+def _hash(words: Sequence[str]) -> str:
+    state = sha256()
+    for word in words:
+        data = word.encode()
+        state.update(
+            len(data).to_bytes(8, "big") + data
+        )  # a length before each: no two lists alike
+    return state.hexdigest()[:32]
+
+
+class CodesManifest(Config):
+    """The contents of ``codes.json``."""
+
+    scheme: str
+    sizes: list[Annotated[int, Field(ge=1)]]
+    items: ItemsRecord
+    tied: bool = False
+    collisions: dict[str, Any] | None
+    sha256: str
+
+
+def save_codes(
+    codes: ItemCodes, folder: Path, item_ids: Sequence[str], collisions: Collisions | None = None
+) -> None:
+    """Writes codes for the items with external ids ``item_ids (N,)`` into ``folder``."""
+    with atomic_write(folder / TENSORS, "wb") as handle:
+        handle.write(save({"codes": np.ascontiguousarray(codes.codes, dtype=np.int32)}))
+    write_json(folder / ITEMS, list(item_ids))
+    # the manifest comes last: with one file old and one new, the hash does not fit
+    manifest = CodesManifest(
+        scheme=codes.scheme,
+        sizes=list(codes.sizes),
+        items=ItemsRecord.of(item_ids),
+        tied=codes.tied,
+        collisions=None if collisions is None else asdict(collisions),
+        sha256=file_sha256(folder / TENSORS),
+    )
+    write_json(folder / MANIFEST, manifest.dump())
+
+
+def load_codes(folder: Path, item_ids: Sequence[str] | None = None) -> ItemCodes:
+    """The codes in ``folder``, checked against the item table where its ids ``(N,)`` are given.
+
+    Raises:
+        UserError: a file is missing or damaged, or the codes belong to another item table.
+    """
+    manifest = read_manifest(folder)
+    path = folder / TENSORS
+    if not path.is_file():
+        raise fault(path, "a codes file", "nothing there", AGAIN)
+    if file_sha256(path) != manifest.sha256:
+        raise fault(path, f"the file that {MANIFEST} names", "another or a damaged one", AGAIN)
+    try:
+        tensors = load(path.read_bytes())
+        array = tensors["codes"]
+    except Exception as error:  # safetensors raises its own class, and KeyError is damage as well
+        raise fault(path, "a tensor named codes", str(error), AGAIN) from None
+    _check_array(path, array, manifest)
+    if item_ids is not None:
+        check_matches(folder, item_ids)
+    return ItemCodes(array, tuple(manifest.sizes), manifest.scheme, manifest.tied)
+
+
+def load_item_ids(folder: Path) -> list[str]:
+    """The external ids ``(N,)`` of the items that the codes in ``folder`` belong to.
+
+    Raises:
+        UserError: they are missing or damaged.
+    """
+    ids = read_json(folder / ITEMS)
+    if (
+        not isinstance(ids, list)
+        or ItemsRecord.of(list(map(str, ids))) != read_manifest(folder).items
+    ):
+        raise fault(folder / ITEMS, f"the items of {MANIFEST}", "others", AGAIN)
+    return [str(item) for item in ids]
+
+
+def read_manifest(folder: Path) -> CodesManifest:
+    """``codes.json`` in ``folder``.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    tree = read_json(folder / MANIFEST)
+    if not isinstance(tree, dict):
+        raise fault(folder / MANIFEST, "a JSON object", type(tree).__name__, AGAIN)
+    return bind(CodesManifest, tree, {}, folder / MANIFEST)
+
+
+def _check_array(path: Path, array: np.ndarray, manifest: CodesManifest) -> None:
+    shape = (manifest.items.count, len(manifest.sizes))
+    if array.shape != shape or array.dtype != np.int32:
+        raise fault(path, f"int32 codes {shape}", f"{array.dtype} {array.shape}", AGAIN)
+    outside = (array < 0) | (array >= np.array(manifest.sizes))
+    if outside.any():
+        row = int(np.argwhere(outside)[0, 0])
+        raise fault(
+            path, f"codes below {manifest.sizes}", f"{array[row].tolist()} at item row {row}", AGAIN
+        )
+    if shared := sharing(array):
+        raise fault(path, "different codes for all items", f"{shared} items that share", AGAIN)
+
+
+def check_matches(folder: Path, item_ids: Sequence[str]) -> None:
+    """Refuses codes that were made for another item table.
+
+    Raises:
+        UserError: the number of items, the items, or their order differ; it says which.
+    """
+    made, here = read_manifest(folder).items, ItemsRecord.of(item_ids)
+    if made == here:
+        return
+    if made.count != here.count:
+        got = f"{made.count} items in the codes and {here.count} in the table"
+    elif made.digest_any_order == here.digest_any_order:
+        got = f"the same {here.count} items in another order"
+    else:
+        got = f"{here.count} items in both, but not the same ones"
+    raise fault(folder / MANIFEST, "codes made for this item table", got, AGAIN)

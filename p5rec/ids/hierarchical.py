@@ -1,0 +1,104 @@
+"""Trees over the items, each node parted on its own: by their vectors, or by who follows whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.linalg import eigsh
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from p5rec.core.rng import derive_rng, derive_seed
+
+from .clusters import cluster
+from .config import IdsConfig
+from .cooccurrence import pair_counts
+from .prefixes import prefix_groups
+from .quantiser import Coded, ItemData, Tree
+from .rqkmeans import enough
+
+DENSE = 2000  # items whose graph is taken apart exactly
+WINDOW = 5  # events apart that still make two items neighbours
+Split_ = Callable[[np.ndarray, int, int], np.ndarray]  # rows, parts, seed → part of each row
+
+
+def by_kmeans(config: IdsConfig, items: ItemData) -> Coded:
+    """Hierarchical k-means: the items of each node are clustered anew.
+
+    Raises:
+        UserError: fewer items than codes a level.
+    """
+    enough(len(items), config.sizes)
+
+    def split(rows: np.ndarray, parts: int, seed: int) -> np.ndarray:
+        return cluster(items.vectors[rows], parts, seed, balanced=config.balanced)[0]
+
+    return _grown(config, items, split)
+
+
+def by_cooccurrence(config: IdsConfig, items: ItemData) -> Coded:
+    """Recursive spectral clustering of the graph of items that go together in training.
+
+    P5-CID, Hua et al. 2023 (*How to index item IDs for recommendation foundation models*, section
+    4.3). DEVIATION: a fixed number of levels, the last of which parts what is left, and items that
+    nothing goes with are spread over the parts, not put into one.
+
+    Raises:
+        UserError: fewer items than codes a level.
+    """
+    enough(len(items), config.sizes)
+    graph = pair_counts(items.interactions, items.split, WINDOW)
+
+    def split(rows: np.ndarray, parts: int, seed: int) -> np.ndarray:
+        return _spectral(graph[rows][:, rows].tocsr(), parts, seed)
+
+    return _grown(config, items, split)
+
+
+def with_own_token(config: IdsConfig, items: ItemData) -> Coded:
+    """The same, and a last level in which each item has a code of its own (CID + IID there)."""
+    tree = by_cooccurrence(config, items)
+    own = derive_rng(config.seed, "ids", "own token").permutation(len(items)).astype(np.int32)
+    codes = np.column_stack([tree.codes, own])
+    sizes = (*tree.sizes, len(items))
+    return Coded(codes, Tree.over(codes, sizes, items.vectors), tree.points, items.vectors)
+
+
+def _grown(config: IdsConfig, items: ItemData, split: Split_) -> Coded:
+    codes = np.empty((len(items), config.levels), dtype=np.int32)
+    order = derive_rng(config.seed, "ids", "leaves").permutation(len(items))
+    for level, size in enumerate(config.sizes):
+        groups = prefix_groups(codes, level)[order]
+        rows = order[np.argsort(groups, kind="stable")]
+        starts = np.flatnonzero(np.diff(np.sort(groups))) + 1
+        for node, own in enumerate(np.split(rows, starts)):
+            # at the last level a few items need no clustering: each gets a code
+            few = len(own) <= size
+            seed = derive_seed(config.seed, "ids", "node", level, node) % 2**32
+            codes[own, level] = np.arange(len(own)) if few else split(own, size, seed)
+    sizes = config.sizes
+    return Coded(codes, Tree.over(codes, sizes, items.vectors), items.vectors, items.vectors)
+
+
+def _spectral(graph: sp.csr_array, parts: int, seed: int) -> np.ndarray:
+    """Normalised spectral clustering (Ng, Jordan & Weiss 2002) of a graph ``(n, n)`` → ``(n,)``."""
+    degree = np.asarray(graph.sum(axis=1)).ravel()
+    linked = np.flatnonzero(degree > 0)
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(len(degree)) % parts  # of those that nothing goes with
+    if len(linked) <= parts:
+        return labels
+    scale = sp.diags_array(1 / np.sqrt(degree[linked]))
+    normal = (scale @ graph[linked][:, linked] @ scale).tocsr()
+    width = min(parts, len(linked) - 1)
+    if len(linked) <= DENSE:  # exact, however many eigenvalues are equal
+        with threadpool_limits(1):
+            vectors = np.linalg.eigh(normal.toarray())[1][:, -width:]
+    else:
+        start = rng.standard_normal(len(linked))
+        vectors = eigsh(normal, k=width, which="LA", v0=start, tol=1e-6)[1]
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    points = (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
+    labels[linked] = cluster(points, parts, seed)[0]
+    return labels

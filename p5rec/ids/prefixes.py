@@ -1,0 +1,29 @@
+"""Items that begin alike: groups by prefix of their codes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def prefix_groups(codes: np.ndarray, level: int) -> np.ndarray:
+    """``(N,)`` int64: a number for each item's first ``level`` codes, equal where they are equal.
+
+    Numbers are dense and in lexicographic order of the prefixes.
+    """
+    groups = np.zeros(len(codes), dtype=np.int64)
+    for column in codes[:, :level].T.astype(np.int64):
+        # renumbered at each level, so the product cannot overflow however many levels there are
+        _, groups = np.unique(groups * (column.max(initial=0) + 1) + column, return_inverse=True)
+    return groups
+
+
+def rank_in_run(ordered: np.ndarray) -> np.ndarray:
+    """``(R,)`` 0, 1, 2, ... within each run of equal values of a sorted array."""
+    ranks: np.ndarray = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)
+    return ranks
+
+
+def sharing(codes: np.ndarray) -> int:
+    """How many of the items ``(N, L)`` have codes that another item also has."""
+    counts = np.bincount(prefix_groups(codes, codes.shape[1]))
+    return int(counts[counts > 1].sum())

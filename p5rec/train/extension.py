@@ -1,0 +1,50 @@
+"""Codes for items that came after the codes were made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from p5rec.backbones.encoder import encode
+from p5rec.core.errors import fault
+from p5rec.core.types import Corpus, ItemCodes
+from p5rec.ids.encoder import ItemEncoder, load_encoder
+from p5rec.ids.files import load_codes, load_item_ids
+from p5rec.ids.vectors import file_vectors, item_texts
+
+
+def extended(folder: Path, corpus: Corpus) -> tuple[ItemCodes, int]:
+    """The codes in ``folder`` and those of the items that only ``corpus`` has.
+
+    Args:
+        folder: codes and what made them.
+        corpus: its item table may lack old items and hold new ones.
+
+    Returns:
+        Codes of the items of the table, in its order, old ones as they were; how many are new.
+
+    Raises:
+        UserError: what made the codes was not kept, there is no room, or nothing is new.
+    """
+    codes, encoder = load_codes(folder), load_encoder(folder)
+    row_of = {item: row for row, item in enumerate(load_item_ids(folder))}
+    known = np.array([row_of.get(item, -1) for item in corpus.catalog.ids])
+    new = np.flatnonzero(known < 0)
+    if not len(new):
+        raise fault(folder, "a table with new items", "none", "point --config at the new data")
+    placed = encoder.extend(codes, corpus, new, _views(encoder, corpus, new))
+    out = codes.codes[known]
+    out[new] = placed
+    return ItemCodes(out, codes.sizes, codes.scheme, codes.tied), len(new)
+
+
+def _views(encoder: ItemEncoder, corpus: Corpus, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """What is known of new items ``rows``: their texts and files, for no event has them."""
+    vectors, found = encoder.config.vectors, {}
+    if vectors.text:
+        table = type(corpus.catalog)(corpus.catalog.table.take(rows))
+        found["text"] = encode(item_texts(table), vectors.text)
+    if vectors.file is not None:
+        found["file"] = file_vectors(Path(vectors.file.path), corpus.catalog.ids)[rows]
+    return found

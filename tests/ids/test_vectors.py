@@ -1,0 +1,107 @@
+"""Views of the items fused into vectors, and what a view does not know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from p5rec.core.errors import UserError
+from p5rec.ids.vectors import Fusion, file_vectors
+
+
+def fused(views: dict[str, np.ndarray], weights: dict[str, float], whiten: bool = False):
+    views = {name: np.asarray(view, dtype=np.float32) for name, view in views.items()}
+    fusion = Fusion.fit(views, weights, whiten=whiten)
+    return fusion, fusion(views)
+
+
+def test_parts_are_as_long_as_their_weights_and_zero_rows_stay() -> None:
+    _, found = fused({"a": [[3.0, 4], [0, 0]], "b": [[5.0], [-1]]}, {"a": 2.0, "b": 0.5})
+    np.testing.assert_allclose(found, [[1.2, 1.6, 0.5], [0, 0, -0.5]])
+    assert found.dtype == np.float32
+
+
+def test_whitened_parts_have_axes_that_count_alike() -> None:
+    rng = np.random.default_rng(0)
+    view = rng.normal(size=(4000, 3)) * [5, 1, 1] @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    plain, white = (fused({"a": view}, {"a": 1.0}, w)[1] for w in (False, True))
+    spread = [np.linalg.eigvalsh(np.cov(part.T)) for part in (plain, white)]
+    assert spread[0][-1] > 3 * spread[0][0]
+    assert spread[1][-1] < 1.2 * spread[1][0]
+
+
+def test_what_a_view_does_not_know_the_others_suggest() -> None:
+    rng = np.random.default_rng(0)
+    text = rng.normal(size=(400, 6)).astype(np.float32)
+    behaviour = (text @ rng.normal(size=(6, 4))).astype(np.float32)
+    hidden = behaviour.copy()
+    hidden[:40] = np.nan
+    whole, (fusion, guessed) = (
+        fused({"text": text, "seen": seen}, {"text": 1.0, "seen": 1.0})
+        for seen in (behaviour, hidden)
+    )
+    truth, found = whole[1][:40, 6:], guessed[:40, 6:]
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
+    assert (truth * found).sum(1).mean() > 0.9  # cosine
+    np.testing.assert_array_equal(guessed[40:], whole[1][40:])
+    # a new item is placed as an unseen one of the table was
+    new = {"text": text[:40], "seen": np.full((40, 4), np.nan, dtype=np.float32)}
+    np.testing.assert_allclose(fusion(new), guessed[:40], rtol=1e-5)
+    again = Fusion.restored(fusion.state(), ["text", "seen"])
+    np.testing.assert_array_equal(again(new), fusion(new))
+
+
+def test_where_every_item_was_known_a_new_one_is_zero_there() -> None:
+    fusion, _ = fused({"a": np.eye(3)}, {"a": 1.0})
+    assert fusion({"a": np.full((1, 3), np.nan, dtype=np.float32)}).tolist() == [[0, 0, 0]]
+
+
+def test_text_that_says_nothing_of_behaviour_suggests_no_particular_place() -> None:
+    """The null twin: guesses are no nearer to the truth than to other items' places."""
+    rng = np.random.default_rng(0)
+    text, seen = rng.normal(size=(600, 6)), rng.normal(size=(600, 4))
+    hidden = seen.copy()
+    hidden[:100] = np.nan
+    _, found = fused({"text": text, "seen": hidden}, {"text": 1.0, "seen": 1.0})
+    truth = seen[:100] / np.linalg.norm(seen[:100], axis=1, keepdims=True)
+    assert abs((truth * found[:100, 6:]).sum(1).mean()) < 0.15
+
+
+def test_a_file_of_vectors_in_table_order_or_by_item(tmp_path: Path) -> None:
+    array = np.arange(6, dtype=np.float64).reshape(3, 2)
+    np.save(tmp_path / "v.npy", array)
+    found = file_vectors(tmp_path / "v.npy", ["a", "b", "c"])
+    np.testing.assert_array_equal(found, array)
+    frame = pl.DataFrame({"item": ["c", "a", "z"], "vector": [[1.0, 2], [3.0, 4], [9.0, 9]]})
+    frame.write_parquet(tmp_path / "v.parquet")
+    found = file_vectors(tmp_path / "v.parquet", ["a", "b", "c"])
+    np.testing.assert_array_equal(found, [[3, 4], [np.nan, np.nan], [1, 2]])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("v.npy", None, "nothing there"),
+        ("v.npy", np.zeros((2, 2)), r"one for each of 3 items, got float64 \(2, 2\)"),
+        ("v.npy", np.array([{}, {}, {}], dtype=object), "save it without objects"),
+        ("v.txt", None, "expected a .npy or .parquet file, got '.txt'"),
+        ("v.parquet", {"item": ["a"]}, "column 'vector'"),
+        ("v.parquet", {"item": ["a"], "vector": [1.0]}, "lists of numbers in column vector"),
+        ("v.parquet", {"item": ["a", "b"], "vector": [[1.0], [1.0, 2]]}, "vectors of one length"),
+        ("v.parquet", {"item": ["q"], "vector": [[1.0]]}, "vectors of the items, got none of them"),
+    ],
+)
+def test_a_faulty_file_is_one_clear_line(
+    name: str, content: object, says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    if isinstance(content, dict):
+        pl.DataFrame(content).write_parquet(path)
+    elif isinstance(content, np.ndarray):
+        np.save(path, content, allow_pickle=True)
+    with pytest.raises(UserError, match=says) as caught:
+        file_vectors(path, ["a", "b", "c"])
+    assert len(caught.value.lines) == 1
