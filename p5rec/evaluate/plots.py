@@ -86,7 +86,7 @@ def _bars(axes: Any, block: Block, metric: str) -> None:
         axes.annotate(number(value), (end, place), (6, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(block.methods)), [method.name for method in block.methods])
     axes.set_ylim(len(block.methods) - 0.5, -0.5)
-    axes.set_xlim(0, max(high.max(initial=0) * 1.2, 1e-6))
+    axes.set_xlim(0, high.max(initial=0) * 1.2 or 1)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=5)

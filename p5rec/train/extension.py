@@ -13,6 +13,8 @@ from p5rec.ids.encoder import ItemEncoder, load_encoder
 from p5rec.ids.files import load_codes, load_item_ids
 from p5rec.ids.vectors import file_vectors, item_texts
 
+HINT = "point --config at the new data; with catalog: table, items without events count too"
+
 
 def extended(folder: Path, corpus: Corpus) -> tuple[ItemCodes, int]:
     """The codes in ``folder`` and those of the items that only ``corpus`` has.
@@ -32,7 +34,7 @@ def extended(folder: Path, corpus: Corpus) -> tuple[ItemCodes, int]:
     known = np.array([row_of.get(item, -1) for item in corpus.catalog.ids])
     new = np.flatnonzero(known < 0)
     if not len(new):
-        raise fault(folder, "a table with new items", "none", "point --config at the new data")
+        raise fault(folder, "a table with new items", "none", HINT)
     placed = encoder.extend(codes, corpus, new, _views(encoder, corpus, new))
     out = codes.codes[known]
     out[new] = placed

@@ -1,26 +1,37 @@
-"""``p5rec ids``, from a recipe to a printed table."""
+"""``p5rec ids``, from a recipe to printed tables, pictures, and codes for new items."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from p5rec.cli.ids import app
 from p5rec.core.errors import UserError
-from p5rec.ids.base import load_codes
+from p5rec.ids.files import load_codes, load_item_ids
 
 RECIPE = """\
 data: {source: world, world: {kind: checkerboard, users: 60, items: 40}}
 ids: {semantic: {codebook: 6, vectors: {text: null, cooccurrence: {dim: 8}}}}
 methods: {somebody: else's}
 """
+FOLDER = {
+    "codes.json", "codes.safetensors", "items.json", "encoder.json", "encoder.safetensors",
+    "quality.json", "usage.png", "tree.png", "tree.html",
+}  # fmt: skip
 
 
 def run(*words: object) -> Result:
     """The command's result; a fault of the user's is raised as it is for the front door."""
     return CliRunner().invoke(app, [str(w) for w in words], catch_exceptions=False)
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("P5REC_HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture
@@ -32,26 +43,20 @@ def recipe(tmp_path: Path) -> Path:
 
 def test_build_then_inspect(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "codes"
-    built = run(
-        "build",
-        "--config",
-        recipe,
-        "--out",
-        out,
-        "ids.semantic.levels=2",
-        "ids.semantic.codebook=8",
-    )
+    smaller = ("ids.semantic.levels=2", "ids.semantic.codebook=8")
+    built = run("build", "--config", recipe, "--out", out, *smaller)
     assert load_codes(out).sizes == (8, 8)
+    assert {path.name for path in out.iterdir()} == FOLDER
     shown = run("inspect", out)
     assert shown.stdout.startswith(built.stdout)
     assert "rq-kmeans, 40 items, 2 levels" in shown.stdout
+    assert "bits an item: room for 6.0, needed 5.3" in shown.stdout
+    assert "told of the next item by the last: " in shown.stdout
     assert shown.stdout.count("items: ") == 8
     assert "0 do now" in shown.stdout
 
 
-def test_random_codes_without_vectors_have_no_collisions_to_tell(
-    recipe: Path, tmp_path: Path
-) -> None:
+def test_random_codes_have_no_collisions_to_tell(recipe: Path, tmp_path: Path) -> None:
     bare = ("ids.semantic.scheme=random", "ids.semantic.vectors.cooccurrence=null")
     built = run("build", "--config", recipe, "--out", tmp_path / "codes", *bare)
     assert "random, 40 items" in built.stdout
@@ -79,3 +84,64 @@ def test_damaged_figures_are_one_line(recipe: Path, tmp_path: Path) -> None:
     (out / "quality.json").write_text('{"levels": [{}]}')
     with pytest.raises(UserError, match=r"quality\.json: expected the figures of the codes"):
         run("inspect", out)
+
+
+def test_codes_of_a_recipe_and_of_folders_side_by_side(recipe: Path, tmp_path: Path) -> None:
+    run("build", "--config", recipe, "--out", tmp_path / "one")
+    shown = run("compare", tmp_path / "one", "--config", recipe).stdout.splitlines()
+    assert shown[0].split()[:2] == ["ids", "scheme"]
+    # the folder and the recipe's ids are the same codes, and so are their figures
+    first, second = (line.split()[1:] for line in shown[1:3])
+    assert first == second
+    assert first[:2] == ["rq-kmeans", "6x6x6"]
+    with pytest.raises(UserError, match="expected folders of codes or --config, got neither"):
+        run("compare")
+
+
+def test_new_items_get_codes_and_old_ones_keep_theirs(tmp_path: Path) -> None:
+    log = "user,item,time\n" + "".join(
+        f"u{u},i{(3 * u + 7 * t) % 12},{t}\n" for u in range(20) for t in range(6)
+    )
+    (tmp_path / "log.csv").write_text(log)
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"data: {{source: table, catalog: table, path: {tmp_path / 'log.csv'}, "
+        "columns: {user: user, item: item, time: time}, "
+        f"items: {{path: {tmp_path / 'items.csv'}, columns: {{item: item, title: title}}}}}}\n"
+        "ids: {semantic: {levels: 2, codebook: 6, accept: [utilisation], "
+        "vectors: {text: null, cooccurrence: {dim: 4}}}}\n"
+    )
+
+    def items(n: int) -> None:
+        lines = [f"i{row},Title {row}" for row in range(n)]
+        (tmp_path / "items.csv").write_text("item,title\n" + "\n".join(lines) + "\n")
+
+    items(12)
+    run("build", "--config", path, "--out", tmp_path / "old")
+    with pytest.raises(UserError, match="expected a table with new items, got none"):
+        run("extend", tmp_path / "old", "--config", path, "--out", tmp_path / "new")
+    items(15)
+    said = run("extend", tmp_path / "old", "--config", path, "--out", tmp_path / "new").stdout
+    assert "3 items are new, 12 keep their codes" in said
+    assert {p.name for p in (tmp_path / "new").iterdir()} == FOLDER  # and can be extended again
+    tables = [
+        dict(zip(load_item_ids(folder), load_codes(folder).codes.tolist(), strict=True))
+        for folder in (tmp_path / "old", tmp_path / "new")
+    ]
+    assert all(tables[1][item] == codes for item, codes in tables[0].items())
+    assert len(tables[1]) == 15
+
+
+def test_codes_go_out_and_come_back(recipe: Path, tmp_path: Path) -> None:
+    run("build", "--config", recipe, "--out", tmp_path / "codes")
+    file = tmp_path / "codes.index.json"
+    assert "40 items" in run("export", tmp_path / "codes", "--out", file).stdout
+    assert all(words[0].startswith("<a_") for words in json.loads(file.read_text()).values())
+    back = run("import", file, "--config", recipe, "--out", tmp_path / "back")
+    assert "holds level words; 0 of its items are not in the data" in back.stdout
+    old, new = load_codes(tmp_path / "codes"), load_codes(tmp_path / "back")
+    assert new.scheme == "imported"
+    np.testing.assert_array_equal(old.codes, new.codes)  # all codes were in use
+    with pytest.raises(UserError, match="expected codes that can be extended"):
+        run("extend", tmp_path / "back", "--config", recipe, "--out", tmp_path / "more",
+            "data.world.items=44")  # fmt: skip
