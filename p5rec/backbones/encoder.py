@@ -13,6 +13,7 @@ from p5rec.core.errors import UserError
 from p5rec.data.fetch import fetch
 
 from .quiet import quiet
+from .smollm2 import smollm2_folder
 
 
 def encode(
@@ -22,7 +23,8 @@ def encode(
 
     Args:
         texts: N texts.
-        encoder: ``minilm`` (all-MiniLM-L6-v2, D = 384), a folder, or a hub name.
+        encoder: ``minilm`` (all-MiniLM-L6-v2, D = 384), ``smollm2``, a folder, or a hub name; a
+            language model's vector is the mean of its last hidden states.
         batch: texts a forward pass.
         max_tokens: longer texts are cut.
 
@@ -30,15 +32,18 @@ def encode(
         UserError: there is no such encoder.
     """
     quiet()
-    source = str(fetch("minilm")) if encoder == "minilm" else encoder
+    built_in = {"minilm": lambda: fetch("minilm"), "smollm2": smollm2_folder}
+    source = str(built_in[encoder]()) if encoder in built_in else encoder
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModel.from_pretrained(source).eval()
+        model = AutoModel.from_pretrained(source, dtype=torch.float32).eval()
     except (OSError, ValueError) as error:
         raise UserError(
-            f"text encoder {encoder!r}: expected 'minilm', a folder or a hub name, "
+            f"text encoder {encoder!r}: expected 'minilm', 'smollm2', a folder or a hub name, "
             f"got: {str(error).splitlines()[0]}; check the name"
         ) from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
     # neighbours in length share a batch, so little of it is padding
     order = np.argsort([len(text) for text in texts], kind="stable")
     vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)

@@ -174,6 +174,32 @@ def _label_ends(axes: Any, ends: list[tuple[float, str, str]]) -> None:
                       textcoords="offset points", va="center")  # fmt: skip
 
 
+def agreement(
+    told: Mapping[str, float], measured: Mapping[str, float], metric: str, path: Path
+) -> None:
+    """A point a method: the bits its codes tell of the next item, and what it came to."""
+    names = [name for name in told if name in measured]
+    x, y = (np.array([values[name] for name in names]) for values in (told, measured))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9, 5), layout=_layout())
+        axes = figure.subplots()
+        axes.plot(x, y, "o", color=STRONG, markersize=5)
+        taken: list[tuple[float, float]] = []
+        width, height = np.ptp(x) or 1, np.ptp(y) or 1
+        for name, at, value in sorted(zip(names, x, y, strict=True), key=lambda point: point[2]):
+            up = value
+            line = 0.035 * height
+            while any(abs(at - a) < 0.14 * width and abs(up - b) < line for a, b in taken):
+                up += line
+            taken.append((at, up))
+            axes.annotate(name, (at, value), (at + 0.012 * width, up), va="center", fontsize=8)
+        axes.set_xlim(x.min() - 0.05 * width, x.max() + 0.2 * width)
+        axes.set_xlabel("bits that the last item's codes tell of the next item, before training")
+        axes.set_ylabel(metric)
+        axes.set_title("What codes promise and what models make of them")
+        _save(figure, path)
+
+
 def code_usage(schemes: Mapping[str, ItemCodes], path: Path) -> None:
     """Items per code, a row a scheme and a column a level, the fullest code first."""
     levels = max(codes.levels for codes in schemes.values())

@@ -10,11 +10,14 @@ from typing import Any
 from p5rec.core.artefacts import Artefact, Lineage, lay_out, read_json
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.files import load_codes
+from p5rec.ids.quality import FILE
 from p5rec.ids.tokens import item_strings
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.lists import to_frame, write_lists
 from p5rec.recommend.stages import ABOUT, LISTS, read_asked, read_lists
 
+from . import plots
+from .agreement import sentence, told_by_ids
 from .families import measure_family, rating_baselines, samples
 from .measure import Measured, average
 from .report import load_report, write_report
@@ -22,6 +25,8 @@ from .run import assemble, list_samples, measure_lists
 from .schema import Part, Sample
 from .terminal import table
 
+AGREEMENT = "plots/agreement.png"
+RANKED_BY = "NDCG@10"
 Repeated = Mapping[str, Sequence[Artefact]]  # by name, one a seed
 
 
@@ -59,6 +64,18 @@ def publish(
         if (runs[0].path / LISTS).is_file():
             frame = to_frame(read_lists(runs[0].path), corpus.catalog, corpus.user_ids)
             write_lists(frame, folder / f"lists/{name}.parquet", folder / f"lists/{name}.jsonl")
+    notes, pictures = list(cfg.notes), {}
+    bits = {name: read_json(runs[0].path / FILE)["next_item_bits"] for name, runs in ids.items()}
+    if told := told_by_ids(cfg.methods, bits):
+        reached = {
+            entry.method.name: float(entry.method.metrics[RANKED_BY].value or 0)
+            for entry in measured
+            if entry.method.split == cfg.evaluate.parts[0] and RANKED_BY in entry.method.metrics
+        }
+        metric = f"{RANKED_BY} ({cfg.evaluate.parts[0]})"
+        notes.append(sentence(told, reached, metric))
+        plots.agreement(told, reached, metric, folder / AGREEMENT)
+        pictures["Codes before and after training"] = AGREEMENT
     report = assemble(
         corpus,
         measured,
@@ -74,9 +91,10 @@ def publish(
         },
         pairs=cfg.evaluate.compare,
         samples=shown,
-        notes=cfg.notes,
+        notes=notes,
         curves={name: str(runs[0].path / "metrics.jsonl") for name, runs in models.items()},
     )
+    report = report.model_copy(update={"pictures": pictures})
     write_report(report, folder, {name: load_codes(runs[0].path) for name, runs in ids.items()})
     return Lineage.none()
 

@@ -1,0 +1,193 @@
+"""What a model makes of items that came after it: left out of its training, coded afterwards.
+
+python scripts/cold_start.py --out runs/cold [--folds 5] [--share 0.05] [--method rq-fused]
+
+In each fold a twentieth of the items of ml-100k is taken out of the log and the item table, a
+compact decoder is trained on what is left, the ids are extended to the items taken out
+(``p5rec ids extend``), and the same model ranks all items for users whose test event is one of
+them. Beside it: the same model with those items at free codes drawn by chance, and what the new
+new items cost users whose test event is an old one. Overrides: of ``recipes/configs/sft/ids.yaml``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from p5rec.cli.run import load
+from p5rec.core.artefacts import Store
+from p5rec.core.config import bind, read_tree
+from p5rec.core.paths import assets, cache_home
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import Corpus, ItemCodes, RankedLists
+from p5rec.data.config import DataConfig
+from p5rec.data.prepare import load_corpus, prepare_data
+from p5rec.data.split import cases
+from p5rec.evaluate.measure import ranking
+from p5rec.evaluate.report import write_report
+from p5rec.evaluate.run import assemble
+from p5rec.evaluate.terminal import table
+from p5rec.ids.files import save_codes
+from p5rec.models.checkpoint import load_bundle
+from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.train.extension import extended
+from p5rec.train.stages import build_ids, teach
+
+K = 20
+
+
+def tables(corpus: Corpus, kept: np.ndarray, folder: Path) -> DataConfig:
+    """The events and records of the items ``kept (N,)`` bool as a user's own files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log, ids = corpus.interactions, np.array(corpus.catalog.ids)
+    rows = kept[log.items]
+    pl.DataFrame(
+        {
+            "user": np.array(corpus.user_ids)[log.users[rows]],
+            "item": ids[log.items[rows]],
+            "time": np.flatnonzero(rows),  # an order of its own, so that no tie is broken anew
+        }
+    ).write_parquet(folder / "log.parquet")
+    items = pl.DataFrame(corpus.catalog.table.filter(kept))
+    items.write_parquet(folder / "items.parquet")
+    attributes = {name: name for name in corpus.catalog.attributes}
+    return DataConfig(
+        source="table",
+        path=str(folder / "log.parquet"),
+        columns={"user": "user", "item": "item", "time": "time"},
+        items={
+            "path": str(folder / "items.parquet"),
+            "columns": {"item": "item", "title": "title", "attributes": attributes},
+        },
+        catalog="table",
+    )
+
+
+def by_chance(codes: ItemCodes, new: np.ndarray, seed: int) -> ItemCodes:
+    """The same codes, with those of ``new (N,)`` bool drawn among all that are free."""
+    number = np.ravel_multi_index(tuple(codes.codes.T), codes.sizes)
+    free = np.setdiff1d(np.arange(prod(codes.sizes)), number[~new])
+    drawn = derive_rng(seed, "cold", "codes").choice(free, int(new.sum()), replace=False)
+    out = codes.codes.copy()
+    out[new] = np.stack(np.unravel_index(drawn, codes.sizes), axis=1)
+    return ItemCodes(out, codes.sizes, "by chance")
+
+
+def fold(
+    recipe: Any,
+    method: Any,
+    old: DataConfig,
+    everything: Corpus,
+    store: Store,
+    work: Path,
+    seed: int,
+) -> dict[str, tuple[RankedLists, np.ndarray]]:
+    """Lists and targets by what they show; users and items are rows of ``everything``."""
+    data = prepare_data(old, store)
+    corpus = load_corpus(data.path)
+    ids = build_ids(recipe.ids[method.ids], corpus, data, store)
+    model = teach(method, corpus, data, ids, store).path / "bundle"
+    codes, _ = extended(ids.path, everything)
+    new = ~np.isin(everything.catalog.ids, corpus.catalog.ids)
+    histories, targets, _ = cases(everything.interactions, everything.split, "test")
+    cold, warm = np.flatnonzero(new[targets]), np.flatnonzero(~new[targets])
+
+    def ranked(codes: ItemCodes, rows: np.ndarray) -> tuple[RankedLists, np.ndarray]:
+        save_codes(codes, work / "codes", everything.catalog.ids)
+        bundle = load_bundle(model, work / "codes").ready()
+        recommender = GenerativeRecommender(bundle, method.decode, "m", everything.split.seed)
+        return recommender.recommend(histories.take(rows), K), targets[rows]
+
+    before, _, _ = cases(corpus.interactions, corpus.split, "test")
+    recommender = GenerativeRecommender(load_bundle(model).ready(), method.decode, "m")
+    without = recommender.recommend(before, K)
+    return {
+        "cold: extended": ranked(codes, cold),
+        "cold: by chance": ranked(by_chance(codes, new, seed), cold),
+        "warm: with new items": ranked(codes, warm),
+        "warm: without": (_translated(without, corpus, everything, histories.users[warm]),
+                          targets[warm]),
+    }  # fmt: skip
+
+
+def _translated(
+    lists: RankedLists, old: Corpus, everything: Corpus, users: np.ndarray
+) -> RankedLists:
+    """Lists over ``old`` as lists over ``everything``, for ``users (B,)`` of it."""
+    at = {old.user_ids[user]: row for row, user in enumerate(lists.users.tolist())}
+    rows = np.array([at[everything.user_ids[user]] for user in users])
+    place = {item: row for row, item in enumerate(everything.catalog.ids)}
+    items = np.array([place[item] for item in old.catalog.ids], dtype=np.int32)
+    return RankedLists(users, items[lists.items[rows]], lists.scores[rows])
+
+
+def _joined(parts: list[tuple[RankedLists, np.ndarray]]) -> tuple[RankedLists, np.ndarray]:
+    fields = ("users", "items", "scores")
+    lists = (np.concatenate([getattr(part, name) for part, _ in parts]) for name in fields)
+    return RankedLists(*lists), np.concatenate([targets for _, targets in parts])
+
+
+def main() -> None:
+    """Reads the command line, runs the folds, writes the report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--share", type=float, default=0.05)
+    parser.add_argument("--method", default="rq-fused", help="one of the recipe's")
+    parser.add_argument("overrides", nargs="*")
+    asked = parser.parse_args()
+    started = time.perf_counter()
+    path = assets("recipes") / "configs/sft/ids.yaml"
+    tree, lines = read_tree(path, asked.overrides)
+    recipe: Any = bind(
+        load(assets("recipes") / "sft.py").SCHEMA, {"name": "cold", **tree}, lines, path
+    )
+    store, work = Store(cache_home() / "store"), asked.out / "work"
+    method = recipe.methods[asked.method]
+    whole = load_corpus(prepare_data(recipe.data, store).path)
+    n_items = len(whole.catalog)
+    every = prepare_data(tables(whole, np.ones(n_items, bool), work / "all"), store)
+    everything = load_corpus(every.path)
+    order = derive_rng(recipe.seed, "cold", "items").permutation(n_items)
+    size = round(asked.share * n_items)
+    pooled: dict[str, list[tuple[RankedLists, np.ndarray]]] = {}
+    for nth in range(asked.folds):
+        kept = np.ones(n_items, dtype=bool)
+        kept[order[nth * size : (nth + 1) * size]] = False
+        old = tables(whole, kept, work / f"fold {nth}")
+        for name, found in fold(recipe, method, old, everything, store, work, nth).items():
+            pooled.setdefault(name, []).append(found)
+    measured = []
+    for name, parts in pooled.items():
+        task, shown = name.split(": ")
+        lists, targets = _joined(parts)
+        run: Any = {"split": "test", "task": f"{task} items", "seed": 0}
+        measured.append(ranking(shown, lists, targets, everything, **run))
+    report = assemble(
+        everything,
+        measured,
+        seconds=time.perf_counter() - started,
+        seed=0,
+        manifest={"command": " ".join(["scripts/cold_start.py", *sys.argv[1:]])},
+        pairs=[("extended", "by chance"), ("with new items", "without")],
+        notes=[
+            f"{asked.folds} folds, each without {size} of {n_items} items in training; the cold "
+            "cases are the users whose test event is one of them, each in one fold at most.",
+            f"The model and its ids are {asked.method} of the recipe ids, which knows items by "
+            "their codes alone (item_rows: false).",
+        ],
+    )
+    print(table(write_report(report, asked.out)))
+    for comparison in report.comparisons:
+        print(comparison.sentence)
+
+
+if __name__ == "__main__":
+    main()
