@@ -193,7 +193,7 @@ def _lay_out(made: Path, corpus: Corpus, out: Path, encoder: Path | None = None)
     from p5rec.core.artefacts import lay_out
     from p5rec.evaluate.plots import code_usage
     from p5rec.ids import encoder as kept
-    from p5rec.ids import files, sunburst
+    from p5rec.ids import files, sunburst, sunburst_page
     from p5rec.ids.quality import FILE
 
     codes = files.load_codes(made)
@@ -205,7 +205,7 @@ def _lay_out(made: Path, corpus: Corpus, out: Path, encoder: Path | None = None)
         shown = Path(work)
         code_usage({codes.scheme: codes}, shown / "usage.png")
         sunburst.write_png(codes, corpus.catalog, shown / "tree.png")
-        sunburst.write_html(codes, corpus.catalog, shown / "tree.html")
+        sunburst_page.write_html(codes, corpus.catalog, shown / "tree.html")
         lay_out(sources | {path.name: path for path in shown.iterdir()}, out)
 
 

@@ -114,7 +114,7 @@ def part(
 
     Args:
         quantiser: says what a code costs an item; a level beyond its own costs nothing.
-        points: ``(N, P)`` the items as it sees them.
+        points: ``(M, P)`` the movable items as it sees them.
         codes: ``(N, L)`` int32; those of items that may not move are different already.
         sizes: of the L levels; their product is at least N.
         order: ``(N,)`` rows in the order in which equals are served.
@@ -122,13 +122,13 @@ def part(
         choose: costs ``(n, C)`` of which at least n codes are finite → a code ``(n,)`` each, all
             different.
     """
-    codes = codes.copy()
+    codes, place = codes.copy(), np.cumsum(movable) - 1
     for level in range(len(sizes)):
         room = prod(sizes[level + 1 :])
         for rows in _crowded(codes, level, room, order):
             fixed, rows = rows[~movable[rows]], rows[movable[rows]]
             taken = np.bincount(codes[fixed, level], minlength=sizes[level])
-            costs = _costs(quantiser, points[rows], codes[rows, :level], sizes)
+            costs = _costs(quantiser, points[place[rows]], codes[rows, :level], sizes)
             if level == len(sizes) - 1:
                 chosen = choose(np.where(taken > 0, np.inf, costs))
             else:
@@ -136,7 +136,7 @@ def part(
             moved = rows[chosen != codes[rows, level]]
             codes[rows, level] = chosen
             for after in range(level + 1, len(sizes)):
-                costs = _costs(quantiser, points[moved], codes[moved, :after], sizes)
+                costs = _costs(quantiser, points[place[moved]], codes[moved, :after], sizes)
                 codes[moved, after] = costs.argmin(axis=1)
     return codes
 

@@ -82,10 +82,9 @@ class ItemEncoder:
         # a level that numbers what the quantiser leaves equal has no choice of its own
         more = np.zeros((len(rows), codes.levels - coded.codes.shape[1]), dtype=np.int32)
         new = np.concatenate([coded.codes, more], axis=1)
-        old_points = np.zeros((len(codes), coded.points.shape[1]), dtype=coded.points.dtype)
         placed = part(
             self.quantiser,
-            np.concatenate([old_points, coded.points]),
+            coded.points,
             np.concatenate([codes.codes, new]),
             codes.sizes,
             derive_rng(self.config.seed, "ids", "extend").permutation(len(codes) + len(rows)),

@@ -16,7 +16,7 @@ from p5rec.core.rng import derive_seed
 
 from .clusters import cluster
 from .config import IdsConfig
-from .quantiser import Coded, ItemData, Residual
+from .quantiser import ROWS, Coded, ItemData, Residual
 
 
 def fit(config: IdsConfig, items: ItemData) -> Coded:
@@ -39,7 +39,9 @@ def residual_means(
     for level, size in enumerate(sizes):
         own = derive_seed(seed, "ids", "k-means", level) % 2**32
         codes[:, level], book = cluster(left, size, own, balanced=balanced)
-        left -= book[codes[:, level]]
+        for start in range(0, len(left), ROWS):
+            rows = slice(start, start + ROWS)
+            left[rows] -= book[codes[rows, level]]
         books.append(book)
     return codes, tuple(books)
 

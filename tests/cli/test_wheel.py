@@ -65,17 +65,20 @@ def run(installed: Path, tmp_path: Path):
 def test_it_carries_every_prompt_and_recipe_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for kind in ("prompts", "recipes"):
-        here = {
-            path.relative_to(ROOT).as_posix()
-            for path in (ROOT / kind).rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts
-        }
         inside = {n.removeprefix("p5rec/_assets/") for n in names if f"_assets/{kind}/" in n}
-        assert inside == here
-    code = {p.relative_to(ROOT).as_posix() for p in (ROOT / "p5rec").rglob("*.py")}
+        assert inside == _files(kind)
     others = {n for n in names if not n.startswith("p5rec/_assets/") and ".dist-info/" not in n}
-    assert others == code
+    assert others == _files("p5rec")
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def _files(folder: str) -> set[str]:
+    """What is in a folder of the checkout."""
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 def test_it_runs_away_from_the_checkout(run, installed: Path, tmp_path: Path) -> None:
