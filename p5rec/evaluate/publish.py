@@ -85,8 +85,10 @@ def publish(
         manifest={
             "config": cfg.dump(),
             "artefacts": {
-                part: {name: [run.key for run in runs] for name, runs in found.items()}
+                f"{part} {name} {n}": run.key
                 for part, found in answers.items()
+                for name, runs in found.items()
+                for n, run in enumerate(runs)
             },
         },
         pairs=cfg.evaluate.compare,

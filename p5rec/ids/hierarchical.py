@@ -97,7 +97,8 @@ def _spectral(graph: sp.csr_array, parts: int, seed: int) -> np.ndarray:
             vectors = np.linalg.eigh(normal.toarray())[1][:, -width:]
     else:
         start = rng.standard_normal(len(linked))
-        vectors = eigsh(normal, k=width, which="LA", v0=start, tol=1e-6)[1]
+        with threadpool_limits(1):
+            vectors = eigsh(normal, k=width, which="LA", v0=start, tol=1e-6)[1]
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     points = (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
     labels[linked] = cluster(points, parts, seed)[0]
