@@ -120,3 +120,29 @@ def test_a_model_is_asked_only_what_it_was_taught(p5rec: Any, mine: Mine) -> Non
     asked = ("--ask", "sequential-next=7")
     code, out, _ = p5rec("evaluate", "--model", "out/models/mine", "--config", mine.config, *asked)
     assert (code, out.count("sequential, test"), out.count("sequential-next, test")) == (0, 0, 1)
+
+
+def test_new_items_are_ranked_by_a_model_that_never_saw_them(
+    p5rec: Any, trained: Trained, tmp_path: Path
+) -> None:
+    more = (trained.folder / "items.csv").read_text() + "i90,New,Noir|Drama\ni91,Newer,Epic\n"
+    (tmp_path / "items.csv").write_text(more)
+    new = (f"data.items.path={tmp_path / 'items.csv'}", "data.catalog=table")
+    ids = trained.out / "ids" / "semantic"
+    code, out, _ = p5rec("ids", "extend", ids, "--config", trained.config, "--out", "ids", *new)
+    assert code == 0
+    assert "2 items are new, 24 keep their codes" in out
+    ask = ("--model", trained.model, "--config", trained.config)
+    left = ITEMS + 2 - EACH
+    words = ("recommend", *ask, "--ids", "ids", "--k", left, "--out", "a.parquet")
+    assert p5rec(*words, *new)[0] == 0
+    lists = pl.read_parquet("a.parquet")
+    assert lists.group_by("user").len()["len"].unique().to_list() == [left]
+    for item in ("i90", "i91"):
+        assert lists.filter(pl.col("item") == item)["user"].n_unique() == USERS
+    code, out, _ = p5rec("evaluate", *ask, "--ids", "ids", *new)
+    assert (code, "all 26 items ranked" in out) == (0, True)
+    code, _, said = p5rec("recommend", *ask, "--out", "b.parquet", *new)
+    assert code == 2
+    assert "extend its codes to new items (p5rec ids extend, then --ids)" in said
+    assert not Path("b.parquet").exists()
