@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from p5rec.core.errors import UserError, fault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     import polars as pl
 
     from p5rec.core.types import Corpus
+    from p5rec.data.config import DataConfig
     from p5rec.models.checkpoint import Bundle
     from p5rec.recommend.config import DecodeConfig
+
+    Answer = Callable[[np.ndarray], pl.DataFrame]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -60,6 +65,9 @@ def recommend(
 ) -> None:
     """Rank items for users by their whole history, or rate or explain given pairs.
 
+    Answers are kept part by part until all are there: after a kill the same command goes on. Under
+    `accelerate launch` or `torchrun` each process answers its share.
+
     Table files are CSV, TSV, Parquet or JSON lines. Lists have the columns user, rank (from 1),
     item, title, score (log-probability); ratings are in points of the data's scale.
     """
@@ -72,23 +80,28 @@ def recommend(
         raise UserError(f"expected --pairs FILE beside --what {what}, got {got}; name such a file")
     _check_formats(out)
     from p5rec.recommend.config import DecodeConfig
-    from p5rec.recommend.lists import write_lists
+    from p5rec.recommend.parts import write_in_parts
 
     from .inputs import read_model, read_recipe
 
-    _, corpus = read_recipe(config, overrides or [])
+    read, corpus = read_recipe(config, overrides or [])
     decode = DecodeConfig(k=k, beams=max(beams, k))
     if what == "lists":
-        rows = None if users is None else _read_users(users, corpus)
+        asked = _read_users(users, corpus)
         bundle = read_model(model, corpus, decode.precision, ids)
-        frame = _lists(bundle, corpus, decode, rows, not with_seen)
+        answer = _lists(bundle, corpus, decode, asked, not with_seen)
     else:
-        asked = _read_pairs(pairs, corpus)
+        asked, items = _read_pairs(pairs, corpus)
         bundle = read_model(model, corpus, decode.precision, ids)
-        frame = _answers(bundle, corpus, decode, *asked, what)
-    write_lists(frame, *out)
-    for path in out:
-        print(f"{len(frame)} rows: {path}")
+        answer = _answers(bundle, corpus, decode, asked, items, what)
+    key = _key(
+        model, ids, read.data, users or pairs,
+        what=what, decode=decode.dump(), seen=with_seen,
+    )  # fmt: skip
+    rows = write_in_parts(answer, len(asked), out, key, unit=what.removesuffix("s"))
+    if rows:
+        for path in out:
+            print(f"{rows} rows: {path}")
 
 
 def _check_formats(out: list[Path]) -> None:
@@ -100,11 +113,13 @@ def _check_formats(out: list[Path]) -> None:
             raise fault(path, " or ".join(FORMATS), got, "change the file's ending")
 
 
-def _read_users(path: Path, corpus: Corpus) -> np.ndarray:
+def _read_users(path: Path | None, corpus: Corpus) -> np.ndarray:
     import numpy as np
 
     from p5rec.data.known import known_rows, read_columns
 
+    if path is None:
+        return np.arange(len(corpus.user_ids))
     table = read_columns(path, ["user"])
     rows = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
     return rows[np.sort(np.unique(rows, return_index=True)[1])]
@@ -119,17 +134,41 @@ def _read_pairs(path: Path | None, corpus: Corpus) -> tuple[np.ndarray, np.ndarr
     return users, known_rows(table["item"], corpus.catalog.ids, "item", path, table["row"])
 
 
+def _key(
+    model: Path, ids: Path | None, data: DataConfig, asked: Path | None, **settings: Any
+) -> dict[str, Any]:
+    """All that the answers depend on: what an interrupted run must have had to be gone on with."""
+    from p5rec.core.artefacts import code_digest, file_sha256
+    from p5rec.data.prepare import input_digests
+    from p5rec.ids.files import MANIFEST as CODES
+    from p5rec.models.checkpoint import MANIFEST
+
+    return {
+        "model": file_sha256(model / MANIFEST),
+        "ids": file_sha256(ids / CODES) if ids else None,
+        "data": {**data.dump(), "files": input_digests(data)},
+        "asked": file_sha256(asked) if asked else None,
+        "code": code_digest("core", "data", "prompting", "decode", "models", "recommend"),
+        **settings,
+    }
+
+
 def _lists(
-    bundle: Bundle, corpus: Corpus, decode: DecodeConfig, users: np.ndarray | None, unseen: bool
-) -> pl.DataFrame:
+    bundle: Bundle, corpus: Corpus, decode: DecodeConfig, users: np.ndarray, unseen: bool
+) -> Answer:
+    """User numbers → their lists."""
     from p5rec.data.split import histories_of
     from p5rec.recommend.generative import GenerativeRecommender
     from p5rec.recommend.lists import to_frame
 
     recommender = GenerativeRecommender(bundle, decode, "model", corpus.split.seed)
-    histories = histories_of(corpus.interactions, users)
-    lists = recommender.recommend(histories, decode.k, exclude_seen=unseen)
-    return to_frame(lists, corpus.catalog, corpus.user_ids)
+
+    def answer(rows: np.ndarray) -> pl.DataFrame:
+        histories = histories_of(corpus.interactions, users[rows])
+        lists = recommender.recommend(histories, decode.k, exclude_seen=unseen)
+        return to_frame(lists, corpus.catalog, corpus.user_ids)
+
+    return answer
 
 
 def _answers(
@@ -139,19 +178,25 @@ def _answers(
     users: np.ndarray,
     items: np.ndarray,
     what: str,
-) -> pl.DataFrame:
+) -> Answer:
+    """Pair numbers → what the model says of them."""
     import polars as pl
 
-    from p5rec.recommend.pairs import explain_pairs, rate_pairs
+    from p5rec.recommend.pairs import check_asked, explain_pairs, rate_pairs
 
+    check_asked(bundle, what)
     ask = rate_pairs if what == "ratings" else explain_pairs
-    answers = ask(bundle, corpus, users, items, decode)
     ids, titles = corpus.catalog.ids, corpus.catalog.titles
-    return pl.DataFrame(
-        {
-            "user": [corpus.user_ids[row] for row in users],
-            "item": [ids[row] for row in items],
-            "title": [titles[row] for row in items],
-            what.removesuffix("s"): answers,
-        }
-    )
+
+    def answer(rows: np.ndarray) -> pl.DataFrame:
+        answers = ask(bundle, corpus, users[rows], items[rows], decode)
+        return pl.DataFrame(
+            {
+                "user": [corpus.user_ids[row] for row in users[rows]],
+                "item": [ids[row] for row in items[rows]],
+                "title": [titles[row] for row in items[rows]],
+                what.removesuffix("s"): answers,
+            }
+        )
+
+    return answer

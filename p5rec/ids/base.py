@@ -24,8 +24,8 @@ class Fitted(NamedTuple):
 
     Attributes:
         codes: of every item.
-        quantiser: codes further items (see ``p5rec.ids.extend``); None for permuted codes, in which
-            no item has the place that a quantiser would give it.
+        quantiser: codes further items (``p5rec.ids.encoder``); None for permuted codes, in which no
+            item has the place that a quantiser would give it.
         fusion: makes their vectors; None where there are none.
         lineage: the events that were seen.
         collisions: what resolving them did.

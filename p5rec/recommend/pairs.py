@@ -18,6 +18,18 @@ from .ratings import TASK, rating_histories
 from .taught import check_taught
 
 
+def check_asked(bundle: Bundle, what: str) -> None:
+    """Refuses ``ratings`` or ``explanations`` of a model that was not taught them.
+
+    Raises:
+        UserError: it was not.
+    """
+    if what == "explanations":
+        check_taught(bundle, "explanation")
+    elif TASK not in bundle.settings.tasks:
+        check_taught(bundle, "rating")
+
+
 def rate_pairs(
     bundle: Bundle, corpus: Corpus, users: np.ndarray, items: np.ndarray, decode: DecodeConfig
 ) -> np.ndarray:

@@ -1,0 +1,128 @@
+"""Answers to many questions, written part by part: a kill loses one part, and memory holds one.
+
+Parts lie in a hidden folder beside the first file until all are there; then they are joined into
+the files asked for, which appear whole. Launched as several processes (torchrun, accelerate), each
+answers its share of the parts and the first one joins them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from p5rec.core.artefacts import atomic_write, read_json, write_json, writing
+
+PART = 1000  # questions
+KEY = "key.json"
+
+
+def write_in_parts(
+    answer: Callable[[np.ndarray], pl.DataFrame],
+    total: int,
+    outs: Sequence[Path],
+    key: Mapping[str, Any],
+    *,
+    unit: str,
+    part: int = PART,
+) -> int:
+    """The answers to questions ``0 .. total - 1``, in that order, in each of the files ``outs``.
+
+    Whatever a run before this one has finished under the same key is kept; under another key it is
+    thrown away.
+
+    Args:
+        answer: numbers of questions ``(n,)`` → their answers as rows; a question's rows depend on
+            it alone.
+        total: questions, at least one.
+        outs: ``.parquet``, ``.jsonl`` or ``.csv``.
+        key: all that the answers depend on, as plain data.
+        unit: of the progress bar.
+        part: questions a part.
+
+    Returns:
+        Rows written; 0 in every process but the first.
+
+    Raises:
+        UserError: the disk is full, or does not let us write there.
+    """
+    rank, world = (int(os.environ.get(n, d)) for n, d in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    folder = outs[0].with_name(f".{outs[0].name}.parts")
+    wanted = {**key, "questions": total, "part": part}
+    starts = list(range(0, total, part))
+    files = [folder / f"{number:06}.parquet" for number in range(len(starts))]
+    with writing(outs[0]), _tidy(folder, files):
+        _open(folder, wanted, first=rank == 0)
+        # what others answer counts as well, when it is seen
+        with tqdm(total=total, desc="answer", unit=unit, disable=rank > 0) as bar:
+            for start, file in list(zip(starts, files, strict=True))[rank::world]:
+                rows = np.arange(start, min(start + part, total))
+                if not file.exists():
+                    frame = answer(rows)
+                    with atomic_write(file, "wb") as handle:
+                        frame.write_parquet(handle)
+                bar.update(len(rows))
+            if rank:
+                return 0
+            _wait(files, bar)
+        for out in outs:
+            _join(files, out)
+        rows = sum(pq.ParquetFile(file).metadata.num_rows for file in files)
+        shutil.rmtree(folder)
+    return rows
+
+
+@contextmanager
+def _tidy(folder: Path, files: Sequence[Path]) -> Iterator[None]:
+    """Leaves no folder behind if it ends before there is anything to go on from."""
+    try:
+        yield
+    except BaseException:
+        if not any(file.exists() for file in files):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _open(folder: Path, key: Mapping[str, Any], *, first: bool) -> None:
+    """The folder of parts under this key: as it was left, or empty."""
+    place = folder / KEY
+    if not first:
+        while not place.exists() or read_json(place) != key:
+            time.sleep(0.1)
+        return
+    if not place.exists() or read_json(place) != key:
+        shutil.rmtree(folder, ignore_errors=True)
+        write_json(place, key)
+
+
+def _wait(files: Sequence[Path], bar: Any) -> None:
+    """Until other processes have made all parts; launchers end us if one of them dies."""
+    while missing := sum(not file.exists() for file in files):
+        bar.set_postfix_str(f"{missing} parts of other processes")
+        time.sleep(0.2)
+    bar.update(bar.total - bar.n)
+
+
+def _join(files: Sequence[Path], out: Path) -> None:
+    """The parts as one file, one part in memory at a time."""
+    with atomic_write(out, "wb") as handle:
+        if out.suffix == ".parquet":
+            with pq.ParquetWriter(handle, pq.read_schema(files[0])) as writer:
+                for file in files:
+                    writer.write_table(pq.read_table(file))
+            return
+        for number, file in enumerate(files):
+            frame = pl.read_parquet(file)
+            if out.suffix == ".csv":
+                frame.write_csv(handle, include_header=number == 0)
+            else:
+                frame.write_ndjson(handle)
