@@ -38,7 +38,7 @@ def data(patch: Patch) -> None:
 
 
 def codes(patch: Patch) -> None:
-    patch.setattr("p5rec.ids.base.write_json", no_space)
+    patch.setattr("p5rec.ids.files.write_json", no_space)
 
 
 def syncing(patch: Patch) -> None:
