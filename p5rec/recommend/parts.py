@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
+from torch import distributed
 from tqdm import tqdm
 
 from p5rec.core.artefacts import atomic_write, read_json, write_json, writing
@@ -55,25 +56,27 @@ def write_in_parts(
     Raises:
         UserError: the disk is full, or does not let us write there.
     """
-    rank, world = (int(os.environ.get(n, d)) for n, d in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     folder = outs[0].with_name(f".{outs[0].name}.parts")
     wanted = {**key, "questions": total, "part": part}
     starts = list(range(0, total, part))
     files = [folder / f"{number:06}.parquet" for number in range(len(starts))]
-    with writing(outs[0]), _tidy(folder, files):
-        _open(folder, wanted, first=rank == 0)
-        # what others answer counts as well, when it is seen
-        with tqdm(total=total, desc="answer", unit=unit, disable=rank > 0) as bar:
-            for start, file in list(zip(starts, files, strict=True))[rank::world]:
+    with writing(outs[0]), _tidy(folder, files), _together(world) as meet:
+        if not rank:
+            _open(folder, wanted)
+        meet()
+        mine = list(zip(starts, files, strict=True))[rank::world]
+        with tqdm(total=-(-total // world), desc="answer", unit=unit, disable=rank > 0) as bar:
+            for start, file in mine:
                 rows = np.arange(start, min(start + part, total))
                 if not file.exists():
                     frame = answer(rows)
                     with atomic_write(file, "wb") as handle:
                         frame.write_parquet(handle)
                 bar.update(len(rows))
-            if rank:
-                return 0
-            _wait(files, bar)
+        meet()
+        if rank:
+            return 0
         for out in outs:
             _join(files, out)
         rows = sum(pq.ParquetFile(file).metadata.num_rows for file in files)
@@ -92,24 +95,25 @@ def _tidy(folder: Path, files: Sequence[Path]) -> Iterator[None]:
         raise
 
 
-def _open(folder: Path, key: Mapping[str, Any], *, first: bool) -> None:
+@contextmanager
+def _together(world: int) -> Iterator[Callable[[], object]]:
+    """What each process calls to wait for the others."""
+    if world == 1:
+        yield lambda: None
+        return
+    distributed.init_process_group("gloo", timeout=timedelta(days=30))
+    try:
+        yield distributed.barrier
+    finally:
+        distributed.destroy_process_group()
+
+
+def _open(folder: Path, key: Mapping[str, Any]) -> None:
     """The folder of parts under this key: as it was left, or empty."""
     place = folder / KEY
-    if not first:
-        while not place.exists() or read_json(place) != key:
-            time.sleep(0.1)
-        return
     if not place.exists() or read_json(place) != key:
         shutil.rmtree(folder, ignore_errors=True)
         write_json(place, key)
-
-
-def _wait(files: Sequence[Path], bar: Any) -> None:
-    """Until other processes have made all parts; launchers end us if one of them dies."""
-    while missing := sum(not file.exists() for file in files):
-        bar.set_postfix_str(f"{missing} parts of other processes")
-        time.sleep(0.2)
-    bar.update(bar.total - bar.n)
 
 
 def _join(files: Sequence[Path], out: Path) -> None:

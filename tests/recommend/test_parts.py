@@ -110,10 +110,17 @@ def start(out: Path, pause: float = 0.0, **env: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+def free_port() -> str:
+    asked = "import socket; s = socket.socket(); s.bind(('', 0)); print(s.getsockname()[1])"
+    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True)
+    return found.stdout.strip()
+
+
 @pytest.mark.slow
 def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
     out = tmp_path / "a.parquet"
-    both = [start(out, RANK=str(rank), WORLD_SIZE="2") for rank in (1, 0)]
+    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    both = [start(out, RANK=str(rank), **meeting) for rank in (1, 0)]
     said = [int(process.communicate(timeout=60)[0]) for process in both]
     whole = rows_of(np.arange(53))
     assert said == [0, len(whole)]
