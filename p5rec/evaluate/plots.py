@@ -178,22 +178,25 @@ def agreement(
     told: Mapping[str, float], measured: Mapping[str, float], metric: str, path: Path
 ) -> None:
     """A point a method: the bits its codes tell of the next item, and what it came to."""
-    names = [name for name in told if name in measured]
+    names = sorted((name for name in told if name in measured), key=lambda name: measured[name])
     x, y = (np.array([values[name] for name in names]) for values in (told, measured))
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, 5), layout=_layout())
+        figure = Figure(figsize=(9, max(4, 1.4 + 0.19 * len(names))), layout=_layout())
         axes = figure.subplots()
         axes.plot(x, y, "o", color=STRONG, markersize=5)
-        taken: list[tuple[float, float]] = []
-        width, height = np.ptp(x) or 1, np.ptp(y) or 1
-        for name, at, value in sorted(zip(names, x, y, strict=True), key=lambda point: point[2]):
-            up = value
-            line = 0.035 * height
-            while any(abs(at - a) < 0.14 * width and abs(up - b) < line for a, b in taken):
-                up += line
-            taken.append((at, up))
-            axes.annotate(name, (at, value), (at + 0.012 * width, up), va="center", fontsize=8)
-        axes.set_xlim(x.min() - 0.05 * width, x.max() + 0.2 * width)
+        # names in a column at the right, as high as their points where there is room
+        low, high = y.min(), y.max()
+        reach = high - low or 1
+        floor = -0.1
+        for name, bits, value in zip(names, x, y, strict=True):
+            floor = max((value - low) / reach, floor + 1 / len(names))
+            end = axes.get_yaxis_transform(), (1.03, low + floor * reach)
+            axes.annotate(
+                name, (bits, value), end[1], textcoords=end[0], va="center", fontsize=8.5,
+                arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.6, "shrinkB": 3},
+                annotation_clip=False,
+            )  # fmt: skip
+        axes.set_ylim(low - 0.08 * reach, low + (max(1, floor) + 0.05) * reach)
         axes.set_xlabel("bits that the last item's codes tell of the next item, before training")
         axes.set_ylabel(metric)
         axes.set_title("What codes promise and what models make of them")
@@ -226,9 +229,8 @@ def _usage(axes: Any, codes: ItemCodes, level: int) -> None:
     axes.annotate("even use", (1, len(codes) / size), (0, 3), xycoords=("axes fraction", "data"),
                   textcoords="offset points", ha="right", color=STRONG)  # fmt: skip
     axes.set_xlim(0, size)
-    axes.set_title(
-        f"level {ascii_lowercase[level]}: {used:,} of {size:,} used ({100 * used / size:.0f} %)"
-    )
+    share = f"{100 * used / size:.0f} %"
+    axes.set_title(f"{ascii_lowercase[level]}: {used:,} of {size:,} used, {share}")
 
 
 def _layout() -> ConstrainedLayoutEngine:
