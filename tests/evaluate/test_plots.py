@@ -70,8 +70,8 @@ def test_usage_counts_items_per_code(drawn, tmp_path):
     short = ItemCodes(codes.codes[:, :1], (4,), "y")
     plots.code_usage({"x": codes, "y": short}, tmp_path / "x.png")
     first, second, _, hidden = drawn[0].axes
-    assert first.get_title(loc="left") == "level a: 2 of 4 used (50 %)"
-    assert second.get_title(loc="left") == "level b: 3 of 8 used (38 %)"
+    assert first.get_title(loc="left") == "a: 2 of 4 used, 50 %"
+    assert second.get_title(loc="left") == "b: 3 of 8 used, 38 %"
     assert first.patches[0].get_data().values.tolist() == [3, 1, 0, 0]
     assert first.lines[0].get_ydata()[0] == 1.0  # even use
     assert not hidden.get_visible()

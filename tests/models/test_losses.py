@@ -165,6 +165,7 @@ def test_two_half_batches_give_the_gradient_of_the_whole(bundle: Bundle) -> None
     assert any(g.abs().max() > 1e-3 for g in one.values())
 
 
+@torch.no_grad()
 def test_a_batch_of_one_needs_no_padding_to_lose_the_same(bundle: Bundle) -> None:
     given = {k: v[2:3] for k, v in batch(bundle).items()}
     short = {k: v[:, :10] if v.ndim == 2 else v for k, v in given.items()}
