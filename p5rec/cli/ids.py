@@ -14,6 +14,7 @@ from p5rec.core.errors import UserError, fault
 if TYPE_CHECKING:
     from p5rec.core.artefacts import Artefact, Store
     from p5rec.core.types import Corpus, ItemCodes
+    from p5rec.ids.collisions import Collisions
 
 app = typer.Typer(
     help="Build, inspect, compare, extend and exchange semantic ids.",
@@ -21,8 +22,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-
-AGAIN = "build the codes again (p5rec ids build)"
 
 Config = Annotated[Path, typer.Option(help="A recipe; its data and ids sections are read.")]
 Out = Annotated[Path, typer.Option(help="Folder for the codes, their figures and pictures.")]
@@ -57,7 +56,8 @@ def inspect(
     codes: Annotated[int, typer.Option(min=0, help="First-level codes to show items of.")] = 8,
 ) -> None:
     """Print how well codes are used, what they group, and how much they tell of the next item."""
-    from p5rec.ids.files import load_codes, read_manifest
+    from p5rec.ids.files import AGAIN, load_codes, read_manifest
+    from p5rec.ids.quality import FILE
 
     loaded, manifest = load_codes(folder), read_manifest(folder)
     report = _figures(folder)
@@ -65,8 +65,7 @@ def inspect(
     try:
         _print_report(report, manifest.collisions, codes)
     except (KeyError, TypeError) as error:
-        place = folder / "quality.json"
-        raise fault(place, "the figures of the codes", repr(error), AGAIN) from None
+        raise fault(folder / FILE, "the figures of the codes", repr(error), AGAIN) from None
 
 
 @app.command()
@@ -111,17 +110,10 @@ def extend(
     A model trained with the old codes ranks the new items: p5rec recommend --ids FOLDER.
     """
     recipe, corpus, _, _ = _read(config, overrides)
-    from p5rec.core.artefacts import write_json
-    from p5rec.ids.files import save_codes
-    from p5rec.ids.quality import FILE, report
     from p5rec.train.extension import extended
 
     codes, added = extended(folder, corpus)
-    with TemporaryDirectory() as made:
-        save_codes(codes, Path(made), corpus.catalog.ids)
-        write_json(Path(made) / FILE, report(codes, corpus, recipe.seed))
-        _lay_out(Path(made), corpus, out, encoder=folder)
-    inspect(out, 0)
+    _keep(codes, corpus, recipe.seed, out, encoder=folder)
     print(f"{added} items are new, {len(codes) - added} keep their codes")
 
 
@@ -154,38 +146,42 @@ def import_(
 ) -> None:
     """Take over codes that others made for the items of a recipe's data."""
     recipe, corpus, _, _ = _read(config, overrides)
-    from p5rec.core.artefacts import write_json
     from p5rec.ids.exchange import import_codes
-    from p5rec.ids.files import save_codes
-    from p5rec.ids.quality import FILE, report
 
     found = import_codes(file, corpus.catalog.ids, column=column, item=item)
-    with TemporaryDirectory() as made:
-        save_codes(found.codes, Path(made), corpus.catalog.ids, found.collisions)
-        write_json(Path(made) / FILE, report(found.codes, corpus, recipe.seed))
-        _lay_out(Path(made), corpus, out)
-    inspect(out, 0)
+    _keep(found.codes, corpus, recipe.seed, out, collisions=found.collisions)
     print(f"{file} holds {found.kind}; {found.ignored} of its items are not in the data")
 
 
 def _read(config: Path, overrides: Sequence[str] | None) -> tuple[Any, Corpus, Artefact, Store]:
     """A recipe's ``data``, ``ids`` and ``seed``, its prepared data, and the store."""
-    from p5rec.core.artefacts import Store
-    from p5rec.core.config import bind, compose, read_tree
-    from p5rec.core.paths import cache_home
-    from p5rec.data.config import DataConfig
-    from p5rec.data.prepare import load_corpus, prepare_data
     from p5rec.ids.config import IdsConfig
 
-    schema = compose(
-        "Ids", data=DataConfig, seed=(int, 0), ids=(dict[str, IdsConfig], {"semantic": IdsConfig()})
-    )
-    tree, lines = read_tree(config, overrides or [])
-    own = {name: tree[name] for name in schema.model_fields if name in tree}
-    recipe: Any = bind(schema, own, lines, config)
-    store = Store(cache_home() / "store", say=lambda _: None)
-    data = prepare_data(recipe.data, store)
-    return recipe, load_corpus(data.path), data, store
+    from .inputs import read_prepared
+
+    named = (dict[str, IdsConfig], {"semantic": IdsConfig()})
+    return read_prepared(config, overrides or [], ids=named)
+
+
+def _keep(
+    codes: ItemCodes,
+    corpus: Corpus,
+    seed: int,
+    out: Path,
+    *,
+    collisions: Collisions | None = None,
+    encoder: Path | None = None,
+) -> None:
+    """Codes that no stage made, with their figures and pictures into ``out``, and shows them."""
+    from p5rec.core.artefacts import write_json
+    from p5rec.ids.files import save_codes
+    from p5rec.ids.quality import FILE, report
+
+    with TemporaryDirectory() as made:
+        save_codes(codes, Path(made), corpus.catalog.ids, collisions)
+        write_json(Path(made) / FILE, report(codes, corpus, seed))
+        _lay_out(Path(made), corpus, out, encoder)
+    inspect(out, 0)
 
 
 def _lay_out(made: Path, corpus: Corpus, out: Path, encoder: Path | None = None) -> None:
@@ -211,6 +207,7 @@ def _lay_out(made: Path, corpus: Corpus, out: Path, encoder: Path | None = None)
 
 def _figures(folder: Path) -> dict[str, Any]:
     from p5rec.core.artefacts import read_json
+    from p5rec.ids.files import AGAIN
     from p5rec.ids.quality import FILE
 
     found = read_json(folder / FILE)

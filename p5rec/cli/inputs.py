@@ -9,24 +9,33 @@ from typing import TYPE_CHECKING, Any
 from p5rec.core.errors import fault
 
 if TYPE_CHECKING:
+    from p5rec.core.artefacts import Artefact, Store
     from p5rec.core.types import Corpus
     from p5rec.models.checkpoint import Bundle
 
 
 def read_recipe(config: Path, overrides: Sequence[str] = ()) -> tuple[Any, Corpus]:
     """A recipe's ``data`` and ``seed``, and the prepared data, made now unless it is cached."""
+    return read_prepared(config, overrides)[:2]
+
+
+def read_prepared(
+    config: Path, overrides: Sequence[str] = (), **sections: Any
+) -> tuple[Any, Corpus, Artefact, Store]:
+    """The same with further sections of the recipe, the data's artefact, and the store."""
     from p5rec.core.artefacts import Store
     from p5rec.core.config import bind, compose, read_tree
     from p5rec.core.paths import cache_home
     from p5rec.data.config import DataConfig
     from p5rec.data.prepare import load_corpus, prepare_data
 
-    schema = compose("Read", data=DataConfig, seed=(int, 0))
+    schema = compose("Read", data=DataConfig, seed=(int, 0), **sections)
     tree, lines = read_tree(config, overrides)
     own = {name: tree[name] for name in schema.model_fields if name in tree}
     read: Any = bind(schema, own, lines, config)
-    prepared = prepare_data(read.data, Store(cache_home() / "store", say=lambda _: None))
-    return read, load_corpus(prepared.path)
+    store = Store(cache_home() / "store", say=lambda _: None)
+    data = prepare_data(read.data, store)
+    return read, load_corpus(data.path), data, store
 
 
 def read_model(folder: Path, corpus: Corpus, precision: str, ids: Path | None = None) -> Bundle:

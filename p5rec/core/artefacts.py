@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from .errors import Refused, UserError, disk_full, fault
+from .launch import rank
 from .paths import PACKAGE
 
 LIBRARIES = ("numpy", "polars", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
@@ -219,7 +220,7 @@ class Store:
 
     root: Path
     say: Callable[[str], None] = print
-    rank: int = field(default_factory=lambda: int(os.environ.get("RANK", "0")))
+    rank: int = field(default_factory=rank)
 
     def stage(
         self,

@@ -75,6 +75,10 @@ class Catalog:
         titles: list[str | None] = self.table.column("title").to_pylist()
         return [t or f"item {i}" for t, i in zip(titles, self.ids, strict=True)]
 
+    def take(self, rows: np.ndarray) -> Catalog:
+        """The items ``rows``, in that order."""
+        return Catalog(self.table.take(rows))
+
     @property
     def attributes(self) -> tuple[str, ...]:
         """Names of the attribute columns."""

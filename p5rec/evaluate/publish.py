@@ -95,8 +95,8 @@ def publish(
         samples=shown,
         notes=notes,
         curves={name: str(runs[0].path / "metrics.jsonl") for name, runs in models.items()},
+        pictures=pictures,
     )
-    report = report.model_copy(update={"pictures": pictures})
     write_report(report, folder, {name: load_codes(runs[0].path) for name, runs in ids.items()})
     return Lineage.none()
 

@@ -102,6 +102,7 @@ def assemble(
     samples: Sequence[Sample] = (),
     notes: Sequence[str] = (),
     curves: Mapping[str, str] | None = None,
+    pictures: Mapping[str, str] | None = None,
     exclude_seen: bool = True,
     ours: bool = True,
 ) -> Report:
@@ -135,4 +136,5 @@ def assemble(
         samples=list(samples),
         notes=list(notes),
         curves=dict(curves or {}),
+        pictures=dict(pictures or {}),
     )

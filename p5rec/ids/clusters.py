@@ -30,9 +30,8 @@ def cluster(
         balanced: let no centroid have more than its even share of the points, rounded up.
     """
     rng = np.random.default_rng(seed)
-    many = len(points) > SAMPLE * size
-    chosen = np.sort(rng.choice(len(points), SAMPLE * size, replace=False)) if many else slice(None)
-    sample = points[chosen]
+    sample = sampled(points, SAMPLE * size, rng)
+    many = len(sample) < len(points)
     restarts, rounds = THOROUGH if sample.size * size < COSTLY else QUICK
     means = KMeans(size, n_init=restarts, max_iter=rounds, random_state=seed)
     # one thread: sums over several are rounded differently, and then the labels differ
@@ -47,6 +46,13 @@ def cluster(
             room = np.full(size, -(-len(points) // size))
             labels = spill(distances(points, centroids), labels, room)
     return labels, centroids
+
+
+def sampled(points: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most so many of the points ``(N, D)``, drawn evenly, in their order."""
+    if len(points) <= most:
+        return points
+    return points[np.sort(rng.choice(len(points), most, replace=False))]
 
 
 def _nearest(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from p5rec.core.errors import fault
 from p5rec.core.rng import derive_rng
 
 from .assignment import assign, plan, spill
-from .prefixes import prefix_groups, rank_in_run, sharing
+from .prefixes import by_group, prefix_groups, rank_in_run, sharing
 from .quantiser import Coded, Quantiser, error
 
 
@@ -197,6 +197,4 @@ def _crowded(codes: np.ndarray, level: int, room: int, order: np.ndarray) -> lis
     full = np.bincount(children)[children] > room
     crowded = np.zeros(groups.max(initial=-1) + 1, dtype=bool)
     crowded[groups[full]] = True
-    rows = order[crowded[groups[order]]]
-    rows = rows[np.argsort(groups[rows], kind="stable")]
-    return np.split(rows, np.flatnonzero(np.diff(groups[rows])) + 1) if len(rows) else []
+    return by_group(groups, order[crowded[groups[order]]])

@@ -27,6 +27,7 @@ SCHEMES = Registry(
         "opq": "p5rec.ids.product:rotated",
     },
 )
+DEEPEST = 24  # levels
 BY_VECTORS = frozenset({"h-kmeans", "rq-kmeans", "rq-vae", "pq", "opq"})
 BY_EVENTS = frozenset({"sequential", "cid", "cid-iid"})
 # the learned part of a scheme, by the name under which it is kept
@@ -164,7 +165,7 @@ class IdsConfig(Config):
     """
 
     scheme: str = "rq-kmeans"
-    levels: Annotated[int, Field(ge=1, le=24)] = 3
+    levels: Annotated[int, Field(ge=1, le=DEEPEST)] = 3
     codebook: Size | list[Size] = 64
     vectors: VectorsConfig = VectorsConfig()
     balanced: bool = False

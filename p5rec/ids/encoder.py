@@ -76,8 +76,7 @@ class ItemEncoder:
                 "build the ids again with a larger codebook, and train again",
             )
         vectors = self._vectors(given, len(rows))
-        table = type(corpus.catalog)(corpus.catalog.table.take(rows))
-        items = ItemData(vectors, table, corpus.interactions, corpus.split)
+        items = ItemData(vectors, corpus.catalog.take(rows), corpus.interactions, corpus.split)
         coded = code_all(self.quantiser, items)
         # a level that numbers what the quantiser leaves equal has no choice of its own
         more = np.zeros((len(rows), codes.levels - coded.codes.shape[1]), dtype=np.int32)

@@ -29,11 +29,11 @@ from p5rec.data.known import read_columns
 from p5rec.data.rawlog import as_id
 
 from .collisions import Collisions, extra_level
+from .config import DEEPEST
 from .plain import Words
 from .quantiser import Coded
 from .tokens import token_strings
 
-DEEPEST = 24  # levels that a recipe may ask for
 LARGEST = 2**31 - 1
 LEVELS, INTEGERS, DIGITS, WORDS, NOTHING = "level words", "integers", "digits", "words", "nothing"
 # what a file of one kind may hold beside it: digits may be meant as words, and no word as no id

@@ -14,7 +14,7 @@ from p5rec.core.rng import derive_rng, derive_seed
 from .clusters import cluster
 from .config import IdsConfig
 from .cooccurrence import pair_counts
-from .prefixes import prefix_groups
+from .prefixes import by_group, prefix_groups
 from .quantiser import Coded, ItemData, Tree
 from .rqkmeans import enough
 
@@ -69,10 +69,7 @@ def _grown(config: IdsConfig, items: ItemData, split: Split_) -> Coded:
     codes = np.empty((len(items), config.levels), dtype=np.int32)
     order = derive_rng(config.seed, "ids", "leaves").permutation(len(items))
     for level, size in enumerate(config.sizes):
-        groups = prefix_groups(codes, level)[order]
-        rows = order[np.argsort(groups, kind="stable")]
-        starts = np.flatnonzero(np.diff(np.sort(groups))) + 1
-        for node, own in enumerate(np.split(rows, starts)):
+        for node, own in enumerate(by_group(prefix_groups(codes, level), order)):
             # at the last level a few items need no clustering: each gets a code
             few = len(own) <= size
             seed = derive_seed(config.seed, "ids", "node", level, node) % 2**32

@@ -17,6 +17,12 @@ def prefix_groups(codes: np.ndarray, level: int) -> np.ndarray:
     return groups
 
 
+def by_group(groups: np.ndarray, order: np.ndarray) -> list[np.ndarray]:
+    """The rows ``order (R,)`` of each group that occurs among them, lowest number first."""
+    rows = order[np.argsort(groups[order], kind="stable")]
+    return np.split(rows, np.flatnonzero(np.diff(groups[rows])) + 1) if len(rows) else []
+
+
 def rank_in_run(ordered: np.ndarray) -> np.ndarray:
     """``(R,)`` 0, 1, 2, ... within each run of equal values of a sorted array."""
     ranks: np.ndarray = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)

@@ -17,13 +17,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from p5rec.core.errors import fault
 from p5rec.core.rng import derive_rng, derive_seed
 
-from .clusters import cluster
+from .clusters import cluster, sampled
 from .config import IdsConfig
-from .quantiser import Coded, ItemData, code_all, distances
+from .quantiser import ROWS, Coded, ItemData, code_all, distances
 from .rqkmeans import enough
 
 ROUNDS = 8  # of fitting codebooks and rotation in turn
-SAMPLE = 65_536
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +89,7 @@ def _fitted(config: IdsConfig, items: ItemData, rounds: int) -> Coded:
             "ids.levels", f"at most {width}, the width of the vectors", str(config.levels),
             "lower it or make the vectors wider",
         )  # fmt: skip
-    points = items.vectors
-    if len(points) > SAMPLE:
-        rng = derive_rng(config.seed, "ids", "product sample")
-        points = points[np.sort(rng.choice(len(points), SAMPLE, replace=False))]
+    points = sampled(items.vectors, ROWS, derive_rng(config.seed, "ids", "product sample"))
     rotation = _principal(points, config.levels) if rounds else np.eye(width, dtype=np.float32)
     with threadpool_limits(1):
         books = _codebooks(points @ rotation, config, 0)

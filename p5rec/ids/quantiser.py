@@ -10,9 +10,9 @@ import numpy as np
 
 from p5rec.core.types import Catalog, Interactions, Split
 
-from .prefixes import prefix_groups
+from .prefixes import by_group, prefix_groups
 
-ROWS = 65_536  # looked at together, where a matrix of items by codes would not fit
+ROWS = 65_536  # looked at together, or learned from, where all would be too many
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,12 +200,9 @@ class Tree:
         level = codes.shape[1]
         size = self.sizes[level]
         groups = prefix_groups(codes, level)
-        _, first = np.unique(groups, return_index=True)
-        order = np.argsort(groups, kind="stable")
         out = np.empty((len(points), size))
-        parts = np.split(order, np.searchsorted(groups[order], np.arange(1, len(first))))
-        for rows, prefix in zip(parts, codes[first], strict=True):
-            out[rows] = distances(points[rows], self._children(prefix, size))
+        for rows in by_group(groups, np.arange(len(groups))):
+            out[rows] = distances(points[rows], self._children(codes[rows[0]], size))
         return out
 
     def _children(self, prefix: np.ndarray, size: int) -> np.ndarray:

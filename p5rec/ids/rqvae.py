@@ -20,11 +20,10 @@ from torch.nn.functional import mse_loss
 
 from p5rec.core.rng import derive_seed
 
+from .clusters import sampled
 from .config import IdsConfig, RqVaeConfig
-from .quantiser import Coded, ItemData, Residual, code_all, distances
+from .quantiser import ROWS, Coded, ItemData, Residual, code_all, distances
 from .rqkmeans import enough, residual_means
-
-SAMPLE = 65_536  # items that are learned from
 
 
 class Half(nn.Module):
@@ -98,9 +97,7 @@ def fit(config: IdsConfig, items: ItemData) -> Coded:
     enough(len(items), config.sizes)
     seed = derive_seed(config.seed, "ids", "rq-vae") % 2**32
     rng = np.random.default_rng(seed)
-    vectors = items.vectors
-    if len(vectors) > SAMPLE:
-        vectors = vectors[np.sort(rng.choice(len(vectors), SAMPLE, replace=False))]
+    vectors = sampled(items.vectors, ROWS, rng)
     threads = torch.get_num_threads()
     # one thread: sums over several are rounded differently, and then the codes differ
     torch.set_num_threads(1)

@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 from p5rec.core.errors import fault
-from p5rec.core.types import Catalog
 from p5rec.data.known import read_columns
 from p5rec.data.rawlog import as_id
 
@@ -142,17 +141,6 @@ def _ridge(base: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
     solved: np.ndarray = np.linalg.solve(gram, base.T @ wanted)
     return solved.astype(np.float32)
-
-
-def item_texts(catalog: Catalog) -> list[str]:
-    """What a text encoder reads of each item, ``(N,)``: the title, then ``attribute: values``."""
-    columns = [[_clause(name, v) for v in catalog.values(name)] for name in catalog.attributes]
-    rows = zip(catalog.titles, *columns, strict=True)
-    return [". ".join(part for part in row if part) for row in rows]
-
-
-def _clause(name: str, values: tuple[str, ...]) -> str:
-    return f"{name}: {', '.join(values)}" if values else ""
 
 
 def file_vectors(path: Path, item_ids: Sequence[str]) -> np.ndarray:

@@ -148,7 +148,7 @@ class MultitaskModel(nn.Module):
         if self.code_head is not None:
             whole = whole_items(ids, self.first, self.sizes)
             told = levels - 1 if self.tied else levels
-            more = sum((ahead(rows, level) for level in range(1, told)), torch.zeros_like(rows))
+            more = sum(ahead(rows, level) for level in range(1, told))
             if self.item_rows is not None:
                 more = more + self.item_rows[self._items_at(ids, whole)].to(rows.dtype)
             rows = rows + whole[..., None] * more

@@ -14,6 +14,8 @@ from transformers import PreTrainedTokenizerBase
 
 from .layout import CodeLayout
 
+TASK = "dense-rating"  # the task that teaches them
+
 
 class RatedHistories:
     """Writes histories of items and ratings as tokens.

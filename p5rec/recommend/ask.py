@@ -10,13 +10,14 @@ import numpy as np
 from p5rec.core.config import Config
 from p5rec.core.rng import derive_rng
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.ratings import TASK
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.view import CorpusView
 
 from .answers import encode_all, rank_answers, rate, write
 from .config import DecodeConfig
-from .ratings import TASK, rating_histories
+from .ratings import rating_histories
 
 
 class FamilyAnswers(Config):

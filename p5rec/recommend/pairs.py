@@ -8,13 +8,14 @@ from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus, Example
 from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.ratings import TASK
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import pose_pairs, with_pairs
 from p5rec.prompting.view import CorpusView, ItemNames
 
 from .answers import encode_all, rate, write
 from .config import DecodeConfig
-from .ratings import TASK, rating_histories
+from .ratings import rating_histories
 from .taught import check_taught
 
 

@@ -7,7 +7,6 @@ answers its share of the parts and the first one joins them.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from torch import distributed
 from tqdm import tqdm
 
 from p5rec.core.artefacts import atomic_write, read_json, write_json, writing
+from p5rec.core.launch import processes, rank
 
 PART = 1000  # questions
 KEY = "key.json"
@@ -56,17 +56,17 @@ def write_in_parts(
     Raises:
         UserError: the disk is full, or does not let us write there.
     """
-    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    own, world = rank(), processes()
     folder = outs[0].with_name(f".{outs[0].name}.parts")
     wanted = {**key, "questions": total, "part": part}
     starts = list(range(0, total, part))
     files = [folder / f"{number:06}.parquet" for number in range(len(starts))]
     with writing(outs[0]), _tidy(folder, files), _together(world) as meet:
-        if not rank:
+        if not own:
             _open(folder, wanted)
         meet()
-        mine = list(zip(starts, files, strict=True))[rank::world]
-        with tqdm(total=-(-total // world), desc="answer", unit=unit, disable=rank > 0) as bar:
+        mine = list(zip(starts, files, strict=True))[own::world]
+        with tqdm(total=-(-total // world), desc="answer", unit=unit, disable=own > 0) as bar:
             for start, file in mine:
                 rows = np.arange(start, min(start + part, total))
                 if not file.exists():
@@ -75,7 +75,7 @@ def write_in_parts(
                         frame.write_parquet(handle)
                 bar.update(len(rows))
         meet()
-        if rank:
+        if own:
             return 0
         for out in outs:
             _join(files, out)

@@ -9,8 +9,6 @@ import numpy as np
 from p5rec.models.checkpoint import Bundle
 from p5rec.prompting.view import CorpusView
 
-TASK = "dense-rating"
-
 
 def rating_histories(bundle: Bundle, view: CorpusView, events: Iterable[int]) -> list[np.ndarray]:
     """Token sequences at whose end the heads predict the rating of B events.

@@ -6,45 +6,36 @@ from functools import cached_property
 
 import numpy as np
 
-from p5rec.core.types import Interactions, Split
 from p5rec.models.layout import CodeLayout
-from p5rec.models.ratings import RatedHistories
+from p5rec.models.ratings import TASK, RatedHistories
 
-from .config import DenseConfig
 from .rows import IGNORE, Row
 from .windows import Windows
 
-DENSE, DENSE_RATING = "dense", "dense-rating"  # the tasks that are no prompt families
+DENSE, DENSE_RATING = "dense", TASK  # the tasks that are no prompt families
 
 
 class DenseRows:
     """Items in order: each is to be named after those before it.
 
     Args:
-        interactions, split: the training part alone is used.
-        layout: the codes of the items.
+        windows: which events each row holds.
+        items: ``(E,)`` the items of all events.
+        layout: their codes.
         bos: the token that opens every sequence.
-        config: window, dropout, ties.
-        n_rows: how many rows there must be, over as many epochs as that takes.
-        seed: of every draw.
-
-    Raises:
-        UserError: no user has two training events.
+        item_dropout: share of items that are not shown to those after them.
     """
 
     def __init__(
         self,
-        interactions: Interactions,
-        split: Split,
+        windows: Windows,
+        items: np.ndarray,
         layout: CodeLayout,
         bos: int,
-        config: DenseConfig,
-        n_rows: int,
-        seed: int,
+        item_dropout: float = 0.0,
     ) -> None:
-        self.windows = Windows(interactions, split, config, n_rows, seed)
-        self.items, self.layout, self.bos = interactions.items, layout, bos
-        self.item_dropout = config.item_dropout
+        self.windows, self.items, self.layout, self.bos = windows, items, layout, bos
+        self.item_dropout = item_dropout
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -69,28 +60,15 @@ class DenseRatingRows:
     """Items and their ratings in turn: each rating is to be told, in words and by the heads.
 
     Args:
-        interactions, split: the training part alone is used; it has ratings.
+        windows: which events each row holds.
+        items, ratings: ``(E,)`` of all events, NaN where one has no rating.
         histories: how they are written.
-        config: window and ties.
-        n_rows, seed: as of :class:`DenseRows`.
-
-    Raises:
-        UserError: no user has two training events.
     """
 
     def __init__(
-        self,
-        interactions: Interactions,
-        split: Split,
-        histories: RatedHistories,
-        config: DenseConfig,
-        n_rows: int,
-        seed: int,
+        self, windows: Windows, items: np.ndarray, ratings: np.ndarray, histories: RatedHistories
     ) -> None:
-        if interactions.ratings is None:
-            raise ValueError("dense rating rows of a log without ratings")
-        self.windows = Windows(interactions, split, config, n_rows, seed)
-        self.items, self.ratings = interactions.items, interactions.ratings
+        self.windows, self.items, self.ratings = windows, items, ratings
         self.histories = histories
 
     def __len__(self) -> int:

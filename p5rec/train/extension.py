@@ -9,9 +9,10 @@ import numpy as np
 from p5rec.backbones.encoder import encode
 from p5rec.core.errors import fault
 from p5rec.core.types import Corpus, ItemCodes
+from p5rec.data.texts import item_texts
 from p5rec.ids.encoder import ItemEncoder, load_encoder
 from p5rec.ids.files import load_codes, load_item_ids
-from p5rec.ids.vectors import file_vectors, item_texts
+from p5rec.ids.vectors import file_vectors
 
 HINT = "point --config at the new data; with catalog: table, items without events count too"
 
@@ -45,8 +46,7 @@ def _views(encoder: ItemEncoder, corpus: Corpus, rows: np.ndarray) -> dict[str, 
     """What is known of new items ``rows``: their texts and files, for no event has them."""
     vectors, found = encoder.config.vectors, {}
     if vectors.text:
-        table = type(corpus.catalog)(corpus.catalog.table.take(rows))
-        found["text"] = encode(item_texts(table), vectors.text)
+        found["text"] = encode(item_texts(corpus.catalog.take(rows)), vectors.text)
     if vectors.file is not None:
         found["file"] = file_vectors(Path(vectors.file.path), corpus.catalog.ids)[rows]
     return found

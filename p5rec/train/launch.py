@@ -1,20 +1,9 @@
-"""How many processes train together, as the launcher (torchrun, accelerate) says it."""
+"""Whether the processes launched together do train together."""
 
 from __future__ import annotations
 
-import os
-
 from p5rec.core.errors import UserError
-
-
-def processes() -> int:
-    """Processes launched together; 1 without a launcher."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def is_first() -> bool:
-    """Whether this is the process that writes files."""
-    return os.environ.get("RANK", "0") == "0"
+from p5rec.core.launch import processes
 
 
 def check_joined(found: int) -> None:

@@ -15,6 +15,7 @@ from p5rec.backbones.config import BackboneConfig
 from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError, did_you_mean
+from p5rec.core.launch import processes, rank
 from p5rec.core.rng import derive_seed
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.tokens import item_strings
@@ -27,11 +28,11 @@ from p5rec.recommend.config import DecodeConfig
 
 from .config import TrainConfig
 from .dense import DENSE, DENSE_RATING, DenseRatingRows, DenseRows
-from .launch import is_first, processes
 from .mixture import assign_tasks, occurrence
 from .prompted import PromptRows
 from .rows import Rows
 from .sft import fit
+from .windows import Windows
 
 
 class GenerativeConfig(Config):
@@ -131,7 +132,7 @@ def train(
         None if validate is None else partial(validate, bundle),
     )  # fmt: skip
     lineage = Lineage(corpus.split.mask("train"))
-    if is_first():
+    if rank() == 0:
         about = {
             "prompts": library.hashes(),
             "train": config.train.dump(),
@@ -185,11 +186,13 @@ def _rows(
     library: PromptLibrary,
 ) -> Rows:
     seed = derive_seed(config.train.seed, task)
-    events, split, dense = corpus.interactions, corpus.split, config.train.dense
-    if task == DENSE:
-        return DenseRows(events, split, bundle.layout, bundle.bos, dense, n_rows, seed)
-    if task == DENSE_RATING:
-        return DenseRatingRows(events, split, bundle.rated_histories(), dense, n_rows, seed)
+    events, dense = corpus.interactions, config.train.dense
+    if task in (DENSE, DENSE_RATING):
+        windows = Windows(events, corpus.split, dense, n_rows, seed)
+        if task == DENSE:
+            return DenseRows(windows, events.items, bundle.layout, bundle.bos, dense.item_dropout)
+        assert events.ratings is not None, "checked before anything was trained"
+        return DenseRatingRows(windows, events.items, events.ratings, bundle.rated_histories())
     view = prompt_view(corpus, bundle.layout.codes)
     examples = ExampleSource(view, library, {task: 1.0}, n_rows, seed, config.prompts)
     return PromptRows(examples, bundle.tokenizer, config.train.max_tokens)

@@ -16,13 +16,14 @@ from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
+from p5rec.core.launch import processes
 from p5rec.models.checkpoint import WEIGHTS, load_trainable, read_tensors, trainable_state
 from p5rec.models.multitask import MultitaskModel
 
 from .callbacks import EvalFn, Interrupt, MetricsFile, Progress, Validation
 from .collate import Collator
 from .config import TrainConfig
-from .launch import check_joined, processes
+from .launch import check_joined
 from .mixture import batch_order
 from .rows import Rows
 

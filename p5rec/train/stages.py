@@ -11,18 +11,19 @@ from p5rec.backbones.config import BackboneConfig, ScratchConfig
 from p5rec.backbones.encoder import encode
 from p5rec.backbones.load import fingerprint
 from p5rec.core.artefacts import Artefact, Lineage, Store, digest, file_sha256, write_json
+from p5rec.core.launch import processes
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.files import existing
+from p5rec.data.texts import item_texts
 from p5rec.ids.base import fit
 from p5rec.ids.config import IdsConfig, SasrecConfig
 from p5rec.ids.encoder import save_encoder
 from p5rec.ids.files import load_codes, save_codes
 from p5rec.ids.quality import FILE, report
-from p5rec.ids.vectors import file_vectors, item_texts
+from p5rec.ids.vectors import file_vectors
 from p5rec.models.checkpoint import Bundle, load_bundle
 
 from .config import DenseConfig, TrainConfig
-from .launch import processes
 from .method import GenerativeConfig, taught_prompts, train
 
 VECTORS = "vectors.npy"
@@ -104,7 +105,7 @@ def _encode_texts(encoder: str, corpus: Corpus, data: Artefact, store: Store) ->
         np.save(folder / VECTORS, encode(item_texts(corpus.catalog), encoder))
         return Lineage.none()
 
-    code = ("core", "ids", "backbones")
+    code = ("core", "data", "backbones")
     return store.stage("text", make, config={"encoder": encoder}, code=code, inputs={"data": data})
 
 

@@ -11,16 +11,17 @@ import numpy as np
 from tiny_models import make_bundle, some_codes
 
 from p5rec.backbones.config import BackboneConfig
+from p5rec.core.launch import processes
 from p5rec.core.types import TEST, TRAIN, VALID, Example, Interactions, Split
 from p5rec.models.checkpoint import Bundle
 from p5rec.train.callbacks import EvalFn
 from p5rec.train.config import TrainConfig
 from p5rec.train.dense import DenseRows
-from p5rec.train.launch import processes
 from p5rec.train.mixture import assign_tasks, occurrence
 from p5rec.train.prompted import PromptRows
 from p5rec.train.rows import Rows
 from p5rec.train.sft import fit
+from p5rec.train.windows import Windows
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 ITEMS = 24
@@ -83,7 +84,9 @@ def rows_of(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> Rows:
     if name == "dense":
         interactions, split = log()
         dense = settings.dense
-        return DenseRows(interactions, split, bundle.layout, bundle.bos, dense, n, settings.seed)
+        windows = Windows(interactions, split, dense, n, settings.seed)
+        items, dropout = interactions.items, dense.item_dropout
+        return DenseRows(windows, items, bundle.layout, bundle.bos, dropout)
     return PromptRows(Questions(n), bundle.tokenizer, settings.max_tokens)
 
 

@@ -19,6 +19,7 @@ from p5rec.models.checkpoint import Bundle
 from p5rec.models.layout import CodeLayout
 from p5rec.train.config import DenseConfig
 from p5rec.train.dense import DenseRatingRows, DenseRows
+from p5rec.train.windows import Windows
 
 BOS = 1
 
@@ -45,7 +46,9 @@ def rows_over(
     codes = np.arange(max(1, log[0].n_items), dtype=np.int32)
     table = ItemCodes(np.stack([codes // 50, codes % 50], axis=1), (50, 50), "by hand")
     config = DenseConfig(**{"window": 5, **changes})
-    return DenseRows(*log, CodeLayout(table, first=100), BOS, config, n_rows, seed)
+    windows = Windows(*log, config, n_rows, seed)
+    layout = CodeLayout(table, first=100)
+    return DenseRows(windows, log[0].items, layout, BOS, config.item_dropout)
 
 
 def events_of(rows: DenseRows, i: int) -> list[int]:
@@ -180,8 +183,9 @@ def test_rating_rows_tell_the_ratings_and_nothing_else() -> None:
     table = ItemCodes(np.stack([codes // 8, codes % 8], axis=1).astype(np.int32), (8, 8), "by hand")
     bundle = make_bundle(scratch(), table, scale=(1.0, 2.5))
     settings = DenseConfig(window=5)
-    rows = DenseRatingRows(log, split, bundle.rated_histories(), settings, 40, 0)
-    plain = DenseRows(log, split, bundle.layout, bundle.bos, settings, 40, 0)
+    windows = Windows(log, split, settings, 40, 0)
+    rows = DenseRatingRows(windows, log.items, given, bundle.rated_histories())
+    plain = DenseRows(windows, log.items, bundle.layout, bundle.bos)
     for i in range(40):
         row, events = rows[i], _events(plain[i].input_ids[1:], bundle)
         assert _events(row.input_ids[row.input_ids >= bundle.layout.first], bundle) == events
