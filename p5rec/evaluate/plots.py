@@ -48,7 +48,8 @@ STYLE = {
 PANEL_METRICS = 2
 VALIDATION = "valid_"
 FAVOURITE = "valid_HR@10"
-LABEL_GAP = 0.09  # of an axes' height
+PANEL = 2.9  # inches high
+LABEL_GAP = 0.09  # of a panel's height
 
 
 def metric_bars(report: Report, path: Path) -> None:
@@ -111,7 +112,8 @@ def training_curves(runs: Mapping[str, Path], path: Path) -> None:
     validated = FAVOURITE if FAVOURITE in keys else next(iter(keys), None)
     panels = ["loss"] + ([validated] if validated else [])
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, 2.9 * len(panels)), layout=_layout())
+        crowd = max(1.0, LABEL_GAP * len(runs))  # panels grow with the names beside them
+        figure = Figure(figsize=(9, PANEL * crowd * len(panels)), layout=_layout())
         grid = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
         for axes, key in zip(grid, panels, strict=True):
             _label_ends(
@@ -121,6 +123,7 @@ def training_curves(runs: Mapping[str, Path], path: Path) -> None:
                     for (name, log), colour in zip(logs.items(), cycle(COLOURS), strict=False)
                     if key in log
                 ],
+                LABEL_GAP / crowd,
             )
         grid[0].set_title("Training loss")
         if validated:
@@ -164,13 +167,22 @@ def _curve(axes: Any, points: np.ndarray, colour: str, *, smooth: bool) -> float
     return float(values[-1])
 
 
-def _label_ends(axes: Any, ends: list[tuple[float, str, str]]) -> None:
-    """Names at the right edge, at the height where their lines end, pushed apart if need be."""
+def _label_ends(axes: Any, ends: list[tuple[float, str, str]], gap: float) -> None:
+    """Names at the right edge, at the height where their lines end, pushed apart if need be.
+
+    ``gap`` is a share of the axes' height.
+    """
     low, high = axes.get_ylim()
-    floor = -np.inf
-    for value, name, colour in sorted(ends):
-        floor = max((value - low) / (high - low), floor + LABEL_GAP)
-        axes.annotate(name, (1, floor), (6, 0), xycoords="axes fraction", color=colour,
+    ends = sorted(ends)
+    places = [(value - low) / (high - low) for value, _, _ in ends]
+    for at in range(1, len(places)):  # up from the lowest, then down again from the top
+        places[at] = max(places[at], places[at - 1] + gap)
+    ceiling = 1.0
+    for at in reversed(range(len(places))):
+        places[at] = min(places[at], ceiling)
+        ceiling = places[at] - gap
+    for place, (_, name, colour) in zip(places, ends, strict=True):
+        axes.annotate(name, (1, place), (6, 0), xycoords="axes fraction", color=colour,
                       textcoords="offset points", va="center")  # fmt: skip
 
 
