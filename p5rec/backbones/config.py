@@ -46,12 +46,16 @@ class BackboneConfig(Config):
     lora: LoraSettings | None = LoraSettings()  # None: every weight trains
     items: Literal["positions", "tokens"] = "positions"  # one position an item, or one a code
     item_rows: bool = True  # a row of its own for each item beside those of its codes
+    # what the probabilities of a code share: those that lead to an item, its level, or all tokens
+    normalisation: Literal["items", "level", "vocab"] = "items"
     scratch: ScratchConfig = ScratchConfig()
 
     @model_validator(mode="after")
     def _rows_need_positions(self) -> BackboneConfig:
         if self.item_rows and self.items != "positions":
             raise ValueError("item_rows needs items: positions; set it to false")
+        if self.normalisation != "items" and self.items != "tokens":
+            raise ValueError(f"normalisation {self.normalisation} needs items: tokens")
         return self
 
     @property

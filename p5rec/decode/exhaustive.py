@@ -1,6 +1,6 @@
 """Every item scored in full: what a search down the tree is measured against.
 
-It shares nothing with the search: no tree, no cached prefix, no pruning.
+It shares no step with the search: no tree, no cached prefix, no pruning.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from .beam import padded
 
 
 @torch.no_grad()
@@ -41,9 +43,4 @@ def exhaustive(
     by_tie = tie.argsort()
     ranked = scores[:, by_tie].sort(dim=1, descending=True, stable=True)
     items = torch.where(ranked.values.isfinite(), by_tie[ranked.indices], -1)
-    pad = (0, max(0, k - items.shape[1]))
-    pad_with = torch.nn.functional.pad
-    return (
-        pad_with(items, pad, value=-1)[:, :k],
-        pad_with(ranked.values, pad, value=-torch.inf)[:, :k],
-    )
+    return padded(items, k, -1), padded(ranked.values, k, -torch.inf)

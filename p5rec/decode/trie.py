@@ -4,7 +4,7 @@ Rows are sorted, so the items below any node are neighbours and every question a
 question about a range. Compressed sparse rows level by level, after Su et al., *Vectorizing the
 Trie* (2026, arXiv 2602.22647).
 
-N items, L levels, B requests; depth 0 is the root, depth l has ``n_l`` nodes.
+N items, L levels; depth 0 is the root, depth l has ``n_l`` nodes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import numpy as np
 import torch
@@ -55,17 +56,24 @@ class Trie:
         """The tree of item codes ``(N, L)``; the order of the rows does not matter.
 
         Raises:
-            UserError: no items, a code outside its level (-1 included: no item may end above the
-                last level), or two items with equal codes.
+            UserError: no items; a code outside its level (-1 included: an item that ends above the
+                last level is the beginning of others); or two items with equal codes.
         """
         _check(codes, sizes)
-        order = np.lexsort(codes.T[::-1])
-        rows = codes[order]
-        # a node begins where the code at its level, or any before it, differs from the row above
-        begins = np.ones(rows.shape, dtype=bool)
-        begins[1:] = np.logical_or.accumulate(rows[1:] != rows[:-1], axis=1)
-        if not begins[:, -1].all():
-            second = int(np.flatnonzero(~begins[:, -1])[0])
+        order, rows = _sorted(codes, sizes)
+        borders, starts, taken = [np.array([0, len(rows)])], [], []
+        begins = np.zeros(len(rows), dtype=bool)
+        begins[0] = True
+        for level in range(len(sizes)):
+            # a node begins where its code, or any before it, differs from the row above
+            column = rows[:, level]
+            begins[1:] |= column[1:] != column[:-1]
+            first = np.flatnonzero(begins)
+            starts.append(np.searchsorted(first, borders[-1]))
+            borders.append(np.append(first, len(rows)))
+            taken.append(column[first])
+        if not begins.all():
+            second = int(np.flatnonzero(~begins)[0])
             pair = sorted(order[[second - 1, second]].tolist())
             raise fault(
                 "item codes",
@@ -73,16 +81,13 @@ class Trie:
                 f"{rows[second].tolist()} for both item rows {pair[0]} and {pair[1]}",
                 "resolve the collisions first",
             )
-        firsts = [np.zeros(1, dtype=np.int64), *(np.flatnonzero(b) for b in begins.T)]
-        borders = [np.append(first, len(rows)) for first in firsts]
-        starts = [np.searchsorted(borders[at + 1], borders[at]) for at in range(len(sizes))]
         return cls(
             sizes=tuple(sizes),
             starts=_tensors(starts),
-            codes=_tensors([rows[first, at] for at, first in enumerate(firsts[1:])]),
+            codes=_tensors(taken),
             fanout=tuple(int(np.diff(start).max()) for start in starts),
             leaf_starts=_tensors(borders),
-            leaf_item=torch.from_numpy(order.astype(np.int64)),
+            leaf_item=torch.from_numpy(order.astype(np.int64, copy=False)),
         )
 
     def to(self, device: torch.device | str) -> Trie:
@@ -95,6 +100,18 @@ class Trie:
             leaf_starts=tuple(t.to(device) for t in self.leaf_starts),
             leaf_item=self.leaf_item.to(device),
         )
+
+    @cached_property
+    def item_leaf(self) -> Tensor:
+        """``(N,)`` int64: the leaf of each item row."""
+        return torch.empty_like(self.leaf_item).scatter_(
+            0, self.leaf_item, torch.arange(len(self), device=self.leaf_item.device)
+        )
+
+    @property
+    def inner(self) -> tuple[int, ...]:
+        """How many nodes each depth between the root and the leaves has, L - 1 integers."""
+        return tuple(len(codes) for codes in self.codes[:-1])
 
     @cached_property
     def _keys(self) -> tuple[Tensor, ...]:
@@ -142,19 +159,6 @@ class Trie:
         real = logits.gather(-1, self.codes[level][child]).masked_fill(~exists, -torch.inf)
         return logits - real.logsumexp(-1, keepdim=True)
 
-    def alive_nodes(self, alive: Tensor) -> list[Tensor]:
-        """Which nodes have an allowed item below them.
-
-        Args:
-            alive: ``(B, N)`` bool, the items each request may be given.
-
-        Returns:
-            L + 1 tensors ``(B, n_l)`` bool, the root's first.
-        """
-        leaves = alive[:, self.leaf_item]
-        before = torch.nn.functional.pad(leaves.cumsum(dim=1, dtype=torch.int32), (1, 0))
-        return [before[:, b[1:]] > before[:, b[:-1]] for b in self.leaf_starts]
-
     def smallest_below(self, values: Tensor) -> list[Tensor]:
         """The least of the items' ``values (N,)`` below each node: L + 1 tensors ``(n_l,)``."""
         leaves, out = values[self.leaf_item], []
@@ -174,8 +178,8 @@ def _check(codes: np.ndarray, sizes: Sequence[int]) -> None:
             f"an array {codes.shape}",
             "give every item one code a level",
         )
-    outside = (codes < 0) | (codes >= np.asarray(sizes))
-    if outside.any():
+    if (codes.min(axis=0) < 0).any() or (codes.max(axis=0) >= np.asarray(sizes)).any():
+        outside = (codes < 0) | (codes >= np.asarray(sizes))
         row = int(np.flatnonzero(outside.any(axis=1))[0])
         raise fault(
             "item codes",
@@ -184,6 +188,15 @@ def _check(codes: np.ndarray, sizes: Sequence[int]) -> None:
             "give every item one code a level (an item that ends early cannot be told from the "
             "ones that begin with its codes)",
         )
+
+
+def _sorted(codes: np.ndarray, sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The rows ``(N, L)`` in lexicographic order, and where each stood ``(N,)``."""
+    if prod(sizes) < 2**63:  # one number a row sorts several times as fast as L columns
+        order = np.argsort(np.ravel_multi_index(tuple(codes.T), tuple(sizes)))
+    else:
+        order = np.lexsort(codes.T[::-1])
+    return order, codes[order]
 
 
 def _tensors(arrays: Sequence[np.ndarray]) -> tuple[Tensor, ...]:

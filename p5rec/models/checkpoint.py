@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from p5rec.backbones.attention import shorten
 from p5rec.backbones.config import BackboneConfig
 from p5rec.backbones.load import load_backbone
 from p5rec.core.artefacts import file_sha256, library_versions, read_json, write_json
@@ -50,7 +51,6 @@ class BundleSettings(Config):
     window: int = 100  # events the model reads of a history
     max_tokens: int = 768  # of a prompt
     prompts: PromptsConfig = PromptsConfig()
-    normalisation: Literal["items"] = "items"  # of a code: over those that lead to an item
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +92,8 @@ class Bundle:
         if self.settings.backbone.quantize is None:
             self.model.lm.to(dtype=getattr(torch, precision))  # the heads stay in float32
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
+        if self.model.device.type == "cpu":
+            shorten(self.model.causal)
         return self
 
 
@@ -111,6 +113,7 @@ def build(
             settings.scale,
             merged=settings.backbone.items == "positions",
             item_rows=settings.backbone.item_rows,
+            normalisation=settings.backbone.normalisation,
             dropout=settings.backbone.dropout,
         ).eval()
     layout = CodeLayout(codes, backbone.first_new)

@@ -21,10 +21,9 @@ from .positions import Positions, ahead, merge, whole_items
 class MultitaskModel(nn.Module):
     """A backbone with item codes in its vocabulary and, where ratings are learned, two heads.
 
-    The language-model loss is taken on labelled positions only. Where the label is an item, the
-    softmax of each code runs over those codes of its level that lead to an item after the codes
-    before (``Trie.log_softmax``): the probabilities of all items sum to 1. Where it is a word, the
-    softmax runs over the whole vocabulary.
+    The language-model loss is taken on labelled positions only. Where the label is an item, its
+    codes have the log-probabilities of :meth:`log_probs`; where it is a word, the softmax runs over
+    the whole vocabulary.
 
     Args:
         backbone: the language model, grown by ``sum(codes.sizes)`` code tokens.
@@ -49,6 +48,7 @@ class MultitaskModel(nn.Module):
         *,
         merged: bool = False,
         item_rows: bool = False,
+        normalisation: str = "items",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class MultitaskModel(nn.Module):
             raise ValueError("items that share codes need positions, and no rows of their own")
         self.lm = backbone.model
         self.first = backbone.first_new
-        self.sizes, self.tied = codes.sizes, codes.tied
+        self.sizes, self.tied, self.normalisation = codes.sizes, codes.tied, normalisation
         self.starts = [self.first + int(start) for start in codes.starts]
         self._trie = Trie.build(codes.codes, codes.sizes)
         self.config = self.causal.config
@@ -100,13 +100,23 @@ class MultitaskModel(nn.Module):
     def log_probs(self, states: Tensor, level: int, nodes: Tensor) -> Tensor:
         """Log-probabilities of the codes of ``level`` after the prefixes at ``nodes``.
 
+        They sum to 1 over the codes that lead to an item after the prefix (``items``: those of all
+        items then sum to 1), over the codes of the level (``level``), or over all tokens
+        (``vocab``, a language model's own).
+
         Args:
             states: ``(..., D)`` what names the code.
             nodes: ``(...)`` nodes of the trie at depth ``level``.
 
         Returns:
-            ``(..., C_l)`` float32, as ``Trie.log_softmax``.
+            ``(..., C_l)`` float32; with ``items``, those of codes that lead nowhere mean nothing.
         """
+        if self.normalisation == "vocab":
+            start = self.starts[level]
+            logs = self.causal.get_output_embeddings()(states).float().log_softmax(-1)
+            return logs[..., start : start + self.sizes[level]]
+        if self.normalisation == "level":
+            return self.code_logits(states, level).log_softmax(-1)
         if self.tied and level == len(self.sizes) - 1:  # a number, of which nothing is to be known
             logits = -torch.arange(self.sizes[level], device=states.device, dtype=torch.float32)
             return self.trie.log_softmax(level, nodes, logits.expand(*states.shape[:-1], -1))

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from .multitask import MultitaskModel
+from .readers import TreeReader, adds_mask
 
 
 class CodeScorer(ABC):
@@ -21,9 +21,18 @@ class CodeScorer(ABC):
 
     def __init__(self, model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor) -> None:
         self.model = model
-        self.embedded, at = model.embed(input_ids, attention_mask)
-        self.mask = at.real
-        self.lengths = at.real.sum(1)
+        embedded, at = model.embed(input_ids, attention_mask)
+        self.reader = TreeReader(
+            self._run,
+            {"inputs_embeds": embedded},
+            at.real,
+            right=True,
+            added=adds_mask(model.config),
+        )
+
+    def _run(self, **inputs: Tensor) -> Tensor:
+        states: Tensor = self.model.decoder(**inputs).last_hidden_state
+        return states
 
     @abstractmethod
     def _read(self) -> Tensor:
@@ -35,9 +44,9 @@ class CodeScorer(ABC):
 
     def start(self) -> Tensor:
         """``(B, C_0)``: log-probabilities of the first code."""
-        self.level = 0
-        self.nodes = torch.zeros(len(self.mask), 1, dtype=torch.int64, device=self.mask.device)
-        return self._log_probs(self._read()[:, None])[:, 0]
+        self.level, state = 0, self._read()
+        self.nodes = torch.zeros(len(state), 1, dtype=torch.int64, device=state.device)
+        return self._log_probs(state[:, None])[:, 0]
 
     def step(self, codes: Tensor, parents: Tensor) -> Tensor:
         """Log-probabilities ``(B, K, C_l)`` after appending ``codes`` ``(B, K)``.
@@ -54,63 +63,23 @@ class CodeScorer(ABC):
     def _log_probs(self, states: Tensor) -> Tensor:
         return self.model.log_probs(states, self.level, self.nodes)
 
-    def _after_prompt(self, hidden: Tensor) -> Tensor:
-        return hidden[torch.arange(len(hidden), device=hidden.device), self.lengths - 1]
-
 
 class TokenScorer(CodeScorer):
-    """For models in which each code is a token.
-
-    The beams of a request are extra query tokens of its one row: each sees the prompt and its own
-    ancestors through a tree mask and stands at its own position, so neither the prompt nor the
-    cache is ever copied to the beams.
-    """
+    """For models in which each code is a token: the beams are tokens of a tree."""
 
     def _read(self) -> Tensor:
-        self.cache = DynamicCache()
-        hidden = self.model.decoder(
-            inputs_embeds=self.embedded,
-            attention_mask=self.mask.long(),
-            past_key_values=self.cache,
-            use_cache=True,
-        ).last_hidden_state
-        self.dtype = hidden.dtype
-        self.ancestors: Tensor | None = None
-        return self._after_prompt(hidden)
+        return self.reader.read()
 
     def _follow(self, codes: Tensor, parents: Tensor) -> Tensor:
-        batch, beams = codes.shape
-        own = torch.eye(beams, dtype=torch.bool, device=codes.device).expand(batch, -1, -1)
-        if self.ancestors is None:
-            self.ancestors = own
-        else:
-            inherited = self.ancestors.gather(
-                1, parents[..., None].expand(-1, -1, self.ancestors.shape[2])
-            )
-            self.ancestors = torch.cat([inherited, own], dim=2)
-        prompt = self.mask[:, None].expand(-1, beams, -1)
-        visible = torch.cat([prompt, self.ancestors], dim=2)[:, None]
-        if self.model.config._attn_implementation == "eager":  # it adds the mask to the scores
-            hidden_by = torch.finfo(self.dtype).min
-            visible = torch.zeros_like(visible, dtype=self.dtype).masked_fill(~visible, hidden_by)
-        hidden: Tensor = self.model.decoder(
-            input_ids=codes + self.model.starts[self.level],
-            attention_mask=visible,
-            position_ids=(self.lengths + self.level)[:, None].expand(batch, beams),
-            past_key_values=self.cache,
-            use_cache=True,
-        ).last_hidden_state
-        return hidden
+        tokens = codes + self.model.starts[self.level]
+        return self.reader.follow({"input_ids": tokens}, parents)
 
 
 class PositionScorer(CodeScorer):
     """For models in which an item is one position: the language model is run once a prompt."""
 
     def _read(self) -> Tensor:
-        hidden = self.model.decoder(
-            inputs_embeds=self.embedded, attention_mask=self.mask.long()
-        ).last_hidden_state
-        self.state = self._after_prompt(hidden)
+        self.state = self.reader.read(keep=False)
         self.prefix = torch.zeros_like(self.state)[:, None]
         return self.state
 

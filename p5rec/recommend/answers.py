@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from p5rec.core.types import Example
+from p5rec.decode.allowed import Allowed
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.encode import encode_source
 
 from .batching import prompt_batches
 from .config import DecodeConfig
-from .listing import Allowed, rank_prompts
+from .listing import rank_prompts
 
 
 def encode_all(bundle: Bundle, examples: Sequence[Example]) -> list[np.ndarray]:

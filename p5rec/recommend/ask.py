@@ -9,6 +9,7 @@ import numpy as np
 
 from p5rec.core.config import Config
 from p5rec.core.rng import derive_rng
+from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import TASK
 from p5rec.prompting.evaluation import EvaluationSource
@@ -102,14 +103,11 @@ def ask(
     )
 
 
-def _allowed(source: EvaluationSource, view: CorpusView, kind: str, n: int):
+def _allowed(source: EvaluationSource, view: CorpusView, kind: str, n: int) -> Allowed:
     """Which items each question may be answered with: its options, or all that are new."""
     records = [source.record(i) for i in range(n)]
-    alive = np.ones((n, len(view.names.ids)), dtype=bool)
-    for row, record in enumerate(records):
-        if kind == "options":
-            alive[row] = False
-            alive[row, list(record.candidates)] = True
-        elif record.event >= 0:
-            alive[row, view.corpus.interactions.items[view.past(record.event)]] = False
-    return lambda rows: alive[rows]
+    if kind == "options":
+        return Allowed(only=ItemLists.joined([list(r.candidates) for r in records]))
+    items = view.corpus.interactions.items
+    past = [items[view.past(r.event)] if r.event >= 0 else [] for r in records]
+    return Allowed(never=ItemLists.joined(past))

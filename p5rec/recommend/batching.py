@@ -17,6 +17,7 @@ def prompt_batches(
     prompts: Sequence[np.ndarray],
     tokens: int,
     *,
+    extra: int = 0,
     desc: str,
     unit: str,
 ) -> Iterator[tuple[np.ndarray, Tensor, Tensor]]:
@@ -24,6 +25,7 @@ def prompt_batches(
 
     Args:
         prompts: B arrays of token ids.
+        extra: tokens that each prompt will need besides its own.
         desc, unit: of the progress bar.
 
     Yields:
@@ -33,7 +35,7 @@ def prompt_batches(
     device = bundle.model.device
     # leave=None: a bar inside another one goes when it is full
     with tqdm(total=len(prompts), desc=desc, unit=unit, leave=None) as bar:
-        for rows in by_length(lengths, tokens):
+        for rows in by_length(lengths + extra, tokens):
             ids, mask = pad([prompts[r] for r in rows], bundle.tokenizer.pad_token_id)
             yield rows, ids.to(device), mask.to(device)
             bar.update(len(rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,13 +10,30 @@ from p5rec.core.config import Config
 
 
 class DecodeConfig(Config):
-    """Constrained beam search over the items."""
+    """Constrained search over the items.
 
-    k: int = Field(20, ge=1)  # length of the lists
-    beams: int = Field(50, ge=1)  # prefixes kept at a level; at least k
+    Attributes:
+        k: length of the lists.
+        beams: prefixes kept at a level; at least k.
+        search: ``beam``; ``exhaustive``, which keeps every prefix and scores every item; ``auto``,
+            exhaustive where that adds at most a tenth to the work; ``sample``, items drawn without
+            replacement, each as often as the model finds it likely.
+        per_prefix: diversity: the most items of a list whose first codes are equal; null: any
+            number.
+        prefix_depth: how many codes that looks at.
+        precision: of the language model.
+        batch_tokens: padded tokens decoded at a time.
+        max_new_tokens: of a text answer.
+    """
+
+    k: int = Field(20, ge=1)
+    beams: int = Field(50, ge=1)
+    search: Literal["auto", "beam", "exhaustive", "sample"] = "auto"
+    per_prefix: Annotated[int, Field(ge=1)] | None = None
+    prefix_depth: int = Field(1, ge=1)
     precision: Literal["float32", "bfloat16"] = "float32"
-    batch_tokens: int = Field(8192, ge=1)  # padded prompt tokens decoded at a time
-    max_new_tokens: int = Field(64, ge=1)  # of a text answer
+    batch_tokens: int = Field(8192, ge=1)
+    max_new_tokens: int = Field(64, ge=1)
 
     @model_validator(mode="after")
     def _wide_enough(self) -> DecodeConfig:

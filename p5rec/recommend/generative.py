@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from p5rec.core.types import Histories, RankedLists
+from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
 
 from .config import DecodeConfig
@@ -29,22 +30,29 @@ class GenerativeRecommender:
         check_taught(bundle, "dense")
         self.bundle, self.config, self.name, self.seed = bundle, config, name, seed
 
-    def recommend(self, histories: Histories, k: int, *, exclude_seen: bool = True) -> RankedLists:
-        """``(B, k)`` lists; see :class:`p5rec.recommend.protocols.Recommender`."""
+    def recommend(
+        self,
+        histories: Histories,
+        k: int,
+        *,
+        exclude_seen: bool = True,
+        allowed: Allowed | None = None,
+    ) -> RankedLists:
+        """``(B, k)`` lists; see :class:`p5rec.recommend.protocols.Recommender`.
+
+        Args:
+            allowed: the items that each request may be given.
+        """
         recent = histories.tail(self.bundle.settings.window)
         start = np.array([self.bundle.bos])
         prompts = [
             np.concatenate([start, tokens]) for tokens in self.bundle.layout.histories(recent)
         ]
-        n_items = len(self.bundle.layout.codes)
-
-        def unseen(rows: np.ndarray) -> np.ndarray:
-            asked = histories.take(rows)
-            alive = np.ones((len(rows), n_items), dtype=bool)
-            alive[asked.requests(), asked.items] = False
-            return alive
-
+        if exclude_seen:
+            seen = ItemLists(histories.items.astype(np.int64), histories.offsets)
+            allowed = (allowed or Allowed()) & Allowed(never=seen)
         config = self.config.model_copy(update={"k": k, "beams": max(self.config.beams, k)})
-        allowed = unseen if exclude_seen else None
-        items, scores = rank_prompts(self.bundle, prompts, config, self.seed, allowed)
+        items, scores = rank_prompts(
+            self.bundle, prompts, config, self.seed, allowed, histories.users.astype(np.int64)
+        )
         return RankedLists(histories.users, items, scores)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from p5rec.core.rng import tie_order
-from p5rec.decode.beam import beam_search
+from p5rec.core.rng import derive_seed, tie_order
+from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
+from p5rec.decode.beam import Cap, beam_search
+from p5rec.decode.sampling import Draws
+from p5rec.decode.trie import Trie
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.scorer import code_scorer
 
 from .batching import prompt_batches
 from .config import DecodeConfig
 
-Allowed = Callable[[np.ndarray], np.ndarray]
+EXACT_AT = 0.1  # the more work, as a share of all, for which a search is made exact
 
 
 @torch.inference_mode()
@@ -25,14 +28,16 @@ def rank_prompts(
     config: DecodeConfig,
     seed: int,
     allowed: Allowed | None = None,
+    requests: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ``config.k`` best items after each of B prompts.
+    """The ``config.k`` best items after each of B prompts, or as many as are allowed.
 
     Args:
         bundle: ready to answer.
         prompts: B arrays of token ids.
-        seed: of the tie order.
-        allowed: request rows ``(b,)`` → ``(b, N)`` bool, the items each may be given; None: all.
+        seed: of the tie order, and of what is drawn.
+        allowed: the items each may be given; None: all.
+        requests: ``(B,)`` what a request's draws hang on; None: its number.
 
     Returns:
         Items ``(B, k)`` int32, -1 where a list ended early; log-probabilities ``(B, k)`` float32.
@@ -42,13 +47,71 @@ def rank_prompts(
     tie = torch.from_numpy(tie_order(len(trie), seed)).to(device)
     items = np.empty((len(prompts), config.k), dtype=np.int32)
     scores = np.empty((len(prompts), config.k), dtype=np.float32)
-    batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="rank", unit="user")
+    beams = width(bundle, config)
+    cap = None if config.per_prefix is None else Cap(config.prefix_depth, config.per_prefix)
+    extra = 0 if bundle.model.code_head is not None else nodes_read(trie, beams)
+    seeds = derive_seed(seed, "draws") + (np.arange(len(prompts)) if requests is None else requests)
+    batches = prompt_batches(
+        bundle, prompts, config.batch_tokens, extra=extra, desc="rank", unit="user"
+    )
     for rows, ids, mask in batches:
-        alive = None if allowed is None else torch.from_numpy(allowed(rows)).to(device)
+        opened = None if allowed is None else OpenNodes(trie, allowed.take(rows))
+        drawn = torch.from_numpy(seeds[rows]).to(device) if config.search == "sample" else None
         found, gained = beam_search(
             code_scorer(bundle.model, ids, mask),
-            trie, config.beams, k=config.k, alive=alive, tie=tie,
-        )  # fmt: skip
+            trie,
+            beams,
+            k=config.k,
+            tie=tie,
+            open_nodes=opened,
+            cap=cap,
+            draws=None if drawn is None else Draws(drawn, trie),
+        )
         items[rows] = found.cpu().numpy()
         scores[rows] = gained.cpu().numpy()
     return items, scores
+
+
+def score_items(
+    bundle: Bundle, prompts: Sequence[np.ndarray], candidates: np.ndarray, config: DecodeConfig
+) -> np.ndarray:
+    """Log-probabilities ``(B, M)`` of the given ``candidates (B, M)`` after each of B prompts.
+
+    Exact: the search keeps a beam for each candidate. An item may stand in a row twice.
+    """
+    most = candidates.shape[1]
+    wide = config.model_copy(
+        update={"k": most, "beams": most, "search": "beam", "per_prefix": None}
+    )
+    only = Allowed(only=ItemLists.from_table(candidates))
+    items, scores = rank_prompts(bundle, prompts, wide, 0, only)
+    base, row = len(bundle.model.trie) + 1, np.arange(len(items))[:, None]
+    found, wanted = (row * base + items).ravel(), (row * base + candidates).ravel()
+    order = np.argsort(found)
+    return scores.ravel()[order][np.searchsorted(found[order], wanted)].reshape(candidates.shape)
+
+
+def nodes_read(trie: Trie, beams: int) -> int:
+    """How many nodes of the tree a search reads for each request, the root left out."""
+    return sum(min(beams, nodes) for nodes in trie.inner)
+
+
+def width(bundle: Bundle, config: DecodeConfig) -> int:
+    """The beams of a search: as many as asked, or as many as make it exact.
+
+    ``auto`` makes it exact where that adds little to the work, counted in parameters read for a
+    history as long as the model's window: whom else is asked about changes nothing.
+    """
+    trie, model = bundle.model.trie, bundle.model
+    exact = max([config.beams, *trie.inner])
+    if config.search == "exhaustive":
+        return exact
+    reader = sum(p.numel() for p in model.decoder.parameters())
+    head, prompt = model.code_head, bundle.settings.window
+    if head is None:
+        step, prompt = reader, prompt * trie.levels
+    else:
+        step = sum(p.numel() for p in head.parameters())
+    asked = prompt * reader + nodes_read(trie, config.beams) * step
+    more = (nodes_read(trie, exact) - nodes_read(trie, config.beams)) * step
+    return exact if config.search == "auto" and more <= EXACT_AT * asked else config.beams

@@ -7,6 +7,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
+from p5rec.decode.trie import Trie
+
 Codes = tuple[np.ndarray, tuple[int, ...]]
 
 
@@ -17,6 +20,12 @@ def code_sets(draw: st.DrawFn) -> Codes:
     every = np.stack(np.unravel_index(np.arange(np.prod(sizes)), sizes), axis=1)
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     return rng.permutation(every)[: draw(st.integers(1, min(len(every), 40)))], sizes
+
+
+def open_where(alive: Tensor, trie: Trie) -> OpenNodes:
+    """What is allowed to each request, out of a mask ``(B, N)`` over all items."""
+    never = ItemLists.joined([np.flatnonzero(~row) for row in alive.numpy()])
+    return OpenNodes(trie, Allowed(never=never))
 
 
 class TableScorer:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from code_sets import TableScorer, code_sets
+from code_sets import TableScorer, code_sets, open_where
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -35,7 +35,8 @@ class Case:
 
     def search(self, beams: int) -> tuple[Tensor, Tensor]:
         trie = Trie.build(self.codes.numpy(), self.sizes)
-        return beam_search(self.scorer, trie, beams, k=self.k, alive=self.alive, tie=self.tie)
+        opened = open_where(self.alive, trie)
+        return beam_search(self.scorer, trie, beams, k=self.k, tie=self.tie, open_nodes=opened)
 
     def oracle(self, chunk: int = 7) -> tuple[Tensor, Tensor]:
         score = self.scorer.full
@@ -117,7 +118,7 @@ def test_the_oracle_does_not_depend_on_its_chunk(case: Case) -> None:
 def test_no_mask_means_every_item() -> None:
     codes = np.array([[0, 0], [0, 1], [1, 0]])
     trie, tie = Trie.build(codes, (2, 2)), torch.arange(3)
-    items, _ = beam_search(TableScorer([0], (2, 2), 9), trie, 3, k=3, alive=None, tie=tie)
+    items, _ = beam_search(TableScorer([0], (2, 2), 9), trie, 3, k=3, tie=tie)
     assert sorted(items[0].tolist()) == [0, 1, 2]
 
 
@@ -130,14 +131,14 @@ def test_pruning_by_hand() -> None:
         torch.tensor([[[-5.0, -4.0], [-0.5, -9.0]]]),
     ]
     trie, tie = Trie.build(codes, (2, 2)), torch.arange(3)
-    found = [beam_search(scorer, trie, n, k=1, alive=None, tie=tie) for n in (1, 2)]
+    found = [beam_search(scorer, trie, n, k=1, tie=tie) for n in (1, 2)]
     assert [(int(i), float(s)) for i, s in found] == [(1, -5.0), (2, -2.5)]
 
 
 def test_ties_follow_the_permutation_when_the_beam_must_choose() -> None:
     codes = np.array([[c, 0] for c in range(6)])
     trie, tie = Trie.build(codes, (6, 1)), torch.tensor([3, 0, 5, 1, 4, 2])
-    items, _ = beam_search(TableScorer([0], (6, 1), 1), trie, 3, k=3, alive=None, tie=tie)
+    items, _ = beam_search(TableScorer([0], (6, 1), 1), trie, 3, k=3, tie=tie)
     assert items.tolist() == [[1, 3, 5]]
 
 
@@ -149,7 +150,7 @@ def test_half_precision_and_very_low_scores_are_ordered_in_float32() -> None:
     ]
     codes = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [2, 0], [2, 1]])
     trie, tie = Trie.build(codes, (3, 2)), torch.arange(6)
-    items, scores = beam_search(scorer, trie, 6, k=6, alive=None, tie=tie)
+    items, scores = beam_search(scorer, trie, 6, k=6, tie=tie)
     assert items.tolist() == [[4, 5, 0, 1, 3, 2]]
     assert scores.dtype == torch.float32
     expected = exhaustive(scorer.full, torch.from_numpy(codes), k=6, alive=None, tie=tie)
@@ -159,7 +160,7 @@ def test_half_precision_and_very_low_scores_are_ordered_in_float32() -> None:
 def test_fewer_beams_than_k_is_refused() -> None:
     trie = Trie.build(np.array([[0]]), (1,))
     with pytest.raises(ValueError, match="at least k = 5 beams, got 4"):
-        beam_search(TableScorer([0], (1,), 1), trie, 4, k=5, alive=None, tie=torch.zeros(1))
+        beam_search(TableScorer([0], (1,), 1), trie, 4, k=5, tie=torch.zeros(1))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("-inf"), float("inf")])
@@ -169,9 +170,9 @@ def test_a_scorer_without_finite_answers_is_told_off(bad: float) -> None:
     codes, tie = np.array([[0, 0], [1, 0]]), torch.arange(2)
     trie = Trie.build(codes, (2, 2))
     with pytest.raises(ValueError, match="level 1: expected finite"):
-        beam_search(scorer, trie, 2, k=1, alive=None, tie=tie)
-    seen = torch.tensor([[True, False]])  # what no beam enters may be anything
-    assert beam_search(scorer, trie, 2, k=1, alive=seen, tie=tie)[0].tolist() == [[0]]
+        beam_search(scorer, trie, 2, k=1, tie=tie)
+    seen = open_where(torch.tensor([[True, False]]), trie)  # what no beam enters may be anything
+    assert beam_search(scorer, trie, 2, k=1, tie=tie, open_nodes=seen)[0].tolist() == [[0]]
 
 
 def test_surplus_beams_may_be_answered_with_anything() -> None:
@@ -183,12 +184,12 @@ def test_surplus_beams_may_be_answered_with_anything() -> None:
 
     codes = np.array([[0, 1, 0], [1, 0, 0], [1, 1, 0]])
     trie, tie = Trie.build(codes, (2, 2, 1)), torch.arange(3)
-    alive = torch.tensor([[True, False, False]])
-    items, _ = beam_search(Poisoned([0], (2, 2, 1), 9), trie, 3, k=2, alive=alive, tie=tie)
+    opened = open_where(torch.tensor([[True, False, False]]), trie)
+    items, _ = beam_search(Poisoned([0], (2, 2, 1), 9), trie, 3, k=2, tie=tie, open_nodes=opened)
     assert items.tolist() == [[0, -1]]
 
 
 def test_a_scorer_of_the_wrong_width_is_told_off() -> None:
     trie = Trie.build(np.array([[0, 0], [1, 0]]), (2, 2))
     with pytest.raises(ValueError, match=r"level 1: expected .*\(1, 2, 2\), got \(1, 2, 3\)"):
-        beam_search(TableScorer([0], (2, 3), 1), trie, 2, k=1, alive=None, tie=torch.arange(2))
+        beam_search(TableScorer([0], (2, 3), 1), trie, 2, k=1, tie=torch.arange(2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from code_sets import code_sets
+from code_sets import code_sets, open_where
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,13 +40,14 @@ def test_nodes_are_the_prefixes(data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     alive = torch.from_numpy(rng.random((3, len(codes))) < rng.random())
     values = torch.from_numpy(rng.permutation(len(codes)))
-    allowed, least = trie.alive_nodes(alive), trie.smallest_below(values)
+    opened, least = open_where(alive, trie), trie.smallest_below(values)
     for depth in range(len(sizes) + 1):
         nodes = below(codes, depth)
+        allowed = opened(depth, torch.arange(len(nodes)).expand(3, -1))
         borders = trie.leaf_starts[depth].tolist()
         for n, (prefix, rows) in enumerate(nodes.items()):
             assert sorted(trie.leaf_item[borders[n] : borders[n + 1]].tolist()) == sorted(rows)
-            assert allowed[depth][:, n].tolist() == alive[:, rows].any(dim=1).tolist()
+            assert allowed[:, n].tolist() == alive[:, rows].any(dim=1).tolist()
             assert least[depth][n] == values[rows].min()
             if depth < len(sizes):
                 children = trie.codes[depth][trie.starts[depth][n] : trie.starts[depth][n + 1]]

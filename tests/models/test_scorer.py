@@ -16,6 +16,7 @@ from torch import Tensor
 from p5rec.backbones.load import Backbone
 from p5rec.backbones.scratch import byte_tokenizer
 from p5rec.core.types import ItemCodes
+from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
 from p5rec.decode.beam import beam_search
 from p5rec.decode.exhaustive import exhaustive
 from p5rec.models.batches import pad
@@ -115,10 +116,11 @@ def test_cached_steps_equal_teacher_forcing(bundle: Bundle, shuffle: int) -> Non
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("kind", ["scratch tokens", "llama tokens"])
-def test_teacher_forcing_equals_the_whole_model_s_logits(kind: str, tmp_path: Path) -> None:
-    """The oracle's own oracle: logits of the full head, cut by hand to what may come next."""
-    bundle = make(kind, tmp_path)
+@pytest.mark.parametrize("normalisation", ["items", "level", "vocab"])
+def test_steps_equal_the_whole_model_s_logits(normalisation: str, tmp_path: Path) -> None:
+    """By hand: logits of the full head, shared among what the name of the softmax says."""
+    config = llama(save_llama(tmp_path), items="tokens", normalisation=normalisation)
+    bundle = make_bundle(config, some_codes(20, SIZES)).ready()
     ids, mask = prompts(bundle, [7])
     codes, wanted = bundle.layout.codes.codes.tolist(), []
     for row, tokens in zip(codes, torch.from_numpy(bundle.layout.items), strict=True):
@@ -126,10 +128,18 @@ def test_teacher_forcing_equals_the_whole_model_s_logits(kind: str, tmp_path: Pa
         score = 0.0
         for level, start in enumerate(bundle.model.starts):
             may_follow = sorted({c[level] for c in codes if c[:level] == row[:level]})
-            logs = logits[ids.shape[1] - 1 + level, [start + c for c in may_follow]].log_softmax(0)
-            score += float(logs[may_follow.index(row[level])])
+            among = {
+                "items": [start + c for c in may_follow],
+                "level": [start + c for c in range(SIZES[level])],
+                "vocab": list(range(logits.shape[1])),
+            }[normalisation]
+            logs = logits[ids.shape[1] - 1 + level, among].log_softmax(0)
+            score += float(logs[among.index(start + row[level])])
         wanted.append(score)
-    assert torch.allclose(oracle(bundle, ids, mask)[0], torch.tensor(wanted), atol=CLOSE)
+    found = by_steps(bundle, ids, mask, 0)
+    assert torch.allclose(found[0], torch.tensor(wanted), atol=CLOSE)
+    if normalisation == "items":
+        assert torch.allclose(oracle(bundle, ids, mask)[0], torch.tensor(wanted), atol=CLOSE)
 
 
 @torch.inference_mode()
@@ -146,9 +156,7 @@ def test_a_request_is_scored_alike_alone_and_among_others(bundle: Bundle) -> Non
 def test_a_scorer_can_be_started_again(bundle: Bundle) -> None:
     ids, mask = prompts(bundle, [5, 8])
     scorer, tie = scorer_of(bundle, ids, mask), torch.arange(20)
-    first, again = (
-        beam_search(scorer, bundle.model.trie, 6, k=5, alive=None, tie=tie) for _ in range(2)
-    )
+    first, again = (beam_search(scorer, bundle.model.trie, 6, k=5, tie=tie) for _ in range(2))
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
 
@@ -208,7 +216,15 @@ def test_with_beams_for_all_items_the_search_is_exhaustive_scoring(
     alive = torch.from_numpy(rng.random((len(ids), len(table))) < share)
     tie = torch.from_numpy(rng.permutation(len(table)))
     items, scores = beam_search(
-        code_scorer(model, ids, mask), model.trie, 40, k=k, alive=alive, tie=tie
+        code_scorer(model, ids, mask),
+        model.trie,
+        40,
+        k=k,
+        tie=tie,
+        open_nodes=OpenNodes(
+            model.trie,
+            Allowed(never=ItemLists.joined([np.flatnonzero(~row) for row in alive.numpy()])),
+        ),
     )
     full = score_codes(model, ids, mask, torch.from_numpy(table).long())
     wanted, gained = exhaustive(

@@ -12,6 +12,7 @@ from tiny_models import make_bundle, scratch, some_codes
 from p5rec.core.errors import UserError
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Catalog, Example, Histories, RankedLists
+from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.exhaustive import exhaustive
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.scorer import score_codes
@@ -120,9 +121,8 @@ QUESTIONS = [
 
 def test_options_are_all_that_may_be_answered(bundle: Bundle) -> None:
     options = np.array([[1, 5, 9], [2, 3, 4], [0, 1, 2], [7, 8, 9], [20, 21, 22]])
-    alive = np.zeros((5, ITEMS), dtype=bool)
-    np.put_along_axis(alive, options, True, axis=1)
-    items, _ = rank_answers(bundle, QUESTIONS, WIDE, 0, lambda rows: alive[rows])
+    only = Allowed(only=ItemLists.from_table(options))
+    items, _ = rank_answers(bundle, QUESTIONS, WIDE, 0, only)
     assert [sorted(row[:3].tolist()) for row in items] == options.tolist()
     assert (items[:, 3:] == -1).all()
     everything, _ = rank_answers(bundle, QUESTIONS, WIDE, 0)

@@ -1,0 +1,202 @@
+"""Language models as a search reads them: the prompt once, then many continuations side by side.
+
+B requests, T tokens of a prompt, K beams, X whatever the model answers a token with: a hidden
+state or logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, EncoderDecoderCache
+from transformers.modeling_outputs import BaseModelOutput
+
+from p5rec.backbones.attention import NAME as SHORT
+
+# of prompts read at a time on a CPU: what lies between two layers then stays in its caches
+CACHED_TOKENS = 512
+WORTH_SHARING = 16  # tokens that all prompts begin with, from which they are read once for all
+
+
+class Reader(Protocol):
+    """Reads prompts once and continuations of them token by token."""
+
+    def read(self) -> Tensor:
+        """``(B, X)``: the answer after each prompt."""
+        ...
+
+    def follow(self, inputs: dict[str, Tensor], parents: Tensor) -> Tensor:
+        """The answers after one more token of each beam.
+
+        Args:
+            inputs: ``input_ids`` ``(B, K)`` or ``inputs_embeds`` ``(B, K, D)``.
+            parents: ``(B, K)``, which beam of the call before each one extends.
+
+        Returns:
+            ``(B, K, X)``.
+        """
+        ...
+
+
+class TreeReader:
+    """A causal model whose beams are extra tokens of one row.
+
+    Each beam sees its prompt and its own ancestors through a tree mask and stands at its own
+    position (as in SpecInfer, Miao et al. 2024, arXiv 2305.09781, section 4.2), so neither the
+    prompt nor what the model keeps of it is ever copied to the beams.
+
+    Args:
+        run: the model: keyword arguments of a transformers decoder → ``(B, T, X)``.
+        prompt: its first inputs, ``(B, T)`` ids or ``(B, T, D)`` embeddings by name. What all
+            of them begin with is read once for all.
+        mask: ``(B, T)`` bool, real tokens.
+        right: all that pads stands on the right: causality hides it from the prompts.
+        added: the model's attention adds its mask to the scores; else it is bool.
+    """
+
+    def __init__(
+        self,
+        run: Callable[..., Tensor],
+        prompt: dict[str, Tensor],
+        mask: Tensor,
+        *,
+        right: bool,
+        added: bool,
+    ) -> None:
+        self.run, self.prompt, self.mask, self.right = run, prompt, mask, right
+        self.lengths = mask.sum(1)
+        self.added = added
+
+    def read(self, *, keep: bool = True) -> Tensor:
+        """See :class:`Reader`.
+
+        Args:
+            keep: what :meth:`follow` needs.
+        """
+        self.depth, self.ancestors = 0, self.mask.new_zeros(len(self.mask), 1, 0)
+        rows, length = self.mask.shape
+        preface = self._preface(keep)
+        at_once = max(1, CACHED_TOKENS // length) if self.mask.device.type == "cpu" else rows
+        parts = [
+            self._prefill(slice(first, first + at_once), keep, preface)
+            for first in range(0, rows, at_once)
+        ]
+        caches = [cache for _, cache in parts]
+        self.cache = _joined(caches) if keep and len(caches) > 1 else caches[0]
+        return torch.cat([answers for answers, _ in parts])
+
+    def _preface(self, keep: bool) -> Any:
+        """What the model keeps of the tokens that all prompts begin with; None: too few."""
+        (prompt,) = self.prompt.values()
+        same = (
+            (prompt == prompt[:1]).flatten(2).all(2) if prompt.dim() > 2 else prompt == prompt[:1]
+        )
+        shared = int((same & self.mask).all(0).long().cumprod(0).sum())
+        shared = min(shared, int(self.lengths.min()) - 1)  # the last token answers
+        if not (keep and self.right and len(self.mask) > 1 and shared >= WORTH_SHARING):
+            return None
+        cache = DynamicCache()
+        once = {name: value[:1, :shared] for name, value in self.prompt.items()}
+        self.run(**once, attention_mask=None, past_key_values=cache, use_cache=True)
+        return cache
+
+    def _prefill(self, rows: slice, keep: bool, preface: Any) -> tuple[Tensor, Any]:
+        """``(n, X)``: the answers after some prompts, and what the model keeps of them."""
+        mask, cache, done = self.mask[rows], DynamicCache() if keep else None, 0
+        if preface is not None:
+            done = preface.get_seq_length()
+            cache = _joined([preface] * len(mask))
+        hidden: dict[str, Any] = {"attention_mask": None}
+        if not self.right:
+            positions = (mask.cumsum(1) - 1).clamp(min=0)
+            hidden = {"attention_mask": mask.long(), "position_ids": positions}
+        prompts = {name: value[rows, done:] for name, value in self.prompt.items()}
+        answers = self.run(**prompts, **hidden, past_key_values=cache, use_cache=keep)
+        self.dtype = answers.dtype
+        last = (torch.arange(mask.shape[1], device=mask.device) * mask).argmax(1) - done
+        return answers[torch.arange(len(answers), device=answers.device), last], cache
+
+    def follow(self, inputs: dict[str, Tensor], parents: Tensor) -> Tensor:
+        """See :class:`Reader`."""
+        batch, beams = parents.shape
+        own = torch.eye(beams, dtype=torch.bool, device=parents.device).expand(batch, -1, -1)
+        line = parents[..., None].expand(-1, -1, self.ancestors.shape[2])
+        self.ancestors = torch.cat([self.ancestors.gather(1, line), own], dim=2)
+        visible = torch.cat([self.mask[:, None].expand(-1, beams, -1), self.ancestors], dim=2)
+        answers = self.run(
+            **inputs,
+            attention_mask=self._as_mask(visible[:, None]),
+            position_ids=(self.lengths + self.depth)[:, None].expand(batch, beams),
+            past_key_values=self.cache,
+            use_cache=True,
+        )
+        self.depth += 1
+        return answers
+
+    def _as_mask(self, visible: Tensor) -> Tensor:
+        if not self.added:
+            return visible
+        hidden_by = torch.finfo(self.dtype).min
+        return torch.zeros_like(visible, dtype=self.dtype).masked_fill(~visible, hidden_by)
+
+
+def _joined(caches: list[Any]) -> Any:
+    """What a model keeps of some prompts, and of others, as of all together: a copy."""
+    joined = DynamicCache()
+    for layer, each in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
+        keys, values = (torch.cat([getattr(c, n) for c in each]) for n in ("keys", "values"))
+        joined.update(keys, values, layer)
+    return joined
+
+
+def adds_mask(config: Any) -> bool:
+    """Whether a model's attention adds its mask to the scores."""
+    return config._attn_implementation in ("eager", SHORT)
+
+
+class DecoderReader:
+    """An encoder-decoder model: the encoder is run once a prompt, the beams are decoder rows.
+
+    Args:
+        run: the model: keyword arguments of a transformers encoder-decoder → ``(B, T, X)``.
+        encoded: ``(B, T, D)``, what the encoder made of the prompts.
+        mask: ``(B, T)``, real tokens of the prompts; None: all.
+        start: the token that opens every answer.
+    """
+
+    def __init__(
+        self, run: Callable[..., Tensor], encoded: Tensor, mask: Tensor | None, start: int
+    ) -> None:
+        self.run, self.encoded, self.mask, self.start = run, encoded, mask, start
+
+    def read(self) -> Tensor:
+        """See :class:`Reader`."""
+        self.cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        self.rows = torch.arange(len(self.encoded), device=self.encoded.device)
+        begin = torch.full((len(self.encoded), 1), self.start, device=self.encoded.device)
+        return self._run({"decoder_input_ids": begin})
+
+    def follow(self, inputs: dict[str, Tensor], parents: Tensor) -> Tensor:
+        """See :class:`Reader`."""
+        batch, beams = parents.shape
+        before = len(self.rows) // batch
+        first = torch.arange(batch, device=parents.device)[:, None] * before
+        taken = (first + parents).flatten()
+        self.cache.self_attention_cache.batch_select_indices(taken)
+        if beams != before:  # else each beam still reads the prompt that it read before
+            self.cache.cross_attention_cache.batch_select_indices(taken)
+        self.rows = self.rows[taken]
+        named = {f"decoder_{name}": value.flatten(0, 1)[:, None] for name, value in inputs.items()}
+        return self._run(named).unflatten(0, (batch, beams))
+
+    def _run(self, inputs: dict[str, Tensor]) -> Tensor:
+        return self.run(
+            **inputs,
+            encoder_outputs=BaseModelOutput(last_hidden_state=self.encoded[self.rows]),
+            attention_mask=None if self.mask is None else self.mask[self.rows],
+            past_key_values=self.cache,
+            use_cache=True,
+        )[:, -1]

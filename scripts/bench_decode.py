@@ -1,0 +1,410 @@
+"""Constrained search against ``transformers.generate``: the same lists, and how fast.
+
+python scripts/bench_decode.py exact --model RUN/models/METHOD --config RECIPE [--users 200]
+python scripts/bench_decode.py speed --json out.json [--plot out.png] [--quick]
+
+``exact`` puts real histories to a trained model whose codes are tokens, in float32, and compares
+our lists with those of ``generate`` under ``prefix_allowed_tokens_fn`` (renormalised where the
+model was taught a level's softmax), also with a beam for every item.
+
+``speed`` takes SmolLM2-135M (bfloat16) and the compact decoder (float32) over random codes and
+prompts of 128 tokens. Per case: users a second of ``generate`` with a Python function, ``generate``
+with our logits processor, our search, and our search over positions (one place an item, what p5rec
+trains by default); the share of reading prompts, of steps, and of everything else; and the distance
+to the floor, the time that the matrix products alone would take at the rate this machine reaches on
+products of the model's own shapes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import LogitsProcessorList
+
+from p5rec.backbones.config import BackboneConfig, ScratchConfig
+from p5rec.core.rng import tie_order
+from p5rec.core.types import ItemCodes
+from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
+from p5rec.decode.beam import beam_search
+from p5rec.decode.processor import ItemLogitsProcessor
+from p5rec.decode.token_rows import TokenRows
+from p5rec.models.checkpoint import Bundle, BundleSettings, build
+from p5rec.models.scorer import code_scorer
+
+PROMPT, SEEN, LEVELS, BOOK = 128, 100, 4, 256
+SMALL = ScratchConfig(width=256, layers=3, heads=4, feedforward=1024, dropout=0.0)
+FLOAT = {"smollm2": "bfloat16", "small": "float32"}
+
+
+def bundle_of(model: str, items: int, kind: str) -> Bundle:
+    """An untrained model over random codes: what it says is idle, how long it takes is not."""
+    rng = np.random.default_rng(0)
+    number = rng.permutation(np.unique(rng.integers(0, BOOK**LEVELS, 2 * items)))[:items]
+    codes = np.stack(np.unravel_index(number, (BOOK,) * LEVELS), axis=1).astype(np.int32)
+    backbone = BackboneConfig(
+        name="scratch" if model == "small" else model,
+        lora=None,
+        dtype=FLOAT[model],
+        items=kind,
+        item_rows=False,
+        normalisation="level" if kind == "tokens" else "items",
+        scratch=SMALL,
+    )
+    settings = BundleSettings(backbone=backbone, seed=0)
+    made = build(settings, ItemCodes(codes, (BOOK,) * LEVELS, "random"), range(items))
+    return made.ready(FLOAT[model])
+
+
+def generated(
+    bundle: Bundle, ids: Tensor, beams: int, how: Callable[[TokenRows], dict[str, Any]]
+) -> tuple[Tensor, Tensor]:
+    """Items ``(B, K)`` and their scores by ``generate``."""
+    rows = TokenRows.build(bundle.layout.items)
+    model = bundle.model.causal
+    out = model.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        num_beams=beams,
+        num_return_sequences=beams,
+        max_new_tokens=rows.trie.levels,
+        length_penalty=0.0,
+        return_dict_in_generate=True,
+        output_scores=True,
+        use_cache=True,
+        **how(rows),
+    )
+    nodes, _ = rows.walk(out.sequences[:, ids.shape[1] :])
+    items = rows.trie.leaf_item[nodes].view(len(ids), beams)
+    return items, out.sequences_scores.view(len(ids), beams)
+
+
+def by_function(prompt: int) -> Callable[[TokenRows], dict[str, Any]]:
+    """The usual way: a dictionary of prefixes, asked for each beam."""
+
+    def how(rows: TokenRows) -> dict[str, Any]:
+        trie, tokens = rows.trie, [t.tolist() for t in rows.tokens]
+        starts, codes = [s.tolist() for s in trie.starts], [c.tolist() for c in trie.codes]
+        place = [{token: code for code, token in enumerate(level)} for level in tokens]
+
+        def allowed(_: int, said: Tensor) -> list[int]:
+            node = 0
+            said_tokens = said[prompt:].tolist()
+            for level, token in enumerate(said_tokens):
+                code = place[level][token]
+                first, last = starts[level][node], starts[level][node + 1]
+                node = first + codes[level][first:last].index(code)
+            level = len(said_tokens)
+            first, last = starts[level][node], starts[level][node + 1]
+            return [tokens[level][code] for code in codes[level][first:last]]
+
+        return {"prefix_allowed_tokens_fn": allowed}
+
+    return how
+
+
+def by_processor(
+    prompt: int, end: int, normalisation: str
+) -> Callable[[TokenRows], dict[str, Any]]:
+    """Our tree as a logits processor."""
+
+    def how(rows: TokenRows) -> dict[str, Any]:
+        processor = ItemLogitsProcessor(rows, prompt, end, normalisation)
+        return {"logits_processor": LogitsProcessorList([processor])}
+
+    return how
+
+
+def ours(bundle: Bundle, ids: Tensor, beams: int, allowed: Allowed | None = None) -> Any:
+    """Items ``(B, K)`` and their scores by our search."""
+    trie = bundle.model.trie
+    tie = torch.from_numpy(tie_order(len(trie), 0))
+    opened = None if allowed is None else OpenNodes(trie, allowed)
+    scorer = code_scorer(bundle.model, ids, torch.ones_like(ids))
+    k = min(beams, len(trie))
+    return beam_search(scorer, trie, max(beams, k), k=k, tie=tie, open_nodes=opened)
+
+
+class Watch:
+    """Seconds spent in the model: reading prompts, steps, the head."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle, self.spent = bundle, {"prefill": 0.0, "steps": 0.0, "head": 0.0}
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Times the model's parts while it lasts."""
+        model = self.bundle.model
+        names = {"decoder": self._decoder, "code_logits": lambda *_: "head"}
+        kept = model.decoder.forward, model.code_logits
+        model.decoder.forward = self._timed(kept[0], names["decoder"])
+        object.__setattr__(model, "code_logits", self._timed(kept[1], names["code_logits"]))
+        head = model.code_head
+        if head is not None:
+            plain = head.forward
+            head.forward = self._timed(plain, lambda *_: "steps")
+        try:
+            yield
+        finally:
+            model.decoder.forward = kept[0]
+            object.__delattr__(model, "code_logits")
+            if head is not None:
+                head.forward = plain
+
+    @staticmethod
+    def _decoder(inputs: dict[str, Any]) -> str:
+        return "prefill" if inputs.get("inputs_embeds") is not None else "steps"
+
+    def _timed(self, plain: Any, name: Callable[..., str]) -> Any:
+        def run(*args: Any, **named: Any) -> Any:
+            started = time.perf_counter()
+            out = plain(*args, **named)
+            self.spent[name(named)] += time.perf_counter() - started
+            return out
+
+        return run
+
+
+def matmul_rate(bundle: Bundle, tokens: int, seconds: float = 2.0) -> float:
+    """FLOPs a second on the layers' own products, ``tokens`` rows at a time; the best round."""
+    weights = [
+        module.weight
+        for module in bundle.model.decoder.modules()
+        if isinstance(module, torch.nn.Linear)
+    ]
+    width = {weight.shape[1] for weight in weights}
+    rows = {w: torch.randn(tokens, w, dtype=weights[0].dtype) for w in width}
+    work, best = sum(2 * tokens * weight.numel() for weight in weights), 0.0
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline:
+        started = time.perf_counter()
+        for weight in weights:
+            torch.nn.functional.linear(rows[weight.shape[1]], weight)
+        best = max(best, work / (time.perf_counter() - started))
+    return best
+
+
+def floor_flops(bundle: Bundle, beams: int) -> float:
+    """Multiply-adds, times two, that a user's list needs: layers, attention, sliced head."""
+    model = bundle.model
+    linears = [m for m in model.decoder.modules() if isinstance(m, torch.nn.Linear)]
+    layers = sum(2 * linear.weight.numel() for linear in linears)
+    width, depth = model.config.hidden_size, model.config.num_hidden_layers
+    kept = [1, *(min(beams, nodes) for nodes in model.trie.inner)]
+    head = sum(2 * width * n * size for n, size in zip(kept, model.sizes, strict=True))
+    attention = 4 * width * depth
+    if model.code_head is not None:
+        step = sum(2 * p.numel() for p in model.code_head.parameters())
+        return PROMPT * (layers + attention * PROMPT / 2) + sum(kept[1:]) * step + head
+    seen = sum(n * (PROMPT + level) for level, n in enumerate(kept[1:], start=1))
+    return (
+        PROMPT * (layers + attention * PROMPT / 2)
+        + sum(kept[1:]) * layers
+        + attention * seen
+        + head
+    )
+
+
+def best_of(run: Callable[[], Any], rounds: int) -> float:
+    """Seconds of the fastest of ``rounds``."""
+    seconds = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+@torch.inference_mode()
+def case(model: str, items: int, beams: int, users: int, rounds: int, hf: int) -> dict[str, Any]:
+    """One line of the table; ``hf`` users go through ``generate``, 0 for none."""
+    bundle = bundle_of(model, items, "tokens")
+    rng = np.random.default_rng(1)
+    ids = torch.from_numpy(rng.integers(5, 200, (users, PROMPT)))
+    seen = ItemLists.from_table(rng.integers(0, items, (users, SEEN)))
+    allowed = Allowed(never=seen)
+    row: dict[str, Any] = {"model": model, "items": items, "beams": beams}
+
+    def asked(with_bundle: Bundle) -> Callable[[], Any]:
+        return lambda: ours(with_bundle, ids, beams, allowed)
+
+    asked(bundle)()
+    seconds = best_of(asked(bundle), rounds)
+    watch = Watch(bundle)
+    with watch.on():
+        started = time.perf_counter()
+        asked(bundle)()
+        whole = time.perf_counter() - started
+    rate = matmul_rate(bundle, users * PROMPT)
+    row["ours"] = users / seconds
+    row["share"] = {name: spent / whole for name, spent in watch.spent.items()}
+    row["share"]["bookkeeping"] = 1 - sum(watch.spent.values()) / whole
+    row["gflops"] = rate / 1e9
+    row["floor_ratio"] = seconds / users / (floor_flops(bundle, beams) / rate)
+    merged = bundle_of(model, items, "positions")
+    asked(merged)()
+    row["ours_positions"] = users / best_of(asked(merged), rounds)
+    if hf:
+        some, end = ids[:hf], bundle.tokenizer.eos_token_id
+        ways = {
+            "generate": by_function(PROMPT),
+            "generate_processor": by_processor(PROMPT, end, "vocab"),
+        }
+        for name, how in ways.items():
+            row[name] = hf / best_of(lambda how=how: generated(bundle, some, beams, how), 1)
+        row["speedup"] = row["ours"] / row["generate"]
+    return row
+
+
+def speed(asked: argparse.Namespace) -> None:
+    """The table, its summary, and the plot."""
+    quick = asked.quick
+    grid = [("smollm2", 12_101, 20), ("smollm2", 12_101, 50), ("small", 12_101, 20)]
+    if not quick:
+        grid = [
+            (model, items, beams)
+            for model in ("smollm2", "small")
+            for items in (1_682, 12_101, 100_000, 1_000_000)
+            for beams in (10, 20, 50)
+        ]
+    rows = []
+    for model, items, beams in grid:
+        users, rounds = (asked.users, 2 if quick else 3)
+        row = case(model, items, beams, users, rounds, 2 if model == "smollm2" else 8)
+        rows.append(row)
+        told = " ".join(f"{name} {share:.1%}" for name, share in row["share"].items())
+        print(
+            f"{model:<8} {items:>9,} items, beam {beams:>2}: ours {row['ours']:7.2f} users/s "
+            f"(positions {row['ours_positions']:8.2f}), generate {row['generate']:6.2f}, with "
+            f"processor {row['generate_processor']:6.2f}: {row['speedup']:5.1f} times; "
+            f"{row['floor_ratio']:.2f} times the floor at {row['gflops']:.0f} GFLOP/s; {told}",
+            flush=True,
+        )
+    found = {(r["model"], r["items"], r["beams"]): r for r in rows}
+    main, wide = found["smollm2", 12_101, 20], found["smollm2", 12_101, 50]
+    summary = {
+        "speedup_beam20": main["speedup"],
+        "speedup_beam50": wide["speedup"],
+        "floor_ratio": main["floor_ratio"],
+        "identical": identical(),
+    }
+    print(json.dumps(summary))
+    if asked.json:
+        about = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+        asked.json.write_text(json.dumps({"summary": summary, "about": about, "cases": rows}))
+    if asked.plot:
+        plot(rows, asked.plot)
+
+
+@torch.inference_mode()
+def identical(users: int = 20, beams: int = 20) -> bool:
+    """Whether our lists are those of ``generate`` for an untrained compact decoder."""
+    bundle = bundle_of("small", 12_101, "tokens")
+    with torch.no_grad():
+        for name, parameter in bundle.model.named_parameters():
+            if name.endswith(".new"):
+                parameter.add_(torch.randn(parameter.shape, generator=torch.manual_seed(0)))
+    ids = torch.from_numpy(np.random.default_rng(2).integers(5, 200, (users, PROMPT)))
+    how = by_processor(PROMPT, bundle.tokenizer.eos_token_id, "level")
+    items, scores = generated(bundle, ids, beams, how)
+    found, gained = ours(bundle, ids, beams)
+    return bool((found == items).all() and (gained - scores).abs().max() < 1e-4)
+
+
+def plot(rows: list[dict[str, Any]], path: Path) -> None:
+    """Users a second over the number of items, a panel a model, a line a way."""
+    from matplotlib.figure import Figure
+
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    figure = Figure(figsize=(5 * len(models), 3.6), layout="constrained")
+    ways = {
+        "generate": ("#8a8a8a", "generate, Python function"),
+        "generate_processor": ("#3b6ea5", "generate, our processor"),
+        "ours": ("#c0504d", "our search"),
+        "ours_positions": ("#2e8b57", "our search, one position an item"),
+    }
+    for model, axes in zip(models, np.atleast_1d(figure.subplots(1, len(models))), strict=True):
+        lines = [row for row in rows if row["model"] == model and row["beams"] == 20]
+        for way, (color, label) in ways.items():
+            axes.plot(
+                [row["items"] for row in lines], [row[way] for row in lines],
+                color=color, label=label, marker="o", markersize=4,
+            )  # fmt: skip
+        axes.set(xscale="log", yscale="log", xlabel="items", title=f"{model}, 20 beams")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#e5e5e5")
+    figure.axes[0].set_ylabel("users a second")
+    figure.axes[0].legend(fontsize=8, frameon=False, loc="best")
+    figure.savefig(path, dpi=130)
+
+
+@torch.inference_mode()
+def exact(asked: argparse.Namespace) -> None:
+    """Lists of a trained model, ours against ``generate``'s and against scoring every item."""
+    from p5rec.cli.inputs import read_model, read_recipe
+    from p5rec.data.split import cases
+
+    _, corpus = read_recipe(asked.config, [])
+    bundle = read_model(asked.model, corpus, "float32", None)
+    histories, _, _ = cases(corpus.interactions, corpus.split, "test")
+    histories = histories.take(np.arange(min(asked.users, len(histories))))
+    recent = histories.tail(bundle.settings.window)
+    prompts = [np.append(bundle.bos, t) for t in bundle.layout.histories(recent)]
+    norm, end = bundle.settings.backbone.normalisation, bundle.tokenizer.eos_token_id
+    for beams in asked.beams:
+        same, furthest, started = 0, 0.0, time.perf_counter()
+        for prompt in prompts:
+            ids = torch.from_numpy(prompt)[None]
+            how = (
+                by_function(ids.shape[1])
+                if norm == "vocab"
+                else by_processor(ids.shape[1], end, norm)
+            )
+            items, scores = generated(bundle, ids, beams, how)
+            found, gained = ours(bundle, ids, beams)
+            same += bool((found == items).all())
+            furthest = max(furthest, float((gained - scores).abs().max()))
+        print(
+            f"{asked.model}, softmax over {norm}, beam {beams}: {same} of {len(prompts)} lists "
+            f"identical, scores within {furthest:.1e} ({time.perf_counter() - started:.0f} s)",
+            flush=True,
+        )
+    everything, same = len(bundle.layout.codes), 0
+    for prompt in prompts[: asked.full]:
+        ids = torch.from_numpy(prompt)[None]
+        wide, _ = ours(bundle, ids, everything)
+        how = by_processor(ids.shape[1], end, norm)
+        items, _ = generated(bundle, ids, everything, how)
+        same += bool((wide == items).all())
+    print(f"{same} of {len(prompts[: asked.full])} lists over all {everything} items identical")
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("exact")
+    one.add_argument("--model", type=Path, required=True)
+    one.add_argument("--config", type=Path, required=True)
+    one.add_argument("--users", type=int, default=200)
+    one.add_argument("--beams", type=int, nargs="+", default=[10, 50])
+    one.add_argument("--full", type=int, default=3, help="users whose list is of all items")
+    two = commands.add_parser("speed")
+    two.add_argument("--json", type=Path)
+    two.add_argument("--plot", type=Path)
+    two.add_argument("--users", type=int, default=16, help="a batch")
+    two.add_argument("--quick", action="store_true")
+    asked = parser.parse_args()
+    {"exact": exact, "speed": speed}[asked.command](asked)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Prompts read in parts, or with a beginning that is read once, against all of them at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from test_scorer import by_steps, make, prompts
+
+from p5rec.models import readers
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", ["llama tokens", "llama eager tokens", "gpt2 lora tokens"])
+def test_how_prompts_are_read_changes_nothing(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = make(kind, tmp_path)
+    ids, mask = prompts(bundle, [9, 5, 30, 4])
+    opening = torch.arange(20, 45).expand(4, -1)
+    ids = torch.cat([opening, ids], dim=1)
+    mask = torch.cat([torch.ones_like(opening), mask], dim=1)
+    read: list[tuple[int, int]] = []
+    decoder, plain = bundle.model.decoder, bundle.model.decoder.forward
+
+    def counted(**inputs):
+        prompt = inputs.get("inputs_embeds")
+        read.extend([] if prompt is None else [tuple(prompt.shape[:2])])
+        return plain(**inputs)
+
+    monkeypatch.setattr(decoder, "forward", counted)
+    monkeypatch.setattr(readers, "WORTH_SHARING", 10**9)
+    at_once = by_steps(bundle, ids, mask, 0)
+    assert read == [tuple(ids.shape)]
+    monkeypatch.setattr(readers, "WORTH_SHARING", 16)
+    read.clear()
+    shared = by_steps(bundle, ids, mask, 0)
+    assert read == [(1, 25), (4, ids.shape[1] - 25)]
+    monkeypatch.setattr(readers, "CACHED_TOKENS", 2 * ids.shape[1])
+    read.clear()
+    in_parts = by_steps(bundle, ids, mask, 0)
+    assert read == [(1, 25), *[(2, ids.shape[1] - 25)] * 2]
+    assert torch.allclose(shared, at_once, atol=2e-5)
+    assert torch.allclose(in_parts, at_once, atol=2e-5)

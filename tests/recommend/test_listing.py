@@ -1,0 +1,80 @@
+"""The ways of a search: exact, wide, drawn, diverse, or over given candidates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import make_bundle, scratch, some_codes
+
+from p5rec.decode.allowed import Allowed, ItemLists
+from p5rec.models.checkpoint import Bundle
+from p5rec.models.scorer import score_codes
+from p5rec.recommend.config import DecodeConfig
+from p5rec.recommend.listing import rank_prompts, score_items, width
+
+MANY = [np.random.default_rng(n).integers(3, 250, 3 + n) for n in range(40)]
+PROMPTS = MANY[:20:4]
+NARROW = DecodeConfig(k=3, beams=3, search="beam")
+
+
+@pytest.fixture(scope="module", params=["positions", "tokens"])
+def bundle(request: pytest.FixtureRequest) -> Bundle:
+    return make_bundle(scratch(items=request.param), some_codes(40, (8, 3, 4)), spread=0.1).ready()
+
+
+def every(bundle: Bundle, prompts: list[np.ndarray]) -> np.ndarray:
+    """``(B, N)`` scores of all items, by the oracle."""
+    codes = torch.from_numpy(bundle.layout.codes.codes).long()
+    with torch.inference_mode():
+        rows = [
+            score_codes(bundle.model, torch.from_numpy(p)[None], torch.ones(1, len(p)), codes)
+            for p in prompts
+        ]
+    return torch.cat(rows).numpy()
+
+
+def test_exhaustive_finds_the_best_of_all(bundle: Bundle) -> None:
+    one = DecodeConfig(k=1, beams=1, search="exhaustive")
+    items, scores = rank_prompts(bundle, MANY, one, 0)
+    best = every(bundle, MANY).max(axis=1, keepdims=True)
+    np.testing.assert_allclose(scores, best, atol=2e-5)
+    narrow, _ = rank_prompts(bundle, MANY, one.model_copy(update={"search": "beam"}), 0)
+    assert (narrow != items).any()  # one beam misses some of them
+
+
+def test_candidates_are_scored_as_they_stand(bundle: Bundle) -> None:
+    candidates = np.random.default_rng(0).integers(0, 40, (5, 7))
+    candidates[0, :2] = 11
+    found = score_items(bundle, PROMPTS, candidates, NARROW)
+    wanted = np.take_along_axis(every(bundle, PROMPTS), candidates, axis=1)
+    np.testing.assert_allclose(found, wanted, atol=2e-5)
+
+
+def test_auto_is_exact_where_that_costs_little() -> None:
+    by_place = make_bundle(scratch(), some_codes(40, (8, 3, 4))).ready()
+    by_token = make_bundle(scratch(items="tokens"), some_codes(40, (8, 3, 4)), window=5).ready()
+    auto = NARROW.model_copy(update={"search": "auto"})
+    assert width(by_place, auto) == max(by_place.model.trie.inner)
+    assert width(by_token, auto) == 3
+
+
+def test_drawn_lists_are_a_request_s_own(bundle: Bundle) -> None:
+    draw = DecodeConfig(k=4, beams=6, search="sample")
+    requests = np.array([10, 11, 12, 13, 14])
+    items, _ = rank_prompts(bundle, PROMPTS, draw, 5, requests=requests)
+    again, _ = rank_prompts(bundle, PROMPTS[2:], draw, 5, requests=requests[2:])
+    assert np.array_equal(items[2:], again)
+    other, _ = rank_prompts(bundle, PROMPTS, draw, 6, requests=requests)
+    assert not np.array_equal(items, other)
+    assert all(len(set(row)) == 4 for row in items.tolist())
+
+
+def test_diverse_lists_keep_below_the_cap_and_within_what_is_allowed(bundle: Bundle) -> None:
+    diverse = DecodeConfig(k=6, beams=6, per_prefix=1)
+    never = ItemLists.joined([np.arange(0, 40, 3)] * 5)
+    items, _ = rank_prompts(bundle, PROMPTS, diverse, 0, Allowed(never=never))
+    first = bundle.layout.codes.codes[:, 0]
+    for row in items.tolist():
+        assert len({int(first[i]) for i in row}) == 6
+        assert not {i % 3 for i in row} & {0}
