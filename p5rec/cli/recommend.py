@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from p5rec.core.types import Corpus
     from p5rec.data.config import DataConfig
+    from p5rec.decode.allowed import Allowed
     from p5rec.models.checkpoint import Bundle
     from p5rec.recommend.config import DecodeConfig
 
@@ -48,6 +49,32 @@ def recommend(
         Path | None,
         typer.Option(help="For lists: a table file with a column user; default: every user."),
     ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SQL",
+            help='For lists: users for whom this holds: "events >= 20 AND mean_rating > 3".',
+        ),
+    ] = None,
+    stock: Annotated[
+        Path | None,
+        typer.Option(help="List only items in this table file with a column item."),
+    ] = None,
+    items_where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SQL",
+            help="List only items whose record says so: \"array_contains(genres, 'Drama')\".",
+        ),
+    ] = None,
+    only: Annotated[
+        Path | None,
+        typer.Option(help="Each user's own allow-list: a table file with columns user and item."),
+    ] = None,
+    never: Annotated[
+        Path | None,
+        typer.Option(help="Each user's own deny-list: a table file with columns user and item."),
+    ] = None,
     pairs: Annotated[
         Path | None,
         typer.Option(
@@ -59,6 +86,17 @@ def recommend(
     beams: Annotated[
         int, typer.Option(min=1, help="Code prefixes kept in the search, k at least.")
     ] = 50,
+    search: Annotated[
+        Literal["auto", "beam", "exhaustive", "sample"],
+        typer.Option(
+            help="beam; exhaustive scores every item; auto is exhaustive where that costs little; "
+            "sample draws items as often as the model finds them likely."
+        ),
+    ] = "auto",
+    per_prefix: Annotated[
+        int | None,
+        typer.Option(min=1, help="Diversity: at most so many items with the same first code."),
+    ] = None,
     with_seen: Annotated[
         bool, typer.Option("--with-seen", help="Also list items that the user already has.")
     ] = False,
@@ -78,6 +116,8 @@ def recommend(
     if what != "lists" and (pairs is None or users is not None):
         got = "--users" if users else "none"
         raise UserError(f"expected --pairs FILE beside --what {what}, got {got}; name such a file")
+    if users is not None and where is not None:
+        raise UserError("expected --users or --where, got both; name one")
     _check_formats(out)
     from p5rec.recommend.config import DecodeConfig
     from p5rec.recommend.parts import write_in_parts
@@ -85,17 +125,19 @@ def recommend(
     from .inputs import read_model, read_recipe
 
     read, corpus = read_recipe(config, overrides or [])
-    decode = DecodeConfig(k=k, beams=max(beams, k))
+    decode = DecodeConfig(k=k, beams=max(beams, k), search=search, per_prefix=per_prefix)
+    limits = {"stock": stock, "items_where": items_where, "only": only, "never": never}
     if what == "lists":
-        asked = _read_users(users, corpus)
+        asked = _users(users, where, corpus)
+        allowed = _allowed(limits, asked, corpus, not with_seen)
         bundle = read_model(model, corpus, decode.precision, ids)
-        answer = _lists(bundle, corpus, decode, asked, not with_seen)
+        answer = _lists(bundle, corpus, decode, asked, not with_seen, allowed)
     else:
         asked, items = _read_pairs(pairs, corpus)
         bundle = read_model(model, corpus, decode.precision, ids)
         answer = _answers(bundle, corpus, decode, asked, items, what)
     key = _key(
-        model, ids, read.data, users or pairs,
+        model, ids, read.data, {"asked": users or pairs, "where": where, **limits},
         what=what, decode=decode.dump(), seen=with_seen,
     )  # fmt: skip
     rows = write_in_parts(answer, len(asked), out, key, unit=what.removesuffix("s"))
@@ -113,16 +155,38 @@ def _check_formats(out: list[Path]) -> None:
             raise fault(path, " or ".join(FORMATS), got, "change the file's ending")
 
 
-def _read_users(path: Path | None, corpus: Corpus) -> np.ndarray:
+def _users(path: Path | None, where: str | None, corpus: Corpus) -> np.ndarray:
     import numpy as np
 
-    from p5rec.data.known import known_rows, read_columns
+    from p5rec.recommend.requests import users_in, users_where
 
-    if path is None:
-        return np.arange(len(corpus.user_ids))
-    table = read_columns(path, ["user"])
-    rows = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
-    return rows[np.sort(np.unique(rows, return_index=True)[1])]
+    if where is not None:
+        return users_where(where, corpus)
+    return np.arange(len(corpus.user_ids)) if path is None else users_in(path, corpus)
+
+
+def _allowed(
+    limits: dict[str, Any], users: np.ndarray, corpus: Corpus, unseen: bool
+) -> Allowed | None:
+    """What each user may be given, seen items aside; None: everything."""
+    from p5rec.decode.allowed import Allowed
+    from p5rec.recommend.requests import check_some_left, items_in, items_where, pairs_in
+
+    if not any(limits.values()):
+        return None
+    parts = []
+    if limits["stock"]:
+        parts.append(items_in(limits["stock"], corpus))
+    if limits["items_where"]:
+        parts.append(items_where(limits["items_where"], corpus))
+    allowed = Allowed(
+        only=pairs_in(limits["only"], users, corpus) if limits["only"] else None,
+        never=pairs_in(limits["never"], users, corpus) if limits["never"] else None,
+    )
+    for mask in parts:
+        allowed = allowed & Allowed(within=mask)
+    check_some_left(allowed, users, corpus, exclude_seen=unseen)
+    return allowed
 
 
 def _read_pairs(path: Path | None, corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +199,7 @@ def _read_pairs(path: Path | None, corpus: Corpus) -> tuple[np.ndarray, np.ndarr
 
 
 def _key(
-    model: Path, ids: Path | None, data: DataConfig, asked: Path | None, **settings: Any
+    model: Path, ids: Path | None, data: DataConfig, asked: dict[str, Any], **settings: Any
 ) -> dict[str, Any]:
     """All that the answers depend on: what an interrupted run must have had to be gone on with."""
     from p5rec.core.artefacts import code_digest, file_sha256
@@ -147,14 +211,22 @@ def _key(
         "model": file_sha256(model / MANIFEST),
         "ids": file_sha256(ids / CODES) if ids else None,
         "data": {**data.dump(), "files": input_digests(data)},
-        "asked": file_sha256(asked) if asked else None,
+        "asked": {
+            name: file_sha256(value) if isinstance(value, Path) else value
+            for name, value in asked.items()
+        },
         "code": code_digest("core", "data", "prompting", "decode", "models", "recommend"),
         **settings,
     }
 
 
 def _lists(
-    bundle: Bundle, corpus: Corpus, decode: DecodeConfig, users: np.ndarray, unseen: bool
+    bundle: Bundle,
+    corpus: Corpus,
+    decode: DecodeConfig,
+    users: np.ndarray,
+    unseen: bool,
+    allowed: Allowed | None,
 ) -> Answer:
     """User numbers → their lists."""
     from p5rec.data.split import histories_of
@@ -164,8 +236,12 @@ def _lists(
     recommender = GenerativeRecommender(bundle, decode, "model", corpus.split.seed)
 
     def answer(rows: np.ndarray) -> pl.DataFrame:
-        histories = histories_of(corpus.interactions, users[rows])
-        lists = recommender.recommend(histories, decode.k, exclude_seen=unseen)
+        lists = recommender.recommend(
+            histories_of(corpus.interactions, users[rows]),
+            decode.k,
+            exclude_seen=unseen,
+            allowed=allowed and allowed.take(rows),
+        )
         return to_frame(lists, corpus.catalog, corpus.user_ids)
 
     return answer

@@ -22,10 +22,10 @@ def to_frame(lists: RankedLists, catalog: Catalog, user_ids: Sequence[str]) -> p
     """Columns user, rank (from 1), item, title, score; lists that ended early have fewer rows."""
     request, place = np.nonzero(lists.items >= 0)
     rows = lists.items[request, place]
-    users = np.asarray(user_ids, dtype=object)[lists.users[request]]
+    users = [user_ids[row] for row in lists.users[request]]
     return pl.DataFrame(
         {
-            "user": pl.Series(users.tolist(), dtype=pl.String),
+            "user": pl.Series(users, dtype=pl.String),
             "rank": (place + 1).astype(np.int32),
             "item": pl.Series([catalog.ids[r] for r in rows], dtype=pl.String),
             "title": pl.Series([catalog.titles[r] for r in rows], dtype=pl.String),

@@ -1,12 +1,14 @@
 """Answers to many questions, written part by part: a kill loses one part, and memory holds one.
 
 Parts lie in a hidden folder beside the first file until all are there; then they are joined into
-the files asked for, which appear whole. Launched as several processes (torchrun, accelerate), each
+the files asked for, which appear whole, and a manifest beside the first says what made them: the
+same command has then nothing to do. Launched as several processes (torchrun, accelerate), each
 answers its share of the parts and the first one joins them.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +22,15 @@ import pyarrow.parquet as pq
 from torch import distributed
 from tqdm import tqdm
 
-from p5rec.core.artefacts import atomic_write, read_json, write_json, writing
+from p5rec.core.artefacts import (
+    atomic_write,
+    file_sha256,
+    library_versions,
+    read_json,
+    write_json,
+    writing,
+)
+from p5rec.core.errors import UserError
 from p5rec.core.launch import processes, rank
 
 PART = 1000  # questions
@@ -58,7 +68,10 @@ def write_in_parts(
     """
     own, world = rank(), processes()
     folder = outs[0].with_name(f".{outs[0].name}.parts")
-    wanted = {**key, "questions": total, "part": part}
+    manifest = outs[0].with_name(f"{outs[0].name}.manifest.json")
+    wanted = json.loads(json.dumps({**key, "questions": total, "part": part}))
+    if (done := _done(manifest, wanted, outs)) is not None:
+        return 0 if own else done
     starts = list(range(0, total, part))
     files = [folder / f"{number:06}.parquet" for number in range(len(starts))]
     with writing(outs[0]), _tidy(folder, files), _together(world) as meet:
@@ -80,8 +93,27 @@ def write_in_parts(
         for out in outs:
             _join(files, out)
         rows = sum(pq.ParquetFile(file).metadata.num_rows for file in files)
+        about = {"rows": rows, "files": _digests(outs), "versions": library_versions()}
+        write_json(manifest, {"key": wanted, **about})
         shutil.rmtree(folder)
     return rows
+
+
+def _done(manifest: Path, key: Mapping[str, Any], outs: Sequence[Path]) -> int | None:
+    """The rows in ``outs`` if they are what ``key`` makes, whole and unchanged."""
+    if not manifest.is_file() or not all(out.is_file() for out in outs):
+        return None
+    try:
+        told = read_json(manifest)
+    except UserError:  # a damaged manifest vouches for nothing
+        return None
+    if not isinstance(told, dict) or told.get("key") != key:
+        return None
+    return int(told["rows"]) if told.get("files") == _digests(outs) else None
+
+
+def _digests(outs: Sequence[Path]) -> dict[str, str]:
+    return {out.name: file_sha256(out) for out in outs}
 
 
 @contextmanager

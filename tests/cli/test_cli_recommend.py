@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 from my_folder import EACH, ITEMS, USERS, Mine, Trained
 
+from p5rec.ids.files import load_codes, load_item_ids
+
 
 @pytest.fixture
 def ask(p5rec: Any, trained: Trained) -> Any:
@@ -69,6 +71,53 @@ def test_ratings_and_explanations_of_pairs_that_never_met(ask: Any) -> None:
     assert abs(pl.read_parquet("s.parquet")["rating"][0] - rated["rating"][2]) < 1e-5
 
 
+def listed(ask: Any, *words: Any) -> pl.DataFrame:
+    code, _, err = ask("--out", "c.parquet", *words)
+    assert code == 0, err
+    return pl.read_parquet("c.parquet")
+
+
+def test_lists_keep_within_stock_records_and_each_user_s_own_lists(
+    ask: Any, trained: Trained
+) -> None:
+    pl.DataFrame({"item": [f"i{n}" for n in range(0, ITEMS, 2)]}).write_csv("stock.csv")
+    pl.DataFrame({"user": ["u1", "u1"], "item": ["i2", "i4"]}).write_csv("never.csv")
+    lists = listed(ask, "--k", ITEMS, "--stock", "stock.csv", "--never", "never.csv")
+    assert {int(item[1:]) % 2 for item in lists["item"]} == {0}
+    assert not set(lists.filter(pl.col("user") == "u1")["item"]) & {"i2", "i4"}
+    items = pl.read_csv(trained.folder / "items.csv")
+    genre = items["genres"][0].split("|")[0]
+    some = listed(ask, "--k", ITEMS, "--items-where", f"array_contains(genres, '{genre}')")
+    having = items.filter(pl.col("genres").str.split("|").list.contains(genre))["item"]
+    assert set(some["item"]) <= set(having)
+    assert len(some)
+    pl.DataFrame({"user": ["u1", "u2", "u2"], "item": ["i3", "i5", "i6"]}).write_csv("only.csv")
+    pl.DataFrame({"user": ["u2", "u1"]}).write_csv("two.csv")
+    own = listed(ask, "--only", "only.csv", "--users", "two.csv", "--with-seen")
+    assert set(own.select("user", "item").rows()) == {("u1", "i3"), ("u2", "i5"), ("u2", "i6")}
+
+
+def test_users_can_be_asked_for_by_what_they_did(ask: Any, trained: Trained) -> None:
+    log = pl.read_csv(trained.folder / "log.csv", schema_overrides={"user": pl.String})
+    high = log.group_by("user").agg(pl.col("rating").mean()).filter(pl.col("rating") > 3)
+    lists = listed(ask, "--where", f"mean_rating > 3 AND events = {EACH}")
+    assert set(lists["user"]) == set(high["user"])
+
+
+def test_diverse_and_drawn_lists(ask: Any, trained: Trained) -> None:
+    diverse = listed(ask, "--k", 3, "--per-prefix", 1, "--with-seen")
+    codes = load_codes(trained.model / "codes").codes[:, 0]
+    ids = load_item_ids(trained.model / "codes")
+    first = {item: int(code) for item, code in zip(ids, codes, strict=True)}
+    for _, items in diverse.group_by("user").agg("item").rows():
+        assert len({first[item] for item in items}) == len(items)
+    plain = listed(ask, "--k", 3, "--with-seen")
+    assert not diverse.equals(plain)
+    drawn = listed(ask, "--k", 3, "--search", "sample", "--with-seen")
+    assert drawn.group_by("user").len()["len"].to_list() == [3] * USERS
+    assert not drawn.equals(plain)
+
+
 FAULTS: dict[str, tuple[list[str], str]] = {
     "no pairs": (["--what", "ratings"], "expected --pairs FILE beside --what ratings, got none"),
     "pairs for lists": (["--pairs", "p.csv"], "beside --what lists, got --pairs"),
@@ -81,6 +130,13 @@ FAULTS: dict[str, tuple[list[str], str]] = {
         ["--what", "ratings", "--pairs", "g.csv"],
         "g.csv, row 2: expected a known item, g",
     ),
+    "nothing left": (
+        ["--only", "p1.csv"],
+        "expected at least one item that each user may be given, got none for user",
+    ),
+    "no such column": (["--where", "evnts > 3"], "--where: expected a condition on user, events"),
+    "never true": (["--items-where", "title = 'x'"], "a condition that holds somewhere"),
+    "two kinds of users": (["--users", "p.csv", "--where", "events > 1"], "got both; name one"),
     "an ending": (["--out", "a.xls"], "a.xls: expected .parquet or .jsonl or .csv, got '.xls'"),
     "a new log": (["data.path=no.csv"], "no.csv: expected a file or folder, got nothing there"),
 }
@@ -89,6 +145,7 @@ FAULTS: dict[str, tuple[list[str], str]] = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_faults_are_one_line_and_write_nothing(ask: Any, name: str) -> None:
     Path("p.csv").write_text("user,item\nu1,i1\nx9,i1\n,i1\n")
+    Path("p1.csv").write_text("user,item\nu1,i1\n")
     Path("g.csv").write_text("user,item\nu1,i1000\n")
     Path("items.csv").write_text("item\ni1\n")
     Path("none.csv").write_text("user,item\n")

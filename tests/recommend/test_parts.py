@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -52,7 +53,30 @@ def test_the_parts_joined_are_the_whole_in_every_format(tmp_path: Path) -> None:
     for out in outs:
         found = READ[out.suffix](out)
         assert found.cast(whole.schema).equals(whole), out
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(out.name for out in outs)
+    names = [*(out.name for out in outs), "a.parquet.manifest.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_what_is_there_already_is_not_made_again(tmp_path: Path) -> None:
+    out, answer = tmp_path / "a.csv", Counted()
+    rows = write(answer, out)
+    told = json.loads((tmp_path / "a.csv.manifest.json").read_text())
+    assert (told["rows"], told["key"]["model"]) == (rows, "m")
+    assert write(answer, out) == rows
+    assert answer.asked == 53
+    whole = out.read_bytes()
+    for damage in (
+        lambda: out.write_bytes(whole[:-9]),
+        lambda: out.unlink(),
+        lambda: (tmp_path / "a.csv.manifest.json").write_text("{"),
+    ):
+        damage()
+        again = Counted()
+        assert write(again, out) == rows
+        assert (again.asked, out.read_bytes()) == (53, whole)
+    other = Counted()
+    write(other, out, key={"model": "another"})
+    assert other.asked == 53
 
 
 def test_what_was_answered_before_a_stop_is_not_asked_again(tmp_path: Path) -> None:
@@ -65,7 +89,7 @@ def test_what_was_answered_before_a_stop_is_not_asked_again(tmp_path: Path) -> N
     write(again, out)
     assert again.asked == 23
     assert pl.read_parquet(out).equals(rows_of(np.arange(53)))
-    assert list(tmp_path.iterdir()) == [out]
+    assert {p.name for p in tmp_path.iterdir()} == {out.name, f"{out.name}.manifest.json"}
 
 
 def test_under_another_key_all_is_asked_anew(tmp_path: Path) -> None:
@@ -125,7 +149,7 @@ def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
     whole = rows_of(np.arange(53))
     assert said == [0, len(whole)]
     assert pl.read_parquet(out).equals(whole)
-    assert list(tmp_path.iterdir()) == [out]
+    assert {p.name for p in tmp_path.iterdir()} == {out.name, f"{out.name}.manifest.json"}
 
 
 @pytest.mark.slow
@@ -145,4 +169,4 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_result(tmp_path: Path) -> N
     write(answer, out)
     assert answer.asked < 53
     assert pl.read_parquet(out).equals(rows_of(np.arange(53)))
-    assert list(tmp_path.iterdir()) == [out]
+    assert {p.name for p in tmp_path.iterdir()} == {out.name, f"{out.name}.manifest.json"}

@@ -1,0 +1,108 @@
+"""Whom to make lists for, and which items they may hold: files and conditions → rows and masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from p5rec.core.errors import did_you_mean, fault
+from p5rec.core.types import Corpus
+from p5rec.data.known import known_rows, read_columns
+from p5rec.decode.allowed import Allowed, ItemLists
+
+
+def users_in(path: Path, corpus: Corpus) -> np.ndarray:
+    """``(B,)`` the users that a table file names in its column user, each once, in its order."""
+    table = read_columns(path, ["user"])
+    rows = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
+    return rows[np.sort(np.unique(rows, return_index=True)[1])]
+
+
+def users_where(condition: str, corpus: Corpus) -> np.ndarray:
+    """``(B,)`` the users for whom a SQL condition on their log holds.
+
+    Columns: user; events, how many; first and last, when (or places in the order, where the log
+    has no times); mean_rating, where it has ratings.
+    """
+    log, counts = corpus.interactions, np.diff(corpus.interactions.offsets)
+    some = counts > 0
+    columns: dict[str, object] = {
+        "user": pl.Series(list(corpus.user_ids)),
+        "events": counts,
+        "first": np.where(some, log.times[log.offsets[:-1].clip(max=len(log) - 1)], 0),
+        "last": np.where(some, log.times[log.offsets[1:] - 1], 0),
+    }
+    if log.ratings is not None:
+        total = np.bincount(log.users, weights=log.ratings, minlength=log.n_users)
+        columns["mean_rating"] = total / np.maximum(counts, 1)
+    return _where(condition, pl.DataFrame(columns), "--where")
+
+
+def items_where(condition: str, corpus: Corpus) -> np.ndarray:
+    """``(N,)`` bool: the items for which a SQL condition on the item table holds."""
+    mask = np.zeros(len(corpus.catalog), dtype=bool)
+    frame = pl.from_arrow(corpus.catalog.table)
+    assert isinstance(frame, pl.DataFrame)
+    mask[_where(condition, frame, "--items-where")] = True
+    return mask
+
+
+def items_in(path: Path, corpus: Corpus) -> np.ndarray:
+    """``(N,)`` bool: the items that a table file names in its column item."""
+    table = read_columns(path, ["item"])
+    mask = np.zeros(len(corpus.catalog), dtype=bool)
+    mask[known_rows(table["item"], corpus.catalog.ids, "item", path, table["row"])] = True
+    return mask
+
+
+def pairs_in(path: Path, users: np.ndarray, corpus: Corpus) -> ItemLists:
+    """The items that a table file with columns user and item names for each of ``users (B,)``;
+    what it says of other users does not matter."""
+    table = read_columns(path, ["user", "item"])
+    who = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
+    items = known_rows(table["item"], corpus.catalog.ids, "item", path, table["row"])
+    order = np.argsort(who, kind="stable")
+    counts = np.bincount(who, minlength=len(corpus.user_ids))
+    lists = ItemLists(items[order].astype(np.int64), np.append(0, np.cumsum(counts)))
+    return lists.take(users)
+
+
+def check_some_left(
+    allowed: Allowed, users: np.ndarray, corpus: Corpus, *, exclude_seen: bool
+) -> None:
+    """Refuses constraints that leave a user with no item at all.
+
+    Raises:
+        UserError: it names the first such user, and how many there are.
+    """
+    if exclude_seen:
+        log = corpus.interactions
+        seen = ItemLists(log.items.astype(np.int64), log.offsets).take(users)
+        allowed = allowed & Allowed(never=seen)
+    empty = np.flatnonzero(allowed.counts(len(users), len(corpus.catalog)) == 0)
+    if len(empty):
+        more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
+        raise fault(
+            "recommend", "at least one item that each user may be given",
+            f"none for user {corpus.user_ids[users[empty[0]]]!r}{more}",
+            "loosen --only, --never, --stock or --items-where, or leave these users out",
+        )  # fmt: skip
+
+
+def _where(condition: str, frame: pl.DataFrame, option: str) -> np.ndarray:
+    """The rows ``(n,)`` of ``frame`` for which ``condition`` holds."""
+    numbered = frame.with_row_index("its row")
+    try:
+        kept = numbered.filter(pl.sql_expr(condition))["its row"].to_numpy()
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        words = condition.replace("(", " ").split()
+        hint = did_you_mean(words[0] if words else "", frame.columns)
+        raise fault(
+            option, f"a condition on {', '.join(frame.columns)}",
+            f"{condition!r} ({str(error).splitlines()[0]})", hint,
+        ) from None  # fmt: skip
+    if not len(kept):
+        raise fault(option, "a condition that holds somewhere", repr(condition), "loosen it")
+    return kept.astype(np.int64)
