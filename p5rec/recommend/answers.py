@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from transformers import LogitsProcessorList
 
 from p5rec.core.types import Example
 from p5rec.decode.allowed import Allowed
+from p5rec.decode.grammar import Grammar
+from p5rec.decode.words import GrammarLogitsProcessor, TokenBytes
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.encode import encode_source
 
@@ -55,10 +58,23 @@ def rate(bundle: Bundle, prompts: Sequence[np.ndarray], config: DecodeConfig) ->
 
 
 @torch.inference_mode()
-def write(bundle: Bundle, examples: Sequence[Example], config: DecodeConfig) -> list[str]:
-    """The model's text answers, the likeliest word at each step, up to its end token."""
+def write(
+    bundle: Bundle,
+    examples: Sequence[Example],
+    config: DecodeConfig,
+    grammar: Grammar | None = None,
+) -> list[str]:
+    """The model's text answers, the likeliest word at each step, up to its end token.
+
+    Args:
+        grammar: what an answer must look like; None: anything.
+    """
     prompts = encode_all(bundle, examples)
     tokenizer = bundle.tokenizer
+    rules = LogitsProcessorList()
+    if grammar is not None:  # with embeddings for a prompt, generate hands on the answer alone
+        words = TokenBytes(tokenizer, bundle.model.config.vocab_size)
+        rules.append(GrammarLogitsProcessor(grammar, words, 0, tokenizer.eos_token_id))
     texts = [""] * len(prompts)
     batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="write", unit="answer")
     for rows, ids, mask in batches:
@@ -67,6 +83,7 @@ def write(bundle: Bundle, examples: Sequence[Example], config: DecodeConfig) -> 
         out = bundle.model.causal.generate(
             inputs_embeds=embedded,
             attention_mask=at.real.long(),
+            logits_processor=rules,
             max_new_tokens=config.max_new_tokens,
             do_sample=False,
             num_beams=1,

@@ -10,10 +10,12 @@ import numpy as np
 from p5rec.core.config import Config
 from p5rec.core.rng import derive_rng
 from p5rec.decode.allowed import Allowed, ItemLists
+from p5rec.decode.grammar import Grammar, choice
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import TASK
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.parse import VERDICTS
 from p5rec.prompting.view import CorpusView
 
 from .answers import encode_all, rank_answers, rate, write
@@ -79,7 +81,8 @@ def ask(
         items, scores = rank_answers(bundle, examples, decode, seed, allowed)
         found = {"lists": items.tolist(), "scores": np.nan_to_num(scores, neginf=-1e9).tolist()}
     else:
-        found["texts"] = write(bundle, examples, decode)
+        grammar = _grammar(bundle, kind) if decode.closed else None
+        found["texts"] = write(bundle, examples, decode, grammar)
         if kind == "rating" and bundle.model.heads is not None:
             by_history = TASK in bundle.settings.tasks
             prompts = (
@@ -111,3 +114,9 @@ def _allowed(source: EvaluationSource, view: CorpusView, kind: str, n: int) -> A
     items = view.corpus.interactions.items
     past = [items[view.past(r.event)] if r.event >= 0 else [] for r in records]
     return Allowed(never=ItemLists.joined(past))
+
+
+def _grammar(bundle: Bundle, kind: str) -> Grammar | None:
+    """All that an answer of this kind can be; None for free text."""
+    answers = {"yesno": list(VERDICTS), "rating": [f"{r:g}" for r in bundle.settings.scale]}
+    return Grammar.of(choice(answers[kind])) if answers.get(kind) else None

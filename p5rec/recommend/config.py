@@ -24,6 +24,7 @@ class DecodeConfig(Config):
         precision: of the language model.
         batch_tokens: padded tokens decoded at a time.
         max_new_tokens: of a text answer.
+        closed: let an answer of a closed kind (a rating, yes or no) be nothing else.
     """
 
     k: int = Field(20, ge=1)
@@ -34,6 +35,7 @@ class DecodeConfig(Config):
     precision: Literal["float32", "bfloat16"] = "float32"
     batch_tokens: int = Field(8192, ge=1)
     max_new_tokens: int = Field(64, ge=1)
+    closed: bool = False
 
     @model_validator(mode="after")
     def _wide_enough(self) -> DecodeConfig:

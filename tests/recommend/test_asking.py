@@ -85,6 +85,19 @@ def test_every_family_is_asked_and_its_answers_are_plain_data(
             assert len(given) == 10
 
 
+@pytest.mark.parametrize(
+    ("family", "closed"), [("rating", "1 2 3 4 5"), ("sequential-yesno", "yes no")]
+)
+def test_a_closed_answer_is_one_of_its_kind(
+    bundle: Bundle, view: CorpusView, family: str, closed: str
+) -> None:
+    """An untrained model babbles, and under a grammar it answers."""
+    babble = ask(bundle, view, family, "test", 6, DECODE, seed=1).texts
+    assert not set(babble) <= set(closed.split())
+    told = ask(bundle, view, family, "test", 6, DECODE.model_copy(update={"closed": True}), seed=1)
+    assert set(told.texts) <= set(closed.split())
+
+
 def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
     bundle: Bundle, corpus: Corpus, tmp_path: Path
 ) -> None:

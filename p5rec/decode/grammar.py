@@ -1,0 +1,229 @@
+"""What an answer in words may look like: choices, numbers, text, JSON, as a finite automaton.
+
+S states, V tokens. A grammar is a table from state and byte to the next state; which tokens may
+come next in a state follows by running the bytes of all tokens through the table at once
+(after Willard & Louf 2023, *Efficient guided generation for large language models*, arXiv
+2307.09702).
+
+    Grammar.of(choice(["yes", "no"]))
+    Grammar.of(json_object({"rating": integer(1, 5), "why": string(120)}))
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+PLAIN = frozenset(range(0x20, 0x7F)) | frozenset(range(0x80, 0x100))  # no control characters
+MOST_STATES = 20_000
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a grammar: bytes, parts in order, any one of several, or a part repeated.
+
+    Attributes:
+        kind: ``bytes``, ``in order``, ``any of`` or ``repeat``.
+        bytes: that a single byte may be.
+        parts: of which it is made.
+        least, most: how often its one part is repeated.
+    """
+
+    kind: str
+    bytes: frozenset[int] = frozenset()
+    parts: tuple[Piece, ...] = ()
+    least: int = 1
+    most: int = 1
+
+
+def literal(text: str) -> Piece:
+    """Exactly ``text``."""
+    return in_order(*(Piece("bytes", frozenset([byte])) for byte in text.encode()))
+
+
+def in_order(*parts: Piece) -> Piece:
+    """One after the other."""
+    return Piece("in order", parts=parts)
+
+
+def any_of(*parts: Piece) -> Piece:
+    """One of them."""
+    return Piece("any of", parts=parts)
+
+
+def choice(texts: Iterable[str]) -> Piece:
+    """One of ``texts``.
+
+    Raises:
+        ValueError: there is none.
+    """
+    parts = [literal(text) for text in texts]
+    if not parts:
+        raise ValueError("expected at least one text to choose from, got none")
+    return any_of(*parts)
+
+
+def integer(low: int, high: int) -> Piece:
+    """A whole number from ``low`` to ``high``, at most 10,000 of them."""
+    if not 0 <= high - low < 10_000:
+        raise ValueError(f"expected low <= high < low + 10,000, got {low} and {high}")
+    return choice(str(n) for n in range(low, high + 1))
+
+
+def text(most: int, without: str = "") -> Piece:
+    """1 to ``most`` bytes of printable UTF-8, none of them in ``without``."""
+    free = Piece("bytes", PLAIN - frozenset(without.encode()))
+    return Piece("repeat", parts=(free,), most=most)
+
+
+def string(most: int) -> Piece:
+    """A JSON string of at most ``most`` bytes, quotes and backslashes escaped."""
+    free = Piece("bytes", PLAIN - frozenset(b'"\\'))
+    escaped = in_order(literal("\\"), Piece("bytes", frozenset(b'"\\/nt')))
+    inner = Piece("repeat", parts=(any_of(free, escaped),), least=0, most=most)
+    return in_order(literal('"'), inner, literal('"'))
+
+
+def json_object(fields: Mapping[str, Piece]) -> Piece:
+    """A JSON object with these fields in this order, spaced as ``json.dumps`` spaces it."""
+    parts, opening = [], "{"
+    for name, value in fields.items():
+        parts += [literal(f"{opening}{json.dumps(name)}: "), value]
+        opening = ", "
+    return in_order(*parts, literal("}" if fields else "{}"))
+
+
+def json_choice(values: Sequence[object]) -> Piece:
+    """One of some values as JSON writes them."""
+    return choice(json.dumps(value, ensure_ascii=False) for value in values)
+
+
+@dataclass(frozen=True, eq=False)
+class Grammar:
+    """A deterministic automaton over bytes; state 0 is the start.
+
+    Attributes:
+        table: ``(S, 256)`` int32, the next state; -1 where there is none.
+        ends: ``(S,)`` bool, whether an answer may end here.
+    """
+
+    table: np.ndarray
+    ends: np.ndarray
+
+    @classmethod
+    def of(cls, piece: Piece) -> Grammar:
+        """The automaton of ``piece``, by the subset construction.
+
+        Raises:
+            ValueError: it would have more than 20,000 states.
+        """
+        built = _Nfa()
+        end = built.add(piece, 0)
+        start = built.closed([0])
+        number, todo = {start: 0}, [start]
+        rows: list[np.ndarray] = []
+        while todo:
+            states = todo.pop()
+            row = np.full(256, -1, dtype=np.int32)
+            moves: dict[int, set[int]] = {}
+            for state in states:
+                for bytes_, target in built.moves.get(state, ()):
+                    for byte in bytes_:
+                        moves.setdefault(byte, set()).add(target)
+            seen: dict[frozenset[int], frozenset[int]] = {}
+            for byte, targets in moves.items():
+                reached = frozenset(targets)
+                if reached not in seen:
+                    seen[reached] = built.closed(reached)
+                closed = seen[reached]
+                if closed not in number:
+                    number[closed] = len(number)
+                    todo.append(closed)
+                row[byte] = number[closed]
+            while len(rows) < len(number):
+                rows.append(np.full(256, -1, dtype=np.int32))
+            rows[number[states]] = row
+            if len(number) > MOST_STATES:
+                raise ValueError(f"expected a grammar of at most {MOST_STATES:,} states")
+        ends = np.zeros(len(number), dtype=bool)
+        for states, n in number.items():
+            ends[n] = end in states
+        return cls(np.stack(rows), ends)
+
+    def walk(self, said: bytes, state: int = 0) -> int:
+        """Where ``said`` leads from ``state``; -1 where it leads nowhere."""
+        for byte in said:
+            if state < 0:
+                break
+            state = int(self.table[state, byte])
+        return state
+
+    def matches(self, said: str) -> bool:
+        """Whether ``said`` is a whole answer."""
+        state = self.walk(said.encode())
+        return state >= 0 and bool(self.ends[state])
+
+    def after(self, state: int, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """``(V,)``: where each token leads from ``state``; -1 where it may not come.
+
+        Args:
+            tokens: ``(V, W)`` uint8, the bytes of each token.
+            lengths: ``(V,)``; a token of no bytes may never come.
+        """
+        reached = np.where(lengths > 0, state, -1)
+        for column in range(tokens.shape[1]):
+            live = np.flatnonzero((reached >= 0) & (lengths > column))
+            if not len(live):
+                break
+            reached[live] = self.table[reached[live], tokens[live, column]]
+        return reached
+
+
+class _Nfa:
+    """Thompson's construction: moves over bytes, and free moves."""
+
+    def __init__(self) -> None:
+        self.states = 1
+        self.moves: dict[int, list[tuple[frozenset[int], int]]] = {}
+        self.free: dict[int, list[int]] = {}
+
+    def new(self) -> int:
+        self.states += 1
+        return self.states - 1
+
+    def add(self, piece: Piece, start: int) -> int:
+        """Lets ``piece`` be read from ``start``; the state after it."""
+        if piece.kind == "bytes":
+            end = self.new()
+            self.moves.setdefault(start, []).append((piece.bytes, end))
+            return end
+        if piece.kind == "in order":
+            for part in piece.parts:
+                start = self.add(part, start)
+            return start
+        end = self.new()
+        if piece.kind == "any of":
+            for part in piece.parts:
+                self.free.setdefault(self.add(part, start), []).append(end)
+            return end
+        (part,) = piece.parts
+        stops = [start]
+        for _ in range(piece.most):
+            stops.append(self.add(part, stops[-1]))
+        for count, stop in enumerate(stops):
+            if count >= piece.least:
+                self.free.setdefault(stop, []).append(end)
+        return end
+
+    def closed(self, states: Iterable[int]) -> frozenset[int]:
+        """``states`` and all that free moves reach from them."""
+        found, todo = set(states), list(states)
+        while todo:
+            for target in self.free.get(todo.pop(), ()):
+                if target not in found:
+                    found.add(target)
+                    todo.append(target)
+        return frozenset(found)

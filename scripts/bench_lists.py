@@ -1,0 +1,150 @@
+"""Lists for many users: killed and gone on with, in several processes, and how much memory.
+
+python scripts/bench_lists.py --out runs/lists [--users 20000] [--kills 10] [--more 50000]
+
+Makes a world, trains a compact decoder on it for a moment, and then runs ``p5rec recommend``
+as a user would, in processes of its own:
+
+1. for ``--users`` users without a stop;
+2. the same, killed with SIGKILL at ``--kills`` random moments and started again each time;
+3. the same in two processes (torchrun);
+4. for a tenth of ``--more`` users and for all of them, with the peak memory of each.
+
+It fails where 2 or 3 differ from 1 in any row, or where a part was made twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+RECIPE = """\
+data:
+  source: world
+  world: {{kind: markov, users: {users}, items: 500, events: 20}}
+ids:
+  semantic: {{levels: 2, codebook: 32, vectors: {{text: null}}}}
+baselines: [popularity]
+methods:
+  small:
+    backbone:
+      name: scratch
+      lora: null
+      dtype: float32
+      scratch: {{width: 64, layers: 2, heads: 2, feedforward: 128}}
+    train: {{steps: 50, batch: 16}}
+evaluate: {{parts: [valid], samples: 0}}
+"""
+
+
+def command(folder: Path, out: Path, *more: str) -> list[str]:
+    """``p5rec recommend`` for the world in ``folder``."""
+    model = folder / "run/models/small"
+    return ["p5rec", "recommend", "--model", str(model), "--config", str(folder / "world.yaml"),
+            "--out", str(out), *more]  # fmt: skip
+
+
+def done(parts: Path) -> dict[str, float]:
+    """The finished parts and when each was written."""
+    return {p.name: p.stat().st_mtime for p in parts.glob("*.parquet")}
+
+
+def killed(words: list[str], out: Path, kills: int, seconds: float) -> tuple[int, int]:
+    """Runs to the end through ``kills`` kills at random moments; parts kept, and parts redone."""
+    rng, parts = np.random.default_rng(0), out.with_name(f".{out.name}.parts")
+    before: dict[str, float] = {}
+    redone = 0
+    for _ in range(kills):
+        with subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:
+            time.sleep(rng.uniform(0.5, 1.1) * seconds)
+            run.send_signal(signal.SIGKILL)
+        after = done(parts)
+        redone += sum(after.get(name, 0) != when for name, when in before.items())
+        before = after
+        if out.exists():
+            break
+    subprocess.run(words, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return len(before), redone
+
+
+def peak(words: list[str]) -> tuple[float, float]:
+    """Seconds and the peak memory in GiB of a command."""
+    measure = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, "
+        "stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20)"
+    )
+    started = time.perf_counter()
+    found = subprocess.run([sys.executable, "-c", measure, *words], check=True,
+                           capture_output=True, text=True)  # fmt: skip
+    return time.perf_counter() - started, float(found.stdout)
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--users", type=int, default=20_000)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--more", type=int, default=50_000)
+    asked = parser.parse_args()
+    folder = asked.out.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "world.yaml").write_text(RECIPE.format(users=max(asked.users, asked.more)))
+    subprocess.run(["p5rec", "run", "sft", "--config", str(folder / "world.yaml"),
+                    "--out", str(folder / "run")], check=True)  # fmt: skip
+    for name, users in (("some", asked.users), ("few", asked.more // 10), ("many", asked.more)):
+        pl.DataFrame({"user": [f"u{n}" for n in range(users)]}).write_csv(folder / f"{name}.csv")
+
+    def words(name: str, users: str) -> tuple[list[str], Path]:
+        out = folder / f"{name}.parquet"
+        out.unlink(missing_ok=True)
+        return command(folder, out, "--users", str(folder / f"{users}.csv")), out
+
+    whole_words, whole = words("whole", "some")
+    started = time.perf_counter()
+    subprocess.run(whole_words, check=True, stderr=subprocess.DEVNULL)
+    seconds = time.perf_counter() - started
+    wanted = pl.read_parquet(whole)
+    print(
+        f"{asked.users:,} users in {seconds:.1f} s, {asked.users / seconds:.0f} users/s with start"
+    )
+    cut_words, cut = words("killed", "some")
+    kept, redone = killed(cut_words, cut, asked.kills, seconds)
+    same = pl.read_parquet(cut).equals(wanted)
+    print(
+        f"killed {asked.kills} times: equal {same}, {kept} parts kept at the last, {redone} redone"
+    )
+    two_words, two = words("two", "some")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
+              "--no-python", *two_words]  # fmt: skip
+    started = time.perf_counter()
+    subprocess.run(launch, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
+    both = pl.read_parquet(two)
+    close = both.drop("score").equals(wanted.drop("score"))
+    furthest = float((both["score"] - wanted["score"]).abs().max() or 0)
+    print(f"two processes: {time.perf_counter() - started:.1f} s, same items and order {close}, "
+          f"scores within {furthest:.1e}")  # fmt: skip
+    memory = []
+    for name in ("few", "many"):
+        took, gib = peak(words(name, name)[0])
+        memory.append(gib)
+        print(f"{name}: {took:.1f} s, peak memory {gib:.3f} GiB")
+    print(
+        f"peak memory of {asked.more:,} users / {asked.more // 10:,}: {memory[1] / memory[0]:.3f}"
+    )
+    if not (same and close and not redone):
+        raise SystemExit("the lists differ, or parts were made twice")
+
+
+if __name__ == "__main__":
+    main()

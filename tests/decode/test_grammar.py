@@ -1,0 +1,117 @@
+"""Grammars against regular expressions, and what a model under one can write."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p5rec.backbones.scratch import byte_tokenizer
+from p5rec.decode.grammar import (
+    Grammar,
+    any_of,
+    choice,
+    in_order,
+    integer,
+    json_choice,
+    json_object,
+    literal,
+    string,
+    text,
+)
+from p5rec.decode.words import GrammarLogitsProcessor, TokenBytes
+
+CASES = {
+    r"(yes|no|yesterday)": choice(["yes", "no", "yesterday"]),
+    r"(?:[7-9]|1[0-2])": integer(7, 12),
+    r"a(?:b|c){0}x|ax?": any_of(literal("ax"), literal("a")),
+    r'"(?:[^"\\\x00-\x1f\x7f]|\\["\\/nt]){0,5}"': string(5),
+    r"[^ \x00-\x1f\x7f]{1,3} né": in_order(text(3, without=" "), literal(" né")),
+}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    case=st.sampled_from(sorted(CASES)),
+    said=st.text(alphabet='yesnotrda0123456789abcx"\\/ é', max_size=8),
+)
+def test_a_grammar_reads_what_its_expression_reads(case: str, said: str) -> None:
+    if "é" in said and ("{1,3}" in case or "{0,5}" in case):
+        said = said.replace("é", "e")  # there length is counted in bytes
+    matches = Grammar.of(CASES[case]).matches(said)
+    assert matches == (re.fullmatch(case, said) is not None)
+
+
+@pytest.mark.parametrize("answer", ["yes", "no", "yesterday"])
+def test_whole_answers_are_read(answer: str) -> None:
+    grammar = Grammar.of(CASES[r"(yes|no|yesterday)"])
+    assert grammar.matches(answer)
+    assert not grammar.matches(answer[:-1] + "?")
+
+
+def written(grammar: Grammar, seed: int, most: int = 200) -> str:
+    """What a model of random mind writes under a grammar, byte token by byte token."""
+    tokenizer = byte_tokenizer()
+    end, vocabulary = tokenizer.eos_token_id, len(tokenizer) + 3
+    processor = GrammarLogitsProcessor(grammar, TokenBytes(tokenizer, vocabulary), 2, end)
+    generator = torch.Generator().manual_seed(seed)
+    said = [5, 6]  # the prompt
+    for _ in range(most):
+        scores = torch.randn(2, vocabulary, generator=generator)
+        both = processor(torch.tensor([said, said]), scores)
+        assert torch.equal(both[0].isfinite(), both[1].isfinite())
+        token = int(both[0].argmax())
+        assert both[0, token].isfinite()
+        if token == end:
+            break
+        said.append(token)
+    return tokenizer.decode(said[2:])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_a_model_thinks_it_writes_valid_json(seed: int) -> None:
+    fields = {"rating": integer(1, 5), "mood": json_choice(["good", None]), "why": ascii_string()}
+    answer = json.loads(written(Grammar.of(json_object(fields)), seed))
+    assert list(answer) == ["rating", "mood", "why"]
+    assert answer["rating"] in range(1, 6)
+    assert answer["mood"] in ("good", None)
+
+
+def ascii_string():
+    free = choice([chr(c) for c in range(0x20, 0x7F) if chr(c) not in '"\\'])
+    return in_order(literal('"'), free, free, any_of(free, literal("")), literal('"'))
+
+
+def test_after_the_end_only_the_end_may_come() -> None:
+    tokenizer = byte_tokenizer()
+    end = tokenizer.eos_token_id
+    words = TokenBytes(tokenizer, len(tokenizer))
+    processor = GrammarLogitsProcessor(Grammar.of(choice(["a"])), words, 0, end)
+    a = tokenizer("a", add_special_tokens=False)["input_ids"][0]
+    for said, may in (([], a), ([a], end), ([a, end], end)):
+        ids = torch.tensor([said], dtype=torch.long)
+        left = processor(ids, torch.zeros(1, len(tokenizer)))
+        assert left[0].isfinite().nonzero()[:, 0].tolist() == [may]
+
+
+def test_tokens_of_several_bytes_may_come_where_all_of_them_may() -> None:
+    grammar = Grammar.of(choice(["yes", "no"]))
+    tokens = [b"y", b"ye", b"yes", b"es", b"no!", b"n", b""]
+    table = np.zeros((7, 3), dtype=np.uint8)
+    for row, token in enumerate(tokens):
+        table[row, : len(token)] = list(token)
+    lengths = np.array([len(t) for t in tokens])
+    reached = grammar.after(0, table, lengths)
+    assert (reached >= 0).tolist() == [True, True, True, False, False, True, False]
+    assert grammar.ends[reached[2]]
+
+
+@pytest.mark.parametrize("bad", [lambda: choice([]), lambda: integer(3, 2)])
+def test_empty_choices_are_refused(bad) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        bad()
