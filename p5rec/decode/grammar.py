@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PLAIN = frozenset(range(0x20, 0x7F)) | frozenset(range(0x80, 0x100))  # no control characters
+PLAIN = frozenset(range(0x20, 0x7F))  # ASCII without control characters
 MOST_STATES = 20_000
 
 
@@ -73,17 +73,33 @@ def integer(low: int, high: int) -> Piece:
     return choice(str(n) for n in range(low, high + 1))
 
 
+def character(without: str = "") -> Piece:
+    """One character of UTF-8 (RFC 3629, section 4), no ASCII control and none in ``without``, whose
+    characters are ASCII."""
+    follows = _between(0x80, 0xBF)
+    return any_of(
+        Piece("bytes", PLAIN - frozenset(without.encode())),
+        in_order(_between(0xC2, 0xDF), follows),
+        in_order(_between(0xE0, 0xE0), _between(0xA0, 0xBF), follows),
+        in_order(_between(0xE1, 0xEC), follows, follows),
+        in_order(_between(0xED, 0xED), _between(0x80, 0x9F), follows),
+        in_order(_between(0xEE, 0xEF), follows, follows),
+        in_order(_between(0xF0, 0xF0), _between(0x90, 0xBF), follows, follows),
+        in_order(_between(0xF1, 0xF3), follows, follows, follows),
+        in_order(_between(0xF4, 0xF4), _between(0x80, 0x8F), follows, follows),
+    )
+
+
 def text(most: int, without: str = "") -> Piece:
-    """1 to ``most`` bytes of printable UTF-8, none of them in ``without``."""
-    free = Piece("bytes", PLAIN - frozenset(without.encode()))
-    return Piece("repeat", parts=(free,), most=most)
+    """1 to ``most`` characters, none of them in ``without``."""
+    return Piece("repeat", parts=(character(without),), most=most)
 
 
 def string(most: int) -> Piece:
-    """A JSON string of at most ``most`` bytes, quotes and backslashes escaped."""
-    free = Piece("bytes", PLAIN - frozenset(b'"\\'))
+    """A JSON string of at most ``most`` characters, quotes and backslashes escaped."""
     escaped = in_order(literal("\\"), Piece("bytes", frozenset(b'"\\/nt')))
-    inner = Piece("repeat", parts=(any_of(free, escaped),), least=0, most=most)
+    one = any_of(character(without='"\\'), escaped)
+    inner = Piece("repeat", parts=(one,), least=0, most=most)
     return in_order(literal('"'), inner, literal('"'))
 
 
@@ -99,6 +115,10 @@ def json_object(fields: Mapping[str, Piece]) -> Piece:
 def json_choice(values: Sequence[object]) -> Piece:
     """One of some values as JSON writes them."""
     return choice(json.dumps(value, ensure_ascii=False) for value in values)
+
+
+def _between(low: int, high: int) -> Piece:
+    return Piece("bytes", frozenset(range(low, high + 1)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,9 @@ from p5rec.decode.trie import Trie
 from .heads import CodeHead, RatingHeads
 from .positions import Positions, ahead, merge, whole_items
 
+# times more items than children: from here on it is faster to fetch the children's rows alone
+FEW = 40
+
 
 class MultitaskModel(nn.Module):
     """A backbone with item codes in its vocabulary and, where ratings are learned, two heads.
@@ -33,7 +36,7 @@ class MultitaskModel(nn.Module):
             :class:`CodeHead` name its codes; otherwise each code is a token of its own.
         item_rows: give each item a row of its own beside those of its codes, in which it is read
             and, at its last code, named. It starts at zero: an item that is never seen is known by
-            its codes alone. Needs ``merged``; memory and time at the last code grow with N.
+            its codes alone. Needs ``merged``; memory and training time grow with N.
         dropout: of the code head.
 
     Raises:
@@ -123,10 +126,18 @@ class MultitaskModel(nn.Module):
         logits = self.code_logits(states, level)
         if self.item_rows is not None and level == len(self.sizes) - 1:
             leaf, exists = self.trie.children(level, nodes)
-            rows = self.item_rows[self.trie.leaf_item].to(states.dtype)
-            own = linear(states, rows).float().gather(-1, leaf).masked_fill(~exists, 0)
+            own = self._own(states, leaf).masked_fill(~exists, 0)
             logits = logits.scatter_add(-1, self.trie.codes[level][leaf], own)
         return self.trie.log_softmax(level, nodes, logits)
+
+    def _own(self, states: Tensor, leaf: Tensor) -> Tensor:
+        """``(..., F)`` float32: what states ``(..., D)`` say to the items' own rows at ``leaf``."""
+        assert self.item_rows is not None
+        if not torch.is_grad_enabled() and len(self.item_rows) > FEW * leaf.shape[-1]:
+            rows = self.item_rows[self.trie.leaf_item[leaf]].to(states.dtype)
+            return (rows @ states[..., None])[..., 0].float()
+        rows = self.item_rows[self.trie.leaf_item].to(states.dtype)
+        return linear(states, rows).float().gather(-1, leaf)
 
     def _items_at(self, ids: Tensor, whole: Tensor) -> Tensor:
         """``(B, T)``: the item that begins at a token; any item where none does."""

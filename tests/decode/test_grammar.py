@@ -38,11 +38,9 @@ CASES = {
 @settings(max_examples=300, deadline=None)
 @given(
     case=st.sampled_from(sorted(CASES)),
-    said=st.text(alphabet='yesnotrda0123456789abcx"\\/ é', max_size=8),
+    said=st.text(alphabet='yesnotrda0123456789abcx"\\/ é語🎬', max_size=8),
 )
 def test_a_grammar_reads_what_its_expression_reads(case: str, said: str) -> None:
-    if "é" in said and ("{1,3}" in case or "{0,5}" in case):
-        said = said.replace("é", "e")  # there length is counted in bytes
     matches = Grammar.of(CASES[case]).matches(said)
     assert matches == (re.fullmatch(case, said) is not None)
 
@@ -75,16 +73,11 @@ def written(grammar: Grammar, seed: int, most: int = 200) -> str:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_whatever_a_model_thinks_it_writes_valid_json(seed: int) -> None:
-    fields = {"rating": integer(1, 5), "mood": json_choice(["good", None]), "why": ascii_string()}
+    fields = {"rating": integer(1, 5), "mood": json_choice(["good", None]), "why": string(9)}
     answer = json.loads(written(Grammar.of(json_object(fields)), seed))
     assert list(answer) == ["rating", "mood", "why"]
     assert answer["rating"] in range(1, 6)
     assert answer["mood"] in ("good", None)
-
-
-def ascii_string():
-    free = choice([chr(c) for c in range(0x20, 0x7F) if chr(c) not in '"\\'])
-    return in_order(literal('"'), free, free, any_of(free, literal("")), literal('"'))
 
 
 def test_after_the_end_only_the_end_may_come() -> None:

@@ -19,6 +19,7 @@ from p5rec.core.types import ItemCodes
 from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
 from p5rec.decode.beam import beam_search
 from p5rec.decode.exhaustive import exhaustive
+from p5rec.models import multitask
 from p5rec.models.batches import pad
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.multitask import MultitaskModel
@@ -241,3 +242,14 @@ def test_with_beams_for_all_items_the_search_is_exhaustive_scoring(
 def test_histories_become_their_items_tokens() -> None:
     bundle = make_bundle(scratch(), ItemCodes(np.array([[0, 1], [1, 0]], np.int32), (2, 2), "x"))
     assert bundle.layout.items.tolist() == [[259, 262], [260, 261]]
+
+
+@torch.inference_mode()
+def test_own_rows_of_children_alone_are_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = make_bundle(scratch(), some_codes(20, SIZES)).ready()
+    ids, mask = prompts(bundle, [9, 4])
+    fetched = []
+    for few in (0, 10**9):
+        monkeypatch.setattr(multitask, "FEW", few)
+        fetched.append(by_steps(bundle, ids, mask, 0))
+    assert torch.allclose(fetched[0], fetched[1], atol=CLOSE)
