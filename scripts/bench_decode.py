@@ -2,10 +2,12 @@
 
 python scripts/bench_decode.py exact --model RUN/models/METHOD --config RECIPE [--users 200]
 python scripts/bench_decode.py speed --json out.json [--plot out.png] [--quick]
+python scripts/bench_decode.py trie [--items 1000000 10000000]
 
 ``exact`` puts real histories to a trained model whose codes are tokens, in float32, and compares
 our lists with those of ``generate`` under ``prefix_allowed_tokens_fn`` (renormalised where the
-model was taught a level's softmax), also with a beam for every item.
+model was taught a level's softmax), also with a beam for every item; then the same with a T5 of
+random weights over the same prompts.
 
 ``speed`` takes SmolLM2-135M (bfloat16) and the compact decoder (float32) over random codes and
 prompts of 128 tokens. Per case: users a second of ``generate`` with a Python function, ``generate``
@@ -19,6 +21,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +32,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import LogitsProcessorList
+from transformers import LogitsProcessorList, T5Config, T5ForConditionalGeneration
 
 from p5rec.backbones.config import BackboneConfig, ScratchConfig
 from p5rec.core.rng import tie_order
@@ -37,7 +41,9 @@ from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
 from p5rec.decode.beam import beam_search
 from p5rec.decode.processor import ItemLogitsProcessor
 from p5rec.decode.token_rows import TokenRows
+from p5rec.decode.trie import Trie
 from p5rec.models.checkpoint import Bundle, BundleSettings, build
+from p5rec.models.generate import ItemSearch
 from p5rec.models.scorer import code_scorer
 
 PROMPT, SEEN, LEVELS, BOOK = 128, 100, 4, 256
@@ -385,6 +391,75 @@ def exact(asked: argparse.Namespace) -> None:
         items, _ = generated(bundle, ids, everything, how)
         same += bool((wide == items).all())
     print(f"{same} of {len(prompts[: asked.full])} lists over all {everything} items identical")
+    rows = TokenRows.build(bundle.layout.items)
+    encoder_decoder(rows, prompts, bundle.model.config.vocab_size, asked.beams)
+
+
+def encoder_decoder(
+    rows: TokenRows, prompts: list[np.ndarray], vocabulary: int, widths: list[int]
+) -> None:
+    """The same comparison for a T5-shaped model of random weights, through ``custom_generate``."""
+    torch.manual_seed(0)
+    shape = T5Config(
+        vocab_size=vocabulary, d_model=128, d_kv=64, d_ff=512, num_layers=4, num_heads=6,
+        decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
+    )  # fmt: skip
+    model = T5ForConditionalGeneration(shape).eval()
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=0.1)
+    for beams in widths:
+        same, furthest = 0, 0.0
+        for prompt in prompts:
+            settings: dict[str, Any] = {
+                "input_ids": torch.from_numpy(prompt)[None],
+                "num_beams": beams,
+                "num_return_sequences": beams,
+                "max_new_tokens": rows.trie.levels,
+                "length_penalty": 0.0,
+                "return_dict_in_generate": True,
+                "output_scores": True,
+            }
+            theirs = model.generate(**settings, **by_function(1)(rows))
+            found = model.generate(**settings, custom_generate=ItemSearch(rows))
+            same += torch.equal(theirs.sequences, found.sequences)
+            gap = (theirs.sequences_scores - found.sequences_scores).abs().max()
+            furthest = max(furthest, float(gap))
+        print(
+            f"T5, softmax over vocab, beam {beams}: {same} of {len(prompts)} lists identical, "
+            f"scores within {furthest:.1e}",
+            flush=True,
+        )
+
+
+def trie(asked: argparse.Namespace) -> None:
+    """Seconds and memory for the tree over random codes, each size in a process of its own."""
+    if len(asked.items) > 1:
+        for items in asked.items:
+            words = [sys.executable, __file__, "trie", "--items", str(items)]
+            subprocess.run(words, check=True)
+        return
+    (items,) = asked.items
+    rng = np.random.default_rng(0)
+    number = rng.permutation(np.unique(rng.integers(0, BOOK**LEVELS, items + items // 50)))[:items]
+    codes = np.stack(np.unravel_index(number, (BOOK,) * LEVELS), axis=1).astype(np.int32)
+    del number
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = _memory("VmRSS")
+    started = time.perf_counter()
+    made = Trie.build(codes, (BOOK,) * LEVELS)
+    seconds = time.perf_counter() - started
+    more = _memory("VmHWM") - before
+    tensors = (*made.starts, *made.codes, *made.leaf_starts, made.leaf_item)
+    size = sum(t.numel() * t.element_size() for t in tensors) / 2**20
+    print(f"{len(made):>11,} items x {LEVELS}: {seconds:.2f} s, the tree {size:.0f} MiB, "
+          f"peak {more:.0f} MiB above the codes")  # fmt: skip
+
+
+def _memory(name: str) -> float:
+    """MiB of this process, as Linux counts it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
 def main() -> None:
@@ -402,8 +477,10 @@ def main() -> None:
     two.add_argument("--plot", type=Path)
     two.add_argument("--users", type=int, default=16, help="a batch")
     two.add_argument("--quick", action="store_true")
+    three = commands.add_parser("trie")
+    three.add_argument("--items", type=int, nargs="+", default=[1_000_000, 10_000_000])
     asked = parser.parse_args()
-    {"exact": exact, "speed": speed}[asked.command](asked)
+    {"exact": exact, "speed": speed, "trie": trie}[asked.command](asked)
 
 
 if __name__ == "__main__":
