@@ -1,7 +1,7 @@
 """Constrained search against ``transformers.generate``: the same lists, and how fast.
 
+python scripts/bench_decode.py [speed] [--json out.json] [--plot out.png] [--quick]
 python scripts/bench_decode.py exact --model RUN/models/METHOD --config RECIPE [--users 200]
-python scripts/bench_decode.py speed --json out.json [--plot out.png] [--quick]
 python scripts/bench_decode.py trie [--items 1000000 10000000]
 
 ``exact`` puts real histories to a trained model whose codes are tokens, in float32, and compares
@@ -479,7 +479,9 @@ def main() -> None:
     two.add_argument("--quick", action="store_true")
     three = commands.add_parser("trie")
     three.add_argument("--items", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    asked = parser.parse_args()
+    words = sys.argv[1:]
+    named = words and words[0] in (*commands.choices, "-h", "--help")
+    asked = parser.parse_args(words if named else ["speed", *words])
     {"exact": exact, "speed": speed, "trie": trie}[asked.command](asked)
 
 

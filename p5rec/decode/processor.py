@@ -39,8 +39,7 @@ class ItemLogitsProcessor(LogitsProcessor):
         if level >= trie.levels:
             out[:, self.end] = 0
             return out
-        over = said == self.end
-        nodes, known = self.rows.walk(said.masked_fill(over.cumsum(1) > 0, END))
+        nodes, known = self.rows.walk(said)
         logs = self.rows.log_probs(level, nodes, scores, self.normalisation)
         child, exists = trie.children(level, torch.where(known, nodes, 0))
         codes = trie.codes[level][child]

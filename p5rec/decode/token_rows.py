@@ -81,16 +81,25 @@ class TokenRows:
         return torch.where(tokens == END, 0.0, logs)
 
     def walk(self, said: Tensor) -> tuple[Tensor, Tensor]:
-        """Where token sequences ``(..., n)``, n at most L, lead: nodes at depth n, ``(...)`` int64,
-        and whether they are the beginning of an item, ``(...)`` bool; elsewhere the node means
-        nothing."""
+        """Where token sequences lead.
+
+        Args:
+            said: ``(..., n)``, n at most L; what stands behind the end of an item does not matter.
+
+        Returns:
+            ``(...)`` int64, nodes at depth n, and ``(...)`` bool, whether the tokens are the
+            beginning of an item; elsewhere the node means nothing.
+        """
         nodes = torch.zeros(said.shape[:-1], dtype=torch.int64, device=said.device)
         known = torch.ones_like(nodes, dtype=torch.bool)
         for level in range(said.shape[-1]):
-            tokens, word = self.tokens[level], said[..., level].contiguous()
-            code = torch.searchsorted(tokens, word).clamp(max=len(tokens) - 1)
+            tokens, codes, word = self.tokens[level], self.trie.codes[level], said[..., level]
+            only = codes[self.trie.starts[level][nodes]]  # the end, if it is there, is alone
+            code = torch.searchsorted(tokens, word.contiguous()).clamp(max=len(tokens) - 1)
+            code = torch.where(tokens[only] == END, only, code)
             nodes = self.trie.descend(level, nodes, code)
-            known &= (tokens[code] == word) & (self.trie.codes[level][nodes] == code)
+            told = (tokens[code] == word) | (tokens[code] == END)
+            known &= told & (codes[nodes] == code)
         return nodes, known
 
 

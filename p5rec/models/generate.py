@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers.generation.utils import GenerateBeamDecoderOnlyOutput
 
 from p5rec.decode.allowed import Allowed, OpenNodes
@@ -89,8 +90,9 @@ class ItemSearch:
             scorer, rows.trie, beams, k=k, tie=self.tie.to(device), open_nodes=opened
         )
         said = self._tokens(rows, items)
-        pad = generation_config.pad_token_id
-        said = said.masked_fill(said == END, generation_config.eos_token_id if pad is None else pad)
+        filler = generation_config.pad_token_id
+        filler = generation_config.eos_token_id if filler is None else filler
+        said = said.masked_fill(said == END, filler)
         before = input_ids[::each].repeat_interleave(k, dim=0)
         sequences = torch.cat([before, said.flatten(0, 1)], dim=1)
         if not generation_config.return_dict_in_generate:
@@ -98,17 +100,12 @@ class ItemSearch:
         return GenerateBeamDecoderOnlyOutput(sequences=sequences, sequences_scores=scores.flatten())
 
     def items(self, said: Tensor) -> Tensor:
-        """The item rows ``(...)`` that answers ``(..., L)`` name; -1 for what is no item."""
+        """The item rows ``(...)`` that answers ``(..., n)`` name; -1 for what is no item."""
         rows = self.rows.to(said.device)
-        nodes, known = rows.walk(torch.where(self._over(said), END, said))
+        levels = rows.trie.levels
+        whole = pad(said[..., :levels], (0, max(0, levels - said.shape[-1])), value=END)
+        nodes, known = rows.walk(whole)
         return torch.where(known, rows.trie.leaf_item[nodes], -1)
-
-    def _over(self, said: Tensor) -> Tensor:
-        """Which places of answers lie behind their end: no token of that place."""
-        levels = range(said.shape[-1])
-        tables = [self.rows.tokens[level].to(said.device) for level in levels]
-        out = torch.stack([~torch.isin(said[..., n], tables[n]) for n in levels], dim=-1)
-        return out.cumsum(-1) > 0
 
     @staticmethod
     def _tokens(rows: TokenRows, items: Tensor) -> Tensor:

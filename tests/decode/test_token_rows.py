@@ -22,8 +22,10 @@ def test_rows_of_any_length_become_a_tree() -> None:
 
 def test_what_is_no_beginning_of_an_item_is_not_known() -> None:
     rows = TokenRows.build(ROWS)
-    said = torch.tensor([[7, 5], [7, 9], [5, 5], [9, -1], [9, 7], [1000, 5]])
-    assert rows.walk(said)[1].tolist() == [True, False, False, True, False, False]
+    said = torch.tensor([[7, 5], [7, 9], [5, 5], [9, -1], [9, 7], [1000, 5], [-1, 5]])
+    assert rows.walk(said)[1].tolist() == [
+        True, False, False, True, True, False, False
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("normalisation", ["vocab", "level", "items"])

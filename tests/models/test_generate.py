@@ -139,6 +139,18 @@ def by_forcing(
     return float(logits.log_softmax(-1).gather(1, answer.T).sum())
 
 
+def test_answers_name_items_however_many_tokens_they_have() -> None:
+    search = ItemSearch(TokenRows.build(ragged_rows()))
+    table = torch.from_numpy(ragged_rows())
+    every = torch.arange(len(table))
+    longer = torch.cat([table.clamp(min=0), table[:, :2] * 0], dim=1)
+    assert torch.equal(search.items(longer), every)
+    lengths = (table >= 0).sum(1)
+    short = lengths == 2
+    assert torch.equal(search.items(table[short, :2]), every[short])
+    assert (search.items(table[~short, :1]) == -1).all()
+
+
 def test_only_allowed_items_and_pads_where_there_are_no_more(
     model: PreTrainedModel, prompts: dict[str, Tensor]
 ) -> None:
