@@ -26,6 +26,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -129,14 +130,19 @@ def by_processor(
     return how
 
 
+@lru_cache(maxsize=2)
+def ranks_of(trie: Trie) -> list[Tensor]:
+    """The order of equal scores, made once for all searches."""
+    return trie.smallest_below(torch.from_numpy(tie_order(len(trie), 0)))
+
+
 def ours(bundle: Bundle, ids: Tensor, beams: int, allowed: Allowed | None = None) -> Any:
     """Items ``(B, K)`` and their scores by our search."""
     trie = bundle.model.trie
-    tie = torch.from_numpy(tie_order(len(trie), 0))
     opened = None if allowed is None else OpenNodes(trie, allowed)
     scorer = code_scorer(bundle.model, ids, torch.ones_like(ids))
     k = min(beams, len(trie))
-    return beam_search(scorer, trie, max(beams, k), k=k, tie=tie, open_nodes=opened)
+    return beam_search(scorer, trie, max(beams, k), k=k, ranks=ranks_of(trie), open_nodes=opened)
 
 
 class Watch:

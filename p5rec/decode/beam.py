@@ -5,6 +5,7 @@ B requests, K beams, F the largest fan-out of a level, C_l codes at level l, N i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,7 +53,7 @@ def beam_search(
     beams: int,
     *,
     k: int,
-    tie: Tensor,
+    ranks: Sequence[Tensor],
     open_nodes: OpenNodes | None = None,
     cap: Cap | None = None,
     draws: Draws | None = None,
@@ -69,8 +70,8 @@ def beam_search(
         trie: the items, on the scorer's device.
         beams: the most beams kept at a level.
         k: length of the lists.
-        tie: ``(N,)`` a permutation; of equal scores the smaller value comes first, between
-            prefixes the one that leads to the smallest.
+        ranks: ``trie.smallest_below`` of a permutation of the items: of equal scores the item with
+            the smaller value comes first, between prefixes the one that leads to the smallest.
         open_nodes: the items each request may be given; None for all.
         cap: keeps lists from crowding below few prefixes.
         draws: draws the items without replacement in place of taking the best; a list is then in
@@ -87,7 +88,6 @@ def beam_search(
         raise ValueError(f"expected at least k = {k} beams, got {beams}; raise beams or lower k")
     log_probs = scorer.start()[:, None]
     requests, device = len(log_probs), log_probs.device
-    ranks = trie.smallest_below(tie)
     nodes = torch.zeros(requests, 1, dtype=torch.int64, device=device)
     scores = torch.zeros(requests, 1, dtype=torch.float32, device=device)
     keys, prefix, broken = scores, nodes, []

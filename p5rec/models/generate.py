@@ -12,7 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from transformers.generation.utils import GenerateBeamDecoderOnlyOutput
+from transformers.generation.utils import (
+    GenerateBeamDecoderOnlyOutput,
+    GenerateBeamEncoderDecoderOutput,
+    GenerateBeamOutput,
+)
 
 from p5rec.decode.allowed import Allowed, OpenNodes
 from p5rec.decode.beam import beam_search
@@ -69,11 +73,12 @@ class ItemSearch:
         tie: Tensor | None = None,
     ) -> None:
         self.rows, self.normalisation, self.allowed = rows, normalisation, allowed
-        self.tie = torch.arange(len(rows.trie)) if tie is None else tie
+        tie = torch.arange(len(rows.trie)) if tie is None else tie
+        self.ranks = rows.trie.smallest_below(tie)
 
     def __call__(
         self, model: Any, input_ids: Tensor, generation_config: Any, **inputs: Any
-    ) -> Tensor | GenerateBeamDecoderOnlyOutput:
+    ) -> Tensor | GenerateBeamOutput:
         """What ``generate`` calls; ``input_ids`` come repeated for each beam.
 
         Raises:
@@ -87,7 +92,12 @@ class ItemSearch:
         )
         opened = None if self.allowed is None else OpenNodes(rows.trie, self.allowed)
         items, scores = beam_search(
-            scorer, rows.trie, beams, k=k, tie=self.tie.to(device), open_nodes=opened
+            scorer,
+            rows.trie,
+            beams,
+            k=k,
+            ranks=[level.to(device) for level in self.ranks],
+            open_nodes=opened,
         )
         said = self._tokens(rows, items)
         filler = generation_config.pad_token_id
@@ -97,7 +107,12 @@ class ItemSearch:
         sequences = torch.cat([before, said.flatten(0, 1)], dim=1)
         if not generation_config.return_dict_in_generate:
             return sequences
-        return GenerateBeamDecoderOnlyOutput(sequences=sequences, sequences_scores=scores.flatten())
+        kind = (
+            GenerateBeamEncoderDecoderOutput
+            if model.config.is_encoder_decoder
+            else GenerateBeamDecoderOnlyOutput
+        )
+        return kind(sequences=sequences, sequences_scores=scores.flatten())
 
     def items(self, said: Tensor) -> Tensor:
         """The item rows ``(...)`` that answers ``(..., n)`` name; -1 for what is no item."""

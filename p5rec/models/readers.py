@@ -90,13 +90,13 @@ class TreeReader:
 
     def _preface(self, keep: bool) -> Any:
         """What the model keeps of the tokens that all prompts begin with; None: too few."""
+        if not (keep and self.right and len(self.mask) > 1):
+            return None
         (prompt,) = self.prompt.values()
-        same = (
-            (prompt == prompt[:1]).flatten(2).all(2) if prompt.dim() > 2 else prompt == prompt[:1]
-        )
-        shared = int((same & self.mask).all(0).long().cumprod(0).sum())
+        same = (prompt == prompt[:1]).view(*self.mask.shape, -1).all(2) & self.mask
+        shared = int(same.all(0).long().cumprod(0).sum())
         shared = min(shared, int(self.lengths.min()) - 1)  # the last token answers
-        if not (keep and self.right and len(self.mask) > 1 and shared >= WORTH_SHARING):
+        if shared < WORTH_SHARING:
             return None
         cache = DynamicCache()
         once = {name: value[:1, :shared] for name, value in self.prompt.items()}

@@ -44,15 +44,19 @@ def rank_prompts(
     """
     device = bundle.model.device
     trie = bundle.model.trie
-    tie = torch.from_numpy(tie_order(len(trie), seed)).to(device)
+    ranks = trie.smallest_below(torch.from_numpy(tie_order(len(trie), seed)).to(device))
     items = np.empty((len(prompts), config.k), dtype=np.int32)
     scores = np.empty((len(prompts), config.k), dtype=np.float32)
     beams = width(bundle, config)
     cap = None if config.per_prefix is None else Cap(config.prefix_depth, config.per_prefix)
-    extra = 0 if bundle.model.code_head is not None else nodes_read(trie, beams)
     seeds = derive_seed(seed, "draws") + (np.arange(len(prompts)) if requests is None else requests)
     batches = prompt_batches(
-        bundle, prompts, config.batch_tokens, extra=extra, desc="rank", unit="user"
+        bundle,
+        prompts,
+        config.batch_tokens,
+        extra=nodes_read(trie, beams),
+        desc="rank",
+        unit="user",
     )
     for rows, ids, mask in batches:
         opened = None if allowed is None else OpenNodes(trie, allowed.take(rows))
@@ -62,7 +66,7 @@ def rank_prompts(
             trie,
             beams,
             k=config.k,
-            tie=tie,
+            ranks=ranks,
             open_nodes=opened,
             cap=cap,
             draws=None if drawn is None else Draws(drawn, trie),

@@ -36,7 +36,14 @@ class Case:
     def search(self, beams: int) -> tuple[Tensor, Tensor]:
         trie = Trie.build(self.codes.numpy(), self.sizes)
         opened = open_where(self.alive, trie)
-        return beam_search(self.scorer, trie, beams, k=self.k, tie=self.tie, open_nodes=opened)
+        return beam_search(
+            self.scorer,
+            trie,
+            beams,
+            k=self.k,
+            ranks=trie.smallest_below(self.tie),
+            open_nodes=opened,
+        )
 
     def oracle(self, chunk: int = 7) -> tuple[Tensor, Tensor]:
         score = self.scorer.full
@@ -118,7 +125,9 @@ def test_the_oracle_does_not_depend_on_its_chunk(case: Case) -> None:
 def test_no_mask_means_every_item() -> None:
     codes = np.array([[0, 0], [0, 1], [1, 0]])
     trie, tie = Trie.build(codes, (2, 2)), torch.arange(3)
-    items, _ = beam_search(TableScorer([0], (2, 2), 9), trie, 3, k=3, tie=tie)
+    items, _ = beam_search(
+        TableScorer([0], (2, 2), 9), trie, 3, k=3, ranks=trie.smallest_below(tie)
+    )
     assert sorted(items[0].tolist()) == [0, 1, 2]
 
 
@@ -131,14 +140,16 @@ def test_pruning_by_hand() -> None:
         torch.tensor([[[-5.0, -4.0], [-0.5, -9.0]]]),
     ]
     trie, tie = Trie.build(codes, (2, 2)), torch.arange(3)
-    found = [beam_search(scorer, trie, n, k=1, tie=tie) for n in (1, 2)]
+    found = [beam_search(scorer, trie, n, k=1, ranks=trie.smallest_below(tie)) for n in (1, 2)]
     assert [(int(i), float(s)) for i, s in found] == [(1, -5.0), (2, -2.5)]
 
 
 def test_ties_follow_the_permutation_when_the_beam_must_choose() -> None:
     codes = np.array([[c, 0] for c in range(6)])
     trie, tie = Trie.build(codes, (6, 1)), torch.tensor([3, 0, 5, 1, 4, 2])
-    items, _ = beam_search(TableScorer([0], (6, 1), 1), trie, 3, k=3, tie=tie)
+    items, _ = beam_search(
+        TableScorer([0], (6, 1), 1), trie, 3, k=3, ranks=trie.smallest_below(tie)
+    )
     assert items.tolist() == [[1, 3, 5]]
 
 
@@ -150,7 +161,7 @@ def test_half_precision_and_very_low_scores_are_ordered_in_float32() -> None:
     ]
     codes = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [2, 0], [2, 1]])
     trie, tie = Trie.build(codes, (3, 2)), torch.arange(6)
-    items, scores = beam_search(scorer, trie, 6, k=6, tie=tie)
+    items, scores = beam_search(scorer, trie, 6, k=6, ranks=trie.smallest_below(tie))
     assert items.tolist() == [[4, 5, 0, 1, 3, 2]]
     assert scores.dtype == torch.float32
     expected = exhaustive(scorer.full, torch.from_numpy(codes), k=6, alive=None, tie=tie)
@@ -160,7 +171,7 @@ def test_half_precision_and_very_low_scores_are_ordered_in_float32() -> None:
 def test_fewer_beams_than_k_is_refused() -> None:
     trie = Trie.build(np.array([[0]]), (1,))
     with pytest.raises(ValueError, match="at least k = 5 beams, got 4"):
-        beam_search(TableScorer([0], (1,), 1), trie, 4, k=5, tie=torch.zeros(1))
+        beam_search(TableScorer([0], (1,), 1), trie, 4, k=5, ranks=[])
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("-inf"), float("inf")])
@@ -170,9 +181,11 @@ def test_a_scorer_without_finite_answers_is_told_off(bad: float) -> None:
     codes, tie = np.array([[0, 0], [1, 0]]), torch.arange(2)
     trie = Trie.build(codes, (2, 2))
     with pytest.raises(ValueError, match="level 1: expected finite"):
-        beam_search(scorer, trie, 2, k=1, tie=tie)
+        beam_search(scorer, trie, 2, k=1, ranks=trie.smallest_below(tie))
     seen = open_where(torch.tensor([[True, False]]), trie)  # what no beam enters may be anything
-    assert beam_search(scorer, trie, 2, k=1, tie=tie, open_nodes=seen)[0].tolist() == [[0]]
+    assert beam_search(scorer, trie, 2, k=1, ranks=trie.smallest_below(tie), open_nodes=seen)[
+        0
+    ].tolist() == [[0]]
 
 
 def test_surplus_beams_may_be_answered_with_anything() -> None:
@@ -185,11 +198,15 @@ def test_surplus_beams_may_be_answered_with_anything() -> None:
     codes = np.array([[0, 1, 0], [1, 0, 0], [1, 1, 0]])
     trie, tie = Trie.build(codes, (2, 2, 1)), torch.arange(3)
     opened = open_where(torch.tensor([[True, False, False]]), trie)
-    items, _ = beam_search(Poisoned([0], (2, 2, 1), 9), trie, 3, k=2, tie=tie, open_nodes=opened)
+    items, _ = beam_search(
+        Poisoned([0], (2, 2, 1), 9), trie, 3, k=2, ranks=trie.smallest_below(tie), open_nodes=opened
+    )
     assert items.tolist() == [[0, -1]]
 
 
 def test_a_scorer_of_the_wrong_width_is_told_off() -> None:
     trie = Trie.build(np.array([[0, 0], [1, 0]]), (2, 2))
     with pytest.raises(ValueError, match=r"level 1: expected .*\(1, 2, 2\), got \(1, 2, 3\)"):
-        beam_search(TableScorer([0], (2, 3), 1), trie, 2, k=1, tie=torch.arange(2))
+        beam_search(
+            TableScorer([0], (2, 3), 1), trie, 2, k=1, ranks=trie.smallest_below(torch.arange(2))
+        )

@@ -39,7 +39,7 @@ def test_a_capped_list_is_full_and_keeps_its_cap(
     trie, tie = Trie.build(codes, sizes), torch.from_numpy(rng.permutation(len(codes)))
     scorer = TableScorer([1, 2], sizes, 10)
     items, scores = beam_search(
-        scorer, trie, k + extra, k=k, tie=tie,
+        scorer, trie, k + extra, k=k, ranks=trie.smallest_below(tie),
         open_nodes=open_where(alive, trie), cap=Cap(depth, most),
     )  # fmt: skip
     full = scorer.full(torch.from_numpy(codes))
@@ -85,7 +85,9 @@ def drawn(requests: int, k: int, seeds: torch.Tensor) -> tuple[torch.Tensor, tor
     trie = Trie.build(CODES, (2, 3))
     scorer = Probable([7] * requests, (2, 3), trie)
     tie = torch.arange(len(CODES))
-    return beam_search(scorer, trie, 5, k=k, tie=tie, draws=Draws(seeds, trie))
+    return beam_search(
+        scorer, trie, 5, k=k, ranks=trie.smallest_below(tie), draws=Draws(seeds, trie)
+    )
 
 
 def test_items_are_drawn_as_often_as_they_are_likely_and_never_twice() -> None:

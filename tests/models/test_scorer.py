@@ -157,7 +157,8 @@ def test_a_request_is_scored_alike_alone_and_among_others(bundle: Bundle) -> Non
 def test_a_scorer_can_be_started_again(bundle: Bundle) -> None:
     ids, mask = prompts(bundle, [5, 8])
     scorer, tie = scorer_of(bundle, ids, mask), torch.arange(20)
-    first, again = (beam_search(scorer, bundle.model.trie, 6, k=5, tie=tie) for _ in range(2))
+    ranks = bundle.model.trie.smallest_below(tie)
+    first, again = (beam_search(scorer, bundle.model.trie, 6, k=5, ranks=ranks) for _ in range(2))
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
 
@@ -221,7 +222,7 @@ def test_with_beams_for_all_items_the_search_is_exhaustive_scoring(
         model.trie,
         40,
         k=k,
-        tie=tie,
+        ranks=model.trie.smallest_below(tie),
         open_nodes=OpenNodes(
             model.trie,
             Allowed(never=ItemLists.joined([np.flatnonzero(~row) for row in alive.numpy()])),
