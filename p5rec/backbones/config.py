@@ -28,12 +28,22 @@ class ScratchConfig(Config):
 
 
 class LoraSettings(Config):
-    """Low-rank adapters (Hu et al. 2021) on every linear layer of the decoder blocks."""
+    """Low-rank adapters (Hu et al. 2021) on every linear layer of the decoder blocks.
+
+    Attributes:
+        rank, alpha, dropout: of the adapters; they are scaled by alpha / rank.
+        targets: names of linear layers, or patterns of names (``*_proj``); empty: all inside the
+            blocks.
+        rslora: scale by alpha / sqrt(rank) (Kalajdzievski 2023, arXiv 2312.03732).
+        dora: learn the length of each weight's columns beside (Liu et al. 2024, arXiv 2402.09353).
+    """
 
     rank: int = Field(16, ge=1)
     alpha: int = Field(32, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)
-    targets: tuple[str, ...] = ()  # names of linear layers; empty: all inside the blocks
+    targets: tuple[str, ...] = ()
+    rslora: bool = False
+    dora: bool = False
 
 
 class BackboneConfig(Config):

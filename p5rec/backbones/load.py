@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,8 @@ def adapt(model: PreTrainedModel, lora: LoraSettings, seed: int) -> PeftModel:
         UserError: ``lora.targets`` names a layer that the blocks do not have.
     """
     known = block_linears(model)
-    if strange := sorted(set(lora.targets) - set(known)):
+    chosen = {target: fnmatch.filter(known, target) for target in lora.targets}
+    if strange := sorted(target for target, names in chosen.items() if not names):
         raise UserError(
             *(f"lora.targets: expected a linear layer, got {n!r}; {did_you_mean(n, known)}"
               for n in strange)
@@ -96,7 +98,9 @@ def adapt(model: PreTrainedModel, lora: LoraSettings, seed: int) -> PeftModel:
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=list(lora.targets) or known,
+        target_modules=sorted({name for names in chosen.values() for name in names}) or known,
+        use_rslora=lora.rslora,
+        use_dora=lora.dora,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
         task_type="CAUSAL_LM",
     )

@@ -118,20 +118,24 @@ class Validation(TrainerCallback):
 
 
 class Interrupt(TrainerCallback):
-    """The first Ctrl-C finishes the step, saves and stops; the second stops at once."""
+    """The first Ctrl-C, or the word of a machine that is taken away (SIGTERM), finishes the step,
+    saves and stops; the second stops at once."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
         self.asked = False
-        self.previous = signal.getsignal(signal.SIGINT)
+        self.previous = {number: signal.getsignal(number) for number in self.SIGNALS}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        signal.signal(signal.SIGINT, self._ask)
+        for number in self.SIGNALS:
+            signal.signal(number, self._ask)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
-        signal.signal(signal.SIGINT, self.previous)
+        self.restore()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -146,5 +150,6 @@ class Interrupt(TrainerCallback):
             raise KeyboardInterrupt
 
     def restore(self) -> None:
-        """Gives Ctrl-C back to whoever had it before."""
-        signal.signal(signal.SIGINT, self.previous)
+        """Gives the signals back to whoever had them before."""
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)

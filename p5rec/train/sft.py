@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
+from p5rec.core.errors import fault
 from p5rec.core.launch import processes
 from p5rec.models.checkpoint import WEIGHTS, load_trainable, read_tensors, trainable_state
 from p5rec.models.multitask import MultitaskModel
@@ -34,8 +35,10 @@ class MultitaskTrainer(SFTTrainer):
 
     optimizer: torch.optim.Optimizer | None
 
-    def __init__(self, *, recipe: TrainConfig, **arguments: Any) -> None:
-        self.recipe = recipe
+    def __init__(
+        self, *, recipe: TrainConfig, told: Callable[[int], str], **arguments: Any
+    ) -> None:
+        self.recipe, self.told = recipe, told
         super().__init__(**arguments)
         self.model_accepts_loss_kwargs = True
 
@@ -49,6 +52,12 @@ class MultitaskTrainer(SFTTrainer):
         # through `model(...)`, so that data-parallel wrappers see the forward pass
         outputs = model(**inputs, num_items_in_batch=num_items_in_batch)
         loss = outputs.pop("loss")
+        if not loss.isfinite():
+            raise fault(
+                f"train, step {self.state.global_step + 1}", "a finite loss",
+                f"{float(loss)} ({self.told(self.state.global_step)})",
+                "lower learning_rate, or set train.precision to float32",
+            )  # fmt: skip
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes
         for name, value in outputs.items():
@@ -127,7 +136,8 @@ def fit(
         eval_fn: measures the model on validation; called every ``config.evaluate_every`` steps.
 
     Raises:
-        KeyboardInterrupt: after a checkpoint was written.
+        KeyboardInterrupt: after a checkpoint was written, on SIGINT and SIGTERM.
+        UserError: the loss is no longer finite; it names the step and its rows.
     """
     weights = np.array([config.tasks[name].weight for name in tasks])
     lengths = np.empty(len(task_of), dtype=np.int64)
@@ -137,8 +147,18 @@ def fit(
     # the processes share a batch of the order, so that two read what one with twice the batch would
     order = batch_order(task_of, lengths, config.batch * processes(), config.seed)
     collator = Collator(list(tasks.values()), weights, task_of, row_of, tokenizer.pad_token_id)
+    step, names = config.batch * config.accumulate * processes(), list(tasks)
+
+    def told(done: int) -> str:
+        """The rows of the step after ``done`` others."""
+        rows = order[done * step : (done + 1) * step]
+        each = [f"{names[t]} {', '.join(map(str, row_of[rows[task_of[rows] == t]]))}"
+                for t in np.unique(task_of[rows])]  # fmt: skip
+        return "rows of " + "; ".join(each)
+
     trainer = MultitaskTrainer(
         recipe=config,
+        told=told,
         model=model,
         args=_arguments(config, folder),
         data_collator=collator,

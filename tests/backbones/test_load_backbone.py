@@ -92,6 +92,16 @@ def test_named_targets_alone_are_adapted(folder: Path) -> None:
     assert "got 'q_prj'; did you mean 'q_proj'" in str(caught.value)
 
 
+def test_targets_may_be_patterns_and_adapters_of_other_kinds(folder: Path) -> None:
+    lora = LoraSettings(rank=4, alpha=8, targets=("[qk]_proj", "down*"), rslora=True, dora=True)
+    model = load_backbone(llama(folder).model_copy(update={"lora": lora}), WORDS, seed=0).model
+    adapted = {n for n in trains(model) if "lora_" in n}
+    assert {n.split(".")[-4] for n in adapted if "lora_A" in n} == {"q_proj", "k_proj", "down_proj"}
+    assert any("magnitude" in name for name in adapted)
+    layer = next(m for n, m in model.named_modules() if n.endswith("q_proj"))
+    assert layer.scaling["default"] == 4  # alpha / sqrt(rank)
+
+
 def test_weights_follow_the_seed_and_leave_the_global_stream_alone() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()

@@ -12,6 +12,7 @@ import pytest
 import torch
 from tiny_models import llama, make_bundle, save_llama, scratch, some_codes
 
+from p5rec.backbones.config import LoraSettings
 from p5rec.core.errors import UserError
 from p5rec.core.types import Example, Histories, ItemCodes
 from p5rec.ids.files import load_codes, save_codes
@@ -33,10 +34,14 @@ ASKED = Histories(
 )
 
 
-@pytest.fixture(scope="module", params=["scratch", "scratch lora", "llama lora", "llama 4bit"])
+@pytest.fixture(
+    scope="module", params=["scratch", "scratch lora", "scratch dora", "llama lora", "llama 4bit"]
+)
 def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     if request.param.startswith("scratch"):
         config = scratch(lora=request.param.endswith("lora"))
+        if request.param.endswith("dora"):
+            config = config.model_copy(update={"lora": LoraSettings(rank=4, dora=True)})
     else:
         folder = save_llama(tmp_path_factory.mktemp("base"))
         bits = "4bit" if request.param.endswith("4bit") else None

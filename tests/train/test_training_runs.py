@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import signal
 from collections.abc import Callable
@@ -141,6 +142,27 @@ def test_the_first_interrupt_saves_and_the_run_goes_on_to_the_same_weights(
     assert same(resumed, uninterrupted)
     assert len(curve(tmp_path, "loss")["loss"]) == 12
     assert len(curve(tmp_path, "train_runtime")["train_runtime"]) == 1
+
+
+def test_a_machine_that_is_taken_away_loses_nothing(tmp_path: Path, uninterrupted: Bundle) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    settings = config(steps=12, evaluate_every=1)
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            DROPOUT, settings, tmp_path, raises_at(5, lambda: signal.raise_signal(signal.SIGTERM))
+        )
+    assert checkpoints(tmp_path) == [6]
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert same(train(DROPOUT, settings, tmp_path, dict), uninterrupted)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_its_rows(tmp_path: Path) -> None:
+    settings = config(steps=12, save_every=2, learning_rate=1e30, clip=1e30, warmup=0)
+    with pytest.raises(UserError) as caught:
+        train(DROPOUT, settings, tmp_path)
+    said = str(caught.value)
+    assert re.search(r"train, step \d+: expected a finite loss, got (nan|inf)", said), said
+    assert re.search(r"rows of (dense|rating) \d+, \d+", said), said
 
 
 def test_the_second_interrupt_stops_at_once(tmp_path: Path) -> None:
