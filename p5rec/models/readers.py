@@ -17,7 +17,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from p5rec.backbones.attention import NAME as SHORT
 
 # of prompts read at a time on a CPU: what lies between two layers then stays in its caches
-CACHED_TOKENS = 512
+CACHED_TOKENS = 512  # a thread
 WORTH_SHARING = 16  # tokens that all prompts begin with, from which they are read once for all
 
 
@@ -79,7 +79,8 @@ class TreeReader:
         self.depth, self.ancestors = 0, self.mask.new_zeros(len(self.mask), 1, 0)
         rows, length = self.mask.shape
         preface = self._preface(keep)
-        at_once = max(1, CACHED_TOKENS // length) if self.mask.device.type == "cpu" else rows
+        at_once = max(1, CACHED_TOKENS * torch.get_num_threads() // length)
+        at_once = at_once if self.mask.device.type == "cpu" else rows
         parts = [
             self._prefill(slice(first, first + at_once), keep, preface)
             for first in range(0, rows, at_once)

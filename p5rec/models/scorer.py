@@ -65,14 +65,34 @@ class CodeScorer(ABC):
 
 
 class TokenScorer(CodeScorer):
-    """For models in which each code is a token: the beams are tokens of a tree."""
+    """For models in which each code is a token: the beams are tokens of a tree.
+
+    Where the probabilities of a code are shared among those that lead to an item, a beam with one
+    item below it has nothing left to ask: its further codes are certain, and the language model is
+    not run for it.
+    """
 
     def _read(self) -> Tensor:
+        self.slots: Tensor | None = None  # (B, K): where the reader keeps the last beams
         return self.reader.read()
 
     def _follow(self, codes: Tensor, parents: Tensor) -> Tensor:
         tokens = codes + self.model.starts[self.level]
-        return self.reader.follow({"input_ids": tokens}, parents)
+        if self.model.normalisation != "items":
+            return self.reader.follow({"input_ids": tokens}, parents)
+        before = parents if self.slots is None else self.slots.gather(1, parents)
+        leaves = self.model.trie.leaf_starts[self.level + 1]
+        asked = leaves[self.nodes + 1] - leaves[self.nodes] > 1
+        most = int(asked.sum(1).max())
+        width = self.model.config.hidden_size
+        states = torch.zeros(*codes.shape, width, device=codes.device, dtype=self.reader.dtype)
+        order = (~asked).to(torch.int8).argsort(dim=1, stable=True)
+        self.slots = order.argsort(dim=1).clamp(max=max(0, most - 1))
+        if not most:
+            return states
+        order = order[:, :most]
+        read = self.reader.follow({"input_ids": tokens.gather(1, order)}, before.gather(1, order))
+        return states.scatter(1, order[..., None].expand(-1, -1, width), read)
 
 
 class PositionScorer(CodeScorer):
