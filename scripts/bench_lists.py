@@ -57,22 +57,25 @@ def done(parts: Path) -> dict[str, float]:
     return {p.name: p.stat().st_mtime for p in parts.glob("*.parquet")}
 
 
-def killed(words: list[str], out: Path, kills: int, seconds: float) -> tuple[int, int]:
-    """Runs to the end through ``kills`` kills at random moments; parts kept, and parts redone."""
+def killed(words: list[str], out: Path, kills: int, part: float) -> tuple[list[int], int]:
+    """Runs to the end through ``kills`` kills, each at a random moment within two parts of ``part``
+    seconds; how many parts there were after each, and parts redone."""
     rng, parts = np.random.default_rng(0), out.with_name(f".{out.name}.parts")
     before: dict[str, float] = {}
-    redone = 0
+    counts, redone = [], 0
     for _ in range(kills):
         with subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:
-            time.sleep(rng.uniform(0.5, 1.1) * seconds)
+            wanted = len(before) + rng.integers(0, 2)
+            while run.poll() is None and (not parts.exists() or len(done(parts)) < wanted):
+                time.sleep(0.05)
+            time.sleep(rng.uniform(0, part))
             run.send_signal(signal.SIGKILL)
         after = done(parts)
         redone += sum(after.get(name, 0) != when for name, when in before.items())
         before = after
-        if out.exists():
-            break
+        counts.append(len(after))
     subprocess.run(words, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    return len(before), redone
+    return counts, redone
 
 
 def peak(words: list[str]) -> tuple[float, float]:
@@ -118,11 +121,9 @@ def main() -> None:
         f"{asked.users:,} users in {seconds:.1f} s, {asked.users / seconds:.0f} users/s with start"
     )
     cut_words, cut = words("killed", "some")
-    kept, redone = killed(cut_words, cut, asked.kills, seconds)
+    counts, redone = killed(cut_words, cut, asked.kills, 1000 * seconds / asked.users)
     same = pl.read_parquet(cut).equals(wanted)
-    print(
-        f"killed {asked.kills} times: equal {same}, {kept} parts kept at the last, {redone} redone"
-    )
+    print(f"killed with {counts} parts done: then equal {same}, parts made twice {redone}")
     two_words, two = words("two", "some")
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
               "--no-python", *two_words]  # fmt: skip
