@@ -55,7 +55,7 @@ class MultitaskTrainer(SFTTrainer):
         if not loss.isfinite():
             raise fault(
                 f"train, step {self.state.global_step + 1}", "a finite loss",
-                f"{float(loss)} ({self.told(self.state.global_step)})",
+                f"{loss.item()} ({self.told(self.state.global_step)})",
                 "lower learning_rate, or set train.precision to float32",
             )  # fmt: skip
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
