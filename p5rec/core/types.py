@@ -129,6 +129,19 @@ class Corpus:
     split: Split
 
 
+def runs(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Runs of neighbouring rows, one after another.
+
+    Args:
+        starts, lengths: ``(B,)`` the first row of each run, and how many it has.
+
+    Returns:
+        ``(S,)`` int64, the rows of all runs; ``(B + 1,)`` int64, where each run begins in them.
+    """
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1]), offsets
+
+
 @dataclass(frozen=True, eq=False)
 class Histories:
     """B requests, each a user and what the user did, oldest first, as one ragged array.
@@ -156,16 +169,13 @@ class Histories:
 
     def take(self, rows: np.ndarray) -> Histories:
         """The requests ``rows``, in that order."""
-        lengths = self.lengths[rows]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        source = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        source, offsets = runs(self.offsets[:-1][rows], self.lengths[rows])
         return Histories(self.users[rows], self.items[source], offsets)
 
     def tail(self, n: int) -> Histories:
         """The same requests, each with its last ``n`` events."""
         lengths = np.minimum(self.lengths, n)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        source = np.repeat(self.offsets[1:] - offsets[1:], lengths) + np.arange(offsets[-1])
+        source, offsets = runs(self.offsets[1:] - lengths, lengths)
         return Histories(self.users, self.items[source], offsets)
 
     def requests(self) -> np.ndarray:

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from p5rec.core.types import runs
+
 from .trie import Trie
 
 
@@ -54,9 +56,7 @@ class ItemLists:
 
     def take(self, rows: np.ndarray) -> ItemLists:
         """The lists ``rows``, in that order."""
-        lengths = np.diff(self.offsets)[rows]
-        offsets = np.append(0, np.cumsum(lengths))
-        source = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        source, offsets = runs(self.offsets[:-1][rows], np.diff(self.offsets)[rows])
         return ItemLists(self.items[source], offsets)
 
     def kept(self, which: np.ndarray) -> ItemLists:

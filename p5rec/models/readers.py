@@ -176,28 +176,30 @@ class DecoderReader:
     def read(self) -> Tensor:
         """See :class:`Reader`."""
         self.cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-        self.rows = torch.arange(len(self.encoded), device=self.encoded.device)
+        self.of_rows = self.encoded, self.mask
         begin = torch.full((len(self.encoded), 1), self.start, device=self.encoded.device)
         return self._run({"decoder_input_ids": begin})
 
     def follow(self, inputs: dict[str, Tensor], parents: Tensor) -> Tensor:
         """See :class:`Reader`."""
         batch, beams = parents.shape
-        before = len(self.rows) // batch
+        encoded, mask = self.of_rows
+        before = len(encoded) // batch
         first = torch.arange(batch, device=parents.device)[:, None] * before
         taken = (first + parents).flatten()
         self.cache.self_attention_cache.batch_select_indices(taken)
         if beams != before:  # else each beam still reads the prompt that it read before
             self.cache.cross_attention_cache.batch_select_indices(taken)
-        self.rows = self.rows[taken]
+            self.of_rows = encoded[taken], None if mask is None else mask[taken]
         named = {f"decoder_{name}": value.flatten(0, 1)[:, None] for name, value in inputs.items()}
         return self._run(named).unflatten(0, (batch, beams))
 
     def _run(self, inputs: dict[str, Tensor]) -> Tensor:
+        encoded, mask = self.of_rows
         return self.run(
             **inputs,
-            encoder_outputs=BaseModelOutput(last_hidden_state=self.encoded[self.rows]),
-            attention_mask=None if self.mask is None else self.mask[self.rows],
+            encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
+            attention_mask=mask,
             past_key_values=self.cache,
             use_cache=True,
         )[:, -1]

@@ -60,7 +60,7 @@ def rank_prompts(
     )
     for rows, ids, mask in batches:
         opened = None if allowed is None else OpenNodes(trie, allowed.take(rows))
-        drawn = torch.from_numpy(seeds[rows]).to(device) if config.search == "sample" else None
+        drawn = config.search == "sample"
         found, gained = beam_search(
             code_scorer(bundle.model, ids, mask),
             trie,
@@ -69,7 +69,7 @@ def rank_prompts(
             ranks=ranks,
             open_nodes=opened,
             cap=cap,
-            draws=None if drawn is None else Draws(drawn, trie),
+            draws=Draws(torch.from_numpy(seeds[rows]).to(device), trie) if drawn else None,
         )
         items[rows] = found.cpu().numpy()
         scores[rows] = gained.cpu().numpy()
