@@ -185,6 +185,7 @@ class MultitaskModel(nn.Module):
         weights: Tensor,
         blank: Tensor | None = None,
         ratings: Tensor | None = None,
+        candidates: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
     ) -> dict[str, Tensor]:
         """The weighted loss of a batch and its parts.
@@ -198,11 +199,14 @@ class MultitaskModel(nn.Module):
             blank: ``(B, T)`` bool, tokens that the model is not shown.
             ratings: ``(B, T)`` what the heads are to say at a token, on the data's scale; NaN where
                 nothing. An item has said all it has to say at its last code.
+            candidates: ``(B, T, K)`` items to be weighed where one begins; where the first is -1,
+                none are.
             num_items_in_batch: what the summed loss is divided by; None: the labels here.
 
         Returns:
             ``loss`` and, for logging, mean ``code_loss``, ``text_loss``, ``rating_loss``: NaN
-            where the batch asks for none.
+            where the batch asks for none. With candidates ``candidate_logs (M, K, L)`` beside: the
+            log-probability of each of their codes, at the M tokens that have any, in order.
         """
         embedded, at = self.embed(input_ids, blank=blank)
         hidden = self.decoder(inputs_embeds=embedded).last_hidden_state
@@ -217,7 +221,10 @@ class MultitaskModel(nn.Module):
             parts["rating_loss"] = part
             total = total + head_sum
         count = (labels[:, 1:] != -100).sum() if num_items_in_batch is None else num_items_in_batch
-        return {"loss": total / torch.as_tensor(count).clamp(min=1), **parts}
+        out = {"loss": total / torch.as_tensor(count).clamp(min=1), **parts}
+        if candidates is not None:
+            out["candidate_logs"] = self._weigh(hidden, at.places, input_ids, blank, candidates)
+        return out
 
     def _items(
         self, hidden: Tensor, places: Tensor, labels: Tensor, weights: Tensor
@@ -225,30 +232,64 @@ class MultitaskModel(nn.Module):
         asked = whole_items(labels, self.first, self.sizes)
         asked[:, 0] = False  # nothing stands before it that could say it
         row, token = asked.nonzero(as_tuple=True)
-        before = places[row, token] - 1
+        starts = labels.new_tensor(self.starts)
+        place = token[:, None] + torch.arange(len(starts), device=token.device)
+        codes = labels[row[:, None], place] - starts
+        each = -self._code_logs(hidden, row, places[row, token] - 1, codes).sum(-1)
+        part = each.detach().sum() / (len(self.sizes) * len(each) or math.nan)
+        return (each * weights[row]).sum(), part
+
+    def _weigh(
+        self,
+        hidden: Tensor,
+        places: Tensor,
+        input_ids: Tensor,
+        blank: Tensor | None,
+        candidates: Tensor,
+    ) -> Tensor:
+        row, token = (candidates[..., 0] >= 0).nonzero(as_tuple=True)
+        codes = self.trie.paths(candidates[row, token].clamp(min=0))  # (M, K, L)
+        if self.code_head is not None:
+            return self._code_logs(hidden, row[:, None], (places[row, token] - 1)[:, None], codes)
+        # each candidate stands where the next item stood: what comes later is hidden from it
+        many, k, levels = codes.shape
+        place = token[:, None, None] + torch.arange(levels, device=token.device)
+        ids = input_ids[row][:, None].expand(-1, k, -1)
+        ids = ids.scatter(2, place.expand_as(codes), codes + codes.new_tensor(self.starts))
+        shown = None if blank is None else blank[row].repeat_interleave(k, 0)
+        embedded, _ = self.embed(ids.flatten(0, 1), blank=shown)
+        states = self.decoder(inputs_embeds=embedded).last_hidden_state
+        own = torch.arange(many * k, device=token.device).view(many, k)
+        return self._code_logs(states, own, token[:, None] - 1, codes)
+
+    def _code_logs(self, hidden: Tensor, row: Tensor, before: Tensor, codes: Tensor) -> Tensor:
+        """Log-probabilities ``(..., L)`` of the codes ``(..., L)`` of items.
+
+        Args:
+            hidden: ``(B, P, D)``.
+            row, before: ``(...)``, or what broadcasts to that: the position that items follow.
+        """
         state, nodes = hidden[row, before], torch.zeros_like(row)
         prefix = state.new_zeros(state.shape, dtype=torch.float32)
-        losses = []
+        found = []
         for level in range(len(self.sizes)):
-            code = labels[row, token + level] - self.starts[level]
+            code = codes[..., level]
             if level:
                 state = self._next_state(hidden, row, before, prefix, level)
-            logs = self.log_probs(state, level, nodes)
-            losses.append(-logs.gather(1, code[:, None])[:, 0])
+            logs = self.log_probs(state, level, nodes).expand(*code.shape, -1)
+            found.append(logs.gather(-1, code[..., None])[..., 0])
             nodes = self.trie.descend(level, nodes, code)
             if self.code_head is not None:
                 prefix = prefix + self.code_rows(level)[code]
-        each = torch.stack(losses).sum(0)
-        part = each.detach().sum() / (len(self.sizes) * len(each) or math.nan)
-        return (each * weights[row]).sum(), part
+        return torch.stack(found, dim=-1)
 
     def _next_state(
         self, hidden: Tensor, row: Tensor, before: Tensor, prefix: Tensor, level: int
     ) -> Tensor:
-        """``(M, D)``: what names the code of ``level`` of items that follow position ``before``."""
+        """``(..., D)``: what names the code of ``level`` of items that follow ``before``."""
         if self.code_head is None:
             return hidden[row, before + level]
-        state: Tensor = self.code_head(hidden[row, before], prefix)
+        state: Tensor = self.code_head(hidden[row, before].expand_as(prefix), prefix)
         return state
 
     def _words(
