@@ -131,8 +131,8 @@ class Trie:
 
     def paths(self, items: Tensor) -> Tensor:
         """The codes ``(..., L)`` of item rows ``(...)``."""
-        leaves = self.item_leaf[items]
-        nodes = [torch.searchsorted(first, leaves, right=True) - 1 for first in self.leaf_starts[1:]]
+        leaves, borders = self.item_leaf[items], self.leaf_starts[1:]
+        nodes = [torch.searchsorted(first, leaves, right=True) - 1 for first in borders]
         return torch.stack([c[n] for c, n in zip(self.codes, nodes, strict=True)], dim=-1)
 
     def children(self, level: int, nodes: Tensor) -> tuple[Tensor, Tensor]:

@@ -139,7 +139,7 @@ class MultitaskModel(nn.Module):
         rows = self.item_rows[self.trie.leaf_item].to(states.dtype)
         return linear(states, rows).float().gather(-1, leaf)
 
-    def _items_at(self, ids: Tensor, whole: Tensor) -> Tensor:
+    def items_at(self, ids: Tensor, whole: Tensor) -> Tensor:
         """``(B, T)``: the item that begins at a token; any item where none does."""
         nodes = torch.zeros_like(ids)
         for level, start in enumerate(self.starts):
@@ -171,7 +171,7 @@ class MultitaskModel(nn.Module):
             told = levels - 1 if self.tied else levels
             more = sum(ahead(rows, level) for level in range(1, told))
             if self.item_rows is not None:
-                more = more + self.item_rows[self._items_at(ids, whole)].to(rows.dtype)
+                more = more + self.item_rows[self.items_at(ids, whole)].to(rows.dtype)
             rows = rows + whole[..., None] * more
         at = merge(whole, real, levels, at_end=at_end)
         if blank is not None:

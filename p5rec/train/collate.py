@@ -40,12 +40,29 @@ class Collator:
         ratings, _ = pad([_or(row.ratings, row, np.float32(np.nan)) for row in rows], np.nan)
         weights = self.weights[self.task_of[numbers]]
         return {
+            **_aligned(rows),
             "input_ids": input_ids,
             "labels": labels,
             "blank": blank,
             "ratings": ratings,
             "weights": torch.tensor(weights, dtype=torch.float32),
         }
+
+
+def _aligned(rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+    """The columns of alignment that any of the rows has."""
+    out = {}
+    for name, nothing in {"candidates": -1, "reference": 0.0, "draws": 0}.items():
+        given = [getattr(row, name) for row in rows]
+        some = next((values for values in given if values is not None), None)
+        if some is not None:
+            wide = some.shape[1:]
+            filled = [
+                np.full((len(row.labels), *wide), nothing, some.dtype) if values is None else values
+                for values, row in zip(given, rows, strict=True)
+            ]
+            out[name] = pad(filled, nothing)[0]
+    return out
 
 
 def _or(values: np.ndarray | None, row: Row, nothing: Any) -> np.ndarray:

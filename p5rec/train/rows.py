@@ -20,12 +20,20 @@ class Row:
         ratings: ``(T,)`` float32, what the rating heads are to say at a token that ends a question
             or an item, else NaN; None: nothing anywhere.
         blank: ``(T,)`` bool, tokens that keep their place but are not shown; None: all are.
+        candidates: ``(T, K)`` int64, where an item begins: it and items that are to rank below it,
+            -1 in place of such as there are not, and at all other tokens; None: nothing anywhere.
+        reference: ``(T, K)`` float32, their log-probabilities before alignment.
+        draws: ``(T,)`` int64, the seed of what is drawn in place of the item that begins at a
+            token, 0 where nothing is; None: nothing anywhere.
     """
 
     input_ids: np.ndarray
     labels: np.ndarray
     ratings: np.ndarray | None = None
     blank: np.ndarray | None = None
+    candidates: np.ndarray | None = None
+    reference: np.ndarray | None = None
+    draws: np.ndarray | None = None
 
 
 class Rows(Protocol):

@@ -26,19 +26,25 @@ from .collate import Collator
 from .config import TrainConfig
 from .launch import check_joined
 from .mixture import batch_order
+from .objective import Objective, supervised
 from .rows import Rows
 
 
 class MultitaskTrainer(SFTTrainer):
-    """Differs from its parent in four places: the loss is the model's own, the optimiser knows
+    """Differs from its parent in four places: the loss is the objective's, the optimiser knows
     the new rows, a checkpoint holds trainable weights only, and nothing is sent anywhere."""
 
     optimizer: torch.optim.Optimizer | None
 
     def __init__(
-        self, *, recipe: TrainConfig, told: Callable[[int], str], **arguments: Any
+        self,
+        *,
+        recipe: TrainConfig,
+        objective: Objective,
+        told: Callable[[int], str],
+        **arguments: Any,
     ) -> None:
-        self.recipe, self.told = recipe, told
+        self.recipe, self.objective, self.told = recipe, objective, told
         super().__init__(**arguments)
         self.model_accepts_loss_kwargs = True
 
@@ -49,8 +55,7 @@ class MultitaskTrainer(SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        # through `model(...)`, so that data-parallel wrappers see the forward pass
-        outputs = model(**inputs, num_items_in_batch=num_items_in_batch)
+        outputs = self.objective(model, inputs, num_items_in_batch)
         loss = outputs.pop("loss")
         if not loss.isfinite():
             raise fault(
@@ -124,6 +129,7 @@ def fit(
     config: TrainConfig,
     folder: Path,
     eval_fn: EvalFn | None = None,
+    objective: Objective = supervised,
 ) -> None:
     """Trains ``model`` in place.
 
@@ -134,6 +140,7 @@ def fit(
         tasks: rows of each task, in the order of ``config.tasks``.
         task_of, row_of: ``(R,)`` the mixture (see ``p5rec.train.mixture``).
         eval_fn: measures the model on validation; called every ``config.evaluate_every`` steps.
+        objective: how a batch becomes a loss.
 
     Raises:
         KeyboardInterrupt: after a checkpoint was written, on SIGINT and SIGTERM.
@@ -158,6 +165,7 @@ def fit(
 
     trainer = MultitaskTrainer(
         recipe=config,
+        objective=objective,
         told=told,
         model=model,
         args=_arguments(config, folder),
