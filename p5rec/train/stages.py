@@ -164,7 +164,7 @@ def list_pairs(
     settings: dict[str, Any] = {
         "negatives": align.negatives,
         "positions": align.positions,
-        "beams": method.decode.beams,
+        "beams": 2 * align.negatives,  # the width of the search is what takes long
         "seed": method.train.seed,
     }
 
