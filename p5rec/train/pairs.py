@@ -15,11 +15,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from p5rec.core.rng import derive_rng, tie_order
-from p5rec.decode.allowed import ItemLists
 from p5rec.models.batches import by_length, pad
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.multitask import MultitaskModel
-from p5rec.models.proposals import items_in, listed
+from p5rec.models.proposals import held, items_in, listed
 
 from .dense import DenseRows
 from .rows import IGNORE
@@ -74,8 +73,9 @@ def mine(
 ) -> None:
     """Lists for every item that teaches, into ``folder``, one batch in memory at a time.
 
-    Rejected are the best of the list that the user meets nowhere in training. Scores are those of
-    ``MultitaskModel.forward``, so that a model that has not moved has log-ratios of 0.
+    Rejected are the best of the list that the row does not hold so far, what comes later among
+    them: of items that the user never meets in training, the likeliest are those held out. Scores
+    are those of ``MultitaskModel.forward``: a model that has not moved has log-ratios of 0.
 
     Args:
         bundle: ready to answer.
@@ -85,10 +85,9 @@ def mine(
         beams: of the search.
         seed: of the choice of positions and of the tie order.
     """
-    model, windows = bundle.model, rows.windows
+    model = bundle.model
     chosen = [choose(rows, i, positions, seed) for i in range(len(rows))]
     offsets = np.append(0, np.cumsum([len(tokens) for tokens in chosen]))
-    met = ItemLists(rows.items[windows.events].astype(np.int64), windows.user_offsets)
     ranks = model.trie.smallest_below(torch.from_numpy(tie_order(len(model.trie), seed)))
     shape = (int(offsets[-1]), 1 + negatives)
     np.save(folder / "offsets.npy", offsets)
@@ -102,11 +101,12 @@ def mine(
             own = np.repeat(np.arange(len(batch)), np.diff(offsets)[batch])
             row = torch.from_numpy(own).to(ids.device)
             token = torch.from_numpy(np.concatenate([chosen[i] for i in batch])).to(ids.device)
+            begun = items_in(model, ids)
             named = listed(
                 model, ids, (row, token), negatives,
-                beams=beams, ranks=ranks, never=met.take(windows.users[batch[own]]),
+                beams=beams, ranks=ranks, never=held(begun, row, token),
             )  # fmt: skip
-            found = torch.cat([items_in(model, ids)[row, token, None], named], dim=1)
+            found = torch.cat([begun[row, token, None], named], dim=1)
             at = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in batch])
             items[at] = found.cpu().numpy()
             scores[at] = _scores(model, ids, row, token, found).cpu().numpy()
