@@ -160,11 +160,11 @@ def list_pairs(
     start: Artefact,
     store: Store,
 ) -> Artefact:
-    """What the model ``start`` would list in place of each training event."""
+    """What the model ``start`` would name in place of each training event."""
     settings: dict[str, Any] = {
         "negatives": align.negatives,
         "positions": align.positions,
-        "beams": 2 * align.negatives,  # the width of the search is what takes long
+        "rejected": align.rejected,
         "seed": method.train.seed,
     }
 

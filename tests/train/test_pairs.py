@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from p5rec.train.dense import DenseRows
 from p5rec.train.pairs import Pairs, load_pairs, mine
 from p5rec.train.windows import Windows
 
-MADE = {"negatives": 3, "beams": 30, "seed": 0}
+MADE: dict[str, Any] = {"negatives": 3, "seed": 0}
 LOG = log(users=6, events=7)
 
 
@@ -31,18 +32,28 @@ def histories(
     return DenseRows(windows, data[0].items, bundle.layout, bundle.bos)
 
 
-def mined(bundle: Bundle, folder: Path, positions: int | None = None) -> Pairs:
+def mined(
+    bundle: Bundle,
+    folder: Path,
+    rejected: str = "drawn",
+    *,
+    positions: int | None = None,
+    data: tuple[Interactions, Split] = LOG,
+    **changes: Any,
+) -> Pairs:
     folder.mkdir(exist_ok=True)
-    mine(bundle, histories(bundle), folder, positions=positions, **MADE)
+    given = {**MADE, "rejected": rejected, "positions": positions, **changes}
+    mine(bundle, histories(bundle, data), folder, **given)
     return load_pairs(folder)
 
 
+@pytest.mark.parametrize("rejected", ["drawn", "listed"])
 @pytest.mark.parametrize("kind", ["positions", "tokens"])
-def test_rejected_are_the_best_that_the_history_does_not_hold_so_far(
-    tmp_path: Path, kind: str
+def test_rejected_are_items_that_the_history_does_not_hold_so_far(
+    tmp_path: Path, kind: str, rejected: str
 ) -> None:
     bundle = make_bundle(scratch(items=kind), some_codes(ITEMS), spread=0.3).ready()
-    rows, pairs = histories(bundle), mined(bundle, tmp_path)
+    rows, pairs = histories(bundle), mined(bundle, tmp_path, rejected)
     log_, _ = LOG
     catalogue = torch.from_numpy(bundle.layout.codes.codes).long()
     asked = 0
@@ -57,23 +68,36 @@ def test_rejected_are_the_best_that_the_history_does_not_hold_so_far(
                 wanted = score_codes(bundle.model, before, torch.ones_like(before), catalogue)[0]
             assert np.allclose(told, wanted[found.astype(int)], atol=1e-4)
             wanted[log_.items[events[: n + 1]].astype(int)] = -torch.inf
-            assert np.allclose(told[1:], wanted.topk(3).values, atol=1e-4)
+            assert wanted[found[1:].astype(int)].isfinite().all()
+            if rejected == "listed":
+                assert np.allclose(told[1:], wanted.topk(3).values, atol=1e-4)
             asked += 1
     assert asked == rows.windows.lengths.sum() > 25
 
 
-def test_what_is_held_out_moves_nothing(tmp_path: Path) -> None:
+def test_drawn_are_as_frequent_as_the_model_finds_them_likely(tmp_path: Path) -> None:
+    bundle = make_bundle(scratch(), some_codes(ITEMS), spread=0.3).ready()
+    places, items, _ = mined(bundle, tmp_path, negatives=3000)[0]
+    assert places[0] == 1  # where nothing is barred but the item itself
+    start = torch.tensor([[bundle.bos]])
+    catalogue = torch.from_numpy(bundle.layout.codes.codes).long()
+    with torch.no_grad():
+        scores = score_codes(bundle.model, start, torch.ones_like(start), catalogue)[0]
+    scores[int(items[0, 0])] = -torch.inf
+    found = np.bincount(items[0, 1:], minlength=ITEMS) / 3000
+    assert np.abs(found - scores.softmax(0).numpy()).max() < 0.05
+
+
+@pytest.mark.parametrize("rejected", ["drawn", "listed"])
+def test_what_is_held_out_moves_nothing(tmp_path: Path, rejected: str) -> None:
     log_, split = LOG
     items = np.where(split.mask("train"), log_.items, (log_.items + 5) % ITEMS)
     other = Interactions(log_.users, items, log_.times, None, log_.n_users, ITEMS)
     bundle = make_bundle(scratch(), some_codes(ITEMS), spread=0.3).ready()
-    found = []
-    for name, data in (("one", LOG), ("two", (other, split))):
-        (tmp_path / name).mkdir()
-        mine(bundle, histories(bundle, data), tmp_path / name, positions=None, **MADE)
-        found.append(load_pairs(tmp_path / name))
-    assert np.array_equal(found[0].items, found[1].items)
-    assert np.array_equal(found[0].scores, found[1].scores)
+    one = mined(bundle, tmp_path / "one", rejected)
+    two = mined(bundle, tmp_path / "two", rejected, data=(other, split))
+    assert np.array_equal(one.items, two.items)
+    assert np.array_equal(one.scores, two.scores)
 
 
 def test_the_size_of_a_batch_moves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
