@@ -3,9 +3,9 @@
 Only training events are looked at. R rows, P items in them that teach, J rejected items for each.
 
 Rejected items that are *drawn* make softmax-DPO with beta = 1 a noise-contrastive estimate
-(Gutmann & Hyvärinen 2010) whose noise is the model: it rests where the model names items as often as
-users choose them. Those that are *listed* are always the likeliest, so the model learns that what
-it would list is wrong.
+(Gutmann & Hyvärinen 2010) whose noise is the model: it rests where the model names items as often
+as users choose them. Those that are *listed* are always the likeliest, so the model learns that
+what it would list is wrong.
 """
 
 from __future__ import annotations
