@@ -1,15 +1,26 @@
-"""Rows of dense training that alignment learns from."""
+"""What alignment makes of dense training: its rows, and their loss."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from .dense import DenseRows
-from .pairs import Pairs
+from p5rec.core.rng import derive_seed
+from p5rec.core.types import Corpus
+from p5rec.models.checkpoint import Bundle
+from p5rec.models.multitask import MultitaskModel
+
+from .config import AlignConfig, GroupConfig, PreferenceConfig, TrainConfig
+from .dense import DENSE, DenseRows
+from .objective import Objective, supervised
+from .pairs import Pairs, load_pairs
 from .places import choose, only, seeds
-from .rows import Row
+from .preference import SoftmaxDpo
+from .rl import Grpo
+from .rows import Row, Rows
+from .windows import Windows
 
 
 class DrawRows:
@@ -61,3 +72,42 @@ class PreferenceRows:
         candidates[chosen[there]], reference[chosen[there]] = items[there], scores[there]
         kept = only(row, chosen, self.rows.layout.codes.levels)
         return replace(kept, candidates=candidates, reference=reference)
+
+
+def history_rows(
+    config: TrainConfig, corpus: Corpus, bundle: Bundle, n_rows: int | None
+) -> DenseRows:
+    """Histories for the task ``dense``; as many as asked, or those of one epoch."""
+    events, dense, seed = corpus.interactions, config.dense, derive_seed(config.seed, DENSE)
+    windows = Windows(events, corpus.split, dense, n_rows, seed)
+    return DenseRows(windows, events.items, bundle.layout, bundle.bos, dense.item_dropout)
+
+
+def objective(align: AlignConfig | None, model: MultitaskModel) -> Objective:
+    """The loss that ``align`` asks for; None: the model's own."""
+    match align:
+        case PreferenceConfig():
+            return SoftmaxDpo(align)
+        case GroupConfig():
+            return Grpo(align, model)
+    return supervised
+
+
+def dense_rows(
+    n_rows: int, config: TrainConfig, corpus: Corpus, bundle: Bundle, pairs: Path | None
+) -> Rows:
+    """Rows of the task ``dense``.
+
+    Args:
+        n_rows: how many.
+        pairs: a folder of :func:`p5rec.train.pairs.mine`, where the objective compares.
+    """
+    match config.align:
+        case PreferenceConfig():
+            assert pairs is not None, "made before"
+            rows = history_rows(config, corpus, bundle, None)
+            return PreferenceRows(rows, load_pairs(pairs), n_rows)
+        case GroupConfig(positions=positions):
+            rows = history_rows(config, corpus, bundle, n_rows)
+            return DrawRows(rows, positions, derive_seed(config.seed, "draw"))
+    return history_rows(config, corpus, bundle, n_rows)

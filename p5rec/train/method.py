@@ -28,22 +28,17 @@ from p5rec.models.checkpoint import (
     save_bundle,
     trainable_state,
 )
-from p5rec.models.multitask import MultitaskModel
 from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.config import DecodeConfig
 
-from .aligned import DrawRows, PreferenceRows
-from .config import AlignConfig, GroupConfig, PreferenceConfig, TrainConfig
-from .dense import DENSE, DENSE_RATING, DenseRatingRows, DenseRows
+from .aligned import dense_rows, objective
+from .config import TrainConfig
+from .dense import DENSE, DENSE_RATING, DenseRatingRows
 from .mixture import assign_tasks, occurrence
-from .objective import Objective, supervised
-from .pairs import load_pairs
-from .preference import SoftmaxDpo
 from .prompted import PromptRows
-from .rl import Grpo
 from .rows import Rows
 from .sft import fit
 from .windows import Windows
@@ -160,7 +155,7 @@ def train(
     fit(
         bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), config.train, folder,
         None if validate is None else partial(validate, bundle),
-        _objective(config.train.align, bundle.model),
+        objective(config.train.align, bundle.model),
     )  # fmt: skip
     lineage = Lineage(corpus.split.mask("train"))
     if rank() == 0:
@@ -208,38 +203,6 @@ def check_tasks(
         raise UserError(*dict.fromkeys(faults))
 
 
-def history_rows(
-    config: TrainConfig, corpus: Corpus, bundle: Bundle, n_rows: int | None
-) -> DenseRows:
-    """Histories for the task ``dense``; as many as asked, or those of one epoch."""
-    events, dense, seed = corpus.interactions, config.dense, derive_seed(config.seed, DENSE)
-    windows = Windows(events, corpus.split, dense, n_rows, seed)
-    return DenseRows(windows, events.items, bundle.layout, bundle.bos, dense.item_dropout)
-
-
-def _objective(align: AlignConfig | None, model: MultitaskModel) -> Objective:
-    match align:
-        case PreferenceConfig():
-            return SoftmaxDpo(align)
-        case GroupConfig():
-            return Grpo(align, model)
-    return supervised
-
-
-def _dense_rows(
-    n_rows: int, config: TrainConfig, corpus: Corpus, bundle: Bundle, pairs: Path | None
-) -> Rows:
-    match config.align:
-        case PreferenceConfig():
-            assert pairs is not None, "made before"
-            rows = history_rows(config, corpus, bundle, None)
-            return PreferenceRows(rows, load_pairs(pairs), n_rows)
-        case GroupConfig(positions=positions):
-            rows = history_rows(config, corpus, bundle, n_rows)
-            return DrawRows(rows, positions, derive_seed(config.seed, "draw"))
-    return history_rows(config, corpus, bundle, n_rows)
-
-
 def _rows(
     task: str,
     n_rows: int,
@@ -250,7 +213,7 @@ def _rows(
     pairs: Path | None,
 ) -> Rows:
     if task == DENSE:
-        return _dense_rows(n_rows, config.train, corpus, bundle, pairs)
+        return dense_rows(n_rows, config.train, corpus, bundle, pairs)
     seed = derive_seed(config.train.seed, task)
     if task == DENSE_RATING:
         events = corpus.interactions

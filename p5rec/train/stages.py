@@ -24,8 +24,9 @@ from p5rec.ids.quality import FILE, report
 from p5rec.ids.vectors import file_vectors
 from p5rec.models.checkpoint import Bundle, load_bundle
 
+from .aligned import history_rows
 from .config import DenseConfig, PreferenceConfig, TrainConfig
-from .method import GenerativeConfig, history_rows, taught_prompts, train
+from .method import GenerativeConfig, taught_prompts, train
 from .pairs import mine
 
 VECTORS = "vectors.npy"
