@@ -19,9 +19,9 @@ GOLDEN = ROOT / "tests" / "golden" / "train"
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "train")]
 
 from small_runs import config, curve, train  # noqa: E402
-from tiny_models import llama, save_llama, scratch  # noqa: E402
+from tiny_models import llama, save_llama, save_t5, scratch  # noqa: E402
 
-MODELS = ("scratch", "scratch-tokens", "scratch-lora", "llama-lora")
+MODELS = ("scratch", "scratch-tokens", "scratch-lora", "llama-lora", "new-t5", "t5-lora")
 
 
 def trajectory(model: str) -> dict[str, list[float]]:
@@ -29,11 +29,13 @@ def trajectory(model: str) -> dict[str, list[float]]:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if model.startswith("scratch"):
+        if model.startswith(("scratch", "new")):
             items = "tokens" if model.endswith("tokens") else "positions"
-            backbone = scratch(lora=model.endswith("lora"), items=items)
+            shape = "t5" if model.endswith("t5") else "decoder"
+            backbone = scratch(lora=model.endswith("lora"), items=items, shape=shape)
         else:
-            backbone = llama(save_llama(folder / "model"), lora=True)
+            save = save_t5 if model.startswith("t5") else save_llama
+            backbone = llama(save(folder / "model"), lora=True)
         train(backbone, config(), folder / "run")
         return curve(folder / "run", "loss", "grad_norm")
 

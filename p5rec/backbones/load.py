@@ -12,7 +12,9 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoTokenizer,
     BitsAndBytesConfig,
     PreTrainedModel,
@@ -35,7 +37,7 @@ BUILT_IN = ("scratch", "smollm2")
 
 @dataclass(frozen=True, eq=False)
 class Backbone:
-    """A causal language model ready for items.
+    """A language model ready for items: a decoder, or an encoder and a decoder.
 
     Attributes:
         model: the model, its new rows and (where asked) its adapters the only trainable weights.
@@ -102,7 +104,7 @@ def adapt(model: PreTrainedModel, lora: LoraSettings, seed: int) -> PeftModel:
         use_rslora=lora.rslora,
         use_dora=lora.dora,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
-        task_type="CAUSAL_LM",
+        task_type="SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM",
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -134,9 +136,11 @@ def _open(config: BackboneConfig, seed: int) -> tuple[PreTrainedModel, PreTraine
         options["num_hidden_layers"] = config.layers
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
-        model, found = AutoModelForCausalLM.from_pretrained(
-            source, output_loading_info=True, **options
-        )
+        seq2seq = AutoConfig.from_pretrained(source).is_encoder_decoder
+        if seq2seq and config.layers is not None:
+            options["num_decoder_layers"] = config.layers
+        kind = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
+        model, found = kind.from_pretrained(source, output_loading_info=True, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(
             f"backbone {config.name!r}: expected 'smollm2', 'scratch', a folder with a causal "
@@ -151,7 +155,9 @@ def _open(config: BackboneConfig, seed: int) -> tuple[PreTrainedModel, PreTraine
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.bos_token or tokenizer.eos_token
     # the checkpoint's sampling habits must not steer our decoding (protocol, leak 6)
     model.generation_config = type(model.generation_config)(
-        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        decoder_start_token_id=getattr(model.config, "decoder_start_token_id", None),
     )
     return model, tokenizer
 

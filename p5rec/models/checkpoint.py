@@ -92,7 +92,7 @@ class Bundle:
         if self.settings.backbone.quantize is None:
             self.model.lm.to(dtype=getattr(torch, precision))  # the heads stay in float32
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
-        if self.model.device.type == "cpu":
+        if self.model.device.type == "cpu" and not self.model.seq2seq:
             shorten(self.model.causal)
         return self
 

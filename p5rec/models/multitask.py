@@ -15,7 +15,7 @@ from p5rec.core.types import ItemCodes
 from p5rec.decode.trie import Trie
 
 from .heads import CodeHead, RatingHeads
-from .positions import Positions, ahead, merge, whole_items
+from .positions import Positions, ahead, merge, restarted, whole_items
 
 # times more items than children: from here on it is faster to fetch the children's rows alone
 FEW = 40
@@ -65,19 +65,31 @@ class MultitaskModel(nn.Module):
         self.config = self.causal.config
         self.generation_config = self.causal.generation_config
         width = self.config.hidden_size
+        self.scale = width**-0.5 if getattr(self.config, "scale_decoder_outputs", False) else 1.0
         self.heads = RatingHeads(width, scale) if len(scale) else None
         self.code_head = CodeHead(width, dropout) if merged else None
         self.item_rows = nn.Parameter(torch.zeros(len(codes), width)) if item_rows else None
 
     @property
     def causal(self) -> Any:
-        """The causal language model under its adapters."""
+        """The language model under its adapters."""
         return self.lm.get_base_model() if hasattr(self.lm, "get_base_model") else self.lm
 
     @property
+    def seq2seq(self) -> bool:
+        """Whether an encoder reads the questions."""
+        return bool(self.config.is_encoder_decoder)
+
+    @property
+    def start(self) -> int:
+        """The token that opens every answer, where an encoder reads the questions."""
+        return int(self.config.decoder_start_token_id)
+
+    @property
     def decoder(self) -> Any:
-        """The model without its output head: ids → hidden states."""
-        return getattr(self.causal, self.causal.base_model_prefix)
+        """The model without its output head: tokens → hidden states."""
+        causal = self.causal
+        return causal.get_decoder() if self.seq2seq else getattr(causal, causal.base_model_prefix)
 
     @property
     def device(self) -> torch.device:
@@ -178,13 +190,41 @@ class MultitaskModel(nn.Module):
             rows = rows.masked_fill(blank[..., None], 0)
         return rows.gather(1, at.opens[..., None].expand(-1, -1, rows.shape[-1])), at
 
+    def encode(
+        self, ids: Tensor, mask: Tensor | None, blank: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Questions ``(B, S)`` as the encoder reads them: ``(B, P, D)``, and what of it is real."""
+        embedded, at = self.embed(ids, mask, blank=blank)
+        encoder = self.causal.get_encoder()
+        read = encoder(inputs_embeds=embedded, attention_mask=at.real.long())
+        return read.last_hidden_state, at.real
+
+    def states(
+        self, encoded: Tensor | None = None, real: Tensor | None = None, **inputs: Any
+    ) -> Tensor:
+        """``(B, P, D)``: what the decoder makes of its ``inputs``, as the output head reads it.
+
+        Args:
+            encoded, real: see :meth:`encode`; None: there is no encoder.
+        """
+        if encoded is not None:
+            inputs |= {"encoder_hidden_states": encoded, "encoder_attention_mask": real}
+        hidden: Tensor = self.decoder(**inputs).last_hidden_state
+        # a T5 whose head is its embedding reads states made smaller
+        return hidden * self.scale if self.scale != 1 else hidden
+
     def forward(
         self,
         input_ids: Tensor,
         labels: Tensor,
         weights: Tensor,
+        tasks: Tensor | None = None,
         blank: Tensor | None = None,
         ratings: Tensor | None = None,
+        documents: Tensor | None = None,
+        source: Tensor | None = None,
+        source_mask: Tensor | None = None,
+        source_blank: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
     ) -> dict[str, Tensor]:
         """The weighted loss of a batch and its parts.
@@ -192,36 +232,53 @@ class MultitaskModel(nn.Module):
         Args:
             input_ids: ``(B, T)``, padded on the right: what comes after a token is hidden from it
                 by causality, so there is no mask, and attention keeps its fast path.
-            labels: ``(B, T)`` aligned with ``input_ids``; -100 where nothing is asked. An item is
-                asked as a whole.
-            weights: ``(B,)`` each row's task weight.
+            labels: ``(B, T)`` aligned with ``input_ids``; -100 where nothing is asked, as at the
+                first token of a line and of a document. An item is asked as a whole.
+            weights: ``(B, T)`` the loss weight of each token's task.
+            tasks: ``(B, T)`` which task each token belongs to; None: all to one.
             blank: ``(B, T)`` bool, tokens that the model is not shown.
             ratings: ``(B, T)`` what the heads are to say at a token, on the data's scale; NaN where
                 nothing. An item has said all it has to say at its last code.
+            documents: ``(B, T)`` the number, ascending, of the row that each token of a packed line
+                belongs to: rows do not see each other. None: a line is a row.
+            source, source_mask, source_blank: ``(B, S)`` what the encoder reads, where there is
+                one.
             num_items_in_batch: what the summed loss is divided by; None: the labels here.
 
         Returns:
-            ``loss`` and, for logging, mean ``code_loss``, ``text_loss``, ``rating_loss``: NaN
-            where the batch asks for none.
+            ``loss`` and, for logging, mean ``code_loss`` and ``level_losses (L,)``, ``text_loss``,
+            ``rating_loss``, and ``task_losses``, a label's mean in each task: NaN where the batch
+            asks for none.
         """
         embedded, at = self.embed(input_ids, blank=blank)
-        hidden = self.decoder(inputs_embeds=embedded).last_hidden_state
-        code_sum, code_part = self._items(hidden, at.places, labels, weights)
-        text_sum, text_part = self._words(hidden, at.places, labels, weights)
-        parts = {"code_loss": code_part, "text_loss": text_part}
-        total = code_sum + text_sum
+        inputs = {"inputs_embeds": embedded}
+        if documents is not None:
+            inputs["position_ids"] = restarted(documents.gather(1, at.opens))
+        if source is not None:
+            inputs["encoded"], inputs["real"] = self.encode(source, source_mask, source_blank)
+        hidden = self.states(**inputs)
+        codes, *where = self._items(hidden, at.places, labels)
+        each = torch.zeros_like(weights).index_put(tuple(where), codes.sum(0))
+        words, *where = self._words(hidden, at.places, labels)
+        each = each.index_put(tuple(where), words)
+        parts = {
+            "code_loss": mean(codes),
+            "level_losses": codes.detach().sum(1) / (codes.shape[1] or math.nan),
+            "text_loss": mean(words),
+        }
         if self.heads is not None and ratings is not None:
             row, token = ratings.isfinite().nonzero(as_tuple=True)
-            read = hidden[row, at.places[row, token]]
-            head_sum, part = self.heads.loss(read, ratings[row, token], weights[row])
-            parts["rating_loss"] = part
-            total = total + head_sum
+            told = self.heads.loss(hidden[row, at.places[row, token]], ratings[row, token])
+            each = each.index_put((row, token), told, accumulate=True)
+            parts["rating_loss"] = mean(told)
         count = (labels[:, 1:] != -100).sum() if num_items_in_batch is None else num_items_in_batch
-        return {"loss": total / torch.as_tensor(count).clamp(min=1), **parts}
+        loss = (each * weights).sum() / torch.as_tensor(count).clamp(min=1)
+        return {"loss": loss, "task_losses": by_task(each, labels, tasks), **parts}
 
     def _items(
-        self, hidden: Tensor, places: Tensor, labels: Tensor, weights: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, hidden: Tensor, places: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """``(L, M)``: the loss of each code of the items asked, and ``(M,)`` where they are."""
         asked = whole_items(labels, self.first, self.sizes)
         asked[:, 0] = False  # nothing stands before it that could say it
         row, token = asked.nonzero(as_tuple=True)
@@ -238,9 +295,7 @@ class MultitaskModel(nn.Module):
             nodes = self.trie.descend(level, nodes, code)
             if self.code_head is not None:
                 prefix = prefix + self.code_rows(level)[code]
-        each = torch.stack(losses).sum(0)
-        part = each.detach().sum() / (len(self.sizes) * len(each) or math.nan)
-        return (each * weights[row]).sum(), part
+        return torch.stack(losses), row, token
 
     def _next_state(
         self, hidden: Tensor, row: Tensor, before: Tensor, prefix: Tensor, level: int
@@ -252,16 +307,32 @@ class MultitaskModel(nn.Module):
         return state
 
     def _words(
-        self, hidden: Tensor, places: Tensor, labels: Tensor, weights: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, hidden: Tensor, places: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """``(M,)``: the loss of each word asked, and where they are."""
         asked = (labels >= 0) & (labels < self.first)
         asked[:, 0] = False
         row, token = asked.nonzero(as_tuple=True)
         state = hidden[row, places[row, token] - 1]
         logits = self.causal.get_output_embeddings()(state).float()
-        losses = cross_entropy(logits, labels[row, token], reduction="none")
-        part = losses.detach().sum() / (losses.numel() or math.nan)
-        return (losses * weights[row]).sum(), part
+        return cross_entropy(logits, labels[row, token], reduction="none"), row, token
 
     def add_model_tags(self, tags: object) -> None:
         """Model cards are not this model's business; the trainer asks."""
+
+
+def mean(losses: Tensor) -> Tensor:
+    """Their mean, for a log; NaN of none."""
+    return losses.detach().sum() / (losses.numel() or math.nan)
+
+
+def by_task(losses: Tensor, labels: Tensor, tasks: Tensor | None) -> Tensor:
+    """A label's mean loss in each task up to the last that is here; NaN of a task without any.
+
+    Args:
+        losses, labels, tasks: ``(B, T)``.
+    """
+    tasks = torch.zeros_like(labels) if tasks is None else tasks
+    sums = losses.new_zeros(int(tasks.max()) + 1)
+    counts = sums.index_add(0, tasks.flatten(), (labels != -100).to(sums.dtype).flatten())
+    return sums.index_add(0, tasks.flatten(), losses.detach().flatten()) / counts

@@ -38,8 +38,10 @@ class TrainConfig(Config):
     warmup: int = Field(20, ge=0)  # steps
     clip: float = Field(1.0, gt=0)  # gradient norm
     precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the arithmetic (autocast)
+    packing: int = Field(0, ge=0)  # tokens a line that short rows are packed into; 0: none are
     max_tokens: int = Field(768, ge=8)  # a prompt row; longer sources lose their beginning
     log_every: int = Field(10, ge=1)  # steps
+    level_losses: bool = False  # log the loss of each level's codes too
     save_every: int = Field(200, ge=1)  # steps
     evaluate_every: int = Field(0, ge=0)  # steps between looks at validation; 0: never
     evaluate_users: int = Field(500, ge=1)  # of the validation part, at most

@@ -46,4 +46,4 @@ class PromptRows:
         if example.rating is not None:
             ratings = np.full(len(tokens), np.nan, dtype=np.float32)
             ratings[len(source) - 1] = example.rating  # the question has been read, the answer not
-        return Row(tokens, labels, ratings)
+        return Row(tokens, labels, ratings, split=len(source))

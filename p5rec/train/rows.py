@@ -20,12 +20,31 @@ class Row:
         ratings: ``(T,)`` float32, what the rating heads are to say at a token that ends a question
             or an item, else NaN; None: nothing anywhere.
         blank: ``(T,)`` bool, tokens that keep their place but are not shown; None: all are.
+        split: how many of the tokens the encoder reads where there is one; the decoder is asked
+            for the others alone.
     """
 
     input_ids: np.ndarray
     labels: np.ndarray
     ratings: np.ndarray | None = None
     blank: np.ndarray | None = None
+    split: int = 1
+
+    def halves(self, start: int) -> tuple[Row, Row]:
+        """What an encoder reads, and what its decoder reads and is asked.
+
+        Args:
+            start: the token that opens every answer. It stands where the last token of the source
+                stood, so what was to be said of that one is said there.
+        """
+        at, ratings, blank = self.split, self.ratings, self.blank
+        opened = np.concatenate([[start], self.input_ids[at:]])
+        labels = np.concatenate([[IGNORE], self.labels[at:]])
+        hidden = None if blank is None else np.concatenate([[False], blank[at:]])
+        source = Row(
+            self.input_ids[:at], np.full(at, IGNORE), blank=None if blank is None else blank[:at]
+        )
+        return source, Row(opened, labels, None if ratings is None else ratings[at - 1 :], hidden)
 
 
 class Rows(Protocol):

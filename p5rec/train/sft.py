@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import UserError, fault
 from p5rec.core.launch import processes
 from p5rec.models.checkpoint import WEIGHTS, load_trainable, read_tensors, trainable_state
 from p5rec.models.multitask import MultitaskModel
@@ -60,9 +60,17 @@ class MultitaskTrainer(SFTTrainer):
             )  # fmt: skip
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes
-        for name, value in outputs.items():
+        for name, value in self._named(outputs).items():
             self._metrics["train"][name].append(value.detach())
         return (loss, outputs) if return_outputs else loss
+
+    def _named(self, outputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """What is logged of a batch: a number a name."""
+        levels = outputs.pop("level_losses")
+        names = {f"code_loss_{level}": loss for level, loss in enumerate(levels, 1)}
+        tasks = zip(self.recipe.tasks, outputs.pop("task_losses"), strict=False)
+        outputs |= {f"loss_{task}": loss for task, loss in tasks}
+        return outputs | names if self.recipe.level_losses else outputs
 
     def note(self, values: Mapping[str, float]) -> None:
         """Adds ``values`` to the next line of the log."""
@@ -146,7 +154,17 @@ def fit(
         lengths[mine] = rows.lengths[row_of[mine]]
     # the processes share a batch of the order, so that two read what one with twice the batch would
     order = batch_order(task_of, lengths, config.batch * processes(), config.seed)
-    collator = Collator(list(tasks.values()), weights, task_of, row_of, tokenizer.pad_token_id)
+    if config.packing and model.seq2seq:
+        raise UserError("train.packing: expected 0 for a model with an encoder; take it out")
+    collator = Collator(
+        list(tasks.values()),
+        weights,
+        task_of,
+        row_of,
+        tokenizer.pad_token_id,
+        model.start if model.seq2seq else None,
+        config.packing,
+    )
     step, names = config.batch * config.accumulate * processes(), list(tasks)
 
     def told(done: int) -> str:

@@ -111,9 +111,10 @@ def test_a_batch_is_its_rows_padded_with_their_task_s_weight() -> None:
     collator = Collator([prompts, prompts], np.array([1.0, 0.25]), np.array([0, 1, 1]),
                         np.array([0, 3, 1]), pad_id=0)  # fmt: skip
     found = collator([{"row": 2}, {"row": 0}])
-    assert found["weights"].tolist() == [0.25, 1.0]
     for b, row in enumerate((prompts[1], prompts[0])):
         n = len(row.input_ids)
+        assert found["weights"][b].tolist()[:n] == [(0.25, 1.0)[b]] * n
+        assert found["tasks"][b].tolist()[:n] == [1 - b] * n
         assert found["input_ids"][b, :n].tolist() == row.input_ids.tolist()
         assert found["labels"][b, :n].tolist() == row.labels.tolist()
         assert (found["labels"][b, n:] == -100).all()

@@ -81,6 +81,37 @@ def test_accumulated_batches_equal_one_large_batch(
         assert torch.allclose(weights(halves)[name], value, atol=2e-3), name
 
 
+def test_packed_rows_draw_the_same_curve(tmp_path: Path) -> None:
+    """Lines of 120 tokens for rows of up to 50: as many rows a step, fewer lines."""
+    runs = {size: train(scratch(), config(steps=8, packing=size), tmp_path / str(size))
+            for size in (0, 120)}  # fmt: skip
+    found, wanted = (curve(tmp_path / str(size), "loss", "grad_norm") for size in (120, 0))
+    assert found["loss"] == pytest.approx(wanted["loss"], rel=1e-4)
+    assert found["grad_norm"] == pytest.approx(wanted["grad_norm"], rel=1e-3)
+    for name, value in weights(runs[0]).items():
+        assert torch.allclose(weights(runs[120])[name], value, atol=2e-3), name
+
+
+def test_a_model_with_an_encoder_is_not_packed(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="train.packing: expected 0 for a model with an encoder"):
+        train(scratch(shape="t5"), config(packing=100), tmp_path)
+
+
+@pytest.mark.parametrize("level_losses", [False, True])
+def test_each_task_s_loss_is_logged_and_each_level_s_where_asked(
+    tmp_path: Path, level_losses: bool
+) -> None:
+    train(scratch(), config(steps=12, level_losses=level_losses), tmp_path)
+    found = curve(tmp_path, "loss_dense", "loss_rating", "code_loss", "code_loss_1", "code_loss_2")
+    assert len(found["loss_dense"]) > 2
+    assert len(found["loss_rating"]) > 2
+    if level_losses:
+        pairs = zip(found["code_loss_1"], found["code_loss_2"], strict=True)
+        assert [(a + b) / 2 for a, b in pairs] == pytest.approx(found["code_loss"], rel=1e-4)
+    else:
+        assert not found["code_loss_1"]
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return train(DROPOUT, config(steps=12), tmp_path_factory.mktemp("whole"))
