@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,9 @@ class TrainConfig(Config):
     """One training run. A step is one update: ``batch * accumulate`` rows a process."""
 
     tasks: dict[str, TaskConfig] = Field(default={"dense": TaskConfig()}, min_length=1)
+    # multiplies the shares by (examples a task has)^(1 / temperature); None: they stay
+    temperature: Annotated[float, Field(gt=0)] | None = None
+    permute_answers: bool = False  # deal out a prompt family's answers among its rows: the control
     dense: DenseConfig = DenseConfig()
     steps: int = Field(500, ge=1)
     batch: int = Field(16, ge=1)

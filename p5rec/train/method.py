@@ -16,7 +16,7 @@ from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.launch import processes, rank
-from p5rec.core.rng import derive_seed
+from p5rec.core.rng import derive_rng, derive_seed
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import Bundle, BundleSettings, build, save_bundle
@@ -26,9 +26,9 @@ from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.config import DecodeConfig
 
-from .config import TrainConfig
+from .config import TaskConfig, TrainConfig
 from .dense import DENSE, DENSE_RATING, DenseRatingRows, DenseRows
-from .mixture import assign_tasks, occurrence
+from .mixture import assign_tasks, occurrence, tempered
 from .prompted import PromptRows
 from .rows import Rows
 from .sft import fit
@@ -122,7 +122,8 @@ def train(
     if bundle.model.heads is not None:
         bundle.model.heads.start_at(torch.from_numpy(_train_ratings(corpus)))
     step = config.train.batch * config.train.accumulate * processes()
-    task_of = assign_tasks(config.train.tasks, config.train.steps * step, config.train.seed)
+    mixture = _mixture(config, corpus, library)
+    task_of = assign_tasks(mixture, config.train.steps * step, config.train.seed)
     tasks = {
         name: _rows(name, int((task_of == i).sum()), config, corpus, bundle, library)
         for i, name in enumerate(config.train.tasks)
@@ -195,4 +196,22 @@ def _rows(
         return DenseRatingRows(windows, events.items, events.ratings, bundle.rated_histories())
     view = prompt_view(corpus, bundle.layout.codes)
     examples = ExampleSource(view, library, {task: 1.0}, n_rows, seed, config.prompts)
-    return PromptRows(examples, bundle.tokenizer, config.train.max_tokens)
+    dealt = derive_rng(seed, "answers").permutation(n_rows)
+    answered_by = dealt if config.train.permute_answers else None
+    return PromptRows(examples, bundle.tokenizer, config.train.max_tokens, answered_by)
+
+
+def _mixture(
+    config: GenerativeConfig, corpus: Corpus, library: PromptLibrary
+) -> dict[str, TaskConfig]:
+    """The tasks with the shares that they are drawn by."""
+    tasks, temperature = config.train.tasks, config.train.temperature
+    if temperature is None:
+        return tasks
+    view = CorpusView(corpus, ItemNames([""] * len(corpus.catalog), corpus.catalog.titles))
+    windows = Windows(corpus.interactions, corpus.split, config.train.dense, 0, 0)
+    sizes = dict.fromkeys(tasks, windows.epoch_rows)
+    for family in library.families():
+        posed = prompt_tasks.get(library.family(family).task)
+        sizes[family] = len(posed.rows(view, "train"))
+    return tempered(tasks, sizes, temperature)
