@@ -26,6 +26,7 @@ from .collate import Collator
 from .config import TrainConfig
 from .launch import check_joined
 from .mixture import batch_order
+from .optimizer import make_optimizer
 from .rows import Rows
 
 
@@ -87,24 +88,7 @@ class MultitaskTrainer(SFTTrainer):
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
-            row_rate = self.recipe.row_learning_rate or self.recipe.learning_rate
-            rows: list[torch.nn.Parameter] = []
-            matrices: list[torch.nn.Parameter] = []
-            vectors: list[torch.nn.Parameter] = []
-            for name, parameter in self.model.named_parameters():
-                if parameter.requires_grad:
-                    plain = matrices if parameter.ndim > 1 else vectors
-                    (rows if name.endswith((".new", "item_rows")) else plain).append(parameter)
-            decay = self.recipe.weight_decay
-            self.optimizer = torch.optim.AdamW(
-                [
-                    {"params": matrices, "weight_decay": decay},
-                    {"params": vectors, "weight_decay": 0.0},
-                    {"params": rows, "weight_decay": decay, "lr": row_rate},
-                ],
-                lr=self.recipe.learning_rate,
-                betas=(0.9, 0.98),
-            )
+            self.optimizer = make_optimizer(self.model, self.recipe)
         return self.optimizer
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
@@ -190,6 +174,8 @@ def fit(
         trainer.add_callback(callback)
     if eval_fn is not None:
         trainer.add_callback(Validation(eval_fn, config.evaluate_every, trainer.note))
+    if config.gradient_checkpointing:
+        model.causal.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()
     try:
         trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
@@ -212,7 +198,7 @@ def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
         max_grad_norm=config.clip,
         bf16=config.precision == "bfloat16",
         use_cpu=not on_gpu,
-        gradient_checkpointing=False,
+        gradient_checkpointing=False,  # the language model's own affair: see above
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
