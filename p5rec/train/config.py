@@ -25,7 +25,7 @@ class TaskConfig(Config):
 
 
 class TrainConfig(Config):
-    """One training run. A step is one update: ``batch * accumulate`` rows a process."""
+    """One training run. A step is one update from ``rows``, however many processes share them."""
 
     tasks: dict[str, TaskConfig] = Field(default={"dense": TaskConfig()}, min_length=1)
     # multiplies the shares by (examples a task has)^(1 / temperature); None: they stay
@@ -33,8 +33,8 @@ class TrainConfig(Config):
     permute_answers: bool = False  # deal out a prompt family's answers among its rows: the control
     dense: DenseConfig = DenseConfig()
     steps: int = Field(500, ge=1)
-    batch: int = Field(16, ge=1)
-    accumulate: int = Field(1, ge=1)
+    batch: int = Field(16, ge=1)  # rows of a forward pass; several processes may share them
+    accumulate: int = Field(1, ge=1)  # batches a step
     learning_rate: float = Field(1e-3, gt=0)
     row_learning_rate: float | None = None  # of new token and item rows; None: learning_rate
     weight_decay: float = Field(0.01, ge=0)
@@ -42,6 +42,7 @@ class TrainConfig(Config):
     # moments in 32 bits, in 8 (a quarter of the memory), or in 8 and paged out of a full GPU
     optimizer: Literal["adamw", "adamw-8bit", "paged-adamw-8bit"] = "adamw"
     clip: float = Field(1.0, gt=0)  # gradient norm
+    diverged: float = Field(3.0, ge=0)  # times the loss so far, for 10 steps: stop; 0: never
     precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the arithmetic (autocast)
     packing: int = Field(0, ge=0)  # tokens a line that short rows are packed into; 0: none are
     # keep each block's input alone and compute the rest again: less memory, a third more time
@@ -53,3 +54,8 @@ class TrainConfig(Config):
     evaluate_every: int = Field(0, ge=0)  # steps between looks at validation; 0: never
     evaluate_users: int = Field(500, ge=1)  # of the validation part, at most
     seed: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows a step."""
+        return self.batch * self.accumulate

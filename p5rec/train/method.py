@@ -15,11 +15,17 @@ from p5rec.backbones.config import BackboneConfig
 from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError, did_you_mean
-from p5rec.core.launch import processes, rank
+from p5rec.core.launch import rank
 from p5rec.core.rng import derive_rng, derive_seed
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.tokens import item_strings
-from p5rec.models.checkpoint import Bundle, BundleSettings, build, save_bundle
+from p5rec.models.checkpoint import (
+    Bundle,
+    BundleSettings,
+    build,
+    load_trainable,
+    save_bundle,
+)
 from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
@@ -32,6 +38,7 @@ from .mixture import assign_tasks, occurrence, tempered
 from .prompted import PromptRows
 from .rows import Rows
 from .sft import fit
+from .sharding import in_pieces
 from .windows import Windows
 
 
@@ -121,19 +128,22 @@ def train(
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
     if bundle.model.heads is not None:
         bundle.model.heads.start_at(torch.from_numpy(_train_ratings(corpus)))
-    step = config.train.batch * config.train.accumulate * processes()
+    n_rows = config.train.steps * config.train.rows
     mixture = _mixture(config, corpus, library)
-    task_of = assign_tasks(mixture, config.train.steps * step, config.train.seed)
+    task_of = assign_tasks(mixture, n_rows, config.train.seed)
     tasks = {
         name: _rows(name, int((task_of == i).sum()), config, corpus, bundle, library)
         for i, name in enumerate(config.train.tasks)
     }
-    fit(
+    weights = fit(
         bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), config.train, folder,
         None if validate is None else partial(validate, bundle),
     )  # fmt: skip
     lineage = Lineage(corpus.split.mask("train"))
     if rank() == 0:
+        if in_pieces(bundle.model):
+            bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
+            load_trainable(bundle.model, weights, folder)
         about = {
             "prompts": library.hashes(),
             "train": config.train.dump(),

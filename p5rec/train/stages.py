@@ -11,7 +11,6 @@ from p5rec.backbones.config import BackboneConfig, ScratchConfig
 from p5rec.backbones.encoder import encode
 from p5rec.backbones.load import fingerprint
 from p5rec.core.artefacts import Artefact, Lineage, Store, digest, file_sha256, write_json
-from p5rec.core.launch import processes
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.files import existing
 from p5rec.data.texts import item_texts
@@ -128,7 +127,7 @@ def teach(
         lambda folder: train(
             method, corpus, load_codes(ids.path, corpus.catalog.ids), folder, validate
         ),
-        config={**settings, "processes": processes()},
+        config=settings,
         code=("core", "prompting", "ids", "decode", "backbones", "models", "train"),
         inputs={
             "data": data,

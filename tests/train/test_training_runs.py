@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_runs import config, curve, train
+from small_runs import BACKBONES, config, curve, train
 from tiny_models import scratch
 
 from p5rec.core.errors import UserError
 from p5rec.models.checkpoint import Bundle
 from p5rec.train import sft
 from p5rec.train.config import TrainConfig
-from p5rec.train.launch import check_joined
+from p5rec.train.launch import check_joined, share
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = runpy.run_path(str(ROOT / "scripts" / "record_golden_training.py"))
@@ -36,7 +36,7 @@ def same(one: Bundle, other: Bundle) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-@pytest.mark.parametrize("model", RECORD["MODELS"])
+@pytest.mark.parametrize("model", BACKBONES)
 def test_the_golden_curve_is_drawn_again(model: str) -> None:
     """Recorded on a CPU; other machines differ in the last bits, which 30 steps enlarge."""
     golden = json.loads((ROOT / "tests/golden/train" / f"{model}.json").read_text())
@@ -218,7 +218,7 @@ def test_a_run_interrupted_after_its_last_step_is_whole(
     assert same(train(DROPOUT, config(steps=12), tmp_path), uninterrupted)
 
 
-@pytest.mark.parametrize("rubbish", ["no state", "damaged weights", "cut line"])
+@pytest.mark.parametrize("rubbish", ["half a checkpoint", "damaged weights", "cut line"])
 def test_what_a_crash_left_half_written_is_no_hindrance_or_is_named(
     tmp_path: Path, uninterrupted: Bundle, rubbish: str
 ) -> None:
@@ -226,8 +226,10 @@ def test_what_a_crash_left_half_written_is_no_hindrance_or_is_named(
     with pytest.raises(Crash):
         train(DROPOUT, settings, tmp_path, raises_at(8, crash))
     last = tmp_path / "checkpoints" / "checkpoint-6"
-    if rubbish == "no state":
-        (last / "trainer_state.json").unlink()
+    if rubbish == "half a checkpoint":
+        half = tmp_path / "checkpoints" / ".writing" / "checkpoint-9"
+        half.mkdir(parents=True)
+        (half / "trainer_state.json").write_text("{}")
     elif rubbish == "cut line":
         with open(tmp_path / "metrics.jsonl", "a") as handle:
             handle.write('{"step": 8, "lo')
@@ -280,10 +282,30 @@ def test_nothing_is_reported_to_anybody(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_processes_that_did_not_join_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    check_joined(1)
+    check_joined(1, "NO")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match="expected 2 processes training together, got 1"):
-        check_joined(1)
+        check_joined(1, "NO")
+    for way in ("DEEPSPEED", "FSDP"):  # accelerate leaves both out on a CPU, and says nothing
+        with monkeypatch.context() as patch:
+            patch.setenv(f"ACCELERATE_USE_{way}", "true")
+            check_joined(2, way)
+            with pytest.raises(UserError, match=f"training under {way}, got MULTI_CPU"):
+                check_joined(2, "MULTI_CPU")
+
+
+def test_a_step_reads_the_same_rows_on_any_number_of_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for count, wanted in {1: (4, 6), 2: (4, 3), 3: (4, 2), 4: (2, 3), 12: (2, 1)}.items():
+        monkeypatch.setenv("WORLD_SIZE", str(count))
+        rows, passes = share(4, 6)
+        assert (rows, passes) == wanted
+        assert rows * passes * count == 24
+    for count in (5, 16):
+        monkeypatch.setenv("WORLD_SIZE", str(count))
+        with pytest.raises(UserError, match=rf"got 6 x 4 rows for {count} processes; set "):
+            share(4, 6)
 
 
 def test_a_config_says_what_it_refuses() -> None:
