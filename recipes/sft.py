@@ -59,9 +59,12 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     for name, method in cfg.methods.items():
         validate = validator(corpus, method.decode, method.train.evaluate_users)
         models[name] = [
-            teach(method.reseeded(n), corpus, data, ids[method.ids][n], store, validate)
+            teach(
+                method.reseeded(n), corpus, data, ids[method.ids][n], store, validate,
+                start=models[method.start][n] if method.start else None,
+            )
             for n in again
-        ]
+        ]  # fmt: skip
         for part, found in answers.items():
             found[name] = [
                 ask_model(

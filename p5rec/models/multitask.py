@@ -151,7 +151,7 @@ class MultitaskModel(nn.Module):
         rows = self.item_rows[self.trie.leaf_item].to(states.dtype)
         return linear(states, rows).float().gather(-1, leaf)
 
-    def _items_at(self, ids: Tensor, whole: Tensor) -> Tensor:
+    def items_at(self, ids: Tensor, whole: Tensor) -> Tensor:
         """``(B, T)``: the item that begins at a token; any item where none does."""
         nodes = torch.zeros_like(ids)
         for level, start in enumerate(self.starts):
@@ -183,7 +183,7 @@ class MultitaskModel(nn.Module):
             told = levels - 1 if self.tied else levels
             more = sum(ahead(rows, level) for level in range(1, told))
             if self.item_rows is not None:
-                more = more + self.item_rows[self._items_at(ids, whole)].to(rows.dtype)
+                more = more + self.item_rows[self.items_at(ids, whole)].to(rows.dtype)
             rows = rows + whole[..., None] * more
         at = merge(whole, real, levels, at_end=at_end)
         if blank is not None:
@@ -221,6 +221,7 @@ class MultitaskModel(nn.Module):
         tasks: Tensor | None = None,
         blank: Tensor | None = None,
         ratings: Tensor | None = None,
+        candidates: Tensor | None = None,
         documents: Tensor | None = None,
         source: Tensor | None = None,
         source_mask: Tensor | None = None,
@@ -239,6 +240,8 @@ class MultitaskModel(nn.Module):
             blank: ``(B, T)`` bool, tokens that the model is not shown.
             ratings: ``(B, T)`` what the heads are to say at a token, on the data's scale; NaN where
                 nothing. An item has said all it has to say at its last code.
+            candidates: ``(B, T, K)`` items to be weighed where one begins; where the first is -1,
+                none are. A row must have a line of its own, and no encoder.
             documents: ``(B, T)`` the number, ascending, of the row that each token of a packed line
                 belongs to: rows do not see each other. None: a line is a row.
             source, source_mask, source_blank: ``(B, S)`` what the encoder reads, where there is
@@ -248,7 +251,8 @@ class MultitaskModel(nn.Module):
         Returns:
             ``loss`` and, for logging, mean ``code_loss`` and ``level_losses (L,)``, ``text_loss``,
             ``rating_loss``, and ``task_losses``, a label's mean in each task: NaN where the batch
-            asks for none.
+            asks for none. With candidates ``candidate_logs (M, K, L)`` beside: the log-probability
+            of each of their codes, at the M tokens that have any, in order.
         """
         embedded, at = self.embed(input_ids, blank=blank)
         inputs = {"inputs_embeds": embedded}
@@ -273,7 +277,10 @@ class MultitaskModel(nn.Module):
             parts["rating_loss"] = mean(told)
         count = (labels[:, 1:] != -100).sum() if num_items_in_batch is None else num_items_in_batch
         loss = (each * weights).sum() / torch.as_tensor(count).clamp(min=1)
-        return {"loss": loss, "task_losses": by_task(each, labels, tasks), **parts}
+        out = {"loss": loss, "task_losses": by_task(each, labels, tasks), **parts}
+        if candidates is not None:
+            out["candidate_logs"] = self._weigh(hidden, at.places, input_ids, blank, candidates)
+        return out
 
     def _items(
         self, hidden: Tensor, places: Tensor, labels: Tensor
@@ -282,28 +289,61 @@ class MultitaskModel(nn.Module):
         asked = whole_items(labels, self.first, self.sizes)
         asked[:, 0] = False  # nothing stands before it that could say it
         row, token = asked.nonzero(as_tuple=True)
-        before = places[row, token] - 1
+        place = token[:, None] + torch.arange(len(self.starts), device=token.device)
+        codes = labels[row[:, None], place] - labels.new_tensor(self.starts)
+        return -self._code_logs(hidden, row, places[row, token] - 1, codes).T, row, token
+
+    def _weigh(
+        self,
+        hidden: Tensor,
+        places: Tensor,
+        input_ids: Tensor,
+        blank: Tensor | None,
+        candidates: Tensor,
+    ) -> Tensor:
+        row, token = (candidates[..., 0] >= 0).nonzero(as_tuple=True)
+        codes = self.trie.paths(candidates[row, token].clamp(min=0))  # (M, K, L)
+        if self.code_head is not None:
+            return self._code_logs(hidden, row[:, None], (places[row, token] - 1)[:, None], codes)
+        # each candidate stands where the next item stood: what comes later is hidden from it
+        many, k, levels = codes.shape
+        place = token[:, None, None] + torch.arange(levels, device=token.device)
+        ids = input_ids[row][:, None].expand(-1, k, -1)
+        ids = ids.scatter(2, place.expand_as(codes), codes + codes.new_tensor(self.starts))
+        shown = None if blank is None else blank[row].repeat_interleave(k, 0)
+        embedded, _ = self.embed(ids.flatten(0, 1), blank=shown)
+        states = self.states(inputs_embeds=embedded)
+        own = torch.arange(many * k, device=token.device).view(many, k)
+        return self._code_logs(states, own, token[:, None] - 1, codes)
+
+    def _code_logs(self, hidden: Tensor, row: Tensor, before: Tensor, codes: Tensor) -> Tensor:
+        """Log-probabilities ``(..., L)`` of the codes ``(..., L)`` of items.
+
+        Args:
+            hidden: ``(B, P, D)``.
+            row, before: ``(...)``, or what broadcasts to that: the position that items follow.
+        """
         state, nodes = hidden[row, before], torch.zeros_like(row)
         prefix = state.new_zeros(state.shape, dtype=torch.float32)
-        losses = []
+        found = []
         for level in range(len(self.sizes)):
-            code = labels[row, token + level] - self.starts[level]
+            code = codes[..., level]
             if level:
                 state = self._next_state(hidden, row, before, prefix, level)
-            logs = self.log_probs(state, level, nodes)
-            losses.append(-logs.gather(1, code[:, None])[:, 0])
+            logs = self.log_probs(state, level, nodes).expand(*code.shape, -1)
+            found.append(logs.gather(-1, code[..., None])[..., 0])
             nodes = self.trie.descend(level, nodes, code)
             if self.code_head is not None:
                 prefix = prefix + self.code_rows(level)[code]
-        return torch.stack(losses), row, token
+        return torch.stack(found, dim=-1)
 
     def _next_state(
         self, hidden: Tensor, row: Tensor, before: Tensor, prefix: Tensor, level: int
     ) -> Tensor:
-        """``(M, D)``: what names the code of ``level`` of items that follow position ``before``."""
+        """``(..., D)``: what names the code of ``level`` of items that follow ``before``."""
         if self.code_head is None:
             return hidden[row, before + level]
-        state: Tensor = self.code_head(hidden[row, before], prefix)
+        state: Tensor = self.code_head(hidden[row, before].expand_as(prefix), prefix)
         return state
 
     def _words(

@@ -61,6 +61,7 @@ class Collator:
             "ratings": laid([_ratings(row) for row in rows], np.nan),
             "tasks": laid(tasks, 0),
             "weights": laid(weights, 0),
+            **_aligned(rows),
         }
         if self.packing:
             places = [np.full(n, r) for r, n in enumerate(lengths)]
@@ -85,6 +86,22 @@ def pack(lengths: np.ndarray, size: int) -> list[list[int]]:
             lines.append([int(row)])
             room = np.append(room, size - lengths[row])
     return lines
+
+
+def _aligned(rows: Sequence[Row]) -> dict[str, Tensor]:
+    """The columns of alignment that any of the rows has."""
+    out = {}
+    for name, nothing in {"candidates": -1, "reference": 0.0, "draws": 0}.items():
+        given = [getattr(row, name) for row in rows]
+        some = next((values for values in given if values is not None), None)
+        if some is not None:
+            wide = some.shape[1:]
+            filled = [
+                np.full((len(row.labels), *wide), nothing, some.dtype) if values is None else values
+                for values, row in zip(given, rows, strict=True)
+            ]
+            out[name] = pad(filled, nothing)[0]
+    return out
 
 
 def _opened(labels: np.ndarray) -> np.ndarray:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from p5rec.core.config import Config
+
+Reward = Literal["hit", "rank", "prefix"]
 
 
 class DenseConfig(Config):
@@ -24,6 +26,30 @@ class TaskConfig(Config):
     weight: float = Field(1.0, gt=0)  # of its loss
 
 
+class AlignConfig(Config):
+    """How rows of ``dense`` teach a model that is trained already (``methods.<name>.start``)."""
+
+    nll: float = Field(0.0, ge=0)  # weight of the loss of supervised training beside the objective
+    positions: Annotated[int, Field(ge=1)] | None = None  # items a row that teach, drawn; null: all
+
+
+class PreferenceConfig(AlignConfig):
+    """Softmax-DPO: the next item against items that the model listed in its place."""
+
+    objective: Literal["sdpo"]
+    negatives: int = Field(8, ge=1)  # of each item, the first of the list
+    beta: float = Field(1.0, gt=0)  # how little the model may move away from where it started
+
+
+class GroupConfig(AlignConfig):
+    """GRPO: items that the model draws, better or worse than their group."""
+
+    objective: Literal["grpo"]
+    group: int = Field(16, ge=2)  # different items drawn at each position
+    # weights of the rewards; what each is worth: p5rec.train.rewards
+    rewards: dict[Reward, float] = Field({"hit": 1.0, "rank": 1.0}, min_length=1)
+
+
 class TrainConfig(Config):
     """One training run. A step is one update from ``rows``, however many processes share them."""
 
@@ -32,6 +58,7 @@ class TrainConfig(Config):
     temperature: Annotated[float, Field(gt=0)] | None = None
     permute_answers: bool = False  # deal out a prompt family's answers among its rows: the control
     dense: DenseConfig = DenseConfig()
+    align: Annotated[PreferenceConfig | GroupConfig, Field(discriminator="objective")] | None = None
     steps: int = Field(500, ge=1)
     batch: int = Field(16, ge=1)  # rows of a forward pass; several processes may share them
     accumulate: int = Field(1, ge=1)  # batches a step
@@ -54,6 +81,12 @@ class TrainConfig(Config):
     evaluate_every: int = Field(0, ge=0)  # steps between looks at validation; 0: never
     evaluate_users: int = Field(500, ge=1)  # of the validation part, at most
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _alignment_reads_rows_alone(self) -> TrainConfig:
+        if self.align and self.packing:
+            raise ValueError("align needs rows in lines of their own: set packing to 0")
+        return self
 
     @property
     def rows(self) -> int:

@@ -23,19 +23,27 @@ from p5rec.models.checkpoint import (
     Bundle,
     BundleSettings,
     build,
+    load_bundle,
     load_trainable,
     save_bundle,
+    trainable_state,
 )
+from p5rec.models.multitask import MultitaskModel
 from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.config import DecodeConfig
 
-from .config import TaskConfig, TrainConfig
+from .aligned import DrawRows, PreferenceRows
+from .config import AlignConfig, GroupConfig, PreferenceConfig, TaskConfig, TrainConfig
 from .dense import DENSE, DENSE_RATING, DenseRatingRows, DenseRows
 from .mixture import assign_tasks, occurrence, tempered
+from .objective import Objective, supervised
+from .pairs import load_pairs
+from .preference import SoftmaxDpo
 from .prompted import PromptRows
+from .rl import Grpo
 from .rows import Rows
 from .sft import fit
 from .sharding import in_pieces
@@ -46,6 +54,7 @@ class GenerativeConfig(Config):
     """A method of a recipe."""
 
     ids: str = "semantic"  # which of the recipe's ids
+    start: str | None = None  # the earlier method whose trained model this one goes on from
     backbone: BackboneConfig = BackboneConfig()
     train: TrainConfig = TrainConfig()
     prompts: PromptsConfig = PromptsConfig()
@@ -55,6 +64,14 @@ class GenerativeConfig(Config):
         """The same with ``n`` added to the seed of its training."""
         train = self.train.model_copy(update={"seed": self.train.seed + n})
         return self.model_copy(update={"train": train})
+
+    @model_validator(mode="after")
+    def _aligns_what_is_trained(self) -> GenerativeConfig:
+        if self.train.align and (self.start is None or DENSE not in self.train.tasks):
+            raise ValueError(
+                f"train.align needs a trained model and the task {DENSE}: set start, train.tasks"
+            )
+        return self
 
     @model_validator(mode="after")
     def _quantised_needs_adapters(self) -> GenerativeConfig:
@@ -112,6 +129,9 @@ def train(
     codes: ItemCodes,
     folder: Path,
     validate: Callable[[Bundle], Mapping[str, float]] | None = None,
+    *,
+    start: Path | None = None,
+    pairs: Path | None = None,
 ) -> Lineage:
     """Trains the method and leaves ``folder/bundle`` and ``folder/metrics.jsonl``.
 
@@ -119,6 +139,8 @@ def train(
 
     Args:
         validate: measures the model every ``config.train.evaluate_every`` steps, for the record.
+        start: the bundle of a trained model to go on from.
+        pairs: what alignment by preference learns from (:func:`p5rec.train.pairs.mine`).
 
     Raises:
         UserError: a task is unknown, or the data cannot offer what it needs.
@@ -126,18 +148,21 @@ def train(
     library = taught_prompts(config)
     settings = settings_of(config, corpus)
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
-    if bundle.model.heads is not None:
+    if start is not None:
+        load_trainable(bundle.model, trainable_state(load_bundle(start).model), start)
+    elif bundle.model.heads is not None:
         bundle.model.heads.start_at(torch.from_numpy(_train_ratings(corpus)))
     n_rows = config.train.steps * config.train.rows
     mixture = _mixture(config, corpus, library)
     task_of = assign_tasks(mixture, n_rows, config.train.seed)
     tasks = {
-        name: _rows(name, int((task_of == i).sum()), config, corpus, bundle, library)
+        name: _rows(name, int((task_of == i).sum()), config, corpus, bundle, library, pairs)
         for i, name in enumerate(config.train.tasks)
     }
     weights = fit(
         bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), config.train, folder,
         None if validate is None else partial(validate, bundle),
+        _objective(config.train.align, bundle.model),
     )  # fmt: skip
     lineage = Lineage(corpus.split.mask("train"))
     if rank() == 0:
@@ -188,6 +213,38 @@ def check_tasks(
         raise UserError(*dict.fromkeys(faults))
 
 
+def history_rows(
+    config: TrainConfig, corpus: Corpus, bundle: Bundle, n_rows: int | None
+) -> DenseRows:
+    """Histories for the task ``dense``; as many as asked, or those of one epoch."""
+    events, dense, seed = corpus.interactions, config.dense, derive_seed(config.seed, DENSE)
+    windows = Windows(events, corpus.split, dense, n_rows, seed)
+    return DenseRows(windows, events.items, bundle.layout, bundle.bos, dense.item_dropout)
+
+
+def _objective(align: AlignConfig | None, model: MultitaskModel) -> Objective:
+    match align:
+        case PreferenceConfig():
+            return SoftmaxDpo(align)
+        case GroupConfig():
+            return Grpo(align, model)
+    return supervised
+
+
+def _dense_rows(
+    n_rows: int, config: TrainConfig, corpus: Corpus, bundle: Bundle, pairs: Path | None
+) -> Rows:
+    match config.align:
+        case PreferenceConfig():
+            assert pairs is not None, "made before"
+            rows = history_rows(config, corpus, bundle, None)
+            return PreferenceRows(rows, load_pairs(pairs), n_rows)
+        case GroupConfig(positions=positions):
+            rows = history_rows(config, corpus, bundle, n_rows)
+            return DrawRows(rows, positions, derive_seed(config.seed, "draw"))
+    return history_rows(config, corpus, bundle, n_rows)
+
+
 def _rows(
     task: str,
     n_rows: int,
@@ -195,14 +252,15 @@ def _rows(
     corpus: Corpus,
     bundle: Bundle,
     library: PromptLibrary,
+    pairs: Path | None,
 ) -> Rows:
+    if task == DENSE:
+        return _dense_rows(n_rows, config.train, corpus, bundle, pairs)
     seed = derive_seed(config.train.seed, task)
-    events, dense = corpus.interactions, config.train.dense
-    if task in (DENSE, DENSE_RATING):
-        windows = Windows(events, corpus.split, dense, n_rows, seed)
-        if task == DENSE:
-            return DenseRows(windows, events.items, bundle.layout, bundle.bos, dense.item_dropout)
+    if task == DENSE_RATING:
+        events = corpus.interactions
         assert events.ratings is not None, "checked before anything was trained"
+        windows = Windows(events, corpus.split, config.train.dense, n_rows, seed)
         return DenseRatingRows(windows, events.items, events.ratings, bundle.rated_histories())
     view = prompt_view(corpus, bundle.layout.codes)
     examples = ExampleSource(view, library, {task: 1.0}, n_rows, seed, config.prompts)

@@ -22,6 +22,11 @@ class Row:
         blank: ``(T,)`` bool, tokens that keep their place but are not shown; None: all are.
         split: how many of the tokens the encoder reads where there is one; the decoder is asked
             for the others alone.
+        candidates: ``(T, K)`` int64, where an item begins: it and items that are to rank below it,
+            -1 in place of such as there are not, and at all other tokens; None: nothing anywhere.
+        reference: ``(T, K)`` float32, their log-probabilities before alignment.
+        draws: ``(T,)`` int64, the seed of what is drawn in place of the item that begins at a
+            token, 0 where nothing is; None: nothing anywhere.
     """
 
     input_ids: np.ndarray
@@ -29,6 +34,9 @@ class Row:
     ratings: np.ndarray | None = None
     blank: np.ndarray | None = None
     split: int = 1
+    candidates: np.ndarray | None = None
+    reference: np.ndarray | None = None
+    draws: np.ndarray | None = None
 
     def halves(self, start: int) -> tuple[Row, Row]:
         """What an encoder reads, and what its decoder reads and is asked.

@@ -30,6 +30,7 @@ from .config import TrainConfig
 from .divergence import Divergence
 from .launch import check_joined, share
 from .mixture import batch_order
+from .objective import Objective, supervised
 from .optimizer import make_optimizer
 from .rows import Rows
 from .sharding import in_pieces, load_pieces, made_whole, spread, whole_state
@@ -38,7 +39,7 @@ RUN = "run.json"  # of a checkpoint: how it was launched, and its latest losses
 
 
 class MultitaskTrainer(SFTTrainer):
-    """Differs from its parent in four places: the loss is the model's own, the optimiser knows
+    """Differs from its parent in four places: the loss is the objective's, the optimiser knows
     the new rows, a checkpoint holds trainable weights only, and nothing is sent anywhere."""
 
     optimizer: torch.optim.Optimizer | None
@@ -47,11 +48,12 @@ class MultitaskTrainer(SFTTrainer):
         self,
         *,
         recipe: TrainConfig,
+        objective: Objective,
         told: Callable[[int], str],
         watch: Divergence,
         **arguments: Any,
     ) -> None:
-        self.recipe, self.told, self.watch = recipe, told, watch
+        self.recipe, self.objective, self.told, self.watch = recipe, objective, told, watch
         super().__init__(**arguments, callbacks=[watch])
         self.model_accepts_loss_kwargs = True
 
@@ -62,8 +64,7 @@ class MultitaskTrainer(SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        # through `model(...)`, so that data-parallel wrappers see the forward pass
-        outputs = model(**inputs, num_items_in_batch=num_items_in_batch)
+        outputs = self.objective(model, inputs, num_items_in_batch)
         loss = outputs.pop("loss")
         self._check("loss", loss)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
@@ -152,6 +153,7 @@ def fit(
     config: TrainConfig,
     folder: Path,
     eval_fn: EvalFn | None = None,
+    objective: Objective = supervised,
 ) -> dict[str, Tensor]:
     """Trains ``model`` in place.
 
@@ -162,6 +164,7 @@ def fit(
         tasks: rows of each task, in the order of ``config.tasks``.
         task_of, row_of: ``(R,)`` the mixture (see ``p5rec.train.mixture``).
         eval_fn: measures the model on validation; called every ``config.evaluate_every`` steps.
+        objective: how a batch becomes a loss.
 
     Returns:
         The trained weights by name. Where processes hold ``model`` in pieces, it stays in pieces.
@@ -177,8 +180,9 @@ def fit(
         mine = task_of == index
         lengths[mine] = rows.lengths[row_of[mine]]
     order = batch_order(task_of, lengths, config.batch, config.seed)
-    if config.packing and model.seq2seq:
-        raise UserError("train.packing: expected 0 for a model with an encoder; take it out")
+    if model.seq2seq and (config.packing or config.align):
+        key = "packing" if config.packing else "align"
+        raise UserError(f"train.{key}: expected none for a model with an encoder; take it out")
     collator = Collator(
         list(tasks.values()),
         weights,
@@ -201,6 +205,7 @@ def fit(
     run = read_json(last[0] / RUN) if last else {"losses": []}
     trainer = MultitaskTrainer(
         recipe=config,
+        objective=objective,
         told=told,
         watch=Divergence(config.diverged, told, run["losses"]),
         model=model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +23,9 @@ from p5rec.ids.quality import FILE, report
 from p5rec.ids.vectors import file_vectors
 from p5rec.models.checkpoint import Bundle, load_bundle
 
-from .config import DenseConfig, TrainConfig
-from .method import GenerativeConfig, taught_prompts, train
+from .config import DenseConfig, PreferenceConfig, TrainConfig
+from .method import GenerativeConfig, history_rows, taught_prompts, train
+from .pairs import mine
 
 VECTORS = "vectors.npy"
 
@@ -115,17 +117,25 @@ def teach(
     ids: Artefact,
     store: Store,
     validate: Callable[[Bundle], Mapping[str, float]] | None = None,
+    start: Artefact | None = None,
 ) -> Artefact:
     """The method's model, trained; an interrupted run goes on where it stopped.
 
     Args:
         validate: what is logged of the model every ``method.train.evaluate_every`` steps.
+        start: the model that ``method.start`` names.
     """
-    settings = method.model_dump(mode="json", exclude={"decode", "ids"})
+    settings = method.model_dump(mode="json", exclude={"decode", "ids", "start"})
+    before = {} if start is None else {"start": start}
+    if start is not None and isinstance(method.train.align, PreferenceConfig):
+        before["pairs"] = list_pairs(method, method.train.align, corpus, data, start, store)
+    paths = {name: artefact.path for name, artefact in before.items()}
+    if start is not None:
+        paths["start"] = start.path / "bundle"
     return store.stage(
         "train",
         lambda folder: train(
-            method, corpus, load_codes(ids.path, corpus.catalog.ids), folder, validate
+            method, corpus, load_codes(ids.path, corpus.catalog.ids), folder, validate, **paths
         ),
         config=settings,
         code=("core", "prompting", "ids", "decode", "backbones", "models", "train"),
@@ -134,7 +144,38 @@ def teach(
             "ids": ids,
             "prompts": digest(taught_prompts(method).subset_dump()),
             **fingerprint(method.backbone),
+            **before,
         },
         resumable=True,
         collective=True,
+    )
+
+
+def list_pairs(
+    method: GenerativeConfig,
+    align: PreferenceConfig,
+    corpus: Corpus,
+    data: Artefact,
+    start: Artefact,
+    store: Store,
+) -> Artefact:
+    """What the model ``start`` would list in place of each training event."""
+    settings: dict[str, Any] = {
+        "negatives": align.negatives,
+        "positions": align.positions,
+        "beams": method.decode.beams,
+        "seed": method.train.seed,
+    }
+
+    def make(folder: Path) -> Lineage:
+        bundle = load_bundle(start.path / "bundle").ready()
+        mine(bundle, history_rows(method.train, corpus, bundle, None), folder, **settings)
+        return Lineage(corpus.split.mask("train"))
+
+    return store.stage(
+        "pairs",
+        make,
+        config={**settings, "dense": method.train.dense.dump()},
+        code=("core", "data", "decode", "models", "train"),
+        inputs={"data": data, "model": start},
     )

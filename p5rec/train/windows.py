@@ -20,7 +20,7 @@ class Windows:
     Args:
         interactions, split: the training part alone is used.
         config: window and ties.
-        n_rows: how many rows there must be, over as many epochs as that takes.
+        n_rows: how many rows there must be, over as many epochs as that takes; None: one epoch.
         seed: of every draw.
 
     Attributes:
@@ -31,7 +31,12 @@ class Windows:
     """
 
     def __init__(
-        self, interactions: Interactions, split: Split, config: DenseConfig, n_rows: int, seed: int
+        self,
+        interactions: Interactions,
+        split: Split,
+        config: DenseConfig,
+        n_rows: int | None,
+        seed: int,
     ) -> None:
         self.events = np.flatnonzero(split.mask("train"))
         self.times = interactions.times[self.events]
@@ -45,7 +50,7 @@ class Windows:
                 "use a log with longer histories or another split"
             )
         epochs, count = [first], len(first)
-        while count < n_rows:  # epochs differ a little in length
+        while n_rows is not None and count < n_rows:  # epochs differ a little in length
             epochs.append(self._epoch(len(epochs)))
             count += len(epochs[-1])
         self.cuts = np.concatenate(epochs)[:n_rows]
@@ -68,6 +73,12 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.cuts)
+
+    @property
+    def users(self) -> np.ndarray:
+        """``(R,)`` whose events a row holds."""
+        users: np.ndarray = np.searchsorted(self.user_offsets, self.cuts[:, 0], side="right") - 1
+        return users
 
     @property
     def lengths(self) -> np.ndarray:

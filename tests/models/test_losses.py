@@ -12,6 +12,7 @@ from torch import Tensor
 
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.heads import RatingHeads
+from p5rec.models.positions import whole_items
 from p5rec.models.scorer import score_codes
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -95,6 +96,27 @@ def test_the_loss_is_what_it_says(bundle: Bundle) -> None:
     assert float(out["loss"]) == pytest.approx(wanted["sum"] / asked, rel=1e-5)
     for kind in ("code", "text", "rating"):
         assert float(out[f"{kind}_loss"]) == pytest.approx(wanted[kind], rel=1e-5)
+
+
+@torch.no_grad()
+def test_candidates_have_the_log_probabilities_of_every_item_s_own_pass(bundle: Bundle) -> None:
+    """Four items where an item begins, in two rows; none elsewhere, and the loss stays."""
+    model, given = bundle.model, batch(bundle)
+    catalogue = torch.from_numpy(bundle.layout.codes.codes).long()
+    begins = whole_items(given["input_ids"], model.first, model.sizes)
+    begins[:, 0] = begins[1] = begins[3] = False
+    assert begins.sum() >= 4
+    candidates = torch.full((*begins.shape, 4), -1)
+    rows, tokens = begins.nonzero(as_tuple=True)
+    items = torch.from_numpy(np.random.default_rng(1).integers(24, size=(len(rows), 4)))
+    candidates[rows, tokens] = items
+    out = model(**given, candidates=candidates)
+    assert out["candidate_logs"].shape == (len(rows), 4, 2)
+    for found, row, token, item in zip(out["candidate_logs"], rows, tokens, items, strict=True):
+        before = given["input_ids"][row : row + 1, :token]
+        scores = score_codes(model, before, torch.ones_like(before), catalogue)[0]
+        assert torch.allclose(found.sum(1), scores[item], atol=1e-4)
+    assert float(out["loss"]) == float(model(**given)["loss"])
 
 
 def test_a_blank_token_keeps_its_place_and_says_nothing(bundle: Bundle) -> None:
