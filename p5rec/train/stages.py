@@ -21,7 +21,7 @@ from p5rec.ids.encoder import save_encoder
 from p5rec.ids.files import load_codes, save_codes
 from p5rec.ids.quality import FILE, report
 from p5rec.ids.vectors import file_vectors
-from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.models.checkpoint import MANIFEST, Bundle, load_bundle
 
 from .config import DenseConfig, TrainConfig
 from .method import GenerativeConfig, taught_prompts, train
@@ -116,17 +116,24 @@ def teach(
     ids: Artefact,
     store: Store,
     validate: Callable[[Bundle], Mapping[str, float]] | None = None,
+    earlier: Mapping[str, Artefact] | None = None,
 ) -> Artefact:
     """The method's model, trained; an interrupted run goes on where it stopped.
 
     Args:
         validate: what is logged of the model every ``method.train.evaluate_every`` steps.
+        earlier: trained methods by name, of which ``method.start`` may name one.
     """
-    settings = method.model_dump(mode="json", exclude={"decode", "ids"})
+    settings = method.model_dump(mode="json", exclude={"decode", "ids", "start"})
+    first = (earlier or {}).get(method.start or "")
+    start = first.path / "bundle" if first else Path(method.start) if method.start else None
+    begun: dict[str, Artefact | str] = {}
+    if start is not None:
+        begun["start"] = first or file_sha256(start / MANIFEST)
     return store.stage(
         "train",
         lambda folder: train(
-            method, corpus, load_codes(ids.path, corpus.catalog.ids), folder, validate
+            method, corpus, load_codes(ids.path, corpus.catalog.ids), folder, validate, start
         ),
         config={**settings, "processes": processes()},
         code=("core", "prompting", "ids", "decode", "backbones", "models", "train"),
@@ -135,6 +142,7 @@ def teach(
             "ids": ids,
             "prompts": digest(taught_prompts(method).subset_dump()),
             **fingerprint(method.backbone),
+            **begun,
         },
         resumable=True,
         collective=True,
