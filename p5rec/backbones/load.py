@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from safetensors import SafetensorError
 from torch import nn
@@ -174,8 +175,8 @@ def _open(config: BackboneConfig, seed: int) -> tuple[PreTrainedModel, PreTraine
             f"backbone {config.name!r}: expected weights for all its layers, got none for "
             f"{len(missing)} ({missing[0]}, ...); lower backbone.layers or mend the folder"
         )
-    if config.quantize:  # norms, embedding and head in float32 (Dettmers et al. 2023)
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    if config.quantize:
+        _prepare_quantised(model)
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.bos_token or tokenizer.eos_token
     # the checkpoint's sampling habits must not steer our decoding (protocol, leak 6)
@@ -198,6 +199,19 @@ def _quantization(bits: str) -> BitsAndBytesConfig:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
+
+
+def _prepare_quantised(model: PreTrainedModel) -> None:
+    """Norms, embedding and head in float32, as in QLoRA; the 4-bit weights left as they lie.
+
+    On a CPU bitsandbytes repacks them at the first look in eval mode: the scales are rounded once
+    more, and no gradient passes them from then on, so a look at validation would end the training
+    of all layers but the last.
+    """
+    prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    for layer in model.modules():
+        if isinstance(layer, Linear4bit):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def fingerprint(config: BackboneConfig) -> dict[str, str]:

@@ -70,15 +70,6 @@ def _faults(recipe: Any) -> Iterator[str]:
                 f"ids whose items share codes, got item_rows: {method.backbone.item_rows}, items: "
                 f"{method.backbone.items}; set them, or resolve the collisions of {method.ids!r}"
             )
-    for at, (name, method) in enumerate(methods.items()):
-        earlier = list(methods)[:at]
-        if method.start is not None and method.start not in earlier:
-            yield _unknown(f"methods.{name}.start", "an earlier method", method.start, earlier)
-        elif method.start is not None and methods[method.start].ids != method.ids:
-            yield (
-                f"methods.{name}.ids: expected those of {method.start!r}, where it starts, got "
-                f"{method.ids!r}; set ids: {methods[method.start].ids}"
-            )
     taught = {task for method in methods.values() for task in method.train.tasks}
     for family in asked:
         if family not in taught:

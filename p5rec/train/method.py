@@ -14,21 +14,21 @@ from pydantic import model_validator
 from p5rec.backbones.config import BackboneConfig
 from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
-from p5rec.core.errors import UserError, did_you_mean
+from p5rec.core.errors import UserError, did_you_mean, fault
 from p5rec.core.launch import rank
 from p5rec.core.rng import derive_rng, derive_seed
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import (
+    MANIFEST,
     Bundle,
     BundleSettings,
     build,
-    load_bundle,
     load_trainable,
     save_bundle,
-    trainable_state,
 )
 from p5rec.models.multitask import MultitaskModel
+from p5rec.models.start import begun_from, carry_over, origin
 from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
@@ -54,11 +54,12 @@ class GenerativeConfig(Config):
     """A method of a recipe."""
 
     ids: str = "semantic"  # which of the recipe's ids
-    start: str | None = None  # the earlier method whose trained model this one goes on from
     backbone: BackboneConfig = BackboneConfig()
     train: TrainConfig = TrainConfig()
     prompts: PromptsConfig = PromptsConfig()
     decode: DecodeConfig = DecodeConfig()
+    # begin from what another method of the recipe has learned, or from a model's folder
+    start: str | None = None
 
     def reseeded(self, n: int) -> GenerativeConfig:
         """The same with ``n`` added to the seed of its training."""
@@ -139,19 +140,22 @@ def train(
 
     Args:
         validate: measures the model every ``config.train.evaluate_every`` steps, for the record.
-        start: the bundle of a trained model to go on from.
+        start: the folder of a bundle to begin from, the one that ``config.start`` means.
         pairs: what alignment by preference learns from (:func:`p5rec.train.pairs.mine`).
 
     Raises:
-        UserError: a task is unknown, or the data cannot offer what it needs.
+        UserError: a task is unknown, the data cannot offer what it needs, or ``start`` is of
+            another backbone.
     """
     library = taught_prompts(config)
     settings = settings_of(config, corpus)
-    bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
     if start is not None:
-        load_trainable(bundle.model, trainable_state(load_bundle(start).model), start)
-    elif bundle.model.heads is not None:
+        settings = begun_from(settings, start)
+    bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
+    if bundle.model.heads is not None:
         bundle.model.heads.start_at(torch.from_numpy(_train_ratings(corpus)))
+    if start is not None:
+        carry_over(start, bundle)
     n_rows = config.train.steps * config.train.rows
     mixture = _mixture(config, corpus, library)
     task_of = assign_tasks(mixture, n_rows, config.train.seed)
@@ -174,9 +178,38 @@ def train(
             "train": config.train.dump(),
             "lineage": lineage.summary(),
         }
+        if start is not None:
+            about["start"] = origin(start)
         save_bundle(bundle, folder / "bundle", about)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return lineage
+
+
+def in_order(methods: Mapping[str, GenerativeConfig]) -> list[str]:
+    """The methods' names, each after the one that it starts from.
+
+    Raises:
+        UserError: a start is neither a method nor a model's folder; or starts go round in a circle.
+    """
+    order: dict[str, None] = {}
+
+    def place(name: str, above: tuple[str, ...] = ()) -> None:
+        start = methods[name].start
+        if name in above:
+            circle = " > ".join((*above, name))
+            raise fault(f"methods.{name}.start", "a first method", f"a circle ({circle})", "cut it")
+        if start is not None and start in methods:
+            place(start, (*above, name))
+        elif start is not None and not (Path(start) / MANIFEST).is_file():
+            raise fault(
+                f"methods.{name}.start", "a method's name or a model's folder", repr(start),
+                did_you_mean(start, [other for other in methods if other != name]),
+            )  # fmt: skip
+        order[name] = None
+
+    for name in methods:
+        place(name)
+    return list(order)
 
 
 def check_tasks(

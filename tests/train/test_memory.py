@@ -53,6 +53,18 @@ def test_a_checkpointed_block_is_computed_twice(
     assert len(calls) == times * 3 * SHAPE["layers"]
 
 
+def test_updates_too_small_for_bfloat16_are_not_lost(base: Path, tmp_path: Path) -> None:
+    """A model trained whole, its arithmetic and what it was loaded from in bfloat16."""
+    backbone = llama(base).model_copy(update={"dtype": "bfloat16"})
+    settings = config(steps=4, learning_rate=1e-6, warmup=0, precision="bfloat16")
+    name = "model.layers.0.mlp.up_proj.weight"
+    before = make_bundle(backbone, spread=0.0).model.causal.get_parameter(name)
+    after = train(backbone, settings, tmp_path).model.causal.get_parameter(name)
+    assert ((after - before) != 0).float().mean() > 0.9
+    same = after.bfloat16() == before.bfloat16()
+    assert same.float().mean() > 0.9  # so bfloat16 weights would not have moved at all
+
+
 def backbone_of_8bit_size() -> BackboneConfig:
     """Its largest matrices hold 4,096 numbers, the least that has 8-bit moments."""
     return scratch(dropout=0.1).model_copy(
