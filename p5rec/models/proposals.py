@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
 from p5rec.decode.beam import beam_search
-from p5rec.decode.sampling import Draws
+from p5rec.decode.drawing import draw
 
 from .multitask import MultitaskModel
 from .positions import whole_items
@@ -37,8 +38,7 @@ def items_in(model: MultitaskModel, input_ids: Tensor) -> Tensor:
     return torch.where(whole, model.items_at(input_ids, whole), -1)
 
 
-@torch.no_grad()
-def propose(
+def listed(
     model: MultitaskModel,
     input_ids: Tensor,
     where: tuple[Tensor, Tensor],
@@ -47,33 +47,45 @@ def propose(
     beams: int,
     ranks: Sequence[Tensor],
     never: ItemLists,
-    seeds: Tensor | None = None,
 ) -> Tensor:
-    """The items ``(M, k)`` that the model would name at M tokens of its inputs, best first.
+    """The best items ``(M, k)`` at M tokens, as the model would list them there.
 
     Args:
         input_ids: ``(B, T)``, padded on the right.
         where: ``(M,)`` rows and ``(M,)`` tokens: what stands at a token and after it is not read.
         beams, ranks: see :func:`p5rec.decode.beam.beam_search`.
-        never: the M lists of items that are not to be named.
-        seeds: ``(M,)`` draw the items without replacement; None: the best.
+        never: M lists of items that are not to be named.
 
     Returns:
         -1 where fewer than k items remain.
     """
+    with _answering(model):
+        opened = OpenNodes(model.trie, Allowed(never=never))
+        scorer, wide = _scorer(model, input_ids, *where), max(beams, k)
+        return beam_search(scorer, model.trie, wide, k=k, ranks=ranks, open_nodes=opened)[0]
+
+
+def drawn(
+    model: MultitaskModel,
+    input_ids: Tensor,
+    where: tuple[Tensor, Tensor],
+    seeds: Tensor,
+    *,
+    never: ItemLists,
+) -> Tensor:
+    """Items ``(M, G)`` drawn at M tokens, each with its seed of ``seeds (M, G)``; else as above."""
+    with _answering(model):
+        opened = OpenNodes(model.trie, Allowed(never=never))
+        return draw(_scorer(model, input_ids, *where), model.trie, seeds, opened)
+
+
+@contextmanager
+def _answering(model: MultitaskModel) -> Iterator[None]:
     was = model.training
     model.eval()
     try:
-        scorer = _scorer(model, input_ids, *where)
-        return beam_search(
-            scorer,
-            model.trie,
-            max(beams, k),
-            k=k,
-            ranks=ranks,
-            open_nodes=OpenNodes(model.trie, Allowed(never=never)),
-            draws=None if seeds is None else Draws(seeds, model.trie),
-        )[0]
+        with torch.no_grad():
+            yield
     finally:
         model.train(was)
 

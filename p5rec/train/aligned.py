@@ -33,8 +33,8 @@ class DrawRows:
         row = self.rows[i]
         chosen = choose(self.rows, i, self.positions, self.seed)
         draws = np.zeros(len(row.labels), dtype=np.int64)
-        first = derive_seed(self.seed, "draws", i) >> 1  # so that the sum stays positive
-        draws[chosen] = first + chosen
+        for token in chosen:
+            draws[token] = derive_seed(self.seed, "draws", i, int(token)) >> 1  # room for a group
         return replace(only(row, chosen, self.rows.layout.codes.levels), draws=draws)
 
 

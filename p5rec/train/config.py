@@ -45,7 +45,7 @@ class GroupConfig(AlignConfig):
     """GRPO: items that the model draws, better or worse than their group."""
 
     objective: Literal["grpo"]
-    group: int = Field(16, ge=2)  # different items drawn at each position
+    group: int = Field(16, ge=2)  # items drawn at each position
     # weights of the rewards; what each is worth: p5rec.train.rewards
     rewards: dict[Reward, float] = Field({"hit": 1.0, "rank": 1.0}, min_length=1)
 

@@ -19,7 +19,7 @@ from p5rec.decode.allowed import ItemLists
 from p5rec.models.batches import by_length, pad
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.multitask import MultitaskModel
-from p5rec.models.proposals import items_in, propose
+from p5rec.models.proposals import items_in, listed
 
 from .dense import DenseRows
 from .rows import IGNORE
@@ -102,11 +102,11 @@ def mine(
             own = np.repeat(np.arange(len(batch)), np.diff(offsets)[batch])
             row = torch.from_numpy(own).to(ids.device)
             token = torch.from_numpy(np.concatenate([chosen[i] for i in batch])).to(ids.device)
-            listed = propose(
+            named = listed(
                 model, ids, (row, token), negatives,
                 beams=beams, ranks=ranks, never=met.take(windows.users[batch[own]]),
             )  # fmt: skip
-            found = torch.cat([items_in(model, ids)[row, token, None], listed], dim=1)
+            found = torch.cat([items_in(model, ids)[row, token, None], named], dim=1)
             at = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in batch])
             items[at] = found.cpu().numpy()
             scores[at] = _scores(model, ids, row, token, found).cpu().numpy()

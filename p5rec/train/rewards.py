@@ -50,8 +50,8 @@ def rank(group: Group) -> Tensor:
     lacks the item that came next all are 0, for nothing is known of the order of its misses.
     """
     discounts = (1 / (group.ranks + 1).float().log2()).masked_fill(group.right, 0)
-    lost = -discounts / discounts.sum(1, keepdim=True)
-    return lost * group.right.any(1, keepdim=True)
+    every = discounts.sum(1, keepdim=True).clamp(min=1e-9)  # 0 where there is no miss
+    return -discounts / every * group.right.any(1, keepdim=True)
 
 
 def prefix(group: Group) -> Tensor:

@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from p5rec.core.rng import tie_order
 from p5rec.decode.allowed import ItemLists
 from p5rec.models.multitask import MultitaskModel
-from p5rec.models.proposals import items_in, propose
+from p5rec.models.proposals import drawn, items_in
 
 from .config import GroupConfig
 from .objective import supervised, with_nll
@@ -39,9 +38,8 @@ def grpo_loss(logs: Tensor, advantages: Tensor) -> Tensor:
 class Grpo:
     """The objective of batches whose rows have ``draws``.
 
-    At each such token G different items are drawn without replacement, real ones that the row does
-    not hold before. That only unseen items are drawn changes no gradient, for the advantages of a
-    group sum to 0.
+    At each such token G items are drawn under the item tree, independent of each other, from those
+    that the row does not hold before.
 
     Args:
         model: the bare model, which draws.
@@ -49,7 +47,6 @@ class Grpo:
 
     def __init__(self, config: GroupConfig, model: MultitaskModel) -> None:
         self.config, self.model = config, model
-        self.ranks = model.trie.smallest_below(torch.from_numpy(tie_order(len(model.trie), 0)))
 
     def __call__(
         self, model: torch.nn.Module, inputs: dict[str, Any], count: Tensor | int | None
@@ -58,15 +55,15 @@ class Grpo:
             return supervised(model, inputs, count)
         seeds, ids = inputs.pop("draws"), inputs["input_ids"]
         items, (row, token) = items_in(self.model, ids), seeds.nonzero(as_tuple=True)
-        drawn = self._draw(ids, items, row, token, seeds[row, token])
-        whole = (drawn >= 0).all(1)  # where too few items are left there is no group
-        row, token, drawn = row[whole], token[whole], drawn[whole]
+        chosen = self._draw(ids, items, row, token, seeds[row, token])
+        left = chosen[:, 0] >= 0  # else the row has had every item there is
+        row, token, chosen = row[left], token[left], chosen[left]
         candidates = torch.full((*ids.shape, self.config.group), -1, device=ids.device)
-        candidates[row, token] = drawn
+        candidates[row, token] = chosen
         given = with_nll(inputs, seeds.any(1), self.config.nll)
         outputs = supervised(model, {**given, "candidates": candidates}, count)
         logs = outputs.pop("candidate_logs")
-        group = self._group(drawn, items[row, token], logs.detach().sum(-1))
+        group = self._group(chosen, items[row, token], logs.detach().sum(-1))
         rewards = reward(group, self.config.rewards)
         losses = grpo_loss(logs, advantages(rewards)) * inputs["weights"][row, token]
         return {
@@ -81,15 +78,11 @@ class Grpo:
     ) -> Tensor:
         before = torch.arange(ids.shape[1], device=ids.device) < token[:, None]
         never = ItemLists.from_table(torch.where(before, items[row], -1).cpu().numpy())
-        self.ranks = [rank.to(ids.device) for rank in self.ranks]
-        size = self.config.group
-        return propose(
-            self.model, ids, (row, token), size,
-            beams=size, ranks=self.ranks, never=never, seeds=seeds,
-        )  # fmt: skip
+        each = seeds[:, None] + torch.arange(self.config.group, device=ids.device)
+        return drawn(self.model, ids, (row, token), each, never=never)
 
-    def _group(self, drawn: Tensor, target: Tensor, logs: Tensor) -> Group:
+    def _group(self, chosen: Tensor, target: Tensor, logs: Tensor) -> Group:
         trie = self.model.trie
-        same = trie.paths(drawn) == trie.paths(target)[:, None]
+        same = trie.paths(chosen) == trie.paths(target)[:, None]
         shared = same.cumprod(-1).sum(-1)
-        return Group(drawn == target[:, None], logs, shared, trie.levels)
+        return Group(chosen == target[:, None], logs, shared, trie.levels)
