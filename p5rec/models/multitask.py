@@ -14,6 +14,7 @@ from p5rec.backbones.load import Backbone
 from p5rec.core.types import ItemCodes
 from p5rec.decode.trie import Trie
 
+from .config import HeadsConfig
 from .heads import CodeHead, RatingHeads
 from .positions import Positions, ahead, merge, whole_items
 
@@ -38,6 +39,7 @@ class MultitaskModel(nn.Module):
             and, at its last code, named. It starts at zero: an item that is never seen is known by
             its codes alone. Needs ``merged``; memory and training time grow with N.
         dropout: of the code head.
+        heads: which rating heads; None: both.
 
     Raises:
         ValueError: items that share codes have rows of their own, or a token for each code.
@@ -53,6 +55,7 @@ class MultitaskModel(nn.Module):
         item_rows: bool = False,
         normalisation: str = "items",
         dropout: float = 0.0,
+        heads: HeadsConfig | None = None,
     ) -> None:
         super().__init__()
         if codes.tied and (item_rows or not merged):
@@ -65,7 +68,9 @@ class MultitaskModel(nn.Module):
         self.config = self.causal.config
         self.generation_config = self.causal.generation_config
         width = self.config.hidden_size
-        self.heads = RatingHeads(width, scale) if len(scale) else None
+        heads = heads or HeadsConfig()
+        self.heads = RatingHeads(width, scale, heads) if len(scale) and heads.any else None
+        self.rating_words = heads.words  # whether rows with ratings teach their text
         self.code_head = CodeHead(width, dropout) if merged else None
         self.item_rows = nn.Parameter(torch.zeros(len(codes), width)) if item_rows else None
 
@@ -201,20 +206,23 @@ class MultitaskModel(nn.Module):
             num_items_in_batch: what the summed loss is divided by; None: the labels here.
 
         Returns:
-            ``loss`` and, for logging, mean ``code_loss``, ``text_loss``, ``rating_loss``: NaN
-            where the batch asks for none.
+            ``loss`` and, for logging, mean ``code_loss``, ``text_loss``, ``regression_loss``,
+            ``classification_loss``: NaN where the batch asks for none.
         """
         embedded, at = self.embed(input_ids, blank=blank)
         hidden = self.decoder(inputs_embeds=embedded).last_hidden_state
         code_sum, code_part = self._items(hidden, at.places, labels, weights)
-        text_sum, text_part = self._words(hidden, at.places, labels, weights)
+        told = labels
+        if ratings is not None and not self.rating_words:
+            told = labels.masked_fill(ratings.isfinite().any(1, keepdim=True), -100)
+        text_sum, text_part = self._words(hidden, at.places, told, weights)
         parts = {"code_loss": code_part, "text_loss": text_part}
         total = code_sum + text_sum
         if self.heads is not None and ratings is not None:
             row, token = ratings.isfinite().nonzero(as_tuple=True)
             read = hidden[row, at.places[row, token]]
-            head_sum, part = self.heads.loss(read, ratings[row, token], weights[row])
-            parts["rating_loss"] = part
+            head_sum, each = self.heads.loss(read, ratings[row, token], weights[row])
+            parts |= each
             total = total + head_sum
         count = (labels[:, 1:] != -100).sum() if num_items_in_batch is None else num_items_in_batch
         return {"loss": total / torch.as_tensor(count).clamp(min=1), **parts}

@@ -29,7 +29,8 @@ class TrainConfig(Config):
 
     tasks: dict[str, TaskConfig] = Field(default={"dense": TaskConfig()}, min_length=1)
     dense: DenseConfig = DenseConfig()
-    steps: int = Field(500, ge=1)
+    steps: int = Field(500, ge=0)  # 0: nothing is trained, the model is asked as it is
+    swap_users: bool = False  # the control: each event of a history is another user's
     batch: int = Field(16, ge=1)
     accumulate: int = Field(1, ge=1)
     learning_rate: float = Field(1e-3, gt=0)

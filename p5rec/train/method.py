@@ -18,8 +18,10 @@ from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.launch import processes, rank
 from p5rec.core.rng import derive_seed
 from p5rec.core.types import Corpus, ItemCodes
+from p5rec.data.swap import swapped
 from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import Bundle, BundleSettings, build, save_bundle
+from p5rec.models.config import HeadsConfig
 from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
@@ -41,6 +43,7 @@ class GenerativeConfig(Config):
     ids: str = "semantic"  # which of the recipe's ids
     backbone: BackboneConfig = BackboneConfig()
     train: TrainConfig = TrainConfig()
+    heads: HeadsConfig = HeadsConfig()  # of ratings, where they are taught
     prompts: PromptsConfig = PromptsConfig()
     decode: DecodeConfig = DecodeConfig()
 
@@ -58,15 +61,21 @@ class GenerativeConfig(Config):
 
 def settings_of(config: GenerativeConfig, corpus: Corpus) -> BundleSettings:
     """What a bundle of this method remembers."""
-    rated = {"rating", DENSE_RATING} & set(config.train.tasks)
+    library, trained = taught_prompts(config), config.train.steps > 0
+    rated = DENSE_RATING in config.train.tasks or any(
+        library.family(name).task == "rating" for name in library.families()
+    )
     return BundleSettings(
         backbone=config.backbone,
         seed=config.train.seed,
         scale=tuple(np.unique(_train_ratings(corpus)).tolist()) if rated else (),
+        heads=config.heads if trained else HeadsConfig.none(),
         tasks=tuple(config.train.tasks),
         window=config.train.dense.window,
         max_tokens=config.train.max_tokens,
         prompts=config.prompts,
+        trained=trained,
+        swapped=config.train.swap_users,
     )
 
 
@@ -108,7 +117,8 @@ def train(
 ) -> Lineage:
     """Trains the method and leaves ``folder/bundle`` and ``folder/metrics.jsonl``.
 
-    A folder with the checkpoints of an interrupted run is continued to the same result.
+    A folder with the checkpoints of an interrupted run is continued to the same result. With no
+    steps to take the model stays as it is, and there are no metrics.
 
     Args:
         validate: measures the model every ``config.train.evaluate_every`` steps, for the record.
@@ -121,16 +131,8 @@ def train(
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
     if bundle.model.heads is not None:
         bundle.model.heads.start_at(torch.from_numpy(_train_ratings(corpus)))
-    step = config.train.batch * config.train.accumulate * processes()
-    task_of = assign_tasks(config.train.tasks, config.train.steps * step, config.train.seed)
-    tasks = {
-        name: _rows(name, int((task_of == i).sum()), config, corpus, bundle, library)
-        for i, name in enumerate(config.train.tasks)
-    }
-    fit(
-        bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), config.train, folder,
-        None if validate is None else partial(validate, bundle),
-    )  # fmt: skip
+    if settings.trained:
+        _fit(config, corpus, bundle, library, folder, validate)
     lineage = Lineage(corpus.split.mask("train"))
     if rank() == 0:
         about = {
@@ -141,6 +143,28 @@ def train(
         save_bundle(bundle, folder / "bundle", about)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return lineage
+
+
+def _fit(
+    config: GenerativeConfig,
+    corpus: Corpus,
+    bundle: Bundle,
+    library: PromptLibrary,
+    folder: Path,
+    validate: Callable[[Bundle], Mapping[str, float]] | None,
+) -> None:
+    if config.train.swap_users:
+        corpus = swapped(corpus, ["train"], config.train.seed)
+    step = config.train.batch * config.train.accumulate * processes()
+    task_of = assign_tasks(config.train.tasks, config.train.steps * step, config.train.seed)
+    tasks = {
+        name: _rows(name, int((task_of == i).sum()), config, corpus, bundle, library)
+        for i, name in enumerate(config.train.tasks)
+    }
+    fit(
+        bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), config.train, folder,
+        None if validate is None else partial(validate, bundle),
+    )  # fmt: skip
 
 
 def check_tasks(
@@ -161,6 +185,8 @@ def check_tasks(
     faults: list[str] = []
     for name, method in methods.items():
         library = taught_prompts(method)
+        if not method.train.steps:
+            faults += _unreadable(name, method, library)
         if DENSE_RATING in method.train.tasks and view.scale is None:
             faults.append(
                 f"methods.{name}: {DENSE_RATING} needs ratings, and the data have none; take it "
@@ -175,6 +201,21 @@ def check_tasks(
                 faults.append(f"evaluate.ask: {reason}; take it out")
     if faults:
         raise UserError(*dict.fromkeys(faults))
+
+
+def _unreadable(name: str, method: GenerativeConfig, library: PromptLibrary) -> list[str]:
+    """What cannot be asked of a model that knows no item codes, a line a task."""
+    told = {
+        t.family
+        for t in library.templates(unseen=False)
+        if not t.names_codes and t.answer not in ("item", "options")
+    }
+    return [
+        f"methods.{name}: expected tasks in words alone where train.steps is 0, got {task!r}, "
+        "which an untrained model cannot be asked; take it out of train.tasks"
+        for task in method.train.tasks
+        if task not in told
+    ]
 
 
 def _rows(
