@@ -60,7 +60,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         validate = validator(corpus, method.decode, method.train.evaluate_users)
         models[name] = [
             teach(method.reseeded(n), corpus, data, ids[method.ids][n], store, validate)
-            for n in again
+            for n in (again if method.train.steps else [0])  # untrained, all would be one
         ]
         for part, found in answers.items():
             found[name] = [
