@@ -35,7 +35,8 @@ ASKED = Histories(
 
 
 @pytest.fixture(
-    scope="module", params=["scratch", "scratch lora", "scratch dora", "llama lora", "llama 4bit"]
+    scope="module",
+    params=["scratch", "scratch lora", "scratch dora", "llama lora", "llama 4bit", "llama 8bit"],
 )
 def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     if request.param.startswith("scratch"):
@@ -44,7 +45,7 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             config = config.model_copy(update={"lora": LoraSettings(rank=4, dora=True)})
     else:
         folder = save_llama(tmp_path_factory.mktemp("base"))
-        bits = "4bit" if request.param.endswith("4bit") else None
+        bits = next((bits for bits in ("4bit", "8bit") if request.param.endswith(bits)), None)
         config = llama(folder, lora=True, quantize=bits)
     made = make_bundle(config, some_codes(), scale=SCALE, tasks=("dense", "rating"))
     torch.nn.init.normal_(made.model.heads.regression.weight, std=0.1)
