@@ -37,7 +37,7 @@ class TrainConfig(Config):
     weight_decay: float = Field(0.01, ge=0)
     warmup: int = Field(20, ge=0)  # steps
     clip: float = Field(1.0, gt=0)  # gradient norm
-    diverged: float = Field(3.0, ge=0)  # times the loss so far, for 10 steps: stop; 0: never
+    diverged: float = Field(5.0, ge=0)  # times the usual loss, for 20 steps: stop; 0: never
     precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the arithmetic (autocast)
     max_tokens: int = Field(768, ge=8)  # a prompt row; longer sources lose their beginning
     log_every: int = Field(10, ge=1)  # steps
