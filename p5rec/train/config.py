@@ -71,7 +71,7 @@ class TrainConfig(Config):
     # GPU that is full
     optimizer: Literal["adamw", "adamw-8bit", "paged-adamw-8bit"] = "adamw"
     clip: float = Field(1.0, gt=0)  # gradient norm
-    diverged: float = Field(3.0, ge=0)  # times the loss so far, for 10 steps: stop; 0: never
+    diverged: float = Field(5.0, ge=0)  # times the usual loss, for 20 steps: stop; 0: never
     precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the arithmetic (autocast)
     packing: int = Field(0, ge=0)  # tokens a line that short rows are packed into; 0: none are
     # keep the input of each block alone and compute the rest again: less memory, more time
