@@ -121,12 +121,7 @@ def train(
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
     if bundle.model.heads is not None:
         bundle.model.heads.start_at(torch.from_numpy(_train_ratings(corpus)))
-    step = config.train.batch * config.train.accumulate * processes()
-    task_of = assign_tasks(config.train.tasks, config.train.steps * step, config.train.seed)
-    tasks = {
-        name: _rows(name, int((task_of == i).sum()), config, corpus, bundle, library)
-        for i, name in enumerate(config.train.tasks)
-    }
+    tasks, task_of = lessons(config, corpus, bundle, library)
     fit(
         bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), config.train, folder,
         None if validate is None else partial(validate, bundle),
@@ -175,6 +170,20 @@ def check_tasks(
                 faults.append(f"evaluate.ask: {reason}; take it out")
     if faults:
         raise UserError(*dict.fromkeys(faults))
+
+
+def lessons(
+    config: GenerativeConfig, corpus: Corpus, bundle: Bundle, library: PromptLibrary
+) -> tuple[dict[str, Rows], np.ndarray]:
+    """The rows of each task that the training reads, and ``(R,)`` each row's task."""
+    step = config.train.batch * config.train.accumulate * processes()
+    task_of = assign_tasks(config.train.tasks, config.train.steps * step, config.train.seed)
+    counts = np.bincount(task_of, minlength=len(config.train.tasks))
+    tasks = {
+        name: _rows(name, int(count), config, corpus, bundle, library)
+        for name, count in zip(config.train.tasks, counts, strict=True)
+    }
+    return tasks, task_of
 
 
 def _rows(
