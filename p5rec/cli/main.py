@@ -24,6 +24,7 @@ COMMANDS = {
     "ids": ("ids", "Build and inspect semantic ids."),
     "run": ("run", "Run a recipe: from an interaction log to a report and ranked lists."),
     "recommend": ("recommend", "Write ranked lists, ratings or explanations with a trained model."),
+    "export": ("export", "Write a trained model as a plain folder that transformers opens."),
     "evaluate": ("evaluate", "Measure a trained model or a file of ranked lists."),
     "report": ("report", "Show a run's report, or rebuild its pages from report.json."),
     "doctor": ("doctor", "Print versions, devices and caches."),

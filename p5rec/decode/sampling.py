@@ -41,14 +41,17 @@ class Draws:
         Returns:
             ``(B, K, F)``; the largest below each parent is the parent's.
         """
-        raw = (
-            scores - (-_uniform(self.seeds[:, None, None], child + self.starts[level]).log()).log()
-        )
+        raw = scores + gumbel(self.seeds[:, None, None], child + self.starts[level])
         highest = raw.amax(dim=2, keepdim=True)
         # equation 22 of the paper, in the form that does not overflow (its appendix B.3)
         below = keys[..., None] - raw + torch.log1p(-(raw - highest).exp())
         shifted = keys[..., None] - below.clamp(min=0) - torch.log1p((-below.abs()).exp())
         return torch.where(scores.isfinite(), shifted, -torch.inf).float()
+
+
+def gumbel(seeds: Tensor, numbers: Tensor) -> Tensor:
+    """Noise of a standard Gumbel distribution, a function of seed and number alone."""
+    return -(-_uniform(seeds, numbers).log()).log()
 
 
 def _uniform(seeds: Tensor, numbers: Tensor) -> Tensor:

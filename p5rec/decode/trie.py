@@ -129,6 +129,12 @@ class Trie:
         wanted = (nodes * self.sizes[level] + codes).contiguous()
         return torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
 
+    def paths(self, items: Tensor) -> Tensor:
+        """The codes ``(..., L)`` of item rows ``(...)``."""
+        leaves, borders = self.item_leaf[items], self.leaf_starts[1:]
+        nodes = [torch.searchsorted(first, leaves, right=True) - 1 for first in borders]
+        return torch.stack([c[n] for c, n in zip(self.codes, nodes, strict=True)], dim=-1)
+
     def children(self, level: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """The children of nodes ``(...)`` at depth ``level``, padded to the largest fan-out.
 

@@ -10,10 +10,10 @@ from torch import Tensor
 
 
 def pad(rows: Sequence[np.ndarray], value: float) -> tuple[Tensor, Tensor]:
-    """Rows ``(B, T)``, of their own type, and their mask ``(B, T)`` int64, T the longest row."""
+    """Rows ``(B, T, ...)``, of their own type, and their mask ``(B, T)`` int64, T the longest."""
     lengths = np.array([len(row) for row in rows])
     real = np.arange(lengths.max()) < lengths[:, None]
-    out = np.full(real.shape, value, dtype=rows[0].dtype)
+    out = np.full((*real.shape, *rows[0].shape[1:]), value, dtype=rows[0].dtype)
     out[real] = np.concatenate(rows)
     return torch.from_numpy(out), torch.from_numpy(real.astype(np.int64))
 

@@ -68,17 +68,16 @@ class RatingHeads(nn.Module):
         nn.init.zeros_(self.classification.weight)
         self.classification.bias.copy_((counts.clamp(min=1) / counts.sum()).log())
 
-    def loss(self, hidden: Tensor, ratings: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """The weighted sum of squared error and cross-entropy, and the mean; NaN of no ratings.
+    def loss(self, hidden: Tensor, ratings: Tensor) -> Tensor:
+        """``(M,)``: squared error and cross-entropy, summed.
 
         Args:
-            hidden: ``(M, D)``, M may be 0: the sum is then 0, and so is every gradient.
-            ratings, weights: ``(M,)``.
+            hidden: ``(M, D)``, M may be 0.
+            ratings: ``(M,)``.
         """
         value, logits = self(hidden)
-        losses = (value - ratings) ** 2
-        losses = losses + cross_entropy(logits, self._classes(ratings), reduction="none")
-        return (losses * weights).sum(), losses.detach().mean()
+        squared = (value - ratings) ** 2
+        return squared + cross_entropy(logits, self._classes(ratings), reduction="none")
 
     def _classes(self, ratings: Tensor) -> Tensor:
         return (ratings[:, None] - self.scale).abs().argmin(1)

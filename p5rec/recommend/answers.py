@@ -14,6 +14,7 @@ from p5rec.decode.grammar import Grammar
 from p5rec.decode.words import GrammarLogitsProcessor, TokenBytes
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.encode import encode_source
+from p5rec.models.scorer import prompt_reader
 
 from .batching import prompt_batches
 from .config import DecodeConfig
@@ -50,10 +51,8 @@ def rate(bundle: Bundle, prompts: Sequence[np.ndarray], config: DecodeConfig) ->
     out = np.empty(len(prompts), dtype=np.float32)
     batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="rate", unit="pair")
     for rows, ids, mask in batches:
-        embedded, at = model.embed(ids, mask)  # what pads stands behind: causality hides it
-        hidden = model.decoder(inputs_embeds=embedded).last_hidden_state
-        last = hidden[torch.arange(len(rows), device=model.device), at.real.sum(1) - 1]
-        out[rows] = heads.predict(last).cpu().numpy()
+        state = prompt_reader(model, ids, mask).read(keep=False)
+        out[rows] = heads.predict(state).cpu().numpy()
     return out
 
 
@@ -74,7 +73,8 @@ def write(
     rules = LogitsProcessorList()
     if grammar is not None:  # with embeddings for a prompt, generate hands on the answer alone
         words = TokenBytes(tokenizer, bundle.model.config.vocab_size)
-        rules.append(GrammarLogitsProcessor(grammar, words, 0, tokenizer.eos_token_id))
+        opened = int(bundle.model.seq2seq)  # by a token of its own
+        rules.append(GrammarLogitsProcessor(grammar, words, opened, tokenizer.eos_token_id))
     texts = [""] * len(prompts)
     batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="write", unit="answer")
     for rows, ids, mask in batches:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from p5rec.core.config import Config
+
+Reward = Literal["hit", "rank", "prefix"]
 
 
 class DenseConfig(Config):
@@ -24,23 +26,69 @@ class TaskConfig(Config):
     weight: float = Field(1.0, gt=0)  # of its loss
 
 
+class AlignConfig(Config):
+    """How rows of ``dense`` teach a model that is trained already (``methods.<name>.start``)."""
+
+    nll: float = Field(0.0, ge=0)  # weight of the loss of supervised training beside the objective
+    positions: Annotated[int, Field(ge=1)] | None = None  # items a row that teach, drawn; null: all
+
+
+class PreferenceConfig(AlignConfig):
+    """Softmax-DPO: the next item against items that the model listed in its place."""
+
+    objective: Literal["sdpo"]
+    negatives: int = Field(8, ge=1)  # of each item, the first of the list
+    beta: float = Field(1.0, gt=0)  # how little the model may move away from where it started
+
+
+class GroupConfig(AlignConfig):
+    """GRPO: items that the model draws, better or worse than their group."""
+
+    objective: Literal["grpo"]
+    group: int = Field(16, ge=2)  # items drawn at each position
+    # weights of the rewards; what each is worth: p5rec.train.rewards
+    rewards: dict[Reward, float] = Field({"hit": 1.0, "rank": 1.0}, min_length=1)
+
+
 class TrainConfig(Config):
-    """One training run. A step is one update: ``batch * accumulate`` rows a process."""
+    """One training run. A step is one update from ``rows``, however many processes share them."""
 
     tasks: dict[str, TaskConfig] = Field(default={"dense": TaskConfig()}, min_length=1)
+    # multiplies the shares by (examples a task has)^(1 / temperature); None: they stay
+    temperature: Annotated[float, Field(gt=0)] | None = None
+    permute_answers: bool = False  # deal out a prompt family's answers among its rows: the control
     dense: DenseConfig = DenseConfig()
+    align: Annotated[PreferenceConfig | GroupConfig, Field(discriminator="objective")] | None = None
     steps: int = Field(500, ge=1)
-    batch: int = Field(16, ge=1)
-    accumulate: int = Field(1, ge=1)
+    batch: int = Field(16, ge=1)  # rows of a forward pass; several processes may share them
+    accumulate: int = Field(1, ge=1)  # batches a step
     learning_rate: float = Field(1e-3, gt=0)
     row_learning_rate: float | None = None  # of new token and item rows; None: learning_rate
     weight_decay: float = Field(0.01, ge=0)
     warmup: int = Field(20, ge=0)  # steps
+    # moments in 32 bits, in 8 (a quarter of the memory), or in 8 and paged out of a full GPU
+    optimizer: Literal["adamw", "adamw-8bit", "paged-adamw-8bit"] = "adamw"
     clip: float = Field(1.0, gt=0)  # gradient norm
+    diverged: float = Field(3.0, ge=0)  # times the loss so far, for 10 steps: stop; 0: never
     precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the arithmetic (autocast)
+    packing: int = Field(0, ge=0)  # tokens a line that short rows are packed into; 0: none are
+    # keep each block's input alone and compute the rest again: less memory, a third more time
+    gradient_checkpointing: bool = False
     max_tokens: int = Field(768, ge=8)  # a prompt row; longer sources lose their beginning
     log_every: int = Field(10, ge=1)  # steps
+    level_losses: bool = False  # log the loss of each level's codes too
     save_every: int = Field(200, ge=1)  # steps
     evaluate_every: int = Field(0, ge=0)  # steps between looks at validation; 0: never
     evaluate_users: int = Field(500, ge=1)  # of the validation part, at most
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _alignment_reads_rows_alone(self) -> TrainConfig:
+        if self.align and self.packing:
+            raise ValueError("align needs rows in lines of their own: set packing to 0")
+        return self
+
+    @property
+    def rows(self) -> int:
+        """Rows a step."""
+        return self.batch * self.accumulate

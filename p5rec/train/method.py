@@ -14,24 +14,39 @@ from pydantic import model_validator
 from p5rec.backbones.config import BackboneConfig
 from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
-from p5rec.core.errors import UserError, did_you_mean
-from p5rec.core.launch import processes, rank
-from p5rec.core.rng import derive_seed
+from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.launch import rank
+from p5rec.core.rng import derive_rng, derive_seed
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.tokens import item_strings
-from p5rec.models.checkpoint import Bundle, BundleSettings, build, save_bundle
+from p5rec.models.checkpoint import (
+    MANIFEST,
+    Bundle,
+    BundleSettings,
+    build,
+    load_trainable,
+    save_bundle,
+)
+from p5rec.models.multitask import MultitaskModel
+from p5rec.models.start import begun_from, carry_over, origin
 from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.config import DecodeConfig
 
-from .config import TrainConfig
+from .aligned import DrawRows, PreferenceRows
+from .config import AlignConfig, GroupConfig, PreferenceConfig, TaskConfig, TrainConfig
 from .dense import DENSE, DENSE_RATING, DenseRatingRows, DenseRows
-from .mixture import assign_tasks, occurrence
+from .mixture import assign_tasks, occurrence, tempered
+from .objective import Objective, supervised
+from .pairs import load_pairs
+from .preference import SoftmaxDpo
 from .prompted import PromptRows
+from .rl import Grpo
 from .rows import Rows
 from .sft import fit
+from .sharding import in_pieces
 from .windows import Windows
 
 
@@ -43,11 +58,21 @@ class GenerativeConfig(Config):
     train: TrainConfig = TrainConfig()
     prompts: PromptsConfig = PromptsConfig()
     decode: DecodeConfig = DecodeConfig()
+    # begin from what another method of the recipe has learned, or from a model's folder
+    start: str | None = None
 
     def reseeded(self, n: int) -> GenerativeConfig:
         """The same with ``n`` added to the seed of its training."""
         train = self.train.model_copy(update={"seed": self.train.seed + n})
         return self.model_copy(update={"train": train})
+
+    @model_validator(mode="after")
+    def _aligns_what_is_trained(self) -> GenerativeConfig:
+        if self.train.align and (self.start is None or DENSE not in self.train.tasks):
+            raise ValueError(
+                f"train.align needs a trained model and the task {DENSE}: set start, train.tasks"
+            )
+        return self
 
     @model_validator(mode="after")
     def _quantised_needs_adapters(self) -> GenerativeConfig:
@@ -105,6 +130,9 @@ def train(
     codes: ItemCodes,
     folder: Path,
     validate: Callable[[Bundle], Mapping[str, float]] | None = None,
+    *,
+    start: Path | None = None,
+    pairs: Path | None = None,
 ) -> Lineage:
     """Trains the method and leaves ``folder/bundle`` and ``folder/metrics.jsonl``.
 
@@ -112,30 +140,70 @@ def train(
 
     Args:
         validate: measures the model every ``config.train.evaluate_every`` steps, for the record.
+        start: the folder of a bundle to begin from, the one that ``config.start`` means.
+        pairs: what alignment by preference learns from (:func:`p5rec.train.pairs.mine`).
 
     Raises:
-        UserError: a task is unknown, or the data cannot offer what it needs.
+        UserError: a task is unknown, the data cannot offer what it needs, or ``start`` is of
+            another backbone.
     """
     library = taught_prompts(config)
     settings = settings_of(config, corpus)
+    if start is not None:
+        settings = begun_from(settings, start)
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
     if bundle.model.heads is not None:
         bundle.model.heads.start_at(torch.from_numpy(_train_ratings(corpus)))
-    tasks, task_of = lessons(config, corpus, bundle, library)
-    fit(
+    if start is not None:
+        carry_over(start, bundle)
+    tasks, task_of = lessons(config, corpus, bundle, library, pairs)
+    weights = fit(
         bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), config.train, folder,
         None if validate is None else partial(validate, bundle),
+        _objective(config.train.align, bundle.model),
     )  # fmt: skip
     lineage = Lineage(corpus.split.mask("train"))
     if rank() == 0:
+        if in_pieces(bundle.model):
+            bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
+            load_trainable(bundle.model, weights, folder)
         about = {
             "prompts": library.hashes(),
             "train": config.train.dump(),
             "lineage": lineage.summary(),
         }
+        if start is not None:
+            about["start"] = origin(start)
         save_bundle(bundle, folder / "bundle", about)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return lineage
+
+
+def in_order(methods: Mapping[str, GenerativeConfig]) -> list[str]:
+    """The methods' names, each after the one that it starts from.
+
+    Raises:
+        UserError: a start is neither a method nor a model's folder; or starts go round in a circle.
+    """
+    order: dict[str, None] = {}
+
+    def place(name: str, above: tuple[str, ...] = ()) -> None:
+        start = methods[name].start
+        if name in above:
+            circle = " > ".join((*above, name))
+            raise fault(f"methods.{name}.start", "a first method", f"a circle ({circle})", "cut it")
+        if start is not None and start in methods:
+            place(start, (*above, name))
+        elif start is not None and not (Path(start) / MANIFEST).is_file():
+            raise fault(
+                f"methods.{name}.start", "a method's name or a model's folder", repr(start),
+                did_you_mean(start, [other for other in methods if other != name]),
+            )  # fmt: skip
+        order[name] = None
+
+    for name in methods:
+        place(name)
+    return list(order)
 
 
 def check_tasks(
@@ -173,17 +241,52 @@ def check_tasks(
 
 
 def lessons(
-    config: GenerativeConfig, corpus: Corpus, bundle: Bundle, library: PromptLibrary
+    config: GenerativeConfig,
+    corpus: Corpus,
+    bundle: Bundle,
+    library: PromptLibrary,
+    pairs: Path | None = None,
 ) -> tuple[dict[str, Rows], np.ndarray]:
     """The rows of each task that the training reads, and ``(R,)`` each row's task."""
-    step = config.train.batch * config.train.accumulate * processes()
-    task_of = assign_tasks(config.train.tasks, config.train.steps * step, config.train.seed)
-    counts = np.bincount(task_of, minlength=len(config.train.tasks))
+    n_rows = config.train.steps * config.train.rows
+    task_of = assign_tasks(_mixture(config, corpus, library), n_rows, config.train.seed)
     tasks = {
-        name: _rows(name, int(count), config, corpus, bundle, library)
-        for name, count in zip(config.train.tasks, counts, strict=True)
+        name: _rows(name, int((task_of == i).sum()), config, corpus, bundle, library, pairs)
+        for i, name in enumerate(config.train.tasks)
     }
     return tasks, task_of
+
+
+def history_rows(
+    config: TrainConfig, corpus: Corpus, bundle: Bundle, n_rows: int | None
+) -> DenseRows:
+    """Histories for the task ``dense``; as many as asked, or those of one epoch."""
+    events, dense, seed = corpus.interactions, config.dense, derive_seed(config.seed, DENSE)
+    windows = Windows(events, corpus.split, dense, n_rows, seed)
+    return DenseRows(windows, events.items, bundle.layout, bundle.bos, dense.item_dropout)
+
+
+def _objective(align: AlignConfig | None, model: MultitaskModel) -> Objective:
+    match align:
+        case PreferenceConfig():
+            return SoftmaxDpo(align)
+        case GroupConfig():
+            return Grpo(align, model)
+    return supervised
+
+
+def _dense_rows(
+    n_rows: int, config: TrainConfig, corpus: Corpus, bundle: Bundle, pairs: Path | None
+) -> Rows:
+    match config.align:
+        case PreferenceConfig():
+            assert pairs is not None, "made before"
+            rows = history_rows(config, corpus, bundle, None)
+            return PreferenceRows(rows, load_pairs(pairs), n_rows)
+        case GroupConfig(positions=positions):
+            rows = history_rows(config, corpus, bundle, n_rows)
+            return DrawRows(rows, positions, derive_seed(config.seed, "draw"))
+    return history_rows(config, corpus, bundle, n_rows)
 
 
 def _rows(
@@ -193,15 +296,34 @@ def _rows(
     corpus: Corpus,
     bundle: Bundle,
     library: PromptLibrary,
+    pairs: Path | None,
 ) -> Rows:
+    if task == DENSE:
+        return _dense_rows(n_rows, config.train, corpus, bundle, pairs)
     seed = derive_seed(config.train.seed, task)
-    events, dense = corpus.interactions, config.train.dense
-    if task in (DENSE, DENSE_RATING):
-        windows = Windows(events, corpus.split, dense, n_rows, seed)
-        if task == DENSE:
-            return DenseRows(windows, events.items, bundle.layout, bundle.bos, dense.item_dropout)
+    if task == DENSE_RATING:
+        events = corpus.interactions
         assert events.ratings is not None, "checked before anything was trained"
+        windows = Windows(events, corpus.split, config.train.dense, n_rows, seed)
         return DenseRatingRows(windows, events.items, events.ratings, bundle.rated_histories())
     view = prompt_view(corpus, bundle.layout.codes)
     examples = ExampleSource(view, library, {task: 1.0}, n_rows, seed, config.prompts)
-    return PromptRows(examples, bundle.tokenizer, config.train.max_tokens)
+    dealt = derive_rng(seed, "answers").permutation(n_rows)
+    answered_by = dealt if config.train.permute_answers else None
+    return PromptRows(examples, bundle.tokenizer, config.train.max_tokens, answered_by)
+
+
+def _mixture(
+    config: GenerativeConfig, corpus: Corpus, library: PromptLibrary
+) -> dict[str, TaskConfig]:
+    """The tasks with the shares that they are drawn by."""
+    tasks, temperature = config.train.tasks, config.train.temperature
+    if temperature is None:
+        return tasks
+    view = CorpusView(corpus, ItemNames([""] * len(corpus.catalog), corpus.catalog.titles))
+    windows = Windows(corpus.interactions, corpus.split, config.train.dense, 0, 0)
+    sizes = dict.fromkeys(tasks, windows.epoch_rows)
+    for family in library.families():
+        posed = prompt_tasks.get(library.family(family).task)
+        sizes[family] = len(posed.rows(view, "train"))
+    return tempered(tasks, sizes, temperature)

@@ -20,15 +20,23 @@ class Windows:
     Args:
         interactions, split: the training part alone is used.
         config: window and ties.
-        n_rows: how many rows there must be, over as many epochs as that takes.
+        n_rows: how many rows there must be, over as many epochs as that takes; None: one epoch.
         seed: of every draw.
+
+    Attributes:
+        epoch_rows: how many rows the first epoch has.
 
     Raises:
         UserError: no user has two training events.
     """
 
     def __init__(
-        self, interactions: Interactions, split: Split, config: DenseConfig, n_rows: int, seed: int
+        self,
+        interactions: Interactions,
+        split: Split,
+        config: DenseConfig,
+        n_rows: int | None,
+        seed: int,
     ) -> None:
         self.events = np.flatnonzero(split.mask("train"))
         self.times = interactions.times[self.events]
@@ -42,10 +50,11 @@ class Windows:
                 "use a log with longer histories or another split"
             )
         epochs, count = [first], len(first)
-        while count < n_rows:  # epochs differ a little in length
+        while n_rows is not None and count < n_rows:  # epochs differ a little in length
             epochs.append(self._epoch(len(epochs)))
             count += len(epochs[-1])
         self.cuts = np.concatenate(epochs)[:n_rows]
+        self.epoch_rows = len(first)
 
     def _epoch(self, epoch: int) -> np.ndarray:
         """``(R, 2)`` begin and end of each row of one epoch, shuffled."""
@@ -64,6 +73,12 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.cuts)
+
+    @property
+    def users(self) -> np.ndarray:
+        """``(R,)`` whose events a row holds."""
+        users: np.ndarray = np.searchsorted(self.user_offsets, self.cuts[:, 0], side="right") - 1
+        return users
 
     @property
     def lengths(self) -> np.ndarray:

@@ -22,6 +22,8 @@ def test_a_small_tree_by_hand() -> None:
     assert trie.leaf_item.tolist() == [3, 1, 0, 2, 4]
     assert trie.fanout == (2, 3)
     assert (len(trie), trie.levels) == (5, 2)
+    assert trie.paths(torch.arange(5)).tolist() == codes.tolist()
+    assert trie.paths(torch.tensor([[3, 1]])).tolist() == [[[0, 0], [0, 2]]]
 
 
 def below(codes: np.ndarray, depth: int) -> dict[tuple[int, ...], list[int]]:
@@ -40,6 +42,7 @@ def test_nodes_are_the_prefixes(data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     alive = torch.from_numpy(rng.random((3, len(codes))) < rng.random())
     values = torch.from_numpy(rng.permutation(len(codes)))
+    assert trie.paths(torch.arange(len(codes))).tolist() == codes.tolist()
     opened, least = open_where(alive, trie), trie.smallest_below(values)
     for depth in range(len(sizes) + 1):
         nodes = below(codes, depth)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_models import llama, make_bundle, save_llama, scratch, some_codes
+from tiny_models import llama, make_bundle, save_llama, save_t5, scratch, some_codes
 
 from p5rec.backbones.config import LoraSettings
 from p5rec.core.errors import UserError
@@ -35,15 +35,27 @@ ASKED = Histories(
 
 
 @pytest.fixture(
-    scope="module", params=["scratch", "scratch lora", "scratch dora", "llama lora", "llama 4bit"]
+    scope="module",
+    params=[
+        "scratch",
+        "scratch lora",
+        "scratch dora",
+        "new-t5 lora",
+        "llama lora",
+        "llama 4bit",
+        "t5 lora",
+    ],
 )
 def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    if request.param.startswith("scratch"):
-        config = scratch(lora=request.param.endswith("lora"))
+    kind = request.param.split()[0]
+    if kind in ("scratch", "new-t5"):
+        shape = "decoder" if kind == "scratch" else "t5"
+        config = scratch(lora=request.param.endswith("lora"), shape=shape)
         if request.param.endswith("dora"):
             config = config.model_copy(update={"lora": LoraSettings(rank=4, dora=True)})
     else:
-        folder = save_llama(tmp_path_factory.mktemp("base"))
+        save = save_llama if kind == "llama" else save_t5
+        folder = save(tmp_path_factory.mktemp("base"))
         bits = "4bit" if request.param.endswith("4bit") else None
         config = llama(folder, lora=True, quantize=bits)
     made = make_bundle(config, some_codes(), scale=SCALE, tasks=("dense", "rating"))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.heads import RatingHeads
+from p5rec.models.positions import whole_items
 from p5rec.models.scorer import score_codes
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -41,7 +42,7 @@ def batch(bundle: Bundle, rows: int = 4, seed: int = 0) -> dict[str, Tensor]:
     return {
         "input_ids": ids,
         "labels": labels,
-        "weights": torch.tensor([1.0, 0.5, 2.0, 3.0][:rows]),
+        "weights": torch.tensor([1.0, 0.5, 2.0, 3.0][:rows])[:, None].repeat(1, 12),
         "ratings": ratings,
     }
 
@@ -56,7 +57,7 @@ def by_hand(bundle: Bundle, given: dict[str, Tensor]) -> dict[str, float]:
     found: dict[str, list[float]] = {"code": [], "text": [], "rating": []}
     total = 0.0
     for b, row in enumerate(given["labels"].tolist()):
-        weight = float(given["weights"][b])
+        weight = float(given["weights"][b, 0])
         for t in range(1, len(row)):
             before = ids[b : b + 1, :t]
             if row[t] == -100 or layout.first + layout.codes.sizes[0] <= row[t]:
@@ -97,6 +98,27 @@ def test_the_loss_is_what_it_says(bundle: Bundle) -> None:
         assert float(out[f"{kind}_loss"]) == pytest.approx(wanted[kind], rel=1e-5)
 
 
+@torch.no_grad()
+def test_candidates_have_the_log_probabilities_of_every_item_s_own_pass(bundle: Bundle) -> None:
+    """Four items where an item begins, in two rows; none elsewhere, and the loss stays."""
+    model, given = bundle.model, batch(bundle)
+    catalogue = torch.from_numpy(bundle.layout.codes.codes).long()
+    begins = whole_items(given["input_ids"], model.first, model.sizes)
+    begins[:, 0] = begins[1] = begins[3] = False
+    assert begins.sum() >= 4
+    candidates = torch.full((*begins.shape, 4), -1)
+    rows, tokens = begins.nonzero(as_tuple=True)
+    items = torch.from_numpy(np.random.default_rng(1).integers(24, size=(len(rows), 4)))
+    candidates[rows, tokens] = items
+    out = model(**given, candidates=candidates)
+    assert out["candidate_logs"].shape == (len(rows), 4, 2)
+    for found, row, token, item in zip(out["candidate_logs"], rows, tokens, items, strict=True):
+        before = given["input_ids"][row : row + 1, :token]
+        scores = score_codes(model, before, torch.ones_like(before), catalogue)[0]
+        assert torch.allclose(found.sum(1), scores[item], atol=1e-4)
+    assert float(out["loss"]) == float(model(**given)["loss"])
+
+
 def test_a_blank_token_keeps_its_place_and_says_nothing(bundle: Bundle) -> None:
     given = {k: v[:1] for k, v in batch(bundle).items()}
     blank = torch.zeros(1, 12, dtype=torch.bool)
@@ -126,10 +148,10 @@ def test_weights_scale_their_rows(bundle: Bundle) -> None:
     given = batch(bundle)
     parts = []
     for b in range(4):
-        alone = {**given, "weights": torch.eye(4)[b]}
+        alone = {**given, "weights": torch.eye(4)[b][:, None].repeat(1, 12)}
         parts.append(float(bundle.model(**alone, num_items_in_batch=1)["loss"]))
     whole = float(bundle.model(**given, num_items_in_batch=1)["loss"])
-    weighted = sum(w * part for w, part in zip(given["weights"].tolist(), parts, strict=True))
+    weighted = sum(w * part for w, part in zip(given["weights"][:, 0].tolist(), parts, strict=True))
     assert whole == pytest.approx(weighted, rel=1e-5)
     assert min(parts) > 0
 
@@ -206,16 +228,13 @@ def test_a_fresh_head_predicts_the_middle_of_the_scale() -> None:
 
 
 @torch.no_grad()
-def test_the_heads_loss_is_a_weighted_sum_and_a_plain_mean() -> None:
+def test_the_heads_loss_is_told_of_each_rating_alone() -> None:
     heads, hidden = RatingHeads(8, SCALE), torch.randn(2, 8)
-    total, mean = heads.loss(hidden, torch.tensor([4.0, 1.0]), torch.tensor([2.0, 1.0]))
-    one, _ = heads.loss(hidden[:1], torch.tensor([4.0]), torch.ones(1))
-    two, _ = heads.loss(hidden[1:], torch.tensor([1.0]), torch.ones(1))
-    assert float(total) == pytest.approx(float(2 * one + two), rel=1e-6)
-    assert float(mean) == pytest.approx(float(one + two) / 2, rel=1e-6)
-    none, nothing = heads.loss(hidden[:0], torch.empty(0), torch.empty(0))
-    assert float(none) == 0.0
-    assert math.isnan(float(nothing))
+    both = heads.loss(hidden, torch.tensor([4.0, 1.0]))
+    one = heads.loss(hidden[:1], torch.tensor([4.0]))
+    two = heads.loss(hidden[1:], torch.tensor([1.0]))
+    assert torch.allclose(both, torch.cat([one, two]))
+    assert heads.loss(hidden[:0], torch.empty(0)).shape == (0,)
 
 
 @torch.no_grad()

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_runs import config, curve, train
+from small_runs import BACKBONES, config, curve, train
 from tiny_models import scratch
 
 from p5rec.core.errors import UserError
 from p5rec.models.checkpoint import Bundle
 from p5rec.train import sft
 from p5rec.train.config import TrainConfig
-from p5rec.train.launch import check_joined
+from p5rec.train.launch import check_joined, share
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = runpy.run_path(str(ROOT / "scripts" / "record_golden_training.py"))
@@ -36,7 +36,7 @@ def same(one: Bundle, other: Bundle) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-@pytest.mark.parametrize("model", RECORD["MODELS"])
+@pytest.mark.parametrize("model", BACKBONES)
 def test_the_golden_curve_is_drawn_again(model: str) -> None:
     """Recorded on a CPU; other machines differ in the last bits, which 30 steps enlarge."""
     golden = json.loads((ROOT / "tests/golden/train" / f"{model}.json").read_text())
@@ -79,6 +79,37 @@ def test_accumulated_batches_equal_one_large_batch(
     assert found["grad_norm"] == pytest.approx(wanted["grad_norm"], rel=1e-3)
     for name, value in weights(whole).items():
         assert torch.allclose(weights(halves)[name], value, atol=2e-3), name
+
+
+def test_packed_rows_draw_the_same_curve(tmp_path: Path) -> None:
+    """Lines of 120 tokens for rows of up to 50: as many rows a step, fewer lines."""
+    runs = {size: train(scratch(), config(steps=8, packing=size), tmp_path / str(size))
+            for size in (0, 120)}  # fmt: skip
+    found, wanted = (curve(tmp_path / str(size), "loss", "grad_norm") for size in (120, 0))
+    assert found["loss"] == pytest.approx(wanted["loss"], rel=1e-4)
+    assert found["grad_norm"] == pytest.approx(wanted["grad_norm"], rel=1e-3)
+    for name, value in weights(runs[0]).items():
+        assert torch.allclose(weights(runs[120])[name], value, atol=2e-3), name
+
+
+def test_a_model_with_an_encoder_is_not_packed(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"train\.packing: expected none for a model with an enc"):
+        train(scratch(shape="t5"), config(packing=100), tmp_path)
+
+
+@pytest.mark.parametrize("level_losses", [False, True])
+def test_each_task_s_loss_is_logged_and_each_level_s_where_asked(
+    tmp_path: Path, level_losses: bool
+) -> None:
+    train(scratch(), config(steps=12, level_losses=level_losses), tmp_path)
+    found = curve(tmp_path, "loss_dense", "loss_rating", "code_loss", "code_loss_1", "code_loss_2")
+    assert len(found["loss_dense"]) > 2
+    assert len(found["loss_rating"]) > 2
+    if level_losses:
+        pairs = zip(found["code_loss_1"], found["code_loss_2"], strict=True)
+        assert [(a + b) / 2 for a, b in pairs] == pytest.approx(found["code_loss"], rel=1e-4)
+    else:
+        assert not found["code_loss_1"]
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +218,7 @@ def test_a_run_interrupted_after_its_last_step_is_whole(
     assert same(train(DROPOUT, config(steps=12), tmp_path), uninterrupted)
 
 
-@pytest.mark.parametrize("rubbish", ["no state", "damaged weights", "cut line"])
+@pytest.mark.parametrize("rubbish", ["half a checkpoint", "damaged weights", "cut line"])
 def test_what_a_crash_left_half_written_is_no_hindrance_or_is_named(
     tmp_path: Path, uninterrupted: Bundle, rubbish: str
 ) -> None:
@@ -195,8 +226,10 @@ def test_what_a_crash_left_half_written_is_no_hindrance_or_is_named(
     with pytest.raises(Crash):
         train(DROPOUT, settings, tmp_path, raises_at(8, crash))
     last = tmp_path / "checkpoints" / "checkpoint-6"
-    if rubbish == "no state":
-        (last / "trainer_state.json").unlink()
+    if rubbish == "half a checkpoint":
+        half = tmp_path / "checkpoints" / ".writing" / "checkpoint-9"
+        half.mkdir(parents=True)
+        (half / "trainer_state.json").write_text("{}")
     elif rubbish == "cut line":
         with open(tmp_path / "metrics.jsonl", "a") as handle:
             handle.write('{"step": 8, "lo')
@@ -249,10 +282,30 @@ def test_nothing_is_reported_to_anybody(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_processes_that_did_not_join_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    check_joined(1)
+    check_joined(1, "NO")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match="expected 2 processes training together, got 1"):
-        check_joined(1)
+        check_joined(1, "NO")
+    for way in ("DEEPSPEED", "FSDP"):  # accelerate leaves both out on a CPU, and says nothing
+        with monkeypatch.context() as patch:
+            patch.setenv(f"ACCELERATE_USE_{way}", "true")
+            check_joined(2, way)
+            with pytest.raises(UserError, match=f"training under {way}, got MULTI_CPU"):
+                check_joined(2, "MULTI_CPU")
+
+
+def test_a_step_reads_the_same_rows_on_any_number_of_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for count, wanted in {1: (4, 6), 2: (4, 3), 3: (4, 2), 4: (2, 3), 12: (2, 1)}.items():
+        monkeypatch.setenv("WORLD_SIZE", str(count))
+        rows, passes = share(4, 6)
+        assert (rows, passes) == wanted
+        assert rows * passes * count == 24
+    for count in (5, 16):
+        monkeypatch.setenv("WORLD_SIZE", str(count))
+        with pytest.raises(UserError, match=rf"got 6 x 4 rows for {count} processes; set "):
+            share(4, 6)
 
 
 def test_a_config_says_what_it_refuses() -> None:

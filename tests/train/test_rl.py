@@ -1,0 +1,195 @@
+"""GRPO over drawn items: what is drawn, what the loss is, and that trl's trainer takes the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from tiny_models import make_bundle, scratch, some_codes
+from torch import Tensor
+from trl import GRPOConfig, GRPOTrainer
+
+from p5rec.backbones.grow import GrownHead
+from p5rec.models.checkpoint import Bundle
+from p5rec.models.scorer import score_codes
+from p5rec.train.config import GroupConfig
+from p5rec.train.rewards import advantages
+from p5rec.train.rl import Grpo, grpo_loss
+
+HISTORY = np.array([[3, 5, 7, 9], [1, 2, 4, 6]])
+
+
+def test_nothing_is_learned_where_all_items_are_worth_the_same() -> None:
+    logs = torch.randn(3, 4, 2, requires_grad=True)
+    grpo_loss(logs, advantages(torch.full((3, 4), 0.7))).sum().backward()
+    assert logs.grad is not None
+    assert not logs.grad.any()
+
+
+def test_the_gradient_is_the_advantage_shared_by_the_group() -> None:
+    logs = torch.randn(2, 3, 2, requires_grad=True)
+    weights = torch.tensor([[1.0, 0, -1], [2, -1, -1]])
+    losses = grpo_loss(logs, weights)
+    assert torch.allclose(losses, -2 * weights.mean(1), atol=1e-6)
+    losses.sum().backward()
+    assert torch.allclose(logs.grad, -(weights / 3)[..., None].expand(-1, -1, 2))
+
+
+def batch(bundle: Bundle, seed: int = 0) -> dict[str, Any]:
+    """Items are drawn in place of the last three of each history."""
+    tokens = torch.from_numpy(bundle.layout.items[HISTORY].reshape(2, 8))
+    ids = torch.cat([torch.full((2, 1), bundle.bos), tokens], dim=1)
+    labels = ids.clone()
+    labels[:, :3] = -100
+    draws = torch.zeros_like(ids)
+    draws[:, 3::2] = 1 + 10_000 * seed + 1000 * torch.arange(6).view(2, 3)
+    return {"input_ids": ids, "labels": labels, "weights": torch.ones(2), "draws": draws}
+
+
+class Spy(torch.nn.Module):
+    """The model, and what it was asked to weigh."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__()
+        self.model, self.seen = bundle.model, None
+
+    def forward(self, **inputs: Any) -> dict[str, Tensor]:
+        self.seen = inputs["candidates"]
+        return self.model(**inputs)
+
+
+def drawn(bundle: Bundle, given: dict[str, Any], group: int = 5) -> Tensor:
+    spy = Spy(bundle)
+    Grpo(GroupConfig(objective="grpo", group=group), bundle.model)(spy, dict(given), 12)
+    assert spy.seen is not None
+    return spy.seen
+
+
+@pytest.mark.parametrize("kind", ["positions", "tokens"])
+def test_drawn_are_real_items_that_the_history_does_not_hold(kind: str) -> None:
+    bundle = make_bundle(scratch(items=kind), spread=0.3)
+    for seed in range(3):
+        items = drawn(bundle, batch(bundle, seed), group=200)
+        assert (items[:, [0, 1, 2, 4, 6, 8]] == -1).all()
+        for row in range(2):
+            for place in (1, 2, 3):
+                found = set(items[row, 1 + 2 * place].tolist())
+                assert len(found) > 1
+                assert found <= set(range(24)) - set(HISTORY[row, :place].tolist())
+
+
+def test_a_history_that_holds_every_item_leaves_none_to_draw() -> None:
+    bundle = make_bundle(scratch(), some_codes(4, (2, 2)))
+    tokens = torch.from_numpy(bundle.layout.items[[0, 1, 2, 3, 0]].reshape(1, 10))
+    ids = torch.cat([torch.tensor([[bundle.bos]]), tokens], dim=1)
+    draws = torch.zeros_like(ids)
+    draws[:, 7], draws[:, 9] = 1, 2
+    given = {"input_ids": ids, "labels": ids, "weights": torch.ones(1), "draws": draws}
+    items = drawn(bundle, given)[0]
+    assert items[7].tolist() == [3] * 5
+    assert (items[9] == -1).all()
+
+
+def test_draws_hang_on_their_seeds_and_not_on_the_batch() -> None:
+    bundle = make_bundle(scratch(), spread=0.3)
+    given = batch(bundle)
+    both = drawn(bundle, given)
+    assert torch.equal(both, drawn(bundle, given))
+    alone = drawn(bundle, {k: v[1:] for k, v in given.items()})
+    assert torch.equal(alone[0], both[1])
+    assert not torch.equal(both, drawn(bundle, batch(bundle, seed=1)))
+
+
+def test_items_are_drawn_as_often_as_the_model_finds_them_likely() -> None:
+    bundle = make_bundle(scratch(), spread=0.3)
+    start = torch.tensor([[bundle.bos]])
+    catalogue = torch.from_numpy(bundle.layout.codes.codes).long()
+    with torch.no_grad():
+        scores = score_codes(bundle.model, start, torch.ones_like(start), catalogue)[0]
+    given = batch(bundle)
+    given["draws"] = torch.zeros_like(given["draws"])
+    given["draws"][:, 1] = torch.tensor([5, 10_000])
+    one, two = drawn(bundle, given, group=4000)[:, 1]
+    wanted = scores.softmax(0)
+    assert 0.1 < wanted.max() < 0.9
+    for found in (one, two):
+        assert (found.bincount(minlength=24) / 4000 - wanted).abs().max() < 0.03
+    assert not torch.equal(one, two)
+
+
+@pytest.mark.parametrize("kind", ["positions", "tokens"])
+def test_the_expected_reward_grows(kind: str) -> None:
+    bundle = make_bundle(scratch(items=kind), spread=0.3)
+    objective = Grpo(GroupConfig(objective="grpo", group=12, rewards={"hit": 1.0}), bundle.model)
+    optimizer = torch.optim.Adam(bundle.model.parameters(), lr=1e-3)
+
+    def expected() -> float:
+        given = {k: v for k, v in batch(bundle).items() if k != "draws"}
+        candidates = torch.full((2, 9, 1), -1)
+        candidates[:, 3::2, 0] = torch.from_numpy(HISTORY[:, 1:])
+        with torch.no_grad():
+            out = bundle.model(**given, candidates=candidates)
+        return float(out["candidate_logs"].sum(-1).exp().mean())
+
+    before = expected()
+    for seed in range(40):
+        out = objective(bundle.model, batch(bundle, seed), 6)
+        optimizer.zero_grad()
+        out["loss"].backward()
+        optimizer.step()
+    assert expected() > before + 0.2
+
+
+def test_the_loss_and_its_gradient_are_those_of_trl(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model of tokens under its own softmax is what trl's trainer takes; the same items drawn."""
+    monkeypatch.setattr(GrownHead, "bias", None, raising=False)  # trl's fused head asks for it
+    bundle = make_bundle(scratch(items="tokens", normalisation="vocab"))
+    model, causal = bundle.model.eval(), bundle.model.causal
+    own = causal.forward
+    arguments = GRPOConfig(
+        output_dir=str(tmp_path), use_cpu=True, bf16=False, report_to=[], num_generations=4,
+        per_device_train_batch_size=8, gradient_checkpointing=False, max_completion_length=2,
+        loss_type="grpo",
+    )  # fmt: skip
+    trainer = GRPOTrainer(
+        model=causal,
+        args=arguments,
+        reward_funcs=[lambda completions, **_: [0.0] * len(completions)],
+        train_dataset=Dataset.from_dict({"prompt": ["a", "b"]}),
+        processing_class=bundle.tokenizer,
+    )
+    items = torch.from_numpy(bundle.layout.items)
+    ids, group = batch(bundle)["input_ids"], torch.tensor([[0, 1, 2, 4], [8, 10, 11, 12]])
+    prompts = ids[:, :7].repeat_interleave(4, 0)
+    worth = advantages(torch.tensor([[1.0, 0, 0, -0.5], [0, 0.5, 0, 0]]))
+    trainer.current_gradient_accumulation_steps = 1
+    causal.eval()
+    theirs = trainer._compute_loss(
+        causal,
+        {
+            "prompt_ids": prompts,
+            "prompt_mask": torch.ones_like(prompts),
+            "completion_ids": items[group].flatten(0, 1),
+            "completion_mask": torch.ones(8, 2, dtype=torch.int64),
+            "advantages": worth.flatten(),
+        },
+    )
+    theirs.backward()
+    wanted = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    causal.forward = own
+    candidates = torch.full((*ids.shape, 4), -1)
+    candidates[:, 7] = group
+    out = model(ids, torch.full_like(ids, -100), torch.ones(2), candidates=candidates)
+    ours = grpo_loss(out["candidate_logs"], worth).sum() / 4  # 2 positions of 2 codes
+    (ours + out["loss"]).backward()
+    assert float(ours.detach()) == pytest.approx(float(theirs.detach()), abs=1e-6)
+    for name, gradient in wanted.items():
+        assert torch.allclose(model.get_parameter(name).grad, gradient, atol=1e-6), name
+    assert max(float(g.abs().max()) for g in wanted.values()) > 0.1
