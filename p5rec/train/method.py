@@ -108,6 +108,12 @@ def prompt_view(corpus: Corpus, codes: ItemCodes) -> CorpusView:
     return CorpusView(corpus, ItemNames(item_strings(codes), corpus.catalog.titles))
 
 
+def _unnamed(corpus: Corpus) -> CorpusView:
+    """The same before the items have codes: numbers stand in for them."""
+    stand_ins = [f"<{row}>" for row in range(len(corpus.catalog))]
+    return CorpusView(corpus, ItemNames(stand_ins, corpus.catalog.titles))
+
+
 def taught_prompts(config: GenerativeConfig) -> PromptLibrary:
     """The prompt families among the method's tasks.
 
@@ -219,8 +225,7 @@ def check_tasks(
     Raises:
         UserError: a line for each task that cannot be.
     """
-    stand_ins = [f"<{row}>" for row in range(len(corpus.catalog))]  # the ids are not made yet
-    view = CorpusView(corpus, ItemNames(stand_ins, corpus.catalog.titles))
+    view = _unnamed(corpus)
     faults: list[str] = []
     for name, method in methods.items():
         library = taught_prompts(method)
@@ -313,6 +318,19 @@ def _rows(
     return PromptRows(examples, bundle.tokenizer, config.train.max_tokens, answered_by)
 
 
+def epoch_sizes(
+    config: GenerativeConfig, corpus: Corpus, library: PromptLibrary
+) -> dict[str, int]:
+    """How many examples each task has."""
+    view = _unnamed(corpus)
+    windows = Windows(corpus.interactions, corpus.split, config.train.dense, 0, 0)
+    sizes = dict.fromkeys(config.train.tasks, windows.epoch_rows)
+    for family in library.families():
+        posed = prompt_tasks.get(library.family(family).task)
+        sizes[family] = len(posed.rows(view, "train"))
+    return sizes
+
+
 def _mixture(
     config: GenerativeConfig, corpus: Corpus, library: PromptLibrary
 ) -> dict[str, TaskConfig]:
@@ -320,10 +338,4 @@ def _mixture(
     tasks, temperature = config.train.tasks, config.train.temperature
     if temperature is None:
         return tasks
-    view = CorpusView(corpus, ItemNames([""] * len(corpus.catalog), corpus.catalog.titles))
-    windows = Windows(corpus.interactions, corpus.split, config.train.dense, 0, 0)
-    sizes = dict.fromkeys(tasks, windows.epoch_rows)
-    for family in library.families():
-        posed = prompt_tasks.get(library.family(family).task)
-        sizes[family] = len(posed.rows(view, "train"))
-    return tempered(tasks, sizes, temperature)
+    return tempered(tasks, epoch_sizes(config, corpus, library), temperature)
