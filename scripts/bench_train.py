@@ -33,7 +33,6 @@ import torch
 from train_ways import Course, OneTarget, Turns, course, listed, ours, peak_memory, stock
 
 from p5rec.metrics import ranking
-from p5rec.models.checkpoint import Bundle
 from p5rec.recommend.ask import ask
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.validate import validator
@@ -46,7 +45,7 @@ MIXTURE = {
     "sequential-yesno": {"share": 2}, "direct": {}, "explanation": {},
     "item-text-to-id": {"share": 2}, "item-id-to-text": {},
 }  # fmt: skip
-STEPS, HELD_OUT = 30, 12  # steps of the first part, rows a task that measure it
+STEPS, HELD_OUT = 30, 2  # steps of the first part, rows a task that measure it
 SAME = {"ours": None, "stock": None, "stock, checkpointing": 5}  # steps, None: all
 TARGETS = {"dense": "dense", "codes": "dense", "prompts": "sequential-next"}  # way → task
 FAMILY = "sequential-next"
@@ -76,7 +75,7 @@ def held_out_loss(lessons_: Course, method: GenerativeConfig) -> Callable[[], fl
     bundle = lessons_.bundle
     tasks, _ = lessons(method.reseeded(1), lessons_.corpus, bundle, taught_prompts(method))
     tables = list(tasks.values())
-    task_of, row_of = (a.ravel() for a in np.indices((len(tables), HELD_OUT // 4)))
+    task_of, row_of = (a.ravel() for a in np.indices((len(tables), HELD_OUT)))
     collate = Collator(tables, np.ones(len(tables)), task_of, row_of, bundle.tokenizer.pad_token_id)
     batches = [collate([{"row": n}]) for n in range(len(task_of))]
 
@@ -266,8 +265,10 @@ def plot(same: list[dict[str, Any]], targets: list[dict[str, Any]], path: Path) 
         left.plot(looks[:, 0], looks[:, 2], color=color, label=row["way"], marker="o", markersize=4)
     left.set(xlabel="seconds of training", title="loss on held-out rows, the same rows trained")
     names = {
-        "dense": "whole histories", "codes": "one target, item codes", "prompts": "one target, prompts",
-    }  # fmt: skip
+        "dense": "whole histories",
+        "codes": "one target, item codes",
+        "prompts": "one target, prompts",
+    }
     for row, color in zip(targets, ("#c0504d", "#2e8b57", "#3b6ea5"), strict=True):
         looks = np.array(row["looks"])
         right.plot(
@@ -281,6 +282,18 @@ def plot(same: list[dict[str, Any]], targets: list[dict[str, Any]], path: Path) 
     figure.savefig(path, dpi=130)
 
 
+def tell(rows: list[dict[str, Any]]) -> None:
+    """A line a way."""
+    for row in rows:
+        looks = ", ".join(f"{value:.4f} at {clock:.0f} s" for clock, _, value in row["looks"])
+        print(
+            f"{row['way']:<21} {len(row['seconds']):>4} steps, {speed(row, 'tokens'):8.1f} "
+            f"tokens/s, {speed(row, 'items'):8.1f} items taught/s, "
+            f"peak {row['peak'] / 2**20:6.0f} MiB; {looks}",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Reads the command line; prints the ways and the summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -290,13 +303,9 @@ def main() -> None:
     asked = parser.parse_args()
     started = time.perf_counter()
     same = part_same(layers=4, batch=2) if asked.quick else part_same(layers=30, batch=4)
+    tell(same)
     targets = part_targets(2, 24.0, 200) if asked.quick else part_targets(6, 150.0, 400)
-    for row in (*same, *targets):
-        print(
-            f"{row['way']:<21} {len(row['seconds']):>4} steps, {speed(row, 'tokens'):8.1f} tokens/s, "
-            f"{speed(row, 'items'):8.1f} item positions/s, peak {row['peak'] / 2**20:6.0f} MiB; "
-            + " ".join(f"{clock:.0f} s: {value:.4f}" for clock, _, value in row["looks"])
-        )
+    tell(targets)
     summary = summarise(same, targets)
     print(json.dumps(summary))
     if asked.json:

@@ -97,7 +97,9 @@ def course(method: GenerativeConfig) -> Course:
 
 def listed(course: Course) -> Course:
     """``course`` with its rows made now, so that no way waits for them."""
-    rows = {name: Listed(table[i] for i in range(len(table))) for name, table in course.rows.items()}
+    rows = {
+        name: Listed(table[i] for i in range(len(table))) for name, table in course.rows.items()
+    }
     return Course(course.method, course.corpus, course.bundle, rows, course.task_of)
 
 
@@ -115,7 +117,9 @@ class OneTarget:
         self.first = np.searchsorted(users, users)  # of the same user
         later = np.flatnonzero(self.first < np.arange(len(users)))
         self.target = np.resize(derive_rng(0, "one target").permutation(later), n)
-        self.start = np.maximum(self.first[self.target], self.target - course.method.train.dense.window + 1)
+        self.start = np.maximum(
+            self.first[self.target], self.target - course.method.train.dense.window + 1
+        )
 
     def __len__(self) -> int:
         return len(self.target)

@@ -37,6 +37,7 @@ from .scratch import build_scratch, byte_tokenizer
 from .smollm2 import smollm2_folder
 
 BUILT_IN = ("scratch", "smollm2")
+NONE_MISSING: dict[str, list[str]] = {"missing_keys": []}
 LAST = "default"  # the adapter that trains, as peft names the only one
 
 
@@ -178,7 +179,7 @@ def _open(
             options["num_decoder_layers"] = config.layers
         kind = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
         if empty:
-            model, found = _unfilled(kind, shape, options), {"missing_keys": []}
+            model, found = _unfilled(kind, shape, options), NONE_MISSING
         else:
             model, found = kind.from_pretrained(source, output_loading_info=True, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:

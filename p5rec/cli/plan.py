@@ -104,7 +104,7 @@ def _assumed() -> str:
     from p5rec.train.plan import LAUNCH, UTILISATION
 
     return (
-        f"Training is taken to reach {UTILISATION['cpu']:.0%} of this machine's own speed in matrix "
-        f"products, and {UTILISATION['gpu']:.0%} of what a GPU's maker says, but no less than "
+        f"Training is taken to reach {UTILISATION['cpu']:.0%} of this machine's speed in products "
+        f"of matrices, and {UTILISATION['gpu']:.0%} of what a GPU's maker says, but no less than "
         f"{1e3 * LAUNCH:.0f} ms a block and step there. Answers and measures come on top."
     )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
@@ -64,7 +65,7 @@ def load_of(rows: Iterable[Row], layout: CodeLayout, *, merged: bool) -> Load:
     return total
 
 
-def _items(ids: torch.Tensor, layout: CodeLayout) -> int:
+def _items(ids: np.ndarray, layout: CodeLayout) -> int:
     whole = whole_items(torch.from_numpy(ids)[None], layout.first, layout.codes.sizes)
     return int(whole.sum())
 
@@ -118,21 +119,19 @@ def flops(model: MultitaskModel, load: Load) -> float:
     """
     config = model.config
     width, depth = config.hidden_size, config.num_hidden_layers
-    blocks = sum(_cost(matrix) * matrix.numel() for matrix in matrices(model))
-    blocks /= 1 + model.seq2seq
+    once = sum(_cost(matrix) * matrix.numel() for matrix in matrices(model))
+    blocks = once / (1 + model.seq2seq)
     across = config.num_attention_heads * (getattr(config, "head_dim", None) or 0) or width
     attention = 3 * 4 * across * depth  # two products of 2 a number, three times
     head = model.causal.get_output_embeddings()
     word = _cost(head.old.weight) * head.old.weight.numel() + TRAINED * head.new.numel()
     item = len(model.sizes) * word if model.normalisation == "vocab" else _item(model, width)
-    return (
-        load.positions * blocks + load.pairs * attention + load.words * word + load.items * item
-    )
+    return load.positions * blocks + load.pairs * attention + load.words * word + load.items * item
 
 
 def _item(model: MultitaskModel, width: int) -> float:
     """Of naming one item: its level's codes, the items' own rows, the network between the codes."""
-    cost = TRAINED * sum(model.sizes) * width
+    cost: float = TRAINED * sum(model.sizes) * width
     if model.item_rows is not None:
         cost += TRAINED * model.item_rows.numel()
     if model.code_head is not None:

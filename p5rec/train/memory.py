@@ -80,7 +80,8 @@ def kept_for_backward(model: MultitaskModel, train: TrainConfig, shape: tuple[in
     """Bytes that the blocks keep between their forward and backward passes.
 
     They are run on fake tensors, which have shapes and no numbers, and what autograd saves is
-    counted, each storage once. An encoder is taken to keep as much as the decoder.
+    counted, each storage once; attention's mask too, which most models do without. An encoder is
+    taken to keep as much as the decoder.
 
     Args:
         shape: lines and positions of a batch.

@@ -318,9 +318,7 @@ def _rows(
     return PromptRows(examples, bundle.tokenizer, config.train.max_tokens, answered_by)
 
 
-def epoch_sizes(
-    config: GenerativeConfig, corpus: Corpus, library: PromptLibrary
-) -> dict[str, int]:
+def epoch_sizes(config: GenerativeConfig, corpus: Corpus, library: PromptLibrary) -> dict[str, int]:
     """How many examples each task has."""
     view = _unnamed(corpus)
     windows = Windows(corpus.interactions, corpus.split, config.train.dense, 0, 0)

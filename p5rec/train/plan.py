@@ -149,9 +149,7 @@ def plan(
     )
 
 
-def _settings(
-    name: str, methods: Mapping[str, GenerativeConfig], corpus: Corpus
-) -> BundleSettings:
+def _settings(name: str, methods: Mapping[str, GenerativeConfig], corpus: Corpus) -> BundleSettings:
     """What the method's bundle is built from, adapters of what it starts from included."""
     method = methods[name]
     settings = settings_of(method, corpus)
@@ -171,10 +169,10 @@ def _sampled(rows: Rows, bundle: Bundle, seed: int) -> tuple[Load, int]:
         return Load(), 1
     lengths = rows.lengths
     chosen = derive_rng(seed, "plan").permutation(len(rows))[:SAMPLE]
-    chosen[0] = lengths.argmax()
+    chosen = np.union1d(chosen, lengths.argmax())
     merged = bundle.model.code_head is not None
-    loads = [load_of([rows[int(i)]], bundle.layout, merged=merged) for i in np.unique(chosen)]
+    loads = [load_of([rows[int(i)]], bundle.layout, merged=merged) for i in chosen]
     seen = sum(loads, Load())
-    share = lengths.sum() / lengths[np.unique(chosen)].sum()
+    share = lengths.sum() / lengths[chosen].sum()
     whole = seen * float(share)
     return Load(**{**vars(whole), "rows": len(rows)}), int(max(load.positions for load in loads))
