@@ -63,9 +63,9 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         models[name] = [
             teach(
                 method.reseeded(n), corpus, data, ids[method.ids][n], store, validate,
-                {earlier: runs[n] for earlier, runs in models.items()},
+                {earlier: runs[n % len(runs)] for earlier, runs in models.items()},
             )
-            for n in again
+            for n in (again if method.train.steps else [0])  # untrained, all would be one
         ]  # fmt: skip
         for part, found in answers.items():
             found[name] = [

@@ -38,7 +38,7 @@ def plan(
     from p5rec.core.errors import UserError, did_you_mean
     from p5rec.ids.config import IdsConfig
     from p5rec.train.method import GenerativeConfig, check_tasks
-    from p5rec.train.plan import GPUS, plan
+    from p5rec.train.plan import GPUS, plan, plannable
 
     from .inputs import read_prepared
     from .run import resolve
@@ -57,12 +57,18 @@ def plan(
         methods=(dict[str, GenerativeConfig], {}),
     )
     check_tasks(recipe.methods, (), corpus)
-    found = {name: plan(name, recipe.methods, recipe.ids, corpus, gpus) for name in recipe.methods}
+    found = {
+        name: plan(name, recipe.methods, recipe.ids, corpus, gpus)
+        for name, method in recipe.methods.items()
+        if plannable(method)
+    }
     if as_json:
         print(json.dumps({name: told.dump() for name, told in found.items()}))
         return
     for name, told in found.items():
         print("\n".join((name, *_lines(told))))
+    if left := [name for name in recipe.methods if name not in found]:
+        print(f"not planned: {', '.join(left)} (untrained, or aligned to what another model says)")
     print(_assumed())
 
 

@@ -32,6 +32,7 @@ from p5rec.ids.files import load_codes, load_item_ids, save_codes
 from p5rec.ids.tokens import token_strings
 from p5rec.prompting.source import PromptsConfig
 
+from .config import HeadsConfig
 from .layout import CodeLayout
 from .multitask import MultitaskModel
 from .ratings import RatedHistories
@@ -46,12 +47,15 @@ class BundleSettings(Config):
 
     backbone: BackboneConfig
     seed: int  # of every weight that was drawn
-    scale: tuple[float, ...] = ()  # the ratings the heads know; empty: no heads
+    scale: tuple[float, ...] = ()  # the ratings it knows; empty: none, and no heads
+    heads: HeadsConfig = HeadsConfig()
     tasks: tuple[str, ...] = ("dense",)
     window: int = 100  # events the model reads of a history
     max_tokens: int = 768  # of a prompt
     prompts: PromptsConfig = PromptsConfig()
     below: tuple[LoraSettings, ...] = ()  # adapters of earlier trainings, oldest first
+    trained: bool = True  # false: asked as it is, without heads, and items named by title
+    swapped: bool = False  # each event of a history is another user's: the control
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +127,7 @@ def build(
             item_rows=settings.backbone.item_rows,
             normalisation=settings.backbone.normalisation,
             dropout=settings.backbone.dropout,
+            heads=settings.heads,
         ).eval()
     layout = CodeLayout(codes, backbone.first_new)
     return Bundle(model, backbone.tokenizer, layout, settings, item_ids, prompts or {})

@@ -14,8 +14,9 @@ from p5rec.backbones.load import Backbone
 from p5rec.core.types import ItemCodes
 from p5rec.decode.trie import Trie
 
+from .config import HeadsConfig
 from .heads import CodeHead, RatingHeads
-from .positions import Positions, ahead, merge, restarted, whole_items
+from .positions import Positions, ahead, merge, restarted, row_has, whole_items
 
 # times more items than children: from here on it is faster to fetch the children's rows alone
 FEW = 40
@@ -38,6 +39,7 @@ class MultitaskModel(nn.Module):
             and, at its last code, named. It starts at zero: an item that is never seen is known by
             its codes alone. Needs ``merged``; memory and training time grow with N.
         dropout: of the code head.
+        heads: which rating heads; None: both.
 
     Raises:
         ValueError: items that share codes have rows of their own, or a token for each code.
@@ -53,6 +55,7 @@ class MultitaskModel(nn.Module):
         item_rows: bool = False,
         normalisation: str = "items",
         dropout: float = 0.0,
+        heads: HeadsConfig | None = None,
     ) -> None:
         super().__init__()
         if codes.tied and (item_rows or not merged):
@@ -65,8 +68,10 @@ class MultitaskModel(nn.Module):
         self.config = self.causal.config
         self.generation_config = self.causal.generation_config
         width = self.config.hidden_size
-        self.scale = width**-0.5 if getattr(self.config, "scale_decoder_outputs", False) else 1.0
-        self.heads = RatingHeads(width, scale) if len(scale) else None
+        self.shrink = width**-0.5 if getattr(self.config, "scale_decoder_outputs", False) else 1.0
+        heads = heads or HeadsConfig()
+        self.heads = RatingHeads(width, scale, heads) if len(scale) and heads.any else None
+        self.rating_words = heads.words  # whether rows with ratings teach their text
         self.code_head = CodeHead(width, dropout) if merged else None
         self.item_rows = nn.Parameter(torch.zeros(len(codes), width)) if item_rows else None
 
@@ -211,7 +216,7 @@ class MultitaskModel(nn.Module):
             inputs |= {"encoder_hidden_states": encoded, "encoder_attention_mask": real}
         hidden: Tensor = self.decoder(**inputs).last_hidden_state
         # a T5 whose head is its embedding reads states made smaller
-        return hidden * self.scale if self.scale != 1 else hidden
+        return hidden * self.shrink if self.shrink != 1 else hidden
 
     def forward(
         self,
@@ -250,9 +255,10 @@ class MultitaskModel(nn.Module):
 
         Returns:
             ``loss`` and, for logging, mean ``code_loss`` and ``level_losses (L,)``, ``text_loss``,
-            ``rating_loss``, and ``task_losses``, a label's mean in each task: NaN where the batch
-            asks for none. With candidates ``candidate_logs (M, K, L)`` beside: the log-probability
-            of each of their codes, at the M tokens that have any, in order.
+            ``regression_loss``, ``classification_loss``, and ``task_losses``, a label's mean in
+            each task: NaN where the batch asks for none. With candidates ``candidate_logs
+            (M, K, L)`` beside: the log-probability of each of their codes, at the M tokens that
+            have any, in order.
         """
         embedded, at = self.embed(input_ids, blank=blank)
         inputs = {"inputs_embeds": embedded}
@@ -263,7 +269,10 @@ class MultitaskModel(nn.Module):
         hidden = self.states(**inputs)
         codes, *where = self._items(hidden, at.places, labels)
         each = torch.zeros_like(weights).index_put(tuple(where), codes.sum(0))
-        words, *where = self._words(hidden, at.places, labels)
+        told = labels
+        if ratings is not None and not self.rating_words:
+            told = labels.masked_fill(row_has(ratings.isfinite(), documents), -100)
+        words, *where = self._words(hidden, at.places, told)
         each = each.index_put(tuple(where), words)
         parts = {
             "code_loss": mean(codes),
@@ -272,9 +281,10 @@ class MultitaskModel(nn.Module):
         }
         if self.heads is not None and ratings is not None:
             row, token = ratings.isfinite().nonzero(as_tuple=True)
-            told = self.heads.loss(hidden[row, at.places[row, token]], ratings[row, token])
-            each = each.index_put((row, token), told, accumulate=True)
-            parts["rating_loss"] = mean(told)
+            read = hidden[row, at.places[row, token]]
+            losses, by_head = self.heads.loss(read, ratings[row, token])
+            each = each.index_put((row, token), losses, accumulate=True)
+            parts |= {name: mean(part) for name, part in by_head.items()}
         count = (labels[:, 1:] != -100).sum() if num_items_in_batch is None else num_items_in_batch
         loss = (each * weights).sum() / torch.as_tensor(count).clamp(min=1)
         out = {"loss": loss, "task_losses": by_task(each, labels, tasks), **parts}

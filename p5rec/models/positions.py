@@ -82,3 +82,16 @@ def restarted(documents: Tensor) -> Tensor:
     opens = torch.ones_like(documents, dtype=torch.bool)
     opens[:, 1:] = documents[:, 1:] != documents[:, :-1]
     return column - torch.where(opens, column, 0).cummax(1).values
+
+
+def row_has(marks: Tensor, documents: Tensor | None) -> Tensor:
+    """``(B, T)`` bool: whether any token of the same row is marked.
+
+    Args:
+        marks: ``(B, T)`` bool.
+        documents: ``(B, T)`` the row of each token, from 0 on; None: a line is a row.
+    """
+    if documents is None:
+        return marks.any(1, keepdim=True).expand_as(marks)
+    rows = torch.zeros(len(marks), int(documents.max()) + 1, device=marks.device)
+    return rows.scatter_add(1, documents, marks.float()).gather(1, documents) > 0

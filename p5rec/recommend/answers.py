@@ -1,4 +1,4 @@
-"""Prompted questions to a trained model: ranked items, numbers, and text."""
+"""Prompted questions to a trained model: ranked items, and text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from p5rec.decode.grammar import Grammar
 from p5rec.decode.words import GrammarLogitsProcessor, TokenBytes
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.encode import encode_source
-from p5rec.models.scorer import prompt_reader
 
 from .batching import prompt_batches
 from .config import DecodeConfig
@@ -36,24 +35,6 @@ def rank_answers(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Item answers: ``(B, k)`` items and log-probabilities (see :func:`rank_prompts`)."""
     return rank_prompts(bundle, encode_all(bundle, examples), config, seed, allowed)
-
-
-@torch.inference_mode()
-def rate(bundle: Bundle, prompts: Sequence[np.ndarray], config: DecodeConfig) -> np.ndarray:
-    """What the rating heads say at the end of B token sequences, ``(B,)`` on the data's scale.
-
-    Raises:
-        ValueError: the model has no rating heads.
-    """
-    heads, model = bundle.model.heads, bundle.model
-    if heads is None:
-        raise ValueError("this model was trained without rating heads")
-    out = np.empty(len(prompts), dtype=np.float32)
-    batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="rate", unit="pair")
-    for rows, ids, mask in batches:
-        state = prompt_reader(model, ids, mask).read(keep=False)
-        out[rows] = heads.predict(state).cpu().numpy()
-    return out
 
 
 @torch.inference_mode()

@@ -11,13 +11,14 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from p5rec.core.artefacts import Artefact, Lineage, Store, read_json, write_json
-from p5rec.core.types import Corpus, RankedLists
+from p5rec.core.types import PARTS, Corpus, RankedLists
 from p5rec.data.split import cases
+from p5rec.data.swap import swapped
 from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.prompting.view import CorpusView, ItemNames
 
-from .ask import FamilyAnswers, ask
+from .ask import FamilyAnswers, ask, task_of
 from .baselines.registry import RECOMMENDERS
 from .baselines.tune import by_ranking, tune
 from .config import DecodeConfig
@@ -90,12 +91,18 @@ def answer_model(
         seed: of the choice of questions.
     """
     taught = set(bundle.settings.tasks)
+    if bundle.settings.swapped:
+        before = [name for name, number in PARTS.items() if number < PARTS[part]]
+        corpus = swapped(corpus, before, bundle.settings.seed)
     if "dense" in taught:
         recommender = GenerativeRecommender(bundle, decode, name, corpus.split.seed)
         answer(recommender, corpus, part, k, folder, {})
     view = CorpusView(corpus, ItemNames(item_strings(bundle.layout.codes), corpus.catalog.titles))
-    for family in sorted(families.keys() & taught):
-        asked = ask(bundle, view, family, part, families[family], decode, seed)
+    asked_about = sorted(families.keys() & taught)
+    tasks = {family: task_of(bundle, family) for family in asked_about}
+    for family in asked_about:
+        form = family if list(tasks.values()).count(tasks[family]) > 1 else ""
+        asked = ask(bundle, view, family, part, families[family], decode, seed, form)
         write_json(folder / f"{ASKED}{family}.json", asked.dump())
 
 

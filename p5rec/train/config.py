@@ -59,7 +59,8 @@ class TrainConfig(Config):
     permute_answers: bool = False  # deal out a prompt family's answers among its rows: the control
     dense: DenseConfig = DenseConfig()
     align: Annotated[PreferenceConfig | GroupConfig, Field(discriminator="objective")] | None = None
-    steps: int = Field(500, ge=1)
+    swap_users: bool = False  # the control: each event of a history is another user's
+    steps: int = Field(500, ge=0)  # 0: nothing is trained, the model is asked as it is
     batch: int = Field(16, ge=1)  # rows of a forward pass; several processes may share them
     accumulate: int = Field(1, ge=1)  # batches a step
     learning_rate: float = Field(1e-3, gt=0)

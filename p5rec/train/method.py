@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from pydantic import model_validator
+from torch import Tensor
 
 from p5rec.backbones.config import BackboneConfig
 from p5rec.core.artefacts import Lineage
@@ -18,6 +19,7 @@ from p5rec.core.errors import UserError, did_you_mean, fault
 from p5rec.core.launch import rank
 from p5rec.core.rng import derive_rng, derive_seed
 from p5rec.core.types import Corpus, ItemCodes
+from p5rec.data.swap import swapped
 from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import (
     MANIFEST,
@@ -27,6 +29,7 @@ from p5rec.models.checkpoint import (
     load_trainable,
     save_bundle,
 )
+from p5rec.models.config import HeadsConfig
 from p5rec.models.multitask import MultitaskModel
 from p5rec.models.start import begun_from, carry_over, origin
 from p5rec.prompting import tasks as prompt_tasks
@@ -56,6 +59,7 @@ class GenerativeConfig(Config):
     ids: str = "semantic"  # which of the recipe's ids
     backbone: BackboneConfig = BackboneConfig()
     train: TrainConfig = TrainConfig()
+    heads: HeadsConfig = HeadsConfig()  # of ratings, where they are taught
     prompts: PromptsConfig = PromptsConfig()
     decode: DecodeConfig = DecodeConfig()
     # begin from what another method of the recipe has learned, or from a model's folder
@@ -83,15 +87,21 @@ class GenerativeConfig(Config):
 
 def settings_of(config: GenerativeConfig, corpus: Corpus) -> BundleSettings:
     """What a bundle of this method remembers."""
-    rated = {"rating", DENSE_RATING} & set(config.train.tasks)
+    library, trained = taught_prompts(config), config.train.steps > 0
+    rated = DENSE_RATING in config.train.tasks or any(
+        library.family(name).task == "rating" for name in library.families()
+    )
     return BundleSettings(
         backbone=config.backbone,
         seed=config.train.seed,
         scale=tuple(np.unique(_train_ratings(corpus)).tolist()) if rated else (),
+        heads=config.heads if trained else HeadsConfig.none(),
         tasks=tuple(config.train.tasks),
         window=config.train.dense.window,
         max_tokens=config.train.max_tokens,
         prompts=config.prompts,
+        trained=trained,
+        swapped=config.train.swap_users,
     )
 
 
@@ -142,7 +152,8 @@ def train(
 ) -> Lineage:
     """Trains the method and leaves ``folder/bundle`` and ``folder/metrics.jsonl``.
 
-    A folder with the checkpoints of an interrupted run is continued to the same result.
+    A folder with the checkpoints of an interrupted run is continued to the same result. With no
+    steps to take the model stays as it is, and there are no metrics.
 
     Args:
         validate: measures the model every ``config.train.evaluate_every`` steps, for the record.
@@ -162,12 +173,9 @@ def train(
         bundle.model.heads.start_at(torch.from_numpy(_train_ratings(corpus)))
     if start is not None:
         carry_over(start, bundle)
-    tasks, task_of = lessons(config, corpus, bundle, library, pairs)
-    weights = fit(
-        bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), config.train, folder,
-        None if validate is None else partial(validate, bundle),
-        _objective(config.train.align, bundle.model),
-    )  # fmt: skip
+    weights = {}
+    if settings.trained:
+        weights = _fit(config, corpus, bundle, library, folder, validate, pairs)
     lineage = Lineage(corpus.split.mask("train"))
     if rank() == 0:
         if in_pieces(bundle.model):
@@ -183,6 +191,23 @@ def train(
         save_bundle(bundle, folder / "bundle", about)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return lineage
+
+
+def _fit(
+    config: GenerativeConfig,
+    corpus: Corpus,
+    bundle: Bundle,
+    library: PromptLibrary,
+    folder: Path,
+    validate: Callable[[Bundle], Mapping[str, float]] | None,
+    pairs: Path | None,
+) -> dict[str, Tensor]:
+    tasks, task_of = lessons(config, corpus, bundle, library, pairs)
+    return fit(
+        bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), config.train, folder,
+        None if validate is None else partial(validate, bundle),
+        _objective(config.train.align, bundle.model),
+    )  # fmt: skip
 
 
 def in_order(methods: Mapping[str, GenerativeConfig]) -> list[str]:
@@ -229,6 +254,8 @@ def check_tasks(
     faults: list[str] = []
     for name, method in methods.items():
         library = taught_prompts(method)
+        if not method.train.steps:
+            faults += _unreadable(name, method, library)
         if DENSE_RATING in method.train.tasks and view.scale is None:
             faults.append(
                 f"methods.{name}: {DENSE_RATING} needs ratings, and the data have none; take it "
@@ -253,6 +280,8 @@ def lessons(
     pairs: Path | None = None,
 ) -> tuple[dict[str, Rows], np.ndarray]:
     """The rows of each task that the training reads, and ``(R,)`` each row's task."""
+    if config.train.swap_users:
+        corpus = swapped(corpus, ["train"], config.train.seed)
     n_rows = config.train.steps * config.train.rows
     task_of = assign_tasks(_mixture(config, corpus, library), n_rows, config.train.seed)
     tasks = {
@@ -292,6 +321,21 @@ def _dense_rows(
             rows = history_rows(config, corpus, bundle, n_rows)
             return DrawRows(rows, positions, derive_seed(config.seed, "draw"))
     return history_rows(config, corpus, bundle, n_rows)
+
+
+def _unreadable(name: str, method: GenerativeConfig, library: PromptLibrary) -> list[str]:
+    """What cannot be asked of a model that knows no item codes, a line a task."""
+    told = {
+        t.family
+        for t in library.templates(unseen=False)
+        if not t.names_codes and t.answer not in ("item", "options")
+    }
+    return [
+        f"methods.{name}: expected tasks in words alone where train.steps is 0, got {task!r}, "
+        "which an untrained model cannot be asked; take it out of train.tasks"
+        for task in method.train.tasks
+        if task not in told
+    ]
 
 
 def _rows(

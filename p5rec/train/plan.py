@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.config import IdsConfig
@@ -99,6 +98,11 @@ def stand_in_codes(config: IdsConfig, n_items: int) -> ItemCodes:
     return ItemCodes(codes, sizes, config.scheme)
 
 
+def plannable(method: GenerativeConfig) -> bool:
+    """Whether it trains, on rows that do not depend on a trained model."""
+    return method.train.steps > 0 and method.train.align is None
+
+
 def plan(
     name: str,
     methods: Mapping[str, GenerativeConfig],
@@ -116,12 +120,13 @@ def plan(
         gpus: names in :data:`GPUS`.
 
     Raises:
-        UserError: the method cannot be trained, or aligns: what that draws is not known before.
+        ValueError: nothing is trained, or a trained model is aligned: what that takes depends on
+            the model.
     """
     method = methods[name]
     library, train = taught_prompts(method), method.train
-    if train.align is not None:
-        raise UserError(f"methods.{name}: alignment cannot be planned; plan what it starts from")
+    if not plannable(method):
+        raise ValueError(f"{name} is not trained on rows that are known before")
     codes = stand_in_codes(ids[method.ids], len(corpus.catalog))
     settings = _settings(name, methods, corpus)
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump(), empty=True)

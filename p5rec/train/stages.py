@@ -146,8 +146,8 @@ def teach(
             folder,
             validate,
             start=start,
-            pairs=pairs and pairs.path,
-        ),  # fmt: skip
+            pairs=None if pairs is None else pairs.path,
+        ),
         config=settings,
         code=("core", "prompting", "ids", "decode", "backbones", "models", "train"),
         inputs={

@@ -18,9 +18,10 @@ from p5rec.core.types import Example, Histories, ItemCodes
 from p5rec.ids.files import load_codes, save_codes
 from p5rec.models.checkpoint import Bundle, BundleSettings, build, load_bundle, save_bundle
 from p5rec.models.scorer import score_codes
-from p5rec.recommend.answers import encode_all, rate, write
+from p5rec.recommend.answers import encode_all, write
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.recommend.ratings import read_ratings
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 QUESTIONS = [
@@ -74,7 +75,7 @@ def answers(bundle: Bundle) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[st
     ready = bundle.ready()
     lists = GenerativeRecommender(ready, decode, "tiny").recommend(ASKED, 8)
     ratings, texts = (
-        rate(ready, encode_all(ready, QUESTIONS), decode),
+        np.stack(list(read_ratings(ready, encode_all(ready, QUESTIONS), decode).values())),
         write(ready, QUESTIONS, decode),
     )
     return lists.items, lists.scores, ratings, texts
@@ -91,7 +92,7 @@ def test_the_reloaded_answer_alike_to_the_bit(bundle: Bundle, saved: Path) -> No
     assert again.settings == bundle.settings
     assert again.item_ids == bundle.item_ids
     assert len(set(map(str, items))) > 1  # the model does tell requests apart
-    assert len(set(ratings.tolist())) > 1
+    assert len(set(ratings[0].tolist())) > 1
 
 
 def test_the_frozen_weights_are_named_not_copied(bundle: Bundle, saved: Path) -> None:

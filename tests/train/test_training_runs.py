@@ -309,6 +309,6 @@ def test_a_step_reads_the_same_rows_on_any_number_of_processes(
 
 
 def test_a_config_says_what_it_refuses() -> None:
-    for bad in ({"steps": 0}, {"tasks": {}}, {"dense": {"window": 1}}, {"batch": 0}):
+    for bad in ({"steps": -1}, {"tasks": {}}, {"dense": {"window": 1}}, {"batch": 0}):
         with pytest.raises(ValueError, match=r"greater than|at least 1"):
             TrainConfig(**bad)
