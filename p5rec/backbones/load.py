@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from bitsandbytes.nn import Linear4bit
@@ -18,6 +20,7 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
     BitsAndBytesConfig,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -34,6 +37,7 @@ from .scratch import build_scratch, byte_tokenizer
 from .smollm2 import smollm2_folder
 
 BUILT_IN = ("scratch", "smollm2")
+NONE_MISSING: dict[str, list[str]] = {"missing_keys": []}
 LAST = "default"  # the adapter that trains, as peft names the only one
 
 
@@ -62,11 +66,15 @@ def load_backbone(
     new_tokens: Sequence[str],
     seed: int,
     below: Sequence[LoraSettings] = (),
+    *,
+    empty: bool = False,
 ) -> Backbone:
     """The backbone that ``config`` names, grown by ``new_tokens``.
 
     Args:
         below: adapters of earlier trainings, oldest first; they stay as they are.
+        empty: shapes without numbers, on the ``meta`` device and not quantised: of a folder or a
+            hub name the configuration and the tokenizer alone are read.
 
     Raises:
         UserError: the name is neither built in, nor a folder, nor reachable on the hub; the
@@ -74,10 +82,12 @@ def load_backbone(
             layer to adapt does not exist.
     """
     quiet()
-    model, tokenizer = _open(config, seed)
-    model.config.use_cache = False
-    first_new = model.get_input_embeddings().num_embeddings
-    model = grow(model, len(new_tokens), derive_seed(seed, "new rows"))
+    where = torch.device("meta") if empty else nullcontext()
+    with where:
+        model, tokenizer = _open(config, seed, empty)
+        model.config.use_cache = False
+        first_new = model.get_input_embeddings().num_embeddings
+        model = grow(model, len(new_tokens), derive_seed(seed, "new rows"))
     # where the matrix is wider than the tokenizer, fill the gap so that ids match rows
     gap = [f"<|unused_{i}|>" for i in range(len(tokenizer), first_new)]
     tokenizer.add_tokens([*gap, *new_tokens], special_tokens=True)
@@ -89,7 +99,8 @@ def load_backbone(
             "choose another model"
         )
     if config.lora is not None:
-        model = adapt(model, [*below, config.lora], derive_seed(seed, "adapters"))
+        with where:
+            model = adapt(model, [*below, config.lora], derive_seed(seed, "adapters"))
     return Backbone(model, tokenizer, first_new)
 
 
@@ -147,7 +158,9 @@ def block_linears(model: PreTrainedModel) -> list[str]:
     return sorted({name.rsplit(".", 1)[-1] for name in linears})
 
 
-def _open(config: BackboneConfig, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _open(
+    config: BackboneConfig, seed: int, empty: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     if config.name == "scratch":
         return build_scratch(config.scratch, derive_seed(seed, "weights")), byte_tokenizer()
     source = str(smollm2_folder()) if config.name == "smollm2" else config.name
@@ -160,11 +173,15 @@ def _open(config: BackboneConfig, seed: int) -> tuple[PreTrainedModel, PreTraine
         options["num_hidden_layers"] = config.layers
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
-        seq2seq = AutoConfig.from_pretrained(source).is_encoder_decoder
+        shape = AutoConfig.from_pretrained(source)
+        seq2seq = shape.is_encoder_decoder
         if seq2seq and config.layers is not None:
             options["num_decoder_layers"] = config.layers
         kind = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
-        model, found = kind.from_pretrained(source, output_loading_info=True, **options)
+        if empty:
+            model, found = _unfilled(kind, shape, options), NONE_MISSING
+        else:
+            model, found = kind.from_pretrained(source, output_loading_info=True, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(
             f"backbone {config.name!r}: expected 'smollm2', 'scratch', a folder with a causal "
@@ -175,7 +192,7 @@ def _open(config: BackboneConfig, seed: int) -> tuple[PreTrainedModel, PreTraine
             f"backbone {config.name!r}: expected weights for all its layers, got none for "
             f"{len(missing)} ({missing[0]}, ...); lower backbone.layers or mend the folder"
         )
-    if config.quantize:
+    if config.quantize and not empty:
         _prepare_quantised(model)
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.bos_token or tokenizer.eos_token
@@ -186,6 +203,15 @@ def _open(config: BackboneConfig, seed: int) -> tuple[PreTrainedModel, PreTraine
         decoder_start_token_id=getattr(model.config, "decoder_start_token_id", None),
     )
     return model, tokenizer
+
+
+def _unfilled(kind: Any, shape: PretrainedConfig, options: dict[str, Any]) -> PreTrainedModel:
+    """A model of this ``shape``, its weights not read."""
+    for key in ("num_hidden_layers", "num_decoder_layers"):
+        if key in options:
+            setattr(shape, key, options[key])
+    model: PreTrainedModel = kind.from_config(shape, dtype=options["dtype"])
+    return model
 
 
 def _quantization(bits: str) -> BitsAndBytesConfig:

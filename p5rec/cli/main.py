@@ -22,6 +22,7 @@ COMMANDS = {
     "audit": ("audit", "Look for the known leaks in a corpus or a run."),
     "prompts": ("prompts", "List, show, lint and render prompt templates."),
     "ids": ("ids", "Build and inspect semantic ids."),
+    "plan": ("plan", "Say what a training will take: weights, rows, memory, time."),
     "run": ("run", "Run a recipe: from an interaction log to a report and ranked lists."),
     "recommend": ("recommend", "Write ranked lists, ratings or explanations with a trained model."),
     "export": ("export", "Write a trained model as a plain folder that transformers opens."),

@@ -107,10 +107,16 @@ def build(
     codes: ItemCodes,
     item_ids: Sequence[str],
     prompts: dict[str, Any] | None = None,
+    *,
+    empty: bool = False,
 ) -> Bundle:
-    """A bundle before training."""
+    """A bundle before training.
+
+    Args:
+        empty: let the language model have shapes alone (see :func:`load_backbone`).
+    """
     words = token_strings(codes.sizes)
-    backbone = load_backbone(settings.backbone, words, settings.seed, settings.below)
+    backbone = load_backbone(settings.backbone, words, settings.seed, settings.below, empty=empty)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(settings.seed, "heads"))
         model = MultitaskModel(

@@ -118,6 +118,12 @@ def prompt_view(corpus: Corpus, codes: ItemCodes) -> CorpusView:
     return CorpusView(corpus, ItemNames(item_strings(codes), corpus.catalog.titles))
 
 
+def _unnamed(corpus: Corpus) -> CorpusView:
+    """The same before the items have codes: numbers stand in for them."""
+    stand_ins = [f"<{row}>" for row in range(len(corpus.catalog))]
+    return CorpusView(corpus, ItemNames(stand_ins, corpus.catalog.titles))
+
+
 def taught_prompts(config: GenerativeConfig) -> PromptLibrary:
     """The prompt families among the method's tasks.
 
@@ -196,15 +202,7 @@ def _fit(
     validate: Callable[[Bundle], Mapping[str, float]] | None,
     pairs: Path | None,
 ) -> dict[str, Tensor]:
-    if config.train.swap_users:
-        corpus = swapped(corpus, ["train"], config.train.seed)
-    n_rows = config.train.steps * config.train.rows
-    mixture = _mixture(config, corpus, library)
-    task_of = assign_tasks(mixture, n_rows, config.train.seed)
-    tasks = {
-        name: _rows(name, int((task_of == i).sum()), config, corpus, bundle, library, pairs)
-        for i, name in enumerate(config.train.tasks)
-    }
+    tasks, task_of = lessons(config, corpus, bundle, library, pairs)
     return fit(
         bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), config.train, folder,
         None if validate is None else partial(validate, bundle),
@@ -252,8 +250,7 @@ def check_tasks(
     Raises:
         UserError: a line for each task that cannot be.
     """
-    stand_ins = [f"<{row}>" for row in range(len(corpus.catalog))]  # the ids are not made yet
-    view = CorpusView(corpus, ItemNames(stand_ins, corpus.catalog.titles))
+    view = _unnamed(corpus)
     faults: list[str] = []
     for name, method in methods.items():
         library = taught_prompts(method)
@@ -273,6 +270,25 @@ def check_tasks(
                 faults.append(f"evaluate.ask: {reason}; take it out")
     if faults:
         raise UserError(*dict.fromkeys(faults))
+
+
+def lessons(
+    config: GenerativeConfig,
+    corpus: Corpus,
+    bundle: Bundle,
+    library: PromptLibrary,
+    pairs: Path | None = None,
+) -> tuple[dict[str, Rows], np.ndarray]:
+    """The rows of each task that the training reads, and ``(R,)`` each row's task."""
+    if config.train.swap_users:
+        corpus = swapped(corpus, ["train"], config.train.seed)
+    n_rows = config.train.steps * config.train.rows
+    task_of = assign_tasks(_mixture(config, corpus, library), n_rows, config.train.seed)
+    tasks = {
+        name: _rows(name, int((task_of == i).sum()), config, corpus, bundle, library, pairs)
+        for i, name in enumerate(config.train.tasks)
+    }
+    return tasks, task_of
 
 
 def history_rows(
@@ -346,6 +362,17 @@ def _rows(
     return PromptRows(examples, bundle.tokenizer, config.train.max_tokens, answered_by)
 
 
+def epoch_sizes(config: GenerativeConfig, corpus: Corpus, library: PromptLibrary) -> dict[str, int]:
+    """How many examples each task has."""
+    view = _unnamed(corpus)
+    windows = Windows(corpus.interactions, corpus.split, config.train.dense, 0, 0)
+    sizes = dict.fromkeys(config.train.tasks, windows.epoch_rows)
+    for family in library.families():
+        posed = prompt_tasks.get(library.family(family).task)
+        sizes[family] = len(posed.rows(view, "train"))
+    return sizes
+
+
 def _mixture(
     config: GenerativeConfig, corpus: Corpus, library: PromptLibrary
 ) -> dict[str, TaskConfig]:
@@ -353,10 +380,4 @@ def _mixture(
     tasks, temperature = config.train.tasks, config.train.temperature
     if temperature is None:
         return tasks
-    view = CorpusView(corpus, ItemNames([""] * len(corpus.catalog), corpus.catalog.titles))
-    windows = Windows(corpus.interactions, corpus.split, config.train.dense, 0, 0)
-    sizes = dict.fromkeys(tasks, windows.epoch_rows)
-    for family in library.families():
-        posed = prompt_tasks.get(library.family(family).task)
-        sizes[family] = len(posed.rows(view, "train"))
-    return tempered(tasks, sizes, temperature)
+    return tempered(tasks, epoch_sizes(config, corpus, library), temperature)
