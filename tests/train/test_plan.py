@@ -173,7 +173,11 @@ def test_gradients_and_moments_take_what_is_told(folder: Path) -> None:
     (outputs["loss"] + ratings).backward()
     optimizer.step()
     told = memory_of(
-        made(config, empty=True).model, config, settings, 25, load_of([], bundle.layout, merged=True)
+        made(config, empty=True).model,
+        config,
+        settings,
+        25,
+        load_of([], bundle.layout, merged=True),
     )
     moments = [t for state in optimizer.state.values() for t in state.values() if t.ndim]
     assert told.moments == sum(t.numel() * t.element_size() for t in moments)
