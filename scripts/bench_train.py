@@ -223,8 +223,25 @@ def speed(row: dict[str, Any], what: str) -> float:
 
 
 def at(looks: list[tuple[float, int, float]], moment: float) -> float:
-    """What was last seen at ``moment`` seconds."""
-    return [value for clock, _, value in looks if clock <= moment][-1]
+    """What was seen at ``moment`` seconds, on a straight line between two looks."""
+    clocks, _, values = zip(*looks, strict=True)
+    return float(np.interp(moment, clocks, values))
+
+
+def reached(looks: list[tuple[float, int, float]], level: float) -> float:
+    """Seconds until ``level`` is first seen, on a straight line between two looks."""
+    before, seen = 0.0, 0.0
+    for clock, _, value in looks:
+        if value >= level:
+            return before + (clock - before) * (level - seen) / (value - seen)
+        before, seen = clock, value
+    return float("nan")
+
+
+def sooner(fast: dict[str, Any], slow: dict[str, Any]) -> float:
+    """The share of the slow way's time in which the fast one reaches the best of the slow one."""
+    level = max(value for _, _, value in slow["looks"])
+    return reached(fast["looks"], level) / reached(slow["looks"], level)
 
 
 def summarise(same: list[dict[str, Any]], targets: list[dict[str, Any]]) -> dict[str, Any]:
@@ -235,9 +252,6 @@ def summarise(same: list[dict[str, Any]], targets: list[dict[str, Any]]) -> dict
     few = len(checked["seconds"])
     equal = min(sum(mine["seconds"]), sum(theirs["seconds"]))
     dense, codes, prompts = targets
-    level = max(value for _, _, value in prompts["looks"])
-    slow = next(clock for clock, _, value in prompts["looks"] if value >= level)
-    fast = next((clock for clock, _, value in dense["looks"] if value >= level), float("nan"))
     return {
         "tokens_ratio": speed(mine, "tokens") / speed(theirs, "tokens"),
         "tokens_ratio_checkpointing": sum(checked["seconds"]) / sum(mine["seconds"][:few]),
@@ -247,8 +261,8 @@ def summarise(same: list[dict[str, Any]], targets: list[dict[str, Any]]) -> dict
         "equal_time_loss": {w["way"]: at(w["looks"], equal) for w in (mine, theirs)},
         "positions_ratio": speed(dense, "items") / speed(prompts, "items"),
         "positions_ratio_codes": speed(dense, "items") / speed(codes, "items"),
-        "level": level,
-        "time_ratio": fast / slow,
+        "time_ratio": sooner(dense, prompts),
+        "time_ratio_codes": sooner(dense, codes),
         "best": {w["way"]: max(value for _, _, value in w["looks"]) for w in targets},
     }
 
