@@ -38,6 +38,12 @@ def items_in(model: MultitaskModel, input_ids: Tensor) -> Tensor:
     return torch.where(whole, model.items_at(input_ids, whole), -1)
 
 
+def held(items: Tensor, row: Tensor, last: Tensor) -> ItemLists:
+    """M lists: the items of ``items (B, T)`` in ``row (M,)`` that begin up to token ``last``."""
+    begun = torch.arange(items.shape[1], device=items.device) <= last[:, None]
+    return ItemLists.from_table(torch.where(begun, items[row], -1).cpu().numpy())
+
+
 def listed(
     model: MultitaskModel,
     input_ids: Tensor,

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from p5rec.core.rng import derive_seed
-
 from .dense import DenseRows
-from .pairs import Pairs, choose
-from .rows import IGNORE, Row
+from .pairs import Pairs
+from .places import choose, only, seeds
+from .rows import Row
 
 
 class DrawRows:
@@ -33,8 +32,7 @@ class DrawRows:
         row = self.rows[i]
         chosen = choose(self.rows, i, self.positions, self.seed)
         draws = np.zeros(len(row.labels), dtype=np.int64)
-        for token in chosen:
-            draws[token] = derive_seed(self.seed, "draws", i, int(token)) >> 1  # room for a group
+        draws[chosen] = seeds(chosen, i, self.seed)
         return replace(only(row, chosen, self.rows.layout.codes.levels), draws=draws)
 
 
@@ -63,11 +61,3 @@ class PreferenceRows:
         candidates[chosen[there]], reference[chosen[there]] = items[there], scores[there]
         kept = only(row, chosen, self.rows.layout.codes.levels)
         return replace(kept, candidates=candidates, reference=reference)
-
-
-def only(row: Row, chosen: np.ndarray, levels: int) -> Row:
-    """``row``, asked for the items at the tokens ``chosen`` alone."""
-    labels = np.full_like(row.labels, IGNORE)
-    tokens = (chosen[:, None] + np.arange(levels)).ravel()
-    labels[tokens] = row.labels[tokens]
-    return replace(row, labels=labels)

@@ -34,10 +34,11 @@ class AlignConfig(Config):
 
 
 class PreferenceConfig(AlignConfig):
-    """Softmax-DPO: the next item against items that the model listed in its place."""
+    """Softmax-DPO: the next item against items that the model named in its place."""
 
     objective: Literal["sdpo"]
-    negatives: int = Field(8, ge=1)  # of each item, the first of the list
+    negatives: int = Field(8, ge=1)  # items that each item stands against
+    rejected: Literal["drawn", "listed"] = "drawn"  # as likely as the model finds them, or the best
     beta: float = Field(1.0, gt=0)  # how little the model may move away from where it started
 
 

@@ -1,12 +1,18 @@
-"""Preference pairs from a model's own lists: what it would name where the user chose another item.
+"""Preference pairs from a model itself: what it would name where the user chose another item.
 
 Only training events are looked at. R rows, P items in them that teach, J rejected items for each.
+
+Rejected items that are *drawn* make softmax-DPO with beta = 1 a noise-contrastive estimate
+(Gutmann & Hyvärinen 2010) whose noise is the model: it rests where the model names items as often
+as users choose them. Those that are *listed* are always the likeliest, so the model learns that
+what it would list is wrong.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,14 +20,14 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 from tqdm import tqdm
 
-from p5rec.core.rng import derive_rng, tie_order
-from p5rec.decode.allowed import ItemLists
+from p5rec.core.rng import tie_order
 from p5rec.models.batches import by_length, pad
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.multitask import MultitaskModel
-from p5rec.models.proposals import items_in, listed
+from p5rec.models.proposals import drawn, held, items_in, listed
 
 from .dense import DenseRows
+from .places import choose, seeds
 from .rows import IGNORE
 
 NAMES = ("offsets", "places", "items", "scores")  # of the files
@@ -35,7 +41,7 @@ class Pairs:
     Attributes:
         offsets: ``(R + 1,)``: row r has the entries ``offsets[r]:offsets[r + 1]``.
         places: ``(P,)`` int64, the token at which an item begins.
-        items: ``(P, 1 + J)`` int32: it, then those rejected, best first; -1 where fewer remained.
+        items: ``(P, 1 + J)`` int32: it, then those rejected; -1 where none or fewer remained.
         scores: ``(P, 1 + J)`` float32, their log-probabilities under the model that listed them.
     """
 
@@ -50,13 +56,6 @@ class Pairs:
         return self.places[own], self.items[own], self.scores[own]
 
 
-def choose(rows: DenseRows, i: int, positions: int | None, seed: int) -> np.ndarray:
-    """``(P,)`` ascending: the tokens of row ``i`` at which the items begin that teach."""
-    events = int(rows.windows.lengths[i])
-    order = derive_rng(seed, "positions", i).permutation(events)
-    return 1 + np.sort(order[:positions]) * rows.layout.codes.levels
-
-
 def load_pairs(folder: Path) -> Pairs:
     """The pairs that :func:`mine` left in ``folder``, as views of its files."""
     return Pairs(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES))
@@ -68,27 +67,27 @@ def mine(
     folder: Path,
     *,
     negatives: int,
+    rejected: Literal["drawn", "listed"],
     positions: int | None,
-    beams: int,
     seed: int,
 ) -> None:
-    """Lists for every item that teaches, into ``folder``, one batch in memory at a time.
+    """Rivals of every item that teaches, into ``folder``, one batch in memory at a time.
 
-    Rejected are the best of the list that the user meets nowhere in training. Scores are those of
-    ``MultitaskModel.forward``, so that a model that has not moved has log-ratios of 0.
+    They are items that the row does not hold so far, what comes later among them: of those that the
+    user never meets in training, the likeliest are those held out. Scores are those of
+    ``MultitaskModel.forward``: a model that has not moved has log-ratios of 0.
 
     Args:
         bundle: ready to answer.
         rows: the histories of one epoch.
         negatives: J.
+        rejected: drawn independently of each other, or the first of the list.
         positions: items a row that teach; None: all.
-        beams: of the search.
-        seed: of the choice of positions and of the tie order.
+        seed: of the choice of positions, of draws and of the tie order.
     """
-    model, windows = bundle.model, rows.windows
+    model = bundle.model
     chosen = [choose(rows, i, positions, seed) for i in range(len(rows))]
     offsets = np.append(0, np.cumsum([len(tokens) for tokens in chosen]))
-    met = ItemLists(rows.items[windows.events].astype(np.int64), windows.user_offsets)
     ranks = model.trie.smallest_below(torch.from_numpy(tie_order(len(model.trie), seed)))
     shape = (int(offsets[-1]), 1 + negatives)
     np.save(folder / "offsets.npy", offsets)
@@ -102,11 +101,18 @@ def mine(
             own = np.repeat(np.arange(len(batch)), np.diff(offsets)[batch])
             row = torch.from_numpy(own).to(ids.device)
             token = torch.from_numpy(np.concatenate([chosen[i] for i in batch])).to(ids.device)
-            named = listed(
-                model, ids, (row, token), negatives,
-                beams=beams, ranks=ranks, never=met.take(windows.users[batch[own]]),
-            )  # fmt: skip
-            found = torch.cat([items_in(model, ids)[row, token, None], named], dim=1)
+            begun = items_in(model, ids)
+            never = held(begun, row, token)
+            if rejected == "drawn":
+                first = np.concatenate([seeds(chosen[i], i, seed) for i in batch])
+                each = torch.from_numpy(first[:, None] + np.arange(negatives)).to(ids.device)
+                named = drawn(model, ids, (row, token), each, never=never)
+            else:
+                named = listed(
+                    model, ids, (row, token), negatives,
+                    beams=2 * negatives, ranks=ranks, never=never,
+                )  # fmt: skip
+            found = torch.cat([begun[row, token, None], named], dim=1)
             at = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in batch])
             items[at] = found.cpu().numpy()
             scores[at] = _scores(model, ids, row, token, found).cpu().numpy()

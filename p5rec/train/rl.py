@@ -11,9 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from p5rec.decode.allowed import ItemLists
 from p5rec.models.multitask import MultitaskModel
-from p5rec.models.proposals import drawn, items_in
+from p5rec.models.proposals import drawn, held, items_in
 
 from .config import GroupConfig
 from .objective import supervised, with_nll
@@ -76,10 +75,8 @@ class Grpo:
     def _draw(
         self, ids: Tensor, items: Tensor, row: Tensor, token: Tensor, seeds: Tensor
     ) -> Tensor:
-        before = torch.arange(ids.shape[1], device=ids.device) < token[:, None]
-        never = ItemLists.from_table(torch.where(before, items[row], -1).cpu().numpy())
         each = seeds[:, None] + torch.arange(self.config.group, device=ids.device)
-        return drawn(self.model, ids, (row, token), each, never=never)
+        return drawn(self.model, ids, (row, token), each, never=held(items, row, token - 1))
 
     def _group(self, chosen: Tensor, target: Tensor, logs: Tensor) -> Group:
         trie = self.model.trie

@@ -171,7 +171,7 @@ def list_pairs(
     start: Path,
     store: Store,
 ) -> Artefact:
-    """What the model in ``start`` would list in place of each training event.
+    """What the model in ``start`` would name in place of each training event.
 
     Raises:
         UserError: it knows the items by other codes than ``ids``.
@@ -184,7 +184,7 @@ def list_pairs(
     settings: dict[str, Any] = {
         "negatives": align.negatives,
         "positions": align.positions,
-        "beams": method.decode.beams,
+        "rejected": align.rejected,
         "seed": method.train.seed,
     }
 

@@ -75,12 +75,6 @@ class Windows:
         return len(self.cuts)
 
     @property
-    def users(self) -> np.ndarray:
-        """``(R,)`` whose events a row holds."""
-        users: np.ndarray = np.searchsorted(self.user_offsets, self.cuts[:, 0], side="right") - 1
-        return users
-
-    @property
     def lengths(self) -> np.ndarray:
         """``(R,)`` events a row."""
         lengths: np.ndarray = np.diff(self.cuts, axis=1)[:, 0]

@@ -81,6 +81,24 @@ def test_a_recipe_runs_on_a_toy_world(p5rec: Any, recipe: str, tmp_path: Path) -
     assert again[1].count(": kept ") == said.count(": made ")
 
 
+def test_methods_go_on_from_one_another(p5rec: Any, tmp_path: Path) -> None:
+    """Supervised training longer, and both objectives of alignment, side by side in one report."""
+    more = "{like: tiny, start: tiny, train: {steps: 3, tasks: {dense: {}}"
+    code, said, err = p5rec(
+        "run", "tiny", "--out", tmp_path / "out", "methods.tiny.train.steps=6",
+        "methods.tiny.train.tasks={dense: {}}", "evaluate.ask={}", f"methods.more={more}}}}}",
+        f"methods.sdpo={more}, align: {{objective: sdpo, negatives: 3}}}}}}",
+        f"methods.grpo={more}, align: {{objective: grpo, group: 4}}}}}}",
+    )  # fmt: skip
+    assert code == 0, err
+    assert said.count("train: made ") == 4
+    assert said.count("pairs: made ") == 1
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert {m["name"] for m in report["methods"]} >= {"tiny", "more", "sdpo", "grpo"}
+    logged = (tmp_path / "out" / "training" / "grpo.jsonl").read_text()
+    assert "group_hit_rate" in logged
+
+
 def test_the_template_for_own_data_runs_as_its_comments_say(p5rec: Any) -> None:
     """A CSV log and item table with the columns it names, its model made small."""
     rng = np.random.default_rng(0)
