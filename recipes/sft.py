@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from p5rec.core.artefacts import Store
+from p5rec.core.artefacts import Artefact, Store
 from p5rec.core.config import compose
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_data
@@ -21,7 +21,7 @@ from p5rec.evaluate.publish import publish, show
 from p5rec.ids.config import IdsConfig
 from p5rec.recommend.stages import ask_baseline, ask_model
 from p5rec.recommend.validate import validator
-from p5rec.train.method import GenerativeConfig, check_tasks
+from p5rec.train.method import GenerativeConfig, check_tasks, in_order
 from p5rec.train.stages import build_ids, teach
 
 SCHEMA = compose(
@@ -42,6 +42,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     """Every stage in order; each is kept and made again only if something it needs changed."""
     started = time.perf_counter()
     check_names(cfg)
+    order = in_order(cfg.methods)
     data = prepare_data(cfg.data, store)
     corpus = load_corpus(data.path)
     check_tasks(cfg.methods, cfg.evaluate.ask, corpus)
@@ -55,21 +56,23 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         part: {name: [ask_baseline(name, corpus, data, k, store, part)] for name in cfg.baselines}
         for part in cfg.evaluate.parts
     }
-    models = {}
-    for name, method in cfg.methods.items():
+    models: dict[str, list[Artefact]] = {}
+    for name in order:
+        method = cfg.methods[name]
         validate = validator(corpus, method.decode, method.train.evaluate_users)
         models[name] = [
             teach(
                 method.reseeded(n), corpus, data, ids[method.ids][n], store, validate,
-                start=models[method.start][n] if method.start else None,
+                {earlier: runs[n % len(runs)] for earlier, runs in models.items()},
             )
-            for n in again
+            for n in (again if method.train.steps else [0])  # untrained, all would be one
         ]  # fmt: skip
         for part, found in answers.items():
             found[name] = [
                 ask_model(
                     name, method.decode, corpus, data, model, store, k=k, seed=cfg.seed, part=part,
                     families=cfg.evaluate.ask if part == "test" else {},
+                    unseen=cfg.evaluate.unseen,
                 )
                 for model in models[name]
             ]  # fmt: skip

@@ -18,10 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden" / "train"
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "train")]
 
-from small_runs import config, curve, train  # noqa: E402
-from tiny_models import llama, save_llama, scratch  # noqa: E402
-
-MODELS = ("scratch", "scratch-tokens", "scratch-lora", "llama-lora")
+from small_runs import BACKBONES, config, curve, train  # noqa: E402
 
 
 def trajectory(model: str) -> dict[str, list[float]]:
@@ -29,19 +26,14 @@ def trajectory(model: str) -> dict[str, list[float]]:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if model.startswith("scratch"):
-            items = "tokens" if model.endswith("tokens") else "positions"
-            backbone = scratch(lora=model.endswith("lora"), items=items)
-        else:
-            backbone = llama(save_llama(folder / "model"), lora=True)
-        train(backbone, config(), folder / "run")
+        train(BACKBONES[model](folder / "model"), config(), folder / "run")
         return curve(folder / "run", "loss", "grad_norm")
 
 
 def main() -> None:
     """Writes a file a model."""
     GOLDEN.mkdir(parents=True, exist_ok=True)
-    for model in MODELS:
+    for model in BACKBONES:
         rounded = {k: [round(v, 5) for v in values] for k, values in trajectory(model).items()}
         (GOLDEN / f"{model}.json").write_text(json.dumps(rounded, indent=1) + "\n")
         print(GOLDEN / f"{model}.json")

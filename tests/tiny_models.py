@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from p5rec.backbones.config import BackboneConfig, LoraSettings, ScratchConfig
 from p5rec.backbones.scratch import byte_tokenizer
@@ -18,16 +25,18 @@ SHAPE = {"width": 32, "layers": 2, "heads": 2, "feedforward": 64, "max_positions
 VOCABULARY = 272  # of the Llama; its tokenizer has 259 words, so there is a gap to fill
 
 
-def scratch(*, lora: bool = False, dropout: float = 0.0, **changes: Any) -> BackboneConfig:
-    """A GPT-NeoX-shaped decoder with tied embeddings."""
+def scratch(
+    *, lora: bool = False, dropout: float = 0.0, shape: str = "decoder", **changes: Any
+) -> BackboneConfig:
+    """A GPT-NeoX-shaped decoder, or a T5, with tied embeddings."""
     settings = LoraSettings(rank=4) if lora else None
     changes.setdefault("item_rows", changes.get("items") != "tokens")
-    shape = ScratchConfig(**SHAPE, dropout=dropout)
+    shape = ScratchConfig(**SHAPE, dropout=dropout, shape=shape)
     return BackboneConfig(name="scratch", lora=settings, dtype="float32", scratch=shape, **changes)
 
 
 def llama(folder: Path, *, lora: bool = False, **changes: Any) -> BackboneConfig:
-    """The model that :func:`save_llama` or :func:`save_gpt2` wrote."""
+    """The model that :func:`save_llama`, :func:`save_gpt2` or :func:`save_t5` wrote."""
     settings = LoraSettings(rank=4) if lora else None
     changes.setdefault("item_rows", changes.get("items") != "tokens")
     return BackboneConfig(name=str(folder), lora=settings, dtype="float32", **changes)
@@ -67,6 +76,21 @@ def save_gpt2(folder: Path) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         GPT2LMHeadModel(shape).save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def save_t5(folder: Path, *, tied: bool = False) -> Path:
+    """A T5-shaped model as flan-T5 is: gated, its head apart from its embedding; or tied."""
+    shape = T5Config(
+        vocab_size=VOCABULARY, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4,
+        feed_forward_proj="gated-gelu", tie_word_embeddings=tied, dropout_rate=0.0,
+        initializer_factor=0.3,
+        decoder_start_token_id=0, eos_token_id=2, pad_token_id=0,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        T5ForConditionalGeneration(shape).save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)
     return folder
 

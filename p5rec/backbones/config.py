@@ -10,17 +10,24 @@ from p5rec.core.config import Config
 
 
 class ScratchConfig(Config):
-    """A compact decoder trained from scratch (rotary positions, pre-norm, GELU)."""
+    """A compact model trained from scratch: a decoder (rotary positions, pre-norm, GELU), or an
+    encoder and a decoder shaped like T5."""
 
+    shape: Literal["decoder", "t5"] = "decoder"
     width: int = Field(128, ge=1)
-    layers: int = Field(4, ge=1)
+    layers: int = Field(4, ge=1)  # of the decoder, and of the encoder
     heads: int = Field(4, ge=1)
+    head_width: Annotated[int, Field(ge=1)] | None = None  # t5 alone; None: width / heads
     feedforward: int = Field(512, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     max_positions: int = Field(4096, ge=1)
 
     @model_validator(mode="after")
     def _heads_turn(self) -> ScratchConfig:
+        if self.shape == "t5":
+            return self
+        if self.head_width is not None:
+            raise ValueError("head_width is for shape: t5; a decoder's heads share its width")
         # rotary positions turn pairs of numbers, so a head's width must be even
         if self.width % (2 * self.heads):
             raise ValueError(f"width ({self.width}) must be a multiple of 2 * heads ({self.heads})")
@@ -51,7 +58,10 @@ class BackboneConfig(Config):
 
     name: str = "smollm2"  # smollm2 | scratch | a local folder | a hub name
     layers: Annotated[int, Field(ge=1)] | None = None  # keep the first n blocks only; None: all
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"  # of the frozen weights
+    dtype: Literal["float32", "bfloat16"] = (
+        "bfloat16"  # of the frozen weights; what trains is float32
+    )
+    # of the frozen weights: NF4 with quantised scales (QLoRA), or LLM.int8(); needs lora
     quantize: Literal["4bit", "8bit"] | None = None
     lora: LoraSettings | None = LoraSettings()  # None: every weight trains
     items: Literal["positions", "tokens"] = "positions"  # one position an item, or one a code

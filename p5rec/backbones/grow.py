@@ -61,7 +61,7 @@ def grow(model: PreTrainedModel, n_new: int, seed: int) -> PreTrainedModel:
     head = model.get_output_embeddings()
     old = embedding.weight.detach().float()
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(n_new, old.shape[1], generator=generator)
+    noise = torch.randn(n_new, old.shape[1], generator=generator, device="cpu")
     rows = nn.Parameter(old.mean(0) + SPREAD * noise.to(old.device) * old.std(0))
     tied = head.weight is embedding.weight
     head_rows = rows if tied else nn.Parameter(rows.detach().clone())

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from bitsandbytes.nn import Linear4bit
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoTokenizer,
     BitsAndBytesConfig,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -31,11 +37,13 @@ from .scratch import build_scratch, byte_tokenizer
 from .smollm2 import smollm2_folder
 
 BUILT_IN = ("scratch", "smollm2")
+NONE_MISSING: dict[str, list[str]] = {"missing_keys": []}
+LAST = "default"  # the adapter that trains, as peft names the only one
 
 
 @dataclass(frozen=True, eq=False)
 class Backbone:
-    """A causal language model ready for items.
+    """A language model ready for items: a decoder, or an encoder and a decoder.
 
     Attributes:
         model: the model, its new rows and (where asked) its adapters the only trainable weights.
@@ -53,8 +61,20 @@ class Backbone:
         return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
 
 
-def load_backbone(config: BackboneConfig, new_tokens: Sequence[str], seed: int) -> Backbone:
+def load_backbone(
+    config: BackboneConfig,
+    new_tokens: Sequence[str],
+    seed: int,
+    below: Sequence[LoraSettings] = (),
+    *,
+    empty: bool = False,
+) -> Backbone:
     """The backbone that ``config`` names, grown by ``new_tokens``.
+
+    Args:
+        below: adapters of earlier trainings, oldest first; they stay as they are.
+        empty: shapes without numbers, on the ``meta`` device and not quantised: of a folder or a
+            hub name the configuration and the tokenizer alone are read.
 
     Raises:
         UserError: the name is neither built in, nor a folder, nor reachable on the hub; the
@@ -62,10 +82,12 @@ def load_backbone(config: BackboneConfig, new_tokens: Sequence[str], seed: int) 
             layer to adapt does not exist.
     """
     quiet()
-    model, tokenizer = _open(config, seed)
-    model.config.use_cache = False
-    first_new = model.get_input_embeddings().num_embeddings
-    model = grow(model, len(new_tokens), derive_seed(seed, "new rows"))
+    where = torch.device("meta") if empty else nullcontext()
+    with where:
+        model, tokenizer = _open(config, seed, empty)
+        model.config.use_cache = False
+        first_new = model.get_input_embeddings().num_embeddings
+        model = grow(model, len(new_tokens), derive_seed(seed, "new rows"))
     # where the matrix is wider than the tokenizer, fill the gap so that ids match rows
     gap = [f"<|unused_{i}|>" for i in range(len(tokenizer), first_new)]
     tokenizer.add_tokens([*gap, *new_tokens], special_tokens=True)
@@ -77,16 +99,36 @@ def load_backbone(config: BackboneConfig, new_tokens: Sequence[str], seed: int) 
             "choose another model"
         )
     if config.lora is not None:
-        model = adapt(model, config.lora, derive_seed(seed, "adapters"))
+        with where:
+            model = adapt(model, [*below, config.lora], derive_seed(seed, "adapters"))
     return Backbone(model, tokenizer, first_new)
 
 
-def adapt(model: PreTrainedModel, lora: LoraSettings, seed: int) -> PeftModel:
-    """``model`` with low-rank adapters; besides them only the new rows train.
+def adapt(model: PreTrainedModel, stack: Sequence[LoraSettings], seed: int) -> PeftModel:
+    """``model`` with low-rank adapters that add up; besides the last only the new rows train.
 
     Raises:
         UserError: ``lora.targets`` names a layer that the blocks do not have.
     """
+    configs = [_lora_config(model, lora) for lora in stack]
+    names = stack_names(len(stack))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        adapted = get_peft_model(model, configs[0], names[0])
+        for name, config in zip(names[1:], configs[1:], strict=True):
+            adapted.add_adapter(name, config)
+    adapted.base_model.set_adapter(names, inference_mode=True)
+    for name, parameter in adapted.named_parameters():
+        parameter.requires_grad_(name.endswith(".new") or f".{LAST}." in name)
+    return adapted
+
+
+def stack_names(n: int) -> list[str]:
+    """What peft is told to call ``n`` adapters, oldest first."""
+    return [*(f"stage-{k}" for k in range(1, n)), LAST]
+
+
+def _lora_config(model: PreTrainedModel, lora: LoraSettings) -> LoraConfig:
     known = block_linears(model)
     chosen = {target: fnmatch.filter(known, target) for target in lora.targets}
     if strange := sorted(target for target, names in chosen.items() if not names):
@@ -94,7 +136,7 @@ def adapt(model: PreTrainedModel, lora: LoraSettings, seed: int) -> PeftModel:
             *(f"lora.targets: expected a linear layer, got {n!r}; {did_you_mean(n, known)}"
               for n in strange)
         )  # fmt: skip
-    settings = LoraConfig(
+    return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
@@ -102,15 +144,8 @@ def adapt(model: PreTrainedModel, lora: LoraSettings, seed: int) -> PeftModel:
         use_rslora=lora.rslora,
         use_dora=lora.dora,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
-        task_type="CAUSAL_LM",
+        task_type="SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM",
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        adapted = get_peft_model(model, settings)
-    for name, parameter in adapted.named_parameters():
-        if name.endswith(".new"):
-            parameter.requires_grad_(True)
-    return adapted
 
 
 def block_linears(model: PreTrainedModel) -> list[str]:
@@ -123,20 +158,30 @@ def block_linears(model: PreTrainedModel) -> list[str]:
     return sorted({name.rsplit(".", 1)[-1] for name in linears})
 
 
-def _open(config: BackboneConfig, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _open(
+    config: BackboneConfig, seed: int, empty: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     if config.name == "scratch":
         return build_scratch(config.scratch, derive_seed(seed, "weights")), byte_tokenizer()
     source = str(smollm2_folder()) if config.name == "smollm2" else config.name
-    options: dict[str, object] = {"dtype": getattr(torch, config.dtype)}
+    # what trains is float32, whatever the arithmetic: bfloat16 loses an update below 1/256
+    dtype = "float32" if config.lora is None else config.dtype
+    options: dict[str, object] = {"dtype": getattr(torch, dtype)}
     if config.quantize:
         options["quantization_config"] = _quantization(config.quantize)
     if config.layers is not None:
         options["num_hidden_layers"] = config.layers
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
-        model, found = AutoModelForCausalLM.from_pretrained(
-            source, output_loading_info=True, **options
-        )
+        shape = AutoConfig.from_pretrained(source)
+        seq2seq = shape.is_encoder_decoder
+        if seq2seq and config.layers is not None:
+            options["num_decoder_layers"] = config.layers
+        kind = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
+        if empty:
+            model, found = _unfilled(kind, shape, options), NONE_MISSING
+        else:
+            model, found = kind.from_pretrained(source, output_loading_info=True, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(
             f"backbone {config.name!r}: expected 'smollm2', 'scratch', a folder with a causal "
@@ -147,21 +192,52 @@ def _open(config: BackboneConfig, seed: int) -> tuple[PreTrainedModel, PreTraine
             f"backbone {config.name!r}: expected weights for all its layers, got none for "
             f"{len(missing)} ({missing[0]}, ...); lower backbone.layers or mend the folder"
         )
+    if config.quantize and not empty:
+        _prepare_quantised(model)
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.bos_token or tokenizer.eos_token
     # the checkpoint's sampling habits must not steer our decoding (protocol, leak 6)
     model.generation_config = type(model.generation_config)(
-        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        decoder_start_token_id=getattr(model.config, "decoder_start_token_id", None),
     )
     return model, tokenizer
 
 
+def _unfilled(kind: Any, shape: PretrainedConfig, options: dict[str, Any]) -> PreTrainedModel:
+    """A model of this ``shape``, its weights not read."""
+    for key in ("num_hidden_layers", "num_decoder_layers"):
+        if key in options:
+            setattr(shape, key, options[key])
+    model: PreTrainedModel = kind.from_config(shape, dtype=options["dtype"])
+    return model
+
+
 def _quantization(bits: str) -> BitsAndBytesConfig:
+    """LLM.int8() (Dettmers et al. 2022, arXiv 2208.07339), or NF4 with quantised constants, as in
+    QLoRA (Dettmers et al. 2023, arXiv 2305.14314)."""
     if bits == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
     )
+
+
+def _prepare_quantised(model: PreTrainedModel) -> None:
+    """Norms, embedding and head in float32, as in QLoRA; the 4-bit weights left as they lie.
+
+    On a CPU bitsandbytes repacks them at the first look in eval mode: the scales are rounded once
+    more, and no gradient passes them from then on, so a look at validation would end the training
+    of all layers but the last.
+    """
+    prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    for layer in model.modules():
+        if isinstance(layer, Linear4bit):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def fingerprint(config: BackboneConfig) -> dict[str, str]:

@@ -64,12 +64,15 @@ def read_model(folder: Path, corpus: Corpus, precision: str, ids: Path | None = 
 
 
 def learned_elsewhere(folder: Path, corpus: Corpus) -> list[str]:
-    """A warning where the model in ``folder`` learned from events that do not train here."""
+    """A warning where the model in ``folder``, or one that it began from, learned from events that
+    do not train here."""
     from p5rec.core.artefacts import Lineage, read_json
     from p5rec.models.checkpoint import MANIFEST
 
-    learned = read_json(folder / MANIFEST)["about"].get("lineage")
-    if learned == Lineage(corpus.split.mask("train")).summary():
+    about, here = read_json(folder / MANIFEST)["about"], Lineage(corpus.split.mask("train"))
+    while about and about.get("lineage") == here.summary():
+        about = about.get("start")
+    if not about:
         return []
     return [
         f"{folder.resolve().name} learned from other events than those that train here: it may "

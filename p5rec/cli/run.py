@@ -45,7 +45,7 @@ def run(
         for name, configs in shipped().items():
             print(f"{name}: {', '.join(sorted(configs))}")
         return
-    script, path = _resolve(recipe, config)
+    script, path = resolve(recipe, config)
     _run(script, path, overrides or [], out, show)
 
 
@@ -78,7 +78,7 @@ def main(script: str) -> None:
     guarded(command)
 
 
-def _resolve(recipe: str, config: str) -> tuple[Path, Path]:
+def resolve(recipe: str, config: str) -> tuple[Path, Path]:
     """The recipe's script and the config to run it with."""
     from p5rec.core.paths import assets
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.recommend.baselines.registry import RATING_PREDICTORS, RECOMMENDERS
+from p5rec.recommend.config import READINGS
 
 from .schema import Part
 
@@ -25,15 +26,29 @@ class EvaluateConfig(Config):
             claim on ``test``. Prompted families are asked about ``test``.
         k: length of the ranked lists.
         ask: prompt family → how many held-out rows to put to each method that was taught it.
-        compare: pairs of methods; the first is claimed to be better.
+        unseen: put the questions in wordings that no training row had, too.
+        compare: pairs of methods; the first is claimed to be better. A reading of a method's
+            ratings is called ``method (reading)``, the readings being regression, class,
+            expectation, mean, words and text; where the method is asked in several families of
+            the task, ``method (reading, family)``.
         samples: users whose answers the report shows.
     """
 
     parts: tuple[Part, ...] = Field(("test",), min_length=1)
     k: int = Field(20, ge=5)
     ask: dict[str, int] = {}
+    unseen: bool = False
     compare: tuple[tuple[str, str], ...] = ()
     samples: int = Field(10, ge=0)
+
+
+def reading_name(method: str, reading: str, form: str) -> str:
+    """What a report calls one reading of a method's ratings: ``llm (words)``.
+
+    Args:
+        form: the family, where the method was asked for ratings in several; else empty.
+    """
+    return f"{method} ({reading}, {form})" if form else f"{method} ({reading})"
 
 
 def check_names(recipe: Any) -> None:
@@ -70,24 +85,18 @@ def _faults(recipe: Any) -> Iterator[str]:
                 f"ids whose items share codes, got item_rows: {method.backbone.item_rows}, items: "
                 f"{method.backbone.items}; set them, or resolve the collisions of {method.ids!r}"
             )
-    for at, (name, method) in enumerate(methods.items()):
-        earlier = list(methods)[:at]
-        if method.start is not None and method.start not in earlier:
-            yield _unknown(f"methods.{name}.start", "an earlier method", method.start, earlier)
-        elif method.start is not None and methods[method.start].ids != method.ids:
-            yield (
-                f"methods.{name}.ids: expected those of {method.start!r}, where it starts, got "
-                f"{method.ids!r}; set ids: {methods[method.start].ids}"
-            )
     taught = {task for method in methods.values() for task in method.train.tasks}
     for family in asked:
         if family not in taught:
             yield _unknown("evaluate.ask", "a task that a method is taught", family, taught)
     known = (*methods, *recipe.baselines, *RATING_PREDICTORS)
-    texts = {f"{name} (text)" for name in methods}
+    read = {
+        reading_name(name, reading, form)
+        for name in methods for reading in READINGS for form in ("", *asked)
+    }  # fmt: skip
     for name in dict.fromkeys(name for pair in recipe.evaluate.compare for name in pair):
-        if name not in known and name not in texts:
-            yield _unknown("evaluate.compare", "a method or baseline", name, known)
+        if name not in known and name not in read:
+            yield _unknown("evaluate.compare", "a method or baseline", name, (*known, *read))
 
 
 def _unknown(where: str, expected: str, got: str, known: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from p5rec.core.types import Corpus, Histories, RankedLists
+from p5rec.models.ratings import TASK as DENSE_RATING
 from p5rec.prompting.parse import ParsedRating, ParsedYesNo, parse
 from p5rec.prompting.view import CorpusView, Scale
 from p5rec.recommend.ask import FamilyAnswers
@@ -14,6 +15,7 @@ from p5rec.recommend.baselines.registry import RATING_PREDICTORS
 from p5rec.recommend.baselines.tune import by_rmse, tune
 
 from . import measure
+from .config import reading_name
 from .measure import Measured
 from .schema import Sample
 
@@ -21,10 +23,10 @@ from .schema import Sample
 def measure_family(
     name: str, asked: FamilyAnswers, view: CorpusView, run: dict[str, Any]
 ) -> list[Measured]:
-    """One entry, or two for ratings: what the heads said, and what was written."""
+    """One entry, or for ratings one a reading of the same answers, all on the same rows."""
     users, items = np.array(asked.users), np.array(asked.items)
     about = {**run.pop("about", {}), "prompts": list(asked.prompt_ids)}
-    run = {**run, "task": asked.family, "infer_seconds": asked.seconds, "about": about}
+    run = {**run, "task": asked.task, "infer_seconds": asked.seconds, "about": about}
     catalog = view.corpus.catalog
     if asked.answer == "item":
         lists = RankedLists(users, np.array(asked.lists), np.array(asked.scores, dtype=np.float32))
@@ -39,13 +41,15 @@ def measure_family(
     scale = view.scale
     assert scale is not None, "a rating family needs ratings"
     ends, truth = (scale.low, scale.high), np.array(asked.ratings)
-    found = [measure.rating(f"{name} (text)", _numbers(asked, scale), truth, users, ends, **run)]
-    if asked.predictions:
-        heads = np.array(asked.predictions)
-        if asked.heads_read == "history":
-            run = {**run, "about": {"read": "the history with its ratings, and the item"}}
-        found.insert(0, measure.rating(name, heads, truth, users, ends, **run))
-    return found
+    read = {name: np.array(said) for name, said in asked.readings.items()}
+    if asked.texts:
+        read["text"] = _numbers(asked, scale)
+    if asked.family == DENSE_RATING:
+        run["about"] = {"read": "the history with its ratings, and the item"}
+    return [
+        measure.rating(reading_name(name, of, asked.form), said, truth, users, ends, **run)
+        for of, said in read.items()
+    ]
 
 
 def rating_baselines(corpus: Corpus, asked: FamilyAnswers, run: dict[str, Any]) -> list[Measured]:
@@ -65,7 +69,7 @@ def rating_baselines(corpus: Corpus, asked: FamilyAnswers, run: dict[str, Any]) 
         found.append(
             measure.rating(
                 name, predictions, np.array(asked.ratings), users, ends,
-                **{**run, "task": "rating", "about": about,
+                **{**run, "task": asked.task, "about": about,
                    "train_seconds": sum(t.seconds for t in tuned.trials)},
             )
         )  # fmt: skip
@@ -77,7 +81,9 @@ def samples(name: str, asked: FamilyAnswers, view: CorpusView, n: int) -> list[S
     titles, users = view.names.titles, view.corpus.user_ids
     shown = []
     for row in range(min(n, len(asked.users))):
-        answer = asked.texts[row : row + 1] or [titles[i] for i in asked.lists[row][:5] if i >= 0]
+        read = [f"{name} {said[row]:.2f}" for name, said in asked.readings.items()]
+        ranked = [titles[i] for i in asked.lists[row][:5] if i >= 0] if asked.lists else []
+        answer = asked.texts[row : row + 1] or read or ranked
         question = {"user": users[asked.users[row]]} if asked.users[row] >= 0 else {}
         if asked.answer == "text" or asked.answer == "rating":
             question["item"] = titles[asked.items[row]]

@@ -25,6 +25,7 @@ from .run import assemble, list_samples, measure_lists
 from .schema import Part, Sample
 from .terminal import table
 
+LOG = "metrics.jsonl"
 AGREEMENT = "plots/agreement.png"
 RANKED_BY = "NDCG@10"
 Repeated = Mapping[str, Sequence[Artefact]]  # by name, one a seed
@@ -94,7 +95,7 @@ def publish(
         pairs=cfg.evaluate.compare,
         samples=shown,
         notes=notes,
-        curves={name: str(runs[0].path / "metrics.jsonl") for name, runs in models.items()},
+        curves={n: str(log) for n, runs in models.items() if (log := runs[0].path / LOG).is_file()},
         pictures=pictures,
     )
     write_report(report, folder, {name: load_codes(runs[0].path) for name, runs in ids.items()})
@@ -170,14 +171,12 @@ def measure_answers(
 def rating_references(
     folders: Sequence[Path], corpus: Corpus, part: Part, seed: int
 ) -> list[Measured]:
-    """The rating baselines beside the answers in ``folders``, once for all of them.
-
-    Every method was asked about the same rows: those depend on the run's seed alone.
-    """
-    asked = [a for folder in folders for a in read_asked(folder) if a.answer == "rating"]
-    families = {answers.family: answers for answers in asked}
+    """The rating baselines beside the answers in ``folders``, once for all on the same rows."""
+    every = [answers for folder in folders for answers in read_asked(folder)]
+    asked = [a for a in every if a.answer == "rating" and not a.unseen]
+    about = {tuple(answers.events): answers for answers in asked}
     run = {"split": part, "seed": seed}
-    return [m for a in families.values() for m in rating_baselines(corpus, a, run)]
+    return [m for a in about.values() for m in rating_baselines(corpus, a, run)]
 
 
 def show(made: Path, ids: Repeated, models: Repeated, out: Path) -> None:

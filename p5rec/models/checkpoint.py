@@ -1,14 +1,14 @@
 """One bundle: what was trained, its tokenizer, codes, prompts, and how to build it again.
 
 A folder holds ``manifest.json`` (settings and the hash of every other file), ``adapter/`` (the
-low-rank adapters, as peft writes them), ``trained.safetensors`` (new token rows, heads, and every
-weight of a model trained whole), ``tokenizer/``, ``codes/`` and ``prompts.json``. The frozen base
-model is named, not copied.
+low-rank adapters as peft writes them, those of earlier trainings in folders within),
+``trained.safetensors`` (new token rows, heads, and every weight of a model trained whole),
+``tokenizer/``, ``codes/`` and ``prompts.json``. The frozen base model is named, not copied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from p5rec.backbones.attention import shorten
-from p5rec.backbones.config import BackboneConfig
-from p5rec.backbones.load import load_backbone
+from p5rec.backbones.config import BackboneConfig, LoraSettings
+from p5rec.backbones.load import LAST, load_backbone, stack_names
 from p5rec.core.artefacts import file_sha256, library_versions, read_json, write_json
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, fault
@@ -32,6 +32,7 @@ from p5rec.ids.files import load_codes, load_item_ids, save_codes
 from p5rec.ids.tokens import token_strings
 from p5rec.prompting.source import PromptsConfig
 
+from .config import HeadsConfig
 from .layout import CodeLayout
 from .multitask import MultitaskModel
 from .ratings import RatedHistories
@@ -46,11 +47,15 @@ class BundleSettings(Config):
 
     backbone: BackboneConfig
     seed: int  # of every weight that was drawn
-    scale: tuple[float, ...] = ()  # the ratings the heads know; empty: no heads
+    scale: tuple[float, ...] = ()  # the ratings it knows; empty: none, and no heads
+    heads: HeadsConfig = HeadsConfig()
     tasks: tuple[str, ...] = ("dense",)
     window: int = 100  # events the model reads of a history
     max_tokens: int = 768  # of a prompt
     prompts: PromptsConfig = PromptsConfig()
+    below: tuple[LoraSettings, ...] = ()  # adapters of earlier trainings, oldest first
+    trained: bool = True  # false: asked as it is, without heads, and items named by title
+    swapped: bool = False  # each event of a history is another user's: the control
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +97,7 @@ class Bundle:
         if self.settings.backbone.quantize is None:
             self.model.lm.to(dtype=getattr(torch, precision))  # the heads stay in float32
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
-        if self.model.device.type == "cpu":
+        if self.model.device.type == "cpu" and not self.model.seq2seq:
             shorten(self.model.causal)
         return self
 
@@ -102,9 +107,16 @@ def build(
     codes: ItemCodes,
     item_ids: Sequence[str],
     prompts: dict[str, Any] | None = None,
+    *,
+    empty: bool = False,
 ) -> Bundle:
-    """A bundle before training."""
-    backbone = load_backbone(settings.backbone, token_strings(codes.sizes), settings.seed)
+    """A bundle before training.
+
+    Args:
+        empty: let the language model have shapes alone (see :func:`load_backbone`).
+    """
+    words = token_strings(codes.sizes)
+    backbone = load_backbone(settings.backbone, words, settings.seed, settings.below, empty=empty)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(settings.seed, "heads"))
         model = MultitaskModel(
@@ -115,6 +127,7 @@ def build(
             item_rows=settings.backbone.item_rows,
             normalisation=settings.backbone.normalisation,
             dropout=settings.backbone.dropout,
+            heads=settings.heads,
         ).eval()
     layout = CodeLayout(codes, backbone.first_new)
     return Bundle(model, backbone.tokenizer, layout, settings, item_ids, prompts or {})
@@ -186,6 +199,30 @@ def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = Non
     )
 
 
+def read_settings(folder: Path) -> tuple[BundleSettings, dict[str, Any]]:
+    """How the bundle in ``folder`` was built and what its manifest says about it, every file
+    checked against its hash.
+
+    Raises:
+        UserError: a file is missing, damaged, or not what the manifest says.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise fault(folder, "a trained model's folder", f"no {MANIFEST}", "check the path")
+    manifest = read_json(folder / MANIFEST)
+    if not isinstance(manifest, dict) or not all(
+        isinstance(manifest.get(key), dict) for key in ("files", "settings")
+    ):
+        raise fault(folder / MANIFEST, "a manifest", "another file", "train again")
+    broken = [n for n, h in manifest["files"].items() if not _intact(folder / n, h)]
+    if broken:
+        raise UserError(
+            *(f"{folder / n}: expected the file that was saved, got a missing or changed one; "
+              "copy the folder anew or train again" for n in broken)
+        )  # fmt: skip
+    settings = bind(BundleSettings, manifest["settings"], {}, folder / MANIFEST)
+    return settings, manifest.get("about", {})
+
+
 def load_bundle(folder: Path, ids: Path | None = None) -> Bundle:
     """The bundle in ``folder``, every file checked against its hash.
 
@@ -198,43 +235,47 @@ def load_bundle(folder: Path, ids: Path | None = None) -> Bundle:
         UserError: a file is missing, damaged, or not what the manifest says; or ``ids`` give an
             item of the model other codes.
     """
-    if not (folder / MANIFEST).is_file():
-        raise fault(folder, "a trained model's folder", f"no {MANIFEST}", "check the path")
-    manifest = read_json(folder / MANIFEST)
-    if not isinstance(manifest, dict) or not all(
-        isinstance(manifest.get(key), dict) for key in ("files", "settings")
-    ):
-        raise fault(folder / MANIFEST, "a manifest", "another file", "train again")
-    files, settings = manifest["files"], manifest["settings"]
-    broken = [n for n, h in files.items() if not _intact(folder / n, h)]
-    if broken:
-        raise UserError(
-            *(f"{folder / n}: expected the file that was saved, got a missing or changed one; "
-              "copy the folder anew or train again" for n in broken)
-        )  # fmt: skip
+    settings, _ = read_settings(folder)
     known, taught = load_item_ids(folder / "codes"), load_codes(folder / "codes")
     item_ids, codes = (known, taught) if ids is None else (load_item_ids(ids), load_codes(ids))
-    bundle = build(
-        bind(BundleSettings, settings, {}, folder / MANIFEST),
-        codes,
-        item_ids,
-        read_json(folder / "prompts.json"),
-    )
+    bundle = build(settings, codes, item_ids, read_json(folder / "prompts.json"))
     state = read_tensors(folder / WEIGHTS)
     if ids is not None:
-        place = {item: row for row, item in enumerate(known)}
-        row_of = np.array([place.get(item, -1) for item in item_ids])
+        row_of = rows_among(item_ids, known)
         _check_extends(codes, taught, row_of, ids)
         if ROWS in state:
-            rows = torch.zeros(len(item_ids), state[ROWS].shape[1])
-            rows[row_of >= 0] = state[ROWS][row_of[row_of >= 0]]
-            state[ROWS] = rows
-    lm = bundle.model.lm
-    if isinstance(lm, PeftModel):
-        set_peft_model_state_dict(lm, read_tensors(folder / "adapter/adapter_model.safetensors"))
+            state[ROWS] = placed(state[ROWS], row_of)
+    if settings.backbone.lora is not None:
+        names = stack_names(len(settings.below) + 1)
+        load_adapters(bundle.model.lm, folder, dict(zip(names, names, strict=True)))
         state |= {n: t for n, t in trainable_state(bundle.model).items() if "lora_" in n}
     load_trainable(bundle.model, state, folder / WEIGHTS)
     return bundle
+
+
+def load_adapters(lm: PeftModel, folder: Path, names: Mapping[str, str]) -> None:
+    """Fills adapters of ``lm`` with those of the bundle in ``folder``.
+
+    Args:
+        names: an adapter in the bundle → the one in ``lm``.
+    """
+    for saved, name in names.items():
+        inner = "adapter" if saved == LAST else f"adapter/{saved}"
+        tensors = read_tensors(folder / inner / "adapter_model.safetensors")
+        set_peft_model_state_dict(lm, tensors, name)
+
+
+def rows_among(item_ids: Sequence[str], known: Sequence[str]) -> np.ndarray:
+    """``(N,)`` the row in ``known`` of each item, -1 for those that are not there."""
+    place = {item: row for row, item in enumerate(known)}
+    return np.array([place.get(item, -1) for item in item_ids])
+
+
+def placed(rows: Tensor, row_of: np.ndarray) -> Tensor:
+    """``(N, D)``: ``rows`` at ``row_of (N,)``, zeros where that is -1."""
+    out = torch.zeros(len(row_of), rows.shape[1])
+    out[row_of >= 0] = rows[row_of[row_of >= 0]]
+    return out
 
 
 def _check_extends(codes: ItemCodes, taught: ItemCodes, row_of: np.ndarray, ids: Path) -> None:

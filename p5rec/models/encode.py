@@ -22,7 +22,8 @@ def encode_source(
         )
     else:
         text = "\n".join(part for part in (example.system, example.source) if part) + "\n"
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    # a chat template writes the marks that the model knows; elsewhere its tokenizer does
+    ids = tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"]
     return np.asarray(ids[-max_tokens:], dtype=np.int64)
 
 

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, dropout, gelu
+from torch.nn.functional import (
+    dropout,
+    gelu,
+    huber_loss,
+    logsigmoid,
+    mse_loss,
+    nll_loss,
+    softplus,
+)
+
+from .config import HeadsConfig
 
 
 class CodeHead(nn.Module):
@@ -36,55 +46,129 @@ class CodeHead(nn.Module):
         return self.norm(hidden + self.down(dropout(inner, self.dropout, self.training)))
 
 
+class CumulativeLink(nn.Module):
+    """One score against ascending thresholds: P(class <= k) = sigmoid(threshold_k - score).
+
+    The proportional odds model (McCullagh 1980, *Regression models for ordinal data*, section 2).
+    Each threshold but the first is its predecessor and a softplus, so they ascend whatever is
+    learned.
+
+    Args:
+        width: D.
+        classes: K.
+    """
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(width, 1, bias=False)
+        self.steps = nn.Parameter(torch.zeros(classes - 1))
+
+    @property
+    def thresholds(self) -> Tensor:
+        """``(K - 1,)``, ascending."""
+        return torch.cat([self.steps[:1], softplus(self.steps[1:])]).cumsum(0)
+
+    def forward(self, read: Tensor) -> Tensor:
+        """``(B, D)`` → ``(B, K)`` log-probabilities of the classes."""
+        end, score = self.steps.new_tensor([torch.inf]), self.score(read)
+        edges = torch.cat([-end, self.thresholds, end])
+        low, high = edges[:-1], edges[1:]
+        # log(sigmoid(a) - sigmoid(b)), in the terms that neither overflow nor cancel
+        between = torch.log(-torch.expm1(low - high))
+        return logsigmoid(high - score) + logsigmoid(score - low) + between
+
+    def start_at(self, shares: Tensor) -> None:
+        """Says of everything what is true on the whole: ``(K,)`` shares, none of them 0."""
+        thresholds = shares.cumsum(0)[:-1].logit()
+        gaps = thresholds.diff()
+        self.steps.copy_(torch.cat([thresholds[:1], gaps + torch.log(-torch.expm1(-gaps))]))
+        nn.init.zeros_(self.score.weight)
+
+
 class RatingHeads(nn.Module):
-    """A regression and a classification head over one hidden state.
+    """A regression head, a classification head, or both over one hidden state.
 
     Args:
         width: D, the hidden size.
-        scale: the ratings that occur, ascending.
+        scale: the ratings that occur, ascending, K of them.
+        config: which heads, and their losses.
     """
 
     scale: Tensor
 
-    def __init__(self, width: int, scale: Sequence[float]) -> None:
+    def __init__(
+        self, width: int, scale: Sequence[float], config: HeadsConfig | None = None
+    ) -> None:
         super().__init__()
+        self.config = config or HeadsConfig()
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32), persistent=False)
         self.norm = nn.LayerNorm(width)
-        self.regression = nn.Linear(width, 1)
-        self.classification = nn.Linear(width, len(scale))
-        nn.init.zeros_(self.regression.weight)
-        nn.init.constant_(self.regression.bias, float(self.scale.mean()))
+        self.regression = nn.Linear(width, 1) if self.config.regression else None
+        kind: type[nn.Linear | CumulativeLink] = (
+            CumulativeLink if self.config.classification == "ordinal" else nn.Linear
+        )
+        self.classification = kind(width, len(scale)) if self.config.classification else None
+        if self.regression is not None:
+            nn.init.zeros_(self.regression.weight)
+            nn.init.constant_(self.regression.bias, float(self.scale.mean()))
 
-    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """``(B, D)`` → predicted rating ``(B,)`` and class logits ``(B, len(scale))``, float32."""
+    def forward(self, hidden: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """``(B, D)`` → the rating ``(B,)`` and log-probabilities of the classes ``(B, K)``.
+
+        Both are float32; None where there is no such head.
+        """
         read = self.norm(hidden.float())
-        return self.regression(read).squeeze(-1), self.classification(read)
+        value = None if self.regression is None else self.regression(read).squeeze(-1)
+        logits = None if self.classification is None else self.classification(read)
+        return value, None if logits is None else logits.log_softmax(-1)
 
     @torch.no_grad()
     def start_at(self, ratings: Tensor) -> None:
         """Lets untrained heads say of everything what is true of ``ratings (n,)`` as a whole."""
-        counts = torch.bincount(self._classes(ratings), minlength=len(self.scale))
-        self.regression.bias.fill_(ratings.mean())
-        nn.init.zeros_(self.classification.weight)
-        self.classification.bias.copy_((counts.clamp(min=1) / counts.sum()).log())
+        counts = torch.bincount(self._classes(ratings), minlength=len(self.scale)).clamp(min=1)
+        shares = counts / counts.sum()
+        if self.regression is not None:
+            self.regression.bias.fill_(ratings.mean())
+        if isinstance(self.classification, CumulativeLink):
+            self.classification.start_at(shares)
+        elif self.classification is not None:
+            nn.init.zeros_(self.classification.weight)
+            self.classification.bias.copy_(shares.log())
 
-    def loss(self, hidden: Tensor, ratings: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """The weighted sum of squared error and cross-entropy, and the mean; NaN of no ratings.
+    def loss(self, hidden: Tensor, ratings: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """``(M,)``: the weighted sum of the heads' losses; and those of each head by name.
 
         Args:
-            hidden: ``(M, D)``, M may be 0: the sum is then 0, and so is every gradient.
-            ratings, weights: ``(M,)``.
+            hidden: ``(M, D)``, M may be 0.
+            ratings: ``(M,)``.
         """
-        value, logits = self(hidden)
-        losses = (value - ratings) ** 2
-        losses = losses + cross_entropy(logits, self._classes(ratings), reduction="none")
-        return (losses * weights).sum(), losses.detach().mean()
+        value, logs = self(hidden)
+        losses, parts = torch.zeros_like(ratings), {}
+        if value is not None:
+            measure = huber_loss if self.config.regression == "huber" else mse_loss
+            error = measure(value, ratings, reduction="none")
+            losses, parts["regression_loss"] = losses + self.config.balance * error, error
+        if logs is not None:
+            error = nll_loss(logs, self._classes(ratings), reduction="none")
+            losses, parts["classification_loss"] = losses + error, error
+        return losses, parts
 
     def _classes(self, ratings: Tensor) -> Tensor:
         return (ratings[:, None] - self.scale).abs().argmin(1)
 
-    def predict(self, hidden: Tensor) -> Tensor:
-        """``(B, D)`` → ``(B,)``: the mean of the regression and the expected class, clipped."""
-        value, logits = self(hidden)
-        expected = logits.softmax(-1) @ self.scale
-        return ((value + expected) / 2).clamp(self.scale[0], self.scale[-1])
+    def read(self, hidden: Tensor) -> dict[str, Tensor]:
+        """What the heads there are say of ``(B, D)``, each ``(B,)`` and on the scale.
+
+        ``regression``, the number; ``class``, the likeliest class; ``expectation``, the mean of
+        the classes; ``mean``, that of the regression and the expectation.
+        """
+        value, logs = self(hidden)
+        found = {}
+        if value is not None:
+            found["regression"] = value
+        if logs is not None:
+            found["class"] = self.scale[logs.argmax(-1)]
+            found["expectation"] = logs.exp() @ self.scale
+        if value is not None and logs is not None:
+            found["mean"] = (value + found["expectation"]) / 2
+        return {name: said.clamp(self.scale[0], self.scale[-1]) for name, said in found.items()}

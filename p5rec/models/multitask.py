@@ -14,8 +14,9 @@ from p5rec.backbones.load import Backbone
 from p5rec.core.types import ItemCodes
 from p5rec.decode.trie import Trie
 
+from .config import HeadsConfig
 from .heads import CodeHead, RatingHeads
-from .positions import Positions, ahead, merge, whole_items
+from .positions import Positions, ahead, merge, restarted, row_has, whole_items
 
 # times more items than children: from here on it is faster to fetch the children's rows alone
 FEW = 40
@@ -38,6 +39,7 @@ class MultitaskModel(nn.Module):
             and, at its last code, named. It starts at zero: an item that is never seen is known by
             its codes alone. Needs ``merged``; memory and training time grow with N.
         dropout: of the code head.
+        heads: which rating heads; None: both.
 
     Raises:
         ValueError: items that share codes have rows of their own, or a token for each code.
@@ -53,6 +55,7 @@ class MultitaskModel(nn.Module):
         item_rows: bool = False,
         normalisation: str = "items",
         dropout: float = 0.0,
+        heads: HeadsConfig | None = None,
     ) -> None:
         super().__init__()
         if codes.tied and (item_rows or not merged):
@@ -65,19 +68,33 @@ class MultitaskModel(nn.Module):
         self.config = self.causal.config
         self.generation_config = self.causal.generation_config
         width = self.config.hidden_size
-        self.heads = RatingHeads(width, scale) if len(scale) else None
+        self.shrink = width**-0.5 if getattr(self.config, "scale_decoder_outputs", False) else 1.0
+        heads = heads or HeadsConfig()
+        self.heads = RatingHeads(width, scale, heads) if len(scale) and heads.any else None
+        self.rating_words = heads.words  # whether rows with ratings teach their text
         self.code_head = CodeHead(width, dropout) if merged else None
         self.item_rows = nn.Parameter(torch.zeros(len(codes), width)) if item_rows else None
 
     @property
     def causal(self) -> Any:
-        """The causal language model under its adapters."""
+        """The language model under its adapters."""
         return self.lm.get_base_model() if hasattr(self.lm, "get_base_model") else self.lm
 
     @property
+    def seq2seq(self) -> bool:
+        """Whether an encoder reads the questions."""
+        return bool(self.config.is_encoder_decoder)
+
+    @property
+    def start(self) -> int:
+        """The token that opens every answer, where an encoder reads the questions."""
+        return int(self.config.decoder_start_token_id)
+
+    @property
     def decoder(self) -> Any:
-        """The model without its output head: ids → hidden states."""
-        return getattr(self.causal, self.causal.base_model_prefix)
+        """The model without its output head: tokens → hidden states."""
+        causal = self.causal
+        return causal.get_decoder() if self.seq2seq else getattr(causal, causal.base_model_prefix)
 
     @property
     def device(self) -> torch.device:
@@ -178,14 +195,42 @@ class MultitaskModel(nn.Module):
             rows = rows.masked_fill(blank[..., None], 0)
         return rows.gather(1, at.opens[..., None].expand(-1, -1, rows.shape[-1])), at
 
+    def encode(
+        self, ids: Tensor, mask: Tensor | None, blank: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Questions ``(B, S)`` as the encoder reads them: ``(B, P, D)``, and what of it is real."""
+        embedded, at = self.embed(ids, mask, blank=blank)
+        encoder = self.causal.get_encoder()
+        read = encoder(inputs_embeds=embedded, attention_mask=at.real.long())
+        return read.last_hidden_state, at.real
+
+    def states(
+        self, encoded: Tensor | None = None, real: Tensor | None = None, **inputs: Any
+    ) -> Tensor:
+        """``(B, P, D)``: what the decoder makes of its ``inputs``, as the output head reads it.
+
+        Args:
+            encoded, real: see :meth:`encode`; None: there is no encoder.
+        """
+        if encoded is not None:
+            inputs |= {"encoder_hidden_states": encoded, "encoder_attention_mask": real}
+        hidden: Tensor = self.decoder(**inputs).last_hidden_state
+        # a T5 whose head is its embedding reads states made smaller
+        return hidden * self.shrink if self.shrink != 1 else hidden
+
     def forward(
         self,
         input_ids: Tensor,
         labels: Tensor,
         weights: Tensor,
+        tasks: Tensor | None = None,
         blank: Tensor | None = None,
         ratings: Tensor | None = None,
         candidates: Tensor | None = None,
+        documents: Tensor | None = None,
+        source: Tensor | None = None,
+        source_mask: Tensor | None = None,
+        source_blank: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
     ) -> dict[str, Tensor]:
         """The weighted loss of a batch and its parts.
@@ -193,51 +238,70 @@ class MultitaskModel(nn.Module):
         Args:
             input_ids: ``(B, T)``, padded on the right: what comes after a token is hidden from it
                 by causality, so there is no mask, and attention keeps its fast path.
-            labels: ``(B, T)`` aligned with ``input_ids``; -100 where nothing is asked. An item is
-                asked as a whole.
-            weights: ``(B,)`` each row's task weight.
+            labels: ``(B, T)`` aligned with ``input_ids``; -100 where nothing is asked, as at the
+                first token of a line and of a document. An item is asked as a whole.
+            weights: ``(B, T)`` the loss weight of each token's task.
+            tasks: ``(B, T)`` which task each token belongs to; None: all to one.
             blank: ``(B, T)`` bool, tokens that the model is not shown.
             ratings: ``(B, T)`` what the heads are to say at a token, on the data's scale; NaN where
                 nothing. An item has said all it has to say at its last code.
             candidates: ``(B, T, K)`` items to be weighed where one begins; where the first is -1,
-                none are.
+                none are. A row must have a line of its own, and no encoder.
+            documents: ``(B, T)`` the number, ascending, of the row that each token of a packed line
+                belongs to: rows do not see each other. None: a line is a row.
+            source, source_mask, source_blank: ``(B, S)`` what the encoder reads, where there is
+                one.
             num_items_in_batch: what the summed loss is divided by; None: the labels here.
 
         Returns:
-            ``loss`` and, for logging, mean ``code_loss``, ``text_loss``, ``rating_loss``: NaN
-            where the batch asks for none. With candidates ``candidate_logs (M, K, L)`` beside: the
-            log-probability of each of their codes, at the M tokens that have any, in order.
+            ``loss`` and, for logging, mean ``code_loss`` and ``level_losses (L,)``, ``text_loss``,
+            ``regression_loss``, ``classification_loss``, and ``task_losses``, a label's mean in
+            each task: NaN where the batch asks for none. With candidates ``candidate_logs
+            (M, K, L)`` beside: the log-probability of each of their codes, at the M tokens that
+            have any, in order.
         """
         embedded, at = self.embed(input_ids, blank=blank)
-        hidden = self.decoder(inputs_embeds=embedded).last_hidden_state
-        code_sum, code_part = self._items(hidden, at.places, labels, weights)
-        text_sum, text_part = self._words(hidden, at.places, labels, weights)
-        parts = {"code_loss": code_part, "text_loss": text_part}
-        total = code_sum + text_sum
+        inputs = {"inputs_embeds": embedded}
+        if documents is not None:
+            inputs["position_ids"] = restarted(documents.gather(1, at.opens))
+        if source is not None:
+            inputs["encoded"], inputs["real"] = self.encode(source, source_mask, source_blank)
+        hidden = self.states(**inputs)
+        codes, *where = self._items(hidden, at.places, labels)
+        each = torch.zeros_like(weights).index_put(tuple(where), codes.sum(0))
+        told = labels
+        if ratings is not None and not self.rating_words:
+            told = labels.masked_fill(row_has(ratings.isfinite(), documents), -100)
+        words, *where = self._words(hidden, at.places, told)
+        each = each.index_put(tuple(where), words)
+        parts = {
+            "code_loss": mean(codes),
+            "level_losses": codes.detach().sum(1) / (codes.shape[1] or math.nan),
+            "text_loss": mean(words),
+        }
         if self.heads is not None and ratings is not None:
             row, token = ratings.isfinite().nonzero(as_tuple=True)
             read = hidden[row, at.places[row, token]]
-            head_sum, part = self.heads.loss(read, ratings[row, token], weights[row])
-            parts["rating_loss"] = part
-            total = total + head_sum
+            losses, by_head = self.heads.loss(read, ratings[row, token])
+            each = each.index_put((row, token), losses, accumulate=True)
+            parts |= {name: mean(part) for name, part in by_head.items()}
         count = (labels[:, 1:] != -100).sum() if num_items_in_batch is None else num_items_in_batch
-        out = {"loss": total / torch.as_tensor(count).clamp(min=1), **parts}
+        loss = (each * weights).sum() / torch.as_tensor(count).clamp(min=1)
+        out = {"loss": loss, "task_losses": by_task(each, labels, tasks), **parts}
         if candidates is not None:
             out["candidate_logs"] = self._weigh(hidden, at.places, input_ids, blank, candidates)
         return out
 
     def _items(
-        self, hidden: Tensor, places: Tensor, labels: Tensor, weights: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, hidden: Tensor, places: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """``(L, M)``: the loss of each code of the items asked, and ``(M,)`` where they are."""
         asked = whole_items(labels, self.first, self.sizes)
         asked[:, 0] = False  # nothing stands before it that could say it
         row, token = asked.nonzero(as_tuple=True)
-        starts = labels.new_tensor(self.starts)
-        place = token[:, None] + torch.arange(len(starts), device=token.device)
-        codes = labels[row[:, None], place] - starts
-        each = -self._code_logs(hidden, row, places[row, token] - 1, codes).sum(-1)
-        part = each.detach().sum() / (len(self.sizes) * len(each) or math.nan)
-        return (each * weights[row]).sum(), part
+        place = token[:, None] + torch.arange(len(self.starts), device=token.device)
+        codes = labels[row[:, None], place] - labels.new_tensor(self.starts)
+        return -self._code_logs(hidden, row, places[row, token] - 1, codes).T, row, token
 
     def _weigh(
         self,
@@ -258,7 +322,7 @@ class MultitaskModel(nn.Module):
         ids = ids.scatter(2, place.expand_as(codes), codes + codes.new_tensor(self.starts))
         shown = None if blank is None else blank[row].repeat_interleave(k, 0)
         embedded, _ = self.embed(ids.flatten(0, 1), blank=shown)
-        states = self.decoder(inputs_embeds=embedded).last_hidden_state
+        states = self.states(inputs_embeds=embedded)
         own = torch.arange(many * k, device=token.device).view(many, k)
         return self._code_logs(states, own, token[:, None] - 1, codes)
 
@@ -293,16 +357,32 @@ class MultitaskModel(nn.Module):
         return state
 
     def _words(
-        self, hidden: Tensor, places: Tensor, labels: Tensor, weights: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self, hidden: Tensor, places: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """``(M,)``: the loss of each word asked, and where they are."""
         asked = (labels >= 0) & (labels < self.first)
         asked[:, 0] = False
         row, token = asked.nonzero(as_tuple=True)
         state = hidden[row, places[row, token] - 1]
         logits = self.causal.get_output_embeddings()(state).float()
-        losses = cross_entropy(logits, labels[row, token], reduction="none")
-        part = losses.detach().sum() / (losses.numel() or math.nan)
-        return (losses * weights[row]).sum(), part
+        return cross_entropy(logits, labels[row, token], reduction="none"), row, token
 
     def add_model_tags(self, tags: object) -> None:
         """Model cards are not this model's business; the trainer asks."""
+
+
+def mean(losses: Tensor) -> Tensor:
+    """Their mean, for a log; NaN of none."""
+    return losses.detach().sum() / (losses.numel() or math.nan)
+
+
+def by_task(losses: Tensor, labels: Tensor, tasks: Tensor | None) -> Tensor:
+    """A label's mean loss in each task up to the last that is here; NaN of a task without any.
+
+    Args:
+        losses, labels, tasks: ``(B, T)``.
+    """
+    tasks = torch.zeros_like(labels) if tasks is None else tasks
+    sums = losses.new_zeros(int(tasks.max()) + 1)
+    counts = sums.index_add(0, tasks.flatten(), (labels != -100).to(sums.dtype).flatten())
+    return sums.index_add(0, tasks.flatten(), losses.detach().flatten()) / counts

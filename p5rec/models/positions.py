@@ -70,3 +70,28 @@ def merge(whole: Tensor, mask: Tensor, levels: int, *, at_end: bool = False) -> 
     else:
         opens, real, shift = order[:, :width], column < counts, torch.zeros_like(counts)
     return Positions((opening.cumsum(1) - 1 + shift).clamp(min=0), opens, real)
+
+
+def restarted(documents: Tensor) -> Tensor:
+    """``(B, P)``: where each position stands in its own document.
+
+    Args:
+        documents: ``(B, P)`` the document of each position; those of one lie side by side.
+    """
+    column = torch.arange(documents.shape[1], device=documents.device)
+    opens = torch.ones_like(documents, dtype=torch.bool)
+    opens[:, 1:] = documents[:, 1:] != documents[:, :-1]
+    return column - torch.where(opens, column, 0).cummax(1).values
+
+
+def row_has(marks: Tensor, documents: Tensor | None) -> Tensor:
+    """``(B, T)`` bool: whether any token of the same row is marked.
+
+    Args:
+        marks: ``(B, T)`` bool.
+        documents: ``(B, T)`` the row of each token, from 0 on; None: a line is a row.
+    """
+    if documents is None:
+        return marks.any(1, keepdim=True).expand_as(marks)
+    rows = torch.zeros(len(marks), int(documents.max()) + 1, device=marks.device)
+    return rows.scatter_add(1, documents, marks.float()).gather(1, documents) > 0

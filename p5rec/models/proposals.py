@@ -101,5 +101,5 @@ def _scorer(model: MultitaskModel, input_ids: Tensor, row: Tensor, token: Tensor
         before = torch.arange(int(token.max()), device=token.device) < token[:, None]
         return code_scorer(model, input_ids[row, : before.shape[1]], before)
     embedded, at = model.embed(input_ids)
-    hidden = model.decoder(inputs_embeds=embedded).last_hidden_state
+    hidden = model.states(inputs_embeds=embedded)
     return StateScorer(model, hidden[row, at.places[row, token] - 1])

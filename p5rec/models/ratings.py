@@ -17,6 +17,18 @@ from .layout import CodeLayout
 TASK = "dense-rating"  # the task that teaches them
 
 
+def rating_words(tokenizer: PreTrainedTokenizerBase, scale: Sequence[float]) -> list[np.ndarray]:
+    """The token ids of each rating as an answer, none of them the beginning of another.
+
+    A rating that begins another (3 and 3.5) is closed by the end token.
+    """
+    words = [format(rating, "g") for rating in scale]
+    ids = [tuple(each) for each in tokenizer(words, add_special_tokens=False)["input_ids"]]
+    begun = {each[:n] for each in ids for n in range(1, len(each))}
+    end = tokenizer.eos_token_id
+    return [np.array([*each, end] if each in begun else each, dtype=np.int64) for each in ids]
+
+
 class RatedHistories:
     """Writes histories of items and ratings as tokens.
 
@@ -34,14 +46,13 @@ class RatedHistories:
         scale: Sequence[float],
         bos: int,
     ) -> None:
-        words = [format(rating, "g") for rating in scale]
-        ids = tokenizer(words, add_special_tokens=False)["input_ids"]
+        words = rating_words(tokenizer, scale)
         self.layout, self.bos = layout, bos
         self.scale = np.asarray(scale, dtype=np.float32)
         # what is not rated is written as nothing, the last entry
-        self.lengths = np.array([*map(len, ids), 0])
+        self.lengths = np.array([*map(len, words), 0])
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
-        self.words = np.concatenate([np.asarray(each, dtype=np.int64) for each in ids])
+        self.words = np.concatenate(words)
 
     def write(self, items: np.ndarray, ratings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One history, oldest first.

@@ -24,8 +24,12 @@ WORTH_SHARING = 16  # tokens that all prompts begin with, from which they are re
 class Reader(Protocol):
     """Reads prompts once and continuations of them token by token."""
 
-    def read(self) -> Tensor:
-        """``(B, X)``: the answer after each prompt."""
+    def read(self, *, keep: bool = True) -> Tensor:
+        """``(B, X)``: the answer after each prompt.
+
+        Args:
+            keep: what :meth:`follow` needs.
+        """
         ...
 
     def follow(self, inputs: dict[str, Tensor], parents: Tensor) -> Tensor:
@@ -71,11 +75,7 @@ class TreeReader:
         self.added = added
 
     def read(self, *, keep: bool = True) -> Tensor:
-        """See :class:`Reader`.
-
-        Args:
-            keep: what :meth:`follow` needs.
-        """
+        """See :class:`Reader`."""
         self.depth, self.ancestors = 0, self.mask.new_zeros(len(self.mask), 1, 0)
         rows, length = self.mask.shape
         preface = self._preface(keep)
@@ -173,7 +173,7 @@ class DecoderReader:
     ) -> None:
         self.run, self.encoded, self.mask, self.start = run, encoded, mask, start
 
-    def read(self) -> Tensor:
+    def read(self, *, keep: bool = True) -> Tensor:
         """See :class:`Reader`."""
         self.cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
         self.of_rows = self.encoded, self.mask
@@ -196,10 +196,12 @@ class DecoderReader:
 
     def _run(self, inputs: dict[str, Tensor]) -> Tensor:
         encoded, mask = self.of_rows
-        return self.run(
+        answers = self.run(
             **inputs,
             encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
             attention_mask=mask,
             past_key_values=self.cache,
             use_cache=True,
         )[:, -1]
+        self.dtype = answers.dtype
+        return answers

@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutput
 
 from .multitask import MultitaskModel
-from .readers import TreeReader, adds_mask
+from .readers import DecoderReader, TreeReader, adds_mask
+
+
+def prompt_reader(
+    model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor
+) -> TreeReader | DecoderReader:
+    """B prompts as ``model`` reads them; it answers with hidden states.
+
+    Args:
+        model: in eval mode.
+        input_ids, attention_mask: ``(B, T)``, padded on either side.
+    """
+    if model.seq2seq:
+        encoded, real = model.encode(input_ids, attention_mask)
+        return DecoderReader(partial(_decode, model), encoded, real, model.start)
+    embedded, at = model.embed(input_ids, attention_mask)
+    return TreeReader(
+        model.states,
+        {"inputs_embeds": embedded},
+        at.real,
+        right=True,
+        added=adds_mask(model.config),
+    )
+
+
+def _decode(
+    model: MultitaskModel,
+    decoder_input_ids: Tensor,
+    encoder_outputs: BaseModelOutput,
+    attention_mask: Tensor,
+    **cache: Any,
+) -> Tensor:
+    encoded = encoder_outputs.last_hidden_state
+    return model.states(encoded, attention_mask, input_ids=decoder_input_ids, **cache)
 
 
 class CodeScorer(ABC):
@@ -21,18 +57,7 @@ class CodeScorer(ABC):
 
     def __init__(self, model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor) -> None:
         self.model = model
-        embedded, at = model.embed(input_ids, attention_mask)
-        self.reader = TreeReader(
-            self._run,
-            {"inputs_embeds": embedded},
-            at.real,
-            right=True,
-            added=adds_mask(model.config),
-        )
-
-    def _run(self, **inputs: Tensor) -> Tensor:
-        states: Tensor = self.model.decoder(**inputs).last_hidden_state
-        return states
+        self.reader = prompt_reader(model, input_ids, attention_mask)
 
     @abstractmethod
     def _read(self) -> Tensor:
@@ -133,10 +158,14 @@ def score_codes(
     item = torch.arange(n_items, device=catalogue.device)
     scores = []
     for row, mask in zip(input_ids, attention_mask, strict=True):
-        prompt = row[mask.bool()].expand(n_items, -1)
-        embedded, at = model.embed(torch.cat([prompt, tokens], dim=1))
-        hidden = model.decoder(inputs_embeds=embedded).last_hidden_state
-        before = int(at.places[0, prompt.shape[1]]) - 1
+        opening, read = row[mask.bool()][None], {}
+        if model.seq2seq:
+            encoded, real = model.encode(opening, torch.ones_like(opening))
+            read = {"encoded": encoded.expand(n_items, -1, -1), "real": real.expand(n_items, -1)}
+            opening = torch.full_like(opening[:, :1], model.start)
+        embedded, at = model.embed(torch.cat([opening.expand(n_items, -1), tokens], dim=1))
+        hidden = model.states(**read, inputs_embeds=embedded)
+        before = int(at.places[0, opening.shape[1]]) - 1
         total = hidden.new_zeros(n_items, dtype=torch.float32)
         for level in range(levels):
             if model.code_head is None:

@@ -50,6 +50,9 @@ FIELDS: Mapping[str, Field] = {
     "rated_titles": Field("titles", "earlier titles, each with the user's rating", "ratings"),
     "rated_items": Field("items", "earlier ids, each with the user's rating", "ratings"),
     "user_mean": Field("number", "mean of the user's earlier ratings", "ratings"),
+    "user_count": Field("number", "how many those are", "ratings"),
+    "item_mean": Field("number", "mean of the training ratings others gave the item", "ratings"),
+    "item_count": Field("number", "how many those are", "ratings"),
     "lowest": Field("number", "lower end of the rating scale", "ratings"),
     "highest": Field("number", "upper end of the rating scale", "ratings"),
     "stars": Field("number", "the rating this user gave the item, told", "ratings"),
@@ -70,6 +73,12 @@ FIELDS: Mapping[str, Field] = {
     "review": Field("text", "the user's review of the item", "review"),
     "summary": Field("text", "the summary the user put above the review", "summary"),
 }
+
+# fields whose text holds semantic ids, which a model that was not trained cannot read
+CODED = frozenset(
+    {name for name, field in FIELDS.items() if field.kind in ("item", "items", "items_titled")}
+    | {"options"}
+)
 
 
 @dataclass(frozen=True)

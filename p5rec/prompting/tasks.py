@@ -87,10 +87,14 @@ def _rating(view: CorpusView, event: int, rng: np.random.Generator, limits: Limi
     rated, known = shown[view.rated[shown]], past[view.rated[past]]
     scores = [format(float(r), "g") for r in log.ratings[rated]]
     pairs = list(zip(log.items[rated].tolist(), scores, strict=True))
+    item_mean, item_count = view.item_ratings(event)
     draft.values |= {
         "rated_titles": tuple((view.names.titles[i], score) for i, score in pairs),
         "rated_items": tuple((view.names.ids[i], score) for i, score in pairs),
         "user_mean": round(float(log.ratings[known].mean()) if len(known) else view.mean, 1),
+        "user_count": len(known),
+        "item_mean": round(item_mean, 2),
+        "item_count": item_count,
         "lowest": scale.low,
         "highest": scale.high,
         "rating": rating,
@@ -210,7 +214,10 @@ def _item(task: str) -> Build:
     return build
 
 
-_RATED = ("rated_titles", "rated_items", "user_mean", "lowest", "highest")
+_RATED = (
+    "rated_titles", "rated_items", "user_mean", "user_count", "item_mean", "item_count", "lowest",
+    "highest",
+)  # fmt: skip
 
 TASKS: Mapping[str, Task] = {
     "rating": Task(

@@ -17,7 +17,7 @@ from pydantic import Field, StringConstraints
 from p5rec.core.artefacts import digest
 from p5rec.core.config import Config
 
-from .fields import Answer, Kind
+from .fields import CODED, Answer, Kind
 
 EXAMPLES = "examples"  # the slot that worked examples fill
 SHOT_SLOTS = frozenset({"source", "target"})  # the slots of a worked example's layout
@@ -124,6 +124,11 @@ class Template:
     def fields(self) -> frozenset[str]:
         """Fields it uses anywhere."""
         return self.given | names(self.target)
+
+    @property
+    def names_codes(self) -> bool:
+        """Whether any text of it holds an item's semantic id."""
+        return any(name in CODED for name in self.fields)
 
     @property
     def hash(self) -> str:

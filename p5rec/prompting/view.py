@@ -131,6 +131,29 @@ class CorpusView:
         return float(ratings[self.rated & self.corpus.split.mask("train")].mean())
 
     @cached_property
+    def _item_ratings(self) -> tuple[np.ndarray, np.ndarray]:
+        """``(N,)`` sum and number of each item's training ratings."""
+        log = self.corpus.interactions
+        seen = self.rated & self.corpus.split.mask("train")
+        assert log.ratings is not None, "item ratings are asked of a corpus without ratings"
+        items, ratings = log.items[seen], log.ratings[seen].astype(np.float64)
+        many = len(self.names.ids)
+        return np.bincount(items, ratings, many), np.bincount(items, minlength=many)
+
+    def item_ratings(self, event: int) -> tuple[float, int]:
+        """Mean and number of the training ratings of an event's item, the event's own left out.
+
+        Of no ratings the mean is that of all items.
+        """
+        log, (sums, counts) = self.corpus.interactions, self._item_ratings
+        item, own = log.items[event], self.corpus.split.parts[event] == TRAIN and self.rated[event]
+        count = int(counts[item]) - int(own)
+        if not count:
+            return self.mean, 0
+        assert log.ratings is not None
+        return float(sums[item] - (log.ratings[event] if own else 0)) / count, count
+
+    @cached_property
     def liked(self) -> np.ndarray:
         """``(E,)`` bool: events rated ``scale.liked`` or more; every event where none is rated."""
         ratings = self.corpus.interactions.ratings

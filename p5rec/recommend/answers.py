@@ -1,4 +1,4 @@
-"""Prompted questions to a trained model: ranked items, numbers, and text."""
+"""Prompted questions to a trained model: ranked items, and text."""
 
 from __future__ import annotations
 
@@ -38,26 +38,6 @@ def rank_answers(
 
 
 @torch.inference_mode()
-def rate(bundle: Bundle, prompts: Sequence[np.ndarray], config: DecodeConfig) -> np.ndarray:
-    """What the rating heads say at the end of B token sequences, ``(B,)`` on the data's scale.
-
-    Raises:
-        ValueError: the model has no rating heads.
-    """
-    heads, model = bundle.model.heads, bundle.model
-    if heads is None:
-        raise ValueError("this model was trained without rating heads")
-    out = np.empty(len(prompts), dtype=np.float32)
-    batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="rate", unit="pair")
-    for rows, ids, mask in batches:
-        embedded, at = model.embed(ids, mask)  # what pads stands behind: causality hides it
-        hidden = model.decoder(inputs_embeds=embedded).last_hidden_state
-        last = hidden[torch.arange(len(rows), device=model.device), at.real.sum(1) - 1]
-        out[rows] = heads.predict(last).cpu().numpy()
-    return out
-
-
-@torch.inference_mode()
 def write(
     bundle: Bundle,
     examples: Sequence[Example],
@@ -74,7 +54,8 @@ def write(
     rules = LogitsProcessorList()
     if grammar is not None:  # with embeddings for a prompt, generate hands on the answer alone
         words = TokenBytes(tokenizer, bundle.model.config.vocab_size)
-        rules.append(GrammarLogitsProcessor(grammar, words, 0, tokenizer.eos_token_id))
+        opened = int(bundle.model.seq2seq)  # by a token of its own
+        rules.append(GrammarLogitsProcessor(grammar, words, opened, tokenizer.eos_token_id))
     texts = [""] * len(prompts)
     batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="write", unit="answer")
     for rows, ids, mask in batches:

@@ -3,45 +3,56 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from p5rec.core.config import Config
 from p5rec.core.rng import derive_rng
+from p5rec.core.types import Example
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.grammar import Grammar, choice
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import TASK
+from p5rec.prompting import tasks
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.parse import VERDICTS
-from p5rec.prompting.view import CorpusView
+from p5rec.prompting.view import CorpusView, decimal
 
-from .answers import encode_all, rank_answers, rate, write
+from .answers import encode_all, rank_answers, write
 from .config import DecodeConfig
-from .ratings import rating_histories
+from .ratings import rating_histories, read_ratings
+
+UNSEEN = ", unseen wording"  # of a task that is asked so
+VERDICT = Grammar.of(choice(VERDICTS))  # all that an answer of yes or no can be
 
 
 class FamilyAnswers(Config):
     """B questions of one family and the answers, as plain data.
 
     Attributes:
-        family: its name.
+        family: its name, or ``dense-rating`` where ratings were read off histories.
+        task: what it asks; families of one task are measured together.
+        form: tells this form of the task from others that the model was asked in; empty: none.
+        unseen: the wording is one that no training row had; the task says so too.
         answer: the type of its answers: item, options, rating, yesno, text.
         prompt_ids: wordings used.
         users, items, events: rows each question is about; -1 where none.
         expected: the right answers in words.
         ratings: the ratings given, where the family has them.
-        texts: written answers; empty where items were ranked.
-        predictions: what the rating heads said.
-        heads_read: what they said it of: the prompted question, or the history (see
+        texts: written answers; empty where items were ranked, or words were not taught.
+        readings: of a rating, what each reading but the text says (see
             ``p5rec.recommend.ratings``).
         lists, scores: ranked items, best first, -1 where a list ended.
         seconds: all answers together.
     """
 
     family: str
+    task: str
+    form: str = ""
+    unseen: bool = False
     answer: str
     prompt_ids: tuple[str, ...]
     users: list[int]
@@ -50,11 +61,16 @@ class FamilyAnswers(Config):
     expected: list[str]
     ratings: list[float] = []
     texts: list[str] = []
-    predictions: list[float] = []
-    heads_read: Literal["question", "history"] = "question"
+    readings: dict[str, list[float]] = {}
     lists: list[list[int]] = []
     scores: list[list[float]] = []
     seconds: float = 0.0
+
+
+def task_of(bundle: Bundle, family: str) -> str:
+    """The task that a family asks, by its name; ``dense-rating`` asks what ``rating`` does."""
+    library = PromptLibrary.from_dump(bundle.prompts)
+    return "rating" if family == TASK else library.family(family).task
 
 
 def ask(
@@ -65,37 +81,34 @@ def ask(
     n: int,
     decode: DecodeConfig,
     seed: int,
+    form: str = "",
+    *,
+    unseen: bool = False,
 ) -> FamilyAnswers:
-    """Puts a family's first seen wording to the model about ``n`` seeded rows of ``part``."""
-    library = PromptLibrary.from_dump(bundle.prompts)
-    settings: Any = {"seed": seed, "config": bundle.settings.prompts}
-    source = EvaluationSource(view, library, family, part, **settings)
-    rows = np.sort(derive_rng(seed, "ask", family).permutation(source.rows)[:n])
-    source = EvaluationSource(view, library, family, part, rows=rows, **settings)
-    examples = list(source)
+    """Puts a wording of a family to the model about ``n`` seeded rows of ``part``.
+
+    It is the first of those that were taught, or the first that no training row had. Families of
+    one task are asked about the same rows. A model that was not trained knows no item codes: it
+    gets the first wording that names items by their titles. ``dense-rating`` asks for ratings at
+    the end of histories, without a wording.
+    """
     started = time.perf_counter()
-    kind = library.family(family).answer
-    found: dict[str, Any] = {}
-    if kind in ("item", "options"):
-        allowed = _allowed(source, view, kind, len(examples))
-        items, scores = rank_answers(bundle, examples, decode, seed, allowed)
-        found = {"lists": items.tolist(), "scores": np.nan_to_num(scores, neginf=-1e9).tolist()}
+    if family == TASK:
+        kind = "rating"
+        examples = _at_histories(view, part, n, seed)
+        found = _rate(bundle, rating_histories(bundle, view, [e.event for e in examples]), decode)
     else:
-        grammar = _grammar(bundle, kind) if decode.closed else None
-        found["texts"] = write(bundle, examples, decode, grammar)
-        if kind == "rating" and bundle.model.heads is not None:
-            by_history = TASK in bundle.settings.tasks
-            prompts = (
-                rating_histories(bundle, view, [e.event for e in examples])
-                if by_history
-                else encode_all(bundle, examples)
-            )
-            found["predictions"] = rate(bundle, prompts, decode).tolist()
-            found["heads_read"] = "history" if by_history else "question"
+        source = _source(bundle, view, family, part, n, seed, unseen)
+        kind = source.templates[0].answer
+        examples = list(source)
+        found = _answers(bundle, view, kind, source, examples, decode, seed)
     return FamilyAnswers(
         family=family,
+        task=task_of(bundle, family) + (UNSEEN if unseen else ""),
+        form=form,
+        unseen=unseen,
         answer=kind,
-        prompt_ids=tuple(sorted({e.prompt_id for e in examples})),
+        prompt_ids=tuple(sorted({e.prompt_id for e in examples} - {""})),
         users=[e.user for e in examples],
         items=[e.item for e in examples],
         events=[e.event for e in examples],
@@ -106,6 +119,66 @@ def ask(
     )
 
 
+def unseen_wordings(bundle: Bundle, view: CorpusView, families: Iterable[str]) -> list[str]:
+    """Those of ``families`` that have a wording which no training row had."""
+    library = PromptLibrary.from_dump(bundle.prompts)
+    return [f for f in families if f != TASK and library.fitting(f, view, unseen=True)]
+
+
+def _drawn(rows: np.ndarray, n: int, task: str, seed: int) -> np.ndarray:
+    return np.sort(derive_rng(seed, "ask", task).permutation(rows)[:n])
+
+
+def _source(
+    bundle: Bundle, view: CorpusView, family: str, part: str, n: int, seed: int, unseen: bool
+) -> EvaluationSource:
+    library, settings = PromptLibrary.from_dump(bundle.prompts), bundle.settings
+    fitting = library.fitting(family, view, unseen=unseen)
+    chosen = [t.full_id for t in fitting if settings.trained or not t.names_codes][:1]
+    given: Any = {"template_ids": chosen, "seed": seed, "config": settings.prompts}
+    source = EvaluationSource(view, library, family, part, **given)
+    rows = _drawn(source.rows, n, task_of(bundle, family), seed)
+    return EvaluationSource(view, library, family, part, rows=rows, **given)
+
+
+def _at_histories(view: CorpusView, part: str, n: int, seed: int) -> list[Example]:
+    """What ``dense-rating`` is asked about: the rows of the task ``rating``, without words."""
+    log = view.corpus.interactions
+    assert log.ratings is not None, "checked before anything was trained"
+    rows = _drawn(tasks.get("rating").rows(view, part), n, "rating", seed)
+    return [
+        Example("", f"{rating:g}", TASK, "", rating, int(log.users[row]), int(log.items[row]), row)
+        for row in rows.tolist()
+        for rating in [decimal(log.ratings[row])]
+    ]
+
+
+def _answers(
+    bundle: Bundle,
+    view: CorpusView,
+    kind: str,
+    source: EvaluationSource,
+    examples: list[Example],
+    decode: DecodeConfig,
+    seed: int,
+) -> dict[str, Any]:
+    if kind in ("item", "options"):
+        allowed = _allowed(source, view, kind, len(examples))
+        items, scores = rank_answers(bundle, examples, decode, seed, allowed)
+        return {"lists": items.tolist(), "scores": np.nan_to_num(scores, neginf=-1e9).tolist()}
+    if kind == "rating":
+        found = _rate(bundle, encode_all(bundle, examples), decode)
+        free = bool(found["texts"]) and not decode.closed
+        return found | ({"texts": write(bundle, examples, decode)} if free else {})
+    closed = kind == "yesno" and decode.closed
+    return {"texts": write(bundle, examples, decode, VERDICT if closed else None)}
+
+
+def _rate(bundle: Bundle, prompts: list[np.ndarray], decode: DecodeConfig) -> dict[str, Any]:
+    readings = {name: said.tolist() for name, said in read_ratings(bundle, prompts, decode).items()}
+    return {"texts": [f"{said:g}" for said in readings.pop("text", [])], "readings": readings}
+
+
 def _allowed(source: EvaluationSource, view: CorpusView, kind: str, n: int) -> Allowed:
     """Which items each question may be answered with: its options, or all that are new."""
     records = [source.record(i) for i in range(n)]
@@ -114,9 +187,3 @@ def _allowed(source: EvaluationSource, view: CorpusView, kind: str, n: int) -> A
     items = view.corpus.interactions.items
     past = [items[view.past(r.event)] if r.event >= 0 else [] for r in records]
     return Allowed(never=ItemLists.joined(past))
-
-
-def _grammar(bundle: Bundle, kind: str) -> Grammar | None:
-    """All that an answer of this kind can be; None for free text."""
-    answers = {"yesno": list(VERDICTS), "rating": [f"{r:g}" for r in bundle.settings.scale]}
-    return Grammar.of(choice(answers[kind])) if answers.get(kind) else None

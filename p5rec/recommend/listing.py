@@ -110,10 +110,12 @@ def width(bundle: Bundle, config: DecodeConfig) -> int:
     exact = max([config.beams, *trie.inner])
     if config.search == "exhaustive":
         return exact
-    reader = sum(p.numel() for p in model.decoder.parameters())
+    step = sum(p.numel() for p in model.decoder.parameters())
+    reads = model.causal.get_encoder() if model.seq2seq else model.decoder
+    reader = sum(p.numel() for p in reads.parameters())
     head, prompt = model.code_head, bundle.settings.window
     if head is None:
-        step, prompt = reader, prompt * trie.levels
+        prompt = prompt * trie.levels
     else:
         step = sum(p.numel() for p in head.parameters())
     asked = prompt * reader + nodes_read(trie, config.beams) * step

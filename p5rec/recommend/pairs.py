@@ -13,9 +13,9 @@ from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import pose_pairs, with_pairs
 from p5rec.prompting.view import CorpusView, ItemNames
 
-from .answers import encode_all, rate, write
+from .answers import encode_all, write
 from .config import DecodeConfig
-from .ratings import rating_histories
+from .ratings import own_reading, rating_histories, read_ratings
 from .taught import check_taught
 
 
@@ -48,12 +48,12 @@ def rate_pairs(
     """
     if TASK not in bundle.settings.tasks:
         questions = _questions(bundle, corpus, "rating", users, items)
-        return rate(bundle, encode_all(bundle, questions), decode)
+        return own_reading(read_ratings(bundle, encode_all(bundle, questions), decode))
     if corpus.interactions.ratings is None:
         raise UserError("ratings: expected data with ratings, got none; map their column")
     extended, events = with_pairs(corpus, users, items)
     prompts = rating_histories(bundle, CorpusView(extended, _names(bundle, corpus)), events)
-    return rate(bundle, prompts, decode)
+    return own_reading(read_ratings(bundle, prompts, decode))
 
 
 def explain_pairs(

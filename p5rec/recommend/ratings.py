@@ -1,17 +1,62 @@
-"""A user and an item as the rating heads read them where ``dense-rating`` was taught."""
+"""Ratings from a model: every reading of one question, or of a history and an item.
+
+Of a number in words, a model's probabilities say more than the one word that it writes: their
+expected value is a rating between the words (as in Liu et al. 2023, *G-Eval*, arXiv:2303.16634,
+section 2, for scores).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import torch
 
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.words import RatingWords
 from p5rec.prompting.view import CorpusView
+
+from .batching import prompt_batches
+from .config import DecodeConfig
+
+OWN = ("mean", "regression", "expectation", "words")  # what a model is taken to say, if it can
+
+
+@torch.inference_mode()
+def read_ratings(
+    bundle: Bundle, prompts: Sequence[np.ndarray], config: DecodeConfig
+) -> dict[str, np.ndarray]:
+    """All that a model says of a rating at the end of B token sequences, each read once.
+
+    Returns:
+        Reading to ``(B,)`` float32 on the data's scale. Of the heads there are, ``regression``,
+        ``class``, ``expectation`` and ``mean`` (see ``RatingHeads.read``); of a model whose words
+        were not kept from ratings, ``words``, the expected value over the words of the scale, and
+        ``text``, the likeliest of those words, which is what greedy decoding writes where each is
+        one token and nothing else may be written.
+    """
+    model, batches = bundle.model, config.batch_tokens
+    words = RatingWords(model, bundle.tokenizer, bundle.settings.scale)
+    scale = torch.tensor(bundle.settings.scale, dtype=torch.float32, device=model.device)
+    found: dict[str, np.ndarray] = {}
+    for rows, ids, mask in prompt_batches(bundle, prompts, batches, desc="rate", unit="pair"):
+        state, logs = words.read(ids, mask)
+        said = {} if model.heads is None else model.heads.read(state)
+        if bundle.settings.heads.words:
+            said |= {"words": logs.softmax(-1) @ scale, "text": scale[logs.argmax(-1)]}
+        for name, values in said.items():
+            whole = found.setdefault(name, np.empty(len(prompts), dtype=np.float32))
+            whole[rows] = values.cpu().numpy()
+    return found
+
+
+def own_reading(readings: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The reading that stands for the model: that of all its heads, or of its words."""
+    return next(readings[name] for name in OWN if name in readings)
 
 
 def rating_histories(bundle: Bundle, view: CorpusView, events: Iterable[int]) -> list[np.ndarray]:
-    """Token sequences at whose end the heads predict the rating of B events.
+    """Token sequences at whose end a model taught ``dense-rating`` says the rating of B events.
 
     Each is what the event's user did before, the latest of it, with its ratings, and then the
     event's item.

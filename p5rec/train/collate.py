@@ -1,4 +1,4 @@
-"""Row numbers → one padded batch."""
+"""Row numbers → one batch: a row a line, or several packed into one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from p5rec.models.batches import pad
 
@@ -23,6 +23,9 @@ class Collator:
         weights: loss weight of each task.
         task_of, row_of: ``(R,)`` each row's task and its number within it.
         pad_id: the padding token.
+        start: the token that opens an answer, where an encoder reads the source; None: there is no
+            encoder.
+        packing: tokens a line, into which rows are packed; 0: each row has a line of its own.
     """
 
     tasks: Sequence[Rows]
@@ -30,26 +33,62 @@ class Collator:
     task_of: np.ndarray
     row_of: np.ndarray
     pad_id: int
+    start: int | None = None
+    packing: int = 0
 
-    def __call__(self, batch: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        numbers = [entry["row"] for entry in batch]
+    def __call__(self, batch: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+        numbers = np.array([entry["row"] for entry in batch])
         rows = [self.tasks[self.task_of[n]][int(self.row_of[n])] for n in numbers]
-        input_ids, _ = pad([row.input_ids for row in rows], self.pad_id)
-        labels, _ = pad([row.labels for row in rows], IGNORE)
-        blank, _ = pad([_or(row.blank, row, False) for row in rows], False)
-        ratings, _ = pad([_or(row.ratings, row, np.float32(np.nan)) for row in rows], np.nan)
-        weights = self.weights[self.task_of[numbers]]
-        return {
+        source: dict[str, Tensor] = {}
+        if self.start is not None:
+            halves = [row.halves(self.start) for row in rows]
+            ids, mask = pad([read.input_ids for read, _ in halves], self.pad_id)
+            blank, _ = pad([_blank(read) for read, _ in halves], False)
+            rows = [asked for _, asked in halves]
+            source = {"source": ids, "source_mask": mask, "source_blank": blank}
+        lengths = np.array([len(row.labels) for row in rows])
+        lines = pack(lengths, self.packing) if self.packing else np.arange(len(rows))[:, None]
+
+        def laid(values: Sequence[np.ndarray], filler: float) -> Tensor:
+            return pad([np.concatenate([values[r] for r in line]) for line in lines], filler)[0]
+
+        tasks = [np.full(n, task) for n, task in zip(lengths, self.task_of[numbers], strict=True)]
+        weights = [self.weights[each].astype(np.float32) for each in tasks]
+        given = {
+            "input_ids": laid([row.input_ids for row in rows], self.pad_id),
+            "labels": laid([_opened(row.labels) for row in rows], IGNORE),
+            "blank": laid([_blank(row) for row in rows], False),
+            "ratings": laid([_ratings(row) for row in rows], np.nan),
+            "tasks": laid(tasks, 0),
+            "weights": laid(weights, 0),
             **_aligned(rows),
-            "input_ids": input_ids,
-            "labels": labels,
-            "blank": blank,
-            "ratings": ratings,
-            "weights": torch.tensor(weights, dtype=torch.float32),
         }
+        if self.packing:
+            places = [np.full(n, r) for r, n in enumerate(lengths)]
+            given["documents"] = laid(places, len(rows))
+        return given | source
 
 
-def _aligned(rows: Sequence[Row]) -> dict[str, torch.Tensor]:
+def pack(lengths: np.ndarray, size: int) -> list[list[int]]:
+    """Rows in lines of at most ``size`` tokens, longest first, each where it fills best.
+
+    A row that is longer than ``size`` has a line of its own.
+    """
+    lines: list[list[int]] = []
+    room = np.empty(0, dtype=np.int64)
+    for row in np.argsort(-lengths, kind="stable"):
+        fits = np.flatnonzero(room >= lengths[row])
+        if len(fits):
+            line = fits[room[fits].argmin()]
+            lines[line].append(int(row))
+            room[line] -= lengths[row]
+        else:
+            lines.append([int(row)])
+            room = np.append(room, size - lengths[row])
+    return lines
+
+
+def _aligned(rows: Sequence[Row]) -> dict[str, Tensor]:
     """The columns of alignment that any of the rows has."""
     out = {}
     for name, nothing in {"candidates": -1, "reference": 0.0, "draws": 0}.items():
@@ -65,6 +104,15 @@ def _aligned(rows: Sequence[Row]) -> dict[str, torch.Tensor]:
     return out
 
 
-def _or(values: np.ndarray | None, row: Row, nothing: Any) -> np.ndarray:
-    """``values``, or ``nothing`` at every token of ``row``."""
-    return np.full(len(row.labels), nothing) if values is None else values
+def _opened(labels: np.ndarray) -> np.ndarray:
+    """``labels`` without one at the first token: nothing stands before it that could say it."""
+    return np.concatenate([[IGNORE], labels[1:]])
+
+
+def _blank(row: Row) -> np.ndarray:
+    return np.zeros(len(row.labels), dtype=bool) if row.blank is None else row.blank
+
+
+def _ratings(row: Row) -> np.ndarray:
+    nothing = np.full(len(row.labels), np.nan, dtype=np.float32)
+    return nothing if row.ratings is None else row.ratings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from p5rec.core.config import Config
 
@@ -52,23 +52,46 @@ class GroupConfig(AlignConfig):
 
 
 class TrainConfig(Config):
-    """One training run. A step is one update: ``batch * accumulate`` rows a process."""
+    """One training run. A step is one update from ``rows``, however many processes share them."""
 
     tasks: dict[str, TaskConfig] = Field(default={"dense": TaskConfig()}, min_length=1)
+    # multiplies the shares by (examples a task has)^(1 / temperature); None: they stay
+    temperature: Annotated[float, Field(gt=0)] | None = None
+    permute_answers: bool = False  # deal out a prompt family's answers among its rows: the control
     dense: DenseConfig = DenseConfig()
     align: Annotated[PreferenceConfig | GroupConfig, Field(discriminator="objective")] | None = None
-    steps: int = Field(500, ge=1)
-    batch: int = Field(16, ge=1)
-    accumulate: int = Field(1, ge=1)
+    swap_users: bool = False  # the control: each event of a history is another user's
+    steps: int = Field(500, ge=0)  # 0: nothing is trained, the model is asked as it is
+    batch: int = Field(16, ge=1)  # rows of a forward pass; several processes may share them
+    accumulate: int = Field(1, ge=1)  # batches a step
     learning_rate: float = Field(1e-3, gt=0)
     row_learning_rate: float | None = None  # of new token and item rows; None: learning_rate
     weight_decay: float = Field(0.01, ge=0)
     warmup: int = Field(20, ge=0)  # steps
+    # its moments in 32 bits, in 8 (new rows and small tensors keep 32), or in 8 and paged out of a
+    # GPU that is full
+    optimizer: Literal["adamw", "adamw-8bit", "paged-adamw-8bit"] = "adamw"
     clip: float = Field(1.0, gt=0)  # gradient norm
+    diverged: float = Field(5.0, ge=0)  # times the usual loss, for 20 steps: stop; 0: never
     precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the arithmetic (autocast)
+    packing: int = Field(0, ge=0)  # tokens a line that short rows are packed into; 0: none are
+    # keep the input of each block alone and compute the rest again: less memory, more time
+    gradient_checkpointing: bool = False
     max_tokens: int = Field(768, ge=8)  # a prompt row; longer sources lose their beginning
     log_every: int = Field(10, ge=1)  # steps
+    level_losses: bool = False  # log the loss of each level's codes too
     save_every: int = Field(200, ge=1)  # steps
     evaluate_every: int = Field(0, ge=0)  # steps between looks at validation; 0: never
     evaluate_users: int = Field(500, ge=1)  # of the validation part, at most
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _alignment_reads_rows_alone(self) -> TrainConfig:
+        if self.align and self.packing:
+            raise ValueError("align needs rows in lines of their own: set packing to 0")
+        return self
+
+    @property
+    def rows(self) -> int:
+        """Rows a step."""
+        return self.batch * self.accumulate

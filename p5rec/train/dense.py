@@ -1,4 +1,8 @@
-"""Dense training: a history is one sequence, and every event in it teaches."""
+"""Dense training: a history is one sequence, and every event in it teaches.
+
+Where there is an encoder, it reads a history up to a drawn event, and the decoder is asked for all
+that follows.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +57,8 @@ class DenseRows:
         labels[0] = IGNORE
         hidden = rng.random(len(items)) < self.item_dropout
         blank = np.concatenate([[False], hidden.repeat(self.layout.codes.levels)])
-        return Row(tokens, labels, blank=blank)
+        split = 1 + self.layout.codes.levels * int(rng.integers(1, len(items)))
+        return Row(tokens, labels, blank=blank, split=split)
 
 
 class DenseRatingRows:
@@ -80,10 +85,10 @@ class DenseRatingRows:
         return self.windows.lengths * (self.histories.layout.codes.levels + 1) + 1
 
     def __getitem__(self, i: int) -> Row:
-        events, _ = self.windows.row(i)
+        events, rng = self.windows.row(i)
         tokens, ends = self.histories.write(self.items[events], self.ratings[events])
         ratings = np.full(len(tokens), np.nan, dtype=np.float32)
         ratings[ends] = self.ratings[events]
         labels = np.where(tokens < self.histories.layout.first, tokens, IGNORE)
         labels[0] = IGNORE
-        return Row(tokens, labels, ratings=ratings)
+        return Row(tokens, labels, ratings=ratings, split=1 + int(rng.choice(ends)))

@@ -17,6 +17,20 @@ def assign_tasks(tasks: Mapping[str, TaskConfig], n_rows: int, seed: int) -> np.
     return derive_rng(seed, "mixture").choice(len(shares), size=n_rows, p=shares / shares.sum())
 
 
+def tempered(
+    tasks: Mapping[str, TaskConfig], sizes: Mapping[str, int], temperature: float
+) -> dict[str, TaskConfig]:
+    """The tasks, their shares times their ``sizes`` to the power 1 / temperature.
+
+    At 1 a task's rows are in proportion to the examples it has; the higher, the more alike. After
+    Raffel et al. 2020 (arXiv 1910.10683, section 3.5.2), without their limit on sizes.
+    """
+    return {
+        name: task.model_copy(update={"share": task.share * sizes[name] ** (1 / temperature)})
+        for name, task in tasks.items()
+    }
+
+
 def occurrence(tasks: np.ndarray) -> np.ndarray:
     """``(R,)``: how many earlier rows have the same task; the row's number within its task."""
     order = np.argsort(tasks, kind="stable")

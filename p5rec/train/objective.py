@@ -38,4 +38,4 @@ def with_nll(inputs: dict[str, Any], aligned: Tensor, nll: float) -> dict[str, A
         aligned: ``(B,)`` bool.
     """
     weights = inputs["weights"]
-    return {**inputs, "weights": torch.where(aligned, nll * weights, weights)}
+    return {**inputs, "weights": torch.where(aligned[:, None], nll * weights, weights)}

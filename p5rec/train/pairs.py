@@ -128,6 +128,6 @@ def _scores(
     """``(M, K)``: log-probabilities of items at M tokens, in the order of rows and tokens."""
     candidates = torch.full((*ids.shape, items.shape[1]), -1, device=ids.device)
     candidates[row, token] = items
-    nothing, weights = torch.full_like(ids, IGNORE), torch.ones(len(ids), device=ids.device)
+    nothing, weights = torch.full_like(ids, IGNORE), torch.ones(ids.shape, device=ids.device)
     logs: Tensor = model(ids, nothing, weights, candidates=candidates)["candidate_logs"]
     return logs.sum(-1)

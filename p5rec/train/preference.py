@@ -46,7 +46,7 @@ class SoftmaxDpo:
         ratios = ratios.masked_fill(items[row, token] < 0, -torch.inf)
         chosen, rejected = ratios[:, 0], ratios[:, 1:]
         losses = sdpo_loss(chosen, rejected, self.config.beta)
-        total = (losses * inputs["weights"][row]).sum() / torch.as_tensor(count).clamp(min=1)
+        total = (losses * inputs["weights"][row, token]).sum() / torch.as_tensor(count).clamp(min=1)
         return {
             **outputs,
             "loss": outputs["loss"] + total,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -20,14 +21,20 @@ class PromptRows:
         examples: example ``i`` depends on ``i`` alone.
         tokenizer: the model's.
         max_tokens: of a row; a longer question loses its beginning.
+        answered_by: ``(R,)`` the example whose answer each question is given; None: its own.
     """
 
     def __init__(
-        self, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_tokens: int
+        self,
+        examples: Sequence[Example],
+        tokenizer: PreTrainedTokenizerBase,
+        max_tokens: int,
+        answered_by: np.ndarray | None = None,
     ) -> None:
         self.examples = examples
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
+        self.answered_by = answered_by
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -39,6 +46,9 @@ class PromptRows:
 
     def __getitem__(self, i: int) -> Row:
         example = self.examples[i]
+        if self.answered_by is not None:
+            other = self.examples[int(self.answered_by[i])]
+            example = replace(example, target=other.target, rating=other.rating)
         target = encode_target(self.tokenizer, example)[: self.max_tokens // 2]
         source = encode_source(self.tokenizer, example, self.max_tokens - len(target))
         labels = np.concatenate([np.full(len(source), IGNORE), target])
@@ -46,4 +56,4 @@ class PromptRows:
         if example.rating is not None:
             ratings = np.full(len(tokens), np.nan, dtype=np.float32)
             ratings[len(source) - 1] = example.rating  # the question has been read, the answer not
-        return Row(tokens, labels, ratings)
+        return Row(tokens, labels, ratings, split=len(source))

@@ -64,7 +64,7 @@ class Grpo:
         logs = outputs.pop("candidate_logs")
         group = self._group(chosen, items[row, token], logs.detach().sum(-1))
         rewards = reward(group, self.config.rewards)
-        losses = grpo_loss(logs, advantages(rewards)) * inputs["weights"][row]
+        losses = grpo_loss(logs, advantages(rewards)) * inputs["weights"][row, token]
         return {
             **outputs,
             "loss": outputs["loss"] + losses.sum() / torch.as_tensor(count).clamp(min=1),

@@ -20,6 +20,8 @@ class Row:
         ratings: ``(T,)`` float32, what the rating heads are to say at a token that ends a question
             or an item, else NaN; None: nothing anywhere.
         blank: ``(T,)`` bool, tokens that keep their place but are not shown; None: all are.
+        split: how many of the tokens the encoder reads where there is one; the decoder is asked
+            for the others alone.
         candidates: ``(T, K)`` int64, where an item begins: it and items that are to rank below it,
             -1 in place of such as there are not, and at all other tokens; None: nothing anywhere.
         reference: ``(T, K)`` float32, their log-probabilities before alignment.
@@ -31,9 +33,26 @@ class Row:
     labels: np.ndarray
     ratings: np.ndarray | None = None
     blank: np.ndarray | None = None
+    split: int = 1
     candidates: np.ndarray | None = None
     reference: np.ndarray | None = None
     draws: np.ndarray | None = None
+
+    def halves(self, start: int) -> tuple[Row, Row]:
+        """What an encoder reads, and what its decoder reads and is asked.
+
+        Args:
+            start: the token that opens every answer. It stands where the last token of the source
+                stood, so what was to be said of that one is said there.
+        """
+        at, ratings, blank = self.split, self.ratings, self.blank
+        opened = np.concatenate([[start], self.input_ids[at:]])
+        labels = np.concatenate([[IGNORE], self.labels[at:]])
+        hidden = None if blank is None else np.concatenate([[False], blank[at:]])
+        source = Row(
+            self.input_ids[:at], np.full(at, IGNORE), blank=None if blank is None else blank[:at]
+        )
+        return source, Row(opened, labels, None if ratings is None else ratings[at - 1 :], hidden)
 
 
 class Rows(Protocol):

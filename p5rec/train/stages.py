@@ -12,7 +12,7 @@ from p5rec.backbones.config import BackboneConfig, ScratchConfig
 from p5rec.backbones.encoder import encode
 from p5rec.backbones.load import fingerprint
 from p5rec.core.artefacts import Artefact, Lineage, Store, digest, file_sha256, write_json
-from p5rec.core.launch import processes
+from p5rec.core.errors import fault
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.files import existing
 from p5rec.data.texts import item_texts
@@ -22,7 +22,7 @@ from p5rec.ids.encoder import save_encoder
 from p5rec.ids.files import load_codes, save_codes
 from p5rec.ids.quality import FILE, report
 from p5rec.ids.vectors import file_vectors
-from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.models.checkpoint import MANIFEST, Bundle, load_bundle
 
 from .aligned import history_rows
 from .config import DenseConfig, PreferenceConfig, TrainConfig
@@ -119,34 +119,44 @@ def teach(
     ids: Artefact,
     store: Store,
     validate: Callable[[Bundle], Mapping[str, float]] | None = None,
-    start: Artefact | None = None,
+    earlier: Mapping[str, Artefact] | None = None,
 ) -> Artefact:
     """The method's model, trained; an interrupted run goes on where it stopped.
 
     Args:
         validate: what is logged of the model every ``method.train.evaluate_every`` steps.
-        start: the model that ``method.start`` names.
+        earlier: trained methods by name, of which ``method.start`` may name one.
     """
     settings = method.model_dump(mode="json", exclude={"decode", "ids", "start"})
-    before = {} if start is None else {"start": start}
-    if start is not None and isinstance(method.train.align, PreferenceConfig):
-        before["pairs"] = list_pairs(method, method.train.align, corpus, data, start, store)
-    paths = {name: artefact.path for name, artefact in before.items()}
+    first = (earlier or {}).get(method.start or "")
+    start = first.path / "bundle" if first else Path(method.start) if method.start else None
+    begun: dict[str, Artefact | str] = {}
+    pairs = None
     if start is not None:
-        paths["start"] = start.path / "bundle"
+        begun["start"] = first or file_sha256(start / MANIFEST)
+        if isinstance(method.train.align, PreferenceConfig):
+            pairs = begun["pairs"] = list_pairs(
+                method, method.train.align, corpus, data, ids, start, store
+            )
     return store.stage(
         "train",
         lambda folder: train(
-            method, corpus, load_codes(ids.path, corpus.catalog.ids), folder, validate, **paths
+            method,
+            corpus,
+            load_codes(ids.path, corpus.catalog.ids),
+            folder,
+            validate,
+            start=start,
+            pairs=None if pairs is None else pairs.path,
         ),
-        config={**settings, "processes": processes()},
+        config=settings,
         code=("core", "prompting", "ids", "decode", "backbones", "models", "train"),
         inputs={
             "data": data,
             "ids": ids,
             "prompts": digest(taught_prompts(method).subset_dump()),
             **fingerprint(method.backbone),
-            **before,
+            **begun,
         },
         resumable=True,
         collective=True,
@@ -158,10 +168,20 @@ def list_pairs(
     align: PreferenceConfig,
     corpus: Corpus,
     data: Artefact,
-    start: Artefact,
+    ids: Artefact,
+    start: Path,
     store: Store,
 ) -> Artefact:
-    """What the model ``start`` would name in place of each training event."""
+    """What the model in ``start`` would name in place of each training event.
+
+    Raises:
+        UserError: it knows the items by other codes than ``ids``.
+    """
+    if not np.array_equal(load_codes(start / "codes").codes, load_codes(ids.path).codes):
+        raise fault(
+            start, "a model of the same items and ids to align", "one of others",
+            "give both methods the same ids",
+        )  # fmt: skip
     settings: dict[str, Any] = {
         "negatives": align.negatives,
         "positions": align.positions,
@@ -170,7 +190,7 @@ def list_pairs(
     }
 
     def make(folder: Path) -> Lineage:
-        bundle = load_bundle(start.path / "bundle").ready()
+        bundle = load_bundle(start).ready()
         mine(bundle, history_rows(method.train, corpus, bundle, None), folder, **settings)
         return Lineage(corpus.split.mask("train"))
 
@@ -179,5 +199,5 @@ def list_pairs(
         make,
         config={**settings, "dense": method.train.dense.dump()},
         code=("core", "data", "decode", "models", "train"),
-        inputs={"data": data, "model": start},
+        inputs={"data": data, "model": file_sha256(start / MANIFEST)},
     )

@@ -23,6 +23,9 @@ class Windows:
         n_rows: how many rows there must be, over as many epochs as that takes; None: one epoch.
         seed: of every draw.
 
+    Attributes:
+        epoch_rows: how many rows the first epoch has.
+
     Raises:
         UserError: no user has two training events.
     """
@@ -51,6 +54,7 @@ class Windows:
             epochs.append(self._epoch(len(epochs)))
             count += len(epochs[-1])
         self.cuts = np.concatenate(epochs)[:n_rows]
+        self.epoch_rows = len(first)
 
     def _epoch(self, epoch: int) -> np.ndarray:
         """``(R, 2)`` begin and end of each row of one epoch, shuffled."""

@@ -198,9 +198,44 @@ def test_quantised_weights_train_through_adapters(folder: Path, bits: str) -> No
     whole = load_backbone(llama(folder), WORDS, seed=0).causal
     found, wanted = (m(input_ids=ids).logits.float().flatten() for m in (backbone.causal, whole))
     assert torch.cosine_similarity(found, wanted, dim=0) > 0.9
-    backbone.causal(input_ids=ids).logits.float().logsumexp(-1).sum().backward()
-    grads = [p.grad for p in backbone.model.parameters() if p.requires_grad]
-    assert all(g is not None and torch.isfinite(g).all() for g in grads)
+    kept = [p for p in backbone.model.parameters() if p.dtype not in (torch.int8, torch.uint8)]
+    assert {p.dtype for p in kept} == {torch.float32}  # norms, embedding, head, all that trains
+
+
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+def test_a_look_in_between_changes_nothing_of_quantised_weights(folder: Path, bits: str) -> None:
+    """bitsandbytes would repack 4-bit weights on a CPU, and pass no gradient from then on."""
+    ids = torch.tensor([[5, 6, VOCABULARY + 3, 7]])
+    model = load_backbone(llama(folder, lora=True, quantize=bits), WORDS, seed=0).model
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_()
+    grads = []
+    for _ in range(2):
+        model.train()
+        model.zero_grad()
+        model(input_ids=ids).logits.float().logsumexp(-1).sum().backward()
+        grads.append({n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad})
+        model.eval()
+        with torch.no_grad():
+            model(input_ids=ids)
+    assert len(grads[0]) > 2
+    for name, grad in grads[0].items():
+        assert grad.isfinite().all()
+        assert grad.any(), name
+        assert torch.equal(grad, grads[1][name]), name
+
+
+def test_what_trains_is_float32_whatever_the_frozen_weights_are(folder: Path) -> None:
+    for lora in (False, True):
+        config = llama(folder, lora=lora).model_copy(update={"dtype": "bfloat16"})
+        model = load_backbone(config, WORDS, seed=0).model
+        kinds = {p.requires_grad: set() for p in model.parameters()}
+        for parameter in model.parameters():
+            kinds[parameter.requires_grad].add(parameter.dtype)
+        assert kinds[True] == {torch.float32}
+        assert kinds.get(False, set()) == ({torch.bfloat16} if lora else set())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_models import llama, make_bundle, save_llama, scratch, some_codes
+from tiny_models import llama, make_bundle, save_llama, save_t5, scratch, some_codes
 
 from p5rec.backbones.config import LoraSettings
 from p5rec.core.errors import UserError
@@ -18,9 +18,10 @@ from p5rec.core.types import Example, Histories, ItemCodes
 from p5rec.ids.files import load_codes, save_codes
 from p5rec.models.checkpoint import Bundle, BundleSettings, build, load_bundle, save_bundle
 from p5rec.models.scorer import score_codes
-from p5rec.recommend.answers import encode_all, rate, write
+from p5rec.recommend.answers import encode_all, write
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.recommend.ratings import read_ratings
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 QUESTIONS = [
@@ -35,16 +36,29 @@ ASKED = Histories(
 
 
 @pytest.fixture(
-    scope="module", params=["scratch", "scratch lora", "scratch dora", "llama lora", "llama 4bit"]
+    scope="module",
+    params=[
+        "scratch",
+        "scratch lora",
+        "scratch dora",
+        "new-t5 lora",
+        "llama lora",
+        "llama 4bit",
+        "llama 8bit",
+        "t5 lora",
+    ],
 )
 def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    if request.param.startswith("scratch"):
-        config = scratch(lora=request.param.endswith("lora"))
+    kind = request.param.split()[0]
+    if kind in ("scratch", "new-t5"):
+        shape = "decoder" if kind == "scratch" else "t5"
+        config = scratch(lora=request.param.endswith("lora"), shape=shape)
         if request.param.endswith("dora"):
             config = config.model_copy(update={"lora": LoraSettings(rank=4, dora=True)})
     else:
-        folder = save_llama(tmp_path_factory.mktemp("base"))
-        bits = "4bit" if request.param.endswith("4bit") else None
+        save = save_llama if kind == "llama" else save_t5
+        folder = save(tmp_path_factory.mktemp("base"))
+        bits = next((bits for bits in ("4bit", "8bit") if request.param.endswith(bits)), None)
         config = llama(folder, lora=True, quantize=bits)
     made = make_bundle(config, some_codes(), scale=SCALE, tasks=("dense", "rating"))
     torch.nn.init.normal_(made.model.heads.regression.weight, std=0.1)
@@ -62,7 +76,7 @@ def answers(bundle: Bundle) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[st
     ready = bundle.ready()
     lists = GenerativeRecommender(ready, decode, "tiny").recommend(ASKED, 8)
     ratings, texts = (
-        rate(ready, encode_all(ready, QUESTIONS), decode),
+        np.stack(list(read_ratings(ready, encode_all(ready, QUESTIONS), decode).values())),
         write(ready, QUESTIONS, decode),
     )
     return lists.items, lists.scores, ratings, texts
@@ -79,7 +93,7 @@ def test_the_reloaded_answer_alike_to_the_bit(bundle: Bundle, saved: Path) -> No
     assert again.settings == bundle.settings
     assert again.item_ids == bundle.item_ids
     assert len(set(map(str, items))) > 1  # the model does tell requests apart
-    assert len(set(ratings.tolist())) > 1
+    assert len(set(ratings[0].tolist())) > 1
 
 
 def test_the_frozen_weights_are_named_not_copied(bundle: Bundle, saved: Path) -> None:

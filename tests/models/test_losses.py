@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny_models import make_bundle, scratch, some_codes
+from tiny_models import make_bundle, scratch
 from torch import Tensor
 
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.heads import RatingHeads
+from p5rec.models.config import HeadsConfig
 from p5rec.models.positions import whole_items
 from p5rec.models.scorer import score_codes
 
@@ -42,7 +42,7 @@ def batch(bundle: Bundle, rows: int = 4, seed: int = 0) -> dict[str, Tensor]:
     return {
         "input_ids": ids,
         "labels": labels,
-        "weights": torch.tensor([1.0, 0.5, 2.0, 3.0][:rows]),
+        "weights": torch.tensor([1.0, 0.5, 2.0, 3.0][:rows])[:, None].repeat(1, 12),
         "ratings": ratings,
     }
 
@@ -54,10 +54,12 @@ def by_hand(bundle: Bundle, given: dict[str, Tensor]) -> dict[str, float]:
     codes = layout.codes.codes
     catalogue = torch.from_numpy(codes).long()
     ids = given["input_ids"]
-    found: dict[str, list[float]] = {"code": [], "text": [], "rating": []}
+    found: dict[str, list[float]] = {
+        kind: [] for kind in ("code", "text", "regression", "classification")
+    }
     total = 0.0
     for b, row in enumerate(given["labels"].tolist()):
-        weight = float(given["weights"][b])
+        weight = float(given["weights"][b, 0])
         for t in range(1, len(row)):
             before = ids[b : b + 1, :t]
             if row[t] == -100 or layout.first + layout.codes.sizes[0] <= row[t]:
@@ -81,10 +83,9 @@ def by_hand(bundle: Bundle, given: dict[str, Tensor]) -> dict[str, float]:
             value, classes = model.heads(
                 model.decoder(inputs_embeds=embedded).last_hidden_state[:, -1]
             )
-            loss = float((value[0] - rating) ** 2)
-            loss -= float(classes[0].log_softmax(0)[SCALE.index(rating)])
-            found["rating"].append(loss)
-            total += weight * loss
+            found["regression"].append(float((value[0] - rating) ** 2))
+            found["classification"].append(-float(classes[0].log_softmax(0)[SCALE.index(rating)]))
+            total += weight * (found["regression"][-1] + found["classification"][-1])
     return {"sum": total, **{k: float(np.mean(v)) for k, v in found.items()}}
 
 
@@ -94,7 +95,7 @@ def test_the_loss_is_what_it_says(bundle: Bundle) -> None:
         out, wanted = bundle.model(**given), by_hand(bundle, given)
     asked = int((given["labels"] != -100).sum())
     assert float(out["loss"]) == pytest.approx(wanted["sum"] / asked, rel=1e-5)
-    for kind in ("code", "text", "rating"):
+    for kind in ("code", "text", "regression", "classification"):
         assert float(out[f"{kind}_loss"]) == pytest.approx(wanted[kind], rel=1e-5)
 
 
@@ -148,10 +149,10 @@ def test_weights_scale_their_rows(bundle: Bundle) -> None:
     given = batch(bundle)
     parts = []
     for b in range(4):
-        alone = {**given, "weights": torch.eye(4)[b]}
+        alone = {**given, "weights": torch.eye(4)[b][:, None].repeat(1, 12)}
         parts.append(float(bundle.model(**alone, num_items_in_batch=1)["loss"]))
     whole = float(bundle.model(**given, num_items_in_batch=1)["loss"])
-    weighted = sum(w * part for w, part in zip(given["weights"].tolist(), parts, strict=True))
+    weighted = sum(w * part for w, part in zip(given["weights"][:, 0].tolist(), parts, strict=True))
     assert whole == pytest.approx(weighted, rel=1e-5)
     assert min(parts) > 0
 
@@ -163,7 +164,8 @@ def test_what_a_batch_does_not_ask_for_is_nan_and_trains_nothing(bundle: Bundle)
     bundle.model.zero_grad()
     out = bundle.model(**given)
     assert float(out["loss"].detach()) == 0.0
-    assert all(math.isnan(float(out[k])) for k in ("code_loss", "text_loss", "rating_loss"))
+    kinds = ("code", "text", "regression", "classification")
+    assert all(math.isnan(float(out[f"{kind}_loss"])) for kind in kinds)
     out["loss"].backward()
     for name, parameter in bundle.model.named_parameters():  # data-parallel training needs them all
         assert parameter.grad is not None, name
@@ -206,53 +208,20 @@ def test_code_logits_are_a_slice_of_the_whole_head(bundle: Bundle) -> None:
         start += size
 
 
-def heads_with(scale: tuple[float, ...], value: float) -> RatingHeads:
-    heads = RatingHeads(8, scale)
-    torch.nn.init.constant_(heads.regression.bias, value)
-    torch.nn.init.zeros_(heads.classification.weight)
-    torch.nn.init.zeros_(heads.classification.bias)
-    return heads
-
-
-def test_predictions_average_both_heads_and_stay_on_the_scale() -> None:
-    hidden = torch.randn(3, 8)
-    assert torch.allclose(heads_with(SCALE, 4.0).predict(hidden), torch.full((3,), 3.5))
-    assert heads_with(SCALE, 99.0).predict(hidden).tolist() == [5.0] * 3
-    assert heads_with(SCALE, -99.0).predict(hidden).tolist() == [1.0] * 3
-    assert heads_with((0.5, 4.5), 2.5).predict(hidden).tolist() == [2.5] * 3
-
-
-def test_a_fresh_head_predicts_the_middle_of_the_scale() -> None:
-    value, _ = RatingHeads(8, SCALE)(torch.randn(4, 8))
-    assert value.tolist() == [3.0] * 4
-
-
 @torch.no_grad()
-def test_the_heads_loss_is_a_weighted_sum_and_a_plain_mean() -> None:
-    heads, hidden = RatingHeads(8, SCALE), torch.randn(2, 8)
-    total, mean = heads.loss(hidden, torch.tensor([4.0, 1.0]), torch.tensor([2.0, 1.0]))
-    one, _ = heads.loss(hidden[:1], torch.tensor([4.0]), torch.ones(1))
-    two, _ = heads.loss(hidden[1:], torch.tensor([1.0]), torch.ones(1))
-    assert float(total) == pytest.approx(float(2 * one + two), rel=1e-6)
-    assert float(mean) == pytest.approx(float(one + two) / 2, rel=1e-6)
-    none, nothing = heads.loss(hidden[:0], torch.empty(0), torch.empty(0))
-    assert float(none) == 0.0
-    assert math.isnan(float(nothing))
-
-
-@torch.no_grad()
-def test_heads_can_start_at_what_is_true_of_all_ratings() -> None:
-    heads = RatingHeads(8, SCALE)
-    heads.start_at(torch.tensor([5.0, 5, 5, 3]))
-    value, logits = heads(torch.randn(3, 8))
-    assert value.tolist() == [4.5] * 3
-    shares = logits.softmax(-1)
-    assert shares[:, 4] / shares[:, 2] == pytest.approx(torch.full((3,), 3.0))
-    assert (shares[:, 0] > 0).all()  # never seen, and yet not impossible
-
-
-def test_heads_answer_in_any_precision() -> None:
-    bundle = make_bundle(scratch(), some_codes(), scale=(0.1, 0.2, 3.3)).ready("bfloat16")
-    predicted = bundle.model.heads.predict(torch.randn(4, 32, dtype=torch.bfloat16))
-    assert predicted.dtype == torch.float32
-    assert bundle.model.heads.scale.tolist() == pytest.approx([0.1, 0.2, 3.3], rel=1e-6)
+def test_rows_with_ratings_teach_their_words_only_if_asked_to(bundle: Bundle) -> None:
+    given = batch(bundle)
+    silent = make_bundle(
+        bundle.settings.backbone, scale=SCALE, heads=HeadsConfig(words=False)
+    ).model
+    found = silent(**given, num_items_in_batch=1)
+    labels = given["labels"].clone()
+    rated = given["ratings"].isfinite().any(1)
+    words = rated[:, None] & (labels < bundle.layout.first)
+    assert (words & (labels >= 0)).any()
+    labels[words] = -100
+    wanted = bundle.model(**{**given, "labels": labels}, num_items_in_batch=1)
+    for name in found.keys() - {"task_losses", "level_losses"}:
+        assert float(found[name]) == pytest.approx(float(wanted[name]), rel=1e-6), name
+    loud = bundle.model(**given, num_items_in_batch=1)
+    assert float(loud["loss"]) > 1.01 * float(found["loss"])

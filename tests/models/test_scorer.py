@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import llama, make_bundle, save_gpt2, save_llama, scratch, some_codes
+from tiny_models import llama, make_bundle, save_gpt2, save_llama, save_t5, scratch, some_codes
 from torch import Tensor
 
 from p5rec.backbones.load import Backbone
@@ -39,15 +39,20 @@ KINDS = [
     "llama lora tokens",
     "gpt2 lora positions",
     "gpt2 lora tokens",
+    "new-t5 positions",
+    "new-t5 tokens",
+    "t5 lora positions",
+    "t5 lora tokens",
 ]
+SAVE = {"llama": save_llama, "gpt2": save_gpt2, "t5": save_t5}
 
 
 def make(kind: str, folder: Path) -> Bundle:
     codes, words = some_codes(20, SIZES), kind.split()
-    if words[0] == "scratch":
-        return make_bundle(scratch(items=words[-1]), codes).ready()
-    save = save_llama if words[0] == "llama" else save_gpt2
-    config = llama(save(folder), lora="lora" in words, items=words[-1])
+    if words[0] in ("scratch", "new-t5"):
+        shape = "decoder" if words[0] == "scratch" else "t5"
+        return make_bundle(scratch(items=words[-1], shape=shape), codes).ready()
+    config = llama(SAVE[words[0]](folder), lora="lora" in words, items=words[-1])
     made = make_bundle(config, codes).ready()
     if "eager" in words:
         made.model.causal.set_attn_implementation("eager")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small_corpora import EACH, ITEMS, make_view
@@ -80,6 +82,36 @@ def test_ratings_shown_are_the_past_ones(view: CorpusView) -> None:
     titles = [view.names.titles[i] for i in log.items[event - 2 : event]]
     assert record.values["rated_titles"] == tuple(zip(titles, told, strict=True))
     assert record.values["user_mean"] == round(float(log.ratings[5 * EACH : event].mean()), 1)
+
+
+def test_statistics_leave_the_asked_event_out_and_know_training_alone(view: CorpusView) -> None:
+    log, train = view.corpus.interactions, view.corpus.split.mask("train")
+    found = 0
+    for event in np.flatnonzero(view.rated).tolist():
+        record = tasks.get("rating").build(view, event, derive_rng(0), Limits())
+        others = [
+            float(log.ratings[other])
+            for other in np.flatnonzero(train & (log.items == log.items[event])).tolist()
+            if other != event
+        ]
+        wanted = round(np.mean(others), 2) if others else round(view.mean, 2)
+        assert record.values["item_mean"] == pytest.approx(wanted)
+        assert record.values["item_count"] == len(others)
+        assert record.values["user_count"] == len(view.past(event))
+        found += bool(others) and bool(train[event])
+    assert found > 20
+    # whatever the answer, the question is the same
+    other = CorpusView(
+        replace(view.corpus, interactions=replace(log, ratings=log.ratings.copy())), view.names
+    )
+    event = int(np.flatnonzero(train)[9])
+    other.corpus.interactions.ratings[event] = 6 - log.ratings[event]
+    asked = [
+        {n: v for n, v in tasks.get("rating").build(each, event, derive_rng(0), Limits())
+         .values.items() if n != "rating"}
+        for each in (view, other)
+    ]  # fmt: skip
+    assert asked[0] == asked[1]
 
 
 def test_candidates_are_the_target_and_strangers(view: CorpusView) -> None:
@@ -198,7 +230,7 @@ def test_what_the_data_lack_is_said(library: PromptLibrary) -> None:
     bare = make_view(ratings=False, texts=False, attributes=False)
     reasons = {f: unavailable(library, f, bare) for f in library.families()}
     lacking = {f for f, reason in reasons.items() if reason}
-    assert lacking == {"rating", "review", "summary", "explanation"}
+    assert lacking == {"rating", "rating-statistics", "review", "summary", "explanation"}
     assert reasons["rating"] == (
         "rating needs ratings in the training events, and the data have none"
     )

@@ -147,7 +147,7 @@ def test_unknown_names_get_the_nearest(library: PromptLibrary) -> None:
 def test_extra_folders_add_families(tmp_path: Path) -> None:
     library = PromptLibrary.load(extra=[write(tmp_path, GOOD)])
     assert "shop-rating" in library.families()
-    assert len(library.families()) == 11
+    assert len(library.families()) == 12
 
 
 def test_a_dump_reloads_equal(library: PromptLibrary) -> None:
@@ -164,7 +164,7 @@ def test_a_damaged_dump_is_told() -> None:
 
 
 def test_shipped_families_have_eight_wordings_two_unseen(library: PromptLibrary) -> None:
-    assert len(library.families()) == 10
+    assert len(library.families()) == 11
     for family in library.families():
         assert len(library.templates(family)) >= 8, family
         assert len(library.templates(family, unseen=True)) == 2, family

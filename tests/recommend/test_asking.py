@@ -17,14 +17,14 @@ from p5rec.data.config import DataConfig
 from p5rec.data.split import cases
 from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import Bundle, save_bundle
+from p5rec.models.config import HeadsConfig
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.view import CorpusView, ItemNames
-from p5rec.recommend.answers import rate
 from p5rec.recommend.ask import FamilyAnswers, ask
-from p5rec.recommend.config import DecodeConfig
+from p5rec.recommend.config import READINGS, DecodeConfig
 from p5rec.recommend.pairs import rate_pairs
-from p5rec.recommend.ratings import rating_histories
-from p5rec.recommend.stages import ask_baseline, ask_model, read_asked, read_lists
+from p5rec.recommend.ratings import own_reading, rating_histories, read_ratings
+from p5rec.recommend.stages import answer_model, ask_baseline, ask_model, read_asked, read_lists
 
 ITEMS = 24
 DECODE = DecodeConfig(k=12, beams=24, max_new_tokens=4)
@@ -70,7 +70,8 @@ def test_every_family_is_asked_and_its_answers_are_plain_data(
     ranked = found.answer in ("item", "options")
     assert len(found.lists) == len(found.scores) == (n if ranked else 0)
     assert len(found.texts) == (0 if ranked else n)
-    assert len(found.predictions) == (n if found.answer == "rating" else 0)
+    assert found.task == PromptLibrary.load().family(family).task
+    assert {len(said) for said in found.readings.values()} == ({n} if found.ratings else set())
     events, split = corpus.interactions, corpus.split
     for item, event, answers in zip(found.items, found.events, found.lists, strict=False):
         given = [i for i in answers if i >= 0]
@@ -127,14 +128,16 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
     assert (about["configs_tried"], about["tuned"]) == (1, {})
 
 
-def test_heads_taught_by_histories_read_what_the_user_did_before_and_no_later_rating(
+def test_a_history_is_read_up_to_the_item_and_no_later_rating(
     bundle: Bundle, view: CorpusView, corpus: Corpus
 ) -> None:
     settings = bundle.settings.model_copy(update={"tasks": ("dense-rating", *FAMILIES)})
     taught = replace(bundle, settings=settings)
-    found = ask(taught, view, "rating", "test", 6, DECODE, seed=1)
-    assert found.heads_read == "history"
-    assert ask(bundle, view, "rating", "test", 6, DECODE, seed=1).heads_read == "question"
+    found = ask(taught, view, "dense-rating", "test", 6, DECODE, seed=1)
+    asked = ask(taught, view, "rating", "test", 6, DECODE, seed=1)
+    same = ("task", "users", "items", "events", "expected", "ratings")
+    assert [getattr(found, name) for name in same] == [getattr(asked, name) for name in same]
+    assert found.readings != asked.readings
     log = corpus.interactions
     prompts = rating_histories(taught, view, found.events)
     for event, prompt in zip(found.events, prompts, strict=True):
@@ -142,12 +145,110 @@ def test_heads_taught_by_histories_read_what_the_user_did_before_and_no_later_ra
         items = np.append(log.items[before], log.items[event])
         ratings = np.append(log.ratings[before], np.float32(np.nan))
         assert prompt.tolist() == taught.rated_histories().write(items, ratings)[0].tolist()
-    assert found.predictions == rate(taught, prompts, DECODE).tolist()
+    readings = read_ratings(taught, prompts, DECODE)
+    assert found.readings == {n: said.tolist() for n, said in readings.items() if n != "text"}
+    assert found.texts == [f"{said:g}" for said in readings["text"]]
+    assert list(found.readings) == ["regression", "class", "expectation", "mean", "words"]
     # a pair that never met is read the same way, after all that its user did
     users, items = np.array([3, 3]), np.array([5, 9])
     rated = rate_pairs(taught, corpus, users, items, DECODE)
     assert rated.shape == (2,)
     assert rated[0] != rated[1]
+
+
+def test_words_that_were_not_taught_are_not_read(
+    bundle: Bundle, view: CorpusView, corpus: Corpus
+) -> None:
+    heads = HeadsConfig(classification=None, words=False)
+    made = make_bundle(scratch(), some_codes(len(corpus.catalog)), scale=SCALE, heads=heads,
+                       tasks=("rating",), max_tokens=300)  # fmt: skip
+    taught = replace(made, prompts=bundle.prompts).ready()
+    found = ask(taught, view, "rating", "test", 4, DECODE, seed=1)
+    assert list(found.readings) == ["regression"]
+    assert found.texts == []
+    assert len(found.expected) == 4
+
+
+def test_a_model_speaks_with_all_its_heads_or_else_in_words() -> None:
+    said = {name: np.array([float(n)]) for n, name in enumerate(READINGS)}
+    assert READINGS[int(own_reading(said)[0])] == "mean"
+    del said["mean"], said["class"], said["expectation"]
+    assert READINGS[int(own_reading(said)[0])] == "regression"
+    del said["regression"]
+    assert READINGS[int(own_reading(said)[0])] == "words"
+
+
+def test_forms_of_one_task_are_asked_about_the_same_rows_and_told_apart(
+    bundle: Bundle, corpus: Corpus, tmp_path: Path
+) -> None:
+    settings = bundle.settings.model_copy(
+        update={"tasks": ("dense-rating", "rating", "rating-statistics", "sequential-yesno")}
+    )
+    families = dict.fromkeys(("dense-rating", "rating", "rating-statistics"), 5)
+    families |= {"sequential-yesno": 3}
+    answer_model(
+        "tiny", replace(bundle, settings=settings), DECODE, corpus, "test", tmp_path,
+        k=5, families=families, seed=0,
+    )  # fmt: skip
+    found = {asked.family: asked for asked in read_asked(tmp_path)}
+    assert {name: asked.form for name, asked in found.items()} == {
+        "dense-rating": "dense-rating", "rating": "rating",
+        "rating-statistics": "rating-statistics", "sequential-yesno": "",
+    }  # fmt: skip
+    events = [asked.events for asked in found.values() if asked.task == "rating"]
+    assert len(events) == 3
+    assert events[0] == events[1] == events[2]
+
+
+def test_unseen_wordings_ask_about_the_same_rows_and_are_told_apart(
+    bundle: Bundle, corpus: Corpus, tmp_path: Path
+) -> None:
+    tasks = ("rating", "sequential-yesno")
+    settings = bundle.settings.model_copy(update={"tasks": tasks})
+    taught = replace(bundle, settings=settings, prompts=PromptLibrary.load().subset_dump())
+    options = {"k": 5, "families": dict.fromkeys(tasks, 4), "seed": 0, "unseen": True}
+    answer_model("tiny", taught, DECODE, corpus, "test", tmp_path, **options)
+    found = {asked.task: asked for asked in read_asked(tmp_path)}
+    library = PromptLibrary.load()
+    assert found.keys() == {f"{t}{how}" for t in tasks for how in ("", ", unseen wording")}
+    for task in tasks:
+        seen, unseen = found[task], found[f"{task}, unseen wording"]
+        assert seen.events == unseen.events
+        assert (seen.unseen, unseen.unseen) == (False, True)
+        held_out = {t.full_id for t in library.templates(task, unseen=True)}
+        assert set(unseen.prompt_ids) <= held_out
+        assert not set(seen.prompt_ids) & held_out
+
+
+def test_a_model_that_was_not_trained_is_asked_in_titles(bundle: Bundle, view: CorpusView) -> None:
+    """The shipped wording that comes first names codes in neither family; here one does."""
+    prompts = PromptLibrary.load().subset_dump()
+    templates = prompts["rating"]["templates"]
+    coded = next(t for t in templates if t["id"] == "ids-only")
+    prompts["rating"]["templates"] = [coded, *(t for t in templates if t is not coded)]
+    untrained = bundle.settings.model_copy(update={"trained": False})
+    for settings, wording in ((bundle.settings, "ids-only"), (untrained, "direct-question")):
+        asked = replace(bundle, settings=settings, prompts=prompts)
+        found = ask(asked, view, "rating", "test", 3, DECODE, seed=1)
+        assert found.prompt_ids == (f"rating.{wording}.v1",)
+
+
+def test_a_swapped_model_reads_strangers_and_is_asked_of_the_real_events(
+    bundle: Bundle, corpus: Corpus, tmp_path: Path
+) -> None:
+    settings = bundle.settings.model_copy(update={"tasks": ("dense-rating",)})
+    asked = {}
+    for swapped in (False, True):
+        folder = tmp_path / str(swapped)
+        folder.mkdir()
+        taught = replace(bundle, settings=settings.model_copy(update={"swapped": swapped}))
+        options = {"k": 5, "families": {"dense-rating": 20}, "seed": 0}
+        answer_model("tiny", taught, DECODE, corpus, "test", folder, **options)
+        (asked[swapped],) = read_asked(folder)
+    for name in ("users", "items", "events", "ratings"):
+        assert getattr(asked[True], name) == getattr(asked[False], name)
+    pairs = zip(asked[True].readings["mean"], asked[False].readings["mean"], strict=True)
+    assert all(one != other for one, other in pairs)
 
 
 def test_a_window_cuts_the_oldest_events(bundle: Bundle, view: CorpusView, corpus: Corpus) -> None:

@@ -16,11 +16,12 @@ from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.exhaustive import exhaustive
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.scorer import score_codes
-from p5rec.recommend.answers import encode_all, rank_answers, rate, write
+from p5rec.recommend.answers import encode_all, rank_answers, write
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.lists import to_frame, write_lists
 from p5rec.recommend.protocols import Recommender
+from p5rec.recommend.ratings import read_ratings
 
 ITEMS = 24
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -133,14 +134,13 @@ def test_options_are_all_that_may_be_answered(bundle: Bundle) -> None:
 
 def test_ratings_stay_on_the_scale_and_are_each_question_s_own(bundle: Bundle) -> None:
     prompts = encode_all(bundle, QUESTIONS)
-    together = rate(bundle, prompts, WIDE)
-    assert together.dtype == np.float32
-    assert ((together >= 1) & (together <= 5)).all()
-    assert len(set(together.tolist())) > 1
-    for prompt, rating in zip(prompts, together, strict=True):
-        assert rate(bundle, [prompt], WIDE)[0] == pytest.approx(rating, abs=1e-5)
-    with pytest.raises(ValueError, match="without rating heads"):
-        rate(make_bundle(scratch()).ready(), prompts, WIDE)
+    together = read_ratings(bundle, prompts, WIDE)
+    alone = [read_ratings(bundle, [prompt], WIDE) for prompt in prompts]
+    for name, ratings in together.items():
+        assert ratings.dtype == np.float32
+        assert ((ratings >= 1) & (ratings <= 5)).all()
+        assert ratings.tolist() == pytest.approx([one[name][0] for one in alone], abs=1e-5)
+    assert len(set(together["mean"].tolist())) > 1
 
 
 def test_texts_are_each_question_s_own_and_end_where_they_should(bundle: Bundle) -> None:

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from p5rec.core.errors import UserError
+from p5rec.recommend.baselines.factors import FactorsConfig
+from p5rec.recommend.baselines.factors import fit as fit_factors
 from p5rec.recommend.baselines.rating import BiasConfig, fit_bias
 from p5rec.recommend.baselines.registry import RATING_PREDICTORS
+from p5rec.recommend.baselines.tune import by_rmse, tune
 from p5rec.recommend.protocols import RatingPredictor
 
 ITEMS = [[0, 1, 2], [0, 1], [2, 3]]
@@ -79,6 +82,54 @@ def test_biases_find_planted_ones(build, ask):
     users, asked = np.repeat(np.arange(40), 30), np.tile(np.arange(30), 40)
     found = model.predict(ask([[]] * 1200, users=users), asked)
     np.testing.assert_allclose(found, 3 + user_bias[users] + item_bias[asked], atol=1e-3)
+
+
+def rmse_of_factors(build, ask, planted):
+    """Test RMSE of tuned factors, of tuned biases and of the global mean."""
+    rng = np.random.default_rng(1)
+    users, items = rng.normal(0, 1, (150, 2)), rng.normal(0, 1, (60, 2))
+    chosen = [rng.permutation(60)[:32] for _ in range(150)]
+    truth = 3 + planted * users @ items.T
+    ratings = [truth[u, own] + rng.normal(0, 0.3, 32) for u, own in enumerate(chosen)]
+    log, split = build(chosen, 60, held_out=1, ratings=ratings)
+    parts = split.parts.reshape(150, 32)
+    parts[:, -8:-4], parts[:, -4:] = 1, 2
+    valid, test = split.mask("valid"), split.mask("test")
+    asked = [ask([[]] * mask.sum(), users=log.users[mask]) for mask in (valid, test)]
+    figure = by_rmse(asked[0], log.items[valid], log.ratings[valid])
+    found = []
+    for name in ("mf", "bias", "global-mean"):
+        model = tune(RATING_PREDICTORS.get(name), log, split, figure).model
+        off = model.predict(asked[1], log.items[test]) - log.ratings[test]
+        found.append(float(np.sqrt((off**2).mean())))
+    return found
+
+
+def test_factors_find_what_was_planted_and_nothing_where_nothing_was(build, ask):
+    factors, biases, mean = rmse_of_factors(build, ask, planted=0.7)
+    assert factors < 0.6 * biases < 0.65 * mean
+    factors, _, mean = rmse_of_factors(build, ask, planted=0.0)
+    assert factors > 0.995 * mean
+
+
+@pytest.mark.parametrize("cells", [2**22, 100])
+def test_factors_by_hand(build, ask, monkeypatch, cells):
+    """One sweep: every user's ridge regression, then every item's, one by one."""
+    monkeypatch.setattr("p5rec.recommend.baselines.factors.CELLS", cells)
+    rng = np.random.default_rng(0)
+    chosen = [rng.permutation(9)[: rng.integers(2, 8)] for _ in range(7)]
+    world = build(chosen, 10, ratings=[rng.normal(3, 1, len(own)) for own in chosen])
+    settings = FactorsConfig(factors=2, bias_l2=0.5, factor_l2=0.7, sweeps=2)
+    model, log = fit_factors(*world, settings), world[0]
+    penalty = np.diag([0.5, 0.7, 0.7])
+    for item in range(9):
+        mine = log.items == item
+        known = model.users[log.users[mine]]
+        design = np.column_stack([np.ones(mine.sum()), known[:, 1:]])
+        rest = log.ratings[mine] - model.mean - known[:, 0]
+        wanted = np.linalg.solve(design.T @ design + penalty, design.T @ rest)
+        np.testing.assert_allclose(model.items[item], wanted, atol=1e-6)
+    assert not model.items[9].any()  # never rated
 
 
 def test_shrinkage_draws_to_the_mean(build, ask):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tiny_models import make_bundle, some_codes
+from tiny_models import llama, make_bundle, save_llama, save_t5, scratch, some_codes
+from torch import Tensor
 
 from p5rec.backbones.config import BackboneConfig
-from p5rec.core.launch import processes
 from p5rec.core.types import TEST, TRAIN, VALID, Example, Interactions, Split
 from p5rec.models.checkpoint import Bundle
 from p5rec.train.callbacks import EvalFn
@@ -23,6 +23,15 @@ from p5rec.train.rows import Rows
 from p5rec.train.sft import fit
 from p5rec.train.windows import Windows
 
+# by the name of their golden curve; each makes in the folder what it is read from
+BACKBONES: Mapping[str, Callable[[Path], BackboneConfig]] = {
+    "scratch": lambda _: scratch(),
+    "scratch-tokens": lambda _: scratch(items="tokens"),
+    "scratch-lora": lambda _: scratch(lora=True),
+    "llama-lora": lambda folder: llama(save_llama(folder), lora=True),
+    "new-t5": lambda _: scratch(shape="t5"),
+    "t5-lora": lambda folder: llama(save_t5(folder), lora=True),
+}
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 ITEMS = 24
 
@@ -70,14 +79,27 @@ def train(
 ) -> Bundle:
     """A tiny model, trained; ``folder`` holds its metrics and checkpoints."""
     bundle = make_bundle(backbone, some_codes(ITEMS), spread=0.0, scale=SCALE)
-    rows = settings.steps * settings.batch * settings.accumulate * processes()
-    task_of = assign_tasks(settings.tasks, rows, settings.seed)
-    tasks = {name: rows_of(name, bundle, settings, rows) for name in settings.tasks}
-    fit(
-        bundle.model, bundle.tokenizer, tasks, task_of, occurrence(task_of), settings, folder,
+    fit_rows(bundle, settings, folder, eval_fn)
+    return bundle
+
+
+def fit_rows(
+    bundle: Bundle,
+    settings: TrainConfig,
+    folder: Path,
+    eval_fn: EvalFn | None = None,
+    rows: np.ndarray | None = None,
+) -> dict[str, Tensor]:
+    """Trains ``bundle`` in place, on the ``rows`` of its mixture or on as many as it takes."""
+    if rows is None:
+        rows = np.arange(settings.steps * settings.rows)
+    task_of = assign_tasks(settings.tasks, int(rows.max()) + 1, settings.seed)
+    tasks = {name: rows_of(name, bundle, settings, len(task_of)) for name in settings.tasks}
+    numbers = occurrence(task_of)
+    return fit(
+        bundle.model, bundle.tokenizer, tasks, task_of[rows], numbers[rows], settings, folder,
         eval_fn,
     )  # fmt: skip
-    return bundle
 
 
 def rows_of(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> Rows:

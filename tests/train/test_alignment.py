@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.split import cases
-from p5rec.evaluate.config import EvaluateConfig, check_names
 from p5rec.ids.base import fit
 from p5rec.ids.config import IdsConfig
 from p5rec.ids.files import save_codes
@@ -65,7 +65,8 @@ class World:
         self.ids = self.store.stage("ids", keep, config={}, code=("core",))
 
     def teach(self, method: GenerativeConfig, start: Artefact | None = None) -> Artefact:
-        return teach(method, self.corpus, self.data, self.ids, self.store, start=start)
+        earlier = None if start is None else {"taught": start}
+        return teach(method, self.corpus, self.data, self.ids, self.store, earlier=earlier)
 
     def first(self, model: Artefact) -> tuple[np.ndarray, np.ndarray]:
         """``(B,)`` whether the first of each test list is right, and whose it is."""
@@ -215,19 +216,15 @@ def test_a_config_says_what_alignment_needs() -> None:
     assert GenerativeConfig(start="small", train={"align": align}).train.align is not None
 
 
-class Recipe:
-    """What :func:`check_names` looks at."""
+def test_a_model_of_other_ids_is_not_aligned(taught: tuple[World, Artefact]) -> None:
+    world, start = taught
+    dealt = world.codes.codes[np.random.default_rng(0).permutation(ITEMS)]
 
-    def __init__(self, **methods: GenerativeConfig) -> None:
-        self.ids, self.baselines = {"semantic": IdsConfig(), "other": IdsConfig()}, ()
-        self.methods, self.evaluate = methods, EvaluateConfig()
+    def keep(place: Path) -> Lineage:
+        save_codes(replace(world.codes, codes=dealt), place, world.corpus.catalog.ids)
+        return Lineage.none()
 
-
-def test_a_start_is_an_earlier_method_with_the_same_ids() -> None:
-    plain, later = GenerativeConfig(), GenerativeConfig(start="small")
-    check_names(Recipe(small=plain, later=later))
-    with pytest.raises(UserError, match=r"methods\.later\.start: expected an earlier method"):
-        check_names(Recipe(later=later, small=plain))
-    other = GenerativeConfig(start="small", ids="other")
-    with pytest.raises(UserError, match=r"methods\.later\.ids: expected those of 'small'"):
-        check_names(Recipe(small=plain, later=other))
+    other = world.store.stage("ids", keep, config={"dealt": True}, code=("core",))
+    aligned = method(3, align=OBJECTIVES["sdpo"])
+    with pytest.raises(UserError, match="expected a model of the same items and ids to align"):
+        teach(aligned, world.corpus, world.data, other, world.store, earlier={"taught": start})

@@ -12,7 +12,7 @@ from tiny_models import make_bundle, scratch
 from p5rec.core.types import Example
 from p5rec.train.collate import Collator
 from p5rec.train.config import TaskConfig
-from p5rec.train.mixture import assign_tasks, batch_order, occurrence
+from p5rec.train.mixture import assign_tasks, batch_order, occurrence, tempered
 from p5rec.train.prompted import PromptRows
 
 TASKS = {"a": TaskConfig(share=3), "b": TaskConfig(share=1), "c": TaskConfig(share=1)}
@@ -23,6 +23,22 @@ def test_tasks_come_by_their_shares_and_rows_keep_theirs() -> None:
     assert np.bincount(tasks) / 20_000 == pytest.approx([0.6, 0.2, 0.2], abs=0.01)
     assert np.array_equal(tasks, assign_tasks(TASKS, 20_000, seed=0))
     assert not np.array_equal(tasks, assign_tasks(TASKS, 20_000, seed=1))
+
+
+def test_the_hotter_the_more_alike_are_tasks_of_unequal_size() -> None:
+    sizes = {"a": 100, "b": 10_000, "c": 1}
+    even = {name: TaskConfig(share=1) for name in sizes}
+
+    def drawn(temperature: float) -> np.ndarray:
+        tasks = assign_tasks(tempered(even, sizes, temperature), 50_000, seed=0)
+        return np.bincount(tasks, minlength=3) / 50_000
+
+    assert drawn(1) == pytest.approx(np.array([100, 10_000, 1]) / 10_101, abs=0.005)
+    assert drawn(2) == pytest.approx(np.array([10, 100, 1]) / 111, abs=0.01)
+    assert drawn(1e9) == pytest.approx(np.full(3, 1 / 3), abs=0.01)
+    scaled = tempered({**even, "c": TaskConfig(share=50)}, sizes, 2)
+    assert scaled["c"].share == pytest.approx(50)
+    assert scaled["b"].share == pytest.approx(100)
 
 
 @given(tasks=st.lists(st.integers(0, 3), max_size=40))
@@ -88,6 +104,16 @@ def test_a_prompt_row_asks_for_the_answer_alone() -> None:
     assert plain.ratings is None
 
 
+def test_permuted_answers_are_those_of_others_their_ratings_with_them() -> None:
+    own = rows(200, Questions(5))
+    dealt = PromptRows(own.examples, own.tokenizer, 200, np.array([3, 4, 0, 1, 2]))
+    for i, other in enumerate([3, 4, 0, 1, 2]):
+        found, asker, answerer = dealt[i], own[i], own[other]
+        assert found.input_ids[: found.split].tolist() == asker.input_ids[: asker.split].tolist()
+        assert found.labels[found.split :].tolist() == answerer.labels[answerer.split :].tolist()
+        assert found.ratings[found.split - 1] == answerer.ratings[answerer.split - 1]
+
+
 @pytest.mark.parametrize("limit", [8, 16, 31, 64])
 def test_a_row_that_is_too_long_keeps_the_question_s_end_and_the_whole_answer(limit: int) -> None:
     example = Example("x" * 100 + "what?", "yes", "t", "t.v1")
@@ -111,9 +137,10 @@ def test_a_batch_is_its_rows_padded_with_their_task_s_weight() -> None:
     collator = Collator([prompts, prompts], np.array([1.0, 0.25]), np.array([0, 1, 1]),
                         np.array([0, 3, 1]), pad_id=0)  # fmt: skip
     found = collator([{"row": 2}, {"row": 0}])
-    assert found["weights"].tolist() == [0.25, 1.0]
     for b, row in enumerate((prompts[1], prompts[0])):
         n = len(row.input_ids)
+        assert found["weights"][b].tolist()[:n] == [(0.25, 1.0)[b]] * n
+        assert found["tasks"][b].tolist()[:n] == [1 - b] * n
         assert found["input_ids"][b, :n].tolist() == row.input_ids.tolist()
         assert found["labels"][b, :n].tolist() == row.labels.tolist()
         assert (found["labels"][b, n:] == -100).all()

@@ -70,7 +70,7 @@ def batch(bundle: Bundle) -> dict[str, Any]:
     return {
         "input_ids": ids,
         "labels": labels,
-        "weights": torch.tensor([2.0, 1.0]),
+        "weights": torch.tensor([[2.0], [1.0]]).expand_as(ids),
         "candidates": candidates,
         "reference": torch.zeros(2, 7, 3),
     }
@@ -91,7 +91,7 @@ def test_a_model_that_has_not_moved_is_undecided(kind: str) -> None:
     bundle = make_bundle(scratch(items=kind))
     given = batch(bundle)
     given["reference"] = referred(bundle, given)
-    given["weights"] = torch.tensor([2.0, 0.0])
+    given["weights"] = torch.tensor([[2.0], [0.0]]).expand_as(given["input_ids"])
     objective = SoftmaxDpo(PreferenceConfig(objective="sdpo", beta=0.7))
     out = objective(bundle.model, dict(given), 12)
     # log 3 where one of three is right, log 2 where one of two
@@ -106,7 +106,11 @@ def test_nll_is_that_of_the_aligned_rows_and_others_keep_their_own() -> None:
     plain = {k: given[k] for k in ("input_ids", "labels")}
     rows = [
         float(
-            bundle.model(**plain, weights=torch.eye(2)[b], num_items_in_batch=12)["loss"].detach()
+            bundle.model(
+                **plain,
+                weights=torch.eye(2)[b][:, None].expand_as(plain["labels"]),
+                num_items_in_batch=12,
+            )["loss"].detach()
         )
         for b in (0, 1)
     ]
@@ -124,7 +128,7 @@ def test_steps_on_the_loss_move_the_right_item_up() -> None:
     given["reference"] = referred(bundle, given)
     objective = SoftmaxDpo(PreferenceConfig(objective="sdpo"))
     optimizer = torch.optim.Adam(bundle.model.parameters(), lr=1e-3)
-    given["weights"] = torch.tensor([1.0, 0.0])
+    given["weights"] = torch.tensor([[1.0], [0.0]]).expand_as(given["input_ids"])
     for _ in range(15):
         out = objective(bundle.model, dict(given), 1)
         optimizer.zero_grad()

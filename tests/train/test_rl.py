@@ -47,7 +47,7 @@ def batch(bundle: Bundle, seed: int = 0) -> dict[str, Any]:
     labels[:, :3] = -100
     draws = torch.zeros_like(ids)
     draws[:, 3::2] = 1 + 10_000 * seed + 1000 * torch.arange(6).view(2, 3)
-    return {"input_ids": ids, "labels": labels, "weights": torch.ones(2), "draws": draws}
+    return {"input_ids": ids, "labels": labels, "weights": torch.ones(ids.shape), "draws": draws}
 
 
 class Spy(torch.nn.Module):
@@ -88,7 +88,7 @@ def test_a_history_that_holds_every_item_leaves_none_to_draw() -> None:
     ids = torch.cat([torch.tensor([[bundle.bos]]), tokens], dim=1)
     draws = torch.zeros_like(ids)
     draws[:, 7], draws[:, 9] = 1, 2
-    given = {"input_ids": ids, "labels": ids, "weights": torch.ones(1), "draws": draws}
+    given = {"input_ids": ids, "labels": ids, "weights": torch.ones(ids.shape), "draws": draws}
     items = drawn(bundle, given)[0]
     assert items[7].tolist() == [3] * 5
     assert (items[9] == -1).all()
@@ -186,7 +186,7 @@ def test_the_loss_and_its_gradient_are_those_of_trl(
     causal.forward = own
     candidates = torch.full((*ids.shape, 4), -1)
     candidates[:, 7] = group
-    out = model(ids, torch.full_like(ids, -100), torch.ones(2), candidates=candidates)
+    out = model(ids, torch.full_like(ids, -100), torch.ones(ids.shape), candidates=candidates)
     ours = grpo_loss(out["candidate_logs"], worth).sum() / 4  # 2 positions of 2 codes
     (ours + out["loss"]).backward()
     assert float(ours.detach()) == pytest.approx(float(theirs.detach()), abs=1e-6)

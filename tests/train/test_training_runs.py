@@ -13,14 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_runs import config, curve, train
-from tiny_models import scratch
+from small_runs import BACKBONES, ITEMS, SCALE, config, curve, fit_rows, train
+from tiny_models import make_bundle, scratch, some_codes
+from transformers import TrainerState
 
 from p5rec.core.errors import UserError
 from p5rec.models.checkpoint import Bundle
 from p5rec.train import sft
 from p5rec.train.config import TrainConfig
-from p5rec.train.launch import check_joined
+from p5rec.train.divergence import Divergence
+from p5rec.train.launch import check_joined, share
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = runpy.run_path(str(ROOT / "scripts" / "record_golden_training.py"))
@@ -36,7 +38,7 @@ def same(one: Bundle, other: Bundle) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-@pytest.mark.parametrize("model", RECORD["MODELS"])
+@pytest.mark.parametrize("model", BACKBONES)
 def test_the_golden_curve_is_drawn_again(model: str) -> None:
     """Recorded on a CPU; other machines differ in the last bits, which 30 steps enlarge."""
     golden = json.loads((ROOT / "tests/golden/train" / f"{model}.json").read_text())
@@ -79,6 +81,37 @@ def test_accumulated_batches_equal_one_large_batch(
     assert found["grad_norm"] == pytest.approx(wanted["grad_norm"], rel=1e-3)
     for name, value in weights(whole).items():
         assert torch.allclose(weights(halves)[name], value, atol=2e-3), name
+
+
+def test_packed_rows_draw_the_same_curve(tmp_path: Path) -> None:
+    """Lines of 120 tokens for rows of up to 50: as many rows a step, fewer lines."""
+    runs = {size: train(scratch(), config(steps=8, packing=size), tmp_path / str(size))
+            for size in (0, 120)}  # fmt: skip
+    found, wanted = (curve(tmp_path / str(size), "loss", "grad_norm") for size in (120, 0))
+    assert found["loss"] == pytest.approx(wanted["loss"], rel=1e-4)
+    assert found["grad_norm"] == pytest.approx(wanted["grad_norm"], rel=1e-3)
+    for name, value in weights(runs[0]).items():
+        assert torch.allclose(weights(runs[120])[name], value, atol=2e-3), name
+
+
+def test_a_model_with_an_encoder_is_not_packed(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"train\.packing: expected none for a model with an enc"):
+        train(scratch(shape="t5"), config(packing=100), tmp_path)
+
+
+@pytest.mark.parametrize("level_losses", [False, True])
+def test_each_task_s_loss_is_logged_and_each_level_s_where_asked(
+    tmp_path: Path, level_losses: bool
+) -> None:
+    train(scratch(), config(steps=12, level_losses=level_losses), tmp_path)
+    found = curve(tmp_path, "loss_dense", "loss_rating", "code_loss", "code_loss_1", "code_loss_2")
+    assert len(found["loss_dense"]) > 2
+    assert len(found["loss_rating"]) > 2
+    if level_losses:
+        pairs = zip(found["code_loss_1"], found["code_loss_2"], strict=True)
+        assert [(a + b) / 2 for a, b in pairs] == pytest.approx(found["code_loss"], rel=1e-4)
+    else:
+        assert not found["code_loss_1"]
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +198,70 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_its_rows(tmp_path: Pat
     assert re.search(r"rows of (dense|rating) \d+, \d+", said), said
 
 
+def test_a_run_whose_loss_explodes_stops_and_names_where_it_began(tmp_path: Path) -> None:
+    wild = {"steps": 60, "learning_rate": 3.0, "clip": 1e9, "warmup": 60, "save_every": 1}
+    train(scratch(items="tokens"), config(**wild, diverged=0), tmp_path / "never")
+    losses = curve(tmp_path / "never", "loss")["loss"]
+    assert len(losses) == 60
+    assert np.isfinite(losses).all()
+    with pytest.raises(UserError) as caught:
+        train(scratch(items="tokens"), config(**wild), tmp_path / "watched")
+    said = str(caught.value)
+    assert "set train.diverged to a larger factor or to 0 (never)" in said
+    assert re.search(r"it had rows of (dense|rating) \d+, \d+", said)
+    first = int(re.search(r"train, step (\d+): expected a loss near", said)[1])
+    assert len(curve(tmp_path / "watched", "loss")["loss"]) == first + 18  # the last is not logged
+    assert min(losses[first - 1 : first + 19]) > 5 * np.quantile(losses[:10], 0.8)
+    with pytest.raises(UserError) as caught:  # nor does it go on from the wrecked checkpoint
+        train(scratch(items="tokens"), config(**wild), tmp_path / "watched")
+    assert str(caught.value) == said
+
+
+def test_spikes_hard_tasks_and_slow_progress_are_no_divergence() -> None:
+    rng = np.random.default_rng(0)
+    spikes = np.where(np.arange(400) % 50 > 35, 90.0, 2.0)
+    falls = 8 * np.exp(-np.arange(400) / 80)
+    tasks = [np.where(rng.random(2000) < share, 6.0, 0.01) for share in (0.02, 0.3, 0.5, 0.9)]
+    for losses in (spikes, falls, np.zeros(100), *tasks):
+        watch = Divergence(5.0, str)
+        for loss in losses:
+            step(watch, loss)
+
+
+def test_a_level_that_is_left_for_good_is() -> None:
+    watch = Divergence(5.0, lambda done: f"rows after {done}")
+    for loss in [2.0] * 60 + [11.0] * 19:
+        step(watch, loss)
+    other = Divergence(5.0, lambda done: f"rows after {done}", watch.state())  # resumed
+    for again in (watch, other):
+        with pytest.raises(UserError, match=r"step 61: .*\(2\), got 11 or more .*rows after 60\)"):
+            step(again, 11.0, at=80)
+
+
+def step(watch: Divergence, loss: float, at: int = 0) -> None:
+    for part in (0.25, 0.75):
+        watch.add(torch.tensor(loss * part))
+    watch.on_step_end(None, TrainerState(global_step=at), None)
+
+
+def test_a_gradient_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
+    bundle = make_bundle(scratch(), some_codes(ITEMS), scale=SCALE)
+    bundle.model.item_rows.register_hook(lambda gradient: gradient * np.inf)
+    with pytest.raises(UserError, match=r"step 1: expected a finite gradient norm, got (nan|inf)"):
+        fit_rows(bundle, config(steps=3), tmp_path)
+
+
+def test_a_checkpoint_of_weights_in_pieces_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+    settings = config(steps=12, save_every=3, evaluate_every=1)
+    with pytest.raises(Crash):
+        train(DROPOUT, settings, tmp_path, raises_at(8, crash))
+    run = tmp_path / "checkpoints/checkpoint-6/run.json"
+    about = json.loads(run.read_text())
+    run.write_text(json.dumps({**about, "weights": "ZeRO-3 on 2 processes"}))
+    with pytest.raises(UserError, match=r"it holds them \(ZeRO-3 on 2 processes\), got all of"):
+        train(DROPOUT, settings, tmp_path, dict)
+
+
 def test_the_second_interrupt_stops_at_once(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
 
@@ -187,7 +284,7 @@ def test_a_run_interrupted_after_its_last_step_is_whole(
     assert same(train(DROPOUT, config(steps=12), tmp_path), uninterrupted)
 
 
-@pytest.mark.parametrize("rubbish", ["no state", "damaged weights", "cut line"])
+@pytest.mark.parametrize("rubbish", ["half a checkpoint", "damaged weights", "cut line"])
 def test_what_a_crash_left_half_written_is_no_hindrance_or_is_named(
     tmp_path: Path, uninterrupted: Bundle, rubbish: str
 ) -> None:
@@ -195,8 +292,10 @@ def test_what_a_crash_left_half_written_is_no_hindrance_or_is_named(
     with pytest.raises(Crash):
         train(DROPOUT, settings, tmp_path, raises_at(8, crash))
     last = tmp_path / "checkpoints" / "checkpoint-6"
-    if rubbish == "no state":
-        (last / "trainer_state.json").unlink()
+    if rubbish == "half a checkpoint":
+        half = tmp_path / "checkpoints" / ".writing" / "checkpoint-9"
+        half.mkdir(parents=True)
+        (half / "trainer_state.json").write_text("{}")
     elif rubbish == "cut line":
         with open(tmp_path / "metrics.jsonl", "a") as handle:
             handle.write('{"step": 8, "lo')
@@ -249,13 +348,33 @@ def test_nothing_is_reported_to_anybody(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_processes_that_did_not_join_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    check_joined(1)
+    check_joined(1, "NO")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match="expected 2 processes training together, got 1"):
-        check_joined(1)
+        check_joined(1, "NO")
+    for way in ("DEEPSPEED", "FSDP"):  # accelerate leaves both out on a CPU, and says nothing
+        with monkeypatch.context() as patch:
+            patch.setenv(f"ACCELERATE_USE_{way}", "true")
+            check_joined(2, way)
+            with pytest.raises(UserError, match=f"training under {way}, got MULTI_CPU"):
+                check_joined(2, "MULTI_CPU")
+
+
+def test_a_step_reads_the_same_rows_on_any_number_of_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for count, wanted in {1: (4, 6), 2: (4, 3), 3: (4, 2), 4: (2, 3), 12: (2, 1)}.items():
+        monkeypatch.setenv("WORLD_SIZE", str(count))
+        rows, passes = share(4, 6)
+        assert (rows, passes) == wanted
+        assert rows * passes * count == 24
+    for count in (5, 16):
+        monkeypatch.setenv("WORLD_SIZE", str(count))
+        with pytest.raises(UserError, match=rf"got 6 x 4 rows for {count} processes; set "):
+            share(4, 6)
 
 
 def test_a_config_says_what_it_refuses() -> None:
-    for bad in ({"steps": 0}, {"tasks": {}}, {"dense": {"window": 1}}, {"batch": 0}):
+    for bad in ({"steps": -1}, {"tasks": {}}, {"dense": {"window": 1}}, {"batch": 0}):
         with pytest.raises(ValueError, match=r"greater than|at least 1"):
             TrainConfig(**bad)

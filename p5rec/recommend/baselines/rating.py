@@ -98,18 +98,30 @@ def _fit(
     item_shrink: float,
     sweeps: int = 1,
 ) -> Biases:
-    train = split.mask("train")
-    if interactions.ratings is None or not train.any():
-        raise fault(name, "training events with ratings", "none", "map a rating column of the data")
-    users, items = interactions.users[train], interactions.items[train]
-    ratings = interactions.ratings[train].astype(np.float64)
+    users, items, ratings = training_ratings(name, interactions, split)
     mean = float(ratings.mean())
     user_bias = np.zeros(interactions.n_users)
     item_bias = np.zeros(interactions.n_items)
     for _ in range(sweeps):
         item_bias = _shrunk_mean(ratings - mean - user_bias[users], items, item_bias, item_shrink)
         user_bias = _shrunk_mean(ratings - mean - item_bias[items], users, user_bias, user_shrink)
-    return Biases(name, mean, user_bias, item_bias, Lineage(train))
+    return Biases(name, mean, user_bias, item_bias, Lineage(split.mask("train")))
+
+
+def training_ratings(
+    name: str, interactions: Interactions, split: Split
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Users, items and ratings ``(E,)`` of the training events that have a rating.
+
+    Raises:
+        UserError: there is none.
+    """
+    if interactions.ratings is None or not len(
+        rows := np.flatnonzero(split.mask("train") & np.isfinite(interactions.ratings))
+    ):
+        raise fault(name, "training events with ratings", "none", "map a rating column of the data")
+    ratings = interactions.ratings[rows].astype(np.float64)
+    return interactions.users[rows], interactions.items[rows], ratings
 
 
 def _shrunk_mean(rest: np.ndarray, rows: np.ndarray, like: np.ndarray, shrink: float) -> np.ndarray:

@@ -49,5 +49,6 @@ RATING_PREDICTORS = Registry(
         "user-mean": "p5rec.recommend.baselines.rating:USER_MEAN",
         "item-mean": "p5rec.recommend.baselines.rating:ITEM_MEAN",
         "bias": "p5rec.recommend.baselines.rating:BIAS",
+        "mf": "p5rec.recommend.baselines.factors:MF",
     },
 )

@@ -1,0 +1,116 @@
+"""``p5rec plan``: what the trainings of a recipe will take, before anything is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from p5rec.train.plan import Plan
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def plan(
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A recipe's YAML, or a shipped config's name.")
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="On top: methods.small.train.steps=200."),
+    ] = None,
+    gpu: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A100, H100, L4, T4, ...; repeatable.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what each method's training will read, how much memory it needs and how long it takes.
+
+    Data are prepared, or taken from the cache. Of a model the configuration and the tokenizer are
+    read, no weights. Times are arithmetic over speed: measured here for a second, published for
+    GPUs, times the share of it that training is taken to reach.
+    """
+    import json
+
+    from p5rec.core.errors import UserError, did_you_mean
+    from p5rec.ids.config import IdsConfig
+    from p5rec.train.method import GenerativeConfig, check_tasks
+    from p5rec.train.plan import GPUS, plan, plannable
+
+    from .inputs import read_prepared
+    from .run import resolve
+
+    gpus = tuple(gpu or ())
+    if strange := [name for name in gpus if name not in GPUS]:
+        raise UserError(
+            *(f"--gpu: expected one that is known, got {n!r}; {did_you_mean(n, GPUS)}"
+              for n in strange)
+        )  # fmt: skip
+    path = Path(config) if config.endswith((".yaml", ".yml")) else resolve(config, "")[1]
+    recipe, corpus, _, _ = read_prepared(
+        path,
+        overrides or (),
+        ids=(dict[str, IdsConfig], {"semantic": IdsConfig()}),
+        methods=(dict[str, GenerativeConfig], {}),
+    )
+    check_tasks(recipe.methods, (), corpus)
+    found = {
+        name: plan(name, recipe.methods, recipe.ids, corpus, gpus)
+        for name, method in recipe.methods.items()
+        if plannable(method)
+    }
+    if as_json:
+        print(json.dumps({name: told.dump() for name, told in found.items()}))
+        return
+    for name, told in found.items():
+        print("\n".join((name, *_lines(told))))
+    if left := [name for name in recipe.methods if name not in found]:
+        print(f"not planned: {', '.join(left)} (untrained, or aligned to what another model says)")
+    print(_assumed())
+
+
+def _lines(plan: Plan) -> list[str]:
+    weights, memory, total = plan.weights, plan.memory, plan.total
+    parts = {"adapters": weights.adapters, "new rows": weights.rows, "heads": weights.heads}
+    lines = [
+        f"  weights     {weights.total:,}; {weights.trained:,} learn "
+        f"({weights.trained / weights.total:.1%}): "
+        + ", ".join(f"{part} {count:,}" for part, count in parts.items() if count)
+    ]
+    for task, told in plan.tasks.items():
+        load, epochs = told.load, told.load.rows / told.epoch_rows
+        lines.append(
+            f"  {task:<11} {load.rows:,.0f} rows of {told.epoch_rows:,} an epoch ({epochs:.1f} "
+            f"epochs): {load.tokens:,.0f} tokens, {load.items:,.0f} items and {load.words:,.0f} "
+            "words taught"
+        )
+    lines.append(
+        f"  {'all':<11} {plan.steps:,} steps of {plan.batch} rows: {total.tokens:,.0f} tokens, "
+        f"{total.positions:,.0f} positions, {plan.flops / 1e12:,.1f} TFLOP"
+    )
+    shares = {name: size for name, size in vars(memory).items() if size >= 1e6}
+    told_by = " + ".join(f"{name} {size / 1e6:,.0f}" for name, size in shares.items())
+    lines.append(f"  memory      {memory.peak / 1e9:.1f} GB: {told_by} MB")
+    for place, seconds in plan.seconds.items():
+        full = "" if plan.fits.get(place, True) else "; its memory is too small"
+        lines.append(f"  {'time':<11} {_clock(seconds)} on {place}{full}")
+    return lines
+
+
+def _clock(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _assumed() -> str:
+    from p5rec.train.plan import LAUNCH, UTILISATION
+
+    return (
+        f"Training is taken to reach {UTILISATION['cpu']:.0%} of this machine's speed in products "
+        f"of matrices, and {UTILISATION['gpu']:.0%} of what a GPU's maker says, but no less than "
+        f"{1e3 * LAUNCH:.0f} ms a block and step there. Answers and measures come on top."
+    )

@@ -1,0 +1,48 @@
+"""The rating heads, as a recipe says them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from p5rec.core.config import Config
+
+
+class HeadsConfig(Config):
+    """What is learned of a rating: ``classification + balance * regression``, and its words.
+
+    Kang et al. 2023 (arXiv:2305.06474) put one head or the other on a language model
+    and train it by squared error or by cross-entropy; here both may share one model.
+
+    Attributes:
+        regression: the loss of the number: ``mse``, squared error; ``huber``, Huber's (1964) with
+            its bend at 1; null: no such head.
+        classification: the loss of the class, one of the ratings that occur: ``ce``, each class
+            has a logit of its own; ``ordinal``, one score against ascending thresholds; null: no
+            such head.
+        balance: of the regression in the sum, lambda.
+        words: learn the text of a rating too, as of any other answer; without, the heads alone
+            are taught it.
+    """
+
+    regression: Literal["mse", "huber"] | None = "mse"
+    classification: Literal["ce", "ordinal"] | None = "ce"
+    balance: float = Field(1.0, gt=0)
+    words: bool = True
+
+    @classmethod
+    def none(cls) -> HeadsConfig:
+        """No head at all."""
+        return cls(regression=None, classification=None)
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a head."""
+        return bool(self.regression or self.classification)
+
+    @model_validator(mode="after")
+    def _something_is_taught(self) -> HeadsConfig:
+        if not (self.any or self.words):
+            raise ValueError("expected a regression, a classification or words, got none of them")
+        return self

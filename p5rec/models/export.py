@@ -1,0 +1,81 @@
+"""A trained model as a folder that any program reads: no adapters, no code of ours."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from p5rec.backbones.merge import merge
+from p5rec.core.artefacts import file_sha256, library_versions, read_json, write_json, writing
+from p5rec.core.errors import fault
+from p5rec.ids.tokens import item_strings
+
+from .checkpoint import MANIFEST, Bundle, load_bundle
+
+HEADS = "rating_heads.safetensors"
+ITEMS = "items.json"
+
+
+def export(model: Path, out: Path, dtype: str = "float32") -> None:
+    """Writes the bundle in ``model`` as a plain language model's folder, whole or not at all.
+
+    Besides weights, config, tokenizer and generation settings it holds ``items.json``
+    (each item's id and the tokens that name it), the rating heads where there are some, which a
+    plain model has no place for, and a manifest.
+
+    Args:
+        dtype: of the weights: ``float32`` or ``bfloat16``.
+
+    Raises:
+        UserError: ``out`` exists, the bundle is not whole, or its items are more than tokens.
+    """
+    if out.exists():
+        raise fault(out, "a new folder", "one that exists", "name another or delete it")
+    bundle = load_bundle(model)
+    if bundle.settings.backbone.items != "tokens":
+        raise fault(
+            model, "a model that reads a token a code", "one that reads an item as one position",
+            "a plain language model cannot; train it with backbone.items: tokens and item_rows: "
+            "false",
+        )  # fmt: skip
+    work = out.with_name(f".{out.name}.{os.getpid()}.work")
+    with writing(out):
+        try:
+            work.mkdir(parents=True)
+            _write(bundle, work, dtype)
+            _write_manifest(bundle, work, model, dtype)
+            os.replace(work, out)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _write(bundle: Bundle, folder: Path, dtype: str) -> None:
+    plain = merge(bundle.model.causal).to(getattr(torch, dtype))
+    plain.save_pretrained(folder)
+    bundle.tokenizer.save_pretrained(folder)
+    words = item_strings(bundle.layout.codes)
+    write_json(folder / ITEMS, dict(zip(bundle.item_ids, words, strict=True)))
+    if bundle.model.heads is not None:
+        save_file(bundle.model.heads.state_dict(), folder / HEADS)
+
+
+def _write_manifest(bundle: Bundle, folder: Path, model: Path, dtype: str) -> None:
+    files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+    made_from: dict[str, Any] = read_json(model / MANIFEST)
+    write_json(
+        folder / MANIFEST,
+        {
+            "model": file_sha256(model / MANIFEST),
+            "settings": made_from["settings"],
+            "about": made_from["about"],
+            "dtype": dtype,
+            "bos": bundle.bos,
+            "versions": library_versions(),
+            "files": files,
+        },
+    )

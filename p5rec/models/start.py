@@ -1,0 +1,94 @@
+"""A training that begins where another ended: public data first, then one's own.
+
+Adapters of the first training stay as they are, below a new one that starts at zero; a model that
+was trained whole goes on with its weights. The second bundle holds all it needs but the base model.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from p5rec.backbones.load import stack_names
+from p5rec.core.artefacts import file_sha256
+from p5rec.core.errors import fault
+from p5rec.core.types import ItemCodes
+from p5rec.ids.files import load_codes, load_item_ids
+
+from .checkpoint import (
+    MANIFEST,
+    ROWS,
+    WEIGHTS,
+    Bundle,
+    BundleSettings,
+    load_adapters,
+    placed,
+    read_settings,
+    read_tensors,
+    rows_among,
+    trainable_state,
+)
+
+
+def begun_from(settings: BundleSettings, start: Path) -> BundleSettings:
+    """``settings`` with the adapters of the bundle in ``start`` below.
+
+    Raises:
+        UserError: the bundle is not whole, or its backbone is another; adapters may differ.
+    """
+    first, _ = read_settings(start)
+    differ = [
+        f"backbone.{name}"
+        for name, value in settings.backbone
+        if name != "lora" and value != getattr(first.backbone, name)
+    ]
+    here, there = settings.backbone.lora, first.backbone.lora
+    if (here is None) != (there is None):
+        differ.append("backbone.lora")
+    drawn = here is not None and settings.backbone.name == "scratch"
+    if drawn and settings.seed != first.seed:
+        differ.append("train.seed, under which its frozen weights were drawn")
+    if differ:
+        raise fault(
+            start, "a model of the same backbone to start from", f"another {', '.join(differ)}",
+            "give both the same; where both have adapters these may differ",
+        )  # fmt: skip
+    below = first.below if there is None else (*first.below, there)
+    return settings.model_copy(update={"below": below})
+
+
+def carry_over(start: Path, bundle: Bundle) -> None:
+    """Fills ``bundle``, fresh from :func:`begun_from`, with what was learned in ``start``.
+
+    Rows of codes and items are taken where the codes are the same or extend the old ones,
+    otherwise they begin anew; rating heads are taken where the scale is the same.
+    """
+    first, _ = read_settings(start)
+    state = read_tensors(start / WEIGHTS)
+    known, taught = load_item_ids(start / "codes"), load_codes(start / "codes")
+    row_of = rows_among(bundle.item_ids, known)
+    if not _extend(bundle.layout.codes, taught, row_of):
+        state = {n: t for n, t in state.items() if n != ROWS and not n.endswith(".new")}
+    elif ROWS in state:
+        state[ROWS] = placed(state[ROWS], row_of)
+    if first.scale != bundle.settings.scale:
+        state = {n: t for n, t in state.items() if not n.startswith("heads.")}
+    wanted = trainable_state(bundle.model).keys()
+    bundle.model.load_state_dict({n: t for n, t in state.items() if n in wanted}, strict=False)
+    if below := len(bundle.settings.below):
+        names = zip(stack_names(below), stack_names(below + 1), strict=False)
+        load_adapters(bundle.model.lm, start, dict(names))
+
+
+def origin(start: Path) -> dict[str, Any]:
+    """What a manifest says of where a training began: the bundle's hash and its own account."""
+    return {"bundle": file_sha256(start / MANIFEST), **read_settings(start)[1]}
+
+
+def _extend(codes: ItemCodes, taught: ItemCodes, row_of: np.ndarray) -> bool:
+    """Whether ``codes`` give the items of ``taught`` the same codes; ``row_of (N,)``, -1: new."""
+    kept = row_of >= 0
+    shape = codes.sizes == taught.sizes and codes.tied == taught.tied and kept.any()
+    return bool(shape and np.array_equal(codes.codes[kept], taught.codes[row_of[kept]]))

@@ -1,0 +1,175 @@
+"""What is exported computes the same without us."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_models import llama, make_bundle, save_gpt2, save_llama, scratch, some_codes
+from transformers import AutoModelForCausalLM
+
+from p5rec.backbones.config import BackboneConfig, LoraSettings
+from p5rec.core.errors import UserError
+from p5rec.models.checkpoint import Bundle, load_bundle, save_bundle
+from p5rec.models.export import export
+
+SCALE = (1.0, 2.0, 3.0)
+DORA = {"lora": LoraSettings(rank=4, dora=True)}
+PART = {"lora": LoraSettings(rank=4, targets=("q_proj", "down_proj"), rslora=True)}
+KINDS = ["scratch", "scratch lora", "scratch dora", "llama", "llama tied", "llama dora",
+         "llama part", "gpt2", "gpt2 dora", "llama 4bit", "llama 8bit"]  # fmt: skip
+# a process that has never heard of us
+PLAIN = """
+import json, sys
+from pathlib import Path
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+folder, ids = Path(sys.argv[1]), torch.tensor(json.loads(sys.argv[2]))
+model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto").eval()
+tokenizer = AutoTokenizer.from_pretrained(folder)
+items = json.loads((folder / "items.json").read_text())
+read = tokenizer(list(items.values()), add_special_tokens=False)["input_ids"]
+with torch.no_grad():
+    logits = model(input_ids=ids).logits
+starts = {tuple(row[:n]): sorted({r[n] for r in read if r[:n] == row[:n]}) for row in read
+          for n in range(len(row))}
+out = model.generate(
+    ids[:1], num_beams=4, max_new_tokens=2, do_sample=False, pad_token_id=0,
+    prefix_allowed_tokens_fn=lambda _, said: starts.get(tuple(said[ids.shape[1]:].tolist()), [2]),
+)
+torch.save({"logits": logits, "items": read, "answer": out[0, ids.shape[1]:].tolist()}, sys.argv[3])
+assert not any(name.split(".")[0] in ("p5rec", "peft") for name in sys.modules), "not plain"
+"""
+
+
+def give_biases(path: Path) -> None:
+    """Some, where there are any: fresh ones are zero."""
+    state = load_file(path)
+    for n, name in enumerate(name for name in state if name.endswith(".bias")):
+        torch.nn.init.normal_(state[name], generator=torch.Generator().manual_seed(n))
+    save_file(state, path, {"format": "pt"})
+
+
+def config(kind: str, folder: Path) -> BackboneConfig:
+    if kind.startswith("scratch"):
+        found = scratch(lora="lora" in kind, items="tokens")
+    else:
+        save = save_gpt2 if kind.startswith("gpt2") else save_llama
+        base = save(folder, tied=True) if "tied" in kind else save(folder)
+        give_biases(base / "model.safetensors")
+        bits = next((bits for bits in ("4bit", "8bit") if bits in kind), None)
+        found = llama(base, lora=True, items="tokens", quantize=bits)
+    return found.model_copy(update=DORA if "dora" in kind else PART if "part" in kind else {})
+
+
+@pytest.fixture(scope="module")
+def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("export")
+    made = make_bundle(config(request.param, folder / "base"), scale=SCALE, spread=0.3)
+    save_bundle(made, folder / "bundle", {"steps": 3})
+    return folder / "bundle"
+
+
+def prompt(bundle: Bundle) -> torch.Tensor:
+    """Old tokens and new ones in turn, ``(2, 8)``."""
+    items = bundle.layout.items[[3, 7, 11, 2]].reshape(2, 4)
+    words = np.random.default_rng(0).integers(3, 250, (2, 4))
+    return torch.from_numpy(np.stack([words, items], axis=2).reshape(2, 8))
+
+
+def differ(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    """The largest difference, as a share of the largest logit."""
+    return float((found - wanted).abs().max() / wanted.abs().max())
+
+
+@pytest.mark.parametrize("saved", KINDS, indirect=True)
+def test_every_token_s_logit_is_the_adapter_model_s(saved: Path, tmp_path: Path) -> None:
+    bundle = load_bundle(saved)
+    ids = prompt(bundle)
+    export(saved, tmp_path / "out")
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
+    with torch.no_grad():
+        wanted, found = bundle.model.causal(input_ids=ids).logits, plain(input_ids=ids).logits
+    assert found.dtype == torch.float32
+    assert wanted.shape == found.shape
+    if bundle.settings.backbone.quantize:  # whose arithmetic is bfloat16, and int8 inputs at 8 bits
+        assert torch.cosine_similarity(found, wanted.float(), dim=-1).min() > 0.99
+    else:
+        assert differ(found, wanted) < 1e-5
+    assert wanted.std() > 0.1  # there was something to differ in
+    ours = bundle.model.causal
+    tied = ours.get_output_embeddings().new is ours.get_input_embeddings().new
+    assert (plain.get_output_embeddings().weight is plain.get_input_embeddings().weight) == tied
+    assert not hasattr(plain.config, "quantization_config")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("saved", ["scratch lora", "llama", "gpt2"], indirect=True)
+def test_a_process_that_never_heard_of_us_reads_it(saved: Path, tmp_path: Path) -> None:
+    bundle = load_bundle(saved)
+    ids = prompt(bundle)
+    export(saved, tmp_path / "out")
+    (tmp_path / "plain.py").write_text(PLAIN)
+    words = ["plain.py", tmp_path / "out", json.dumps(ids.tolist()), "found.pt"]
+    done = subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=tmp_path, env={"PATH": "", "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = torch.load(tmp_path / "found.pt", weights_only=True)
+    with torch.no_grad():
+        wanted = bundle.model.causal(input_ids=ids).logits
+    assert differ(found["logits"], wanted) < 1e-5
+    assert found["items"] == bundle.layout.items.tolist()
+    assert found["answer"] in bundle.layout.items.tolist()
+
+
+@pytest.mark.parametrize("saved", ["llama"], indirect=True)
+def test_what_lies_beside_the_weights(saved: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    export(saved, out, "bfloat16")
+    manifest = json.loads((out / "manifest.json").read_text())
+    names = {path.name for path in out.iterdir()}
+    assert names == {*manifest["files"], "manifest.json"}
+    assert {"config.json", "model.safetensors", "generation_config.json", "tokenizer.json"} <= names
+    assert manifest["about"] == {"steps": 3}
+    assert manifest["dtype"] == "bfloat16"
+    assert {t.dtype for t in load_file(out / "model.safetensors").values()} == {torch.bfloat16}
+    heads = load_bundle(saved).model.heads.state_dict()
+    found = load_file(out / "rating_heads.safetensors")
+    assert found.keys() == heads.keys()
+    assert all(torch.equal(found[name], heads[name]) for name in heads)
+    assert list(json.loads((out / "items.json").read_text())) == [f"i{n}" for n in range(24)]
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+
+
+def test_what_a_plain_model_cannot_carry_is_refused(tmp_path: Path) -> None:
+    save_bundle(make_bundle(scratch(), some_codes()), tmp_path / "bundle")
+    with pytest.raises(UserError, match=r"train it with backbone\.items: tokens") as caught:
+        export(tmp_path / "bundle", tmp_path / "out")
+    assert len(caught.value.lines) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("saved", ["scratch"], indirect=True)
+def test_nothing_is_overwritten_and_nothing_left_half(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match="expected a new folder, got one that exists"):
+        export(saved, tmp_path / "out")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("p5rec.models.export.write_json", full)
+    with pytest.raises(UserError):
+        export(saved, tmp_path / "other")
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]

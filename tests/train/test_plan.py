@@ -1,0 +1,186 @@
+"""What is told of a training before it is run holds for the training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import llama, save_llama, scratch, some_codes
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from p5rec.backbones.config import BackboneConfig, LoraSettings
+from p5rec.core.types import Corpus
+from p5rec.data.build import build as build_corpus
+from p5rec.data.config import DataConfig
+from p5rec.ids.config import IdsConfig
+from p5rec.models.checkpoint import Bundle, BundleSettings, build
+from p5rec.train.collate import Collator
+from p5rec.train.config import TrainConfig
+from p5rec.train.cost import flops, load_of, weights_of
+from p5rec.train.memory import kept_for_backward, memory_of
+from p5rec.train.method import GenerativeConfig, train
+from p5rec.train.optimizer import make_optimizer
+from p5rec.train.plan import plan, stand_in_codes
+from p5rec.train.rows import Row
+
+KINDS = ("scratch", "tokens", "t5", "lora", "dora", "targets")
+IDS = IdsConfig(levels=2, codebook=8, vectors={"text": None})
+TRAIN: dict[str, Any] = {"batch": 4, "precision": "float32", "max_tokens": 64}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_llama(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    world = {"kind": "markov", "users": 30, "items": 40, "events": 12}
+    return build_corpus(DataConfig(source="world", world=world))[0]
+
+
+def backbone(kind: str, folder: Path) -> BackboneConfig:
+    match kind:
+        case "scratch":
+            return scratch()
+        case "tokens":
+            return scratch(items="tokens", normalisation="vocab")
+        case "t5":
+            shape = scratch().scratch.model_copy(update={"shape": "t5"})
+            return scratch().model_copy(update={"scratch": shape})
+    changes = {"lora": {}, "dora": {"dora": True}, "targets": {"targets": ("q_proj",)}}[kind]
+    return llama(folder).model_copy(update={"lora": LoraSettings(rank=4, **changes)})
+
+
+def made(config: BackboneConfig, *, empty: bool) -> Bundle:
+    settings = BundleSettings(backbone=config, seed=0, scale=(1.0, 2.0))
+    return build(settings, some_codes(), range(24), empty=empty)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_of_shapes_alone_has_the_weights_of_the_real_one(kind: str, folder: Path) -> None:
+    config = backbone(kind, folder)
+    real, shapes = made(config, empty=False).model, made(config, empty=True).model
+    assert {n: (p.shape, p.dtype, p.requires_grad) for n, p in real.named_parameters()} == {
+        n: (p.shape, p.dtype, p.requires_grad) for n, p in shapes.named_parameters()
+    }
+    assert all(p.is_meta for p in shapes.lm.parameters())
+    told = weights_of(shapes)
+    assert told.total == sum(p.numel() for p in real.parameters())
+    assert told.trained == sum(p.numel() for p in real.parameters() if p.requires_grad)
+    if config.lora is not None:
+        assert told.adapters + told.rows + told.heads == told.trained
+        assert told.adapters == sum(
+            p.numel() for n, p in real.named_parameters() if "lora_" in n and p.requires_grad
+        )
+
+
+@pytest.mark.parametrize("steps", [6, 60])  # fewer rows of a task than the sample has, and more
+def test_the_rows_told_are_those_that_training_reads(
+    steps: int, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = {"dense": {"share": 2}, "sequential-next": {}}
+    settings = TrainConfig(**TRAIN, tasks=tasks, steps=steps, dense={"window": 5})  # type: ignore[arg-type]
+    method = GenerativeConfig(backbone=scratch(items="tokens"), train=settings)
+    read: dict[int, np.ndarray] = {}
+    collate = Collator.__call__
+
+    def spy(self: Collator, batch: Any) -> dict[str, torch.Tensor]:
+        for entry in batch:
+            task = int(self.task_of[entry["row"]])
+            row = self.tasks[task][int(self.row_of[entry["row"]])]
+            counts = np.array([1, len(row.input_ids), (row.labels[1:] != -100).sum()])
+            read[task] = read.get(task, 0) + counts
+        return collate(self, batch)
+
+    monkeypatch.setattr(Collator, "__call__", spy)
+    told = plan("mine", {"mine": method}, {"semantic": IDS}, corpus)
+    train(method, corpus, stand_in_codes(IDS, len(corpus.catalog)), tmp_path)
+    dense, prompts = told.tasks["dense"].load, told.tasks["sequential-next"].load
+    assert [dense.rows, dense.tokens] == pytest.approx(read[0][:2].tolist())
+    exact = 1e-9 if steps == 6 else 0.02
+    assert 2 * dense.items == pytest.approx(read[0][2], rel=exact)
+    assert prompts.rows == read[1][0]
+    found = [prompts.tokens, 2 * prompts.items + prompts.words]
+    assert found == pytest.approx(read[1][1:].tolist(), rel=exact)
+    assert told.total.rows == steps * settings.batch
+
+
+def rows_of(bundle: Bundle) -> list[Row]:
+    """Histories of 12 items, all of them asked, and as long questions with an answer of 3 words."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(4):
+        tokens = np.concatenate([[1], bundle.layout.items[rng.integers(0, 24, 12)].ravel()])
+        rows.append(Row(tokens, np.where(np.arange(25) > 0, tokens, -100)))
+        words = rng.integers(5, 200, 25)
+        rows.append(Row(words, np.where(np.arange(25) > 21, words, -100)))
+    return rows
+
+
+def batch_of(bundle: Bundle) -> dict[str, torch.Tensor]:
+    rows = rows_of(bundle)
+    numbers, tasks = np.arange(len(rows)), np.zeros(len(rows), dtype=int)
+    collate = Collator([rows], np.ones(1), tasks, numbers, 0)  # type: ignore[list-item]
+    return collate([{"row": n} for n in numbers])
+
+
+@pytest.mark.parametrize("kind", ["scratch", "tokens", "lora", "targets"])
+def test_the_arithmetic_told_is_the_arithmetic_done(kind: str, folder: Path) -> None:
+    bundle = made(backbone(kind, folder), empty=False)
+    merged = bundle.model.code_head is not None
+    told = flops(bundle.model, load_of(rows_of(bundle), bundle.layout, merged=merged))
+    with FlopCounterMode(display=False) as counter:
+        bundle.model.train()(**batch_of(bundle))["loss"].backward()
+    padded = 1.25 if merged else 1.0  # histories are half as long as the questions beside them
+    assert told * padded == pytest.approx(counter.get_total_flops(), rel=0.15)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("kind", ["scratch", "lora", "dora"])
+def test_the_activations_told_are_those_kept(kind: str, checkpointing: bool, folder: Path) -> None:
+    config = backbone(kind, folder)
+    bundle, settings = made(config, empty=False), TrainConfig(**TRAIN)
+    decoder, kept = bundle.model.decoder.train(), {}
+    weights = {p.untyped_storage().data_ptr() for p in bundle.model.parameters()}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        read = torch.randn(4, 30, bundle.model.config.hidden_size, requires_grad=True)
+        decoder(inputs_embeds=read)
+    real = sum(t.untyped_storage().nbytes() for at, t in kept.items() if at not in weights)
+    shapes = made(config, empty=True).model
+    changed = settings.model_copy(update={"gradient_checkpointing": checkpointing})
+    told = kept_for_backward(shapes, changed, (4, 30))
+    if checkpointing:  # two blocks: one of them, and what they read
+        real = real / 2 + 2 * read.numel() * 4
+    assert 0.98 * real < told < 1.2 * real  # the mask that attention does without is counted
+
+
+def test_gradients_and_moments_take_what_is_told(folder: Path) -> None:
+    config = backbone("lora", folder)
+    bundle, settings = made(config, empty=False), TrainConfig(**TRAIN)
+    optimizer = make_optimizer(bundle.model, settings)
+    outputs = bundle.model(**batch_of(bundle))
+    ratings = sum(p.sum() for p in bundle.model.heads.parameters())  # type: ignore[union-attr]
+    (outputs["loss"] + ratings).backward()
+    optimizer.step()
+    told = memory_of(
+        made(config, empty=True).model,
+        config,
+        settings,
+        25,
+        load_of([], bundle.layout, merged=True),
+    )
+    moments = [t for state in optimizer.state.values() for t in state.values() if t.ndim]
+    assert told.moments == sum(t.numel() * t.element_size() for t in moments)
+    gradients = [p.grad for p in bundle.model.parameters() if p.grad is not None]
+    assert told.gradients == sum(g.numel() * g.element_size() for g in gradients)
+    assert told.weights == sum(p.numel() * p.element_size() for p in bundle.model.parameters())

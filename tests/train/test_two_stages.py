@@ -1,0 +1,134 @@
+"""Public data first, then one's own: what the first training taught is there in the second."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_worlds import IDS, SETTINGS, corpus_of, gain
+from tiny_models import scratch
+
+from p5rec.core.artefacts import Artefact, Lineage, Store, file_sha256
+from p5rec.core.errors import UserError
+from p5rec.core.types import Corpus, ItemCodes, RankedLists
+from p5rec.data.split import cases
+from p5rec.ids.base import fit
+from p5rec.ids.files import save_codes
+from p5rec.models.checkpoint import load_bundle
+from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.train.method import GenerativeConfig, in_order, train
+from p5rec.train.stages import teach
+
+
+def method(steps: int, **changes: Any) -> GenerativeConfig:
+    settings = SETTINGS.train.model_copy(update={"steps": steps})
+    return SETTINGS.model_copy(update={"train": settings, **changes})
+
+
+def lists(corpus: Corpus, folder: Path) -> RankedLists:
+    histories, _, _ = cases(corpus.interactions, corpus.split, "test")
+    bundle = load_bundle(folder / "bundle").ready()
+    return GenerativeRecommender(bundle, SETTINGS.decode, "tiny").recommend(histories, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lora", [False, True])
+def test_few_steps_after_a_first_training_beat_few_steps(lora: bool, tmp_path: Path) -> None:
+    public, own = corpus_of("markov", users=240), corpus_of("markov", users=60, events=14)
+    codes = fit(IDS, public).codes
+    row_of = {item: row for row, item in enumerate(public.catalog.ids)}
+    mine = codes.codes[[row_of[item] for item in own.catalog.ids]]
+    backbone = scratch(lora=lora)
+    train(method(80, backbone=backbone), public, codes, tmp_path / "public")
+    few, same = method(5, backbone=backbone), ItemCodes(mine, codes.sizes, codes.scheme)
+    start = tmp_path / "public" / "bundle"
+    train(few, own, same, tmp_path / "both", start=start)
+    train(few, own, same, tmp_path / "own")
+    targets = cases(own.interactions, own.split, "test")[1]
+    both, alone = (lists(own, tmp_path / name) for name in ("both", "own"))
+    assert gain(both, alone, targets, 1).low > 0.1
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Any:
+    """Teaches methods over a small corpus, through the store."""
+    corpus = corpus_of("markov", users=20, items=8, events=5)
+    codes, store = fit(IDS, corpus).codes, Store(tmp_path / "store", lambda _: None, 0)
+
+    def keep(folder: Path) -> Lineage:
+        save_codes(codes, folder, corpus.catalog.ids)
+        return Lineage.none()
+
+    data = store.stage("data", lambda _: Lineage.none(), config={}, code=("core",))
+    ids = store.stage("ids", keep, config={}, code=("core",))
+
+    def run(config: GenerativeConfig, **earlier: Artefact) -> Artefact:
+        return teach(config, corpus, data, ids, store, earlier=earlier)
+
+    return corpus, run
+
+
+def about(artefact: Artefact) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((artefact.path / "bundle/manifest.json").read_text())
+    return found["about"]
+
+
+@pytest.mark.slow
+def test_a_model_is_taught_again_when_what_it_began_from_is_another(world: Any) -> None:
+    corpus, run = world
+    first, other = run(method(2)), run(method(3))
+    second = method(1, start="first")
+    made = run(second, first=first)
+    assert made.fresh
+    assert not run(second, first=first).fresh
+    assert len({made.key, run(method(1)).key, run(second, first=other).key}) == 3
+    manifest = first.path / "bundle" / "manifest.json"
+    assert about(made)["start"] == {"bundle": file_sha256(manifest), **about(first)}
+    assert about(made)["lineage"] == Lineage(corpus.split.mask("train")).summary()
+    # a folder is known by what is in it
+    folder = method(1, start=str(first.path / "bundle"))
+    there = run(folder)
+    assert about(there)["start"] == about(made)["start"]
+    assert not run(folder).fresh
+    text = manifest.read_text().replace('"steps": 2', '"steps": 7')
+    manifest.write_text(text)
+    assert run(folder).key != there.key
+    third = run(method(1, start="second"), second=made)
+    assert about(third)["start"]["start"]["bundle"] == about(made)["start"]["bundle"]
+
+
+def test_methods_stand_in_the_order_in_which_they_start(tmp_path: Path) -> None:
+    methods = {
+        "c": method(1, start="b"),
+        "a": method(1),
+        "b": method(1, start="d"),
+        "d": method(1),
+    }
+    assert in_order(methods) == ["d", "b", "c", "a"]
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "manifest.json").write_text("{}")
+    assert in_order({"a": method(1, start=str(tmp_path / "bundle"))}) == ["a"]
+    with pytest.raises(UserError, match=r"methods\.a\.start: .*a circle \(a > b > a\)"):
+        in_order({"a": method(1, start="b"), "b": method(1, start="a")})
+    with pytest.raises(UserError, match=r"methods\.a\.start: .*'smal'; did you mean 'small'"):
+        in_order({"a": method(1, start="smal"), "small": method(1)})
+
+
+def test_rows_begin_anew_where_the_codes_are_others(world: Any, tmp_path: Path) -> None:
+    """Another catalogue: what is read and named is new, the language model is the taught one."""
+    _, run = world
+    start = run(method(30)).path / "bundle"
+    other = corpus_of("markov", users=20, items=12, events=5)
+    codes = fit(IDS, other).codes
+    train(method(1, start=str(start)), other, codes, tmp_path, start=start)
+    before, after = load_bundle(start), load_bundle(tmp_path / "bundle")
+    assert after.layout.codes.codes.shape == (12, 2)
+    assert after.model.item_rows.abs().max() <= 0.011  # one step of the optimiser
+    name = "lm.gpt_neox.layers.0.mlp.dense_h_to_4h.weight"
+    old, new = (bundle.model.get_parameter(name).detach().numpy() for bundle in (before, after))
+    fresh = run(method(1)).path / "bundle"
+    drawn = load_bundle(fresh).model.get_parameter(name).detach().numpy()
+    assert np.abs(new - old).max() <= 0.011 < np.abs(new - drawn).max()
