@@ -216,11 +216,7 @@ def test_a_config_says_what_alignment_needs() -> None:
     assert GenerativeConfig(start="small", train={"align": align}).train.align is not None
 
 
-def test_a_model_of_other_ids_is_not_aligned(
-    taught: tuple[World, Artefact],
-) -> None:
-    taught: tuple[World, Artefact], tmp_path: Path
-) -> None:
+def test_a_model_of_other_ids_is_not_aligned(taught: tuple[World, Artefact]) -> None:
     world, start = taught
     dealt = world.codes.codes[np.random.default_rng(0).permutation(ITEMS)]
 
