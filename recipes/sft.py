@@ -72,6 +72,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
                 ask_model(
                     name, method.decode, corpus, data, model, store, k=k, seed=cfg.seed, part=part,
                     families=cfg.evaluate.ask if part == "test" else {},
+                    unseen=cfg.evaluate.unseen,
                 )
                 for model in models[name]
             ]  # fmt: skip

@@ -26,6 +26,7 @@ class EvaluateConfig(Config):
             claim on ``test``. Prompted families are asked about ``test``.
         k: length of the ranked lists.
         ask: prompt family → how many held-out rows to put to each method that was taught it.
+        unseen: put the questions in wordings that no training row had, too.
         compare: pairs of methods; the first is claimed to be better. A reading of a method's
             ratings is called ``method (reading)``, the readings being regression, class,
             expectation, mean, words and text; where the method is asked in several families of
@@ -36,6 +37,7 @@ class EvaluateConfig(Config):
     parts: tuple[Part, ...] = Field(("test",), min_length=1)
     k: int = Field(20, ge=5)
     ask: dict[str, int] = {}
+    unseen: bool = False
     compare: tuple[tuple[str, str], ...] = ()
     samples: int = Field(10, ge=0)
 

@@ -172,7 +172,8 @@ def rating_references(
     folders: Sequence[Path], corpus: Corpus, part: Part, seed: int
 ) -> list[Measured]:
     """The rating baselines beside the answers in ``folders``, once for all on the same rows."""
-    asked = [a for folder in folders for a in read_asked(folder) if a.answer == "rating"]
+    every = [answers for folder in folders for answers in read_asked(folder)]
+    asked = [a for a in every if a.answer == "rating" and not a.unseen]
     about = {tuple(answers.events): answers for answers in asked}
     run = {"split": part, "seed": seed}
     return [m for a in about.values() for m in rating_baselines(corpus, a, run)]

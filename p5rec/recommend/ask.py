@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from .answers import encode_all, rank_answers, write
 from .config import DecodeConfig
 from .ratings import rating_histories, read_ratings
 
+UNSEEN = ", unseen wording"  # of a task that is asked so
 VERDICT = Grammar.of(choice(VERDICTS))  # all that an answer of yes or no can be
 
 
@@ -34,6 +36,7 @@ class FamilyAnswers(Config):
         family: its name, or ``dense-rating`` where ratings were read off histories.
         task: what it asks; families of one task are measured together.
         form: tells this form of the task from others that the model was asked in; empty: none.
+        unseen: the wording is one that no training row had; the task says so too.
         answer: the type of its answers: item, options, rating, yesno, text.
         prompt_ids: wordings used.
         users, items, events: rows each question is about; -1 where none.
@@ -49,6 +52,7 @@ class FamilyAnswers(Config):
     family: str
     task: str
     form: str = ""
+    unseen: bool = False
     answer: str
     prompt_ids: tuple[str, ...]
     users: list[int]
@@ -78,12 +82,15 @@ def ask(
     decode: DecodeConfig,
     seed: int,
     form: str = "",
+    *,
+    unseen: bool = False,
 ) -> FamilyAnswers:
-    """Puts a family's first seen wording to the model about ``n`` seeded rows of ``part``.
+    """Puts a wording of a family to the model about ``n`` seeded rows of ``part``.
 
-    Families of one task are asked about the same rows. A model that was not trained knows no item
-    codes: it gets the first wording that names items by their titles. ``dense-rating`` asks for
-    ratings at the end of histories, without a wording.
+    It is the first of those that were taught, or the first that no training row had. Families of
+    one task are asked about the same rows. A model that was not trained knows no item codes: it
+    gets the first wording that names items by their titles. ``dense-rating`` asks for ratings at
+    the end of histories, without a wording.
     """
     started = time.perf_counter()
     if family == TASK:
@@ -91,14 +98,15 @@ def ask(
         examples = _at_histories(view, part, n, seed)
         found = _rate(bundle, rating_histories(bundle, view, [e.event for e in examples]), decode)
     else:
-        source = _source(bundle, view, family, part, n, seed)
+        source = _source(bundle, view, family, part, n, seed, unseen)
         kind = source.templates[0].answer
         examples = list(source)
         found = _answers(bundle, view, kind, source, examples, decode, seed)
     return FamilyAnswers(
         family=family,
-        task=task_of(bundle, family),
+        task=task_of(bundle, family) + (UNSEEN if unseen else ""),
         form=form,
+        unseen=unseen,
         answer=kind,
         prompt_ids=tuple(sorted({e.prompt_id for e in examples} - {""})),
         users=[e.user for e in examples],
@@ -111,15 +119,21 @@ def ask(
     )
 
 
+def unseen_wordings(bundle: Bundle, view: CorpusView, families: Iterable[str]) -> list[str]:
+    """Those of ``families`` that have a wording which no training row had."""
+    library = PromptLibrary.from_dump(bundle.prompts)
+    return [f for f in families if f != TASK and library.fitting(f, view, unseen=True)]
+
+
 def _drawn(rows: np.ndarray, n: int, task: str, seed: int) -> np.ndarray:
     return np.sort(derive_rng(seed, "ask", task).permutation(rows)[:n])
 
 
 def _source(
-    bundle: Bundle, view: CorpusView, family: str, part: str, n: int, seed: int
+    bundle: Bundle, view: CorpusView, family: str, part: str, n: int, seed: int, unseen: bool
 ) -> EvaluationSource:
     library, settings = PromptLibrary.from_dump(bundle.prompts), bundle.settings
-    fitting = library.fitting(family, view, unseen=False)
+    fitting = library.fitting(family, view, unseen=unseen)
     chosen = [t.full_id for t in fitting if settings.trained or not t.names_codes][:1]
     given: Any = {"template_ids": chosen, "seed": seed, "config": settings.prompts}
     source = EvaluationSource(view, library, family, part, **given)

@@ -18,7 +18,7 @@ from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.prompting.view import CorpusView, ItemNames
 
-from .ask import FamilyAnswers, ask, task_of
+from .ask import FamilyAnswers, ask, task_of, unseen_wordings
 from .baselines.registry import RECOMMENDERS
 from .baselines.tune import by_ranking, tune
 from .config import DecodeConfig
@@ -81,6 +81,7 @@ def answer_model(
     k: int,
     families: Mapping[str, int],
     seed: int,
+    unseen: bool = False,
 ) -> None:
     """A trained model's lists for ``part``, and what it says to prompted questions.
 
@@ -89,6 +90,7 @@ def answer_model(
         k: length of the lists.
         families: prompt family → questions to put, where the model was taught it.
         seed: of the choice of questions.
+        unseen: put each question in a wording that no training row had, too.
     """
     taught = set(bundle.settings.tasks)
     if bundle.settings.swapped:
@@ -104,6 +106,9 @@ def answer_model(
         form = family if list(tasks.values()).count(tasks[family]) > 1 else ""
         asked = ask(bundle, view, family, part, families[family], decode, seed, form)
         write_json(folder / f"{ASKED}{family}.json", asked.dump())
+    for family in unseen_wordings(bundle, view, asked_about) if unseen else ():
+        asked = ask(bundle, view, family, part, families[family], decode, seed, unseen=True)
+        write_json(folder / f"{ASKED}{family}.unseen.json", asked.dump())
 
 
 def ask_model(
@@ -118,9 +123,12 @@ def ask_model(
     families: Mapping[str, int],
     seed: int,
     part: str = "test",
+    unseen: bool = False,
 ) -> Artefact:
     """The stage of a trained model: its answers for a held-out part (see :func:`answer_model`)."""
-    settings: dict[str, Any] = {"k": k, "families": dict(families), "seed": seed}
+    settings: dict[str, Any] = {
+        "k": k, "families": dict(families), "seed": seed, "unseen": unseen
+    }  # fmt: skip
 
     def make(folder: Path) -> Lineage:
         bundle = load_bundle(model.path / "bundle").ready(decode.precision)

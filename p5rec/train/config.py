@@ -67,13 +67,14 @@ class TrainConfig(Config):
     row_learning_rate: float | None = None  # of new token and item rows; None: learning_rate
     weight_decay: float = Field(0.01, ge=0)
     warmup: int = Field(20, ge=0)  # steps
-    # moments in 32 bits, in 8 (a quarter of the memory), or in 8 and paged out of a full GPU
+    # its moments in 32 bits, in 8 (new rows and small tensors keep 32), or in 8 and paged out of a
+    # GPU that is full
     optimizer: Literal["adamw", "adamw-8bit", "paged-adamw-8bit"] = "adamw"
     clip: float = Field(1.0, gt=0)  # gradient norm
-    diverged: float = Field(3.0, ge=0)  # times the loss so far, for 10 steps: stop; 0: never
+    diverged: float = Field(5.0, ge=0)  # times the usual loss, for 20 steps: stop; 0: never
     precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the arithmetic (autocast)
     packing: int = Field(0, ge=0)  # tokens a line that short rows are packed into; 0: none are
-    # keep each block's input alone and compute the rest again: less memory, a third more time
+    # keep the input of each block alone and compute the rest again: less memory, more time
     gradient_checkpointing: bool = False
     max_tokens: int = Field(768, ge=8)  # a prompt row; longer sources lose their beginning
     log_every: int = Field(10, ge=1)  # steps

@@ -35,7 +35,7 @@ from .optimizer import make_optimizer
 from .rows import Rows
 from .sharding import in_pieces, load_pieces, made_whole, spread, whole_state
 
-RUN = "run.json"  # of a checkpoint: how it was launched, and its latest losses
+RUN = "run.json"  # of a checkpoint: how it was launched, and what its losses were
 
 
 class MultitaskTrainer(SFTTrainer):
@@ -121,7 +121,7 @@ class MultitaskTrainer(SFTTrainer):
         with appearing(folder, writes, self.accelerator.wait_for_everyone):
             super()._save_checkpoint(model, trial)
             if writes:
-                about = {"weights": spread(self.accelerator), "losses": self.watch.losses}
+                about = {"weights": spread(self.accelerator), "watch": self.watch.state()}
                 write_json(folder / WRITING / f"checkpoint-{self.state.global_step}" / RUN, about)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -202,12 +202,12 @@ def fit(
         return "rows of " + "; ".join(each)
 
     args, last = _arguments(config, folder), finished(folder / "checkpoints")[-1:]
-    run = read_json(last[0] / RUN) if last else {"losses": []}
+    run = read_json(last[0] / RUN) if last else {"watch": None}
     trainer = MultitaskTrainer(
         recipe=config,
         objective=objective,
         told=told,
-        watch=Divergence(config.diverged, told, run["losses"]),
+        watch=Divergence(config.diverged, told, run["watch"]),
         model=model,
         args=args,
         data_collator=collator,

@@ -45,9 +45,9 @@ def whole_state(model: nn.Module) -> dict[str, Tensor]:
 def _whole(parameter: nn.Parameter) -> Tensor:
     if isinstance(parameter, DTensor):
         return parameter.full_tensor().detach()
-    from deepspeed.zero import GatheredParameters
+    import deepspeed
 
-    with GatheredParameters([parameter]):
+    with deepspeed.zero.GatheredParameters([parameter]):
         return parameter.detach().clone()
 
 
@@ -69,9 +69,9 @@ def made_whole(model: nn.Module, wrapped: Any) -> Iterator[None]:
         yield
         model.reshard()
     elif in_pieces(model):
-        from deepspeed.zero import GatheredParameters
+        import deepspeed
 
-        with GatheredParameters(list(model.parameters())):
+        with deepspeed.zero.GatheredParameters(list(model.parameters())):
             remove_hooks(wrapped)
             yield
             add_hooks(wrapped)

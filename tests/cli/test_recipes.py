@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from my_folder import Mine
 
 from p5rec.cli.run import load, shipped
 from p5rec.core.config import dump_yaml, read_yaml
@@ -113,3 +114,19 @@ def test_the_template_for_own_data_runs_as_its_comments_say(p5rec: Any) -> None:
     lists = pl.read_parquet("runs/my-data/lists/small.parquet")
     assert lists.group_by("user").len()["len"].unique().to_list() == [15]  # of 20, less 5 seen
     assert set(lists["title"]) <= {f"Thing {n}" for n in numbers}
+
+
+def test_a_method_goes_on_from_another(p5rec: Any, mine: Mine, tmp_path: Path) -> None:
+    more = "methods.more={like: mine, start: mine, train: {steps: 2}}"
+    words = ("run", "sft", "--config", mine.config, "--out", tmp_path / "out", more)
+    code, _, said = p5rec(*words)
+    assert code == 0, said
+    about = {
+        name: json.loads((tmp_path / "out/models" / name / "manifest.json").read_text())["about"]
+        for name in ("mine", "more")
+    }
+    assert about["more"]["start"]["train"] == about["mine"]["train"]
+    assert "start" not in about["mine"]
+    code, _, said = p5rec(*words[:-1], more.replace("start: mine", "start: mein"))
+    assert (code, said.count("\n")) == (2, 1)
+    assert "methods.more.start: expected a method's name or a model's folder, got 'mein'" in said

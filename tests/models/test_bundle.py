@@ -44,6 +44,7 @@ ASKED = Histories(
         "new-t5 lora",
         "llama lora",
         "llama 4bit",
+        "llama 8bit",
         "t5 lora",
     ],
 )
@@ -57,7 +58,7 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     else:
         save = save_llama if kind == "llama" else save_t5
         folder = save(tmp_path_factory.mktemp("base"))
-        bits = "4bit" if request.param.endswith("4bit") else None
+        bits = next((bits for bits in ("4bit", "8bit") if request.param.endswith(bits)), None)
         config = llama(folder, lora=True, quantize=bits)
     made = make_bundle(config, some_codes(), scale=SCALE, tasks=("dense", "rating"))
     torch.nn.init.normal_(made.model.heads.regression.weight, std=0.1)

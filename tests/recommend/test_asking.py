@@ -186,6 +186,26 @@ def test_forms_of_one_task_are_asked_about_the_same_rows_and_told_apart(
     assert events[0] == events[1] == events[2]
 
 
+def test_unseen_wordings_ask_about_the_same_rows_and_are_told_apart(
+    bundle: Bundle, corpus: Corpus, tmp_path: Path
+) -> None:
+    tasks = ("rating", "sequential-yesno")
+    settings = bundle.settings.model_copy(update={"tasks": tasks})
+    taught = replace(bundle, settings=settings, prompts=PromptLibrary.load().subset_dump())
+    options = {"k": 5, "families": dict.fromkeys(tasks, 4), "seed": 0, "unseen": True}
+    answer_model("tiny", taught, DECODE, corpus, "test", tmp_path, **options)
+    found = {asked.task: asked for asked in read_asked(tmp_path)}
+    library = PromptLibrary.load()
+    assert found.keys() == {f"{t}{how}" for t in tasks for how in ("", ", unseen wording")}
+    for task in tasks:
+        seen, unseen = found[task], found[f"{task}, unseen wording"]
+        assert seen.events == unseen.events
+        assert (seen.unseen, unseen.unseen) == (False, True)
+        held_out = {t.full_id for t in library.templates(task, unseen=True)}
+        assert set(unseen.prompt_ids) <= held_out
+        assert not set(seen.prompt_ids) & held_out
+
+
 def test_a_model_that_was_not_trained_is_asked_in_titles(bundle: Bundle, view: CorpusView) -> None:
     """The shipped wording that comes first names codes in neither family; here one does."""
     prompts = PromptLibrary.load().subset_dump()

@@ -1,0 +1,117 @@
+"""What an adapter of SmolLM2 weighs, and how near its export comes to it.
+
+python scripts/bench_adapter.py [--steps 10] [--rank 16] [--quantize 4bit]
+
+Trains SmolLM2-135M on a made world for ``--steps`` steps, its 1,000 items named by 4 x 256 codes,
+so that 1,024 new token rows train beside the low-rank adapters: once with a token a code and once
+with a position an item (no rows of the items' own). Prints the share of weights that train and the
+size of the saved files; the first is exported, and the largest difference of any logit told.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM
+
+from p5rec.backbones.config import BackboneConfig, LoraSettings
+from p5rec.core.types import Corpus, ItemCodes
+from p5rec.data.build import build
+from p5rec.data.config import DataConfig
+from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.models.export import export
+from p5rec.train.config import TrainConfig
+from p5rec.train.method import GenerativeConfig, train
+
+SIZES, ITEMS = (256,) * 4, 1000
+MB = 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--rank", type=int, default=16)
+    parser.add_argument("--quantize", choices=["4bit", "8bit"])
+    asked = parser.parse_args()
+    world = {"kind": "markov", "users": 200, "items": ITEMS, "events": 10}
+    corpus = build(DataConfig(source="world", world=world))[0]
+    table = np.random.default_rng(0).integers(0, 256, (len(corpus.catalog), 4)).astype(np.int32)
+    codes = ItemCodes(table, SIZES, "drawn")
+    with TemporaryDirectory() as made:
+        for items in ("tokens", "positions"):
+            folder = Path(made) / items
+            bundle = trained(items, asked, corpus, codes, folder)
+            weigh(items, bundle, folder / "bundle")
+            if items == "tokens":
+                compare(bundle.ready(), folder)
+
+
+def trained(
+    items: str, asked: argparse.Namespace, corpus: Corpus, codes: ItemCodes, folder: Path
+) -> Bundle:
+    method = GenerativeConfig(
+        backbone=BackboneConfig(
+            items=items, item_rows=False, lora=LoraSettings(rank=asked.rank),
+            quantize=asked.quantize,
+        ),
+        train=TrainConfig(steps=asked.steps, batch=4, warmup=2),
+    )  # fmt: skip
+    train(method, corpus, codes, folder)
+    return load_bundle(folder / "bundle")
+
+
+def weigh(items: str, bundle: Bundle, folder: Path) -> None:
+    """Prints what trains and what lies on the disk."""
+    whole = {True: 0, False: 0}
+    for parameter in bundle.model.parameters():
+        packed = 2 if parameter.dtype == torch.uint8 else 1  # two 4-bit weights a byte
+        whole[parameter.requires_grad] += packed * parameter.numel()
+    size = {
+        part: sum(p.stat().st_size for p in folder.glob(part) if p.is_file()) / MB
+        for part in ("adapter/**/*", "trained.safetensors", "tokenizer/*", "codes/*", "**/*")
+    }
+    share = whole[True] / sum(whole.values())
+    print(
+        f"{items}: {whole[True]:,} of {sum(whole.values()):,} weights train ({share:.2%}); bundle "
+        f"{size['**/*']:.1f} MB: adapters {size['adapter/**/*']:.1f}, rows and heads "
+        f"{size['trained.safetensors']:.1f}, tokenizer {size['tokenizer/*']:.1f}, codes "
+        f"{size['codes/*']:.1f}"
+    )
+
+
+@torch.no_grad()
+def compare(bundle: Bundle, folder: Path) -> None:
+    """Prints how far the exported model's logits lie from the adapter model's, both in float32."""
+    export(folder / "bundle", folder / "plain")
+    plain = AutoModelForCausalLM.from_pretrained(folder / "plain").eval()
+    items = bundle.layout.items[:32].reshape(4, 32)
+    words = np.random.default_rng(1).integers(100, 40_000, items.shape)
+    ids = torch.from_numpy(np.stack([words, items], axis=2).reshape(4, 64))
+    lm = bundle.model.causal
+    lm.set_attn_implementation("sdpa")
+    wanted, found = lm(input_ids=ids).logits.float(), plain(input_ids=ids).logits
+    print(f"export: logits to {wanted.abs().max():.1f}, differ by {apart(found, wanted)}")
+    if bundle.settings.backbone.quantize:
+        rounded = plain.to(torch.bfloat16)(input_ids=ids).logits.float()
+        print(f"the exported model in bfloat16 and in float32 by {apart(rounded, found)}")
+    else:
+        exact, merged = lm.double()(input_ids=ids).logits, plain.double()(input_ids=ids).logits
+        print(f"in float64 they differ by {apart(merged, exact)}; the adapter model in float32 and")
+        print(f"in float64 by {apart(wanted, exact)}")
+
+
+def apart(found: torch.Tensor, wanted: torch.Tensor) -> str:
+    largest = (found - wanted).abs().max()
+    return (
+        f"{largest:.1e} at most ({largest / wanted.abs().max():.1e} of the largest), "
+        f"{(found - wanted).abs().mean():.1e} on average; the likeliest token is the same at "
+        f"{(found.argmax(-1) == wanted.argmax(-1)).float().mean():.1%}"
+    )
+
+
+if __name__ == "__main__":
+    main()

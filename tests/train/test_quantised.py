@@ -1,0 +1,76 @@
+"""A quantised language model learns as a bfloat16 one does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_runs import curve
+from test_worlds import IDS, SETTINGS, corpus_of
+from tiny_models import llama, save_llama
+
+from p5rec.backbones.config import BackboneConfig, LoraSettings
+from p5rec.core.types import Corpus, ItemCodes
+from p5rec.data.split import cases
+from p5rec.ids.base import fit
+from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.train.method import train
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return corpus_of("markov")
+
+
+@pytest.fixture(scope="module")
+def codes(corpus: Corpus) -> ItemCodes:
+    return fit(IDS, corpus).codes
+
+
+def learn(
+    backbone: BackboneConfig, corpus: Corpus, codes: ItemCodes, folder: Path, steps: int = 120
+) -> tuple[Bundle, list[float], float]:
+    """The model, its losses, and the share of users whose next item it puts first."""
+    settings = SETTINGS.train.model_copy(
+        update={"steps": steps, "log_every": 1, "precision": "bfloat16"}
+    )
+    method = SETTINGS.model_copy(update={"backbone": backbone, "train": settings})
+    train(method, corpus, codes, folder)
+    bundle = load_bundle(folder / "bundle")
+    histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
+    lists = GenerativeRecommender(bundle.ready(), SETTINGS.decode, "tiny").recommend(histories, 5)
+    return bundle, curve(folder, "loss")["loss"], float((lists.items[:, 0] == targets).mean())
+
+
+@pytest.fixture(scope="module")
+def base(corpus: Corpus, codes: ItemCodes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama whose blocks have learned what a sequence is, without the tokens it learned on."""
+    folder = tmp_path_factory.mktemp("base")
+    raw = llama(save_llama(folder / "raw"))
+    model = learn(raw, corpus, codes, folder / "run", steps=40)[0].model.causal
+    model.set_input_embeddings(model.get_input_embeddings().old)
+    model.set_output_embeddings(model.get_output_embeddings().old)
+    model.config.vocab_size = model.get_input_embeddings().num_embeddings
+    model.save_pretrained(folder / "raw")
+    return folder / "raw"
+
+
+@pytest.mark.slow
+def test_4_and_8_bits_end_within_a_tenth_of_16(
+    base: Path, corpus: Corpus, codes: ItemCodes, tmp_path: Path
+) -> None:
+    losses, found = {}, {}
+    for bits in (None, "4bit", "8bit"):
+        backbone = llama(base, quantize=bits).model_copy(
+            update={"dtype": "bfloat16", "lora": LoraSettings(rank=8)}
+        )
+        _, curve, found[bits] = learn(backbone, corpus, codes, tmp_path / str(bits))
+        losses[bits] = float(np.mean(curve[-20:]))
+        assert losses[bits] < 0.6 * curve[0]
+    assert found[None] > 0.4
+    for bits in ("4bit", "8bit"):
+        assert losses[bits] == pytest.approx(losses[None], rel=0.1)
+        assert found[bits] == pytest.approx(found[None], rel=0.1)
+        assert losses[bits] != losses[None]

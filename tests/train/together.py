@@ -1,0 +1,96 @@
+"""One of several processes: trains models as its launcher says, and leaves a record of each.
+
+torchrun ... together.py FOLDER MODEL...
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from accelerate import PartialState
+from safetensors.torch import save_file
+from small_runs import BACKBONES, ITEMS, SCALE, config, fit_rows
+from tiny_models import make_bundle, some_codes
+
+from p5rec.backbones.config import BackboneConfig
+from p5rec.core.launch import rank
+from p5rec.models.checkpoint import Bundle
+from p5rec.train.collate import Collator
+from p5rec.train.sharding import in_pieces
+
+STEPS, ROWS = 12, 8
+# at higher rates the last bits, in which ways differ, grow tenfold every other step
+SETTINGS = config(
+    steps=STEPS, batch=4, accumulate=2, learning_rate=0.001, save_every=3, evaluate_every=1
+)
+
+
+class Crash(Exception):
+    """The power went."""
+
+
+def fresh(backbone: BackboneConfig) -> Bundle:
+    """The model before training."""
+    return make_bundle(backbone, some_codes(ITEMS), spread=0.0, scale=SCALE)
+
+
+def asking(bundle: Bundle, crash_at: int = 0) -> Callable[[], dict[str, float]]:
+    """Asks the model outside its forward pass, as a list is made; the n-th time it crashes."""
+    calls = []
+
+    @torch.no_grad()
+    def measure() -> dict[str, float]:
+        calls.append(1)
+        if len(calls) == crash_at:
+            raise Crash
+        model, start = bundle.model, torch.tensor([[bundle.bos, *bundle.layout.items[0]]])
+        hidden = model.decoder(inputs_embeds=model.embed(start)[0]).last_hidden_state
+        logs = model.log_probs(hidden[:, -1], 0, torch.zeros(1, dtype=torch.long))
+        return {"log": float(logs.max())}
+
+    return measure
+
+
+def record(backbone: BackboneConfig, folder: Path) -> None:
+    """Trains without a stop, then with one."""
+    read: list[int] = []
+    collate = Collator.__call__
+
+    def spy(self, batch):
+        read.extend(entry["row"] for entry in batch)
+        return collate(self, batch)
+
+    bundle = fresh(backbone)
+    with_spy, Collator.__call__ = Collator.__call__, spy
+    state = fit_rows(bundle, SETTINGS, folder / "whole", asking(bundle))
+    Collator.__call__ = with_spy
+    save_file(state, folder / f"whole{rank()}.safetensors")
+    about = {
+        "world": dist.get_world_size(),
+        "type": PartialState().distributed_type.value,
+        "pieces": in_pieces(bundle.model),
+        "read": read,
+    }
+    (folder / f"about{rank()}.json").write_text(json.dumps(about))
+
+    bundle = fresh(backbone)
+    try:
+        fit_rows(bundle, SETTINGS, folder / "stopped", asking(bundle, crash_at=8))
+    except Crash:
+        bundle = fresh(backbone)
+        state = fit_rows(bundle, SETTINGS, folder / "stopped", asking(bundle))
+        save_file(state, folder / f"stopped{rank()}.safetensors")
+
+
+if __name__ == "__main__":
+    home = Path(sys.argv[1])
+    # made before the processes know each other: from then on the first alone writes models
+    models = {name: BACKBONES[name](home / name / f"backbone{rank()}") for name in sys.argv[2:]}
+    for name, backbone in models.items():
+        record(backbone, home / name)
+    dist.destroy_process_group()
