@@ -17,7 +17,7 @@ def test_a_recipe_is_planned_without_training_it(p5rec: Any, mine: Mine, home: P
     assert "7 steps of" in out
     assert "on this machine" in out
     assert "on T4" in out
-    assert "60% of this machine's speed" in out
+    assert "50% in float32 or 25% in bfloat16" in out
     assert {path.relative_to(home).parts[1] for path in files(home / "store")} == {"data"}
     code, out, err = p5rec(*words, "--json")
     assert (code, err) == (0, "")
