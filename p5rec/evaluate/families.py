@@ -42,7 +42,8 @@ def measure_family(
     assert scale is not None, "a rating family needs ratings"
     ends, truth = (scale.low, scale.high), np.array(asked.ratings)
     read = {name: np.array(said) for name, said in asked.readings.items()}
-    read["text"] = _numbers(asked, scale)
+    if asked.texts:
+        read["text"] = _numbers(asked, scale)
     if asked.family == DENSE_RATING:
         run["about"] = {"read": "the history with its ratings, and the item"}
     return [
@@ -80,7 +81,9 @@ def samples(name: str, asked: FamilyAnswers, view: CorpusView, n: int) -> list[S
     titles, users = view.names.titles, view.corpus.user_ids
     shown = []
     for row in range(min(n, len(asked.users))):
-        answer = asked.texts[row : row + 1] or [titles[i] for i in asked.lists[row][:5] if i >= 0]
+        read = [f"{name} {said[row]:.2f}" for name, said in asked.readings.items()]
+        ranked = [titles[i] for i in asked.lists[row][:5] if i >= 0] if asked.lists else []
+        answer = asked.texts[row : row + 1] or read or ranked
         question = {"user": users[asked.users[row]]} if asked.users[row] >= 0 else {}
         if asked.answer == "text" or asked.answer == "rating":
             question["item"] = titles[asked.items[row]]

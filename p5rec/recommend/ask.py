@@ -42,7 +42,7 @@ class FamilyAnswers(Config):
         users, items, events: rows each question is about; -1 where none.
         expected: the right answers in words.
         ratings: the ratings given, where the family has them.
-        texts: written answers; empty where items were ranked.
+        texts: written answers; empty where items were ranked, or words were not taught.
         readings: of a rating, what each reading but the text says (see
             ``p5rec.recommend.ratings``).
         lists, scores: ranked items, best first, -1 where a list ended.
@@ -168,14 +168,15 @@ def _answers(
         return {"lists": items.tolist(), "scores": np.nan_to_num(scores, neginf=-1e9).tolist()}
     if kind == "rating":
         found = _rate(bundle, encode_all(bundle, examples), decode)
-        return found if decode.closed else found | {"texts": write(bundle, examples, decode)}
+        free = bool(found["texts"]) and not decode.closed
+        return found | ({"texts": write(bundle, examples, decode)} if free else {})
     closed = kind == "yesno" and decode.closed
     return {"texts": write(bundle, examples, decode, VERDICT if closed else None)}
 
 
 def _rate(bundle: Bundle, prompts: list[np.ndarray], decode: DecodeConfig) -> dict[str, Any]:
     readings = {name: said.tolist() for name, said in read_ratings(bundle, prompts, decode).items()}
-    return {"texts": [f"{rating:g}" for rating in readings.pop("text")], "readings": readings}
+    return {"texts": [f"{said:g}" for said in readings.pop("text", [])], "readings": readings}
 
 
 def _allowed(source: EvaluationSource, view: CorpusView, kind: str, n: int) -> Allowed:

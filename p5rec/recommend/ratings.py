@@ -30,9 +30,10 @@ def read_ratings(
 
     Returns:
         Reading to ``(B,)`` float32 on the data's scale. Of the heads there are, ``regression``,
-        ``class``, ``expectation`` and ``mean`` (see ``RatingHeads.read``); ``words``, the
-        expected value over the words of the scale; ``text``, the likeliest of those words, which
-        is what greedy decoding writes where each is one token and nothing else may be written.
+        ``class``, ``expectation`` and ``mean`` (see ``RatingHeads.read``); of a model whose words
+        were not kept from ratings, ``words``, the expected value over the words of the scale, and
+        ``text``, the likeliest of those words, which is what greedy decoding writes where each is
+        one token and nothing else may be written.
     """
     model, batches = bundle.model, config.batch_tokens
     words = RatingWords(model, bundle.tokenizer, bundle.settings.scale)
@@ -41,7 +42,8 @@ def read_ratings(
     for rows, ids, mask in prompt_batches(bundle, prompts, batches, desc="rate", unit="pair"):
         state, logs = words.read(ids, mask)
         said = {} if model.heads is None else model.heads.read(state)
-        said |= {"words": logs.softmax(-1) @ scale, "text": scale[logs.argmax(-1)]}
+        if bundle.settings.heads.words:
+            said |= {"words": logs.softmax(-1) @ scale, "text": scale[logs.argmax(-1)]}
         for name, values in said.items():
             whole = found.setdefault(name, np.empty(len(prompts), dtype=np.float32))
             whole[rows] = values.cpu().numpy()

@@ -33,7 +33,15 @@ from .mixture import batch_order
 from .objective import Objective, supervised
 from .optimizer import make_optimizer
 from .rows import Rows
-from .sharding import in_pieces, load_pieces, made_whole, spread, whole_state
+from .sharding import (
+    autocast_inside,
+    in_pieces,
+    load_pieces,
+    made_whole,
+    spread,
+    under_deepspeed,
+    whole_state,
+)
 
 RUN = "run.json"  # of a checkpoint: how it was launched, and what its losses were
 
@@ -201,6 +209,8 @@ def fit(
                 for t in np.unique(task_of[rows])]  # fmt: skip
         return "rows of " + "; ".join(each)
 
+    if config.precision == "bfloat16" and under_deepspeed():
+        autocast_inside(model)
     args, last = _arguments(config, folder), finished(folder / "checkpoints")[-1:]
     run = read_json(last[0] / RUN) if last else {"watch": None}
     trainer = MultitaskTrainer(
@@ -258,7 +268,7 @@ def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
         lr_scheduler_type="cosine",
         warmup_steps=config.warmup,
         max_grad_norm=config.clip,
-        bf16=config.precision == "bfloat16",
+        bf16=config.precision == "bfloat16" and not under_deepspeed(),
         use_cpu=not on_gpu,
         gradient_checkpointing=False,  # the language model's own affair: see above
         train_sampling_strategy="sequential",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from torch import Tensor, nn
@@ -25,6 +27,20 @@ def spread(accelerator: Accelerator) -> str:
     if accelerator.distributed_type == DistributedType.FSDP:
         return f"FSDP on {accelerator.num_processes} processes"
     return "all of them on each process"
+
+
+def under_deepspeed() -> bool:
+    """Whether the launcher asks for ZeRO."""
+    return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
+
+
+def autocast_inside(model: nn.Module) -> None:
+    """Lets the forward pass compute in bfloat16 on weights of any type, as without DeepSpeed.
+
+    DeepSpeed's own bfloat16 turns the weights themselves, and it switches off what surrounds it.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.forward = torch.autocast(device, torch.bfloat16)(model.forward)
 
 
 def in_pieces(model: nn.Module) -> bool:

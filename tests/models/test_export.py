@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny_models import llama, make_bundle, save_gpt2, save_llama, scratch, some_codes
 from transformers import AutoModelForCausalLM
 
@@ -48,12 +48,21 @@ assert not any(name.split(".")[0] in ("p5rec", "peft") for name in sys.modules),
 """
 
 
+def give_biases(path: Path) -> None:
+    """Some, where there are any: fresh ones are zero."""
+    state = load_file(path)
+    for n, name in enumerate(name for name in state if name.endswith(".bias")):
+        torch.nn.init.normal_(state[name], generator=torch.Generator().manual_seed(n))
+    save_file(state, path, {"format": "pt"})
+
+
 def config(kind: str, folder: Path) -> BackboneConfig:
     if kind.startswith("scratch"):
         found = scratch(lora="lora" in kind, items="tokens")
     else:
         save = save_gpt2 if kind.startswith("gpt2") else save_llama
         base = save(folder, tied=True) if "tied" in kind else save(folder)
+        give_biases(base / "model.safetensors")
         bits = next((bits for bits in ("4bit", "8bit") if bits in kind), None)
         found = llama(base, lora=True, items="tokens", quantize=bits)
     return found.model_copy(update=DORA if "dora" in kind else PART if "part" in kind else {})

@@ -17,6 +17,7 @@ from p5rec.data.config import DataConfig
 from p5rec.data.split import cases
 from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import Bundle, save_bundle
+from p5rec.models.config import HeadsConfig
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.ask import FamilyAnswers, ask
@@ -153,6 +154,19 @@ def test_a_history_is_read_up_to_the_item_and_no_later_rating(
     rated = rate_pairs(taught, corpus, users, items, DECODE)
     assert rated.shape == (2,)
     assert rated[0] != rated[1]
+
+
+def test_words_that_were_not_taught_are_not_read(
+    bundle: Bundle, view: CorpusView, corpus: Corpus
+) -> None:
+    heads = HeadsConfig(classification=None, words=False)
+    made = make_bundle(scratch(), some_codes(len(corpus.catalog)), scale=SCALE, heads=heads,
+                       tasks=("rating",), max_tokens=300)  # fmt: skip
+    taught = replace(made, prompts=bundle.prompts).ready()
+    found = ask(taught, view, "rating", "test", 4, DECODE, seed=1)
+    assert list(found.readings) == ["regression"]
+    assert found.texts == []
+    assert len(found.expected) == 4
 
 
 def test_a_model_speaks_with_all_its_heads_or_else_in_words() -> None:

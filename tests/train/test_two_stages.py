@@ -76,6 +76,7 @@ def about(artefact: Artefact) -> dict[str, Any]:
     return found["about"]
 
 
+@pytest.mark.slow
 def test_a_model_is_taught_again_when_what_it_began_from_is_another(world: Any) -> None:
     corpus, run = world
     first, other = run(method(2)), run(method(3))

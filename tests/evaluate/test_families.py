@@ -1,0 +1,85 @@
+"""Answers of a rating family: one entry a reading, all on the same rows, each with its name."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from p5rec.core.errors import UserError
+from p5rec.data.build import build
+from p5rec.data.config import DataConfig
+from p5rec.evaluate.compare import compare
+from p5rec.evaluate.config import EvaluateConfig, check_names
+from p5rec.evaluate.families import measure_family, samples
+from p5rec.evaluate.run import comparisons
+from p5rec.ids.config import IdsConfig
+from p5rec.prompting.view import CorpusView, ItemNames
+from p5rec.recommend.ask import FamilyAnswers
+from p5rec.train.method import GenerativeConfig
+
+RATINGS = [5.0, 1.0, 3.0, 4.0]
+
+
+@pytest.fixture(scope="module")
+def view() -> CorpusView:
+    world = {"kind": "markov", "users": 30, "items": 24, "events": 8}
+    corpus = build(DataConfig(source="world", world=world))[0]
+    return CorpusView(corpus, ItemNames([f"<{n}>" for n in range(24)], corpus.catalog.titles))
+
+
+def answers(**changes: Any) -> FamilyAnswers:
+    given = {
+        "family": "rating", "task": "rating", "answer": "rating", "prompt_ids": ("rating.x.v1",),
+        "users": [0, 1, 2, 3], "items": [4, 5, 6, 7], "events": [7, 15, 23, 31],
+        "expected": ["5", "1", "3", "4"], "ratings": RATINGS, "texts": ["5", "no", "2", "4"],
+        "readings": {"regression": [4.0, 2.0, 3.0, 4.0], "words": [9.0, 1.0, 3.0, 4.0]},
+        **changes,
+    }  # fmt: skip
+    return FamilyAnswers(**given)
+
+
+def test_every_reading_is_an_entry_on_the_same_rows(view: CorpusView) -> None:
+    found = measure_family("m", answers(), view, {"split": "test", "seed": 0})
+    assert [entry.method.name for entry in found] == ["m (regression)", "m (words)", "m (text)"]
+    rmse = [entry.method.metrics["RMSE"].value for entry in found]
+    # the text that cannot be read counts as the middle of the scale
+    assert rmse == pytest.approx([0.5**0.5, 0.0, ((2**2 + 1) / 4) ** 0.5])
+    assert [entry.method.invalid_rate for entry in found] == [0, 0, 0.25]
+    assert {entry.method.task for entry in found} == {"rating"}
+    difference = compare(found[1], found[0], "RMSE", 0)
+    assert difference.value == pytest.approx(-(0.5**0.5))
+
+
+def test_forms_of_the_task_stand_side_by_side(view: CorpusView) -> None:
+    """Another family of the task, of a model without taught words, against the first one."""
+    run = {"split": "test", "seed": 0}
+    first = measure_family("m", answers(form="rating"), view, dict(run))
+    other = answers(family="rating-statistics", form="rating-statistics", texts=[])
+    found = measure_family("m", other, view, dict(run))
+    names = ["m (regression, rating-statistics)", "m (words, rating-statistics)"]
+    assert [entry.method.name for entry in found] == names
+    pair = ("m (regression, rating-statistics)", "m (words, rating)")
+    (told,) = comparisons([*first, *found], [pair], seed=0)
+    assert (told.a, told.b, told.metric) == (*pair, "RMSE")
+    shown = samples("m", other, view, 2)
+    assert shown[0].answer == ["regression 4.00", "words 9.00"]
+    assert samples("m", answers(), view, 2)[1].answer == ["no"]
+
+
+def test_readings_are_called_by_name_in_comparisons() -> None:
+    def check(*names: str) -> None:
+        recipe = SimpleNamespace(
+            ids={"semantic": IdsConfig()},
+            baselines=(),
+            methods={"m": GenerativeConfig(train={"tasks": {"rating": {}, "dense-rating": {}}})},
+            evaluate=EvaluateConfig(ask={"rating": 5, "dense-rating": 5}, compare=[names]),
+        )
+        check_names(recipe)
+
+    check("m (mean, dense-rating)", "m (text)")
+    check("m (class)", "mf")
+    for wrong, near in (("m (worsd)", r"m \(words\)"), ("m (text, rated)", r"m \(text, rating\)")):
+        with pytest.raises(UserError, match=f"did you mean '{near}'"):
+            check("m (mean)", wrong)
