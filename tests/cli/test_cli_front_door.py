@@ -87,7 +87,7 @@ def test_run_lists_recipes_and_configs(p5rec: Any) -> None:
         (["tiny", "--config", "my.yaml"], "write p5rec run sft --config my.yaml"),
         (["tiny", "seed"], "expected key.sub=value, got 'seed'"),
         (["tiny", "sead=1"], "override 'sead=1': expected a known key, got 'sead'; did you mean"),
-        (["tiny", "methods.tiny.train.steps=0"], "methods.tiny.train.steps: input should be"),
+        (["tiny", "methods.tiny.train.steps=-1"], "methods.tiny.train.steps: input should be"),
         (["tiny", "baselines=[eas]", "evaluate.compare=[]"], "got 'eas'; did you mean 'ease'?"),
         (["tiny", "methods.tiny.ids=semantik"], "one of ids, got 'semantik'; did you mean 'sema"),
         (["tiny", "evaluate.ask.rateing=5"], "got 'rateing'; did you mean 'rating'?"),
