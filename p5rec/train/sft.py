@@ -33,6 +33,7 @@ from .mixture import batch_order
 from .rows import Rows
 from .sharding import (
     autocast_inside,
+    check_quantised,
     in_pieces,
     load_pieces,
     made_whole,
@@ -219,6 +220,7 @@ def fit(
     )
     check_joined(trainer.accelerator.num_processes, trainer.accelerator.distributed_type.value)
     found = spread(trainer.accelerator)
+    check_quantised(getattr(model.causal, "is_quantized", False), found)
     if last and run["weights"] != found:
         raise fault(
             last[0], f"weights and optimiser states as it holds them ({run['weights']})", found,
