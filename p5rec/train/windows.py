@@ -31,7 +31,7 @@ class Windows:
         self, interactions: Interactions, split: Split, config: DenseConfig, n_rows: int, seed: int
     ) -> None:
         self.events = np.flatnonzero(split.mask("train"))
-        self.times = interactions.times[self.events]
+        self.times = interactions.times  # of all events, where they lie: on the disk
         users = interactions.users[self.events]
         self.user_offsets = np.searchsorted(users, np.arange(interactions.n_users + 1))
         self.config, self.seed = config, seed
@@ -77,5 +77,5 @@ class Windows:
         rng = derive_rng(self.seed, "row", i)
         events = self.events[begin:end]
         if self.config.shuffle_ties:
-            events = events[np.lexsort((rng.random(len(events)), self.times[begin:end]))]
+            events = events[np.lexsort((rng.random(len(events)), self.times[events]))]
         return events, rng
