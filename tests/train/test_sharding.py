@@ -34,7 +34,7 @@ assert in_pieces(bundle.model)
 held = sum(p.to_local().numel() for p in bundle.model.parameters())
 assert held < 0.6 * sum(value.numel() for value in wanted.values())
 ids = torch.tensor([[bundle.bos, *bundle.layout.items[:3].reshape(-1)]])
-bundle.model(ids, ids, torch.ones(1))["loss"].backward()  # sets up what a first step does
+bundle.model(ids, ids, torch.ones(ids.shape))["loss"].backward()  # sets up what a first step does
 
 
 def holds(state):
