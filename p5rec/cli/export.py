@@ -26,5 +26,5 @@ def export(
     from p5rec.models.export import export
 
     export(model, out, dtype)
-    print(f"model   {out}: AutoModelForCausalLM.from_pretrained({str(out)!r})")
+    print(f"model   {out}: transformers opens it by from_pretrained({str(out)!r})")
     print(f"items   {out}/items.json: each item's id and the tokens that name it")

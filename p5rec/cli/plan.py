@@ -107,10 +107,11 @@ def _clock(seconds: float) -> str:
 
 
 def _assumed() -> str:
-    from p5rec.train.plan import LAUNCH, UTILISATION
+    from p5rec.train.plan import CPU_UTILISATION, GPU_UTILISATION, LAUNCH
 
+    cpu = " or ".join(f"{share:.0%} in {kind}" for kind, share in CPU_UTILISATION.items())
     return (
-        f"Training is taken to reach {UTILISATION['cpu']:.0%} of this machine's speed in products "
-        f"of matrices, and {UTILISATION['gpu']:.0%} of what a GPU's maker says, but no less than "
-        f"{1e3 * LAUNCH:.0f} ms a block and step there. Answers and measures come on top."
+        f"Training is taken to reach {cpu} of a CPU's measured speed in products of matrices, and "
+        f"{GPU_UTILISATION:.0%} of what a GPU's maker says, but no less than {1e3 * LAUNCH:.0f} ms "
+        "a block and step there. Answers and measures come on top."
     )

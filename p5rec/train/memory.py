@@ -16,8 +16,9 @@ from p5rec.models.multitask import MultitaskModel
 from .config import TrainConfig
 from .cost import Load
 
-LIBRARIES = 0.7e9  # bytes: Python, PyTorch, transformers, the data; on a GPU, CUDA's own
+LIBRARIES = 0.9e9  # bytes: Python, PyTorch, transformers, the data; on a GPU, CUDA's own
 MOMENTS = {"adamw": 8, "adamw-8bit": 2, "paged-adamw-8bit": 2}  # bytes a weight that trains
+ALLOCATOR = 0.4  # bytes kept free or in pieces beside each that comes and goes, as measured
 QUANTISED = {"4bit": 0.52, "8bit": 1.0}  # bytes a weight of a linear layer, scales included
 LOGITS = 3  # float32 copies: logits, log-probabilities, their gradient
 
@@ -31,6 +32,7 @@ class Memory:
     moments: float
     activations: float
     logits: float
+    allocator: float
     libraries: float = LIBRARIES
 
     @property
@@ -58,12 +60,16 @@ def memory_of(
         codes += len(model.item_rows)
     if model.normalisation == "vocab":
         codes = words * len(model.sizes)
+    gradients = sum(p.numel() * p.element_size() for p in trained)
+    activations = kept_for_backward(model, train, (train.batch, longest))
+    logits = 4.0 * LOGITS * (batch.words * words + batch.items * codes)
     return Memory(
         weights=_weights(model, backbone),
-        gradients=sum(p.numel() * p.element_size() for p in trained),
+        gradients=gradients,
         moments=moments,
-        activations=kept_for_backward(model, train, (train.batch, longest)),
-        logits=4.0 * LOGITS * (batch.words * words + batch.items * codes),
+        activations=activations,
+        logits=logits,
+        allocator=ALLOCATOR * (gradients + activations + logits),
     )
 
 

@@ -24,8 +24,10 @@ from .rows import Rows
 
 SAMPLE = 64  # rows of each task that are made to be counted
 HERE = "this machine"
-# of a step's arithmetic at the measured or published rate: what training reached when it was tried
-UTILISATION = {"cpu": 0.6, "gpu": 0.3}
+# share of the speed in products of matrices that training reaches: on a CPU as it was measured
+# (docs/results/train), in bfloat16 the products are quick and all else is not; on a GPU assumed
+CPU_UTILISATION = {"float32": 0.5, "bfloat16": 0.25}
+GPU_UTILISATION = 0.3
 LAUNCH = 1e-3  # seconds a block and step that a GPU is busy being told what to do
 
 
@@ -144,10 +146,12 @@ def plan(
     again = 4 / 3 if train.gradient_checkpointing else 1
     work = again * flops(model, total)
     rate = matmul_rate(model, int(batch.positions), getattr(torch, train.precision))
-    seconds = {HERE: work / rate / UTILISATION["gpu" if torch.cuda.is_available() else "cpu"]}
+    on_gpu = torch.cuda.is_available()
+    reached = GPU_UTILISATION if on_gpu else CPU_UTILISATION[train.precision]
+    seconds = {HERE: work / rate / reached}
     told = train.steps * train.accumulate * model.config.num_hidden_layers * LAUNCH
     for gpu in gpus:
-        seconds[gpu] = max(work / GPUS[gpu].rate / UTILISATION["gpu"], told)
+        seconds[gpu] = max(work / GPUS[gpu].rate / GPU_UTILISATION, told)
     fits = {gpu: memory.peak < GPUS[gpu].memory * 2**30 for gpu in gpus}
     return Plan(
         weights_of(model), train.steps, train.rows, tasks, total, memory, work, seconds, fits, rate

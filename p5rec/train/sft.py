@@ -35,6 +35,7 @@ from .optimizer import make_optimizer
 from .rows import Rows
 from .sharding import (
     autocast_inside,
+    check_quantised,
     in_pieces,
     load_pieces,
     made_whole,
@@ -226,6 +227,7 @@ def fit(
     )
     check_joined(trainer.accelerator.num_processes, trainer.accelerator.distributed_type.value)
     found = spread(trainer.accelerator)
+    check_quantised(getattr(model.causal, "is_quantized", False), found)
     if last and run["weights"] != found:
         raise fault(
             last[0], f"weights and optimiser states as it holds them ({run['weights']})", found,

@@ -16,6 +16,7 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from trl.models.utils import add_hooks, remove_hooks
 
+from p5rec.core.errors import fault
 from p5rec.models.checkpoint import trainable_state
 
 
@@ -27,6 +28,19 @@ def spread(accelerator: Accelerator) -> str:
     if accelerator.distributed_type == DistributedType.FSDP:
         return f"FSDP on {accelerator.num_processes} processes"
     return "all of them on each process"
+
+
+def check_quantised(quantised: bool, found: str) -> None:
+    """Refuses to cut quantised weights, which neither ZeRO-3 nor FSDP2 can put together again here.
+
+    Raises:
+        UserError: ``found`` (see :func:`spread`) says that processes hold pieces of them.
+    """
+    if quantised and found.startswith(("ZeRO-3", "FSDP")):
+        raise fault(
+            "backbone.quantize", "whole weights", found,
+            "launch with zero2 or multi_gpu, or leave the backbone unquantised",
+        )  # fmt: skip
 
 
 def under_deepspeed() -> bool:

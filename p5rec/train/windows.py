@@ -39,7 +39,7 @@ class Windows:
         seed: int,
     ) -> None:
         self.events = np.flatnonzero(split.mask("train"))
-        self.times = interactions.times[self.events]
+        self.times = interactions.times  # of all events, where they lie: on the disk
         users = interactions.users[self.events]
         self.user_offsets = np.searchsorted(users, np.arange(interactions.n_users + 1))
         self.config, self.seed = config, seed
@@ -86,5 +86,5 @@ class Windows:
         rng = derive_rng(self.seed, "row", i)
         events = self.events[begin:end]
         if self.config.shuffle_ties:
-            events = events[np.lexsort((rng.random(len(events)), self.times[begin:end]))]
+            events = events[np.lexsort((rng.random(len(events)), self.times[events]))]
         return events, rng

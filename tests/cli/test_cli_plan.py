@@ -1,0 +1,37 @@
+"""``p5rec plan`` from the outside; whether it is right is tested in tests/train."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from my_folder import Mine, files
+
+
+def test_a_recipe_is_planned_without_training_it(p5rec: Any, mine: Mine, home: Path) -> None:
+    words = ("plan", mine.config, "methods.mine.train.steps=7", "--gpu", "T4", "--gpu", "H100")
+    code, out, err = p5rec(*words)
+    assert (code, err) == (0, "")
+    assert out.startswith("mine\n  weights ")
+    assert "7 steps of" in out
+    assert "on this machine" in out
+    assert "on T4" in out
+    assert "50% in float32 or 25% in bfloat16" in out
+    assert {path.relative_to(home).parts[1] for path in files(home / "store")} == {"data"}
+    code, out, err = p5rec(*words, "--json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)["mine"]
+    assert told["steps"] == 7
+    assert list(told["seconds"]) == ["this machine", "T4", "H100"]
+    assert told["seconds"]["H100"] <= told["seconds"]["T4"]
+    assert told["fits"] == {"T4": True, "H100": True}
+    assert told["peak"] == sum(told["memory"].values())
+
+
+def test_a_card_that_is_not_known_is_refused_in_one_line(p5rec: Any, mine: Mine) -> None:
+    code, out, err = p5rec("plan", mine.config, "--gpu", "H10")
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "--gpu: expected one that is known, got 'H10'" in err
+    assert "H100" in err

@@ -1,0 +1,74 @@
+"""FSDP2's weights in pieces over two processes on the CPU, made whole and read back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from p5rec.core.errors import UserError
+from p5rec.train.sharding import check_quantised
+
+TESTS = Path(__file__).resolve().parents[1]
+WORKER = """
+import torch
+import torch.distributed as dist
+from tiny_models import make_bundle, scratch, some_codes
+from together import asking
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from p5rec.models.checkpoint import trainable_state
+from p5rec.train.sharding import in_pieces, load_pieces, made_whole, whole_state
+
+dist.init_process_group("gloo")
+mesh = init_device_mesh("cpu", (2,))
+bundle = make_bundle(scratch(), some_codes(), spread=0.3, scale=(1.0, 2.0))
+wanted = {name: value.clone() for name, value in trainable_state(bundle.model).items()}
+answer = asking(bundle)()
+for layer in bundle.model.decoder.layers:
+    fully_shard(layer, mesh=mesh)
+fully_shard(bundle.model, mesh=mesh)
+assert in_pieces(bundle.model)
+held = sum(p.to_local().numel() for p in bundle.model.parameters())
+assert held < 0.6 * sum(value.numel() for value in wanted.values())
+ids = torch.tensor([[bundle.bos, *bundle.layout.items[:3].reshape(-1)]])
+bundle.model(ids, ids, torch.ones(ids.shape))["loss"].backward()  # sets up what a first step does
+
+
+def holds(state):
+    found = whole_state(bundle.model)
+    return found.keys() == state.keys() and all(torch.equal(found[n], state[n]) for n in state)
+
+
+assert holds(wanted)
+with made_whole(bundle.model, bundle.model):
+    assert asking(bundle)() == answer
+load_pieces(bundle.model, {name: value + 1 for name, value in wanted.items()})
+assert not holds(wanted)
+assert holds({name: value + 1 for name, value in wanted.items()})
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_hold_half_of_the_weights_each(tmp_path: Path) -> None:
+    (tmp_path / "worker.py").write_text(WORKER)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    paths = ":".join(map(str, (TESTS.parent, TESTS, TESTS / "train")))
+    done = subprocess.run(
+        [*torchrun, str(tmp_path / "worker.py")],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_a_quantised_backbone_does_not_go_to_pieces() -> None:
+    for found in ("ZeRO-2 on 2 processes", "all of them on each process"):
+        check_quantised(True, found)
+    for found in ("ZeRO-3 on 2 processes", "FSDP on 8 processes"):
+        check_quantised(False, found)
+        with pytest.raises(UserError, match=f"expected whole weights, got {found}; launch"):
+            check_quantised(True, found)
