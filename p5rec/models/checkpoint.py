@@ -51,6 +51,7 @@ class BundleSettings(Config):
     heads: HeadsConfig = HeadsConfig()
     tasks: tuple[str, ...] = ("dense",)
     window: int = 100  # events the model reads of a history
+    statistics: bool = False  # what is known of item and user is told before a rating
     max_tokens: int = 768  # of a prompt
     prompts: PromptsConfig = PromptsConfig()
     below: tuple[LoraSettings, ...] = ()  # adapters of earlier trainings, oldest first

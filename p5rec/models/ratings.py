@@ -3,11 +3,15 @@
 The order of Zhai et al. 2024 (*Actions speak louder than words*, section 2.2), where an item and
 what the user did with it take turns: what stands at an item has seen the item and every rating
 before, so one pass over a history predicts all of its ratings.
+
+Between an item and its rating there may be a few words of what is known of both sides, statistics
+in the prompt as in M6-Rec (Cui et al. 2022, arXiv:2205.08084).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -29,6 +33,20 @@ def rating_words(tokenizer: PreTrainedTokenizerBase, scale: Sequence[float]) -> 
     return [np.array([*each, end] if each in begun else each, dtype=np.int64) for each in ids]
 
 
+class Written(NamedTuple):
+    """A history as tokens.
+
+    Attributes:
+        tokens: ``(T,)`` int64.
+        ends: ``(n,)`` where what stands before each item's rating ends.
+        words: ``(T,)`` bool, the words of ratings.
+    """
+
+    tokens: np.ndarray
+    ends: np.ndarray
+    words: np.ndarray
+
+
 class RatedHistories:
     """Writes histories of items and ratings as tokens.
 
@@ -46,32 +64,44 @@ class RatedHistories:
         scale: Sequence[float],
         bos: int,
     ) -> None:
-        words = rating_words(tokenizer, scale)
-        self.layout, self.bos = layout, bos
+        self.layout, self.tokenizer, self.bos = layout, tokenizer, bos
         self.scale = np.asarray(scale, dtype=np.float32)
         # what is not rated is written as nothing, the last entry
-        self.lengths = np.array([*map(len, words), 0])
-        self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
-        self.words = np.concatenate(words)
+        self.words = [*rating_words(tokenizer, scale), np.empty(0, dtype=np.int64)]
 
-    def write(self, items: np.ndarray, ratings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """One history, oldest first.
+    def write(
+        self, items: np.ndarray, ratings: np.ndarray, known: np.ndarray | None = None
+    ) -> Written:
+        """One history, oldest first: an item, what is known of it, its rating.
 
         Args:
             items: ``(n,)`` item rows.
             ratings: ``(n,)``, NaN where an item has none.
-
-        Returns:
-            Token ids ``(T,)`` int64, and ``(n,)`` where each item's last code stands.
+            known: ``(n, 2)`` mean and number of each item's ratings, to be told with the mean of
+                the user's ratings so far; None: nothing is told.
         """
         near = np.abs(self.scale - ratings[:, None]).argmin(1)
         kind = np.where(np.isnan(ratings), len(self.scale), near)
-        levels, said = self.layout.codes.levels, self.lengths[kind]
-        begins = 1 + np.cumsum(levels + said) - (levels + said)
-        tokens = np.empty(1 + len(items) * levels + said.sum(), dtype=np.int64)
-        tokens[0] = self.bos
-        tokens[begins[:, None] + np.arange(levels)] = self.layout.items[items]
-        nth = np.arange(said.sum()) - np.repeat(np.cumsum(said) - said, said)
-        place = np.repeat(begins + levels, said) + nth
-        tokens[place] = self.words[np.repeat(self.starts[kind], said) + nth]
-        return tokens, begins + levels - 1
+        told = [self.words[-1]] * len(items) if known is None else self._told(ratings, known)
+        codes, pieces = self.layout.items[items], [np.array([self.bos])]
+        for nth, word in enumerate(kind):
+            pieces += [codes[nth], told[nth], self.words[word]]
+        borders = np.cumsum([len(piece) for piece in pieces])
+        said = np.zeros(borders[-1], dtype=bool)
+        for end, stop in zip(borders[2::3], borders[3::3], strict=True):
+            said[end:stop] = True
+        return Written(np.concatenate(pieces), borders[2::3] - 1, said)
+
+    def _told(self, ratings: np.ndarray, known: np.ndarray) -> list[np.ndarray]:
+        """The tokens of what is known before each rating."""
+        there = np.isfinite(ratings)
+        count = np.cumsum(there) - there
+        total = np.cumsum(np.nan_to_num(ratings)) - np.nan_to_num(ratings)
+        texts = [
+            f" mean {mean:.2f} of {number:.0f}, user {total[n] / count[n]:.1f}: "
+            if count[n]
+            else f" mean {mean:.2f} of {number:.0f}: "
+            for n, (mean, number) in enumerate(known)
+        ]
+        ids = self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+        return [np.asarray(each, dtype=np.int64) for each in ids]

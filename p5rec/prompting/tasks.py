@@ -87,14 +87,14 @@ def _rating(view: CorpusView, event: int, rng: np.random.Generator, limits: Limi
     rated, known = shown[view.rated[shown]], past[view.rated[past]]
     scores = [format(float(r), "g") for r in log.ratings[rated]]
     pairs = list(zip(log.items[rated].tolist(), scores, strict=True))
-    item_mean, item_count = view.item_ratings(event)
+    item_mean, item_count = view.item_ratings(np.array([event]))[0].tolist()
     draft.values |= {
         "rated_titles": tuple((view.names.titles[i], score) for i, score in pairs),
         "rated_items": tuple((view.names.ids[i], score) for i, score in pairs),
         "user_mean": round(float(log.ratings[known].mean()) if len(known) else view.mean, 1),
         "user_count": len(known),
         "item_mean": round(item_mean, 2),
-        "item_count": item_count,
+        "item_count": int(item_count),
         "lowest": scale.low,
         "highest": scale.high,
         "rating": rating,

@@ -140,18 +140,17 @@ class CorpusView:
         many = len(self.names.ids)
         return np.bincount(items, ratings, many), np.bincount(items, minlength=many)
 
-    def item_ratings(self, event: int) -> tuple[float, int]:
-        """Mean and number of the training ratings of an event's item, the event's own left out.
+    def item_ratings(self, events: np.ndarray) -> np.ndarray:
+        """``(n, 2)``: mean and number of the training ratings of each event's item.
 
-        Of no ratings the mean is that of all items.
+        The event's own is left out. Of no ratings the mean is that of all items.
         """
         log, (sums, counts) = self.corpus.interactions, self._item_ratings
-        item, own = log.items[event], self.corpus.split.parts[event] == TRAIN and self.rated[event]
-        count = int(counts[item]) - int(own)
-        if not count:
-            return self.mean, 0
-        assert log.ratings is not None
-        return float(sums[item] - (log.ratings[event] if own else 0)) / count, count
+        assert log.ratings is not None, "item ratings are asked of a corpus without ratings"
+        own = self.rated[events] & (self.corpus.split.parts[events] == TRAIN)
+        count = counts[log.items[events]] - own
+        rest = sums[log.items[events]] - np.where(own, log.ratings[events], 0)
+        return np.stack([np.where(count, rest / count.clip(1), self.mean), count], axis=1)
 
     @cached_property
     def liked(self) -> np.ndarray:

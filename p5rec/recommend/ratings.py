@@ -71,6 +71,7 @@ def rating_histories(bundle: Bundle, view: CorpusView, events: Iterable[int]) ->
     written = []
     for event in events:
         past = view.past(event)[1 - bundle.settings.window :]
-        ratings = np.append(log.ratings[past], np.float32(np.nan))
-        written.append(histories.write(log.items[np.append(past, event)], ratings)[0])
+        ratings, rows = np.append(log.ratings[past], np.float32(np.nan)), np.append(past, event)
+        known = view.item_ratings(rows) if bundle.settings.statistics else None
+        written.append(histories.write(log.items[rows], ratings, known).tokens)
     return written

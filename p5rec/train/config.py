@@ -17,6 +17,8 @@ class DenseConfig(Config):
     window: int = Field(100, ge=2)  # events a row; longer histories give several rows
     shuffle_ties: bool = True  # draw the order of events that share a time anew for each row
     item_dropout: float = Field(0.0, ge=0, lt=1)  # share of items not shown to those after them
+    # tell what is known of item and user before each rating (dense-rating)
+    statistics: bool = False
 
 
 class TaskConfig(Config):

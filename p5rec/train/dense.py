@@ -6,6 +6,7 @@ that follows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +17,7 @@ from p5rec.models.ratings import TASK, RatedHistories
 from .rows import IGNORE, Row
 from .windows import Windows
 
+TOLD = 20  # tokens, about, in which statistics are told
 DENSE, DENSE_RATING = "dense", TASK  # the tasks that are no prompt families
 
 
@@ -68,13 +70,20 @@ class DenseRatingRows:
         windows: which events each row holds.
         items, ratings: ``(E,)`` of all events, NaN where one has no rating.
         histories: how they are written.
+        known: events ``(n,)`` → mean and number ``(n, 2)`` of what others gave their items, to be
+            told before each rating; None: nothing is told.
     """
 
     def __init__(
-        self, windows: Windows, items: np.ndarray, ratings: np.ndarray, histories: RatedHistories
+        self,
+        windows: Windows,
+        items: np.ndarray,
+        ratings: np.ndarray,
+        histories: RatedHistories,
+        known: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         self.windows, self.items, self.ratings = windows, items, ratings
-        self.histories = histories
+        self.histories, self.known = histories, known
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -82,13 +91,14 @@ class DenseRatingRows:
     @cached_property
     def lengths(self) -> np.ndarray:
         """``(R,)`` tokens a row, each rating taken for one word."""
-        return self.windows.lengths * (self.histories.layout.codes.levels + 1) + 1
+        each = self.histories.layout.codes.levels + 1 + (TOLD if self.known else 0)
+        return self.windows.lengths * each + 1
 
     def __getitem__(self, i: int) -> Row:
         events, rng = self.windows.row(i)
-        tokens, ends = self.histories.write(self.items[events], self.ratings[events])
+        known = None if self.known is None else self.known(events)
+        tokens, ends, words = self.histories.write(self.items[events], self.ratings[events], known)
         ratings = np.full(len(tokens), np.nan, dtype=np.float32)
         ratings[ends] = self.ratings[events]
-        labels = np.where(tokens < self.histories.layout.first, tokens, IGNORE)
-        labels[0] = IGNORE
+        labels = np.where(words, tokens, IGNORE)
         return Row(tokens, labels, ratings=ratings, split=1 + int(rng.choice(ends)))

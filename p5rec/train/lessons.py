@@ -56,13 +56,15 @@ def _rows(
 ) -> Rows:
     if task == DENSE:
         return dense_rows(n_rows, config.train, corpus, bundle, pairs)
-    seed = derive_seed(config.train.seed, task)
+    seed, view = derive_seed(config.train.seed, task), prompt_view(corpus, bundle.layout.codes)
     if task == DENSE_RATING:
         events = corpus.interactions
         assert events.ratings is not None, "checked before anything was trained"
         windows = Windows(events, corpus.split, config.train.dense, n_rows, seed)
-        return DenseRatingRows(windows, events.items, events.ratings, bundle.rated_histories())
-    view = prompt_view(corpus, bundle.layout.codes)
+        known = view.item_ratings if config.train.dense.statistics else None
+        return DenseRatingRows(
+            windows, events.items, events.ratings, bundle.rated_histories(), known
+        )
     examples = ExampleSource(view, library, {task: 1.0}, n_rows, seed, config.prompts)
     dealt = derive_rng(seed, "answers").permutation(n_rows)
     answered_by = dealt if config.train.permute_answers else None

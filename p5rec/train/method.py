@@ -66,6 +66,7 @@ def settings_of(config: GenerativeConfig, corpus: Corpus) -> BundleSettings:
         heads=config.heads if trained else HeadsConfig.none(),
         tasks=tuple(config.train.tasks),
         window=config.train.dense.window,
+        statistics=config.train.dense.statistics,
         max_tokens=config.train.max_tokens,
         prompts=config.prompts,
         trained=trained,

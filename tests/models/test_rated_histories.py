@@ -20,15 +20,34 @@ def bundle(request: pytest.FixtureRequest) -> Bundle:
 def test_a_history_reads_back_as_it_was_written(bundle: Bundle) -> None:
     items = np.array([3, 7, 7, 11, 0])
     ratings = np.array([3.5, np.nan, 4.0, 0.5, np.nan], dtype=np.float32)
-    tokens, ends = bundle.rated_histories().write(items, ratings)
-    words = [f"<a_{a}><b_{b}>" for a, b in bundle.layout.codes.codes[items]]
+    tokens, ends, words = bundle.rated_histories().write(items, ratings)
+    named = [f"<a_{a}><b_{b}>" for a, b in bundle.layout.codes.codes[items]]
     said = ["3.5", "", "4", "0.5", ""]
     assert tokens[0] == bundle.bos
     assert bundle.tokenizer.decode(tokens[1:]) == "".join(
-        word + rating for word, rating in zip(words, said, strict=True)
+        name + rating for name, rating in zip(named, said, strict=True)
     )
     assert tokens[ends].tolist() == bundle.layout.items[items][:, -1].tolist()
     assert tokens.dtype == np.int64
+    assert bundle.tokenizer.decode(tokens[words]) == "".join(said)
+
+
+def test_what_is_known_is_told_between_an_item_and_its_rating(bundle: Bundle) -> None:
+    items = np.array([3, 7, 7, 11])
+    ratings = np.array([3.5, np.nan, 4.0, np.nan], dtype=np.float32)
+    known = np.array([[3.456, 12], [4.0, 0], [2.5, 3], [1.0, 7]])
+    tokens, ends, words = bundle.rated_histories().write(items, ratings, known)
+    named = [f"<a_{a}><b_{b}>" for a, b in bundle.layout.codes.codes[items]]
+    told = [
+        " mean 3.46 of 12: ", " mean 4.00 of 0, user 3.5: ", " mean 2.50 of 3, user 3.5: ",
+        " mean 1.00 of 7, user 3.8: ",
+    ]  # fmt: skip
+    parts = zip(named, told, ["3.5", "", "4", ""], strict=True)
+    assert bundle.tokenizer.decode(tokens[1:]) == "".join(map("".join, parts))
+    assert bundle.tokenizer.decode(tokens[words]) == "3.54"
+    assert bundle.tokenizer.decode(tokens[: ends[1] + 1]).endswith(told[1])
+    nothing = bundle.rated_histories().write(items[:0], ratings[:0], known[:0])
+    assert nothing.tokens.tolist() == [bundle.bos]
 
 
 def test_a_rating_off_the_scale_is_written_as_the_nearest(bundle: Bundle) -> None:
@@ -41,8 +60,8 @@ def test_a_rating_off_the_scale_is_written_as_the_nearest(bundle: Bundle) -> Non
 
 
 def test_nothing_is_a_history_too(bundle: Bundle) -> None:
-    tokens, ends = bundle.rated_histories().write(np.empty(0, int), np.empty(0, np.float32))
-    assert (tokens.tolist(), ends.tolist()) == ([bundle.bos], [])
+    tokens, ends, words = bundle.rated_histories().write(np.empty(0, int), np.empty(0, np.float32))
+    assert (tokens.tolist(), ends.tolist(), words.tolist()) == ([bundle.bos], [], [False])
 
 
 @torch.no_grad()
@@ -50,7 +69,7 @@ def test_one_pass_over_a_history_says_of_each_item_what_a_pass_up_to_it_says(
     bundle: Bundle,
 ) -> None:
     items, ratings = np.array([3, 7, 11]), np.array([3.5, 4.0, 0.5], dtype=np.float32)
-    tokens, ends = bundle.rated_histories().write(items, ratings)
+    tokens, ends, _ = bundle.rated_histories().write(items, ratings)
     model, ids = bundle.model, torch.from_numpy(tokens)[None]
     embedded, at = model.embed(ids)
     whole = model.decoder(inputs_embeds=embedded).last_hidden_state[0]

@@ -65,7 +65,7 @@ def test_a_word_that_begins_another_is_closed() -> None:
     said = [tokenizer.decode(word) for word in rating_words(tokenizer, (1, 3, 3.5, 4, 10))]
     assert said == ["1<|end|>", "3<|end|>", "3.5", "4", "10"]
     histories = make_bundle(scratch(), some_codes(), scale=(3.0, 3.5)).rated_histories()
-    tokens, _ = histories.write(np.array([2, 4]), np.array([3.0, 3.5], dtype=np.float32))
+    tokens, *_ = histories.write(np.array([2, 4]), np.array([3.0, 3.5], dtype=np.float32))
     words = tokenizer.decode(tokens[1:])
     assert words.count("<|end|>") == 1
     assert words.endswith("3.5")

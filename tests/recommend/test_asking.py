@@ -156,6 +156,24 @@ def test_a_history_is_read_up_to_the_item_and_no_later_rating(
     assert rated[0] != rated[1]
 
 
+def test_a_history_tells_what_is_known_of_its_items(
+    bundle: Bundle, view: CorpusView, corpus: Corpus
+) -> None:
+    settings = bundle.settings.model_copy(update={"tasks": ("dense-rating",), "statistics": True})
+    (event,) = np.flatnonzero(corpus.split.mask("test"))[3:4]
+    (prompt,) = rating_histories(replace(bundle, settings=settings), view, [event])
+    log, train = corpus.interactions, corpus.split.mask("train")
+    rows = np.arange(log.offsets[log.users[event]], event + 1)
+    texts = bundle.tokenizer.decode(prompt).split(" mean ")[1:]
+    assert len(texts) == len(rows)
+    for row, text in zip(rows, texts, strict=True):
+        others = train & (log.items == log.items[row])
+        others[row] = False
+        mean = log.ratings[others].mean() if others.any() else view.mean
+        assert text.startswith(f"{mean:.2f} of {others.sum()}")
+    assert f", user {log.ratings[rows[:-1]].mean():.1f}: " in texts[-1]
+
+
 def test_words_that_were_not_taught_are_not_read(
     bundle: Bundle, view: CorpusView, corpus: Corpus
 ) -> None:

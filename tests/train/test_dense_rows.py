@@ -202,6 +202,29 @@ def test_rating_rows_tell_the_ratings_and_nothing_else() -> None:
     assert rows.lengths.shape == (40,)
 
 
+def test_rating_rows_tell_what_is_known_and_ask_for_ratings_alone() -> None:
+    interactions, split = unique_log([12, 9, 30])
+    given = np.random.default_rng(0).choice([1.0, 2.5], len(interactions)).astype(np.float32)
+    log = replace(interactions, ratings=given)
+    codes = np.arange(log.n_items)
+    table = ItemCodes(np.stack([codes // 8, codes % 8], axis=1).astype(np.int32), (8, 8), "by hand")
+    bundle = make_bundle(scratch(), table, scale=(1.0, 2.5))
+    windows = Windows(log, split, DenseConfig(window=5), 40, 0)
+    known = np.stack([np.arange(len(log)), 7 * np.arange(len(log))], axis=1)
+    rows = DenseRatingRows(
+        windows, log.items, given, bundle.rated_histories(), lambda events: known[events]
+    )
+    for i in range(40):
+        row, (events, _) = rows[i], windows.row(i)
+        written = bundle.rated_histories().write(log.items[events], given[events], known[events])
+        assert row.input_ids.tolist() == written.tokens.tolist()
+        at = np.flatnonzero(np.isfinite(row.ratings))
+        assert at.tolist() == written.ends.tolist()
+        assert row.ratings[at].tolist() == given[events].tolist()
+        asked = row.labels[row.labels != -100]
+        assert bundle.tokenizer.decode(asked) == "".join(f"{r:g}" for r in given[events])
+
+
 def _events(tokens: np.ndarray, bundle: Bundle) -> list[int]:
     first, second = (tokens.reshape(-1, 2) - bundle.layout.first - [0, 8]).T
     return (8 * first + second).tolist()

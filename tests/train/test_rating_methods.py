@@ -54,6 +54,20 @@ def test_a_bundle_comes_back_with_the_heads_it_was_taught(corpus: Corpus, tmp_pa
     assert "regression_loss" not in metrics
 
 
+def test_statistics_are_taught_as_they_are_asked(corpus: Corpus, tmp_path: Path) -> None:
+    bundle = taught(corpus, tmp_path, {}, dense={"statistics": True, "window": 4})
+    assert bundle.settings.statistics
+    library = method.taught_prompts(GenerativeConfig())
+    settings = {
+        "tasks": {"dense-rating": {}}, "steps": 2, "batch": 4,
+        "dense": {"statistics": True, "window": 4},
+    }  # fmt: skip
+    config = GenerativeConfig(backbone=scratch(), train=settings)
+    rows = method.lessons(config, corpus, bundle, library)[0]["dense-rating"]
+    text = bundle.tokenizer.decode(rows[0].input_ids)
+    assert text.count(" mean ") == rows.windows.lengths[0]
+
+
 def test_no_steps_leave_a_model_as_it_is_and_without_heads(corpus: Corpus, tmp_path: Path) -> None:
     bundle = taught(corpus, tmp_path, {}, steps=0, tasks={"rating": {}})
     fresh = checkpoint.build(bundle.settings, bundle.layout.codes, bundle.item_ids)
