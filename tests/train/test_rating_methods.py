@@ -22,7 +22,7 @@ from p5rec.models.config import HeadsConfig
 from p5rec.models.heads import CumulativeLink
 from p5rec.train import lessons
 from p5rec.train.checks import check_tasks
-from p5rec.train.method import GenerativeConfig
+from p5rec.train.method import GenerativeConfig, taught_prompts
 from p5rec.train.training import train
 
 ITEMS = 24
@@ -57,13 +57,13 @@ def test_a_bundle_comes_back_with_the_heads_it_was_taught(corpus: Corpus, tmp_pa
 def test_statistics_are_taught_as_they_are_asked(corpus: Corpus, tmp_path: Path) -> None:
     bundle = taught(corpus, tmp_path, {}, dense={"statistics": True, "window": 4})
     assert bundle.settings.statistics
-    library = method.taught_prompts(GenerativeConfig())
+    library = taught_prompts(GenerativeConfig())
     settings = {
         "tasks": {"dense-rating": {}}, "steps": 2, "batch": 4,
         "dense": {"statistics": True, "window": 4},
     }  # fmt: skip
     config = GenerativeConfig(backbone=scratch(), train=settings)
-    rows = method.lessons(config, corpus, bundle, library)[0]["dense-rating"]
+    rows = lessons.lessons(config, corpus, bundle, library)[0]["dense-rating"]
     text = bundle.tokenizer.decode(rows[0].input_ids)
     assert text.count(" mean ") == rows.windows.lengths[0]
 
