@@ -66,7 +66,7 @@ def optimiser_of_a_checkpoint(patch: Patch) -> None:
 
 
 def weights_of_a_checkpoint(patch: Patch) -> None:
-    patch.setattr("p5rec.train.sft.save_file", rust_says_so)
+    patch.setattr("p5rec.train.trainer.save_file", rust_says_so)
 
 
 def the_bundle(patch: Patch) -> None:
