@@ -21,7 +21,8 @@ from p5rec.evaluate.publish import publish, show
 from p5rec.ids.config import IdsConfig
 from p5rec.recommend.stages import ask_baseline, ask_model
 from p5rec.recommend.validate import validator
-from p5rec.train.method import GenerativeConfig, check_tasks, in_order
+from p5rec.train.checks import check_tasks, in_order
+from p5rec.train.method import GenerativeConfig
 from p5rec.train.stages import build_ids, teach
 
 SCHEMA = compose(

@@ -25,7 +25,8 @@ from p5rec.data.config import DataConfig
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.models.export import export
 from p5rec.train.config import TrainConfig
-from p5rec.train.method import GenerativeConfig, train
+from p5rec.train.method import GenerativeConfig
+from p5rec.train.training import train
 
 SIZES, ITEMS = (256,) * 4, 1000
 MB = 1e6

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from train_ways import Course, OneTarget, Turns, course, listed, ours, peak_memory, stock
+from train_ways import Contest, OneTarget, Turns, contest, listed, ours, peak_memory, stock
 
 from p5rec.metrics import ranking
 from p5rec.recommend.ask import ask
@@ -38,7 +38,8 @@ from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.validate import validator
 from p5rec.train.collate import Collator
 from p5rec.train.cost import flops, load_of, matmul_rate
-from p5rec.train.method import GenerativeConfig, lessons, prompt_view, taught_prompts
+from p5rec.train.lessons import lessons, prompt_view
+from p5rec.train.method import GenerativeConfig, taught_prompts
 
 MIXTURE = {
     "dense": {"share": 4}, "rating": {}, "sequential-next": {}, "sequential-candidates": {},
@@ -70,7 +71,7 @@ def one_task(task: str, layers: int) -> GenerativeConfig:
     })  # fmt: skip
 
 
-def held_out_loss(lessons_: Course, method: GenerativeConfig) -> Callable[[], float]:
+def held_out_loss(lessons_: Contest, method: GenerativeConfig) -> Callable[[], float]:
     """The loss on rows that nobody trains on, the same for every way."""
     bundle = lessons_.bundle
     tasks, _ = lessons(method.reseeded(1), lessons_.corpus, bundle, taught_prompts(method))
@@ -90,7 +91,7 @@ def held_out_loss(lessons_: Course, method: GenerativeConfig) -> Callable[[], fl
     return look
 
 
-def ndcg(way: str, lesson: Course, users: int) -> Callable[[], float]:
+def ndcg(way: str, lesson: Contest, users: int) -> Callable[[], float]:
     """Validation NDCG@10 of the model, asked as it was taught."""
     bundle, decode = lesson.bundle, DecodeConfig(k=10, beams=20)
     if way != "prompts":
@@ -108,7 +109,7 @@ def ndcg(way: str, lesson: Course, users: int) -> Callable[[], float]:
 
 def learn_same(line: Connection, way: str, method: GenerativeConfig) -> None:
     """A process of the first part."""
-    lesson = listed(course(method))
+    lesson = listed(contest(method))
     turns = Turns(line, held_out_loss(lesson, method))
     line.send("ready")
     train = ours if way == "ours" else partial(stock, checkpointing="checkpointing" in way)
@@ -118,17 +119,17 @@ def learn_same(line: Connection, way: str, method: GenerativeConfig) -> None:
 
 def learn_targets(line: Connection, way: str, method: GenerativeConfig, users: int) -> None:
     """A process of the second part."""
-    lesson = course(method)
+    lesson = contest(method)
     if way == "codes":
         rows = {"dense": OneTarget(lesson, len(lesson.task_of))}
-        lesson = Course(method, lesson.corpus, lesson.bundle, rows, lesson.task_of)
+        lesson = Contest(method, lesson.corpus, lesson.bundle, rows, lesson.task_of)
     turns = Turns(line, ndcg(way, lesson, users))
     line.send("ready")
     losses = ours(lesson, turns)
     line.send({"losses": losses, **figures(lesson, len(losses) + 1)})
 
 
-def figures(lesson: Course, steps: int) -> dict[str, Any]:
+def figures(lesson: Contest, steps: int) -> dict[str, Any]:
     """What a way read in its steps, and what that had to cost."""
     merged, batch = lesson.bundle.model.code_head is not None, lesson.method.train.batch
     rows = lesson.read(steps)

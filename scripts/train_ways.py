@@ -31,8 +31,9 @@ from p5rec.data.prepare import load_corpus, prepare_data
 from p5rec.ids.config import IdsConfig
 from p5rec.ids.files import load_codes
 from p5rec.models.checkpoint import Bundle, build
-from p5rec.train.method import GenerativeConfig, lessons, settings_of, taught_prompts
-from p5rec.train.mixture import batch_order, occurrence
+from p5rec.train.course import Course
+from p5rec.train.lessons import lessons
+from p5rec.train.method import GenerativeConfig, settings_of, taught_prompts
 from p5rec.train.rows import IGNORE, Row, Rows
 from p5rec.train.sft import fit
 from p5rec.train.stages import build_ids
@@ -50,7 +51,7 @@ class Listed(list[Row]):
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class Contest:
     """What is to be learned.
 
     Attributes:
@@ -69,17 +70,12 @@ class Course:
 
     def read(self, steps: int) -> list[Row]:
         """The rows of the first ``steps`` steps, in the order in which ours reads them."""
-        tables, row_of = list(self.rows.values()), occurrence(self.task_of)
-        lengths = np.empty(len(self.task_of), dtype=np.int64)
-        for task, table in enumerate(tables):
-            mine = self.task_of == task
-            lengths[mine] = table.lengths[row_of[mine]]
-        train = self.method.train
-        order = batch_order(self.task_of, lengths, train.batch, train.seed)[: steps * train.batch]
-        return [tables[self.task_of[n]][int(row_of[n])] for n in order]
+        course = Course(self.rows, self.task_of, self.method.train)
+        tables, read = list(self.rows.values()), course.order[: steps * self.method.train.rows]
+        return [tables[self.task_of[n]][int(course.row_of[n])] for n in read]
 
 
-def course(method: GenerativeConfig) -> Course:
+def contest(method: GenerativeConfig) -> Contest:
     """``method`` on MovieLens 100k, items named by co-occurrence codes.
 
     It has no rating heads: a stock trainer knows no such thing.
@@ -92,15 +88,15 @@ def course(method: GenerativeConfig) -> Course:
     library = taught_prompts(method)
     settings = settings_of(method, corpus).model_copy(update={"scale": ()})
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
-    return Course(method, corpus, bundle, *lessons(method, corpus, bundle, library))
+    return Contest(method, corpus, bundle, *lessons(method, corpus, bundle, library))
 
 
-def listed(course: Course) -> Course:
-    """``course`` with its rows made now, so that no way waits for them."""
+def listed(contest: Contest) -> Contest:
+    """``contest`` with its rows made now, so that no way waits for them."""
     rows = {
-        name: Listed(table[i] for i in range(len(table))) for name, table in course.rows.items()
+        name: Listed(table[i] for i in range(len(table))) for name, table in contest.rows.items()
     }
-    return Course(course.method, course.corpus, course.bundle, rows, course.task_of)
+    return Contest(contest.method, contest.corpus, contest.bundle, rows, contest.task_of)
 
 
 class OneTarget:
@@ -110,15 +106,15 @@ class OneTarget:
         n: rows.
     """
 
-    def __init__(self, course: Course, n: int) -> None:
-        log, self.course = course.corpus.interactions, course
-        self.events = np.flatnonzero(course.corpus.split.mask("train"))
+    def __init__(self, contest: Contest, n: int) -> None:
+        log, self.contest = contest.corpus.interactions, contest
+        self.events = np.flatnonzero(contest.corpus.split.mask("train"))
         users = log.users[self.events]
         self.first = np.searchsorted(users, users)  # of the same user
         later = np.flatnonzero(self.first < np.arange(len(users)))
         self.target = np.resize(derive_rng(0, "one target").permutation(later), n)
         self.start = np.maximum(
-            self.first[self.target], self.target - course.method.train.dense.window + 1
+            self.first[self.target], self.target - contest.method.train.dense.window + 1
         )
 
     def __len__(self) -> int:
@@ -127,13 +123,13 @@ class OneTarget:
     @property
     def lengths(self) -> np.ndarray:
         """``(R,)`` tokens a row."""
-        levels = self.course.bundle.layout.codes.levels
+        levels = self.contest.bundle.layout.codes.levels
         return (self.target - self.start + 1) * levels + 1
 
     def __getitem__(self, i: int) -> Row:
-        layout, log = self.course.bundle.layout, self.course.corpus.interactions
+        layout, log = self.contest.bundle.layout, self.contest.corpus.interactions
         items = log.items[self.events[self.start[i] : self.target[i] + 1]]
-        tokens = np.concatenate([[self.course.bundle.bos], layout.items[items].reshape(-1)])
+        tokens = np.concatenate([[self.contest.bundle.bos], layout.items[items].reshape(-1)])
         labels = np.full_like(tokens, IGNORE)
         labels[-layout.codes.levels :] = tokens[-layout.codes.levels :]
         return Row(tokens, labels)
@@ -178,10 +174,10 @@ class TurnsCallback(TrainerCallback):
         self.turns.end()
 
 
-def ours(course: Course, turns: Turns) -> list[float]:
+def ours(contest: Contest, turns: Turns) -> list[float]:
     """The losses of ``p5rec``'s own training, step by step."""
     changes = {"evaluate_every": 1, "log_every": 1, "save_every": 10**9}
-    train, bundle = course.method.train.model_copy(update=changes), course.bundle
+    train, bundle = contest.method.train.model_copy(update=changes), contest.bundle
 
     def turn() -> dict[str, float]:
         turns.end()
@@ -190,25 +186,23 @@ def ours(course: Course, turns: Turns) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         try:
             turns.begin()
-            fit(
-                bundle.model, bundle.tokenizer, course.rows, course.task_of,
-                occurrence(course.task_of), train, Path(folder), turn,
-            )  # fmt: skip
+            course = Course(contest.rows, contest.task_of, train)
+            fit(bundle.model, bundle.tokenizer, course, Path(folder), turn)
         except Enough:
             pass
         logs = map(json.loads, (Path(folder) / "metrics.jsonl").read_text().splitlines())
         return [log["loss"] for log in logs if "loss" in log]
 
 
-def stock(course: Course, turns: Turns, checkpointing: bool) -> list[float]:
+def stock(contest: Contest, turns: Turns, checkpointing: bool) -> list[float]:
     """The losses of ``SFTTrainer`` on the same rows, in the same batches, for the same model.
 
     It is given the bare language model under its adapters, new token rows included. The usual way
     to new tokens, ``modules_to_save=["embed_tokens"]``, would train 49,152 old rows with them.
     """
-    bundle, train = course.bundle, course.method.train
+    bundle, train = contest.bundle, contest.method.train
     bundle.model.causal.get_output_embeddings().bias = None  # the trainer asks every head for one
-    rows = course.read(train.steps)
+    rows = contest.read(train.steps)
     table = {"input_ids": [r.input_ids for r in rows], "labels": [r.labels for r in rows]}
     with tempfile.TemporaryDirectory() as folder:
         arguments = SFTConfig(

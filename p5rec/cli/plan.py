@@ -37,7 +37,8 @@ def plan(
 
     from p5rec.core.errors import UserError, did_you_mean
     from p5rec.ids.config import IdsConfig
-    from p5rec.train.method import GenerativeConfig, check_tasks
+    from p5rec.train.checks import check_tasks
+    from p5rec.train.method import GenerativeConfig
     from p5rec.train.plan import GPUS, plan, plannable
 
     from .inputs import read_prepared

@@ -12,6 +12,7 @@ from p5rec.core.artefacts import writing
 
 KEPT = 2
 WRITING = ".writing"  # where the next one is made, beside the finished ones
+RUN = "run.json"  # of a checkpoint: how it was launched, and what its losses were
 
 
 def finished(folder: Path) -> list[Path]:

@@ -18,8 +18,9 @@ from p5rec.models.checkpoint import Bundle, BundleSettings, build
 from p5rec.models.start import begun_from
 
 from .cost import Load, Weights, flops, load_of, matmul_rate, weights_of
+from .lessons import epoch_sizes, lessons
 from .memory import Memory, memory_of
-from .method import GenerativeConfig, epoch_sizes, lessons, settings_of, taught_prompts
+from .method import GenerativeConfig, settings_of, taught_prompts
 from .rows import Rows
 
 SAMPLE = 64  # rows of each task that are made to be counted

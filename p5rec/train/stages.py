@@ -26,8 +26,9 @@ from p5rec.models.checkpoint import MANIFEST, Bundle, load_bundle
 
 from .aligned import history_rows
 from .config import DenseConfig, PreferenceConfig, TrainConfig
-from .method import GenerativeConfig, taught_prompts, train
+from .method import GenerativeConfig, taught_prompts
 from .pairs import mine
+from .training import train
 
 VECTORS = "vectors.npy"
 

@@ -16,6 +16,7 @@ from p5rec.core.types import TEST, TRAIN, VALID, Example, Interactions, Split
 from p5rec.models.checkpoint import Bundle
 from p5rec.train.callbacks import EvalFn
 from p5rec.train.config import TrainConfig
+from p5rec.train.course import Course
 from p5rec.train.dense import DenseRows
 from p5rec.train.mixture import assign_tasks, occurrence
 from p5rec.train.prompted import PromptRows
@@ -95,11 +96,8 @@ def fit_rows(
         rows = np.arange(settings.steps * settings.rows)
     task_of = assign_tasks(settings.tasks, int(rows.max()) + 1, settings.seed)
     tasks = {name: rows_of(name, bundle, settings, len(task_of)) for name in settings.tasks}
-    numbers = occurrence(task_of)
-    return fit(
-        bundle.model, bundle.tokenizer, tasks, task_of[rows], numbers[rows], settings, folder,
-        eval_fn,
-    )  # fmt: skip
+    course = Course(tasks, task_of[rows], settings, occurrence(task_of)[rows])
+    return fit(bundle.model, bundle.tokenizer, course, folder, eval_fn)
 
 
 def rows_of(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> Rows:

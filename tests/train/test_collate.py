@@ -151,5 +151,5 @@ def test_a_history_is_split_before_an_item_and_a_question_where_it_ends(bundle: 
     assert (question.labels[: question.split] == IGNORE).all()
     assert (question.labels[question.split :] != IGNORE).all()
     histories = RatedHistories(bundle.layout, bundle.tokenizer, SCALE, 1)
-    tokens, ends = histories.write(np.arange(4), np.array([1, 2, 3, 4]))
+    tokens, ends, _ = histories.write(np.arange(4), np.array([1, 2, 3, 4]))
     assert (tokens[ends] >= first + bundle.layout.codes.sizes[0]).all()

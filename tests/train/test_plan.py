@@ -22,10 +22,11 @@ from p5rec.train.collate import Collator
 from p5rec.train.config import TrainConfig
 from p5rec.train.cost import flops, load_of, weights_of
 from p5rec.train.memory import kept_for_backward, memory_of
-from p5rec.train.method import GenerativeConfig, train
+from p5rec.train.method import GenerativeConfig
 from p5rec.train.optimizer import make_optimizer
 from p5rec.train.plan import plan, stand_in_codes
 from p5rec.train.rows import Row
+from p5rec.train.training import train
 
 KINDS = ("scratch", "tokens", "t5", "lora", "dora", "targets")
 IDS = IdsConfig(levels=2, codebook=8, vectors={"text": None})

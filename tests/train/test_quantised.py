@@ -16,7 +16,7 @@ from p5rec.data.split import cases
 from p5rec.ids.base import fit
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.recommend.generative import GenerativeRecommender
-from p5rec.train.method import train
+from p5rec.train.training import train
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,14 @@ from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.swap import swapped
+from p5rec.models import checkpoint
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.models.config import HeadsConfig
 from p5rec.models.heads import CumulativeLink
-from p5rec.train import method
-from p5rec.train.method import GenerativeConfig, check_tasks, train
+from p5rec.train import lessons
+from p5rec.train.checks import check_tasks
+from p5rec.train.method import GenerativeConfig, taught_prompts
+from p5rec.train.training import train
 
 ITEMS = 24
 
@@ -54,20 +57,20 @@ def test_a_bundle_comes_back_with_the_heads_it_was_taught(corpus: Corpus, tmp_pa
 def test_statistics_are_taught_as_they_are_asked(corpus: Corpus, tmp_path: Path) -> None:
     bundle = taught(corpus, tmp_path, {}, dense={"statistics": True, "window": 4})
     assert bundle.settings.statistics
-    library = method.taught_prompts(GenerativeConfig())
+    library = taught_prompts(GenerativeConfig())
     settings = {
         "tasks": {"dense-rating": {}}, "steps": 2, "batch": 4,
         "dense": {"statistics": True, "window": 4},
     }  # fmt: skip
     config = GenerativeConfig(backbone=scratch(), train=settings)
-    rows = method.lessons(config, corpus, bundle, library)[0]["dense-rating"]
+    rows = lessons.lessons(config, corpus, bundle, library)[0]["dense-rating"]
     text = bundle.tokenizer.decode(rows[0].input_ids)
     assert text.count(" mean ") == rows.windows.lengths[0]
 
 
 def test_no_steps_leave_a_model_as_it_is_and_without_heads(corpus: Corpus, tmp_path: Path) -> None:
     bundle = taught(corpus, tmp_path, {}, steps=0, tasks={"rating": {}})
-    fresh = method.build(bundle.settings, bundle.layout.codes, bundle.item_ids)
+    fresh = checkpoint.build(bundle.settings, bundle.layout.codes, bundle.item_ids)
     weights = bundle.model.state_dict()
     assert all(torch.equal(weights[name], w) for name, w in fresh.model.state_dict().items())
     assert bundle.model.heads is None
@@ -97,8 +100,8 @@ def test_the_control_is_taught_swapped_histories_and_nothing_else(
         seen.append(given)
         return rows(name, n, config, given, *rest)
 
-    rows = method._rows
-    monkeypatch.setattr(method, "_rows", watch)
+    rows = lessons._rows
+    monkeypatch.setattr(lessons, "_rows", watch)
     bundle = taught(corpus, tmp_path / "own", {}, seed=3)
     control = taught(corpus, tmp_path / "swapped", {}, seed=3, swap_users=True)
     assert bundle.settings == control.settings.model_copy(update={"swapped": False})

@@ -19,7 +19,7 @@ from transformers import TrainerState
 
 from p5rec.core.errors import UserError
 from p5rec.models.checkpoint import Bundle
-from p5rec.train import sft
+from p5rec.train import course, sft
 from p5rec.train.config import TrainConfig
 from p5rec.train.divergence import Divergence
 from p5rec.train.launch import check_joined, share
@@ -73,7 +73,7 @@ def test_accumulated_batches_equal_one_large_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Given the same rows a step: the order of batches is fixed for that."""
-    monkeypatch.setattr(sft, "batch_order", lambda tasks, *_: np.arange(len(tasks)))
+    monkeypatch.setattr(course, "batch_order", lambda tasks, *_: np.arange(len(tasks)))
     whole = train(scratch(), config(steps=8, batch=8), tmp_path / "whole")
     halves = train(scratch(), config(steps=8, batch=4, accumulate=2), tmp_path / "halves")
     found, wanted = (curve(tmp_path / n, "loss", "grad_norm") for n in ("halves", "whole"))

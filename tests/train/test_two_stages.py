@@ -19,8 +19,10 @@ from p5rec.ids.base import fit
 from p5rec.ids.files import save_codes
 from p5rec.models.checkpoint import load_bundle
 from p5rec.recommend.generative import GenerativeRecommender
-from p5rec.train.method import GenerativeConfig, in_order, train
+from p5rec.train.checks import in_order
+from p5rec.train.method import GenerativeConfig
 from p5rec.train.stages import teach
+from p5rec.train.training import train
 
 
 def method(steps: int, **changes: Any) -> GenerativeConfig:

@@ -24,8 +24,9 @@ from p5rec.recommend.baselines.registry import RECOMMENDERS
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.train.config import TrainConfig
-from p5rec.train.method import GenerativeConfig, train
+from p5rec.train.method import GenerativeConfig
 from p5rec.train.stages import teach
+from p5rec.train.training import train
 
 ITEMS = 40
 SETTINGS = GenerativeConfig(

@@ -1,0 +1,94 @@
+"""What a recipe's methods ask of each other and of the data, checked before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.types import Corpus
+from p5rec.models.checkpoint import MANIFEST
+from p5rec.prompting import tasks as prompt_tasks
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.source import unavailable
+
+from .dense import DENSE_RATING
+from .lessons import unnamed_view
+from .method import GenerativeConfig, taught_prompts
+
+
+def in_order(methods: Mapping[str, GenerativeConfig]) -> list[str]:
+    """The methods' names, each after the one that it starts from.
+
+    Raises:
+        UserError: a start is neither a method nor a model's folder; or starts go round in a circle.
+    """
+    order: dict[str, None] = {}
+
+    def place(name: str, above: tuple[str, ...] = ()) -> None:
+        start = methods[name].start
+        if name in above:
+            circle = " > ".join((*above, name))
+            raise fault(f"methods.{name}.start", "a first method", f"a circle ({circle})", "cut it")
+        if start is not None and start in methods:
+            place(start, (*above, name))
+        elif start is not None and not (Path(start) / MANIFEST).is_file():
+            raise fault(
+                f"methods.{name}.start", "a method's name or a model's folder", repr(start),
+                did_you_mean(start, [other for other in methods if other != name]),
+            )  # fmt: skip
+        order[name] = None
+
+    for name in methods:
+        place(name)
+    return list(order)
+
+
+def check_tasks(
+    methods: Mapping[str, GenerativeConfig], asked: Collection[str], corpus: Corpus
+) -> None:
+    """Refuses what the data cannot teach or be asked, before anything is trained.
+
+    Args:
+        methods: by name.
+        asked: families to be asked about the test part, of those that a method is taught.
+        corpus: the data.
+
+    Raises:
+        UserError: a line for each task that cannot be.
+    """
+    view = unnamed_view(corpus)
+    faults: list[str] = []
+    for name, method in methods.items():
+        library = taught_prompts(method)
+        if not method.train.steps:
+            faults += _unreadable(name, method, library)
+        if DENSE_RATING in method.train.tasks and view.scale is None:
+            faults.append(
+                f"methods.{name}: {DENSE_RATING} needs ratings, and the data have none; take it "
+                "out of train.tasks"
+            )
+        for family in library.families():
+            if reason := unavailable(library, family, view):
+                faults.append(f"methods.{name}: {reason}; take it out of train.tasks")
+            elif family in asked and (
+                reason := prompt_tasks.unavailable(library.family(family).task, view, "test")
+            ):
+                faults.append(f"evaluate.ask: {reason}; take it out")
+    if faults:
+        raise UserError(*dict.fromkeys(faults))
+
+
+def _unreadable(name: str, method: GenerativeConfig, library: PromptLibrary) -> list[str]:
+    """What cannot be asked of a model that knows no item codes, a line a task."""
+    told = {
+        t.family
+        for t in library.templates(unseen=False)
+        if not t.names_codes and t.answer not in ("item", "options")
+    }
+    return [
+        f"methods.{name}: expected tasks in words alone where train.steps is 0, got {task!r}, "
+        "which an untrained model cannot be asked; take it out of train.tasks"
+        for task in method.train.tasks
+        if task not in told
+    ]

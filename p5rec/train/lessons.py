@@ -1,0 +1,103 @@
+"""What a method is taught: the rows of each of its tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from p5rec.core.rng import derive_rng, derive_seed
+from p5rec.core.types import Corpus, ItemCodes
+from p5rec.data.swap import swapped
+from p5rec.ids.tokens import item_strings
+from p5rec.models.checkpoint import Bundle
+from p5rec.prompting import tasks as prompt_tasks
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.source import ExampleSource
+from p5rec.prompting.view import CorpusView, ItemNames
+
+from .aligned import dense_rows
+from .config import TaskConfig
+from .dense import DENSE, DENSE_RATING, DenseRatingRows
+from .method import GenerativeConfig
+from .mixture import assign_tasks, tempered
+from .prompted import PromptRows
+from .rows import Rows
+from .windows import Windows
+
+
+def lessons(
+    config: GenerativeConfig,
+    corpus: Corpus,
+    bundle: Bundle,
+    library: PromptLibrary,
+    pairs: Path | None = None,
+) -> tuple[dict[str, Rows], np.ndarray]:
+    """The rows of each task that the training reads, and ``(R,)`` each row's task."""
+    if config.train.swap_users:
+        corpus = swapped(corpus, ["train"], config.train.seed)
+    n_rows = config.train.steps * config.train.rows
+    task_of = assign_tasks(_mixture(config, corpus, library), n_rows, config.train.seed)
+    tasks = {
+        name: _rows(name, int((task_of == i).sum()), config, corpus, bundle, library, pairs)
+        for i, name in enumerate(config.train.tasks)
+    }
+    return tasks, task_of
+
+
+def _rows(
+    task: str,
+    n_rows: int,
+    config: GenerativeConfig,
+    corpus: Corpus,
+    bundle: Bundle,
+    library: PromptLibrary,
+    pairs: Path | None,
+) -> Rows:
+    if task == DENSE:
+        return dense_rows(n_rows, config.train, corpus, bundle, pairs)
+    seed, view = derive_seed(config.train.seed, task), prompt_view(corpus, bundle.layout.codes)
+    if task == DENSE_RATING:
+        events = corpus.interactions
+        assert events.ratings is not None, "checked before anything was trained"
+        windows = Windows(events, corpus.split, config.train.dense, n_rows, seed)
+        known = view.item_ratings if config.train.dense.statistics else None
+        return DenseRatingRows(
+            windows, events.items, events.ratings, bundle.rated_histories(), known
+        )
+    examples = ExampleSource(view, library, {task: 1.0}, n_rows, seed, config.prompts)
+    dealt = derive_rng(seed, "answers").permutation(n_rows)
+    answered_by = dealt if config.train.permute_answers else None
+    return PromptRows(examples, bundle.tokenizer, config.train.max_tokens, answered_by)
+
+
+def prompt_view(corpus: Corpus, codes: ItemCodes) -> CorpusView:
+    """The corpus as prompts see it, items named by their codes."""
+    return CorpusView(corpus, ItemNames(item_strings(codes), corpus.catalog.titles))
+
+
+def unnamed_view(corpus: Corpus) -> CorpusView:
+    """The same before the items have codes: numbers stand in for them."""
+    stand_ins = [f"<{row}>" for row in range(len(corpus.catalog))]
+    return CorpusView(corpus, ItemNames(stand_ins, corpus.catalog.titles))
+
+
+def epoch_sizes(config: GenerativeConfig, corpus: Corpus, library: PromptLibrary) -> dict[str, int]:
+    """How many examples each task has."""
+    view = unnamed_view(corpus)
+    windows = Windows(corpus.interactions, corpus.split, config.train.dense, 0, 0)
+    sizes = dict.fromkeys(config.train.tasks, windows.epoch_rows)
+    for family in library.families():
+        posed = prompt_tasks.get(library.family(family).task)
+        sizes[family] = len(posed.rows(view, "train"))
+    return sizes
+
+
+def _mixture(
+    config: GenerativeConfig, corpus: Corpus, library: PromptLibrary
+) -> dict[str, TaskConfig]:
+    """The tasks with the shares that they are drawn by."""
+    tasks, temperature = config.train.tasks, config.train.temperature
+    if temperature is None:
+        return tasks
+    return tempered(tasks, epoch_sizes(config, corpus, library), temperature)

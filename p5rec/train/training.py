@@ -1,0 +1,98 @@
+"""A method's training, from its settings to a bundle."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from p5rec.core.artefacts import Lineage
+from p5rec.core.launch import rank
+from p5rec.core.types import Corpus, ItemCodes
+from p5rec.models.checkpoint import Bundle, build, load_trainable, save_bundle
+from p5rec.models.start import begun_from, carry_over, origin
+from p5rec.prompting.library import PromptLibrary
+
+from .aligned import objective
+from .course import Course
+from .lessons import lessons
+from .method import GenerativeConfig, settings_of, taught_prompts, train_ratings
+from .sft import fit
+from .sharding import in_pieces
+
+
+def train(
+    config: GenerativeConfig,
+    corpus: Corpus,
+    codes: ItemCodes,
+    folder: Path,
+    validate: Callable[[Bundle], Mapping[str, float]] | None = None,
+    *,
+    start: Path | None = None,
+    pairs: Path | None = None,
+) -> Lineage:
+    """Trains the method and leaves ``folder/bundle`` and ``folder/metrics.jsonl``.
+
+    A folder with the checkpoints of an interrupted run is continued to the same result. With no
+    steps to take the model stays as it is, and there are no metrics.
+
+    Args:
+        validate: measures the model every ``config.train.evaluate_every`` steps, for the record.
+        start: the folder of a bundle to begin from, the one that ``config.start`` means.
+        pairs: what alignment by preference learns from (:func:`p5rec.train.pairs.mine`).
+
+    Raises:
+        UserError: a task is unknown, the data cannot offer what it needs, or ``start`` is of
+            another backbone.
+    """
+    library = taught_prompts(config)
+    settings = settings_of(config, corpus)
+    if start is not None:
+        settings = begun_from(settings, start)
+    bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
+    if bundle.model.heads is not None:
+        bundle.model.heads.start_at(torch.from_numpy(train_ratings(corpus)))
+    if start is not None:
+        carry_over(start, bundle)
+    weights = {}
+    if settings.trained:
+        weights = _fit(config, corpus, bundle, library, folder, validate, pairs)
+    lineage = Lineage(corpus.split.mask("train"))
+    if rank() == 0:
+        if in_pieces(bundle.model):
+            bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
+            load_trainable(bundle.model, weights, folder)
+        about = {
+            "prompts": library.hashes(),
+            "train": config.train.dump(),
+            "lineage": lineage.summary(),
+        }
+        if start is not None:
+            about["start"] = origin(start)
+        save_bundle(bundle, folder / "bundle", about)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return lineage
+
+
+def _fit(
+    config: GenerativeConfig,
+    corpus: Corpus,
+    bundle: Bundle,
+    library: PromptLibrary,
+    folder: Path,
+    validate: Callable[[Bundle], Mapping[str, float]] | None,
+    pairs: Path | None,
+) -> dict[str, Tensor]:
+    tasks, task_of = lessons(config, corpus, bundle, library, pairs)
+    return fit(
+        bundle.model,
+        bundle.tokenizer,
+        Course(tasks, task_of, config.train),
+        folder,
+        None if validate is None else partial(validate, bundle),
+        objective(config.train.align, bundle.model),
+    )
