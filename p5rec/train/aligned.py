@@ -80,7 +80,9 @@ def history_rows(
     """Histories for the task ``dense``; as many as asked, or those of one epoch."""
     events, dense, seed = corpus.interactions, config.dense, derive_seed(config.seed, DENSE)
     windows = Windows(events, corpus.split, dense, n_rows, seed)
-    return DenseRows(windows, events.items, bundle.layout, bundle.bos, dense.item_dropout)
+    return DenseRows(
+        windows, events.items, bundle.layout, bundle.bos, dense.item_dropout, dense.ahead
+    )
 
 
 def objective(align: AlignConfig | None, model: MultitaskModel) -> Objective:

@@ -17,6 +17,7 @@ class DenseConfig(Config):
     window: int = Field(100, ge=2)  # events a row; longer histories give several rows
     shuffle_ties: bool = True  # draw the order of events that share a time anew for each row
     item_dropout: float = Field(0.0, ge=0, lt=1)  # share of items not shown to those after them
+    ahead: int = Field(4, ge=1)  # items a decoder is asked for after what its encoder read
     # tell what is known of item and user before each rating (dense-rating)
     statistics: bool = False
 

@@ -1,7 +1,8 @@
 """Dense training: a history is one sequence, and every event in it teaches.
 
-Where there is an encoder, it reads a history up to a drawn event, and the decoder is asked for all
-that follows.
+Where there is an encoder, it reads a history up to a drawn event, and the decoder is asked for what
+follows: for few items, because the first is what a list is made of, and the further ones teach the
+decoder to read itself.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class DenseRows:
         layout: their codes.
         bos: the token that opens every sequence.
         item_dropout: share of items that are not shown to those after them.
+        ahead: items that a decoder is asked for after what its encoder read.
     """
 
     def __init__(
@@ -39,9 +41,10 @@ class DenseRows:
         layout: CodeLayout,
         bos: int,
         item_dropout: float = 0.0,
+        ahead: int = 4,
     ) -> None:
         self.windows, self.items, self.layout, self.bos = windows, items, layout, bos
-        self.item_dropout = item_dropout
+        self.item_dropout, self.ahead = item_dropout, ahead
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -59,8 +62,9 @@ class DenseRows:
         labels[0] = IGNORE
         hidden = rng.random(len(items)) < self.item_dropout
         blank = np.concatenate([[False], hidden.repeat(self.layout.codes.levels)])
-        split = 1 + self.layout.codes.levels * int(rng.integers(1, len(items)))
-        return Row(tokens, labels, blank=blank, split=split)
+        levels = self.layout.codes.levels
+        split = 1 + levels * int(rng.integers(1, len(items)))
+        return Row(tokens, labels, blank=blank, split=split, stop=split + levels * self.ahead)
 
 
 class DenseRatingRows:

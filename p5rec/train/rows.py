@@ -21,7 +21,8 @@ class Row:
             or an item, else NaN; None: nothing anywhere.
         blank: ``(T,)`` bool, tokens that keep their place but are not shown; None: all are.
         split: how many of the tokens the encoder reads where there is one; the decoder is asked
-            for the others alone.
+            for those that follow.
+        stop: where the decoder's part ends; None: with the row.
         candidates: ``(T, K)`` int64, where an item begins: it and items that are to rank below it,
             -1 in place of such as there are not, and at all other tokens; None: nothing anywhere.
         reference: ``(T, K)`` float32, their log-probabilities before alignment.
@@ -34,6 +35,7 @@ class Row:
     ratings: np.ndarray | None = None
     blank: np.ndarray | None = None
     split: int = 1
+    stop: int | None = None
     candidates: np.ndarray | None = None
     reference: np.ndarray | None = None
     draws: np.ndarray | None = None
@@ -45,14 +47,15 @@ class Row:
             start: the token that opens every answer. It stands where the last token of the source
                 stood, so what was to be said of that one is said there.
         """
-        at, ratings, blank = self.split, self.ratings, self.blank
-        opened = np.concatenate([[start], self.input_ids[at:]])
-        labels = np.concatenate([[IGNORE], self.labels[at:]])
-        hidden = None if blank is None else np.concatenate([[False], blank[at:]])
+        at, end, ratings, blank = self.split, self.stop, self.ratings, self.blank
+        opened = np.concatenate([[start], self.input_ids[at:end]])
+        labels = np.concatenate([[IGNORE], self.labels[at:end]])
+        hidden = None if blank is None else np.concatenate([[False], blank[at:end]])
         source = Row(
             self.input_ids[:at], np.full(at, IGNORE), blank=None if blank is None else blank[:at]
         )
-        return source, Row(opened, labels, None if ratings is None else ratings[at - 1 :], hidden)
+        told = None if ratings is None else ratings[at - 1 : end]
+        return source, Row(opened, labels, told, hidden)
 
 
 class Rows(Protocol):

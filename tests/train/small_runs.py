@@ -105,8 +105,9 @@ def rows_of(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> Rows:
         interactions, split = log()
         dense = settings.dense
         windows = Windows(interactions, split, dense, n, settings.seed)
-        items, dropout = interactions.items, dense.item_dropout
-        return DenseRows(windows, items, bundle.layout, bundle.bos, dropout)
+        return DenseRows(
+            windows, interactions.items, bundle.layout, bundle.bos, dense.item_dropout, dense.ahead
+        )
     return PromptRows(Questions(n), bundle.tokenizer, settings.max_tokens)
 
 

@@ -140,6 +140,15 @@ def test_halves_share_out_a_row_and_lose_nothing_that_is_asked() -> None:
     assert asked.blank.tolist() == [False, False, True, False, True]
 
 
+def test_a_decoder_is_asked_for_so_many_items(bundle: Bundle) -> None:
+    levels = bundle.layout.codes.levels
+    for ahead in (1, 2, 100):
+        rows = rows_of("dense", bundle, config(dense={"window": 8, "ahead": ahead}), 30)
+        asked = [(rows[i].halves(1)[1].labels != IGNORE).sum() // levels for i in range(30)]
+        left = [(len(rows[i].labels) - rows[i].split) // levels for i in range(30)]
+        assert asked == [min(ahead, n) for n in left]
+
+
 def test_a_history_is_split_before_an_item_and_a_question_where_it_ends(bundle: Bundle) -> None:
     dense = rows_of("dense", bundle, config(dense={"window": 6}), 40)
     levels, first = bundle.layout.codes.levels, bundle.layout.first
