@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from p5rec.core.types import runs
+
 from .layout import CodeLayout
 
 TASK = "dense-rating"  # the task that teaches them
@@ -67,7 +69,9 @@ class RatedHistories:
         self.layout, self.tokenizer, self.bos = layout, tokenizer, bos
         self.scale = np.asarray(scale, dtype=np.float32)
         # what is not rated is written as nothing, the last entry
-        self.words = [*rating_words(tokenizer, scale), np.empty(0, dtype=np.int64)]
+        words = [*rating_words(tokenizer, scale), np.empty(0, dtype=np.int64)]
+        self.lengths = np.array([len(word) for word in words])
+        self.starts, self.words = np.cumsum(self.lengths) - self.lengths, np.concatenate(words)
 
     def write(
         self, items: np.ndarray, ratings: np.ndarray, known: np.ndarray | None = None
@@ -82,15 +86,20 @@ class RatedHistories:
         """
         near = np.abs(self.scale - ratings[:, None]).argmin(1)
         kind = np.where(np.isnan(ratings), len(self.scale), near)
-        told = [self.words[-1]] * len(items) if known is None else self._told(ratings, known)
-        codes, pieces = self.layout.items[items], [np.array([self.bos])]
-        for nth, word in enumerate(kind):
-            pieces += [codes[nth], told[nth], self.words[word]]
-        borders = np.cumsum([len(piece) for piece in pieces])
-        said = np.zeros(borders[-1], dtype=bool)
-        for end, stop in zip(borders[2::3], borders[3::3], strict=True):
-            said[end:stop] = True
-        return Written(np.concatenate(pieces), borders[2::3] - 1, said)
+        told = [] if known is None else self._told(ratings, known)
+        levels, said = self.layout.codes.levels, self.lengths[kind]
+        between = np.array([len(each) for each in told]) if told else np.zeros_like(said)
+        whole = levels + between + said
+        begins = 1 + np.cumsum(whole) - whole
+        ends = begins + levels + between - 1
+        tokens = np.full(1 + whole.sum(), self.bos, dtype=np.int64)
+        tokens[begins[:, None] + np.arange(levels)] = self.layout.items[items]
+        if told:
+            tokens[runs(begins + levels, between)[0]] = np.concatenate(told)
+        words = np.zeros(len(tokens), dtype=bool)
+        words[runs(ends + 1, said)[0]] = True
+        tokens[words] = self.words[runs(self.starts[kind], said)[0]]
+        return Written(tokens, ends, words)
 
     def _told(self, ratings: np.ndarray, known: np.ndarray) -> list[np.ndarray]:
         """The tokens of what is known before each rating."""
