@@ -12,6 +12,8 @@ from transformers import (
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    PretrainedConfig,
+    PreTrainedModel,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -57,13 +59,8 @@ def save_llama(folder: Path, *, tied: bool = False) -> Path:
         pad_token_id=0,
         initializer_range=0.1,
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = LlamaForCausalLM(shape)
-    model.generation_config.update(do_sample=True, top_k=3, temperature=0.1, repetition_penalty=9.0)
-    model.save_pretrained(folder)
-    byte_tokenizer().save_pretrained(folder)
-    return folder
+    habits = {"do_sample": True, "top_k": 3, "temperature": 0.1, "repetition_penalty": 9.0}
+    return _save(LlamaForCausalLM, shape, folder, **habits)
 
 
 def save_gpt2(folder: Path) -> Path:
@@ -73,11 +70,7 @@ def save_gpt2(folder: Path) -> Path:
         bos_token_id=1, eos_token_id=2, pad_token_id=0,
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
     )  # fmt: skip
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        GPT2LMHeadModel(shape).save_pretrained(folder)
-    byte_tokenizer().save_pretrained(folder)
-    return folder
+    return _save(GPT2LMHeadModel, shape, folder)
 
 
 def save_t5(folder: Path, *, tied: bool = False) -> Path:
@@ -88,9 +81,18 @@ def save_t5(folder: Path, *, tied: bool = False) -> Path:
         initializer_factor=0.3,
         decoder_start_token_id=0, eos_token_id=2, pad_token_id=0,
     )  # fmt: skip
+    return _save(T5ForConditionalGeneration, shape, folder)
+
+
+def _save(
+    kind: type[PreTrainedModel], shape: PretrainedConfig, folder: Path, **habits: Any
+) -> Path:
+    """Random weights and a byte tokenizer; ``habits`` are what a checkpoint decodes with."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        T5ForConditionalGeneration(shape).save_pretrained(folder)
+        model = kind(shape)
+    model.generation_config.update(**habits)
+    model.save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)
     return folder
 

@@ -58,9 +58,8 @@ class BackboneConfig(Config):
 
     name: str = "smollm2"  # smollm2 | scratch | a local folder | a hub name
     layers: Annotated[int, Field(ge=1)] | None = None  # keep the first n blocks only; None: all
-    dtype: Literal["float32", "bfloat16"] = (
-        "bfloat16"  # of the frozen weights; what trains is float32
-    )
+    # of the frozen weights; what trains is float32
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
     # of the frozen weights: NF4 with quantised scales (QLoRA), or LLM.int8(); needs lora
     quantize: Literal["4bit", "8bit"] | None = None
     lora: LoraSettings | None = LoraSettings()  # None: every weight trains

@@ -243,7 +243,8 @@ def load_bundle(folder: Path, ids: Path | None = None) -> Bundle:
     state = read_tensors(folder / WEIGHTS)
     if ids is not None:
         row_of = rows_among(item_ids, known)
-        _check_extends(codes, taught, row_of, ids)
+        if wrong := unlike(codes, taught, row_of):
+            raise fault(ids, *wrong)
         if ROWS in state:
             state[ROWS] = placed(state[ROWS], row_of)
     if settings.backbone.lora is not None:
@@ -279,21 +280,30 @@ def placed(rows: Tensor, row_of: np.ndarray) -> Tensor:
     return out
 
 
-def _check_extends(codes: ItemCodes, taught: ItemCodes, row_of: np.ndarray, ids: Path) -> None:
-    """``row_of (N,)``: the row in the model's table of each item of ``codes``, -1 for new ones."""
+def unlike(codes: ItemCodes, taught: ItemCodes, row_of: np.ndarray) -> tuple[str, str, str] | None:
+    """Why ``codes`` do not extend those that a model was taught; None: they do.
+
+    Args:
+        row_of: ``(N,)`` the row in the model's table of each item of ``codes``, -1 for new ones.
+
+    Returns:
+        What is expected, what there is, and what to do.
+    """
     kept = row_of >= 0
     if codes.sizes != taught.sizes or codes.tied != taught.tied:
-        raise fault(
-            ids, f"levels of {', '.join(map(str, taught.sizes))} codes, as the model's",
-            ", ".join(map(str, codes.sizes)), "extend the codes that it was trained with",
-        )  # fmt: skip
+        return (
+            f"levels of {', '.join(map(str, taught.sizes))} codes, as the model's",
+            ", ".join(map(str, codes.sizes)),
+            "extend the codes that it was trained with",
+        )
     other = int((codes.codes[kept] != taught.codes[row_of[kept]]).any(axis=1).sum())
     if other or not kept.any():
-        got = f"{other} with others" if other else "none of its items"
-        raise fault(
-            ids, "the model's items with the codes it was taught", got,
+        return (
+            "the model's items with the codes it was taught",
+            f"{other} with others" if other else "none of its items",
             "extend the codes that it was trained with (RUN_FOLDER/models/METHOD/codes)",
-        )  # fmt: skip
+        )
+    return None
 
 
 def _intact(path: Path, sha256: str) -> bool:

@@ -9,12 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from p5rec.backbones.load import stack_names
 from p5rec.core.artefacts import file_sha256
 from p5rec.core.errors import fault
-from p5rec.core.types import ItemCodes
 from p5rec.ids.files import load_codes, load_item_ids
 
 from .checkpoint import (
@@ -29,6 +26,7 @@ from .checkpoint import (
     read_tensors,
     rows_among,
     trainable_state,
+    unlike,
 )
 
 
@@ -69,7 +67,7 @@ def carry_over(start: Path, bundle: Bundle) -> None:
     state = read_tensors(start / WEIGHTS)
     known, taught = load_item_ids(start / "codes"), load_codes(start / "codes")
     row_of = rows_among(bundle.item_ids, known)
-    if not _extend(bundle.layout.codes, taught, row_of):
+    if unlike(bundle.layout.codes, taught, row_of):
         state = {n: t for n, t in state.items() if n != ROWS and not n.endswith(".new")}
     elif ROWS in state:
         state[ROWS] = placed(state[ROWS], row_of)
@@ -85,10 +83,3 @@ def carry_over(start: Path, bundle: Bundle) -> None:
 def origin(start: Path) -> dict[str, Any]:
     """What a manifest says of where a training began: the bundle's hash and its own account."""
     return {"bundle": file_sha256(start / MANIFEST), **read_settings(start)[1]}
-
-
-def _extend(codes: ItemCodes, taught: ItemCodes, row_of: np.ndarray) -> bool:
-    """Whether ``codes`` give the items of ``taught`` the same codes; ``row_of (N,)``, -1: new."""
-    kept = row_of >= 0
-    shape = codes.sizes == taught.sizes and codes.tied == taught.tied and kept.any()
-    return bool(shape and np.array_equal(codes.codes[kept], taught.codes[row_of[kept]]))

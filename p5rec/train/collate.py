@@ -13,6 +13,16 @@ from p5rec.models.batches import pad
 
 from .rows import IGNORE, Row, Rows
 
+# columns of a row that it may leave out, and what each of its tokens then has there
+FILLERS: dict[str, Any] = {
+    "blank": np.False_,
+    "ratings": np.float32(np.nan),
+    "candidates": np.int64(-1),
+    "reference": np.float32(0),
+    "draws": np.int64(0),
+}
+ALWAYS = ("blank", "ratings")  # in a batch, whether a row has them or not
+
 
 @dataclass(frozen=True, eq=False)
 class Collator:
@@ -43,7 +53,7 @@ class Collator:
         if self.start is not None:
             halves = [row.halves(self.start) for row in rows]
             ids, mask = pad([read.input_ids for read, _ in halves], self.pad_id)
-            blank, _ = pad([_blank(read) for read, _ in halves], False)
+            blank, _ = pad(_column([read for read, _ in halves], "blank"), False)
             rows = [asked for _, asked in halves]
             source = {"source": ids, "source_mask": mask, "source_blank": blank}
         lengths = np.array([len(row.labels) for row in rows])
@@ -57,12 +67,12 @@ class Collator:
         given = {
             "input_ids": laid([row.input_ids for row in rows], self.pad_id),
             "labels": laid([_opened(row.labels) for row in rows], IGNORE),
-            "blank": laid([_blank(row) for row in rows], False),
-            "ratings": laid([_ratings(row) for row in rows], np.nan),
             "tasks": laid(tasks, 0),
             "weights": laid(weights, 0),
-            **_aligned(rows),
         }
+        for name, filler in FILLERS.items():
+            if name in ALWAYS or any(getattr(row, name) is not None for row in rows):
+                given[name] = laid(_column(rows, name), filler)
         if self.packing:
             places = [np.full(n, r) for r, n in enumerate(lengths)]
             given["documents"] = laid(places, len(rows))
@@ -88,31 +98,16 @@ def pack(lengths: np.ndarray, size: int) -> list[list[int]]:
     return lines
 
 
-def _aligned(rows: Sequence[Row]) -> dict[str, Tensor]:
-    """The columns of alignment that any of the rows has."""
-    out = {}
-    for name, nothing in {"candidates": -1, "reference": 0.0, "draws": 0}.items():
-        given = [getattr(row, name) for row in rows]
-        some = next((values for values in given if values is not None), None)
-        if some is not None:
-            wide = some.shape[1:]
-            filled = [
-                np.full((len(row.labels), *wide), nothing, some.dtype) if values is None else values
-                for values, row in zip(given, rows, strict=True)
-            ]
-            out[name] = pad(filled, nothing)[0]
-    return out
-
-
 def _opened(labels: np.ndarray) -> np.ndarray:
     """``labels`` without one at the first token: nothing stands before it that could say it."""
     return np.concatenate([[IGNORE], labels[1:]])
 
 
-def _blank(row: Row) -> np.ndarray:
-    return np.zeros(len(row.labels), dtype=bool) if row.blank is None else row.blank
-
-
-def _ratings(row: Row) -> np.ndarray:
-    nothing = np.full(len(row.labels), np.nan, dtype=np.float32)
-    return nothing if row.ratings is None else row.ratings
+def _column(rows: Sequence[Row], name: str) -> list[np.ndarray]:
+    """What each row has in a column of :data:`FILLERS`, ``(T, ...)``."""
+    given = [getattr(row, name) for row in rows]
+    wide = next((values.shape[1:] for values in given if values is not None), ())
+    return [
+        np.full((len(row.labels), *wide), FILLERS[name]) if values is None else values
+        for row, values in zip(rows, given, strict=True)
+    ]

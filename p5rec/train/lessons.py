@@ -66,8 +66,9 @@ def _rows(
             windows, events.items, events.ratings, bundle.rated_histories(), known
         )
     examples = ExampleSource(view, library, {task: 1.0}, n_rows, seed, config.prompts)
-    dealt = derive_rng(seed, "answers").permutation(n_rows)
-    answered_by = dealt if config.train.permute_answers else None
+    answered_by = None
+    if config.train.permute_answers:
+        answered_by = derive_rng(seed, "answers").permutation(n_rows)
     return PromptRows(examples, bundle.tokenizer, config.train.max_tokens, answered_by)
 
 

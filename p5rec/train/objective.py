@@ -39,3 +39,10 @@ def with_nll(inputs: dict[str, Any], aligned: Tensor, nll: float) -> dict[str, A
     """
     weights = inputs["weights"]
     return {**inputs, "weights": torch.where(aligned[:, None], nll * weights, weights)}
+
+
+def with_losses(
+    outputs: dict[str, Tensor], losses: Tensor, count: Tensor | int | None
+) -> dict[str, Tensor]:
+    """``outputs`` whose loss has ``losses (M,)`` in it besides."""
+    return {**outputs, "loss": outputs["loss"] + losses.sum() / torch.as_tensor(count).clamp(min=1)}

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from .config import PreferenceConfig
-from .objective import supervised, with_nll
+from .objective import supervised, with_losses, with_nll
 
 
 def sdpo_loss(chosen: Tensor, rejected: Tensor, beta: float) -> Tensor:
@@ -46,10 +46,8 @@ class SoftmaxDpo:
         ratios = ratios.masked_fill(items[row, token] < 0, -torch.inf)
         chosen, rejected = ratios[:, 0], ratios[:, 1:]
         losses = sdpo_loss(chosen, rejected, self.config.beta)
-        total = (losses * inputs["weights"][row, token]).sum() / torch.as_tensor(count).clamp(min=1)
         return {
-            **outputs,
-            "loss": outputs["loss"] + total,
+            **with_losses(outputs, losses * inputs["weights"][row, token], count),
             "preference_loss": losses.detach().mean(),
             "preferred": (chosen[:, None] > rejected).all(1).float().mean(),
             "chosen_log_ratio": chosen.detach().mean(),

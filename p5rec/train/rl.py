@@ -15,7 +15,7 @@ from p5rec.models.multitask import MultitaskModel
 from p5rec.models.proposals import drawn, held, items_in
 
 from .config import GroupConfig
-from .objective import supervised, with_nll
+from .objective import supervised, with_losses, with_nll
 from .rewards import Group, advantages, reward
 
 
@@ -66,8 +66,7 @@ class Grpo:
         rewards = reward(group, self.config.rewards)
         losses = grpo_loss(logs, advantages(rewards)) * inputs["weights"][row, token]
         return {
-            **outputs,
-            "loss": outputs["loss"] + losses.sum() / torch.as_tensor(count).clamp(min=1),
+            **with_losses(outputs, losses, count),
             "reward": rewards.mean(),
             "group_hit_rate": group.right.any(1).float().mean(),
         }
