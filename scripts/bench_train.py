@@ -77,8 +77,9 @@ def held_out_loss(lessons_: Contest, method: GenerativeConfig) -> Callable[[], f
     tasks, _ = lessons(method.reseeded(1), lessons_.corpus, bundle, taught_prompts(method))
     tables = list(tasks.values())
     task_of, row_of = (a.ravel() for a in np.indices((len(tables), HELD_OUT)))
-    collate = Collator(tables, np.ones(len(tables)), task_of, row_of, bundle.tokenizer.pad_token_id)
-    batches = [collate([{"row": n}]) for n in range(len(task_of))]
+    ones = np.ones(len(tables), dtype=np.int64)
+    collate = Collator(tables, ones, ones, task_of, row_of, bundle.tokenizer.pad_token_id)
+    batches = [collate([{"slot": n}]) for n in range(len(task_of))]
 
     @torch.no_grad()
     def look() -> float:

@@ -59,7 +59,7 @@ class Contest:
         corpus: the data.
         bundle: the untrained model, the same in every process.
         rows: of each task.
-        task_of: ``(R,)`` each row's task.
+        task_of: ``(S,)`` each slot's task.
     """
 
     method: GenerativeConfig
@@ -71,8 +71,9 @@ class Contest:
     def read(self, steps: int) -> list[Row]:
         """The rows of the first ``steps`` steps, in the order in which ours reads them."""
         course = Course(self.rows, self.task_of, self.method.train)
-        tables, read = list(self.rows.values()), course.order[: steps * self.method.train.rows]
-        return [tables[self.task_of[n]][int(course.row_of[n])] for n in read]
+        tables, read = list(self.rows.values()), course.order[: steps * self.method.train.slots]
+        filled = zip(*course.collator(0, None).filled(read), strict=True)
+        return [tables[task][int(n)] for task, n in filled]
 
 
 def contest(method: GenerativeConfig) -> Contest:

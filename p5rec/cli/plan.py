@@ -89,7 +89,7 @@ def _lines(plan: Plan) -> list[str]:
             "words taught"
         )
     lines.append(
-        f"  {'all':<11} {plan.steps:,} steps of {plan.batch} rows: {total.tokens:,.0f} tokens, "
+        f"  {'all':<11} {plan.steps:,} steps, {total.rows:,.0f} rows: {total.tokens:,.0f} tokens, "
         f"{total.positions:,.0f} positions, {plan.flops / 1e12:,.1f} TFLOP"
     )
     shares = {name: size for name, size in vars(memory).items() if size >= 1e6}

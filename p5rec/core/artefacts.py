@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b, sha256
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from .errors import Refused, UserError, disk_full, fault
 from .launch import rank
@@ -273,20 +274,24 @@ class Store:
         started = time.perf_counter()
         finished = False
         try:
-            work.mkdir(parents=True, exist_ok=True)
-            lineage = make(work)
-            for value in inputs.values():
-                if isinstance(value, Artefact):
-                    lineage = lineage | value.lineage
-            np.save(work / "lineage.npy", np.packbits(lineage.events))
-            about = {
-                **parts,
-                "lineage": lineage.summary(),
-                "seconds": round(time.perf_counter() - started, 3),
-                "versions": library_versions(),
-            }
-            write_json(work / "manifest.json", about)
-            _publish(work, final)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with self._alone(name, work) if resumable else nullcontext():
+                if (final / "manifest.json").is_file():  # made by the run that had the folder
+                    return Artefact(final, key)
+                work.mkdir(exist_ok=True)
+                lineage = make(work)
+                for value in inputs.values():
+                    if isinstance(value, Artefact):
+                        lineage = lineage | value.lineage
+                np.save(work / "lineage.npy", np.packbits(lineage.events))
+                about = {
+                    **parts,
+                    "lineage": lineage.summary(),
+                    "seconds": round(time.perf_counter() - started, 3),
+                    "versions": library_versions(),
+                }
+                write_json(work / "manifest.json", about)
+                _publish(work, final)
             finished = True
         except Exception as error:
             reason = _unwritable(error, self.root)
@@ -301,6 +306,20 @@ class Store:
                 shutil.rmtree(work, ignore_errors=True)
         self.say(f"{name}: made {final} in {time.perf_counter() - started:.1f} s")
         return Artefact(final, key, fresh=True)
+
+    @contextmanager
+    def _alone(self, name: str, work: Path) -> Iterator[None]:
+        """Keeps other runs out of a working folder; a run that dies lets go of it."""
+        lock = FileLock(work.with_suffix(".lock"))
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            self.say(f"{name}: another run is making it; waiting")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def _publish(work: Path, final: Path) -> None:

@@ -1,4 +1,4 @@
-"""Row numbers → one batch: a row a line, or several packed into one."""
+"""Slots → one batch: a row a line, or several packed into one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class Collator:
     Attributes:
         tasks: rows of each task.
         weights: loss weight of each task.
-        task_of, row_of: ``(R,)`` each row's task and its number within it.
+        rows: that fill one slot, of each task.
+        task_of, slot_of: ``(S,)`` each slot's task and how many earlier ones have the same.
         pad_id: the padding token.
         start: the token that opens an answer, where an encoder reads the source; None: there is no
             encoder.
@@ -40,15 +41,16 @@ class Collator:
 
     tasks: Sequence[Rows]
     weights: np.ndarray
+    rows: np.ndarray
     task_of: np.ndarray
-    row_of: np.ndarray
+    slot_of: np.ndarray
     pad_id: int
     start: int | None = None
     packing: int = 0
 
     def __call__(self, batch: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        numbers = np.array([entry["row"] for entry in batch])
-        rows = [self.tasks[self.task_of[n]][int(self.row_of[n])] for n in numbers]
+        task_of, row_of = self.filled(np.array([entry["slot"] for entry in batch]))
+        rows = [self.tasks[task][int(n)] for task, n in zip(task_of, row_of, strict=True)]
         source: dict[str, Tensor] = {}
         if self.start is not None:
             halves = [row.halves(self.start) for row in rows]
@@ -62,7 +64,7 @@ class Collator:
         def laid(values: Sequence[np.ndarray], filler: float) -> Tensor:
             return pad([np.concatenate([values[r] for r in line]) for line in lines], filler)[0]
 
-        tasks = [np.full(n, task) for n, task in zip(lengths, self.task_of[numbers], strict=True)]
+        tasks = [np.full(n, task) for n, task in zip(lengths, task_of, strict=True)]
         weights = [self.weights[each].astype(np.float32) for each in tasks]
         given = {
             "input_ids": laid([row.input_ids for row in rows], self.pad_id),
@@ -77,6 +79,14 @@ class Collator:
             places = [np.full(n, r) for r, n in enumerate(lengths)]
             given["documents"] = laid(places, len(rows))
         return given | source
+
+    def filled(self, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``(R,)`` the task of each row in ``slots``, and its number within the task."""
+        tasks = self.task_of[slots]
+        counts = self.rows[tasks]
+        first = np.repeat(self.slot_of[slots] * counts, counts)
+        within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+        return np.repeat(tasks, counts), first + within
 
 
 def pack(lengths: np.ndarray, size: int) -> list[list[int]]:

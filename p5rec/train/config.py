@@ -25,7 +25,8 @@ class DenseConfig(Config):
 class TaskConfig(Config):
     """One task family in the mixture."""
 
-    share: float = Field(1.0, gt=0)  # of the rows, relative to the other tasks
+    share: float = Field(1.0, gt=0)  # of the slots in batches, relative to the other tasks
+    rows: int = Field(1, ge=1)  # that fill one slot: several where they are short
     weight: float = Field(1.0, gt=0)  # of its loss
 
 
@@ -55,7 +56,10 @@ class GroupConfig(AlignConfig):
 
 
 class TrainConfig(Config):
-    """One training run. A step is one update from ``rows``, however many processes share them."""
+    """One training run. A step is one update from ``slots``, whichever process reads them.
+
+    A slot of a batch holds one row, or as many as the task that has it says.
+    """
 
     tasks: dict[str, TaskConfig] = Field(default={"dense": TaskConfig()}, min_length=1)
     # multiplies the shares by (examples a task has)^(1 / temperature); None: they stay
@@ -65,7 +69,7 @@ class TrainConfig(Config):
     align: Annotated[PreferenceConfig | GroupConfig, Field(discriminator="objective")] | None = None
     swap_users: bool = False  # the control: each event of a history is another user's
     steps: int = Field(500, ge=0)  # 0: nothing is trained, the model is asked as it is
-    batch: int = Field(16, ge=1)  # rows of a forward pass; several processes may share them
+    batch: int = Field(16, ge=1)  # slots of a forward pass; several processes may share them
     accumulate: int = Field(1, ge=1)  # batches a step
     learning_rate: float = Field(1e-3, gt=0)
     row_learning_rate: float | None = None  # of new token and item rows; None: learning_rate
@@ -95,6 +99,6 @@ class TrainConfig(Config):
         return self
 
     @property
-    def rows(self) -> int:
-        """Rows a step."""
+    def slots(self) -> int:
+        """Slots a step."""
         return self.batch * self.accumulate

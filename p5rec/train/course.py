@@ -1,4 +1,4 @@
-"""The rows of a training, in the order in which they are read."""
+"""What a training reads, in the order in which it is read."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ class Course:
     """Which rows of which task a training reads, and when.
 
     Args:
-        tasks: rows of each task, in the order of ``config.tasks``.
-        task_of: ``(R,)`` the task of each row (see ``p5rec.train.mixture``).
+        tasks: rows of each task, in the order of ``config.tasks``; those that fill one slot of
+            a batch stand together.
+        task_of: ``(S,)`` the task of each slot (see ``p5rec.train.mixture``).
         config: the training.
-        row_of: ``(R,)`` its number within the task; None: those that come before it are counted.
+        slot_of: ``(S,)`` its number within the task; None: those that come before it are counted.
 
     Attributes:
-        order: ``(R,)`` the rows as they are read, ``config.rows`` a step.
+        order: ``(S,)`` the slots as they are read, ``config.slots`` a step.
     """
 
     def __init__(
@@ -30,34 +31,40 @@ class Course:
         tasks: Mapping[str, Rows],
         task_of: np.ndarray,
         config: TrainConfig,
-        row_of: np.ndarray | None = None,
+        slot_of: np.ndarray | None = None,
     ) -> None:
-        self.tasks, self.config, self.task_of = tasks, config, task_of
-        self.row_of = occurrence(task_of) if row_of is None else row_of
+        self.tasks, self.config = tasks, config
+        asked = [config.tasks[name] for name in tasks]
+        self.weights = np.array([task.weight for task in asked])
+        self.rows = np.array([task.rows for task in asked])
+        self.task_of = task_of
+        self.slot_of = occurrence(task_of) if slot_of is None else slot_of
         lengths = np.empty(len(task_of), dtype=np.int64)
-        for index, rows in enumerate(tasks.values()):
+        for index, (table, each) in enumerate(zip(tasks.values(), self.rows, strict=True)):
             mine = task_of == index
-            lengths[mine] = rows.lengths[self.row_of[mine]]
+            longest = table.lengths.reshape(-1, each).max(axis=1)
+            lengths[mine] = longest[self.slot_of[mine]]
         self.order = batch_order(task_of, lengths, config.batch, config.seed)
 
     def told(self, done: int) -> str:
         """The rows of the step after ``done`` others, in words."""
-        rows = self.order[done * self.config.rows : (done + 1) * self.config.rows]
+        slots = self.order[done * self.config.slots : (done + 1) * self.config.slots]
+        task_of, row_of = self.collator(0, None).filled(slots)
         named = [
-            f"{name} {', '.join(map(str, self.row_of[rows[self.task_of[rows] == task]]))}"
+            f"{name} {', '.join(map(str, row_of[task_of == task]))}"
             for task, name in enumerate(self.tasks)
-            if (self.task_of[rows] == task).any()
+            if (task_of == task).any()
         ]
         return "rows of " + "; ".join(named)
 
     def collator(self, pad_id: int, start: int | None) -> Collator:
-        """What makes batches of row numbers.
+        """What makes batches of slots.
 
         Args:
             pad_id: the padding token.
             start: the token that opens an answer, where there is an encoder.
         """
-        weights = np.array([self.config.tasks[name].weight for name in self.tasks])
-        rows = list(self.tasks.values())
-        packing = self.config.packing
-        return Collator(rows, weights, self.task_of, self.row_of, pad_id, start, packing)
+        tables, packing = list(self.tasks.values()), self.config.packing
+        return Collator(
+            tables, self.weights, self.rows, self.task_of, self.slot_of, pad_id, start, packing
+        )

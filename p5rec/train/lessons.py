@@ -33,14 +33,16 @@ def lessons(
     library: PromptLibrary,
     pairs: Path | None = None,
 ) -> tuple[dict[str, Rows], np.ndarray]:
-    """The rows of each task that the training reads, and ``(R,)`` each row's task."""
+    """The rows of each task that the training reads, and ``(S,)`` each slot's task."""
     if config.train.swap_users:
         corpus = swapped(corpus, ["train"], config.train.seed)
-    n_rows = config.train.steps * config.train.rows
-    task_of = assign_tasks(_mixture(config, corpus, library), n_rows, config.train.seed)
+    n_slots = config.train.steps * config.train.slots
+    task_of = assign_tasks(_mixture(config, corpus, library), n_slots, config.train.seed)
     tasks = {
-        name: _rows(name, int((task_of == i).sum()), config, corpus, bundle, library, pairs)
-        for i, name in enumerate(config.train.tasks)
+        name: _rows(
+            name, int((task_of == i).sum()) * task.rows, config, corpus, bundle, library, pairs
+        )
+        for i, (name, task) in enumerate(config.train.tasks.items())
     }
     return tasks, task_of
 

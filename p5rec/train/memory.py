@@ -42,13 +42,17 @@ class Memory:
 
 
 def memory_of(
-    model: MultitaskModel, backbone: BackboneConfig, train: TrainConfig, longest: int, batch: Load
+    model: MultitaskModel,
+    backbone: BackboneConfig,
+    train: TrainConfig,
+    shape: tuple[int, int],
+    batch: Load,
 ) -> Memory:
     """The memory that training takes.
 
     Args:
         model: of shapes alone.
-        longest: positions of the longest row.
+        shape: lines and positions of the largest batch.
         batch: what a batch asks, on average.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
@@ -61,7 +65,7 @@ def memory_of(
     if model.normalisation == "vocab":
         codes = words * len(model.sizes)
     gradients = sum(p.numel() * p.element_size() for p in trained)
-    activations = kept_for_backward(model, train, (train.batch, longest))
+    activations = kept_for_backward(model, train, shape)
     logits = 4.0 * LOGITS * (batch.words * words + batch.items * codes)
     return Memory(
         weights=_weights(model, backbone),

@@ -66,7 +66,7 @@ class Plan:
 
     Attributes:
         weights: how many there are and how many learn.
-        steps, batch: of the training.
+        steps: of the training.
         tasks: by name.
         total: all that the training reads.
         memory: bytes at the largest.
@@ -78,7 +78,6 @@ class Plan:
 
     weights: Weights
     steps: int
-    batch: int
     tasks: Mapping[str, TaskPlan]
     total: Load
     memory: Memory
@@ -135,15 +134,15 @@ def plan(
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump(), empty=True)
     tables, _ = lessons(method, corpus, bundle, library)
     sizes = epoch_sizes(method, corpus, library)
-    tasks, longest = {}, 1
+    tasks, shapes = {}, [(train.batch, max(1, train.packing))]
     for task, rows in tables.items():
         load, most = _sampled(rows, bundle, train.seed)
-        tasks[task], longest = TaskPlan(sizes[task], load), max(longest, most)
+        tasks[task] = TaskPlan(sizes[task], load)
+        shapes.append((train.batch * train.tasks[task].rows, max(most, train.packing)))
     total = sum((task.load for task in tasks.values()), Load())
     model = bundle.model
-    line = max(longest, train.packing)
-    batch = total * (train.batch / total.rows)
-    memory = memory_of(model, method.backbone, train, line, batch)
+    batch = total * (1 / (train.steps * train.accumulate))
+    memory = memory_of(model, method.backbone, train, max(shapes, key=prod), batch)
     again = 4 / 3 if train.gradient_checkpointing else 1
     work = again * flops(model, total)
     rate = matmul_rate(model, int(batch.positions), getattr(torch, train.precision))
@@ -154,9 +153,7 @@ def plan(
     for gpu in gpus:
         seconds[gpu] = max(work / GPUS[gpu].rate / GPU_UTILISATION, told)
     fits = {gpu: memory.peak < GPUS[gpu].memory * 2**30 for gpu in gpus}
-    return Plan(
-        weights_of(model), train.steps, train.rows, tasks, total, memory, work, seconds, fits, rate
-    )
+    return Plan(weights_of(model), train.steps, tasks, total, memory, work, seconds, fits, rate)
 
 
 def _settings(name: str, methods: Mapping[str, GenerativeConfig], corpus: Corpus) -> BundleSettings:

@@ -78,7 +78,7 @@ def fit(
         data_collator=course.collator(
             tokenizer.pad_token_id, model.start if model.seq2seq else None
         ),
-        train_dataset=Dataset.from_dict({"row": course.order}),
+        train_dataset=Dataset.from_dict({"slot": course.order}),
         processing_class=tokenizer,
     )
     _check_launch(trainer, last, run)

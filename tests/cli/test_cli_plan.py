@@ -14,7 +14,7 @@ def test_a_recipe_is_planned_without_training_it(p5rec: Any, mine: Mine, home: P
     code, out, err = p5rec(*words)
     assert (code, err) == (0, "")
     assert out.startswith("mine\n  weights ")
-    assert "7 steps of" in out
+    assert "7 steps, " in out
     assert "on this machine" in out
     assert "on T4" in out
     assert "50% in float32 or 25% in bfloat16" in out

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +122,34 @@ def test_a_resumable_stage_goes_on_in_its_own_folder(store: Store) -> None:
         store.stage("train", make, config={}, code=CODE, resumable=True)
     made = store.stage("train", make, config={}, code=CODE, resumable=True)
     assert (made.path / "half.txt").is_file()
-    assert not list(store.root.glob("train/.*"))
+    assert not list(store.root.glob("train/.*.work"))
+
+
+def test_two_runs_of_a_resumable_stage_do_not_meet_in_its_folder(store: Store) -> None:
+    """The second waits for the first, says so, and has what the first made."""
+    said: list[str] = []
+    waits, begun, make = threading.Event(), threading.Event(), Maker()
+
+    def told(line: str) -> None:
+        said.append(line)
+        waits.set()
+
+    def slow(folder: Path) -> Lineage:
+        begun.set()
+        assert waits.wait(10)
+        return make(folder)
+
+    def run(say: Callable[[str], None], make: Callable[[Path], Lineage]) -> Artefact:
+        mine = Store(store.root, say, 0)
+        return mine.stage("train", make, config={}, code=CODE, resumable=True)
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(run, lambda _: None, slow)
+        assert begun.wait(10)
+        second = pool.submit(run, told, slow)
+        assert first.result(20).path == second.result(20).path
+    assert said == ["train: another run is making it; waiting"]
+    assert make.calls == 1
 
 
 def test_a_half_made_folder_under_the_final_name_is_replaced(store: Store) -> None:

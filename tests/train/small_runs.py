@@ -89,14 +89,17 @@ def fit_rows(
     settings: TrainConfig,
     folder: Path,
     eval_fn: EvalFn | None = None,
-    rows: np.ndarray | None = None,
+    slots: np.ndarray | None = None,
 ) -> dict[str, Tensor]:
-    """Trains ``bundle`` in place, on the ``rows`` of its mixture or on as many as it takes."""
-    if rows is None:
-        rows = np.arange(settings.steps * settings.rows)
-    task_of = assign_tasks(settings.tasks, int(rows.max()) + 1, settings.seed)
-    tasks = {name: rows_of(name, bundle, settings, len(task_of)) for name in settings.tasks}
-    course = Course(tasks, task_of[rows], settings, occurrence(task_of)[rows])
+    """Trains ``bundle`` in place, on the ``slots`` of its mixture or on as many as it takes."""
+    if slots is None:
+        slots = np.arange(settings.steps * settings.slots)
+    task_of = assign_tasks(settings.tasks, int(slots.max()) + 1, settings.seed)
+    tasks = {
+        name: rows_of(name, bundle, settings, len(task_of) * task.rows)
+        for name, task in settings.tasks.items()
+    }
+    course = Course(tasks, task_of[slots], settings, occurrence(task_of)[slots])
     return fit(bundle.model, bundle.tokenizer, course, folder, eval_fn)
 
 

@@ -50,7 +50,8 @@ def collator(bundle: Bundle, **changes: int) -> Collator:
     tasks = [rows_of(name, bundle, config(), N) for name in ("dense", "rating")]
     start = bundle.model.start if bundle.model.seq2seq else None
     pad = bundle.tokenizer.pad_token_id
-    return Collator(tasks, WEIGHTS, np.arange(N) % 2, np.arange(N) // 2, pad, start, **changes)
+    one = np.ones(2, dtype=int)
+    return Collator(tasks, WEIGHTS, one, np.arange(N) % 2, np.arange(N) // 2, pad, start, **changes)
 
 
 def losses(bundle: Bundle, batch: dict[str, torch.Tensor], count: int = 1) -> dict[str, float]:
@@ -59,7 +60,7 @@ def losses(bundle: Bundle, batch: dict[str, torch.Tensor], count: int = 1) -> di
     return {name: value.tolist() for name, value in out.items()}
 
 
-ALL = [{"row": row} for row in range(N)]
+ALL = [{"slot": slot} for slot in range(N)]
 
 
 def test_padding_asks_what_the_rows_ask_alone(bundle: Bundle) -> None:
@@ -98,7 +99,7 @@ def test_what_is_logged_of_a_task_is_a_label_s_mean(bundle: Bundle) -> None:
     collate = collator(bundle)
     together = losses(bundle, collate(ALL))["task_losses"]
     for task in (0, 1):
-        rows = collate([{"row": row} for row in range(task, N, 2)])
+        rows = collate([{"slot": slot} for slot in range(task, N, 2)])
         asked = int((rows["labels"] != IGNORE).sum())
         wanted = losses(bundle, rows)["loss"] / WEIGHTS[task] / asked
         assert together[task] == pytest.approx(wanted, rel=1e-5)
@@ -117,8 +118,11 @@ def test_a_line_is_never_too_long_and_no_row_is_lost(lengths: list[int], size: i
 
 def test_the_first_token_of_a_line_is_never_asked(bundle: Bundle) -> None:
     row = Row(np.array([5, 6, 7]), np.array([5, 6, 7]))
-    collate = Collator([[row, row]], WEIGHTS, np.zeros(2, int), np.arange(2), 0, packing=10)
-    found = collate([{"row": 0}, {"row": 1}])
+    both = np.array([2])  # rows of the one slot that is read
+    collate = Collator(
+        [[row, row]], WEIGHTS, both, np.zeros(1, int), np.zeros(1, int), 0, packing=10
+    )
+    found = collate([{"slot": 0}])
     assert found["labels"].tolist() == [[IGNORE, 6, 7, IGNORE, 6, 7]]
     assert found["documents"].tolist() == [[0, 0, 0, 1, 1, 1]]
 

@@ -134,9 +134,9 @@ def test_an_answer_that_is_too_long_leaves_half_to_the_question() -> None:
 
 def test_a_batch_is_its_rows_padded_with_their_task_s_weight() -> None:
     prompts = rows(200, Questions(4))
-    collator = Collator([prompts, prompts], np.array([1.0, 0.25]), np.array([0, 1, 1]),
-                        np.array([0, 3, 1]), pad_id=0)  # fmt: skip
-    found = collator([{"row": 2}, {"row": 0}])
+    collator = Collator([prompts, prompts], np.array([1.0, 0.25]), np.ones(2, int),
+                        np.array([0, 1, 1]), np.array([0, 3, 1]), pad_id=0)  # fmt: skip
+    found = collator([{"slot": 2}, {"slot": 0}])
     for b, row in enumerate((prompts[1], prompts[0])):
         n = len(row.input_ids)
         assert found["weights"][b].tolist()[:n] == [(0.25, 1.0)[b]] * n
@@ -149,9 +149,18 @@ def test_a_batch_is_its_rows_padded_with_their_task_s_weight() -> None:
         assert found["ratings"][b, n:].isnan().all()
 
 
+def test_short_rows_fill_a_slot_several_at_a_time() -> None:
+    one, three = np.ones(2), np.array([1, 3])
+    collator = Collator([], one, three, np.array([0, 1, 1, 0]), np.array([0, 0, 1, 1]), pad_id=0)
+    task_of, row_of = collator.filled(np.array([2, 3, 1]))
+    assert task_of.tolist() == [1, 1, 1, 0, 1, 1, 1]
+    assert row_of.tolist() == [3, 4, 5, 1, 0, 1, 2]
+
+
 def test_rows_that_hide_and_rate_nothing_stand_beside_those_that_do() -> None:
     prompts = rows(200, [Example("q", "t", "x", "x.v1")])
-    found = Collator([prompts], np.ones(1), np.zeros(1, int), np.zeros(1, int), 0)([{"row": 0}])
+    one, zero = np.ones(1, int), np.zeros(1, int)
+    found = Collator([prompts], one, one, zero, zero, 0)([{"slot": 0}])
     assert found["ratings"].isnan().all()
     assert not found["blank"].any()
     assert found["blank"].shape == found["ratings"].shape == found["input_ids"].shape

@@ -84,16 +84,16 @@ def test_a_model_of_shapes_alone_has_the_weights_of_the_real_one(kind: str, fold
 def test_the_rows_told_are_those_that_training_reads(
     steps: int, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tasks = {"dense": {"share": 2}, "sequential-next": {}}
+    tasks = {"dense": {"share": 2}, "sequential-next": {"rows": 2}}
     settings = TrainConfig(**TRAIN, tasks=tasks, steps=steps, dense={"window": 5})  # type: ignore[arg-type]
     method = GenerativeConfig(backbone=scratch(items="tokens"), train=settings)
     read: dict[int, np.ndarray] = {}
     collate = Collator.__call__
 
     def spy(self: Collator, batch: Any) -> dict[str, torch.Tensor]:
-        for entry in batch:
-            task = int(self.task_of[entry["row"]])
-            row = self.tasks[task][int(self.row_of[entry["row"]])]
+        filled = self.filled(np.array([entry["slot"] for entry in batch]))
+        for task, n in zip(*filled, strict=True):
+            row = self.tasks[task][int(n)]
             counts = np.array([1, len(row.input_ids), (row.labels[1:] != -100).sum()])
             read[task] = read.get(task, 0) + counts
         return collate(self, batch)
@@ -108,7 +108,8 @@ def test_the_rows_told_are_those_that_training_reads(
     assert prompts.rows == read[1][0]
     found = [prompts.tokens, 2 * prompts.items + prompts.words]
     assert found == pytest.approx(read[1][1:].tolist(), rel=exact)
-    assert told.total.rows == steps * settings.batch
+    assert dense.rows + prompts.rows / 2 == steps * settings.slots
+    assert told.total.rows == dense.rows + prompts.rows
 
 
 def rows_of(bundle: Bundle) -> list[Row]:
@@ -125,9 +126,13 @@ def rows_of(bundle: Bundle) -> list[Row]:
 
 def batch_of(bundle: Bundle) -> dict[str, torch.Tensor]:
     rows = rows_of(bundle)
-    numbers, tasks = np.arange(len(rows)), np.zeros(len(rows), dtype=int)
-    collate = Collator([rows], np.ones(1), tasks, numbers, 0)  # type: ignore[list-item]
-    return collate([{"row": n} for n in numbers])
+    numbers, tasks, one = (
+        np.arange(len(rows)),
+        np.zeros(len(rows), dtype=int),
+        np.ones(1, dtype=int),
+    )
+    collate = Collator([rows], one, one, tasks, numbers, 0)  # type: ignore[list-item]
+    return collate([{"slot": n} for n in numbers])
 
 
 @pytest.mark.parametrize("kind", ["scratch", "tokens", "lora", "targets"])
@@ -177,7 +182,7 @@ def test_gradients_and_moments_take_what_is_told(folder: Path) -> None:
         made(config, empty=True).model,
         config,
         settings,
-        25,
+        (TRAIN["batch"], 25),
         load_of([], bundle.layout, merged=True),
     )
     moments = [t for state in optimizer.state.values() for t in state.values() if t.ndim]

@@ -157,6 +157,6 @@ def test_in_two_processes(way: str, stage: int, tmp_path: Path, home: Path) -> N
         assert all(torch.equal(one[name], value) for name, value in whole.items()), "resumed"
         alone = fresh(BACKBONES[model](folder / "backbone"))
         settings = SETTINGS.model_copy(update={"accumulate": 1})
-        fit_rows(alone, settings, folder / "alone", asking(alone), rows=np.sort(read[0]))
+        fit_rows(alone, settings, folder / "alone", asking(alone), slots=np.sort(read[0]))
         losses = np.array(curve(folder / "alone", "loss")["loss"])
         assert np.abs(losses / canonical(model, home)[0]["loss"] - 1).max() > 0.01

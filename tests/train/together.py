@@ -62,7 +62,7 @@ def record(backbone: BackboneConfig, folder: Path) -> None:
     collate = Collator.__call__
 
     def spy(self, batch):
-        read.extend(entry["row"] for entry in batch)
+        read.extend(entry["slot"] for entry in batch)
         return collate(self, batch)
 
     bundle = fresh(backbone)
