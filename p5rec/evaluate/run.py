@@ -10,9 +10,10 @@ import numpy as np
 from p5rec.core.artefacts import library_versions
 from p5rec.core.types import PARTS, Corpus, RankedLists
 from p5rec.data.split import cases
+from p5rec.metrics.together import resamples_for
 
 from . import measure
-from .compare import compare
+from .compare import adjusted, compare
 from .measure import Measured
 from .schema import Comparison, Part, Protocol, Report, Sample
 
@@ -22,6 +23,7 @@ OUR_RULES = {
     "chosen_on": "validation",
     "code_probabilities": "over the codes that lead to an item",
 }
+CORRECTION = "Holm's step-down over the comparisons on one task, part and metric"
 
 
 def measure_lists(
@@ -54,7 +56,8 @@ def comparisons(
     measured: Sequence[Measured], pairs: Sequence[tuple[str, str]], seed: int
 ) -> list[Comparison]:
     """Every pair on every task and metric that both methods have."""
-    found = []
+    found: list[Comparison] = []
+    resamples = resamples_for(len(pairs))
     for first, second in pairs:
         for a in measured:
             for b in measured:
@@ -64,9 +67,10 @@ def comparisons(
                 same = (ours.task, ours.split) == (theirs.task, theirs.split)
                 if not same or not np.array_equal(a.users, b.users):
                     continue
-                wanted = METRICS if METRICS[0] in a.method.metrics else list(a.method.metrics)[:1]
-                found += [compare(a, b, m, seed) for m in wanted if m in b.method.metrics]
-    return found
+                wanted = METRICS if METRICS[0] in ours.metrics else list(ours.metrics)[:1]
+                shared = [metric for metric in wanted if metric in theirs.metrics]
+                found += [compare(a, b, metric, seed, resamples) for metric in shared]
+    return adjusted(found)
 
 
 def list_samples(
@@ -127,6 +131,7 @@ def assemble(
             candidates=log.n_items,
             exclude_seen=exclude_seen,
             seeds=list(seeds),
+            correction=CORRECTION if pairs else "",
             **(OUR_RULES if ours else {}),
         ),
         manifest={**manifest, "versions": library_versions()},

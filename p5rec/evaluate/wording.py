@@ -38,10 +38,15 @@ def sentences(protocol: Protocol) -> list[str]:
     if protocol.code_probabilities:
         said.append(f"Probabilities of codes are normalised {protocol.code_probabilities}.")
     said.append(
-        f"Intervals hold {100 * protocol.level:g} % of {protocol.resamples:,} bootstrap resamples "
-        "of users. Differences are paired: both methods are resampled alike. A difference whose "
-        "interval contains 0 is written as no difference shown."
+        f"Intervals are of the {100 * protocol.level:g} % level, from {protocol.resamples:,} "
+        "bootstrap resamples of users. Differences are paired: both methods are resampled alike. "
+        "A difference whose interval contains 0 is written as no difference shown."
     )
+    if protocol.correction:
+        said[-1] += (
+            f" So is one whose p-value, corrected by {protocol.correction}, exceeds "
+            f"{1 - protocol.level:g}."
+        )
     said.append(f"Seeds: {', '.join(map(str, protocol.seeds))}.")
     if len(set(protocol.seeds)) > 1:
         said[-1] += (
