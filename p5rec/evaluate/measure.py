@@ -91,8 +91,10 @@ def ranking(
         duplicate_rate=listed.duplicate_rate(items),
         beside={
             "coverage": beyond.coverage(real, n_items),
-            "novelty_bits": beyond.novelty(real, counts),
+            "novelty_bits": beyond.over_lists(beyond.novelty(real, counts)),
+            "popularity": beyond.over_lists(beyond.popularity(real, counts)),
             "gini": beyond.gini(real, n_items),
+            **_diversity(real, corpus.catalog),
             "short_rate": listed.short_rate(items),
         },
         parts=parts,
@@ -152,9 +154,7 @@ def text(
         **run: see :class:`Run`; the task is ``explanation`` unless named.
     """
     values = written.rouge(texts, references)
-    columns = [catalog.values(attribute) for attribute in catalog.attributes]
-    facts = [tuple(chain(*own)) for own in zip(*columns, strict=True)] or [()] * len(catalog)
-    grounded, named = written.groundedness(texts, items, facts).T
+    grounded, named = written.groundedness(texts, items, _facts(catalog)).T
     parts = (written.bleu(texts, references), _means(values), ratio_of(grounded, named))
     return _measured(
         name, "explanation", run, users, values,
@@ -283,6 +283,19 @@ def _units(users: np.ndarray) -> np.ndarray:
 
 def _means(values: Mapping[str, np.ndarray]) -> Statistic:
     return mean_of(np.stack(list(values.values()), axis=1))
+
+
+def _facts(catalog: Catalog) -> list[tuple[str, ...]]:
+    """The values of all attributes of each of N items."""
+    columns = [catalog.values(attribute) for attribute in catalog.attributes]
+    return [tuple(chain(*own)) for own in zip(*columns, strict=True)] or [()] * len(catalog)
+
+
+def _diversity(items: np.ndarray, catalog: Catalog) -> dict[str, float]:
+    if not catalog.attributes:
+        return {}
+    sets = beyond.indicators(_facts(catalog))
+    return {"diversity": beyond.over_lists(beyond.intra_list_diversity(items, sets))}
 
 
 def _share(rows: np.ndarray) -> float:

@@ -30,6 +30,10 @@ def test_ranking_by_hand(corpus, at_places):
     # items 0 .. 9 and three targets, of 30
     assert found.method.beside["coverage"] == pytest.approx(13 / 30)
     assert found.method.beside["short_rate"] == 0
+    # item i was trained on by the users u with u + 5 > i, the targets by nobody
+    assert found.method.beside["popularity"] == pytest.approx((3 * 26 - 4 - 4 - 3 + 26) / 40)
+    # genres by turns: pairs of a drama with a comedy share nothing
+    assert 0.5 < found.method.beside["diversity"] < 0.6
 
 
 def test_faults_of_lists_are_counted_and_break_nothing(corpus, at_places):
