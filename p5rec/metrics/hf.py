@@ -38,13 +38,13 @@ class Ranking(evaluate.Metric):
     def _compute(
         self,
         predictions: Sequence[Sequence[int]],
-        references: Sequence[int] | Sequence[Sequence[int]],
+        references: Sequence[Any],
         ks: Sequence[int] = ranking.KS,
         **_: Any,
     ) -> dict[str, float]:
-        several = any(isinstance(one, Sequence) for one in references)
-        right = _table(references, 1) if several else np.asarray(references)
-        values = ranking.per_user(_table(predictions, max(ks)), right, ks)
+        several = isinstance(references[0], Sequence)
+        targets = _table(references, 1) if several else np.asarray(references)
+        values = ranking.per_user(_table(predictions, max(ks)), targets, ks)
         return {name: float(value.mean()) for name, value in values.items()}
 
 

@@ -7,9 +7,8 @@ measured on the same users are therefore resampled alike.
 
 The interval of a difference is the percentile interval (Efron 1979). That of a value reaches
 further where few users carry the variance (Hesterberg 2015's expanded percentile interval, with
-the degrees of freedom that the fourth moment of the users' contributions leaves): the plain one
-covers the truth too seldom there, 87 to 92 of 100 times with 200 users of whom one in fifty is
-hit. ``scripts/bench_intervals.py`` measures both.
+the degrees of freedom that the users' contributions leave); where one user in fifty is hit, the
+plain one holds the truth too seldom. ``scripts/bench_intervals.py`` measures both.
 """
 
 from __future__ import annotations

@@ -23,17 +23,18 @@ def test_interval_of_a_mean_is_the_textbook_one():
     assert (found.high - values.mean()) / error == pytest.approx(1.96, abs=0.2)
 
 
-def test_ninety_five_of_a_hundred_intervals_hold_the_truth():
+@pytest.mark.parametrize(("share", "fewest", "most"), [(0.3, 0.90, 0.99), (0.02, 0.94, 1)])
+def test_ninety_five_of_a_hundred_intervals_hold_the_truth(share, fewest, most):
     rng = np.random.default_rng(2)
     users = np.arange(200)
     held = [
-        interval.low <= 0.3 <= interval.high
+        interval.low <= share <= interval.high
         for seed in range(20)
         for interval in mean_intervals(
-            {str(i): rng.random(200) < 0.3 for i in range(10)}, users, seed=seed
+            {str(i): rng.random(200) < share for i in range(10)}, users, seed=seed
         ).values()
     ]
-    assert 0.90 <= np.mean(held) <= 0.99
+    assert fewest <= np.mean(held) <= most
 
 
 def test_rows_of_one_user_are_drawn_together():

@@ -114,11 +114,8 @@ def test_rating_errors():
     np.testing.assert_allclose(found["AUC"], roc_auc_score(given_ >= 4, said), **EXACT)
 
 
-words = st.lists(
-    st.sampled_from(
-        ["a", "film", "about", "war", ",", "two", "brothers", "and", "It's", "fun", "."]
-    )
-)
+WORDS = ("a", "film", "about", "war", ",", "two", "brothers", "and", "It's", "fun", ".")
+words = st.lists(st.sampled_from(WORDS))
 texts = st.lists(words.map(" ".join), min_size=3, max_size=3)
 
 
