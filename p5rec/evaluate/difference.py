@@ -60,6 +60,12 @@ class Row:
     paired: Comparison | None
     why: str
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether every case has the same value in both."""
+        paired = self.paired
+        return self.a == self.b and paired is not None and paired.low == paired.high == 0
+
 
 @dataclass(frozen=True)
 class Difference:

@@ -101,7 +101,7 @@ def _groups(found: Difference) -> dict[str, list[Row]]:
 
 
 def _changed(found: Difference) -> set[tuple[str, str, str]]:
-    return {(row.method, row.task, row.split) for row in found.rows if row.a != row.b}
+    return {(row.method, row.task, row.split) for row in found.rows if not row.unchanged}
 
 
 def _others(found: Difference) -> list[str]:

@@ -23,11 +23,11 @@ WIDE, HIGH = 1000, 400  # the chart's own units
 
 
 def span(measures: Iterable[Measure | Comparison | None]) -> tuple[float, float]:
-    """The ends of an axis that holds all intervals, with a margin."""
+    """The ends of an axis that holds all intervals, with a margin that does not cross 0."""
     known = [v for m in measures if m for v in (m.value, m.low, m.high) if v is not None]
     low, high = min(known, default=0.0), max(known, default=1.0)
     free = MARGIN * (high - low) or 0.05
-    return low - free, high + free
+    return (low - free if low < 0 else max(0.0, low - free)), high + free
 
 
 def bar(
@@ -42,7 +42,7 @@ def bar(
     Whatever it shows stands beside it in numbers, so readers of the page aloud do not meet it.
     """
     drawn = [tag("line", class_="axis", x1="0", x2="100%", y1="50%", y2="50%")]
-    if zero and axis[0] < 0 < axis[1]:
+    if zero and axis[0] <= 0 <= axis[1]:
         at = _share(0.0, axis)
         drawn.append(tag("line", class_="zero", x1=at, x2=at, y1="0", y2="100%"))
     if measure is not None and measure.value is not None:

@@ -238,7 +238,7 @@ def _measured(
         n=len(users),
         train_seconds=run.get("train_seconds", 0.0),
         infer_seconds=run.get("infer_seconds", 0.0),
-        slices=_sliced(within, sliced, units, parts, cannot, run["seed"]) if within else {},
+        slices=_sliced(within, sliced, units, parts, cannot, run["seed"]),
         about=dict(run.get("about", {})),
         **fields,
     )
@@ -263,10 +263,11 @@ def average(runs: Sequence[Measured], seed: int) -> Measured:
     def statistic(weights: np.ndarray) -> np.ndarray:
         return np.mean([run.statistic(weights) for run in runs], axis=0)
 
-    def within(rows: np.ndarray) -> Statistic:
+    def mean_within(rows: np.ndarray) -> Statistic:
         each = [run.within(rows) for run in runs if run.within]
         return lambda weights: np.mean([of(weights) for of in each], axis=0)
 
+    within = mean_within if first.within else None
     values = {name: np.mean([run.values[name] for run in runs], axis=0) for name in first.values}
     intervals = bootstrap(statistic, first.users, seed=seed)
     cuts = first.method.slices
@@ -298,13 +299,16 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _sliced(
-    within: Within,
+    within: Within | None,
     metrics: Sequence[str],
     units: np.ndarray,
     parts: Mapping[str, np.ndarray],
     cannot: Collection[str],
     seed: int,
 ) -> dict[str, Slice]:
+    if within is None:
+        return {}
+
     def measured(rows: np.ndarray) -> dict[str, Measure]:
         intervals = bootstrap(within(rows), units[rows], seed=seed)
         return {m: Measure.of(i) for m, i in zip(metrics, intervals, strict=True)}

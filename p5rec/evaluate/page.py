@@ -69,7 +69,7 @@ def _headline(report: Report) -> list[Html]:
     config = report.manifest.get("config")
     data = config.get("data") if isinstance(config, Mapping) else report.manifest.get("data")
     source = data if isinstance(data, Mapping) else {}
-    named = " ".join(str(source[key]) for key in ("path", "source") if source.get(key))
+    named = str(source.get("path") or source.get("source") or "")
     protocol, counts = report.protocol, report.data
     tasks: dict[str, list[str]] = {}
     for block in blocks(report):

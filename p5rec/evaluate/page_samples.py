@@ -60,7 +60,7 @@ def _beside(samples: Sequence[Sample]) -> Html:
 
 def _card(sample: Sample) -> Html:
     asked = [
-        tag("p", f"{name} ", tag("bdi", value), class_="asked")
+        tag("p", f"{name}: ", tag("bdi", value), class_="asked")
         for name, value in sample.asked.items()
         if name != "user"
     ]

@@ -26,6 +26,7 @@ from .measure import Measured
 from .schema import Method
 
 FILE = "per_user.parquet"
+RATED = ("prediction", "rating")
 KEYS = ("task", "split", "method", "run", "user", "item")
 
 
@@ -83,12 +84,13 @@ def measured_of(method: Method, cases: pl.DataFrame) -> tuple[Measured, pl.DataF
         pl.col("split") == method.split,
         pl.col("method") == method.name,
     )
-    values = [c.name for c in here if c.name not in KEYS and c.null_count() < len(here)]
+    known = (*method.metrics, *RATED)
+    values = [c.name for c in here if c.name in known and c.null_count() < len(here)]
     if not values:
         return None
     runs = here.partition_by("run", maintain_order=True)
     each = [_statistic(run, values) for run in runs]
-    names = rated.NAMES if "prediction" in values else values
+    names = rated.NAMES if RATED[0] in values else values
     whose = runs[0].select("user", "item")
     found = Measured(
         method.model_copy(update={"metrics": {name: method.metrics[name] for name in names}}),
@@ -109,6 +111,6 @@ def _units(users: pl.Series) -> np.ndarray:
 
 
 def _statistic(run: pl.DataFrame, values: Sequence[str]) -> Statistic:
-    if "prediction" in values:
-        return rated.statistic(run["prediction"].to_numpy(), run["rating"].to_numpy())
+    if RATED[0] in values:
+        return rated.statistic(*(run[name].to_numpy() for name in RATED))
     return mean_of(run.select(values).to_numpy())
