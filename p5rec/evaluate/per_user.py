@@ -112,5 +112,6 @@ def _units(users: pl.Series) -> np.ndarray:
 
 def _statistic(run: pl.DataFrame, values: Sequence[str]) -> Statistic:
     if RATED[0] in values:
-        return rated.statistic(*(run[name].to_numpy() for name in RATED))
+        predictions, ratings = (run[name].to_numpy() for name in RATED)
+        return rated.statistic(predictions, ratings)
     return mean_of(run.select(values).to_numpy())
