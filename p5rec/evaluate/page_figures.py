@@ -89,7 +89,7 @@ def compared(report: Report) -> Iterator[Html]:
                 cell(
                     tag("span", f"{c.a} − {c.b}", class_="of"),
                     signed(c.value), " ", tag("small", signed_bracket(c)),
-                    bar(c, axis, strong=excludes_zero(c), zero=True),
+                    bar(c, axis, strong=claimed(c), zero=True),
                     value=c.value,
                 ),
             ]
@@ -99,9 +99,9 @@ def compared(report: Report) -> Iterator[Html]:
         yield table(title, ["what may be said", _metric(metric, axis)], rows, sortable=True)
 
 
-def excludes_zero(comparison: Comparison) -> bool:
-    """Whether the whole interval lies on one side of 0."""
-    return (comparison.low or 0) > 0 or (comparison.high or 0) < 0
+def claimed(comparison: Comparison) -> bool:
+    """Whether the sentence names a winner."""
+    return comparison.sentence.startswith((f"{comparison.a} beats", f"{comparison.b} beats"))
 
 
 def sliced(report: Report) -> Iterator[Html]:
