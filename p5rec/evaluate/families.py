@@ -27,10 +27,12 @@ def measure_family(
     users, items = np.array(asked.users), np.array(asked.items)
     about = {**run.pop("about", {}), "prompts": list(asked.prompt_ids)}
     events, corpus = np.array(asked.events), view.corpus
-    run = {
-        **run, "task": asked.task, "infer_seconds": asked.seconds, "about": about,
-        "subjects": items, "parts": slices(users, items, corpus.interactions, corpus.split, events),
+    run |= {
+        "task": asked.task, "infer_seconds": asked.seconds, "about": about, "subjects": items,
+        "parts": slices(users, items, corpus.interactions, corpus.split, events),
     }  # fmt: skip
+    if asked.tokens:
+        run["tokens"] = asked.tokens
     if asked.answer == "item":
         lists = RankedLists(users, np.array(asked.lists), np.array(asked.scores, dtype=np.float32))
         return [measure.ranking(name, lists, items, corpus, events=events, **run)]

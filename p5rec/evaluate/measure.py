@@ -32,7 +32,8 @@ Within = Callable[[np.ndarray], Statistic]
 class Run(TypedDict):
     """What only the caller knows: part, seed of the bootstrap, and how the answers came about.
 
-    ``subjects`` ``(B,)`` are the items that the cases are about, ``parts`` their slices.
+    ``subjects`` ``(B,)`` are the items that the cases are about, ``parts`` their slices;
+    ``tokens`` those of all questions that a language model was asked.
     """
 
     split: Part
@@ -42,6 +43,7 @@ class Run(TypedDict):
     parts: NotRequired[Mapping[str, np.ndarray]]
     train_seconds: NotRequired[float]
     infer_seconds: NotRequired[float]
+    tokens: NotRequired[int]
     about: NotRequired[Mapping[str, Any]]
 
 
@@ -224,10 +226,14 @@ def _measured(
     sliced: Sequence[str] = (),
     within: Within | None = None,
     cannot: Collection[str] = (),
+    beside: Mapping[str, float] | None = None,
     **fields: Any,
 ) -> Measured:
     units, parts = _units(users), run.get("parts", {})
     intervals = bootstrap(statistic, units, seed=run["seed"])
+    beside = dict(beside or {})
+    if "tokens" in run and len(users):
+        beside["tokens_per_question"] = run["tokens"] / len(users)
     method = Method(
         name=name,
         task=run.get("task", task),
@@ -240,6 +246,7 @@ def _measured(
         infer_seconds=run.get("infer_seconds", 0.0),
         slices=_sliced(within, sliced, units, parts, cannot, run["seed"]),
         about=dict(run.get("about", {})),
+        beside=beside,
         **fields,
     )
     items = run.get("subjects", np.full(len(users), -1))
