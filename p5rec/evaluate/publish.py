@@ -21,14 +21,18 @@ from p5rec.recommend.stages import ABOUT, LISTS, read_asked, read_lists
 
 from . import measure, plots
 from .agreement import sentence, told_by_ids
-from .families import measure_family, rating_baselines, samples
+from .families import measure_family, rating_baselines
 from .measure import Measured, average
+from .per_user import write_cases
 from .report import load_report, write_report
-from .run import assemble, list_samples, measure_lists
+from .run import assemble, measure_lists
+from .samples import family_samples, list_samples
 from .schema import Part, Sample
 from .terminal import table
+from .wording import RERUN
 
 LOG = "metrics.jsonl"
+BLIND = ("unseen-item",)  # of baselines, which know an item by its training events alone
 AGREEMENT = "plots/agreement.png"
 RANKED_BY = "NDCG@10"
 Repeated = Mapping[str, Sequence[Artefact]]  # by name, one a seed
@@ -91,6 +95,7 @@ def publish(
         seed=cfg.seed,
         seeds=range(cfg.repeats),
         manifest={
+            "command": RERUN,
             "config": cfg.dump(),
             "artefacts": {
                 f"{part} {name} {n}": run.key
@@ -106,6 +111,7 @@ def publish(
         pictures=pictures,
     )
     write_report(report, folder, {name: load_codes(runs[0].path) for name, runs in ids.items()})
+    write_cases(measured, corpus, folder)
     return Lineage.none()
 
 
@@ -163,15 +169,16 @@ def measure_answers(
     if (folder / LISTS).is_file():
         lists = read_lists(folder)
         facts = {**about, **read_json(folder / ABOUT)}
-        measured.append(measure_lists(name, lists, corpus, facts, seed, part))
+        cannot = BLIND if codes is None else ()
+        measured.append(measure_lists(name, lists, corpus, facts, seed, part, cannot))
         if codes is not None:
-            seen += list_samples(name, lists, corpus, shown, part)
+            seen += list_samples(name, lists, corpus, shown, seed, part)
     if codes is not None:
         view = CorpusView(corpus, ItemNames(item_strings(codes), corpus.catalog.titles))
         spent = {"train_seconds": about.get("train_seconds", 0.0)}
         for asked in read_asked(folder):
             measured += measure_family(name, asked, view, {"split": part, "seed": seed, **spent})
-            seen += samples(name, asked, view, shown)
+            seen += family_samples(name, asked, view, shown, seed)
     return measured, seen
 
 
@@ -221,7 +228,8 @@ def list_references(
                     measure.ranking(
                         shown, read_lists(folder).take(rows), targets[rows], corpus, task=task,
                         split=part, seed=seed, train_seconds=about["train_seconds"],
-                        infer_seconds=seconds,
+                        infer_seconds=seconds, events=events[rows],
+                        cannot=() if name in spent else BLIND,
                     )
                 )  # fmt: skip
             found += [measure.average(each, seed)] if each else []
@@ -236,7 +244,7 @@ def show(made: Path, ids: Repeated, models: Repeated, out: Path) -> None:
     lay_out({**{path.name: path for path in kept}, **bundles, **codes}, out)
     print()
     print(table(load_report(out)))
-    print(f"\nreport  {out}/report.md   (numbers: {out}/report.json)")
+    print(f"\nreport  {out}/report.html   (text: {out}/report.md, numbers: {out}/report.json)")
     print(f"lists   {out}/lists/<method>.parquet and .jsonl: user, rank, item, title, score")
     print(f"ids     {out}/ids/<name>: look at them with `p5rec ids inspect`")
     if models:
