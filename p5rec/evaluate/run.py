@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -33,9 +35,10 @@ def measure_lists(
     about: Mapping[str, Any],
     seed: int,
     part: Part = "test",
+    cannot: Collection[str] = (),
 ) -> Measured:
     """A method's lists against what the users did in ``part``."""
-    histories, targets, _ = cases(corpus.interactions, corpus.split, part)
+    histories, targets, events = cases(corpus.interactions, corpus.split, part)
     if not np.array_equal(histories.users, lists.users):
         raise ValueError(f"{name}: lists for other users than the {part} part has")
     facts = {k: v for k, v in about.items() if not k.endswith("_seconds")}
@@ -44,6 +47,8 @@ def measure_lists(
         lists,
         targets,
         corpus,
+        cannot=cannot,
+        events=events,
         split=part,
         seed=seed,
         train_seconds=about.get("train_seconds", 0.0),
@@ -71,27 +76,6 @@ def comparisons(
                 shared = [metric for metric in wanted if metric in theirs.metrics]
                 found += [compare(a, b, metric, seed, resamples) for metric in shared]
     return adjusted(found)
-
-
-def list_samples(
-    name: str, lists: RankedLists, corpus: Corpus, n: int, part: Part = "test"
-) -> list[Sample]:
-    """The first ``n`` lists beside the users' latest titles and what came next."""
-    histories, targets, _ = cases(corpus.interactions, corpus.split, part)
-    titles, latest = corpus.catalog.titles, histories.tail(3)
-    return [
-        Sample(
-            kind="ranked list",
-            method=name,
-            asked={
-                "user": corpus.user_ids[lists.users[row]],
-                "latest": "; ".join(titles[i] for i in latest[row]),
-            },
-            answer=[titles[i] for i in lists.items[row][:5] if i >= 0],
-            expected=titles[targets[row]],
-        )
-        for row in range(min(n, len(lists.users)))
-    ]
 
 
 def assemble(
@@ -125,6 +109,7 @@ def assemble(
             "items": log.n_items,
             "events": len(log),
             **{f"{part}_events": int(split.mask(part).sum()) for part in PARTS},
+            "fingerprint": fingerprint(corpus),
         },
         protocol=Protocol(
             splits=dict.fromkeys(dict.fromkeys(m.method.task for m in measured), split.name),
@@ -143,3 +128,13 @@ def assemble(
         curves=dict(curves or {}),
         pictures=dict(pictures or {}),
     )
+
+
+def fingerprint(corpus: Corpus) -> str:
+    """A short hash of users, items, events and their parts: equal where figures can be compared."""
+    log, state = corpus.interactions, blake2b(digest_size=10)
+    columns = [log.users, log.items, log.times, corpus.split.parts]
+    for column in columns if log.ratings is None else [*columns, log.ratings]:
+        state.update(column.tobytes())
+    state.update(json.dumps([list(corpus.user_ids), corpus.catalog.ids]).encode())
+    return state.hexdigest()

@@ -130,6 +130,10 @@ class Sample(Config):
         asked: the question in named pieces, e.g. user, item, latest titles.
         answer: a text, or titles, best first.
         expected: what a person wrote or did, where that is known.
+        right: whether the answer is; None where that cannot be said of one answer.
+        rank: place of the right item in the list, from 1; None where it is not in it.
+        depth: length of the list that was searched for it, ``answer`` may be shorter; None where
+            the answer is no list.
     """
 
     kind: str
@@ -137,6 +141,9 @@ class Sample(Config):
     asked: dict[str, str] = Field(default_factory=dict)
     answer: list[str]
     expected: str = ""
+    right: bool | None = None
+    rank: int | None = None
+    depth: int | None = None
 
 
 class Rung(Config):

@@ -156,6 +156,21 @@ def test_what_a_method_cannot_do_it_cannot_do_on_average(corpus, at_places):
     assert average(runs, 0).method.slices["unseen-item"].metrics == "cannot"
 
 
+def test_slices_of_ratings_are_means_over_seeds_too():
+    ratings, parts = np.array([1.0, 2, 3, 4]), {"half": np.arange(4) < 2, "none": np.zeros(4, bool)}
+    runs = [
+        rating("m", ratings + off, ratings, np.arange(4), (1, 9), parts=parts, **RUN)
+        for off in (1.0, 3.0)
+    ]
+    assert runs[0].method.slices["half"].metrics["RMSE"].value == 1
+    slices = average(runs, 0).method.slices
+    assert (slices["half"].n, slices["none"].n) == (2, 0)
+    assert {name: found.value for name, found in slices["half"].metrics.items()} == {
+        "RMSE": 2, "MAE": 2
+    }  # fmt: skip
+    assert slices["none"].metrics["RMSE"].value is None
+
+
 def test_measures_without_slices_or_repeats_are_averaged_too():
     runs = [accuracy("m", np.array(right), np.arange(2), **RUN) for right in ([1.0, 1], [0.0, 1])]
     found = average(runs, 0).method
