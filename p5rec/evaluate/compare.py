@@ -106,7 +106,7 @@ def _verdict(one: Comparison, p: float | None) -> Verdict | None:
         return None
     if p > 1 - LEVEL or one.low <= 0 <= one.high:
         return NO_DIFFERENCE
-    return "better" if (one.value > 0) != (one.metric in LOWER_IS_BETTER) else "worse"
+    return "better" if (one.low > 0) != (one.metric in LOWER_IS_BETTER) else "worse"
 
 
 def _sentence(one: Comparison) -> str:

@@ -132,7 +132,8 @@ class Beyond(evaluate.Metric):
         attributes: Sequence[Sequence[str]] | None = None,
         **_: Any,
     ) -> dict[str, float]:
-        items, counts = _table(predictions, 0), np.asarray(train_counts)
+        listed, counts = _table(predictions, 0), np.asarray(train_counts)
+        items = np.where(listed < len(counts), listed, -1)  # what is no item shows nothing
         found = {
             "coverage": beyond.coverage(items, len(counts)),
             "gini": beyond.gini(items, len(counts)),

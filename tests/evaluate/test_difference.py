@@ -77,6 +77,10 @@ def test_kept_cases_pair_two_runs_as_one_run_would(
         )
         assert row.a == before.method.metrics[row.metric]
         assert row.b == after.method.metrics[row.metric]
+    twice = between(
+        run("c", old[0], ranked("n", 1, 1, 1, 1)), run("d", new[0], ranked("n", 0, 0, 0, 0))
+    )
+    assert {row.paired.together for row in twice.rows if row.paired} == {2}  # m and n
     sentences = [row.paired.sentence for row in found.rows if row.main and row.paired]
     assert sentences[-3].startswith("r in B beats r in A by -0.7")
     for written in (text(found), markdown(found), page(found)):

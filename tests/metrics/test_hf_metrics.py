@@ -83,6 +83,8 @@ def test_lists_beyond_being_right_combine_with_ranking(made):
     assert by_vectors["diversity"] == pytest.approx(0)
     plain = made(hf.Beyond).compute(predictions=[[0, 1]], references=[0], train_counts=[1, 1])
     assert "diversity" not in plain
+    invalid = made(hf.Beyond).compute(predictions=[[0, 9]], references=[0], train_counts=[1, 1])
+    assert invalid["coverage"] == 0.5
 
 
 def test_groundedness_is_none_where_nothing_is_named(made):
