@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +25,8 @@ from .tune import by_ranking
 
 VALIDATED = 5000  # users that are looked at after each pass, at most
 ROWS = 32  # requests multiplied at a time
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @contextmanager
@@ -58,6 +62,27 @@ def on_validation(
     return lambda: figure(recommender)
 
 
+class Averaged(Generic[Network]):
+    """A copy of a network whose weights follow the mean of those that the network had lately.
+
+    Args:
+        network: what learns.
+        steps: over how many updates, about; fewer in the beginning, so that it does not lag.
+    """
+
+    def __init__(self, network: Network, steps: float) -> None:
+        self.network, self.copy = network, deepcopy(network)
+        self.copy.requires_grad_(False).eval()
+        self.steps, self.taken = steps, 0
+
+    def follow(self) -> None:
+        """After each update."""
+        self.taken += 1
+        share = max(1 / max(1, self.steps), 9 / (10 + self.taken))
+        for mean, now in zip(self.copy.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(now.detach(), share)
+
+
 def train(
     model: nn.Module,
     one_pass: Callable[[int], float],
@@ -70,7 +95,7 @@ def train(
     """Passes over the training events until ``patience`` of them in a row were no better.
 
     Args:
-        model: what learns; left as it was after its best pass (the last one without ``figure``).
+        model: what is measured; left as it was after its best pass (the last without ``figure``).
         one_pass: trains pass n, counted from 0, and says its mean loss.
         figure: larger is better.
         epochs: passes at most.
@@ -80,9 +105,7 @@ def train(
     best, best_pass, kept = -np.inf, 0, None
     with tqdm(range(epochs), desc=name, unit="pass", leave=None) as bar:
         for n in bar:
-            model.train()
             told = {"loss": f"{one_pass(n):.3f}"}
-            model.eval()
             if figure is not None:
                 value = figure()
                 if value > best:

@@ -39,6 +39,7 @@ class SasrecConfig(Config):
         negatives: items drawn for each step; a catalogue of no more is asked for whole.
         learning_rate: of Adam.
         batch: the most positions of a step; smaller logs take smaller steps, 10 a pass or more.
+        averaged: the weights that are kept are the mean of those of about so many passes.
         epochs: passes over the training events, at most.
         patience: passes without a better validation NDCG@10 after which training ends.
     """
@@ -52,7 +53,8 @@ class SasrecConfig(Config):
     negatives: int = Field(default=1024, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     batch: int = Field(default=2048, ge=1)
-    epochs: int = Field(default=200, ge=1)
+    averaged: float = Field(default=5, ge=0)
+    epochs: int = Field(default=100, ge=1)
     patience: int = Field(default=5, ge=1)
 
 
@@ -104,9 +106,10 @@ def fit(interactions: Interactions, split: Split, config: SasrecConfig) -> Sasre
                 n_items, config.width, config.layers, config.heads, config.window, config.dropout
             )
         )
+        averaged = fitting.Averaged(network, config.averaged * windows.steps)
         counts = np.bincount(interactions.items[train], minlength=n_items).astype(np.float32)
         fitted = SasrecRecommender(
-            network, counts, tie_order(n_items, split.seed), config, Lineage(train)
+            averaged.copy, counts, tie_order(n_items, split.seed), config, Lineage(train)
         )
         optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
         warm = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)
@@ -125,11 +128,12 @@ def fit(interactions: Interactions, split: Split, config: SasrecConfig) -> Sasre
                 loss.backward()
                 optimizer.step()
                 warm.step()
+                averaged.follow()
                 losses.append(loss.detach())
             return float(torch.stack(losses).mean()) if losses else 0.0
 
         fitting.train(
-            network,
+            averaged.copy,
             one_pass,
             fitting.on_validation(fitted, interactions, split),
             epochs=config.epochs,

@@ -29,6 +29,9 @@ class TrainingWindows:
         window: the most events that are read; a window has one more, which is asked for.
         batch: the most positions of a batch; where the log is small, at most a tenth of it.
         seed: of every draw.
+
+    Attributes:
+        steps: batches a pass, about.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class TrainingWindows:
         self.offsets = np.searchsorted(self.users, np.arange(interactions.n_users + 1))
         self.window, self.seed = window + 1, seed
         self.batch = int(np.clip(len(self.items) // 10, 1, batch))
+        self.steps = len(self.items) / self.batch
 
     def batches(self, n: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Pass n: items ``(R, T)`` and which of ``(R, T - 1)`` are followed by a real event."""
