@@ -1,3 +1,5 @@
+"""BPR, and what trained baselines share: its loss, its negatives, when training ends, products."""
+
 import numpy as np
 import torch
 

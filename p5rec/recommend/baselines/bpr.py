@@ -42,7 +42,7 @@ class BprConfig(Config):
 
     factors: int = Field(default=64, ge=1)
     l2: float = Field(default=0.005, ge=0)
-    learning_rate: float = Field(default=2e-3, gt=0)
+    learning_rate: float = Field(default=5e-3, gt=0)
     batch: int = Field(default=1024, ge=1)
     averaged: float = Field(default=5, ge=0)
     epochs: int = Field(default=100, ge=1)

@@ -36,7 +36,7 @@ class SasrecConfig(Config):
     Attributes:
         width, layers, heads, window, dropout: see ``p5rec.models.sasrec.SasrecShape``.
         temperature: cosines are divided by it before the softmax.
-        negatives: items drawn for each step; a catalogue of no more is asked for whole.
+        negatives: items drawn for each step; a catalogue of up to twice as many is asked for whole.
         learning_rate: of Adam.
         batch: the most positions of a step; smaller logs take smaller steps, 10 a pass or more.
         averaged: the weights that are kept are the mean of those of about so many passes.
@@ -47,13 +47,13 @@ class SasrecConfig(Config):
     width: int = Field(default=64, ge=2)
     layers: int = Field(default=1, ge=1)
     heads: int = Field(default=2, ge=1)
-    window: int = Field(default=50, ge=1)
+    window: int = Field(default=100, ge=1)
     dropout: float = Field(default=0.4, ge=0, lt=1)
     temperature: float = Field(default=0.1, ge=0.05)
     negatives: int = Field(default=1024, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
     batch: int = Field(default=2048, ge=1)
-    averaged: float = Field(default=5, ge=0)
+    averaged: float = Field(default=8, ge=0)
     epochs: int = Field(default=100, ge=1)
     patience: int = Field(default=5, ge=1)
 
@@ -120,7 +120,7 @@ def fit(interactions: Interactions, split: Split, config: SasrecConfig) -> Sasre
             for items, real in windows.batches(n):
                 states = network(items[:, :-1])[real] / config.temperature
                 drawn = None
-                if config.negatives < n_items:
+                if 2 * config.negatives < n_items:
                     drawn = torch.randperm(n_items)[: config.negatives]
                 targets = items[:, 1:][real]
                 loss = catalogue_loss(states, network.vectors(), targets, drawn, dtype)
