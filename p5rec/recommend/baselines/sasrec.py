@@ -48,7 +48,7 @@ class SasrecConfig(Config):
     layers: int = Field(default=1, ge=1)
     heads: int = Field(default=2, ge=1)
     window: int = Field(default=100, ge=1)
-    dropout: float = Field(default=0.4, ge=0, lt=1)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
     temperature: float = Field(default=0.1, ge=0.05)
     negatives: int = Field(default=1024, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
