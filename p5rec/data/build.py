@@ -22,17 +22,20 @@ from .sources.registry import SOURCES
 from .split import make_split
 
 
-def build(config: DataConfig) -> tuple[Corpus, dict[str, Any]]:
+def build(config: DataConfig, log: RawLog | None = None) -> tuple[Corpus, dict[str, Any]]:
     """The corpus and its summary, in memory.
 
     Steps: ``min_rating``, repeats, k-core, rows for users and items, time order, split. Rows are a
     seeded shuffle of the sorted ids, so that no row number tells when an item first appeared.
 
+    Args:
+        config: what to make of the files.
+        log: what they hold, where they have been read already.
+
     Raises:
         UserError: an input is missing or broken, nothing is left, or no user can be evaluated.
     """
-    source: Source = SOURCES.get(config.source)
-    log = source.read(config)
+    log = log or read_log(config)
     where = log.files[0] if log.files else Path(f"world {config.world.kind}")
     missing = config.items.missing if config.items else "error"
     events, unknown = check_known(log.events, log.items, where, missing)
@@ -50,6 +53,16 @@ def build(config: DataConfig) -> tuple[Corpus, dict[str, Any]]:
     corpus, ties = _corpus(events, log, config)
     _check_evaluable(corpus, where, log.ordinal)
     return corpus, _summary(corpus, config, log.ordinal, dropped, repeats, ties)
+
+
+def read_log(config: DataConfig) -> RawLog:
+    """What the files of ``config`` hold.
+
+    Raises:
+        UserError: an input is missing or broken.
+    """
+    source: Source = SOURCES.get(config.source)
+    return source.read(config)
 
 
 def _reduced(
