@@ -100,7 +100,7 @@ def _numbering(
         )
     elif p.min() > SURE:
         return
-    elif runs.held >= LEAST and runs.share >= 0.5:
+    elif runs.held >= LEAST and runs.share >= 0.5 and runs.alone >= 0.7:
         ordered = runs.rising >= 0.9
         yield Finding(
             "leak" if ordered or kind == "seen" else "warning",
@@ -159,47 +159,64 @@ class _Line:
         share: of all items, those that do.
         held: how many of them were first met in held-out events.
         rising: share that came after the item whose number is one lower.
+        alone: share of the users with a run of numbers whose run is needed.
     """
 
     share: float
     held: int
     rising: float
+    alone: float = 1.0
 
 
 def _by_user(corpus: Corpus, ranks: np.ndarray) -> _Line:
     """Whether users one after the other brought all numbers, in whatever order users came.
 
     Once a user's items are numbered, the next number is the next user's. So whoever brought the
-    numbers ``f..t`` has all of them and none above ``t``; by chance few users have such runs of 2
-    or more. From the lowest number on, the longest run that covers the next number is taken.
+    numbers ``f..t`` has all of them and none above ``t``, and but by chance no other user has such
+    a run of 2 or more. Where many have the same runs, they follow a series numbered in order.
     """
     log, N = corpus.interactions, len(ranks)
     pairs, first = np.unique(log.users.astype(np.int64) * N + ranks[log.items], return_index=True)
     users, numbers = pairs // N, pairs % N
-    broken = np.diff(pairs, prepend=-2) != 1
-    broken |= np.diff(users, prepend=-1) != 0
-    tops = np.flatnonzero(np.diff(users, append=-1))  # the last pair of each user
+    broken = (np.diff(pairs, prepend=-2) != 1) | (np.diff(users, prepend=-1) != 0)
+    tops = np.flatnonzero(np.diff(users, append=-1))  # each user's highest number
     starts = np.maximum.accumulate(np.where(broken, np.arange(len(pairs)), 0))[tops]
-    reach = np.full(N, -1)
-    owner = np.zeros(N, dtype=np.int64)  # the pair of the top that reaches furthest
+    chain = list(_chain(numbers, starts, tops, N))
+    brought = [first[low : top + 1] for low, top in chain]
+    held = sum(int((corpus.split.parts[events] > TRAIN).sum()) for events in brought)
+    rising = sum(int((np.diff(events) > 0).sum()) for events in brought)
+    covered = sum(len(events) for events in brought)
+    return _Line(
+        share=covered / N,
+        held=held,
+        rising=rising / max(1, covered - len(chain)),
+        alone=len(chain) / max(1, int((tops > starts).sum())),
+    )
+
+
+def _chain(
+    numbers: np.ndarray, starts: np.ndarray, tops: np.ndarray, N: int
+) -> Iterator[tuple[int, int]]:
+    """From the lowest number on, the longest run of 2 or more that covers the next number.
+
+    Args:
+        numbers: what ``starts`` and ``tops`` ``(U,)``, the ends of each user's highest run, index.
+        N: how many numbers there are.
+
+    Returns:
+        Both ends of the part of each run that no run before it covers.
+    """
+    reach, owner = np.full(N, -1), np.zeros(N, dtype=np.int64)
     for at in np.argsort(numbers[tops], kind="stable").tolist():
         low = numbers[starts[at]]
         reach[low], owner[low] = numbers[tops[at]], tops[at]
-    front, held, steps, rising, covered = 0, 0, 0, 0, 0
-    far, who = -1, 0
+    front, far, top = 0, -1, 0
     while front < N:
         if reach[front] > far:
-            far, who = int(reach[front]), int(owner[front])
-        if far <= front:
-            front += 1
-            continue
-        brought = first[who - (far - front) : who + 1]
-        late = corpus.split.parts[brought] > TRAIN
-        held += int(late.sum())
-        steps, rising = steps + far - front, rising + int((np.diff(brought) > 0).sum())
-        covered += far - front + 1
-        front = far + 1
-    return _Line(covered / N, held, rising / max(1, steps))
+            far, top = int(reach[front]), int(owner[front])
+        if far > front:
+            yield top - (far - front), top
+        front = max(front, far) + 1
 
 
 def _by_time(corpus: Corpus, ranks: np.ndarray) -> _Line:

@@ -28,6 +28,7 @@ DEALS = 20  # targets dealt out anew
 PAIRS = 20_000  # looked at
 SHORTEST = 8  # characters of a name that no text holds by accident
 AS_OFTEN = 0.25  # of the rate at which training items are named
+ALIKE = 0.1  # of the targets may be named because items that go together are called alike
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,9 @@ def audit_attributes(corpus: Corpus) -> Iterator[Finding]:
         texts = [f" {plain(' , '.join(v))} " for v in corpus.catalog.values(name)]
         if any(" " in text.strip() or len(text) > 2 for text in texts):
             what = f"the item attribute {name!r} of the item before"
-            yield from _names_targets(corpus, names, before + 1, texts, log.items[before], what)
+            yield from _names_targets(
+                corpus, names, before + 1, texts, log.items[before], what, ALIKE
+            )
 
 
 def audit_profiles(corpus: Corpus, path: Path) -> Iterator[Finding]:
@@ -102,6 +105,7 @@ def _names_targets(
     texts: Sequence[str],
     beside: np.ndarray,
     what: str,
+    least: float = 0.0,
 ) -> Iterator[Finding]:
     """Whether a text beside an event names the item of that event.
 
@@ -110,6 +114,7 @@ def _names_targets(
         texts: plain texts, between spaces.
         beside: ``(n,)`` the text beside each event.
         what: the texts, for people.
+        least: share of targets that a text which leaks must name.
     """
     parts = corpus.split.parts[events]
     log, rng = corpus.interactions, derive_rng(0, "audit", what)
@@ -133,7 +138,7 @@ def _names_targets(
     if not too_many(int(named.sum()), max(float(np.mean(deals)), 1 / DEALS)):
         return
     usual = float(hits(trained, items[trained]).mean()) if len(trained) else 0.0
-    leak = named.mean() >= AS_OFTEN * usual
+    leak = named.mean() >= max(AS_OFTEN * usual, least)
     severity: Literal["leak", "warning"] = "leak" if leak else "warning"
     first = held[named][:SHOWN]
     yield Finding(

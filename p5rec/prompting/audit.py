@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,19 +22,27 @@ from .source import PromptsConfig
 from .template import Template
 from .view import CorpusView
 
-ROWS = 25  # of each family and held-out part, asked in all of its wordings
+ROWS = 20  # of each family and held-out part, asked in all of its wordings
+OTHERS = 5  # questions whose hidden items are looked for by way of comparison
 SHOTS = 2  # worked examples put before a question, at least
 LONG = 300  # characters of a prompt that are shown
 
 
 @dataclass
 class _Met:
-    """Questions whose prompt names what it must not, and what else was looked at."""
+    """Questions whose prompt names what it must not, by event; wordings of one count once.
 
-    asked: int = 0
-    named: list[tuple[int, str]] = field(default_factory=list)  # event, prompt
-    by_code: int = 0
-    fair: int = 0  # prompts that name what another question must not
+    Attributes:
+        asked: events asked about.
+        named: a prompt of each event that names what it must not.
+        by_code: some of them by code, which is never an accident.
+        fair: event and other event whose hidden items a prompt of the first names.
+    """
+
+    asked: set[int] = field(default_factory=set)
+    named: dict[int, str] = field(default_factory=dict)
+    by_code: bool = False
+    fair: set[tuple[int, int]] = field(default_factory=set)
 
 
 def audit_prompts(
@@ -91,14 +99,16 @@ def _family(
     records = [bare.record(i) for i in range(0, len(bare), len(bare.templates))]
     for i in range(len(bare)):
         at, which = divmod(i, len(bare.templates))
-        template, record = bare.templates[which], records[at]
-        other = records[(at + 1) % len(records)]
-        hidden, strange = (_hidden(view, r, template) for r in (record, other))
-        strange -= record.mentions | hidden
-        _look(plainly, view, names, record, bare[i], hidden, strange)
+        record, template = records[at], bare.templates[which]
+        hidden = _hidden(view, record, template)
+        others = {
+            r.event: _hidden(view, r, template) - record.mentions - hidden
+            for r in (records[(at + n) % len(records)] for n in range(1, OTHERS + 1))
+        }
+        _look(plainly, view, names, record, bare[i], hidden, others)
         if not template.given & set(CHOICE):
             target = hidden & {record.item}
-            _look(worked, view, names, record, shot[i], target, strange & {other.item})
+            _look(worked, view, names, record, shot[i], target, others)
     yield from _told(view, family, part, plainly, "the question")
     if not plainly.named:
         yield from _told(view, family, part, worked, "a question after worked examples")
@@ -125,35 +135,36 @@ def _look(
     record: Record,
     example: Example,
     hidden: set[int],
-    strange: set[int],
+    others: Mapping[int, set[int]],
 ) -> None:
-    """Notes whether the prompt names a hidden item, and whether a stranger's."""
+    """Notes whether the prompt names a hidden item, and whether one hidden in other questions."""
     text = f"{example.system}\n{example.source}"
     words = f" {plain(text)} "
     beside = sorted(record.mentions - hidden)
-    met.asked += 1
-    code = any(view.names.ids[item] in text for item in hidden)
-    met.by_code += code
-    if code or any(names.named(words, item, lambda: beside) for item in hidden):
-        met.named.append((record.event, text))
-    met.fair += any(names.named(words, item, lambda: beside) for item in strange)
+
+    def named(items: set[int]) -> bool:
+        return any(names.named(words, item, lambda: beside) for item in items)
+
+    met.asked.add(record.event)
+    by_code = any(view.names.ids[item] in text for item in hidden)
+    if by_code or named(hidden):
+        met.by_code |= by_code
+        met.named.setdefault(record.event, text)
+    met.fair |= {(record.event, event) for event, items in others.items() if named(items)}
 
 
 def _told(view: CorpusView, family: str, part: str, met: _Met, what: str) -> Iterator[Finding]:
-    if not met.by_code and not too_many(len(met.named), max(met.fair, 0.05)):
+    fair = len(met.fair) / OTHERS
+    if not met.by_code and not too_many(len(met.named), max(fair, 1 / OTHERS**2)):
         return
+    events = list(met.named)[:SHOWN]
     yield Finding(
         "leak",
         "2 target in a prompt",
         f"{family}, {part}: {what} names an item that the answer is to find or that its user met "
-        f"only later, in {len(met.named):,} of {met.asked:,} prompts (items of others: {met.fair:,}"
-        ", by title)",
-        {"prompts": float(len(met.named)), "asked": float(met.asked)},
-        shown(
-            view.corpus,
-            np.array([event for event, _ in met.named[:SHOWN]]),
-            {"prompt": [text[-LONG:] for _, text in met.named[:SHOWN]]},
-        ),
+        f"only later, for {len(met.named)} of {len(met.asked)} events (by accident: {fair:.1f})",
+        {"events": float(len(met.named)), "asked": float(len(met.asked))},
+        shown(view.corpus, np.array(events), {"prompt": [met.named[e][-LONG:] for e in events]}),
     )
 
 
