@@ -33,7 +33,8 @@ def build(config: DataConfig, log: RawLog | None = None) -> tuple[Corpus, dict[s
         log: what they hold, where they have been read already.
 
     Raises:
-        UserError: an input is missing or broken, nothing is left, or no user can be evaluated.
+        UserError: an input is missing or broken, nothing is left, no user can be evaluated, or
+            there are no texts to permute.
     """
     log = log or read_log(config)
     where = log.files[0] if log.files else Path(f"world {config.world.kind}")
@@ -111,6 +112,14 @@ def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corp
         },
     )
     table = item_ids.to_frame("item").join(log.items, on="item", how="left", maintain_order="left")
+    if config.permute_text:
+        if table.columns == ["item", "title"] and (table["title"] == table["item"]).all():
+            raise fault(
+                "data.permute_text", "an item table with titles or attributes",
+                "titles that are the ids", "name one under data.items, or unset it",
+            )  # fmt: skip
+        dealt = derive_rng(config.seed, "texts").permutation(len(table))
+        table = table.select("item").hstack(table.drop("item")[dealt])
     split = make_split(interactions, config.split, config.seed, few_shot=config.few_shot)
     catalog = Catalog(table.to_arrow(compat_level=pl.CompatLevel.oldest()))
     return Corpus(interactions, catalog, user_ids.to_list(), split), ties
