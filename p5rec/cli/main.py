@@ -27,7 +27,7 @@ COMMANDS = {
     "recommend": ("recommend", "Write ranked lists, ratings or explanations with a trained model."),
     "export": ("export", "Write a trained model as a plain folder that transformers opens."),
     "evaluate": ("evaluate", "Measure a trained model or a file of ranked lists."),
-    "report": ("report", "Show a run's report, or rebuild its pages from report.json."),
+    "report": ("report", "Show a run's report, rebuild its pages, or compare two runs."),
     "doctor": ("doctor", "Print versions, devices and caches."),
 }
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from p5rec.core.artefacts import Artefact, Lineage, lay_out, read_json
 from p5rec.core.types import Corpus, ItemCodes
+from p5rec.data.split import cases
 from p5rec.ids.files import load_codes
 from p5rec.ids.quality import FILE
 from p5rec.ids.tokens import item_strings
@@ -16,16 +19,20 @@ from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.lists import to_frame, write_lists
 from p5rec.recommend.stages import ABOUT, LISTS, read_asked, read_lists
 
-from . import plots
+from . import measure, plots
 from .agreement import sentence, told_by_ids
-from .families import measure_family, rating_baselines, samples
+from .families import measure_family, rating_baselines
 from .measure import Measured, average
+from .per_user import write_cases
 from .report import load_report, write_report
-from .run import assemble, list_samples, measure_lists
+from .run import assemble, measure_lists
+from .samples import family_samples, list_samples
 from .schema import Part, Sample
 from .terminal import table
+from .wording import RERUN
 
 LOG = "metrics.jsonl"
+BLIND = ("unseen-item",)  # of baselines, which know an item by its training events alone
 AGREEMENT = "plots/agreement.png"
 RANKED_BY = "NDCG@10"
 Repeated = Mapping[str, Sequence[Artefact]]  # by name, one a seed
@@ -59,8 +66,12 @@ def publish(
             figures, seen = _of_method(cfg, name, part, corpus, ids, runs, models.get(name, ()))
             measured += figures
             shown += seen if part == final else []
-        folders = [runs[0].path for runs in found.values()]
-        measured += rating_references(folders, corpus, part, cfg.seed)
+        folders = {name: [run.path for run in runs] for name, runs in found.items()}
+        spent = {name: runs[0].manifest["seconds"] for name, runs in models.items()}
+        measured += rating_references(
+            [runs[0] for runs in folders.values()], corpus, part, cfg.seed
+        )
+        measured += list_references(folders, corpus, part, cfg.seed, spent)
     for name, runs in answers[final].items():
         if (runs[0].path / LISTS).is_file():
             frame = to_frame(read_lists(runs[0].path), corpus.catalog, corpus.user_ids)
@@ -84,6 +95,7 @@ def publish(
         seed=cfg.seed,
         seeds=range(cfg.repeats),
         manifest={
+            "command": RERUN,
             "config": cfg.dump(),
             "artefacts": {
                 f"{part} {name} {n}": run.key
@@ -99,6 +111,7 @@ def publish(
         pictures=pictures,
     )
     write_report(report, folder, {name: load_codes(runs[0].path) for name, runs in ids.items()})
+    write_cases(measured, corpus, folder)
     return Lineage.none()
 
 
@@ -156,20 +169,21 @@ def measure_answers(
     if (folder / LISTS).is_file():
         lists = read_lists(folder)
         facts = {**about, **read_json(folder / ABOUT)}
-        measured.append(measure_lists(name, lists, corpus, facts, seed, part))
+        cannot = BLIND if codes is None else ()
+        measured.append(measure_lists(name, lists, corpus, facts, seed, part, cannot))
         if codes is not None:
-            seen += list_samples(name, lists, corpus, shown, part)
+            seen += list_samples(name, lists, corpus, shown, seed, part)
     if codes is not None:
         view = CorpusView(corpus, ItemNames(item_strings(codes), corpus.catalog.titles))
         spent = {"train_seconds": about.get("train_seconds", 0.0)}
         for asked in read_asked(folder):
             measured += measure_family(name, asked, view, {"split": part, "seed": seed, **spent})
-            seen += samples(name, asked, view, shown)
+            seen += family_samples(name, asked, view, shown, seed)
     return measured, seen
 
 
 def rating_references(
-    folders: Sequence[Path], corpus: Corpus, part: Part, seed: int
+    folders: Iterable[Path], corpus: Corpus, part: Part, seed: int
 ) -> list[Measured]:
     """The rating baselines beside the answers in ``folders``, once for all on the same rows."""
     every = [answers for folder in folders for answers in read_asked(folder)]
@@ -177,6 +191,49 @@ def rating_references(
     about = {tuple(answers.events): answers for answers in asked}
     run = {"split": part, "seed": seed}
     return [m for a in about.values() for m in rating_baselines(corpus, a, run)]
+
+
+def list_references(
+    folders: Mapping[str, Sequence[Path]],
+    corpus: Corpus,
+    part: Part,
+    seed: int,
+    spent: Mapping[str, float],
+) -> list[Measured]:
+    """Ranked lists beside the answers to prompts that asked for the same items, on those users.
+
+    A method that answered such prompts and made lists too stands there as ``name (lists)``.
+
+    Args:
+        folders: of each method, one a seed.
+        spent: seconds that methods trained, where their answers do not tell.
+    """
+    _, targets, events = cases(corpus.interactions, corpus.split, part)
+    asked = {
+        name: {a.task: a for a in read_asked(runs[0]) if a.answer == "item" and not a.unseen}
+        for name, runs in folders.items()
+    }
+    found = []
+    for task, answers in {t: a for own in asked.values() for t, a in own.items()}.items():
+        rows = np.flatnonzero(np.isin(events, answers.events))
+        if len(rows) < len(answers.events):
+            continue
+        for name, runs in folders.items():
+            shown = f"{name} (lists)" if task in asked[name] else name
+            each = []
+            for folder in runs if (runs[0] / LISTS).is_file() else ():
+                about = {"train_seconds": spent.get(name, 0.0), **read_json(folder / ABOUT)}
+                seconds = about["infer_seconds"] * len(rows) / len(events)
+                each.append(
+                    measure.ranking(
+                        shown, read_lists(folder).take(rows), targets[rows], corpus, task=task,
+                        split=part, seed=seed, train_seconds=about["train_seconds"],
+                        infer_seconds=seconds, events=events[rows],
+                        cannot=() if name in spent else BLIND,
+                    )
+                )  # fmt: skip
+            found += [measure.average(each, seed)] if each else []
+    return found
 
 
 def show(made: Path, ids: Repeated, models: Repeated, out: Path) -> None:
@@ -187,7 +244,7 @@ def show(made: Path, ids: Repeated, models: Repeated, out: Path) -> None:
     lay_out({**{path.name: path for path in kept}, **bundles, **codes}, out)
     print()
     print(table(load_report(out)))
-    print(f"\nreport  {out}/report.md   (numbers: {out}/report.json)")
+    print(f"\nreport  {out}/report.html   (text: {out}/report.md, numbers: {out}/report.json)")
     print(f"lists   {out}/lists/<method>.parquet and .jsonl: user, rank, item, title, score")
     print(f"ids     {out}/ids/<name>: look at them with `p5rec ids inspect`")
     if models:
