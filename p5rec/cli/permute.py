@@ -56,7 +56,12 @@ def permuted(tree: Tree, signals: Sequence[str]) -> Tree:
 
 def _ids(tree: Tree) -> str:
     """Codes dealt out anew among the items, of all ids that a method is trained on."""
-    used = {method["ids"] for method in tree["methods"].values()}
+    used = {
+        method["ids"]
+        for method in tree["methods"].values()
+        # prompts that call items by their titles know no codes
+        if method["prompts"]["items"] == "codes" or DENSE in method["train"]["tasks"]
+    }
     fresh = [name for name in tree["ids"] if name in used and not tree["ids"][name]["permute"]]
     _refuse_none(fresh, "ids", "ids that a method is trained on and that are not permuted already")
     for name in fresh:

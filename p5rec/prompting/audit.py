@@ -52,8 +52,8 @@ def audit_prompts(
 
     Item tasks may not show the target, unless it is among the options; no prompt may show an item
     that the user met only in the part asked about or later; worked examples may not name the
-    target. Items are looked for by code and by title; titles that other shown titles hold are not
-    counted, nor are more than chance of those that a text holds by accident.
+    target. Items are looked for by code, where they have codes, and by title. Titles that other
+    shown titles hold do not count, nor do as many as texts hold by accident.
 
     Args:
         view: the corpus and how items are named.
@@ -95,7 +95,7 @@ def _family(
         for posed in (config.model_copy(update={"shots": 0}), with_shots)
     )
     yield from _late_histories(view, family, bare.rows)
-    plainly, worked = _Met(), _Met()
+    plainly, worked, coded = _Met(), _Met(), config.items == "codes"
     records = [bare.record(i) for i in range(0, len(bare), len(bare.templates))]
     for i in range(len(bare)):
         at, which = divmod(i, len(bare.templates))
@@ -105,10 +105,10 @@ def _family(
             r.event: _hidden(view, r, template) - record.mentions - hidden
             for r in (records[(at + n) % len(records)] for n in range(1, OTHERS + 1))
         }
-        _look(plainly, view, names, record, bare[i], hidden, others)
+        _look(plainly, view, names, record, bare[i], hidden, others, coded)
         if not template.given & set(CHOICE):
             target = hidden & {record.item}
-            _look(worked, view, names, record, shot[i], target, others)
+            _look(worked, view, names, record, shot[i], target, others, coded)
     yield from _told(view, family, part, plainly, "the question")
     if not plainly.named:
         yield from _told(view, family, part, worked, "a question after worked examples")
@@ -136,6 +136,7 @@ def _look(
     example: Example,
     hidden: set[int],
     others: Mapping[int, set[int]],
+    coded: bool,
 ) -> None:
     """Notes whether the prompt names a hidden item, and whether one hidden in other questions."""
     text = f"{example.system}\n{example.source}"
@@ -146,7 +147,7 @@ def _look(
         return any(names.named(words, item, lambda: beside) for item in items)
 
     met.asked.add(record.event)
-    by_code = any(view.names.ids[item] in text for item in hidden)
+    by_code = coded and any(view.names.ids[item] in text for item in hidden)
     if by_code or named(hidden):
         met.by_code |= by_code
         met.named.setdefault(record.event, text)

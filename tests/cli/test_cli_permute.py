@@ -101,6 +101,11 @@ def test_a_recipe_of_baselines_or_of_items_alone() -> None:
     for signal in SIGNALS:
         with pytest.raises(UserError, match=f"--permute {signal}: expected "):
             permuted(bare, [signal])
+    titled = tree("quickstart")
+    for method in titled["methods"].values():
+        method["prompts"]["items"], method["train"]["tasks"] = "title", {"sequential-next": {}}
+    with pytest.raises(UserError, match="--permute ids: expected "):
+        permuted(titled, ["ids"])
     about_items = tree("families")
     method = about_items["methods"]["together"]
     method["train"]["tasks"] = {"item-text-to-id": {}, "item-id-to-text": {}}

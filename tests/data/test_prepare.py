@@ -164,7 +164,7 @@ def test_permuted_texts_go_to_other_items_and_nothing_else_moves() -> None:
 
 
 def test_without_texts_there_is_nothing_to_permute(table: Path) -> None:
-    with pytest.raises(UserError, match="data.permute_text: expected an item table with titles"):
+    with pytest.raises(UserError, match=r"data\.permute_text: expected an item table with titles"):
         build(DataConfig(source="table", path=str(table), permute_text=True))
 
 
