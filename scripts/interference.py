@@ -1,0 +1,77 @@
+"""Task families together and each by itself, from a run's report, as a Markdown table.
+
+    p5rec run families
+    python scripts/interference.py runs/families
+
+A row a family: its metric in the model that learned all families, in the one that learned it alone
+for as many steps, in the one whose answers were dealt out among the questions, and in a wording
+that no training row had, with how far that is from the seen one.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from p5rec.evaluate.blocks import LOWER_IS_BETTER, bracket, main_metrics, number
+from p5rec.evaluate.report import load_report
+from p5rec.evaluate.schema import Measure, Method, Report
+
+UNSEEN = ", unseen wording"
+HEAD = (
+    "family",
+    "metric",
+    "together",
+    "alone",
+    "permuted answers",
+    "unseen wording",
+    "unseen/seen",
+)
+
+
+def rows(report: Report) -> list[list[str]]:
+    """A row a family, best reading of a rating taken by name: the text answer's expectation."""
+    found = []
+    for together in report.methods:
+        name, _, reading = together.name.partition(" ")
+        if name != "together" or together.task.endswith(UNSEEN) or together.task == "sequential":
+            continue
+        metric = main_metrics(together.metrics)[0]
+        tail = f" {reading}" if reading else ""
+        others = [
+            _entry(report, other + tail, together.task + suffix)
+            for other, suffix in ((f"{together.task}-alone", ""), ("permuted", ""), (name, UNSEEN))
+        ]
+        cells = [_cell(method, metric) for method in (together, *others)]
+        found.append([together.task + tail, metric, *cells, _ratio(together, others[-1], metric)])
+    return found
+
+
+def _entry(report: Report, name: str, task: str) -> Method | None:
+    return next((m for m in report.methods if (m.name, m.task) == (name, task)), None)
+
+
+def _cell(method: Method | None, metric: str) -> str:
+    measure = method.metrics.get(metric) if method else None
+    return f"{number(measure.value)} {bracket(measure)}" if measure else "-"
+
+
+def _ratio(seen: Method, unseen: Method | None, metric: str) -> str:
+    before, after = (_value(m.metrics.get(metric)) if m else None for m in (seen, unseen))
+    if not before or not after:
+        return "-"
+    return f"{before / after if metric in LOWER_IS_BETTER else after / before:.2f}"
+
+
+def _value(measure: Measure | None) -> float | None:
+    return measure.value if measure else None
+
+
+def main() -> None:
+    """Prints the table of the run in the folder named."""
+    for cells in (HEAD, ["---"] * len(HEAD), *rows(load_report(Path(sys.argv[1])))):
+        print("| " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()
