@@ -14,7 +14,7 @@ from p5rec.evaluate import plots
 def drawn(monkeypatch):
     """Figures as they are saved, so that what they show can be asked for."""
     figures = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(plots, "save", lambda figure, path: figures.append(figure))
     return figures
 
 
