@@ -53,7 +53,7 @@ def metric_bars(report: Report, path: Path) -> None:
     shown = blocks(report)
     bars = [len(block.methods) for block in shown]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, 0.36 * sum(bars) + 0.85 * len(bars)), layout=_layout())
+        figure = Figure(figsize=(9, 0.36 * sum(bars) + 0.85 * len(bars)), layout=layout())
         grid = figure.subplots(
             len(shown), PANEL_METRICS, squeeze=False, sharey="row", height_ratios=bars
         )
@@ -62,7 +62,7 @@ def metric_bars(report: Report, path: Path) -> None:
                 axes.set_visible(False)
             for axes, metric in zip(row, block.metrics, strict=False):
                 _bars(axes, block, metric)
-        _save(figure, path)
+        save(figure, path)
 
 
 def _bars(axes: Any, block: Block, metric: str) -> None:
@@ -106,7 +106,7 @@ def training_curves(runs: Mapping[str, Path], path: Path) -> None:
     shown = panels(logs.values())
     with matplotlib.rc_context(STYLE):
         crowd = max(1.0, LABEL_GAP * len(runs))  # panels grow with the names beside them
-        figure = Figure(figsize=(9, PANEL * crowd * len(shown)), layout=_layout())
+        figure = Figure(figsize=(9, PANEL * crowd * len(shown)), layout=layout())
         grid = figure.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
         for axes, key in zip(grid, shown, strict=True):
             _label_ends(
@@ -120,7 +120,7 @@ def training_curves(runs: Mapping[str, Path], path: Path) -> None:
             )
             axes.set_title(panel_title(key))
         grid[-1].set_xlabel("step")
-        _save(figure, path)
+        save(figure, path)
 
 
 def _curve(axes: Any, points: np.ndarray, colour: str, *, smooth: bool) -> float:
@@ -161,7 +161,7 @@ def agreement(
     names = sorted((name for name in told if name in measured), key=lambda name: measured[name])
     x, y = (np.array([values[name] for name in names]) for values in (told, measured))
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, max(4, 1.4 + 0.19 * len(names))), layout=_layout())
+        figure = Figure(figsize=(9, max(4, 1.4 + 0.19 * len(names))), layout=layout())
         axes = figure.subplots()
         axes.plot(x, y, "o", color=STRONG, markersize=5)
         # names in a column at the right, as high as their points where there is room
@@ -180,14 +180,14 @@ def agreement(
         axes.set_xlabel("bits that the last item's codes tell of the next item, before training")
         axes.set_ylabel(metric)
         axes.set_title("What codes promise and what models make of them")
-        _save(figure, path)
+        save(figure, path)
 
 
 def code_usage(schemes: Mapping[str, ItemCodes], path: Path) -> None:
     """Items per code, a row a scheme and a column a level, the fullest code first."""
     levels = max(codes.levels for codes in schemes.values())
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(max(5, 3.2 * levels), 2.6 * len(schemes)), layout=_layout())
+        figure = Figure(figsize=(max(5, 3.2 * levels), 2.6 * len(schemes)), layout=layout())
         grid = figure.subplots(len(schemes), levels, squeeze=False)
         for row, (scheme, codes) in zip(grid, schemes.items(), strict=True):
             row[0].set_ylabel(f"{scheme}\nitems per code")
@@ -197,7 +197,7 @@ def code_usage(schemes: Mapping[str, ItemCodes], path: Path) -> None:
                 _usage(axes, codes, level)
         for axes in grid[-1]:
             axes.set_xlabel("codes, fullest first")
-        _save(figure, path)
+        save(figure, path)
 
 
 def _usage(axes: Any, codes: ItemCodes, level: int) -> None:
@@ -213,10 +213,10 @@ def _usage(axes: Any, codes: ItemCodes, level: int) -> None:
     axes.set_title(f"{ascii_lowercase[level]}: {used:,} of {size:,} used, {share}")
 
 
-def _layout() -> ConstrainedLayoutEngine:
+def layout() -> ConstrainedLayoutEngine:
     return ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.09)  # inches
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     with atomic_write(path, "wb") as handle:
         figure.savefig(handle, format="png", dpi=DPI)
