@@ -76,8 +76,9 @@ def _of_recipe(path: Path, overrides: Sequence[str]) -> Audited:
     from .data import read_config
 
     config = read_config(path, None, None, list(overrides))
-    methods = read_tree(path, overrides)[0].get("methods") or {}
-    posed = [bind(PromptsConfig, m.get("prompts") or {}, {}, path) for m in methods.values()]
+    methods = read_tree(path, overrides)[0].get("methods")
+    told = [m for m in methods.values() if isinstance(m, dict)] if isinstance(methods, dict) else []
+    posed = [bind(PromptsConfig, method.get("prompts") or {}, {}, path) for method in told]
     return _read(config, prompts=_different(posed))
 
 
@@ -90,8 +91,9 @@ def _of_log(path: Path, overrides: Sequence[str], source: str) -> Audited:
     lines: dict[tuple[str | int, ...], str] = {}
     tree = {"data": {"source": kind, "path": str(file), "dedupe": "none"}}
     tree = overridden(tree, lines, overrides)
-    if strange := set(tree) - {"data"}:
-        raise UserError(f"expected data.key=value beside a log, got {strange.pop()}=...")
+    strange = [word for word in overrides if not word.startswith("data.")]
+    if strange:
+        raise UserError(f"expected data.key=value beside a log, got {strange[0]!r}")
     inner = {at[1:]: line for at, line in lines.items() if at[:1] == ("data",)}
     return _read(bind(DataConfig, tree["data"], inner, path), seen=True)
 
@@ -170,7 +172,10 @@ def _prepared(folder: Path, artefacts: Mapping[str, Artefact]) -> Audited:
         if about["stage"] == "ids":
             codes[key] = load_codes(artefact.path, corpus.catalog.ids)
         if about["stage"] == "train":
-            posed.append(PromptsConfig(**about["config"]["prompts"]))
+            told = about["config"]["prompts"]
+            posed.append(
+                PromptsConfig(**{k: v for k, v in told.items() if k in PromptsConfig.model_fields})
+            )
     ordinal = read_json(folder / SUMMARY)["ordinal"]
     return Audited(corpus, ordinal, codes=codes, prompts=_different(posed))
 

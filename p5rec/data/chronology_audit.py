@@ -24,7 +24,7 @@ import polars as pl
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN, Corpus, ItemCodes
 
-from .findings import LEAST, SURE, Finding, shown
+from .findings import LEAST, SURE, Finding, Row, shown
 from .split import cases
 
 DEALS = 999  # permuted numberings that the true one is held against
@@ -231,9 +231,9 @@ def _by_time(corpus: Corpus, ranks: np.ndarray) -> _Line:
     return _Line(float(follows.mean()), int(held.sum()), rising)
 
 
-def _hits(corpus: Corpus, events: np.ndarray, last: np.ndarray) -> tuple[dict[str, str | int], ...]:
+def _hits(corpus: Corpus, events: np.ndarray, last: np.ndarray) -> tuple[Row, ...]:
     before = [corpus.catalog.ids[item] for item in last.tolist()]
-    return shown(corpus, events, {"last": before})  # type: ignore[return-value]
+    return shown(corpus, events, {"last": before})
 
 
 def _chance(p: float) -> str:

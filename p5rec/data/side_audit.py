@@ -16,12 +16,14 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from p5rec.core.errors import fault
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN, Corpus
 
 from .files import column_names
 from .findings import LEAST, SHOWN, Finding, shown, too_many
 from .known import known_rows, read_columns
+from .rawlog import as_id
 from .repeats_audit import plain
 
 DEALS = 20  # targets dealt out anew
@@ -81,12 +83,16 @@ def audit_attributes(corpus: Corpus) -> Iterator[Finding]:
 def audit_profiles(corpus: Corpus, path: Path) -> Iterator[Finding]:
     """Texts of users, in a table with a column ``user`` and any others.
 
+    Users that the log lacks are left out.
+
     Raises:
-        UserError: the table cannot be read, or names a user that the log lacks.
+        UserError: the table cannot be read, or the log has none of its users.
     """
     others = [name for name in column_names(path) if name != "user"] if path.is_file() else []
     table = read_columns(path, ["user"], others)
-    table = table.filter(pl.col("user").cast(pl.String).is_in(list(corpus.user_ids)))
+    table = table.filter(as_id(table["user"]).is_in(list(corpus.user_ids)))
+    if not len(table):
+        raise fault(path, "users of the log", "none of them", "check the column user")
     rows = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
     names, log = Names.of(corpus), corpus.interactions
     text_of = np.full(log.n_users, -1)
