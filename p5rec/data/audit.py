@@ -1,8 +1,9 @@
 """The leaks that published code has, looked for in a corpus.
 
 Numbers in front of the checks are those of the project's measuring rules: 1 ids in order of
-appearance, 3 things learned from held-out events (:mod:`p5rec.data.lineage_audit`), 4 order by
-id. Leak 2, the target inside a prompt, is looked for where prompts are rendered.
+appearance, 2 a held-out review that trains under another item, 3 things learned from held-out
+events (:mod:`p5rec.data.lineage_audit`), 4 order by id. The other form of leak 2, the target inside
+a prompt, is looked for where prompts are rendered.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from p5rec.core.types import Corpus, Interactions
+from p5rec.core.types import TEST, Corpus, Interactions
 
 from .describe import tied_share
 from .split import UNUSED, cases
@@ -49,7 +50,7 @@ def audit_corpus(corpus: Corpus, *, ordinal: bool = False) -> list[Finding]:
     """
     ids = _numbers(corpus.catalog.ids)
     found = [*_appearance(corpus, ids), *_sorted_by_id(corpus, ids), *_split(corpus)]
-    found += _repeats(corpus)
+    found += [*_repeats(corpus), *_copied_reviews(corpus)]
     if not ordinal:
         found += [*_ties(corpus, ids), *_times(corpus.interactions)]
     return found
@@ -190,6 +191,26 @@ def _repeats(corpus: Corpus) -> Iterator[Finding]:
             f"{met.mean():.1%} of the test targets are in their user's own history: with seen "
             "items filtered nobody can hit them (data.dedupe: first or last takes repeats out)",
             {"share": float(met.mean())},
+        )
+
+
+def _copied_reviews(corpus: Corpus) -> Iterator[Finding]:
+    """2: the review to be written stands in an earlier part, under another item."""
+    log, parts = corpus.interactions, corpus.split.parts
+    if not log.texts:
+        return
+    said = {name: pl.Series(column).fill_null("") for name, column in log.texts.items()}
+    told = pl.DataFrame({"user": log.users, "time": log.times, "part": parts, **said})
+    told = told.filter(pl.col("part") != UNUSED, pl.any_horizontal(pl.col(*said) != ""))
+    first = pl.col("part").min().over("user", "time", *said)
+    asked = told.select("part", first=first).filter(pl.col("part") == TEST)
+    if n := int((asked["first"] < TEST).sum()):
+        yield Finding(
+            "leak",
+            "2 copied reviews",
+            f"{n:,} of the {len(asked):,} test reviews are, word for word, what the same user "
+            "said at the same moment of another item, where it may train (data.dedupe: review)",
+            {"events": float(n)},
         )
 
 

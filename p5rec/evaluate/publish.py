@@ -9,16 +9,18 @@ from typing import Any
 
 from p5rec.core.artefacts import Artefact, Lineage, lay_out, read_json
 from p5rec.core.types import Corpus, ItemCodes
+from p5rec.data.describe import repeats_told
+from p5rec.data.prepare import SUMMARY
 from p5rec.ids.files import load_codes
 from p5rec.ids.quality import FILE
 from p5rec.ids.tokens import item_strings
-from p5rec.prompting.view import CorpusView, ItemNames
+from p5rec.prompting.view import CorpusView, ItemNames, unnamed_view
 from p5rec.recommend.lists import to_frame, write_lists
 from p5rec.recommend.stages import ABOUT, LISTS, read_asked, read_lists
 
 from . import plots
 from .agreement import sentence, told_by_ids
-from .families import measure_family, rating_baselines, samples
+from .families import measure_family, rating_baselines, samples, text_baselines
 from .measure import Measured, average
 from .report import load_report, write_report
 from .run import assemble, list_samples, measure_lists
@@ -33,6 +35,7 @@ Repeated = Mapping[str, Sequence[Artefact]]  # by name, one a seed
 
 def publish(
     cfg: Any,
+    data: Artefact,
     corpus: Corpus,
     ids: Repeated,
     answers: Mapping[Part, Repeated],
@@ -46,6 +49,7 @@ def publish(
 
     Args:
         cfg: the recipe's config.
+        data: the prepared ``corpus``; its notes say which rows were repeats.
         ids, models: artefacts by name, one a seed.
         answers: the same for each held-out part; baselines answer once. Lists are laid out and
             samples shown of the last part.
@@ -60,12 +64,13 @@ def publish(
             measured += figures
             shown += seen if part == final else []
         folders = [runs[0].path for runs in found.values()]
-        measured += rating_references(folders, corpus, part, cfg.seed)
+        measured += references(folders, corpus, part, cfg.seed)
     for name, runs in answers[final].items():
         if (runs[0].path / LISTS).is_file():
             frame = to_frame(read_lists(runs[0].path), corpus.catalog, corpus.user_ids)
             write_lists(frame, folder / f"lists/{name}.parquet", folder / f"lists/{name}.jsonl")
-    notes, pictures = list(cfg.notes), {}
+    notes = [*cfg.notes, *repeats_told(read_json(data.path / SUMMARY), cfg.data.dedupe)]
+    pictures = {}
     bits = {name: read_json(runs[0].path / FILE)["next_item_bits"] for name, runs in ids.items()}
     if told := told_by_ids(cfg.methods, bits):
         reached = {
@@ -168,15 +173,17 @@ def measure_answers(
     return measured, seen
 
 
-def rating_references(
-    folders: Sequence[Path], corpus: Corpus, part: Part, seed: int
-) -> list[Measured]:
-    """The rating baselines beside the answers in ``folders``, once for all on the same rows."""
-    every = [answers for folder in folders for answers in read_asked(folder)]
-    asked = [a for a in every if a.answer == "rating" and not a.unseen]
-    about = {tuple(answers.events): answers for answers in asked}
+def references(folders: Sequence[Path], corpus: Corpus, part: Part, seed: int) -> list[Measured]:
+    """The rating and text baselines beside the answers in ``folders``, once on the same rows."""
+    every = [a for folder in folders for a in read_asked(folder) if not a.unseen]
     run = {"split": part, "seed": seed}
-    return [m for a in about.values() for m in rating_baselines(corpus, a, run)]
+    rated = {tuple(a.events): a for a in every if a.answer == "rating"}
+    told = {(a.task, *a.events, *a.expected): a for a in every if a.answer == "text"}
+    view = unnamed_view(corpus)
+    return [
+        *(m for a in rated.values() for m in rating_baselines(corpus, a, run)),
+        *(m for a in told.values() for m in text_baselines(view, a, run)),
+    ]
 
 
 def show(made: Path, ids: Repeated, models: Repeated, out: Path) -> None:

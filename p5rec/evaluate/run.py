@@ -16,7 +16,8 @@ from .compare import compare
 from .measure import Measured
 from .schema import Comparison, Part, Protocol, Report, Sample
 
-METRICS = ("HR@10", "NDCG@10")
+# what pairs are compared in, where they have the first; else it is the first that they have
+COMPARED = (("HR@10", "NDCG@10"), ("BLEU-4", "ROUGE-L"))
 OUR_RULES = {
     "ties": "a seeded permutation of the items, the same for every method",
     "chosen_on": "validation",
@@ -64,7 +65,8 @@ def comparisons(
                 same = (ours.task, ours.split) == (theirs.task, theirs.split)
                 if not same or not np.array_equal(a.users, b.users):
                     continue
-                wanted = METRICS if METRICS[0] in a.method.metrics else list(a.method.metrics)[:1]
+                names = tuple(a.method.metrics)
+                wanted = next((m for m in COMPARED if m[0] in names), names[:1])
                 found += [compare(a, b, m, seed) for m in wanted if m in b.method.metrics]
     return found
 
