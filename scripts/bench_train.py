@@ -38,7 +38,7 @@ from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.validate import validator
 from p5rec.train.collate import Collator
 from p5rec.train.cost import flops, load_of, matmul_rate
-from p5rec.train.lessons import lessons, prompt_view
+from p5rec.train.lessons import lessons
 from p5rec.train.method import GenerativeConfig, taught_prompts
 
 MIXTURE = {
@@ -98,7 +98,7 @@ def ndcg(way: str, lesson: Contest, users: int) -> Callable[[], float]:
     if way != "prompts":
         figures = validator(lesson.corpus, decode, users)
         return lambda: figures(bundle)["NDCG@10"]
-    view = prompt_view(lesson.corpus, bundle.layout.codes)
+    view = bundle.view(lesson.corpus)
 
     def look() -> float:
         answers = ask(bundle, view, FAMILY, "valid", users, decode, 0)

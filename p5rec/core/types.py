@@ -258,3 +258,7 @@ class RankedLists:
     users: np.ndarray
     items: np.ndarray
     scores: np.ndarray
+
+    def take(self, rows: np.ndarray) -> RankedLists:
+        """The lists ``rows``, in that order."""
+        return RankedLists(self.users[rows], self.items[rows], self.scores[rows])

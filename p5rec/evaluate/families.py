@@ -28,7 +28,9 @@ def measure_family(
     """One entry, or for ratings one a reading of the same answers, all on the same rows."""
     users, items = np.array(asked.users), np.array(asked.items)
     about = {**run.pop("about", {}), "prompts": list(asked.prompt_ids)}
-    run = {**run, "task": asked.task, "infer_seconds": asked.seconds, "about": about}
+    run |= {"task": asked.task, "infer_seconds": asked.seconds, "about": about}
+    if asked.tokens:
+        run["tokens"] = asked.tokens
     catalog = view.corpus.catalog
     if asked.answer == "item":
         lists = RankedLists(users, np.array(asked.lists), np.array(asked.scores, dtype=np.float32))

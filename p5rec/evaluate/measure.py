@@ -27,13 +27,17 @@ SLICE_DEPTH = 10
 
 
 class Run(TypedDict):
-    """What only the caller knows: part, seed of the bootstrap, and how the answers came about."""
+    """What only the caller knows: part, seed of the bootstrap, and how the answers came about.
+
+    ``tokens`` are those of all questions that a language model was asked.
+    """
 
     split: Part
     seed: int
     task: NotRequired[str]
     train_seconds: NotRequired[float]
     infer_seconds: NotRequired[float]
+    tokens: NotRequired[int]
     about: NotRequired[Mapping[str, Any]]
 
 
@@ -195,10 +199,14 @@ def _measured(
     invalid_rate: float,
     duplicate_rate: float | None = None,
     parts: Mapping[str, np.ndarray] | None = None,
+    beside: Mapping[str, float] | None = None,
     **fields: Any,
 ) -> Measured:
     units = _units(users)
     intervals = bootstrap(statistic, units, seed=run["seed"])
+    beside = dict(beside or {})
+    if "tokens" in run and len(users):
+        beside["tokens_per_question"] = run["tokens"] / len(users)
     method = Method(
         name=name,
         task=run.get("task", task),
@@ -210,6 +218,7 @@ def _measured(
         train_seconds=run.get("train_seconds", 0.0),
         infer_seconds=run.get("infer_seconds", 0.0),
         about=dict(run.get("about", {})),
+        beside=beside,
         **fields,
     )
     return Measured(method, units, values, statistic, parts or {})

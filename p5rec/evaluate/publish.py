@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from p5rec.core.artefacts import Artefact, Lineage, lay_out, read_json
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.describe import repeats_told
 from p5rec.data.prepare import SUMMARY
+from p5rec.data.split import cases
 from p5rec.ids.files import load_codes
 from p5rec.ids.quality import FILE
 from p5rec.ids.tokens import item_strings
@@ -18,7 +21,7 @@ from p5rec.prompting.view import CorpusView, ItemNames, unnamed_view
 from p5rec.recommend.lists import to_frame, write_lists
 from p5rec.recommend.stages import ABOUT, LISTS, read_asked, read_lists
 
-from . import plots
+from . import measure, plots
 from .agreement import sentence, told_by_ids
 from .families import measure_family, rating_baselines, samples, text_baselines
 from .measure import Measured, average
@@ -63,8 +66,10 @@ def publish(
             figures, seen = _of_method(cfg, name, part, corpus, ids, runs, models.get(name, ()))
             measured += figures
             shown += seen if part == final else []
-        folders = [runs[0].path for runs in found.values()]
-        measured += references(folders, corpus, part, cfg.seed)
+        folders = {name: [run.path for run in runs] for name, runs in found.items()}
+        spent = {name: runs[0].manifest["seconds"] for name, runs in models.items()}
+        measured += references([runs[0] for runs in folders.values()], corpus, part, cfg.seed)
+        measured += list_references(folders, corpus, part, cfg.seed, spent)
     for name, runs in answers[final].items():
         if (runs[0].path / LISTS).is_file():
             frame = to_frame(read_lists(runs[0].path), corpus.catalog, corpus.user_ids)
@@ -173,7 +178,7 @@ def measure_answers(
     return measured, seen
 
 
-def references(folders: Sequence[Path], corpus: Corpus, part: Part, seed: int) -> list[Measured]:
+def references(folders: Iterable[Path], corpus: Corpus, part: Part, seed: int) -> list[Measured]:
     """The rating and text baselines beside the answers in ``folders``, once on the same rows."""
     every = [a for folder in folders for a in read_asked(folder) if not a.unseen]
     run = {"split": part, "seed": seed}
@@ -184,6 +189,48 @@ def references(folders: Sequence[Path], corpus: Corpus, part: Part, seed: int) -
         *(m for a in rated.values() for m in rating_baselines(corpus, a, run)),
         *(m for a in told.values() for m in text_baselines(view, a, run)),
     ]
+
+
+def list_references(
+    folders: Mapping[str, Sequence[Path]],
+    corpus: Corpus,
+    part: Part,
+    seed: int,
+    spent: Mapping[str, float],
+) -> list[Measured]:
+    """Ranked lists beside the answers to prompts that asked for the same items, on those users.
+
+    A method that answered such prompts and made lists too stands there as ``name (lists)``.
+
+    Args:
+        folders: of each method, one a seed.
+        spent: seconds that methods trained, where their answers do not tell.
+    """
+    _, targets, events = cases(corpus.interactions, corpus.split, part)
+    asked = {
+        name: {a.task: a for a in read_asked(runs[0]) if a.answer == "item" and not a.unseen}
+        for name, runs in folders.items()
+    }
+    found = []
+    for task, answers in {t: a for own in asked.values() for t, a in own.items()}.items():
+        rows = np.flatnonzero(np.isin(events, answers.events))
+        if len(rows) < len(answers.events):
+            continue
+        for name, runs in folders.items():
+            shown = f"{name} (lists)" if task in asked[name] else name
+            each = []
+            for folder in runs if (runs[0] / LISTS).is_file() else ():
+                about = {"train_seconds": spent.get(name, 0.0), **read_json(folder / ABOUT)}
+                seconds = about["infer_seconds"] * len(rows) / len(events)
+                each.append(
+                    measure.ranking(
+                        shown, read_lists(folder).take(rows), targets[rows], corpus, task=task,
+                        split=part, seed=seed, train_seconds=about["train_seconds"],
+                        infer_seconds=seconds,
+                    )
+                )  # fmt: skip
+            found += [measure.average(each, seed)] if each else []
+    return found
 
 
 def show(made: Path, ids: Repeated, models: Repeated, out: Path) -> None:

@@ -27,10 +27,11 @@ from p5rec.core.artefacts import file_sha256, library_versions, read_json, write
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, fault
 from p5rec.core.rng import derive_seed
-from p5rec.core.types import ItemCodes
+from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.files import load_codes, load_item_ids, save_codes
-from p5rec.ids.tokens import token_strings
+from p5rec.ids.tokens import item_strings, token_strings
 from p5rec.prompting.source import PromptsConfig
+from p5rec.prompting.view import CorpusView, ItemNames, titles_as_ids
 
 from .config import HeadsConfig
 from .layout import CodeLayout
@@ -55,7 +56,7 @@ class BundleSettings(Config):
     max_tokens: int = 768  # of a prompt
     prompts: PromptsConfig = PromptsConfig()
     below: tuple[LoraSettings, ...] = ()  # adapters of earlier trainings, oldest first
-    trained: bool = True  # false: asked as it is, without heads, and items named by title
+    trained: bool = True  # false: asked as it is, without heads; it knows no item codes
     swapped: bool = False  # each event of a history is another user's: the control
 
 
@@ -84,6 +85,12 @@ class Bundle:
         """The token that opens a history."""
         bos = self.tokenizer.bos_token_id
         return self.tokenizer.eos_token_id if bos is None else bos
+
+    def view(self, corpus: Corpus) -> CorpusView:
+        """``corpus`` as this model's prompts show it, its items written as the model knows them."""
+        titles, written = corpus.catalog.titles, self.settings.prompts.items
+        ids = titles_as_ids(titles) if written == "title" else item_strings(self.layout.codes)
+        return CorpusView(corpus, ItemNames(ids, titles))
 
     def rated_histories(self) -> RatedHistories:
         """How this model reads a history with its ratings."""

@@ -54,7 +54,7 @@ class RatingWords:
         state = reader.read(keep=trie.levels > 1)
         every = len(trie)
         found, scores = beam_search(
-            TokenRowScorer(_Speaking(self.model, reader, state), self.rows, "vocab"),
+            TokenRowScorer(Speaking(self.model, reader, state), self.rows, "vocab"),
             trie,
             every,
             k=every,
@@ -63,8 +63,14 @@ class RatingWords:
         return state, torch.empty_like(scores).scatter_(1, found, scores)
 
 
-class _Speaking:
-    """A reader of states as one of logits, which are made of few states only."""
+class Speaking:
+    """A reader of states as one of logits, which are made of few states only.
+
+    Args:
+        model: in eval mode.
+        reader: of its states.
+        state: ``(B, D)`` that ``reader`` read after the prompts.
+    """
 
     def __init__(self, model: MultitaskModel, reader: Reader, state: Tensor) -> None:
         self.head, self.reader, self.state = model.causal.get_output_embeddings(), reader, state

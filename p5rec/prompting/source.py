@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -31,6 +31,8 @@ class PromptsConfig(Config):
         candidates: items to choose from, the target included.
         max_words: words of a review, an explanation or an attribute text.
         shots: worked examples before each record.
+        items: how an item is written where an id is asked for or shown: its ``codes``, or its
+            ``title``, which any language model can read.
     """
 
     folders: tuple[str, ...] = ()
@@ -38,6 +40,7 @@ class PromptsConfig(Config):
     candidates: Annotated[int, Field(ge=2)] = 10
     max_words: Annotated[int, Field(ge=1)] = 100
     shots: Annotated[int, Field(ge=0)] = 0
+    items: Literal["codes", "title"] = "codes"
 
     @property
     def limits(self) -> Limits:

@@ -8,6 +8,7 @@ Same-second events keep the corpus's seeded order.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,7 +45,7 @@ def decimal(rating: np.float32) -> float:
 
 @dataclass(frozen=True, eq=False)
 class ItemNames:
-    """How each item is written: ``(N,)`` semantic-id strings and ``(N,)`` titles.
+    """How each item is written: ``(N,)`` id strings and ``(N,)`` titles.
 
     Titles are data, and kept :func:`literal`.
 
@@ -69,6 +70,22 @@ class ItemNames:
     def row(self, text: str) -> int | None:
         """The item whose id is exactly ``text``, but for space around it and between tokens."""
         return self._rows.get(TOKEN_GAP.sub("><", squeeze(text)))
+
+
+def titles_as_ids(titles: Sequence[str]) -> list[str]:
+    """Each title in quotation marks; one that came before gets a number, so that all differ."""
+    seen: Counter[str] = Counter()
+    taken: set[str] = set()
+    names = []
+    for title in map(literal, titles):
+        seen[title] += 1
+        name = title if seen[title] == 1 else f"{title} #{seen[title]}"
+        while name in taken:
+            seen[title] += 1
+            name = f"{title} #{seen[title]}"
+        taken.add(name)
+        names.append(f'"{name}"')
+    return names
 
 
 @dataclass(frozen=True)

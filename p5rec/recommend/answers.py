@@ -11,6 +11,7 @@ from transformers import LogitsProcessorList
 from p5rec.core.types import Example
 from p5rec.decode.allowed import Allowed
 from p5rec.decode.grammar import Grammar
+from p5rec.decode.token_rows import TokenRows
 from p5rec.decode.words import GrammarLogitsProcessor, TokenBytes
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.encode import encode_source
@@ -32,9 +33,10 @@ def rank_answers(
     config: DecodeConfig,
     seed: int,
     allowed: Allowed | None = None,
+    names: TokenRows | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Item answers: ``(B, k)`` items and log-probabilities (see :func:`rank_prompts`)."""
-    return rank_prompts(bundle, encode_all(bundle, examples), config, seed, allowed)
+    return rank_prompts(bundle, encode_all(bundle, examples), config, seed, allowed, names=names)
 
 
 @torch.inference_mode()

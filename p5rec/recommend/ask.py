@@ -15,6 +15,7 @@ from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.grammar import Grammar, choice
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import TASK
+from p5rec.models.titles import name_rows
 from p5rec.prompting import tasks
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
@@ -49,6 +50,7 @@ class FamilyAnswers(Config):
             ``p5rec.recommend.ratings``).
         lists, scores: ranked items, best first, -1 where a list ended.
         seconds: all answers together.
+        tokens: of all questions.
     """
 
     family: str
@@ -68,6 +70,7 @@ class FamilyAnswers(Config):
     lists: list[list[int]] = []
     scores: list[list[float]] = []
     seconds: float = 0.0
+    tokens: int = 0
 
 
 def task_of(bundle: Bundle, family: str) -> str:
@@ -90,20 +93,22 @@ def ask(
 ) -> FamilyAnswers:
     """Puts a wording of a family to the model about ``n`` seeded rows of ``part``.
 
-    It is the first of those that were taught, or the first that no training row had. Families of
-    one task are asked about the same rows. A model that was not trained knows no item codes: it
-    gets the first wording that names items by their titles. ``dense-rating`` asks for ratings at
-    the end of histories, without a wording.
+    It is the first of those that were taught, or the first that no training row had. Tasks that
+    can be asked about the same rows are. A model that knows no item codes, having not been
+    trained, gets the first wording without them, unless its prompts write titles in their place.
+    ``dense-rating`` asks for ratings at the end of histories, without a wording.
     """
     started = time.perf_counter()
     if family == TASK:
         kind = "rating"
         examples = _at_histories(view, part, n, seed)
-        found = _rate(bundle, rating_histories(bundle, view, [e.event for e in examples]), decode)
+        prompts = rating_histories(bundle, view, [e.event for e in examples])
+        found = _rate(bundle, prompts, decode)
     else:
         source = _source(bundle, view, family, part, n, seed, unseen)
         kind = source.templates[0].answer
         examples = list(source)
+        prompts = encode_all(bundle, examples)
         found = _answers(bundle, view, kind, source, examples, decode, seed)
     return FamilyAnswers(
         family=family,
@@ -119,6 +124,7 @@ def ask(
         max_words=bundle.settings.prompts.max_words,
         ratings=[e.rating for e in examples if e.rating is not None],
         seconds=round(time.perf_counter() - started, 3),
+        tokens=sum(map(len, prompts)),
         **found,
     )
 
@@ -129,8 +135,8 @@ def unseen_wordings(bundle: Bundle, view: CorpusView, families: Iterable[str]) -
     return [f for f in families if f != TASK and library.fitting(f, view, unseen=True)]
 
 
-def _drawn(rows: np.ndarray, n: int, task: str, seed: int) -> np.ndarray:
-    return np.sort(derive_rng(seed, "ask", task).permutation(rows)[:n])
+def _drawn(rows: np.ndarray, n: int, seed: int) -> np.ndarray:
+    return np.sort(derive_rng(seed, "ask").permutation(rows)[:n])
 
 
 def _source(
@@ -138,10 +144,11 @@ def _source(
 ) -> EvaluationSource:
     library, settings = PromptLibrary.from_dump(bundle.prompts), bundle.settings
     fitting = library.fitting(family, view, unseen=unseen)
-    chosen = [t.full_id for t in fitting if settings.trained or not t.names_codes][:1]
+    reads = settings.trained or settings.prompts.items == "title"
+    chosen = [t.full_id for t in fitting if reads or not t.names_codes][:1]
     given: Any = {"template_ids": chosen, "seed": seed, "config": settings.prompts}
     source = EvaluationSource(view, library, family, part, **given)
-    rows = _drawn(source.rows, n, task_of(bundle, family), seed)
+    rows = _drawn(source.rows, n, seed)
     return EvaluationSource(view, library, family, part, rows=rows, **given)
 
 
@@ -149,7 +156,7 @@ def _at_histories(view: CorpusView, part: str, n: int, seed: int) -> list[Exampl
     """What ``dense-rating`` is asked about: the rows of the task ``rating``, without words."""
     log = view.corpus.interactions
     assert log.ratings is not None, "checked before anything was trained"
-    rows = _drawn(tasks.get("rating").rows(view, part), n, "rating", seed)
+    rows = _drawn(tasks.get("rating").rows(view, part), n, seed)
     return [
         Example("", f"{rating:g}", TASK, "", rating, int(log.users[row]), int(log.items[row]), row)
         for row in rows.tolist()
@@ -168,7 +175,9 @@ def _answers(
 ) -> dict[str, Any]:
     if kind in ("item", "options"):
         allowed = _allowed(source, view, kind, len(examples))
-        items, scores = rank_answers(bundle, examples, decode, seed, allowed)
+        in_words = bundle.settings.prompts.items == "title"
+        names = name_rows(bundle.tokenizer, view.names.ids) if in_words else None
+        items, scores = rank_answers(bundle, examples, decode, seed, allowed, names)
         return {"lists": items.tolist(), "scores": np.nan_to_num(scores, neginf=-1e9).tolist()}
     if kind == "rating":
         found = _rate(bundle, encode_all(bundle, examples), decode)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from p5rec.core.rng import derive_seed, tie_order
 from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
-from p5rec.decode.beam import Cap, beam_search
+from p5rec.decode.beam import Cap, Scorer, beam_search
 from p5rec.decode.sampling import Draws
+from p5rec.decode.token_rows import TokenRows
 from p5rec.decode.trie import Trie
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.scorer import code_scorer
+from p5rec.models.titles import name_scorer
 
 from .batching import prompt_batches
 from .config import DecodeConfig
@@ -29,6 +33,7 @@ def rank_prompts(
     seed: int,
     allowed: Allowed | None = None,
     requests: np.ndarray | None = None,
+    names: TokenRows | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ``config.k`` best items after each of B prompts, or as many as are allowed.
 
@@ -38,16 +43,21 @@ def rank_prompts(
         seed: of the tie order, and of what is drawn.
         allowed: the items each may be given; None: all.
         requests: ``(B,)`` what a request's draws hang on; None: its number.
+        names: of the items, where the model answers in words; None: it answers in codes.
 
     Returns:
         Items ``(B, k)`` int32, -1 where a list ended early; log-probabilities ``(B, k)`` float32.
     """
     device = bundle.model.device
-    trie = bundle.model.trie
+    scorer: Callable[[Tensor, Tensor], Scorer] = partial(code_scorer, bundle.model)
+    trie, beams = bundle.model.trie, width(bundle, config)
+    if names is not None:
+        names = names.to(device)
+        scorer = partial(name_scorer, bundle.model, names)
+        trie, beams = names.trie, config.beams
     ranks = trie.smallest_below(torch.from_numpy(tie_order(len(trie), seed)).to(device))
     items = np.empty((len(prompts), config.k), dtype=np.int32)
     scores = np.empty((len(prompts), config.k), dtype=np.float32)
-    beams = width(bundle, config)
     cap = None if config.per_prefix is None else Cap(config.prefix_depth, config.per_prefix)
     seeds = derive_seed(seed, "draws") + (np.arange(len(prompts)) if requests is None else requests)
     batches = prompt_batches(
@@ -62,7 +72,7 @@ def rank_prompts(
         opened = None if allowed is None else OpenNodes(trie, allowed.take(rows))
         drawn = config.search == "sample"
         found, gained = beam_search(
-            code_scorer(bundle.model, ids, mask),
+            scorer(ids, mask),
             trie,
             beams,
             k=config.k,

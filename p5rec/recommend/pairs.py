@@ -6,12 +6,10 @@ import numpy as np
 
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus, Example
-from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import TASK
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import pose_pairs, with_pairs
-from p5rec.prompting.view import CorpusView, ItemNames
 
 from .answers import encode_all, write
 from .config import DecodeConfig
@@ -52,7 +50,7 @@ def rate_pairs(
     if corpus.interactions.ratings is None:
         raise UserError("ratings: expected data with ratings, got none; map their column")
     extended, events = with_pairs(corpus, users, items)
-    prompts = rating_histories(bundle, CorpusView(extended, _names(bundle, corpus)), events)
+    prompts = rating_histories(bundle, bundle.view(extended), events)
     return own_reading(read_ratings(bundle, prompts, decode))
 
 
@@ -73,7 +71,7 @@ def _questions(
     check_taught(bundle, family)
     return pose_pairs(
         corpus,
-        _names(bundle, corpus),
+        bundle.view(corpus).names,
         PromptLibrary.from_dump(bundle.prompts),
         family,
         users,
@@ -81,7 +79,3 @@ def _questions(
         seed=corpus.split.seed,
         config=bundle.settings.prompts,
     )
-
-
-def _names(bundle: Bundle, corpus: Corpus) -> ItemNames:
-    return ItemNames(item_strings(bundle.layout.codes), corpus.catalog.titles)

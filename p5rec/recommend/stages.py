@@ -14,9 +14,7 @@ from p5rec.core.artefacts import Artefact, Lineage, Store, read_json, write_json
 from p5rec.core.types import PARTS, Corpus, RankedLists
 from p5rec.data.split import cases
 from p5rec.data.swap import swapped
-from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import Bundle, load_bundle
-from p5rec.prompting.view import CorpusView, ItemNames
 
 from .ask import FamilyAnswers, ask, task_of, unseen_wordings
 from .baselines.registry import RECOMMENDERS
@@ -99,7 +97,7 @@ def answer_model(
     if "dense" in taught:
         recommender = GenerativeRecommender(bundle, decode, name, corpus.split.seed)
         answer(recommender, corpus, part, k, folder, {})
-    view = CorpusView(corpus, ItemNames(item_strings(bundle.layout.codes), corpus.catalog.titles))
+    view = bundle.view(corpus)
     asked_about = sorted(families.keys() & taught)
     tasks = {family: task_of(bundle, family) for family in asked_about}
     for family in asked_about:

@@ -61,7 +61,7 @@ def check_tasks(
     faults: list[str] = []
     for name, method in methods.items():
         library = taught_prompts(method)
-        if not method.train.steps:
+        if not method.train.steps and method.prompts.items == "codes":
             faults += _unreadable(name, method, library)
         if DENSE_RATING in method.train.tasks and view.scale is None:
             faults.append(

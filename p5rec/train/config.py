@@ -68,6 +68,9 @@ class TrainConfig(Config):
     dense: DenseConfig = DenseConfig()
     align: Annotated[PreferenceConfig | GroupConfig, Field(discriminator="objective")] | None = None
     swap_users: bool = False  # the control: each event of a history is another user's
+    users: float = Field(
+        1.0, gt=0, le=1
+    )  # share of the users, drawn, whose events are learned from
     steps: int = Field(500, ge=0)  # 0: nothing is trained, the model is asked as it is
     batch: int = Field(16, ge=1)  # slots of a forward pass; several processes may share them
     accumulate: int = Field(1, ge=1)  # batches a step

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from p5rec.core.rng import derive_rng, derive_seed
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.types import Corpus
+from p5rec.data.fewer import of_some_users
 from p5rec.data.swap import swapped
-from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import Bundle
 from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource
-from p5rec.prompting.view import CorpusView, ItemNames, unnamed_view
+from p5rec.prompting.view import unnamed_view
 
 from .aligned import dense_rows
-from .config import TaskConfig
+from .config import TaskConfig, TrainConfig
 from .dense import DENSE, DENSE_RATING, DenseRatingRows
 from .method import GenerativeConfig
 from .mixture import assign_tasks, tempered
@@ -34,8 +34,7 @@ def lessons(
     pairs: Path | None = None,
 ) -> tuple[dict[str, Rows], np.ndarray]:
     """The rows of each task that the training reads, and ``(S,)`` each slot's task."""
-    if config.train.swap_users:
-        corpus = swapped(corpus, ["train"], config.train.seed)
+    corpus = taught(corpus, config.train)
     n_slots = config.train.steps * config.train.slots
     task_of = assign_tasks(_mixture(config, corpus, library), n_slots, config.train.seed)
     tasks = {
@@ -45,6 +44,13 @@ def lessons(
         for i, (name, task) in enumerate(config.train.tasks.items())
     }
     return tasks, task_of
+
+
+def taught(corpus: Corpus, config: TrainConfig) -> Corpus:
+    """``corpus`` with the training events that a method learns from."""
+    if config.swap_users:
+        corpus = swapped(corpus, ["train"], config.seed)
+    return corpus if config.users == 1 else of_some_users(corpus, config.users, config.seed)
 
 
 def _rows(
@@ -58,7 +64,7 @@ def _rows(
 ) -> Rows:
     if task == DENSE:
         return dense_rows(n_rows, config.train, corpus, bundle, pairs)
-    seed, view = derive_seed(config.train.seed, task), prompt_view(corpus, bundle.layout.codes)
+    seed, view = derive_seed(config.train.seed, task), bundle.view(corpus)
     if task == DENSE_RATING:
         events = corpus.interactions
         assert events.ratings is not None, "checked before anything was trained"
@@ -72,11 +78,6 @@ def _rows(
     if config.train.permute_answers:
         answered_by = derive_rng(seed, "answers").permutation(n_rows)
     return PromptRows(examples, bundle.tokenizer, config.train.max_tokens, answered_by)
-
-
-def prompt_view(corpus: Corpus, codes: ItemCodes) -> CorpusView:
-    """The corpus as prompts see it, items named by their codes."""
-    return CorpusView(corpus, ItemNames(item_strings(codes), corpus.catalog.titles))
 
 
 def epoch_sizes(config: GenerativeConfig, corpus: Corpus, library: PromptLibrary) -> dict[str, int]:

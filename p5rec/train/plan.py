@@ -18,7 +18,7 @@ from p5rec.models.checkpoint import Bundle, BundleSettings, build
 from p5rec.models.start import begun_from
 
 from .cost import Load, Weights, flops, load_of, matmul_rate, weights_of
-from .lessons import epoch_sizes, lessons
+from .lessons import epoch_sizes, lessons, taught
 from .memory import Memory, memory_of
 from .method import GenerativeConfig, settings_of, taught_prompts
 from .rows import Rows
@@ -133,7 +133,7 @@ def plan(
     settings = _settings(name, methods, corpus)
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump(), empty=True)
     tables, _ = lessons(method, corpus, bundle, library)
-    sizes = epoch_sizes(method, corpus, library)
+    sizes = epoch_sizes(method, taught(corpus, train), library)
     tasks, shapes = {}, [(train.batch, max(1, train.packing))]
     for task, rows in tables.items():
         load, most = _sampled(rows, bundle, train.seed)

@@ -19,7 +19,7 @@ from p5rec.prompting.library import PromptLibrary
 
 from .aligned import objective
 from .course import Course
-from .lessons import lessons
+from .lessons import lessons, taught
 from .method import GenerativeConfig, settings_of, taught_prompts, train_ratings
 from .sft import fit
 from .sharding import in_pieces
@@ -49,19 +49,19 @@ def train(
         UserError: a task is unknown, the data cannot offer what it needs, or ``start`` is of
             another backbone.
     """
-    library = taught_prompts(config)
+    library, seen = taught_prompts(config), taught(corpus, config.train)
     settings = settings_of(config, corpus)
     if start is not None:
         settings = begun_from(settings, start)
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
     if bundle.model.heads is not None:
-        bundle.model.heads.start_at(torch.from_numpy(train_ratings(corpus)))
+        bundle.model.heads.start_at(torch.from_numpy(train_ratings(seen)))
     if start is not None:
         carry_over(start, bundle)
     weights = {}
     if settings.trained:
         weights = _fit(config, corpus, bundle, library, folder, validate, pairs)
-    lineage = Lineage(corpus.split.mask("train"))
+    lineage = Lineage(seen.split.mask("train"))
     if rank() == 0:
         if in_pieces(bundle.model):
             bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
