@@ -1,18 +1,23 @@
-"""``p5rec audit``: look for the known leaks in a corpus or a run."""
+"""``p5rec audit``: look for the known leaks in a log, a corpus, a store or a run."""
 
 from __future__ import annotations
 
+import shutil
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from p5rec.core.errors import fault
-
 if TYPE_CHECKING:
-    from p5rec.data.audit import Finding
+    from p5rec.data.findings import Finding, Row
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+SEVERITIES = ("leak", "warning", "note")
+INDENT, WIDEST = 9, 120
 
 
 @app.command()
@@ -20,57 +25,76 @@ def audit(
     target: Annotated[
         Path,
         typer.Argument(
-            metavar="PATH_OR_CONFIG", help="A YAML, a prepared folder, a run's folder, or a store."
+            metavar="TARGET",
+            help="A log (CSV, TSV, Parquet, JSON lines, sequences), a recipe's YAML, a prepared "
+            "folder, a run's folder, or a store.",
         ),
     ],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="On top of a YAML: data.split=time."),
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="On top of a YAML or a log: data.split=time data.columns.user=customer.",
+        ),
+    ] = None,
+    source: Annotated[
+        str, typer.Option(help="Kind of a log, see `p5rec data sources`; guessed by default.")
+    ] = "",
+    users: Annotated[
+        Path | None,
+        typer.Option(help="A table of users' texts (profiles): a column `user` and any others."),
+    ] = None,
+    prompts: Annotated[
+        list[str] | None, typer.Option(help="A folder of prompt files of your own; repeatable.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the findings with all figures here, too.")
     ] = None,
 ) -> None:
-    """Print what is suspicious; the exit code is 1 if a leak was found.
+    """Print what is suspicious, with rows that show it; the exit code is 1 if a leak was found.
 
-    A YAML's `data:` section is read and its corpus checked without writing anything. Leak 2, the
-    target inside a prompt, is checked where prompts are rendered, not here.
+    Looked for are ids in order of appearance, targets in prompts and side texts, things learned
+    from held-out events, order by id in place of time, and repeats across the split. Nothing but
+    the file of --json is written. A log is split as `data.split` says (leave-one-out).
     """
-    from p5rec.data.audit import audit_corpus
-    from p5rec.data.build import build
-    from p5rec.data.files import existing
+    from p5rec.core.artefacts import write_json, writing
 
-    from .data import read_config
+    from .audited import find, look
 
-    if existing(target).is_file():
-        corpus, summary = build(read_config(target, None, None, overrides))
-        found = audit_corpus(corpus, ordinal=summary["ordinal"])
-    else:
-        found = _of_folder(target)
+    corpora, found = find(target, overrides or [], source)
+    for audited in corpora:
+        log = audited.corpus.interactions
+        print(
+            f"{log.n_users:,} users, {log.n_items:,} items, {len(log):,} events, split "
+            f"{audited.corpus.split.name}"
+        )
+        found += look(audited, prompts or [], users)
+    found = sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
     for finding in found:
-        print(f"{finding.severity:<8} {finding.check}: {finding.sentence}")
-    leaks = sum(finding.severity == "leak" for finding in found)
-    print(f"leaks found: {leaks}")
-    raise typer.Exit(1 if leaks else 0)
+        print("\n".join(_told(finding)))
+    counts = {s: sum(finding.severity == s for finding in found) for s in SEVERITIES}
+    print(", ".join(f"{severity}s found: {n}" for severity, n in counts.items()))
+    if json_file is not None:
+        with writing(json_file):
+            told = [asdict(finding) for finding in found]
+            write_json(json_file, {"target": str(target), **counts, "findings": told})
+    raise typer.Exit(1 if counts["leak"] else 0)
 
 
-def _of_folder(target: Path) -> list[Finding]:
-    """Findings about a prepared folder, a store, or the artefacts behind a run's report."""
-    from p5rec.core.artefacts import read_json
-    from p5rec.core.paths import cache_home
-    from p5rec.data.audit import audit_corpus
-    from p5rec.data.lineage_audit import artefacts_under, audit_artefacts, behind
-    from p5rec.data.prepare import SUMMARY, load_corpus
-    from p5rec.evaluate.report import RECORD, load_report
+def _told(finding: Finding) -> list[str]:
+    """A finding as lines: what it is, its sentence, its rows."""
+    width, margin = min(shutil.get_terminal_size((100, 0)).columns, WIDEST), " " * INDENT
+    said = f"{finding.severity:<{INDENT}}{finding.check}: {finding.sentence}"
+    lines = textwrap.wrap(said, width, subsequent_indent=margin)
+    return [*lines, *(margin + line for line in _rows(finding.evidence, width - INDENT))]
 
-    if (target / RECORD).is_file():
-        root = cache_home() / "store"
-        keys = load_report(target).manifest.get("artefacts", {}).values()
-        artefacts = behind(keys, artefacts_under(root))
-        prepared = [a.path for a in artefacts.values() if (a.path / SUMMARY).is_file()]
-    else:
-        root, artefacts = target, artefacts_under(target)
-        prepared = sorted(path.parent for path in target.rglob(SUMMARY))
-    if not prepared:
-        raise fault(root, "the prepared data behind it", "none", "run it again, or name a YAML")
-    found = audit_artefacts(root, artefacts)
-    for folder in prepared:
-        found += audit_corpus(load_corpus(folder), ordinal=read_json(folder / SUMMARY)["ordinal"])
-    return found
+
+def _rows(rows: Sequence[Row], width: int) -> list[str]:
+    """Rows of evidence as an aligned table; a column that is too wide is cut."""
+    if not rows:
+        return []
+    names = list(rows[0])
+    table = [names, *([" ".join(str(row.get(name, "")).split()) for name in names] for row in rows)]
+    wide = [max(len(line[n]) for line in table) for n in range(len(names))]
+    lines = ("  ".join(map(str.ljust, line, wide)) for line in table)
+    return [line.rstrip()[:width] for line in lines]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,7 +58,8 @@ def evaluate(
         int, typer.Option(min=1, help="Code prefixes the model's search keeps, k at least.")
     ] = 50,
     out: Annotated[
-        Path | None, typer.Option(help="Also write report.json, report.md and plots there.")
+        Path | None,
+        typer.Option(help="Also write report.html, report.md, report.json and plots there."),
     ] = None,
 ) -> None:
     """Measure a trained model, or ranked lists of any origin, over a recipe's held-out events.
@@ -70,6 +73,7 @@ def evaluate(
     if lists is not None and ask:
         raise UserError(f"expected --ask beside --model only, got {ask[0]!r}; lists cannot answer")
     from p5rec.core.artefacts import lay_out
+    from p5rec.evaluate.per_user import write_cases
     from p5rec.evaluate.report import write_report
     from p5rec.evaluate.run import assemble
     from p5rec.evaluate.terminal import table
@@ -89,18 +93,24 @@ def evaluate(
         measured,
         seconds=time.perf_counter() - started,
         seed=recipe.seed,
-        manifest={"data": recipe.data.dump(), "measured": str(lists or model), "part": part},
+        manifest={
+            "command": shlex.join(["p5rec", *sys.argv[1:]]),
+            "data": recipe.data.dump(),
+            "measured": str(lists or model),
+            "part": part,
+        },
         **settings,
     )
     if out is not None:
         with TemporaryDirectory() as made:
             write_report(report, Path(made))
+            write_cases(measured, corpus, Path(made))
             lay_out({path.name: path for path in Path(made).iterdir()}, out)
     print(table(report))
     for note in report.notes:
         print(f"note: {note}")
     if out is not None:
-        print(f"\nreport  {out}/report.md   (numbers: {out}/report.json)")
+        print(f"\nreport  {out}/report.html   (text: {out}/report.md, numbers: {out}/report.json)")
 
 
 def _of_lists(
@@ -108,14 +118,18 @@ def _of_lists(
 ) -> tuple[list[Measured], dict[str, Any]]:
     from p5rec.core.artefacts import file_sha256
     from p5rec.evaluate.run import measure_lists
+    from p5rec.evaluate.samples import list_samples
     from p5rec.recommend.imported import import_lists, lists_seen
 
     lists, notes = import_lists(path, corpus, part)
     about = {"file": str(path), "sha256": file_sha256(path)}
     measured = [measure_lists(path.stem, lists, corpus, about, seed, part)]
     return measured, {
-        "notes": notes, "ours": False, "exclude_seen": not lists_seen(lists, corpus, part)
-    }  # fmt: skip
+        "notes": notes,
+        "ours": False,
+        "exclude_seen": not lists_seen(lists, corpus, part),
+        "samples": list_samples(path.stem, lists, corpus, SAMPLES, seed, part),
+    }
 
 
 def _of_model(

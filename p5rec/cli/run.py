@@ -12,11 +12,23 @@ from p5rec.core.errors import UserError, did_you_mean, fault
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
+YAML = (".yaml", ".yml")
+Permute = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Deal one signal out at random, its control: ids, text, history or answers; "
+        "several with commas. The run is called <name>-permute-<signals>."
+    ),
+]
+
 
 @app.command()
 def run(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe (sft) or one of its configs (quickstart, tiny).")
+        str,
+        typer.Argument(
+            help="A recipe (sft), one of its configs (quickstart, tiny), or a YAML of your own."
+        ),
     ] = "",
     overrides: Annotated[
         list[str] | None,
@@ -35,6 +47,7 @@ def run(
     show: Annotated[
         bool, typer.Option("--show", help="Print the whole config, defaults included, and stop.")
     ] = False,
+    permute: Permute = None,
 ) -> None:
     """Run a recipe: from an interaction log to a report, ranked lists and models.
 
@@ -46,7 +59,7 @@ def run(
             print(f"{name}: {', '.join(sorted(configs))}")
         return
     script, path = resolve(recipe, config)
-    _run(script, path, overrides or [], out, show)
+    _run(script, path, overrides or [], out, show, permute or [])
 
 
 def shipped() -> dict[str, dict[str, Path]]:
@@ -71,9 +84,10 @@ def main(script: str) -> None:
         config: Annotated[str, typer.Option(help="A YAML file or a shipped config's name.")],
         overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value")] = None,
         out: Annotated[Path | None, typer.Option(help="Where results go.")] = None,
+        permute: Permute = None,
     ) -> None:
         path, name = Path(script), Path(script).stem
-        _run(path, _config(name, config), overrides or [], out, False)
+        _run(path, _config(name, config), overrides or [], out, False, permute or [])
 
     guarded(command)
 
@@ -83,6 +97,11 @@ def resolve(recipe: str, config: str) -> tuple[Path, Path]:
     from p5rec.core.paths import assets
 
     known = shipped()
+    if Path(recipe).suffix in YAML and not config:
+        if len(known) > 1:
+            ways = " or ".join(f"p5rec run {name} --config {recipe}" for name in known)
+            raise UserError(f"expected the recipe beside a config, got {recipe!r} alone; {ways}")
+        return assets("recipes") / f"{next(iter(known))}.py", Path(recipe)
     owner = next((name for name, configs in known.items() if recipe in configs), None)
     if recipe not in known and owner is None:
         words = [*known, *(c for configs in known.values() for c in configs)]
@@ -104,7 +123,7 @@ def resolve(recipe: str, config: str) -> tuple[Path, Path]:
 
 def _config(recipe: str, config: str) -> Path:
     path = Path(config)
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix in YAML:
         return path
     known = shipped()[recipe]
     if config not in known:
@@ -115,14 +134,25 @@ def _config(recipe: str, config: str) -> Path:
     return known[config]
 
 
-def _run(script: Path, path: Path, overrides: list[str], out: Path | None, show: bool) -> None:
+def _run(
+    script: Path,
+    path: Path,
+    overrides: list[str],
+    out: Path | None,
+    show: bool,
+    permute: list[str],
+) -> None:
     from p5rec.core.artefacts import Store, atomic_write, writing
     from p5rec.core.config import bind, dump_yaml, read_tree
     from p5rec.core.paths import cache_home
 
+    from .permute import permuted, signals_of
+
+    signals = signals_of(permute)
     tree, lines = read_tree(path, overrides)
     module = load(script)
     cfg: Any = bind(module.SCHEMA, {"name": path.stem, **tree}, lines, path)
+    cfg = bind(module.SCHEMA, permuted(cfg.dump(), signals), lines, path)
     if show:
         print(dump_yaml(cfg), end="")
         return

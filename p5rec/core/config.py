@@ -91,6 +91,12 @@ def _walk(node: yaml.Node, at: tuple[str | int, ...], path: Path, lines: Lines) 
 def read_tree(path: Path, overrides: Sequence[str] = ()) -> tuple[Tree, Lines]:
     """The YAML at ``path`` over its ``base``, with ``key.sub=value`` overrides on top."""
     tree, lines = _over_bases(path, ())
+    tree = overridden(tree, lines, overrides)
+    return _alike(tree, lines), lines
+
+
+def overridden(tree: Tree, lines: Lines, overrides: Sequence[str]) -> Tree:
+    """``tree`` with ``key.sub=value`` overrides on top; ``lines`` learns where they came from."""
     for override in overrides:
         key, sign, value = override.partition("=")
         if not sign or not key:
@@ -104,7 +110,7 @@ def read_tree(path: Path, overrides: Sequence[str] = ()) -> tuple[Tree, Lines]:
         for part in reversed(at):
             leaf = {part: leaf}
         tree = _merge(tree, leaf)
-    return _alike(tree, lines), lines
+    return tree
 
 
 def _alike(tree: Tree, lines: Lines, at: tuple[str | int, ...] = ()) -> Tree:

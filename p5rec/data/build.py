@@ -22,17 +22,21 @@ from .sources.registry import SOURCES
 from .split import make_split
 
 
-def build(config: DataConfig) -> tuple[Corpus, dict[str, Any]]:
+def build(config: DataConfig, log: RawLog | None = None) -> tuple[Corpus, dict[str, Any]]:
     """The corpus and its summary, in memory.
 
     Steps: ``min_rating``, repeats, k-core, rows for users and items, time order, split. Rows are a
     seeded shuffle of the sorted ids, so that no row number tells when an item first appeared.
 
+    Args:
+        config: what to make of the files.
+        log: what they hold, where they have been read already.
+
     Raises:
-        UserError: an input is missing or broken, nothing is left, or no user can be evaluated.
+        UserError: an input is missing or broken, nothing is left, no user can be evaluated, or
+            there are no texts to permute.
     """
-    source: Source = SOURCES.get(config.source)
-    log = source.read(config)
+    log = log or read_log(config)
     where = log.files[0] if log.files else Path(f"world {config.world.kind}")
     missing = config.items.missing if config.items else "error"
     events, unknown = check_known(log.events, log.items, where, missing)
@@ -50,6 +54,16 @@ def build(config: DataConfig) -> tuple[Corpus, dict[str, Any]]:
     corpus, ties = _corpus(events, log, config)
     _check_evaluable(corpus, where, log.ordinal)
     return corpus, _summary(corpus, config, log.ordinal, dropped, repeated, ties)
+
+
+def read_log(config: DataConfig) -> RawLog:
+    """What the files of ``config`` hold.
+
+    Raises:
+        UserError: an input is missing or broken.
+    """
+    source: Source = SOURCES.get(config.source)
+    return source.read(config)
 
 
 def _reduced(
@@ -121,6 +135,14 @@ def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corp
         },
     )
     table = item_ids.to_frame("item").join(log.items, on="item", how="left", maintain_order="left")
+    if config.permute_text:
+        if table.columns == ["item", "title"] and (table["title"] == table["item"]).all():
+            raise fault(
+                "data.permute_text", "an item table with titles or attributes",
+                "titles that are the ids", "name one under data.items, or unset it",
+            )  # fmt: skip
+        dealt = derive_rng(config.seed, "texts").permutation(len(table))
+        table = table.select("item").hstack(table.drop("item")[dealt])
     split = make_split(interactions, config.split, config.seed, few_shot=config.few_shot)
     catalog = Catalog(table.to_arrow(compat_level=pl.CompatLevel.oldest()))
     return Corpus(interactions, catalog, user_ids.to_list(), split), ties

@@ -121,9 +121,11 @@ class DataConfig(Config):
         k_core: events a user and an item must keep, applied until both hold.
         catalog: what may be recommended: items with events left (``log``), or every row of the
             item table, never-seen items included (``table``).
+        permute_text: deal titles and attributes out anew among the items: the control.
         split: the rule, see ``p5rec.data.split``.
         few_shot: training events a user, under ``few-shot``.
-        seed: breaks equal times, shuffles row numbers, and draws the few-shot events.
+        seed: breaks equal times, shuffles row numbers, deals texts out, and draws the few-shot
+            events.
         world: the world's parameters, for the source ``world``.
     """
 
@@ -136,6 +138,7 @@ class DataConfig(Config):
     dedupe: Literal["none", "exact", "review", "first", "last"] = "exact"
     k_core: KCoreConfig = KCoreConfig()
     catalog: Literal["log", "table"] = "log"
+    permute_text: bool = False
     split: Literal["leave-one-out", "time", "user-time", "few-shot"] = "leave-one-out"
     few_shot: int = Field(default=5, ge=1)
     seed: int = 0

@@ -10,8 +10,11 @@ import numpy as np
 from p5rec.core.artefacts import Artefact
 from p5rec.core.types import Corpus
 
-from .audit import Finding
+from .findings import Finding
 from .prepare import SUMMARY, load_corpus
+
+# inputs that may come from outside → what they are
+OUTSIDE = {"file": "a file of item vectors", "start": "a model trained elsewhere"}
 
 
 def artefacts_under(root: Path) -> dict[str, Artefact]:
@@ -49,6 +52,7 @@ def audit_artefacts(root: Path, artefacts: Mapping[str, Artefact]) -> list[Findi
     found: list[Finding] = []
     for key, artefact in artefacts.items():
         seen, stage = artefact.lineage.events, artefact.manifest["stage"]
+        found += _unknown(stage, key, artefact.manifest["inputs"], artefacts)
         if not seen.any():
             continue
         corpus = next((corpora[k] for k in behind([key], artefacts) if k in corpora), None)
@@ -64,6 +68,22 @@ def audit_artefacts(root: Path, artefacts: Mapping[str, Artefact]) -> list[Findi
             continue
         found += _held_out(stage, key, seen, corpus)
     return found
+
+
+def _unknown(
+    stage: str, key: str, inputs: Mapping[str, str], artefacts: Mapping[str, Artefact]
+) -> list[Finding]:
+    """What was learned elsewhere went in: nobody here can tell which events it saw."""
+    return [
+        Finding(
+            "warning",
+            "3 lineage",
+            f"{stage} {key} was made from {what}, and what that has seen is not known here: make "
+            "sure that it learned from training events alone",
+        )
+        for name, what in OUTSIDE.items()
+        if name in inputs and inputs[name] not in artefacts
+    ]
 
 
 def _held_out(stage: str, key: str, seen: np.ndarray, corpus: Corpus) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .schema import Measure, Method, Report
+from .schema import Comparison, Measure, Method, Report
 
 LOWER_IS_BETTER = frozenset({"RMSE", "MAE"})
 # the metrics that stand for a task, the first of them sorts; a task is known by what it has
@@ -89,6 +89,18 @@ def bracket(measure: Measure | None) -> str:
     if measure is None or measure.low is None:
         return ""
     return f"[{number(measure.low)}, {number(measure.high)}]"
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign."""
+    return ABSENT if value is None else f"{value:+.4f}"
+
+
+def signed_bracket(comparison: Comparison) -> str:
+    """The bounds of a difference; nothing where there are none."""
+    if comparison.low is None or comparison.high is None:
+        return ""
+    return f"[{signed(comparison.low)}, {signed(comparison.high)}]"
 
 
 def share(value: float | None) -> str:

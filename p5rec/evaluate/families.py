@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from p5rec.core.types import Corpus, Histories, RankedLists
+from p5rec.metrics.slices import slices
 from p5rec.models.ratings import TASK as DENSE_RATING
 from p5rec.prompting.parse import ParsedRating, ParsedYesNo, parse
 from p5rec.prompting.view import CorpusView, Scale
@@ -19,7 +20,6 @@ from p5rec.recommend.baselines.tune import by_rmse, tune
 from . import measure
 from .config import reading_name
 from .measure import Measured
-from .schema import Sample
 
 
 def measure_family(
@@ -28,20 +28,25 @@ def measure_family(
     """One entry, or for ratings one a reading of the same answers, all on the same rows."""
     users, items = np.array(asked.users), np.array(asked.items)
     about = {**run.pop("about", {}), "prompts": list(asked.prompt_ids)}
-    run |= {"task": asked.task, "infer_seconds": asked.seconds, "about": about}
+    events, corpus = np.array(asked.events), view.corpus
+    run |= {
+        "task": asked.task, "infer_seconds": asked.seconds, "about": about, "subjects": items,
+        "parts": slices(users, items, corpus.interactions, corpus.split, events),
+    }  # fmt: skip
     if asked.tokens:
         run["tokens"] = asked.tokens
-    catalog = view.corpus.catalog
     if asked.answer == "item":
         lists = RankedLists(users, np.array(asked.lists), np.array(asked.scores, dtype=np.float32))
-        return [measure.ranking(name, lists, items, view.corpus, **run)]
+        return [measure.ranking(name, lists, items, corpus, events=events, **run)]
     if asked.answer == "options":
         first = np.array(asked.lists)[:, 0]
         return [measure.accuracy(name, (first == items).astype(float), users, **run)]
     if asked.answer == "yesno":
-        return [measure.accuracy(name, _verdicts(asked), users, **run)]
+        return [measure.accuracy(name, verdicts(asked), users, **run)]
     if asked.answer == "text":
-        return [measure.text(name, asked.texts, asked.expected, items, catalog, users, **run)]
+        return [
+            measure.text(name, asked.texts, asked.expected, items, corpus.catalog, users, **run)
+        ]
     scale = view.scale
     assert scale is not None, "a rating family needs ratings"
     ends, truth = (scale.low, scale.high), np.array(asked.ratings)
@@ -65,6 +70,7 @@ def rating_baselines(corpus: Corpus, asked: FamilyAnswers, run: dict[str, Any]) 
     users, items = np.array(asked.users), np.array(asked.items)
     seen = log.ratings[split.mask("train")]
     ends = (float(np.nanmin(seen)), float(np.nanmax(seen)))
+    parts = slices(users, items, log, split, np.array(asked.events))
     found = []
     for name in RATING_PREDICTORS:
         tuned = tune(RATING_PREDICTORS.get(name), log, split, figure)
@@ -73,7 +79,7 @@ def rating_baselines(corpus: Corpus, asked: FamilyAnswers, run: dict[str, Any]) 
         found.append(
             measure.rating(
                 name, predictions, np.array(asked.ratings), users, ends,
-                **{**run, "task": asked.task, "about": about,
+                **{**run, "task": asked.task, "about": about, "subjects": items, "parts": parts,
                    "train_seconds": sum(t.seconds for t in tuned.trials)},
             )
         )  # fmt: skip
@@ -107,25 +113,6 @@ def text_baselines(view: CorpusView, asked: FamilyAnswers, run: dict[str, Any]) 
     return found
 
 
-def samples(name: str, asked: FamilyAnswers, view: CorpusView, n: int) -> list[Sample]:
-    """The answers to the first ``n`` questions, to be looked at."""
-    titles, users = view.names.titles, view.corpus.user_ids
-    shown = []
-    for row in range(min(n, len(asked.users))):
-        read = [f"{name} {said[row]:.2f}" for name, said in asked.readings.items()]
-        ranked = [titles[i] for i in asked.lists[row][:5] if i >= 0] if asked.lists else []
-        answer = asked.texts[row : row + 1] or read or ranked
-        question = {"user": users[asked.users[row]]} if asked.users[row] >= 0 else {}
-        if asked.answer == "text" or asked.answer == "rating":
-            question["item"] = titles[asked.items[row]]
-        by_item = asked.answer in ("item", "options")
-        expected = titles[asked.items[row]] if by_item else asked.expected[row]
-        shown.append(
-            Sample(kind=asked.family, method=name, asked=question, answer=answer, expected=expected)
-        )
-    return shown
-
-
 def _users(users: np.ndarray) -> Histories:
     """Requests that name users alone: all that the rating baselines read."""
     return Histories(users, np.zeros(0, np.int32), np.zeros(len(users) + 1, np.int64))
@@ -136,7 +123,8 @@ def _numbers(asked: FamilyAnswers, scale: Scale) -> np.ndarray:
     return np.array([p.value if isinstance(p, ParsedRating) else np.nan for p in read])
 
 
-def _verdicts(asked: FamilyAnswers) -> np.ndarray:
+def verdicts(asked: FamilyAnswers) -> np.ndarray:
+    """``(B,)`` 1 where yes or no is right, 0 where it is wrong, NaN where it cannot be read."""
     read = [parse("yesno", text) for text in asked.texts]
     right = [parse("yesno", text) for text in asked.expected]
     return np.array(

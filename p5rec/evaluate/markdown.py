@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .blocks import ABSENT, Block, blocks, bracket, main_metrics, number, seconds, share
+from .footing import COLUMNS, footed, footing, shown
 from .schema import Measure, Method, Report, Sample, Slice
-from .wording import legend, sentences, setting
+from .wording import about_slices, legend, outcome, sentences, setting
 
 # what Markdown would obey: emphasis, code, tables, HTML, links, headings
 SPECIAL = re.compile(r"[\\`*<>|~$]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)|^#")
@@ -20,16 +21,16 @@ def page(report: Report) -> str:
     lines = ["# Report", ""]
     for block in blocks(report):
         lines += _results(block, report)
-    lines += [_escaped(legend(report.protocol)), ""]
+    lines += [escaped(legend(report.protocol)), ""]
     lines += [line for caption, path in report.pictures.items() for line in _picture(caption, path)]
     for title, body in (
-        ("Comparisons", _bullets(_compared(report))),
+        ("Comparisons", bullets(_compared(report))),
         ("Slices", _slices(report)),
         ("Acceptance ladder", _ladder(report)),
-        ("Protocol", _bullets(map(_escaped, sentences(report.protocol)))),
-        ("Data", _bullets(_pairs(report.data, ": "))),
+        ("Protocol", bullets(map(escaped, sentences(report.protocol)))),
+        ("Data", bullets(_pairs(report.data, ": "))),
         ("Methods", _methods(report)),
-        ("Notes", _bullets(map(_escaped, report.notes))),
+        ("Notes", bullets(map(escaped, report.notes))),
         ("Samples", _samples(report.samples)),
         ("Made by", _made_by(report)),
     ):
@@ -39,10 +40,15 @@ def page(report: Report) -> str:
 
 def _results(block: Block, report: Report) -> list[str]:
     how = setting(block, report.protocol)
-    head = ["method", *block.metrics, "n", "invalid", "repeated", "train s", "infer s"]
+    on_footing = footed(block)
+    head = [
+        "method", *(COLUMNS if on_footing else ()), *block.metrics, "n", "invalid", "repeated",
+        "train s", "infer s",
+    ]  # fmt: skip
     rows = [
         [
-            _escaped(method.name),
+            escaped(method.name),
+            *(map(shown, footing(method)) if on_footing else ()),
             *(_cell(method.metrics.get(m), best=block.wins(method, m)) for m in block.metrics),
             f"{method.n:,}",
             share(method.invalid_rate),
@@ -53,10 +59,10 @@ def _results(block: Block, report: Report) -> list[str]:
         for method in block.methods
     ]
     return [
-        f"## {_escaped(block.task)}, {block.split}",
+        f"## {escaped(block.task)}, {block.split}",
         "",
-        *([_escaped(how[:1].upper() + how[1:] + "."), ""] if how else []),
-        *_table(head, rows),
+        *([escaped(how[:1].upper() + how[1:] + "."), ""] if how else []),
+        *table(head, rows),
         "",
     ]
 
@@ -70,11 +76,11 @@ def _cell(measure: Measure | None, *, best: bool = False) -> str:
 
 
 def _picture(caption: str, path: str) -> list[str]:
-    return [f"![{_escaped(caption)}]({path})", ""]
+    return [f"![{escaped(caption)}]({path})", ""]
 
 
 def _compared(report: Report) -> list[str]:
-    return [f"{_escaped(c.sentence)} ({_escaped(c.task)}, {c.split})" for c in report.comparisons]
+    return [f"{escaped(c.sentence)} ({escaped(c.task)}, {c.split})" for c in report.comparisons]
 
 
 def _slices(report: Report) -> list[str]:
@@ -90,17 +96,17 @@ def _slices(report: Report) -> list[str]:
             for metric in part.metrics
         )
         for metric in metrics:
-            head = ["slice", "n", *(_escaped(method.name) for method in cut)]
+            head = ["slice", "n", *(escaped(method.name) for method in cut)]
             rows = [_slice_row(name, metric, cut) for name in names]
-            lines += [f"{metric}, {_escaped(block.task)}, {block.split}:", ""]
-            lines += [*_table(head, rows), ""]
-    return lines[:-1]
+            lines += [f"{metric}, {escaped(block.task)}, {block.split}:", ""]
+            lines += [*table(head, rows), ""]
+    return [*lines, *map(escaped, about_slices(report))] if lines else []
 
 
 def _slice_row(name: str, metric: str, methods: Sequence[Method]) -> list[str]:
     parts = [method.slices.get(name) for method in methods]
     n = next(part.n for part in parts if part)
-    return [_escaped(name), f"{n:,}", *(_part(part, metric) for part in parts)]
+    return [escaped(name), f"{n:,}", *(_part(part, metric) for part in parts)]
 
 
 def _part(part: Slice | None, metric: str) -> str:
@@ -111,15 +117,15 @@ def _part(part: Slice | None, metric: str) -> str:
 
 def _ladder(report: Report) -> list[str]:
     rows = [
-        [_escaped(r.system), r.rung, "passed" if r.passed else "not passed", _escaped(r.sentence)]
+        [escaped(r.system), r.rung, "passed" if r.passed else "not passed", escaped(r.sentence)]
         for r in report.ladder
     ]
-    return _table(["system", "rung", "", "measured"], rows) if rows else []
+    return table(["system", "rung", "", "measured"], rows) if rows else []
 
 
 def _methods(report: Report) -> list[str]:
-    return _bullets(
-        f"{_escaped(f'{m.name} ({m.task}, {m.split})')}: {', '.join(told)}"
+    return bullets(
+        f"{escaped(f'{m.name} ({m.task}, {m.split})')}: {', '.join(told)}"
         for m in report.methods
         if (told := [*_by_seed(m), *_pairs(m.beside), *_pairs(m.about)])
     )
@@ -127,7 +133,7 @@ def _methods(report: Report) -> list[str]:
 
 def _by_seed(method: Method) -> list[str]:
     return [
-        f"{_escaped(metric)} by seed {' / '.join(map(number, method.by_seed[metric]))}"
+        f"{escaped(metric)} by seed {' / '.join(map(number, method.by_seed[metric]))}"
         for metric in main_metrics(method.by_seed)
     ]
 
@@ -135,14 +141,19 @@ def _by_seed(method: Method) -> list[str]:
 def _samples(samples: Sequence[Sample]) -> list[str]:
     lines: list[str] = []
     for kind in dict.fromkeys(sample.kind for sample in samples):
-        lines += [f"### {_escaped(kind)}", ""]
+        lines += [f"### {escaped(kind)}", ""]
         for sample in (s for s in samples if s.kind == kind):
             asked = "; ".join(_pairs(sample.asked, ": "))
-            lines += [f"**{_escaped(sample.method)}**" + (f", {asked}" if asked else ""), ""]
-            answers = [_escaped(answer) for answer in sample.answer[:SHOWN]]
+            lines += [f"**{escaped(sample.method)}**" + (f", {asked}" if asked else ""), ""]
+            answers = [escaped(answer) for answer in sample.answer[:SHOWN]]
             single = len(answers) == 1
             lines += [f"> {a}" if single else f"{i}. {a}" for i, a in enumerate(answers, 1)]
-            lines += ["", f"Expected: {_escaped(sample.expected)}"] if sample.expected else []
+            if sample.expected:
+                said = outcome(sample)
+                lines += [
+                    "",
+                    f"Expected: {escaped(sample.expected)}" + (f" ({said})" if said else ""),
+                ]
             lines += [""]
     return lines[:-1]
 
@@ -154,12 +165,12 @@ def _made_by(report: Report) -> list[str]:
     if isinstance(versions, dict):
         lines.append("versions: " + ", ".join(_pairs(versions)))
     lines.append("the whole record: [report.json](report.json)")
-    return _bullets(lines)
+    return bullets(lines)
 
 
 def _pairs(facts: Mapping[str, Any], sign: str = " ") -> list[str]:
     """``key value`` of each entry, escaped."""
-    return [f"{_escaped(_words(key))}{sign}{_escaped(_shown(v))}" for key, v in facts.items()]
+    return [f"{escaped(_words(key))}{sign}{escaped(_shown(v))}" for key, v in facts.items()]
 
 
 def _words(key: str) -> str:
@@ -178,15 +189,17 @@ def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table whose cells are escaped already."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return ["| " + " | ".join(cells) + " |" for cells in lines]
 
 
-def _bullets(lines: Iterable[str]) -> list[str]:
+def bullets(lines: Iterable[str]) -> list[str]:
+    """Lines of a list, escaped already."""
     return [f"- {line}" for line in lines]
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """``text`` on one line, its signs shown and not obeyed, whoever or whatever wrote it."""
     return SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))

@@ -6,7 +6,7 @@ question about an item).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NotRequired, TypedDict, Unpack
@@ -18,7 +18,7 @@ from p5rec.metrics import beyond
 from p5rec.metrics import ranking as listed
 from p5rec.metrics import rating as rated
 from p5rec.metrics import text as written
-from p5rec.metrics.intervals import Statistic, bootstrap, mean_intervals, mean_of, ratio_of
+from p5rec.metrics.intervals import Statistic, bootstrap, mean_of, ratio_of
 from p5rec.metrics.slices import slices
 
 from .schema import Measure, Method, Part, Slice
@@ -26,15 +26,21 @@ from .schema import Measure, Method, Part, Slice
 SLICE_DEPTH = 10
 
 
+Within = Callable[[np.ndarray], Statistic]
+
+
 class Run(TypedDict):
     """What only the caller knows: part, seed of the bootstrap, and how the answers came about.
 
-    ``tokens`` are those of all questions that a language model was asked.
+    ``subjects`` ``(B,)`` are the items that the cases are about, ``parts`` their slices;
+    ``tokens`` those of all questions that a language model was asked.
     """
 
     split: Part
     seed: int
     task: NotRequired[str]
+    subjects: NotRequired[np.ndarray]
+    parts: NotRequired[Mapping[str, np.ndarray]]
     train_seconds: NotRequired[float]
     infer_seconds: NotRequired[float]
     tokens: NotRequired[int]
@@ -50,14 +56,21 @@ class Measured:
         users: ``(B,)`` the user of each case; a case of no user has a negative number of its own.
         values: what each case contributes, name to ``(B,)``.
         statistic: row weights ``(R, B)`` to ``(R, M)``, the M metrics in the entry's order.
-    parts: name to ``(B,)`` bool, the cases of each slice.
+        items: ``(B,)`` the item that each case is about, -1 where it is not known.
+        parts: name to ``(B,)`` bool, the cases of each slice.
+        within: some cases ``(B,)`` bool to the statistic of the sliced metrics over them alone;
+            None where nothing is sliced.
+        runs: what was averaged, where it is a mean over seeds.
     """
 
     method: Method
     users: np.ndarray
     values: Mapping[str, np.ndarray]
     statistic: Statistic
+    items: np.ndarray
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    within: Within | None = None
+    runs: tuple[Measured, ...] = ()
 
 
 def ranking(
@@ -67,6 +80,7 @@ def ranking(
     corpus: Corpus,
     *,
     cannot: Collection[str] = (),
+    events: np.ndarray | None = None,
     **run: Unpack[Run],
 ) -> Measured:
     """HR, NDCG and MRR at 5, 10 and 20, as far as the lists reach, and what the lists are like.
@@ -77,6 +91,7 @@ def ranking(
         targets: ``(B,)`` the right item of each list.
         corpus: its training events define slices and novelty.
         cannot: slices that the method has no answer for, such as ``unseen-item``.
+        events: ``(B,)`` the events that the targets are of, -1 where none, to tell repeats.
         **run: see :class:`Run`; the task is ``sequential`` unless named.
     """
     items, n_items = lists.items, len(corpus.catalog)
@@ -86,21 +101,24 @@ def ranking(
     counts = np.bincount(log.items[corpus.split.mask("train")], minlength=n_items)
     real = np.where(items < n_items, items, -1)
     depth = max((k for k in depths if k <= SLICE_DEPTH), default=depths[0])
-    shown = {metric: values[metric] for metric in (f"HR@{depth}", f"NDCG@{depth}")}
-    parts = slices(lists.users, targets, log, corpus.split)
-    parts["short-history"] &= lists.users >= 0
+    sliced = [f"HR@{depth}", f"NDCG@{depth}"]
+    run["subjects"] = targets
+    run["parts"] = slices(lists.users, targets, log, corpus.split, events)
     return _measured(
         name, "sequential", run, lists.users, values, _means(values), list(values),
+        sliced=sliced,
+        within=lambda rows: _means({m: values[m][rows] for m in sliced}),
+        cannot=cannot,
         invalid_rate=listed.invalid_rate(items, n_items),
         duplicate_rate=listed.duplicate_rate(items),
         beside={
             "coverage": beyond.coverage(real, n_items),
-            "novelty_bits": beyond.novelty(real, counts),
+            "novelty_bits": beyond.over_lists(beyond.novelty(real, counts)),
+            "popularity": beyond.over_lists(beyond.popularity(real, counts)),
             "gini": beyond.gini(real, n_items),
+            **_diversity(real, corpus.catalog),
             "short_rate": listed.short_rate(items),
         },
-        parts=parts,
-        slices=_sliced(shown, _units(lists.users), parts, cannot, run["seed"]),
     )  # fmt: skip
 
 
@@ -127,10 +145,12 @@ def rating(
     """
     unread = np.isnan(predictions)
     clipped = rated.clip(np.where(unread, sum(scale) / 2, predictions), scale)
-    errors = rated.errors(clipped, ratings)
     run["about"] = {**run.get("about", {}), "parse_rate": 1 - _share(unread)}
     return _measured(
-        name, "rating", run, users, errors, rated.statistic(clipped, ratings), rated.NAMES,
+        name, "rating", run, users, {"prediction": clipped, "rating": ratings},
+        rated.statistic(clipped, ratings), rated.NAMES,
+        sliced=rated.NAMES[:2],  # few cases have no AUC to speak of
+        within=lambda rows: _first(rated.statistic(clipped[rows], ratings[rows]), 2),
         invalid_rate=_share(unread),
     )  # fmt: skip
 
@@ -156,10 +176,9 @@ def text(
         **run: see :class:`Run`; the task is ``explanation`` unless named.
     """
     values = written.rouge(texts, references)
-    columns = [catalog.values(attribute) for attribute in catalog.attributes]
-    facts = [tuple(chain(*own)) for own in zip(*columns, strict=True)] or [()] * len(catalog)
-    grounded, named = written.groundedness(texts, items, facts).T
+    grounded, named = written.groundedness(texts, items, attribute_values(catalog)).T
     parts = (written.bleu(texts, references), _means(values), ratio_of(grounded, named))
+    run["subjects"] = items
     return _measured(
         name, "explanation", run, users, values,
         lambda weights: np.concatenate([part(weights) for part in parts], axis=1),
@@ -167,6 +186,12 @@ def text(
         invalid_rate=_share(np.array([not answer.strip() for answer in texts])),
         beside={"distinct_sentences": written.distinct_sentences(texts)},
     )  # fmt: skip
+
+
+def attribute_values(catalog: Catalog) -> list[tuple[str, ...]]:
+    """All attribute values of each item, ``(N,)``: the facts that a text can name."""
+    columns = [catalog.values(attribute) for attribute in catalog.attributes]
+    return [tuple(chain(*own)) for own in zip(*columns, strict=True)] or [()] * len(catalog)
 
 
 def accuracy(name: str, correct: np.ndarray, users: np.ndarray, **run: Unpack[Run]) -> Measured:
@@ -183,6 +208,8 @@ def accuracy(name: str, correct: np.ndarray, users: np.ndarray, **run: Unpack[Ru
     run["about"] = {**run.get("about", {}), "parse_rate": 1 - _share(unread)}
     return _measured(
         name, "choice", run, users, values, _means(values), ["accuracy"],
+        sliced=["accuracy"],
+        within=lambda rows: _means({"accuracy": values["accuracy"][rows]}),
         invalid_rate=_share(unread),
     )  # fmt: skip
 
@@ -198,11 +225,13 @@ def _measured(
     *,
     invalid_rate: float,
     duplicate_rate: float | None = None,
-    parts: Mapping[str, np.ndarray] | None = None,
+    sliced: Sequence[str] = (),
+    within: Within | None = None,
+    cannot: Collection[str] = (),
     beside: Mapping[str, float] | None = None,
     **fields: Any,
 ) -> Measured:
-    units = _units(users)
+    units, parts = _units(users), run.get("parts", {})
     intervals = bootstrap(statistic, units, seed=run["seed"])
     beside = dict(beside or {})
     if "tokens" in run and len(users):
@@ -217,11 +246,13 @@ def _measured(
         n=len(users),
         train_seconds=run.get("train_seconds", 0.0),
         infer_seconds=run.get("infer_seconds", 0.0),
+        slices=_sliced(within, sliced, units, parts, cannot, run["seed"]),
         about=dict(run.get("about", {})),
         beside=beside,
         **fields,
     )
-    return Measured(method, units, values, statistic, parts or {})
+    items = run.get("subjects", np.full(len(users), -1))
+    return Measured(method, units, values, statistic, items, parts, within)
 
 
 def average(runs: Sequence[Measured], seed: int) -> Measured:
@@ -241,12 +272,17 @@ def average(runs: Sequence[Measured], seed: int) -> Measured:
     def statistic(weights: np.ndarray) -> np.ndarray:
         return np.mean([run.statistic(weights) for run in runs], axis=0)
 
+    def mean_within(rows: np.ndarray) -> Statistic:
+        each = [run.within(rows) for run in runs if run.within]
+        return lambda weights: np.mean([of(weights) for of in each], axis=0)
+
+    within = mean_within if first.within else None
     values = {name: np.mean([run.values[name] for run in runs], axis=0) for name in first.values}
     intervals = bootstrap(statistic, first.users, seed=seed)
     cuts = first.method.slices
     cannot = {name for name, cut in cuts.items() if cut.metrics == "cannot"}
-    sliced = dict.fromkeys(m for c in cuts.values() if c.metrics != "cannot" for m in c.metrics)
-    shown = {metric: values[metric] for metric in sliced}
+    able = [cut.metrics for cut in cuts.values() if cut.metrics != "cannot"]
+    sliced = list(able[0]) if able else []
     method = first.method.model_copy(
         update={
             "metrics": {
@@ -258,10 +294,12 @@ def average(runs: Sequence[Measured], seed: int) -> Measured:
             "train_seconds": _mean([m.train_seconds for m in methods]),
             "infer_seconds": _mean([m.infer_seconds for m in methods]),
             "beside": {n: _mean([m.beside[n] for m in methods]) for n in first.method.beside},
-            "slices": _sliced(shown, first.users, first.parts, cannot, seed),
+            "slices": _sliced(within, sliced, first.users, first.parts, cannot, seed),
         }
     )
-    return Measured(method, first.users, values, statistic, first.parts)
+    return Measured(
+        method, first.users, values, statistic, first.items, first.parts, within, tuple(runs)
+    )
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -270,19 +308,24 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _sliced(
-    values: Mapping[str, np.ndarray],
+    within: Within | None,
+    metrics: Sequence[str],
     units: np.ndarray,
     parts: Mapping[str, np.ndarray],
     cannot: Collection[str],
     seed: int,
 ) -> dict[str, Slice]:
-    found = {}
-    for name, rows in parts.items():
-        own = {metric: column[rows] for metric, column in values.items()}
-        intervals = mean_intervals(own, units[rows], seed=seed)
-        metrics = {metric: Measure.of(interval) for metric, interval in intervals.items()}
-        found[name] = Slice(n=int(rows.sum()), metrics="cannot" if name in cannot else metrics)
-    return found
+    if within is None:
+        return {}
+
+    def measured(rows: np.ndarray) -> dict[str, Measure]:
+        intervals = bootstrap(within(rows), units[rows], seed=seed)
+        return {m: Measure.of(i) for m, i in zip(metrics, intervals, strict=True)}
+
+    return {
+        name: Slice(n=int(rows.sum()), metrics="cannot" if name in cannot else measured(rows))
+        for name, rows in parts.items()
+    }
 
 
 def _units(users: np.ndarray) -> np.ndarray:
@@ -292,6 +335,17 @@ def _units(users: np.ndarray) -> np.ndarray:
 
 def _means(values: Mapping[str, np.ndarray]) -> Statistic:
     return mean_of(np.stack(list(values.values()), axis=1))
+
+
+def _first(statistic: Statistic, n: int) -> Statistic:
+    return lambda weights: statistic(weights)[:, :n]
+
+
+def _diversity(items: np.ndarray, catalog: Catalog) -> dict[str, float]:
+    if not catalog.attributes:
+        return {}
+    sets = beyond.indicators(attribute_values(catalog))
+    return {"diversity": beyond.over_lists(beyond.intra_list_diversity(items, sets))}
 
 
 def _share(rows: np.ndarray) -> float:

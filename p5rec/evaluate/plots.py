@@ -6,10 +6,8 @@ of Okabe and Ito, which most colour-blind readers can tell apart.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from itertools import cycle
-from math import isfinite
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
@@ -20,11 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from p5rec.core.artefacts import atomic_write
-from p5rec.core.errors import fault
 from p5rec.core.types import ItemCodes
 
 from .blocks import LOWER_IS_BETTER, Block, blocks, number
 from .schema import Report
+from .training_log import LOSS, panel_title, panels, read_log, smoothed
 
 DPI = 100
 INK, MUTED, STRONG, SOFT = "#222222", "#767676", "#0072B2", "#A9C6DA"
@@ -46,8 +44,6 @@ STYLE = {
     "text.parse_math": False,
 }
 PANEL_METRICS = 2
-VALIDATION = "valid_"
-FAVOURITE = "valid_HR@10"
 PANEL = 2.9  # inches high
 LABEL_GAP = 0.09  # of a panel's height
 
@@ -57,7 +53,7 @@ def metric_bars(report: Report, path: Path) -> None:
     shown = blocks(report)
     bars = [len(block.methods) for block in shown]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, 0.36 * sum(bars) + 0.85 * len(bars)), layout=_layout())
+        figure = Figure(figsize=(9, 0.36 * sum(bars) + 0.85 * len(bars)), layout=layout())
         grid = figure.subplots(
             len(shown), PANEL_METRICS, squeeze=False, sharey="row", height_ratios=bars
         )
@@ -66,7 +62,7 @@ def metric_bars(report: Report, path: Path) -> None:
                 axes.set_visible(False)
             for axes, metric in zip(row, block.metrics, strict=False):
                 _bars(axes, block, metric)
-        _save(figure, path)
+        save(figure, path)
 
 
 def _bars(axes: Any, block: Block, metric: str) -> None:
@@ -100,58 +96,31 @@ def training_curves(runs: Mapping[str, Path], path: Path) -> None:
     """Loss per step of each run, and below it the validation metric where there is one.
 
     Args:
-        runs: name to ``metrics.jsonl``, a JSON object a line with ``step`` and ``loss`` or
-            ``valid_...`` keys.
+        runs: name to its record (see ``training_log``).
         path: the PNG.
 
     Raises:
         UserError: a record is missing or broken.
     """
-    logs = {name: _read(source) for name, source in runs.items()}
-    keys = dict.fromkeys(key for log in logs.values() for key in log if key != "loss")
-    validated = FAVOURITE if FAVOURITE in keys else next(iter(keys), None)
-    panels = ["loss"] + ([validated] if validated else [])
+    logs = {name: read_log(source) for name, source in runs.items()}
+    shown = panels(logs.values())
     with matplotlib.rc_context(STYLE):
         crowd = max(1.0, LABEL_GAP * len(runs))  # panels grow with the names beside them
-        figure = Figure(figsize=(9, PANEL * crowd * len(panels)), layout=_layout())
-        grid = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
-        for axes, key in zip(grid, panels, strict=True):
+        figure = Figure(figsize=(9, PANEL * crowd * len(shown)), layout=layout())
+        grid = figure.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
+        for axes, key in zip(grid, shown, strict=True):
             _label_ends(
                 axes,
                 [
-                    (_curve(axes, log[key], colour, smooth=key == "loss"), name, colour)
+                    (_curve(axes, log[key], colour, smooth=key == LOSS), name, colour)
                     for (name, log), colour in zip(logs.items(), cycle(COLOURS), strict=False)
                     if key in log
                 ],
                 LABEL_GAP / crowd,
             )
-        grid[0].set_title("Training loss")
-        if validated:
-            grid[1].set_title(f"{validated.removeprefix(VALIDATION)} on validation")
+            axes.set_title(panel_title(key))
         grid[-1].set_xlabel("step")
-        _save(figure, path)
-
-
-def _read(source: Path) -> dict[str, np.ndarray]:
-    """The loss and each validation metric of a record, ``(2, n)`` steps and finite values."""
-    found: dict[str, list[tuple[float, float]]] = {}
-    try:
-        lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        raise fault(source, "a training record", "nothing there", "run its recipe again") from None
-    for place, line in enumerate(lines, 1):
-        try:
-            entry = json.loads(line)
-            step = float(entry["step"])
-        except (ValueError, KeyError, TypeError):
-            todo = "remove the line"
-            raise fault(source, "a JSON object with a step", line[:40], todo, line=place) from None
-        for key, value in entry.items():
-            if not (key == "loss" or key.startswith(VALIDATION)):
-                continue
-            if isinstance(value, int | float) and isfinite(value):
-                found.setdefault(key, []).append((step, value))
-    return {key: np.array(points).T for key, points in found.items()}
+        save(figure, path)
 
 
 def _curve(axes: Any, points: np.ndarray, colour: str, *, smooth: bool) -> float:
@@ -160,9 +129,8 @@ def _curve(axes: Any, points: np.ndarray, colour: str, *, smooth: bool) -> float
     if not smooth:
         axes.plot(steps, values, color=colour, linewidth=1.5, marker="o", markersize=4)
         return float(values[-1])
-    width = max(1, len(values) // 25)
     axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.35)
-    steps, values = (np.convolve(x, np.ones(width) / width, mode="valid") for x in (steps, values))
+    steps, values = smoothed(points)
     axes.plot(steps, values, color=colour, linewidth=1.8)
     return float(values[-1])
 
@@ -193,7 +161,7 @@ def agreement(
     names = sorted((name for name in told if name in measured), key=lambda name: measured[name])
     x, y = (np.array([values[name] for name in names]) for values in (told, measured))
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, max(4, 1.4 + 0.19 * len(names))), layout=_layout())
+        figure = Figure(figsize=(9, max(4, 1.4 + 0.19 * len(names))), layout=layout())
         axes = figure.subplots()
         axes.plot(x, y, "o", color=STRONG, markersize=5)
         # names in a column at the right, as high as their points where there is room
@@ -212,14 +180,14 @@ def agreement(
         axes.set_xlabel("bits that the last item's codes tell of the next item, before training")
         axes.set_ylabel(metric)
         axes.set_title("What codes promise and what models make of them")
-        _save(figure, path)
+        save(figure, path)
 
 
 def code_usage(schemes: Mapping[str, ItemCodes], path: Path) -> None:
     """Items per code, a row a scheme and a column a level, the fullest code first."""
     levels = max(codes.levels for codes in schemes.values())
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(max(5, 3.2 * levels), 2.6 * len(schemes)), layout=_layout())
+        figure = Figure(figsize=(max(5, 3.2 * levels), 2.6 * len(schemes)), layout=layout())
         grid = figure.subplots(len(schemes), levels, squeeze=False)
         for row, (scheme, codes) in zip(grid, schemes.items(), strict=True):
             row[0].set_ylabel(f"{scheme}\nitems per code")
@@ -229,7 +197,7 @@ def code_usage(schemes: Mapping[str, ItemCodes], path: Path) -> None:
                 _usage(axes, codes, level)
         for axes in grid[-1]:
             axes.set_xlabel("codes, fullest first")
-        _save(figure, path)
+        save(figure, path)
 
 
 def _usage(axes: Any, codes: ItemCodes, level: int) -> None:
@@ -245,10 +213,10 @@ def _usage(axes: Any, codes: ItemCodes, level: int) -> None:
     axes.set_title(f"{ascii_lowercase[level]}: {used:,} of {size:,} used, {share}")
 
 
-def _layout() -> ConstrainedLayoutEngine:
+def layout() -> ConstrainedLayoutEngine:
     return ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.09)  # inches
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     with atomic_write(path, "wb") as handle:
         figure.savefig(handle, format="png", dpi=DPI)

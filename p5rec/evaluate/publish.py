@@ -21,18 +21,25 @@ from p5rec.prompting.view import CorpusView, ItemNames, unnamed_view
 from p5rec.recommend.lists import to_frame, write_lists
 from p5rec.recommend.stages import ABOUT, LISTS, read_asked, read_lists
 
-from . import measure, plots
+from . import data_curve, measure, plots
 from .agreement import sentence, told_by_ids
-from .families import measure_family, rating_baselines, samples, text_baselines
+from .families import measure_family, rating_baselines, text_baselines
+from .footing import learned_from
 from .measure import Measured, average
+from .per_user import write_cases
 from .report import load_report, write_report
-from .run import assemble, list_samples, measure_lists
+from .run import assemble, measure_lists
+from .samples import family_samples, list_samples
 from .schema import Part, Sample
 from .terminal import table
+from .wording import RERUN
 
 LOG = "metrics.jsonl"
+BLIND = ("unseen-item",)  # of baselines, which know an item by its training events alone
 AGREEMENT = "plots/agreement.png"
 RANKED_BY = "NDCG@10"
+LEARNED = ("learned", "users", "whole")  # facts about a method that its entries keep
+DATA_CURVE = "plots/data.png"
 Repeated = Mapping[str, Sequence[Artefact]]  # by name, one a seed
 
 
@@ -67,9 +74,12 @@ def publish(
             measured += figures
             shown += seen if part == final else []
         folders = {name: [run.path for run in runs] for name, runs in found.items()}
-        spent = {name: runs[0].manifest["seconds"] for name, runs in models.items()}
+        facts = {
+            name: {"train_seconds": runs[0].manifest["seconds"], **_learned(name, cfg.methods)}
+            for name, runs in models.items()
+        }
         measured += references([runs[0] for runs in folders.values()], corpus, part, cfg.seed)
-        measured += list_references(folders, corpus, part, cfg.seed, spent)
+        measured += list_references(folders, corpus, part, cfg.seed, facts)
     for name, runs in answers[final].items():
         if (runs[0].path / LISTS).is_file():
             frame = to_frame(read_lists(runs[0].path), corpus.catalog, corpus.user_ids)
@@ -94,6 +104,7 @@ def publish(
         seed=cfg.seed,
         seeds=range(cfg.repeats),
         manifest={
+            "command": RERUN,
             "config": cfg.dump(),
             "artefacts": {
                 f"{part} {name} {n}": run.key
@@ -108,7 +119,11 @@ def publish(
         curves={n: str(log) for n, runs in models.items() if (log := runs[0].path / LOG).is_file()},
         pictures=pictures,
     )
+    if data_curve.draw(report, folder / DATA_CURVE):
+        pictures["What more data is worth"] = DATA_CURVE
+        report = report.model_copy(update={"pictures": pictures})
     write_report(report, folder, {name: load_codes(runs[0].path) for name, runs in ids.items()})
+    write_cases(measured, corpus, folder)
     return Lineage.none()
 
 
@@ -129,7 +144,12 @@ def _of_method(
         codes = None
         if models:
             method = cfg.methods[name]
-            about = {"train_seconds": models[nth].manifest["seconds"], "method": method.dump()}
+            seconds = models[nth].manifest["seconds"]
+            about = {
+                "train_seconds": seconds,
+                **_learned(name, cfg.methods),
+                "method": method.dump(),
+            }
             codes = load_codes(ids[method.ids][nth].path)
         found, seen = measure_answers(
             name, artefact.path, corpus, codes, part,
@@ -166,15 +186,17 @@ def measure_answers(
     if (folder / LISTS).is_file():
         lists = read_lists(folder)
         facts = {**about, **read_json(folder / ABOUT)}
-        measured.append(measure_lists(name, lists, corpus, facts, seed, part))
+        cannot = BLIND if codes is None else ()
+        measured.append(measure_lists(name, lists, corpus, facts, seed, part, cannot))
         if codes is not None:
-            seen += list_samples(name, lists, corpus, shown, part)
+            seen += list_samples(name, lists, corpus, shown, seed, part)
     if codes is not None:
         view = CorpusView(corpus, ItemNames(item_strings(codes), corpus.catalog.titles))
-        spent = {"train_seconds": about.get("train_seconds", 0.0)}
+        told = {key: about[key] for key in LEARNED if key in about}
+        spent = {"train_seconds": about.get("train_seconds", 0.0), "about": told}
         for asked in read_asked(folder):
             measured += measure_family(name, asked, view, {"split": part, "seed": seed, **spent})
-            seen += samples(name, asked, view, shown)
+            seen += family_samples(name, asked, view, shown, seed)
     return measured, seen
 
 
@@ -191,12 +213,18 @@ def references(folders: Iterable[Path], corpus: Corpus, part: Part, seed: int) -
     ]
 
 
+def _learned(name: str, methods: Mapping[str, Any]) -> dict[str, Any]:
+    method = methods[name]
+    found = {"learned": learned_from(method), "users": method.train.users}
+    return found | {"whole": data_curve.whole(name, methods)}
+
+
 def list_references(
     folders: Mapping[str, Sequence[Path]],
     corpus: Corpus,
     part: Part,
     seed: int,
-    spent: Mapping[str, float],
+    facts: Mapping[str, Mapping[str, Any]],
 ) -> list[Measured]:
     """Ranked lists beside the answers to prompts that asked for the same items, on those users.
 
@@ -204,7 +232,7 @@ def list_references(
 
     Args:
         folders: of each method, one a seed.
-        spent: seconds that methods trained, where their answers do not tell.
+        facts: of trained methods, beside what their answers tell.
     """
     _, targets, events = cases(corpus.interactions, corpus.split, part)
     asked = {
@@ -220,13 +248,15 @@ def list_references(
             shown = f"{name} (lists)" if task in asked[name] else name
             each = []
             for folder in runs if (runs[0] / LISTS).is_file() else ():
-                about = {"train_seconds": spent.get(name, 0.0), **read_json(folder / ABOUT)}
+                about = {**facts.get(name, {}), **read_json(folder / ABOUT)}
                 seconds = about["infer_seconds"] * len(rows) / len(events)
                 each.append(
                     measure.ranking(
                         shown, read_lists(folder).take(rows), targets[rows], corpus, task=task,
                         split=part, seed=seed, train_seconds=about["train_seconds"],
-                        infer_seconds=seconds,
+                        infer_seconds=seconds, events=events[rows],
+                        cannot=() if name in facts else BLIND,
+                        about={key: about[key] for key in LEARNED if key in about},
                     )
                 )  # fmt: skip
             found += [measure.average(each, seed)] if each else []
@@ -241,7 +271,7 @@ def show(made: Path, ids: Repeated, models: Repeated, out: Path) -> None:
     lay_out({**{path.name: path for path in kept}, **bundles, **codes}, out)
     print()
     print(table(load_report(out)))
-    print(f"\nreport  {out}/report.md   (numbers: {out}/report.json)")
+    print(f"\nreport  {out}/report.html   (text: {out}/report.md, numbers: {out}/report.json)")
     print(f"lists   {out}/lists/<method>.parquet and .jsonl: user, rank, item, title, score")
     print(f"ids     {out}/ids/<name>: look at them with `p5rec ids inspect`")
     if models:

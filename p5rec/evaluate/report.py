@@ -1,6 +1,6 @@
 """A run's report on disk.
 
-``report.json`` is the record; the page and the pictures are made from it and can be made again.
+``report.json`` is the record; the pages and the pictures are made from it and can be made again.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from p5rec.core.artefacts import atomic_write, read_json, write_json, writing
 from p5rec.core.errors import fault
 from p5rec.core.types import ItemCodes
 
-from . import plots
-from .markdown import page
+from . import markdown, page, plots
 from .schema import Report
 
-RECORD, PAGE = "report.json", "report.md"
+RECORD, PAGE, TEXT = "report.json", "report.html", "report.md"
 METRICS, TRAINING, CODES = "plots/metrics.png", "plots/training.png", "plots/codes.png"
 
 
 def write_report(
     report: Report, folder: Path, codes: Mapping[str, ItemCodes] | None = None
 ) -> Report:
-    """Writes ``report.json``, ``report.md`` and the pictures into ``folder``, each whole.
+    """Writes ``report.json``, its two pages and the pictures into ``folder``, each whole.
 
     The training records that ``report.curves`` names are copied into the folder, so that it can
     be moved and its pages made again anywhere.
@@ -60,7 +59,7 @@ def write_report(
 
 
 def write_pages(report: Report, folder: Path) -> None:
-    """Makes ``report.md`` and the pictures of metrics and training from a report.
+    """Makes both pages and the pictures of metrics and training from a report.
 
     Raises:
         UserError: the folder cannot be written, or a training record is missing or broken.
@@ -70,8 +69,12 @@ def write_pages(report: Report, folder: Path) -> None:
         if report.curves:
             runs = {name: folder / path for name, path in report.curves.items()}
             plots.training_curves(runs, folder / TRAINING)
-        with atomic_write(folder / PAGE) as handle:
-            handle.write(page(report))
+        for name, text in (
+            (TEXT, markdown.page(report)),
+            (PAGE, page.page(report, folder)),
+        ):
+            with atomic_write(folder / name) as handle:
+                handle.write(text)
 
 
 def load_report(folder: Path) -> Report:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,10 @@ import numpy as np
 from p5rec.core.artefacts import library_versions
 from p5rec.core.types import PARTS, Corpus, RankedLists
 from p5rec.data.split import cases
+from p5rec.metrics.together import resamples_for
 
 from . import measure
-from .compare import compare
+from .compare import adjusted, compare
 from .measure import Measured
 from .schema import Comparison, Part, Protocol, Report, Sample
 
@@ -23,6 +26,7 @@ OUR_RULES = {
     "chosen_on": "validation",
     "code_probabilities": "over the codes that lead to an item",
 }
+CORRECTION = "Holm's step-down over the comparisons on one task, part and metric"
 
 
 def measure_lists(
@@ -32,9 +36,10 @@ def measure_lists(
     about: Mapping[str, Any],
     seed: int,
     part: Part = "test",
+    cannot: Collection[str] = (),
 ) -> Measured:
     """A method's lists against what the users did in ``part``."""
-    histories, targets, _ = cases(corpus.interactions, corpus.split, part)
+    histories, targets, events = cases(corpus.interactions, corpus.split, part)
     if not np.array_equal(histories.users, lists.users):
         raise ValueError(f"{name}: lists for other users than the {part} part has")
     facts = {k: v for k, v in about.items() if not k.endswith("_seconds")}
@@ -43,6 +48,8 @@ def measure_lists(
         lists,
         targets,
         corpus,
+        cannot=cannot,
+        events=events,
         split=part,
         seed=seed,
         train_seconds=about.get("train_seconds", 0.0),
@@ -55,7 +62,8 @@ def comparisons(
     measured: Sequence[Measured], pairs: Sequence[tuple[str, str]], seed: int
 ) -> list[Comparison]:
     """Every pair on every task and metric that both methods have."""
-    found = []
+    found: list[Comparison] = []
+    resamples = resamples_for(len(pairs))
     for first, second in pairs:
         for a in measured:
             for b in measured:
@@ -65,31 +73,11 @@ def comparisons(
                 same = (ours.task, ours.split) == (theirs.task, theirs.split)
                 if not same or not np.array_equal(a.users, b.users):
                     continue
-                names = tuple(a.method.metrics)
+                names = tuple(ours.metrics)
                 wanted = next((m for m in COMPARED if m[0] in names), names[:1])
-                found += [compare(a, b, m, seed) for m in wanted if m in b.method.metrics]
-    return found
-
-
-def list_samples(
-    name: str, lists: RankedLists, corpus: Corpus, n: int, part: Part = "test"
-) -> list[Sample]:
-    """The first ``n`` lists beside the users' latest titles and what came next."""
-    histories, targets, _ = cases(corpus.interactions, corpus.split, part)
-    titles, latest = corpus.catalog.titles, histories.tail(3)
-    return [
-        Sample(
-            kind="ranked list",
-            method=name,
-            asked={
-                "user": corpus.user_ids[lists.users[row]],
-                "latest": "; ".join(titles[i] for i in latest[row]),
-            },
-            answer=[titles[i] for i in lists.items[row][:5] if i >= 0],
-            expected=titles[targets[row]],
-        )
-        for row in range(min(n, len(lists.users)))
-    ]
+                shared = [metric for metric in wanted if metric in theirs.metrics]
+                found += [compare(a, b, metric, seed, resamples) for metric in shared]
+    return adjusted(found)
 
 
 def assemble(
@@ -123,12 +111,14 @@ def assemble(
             "items": log.n_items,
             "events": len(log),
             **{f"{part}_events": int(split.mask(part).sum()) for part in PARTS},
+            "fingerprint": fingerprint(corpus),
         },
         protocol=Protocol(
             splits=dict.fromkeys(dict.fromkeys(m.method.task for m in measured), split.name),
             candidates=log.n_items,
             exclude_seen=exclude_seen,
             seeds=list(seeds),
+            correction=CORRECTION if pairs else "",
             **(OUR_RULES if ours else {}),
         ),
         manifest={**manifest, "versions": library_versions()},
@@ -140,3 +130,13 @@ def assemble(
         curves=dict(curves or {}),
         pictures=dict(pictures or {}),
     )
+
+
+def fingerprint(corpus: Corpus) -> str:
+    """A short hash of users, items, events and their parts: equal where figures can be compared."""
+    log, state = corpus.interactions, blake2b(digest_size=10)
+    columns = [log.users, log.items, log.times, corpus.split.parts]
+    for column in columns if log.ratings is None else [*columns, log.ratings]:
+        state.update(column.tobytes())
+    state.update(json.dumps([list(corpus.user_ids), corpus.catalog.ids]).encode())
+    return state.hexdigest()

@@ -32,6 +32,8 @@ def plain(value: Any) -> Any:
 Facts = Annotated[dict[str, Any], BeforeValidator(plain)]
 Number = Annotated[float | None, BeforeValidator(plain)]
 Part = Literal["test", "valid"]
+Verdict = Literal["better", "worse", "no difference shown"]
+NO_DIFFERENCE: Verdict = "no difference shown"
 
 
 class Measure(Config):
@@ -88,7 +90,19 @@ class Method(Config):
 
 
 class Comparison(Config):
-    """Method ``a`` minus method ``b`` in one metric, paired over users, and what may be said."""
+    """Method ``a`` minus method ``b`` in one metric, paired over users, and what may be said.
+
+    Attributes:
+        value, low, high: the difference and its interval.
+        p: two-sided p-value of the bootstrap that made the interval.
+        alone: what the interval says by itself: is ``a`` better than ``b``, or worse?
+        together: comparisons on the same task, part and metric, this one among them.
+        p_adjusted: ``p`` with that number of chances allowed for.
+        verdict: what may be claimed, by ``p_adjusted``. None, as ``alone``, where the two could
+            not be compared, and in reports older than it.
+        by_seed: the difference under each seed; empty where neither has several.
+        sentence: all of it, for reading.
+    """
 
     a: str
     b: str
@@ -98,6 +112,12 @@ class Comparison(Config):
     value: Number
     low: Number
     high: Number
+    p: Number = None
+    alone: Verdict | None = None
+    together: int | None = None
+    p_adjusted: Number = None
+    verdict: Verdict | None = None
+    by_seed: list[Number] = Field(default_factory=list)
     sentence: str
 
 
@@ -110,6 +130,10 @@ class Sample(Config):
         asked: the question in named pieces, e.g. user, item, latest titles.
         answer: a text, or titles, best first.
         expected: what a person wrote or did, where that is known.
+        right: whether the answer is; None where that cannot be said of one answer.
+        rank: place of the right item in the list, from 1; None where it is not in it.
+        depth: length of the list that was searched for it, ``answer`` may be shorter; None where
+            the answer is no list.
     """
 
     kind: str
@@ -117,6 +141,9 @@ class Sample(Config):
     asked: dict[str, str] = Field(default_factory=dict)
     answer: list[str]
     expected: str = ""
+    right: bool | None = None
+    rank: int | None = None
+    depth: int | None = None
 
 
 class Rung(Config):
@@ -139,6 +166,7 @@ class Protocol(Config):
         ties: what puts items of equal score in order.
         chosen_on: the part that hyper-parameters and stopping points were chosen on.
         code_probabilities: over which codes a generative model's probabilities are normalised.
+        correction: how claims of several comparisons are corrected for their number.
         resamples, level: of the bootstrap over users.
     """
 
@@ -149,6 +177,7 @@ class Protocol(Config):
     ties: str = ""
     chosen_on: str = ""
     code_probabilities: str = ""
+    correction: str = ""
     resamples: int = RESAMPLES
     level: float = LEVEL
 

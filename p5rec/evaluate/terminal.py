@@ -42,7 +42,7 @@ def _fitting(block: Block) -> list[str]:
 
 def _aligned(block: Block, bracketed: Sequence[str]) -> list[str]:
     methods = block.methods
-    columns = [_left("method", [_cut(method.name) for method in methods])]
+    columns = [column("method", *(_cut(method.name) for method in methods))]
     for metric in block.metrics:
         measures = [method.metrics.get(metric) for method in methods]
         values = _right("", [number(m.value if m else None) for m in measures])[1:]
@@ -52,7 +52,7 @@ def _aligned(block: Block, bracketed: Sequence[str]) -> list[str]:
         ]
         if metric in bracketed:
             cells = [f"{c} {bracket(m)}" for c, m in zip(cells, measures, strict=True)]
-        columns.append(_left(metric, cells))
+        columns.append(column(metric, *cells))
     columns.append(_right("n", [f"{method.n:,}" for method in methods]))
     columns.append(_right("invalid", [share(method.invalid_rate) for method in methods]))
     if any(method.duplicate_rate is not None for method in methods):
@@ -63,9 +63,10 @@ def _aligned(block: Block, bracketed: Sequence[str]) -> list[str]:
     return [head, "-" * max(map(len, (head, *rows))), *rows]
 
 
-def _left(head: str, cells: Sequence[str]) -> list[str]:
-    width = max(map(len, (head, *cells)))
-    return [cell.ljust(width) for cell in (head, *cells)]
+def column(*cells: str) -> list[str]:
+    """The cells, all as wide as the widest."""
+    width = max(map(len, cells))
+    return [cell.ljust(width) for cell in cells]
 
 
 def _right(head: str, cells: Sequence[str]) -> list[str]:

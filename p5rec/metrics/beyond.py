@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, diags_array
 
 
 def exposure(items: np.ndarray, n_items: int) -> np.ndarray:
@@ -14,14 +14,15 @@ def exposure(items: np.ndarray, n_items: int) -> np.ndarray:
 
 
 def coverage(items: np.ndarray, n_items: int) -> float:
-    """Share of the catalogue that at least one of the lists ``(B, K)`` shows."""
+    """Share of the N items that at least one of the lists ``(B, K)`` shows (Ge et al. 2010)."""
     return float((exposure(items, n_items) > 0).mean())
 
 
 def gini(items: np.ndarray, n_items: int) -> float:
     """Gini coefficient of exposure over the N items: 0 all alike, towards 1 a few take all.
 
-    NaN where nothing is listed.
+    ``sum (2 n - N - 1) x_n / (N sum x_n)`` over the exposures in rising order (Gini 1912; for
+    recommendations Fleder and Hosanagar 2009). NaN where nothing is listed.
     """
     shown = np.sort(exposure(items, n_items)).astype(np.float64)
     if not shown.any():
@@ -30,50 +31,81 @@ def gini(items: np.ndarray, n_items: int) -> float:
     return float(((2 * ranks - n_items - 1) * shown).sum() / (n_items * shown.sum()))
 
 
-def novelty(items: np.ndarray, train_counts: np.ndarray) -> float:
-    """Mean self-information of the listed items, in bits: ``-log2 p(item)`` (Zhou et al. 2010).
+def novelty(items: np.ndarray, train_counts: np.ndarray) -> np.ndarray:
+    """Mean self-information of each list's items, in bits: ``-log2 p(item)`` (Zhou et al. 2010).
 
     Args:
         items: ``(B, K)`` item rows, -1 where the list ended.
         train_counts: ``(N,)`` training events of each item; ``p`` is the share of all training
             events, with one added to every item so that an unseen one is finite.
+
+    Returns:
+        ``(B,)``; NaN for empty lists.
     """
-    bits = -np.log2((train_counts + 1) / (train_counts.sum() + len(train_counts)))
-    listed = items[items >= 0]
-    return float(bits[listed].mean()) if listed.size else float("nan")
+    return _per_list(items, -np.log2((train_counts + 1) / (train_counts + 1).sum()))
 
 
-def indicators(values: Sequence[Sequence[str]]) -> np.ndarray:
-    """One attribute as vectors ``(N, A)``: 1 where item n has the a-th value (in sorted order)."""
+def popularity(items: np.ndarray, train_counts: np.ndarray) -> np.ndarray:
+    """Average recommendation popularity (Yin et al. 2012): training events an item of each list.
+
+    Set beside the mean over the users' own training items it tells a method's popularity bias.
+
+    Args:
+        items: ``(B, K)`` item rows, -1 where the list ended.
+        train_counts: ``(N,)`` training events of each item.
+
+    Returns:
+        ``(B,)``; NaN for empty lists.
+    """
+    return _per_list(items, train_counts.astype(np.float64))
+
+
+def over_lists(values: np.ndarray) -> float:
+    """Mean of ``(B,)`` over the lists that have a value; NaN where none has."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def indicators(values: Sequence[Sequence[str]]) -> csr_array:
+    """Attributes as vectors ``(N, A)``: 1 where item n has the a-th value (in sorted order)."""
     column = {value: a for a, value in enumerate(sorted({v for own in values for v in own}))}
-    found = np.zeros((len(values), len(column)), dtype=np.float32)
-    rows = np.repeat(np.arange(len(values)), [len(own) for own in values])
-    found[rows, [column[v] for own in values for v in own]] = 1
-    return found
+    sets = [sorted(column[value] for value in set(own)) for own in values]
+    starts = np.cumsum([0, *map(len, sets)])
+    columns = np.array([a for own in sets for a in own], dtype=np.int64)
+    return csr_array((np.ones(len(columns)), columns, starts), shape=(len(values), len(column)))
 
 
-def intra_list_diversity(items: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def intra_list_diversity(items: np.ndarray, vectors: np.ndarray | csr_array) -> np.ndarray:
     """Mean of ``1 - cosine`` over the pairs of items in each list (Ziegler et al. 2005).
 
     Args:
         items: ``(B, K)`` distinct item rows, -1 where the list ended.
-        vectors: ``(N, D)`` item vectors, or :func:`indicators`. An item with a zero vector is
-            unknown and left out.
+        vectors: ``(N, D)`` item vectors, or :func:`indicators`: the cosine of two sets is the
+            number of common values over the root of the product of their sizes. An item with a
+            zero vector is unknown and left out.
 
     Returns:
         ``(B,)``; NaN for lists with fewer than two known items.
     """
-    norms = np.linalg.norm(vectors, axis=1)
+    vectors = csr_array(vectors, dtype=np.float64)
+    norms = np.sqrt(vectors.power(2).sum(axis=1))
     known = norms > 0
-    unit = vectors / np.where(known, norms, 1)[:, None]
+    unit = diags_array(1 / np.where(known, norms, 1)) @ vectors
     listed = items >= 0
     rows = np.repeat(np.arange(len(items)), listed.sum(axis=1))
-    members = csr_array(
-        (np.ones(len(rows)), (rows, items[listed])), shape=(len(items), len(vectors))
-    )
+    members = csr_array((np.ones(len(rows)), (rows, items[listed])), (len(items), len(known)))
     # the sum over pairs falls out of |v1 + ... + vn|^2 = n + 2 * (sum of cosines)
     n = members @ known.astype(np.float64)
-    cosines = (np.square(members @ unit).sum(axis=1) - n) / 2
+    cosines = ((members @ unit).power(2).sum(axis=1) - n) / 2
     pairs = n * (n - 1) / 2
     mean: np.ndarray = np.divide(cosines, pairs, out=np.full(len(items), np.nan), where=pairs > 0)
     return 1 - mean
+
+
+def _per_list(items: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Mean of the listed items' ``values`` ``(N,)`` in each list, ``(B,)``."""
+    listed = items >= 0
+    number = listed.sum(axis=1)
+    total = np.where(listed, values[np.where(listed, items, 0)], 0).sum(axis=1)
+    mean: np.ndarray = np.divide(total, number, out=np.full(len(items), np.nan), where=number > 0)
+    return mean

@@ -12,32 +12,39 @@ import evaluate
 import numpy as np
 from datasets import Features, List, Value
 
-from . import ranking, rating, text
+from . import beyond, probability, ranking, rating, text
 
 
-def _info(description: str, prediction: Any, reference: Any) -> evaluate.MetricInfo:
-    features = Features({"predictions": prediction, "references": reference})
-    return evaluate.MetricInfo(description=description, citation="", features=features)
+def _info(description: str, prediction: Any, *references: Any) -> evaluate.MetricInfo:
+    """What a metric reads; of several forms of references the first that fits is taken."""
+    forms = [Features({"predictions": prediction, "references": one}) for one in references]
+    return evaluate.MetricInfo(description=description, citation="", features=forms)
 
 
 class Ranking(evaluate.Metric):
-    """HR@k, NDCG@k and MRR@k; predictions are lists of item rows, references the one right row.
+    """HR@k, NDCG@k and MRR@k, and of several right items Recall, Precision and MAP at k.
 
-    ``compute(..., ks=(5, 10, 20))`` names the depths; lists shorter than the deepest are lists
-    that ended early.
+    Predictions are lists of item rows, best first; references the one right row of each list, or
+    its several in a list. ``compute(..., ks=(5, 10, 20))`` names the depths; lists shorter than
+    the deepest are lists that ended early. Formulas: :func:`p5rec.metrics.ranking.per_user`.
     """
 
     def _info(self) -> evaluate.MetricInfo:
-        return _info("Ranking of one right item.", List(Value("int64")), Value("int64"))
+        return _info(
+            "Ranking of right items.",
+            List(Value("int64")), Value("int64"), List(Value("int64")),
+        )  # fmt: skip
 
     def _compute(
         self,
         predictions: Sequence[Sequence[int]],
-        references: Sequence[int],
+        references: Sequence[Any],
         ks: Sequence[int] = ranking.KS,
         **_: Any,
     ) -> dict[str, float]:
-        values = ranking.per_user(_table(predictions, max(ks)), np.asarray(references), ks)
+        several = isinstance(references[0], Sequence)
+        targets = _table(references, 1) if several else np.asarray(references)
+        values = ranking.per_user(_table(predictions, max(ks)), targets, ks)
         return {name: float(value.mean()) for name, value in values.items()}
 
 
@@ -87,6 +94,58 @@ class Rating(evaluate.Metric):
         return rating.summary(clipped, np.asarray(references), liked)
 
 
+class Probability(evaluate.Metric):
+    """Log loss, Brier score, expected calibration error and AUC of the chances of yes.
+
+    Predictions are chances, 0 to 1; references 1 for yes and 0 for no. AUC is NaN where all say
+    the same. Formulas: ``p5rec.metrics.probability``.
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _info("Chances of a click or a yes.", Value("float64"), Value("int64"))
+
+    def _compute(
+        self, predictions: Sequence[float], references: Sequence[int], **_: Any
+    ) -> dict[str, float]:
+        return probability.summary(np.asarray(predictions, dtype=float), np.asarray(references) > 0)
+
+
+class Beyond(evaluate.Metric):
+    """Coverage, Gini, novelty in bits, average popularity, and diversity of ranked lists.
+
+    Predictions are lists of item rows; the references are not read. ``compute(...,
+    train_counts=(N,))`` gives the training events of each item of the catalogue, ``vectors=(N,
+    D)`` vectors to measure diversity by, ``attributes=`` each item's attribute values in their
+    place; without either there is no diversity. Formulas: ``p5rec.metrics.beyond``.
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _info("Ranked lists beyond being right.", List(Value("int64")), Value("int64"))
+
+    def _compute(
+        self,
+        predictions: Sequence[Sequence[int]],
+        references: Sequence[int],
+        *,
+        train_counts: Sequence[int],
+        vectors: np.ndarray | None = None,
+        attributes: Sequence[Sequence[str]] | None = None,
+        **_: Any,
+    ) -> dict[str, float]:
+        listed, counts = _table(predictions, 0), np.asarray(train_counts)
+        items = np.where(listed < len(counts), listed, -1)  # what is no item shows nothing
+        found = {
+            "coverage": beyond.coverage(items, len(counts)),
+            "gini": beyond.gini(items, len(counts)),
+            "novelty_bits": beyond.over_lists(beyond.novelty(items, counts)),
+            "popularity": beyond.over_lists(beyond.popularity(items, counts)),
+        }
+        by = beyond.indicators(attributes) if vectors is None and attributes else vectors
+        if by is not None:
+            found["diversity"] = beyond.over_lists(beyond.intra_list_diversity(items, by))
+        return found
+
+
 class Bleu(evaluate.Metric):
     """BLEU-4 of texts against one reference each, 0 to 1."""
 
@@ -123,6 +182,31 @@ class DistinctSentences(evaluate.Metric):
         self, predictions: Sequence[str], references: Sequence[str], **_: Any
     ) -> dict[str, float]:
         return {"distinct_sentences": text.distinct_sentences(predictions)}
+
+
+class Groundedness(evaluate.Metric):
+    """Share of the attribute values named in texts that the item's own record holds.
+
+    Predictions are texts; references the item row that each is about. ``compute(..., attributes=)``
+    gives the attribute values of each of N items: a value of any of them is one that can be named.
+    ``groundedness`` is None where no text names one; ``named`` is how many were. See
+    :func:`p5rec.metrics.text.groundedness`.
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        return _info("Facts that hold.", Value("string"), Value("int64"))
+
+    def _compute(
+        self,
+        predictions: Sequence[str],
+        references: Sequence[int],
+        *,
+        attributes: Sequence[Sequence[str]],
+        **_: Any,
+    ) -> dict[str, float | None]:
+        counts = text.groundedness(predictions, np.asarray(references), attributes)
+        grounded, named = counts.sum(axis=0).tolist()
+        return {"groundedness": grounded / named if named else None, "named": named}
 
 
 def _table(lists: Sequence[Sequence[int]], width: int) -> np.ndarray:

@@ -16,12 +16,20 @@ KS = (5, 10, 20)
 def per_user(
     items: np.ndarray, targets: np.ndarray, ks: Sequence[int] = KS
 ) -> dict[str, np.ndarray]:
-    """HR@k, NDCG@k and MRR@k of each list.
+    """HR@k, NDCG@k and MRR@k of each list; with several relevant items Recall, Precision, MAP too.
 
-    With one relevant item HR@k is also Recall@k. With several, HR@k says whether any of them is
-    among the first k, MRR@k looks at the first of them, NDCG@k divides by the best order
-    possible (Järvelin and Kekäläinen 2002, binary gains), and ``Recall@k``, the share of them
-    found, is added.
+    With ``R`` relevant items, of which those found stand at places ``r`` (from 1) up to k:
+
+    - ``HR@k`` is 1 where any is found, and with R = 1 the same as ``Recall@k``;
+    - ``NDCG@k`` is ``sum 1 / log2(r + 1)`` over the best such sum that k places could have
+      (Järvelin and Kekäläinen 2002, binary gains);
+    - ``MRR@k`` is ``1 / r`` of the first (Voorhees 1999);
+    - ``Recall@k`` is the number found over R, ``Precision@k`` the same number over k, however
+      long the list is;
+    - ``MAP@k`` is the sum of Precision@r over the places r, over R (Buckley and Voorhees 2000; as
+      trec_eval's ``map_cut``, ranx and RecTools count it: lists with R > k cannot reach 1).
+
+    A relevant item that is listed twice is found once, at its first place.
 
     Args:
         items: ``(B, K)`` item rows, best first, -1 where the list ended.
@@ -36,6 +44,7 @@ def per_user(
     """
     relevant = targets if targets.ndim == 2 else targets[:, None]
     known = relevant >= 0
+    number = known.sum(axis=1)
     if items.ndim != 2 or len(items) != len(relevant):
         raise ValueError(f"items {items.shape} and targets {targets.shape} do not fit")
     if not ks or not 0 < min(ks) <= max(ks) <= items.shape[1]:
@@ -49,16 +58,20 @@ def per_user(
     # place of each relevant item, from 0; K where it is absent
     places = np.where(matches.any(axis=1), matches.argmax(axis=1), items.shape[1])
     gains = 1 / np.log2(places + 2.0)
+    nth = np.sort(places, axis=1)
+    precisions = np.arange(1, places.shape[1] + 1) / (nth + 1)  # down to the nth one found
     ideal = np.concatenate([[0], np.cumsum(1 / np.log2(np.arange(relevant.shape[1]) + 2.0))])
 
     found: dict[str, np.ndarray] = {}
     for k in ks:
         hit = places < k
         found[f"HR@{k}"] = hit.any(axis=1).astype(np.float64)
-        found[f"NDCG@{k}"] = (gains * hit).sum(axis=1) / ideal[np.minimum(known.sum(axis=1), k)]
+        found[f"NDCG@{k}"] = (gains * hit).sum(axis=1) / ideal[np.minimum(number, k)]
         found[f"MRR@{k}"] = np.where(hit, 1 / (places + 1.0), 0).max(axis=1)
         if targets.ndim == 2:
-            found[f"Recall@{k}"] = hit.sum(axis=1) / known.sum(axis=1)
+            found[f"Recall@{k}"] = hit.sum(axis=1) / number
+            found[f"Precision@{k}"] = hit.sum(axis=1) / k
+            found[f"MAP@{k}"] = (precisions * (nth < k)).sum(axis=1) / number
     return found
 
 

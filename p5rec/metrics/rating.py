@@ -18,6 +18,8 @@ def clip(predictions: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
 def errors(predictions: np.ndarray, ratings: np.ndarray) -> dict[str, np.ndarray]:
     """Each row's ``squared`` and ``absolute`` error, ``(B,)``, in squared and plain rating points.
 
+    RMSE is the root of the mean of the first, MAE the mean of the second.
+
     Args:
         predictions: ``(B,)``, clipped to the scale.
         ratings: ``(B,)``.
@@ -28,6 +30,8 @@ def errors(predictions: np.ndarray, ratings: np.ndarray) -> dict[str, np.ndarray
 
 def auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """Area under the ROC curve: how often a positive row outscores a negative one, ties half.
+
+    The Mann-Whitney statistic over the number of pairs (Hanley and McNeil 1982).
 
     Args:
         scores: ``(B,)``.

@@ -10,20 +10,28 @@ SHORT = 5  # training events of a user with a short history, at most
 
 
 def slices(
-    users: np.ndarray, targets: np.ndarray, interactions: Interactions, split: Split
+    users: np.ndarray,
+    targets: np.ndarray,
+    interactions: Interactions,
+    split: Split,
+    events: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Who belongs to which slice, by training events alone.
+    """Who belongs to which slice, all but the last two by training events alone.
 
     ``item-frequency-q1`` (rarest) to ``-q5``: the target's number of training events, cut where
     each fifth of the training events ends, so that every slice holds about as much of the data
     and items of equal frequency stay together. ``short-history``: users with at most
-    :data:`SHORT` training events. ``unseen-item``: targets without any, in no quintile.
+    :data:`SHORT` training events. ``unseen-item``: targets without any, in no quintile. ``repeat``:
+    the user had the target before, in whatever part; ``new``: the others. These two are there
+    only where some target is a repeat.
 
     Args:
-        users: ``(B,)`` user rows.
+        users: ``(B,)`` user rows, -1 where a case is nobody's.
         targets: ``(B,)`` item rows.
         interactions: all events.
         split: which of them train.
+        events: ``(B,)`` the event that each case is about, -1 where none; without, nothing is
+            said of repeats.
 
     Returns:
         Slice name to ``(B,)`` bool.
@@ -37,8 +45,21 @@ def slices(
         met = item_events[interactions.items[train]]
         cuts = np.quantile(met, [0.2, 0.4, 0.6, 0.8], method="inverted_cdf")
         quintile = np.where(frequency > 0, 1 + np.searchsorted(cuts, frequency), 0)
-    return {
+    found = {
         **{f"item-frequency-q{q}": quintile == q for q in range(1, 6)},
-        "short-history": user_events[users] <= SHORT,
+        "short-history": (users >= 0) & (user_events[users] <= SHORT),
         "unseen-item": frequency == 0,
     }
+    if events is not None:
+        again = _repeats(interactions, events, targets)
+        found |= {"repeat": again, "new": ~again} if again.any() else {}
+    return found
+
+
+def _repeats(interactions: Interactions, events: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """``(B,)`` whether the user of each event had its item, the target, before."""
+    pairs = interactions.users.astype(np.int64) * interactions.n_items + interactions.items
+    _, first, pair = np.unique(pairs, return_index=True, return_inverse=True)
+    its_own = (events >= 0) & (interactions.items[events] == targets)
+    again: np.ndarray = its_own & (first[pair[events]] < events)
+    return again

@@ -23,6 +23,9 @@ SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 def bleu(texts: Sequence[str], references: Sequence[str]) -> Statistic:
     """Corpus BLEU-4 as sacrebleu counts it (13a tokens, exponential smoothing), over 100.
 
+    The geometric mean of the precisions of 1- to 4-grams, times ``exp(1 - r / c)`` where all c
+    words of the answers are fewer than the r of the references (Papineni et al. 2002; Post 2018).
+
     Args:
         texts: B answers.
         references: B texts by people.
@@ -49,6 +52,8 @@ def bleu(texts: Sequence[str], references: Sequence[str]) -> Statistic:
 def rouge(texts: Sequence[str], references: Sequence[str]) -> dict[str, np.ndarray]:
     """F-measures of ROUGE-1, -2 and -L of each text, ``(B,)`` each (Lin 2004, no stemming).
 
+    ``2 P R / (P + R)``, with P and R the shares of the answer's and of the reference's words (or
+    pairs of words) that both have, for -L those of their longest common subsequence.
     rouge-score keeps the letters a-z and digits only: for other scripts the values say nothing.
     """
     scorer = RougeScorer(list(ROUGE.values()))

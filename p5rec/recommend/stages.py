@@ -63,7 +63,7 @@ def ask_baseline(
         "baseline",
         lambda folder: answer_baseline(name, corpus, part, k, folder),
         config={"name": name, "k": k, "part": part},
-        code=("core", "data", "metrics", "recommend"),
+        code=("core", "data", "metrics", "models", "recommend"),
         inputs={"data": data},
     )
 

@@ -7,15 +7,13 @@ import numpy as np
 from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import Interactions, Split
+from p5rec.data.windows import cut
 
 from .config import DenseConfig
 
 
 class Windows:
     """Pieces of users' training histories, each a row.
-
-    A history of n events is cut every ``window`` events from a phase drawn per user and epoch, so
-    that over the epochs each item is seen with contexts of all lengths.
 
     Args:
         interactions, split: the training part alone is used.
@@ -59,17 +57,7 @@ class Windows:
     def _epoch(self, epoch: int) -> np.ndarray:
         """``(R, 2)`` begin and end of each row of one epoch, shuffled."""
         rng = derive_rng(self.seed, "windows", epoch)
-        begin, end = self.user_offsets[:-1], self.user_offsets[1:]
-        length, window = end - begin, self.config.window
-        phase = np.where(length > window, rng.integers(0, window, len(length)), 0)
-        first = np.where(phase > 0, phase, window)  # length of a history's first piece
-        pieces = 1 + np.maximum(0, -(-(length - first) // window))
-        owner = np.repeat(np.arange(len(length)), pieces)
-        nth = np.arange(len(owner)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-        stop = np.minimum(begin[owner] + first[owner] + nth * window, end[owner])
-        start = np.where(nth == 0, begin[owner], begin[owner] + first[owner] + (nth - 1) * window)
-        cut = np.stack([start, stop], axis=1)
-        return rng.permutation(cut[stop - start >= 2])
+        return cut(self.user_offsets, self.config.window, rng)
 
     def __len__(self) -> int:
         return len(self.cuts)

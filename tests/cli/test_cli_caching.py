@@ -22,7 +22,8 @@ def test_caching(p5rec: Any, trained: Trained, monkeypatch: pytest.MonkeyPatch) 
     words = ("run", "sft", "--config", trained.config, "--out", trained.folder / "again")
     code, out, _ = p5rec(*words)
     assert (code, stages(out)) == (0, [(name, "kept") for name in names])
-    for name in ("report.json", "report.md", "config.yaml", "lists/mine.jsonl"):
+    kept = ("report.json", "report.html", "per_user.parquet", "config.yaml", "lists/mine.jsonl")
+    for name in kept:
         first, second = (trained.folder / run / name for run in ("out", "again"))
         assert first.read_bytes() == second.read_bytes()
     code, out, _ = p5rec(*words, "methods.mine.train.seed=5")

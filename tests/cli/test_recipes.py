@@ -75,7 +75,7 @@ def test_a_recipe_runs_on_a_toy_world(p5rec: Any, recipe: str, tmp_path: Path) -
         lists = pl.read_parquet(out / "lists" / f"{name}.parquet")
         assert lists.columns == ["user", "rank", "item", "title", "score"]
         assert lists.equals(pl.read_ndjson(out / "lists" / f"{name}.jsonl", schema=lists.schema))
-    assert str(out / "report.md") in said
+    assert str(out / "report.html") in said
     (tmp_path / "shown.yaml").write_text((out / "config.yaml").read_text())
     again = p5rec("run", recipe, "--config", tmp_path / "shown.yaml", "--out", tmp_path / "again")
     assert again[1].count(": kept ") == said.count(": made ")

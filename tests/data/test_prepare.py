@@ -145,6 +145,31 @@ def test_missing_items_can_be_dropped(table: Path) -> None:
     assert "99" not in corpus.catalog.ids
 
 
+def test_permuted_texts_go_to_other_items_and_nothing_else_moves() -> None:
+    world = {"source": "world", "world": {"users": 30}}
+    plain, dealt, other = (
+        build(DataConfig(**world, permute_text=permuted, seed=seed))[0]
+        for permuted, seed in ((False, 0), (True, 0), (True, 1))
+    )
+    assert external(plain) == external(dealt)
+    assert plain.catalog.ids == dealt.catalog.ids
+    records = [
+        [row[1:] for row in zip(*c.catalog.table.to_pydict().values(), strict=True)]
+        for c in (plain, dealt, other)
+    ]
+    assert sorted(records[0]) == sorted(records[1])
+    same = np.mean([a == b for a, b in zip(*records[:2], strict=True)])
+    assert same < 0.1
+    assert plain.interactions.texts["review"] == dealt.interactions.texts["review"]
+    by_id = [dict(zip(c.catalog.ids, c.catalog.titles, strict=True)) for c in (dealt, other)]
+    assert by_id[0] != by_id[1]
+
+
+def test_without_texts_there_is_nothing_to_permute(table: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.permute_text: expected an item table with titles"):
+        build(DataConfig(source="table", path=str(table), permute_text=True))
+
+
 def test_the_catalogue_may_hold_items_nobody_met(table: Path) -> None:
     items = table.with_name("items.csv")
     items.write_text(items.read_text() + "40,Unseen,,2000\n")

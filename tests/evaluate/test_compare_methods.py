@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from p5rec.evaluate.compare import compare
-from p5rec.evaluate.measure import accuracy, ranking, rating
+from p5rec.evaluate.compare import adjusted, compare
+from p5rec.evaluate.measure import accuracy, average, ranking, rating
+from p5rec.evaluate.run import comparisons
+from p5rec.evaluate.schema import Comparison
 
 RUN = {"split": "test", "seed": 0}
 USERS = np.arange(200)
@@ -19,15 +21,17 @@ def test_the_better_method_comes_first_whichever_way_it_is_asked():
     ab, ba = compare(a, b, "accuracy", 0), compare(b, a, "accuracy", 0)
     assert ab.value == pytest.approx(0.5)
     assert (ba.value, ba.low, ba.high) == pytest.approx((-ab.value, -ab.high, -ab.low))
-    words = f"a beats b by {ab.value:+.4f} [{ab.low:+.4f}, {ab.high:+.4f}] in accuracy"
+    words = f"a beats b by {ab.value:+.4f} [{ab.low:+.4f}, {ab.high:+.4f}] in accuracy (p .002)"
     assert (ab.sentence, ba.sentence) == (words, words)
+    assert (ab.verdict, ba.verdict) == ("better", "worse")
 
 
 def test_lower_errors_win():
     near, far = rated("near", 0.2), rated("far", 0.9)
     found = compare(far, near, "RMSE", 0)
     assert found.value == pytest.approx(0.7)
-    assert found.sentence == "near beats far by -0.7000 [-0.7000, -0.7000] in RMSE"
+    assert found.sentence == "near beats far by -0.7000 [-0.7000, -0.7000] in RMSE (p .002)"
+    assert (found.verdict, compare(near, far, "RMSE", 0).verdict) == ("worse", "better")
 
 
 def test_no_difference_is_claimed_where_none_is_shown():
@@ -38,7 +42,8 @@ def test_no_difference_is_claimed_where_none_is_shown():
     assert found.low < 0 < found.high
     assert found.sentence.startswith("a vs b: no difference shown [-")
     itself = compare(a, a, "accuracy", 0)
-    assert (itself.value, itself.low, itself.high) == (0, 0, 0)
+    assert (itself.value, itself.low, itself.high, itself.p) == (0, 0, 0, 1)
+    assert itself.sentence == "a vs a: no difference shown [+0.0000, +0.0000] in accuracy (p 1.000)"
 
 
 def test_what_is_unknown_cannot_be_compared():
@@ -47,6 +52,7 @@ def test_what_is_unknown_cannot_be_compared():
     found = compare(a, b, "AUC", 0)
     assert found.value is None
     assert found.sentence == "a vs b: AUC could not be compared"
+    assert (found.p, found.alone, found.verdict) == (None, None, None)
 
 
 def test_other_cases_are_refused(corpus, at_places):
@@ -60,3 +66,54 @@ def test_other_cases_are_refused(corpus, at_places):
             compare(four, other, "HR@10", 0)
     with pytest.raises(ValueError, match="do not both have HR@20"):
         compare(four, four, "HR@20", 0)
+
+
+def told(p, metric="HR@10", value=0.03, **more):
+    low, high = (0.01, 0.05) if p <= 0.05 else (-0.01, 0.07)
+    given = {"task": "sequential", "split": "test", "low": low, "high": high} | more
+    return Comparison(a="a", b="b", metric=metric, value=value, p=p, sentence="", **given)
+
+
+def test_a_claim_must_survive_the_comparisons_beside_it():
+    found = adjusted([told(0.002), told(0.04), told(0.9), told(0.04, "NDCG@10")])
+    assert [one.alone for one in found] == ["better", "better", "no difference shown", "better"]
+    assert [one.verdict for one in found] == [
+        "better", "no difference shown", "no difference shown", "better",
+    ]  # fmt: skip
+    assert [one.p_adjusted for one in found] == pytest.approx([0.006, 0.08, 0.9, 0.04])
+    assert [one.together for one in found] == [3, 3, 3, 1]
+    assert [one.sentence for one in found] == [
+        "a beats b by +0.0300 [+0.0100, +0.0500] in HR@10 (p .002, corrected .006)",
+        "a vs b: no difference shown among 3 comparisons in HR@10, +0.0300 [+0.0100, +0.0500] by "
+        "itself (p .040, corrected .080)",
+        "a vs b: no difference shown [-0.0100, +0.0700] in HR@10 (p .900)",
+        "a beats b by +0.0300 [+0.0100, +0.0500] in NDCG@10 (p .040)",
+    ]
+    assert adjusted(found) == found
+
+
+def test_a_very_small_chance_is_not_written_as_none():
+    assert "(p 5e-04)" in adjusted([told(0.0005)])[0].sentence
+
+
+def test_each_seed_is_told():
+    runs = [accuracy("m", np.arange(200) % n == 0, USERS, **RUN) for n in (2, 4)]
+    never = accuracy("never", np.zeros(200), USERS, **RUN)
+    found = compare(never, average(runs, 0), "accuracy", 0)
+    assert found.by_seed == [-0.5, -0.25]
+    assert found.sentence.endswith("(p .002; by seed +0.5000 / +0.2500)")
+    both = compare(average(runs, 0), average(runs[::-1], 0), "accuracy", 0)
+    assert both.by_seed == [0.25, -0.25]
+
+
+def test_many_pairs_are_drawn_often_enough_for_a_claim():
+    few = np.arange(5)
+    a, b = (accuracy(n, np.full(5, v), few, **RUN) for n, v in (("a", 1.0), ("b", 0.0)))
+    found = comparisons([a, b], [("a", "b")] * 30, 0)
+    assert {one.verdict for one in found} == {"better"}
+
+
+def test_a_comparison_of_an_older_report_still_loads():
+    old = {"a": "a", "b": "b", "task": "t", "split": "test", "metric": "x", "value": 1.0,
+           "low": 0.5, "high": 1.5, "sentence": "a beats b"}  # fmt: skip
+    assert Comparison.model_validate(old).verdict is None

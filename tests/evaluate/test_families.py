@@ -12,8 +12,9 @@ from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.evaluate.compare import compare
 from p5rec.evaluate.config import EvaluateConfig, check_names
-from p5rec.evaluate.families import measure_family, samples
+from p5rec.evaluate.families import measure_family
 from p5rec.evaluate.run import comparisons
+from p5rec.evaluate.samples import family_samples
 from p5rec.ids.config import IdsConfig
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.ask import FamilyAnswers
@@ -63,9 +64,18 @@ def test_forms_of_the_task_stand_side_by_side(view: CorpusView) -> None:
     pair = ("m (regression, rating-statistics)", "m (words, rating)")
     (told,) = comparisons([*first, *found], [pair], seed=0)
     assert (told.a, told.b, told.metric) == (*pair, "RMSE")
-    shown = samples("m", other, view, 2)
+    shown = family_samples("m", other, view, 4, seed=0)
     assert shown[0].answer == ["regression 4.00", "words 9.00"]
-    assert samples("m", answers(), view, 2)[1].answer == ["no"]
+    assert family_samples("m", answers(), view, 4, seed=0)[1].answer == ["no"]
+
+
+def test_ratings_are_sliced_by_item_and_user(view: CorpusView) -> None:
+    found = measure_family("m", answers(), view, {"split": "test", "seed": 0})[0].method
+    assert sum(part.n for name, part in found.slices.items() if "item" in name) == 4
+    shown = {metric for part in found.slices.values() for metric in part.metrics}
+    assert shown == {"RMSE", "MAE"}
+    rmse = [(p.n, p.metrics["RMSE"].value) for n, p in found.slices.items() if "item" in n and p.n]
+    assert sum(n * value**2 for n, value in rmse) == pytest.approx(2)
 
 
 def test_readings_are_called_by_name_in_comparisons() -> None:

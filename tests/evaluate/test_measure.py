@@ -30,6 +30,10 @@ def test_ranking_by_hand(corpus, at_places):
     # items 0 .. 9 and three targets, of 30
     assert found.method.beside["coverage"] == pytest.approx(13 / 30)
     assert found.method.beside["short_rate"] == 0
+    # item i was trained on by the users u with u + 5 > i, the targets by nobody
+    assert found.method.beside["popularity"] == pytest.approx((3 * 26 - 4 - 4 - 3 + 26) / 40)
+    # genres by turns: pairs of a drama with a comedy share nothing
+    assert 0.5 < found.method.beside["diversity"] < 0.6
 
 
 def test_faults_of_lists_are_counted_and_break_nothing(corpus, at_places):
@@ -150,6 +154,21 @@ def test_what_a_method_cannot_do_it_cannot_do_on_average(corpus, at_places):
         for _ in range(2)
     ]  # fmt: skip
     assert average(runs, 0).method.slices["unseen-item"].metrics == "cannot"
+
+
+def test_slices_of_ratings_are_means_over_seeds_too():
+    ratings, parts = np.array([1.0, 2, 3, 4]), {"half": np.arange(4) < 2, "none": np.zeros(4, bool)}
+    runs = [
+        rating("m", ratings + off, ratings, np.arange(4), (1, 9), parts=parts, **RUN)
+        for off in (1.0, 3.0)
+    ]
+    assert runs[0].method.slices["half"].metrics["RMSE"].value == 1
+    slices = average(runs, 0).method.slices
+    assert (slices["half"].n, slices["none"].n) == (2, 0)
+    assert {name: found.value for name, found in slices["half"].metrics.items()} == {
+        "RMSE": 2, "MAE": 2
+    }  # fmt: skip
+    assert slices["none"].metrics["RMSE"].value is None
 
 
 def test_measures_without_slices_or_repeats_are_averaged_too():

@@ -21,15 +21,22 @@ def test_gini_is_half_the_relative_mean_difference(listed):
 
 def test_novelty_in_bits():
     counts = np.array([3, 3, 1, 1])  # smoothed: 4, 4, 2, 2 of 12
-    assert beyond.novelty(np.array([[0, 2, -1]]), counts) == pytest.approx(
-        (np.log2(3) + np.log2(6)) / 2
-    )
+    found = beyond.novelty(np.array([[0, 2, -1], [-1, -1, -1]]), counts)
+    assert found[0] == pytest.approx((np.log2(3) + np.log2(6)) / 2)
+    assert np.isnan(found[1])
+    assert beyond.over_lists(found) == found[0]
     assert np.isfinite(beyond.novelty(np.array([[0]]), np.array([0, 9])))
+
+
+def test_popularity_is_the_mean_number_of_training_events():
+    found = beyond.popularity(np.array([[0, 2, -1], [1, 1, -1], [-1, -1, -1]]), np.array([9, 4, 1]))
+    np.testing.assert_array_equal(found, [5, 4, np.nan])
 
 
 def test_diversity_over_an_attribute():
     vectors = beyond.indicators([("a",), ("a",), ("b",), ("a", "b"), ()])
-    np.testing.assert_array_equal(vectors, [[1, 0], [1, 0], [0, 1], [1, 1], [0, 0]])
+    np.testing.assert_array_equal(vectors.todense(), [[1, 0], [1, 0], [0, 1], [1, 1], [0, 0]])
+    assert beyond.indicators([("a", "a"), ()]).todense().tolist() == [[1], [0]]
     lists = np.array([[0, 1, -1], [0, 2, -1], [0, 3, 2], [0, 4, -1], [0, 4, 2]])
     half = 1 - 1 / np.sqrt(2)
     np.testing.assert_allclose(
@@ -52,5 +59,5 @@ def test_diversity_equals_the_mean_over_pairs():
 def test_nothing_listed():
     empty = np.full((2, 3), -1)
     assert np.isnan(beyond.gini(empty, 4))
-    assert np.isnan(beyond.novelty(empty, np.ones(4)))
+    assert np.isnan(beyond.over_lists(beyond.novelty(empty, np.ones(4))))
     assert np.isnan(beyond.intra_list_diversity(empty, np.ones((4, 2)))).all()

@@ -1,8 +1,17 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from p5rec.metrics import intervals
-from p5rec.metrics.intervals import Interval, bootstrap, mean_intervals, mean_of, paired_means
+from p5rec.metrics.intervals import (
+    Difference,
+    Interval,
+    bootstrap,
+    mean_intervals,
+    mean_of,
+    paired_means,
+)
 
 
 def test_interval_of_a_mean_is_the_textbook_one():
@@ -14,17 +23,18 @@ def test_interval_of_a_mean_is_the_textbook_one():
     assert (found.high - values.mean()) / error == pytest.approx(1.96, abs=0.2)
 
 
-def test_ninety_five_of_a_hundred_intervals_hold_the_truth():
+@pytest.mark.parametrize(("share", "fewest", "most"), [(0.3, 0.90, 0.99), (0.02, 0.94, 1)])
+def test_ninety_five_of_a_hundred_intervals_hold_the_truth(share, fewest, most):
     rng = np.random.default_rng(2)
     users = np.arange(200)
     held = [
-        interval.low <= 0.3 <= interval.high
+        interval.low <= share <= interval.high
         for seed in range(20)
         for interval in mean_intervals(
-            {str(i): rng.random(200) < 0.3 for i in range(10)}, users, seed=seed
+            {str(i): rng.random(200) < share for i in range(10)}, users, seed=seed
         ).values()
     ]
-    assert 0.90 <= np.mean(held) <= 0.99
+    assert fewest <= np.mean(held) <= most
 
 
 def test_rows_of_one_user_are_drawn_together():
@@ -53,7 +63,6 @@ def test_pairing_sees_what_separate_intervals_hide():
     difference = paired_means(better, base, np.arange(500), seed=0)
     assert a.low < b.high
     assert difference.excludes_zero
-    assert difference.difference().startswith("+0.")
     assert difference.value == pytest.approx(a.value - b.value)
 
 
@@ -64,8 +73,44 @@ def test_paired_statistics_equal_paired_means_and_share_their_draws():
     by_mean = paired_means(a, b, users, seed=1)
     assert by_statistic.low == pytest.approx(by_mean.low)
     same = intervals.paired(mean_of(a), mean_of(a), users, seed=1)[0]
-    assert same == Interval(0, 0, 0)
-    assert same.difference().startswith("no difference shown")
+    assert same == Difference(0, 0, 0, p=1)
+
+
+@given(st.lists(st.sampled_from([-1, 0, 0, 1]), min_size=1, max_size=40), st.integers(0, 3))
+def test_the_p_value_says_what_the_interval_says(gaps, seed):
+    gaps = np.array(gaps, dtype=float)
+    found = paired_means(gaps, np.zeros(len(gaps)), np.arange(len(gaps)), seed=seed)
+    assert (found.p <= 0.05) == found.excludes_zero
+    assert 0 < found.p <= 1
+    turned = paired_means(-gaps, np.zeros(len(gaps)), np.arange(len(gaps)), seed=seed)
+    assert (turned.low, turned.high, turned.p) == (-found.high, -found.low, found.p)
+
+
+def test_sums_in_another_order_are_no_difference():
+    values, users = np.random.default_rng(7).random(100), np.arange(100)
+
+    def backwards(weights):
+        return mean_of(values[::-1])(weights[:, ::-1])
+
+    assert (mean_of(values)(np.eye(100) + 1) != backwards(np.eye(100) + 1)).any()
+    assert intervals.paired(mean_of(values), backwards, users, seed=0) == [Difference(0, 0, 0, p=1)]
+
+
+def test_few_hits_reach_further_than_the_percentiles():
+    def width(hits, n):
+        found = mean_intervals({"x": np.arange(n) < hits}, np.arange(n), seed=0)["x"]
+        plain = paired_means(np.arange(n) < hits, np.zeros(n), np.arange(n), seed=0)
+        return (found.high - found.low) / (plain.high - plain.low)
+
+    assert width(4, 200) > 1.2
+    assert width(200, 1000) == pytest.approx(1, abs=0.03)
+
+
+def test_users_left_out_in_groups_tell_the_same_freedom():
+    n, hit = 4 * intervals.GROUPS, np.random.default_rng(8).random(4 * intervals.GROUPS) < 0.02
+    left = np.concatenate([mean_of(hit)(w) for w in intervals._left_out(np.arange(n))])
+    assert len(left) == intervals.GROUPS
+    assert intervals._freedom(left)[0] == pytest.approx(2 * hit.sum(), rel=0.3)
 
 
 def test_nothing_measured():

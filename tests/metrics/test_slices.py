@@ -47,3 +47,29 @@ def test_short_history_counts_training_events_only():
     found = slices(np.array([0, 1]), np.array([5, 12]), events, Split("by hand", parts))
     assert found["short-history"].tolist() == [True, False]
     assert found["unseen-item"].tolist() == [True, True]
+
+
+def test_a_repeat_is_a_target_that_the_user_had_before():
+    users = np.array([0, 0, 0, 1, 1, 1])
+    items = np.array([3, 4, 3, 4, 3, 4])
+    parts = np.array([TRAIN, TRAIN, VALID, TRAIN, TRAIN, VALID], dtype=np.int8)
+    events, split = Interactions(users, items, np.arange(6), None, 2, 5), Split("by hand", parts)
+
+    def of(events_asked, targets):
+        asked = np.array(events_asked)
+        found = slices(np.zeros(len(asked), dtype=int), np.array(targets), events, split, asked)
+        assert ("repeat" in found) == ("new" in found)
+        return found["repeat"].tolist() if "repeat" in found else None
+
+    # event 4 is user 1's first of item 3, which user 0 had; -1 is no event at all
+    assert of([2, 5, 4, -1], [3, 4, 3, 4]) == [True, True, False, False]
+    assert of([2, 2], [3, 4]) == [True, False]  # asked about another item than the event's
+    assert of([0, 4], [3, 3]) is None  # none repeats: nothing to tell apart
+    assert "repeat" not in slices(np.zeros(1, dtype=int), np.array([3]), events, split)
+
+
+def test_a_case_of_no_user_has_no_short_history():
+    events, split = corpus([1, 1], [1])
+    assert slices(np.array([-1, 0]), np.array([1, 1]), events, split)["short-history"].tolist() == [
+        False, True
+    ]  # fmt: skip

@@ -39,6 +39,8 @@ RECOMMENDERS = Registry(
         "item-knn-recency": "p5rec.recommend.baselines.itemknn:ITEM_KNN_RECENCY",
         "ease": "p5rec.recommend.baselines.ease:EASE",
         "ease-recency": "p5rec.recommend.baselines.ease:EASE_RECENCY",
+        "bpr": "p5rec.recommend.baselines.bpr:BPR",
+        "sasrec": "p5rec.recommend.baselines.sasrec:SASREC",
     },
 )
 

@@ -1,0 +1,220 @@
+"""What ``p5rec audit`` is pointed at, whatever it is: corpora, and what was made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from p5rec.core.errors import UserError, fault
+
+if TYPE_CHECKING:
+    from p5rec.core.artefacts import Artefact
+    from p5rec.core.types import Corpus, ItemCodes
+    from p5rec.data.config import DataConfig
+    from p5rec.data.findings import Finding
+    from p5rec.data.rawlog import RawLog
+    from p5rec.prompting.source import PromptsConfig
+
+ENDINGS = {".inter": "recbole", ".txt": "sequences", ".txt.gz": "sequences"}
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One corpus and what there is beside it.
+
+    Attributes:
+        corpus: the corpus.
+        ordinal: its times are positions.
+        log: what its files hold, where they were read just now.
+        seen: it is a log that anybody may read, ids and all.
+        codes: item codes made of it, by name.
+        prompts: the ways in which its prompts are posed.
+    """
+
+    corpus: Corpus
+    ordinal: bool
+    log: RawLog | None = None
+    seen: bool = False
+    codes: Mapping[str, ItemCodes] = field(default_factory=dict)
+    prompts: Sequence[PromptsConfig] = ()
+
+
+def find(
+    target: Path, overrides: Sequence[str], source: str
+) -> tuple[list[Audited], list[Finding]]:
+    """The corpora behind ``target``, and what the lineage of artefacts there tells.
+
+    Args:
+        target: a recipe, a run's folder, a prepared folder, a store, or a log.
+        overrides: ``data.key=value``, where files are read.
+        source: kind of the log; empty: guessed from its name.
+
+    Raises:
+        UserError: there is nothing to audit, or it cannot be read.
+    """
+    from p5rec.data.files import existing
+    from p5rec.data.prepare import SUMMARY
+    from p5rec.evaluate.report import RECORD
+
+    if target.suffix in (".yaml", ".yml"):
+        return [_of_recipe(target, overrides)], []
+    folder = existing(target)
+    made = folder.is_dir() and ((folder / RECORD).is_file() or any(folder.rglob(SUMMARY)))
+    if made and not source:
+        if overrides:
+            raise UserError(f"{target}: expected KEY=VALUE beside a YAML or a log, got a folder")
+        return _of_folder(folder)
+    return [_of_log(target, overrides, source)], []
+
+
+def _of_recipe(path: Path, overrides: Sequence[str]) -> Audited:
+    from p5rec.core.config import bind, read_tree
+    from p5rec.prompting.source import PromptsConfig
+
+    from .data import read_config
+
+    config = read_config(path, None, None, list(overrides))
+    methods = read_tree(path, overrides)[0].get("methods") or {}
+    posed = [bind(PromptsConfig, m.get("prompts") or {}, {}, path) for m in methods.values()]
+    return _read(config, prompts=_different(posed))
+
+
+def _of_log(path: Path, overrides: Sequence[str], source: str) -> Audited:
+    """A log as it is: repeated rows stay."""
+    from p5rec.core.config import bind, overridden
+    from p5rec.data.config import DataConfig
+
+    kind, file = (source, path) if source else _guess(path)
+    lines: dict[tuple[str | int, ...], str] = {}
+    tree = {"data": {"source": kind, "path": str(file), "dedupe": "none"}}
+    tree = overridden(tree, lines, overrides)
+    if strange := set(tree) - {"data"}:
+        raise UserError(f"expected data.key=value beside a log, got {strange.pop()}=...")
+    inner = {at[1:]: line for at, line in lines.items() if at[:1] == ("data",)}
+    return _read(bind(DataConfig, tree["data"], inner, path), seen=True)
+
+
+def _read(config: DataConfig, **beside: Any) -> Audited:
+    from p5rec.data.build import build, read_log
+
+    log = read_log(config)
+    corpus, summary = build(config, log)
+    return Audited(corpus, summary["ordinal"], log, **beside)
+
+
+def _guess(path: Path) -> tuple[str, Path]:
+    """The source that reads a log of this name, and the log; of a folder, the one log in it."""
+    from p5rec.data.files import KINDS, column_names, kind
+    from p5rec.data.sources import amazon, movielens
+
+    if path.is_dir():
+        logs = [p for p in sorted(path.iterdir()) if p.name in movielens.LAYOUTS]
+        logs += [*path.glob("*.inter"), *path.glob("sequences.txt*")]
+        if len(logs) != 1:
+            raise fault(
+                path, "a run, prepared data, a store, or a folder with one log",
+                f"{len(logs)} logs", "name a file, or a YAML",
+            )  # fmt: skip
+        path = logs[0]
+    if path.name in movielens.LAYOUTS:
+        return "movielens", path
+    for ending, known in ENDINGS.items():
+        if path.name.endswith(ending):
+            return known, path
+    if not any(suffix in KINDS for suffix in path.suffixes):
+        raise fault(
+            path, f"a YAML, a folder, or a log ({', '.join((*KINDS, '.txt', '.inter'))})",
+            repr(path.name), "rename it, or name its --source",
+        )  # fmt: skip
+    kind(path)
+    present = set(column_names(path))
+    return ("amazon" if present & {amazon.OWN["user"][0], "parent_asin"} else "table"), path
+
+
+def _of_folder(target: Path) -> tuple[list[Audited], list[Finding]]:
+    """A prepared folder, a store, or the artefacts behind a run's report."""
+    from p5rec.core.paths import cache_home
+    from p5rec.data.lineage_audit import artefacts_under, audit_artefacts, behind
+    from p5rec.data.prepare import SUMMARY
+    from p5rec.evaluate.report import RECORD, load_report
+
+    if (target / RECORD).is_file():
+        root = cache_home() / "store"
+        keys = load_report(target).manifest.get("artefacts", {}).values()
+        artefacts = behind(keys, artefacts_under(root))
+        prepared = [a.path for a in artefacts.values() if (a.path / SUMMARY).is_file()]
+    else:
+        root, artefacts = target, artefacts_under(target)
+        prepared = sorted(path.parent for path in target.rglob(SUMMARY))
+    if not prepared:
+        raise fault(root, "the prepared data behind it", "none", "run it again, or name a YAML")
+    lineage = audit_artefacts(root, artefacts)
+    return [_prepared(folder, artefacts) for folder in prepared], lineage
+
+
+def _prepared(folder: Path, artefacts: Mapping[str, Artefact]) -> Audited:
+    from p5rec.core.artefacts import read_json
+    from p5rec.data.lineage_audit import behind
+    from p5rec.data.prepare import SUMMARY, load_corpus
+    from p5rec.ids.files import load_codes
+    from p5rec.prompting.source import PromptsConfig
+
+    corpus = load_corpus(folder)
+    codes, posed = {}, []
+    for key, artefact in artefacts.items():
+        about = artefact.manifest
+        if folder.name not in behind([key], artefacts):
+            continue
+        if about["stage"] == "ids":
+            codes[key] = load_codes(artefact.path, corpus.catalog.ids)
+        if about["stage"] == "train":
+            posed.append(PromptsConfig(**about["config"]["prompts"]))
+    ordinal = read_json(folder / SUMMARY)["ordinal"]
+    return Audited(corpus, ordinal, codes=codes, prompts=_different(posed))
+
+
+def _different(posed: Sequence[PromptsConfig]) -> list[PromptsConfig]:
+    return [one for n, one in enumerate(posed) if one not in posed[:n]]
+
+
+def look(audited: Audited, prompts: Sequence[str], users: Path | None) -> Iterator[Finding]:
+    """All that every check finds in a corpus and beside it.
+
+    Args:
+        audited: the corpus.
+        prompts: folders of prompt files besides the shipped one and those it names.
+        users: a table of users' texts.
+    """
+    from p5rec.data.audit import audit_corpus
+    from p5rec.data.chronology_audit import audit_codes
+    from p5rec.data.findings import with_file_rows
+    from p5rec.data.order_audit import audit_file_order
+    from p5rec.data.side_audit import audit_profiles
+    from p5rec.ids.tokens import item_strings
+    from p5rec.prompting.audit import audit_prompts
+    from p5rec.prompting.library import PromptLibrary
+    from p5rec.prompting.source import PromptsConfig
+    from p5rec.prompting.view import CorpusView, ItemNames, titles_as_ids
+
+    corpus, log = audited.corpus, audited.log
+    found = audit_corpus(corpus, ordinal=audited.ordinal, seen=audited.seen)
+    for name, codes in audited.codes.items():
+        found += audit_codes(corpus, codes, name)
+    if users is not None:
+        found += audit_profiles(corpus, users)
+    strings = [f"<{row}>" for row in range(len(corpus.catalog))]  # where there are no codes yet
+    if audited.codes:
+        strings = item_strings(next(iter(audited.codes.values())))
+    titles = corpus.catalog.titles
+    for posed in audited.prompts or [PromptsConfig()]:
+        named = strings if posed.items == "codes" else titles_as_ids(titles)
+        view = CorpusView(corpus, ItemNames(named, titles))
+        folders = [Path(folder) for folder in (*posed.folders, *prompts)]
+        found += audit_prompts(view, PromptLibrary.load(extra=folders), posed)
+    if log is not None:
+        found = with_file_rows(found, log.events, 1 if log.ordinal else 1_000_000)
+        if not log.ordinal and log.files:
+            found += audit_file_order(log.events)
+    yield from found

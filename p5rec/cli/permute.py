@@ -1,0 +1,156 @@
+"""``--permute``: a recipe rewritten so that one signal is dealt out at random, its control.
+
+A control removes one thing only. So it is the same recipe with a switch turned, at equal
+parameters and steps, and nothing else of it changes but its name and its notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from p5rec.core.config import Tree
+from p5rec.core.errors import UserError, did_you_mean
+from p5rec.ids.config import BY_VECTORS
+from p5rec.prompting import tasks
+from p5rec.prompting.library import PromptLibrary
+from p5rec.train.dense import DENSE, DENSE_RATING
+
+WORDED = ("title", "category")  # id schemes that are made of words
+
+
+def signals_of(words: Sequence[str]) -> tuple[str, ...]:
+    """The signals named by ``--permute a,b --permute c``, each once, in the order of ``SIGNALS``.
+
+    Raises:
+        UserError: one is not known.
+    """
+    named = [name.strip() for word in words for name in word.split(",") if name.strip()]
+    for name in named:
+        if name not in SIGNALS:
+            hint = did_you_mean(name, SIGNALS)
+            raise UserError(f"--permute: expected a known signal, got {name!r}; {hint}")
+    return tuple(name for name in SIGNALS if name in named)
+
+
+def permuted(tree: Tree, signals: Sequence[str]) -> Tree:
+    """A whole recipe, defaults included, with ``signals`` dealt out at random.
+
+    Args:
+        tree: what ``p5rec run --show`` prints.
+        signals: names in ``SIGNALS``.
+
+    Raises:
+        UserError: the recipe does not have such a signal, or has it permuted already.
+    """
+    out = deepcopy(tree)
+    for signal in signals:
+        done = SIGNALS[signal](out)
+        out["notes"] = [*out.get("notes", ()), f"Permuted ({signal}): {done}."]
+    if signals:
+        out["name"] = "-".join((out["name"], "permute", *signals))
+    return out
+
+
+def _ids(tree: Tree) -> str:
+    """Codes dealt out anew among the items, of all ids that a method is trained on."""
+    used = {
+        method["ids"]
+        for method in tree["methods"].values()
+        # prompts that call items by their titles know no codes
+        if method["prompts"]["items"] == "codes" or DENSE in method["train"]["tasks"]
+    }
+    fresh = [name for name in tree["ids"] if name in used and not tree["ids"][name]["permute"]]
+    _refuse_none(fresh, "ids", "ids that a method is trained on and that are not permuted already")
+    for name in fresh:
+        tree["ids"][name]["permute"] = True
+    return f"the codes of {', '.join(fresh)} are dealt out anew among the items"
+
+
+def _text(tree: Tree) -> str:
+    """Titles and attributes dealt out anew, before vectors, ids and prompts see them."""
+    readers = [
+        name for name, method in tree["methods"].items()
+        if not tree["data"]["permute_text"]
+        and (_families(method) or _worded(tree["ids"].get(method["ids"])))
+    ]  # fmt: skip
+    wanted = "a method with prompts, or with ids made of texts that are not permuted already"
+    _refuse_none(readers, "text", wanted)
+    tree["data"]["permute_text"] = True
+    return (
+        "titles and attributes are dealt out anew among the items, in training and in asking "
+        f"(reviews stay); the methods that read them: {', '.join(readers)}"
+    )
+
+
+def _worded(ids: Tree | None) -> bool:
+    """Whether codes are made of the items' texts."""
+    if ids is None:
+        return False
+    return ids["scheme"] in WORDED or (
+        ids["scheme"] in BY_VECTORS and ids["vectors"]["text"] is not None
+    )
+
+
+def _history(tree: Tree) -> str:
+    """Events of the histories swapped between users, in training and in asking."""
+    fresh = [
+        name for name, method in tree["methods"].items()
+        if not method["train"]["swap_users"] and _reads_histories(method)
+    ]  # fmt: skip
+    _refuse_none(fresh, "history", "a method that reads histories which are not swapped already")
+    for name in fresh:
+        tree["methods"][name]["train"]["swap_users"] = True
+    return (
+        f"{', '.join(fresh)}: each event of a history is another user's, in training and in "
+        "asking; targets, and what the baselines read, stay"
+    )
+
+
+def _answers(tree: Tree) -> str:
+    """Answers of prompt families dealt out anew among their training rows."""
+    fresh = [
+        name for name, method in tree["methods"].items()
+        if _families(method) and method["train"]["steps"]
+        and not method["train"]["permute_answers"]
+    ]  # fmt: skip
+    _refuse_none(fresh, "answers", "a method that trains on a prompt family, its answers in place")
+    for name in fresh:
+        tree["methods"][name]["train"]["permute_answers"] = True
+    return (
+        f"{', '.join(fresh)}: the answers of each prompt family are dealt out anew among its "
+        "training rows; questions are asked as ever"
+    )
+
+
+def _families(method: Tree) -> list[str]:
+    """The prompt families among a method's tasks."""
+    return [task for task in method["train"]["tasks"] if task not in (DENSE, DENSE_RATING)]
+
+
+def _reads_histories(method: Tree) -> bool:
+    """Whether a task of the method shows what its user did before."""
+    families = _families(method)
+    if len(families) < len(method["train"]["tasks"]):
+        return True
+    library = PromptLibrary.load(extra=[Path(f) for f in method["prompts"]["folders"]])
+    posed = [tasks.get(library.family(family).task) for family in families]
+    return any({"history", "liked"} & set(task.given) for task in posed)
+
+
+def _refuse_none(found: Sequence[Any], signal: str, expected: str) -> None:
+    if not found:
+        raise UserError(
+            f"--permute {signal}: expected {expected}, got a recipe without; there is nothing to "
+            "permute, leave it out"
+        )
+
+
+SIGNALS: dict[str, Callable[[Tree], str]] = {
+    "ids": _ids,
+    "text": _text,
+    "history": _history,
+    "answers": _answers,
+}

@@ -1,0 +1,84 @@
+"""What more data is worth: a method trained on growing shares of the users, beside the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from .blocks import LOWER_IS_BETTER, Block, blocks
+from .plots import COLOURS, MUTED, PANEL, STYLE, layout, save
+from .schema import Method, Report
+
+Curve = dict[float, Method]  # share of the users → the entry
+
+
+def whole(name: str, methods: Mapping[str, Any]) -> str:
+    """The method that differs from ``name`` in nothing but that it learns from all users.
+
+    Args:
+        methods: those of a recipe.
+    """
+    method = methods[name]
+    same = method.model_copy(update={"train": method.train.model_copy(update={"users": 1.0})})
+    return next((other for other, found in methods.items() if found == same), name)
+
+
+def curves(block: Block) -> dict[str, Curve]:
+    """Those of its methods that were trained on several shares, by the name of the whole one."""
+    found: dict[str, Curve] = {}
+    for method in block.methods:
+        about = method.about
+        if "whole" in about and about["learned"] != "nothing":
+            reading = method.name[method.name.find(" ") :] if " " in method.name else ""
+            found.setdefault(about["whole"] + reading, {})[about["users"]] = method
+    return {name: dict(sorted(curve.items())) for name, curve in found.items() if len(curve) > 1}
+
+
+def draw(report: Report, path: Path) -> bool:
+    """A panel for each task with such methods; False, and nothing drawn, where there is none."""
+    shown = [(block, found) for block in blocks(report) if (found := curves(block))]
+    if not shown:
+        return False
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9, 1.3 * PANEL * len(shown)), layout=layout())
+        for axes, (block, found) in zip(
+            figure.subplots(len(shown), squeeze=False)[:, 0], shown, strict=True
+        ):
+            _panel(axes, block, found)
+        save(figure, path)
+    return True
+
+
+def _panel(axes: Axes, block: Block, found: Mapping[str, Curve]) -> None:
+    metric = block.metrics[0]
+    colours = cycle(COLOURS)
+    for (name, curve), colour in zip(found.items(), colours, strict=False):
+        measures = [method.metrics[metric] for method in curve.values()]
+        y, low, high = np.array([(m.value, m.low, m.high) for m in measures], dtype=float).T
+        around = np.stack([y - low, high - y])
+        axes.errorbar(list(curve), y, around, label=name, color=colour, marker="o", capsize=3)
+    drawn = {method.name for curve in found.values() for method in curve.values()}
+    axes.set_xscale("log")
+    shares = sorted({share for curve in found.values() for share in curve})
+    axes.set_xticks(shares, [f"{share:.0%}" for share in shares])
+    axes.xaxis.set_minor_locator(NullLocator())
+    for method in block.methods:
+        value = method.metrics[metric].value if metric in method.metrics else None
+        if method.name not in drawn and value is not None:
+            axes.axhline(value, color=MUTED, linewidth=0.8, linestyle=":")
+            axes.annotate(
+                method.name, (1.01, value), xycoords=axes.get_yaxis_transform(), fontsize=7,
+                va="center", annotation_clip=False,
+            )  # fmt: skip
+    lower = ", lower is better" if metric in LOWER_IS_BETTER else ""
+    axes.set(xlabel="share of the users that were learned from", ylabel=metric + lower)
+    axes.set_title(f"{block.task}, {block.split}")
+    axes.legend(frameon=False, fontsize=8)

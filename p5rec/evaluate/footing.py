@@ -1,0 +1,38 @@
+"""Zero-shot, few-shot, fine-tuned on one footing: what was learned from, what an answer costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .blocks import ABSENT, Block
+from .schema import Method
+
+TRAINING = "the training events"
+COLUMNS = ("learned from", "tokens", "s an answer")
+TOKENS = "tokens_per_question"
+
+
+def learned_from(method: Any) -> str:
+    """What a method of a recipe knows of its tasks, in words."""
+    if not method.train.steps:
+        return {0: "nothing", 1: "1 example"}.get(n := method.prompts.shots, f"{n} examples")
+    whole = method.train.users == 1
+    return TRAINING if whole else f"those of {method.train.users:.3g} of the users"
+
+
+def footed(block: Block) -> bool:
+    """Whether its methods differ in what they learned from and what their questions take."""
+    return any(TOKENS in method.beside for method in block.methods)
+
+
+def footing(method: Method) -> tuple[str, float | None, float | None]:
+    """The method's entries under ``COLUMNS``."""
+    spent = method.infer_seconds / method.n if method.n else None
+    return str(method.about.get("learned", TRAINING)), method.beside.get(TOKENS), spent
+
+
+def shown(value: str | float | None) -> str:
+    """An entry in words."""
+    if value is None:
+        return ABSENT
+    return value if isinstance(value, str) else f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

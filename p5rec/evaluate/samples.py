@@ -1,0 +1,133 @@
+"""Answers to look at: some that are right and some that are wrong, drawn and not picked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import Corpus, RankedLists
+from p5rec.data.split import cases
+from p5rec.metrics.text import groundedness
+from p5rec.prompting.view import CorpusView, squeeze
+from p5rec.recommend.ask import FamilyAnswers
+
+from .families import verdicts
+from .measure import attribute_values
+from .schema import Part, Sample
+
+SHOWN = 10  # places of a list; the right item among them is a hit
+LATEST = 5  # titles of the history
+
+
+def draw(right: np.ndarray | None, n: int, seed: int, *names: str, count: int) -> list[int]:
+    """``n`` of ``count`` cases: half of them right ones, as far as there are, the others wrong.
+
+    The order in which cases are tried depends on the seed and ``names`` alone, so methods that
+    answered the same questions tend to show the same ones.
+
+    Args:
+        right: ``(count,)`` bool; None where no answer is right or wrong.
+        n: cases wanted.
+        seed: of the draw.
+        *names: what the cases are.
+        count: cases there are.
+    """
+    order = derive_rng(seed, "samples", *names).permutation(count)
+    if right is None:
+        return sorted(order[:n].tolist())
+    hits, misses = order[right[order]], order[~right[order]]
+    some = max(min(n // 2, len(hits)), n - len(misses))
+    return [*sorted(hits[:some].tolist()), *sorted(misses[: n - some].tolist())]
+
+
+def list_samples(
+    name: str, lists: RankedLists, corpus: Corpus, n: int, seed: int, part: Part = "test"
+) -> list[Sample]:
+    """Drawn lists beside the users' latest titles and what came next, hits before misses."""
+    histories, targets, _ = cases(corpus.interactions, corpus.split, part)
+    titles, latest = corpus.catalog.titles, histories.tail(LATEST)
+    places = _places(lists.items, targets)
+    rows = draw(places <= SHOWN, n, seed, part, count=len(places))
+    return [
+        Sample(
+            kind="ranked list",
+            method=name,
+            asked={
+                "user": corpus.user_ids[lists.users[row]],
+                "latest": "; ".join(titles[i] for i in latest[row]),
+            },
+            expected=titles[targets[row]],
+            right=bool(places[row] <= SHOWN),
+            **_looked_up(lists.items[row], int(places[row]), titles),
+        )
+        for row in rows
+    ]
+
+
+def family_samples(
+    name: str, asked: FamilyAnswers, view: CorpusView, n: int, seed: int
+) -> list[Sample]:
+    """Drawn answers to a family's questions, right ones before wrong ones.
+
+    A text about an item alone is right where it is the expected one; any other text where all the
+    attributes that it names are its item's. A rating is more or less near, so none is right.
+    """
+    titles, users = view.names.titles, view.corpus.user_ids
+    listed = asked.answer in ("item", "options")
+    lists = np.array(asked.lists) if listed else np.zeros((len(asked.users), 0), dtype=np.int64)
+    places = _places(lists, np.array(asked.items))
+    right = _right(asked, view, places)
+    shown = []
+    for row in draw(right, n, seed, asked.task, count=len(asked.users)):
+        question = {"user": users[asked.users[row]]} if asked.users[row] >= 0 else {}
+        if not listed:
+            question["item"] = titles[asked.items[row]]
+        read = [f"{name} {said[row]:.2f}" for name, said in asked.readings.items()]
+        answer: dict[str, Any] = {"answer": asked.texts[row : row + 1] or read}
+        shown.append(
+            Sample(
+                kind=asked.family,
+                method=name,
+                asked=question,
+                expected=titles[asked.items[row]] if listed else asked.expected[row],
+                right=None if right is None else bool(right[row]),
+                **(_looked_up(lists[row], int(places[row]), titles) if listed else answer),
+            )
+        )
+    return shown
+
+
+def _right(asked: FamilyAnswers, view: CorpusView, places: np.ndarray) -> np.ndarray | None:
+    """``(B,)`` bool; None for ratings."""
+    if asked.answer in ("item", "options"):
+        return places <= (SHOWN if asked.answer == "item" else 1)
+    if asked.answer == "yesno":
+        return verdicts(asked) == 1
+    if asked.answer != "text":
+        return None
+    exact = np.array(
+        [squeeze(a) == squeeze(b) for a, b in zip(asked.texts, asked.expected, strict=True)]
+    )
+    facts = attribute_values(view.corpus.catalog)
+    grounded, named = groundedness(asked.texts, np.array(asked.items), facts).T
+    written = np.array([bool(text.strip()) for text in asked.texts])
+    return np.where(np.array(asked.users) < 0, exact, written & (grounded == named))
+
+
+def _places(items: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """``(B,)`` the place of each target in its list ``(B, K)``, from 1; beyond any if absent."""
+    absent = np.ones((len(targets), 1), dtype=bool)
+    places = np.concatenate([items == targets[:, None], absent], axis=1).argmax(axis=1) + 1
+    return np.where(places > items.shape[1], np.iinfo(places.dtype).max, places)
+
+
+def _looked_up(items: np.ndarray, place: int, titles: Sequence[str]) -> dict[str, Any]:
+    """What a sample says of a list ``(K,)``."""
+    return {
+        "answer": [titles[i] for i in items[:SHOWN] if i >= 0],
+        "rank": place if place <= len(items) else None,
+        "depth": len(items),
+    }

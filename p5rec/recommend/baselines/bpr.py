@@ -1,0 +1,169 @@
+"""BPR: matrix factorisation that puts what a user took above what it did not take (Rendle et al.
+2009, arXiv:1205.2618).
+
+E training events, U users, N items, D factors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from p5rec.core.artefacts import Lineage
+from p5rec.core.config import Config
+from p5rec.core.rng import derive_rng, tie_order
+from p5rec.core.types import Histories, Interactions, RankedLists, Split
+
+from ..ranking import check_rows, rank_all
+from . import fitting
+from .registry import Baseline
+
+SPREAD = 0.1  # of the factors before training
+REDRAWS = 3  # of negatives that the user has taken; a few that remain do little harm
+
+
+class BprConfig(Config):
+    """How large the factors are and how they learn.
+
+    Attributes:
+        factors: D.
+        l2: weight of the squared factors of a triple's user and items in its loss.
+        learning_rate: of Adam.
+        batch: the most triples of a step; smaller logs take smaller steps, 10 a pass or more.
+        averaged: the factors that are kept are the mean of those of about so many passes.
+        epochs: passes over the training events, at most.
+        patience: passes without a better validation NDCG@10 after which training ends.
+    """
+
+    factors: int = Field(default=64, ge=1)
+    l2: float = Field(default=0.005, ge=0)
+    learning_rate: float = Field(default=5e-3, gt=0)
+    batch: int = Field(default=1024, ge=1)
+    averaged: float = Field(default=5, ge=0)
+    epochs: int = Field(default=100, ge=1)
+    patience: int = Field(default=10, ge=1)
+
+
+class Factors(nn.Module):
+    """``user . item + bias`` of the item."""
+
+    def __init__(self, n_users: int, n_items: int, width: int) -> None:
+        super().__init__()
+        self.users, self.items = nn.Embedding(n_users, width), nn.Embedding(n_items, width)
+        self.bias = nn.Embedding(n_items, 1)
+        for table in (self.users, self.items):
+            nn.init.normal_(table.weight, std=SPREAD)
+        nn.init.zeros_(self.bias.weight)
+
+    def loss(self, users: Tensor, taken: Tensor, left: Tensor, l2: float) -> Tensor:
+        """The mean over ``(B,)`` triples of ``-ln sigmoid`` of the difference, and the penalty."""
+        user, one, other = self.users(users), self.items(taken), self.items(left)
+        apart = (user * (one - other)).sum(1) + (self.bias(taken) - self.bias(left))[:, 0]
+        squares = user.square().sum(1) + one.square().sum(1) + other.square().sum(1)
+        return (F.softplus(-apart) + l2 * squares).mean()
+
+
+@dataclass(frozen=True, eq=False)
+class Bpr:
+    """Ranks by factors; a user without training events gets the most popular items.
+
+    Attributes:
+        factors: of users and items.
+        counts: ``(N,)`` float32 training events of each item.
+        known: ``(U,)`` bool: users with training events.
+        tie: ``(N,)`` tie order.
+        config: how it was fitted.
+        lineage: the training events.
+    """
+
+    factors: Factors
+    counts: np.ndarray
+    known: np.ndarray
+    tie: np.ndarray
+    config: BprConfig
+    lineage: Lineage
+
+    name = "bpr"
+
+    def recommend(self, histories: Histories, k: int, *, exclude_seen: bool = True) -> RankedLists:
+        """See :class:`p5rec.recommend.protocols.Recommender`; of histories the users are read."""
+        check_rows("user", histories.users, len(self.known))
+        return rank_all(self._score, histories, k, self.tie, exclude_seen=exclude_seen)
+
+    def _score(self, histories: Histories) -> np.ndarray:
+        users, items, bias = (table.detach().numpy() for table in self.factors.parameters())
+        scores = fitting.products(users[histories.users], items) + bias[:, 0]
+        scores[~self.known[histories.users]] = self.counts
+        return scores
+
+
+def fit(interactions: Interactions, split: Split, config: BprConfig) -> Bpr:
+    """Learns from triples: a training event and an item its user has not taken, drawn anew."""
+    train = split.mask("train")
+    users, items = (
+        torch.from_numpy(rows[train].astype(np.int64))
+        for rows in (interactions.users, interactions.items)
+    )
+    n_users, n_items = interactions.n_users, interactions.n_items
+    taken = np.unique((users * n_items + items).numpy())
+    batch = int(np.clip(len(users) // 10, 1, config.batch))
+    with fitting.drawn_under(split.seed, "bpr"):
+        model = Factors(n_users, n_items, config.factors)
+        averaged = fitting.Averaged(model, config.averaged * len(users) / batch)
+        fitted = Bpr(
+            averaged.copy,
+            np.bincount(items, minlength=n_items).astype(np.float32),
+            np.bincount(users, minlength=n_users) > 0,
+            tie_order(n_items, split.seed),
+            config,
+            Lineage(train),
+        )
+        optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+
+        def one_pass(n: int) -> float:
+            left = _not_taken(users, n_items, taken, derive_rng(split.seed, "bpr negatives", n))
+            losses = []
+            for rows in torch.randperm(len(users)).split(batch):
+                loss = model.loss(users[rows], items[rows], left[rows], config.l2)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                averaged.follow()
+                losses.append(loss.detach())
+            return float(torch.stack(losses).mean()) if losses else 0.0
+
+        fitting.train(
+            averaged.copy,
+            one_pass,
+            fitting.on_validation(fitted, interactions, split),
+            epochs=config.epochs,
+            patience=config.patience,
+            name="bpr",
+        )
+    return fitted
+
+
+def _not_taken(users: Tensor, n_items: int, taken: np.ndarray, rng: np.random.Generator) -> Tensor:
+    """``(E,)`` an item for each event that its user has no training event with.
+
+    Args:
+        users: ``(E,)`` the events' users.
+        taken: the pairs ``user * N + item`` that are, ascending.
+    """
+    first = users.numpy() * n_items
+    drawn = rng.integers(0, n_items, len(first))
+    for _ in range(REDRAWS):
+        pairs = first + drawn
+        again = np.flatnonzero(
+            taken[np.searchsorted(taken, pairs).clip(max=len(taken) - 1)] == pairs
+        )
+        drawn[again] = rng.integers(0, n_items, len(again))
+    return torch.from_numpy(drawn)
+
+
+BPR = Baseline(fit, BprConfig(), tuple(BprConfig(l2=l2) for l2 in (0.005, 0.002, 0.01)))

@@ -1,0 +1,135 @@
+"""What the baselines that are trained pass by pass share: when to stop, and scores out of vectors.
+
+B requests, N items, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import nn
+from tqdm import tqdm
+
+from p5rec.core.rng import derive_rng, derive_seed
+from p5rec.core.types import Interactions, Split
+from p5rec.data.split import cases
+
+from ..protocols import Recommender
+from .tune import by_ranking
+
+VALIDATED = 5000  # users that are looked at after each pass, at most
+ROWS = 32  # requests multiplied at a time
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@contextmanager
+def drawn_under(seed: int, *names: str) -> Iterator[None]:
+    """Torch's draws inside are those of ``seed`` and ``names``; sums are those of one thread.
+
+    Sums over several threads are rounded differently, and then the lists differ.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, *names))
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def on_validation(
+    recommender: Recommender, interactions: Interactions, split: Split
+) -> Callable[[], float] | None:
+    """NDCG@10 of a recommender that is still being trained; None where nothing validates.
+
+    Asked about are the last validation items of a seeded draw of ``VALIDATED`` users, whose
+    histories hold their training events alone.
+    """
+    histories, targets, _ = cases(interactions, split, "valid", history=("train",))
+    if not len(targets):
+        return None
+    order = derive_rng(split.seed, "validation users").permutation(len(targets))
+    rows = np.sort(order[:VALIDATED])
+    figure = by_ranking(histories.take(rows), targets[rows])
+    return lambda: figure(recommender)
+
+
+class Averaged(Generic[Network]):
+    """A copy of a network whose weights follow the mean of those that the network had lately.
+
+    Args:
+        network: what learns.
+        steps: over how many updates, about; fewer in the beginning, so that it does not lag.
+    """
+
+    def __init__(self, network: Network, steps: float) -> None:
+        self.network, self.copy = network, deepcopy(network)
+        self.copy.requires_grad_(False).eval()
+        self.steps, self.taken = steps, 0
+
+    def follow(self) -> None:
+        """After each update."""
+        self.taken += 1
+        share = max(1 / max(1, self.steps), 9 / (10 + self.taken))
+        for mean, now in zip(self.copy.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(now.detach(), share)
+
+
+def train(
+    model: nn.Module,
+    one_pass: Callable[[int], float],
+    figure: Callable[[], float] | None,
+    *,
+    epochs: int,
+    patience: int,
+    name: str,
+) -> None:
+    """Passes over the training events until ``patience`` of them in a row were no better.
+
+    Args:
+        model: what is measured; left as it was after its best pass (the last without ``figure``).
+        one_pass: trains pass n, counted from 0, and says its mean loss.
+        figure: larger is better.
+        epochs: passes at most.
+        patience: in passes.
+        name: of the progress bar.
+    """
+    best, best_pass, kept = -np.inf, 0, None
+    with tqdm(range(epochs), desc=name, unit="pass", leave=None) as bar:
+        for n in bar:
+            told = {"loss": f"{one_pass(n):.3f}"}
+            if figure is not None:
+                value = figure()
+                if value > best:
+                    best, best_pass = value, n
+                    kept = {key: array.clone() for key, array in model.state_dict().items()}
+                told |= {"NDCG@10": f"{value:.4f}", "best": f"{best:.4f}"}
+            bar.set_postfix(told)
+            if n - best_pass >= patience and figure is not None:
+                break
+    if kept is not None:
+        model.load_state_dict(kept)
+
+
+def products(vectors: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """``(B, N)`` float32, ``vectors @ table.T``, each row the same bits whatever stands beside it.
+
+    Args:
+        vectors: ``(B, D)`` float32.
+        table: ``(N, D)`` float32.
+    """
+    count = len(vectors)
+    padded = np.zeros((-(-count // ROWS) * ROWS, vectors.shape[1]), dtype=np.float32)
+    padded[:count] = vectors
+    out = np.empty((len(padded), len(table)), dtype=np.float32)
+    for at in range(0, len(padded), ROWS):
+        np.matmul(padded[at : at + ROWS], table.T, out=out[at : at + ROWS])
+    return out[:count]

@@ -1,0 +1,98 @@
+"""Histories as rectangles of like length, so that little is computed for padding.
+
+E training events, U users, B requests, R windows, T events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import Histories, Interactions
+from p5rec.data.windows import cut
+
+from .fitting import ROWS
+
+
+class TrainingWindows:
+    """The training histories in windows, cut, ordered and grouped anew in each pass.
+
+    Events of one moment have no order, so each pass draws one.
+
+    Args:
+        interactions: all events.
+        train: ``(E,)`` bool, those that train.
+        window: the most events that are read; a window has one more, which is asked for.
+        batch: the most positions of a batch; where the log is small, at most a tenth of it.
+        seed: of every draw.
+
+    Attributes:
+        steps: batches a pass, about.
+    """
+
+    def __init__(
+        self, interactions: Interactions, train: np.ndarray, window: int, batch: int, seed: int
+    ) -> None:
+        self.users, self.times = interactions.users[train], interactions.times[train]
+        self.items = interactions.items[train].astype(np.int64)
+        self.offsets = np.searchsorted(self.users, np.arange(interactions.n_users + 1))
+        self.window, self.seed = window + 1, seed
+        self.batch = int(np.clip(len(self.items) // 10, 1, batch))
+        self.steps = len(self.items) / self.batch
+
+    def batches(self, n: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Pass n: items ``(R, T)`` and which of ``(R, T - 1)`` are followed by a real event."""
+        rng = derive_rng(self.seed, "sasrec", n)
+        drawn = np.lexsort((rng.random(len(self.items)), self.times, self.users))
+        items, cuts = self.items[drawn], cut(self.offsets, self.window, rng)
+        lengths = cuts[:, 1] - cuts[:, 0]
+        order = np.argsort(lengths, kind="stable")  # of equal length: shuffled, as they were cut
+        cuts, lengths = cuts[order], lengths[order]
+        asked = np.cumsum(lengths - 1)
+        ends = np.arange(self.batch, asked[-1] if len(asked) else 0, self.batch)
+        groups = np.split(np.arange(len(cuts)), np.unique(np.searchsorted(asked, ends)))
+        for g in rng.permutation(len(groups)):
+            rows = groups[g]
+            if not len(rows):
+                continue
+            at = cuts[rows, :1] + np.arange(lengths[rows[-1]])
+            real = at < cuts[rows, 1:]
+            yield (
+                torch.from_numpy(items[np.where(real, at, cuts[rows, :1])]),
+                torch.from_numpy(real[:, 1:]),
+            )
+
+
+def rectangles(
+    histories: Histories, window: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Requests with a history, in batches whose shape hangs on each one's own length alone.
+
+    So what a network makes of a request is the same bits whatever stands beside it.
+
+    Args:
+        histories: B requests of at most ``window`` events.
+        window: the longest.
+
+    Yields:
+        The requests ``(b,)``; items ``(ROWS, T)`` and the place of the last ``(ROWS,)``, the first
+        b of them those of the requests; T is a power of 2 or the window.
+    """
+    length = histories.lengths
+    whole = 2 ** np.ceil(np.log2(np.maximum(length, 1))).astype(np.int64)
+    whole = np.where(length > 0, np.minimum(whole, window), 0)
+    for width in np.unique(whole[whole > 0]):
+        alike = np.flatnonzero(whole == width)
+        for at in range(0, len(alike), ROWS):
+            rows = alike[at : at + ROWS]
+            items = np.zeros((ROWS, width), dtype=np.int64)
+            last = np.zeros(ROWS, dtype=np.int64)
+            last[: len(rows)] = length[rows] - 1
+            items[: len(rows)][np.arange(width) <= last[: len(rows), None]] = histories.take(
+                rows
+            ).items
+            yield rows, items, last

@@ -1,0 +1,179 @@
+"""``p5rec run --permute``: the named signal is dealt out anew, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+from my_folder import Mine, Trained
+
+from p5rec.cli import run as running
+from p5rec.cli.permute import SIGNALS, permuted
+from p5rec.cli.run import load, shipped
+from p5rec.core.config import Tree
+from p5rec.core.config import load as load_config
+from p5rec.core.errors import UserError
+from p5rec.core.paths import assets
+from p5rec.data.prepare import load_corpus
+from p5rec.ids.files import load_codes
+
+
+def tree(name: str = "multitask", *overrides: str) -> Tree:
+    schema = load(assets("recipes") / "sft.py").SCHEMA
+    return load_config(shipped()["sft"][name], schema, [f"name={name}", *overrides]).dump()
+
+
+def changes(before: Any, after: Any, at: str = "") -> dict[str, Any]:
+    """Key path → new value, of everything that differs."""
+    if isinstance(before, dict) and before.keys() == after.keys():
+        found: dict[str, Any] = {}
+        for key in before:
+            found |= changes(before[key], after[key], f"{at}.{key}".strip("."))
+        return found
+    return {} if before == after else {at: after}
+
+
+@pytest.mark.parametrize(
+    ("signal", "switch"),
+    [
+        ("ids", "ids.semantic.permute"),
+        ("text", "data.permute_text"),
+        ("history", "methods.llm.train.swap_users"),
+        ("answers", "methods.llm.train.permute_answers"),
+    ],
+)
+def test_one_switch_is_turned_and_told(signal: str, switch: str) -> None:
+    before = tree()
+    after = permuted(before, [signal])
+    turned = changes(before, after)
+    assert turned.pop("name") == f"multitask-permute-{signal}"
+    (*old, told) = turned.pop("notes")
+    assert old == list(before["notes"])
+    assert told.startswith(f"Permuted ({signal}): ")
+    assert turned == {switch: True}
+    assert before == tree()
+
+
+def test_several_methods_and_signals() -> None:
+    before = tree("quickstart")
+    after = permuted(before, ["ids", "history"])
+    turned = changes(before, after)
+    assert turned.pop("name") == "quickstart-permute-ids-history"
+    assert len(turned.pop("notes")) == len(before["notes"]) + 2
+    train = {f"methods.{name}.train.swap_users": True for name in ("small", "llm")}
+    assert turned == {"ids.semantic.permute": True} | train
+    assert permuted(before, []) == before
+
+
+def test_what_is_permuted_already_stays_the_control() -> None:
+    turned = changes(before := tree("controls"), after := permuted(before, ["ids"]))
+    assert turned["ids.semantic.permute"]
+    assert "random" not in after["notes"][-1]
+    swapped = permuted(tree("rating"), ["history"])
+    assert "regression, classification, joint, zero-shot" in swapped["notes"][-1]
+
+
+@pytest.mark.parametrize(
+    ("signal", "overrides"),
+    [
+        ("ids", ["ids.semantic.permute=true"]),
+        ("text", ["ids.semantic.vectors.text=null"]),
+        ("text", ["ids.semantic.scheme=cid"]),
+        ("text", ["data.permute_text=true"]),
+        ("history", [f"methods.{m}.train.swap_users=true" for m in ("small", "llm")]),
+        ("answers", []),
+    ],
+)
+def test_a_signal_that_is_not_there_is_refused(signal: str, overrides: list[str]) -> None:
+    with pytest.raises(UserError) as caught:
+        permuted(tree("quickstart", *overrides), [signal])
+    assert len(caught.value.lines) == 1
+    assert f"--permute {signal}: expected " in str(caught.value)
+
+
+def test_a_recipe_of_baselines_or_of_items_alone() -> None:
+    bare = {**tree("quickstart"), "methods": {}}
+    for signal in SIGNALS:
+        with pytest.raises(UserError, match=f"--permute {signal}: expected "):
+            permuted(bare, [signal])
+    titled = tree("quickstart")
+    for method in titled["methods"].values():
+        method["prompts"]["items"], method["train"]["tasks"] = "title", {"sequential-next": {}}
+    with pytest.raises(UserError, match="--permute ids: expected "):
+        permuted(titled, ["ids"])
+    about_items = tree("families")
+    method = about_items["methods"]["together"]
+    method["train"]["tasks"] = {"item-text-to-id": {}, "item-id-to-text": {}}
+    about_items["methods"] = {"together": method}
+    with pytest.raises(UserError, match="a method that reads histories"):
+        permuted(about_items, ["history"])
+    for signal in ("ids", "text", "answers"):
+        assert permuted(about_items, [signal])["notes"]
+
+
+def test_show_names_it_and_reloads_equal(p5rec: Any, tmp_path: Path) -> None:
+    code, out, _ = p5rec("run", "tiny", "--permute", "text", "--permute", "answers,ids", "--show")
+    assert code == 0
+    assert yaml.safe_load(out)["name"] == "tiny-permute-ids-text-answers"
+    (tmp_path / "shown.yaml").write_text(out)
+    assert p5rec("run", "sft", "--config", tmp_path / "shown.yaml", "--show")[1] == out
+    code, out, err = p5rec("run", "tiny", "--permute", "txt")
+    assert (code, out) == (2, "")
+    assert err == "p5rec: --permute: expected a known signal, got 'txt'; did you mean 'text'?\n"
+    assert set(SIGNALS) == {"ids", "text", "history", "answers"}
+
+
+@pytest.mark.parametrize("signal", ["ids", "text"])
+def test_a_run_meets_the_permuted_world_from_end_to_end(
+    p5rec: Any, mine: Mine, trained: Trained, signal: str
+) -> None:
+    """Everything made of the data but the signal is that of the run without."""
+    code, said, err = p5rec("run", mine.config, "--permute", signal)
+    assert code == 0, err
+    out = Path(f"runs/my-permute-{signal}")
+    said_of = [text.partition("data: made ")[2].split()[0] for text in (trained.said, said)]
+    plain, dealt = (load_corpus(Path(folder)) for folder in said_of)
+    codes, other = (load_codes(folder / "ids/semantic") for folder in (trained.out, out))
+    asked = load_codes(out / "models/mine/codes")
+    assert np.array_equal(asked.codes, other.codes)
+    report = json.loads((out / "report.json").read_text())
+    assert report["manifest"]["config"]["name"] == f"my-permute-{signal}"
+    assert report["notes"][0].startswith(f"Permuted ({signal}): ")
+    assert np.array_equal(plain.interactions.items, dealt.interactions.items)
+    assert np.array_equal(plain.split.parts, dealt.split.parts)
+    assert plain.catalog.ids == dealt.catalog.ids
+    texts = [
+        list(zip(c.catalog.titles, c.catalog.values("genres"), strict=True)) for c in (plain, dealt)
+    ]
+    assert sorted(texts[0]) == sorted(texts[1])
+    assert (texts[0] == texts[1]) == (signal == "ids")
+    assert np.array_equal(codes.codes, other.codes) == (signal == "text")
+    assert sorted(map(tuple, codes.codes)) == sorted(map(tuple, other.codes))
+    titled = dict(zip(dealt.catalog.ids, dealt.catalog.titles, strict=True))
+    lists = pl.read_parquet(out / "lists/mine.parquet")
+    assert lists["title"].to_list() == [titled[item] for item in lists["item"]]
+
+
+def test_titles_that_are_ids_cannot_be_permuted(p5rec: Any, mine: Mine) -> None:
+    mine.replace("my.yaml", ", explanation: {}", "")
+    mine.replace("my.yaml", ", explanation: 4", "")
+    code, out, err = p5rec("run", mine.config, "data.items=null", "--permute", "text")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "data.permute_text: expected an item table with titles or attributes" in err
+
+
+def test_a_yaml_alone_is_run_by_the_one_recipe_there_is(
+    p5rec: Any, mine: Mine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = p5rec("run", mine.config, "--show")
+    assert (code, yaml.safe_load(out)["name"]) == (0, "my")
+    both = {"sft": {}, "other": {}}
+    monkeypatch.setattr(running, "shipped", lambda: both)
+    code, out, err = p5rec("run", mine.config, "--show")
+    assert (code, out) == (2, "")
+    assert f"p5rec run sft --config {mine.config} or p5rec run other --config" in err

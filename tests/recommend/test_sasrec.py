@@ -1,0 +1,114 @@
+"""SASRec: causal, seeded, and better than popularity where order is planted."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from p5rec.metrics import ranking
+from p5rec.models.sasrec import Sasrec, SasrecShape
+from p5rec.recommend.baselines import sasrec
+from p5rec.recommend.baselines.registry import RECOMMENDERS
+from p5rec.recommend.baselines.sasrec import SasrecConfig
+from p5rec.recommend.baselines.sequences import TrainingWindows, rectangles
+
+N_ITEMS = 24
+SMALL = SasrecConfig(width=16, dropout=0.1, epochs=15, averaged=1)
+
+
+def chains(n_users, seed=0):
+    """After item i comes i + 1, from a start of each user's own."""
+    starts = np.random.default_rng(seed).integers(0, N_ITEMS, n_users)
+    return [(start + np.arange(8)) % N_ITEMS for start in starts]
+
+
+@pytest.fixture(scope="module")
+def world(build):
+    return build(chains(80), N_ITEMS, held_out=2)
+
+
+def test_a_later_event_changes_no_earlier_state():
+    torch.manual_seed(0)
+    network = Sasrec(SasrecShape(N_ITEMS, 16, 2, 2, 10, 0.5)).eval()
+    items = torch.randint(0, N_ITEMS, (3, 10))
+    other = items.clone()
+    other[:, 6:] = (other[:, 6:] + 1) % N_ITEMS
+    one, two = network(items), network(other)
+    torch.testing.assert_close(one[:, :6], two[:, :6], rtol=0, atol=0)
+    assert ((one[:, 6:] - two[:, 6:]).abs().amax(-1) > 0).all()
+    torch.testing.assert_close(one.norm(dim=-1), torch.ones(3, 10))
+
+
+def test_order_is_learned_and_popularity_is_beaten(world, ask):
+    requests, targets = ask([own[:7] for own in chains(80)]), np.array([c[7] for c in chains(80)])
+    found = {}
+    for name, config in (("sasrec", SMALL), ("popularity", None)):
+        baseline = RECOMMENDERS.get(name)
+        lists = baseline.fit(*world, config or baseline.default).recommend(requests, 10)
+        found[name] = ranking.per_user(lists.items, targets, (1,))["HR@1"].mean()
+    assert found["sasrec"] > 0.9 > 0.3 > found["popularity"]
+
+
+def test_drawn_negatives_teach_as_well(world, ask):
+    config = SMALL.model_copy(update={"negatives": 8})
+    lists = sasrec.fit(*world, config).recommend(ask([[3, 4, 5], [20, 21, 22]]), 1)
+    assert lists.items[:, 0].tolist() == [6, 23]
+
+
+def test_the_seed_and_nothing_else_moves_it(build, ask):
+    events, split = build(chains(20), N_ITEMS, held_out=2)
+    config = SMALL.model_copy(update={"epochs": 2})
+    torch.manual_seed(1)
+    one = sasrec.fit(events, split, config).recommend(ask([[1, 2]]), 5)
+    torch.manual_seed(2)
+    two = sasrec.fit(events, split, config).recommend(ask([[1, 2]]), 5)
+    np.testing.assert_array_equal(one.scores, two.scores)
+    other = sasrec.fit(events, type(split)(split.name, split.parts, 9), config)
+    assert (other.recommend(ask([[1, 2]]), 5).scores != one.scores).any()
+
+
+def test_what_is_tested_on_is_never_read(build, ask):
+    events, split = build(chains(20), N_ITEMS, held_out=2)
+    config = SMALL.model_copy(update={"epochs": 3})
+    one = sasrec.fit(events, split, config)
+    np.testing.assert_array_equal(one.lineage.events, split.mask("train"))
+    changed = replace(events, items=np.where(split.mask("test"), 0, events.items))
+    two = sasrec.fit(changed, split, config)
+    lists = [model.recommend(ask([[1, 2]]), 5).scores for model in (one, two)]
+    np.testing.assert_array_equal(*lists)
+
+
+def test_who_has_no_history_gets_what_is_popular(world, ask):
+    model = sasrec.fit(*world, SMALL.model_copy(update={"epochs": 1}))
+    lists = model.recommend(ask([[], [3]]), N_ITEMS)
+    assert (np.diff(model.counts[lists.items[0]]) <= 0).all()
+    assert np.abs(lists.scores[1][:-1]).max() <= 1.001
+
+
+def test_windows_hold_every_training_event_and_no_other(build):
+    events, split = build([np.arange(u, u + 2 + u) for u in range(12)], 30, held_out=1)
+    train = split.mask("train")
+    windows = TrainingWindows(events, train, window=4, batch=8, seed=0)
+    for n in range(3):
+        asked = 0
+        for items, real in windows.batches(n):
+            assert items.shape[1] <= 5
+            assert real.sum() <= 8 + 4
+            assert real[:, 0].all()
+            follows = items[:, 1:] - items[:, :-1] == 1  # histories ascend by one
+            assert (follows | ~real).all()
+            asked += int(real.sum())
+        lengths = np.bincount(events.users[train])
+        most = np.maximum(lengths - 1, 0).sum()
+        assert most * 0.6 < asked <= most
+
+
+def test_rectangles_hold_each_request_once(ask):
+    requests = ask([[1, 2, 3], [], [4], [5, 6, 7, 8, 9], [1] * 6])
+    found = {}
+    for rows, items, last in rectangles(requests, 6):
+        assert items.shape[1] in (1, 4, 6)
+        for b, row in enumerate(rows):
+            found[int(row)] = items[b, : last[b] + 1].tolist()
+    assert found == {b: requests[b].tolist() for b in (0, 2, 3, 4)}
