@@ -79,7 +79,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
             ]  # fmt: skip
     report = store.stage(
         "report",
-        lambda folder: publish(cfg, corpus, ids, answers, models, folder, started),
+        lambda folder: publish(cfg, data, corpus, ids, answers, models, folder, started),
         config=cfg.dump(),
         code=("core", "data", "metrics", "evaluate"),
         inputs={

@@ -100,7 +100,7 @@ def describe(
 
     corpus, summary = build(read_config(config, source, path, overrides))
     found = measure(corpus, ordinal=summary["ordinal"])
-    found |= {"exact_repeats": summary["exact_repeats"], "dropped": summary["dropped"]}
+    found |= {name: summary[name] for name in ("repeats", "dropped")}
     print(json.dumps(found, indent=2) if as_json else "\n".join(as_lines(found)))
 
 

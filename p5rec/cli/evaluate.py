@@ -142,7 +142,7 @@ def _of_model(
     k: int,
     beams: int,
 ) -> tuple[list[Measured], dict[str, Any]]:
-    from p5rec.evaluate.publish import measure_answers, rating_references
+    from p5rec.evaluate.publish import measure_answers, references
     from p5rec.recommend.config import DecodeConfig
     from p5rec.recommend.stages import answer_model
     from p5rec.recommend.taught import check_taught
@@ -162,7 +162,7 @@ def _of_model(
         measured, samples = measure_answers(
             name, answers, corpus, bundle.layout.codes, part, seed=seed, about={}, shown=SAMPLES
         )
-        measured += rating_references([answers], corpus, part, seed)
+        measured += references([answers], corpus, part, seed)
     return measured, {"samples": samples, "notes": learned_elsewhere(folder, corpus)}
 
 

@@ -17,7 +17,7 @@ from .config import DataConfig
 from .describe import tied_share
 from .items import check_known
 from .rawlog import TEXTS, RawLog, Source
-from .reduce import exact_repeats, k_core, one_per_pair, time_order
+from .reduce import k_core, one_per_pair, repeats, time_order
 from .sources.registry import SOURCES
 from .split import make_split
 
@@ -47,13 +47,13 @@ def build(config: DataConfig, log: RawLog | None = None) -> tuple[Corpus, dict[s
         before = len(events)
         events = events.filter(pl.col("rating") >= config.min_rating)
         dropped["min_rating"] = before - len(events)
-    events, repeats = _reduced(events, config, dropped)
+    events, repeated = _reduced(events, config, dropped)
     if not len(events):
         gone = ", ".join(f"{name} {n}" for name, n in dropped.items() if n)
         raise fault(where, "events to be left", f"none (dropped: {gone})", "loosen these limits")
     corpus, ties = _corpus(events, log, config)
     _check_evaluable(corpus, where, log.ordinal)
-    return corpus, _summary(corpus, config, log.ordinal, dropped, repeats, ties)
+    return corpus, _summary(corpus, config, log.ordinal, dropped, repeated, ties)
 
 
 def read_log(config: DataConfig) -> RawLog:
@@ -68,25 +68,48 @@ def read_log(config: DataConfig) -> RawLog:
 
 def _reduced(
     events: pl.DataFrame, config: DataConfig, dropped: dict[str, int]
-) -> tuple[pl.DataFrame, int]:
-    """Repeats and k-core taken out; and the number of exact repeats there were."""
-
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Repeats and k-core taken out; and how many repeats of each kind there were."""
     users, items = (_places(events[c], events[c].unique().sort()) for c in ("user", "item"))
     times, rows = events["time"].to_numpy(), events["row"].to_numpy()
-    repeat = exact_repeats(users, items, times, rows)
-    if config.dedupe == "exact":
-        kept = ~repeat
-    elif config.dedupe == "none":
-        kept = np.ones(len(events), dtype=bool)
-    else:
-        order = time_order(users, items, times, rows, config.seed)
-        kept = np.zeros(len(events), dtype=bool)
+    order = time_order(users, items, times, rows, config.seed)
+    exact = repeats((users, items, times), rows)
+    copied = _copied(events, users, times, exact, order)
+    told = events.select(pl.exclude("row", "user", "item", "time"))
+    same = told.hash_rows().to_numpy() if told.width else np.zeros(len(events))
+    repeated = {
+        "exact": int(exact.sum()),
+        "of_them_differing": int((exact & ~repeats((users, items, times, same), rows)).sum()),
+        "copied_reviews": int(copied.sum()),
+    }
+    kept = np.ones(len(events), dtype=bool)
+    if config.dedupe in ("exact", "review"):
+        kept = ~(exact | copied) if config.dedupe == "review" else ~exact
+    elif config.dedupe != "none":
         kept[order] = one_per_pair(users[order], items[order], config.dedupe)
     dropped["repeats"] = int((~kept).sum())
     core = kept.copy()
     core[kept] = k_core(users[kept], items[kept], config.k_core.user, config.k_core.item)
     dropped["k_core"] = int(kept.sum() - core.sum())
-    return events.filter(pl.Series(core)), int(repeat.sum())
+    return events.filter(pl.Series(core)), repeated
+
+
+def _copied(
+    events: pl.DataFrame, users: np.ndarray, times: np.ndarray, exact: np.ndarray, order: np.ndarray
+) -> np.ndarray:
+    """``(E,)`` bool: the same words, by the same user at the same moment, under an earlier item.
+
+    Which item is the earlier one is the luck of ``order``. Exact repeats are not counted again.
+    """
+    texts = [name for name in TEXTS if name in events.columns]
+    copied = np.zeros(len(events), dtype=bool)
+    if texts:
+        said = events.select(pl.any_horizontal(pl.col(texts) != "")).to_series().to_numpy()
+        at = np.flatnonzero(said & ~exact)
+        words = events.select(texts).hash_rows().to_numpy()
+        rank = np.argsort(order)
+        copied[at] = repeats((users[at], times[at], words[at]), rank[at])
+    return copied
 
 
 def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corpus, float]:
@@ -154,7 +177,7 @@ def _summary(
     config: DataConfig,
     ordinal: bool,
     dropped: dict[str, int],
-    repeats: int,
+    repeated: dict[str, int],
     ties: float,
 ) -> dict[str, Any]:
     log, split = corpus.interactions, corpus.split
@@ -172,7 +195,7 @@ def _summary(
         "ratings": ratings,
         "texts": sorted(log.texts),
         "attributes": list(corpus.catalog.attributes),
-        "exact_repeats": repeats,
+        "repeats": repeated,
         "tied_share": round(ties, 6),
         "dropped": dropped,
         "split": {

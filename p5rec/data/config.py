@@ -113,8 +113,11 @@ class DataConfig(Config):
         min_rating: events rated lower are dropped first, on the data's scale; None keeps all.
         dedupe: what a repeated event leaves behind. ``exact`` drops rows equal in user, item and
             time, which are recording faults and would put an event on both sides of a split;
-            ``first`` and ``last`` keep one event a user and item; ``none`` keeps every row.
-            Exact repeats are counted and reported in any case.
+            ``review`` drops those, and all but one of the events in which a user at one moment
+            says the same words of several items: one review listed under every variant of a
+            product, which a split would show to the training and ask about. Which item keeps it
+            is drawn. ``first`` and ``last`` keep one event a user and item; ``none`` keeps every
+            row. Repeats of either kind are counted and reported in any case.
         k_core: events a user and an item must keep, applied until both hold.
         catalog: what may be recommended: items with events left (``log``), or every row of the
             item table, never-seen items included (``table``).
@@ -132,7 +135,7 @@ class DataConfig(Config):
     columns: ColumnsConfig = ColumnsConfig()
     time_format: str | None = None
     min_rating: float | None = None
-    dedupe: Literal["none", "exact", "first", "last"] = "exact"
+    dedupe: Literal["none", "exact", "review", "first", "last"] = "exact"
     k_core: KCoreConfig = KCoreConfig()
     catalog: Literal["log", "table"] = "log"
     permute_text: bool = False

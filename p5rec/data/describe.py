@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,6 +62,26 @@ def as_lines(description: dict[str, Any]) -> list[str]:
         rows.append((name.replace("_", " "), text))
     width = max(len(name) for name, _ in rows)
     return [f"{name:<{width}}  {text}" for name, text in rows]
+
+
+def repeats_told(summary: Mapping[str, Any], dedupe: str) -> list[str]:
+    """What a report's reader must know of a prepared corpus's repeats: a sentence a kind."""
+    counts = summary["repeats"]
+    exact, copied = counts["exact"], counts["copied_reviews"]
+    told = []
+    if exact:
+        told.append(
+            f"{exact:,} rows of the log equal an earlier one in user, item and time, "
+            f"{counts['of_them_differing']:,} of them with another rating or text: "
+            + ("kept." if dedupe == "none" else "dropped.")
+        )
+    if copied:
+        told.append(
+            f"{copied:,} further rows hold a review that its user wrote at the same moment, word "
+            "for word, of another item: "
+            + ("dropped." if dedupe == "review" else f"not dropped (data.dedupe: {dedupe}).")
+        )
+    return told
 
 
 def tied_share(users: np.ndarray, times: np.ndarray) -> float:

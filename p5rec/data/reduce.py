@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from p5rec.core.rng import derive_rng
@@ -21,14 +23,17 @@ def time_order(
     return np.lexsort((luck, times, users))
 
 
-def exact_repeats(
-    users: np.ndarray, items: np.ndarray, times: np.ndarray, rows: np.ndarray
-) -> np.ndarray:
-    """``(E,)`` bool: an event equal in user, item and time stands in an earlier row of the file."""
-    order = np.lexsort((rows, times, items, users))
+def repeats(columns: Sequence[np.ndarray], rank: np.ndarray) -> np.ndarray:
+    """``(E,)`` bool: an event equal in every one of ``columns`` has a smaller ``rank``.
+
+    Args:
+        columns: ``(E,)`` each.
+        rank: ``(E,)``, which of equal events is the first; no two are alike.
+    """
+    order = np.lexsort((rank, *columns))
     repeat = np.zeros(len(order), dtype=bool)
     same = np.ones(max(len(order) - 1, 0), dtype=bool)
-    for column in (users, items, times):
+    for column in columns:
         same &= column[order[1:]] == column[order[:-1]]
     repeat[order[1:]] = same
     return repeat

@@ -1,4 +1,4 @@
-"""Events that stand on both sides of the split, and items that are one under two ids."""
+"""Events and reviews on both sides of the split, and items that are one under two ids."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import unicodedata
 from collections.abc import Iterator
 
 import numpy as np
+import polars as pl
 
 from p5rec.core.rng import derive_rng
-from p5rec.core.types import TRAIN, Corpus, Histories
+from p5rec.core.types import TEST, TRAIN, Corpus, Histories
 
 from .findings import LEAST, Finding, shown, too_many
 from .split import UNUSED, cases
@@ -21,8 +22,9 @@ DEEPER = 1.5  # times as often may a longer history hold an item
 
 
 def audit_repeats(corpus: Corpus) -> Iterator[Finding]:
-    """Repeated events, repeated pairs across the split, and twins of a target in its history."""
+    """Repeated events, reviews and pairs across the split, twins of a target in its history."""
     yield from _exact(corpus)
+    yield from _copied_reviews(corpus)
     yield from _met(corpus)
     yield from _twins(corpus)
 
@@ -54,6 +56,31 @@ def _exact(corpus: Corpus) -> Iterator[Finding]:
                 {"events": float(mask.sum())},
                 shown(corpus, order[1:][mask]),
             )
+
+
+def _copied_reviews(corpus: Corpus) -> Iterator[Finding]:
+    """2: the review to be written stands in an earlier part, under another item."""
+    log, parts = corpus.interactions, corpus.split.parts
+    if not log.texts:
+        return
+    said = {name: pl.Series(column).fill_null("") for name, column in log.texts.items()}
+    told = pl.DataFrame({"user": log.users, "time": log.times, "part": parts, **said})
+    told = told.with_row_index("event").filter(
+        pl.col("part") != UNUSED, pl.any_horizontal(pl.col(*said) != "")
+    )
+    first = pl.col("part").min().over("user", "time", *said)
+    asked = told.select("event", "part", first=first).filter(pl.col("part") == TEST)
+    copied = asked.filter(pl.col("first") < TEST)["event"].to_numpy()
+    if len(copied):
+        yield Finding(
+            "leak",
+            "2 copied reviews",
+            f"{len(copied):,} of the {len(asked):,} test reviews are, word for word, what the same "
+            "user said at the same moment of another item, in an earlier part; data.dedupe: review "
+            "takes them out",
+            {"events": float(len(copied))},
+            shown(corpus, copied),
+        )
 
 
 def _met(corpus: Corpus) -> Iterator[Finding]:

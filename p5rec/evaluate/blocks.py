@@ -12,7 +12,7 @@ LOWER_IS_BETTER = frozenset({"RMSE", "MAE"})
 MAIN = (
     ("HR@10", "NDCG@10"),
     ("RMSE", "MAE", "AUC"),
-    ("BLEU-4", "ROUGE-1", "ROUGE-L", "groundedness"),
+    ("BLEU-4", "ROUGE-1", "ROUGE-2", "ROUGE-L", "groundedness"),
 )
 ABSENT = "-"
 

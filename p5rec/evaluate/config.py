@@ -10,7 +10,11 @@ from pydantic import Field
 
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError, did_you_mean
-from p5rec.recommend.baselines.registry import RATING_PREDICTORS, RECOMMENDERS
+from p5rec.recommend.baselines.registry import (
+    RATING_PREDICTORS,
+    RECOMMENDERS,
+    TEXT_BASELINES,
+)
 from p5rec.recommend.config import READINGS
 
 from .schema import Part
@@ -89,7 +93,7 @@ def _faults(recipe: Any) -> Iterator[str]:
     for family in asked:
         if family not in taught:
             yield _unknown("evaluate.ask", "a task that a method is taught", family, taught)
-    known = (*methods, *recipe.baselines, *RATING_PREDICTORS)
+    known = (*methods, *recipe.baselines, *RATING_PREDICTORS, *TEXT_BASELINES)
     read = {
         reading_name(name, reading, form)
         for name in methods for reading in READINGS for form in ("", *asked)

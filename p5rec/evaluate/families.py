@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from p5rec.models.ratings import TASK as DENSE_RATING
 from p5rec.prompting.parse import ParsedRating, ParsedYesNo, parse
 from p5rec.prompting.view import CorpusView, Scale
 from p5rec.recommend.ask import FamilyAnswers
-from p5rec.recommend.baselines.registry import RATING_PREDICTORS
+from p5rec.recommend.baselines.registry import RATING_PREDICTORS, TEXT_BASELINES
+from p5rec.recommend.baselines.text_rows import asked_rows, has_people_s_words, training_rows
 from p5rec.recommend.baselines.tune import by_rmse, tune
 
 from . import measure
@@ -79,6 +81,33 @@ def rating_baselines(corpus: Corpus, asked: FamilyAnswers, run: dict[str, Any]) 
                 name, predictions, np.array(asked.ratings), users, ends,
                 **{**run, "task": asked.task, "about": about, "subjects": items, "parts": parts,
                    "train_seconds": sum(t.seconds for t in tuned.trials)},
+            )
+        )  # fmt: skip
+    return found
+
+
+def text_baselines(view: CorpusView, asked: FamilyAnswers, run: dict[str, Any]) -> list[Measured]:
+    """The text baselines on the questions that the model was asked, where people wrote answers."""
+    if not has_people_s_words(view, asked.task):
+        return []
+    known = training_rows(view, asked.task, asked.max_words)
+    rows = asked_rows(view, asked.task, np.array(asked.events), asked.max_words)
+    users, catalog = np.array(asked.users), view.corpus.catalog
+    found = []
+    for name in TEXT_BASELINES:
+        baseline = TEXT_BASELINES.get(name)
+        if baseline.needs_shown and not rows.shown:
+            continue
+        started = time.perf_counter()
+        writer = baseline.fit(known)
+        fitted = time.perf_counter()
+        texts = writer.write(rows)
+        found.append(
+            measure.text(
+                name, texts, asked.expected, rows.items, catalog, users,
+                **{**run, "task": asked.task, "train_seconds": fitted - started,
+                   "infer_seconds": time.perf_counter() - fitted,
+                   "about": {"events_read": int(writer.lineage.events.sum())}},
             )
         )  # fmt: skip
     return found

@@ -11,17 +11,19 @@ import numpy as np
 
 from p5rec.core.artefacts import Artefact, Lineage, lay_out, read_json
 from p5rec.core.types import Corpus, ItemCodes
+from p5rec.data.describe import repeats_told
+from p5rec.data.prepare import SUMMARY
 from p5rec.data.split import cases
 from p5rec.ids.files import load_codes
 from p5rec.ids.quality import FILE
 from p5rec.ids.tokens import item_strings
-from p5rec.prompting.view import CorpusView, ItemNames
+from p5rec.prompting.view import CorpusView, ItemNames, unnamed_view
 from p5rec.recommend.lists import to_frame, write_lists
 from p5rec.recommend.stages import ABOUT, LISTS, read_asked, read_lists
 
 from . import data_curve, measure, plots
 from .agreement import sentence, told_by_ids
-from .families import measure_family, rating_baselines
+from .families import measure_family, rating_baselines, text_baselines
 from .footing import learned_from
 from .measure import Measured, average
 from .per_user import write_cases
@@ -43,6 +45,7 @@ Repeated = Mapping[str, Sequence[Artefact]]  # by name, one a seed
 
 def publish(
     cfg: Any,
+    data: Artefact,
     corpus: Corpus,
     ids: Repeated,
     answers: Mapping[Part, Repeated],
@@ -56,6 +59,7 @@ def publish(
 
     Args:
         cfg: the recipe's config.
+        data: the prepared ``corpus``; its notes say which rows were repeats.
         ids, models: artefacts by name, one a seed.
         answers: the same for each held-out part; baselines answer once. Lists are laid out and
             samples shown of the last part.
@@ -74,15 +78,14 @@ def publish(
             name: {"train_seconds": runs[0].manifest["seconds"], **_learned(name, cfg.methods)}
             for name, runs in models.items()
         }
-        measured += rating_references(
-            [runs[0] for runs in folders.values()], corpus, part, cfg.seed
-        )
+        measured += references([runs[0] for runs in folders.values()], corpus, part, cfg.seed)
         measured += list_references(folders, corpus, part, cfg.seed, facts)
     for name, runs in answers[final].items():
         if (runs[0].path / LISTS).is_file():
             frame = to_frame(read_lists(runs[0].path), corpus.catalog, corpus.user_ids)
             write_lists(frame, folder / f"lists/{name}.parquet", folder / f"lists/{name}.jsonl")
-    notes, pictures = list(cfg.notes), {}
+    notes = [*cfg.notes, *repeats_told(read_json(data.path / SUMMARY), cfg.data.dedupe)]
+    pictures = {}
     bits = {name: read_json(runs[0].path / FILE)["next_item_bits"] for name, runs in ids.items()}
     if told := told_by_ids(cfg.methods, bits):
         reached = {
@@ -197,15 +200,17 @@ def measure_answers(
     return measured, seen
 
 
-def rating_references(
-    folders: Iterable[Path], corpus: Corpus, part: Part, seed: int
-) -> list[Measured]:
-    """The rating baselines beside the answers in ``folders``, once for all on the same rows."""
-    every = [answers for folder in folders for answers in read_asked(folder)]
-    asked = [a for a in every if a.answer == "rating" and not a.unseen]
-    about = {tuple(answers.events): answers for answers in asked}
+def references(folders: Iterable[Path], corpus: Corpus, part: Part, seed: int) -> list[Measured]:
+    """The rating and text baselines beside the answers in ``folders``, once on the same rows."""
+    every = [a for folder in folders for a in read_asked(folder) if not a.unseen]
     run = {"split": part, "seed": seed}
-    return [m for a in about.values() for m in rating_baselines(corpus, a, run)]
+    rated = {tuple(a.events): a for a in every if a.answer == "rating"}
+    told = {(a.task, *a.events, *a.expected): a for a in every if a.answer == "text"}
+    view = unnamed_view(corpus)
+    return [
+        *(m for a in rated.values() for m in rating_baselines(corpus, a, run)),
+        *(m for a in told.values() for m in text_baselines(view, a, run)),
+    ]
 
 
 def _learned(name: str, methods: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from .compare import adjusted, compare
 from .measure import Measured
 from .schema import Comparison, Part, Protocol, Report, Sample
 
-METRICS = ("HR@10", "NDCG@10")
+# what pairs are compared in, where they have the first; else it is the first that they have
+COMPARED = (("HR@10", "NDCG@10"), ("BLEU-4", "ROUGE-L"))
 OUR_RULES = {
     "ties": "a seeded permutation of the items, the same for every method",
     "chosen_on": "validation",
@@ -72,7 +73,8 @@ def comparisons(
                 same = (ours.task, ours.split) == (theirs.task, theirs.split)
                 if not same or not np.array_equal(a.users, b.users):
                     continue
-                wanted = METRICS if METRICS[0] in ours.metrics else list(ours.metrics)[:1]
+                names = tuple(ours.metrics)
+                wanted = next((m for m in COMPARED if m[0] in names), names[:1])
                 shared = [metric for metric in wanted if metric in theirs.metrics]
                 found += [compare(a, b, metric, seed, resamples) for metric in shared]
     return adjusted(found)

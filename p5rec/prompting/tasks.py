@@ -149,7 +149,7 @@ def _direct(view: CorpusView, event: int, rng: np.random.Generator, limits: Limi
 
 def _explanation_rows(view: CorpusView, part: str) -> np.ndarray:
     if "review" in view.has:
-        return np.flatnonzero(view.targets(part) & view.filled("review"))
+        return _review_rows(view, part)
     told = np.array([bool(traits) for traits in view.traits])[view.corpus.interactions.items]
     new = view.first & (view.depth > 0)
     return np.flatnonzero(view.targets(part) & view.liked & new & told)
@@ -171,7 +171,8 @@ def _explanation(view: CorpusView, event: int, rng: np.random.Generator, limits:
 
 
 def _review_rows(view: CorpusView, part: str) -> np.ndarray:
-    return np.flatnonzero(view.targets(part) & view.filled("review"))
+    # no past is needed: most people who write write once
+    return np.flatnonzero(view.corpus.split.mask(part) & view.filled("review"))
 
 
 def _review(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
@@ -185,7 +186,8 @@ def _review(view: CorpusView, event: int, rng: np.random.Generator, limits: Limi
 
 
 def _summary_rows(view: CorpusView, part: str) -> np.ndarray:
-    return np.flatnonzero(view.targets(part) & view.filled("review") & view.filled("summary"))
+    rows = _review_rows(view, part)
+    return rows[view.filled("summary")[rows]]
 
 
 def _summary(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:

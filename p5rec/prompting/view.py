@@ -276,6 +276,12 @@ class CorpusView:
         return inside & (self.depth > 0) if PARTS[part] == TRAIN else inside
 
 
+def unnamed_view(corpus: Corpus) -> CorpusView:
+    """The corpus before its items have codes: numbers stand in for them."""
+    stand_ins = [f"<{row}>" for row in range(len(corpus.catalog))]
+    return CorpusView(corpus, ItemNames(stand_ins, corpus.catalog.titles))
+
+
 def _is_trait(value: str) -> bool:
     return any(c.isalpha() for c in value) and len(value.split()) <= TRAIT_WORDS
 

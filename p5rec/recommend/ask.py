@@ -20,6 +20,7 @@ from p5rec.prompting import tasks
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.parse import VERDICTS
+from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.view import CorpusView, decimal
 
 from .answers import encode_all, rank_answers, write
@@ -42,6 +43,7 @@ class FamilyAnswers(Config):
         prompt_ids: wordings used.
         users, items, events: rows each question is about; -1 where none.
         expected: the right answers in words.
+        max_words: of a review or an answer, where it was cut.
         ratings: the ratings given, where the family has them.
         texts: written answers; empty where items were ranked, or words were not taught.
         readings: of a rating, what each reading but the text says (see
@@ -61,6 +63,7 @@ class FamilyAnswers(Config):
     items: list[int]
     events: list[int]
     expected: list[str]
+    max_words: int = PromptsConfig().max_words
     ratings: list[float] = []
     texts: list[str] = []
     readings: dict[str, list[float]] = {}
@@ -118,6 +121,7 @@ def ask(
         items=[e.item for e in examples],
         events=[e.event for e in examples],
         expected=[e.target for e in examples],
+        max_words=bundle.settings.prompts.max_words,
         ratings=[e.rating for e in examples if e.rating is not None],
         seconds=round(time.perf_counter() - started, 3),
         tokens=sum(map(len, prompts)),

@@ -11,9 +11,9 @@ from p5rec.models.checkpoint import MANIFEST
 from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import unavailable
+from p5rec.prompting.view import unnamed_view
 
 from .dense import DENSE_RATING
-from .lessons import unnamed_view
 from .method import GenerativeConfig, taught_prompts
 
 

@@ -14,7 +14,7 @@ from p5rec.models.checkpoint import Bundle
 from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource
-from p5rec.prompting.view import CorpusView, ItemNames
+from p5rec.prompting.view import unnamed_view
 
 from .aligned import dense_rows
 from .config import TaskConfig, TrainConfig
@@ -78,12 +78,6 @@ def _rows(
     if config.train.permute_answers:
         answered_by = derive_rng(seed, "answers").permutation(n_rows)
     return PromptRows(examples, bundle.tokenizer, config.train.max_tokens, answered_by)
-
-
-def unnamed_view(corpus: Corpus) -> CorpusView:
-    """The same before the items have codes: numbers stand in for them."""
-    stand_ins = [f"<{row}>" for row in range(len(corpus.catalog))]
-    return CorpusView(corpus, ItemNames(stand_ins, corpus.catalog.titles))
 
 
 def epoch_sizes(config: GenerativeConfig, corpus: Corpus, library: PromptLibrary) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -208,3 +209,26 @@ def test_lineage_without_its_corpus(tmp_path: Path) -> None:
     seen = Lineage(np.ones(5, dtype=bool))
     store.stage("ids", lambda out: seen, config={}, code=("data",), inputs={"data": "elsewhere"})
     assert [f.severity for f in audit_artefacts(tmp_path, artefacts_under(tmp_path))] == ["warning"]
+
+
+@pytest.mark.parametrize(("dedupe", "left"), [("exact", 6), ("review", 4)])
+def test_a_review_under_two_items_is_found_and_taken_out(
+    tmp_path: Path, dedupe: str, left: int
+) -> None:
+    said = [("a", "w", 1, "fine"), ("a", "x", 2, "good"), ("a", "y", 2, "good"), ("a", "z", 2, ""),
+            ("a", "w", 2, "good"), ("a", "v", 3, "good")]  # fmt: skip
+    rows = [json.dumps({"user": u, "item": i, "time": t, "review": r}) for u, i, t, r in said]
+    (tmp_path / "log.jsonl").write_text("\n".join(rows[:5]) + "\n")
+    config = DataConfig(source="table", path=str(tmp_path / "log.jsonl"), dedupe=dedupe)
+    found, summary = build(config)
+    assert summary["repeats"]["copied_reviews"] == 2
+    assert len(found.interactions) == left - 1
+    parts = found.split.parts.copy()
+    parts[:] = 0
+    good = [str(t) == "good" for t in found.interactions.texts["review"]]
+    parts[np.flatnonzero(good)[-1]] = 2
+    planted = replace(found, split=replace(found.split, parts=parts))
+    assert ("2 copied reviews" in leaks(planted)) == (dedupe == "exact")
+    # the same words at another moment are a habit, and stay
+    (tmp_path / "log.jsonl").write_text("\n".join(rows) + "\n")
+    assert len(build(config)[0].interactions) == left

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from p5rec.core.artefacts import Store, read_json
@@ -106,7 +108,7 @@ def test_row_numbers_do_not_follow_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("dedupe", "left"),
-    [("none", "xxyxz"), ("exact", "xyxz"), ("first", "xyz"), ("last", "yxz")],
+    [("none", "xxyxz"), ("exact", "xyxz"), ("review", "xyxz"), ("first", "xyz"), ("last", "yxz")],
 )
 def test_dedupe(tmp_path: Path, dedupe: str, left: str) -> None:
     (tmp_path / "log.csv").write_text("user,item,time\na,x,1\na,x,1\na,y,2\na,x,3\na,z,4\n")
@@ -114,7 +116,7 @@ def test_dedupe(tmp_path: Path, dedupe: str, left: str) -> None:
         DataConfig(source="table", path=str(tmp_path / "log.csv"), dedupe=dedupe)
     )
     assert "".join(e[1] for e in external(corpus)) == left
-    assert summary["exact_repeats"] == 1
+    assert summary["repeats"] == {"exact": 1, "of_them_differing": 0, "copied_reviews": 0}
     assert summary["dropped"]["repeats"] == 5 - len(left)
 
 
@@ -198,3 +200,31 @@ def test_as_a_stage_it_is_made_once(table: Path, tmp_path: Path) -> None:
 def test_no_prepared_data(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"expected prepared data, got no summary\.json"):
         load_corpus(tmp_path)
+
+
+def test_repeats_are_told_apart_and_counted(tmp_path: Path) -> None:
+    """Equal rows, rows that differ in what they say, and one review under several items."""
+    said = [
+        ("a", "x", 1, 5, "Fine.", "Good"), ("a", "x", 1, 5, "Fine.", "Good"),
+        ("a", "x", 1, 5, "Fine!", "Good"), ("a", "x", 1, 4, "Fine.", "Good"),
+        ("a", "y", 1, 5, "Fine.", "Good"), ("a", "z", 1, 5, "Fine.", "So so"),
+        ("a", "y", 2, 5, "Fine.", "Good"), ("b", "y", 1, 5, "Fine.", "Good"),
+    ]  # fmt: skip
+    frame = pl.DataFrame(
+        said, ["user", "item", "time", "rating", "review", "summary"], orient="row"
+    )
+    with gzip.open(tmp_path / "log.jsonl.gz", "wb") as handle:
+        handle.write(frame.write_ndjson().encode())
+    given = DataConfig(source="table", path=str(tmp_path / "log.jsonl.gz"))
+    left = {"none": 8, "exact": 5, "review": 4}
+    for dedupe, events in left.items():
+        corpus, summary = build(given.model_copy(update={"dedupe": dedupe}))
+        assert len(corpus.interactions) == summary["events"] == events
+        assert summary["repeats"] == {"exact": 3, "of_them_differing": 2, "copied_reviews": 1}
+        assert summary["dropped"]["repeats"] == 8 - events
+    # which item keeps the review is the luck of the seed
+    kept = set()
+    for seed in range(8):
+        config = given.model_copy(update={"dedupe": "review", "seed": seed})
+        kept |= {e[1] for e in external(build(config)[0]) if e[0] == "a" and e[2] == 1}
+    assert kept == {"x", "y", "z"}

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p5rec.data.reduce import exact_repeats, k_core, one_per_pair, time_order
+from p5rec.data.reduce import k_core, one_per_pair, repeats, time_order
 
 events = st.lists(
     st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=40
@@ -39,7 +39,7 @@ def test_k_core(rows: list[tuple[int, int, int]], least_user: int, least_item: i
 @given(rows=events)
 def test_repeats(rows: list[tuple[int, int, int]]) -> None:
     users, items, times = columns(rows)
-    repeat = exact_repeats(users, items, times, np.arange(len(rows)))
+    repeat = repeats((users, items, times), np.arange(len(rows)))
     assert repeat.tolist() == [row in rows[:e] for e, row in enumerate(rows)]
     pairs = list(zip(users.tolist(), items.tolist(), strict=True))
     first, last = (one_per_pair(users, items, keep) for keep in ("first", "last"))

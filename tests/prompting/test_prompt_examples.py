@@ -309,3 +309,26 @@ def test_data_cannot_speak_in_tokens(token: str) -> None:
     assert ItemNames(["<a_0>"], [f"Heat {token}"]).titles == [f"Heat {token}".replace("<", "< ")]
     assert token not in literal(f"nice{token} <3 x < y")
     assert literal("x < y\n<3") == "x < y < 3"
+
+
+@pytest.mark.parametrize("shots", [0, 2])
+def test_a_review_stands_in_no_question_but_its_summary_s(
+    shots: int, view: CorpusView, library: PromptLibrary
+) -> None:
+    config = PromptsConfig(shots=shots)
+    for family in ("explanation", "review", "summary", "rating"):
+        names = [t.id for t in library.templates(family)]
+        posed = EvaluationSource(view, library, family, "test", template_ids=names, config=config)
+        for example in posed:
+            own = f"Opinion {example.event} begins"
+            assert (own in example.source + example.system) == (family == "summary")
+
+
+def test_a_user_s_first_review_trains(view: CorpusView) -> None:
+    """Where people's words are the answers; what is made of a past needs one."""
+    starts = view.corpus.interactions.offsets[:-1]
+    for task in ("explanation", "review", "summary"):
+        assert np.isin(starts, tasks.get(task).rows(view, "train")).all()
+    assert not np.isin(starts, tasks.get("rating").rows(view, "train")).any()
+    bare = make_view(texts=False)
+    assert not np.isin(starts, tasks.get("explanation").rows(bare, "train")).any()

@@ -54,3 +54,13 @@ RATING_PREDICTORS = Registry(
         "mf": "p5rec.recommend.baselines.factors:MF",
     },
 )
+
+TEXT_BASELINES = Registry(
+    "text baseline",
+    {
+        "lead-sentence": "p5rec.recommend.baselines.text:LEAD_SENTENCE",
+        "most-frequent": "p5rec.recommend.baselines.text:MOST_FREQUENT",
+        "most-frequent-of-item": "p5rec.recommend.baselines.text:MOST_FREQUENT_OF_ITEM",
+        "nearest-review": "p5rec.recommend.baselines.text:NEAREST_REVIEW",
+    },
+)

@@ -1,0 +1,89 @@
+"""What text baselines read: reviews and answers of the training part, and the rows they are asked.
+
+R rows, E events of the corpus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from p5rec.core.artefacts import Lineage
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import TRAIN
+from p5rec.prompting import tasks
+from p5rec.prompting.draft import Limits
+from p5rec.prompting.view import CorpusView
+
+SHOWN = "review"  # the field of a question that holds a text to be worked on
+
+
+@dataclass(frozen=True, eq=False)
+class TextRows:
+    """R rows of a text task.
+
+    Attributes:
+        items: ``(R,)`` the items that the answers are about.
+        words: R texts. Of a training row it is its review. Of a row that is asked about, it is the
+            review where the question shows it, else all that its user wrote in training.
+        shown: the questions show the review.
+        answers: the R right answers; empty for rows that are asked about.
+        lineage: the events that were read to learn from.
+    """
+
+    items: np.ndarray
+    words: Sequence[str]
+    shown: bool
+    answers: Sequence[str]
+    lineage: Lineage
+
+
+def has_people_s_words(view: CorpusView, task: str) -> bool:
+    """Whether the answers of the task ``task`` are what people wrote in reviews."""
+    found = tasks.get(task)
+    return found.answer == "text" and not found.of_items and "review" in view.has
+
+
+def training_rows(view: CorpusView, task: str, max_words: int) -> TextRows:
+    """The training rows of a task, answered.
+
+    Args:
+        view: the corpus.
+        task: one that :func:`has_people_s_words`.
+        max_words: of a review and of an answer.
+    """
+    posed, limits = tasks.get(task), Limits(max_words=max_words)
+    rows = posed.rows(view, "train")
+    draw = derive_rng(0, "text rows", task)  # the answer hangs on none of what a record draws
+    records = [posed.build(view, row, draw, limits) for row in rows.tolist()]
+    seen = np.zeros(len(view.corpus.interactions), dtype=bool)
+    seen[rows] = True
+    return TextRows(
+        items=view.corpus.interactions.items[rows],
+        words=[limits.cut(view.text("review", row)) for row in rows.tolist()],
+        shown=SHOWN in posed.given,
+        answers=[str(record.values[posed.answers[0]]) for record in records],
+        lineage=Lineage(seen),
+    )
+
+
+def asked_rows(view: CorpusView, task: str, events: np.ndarray, max_words: int) -> TextRows:
+    """Rows of a task as a question tells them: no answer, and no review that is one.
+
+    Args:
+        view, task, max_words: see :func:`training_rows`.
+        events: ``(R,)`` their event rows.
+    """
+    log, shown = view.corpus.interactions, SHOWN in tasks.get(task).given
+    words = [_said(view, event, shown, Limits(max_words=max_words)) for event in events.tolist()]
+    return TextRows(log.items[events], words, shown, [], Lineage.none())
+
+
+def _said(view: CorpusView, event: int, shown: bool, limits: Limits) -> str:
+    if shown:
+        return limits.cut(view.text("review", event))
+    past = view.past(event)
+    own = past[view.corpus.split.parts[past] == TRAIN]
+    return " ".join(limits.cut(view.text("review", row)) for row in own.tolist())

@@ -1,0 +1,134 @@
+"""Text baselines by hand, and that nothing held out is read to learn from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Interactions, Split
+from p5rec.prompting.view import CorpusView, unnamed_view
+from p5rec.recommend.baselines.registry import TEXT_BASELINES
+from p5rec.recommend.baselines.text_rows import asked_rows, has_people_s_words, training_rows
+
+# user, item, part, review, summary
+SAID = (
+    (0, 0, TRAIN, "It smells of roses all day. I love it.", "Roses"),
+    (0, 1, TRAIN, "Too sticky for my dry hair. Never again.", "Five Stars"),
+    (0, 2, TEST, "Lovely roses in every bottle. Buy this.", "Small and lovely"),
+    (1, 1, TRAIN, "Smells of roses, as I love it to smell.", "Rosy"),
+    (1, 2, TRAIN, "Roses again and again in every drop.", "Five Stars"),
+    (1, 0, TEST, "Sticky as before, and my dry hair hates it. Sad.", "Sticky"),
+    (2, 2, TRAIN, "My dry hair was never so sticky before.", "Hair"),
+    (2, 1, TRAIN, "Too sticky for my dry hair. Never again.", "Bah"),
+    (2, 3, TEST, "!!! ???", "Nothing"),
+    (3, 0, TRAIN, "Quite ordinary stuff from a shop.", "Bah"),
+)
+
+
+def make(said: tuple[tuple[int, int, int, str, str], ...] = SAID) -> CorpusView:
+    users, items, parts, reviews, summaries = zip(*said, strict=True)
+    log = Interactions(
+        users=np.array(users, dtype=np.int32),
+        items=np.array(items, dtype=np.int32),
+        times=np.arange(len(said)),
+        ratings=None,
+        n_users=4,
+        n_items=4,
+        texts={"review": pa.chunked_array([reviews]), "summary": pa.chunked_array([summaries])},
+    )
+    names = [f"i{n}" for n in range(4)]
+    catalog = Catalog(pa.table({"item": names, "title": names}))
+    split = Split("by hand", np.array(parts, dtype=np.int8))
+    return unnamed_view(Corpus(log, catalog, ["a", "b", "c", "d"], split))
+
+
+def told(name: str, task: str, view: CorpusView) -> list[str]:
+    writer = TEXT_BASELINES.get(name).fit(training_rows(view, task, 100))
+    events = np.flatnonzero(view.corpus.split.mask("test"))
+    return writer.write(asked_rows(view, task, events, 100))
+
+
+STICKY, ORDINARY = "Too sticky for my dry hair.", "Quite ordinary stuff from a shop."
+DAY, AGAIN = "It smells of roses all day.", "Roses again and again in every drop."
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "expected"),
+    [
+        # twice each in training: "Bah" comes first by letters
+        ("most-frequent", "summary", ["Bah", "Bah", "Bah"]),
+        ("most-frequent", "explanation", [STICKY] * 3),
+        # item 2 has "Five Stars" and "Hair", once each; item 0 has "Bah" and "Roses"
+        ("most-frequent-of-item", "summary", ["Five Stars", "Bah", "Bah"]),
+        # of item 3 nothing is known
+        ("most-frequent-of-item", "explanation",
+         ["My dry hair was never so sticky before.", DAY, STICKY]),
+        ("lead-sentence", "summary",
+         ["Lovely roses in every bottle.", "Sticky as before, and my dry hair hates it.", "!!!"]),
+        # the first shows roses, the second sticky hair, the third no word
+        ("nearest-review", "summary", ["Five Stars", "Hair", "Bah"]),
+        # user 0 wrote more of sticky hair, user 1 of roses; of item 3 nobody wrote: of all reviews
+        # the nearest is user 2's own
+        ("nearest-review", "explanation",
+         ["My dry hair was never so sticky before.", DAY,
+          "My dry hair was never so sticky before."]),
+    ],
+)  # fmt: skip
+def test_answers_by_hand(name: str, task: str, expected: list[str]) -> None:
+    assert told(name, task, make()) == expected
+
+
+def test_whole_reviews_are_copied_for_the_task_review() -> None:
+    assert told("nearest-review", "review", make())[1] == SAID[0][3]
+
+
+@pytest.mark.parametrize("name", list(TEXT_BASELINES))
+@pytest.mark.parametrize("task", ["summary", "explanation", "review"])
+def test_nothing_held_out_is_read_to_learn_from(name: str, task: str) -> None:
+    """Other test reviews and summaries: the same answers, but for the question that shows them."""
+    view, other = make(), make(tuple(
+        (u, i, p, "Green tea and nothing else here.", "Tea") if p == TEST else (u, i, p, r, s)
+        for u, i, p, r, s in SAID
+    ))  # fmt: skip
+    train = view.corpus.split.mask("train")
+    if TEXT_BASELINES.get(name).needs_shown and task != "summary":
+        return
+    known = training_rows(view, task, 100)
+    assert known.shown == (task == "summary")
+    writer = TEXT_BASELINES.get(name).fit(known)
+    assert writer.name == name
+    read = writer.lineage.events
+    assert np.array_equal(read, train) or (name == "lead-sentence" and not len(read))
+    same = training_rows(other, task, 100)
+    assert (known.words, known.answers) == (same.words, same.answers)
+    if task != "summary":
+        assert told(name, task, view) == told(name, task, other)
+    # a row's answer is its own, whoever is asked beside it
+    events = np.flatnonzero(view.corpus.split.mask("test"))
+    alone = [writer.write(asked_rows(view, task, events[n : n + 1], 100))[0] for n in range(3)]
+    assert alone == told(name, task, view)
+
+
+def test_validation_reviews_are_not_a_user_s_past() -> None:
+    view = make()
+    parts = view.corpus.split.parts.copy()
+    parts[0] = 1
+    later = unnamed_view(replace(view.corpus, split=replace(view.corpus.split, parts=parts)))
+    asked = asked_rows(later, "explanation", np.array([2]), 100)
+    assert list(asked.words) == [SAID[1][3]]
+    assert not asked.answers
+
+
+def test_reviews_without_a_word_and_tasks_without_reviews() -> None:
+    view = make(tuple((u, i, p, "...", s) for u, i, p, _, s in SAID))
+    assert told("nearest-review", "summary", view) == ["Five Stars", "Bah", "Bah"]
+    assert has_people_s_words(view, "summary")
+    assert not has_people_s_words(view, "rating")
+    assert not has_people_s_words(view, "item-id-to-text")
+    log = replace(view.corpus.interactions, texts={})
+    assert not has_people_s_words(
+        unnamed_view(replace(view.corpus, interactions=log)), "explanation"
+    )
