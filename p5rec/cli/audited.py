@@ -201,7 +201,7 @@ def look(audited: Audited, prompts: Sequence[str], users: Path | None) -> Iterat
     from p5rec.prompting.audit import audit_prompts
     from p5rec.prompting.library import PromptLibrary
     from p5rec.prompting.source import PromptsConfig
-    from p5rec.prompting.view import CorpusView, ItemNames, titles_as_ids
+    from p5rec.prompting.view import CorpusView, item_names
 
     corpus, log = audited.corpus, audited.log
     found = audit_corpus(corpus, ordinal=audited.ordinal, seen=audited.seen)
@@ -214,8 +214,7 @@ def look(audited: Audited, prompts: Sequence[str], users: Path | None) -> Iterat
         strings = item_strings(next(iter(audited.codes.values())))
     titles = corpus.catalog.titles
     for posed in audited.prompts or [PromptsConfig()]:
-        named = strings if posed.items == "codes" else titles_as_ids(titles)
-        view = CorpusView(corpus, ItemNames(named, titles))
+        view = CorpusView(corpus, item_names(posed.items, strings, titles))
         folders = [Path(folder) for folder in (*posed.folders, *prompts)]
         found += audit_prompts(view, PromptLibrary.load(extra=folders), posed)
     if log is not None:

@@ -35,10 +35,10 @@ def curves(block: Block) -> dict[str, Curve]:
     """Those of its methods that were trained on several shares, by the name of the whole one."""
     found: dict[str, Curve] = {}
     for method in block.methods:
-        about = method.about
-        if "whole" in about and about["learned"] != "nothing":
-            reading = method.name[method.name.find(" ") :] if " " in method.name else ""
-            found.setdefault(about["whole"] + reading, {})[about["users"]] = method
+        if "whole" in method.about:
+            _, gap, reading = method.name.partition(" ")
+            curve = found.setdefault(method.about["whole"] + gap + reading, {})
+            curve[method.about["users"]] = method
     return {name: dict(sorted(curve.items())) for name, curve in found.items() if len(curve) > 1}
 
 

@@ -214,9 +214,12 @@ def references(folders: Iterable[Path], corpus: Corpus, part: Part, seed: int) -
 
 
 def _learned(name: str, methods: Mapping[str, Any]) -> dict[str, Any]:
-    method = methods[name]
-    found = {"learned": learned_from(method), "users": method.train.users}
-    return found | {"whole": data_curve.whole(name, methods)}
+    found = {"learned": learned_from(methods[name])}
+    if all(method.train.users == 1 for method in methods.values()):
+        return found
+    return found | {
+        "users": methods[name].train.users, "whole": data_curve.whole(name, methods)
+    }  # fmt: skip
 
 
 def list_references(

@@ -31,7 +31,7 @@ from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.files import load_codes, load_item_ids, save_codes
 from p5rec.ids.tokens import item_strings, token_strings
 from p5rec.prompting.source import PromptsConfig
-from p5rec.prompting.view import CorpusView, ItemNames, titles_as_ids
+from p5rec.prompting.view import CorpusView, item_names
 
 from .config import HeadsConfig
 from .layout import CodeLayout
@@ -88,9 +88,8 @@ class Bundle:
 
     def view(self, corpus: Corpus) -> CorpusView:
         """``corpus`` as this model's prompts show it, its items written as the model knows them."""
-        titles, written = corpus.catalog.titles, self.settings.prompts.items
-        ids = titles_as_ids(titles) if written == "title" else item_strings(self.layout.codes)
-        return CorpusView(corpus, ItemNames(ids, titles))
+        ids, written = item_strings(self.layout.codes), self.settings.prompts.items
+        return CorpusView(corpus, item_names(written, ids, corpus.catalog.titles))
 
     def rated_histories(self) -> RatedHistories:
         """How this model reads a history with its ratings."""

@@ -88,6 +88,16 @@ def titles_as_ids(titles: Sequence[str]) -> list[str]:
     return names
 
 
+def item_names(written: str, ids: Sequence[str], titles: Sequence[str]) -> ItemNames:
+    """How prompts write items that are ``written`` as ``codes`` or by ``title``.
+
+    Args:
+        ids: ``(N,)`` their codes in words.
+        titles: ``(N,)``.
+    """
+    return ItemNames(titles_as_ids(titles) if written == "title" else ids, titles)
+
+
 @dataclass(frozen=True)
 class Scale:
     """The range of ratings, taken from the training events."""

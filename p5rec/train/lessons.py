@@ -33,8 +33,11 @@ def lessons(
     library: PromptLibrary,
     pairs: Path | None = None,
 ) -> tuple[dict[str, Rows], np.ndarray]:
-    """The rows of each task that the training reads, and ``(S,)`` each slot's task."""
-    corpus = taught(corpus, config.train)
+    """The rows of each task that the training reads, and ``(S,)`` each slot's task.
+
+    Args:
+        corpus: what is learned from (:func:`taught`).
+    """
     n_slots = config.train.steps * config.train.slots
     task_of = assign_tasks(_mixture(config, corpus, library), n_slots, config.train.seed)
     tasks = {

@@ -44,7 +44,7 @@ def occurrence(tasks: np.ndarray) -> np.ndarray:
 def batch_order(tasks: np.ndarray, lengths: np.ndarray, batch: int, seed: int) -> np.ndarray:
     """The order ``(S,)`` in which slots are read: batches of one task and like length.
 
-    Places are sorted by task and length within groups of 16 batches, then whole batches are
+    Slots are sorted by task and length within groups of 16 batches, then whole batches are
     shuffled, so that little is padded and the stream still mixes.
     """
     rng = derive_rng(seed, "batches")

@@ -132,8 +132,9 @@ def plan(
     codes = stand_in_codes(ids[method.ids], len(corpus.catalog))
     settings = _settings(name, methods, corpus)
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump(), empty=True)
-    tables, _ = lessons(method, corpus, bundle, library)
-    sizes = epoch_sizes(method, taught(corpus, train), library)
+    seen = taught(corpus, train)
+    tables, _ = lessons(method, seen, bundle, library)
+    sizes = epoch_sizes(method, seen, library)
     tasks, shapes = {}, [(train.batch, max(1, train.packing))]
     for task, rows in tables.items():
         load, most = _sampled(rows, bundle, train.seed)

@@ -60,7 +60,7 @@ def train(
         carry_over(start, bundle)
     weights = {}
     if settings.trained:
-        weights = _fit(config, corpus, bundle, library, folder, validate, pairs)
+        weights = _fit(config, seen, bundle, library, folder, validate, pairs)
     lineage = Lineage(seen.split.mask("train"))
     if rank() == 0:
         if in_pieces(bundle.model):

@@ -63,7 +63,8 @@ def test_statistics_are_taught_as_they_are_asked(corpus: Corpus, tmp_path: Path)
         "dense": {"statistics": True, "window": 4},
     }  # fmt: skip
     config = GenerativeConfig(backbone=scratch(), train=settings)
-    rows = lessons.lessons(config, corpus, bundle, library)[0]["dense-rating"]
+    seen = lessons.taught(corpus, config.train)
+    rows = lessons.lessons(config, seen, bundle, library)[0]["dense-rating"]
     text = bundle.tokenizer.decode(rows[0].input_ids)
     assert text.count(" mean ") == rows.windows.lengths[0]
 

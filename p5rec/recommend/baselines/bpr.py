@@ -6,6 +6,7 @@ E training events, U users, N items, D factors.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,21 +126,14 @@ def fit(interactions: Interactions, split: Split, config: BprConfig) -> Bpr:
         )
         optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
 
-        def one_pass(n: int) -> float:
+        def losses(n: int) -> Iterator[Tensor]:
             left = _not_taken(users, n_items, taken, derive_rng(split.seed, "bpr negatives", n))
-            losses = []
             for rows in torch.randperm(len(users)).split(batch):
-                loss = model.loss(users[rows], items[rows], left[rows], config.l2)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                averaged.follow()
-                losses.append(loss.detach())
-            return float(torch.stack(losses).mean()) if losses else 0.0
+                yield model.loss(users[rows], items[rows], left[rows], config.l2)
 
         fitting.train(
             averaged.copy,
-            one_pass,
+            lambda n: fitting.updates(losses(n), optimizer, averaged),
             fitting.on_validation(fitted, interactions, split),
             epochs=config.epochs,
             patience=config.patience,

@@ -5,15 +5,15 @@ B requests, N items, D width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from p5rec.core.rng import derive_rng, derive_seed
@@ -81,6 +81,20 @@ class Averaged(Generic[Network]):
         share = max(1 / max(1, self.steps), 9 / (10 + self.taken))
         for mean, now in zip(self.copy.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(now.detach(), share)
+
+
+def updates(
+    losses: Iterable[Tensor], optimizer: torch.optim.Optimizer, averaged: Averaged[Any]
+) -> float:
+    """An update from each loss as it comes; their mean, 0 where there is none."""
+    seen = []
+    for loss in losses:
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        averaged.follow()
+        seen.append(loss.detach())
+    return float(torch.stack(seen).mean()) if seen else 0.0
 
 
 def train(

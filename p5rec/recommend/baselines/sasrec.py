@@ -9,11 +9,13 @@ E training events, R windows, B requests, T events, P positions, N items, D widt
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
@@ -115,26 +117,19 @@ def fit(interactions: Interactions, split: Split, config: SasrecConfig) -> Sasre
         warm = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)
         dtype = _quick()
 
-        def one_pass(n: int) -> float:
-            losses = []
+        def losses(n: int) -> Iterator[Tensor]:
             for items, real in windows.batches(n):
                 states = network(items[:, :-1])[real] / config.temperature
                 drawn = None
                 if 2 * config.negatives < n_items:
                     drawn = torch.randperm(n_items)[: config.negatives]
                 targets = items[:, 1:][real]
-                loss = catalogue_loss(states, network.vectors(), targets, drawn, dtype)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+                yield catalogue_loss(states, network.vectors(), targets, drawn, dtype)
                 warm.step()
-                averaged.follow()
-                losses.append(loss.detach())
-            return float(torch.stack(losses).mean()) if losses else 0.0
 
         fitting.train(
             averaged.copy,
-            one_pass,
+            lambda n: fitting.updates(losses(n), optimizer, averaged),
             fitting.on_validation(fitted, interactions, split),
             epochs=config.epochs,
             patience=config.patience,
