@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from p5rec.core.config import Config
 
@@ -53,11 +54,21 @@ class LoraSettings(Config):
     dora: bool = False
 
 
+def _ascending(blocks: tuple[int, ...]) -> tuple[int, ...]:
+    if not blocks or blocks[0] < 0 or any(b <= a for a, b in pairwise(blocks)):
+        raise ValueError(f"expected numbers of blocks in ascending order, got {list(blocks)}")
+    return blocks
+
+
+Blocks = Annotated[tuple[int, ...], AfterValidator(_ascending)]
+
+
 class BackboneConfig(Config):
     """A language model and how it is adapted."""
 
     name: str = "smollm2"  # smollm2 | scratch | a local folder | a hub name
-    layers: Annotated[int, Field(ge=1)] | None = None  # keep the first n blocks only; None: all
+    # keep the first n blocks, or the blocks of these numbers, from 0 on; None: all
+    layers: Annotated[int, Field(ge=1)] | Blocks | None = None
     # of the frozen weights; what trains is float32
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     # of the frozen weights: NF4 with quantised scales (QLoRA), or LLM.int8(); needs lora

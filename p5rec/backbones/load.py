@@ -30,6 +30,7 @@ from p5rec.core.artefacts import file_sha256
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.rng import derive_seed
 
+from .blocks import keep_blocks
 from .config import BackboneConfig, LoraSettings
 from .grow import grow
 from .quiet import quiet
@@ -169,14 +170,15 @@ def _open(
     options: dict[str, object] = {"dtype": getattr(torch, dtype)}
     if config.quantize:
         options["quantization_config"] = _quantization(config.quantize)
-    if config.layers is not None:
-        options["num_hidden_layers"] = config.layers
+    first = config.layers if isinstance(config.layers, int) else None
+    if first is not None:
+        options["num_hidden_layers"] = first
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         shape = AutoConfig.from_pretrained(source)
         seq2seq = shape.is_encoder_decoder
-        if seq2seq and config.layers is not None:
-            options["num_decoder_layers"] = config.layers
+        if seq2seq and first is not None:
+            options["num_decoder_layers"] = first
         kind = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
         if empty:
             model, found = _unfilled(kind, shape, options), NONE_MISSING
@@ -192,6 +194,8 @@ def _open(
             f"backbone {config.name!r}: expected weights for all its layers, got none for "
             f"{len(missing)} ({missing[0]}, ...); lower backbone.layers or mend the folder"
         )
+    if isinstance(config.layers, tuple):
+        keep_blocks(model, config.layers)
     if config.quantize and not empty:
         _prepare_quantised(model)
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:

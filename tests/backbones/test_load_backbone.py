@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from tiny_models import VOCABULARY, llama, save_gpt2, save_llama, scratch
+from pydantic import ValidationError
+from tiny_models import VOCABULARY, llama, save_gpt2, save_llama, save_t5, scratch
+from torch.testing import assert_close
 
 from p5rec.backbones.config import BackboneConfig, LoraSettings, ScratchConfig
 from p5rec.backbones.load import fingerprint, load_backbone
@@ -126,6 +128,32 @@ def test_a_folder_gives_its_own_weights_whole_or_cut(folder: Path) -> None:
     adapted = load_backbone(llama(folder, layers=1, lora=True), WORDS, seed=0).causal
     ids = torch.tensor([[5, 6, VOCABULARY + 3]])
     assert torch.equal(adapted(input_ids=ids).logits, cut(input_ids=ids).logits)  # B starts at 0
+
+
+def test_named_blocks_stay_in_their_order_and_are_counted_anew(folder: Path) -> None:
+    whole = load_backbone(llama(folder), WORDS, seed=0).causal
+    ids = torch.tensor([[5, 6, VOCABULARY + 3]])
+    both = load_backbone(llama(folder, layers=(0, 1)), WORDS, seed=0).causal
+    assert torch.equal(both(input_ids=ids).logits, whole(input_ids=ids).logits)
+    last = load_backbone(llama(folder, layers=(1,)), WORDS, seed=0).causal
+    assert last.config.num_hidden_layers == len(last.model.layers) == 1
+    assert last.model.layers[0].self_attn.layer_idx == 0
+    for name, weight in last.model.layers[0].named_parameters():
+        assert torch.equal(weight, whole.model.layers[1].get_parameter(name))
+    first = last(input_ids=ids[:, :2], use_cache=True)
+    step = last(input_ids=ids[:, 2:], past_key_values=first.past_key_values, use_cache=True)
+    assert_close(step.logits[:, -1], last(input_ids=ids).logits[:, -1])
+
+
+def test_blocks_that_are_not_there_are_one_line(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="expected numbers below 2"):
+        load_backbone(llama(folder, layers=(0, 2)), WORDS, seed=0)
+    t5 = save_t5(tmp_path / "t5")
+    with pytest.raises(UserError, match="give the number of first blocks"):
+        load_backbone(llama(t5, layers=(0, 1)), WORDS, seed=0)
+    for wrong in ((), (1, 0), (0, 0), (-1, 0)):
+        with pytest.raises(ValidationError, match="ascending order"):
+            llama(folder, layers=wrong)
 
 
 def test_a_checkpoint_s_sampling_habits_are_dropped(folder: Path) -> None:
