@@ -28,6 +28,7 @@ from .errors import Refused, UserError, disk_full, fault
 from .launch import rank
 from .paths import PACKAGE
 
+SOURCES = {".py", ".html", ".css", ".js"}
 LIBRARIES = ("numpy", "polars", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
@@ -134,10 +135,10 @@ def digest(value: Any) -> str:
 
 @cache
 def code_digest(*packages: str) -> str:
-    """A short hash of the source of ``p5rec.<package>``, for each package named."""
+    """A short hash of the source of ``p5rec.<package>``, its pages' included, for each named."""
     state = blake2b(digest_size=8)
     for package in packages:
-        for path in sorted((PACKAGE / package).rglob("*.py")):
+        for path in sorted(p for p in (PACKAGE / package).rglob("*") if p.suffix in SOURCES):
             state.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
     return state.hexdigest()
 

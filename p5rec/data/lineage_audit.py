@@ -10,7 +10,7 @@ import numpy as np
 from p5rec.core.artefacts import Artefact
 from p5rec.core.types import Corpus
 
-from .findings import Finding
+from .findings import Finding, shown
 from .prepare import SUMMARY, load_corpus
 
 # inputs that may come from outside → what they are
@@ -87,16 +87,16 @@ def _unknown(
 
 
 def _held_out(stage: str, key: str, seen: np.ndarray, corpus: Corpus) -> list[Finding]:
-    valid = int((seen & corpus.split.mask("valid")).sum())
-    test = int((seen & corpus.split.mask("test")).sum())
-    if not valid + test:
+    valid, test = (seen & corpus.split.mask("valid")), (seen & corpus.split.mask("test"))
+    if not (valid | test).any():
         return []
     return [
         Finding(
             "leak",
             "3 lineage",
-            f"{stage} {key} has seen {valid:,} validation and {test:,} test events, its inputs' "
-            "included: what it learned there is in its result",
-            {"valid": float(valid), "test": float(test)},
+            f"{stage} {key} has seen {valid.sum():,} validation and {test.sum():,} test "
+            "events, its inputs' included: what it learned there is in its result",
+            {"valid": float(valid.sum()), "test": float(test.sum())},
+            shown(corpus, np.flatnonzero(valid | test)),
         )
     ]

@@ -83,12 +83,18 @@ def test_the_code_digest_reads_names_and_contents(
     monkeypatch.setattr(artefacts, "PACKAGE", tmp_path)
     digests = set()
     (tmp_path / "ids").mkdir()
-    for name, text in (("a.py", "x = 1"), ("a.py", "x = 2"), ("b.py", "x = 2"), ("c.txt", "x")):
+    for name, text in (
+        ("a.py", "x = 1"),
+        ("a.py", "x = 2"),
+        ("b.py", "x = 2"),
+        ("c.txt", "x"),
+        ("d.css", "x"),
+    ):
         (tmp_path / "ids" / name).write_text(text)
         artefacts.code_digest.cache_clear()
         digests.add(artefacts.code_digest("ids"))
     artefacts.code_digest.cache_clear()
-    assert len(digests) == 3  # a text file beside the source changes nothing
+    assert len(digests) == 4  # a text file beside the source changes nothing
 
 
 def test_a_digest_ignores_the_order_of_keys_and_refuses_what_has_no_text(tmp_path: Path) -> None:

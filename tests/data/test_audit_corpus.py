@@ -15,6 +15,7 @@ from p5rec.core.types import Catalog, Corpus, Interactions
 from p5rec.data.audit import audit_corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
+from p5rec.data.findings import SHOWN
 from p5rec.data.lineage_audit import artefacts_under, audit_artefacts, behind
 from p5rec.data.prepare import load_corpus, prepare
 from p5rec.data.split import make_split
@@ -201,6 +202,7 @@ def test_lineage_of_a_run(tmp_path: Path) -> None:
     found = audit_artefacts(tmp_path, everything)
     assert {f.sentence.split()[0] for f in found} == {"vectors", "model"}
     assert all(f.severity == "leak" and f.numbers == {"valid": 30, "test": 0} for f in found)
+    assert all([row["part"] for row in f.evidence] == ["valid"] * SHOWN for f in found)
     assert audit_artefacts(tmp_path, behind([clean.key], everything)) == []
 
 
