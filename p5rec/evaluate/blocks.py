@@ -61,7 +61,8 @@ def main_metrics(have: Iterable[str]) -> tuple[str, ...]:
 
 
 def _block(task: str, split: str, methods: Sequence[Method]) -> Block:
-    metrics = main_metrics(dict.fromkeys(m for method in methods for m in method.metrics))
+    known = {m: None for method in methods for m in method.metrics if _value(method, m) is not None}
+    metrics = main_metrics(known) or main_metrics(methods[0].metrics)
 
     def rank(method: Method) -> tuple[bool, float]:
         value = _value(method, metrics[0])

@@ -20,15 +20,23 @@ def learned_from(method: Any) -> str:
     return TRAINING if whole else f"those of {method.train.users:.3g} of the users"
 
 
-def footed(block: Block) -> bool:
-    """Whether its methods differ in what they learned from and what their questions take."""
-    return any(TOKENS in method.beside for method in block.methods)
+def columns(block: Block) -> tuple[str, ...]:
+    """Those of ``COLUMNS`` that tell its methods apart."""
+    if all(TOKENS not in method.beside for method in block.methods):
+        return ()
+    alike = len({_learned(method) for method in block.methods}) == 1
+    return COLUMNS[1:] if alike else COLUMNS
 
 
-def footing(method: Method) -> tuple[str, float | None, float | None]:
-    """The method's entries under ``COLUMNS``."""
+def footing(block: Block, method: Method) -> tuple[str | float | None, ...]:
+    """The method's entries under :func:`columns`."""
     spent = method.infer_seconds / method.n if method.n else None
-    return str(method.about.get("learned", TRAINING)), method.beside.get(TOKENS), spent
+    entries = dict(zip(COLUMNS, (_learned(method), method.beside.get(TOKENS), spent), strict=True))
+    return tuple(entries[name] for name in columns(block))
+
+
+def _learned(method: Method) -> str:
+    return str(method.about.get("learned", TRAINING))
 
 
 def shown(value: str | float | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .blocks import ABSENT, Block, blocks, bracket, main_metrics, number, seconds, share
-from .footing import COLUMNS, footed, footing, shown
+from .footing import columns, footing, shown
 from .schema import Measure, Method, Report, Sample, Slice
 from .wording import about_slices, legend, outcome, sentences, setting
 
@@ -40,15 +40,14 @@ def page(report: Report) -> str:
 
 def _results(block: Block, report: Report) -> list[str]:
     how = setting(block, report.protocol)
-    on_footing = footed(block)
     head = [
-        "method", *(COLUMNS if on_footing else ()), *block.metrics, "n", "invalid", "repeated",
+        "method", *columns(block), *block.metrics, "n", "invalid", "repeated",
         "train s", "infer s",
     ]  # fmt: skip
     rows = [
         [
             escaped(method.name),
-            *(map(shown, footing(method)) if on_footing else ()),
+            *map(shown, footing(block, method)),
             *(_cell(method.metrics.get(m), best=block.wins(method, m)) for m in block.metrics),
             f"{method.n:,}",
             share(method.invalid_rate),

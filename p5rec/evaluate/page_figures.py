@@ -17,7 +17,7 @@ from .blocks import (
     signed_bracket,
 )
 from .drawings import bar, span
-from .footing import COLUMNS, footed, footing, shown
+from .footing import columns, footing, shown
 from .html import Html, cell, join, more, table, tag
 from .schema import Comparison, Measure, Method, Report, Slice
 from .wording import SLICES, about_slices, legend, setting
@@ -34,17 +34,16 @@ def results(report: Report) -> list[Html]:
 def _result(block: Block, report: Report) -> Html:
     axes = {m: span(method.metrics.get(m) for method in block.methods) for m in block.metrics}
     repeated = any(method.duplicate_rate is not None for method in block.methods)
-    on_footing = footed(block)
     head = [
         "method",
-        *(COLUMNS if on_footing else ()),
+        *columns(block),
         *(_metric(metric, axes[metric]) for metric in block.metrics),
         "n", "invalid", *(["repeated"] if repeated else []), "train s", "infer s",
     ]  # fmt: skip
     rows = [
         [
             method.name,
-            *(_footing(method) if on_footing else ()),
+            *_footing(block, method),
             *(_measured(block, method, metric, axes[metric]) for metric in block.metrics),
             cell(f"{method.n:,}", value=method.n),
             _rate(method.invalid_rate),
@@ -59,9 +58,11 @@ def _result(block: Block, report: Report) -> Html:
     return table(f"{block.task}, {block.split}", head, rows, said=said, sortable=True)
 
 
-def _footing(method: Method) -> list[str | Html]:
-    learned, *costs = footing(method)
-    return [learned, *(cell(shown(cost), value=cost) for cost in costs)]
+def _footing(block: Block, method: Method) -> list[str | Html]:
+    return [
+        entry if isinstance(entry, str) else cell(shown(entry), value=entry)
+        for entry in footing(block, method)
+    ]
 
 
 def _metric(metric: str, axis: Axis) -> Html:

@@ -6,9 +6,12 @@ import json
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import monotonic
 from types import FrameType
 from typing import Any
 
+import torch
+from accelerate.utils import broadcast
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -115,6 +118,25 @@ class Validation(TrainerCallback):
             model.train()
             self.note(values)
             control.should_log = True
+
+
+class SaveByTime(TrainerCallback):
+    """A checkpoint after so many minutes without one, by the clock of the first process."""
+
+    def __init__(self, minutes: float) -> None:
+        self.seconds, self.since = 60 * minutes, monotonic()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        late = torch.tensor(monotonic() - self.since >= self.seconds, device=args.device)
+        if broadcast(late.int()):
+            control.should_save = True
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.since = monotonic()
 
 
 class Interrupt(TrainerCallback):

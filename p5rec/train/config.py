@@ -68,9 +68,8 @@ class TrainConfig(Config):
     dense: DenseConfig = DenseConfig()
     align: Annotated[PreferenceConfig | GroupConfig, Field(discriminator="objective")] | None = None
     swap_users: bool = False  # the control: each event of a history is another user's
-    users: float = Field(
-        1.0, gt=0, le=1
-    )  # share of the users, drawn, whose events are learned from
+    # share of the users, drawn, whose events are learned from
+    users: float = Field(1.0, gt=0, le=1)
     steps: int = Field(500, ge=0)  # 0: nothing is trained, the model is asked as it is
     batch: int = Field(16, ge=1)  # slots of a forward pass; several processes may share them
     accumulate: int = Field(1, ge=1)  # batches a step
@@ -90,7 +89,9 @@ class TrainConfig(Config):
     max_tokens: int = Field(768, ge=8)  # a prompt row; longer sources lose their beginning
     log_every: int = Field(10, ge=1)  # steps
     level_losses: bool = False  # log the loss of each level's codes too
-    save_every: int = Field(200, ge=1)  # steps
+    # a checkpoint after so many steps, and when so many minutes have passed since the last
+    save_every: int = Field(200, ge=1)
+    save_minutes: float = Field(10.0, gt=0)
     evaluate_every: int = Field(0, ge=0)  # steps between looks at validation; 0: never
     evaluate_users: int = Field(500, ge=1)  # of the validation part, at most
     seed: int = 0

@@ -18,7 +18,7 @@ from p5rec.core.artefacts import read_json
 from p5rec.core.errors import UserError, fault
 from p5rec.models.multitask import MultitaskModel
 
-from .callbacks import EvalFn, Interrupt, MetricsFile, Progress, Validation
+from .callbacks import EvalFn, Interrupt, MetricsFile, Progress, SaveByTime, Validation
 from .checkpoints import RUN, finished
 from .config import TrainConfig
 from .course import Course
@@ -115,7 +115,8 @@ def _watched(trainer: MultitaskTrainer, folder: Path, eval_fn: EvalFn | None) ->
     """While it trains: a progress bar, ``metrics.jsonl``, validation, and a careful interrupt."""
     trainer.remove_callback(PrinterCallback)
     progress, interrupt = Progress(), Interrupt()
-    for callback in (progress, MetricsFile(folder / "metrics.jsonl"), interrupt):
+    saver = SaveByTime(trainer.recipe.save_minutes)
+    for callback in (progress, MetricsFile(folder / "metrics.jsonl"), saver, interrupt):
         trainer.add_callback(callback)
     if eval_fn is not None:
 

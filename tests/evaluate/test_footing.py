@@ -9,7 +9,7 @@ import pytest
 
 from p5rec.evaluate.blocks import blocks
 from p5rec.evaluate.data_curve import curves, draw, whole
-from p5rec.evaluate.footing import footed, footing, learned_from, shown
+from p5rec.evaluate.footing import COLUMNS, columns, footing, learned_from, shown
 from p5rec.evaluate.markdown import page
 from p5rec.evaluate.schema import Method, Report
 from p5rec.train.method import GenerativeConfig
@@ -61,12 +61,23 @@ def compared(method: Callable[..., Method], report: Callable[..., Report]) -> Re
 
 def test_tables_tell_what_was_learned_from_and_what_an_answer_costs(compared: Report) -> None:
     (block,) = blocks(compared)
-    assert footed(block)
-    assert [*map(shown, footing(block.methods[0]))] == ["the training events", "123", "0.12"]
+    assert columns(block) == COLUMNS
+    assert [*map(shown, footing(block, block.methods[0]))] == ["the training events", "123", "0.12"]
     text = page(compared)
     assert "| learned from | tokens | s an answer |" in text
     assert "| nothing | 123 |" in text
     assert "| item-mean | the training events | - | 0.12 |" in text
+
+
+def test_what_all_learned_from_alike_is_no_column(
+    method: Callable[..., Method], report: Callable[..., Report]
+) -> None:
+    beside = {"tokens_per_question": 50.0}
+    (block,) = blocks(report(method("a", {"RMSE": 1.0}, "rating", beside=beside)))
+    assert columns(block) == ("tokens", "s an answer")
+    assert [*map(shown, footing(block, block.methods[0]))] == ["50", "0.12"]
+    (bare,) = blocks(report(method("a", {"RMSE": 1.0}, "rating")))
+    assert columns(bare) == footing(bare, bare.methods[0]) == ()
 
 
 def test_a_curve_joins_the_shares_of_one_reading(compared: Report, tmp_path: Path) -> None:

@@ -162,6 +162,14 @@ def test_a_crashed_run_goes_on_from_its_checkpoint_to_the_same_weights(
     assert len(curve(tmp_path, "loss")["loss"]) == 12
 
 
+def test_slow_steps_are_saved_by_the_clock(tmp_path: Path, uninterrupted: Bundle) -> None:
+    settings = config(steps=12, save_minutes=1e-9, evaluate_every=1)
+    with pytest.raises(Crash):
+        train(DROPOUT, settings, tmp_path, raises_at(8, crash))
+    assert checkpoints(tmp_path)[-1] == 7
+    assert same(train(DROPOUT, settings, tmp_path, dict), uninterrupted)
+
+
 def test_the_first_interrupt_saves_and_the_run_goes_on_to_the_same_weights(
     tmp_path: Path, uninterrupted: Bundle
 ) -> None:
