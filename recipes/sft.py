@@ -61,6 +61,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     for name in order:
         method = cfg.methods[name]
         validate = validator(corpus, method.decode, method.train.evaluate_users)
+        asked = {task: n for task, n in cfg.evaluate.ask.items() if task in method.train.tasks}
         models[name] = [
             teach(
                 method.reseeded(n), corpus, data, ids[method.ids][n], store, validate,
@@ -72,7 +73,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
             found[name] = [
                 ask_model(
                     name, method.decode, corpus, data, model, store, k=k, seed=cfg.seed, part=part,
-                    families=cfg.evaluate.ask if part == "test" else {},
+                    families=asked if part == "test" else {},
                     unseen=cfg.evaluate.unseen,
                 )
                 for model in models[name]
