@@ -16,8 +16,10 @@ from pathlib import Path
 from p5rec.evaluate.blocks import LOWER_IS_BETTER, bracket, main_metrics, number
 from p5rec.evaluate.report import load_report
 from p5rec.evaluate.schema import Measure, Method, Report
+from p5rec.train.dense import DENSE_RATING
 
 UNSEEN = ", unseen wording"
+READINGS = ("", "regression", "words")  # of a rating: the best of the heads', and of the text's
 HEAD = (
     "family",
     "metric",
@@ -30,20 +32,23 @@ HEAD = (
 
 
 def rows(report: Report) -> list[list[str]]:
-    """A row a family, best reading of a rating taken by name: the text answer's expectation."""
+    """A row a family; a rating has two, by its head and by its words."""
     found = []
     for together in report.methods:
-        name, _, reading = together.name.partition(" ")
-        if name != "together" or together.task.endswith(UNSEEN) or together.task == "sequential":
+        name, _, form = together.name.partition(" ")
+        reading, _, family = form.strip("()").partition(", ")
+        skipped = together.task.endswith(UNSEEN) or together.task == "sequential"
+        if name != "together" or skipped or reading not in READINGS:
             continue
-        metric = main_metrics(together.metrics)[0]
-        tail = f" {reading}" if reading else ""
+        family, bare = family or together.task, f" ({reading})" if reading else ""
         others = [
-            _entry(report, other + tail, together.task + suffix)
-            for other, suffix in ((f"{together.task}-alone", ""), ("permuted", ""), (name, UNSEEN))
+            _entry(report, f"{family}-alone{bare}", together.task),
+            _entry(report, together.name.replace(name, "permuted"), together.task),
+            _entry(report, name + bare, together.task + UNSEEN) if family != DENSE_RATING else None,
         ]
+        metric = main_metrics(together.metrics)[0]
         cells = [_cell(method, metric) for method in (together, *others)]
-        found.append([together.task + tail, metric, *cells, _ratio(together, others[-1], metric)])
+        found.append([family + bare, metric, *cells, _ratio(together, others[-1], metric)])
     return found
 
 
