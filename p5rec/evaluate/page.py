@@ -71,9 +71,12 @@ def _headline(report: Report) -> list[Html]:
     source = data if isinstance(data, Mapping) else {}
     named = str(source.get("path") or source.get("source") or "")
     protocol, counts = report.protocol, report.data
-    tasks: dict[str, list[str]] = {}
+    tasks: dict[str, dict[str, str]] = {}  # a task in several wordings is one
     for block in blocks(report):
-        tasks.setdefault(block.split, []).append(block.task)
+        name, *forms = block.task.split(", ")
+        told = tasks.setdefault(block.split, {})
+        told[name] = f"{name}*" if forms else name
+    many = "; * in unseen wordings too" if "*" in str(tasks) else ""
     rules = dict.fromkeys(protocol.splits.values())
     facts = {
         "data": ", ".join(
@@ -81,8 +84,9 @@ def _headline(report: Report) -> list[Html]:
             + [f"{counts[k]:,} {k}" for k in ("users", "items", "events") if k in counts]
         ),
         "split": ", ".join(rules),
-        "measured": "; ".join(f"{', '.join(of)} on {part}" for part, of in tasks.items()),
-        "methods": f"{len({method.name for method in report.methods})}",
+        "measured": "; ".join(f"{', '.join(of.values())} on {part}" for part, of in tasks.items())
+        + many,
+        "methods": f"{len({method.name.partition(' (')[0] for method in report.methods})}",
         "seeds": ", ".join(map(str, protocol.seeds)),
         "intervals": f"{100 * protocol.level:g} %, {protocol.resamples:,} resamples of users",
         "took": f"{seconds(report.seconds)} s",
