@@ -92,7 +92,8 @@ def _headline(report: Report) -> list[Html]:
         "took": f"{seconds(report.seconds)} s",
     }
     main = {(b.task, b.split): b.metrics[:1] for b in blocks(report)}
-    found = [c.sentence for c in report.comparisons
+    found = [f"{c.task}: {c.sentence}" if len(main) > 1 else c.sentence
+             for c in report.comparisons
              if c.metric in main.get((c.task, c.split), ()) and c.split == "test"]  # fmt: skip
     rest = len(found) - FIRST
     if rest > 0:
