@@ -16,9 +16,9 @@ from pathlib import Path
 from p5rec.evaluate.blocks import LOWER_IS_BETTER, bracket, main_metrics, number
 from p5rec.evaluate.report import load_report
 from p5rec.evaluate.schema import Measure, Method, Report
+from p5rec.prompting.template import UNSEEN
 from p5rec.train.dense import DENSE_RATING
 
-UNSEEN = ", unseen wording"
 READINGS = ("", "regression", "words")  # of a rating: the best of the heads', and of the text's
 HEAD = (
     "family",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from .blocks import ABSENT, Block
@@ -28,11 +29,11 @@ def columns(block: Block) -> tuple[str, ...]:
     return COLUMNS[1:] if alike else COLUMNS
 
 
-def footing(block: Block, method: Method) -> tuple[str | float | None, ...]:
-    """The method's entries under :func:`columns`."""
+def footing(method: Method, names: Iterable[str]) -> list[str | float | None]:
+    """The method's entries under those of ``COLUMNS`` that are named (:func:`columns`)."""
     spent = method.infer_seconds / method.n if method.n else None
     entries = dict(zip(COLUMNS, (_learned(method), method.beside.get(TOKENS), spent), strict=True))
-    return tuple(entries[name] for name in columns(block))
+    return [entries[name] for name in names]
 
 
 def _learned(method: Method) -> str:

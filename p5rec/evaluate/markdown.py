@@ -39,15 +39,15 @@ def page(report: Report) -> str:
 
 
 def _results(block: Block, report: Report) -> list[str]:
-    how = setting(block, report.protocol)
+    how, on_footing = setting(block, report.protocol), columns(block)
     head = [
-        "method", *columns(block), *block.metrics, "n", "invalid", "repeated",
+        "method", *on_footing, *block.metrics, "n", "invalid", "repeated",
         "train s", "infer s",
     ]  # fmt: skip
     rows = [
         [
             escaped(method.name),
-            *map(shown, footing(block, method)),
+            *map(shown, footing(method, on_footing)),
             *(_cell(method.metrics.get(m), best=block.wins(method, m)) for m in block.metrics),
             f"{method.n:,}",
             share(method.invalid_rate),

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from p5rec.prompting.template import UNSEEN
+
 from .blocks import blocks, seconds
 from .drawings import curves
 from .html import Html, anchor, document, join, more, section, table, tag
@@ -71,12 +73,13 @@ def _headline(report: Report) -> list[Html]:
     source = data if isinstance(data, Mapping) else {}
     named = str(source.get("path") or source.get("source") or "")
     protocol, counts = report.protocol, report.data
-    tasks: dict[str, dict[str, str]] = {}  # a task in several wordings is one
-    for block in blocks(report):
-        name, *forms = block.task.split(", ")
-        told = tasks.setdefault(block.split, {})
-        told[name] = f"{name}*" if forms else name
-    many = "; * in unseen wordings too" if "*" in str(tasks) else ""
+    found = [(block.task, block.split) for block in blocks(report)]
+    unseen = {(task.removesuffix(UNSEEN), part) for task, part in found if task.endswith(UNSEEN)}
+    tasks: dict[str, list[str]] = {}
+    for task, part in found:
+        if not task.endswith(UNSEEN):
+            tasks.setdefault(part, []).append(f"{task}*" if (task, part) in unseen else task)
+    told = [f"{', '.join(of)} on {part}" for part, of in tasks.items()]
     rules = dict.fromkeys(protocol.splits.values())
     facts = {
         "data": ", ".join(
@@ -84,25 +87,24 @@ def _headline(report: Report) -> list[Html]:
             + [f"{counts[k]:,} {k}" for k in ("users", "items", "events") if k in counts]
         ),
         "split": ", ".join(rules),
-        "measured": "; ".join(f"{', '.join(of.values())} on {part}" for part, of in tasks.items())
-        + many,
+        "measured": "; ".join([*told, "* in unseen wordings too"] if unseen else told),
         "methods": f"{len({method.name.partition(' (')[0] for method in report.methods})}",
         "seeds": ", ".join(map(str, protocol.seeds)),
         "intervals": f"{100 * protocol.level:g} %, {protocol.resamples:,} resamples of users",
         "took": f"{seconds(report.seconds)} s",
     }
     main = {(b.task, b.split): b.metrics[:1] for b in blocks(report)}
-    found = [f"{c.task}: {c.sentence}" if len(main) > 1 else c.sentence
+    said = [f"{c.task}: {c.sentence}" if len(main) > 1 else c.sentence
              for c in report.comparisons
              if c.metric in main.get((c.task, c.split), ()) and c.split == "test"]  # fmt: skip
-    rest = len(found) - FIRST
+    rest = len(said) - FIRST
     if rest > 0:
-        found[FIRST:] = [f"... and {rest} more, under Differences"]
+        said[FIRST:] = [f"... and {rest} more, under Differences"]
     return [
         tag("p", "p5rec report", class_="quiet"),
         tag("h1", name_of(report)),
         tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in facts.items() if v)),
-        join([tag("h2", "Findings"), _bullets(found)]) if found else Html(),
+        join([tag("h2", "Findings"), _bullets(said)]) if said else Html(),
         join([tag("h2", "To be known"), _bullets(report.notes)]) if report.notes else Html(),
     ]
 

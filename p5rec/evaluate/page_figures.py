@@ -34,16 +34,17 @@ def results(report: Report) -> list[Html]:
 def _result(block: Block, report: Report) -> Html:
     axes = {m: span(method.metrics.get(m) for method in block.methods) for m in block.metrics}
     repeated = any(method.duplicate_rate is not None for method in block.methods)
+    on_footing = columns(block)
     head = [
         "method",
-        *columns(block),
+        *on_footing,
         *(_metric(metric, axes[metric]) for metric in block.metrics),
         "n", "invalid", *(["repeated"] if repeated else []), "train s", "infer s",
     ]  # fmt: skip
     rows = [
         [
             method.name,
-            *_footing(block, method),
+            *_footing(method, on_footing),
             *(_measured(block, method, metric, axes[metric]) for metric in block.metrics),
             cell(f"{method.n:,}", value=method.n),
             _rate(method.invalid_rate),
@@ -58,10 +59,10 @@ def _result(block: Block, report: Report) -> Html:
     return table(f"{block.task}, {block.split}", head, rows, said=said, sortable=True)
 
 
-def _footing(block: Block, method: Method) -> list[str | Html]:
+def _footing(method: Method, names: Sequence[str]) -> list[str | Html]:
     return [
         entry if isinstance(entry, str) else cell(shown(entry), value=entry)
-        for entry in footing(block, method)
+        for entry in footing(method, names)
     ]
 
 

@@ -19,6 +19,7 @@ from p5rec.core.config import Config
 
 from .fields import CODED, Answer, Kind
 
+UNSEEN = ", unseen wording"  # of a task that is asked in templates held out of training
 EXAMPLES = "examples"  # the slot that worked examples fill
 SHOT_SLOTS = frozenset({"source", "target"})  # the slots of a worked example's layout
 NAME = re.compile(r"[a-z][a-z0-9_]*")

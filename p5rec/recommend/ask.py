@@ -21,13 +21,13 @@ from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.parse import VERDICTS
 from p5rec.prompting.source import PromptsConfig
+from p5rec.prompting.template import UNSEEN
 from p5rec.prompting.view import CorpusView, decimal
 
 from .answers import encode_all, rank_answers, write
 from .config import DecodeConfig
 from .ratings import rating_histories, read_ratings
 
-UNSEEN = ", unseen wording"  # of a task that is asked so
 VERDICT = Grammar.of(choice(VERDICTS))  # all that an answer of yes or no can be
 
 

@@ -129,9 +129,10 @@ class SaveByTime(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        late = torch.tensor(monotonic() - self.since >= self.seconds, device=args.device)
-        if broadcast(late.int()):
-            control.should_save = True
+        late = monotonic() - self.since >= self.seconds
+        if args.world_size > 1:  # all save together, or none does
+            late = bool(broadcast(torch.tensor(int(late), device=args.device)))
+        control.should_save |= late
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -62,7 +62,11 @@ def compared(method: Callable[..., Method], report: Callable[..., Report]) -> Re
 def test_tables_tell_what_was_learned_from_and_what_an_answer_costs(compared: Report) -> None:
     (block,) = blocks(compared)
     assert columns(block) == COLUMNS
-    assert [*map(shown, footing(block, block.methods[0]))] == ["the training events", "123", "0.12"]
+    assert [*map(shown, footing(block.methods[0], COLUMNS))] == [
+        "the training events",
+        "123",
+        "0.12",
+    ]
     text = page(compared)
     assert "| learned from | tokens | s an answer |" in text
     assert "| nothing | 123 |" in text
@@ -75,9 +79,9 @@ def test_what_all_learned_from_alike_is_no_column(
     beside = {"tokens_per_question": 50.0}
     (block,) = blocks(report(method("a", {"RMSE": 1.0}, "rating", beside=beside)))
     assert columns(block) == ("tokens", "s an answer")
-    assert [*map(shown, footing(block, block.methods[0]))] == ["50", "0.12"]
+    assert [*map(shown, footing(block.methods[0], columns(block)))] == ["50", "0.12"]
     (bare,) = blocks(report(method("a", {"RMSE": 1.0}, "rating")))
-    assert columns(bare) == footing(bare, bare.methods[0]) == ()
+    assert columns(bare) == ()
 
 
 def test_a_curve_joins_the_shares_of_one_reading(compared: Report, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from p5rec.evaluate.schema import (
     Sample,
     Slice,
 )  # fmt: skip
+from p5rec.prompting.template import UNSEEN
 
 ROOT = Path(__file__).parents[2]
 RESULTS = sorted((ROOT / "docs" / "results").glob("*/report.json"))
@@ -182,6 +183,16 @@ def test_every_part_is_told_in_words(made: Callable[[str], Report], tmp_path: Pa
     boxes = [attrs for _, attrs in found.tags if attrs.get("class") == "scroll"]
     assert len(boxes) == len(tables)
     assert all(box["tabindex"] == "0" and box["aria-label"] for box in boxes)
+
+
+def test_a_task_in_unseen_wordings_is_named_once(
+    method: Callable[..., Method], report: Callable[..., Report], tmp_path: Path
+) -> None:
+    tasks = ("rating", f"rating{UNSEEN}", "direct")
+    words = Reader(page(report(*(method("m", {"RMSE": 1.0}, t) for t in tasks)), tmp_path)).words
+    assert words[words.index("measured") + 1] == (
+        "rating*, direct on test; * in unseen wordings too"
+    )
 
 
 def test_the_right_item_is_marked_by_its_place(
