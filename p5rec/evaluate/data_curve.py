@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from matplotlib.ticker import NullLocator
 from .blocks import LOWER_IS_BETTER, Block, blocks
 from .plots import COLOURS, MUTED, PANEL, STYLE, layout, save
 from .schema import Method, Report
+
+NAMED = 3  # lines in one label, at most
+GAP = 0.035  # of a panel's height, which a label takes
 
 Curve = dict[float, Method]  # share of the users → the entry
 
@@ -40,6 +43,25 @@ def curves(block: Block) -> dict[str, Curve]:
             curve = found.setdefault(method.about["whole"] + gap + reading, {})
             curve[method.about["users"]] = method
     return {name: dict(sorted(curve.items())) for name, curve in found.items() if len(curve) > 1}
+
+
+def apart(lines: Mapping[str, float], gap: float) -> list[tuple[str, float]]:
+    """Labels that do not run into each other: those of lines nearer than ``gap`` are one."""
+    groups: list[list[tuple[float, str]]] = []
+    for value, name in sorted((value, name) for name, value in lines.items()):
+        if groups and value - groups[-1][0][0] < gap:
+            groups[-1].append((value, name))
+        else:
+            groups.append([(value, name)])
+    return [
+        (_listed([name for _, name in group]), float(np.mean([value for value, _ in group])))
+        for group in groups
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - NAMED + 1
+    return ", ".join(names if more < 2 else [*names[: NAMED - 1], f"{more} more"])
 
 
 def draw(report: Report, path: Path) -> bool:
@@ -70,14 +92,19 @@ def _panel(axes: Axes, block: Block, found: Mapping[str, Curve]) -> None:
     shares = sorted({share for curve in found.values() for share in curve})
     axes.set_xticks(shares, [f"{share:.0%}" for share in shares])
     axes.xaxis.set_minor_locator(NullLocator())
-    for method in block.methods:
-        value = method.metrics[metric].value if metric in method.metrics else None
-        if method.name not in drawn and value is not None:
-            axes.axhline(value, color=MUTED, linewidth=0.8, linestyle=":")
-            axes.annotate(
-                method.name, (1.01, value), xycoords=axes.get_yaxis_transform(), fontsize=7,
-                va="center", annotation_clip=False,
-            )  # fmt: skip
+    beside = {
+        method.name: measure.value
+        for method in block.methods
+        if method.name not in drawn and (measure := method.metrics.get(metric))
+        if measure.value is not None
+    }
+    for value in beside.values():
+        axes.axhline(value, color=MUTED, linewidth=0.8, linestyle=":")
+    for names, value in apart(beside, GAP * float(np.ptp(axes.get_ylim()))):
+        axes.annotate(
+            names, (1.01, value), xycoords=axes.get_yaxis_transform(), fontsize=7,
+            va="center", annotation_clip=False,
+        )  # fmt: skip
     lower = ", lower is better" if metric in LOWER_IS_BETTER else ""
     axes.set(xlabel="share of the users that were learned from", ylabel=metric + lower)
     axes.set_title(f"{block.task}, {block.split}")

@@ -53,8 +53,9 @@ def measure_family(
     read = {name: np.array(said) for name, said in asked.readings.items()}
     if asked.texts:
         read["text"] = _numbers(asked, scale)
-    if asked.family == DENSE_RATING:
-        run["about"] = {"read": "the history with its ratings, and the item"}
+    if asked.family == DENSE_RATING:  # there is no prompt
+        del about["prompts"]
+        about["read"] = "the history with its ratings, and the item"
     return [
         measure.rating(reading_name(name, of, asked.form), said, truth, users, ends, **run)
         for of, said in read.items()

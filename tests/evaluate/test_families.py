@@ -69,6 +69,15 @@ def test_forms_of_the_task_stand_side_by_side(view: CorpusView) -> None:
     assert family_samples("m", answers(), view, 4, seed=0)[1].answer == ["no"]
 
 
+def test_what_was_learned_from_is_told_of_histories_too(view: CorpusView) -> None:
+    run = {"split": "test", "seed": 0, "about": {"learned": "those of 0.2 of the users"}}
+    asked = answers(family="dense-rating", prompt_ids=(), texts=[])
+    about = measure_family("m", asked, view, run)[0].method.about
+    assert about["learned"] == "those of 0.2 of the users"
+    assert about["read"] == "the history with its ratings, and the item"
+    assert "prompts" not in about
+
+
 def test_ratings_are_sliced_by_item_and_user(view: CorpusView) -> None:
     found = measure_family("m", answers(), view, {"split": "test", "seed": 0})[0].method
     assert sum(part.n for name, part in found.slices.items() if "item" in name) == 4

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from p5rec.evaluate.blocks import blocks
-from p5rec.evaluate.data_curve import curves, draw, whole
+from p5rec.evaluate.data_curve import apart, curves, draw, whole
 from p5rec.evaluate.footing import COLUMNS, columns, footing, learned_from, shown
 from p5rec.evaluate.markdown import page
 from p5rec.evaluate.schema import Method, Report
@@ -90,6 +90,11 @@ def test_a_curve_joins_the_shares_of_one_reading(compared: Report, tmp_path: Pat
     assert {name: list(curve) for name, curve in found.items()} == {"all (words)": [0.1, 0.5, 1.0]}
     assert draw(compared, tmp_path / "data.png")
     assert (tmp_path / "data.png").stat().st_size > 5000
+
+
+def test_labels_of_lines_that_are_near_are_one() -> None:
+    lines = {"b": 0.11, "a": 0.1, "far": 0.5, "c": 0.115, "d": 0.1}
+    assert apart(lines, 0.02) == [("a, d, 2 more", pytest.approx(0.10625)), ("far", 0.5)]
 
 
 def test_nothing_is_drawn_where_all_learned_from_all(
