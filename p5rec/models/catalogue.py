@@ -27,8 +27,9 @@ def catalogue_loss(
     targets: Tensor,
     drawn: Tensor | None = None,
     dtype: torch.dtype = torch.float32,
+    weights: Tensor | None = None,
 ) -> Tensor:
-    """Mean loss of naming each position's next item, in nats.
+    """Mean loss of naming each position's next item, in nats, or its sum under ``weights``.
 
     Args:
         states: ``(P, D)``; ``states @ table.T`` must stay within 40 of 0.
@@ -36,9 +37,25 @@ def catalogue_loss(
         targets: ``(P,)`` the next items.
         drawn: ``(C,)`` distinct items; None: all.
         dtype: of the products and of the exponentials.
+        weights: ``(P,)``, constants; None: 1 / P each.
     """
-    loss: Tensor = _CatalogueLoss.apply(states, table, targets, drawn, dtype)  # type: ignore[no-untyped-call]
+    if weights is None:
+        weights = states.new_full((len(states),), 1 / max(1, len(states)))
+    loss: Tensor = _CatalogueLoss.apply(states, table, targets, drawn, dtype, weights)  # type: ignore[no-untyped-call]
     return loss
+
+
+def draw(n_items: int, count: int, device: torch.device) -> Tensor | None:
+    """``(count,)`` distinct items; None, all, of a catalogue of up to twice as many."""
+    return torch.randperm(n_items, device=device)[:count] if 2 * count < n_items else None
+
+
+def quick(device: torch.device) -> torch.dtype:
+    """In what scores are computed: bfloat16 where the processor multiplies it."""
+    if device.type != "cpu":
+        return torch.bfloat16
+    able = torch.cpu.get_capabilities()
+    return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else torch.float32
 
 
 class _CatalogueLoss(torch.autograd.Function):
@@ -50,14 +67,15 @@ class _CatalogueLoss(torch.autograd.Function):
         targets: Tensor,
         drawn: Tensor | None,
         dtype: torch.dtype,
+        weights: Tensor,
     ) -> Tensor:
         n_items, count = len(table), len(states)
         others = table if drawn is None else table[drawn]
-        weight = n_items / len(others)
+        each = n_items / len(others)
         column = targets  # of each target among the others, -1 where it is not drawn
         if drawn is not None:
-            place = torch.full((n_items,), -1)
-            place[drawn] = torch.arange(len(drawn))
+            place = torch.full((n_items,), -1, device=table.device)
+            place[drawn] = torch.arange(len(drawn), device=table.device)
             column = place[targets]
         own = table[targets]
         right = (states * own).sum(1)
@@ -71,21 +89,21 @@ class _CatalogueLoss(torch.autograd.Function):
             odds = torch.addmm(-right[part, None].to(dtype), here, low.T).exp_()
             listed = torch.nonzero(column[part] >= 0)[:, 0]
             odds[listed, column[part][listed]] = 0
-            against = weight * odds.sum(1, dtype=torch.float32)
-            total += against.log1p().sum()
-            share = weight / (1 + against)
+            against = each * odds.sum(1, dtype=torch.float32)
+            total += weights[part] @ against.log1p()
+            share = each * weights[part] / (1 + against)
             of_states[part] = (odds @ low) * share[:, None]
             of_others += odds.T @ (here * share[:, None].to(dtype))
-            missed[part] = -against / (1 + against)
+            missed[part] = -weights[part] * against / (1 + against)
         of_states += missed[:, None] * own
         of_table = (
             of_others if drawn is None else torch.zeros_like(table).index_copy_(0, drawn, of_others)
         )
         of_table.index_add_(0, targets, missed[:, None] * states)
-        ctx.save_for_backward(of_states / count, of_table / count)
-        return total / count
+        ctx.save_for_backward(of_states, of_table)
+        return total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         of_states, of_table = ctx.saved_tensors
-        return grads[0] * of_states, grads[0] * of_table, None, None, None
+        return grads[0] * of_states, grads[0] * of_table, None, None, None, None

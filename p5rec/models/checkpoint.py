@@ -33,7 +33,7 @@ from p5rec.ids.tokens import item_strings, token_strings
 from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.view import CorpusView, item_names
 
-from .config import HeadsConfig
+from .config import HeadsConfig, ItemHeadConfig
 from .layout import CodeLayout
 from .multitask import MultitaskModel
 from .ratings import RatedHistories
@@ -50,6 +50,7 @@ class BundleSettings(Config):
     seed: int  # of every weight that was drawn
     scale: tuple[float, ...] = ()  # the ratings it knows; empty: none, and no heads
     heads: HeadsConfig = HeadsConfig()
+    item_head: ItemHeadConfig | None = None
     tasks: tuple[str, ...] = ("dense",)
     window: int = 100  # events the model reads of a history
     statistics: bool = False  # what is known of item and user is told before a rating
@@ -135,6 +136,7 @@ def build(
             normalisation=settings.backbone.normalisation,
             dropout=settings.backbone.dropout,
             heads=settings.heads,
+            item_head=settings.item_head,
         ).eval()
     layout = CodeLayout(codes, backbone.first_new)
     return Bundle(model, backbone.tokenizer, layout, settings, item_ids, prompts or {})

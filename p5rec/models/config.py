@@ -1,4 +1,4 @@
-"""The rating heads, as a recipe says them."""
+"""The heads beside the language model's own, as a recipe says them."""
 
 from __future__ import annotations
 
@@ -46,3 +46,17 @@ class HeadsConfig(Config):
         if not (self.any or self.words):
             raise ValueError("expected a regression, a classification or words, got none of them")
         return self
+
+
+class ItemHeadConfig(Config):
+    """Whole items, each named at once, beside the codes that name them step by step.
+
+    Attributes:
+        weight: of its loss beside that of the codes.
+        temperature: cosines are divided by it before the softmax.
+        negatives: items drawn for a batch; a catalogue of up to twice as many is asked for whole.
+    """
+
+    weight: float = Field(1.0, gt=0)
+    temperature: float = Field(0.1, ge=0.05)
+    negatives: int = Field(1024, ge=1)

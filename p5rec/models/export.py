@@ -32,7 +32,8 @@ def export(model: Path, out: Path, dtype: str = "float32") -> None:
         dtype: of the weights: ``float32`` or ``bfloat16``.
 
     Raises:
-        UserError: ``out`` exists, the bundle is not whole, or its items are more than tokens.
+        UserError: ``out`` exists, the bundle is not whole, or its items are more than tokens
+            or scored as wholes.
     """
     if out.exists():
         raise fault(out, "a new folder", "one that exists", "name another or delete it")
@@ -42,6 +43,11 @@ def export(model: Path, out: Path, dtype: str = "float32") -> None:
             model, "a model that reads a token a code", "one that reads an item as one position",
             "a plain language model cannot; train it with backbone.items: tokens and item_rows: "
             "false",
+        )  # fmt: skip
+    if bundle.settings.item_head is not None:
+        raise fault(
+            model, "a model that ranks by codes alone", "one with an item head",
+            "a plain language model has none; train it without item_head",
         )  # fmt: skip
     work = out.with_name(f".{out.name}.{os.getpid()}.work")
     with writing(out):

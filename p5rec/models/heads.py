@@ -1,4 +1,4 @@
-"""Heads that read a hidden state: an item's further codes, a rating as number and class."""
+"""Heads that read a hidden state: an item's further codes, the whole item, a rating."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from torch.nn.functional import (
     logsigmoid,
     mse_loss,
     nll_loss,
+    normalize,
     softplus,
 )
 
-from .config import HeadsConfig
+from .catalogue import catalogue_loss, draw, quick
+from .config import HeadsConfig, ItemHeadConfig
 
 
 class CodeHead(nn.Module):
@@ -44,6 +46,47 @@ class CodeHead(nn.Module):
         hidden = hidden.float()
         inner = gelu(self.up(torch.cat([hidden, codes.float()], dim=-1)))
         return self.norm(hidden + self.down(dropout(inner, self.dropout, self.training)))
+
+
+class ItemHead(nn.Module):
+    """States against vectors of whole items, by their cosine: a softmax over the catalogue.
+
+    It learns what the codes of an item cannot say, and says it of all items at once; the codes
+    learn what an item has in common with others. The two are given the same vectors to learn.
+
+    Args:
+        width: D.
+        config: its loss.
+    """
+
+    def __init__(self, width: int, config: ItemHeadConfig) -> None:
+        super().__init__()
+        self.config, self.norm = config, nn.LayerNorm(width)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """``(..., D)`` states before items → ``(..., D)``, whose products with
+        :meth:`vectors` are logits."""
+        return normalize(self.norm(hidden.float()), dim=-1) / self.config.temperature
+
+    def vectors(self, rows: Tensor) -> Tensor:
+        """``(N, D)`` item rows → ``(N, D)`` of length 1."""
+        return normalize(rows.float(), dim=-1)
+
+    def loss(self, hidden: Tensor, rows: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """The sum of ``weights (M,)`` times each loss, in nats.
+
+        Args:
+            hidden: ``(M, D)`` states before items.
+            rows: ``(N, D)`` of all items.
+            targets: ``(M,)`` the items.
+        """
+        device = hidden.device
+        drawn = draw(len(rows), self.config.negatives, device)
+        states, table = self(hidden), self.vectors(rows)
+        with torch.autocast(device.type, enabled=False):
+            return catalogue_loss(
+                states, table, targets, drawn, quick(device), self.config.weight * weights
+            )
 
 
 class CumulativeLink(nn.Module):

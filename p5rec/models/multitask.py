@@ -14,8 +14,8 @@ from p5rec.backbones.load import Backbone
 from p5rec.core.types import ItemCodes
 from p5rec.decode.trie import Trie
 
-from .config import HeadsConfig
-from .heads import CodeHead, RatingHeads
+from .config import HeadsConfig, ItemHeadConfig
+from .heads import CodeHead, ItemHead, RatingHeads
 from .positions import Positions, ahead, merge, restarted, row_has, whole_items
 
 # times more items than children: from here on it is faster to fetch the children's rows alone
@@ -40,6 +40,7 @@ class MultitaskModel(nn.Module):
             its codes alone. Needs ``merged``; memory and training time grow with N.
         dropout: of the code head.
         heads: which rating heads; None: both.
+        item_head: score whole items too (:class:`ItemHead`); None: by their codes alone.
 
     Raises:
         ValueError: items that share codes have rows of their own, or a token for each code.
@@ -56,6 +57,7 @@ class MultitaskModel(nn.Module):
         normalisation: str = "items",
         dropout: float = 0.0,
         heads: HeadsConfig | None = None,
+        item_head: ItemHeadConfig | None = None,
     ) -> None:
         super().__init__()
         if codes.tied and (item_rows or not merged):
@@ -73,6 +75,7 @@ class MultitaskModel(nn.Module):
         self.heads = RatingHeads(width, scale, heads) if len(scale) and heads.any else None
         self.rating_words = heads.words  # whether rows with ratings teach their text
         self.code_head = CodeHead(width, dropout) if merged else None
+        self.item_head = ItemHead(width, item_head) if item_head else None
         self.item_rows = nn.Parameter(torch.zeros(len(codes), width)) if item_rows else None
 
     @property
@@ -113,6 +116,33 @@ class MultitaskModel(nn.Module):
         start = self.starts[level] - self.first
         return self.causal.get_output_embeddings().new[start : start + self.sizes[level]]
 
+    @property
+    def names_own(self) -> bool:
+        """Whether an item's own row is in its last code: an item head names it otherwise."""
+        return self.item_rows is not None and self.item_head is None
+
+    @property
+    def told(self) -> int:
+        """The levels whose codes are read; a level that numbers items of equal codes is not."""
+        return len(self.sizes) - 1 if self.tied else len(self.sizes)
+
+    def item_vectors(self) -> Tensor:
+        """``(N, D)``: all items as they are read where each takes one position."""
+        paths = self.trie.paths(torch.arange(len(self.trie), device=self.device))
+        rows: Tensor = sum(self.code_rows(n)[paths[:, n]] for n in range(self.told))  # type: ignore[assignment]
+        return rows if self.item_rows is None else rows + self.item_rows
+
+    def item_logs(self, states: Tensor) -> Tensor:
+        """``(B, D)`` states before items → ``(B, N)`` log-probabilities of whole items.
+
+        Raises:
+            ValueError: the model has no item head.
+        """
+        if self.item_head is None:
+            raise ValueError("expected a model with an item head, got one without")
+        table = self.item_head.vectors(self.item_vectors())
+        return (self.item_head(states) @ table.T).log_softmax(-1)
+
     def code_logits(self, hidden: Tensor, level: int) -> Tensor:
         """``(..., D)`` hidden states → ``(..., C_l)`` float32 logits over one level's codes."""
         return linear(hidden, self.code_rows(level).to(hidden.dtype)).float()
@@ -141,7 +171,7 @@ class MultitaskModel(nn.Module):
             logits = -torch.arange(self.sizes[level], device=states.device, dtype=torch.float32)
             return self.trie.log_softmax(level, nodes, logits.expand(*states.shape[:-1], -1))
         logits = self.code_logits(states, level)
-        if self.item_rows is not None and level == len(self.sizes) - 1:
+        if self.names_own and level == len(self.sizes) - 1:
             leaf, exists = self.trie.children(level, nodes)
             own = self._own(states, leaf).masked_fill(~exists, 0)
             logits = logits.scatter_add(-1, self.trie.codes[level][leaf], own)
@@ -185,8 +215,7 @@ class MultitaskModel(nn.Module):
         whole = torch.zeros_like(ids, dtype=torch.bool)
         if self.code_head is not None:
             whole = whole_items(ids, self.first, self.sizes)
-            told = levels - 1 if self.tied else levels
-            more = sum(ahead(rows, level) for level in range(1, told))
+            more = sum(ahead(rows, level) for level in range(1, self.told))
             if self.item_rows is not None:
                 more = more + self.item_rows[self.items_at(ids, whole)].to(rows.dtype)
             rows = rows + whole[..., None] * more
@@ -254,7 +283,8 @@ class MultitaskModel(nn.Module):
             num_items_in_batch: what the summed loss is divided by; None: the labels here.
 
         Returns:
-            ``loss`` and, for logging, mean ``code_loss`` and ``level_losses (L,)``, ``text_loss``,
+            ``loss`` and, for logging, mean ``code_loss`` and ``level_losses (L,)``, ``item_loss``
+            under its weight, ``text_loss``,
             ``regression_loss``, ``classification_loss``, and ``task_losses``, a label's mean in
             each task: NaN where the batch asks for none. With candidates ``candidate_logs
             (M, K, L)`` beside: the log-probability of each of their codes, at the M tokens that
@@ -267,8 +297,8 @@ class MultitaskModel(nn.Module):
         if source is not None:
             inputs["encoded"], inputs["real"] = self.encode(source, source_mask, source_blank)
         hidden = self.states(**inputs)
-        codes, *where = self._items(hidden, at.places, labels)
-        each = torch.zeros_like(weights).index_put(tuple(where), codes.sum(0))
+        codes, *begins = self._items(hidden, at.places, labels)
+        each = torch.zeros_like(weights).index_put(tuple(begins), codes.sum(0))
         told = labels
         if ratings is not None and not self.rating_words:
             told = labels.masked_fill(row_has(ratings.isfinite(), documents), -100)
@@ -287,6 +317,13 @@ class MultitaskModel(nn.Module):
             parts |= {name: mean(part) for name, part in by_head.items()}
         count = (labels[:, 1:] != -100).sum() if num_items_in_batch is None else num_items_in_batch
         loss = (each * weights).sum() / torch.as_tensor(count).clamp(min=1)
+        if self.item_head is not None:
+            row, token = begins
+            items = self.items_at(input_ids, labels != -100)[row, token]
+            read = hidden[row, at.places[row, token] - 1]
+            whole = self.item_head.loss(read, self.item_vectors(), items, weights[row, token])
+            loss = loss + whole / torch.as_tensor(count).clamp(min=1)
+            parts["item_loss"] = whole.detach() / (len(items) or math.nan)
         out = {"loss": loss, "task_losses": by_task(each, labels, tasks), **parts}
         if candidates is not None:
             out["candidate_logs"] = self._weigh(hidden, at.places, input_ids, blank, candidates)

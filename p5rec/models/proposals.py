@@ -20,12 +20,14 @@ from .scorer import CodeScorer, PositionScorer, code_scorer
 class StateScorer(PositionScorer):
     """For models in which an item is one position, where the states before the items are known.
 
+    It names items by their codes alone, as what is aligned does.
+
     Args:
         states: ``(B, D)``.
     """
 
     def __init__(self, model: MultitaskModel, states: Tensor) -> None:
-        self.model, self.state = model, states
+        self.model, self.state, self.item_weight = model, states, 0.0
 
     def _read(self) -> Tensor:
         self.prefix = torch.zeros_like(self.state)[:, None]

@@ -53,10 +53,17 @@ class CodeScorer(ABC):
     Args:
         model: in eval mode.
         input_ids, attention_mask: ``(B, T)``, padded on either side.
+        item_weight: of what the item head says, added at an item's last code.
     """
 
-    def __init__(self, model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor) -> None:
-        self.model = model
+    def __init__(
+        self,
+        model: MultitaskModel,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        item_weight: float = 0.0,
+    ) -> None:
+        self.model, self.item_weight = model, item_weight if model.item_head else 0.0
         self.reader = prompt_reader(model, input_ids, attention_mask)
 
     @abstractmethod
@@ -71,6 +78,8 @@ class CodeScorer(ABC):
         """``(B, C_0)``: log-probabilities of the first code."""
         self.level, state = 0, self._read()
         self.nodes = torch.zeros(len(state), 1, dtype=torch.int64, device=state.device)
+        if self.item_weight:
+            self.whole = self.item_weight * self.model.item_logs(state)
         return self._log_probs(state[:, None])[:, 0]
 
     def step(self, codes: Tensor, parents: Tensor) -> Tensor:
@@ -86,7 +95,13 @@ class CodeScorer(ABC):
         return self._log_probs(states)
 
     def _log_probs(self, states: Tensor) -> Tensor:
-        return self.model.log_probs(states, self.level, self.nodes)
+        logs, trie = self.model.log_probs(states, self.level, self.nodes), self.model.trie
+        if not self.item_weight or self.level + 1 < trie.levels:
+            return logs
+        leaf, exists = trie.children(self.level, self.nodes)
+        items = trie.leaf_item[leaf]
+        whole = self.whole.gather(1, items.flatten(1)).view_as(leaf).masked_fill(~exists, 0)
+        return logs.scatter_add(-1, trie.codes[self.level][leaf], whole)
 
 
 class TokenScorer(CodeScorer):
@@ -139,10 +154,12 @@ class PositionScorer(CodeScorer):
         return states
 
 
-def code_scorer(model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor) -> CodeScorer:
+def code_scorer(
+    model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor, item_weight: float = 0.0
+) -> CodeScorer:
     """The scorer that suits ``model``; arguments as :class:`CodeScorer`."""
     kind = TokenScorer if model.code_head is None else PositionScorer
-    return kind(model, input_ids, attention_mask)
+    return kind(model, input_ids, attention_mask, item_weight)
 
 
 def score_codes(
@@ -181,7 +198,8 @@ def score_codes(
             logits = logits[:, catalogue[:, level]]
             if model.tied and level == levels - 1:
                 logits = -catalogue[None, :, level].float().expand(n_items, -1)
-            if level == levels - 1 and model.item_rows is not None:
+            if level == levels - 1 and model.names_own:
+                assert model.item_rows is not None
                 logits = logits + state.float() @ model.item_rows.float().T
             first = (catalogue[:, : level + 1, None] == catalogue.T[None, : level + 1]).all(1)
             alone = first.float().argmax(1) == item  # each next code once

@@ -17,6 +17,8 @@ class DecodeConfig(Config):
 
     Attributes:
         k: length of the lists.
+        item_weight: of the item head's log-probabilities beside those of the codes, where the model
+            has one; prefixes are chosen by codes alone.
         beams: prefixes kept at a level; at least k.
         search: ``beam``; ``exhaustive``, which keeps every prefix and scores every item; ``auto``,
             exhaustive where that adds at most a tenth to the work; ``sample``, items drawn without
@@ -31,6 +33,7 @@ class DecodeConfig(Config):
     """
 
     k: int = Field(20, ge=1)
+    item_weight: float = Field(4.0, ge=0)
     beams: int = Field(50, ge=1)
     search: Literal["auto", "beam", "exhaustive", "sample"] = "auto"
     per_prefix: Annotated[int, Field(ge=1)] | None = None

@@ -49,7 +49,9 @@ def rank_prompts(
         Items ``(B, k)`` int32, -1 where a list ended early; log-probabilities ``(B, k)`` float32.
     """
     device = bundle.model.device
-    scorer: Callable[[Tensor, Tensor], Scorer] = partial(code_scorer, bundle.model)
+    scorer: Callable[[Tensor, Tensor], Scorer] = partial(
+        code_scorer, bundle.model, item_weight=config.item_weight
+    )
     trie, beams = bundle.model.trie, width(bundle, config)
     if names is not None:
         names = names.to(device)

@@ -17,14 +17,19 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from p5rec.core.artefacts import atomic_write
 
+from .kept import Kept
+
+SHOWN = {"loss": "loss", "valid_NDCG@10": "NDCG@10"}  # of a log, and what the bar calls it
+
 EvalFn = Callable[[], Mapping[str, float]]
 
 
 class Progress(TrainerCallback):
-    """One line: steps, speed, time left, loss."""
+    """One line: steps, speed, time left, the last loss and look at validation."""
 
     def __init__(self) -> None:
         self.bar = tqdm(disable=True)
+        self.told: dict[str, str] = {}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -50,8 +55,10 @@ class Progress(TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        if logs and "loss" in logs:
-            self.bar.set_postfix_str(f"loss {logs['loss']:.3f}")
+        shown = {name: value for name, value in (logs or {}).items() if name in SHOWN}
+        self.told |= {SHOWN[name]: f"{value:.4f}" for name, value in shown.items()}
+        if shown:
+            self.bar.set_postfix(self.told)
 
     def close(self) -> None:
         """Ends the line."""
@@ -97,12 +104,13 @@ class MetricsFile(TrainerCallback):
 
 
 class Validation(TrainerCallback):
-    """Calls the recipe's ``eval_fn`` every so many steps; what it returns joins that step's log."""
+    """Calls the recipe's ``eval_fn`` every so many steps; what it returns joins that step's log,
+    and may end the training."""
 
     def __init__(
-        self, eval_fn: EvalFn, every: int, note: Callable[[dict[str, float]], None]
+        self, eval_fn: EvalFn, every: int, note: Callable[[dict[str, float]], None], kept: Kept
     ) -> None:
-        self.eval_fn, self.every, self.note = eval_fn, every, note
+        self.eval_fn, self.every, self.note, self.kept = eval_fn, every, note, kept
 
     def on_step_end(
         self,
@@ -114,9 +122,11 @@ class Validation(TrainerCallback):
     ) -> None:
         if self.every and state.global_step % self.every == 0:
             model.eval()
-            values = {f"valid_{name}": value for name, value in self.eval_fn().items()}
+            with self.kept.shown():
+                figures = self.eval_fn()
+                control.should_training_stop |= self.kept.judge(figures, args)
             model.train()
-            self.note(values)
+            self.note({f"valid_{name}": value for name, value in figures.items()})
             control.should_log = True
 
 

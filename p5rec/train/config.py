@@ -55,6 +55,23 @@ class GroupConfig(AlignConfig):
     rewards: dict[Reward, float] = Field({"hit": 1.0, "rank": 1.0}, min_length=1)
 
 
+class PassesConfig(Config):
+    """Passes over the histories in place of steps, so that a recipe fits data of any size.
+
+    Attributes:
+        most: after so many training ends in any case.
+        events: items taught in a step, about; small data have smaller steps, ten a pass.
+        average: passes over which the weights are averaged.
+        patience: passes without a better validation NDCG@10 after which training ends; the
+            weights of the best one are kept.
+    """
+
+    most: int = Field(100, ge=1)
+    events: int = Field(2048, ge=1)
+    average: float = Field(8.0, ge=0)
+    patience: int = Field(5, ge=1)
+
+
 class TrainConfig(Config):
     """One training run. A step is one update from ``slots``, whichever process reads them.
 
@@ -71,12 +88,16 @@ class TrainConfig(Config):
     # share of the users, drawn, whose events are learned from
     users: float = Field(1.0, gt=0, le=1)
     steps: int = Field(500, ge=0)  # 0: nothing is trained, the model is asked as it is
+    # batch, steps, average and looks at validation as the data have it; for the task dense alone
+    passes: PassesConfig | None = None
     batch: int = Field(16, ge=1)  # slots of a forward pass; several processes may share them
     accumulate: int = Field(1, ge=1)  # batches a step
     learning_rate: float = Field(1e-3, gt=0)
     row_learning_rate: float | None = None  # of new token and item rows; None: learning_rate
     weight_decay: float = Field(0.01, ge=0)
     warmup: int = Field(20, ge=0)  # steps
+    schedule: Literal["cosine", "constant"] = "cosine"  # of the learning rate after the warmup
+    average: float = Field(0.0, ge=0)  # steps whose weights are averaged, about; 0: the last stay
     # its moments in 32 bits, in 8 (new rows and small tensors keep 32), or in 8 and paged out of a
     # GPU that is full
     optimizer: Literal["adamw", "adamw-8bit", "paged-adamw-8bit"] = "adamw"
@@ -94,12 +115,22 @@ class TrainConfig(Config):
     save_minutes: float = Field(10.0, gt=0)
     evaluate_every: int = Field(0, ge=0)  # steps between looks at validation; 0: never
     evaluate_users: int = Field(500, ge=1)  # of the validation part, at most
+    # looks without a better NDCG@10 after which training ends and the best weights stay; 0: never
+    patience: int = Field(0, ge=0)
     seed: int = 0
 
     @model_validator(mode="after")
     def _alignment_reads_rows_alone(self) -> TrainConfig:
         if self.align and self.packing:
             raise ValueError("align needs rows in lines of their own: set packing to 0")
+        return self
+
+    @model_validator(mode="after")
+    def _looks_are_taken(self) -> TrainConfig:
+        if self.passes and set(self.tasks) != {"dense"}:
+            raise ValueError("passes are over histories: expected the task dense alone")
+        if self.patience and not self.evaluate_every:
+            raise ValueError("patience needs looks at validation: set evaluate_every")
         return self
 
     @property

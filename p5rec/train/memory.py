@@ -32,6 +32,7 @@ class Memory:
     moments: float
     activations: float
     logits: float
+    kept: float  # the mean of the weights, and the best ones
     allocator: float
     libraries: float = LIBRARIES
 
@@ -73,6 +74,7 @@ def memory_of(
         moments=moments,
         activations=activations,
         logits=logits,
+        kept=gradients * (bool(train.average) + bool(train.patience)),
         allocator=ALLOCATOR * (gradients + activations + logits),
     )
 

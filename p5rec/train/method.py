@@ -12,13 +12,14 @@ from p5rec.core.config import Config
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.types import Corpus
 from p5rec.models.checkpoint import BundleSettings
-from p5rec.models.config import HeadsConfig
+from p5rec.models.config import HeadsConfig, ItemHeadConfig
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import PromptsConfig
 from p5rec.recommend.config import DecodeConfig
 
 from .config import TrainConfig
 from .dense import DENSE, DENSE_RATING
+from .passes import in_steps
 
 
 class GenerativeConfig(Config):
@@ -28,6 +29,7 @@ class GenerativeConfig(Config):
     backbone: BackboneConfig = BackboneConfig()
     train: TrainConfig = TrainConfig()
     heads: HeadsConfig = HeadsConfig()  # of ratings, where they are taught
+    item_head: ItemHeadConfig | None = None  # score whole items beside their codes
     prompts: PromptsConfig = PromptsConfig()
     decode: DecodeConfig = DecodeConfig()
     # begin from what another method of the recipe has learned, or from a model's folder
@@ -37,6 +39,10 @@ class GenerativeConfig(Config):
         """The same with ``n`` added to the seed of its training."""
         train = self.train.model_copy(update={"seed": self.train.seed + n})
         return self.model_copy(update={"train": train})
+
+    def in_steps(self, corpus: Corpus) -> GenerativeConfig:
+        """The same, its training told in steps (:func:`p5rec.train.passes.in_steps`)."""
+        return self.model_copy(update={"train": in_steps(self.train, corpus)})
 
     @model_validator(mode="after")
     def _aligns_what_is_trained(self) -> GenerativeConfig:
@@ -64,6 +70,7 @@ def settings_of(config: GenerativeConfig, corpus: Corpus) -> BundleSettings:
         seed=config.train.seed,
         scale=tuple(np.unique(train_ratings(corpus)).tolist()) if rated else (),
         heads=config.heads if trained else HeadsConfig.none(),
+        item_head=config.item_head if trained else None,
         tasks=tuple(config.train.tasks),
         window=config.train.dense.window,
         statistics=config.train.dense.statistics,

@@ -126,13 +126,14 @@ def plan(
             the model.
     """
     method = methods[name]
-    library, train = taught_prompts(method), method.train
     if not plannable(method):
         raise ValueError(f"{name} is not trained on rows that are known before")
+    seen = taught(corpus, method.train)
+    method = method.in_steps(seen)
+    library, train = taught_prompts(method), method.train
     codes = stand_in_codes(ids[method.ids], len(corpus.catalog))
     settings = _settings(name, methods, corpus)
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump(), empty=True)
-    seen = taught(corpus, train)
     tables, _ = lessons(method, seen, bundle, library)
     sizes = epoch_sizes(method, seen, library)
     tasks, shapes = {}, [(train.batch, max(1, train.packing))]

@@ -23,6 +23,7 @@ from .checkpoints import RUN, finished
 from .config import TrainConfig
 from .course import Course
 from .divergence import Divergence
+from .kept import Kept
 from .launch import check_joined, share
 from .objective import Objective, supervised
 from .sharding import (
@@ -34,6 +35,8 @@ from .sharding import (
     whole_state,
 )
 from .trainer import MultitaskTrainer
+
+SCHEDULES = {"cosine": "cosine", "constant": "constant_with_warmup"}  # as transformers names them
 
 
 def fit(
@@ -51,7 +54,8 @@ def fit(
 
     Args:
         course: what is read, and how it is learned.
-        eval_fn: measures the model on validation; called every ``evaluate_every`` steps.
+        eval_fn: measures the model on validation; called every ``evaluate_every`` steps. What it
+            says may end the training early (``patience``).
         objective: how a batch becomes a loss.
 
     Returns:
@@ -68,11 +72,13 @@ def fit(
         autocast_inside(model)
     last = next(iter(finished(folder / "checkpoints")[-1:]), None)
     run = read_json(last / RUN) if last else {}
+    kept = Kept(model, config, last, run.get("kept"))
     trainer = MultitaskTrainer(
         recipe=config,
         objective=objective,
         told=course.told,
         watch=Divergence(config.diverged, course.told, run.get("watch")),
+        kept=kept,
         model=model,
         args=_arguments(config, folder),
         data_collator=course.collator(
@@ -87,6 +93,7 @@ def fit(
     model.train()
     with _watched(trainer, folder, eval_fn):
         trainer.train(resume_from_checkpoint=os.fspath(last) if last else None)
+    kept.leave()
     model.eval()
     return whole_state(model)
 
@@ -124,7 +131,9 @@ def _watched(trainer: MultitaskTrainer, folder: Path, eval_fn: EvalFn | None) ->
             with made_whole(trainer.model, trainer.model_wrapped):
                 return dict(eval_fn())
 
-        trainer.add_callback(Validation(look, trainer.recipe.evaluate_every, trainer.note))
+        trainer.add_callback(
+            Validation(look, trainer.recipe.evaluate_every, trainer.note, trainer.kept)
+        )
     try:
         yield
     finally:  # whatever ended it: the bar's line is closed, and Ctrl-C is Python's again
@@ -142,7 +151,7 @@ def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
         per_device_train_batch_size=batch,
         gradient_accumulation_steps=accumulate,
         learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
+        lr_scheduler_type=SCHEDULES[config.schedule],
         warmup_steps=config.warmup,
         max_grad_norm=config.clip,
         bf16=config.precision == "bfloat16" and not under_deepspeed(),

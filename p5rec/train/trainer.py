@@ -20,6 +20,7 @@ from p5rec.models.checkpoint import WEIGHTS, load_trainable, read_tensors
 from .checkpoints import RUN, WRITING, appearing
 from .config import TrainConfig
 from .divergence import Divergence
+from .kept import Kept
 from .objective import Objective
 from .optimizer import make_optimizer
 from .sharding import in_pieces, load_pieces, spread, whole_state
@@ -38,10 +39,12 @@ class MultitaskTrainer(SFTTrainer):
         objective: Objective,
         told: Callable[[int], str],
         watch: Divergence,
+        kept: Kept,
         **arguments: Any,
     ) -> None:
-        self.recipe, self.objective, self.told, self.watch = recipe, objective, told, watch
-        super().__init__(**arguments, callbacks=[watch])
+        self.recipe, self.objective, self.told = recipe, objective, told
+        self.watch, self.kept = watch, kept
+        super().__init__(**arguments, callbacks=[watch, kept])
         self.model_accepts_loss_kwargs = True
 
     def compute_loss(
@@ -108,8 +111,13 @@ class MultitaskTrainer(SFTTrainer):
         with appearing(folder, writes, self.accelerator.wait_for_everyone):
             super()._save_checkpoint(model, trial)
             if writes:
-                about = {"weights": spread(self.accelerator), "watch": self.watch.state()}
-                write_json(folder / WRITING / f"checkpoint-{self.state.global_step}" / RUN, about)
+                made = folder / WRITING / f"checkpoint-{self.state.global_step}"
+                about = {
+                    "weights": spread(self.accelerator),
+                    "watch": self.watch.state(),
+                    "kept": self.kept.save(made),
+                }
+                write_json(made / RUN, about)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         state = whole_state(self.model)  # all processes take part

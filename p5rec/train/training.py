@@ -50,6 +50,7 @@ def train(
             another backbone.
     """
     library, seen = taught_prompts(config), taught(corpus, config.train)
+    config = config.in_steps(seen)
     settings = settings_of(config, corpus)
     if start is not None:
         settings = begun_from(settings, start)

@@ -62,3 +62,14 @@ def test_bfloat16_is_near(given):
     torch.testing.assert_close(near, exact, rtol=0.02, atol=0.02)
     one, other = gradients(near, states)[0], gradients(exact, states)[0]
     assert F.cosine_similarity(one.flatten(), other.flatten(), dim=0) > 0.999
+
+
+def test_weights_are_those_of_the_sum(given):
+    states, table, targets = given
+    weights = torch.linspace(0, 1, len(targets))
+    loss = catalogue_loss(states, table, targets, weights=weights)
+    wanted = weights @ F.cross_entropy(states @ table.T, targets, reduction="none")
+    torch.testing.assert_close(loss, wanted)
+    ours, theirs = gradients(loss, states, table), gradients(wanted, states, table)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)

@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from p5rec.backbones.config import BackboneConfig, LoraSettings
 from p5rec.core.errors import UserError
 from p5rec.models.checkpoint import Bundle, load_bundle, save_bundle
+from p5rec.models.config import ItemHeadConfig
 from p5rec.models.export import export
 
 SCALE = (1.0, 2.0, 3.0)
@@ -155,9 +156,19 @@ def test_what_lies_beside_the_weights(saved: Path, tmp_path: Path) -> None:
     assert [p.name for p in out.parent.iterdir()] == ["out"]
 
 
-def test_what_a_plain_model_cannot_carry_is_refused(tmp_path: Path) -> None:
-    save_bundle(make_bundle(scratch(), some_codes()), tmp_path / "bundle")
-    with pytest.raises(UserError, match=r"train it with backbone\.items: tokens") as caught:
+@pytest.mark.parametrize(
+    ("items", "head", "told"),
+    [
+        ("positions", None, r"train it with backbone\.items: tokens"),
+        ("tokens", ItemHeadConfig(), "train it without item_head"),
+    ],
+)
+def test_what_a_plain_model_cannot_carry_is_refused(
+    tmp_path: Path, items: str, head: ItemHeadConfig | None, told: str
+) -> None:
+    bundle = make_bundle(scratch(items=items), some_codes(), item_head=head)
+    save_bundle(bundle, tmp_path / "bundle")
+    with pytest.raises(UserError, match=told) as caught:
         export(tmp_path / "bundle", tmp_path / "out")
     assert len(caught.value.lines) == 1
     assert not (tmp_path / "out").exists()

@@ -6,7 +6,7 @@ import torch
 from p5rec.core.rng import derive_rng
 from p5rec.recommend.baselines import bpr
 from p5rec.recommend.baselines.bpr import BprConfig, Factors
-from p5rec.recommend.baselines.fitting import Averaged, products, train
+from p5rec.recommend.baselines.fitting import averaged, products, train
 
 SMALL = BprConfig(factors=8, epochs=15, learning_rate=0.02)
 
@@ -75,15 +75,15 @@ def test_training_ends_when_validation_does_and_keeps_the_best():
 def test_the_average_follows_and_does_not_lag_at_first():
     network = torch.nn.Linear(1, 1, bias=False)
     network.weight.data.fill_(0)
-    averaged = Averaged(network, steps=20)
+    copy, mean = averaged(network, steps=20)
     found = []
     for step in range(400):
         network.weight.data.fill_(step)
-        averaged.follow()
-        found.append(step - averaged.copy.weight.item())
+        mean.follow()
+        found.append(step - copy.weight.item())
     assert found[9] < 2
     assert 18 < found[-1] < 20  # a mean of the last 20 or so lies that far behind
-    assert not averaged.copy.weight.requires_grad
+    assert not copy.weight.requires_grad
 
 
 def test_products_do_not_depend_on_their_neighbours():

@@ -115,9 +115,9 @@ def fit(interactions: Interactions, split: Split, config: BprConfig) -> Bpr:
     batch = int(np.clip(len(users) // 10, 1, config.batch))
     with fitting.drawn_under(split.seed, "bpr"):
         model = Factors(n_users, n_items, config.factors)
-        averaged = fitting.Averaged(model, config.averaged * len(users) / batch)
+        copy, mean = fitting.averaged(model, config.averaged * len(users) / batch)
         fitted = Bpr(
-            averaged.copy,
+            copy,
             np.bincount(items, minlength=n_items).astype(np.float32),
             np.bincount(users, minlength=n_users) > 0,
             tie_order(n_items, split.seed),
@@ -132,8 +132,8 @@ def fit(interactions: Interactions, split: Split, config: BprConfig) -> Bpr:
                 yield model.loss(users[rows], items[rows], left[rows], config.l2)
 
         fitting.train(
-            averaged.copy,
-            lambda n: fitting.updates(losses(n), optimizer, averaged),
+            copy,
+            lambda n: fitting.updates(losses(n), optimizer, mean),
             fitting.on_validation(fitted, interactions, split),
             epochs=config.epochs,
             patience=config.patience,

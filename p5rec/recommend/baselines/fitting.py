@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,9 +16,11 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from p5rec.core.patience import Patience
 from p5rec.core.rng import derive_rng, derive_seed
 from p5rec.core.types import Interactions, Split
 from p5rec.data.split import cases
+from p5rec.models.averages import RunningMean
 
 from ..protocols import Recommender
 from .tune import by_ranking
@@ -62,37 +64,20 @@ def on_validation(
     return lambda: figure(recommender)
 
 
-class Averaged(Generic[Network]):
-    """A copy of a network whose weights follow the mean of those that the network had lately.
-
-    Args:
-        network: what learns.
-        steps: over how many updates, about; fewer in the beginning, so that it does not lag.
-    """
-
-    def __init__(self, network: Network, steps: float) -> None:
-        self.network, self.copy = network, deepcopy(network)
-        self.copy.requires_grad_(False).eval()
-        self.steps, self.taken = steps, 0
-
-    def follow(self) -> None:
-        """After each update."""
-        self.taken += 1
-        share = max(1 / max(1, self.steps), 9 / (10 + self.taken))
-        for mean, now in zip(self.copy.parameters(), self.network.parameters(), strict=True):
-            mean.lerp_(now.detach(), share)
+def averaged(network: Network, steps: float) -> tuple[Network, RunningMean]:
+    """A copy of a network, and what makes its weights the mean of those over about ``steps``."""
+    copy = deepcopy(network).requires_grad_(False).eval()
+    return copy, RunningMean(list(network.parameters()), list(copy.parameters()), steps)
 
 
-def updates(
-    losses: Iterable[Tensor], optimizer: torch.optim.Optimizer, averaged: Averaged[Any]
-) -> float:
+def updates(losses: Iterable[Tensor], optimizer: torch.optim.Optimizer, mean: RunningMean) -> float:
     """An update from each loss as it comes; their mean, 0 where there is none."""
     seen = []
     for loss in losses:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        averaged.follow()
+        mean.follow()
         seen.append(loss.detach())
     return float(torch.stack(seen).mean()) if seen else 0.0
 
@@ -116,18 +101,17 @@ def train(
         patience: in passes.
         name: of the progress bar.
     """
-    best, best_pass, kept = -np.inf, 0, None
+    waited, kept = Patience(patience), None
     with tqdm(range(epochs), desc=name, unit="pass", leave=None) as bar:
         for n in bar:
             told = {"loss": f"{one_pass(n):.3f}"}
             if figure is not None:
                 value = figure()
-                if value > best:
-                    best, best_pass = value, n
+                if waited.better(value):
                     kept = {key: array.clone() for key, array in model.state_dict().items()}
-                told |= {"NDCG@10": f"{value:.4f}", "best": f"{best:.4f}"}
+                told |= {"NDCG@10": f"{value:.4f}", "best": f"{waited.best:.4f}"}
             bar.set_postfix(told)
-            if n - best_pass >= patience and figure is not None:
+            if waited.over:
                 break
     if kept is not None:
         model.load_state_dict(kept)

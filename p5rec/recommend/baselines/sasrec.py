@@ -21,7 +21,7 @@ from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, RankedLists, Split
-from p5rec.models.catalogue import catalogue_loss
+from p5rec.models.catalogue import catalogue_loss, draw, quick
 from p5rec.models.sasrec import Sasrec, SasrecShape
 
 from ..ranking import rank_all
@@ -108,41 +108,32 @@ def fit(interactions: Interactions, split: Split, config: SasrecConfig) -> Sasre
                 n_items, config.width, config.layers, config.heads, config.window, config.dropout
             )
         )
-        averaged = fitting.Averaged(network, config.averaged * windows.steps)
+        copy, mean = fitting.averaged(network, config.averaged * windows.steps)
         counts = np.bincount(interactions.items[train], minlength=n_items).astype(np.float32)
         fitted = SasrecRecommender(
-            averaged.copy, counts, tie_order(n_items, split.seed), config, Lineage(train)
+            copy, counts, tie_order(n_items, split.seed), config, Lineage(train)
         )
         optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
         warm = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)
-        dtype = _quick()
+        dtype = quick(torch.device("cpu"))
 
         def losses(n: int) -> Iterator[Tensor]:
             for items, real in windows.batches(n):
                 states = network(items[:, :-1])[real] / config.temperature
-                drawn = None
-                if 2 * config.negatives < n_items:
-                    drawn = torch.randperm(n_items)[: config.negatives]
+                drawn = draw(n_items, config.negatives, states.device)
                 targets = items[:, 1:][real]
                 yield catalogue_loss(states, network.vectors(), targets, drawn, dtype)
                 warm.step()
 
         fitting.train(
-            averaged.copy,
-            lambda n: fitting.updates(losses(n), optimizer, averaged),
+            copy,
+            lambda n: fitting.updates(losses(n), optimizer, mean),
             fitting.on_validation(fitted, interactions, split),
             epochs=config.epochs,
             patience=config.patience,
             name="sasrec",
         )
     return fitted
-
-
-def _quick() -> torch.dtype:
-    """In what the scores of a step are computed: bfloat16 where the processor multiplies it."""
-    able = torch.cpu.get_capabilities()
-    quick = able.get("avx512_bf16") or able.get("amx_bf16")
-    return torch.bfloat16 if quick else torch.float32
 
 
 SASREC = Baseline(

@@ -1,0 +1,106 @@
+"""Whole items beside their codes: the loss, and what the search makes of both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from test_scorer import SIZES, prompts
+from tiny_models import llama, make_bundle, save_llama, save_t5, scratch, some_codes
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from p5rec.decode.beam import beam_search
+from p5rec.models.checkpoint import Bundle, load_bundle, save_bundle
+from p5rec.models.config import ItemHeadConfig
+from p5rec.models.scorer import code_scorer, score_codes
+
+KINDS = ["scratch positions", "scratch tokens", "llama lora positions", "t5 lora positions"]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    kind, *_, items = request.param.split()
+    folder = tmp_path_factory.mktemp("model")
+    if kind == "scratch":
+        backbone = scratch(items=items)
+    else:
+        backbone = llama({"llama": save_llama, "t5": save_t5}[kind](folder), lora=True, items=items)
+    return make_bundle(backbone, some_codes(20, SIZES), item_head=ItemHeadConfig()).ready()
+
+
+def read(bundle: Bundle, ids: Tensor, mask: Tensor) -> Tensor:
+    """``(B, D)``: the states after prompts, each read alone, without a cache."""
+    found = []
+    for row, real in zip(ids, mask.bool(), strict=True):
+        own = row[real][None]
+        if bundle.model.seq2seq:
+            encoded, shown = bundle.model.encode(own, torch.ones_like(own))
+            start = torch.full((1, 1), bundle.model.start)
+            found.append(bundle.model.states(encoded, shown, input_ids=start)[0, -1])
+        else:
+            embedded, _ = bundle.model.embed(own)
+            found.append(bundle.model.states(inputs_embeds=embedded)[0, -1])
+    return torch.stack(found)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("weight", [0.0, 0.7])
+def test_the_search_ranks_by_the_sum_of_both(bundle: Bundle, weight: float) -> None:
+    ids, mask = prompts(bundle, [9, 1, 14])
+    model = bundle.model
+    codes = torch.from_numpy(bundle.layout.codes.codes).long()
+    items = model.item_logs(read(bundle, ids, mask))
+    assert torch.allclose(items.exp().sum(1), torch.ones(3), atol=1e-5)
+    wanted = score_codes(model, ids, mask, codes) + weight * items
+    scorer = code_scorer(model, ids, mask, weight)
+    ranks = model.trie.smallest_below(torch.arange(20))
+    found, scores = beam_search(scorer, model.trie, 36, k=20, ranks=ranks)
+    assert torch.allclose(scores, wanted.gather(1, found), atol=5e-5)
+    assert torch.allclose(scores, wanted.sort(1, descending=True).values, atol=5e-5)
+
+
+def test_the_loss_is_that_of_a_softmax_over_the_catalogue(bundle: Bundle) -> None:
+    model, layout = bundle.model, bundle.layout
+    if model.seq2seq:
+        pytest.skip("its rows are of another shape")
+    items = [3, 7, 1, 0]
+    tokens = torch.from_numpy(layout.items[items]).reshape(1, -1)
+    ids = torch.cat([torch.tensor([[bundle.bos]]), tokens], dim=1)
+    labels = ids.clone()
+    labels[0, 0] = -100
+    labels[0, 1 : 1 + layout.codes.levels] = -100  # the first item is read and not asked
+    weights = torch.full(ids.shape, 0.5)
+
+    def loss(weight: float) -> tuple[float, float]:
+        model.item_head.config = ItemHeadConfig(weight=weight)
+        with torch.no_grad():
+            found = model(ids, labels, weights, num_items_in_batch=9)
+        return float(found["loss"]), float(found["item_loss"])
+
+    (none, _), (whole, told) = loss(1e-9), loss(1.0)
+    with torch.inference_mode():
+        ends = [1 + n * layout.codes.levels for n in (1, 2, 3)]
+        states = torch.cat([read(bundle, ids[:, :end], torch.ones(1, end)) for end in ends])
+        logs = model.item_logs(states)
+    each = 0.5 * cross_entropy(logs, torch.tensor(items[1:]), reduction="none")
+    assert whole - none == pytest.approx(float(each.sum()) / 9, rel=0.02)  # scores in bfloat16
+    assert told == pytest.approx(float(each.mean()), rel=0.02)
+
+
+def test_it_learns_and_is_kept(tmp_path: Path) -> None:
+    bundle = make_bundle(scratch(), some_codes(20, SIZES), item_head=ItemHeadConfig(weight=0.5))
+    assert bundle.model.item_head is not None
+    bundle.model.item_head.norm.weight.data.mul_(2)
+    save_bundle(bundle, tmp_path)
+    again = load_bundle(tmp_path)
+    assert again.model.item_head is not None
+    assert again.model.item_head.config.weight == 0.5
+    assert torch.equal(again.model.item_head.norm.weight, bundle.model.item_head.norm.weight)
+
+
+def test_a_model_without_the_head_says_so() -> None:
+    bundle = make_bundle(scratch(), some_codes(20, SIZES))
+    with pytest.raises(ValueError, match="expected a model with an item head"):
+        bundle.model.item_logs(torch.zeros(1, 32))
