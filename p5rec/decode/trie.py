@@ -9,7 +9,7 @@ N items, L levels; depth 0 is the root, depth l has ``n_l`` nodes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -164,6 +164,21 @@ class Trie:
         child, exists = self.children(level, nodes)
         real = logits.gather(-1, self.codes[level][child]).masked_fill(~exists, -torch.inf)
         return logits - real.logsumexp(-1, keepdim=True)
+
+    def raised(
+        self, level: int, nodes: Tensor, logits: Tensor, gain: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Logits with something of each child's own added at the child's code.
+
+        Args:
+            level: l.
+            nodes: ``(...)`` at depth l.
+            logits: ``(..., C_l)``.
+            gain: nodes ``(..., F)`` at depth l + 1 → what is added for each, ``(..., F)``.
+        """
+        child, exists = self.children(level, nodes)
+        own = gain(child).masked_fill(~exists, 0)
+        return logits.scatter_add(-1, self.codes[level][child], own)
 
     def smallest_below(self, values: Tensor) -> list[Tensor]:
         """The least of the items' ``values (N,)`` below each node: L + 1 tensors ``(n_l,)``."""

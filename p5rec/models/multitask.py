@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -172,9 +173,7 @@ class MultitaskModel(nn.Module):
             return self.trie.log_softmax(level, nodes, logits.expand(*states.shape[:-1], -1))
         logits = self.code_logits(states, level)
         if self.names_own and level == len(self.sizes) - 1:
-            leaf, exists = self.trie.children(level, nodes)
-            own = self._own(states, leaf).masked_fill(~exists, 0)
-            logits = logits.scatter_add(-1, self.trie.codes[level][leaf], own)
+            logits = self.trie.raised(level, nodes, logits, partial(self._own, states))
         return self.trie.log_softmax(level, nodes, logits)
 
     def _own(self, states: Tensor, leaf: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class StateScorer(PositionScorer):
     """
 
     def __init__(self, model: MultitaskModel, states: Tensor) -> None:
-        self.model, self.state, self.item_weight = model, states, 0.0
+        self.model, self.state = model, states
 
     def _read(self) -> Tensor:
         self.prefix = torch.zeros_like(self.state)[:, None]

@@ -56,6 +56,8 @@ class CodeScorer(ABC):
         item_weight: of what the item head says, added at an item's last code.
     """
 
+    item_weight = 0.0
+
     def __init__(
         self,
         model: MultitaskModel,
@@ -63,7 +65,9 @@ class CodeScorer(ABC):
         attention_mask: Tensor,
         item_weight: float = 0.0,
     ) -> None:
-        self.model, self.item_weight = model, item_weight if model.item_head else 0.0
+        self.model = model
+        if model.item_head is not None:
+            self.item_weight = item_weight
         self.reader = prompt_reader(model, input_ids, attention_mask)
 
     @abstractmethod
@@ -98,10 +102,12 @@ class CodeScorer(ABC):
         logs, trie = self.model.log_probs(states, self.level, self.nodes), self.model.trie
         if not self.item_weight or self.level + 1 < trie.levels:
             return logs
-        leaf, exists = trie.children(self.level, self.nodes)
-        items = trie.leaf_item[leaf]
-        whole = self.whole.gather(1, items.flatten(1)).view_as(leaf).masked_fill(~exists, 0)
-        return logs.scatter_add(-1, trie.codes[self.level][leaf], whole)
+        return trie.raised(self.level, self.nodes, logs, self._whole)
+
+    def _whole(self, leaves: Tensor) -> Tensor:
+        """``(B, K, F)``: what the item head says of the items at ``leaves``."""
+        items = self.model.trie.leaf_item[leaves]
+        return self.whole.gather(1, items.flatten(1)).view_as(leaves)
 
 
 class TokenScorer(CodeScorer):

@@ -30,18 +30,22 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return make_bundle(backbone, some_codes(20, SIZES), item_head=ItemHeadConfig()).ready()
 
 
-def read(bundle: Bundle, ids: Tensor, mask: Tensor) -> Tensor:
-    """``(B, D)``: the states after prompts, each read alone, without a cache."""
-    found = []
+def read(bundle: Bundle, ids: Tensor, mask: Tensor, before: Tensor | None = None) -> Tensor:
+    """``(B, D)``: the states after prompts, each read alone, without a cache.
+
+    Args:
+        before: ``(1, S)`` the question; None: where there is an encoder, it reads the prompts, and
+            the decoder has said nothing yet.
+    """
+    model, found = bundle.model, []
     for row, real in zip(ids, mask.bool(), strict=True):
-        own = row[real][None]
-        if bundle.model.seq2seq:
-            encoded, shown = bundle.model.encode(own, torch.ones_like(own))
-            start = torch.full((1, 1), bundle.model.start)
-            found.append(bundle.model.states(encoded, shown, input_ids=start)[0, -1])
-        else:
-            embedded, _ = bundle.model.embed(own)
-            found.append(bundle.model.states(inputs_embeds=embedded)[0, -1])
+        told, inputs = row[real][None], {}
+        if model.seq2seq:
+            asked = told if before is None else before
+            told = torch.full((1, 1), model.start) if before is None else told
+            inputs["encoded"], inputs["real"] = model.encode(asked, torch.ones_like(asked))
+        embedded, _ = model.embed(told)
+        found.append(model.states(**inputs, inputs_embeds=embedded)[0, -1])
     return torch.stack(found)
 
 
@@ -63,11 +67,10 @@ def test_the_search_ranks_by_the_sum_of_both(bundle: Bundle, weight: float) -> N
 
 def test_the_loss_is_that_of_a_softmax_over_the_catalogue(bundle: Bundle) -> None:
     model, layout = bundle.model, bundle.layout
-    if model.seq2seq:
-        pytest.skip("its rows are of another shape")
-    items = [3, 7, 1, 0]
+    items, asked = [3, 7, 1, 0], torch.arange(5, 12)[None] if model.seq2seq else None
     tokens = torch.from_numpy(layout.items[items]).reshape(1, -1)
-    ids = torch.cat([torch.tensor([[bundle.bos]]), tokens], dim=1)
+    opening = model.start if model.seq2seq else bundle.bos
+    ids = torch.cat([torch.tensor([[opening]]), tokens], dim=1)
     labels = ids.clone()
     labels[0, 0] = -100
     labels[0, 1 : 1 + layout.codes.levels] = -100  # the first item is read and not asked
@@ -76,13 +79,13 @@ def test_the_loss_is_that_of_a_softmax_over_the_catalogue(bundle: Bundle) -> Non
     def loss(weight: float) -> tuple[float, float]:
         model.item_head.config = ItemHeadConfig(weight=weight)
         with torch.no_grad():
-            found = model(ids, labels, weights, num_items_in_batch=9)
+            found = model(ids, labels, weights, source=asked, num_items_in_batch=9)
         return float(found["loss"]), float(found["item_loss"])
 
     (none, _), (whole, told) = loss(1e-9), loss(1.0)
     with torch.inference_mode():
         ends = [1 + n * layout.codes.levels for n in (1, 2, 3)]
-        states = torch.cat([read(bundle, ids[:, :end], torch.ones(1, end)) for end in ends])
+        states = torch.cat([read(bundle, ids[:, :end], torch.ones(1, end), asked) for end in ends])
         logs = model.item_logs(states)
     each = 0.5 * cross_entropy(logs, torch.tensor(items[1:]), reduction="none")
     assert whole - none == pytest.approx(float(each.sum()) / 9, rel=0.02)  # scores in bfloat16
