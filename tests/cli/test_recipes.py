@@ -81,6 +81,36 @@ def test_a_recipe_runs_on_a_toy_world(p5rec: Any, recipe: str, tmp_path: Path) -
     assert again[1].count(": kept ") == said.count(": made ")
 
 
+WHOLE = """
+data: {source: world, world: {kind: markov, users: 120, items: 40, events: 12}}
+ids: {semantic: {levels: 2, codebook: 8, vectors: {text: null}}}
+baselines: []
+methods:
+  both:
+    backbone:
+      {name: scratch, lora: null, scratch: {width: 32, layers: 1, heads: 2, feedforward: 64}}
+    item_head: {}
+    train: {passes: {most: 3, patience: 1}, precision: float32}
+  codes: {like: both, decode: {item_weight: 0}}
+"""
+
+
+def test_whole_items_are_learned_by_passes_and_ranked(p5rec: Any, tmp_path: Path) -> None:
+    """One training, two ways of ranking: the weight of whole items is that of the asking."""
+    (tmp_path / "whole.yaml").write_text(WHOLE)
+    code, said, err = p5rec("run", tmp_path / "whole.yaml", "--out", tmp_path / "out")
+    assert code == 0, err
+    assert said.count("train: made ") == 1
+    logged = (tmp_path / "out" / "training" / "both.jsonl").read_text().splitlines()
+    looks = [log["step"] for log in map(json.loads, logged) if "valid_NDCG@10" in log]
+    assert looks == [15 * n for n in range(1, len(looks) + 1)]  # 120 rows, eight a step
+    ranked = [
+        pl.read_parquet(tmp_path / "out" / "lists" / f"{name}.parquet")["item"].to_list()
+        for name in ("both", "codes")
+    ]
+    assert ranked[0] != ranked[1]
+
+
 def test_methods_go_on_from_one_another(p5rec: Any, tmp_path: Path) -> None:
     """Supervised training longer, and both objectives of alignment, side by side in one report."""
     more = "{like: tiny, start: tiny, train: {steps: 3, tasks: {dense: {}}"

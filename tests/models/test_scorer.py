@@ -19,7 +19,7 @@ from p5rec.core.types import ItemCodes
 from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
 from p5rec.decode.beam import beam_search
 from p5rec.decode.exhaustive import exhaustive
-from p5rec.models import multitask
+from p5rec.models import items
 from p5rec.models.batches import pad
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.multitask import MultitaskModel
@@ -256,6 +256,6 @@ def test_own_rows_of_children_alone_are_those_of_all(monkeypatch: pytest.MonkeyP
     ids, mask = prompts(bundle, [9, 4])
     fetched = []
     for few in (0, 10**9):
-        monkeypatch.setattr(multitask, "FEW", few)
+        monkeypatch.setattr(items, "FEW", few)
         fetched.append(by_steps(bundle, ids, mask, 0))
     assert torch.allclose(fetched[0], fetched[1], atol=CLOSE)
