@@ -1,7 +1,8 @@
-"""A language model over items that have codes: how it reads them, and how it names them."""
+"""A language model over items that have codes: its heads, how it reads items, how it names them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,8 +14,8 @@ from p5rec.backbones.load import Backbone
 from p5rec.core.types import ItemCodes
 from p5rec.decode.trie import Trie
 
-from .config import ItemHeadConfig
-from .heads import CodeHead, ItemHead
+from .config import HeadsConfig, ItemHeadConfig
+from .heads import CodeHead, ItemHead, RatingHeads
 from .positions import Positions, ahead, merge, whole_items
 
 # times more items than children: from here on it is faster to fetch the children's rows alone
@@ -22,18 +23,20 @@ FEW = 40
 
 
 class ItemModel(nn.Module):
-    """A backbone with item codes in its vocabulary.
+    """A backbone with item codes in its vocabulary, and the heads that read its states.
 
     Args:
         backbone: the language model, grown by ``sum(codes.sizes)`` code tokens.
         codes: the items' codes, ``(N, L)``.
+        scale: the distinct ratings, ascending, or empty for no rating heads.
         merged: let an item stand at one position, the sum of its codes' rows, and let a
             :class:`CodeHead` name its codes; otherwise each code is a token of its own.
         item_rows: give each item a row of its own beside those of its codes, in which it is read
-            and, at its last code, named. It starts at zero: an item that is never seen is known by
-            its codes alone. Needs ``merged``; memory and training time grow with N.
-        normalisation: what the probabilities of a code share, see :meth:`log_probs`.
+            and, by the item head or else at its last code, named. It starts at zero: an item that
+            is never seen is known by its codes alone. Needs ``merged``; memory and training time
+            grow with N.
         dropout: of the code head.
+        heads: which rating heads; None: both.
         item_head: score whole items too (:class:`ItemHead`); None: by their codes alone.
 
     Raises:
@@ -44,11 +47,13 @@ class ItemModel(nn.Module):
         self,
         backbone: Backbone,
         codes: ItemCodes,
+        scale: Sequence[float] = (),
         *,
         merged: bool = False,
         item_rows: bool = False,
         normalisation: str = "items",
         dropout: float = 0.0,
+        heads: HeadsConfig | None = None,
         item_head: ItemHeadConfig | None = None,
     ) -> None:
         super().__init__()
@@ -63,6 +68,9 @@ class ItemModel(nn.Module):
         self.generation_config = self.causal.generation_config
         width = self.config.hidden_size
         self.shrink = width**-0.5 if getattr(self.config, "scale_decoder_outputs", False) else 1.0
+        heads = heads or HeadsConfig()
+        self.heads = RatingHeads(width, scale, heads) if len(scale) and heads.any else None
+        self.rating_words = heads.words  # whether rows with ratings teach their text
         self.code_head = CodeHead(width, dropout) if merged else None
         self.item_head = ItemHead(width, item_head) if item_head else None
         self.item_rows = nn.Parameter(torch.zeros(len(codes), width)) if item_rows else None

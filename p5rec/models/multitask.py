@@ -3,55 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from p5rec.backbones.load import Backbone
-from p5rec.core.types import ItemCodes
-
-from .config import HeadsConfig
-from .heads import RatingHeads
 from .items import ItemModel
 from .positions import restarted, row_has, whole_items
 
 
 class MultitaskModel(ItemModel):
-    """A model over items and, where ratings are learned, its heads for them.
+    """A model over items that learns every task's rows; its parts are :class:`ItemModel`'s.
 
     The language-model loss is taken on labelled positions only. Where the label is an item, its
     codes have the log-probabilities of :meth:`log_probs`; where it is a word, the softmax runs over
     the whole vocabulary.
-
-    Args:
-        backbone, codes: see :class:`ItemModel`, as ``over``.
-        scale: the distinct ratings, ascending, or empty for no rating heads.
-        heads: which rating heads; None: both.
-        over: how items are read and named.
-
-    Raises:
-        ValueError: as :class:`ItemModel`.
     """
-
-    def __init__(
-        self,
-        backbone: Backbone,
-        codes: ItemCodes,
-        scale: Sequence[float] = (),
-        *,
-        heads: HeadsConfig | None = None,
-        **over: Any,
-    ) -> None:
-        heads = heads or HeadsConfig()
-        width = backbone.causal.config.hidden_size
-        # drawn before the other heads, whose draws are the same then as ever
-        rating = RatingHeads(width, scale, heads) if len(scale) and heads.any else None
-        super().__init__(backbone, codes, **over)
-        self.heads = rating
-        self.rating_words = heads.words  # whether rows with ratings teach their text
 
     def forward(
         self,
