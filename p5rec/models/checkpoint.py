@@ -3,13 +3,14 @@
 A folder holds ``manifest.json`` (settings and the hash of every other file), ``adapter/`` (the
 low-rank adapters as peft writes them, those of earlier trainings in folders within),
 ``trained.safetensors`` (new token rows, heads, and every weight of a model trained whole),
-``tokenizer/``, ``codes/`` and ``prompts.json``. The frozen base model is named, not copied.
+``tokenizer/``, ``codes/``, ``prompts.json``, and ``linear.safetensors`` where there is a linear
+part. The frozen base model is named, not copied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,13 @@ from p5rec.prompting.view import CorpusView, item_names
 
 from .config import HeadsConfig, ItemHeadConfig
 from .layout import CodeLayout
+from .linear import Linear
 from .multitask import MultitaskModel
 from .ratings import RatedHistories
 
 WEIGHTS = "trained.safetensors"
 ROWS = "item_rows"  # the items' own rows, among the weights
+LINEAR = "linear.safetensors"
 MANIFEST = "manifest.json"
 
 
@@ -58,6 +61,7 @@ class BundleSettings(Config):
     prompts: PromptsConfig = PromptsConfig()
     below: tuple[LoraSettings, ...] = ()  # adapters of earlier trainings, oldest first
     trained: bool = True  # false: asked as it is, without heads; it knows no item codes
+    linear: bool = False  # it has a linear part
     swapped: bool = False  # each event of a history is another user's: the control
 
 
@@ -72,6 +76,7 @@ class Bundle:
         settings: how it was built.
         item_ids: ``(N,)`` external ids of the items it knows.
         prompts: the prompt library it was taught with, as plain data; empty where none.
+        linear: what is added to its lists of histories; None: nothing.
     """
 
     model: MultitaskModel
@@ -80,6 +85,7 @@ class Bundle:
     settings: BundleSettings
     item_ids: Sequence[str]
     prompts: dict[str, Any]
+    linear: Linear | None = None
 
     @property
     def bos(self) -> int:
@@ -196,6 +202,8 @@ def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = Non
     bundle.tokenizer.save_pretrained(str(folder / "tokenizer"))
     save_codes(bundle.layout.codes, folder / "codes", bundle.item_ids)
     write_json(folder / "prompts.json", bundle.prompts)
+    if bundle.linear is not None:
+        bundle.linear.save(folder / LINEAR)
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     write_json(
         folder / MANIFEST,
@@ -249,18 +257,20 @@ def load_bundle(folder: Path, ids: Path | None = None) -> Bundle:
     item_ids, codes = (known, taught) if ids is None else (load_item_ids(ids), load_codes(ids))
     bundle = build(settings, codes, item_ids, read_json(folder / "prompts.json"))
     state = read_tensors(folder / WEIGHTS)
+    linear = Linear.load(folder / LINEAR, len(known)) if settings.linear else None
     if ids is not None:
         row_of = rows_among(item_ids, known)
         if wrong := unlike(codes, taught, row_of):
             raise fault(ids, *wrong)
         if ROWS in state:
             state[ROWS] = placed(state[ROWS], row_of)
+        linear = linear and linear.placed(row_of)
     if settings.backbone.lora is not None:
         names = stack_names(len(settings.below) + 1)
         load_adapters(bundle.model.lm, folder, dict(zip(names, names, strict=True)))
         state |= {n: t for n, t in trainable_state(bundle.model).items() if "lora_" in n}
     load_trainable(bundle.model, state, folder / WEIGHTS)
-    return bundle
+    return replace(bundle, linear=linear)
 
 
 def load_adapters(lm: PeftModel, folder: Path, names: Mapping[str, str]) -> None:

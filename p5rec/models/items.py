@@ -32,9 +32,9 @@ class ItemModel(nn.Module):
         merged: let an item stand at one position, the sum of its codes' rows, and let a
             :class:`CodeHead` name its codes; otherwise each code is a token of its own.
         item_rows: give each item a row of its own beside those of its codes, in which it is read
-            and, by the item head or else at its last code, named. It starts at zero: an item that
-            is never seen is known by its codes alone. Needs ``merged``; memory and training time
-            grow with N.
+            and, by the item head or else at its last code, named. It starts at zero
+            (but see :meth:`draw_rows`): an item that is never seen is known by its codes alone.
+            Needs ``merged``; memory and training time grow with N.
         dropout: of the code head.
         heads: which rating heads; None: both.
         item_head: score whole items too (:class:`ItemHead`); None: by their codes alone.
@@ -117,6 +117,21 @@ class ItemModel(nn.Module):
     def names_own(self) -> bool:
         """Whether an item's own row is in its last code: an item head names it otherwise."""
         return self.item_rows is not None and self.item_head is None
+
+    @torch.no_grad()
+    def draw_rows(self, taught: Tensor, spread: float) -> None:
+        """Starts own rows at random; those of items that are not taught stay at zero for good.
+
+        Cosines of items that are alike at the start are slow to tell them apart; and an item that
+        only ever is a wrong answer would learn to be one, its codes' word notwithstanding.
+
+        Args:
+            taught: ``(N,)`` bool.
+            spread: standard deviation.
+        """
+        assert self.item_rows is not None
+        nn.init.normal_(self.item_rows, std=spread).mul_(taught[:, None])
+        self.item_rows.register_hook(lambda slope: slope * taught.to(slope.device)[:, None])
 
     @property
     def told(self) -> int:

@@ -53,10 +53,13 @@ class CodeScorer(ABC):
     Args:
         model: in eval mode.
         input_ids, attention_mask: ``(B, T)``, padded on either side.
-        item_weight: of what the item head says, added at an item's last code.
+        item_weight: of what the item head says of whole items, added at their last codes.
+        more: ``(B, N)`` what is added to what the item head says, or else to what the codes say;
+            None: nothing.
     """
 
     item_weight = 0.0
+    whole: Tensor | None = None  # (B, N)
 
     def __init__(
         self,
@@ -64,8 +67,9 @@ class CodeScorer(ABC):
         input_ids: Tensor,
         attention_mask: Tensor,
         item_weight: float = 0.0,
+        more: Tensor | None = None,
     ) -> None:
-        self.model = model
+        self.model, self.whole = model, more
         if model.item_head is not None:
             self.item_weight = item_weight
         self.reader = prompt_reader(model, input_ids, attention_mask)
@@ -83,7 +87,8 @@ class CodeScorer(ABC):
         self.level, state = 0, self._read()
         self.nodes = torch.zeros(len(state), 1, dtype=torch.int64, device=state.device)
         if self.item_weight:
-            self.whole = self.item_weight * self.model.item_logs(state)
+            said = self.model.item_logs(state)
+            self.whole = self.item_weight * (said if self.whole is None else said + self.whole)
         return self._log_probs(state[:, None])[:, 0]
 
     def step(self, codes: Tensor, parents: Tensor) -> Tensor:
@@ -100,12 +105,13 @@ class CodeScorer(ABC):
 
     def _log_probs(self, states: Tensor) -> Tensor:
         logs, trie = self.model.log_probs(states, self.level, self.nodes), self.model.trie
-        if not self.item_weight or self.level + 1 < trie.levels:
+        if self.whole is None or self.level + 1 < trie.levels:
             return logs
         return trie.raised(self.level, self.nodes, logs, self._whole)
 
     def _whole(self, leaves: Tensor) -> Tensor:
-        """``(B, K, F)``: what the item head says of the items at ``leaves``."""
+        """``(B, K, F)``: what is said of the whole items at ``leaves``."""
+        assert self.whole is not None
         items = self.model.trie.leaf_item[leaves]
         return self.whole.gather(1, items.flatten(1)).view_as(leaves)
 
@@ -161,11 +167,15 @@ class PositionScorer(CodeScorer):
 
 
 def code_scorer(
-    model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor, item_weight: float = 0.0
+    model: MultitaskModel,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    item_weight: float = 0.0,
+    more: Tensor | None = None,
 ) -> CodeScorer:
     """The scorer that suits ``model``; arguments as :class:`CodeScorer`."""
     kind = TokenScorer if model.code_head is None else PositionScorer
-    return kind(model, input_ids, attention_mask, item_weight)
+    return kind(model, input_ids, attention_mask, item_weight, more)
 
 
 def score_codes(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from p5rec.core.types import Histories, RankedLists
@@ -15,6 +17,8 @@ from .taught import check_taught
 
 class GenerativeRecommender:
     """Reads a history as one sequence of item codes, as dense training taught it.
+
+    Where the bundle has a linear part, that reads the whole history beside it.
 
     Args:
         bundle: ready to answer.
@@ -53,6 +57,18 @@ class GenerativeRecommender:
             allowed = (allowed or Allowed()) & Allowed(never=seen)
         config = self.config.model_copy(update={"k": k, "beams": max(self.config.beams, k)})
         items, scores = rank_prompts(
-            self.bundle, prompts, config, self.seed, allowed, histories.users.astype(np.int64)
+            self.bundle,
+            prompts,
+            config,
+            self.seed,
+            allowed,
+            histories.users.astype(np.int64),
+            more=self._linear(histories),
         )
         return RankedLists(histories.users, items, scores)
+
+    def _linear(self, histories: Histories) -> Callable[[np.ndarray], np.ndarray] | None:
+        linear, weight = self.bundle.linear, np.float32(self.config.linear_weight)
+        if linear is None or not weight:
+            return None
+        return lambda rows: weight * linear.logs(histories.take(rows))

@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from p5rec.core.rng import derive_seed, tie_order
 from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
@@ -34,6 +33,7 @@ def rank_prompts(
     allowed: Allowed | None = None,
     requests: np.ndarray | None = None,
     names: TokenRows | None = None,
+    more: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ``config.k`` best items after each of B prompts, or as many as are allowed.
 
@@ -44,12 +44,15 @@ def rank_prompts(
         allowed: the items each may be given; None: all.
         requests: ``(B,)`` what a request's draws hang on; None: its number.
         names: of the items, where the model answers in words; None: it answers in codes.
+        more: requests ``(n,)``, by number → ``(n, N)`` what is added to the log-probabilities of
+            whole items (see :class:`~p5rec.models.scorer.CodeScorer`); None: nothing.
 
     Returns:
-        Items ``(B, k)`` int32, -1 where a list ended early; log-probabilities ``(B, k)`` float32.
+        Items ``(B, k)`` int32, -1 where a list ended early; their scores ``(B, k)`` float32,
+        log-probabilities where nothing is added.
     """
     device = bundle.model.device
-    scorer: Callable[[Tensor, Tensor], Scorer] = partial(
+    scorer: Callable[..., Scorer] = partial(
         code_scorer, bundle.model, item_weight=config.item_weight
     )
     trie, beams = bundle.model.trie, width(bundle, config)
@@ -73,8 +76,9 @@ def rank_prompts(
     for rows, ids, mask in batches:
         opened = None if allowed is None else OpenNodes(trie, allowed.take(rows))
         drawn = config.search == "sample"
+        given = {} if more is None else {"more": torch.from_numpy(more(rows)).to(device)}
         found, gained = beam_search(
-            scorer(ids, mask),
+            scorer(ids, mask, **given),
             trie,
             beams,
             k=config.k,

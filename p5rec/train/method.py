@@ -19,6 +19,7 @@ from p5rec.recommend.config import DecodeConfig
 
 from .config import TrainConfig
 from .dense import DENSE, DENSE_RATING
+from .linear import LinearConfig
 from .passes import in_steps
 
 
@@ -30,6 +31,7 @@ class GenerativeConfig(Config):
     train: TrainConfig = TrainConfig()
     heads: HeadsConfig = HeadsConfig()  # of ratings, where they are taught
     item_head: ItemHeadConfig | None = None  # score whole items beside their codes
+    linear: LinearConfig | None = None  # add what a linear model says of the whole history
     prompts: PromptsConfig = PromptsConfig()
     decode: DecodeConfig = DecodeConfig()
     # begin from what another method of the recipe has learned, or from a model's folder
@@ -71,6 +73,7 @@ def settings_of(config: GenerativeConfig, corpus: Corpus) -> BundleSettings:
         scale=tuple(np.unique(train_ratings(corpus)).tolist()) if rated else (),
         heads=config.heads if trained else HeadsConfig.none(),
         item_head=config.item_head if trained else None,
+        linear=config.linear is not None,
         tasks=tuple(config.train.tasks),
         window=config.train.dense.window,
         statistics=config.train.dense.statistics,

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.launch import rank
+from p5rec.core.rng import derive_seed
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.models.checkpoint import Bundle, build, load_trainable, save_bundle
 from p5rec.models.start import begun_from, carry_over, origin
 from p5rec.prompting.library import PromptLibrary
 
+from . import linear
 from .aligned import objective
 from .course import Course
 from .lessons import lessons, taught
 from .method import GenerativeConfig, settings_of, taught_prompts, train_ratings
 from .sft import fit
 from .sharding import in_pieces
+
+SPREAD = 0.02  # of the items' own rows before training, where whole items are named
 
 
 def train(
@@ -57,6 +63,10 @@ def train(
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
     if bundle.model.heads is not None:
         bundle.model.heads.start_at(torch.from_numpy(train_ratings(seen)))
+    if bundle.model.item_head is not None and settings.backbone.item_rows:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(settings.seed, "item rows"))
+            bundle.model.draw_rows(_shown(seen), SPREAD)
     if start is not None:
         carry_over(start, bundle)
     weights = {}
@@ -74,9 +84,18 @@ def train(
         }
         if start is not None:
             about["start"] = origin(start)
+        if config.linear is not None:
+            bundle = replace(bundle, linear=linear.fit(config.linear, seen))
         save_bundle(bundle, folder / "bundle", about)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return lineage
+
+
+def _shown(corpus: Corpus) -> Tensor:
+    """``(N,)`` bool: the items with a training event."""
+    log = corpus.interactions
+    counts = np.bincount(log.items[corpus.split.mask("train")], minlength=log.n_items)
+    return torch.from_numpy(counts > 0)
 
 
 def _fit(

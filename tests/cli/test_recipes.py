@@ -90,13 +90,15 @@ methods:
     backbone:
       {name: scratch, lora: null, scratch: {width: 32, layers: 1, heads: 2, feedforward: 64}}
     item_head: {}
+    linear: {}
     train: {passes: {most: 3, patience: 1}, precision: float32}
-  codes: {like: both, decode: {item_weight: 0}}
+  codes: {like: both, decode: {item_weight: 0, linear_weight: 0}}
+  model: {like: both, decode: {linear_weight: 0}}
 """
 
 
 def test_whole_items_are_learned_by_passes_and_ranked(p5rec: Any, tmp_path: Path) -> None:
-    """One training, two ways of ranking: the weight of whole items is that of the asking."""
+    """One training, three ways of ranking: what whole items weigh is said in asking."""
     (tmp_path / "whole.yaml").write_text(WHOLE)
     code, said, err = p5rec("run", tmp_path / "whole.yaml", "--out", tmp_path / "out")
     assert code == 0, err
@@ -106,9 +108,12 @@ def test_whole_items_are_learned_by_passes_and_ranked(p5rec: Any, tmp_path: Path
     assert looks == [15 * n for n in range(1, len(looks) + 1)]  # 120 rows, eight a step
     ranked = [
         pl.read_parquet(tmp_path / "out" / "lists" / f"{name}.parquet")["item"].to_list()
-        for name in ("both", "codes")
+        for name in ("both", "codes", "model")
     ]
-    assert ranked[0] != ranked[1]
+    assert ranked[0] != ranked[1] != ranked[2] != ranked[0]
+    asked = ("--model", tmp_path / "out" / "models" / "both", "--config", tmp_path / "whole.yaml")
+    code, _, err = p5rec("recommend", *asked, "--out", tmp_path / "lists.parquet")
+    assert code == 0, err
 
 
 def test_methods_go_on_from_one_another(p5rec: Any, tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""The linear part of a method: fitted in closed form, cut to what a bundle can carry."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+from scipy.sparse import csr_array
+
+from p5rec.core.config import Config
+from p5rec.core.types import Corpus
+from p5rec.models.linear import Linear
+from p5rec.recommend.baselines import ease, itemknn
+
+
+class LinearConfig(Config):
+    """Item-to-item weights beside the model (:class:`p5rec.models.linear.Linear`).
+
+    Attributes:
+        kind: ``ease`` (Steck 2019, arXiv:1905.03375); ``item-knn``, the cosine of two items' users;
+            ``auto``, EASE up to ``max_items``, whose cubic time and square memory it cannot afford
+            beyond.
+        l2: of EASE, in users.
+        kept: weights of each item that are kept, the largest by their size.
+        max_items: of ``auto``.
+    """
+
+    kind: Literal["auto", "ease", "item-knn"] = "auto"
+    l2: float = Field(100.0, gt=0)
+    kept: int = Field(500, ge=1)
+    max_items: int = Field(20_000, ge=1)
+
+
+def fit(config: LinearConfig, corpus: Corpus) -> Linear:
+    """Fits the weights to the training events.
+
+    Raises:
+        UserError: ``ease`` is asked for more items than it can take.
+    """
+    log, split = corpus.interactions, corpus.split
+    few = log.n_items <= config.max_items
+    if config.kind == "ease" or (config.kind == "auto" and few):
+        settings = ease.EaseConfig(l2=config.l2, max_items=config.max_items)
+        return Linear(largest(ease.fit(log, split, settings).weights, config.kept))
+    neighbours = itemknn.ItemKnnConfig(neighbours=config.kept)
+    return Linear(itemknn.fit(log, split, neighbours).similar)
+
+
+def largest(weights: np.ndarray, kept: int) -> csr_array:
+    """``(N, N)`` sparse: the ``kept`` entries of each row of ``weights (N, N)`` that are furthest
+    from 0, in the order of their columns."""
+    n_items = len(weights)
+    if kept >= n_items:
+        return csr_array(weights)
+    columns = np.empty((n_items, kept), dtype=np.int32)
+    for row, values in enumerate(weights):  # one row at a time: no second matrix of N by N
+        columns[row] = np.sort(np.argpartition(np.abs(values), -kept)[-kept:])
+    data = np.take_along_axis(weights, columns, axis=1)
+    starts = np.arange(n_items + 1) * kept
+    found = csr_array((data.ravel(), columns.ravel(), starts), shape=(n_items, n_items))
+    found.eliminate_zeros()
+    return found

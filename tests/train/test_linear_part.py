@@ -1,0 +1,42 @@
+"""The linear part is fitted to the training events, in the way that the catalogue allows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from small_runs import ITEMS, log
+
+from p5rec.core.errors import UserError
+from p5rec.core.types import Catalog, Corpus
+from p5rec.recommend.baselines import ease, itemknn
+from p5rec.train.linear import LinearConfig, fit, largest
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    interactions, split = log()
+    ids = [f"i{n}" for n in range(ITEMS)]
+    catalog = Catalog(pa.table({"item": ids, "title": ids}))
+    return Corpus(interactions, catalog, [f"u{n}" for n in range(30)], split)
+
+
+def test_a_catalogue_that_is_too_large_for_ease_has_neighbours(corpus: Corpus) -> None:
+    log, split = corpus.interactions, corpus.split
+    weights = ease.fit(log, split, ease.EaseConfig(l2=3)).weights
+    settings = LinearConfig(l2=3, max_items=ITEMS)
+    assert np.array_equal(fit(settings, corpus).weights.toarray(), weights)
+    near = itemknn.fit(log, split, itemknn.ItemKnnConfig(neighbours=5)).similar.toarray()
+    for asked in ({"max_items": ITEMS - 1}, {"kind": "item-knn"}):
+        found = fit(LinearConfig(kept=5, **asked), corpus)
+        assert np.array_equal(found.weights.toarray(), near)
+    with pytest.raises(UserError, match=f"expected at most {ITEMS - 1} items, got {ITEMS}"):
+        fit(LinearConfig(kind="ease", max_items=ITEMS - 1), corpus)
+
+
+def test_each_item_keeps_its_largest_weights_whichever_their_sign() -> None:
+    weights = np.array([[0, -5, 2, 1], [3, 0, 0, 0], [1, -2, 0, -3], [4, 3, 2, 0]], np.float32)
+    assert largest(weights, 2).toarray().tolist() == [
+        [0, -5, 2, 0], [3, 0, 0, 0], [0, -2, 0, -3], [4, 3, 0, 0]
+    ]  # fmt: skip
+    assert np.array_equal(largest(weights, 9).toarray(), weights)
