@@ -52,9 +52,12 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         name: [build_ids(config.reseeded(n), corpus, data, store) for n in again]
         for name, config in cfg.ids.items()
     }
-    k = cfg.evaluate.k
+    rules = {"k": cfg.evaluate.k, "exclude_seen": cfg.evaluate.exclude_seen}
     answers = {
-        part: {name: [ask_baseline(name, corpus, data, k, store, part)] for name in cfg.baselines}
+        part: {
+            name: [ask_baseline(name, corpus, data, store=store, part=part, **rules)]
+            for name in cfg.baselines
+        }
         for part in cfg.evaluate.parts
     }
     models: dict[str, list[Artefact]] = {}
@@ -72,9 +75,9 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         for part, found in answers.items():
             found[name] = [
                 ask_model(
-                    name, method.decode, corpus, data, model, store, k=k, seed=cfg.seed, part=part,
+                    name, method.decode, corpus, data, model, store, seed=cfg.seed, part=part,
                     families=asked if part == "test" else {},
-                    unseen=cfg.evaluate.unseen,
+                    unseen=cfg.evaluate.unseen, **rules,
                 )
                 for model in models[name]
             ]  # fmt: skip

@@ -29,6 +29,8 @@ class EvaluateConfig(Config):
         parts: held-out parts that lists are made for; choose between methods on ``valid``, and
             claim on ``test``. Prompted families are asked about ``test``.
         k: length of the ranked lists.
+        exclude_seen: leave the items of a user's history out of the lists; baselines are tuned, and
+            trainings looked at, without them in any case.
         ask: prompt family → how many held-out rows to put to each method that was taught it.
         unseen: put the questions in wordings that no training row had, too.
         compare: pairs of methods; the first is claimed to be better. A reading of a method's
@@ -40,6 +42,7 @@ class EvaluateConfig(Config):
 
     parts: tuple[Part, ...] = Field(("test",), min_length=1)
     k: int = Field(20, ge=5)
+    exclude_seen: bool = True
     ask: dict[str, int] = {}
     unseen: bool = False
     compare: tuple[tuple[str, str], ...] = ()

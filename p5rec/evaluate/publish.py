@@ -118,6 +118,7 @@ def publish(
         notes=notes,
         curves={n: str(log) for n, runs in models.items() if (log := runs[0].path / LOG).is_file()},
         pictures=pictures,
+        exclude_seen=cfg.evaluate.exclude_seen,
     )
     if data_curve.draw(report, folder / DATA_CURVE):
         pictures["What more data is worth"] = DATA_CURVE

@@ -151,7 +151,8 @@ class IdsConfig(Config):
     Attributes:
         scheme: what makes the codes, a name in ``SCHEMES``.
         levels: L, codes an item.
-        codebook: codes a level; one number for all levels, or one a level.
+        codebook: codes a level; one number for all levels, or one a level; ``auto``: the smallest
+            power of two that gives the levels room for twice the items.
         vectors: what the codes are learned from.
         balanced: let k-means give no cluster more than its even share of the items.
         attribute: the item attribute that ``category`` reads.
@@ -166,7 +167,7 @@ class IdsConfig(Config):
 
     scheme: str = "rq-kmeans"
     levels: Annotated[int, Field(ge=1, le=DEEPEST)] = 3
-    codebook: Size | list[Size] = 64
+    codebook: Size | list[Size] | Literal["auto"] = 64
     vectors: VectorsConfig = VectorsConfig()
     balanced: bool = False
     attribute: str | None = None
@@ -178,9 +179,22 @@ class IdsConfig(Config):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The codebook size of each of the L levels."""
+        """The codebook size of each of the L levels.
+
+        Raises:
+            ValueError: they hang on the items (:meth:`sized`).
+        """
         book = self.codebook
+        if book == "auto":
+            raise ValueError("expected codebooks sized for a catalogue, got auto")
         return (book,) * self.levels if isinstance(book, int) else tuple(book)
+
+    def sized(self, n_items: int) -> IdsConfig:
+        """The same, its codebooks as large as ``n_items`` want them."""
+        if self.codebook != "auto":
+            return self
+        bits = next(b for b in range(1, 33) if 2 ** (b * self.levels) >= 2 * n_items)
+        return self.model_copy(update={"codebook": 2**bits})
 
     @property
     def policy(self) -> str:
@@ -203,7 +217,7 @@ class IdsConfig(Config):
 
     @model_validator(mode="after")
     def _fits_together(self) -> IdsConfig:
-        if len(self.sizes) != self.levels:
+        if self.codebook != "auto" and len(self.sizes) != self.levels:
             raise ValueError(
                 f"codebook names {len(self.sizes)} levels, levels says {self.levels}; match them"
             )

@@ -52,11 +52,13 @@ class ItemHeadConfig(Config):
     """Whole items, each named at once, beside the codes that name them step by step.
 
     Attributes:
-        weight: of its loss beside that of the codes.
+        weight: of its loss.
+        codes: of the loss of the codes beside it, which share the rows that items are read by.
         temperature: cosines are divided by it before the softmax.
         negatives: items drawn for a batch; a catalogue of up to twice as many is asked for whole.
     """
 
     weight: float = Field(1.0, gt=0)
+    codes: float = Field(0.1, gt=0)
     temperature: float = Field(0.1, ge=0.05)
-    negatives: int = Field(1024, ge=1)
+    negatives: int = Field(8192, ge=1)

@@ -71,7 +71,8 @@ class MultitaskModel(ItemModel):
             inputs["encoded"], inputs["real"] = self.encode(source, source_mask, source_blank)
         hidden = self.states(**inputs)
         codes, *begins = self._items(hidden, at.places, labels)
-        each = torch.zeros_like(weights).index_put(tuple(begins), codes.sum(0))
+        share = 1.0 if self.item_head is None else self.item_head.config.codes
+        each = torch.zeros_like(weights).index_put(tuple(begins), share * codes.sum(0))
         told = labels
         if ratings is not None and not self.rating_words:
             told = labels.masked_fill(row_has(ratings.isfinite(), documents), -100)

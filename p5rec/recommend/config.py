@@ -35,7 +35,7 @@ class DecodeConfig(Config):
     """
 
     k: int = Field(20, ge=1)
-    item_weight: float = Field(4.0, ge=0)
+    item_weight: float = Field(10.0, ge=0)
     linear_weight: float = Field(1.0, ge=0)
     beams: int = Field(50, ge=1)
     search: Literal["auto", "beam", "exhaustive", "sample"] = "auto"

@@ -27,20 +27,32 @@ LISTS, ABOUT, ASKED = "lists.safetensors", "about.json", "asked-"
 
 
 def answer(
-    recommender: Recommender, corpus: Corpus, part: str, k: int, folder: Path, about: dict[str, Any]
+    recommender: Recommender,
+    corpus: Corpus,
+    part: str,
+    k: int,
+    folder: Path,
+    about: dict[str, Any],
+    *,
+    exclude_seen: bool = True,
 ) -> None:
-    """Lists for every user with a target in ``part``, seen items left out, into ``folder``."""
+    """Lists for every user with a target in ``part`` into ``folder``."""
     histories, _, _ = cases(corpus.interactions, corpus.split, part)
     started = time.perf_counter()
-    lists = recommender.recommend(histories, k)
+    lists = recommender.recommend(histories, k, exclude_seen=exclude_seen)
     about = {**about, "infer_seconds": round(time.perf_counter() - started, 3)}
     tensors = {"users": lists.users, "items": lists.items, "scores": lists.scores}
     save_file({n: np.ascontiguousarray(t) for n, t in tensors.items()}, folder / LISTS)
     write_json(folder / ABOUT, about)
 
 
-def answer_baseline(name: str, corpus: Corpus, part: str, k: int, folder: Path) -> Lineage:
-    """Fits a baseline on training events, tunes it on validation, and keeps its lists."""
+def answer_baseline(
+    name: str, corpus: Corpus, part: str, k: int, folder: Path, *, exclude_seen: bool = True
+) -> Lineage:
+    """Fits a baseline on training events, tunes it on validation, and keeps its lists.
+
+    It is tuned on lists without seen items in any case.
+    """
     baseline = RECOMMENDERS.get(name)
     events, split = corpus.interactions, corpus.split
     started = time.perf_counter()
@@ -51,18 +63,25 @@ def answer_baseline(name: str, corpus: Corpus, part: str, k: int, folder: Path) 
         "tuned": tuned.best.config.dump(),
         "configs_tried": len(tuned.trials),
     }
-    answer(tuned.model, corpus, part, k, folder, about)
+    answer(tuned.model, corpus, part, k, folder, about, exclude_seen=exclude_seen)
     return tuned.model.lineage
 
 
 def ask_baseline(
-    name: str, corpus: Corpus, data: Artefact, k: int, store: Store, part: str = "test"
+    name: str,
+    corpus: Corpus,
+    data: Artefact,
+    k: int,
+    store: Store,
+    part: str = "test",
+    *,
+    exclude_seen: bool = True,
 ) -> Artefact:
     """The stage of a baseline: its lists for the users of a held-out part."""
     return store.stage(
         "baseline",
-        lambda folder: answer_baseline(name, corpus, part, k, folder),
-        config={"name": name, "k": k, "part": part},
+        lambda folder: answer_baseline(name, corpus, part, k, folder, exclude_seen=exclude_seen),
+        config={"name": name, "k": k, "part": part, "exclude_seen": exclude_seen},
         code=("core", "data", "metrics", "models", "recommend"),
         inputs={"data": data},
     )
@@ -80,6 +99,7 @@ def answer_model(
     families: Mapping[str, int],
     seed: int,
     unseen: bool = False,
+    exclude_seen: bool = True,
 ) -> None:
     """A trained model's lists for ``part``, and what it says to prompted questions.
 
@@ -89,6 +109,7 @@ def answer_model(
         families: prompt family → questions to put, where the model was taught it.
         seed: of the choice of questions.
         unseen: put each question in a wording that no training row had, too.
+        exclude_seen: leave the items of a history out of its list.
     """
     taught = set(bundle.settings.tasks)
     if bundle.settings.swapped:
@@ -96,7 +117,7 @@ def answer_model(
         corpus = swapped(corpus, before, bundle.settings.seed)
     if "dense" in taught:
         recommender = GenerativeRecommender(bundle, decode, name, corpus.split.seed)
-        answer(recommender, corpus, part, k, folder, {})
+        answer(recommender, corpus, part, k, folder, {}, exclude_seen=exclude_seen)
     view = bundle.view(corpus)
     asked_about = sorted(families.keys() & taught)
     tasks = {family: task_of(bundle, family) for family in asked_about}
@@ -122,10 +143,12 @@ def ask_model(
     seed: int,
     part: str = "test",
     unseen: bool = False,
+    exclude_seen: bool = True,
 ) -> Artefact:
     """The stage of a trained model: its answers for a held-out part (see :func:`answer_model`)."""
     settings: dict[str, Any] = {
-        "k": k, "families": dict(families), "seed": seed, "unseen": unseen
+        "k": k, "families": dict(families), "seed": seed, "unseen": unseen,
+        "exclude_seen": exclude_seen,
     }  # fmt: skip
 
     def make(folder: Path) -> Lineage:

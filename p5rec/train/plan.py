@@ -93,7 +93,8 @@ class Plan:
 
 def stand_in_codes(config: IdsConfig, n_items: int) -> ItemCodes:
     """Different codes of the levels and sizes that ``config`` asks for; which ones is idle here."""
-    sizes, room = config.sizes, prod(config.sizes)
+    sizes = config.sized(n_items).sizes
+    room = prod(sizes)
     if n_items > room:  # a level that numbers items with equal codes
         sizes = (*sizes, -(-n_items // room))
     codes = np.stack(np.unravel_index(np.arange(n_items), sizes), axis=1).astype(np.int32)

@@ -35,6 +35,7 @@ VECTORS = "vectors.npy"
 
 def build_ids(config: IdsConfig, corpus: Corpus, data: Artefact, store: Store) -> Artefact:
     """Codes for every item, from training events and item texts."""
+    config = config.sized(len(corpus.catalog))
     views = {}
     if config.vectors.text:
         views["text"] = _encode_texts(config.vectors.text, corpus, data, store)

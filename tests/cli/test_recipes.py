@@ -111,6 +111,13 @@ def test_whole_items_are_learned_by_passes_and_ranked(p5rec: Any, tmp_path: Path
         for name in ("both", "codes", "model")
     ]
     assert ranked[0] != ranked[1] != ranked[2] != ranked[0]
+    seen = ("--out", tmp_path / "seen", "evaluate.exclude_seen=false")
+    code, said, err = p5rec("run", tmp_path / "whole.yaml", *seen)
+    assert code == 0, err
+    assert "train: made" not in said
+    assert "seen items allowed" in said
+    again = pl.read_parquet(tmp_path / "seen" / "lists" / "both.parquet")["item"].to_list()
+    assert again != ranked[0]
     asked = ("--model", tmp_path / "out" / "models" / "both", "--config", tmp_path / "whole.yaml")
     code, _, err = p5rec("recommend", *asked, "--out", tmp_path / "lists.parquet")
     assert code == 0, err

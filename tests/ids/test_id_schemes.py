@@ -177,6 +177,19 @@ def test_a_wrong_config_is_told_with_file_and_line(line: str, says: str, tmp_pat
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("items", "levels", "book"),
+    [(1682, 2, 64), (12101, 2, 256), (8192, 2, 128), (8193, 2, 256), (12101, 3, 32), (1, 2, 2)],
+)
+def test_codebooks_grow_with_the_catalogue(items: int, levels: int, book: int) -> None:
+    asked = IdsConfig(levels=levels, codebook="auto")
+    assert asked.sized(items).sizes == (book,) * levels
+    assert (book // 2) ** levels < 2 * items <= book**levels
+    assert IdsConfig(levels=levels).sized(items) == IdsConfig(levels=levels)
+    with pytest.raises(ValueError, match="expected codebooks sized for a catalogue"):
+        assert asked.sizes
+
+
 def test_sizes_and_round_trip() -> None:
     assert IdsConfig(levels=2, codebook=9).sizes == (9, 9)
     chosen = IdsConfig(levels=2, codebook=[9, 4], vectors={"cooccurrence": None})
