@@ -7,7 +7,7 @@ of Okabe and Ito, which most colour-blind readers can tell apart.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import cycle
+from itertools import product
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
@@ -27,6 +27,11 @@ from .training_log import LOSS, panel_title, panels, read_log, smoothed
 DPI = 100
 INK, MUTED, STRONG, SOFT = "#222222", "#767676", "#0072B2", "#A9C6DA"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")
+DASHES = {
+    "-": "",
+    "--": " (dashed)",
+    ":": " (dotted)",
+}  # one after the other, and how a label says it
 STYLE = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -103,7 +108,8 @@ def training_curves(runs: Mapping[str, Path], path: Path) -> None:
         UserError: a record is missing or broken.
     """
     logs = {name: read_log(source) for name, source in runs.items()}
-    shown = panels(logs.values())
+    shown, looks = panels(logs.values()), list(product(DASHES, COLOURS))
+    looks *= -(-len(logs) // len(looks))
     with matplotlib.rc_context(STYLE):
         crowd = max(1.0, LABEL_GAP * len(runs))  # panels grow with the names beside them
         figure = Figure(figsize=(9, PANEL * crowd * len(shown)), layout=layout())
@@ -112,8 +118,12 @@ def training_curves(runs: Mapping[str, Path], path: Path) -> None:
             _label_ends(
                 axes,
                 [
-                    (_curve(axes, log[key], colour, smooth=key == LOSS), name, colour)
-                    for (name, log), colour in zip(logs.items(), cycle(COLOURS), strict=False)
+                    (
+                        _curve(axes, log[key], colour, dash, smooth=key == LOSS),
+                        name + DASHES[dash],
+                        colour,
+                    )
+                    for (name, log), (dash, colour) in zip(logs.items(), looks, strict=False)
                     if key in log
                 ],
                 LABEL_GAP / crowd,
@@ -123,15 +133,15 @@ def training_curves(runs: Mapping[str, Path], path: Path) -> None:
         save(figure, path)
 
 
-def _curve(axes: Any, points: np.ndarray, colour: str, *, smooth: bool) -> float:
+def _curve(axes: Any, points: np.ndarray, colour: str, dash: str, *, smooth: bool) -> float:
     """Draws one run as its points, or as a moving mean over a thin trace; where it ends."""
     steps, values = points
     if not smooth:
-        axes.plot(steps, values, color=colour, linewidth=1.5, marker="o", markersize=4)
+        axes.plot(steps, values, dash, color=colour, linewidth=1.5, marker="o", markersize=4)
         return float(values[-1])
     axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.35)
     steps, values = smoothed(points)
-    axes.plot(steps, values, color=colour, linewidth=1.8)
+    axes.plot(steps, values, dash, color=colour, linewidth=1.8)
     return float(values[-1])
 
 
