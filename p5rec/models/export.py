@@ -44,11 +44,12 @@ def export(model: Path, out: Path, dtype: str = "float32") -> None:
             "a plain language model cannot; train it with backbone.items: tokens and item_rows: "
             "false",
         )  # fmt: skip
-    if bundle.settings.item_head is not None:
-        raise fault(
-            model, "a model that ranks by codes alone", "one with an item head",
-            "a plain language model has none; train it without item_head",
-        )  # fmt: skip
+    for part in ("item_head", "linear"):
+        if getattr(bundle.settings, part):
+            raise fault(
+                model, "a model that ranks by codes alone", f"one with {part}",
+                f"a plain language model has none; train it without {part}",
+            )  # fmt: skip
     work = out.with_name(f".{out.name}.{os.getpid()}.work")
     with writing(out):
         try:
