@@ -97,6 +97,10 @@ def publish(
         notes.append(sentence(told, reached, metric))
         plots.agreement(told, reached, metric, folder / AGREEMENT)
         pictures["Codes before and after training"] = AGREEMENT
+    logs: dict[Path, str] = {}  # a training whose model several methods ask is the first one's
+    for name, runs in models.items():
+        if (log := runs[0].path / LOG).is_file():
+            logs.setdefault(log, name)
     report = assemble(
         corpus,
         measured,
@@ -116,7 +120,7 @@ def publish(
         pairs=cfg.evaluate.compare,
         samples=shown,
         notes=notes,
-        curves={n: str(log) for n, runs in models.items() if (log := runs[0].path / LOG).is_file()},
+        curves={name: str(log) for log, name in logs.items()},
         pictures=pictures,
         exclude_seen=cfg.evaluate.exclude_seen,
     )
