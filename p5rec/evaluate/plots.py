@@ -27,11 +27,8 @@ from .training_log import LOSS, panel_title, panels, read_log, smoothed
 DPI = 100
 INK, MUTED, STRONG, SOFT = "#222222", "#767676", "#0072B2", "#A9C6DA"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")
-DASHES = {
-    "-": "",
-    "--": " (dashed)",
-    ":": " (dotted)",
-}  # one after the other, and how a label says it
+# of curves that share a colour, one after the other; and how a label says it
+DASHES = {"-": "", "--": " (dashed)", ":": " (dotted)"}
 STYLE = {
     "font.size": 10,
     "axes.titlesize": 11,

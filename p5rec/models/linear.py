@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 
 from p5rec.core.errors import fault
 from p5rec.core.types import Histories
+from p5rec.data.matrices import history_matrix
 
 FLOOR = 0.03  # of the best item's score: what an item counts for of which nothing is said
 
@@ -38,14 +39,7 @@ class Linear:
         A logarithm adds to log-probabilities, and it bounds what an item that is not spoken for
         can lose.
         """
-        n_items = self.weights.shape[0]
-        requests = histories.requests()
-        seen = csr_array(
-            (np.ones(len(requests), dtype=np.float32), (requests, histories.items)),
-            shape=(len(histories), n_items),
-        )
-        seen.sum_duplicates()
-        seen.data[:] = 1
+        seen = history_matrix(histories, self.weights.shape[0])
         # row by row: a request's scores do not depend on its neighbours
         scores = (seen @ self.weights).toarray().clip(min=0)
         best = scores.max(axis=1, keepdims=True)

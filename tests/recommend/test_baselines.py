@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from p5rec.core.errors import UserError
+from p5rec.data.matrices import history_matrix
 from p5rec.metrics import ranking
 from p5rec.recommend.baselines import ease, itemknn
-from p5rec.recommend.baselines.matrix import history_matrix
 from p5rec.recommend.baselines.registry import RECOMMENDERS
 from p5rec.recommend.protocols import Recommender
 

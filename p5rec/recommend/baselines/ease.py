@@ -14,9 +14,9 @@ from p5rec.core.config import Config
 from p5rec.core.errors import fault
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, RankedLists, Split
+from p5rec.data.matrices import HALF_LIVES, history_matrix, training_matrix
 
 from ..ranking import rank_all
-from .matrix import HALF_LIVES, history_matrix, training_matrix
 from .registry import Baseline
 
 

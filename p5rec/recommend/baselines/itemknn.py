@@ -13,9 +13,9 @@ from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, RankedLists, Split
+from p5rec.data.matrices import HALF_LIVES, history_matrix, training_matrix
 
 from ..ranking import CELLS, rank, rank_all
-from .matrix import HALF_LIVES, history_matrix, training_matrix
 from .registry import Baseline
 
 

@@ -1,4 +1,4 @@
-"""Events as sparse matrices: what a baseline learns from, and what it reads of a request."""
+"""Events as sparse matrices: what linear models learn from, and what they read of a request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def training_matrix(interactions: Interactions, split: Split) -> csr_array:
     return matrix
 
 
-def history_matrix(histories: Histories, n_items: int, half_life: float | None) -> csr_array:
+def history_matrix(histories: Histories, n_items: int, half_life: float | None = None) -> csr_array:
     """``(B, N)`` float32, the weight of each item in each request's history.
 
     Args:
