@@ -31,18 +31,20 @@ def table(report: Report) -> str:
 
 
 def _fitting(block: Block) -> list[str]:
-    """The block with as many intervals as the width allows, the last metrics losing theirs."""
-    lines: list[str] = []
+    """The block with as many intervals as the width allows, the last metrics losing theirs; where
+    none are left to lose, names are cut."""
+    over = 0
     for bracketed in range(len(block.metrics), -1, -1):
         lines = _aligned(block, block.metrics[:bracketed])
-        if max(map(len, lines)) <= WIDTH:
-            break
-    return lines
+        over = max(map(len, lines)) - WIDTH
+        if over <= 0:
+            return lines
+    return _aligned(block, (), NAME_WIDTH - over)
 
 
-def _aligned(block: Block, bracketed: Sequence[str]) -> list[str]:
+def _aligned(block: Block, bracketed: Sequence[str], name_width: int = NAME_WIDTH) -> list[str]:
     methods = block.methods
-    columns = [column("method", *(_cut(method.name) for method in methods))]
+    columns = [column("method", *(_cut(method.name, name_width) for method in methods))]
     for metric in block.metrics:
         measures = [method.metrics.get(metric) for method in methods]
         values = _right("", [number(m.value if m else None) for m in measures])[1:]
@@ -74,8 +76,8 @@ def _right(head: str, cells: Sequence[str]) -> list[str]:
     return [cell.rjust(width) for cell in (head, *cells)]
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 3] + "..."
+def _cut(name: str, width: int) -> str:
+    return name if len(name) <= width else name[: width - 3] + "..."
 
 
 def _wrapped(line: str) -> str:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from p5rec.evaluate.schema import Comparison
@@ -62,6 +62,8 @@ NAMES = ("HR@10", "NDCG@10"), ("RMSE", "MAE", "AUC"), ("BLEU-4", "ROUGE-1", "ROU
     st.floats(-1e4, 1e4),
     st.integers(0, 10**9),
 )  # fmt: skip
+@example(["0" * 24], NAMES[1], -1000.0, 10**6)  # no interval left to lose
+@example(["0" * 24], NAMES[2], -9999.5, 10**9)
 def test_it_is_never_wider_than_a_terminal(method, report, names, metrics, value, n):
     made = report(*(method(name, dict.fromkeys(metrics, value), n=n) for name in names))
     lines = table(made).splitlines()
