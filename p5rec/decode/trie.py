@@ -129,11 +129,17 @@ class Trie:
         wanted = (nodes * self.sizes[level] + codes).contiguous()
         return torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
 
+    @cached_property
+    def item_codes(self) -> Tensor:
+        """``(N, L)`` int64: the codes of each item row."""
+        below = zip(self.codes, self.leaf_starts[1:], strict=True)
+        with torch.inference_mode(False):  # whoever asks first: training may index with it later
+            by_leaf = [code.repeat_interleave(borders.diff()) for code, borders in below]
+            return torch.stack(by_leaf, dim=-1)[self.item_leaf]
+
     def paths(self, items: Tensor) -> Tensor:
         """The codes ``(..., L)`` of item rows ``(...)``."""
-        leaves, borders = self.item_leaf[items], self.leaf_starts[1:]
-        nodes = [torch.searchsorted(first, leaves, right=True) - 1 for first in borders]
-        return torch.stack([c[n] for c, n in zip(self.codes, nodes, strict=True)], dim=-1)
+        return self.item_codes[items]
 
     def children(self, level: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """The children of nodes ``(...)`` at depth ``level``, padded to the largest fan-out.

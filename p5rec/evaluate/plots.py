@@ -7,7 +7,7 @@ of Okabe and Ito, which most colour-blind readers can tell apart.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
@@ -105,8 +105,7 @@ def training_curves(runs: Mapping[str, Path], path: Path) -> None:
         UserError: a record is missing or broken.
     """
     logs = {name: read_log(source) for name, source in runs.items()}
-    shown, looks = panels(logs.values()), list(product(DASHES, COLOURS))
-    looks *= -(-len(logs) // len(looks))
+    shown = panels(logs.values())
     with matplotlib.rc_context(STYLE):
         crowd = max(1.0, LABEL_GAP * len(runs))  # panels grow with the names beside them
         figure = Figure(figsize=(9, PANEL * crowd * len(shown)), layout=layout())
@@ -120,7 +119,9 @@ def training_curves(runs: Mapping[str, Path], path: Path) -> None:
                         name + DASHES[dash],
                         colour,
                     )
-                    for (name, log), (dash, colour) in zip(logs.items(), looks, strict=False)
+                    for (name, log), (dash, colour) in zip(
+                        logs.items(), cycle(product(DASHES, COLOURS)), strict=False
+                    )
                     if key in log
                 ],
                 LABEL_GAP / crowd,

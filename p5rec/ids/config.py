@@ -193,7 +193,7 @@ class IdsConfig(Config):
         """The same, its codebooks as large as ``n_items`` want them."""
         if self.codebook != "auto":
             return self
-        bits = next(b for b in range(1, 33) if 2 ** (b * self.levels) >= 2 * n_items)
+        bits = -(-(2 * n_items - 1).bit_length() // self.levels)
         return self.model_copy(update={"codebook": 2**bits})
 
     @property

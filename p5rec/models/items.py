@@ -140,8 +140,8 @@ class ItemModel(nn.Module):
 
     def item_vectors(self) -> Tensor:
         """``(N, D)``: all items as they are read where each takes one position."""
-        paths = self.trie.paths(torch.arange(len(self.trie), device=self.device))
-        rows: Tensor = sum(self.code_rows(n)[paths[:, n]] for n in range(self.told))  # type: ignore[assignment]
+        codes = self.trie.item_codes
+        rows: Tensor = sum(self.code_rows(n)[codes[:, n]] for n in range(self.told))  # type: ignore[assignment]
         return rows if self.item_rows is None else rows + self.item_rows
 
     def item_logs(self, states: Tensor) -> Tensor:

@@ -56,6 +56,15 @@ def taught(corpus: Corpus, config: TrainConfig) -> Corpus:
     return corpus if config.users == 1 else of_some_users(corpus, config.users, config.seed)
 
 
+def shown(corpus: Corpus) -> np.ndarray:
+    """``(N,)`` bool: the items with a training event."""
+    log = corpus.interactions
+    found: np.ndarray = (
+        np.bincount(log.items[corpus.split.mask("train")], minlength=log.n_items) > 0
+    )
+    return found
+
+
 def _rows(
     task: str,
     n_rows: int,

@@ -26,6 +26,7 @@ from p5rec.models.checkpoint import MANIFEST, Bundle, load_bundle
 
 from .aligned import history_rows
 from .config import DenseConfig, PreferenceConfig, TrainConfig
+from .lessons import shown
 from .method import GenerativeConfig, taught_prompts
 from .pairs import mine
 from .training import train
@@ -89,8 +90,7 @@ def _learn_vectors(
     def make(folder: Path) -> Lineage:
         lineage = train(method, corpus, names, folder)
         rows = load_bundle(folder / "bundle").model.code_rows(0).detach().float().numpy().copy()
-        seen = corpus.interactions.items[corpus.split.mask("train")]
-        rows[np.bincount(seen, minlength=n_items) == 0] = np.nan
+        rows[~shown(corpus)] = np.nan
         np.save(folder / VECTORS, rows)
         return lineage
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,7 +22,7 @@ from p5rec.prompting.library import PromptLibrary
 from . import linear
 from .aligned import objective
 from .course import Course
-from .lessons import lessons, taught
+from .lessons import lessons, shown, taught
 from .method import GenerativeConfig, settings_of, taught_prompts, train_ratings
 from .sft import fit
 from .sharding import in_pieces
@@ -66,7 +65,7 @@ def train(
     if bundle.model.item_head is not None and settings.backbone.item_rows:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(settings.seed, "item rows"))
-            bundle.model.draw_rows(_shown(seen), SPREAD)
+            bundle.model.draw_rows(torch.from_numpy(shown(seen)), SPREAD)
     if start is not None:
         carry_over(start, bundle)
     weights = {}
@@ -89,13 +88,6 @@ def train(
         save_bundle(bundle, folder / "bundle", about)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return lineage
-
-
-def _shown(corpus: Corpus) -> Tensor:
-    """``(N,)`` bool: the items with a training event."""
-    log = corpus.interactions
-    counts = np.bincount(log.items[corpus.split.mask("train")], minlength=log.n_items)
-    return torch.from_numpy(counts > 0)
 
 
 def _fit(

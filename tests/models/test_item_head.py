@@ -98,6 +98,15 @@ def test_the_loss_is_that_of_a_softmax_over_the_catalogue(bundle: Bundle) -> Non
     assert told == pytest.approx(float(each.mean()), rel=0.02)
 
 
+def test_a_model_that_was_asked_can_be_trained_on() -> None:
+    """What is kept of the tree between two calls must serve a gradient, whoever asked first."""
+    model = make_bundle(scratch(), some_codes(20, SIZES), item_head=ItemHeadConfig()).model
+    with torch.inference_mode():
+        model.item_vectors()
+    model.item_vectors().square().sum().backward()
+    assert model.code_rows(0).requires_grad
+
+
 def test_it_learns_and_is_kept(tmp_path: Path) -> None:
     bundle = make_bundle(scratch(), some_codes(20, SIZES), item_head=ItemHeadConfig(weight=0.5))
     assert bundle.model.item_head is not None
