@@ -117,6 +117,20 @@ class Allowed:
             keep &= self.within[self.never.items]
         return Allowed(within=self.within, never=self.never.kept(keep))
 
+    def mask(self, requests: int, n_items: int) -> np.ndarray:
+        """``(B, N)`` bool: the same, told of every item."""
+        told = self.reduced()
+        if told.only is not None:
+            out = np.zeros((requests, n_items), dtype=bool)
+            out[told.only.owners, told.only.items] = True
+            return out
+        out = np.ones((requests, n_items), dtype=bool)
+        if told.within is not None:
+            out &= told.within
+        if told.never is not None:
+            out[told.never.owners, told.never.items] = False
+        return out
+
     def counts(self, requests: int, n_items: int) -> np.ndarray:
         """``(B,)``: how many of ``n_items`` items each request may be given."""
         told = self.reduced()

@@ -28,7 +28,7 @@ from p5rec.core.artefacts import file_sha256, library_versions, read_json, write
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, fault
 from p5rec.core.rng import derive_seed
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.types import Corpus, Histories, ItemCodes
 from p5rec.ids.files import load_codes, load_item_ids, save_codes
 from p5rec.ids.tokens import item_strings, token_strings
 from p5rec.prompting.source import PromptsConfig
@@ -56,6 +56,7 @@ class BundleSettings(Config):
     item_head: ItemHeadConfig | None = None
     tasks: tuple[str, ...] = ("dense",)
     window: int = 100  # events the model reads of a history
+    opens: bool = True  # a start token opens every history, not the empty ones alone
     statistics: bool = False  # what is known of item and user is told before a rating
     max_tokens: int = 768  # of a prompt
     prompts: PromptsConfig = PromptsConfig()
@@ -97,6 +98,14 @@ class Bundle:
         """``corpus`` as this model's prompts show it, its items written as the model knows them."""
         ids, written = item_strings(self.layout.codes), self.settings.prompts.items
         return CorpusView(corpus, item_names(written, ids, corpus.catalog.titles))
+
+    def histories(self, histories: Histories) -> list[np.ndarray]:
+        """B prompts, token ids: the latest events of each history as this model reads them."""
+        start = np.array([self.bos])
+        return [
+            np.concatenate([start, tokens]) if self.settings.opens or not len(tokens) else tokens
+            for tokens in self.layout.histories(histories.tail(self.settings.window))
+        ]
 
     def rated_histories(self) -> RatedHistories:
         """How this model reads a history with its ratings."""

@@ -56,9 +56,12 @@ class ItemHeadConfig(Config):
         codes: of the loss of the codes beside it, which share the rows that items are read by.
         temperature: cosines are divided by it before the softmax.
         negatives: items drawn for a batch; a catalogue of up to twice as many is asked for whole.
+        spread: standard deviation of the items' own rows before training. Cosines do not see how
+            long a row is, but what reads it does, and ``train.row_learning_rate`` should fit.
     """
 
     weight: float = Field(1.0, gt=0)
     codes: float = Field(0.1, gt=0)
     temperature: float = Field(0.1, ge=0.05)
     negatives: int = Field(8192, ge=1)
+    spread: float = Field(0.02, gt=0)

@@ -119,7 +119,7 @@ class ItemModel(nn.Module):
         return self.item_rows is not None and self.item_head is None
 
     @torch.no_grad()
-    def draw_rows(self, taught: Tensor, spread: float) -> None:
+    def draw_rows(self, taught: Tensor) -> None:
         """Starts own rows at random; those of items that are not taught stay at zero for good.
 
         Cosines of items that are alike at the start are slow to tell them apart; and an item that
@@ -127,10 +127,10 @@ class ItemModel(nn.Module):
 
         Args:
             taught: ``(N,)`` bool.
-            spread: standard deviation.
         """
         assert self.item_rows is not None
-        nn.init.normal_(self.item_rows, std=spread).mul_(taught[:, None])
+        assert self.item_head is not None
+        nn.init.normal_(self.item_rows, std=self.item_head.config.spread).mul_(taught[:, None])
         self.item_rows.register_hook(lambda slope: slope * taught.to(slope.device)[:, None])
 
     @property

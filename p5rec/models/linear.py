@@ -9,11 +9,14 @@ B requests, N items.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
+from torch import Tensor
 
 from p5rec.core.errors import fault
 from p5rec.core.types import Histories
@@ -32,9 +35,17 @@ class Linear:
 
     weights: csr_array
 
+    @cached_property
+    def spoken_for(self) -> np.ndarray:
+        """``(N,)`` bool: the items of which at least one item says something."""
+        counts = np.bincount(self.weights.indices, minlength=self.weights.shape[1])
+        said: np.ndarray = counts > 0
+        return said
+
     def logs(self, histories: Histories) -> np.ndarray:
         """``(B, N)`` float32, 0 or less but for rounding: logarithms of the summed scores as shares
-        of the best item's, each raised by ``FLOOR``; all equal where nothing is known.
+        of the best item's, each raised by ``FLOOR``; all equal where nothing is known of a history,
+        NaN for items of which no item says anything.
 
         A logarithm adds to log-probabilities, and it bounds what an item that is not spoken for
         can lose.
@@ -44,7 +55,9 @@ class Linear:
         scores = (seen @ self.weights).toarray().clip(min=0)
         best = scores.max(axis=1, keepdims=True)
         shares = np.divide(scores, best, out=np.zeros_like(scores), where=best > 0)
-        return np.log(shares + np.float32(FLOOR))
+        logs = np.log(shares + np.float32(FLOOR))
+        logs[:, ~self.spoken_for] = np.nan
+        return logs
 
     def placed(self, row_of: np.ndarray) -> Linear:
         """The same over other items.
@@ -80,3 +93,17 @@ class Linear:
             )
         arrays = (parts["data"], parts["indices"], parts["indptr"])
         return cls(csr_array(arrays, shape=(n_items, n_items)))
+
+
+def pooled(said: Tensor, more: Tensor) -> Tensor:
+    """``(B, N)``: log-probabilities ``said (B, N)`` with ``more (B, N)`` added.
+
+    Where ``more`` is NaN, nothing is known: such items keep, together, the probability that
+    ``said`` gives them. They gain what the others gain on the mean, so that an item nobody had does
+    not lose to all others for it.
+    """
+    known = ~more.isnan()
+    both = said + more
+    mean = both.masked_fill(~known, -torch.inf).logsumexp(1, keepdim=True)
+    mean = mean - said.masked_fill(~known, -torch.inf).logsumexp(1, keepdim=True)
+    return torch.where(known, both, said + mean.nan_to_num(0))

@@ -33,7 +33,7 @@ class MultitaskModel(ItemModel):
         source: Tensor | None = None,
         source_mask: Tensor | None = None,
         source_blank: Tensor | None = None,
-        num_items_in_batch: Tensor | int | None = None,
+        num_items_in_batch: Tensor | float | None = None,
     ) -> dict[str, Tensor]:
         """The weighted loss of a batch and its parts.
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
+from .linear import pooled
 from .multitask import MultitaskModel
 from .readers import DecoderReader, TreeReader, adds_mask
 
@@ -47,6 +48,12 @@ def _decode(
     return model.states(encoded, attention_mask, input_ids=decoder_input_ids, **cache)
 
 
+def item_scores(model: MultitaskModel, states: Tensor, more: Tensor | None) -> Tensor:
+    """``(B, N)``: what the item head says in states ``(B, D)``, with ``more (B, N)``, if any."""
+    said = model.item_logs(states)
+    return said if more is None else pooled(said, more)
+
+
 class CodeScorer(ABC):
     """Scores code prefixes for B prompts that are read once.
 
@@ -54,12 +61,13 @@ class CodeScorer(ABC):
         model: in eval mode.
         input_ids, attention_mask: ``(B, T)``, padded on either side.
         item_weight: of what the item head says of whole items, added at their last codes.
-        more: ``(B, N)`` what is added to what the item head says, or else to what the codes say;
-            None: nothing.
+        more: ``(B, N)`` what is added to what the item head says, or else to what the codes say
+            (:func:`p5rec.models.linear.pooled`); None: nothing.
     """
 
     item_weight = 0.0
-    whole: Tensor | None = None  # (B, N)
+    more: Tensor | None = None  # (B, N)
+    whole: Tensor | None = None  # (B, N), what is added at last codes
 
     def __init__(
         self,
@@ -69,7 +77,7 @@ class CodeScorer(ABC):
         item_weight: float = 0.0,
         more: Tensor | None = None,
     ) -> None:
-        self.model, self.whole = model, more
+        self.model, self.more = model, more
         if model.item_head is not None:
             self.item_weight = item_weight
         self.reader = prompt_reader(model, input_ids, attention_mask)
@@ -87,8 +95,9 @@ class CodeScorer(ABC):
         self.level, state = 0, self._read()
         self.nodes = torch.zeros(len(state), 1, dtype=torch.int64, device=state.device)
         if self.item_weight:
-            said = self.model.item_logs(state)
-            self.whole = self.item_weight * (said if self.whole is None else said + self.whole)
+            self.whole = self.item_weight * item_scores(self.model, state, self.more)
+        elif self.more is not None:
+            self.whole = pooled(torch.zeros_like(self.more), self.more)
         return self._log_probs(state[:, None])[:, 0]
 
     def step(self, codes: Tensor, parents: Tensor) -> Tensor:

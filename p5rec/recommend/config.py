@@ -24,7 +24,8 @@ class DecodeConfig(Config):
         beams: prefixes kept at a level; at least k.
         search: ``beam``; ``exhaustive``, which keeps every prefix and scores every item; ``auto``,
             exhaustive where that adds at most a tenth to the work; ``sample``, items drawn without
-            replacement, each as often as the model finds it likely.
+            replacement, each as often as the model finds it likely; ``items``, all items at once as
+            the item head and the linear part score them, the codes not asked.
         per_prefix: diversity: the most items of a list whose first codes are equal; null: any
             number.
         prefix_depth: how many codes that looks at.
@@ -38,13 +39,19 @@ class DecodeConfig(Config):
     item_weight: float = Field(10.0, ge=0)
     linear_weight: float = Field(1.0, ge=0)
     beams: int = Field(50, ge=1)
-    search: Literal["auto", "beam", "exhaustive", "sample"] = "auto"
+    search: Literal["auto", "beam", "exhaustive", "sample", "items"] = "auto"
     per_prefix: Annotated[int, Field(ge=1)] | None = None
     prefix_depth: int = Field(1, ge=1)
     precision: Literal["float32", "bfloat16"] = "float32"
     batch_tokens: int = Field(8192, ge=1)
     max_new_tokens: int = Field(64, ge=1)
     closed: bool = False
+
+    @model_validator(mode="after")
+    def _diverse_by_codes(self) -> DecodeConfig:
+        if self.search == "items" and self.per_prefix is not None:
+            raise ValueError("per_prefix looks at codes: expected another search than items")
+        return self
 
     @model_validator(mode="after")
     def _wide_enough(self) -> DecodeConfig:

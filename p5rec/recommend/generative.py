@@ -47,18 +47,13 @@ class GenerativeRecommender:
         Args:
             allowed: the items that each request may be given.
         """
-        recent = histories.tail(self.bundle.settings.window)
-        start = np.array([self.bundle.bos])
-        prompts = [
-            np.concatenate([start, tokens]) for tokens in self.bundle.layout.histories(recent)
-        ]
         if exclude_seen:
             seen = ItemLists(histories.items.astype(np.int64), histories.offsets)
             allowed = (allowed or Allowed()) & Allowed(never=seen)
         config = self.config.model_copy(update={"k": k, "beams": max(self.config.beams, k)})
         items, scores = rank_prompts(
             self.bundle,
-            prompts,
+            self.bundle.histories(histories),
             config,
             self.seed,
             allowed,

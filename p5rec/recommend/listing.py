@@ -20,6 +20,7 @@ from p5rec.models.titles import name_scorer
 
 from .batching import prompt_batches
 from .config import DecodeConfig
+from .whole import rank_whole
 
 EXACT_AT = 0.1  # the more work, as a share of all, for which a search is made exact
 
@@ -51,6 +52,8 @@ def rank_prompts(
         Items ``(B, k)`` int32, -1 where a list ended early; their scores ``(B, k)`` float32,
         log-probabilities where nothing is added.
     """
+    if config.search == "items":
+        return rank_whole(bundle, prompts, config, seed, allowed, more)
     device = bundle.model.device
     scorer: Callable[..., Scorer] = partial(
         code_scorer, bundle.model, item_weight=config.item_weight

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import torch
 
 from p5rec.core.types import Histories, RankedLists
 
@@ -24,10 +25,10 @@ def rank(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ``k`` best items of each row, in exact order.
 
-    Each score becomes one integer key: the float's bits, turned so that better is smaller, above
-    the item's place in the tie order. Keys are distinct, so a partition at k followed by a sort
-    of k equals a full sort, ties across the boundary included, and the keys alone give items and
-    scores back.
+    What is at least as good as the k-th best score stays in the running; each such score becomes
+    one integer key: the float's bits, turned so that better is smaller, above the item's place in
+    the tie order. Keys are distinct, so a sort of those few equals a full one, ties across the
+    boundary included, and the keys alone give items and scores back.
 
     Args:
         scores: ``(B, N)``, compared as float32; -inf where an item must not be listed.
@@ -48,18 +49,18 @@ def rank(
     if np.isnan(scores).any():
         raise ValueError("expected scores that can be compared, got NaN")
     scores = scores.astype(np.float32) + np.float32(0)  # + 0 turns -0 into 0
-    bits = scores.view(np.uint32)
-    descending = np.where(bits & _SIGN, bits, ~(bits | _SIGN))
-    keys = (descending.astype(np.uint64) << np.uint64(32)) | tie.astype(np.uint64)
-    keys[np.isneginf(scores)] = _LAST
     if exclude is not None:
         check_rows("item", exclude.items, n_items)
-        keys[exclude.requests(), exclude.items] = _LAST
-
-    if k < n_items:
-        keys = np.partition(keys, k - 1, axis=1)[:, :k]
-    best = np.full((n_requests, k), _LAST)
-    best[:, : keys.shape[1]] = np.sort(keys, axis=1)
+        scores[exclude.requests(), exclude.items] = -np.inf
+    least = torch.from_numpy(scores).topk(min(k, n_items)).values[:, -1:].numpy()
+    row, item = np.nonzero((scores >= least) & (scores > -np.inf))
+    bits = scores[row, item].view(np.uint32)
+    descending = np.where(bits & _SIGN, bits, ~(bits | _SIGN))
+    keys = (descending.astype(np.uint64) << np.uint64(32)) | tie[item].astype(np.uint64)
+    running = np.bincount(row, minlength=n_requests)
+    table = np.full((n_requests, max(k, running.max(initial=0))), _LAST)
+    table[row, np.arange(len(row)) - np.repeat(running.cumsum() - running, running)] = keys
+    best = np.sort(table, axis=1)[:, :k]
 
     ended = best == _LAST
     place = np.where(ended, 0, best & np.uint64(2**32 - 1)).astype(np.int64)

@@ -78,11 +78,9 @@ def history_rows(
     config: TrainConfig, corpus: Corpus, bundle: Bundle, n_rows: int | None
 ) -> DenseRows:
     """Histories for the task ``dense``; as many as asked, or those of one epoch."""
-    events, dense, seed = corpus.interactions, config.dense, derive_seed(config.seed, DENSE)
-    windows = Windows(events, corpus.split, dense, n_rows, seed)
-    return DenseRows(
-        windows, events.items, bundle.layout, bundle.bos, dense.item_dropout, dense.ahead
-    )
+    events, seed = corpus.interactions, derive_seed(config.seed, DENSE)
+    windows = Windows(events, corpus.split, config.dense, n_rows, seed)
+    return DenseRows(windows, events.items, bundle.layout, bundle.bos)
 
 
 def objective(align: AlignConfig | None, model: MultitaskModel) -> Objective:

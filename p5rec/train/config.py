@@ -16,6 +16,9 @@ class DenseConfig(Config):
 
     window: int = Field(100, ge=2)  # events a row; longer histories give several rows
     shuffle_ties: bool = True  # draw the order of events that share a time anew for each row
+    # share of the rows that open with the start token and ask for the first item after it; below 1
+    # only an empty history is read with it
+    start: float = Field(1.0, ge=0, le=1)
     item_dropout: float = Field(0.0, ge=0, lt=1)  # share of items not shown to those after them
     ahead: int = Field(4, ge=1)  # items a decoder is asked for after what its encoder read
     # tell what is known of item and user before each rating (dense-rating)
@@ -88,10 +91,12 @@ class TrainConfig(Config):
     # share of the users, drawn, whose events are learned from
     users: float = Field(1.0, gt=0, le=1)
     steps: int = Field(500, ge=0)  # 0: nothing is trained, the model is asked as it is
-    # batch, steps, average and looks at validation as the data have it; for the task dense alone
+    # batch, steps, divisor, average and looks at validation as the data have it; for dense alone
     passes: PassesConfig | None = None
     batch: int = Field(16, ge=1)  # slots of a forward pass; several processes may share them
     accumulate: int = Field(1, ge=1)  # batches a step
+    # labels that a step's loss is divided by; None: its own, and those of short rows weigh more
+    divisor: Annotated[float, Field(gt=0)] | None = None
     learning_rate: float = Field(1e-3, gt=0)
     row_learning_rate: float | None = None  # of new token and item rows; None: learning_rate
     weight_decay: float = Field(0.01, ge=0)
@@ -123,6 +128,12 @@ class TrainConfig(Config):
     def _alignment_reads_rows_alone(self) -> TrainConfig:
         if self.align and self.packing:
             raise ValueError("align needs rows in lines of their own: set packing to 0")
+        return self
+
+    @model_validator(mode="after")
+    def _alignment_asks_for_every_item(self) -> TrainConfig:
+        if self.align and self.dense.start < 1:
+            raise ValueError("align asks for first items too: set dense.start to 1")
         return self
 
     @model_validator(mode="after")

@@ -26,25 +26,14 @@ class DenseRows:
     """Items in order: each is to be named after those before it.
 
     Args:
-        windows: which events each row holds.
+        windows: which events each row holds, and how a row asks.
         items: ``(E,)`` the items of all events.
         layout: their codes.
-        bos: the token that opens every sequence.
-        item_dropout: share of items that are not shown to those after them.
-        ahead: items that a decoder is asked for after what its encoder read.
+        bos: the token that opens a sequence.
     """
 
-    def __init__(
-        self,
-        windows: Windows,
-        items: np.ndarray,
-        layout: CodeLayout,
-        bos: int,
-        item_dropout: float = 0.0,
-        ahead: int = 4,
-    ) -> None:
+    def __init__(self, windows: Windows, items: np.ndarray, layout: CodeLayout, bos: int) -> None:
         self.windows, self.items, self.layout, self.bos = windows, items, layout, bos
-        self.item_dropout, self.ahead = item_dropout, ahead
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -55,16 +44,18 @@ class DenseRows:
         return self.windows.lengths * self.layout.codes.levels + 1
 
     def __getitem__(self, i: int) -> Row:
-        events, rng = self.windows.row(i)
-        items = self.items[events]
+        (events, rng), config = self.windows.row(i), self.windows.config
+        items, levels = self.items[events], self.layout.codes.levels
         tokens = np.concatenate([[self.bos], self.layout.items[items].reshape(-1)])
         labels = tokens.copy()
         labels[0] = IGNORE
-        hidden = rng.random(len(items)) < self.item_dropout
-        blank = np.concatenate([[False], hidden.repeat(self.layout.codes.levels)])
-        levels = self.layout.codes.levels
+        hidden = rng.random(len(items)) < config.item_dropout
+        blank = np.concatenate([[False], hidden.repeat(levels)])
         split = 1 + levels * int(rng.integers(1, len(items)))
-        return Row(tokens, labels, blank=blank, split=split, stop=split + levels * self.ahead)
+        if rng.random() >= config.start:
+            tokens, labels, blank, split = tokens[1:], labels[1:], blank[1:], split - 1
+            labels[:levels] = IGNORE
+        return Row(tokens, labels, blank=blank, split=split, stop=split + levels * config.ahead)
 
 
 class DenseRatingRows:

@@ -55,6 +55,12 @@ class GenerativeConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _ranks_what_it_scores(self) -> GenerativeConfig:
+        if self.decode.search == "items" and self.item_head is None:
+            raise ValueError("decode.search: items ranks by an item head: set item_head")
+        return self
+
+    @model_validator(mode="after")
     def _quantised_needs_adapters(self) -> GenerativeConfig:
         if self.backbone.quantize and self.backbone.lora is None:
             raise ValueError("a quantized backbone trains through adapters only: set backbone.lora")
@@ -76,6 +82,7 @@ def settings_of(config: GenerativeConfig, corpus: Corpus) -> BundleSettings:
         linear=config.linear is not None,
         tasks=tuple(config.train.tasks),
         window=config.train.dense.window,
+        opens=config.train.dense.start == 1,
         statistics=config.train.dense.statistics,
         max_tokens=config.train.max_tokens,
         prompts=config.prompts,

@@ -12,7 +12,7 @@ class Objective(Protocol):
     """The loss of a batch and its parts, through ``model(...)``: data-parallel wrappers look."""
 
     def __call__(
-        self, model: torch.nn.Module, inputs: dict[str, Any], count: Tensor | int | None
+        self, model: torch.nn.Module, inputs: dict[str, Any], count: Tensor | float | None
     ) -> dict[str, Tensor]:
         """See :meth:`p5rec.models.multitask.MultitaskModel.forward`.
 
@@ -24,7 +24,7 @@ class Objective(Protocol):
 
 
 def supervised(
-    model: torch.nn.Module, inputs: dict[str, Any], count: Tensor | int | None
+    model: torch.nn.Module, inputs: dict[str, Any], count: Tensor | float | None
 ) -> dict[str, Tensor]:
     """The model's own loss."""
     outputs: dict[str, Tensor] = model(**inputs, num_items_in_batch=count)
@@ -42,7 +42,7 @@ def with_nll(inputs: dict[str, Any], aligned: Tensor, nll: float) -> dict[str, A
 
 
 def with_losses(
-    outputs: dict[str, Tensor], losses: Tensor, count: Tensor | int | None
+    outputs: dict[str, Tensor], losses: Tensor, count: Tensor | float | None
 ) -> dict[str, Tensor]:
     """``outputs`` whose loss has ``losses (M,)`` in it besides."""
     return {**outputs, "loss": outputs["loss"] + losses.sum() / torch.as_tensor(count).clamp(min=1)}

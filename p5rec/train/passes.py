@@ -33,6 +33,7 @@ def in_steps(config: TrainConfig, corpus: Corpus) -> TrainConfig:
             "batch": batch,
             "accumulate": 1,
             "steps": passes.most * steps,
+            "divisor": events / steps,
             "average": passes.average * steps,
             "evaluate_every": steps,
             "patience": passes.patience,

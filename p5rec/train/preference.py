@@ -34,7 +34,7 @@ class SoftmaxDpo:
         self.config = config
 
     def __call__(
-        self, model: torch.nn.Module, inputs: dict[str, Any], count: Tensor | int | None
+        self, model: torch.nn.Module, inputs: dict[str, Any], count: Tensor | float | None
     ) -> dict[str, Tensor]:
         if "candidates" not in inputs:
             return supervised(model, inputs, count)

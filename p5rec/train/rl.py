@@ -48,7 +48,7 @@ class Grpo:
         self.config, self.model = config, model
 
     def __call__(
-        self, model: torch.nn.Module, inputs: dict[str, Any], count: Tensor | int | None
+        self, model: torch.nn.Module, inputs: dict[str, Any], count: Tensor | float | None
     ) -> dict[str, Tensor]:
         if "draws" not in inputs:
             return supervised(model, inputs, count)

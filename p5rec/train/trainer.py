@@ -54,10 +54,11 @@ class MultitaskTrainer(SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        outputs = self.objective(model, inputs, num_items_in_batch)
+        count = self.recipe.divisor or num_items_in_batch
+        outputs = self.objective(model, inputs, count)
         loss = outputs.pop("loss")
         self._check("loss", loss)
-        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+        if self.args.average_tokens_across_devices and count is not None:
             loss = loss * self.accelerator.num_processes
         self.watch.add(loss)
         for name, value in self._named(outputs).items():

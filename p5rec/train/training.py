@@ -27,8 +27,6 @@ from .method import GenerativeConfig, settings_of, taught_prompts, train_ratings
 from .sft import fit
 from .sharding import in_pieces
 
-SPREAD = 0.02  # of the items' own rows before training, where whole items are named
-
 
 def train(
     config: GenerativeConfig,
@@ -65,7 +63,7 @@ def train(
     if bundle.model.item_head is not None and settings.backbone.item_rows:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(settings.seed, "item rows"))
-            bundle.model.draw_rows(torch.from_numpy(shown(seen)), SPREAD)
+            bundle.model.draw_rows(torch.from_numpy(shown(seen)))
     if start is not None:
         carry_over(start, bundle)
     weights = {}

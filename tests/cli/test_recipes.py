@@ -91,8 +91,9 @@ methods:
       {name: scratch, lora: null, scratch: {width: 32, layers: 1, heads: 2, feedforward: 64}}
     item_head: {}
     linear: {}
-    train: {passes: {most: 3, patience: 1}, precision: float32}
-  codes: {like: both, decode: {item_weight: 0, linear_weight: 0}}
+    train: {passes: {most: 3, patience: 1}, dense: {start: 0.1}, precision: float32}
+    decode: {search: items}
+  codes: {like: both, decode: {search: beam, item_weight: 0, linear_weight: 0}}
   model: {like: both, decode: {linear_weight: 0}}
 """
 
@@ -118,6 +119,10 @@ def test_whole_items_are_learned_by_passes_and_ranked(p5rec: Any, tmp_path: Path
     assert "seen items allowed" in said
     again = pl.read_parquet(tmp_path / "seen" / "lists" / "both.parquet")["item"].to_list()
     assert again != ranked[0]
+    refused = ("--out", tmp_path / "refused", "methods.both.item_head=null")
+    code, _, err = p5rec("run", tmp_path / "whole.yaml", *refused)
+    assert code == 2
+    assert "set item_head" in err
     asked = ("--model", tmp_path / "out" / "models" / "both", "--config", tmp_path / "whole.yaml")
     code, _, err = p5rec("recommend", *asked, "--out", tmp_path / "lists.parquet")
     assert code == 0, err

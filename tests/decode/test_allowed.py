@@ -45,6 +45,8 @@ def test_a_node_is_open_where_an_allowed_item_lies_below(
     )
     wanted = [plain(allowed, b, n_items) for b in range(3)]
     assert allowed.counts(3, n_items).tolist() == [len(items) for items in wanted]
+    mask = allowed.mask(3, n_items)
+    assert [set(np.flatnonzero(row).tolist()) for row in mask] == wanted
     opened = OpenNodes(trie, allowed)
     for depth, borders in enumerate(trie.leaf_starts):
         nodes = torch.arange(len(borders) - 1).expand(3, -1)

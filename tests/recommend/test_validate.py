@@ -10,6 +10,7 @@ from tiny_models import make_bundle, scratch, some_codes
 from p5rec.core.types import Catalog, Corpus
 from p5rec.data.split import cases
 from p5rec.metrics import ranking
+from p5rec.models.config import ItemHeadConfig
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.validate import validator
@@ -34,6 +35,17 @@ def test_figures_are_those_of_the_validation_lists(corpus: Corpus) -> None:
     wanted = ranking.per_user(lists.items, targets, (10,))
     assert found == {name: wanted[name].mean() for name in ("HR@10", "NDCG@10")}
     assert 0 < found["HR@10"] < 1
+
+
+def test_a_model_that_scores_whole_items_is_looked_at_by_them(corpus: Corpus) -> None:
+    bundle = make_bundle(scratch(), some_codes(24), item_head=ItemHeadConfig()).ready()
+    histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
+    at_once = DECODE.model_copy(update={"search": "items"})
+    lists = GenerativeRecommender(bundle, at_once, "x").recommend(histories, 10)
+    wanted = ranking.per_user(lists.items, targets, (10,))["NDCG@10"].mean()
+    assert validator(corpus, DECODE, users=1000)(bundle)["NDCG@10"] == wanted
+    by_codes = DECODE.model_copy(update={"item_weight": 0.0, "per_prefix": 1})
+    assert validator(corpus, by_codes, users=1000)(bundle)["NDCG@10"] == wanted
 
 
 def test_a_sample_of_users_is_seeded(corpus: Corpus) -> None:

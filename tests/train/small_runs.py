@@ -106,11 +106,8 @@ def fit_rows(
 def rows_of(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> Rows:
     if name == "dense":
         interactions, split = log()
-        dense = settings.dense
-        windows = Windows(interactions, split, dense, n, settings.seed)
-        return DenseRows(
-            windows, interactions.items, bundle.layout, bundle.bos, dense.item_dropout, dense.ahead
-        )
+        windows = Windows(interactions, split, settings.dense, n, settings.seed)
+        return DenseRows(windows, interactions.items, bundle.layout, bundle.bos)
     return PromptRows(Questions(n), bundle.tokenizer, settings.max_tokens)
 
 

@@ -19,6 +19,7 @@ from p5rec.models.checkpoint import Bundle
 from p5rec.models.layout import CodeLayout
 from p5rec.train.config import DenseConfig
 from p5rec.train.dense import DenseRatingRows, DenseRows
+from p5rec.train.rows import IGNORE
 from p5rec.train.windows import Windows
 
 BOS = 1
@@ -48,7 +49,7 @@ def rows_over(
     config = DenseConfig(**{"window": 5, **changes})
     windows = Windows(*log, config, n_rows, seed)
     layout = CodeLayout(table, first=100)
-    return DenseRows(windows, log[0].items, layout, BOS, config.item_dropout)
+    return DenseRows(windows, log[0].items, layout, BOS)
 
 
 def events_of(rows: DenseRows, i: int) -> list[int]:
@@ -126,6 +127,25 @@ def test_events_meet_contexts_of_all_lengths() -> None:
     rows = rows_over(unique_log([30]), 2000, shuffle_ties=False)
     places = {events.index(14) for i in range(2000) if 14 in (events := events_of(rows, i))}
     assert places == {0, 1, 2, 3, 4}
+
+
+def test_a_share_of_the_rows_opens_with_the_start_and_asks_for_its_first_item() -> None:
+    log = unique_log([12, 9, 30])
+    every, some = rows_over(log, 400), rows_over(log, 400, start=0.3)
+    opened = 0
+    for i in range(400):
+        full, row = every[i], some[i]
+        if row.input_ids[0] == BOS:
+            opened += 1
+            assert np.array_equal(full.labels, row.labels)
+            assert full.split == row.split
+        else:
+            assert np.array_equal(full.input_ids[1:], row.input_ids)
+            assert (row.labels[:2] == IGNORE).all()
+            assert np.array_equal(full.labels[3:], row.labels[2:])
+            assert full.split == row.split + 1
+            assert len(row.blank) == len(row.labels)
+    assert 80 < opened < 160
 
 
 def test_a_row_depends_on_seed_and_number_alone() -> None:

@@ -106,6 +106,7 @@ def test_passes_are_told_in_steps_of_the_data() -> None:
     small = in_steps(TrainConfig(passes={"most": 3, "average": 2}), corpus(30, 9))
     assert (small.batch, small.steps, small.evaluate_every) == (3, 30, 10)  # ten steps a pass
     assert (small.average, small.patience, small.passes) == (20, 5, None)
+    assert small.divisor == 21  # 210 events in ten steps
     large = in_steps(TrainConfig(passes={"most": 3, "events": 70}), corpus(600, 9))
     assert (large.batch, large.steps) == (8, 3 * 75)  # ten rows of seven, in an even batch
     plain = TrainConfig(steps=7)
@@ -116,7 +117,9 @@ def test_passes_are_told_in_steps_of_the_data() -> None:
     ("settings", "told"),
     [
         ({"passes": {}, "tasks": {"dense": {}, "rating": {}}}, "expected the task dense alone"),
+        ({"align": {"objective": "sdpo"}, "dense": {"start": 0.5}}, "set dense.start to 1"),
         ({"patience": 2}, "set evaluate_every"),
+        ({"align": {"objective": "sdpo"}, "dense": {"start": 0.5}}, r"set dense\.start to 1"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(settings: dict[str, object], told: str) -> None:

@@ -83,6 +83,31 @@ def test_accumulated_batches_equal_one_large_batch(
         assert torch.allclose(weights(halves)[name], value, atol=2e-3), name
 
 
+def test_one_divisor_lets_every_label_weigh_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first step: the summed loss over the divisor, however the rows lie in batches."""
+    monkeypatch.setattr(course, "batch_order", lambda tasks, *_: np.arange(len(tasks)))
+    runs = {
+        "own": config(steps=1, batch=8),
+        "even": config(steps=1, batch=8, divisor=50.0),
+        "halves": config(steps=1, batch=4, accumulate=2, divisor=50.0),
+    }
+    found = {}
+    for name, settings in runs.items():
+        train(scratch(), settings, tmp_path / name)
+        found[name] = curve(tmp_path / name, "loss", "grad_norm")
+    (own,), (even,) = found["own"]["loss"], found["even"]["loss"]
+    labels = 50 * even / own  # of the step
+    assert labels == pytest.approx(round(labels), abs=1e-3)
+    assert labels != 50
+    assert found["even"]["grad_norm"][0] == pytest.approx(
+        found["own"]["grad_norm"][0] * labels / 50, rel=1e-4
+    )
+    for name in ("loss", "grad_norm"):
+        assert found["halves"][name] == pytest.approx(found["even"][name], rel=1e-3)
+
+
 def test_packed_rows_draw_the_same_curve(tmp_path: Path) -> None:
     """Lines of 120 tokens for rows of up to 50: as many rows a step, fewer lines."""
     runs = {size: train(scratch(), config(steps=8, packing=size), tmp_path / str(size))

@@ -1,0 +1,51 @@
+"""Prompts → ranked items by what is said of whole items: one product in place of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from p5rec.core.errors import UserError
+from p5rec.core.rng import tie_order
+from p5rec.decode.allowed import Allowed
+from p5rec.models.checkpoint import Bundle
+from p5rec.models.scorer import item_scores, prompt_reader
+
+from .batching import prompt_batches
+from .config import DecodeConfig
+from .ranking import rank
+
+
+def rank_whole(
+    bundle: Bundle,
+    prompts: Sequence[np.ndarray],
+    config: DecodeConfig,
+    seed: int,
+    allowed: Allowed | None = None,
+    more: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Arguments and answer as those of :func:`p5rec.recommend.listing.rank_prompts`.
+
+    Raises:
+        UserError: the model has no item head.
+    """
+    model = bundle.model
+    if model.item_head is None:
+        raise UserError(
+            "decode.search: expected a model with an item head for items, got one without; "
+            "take another search, or train with item_head"
+        )
+    tie = tie_order(len(model.trie), seed)
+    items = np.empty((len(prompts), config.k), dtype=np.int32)
+    scores = np.empty((len(prompts), config.k), dtype=np.float32)
+    batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="rank", unit="user")
+    for rows, ids, mask in batches:
+        state = prompt_reader(model, ids, mask).read(keep=False)
+        given = None if more is None else torch.from_numpy(more(rows)).to(model.device)
+        found = item_scores(model, state, given).cpu().numpy()
+        if allowed is not None:
+            found[~allowed.take(rows).mask(*found.shape)] = -np.inf
+        items[rows], scores[rows] = rank(found, config.k, tie)
+    return items, scores

@@ -1,0 +1,89 @@
+"""Lists by whole items at once: the item head and the linear part, without a search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_array
+from tiny_models import make_bundle, scratch, some_codes
+
+from p5rec.core.errors import UserError
+from p5rec.core.rng import tie_order
+from p5rec.core.types import Histories
+from p5rec.decode.allowed import Allowed, ItemLists
+from p5rec.models.checkpoint import Bundle
+from p5rec.models.config import ItemHeadConfig
+from p5rec.models.linear import Linear
+from p5rec.recommend.config import DecodeConfig
+from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.recommend.ranking import rank
+
+ITEMS = 24
+AT_ONCE = DecodeConfig(k=6, search="items", batch_tokens=60)
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    weights = np.random.default_rng(0).random((ITEMS, ITEMS)).astype(np.float32)
+    weights[:, 3] = 0
+    made = make_bundle(scratch(), some_codes(ITEMS), item_head=ItemHeadConfig(), linear=True)
+    return replace(made, linear=Linear(csr_array(weights))).ready()
+
+
+@pytest.fixture(scope="module")
+def histories(ask) -> Histories:
+    rng = np.random.default_rng(0)
+    return ask([rng.integers(0, ITEMS, n).tolist() for n in (3, 0, 20, 6, 1)])
+
+
+@torch.no_grad()
+def by_hand(bundle: Bundle, history: np.ndarray) -> np.ndarray:
+    """``(N,)``: one request's scores, by its own forward pass."""
+    model = bundle.model
+    tokens = np.concatenate([[bundle.bos], bundle.layout.items[history].reshape(-1)])
+    embedded, _ = model.embed(torch.from_numpy(tokens)[None])
+    scores = model.item_logs(model.states(inputs_embeds=embedded)[0, -1:])[0].numpy()
+    shares = bundle.linear.weights.toarray()[np.unique(history)].sum(0)
+    more = np.log((shares / shares.max() if len(history) else shares) + 0.03)
+    known = np.arange(ITEMS) != 3
+    chances = np.exp(scores)
+    mean = (chances * np.exp(more))[known].sum() / chances[known].sum()
+    return scores + np.where(known, more, np.log(mean))
+
+
+@pytest.mark.parametrize("exclude_seen", [True, False])
+def test_lists_are_the_best_of_all_items(
+    bundle: Bundle, histories: Histories, exclude_seen: bool
+) -> None:
+    asked = GenerativeRecommender(bundle, AT_ONCE, "at once", seed=4)
+    within = np.arange(ITEMS) % 5 != 1
+    found = asked.recommend(histories, 6, exclude_seen=exclude_seen, allowed=Allowed(within=within))
+    for row in range(len(histories)):
+        own = histories.take(np.array([row]))
+        scores = by_hand(bundle, own.items)[None]
+        scores[:, ~within] = -np.inf
+        items, best = rank(scores, 6, tie_order(ITEMS, 4), own if exclude_seen else None)
+        assert found.items[row].tolist() == items[0].tolist()
+        assert found.scores[row] == pytest.approx(best[0], abs=2e-5)
+
+
+def test_short_lists_end_early(bundle: Bundle, histories: Histories) -> None:
+    asked = GenerativeRecommender(bundle, AT_ONCE, "at once")
+    few = Allowed(only=ItemLists.joined([[5, 7]] * len(histories)))
+    found = asked.recommend(histories, 6, exclude_seen=False, allowed=few)
+    assert np.array_equal(np.sort(found.items[:, :2]), np.tile([5, 7], (len(histories), 1)))
+    assert (found.items[:, 2:] == -1).all()
+
+
+def test_a_model_without_an_item_head_cannot(histories: Histories) -> None:
+    plain = make_bundle(scratch(), some_codes(ITEMS)).ready()
+    with pytest.raises(UserError, match="expected a model with an item head"):
+        GenerativeRecommender(plain, AT_ONCE, "at once").recommend(histories, 6)
+
+
+def test_diversity_by_codes_needs_codes() -> None:
+    with pytest.raises(ValueError, match="per_prefix looks at codes"):
+        DecodeConfig(search="items", per_prefix=2)
