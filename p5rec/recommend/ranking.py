@@ -46,26 +46,29 @@ def rank(
     n_requests, n_items = scores.shape
     if k < 1:
         raise ValueError(f"expected k of at least 1, got {k}")
-    if np.isnan(scores).any():
-        raise ValueError("expected scores that can be compared, got NaN")
-    scores = scores.astype(np.float32) + np.float32(0)  # + 0 turns -0 into 0
+    scores = np.add(scores, 0, dtype=np.float32)  # + 0 turns -0 into 0
     if exclude is not None:
         check_rows("item", exclude.items, n_items)
         scores[exclude.requests(), exclude.items] = -np.inf
-    least = torch.from_numpy(scores).topk(min(k, n_items)).values[:, -1:].numpy()
-    row, item = np.nonzero((scores >= least) & (scores > -np.inf))
+    best = torch.from_numpy(scores).topk(min(k, n_items)).values.numpy()
+    if np.isnan(best).any():  # NaN comes before all numbers there
+        raise ValueError("expected scores that can be compared, got NaN")
+    least = np.maximum(best[:, -1:], np.finfo(np.float32).min)  # -inf is not in the running
+    row, item = np.divmod(np.flatnonzero(scores >= least), n_items)
     bits = scores[row, item].view(np.uint32)
     descending = np.where(bits & _SIGN, bits, ~(bits | _SIGN))
     keys = (descending.astype(np.uint64) << np.uint64(32)) | tie[item].astype(np.uint64)
     running = np.bincount(row, minlength=n_requests)
     table = np.full((n_requests, max(k, running.max(initial=0))), _LAST)
     table[row, np.arange(len(row)) - np.repeat(running.cumsum() - running, running)] = keys
-    best = np.sort(table, axis=1)[:, :k]
+    keys = np.sort(table, axis=1)[:, :k]
 
-    ended = best == _LAST
-    place = np.where(ended, 0, best & np.uint64(2**32 - 1)).astype(np.int64)
-    items = np.where(ended, -1, np.argsort(tie)[place]).astype(np.int32)
-    high = (best >> np.uint64(32)).astype(np.uint32)
+    ended = keys == _LAST
+    place = np.where(ended, 0, keys & np.uint64(2**32 - 1)).astype(np.int64)
+    by_tie = np.empty(n_items, dtype=np.int32)
+    by_tie[tie] = np.arange(n_items, dtype=np.int32)
+    items = np.where(ended, np.int32(-1), by_tie[place])
+    high = (keys >> np.uint64(32)).astype(np.uint32)
     found = np.where(high & _SIGN, high, ~(high | _SIGN)).view(np.float32)
     return items, np.where(ended, -np.inf, found).astype(np.float32)
 
