@@ -83,7 +83,8 @@ def fit(interactions: Interactions, split: Split, config: EaseConfig) -> Ease:
     gram = (users_items.T @ users_items).toarray()
     gram[np.diag_indices(n_items)] += config.l2
     precision = inv(gram, assume_a="pos", overwrite_a=True, check_finite=False)
-    weights = precision / -np.diag(precision)
+    # LAPACK's order is that of columns, of which a sparse product would make a copy each time
+    weights = np.divide(precision, -np.diag(precision), order="C")
     np.fill_diagonal(weights, 0)
     tie = tie_order(n_items, split.seed)
     return Ease(weights, config, tie, Lineage(split.mask("train")))
