@@ -87,10 +87,11 @@ def recommend(
         int, typer.Option(min=1, help="Code prefixes kept in the search, k at least.")
     ] = 50,
     search: Annotated[
-        Literal["auto", "beam", "exhaustive", "sample"],
+        Literal["auto", "beam", "exhaustive", "sample", "items"],
         typer.Option(
             help="beam; exhaustive scores every item; auto is exhaustive where that costs little; "
-            "sample draws items as often as the model finds them likely."
+            "sample draws items as often as the model finds them likely; items scores whole items "
+            "at once, where the model has an item head."
         ),
     ] = "auto",
     per_prefix: Annotated[
@@ -118,6 +119,8 @@ def recommend(
         raise UserError(f"expected --pairs FILE beside --what {what}, got {got}; name such a file")
     if users is not None and where is not None:
         raise UserError("expected --users or --where, got both; name one")
+    if search == "items" and per_prefix is not None:
+        raise UserError("expected --per-prefix or --search items, got both; name one")
     _check_formats(out)
     from p5rec.recommend.config import DecodeConfig
     from p5rec.recommend.parts import write_in_parts

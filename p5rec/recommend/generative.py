@@ -13,6 +13,7 @@ from p5rec.models.checkpoint import Bundle
 from .config import DecodeConfig
 from .listing import rank_prompts
 from .taught import check_taught
+from .whole import check_head
 
 
 class GenerativeRecommender:
@@ -27,11 +28,14 @@ class GenerativeRecommender:
         seed: of the tie order.
 
     Raises:
-        UserError: the model was not taught ``dense``.
+        UserError: the model was not taught ``dense``, or is to be asked for whole items by a head
+            that it does not have.
     """
 
     def __init__(self, bundle: Bundle, config: DecodeConfig, name: str, seed: int = 0) -> None:
         check_taught(bundle, "dense")
+        if config.search == "items":
+            check_head(bundle)
         self.bundle, self.config, self.name, self.seed = bundle, config, name, seed
 
     def recommend(

@@ -31,12 +31,8 @@ def rank_whole(
     Raises:
         UserError: the model has no item head.
     """
+    check_head(bundle)
     model = bundle.model
-    if model.item_head is None:
-        raise UserError(
-            "decode.search: expected a model with an item head for items, got one without; "
-            "take another search, or train with item_head"
-        )
     tie = tie_order(len(model.trie), seed)
     items = np.empty((len(prompts), config.k), dtype=np.int32)
     scores = np.empty((len(prompts), config.k), dtype=np.float32)
@@ -49,3 +45,15 @@ def rank_whole(
             found[~allowed.take(rows).mask(*found.shape)] = -np.inf
         items[rows], scores[rows] = rank(found, config.k, tie)
     return items, scores
+
+
+def check_head(bundle: Bundle) -> None:
+    """
+    Raises:
+        UserError: the model has no item head.
+    """
+    if bundle.model.item_head is None:
+        raise UserError(
+            "search: expected a model with an item head for items, got one without; "
+            "take another search, or train with item_head"
+        )

@@ -136,6 +136,8 @@ FAULTS: dict[str, tuple[list[str], str]] = {
     ),
     "no such column": (["--where", "evnts > 3"], "--where: expected a condition on user, events"),
     "never true": (["--items-where", "title = 'x'"], "a condition that holds somewhere"),
+    "diversity without codes": (["--search", "items", "--per-prefix", "2"], "got both; name one"),
+    "items without a head": (["--search", "items"], "expected a model with an item head"),
     "two kinds of users": (["--users", "p.csv", "--where", "events > 1"], "got both; name one"),
     "an ending": (["--out", "a.xls"], "a.xls: expected .parquet or .jsonl or .csv, got '.xls'"),
     "a new log": (["data.path=no.csv"], "no.csv: expected a file or folder, got nothing there"),

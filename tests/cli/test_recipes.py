@@ -124,8 +124,10 @@ def test_whole_items_are_learned_by_passes_and_ranked(p5rec: Any, tmp_path: Path
     assert code == 2
     assert "set item_head" in err
     asked = ("--model", tmp_path / "out" / "models" / "both", "--config", tmp_path / "whole.yaml")
-    code, _, err = p5rec("recommend", *asked, "--out", tmp_path / "lists.parquet")
+    written = tmp_path / "lists.parquet"
+    code, _, err = p5rec("recommend", *asked, "--search", "items", "--out", written)
     assert code == 0, err
+    assert pl.read_parquet(written)["user"].n_unique() == 120
 
 
 def test_methods_go_on_from_one_another(p5rec: Any, tmp_path: Path) -> None:

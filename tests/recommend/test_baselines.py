@@ -147,7 +147,9 @@ def test_ease_solves_the_papers_problem(build):
     rng = np.random.default_rng(2)
     liked = [rng.permutation(8)[: rng.integers(2, 6)] for _ in range(30)]
     events, split = build(liked, 8)
-    weights = ease.fit(events, split, ease.EaseConfig(l2=3.0)).weights.astype(float)
+    weights = ease.fit(events, split, ease.EaseConfig(l2=3.0)).weights
+    assert weights.flags.c_contiguous  # or each block of users would copy them
+    weights = weights.astype(float)
     x = np.zeros((30, 8))
     x[events.users, events.items] = 1
     assert (np.diag(weights) == 0).all()

@@ -20,6 +20,7 @@ from p5rec.models.linear import Linear
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.ranking import rank
+from p5rec.recommend.whole import rank_whole
 
 ITEMS = 24
 AT_ONCE = DecodeConfig(k=6, search="items", batch_tokens=60)
@@ -78,10 +79,12 @@ def test_short_lists_end_early(bundle: Bundle, histories: Histories) -> None:
     assert (found.items[:, 2:] == -1).all()
 
 
-def test_a_model_without_an_item_head_cannot(histories: Histories) -> None:
+def test_a_model_without_an_item_head_cannot() -> None:
     plain = make_bundle(scratch(), some_codes(ITEMS)).ready()
     with pytest.raises(UserError, match="expected a model with an item head"):
-        GenerativeRecommender(plain, AT_ONCE, "at once").recommend(histories, 6)
+        GenerativeRecommender(plain, AT_ONCE, "at once")
+    with pytest.raises(UserError, match="expected a model with an item head"):
+        rank_whole(plain, [np.array([plain.bos])], AT_ONCE, 0)
 
 
 def test_diversity_by_codes_needs_codes() -> None:
