@@ -46,14 +46,14 @@ def rank(
     n_requests, n_items = scores.shape
     if k < 1:
         raise ValueError(f"expected k of at least 1, got {k}")
+    if np.isnan(scores).any():
+        raise ValueError("expected scores that can be compared, got NaN")
     scores = np.add(scores, 0, dtype=np.float32)  # + 0 turns -0 into 0
     if exclude is not None:
         check_rows("item", exclude.items, n_items)
         scores[exclude.requests(), exclude.items] = -np.inf
-    best = torch.from_numpy(scores).topk(min(k, n_items)).values.numpy()
-    if np.isnan(best).any():  # NaN comes before all numbers there
-        raise ValueError("expected scores that can be compared, got NaN")
-    least = np.maximum(best[:, -1:], np.finfo(np.float32).min)  # -inf is not in the running
+    least = torch.from_numpy(scores).topk(min(k, n_items)).values[:, -1:].numpy()
+    least = np.maximum(least, np.finfo(np.float32).min)  # -inf is not in the running
     row, item = np.divmod(np.flatnonzero(scores >= least), n_items)
     bits = scores[row, item].view(np.uint32)
     descending = np.where(bits & _SIGN, bits, ~(bits | _SIGN))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tiny_models import llama, make_bundle, save_llama, save_t5, scratch, some_codes
 from torch import Tensor
 
@@ -109,6 +110,16 @@ def rows_of(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> Rows:
         windows = Windows(interactions, split, settings.dense, n, settings.seed)
         return DenseRows(windows, interactions.items, bundle.layout, bundle.bos)
     return PromptRows(Questions(n), bundle.tokenizer, settings.max_tokens)
+
+
+def weights(bundle: Bundle) -> dict[str, Tensor]:
+    """Copies, by name."""
+    return {name: p.detach().clone() for name, p in bundle.model.named_parameters()}
+
+
+def same(one: Bundle, other: Bundle) -> bool:
+    a, b = weights(one), weights(other)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def curve(folder: Path, *names: str) -> dict[str, list[float]]:
