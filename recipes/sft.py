@@ -29,7 +29,7 @@ SCHEMA = compose(
     "Sft",
     name=(str, "sft"),
     seed=(int, 0),  # of the bootstrap and of the choice of questions
-    repeats=(Annotated[int, Field(ge=1)], 1),  # runs of each method; the n-th adds n to its seeds
+    repeats=(Annotated[int, Field(ge=1)], 1),  # runs of all that is drawn; the n-th adds n to seeds
     data=DataConfig,
     ids=(dict[str, IdsConfig], {"semantic": IdsConfig()}),
     baselines=(tuple[str, ...], ("popularity", "item-knn", "ease", "ease-recency")),
@@ -53,9 +53,10 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         for name, config in cfg.ids.items()
     }
     rules = {"k": cfg.evaluate.k, "exclude_seen": cfg.evaluate.exclude_seen}
+    drawn = {**rules, "repeats": cfg.repeats}
     answers = {
         part: {
-            name: [ask_baseline(name, corpus, data, store=store, part=part, **rules)]
+            name: ask_baseline(name, corpus, data, store=store, part=part, **drawn)
             for name in cfg.baselines
         }
         for part in cfg.evaluate.parts

@@ -71,8 +71,9 @@ def sentences(protocol: Protocol) -> list[str]:
     said.append(f"Seeds: {', '.join(map(str, protocol.seeds))}.")
     if len(set(protocol.seeds)) > 1:
         said[-1] += (
-            " Trained methods are means over them, ids made and models trained anew for each; the "
-            "intervals are those of the means over other users."
+            " Methods that hang on draws are means over them, ids made and models trained anew for "
+            "each (baselines by the settings that validation chose under the first); the intervals "
+            "are those of the means over other users."
         )
     if len(set(protocol.seeds)) < 3:
         said[-1] += " Fewer than three: the intervals cover the choice of users, not of the seed."

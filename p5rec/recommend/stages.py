@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,24 +48,43 @@ def answer(
 
 
 def answer_baseline(
-    name: str, corpus: Corpus, part: str, k: int, folder: Path, *, exclude_seen: bool = True
+    name: str,
+    corpus: Corpus,
+    part: str,
+    k: int,
+    folder: Path,
+    *,
+    exclude_seen: bool = True,
+    run: int = 0,
+    tuned: Path | None = None,
 ) -> Lineage:
     """Fits a baseline on training events, tunes it on validation, and keeps its lists.
 
     It is tuned on lists without seen items in any case.
+
+    Args:
+        run: added to the seed of every draw of the fit.
+        tuned: the folder of an earlier run, whose config is fitted in place of tuning once more.
     """
     baseline = RECOMMENDERS.get(name)
     events, split = corpus.interactions, corpus.split
+    split = replace(split, seed=split.seed + run)
     started = time.perf_counter()
-    histories, targets, _ = cases(events, split, "valid")
-    tuned = tune(baseline, events, split, by_ranking(histories, targets))
+    if tuned is None:
+        histories, targets, _ = cases(events, split, "valid")
+        found = tune(baseline, events, split, by_ranking(histories, targets))
+        model, config, tried = found.model, found.best.config, len(found.trials)
+    else:
+        config = type(baseline.default)(**read_json(tuned / ABOUT)["tuned"])
+        model, tried = baseline.fit(events, split, config), 1
     about = {
         "train_seconds": round(time.perf_counter() - started, 3),
-        "tuned": tuned.best.config.dump(),
-        "configs_tried": len(tuned.trials),
+        "tuned": config.dump(),
+        "configs_tried": tried,
     }
-    answer(tuned.model, corpus, part, k, folder, about, exclude_seen=exclude_seen)
-    return tuned.model.lineage
+    answer(model, corpus, part, k, folder, about, exclude_seen=exclude_seen)
+    lineage: Lineage = model.lineage
+    return lineage
 
 
 def ask_baseline(
@@ -76,15 +96,30 @@ def ask_baseline(
     part: str = "test",
     *,
     exclude_seen: bool = True,
-) -> Artefact:
-    """The stage of a baseline: its lists for the users of a held-out part."""
-    return store.stage(
-        "baseline",
-        lambda folder: answer_baseline(name, corpus, part, k, folder, exclude_seen=exclude_seen),
-        config={"name": name, "k": k, "part": part, "exclude_seen": exclude_seen},
-        code=("core", "data", "metrics", "models", "recommend"),
-        inputs={"data": data},
-    )
+    repeats: int = 1,
+) -> list[Artefact]:
+    """The stages of a baseline: its lists for the users of a held-out part, one a run.
+
+    Args:
+        repeats: runs, where fits hang on draws: the first is tuned, the others fit what it chose
+            under seeds of their own. A baseline without draws answers once.
+    """
+
+    def run(n: int, earlier: Mapping[str, Artefact]) -> Artefact:
+        tuned = earlier["tuned"].path if earlier else None
+        return store.stage(
+            "baseline",
+            lambda folder: answer_baseline(
+                name, corpus, part, k, folder, exclude_seen=exclude_seen, run=n, tuned=tuned
+            ),
+            config={"name": name, "k": k, "part": part, "exclude_seen": exclude_seen, "run": n},
+            code=("core", "data", "metrics", "models", "recommend"),
+            inputs={"data": data, **earlier},
+        )
+
+    first = run(0, {})
+    again = range(1, repeats) if RECOMMENDERS.get(name).drawn else ()
+    return [first, *(run(n, {"tuned": first}) for n in again)]
 
 
 def answer_model(

@@ -160,4 +160,4 @@ def _not_taken(users: Tensor, n_items: int, taken: np.ndarray, rng: np.random.Ge
     return torch.from_numpy(drawn)
 
 
-BPR = Baseline(fit, BprConfig(), tuple(BprConfig(l2=l2) for l2 in (0.005, 0.002, 0.01)))
+BPR = Baseline(fit, BprConfig(), tuple(BprConfig(l2=l2) for l2 in (0.005, 0.002, 0.01)), drawn=True)

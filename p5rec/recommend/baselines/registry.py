@@ -24,11 +24,13 @@ class Baseline:
             that also has ``lineage``, the events it saw.
         default: a sound config to start from.
         grid: the configs to try on validation; the first wins a tie.
+        drawn: whether a fit hangs on random draws, so that other seeds give other models.
     """
 
     fit: Callable[..., Any]
     default: Config
     grid: tuple[Config, ...]
+    drawn: bool = False
 
 
 RECOMMENDERS = Registry(

@@ -140,4 +140,5 @@ SASREC = Baseline(
     fit,
     SasrecConfig(),
     tuple(SasrecConfig(dropout=dropout) for dropout in (0.2, 0.4)),
+    drawn=True,
 )
