@@ -1,34 +1,40 @@
-"""When to stop waiting for a better figure."""
+"""When a figure has stopped rising."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
 class Patience:
-    """Counts looks at a figure, the larger the better, since the last that was better than all.
+    """Waits until a figure, the larger the better, no longer rises: until the mean of its last
+    looks is not above the mean of as many before.
+
+    Counting looks since the best would be ruled by luck: with few users one look is noisy, and one
+    that is too good ends a training whose figure still rises.
 
     Attributes:
-        looks: how many may pass without a better one; 0: any number.
-        best: the best figure so far.
-        since: looks since then.
+        looks: how many are averaged; 0: wait for ever.
+        figures: those seen so far.
     """
 
     looks: int
-    best: float = -math.inf
-    since: int = 0
+    figures: list[float] = field(default_factory=list)
+
+    @property
+    def best(self) -> float:
+        """The best figure so far."""
+        return max(self.figures, default=-math.inf)
 
     def better(self, figure: float) -> bool:
         """Whether ``figure`` is better than all before it."""
-        if figure > self.best:
-            self.best, self.since = figure, 0
-            return True
-        self.since += 1
-        return False
+        found = figure > self.best
+        self.figures.append(figure)
+        return found
 
     @property
     def over(self) -> bool:
         """Whether it has been long enough."""
-        return 0 < self.looks <= self.since
+        last, before = self.figures[-self.looks :], self.figures[-2 * self.looks : -self.looks]
+        return 0 < self.looks <= len(before) and sum(last) <= sum(before)

@@ -144,15 +144,27 @@ class ItemModel(nn.Module):
         rows: Tensor = sum(self.code_rows(n)[codes[:, n]] for n in range(self.told))  # type: ignore[assignment]
         return rows if self.item_rows is None else rows + self.item_rows
 
-    def item_logs(self, states: Tensor) -> Tensor:
-        """``(B, D)`` states before items → ``(B, N)`` log-probabilities of whole items.
+    def item_table(self) -> Tensor:
+        """``(N, D)``: the vectors by which the item head names items.
 
         Raises:
             ValueError: the model has no item head.
         """
         if self.item_head is None:
             raise ValueError("expected a model with an item head, got one without")
-        table = self.item_head.vectors(self.item_vectors())
+        return self.item_head.vectors(self.item_vectors())
+
+    def item_logs(self, states: Tensor, table: Tensor | None = None) -> Tensor:
+        """``(B, D)`` states before items → ``(B, N)`` log-probabilities of whole items.
+
+        Args:
+            table: what :meth:`item_table` says, for those who ask more than once.
+
+        Raises:
+            ValueError: the model has no item head.
+        """
+        table = self.item_table() if table is None else table
+        assert self.item_head is not None  # there is no table without
         return (self.item_head(states) @ table.T).log_softmax(-1)
 
     def code_logits(self, hidden: Tensor, level: int) -> Tensor:

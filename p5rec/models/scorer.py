@@ -48,9 +48,15 @@ def _decode(
     return model.states(encoded, attention_mask, input_ids=decoder_input_ids, **cache)
 
 
-def item_scores(model: MultitaskModel, states: Tensor, more: Tensor | None) -> Tensor:
-    """``(B, N)``: what the item head says in states ``(B, D)``, with ``more (B, N)``, if any."""
-    said = model.item_logs(states)
+def item_scores(
+    model: MultitaskModel, states: Tensor, more: Tensor | None, table: Tensor | None = None
+) -> Tensor:
+    """``(B, N)``: what the item head says in states ``(B, D)``, with ``more (B, N)``, if any.
+
+    Args:
+        table: see :meth:`p5rec.models.items.ItemModel.item_logs`.
+    """
+    said = model.item_logs(states, table)
     return said if more is None else pooled(said, more)
 
 

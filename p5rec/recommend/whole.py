@@ -36,11 +36,12 @@ def rank_whole(
     tie = tie_order(len(model.trie), seed)
     items = np.empty((len(prompts), config.k), dtype=np.int32)
     scores = np.empty((len(prompts), config.k), dtype=np.float32)
+    table = model.item_table()
     batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="rank", unit="user")
     for rows, ids, mask in batches:
         state = prompt_reader(model, ids, mask).read(keep=False)
         given = None if more is None else torch.from_numpy(more(rows)).to(model.device)
-        found = item_scores(model, state, given).cpu().numpy()
+        found = item_scores(model, state, given, table).cpu().numpy()
         if allowed is not None:
             found[~allowed.take(rows).mask(*found.shape)] = -np.inf
         items[rows], scores[rows] = rank(found, config.k, tie)

@@ -20,6 +20,8 @@ class DenseConfig(Config):
     # only an empty history is read with it
     start: float = Field(1.0, ge=0, le=1)
     item_dropout: float = Field(0.0, ge=0, lt=1)  # share of items not shown to those after them
+    # items a row that are asked for, drawn: 1 is the control of dense training; null: all
+    asked: Annotated[int, Field(ge=1)] | None = None
     ahead: int = Field(4, ge=1)  # items a decoder is asked for after what its encoder read
     # tell what is known of item and user before each rating (dense-rating)
     statistics: bool = False
@@ -65,14 +67,14 @@ class PassesConfig(Config):
         most: after so many training ends in any case.
         events: items taught in a step, about; small data have smaller steps, ten a pass.
         average: passes over which the weights are averaged.
-        patience: passes without a better validation NDCG@10 after which training ends; the
-            weights of the best one are kept.
+        patience: training ends when the mean validation NDCG@10 of so many passes is not above
+            that of as many before; the weights of the best one are kept.
     """
 
     most: int = Field(100, ge=1)
     events: int = Field(2048, ge=1)
     average: float = Field(8.0, ge=0)
-    patience: int = Field(5, ge=1)
+    patience: int = Field(8, ge=1)
 
 
 class TrainConfig(Config):
@@ -120,7 +122,8 @@ class TrainConfig(Config):
     save_minutes: float = Field(10.0, gt=0)
     evaluate_every: int = Field(0, ge=0)  # steps between looks at validation; 0: never
     evaluate_users: int = Field(500, ge=1)  # of the validation part, at most
-    # looks without a better NDCG@10 after which training ends and the best weights stay; 0: never
+    # training ends when the mean NDCG@10 of so many looks is not above that of as many before, and
+    # the best weights stay; 0: never
     patience: int = Field(0, ge=0)
     seed: int = 0
 
@@ -134,6 +137,8 @@ class TrainConfig(Config):
     def _alignment_asks_for_every_item(self) -> TrainConfig:
         if self.align and self.dense.start < 1:
             raise ValueError("align asks for first items too: set dense.start to 1")
+        if self.align and self.dense.asked:
+            raise ValueError("align has its own items to ask for: set align.positions")
         return self
 
     @model_validator(mode="after")

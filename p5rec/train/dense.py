@@ -55,6 +55,9 @@ class DenseRows:
         if rng.random() >= config.start:
             tokens, labels, blank, split = tokens[1:], labels[1:], blank[1:], split - 1
             labels[:levels] = IGNORE
+        if config.asked:
+            named = np.flatnonzero(labels != IGNORE).reshape(-1, levels)
+            labels[rng.permutation(named)[config.asked :]] = IGNORE
         return Row(tokens, labels, blank=blank, split=split, stop=split + levels * config.ahead)
 
 

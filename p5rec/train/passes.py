@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import ceil
 
+import numpy as np
+
 from p5rec.core.types import Corpus
 
 from .config import TrainConfig
@@ -23,7 +25,9 @@ def in_steps(config: TrainConfig, corpus: Corpus) -> TrainConfig:
     if passes is None:
         return config
     windows = Windows(corpus.interactions, corpus.split, config.dense, None, config.seed)
-    rows, events = windows.epoch_rows, int(windows.lengths.sum())
+    rows, lengths = windows.epoch_rows, windows.lengths
+    events = int(lengths.sum())
+    taught = int(np.minimum(lengths, config.dense.asked or lengths).sum())
     batch = max(1, round(rows * min(passes.events / events, 1 / STEPS)))
     batch -= batch % EVEN if batch > EVEN else 0
     steps = ceil(rows / batch)
@@ -33,7 +37,7 @@ def in_steps(config: TrainConfig, corpus: Corpus) -> TrainConfig:
             "batch": batch,
             "accumulate": 1,
             "steps": passes.most * steps,
-            "divisor": events / steps,
+            "divisor": taught / steps,
             "average": passes.average * steps,
             "evaluate_every": steps,
             "patience": passes.patience,

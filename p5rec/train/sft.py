@@ -99,9 +99,10 @@ def fit(
 
 
 def _check_encoder(model: MultitaskModel, config: TrainConfig) -> None:
-    if model.seq2seq and (config.packing or config.align):
-        key = "packing" if config.packing else "align"
-        raise UserError(f"train.{key}: expected none for a model with an encoder; take it out")
+    refused = {"packing": config.packing, "align": config.align, "dense.asked": config.dense.asked}
+    for key, value in refused.items():
+        if model.seq2seq and value:
+            raise UserError(f"train.{key}: expected none for a model with an encoder; take it out")
 
 
 def _check_launch(trainer: MultitaskTrainer, last: Path | None, run: dict[str, str]) -> None:

@@ -148,6 +148,25 @@ def test_a_share_of_the_rows_opens_with_the_start_and_asks_for_its_first_item() 
     assert 80 < opened < 160
 
 
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_of_each_row_as_many_items_are_asked_for_as_wanted(start: float) -> None:
+    log = unique_log([12, 9, 30])
+    every, some = (rows_over(log, 400, start=start, asked=n) for n in (None, 2))
+    places = set()
+    for i in range(400):
+        full, row = every[i], some[i]
+        assert np.array_equal(full.input_ids, row.input_ids)
+        kept = np.flatnonzero(row.labels != IGNORE)
+        assert np.array_equal(row.labels[kept], full.labels[kept])
+        possible = (full.labels != IGNORE).sum()
+        assert len(kept) == min(4, possible)
+        places |= set(kept.tolist())
+        whole = kept.reshape(-1, 2)  # both codes of an item
+        assert (whole[:, 1] == whole[:, 0] + 1).all()
+        assert ((whole[:, 0] - len(row.labels)) % 2 == 0).all()
+    assert places == {n for i in range(400) for n in np.flatnonzero(every[i].labels != IGNORE)}
+
+
 def test_a_row_depends_on_seed_and_number_alone() -> None:
     log = unique_log([12, 9, 30])
     one, other = rows_over(log, 40), rows_over(log, 80)

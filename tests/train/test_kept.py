@@ -36,14 +36,14 @@ def test_swapping_twice_changes_nothing() -> None:
 
 def test_a_run_without_a_better_look_stops_and_leaves_the_best_weights(tmp_path: Path) -> None:
     settings = config(steps=30, evaluate_every=2, patience=2)
-    stopped = train(DROPOUT, settings, tmp_path / "one", figures(0.1, 0.3, 0.2, 0.3))
+    stopped = train(DROPOUT, settings, tmp_path / "one", figures(0.1, 0.3, 0.2, 0.2))
     assert len(curve(tmp_path / "one", "loss")["loss"]) == 8
     best = train(DROPOUT, settings, tmp_path / "two", figures(0.1, 0.3, 0.0, 0.0))
     assert same(stopped, best)
     # the rates of a longer schedule would differ: the same run, stopped at its second look
     short = train(DROPOUT, settings, tmp_path / "three", figures(0.0, 0.3, 0.0, 0.0))
     assert same(stopped, short)
-    first = train(DROPOUT, settings, tmp_path / "four", figures(0.3, 0.1, 0.0))
+    first = train(DROPOUT, settings, tmp_path / "four", figures(0.3, 0.1, 0.0, 0.0))
     assert not same(stopped, first)
 
 
@@ -94,8 +94,10 @@ def corpus(users: int, events: int) -> Corpus:
 def test_passes_are_told_in_steps_of_the_data() -> None:
     small = in_steps(TrainConfig(passes={"most": 3, "average": 2}), corpus(30, 9))
     assert (small.batch, small.steps, small.evaluate_every) == (3, 30, 10)  # ten steps a pass
-    assert (small.average, small.patience, small.passes) == (20, 5, None)
+    assert (small.average, small.patience, small.passes) == (20, 8, None)
     assert small.divisor == 21  # 210 events in ten steps
+    sparse = in_steps(TrainConfig(passes={}, dense={"asked": 3}), corpus(30, 9))
+    assert (sparse.batch, sparse.divisor) == (3, 9)
     large = in_steps(TrainConfig(passes={"most": 3, "events": 70}), corpus(600, 9))
     assert (large.batch, large.steps) == (8, 3 * 75)  # ten rows of seven, in an even batch
     plain = TrainConfig(steps=7)
@@ -108,6 +110,7 @@ def test_passes_are_told_in_steps_of_the_data() -> None:
         ({"passes": {}, "tasks": {"dense": {}, "rating": {}}}, "expected the task dense alone"),
         ({"patience": 2}, "set evaluate_every"),
         ({"align": {"objective": "sdpo"}, "dense": {"start": 0.5}}, r"set dense\.start to 1"),
+        ({"align": {"objective": "sdpo"}, "dense": {"asked": 1}}, r"set align\.positions"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(settings: dict[str, object], told: str) -> None:

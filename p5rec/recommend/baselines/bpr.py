@@ -38,7 +38,8 @@ class BprConfig(Config):
         batch: the most triples of a step; smaller logs take smaller steps, 10 a pass or more.
         averaged: the factors that are kept are the mean of those of about so many passes.
         epochs: passes over the training events, at most.
-        patience: passes without a better validation NDCG@10 after which training ends.
+        patience: training ends when the mean validation NDCG@10 of so many passes is not above
+            that of as many before.
     """
 
     factors: int = Field(default=64, ge=1)

@@ -91,7 +91,7 @@ def train(
     patience: int,
     name: str,
 ) -> None:
-    """Passes over the training events until ``patience`` of them in a row were no better.
+    """Passes over the training events until ``patience`` of them are no better than those before.
 
     Args:
         model: what is measured; left as it was after its best pass (the last without ``figure``).

@@ -43,7 +43,8 @@ class SasrecConfig(Config):
         batch: the most positions of a step; smaller logs take smaller steps, 10 a pass or more.
         averaged: the weights that are kept are the mean of those of about so many passes.
         epochs: passes over the training events, at most.
-        patience: passes without a better validation NDCG@10 after which training ends.
+        patience: training ends when the mean validation NDCG@10 of so many passes is not above
+            that of as many before.
     """
 
     width: int = Field(default=64, ge=2)
@@ -57,7 +58,7 @@ class SasrecConfig(Config):
     batch: int = Field(default=2048, ge=1)
     averaged: float = Field(default=8, ge=0)
     epochs: int = Field(default=100, ge=1)
-    patience: int = Field(default=5, ge=1)
+    patience: int = Field(default=8, ge=1)
 
 
 @dataclass(frozen=True, eq=False)
