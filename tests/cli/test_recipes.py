@@ -20,7 +20,8 @@ from p5rec.evaluate.config import check_names
 CONFIGS = [(recipe, path) for recipe, found in shipped().items() for path in found.values()]
 SMALL = "methods.small."
 TOY = [
-    "ids.semantic.codebook=6",
+    "ids.semantic={codebook: 6, vectors: {text: null, cooccurrence: {dim: 8}}}",
+    "methods.hybrid.train.passes.most=2",
     f"{SMALL}backbone.scratch={{width: 16, layers: 1, heads: 2, feedforward: 32}}",
     f"{SMALL}train.steps=4",
     f"{SMALL}train.batch=4",
@@ -178,9 +179,10 @@ def test_the_template_for_own_data_runs_as_its_comments_say(p5rec: Any) -> None:
     rated = {m["name"]: m["n"] for m in report["methods"] if m["task"] == "rating"}
     assert {f"small ({reading})" for reading in readings} | {"bias", "mf"} <= rated.keys()
     assert set(rated.values()) == {5}
-    lists = pl.read_parquet("runs/my-data/lists/small.parquet")
-    assert lists.group_by("user").len()["len"].unique().to_list() == [15]  # of 20, less 5 seen
-    assert set(lists["title"]) <= {f"Thing {n}" for n in numbers}
+    for name in ("small", "hybrid"):
+        lists = pl.read_parquet(f"runs/my-data/lists/{name}.parquet")
+        assert lists.group_by("user").len()["len"].unique().to_list() == [15]  # of 20, less 5 seen
+        assert set(lists["title"]) <= {f"Thing {n}" for n in numbers}
 
 
 def test_a_method_goes_on_from_another(p5rec: Any, mine: Mine, tmp_path: Path) -> None:
