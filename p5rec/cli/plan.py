@@ -58,22 +58,28 @@ def plan(
         methods=(dict[str, GenerativeConfig], {}),
     )
     check_tasks(recipe.methods, (), corpus)
+    alike: dict[str, list[str]] = {}
+    for name, method in recipe.methods.items():
+        if plannable(method):
+            alike.setdefault(method.model_dump_json(exclude={"decode"}), []).append(name)
     found = {
-        name: plan(name, recipe.methods, recipe.ids, corpus, gpus)
-        for name, method in recipe.methods.items()
-        if plannable(method)
+        tuple(names): plan(names[0], recipe.methods, recipe.ids, corpus, gpus)
+        for names in alike.values()
     }
+    planned = {name: told.dump() for names, told in found.items() for name in names}
     if as_json:
-        print(json.dumps({name: told.dump() for name, told in found.items()}))
+        print(json.dumps(planned))
         return
-    for name, told in found.items():
-        print("\n".join((name, *_lines(told))))
-    if left := [name for name in recipe.methods if name not in found]:
+    for names, told in found.items():
+        title = ", ".join(names) + (" (one training)" if len(names) > 1 else "")
+        train = recipe.methods[names[0]].train
+        print("\n".join((title, *_lines(told, bool(train.passes or train.patience)))))
+    if left := [name for name in recipe.methods if name not in planned]:
         print(f"not planned: {', '.join(left)} (untrained, or aligned to what another model says)")
     print(_assumed())
 
 
-def _lines(plan: Plan) -> list[str]:
+def _lines(plan: Plan, at_most: bool) -> list[str]:
     weights, memory, total = plan.weights, plan.memory, plan.total
     parts = {"adapters": weights.adapters, "new rows": weights.rows, "heads": weights.heads}
     lines = [
@@ -88,8 +94,9 @@ def _lines(plan: Plan) -> list[str]:
             f"epochs): {load.tokens:,.0f} tokens, {load.items:,.0f} items and {load.words:,.0f} "
             "words taught"
         )
+    steps = f"{plan.steps:,} steps" + " at most" * at_most
     lines.append(
-        f"  {'all':<11} {plan.steps:,} steps, {total.rows:,.0f} rows: {total.tokens:,.0f} tokens, "
+        f"  {'all':<11} {steps}, {total.rows:,.0f} rows: {total.tokens:,.0f} tokens, "
         f"{total.positions:,.0f} positions, {plan.flops / 1e12:,.1f} TFLOP"
     )
     shares = {name: size for name, size in vars(memory).items() if size >= 1e6}

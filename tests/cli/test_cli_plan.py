@@ -15,6 +15,7 @@ def test_a_recipe_is_planned_without_training_it(p5rec: Any, mine: Mine, home: P
     assert (code, err) == (0, "")
     assert out.startswith("mine\n  weights ")
     assert "7 steps, " in out
+    assert "at most" not in out
     assert "on this machine" in out
     assert "on T4" in out
     assert "50% in float32 or 25% in bfloat16" in out
@@ -27,6 +28,21 @@ def test_a_recipe_is_planned_without_training_it(p5rec: Any, mine: Mine, home: P
     assert told["seconds"]["H100"] <= told["seconds"]["T4"]
     assert told["fits"] == {"T4": True, "H100": True}
     assert told["peak"] == sum(told["memory"].values())
+
+
+def test_methods_that_share_a_training_are_planned_once(p5rec: Any, mine: Mine) -> None:
+    twice = (
+        "methods.again={like: mine, decode: {beams: 30}}",
+        "methods.mine.train.patience=2",
+        "methods.mine.train.evaluate_every=1",
+    )
+    code, out, err = p5rec("plan", mine.config, *twice)
+    assert (code, err) == (0, "")
+    assert out.startswith("mine, again (one training)\n")
+    assert out.count("  weights ") == 1
+    assert "steps at most, " in out
+    told = json.loads(p5rec("plan", mine.config, *twice, "--json")[1])
+    assert told["again"]["steps"] == told["mine"]["steps"]
 
 
 def test_a_card_that_is_not_known_is_refused_in_one_line(p5rec: Any, mine: Mine) -> None:
