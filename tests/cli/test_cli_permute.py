@@ -60,10 +60,10 @@ def test_one_switch_is_turned_and_told(signal: str, switch: str) -> None:
 
 
 def test_several_methods_and_signals() -> None:
-    before = tree("quickstart")
+    before = tree("codes")
     after = permuted(before, ["ids", "history"])
     turned = changes(before, after)
-    assert turned.pop("name") == "quickstart-permute-ids-history"
+    assert turned.pop("name") == "codes-permute-ids-history"
     assert len(turned.pop("notes")) == len(before["notes"]) + 2
     train = {f"methods.{name}.train.swap_users": True for name in ("small", "llm")}
     assert turned == {"ids.semantic.permute": True} | train
@@ -91,17 +91,17 @@ def test_what_is_permuted_already_stays_the_control() -> None:
 )
 def test_a_signal_that_is_not_there_is_refused(signal: str, overrides: list[str]) -> None:
     with pytest.raises(UserError) as caught:
-        permuted(tree("quickstart", *overrides), [signal])
+        permuted(tree("codes", *overrides), [signal])
     assert len(caught.value.lines) == 1
     assert f"--permute {signal}: expected " in str(caught.value)
 
 
 def test_a_recipe_of_baselines_or_of_items_alone() -> None:
-    bare = {**tree("quickstart"), "methods": {}}
+    bare = {**tree("codes"), "methods": {}}
     for signal in SIGNALS:
         with pytest.raises(UserError, match=f"--permute {signal}: expected "):
             permuted(bare, [signal])
-    titled = tree("quickstart")
+    titled = tree("codes")
     for method in titled["methods"].values():
         method["prompts"]["items"], method["train"]["tasks"] = "title", {"sequential-next": {}}
     with pytest.raises(UserError, match="--permute ids: expected "):
