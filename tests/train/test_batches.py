@@ -67,3 +67,10 @@ def test_packed_rows_draw_the_same_curve(tmp_path: Path) -> None:
 def test_a_model_with_an_encoder_is_not_packed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train\.packing: expected none for a model with an enc"):
         train(scratch(shape="t5"), config(packing=100), tmp_path)
+
+
+def test_a_model_with_an_encoder_is_asked_for_what_follows(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"train\.dense\.asked: expected none for a model with an enc"
+    ):
+        train(scratch(shape="t5"), config(dense={"asked": 1}), tmp_path)
