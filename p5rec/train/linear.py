@@ -24,12 +24,16 @@ class LinearConfig(Config):
         l2: of EASE, in users.
         kept: weights of each item that are kept, the largest by their size.
         max_items: of ``auto``.
+        popularity_discount: what is said of an item is divided by its training events to this
+            power, between 0 (least squares, which favour what is popular) and 1 (Steck 2011,
+            "Item popularity and recommendation accuracy", has such a power in what is counted).
     """
 
     kind: Literal["auto", "ease", "item-knn"] = "auto"
     l2: float = Field(100.0, gt=0)
     kept: int = Field(500, ge=1)
     max_items: int = Field(20_000, ge=1)
+    popularity_discount: float = Field(0.3, ge=0, le=1)
 
 
 def fit(config: LinearConfig, corpus: Corpus) -> Linear:
@@ -42,9 +46,13 @@ def fit(config: LinearConfig, corpus: Corpus) -> Linear:
     few = log.n_items <= config.max_items
     if config.kind == "ease" or (config.kind == "auto" and few):
         settings = ease.EaseConfig(l2=config.l2, max_items=config.max_items)
-        return Linear(largest(ease.fit(log, split, settings).weights, config.kept))
-    neighbours = itemknn.ItemKnnConfig(neighbours=config.kept)
-    return Linear(itemknn.fit(log, split, neighbours).similar)
+        weights = largest(ease.fit(log, split, settings).weights, config.kept)
+    else:
+        neighbours = itemknn.ItemKnnConfig(neighbours=config.kept)
+        weights = itemknn.fit(log, split, neighbours).similar
+    events = np.bincount(log.items[split.mask("train")], minlength=log.n_items)
+    discount = np.maximum(events, 1).astype(np.float32) ** -config.popularity_discount
+    return Linear(csr_array(weights * discount))
 
 
 def largest(weights: np.ndarray, kept: int) -> csr_array:

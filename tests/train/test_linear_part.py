@@ -24,14 +24,29 @@ def corpus() -> Corpus:
 def test_a_catalogue_that_is_too_large_for_ease_has_neighbours(corpus: Corpus) -> None:
     log, split = corpus.interactions, corpus.split
     weights = ease.fit(log, split, ease.EaseConfig(l2=3)).weights
-    settings = LinearConfig(l2=3, max_items=ITEMS)
+    plain = {"popularity_discount": 0}
+    settings = LinearConfig(l2=3, max_items=ITEMS, **plain)
     assert np.array_equal(fit(settings, corpus).weights.toarray(), weights)
     near = itemknn.fit(log, split, itemknn.ItemKnnConfig(neighbours=5)).similar.toarray()
     for asked in ({"max_items": ITEMS - 1}, {"kind": "item-knn"}):
-        found = fit(LinearConfig(kept=5, **asked), corpus)
+        found = fit(LinearConfig(kept=5, **plain, **asked), corpus)
         assert np.array_equal(found.weights.toarray(), near)
     with pytest.raises(UserError, match=f"expected at most {ITEMS - 1} items, got {ITEMS}"):
         fit(LinearConfig(kind="ease", max_items=ITEMS - 1), corpus)
+
+
+@pytest.mark.parametrize("kind", ["ease", "item-knn"])
+def test_what_is_said_of_an_item_is_discounted_by_how_popular_it_is(
+    corpus: Corpus, kind: str
+) -> None:
+    def weights(discount: float) -> np.ndarray:
+        config = LinearConfig(kind=kind, kept=5, popularity_discount=discount)
+        return fit(config, corpus).weights.toarray()
+
+    log, split = corpus.interactions, corpus.split
+    events = np.bincount(log.items[split.mask("train")], minlength=ITEMS)
+    assert 0 < events.min() < events.max()
+    assert np.allclose(weights(0.5) * np.sqrt(events), weights(0), rtol=1e-5, atol=0)
 
 
 def test_each_item_keeps_its_largest_weights_whichever_their_sign() -> None:
