@@ -73,6 +73,8 @@ class BackboneConfig(Config):
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     # of the frozen weights: NF4 with quantised scales (QLoRA), or LLM.int8(); needs lora
     quantize: Literal["4bit", "8bit"] | None = None
+    # deal the numbers of each of its weights out anew: the control of what it has learned
+    permute: bool = False
     lora: LoraSettings | None = LoraSettings()  # None: every weight trains
     items: Literal["positions", "tokens"] = "positions"  # one position an item, or one a code
     item_rows: bool = True  # a row of its own for each item beside those of its codes
@@ -86,6 +88,14 @@ class BackboneConfig(Config):
             raise ValueError("item_rows needs items: positions; set it to false")
         if self.normalisation != "items" and self.items != "tokens":
             raise ValueError(f"normalisation {self.normalisation} needs items: tokens")
+        return self
+
+    @model_validator(mode="after")
+    def _permute_needs_numbers(self) -> BackboneConfig:
+        if self.permute and self.name == "scratch":
+            raise ValueError("permute: a model from scratch has learned nothing to be dealt out")
+        if self.permute and self.quantize:
+            raise ValueError("permute: quantised weights cannot be dealt out; set quantize to null")
         return self
 
     @property

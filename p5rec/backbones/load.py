@@ -32,6 +32,7 @@ from p5rec.core.rng import derive_seed
 
 from .blocks import keep_blocks
 from .config import BackboneConfig, LoraSettings
+from .deal import deal_out
 from .grow import grow
 from .quiet import quiet
 from .scratch import build_scratch, byte_tokenizer
@@ -196,6 +197,8 @@ def _open(
         )
     if isinstance(config.layers, tuple):
         keep_blocks(model, config.layers)
+    if config.permute and not empty:
+        deal_out(model, derive_seed(seed, "dealt weights"))
     if config.quantize and not empty:
         _prepare_quantised(model)
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:

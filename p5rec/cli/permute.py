@@ -125,6 +125,21 @@ def _answers(tree: Tree) -> str:
     )
 
 
+def _weights(tree: Tree) -> str:
+    """The numbers of each weight of a language model dealt out anew among its places."""
+    fresh = [
+        name for name, method in tree["methods"].items()
+        if method["backbone"]["name"] != "scratch" and not method["backbone"]["permute"]
+    ]  # fmt: skip
+    _refuse_none(fresh, "weights", "a method with a language model that has learned something")
+    for name in fresh:
+        tree["methods"][name]["backbone"]["permute"] = True
+    return (
+        f"{', '.join(fresh)}: the numbers of each matrix and norm of the language model are dealt "
+        "out anew among their places before training"
+    )
+
+
 def _families(method: Tree) -> list[str]:
     """The prompt families among a method's tasks."""
     return [task for task in method["train"]["tasks"] if task not in (DENSE, DENSE_RATING)]
@@ -153,4 +168,5 @@ SIGNALS: dict[str, Callable[[Tree], str]] = {
     "text": _text,
     "history": _history,
     "answers": _answers,
+    "weights": _weights,
 }

@@ -16,8 +16,8 @@ YAML = (".yaml", ".yml")
 Permute = Annotated[
     list[str] | None,
     typer.Option(
-        help="Deal one signal out at random, its control: ids, text, history or answers; "
-        "several with commas. The run is called <name>-permute-<signals>."
+        help="Deal one signal out at random, its control: ids, text, history, answers or "
+        "weights; several with commas. The run is called <name>-permute-<signals>."
     ),
 ]
 

@@ -104,6 +104,28 @@ def test_targets_may_be_patterns_and_adapters_of_other_kinds(folder: Path) -> No
     assert layer.scaling["default"] == 4  # alpha / sqrt(rank)
 
 
+def test_dealt_out_weights_keep_their_numbers_and_lose_their_places(folder: Path) -> None:
+    def weights(seed: int = 0, **more: bool) -> dict[str, torch.Tensor]:
+        config = llama(folder, lora=True).model_copy(update=more)
+        model = load_backbone(config, WORDS, seed=seed).model
+        return {n: p for n, p in model.named_parameters() if not p.requires_grad}
+
+    plain, dealt = weights(), weights(permute=True)
+    for name, weight in plain.items():
+        assert_close(dealt[name].flatten().sort().values, weight.flatten().sort().values)
+        moved = (dealt[name] != weight).float().mean()
+        assert moved > 0.9 or weight.ndim == 1, name  # fresh norms are all ones
+    assert all(torch.equal(weight, dealt[name]) for name, weight in weights(permute=True).items())
+    other = weights(seed=1, permute=True)
+    assert any(not torch.equal(weight, dealt[name]) for name, weight in other.items())
+
+
+def test_what_has_no_numbers_of_its_own_cannot_be_dealt_out() -> None:
+    for settings in ({"name": "scratch"}, {"quantize": "4bit"}):
+        with pytest.raises(ValidationError, match="permute: "):
+            BackboneConfig(permute=True, **settings)
+
+
 def test_weights_follow_the_seed_and_leave_the_global_stream_alone() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()

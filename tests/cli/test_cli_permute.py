@@ -45,6 +45,7 @@ def changes(before: Any, after: Any, at: str = "") -> dict[str, Any]:
         ("text", "data.permute_text"),
         ("history", "methods.llm.train.swap_users"),
         ("answers", "methods.llm.train.permute_answers"),
+        ("weights", "methods.llm.backbone.permute"),
     ],
 )
 def test_one_switch_is_turned_and_told(signal: str, switch: str) -> None:
@@ -87,6 +88,7 @@ def test_what_is_permuted_already_stays_the_control() -> None:
         ("text", ["data.permute_text=true"]),
         ("history", [f"methods.{m}.train.swap_users=true" for m in ("small", "llm")]),
         ("answers", []),
+        ("weights", ["methods.llm.backbone.permute=true"]),
     ],
 )
 def test_a_signal_that_is_not_there_is_refused(signal: str, overrides: list[str]) -> None:
@@ -125,7 +127,7 @@ def test_show_names_it_and_reloads_equal(p5rec: Any, tmp_path: Path) -> None:
     code, out, err = p5rec("run", "tiny", "--permute", "txt")
     assert (code, out) == (2, "")
     assert err == "p5rec: --permute: expected a known signal, got 'txt'; did you mean 'text'?\n"
-    assert set(SIGNALS) == {"ids", "text", "history", "answers"}
+    assert set(SIGNALS) == {"ids", "text", "history", "answers", "weights"}
 
 
 @pytest.mark.parametrize("signal", ["ids", "text"])
