@@ -165,14 +165,13 @@ def every_figure(report: Report) -> Iterator[Html]:
         ]
         head = ["method", *metrics, *(name.replace("_", " ") for name in beside)]
         shown = [table(f"Every figure, {title}", head, rows, sortable=True)]
-        seeds = max(len(v) for m in block.methods for v in [[], *m.by_seed.values()])
-        if seeds:
+        if any(method.by_seed for method in block.methods):
             rows = [
                 [f"{method.name}: {metric}", *(cell(number(v), value=v) for v in values)]
                 for method in block.methods
                 for metric, values in method.by_seed.items()
             ]
-            head = ["method and metric", *(f"seed {n}" for n in range(1, seeds + 1))]
+            head = ["method and metric", *(f"seed {n}" for n in report.protocol.seeds)]
             shown.append(table(f"By seed, {title}", head, rows))
         yield more(f"{title}: {', '.join(metrics)}", *shown)
 

@@ -141,11 +141,13 @@ def test_the_page_shows_what_it_was_given(method, report, tmp_path):
 
 def test_the_page_tells_each_seeds_figures(method, report, tmp_path):
     entry = method("m", {"HR@10": 0.5, "MRR@10": 0.3})
-    several = entry.model_copy(update={"by_seed": {"HR@10": [0.4, 0.6], "MRR@10": [0.3, 0.3]}})
+    several = entry.model_copy(update={"by_seed": {"HR@10": [0.4, 0.6, 0.5], "MRR@10": [0.3] * 3}})
     made = report(several)
     rules = made.protocol.model_copy(update={"seeds": [0, 1, 2]})
     write_report(made.model_copy(update={"protocol": rules}), tmp_path)
     page = (tmp_path / "report.md").read_text()
-    assert "HR@10 by seed .4000 / .6000" in page
+    assert "HR@10 by seed .4000 / .6000 / .5000" in page
     assert "means over them" in page
     assert "Fewer than three" not in page
+    table = (tmp_path / "report.html").read_text().partition("By seed")[2].partition("</thead>")[0]
+    assert [f"seed {n}" in table for n in range(4)] == [True, True, True, False]
