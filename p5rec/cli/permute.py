@@ -96,48 +96,56 @@ def _worded(ids: Tree | None) -> bool:
 
 def _history(tree: Tree) -> str:
     """Events of the histories swapped between users, in training and in asking."""
-    fresh = [
-        name for name, method in tree["methods"].items()
-        if not method["train"]["swap_users"] and _reads_histories(method)
-    ]  # fmt: skip
-    _refuse_none(fresh, "history", "a method that reads histories which are not swapped already")
-    for name in fresh:
-        tree["methods"][name]["train"]["swap_users"] = True
+    wanted = "a method that reads histories which are not swapped already"
+    turned = _turn(tree, "history", "train", "swap_users", _reads_histories, wanted)
     return (
-        f"{', '.join(fresh)}: each event of a history is another user's, in training and in "
+        f"{turned}: each event of a history is another user's, in training and in "
         "asking; targets, and what the baselines read, stay"
     )
 
 
 def _answers(tree: Tree) -> str:
     """Answers of prompt families dealt out anew among their training rows."""
-    fresh = [
-        name for name, method in tree["methods"].items()
-        if _families(method) and method["train"]["steps"]
-        and not method["train"]["permute_answers"]
-    ]  # fmt: skip
-    _refuse_none(fresh, "answers", "a method that trains on a prompt family, its answers in place")
-    for name in fresh:
-        tree["methods"][name]["train"]["permute_answers"] = True
+    wanted = "a method that trains on a prompt family, its answers in place"
+    turned = _turn(tree, "answers", "train", "permute_answers", _trains_families, wanted)
     return (
-        f"{', '.join(fresh)}: the answers of each prompt family are dealt out anew among its "
+        f"{turned}: the answers of each prompt family are dealt out anew among its "
         "training rows; questions are asked as ever"
     )
 
 
 def _weights(tree: Tree) -> str:
     """The numbers of each weight of a language model dealt out anew among its places."""
-    fresh = [
-        name for name, method in tree["methods"].items()
-        if method["backbone"]["name"] != "scratch" and not method["backbone"]["permute"]
-    ]  # fmt: skip
-    _refuse_none(fresh, "weights", "a method with a language model that has learned something")
-    for name in fresh:
-        tree["methods"][name]["backbone"]["permute"] = True
+    wanted = "a method with a language model that has learned something"
+    turned = _turn(tree, "weights", "backbone", "permute", _has_learned, wanted)
     return (
-        f"{', '.join(fresh)}: the numbers of each matrix and norm of the language model are dealt "
+        f"{turned}: the numbers of each matrix and norm of the language model are dealt "
         "out anew among their places before training"
     )
+
+
+def _turn(
+    tree: Tree, signal: str, part: str, switch: str, has_it: Callable[[Tree], bool], wanted: str
+) -> str:
+    """Turns ``part.switch`` of the methods whose signal is in place; their names."""
+    fresh = [
+        name for name, method in tree["methods"].items()
+        if not method[part][switch] and has_it(method)
+    ]  # fmt: skip
+    _refuse_none(fresh, signal, wanted)
+    for name in fresh:
+        tree["methods"][name][part][switch] = True
+    return ", ".join(fresh)
+
+
+def _has_learned(method: Tree) -> bool:
+    """Whether a method's language model comes with weights."""
+    return bool(method["backbone"]["name"] != "scratch")
+
+
+def _trains_families(method: Tree) -> bool:
+    """Whether a method learns from prompts."""
+    return bool(_families(method) and method["train"]["steps"])
 
 
 def _families(method: Tree) -> list[str]:
