@@ -302,7 +302,7 @@ def test_impossible_shapes_are_refused_as_config(section, values: dict, says: st
         section(**values)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_loading_says_nothing(folder: Path) -> None:
     """In a process of its own: what libraries print at import and on loading is part of it."""
     script = f"""

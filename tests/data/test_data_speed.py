@@ -25,7 +25,7 @@ print(json.dumps([len(log), log.n_items, time.perf_counter() - start, peak]))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux alone")
 def test_a_million_events(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

@@ -83,7 +83,7 @@ class World:
         return paired_means(hits, before, users, seed=0)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_planted_successor_rises(tmp_path: Path, name: str) -> None:
     """After a short supervised training that has found the successors, but is not sure of them."""
@@ -93,7 +93,7 @@ def test_a_planted_successor_rises(tmp_path: Path, name: str) -> None:
     assert world.gain(found, start).low > 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_where_nothing_was_planted_nothing_is_gained(tmp_path: Path, name: str) -> None:
     world = World("null", tmp_path)

@@ -36,7 +36,7 @@ def lists(corpus: Corpus, folder: Path) -> RankedLists:
     return GenerativeRecommender(bundle, SETTINGS.decode, "tiny").recommend(histories, 5)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("lora", [False, True])
 def test_few_steps_after_a_first_training_beat_few_steps(lora: bool, tmp_path: Path) -> None:
     public, own = corpus_of("markov", users=240), corpus_of("markov", users=60, events=14)
@@ -78,7 +78,7 @@ def about(artefact: Artefact) -> dict[str, Any]:
     return found["about"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_model_is_taught_again_when_what_it_began_from_is_another(world: Any) -> None:
     corpus, run = world
     first, other = run(method(2)), run(method(3))
