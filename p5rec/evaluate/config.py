@@ -16,6 +16,7 @@ from p5rec.recommend.baselines.registry import (
     TEXT_BASELINES,
 )
 from p5rec.recommend.config import READINGS
+from p5rec.recommend.serving import ServingConfig
 
 from .schema import Part
 
@@ -47,6 +48,24 @@ class EvaluateConfig(Config):
     unseen: bool = False
     compare: tuple[tuple[str, str], ...] = ()
     samples: int = Field(10, ge=0)
+
+    def serving(self, method: Any, seed: int, tie_seed: int) -> ServingConfig:
+        """How a method of the recipe is asked, here and wherever its model is used later.
+
+        Args:
+            method: with ``decode`` and ``train.tasks``.
+            seed: of the choice of questions.
+            tie_seed: of the order of equal scores.
+        """
+        return ServingConfig(
+            decode=method.decode,
+            k=self.k,
+            exclude_seen=self.exclude_seen,
+            tie_seed=tie_seed,
+            questions={task: n for task, n in self.ask.items() if task in method.train.tasks},
+            unseen=self.unseen,
+            seed=seed,
+        )
 
 
 def reading_name(method: str, reading: str, form: str) -> str:

@@ -45,6 +45,7 @@ def write_in_parts(
     *,
     unit: str,
     part: int = PART,
+    about: Mapping[str, Any] | None = None,
 ) -> int:
     """The answers to questions ``0 .. total - 1``, in that order, in each of the files ``outs``.
 
@@ -59,6 +60,7 @@ def write_in_parts(
         key: all that the answers depend on, as plain data.
         unit: of the progress bar.
         part: questions a part.
+        about: what else the manifest says.
 
     Returns:
         Rows written; 0 in every process but the first.
@@ -93,8 +95,8 @@ def write_in_parts(
         for out in outs:
             _join(files, out)
         rows = sum(pq.ParquetFile(file).metadata.num_rows for file in files)
-        about = {"rows": rows, "files": _digests(outs), "versions": library_versions()}
-        write_json(manifest, {"key": wanted, **about})
+        made = {"rows": rows, "files": _digests(outs), "versions": library_versions()}
+        write_json(manifest, {"key": wanted, **(about or {}), **made})
         shutil.rmtree(folder)
     return rows
 

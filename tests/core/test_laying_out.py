@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from p5rec.core.artefacts import lay_out, writing
+from p5rec.core.artefacts import writing
 from p5rec.core.errors import Refused, disk_full
+from p5rec.core.publishing import lay_out
 
 
 @pytest.fixture
@@ -56,10 +57,10 @@ def test_a_refused_copy_changes_nothing(
         (out / "report.md").write_text("old")
 
     def no_space(source: object, copy: object) -> None:
-        Path(str(copy)).mkdir()  # half of it is there
+        Path(str(copy)).touch()  # half of it is there
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(shutil, "copytree", no_space)
+    monkeypatch.setattr(shutil, "copy2", no_space)
     with pytest.raises(Refused, match=r"out: expected to write there, got a full disk"):
         lay_out(sources, out)
     assert out.exists() == there
