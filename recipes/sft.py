@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from p5rec.core.artefacts import Artefact, Store
-from p5rec.core.config import compose
+from p5rec.core.config import FileName, compose
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_data
 from p5rec.evaluate.config import EvaluateConfig, check_names
@@ -28,13 +28,13 @@ from p5rec.train.stages import build_ids, fit_linear, teach
 
 SCHEMA = compose(
     "Sft",
-    name=(str, "sft"),
+    name=(FileName, "sft"),
     seed=(int, 0),  # of the bootstrap and of the choice of questions
     repeats=(Annotated[int, Field(ge=1)], 1),  # runs of all that is drawn; the n-th adds n to seeds
     data=DataConfig,
-    ids=(dict[str, IdsConfig], {"semantic": IdsConfig()}),
+    ids=(dict[FileName, IdsConfig], {"semantic": IdsConfig()}),
     baselines=(tuple[str, ...], ("popularity", "item-knn", "ease", "ease-recency")),
-    methods=(dict[str, GenerativeConfig], {}),
+    methods=(dict[FileName, GenerativeConfig], {}),
     evaluate=(EvaluateConfig, EvaluateConfig()),
     notes=(tuple[str, ...], ()),  # what a reader of the report must know
 )

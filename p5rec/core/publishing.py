@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from errno import ENOTDIR
 from pathlib import Path
 from tempfile import mkdtemp
 
-from filelock import FileLock, Timeout
-
 from .artefacts import read_json, write_json, writing
 from .errors import fault
+from .locks import alone
 
 WORK = ".publishing-"  # and a word of its own: new results on their way to their places
 LOCK = ".publishing.lock"
@@ -50,7 +49,7 @@ def lay_out(sources: Mapping[str, Path | Mapping[str, Path]], out: Path) -> None
                 out.mkdir(parents=True, exist_ok=True)
             elif not out.is_dir():
                 raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR))
-            with _alone(out):
+            with alone(out / LOCK, f"{out}: another command is writing there"):
                 _recover(out)
                 work = Path(mkdtemp(prefix=WORK, dir=out))
                 try:
@@ -75,22 +74,6 @@ def _check_inside(places: Iterable[str], out: Path) -> None:
                 out, "results that stay in this folder", f"one at {place!r}, which leads out of it",
                 "rename it, or remove the link there",
             )  # fmt: skip
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Keeps other commands out while results are moved; one that dies lets go of the lock."""
-    lock = FileLock(out / LOCK)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        print(f"{out}: another command is writing its results there; waiting")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        (out / LOCK).unlink(missing_ok=True)  # whoever waits for this one takes another
-        lock.release()
 
 
 def _bring(source: Path | Mapping[str, Path], target: Path) -> None:

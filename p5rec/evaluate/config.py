@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,8 +18,6 @@ from p5rec.recommend.config import READINGS
 from p5rec.recommend.serving import ServingConfig
 
 from .schema import Part
-
-FILE_NAME = re.compile(r"[\w][\w.-]*")
 
 
 class EvaluateConfig(Config):
@@ -84,7 +81,7 @@ def check_names(recipe: Any) -> None:
         recipe: a config with ``ids``, ``baselines``, ``methods`` and ``evaluate``.
 
     Raises:
-        UserError: a line for each name that names nothing, or that cannot name files.
+        UserError: a line for each name that names nothing.
     """
     if faults := list(_faults(recipe)):
         raise UserError(*faults)
@@ -95,8 +92,6 @@ def _faults(recipe: Any) -> Iterator[str]:
     for name in methods:
         if name in recipe.baselines:
             yield f"methods.{name}: expected a name that no baseline has, got it twice; rename it"
-        if not FILE_NAME.fullmatch(name):
-            yield f"methods: expected a name of letters, digits, '.', '_' and '-', got {name!r}"
     for name in recipe.baselines:
         if name not in RECOMMENDERS:
             yield _unknown("baselines", "a baseline", name, RECOMMENDERS)
