@@ -19,6 +19,7 @@ from functools import cache
 from hashlib import blake2b, sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,11 @@ REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 def atomic_write(path: Path, mode: str = "w") -> Iterator[Any]:
     """A file handle whose contents appear at ``path`` whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{token_hex(4)}.tmp")  # no other writer's, anywhere
     try:
-        with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as handle:
+        with open(
+            temporary, mode.replace("w", "x"), encoding=None if "b" in mode else "utf-8"
+        ) as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
@@ -72,36 +75,6 @@ def writing(place: Path) -> Iterator[None]:
             raise
         reason = "a full disk" if full else getattr(error, "strerror", None) or str(error)
         raise Refused(place, reason) from error
-
-
-def lay_out(sources: Mapping[str, Path], out: Path) -> None:
-    """Copies files and folders into ``out``: all of them, or none if the disk refuses one.
-
-    Args:
-        sources: place under ``out`` → what to copy there; an older file or folder at that place is
-            replaced, everything else in ``out`` stays.
-        out: a folder, made if it is not there.
-
-    Raises:
-        UserError: the disk is full, or does not let us write there.
-    """
-    new, work = not out.exists(), out / f".copying-{os.getpid()}"
-    with writing(out):
-        try:
-            for place, source in sources.items():
-                (work / place).parent.mkdir(parents=True, exist_ok=True)
-                if source.is_dir():
-                    shutil.copytree(source, work / place)
-                else:
-                    shutil.copy2(source, work / place)
-            for place in sources:
-                (out / place).parent.mkdir(parents=True, exist_ok=True)
-                if (out / place).is_dir():
-                    shutil.rmtree(out / place)
-                os.replace(work / place, out / place)
-            new = False
-        finally:
-            shutil.rmtree(out if new else work, ignore_errors=True)
 
 
 def read_json(path: Path) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pyarrow as pa
@@ -77,10 +78,9 @@ def prepare_folder(config: DataConfig, out: Path) -> None:
     if out.exists():
         raise fault(out, "a new folder", "one that exists", "name another or remove it")
     corpus, summary = build(config)
-    work = out.with_name(f".{out.name}.work")
+    work = out.with_name(f".{out.name}.{token_hex(4)}.work")
     with writing(out):
         try:
-            shutil.rmtree(work, ignore_errors=True)
             work.mkdir(parents=True)
             _write(corpus, summary, work)
             os.replace(work, out)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from p5rec.core.artefacts import Artefact, Lineage, lay_out, read_json
+from p5rec.core.artefacts import Artefact, Lineage, read_json
+from p5rec.core.publishing import lay_out
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.describe import repeats_told
 from p5rec.data.prepare import SUMMARY
@@ -19,7 +21,8 @@ from p5rec.ids.quality import FILE
 from p5rec.ids.tokens import item_strings
 from p5rec.prompting.view import CorpusView, ItemNames, unnamed_view
 from p5rec.recommend.lists import to_frame, write_lists
-from p5rec.recommend.stages import ABOUT, LISTS, read_asked, read_lists
+from p5rec.recommend.serving import ServingConfig, served_files
+from p5rec.recommend.stages import ABOUT, LISTS, linear_file, read_asked, read_lists
 
 from . import data_curve, measure, plots
 from .agreement import sentence, told_by_ids
@@ -271,12 +274,35 @@ def list_references(
     return found
 
 
-def show(made: Path, ids: Repeated, models: Repeated, out: Path) -> None:
-    """Copies results to where the user looks, and prints the table and the places."""
+def show(
+    made: Path,
+    corpus: Corpus,
+    ids: Repeated,
+    models: Repeated,
+    linear: Mapping[str, Sequence[Artefact | None]],
+    serving: Mapping[str, ServingConfig],
+    out: Path,
+) -> None:
+    """Lays results out where the user looks, and prints the table and the places.
+
+    Args:
+        made: the report's folder.
+        corpus: its titles go with the models.
+        ids, models: artefacts by name, one a seed; the first is laid out.
+        linear: what each method's lists add to its model's.
+        serving: how each method was asked.
+    """
     kept = [path for path in made.iterdir() if path.name not in ("manifest.json", "lineage.npy")]
-    bundles = {f"models/{name}": runs[0].path / "bundle" for name, runs in models.items()}
     codes = {f"ids/{name}": runs[0].path for name, runs in ids.items()}
-    lay_out({**{path.name: path for path in kept}, **bundles, **codes}, out)
+    with TemporaryDirectory() as work:
+        bundles = {
+            f"models/{name}": served_files(
+                runs[0].path / "bundle", linear_file(linear[name][0]), serving[name],
+                corpus.catalog.titles, Path(work) / name,
+            )
+            for name, runs in models.items()
+        }  # fmt: skip
+        lay_out({**{path.name: path for path in kept}, **bundles, **codes}, out)
     print()
     print(table(load_report(out)))
     print(f"\nreport  {out}/report.html   (text: {out}/report.md, numbers: {out}/report.json)")

@@ -16,13 +16,14 @@ from p5rec.core.types import PARTS, Corpus, RankedLists
 from p5rec.data.split import cases
 from p5rec.data.swap import swapped
 from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.models.linear import FILE as LINEAR
 
 from .ask import FamilyAnswers, ask, task_of, unseen_wordings
 from .baselines.registry import RECOMMENDERS
 from .baselines.tune import by_ranking, tune
-from .config import DecodeConfig
 from .generative import GenerativeRecommender
 from .protocols import Recommender
+from .serving import ServingConfig
 
 LISTS, ABOUT, ASKED = "lists.safetensors", "about.json", "asked-"
 
@@ -123,36 +124,22 @@ def ask_baseline(
 
 
 def answer_model(
-    name: str,
-    bundle: Bundle,
-    decode: DecodeConfig,
-    corpus: Corpus,
-    part: str,
-    folder: Path,
-    *,
-    k: int,
-    families: Mapping[str, int],
-    seed: int,
-    unseen: bool = False,
-    exclude_seen: bool = True,
+    name: str, bundle: Bundle, serving: ServingConfig, corpus: Corpus, part: str, folder: Path
 ) -> None:
     """A trained model's lists for ``part``, and what it says to prompted questions.
 
     Args:
         bundle: ready to answer.
-        k: length of the lists.
-        families: prompt family → questions to put, where the model was taught it.
-        seed: of the choice of questions.
-        unseen: put each question in a wording that no training row had, too.
-        exclude_seen: leave the items of a history out of its list.
+        serving: how it is asked; of the questions, those that the model was taught are put.
     """
     taught = set(bundle.settings.tasks)
     if bundle.settings.swapped:
         before = [name for name, number in PARTS.items() if number < PARTS[part]]
         corpus = swapped(corpus, before, bundle.settings.seed)
+    decode, families, seed = serving.decode, serving.questions, serving.seed
     if "dense" in taught:
-        recommender = GenerativeRecommender(bundle, decode, name, corpus.split.seed)
-        answer(recommender, corpus, part, k, folder, {}, exclude_seen=exclude_seen)
+        recommender = GenerativeRecommender(bundle, decode, name, serving.tie_seed)
+        answer(recommender, corpus, part, serving.k, folder, {}, exclude_seen=serving.exclude_seen)
     view = bundle.view(corpus)
     asked_about = sorted(families.keys() & taught)
     tasks = {family: task_of(bundle, family) for family in asked_about}
@@ -160,44 +147,46 @@ def answer_model(
         form = family if list(tasks.values()).count(tasks[family]) > 1 else ""
         asked = ask(bundle, view, family, part, families[family], decode, seed, form)
         write_json(folder / f"{ASKED}{family}.json", asked.dump())
-    for family in unseen_wordings(bundle, view, asked_about) if unseen else ():
+    for family in unseen_wordings(bundle, view, asked_about) if serving.unseen else ():
         asked = ask(bundle, view, family, part, families[family], decode, seed, unseen=True)
         write_json(folder / f"{ASKED}{family}.unseen.json", asked.dump())
 
 
 def ask_model(
     name: str,
-    decode: DecodeConfig,
+    serving: ServingConfig,
     corpus: Corpus,
     data: Artefact,
     model: Artefact,
     store: Store,
     *,
-    k: int,
-    families: Mapping[str, int],
-    seed: int,
     part: str = "test",
-    unseen: bool = False,
-    exclude_seen: bool = True,
+    linear: Artefact | None = None,
 ) -> Artefact:
-    """The stage of a trained model: its answers for a held-out part (see :func:`answer_model`)."""
-    settings: dict[str, Any] = {
-        "k": k, "families": dict(families), "seed": seed, "unseen": unseen,
-        "exclude_seen": exclude_seen,
-    }  # fmt: skip
+    """The stage of a trained model: its answers for a held-out part (see :func:`answer_model`).
+
+    Args:
+        linear: what its lists add to the model's; None: nothing.
+    """
 
     def make(folder: Path) -> Lineage:
-        bundle = load_bundle(model.path / "bundle").ready(decode.precision)
-        answer_model(name, bundle, decode, corpus, part, folder, **settings)
+        bundle = load_bundle(model.path / "bundle", linear=linear_file(linear))
+        bundle = bundle.ready(serving.decode.precision)
+        answer_model(name, bundle, serving, corpus, part, folder)
         return Lineage.none()
 
     return store.stage(
         "answers",
         make,
-        config={"decode": decode.dump(), "part": part, **settings},
+        config={"part": part, **serving.dump()},
         code=("core", "data", "prompting", "decode", "models", "recommend"),
-        inputs={"data": data, "model": model},
+        inputs={"data": data, "model": model, **({"linear": linear} if linear else {})},
     )
+
+
+def linear_file(linear: Artefact | None) -> Path | None:
+    """Where the stage of a linear part keeps it."""
+    return None if linear is None else linear.path / LINEAR
 
 
 def read_asked(folder: Path) -> list[FamilyAnswers]:

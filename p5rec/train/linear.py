@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 from scipy.sparse import csr_array
 
+from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
 from p5rec.core.types import Corpus
-from p5rec.models.linear import Linear
+from p5rec.models.linear import FILE, Linear
 from p5rec.recommend.baselines import ease, itemknn
+
+from .config import TrainConfig
+from .learned_from import taught
 
 
 class LinearConfig(Config):
@@ -34,6 +39,22 @@ class LinearConfig(Config):
     kept: int = Field(500, ge=1)
     max_items: int = Field(20_000, ge=1)
     popularity_discount: float = Field(0.3, ge=0, le=1)
+
+
+def save_fitted(
+    config: LinearConfig, corpus: Corpus, learner: TrainConfig, folder: Path
+) -> Lineage:
+    """Fits the linear part to the training events that a method learns from, into ``folder``.
+
+    Args:
+        learner: which events those are.
+
+    Raises:
+        UserError: see :func:`fit`.
+    """
+    seen = taught(corpus, learner)
+    fit(config, seen).save(folder / FILE)
+    return Lineage(seen.split.mask("train"))
 
 
 def fit(config: LinearConfig, corpus: Corpus) -> Linear:

@@ -79,7 +79,6 @@ def settings_of(config: GenerativeConfig, corpus: Corpus) -> BundleSettings:
         scale=tuple(np.unique(train_ratings(corpus)).tolist()) if rated else (),
         heads=config.heads if trained else HeadsConfig.none(),
         item_head=config.item_head if trained else None,
-        linear=config.linear is not None,
         tasks=tuple(config.train.tasks),
         window=config.train.dense.window,
         opens=config.train.dense.start == 1,

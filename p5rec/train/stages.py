@@ -22,11 +22,12 @@ from p5rec.ids.encoder import save_encoder
 from p5rec.ids.files import load_codes, save_codes
 from p5rec.ids.quality import FILE, report
 from p5rec.ids.vectors import file_vectors
-from p5rec.models.checkpoint import MANIFEST, Bundle, load_bundle
+from p5rec.models.checkpoint import Bundle, load_bundle, network
 
 from .aligned import history_rows
 from .config import DenseConfig, PreferenceConfig, TrainConfig
 from .lessons import shown
+from .linear import save_fitted
 from .method import GenerativeConfig, taught_prompts
 from .pairs import mine
 from .training import train
@@ -129,13 +130,13 @@ def teach(
         validate: what is logged of the model every ``method.train.evaluate_every`` steps.
         earlier: trained methods by name, of which ``method.start`` may name one.
     """
-    settings = method.model_dump(mode="json", exclude={"decode", "ids", "start"})
+    settings = method.model_dump(mode="json", exclude={"decode", "ids", "linear", "start"})
     first = (earlier or {}).get(method.start or "")
     start = first.path / "bundle" if first else Path(method.start) if method.start else None
     begun: dict[str, Artefact | str] = {}
     pairs = None
     if start is not None:
-        begun["start"] = first or file_sha256(start / MANIFEST)
+        begun["start"] = first or network(start)
         if isinstance(method.train.align, PreferenceConfig):
             pairs = begun["pairs"] = list_pairs(
                 method, method.train.align, corpus, data, ids, start, store
@@ -162,6 +163,29 @@ def teach(
         },
         resumable=True,
         collective=True,
+    )
+
+
+def fit_linear(
+    method: GenerativeConfig, corpus: Corpus, data: Artefact, store: Store
+) -> Artefact | None:
+    """The linear part that the method's lists add to its model's; None: they add none."""
+    config, learner = method.linear, method.train
+    if config is None or not method.decode.linear_weight:
+        return None
+    drawn = learner.swap_users or learner.users != 1
+    settings: dict[str, Any] = {
+        **config.dump(),
+        "swap_users": learner.swap_users,
+        "users": learner.users,
+        "seed": learner.seed if drawn else None,
+    }
+    return store.stage(
+        "linear",
+        lambda folder: save_fitted(config, corpus, learner, folder),
+        config=settings,
+        code=("core", "data", "models", "recommend", "train"),
+        inputs={"data": data},
     )
 
 
@@ -201,5 +225,5 @@ def list_pairs(
         make,
         config={**settings, "dense": method.train.dense.dump()},
         code=("core", "data", "decode", "models", "train"),
-        inputs={"data": data, "model": file_sha256(start / MANIFEST)},
+        inputs={"data": data, "model": network(start)},
     )
