@@ -142,9 +142,12 @@ def _of_model(
     k: int,
     beams: int,
 ) -> tuple[list[Measured], dict[str, Any]]:
-    from p5rec.evaluate.publish import measure_answers, references
+    from p5rec.core.artefacts import Store
+    from p5rec.evaluate.families import measure_reference
+    from p5rec.evaluate.publish import measure_answers
     from p5rec.recommend.config import DecodeConfig
-    from p5rec.recommend.stages import answer_model
+    from p5rec.recommend.model_answers import answer_model
+    from p5rec.recommend.stages import ask_references
     from p5rec.recommend.taught import check_taught
 
     from .inputs import learned_elsewhere, read_model
@@ -157,12 +160,16 @@ def _of_model(
         check_taught(bundle, "dense")
     name = folder.resolve().name
     with TemporaryDirectory() as made:
-        answers = Path(made)
+        answers = Path(made) / "answers"
+        answers.mkdir()
         answer_model(name, bundle, decode, corpus, part, answers, k=k, families=families, seed=seed)
         measured, samples = measure_answers(
             name, answers, corpus, bundle.layout.codes, part, seed=seed, about={}, shown=SAMPLES
         )
-        measured += references([answers], corpus, part, seed)
+        beside = Store(Path(made) / "references", say=lambda _: None)
+        run = {"split": part, "seed": seed}
+        for reference in ask_references([answers], corpus, "", beside):
+            measured.append(measure_reference(reference, corpus, run))
     return measured, {"samples": samples, "notes": learned_elsewhere(folder, corpus)}
 
 

@@ -150,6 +150,16 @@ class TrainConfig(Config):
         return self
 
     @property
+    def looks(self) -> bool:
+        """Whether looks at validation are taken."""
+        return self.steps > 0 and bool(self.passes or self.evaluate_every)
+
+    @property
+    def judged(self) -> bool:
+        """Whether looks at validation say when training ends and which weights stay."""
+        return self.looks and bool(self.passes or self.patience)
+
+    @property
     def slots(self) -> int:
         """Slots a step."""
         return self.batch * self.accumulate

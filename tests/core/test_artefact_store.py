@@ -18,7 +18,7 @@ from p5rec.core import artefacts
 from p5rec.core.artefacts import Artefact, Lineage, Store, atomic_write, digest, write_json
 from p5rec.core.errors import UserError
 
-CODE = ("core",)
+CODE = ()
 
 
 class Maker:

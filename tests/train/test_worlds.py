@@ -102,8 +102,8 @@ def taught(tmp_path: Path):
             save_codes(codes, folder, corpus.catalog.ids)
             return Lineage.none()
 
-        data = store.stage("data", lambda _: Lineage.none(), config={}, code=("core",))
-        ids = store.stage("ids", keep, config={}, code=("core",))
+        data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
+        ids = store.stage("ids", keep, config={}, code=())
         settings = SETTINGS.train.model_copy(update={"steps": 1, "seed": seed})
         method = SETTINGS.model_copy(update={"train": settings, **changes})
         return teach(method, corpus, data, ids, store)
