@@ -6,7 +6,7 @@ accelerate launch recipes/sft.py --config my.yaml
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,8 +20,7 @@ from p5rec.evaluate.config import EvaluateConfig, check_names
 from p5rec.evaluate.publish import publish, show
 from p5rec.ids.config import IdsConfig
 from p5rec.recommend.serving import ServingConfig
-from p5rec.recommend.stages import ask_baseline, ask_model
-from p5rec.recommend.validate import validator
+from p5rec.recommend.stages import ask_baseline, ask_model, ask_references
 from p5rec.train.checks import check_tasks, in_order
 from p5rec.train.method import GenerativeConfig
 from p5rec.train.stages import build_ids, fit_linear, teach
@@ -42,7 +41,6 @@ SCHEMA = compose(
 
 def main(cfg: Any, store: Store, out: Path) -> None:
     """Every stage in order; each is kept and made again only if something it needs changed."""
-    started = time.perf_counter()
     check_names(cfg)
     order = in_order(cfg.methods)
     data = prepare_data(cfg.data, store)
@@ -70,11 +68,10 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     linear: dict[str, list[Artefact | None]] = {}
     for name in order:
         method = cfg.methods[name]
-        validate = validator(corpus, method.decode, method.train.evaluate_users)
         serving[name] = cfg.evaluate.serving(method, cfg.seed, corpus.split.seed)
         models[name] = [
             teach(
-                method.reseeded(n), corpus, data, ids[method.ids][n], store, validate,
+                method.reseeded(n), corpus, data, ids[method.ids][n], store,
                 {earlier: runs[n % len(runs)] for earlier, runs in models.items()},
             )
             for n in (again if method.train.steps else [0])  # untrained, all would be one
@@ -90,11 +87,15 @@ def main(cfg: Any, store: Store, out: Path) -> None:
                 )
                 for model, beside in zip(models[name], linear[name], strict=True)
             ]  # fmt: skip
+    references = {
+        part: ask_references([runs[0].path for runs in found.values()], corpus, data, store)
+        for part, found in answers.items()
+    }
     report = store.stage(
         "report",
-        lambda folder: publish(cfg, data, corpus, ids, answers, models, folder, started),
+        partial(publish, cfg, data, corpus, ids, answers, models, references),
         config=cfg.dump(),
-        code=("core", "data", "metrics", "evaluate"),
+        code=(publish,),
         inputs={
             "data": data,
             **{
@@ -102,6 +103,11 @@ def main(cfg: Any, store: Store, out: Path) -> None:
                 for kind, made in {"ids": ids, "model": models, **answers}.items()
                 for name, runs in made.items()
                 for n, artefact in enumerate(runs)
+            },
+            **{
+                f"reference {part} {n}": reference.made
+                for part, found in references.items()
+                for n, reference in enumerate(found)
             },
         },
     )

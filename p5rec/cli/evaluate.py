@@ -178,8 +178,11 @@ def _of_model(
         seed: of the bootstrap.
         decode, others: what options set (see :func:`~p5rec.cli.asking.asked_as`).
     """
-    from p5rec.evaluate.publish import list_references, measure_answers, references
-    from p5rec.recommend.stages import answer_model
+    from p5rec.core.artefacts import Store
+    from p5rec.evaluate.families import measure_reference
+    from p5rec.evaluate.publish import list_references, measure_answers
+    from p5rec.recommend.model_answers import answer_model
+    from p5rec.recommend.stages import ask_references
     from p5rec.recommend.taught import check_taught
 
     from .inputs import learned_elsewhere, read_model
@@ -195,13 +198,17 @@ def _of_model(
         check_taught(bundle, "dense")
     name = folder.resolve().name
     with TemporaryDirectory() as made:
-        answers = Path(made)
+        answers = Path(made) / "answers"
+        answers.mkdir()
         answer_model(name, bundle, serving, corpus, part, answers)
         measured, samples = measure_answers(
             name, answers, corpus, bundle.layout.codes, part, seed=seed, about={}, shown=SAMPLES
         )
+        beside = Store(Path(made) / "references", say=lambda _: None)
+        run = {"split": part, "seed": seed}
+        for reference in ask_references([answers], corpus, "", beside):
+            measured.append(measure_reference(reference, corpus, run))
         facts = {name: {"train_seconds": 0.0}}
-        measured += references([answers], corpus, part, seed)
         measured += list_references({name: [answers]}, corpus, part, seed, facts)
     about = {"serving": serving.dump(), "overridden": overridden}
     notes += learned_elsewhere(folder, corpus)

@@ -216,11 +216,14 @@ def _key(
     model: Path, ids: Path | None, data: DataConfig, asked: dict[str, Any], **settings: Any
 ) -> dict[str, Any]:
     """All that the answers depend on: what an interrupted run must have had to be gone on with."""
-    from p5rec.core.artefacts import code_digest, file_sha256
+    from p5rec.core.artefacts import file_sha256
+    from p5rec.core.code import CODE
     from p5rec.data.prepare import input_digests
+    from p5rec.data.sources.registry import SOURCES
     from p5rec.ids.files import MANIFEST as CODES
     from p5rec.models.checkpoint import MANIFEST
 
+    work = (recommend, SOURCES.target(data.source))
     return {
         "model": file_sha256(model / MANIFEST),
         "ids": file_sha256(ids / CODES) if ids else None,
@@ -229,7 +232,8 @@ def _key(
             name: file_sha256(value) if isinstance(value, Path) else value
             for name, value in asked.items()
         },
-        "code": code_digest("core", "data", "prompting", "decode", "models", "recommend"),
+        "code": CODE.digest(*work),
+        "libraries": CODE.libraries(*work),
         **settings,
     }
 

@@ -1,8 +1,8 @@
 """The store: every stage's result under the hash of what made it, with its manifest and lineage.
 
 A stage runs in a working folder and becomes visible by one rename, so a half-made artefact is
-never seen. The key is the hash of the stage's name, its config, the keys of its inputs and the
-code it runs, so a second run finds what the first one made and does nothing.
+never seen. The key is the hash of the stage's name, its config, the keys of its inputs, the code it
+runs and the libraries' versions, so a second run finds what the first one made and does nothing.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import cache
 from hashlib import blake2b, sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -25,11 +23,10 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from .code import CODE, Work, version_of
 from .errors import Refused, UserError, disk_full, fault
 from .launch import rank
-from .paths import PACKAGE
 
-SOURCES = {".py", ".html", ".css", ".js"}
 LIBRARIES = ("numpy", "polars", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
@@ -106,25 +103,17 @@ def digest(value: Any) -> str:
     return blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-@cache
-def code_digest(*packages: str) -> str:
-    """A short hash of the source of ``p5rec.<package>``, its pages' included, for each named."""
-    state = blake2b(digest_size=8)
-    for package in packages:
-        for path in sorted(p for p in (PACKAGE / package).rglob("*") if p.suffix in SOURCES):
-            state.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
-    return state.hexdigest()
+def seconds_of(artefacts: Iterable[Artefact]) -> float:
+    """What the stages of ``artefacts`` took, those before them included, each counted once."""
+    spent: dict[str, float] = {}
+    for artefact in artefacts:
+        spent |= artefact.manifest["spent"]
+    return sum(spent.values())
 
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries a result depends on."""
-    found = {}
-    for name in ("p5rec", *LIBRARIES):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "absent"
-    return found
+    return {name: version_of(name) for name in ("p5rec", *LIBRARIES)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +156,8 @@ class Artefact:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What made it: stage, config, inputs, versions, seconds, lineage, counts."""
+        """What made it: stage, config, inputs, versions, lineage, counts, seconds, and those that
+        it and the stages before it took (``spent``)."""
         value: dict[str, Any] = read_json(self.path / "manifest.json")
         return value
 
@@ -203,7 +193,7 @@ class Store:
         make: Make,
         *,
         config: Mapping[str, Any],
-        code: tuple[str, ...],
+        code: tuple[Work, ...],
         inputs: Mapping[str, Artefact | str] | None = None,
         resumable: bool = False,
         collective: bool = False,
@@ -214,7 +204,8 @@ class Store:
             name: the stage, a word; also the folder under ``root``.
             make: fills the folder it is given and returns the events it used itself.
             config: everything that steers it, seeds included, as plain data.
-            code: packages of p5rec whose source the result depends on.
+            code: the functions that ``make`` calls, and the targets of the registry's names that
+                they look up: what these can run (:mod:`p5rec.core.code`) is in the key.
             inputs: artefacts (or content hashes of files) it reads.
             resumable: keep the working folder when interrupted, so that ``make`` can go on from it.
             collective: every process runs ``make`` (training) on the working folder, so it must
@@ -227,7 +218,8 @@ class Store:
         parts = {
             "stage": name,
             "config": config,
-            "code": code_digest(*code),
+            "code": CODE.digest(*code),
+            "libraries": CODE.libraries(*code),
             "inputs": {k: v.key if isinstance(v, Artefact) else v for k, v in inputs.items()},
         }
         key = digest(parts)
@@ -254,14 +246,18 @@ class Store:
                     return Artefact(final, key)
                 work.mkdir(exist_ok=True)
                 lineage = make(work)
+                spent: dict[str, float] = {}
                 for value in inputs.values():
                     if isinstance(value, Artefact):
                         lineage = lineage | value.lineage
+                        spent |= value.manifest["spent"]
+                seconds = round(time.perf_counter() - started, 3)
                 np.save(work / "lineage.npy", np.packbits(lineage.events))
                 about = {
                     **parts,
                     "lineage": lineage.summary(),
-                    "seconds": round(time.perf_counter() - started, 3),
+                    "seconds": seconds,
+                    "spent": {**spent, f"{name}/{key}": seconds},
                     "versions": library_versions(),
                 }
                 write_json(work / "manifest.json", about)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -49,9 +50,9 @@ def prepare_data(config: DataConfig, store: Store) -> Artefact:
     """
     return store.stage(
         "data",
-        lambda folder: prepare(config, folder),
+        partial(prepare, config),
         config=config.dump(),
-        code=("core", "data"),
+        code=(prepare, SOURCES.target(config.source)),
         inputs=input_digests(config),
     )
 

@@ -17,9 +17,8 @@ from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import PromptsConfig
 from p5rec.recommend.config import DecodeConfig
 
-from .config import TrainConfig
+from .config import LinearConfig, TrainConfig
 from .dense import DENSE, DENSE_RATING
-from .linear import LinearConfig
 from .passes import in_steps
 
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from p5rec.core import artefacts
+from p5rec.core import artefacts, code
 from p5rec.core.artefacts import Artefact, Lineage, Store, atomic_write, digest, write_json
 from p5rec.core.errors import UserError
+from p5rec.core.rng import derive_rng
 
-CODE = ("core",)
+CODE = ()
 
 
 class Maker:
@@ -60,8 +61,8 @@ def test_a_stage_is_made_once_and_kept_after(store: Store) -> None:
 def test_config_input_code_and_name_are_all_in_the_key(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def key(name: str = "ids", config: Any = None, inputs: Any = None) -> str:
-        return store.stage(name, Maker(), config=config or {}, code=CODE, inputs=inputs).key
+    def key(name: str = "ids", config: Any = None, inputs: Any = None, code: Any = ()) -> str:
+        return store.stage(name, Maker(), config=config or {}, code=code, inputs=inputs).key
 
     below = store.stage("data", Maker(), config={"seed": 1}, code=CODE)
     keys = [
@@ -72,29 +73,11 @@ def test_config_input_code_and_name_are_all_in_the_key(
         key(inputs={"log": "abc"}),
         key(inputs={"log": "abd"}),
         key(inputs={"log": below}),
+        key(code=(derive_rng,)),
+        key(code=("p5rec.core.rng:tie_order",)),
     ]
-    monkeypatch.setattr(artefacts, "code_digest", lambda *packages: "edited")
-    assert len({*keys, key()}) == len(keys) + 1
-
-
-def test_the_code_digest_reads_names_and_contents(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(artefacts, "PACKAGE", tmp_path)
-    digests = set()
-    (tmp_path / "ids").mkdir()
-    for name, text in (
-        ("a.py", "x = 1"),
-        ("a.py", "x = 2"),
-        ("b.py", "x = 2"),
-        ("c.txt", "x"),
-        ("d.css", "x"),
-    ):
-        (tmp_path / "ids" / name).write_text(text)
-        artefacts.code_digest.cache_clear()
-        digests.add(artefacts.code_digest("ids"))
-    artefacts.code_digest.cache_clear()
-    assert len(digests) == 4  # a text file beside the source changes nothing
+    monkeypatch.setattr(code, "version_of", lambda name: "another")
+    assert len({*keys, key(code=(derive_rng,))}) == len(keys) + 1
 
 
 def test_a_digest_ignores_the_order_of_keys_and_refuses_what_has_no_text(tmp_path: Path) -> None:

@@ -22,10 +22,12 @@ from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.ask import FamilyAnswers, ask
 from p5rec.recommend.config import READINGS, DecodeConfig
+from p5rec.recommend.list_files import read_lists
+from p5rec.recommend.model_answers import answer_model, read_asked
 from p5rec.recommend.pairs import rate_pairs
 from p5rec.recommend.ratings import own_reading, rating_histories, read_ratings
 from p5rec.recommend.serving import ServingConfig
-from p5rec.recommend.stages import answer_model, ask_baseline, ask_model, read_asked, read_lists
+from p5rec.recommend.stages import ask_baseline, ask_model
 
 ITEMS = 24
 DECODE = DecodeConfig(k=12, beams=24, max_new_tokens=4)
@@ -109,8 +111,8 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
         save_bundle(bundle, folder / "bundle")
         return Lineage(corpus.split.mask("train"))
 
-    data = store.stage("data", lambda folder: Lineage.none(), config={}, code=("core",))
-    model = store.stage("train", make, config={}, code=("core",))
+    data = store.stage("data", lambda folder: Lineage.none(), config={}, code=())
+    model = store.stage("train", make, config={}, code=())
     serving = ServingConfig(decode=DECODE, k=5, questions={"rating": 3, "unheard-of": 2})
     answers = ask_model("tiny", serving, corpus, data, model, store)
     lists = read_lists(answers.path)
@@ -133,7 +135,7 @@ def test_a_baseline_that_hangs_on_draws_is_tuned_once_and_fitted_under_every_see
     corpus: Corpus, tmp_path: Path
 ) -> None:
     store = Store(tmp_path / "store", lambda _: None, 0)
-    data = store.stage("data", lambda folder: Lineage.none(), config={}, code=("core",))
+    data = store.stage("data", lambda folder: Lineage.none(), config={}, code=())
     runs = ask_baseline("bpr", corpus, data, 5, store, repeats=3)
     told = [read_json(run.path / "about.json") for run in runs]
     assert [about["configs_tried"] for about in told] == [3, 1, 1]

@@ -57,13 +57,13 @@ class World:
     def __init__(self, kind: str, folder: Path) -> None:
         self.corpus, self.store = corpus_of(kind), Store(folder, lambda _: None, 0)
         self.codes: ItemCodes = fit(IDS, self.corpus).codes
-        self.data = self.store.stage("data", lambda _: Lineage.none(), config={}, code=("core",))
+        self.data = self.store.stage("data", lambda _: Lineage.none(), config={}, code=())
 
         def keep(place: Path) -> Lineage:
             save_codes(self.codes, place, self.corpus.catalog.ids)
             return Lineage.none()
 
-        self.ids = self.store.stage("ids", keep, config={}, code=("core",))
+        self.ids = self.store.stage("ids", keep, config={}, code=())
 
     def teach(self, method: GenerativeConfig, start: Artefact | None = None) -> Artefact:
         earlier = None if start is None else {"taught": start}
@@ -225,7 +225,7 @@ def test_a_model_of_other_ids_is_not_aligned(taught: tuple[World, Artefact]) -> 
         save_codes(replace(world.codes, codes=dealt), place, world.corpus.catalog.ids)
         return Lineage.none()
 
-    other = world.store.stage("ids", keep, config={"dealt": True}, code=("core",))
+    other = world.store.stage("ids", keep, config={"dealt": True}, code=())
     aligned = method(3, align=OBJECTIVES["sdpo"])
     with pytest.raises(UserError, match="expected a model of the same items and ids to align"):
         teach(aligned, world.corpus, world.data, other, world.store, earlier={"taught": start})

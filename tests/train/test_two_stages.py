@@ -64,8 +64,8 @@ def world(tmp_path: Path) -> Any:
         save_codes(codes, folder, corpus.catalog.ids)
         return Lineage.none()
 
-    data = store.stage("data", lambda _: Lineage.none(), config={}, code=("core",))
-    ids = store.stage("ids", keep, config={}, code=("core",))
+    data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
+    ids = store.stage("ids", keep, config={}, code=())
 
     def run(config: GenerativeConfig, **earlier: Artefact) -> Artefact:
         return teach(config, corpus, data, ids, store, earlier=earlier)
