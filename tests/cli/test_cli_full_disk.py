@@ -46,7 +46,7 @@ def syncing(patch: Patch) -> None:
 
 
 def lists_of_a_baseline(patch: Patch) -> None:
-    patch.setattr("p5rec.recommend.stages.save_file", rust_says_so)
+    patch.setattr("p5rec.recommend.list_files.save_file", rust_says_so)
 
 
 def lineage(patch: Patch) -> None:
