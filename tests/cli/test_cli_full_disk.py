@@ -85,7 +85,7 @@ def publishing(patch: Patch) -> None:
     patch.setattr(os, "replace", no_space)
 
 
-ORDER = ("data", "ids", "baseline", "train", "answers", "report")
+ORDER = ("data", "ids", "baseline", "train", "answers", "reference", "report")
 PLACES: dict[str, list[Callable[[Patch], None]]] = {
     "data": [data, lineage, publishing],
     "ids": [codes],
