@@ -186,7 +186,7 @@ def measure_answers(
 
     Args:
         name: the method.
-        folder: its answers (see ``p5rec.recommend.stages``).
+        folder: its answers (see ``p5rec.recommend.model_answers``).
         codes: how a trained model names items; None for a baseline, which answers in lists alone.
         part: what it was asked about.
         seed: of the bootstrap.

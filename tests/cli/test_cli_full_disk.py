@@ -46,7 +46,7 @@ def syncing(patch: Patch) -> None:
 
 
 def lists_of_a_baseline(patch: Patch) -> None:
-    patch.setattr("p5rec.recommend.stages.save_file", rust_says_so)
+    patch.setattr("p5rec.recommend.list_files.save_file", rust_says_so)
 
 
 def lineage(patch: Patch) -> None:
@@ -85,7 +85,7 @@ def publishing(patch: Patch) -> None:
     patch.setattr(os, "replace", no_space)
 
 
-ORDER = ("data", "ids", "baseline", "train", "answers", "report")
+ORDER = ("data", "ids", "baseline", "train", "answers", "reference", "report")
 PLACES: dict[str, list[Callable[[Patch], None]]] = {
     "data": [data, lineage, publishing],
     "ids": [codes],

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
-from conftest import call
 from tiny_models import save_llama
 
+from p5rec.cli.main import main
 from p5rec.core import code
 from p5rec.core.artefacts import Store
 from p5rec.core.code import CODE, Code, Work
@@ -26,7 +26,7 @@ data:
   source: table
   path: {folder}/log.csv
   columns: {{user: user, item: item, time: time, rating: rating, review: text, summary: summary}}
-  split: user-time
+  split: leave-one-out
 ids:
   semantic:
     levels: 2
@@ -135,7 +135,11 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> list[Seen]:
         patch.setenv("P5REC_HOME", str(folder / "home"))
         patch.setattr(Store, "stage", spied)
         config = folder / "my.yaml"
-        assert call(patch, "run", "sft", "--config", config, "--out", folder / "out") == 0
+        words = ["p5rec", "run", "sft", "--config", str(config), "--out", str(folder / "out")]
+        patch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
     return found
 
 
