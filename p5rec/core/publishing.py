@@ -57,7 +57,8 @@ def lay_out(sources: Mapping[str, Path | Mapping[str, Path]], out: Path) -> None
                         _bring(source, work / "new" / place)
                     _move(list(sources), work, out)
                 finally:
-                    shutil.rmtree(work, ignore_errors=True)
+                    if not (work / PLACES).exists():  # else it holds what is to be put back
+                        shutil.rmtree(work, ignore_errors=True)
             new = False
         finally:
             if new:
@@ -135,4 +136,4 @@ def _recover(out: Path) -> None:
 
 def _rename(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    os.rename(source, target)
+    os.replace(source, target)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from p5rec.core.artefacts import Artefact, Lineage, read_json, seconds_of
+from p5rec.core.artefacts import Artefact, Lineage, read_json, seconds_of, writing
 from p5rec.core.publishing import lay_out
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.describe import repeats_told
@@ -288,7 +288,7 @@ def show(
     """
     kept = [path for path in made.iterdir() if path.name not in ("manifest.json", "lineage.npy")]
     codes = {f"ids/{name}": runs[0].path for name, runs in ids.items()}
-    with TemporaryDirectory() as work:
+    with writing(out), TemporaryDirectory() as work:
         bundles = {
             f"models/{name}": served_files(
                 runs[0].path / "bundle", linear_file(linear[name][0]), serving[name],
