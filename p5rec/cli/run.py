@@ -162,6 +162,7 @@ def _run(
     if not store.rank:
         with writing(folder), atomic_write(folder / "config.yaml") as handle:
             handle.write(dump_yaml(cfg))
+        store.published(folder)
 
 
 def load(script: Path) -> Any:
