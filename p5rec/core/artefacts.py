@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -300,7 +301,7 @@ class Store:
                         "lineage": lineage.summary(),
                         "seconds": round(time.perf_counter() - started, 3),
                         "versions": library_versions(),
-                        "command": sys.argv,
+                        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
                         "files": _sizes(work),
                     }
                     write_json(work / MANIFEST, about)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from .artefacts import MANIFEST, missing
 from .locks import held, if_free
@@ -57,11 +58,10 @@ def entries(root: Path) -> list[Entry]:
             name = f"{folder.name}/{path.name}"
             about = manifests.get(name, {})
             used = (path / MANIFEST if about else path).stat().st_mtime
-            command = " ".join(map(str, about.get("command", ())))
             found.append(
                 Entry(
                     path, folder.name, path.name.lstrip(".").split(".")[0], _state(path),
-                    size_of(path), used, command, tuple(runs.get(name, ())),
+                    size_of(path), used, about.get("command", ""), tuple(runs.get(name, ())),
                 )
             )  # fmt: skip
     found += [
@@ -134,16 +134,16 @@ def remove(entry: Entry, root: Path) -> bool:
     """
     if not entry.key:
         entry.path.unlink(missing_ok=True)
-        return True
-    if entry.path.suffix == ".lock":
-        return not held(entry.path)
-    with if_free(entry.path.with_name(f".{entry.key}.lock")) as free:
-        if not free or f"{entry.stage}/{entry.key}" in in_use(root):
-            return False
-        gone = entry.path.with_name(f".{entry.key}.gone")
-        shutil.rmtree(gone, ignore_errors=True)
-        os.replace(entry.path, gone)
-        shutil.rmtree(gone)
+        done = True
+    elif entry.path.suffix == ".lock":
+        done = not held(entry.path)
+    else:
+        with if_free(entry.path.with_name(f".{entry.key}.lock")) as free:
+            done = free and f"{entry.stage}/{entry.key}" not in in_use(root)
+            if done:
+                gone = entry.path.with_name(f".{entry.key}.{uuid4().hex[:8]}.gone")
+                os.replace(entry.path, gone)
+                shutil.rmtree(gone)
     with suppress(OSError):  # not empty
         entry.path.parent.rmdir()
-    return True
+    return done
