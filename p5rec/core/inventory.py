@@ -53,15 +53,15 @@ def entries(root: Path) -> list[Entry]:
     }
     runs = _reached(root, manifests)
     found = []
-    for folder in sorted(root.glob("[!.]*/")):
-        for path in sorted(folder.iterdir()):
-            name = f"{folder.name}/{path.name}"
-            about = manifests.get(name, {})
-            used = (path / MANIFEST if about else path).stat().st_mtime
+    for path in sorted(root.glob("[!.]*/*")):
+        name = f"{path.parent.name}/{path.name}"
+        about = manifests.get(name, {})
+        with suppress(FileNotFoundError):  # made or dropped just now by somebody else
             found.append(
                 Entry(
-                    path, folder.name, path.name.lstrip(".").split(".")[0], _state(path),
-                    size_of(path), used, about.get("command", ""), tuple(runs.get(name, ())),
+                    path, path.parent.name, path.name.lstrip(".").split(".")[0], _state(path),
+                    size_of(path), (path / MANIFEST if about else path).stat().st_mtime,
+                    about.get("command", ""), tuple(runs.get(name, ())),
                 )
             )  # fmt: skip
     found += [

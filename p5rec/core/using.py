@@ -58,8 +58,11 @@ def _end(file: Path, process: int) -> None:
 
 def in_use(root: Path) -> set[str]:
     """``name/key`` of the stages that living processes read."""
-    files = [path for path in (root / RUNNING).glob(".*.lock") if held(path)]
-    return {line for path in files for line in path.read_text(encoding="utf-8").split()}
+    found: set[str] = set()
+    for path in (root / RUNNING).glob(".*.lock"):
+        with suppress(FileNotFoundError):  # it ends just now
+            found |= set(path.read_text(encoding="utf-8").split()) if held(path) else set()
+    return found
 
 
 def runs_file(root: Path, folder: Path) -> Path:
