@@ -163,6 +163,7 @@ def _run(
     if not store.rank:
         with writing(folder), atomic_write(folder / "config.yaml") as handle:
             handle.write(dump_yaml(cfg))
+        store.published(folder)
 
 
 def _plain(stem: str) -> str:

@@ -17,7 +17,7 @@ from tempfile import mkdtemp
 
 from .artefacts import read_json, write_json, writing
 from .errors import fault
-from .locks import alone
+from .locks import alone, say_waiting
 
 WORK = ".publishing-"  # and a word of its own: new results on their way to their places
 LOCK = ".publishing.lock"
@@ -49,7 +49,7 @@ def lay_out(sources: Mapping[str, Path | Mapping[str, Path]], out: Path) -> None
                 out.mkdir(parents=True, exist_ok=True)
             elif not out.is_dir():
                 raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR))
-            with alone(out / LOCK, f"{out}: another command is writing there"):
+            with alone(out / LOCK, say_waiting(f"{out}: another command is writing there")):
                 _recover(out)
                 work = Path(mkdtemp(prefix=WORK, dir=out))
                 try:

@@ -34,7 +34,7 @@ from p5rec.core.artefacts import (
 )
 from p5rec.core.errors import UserError
 from p5rec.core.launch import processes, rank
-from p5rec.core.locks import alone
+from p5rec.core.locks import alone, say_waiting
 
 PART = 1000  # questions
 KEY = "key.json"
@@ -82,7 +82,7 @@ def write_in_parts(
         if not own:
             for out in sorted(set(outs)):
                 lock = out.with_name(f".{out.name}.lock")
-                stack.enter_context(alone(lock, f"another run is writing {out}"))
+                stack.enter_context(alone(lock, say_waiting(f"another run is writing {out}")))
         done = meet(NOT_DONE if own else _done(manifest, wanted, outs))
         if done != NOT_DONE:
             return 0 if own else done

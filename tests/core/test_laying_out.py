@@ -202,6 +202,16 @@ def test_a_file_in_the_way(sources: dict[str, Path], tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "a file"
 
 
+def test_a_missing_source_is_no_full_disk(sources: dict[str, Path], tmp_path: Path) -> None:
+    sources["report.html"] = tmp_path / "made" / "report.html"
+    with pytest.raises(
+        UserError, match=r"report\.html: expected a file, got nothing there"
+    ) as caught:
+        lay_out(sources, tmp_path / "out")
+    assert "space" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
 def test_writing_lets_our_own_faults_through(tmp_path: Path) -> None:
     with pytest.raises(KeyError), writing(tmp_path / "not" / "there"):
         raise KeyError("ours")
