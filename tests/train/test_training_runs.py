@@ -35,11 +35,15 @@ DROPOUT = scratch(dropout=0.2)
 
 @pytest.mark.parametrize("model", BACKBONES)
 def test_the_golden_curve_is_drawn_again(model: str) -> None:
-    """Recorded on a CPU; other machines differ in the last bits, which 30 steps enlarge."""
+    """Under the kernels of old and new x86-64 processors (SSE4.2, AVX2, AVX-512) losses lie within
+    3e-6 of each other and gradient norms within 2e-3; a learning rate 1 % off moves every curve's
+    losses by 2e-4 or more.
+    """
     golden = json.loads((ROOT / "tests/golden/train" / f"{model}.json").read_text())
-    found = RECORD["trajectory"](model)
-    assert found["loss"] == pytest.approx(golden["loss"], rel=2e-3)
+    found, off = RECORD["trajectory"](model), RECORD["trajectory"](model, 0.00101)
+    assert found["loss"] == pytest.approx(golden["loss"], rel=5e-5)
     assert found["grad_norm"] == pytest.approx(golden["grad_norm"], rel=2e-2)
+    assert off["loss"] != pytest.approx(golden["loss"], rel=5e-5)
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
