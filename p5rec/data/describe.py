@@ -64,6 +64,16 @@ def as_lines(description: dict[str, Any]) -> list[str]:
     return [f"{name:<{width}}  {text}" for name, text in rows]
 
 
+def dropped_told(summary: Mapping[str, Any]) -> list[str]:
+    """What a report's reader must know of rows that the log lost for what they lack."""
+    dropped = summary["dropped"]
+    why = {
+        "incomplete": "rows of the log lack a user, item, time or rating: dropped.",
+        "missing_items": "events are of items that the item table lacks: dropped.",
+    }
+    return [f"{dropped[name]:,} {words}" for name, words in why.items() if dropped.get(name)]
+
+
 def repeats_told(summary: Mapping[str, Any], dedupe: str) -> list[str]:
     """What a report's reader must know of a prepared corpus's repeats: a sentence a kind."""
     counts = summary["repeats"]

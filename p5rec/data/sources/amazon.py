@@ -58,8 +58,9 @@ def files(config: DataConfig) -> dict[str, Path]:
 def read(config: DataConfig) -> RawLog:
     """Reviews with ratings and texts; titles, brand and categories from the metadata."""
     found = files(config)
-    events = read_events(config, found["events"], OWN)
-    return RawLog(events, item_table(config, events, found, _metadata), tuple(found.values()))
+    events, incomplete = read_events(config, found["events"], OWN)
+    items = item_table(config, events, found, _metadata)
+    return RawLog(events, items, tuple(found.values()), incomplete=incomplete)
 
 
 def _metadata(path: Path) -> pl.DataFrame:
