@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -122,12 +124,15 @@ def recommend(
     if search == "items" and per_prefix is not None:
         raise UserError("expected --per-prefix or --search items, got both; name one")
     _check_formats(out)
+    from p5rec.core.artefacts import read_json
+    from p5rec.core.launch import rank
     from p5rec.recommend.config import DecodeConfig
-    from p5rec.recommend.parts import write_in_parts
+    from p5rec.recommend.parts import manifest_of, write_in_parts
+    from p5rec.recommend.shortfall import sentences, shortfall
 
     from .inputs import read_model, read_recipe
 
-    read, corpus = read_recipe(config, overrides or [])
+    read, corpus = read_recipe(config, overrides or [], evaluable=False)
     decode = DecodeConfig(k=k, beams=max(beams, k), search=search, per_prefix=per_prefix)
     limits = {"stock": stock, "items_where": items_where, "only": only, "never": never}
     if what == "lists":
@@ -135,18 +140,25 @@ def recommend(
         allowed = _allowed(limits, asked, corpus, not with_seen)
         bundle = read_model(model, corpus, decode.precision, ids)
         answer = _lists(bundle, corpus, decode, asked, not with_seen, allowed)
+        told = partial(
+            shortfall, users=asked, k=k, corpus=corpus, allowed=allowed, exclude_seen=not with_seen
+        )
     else:
         asked, items = _read_pairs(pairs, corpus)
         bundle = read_model(model, corpus, decode.precision, ids)
-        answer = _answers(bundle, corpus, decode, asked, items, what)
+        answer, told = _answers(bundle, corpus, decode, asked, items, what), None
     key = _key(
         model, ids, read.data, {"asked": users or pairs, "where": where, **limits},
         what=what, decode=decode.dump(), seen=with_seen,
     )  # fmt: skip
-    rows = write_in_parts(answer, len(asked), out, key, unit=what.removesuffix("s"))
-    if rows:
-        for path in out:
-            print(f"{rows} rows: {path}")
+    rows = write_in_parts(answer, len(asked), out, key, unit=what.removesuffix("s"), told=told)
+    if rank():
+        return
+    for path in out:
+        print(f"{rows} rows: {path}")
+    if told is not None:
+        for sentence in sentences(read_json(manifest_of(out[0]))["answers"]):
+            print(f"p5rec: {sentence}", file=sys.stderr)
 
 
 def _check_formats(out: list[Path]) -> None:

@@ -45,6 +45,7 @@ def write_in_parts(
     *,
     unit: str,
     part: int = PART,
+    told: Callable[[Sequence[Path]], Mapping[str, Any]] | None = None,
 ) -> int:
     """The answers to questions ``0 .. total - 1``, in that order, in each of the files ``outs``.
 
@@ -59,6 +60,7 @@ def write_in_parts(
         key: all that the answers depend on, as plain data.
         unit: of the progress bar.
         part: questions a part.
+        told: Parquet files of all answers → further facts for the manifest, under ``answers``.
 
     Returns:
         Rows written; 0 in every process but the first.
@@ -68,7 +70,7 @@ def write_in_parts(
     """
     own, world = rank(), processes()
     folder = outs[0].with_name(f".{outs[0].name}.parts")
-    manifest = outs[0].with_name(f"{outs[0].name}.manifest.json")
+    manifest = manifest_of(outs[0])
     wanted = json.loads(json.dumps({**key, "questions": total, "part": part}))
     if (done := _done(manifest, wanted, outs)) is not None:
         return 0 if own else done
@@ -94,9 +96,16 @@ def write_in_parts(
             _join(files, out)
         rows = sum(pq.ParquetFile(file).metadata.num_rows for file in files)
         about = {"rows": rows, "files": _digests(outs), "versions": library_versions()}
+        if told is not None:
+            about["answers"] = told(files)
         write_json(manifest, {"key": wanted, **about})
         shutil.rmtree(folder)
     return rows
+
+
+def manifest_of(out: Path) -> Path:
+    """Where the manifest of answers lies whose first file is ``out``."""
+    return out.with_name(f"{out.name}.manifest.json")
 
 
 def _done(manifest: Path, key: Mapping[str, Any], outs: Sequence[Path]) -> int | None:
