@@ -15,7 +15,16 @@ from .times import FORMATS, Unclear, microseconds
 
 Names = Mapping[str, tuple[str, ...]]
 REQUIRED = ("user", "item", "time")
-NOTHING = ("", "nan", "nat", "null", "none", "na", "n/a", "\\n")  # how exports write an absent value
+NOTHING = (
+    "",
+    "nan",
+    "nat",
+    "null",
+    "none",
+    "na",
+    "n/a",
+    "\\n",
+)  # how exports write an absent value
 SHOWN = 80  # characters of a value in a message
 TEXTS = ("review", "summary")
 OWN: Names = {name: (name,) for name in ColumnsConfig.model_fields}
@@ -179,7 +188,10 @@ def _times(
     except Unclear as error:
         got = f"{error.got.format(*(rows[at] for at in error.rows[1:]))} in column {column!r}"
         raise fault(f"{path}, row {rows[error.rows[0]]}", error.expected, got, error.todo) from None
-    wanted, todo = "epoch or ISO 8601 time", "fix it, or say in data.time_format how times are written"
+    wanted, todo = (
+        "epoch or ISO 8601 time",
+        "fix it, or say in data.time_format how times are written",
+    )
     if chosen is not None:
         wanted = f"a time like {chosen}" if chosen not in FORMATS else f"a number ({chosen})"
         todo = "fix it, or change data.time_format"

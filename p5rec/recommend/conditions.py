@@ -19,17 +19,19 @@ TOKEN = re.compile(
       | (?P<blank>\s+)""",
     re.VERBOSE,
 )
-WORDS = frozenset(
-    "and or not in is null like ilike between case when then else end true false as escape "
-    "int integer bigint smallint float real double varchar text string boolean date "
-    "timestamp".split()
-)
-FUNCTIONS = frozenset(
-    "abs array_contains array_length avg cast ceil coalesce concat count date_part ends_with exp "
-    "floor greatest if ifnull in least left length ln log log10 lower ltrim max median min mod "
-    "nullif octet_length pow power regexp_like replace reverse right round rtrim sign sqrt "
-    "starts_with stddev strpos substr sum trim try_cast upper variance".split()
-)
+WORDS = frozenset({
+    "and", "or", "not", "in", "is", "null", "like", "ilike", "between", "case", "when", "then",
+    "else", "end", "true", "false", "as", "escape", "int", "integer", "bigint", "smallint",
+    "float", "real", "double", "varchar", "text", "string", "boolean", "date", "timestamp",
+})  # fmt: skip
+FUNCTIONS = frozenset({
+    "abs", "array_contains", "array_length", "avg", "cast", "ceil", "coalesce", "concat",
+    "count", "date_part", "ends_with", "exp", "floor", "greatest", "if", "ifnull", "in",
+    "least", "left", "length", "ln", "log", "log10", "lower", "ltrim", "max", "median", "min",
+    "mod", "nullif", "octet_length", "pow", "power", "regexp_like", "replace", "reverse",
+    "right", "round", "rtrim", "sign", "sqrt", "starts_with", "stddev", "strpos", "substr",
+    "sum", "trim", "try_cast", "upper", "variance",
+})  # fmt: skip
 
 
 def rows_where(condition: str, frame: pl.DataFrame, option: str) -> np.ndarray:
@@ -50,7 +52,8 @@ def rows_where(condition: str, frame: pl.DataFrame, option: str) -> np.ndarray:
     try:
         holds = frame.select(pl.sql_expr(quoted)).to_series()
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
-        raise _fault(option, frame.columns, condition, str(error).splitlines()[0][:200]) from None
+        got = str(error).splitlines()[0][:200]
+        raise _fault(option, frame.columns, condition, got) from None
     if holds.dtype != pl.Boolean or len(holds) not in (1, len(frame)):
         raise _fault(option, frame.columns, condition, "which is no yes or no for each row")
     kept = np.broadcast_to(holds.fill_null(False).to_numpy(), len(frame))
@@ -107,5 +110,9 @@ def _fault(
     known: list[str] | None = None,
 ) -> UserError:
     expected = f"a condition on {', '.join(columns)}"
-    hint = did_you_mean(name, known or columns) if name else "write one such as " + f'"{columns[0]}" = \'x\''
+    hint = (
+        did_you_mean(name, known or columns)
+        if name
+        else "write one such as " + f"\"{columns[0]}\" = 'x'"
+    )
     return fault(option, expected, f"{condition[:200]!r} ({what})", hint)

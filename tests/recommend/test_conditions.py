@@ -57,7 +57,7 @@ def test_expressions_over_the_columns(condition: str, rows: list[int]) -> None:
         "events = 1 FROM read_csv('/etc/passwd')",
         "events = 1 UNION SELECT 2",
         "read_csv('/etc/passwd') IS NOT NULL",
-        '"read_csv"(\'/etc/passwd\')',
+        "\"read_csv\"('/etc/passwd')",
         "ROW_NUMBER() OVER (ORDER BY events) = 1",
         "other.events = 1",
         "events = 1; DROP TABLE frame",
