@@ -126,6 +126,7 @@ def recommend(
     _check_formats(out)
     from p5rec.core.artefacts import read_json
     from p5rec.core.launch import rank
+    from p5rec.core.terminal import printable
     from p5rec.recommend.config import DecodeConfig
     from p5rec.recommend.parts import manifest_of, write_in_parts
     from p5rec.recommend.shortfall import sentences, shortfall
@@ -158,7 +159,7 @@ def recommend(
         print(f"{rows} rows: {path}")
     if told is not None:
         for sentence in sentences(read_json(manifest_of(out[0]))["answers"]):
-            print(f"p5rec: {sentence}", file=sys.stderr)
+            print(f"p5rec: {printable(sentence)}", file=sys.stderr)
 
 
 def _check_formats(out: list[Path]) -> None:

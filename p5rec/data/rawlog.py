@@ -24,7 +24,7 @@ NOTHING = (
     "na",
     "n/a",
     "\\n",
-)  # how exports write an absent value
+)  # absent, as exports write it
 SHOWN = 80  # characters of a value in a message
 TEXTS = ("review", "summary")
 OWN: Names = {name: (name,) for name in ColumnsConfig.model_fields}
@@ -188,10 +188,8 @@ def _times(
     except Unclear as error:
         got = f"{error.got.format(*(rows[at] for at in error.rows[1:]))} in column {column!r}"
         raise fault(f"{path}, row {rows[error.rows[0]]}", error.expected, got, error.todo) from None
-    wanted, todo = (
-        "epoch or ISO 8601 time",
-        "fix it, or say in data.time_format how times are written",
-    )
+    wanted = "epoch or ISO 8601 time"
+    todo = "fix it, or say in data.time_format how times are written"
     if chosen is not None:
         wanted = f"a time like {chosen}" if chosen not in FORMATS else f"a number ({chosen})"
         todo = "fix it, or change data.time_format"

@@ -27,7 +27,8 @@ def import_lists(path: Path, corpus: Corpus, part: str) -> tuple[RankedLists, li
 
     Returns:
         ``(B, K)`` lists in the order of :func:`p5rec.data.split.cases`, K the longest, empty for
-        users the file leaves out, unknown items under numbers beyond the catalogue's; and sentences on what a reader of the numbers must know.
+        users the file leaves out, unknown items under numbers beyond the catalogue's; and
+        sentences on what a reader of the numbers must know.
 
     Raises:
         UserError: the file or a column is missing, a user is missing, a rank or score is no

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,7 @@ def shortfall(
         such users, ``why`` with a number for each reason, and ``ids``, all of them.
     """
     ids = pl.Series("user", [corpus.user_ids[user] for user in users], dtype=pl.String)
-    found = pl.concat(
-        [pl.read_parquet(Path(file).read_bytes(), columns=["user"]) for file in files]
-    )
+    found = pl.concat([pl.read_parquet(file.read_bytes(), columns=["user"]) for file in files])
     lengths = found.group_by("user").len()
     counts = ids.to_frame().join(lengths, on="user", how="left", maintain_order="left")["len"]
     listed = counts.fill_null(0).to_numpy().astype(np.int64)
@@ -62,9 +61,7 @@ def shortfall(
     return {"users": len(users), "k": k} | {
         name: {
             "users": int(which.sum()),
-            "why": {
-                str(why): int((reasons[which] == why).sum()) for why in np.unique(reasons[which])
-            },
+            "why": dict(Counter(reasons[which].tolist())),
             "ids": ids.filter(pl.Series(which)).to_list(),
         }
         for name, which in groups.items()
