@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from p5rec.core.terminal import printable
+
 if TYPE_CHECKING:
     from p5rec.data.findings import Finding, Row
 
@@ -84,7 +86,7 @@ def audit(
 def _told(finding: Finding) -> list[str]:
     """A finding as lines: what it is, its sentence, its rows."""
     width, margin = min(shutil.get_terminal_size((100, 0)).columns, WIDEST), " " * INDENT
-    said = f"{finding.severity:<{INDENT}}{finding.check}: {finding.sentence}"
+    said = f"{finding.severity:<{INDENT}}{finding.check}: {printable(finding.sentence)}"
     lines = textwrap.wrap(said, width, subsequent_indent=margin)
     return [*lines, *(margin + line for line in _rows(finding.evidence, width - INDENT))]
 
@@ -94,7 +96,10 @@ def _rows(rows: Sequence[Row], width: int) -> list[str]:
     if not rows:
         return []
     names = list(rows[0])
-    table = [names, *([" ".join(str(row.get(name, "")).split()) for name in names] for row in rows)]
+    cells = (
+        [printable(" ".join(str(row.get(name, "")).split())) for name in names] for row in rows
+    )
+    table = [list(map(printable, names)), *cells]
     wide = [max(len(line[n]) for line in table) for n in range(len(names))]
     lines = ("  ".join(map(str.ljust, line, wide)) for line in table)
     return [line.rstrip()[:width] for line in lines]

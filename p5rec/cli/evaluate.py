@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from p5rec.core.errors import UserError
+from p5rec.core.terminal import printable
 
 from .asking import (
     Beams,
@@ -135,7 +136,7 @@ def evaluate(
             lay_out({path.name: path for path in Path(made).iterdir()}, out)
     print(table(report))
     for note in report.notes:
-        print(f"note: {note}")
+        print(f"note: {printable(note)}")
     if out is not None:
         print(f"\nreport  {out}/report.html   (text: {out}/report.md, numbers: {out}/report.json)")
 

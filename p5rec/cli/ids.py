@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from p5rec.core.errors import UserError, fault
+from p5rec.core.terminal import printable
 
 if TYPE_CHECKING:
     from p5rec.core.artefacts import Artefact, Store
@@ -257,7 +258,7 @@ def _print_report(report: dict[str, Any], collisions: dict[str, Any] | None, sho
             f"(codes dealt out at random: {report['next_item_bits_permuted']:.2f})"
         )
     for row in report["samples"][:shown]:
-        print(f"<a_{row['code']}>  {row['items']} items: {'; '.join(row['names'])}")
+        print(f"<a_{row['code']}>  {row['items']} items: {'; '.join(map(printable, row['names']))}")
 
 
 def _print_comparison(

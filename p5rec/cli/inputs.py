@@ -14,15 +14,21 @@ if TYPE_CHECKING:
     from p5rec.models.checkpoint import Bundle
 
 
-def read_recipe(config: Path, overrides: Sequence[str] = ()) -> tuple[Any, Corpus]:
+def read_recipe(
+    config: Path, overrides: Sequence[str] = (), *, evaluable: bool = True
+) -> tuple[Any, Corpus]:
     """A recipe's ``data`` and ``seed``, and the prepared data, made now unless it is cached."""
-    return read_prepared(config, overrides)[:2]
+    return read_prepared(config, overrides, evaluable=evaluable)[:2]
 
 
 def read_prepared(
-    config: Path, overrides: Sequence[str] = (), **sections: Any
+    config: Path, overrides: Sequence[str] = (), *, evaluable: bool = True, **sections: Any
 ) -> tuple[Any, Corpus, Artefact, Store]:
-    """The same with further sections of the recipe, the data's artefact, and the store."""
+    """The same with further sections of the recipe, the data's artefact, and the store.
+
+    Args:
+        evaluable: refuse data of which nobody can be evaluated.
+    """
     from p5rec.core.artefacts import Store
     from p5rec.core.config import bind, compose, read_tree
     from p5rec.core.paths import cache_home
@@ -34,7 +40,7 @@ def read_prepared(
     own = {name: tree[name] for name in schema.model_fields if name in tree}
     read: Any = bind(schema, own, lines, config)
     store = Store(cache_home() / "store", say=lambda _: None)
-    data = prepare_data(read.data, store)
+    data = prepare_data(read.data, store, evaluable=evaluable)
     return read, load_corpus(data.path), data, store
 
 

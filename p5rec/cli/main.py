@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from p5rec import __version__
 from p5rec.core.errors import UserError, disk_full
+from p5rec.core.terminal import printable, safe_output
 
 INTERRUPTED = 130
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -80,7 +81,8 @@ def main() -> None:
 def guarded(command: typer.Typer) -> None:
     """Runs a command: user faults are a line each and exit code 2, an interrupt is 130."""
     try:
-        command()
+        with safe_output():
+            command()
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # typer swallows the interrupt itself
             _say("interrupted; run the same command again to go on")
@@ -109,4 +111,4 @@ def _unwritable(error: Exception) -> str | None:
 
 
 def _say(line: str) -> None:
-    print(f"p5rec: {line}", file=sys.stderr)
+    print(f"p5rec: {printable(line)}", file=sys.stderr)

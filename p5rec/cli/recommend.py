@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -23,7 +24,7 @@ from .asking import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     import polars as pl
@@ -126,11 +127,15 @@ def recommend(
     if users is not None and where is not None:
         raise UserError("expected --users or --where, got both; name one")
     _check_formats(out)
-    from p5rec.recommend.parts import write_in_parts
+    from p5rec.core.artefacts import read_json
+    from p5rec.core.launch import rank
+    from p5rec.core.terminal import printable
+    from p5rec.recommend.parts import manifest_of, write_in_parts
+    from p5rec.recommend.shortfall import sentences, shortfall
 
     from .inputs import read_model, read_recipe
 
-    read, corpus = read_recipe(config, overrides or [])
+    read, corpus = read_recipe(config, overrides or [], evaluable=False)
     weights = {"item_weight": item_weight, "linear_weight": linear_weight}
     options = {"search": search, "beams": beams, "per_prefix": per_prefix, "precision": precision}
     seen = None if with_seen is None else not with_seen
@@ -144,20 +149,30 @@ def recommend(
         allowed = _allowed(limits, asked, corpus, unseen)
         bundle = read_model(model, corpus, decode.precision, ids)
         answer = _lists(bundle, corpus, serving, asked, allowed)
+        short = partial(
+            shortfall, users=asked, k=k, corpus=corpus, allowed=allowed, exclude_seen=unseen
+        )
     else:
         asked, items = _read_pairs(pairs, corpus)
         bundle = read_model(model, corpus, decode.precision, ids)
-        answer = _answers(bundle, corpus, decode, asked, items, what)
+        answer, short = _answers(bundle, corpus, decode, asked, items, what), None
     check_weighed(bundle, weights)
     key = _key(
         model, ids, read.data, {"asked": users or pairs, "where": where, **limits},
         what=what, decode=decode.dump(), exclude_seen=unseen, tie_seed=serving.tie_seed,
     )  # fmt: skip
-    about = {"overridden": overridden}
-    rows = write_in_parts(answer, len(asked), out, key, unit=what.removesuffix("s"), about=about)
-    if rows:
-        for path in out:
-            print(f"{rows} rows: {path}")
+
+    def told(files: Sequence[Path]) -> dict[str, Any]:
+        return {"overridden": overridden} | ({"answers": short(files)} if short else {})
+
+    rows = write_in_parts(answer, len(asked), out, key, unit=what.removesuffix("s"), told=told)
+    if rank():
+        return
+    for path in out:
+        print(f"{rows} rows: {path}")
+    if short is not None:
+        for sentence in sentences(read_json(manifest_of(out[0]))["answers"]):
+            print(f"p5rec: {printable(sentence)}", file=sys.stderr)
 
 
 def _check_formats(out: list[Path]) -> None:

@@ -93,7 +93,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise fault(path, "a JSON file", "nothing there", "check the folder") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise fault(path, "valid JSON", str(error), "the file is damaged: make it again") from None
 
 

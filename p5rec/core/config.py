@@ -20,6 +20,7 @@ from .errors import UserError, did_you_mean, fault
 T = TypeVar("T", bound="Config")
 Tree = dict[str, Any]
 Lines = dict[tuple[str | int, ...], str]
+MOST, DEEPEST = 100_000, 100  # values of a YAML file, and how deep they may lie
 
 
 class Config(BaseModel):
@@ -70,6 +71,8 @@ def read_yaml(path: Path) -> tuple[Tree, Lines]:
         lines: Lines = {}
         _walk(node, (), path, lines)
         return yaml.safe_load(text), lines
+    except RecursionError:
+        raise fault(path, "YAML that people can read", "too deep a nesting", "flatten it") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
@@ -81,6 +84,9 @@ def read_yaml(path: Path) -> tuple[Tree, Lines]:
 
 def _walk(node: yaml.Node, at: tuple[str | int, ...], path: Path, lines: Lines) -> None:
     lines[at] = f"{path}:{node.start_mark.line + 1}"
+    if len(lines) > MOST or len(at) > DEEPEST:
+        got = f"more than {MOST:,} values, or {DEEPEST} levels, aliases written out"
+        raise fault(path, "YAML that people can read", got, "shorten it")
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.tag != "tag:yaml.org,2002:str":
@@ -112,8 +118,11 @@ def overridden(tree: Tree, lines: Lines, overrides: Sequence[str]) -> Tree:
         if not sign or not key:
             raise UserError(f"expected key.sub=value, got {override!r}; name the key and its value")
         try:
+            node = yaml.compose(value, Loader=yaml.SafeLoader)
+            if node is not None:
+                _walk(node, (), Path("override"), {})
             leaf = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, RecursionError):
             raise UserError(f"{override!r}: expected a YAML value after '='; quote it") from None
         at = tuple(key.split("."))
         lines |= dict.fromkeys(_keys(leaf, at), f"override {override!r}")

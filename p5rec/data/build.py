@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from .sources.registry import SOURCES
 from .split import make_split
 
 
-def build(config: DataConfig, log: RawLog | None = None) -> tuple[Corpus, dict[str, Any]]:
+def build(
+    config: DataConfig, log: RawLog | None = None, *, evaluable: bool = True
+) -> tuple[Corpus, dict[str, Any]]:
     """The corpus and its summary, in memory.
 
     Steps: ``min_rating``, repeats, k-core, rows for users and items, time order, split. Rows are a
@@ -31,6 +34,7 @@ def build(config: DataConfig, log: RawLog | None = None) -> tuple[Corpus, dict[s
     Args:
         config: what to make of the files.
         log: what they hold, where they have been read already.
+        evaluable: refuse a log of which nobody can be evaluated under the split.
 
     Raises:
         UserError: an input is missing or broken, nothing is left, no user can be evaluated, or
@@ -40,7 +44,7 @@ def build(config: DataConfig, log: RawLog | None = None) -> tuple[Corpus, dict[s
     where = log.files[0] if log.files else Path(f"world {config.world.kind}")
     missing = config.items.missing if config.items else "error"
     events, unknown = check_known(log.events, log.items, where, missing)
-    dropped = {"missing_items": unknown}
+    dropped = {"incomplete": log.incomplete, "missing_items": unknown}
     if config.min_rating is not None:
         if "rating" not in events.columns:
             raise fault(where, "ratings, for data.min_rating", "none", "unset data.min_rating")
@@ -51,9 +55,13 @@ def build(config: DataConfig, log: RawLog | None = None) -> tuple[Corpus, dict[s
     if not len(events):
         gone = ", ".join(f"{name} {n}" for name, n in dropped.items() if n)
         raise fault(where, "events to be left", f"none (dropped: {gone})", "loosen these limits")
+    if config.split == "time" and log.ordinal:
+        raise fault(where, "times, for the split by time", "an order only", "split leave-one-out")
     corpus, ties = _corpus(events, log, config)
-    _check_evaluable(corpus, where, log.ordinal)
-    return corpus, _summary(corpus, config, log.ordinal, dropped, repeated, ties)
+    summary = _summary(corpus, config, log.ordinal, dropped, repeated, ties)
+    if evaluable:
+        check_evaluable(summary, where)
+    return corpus, summary
 
 
 def read_log(config: DataConfig) -> RawLog:
@@ -159,15 +167,18 @@ def _places(column: pl.Series, ids: pl.Series) -> np.ndarray:
     return column.cast(pl.Enum(ids)).to_physical().to_numpy().astype(np.int32)
 
 
-def _check_evaluable(corpus: Corpus, where: Path, ordinal: bool) -> None:
-    split = corpus.split
-    if split.name == "time" and ordinal:
-        raise fault(where, "times, for the split by time", "an order only", "split leave-one-out")
-    if not split.mask("test").any():
-        need = "3 events" if split.name in ("leave-one-out", "few-shot") else "more events"
-        n = corpus.interactions.n_users
+def check_evaluable(summary: Mapping[str, Any], where: Path) -> None:
+    """Refuses a corpus, told by its summary, of which no event can be tested on.
+
+    Raises:
+        UserError: it says what is missing.
+    """
+    split = summary["split"]
+    if not split["test"]:
+        need = "3 events" if split["name"] in ("leave-one-out", "few-shot") else "more events"
         raise fault(
-            where, f"a user to evaluate under the split {split.name}", f"none of {n}",
+            where, f"a user to evaluate under the split {split['name']}",
+            f"none of {summary['users']}",
             f"bring at least one user with {need}, or lower k_core and min_rating",
         )  # fmt: skip
 

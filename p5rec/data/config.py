@@ -108,8 +108,13 @@ class DataConfig(Config):
             means the embedded MovieLens set, fetched once into the cache.
         items: the item table; None takes the source's own, else titles are the ids.
         columns: the log's column names where they are not the source's own.
-        time_format: strptime pattern of the times; None detects epoch seconds, milliseconds,
-            microseconds or nanoseconds, or ISO 8601 (UTC where no zone is written).
+        time_format: how times are written: a strptime pattern; ``s``, ``ms``, ``us`` or ``ns``,
+            epoch values in that unit; ``mixed``, each in the unit that its own size shows;
+            ``excel``, serial dates of a spreadsheet. None detects epoch values of one unit,
+            digits of a date (``20240131``, ``20240131235959``) and ISO 8601 (UTC where no zone is
+            written), and asks where numbers can mean several things.
+        incomplete: what to do when a row of the log lacks a user, item, time or (where that column
+            is there) rating: refuse, or drop and count the rows.
         min_rating: events rated lower are dropped first, on the data's scale; None keeps all.
         dedupe: what a repeated event leaves behind. ``exact`` drops rows equal in user, item and
             time, which are recording faults and would put an event on both sides of a split;
@@ -134,6 +139,7 @@ class DataConfig(Config):
     items: ItemTableConfig | None = None
     columns: ColumnsConfig = ColumnsConfig()
     time_format: str | None = None
+    incomplete: Literal["error", "drop"] = "error"
     min_rating: float | None = None
     dedupe: Literal["none", "exact", "review", "first", "last"] = "exact"
     k_core: KCoreConfig = KCoreConfig()

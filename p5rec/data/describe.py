@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from p5rec.core.terminal import printable
 from p5rec.core.types import PARTS, Corpus
 
 QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
@@ -59,9 +60,19 @@ def as_lines(description: dict[str, Any]) -> list[str]:
             text = ", ".join(map(str, value)) or "none"
         else:
             text = "none" if value is None else _number(value)
-        rows.append((name.replace("_", " "), text))
+        rows.append((name.replace("_", " "), printable(text)))
     width = max(len(name) for name, _ in rows)
     return [f"{name:<{width}}  {text}" for name, text in rows]
+
+
+def dropped_told(summary: Mapping[str, Any]) -> list[str]:
+    """What a report's reader must know of rows that the log lost for what they lack."""
+    dropped = summary["dropped"]
+    why = {
+        "incomplete": "rows of the log lack a user, item, time or rating: dropped.",
+        "missing_items": "events are of items that the item table lacks: dropped.",
+    }
+    return [f"{dropped[name]:,} {words}" for name, words in why.items() if dropped.get(name)]
 
 
 def repeats_told(summary: Mapping[str, Any], dedupe: str) -> list[str]:

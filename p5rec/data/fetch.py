@@ -41,6 +41,7 @@ class Wheel:
     size: int
 
 
+ALTERED = "do not use it: the index serves something else under this name"
 WHEELS = {
     "ml-100k": Wheel(
         "recbole==1.2.1",
@@ -127,7 +128,7 @@ def _verify(file: Path, wheel: Wheel) -> None:
             wheel.requirement,
             f"a wheel with SHA-256 {wheel.sha256}",
             got,
-            "do not use it: the index serves something else under this name",
+            ALTERED,
         )
 
 
@@ -135,6 +136,8 @@ def _unpack(file: Path, wheel: Wheel, target: Path) -> None:
     with ZipFile(file) as archive:
         for name in archive.namelist():
             inside = PurePosixPath(name)
+            if inside.is_absolute() or {"..", "\\", ":"} & {*inside.parts, *name}:
+                raise fault(file.name, "names inside the wheel's own folder", repr(name), ALTERED)
             if name.endswith("/") or not inside.is_relative_to(wheel.folder):
                 continue
             below = inside.relative_to(wheel.folder)

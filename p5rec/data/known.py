@@ -59,3 +59,24 @@ def known_rows(
             did_you_mean(name or "", list(known)[:HINTED]),
         )
     return found.to_numpy().astype(np.int32)
+
+
+def numbered(names: pl.Series, known: Sequence[str]) -> np.ndarray:
+    """Rows ``(B,)`` int64 of external ids as :func:`known_rows` has them; what is unknown counts on
+    from there, each id with a number of its own, and each missing one.
+
+    Args:
+        names: ``(B,)`` ids.
+        known: the ids in order of row.
+    """
+    ids = as_id(names).alias("id").to_frame()
+    rows = pl.DataFrame({"id": known}, schema={"id": pl.String}).with_row_index("at")
+    found = ids.join(rows, on="id", how="left", maintain_order="left")["at"].cast(pl.Int64)
+    strange = found.is_null().to_numpy()
+    words = ids["id"].to_numpy()
+    others = {name: len(known) + n for n, name in enumerate(dict.fromkeys(words[strange])) if name}
+    nobody = len(known) + int(strange.sum())
+    numbers: np.ndarray = found.fill_null(-1).to_numpy().copy()
+    for at in np.flatnonzero(strange):
+        numbers[at] = others.get(words[at], nobody + int(at))
+    return numbers

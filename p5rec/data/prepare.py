@@ -23,7 +23,7 @@ from p5rec.core.artefacts import (
 from p5rec.core.errors import fault
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
 
-from .build import build
+from .build import build, check_evaluable
 from .config import DataConfig
 from .files import existing
 from .rawlog import TEXTS, Source
@@ -42,22 +42,25 @@ def input_digests(config: DataConfig) -> dict[str, str]:
     return {part: file_sha256(path) for part, path in source.files(config).items()}
 
 
-def prepare_data(config: DataConfig, store: Store) -> Artefact:
+def prepare_data(config: DataConfig, store: Store, *, evaluable: bool = True) -> Artefact:
     """The stage of the data: the corpus read, checked, ordered and split.
 
     Raises:
         UserError: see :func:`build`.
     """
-    return store.stage(
+    data = store.stage(
         "data",
-        partial(prepare, config),
+        partial(prepare, config, evaluable=evaluable),
         config=config.dump(),
         code=(prepare, SOURCES.target(config.source)),
         inputs=input_digests(config),
     )
+    if evaluable:  # it may have been made for a command that evaluates nobody
+        check_evaluable(read_json(data.path / SUMMARY), Path(config.path or config.source))
+    return data
 
 
-def prepare(config: DataConfig, out: Path) -> Lineage:
+def prepare(config: DataConfig, out: Path, *, evaluable: bool = True) -> Lineage:
     """Writes the corpus into the folder ``out``: three ``datasets`` data sets and a summary.
 
     Returns:
@@ -66,7 +69,7 @@ def prepare(config: DataConfig, out: Path) -> Lineage:
     Raises:
         UserError: see :func:`build`; nothing has been written then.
     """
-    _write(*build(config), out)
+    _write(*build(config, evaluable=evaluable), out)
     return Lineage.none()
 
 

@@ -11,10 +11,21 @@ import polars as pl
 from p5rec.core.errors import UserError, did_you_mean, fault
 
 from .config import ColumnsConfig, DataConfig
-from .times import microseconds
+from .times import FORMATS, Unclear, microseconds
 
 Names = Mapping[str, tuple[str, ...]]
 REQUIRED = ("user", "item", "time")
+NOTHING = (
+    "",
+    "nan",
+    "nat",
+    "null",
+    "none",
+    "na",
+    "n/a",
+    "\\n",
+)  # absent, as exports write it
+SHOWN = 80  # characters of a value in a message
 TEXTS = ("review", "summary")
 OWN: Names = {name: (name,) for name in ColumnsConfig.model_fields}
 
@@ -31,12 +42,14 @@ class RawLog:
         items: ``item`` (unique), ``title``, and attributes: text, numbers or lists of text.
         files: every file that was read; the log is the first.
         ordinal: times are positions, not moments.
+        incomplete: rows that were dropped because they lack a user, item, time or rating.
     """
 
     events: pl.DataFrame
     items: pl.DataFrame
     files: tuple[Path, ...]
     ordinal: bool = False
+    incomplete: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,61 +101,123 @@ def check_events(
     frame: pl.DataFrame,
     columns: Mapping[str, str],
     path: Path,
+    config: DataConfig,
     *,
     first_row: int,
-    time_format: str | None = None,
-) -> pl.DataFrame:
-    """The canonical event frame (see :class:`RawLog`).
+) -> tuple[pl.DataFrame, int]:
+    """The canonical event frame (see :class:`RawLog`), and the number of incomplete rows dropped.
 
     Args:
         frame: the file's columns as read.
         columns: part → column of ``frame``.
         path: the file, for messages.
+        config: says how times are written, and whether incomplete rows are dropped.
         first_row: the number of its first record.
-        time_format: see :class:`~p5rec.data.config.DataConfig`.
 
     Raises:
-        UserError: no event, a user or item missing, a time or rating that cannot be read.
+        UserError: no event, a user, item, time or rating missing where that is an error, a time or
+            rating that cannot be read.
     """
     if not len(frame):
         raise fault(path, "at least one event", "an empty log", "check the file")
     raw = frame.select(pl.col(column).alias(part) for part, column in columns.items())
-    out = raw.select(as_id(raw["user"]), as_id(raw["item"]))
+    told = {part: raw[part] for part in (*REQUIRED, "rating") if part in columns}
+    absent = {part: _absent(values, part) for part, values in told.items()}
+    whole = ~pl.DataFrame(absent).select(pl.any_horizontal(pl.all())).to_series()
+    rows = pl.int_range(first_row, first_row + len(raw), dtype=pl.UInt32, eager=True)
+    if config.incomplete == "drop":
+        raw, rows = raw.filter(whole), rows.filter(whole)
+    else:
+        todo = "fill it in, or set data.incomplete to drop"
+        for part, bad in absent.items():
+            what = f"a {part} id" if part in ("user", "item") else f"a {part}"
+            _refuse(bad, raw[part], path, rows, what, columns[part], todo)
+    out = pl.DataFrame({"row": rows, "user": as_id(raw["user"]), "item": as_id(raw["item"])})
     for part in ("user", "item"):
-        _refuse(out[part].is_null(), raw[part], path, first_row, f"a {part} id", part)
-    times = microseconds(raw["time"], time_format)
-    wanted = f"a time like {time_format}" if time_format else "epoch or ISO 8601 time"
-    _refuse(times.is_null(), raw["time"], path, first_row, wanted, columns["time"])
-    out = out.with_columns(times.alias("time"))
+        todo = "store ids as text or whole numbers"
+        _refuse(out[part].is_null(), raw[part], path, rows, f"a {part} id", columns[part], todo)
+    out = out.with_columns(_times(raw["time"], columns["time"], path, config, rows).alias("time"))
     if "rating" in columns:
-        ratings = raw["rating"].cast(pl.Float32, strict=False)
+        ratings, todo = _ratings(raw["rating"]), "fix or remove the row"
         bad = ~ratings.is_finite().fill_null(False)
-        _refuse(bad, raw["rating"], path, first_row, "a number", columns["rating"])
+        _refuse(bad, raw["rating"], path, rows, "a number", columns["rating"], todo)
         out = out.with_columns(ratings.alias("rating"))
     texts = [pl.col(t).cast(pl.String).fill_null("") for t in TEXTS if t in columns]
-    return out.hstack(raw.select(texts)).with_row_index("row", offset=first_row)
+    return out.hstack(raw.select(texts)), len(frame) - len(raw)
 
 
 def as_id(column: pl.Series) -> pl.Series:
-    """Ids as text, null where empty; whole floats (a nullable integer column) lose their ``.0``."""
-    if column.dtype.is_float() and bool((column == column.round(0)).all()):
-        column = column.cast(pl.Int64)
+    """Ids as text, null where empty or no id (not finite, or a column of lists, maps or bytes).
+
+    Whole floats (a nullable integer column) lose their ``.0``.
+    """
+    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+        return _nulls(column, pl.String)
+    if column.dtype.is_float():
+        column = column.set(~column.is_finite().fill_null(False), None)
+        exact = (column.abs() < 2**53).all()  # beyond, whole floats are no exact numbers
+        if exact and bool((column == column.round(0)).all()):
+            column = column.cast(pl.Int64)
     text = column.cast(pl.String)
     return text.set(text == "", None)
 
 
+def _absent(values: pl.Series, part: str) -> pl.Series:
+    """``(E,)`` bool: nothing stands there; of numbers and times, not even a word for nothing."""
+    bad = values.is_null()
+    if values.dtype.is_float():
+        bad |= values.is_nan().fill_null(False)
+    if values.dtype == pl.String:
+        words = values.str.strip_chars()
+        if part in ("user", "item"):
+            bad |= (words == "").fill_null(False)
+        else:
+            bad |= words.str.to_lowercase().is_in(NOTHING).fill_null(False)
+    return bad
+
+
+def _times(
+    values: pl.Series, column: str, path: Path, config: DataConfig, rows: pl.Series
+) -> pl.Series:
+    """Microseconds since 1970 UTC ``(E,)``, all of them read."""
+    chosen = config.time_format
+    if not len(values):
+        return _nulls(values, pl.Int64)
+    try:
+        times = microseconds(values, chosen)
+    except Unclear as error:
+        got = f"{error.got.format(*(rows[at] for at in error.rows[1:]))} in column {column!r}"
+        raise fault(f"{path}, row {rows[error.rows[0]]}", error.expected, got, error.todo) from None
+    wanted = "epoch or ISO 8601 time"
+    todo = "fix it, or say in data.time_format how times are written"
+    if chosen is not None:
+        wanted = f"a time like {chosen}" if chosen not in FORMATS else f"a number ({chosen})"
+        todo = "fix it, or change data.time_format"
+    _refuse(times.is_null(), values, path, rows, wanted, column, todo)
+    return times
+
+
+def _ratings(values: pl.Series) -> pl.Series:
+    if values.dtype.is_nested() or values.dtype.is_temporal() or values.dtype == pl.Binary:
+        return _nulls(values, pl.Float32)
+    if not values.dtype.is_numeric():
+        values = values.cast(pl.String).str.strip_chars()
+    return values.cast(pl.Float32, strict=False)
+
+
+def _nulls(like: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
+    return pl.Series(like.name, [None] * len(like), dtype=dtype)
+
+
 def _refuse(
-    bad: pl.Series, values: pl.Series, path: Path, first_row: int, expected: str, column: str
-) -> None:
+    bad: pl.Series, values: pl.Series, path: Path, rows: pl.Series, expected: str, column: str,
+    todo: str,
+) -> None:  # fmt: skip
     if not bad.any():
         return
-    at = bad.arg_max() or 0
+    at = int(bad.arg_max() or 0)
     value, more = values[at], int(bad.sum()) - 1
-    got = "nothing" if value is None or value == "" else repr(value)
-    others = f" (and {more} more rows)" if more else ""
-    raise fault(
-        f"{path}, row {at + first_row}",
-        f"{expected} in column {column!r}",
-        got + others,
-        "mend or remove the row",
-    )
+    value = value.to_list() if isinstance(value, pl.Series) else value
+    got = "nothing" if value is None or value == "" else repr(value)[:SHOWN]
+    others = f" (and {more:,} more rows)" if more else ""
+    raise fault(f"{path}, row {rows[at]}", f"{expected} in column {column!r}", got + others, todo)

@@ -12,7 +12,7 @@ import numpy as np
 from p5rec.core.artefacts import Artefact, Lineage, read_json, seconds_of, writing
 from p5rec.core.publishing import lay_out
 from p5rec.core.types import Corpus, ItemCodes
-from p5rec.data.describe import repeats_told
+from p5rec.data.describe import dropped_told, repeats_told
 from p5rec.data.prepare import SUMMARY
 from p5rec.data.split import cases
 from p5rec.ids.files import load_codes
@@ -89,7 +89,8 @@ def publish(
         if (runs[0].path / LISTS).is_file():
             frame = to_frame(read_lists(runs[0].path), corpus.catalog, corpus.user_ids)
             write_lists(frame, folder / f"lists/{name}.parquet", folder / f"lists/{name}.jsonl")
-    notes = [*cfg.notes, *repeats_told(read_json(data.path / SUMMARY), cfg.data.dedupe)]
+    summary = read_json(data.path / SUMMARY)
+    notes = [*cfg.notes, *dropped_told(summary), *repeats_told(summary, cfg.data.dedupe)]
     pictures = {}
     bits = {name: read_json(runs[0].path / FILE)["next_item_bits"] for name, runs in ids.items()}
     if told := told_by_ids(cfg.methods, bits):

@@ -19,6 +19,7 @@ from .measure import attribute_values
 from .schema import Part, Sample
 
 SHOWN = 10  # places of a list; the right item among them is a hit
+NO_ITEM = "(no item of the catalogue)"
 LATEST = 5  # titles of the history
 
 
@@ -127,7 +128,7 @@ def _places(items: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def _looked_up(items: np.ndarray, place: int, titles: Sequence[str]) -> dict[str, Any]:
     """What a sample says of a list ``(K,)``."""
     return {
-        "answer": [titles[i] for i in items[:SHOWN] if i >= 0],
+        "answer": [titles[i] if i < len(titles) else NO_ITEM for i in items[:SHOWN] if i >= 0],
         "rank": place if place <= len(items) else None,
         "depth": len(items),
     }

@@ -9,12 +9,15 @@ import polars as pl
 
 from p5rec.core.errors import fault
 from p5rec.core.types import Corpus, RankedLists
-from p5rec.data.known import known_rows, read_columns
+from p5rec.data.known import numbered, read_columns
+from p5rec.data.rawlog import as_id
 from p5rec.data.split import cases
 
 
 def import_lists(path: Path, corpus: Corpus, part: str) -> tuple[RankedLists, list[str]]:
     """The lists in a table file, a row a place in a list, for the users with a target in ``part``.
+
+    An item that the catalogue lacks keeps its place: it counts as invalid, and never as a hit.
 
     Args:
         path: CSV, TSV, Parquet or JSON lines with the columns user, rank (from 1, without gaps),
@@ -24,39 +27,50 @@ def import_lists(path: Path, corpus: Corpus, part: str) -> tuple[RankedLists, li
 
     Returns:
         ``(B, K)`` lists in the order of :func:`p5rec.data.split.cases`, K the longest, empty for
-        users the file leaves out; and sentences on what a reader of the numbers must know.
+        users the file leaves out, unknown items under numbers beyond the catalogue's; and
+        sentences on what a reader of the numbers must know.
 
     Raises:
-        UserError: the file or a column is missing, a user or item is unknown, a rank or score is
-            no number, a rank is repeated or left out, or no user has a target.
+        UserError: the file or a column is missing, a user is missing, a rank or score is no
+            number, a rank is repeated or left out, or no user has a target.
     """
     table = read_columns(path, ["user", "rank", "item"], ["score"])
-    users = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
-    items = known_rows(table["item"], corpus.catalog.ids, "item", path, table["row"])
+    nobody = as_id(table["user"]).is_null()
+    if nobody.any():
+        row = table["row"][int(nobody.arg_max() or 0)]
+        raise fault(f"{path}, row {row}", "a user id", "nothing", "fill it in or remove the row")
+    n_users, n_items = corpus.interactions.n_users, len(corpus.catalog)
+    users = numbered(table["user"], corpus.user_ids)
+    items = numbered(table["item"], corpus.catalog.ids)
     ranks = _numbers(table, "rank", path).astype(np.int64)
     scores = _numbers(table, "score", path) if "score" in table.columns else -ranks
     _check_ranks(users, ranks, table, path)
 
     asked, _, _ = cases(corpus.interactions, corpus.split, part)
-    case_of = np.full(corpus.interactions.n_users, -1)
+    case_of = np.full(max(n_users, int(users.max()) + 1), -1)
     case_of[asked.users] = np.arange(len(asked))
     kept = case_of[users] >= 0
     if not kept.any():
         got = f"lists of {len(np.unique(users))} others"
         raise fault(path, f"lists for users with an event in the {part} part", got, "check --part")
+    strange = kept & (items >= n_items)
     rows, places = case_of[users[kept]], ranks[kept] - 1
     shape = (len(asked), int(places.max()) + 1)
     lists = RankedLists(
         asked.users, np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32)
     )
     lists.items[rows, places], lists.scores[rows, places] = items[kept], scores[kept]
-    others = len(np.unique(users[~kept]))
+    unknown = len(np.unique(users[users >= n_users]))
+    others = len(np.unique(users[~kept])) - unknown
     missing = len(asked) - len(np.unique(rows))
     said = {
         f"{missing:,} of {len(asked):,} users have no list in {path.name}; each counts as a miss.":
             missing,
         f"{others:,} users of {path.name} have no event in the {part} part and were not measured.":
             others,
+        f"{unknown:,} users of {path.name} are not in the data and were not measured.": unknown,
+        f"{strange.sum():,} of {kept.sum():,} places name no item of the catalogue: each keeps its "
+        "rank, and none is a hit.": int(strange.sum()),
     }  # fmt: skip
     return lists, [sentence for sentence, count in said.items() if count]
 
@@ -65,7 +79,7 @@ def lists_seen(lists: RankedLists, corpus: Corpus, part: str) -> bool:
     """Whether any list holds an item of its user's history, in the order of ``cases``."""
     asked, _, _ = cases(corpus.interactions, corpus.split, part)
     n_items = len(corpus.catalog)
-    request, place = np.nonzero(lists.items >= 0)
+    request, place = np.nonzero((lists.items >= 0) & (lists.items < n_items))
     listed = request * n_items + lists.items[request, place]
     return bool(np.isin(listed, asked.requests() * n_items + asked.items).any())
 

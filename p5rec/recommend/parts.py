@@ -49,7 +49,7 @@ def write_in_parts(
     *,
     unit: str,
     part: int = PART,
-    about: Mapping[str, Any] | None = None,
+    told: Callable[[Sequence[Path]], Mapping[str, Any]] | None = None,
 ) -> int:
     """The answers to questions ``0 .. total - 1``, in that order, in each of the files ``outs``.
 
@@ -64,7 +64,7 @@ def write_in_parts(
         key: all that the answers depend on, as plain data.
         unit: of the progress bar.
         part: questions a part.
-        about: what else the manifest says.
+        told: Parquet files of all answers → further facts for the manifest.
 
     Returns:
         Rows written; 0 in every process but the first.
@@ -74,7 +74,7 @@ def write_in_parts(
     """
     own, world = rank(), processes()
     folder = outs[0].with_name(f".{outs[0].name}.parts")
-    manifest = outs[0].with_name(f"{outs[0].name}.manifest.json")
+    manifest = manifest_of(outs[0])
     wanted = json.loads(json.dumps({**key, "questions": total, "part": part}))
     starts = list(range(0, total, part))
     files = [folder / f"{number:06}.parquet" for number in range(len(starts))]
@@ -105,10 +105,16 @@ def write_in_parts(
         for out in outs:
             _join(files, out)
         rows = sum(pq.ParquetFile(file).metadata.num_rows for file in files)
+        facts = {} if told is None else dict(told(files))
         made = {"rows": rows, "files": _digests(outs), "versions": library_versions()}
-        write_json(manifest, {"key": wanted, **(about or {}), **made})
+        write_json(manifest, {"key": wanted, **facts, **made})
         shutil.rmtree(folder)
     return rows
+
+
+def manifest_of(out: Path) -> Path:
+    """Where the manifest of answers lies whose first file is ``out``."""
+    return out.with_name(f"{out.name}.manifest.json")
 
 
 def _done(manifest: Path, key: Mapping[str, Any], outs: Sequence[Path]) -> int:

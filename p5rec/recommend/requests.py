@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from p5rec.core.errors import did_you_mean, fault
+from p5rec.core.errors import fault
 from p5rec.core.types import Corpus
 from p5rec.data.known import known_rows, read_columns
 from p5rec.decode.allowed import Allowed, ItemLists
+
+from .conditions import rows_where
 
 
 def users_in(path: Path, corpus: Corpus) -> np.ndarray:
@@ -37,7 +39,7 @@ def users_where(condition: str, corpus: Corpus) -> np.ndarray:
     if log.ratings is not None:
         total = np.bincount(log.users, weights=log.ratings, minlength=log.n_users)
         columns["mean_rating"] = total / np.maximum(counts, 1)
-    return _where(condition, pl.DataFrame(columns), "--where")
+    return rows_where(condition, pl.DataFrame(columns), "--where")
 
 
 def items_where(condition: str, corpus: Corpus) -> np.ndarray:
@@ -45,7 +47,7 @@ def items_where(condition: str, corpus: Corpus) -> np.ndarray:
     mask = np.zeros(len(corpus.catalog), dtype=bool)
     frame = pl.from_arrow(corpus.catalog.table)
     assert isinstance(frame, pl.DataFrame)
-    mask[_where(condition, frame, "--items-where")] = True
+    mask[rows_where(condition, frame, "--items-where")] = True
     return mask
 
 
@@ -89,20 +91,3 @@ def check_some_left(
             f"none for user {corpus.user_ids[users[empty[0]]]!r}{more}",
             "loosen --only, --never, --stock or --items-where, or leave these users out",
         )  # fmt: skip
-
-
-def _where(condition: str, frame: pl.DataFrame, option: str) -> np.ndarray:
-    """The rows ``(n,)`` of ``frame`` for which ``condition`` holds."""
-    numbered = frame.with_row_index("its row")
-    try:
-        kept = numbered.filter(pl.sql_expr(condition))["its row"].to_numpy()
-    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
-        words = condition.replace("(", " ").split()
-        hint = did_you_mean(words[0] if words else "", frame.columns)
-        raise fault(
-            option, f"a condition on {', '.join(frame.columns)}",
-            f"{condition!r} ({str(error).splitlines()[0]})", hint,
-        ) from None  # fmt: skip
-    if not len(kept):
-        raise fault(option, "a condition that holds somewhere", repr(condition), "loosen it")
-    return kept.astype(np.int64)

@@ -108,6 +108,29 @@ def test_users_who_train_only_are_told(measure: Any, mine: Mine, p5rec: Any) -> 
     assert (code, "expected lists for users with an event in the test part" in err) == (2, True)
 
 
+def test_unknown_items_keep_their_rank(measure: Any, trained: Trained) -> None:
+    """What a model makes up is no hit, and moves nothing up: the target stays in second place."""
+    right = last_items(trained, 1).with_columns(rank=2)
+    made_up = right.with_columns(rank=1, item=pl.lit("no such item") + pl.col("user"))
+    more = pl.DataFrame(
+        {"user": ["u0", "u0", "u1", "stranger"], "item": ["gone", None, right["item"][1], "i1"],
+         "rank": [3, 4, 3, 1]}
+    )  # fmt: skip
+    lists = pl.concat([made_up, right, more], how="diagonal_relaxed")
+    lists.write_csv("a.csv")
+    code, out, err = measure("--lists", "a.csv", "--out", "measured")
+    assert (code, err) == (0, "")
+    assert "note: 1 users of a.csv are not in the data and were not measured." in out
+    assert f"note: {USERS + 2} of {2 * USERS + 3} places name no item of the catalogue" in out
+    found = numbers(Path("measured"), "a", "sequential")
+    assert found["invalid_rate"] == pytest.approx((USERS + 2) / (2 * USERS + 3))
+    assert found["metrics"]["HR@4"]["value"] == 1
+    assert found["metrics"]["MRR@4"]["value"] == 0.5
+    record = json.loads((Path("measured") / "report.json").read_text())
+    assert record["methods"][0]["duplicate_rate"] == pytest.approx(1 / (2 * USERS + 3))
+    assert any("(no item of the catalogue)" in s["answer"] for s in record["samples"])
+
+
 def test_a_model_that_may_have_seen_the_answers_is_told(measure: Any, trained: Trained) -> None:
     code, out, _ = measure("--model", trained.model, "data.split=user-time")
     assert code == 0
@@ -115,11 +138,14 @@ def test_a_model_that_may_have_seen_the_answers_is_told(measure: Any, trained: T
 
 
 FAULTS = {
-    "unknown user": (
-        "user,rank,item\nu1,1,i1\nme,1,i1\n",
-        "row 3: expected a known user, got 'me'",
+    "no user": (
+        "user,rank,item\nu1,1,i1\n,1,i1\n",
+        "a.csv, row 3: expected a user id, got nothing",
     ),
-    "unknown item": ("user,rank,item\nu1,1,i99\n", "row 2: expected a known item, got 'i99'"),
+    "unknown users": (
+        "user,rank,item\nme,1,i1\n",
+        "lists for users with an event in the test part",
+    ),
     "no rank": ("user,item\nu1,i1\n", "a.csv: expected a column 'rank', got none"),
     "rank 0": ("user,rank,item\nu1,0,i1\n", "row 2: expected a whole number from 1 in column 'ran"),
     "rank 1.5": ("user,rank,item\nu1,1.5,i1\n", "got '1.5'"),

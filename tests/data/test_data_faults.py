@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from p5rec.core.errors import UserError
+from p5rec.data.build import build, read_log
 from p5rec.data.config import DataConfig
+from p5rec.data.describe import dropped_told
 from p5rec.data.prepare import prepare_folder
 
 HEAD = "user,item,time,rating\n"
@@ -34,6 +38,29 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
         HEAD + GOOD, {"time_format": "%d.%m.%Y"},
         r"log.csv, row 2: expected a time like %d.%m.%Y in column 'time', got '1' "
         r"\(and 2 more rows\)",
+    ),
+    "several units": (
+        HEAD + "a,x,1601058756000,5\na,y,1601058757,4\na,z,1601058758,3\n", {},
+        r"log.csv, row 2: expected times in one unit, got seconds in 2 rows \(the first is row 3: "
+        r"1601058757\) and milliseconds in 1 rows \(the first is row 2: 1601058756000\) in column "
+        r"'time'; .* data.time_format: mixed",
+    ),
+    "the wrong unit": (
+        HEAD + "a,x,1601058756000,5\n", {"time_format": "s"},
+        r"row 2: expected a number \(s\) in column 'time', got '1601058756000'; .*time_format",
+    ),
+    "form not recognised": (
+        HEAD + "a,x,02.01.2024,5\na,y,03.01.2024,5\n", {},
+        r"row 2: .* got '02.01.2024' \(and 1 more rows\); fix it, or say in data.time_format",
+    ),
+    "a month": (HEAD + "a,x,202401,5\na,y,202402,5\n", {}, r"row 2: expected a clear time, .*YYYY"),
+    "no time at all": (
+        HEAD + GOOD + "b,x,,1\nb,y,NaN,1\n", {},
+        r"row 5: expected a time in column 'time', got nothing \(and 1 more rows\); fill it in, "
+        r"or set data.incomplete to drop",
+    ),
+    "all incomplete": (
+        HEAD + "a,x,,5\n", {"incomplete": "drop"}, r"events to be left, got none \(dropped: inco"
     ),
     "null user": (HEAD + GOOD + ",x,4,1\n", {}, r"log.csv, row 5: expected a user id .* nothing"),
     "null item": (HEAD + "a,,4,1\n", {}, r"log.csv, row 2: expected a item id .* got nothing"),
@@ -130,3 +157,39 @@ def test_a_time_split_needs_times(tmp_path: Path) -> None:
 def test_an_attribute_may_not_stand_in_for_the_title() -> None:
     with pytest.raises(ValueError, match="title cannot name an attribute"):
         DataConfig(source="table", items={"columns": {"attributes": {"title": "name"}}})
+
+
+def test_incomplete_rows_can_be_dropped_and_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(HEAD + ",x,1,5\n" + GOOD + "b,,4,1\nb,x,,1\nb,y,null,1\nb,x,5,\nb,x,7,1\n")
+    config = DataConfig(source="table", path=str(path), incomplete="drop")
+    assert read_log(config).events["row"].to_list() == [3, 4, 5, 10]
+    corpus, summary = build(config)
+    assert (len(corpus.interactions), summary["dropped"]["incomplete"]) == (4, 5)
+    assert dropped_told(summary) == [
+        "5 rows of the log lack a user, item, time or rating: dropped."
+    ]
+    with open(path, "a") as log:  # the rows of a file are told by their own numbers
+        log.write("b,x,soon,1\n")
+    with pytest.raises(UserError, match=r"row 11: .* got 'soon'"):
+        build(config)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("user", [1.0, float("nan"), 2.0], r"row 2: expected a user id in column 'user', got nan"),
+        ("user", [1.0, float("inf"), 2.0], r"row 2: expected a user id in column 'user', got inf"),
+        ("item", [b"x", b"y", b"z"], r"row 1: expected a item id in column 'item', got b'x'"),
+        ("item", [["x"], ["y"], ["z"]], r"row 1: expected a item id in column 'item', got \['x'"),
+        ("time", [timedelta(1)] * 3, r"row 1: .* in column 'time', got datetime.timedelta"),
+        ("time", [{"t": 1}] * 3, r"row 1: .* in column 'time', got \{'t': 1\}"),
+        ("rating", [[1.0]] * 3, r"row 1: expected a number in column 'rating', got \[1.0\]"),
+    ],
+)
+def test_parquet_columns_of_strange_kinds(
+    tmp_path: Path, column: str, values: list[object], message: str
+) -> None:
+    columns = {"user": ["a"] * 3, "item": ["x", "y", "z"], "time": [1, 2, 3], "rating": [1.0] * 3}
+    pl.DataFrame(columns | {column: values}).write_parquet(tmp_path / "log.parquet")
+    refuse(tmp_path, {"source": "table", "path": str(tmp_path / "log.parquet")}, message)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 
 import polars as pl
 import pytest
 
-from p5rec.data.times import microseconds
+from p5rec.data.times import Unclear, microseconds
 
 MOMENT = datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC)
 SECONDS = 1577934245
@@ -25,6 +25,14 @@ SECONDS = 1577934245
         "2020-01-02 03:04:05.000",
         "2020-01-02T03:04:05Z",
         "2020-01-02T05:04:05+02:00",
+        "2020-01-02 03:04:05+00",
+        "2020-01-02 05:04:05.000+0200",
+        "2020-01-02 03:04:05 UTC",
+        "20200102T030405Z",
+        "20200102T030405.0",
+        "2020/01/02 03:04:05",
+        "20200102030405",
+        20200102030405,
         SECONDS,
         float(SECONDS),
         MOMENT,
@@ -55,3 +63,56 @@ def test_a_pattern_of_ones_own() -> None:
 
 def test_no_number_no_time() -> None:
     assert microseconds(pl.Series(["881250949", "nan", "881250950", "inf"])).null_count() == 2
+
+
+def test_dates_as_digits() -> None:
+    days = [1577923200 * 10**6, 1578009600 * 10**6]
+    for column in (["20200102", "20200103"], [20200102, 20200103], [20200102.0, 20200103.0]):
+        assert microseconds(pl.Series(column)).to_list() == days
+    assert microseconds(pl.Series(["20200102", "20201399", "20200103"]))[1] is None
+
+
+@pytest.mark.parametrize("unit", [10**3, 10**6, 10**9])
+@pytest.mark.parametrize("dtype", [pl.String, pl.Int64])
+def test_units_are_never_mixed_in_silence(unit: int, dtype: type[pl.DataType]) -> None:
+    column = pl.Series([SECONDS, SECONDS * unit, SECONDS + 1, 0]).cast(dtype)
+    with pytest.raises(Unclear, match=r"seconds in 2 rows .* and .*seconds in 1 rows") as caught:
+        microseconds(column)
+    assert caught.value.rows == (1, 0, 1)
+    assert microseconds(column, "mixed").to_list() == [
+        SECONDS * 10**6, SECONDS * 10**6, (SECONDS + 1) * 10**6, 0
+    ]  # fmt: skip
+    assert microseconds(column, "s")[0] == SECONDS * 10**6
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (["2019", "2020"], "years"),
+        ([201901, 201902], "YYYYMM"),
+        ([43831.5, 43832.25], "data.time_format to s, or to excel"),
+    ],
+)
+def test_numbers_that_may_count_other_things(column: list[object], said: str) -> None:
+    with pytest.raises(Unclear, match=said):
+        microseconds(pl.Series(column))
+    assert microseconds(pl.Series(column), "s").null_count() == 0
+
+
+def test_serial_dates_of_a_spreadsheet() -> None:
+    assert microseconds(pl.Series([43832.0, 43832.5]), "excel").to_list() == [
+        1577923200 * 10**6, 1577966400 * 10**6
+    ]  # fmt: skip
+
+
+def test_a_year_beyond_the_calendar_is_no_time() -> None:
+    assert microseconds(pl.Series([SECONDS * 1000]), "s").to_list() == [None]
+
+
+@pytest.mark.parametrize("value", [timedelta(days=1), time(1), b"1577934245", [1], {"a": 1}])
+def test_columns_of_other_kinds_hold_no_times(value: object) -> None:
+    assert microseconds(pl.Series([value, value])).to_list() == [None, None]
+
+
+def test_positions_stay_positions() -> None:
+    assert microseconds(pl.Series([0, 1, 2, 1999])).to_list() == [0, 10**6, 2 * 10**6, 1999 * 10**6]

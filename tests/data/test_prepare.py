@@ -122,7 +122,13 @@ def test_dedupe(tmp_path: Path, dedupe: str, left: str) -> None:
 
 def test_filters_are_counted(table: Path) -> None:
     corpus, summary = build(config(table, min_rating=2, k_core={"user": 2}))
-    assert summary["dropped"] == {"missing_items": 0, "min_rating": 1, "repeats": 0, "k_core": 1}
+    assert summary["dropped"] == {
+        "incomplete": 0,
+        "missing_items": 0,
+        "min_rating": 1,
+        "repeats": 0,
+        "k_core": 1,
+    }
     assert sorted(corpus.user_ids) == ["1", "2"]
 
 

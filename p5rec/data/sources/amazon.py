@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import ast
 import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import polars as pl
 
 from p5rec.core.errors import fault
 from p5rec.data.config import DataConfig
 from p5rec.data.fetch import located
-from p5rec.data.files import PACKED, column_names, read_typed
+from p5rec.data.files import PACKED, column_names, read_typed, telling
 from p5rec.data.items import check_items, item_file, item_table
 from p5rec.data.rawlog import Names, RawLog, Source
 
@@ -32,6 +35,8 @@ OWN: Names = {
 }
 BRANDS = ("brand", "store")
 CATEGORIES = ("categories", "category")
+TEXTS = ("asin", "title", "brand")  # of the metadata of 2014
+LONGEST = 1 << 20  # characters of a line of them
 
 
 def files(config: DataConfig) -> dict[str, Path]:
@@ -58,8 +63,9 @@ def files(config: DataConfig) -> dict[str, Path]:
 def read(config: DataConfig) -> RawLog:
     """Reviews with ratings and texts; titles, brand and categories from the metadata."""
     found = files(config)
-    events = read_events(config, found["events"], OWN)
-    return RawLog(events, item_table(config, events, found, _metadata), tuple(found.values()))
+    events, incomplete = read_events(config, found["events"], OWN)
+    items = item_table(config, events, found, _metadata)
+    return RawLog(events, items, tuple(found.values()), incomplete=incomplete)
 
 
 def _metadata(path: Path) -> pl.DataFrame:
@@ -84,25 +90,59 @@ def _metadata(path: Path) -> pl.DataFrame:
 def _is_python(path: Path) -> bool:
     """The 2014 metadata are Python literals in single quotes, not JSON."""
     with _opened(path) as handle:
-        return handle.readline().startswith("{'")
+        return handle.readline(2) == "{'"
 
 
 def _literals(path: Path) -> pl.DataFrame:
-    rows = []
+    """The records of a file of Python literals, a line each.
+
+    Raises:
+        UserError: a line is too long, or no mapping of constants; it names the line.
+    """
+    rows: dict[str, list[Any]] = {name: [] for name in (*TEXTS, "categories")}
     with _opened(path) as handle:
-        for number, line in enumerate(handle, 1):
-            try:
-                row = ast.literal_eval(line)
-            except (ValueError, SyntaxError):
-                raise fault(path, "a Python mapping", line[:40], "mend it", line=number) from None
-            rows.append({key: row.get(key) for key in ("asin", "title", "brand", "categories")})
-    return pl.from_dicts(rows, infer_schema_length=None)
+        for number, line in enumerate(iter(lambda: handle.readline(LONGEST + 1), ""), 1):
+            row = _literal(line, path, number)
+            for name in TEXTS:
+                value = row.get(name)
+                rows[name].append(None if value is None else str(value))
+            rows["categories"].append(list(_words(row.get("categories"))))
+    schema: dict[str, Any] = {**dict.fromkeys(TEXTS, pl.String), "categories": pl.List(pl.String)}
+    return pl.DataFrame(rows, schema=schema)
 
 
-def _opened(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return open(path, encoding="utf-8")
+def _literal(line: str, path: Path, number: int) -> dict[str, Any]:
+    if len(line) > LONGEST:
+        got, todo = "a longer one", "remove the record"
+        raise fault(path, f"lines of at most {LONGEST:,} characters", got, todo, line=number)
+    try:
+        row = ast.literal_eval(line)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        raise fault(path, "a Python mapping", repr(line[:40]), "fix the line", line=number)
+    return row
+
+
+def _words(value: object) -> Iterator[str]:
+    """The texts in lists of lists; nested no deeper than a parser lets them be."""
+    if isinstance(value, list | tuple):
+        for inner in value:
+            yield from _words(inner)
+    elif value is not None:
+        yield str(value)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[str]]:
+    """A text file, packed or not; what is wrong with it is told in one line."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with telling(path, "text file"):
+        try:
+            with opened(path, "rt", encoding="utf-8") as handle:
+                yield handle  # type: ignore[misc]
+        except (EOFError, zlib.error) as error:
+            raise fault(path, "a whole file", str(error), "download it again") from None
 
 
 def _plain(path: Path) -> Path:

@@ -62,10 +62,9 @@ def read(config: DataConfig) -> RawLog:
     path = found["events"]
     frame = _ratings(path)
     columns = resolve(path, frame.columns, config.columns, OWN)
-    events = check_events(
-        frame, columns, path, first_row=_first_row(path), time_format=config.time_format
-    )
-    return RawLog(events, item_table(config, events, found, _movies), tuple(found.values()))
+    events, incomplete = check_events(frame, columns, path, config, first_row=_first_row(path))
+    items = item_table(config, events, found, _movies)
+    return RawLog(events, items, tuple(found.values()), incomplete=incomplete)
 
 
 def _is_atomic(config: DataConfig) -> bool:

@@ -46,8 +46,9 @@ def read(config: DataConfig) -> RawLog:
     path = found["events"]
     frame, _ = _atomic(path)
     columns = resolve(path, frame.columns, config.columns, OWN)
-    events = check_events(frame, columns, path, first_row=2, time_format=config.time_format)
-    return RawLog(events, item_table(config, events, found, _items), tuple(found.values()))
+    events, incomplete = check_events(frame, columns, path, config, first_row=2)
+    items = item_table(config, events, found, _items)
+    return RawLog(events, items, tuple(found.values()), incomplete=incomplete)
 
 
 def _atomic(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:

@@ -20,19 +20,20 @@ def files(config: DataConfig) -> dict[str, Path]:
 def read(config: DataConfig) -> RawLog:
     """The log and its item table; without one, titles are the ids."""
     found = files(config)
-    events = read_events(config, found["events"], OWN)
-    return RawLog(events, item_table(config, events, found), tuple(found.values()))
+    events, incomplete = read_events(config, found["events"], OWN)
+    items = item_table(config, events, found)
+    return RawLog(events, items, tuple(found.values()), incomplete=incomplete)
 
 
-def read_events(config: DataConfig, path: Path, own: Names) -> pl.DataFrame:
-    """The events of a table file whose usual column names are ``own``."""
+def read_events(config: DataConfig, path: Path, own: Names) -> tuple[pl.DataFrame, int]:
+    """The events of a table file whose usual column names are ``own``, and the rows dropped."""
     columns = resolve(path, column_names(path), config.columns, own)
     return check_events(
         read_text(path, list(dict.fromkeys(columns.values()))),
         columns,
         path,
+        config,
         first_row=first_row(path),
-        time_format=config.time_format,
     )
 
 

@@ -1,0 +1,118 @@
+"""SQL conditions on a table's columns: expressions, and nothing else that SQL can do."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import polars as pl
+
+from p5rec.core.errors import UserError, did_you_mean, fault
+
+LONGEST = 4_000  # characters
+TOKEN = re.compile(
+    r"""(?P<text>'(?:[^']|'')*')
+      | "(?P<quoted>(?:[^"]|"")*)"
+      | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?!\w)
+      | (?P<word>[^\W\d]\w*)(?P<call>\s*\()?
+      | (?P<sign>(?!--|/\*)(?:<=|>=|<>|!=|==|\|\||[-+*/%=<>(),\[\]]))
+      | (?P<blank>\s+)""",
+    re.VERBOSE,
+)
+WORDS = frozenset({
+    "and", "or", "not", "in", "is", "null", "like", "ilike", "between", "case", "when", "then",
+    "else", "end", "true", "false", "as", "escape", "int", "integer", "bigint", "smallint",
+    "float", "real", "double", "varchar", "text", "string", "boolean", "date", "timestamp",
+})  # fmt: skip
+FUNCTIONS = frozenset({
+    "abs", "array_contains", "array_length", "avg", "cast", "ceil", "coalesce", "concat",
+    "count", "date_part", "ends_with", "exp", "floor", "greatest", "if", "ifnull", "in",
+    "least", "left", "length", "ln", "log", "log10", "lower", "ltrim", "max", "median", "min",
+    "mod", "nullif", "octet_length", "pow", "power", "regexp_like", "replace", "reverse",
+    "right", "round", "rtrim", "sign", "sqrt", "starts_with", "stddev", "strpos", "substr",
+    "sum", "trim", "try_cast", "upper", "variance",
+})  # fmt: skip
+
+
+def rows_where(condition: str, frame: pl.DataFrame, option: str) -> np.ndarray:
+    """The rows ``(n,)`` of ``frame`` for which a SQL ``condition`` holds.
+
+    It may use the columns, also those that are named like a word of SQL, constants, operators and
+    the functions in ``FUNCTIONS``: no query, no other table, no file.
+
+    Args:
+        condition: such as ``events > 3 AND user <> 'x'``.
+        frame: the rows.
+        option: where the condition stands, for messages.
+
+    Raises:
+        UserError: the condition says something else, or holds nowhere.
+    """
+    quoted = _quoted(condition, frame.columns, option)
+    try:
+        holds = frame.select(pl.sql_expr(quoted)).to_series()
+    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        got = str(error).splitlines()[0][:200]
+        raise _fault(option, frame.columns, condition, got) from None
+    if holds.dtype != pl.Boolean or len(holds) not in (1, len(frame)):
+        raise _fault(option, frame.columns, condition, "which is no yes or no for each row")
+    kept = np.broadcast_to(holds.fill_null(False).to_numpy(), len(frame))
+    if not kept.any():
+        raise fault(option, "a condition that holds somewhere", repr(condition), "loosen it")
+    return np.flatnonzero(kept)
+
+
+def _quoted(condition: str, columns: list[str], option: str) -> str:
+    """``condition`` with the names of columns in quotation marks; anything strange is refused."""
+    if len(condition) > LONGEST:
+        raise fault(
+            option, f"a condition of at most {LONGEST:,} characters", f"{len(condition):,}",
+            "put the names into a file",
+        )  # fmt: skip
+    out, at = [], 0
+    while at < len(condition):
+        found = TOKEN.match(condition, at)
+        if found is None:
+            what = f"{condition[at : at + 10]!r}, which no condition has"
+            raise _fault(option, columns, condition, what)
+        out.append(_piece(found, columns, condition, option))
+        at = found.end()
+    return "".join(out)
+
+
+def _piece(found: re.Match[str], columns: list[str], condition: str, option: str) -> str:
+    name, word, call = found["quoted"], found["word"], found["call"] or ""
+    if name is not None:
+        name = name.replace('""', '"')
+        if name in columns:
+            return found[0]
+        raise _fault(option, columns, condition, f"the unknown column {name!r}", name)
+    if word is None:
+        return found[0]
+    if call:
+        if word.lower() in FUNCTIONS | WORDS:
+            return found[0]
+        known = sorted(FUNCTIONS)
+        raise _fault(option, columns, condition, f"the unknown function {word!r}", word, known)
+    if word in columns:
+        return f'"{word}"'
+    if word.lower() in WORDS:
+        return found[0]
+    raise _fault(option, columns, condition, f"the unknown word {word!r}", word)
+
+
+def _fault(
+    option: str,
+    columns: list[str],
+    condition: str,
+    what: str,
+    name: str | None = None,
+    known: list[str] | None = None,
+) -> UserError:
+    expected = f"a condition on {', '.join(columns)}"
+    hint = (
+        did_you_mean(name, known or columns)
+        if name
+        else "write one such as " + f"\"{columns[0]}\" = 'x'"
+    )
+    return fault(option, expected, f"{condition[:200]!r} ({what})", hint)
