@@ -13,17 +13,14 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from p5rec.core.artefacts import Artefact, Store
-from p5rec.core.config import compose
+from p5rec.core.config import Lines, compose
+from p5rec.core.errors import all_of
 from p5rec.data.config import DataConfig
-from p5rec.data.prepare import load_corpus, prepare_data
-from p5rec.evaluate.config import EvaluateConfig, check_names
-from p5rec.evaluate.publish import publish, show
+from p5rec.data.prepare import check_files, load_corpus, prepare_data
+from p5rec.evaluate.config import EvaluateConfig, check_names, without_dropped
 from p5rec.ids.config import IdsConfig
-from p5rec.recommend.stages import ask_baseline, ask_model
-from p5rec.recommend.validate import validator
-from p5rec.train.checks import check_tasks, in_order
+from p5rec.train.checks import check_methods, check_tasks, in_order
 from p5rec.train.method import GenerativeConfig
-from p5rec.train.stages import build_ids, teach
 
 SCHEMA = compose(
     "Sft",
@@ -39,10 +36,26 @@ SCHEMA = compose(
 )
 
 
+def check(cfg: Any, lines: Lines) -> Any:
+    """``cfg`` as it will run, what can be checked without the data checked; ``lines`` set it."""
+    cfg = without_dropped(cfg, lines)
+    all_of(
+        lambda: check_names(cfg, lines),
+        lambda: check_files(cfg.data),
+        lambda: check_methods(cfg.methods, cfg.ids),
+    )
+    return cfg
+
+
 def main(cfg: Any, store: Store, out: Path) -> None:
     """Every stage in order; each is kept and made again only if something it needs changed."""
+    # imported here, for they take seconds: what is wrong with a config is told before
+    from p5rec.evaluate.publish import publish, show
+    from p5rec.recommend.stages import ask_baseline, ask_model
+    from p5rec.recommend.validate import validator
+    from p5rec.train.stages import build_ids, teach
+
     started = time.perf_counter()
-    check_names(cfg)
     order = in_order(cfg.methods)
     data = prepare_data(cfg.data, store)
     corpus = load_corpus(data.path)

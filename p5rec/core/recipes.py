@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import UserError, did_you_mean, fault
@@ -20,13 +21,14 @@ def shipped() -> dict[str, dict[str, Path]]:
     }
 
 
-def config_path(name: str | Path, beside: Path = Path()) -> Path:
+def config_path(name: str | Path, beside: Path = Path(), also: Iterable[str] = ()) -> Path:
     """The YAML that ``name`` means.
 
     Args:
         name: a YAML file, the name of a shipped config, or the folder of a run, whose config is
             meant.
         beside: the folder that relative paths are seen from.
+        also: further words that may have been meant, for the hint.
 
     Raises:
         UserError: it is none of them.
@@ -46,5 +48,5 @@ def config_path(name: str | Path, beside: Path = Path()) -> Path:
         )  # fmt: skip
     raise UserError(
         f"expected a config (a YAML file, a shipped config's name or a run's folder), got "
-        f"{word!r}; {did_you_mean(word, known)}"
+        f"{word!r}; {did_you_mean(word, [*known, *also])}"
     )

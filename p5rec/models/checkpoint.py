@@ -34,7 +34,7 @@ from p5rec.ids.tokens import item_strings, token_strings
 from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.view import CorpusView, item_names
 
-from .config import HeadsConfig, ItemHeadConfig
+from .config import BUNDLE, HeadsConfig, ItemHeadConfig
 from .layout import CodeLayout
 from .linear import Linear
 from .multitask import MultitaskModel
@@ -43,7 +43,7 @@ from .ratings import RatedHistories
 WEIGHTS = "trained.safetensors"
 ROWS = "item_rows"  # the items' own rows, among the weights
 LINEAR = "linear.safetensors"
-MANIFEST = "manifest.json"
+MANIFEST = BUNDLE
 
 
 class BundleSettings(Config):

@@ -11,6 +11,7 @@ from p5rec.core.types import Corpus
 from p5rec.data.fewer import of_some_users
 from p5rec.data.swap import swapped
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.config import DENSE, DENSE_RATING
 from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource
@@ -18,7 +19,7 @@ from p5rec.prompting.view import unnamed_view
 
 from .aligned import dense_rows
 from .config import TaskConfig, TrainConfig
-from .dense import DENSE, DENSE_RATING, DenseRatingRows
+from .dense import DenseRatingRows
 from .method import GenerativeConfig
 from .mixture import assign_tasks, tempered
 from .prompted import PromptRows
