@@ -29,11 +29,17 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def recommend(
     model: Annotated[Path, typer.Option(help="A model's folder: RUN_FOLDER/models/METHOD.")],
-    config: Annotated[Path, typer.Option(help="A recipe; its data section gives the histories.")],
     out: Annotated[
         list[Path],
         typer.Option(metavar="FILE", help="Where to write: .parquet, .jsonl or .csv; repeatable."),
     ],
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help="A YAML file, a shipped config's name, or a run's folder, whose data section "
+            "gives the histories; default: the run that the model lies in."
+        ),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="KEY=VALUE", help="On top of the config: data.path=new.csv."),
@@ -121,13 +127,22 @@ def recommend(
         raise UserError("expected --users or --where, got both; name one")
     if search == "items" and per_prefix is not None:
         raise UserError("expected --per-prefix or --search items, got both; name one")
-    _check_formats(out)
+    from p5rec.core.errors import all_of
+
+    from .inputs import check_model, check_tables, config_beside, read_model, read_recipe
+    from .outputs import check_file
+
+    path = config_beside(model, config)
+    all_of(
+        lambda: _check_formats(out),
+        *(lambda file=file: check_file(file) for file in out),
+        lambda: check_model(model, ids),
+        lambda: check_tables(users, stock, only, never, pairs),
+    )
+    read, corpus = read_recipe(path, overrides or [])
     from p5rec.recommend.config import DecodeConfig
     from p5rec.recommend.parts import write_in_parts
 
-    from .inputs import read_model, read_recipe
-
-    read, corpus = read_recipe(config, overrides or [])
     decode = DecodeConfig(k=k, beams=max(beams, k), search=search, per_prefix=per_prefix)
     limits = {"stock": stock, "items_where": items_where, "only": only, "never": never}
     if what == "lists":

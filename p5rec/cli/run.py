@@ -100,8 +100,7 @@ def resolve(recipe: str, config: str) -> tuple[Path, Path]:
     if recipe in known and not config:
         names = ", ".join(sorted(known[recipe]))
         raise UserError(
-            f"recipe {recipe!r}: expected --config, got none; give a YAML file, a run's folder or "
-            f"one of {names}"
+            f"recipe {recipe!r}: expected --config, got none; give a YAML file or one of {names}"
         )
     owner = next((name for name, configs in known.items() if recipe in configs), None)
     if recipe not in known and config:

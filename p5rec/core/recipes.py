@@ -1,4 +1,4 @@
-"""What recipes and configs are shipped, and the one way to find a config by what a user calls it."""
+"""What recipes and configs are shipped, and a config found by what a user calls it."""
 
 from __future__ import annotations
 

@@ -123,12 +123,13 @@ def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
             yield f"methods: expected a name of letters, digits, '.', '_' and '-', got {name!r}"
     for n, name in enumerate(recipe.baselines):
         if name not in RECOMMENDERS:
-            at = ("baselines", n)
-            yield _unknown(lines, at, "baselines", "a baseline", name, RECOMMENDERS)
+            yield _unknown(lines, ("baselines", n), "baselines", "a baseline", name, RECOMMENDERS)
     for name, method in methods.items():
         if method.ids not in recipe.ids:
-            at = ("methods", name, "ids")
-            yield _unknown(lines, at, f"methods.{name}.ids", "one of ids", method.ids, recipe.ids)
+            yield _unknown(
+                lines, ("methods", name, "ids"),
+                f"methods.{name}.ids", "one of ids", method.ids, recipe.ids,
+            )  # fmt: skip
         elif recipe.ids[method.ids].collisions == "shared" and (
             method.backbone.item_rows or method.backbone.items != "positions"
         ):
@@ -140,8 +141,10 @@ def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
     taught = {task for method in methods.values() for task in method.train.tasks}
     for family in asked:
         if family not in taught:
-            wanted, at = "a task that a method is taught", ("evaluate", "ask", family)
-            yield _unknown(lines, at, "evaluate.ask", wanted, family, taught)
+            yield _unknown(
+                lines, ("evaluate", "ask", family),
+                "evaluate.ask", "a task that a method is taught", family, taught,
+            )  # fmt: skip
     known = (*methods, *recipe.baselines, *RATING_PREDICTORS, *TEXT_BASELINES)
     read = {
         reading_name(name, reading, form)
