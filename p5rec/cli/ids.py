@@ -136,6 +136,9 @@ def export_(
     from p5rec.ids.exchange import export_codes
     from p5rec.ids.files import load_codes, load_item_ids
 
+    from .outputs import check_file
+
+    check_file(out, (".json", ".parquet"))
     codes = load_codes(folder)
     export_codes(codes, load_item_ids(folder), out)
     print(f"{len(codes)} items: {out}")

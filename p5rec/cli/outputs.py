@@ -31,7 +31,7 @@ def check_file(out: Path, endings: Sequence[str] = ()) -> None:
     """
     if out.is_dir():
         raise fault(out, "a file to write to", "a folder", "name a file")
-    if endings and out.suffix not in endings:
+    if endings and out.suffix.lower() not in endings:
         got = repr(out.suffix) if out.suffix else "no ending"
         raise fault(out, " or ".join(endings), got, "change the file's ending")
     _check_writable(out.absolute().parent)
