@@ -36,15 +36,18 @@ SCHEMA = compose(
 )
 
 
-def check(cfg: Any, lines: Lines) -> Any:
-    """``cfg`` as it will run, what can be checked without the data checked; ``lines`` set it."""
-    cfg = without_dropped(cfg, lines)
+def settle(cfg: Any, lines: Lines) -> Any:
+    """``cfg`` as it will run, ``lines`` being what set each key of it."""
+    return without_dropped(cfg, lines)
+
+
+def check(cfg: Any, lines: Lines) -> None:
+    """Whatever can be checked without the data, and before anything heavy is imported."""
     all_of(
         lambda: check_names(cfg, lines),
         lambda: check_files(cfg.data),
         lambda: check_methods(cfg.methods, cfg.ids),
     )
-    return cfg
 
 
 def main(cfg: Any, store: Store, out: Path) -> None:

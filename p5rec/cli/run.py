@@ -139,8 +139,9 @@ def _run(
     tree, lines = read_tree(path, overrides)
     module = load(script)
     cfg: Any = bind(module.SCHEMA, {"name": path.stem, **tree}, lines, path)
+    cfg = module.settle(cfg, lines)
     if not show:
-        cfg = module.check(cfg, lines)
+        module.check(cfg, lines)
     cfg = bind(module.SCHEMA, permuted(cfg.dump(), signals), lines, path)
     if show:
         print(dump_yaml(cfg), end="")
@@ -150,7 +151,7 @@ def _run(
         check_folder(folder)
         if not force:
             check_same(folder, path, cfg)
-    origin = made_from(path, folder)
+    origin = made_from(path, folder, cfg)
     store = Store(cache_home() / "store")
     module.main(cfg, store, folder)
     if not store.rank:
@@ -159,7 +160,7 @@ def _run(
 
 
 def load(script: Path) -> Any:
-    """A recipe's module: its ``SCHEMA``, ``check(cfg, lines)`` and ``main(cfg, store, out)``."""
+    """A recipe's module: its ``SCHEMA``, ``settle``, ``check`` and ``main(cfg, store, out)``."""
     from importlib.util import module_from_spec, spec_from_file_location
 
     spec = spec_from_file_location(f"p5rec_recipe_{script.stem}", script)

@@ -15,15 +15,18 @@ from p5rec.core.recipes import RECORD, shipped
 ORIGIN = "# made by p5rec run from "  # then the config, as seen from the run's folder
 
 
-def made_from(path: Path, folder: Path) -> str:
+def made_from(path: Path, folder: Path, config: Config) -> str:
     """The line above the config in ``folder`` that says what it is made from.
 
     Args:
-        path: the config that is run.
-        folder: the run's folder; run again with the config in it, the line stays.
+        path: what is run: where it is the folder's own config, or says the same, the line stays.
+        folder: the run's folder.
+        config: what is run, whole.
     """
-    if path.resolve() == (folder / RECORD).resolve():
-        return _origin(folder) or ""
+    if (folder / RECORD).is_file() and (origin := _origin(folder)):
+        own = path.resolve() == (folder / RECORD).resolve()
+        if own or _content(folder) == config.dump():
+            return origin
     return f"{ORIGIN}{_name(path, folder)}\n"
 
 
@@ -36,10 +39,11 @@ def check_same(folder: Path, path: Path, config: Config) -> None:
     Raises:
         UserError: another file, of other content, made the run in ``folder``.
     """
-    if not (folder / RECORD).is_file() or path.resolve() == (folder / RECORD).resolve():
+    record = folder / RECORD
+    if not record.is_file() or path.resolve() == record.resolve():
         return
     origin = _origin(folder)
-    if origin == made_from(path, folder) or _content(folder) == config.dump():
+    if origin == made_from(path, folder, config) or _content(folder) == config.dump():
         return
     made = origin.removeprefix(ORIGIN).strip() if origin else "a config that is not known"
     raise fault(

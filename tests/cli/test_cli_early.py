@@ -150,7 +150,10 @@ def test_a_model_finds_the_config_of_its_run(
 
 
 def test_a_run_is_run_again_by_its_folder(p5rec: Any, trained: Any) -> None:
-    for words in (["run", trained.out, "--show"], ["run", "sft", "--config", trained.out, "--show"]):
+    for words in (
+        ["run", trained.out, "--show"],
+        ["run", "sft", "--config", trained.out, "--show"],
+    ):
         code, out, err = p5rec(*words)
         assert (code, err) == (0, "")
         record = (trained.out / "config.yaml").read_text().split("\n", 1)
