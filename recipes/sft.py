@@ -43,11 +43,8 @@ def settle(cfg: Any, lines: Lines) -> Any:
 
 def check(cfg: Any, lines: Lines) -> None:
     """Whatever can be checked without the data, and before anything heavy is imported."""
-    all_of(
-        lambda: check_names(cfg, lines),
-        lambda: check_files(cfg.data),
-        lambda: check_methods(cfg.methods, cfg.ids),
-    )
+    check_names(cfg, lines)
+    all_of(lambda: check_files(cfg.data), lambda: check_methods(cfg.methods, cfg.ids))
 
 
 def main(cfg: Any, store: Store, out: Path) -> None:

@@ -116,7 +116,7 @@ def extend(
     """
     from .inputs import check_model
 
-    check_model(folder)
+    check_model(None, folder)
     recipe, corpus, _, _ = _read(config, overrides, out)
     from p5rec.train.extension import extended
 

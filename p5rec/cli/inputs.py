@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,21 +44,27 @@ def check_tables(*paths: Path | None) -> None:
     from p5rec.data.files import existing, kind
 
     named = [path for path in paths if path is not None]
-    all_of(*(lambda path=path: kind(existing(path)) for path in named))
+    all_of(*(partial(lambda path: kind(existing(path)), path) for path in named))
 
 
-def check_model(*folders: Path | None) -> None:
-    """Whether each of ``folders`` holds a manifest, as models and codes do.
+def check_model(model: Path | None, ids: Path | None = None) -> None:
+    """Whether ``model`` holds a trained model and ``ids`` codes, as far as their manifests tell.
 
     Raises:
         UserError: a line for each that does not.
     """
-    from p5rec.core.artefacts import read_json
     from p5rec.core.errors import all_of
+    from p5rec.ids.files import read_manifest
     from p5rec.models.config import BUNDLE
 
-    named = [folder for folder in folders if folder is not None]
-    all_of(*(lambda folder=folder: read_json(folder / BUNDLE) for folder in named))
+    def bundle(folder: Path) -> None:
+        if not (folder / BUNDLE).is_file():
+            raise fault(folder, "a trained model's folder", f"no {BUNDLE}", "check the path")
+
+    all_of(
+        *([partial(bundle, model)] if model else []),
+        *([partial(read_manifest, ids)] if ids else []),
+    )
 
 
 def read_recipe(config: str | Path, overrides: Sequence[str] = ()) -> tuple[Any, Corpus]:
