@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from p5rec.core.artefacts import Artefact, Store
-from p5rec.core.config import FileName, compose
+from p5rec.core.config import FileName, Lines, compose
+from p5rec.core.errors import all_of
 from p5rec.data.config import DataConfig
-from p5rec.data.prepare import load_corpus, prepare_data
-from p5rec.evaluate.config import EvaluateConfig, check_names
-from p5rec.evaluate.publish import publish, show
+from p5rec.data.prepare import check_files, load_corpus, prepare_data
+from p5rec.evaluate.config import EvaluateConfig, check_names, without_dropped
 from p5rec.ids.config import IdsConfig
-from p5rec.recommend.serving import ServingConfig
-from p5rec.recommend.stages import ask_baseline, ask_model, ask_references
-from p5rec.train.checks import check_tasks, in_order
+from p5rec.train.checks import check_methods, check_tasks, in_order
 from p5rec.train.method import GenerativeConfig
-from p5rec.train.stages import build_ids, fit_linear, teach
+
+if TYPE_CHECKING:
+    from p5rec.recommend.serving import ServingConfig
 
 SCHEMA = compose(
     "Sft",
@@ -39,9 +39,24 @@ SCHEMA = compose(
 )
 
 
+def settle(cfg: Any, lines: Lines) -> Any:
+    """``cfg`` as it will run, ``lines`` being what set each key of it."""
+    return without_dropped(cfg, lines)
+
+
+def check(cfg: Any, lines: Lines) -> None:
+    """Whatever can be checked without the data, and before anything heavy is imported."""
+    check_names(cfg, lines)
+    all_of(lambda: check_files(cfg.data), lambda: check_methods(cfg.methods, cfg.ids))
+
+
 def main(cfg: Any, store: Store, out: Path) -> None:
     """Every stage in order; each is kept and made again only if something it needs changed."""
-    check_names(cfg)
+    # imported here, for they take seconds: what is wrong with a config is told before
+    from p5rec.evaluate.publish import publish, show
+    from p5rec.recommend.stages import ask_baseline, ask_model, ask_references
+    from p5rec.train.stages import build_ids, fit_linear, teach
+
     order = in_order(cfg.methods)
     data = prepare_data(cfg.data, store)
     corpus = load_corpus(data.path)

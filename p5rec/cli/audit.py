@@ -25,11 +25,11 @@ INDENT, WIDEST = 9, 120
 @app.command()
 def audit(
     target: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="TARGET",
-            help="A log (CSV, TSV, Parquet, JSON lines, sequences), a recipe's YAML, a prepared "
-            "folder, a run's folder, or a store.",
+            help="A log (CSV, TSV, Parquet, JSON lines, sequences), a YAML file or a "
+            "shipped config's name, a prepared folder, a run's folder, or a store.",
         ),
     ],
     overrides: Annotated[
@@ -62,7 +62,10 @@ def audit(
     from p5rec.core.artefacts import write_json, writing
 
     from .audited import find, look
+    from .outputs import check_file
 
+    if json_file is not None:
+        check_file(json_file)
     corpora, found = find(target, overrides or [], source)
     for audited in corpora:
         log = audited.corpus.interactions

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p5rec.core.errors import UserError, fault
+from p5rec.core.recipes import YAML, config_path, shipped
 
 if TYPE_CHECKING:
     from p5rec.core.artefacts import Artefact
@@ -42,7 +43,7 @@ class Audited:
 
 
 def find(
-    target: Path, overrides: Sequence[str], source: str
+    target: str | Path, overrides: Sequence[str], source: str
 ) -> tuple[list[Audited], list[Finding]]:
     """The corpora behind ``target``, and what the lineage of artefacts there tells.
 
@@ -58,8 +59,9 @@ def find(
     from p5rec.data.prepare import SUMMARY
     from p5rec.evaluate.report import RECORD
 
-    if target.suffix in (".yaml", ".yml"):
-        return [_of_recipe(target, overrides)], []
+    target = Path(target)
+    if target.suffix in YAML or (not target.exists() and _names_a_config(target)):
+        return [_of_recipe(config_path(target), overrides)], []
     folder = existing(target)
     made = folder.is_dir() and ((folder / RECORD).is_file() or any(folder.rglob(SUMMARY)))
     if made and not source:
@@ -67,6 +69,10 @@ def find(
             raise UserError(f"{target}: expected KEY=VALUE beside a YAML or a log, got a folder")
         return _of_folder(folder)
     return [_of_log(target, overrides, source)], []
+
+
+def _names_a_config(target: Path) -> bool:
+    return any(str(target) in configs for configs in shipped().values())
 
 
 def _of_recipe(path: Path, overrides: Sequence[str]) -> Audited:

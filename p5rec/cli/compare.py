@@ -20,13 +20,16 @@ def compare(
         ),
     ] = None,
     config: Annotated[
-        str, typer.Option(help="A YAML file of your own, or the name of a shipped config.")
+        str, typer.Option(help="A YAML file, a shipped config's name, or a run's folder.")
     ] = "compare",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the report; default: runs/<config's name>.")
     ] = None,
     show: Annotated[
         bool, typer.Option("--show", help="Print the whole config, defaults included, and stop.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write into the folder of a run of another config, too.")
     ] = False,
 ) -> None:
     """One language model untaught, shown examples, and fine-tuned, beside tuned baselines.
@@ -36,4 +39,4 @@ def compare(
     """
     from .run import run
 
-    run("sft", overrides, config, out, show)
+    run("sft", overrides, config, out, show, force=force)

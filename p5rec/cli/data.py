@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from p5rec.core.errors import UserError, fault
+from p5rec.core.recipes import config_path
 
 if TYPE_CHECKING:
     from p5rec.data.config import DataConfig
@@ -21,7 +22,12 @@ app = typer.Typer(
 )
 
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="A YAML; its `data:` section says what to read.")
+    str | None,
+    typer.Option(
+        "--config",
+        help="A YAML file, a shipped config's name, or a run's folder, whose `data:` section says "
+        "what to read.",
+    ),
 ]
 SourceName = Annotated[
     str | None,
@@ -38,7 +44,7 @@ Overrides = Annotated[
 
 
 def read_config(
-    config: Path | None, source: str | None, path: str | None, overrides: list[str] | None
+    config: str | Path | None, source: str | None, path: str | None, overrides: list[str] | None
 ) -> DataConfig:
     """The ``data:`` section of a YAML, with overrides on top, or what the shorthands say."""
     from p5rec.core.config import bind, read_tree
@@ -51,6 +57,7 @@ def read_config(
         if overrides:
             raise UserError(f"expected KEY=VALUE beside --config only, got {overrides[0]!r}")
         return bind(DataConfig, {"source": source, "path": path}, {}, "--source")
+    config = config_path(config)
     tree, lines = read_tree(config, overrides or [])
     section = tree.get("data")
     if not isinstance(section, dict):
@@ -115,5 +122,8 @@ def prepare(
     """Write the prepared events, items and users to a folder."""
     from p5rec.data.prepare import prepare_folder
 
+    from .outputs import check_folder
+
+    check_folder(out)
     prepare_folder(read_config(config, source, path, overrides), out)
     print(f"prepared {out}")

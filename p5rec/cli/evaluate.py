@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -38,7 +39,13 @@ SAMPLES = 10
 
 @app.command()
 def evaluate(
-    config: Annotated[Path, typer.Option(help="A recipe; its data section gives the split.")],
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help="A YAML file, a shipped config's name, or a run's folder, whose data section "
+            "gives the split; default: the run that the model lies in."
+        ),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="KEY=VALUE", help="On top of the config: data.path=new.csv."),
@@ -92,21 +99,30 @@ def evaluate(
         raise UserError(f"expected --model FOLDER or --lists FILE, got {got}; give one of them")
     if lists is not None and ask:
         raise UserError(f"expected --ask beside --model only, got {ask[0]!r}; lists cannot answer")
+    from p5rec.core.errors import all_of
+
+    from .inputs import check_model, check_tables, config_beside, read_recipe
+    from .outputs import check_folder
+
+    asked = None if ask is None else _questions(ask)
+    path = config_beside(model, config)
+    all_of(
+        lambda: check_model(model, ids),
+        lambda: check_tables(lists),
+        *([partial(check_folder, out)] if out else []),
+    )
+    started = time.perf_counter()
+    recipe, corpus = read_recipe(path, overrides or [])
     from p5rec.core.publishing import lay_out
     from p5rec.evaluate.per_user import write_cases
     from p5rec.evaluate.report import write_report
     from p5rec.evaluate.run import assemble
     from p5rec.evaluate.terminal import table
 
-    from .inputs import read_recipe
-
-    started = time.perf_counter()
-    recipe, corpus = read_recipe(config, overrides or [])
     if lists is not None:
         found = _of_lists(lists, corpus, part, recipe.seed)
     else:
         assert model is not None
-        asked = None if ask is None else _questions(ask)
         seen = None if with_seen is None else not with_seen
         decode = {
             "k": k, "search": search, "beams": beams, "per_prefix": per_prefix,

@@ -23,6 +23,11 @@ def export(
     Adapters are merged and the items' tokens become rows of the embedding. Models that read items
     as tokens can be written so (backbone.items: tokens), others are more than a language model.
     """
+    from .inputs import check_model
+    from .outputs import check_folder
+
+    check_model(model)
+    check_folder(out)
     from p5rec.models.export import export
 
     export(model, out, dtype)

@@ -24,7 +24,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Config = Annotated[Path, typer.Option(help="A recipe; its data and ids sections are read.")]
+Config = Annotated[
+    str,
+    typer.Option(
+        help="A YAML file, a shipped config's name, or a run's folder; data and ids are read."
+    ),
+]
 Out = Annotated[Path, typer.Option(help="Folder for the codes, their figures and pictures.")]
 Overrides = Annotated[
     list[str] | None,
@@ -43,7 +48,7 @@ def build(
     ] = "",
 ) -> None:
     """Fit codes for every item of a recipe's data."""
-    recipe, corpus, data, store = _read(config, overrides)
+    recipe, corpus, data, store = _read(config, overrides, out)
     chosen = recipe.ids[_chosen(recipe.ids, name)]
     from p5rec.train.stages import build_ids
 
@@ -75,7 +80,7 @@ def compare(
         list[Path] | None, typer.Argument(help="Folders written by `p5rec ids build` or import.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="Also every ids of this recipe, built now if need be.")
+        str | None, typer.Option(help="Also every ids of this config, built now if need be.")
     ] = None,
 ) -> None:
     """Print the figures of several sets of codes side by side, the most telling first."""
@@ -101,7 +106,7 @@ def compare(
 def extend(
     folder: Made,
     config: Annotated[
-        Path, typer.Option(help="A recipe whose data hold the old items and new ones.")
+        str, typer.Option(help="A config whose data hold the old items and new ones.")
     ],
     out: Out,
     overrides: Overrides = None,
@@ -110,7 +115,10 @@ def extend(
 
     A model trained with the old codes ranks the new items: p5rec recommend --ids FOLDER.
     """
-    recipe, corpus, _, _ = _read(config, overrides)
+    from .inputs import check_model
+
+    check_model(None, folder)
+    recipe, corpus, _, _ = _read(config, overrides, out)
     from p5rec.train.extension import extended
 
     codes, added = extended(folder, corpus)
@@ -129,6 +137,9 @@ def export_(
     from p5rec.ids.exchange import export_codes
     from p5rec.ids.files import load_codes, load_item_ids
 
+    from .outputs import check_file
+
+    check_file(out, (".json", ".parquet"))
     codes = load_codes(folder)
     export_codes(codes, load_item_ids(folder), out)
     print(f"{len(codes)} items: {out}")
@@ -146,7 +157,10 @@ def import_(
     item: Annotated[str, typer.Option(help="The column that holds the items.")] = "item",
 ) -> None:
     """Take over codes that others made for the items of a recipe's data."""
-    recipe, corpus, _, _ = _read(config, overrides)
+    from p5rec.data.files import existing
+
+    existing(file)
+    recipe, corpus, _, _ = _read(config, overrides, out)
     from p5rec.ids.exchange import import_codes
 
     found = import_codes(file, corpus.catalog.ids, column=column, item=item)
@@ -154,12 +168,17 @@ def import_(
     print(f"{file} holds {found.kind}; {found.ignored} of its items are not in the data")
 
 
-def _read(config: Path, overrides: Sequence[str] | None) -> tuple[Any, Corpus, Artefact, Store]:
+def _read(
+    config: str, overrides: Sequence[str] | None, out: Path | None = None
+) -> tuple[Any, Corpus, Artefact, Store]:
     """A recipe's ``data``, ``ids`` and ``seed``, its prepared data, and the store."""
     from p5rec.ids.config import IdsConfig
 
     from .inputs import read_prepared
+    from .outputs import check_folder
 
+    if out is not None:
+        check_folder(out)
     named = (dict[str, IdsConfig], {"semantic": IdsConfig()})
     return read_prepared(config, overrides or [], ids=named)
 

@@ -14,9 +14,9 @@ from typing import Any
 from p5rec.core.config import Tree
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.ids.config import BY_VECTORS
+from p5rec.models.config import DENSE, DENSE_RATING
 from p5rec.prompting import tasks
 from p5rec.prompting.library import PromptLibrary
-from p5rec.train.dense import DENSE, DENSE_RATING
 
 WORDED = ("title", "category")  # id schemes that are made of words
 

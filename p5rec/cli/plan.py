@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +15,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def plan(
     config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A recipe's YAML, or a shipped config's name.")
+        str,
+        typer.Argument(
+            metavar="CONFIG", help="A YAML file, a shipped config's name, or a run's folder."
+        ),
     ],
     overrides: Annotated[
         list[str] | None,
@@ -37,12 +39,11 @@ def plan(
 
     from p5rec.core.errors import UserError, did_you_mean
     from p5rec.ids.config import IdsConfig
-    from p5rec.train.checks import check_tasks
+    from p5rec.train.checks import check_methods, check_tasks
+    from p5rec.train.gpus import GPUS
     from p5rec.train.method import GenerativeConfig
-    from p5rec.train.plan import GPUS, plan, plannable
 
-    from .inputs import read_prepared
-    from .run import resolve
+    from .inputs import read_prepared, read_sections
 
     gpus = tuple(gpu or ())
     if strange := [name for name in gpus if name not in GPUS]:
@@ -50,13 +51,15 @@ def plan(
             *(f"--gpu: expected one that is known, got {n!r}; {did_you_mean(n, GPUS)}"
               for n in strange)
         )  # fmt: skip
-    path = Path(config) if config.endswith((".yaml", ".yml")) else resolve(config, "")[1]
-    recipe, corpus, _, _ = read_prepared(
-        path,
-        overrides or (),
-        ids=(dict[str, IdsConfig], {"semantic": IdsConfig()}),
-        methods=(dict[str, GenerativeConfig], {}),
-    )
+    sections: dict[str, Any] = {
+        "ids": (dict[str, IdsConfig], {"semantic": IdsConfig()}),
+        "methods": (dict[str, GenerativeConfig], {}),
+    }
+    named = read_sections(config, overrides or (), **sections)
+    check_methods(named.methods, named.ids)
+    recipe, corpus, _, _ = read_prepared(config, overrides or (), **sections)
+    from p5rec.train.plan import plan, plannable
+
     check_tasks(recipe.methods, (), corpus)
     alike: dict[str, list[str]] = {}
     for name, method in recipe.methods.items():

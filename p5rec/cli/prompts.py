@@ -27,8 +27,12 @@ Folders = Annotated[
     ),
 ]
 ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", help="A recipe: its methods may name further folders."),
+    str | None,
+    typer.Option(
+        "--config",
+        help="A YAML file, a shipped config's name, or a run's folder: methods may name further "
+        "folders.",
+    ),
 ]
 Folder = Annotated[Path | None, typer.Argument(help="The shipped prompts by default.")]
 Name = Annotated[str, typer.Argument(help="A template's id, as `p5rec prompts list` shows it.")]
@@ -139,27 +143,29 @@ def render(
     print(f"[source]\n{example.source}\n\n[target]\n{example.target}")
 
 
-def _library(folders: list[Path] | None, config: Path | None) -> PromptLibrary:
+def _library(folders: list[Path] | None, config: str | None) -> PromptLibrary:
     from p5rec.prompting.library import PromptLibrary
 
     return PromptLibrary.load(extra=[*(folders or []), *(_named(config) if config else [])])
 
 
-def _named(config: Path) -> list[Path]:
+def _named(name: str) -> list[Path]:
     """The further prompt folders of a recipe's methods, seen from the working directory."""
     from p5rec.core.config import bind, compose, read_tree
+    from p5rec.core.recipes import config_path
     from p5rec.prompting.source import PromptsConfig
 
+    config = config_path(name)
     tree, lines = read_tree(config)
     schema = compose("Methods", prompts=(PromptsConfig, PromptsConfig()))
     methods = tree.get("methods") or {}
     if not isinstance(methods, dict):
         raise fault(lines[("methods",)], "a mapping", repr(methods), "write `name: {...}`")
     found: dict[str, None] = {}
-    for name, method in methods.items():
+    for key, method in methods.items():
         said = isinstance(method, dict) and "prompts" in method
         own = {"prompts": method["prompts"]} if said else {}
-        inner = {at[2:]: line for at, line in lines.items() if at[:2] == ("methods", name)}
+        inner = {at[2:]: line for at, line in lines.items() if at[:2] == ("methods", key)}
         read: Any = bind(schema, own, inner, config)
         found |= dict.fromkeys(read.prompts.folders)
     return [Path(folder) for folder in found]

@@ -44,11 +44,17 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def recommend(
     model: Annotated[Path, typer.Option(help="A model's folder: RUN_FOLDER/models/METHOD.")],
-    config: Annotated[Path, typer.Option(help="A recipe; its data section gives the histories.")],
     out: Annotated[
         list[Path],
         typer.Option(metavar="FILE", help="Where to write: .parquet, .jsonl or .csv; repeatable."),
     ],
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help="A YAML file, a shipped config's name, or a run's folder, whose data section "
+            "gives the histories; default: the run that the model lies in."
+        ),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="KEY=VALUE", help="On top of the config: data.path=new.csv."),
@@ -126,16 +132,18 @@ def recommend(
         raise UserError(f"expected --pairs FILE beside --what {what}, got {got}; name such a file")
     if users is not None and where is not None:
         raise UserError("expected --users or --where, got both; name one")
-    _check_formats(out)
-    from p5rec.core.artefacts import read_json
-    from p5rec.core.launch import rank
-    from p5rec.core.terminal import printable
-    from p5rec.recommend.parts import manifest_of, write_in_parts
-    from p5rec.recommend.shortfall import sentences, shortfall
+    from p5rec.core.errors import all_of
 
-    from .inputs import read_model, read_recipe
+    from .inputs import check_model, check_tables, config_beside, read_model, read_recipe
+    from .outputs import check_file
 
-    read, corpus = read_recipe(config, overrides or [], evaluable=False)
+    path = config_beside(model, config)
+    all_of(
+        lambda: _check_formats(out),
+        *(lambda file=file: check_file(file) for file in out),
+        lambda: check_model(model, ids),
+        lambda: check_tables(users, stock, only, never, pairs),
+    )
     weights = {"item_weight": item_weight, "linear_weight": linear_weight}
     options = {"search": search, "beams": beams, "per_prefix": per_prefix, "precision": precision}
     seen = None if with_seen is None else not with_seen
@@ -143,6 +151,13 @@ def recommend(
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     decode, unseen = serving.decode, serving.exclude_seen
+    read, corpus = read_recipe(path, overrides or [], evaluable=False)
+    from p5rec.core.artefacts import read_json
+    from p5rec.core.launch import rank
+    from p5rec.core.terminal import printable
+    from p5rec.recommend.parts import manifest_of, write_in_parts
+    from p5rec.recommend.shortfall import sentences, shortfall
+
     limits = {"stock": stock, "items_where": items_where, "only": only, "never": never}
     if what == "lists":
         asked = _users(users, where, corpus)

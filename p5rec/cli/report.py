@@ -88,9 +88,15 @@ def diff(
     from p5rec.evaluate import difference_pages as pages
     from p5rec.evaluate.difference import difference, load_run
 
+    from .outputs import check_file
+
+    pairs = [_names(words) for words in pair or []]
+    for place in (html, md):
+        if place is not None:
+            check_file(place)
     a, b = load_run(first), load_run(second)
     seed = (a.report.manifest.get("config") or {}).get("seed", 0)
-    found = difference(a, b, [_names(words) for words in pair or []], seed, anyway=anyway)
+    found = difference(a, b, pairs, seed, anyway=anyway)
     for path, written in ((html, pages.page), (md, pages.markdown)):
         if path is not None:
             with writing(path), atomic_write(path) as handle:

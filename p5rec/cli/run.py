@@ -9,17 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
-from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.errors import UserError, fault
+from p5rec.core.recipes import RECORD, config_path, shipped
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-YAML = (".yaml", ".yml")
 Permute = Annotated[
     list[str] | None,
     typer.Option(
         help="Deal one signal out at random, its control: ids, text, history, answers or "
         "weights; several with commas. The run is called <name>-permute-<signals>."
     ),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Write into the folder of a run of another config, too."),
 ]
 
 
@@ -28,7 +32,8 @@ def run(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="A recipe (sft), one of its configs (quickstart, tiny), or a YAML of your own."
+            help="A recipe (sft), one of its configs (quickstart, tiny), a YAML of your own, or a "
+            "run's folder, whose config is run again."
         ),
     ] = "",
     overrides: Annotated[
@@ -39,7 +44,7 @@ def run(
         ),
     ] = None,
     config: Annotated[
-        str, typer.Option(help="A YAML file of your own, or the name of a shipped config.")
+        str, typer.Option(help="A YAML file, a shipped config's name, or a run's folder.")
     ] = "",
     out: Annotated[
         Path | None,
@@ -49,29 +54,21 @@ def run(
         bool, typer.Option("--show", help="Print the whole config, defaults included, and stop.")
     ] = False,
     permute: Permute = None,
+    force: Force = False,
 ) -> None:
     """Run a recipe: from an interaction log to a report, ranked lists and models.
 
     Without a recipe, lists what is shipped. Every stage is kept in the cache and made again only
-    if something it depends on has changed; an interrupted training goes on where it stopped.
+    if something it depends on has changed; an interrupted training goes on where it stopped. The
+    folder of a run is brought up to date by its own config, edited or with other KEY=VALUE; the
+    run of another config is not replaced without --force.
     """
     if not recipe:
         for name, configs in shipped().items():
             print(f"{name}: {', '.join(sorted(configs))}")
         return
     script, path = resolve(recipe, config)
-    _run(script, path, overrides or [], out, show, permute or [])
-
-
-def shipped() -> dict[str, dict[str, Path]]:
-    """Recipe → the configs shipped for it."""
-    from p5rec.core.paths import assets
-
-    folder = assets("recipes")
-    return {
-        script.stem: {p.stem: p for p in (folder / "configs" / script.stem).glob("*.yaml")}
-        for script in sorted(folder.glob("*.py"))
-    }
+    _run(script, path, overrides or [], out, permute or [], show=show, force=force)
 
 
 def main(script: str) -> None:
@@ -82,13 +79,16 @@ def main(script: str) -> None:
 
     @command.command()
     def _(
-        config: Annotated[str, typer.Option(help="A YAML file or a shipped config's name.")],
+        config: Annotated[
+            str, typer.Option(help="A YAML file, a shipped config's name, or a run's folder.")
+        ],
         overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value")] = None,
         out: Annotated[Path | None, typer.Option(help="Where results go.")] = None,
         permute: Permute = None,
+        force: Force = False,
     ) -> None:
-        path, name = Path(script), Path(script).stem
-        _run(path, _config(name, config), overrides or [], out, False, permute or [])
+        path = config_path(config)
+        _run(Path(script), path, overrides or [], out, permute or [], force=force)
 
     guarded(command)
 
@@ -98,41 +98,23 @@ def resolve(recipe: str, config: str) -> tuple[Path, Path]:
     from p5rec.core.paths import assets
 
     known = shipped()
-    if Path(recipe).suffix in YAML and not config:
-        if len(known) > 1:
-            ways = " or ".join(f"p5rec run {name} --config {recipe}" for name in known)
-            raise UserError(f"expected the recipe beside a config, got {recipe!r} alone; {ways}")
-        return assets("recipes") / f"{next(iter(known))}.py", Path(recipe)
-    owner = next((name for name, configs in known.items() if recipe in configs), None)
-    if recipe not in known and owner is None:
-        words = [*known, *(c for configs in known.values() for c in configs)]
-        hint = did_you_mean(recipe, words)
-        raise UserError(f"expected a recipe or a config, got {recipe!r}; {hint}")
     if recipe in known and not config:
         names = ", ".join(sorted(known[recipe]))
         raise UserError(
             f"recipe {recipe!r}: expected --config, got none; give a YAML file or one of {names}"
         )
+    owner = next((name for name, configs in known.items() if recipe in configs), None)
     if recipe not in known and config:
         raise UserError(
-            f"expected a recipe beside --config, got the config {recipe!r}; "
-            f"write p5rec run {owner} --config {config}"
+            f"expected a recipe beside --config, got {recipe!r}; "
+            f"write p5rec run {owner or next(iter(known))} --config {config}"
         )
-    name = recipe if recipe in known else str(owner)
-    return assets("recipes") / f"{name}.py", _config(name, config or recipe)
-
-
-def _config(recipe: str, config: str) -> Path:
-    path = Path(config)
-    if path.suffix in YAML:
-        return path
-    known = shipped()[recipe]
-    if config not in known:
-        raise fault(
-            f"recipe {recipe!r}", "a YAML file or a shipped config", repr(config),
-            did_you_mean(config, known),
-        )  # fmt: skip
-    return known[config]
+    path = config_path(config or recipe, also=() if config else known)
+    if recipe not in known and owner is None and len(known) > 1:
+        ways = " or ".join(f"p5rec run {name} --config {recipe}" for name in known)
+        raise UserError(f"expected the recipe beside a config, got {recipe!r} alone; {ways}")
+    name = recipe if recipe in known else owner or next(iter(known))
+    return assets("recipes") / f"{name}.py", path
 
 
 def _run(
@@ -140,29 +122,42 @@ def _run(
     path: Path,
     overrides: list[str],
     out: Path | None,
-    show: bool,
     permute: list[str],
+    *,
+    show: bool = False,
+    force: bool = False,
 ) -> None:
     from p5rec.core.artefacts import Store, atomic_write, writing
     from p5rec.core.config import bind, dump_yaml, read_tree
+    from p5rec.core.launch import rank
     from p5rec.core.paths import cache_home
 
+    from .outputs import check_folder
     from .permute import permuted, signals_of
+    from .runs import check_same, made_from
 
     signals = signals_of(permute)
     tree, lines = read_tree(path, overrides)
     module = load(script)
     cfg: Any = bind(module.SCHEMA, {"name": _plain(path.stem), **tree}, lines, path)
+    cfg = module.settle(cfg, lines)
+    if not show:
+        module.check(cfg, lines)
     cfg = bind(module.SCHEMA, permuted(cfg.dump(), signals), lines, path)
     if show:
         print(dump_yaml(cfg), end="")
         return
     folder = out or Path("runs") / cfg.name
+    if not rank():  # the others write nothing
+        check_folder(folder)
+        if not force:
+            check_same(folder, path, cfg)
+    origin = made_from(path, folder, cfg)
     store = Store(cache_home() / "store")
     module.main(cfg, store, folder)
     if not store.rank:
-        with writing(folder), atomic_write(folder / "config.yaml") as handle:
-            handle.write(dump_yaml(cfg))
+        with writing(folder), atomic_write(folder / RECORD) as handle:
+            handle.write(origin + dump_yaml(cfg))
         store.published(folder)
 
 
@@ -172,7 +167,7 @@ def _plain(stem: str) -> str:
 
 
 def load(script: Path) -> Any:
-    """A recipe's module: its ``SCHEMA`` and its ``main(cfg, store, out)``."""
+    """A recipe's module: its ``SCHEMA``, ``settle``, ``check`` and ``main(cfg, store, out)``."""
     from importlib.util import module_from_spec, spec_from_file_location
 
     spec = spec_from_file_location(f"p5rec_recipe_{script.stem}", script)

@@ -1,8 +1,9 @@
 """Strict YAML → typed, frozen config, and back.
 
-A recipe's YAML may start from another one (``base: name.yaml``, mappings merge, everything else
-replaces), an entry may be ``like:`` one beside it, and ``key.sub=value`` overrides come on top.
-The whole is checked at once: every fault is told, with its file, line and nearest known key.
+A recipe's YAML may start from another one (``base: name.yaml``, or a shipped config's name;
+mappings merge, ``null`` takes away what is below, everything else replaces), an entry may be
+``like:`` one beside it, and ``key.sub=value`` overrides come on top. The whole is checked at once:
+every fault is told, with its file, line and nearest known key.
 """
 
 from __future__ import annotations
@@ -10,17 +11,35 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, create_model
 
 from .errors import UserError, did_you_mean, fault
+from .recipes import config_path
+from .schema import GONE, fields_at, settled
 
 T = TypeVar("T", bound="Config")
 Tree = dict[str, Any]
 Lines = dict[tuple[str | int, ...], str]
 MOST, DEEPEST = 100_000, 100  # values of a YAML file, and how deep they may lie
+
+
+class Place(str):
+    """The ``file:line`` that set a key, or the override that did.
+
+    Attributes:
+        layer: the higher wins: 1 of overrides, 0 of the config itself, -1 of its base, and so on.
+    """
+
+    layer: int
+
+    def __new__(cls, text: str, layer: int = 0) -> Place:
+        """``text`` with its layer."""
+        place = super().__new__(cls, text)
+        place.layer = layer
+        return place
 
 
 class Config(BaseModel):
@@ -48,14 +67,14 @@ def compose(name: str, /, **parts: Any) -> type[Config]:
     return create_model(name, __base__=Config, **fields)  # type: ignore[no-any-return, call-overload]
 
 
-def read_yaml(path: Path) -> tuple[Tree, Lines]:
-    """The mapping in ``path`` and, for each key path, the ``file:line`` that set it.
+def read_yaml(path: Path, layer: int = 0) -> tuple[Tree, Lines]:
+    """The mapping in ``path`` and, for each key path, the :class:`Place` that set it.
 
     Raises:
         UserError: the file is missing, is not YAML, repeats a key, or is not a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise fault(path, "a YAML file", "nothing there", "check the path") from None
     except OSError as error:
@@ -70,7 +89,7 @@ def read_yaml(path: Path) -> tuple[Tree, Lines]:
             raise fault(path, "a mapping of keys", "something else", "write `key: value` lines")
         lines: Lines = {}
         _walk(node, (), path, lines)
-        return yaml.safe_load(text), lines
+        return yaml.safe_load(text), {at: Place(line, layer) for at, line in lines.items()}
     except RecursionError:
         raise fault(path, "YAML that people can read", "too deep a nesting", "flatten it") from None
     except yaml.MarkedYAMLError as error:
@@ -125,7 +144,7 @@ def overridden(tree: Tree, lines: Lines, overrides: Sequence[str]) -> Tree:
         except (yaml.YAMLError, RecursionError):
             raise UserError(f"{override!r}: expected a YAML value after '='; quote it") from None
         at = tuple(key.split("."))
-        lines |= dict.fromkeys(_keys(leaf, at), f"override {override!r}")
+        lines |= dict.fromkeys(_keys(leaf, at), Place(f"override {override!r}", 1))
         for part in reversed(at):
             leaf = {part: leaf}
         tree = _merge(tree, leaf)
@@ -147,10 +166,10 @@ def _alike(tree: Tree, lines: Lines, at: tuple[str | int, ...] = ()) -> Tree:
         below = out.get(sibling) if isinstance(sibling, str) else None
         if not isinstance(below, dict) or "like" in below or sibling == key:
             where = lines.get((*at, key, "like"), ".".join(map(str, (*at, key))))
-            hint = did_you_mean(str(sibling), [k for k in out if k != key])
-            raise UserError(
-                f"{where}: expected `like` to name an entry beside, got {sibling!r}; {hint}"
-            )
+            taken = isinstance(sibling, str) and out.get(sibling) is GONE
+            got = f"{sibling!r}" + ", which is taken away" * taken
+            hint = did_you_mean(str(sibling), [k for k in out if k != key and out[k] is not GONE])
+            raise UserError(f"{where}: expected `like` to name an entry beside, got {got}; {hint}")
         out[key] = _merge(below, own)
     return out
 
@@ -167,11 +186,15 @@ def _over_bases(path: Path, above: tuple[Path, ...]) -> tuple[Tree, Lines]:
     if path.resolve() in above:
         chain = " > ".join(p.name for p in (*above, path))
         raise fault(path, "a base that ends", f"a circle ({chain})", "remove one `base:`")
-    tree, lines = read_yaml(path)
+    tree, lines = read_yaml(path, -len(above))
     base = tree.pop("base", None)
     if base is None:
         return tree, lines
-    below, below_lines = _over_bases(path.parent / str(base), (*above, path.resolve()))
+    try:
+        found = config_path(str(base), path.parent)
+    except UserError as error:
+        raise UserError(*(f"{lines[('base',)]}: base: {line}" for line in error.lines)) from None
+    below, below_lines = _over_bases(found, (*above, path.resolve()))
     return _merge(below, tree), {**below_lines, **lines}
 
 
@@ -179,19 +202,22 @@ def _merge(below: Tree, above: Mapping[str, Any]) -> Tree:
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
+        if value is None and old is not None:
+            merged[key] = GONE
+        else:
+            both = isinstance(old, dict) and isinstance(value, dict)
+            merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
     return merged
 
 
 def bind(schema: type[T], tree: Tree, lines: Lines, source: str | Path) -> T:
-    """``tree`` as a ``schema``.
+    """``tree`` as a ``schema``; what a ``null`` in it takes away is gone (:mod:`.schema`).
 
     Raises:
         UserError: one line a fault, all of them.
     """
     try:
-        return schema(**tree)
+        return schema(**settled(schema, tree))
     except ValidationError as error:
         raise UserError(*(_sentence(schema, e, lines, source) for e in error.errors())) from None
 
@@ -213,43 +239,9 @@ def _sentence(schema: type[BaseModel], error: Any, lines: Lines, source: str | P
     where = next((lines[loc[:n]] for n in range(len(loc), -1, -1) if loc[:n] in lines), str(source))
     name = ".".join(map(str, loc))
     if error["type"] == "extra_forbidden":
-        hint = did_you_mean(str(loc[-1]), _fields_at(schema, loc[:-1]))
+        hint = did_you_mean(str(loc[-1]), fields_at(schema, loc[:-1]))
         return f"{where}: expected a known key, got {name!r}; {hint}"
     if error["type"] == "missing":
         return f"{where}: expected a value for {name!r}, got none; add it"
     got = repr(error["input"])
     return f"{where}: {name}: {error['msg'].lower()}, got {got[:80]}; change the value"
-
-
-def _fields_at(schema: Any, loc: Sequence[str | int]) -> list[str]:
-    """The known keys at ``loc``, seen through optional, dict, sequence and union annotations."""
-    found = [schema]
-    for part in loc:
-        deeper = [inner for annotation in found for inner in _inside(annotation, part)]
-        found = deeper or found  # a union adds its member's name to `loc`: a step in no schema
-    return sorted({name for model in _models(found) for name in model.model_fields})
-
-
-def _inside(annotation: Any, part: str | int) -> list[Any]:
-    """What a value of ``annotation`` may hold under the key or index ``part``."""
-    arguments = get_args(annotation)
-    origin = get_origin(annotation)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        info = annotation.model_fields.get(str(part))
-        return [info.annotation] if info else []
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return [arguments[1]]
-    if isinstance(origin, type) and issubclass(origin, Sequence):
-        return [arguments[0]]
-    return [inner for argument in arguments for inner in _inside(argument, part)]
-
-
-def _models(annotations: Sequence[Any]) -> list[type[BaseModel]]:
-    """The config classes that annotations name, at any depth."""
-    out: list[type[BaseModel]] = []
-    for annotation in annotations:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            out.append(annotation)
-        else:
-            out += _models(get_args(annotation))
-    return out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -47,6 +47,22 @@ def fault(
     """The usual sentence: ``where[:line]: expected E, got G; do T``."""
     place = f"{where}:{line}" if line is not None else str(where)
     return UserError(f"{place}: expected {expected}, got {got}; {todo}")
+
+
+def all_of(*checks: Callable[[], object]) -> None:
+    """Runs every check and tells what any of them has to say.
+
+    Raises:
+        UserError: the lines of all that raised one.
+    """
+    lines: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except UserError as error:
+            lines += error.lines
+    if lines:
+        raise UserError(*dict.fromkeys(lines))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

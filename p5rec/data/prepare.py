@@ -25,7 +25,9 @@ from p5rec.core.types import Catalog, Corpus, Interactions, Split
 
 from .build import build, check_evaluable
 from .config import DataConfig
+from .fetch import WHEELS
 from .files import existing
+from .items import item_file
 from .rawlog import TEXTS, Source
 from .sources.registry import SOURCES
 
@@ -40,6 +42,19 @@ def input_digests(config: DataConfig) -> dict[str, str]:
     """
     source: Source = SOURCES.get(config.source)
     return {part: file_sha256(path) for part, path in source.files(config).items()}
+
+
+def check_files(config: DataConfig) -> None:
+    """Looks for the input files without reading them; an embedded set is not fetched.
+
+    Raises:
+        UserError: the source is unknown, or a file is missing.
+    """
+    source: Source = SOURCES.get(config.source)
+    if config.path in WHEELS:
+        item_file(config)
+    else:
+        source.files(config)
 
 
 def prepare_data(config: DataConfig, store: Store, *, evaluable: bool = True) -> Artefact:

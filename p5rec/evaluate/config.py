@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from p5rec.core.config import Config
+from p5rec.core.config import Config, Lines
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.recommend.baselines.registry import (
     RATING_PREDICTORS,
@@ -74,30 +74,76 @@ def reading_name(method: str, reading: str, form: str) -> str:
     return f"{method} ({reading}, {form})" if form else f"{method} ({reading})"
 
 
-def check_names(recipe: Any) -> None:
+def without_dropped(recipe: Any, lines: Lines) -> Any:
+    """``recipe`` less what its base measures of methods and baselines that it does not take over.
+
+    A comparison goes where a layer above it (the config over its base, an override over both)
+    dropped what it names; a question, where so did the last method that was taught it.
+
+    Args:
+        recipe: a config with ``baselines``, ``methods`` and ``evaluate``.
+        lines: what set each key of it.
+    """
+    asked, pairs = recipe.evaluate.ask, recipe.evaluate.compare
+    methods = {at[1] for at in lines if at[:1] == ("methods",) and len(at) > 1}
+    gone = {name: _layer(lines, "methods", name) for name in methods - recipe.methods.keys()}
+    unfit = {name: _layer(lines, "baselines") for name in set(RECOMMENDERS) - {*recipe.baselines}}
+    dropped = {**unfit, **gone}
+    taught = {task for method in recipe.methods.values() for task in method.train.tasks}
+    untaught = {
+        at[4]: _layer(lines, *at) for at in lines
+        if at[2:4] == ("train", "tasks") and len(at) == 5 and at[4] not in taught
+    }  # fmt: skip
+
+    def compared(n: int, pair: tuple[str, str]) -> bool:
+        here = _layer(lines, "evaluate", "compare", n)
+        return not any(dropped.get(name.partition(" (")[0], here) > here for name in pair)
+
+    def put(family: str) -> bool:
+        here = _layer(lines, "evaluate", "ask", family)
+        above = max([*gone.values(), untaught.get(family, here)])
+        return family in taught or not (family in untaught and above > here)
+
+    kept = {
+        "compare": tuple(pair for n, pair in enumerate(pairs) if compared(n, pair)),
+        "ask": {family: count for family, count in asked.items() if put(family)},
+    }
+    return recipe.model_copy(update={"evaluate": recipe.evaluate.model_copy(update=kept)})
+
+
+def _layer(lines: Lines, *at: str | int) -> int:
+    """Of the place that set a key: the higher wins."""
+    return getattr(lines.get(at), "layer", 0)
+
+
+def check_names(recipe: Any, lines: Lines | None = None) -> None:
     """What the sections of a recipe say of each other, checked before anything is made.
 
     Args:
         recipe: a config with ``ids``, ``baselines``, ``methods`` and ``evaluate``.
+        lines: what set each key of it, to say where a fault is.
 
     Raises:
         UserError: a line for each name that names nothing.
     """
-    if faults := list(_faults(recipe)):
+    if faults := list(_faults(recipe, lines or {})):
         raise UserError(*faults)
 
 
-def _faults(recipe: Any) -> Iterator[str]:
+def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
     methods, asked = recipe.methods, recipe.evaluate.ask
     for name in methods:
         if name in recipe.baselines:
             yield f"methods.{name}: expected a name that no baseline has, got it twice; rename it"
-    for name in recipe.baselines:
+    for n, name in enumerate(recipe.baselines):
         if name not in RECOMMENDERS:
-            yield _unknown("baselines", "a baseline", name, RECOMMENDERS)
+            yield _unknown(lines, ("baselines", n), "baselines", "a baseline", name, RECOMMENDERS)
     for name, method in methods.items():
         if method.ids not in recipe.ids:
-            yield _unknown(f"methods.{name}.ids", "one of ids", method.ids, recipe.ids)
+            yield _unknown(
+                lines, ("methods", name, "ids"),
+                f"methods.{name}.ids", "one of ids", method.ids, recipe.ids,
+            )  # fmt: skip
         elif recipe.ids[method.ids].collisions == "shared" and (
             method.backbone.item_rows or method.backbone.items != "positions"
         ):
@@ -109,16 +155,28 @@ def _faults(recipe: Any) -> Iterator[str]:
     taught = {task for method in methods.values() for task in method.train.tasks}
     for family in asked:
         if family not in taught:
-            yield _unknown("evaluate.ask", "a task that a method is taught", family, taught)
+            yield _unknown(
+                lines, ("evaluate", "ask", family),
+                "evaluate.ask", "a task that a method is taught", family, taught,
+            )  # fmt: skip
     known = (*methods, *recipe.baselines, *RATING_PREDICTORS, *TEXT_BASELINES)
     read = {
         reading_name(name, reading, form)
         for name in methods for reading in READINGS for form in ("", *asked)
     }  # fmt: skip
+    places = {
+        name: ("evaluate", "compare", n)
+        for n, pair in reversed([*enumerate(recipe.evaluate.compare)]) for name in pair
+    }  # fmt: skip
     for name in dict.fromkeys(name for pair in recipe.evaluate.compare for name in pair):
         if name not in known and name not in read:
-            yield _unknown("evaluate.compare", "a method or baseline", name, (*known, *read))
+            wanted, among = "a method or baseline", (*known, *read)
+            yield _unknown(lines, places[name], "evaluate.compare", wanted, name, among)
 
 
-def _unknown(where: str, expected: str, got: str, known: Any) -> str:
-    return f"{where}: expected {expected}, got {got!r}; {did_you_mean(got, known)}"
+def _unknown(
+    lines: Lines, at: tuple[str | int, ...], where: str, expected: str, got: str, known: Any
+) -> str:
+    found = next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), None)
+    place = f"{found}: {where}" if found else where
+    return f"{place}: expected {expected}, got {got!r}; {did_you_mean(got, known)}"

@@ -34,7 +34,7 @@ from p5rec.ids.tokens import item_strings, token_strings
 from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.view import CorpusView, item_names
 
-from .config import HeadsConfig, ItemHeadConfig
+from .config import BUNDLE, HeadsConfig, ItemHeadConfig
 from .layout import CodeLayout
 from .linear import FILE as LINEAR
 from .linear import Linear
@@ -44,7 +44,7 @@ from .ratings import RatedHistories
 WEIGHTS = "trained.safetensors"
 ROWS = "item_rows"  # the items' own rows, among the weights
 TITLES = "titles.json"
-MANIFEST = "manifest.json"
+MANIFEST = BUNDLE
 
 
 class BundleSettings(Config):

@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from p5rec.core.config import Config
 
+DENSE, DENSE_RATING = "dense", "dense-rating"  # the tasks that are no prompt families
+BUNDLE = "manifest.json"  # what shows that a folder holds a trained model
+
 
 class HeadsConfig(Config):
     """What is learned of a rating: ``classification + balance * regression``, and its words.

@@ -18,9 +18,10 @@ from transformers import PreTrainedTokenizerBase
 
 from p5rec.core.types import runs
 
+from .config import DENSE_RATING
 from .layout import CodeLayout
 
-TASK = "dense-rating"  # the task that teaches them
+TASK = DENSE_RATING  # the task that teaches them
 
 
 def rating_words(tokenizer: PreTrainedTokenizerBase, scale: Sequence[float]) -> list[np.ndarray]:

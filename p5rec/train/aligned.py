@@ -10,10 +10,11 @@ import numpy as np
 from p5rec.core.rng import derive_seed
 from p5rec.core.types import Corpus
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.config import DENSE
 from p5rec.models.multitask import MultitaskModel
 
 from .config import AlignConfig, GroupConfig, PreferenceConfig, TrainConfig
-from .dense import DENSE, DenseRows
+from .dense import DenseRows
 from .objective import Objective, supervised
 from .pairs import Pairs, load_pairs
 from .places import choose, only, seeds

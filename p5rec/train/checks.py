@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 
-from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.errors import UserError, all_of, did_you_mean, fault
 from p5rec.core.types import Corpus
-from p5rec.models.checkpoint import MANIFEST
+from p5rec.data.files import existing
+from p5rec.ids.config import IdsConfig
+from p5rec.models.config import BUNDLE, DENSE_RATING
 from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import unavailable
 from p5rec.prompting.view import unnamed_view
 
-from .dense import DENSE_RATING
 from .method import GenerativeConfig, taught_prompts
 
 
@@ -32,7 +34,7 @@ def in_order(methods: Mapping[str, GenerativeConfig]) -> list[str]:
             raise fault(f"methods.{name}.start", "a first method", f"a circle ({circle})", "cut it")
         if start is not None and start in methods:
             place(start, (*above, name))
-        elif start is not None and not (Path(start) / MANIFEST).is_file():
+        elif start is not None and not (Path(start) / BUNDLE).is_file():
             raise fault(
                 f"methods.{name}.start", "a method's name or a model's folder", repr(start),
                 did_you_mean(start, [other for other in methods if other != name]),
@@ -42,6 +44,27 @@ def in_order(methods: Mapping[str, GenerativeConfig]) -> list[str]:
     for name in methods:
         place(name)
     return list(order)
+
+
+def check_methods(methods: Mapping[str, GenerativeConfig], ids: Mapping[str, IdsConfig]) -> None:
+    """What is wrong with methods and ids and is seen without the data.
+
+    Raises:
+        UserError: a task, a start, a folder of prompts or a file of vectors is not there.
+    """
+
+    def tasks_of(name: str) -> None:
+        try:
+            taught_prompts(methods[name])
+        except UserError as error:
+            raise UserError(*(f"methods.{name}: {line}" for line in error.lines)) from None
+
+    files = [config.vectors.file.path for config in ids.values() if config.vectors.file]
+    all_of(
+        lambda: in_order(methods),
+        *(partial(tasks_of, name) for name in methods),
+        *(partial(existing, file) for file in files),
+    )
 
 
 def check_tasks(

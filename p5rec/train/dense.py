@@ -13,13 +13,12 @@ from functools import cached_property
 import numpy as np
 
 from p5rec.models.layout import CodeLayout
-from p5rec.models.ratings import TASK, RatedHistories
+from p5rec.models.ratings import RatedHistories
 
 from .rows import IGNORE, Row
 from .windows import Windows
 
 TOLD = 20  # tokens, about, in which statistics are told
-DENSE, DENSE_RATING = "dense", TASK  # the tasks that are no prompt families
 
 
 class DenseRows:

@@ -9,6 +9,7 @@ import numpy as np
 from p5rec.core.rng import derive_rng, derive_seed
 from p5rec.core.types import Corpus
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.config import DENSE, DENSE_RATING
 from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource
@@ -16,7 +17,7 @@ from p5rec.prompting.view import unnamed_view
 
 from .aligned import dense_rows
 from .config import TaskConfig
-from .dense import DENSE, DENSE_RATING, DenseRatingRows
+from .dense import DenseRatingRows
 from .method import GenerativeConfig
 from .mixture import assign_tasks, tempered
 from .prompted import PromptRows

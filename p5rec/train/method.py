@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import model_validator
@@ -11,15 +12,16 @@ from p5rec.backbones.config import BackboneConfig
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.types import Corpus
-from p5rec.models.checkpoint import BundleSettings
-from p5rec.models.config import HeadsConfig, ItemHeadConfig
+from p5rec.models.config import DENSE, DENSE_RATING, HeadsConfig, ItemHeadConfig
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import PromptsConfig
 from p5rec.recommend.config import DecodeConfig
 
 from .config import LinearConfig, TrainConfig
-from .dense import DENSE, DENSE_RATING
 from .passes import in_steps
+
+if TYPE_CHECKING:
+    from p5rec.models.checkpoint import BundleSettings
 
 
 class GenerativeConfig(Config):
@@ -68,6 +70,8 @@ class GenerativeConfig(Config):
 
 def settings_of(config: GenerativeConfig, corpus: Corpus) -> BundleSettings:
     """What a bundle of this method remembers."""
+    from p5rec.models.checkpoint import BundleSettings  # a config is read without torch
+
     library, trained = taught_prompts(config), config.train.steps > 0
     rated = DENSE_RATING in config.train.tasks or any(
         library.family(name).task == "rating" for name in library.families()

@@ -18,6 +18,7 @@ from p5rec.models.checkpoint import Bundle, BundleSettings, build
 from p5rec.models.start import begun_from
 
 from .cost import Load, Weights, flops, load_of, matmul_rate, weights_of
+from .gpus import GPUS
 from .learned_from import taught
 from .lessons import epoch_sizes, lessons
 from .memory import Memory, memory_of
@@ -31,26 +32,6 @@ HERE = "this machine"
 CPU_UTILISATION = {"float32": 0.5, "bfloat16": 0.25}
 GPU_UTILISATION = 0.3
 LAUNCH = 1e-3  # seconds a block and step that a GPU is busy being told what to do
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """As its maker says: dense FLOPs a second on half-precision tensors, and GiB."""
-
-    rate: float
-    memory: int
-
-
-GPUS = {
-    "T4": Gpu(65e12, 16),
-    "V100": Gpu(125e12, 32),
-    "L4": Gpu(121e12, 24),
-    "L40S": Gpu(362e12, 48),
-    "4090": Gpu(165e12, 24),
-    "A100": Gpu(312e12, 80),
-    "H100": Gpu(989e12, 80),
-    "H200": Gpu(989e12, 141),
-}
 
 
 @dataclass(frozen=True)
@@ -121,7 +102,7 @@ def plan(
 
     Args:
         methods, ids: a recipe's; the items' codes need not be made.
-        gpus: names in :data:`GPUS`.
+        gpus: names in :data:`.gpus.GPUS`.
 
     Raises:
         ValueError: nothing is trained, or a trained model is aligned: what that takes depends on

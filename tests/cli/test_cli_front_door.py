@@ -74,7 +74,8 @@ def test_run_lists_recipes_and_configs(p5rec: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["tinny"], "expected a recipe or a config, got 'tinny'; did you mean 'tiny'?"),
+        (["tinny"], "or a run's folder), got 'tinny'; did you mean 'tiny'?"),
+        (["stf"], "got 'stf'; did you mean 'sft'?"),
         (["sft"], "recipe 'sft': expected --config, got none; give a YAML file or one of "),
         (["sft", "--config", "tinny"], "got 'tinny'; did you mean 'tiny'?"),
         (["sft", "--config", "no.yaml"], "no.yaml: expected a YAML file, got nothing there"),

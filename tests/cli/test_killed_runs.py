@@ -78,7 +78,7 @@ def kill(mine: Mine, home: Path, times: int, seconds: float) -> list[float]:
     return moments
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.nightly)])
 def test_a_killed_run_ends_as_one_that_never_was(
     p5rec: Any, trained: Trained, home: Path, rounds: int, seconds: float
@@ -95,7 +95,7 @@ def test_a_killed_run_ends_as_one_that_never_was(
         shutil.rmtree(mine.folder / "killed")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("rounds", [2, pytest.param(10, marks=pytest.mark.nightly)])
 def test_two_runs_at_once_make_each_stage_once(
     p5rec: Any, trained: Trained, home: Path, rounds: int, seconds: float

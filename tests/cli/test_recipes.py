@@ -15,6 +15,7 @@ from p5rec.cli.run import load, shipped
 from p5rec.core.config import dump_yaml, read_yaml
 from p5rec.core.config import load as load_config
 from p5rec.core.paths import assets
+from p5rec.core.recipes import config_path
 from p5rec.evaluate.config import check_names
 
 CONFIGS = [(recipe, path) for recipe, found in shipped().items() for path in found.values()]
@@ -54,7 +55,7 @@ def test_a_config_says_how_it_is_run(recipe: str, path: Path) -> None:
     assert "p5rec run" in head or "scripts/" in head
     assert path.stem in head
     if "base" in (tree := read_yaml(path)[0]):
-        assert (path.parent / tree["base"]).is_file()
+        assert config_path(tree["base"], path.parent).is_file()
 
 
 @pytest.mark.parametrize("recipe", shipped())

@@ -1,0 +1,111 @@
+"""A config's schema, seen from outside: known keys by path, and what ``null`` means where.
+
+``null`` is a value where the schema takes it. Elsewhere it takes away: a section or a list has its
+default again, and an entry that a base or an earlier line had is no longer there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+
+class _Gone:
+    """What stands in a tree where ``null`` came on top of something."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "None"
+
+
+GONE = _Gone()
+
+
+def fields_at(schema: Any, loc: Sequence[str | int]) -> list[str]:
+    """The known keys at ``loc``, seen through optional, dict, sequence and union annotations."""
+    found = [schema]
+    for part in loc:
+        deeper = [inner for annotation in found for inner in _inside(annotation, part)]
+        found = deeper or found  # a union adds its member's name to `loc`: a step in no schema
+    return sorted({name for model in _models(found) for name in model.model_fields})
+
+
+def _inside(annotation: Any, part: str | int) -> list[Any]:
+    """What a value of ``annotation`` may hold under the key or index ``part``."""
+    arguments = get_args(annotation)
+    origin = get_origin(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        info = annotation.model_fields.get(str(part))
+        return [info.annotation] if info else []
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return [arguments[1]]
+    if isinstance(origin, type) and issubclass(origin, Sequence):
+        return [arguments[0]]
+    return [inner for argument in arguments for inner in _inside(argument, part)]
+
+
+def _models(annotations: Sequence[Any]) -> list[type[BaseModel]]:
+    """The config classes that annotations name, at any depth."""
+    out: list[type[BaseModel]] = []
+    for annotation in annotations:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            out.append(annotation)
+        else:
+            out += _models(get_args(annotation))
+    return out
+
+
+def settled(schema: Any, tree: Any) -> Any:
+    """``tree`` without what ``null`` takes away, and with None where ``null`` is a value.
+
+    Args:
+        schema: annotation of ``tree``, or several, of which any may hold.
+        tree: plain data, with ``GONE`` where ``null`` came on top of something.
+    """
+    annotations = schema if isinstance(schema, list) else [schema]
+    if isinstance(tree, list):
+        return [settled(_inside_any(annotations, n), value) for n, value in enumerate(tree)]
+    if not isinstance(tree, dict):
+        return tree
+    out = {}
+    for key, value in tree.items():
+        inner = _inside_any(annotations, key)
+        if value is not None and value is not GONE:
+            out[key] = settled(inner, value)
+        elif not _takes_away(annotations, inner, key, value is GONE):
+            out[key] = None
+    return out
+
+
+def _takes_away(annotations: Sequence[Any], inner: Sequence[Any], key: str, below: bool) -> bool:
+    """Whether ``null`` under ``key`` takes away; ``below``: something stood there before."""
+    members = [member for annotation in inner for member in _members(annotation)]
+    if not members or any(member in (None, NoneType, Any) for member in members):
+        return False
+    owners = [member for annotation in annotations for member in _members(annotation)]
+    is_field = any(key in getattr(owner, "model_fields", {}) for owner in owners)
+    return any(_holds(member) for member in members) if is_field else below
+
+
+def _inside_any(annotations: Sequence[Any], part: str | int) -> list[Any]:
+    return [inner for annotation in annotations for inner in _inside(annotation, part)]
+
+
+def _members(annotation: Any) -> list[Any]:
+    """The annotations that a union names, or the one that this is."""
+    if get_origin(annotation) is Annotated:
+        return _members(get_args(annotation)[0])
+    is_container = isinstance(get_origin(annotation), type) and _holds(annotation)
+    parts = [] if is_container else get_args(annotation)
+    return [member for part in parts for member in _members(part)] or [annotation]
+
+
+def _holds(annotation: Any) -> bool:
+    """Whether a value of ``annotation`` has keys or entries."""
+    kind = get_origin(annotation) or annotation
+    return isinstance(kind, type) and issubclass(kind, BaseModel | Mapping | list | tuple)

@@ -1,0 +1,112 @@
+"""``null`` in a config: a value where the schema takes it, else it takes away what is below."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from p5rec.core.config import Config, load, read_yaml
+from p5rec.core.errors import UserError
+
+
+class Part(Config):
+    name: str = "plain"
+    size: int | None = 3
+
+
+class Other(Config):
+    width: int
+
+
+class Method(Config):
+    ids: str = "semantic"
+    part: Part | None = Part()
+    fixed: Part = Part()
+    loss: Literal["mse", "ce"] | None = "mse"
+    either: Part | Other = Part()
+
+
+class Recipe(Config):
+    methods: dict[str, Method] = {}
+    attributes: dict[str, str | Part] = {}
+    ask: dict[str, int] = {"rating": 5}
+    names: tuple[str, ...] = ("a", "b")
+    seed: int = 0
+    needed: Part
+
+
+BASE = """\
+methods: {ids: {ids: x}, two: {part: {size: 9}, fixed: {name: big}, either: {width: 2}}}
+attributes: {year: year, genres: {name: g}}
+ask: {rating: 500, review: 50}
+names: [c]
+seed: 7
+needed: {}
+"""
+
+
+def over(folder: Path, text: str, overrides: tuple[str, ...] = ()) -> Recipe:
+    (folder / "base.yaml").write_text(BASE)
+    (folder / "top.yaml").write_text(f"base: base.yaml\n{text}\n")
+    return load(folder / "top.yaml", Recipe, overrides)
+
+
+def test_it_takes_an_entry_of_the_base_away(tmp_path: Path) -> None:
+    found = over(tmp_path, "methods: {ids: null}\nattributes: {year: null}\nask: {rating: ~}")
+    assert list(found.methods) == ["two"]
+    assert found.attributes == {"genres": Part(name="g")}
+    assert found.ask == {"review": 50}
+    assert over(tmp_path, "", ("methods.two=null",)).methods.keys() == {"ids"}
+
+
+def test_a_section_or_a_list_has_its_default_again(tmp_path: Path) -> None:
+    text = "methods: null\nattributes: null\nask: null\nnames: null"
+    plain = Recipe(seed=7, needed=Part())
+    assert over(tmp_path, text) == plain
+    found = over(tmp_path, "methods: {two: {fixed: null, either: null}}").methods["two"]
+    assert (found.fixed, found.either, found.part) == (Part(), Part(), Part(size=9))
+
+
+def test_where_null_is_a_value_it_stays_one(tmp_path: Path) -> None:
+    text = "methods: {two: {part: null, loss: null}, three: {part: {size: null}}}"
+    found = over(tmp_path, text).methods
+    assert (found["two"].part, found["two"].loss) == (None, None)
+    assert found["three"].part == Part(size=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seed: null", ":2: seed: input should be a valid integer, got None"),
+        ("needed: null", ":2: expected a value for 'needed', got none"),
+        ("methods: {new: null}", ":2: methods.new: input should be a valid dictionary"),
+        ("ask: {new: null}", ":2: ask.new: input should be a valid integer, got None"),
+        ("nmaes: null", ":2: expected a known key, got 'nmaes'; did you mean 'names'?"),
+        ("methods: {two: null, b: {like: two}}", "got 'two', which is taken away; known: ids"),
+    ],
+)
+def test_what_it_cannot_take_away_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        over(tmp_path, text)
+    assert len(caught.value.lines) == 1
+    assert said in str(caught.value)
+
+
+def test_a_base_may_be_shipped_or_a_run(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "old").mkdir(parents=True)
+    (tmp_path / "runs" / "old" / "config.yaml").write_text(BASE)
+    (tmp_path / "top.yaml").write_text("base: runs/old\nseed: 1\n")
+    assert load(tmp_path / "top.yaml", Recipe).ask == {"rating": 500, "review": 50}
+    (tmp_path / "top.yaml").write_text("# mine\nbase: quickstrat\n")
+    with pytest.raises(UserError, match=r"top.yaml:2: base: .*did you mean 'quickstart'"):
+        load(tmp_path / "top.yaml", Recipe)
+
+
+def test_a_mark_of_byte_order_is_no_key(tmp_path: Path) -> None:
+    (tmp_path / "top.yaml").write_bytes(b"\xef\xbb\xbfseed: 1\n")
+    assert read_yaml(tmp_path / "top.yaml")[0] == {"seed": 1}
+    (tmp_path / "top.yaml").write_bytes(b"\xef\xbb\xbfseed: 1\nseed: 2\n")
+    with pytest.raises(UserError, match=":2: expected each key once"):
+        read_yaml(tmp_path / "top.yaml")
