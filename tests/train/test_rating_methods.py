@@ -20,7 +20,7 @@ from p5rec.models import checkpoint
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.models.config import HeadsConfig
 from p5rec.models.heads import CumulativeLink
-from p5rec.train import lessons
+from p5rec.train import learned_from, lessons
 from p5rec.train.checks import check_tasks
 from p5rec.train.method import GenerativeConfig, taught_prompts
 from p5rec.train.training import train
@@ -63,7 +63,7 @@ def test_statistics_are_taught_as_they_are_asked(corpus: Corpus, tmp_path: Path)
         "dense": {"statistics": True, "window": 4},
     }  # fmt: skip
     config = GenerativeConfig(backbone=scratch(), train=settings)
-    seen = lessons.taught(corpus, config.train)
+    seen = learned_from.taught(corpus, config.train)
     rows = lessons.lessons(config, seen, bundle, library)[0]["dense-rating"]
     text = bundle.tokenizer.decode(rows[0].input_ids)
     assert text.count(" mean ") == rows.windows.lengths[0]
