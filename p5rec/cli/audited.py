@@ -108,8 +108,9 @@ def _read(config: DataConfig, **beside: Any) -> Audited:
 
 def _guess(path: Path) -> tuple[str, Path]:
     """The source that reads a log of this name, and the log; of a folder, the one log in it."""
-    from p5rec.data.files import KINDS, column_names, kind
+    from p5rec.data.files import KINDS, kind
     from p5rec.data.sources import amazon, movielens
+    from p5rec.data.tables import column_names
 
     if path.is_dir():
         logs = [p for p in sorted(path.iterdir()) if p.name in movielens.LAYOUTS]

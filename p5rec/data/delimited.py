@@ -119,7 +119,9 @@ def _cells(number: int) -> str:
 def _chosen(names: list[str], wanted: Sequence[str] | None) -> dict[str, int]:
     """Name → place of the wanted columns."""
     places = {name: at for at, name in enumerate(names) if name}
-    return places if wanted is None else {n: places[n] for n in dict.fromkeys(wanted) if n in places}
+    return (
+        places if wanted is None else {n: places[n] for n in dict.fromkeys(wanted) if n in places}
+    )
 
 
 def _plain(data: bytes, place: _Place, wanted: Sequence[str] | None) -> Records:
@@ -235,13 +237,11 @@ def _check_lines(data: bytes, place: _Place, columns: int) -> None:
     and the rows between would be lost in a cell.
     """
     reader = _reader(data, place.separator)
-    line = 0
-    for row, _ in enumerate(reader, 1):
-        if reader.line_num > line + 1:
-            break
-        line = reader.line_num
-    else:
-        return
+    row = end = 0
+    while reader.line_num <= end + 1:
+        end, row = reader.line_num, row + 1
+        if next(reader, None) is None:
+            return
     cells = _cells_of_lines(_newlines(data), place.separator)
     if columns > 1 and bool(np.isin(cells, (0, columns)).all()):
         raise fault(

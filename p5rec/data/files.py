@@ -111,7 +111,10 @@ def telling(path: Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (pl.exceptions.PolarsError, pa.ArrowException, OSError, EOFError, zlib.error) as error:
+    except (
+        pl.exceptions.PolarsError, pa.ArrowException, OSError, EOFError, zlib.error,
+        UnicodeDecodeError,
+    ) as error:  # fmt: skip
         got = next(iter(str(error).splitlines()), type(error).__name__)
         raise fault(path, f"a readable {what}", got, "fix or re-export the file") from None
 

@@ -117,9 +117,7 @@ def _column(name: str, values: list[Any], path: Path, rows: Sequence[int]) -> pl
         ]
         return pl.Series(name, lists, dtype=pl.List(pl.String))
     texts = [
-        value
-        if value is None or type(value) is str
-        else next(_texts(value, name, path, row), None)
+        value if value is None or type(value) is str else next(_texts(value, name, path, row), None)
         for value, row in zip(values, rows, strict=True)
     ]
     try:

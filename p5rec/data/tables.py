@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -100,7 +101,7 @@ class Table:
             UserError: it names the first row with another value.
         """
         for name in names:
-            dtype = self.frame.schema.get(name)
+            dtype: Any = self.frame.schema.get(name)
             while lists and isinstance(dtype, pl.List | pl.Array):
                 dtype = dtype.inner
             if dtype is None or not (dtype.is_nested() or dtype in (pl.Binary, pl.Object)):
