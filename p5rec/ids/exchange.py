@@ -160,11 +160,12 @@ def _cells(path: Path, item: str, column: str) -> list[Cell]:
 
 def _from_table(path: Path, item: str, column: str) -> Iterator[Cell]:
     table = read_columns(path, [item, column])
-    ids = as_id(table[item])
+    ids, given = as_id(table[item]), table[item].to_list()
     empty = None if kind(path) == "parquet" else ""  # text tables know no null
-    for row, name, value in zip(table["row"], ids, table[column].to_list(), strict=True):
+    values = table[column].to_list()
+    for row, name, told, value in zip(table["row"], ids, given, values, strict=True):
         where = f"{path}, row {row}"
-        yield Cell(_id(name, where), empty if value is None else value, where)
+        yield Cell(_id(told if name is None else name, where), empty if value is None else value, where)
 
 
 class Pairs(tuple[tuple[str, Any], ...]):

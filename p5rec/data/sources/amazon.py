@@ -70,7 +70,7 @@ def read(config: DataConfig) -> RawLog:
     return log_of(config, found, events_table(config, found["events"], OWN), OWN, _metadata)
 
 
-def _metadata(path: Path, dialect: Dialect) -> pl.DataFrame:
+def _metadata(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
     """Ids, titles, brands, categories. The 2018 file repeats products: the first row counts."""
     wanted = [*OWN["item"], "title", *BRANDS, *CATEGORIES]
     read = _literals(path) if _is_python(path) else read_table(path, wanted, dialect)
