@@ -6,34 +6,34 @@ accelerate launch recipes/sft.py --config my.yaml
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from p5rec.core.artefacts import Artefact, Store
-from p5rec.core.config import compose
+from p5rec.core.config import FileName, compose
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_data
 from p5rec.evaluate.config import EvaluateConfig, check_names
 from p5rec.evaluate.publish import publish, show
 from p5rec.ids.config import IdsConfig
-from p5rec.recommend.stages import ask_baseline, ask_model
-from p5rec.recommend.validate import validator
+from p5rec.recommend.serving import ServingConfig
+from p5rec.recommend.stages import ask_baseline, ask_model, ask_references
 from p5rec.train.checks import check_tasks, in_order
 from p5rec.train.method import GenerativeConfig
-from p5rec.train.stages import build_ids, teach
+from p5rec.train.stages import build_ids, fit_linear, teach
 
 SCHEMA = compose(
     "Sft",
-    name=(str, "sft"),
+    name=(FileName, "sft"),
     seed=(int, 0),  # of the bootstrap and of the choice of questions
     repeats=(Annotated[int, Field(ge=1)], 1),  # runs of all that is drawn; the n-th adds n to seeds
     data=DataConfig,
-    ids=(dict[str, IdsConfig], {"semantic": IdsConfig()}),
+    ids=(dict[FileName, IdsConfig], {"semantic": IdsConfig()}),
     baselines=(tuple[str, ...], ("popularity", "item-knn", "ease", "ease-recency")),
-    methods=(dict[str, GenerativeConfig], {}),
+    methods=(dict[FileName, GenerativeConfig], {}),
     evaluate=(EvaluateConfig, EvaluateConfig()),
     notes=(tuple[str, ...], ()),  # what a reader of the report must know
 )
@@ -41,7 +41,6 @@ SCHEMA = compose(
 
 def main(cfg: Any, store: Store, out: Path) -> None:
     """Every stage in order; each is kept and made again only if something it needs changed."""
-    started = time.perf_counter()
     check_names(cfg)
     order = in_order(cfg.methods)
     data = prepare_data(cfg.data, store)
@@ -52,8 +51,11 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         name: [build_ids(config.reseeded(n), corpus, data, store) for n in again]
         for name, config in cfg.ids.items()
     }
-    rules = {"k": cfg.evaluate.k, "exclude_seen": cfg.evaluate.exclude_seen}
-    drawn = {**rules, "repeats": cfg.repeats}
+    drawn = {
+        "k": cfg.evaluate.k,
+        "exclude_seen": cfg.evaluate.exclude_seen,
+        "repeats": cfg.repeats,
+    }
     answers = {
         part: {
             name: ask_baseline(name, corpus, data, store=store, part=part, **drawn)
@@ -62,31 +64,38 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         for part in cfg.evaluate.parts
     }
     models: dict[str, list[Artefact]] = {}
+    serving: dict[str, ServingConfig] = {}
+    linear: dict[str, list[Artefact | None]] = {}
     for name in order:
         method = cfg.methods[name]
-        validate = validator(corpus, method.decode, method.train.evaluate_users)
-        asked = {task: n for task, n in cfg.evaluate.ask.items() if task in method.train.tasks}
+        serving[name] = cfg.evaluate.serving(method, cfg.seed, corpus.split.seed)
         models[name] = [
             teach(
-                method.reseeded(n), corpus, data, ids[method.ids][n], store, validate,
+                method.reseeded(n), corpus, data, ids[method.ids][n], store,
                 {earlier: runs[n % len(runs)] for earlier, runs in models.items()},
             )
             for n in (again if method.train.steps else [0])  # untrained, all would be one
         ]  # fmt: skip
+        linear[name] = [
+            fit_linear(method.reseeded(n), corpus, data, store) for n in range(len(models[name]))
+        ]
         for part, found in answers.items():
             found[name] = [
                 ask_model(
-                    name, method.decode, corpus, data, model, store, seed=cfg.seed, part=part,
-                    families=asked if part == "test" else {},
-                    unseen=cfg.evaluate.unseen, **rules,
+                    name, serving[name].about(part), corpus, data, model, store,
+                    part=part, linear=beside,
                 )
-                for model in models[name]
+                for model, beside in zip(models[name], linear[name], strict=True)
             ]  # fmt: skip
+    references = {
+        part: ask_references([runs[0].path for runs in found.values()], corpus, data, store)
+        for part, found in answers.items()
+    }
     report = store.stage(
         "report",
-        lambda folder: publish(cfg, data, corpus, ids, answers, models, folder, started),
+        partial(publish, cfg, data, corpus, ids, answers, models, references),
         config=cfg.dump(),
-        code=("core", "data", "metrics", "evaluate"),
+        code=(publish,),
         inputs={
             "data": data,
             **{
@@ -95,10 +104,15 @@ def main(cfg: Any, store: Store, out: Path) -> None:
                 for name, runs in made.items()
                 for n, artefact in enumerate(runs)
             },
+            **{
+                f"reference {part} {n}": reference.made
+                for part, found in references.items()
+                for n, reference in enumerate(found)
+            },
         },
     )
     if not store.rank:
-        show(report.path, ids, models, out)
+        show(report.path, corpus, ids, models, linear, serving, out)
 
 
 if __name__ == "__main__":

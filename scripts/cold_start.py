@@ -37,8 +37,9 @@ from p5rec.evaluate.terminal import table
 from p5rec.ids.files import save_codes
 from p5rec.models.checkpoint import load_bundle
 from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.recommend.stages import linear_file
 from p5rec.train.extension import extended
-from p5rec.train.stages import build_ids, teach
+from p5rec.train.stages import build_ids, fit_linear, teach
 
 K = 20
 
@@ -94,6 +95,7 @@ def fold(
     corpus = load_corpus(data.path)
     ids = build_ids(recipe.ids[method.ids], corpus, data, store)
     model = teach(method, corpus, data, ids, store).path / "bundle"
+    linear = linear_file(fit_linear(method, corpus, data, store))
     codes, _ = extended(ids.path, everything)
     new = ~np.isin(everything.catalog.ids, corpus.catalog.ids)
     histories, targets, _ = cases(everything.interactions, everything.split, "test")
@@ -101,12 +103,14 @@ def fold(
 
     def ranked(codes: ItemCodes, rows: np.ndarray) -> tuple[RankedLists, np.ndarray]:
         save_codes(codes, work / "codes", everything.catalog.ids)
-        bundle = load_bundle(model, work / "codes").ready()
+        bundle = load_bundle(model, work / "codes", linear).ready()
         recommender = GenerativeRecommender(bundle, method.decode, "m", everything.split.seed)
         return recommender.recommend(histories.take(rows), K), targets[rows]
 
     before, _, _ = cases(corpus.interactions, corpus.split, "test")
-    recommender = GenerativeRecommender(load_bundle(model).ready(), method.decode, "m")
+    recommender = GenerativeRecommender(
+        load_bundle(model, linear=linear).ready(), method.decode, "m"
+    )
     without = recommender.recommend(before, K)
     return {
         "cold: extended": ranked(codes, cold),

@@ -38,7 +38,7 @@ from .quiet import quiet
 from .scratch import build_scratch, byte_tokenizer
 from .smollm2 import smollm2_folder
 
-BUILT_IN = ("scratch", "smollm2")
+BUILT_IN = ("scratch", "smollm2", "minilm")
 NONE_MISSING: dict[str, list[str]] = {"missing_keys": []}
 LAST = "default"  # the adapter that trains, as peft names the only one
 
@@ -247,10 +247,10 @@ def _prepare_quantised(model: PreTrainedModel) -> None:
             layer.support_avx512bf16_for_cpu = False
 
 
-def fingerprint(config: BackboneConfig) -> dict[str, str]:
-    """Hashes of the files behind ``config`` where it names a folder of the user's: what is in it
-    may change under the same name."""
-    folder = Path(config.name)
-    if config.name in BUILT_IN or not folder.is_dir():
+def fingerprint(name: str) -> dict[str, str]:
+    """Hashes of the files behind a backbone or text encoder where ``name`` is a folder of the
+    user's: what is in it may change under the same name."""
+    folder = Path(name)
+    if name in BUILT_IN or not folder.is_dir():
         return {}
     return {p.name: file_sha256(p) for p in sorted(folder.iterdir()) if p.is_file()}

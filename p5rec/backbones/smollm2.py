@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from secrets import token_hex
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -23,7 +24,7 @@ def smollm2_folder() -> Path:
     quiet()
     source = fetch("smollm2")
     gguf = next(source.glob("*.gguf")).name
-    work = final.with_name(f".smollm2.{os.getpid()}.work")
+    work = final.with_name(f".smollm2.{token_hex(4)}.work")
     try:
         model = AutoModelForCausalLM.from_pretrained(
             source,

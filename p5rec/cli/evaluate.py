@@ -14,6 +14,18 @@ import typer
 from p5rec.core.errors import UserError
 from p5rec.core.terminal import printable
 
+from .asking import (
+    Beams,
+    ItemWeight,
+    LinearWeight,
+    PerPrefix,
+    Precision,
+    Search,
+    WithSeen,
+    asked_as,
+    check_weighed,
+)
+
 if TYPE_CHECKING:
     from p5rec.core.types import Corpus
     from p5rec.evaluate.measure import Measured
@@ -49,21 +61,28 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="FAMILY=N",
-            help="Also put N questions of a prompt family to the model; "
-            "repeatable: --ask rating=500.",
+            help="Put N questions of a prompt family to the model, in place of those that its "
+            "run put to it; repeatable: --ask rating=500.",
         ),
     ] = None,
     part: Annotated[Part, typer.Option(help="The held-out events to measure on.")] = "test",
-    k: Annotated[int, typer.Option(min=5, help="Items a list of the model.")] = 20,
-    beams: Annotated[
-        int, typer.Option(min=1, help="Code prefixes the model's search keeps, k at least.")
-    ] = 50,
+    k: Annotated[int | None, typer.Option(min=5, help="Items a list of the model.")] = None,
+    search: Search = None,
+    beams: Beams = None,
+    per_prefix: PerPrefix = None,
+    item_weight: ItemWeight = None,
+    linear_weight: LinearWeight = None,
+    precision: Precision = None,
+    with_seen: WithSeen = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Also write report.html, report.md, report.json and plots there."),
     ] = None,
 ) -> None:
     """Measure a trained model, or ranked lists of any origin, over a recipe's held-out events.
+
+    A model is asked as it was when its run's report measured it (method.json in its folder); the
+    options from --ask on take the place of single settings, and the report's manifest says which.
 
     Lists are measured against the whole catalogue; a user without a list counts as a miss.
     Intervals are 95 % bootstrap intervals over users.
@@ -73,7 +92,7 @@ def evaluate(
         raise UserError(f"expected --model FOLDER or --lists FILE, got {got}; give one of them")
     if lists is not None and ask:
         raise UserError(f"expected --ask beside --model only, got {ask[0]!r}; lists cannot answer")
-    from p5rec.core.artefacts import lay_out
+    from p5rec.core.publishing import lay_out
     from p5rec.evaluate.per_user import write_cases
     from p5rec.evaluate.report import write_report
     from p5rec.evaluate.run import assemble
@@ -87,8 +106,15 @@ def evaluate(
         found = _of_lists(lists, corpus, part, recipe.seed)
     else:
         assert model is not None
-        found = _of_model(model, ids, corpus, _questions(ask or []), part, recipe.seed, k, beams)
-    measured, settings = found
+        asked = None if ask is None else _questions(ask)
+        seen = None if with_seen is None else not with_seen
+        decode = {
+            "k": k, "search": search, "beams": beams, "per_prefix": per_prefix,
+            "item_weight": item_weight, "linear_weight": linear_weight, "precision": precision,
+        }  # fmt: skip
+        others = {"k": k, "exclude_seen": seen, "questions": asked}
+        found = _of_model(model, ids, corpus, part, recipe.seed, decode, others)
+    measured, about, settings = found
     report = assemble(
         corpus,
         measured,
@@ -99,6 +125,7 @@ def evaluate(
             "data": recipe.data.dump(),
             "measured": str(lists or model),
             "part": part,
+            **about,
         },
         **settings,
     )
@@ -116,7 +143,7 @@ def evaluate(
 
 def _of_lists(
     path: Path, corpus: Corpus, part: Part, seed: int
-) -> tuple[list[Measured], dict[str, Any]]:
+) -> tuple[list[Measured], dict[str, Any], dict[str, Any]]:
     from p5rec.core.artefacts import file_sha256
     from p5rec.evaluate.run import measure_lists
     from p5rec.evaluate.samples import list_samples
@@ -125,46 +152,70 @@ def _of_lists(
     lists, notes = import_lists(path, corpus, part)
     about = {"file": str(path), "sha256": file_sha256(path)}
     measured = [measure_lists(path.stem, lists, corpus, about, seed, part)]
-    return measured, {
-        "notes": notes,
-        "ours": False,
-        "exclude_seen": not lists_seen(lists, corpus, part),
-        "samples": list_samples(path.stem, lists, corpus, SAMPLES, seed, part),
-    }
+    return (
+        measured,
+        {},
+        {
+            "notes": notes,
+            "ours": False,
+            "exclude_seen": not lists_seen(lists, corpus, part),
+            "samples": list_samples(path.stem, lists, corpus, SAMPLES, seed, part),
+        },
+    )
 
 
 def _of_model(
     folder: Path,
     ids: Path | None,
     corpus: Corpus,
-    families: dict[str, int],
     part: Part,
     seed: int,
-    k: int,
-    beams: int,
-) -> tuple[list[Measured], dict[str, Any]]:
-    from p5rec.evaluate.publish import measure_answers, references
-    from p5rec.recommend.config import DecodeConfig
-    from p5rec.recommend.stages import answer_model
+    decode: dict[str, Any],
+    others: dict[str, Any],
+) -> tuple[list[Measured], dict[str, Any], dict[str, Any]]:
+    """Figures of a model, what the manifest says of how it was asked, and parts of the report.
+
+    Args:
+        seed: of the bootstrap.
+        decode, others: what options set (see :func:`~p5rec.cli.asking.asked_as`).
+    """
+    from p5rec.core.artefacts import Store
+    from p5rec.evaluate.families import measure_reference
+    from p5rec.evaluate.publish import list_references, measure_answers
+    from p5rec.recommend.model_answers import answer_model
+    from p5rec.recommend.stages import ask_references
     from p5rec.recommend.taught import check_taught
 
     from .inputs import learned_elsewhere, read_model
 
-    decode = DecodeConfig(k=k, beams=max(beams, k))
-    bundle = read_model(folder, corpus, decode.precision, ids)
-    for family in families:
+    serving, overridden, notes = asked_as(folder, decode, **others)
+    if "questions" not in overridden:
+        serving = serving.about(part)
+    bundle = read_model(folder, corpus, serving.decode.precision, ids)
+    check_weighed(bundle, decode)
+    for family in serving.questions:
         check_taught(bundle, family)
-    if "dense" not in bundle.settings.tasks and not families:
+    if "dense" not in bundle.settings.tasks and not serving.questions:
         check_taught(bundle, "dense")
     name = folder.resolve().name
     with TemporaryDirectory() as made:
-        answers = Path(made)
-        answer_model(name, bundle, decode, corpus, part, answers, k=k, families=families, seed=seed)
+        answers = Path(made) / "answers"
+        answers.mkdir()
+        answer_model(name, bundle, serving, corpus, part, answers)
         measured, samples = measure_answers(
             name, answers, corpus, bundle.layout.codes, part, seed=seed, about={}, shown=SAMPLES
         )
-        measured += references([answers], corpus, part, seed)
-    return measured, {"samples": samples, "notes": learned_elsewhere(folder, corpus)}
+        beside = Store(Path(made) / "references", say=lambda _: None)
+        run = {"split": part, "seed": seed}
+        for reference in ask_references([answers], corpus, "", beside):
+            measured.append(measure_reference(reference, corpus, run))
+        facts = {name: {"train_seconds": 0.0}}
+        measured += list_references({name: [answers]}, corpus, part, seed, facts)
+    about = {"serving": serving.dump(), "overridden": overridden}
+    notes += learned_elsewhere(folder, corpus)
+    return measured, about, {
+        "samples": samples, "notes": notes, "exclude_seen": serving.exclude_seen
+    }  # fmt: skip
 
 
 def _questions(words: list[str]) -> dict[str, int]:

@@ -187,7 +187,7 @@ def _keep(
 
 def _lay_out(made: Path, corpus: Corpus, out: Path, encoder: Path | None = None) -> None:
     """Codes in ``made``, their figures, what can extend them, and their pictures into ``out``."""
-    from p5rec.core.artefacts import lay_out
+    from p5rec.core.publishing import lay_out
     from p5rec.evaluate.plots import code_usage
     from p5rec.ids import encoder as kept
     from p5rec.ids import files, sunburst, sunburst_page

@@ -30,6 +30,7 @@ COMMANDS = {
     "export": ("export", "Write a trained model as a plain folder that transformers opens."),
     "evaluate": ("evaluate", "Measure a trained model or a file of ranked lists."),
     "report": ("report", "Show a run's report, rebuild its pages, or compare two runs."),
+    "cache": ("cache", "List the finished stages in the cache, and delete some."),
     "doctor": ("doctor", "Print versions, devices and caches."),
 }
 

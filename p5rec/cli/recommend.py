@@ -11,8 +11,20 @@ import typer
 
 from p5rec.core.errors import UserError, fault
 
+from .asking import (
+    Beams,
+    ItemWeight,
+    LinearWeight,
+    PerPrefix,
+    Precision,
+    Search,
+    WithSeen,
+    asked_as,
+    check_weighed,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     import polars as pl
@@ -22,6 +34,7 @@ if TYPE_CHECKING:
     from p5rec.decode.allowed import Allowed
     from p5rec.models.checkpoint import Bundle
     from p5rec.recommend.config import DecodeConfig
+    from p5rec.recommend.serving import ServingConfig
 
     Answer = Callable[[np.ndarray], pl.DataFrame]
 
@@ -85,26 +98,18 @@ def recommend(
         ),
     ] = None,
     k: Annotated[int, typer.Option(min=1, help="Items a list.")] = 10,
-    beams: Annotated[
-        int, typer.Option(min=1, help="Code prefixes kept in the search, k at least.")
-    ] = 50,
-    search: Annotated[
-        Literal["auto", "beam", "exhaustive", "sample", "items"],
-        typer.Option(
-            help="beam; exhaustive scores every item; auto is exhaustive where that costs little; "
-            "sample draws items as often as the model finds them likely; items scores whole items "
-            "at once, where the model has an item head."
-        ),
-    ] = "auto",
-    per_prefix: Annotated[
-        int | None,
-        typer.Option(min=1, help="Diversity: at most so many items with the same first code."),
-    ] = None,
-    with_seen: Annotated[
-        bool, typer.Option("--with-seen", help="Also list items that the user already has.")
-    ] = False,
+    search: Search = None,
+    beams: Beams = None,
+    per_prefix: PerPrefix = None,
+    item_weight: ItemWeight = None,
+    linear_weight: LinearWeight = None,
+    precision: Precision = None,
+    with_seen: WithSeen = None,
 ) -> None:
     """Rank items for users by their whole history, or rate or explain given pairs.
+
+    The model is asked as it was when its run's report measured it (method.json in its folder); the
+    options from --search on take the place of single settings, and the manifest says which did.
 
     Answers are kept part by part until all are there: after a kill the same command goes on. Under
     `accelerate launch` or `torchrun` each process answers its share.
@@ -121,43 +126,51 @@ def recommend(
         raise UserError(f"expected --pairs FILE beside --what {what}, got {got}; name such a file")
     if users is not None and where is not None:
         raise UserError("expected --users or --where, got both; name one")
-    if search == "items" and per_prefix is not None:
-        raise UserError("expected --per-prefix or --search items, got both; name one")
     _check_formats(out)
     from p5rec.core.artefacts import read_json
     from p5rec.core.launch import rank
     from p5rec.core.terminal import printable
-    from p5rec.recommend.config import DecodeConfig
     from p5rec.recommend.parts import manifest_of, write_in_parts
     from p5rec.recommend.shortfall import sentences, shortfall
 
     from .inputs import read_model, read_recipe
 
     read, corpus = read_recipe(config, overrides or [], evaluable=False)
-    decode = DecodeConfig(k=k, beams=max(beams, k), search=search, per_prefix=per_prefix)
+    weights = {"item_weight": item_weight, "linear_weight": linear_weight}
+    options = {"search": search, "beams": beams, "per_prefix": per_prefix, "precision": precision}
+    seen = None if with_seen is None else not with_seen
+    serving, overridden, notes = asked_as(model, {"k": k, **options, **weights}, exclude_seen=seen)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    decode, unseen = serving.decode, serving.exclude_seen
     limits = {"stock": stock, "items_where": items_where, "only": only, "never": never}
     if what == "lists":
         asked = _users(users, where, corpus)
-        allowed = _allowed(limits, asked, corpus, not with_seen)
+        allowed = _allowed(limits, asked, corpus, unseen)
         bundle = read_model(model, corpus, decode.precision, ids)
-        answer = _lists(bundle, corpus, decode, asked, not with_seen, allowed)
-        told = partial(
-            shortfall, users=asked, k=k, corpus=corpus, allowed=allowed, exclude_seen=not with_seen
+        answer = _lists(bundle, corpus, serving, asked, allowed)
+        short = partial(
+            shortfall, users=asked, k=k, corpus=corpus, allowed=allowed, exclude_seen=unseen
         )
     else:
         asked, items = _read_pairs(pairs, corpus)
         bundle = read_model(model, corpus, decode.precision, ids)
-        answer, told = _answers(bundle, corpus, decode, asked, items, what), None
+        answer, short = _answers(bundle, corpus, decode, asked, items, what), None
+    check_weighed(bundle, weights)
     key = _key(
         model, ids, read.data, {"asked": users or pairs, "where": where, **limits},
-        what=what, decode=decode.dump(), seen=with_seen,
+        what=what, decode=decode.dump(), exclude_seen=unseen, tie_seed=serving.tie_seed,
     )  # fmt: skip
+
+    def told(files: Sequence[Path]) -> dict[str, Any]:
+        return {"overridden": overridden} | ({"answers": short(files)} if short else {})
+
     rows = write_in_parts(answer, len(asked), out, key, unit=what.removesuffix("s"), told=told)
     if rank():
         return
     for path in out:
         print(f"{rows} rows: {path}")
-    if told is not None:
+    if short is not None:
         for sentence in sentences(read_json(manifest_of(out[0]))["answers"]):
             print(f"p5rec: {printable(sentence)}", file=sys.stderr)
 
@@ -218,11 +231,14 @@ def _key(
     model: Path, ids: Path | None, data: DataConfig, asked: dict[str, Any], **settings: Any
 ) -> dict[str, Any]:
     """All that the answers depend on: what an interrupted run must have had to be gone on with."""
-    from p5rec.core.artefacts import code_digest, file_sha256
+    from p5rec.core.artefacts import file_sha256
+    from p5rec.core.code import CODE
     from p5rec.data.prepare import input_digests
+    from p5rec.data.sources.registry import SOURCES
     from p5rec.ids.files import MANIFEST as CODES
     from p5rec.models.checkpoint import MANIFEST
 
+    work = (recommend, SOURCES.target(data.source))
     return {
         "model": file_sha256(model / MANIFEST),
         "ids": file_sha256(ids / CODES) if ids else None,
@@ -231,7 +247,8 @@ def _key(
             name: file_sha256(value) if isinstance(value, Path) else value
             for name, value in asked.items()
         },
-        "code": code_digest("core", "data", "prompting", "decode", "models", "recommend"),
+        "code": CODE.digest(*work),
+        "libraries": CODE.libraries(*work),
         **settings,
     }
 
@@ -239,9 +256,8 @@ def _key(
 def _lists(
     bundle: Bundle,
     corpus: Corpus,
-    decode: DecodeConfig,
+    serving: ServingConfig,
     users: np.ndarray,
-    unseen: bool,
     allowed: Allowed | None,
 ) -> Answer:
     """User numbers → their lists."""
@@ -249,13 +265,13 @@ def _lists(
     from p5rec.recommend.generative import GenerativeRecommender
     from p5rec.recommend.lists import to_frame
 
-    recommender = GenerativeRecommender(bundle, decode, "model", corpus.split.seed)
+    recommender = GenerativeRecommender(bundle, serving.decode, "model", serving.tie_seed)
 
     def answer(rows: np.ndarray) -> pl.DataFrame:
         lists = recommender.recommend(
             histories_of(corpus.interactions, users[rows]),
-            decode.k,
-            exclude_seen=unseen,
+            serving.decode.k,
+            exclude_seen=serving.exclude_seen,
             allowed=allowed and allowed.take(rows),
         )
         return to_frame(lists, corpus.catalog, corpus.user_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -151,7 +152,7 @@ def _run(
     signals = signals_of(permute)
     tree, lines = read_tree(path, overrides)
     module = load(script)
-    cfg: Any = bind(module.SCHEMA, {"name": path.stem, **tree}, lines, path)
+    cfg: Any = bind(module.SCHEMA, {"name": _plain(path.stem), **tree}, lines, path)
     cfg = bind(module.SCHEMA, permuted(cfg.dump(), signals), lines, path)
     if show:
         print(dump_yaml(cfg), end="")
@@ -162,6 +163,12 @@ def _run(
     if not store.rank:
         with writing(folder), atomic_write(folder / "config.yaml") as handle:
             handle.write(dump_yaml(cfg))
+        store.published(folder)
+
+
+def _plain(stem: str) -> str:
+    """What a run is called after a config's file: ``my run`` as ``my-run``."""
+    return re.sub(r"^\W+|[^\w.-]+", "-", stem).lstrip(".-") or "run"
 
 
 def load(script: Path) -> Any:

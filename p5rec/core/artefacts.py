@@ -1,8 +1,9 @@
 """The store: every stage's result under the hash of what made it, with its manifest and lineage.
 
 A stage runs in a working folder and becomes visible by one rename, so a half-made artefact is
-never seen. The key is the hash of the stage's name, its config, the keys of its inputs and the
-code it runs, so a second run finds what the first one made and does nothing.
+never seen. The key is the hash of the stage's name, its config, the keys of its inputs, the code it
+runs and the libraries' versions, so a second run finds what the first one made and does nothing.
+Who makes a stage holds its lock, so that runs at the same time make it once.
 """
 
 from __future__ import annotations
@@ -10,26 +11,29 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import shutil
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from hashlib import blake2b, sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
+from .code import CODE, Work, version_of
 from .errors import Refused, UserError, disk_full, fault
 from .launch import rank
-from .paths import PACKAGE
+from .locks import alone, held, launch_word
+from .using import InUse, runs_file
 
-SOURCES = {".py", ".html", ".css", ".js"}
+WAITING = "another run is making it; waiting"
 LIBRARIES = ("numpy", "polars", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
+MANIFEST = "manifest.json"
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
 
@@ -37,9 +41,11 @@ REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 def atomic_write(path: Path, mode: str = "w") -> Iterator[Any]:
     """A file handle whose contents appear at ``path`` whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{token_hex(4)}.tmp")  # no other writer's, anywhere
     try:
-        with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as handle:
+        with open(
+            temporary, mode.replace("w", "x"), encoding=None if "b" in mode else "utf-8"
+        ) as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
@@ -68,40 +74,13 @@ def writing(place: Path) -> Iterator[None]:
         raise
     except Exception as error:
         full = disk_full(error, next(p for p in (place, *place.absolute().parents) if p.exists()))
+        if isinstance(error, FileNotFoundError) and not full:
+            todo = "run the command again, which makes anew what is missing"
+            raise fault(error.filename or place, "a file", "nothing there", todo) from error
         if not full and not isinstance(error, OSError):
             raise
         reason = "a full disk" if full else getattr(error, "strerror", None) or str(error)
         raise Refused(place, reason) from error
-
-
-def lay_out(sources: Mapping[str, Path], out: Path) -> None:
-    """Copies files and folders into ``out``: all of them, or none if the disk refuses one.
-
-    Args:
-        sources: place under ``out`` → what to copy there; an older file or folder at that place is
-            replaced, everything else in ``out`` stays.
-        out: a folder, made if it is not there.
-
-    Raises:
-        UserError: the disk is full, or does not let us write there.
-    """
-    new, work = not out.exists(), out / f".copying-{os.getpid()}"
-    with writing(out):
-        try:
-            for place, source in sources.items():
-                (work / place).parent.mkdir(parents=True, exist_ok=True)
-                if source.is_dir():
-                    shutil.copytree(source, work / place)
-                else:
-                    shutil.copy2(source, work / place)
-            for place in sources:
-                (out / place).parent.mkdir(parents=True, exist_ok=True)
-                if (out / place).is_dir():
-                    shutil.rmtree(out / place)
-                os.replace(work / place, out / place)
-            new = False
-        finally:
-            shutil.rmtree(out if new else work, ignore_errors=True)
 
 
 def read_json(path: Path) -> Any:
@@ -133,25 +112,17 @@ def digest(value: Any) -> str:
     return blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-@cache
-def code_digest(*packages: str) -> str:
-    """A short hash of the source of ``p5rec.<package>``, its pages' included, for each named."""
-    state = blake2b(digest_size=8)
-    for package in packages:
-        for path in sorted(p for p in (PACKAGE / package).rglob("*") if p.suffix in SOURCES):
-            state.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
-    return state.hexdigest()
+def seconds_of(artefacts: Iterable[Artefact]) -> float:
+    """What the stages of ``artefacts`` took, those before them included, each counted once."""
+    spent: dict[str, float] = {}
+    for artefact in artefacts:
+        spent |= artefact.manifest["spent"]
+    return sum(spent.values())
 
 
 def library_versions() -> dict[str, str]:
     """Versions of the libraries a result depends on."""
-    found = {}
-    for name in ("p5rec", *LIBRARIES):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "absent"
-    return found
+    return {name: version_of(name) for name in ("p5rec", *LIBRARIES)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +165,8 @@ class Artefact:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What made it: stage, config, inputs, versions, seconds, lineage, counts."""
+        """What made it: stage, config, inputs, versions, lineage, counts, seconds, and those that
+        it and the stages before it took (``spent``)."""
         value: dict[str, Any] = read_json(self.path / "manifest.json")
         return value
 
@@ -218,11 +190,19 @@ class Store:
         say: told one line a stage, "made" or "kept".
         rank: this process's number among those launched together; number 0 makes the artefacts
             and the others wait for them.
+        used: the stages asked for so far.
     """
 
     root: Path
     say: Callable[[str], None] = print
     rank: int = field(default_factory=rank)
+    used: InUse = field(default_factory=InUse, init=False, compare=False, repr=False)
+
+    def published(self, folder: Path) -> None:
+        """Notes that the run in ``folder`` was made of every stage asked for so far."""
+        noted = {"folder": str(folder.resolve()), "stages": list(self.used.stages)}
+        with suppress(OSError):  # the results are there; a store that we may only read has no notes
+            write_json(runs_file(self.root, folder), noted)
 
     def stage(
         self,
@@ -230,7 +210,7 @@ class Store:
         make: Make,
         *,
         config: Mapping[str, Any],
-        code: tuple[str, ...],
+        code: tuple[Work, ...],
         inputs: Mapping[str, Artefact | str] | None = None,
         resumable: bool = False,
         collective: bool = False,
@@ -241,7 +221,8 @@ class Store:
             name: the stage, a word; also the folder under ``root``.
             make: fills the folder it is given and returns the events it used itself.
             config: everything that steers it, seeds included, as plain data.
-            code: packages of p5rec whose source the result depends on.
+            code: the functions that ``make`` calls, and the targets of the registry's names that
+                they look up: what these can run (:mod:`p5rec.core.code`) is in the key.
             inputs: artefacts (or content hashes of files) it reads.
             resumable: keep the working folder when interrupted, so that ``make`` can go on from it.
             collective: every process runs ``make`` (training) on the working folder, so it must
@@ -254,46 +235,46 @@ class Store:
         parts = {
             "stage": name,
             "config": config,
-            "code": code_digest(*code),
+            "code": CODE.digest(*code),
+            "libraries": CODE.libraries(*code),
             "inputs": {k: v.key if isinstance(v, Artefact) else v for k, v in inputs.items()},
         }
         key = digest(parts)
         final = self.root / name / key
-        if (final / "manifest.json").is_file():
-            if not self.rank:
-                self.say(f"{name}: kept {final}")
-            return Artefact(final, key)
         work = self.root / name / f".{key}.work"
         if self.rank:
-            if collective:
-                _wait_for(work)
-                make(work)
-            _wait_for(final / "manifest.json")
-            return Artefact(final, key, fresh=True)
-        if not resumable:  # a second run at the same time must not meet in one folder
-            work = work.with_name(f".{key}.{os.getpid()}.work")
+            return Artefact(final, key, fresh=_follow(final, work, make if collective else None))
+        self.used.add(self.root, f"{name}/{key}")
+        if not missing(final):
+            return self._kept(final)
         started = time.perf_counter()
-        finished = False
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
-            with self._alone(name, work) if resumable else nullcontext():
-                if (final / "manifest.json").is_file():  # made by the run that had the folder
-                    return Artefact(final, key)
-                work.mkdir(exist_ok=True)
-                lineage = make(work)
-                for value in inputs.values():
-                    if isinstance(value, Artefact):
-                        lineage = lineage | value.lineage
-                np.save(work / "lineage.npy", np.packbits(lineage.events))
-                about = {
-                    **parts,
-                    "lineage": lineage.summary(),
-                    "seconds": round(time.perf_counter() - started, 3),
-                    "versions": library_versions(),
-                }
-                write_json(work / "manifest.json", about)
-                _publish(work, final)
-            finished = True
+            with alone(work.with_suffix(".lock"), lambda: self.say(f"{name}: {WAITING}")):
+                if final.exists():
+                    if not (gone := missing(final)):
+                        return self._kept(final)
+                    self.say(f"{name}: {gone[0]} of {final} is missing or damaged; making it again")
+                with _working(work, resumable), _told(work) if collective else nullcontext():
+                    lineage = make(work)
+                    spent: dict[str, float] = {}
+                    for value in inputs.values():
+                        if isinstance(value, Artefact):
+                            lineage = lineage | value.lineage
+                            spent |= value.manifest["spent"]
+                    seconds = round(time.perf_counter() - started, 3)
+                    np.save(work / "lineage.npy", np.packbits(lineage.events))
+                    about = {
+                        **parts,
+                        "lineage": lineage.summary(),
+                        "seconds": seconds,
+                        "spent": {**spent, f"{name}/{key}": seconds},
+                        "versions": library_versions(),
+                        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                        "files": _sizes(work),
+                    }
+                    write_json(work / MANIFEST, about)
+                    _publish(work, final)
         except Exception as error:
             reason = _unwritable(error, self.root)
             if reason is None:
@@ -302,37 +283,82 @@ class Store:
                 f"{name}: expected to write under {self.root}, got {reason}; "
                 "free some space or set P5REC_HOME to another disk, then run again"
             ) from error
-        finally:
-            if not finished and not resumable:
-                shutil.rmtree(work, ignore_errors=True)
         self.say(f"{name}: made {final} in {time.perf_counter() - started:.1f} s")
         return Artefact(final, key, fresh=True)
 
-    @contextmanager
-    def _alone(self, name: str, work: Path) -> Iterator[None]:
-        """Keeps other runs out of a working folder; a run that dies lets go of it."""
-        lock = FileLock(work.with_suffix(".lock"))
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            self.say(f"{name}: another run is making it; waiting")
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+    def _kept(self, final: Path) -> Artefact:
+        with suppress(OSError):  # a store that we may only read
+            os.utime(final / MANIFEST)  # when it was last of use
+        self.say(f"{final.parent.name}: kept {final}")
+        return Artefact(final, final.name)
+
+
+def missing(folder: Path) -> list[str]:
+    """Files of the artefact in ``folder`` that are not there, or not as long as they were made;
+    its manifest's name where it was never finished."""
+    try:
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError):
+        return [MANIFEST]
+    found = _sizes(folder)
+    return [name for name, size in files.items() if found.get(name) != size]
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Bytes of each file in ``folder``, by its place there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in files
+        if path != folder / MANIFEST
+    }
+
+
+@contextmanager
+def _working(work: Path, resumable: bool) -> Iterator[None]:
+    """The folder to make an artefact in; what an earlier run left stays only to go on from."""
+    if not resumable:
+        shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(exist_ok=True)
+    try:
+        yield
+    finally:
+        if not resumable:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _told(work: Path) -> AbstractContextManager[None]:
+    """Meanwhile the other processes of this launch know that they are to make it with us."""
+    return alone(work.with_suffix(f".{launch_word()}.lock"))
+
+
+def _follow(final: Path, work: Path, make: Make | None) -> bool:
+    """Returns when the first process of our launch has the artefact; launchers end us if it dies.
+
+    Args:
+        make: what to do with it when it makes the artefact, and not before.
+
+    Returns:
+        Whether there was anything to wait for.
+    """
+    waited = False
+    while missing(final):
+        waited = True
+        if make is not None and held(work.with_suffix(f".{launch_word()}.lock")):
+            make(work)
+            make = None
+        time.sleep(0.2)
+    return waited
 
 
 def _publish(work: Path, final: Path) -> None:
-    """Renames ``work`` to ``final``, or drops it where another run was faster."""
-    if final.exists() and not (final / "manifest.json").is_file():
-        shutil.rmtree(final)
-    try:
-        os.replace(work, final)
-    except OSError:
-        if not (final / "manifest.json").is_file():
-            raise
-        shutil.rmtree(work)
+    """Renames ``work`` to ``final``, in place of what is left of an artefact there."""
+    old = work.with_suffix(".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        os.replace(final, old)
+    os.replace(work, final)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _unwritable(error: Exception, root: Path) -> str | None:
@@ -343,9 +369,3 @@ def _unwritable(error: Exception, root: Path) -> str | None:
         inside = root in Path(str(error.filename)).parents
         return error.strerror if inside else None
     return "a full disk" if disk_full(error, root if root.exists() else None) else None
-
-
-def _wait_for(path: Path) -> None:
-    """Returns when another process has made ``path``; launchers end us if that process dies."""
-    while not path.exists():
-        time.sleep(0.2)

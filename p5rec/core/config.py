@@ -7,12 +7,13 @@ The whole is checked at once: every fault is told, with its file, line and neare
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, create_model
 
 from .errors import UserError, did_you_mean, fault
 
@@ -30,6 +31,15 @@ class Config(BaseModel):
     def dump(self) -> Tree:
         """Plain data; ``type(self)(**cfg.dump()) == cfg``."""
         return self.model_dump(mode="json")
+
+
+def _names_a_file(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError("expected a name of letters, digits, '_', '.' and '-', no mark first")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_names_a_file)]  # it becomes a file's or a folder's
 
 
 def compose(name: str, /, **parts: Any) -> type[Config]:

@@ -33,9 +33,17 @@ class Registry:
         Raises:
             UserError: no such name; the message holds the nearest ones.
         """
+        module, _, attribute = self.target(name).partition(":")
+        return getattr(import_module(module), attribute)
+
+    def target(self, name: str) -> str:
+        """Where the object behind ``name`` is: ``"package.module:attribute"``.
+
+        Raises:
+            UserError: no such name; the message holds the nearest ones.
+        """
         if name not in self._targets:
             raise UserError(
                 f"expected a known {self.kind}, got {name!r}; {did_you_mean(name, self._targets)}"
             )
-        module, _, attribute = self._targets[name].partition(":")
-        return getattr(import_module(module), attribute)
+        return self._targets[name]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pyarrow as pa
@@ -56,9 +58,9 @@ def prepare_data(config: DataConfig, store: Store, *, evaluable: bool = True) ->
     """
     data = store.stage(
         "data",
-        lambda folder: prepare(config, folder, evaluable=evaluable),
+        partial(prepare, config, evaluable=evaluable),
         config=config.dump(),
-        code=("core", "data"),
+        code=(prepare, SOURCES.target(config.source)),
         inputs=input_digests(config),
     )
     if evaluable:  # it may have been made for a command that evaluates nobody
@@ -88,10 +90,9 @@ def prepare_folder(config: DataConfig, out: Path) -> None:
     if out.exists():
         raise fault(out, "a new folder", "one that exists", "name another or remove it")
     corpus, summary = build(config)
-    work = out.with_name(f".{out.name}.work")
+    work = out.with_name(f".{out.name}.{token_hex(4)}.work")
     with writing(out):
         try:
-            shutil.rmtree(work, ignore_errors=True)
             work.mkdir(parents=True)
             _write(corpus, summary, work)
             os.replace(work, out)

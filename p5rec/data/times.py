@@ -96,9 +96,10 @@ def _numbered(numbers: pl.Series) -> pl.Series:
 def _scales(numbers: pl.Series) -> pl.Series:
     """Microseconds a unit, by the size of each number; null for 0, which has no unit."""
     size = pl.col("n").abs()
-    rule = pl.when(size == 0).then(None)
-    for _, bound, scale in UNITS:
-        rule = rule.when(size < bound).then(scale)
+    rule = pl.lit(None)
+    for _, bound, scale in reversed(UNITS):
+        rule = pl.when(size < bound).then(scale).otherwise(rule)
+    rule = pl.when(size > 0).then(rule)
     return numbers.alias("n").to_frame().select(rule.cast(pl.Float64).alias("n")).to_series()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,10 +15,9 @@ from p5rec.recommend.baselines.registry import (
     TEXT_BASELINES,
 )
 from p5rec.recommend.config import READINGS
+from p5rec.recommend.serving import ServingConfig
 
 from .schema import Part
-
-FILE_NAME = re.compile(r"[\w][\w.-]*")
 
 
 class EvaluateConfig(Config):
@@ -48,6 +46,24 @@ class EvaluateConfig(Config):
     compare: tuple[tuple[str, str], ...] = ()
     samples: int = Field(10, ge=0)
 
+    def serving(self, method: Any, seed: int, tie_seed: int) -> ServingConfig:
+        """How a method of the recipe is asked, here and wherever its model is used later.
+
+        Args:
+            method: with ``decode`` and ``train.tasks``.
+            seed: of the choice of questions.
+            tie_seed: of the order of equal scores.
+        """
+        return ServingConfig(
+            decode=method.decode,
+            k=self.k,
+            exclude_seen=self.exclude_seen,
+            tie_seed=tie_seed,
+            questions={task: n for task, n in self.ask.items() if task in method.train.tasks},
+            unseen=self.unseen,
+            seed=seed,
+        )
+
 
 def reading_name(method: str, reading: str, form: str) -> str:
     """What a report calls one reading of a method's ratings: ``llm (words)``.
@@ -65,7 +81,7 @@ def check_names(recipe: Any) -> None:
         recipe: a config with ``ids``, ``baselines``, ``methods`` and ``evaluate``.
 
     Raises:
-        UserError: a line for each name that names nothing, or that cannot name files.
+        UserError: a line for each name that names nothing.
     """
     if faults := list(_faults(recipe)):
         raise UserError(*faults)
@@ -76,8 +92,6 @@ def _faults(recipe: Any) -> Iterator[str]:
     for name in methods:
         if name in recipe.baselines:
             yield f"methods.{name}: expected a name that no baseline has, got it twice; rename it"
-        if not FILE_NAME.fullmatch(name):
-            yield f"methods: expected a name of letters, digits, '.', '_' and '-', got {name!r}"
     for name in recipe.baselines:
         if name not in RECOMMENDERS:
             yield _unknown("baselines", "a baseline", name, RECOMMENDERS)

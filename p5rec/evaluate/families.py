@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 
-from p5rec.core.types import Corpus, Histories, RankedLists
+from p5rec.core.artefacts import read_json
+from p5rec.core.types import Corpus, RankedLists
 from p5rec.metrics.slices import slices
 from p5rec.models.ratings import TASK as DENSE_RATING
 from p5rec.prompting.parse import ParsedRating, ParsedYesNo, parse
 from p5rec.prompting.view import CorpusView, Scale
 from p5rec.recommend.ask import FamilyAnswers
-from p5rec.recommend.baselines.registry import RATING_PREDICTORS, TEXT_BASELINES
-from p5rec.recommend.baselines.text_rows import asked_rows, has_people_s_words, training_rows
-from p5rec.recommend.baselines.tune import by_rmse, tune
+from p5rec.recommend.list_files import ABOUT
+from p5rec.recommend.references import RATINGS, TEXTS
+from p5rec.recommend.stages import Reference
 
 from . import measure
 from .config import reading_name
 from .measure import Measured
+
+SPENT = ("train_seconds", "infer_seconds")
 
 
 def measure_family(
@@ -62,61 +64,27 @@ def measure_family(
     ]
 
 
-def rating_baselines(corpus: Corpus, asked: FamilyAnswers, run: dict[str, Any]) -> list[Measured]:
-    """The rating baselines, tuned on validation, on the rows that the model was asked about."""
-    log, split = corpus.interactions, corpus.split
-    assert log.ratings is not None, "a rating family needs ratings"
-    valid = split.mask("valid") & np.isfinite(log.ratings)
-    figure = by_rmse(_users(log.users[valid]), log.items[valid], log.ratings[valid])
+def measure_reference(reference: Reference, corpus: Corpus, run: dict[str, Any]) -> Measured:
+    """A rating or text baseline on the rows that a model was asked about."""
+    asked, folder = reference.asked, reference.made.path
+    about = read_json(folder / ABOUT)
+    spent = {name: about.pop(name) for name in SPENT if name in about}
+    run = {**run, **spent, "task": asked.task, "about": about}
     users, items = np.array(asked.users), np.array(asked.items)
+    log, split = corpus.interactions, corpus.split
+    if asked.answer == "text":
+        texts, rated = read_json(folder / TEXTS), log.items[np.array(asked.events)]
+        return measure.text(
+            reference.name, texts, asked.expected, rated, corpus.catalog, users, **run
+        )
+    assert log.ratings is not None, "a rating family needs ratings"
     seen = log.ratings[split.mask("train")]
     ends = (float(np.nanmin(seen)), float(np.nanmax(seen)))
     parts = slices(users, items, log, split, np.array(asked.events))
-    found = []
-    for name in RATING_PREDICTORS:
-        tuned = tune(RATING_PREDICTORS.get(name), log, split, figure)
-        predictions = tuned.model.predict(_users(users), items)
-        about = {"tuned": tuned.best.config.dump(), "configs_tried": len(tuned.trials)}
-        found.append(
-            measure.rating(
-                name, predictions, np.array(asked.ratings), users, ends,
-                **{**run, "task": asked.task, "about": about, "subjects": items, "parts": parts,
-                   "train_seconds": sum(t.seconds for t in tuned.trials)},
-            )
-        )  # fmt: skip
-    return found
-
-
-def text_baselines(view: CorpusView, asked: FamilyAnswers, run: dict[str, Any]) -> list[Measured]:
-    """The text baselines on the questions that the model was asked, where people wrote answers."""
-    if not has_people_s_words(view, asked.task):
-        return []
-    known = training_rows(view, asked.task, asked.max_words)
-    rows = asked_rows(view, asked.task, np.array(asked.events), asked.max_words)
-    users, catalog = np.array(asked.users), view.corpus.catalog
-    found = []
-    for name in TEXT_BASELINES:
-        baseline = TEXT_BASELINES.get(name)
-        if baseline.needs_shown and not rows.shown:
-            continue
-        started = time.perf_counter()
-        writer = baseline.fit(known)
-        fitted = time.perf_counter()
-        texts = writer.write(rows)
-        found.append(
-            measure.text(
-                name, texts, asked.expected, rows.items, catalog, users,
-                **{**run, "task": asked.task, "train_seconds": fitted - started,
-                   "infer_seconds": time.perf_counter() - fitted,
-                   "about": {"events_read": int(writer.lineage.events.sum())}},
-            )
-        )  # fmt: skip
-    return found
-
-
-def _users(users: np.ndarray) -> Histories:
-    """Requests that name users alone: all that the rating baselines read."""
-    return Histories(users, np.zeros(0, np.int32), np.zeros(len(users) + 1, np.int64))
+    return measure.rating(
+        reference.name, np.load(folder / RATINGS), np.array(asked.ratings), users, ends,
+        **{**run, "subjects": items, "parts": parts},
+    )  # fmt: skip
 
 
 def _numbers(asked: FamilyAnswers, scale: Scale) -> np.ndarray:

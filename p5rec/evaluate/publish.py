@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from p5rec.core.artefacts import Artefact, Lineage, lay_out, read_json
+from p5rec.core.artefacts import Artefact, Lineage, read_json, seconds_of, writing
+from p5rec.core.publishing import lay_out
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.describe import dropped_told, repeats_told
 from p5rec.data.prepare import SUMMARY
@@ -17,13 +18,16 @@ from p5rec.data.split import cases
 from p5rec.ids.files import load_codes
 from p5rec.ids.quality import FILE
 from p5rec.ids.tokens import item_strings
-from p5rec.prompting.view import CorpusView, ItemNames, unnamed_view
+from p5rec.prompting.view import CorpusView, ItemNames
+from p5rec.recommend.list_files import ABOUT, LISTS, read_lists
 from p5rec.recommend.lists import to_frame, write_lists
-from p5rec.recommend.stages import ABOUT, LISTS, read_asked, read_lists
+from p5rec.recommend.model_answers import read_asked
+from p5rec.recommend.serving import ServingConfig, served_files
+from p5rec.recommend.stages import Reference, linear_file
 
 from . import data_curve, measure, plots
 from .agreement import sentence, told_by_ids
-from .families import measure_family, rating_baselines, text_baselines
+from .families import measure_family, measure_reference
 from .footing import learned_from
 from .measure import Measured, average
 from .per_user import write_cases
@@ -50,8 +54,8 @@ def publish(
     ids: Repeated,
     answers: Mapping[Part, Repeated],
     models: Repeated,
+    references: Mapping[Part, Sequence[Reference]],
     folder: Path,
-    started: float,
 ) -> Lineage:
     """Writes report, pictures and ranked lists into ``folder``.
 
@@ -63,7 +67,7 @@ def publish(
         ids, models: artefacts by name, one a seed.
         answers: the same for each held-out part; baselines answer once. Lists are laid out and
             samples shown of the last part.
-        started: when the run began, by ``time.perf_counter``.
+        references: rating and text baselines on the questions of each part.
     """
     measured: list[Measured] = []
     shown: list[Sample] = []
@@ -78,7 +82,8 @@ def publish(
             name: {"train_seconds": runs[0].manifest["seconds"], **_learned(name, cfg.methods)}
             for name, runs in models.items()
         }
-        measured += references([runs[0] for runs in folders.values()], corpus, part, cfg.seed)
+        run = {"split": part, "seed": cfg.seed}
+        measured += [measure_reference(each, corpus, run) for each in references[part]]
         measured += list_references(folders, corpus, part, cfg.seed, facts)
     for name, runs in answers[final].items():
         if (runs[0].path / LISTS).is_file():
@@ -102,10 +107,11 @@ def publish(
     for name, runs in models.items():
         if (log := runs[0].path / LOG).is_file():
             logs.setdefault(log, name)
+    beside = [each.made for found in references.values() for each in found]
     report = assemble(
         corpus,
         measured,
-        seconds=time.perf_counter() - started,
+        seconds=seconds_of([data, *_artefacts(ids, models, *answers.values()), *beside]),
         seed=cfg.seed,
         seeds=range(cfg.repeats),
         manifest={
@@ -181,7 +187,7 @@ def measure_answers(
 
     Args:
         name: the method.
-        folder: its answers (see ``p5rec.recommend.stages``).
+        folder: its answers (see ``p5rec.recommend.model_answers``).
         codes: how a trained model names items; None for a baseline, which answers in lists alone.
         part: what it was asked about.
         seed: of the bootstrap.
@@ -206,17 +212,8 @@ def measure_answers(
     return measured, seen
 
 
-def references(folders: Iterable[Path], corpus: Corpus, part: Part, seed: int) -> list[Measured]:
-    """The rating and text baselines beside the answers in ``folders``, once on the same rows."""
-    every = [a for folder in folders for a in read_asked(folder) if not a.unseen]
-    run = {"split": part, "seed": seed}
-    rated = {tuple(a.events): a for a in every if a.answer == "rating"}
-    told = {(a.task, *a.events, *a.expected): a for a in every if a.answer == "text"}
-    view = unnamed_view(corpus)
-    return [
-        *(m for a in rated.values() for m in rating_baselines(corpus, a, run)),
-        *(m for a in told.values() for m in text_baselines(view, a, run)),
-    ]
+def _artefacts(*made: Repeated) -> list[Artefact]:
+    return [artefact for found in made for runs in found.values() for artefact in runs]
 
 
 def _learned(name: str, methods: Mapping[str, Any]) -> dict[str, Any]:
@@ -272,12 +269,35 @@ def list_references(
     return found
 
 
-def show(made: Path, ids: Repeated, models: Repeated, out: Path) -> None:
-    """Copies results to where the user looks, and prints the table and the places."""
+def show(
+    made: Path,
+    corpus: Corpus,
+    ids: Repeated,
+    models: Repeated,
+    linear: Mapping[str, Sequence[Artefact | None]],
+    serving: Mapping[str, ServingConfig],
+    out: Path,
+) -> None:
+    """Lays results out where the user looks, and prints the table and the places.
+
+    Args:
+        made: the report's folder.
+        corpus: its titles go with the models.
+        ids, models: artefacts by name, one a seed; the first is laid out.
+        linear: what each method's lists add to its model's.
+        serving: how each method was asked.
+    """
     kept = [path for path in made.iterdir() if path.name not in ("manifest.json", "lineage.npy")]
-    bundles = {f"models/{name}": runs[0].path / "bundle" for name, runs in models.items()}
     codes = {f"ids/{name}": runs[0].path for name, runs in ids.items()}
-    lay_out({**{path.name: path for path in kept}, **bundles, **codes}, out)
+    with writing(out), TemporaryDirectory() as work:
+        bundles = {
+            f"models/{name}": served_files(
+                runs[0].path / "bundle", linear_file(linear[name][0]), serving[name],
+                corpus.catalog.titles, Path(work) / name,
+            )
+            for name, runs in models.items()
+        }  # fmt: skip
+        lay_out({**{path.name: path for path in kept}, **bundles, **codes}, out)
     print()
     print(table(load_report(out)))
     print(f"\nreport  {out}/report.html   (text: {out}/report.md, numbers: {out}/report.json)")

@@ -3,8 +3,8 @@
 A folder holds ``manifest.json`` (settings and the hash of every other file), ``adapter/`` (the
 low-rank adapters as peft writes them, those of earlier trainings in folders within),
 ``trained.safetensors`` (new token rows, heads, and every weight of a model trained whole),
-``tokenizer/``, ``codes/``, ``prompts.json``, and ``linear.safetensors`` where there is a linear
-part. The frozen base model is named, not copied.
+``tokenizer/``, ``codes/``, ``prompts.json``, and, where it was joined with them, a linear part in
+``linear.safetensors`` and the items' titles. The frozen base model is named, not copied.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from transformers import PreTrainedTokenizerBase
 from p5rec.backbones.attention import shorten
 from p5rec.backbones.config import BackboneConfig, LoraSettings
 from p5rec.backbones.load import LAST, load_backbone, stack_names
-from p5rec.core.artefacts import file_sha256, library_versions, read_json, write_json
+from p5rec.core.artefacts import digest, file_sha256, library_versions, read_json, write_json
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, fault
 from p5rec.core.rng import derive_seed
@@ -36,13 +36,14 @@ from p5rec.prompting.view import CorpusView, item_names
 
 from .config import HeadsConfig, ItemHeadConfig
 from .layout import CodeLayout
+from .linear import FILE as LINEAR
 from .linear import Linear
 from .multitask import MultitaskModel
 from .ratings import RatedHistories
 
 WEIGHTS = "trained.safetensors"
 ROWS = "item_rows"  # the items' own rows, among the weights
-LINEAR = "linear.safetensors"
+TITLES = "titles.json"
 MANIFEST = "manifest.json"
 
 
@@ -249,13 +250,41 @@ def read_settings(folder: Path) -> tuple[BundleSettings, dict[str, Any]]:
     return settings, manifest.get("about", {})
 
 
-def load_bundle(folder: Path, ids: Path | None = None) -> Bundle:
+def network(folder: Path) -> str:
+    """A short hash of the trained network in ``folder``, whatever was joined with it since.
+
+    Raises:
+        UserError: a file is missing, damaged, or not what the manifest says.
+    """
+    settings, about = read_settings(folder)
+    files = read_json(folder / MANIFEST)["files"]
+    own = {name: found for name, found in files.items() if name not in (LINEAR, TITLES)}
+    return digest([settings.model_copy(update={"linear": False}).dump(), own, about])
+
+
+def joined_manifest(folder: Path, linear: Path | None, more: Mapping[str, Path]) -> dict[str, Any]:
+    """The manifest of the bundle in ``folder`` beside further files.
+
+    Args:
+        linear: a linear part, to stand there as ``linear.safetensors``.
+        more: place in the folder → a file to stand there.
+    """
+    manifest: dict[str, Any] = read_json(folder / MANIFEST)
+    if linear is not None:
+        manifest["settings"]["linear"] = True
+        more = {**more, LINEAR: linear}
+    hashes = {place: file_sha256(path) for place, path in more.items()}
+    return manifest | {"files": manifest["files"] | hashes}
+
+
+def load_bundle(folder: Path, ids: Path | None = None, linear: Path | None = None) -> Bundle:
     """The bundle in ``folder``, every file checked against its hash.
 
     Args:
         ids: a folder of codes that extend the model's own (``p5rec ids extend``): it then ranks
             their items. A new item has what its codes say and, where items have rows of their own,
             a row of zeros.
+        linear: the file of a linear part that was not joined with the bundle; None: that which was.
 
     Raises:
         UserError: a file is missing, damaged, or not what the manifest says; or ``ids`` give an
@@ -266,20 +295,21 @@ def load_bundle(folder: Path, ids: Path | None = None) -> Bundle:
     item_ids, codes = (known, taught) if ids is None else (load_item_ids(ids), load_codes(ids))
     bundle = build(settings, codes, item_ids, read_json(folder / "prompts.json"))
     state = read_tensors(folder / WEIGHTS)
-    linear = Linear.load(folder / LINEAR, len(known)) if settings.linear else None
+    place = folder / LINEAR if linear is None and settings.linear else linear
+    part = None if place is None else Linear.load(place, len(known))
     if ids is not None:
         row_of = rows_among(item_ids, known)
         if wrong := unlike(codes, taught, row_of):
             raise fault(ids, *wrong)
         if ROWS in state:
             state[ROWS] = placed(state[ROWS], row_of)
-        linear = linear and linear.placed(row_of)
+        part = part and part.placed(row_of)
     if settings.backbone.lora is not None:
         names = stack_names(len(settings.below) + 1)
         load_adapters(bundle.model.lm, folder, dict(zip(names, names, strict=True)))
         state |= {n: t for n, t in trainable_state(bundle.model).items() if "lora_" in n}
     load_trainable(bundle.model, state, folder / WEIGHTS)
-    return replace(bundle, linear=linear)
+    return replace(bundle, linear=part)
 
 
 def load_adapters(lm: PeftModel, folder: Path, names: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import torch
@@ -50,7 +51,7 @@ def export(model: Path, out: Path, dtype: str = "float32") -> None:
                 model, "a model that ranks by codes alone", f"one with {part}",
                 f"a plain language model has none; train it without {part}",
             )  # fmt: skip
-    work = out.with_name(f".{out.name}.{os.getpid()}.work")
+    work = out.with_name(f".{out.name}.{token_hex(4)}.work")
     with writing(out):
         try:
             work.mkdir(parents=True)

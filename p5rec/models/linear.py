@@ -22,6 +22,7 @@ from p5rec.core.errors import fault
 from p5rec.core.types import Histories
 from p5rec.data.matrices import history_matrix
 
+FILE = "linear.safetensors"
 FLOOR = 0.03  # of the best item's score: what an item counts for of which nothing is said
 
 

@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from p5rec.backbones.load import stack_names
-from p5rec.core.artefacts import file_sha256
 from p5rec.core.errors import fault
 from p5rec.ids.files import load_codes, load_item_ids
 
 from .checkpoint import (
-    MANIFEST,
     ROWS,
     WEIGHTS,
     Bundle,
     BundleSettings,
     load_adapters,
+    network,
     placed,
     read_settings,
     read_tensors,
@@ -82,4 +81,4 @@ def carry_over(start: Path, bundle: Bundle) -> None:
 
 def origin(start: Path) -> dict[str, Any]:
     """What a manifest says of where a training began: the bundle's hash and its own account."""
-    return {"bundle": file_sha256(start / MANIFEST), **read_settings(start)[1]}
+    return {"bundle": network(start), **read_settings(start)[1]}

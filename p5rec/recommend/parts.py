@@ -2,8 +2,9 @@
 
 Parts lie in a hidden folder beside the first file until all are there; then they are joined into
 the files asked for, which appear whole, and a manifest beside the first says what made them: the
-same command has then nothing to do. Launched as several processes (torchrun, accelerate), each
-answers its share of the parts and the first one joins them.
+same command has then nothing to do. Commands that write the same file take turns. Launched as
+several processes (torchrun, accelerate), each answers its share of the parts and the first one
+joins them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
+import torch
 from torch import distributed
 from tqdm import tqdm
 
@@ -32,9 +34,11 @@ from p5rec.core.artefacts import (
 )
 from p5rec.core.errors import UserError
 from p5rec.core.launch import processes, rank
+from p5rec.core.locks import alone, say_waiting
 
 PART = 1000  # questions
 KEY = "key.json"
+NOT_DONE = -1  # in place of a number of rows
 
 
 def write_in_parts(
@@ -60,7 +64,7 @@ def write_in_parts(
         key: all that the answers depend on, as plain data.
         unit: of the progress bar.
         part: questions a part.
-        told: Parquet files of all answers → further facts for the manifest, under ``answers``.
+        told: Parquet files of all answers → further facts for the manifest.
 
     Returns:
         Rows written; 0 in every process but the first.
@@ -72,14 +76,20 @@ def write_in_parts(
     folder = outs[0].with_name(f".{outs[0].name}.parts")
     manifest = manifest_of(outs[0])
     wanted = json.loads(json.dumps({**key, "questions": total, "part": part}))
-    if (done := _done(manifest, wanted, outs)) is not None:
-        return 0 if own else done
     starts = list(range(0, total, part))
     files = [folder / f"{number:06}.parquet" for number in range(len(starts))]
-    with writing(outs[0]), _tidy(folder, files), _together(world) as meet:
+    with writing(outs[0]), _together(world) as meet, ExitStack() as stack:
         if not own:
+            for out in sorted(set(outs)):
+                lock = out.with_name(f".{out.name}.lock")
+                stack.enter_context(alone(lock, say_waiting(f"another run is writing {out}")))
+        done = meet(NOT_DONE if own else _done(manifest, wanted, outs))
+        if done != NOT_DONE:
+            return 0 if own else done
+        if not own:
+            stack.enter_context(_tidy(folder, files))
             _open(folder, wanted)
-        meet()
+        meet(0)
         mine = list(zip(starts, files, strict=True))[own::world]
         with tqdm(total=-(-total // world), desc="answer", unit=unit, disable=own > 0) as bar:
             for start, file in mine:
@@ -89,16 +99,15 @@ def write_in_parts(
                     with atomic_write(file, "wb") as handle:
                         frame.write_parquet(handle)
                 bar.update(len(rows))
-        meet()
+        meet(0)
         if own:
             return 0
         for out in outs:
             _join(files, out)
         rows = sum(pq.ParquetFile(file).metadata.num_rows for file in files)
-        about = {"rows": rows, "files": _digests(outs), "versions": library_versions()}
-        if told is not None:
-            about["answers"] = told(files)
-        write_json(manifest, {"key": wanted, **about})
+        facts = {} if told is None else dict(told(files))
+        made = {"rows": rows, "files": _digests(outs), "versions": library_versions()}
+        write_json(manifest, {"key": wanted, **facts, **made})
         shutil.rmtree(folder)
     return rows
 
@@ -108,17 +117,17 @@ def manifest_of(out: Path) -> Path:
     return out.with_name(f"{out.name}.manifest.json")
 
 
-def _done(manifest: Path, key: Mapping[str, Any], outs: Sequence[Path]) -> int | None:
+def _done(manifest: Path, key: Mapping[str, Any], outs: Sequence[Path]) -> int:
     """The rows in ``outs`` if they are what ``key`` makes, whole and unchanged."""
     if not manifest.is_file() or not all(out.is_file() for out in outs):
-        return None
+        return NOT_DONE
     try:
         told = read_json(manifest)
     except UserError:  # a damaged manifest vouches for nothing
-        return None
+        return NOT_DONE
     if not isinstance(told, dict) or told.get("key") != key:
-        return None
-    return int(told["rows"]) if told.get("files") == _digests(outs) else None
+        return NOT_DONE
+    return int(told["rows"]) if told.get("files") == _digests(outs) else NOT_DONE
 
 
 def _digests(outs: Sequence[Path]) -> dict[str, str]:
@@ -137,14 +146,21 @@ def _tidy(folder: Path, files: Sequence[Path]) -> Iterator[None]:
 
 
 @contextmanager
-def _together(world: int) -> Iterator[Callable[[], object]]:
-    """What each process calls to wait for the others."""
+def _together(world: int) -> Iterator[Callable[[int], int]]:
+    """What each process calls to wait for the others and to hear the first one's number."""
     if world == 1:
-        yield lambda: None
+        yield lambda number: number
         return
     distributed.init_process_group("gloo", timeout=timedelta(days=30))
+
+    def meet(number: int) -> int:
+        distributed.barrier()
+        told = torch.tensor([number])
+        distributed.broadcast(told, src=0)
+        return int(told)
+
     try:
-        yield distributed.barrier
+        yield meet
     finally:
         distributed.destroy_process_group()
 

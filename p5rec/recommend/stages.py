@@ -2,89 +2,38 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from safetensors.numpy import load_file, save_file
+from p5rec.core.artefacts import Artefact, Store, digest
+from p5rec.core.types import Corpus
+from p5rec.models.linear import FILE as LINEAR
+from p5rec.prompting.view import unnamed_view
 
-from p5rec.core.artefacts import Artefact, Lineage, Store, read_json, write_json
-from p5rec.core.types import PARTS, Corpus, RankedLists
-from p5rec.data.split import cases
-from p5rec.data.swap import swapped
-from p5rec.models.checkpoint import Bundle, load_bundle
-
-from .ask import FamilyAnswers, ask, task_of, unseen_wordings
-from .baselines.registry import RECOMMENDERS
-from .baselines.tune import by_ranking, tune
-from .config import DecodeConfig
-from .generative import GenerativeRecommender
-from .protocols import Recommender
-
-LISTS, ABOUT, ASKED = "lists.safetensors", "about.json", "asked-"
+from .ask import FamilyAnswers
+from .baseline_answers import answer_baseline
+from .baselines.registry import RATING_PREDICTORS, RECOMMENDERS, TEXT_BASELINES
+from .baselines.text_rows import has_people_s_words, shows_words
+from .model_answers import answer_bundle, read_asked
+from .references import rate, write
+from .serving import ServingConfig
 
 
-def answer(
-    recommender: Recommender,
-    corpus: Corpus,
-    part: str,
-    k: int,
-    folder: Path,
-    about: dict[str, Any],
-    *,
-    exclude_seen: bool = True,
-) -> None:
-    """Lists for every user with a target in ``part`` into ``folder``."""
-    histories, _, _ = cases(corpus.interactions, corpus.split, part)
-    started = time.perf_counter()
-    lists = recommender.recommend(histories, k, exclude_seen=exclude_seen)
-    about = {**about, "infer_seconds": round(time.perf_counter() - started, 3)}
-    tensors = {"users": lists.users, "items": lists.items, "scores": lists.scores}
-    save_file({n: np.ascontiguousarray(t) for n, t in tensors.items()}, folder / LISTS)
-    write_json(folder / ABOUT, about)
+@dataclass(frozen=True)
+class Reference:
+    """A rating or text baseline on the rows that a model was asked about.
 
-
-def answer_baseline(
-    name: str,
-    corpus: Corpus,
-    part: str,
-    k: int,
-    folder: Path,
-    *,
-    exclude_seen: bool = True,
-    run: int = 0,
-    tuned: Path | None = None,
-) -> Lineage:
-    """Fits a baseline on training events, tunes it on validation, and keeps its lists.
-
-    It is tuned on lists without seen items in any case.
-
-    Args:
-        run: added to the seed of every draw of the fit.
-        tuned: the folder of an earlier run, whose config is fitted in place of tuning once more.
+    Attributes:
+        name: the baseline.
+        asked: the rows.
+        made: what it said of them (see :mod:`p5rec.recommend.references`).
     """
-    baseline = RECOMMENDERS.get(name)
-    events, split = corpus.interactions, corpus.split
-    split = replace(split, seed=split.seed + run)
-    started = time.perf_counter()
-    if tuned is None:
-        histories, targets, _ = cases(events, split, "valid")
-        found = tune(baseline, events, split, by_ranking(histories, targets))
-        model, config, tried = found.model, found.best.config, len(found.trials)
-    else:
-        config = type(baseline.default)(**read_json(tuned / ABOUT)["tuned"])
-        model, tried = baseline.fit(events, split, config), 1
-    about = {
-        "train_seconds": round(time.perf_counter() - started, 3),
-        "tuned": config.dump(),
-        "configs_tried": tried,
-    }
-    answer(model, corpus, part, k, folder, about, exclude_seen=exclude_seen)
-    lineage: Lineage = model.lineage
-    return lineage
+
+    name: str
+    asked: FamilyAnswers
+    made: Artefact
 
 
 def ask_baseline(
@@ -109,103 +58,88 @@ def ask_baseline(
         tuned = earlier["tuned"].path if earlier else None
         return store.stage(
             "baseline",
-            lambda folder: answer_baseline(
-                name, corpus, part, k, folder, exclude_seen=exclude_seen, run=n, tuned=tuned
+            partial(
+                answer_baseline, name, corpus, part, k,
+                exclude_seen=exclude_seen, run=n, tuned=tuned,
             ),
             config={"name": name, "k": k, "part": part, "exclude_seen": exclude_seen, "run": n},
-            code=("core", "data", "metrics", "models", "recommend"),
+            code=(answer_baseline, RECOMMENDERS.target(name)),
             inputs={"data": data, **earlier},
-        )
+        )  # fmt: skip
 
     first = run(0, {})
     again = range(1, repeats) if RECOMMENDERS.get(name).drawn else ()
     return [first, *(run(n, {"tuned": first}) for n in again)]
 
 
-def answer_model(
-    name: str,
-    bundle: Bundle,
-    decode: DecodeConfig,
-    corpus: Corpus,
-    part: str,
-    folder: Path,
-    *,
-    k: int,
-    families: Mapping[str, int],
-    seed: int,
-    unseen: bool = False,
-    exclude_seen: bool = True,
-) -> None:
-    """A trained model's lists for ``part``, and what it says to prompted questions.
-
-    Args:
-        bundle: ready to answer.
-        k: length of the lists.
-        families: prompt family → questions to put, where the model was taught it.
-        seed: of the choice of questions.
-        unseen: put each question in a wording that no training row had, too.
-        exclude_seen: leave the items of a history out of its list.
-    """
-    taught = set(bundle.settings.tasks)
-    if bundle.settings.swapped:
-        before = [name for name, number in PARTS.items() if number < PARTS[part]]
-        corpus = swapped(corpus, before, bundle.settings.seed)
-    if "dense" in taught:
-        recommender = GenerativeRecommender(bundle, decode, name, corpus.split.seed)
-        answer(recommender, corpus, part, k, folder, {}, exclude_seen=exclude_seen)
-    view = bundle.view(corpus)
-    asked_about = sorted(families.keys() & taught)
-    tasks = {family: task_of(bundle, family) for family in asked_about}
-    for family in asked_about:
-        form = family if list(tasks.values()).count(tasks[family]) > 1 else ""
-        asked = ask(bundle, view, family, part, families[family], decode, seed, form)
-        write_json(folder / f"{ASKED}{family}.json", asked.dump())
-    for family in unseen_wordings(bundle, view, asked_about) if unseen else ():
-        asked = ask(bundle, view, family, part, families[family], decode, seed, unseen=True)
-        write_json(folder / f"{ASKED}{family}.unseen.json", asked.dump())
-
-
 def ask_model(
     name: str,
-    decode: DecodeConfig,
+    serving: ServingConfig,
     corpus: Corpus,
     data: Artefact,
     model: Artefact,
     store: Store,
     *,
-    k: int,
-    families: Mapping[str, int],
-    seed: int,
     part: str = "test",
-    unseen: bool = False,
-    exclude_seen: bool = True,
+    linear: Artefact | None = None,
 ) -> Artefact:
-    """The stage of a trained model: its answers for a held-out part (see :func:`answer_model`)."""
-    settings: dict[str, Any] = {
-        "k": k, "families": dict(families), "seed": seed, "unseen": unseen,
-        "exclude_seen": exclude_seen,
-    }  # fmt: skip
+    """The stage of a trained model: its answers for a held-out part (see
+    :func:`p5rec.recommend.model_answers.answer_model`).
 
-    def make(folder: Path) -> Lineage:
-        bundle = load_bundle(model.path / "bundle").ready(decode.precision)
-        answer_model(name, bundle, decode, corpus, part, folder, **settings)
-        return Lineage.none()
-
+    Args:
+        linear: what its lists add to the model's; None: nothing.
+    """
+    beside = linear_file(linear)
     return store.stage(
         "answers",
-        make,
-        config={"decode": decode.dump(), "part": part, **settings},
-        code=("core", "data", "prompting", "decode", "models", "recommend"),
-        inputs={"data": data, "model": model},
+        partial(answer_bundle, name, model.path / "bundle", beside, serving, corpus, part),
+        config={"part": part, **serving.dump()},
+        code=(answer_bundle,),
+        inputs={"data": data, "model": model, **({"linear": linear} if linear else {})},
     )
 
 
-def read_asked(folder: Path) -> list[FamilyAnswers]:
-    """The prompted answers that :func:`ask_model` kept."""
-    return [FamilyAnswers(**read_json(p)) for p in sorted(folder.glob(f"{ASKED}*.json"))]
+def linear_file(linear: Artefact | None) -> Path | None:
+    """Where the stage of a linear part keeps it."""
+    return None if linear is None else linear.path / LINEAR
 
 
-def read_lists(folder: Path) -> RankedLists:
-    """The lists that :func:`answer` kept."""
-    tensors = load_file(folder / LISTS)
-    return RankedLists(tensors["users"], tensors["items"], tensors["scores"])
+def ask_references(
+    folders: Iterable[Path], corpus: Corpus, data: Artefact | str, store: Store
+) -> list[Reference]:
+    """The rating and text baselines beside the answers in ``folders``, once on the same rows.
+
+    Args:
+        folders: answers of models (see :func:`p5rec.recommend.model_answers.answer_model`).
+        data: the prepared ``corpus``, or what tells it from others.
+    """
+    every = [a for folder in folders for a in read_asked(folder) if not a.unseen]
+    rated = {tuple(a.events): a for a in every if a.answer == "rating"}
+    told = {(a.task, *a.events, *a.expected): a for a in every if a.answer == "text"}
+    view, found = unnamed_view(corpus), []
+    for asked in rated.values():
+        for name in RATING_PREDICTORS:
+            made = store.stage(
+                "reference",
+                partial(rate, name, corpus, asked.users, asked.items),
+                config={"name": name, "rows": digest([asked.users, asked.items])},
+                code=(rate, RATING_PREDICTORS.target(name)),
+                inputs={"data": data},
+            )
+            found.append(Reference(name, asked, made))
+    for asked in told.values():
+        if not has_people_s_words(view, asked.task):
+            continue
+        for name in TEXT_BASELINES:
+            if TEXT_BASELINES.get(name).needs_shown and not shows_words(asked.task):
+                continue
+            about = {"task": asked.task, "max_words": asked.max_words}
+            made = store.stage(
+                "reference",
+                partial(write, name, corpus, asked.task, asked.events, asked.max_words),
+                config={"name": name, "rows": digest(asked.events), **about},
+                code=(write, TEXT_BASELINES.target(name)),
+                inputs={"data": data},
+            )
+            found.append(Reference(name, asked, made))
+    return found

@@ -18,6 +18,12 @@ from .generative import GenerativeRecommender
 SHOWN = ("HR@10", "NDCG@10")
 
 
+def settings_for(config: DecodeConfig, *, item_head: bool) -> DecodeConfig:
+    """How a model is looked at: as ``config`` says, or by its item head alone, one product for
+    what may be a long search."""
+    return DecodeConfig(search="items") if item_head else config
+
+
 def validator(
     corpus: Corpus, config: DecodeConfig, users: int
 ) -> Callable[[Bundle], dict[str, float]]:
@@ -26,7 +32,7 @@ def validator(
     Returns:
         bundle → the metrics in ``SHOWN``, seen items left out; nothing where there is nobody to
         ask or the model is not taught ``dense``, without which its lists mean nothing. A model
-        with an item head is looked at by that alone: one product for what may be a long search.
+        with an item head is looked at by that (:func:`settings_for`).
     """
     histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
     order = derive_rng(corpus.split.seed, "validation users").permutation(len(histories))
@@ -36,9 +42,7 @@ def validator(
     def figures(bundle: Bundle) -> dict[str, float]:
         if "dense" not in bundle.settings.tasks or not len(rows):
             return {}
-        quick = config
-        if bundle.model.item_head is not None:
-            quick = config.model_copy(update={"search": "items", "per_prefix": None})
+        quick = settings_for(config, item_head=bundle.model.item_head is not None)
         lists = GenerativeRecommender(bundle, quick, "validation").recommend(histories, 10)
         found = ranking.per_user(lists.items, targets, (10,))
         return {name: float(found[name].mean()) for name in SHOWN}

@@ -1,23 +1,68 @@
-"""Checkpoints of a run: each is there whole, or not at all."""
+"""Checkpoints of a run: each is there whole, or not at all, and is looked at before it is used."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from p5rec.core.artefacts import writing
+from p5rec.core.artefacts import file_sha256, write_json, writing
 
 KEPT = 2
 WRITING = ".writing"  # where the next one is made, beside the finished ones
 RUN = "run.json"  # of a checkpoint: how it was launched, and what its losses were
+FILES = "files.json"  # of a checkpoint: the hash of every other file, written last
 
 
 def finished(folder: Path) -> list[Path]:
     """The checkpoints in ``folder``, the newest last."""
-    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]))
+    return sorted(
+        folder.glob("checkpoint-[0-9]*"), key=lambda path: int(path.name.rsplit("-", 1)[1])
+    )
+
+
+def newest_whole(folder: Path, writes: bool) -> Path | None:
+    """The newest checkpoint in ``folder`` whose files are as they were written, if there is one.
+
+    Damaged ones that are newer go, for the run will write others of those names, and a line says
+    so.
+
+    Args:
+        writes: whether this process is the one that tells and removes.
+    """
+    harmed: dict[Path, str] = {}
+    for path in reversed(finished(folder)):
+        if not (file := damaged(path)):
+            break
+        harmed[path] = file
+    else:
+        path = None
+    if harmed and writes:
+        got = ", ".join(f"{place.name} with a damaged {file}" for place, file in harmed.items())
+        on = "starting anew" if path is None else f"going on from {path.name}"
+        print(f"train: expected whole checkpoints, got {got}; {on}", flush=True)
+        for place in harmed:
+            shutil.rmtree(place, ignore_errors=True)
+    return path
+
+
+def damaged(checkpoint: Path) -> str:
+    """The first file of ``checkpoint`` that is missing or has changed; ``""`` if it is whole."""
+    try:
+        hashes = dict(json.loads((checkpoint / FILES).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return FILES
+    for name, wanted in hashes.items():
+        try:
+            found = file_sha256(checkpoint / name)
+        except OSError:
+            found = None
+        if found != wanted:
+            return str(name)
+    return ""
 
 
 @contextmanager
@@ -50,6 +95,11 @@ def appearing(folder: Path, writes: bool, wait: Callable[[], None]) -> Iterator[
 
 
 def _show(work: Path, folder: Path) -> None:
+    for made in work.iterdir():
+        files = sorted(path for path in made.rglob("*") if path.is_file())
+        write_json(
+            made / FILES, {file.relative_to(made).as_posix(): file_sha256(file) for file in files}
+        )
     for path in (*work.rglob("*"), work):
         _sync(path)
     for made in work.iterdir():

@@ -8,8 +8,6 @@ import numpy as np
 
 from p5rec.core.rng import derive_rng, derive_seed
 from p5rec.core.types import Corpus
-from p5rec.data.fewer import of_some_users
-from p5rec.data.swap import swapped
 from p5rec.models.checkpoint import Bundle
 from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
@@ -17,7 +15,7 @@ from p5rec.prompting.source import ExampleSource
 from p5rec.prompting.view import unnamed_view
 
 from .aligned import dense_rows
-from .config import TaskConfig, TrainConfig
+from .config import TaskConfig
 from .dense import DENSE, DENSE_RATING, DenseRatingRows
 from .method import GenerativeConfig
 from .mixture import assign_tasks, tempered
@@ -36,7 +34,7 @@ def lessons(
     """The rows of each task that the training reads, and ``(S,)`` each slot's task.
 
     Args:
-        corpus: what is learned from (:func:`taught`).
+        corpus: what is learned from (:func:`p5rec.train.learned_from.taught`).
     """
     n_slots = config.train.steps * config.train.slots
     task_of = assign_tasks(_mixture(config, corpus, library), n_slots, config.train.seed)
@@ -47,13 +45,6 @@ def lessons(
         for i, (name, task) in enumerate(config.train.tasks.items())
     }
     return tasks, task_of
-
-
-def taught(corpus: Corpus, config: TrainConfig) -> Corpus:
-    """``corpus`` with the training events that a method learns from."""
-    if config.swap_users:
-        corpus = swapped(corpus, ["train"], config.seed)
-    return corpus if config.users == 1 else of_some_users(corpus, config.users, config.seed)
 
 
 def shown(corpus: Corpus) -> np.ndarray:

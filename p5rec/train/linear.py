@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
 
 import numpy as np
-from pydantic import Field
 from scipy.sparse import csr_array
 
-from p5rec.core.config import Config
+from p5rec.core.artefacts import Lineage
 from p5rec.core.types import Corpus
-from p5rec.models.linear import Linear
+from p5rec.models.linear import FILE, Linear
 from p5rec.recommend.baselines import ease, itemknn
 
+from .config import LinearConfig, TrainConfig
+from .learned_from import taught
 
-class LinearConfig(Config):
-    """Item-to-item weights beside the model (:class:`p5rec.models.linear.Linear`).
 
-    Attributes:
-        kind: ``ease`` (Steck 2019, arXiv:1905.03375); ``item-knn``, the cosine of two items' users;
-            ``auto``, EASE up to ``max_items``, whose cubic time and square memory it cannot afford
-            beyond.
-        l2: of EASE, in users.
-        kept: weights of each item that are kept, the largest by their size.
-        max_items: of ``auto``.
-        popularity_discount: what is said of an item is divided by its training events to this
-            power, between 0 (least squares, which favour what is popular) and 1 (Steck 2011,
-            "Item popularity and recommendation accuracy", has such a power in what is counted).
+def save_fitted(
+    config: LinearConfig, corpus: Corpus, learner: TrainConfig, folder: Path
+) -> Lineage:
+    """Fits the linear part to the training events that a method learns from, into ``folder``.
+
+    Args:
+        learner: which events those are.
+
+    Raises:
+        UserError: see :func:`fit`.
     """
-
-    kind: Literal["auto", "ease", "item-knn"] = "auto"
-    l2: float = Field(100.0, gt=0)
-    kept: int = Field(500, ge=1)
-    max_items: int = Field(20_000, ge=1)
-    popularity_discount: float = Field(0.3, ge=0, le=1)
+    seen = taught(corpus, learner)
+    fit(config, seen).save(folder / FILE)
+    return Lineage(seen.split.mask("train"))
 
 
 def fit(config: LinearConfig, corpus: Corpus) -> Linear:

@@ -17,9 +17,8 @@ from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import PromptsConfig
 from p5rec.recommend.config import DecodeConfig
 
-from .config import TrainConfig
+from .config import LinearConfig, TrainConfig
 from .dense import DENSE, DENSE_RATING
-from .linear import LinearConfig
 from .passes import in_steps
 
 
@@ -79,7 +78,6 @@ def settings_of(config: GenerativeConfig, corpus: Corpus) -> BundleSettings:
         scale=tuple(np.unique(train_ratings(corpus)).tolist()) if rated else (),
         heads=config.heads if trained else HeadsConfig.none(),
         item_head=config.item_head if trained else None,
-        linear=config.linear is not None,
         tasks=tuple(config.train.tasks),
         window=config.train.dense.window,
         opens=config.train.dense.start == 1,

@@ -18,7 +18,8 @@ from p5rec.models.checkpoint import Bundle, BundleSettings, build
 from p5rec.models.start import begun_from
 
 from .cost import Load, Weights, flops, load_of, matmul_rate, weights_of
-from .lessons import epoch_sizes, lessons, taught
+from .learned_from import taught
+from .lessons import epoch_sizes, lessons
 from .memory import Memory, memory_of
 from .method import GenerativeConfig, settings_of, taught_prompts
 from .rows import Rows

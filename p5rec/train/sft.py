@@ -16,10 +16,11 @@ from trl import SFTConfig
 
 from p5rec.core.artefacts import read_json
 from p5rec.core.errors import UserError, fault
+from p5rec.core.launch import rank
 from p5rec.models.multitask import MultitaskModel
 
 from .callbacks import EvalFn, Interrupt, MetricsFile, Progress, SaveByTime, Validation
-from .checkpoints import RUN, finished
+from .checkpoints import RUN, newest_whole
 from .config import TrainConfig
 from .course import Course
 from .divergence import Divergence
@@ -49,8 +50,8 @@ def fit(
 ) -> dict[str, Tensor]:
     """Trains ``model`` in place.
 
-    Progress, ``metrics.jsonl`` and resumable checkpoints go to ``folder``; if it holds a
-    checkpoint of an interrupted run, training goes on from there, to the same result.
+    Progress, ``metrics.jsonl`` and resumable checkpoints go to ``folder``; if it holds a whole
+    checkpoint of an interrupted run, training goes on from the newest, to the same result.
 
     Args:
         course: what is read, and how it is learned.
@@ -70,7 +71,7 @@ def fit(
     _check_encoder(model, config)
     if config.precision == "bfloat16" and under_deepspeed():
         autocast_inside(model)
-    last = next(iter(finished(folder / "checkpoints")[-1:]), None)
+    last = newest_whole(folder / "checkpoints", writes=rank() == 0)
     run = read_json(last / RUN) if last else {}
     kept = Kept(model, config, last, run.get("kept"))
     trainer = MultitaskTrainer(

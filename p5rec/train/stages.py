@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from p5rec.backbones.config import BackboneConfig, ScratchConfig
-from p5rec.backbones.encoder import encode
 from p5rec.backbones.load import fingerprint
-from p5rec.core.artefacts import Artefact, Lineage, Store, digest, file_sha256, write_json
+from p5rec.backbones.views import encode_items
+from p5rec.core.artefacts import Artefact, Store, digest, file_sha256
 from p5rec.core.errors import fault
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.files import existing
-from p5rec.data.texts import item_texts
-from p5rec.ids.base import fit
-from p5rec.ids.config import IdsConfig, SasrecConfig
-from p5rec.ids.encoder import save_encoder
-from p5rec.ids.files import load_codes, save_codes
-from p5rec.ids.quality import FILE, report
-from p5rec.ids.vectors import file_vectors
-from p5rec.models.checkpoint import MANIFEST, Bundle, load_bundle
+from p5rec.ids.config import POLICIES, SCHEMES, IdsConfig, SasrecConfig
+from p5rec.ids.files import load_codes
+from p5rec.ids.make import VECTORS, make_codes
+from p5rec.models.checkpoint import network
+from p5rec.recommend.validate import settings_for, validator
 
-from .aligned import history_rows
 from .config import DenseConfig, PreferenceConfig, TrainConfig
-from .lessons import shown
+from .linear import save_fitted
 from .method import GenerativeConfig, taught_prompts
-from .pairs import mine
-from .training import train
-
-VECTORS = "vectors.npy"
+from .work import learn_vectors, mine_pairs, train_on
 
 
 def build_ids(config: IdsConfig, corpus: Corpus, data: Artefact, store: Store) -> Artefact:
@@ -42,22 +36,16 @@ def build_ids(config: IdsConfig, corpus: Corpus, data: Artefact, store: Store) -
         views["text"] = _encode_texts(config.vectors.text, corpus, data, store)
     if config.vectors.sasrec:
         views["sasrec"] = _learn_vectors(config.vectors.sasrec, config.seed, corpus, data, store)
-    file = config.vectors.file
-
-    def fit_codes(folder: Path) -> Lineage:
-        given = {name: np.load(artefact.path / VECTORS) for name, artefact in views.items()}
-        if file is not None:
-            given["file"] = file_vectors(Path(file.path), corpus.catalog.ids)
-        fitted = fit(config, corpus, given)
-        save_codes(fitted.codes, folder, corpus.catalog.ids, fitted.collisions)
-        save_encoder(fitted, config, folder)
-        write_json(folder / FILE, report(fitted.codes, corpus, config.seed))
-        return fitted.lineage
-
     inputs: dict[str, Artefact | str] = {"data": data, **views}
-    if file is not None:
-        inputs["file"] = file_sha256(existing(file.path))
-    return store.stage("ids", fit_codes, config=config.dump(), code=("core", "ids"), inputs=inputs)
+    if config.vectors.file is not None:
+        inputs["file"] = file_sha256(existing(config.vectors.file.path))
+    return store.stage(
+        "ids",
+        partial(make_codes, config, corpus, {name: made.path for name, made in views.items()}),
+        config=config.dump(),
+        code=(make_codes, SCHEMES.target(config.scheme), POLICIES.target(config.policy)),
+        inputs=inputs,
+    )
 
 
 def _learn_vectors(
@@ -87,18 +75,11 @@ def _learn_vectors(
     )
     names = ItemCodes(np.arange(n_items, dtype=np.int32)[:, None], (n_items,), "one code an item")
 
-    def make(folder: Path) -> Lineage:
-        lineage = train(method, corpus, names, folder)
-        rows = load_bundle(folder / "bundle").model.code_rows(0).detach().float().numpy().copy()
-        rows[~shown(corpus)] = np.nan
-        np.save(folder / VECTORS, rows)
-        return lineage
-
     return store.stage(
         "sasrec",
-        make,
+        partial(learn_vectors, method, corpus, names, VECTORS),
         config=method.model_dump(mode="json"),
-        code=("core", "prompting", "ids", "decode", "backbones", "models", "train"),
+        code=(learn_vectors,),
         inputs={"data": data},
         resumable=True,
         collective=True,
@@ -106,12 +87,13 @@ def _learn_vectors(
 
 
 def _encode_texts(encoder: str, corpus: Corpus, data: Artefact, store: Store) -> Artefact:
-    def make(folder: Path) -> Lineage:
-        np.save(folder / VECTORS, encode(item_texts(corpus.catalog), encoder))
-        return Lineage.none()
-
-    code = ("core", "data", "backbones")
-    return store.stage("text", make, config={"encoder": encoder}, code=code, inputs={"data": data})
+    return store.stage(
+        "text",
+        partial(encode_items, encoder, corpus.catalog, VECTORS),
+        config={"encoder": encoder},
+        code=(encode_items,),
+        inputs={"data": data, **fingerprint(encoder)},
+    )
 
 
 def teach(
@@ -120,48 +102,69 @@ def teach(
     data: Artefact,
     ids: Artefact,
     store: Store,
-    validate: Callable[[Bundle], Mapping[str, float]] | None = None,
     earlier: Mapping[str, Artefact] | None = None,
 ) -> Artefact:
     """The method's model, trained; an interrupted run goes on where it stopped.
 
+    How lists are searched for is in the key where looks at validation by it say when to stop.
+
     Args:
-        validate: what is logged of the model every ``method.train.evaluate_every`` steps.
         earlier: trained methods by name, of which ``method.start`` may name one.
     """
-    settings = method.model_dump(mode="json", exclude={"decode", "ids", "start"})
+    settings = method.model_dump(mode="json", exclude={"decode", "ids", "linear", "start"})
+    looked = settings_for(method.decode, item_head=method.item_head is not None)
+    if method.train.judged:
+        settings["validation"] = looked.dump()
+    validate = None
+    if method.train.looks:
+        validate = validator(corpus, looked, method.train.evaluate_users)
     first = (earlier or {}).get(method.start or "")
     start = first.path / "bundle" if first else Path(method.start) if method.start else None
     begun: dict[str, Artefact | str] = {}
     pairs = None
     if start is not None:
-        begun["start"] = first or file_sha256(start / MANIFEST)
+        begun["start"] = first or network(start)
         if isinstance(method.train.align, PreferenceConfig):
             pairs = begun["pairs"] = list_pairs(
                 method, method.train.align, corpus, data, ids, start, store
             )
     return store.stage(
         "train",
-        lambda folder: train(
-            method,
-            corpus,
-            load_codes(ids.path, corpus.catalog.ids),
-            folder,
-            validate,
-            start=start,
-            pairs=None if pairs is None else pairs.path,
-        ),
+        partial(train_on, method, corpus, ids.path, validate, start, pairs.path if pairs else None),
         config=settings,
-        code=("core", "prompting", "ids", "decode", "backbones", "models", "train"),
+        code=(train_on, *([validator] if validate else [])),
         inputs={
             "data": data,
             "ids": ids,
             "prompts": digest(taught_prompts(method).subset_dump()),
-            **fingerprint(method.backbone),
+            **fingerprint(method.backbone.name),
             **begun,
         },
         resumable=True,
         collective=True,
+    )
+
+
+def fit_linear(
+    method: GenerativeConfig, corpus: Corpus, data: Artefact, store: Store
+) -> Artefact | None:
+    """The linear part that the method's lists add to its model's; None: they add none."""
+    config, learner = method.linear, method.train
+    if config is None or not method.decode.linear_weight:
+        return None
+    drawn = learner.swap_users or learner.users != 1
+    settings: dict[str, Any] = {
+        **config.dump(),
+        "swap_users": learner.swap_users,
+        "users": learner.users,
+        "seed": learner.seed if drawn else None,
+    }
+    return store.stage(
+        "linear",
+        partial(save_fitted, config, corpus, learner),
+        config=settings,
+        code=(save_fitted,),
+        inputs={"data": data},
     )
 
 
@@ -191,15 +194,10 @@ def list_pairs(
         "seed": method.train.seed,
     }
 
-    def make(folder: Path) -> Lineage:
-        bundle = load_bundle(start).ready()
-        mine(bundle, history_rows(method.train, corpus, bundle, None), folder, **settings)
-        return Lineage(corpus.split.mask("train"))
-
     return store.stage(
         "pairs",
-        make,
+        partial(mine_pairs, method, corpus, start, settings),
         config={**settings, "dense": method.train.dense.dump()},
-        code=("core", "data", "decode", "models", "train"),
-        inputs={"data": data, "model": file_sha256(start / MANIFEST)},
+        code=(mine_pairs,),
+        inputs={"data": data, "model": network(start)},
     )

@@ -23,12 +23,16 @@ from .divergence import Divergence
 from .kept import Kept
 from .objective import Objective
 from .optimizer import make_optimizer
+from .resumed import load_state, random_state, save_state, set_random_state
 from .sharding import in_pieces, load_pieces, spread, whole_state
+
+OPTIMISER, SCHEDULE = "optimizer.safetensors", "scheduler.safetensors"  # of a checkpoint
 
 
 class MultitaskTrainer(SFTTrainer):
-    """Differs from its parent in four places: the loss is the objective's, the optimiser knows
-    the new rows, a checkpoint holds trainable weights only, and nothing is sent anywhere."""
+    """Differs from its parent in five places: the loss is the objective's, the optimiser knows
+    the new rows, a checkpoint holds trainable weights only, states in it are no pickles (but for
+    those that DeepSpeed and FSDP write in pieces), and nothing is sent anywhere."""
 
     optimizer: torch.optim.Optimizer | None
 
@@ -126,6 +130,39 @@ class MultitaskTrainer(SFTTrainer):
             folder = Path(output_dir or self.args.output_dir)
             folder.mkdir(parents=True, exist_ok=True)
             save_file(state, folder / WEIGHTS)
+
+    @property
+    def _pieces(self) -> bool:
+        """Whether optimiser states are written by the library that cuts them."""
+        return bool(self.is_deepspeed_enabled or self.is_fsdp_enabled)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if self._pieces:
+            super()._save_optimizer_and_scheduler(output_dir)
+        elif self.args.should_save:
+            for name, part in self._stateful().items():
+                save_state(part.state_dict(), Path(output_dir) / name)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if self._pieces:
+            super()._load_optimizer_and_scheduler(checkpoint)
+        elif checkpoint is not None:
+            for name, part in self._stateful().items():
+                part.load_state_dict(load_state(Path(checkpoint) / name))
+
+    def _stateful(self) -> dict[str, Any]:
+        return {OPTIMISER: self.optimizer, SCHEDULE: self.lr_scheduler}
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        os.makedirs(output_dir, exist_ok=True)  # another process writes the rest
+        save_state(random_state(), self._random(output_dir))
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None and self._random(checkpoint).is_file():
+            set_random_state(load_state(self._random(checkpoint)))
+
+    def _random(self, folder: str) -> Path:
+        return Path(folder) / f"random-{self.args.process_index}.safetensors"
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         path = Path(resume_from_checkpoint) / WEIGHTS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,10 +18,10 @@ from p5rec.models.checkpoint import Bundle, build, load_trainable, save_bundle
 from p5rec.models.start import begun_from, carry_over, origin
 from p5rec.prompting.library import PromptLibrary
 
-from . import linear
 from .aligned import objective
 from .course import Course
-from .lessons import lessons, shown, taught
+from .learned_from import taught
+from .lessons import lessons, shown
 from .method import GenerativeConfig, settings_of, taught_prompts, train_ratings
 from .sft import fit
 from .sharding import in_pieces
@@ -81,8 +80,6 @@ def train(
         }
         if start is not None:
             about["start"] = origin(start)
-        if config.linear is not None:
-            bundle = replace(bundle, linear=linear.fit(config.linear, seen))
         save_bundle(bundle, folder / "bundle", about)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return lineage

@@ -1,4 +1,4 @@
-"""The same command twice does nothing twice; a changed seed of training re-makes what follows."""
+"""The same command twice does nothing twice; a change re-makes what follows from it, no more."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from my_folder import Trained
+
+REFERENCES = ["reference"] * 5  # the rating baselines, on the questions of ratings
 
 
 def stages(said: str) -> list[tuple[str, str]]:
@@ -17,7 +19,7 @@ def stages(said: str) -> list[tuple[str, str]]:
 
 def test_caching(p5rec: Any, trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("P5REC_HOME", str(trained.folder / "home"))
-    names = ["data", "ids", "baseline", "train", "answers", "report"]
+    names = ["data", "ids", "baseline", "train", "answers", *REFERENCES, "report"]
     assert stages(trained.said) == [(name, "made") for name in names]
     words = ("run", "sft", "--config", trained.config, "--out", trained.folder / "again")
     code, out, _ = p5rec(*words)
@@ -27,10 +29,23 @@ def test_caching(p5rec: Any, trained: Trained, monkeypatch: pytest.MonkeyPatch) 
         first, second = (trained.folder / run / name for run in ("out", "again"))
         assert first.read_bytes() == second.read_bytes()
     code, out, _ = p5rec(*words, "methods.mine.train.seed=5")
-    kept = [(name, "kept") for name in names[:3]]
-    assert (code, stages(out)) == (0, [*kept, *((name, "made") for name in names[3:])])
-    code, out, _ = p5rec(*words, "evaluate.samples=1")
-    assert stages(out) == [*((name, "kept") for name in names[:5]), ("report", "made")]
+    again = {"train", "answers", "report"}  # the references are asked what they were asked before
+    assert code == 0
+    assert stages(out) == [(name, "made" if name in again else "kept") for name in names]
+
+
+@pytest.mark.parametrize("change", ["evaluate.samples=1", "notes=[read me]"])
+def test_what_a_report_shows_is_no_matter_of_the_work(
+    p5rec: Any, trained: Trained, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """One more sample or note fits nothing anew, and the work took what it took."""
+    monkeypatch.setenv("P5REC_HOME", str(trained.folder / "home"))
+    out = trained.folder / change.partition("=")[0]
+    code, said, _ = p5rec("run", "sft", "--config", trained.config, "--out", out, change)
+    assert (code, [name for name, how in stages(said) if how == "made"]) == (0, ["report"])
+    first, second = (json.loads((at / "report.json").read_text()) for at in (trained.out, out))
+    assert first["seconds"] == second["seconds"] > 0
+    assert first["methods"] == second["methods"]
 
 
 def test_repeats_keep_the_first_run_and_add_others(
@@ -44,7 +59,7 @@ def test_repeats_keep_the_first_run_and_add_others(
     assert stages(out) == [
         ("data", "kept"), ("ids", "kept"), ("ids", "made"), ("baseline", "kept"),
         ("train", "kept"), ("train", "made"), ("answers", "kept"), ("answers", "made"),
-        ("report", "made"),
+        *((name, "kept") for name in REFERENCES), ("report", "made"),
     ]  # fmt: skip
     once, twice = (
         {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +20,15 @@ from p5rec.core.paths import assets
 HEAVY = ("torch", "numpy", "polars", "transformers", "datasets", "pydantic", "pyarrow")
 
 
-def test_help_is_quick_and_imports_nothing_heavy() -> None:
+def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys\nfrom p5rec.cli.main import main\nsys.argv = ['p5rec', '--help']\n"
         "try:\n    main()\nexcept SystemExit as ended:\n    assert not ended.code\n"
         f"print('HEAVY', sorted(set({HEAVY}) & set(sys.modules)))"
     )
-    walls = []
-    for _ in range(3):
-        started = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-        walls.append(time.perf_counter() - started)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.endswith("HEAVY []\n")
-    assert min(walls) <= 0.5
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("HEAVY []\n")
     for name, (_, line) in COMMANDS.items():
         assert name in done.stdout
         assert line.split()[0] in done.stdout

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from my_folder import Mine, Trained, files
 
 Patch = pytest.MonkeyPatch
@@ -46,7 +45,7 @@ def syncing(patch: Patch) -> None:
 
 
 def lists_of_a_baseline(patch: Patch) -> None:
-    patch.setattr("p5rec.recommend.stages.save_file", rust_says_so)
+    patch.setattr("p5rec.recommend.list_files.save_file", rust_says_so)
 
 
 def lineage(patch: Patch) -> None:
@@ -62,7 +61,7 @@ def optimiser_of_a_checkpoint(patch: Patch) -> None:
         full_from_now(patch)
         raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534")
 
-    patch.setattr(torch, "save", cut_short)
+    patch.setattr("p5rec.train.resumed.save_file", cut_short)
 
 
 def weights_of_a_checkpoint(patch: Patch) -> None:
@@ -85,7 +84,7 @@ def publishing(patch: Patch) -> None:
     patch.setattr(os, "replace", no_space)
 
 
-ORDER = ("data", "ids", "baseline", "train", "answers", "report")
+ORDER = ("data", "ids", "baseline", "train", "answers", "reference", "report")
 PLACES: dict[str, list[Callable[[Patch], None]]] = {
     "data": [data, lineage, publishing],
     "ids": [codes],

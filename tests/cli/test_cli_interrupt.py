@@ -38,7 +38,7 @@ def numbers(folder: Path) -> list[Any]:
     return [{k: v for k, v in m.items() if k not in left_out} for m in report["methods"]]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(mine: Mine, tmp_path: Path) -> None:
     home = tmp_path / "interrupted"
     running = start(mine, home, "out")
@@ -71,7 +71,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(mine: Mine, tmp_path: P
         assert first.read_bytes() == second.read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_an_interrupt_before_training_leaves_nothing(mine: Mine, tmp_path: Path) -> None:
     home = tmp_path / "home"
     running = start(mine, home, "out")

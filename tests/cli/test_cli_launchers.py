@@ -46,7 +46,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, list[flo
     return (folder, *launch(configured("cpu"), folder))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("way", ["torchrun", "zero2", "zero3"])
 def test_two_processes_give_what_one_gives(
     way: str, tmp_path: Path, alone: tuple[Path, str, list[float]]

@@ -175,6 +175,9 @@ def test_a_model_is_asked_only_what_it_was_taught(p5rec: Any, mine: Mine) -> Non
         assert (code, len(err.splitlines())) == (2, 1)
         assert f"expected a model taught {task!r}, got one taught sequential-next" in err
     code, _, err = p5rec("evaluate", "--model", "out/models/mine", "--config", mine.config)
+    assert code == 0, err  # of what its run put to it
+    words = ("evaluate", "--model", "out/models/mine", "--config", mine.config, "--part", "valid")
+    code, _, err = p5rec(*words)
     assert (code, "expected a model taught 'dense'" in err) == (2, True)
     asked = ("--ask", "sequential-next=7")
     code, out, _ = p5rec("evaluate", "--model", "out/models/mine", "--config", mine.config, *asked)

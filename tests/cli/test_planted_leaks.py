@@ -190,7 +190,7 @@ def _store(make: Callable[[Store, Corpus, Any], object]) -> list[str]:
 def vectors_of_all_events() -> list[str]:
     def make(store: Store, corpus: Corpus, data: Any) -> None:
         seen = Lineage(corpus.split.mask("train", "test"))
-        store.stage("vectors", lambda _: seen, config={}, code=("data",), inputs={"data": data})
+        store.stage("vectors", lambda _: seen, config={}, code=(), inputs={"data": data})
 
     return _store(make)
 
@@ -208,7 +208,7 @@ def codes_by_appearance() -> list[str]:
             save_codes(codes, folder, corpus.catalog.ids)
             return Lineage(corpus.split.mask("train"))
 
-        store.stage("ids", save, config={}, code=("data",), inputs={"data": data})
+        store.stage("ids", save, config={}, code=(), inputs={"data": data})
 
     return _store(make)
 
@@ -287,7 +287,7 @@ def honest_store() -> list[str]:
             save_codes(ItemCodes(codes, (16, 16), "x"), folder, corpus.catalog.ids)
             return Lineage(corpus.split.mask("train"))
 
-        store.stage("ids", save, config={}, code=("data",), inputs={"data": data})
+        store.stage("ids", save, config={}, code=(), inputs={"data": data})
 
     return _store(make)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -14,11 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from p5rec.core import artefacts
+from p5rec.core import artefacts, code
 from p5rec.core.artefacts import Artefact, Lineage, Store, atomic_write, digest, write_json
 from p5rec.core.errors import UserError
+from p5rec.core.locks import launch_word
+from p5rec.core.rng import derive_rng
 
-CODE = ("core",)
+CODE = ()
+FILES = ("/lineage.npy", "/manifest.json", "/result.txt")
 
 
 class Maker:
@@ -40,7 +44,8 @@ def store(tmp_path: Path) -> Store:
 
 
 def left(store: Store) -> list[str]:
-    return sorted(p.relative_to(store.root).as_posix() for p in store.root.rglob("*"))
+    places = (p.relative_to(store.root).as_posix() for p in store.root.rglob("*"))
+    return sorted(place for place in places if not place.startswith(".running"))
 
 
 def test_a_stage_is_made_once_and_kept_after(store: Store) -> None:
@@ -60,8 +65,8 @@ def test_a_stage_is_made_once_and_kept_after(store: Store) -> None:
 def test_config_input_code_and_name_are_all_in_the_key(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def key(name: str = "ids", config: Any = None, inputs: Any = None) -> str:
-        return store.stage(name, Maker(), config=config or {}, code=CODE, inputs=inputs).key
+    def key(name: str = "ids", config: Any = None, inputs: Any = None, code: Any = ()) -> str:
+        return store.stage(name, Maker(), config=config or {}, code=code, inputs=inputs).key
 
     below = store.stage("data", Maker(), config={"seed": 1}, code=CODE)
     keys = [
@@ -72,29 +77,11 @@ def test_config_input_code_and_name_are_all_in_the_key(
         key(inputs={"log": "abc"}),
         key(inputs={"log": "abd"}),
         key(inputs={"log": below}),
+        key(code=(derive_rng,)),
+        key(code=("p5rec.core.rng:tie_order",)),
     ]
-    monkeypatch.setattr(artefacts, "code_digest", lambda *packages: "edited")
-    assert len({*keys, key()}) == len(keys) + 1
-
-
-def test_the_code_digest_reads_names_and_contents(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(artefacts, "PACKAGE", tmp_path)
-    digests = set()
-    (tmp_path / "ids").mkdir()
-    for name, text in (
-        ("a.py", "x = 1"),
-        ("a.py", "x = 2"),
-        ("b.py", "x = 2"),
-        ("c.txt", "x"),
-        ("d.css", "x"),
-    ):
-        (tmp_path / "ids" / name).write_text(text)
-        artefacts.code_digest.cache_clear()
-        digests.add(artefacts.code_digest("ids"))
-    artefacts.code_digest.cache_clear()
-    assert len(digests) == 4  # a text file beside the source changes nothing
+    monkeypatch.setattr(code, "version_of", lambda name: "another")
+    assert len({*keys, key(code=(derive_rng,))}) == len(keys) + 1
 
 
 def test_a_digest_ignores_the_order_of_keys_and_refuses_what_has_no_text(tmp_path: Path) -> None:
@@ -154,8 +141,12 @@ def test_two_runs_of_a_resumable_stage_do_not_meet_in_its_folder(store: Store) -
         assert begun.wait(10)
         second = pool.submit(run, told, slow)
         assert first.result(20).path == second.result(20).path
-    assert said == ["train: another run is making it; waiting"]
+    assert said == [
+        "train: another run is making it; waiting",
+        f"train: kept {first.result().path}",
+    ]
     assert make.calls == 1
+    assert not list(store.root.glob("train/.*"))
 
 
 def test_a_half_made_folder_under_the_final_name_is_replaced(store: Store) -> None:
@@ -167,25 +158,63 @@ def test_a_half_made_folder_under_the_final_name_is_replaced(store: Store) -> No
     assert not (again.path / "rubbish.txt").exists()
 
 
-def test_two_runs_at_once_do_not_meet(store: Store) -> None:
-    """The slower one finds the other's result at the end and keeps it."""
-    inner = Store(store.root, lambda _: None, 0)
+def test_two_threads_of_one_process_make_a_stage_once(store: Store) -> None:
+    """Nor do two containers, each with the same process number, meet in one folder."""
+    make, begun = Maker(), threading.Barrier(2)
 
-    def make(folder: Path) -> Lineage:
-        other = artefacts.os.getpid
-        artefacts.os.getpid = lambda: other() + 1
-        try:
-            inner.stage("ids", Maker(), config={}, code=CODE)
-        finally:
-            artefacts.os.getpid = other
-        (folder / "slow.txt").write_text("x")
-        return Lineage.none()
+    def slow(folder: Path) -> Lineage:
+        assert not list(folder.iterdir())
+        time.sleep(0.05)
+        return make(folder)
 
-    made = store.stage("ids", make, config={}, code=CODE)
-    assert sorted(p.name for p in made.path.iterdir()) == [
-        "lineage.npy", "manifest.json", "result.txt",
-    ]  # fmt: skip
-    assert not list(store.root.glob("ids/.*"))
+    def run(_: int) -> Artefact:
+        begun.wait(10)
+        return Store(store.root, lambda _: None, 0).stage("ids", slow, config={}, code=CODE)
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(run, range(2))
+    assert make.calls == 1
+    assert one.path == other.path
+    assert {one.fresh, other.fresh} == {True, False}
+    assert left(store) == ["ids", *(f"ids/{one.key}{name}" for name in ("", *FILES))]
+
+
+def test_what_a_killed_run_left_is_no_part_of_the_next(store: Store) -> None:
+    key = store.stage("ids", Maker(), config={}, code=CODE).key
+    shutil.rmtree(store.root)
+    work = store.root / "ids" / f".{key}.work"
+    work.mkdir(parents=True)
+    (work / "half.txt").write_text("half")
+    work.with_suffix(".lock").write_text("")
+    store.stage("ids", Maker(), config={}, code=CODE)
+    assert left(store) == ["ids", *(f"ids/{key}{name}" for name in ("", *FILES))]
+
+
+def test_a_missing_or_shortened_file_is_noticed_and_made_again(store: Store) -> None:
+    said: list[str] = []
+    store = Store(store.root, said.append, 0)
+    make = Maker()
+    for n, damage in enumerate(
+        (
+            lambda path: (path / "result.txt").unlink(),
+            lambda path: (path / "result.txt").write_text("do"),
+            lambda path: (path / "lineage.npy").unlink(),
+            lambda path: (path / "manifest.json").write_text("{"),
+            lambda path: (path / "manifest.json").unlink(),
+        ),
+        1,
+    ):
+        made = store.stage("ids", make, config={}, code=CODE)
+        assert make.calls == n
+        damage(made.path)
+        said.clear()
+        again = store.stage("ids", make, config={}, code=CODE)
+        assert again.fresh
+        assert (again.path / "result.txt").read_text() == "done"
+        assert len(said) == 2
+        assert said[0].endswith("is missing or damaged; making it again")
+        assert left(store) == ["ids", *(f"ids/{made.key}{name}" for name in ("", *FILES))]
+    assert make.calls == 6
 
 
 def test_lineage_is_the_union_of_own_and_inputs(store: Store) -> None:
@@ -286,6 +315,93 @@ def test_the_other_processes_wait_for_the_first(store: Store, collective: bool) 
         assert other.exitcode == 0
         if not collective:
             _follow(store.root, collective)  # found at once, and silently
+    finally:
+        other.kill()
+
+
+TOGETHER: dict[str, Any] = {"config": {}, "code": CODE, "resumable": True, "collective": True}
+
+
+def _ranks(store: Store, make: Callable[[int, Path], Lineage]) -> tuple[Artefact, Artefact]:
+    """What the two processes of a launch get; both are threads here."""
+
+    def process(rank: int) -> Artefact:
+        mine = Store(store.root, lambda _: None, rank)
+        return mine.stage("train", lambda folder: make(rank, folder), **TOGETHER)
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = (pool.submit(process, rank) for rank in (0, 1))
+        return one.result(20), other.result(20)
+
+
+@pytest.mark.parametrize("stale", ["", "work", "sign", "work and sign"])
+def test_the_processes_of_a_launch_make_it_together(store: Store, stale: str) -> None:
+    """What an earlier launch of the same name left when it was killed leads nobody astray."""
+    key = store.stage("train", lambda _: Lineage.none(), **TOGETHER).key
+    shutil.rmtree(store.root / "train")
+    work = store.root / "train" / f".{key}.work"
+    work.parent.mkdir()
+    if "work" in stale:
+        work.mkdir()
+    if "sign" in stale:
+        work.with_suffix(f".{launch_word()}.lock").write_text("")
+    together, entered = threading.Barrier(2), []
+
+    def make(rank: int, folder: Path) -> Lineage:
+        assert folder.is_dir()
+        entered.append(rank)
+        together.wait(10)  # a collective call: one process alone hangs in it
+        return Lineage.none()
+
+    one, other = _ranks(store, make)
+    assert one.path == other.path
+    assert sorted(entered) == [0, 1]
+    assert left(store) == ["train", *(f"train/{key}{name}" for name in ("", *FILES[:2]))]
+
+
+def test_all_of_a_launch_keep_what_another_run_made_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first process waits for the other run's lock; the others do not begin without it."""
+    waits = threading.Event()
+    with ThreadPoolExecutor(3) as pool:
+        begun = threading.Event()
+
+        def slow(folder: Path) -> Lineage:
+            begun.set()
+            assert waits.wait(10)
+            time.sleep(0.5)  # longer than the others sleep between two looks
+            return Lineage.none()
+
+        monkeypatch.setenv("MASTER_PORT", "1")
+        single = pool.submit(store.stage, "train", slow, **TOGETHER)
+        assert begun.wait(10)
+        monkeypatch.setenv("MASTER_PORT", "2")
+
+        def never(folder: Path) -> Lineage:
+            raise AssertionError("made twice")
+
+        mine = Store(store.root, lambda _: waits.set(), 0)
+        first = pool.submit(mine.stage, "train", never, **TOGETHER)
+        second = pool.submit(Store(store.root, _never, 1).stage, "train", never, **TOGETHER)
+        paths = {done.result(20).path for done in (single, first, second)}
+    assert len(paths) == 1
+
+
+def test_when_the_first_process_fails_no_other_begins_alone(store: Store) -> None:
+    """They wait, and their launcher ends them."""
+    other = multiprocessing.get_context("fork").Process(target=_follow, args=(store.root, True))
+
+    def make(folder: Path) -> Lineage:
+        raise UserError("diverged")
+
+    with pytest.raises(UserError, match="diverged"):
+        store.stage("ids", make, config={}, code=CODE, resumable=True, collective=True)
+    other.start()
+    try:
+        other.join(0.6)
+        assert other.is_alive()
+        assert not list(store.root.rglob("rank 1 was here"))
     finally:
         other.kill()
 

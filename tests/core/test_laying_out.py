@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from p5rec.core.artefacts import lay_out, writing
-from p5rec.core.errors import Refused, disk_full
+from p5rec.core.artefacts import writing
+from p5rec.core.errors import Refused, UserError, disk_full
+from p5rec.core.publishing import lay_out
 
 
 @pytest.fixture
@@ -56,10 +57,10 @@ def test_a_refused_copy_changes_nothing(
         (out / "report.md").write_text("old")
 
     def no_space(source: object, copy: object) -> None:
-        Path(str(copy)).mkdir()  # half of it is there
+        Path(str(copy)).touch()  # half of it is there
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(shutil, "copytree", no_space)
+    monkeypatch.setattr(shutil, "copy2", no_space)
     with pytest.raises(Refused, match=r"out: expected to write there, got a full disk"):
         lay_out(sources, out)
     assert out.exists() == there
@@ -67,11 +68,148 @@ def test_a_refused_copy_changes_nothing(
     assert not list(out.glob(".*"))
 
 
+def killed_at(step: int, sources: dict[str, Path], out: Path) -> bool:
+    """Whether laying out, in a process that dies at its ``step``-th renaming, came to that."""
+    if not (child := os.fork()):
+        left, rename = [step], os.replace
+
+        def last_words(source: object, target: object) -> None:
+            if not left[0]:
+                os._exit(9)
+            left[0] -= 1
+            rename(str(source), str(target))
+
+        os.replace = last_words  # type: ignore[assignment]
+        lay_out(sources, out)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+def test_killed_between_any_two_steps_the_next_command_finds_the_old_or_the_new(
+    sources: dict[str, Path], tmp_path: Path
+) -> None:
+    old = {"report.md": "old", "deep/lists/b.csv": "old", "notes.txt": "the user's"}
+    for step in range(10):
+        out = tmp_path / f"out{step}"
+        for name, text in old.items():
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            (out / name).write_text(text)
+        if not killed_at(step, sources, out):
+            break
+        lay_out({}, out)  # whatever comes next
+        assert contents(out) == old
+        lay_out(sources, out)
+        assert contents(out) == NEW | {"notes.txt": "the user's"}
+        assert not list(out.glob(".*"))
+    assert step == 5  # the list of places, and two moves for each
+    assert contents(out) == NEW | {"notes.txt": "the user's"}
+
+
+def test_a_refused_step_puts_everything_back(
+    sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, rename = tmp_path / "out", os.replace
+    lay_out(sources, out)
+    (out / "report.md").write_text("old")
+
+    def refused(source: Path, target: Path) -> None:
+        if target == out / "deep/lists" and "new" in source.parts:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", refused)
+        with pytest.raises(Refused, match="Permission denied"):
+            lay_out(sources, out)
+    assert contents(out) == NEW | {"report.md": "old"}
+
+    def gone(source: Path, target: Path) -> None:  # the disk, in the middle: nothing moves back
+        if "new" in source.parts or "old" in source.parts:
+            raise OSError(errno.EIO, "Input/output error")
+        rename(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", gone)
+        with pytest.raises(Refused, match="Input/output error"):
+            lay_out(sources, out)
+    lay_out({}, out)
+    assert contents(out) == NEW | {"report.md": "old"}
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["../elsewhere", "ids/../../elsewhere", "/elsewhere", "..", "", "there/lists", "ids/.."],
+)
+def test_nothing_leads_out_of_the_folder(
+    sources: dict[str, Path], tmp_path: Path, place: str
+) -> None:
+    precious = tmp_path / "elsewhere" / "lists"
+    precious.mkdir(parents=True)
+    (precious / "a.csv").write_text("precious")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "there").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="expected results that stay in this folder"):
+        lay_out({place: sources["deep/lists"]}, out)
+    assert contents(tmp_path / "elsewhere") == {"lists/a.csv": "precious"}
+
+
+def test_a_link_at_a_place_is_replaced_and_what_it_means_stays(
+    sources: dict[str, Path], tmp_path: Path
+) -> None:
+    precious, out = tmp_path / "elsewhere", tmp_path / "out"
+    precious.mkdir()
+    (precious / "a.csv").write_text("precious")
+    (out / "deep").mkdir(parents=True)
+    (out / "deep/lists").symlink_to(precious)
+    lay_out(sources, out)
+    assert contents(precious) == {"a.csv": "precious"}
+    assert (contents(out), (out / "deep/lists").is_symlink()) == (NEW, False)
+
+
+def test_weights_share_their_bytes_or_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, text = tmp_path / "w.safetensors", tmp_path / "a.json"
+    weights.write_text("weights")
+    text.write_text("text")
+    sources = {
+        "m": {"deep/w.safetensors": weights, "a.json": text},
+        "n": {"w.safetensors": weights},
+    }
+    out = tmp_path / "out"
+    lay_out(sources, out)
+    assert weights.stat().st_nlink == 3
+    assert not weights.stat().st_mode & 0o222
+    (out / "m/a.json").write_text("edited")
+    assert text.read_text() == "text"
+    shutil.rmtree(out / "m")
+    assert (out / "n/w.safetensors").read_text() == weights.read_text() == "weights"
+
+    def no_links(source: object, target: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", no_links)
+    lay_out(sources, tmp_path / "copies")
+    assert (tmp_path / "copies/n/w.safetensors").read_text() == "weights"
+    assert weights.stat().st_nlink == 2
+
+
 def test_a_file_in_the_way(sources: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(Refused, match="got Not a directory"):
         lay_out(sources, tmp_path / "out")
     assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_a_missing_source_is_no_full_disk(sources: dict[str, Path], tmp_path: Path) -> None:
+    sources["report.html"] = tmp_path / "made" / "report.html"
+    with pytest.raises(
+        UserError, match=r"report\.html: expected a file, got nothing there"
+    ) as caught:
+        lay_out(sources, tmp_path / "out")
+    assert "space" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_writing_lets_our_own_faults_through(tmp_path: Path) -> None:

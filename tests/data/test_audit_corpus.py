@@ -184,13 +184,13 @@ def test_repeats_and_impossible_times(rng: np.random.Generator) -> None:
 def test_lineage_of_a_run(tmp_path: Path) -> None:
     world = DataConfig(source="world", world={"users": 30})
     store = Store(tmp_path, say=lambda line: None)
-    data = store.stage("data", lambda out: prepare(world, out), config=world.dump(), code=("data",))
+    data = store.stage("data", lambda out: prepare(world, out), config=world.dump(), code=())
     split = load_corpus(data.path).split
 
     def stage(name: str, *parts: str, on: object = data) -> object:
         lineage = Lineage(split.mask(*parts)) if parts else Lineage.none()
         return store.stage(
-            name, lambda out: lineage, config={"parts": parts}, code=("data",), inputs={"of": on}
+            name, lambda out: lineage, config={"parts": parts}, code=(), inputs={"of": on}
         )
 
     honest = stage("ids", "train")
@@ -209,7 +209,7 @@ def test_lineage_of_a_run(tmp_path: Path) -> None:
 def test_lineage_without_its_corpus(tmp_path: Path) -> None:
     store = Store(tmp_path, say=lambda line: None)
     seen = Lineage(np.ones(5, dtype=bool))
-    store.stage("ids", lambda out: seen, config={}, code=("data",), inputs={"data": "elsewhere"})
+    store.stage("ids", lambda out: seen, config={}, code=(), inputs={"data": "elsewhere"})
     assert [f.severity for f in audit_artefacts(tmp_path, artefacts_under(tmp_path))] == ["warning"]
 
 

@@ -53,7 +53,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
         HEAD + "a,x,02.01.2024,5\na,y,03.01.2024,5\n", {},
         r"row 2: .* got '02.01.2024' \(and 1 more rows\); fix it, or say in data.time_format",
     ),
-    "a month": (HEAD + "a,x,202401,5\na,y,202402,5\n", {}, r"row 2: expected a clear time, .*YYYYMM"),
+    "a month": (HEAD + "a,x,202401,5\na,y,202402,5\n", {}, r"row 2: expected a clear time, .*YYYY"),
     "no time at all": (
         HEAD + GOOD + "b,x,,1\nb,y,NaN,1\n", {},
         r"row 5: expected a time in column 'time', got nothing \(and 1 more rows\); fill it in, "

@@ -1,4 +1,4 @@
-"""The size bar: a million events of 50,000 items within 30 s and 2 GB."""
+"""The size bar: a million events of 50,000 items within 2 GB."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ import polars as pl
 import pytest
 
 PREPARE = """
-import json, resource, sys, time
+import json, resource, sys
 from pathlib import Path
-start = time.perf_counter()
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare
 config = DataConfig(source="table", path=sys.argv[1], items={"path": sys.argv[2]})
 prepare(config, Path(sys.argv[3]))
 log = load_corpus(Path(sys.argv[3])).interactions
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps([len(log), log.n_items, time.perf_counter() - start, peak]))
+print(json.dumps([len(log), log.n_items, peak]))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux alone")
 def test_a_million_events(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
@@ -45,9 +44,7 @@ def test_a_million_events(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PREPARE, *names], capture_output=True, text=True, check=True
     )
-    events, catalogue, seconds, peak = json.loads(done.stdout)
-    print(f"{seconds:.1f} s, {peak / 2**30:.2f} GiB")
+    events, catalogue, peak = json.loads(done.stdout)
     assert events > 990_000  # a few exact repeats are dropped
     assert catalogue == n_items
-    assert seconds < 30
     assert peak < 2 * 2**30

@@ -93,9 +93,7 @@ def test_units_are_never_mixed_in_silence(unit: int, dtype: type[pl.DataType]) -
         ([43831.5, 43832.25], "data.time_format to s, or to excel"),
     ],
 )
-def test_numbers_that_may_count_other_things_are_asked_about(
-    column: list[object], said: str
-) -> None:
+def test_numbers_that_may_count_other_things(column: list[object], said: str) -> None:
     with pytest.raises(Unclear, match=said):
         microseconds(pl.Series(column))
     assert microseconds(pl.Series(column), "s").null_count() == 0

@@ -196,7 +196,7 @@ def test_as_a_stage_it_is_made_once(table: Path, tmp_path: Path) -> None:
     store = Store(tmp_path / "store", say=said.append)
     for _ in range(2):
         artefact = store.stage(
-            "data", lambda out: prepare(bound, out), config=bound.dump(), code=("data",),
+            "data", lambda out: prepare(bound, out), config=bound.dump(), code=(),
             inputs=input_digests(bound),
         )  # fmt: skip
     assert [line.split()[1] for line in said] == ["made", "kept"]

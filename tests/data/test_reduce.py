@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from p5rec.data.reduce import k_core, one_per_pair, repeats, time_order
@@ -19,7 +19,6 @@ def columns(rows: list[tuple[int, int, int]]) -> tuple[np.ndarray, ...]:
     return tuple(np.asarray(rows, dtype=np.int64).T)
 
 
-@settings(max_examples=50, deadline=None)
 @given(rows=events, least_user=st.integers(1, 4), least_item=st.integers(1, 4))
 def test_k_core(rows: list[tuple[int, int, int]], least_user: int, least_item: int) -> None:
     users, items, _ = columns(rows)
@@ -35,7 +34,6 @@ def test_k_core(rows: list[tuple[int, int, int]], least_user: int, least_item: i
     assert np.flatnonzero(k_core(users, items, least_user, least_item)).tolist() == left
 
 
-@settings(max_examples=50, deadline=None)
 @given(rows=events)
 def test_repeats(rows: list[tuple[int, int, int]]) -> None:
     users, items, times = columns(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from p5rec.core.errors import UserError
@@ -99,7 +99,6 @@ def test_a_new_user_has_an_empty_history() -> None:
     assert targets.tolist() == [3]
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=logs, rule=st.sampled_from(RULES), part=st.sampled_from(["valid", "test"]))
 def test_histories_hold_what_came_before_and_nothing_else(
     data: Interactions, rule: str, part: str
@@ -123,7 +122,6 @@ def test_histories_hold_what_came_before_and_nothing_else(
         assert trained[b].tolist() == data.items[kept].tolist()
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=logs, rule=st.sampled_from(RULES))
 def test_parts_never_go_back_in_time(data: Interactions, rule: str) -> None:
     split = make_split(data, rule, few_shot=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from code_sets import code_sets
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
@@ -31,7 +31,6 @@ def plain(allowed: Allowed, b: int, n_items: int) -> set[int]:
     return kept
 
 
-@settings(max_examples=150, deadline=None)
 @given(drawn=code_sets(), seed=st.integers(0, 2**32), parts=st.sets(st.sampled_from("won")))
 def test_a_node_is_open_where_an_allowed_item_lies_below(
     drawn: tuple[np.ndarray, tuple[int, ...]], seed: int, parts: set[str]
@@ -56,7 +55,6 @@ def test_a_node_is_open_where_an_allowed_item_lies_below(
             assert bool(found[b, node]) == bool(wanted[b] & set(below))
 
 
-@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_both_together_allow_what_each_allows(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from code_sets import TableScorer, code_sets, open_where
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -67,7 +67,6 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-@settings(max_examples=200, deadline=None)
 @given(case=cases())
 def test_with_enough_beams_it_equals_scoring_every_item(case: Case) -> None:
     for found, expected in zip(case.search(beams=45), case.oracle(), strict=True):
@@ -75,7 +74,6 @@ def test_with_enough_beams_it_equals_scoring_every_item(case: Case) -> None:
         assert found.dtype == expected.dtype
 
 
-@settings(max_examples=200, deadline=None)
 @given(case=cases(), extra=st.integers(0, 3))
 def test_a_narrow_beam_gives_full_valid_lists_with_true_scores(case: Case, extra: int) -> None:
     items, scores = case.search(beams=case.k + extra)
@@ -94,7 +92,6 @@ def test_a_narrow_beam_gives_full_valid_lists_with_true_scores(case: Case, extra
         assert keys == sorted(keys)
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=st.data(), case=cases())
 def test_neither_row_order_nor_batch_changes_a_list(data: st.DataObject, case: Case) -> None:
     items, scores = case.search(beams=case.k)
@@ -115,7 +112,6 @@ def test_neither_row_order_nor_batch_changes_a_list(data: st.DataObject, case: C
         assert torch.equal(found_scores[0], scores[b])
 
 
-@settings(max_examples=20, deadline=None)
 @given(case=cases())
 def test_the_oracle_does_not_depend_on_its_chunk(case: Case) -> None:
     for one, two in zip(case.oracle(chunk=1), case.oracle(chunk=1000), strict=True):

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from p5rec.backbones.scratch import byte_tokenizer
@@ -35,7 +35,6 @@ CASES = {
 }
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     case=st.sampled_from(sorted(CASES)),
     said=st.text(alphabet='yesnotrda0123456789abcx"\\/ é語🎬', max_size=8),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from code_sets import TableScorer, code_sets, open_where
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from p5rec.decode.beam import Cap, beam_search
@@ -14,7 +14,6 @@ from p5rec.decode.sampling import Draws
 from p5rec.decode.trie import Trie
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     drawn=code_sets(),
     seed=st.integers(0, 2**32),

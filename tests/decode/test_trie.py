@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from code_sets import code_sets, open_where
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from p5rec.core.errors import UserError
@@ -34,7 +34,6 @@ def below(codes: np.ndarray, depth: int) -> dict[tuple[int, ...], list[int]]:
     return found
 
 
-@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_nodes_are_the_prefixes(data: st.DataObject) -> None:
     codes, sizes = data.draw(code_sets())
@@ -59,7 +58,6 @@ def test_nodes_are_the_prefixes(data: st.DataObject) -> None:
                 assert len(children) <= trie.fanout[depth]
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_descending_and_what_may_come_next(data: st.DataObject) -> None:
     """Item by item down the tree: each stands on its leaf, and its siblings share all there is."""
@@ -80,7 +78,6 @@ def test_descending_and_what_may_come_next(data: st.DataObject) -> None:
     assert trie.leaf_item[nodes].tolist() == list(range(len(codes)))
 
 
-@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_the_order_of_rows_does_not_matter(data: st.DataObject) -> None:
     codes, sizes = data.draw(code_sets())

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from p5rec.core.errors import UserError
@@ -63,7 +63,6 @@ nested = leaves | st.lists(leaves) | st.dictionaries(st.text(), st.lists(leaves)
 facts = st.dictionaries(st.text(), nested, max_size=4)
 
 
-@settings(max_examples=50)
 @given(facts, st.floats())
 def test_any_facts_survive_the_file_and_nan_is_null(data, value):
     one = Measure(value=value, low=float("nan"), high=np.float64("nan"))

@@ -54,7 +54,7 @@ def test_a_task_says_its_own_comparisons_in_its_first_metric(method, report):
 NAMES = ("HR@10", "NDCG@10"), ("RMSE", "MAE", "AUC"), ("BLEU-4", "ROUGE-1", "ROUGE-L", "other")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.text(st.characters(codec="ascii", exclude_categories=["C"]), max_size=60),
              min_size=1, max_size=4),

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from p5rec.core.errors import UserError
@@ -38,7 +38,6 @@ def quantised(draw: st.DrawFn) -> Coded:
 
 
 @pytest.mark.parametrize("policy", list(POLICIES))
-@settings(max_examples=150, deadline=None)
 @given(q=quantised(), seed=st.integers(0, 3))
 def test_codes_are_unique_in_range_and_repeatable(policy: str, q: Coded, seed: int) -> None:
     resolved = POLICIES.get(policy)(q, seed)
@@ -50,7 +49,6 @@ def test_codes_are_unique_in_range_and_repeatable(policy: str, q: Coded, seed: i
     np.testing.assert_array_equal(resolved.codes, POLICIES.get(policy)(q, seed).codes)
 
 
-@settings(max_examples=100, deadline=None)
 @given(q=quantised())
 def test_prefixes_without_a_conflict_stay_as_they_are(q: Coded) -> None:
     resolved = nearest_free(q, 0)
@@ -62,7 +60,6 @@ def test_prefixes_without_a_conflict_stay_as_they_are(q: Coded) -> None:
         np.testing.assert_array_equal(resolved.codes[:, :-1], q.codes[:, :-1])
 
 
-@settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_last_level_moves_at_the_least_total_distance(data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
@@ -140,7 +137,6 @@ def test_sinkhorn_ends_where_nothing_is_to_be_chosen_in_an_assignment_too() -> N
     assert sorted(sinkhorn(alike, 0).codes[:, 0].tolist()) == [0, 1, 2, 3]
 
 
-@settings(max_examples=100, deadline=None)
 @given(q=quantised(), seed=st.integers(0, 3), data=st.data())
 def test_items_that_may_not_move_do_not(q: Coded, seed: int, data: st.DataObject) -> None:
     settled = nearest_free(q, seed).codes

@@ -8,7 +8,7 @@ from math import log2
 import numpy as np
 import pytest
 import sacrebleu
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 from sklearn.calibration import calibration_curve
@@ -40,7 +40,6 @@ lists = st.lists(st.integers(0, 12), max_size=8)
 sets = st.sets(st.integers(0, 12), min_size=1, max_size=6)
 
 
-@settings(max_examples=50)
 @given(st.lists(st.tuples(lists, sets), min_size=1, max_size=4), st.integers(1, 8))
 @example([([], {3})], 2)  # an empty list
 @example([([3, 3, 3, 5], {3, 5})], 4)  # an item listed again
@@ -72,7 +71,6 @@ def test_ndcg_is_scikit_learns():
 chances = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]) | st.floats(0, 1)
 
 
-@settings(max_examples=50)
 @given(st.lists(st.tuples(chances, st.booleans()), min_size=1, max_size=30))
 @example([(0.5, True), (0.5, False), (0.5, False)])  # all alike
 @example([(0.2, True), (0.8, True)])  # one class alone
@@ -119,7 +117,6 @@ words = st.lists(st.sampled_from(WORDS))
 texts = st.lists(words.map(" ".join), min_size=3, max_size=3)
 
 
-@settings(max_examples=40, deadline=None)
 @given(texts, texts)
 @example(["", "a", "war"], ["a film", "", "war"])
 def test_texts(said, people):

@@ -119,7 +119,7 @@ def test_every_token_s_logit_is_the_adapter_model_s(saved: Path, tmp_path: Path)
     assert not hasattr(plain.config, "quantization_config")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("saved", ["scratch lora", "llama", "gpt2"], indirect=True)
 def test_a_process_that_never_heard_of_us_reads_it(saved: Path, tmp_path: Path) -> None:
     bundle = load_bundle(saved)

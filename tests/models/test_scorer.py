@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny_models import llama, make_bundle, save_gpt2, save_llama, save_t5, scratch, some_codes
 from torch import Tensor
@@ -198,7 +198,6 @@ def code_sets(draw: st.DrawFn) -> np.ndarray:
     return every[chosen].astype(np.int32)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     table=code_sets(),
     lengths=st.lists(st.integers(1, 25), min_size=1, max_size=3),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_corpora import make_view
 
@@ -54,7 +54,6 @@ def test_data_stay_literal(template: Any) -> None:
         assert "{title} {} 100% {0} {{n}}" in example.source + example.target
 
 
-@settings(max_examples=60, deadline=None)
 @given(title=st.text(max_size=30), number=st.floats(0, 10).map(lambda x: round(x, 1)))
 def test_any_title_is_put_in_as_it_is(title: str, number: float) -> None:
     template = LIBRARY.get("rating.average-and-item")

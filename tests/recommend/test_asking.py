@@ -22,9 +22,12 @@ from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.ask import FamilyAnswers, ask
 from p5rec.recommend.config import READINGS, DecodeConfig
+from p5rec.recommend.list_files import read_lists
+from p5rec.recommend.model_answers import answer_model, read_asked
 from p5rec.recommend.pairs import rate_pairs
 from p5rec.recommend.ratings import own_reading, rating_histories, read_ratings
-from p5rec.recommend.stages import answer_model, ask_baseline, ask_model, read_asked, read_lists
+from p5rec.recommend.serving import ServingConfig
+from p5rec.recommend.stages import ask_baseline, ask_model
 
 ITEMS = 24
 DECODE = DecodeConfig(k=12, beams=24, max_new_tokens=4)
@@ -108,10 +111,10 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
         save_bundle(bundle, folder / "bundle")
         return Lineage(corpus.split.mask("train"))
 
-    data = store.stage("data", lambda folder: Lineage.none(), config={}, code=("core",))
-    model = store.stage("train", make, config={}, code=("core",))
-    options = {"k": 5, "families": {"rating": 3, "unheard-of": 2}, "seed": 0}
-    answers = ask_model("tiny", DECODE, corpus, data, model, store, **options)
+    data = store.stage("data", lambda folder: Lineage.none(), config={}, code=())
+    model = store.stage("train", make, config={}, code=())
+    serving = ServingConfig(decode=DECODE, k=5, questions={"rating": 3, "unheard-of": 2})
+    answers = ask_model("tiny", serving, corpus, data, model, store)
     lists = read_lists(answers.path)
     histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
     assert lists.items.shape == (len(targets), 5)
@@ -120,7 +123,7 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
     assert [found.family for found in read_asked(answers.path)] == ["rating"]
     # it has seen what its model has seen
     assert np.array_equal(answers.lineage.events, corpus.split.mask("train"))
-    assert not ask_model("tiny", DECODE, corpus, data, model, store, **options).fresh
+    assert not ask_model("tiny", serving, corpus, data, model, store).fresh
     (baseline,) = ask_baseline("popularity", corpus, data, 5, store, repeats=3)
     assert read_lists(baseline.path).users.tolist() == histories.users.tolist()
     assert np.array_equal(baseline.lineage.events, corpus.split.mask("train"))
@@ -132,7 +135,7 @@ def test_a_baseline_that_hangs_on_draws_is_tuned_once_and_fitted_under_every_see
     corpus: Corpus, tmp_path: Path
 ) -> None:
     store = Store(tmp_path / "store", lambda _: None, 0)
-    data = store.stage("data", lambda folder: Lineage.none(), config={}, code=("core",))
+    data = store.stage("data", lambda folder: Lineage.none(), config={}, code=())
     runs = ask_baseline("bpr", corpus, data, 5, store, repeats=3)
     told = [read_json(run.path / "about.json") for run in runs]
     assert [about["configs_tried"] for about in told] == [3, 1, 1]
@@ -221,10 +224,8 @@ def test_forms_of_one_task_are_asked_about_the_same_rows_and_told_apart(
     )
     families = dict.fromkeys(("dense-rating", "rating", "rating-statistics"), 5)
     families |= {"sequential-yesno": 3}
-    answer_model(
-        "tiny", replace(bundle, settings=settings), DECODE, corpus, "test", tmp_path,
-        k=5, families=families, seed=0,
-    )  # fmt: skip
+    serving = ServingConfig(decode=DECODE, k=5, questions=families)
+    answer_model("tiny", replace(bundle, settings=settings), serving, corpus, "test", tmp_path)
     found = {asked.family: asked for asked in read_asked(tmp_path)}
     assert {name: asked.form for name, asked in found.items()} == {
         "dense-rating": "dense-rating", "rating": "rating",
@@ -241,8 +242,8 @@ def test_unseen_wordings_ask_about_the_same_rows_and_are_told_apart(
     tasks = ("rating", "sequential-yesno")
     settings = bundle.settings.model_copy(update={"tasks": tasks})
     taught = replace(bundle, settings=settings, prompts=PromptLibrary.load().subset_dump())
-    options = {"k": 5, "families": dict.fromkeys(tasks, 4), "seed": 0, "unseen": True}
-    answer_model("tiny", taught, DECODE, corpus, "test", tmp_path, **options)
+    serving = ServingConfig(decode=DECODE, k=5, questions=dict.fromkeys(tasks, 4), unseen=True)
+    answer_model("tiny", taught, serving, corpus, "test", tmp_path)
     found = {asked.task: asked for asked in read_asked(tmp_path)}
     library = PromptLibrary.load()
     assert found.keys() == {f"{t}{how}" for t in tasks for how in ("", ", unseen wording")}
@@ -277,8 +278,8 @@ def test_a_swapped_model_reads_strangers_and_is_asked_of_the_real_events(
         folder = tmp_path / str(swapped)
         folder.mkdir()
         taught = replace(bundle, settings=settings.model_copy(update={"swapped": swapped}))
-        options = {"k": 5, "families": {"dense-rating": 20}, "seed": 0}
-        answer_model("tiny", taught, DECODE, corpus, "test", folder, **options)
+        serving = ServingConfig(decode=DECODE, k=5, questions={"dense-rating": 20})
+        answer_model("tiny", taught, serving, corpus, "test", folder)
         (asked[swapped],) = read_asked(folder)
     for name in ("users", "items", "events", "ratings"):
         assert getattr(asked[True], name) == getattr(asked[False], name)

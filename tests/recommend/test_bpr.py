@@ -91,5 +91,5 @@ def test_products_do_not_depend_on_their_neighbours():
     vectors, table = (rng.normal(size=(n, 17)).astype(np.float32) for n in (75, 201))
     together = products(vectors, table)
     np.testing.assert_allclose(together, vectors @ table.T, rtol=1e-4, atol=1e-5)
-    for b in (0, 31, 32, 74):
+    for b in range(75):
         np.testing.assert_array_equal(products(vectors[b : b + 1], table)[0], together[b])

@@ -140,7 +140,7 @@ def free_port() -> str:
     return found.stdout.strip()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
     out = tmp_path / "a.parquet"
     meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
@@ -152,7 +152,7 @@ def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
     assert {p.name for p in tmp_path.iterdir()} == {out.name, f"{out.name}.manifest.json"}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_at_any_moment_it_goes_on_to_the_same_result(tmp_path: Path) -> None:
     out, rng = tmp_path / "a.parquet", np.random.default_rng(0)
     for _ in range(3):

@@ -36,7 +36,7 @@ def align(given: Path, out: Path) -> None:
         train(config, world.corpus, world.codes, out / name, **paths)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_processes_align_as_one(tmp_path: Path) -> None:
     world = World("markov", tmp_path / "store")
     taught = world.teach(method(10))

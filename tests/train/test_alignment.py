@@ -57,13 +57,13 @@ class World:
     def __init__(self, kind: str, folder: Path) -> None:
         self.corpus, self.store = corpus_of(kind), Store(folder, lambda _: None, 0)
         self.codes: ItemCodes = fit(IDS, self.corpus).codes
-        self.data = self.store.stage("data", lambda _: Lineage.none(), config={}, code=("core",))
+        self.data = self.store.stage("data", lambda _: Lineage.none(), config={}, code=())
 
         def keep(place: Path) -> Lineage:
             save_codes(self.codes, place, self.corpus.catalog.ids)
             return Lineage.none()
 
-        self.ids = self.store.stage("ids", keep, config={}, code=("core",))
+        self.ids = self.store.stage("ids", keep, config={}, code=())
 
     def teach(self, method: GenerativeConfig, start: Artefact | None = None) -> Artefact:
         earlier = None if start is None else {"taught": start}
@@ -83,7 +83,7 @@ class World:
         return paired_means(hits, before, users, seed=0)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_planted_successor_rises(tmp_path: Path, name: str) -> None:
     """After a short supervised training that has found the successors, but is not sure of them."""
@@ -93,7 +93,7 @@ def test_a_planted_successor_rises(tmp_path: Path, name: str) -> None:
     assert world.gain(found, start).low > 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_where_nothing_was_planted_nothing_is_gained(tmp_path: Path, name: str) -> None:
     world = World("null", tmp_path)
@@ -225,7 +225,7 @@ def test_a_model_of_other_ids_is_not_aligned(taught: tuple[World, Artefact]) -> 
         save_codes(replace(world.codes, codes=dealt), place, world.corpus.catalog.ids)
         return Lineage.none()
 
-    other = world.store.stage("ids", keep, config={"dealt": True}, code=("core",))
+    other = world.store.stage("ids", keep, config={"dealt": True}, code=())
     aligned = method(3, align=OBJECTIVES["sdpo"])
     with pytest.raises(UserError, match="expected a model of the same items and ids to align"):
         teach(aligned, world.corpus, world.data, other, world.store, earlier={"taught": start})

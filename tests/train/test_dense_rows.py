@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny_models import make_bundle, scratch
 
@@ -84,7 +84,6 @@ def windows_by_loop(
 LENGTHS = st.lists(st.integers(0, 23), min_size=1, max_size=7)
 
 
-@settings(max_examples=60, deadline=None)
 @given(lengths=LENGTHS, window=st.integers(2, 8), seed=st.integers(0, 9))
 def test_an_epoch_is_every_user_s_history_cut_in_windows(
     lengths: list[int], window: int, seed: int

@@ -16,7 +16,8 @@ from p5rec.data.config import DataConfig
 from p5rec.ids.config import IdsConfig
 from p5rec.ids.encoder import load_encoder
 from p5rec.ids.files import load_codes, load_item_ids
-from p5rec.train.stages import VECTORS, build_ids
+from p5rec.ids.make import VECTORS
+from p5rec.train.stages import build_ids
 
 SASREC = {"dim": 16, "layers": 1, "steps": 120, "window": 12}
 
@@ -30,7 +31,7 @@ def corpus() -> Corpus:
 @pytest.fixture
 def make(corpus: Corpus, tmp_path: Path) -> Any:
     store = Store(tmp_path / "store", lambda _: None, 0)
-    data = store.stage("data", lambda _: Lineage.none(), config={}, code=("core",))
+    data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
 
     def run(**settings: Any) -> Artefact:
         bare = {"text": None, "cooccurrence": None, **settings.pop("vectors", {})}

@@ -32,7 +32,7 @@ def steps_done(folder: Path) -> int:
     return metrics.read_bytes().count(b'"loss"') if metrics.exists() else 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_five_times_killed_equals_never_stopped(tmp_path: Path) -> None:
     """Every other kill falls where a checkpoint is being written; the rest anywhere in a step."""
     rng = np.random.default_rng(int.from_bytes(os.urandom(4), "little"))

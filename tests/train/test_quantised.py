@@ -57,7 +57,7 @@ def base(corpus: Corpus, codes: ItemCodes, tmp_path_factory: pytest.TempPathFact
     return folder / "raw"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_4_and_8_bits_end_within_a_tenth_of_16(
     base: Path, corpus: Corpus, codes: ItemCodes, tmp_path: Path
 ) -> None:

@@ -6,9 +6,11 @@ import json
 import os
 import re
 import runpy
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +19,11 @@ from small_runs import BACKBONES, ITEMS, SCALE, config, curve, fit_rows, same, t
 from tiny_models import make_bundle, scratch, some_codes
 from transformers import TrainerState
 
+from p5rec.core.artefacts import file_sha256
 from p5rec.core.errors import UserError
 from p5rec.models.checkpoint import Bundle
 from p5rec.train import sft
+from p5rec.train.checkpoints import newest_whole
 from p5rec.train.config import TrainConfig
 from p5rec.train.divergence import Divergence
 from p5rec.train.launch import check_joined, share
@@ -31,11 +35,15 @@ DROPOUT = scratch(dropout=0.2)
 
 @pytest.mark.parametrize("model", BACKBONES)
 def test_the_golden_curve_is_drawn_again(model: str) -> None:
-    """Recorded on a CPU; other machines differ in the last bits, which 30 steps enlarge."""
+    """Under the kernels of old and new x86-64 processors (SSE4.2, AVX2, AVX-512) losses lie within
+    3e-6 of each other and gradient norms within 2e-3; a learning rate 1 % off moves every curve's
+    losses by 2e-4 or more.
+    """
     golden = json.loads((ROOT / "tests/golden/train" / f"{model}.json").read_text())
-    found = RECORD["trajectory"](model)
-    assert found["loss"] == pytest.approx(golden["loss"], rel=2e-3)
+    found, off = RECORD["trajectory"](model), RECORD["trajectory"](model, 0.00101)
+    assert found["loss"] == pytest.approx(golden["loss"], rel=5e-5)
     assert found["grad_norm"] == pytest.approx(golden["grad_norm"], rel=2e-2)
+    assert off["loss"] != pytest.approx(golden["loss"], rel=5e-5)
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
@@ -227,6 +235,9 @@ def test_a_checkpoint_of_weights_in_pieces_is_not_taken_for_a_whole_one(tmp_path
     run = tmp_path / "checkpoints/checkpoint-6/run.json"
     about = json.loads(run.read_text())
     run.write_text(json.dumps({**about, "weights": "ZeRO-3 on 2 processes"}))
+    hashes = json.loads(run.with_name("files.json").read_text())
+    hashes["run.json"] = file_sha256(run)
+    run.with_name("files.json").write_text(json.dumps(hashes))
     with pytest.raises(UserError, match=r"it holds them \(ZeRO-3 on 2 processes\), got all of"):
         train(DROPOUT, settings, tmp_path, dict)
 
@@ -253,27 +264,82 @@ def test_a_run_interrupted_after_its_last_step_is_whole(
     assert same(train(DROPOUT, config(steps=12), tmp_path), uninterrupted)
 
 
-@pytest.mark.parametrize("rubbish", ["half a checkpoint", "damaged weights", "cut line"])
-def test_what_a_crash_left_half_written_is_no_hindrance_or_is_named(
+@pytest.mark.parametrize("rubbish", ["half a checkpoint", "cut line"])
+def test_what_a_crash_left_half_written_is_no_hindrance(
     tmp_path: Path, uninterrupted: Bundle, rubbish: str
 ) -> None:
     settings = config(steps=12, save_every=3, evaluate_every=1)
     with pytest.raises(Crash):
         train(DROPOUT, settings, tmp_path, raises_at(8, crash))
-    last = tmp_path / "checkpoints" / "checkpoint-6"
     if rubbish == "half a checkpoint":
         half = tmp_path / "checkpoints" / ".writing" / "checkpoint-9"
         half.mkdir(parents=True)
         (half / "trainer_state.json").write_text("{}")
-    elif rubbish == "cut line":
+    else:
         with open(tmp_path / "metrics.jsonl", "a") as handle:
             handle.write('{"step": 8, "lo')
-    else:
-        (last / "trained.safetensors").write_bytes(b"short")
-        with pytest.raises(UserError, match="expected a whole safetensors file"):
-            train(DROPOUT, settings, tmp_path, dict)
-        return
     assert same(train(DROPOUT, settings, tmp_path, dict), uninterrupted)
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with checkpoints after steps 3 and 6; read it, change nothing."""
+    folder = tmp_path_factory.mktemp("crashed")
+    with pytest.raises(Crash):
+        train(DROPOUT, CRASHES, folder, raises_at(8, crash))
+    return folder
+
+
+CRASHES = config(steps=12, save_every=3, evaluate_every=1, average=4)
+HELD = (
+    "files.json", "kept.safetensors", "optimizer.safetensors", "random-0.safetensors", "run.json",
+    "scheduler.safetensors", "trained.safetensors", "trainer_state.json",
+)  # fmt: skip
+
+
+def test_a_checkpoint_holds_no_pickle_that_is_read(crashed: Path) -> None:
+    held = {path.name for path in (crashed / "checkpoints/checkpoint-6").iterdir()}
+    assert held == set(HELD)
+
+
+@pytest.mark.parametrize("cut", [0, 0.5, None], ids=["emptied", "halved", "deleted"])
+@pytest.mark.parametrize("file", HELD)
+def test_training_falls_back_to_the_checkpoint_before_a_damaged_one(
+    tmp_path: Path, crashed: Path, capsys: Any, file: str, cut: float | None
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(crashed, folder)
+    harm(folder / "checkpoints/checkpoint-6" / file, cut)
+    found = newest_whole(folder / "checkpoints", writes=True)
+    assert found == folder / "checkpoints/checkpoint-3"
+    said = capsys.readouterr().out
+    assert said == (
+        f"train: expected whole checkpoints, got checkpoint-6 with a damaged {file}; "
+        "going on from checkpoint-3\n"
+    )
+    assert checkpoints(folder) == [3]
+
+
+@pytest.mark.parametrize("whole", [1, 0])
+def test_a_damaged_checkpoint_does_not_change_the_result(
+    tmp_path: Path, crashed: Path, capsys: Any, whole: int
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(crashed, folder)
+    for path in sorted((folder / "checkpoints").iterdir())[whole:]:
+        harm(path / "optimizer.safetensors", 0.5)
+    again = train(DROPOUT, CRASHES, folder, dict)
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 1
+    assert said[0].endswith("going on from checkpoint-3" if whole else "starting anew")
+    assert same(again, train(DROPOUT, CRASHES, tmp_path / "uninterrupted", dict))
+
+
+def harm(path: Path, cut: float | None) -> None:
+    content = path.read_bytes()
+    path.unlink()
+    if cut is not None:
+        path.write_bytes(content[: int(cut * len(content))])
 
 
 def test_every_trainable_weight_is_optimised_once_at_its_own_rate(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ import pytest
 from test_worlds import IDS, SETTINGS, corpus_of, gain
 from tiny_models import scratch
 
-from p5rec.core.artefacts import Artefact, Lineage, Store, file_sha256
+from p5rec.core.artefacts import Artefact, Lineage, Store
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus, ItemCodes, RankedLists
 from p5rec.data.split import cases
 from p5rec.ids.base import fit
 from p5rec.ids.files import save_codes
-from p5rec.models.checkpoint import load_bundle
+from p5rec.models.checkpoint import load_bundle, network
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.train.checks import in_order
 from p5rec.train.method import GenerativeConfig
@@ -36,7 +36,7 @@ def lists(corpus: Corpus, folder: Path) -> RankedLists:
     return GenerativeRecommender(bundle, SETTINGS.decode, "tiny").recommend(histories, 5)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("lora", [False, True])
 def test_few_steps_after_a_first_training_beat_few_steps(lora: bool, tmp_path: Path) -> None:
     public, own = corpus_of("markov", users=240), corpus_of("markov", users=60, events=14)
@@ -64,8 +64,8 @@ def world(tmp_path: Path) -> Any:
         save_codes(codes, folder, corpus.catalog.ids)
         return Lineage.none()
 
-    data = store.stage("data", lambda _: Lineage.none(), config={}, code=("core",))
-    ids = store.stage("ids", keep, config={}, code=("core",))
+    data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
+    ids = store.stage("ids", keep, config={}, code=())
 
     def run(config: GenerativeConfig, **earlier: Artefact) -> Artefact:
         return teach(config, corpus, data, ids, store, earlier=earlier)
@@ -78,7 +78,7 @@ def about(artefact: Artefact) -> dict[str, Any]:
     return found["about"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_model_is_taught_again_when_what_it_began_from_is_another(world: Any) -> None:
     corpus, run = world
     first, other = run(method(2)), run(method(3))
@@ -87,14 +87,14 @@ def test_a_model_is_taught_again_when_what_it_began_from_is_another(world: Any) 
     assert made.fresh
     assert not run(second, first=first).fresh
     assert len({made.key, run(method(1)).key, run(second, first=other).key}) == 3
-    manifest = first.path / "bundle" / "manifest.json"
-    assert about(made)["start"] == {"bundle": file_sha256(manifest), **about(first)}
+    assert about(made)["start"] == {"bundle": network(first.path / "bundle"), **about(first)}
     assert about(made)["lineage"] == Lineage(corpus.split.mask("train")).summary()
     # a folder is known by what is in it
     folder = method(1, start=str(first.path / "bundle"))
     there = run(folder)
     assert about(there)["start"] == about(made)["start"]
     assert not run(folder).fresh
+    manifest = first.path / "bundle" / "manifest.json"
     text = manifest.read_text().replace('"steps": 2', '"steps": 7')
     manifest.write_text(text)
     assert run(folder).key != there.key

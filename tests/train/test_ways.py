@@ -134,7 +134,7 @@ def launch(folder: Path, stage: int, *words: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(("way", "stage"), [("DDP", 0), ("ZeRO-2", 2), ("ZeRO-3", 3)])
 def test_in_two_processes(way: str, stage: int, tmp_path: Path, home: Path) -> None:
     if stage and importlib.util.find_spec("deepspeed") is None:

@@ -10,6 +10,7 @@ import pytest
 from tiny_models import scratch
 
 from p5rec.core.artefacts import Lineage, Store
+from p5rec.core.code import Code
 from p5rec.core.types import Corpus, Histories, RankedLists
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig, WorldConfig
@@ -20,10 +21,12 @@ from p5rec.ids.config import IdsConfig
 from p5rec.ids.files import save_codes
 from p5rec.metrics.intervals import Interval, paired_means
 from p5rec.models.checkpoint import load_bundle
+from p5rec.models.config import ItemHeadConfig
 from p5rec.recommend.baselines.registry import RECOMMENDERS
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
-from p5rec.train.config import TrainConfig
+from p5rec.recommend.validate import validator
+from p5rec.train.config import PassesConfig, TrainConfig
 from p5rec.train.method import GenerativeConfig
 from p5rec.train.stages import teach
 from p5rec.train.training import train
@@ -97,14 +100,14 @@ def taught(tmp_path: Path):
     codes = fit(IDS, corpus).codes
     store = Store(tmp_path / "store", lambda _: None, 0)
 
-    def run(seed: int = 0, **changes: Any):
+    def run(seed: int = 0, looks: dict[str, Any] | None = None, **changes: Any):
         def keep(folder: Path) -> Lineage:
             save_codes(codes, folder, corpus.catalog.ids)
             return Lineage.none()
 
-        data = store.stage("data", lambda _: Lineage.none(), config={}, code=("core",))
-        ids = store.stage("ids", keep, config={}, code=("core",))
-        settings = SETTINGS.train.model_copy(update={"steps": 1, "seed": seed})
+        data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
+        ids = store.stage("ids", keep, config={}, code=())
+        settings = SETTINGS.train.model_copy(update={"steps": 1, "seed": seed, **(looks or {})})
         method = SETTINGS.model_copy(update={"train": settings, **changes})
         return teach(method, corpus, data, ids, store)
 
@@ -119,8 +122,41 @@ def test_a_model_is_taught_once_a_setting(taught) -> None:
         "bundle", "lineage.npy", "manifest.json", "metrics.jsonl",
     ]  # fmt: skip
     assert taught(seed=1).key != first.key
-    # how lists are searched for is no matter of training
-    assert taught(decode=DecodeConfig(k=3, beams=9)).key == first.key
+
+
+WIDER = DecodeConfig(k=3, beams=9)
+JUDGED = {"evaluate_every": 1, "patience": 1, "evaluate_users": 5}
+
+
+@pytest.mark.parametrize(
+    ("looks", "head", "matters"),
+    [
+        ({}, None, False),
+        ({"evaluate_every": 1}, None, False),  # the looks are on the record, and decide nothing
+        (JUDGED, None, True),
+        ({"passes": PassesConfig(most=1)}, None, True),
+        (JUDGED, ItemHeadConfig(), False),  # looked at by the head alone
+    ],
+)
+def test_a_search_is_a_matter_of_training_where_it_says_when_to_stop(
+    taught, looks: dict[str, Any], head: ItemHeadConfig | None, matters: bool
+) -> None:
+    keys = {
+        taught(looks=looks, decode=decode, item_head=head).key
+        for decode in (SETTINGS.decode, WIDER)
+    }
+    assert len(keys) == 1 + matters
+
+
+def test_what_a_look_runs_is_a_matter_of_training_where_looks_are_taken(
+    taught, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(Code, "digest", lambda self, *given: (work.append(given), "code")[1])
+    taught()
+    blind = work[-1]
+    taught(looks=JUDGED)
+    assert work[-1] == (*blind, validator)
 
 
 def test_a_changed_prompt_is_taught_anew(taught, tmp_path: Path) -> None:

@@ -26,7 +26,6 @@ from ..protocols import Recommender
 from .tune import by_ranking
 
 VALIDATED = 5000  # users that are looked at after each pass, at most
-ROWS = 32  # requests multiplied at a time
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -120,14 +119,10 @@ def train(
 def products(vectors: np.ndarray, table: np.ndarray) -> np.ndarray:
     """``(B, N)`` float32, ``vectors @ table.T``, each row the same bits whatever stands beside it.
 
+    A product of two matrices does not promise that: a row's place decides which kernel adds it up.
+
     Args:
         vectors: ``(B, D)`` float32.
         table: ``(N, D)`` float32.
     """
-    count = len(vectors)
-    padded = np.zeros((-(-count // ROWS) * ROWS, vectors.shape[1]), dtype=np.float32)
-    padded[:count] = vectors
-    out = np.empty((len(padded), len(table)), dtype=np.float32)
-    for at in range(0, len(padded), ROWS):
-        np.matmul(padded[at : at + ROWS], table.T, out=out[at : at + ROWS])
-    return out[:count]
+    return np.matvec(table, vectors)

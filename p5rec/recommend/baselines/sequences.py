@@ -15,7 +15,7 @@ from p5rec.core.rng import derive_rng
 from p5rec.core.types import Histories, Interactions
 from p5rec.data.windows import cut
 
-from .fitting import ROWS
+ROWS = 32  # requests that a network reads at a time
 
 
 class TrainingWindows:

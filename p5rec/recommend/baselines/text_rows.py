@@ -46,6 +46,11 @@ def has_people_s_words(view: CorpusView, task: str) -> bool:
     return found.answer == "text" and not found.of_items and "review" in view.has
 
 
+def shows_words(task: str) -> bool:
+    """Whether the questions of the task ``task`` show the review."""
+    return SHOWN in tasks.get(task).given
+
+
 def training_rows(view: CorpusView, task: str, max_words: int) -> TextRows:
     """The training rows of a task, answered.
 
@@ -63,7 +68,7 @@ def training_rows(view: CorpusView, task: str, max_words: int) -> TextRows:
     return TextRows(
         items=view.corpus.interactions.items[rows],
         words=[limits.cut(view.text("review", row)) for row in rows.tolist()],
-        shown=SHOWN in posed.given,
+        shown=shows_words(task),
         answers=[str(record.values[posed.answers[0]]) for record in records],
         lineage=Lineage(seen),
     )
@@ -76,7 +81,7 @@ def asked_rows(view: CorpusView, task: str, events: np.ndarray, max_words: int) 
         view, task, max_words: see :func:`training_rows`.
         events: ``(R,)`` their event rows.
     """
-    log, shown = view.corpus.interactions, SHOWN in tasks.get(task).given
+    log, shown = view.corpus.interactions, shows_words(task)
     words = [_said(view, event, shown, Limits(max_words=max_words)) for event in events.tolist()]
     return TextRows(log.items[events], words, shown, [], Lineage.none())
 

@@ -1,0 +1,44 @@
+"""A method's lists on disk: the work that every method answers with, and back."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from p5rec.core.artefacts import write_json
+from p5rec.core.types import Corpus, RankedLists
+from p5rec.data.split import cases
+
+from .protocols import Recommender
+
+LISTS, ABOUT = "lists.safetensors", "about.json"
+
+
+def answer(
+    recommender: Recommender,
+    corpus: Corpus,
+    part: str,
+    k: int,
+    folder: Path,
+    about: dict[str, Any],
+    *,
+    exclude_seen: bool = True,
+) -> None:
+    """Lists for every user with a target in ``part`` into ``folder``."""
+    histories, _, _ = cases(corpus.interactions, corpus.split, part)
+    started = time.perf_counter()
+    lists = recommender.recommend(histories, k, exclude_seen=exclude_seen)
+    about = {**about, "infer_seconds": round(time.perf_counter() - started, 3)}
+    tensors = {"users": lists.users, "items": lists.items, "scores": lists.scores}
+    save_file({n: np.ascontiguousarray(t) for n, t in tensors.items()}, folder / LISTS)
+    write_json(folder / ABOUT, about)
+
+
+def read_lists(folder: Path) -> RankedLists:
+    """The lists that :func:`answer` kept."""
+    tensors = load_file(folder / LISTS)
+    return RankedLists(tensors["users"], tensors["items"], tensors["scores"])

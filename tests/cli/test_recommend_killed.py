@@ -1,0 +1,58 @@
+"""kill -9 of ``p5rec recommend`` at any moment: the same command goes on to the same lists."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from killed_recommend import PART, run
+from my_folder import USERS, Trained
+
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["killed_recommend"])  # the libraries are loaded once
+PAUSE = 0.02  # seconds a part, so that there are moments to be killed at
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.nightly)])
+def test_killed_at_random_moments_it_ends_with_the_same_lists(
+    trained: Trained, tmp_path: Path, kills: int
+) -> None:
+    rng = np.random.default_rng(kills)
+
+    def start(out: Path, pause: float) -> BaseProcess:
+        words = ["recommend", "--model", trained.model, "--config", trained.config]
+        words += ["--out", out / "a.parquet", "--out", out / "a.jsonl"]
+        given = (list(map(str, words)), trained.folder / "home", tmp_path / "log.txt", pause)
+        process = SERVER.Process(target=run, args=given)
+        process.start()
+        return process
+
+    def finish(out: Path) -> dict[str, bytes]:
+        process = start(out, 0)
+        process.join()
+        assert process.exitcode == 0, (tmp_path / "log.txt").read_text()[-3000:]
+        return {path.name: path.read_bytes() for path in out.iterdir()}
+
+    wanted = finish(tmp_path / "whole")
+    assert set(wanted) == {"a.parquet", "a.jsonl", "a.parquet.manifest.json"}
+    done = 0
+    while done < kills:
+        out = tmp_path / f"killed{done}"
+        while done < kills:  # until one run of these gets to its end
+            process = start(out, PAUSE)
+            folder = out / ".a.parquet.parts"
+            reached = len(list(folder.glob("*.parquet")))
+            later = reached + rng.integers(0, 4)
+            while process.is_alive() and len(list(folder.glob("*.parquet"))) < later:
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0, 2 * PAUSE))
+            process.kill()
+            process.join()
+            done += process.exitcode == -9
+            if process.exitcode == 0 or later * PART >= USERS:
+                break
+        assert finish(out) == wanted

@@ -1,0 +1,255 @@
+"""What `evaluate --model` and `recommend --model` use is what the run's report measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import sys
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from p5rec.cli.main import main
+
+RECIPE = """
+data: {source: world, world: {kind: markov, users: 40, items: 24, events: 8}}
+ids: {semantic: {levels: 2, codebook: 6, vectors: {text: null, cooccurrence: {dim: 4}}}}
+baselines: [popularity]
+methods:
+  codes:
+    backbone: &small
+      name: scratch
+      lora: null
+      dtype: float32
+      scratch: {width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}
+    train: &few {steps: 3, batch: 4, learning_rate: 0.01, precision: float32, warmup: 0}
+    decode: {beams: 3, k: 3, search: beam}
+  hybrid:
+    backbone: *small
+    item_head: {}
+    linear: {}
+    train: *few
+    decode: {search: items}
+  hybrid-light: {like: hybrid, linear: {l2: 5}, decode: {search: items, linear_weight: 0.3}}
+  hybrid-no-linear: {like: hybrid, decode: {linear_weight: 0}}
+  hybrid-codes: {like: hybrid, decode: {search: exhaustive, item_weight: 0, linear_weight: 0}}
+  both: {like: hybrid, decode: {search: beam, beams: 4, k: 4, item_weight: 2}}
+  diverse: {like: codes, decode: {per_prefix: 1, beams: 12}}
+  sampled: {like: codes, decode: {search: sample, beams: 12}}
+  swapped: {like: hybrid, train: {swap_users: true}}
+  t5:
+    backbone: {name: scratch, lora: null, dtype: float32, items: tokens,
+               item_rows: false,
+               scratch: {shape: t5, width: 16, layers: 1, heads: 2, feedforward: 32}}
+    train: *few
+    decode: {beams: 20}
+  llm:
+    backbone: {name: scratch, lora: {rank: 2}, dtype: bfloat16,
+               scratch: {width: 16, layers: 2, heads: 2, feedforward: 32, dropout: 0.0}}
+    item_head: {}
+    linear: {kind: item-knn}
+    train: *few
+    decode: {search: items, precision: bfloat16, batch_tokens: 64}
+  rating:
+    backbone: *small
+    train:
+      tasks: {dense: {}, dense-rating: {}, rating: {}}
+      steps: 3
+      batch: 4
+      precision: float32
+    decode: {beams: 20, max_new_tokens: 4}
+  asked:
+    backbone: *small
+    train: {tasks: {sequential-next: {}, dense: {}}, steps: 3, batch: 4, precision: float32}
+    decode: {beams: 7, k: 7, batch_tokens: 300}
+  prompted:
+    backbone: *small
+    train: {tasks: {sequential-next: {}}, steps: 3, batch: 4, precision: float32}
+    decode: {beams: 20, closed: true}
+evaluate:
+  k: 12
+  exclude_seen: false
+  ask: {rating: 6, dense-rating: 6, sequential-next: 6}
+  samples: 1
+"""
+METHODS = (
+    "codes", "hybrid", "hybrid-light", "hybrid-no-linear", "hybrid-codes", "both", "diverse",
+    "sampled", "swapped", "t5", "llm", "rating", "asked", "prompted",
+)  # fmt: skip
+WEIGHTS, LINEAR = "trained.safetensors", "linear.safetensors"
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run of every kind of method: ``every.yaml``, its results in ``out``."""
+    folder = tmp_path_factory.mktemp("every")
+    (folder / "every.yaml").write_text(RECIPE)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()):
+        patch.setenv("P5REC_HOME", str(folder / "home"))
+        words = ["run", "sft", "--config", f"{folder}/every.yaml", "--out", f"{folder}/out"]
+        patch.setattr(sys, "argv", ["p5rec", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+    return folder
+
+
+def figures(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """What the report in ``folder`` measured, by method and task."""
+    methods = json.loads((folder / "report.json").read_text())["methods"]
+    return {
+        (m["name"], m["task"]): {key: m[key] for key in ("metrics", "slices", "n", "invalid_rate")}
+        for m in methods
+    }
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_model_measured_again_has_every_figure_of_the_report(
+    p5rec: Any, ran: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("P5REC_HOME", str(ran / "home"))
+    code, _, err = p5rec(
+        "evaluate", "--config", ran / "every.yaml", "--model", ran / "out/models" / name,
+        "--out", "again",
+    )  # fmt: skip
+    assert code == 0, err
+    found, first = figures(Path("again")), figures(ran / "out")
+
+    def own(told: str) -> bool:
+        return told == name or told.startswith(f"{name} (")
+
+    again = {key: value for key, value in found.items() if own(key[0])}
+    assert again.keys() >= {key for key in first if own(key[0]) and key[1] != "sequential-next"}
+    assert again
+    for (told, task), value in again.items():
+        if (told, task) == (f"{name} (lists)", "sequential-next"):
+            assert (told, task) in first or (name, task) in first
+        assert value == first[told, task], f"{told}, {task}"
+
+
+def test_methods_of_one_training_are_measured_apart(ran: Path) -> None:
+    found = figures(ran / "out")
+    named = ("hybrid", "hybrid-light", "hybrid-no-linear", "hybrid-codes", "both")
+    told = [json.dumps(found[name, "sequential"]["metrics"]) for name in named]
+    assert len(set(told)) == len(named)
+
+
+@pytest.mark.parametrize("name", ["both", "llm", "hybrid-codes"])
+def test_lists_are_made_as_they_were_measured(
+    p5rec: Any, ran: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of histories without the test events, they are the run's own."""
+    monkeypatch.setenv("P5REC_HOME", str(ran / "home"))
+    words = ("recommend", "--config", ran / "every.yaml", "--model", ran / "out/models" / name)
+    assert p5rec(*words, "--out", "a.parquet", "--k", 12)[0] == 0
+    told = json.loads(Path("a.parquet.manifest.json").read_text())
+    saved = json.loads((ran / "out/models" / name / "method.json").read_text())
+    assert told["overridden"] == ["k"]
+    assert told["key"]["decode"] | {"k": 0, "beams": 0} == saved["decode"] | {"k": 0, "beams": 0}
+    assert told["key"]["exclude_seen"] is False
+    assert p5rec(*words, "--out", "b.parquet", "--without-seen", "--search", "beam")[0] == 0
+    told = json.loads(Path("b.parquet.manifest.json").read_text())
+    assert told["overridden"] == ["exclude_seen", "k", "search"]
+    assert told["key"]["exclude_seen"] is True
+    assert not pl.read_parquet("a.parquet").equals(pl.read_parquet("b.parquet"))
+
+
+def test_what_options_set_is_in_the_report(
+    p5rec: Any, ran: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("P5REC_HOME", str(ran / "home"))
+    words = ("evaluate", "--config", ran / "every.yaml", "--out", "again")
+    model = ran / "out/models/both"
+    code, _, err = p5rec(*words, "--model", model, "--item-weight", 0, "--linear-weight", 0,
+                         "--search", "exhaustive", "--beams", 50)  # fmt: skip
+    assert code == 0, err
+    found = figures(Path("again"))["both", "sequential"]["metrics"]
+    assert found == figures(ran / "out")["hybrid-codes", "sequential"]["metrics"]
+    manifest = json.loads(Path("again/report.json").read_text())["manifest"]
+    assert manifest["overridden"] == ["beams", "item_weight", "linear_weight", "search"]
+    assert manifest["serving"]["decode"]["item_weight"] == 0
+    code, _, err = p5rec(*words, "--model", ran / "out/models/codes", "--item-weight", 1)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--item-weight: expected a model with an item head, got one without" in err
+    code, _, err = p5rec(*words, "--model", ran / "out/models/hybrid-no-linear",
+                         "--linear-weight", 1)  # fmt: skip
+    assert (code, "--linear-weight: expected a model with a linear part" in err) == (2, True)
+    code, _, err = p5rec(*words, "--model", model, "--per-prefix", 1, "--search", "items")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "expected --per-prefix or --search items, got both" in err
+    code, _, err = p5rec(*words, "--model", ran / "out/models/hybrid", "--per-prefix", 1)
+    assert (code, "got one beside the other, with which" in err) == (2, True)
+
+
+def test_every_model_is_whole_and_shares_the_bytes_of_its_weights(ran: Path) -> None:
+    models, store = ran / "out/models", ran / "home/store"
+    one = (models / "hybrid" / WEIGHTS).stat()
+    for name in ("hybrid-no-linear", "hybrid-codes", "hybrid-light"):
+        assert (models / name / WEIGHTS).stat().st_ino == one.st_ino
+    kept = [path.stat().st_ino for path in store.glob(f"train/*/bundle/{WEIGHTS}")]
+    assert one.st_ino in kept
+    assert not stat.S_IMODE(one.st_mode) & 0o222
+    for method in models.iterdir():
+        manifest = json.loads((method / "manifest.json").read_text())
+        weighs = json.loads((method / "method.json").read_text())["decode"]["linear_weight"]
+        with_linear = method.name.startswith(("hybrid", "both", "llm", "swapped")) and weighs > 0
+        assert (LINEAR in manifest["files"]) == (method / LINEAR).is_file() == with_linear
+        assert manifest["settings"]["linear"] == with_linear
+        for place in (*manifest["files"], "method.json"):
+            assert (method / place).is_file()
+            if not place.endswith(".safetensors"):  # what a hand may edit is nobody else's
+                assert (method / place).stat().st_nlink == 1
+
+
+def copied(ran: Path, folder: Path) -> Path:
+    return shutil.copytree(ran / "out/models/hybrid", folder / "hybrid")
+
+
+def test_a_model_without_its_settings_is_asked_by_the_defaults_and_says_so(
+    p5rec: Any, ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("P5REC_HOME", str(ran / "home"))
+    model = copied(ran, tmp_path)
+    (model / "method.json").unlink()
+    words = ("--config", ran / "every.yaml", "--model", model)
+    code, out, _ = p5rec("evaluate", *words)
+    assert (code, "has no method.json, which says how it was measured" in out) == (0, True)
+    code, _, err = p5rec("recommend", *words, "--out", "a.csv")
+    assert (code, "has no method.json" in err) == (0, True)
+    (model / "method.json").write_text('{"version": 2}')
+    code, _, err = p5rec("recommend", *words, "--out", "b.csv")
+    assert (code, "method.json: version: input should be 1, got 2" in err) == (2, True)
+
+
+@pytest.mark.parametrize("file", [WEIGHTS, LINEAR, "titles.json", "codes/codes.json"])
+def test_a_partly_deleted_model_names_the_file(
+    p5rec: Any, ran: Path, tmp_path: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("P5REC_HOME", str(ran / "home"))
+    model = copied(ran, tmp_path)
+    (model / file).unlink()
+    words = ("--config", ran / "every.yaml", "--model", model, "--out", "a.csv")
+    code, _, err = p5rec("recommend", *words)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{model / file}: expected the file that was saved, got a missing or changed" in err
+
+
+def test_another_linear_part_trains_no_network(
+    p5rec: Any, ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("P5REC_HOME", str(ran / "home"))
+    words = ("run", "sft", "--config", ran / "every.yaml", "--out", tmp_path / "out")
+    code, said, err = p5rec(*words, "methods.hybrid-light.linear.l2=7")
+    assert code == 0, err
+    assert "train: made" not in said
+    assert said.count("linear: made") == 1
+    assert said.count("answers: made") == 1
+    again, first = (folder / "models/hybrid-light" for folder in (tmp_path / "out", ran / "out"))
+    assert os.path.samefile(again / WEIGHTS, first / WEIGHTS)
+    assert (again / LINEAR).read_bytes() != (first / LINEAR).read_bytes()

@@ -1,0 +1,238 @@
+"""Every stage's key holds the code that it runs: a recipe with all kinds of stages is watched."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import polars as pl
+import pytest
+from tiny_models import save_llama
+
+from p5rec.cli.main import main
+from p5rec.core import code
+from p5rec.core.artefacts import Store
+from p5rec.core.code import CODE, Code, Work
+
+RECIPE = """\
+data:
+  source: table
+  path: {folder}/log.csv
+  columns: {{user: user, item: item, time: time, rating: rating, review: text, summary: summary}}
+  split: leave-one-out
+ids:
+  semantic:
+    levels: 2
+    codebook: 5
+    vectors:
+      text: {folder}/encoder
+      cooccurrence: {{dim: 4}}
+      sasrec: {{dim: 8, layers: 1, steps: 2, window: 5}}
+  title: {{scheme: title, levels: 2, vectors: {{text: null}}}}
+baselines: [popularity, item-knn, ease, ease-recency]
+methods:
+  first: &first
+    backbone: &backbone
+      name: scratch
+      lora: null
+      dtype: float32
+      scratch: {{width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
+    item_head: {{}}
+    linear: {{kept: 5}}
+    train:
+      tasks: {{dense: {{}}, rating: {{}}, summary: {{}}}}
+      steps: 4
+      batch: 4
+      precision: float32
+      evaluate_every: 2
+      patience: 1
+    decode: {{max_new_tokens: 4}}
+  passed:
+    backbone: *backbone
+    item_head: {{}}
+    train: {{passes: {{most: 1}}, precision: float32}}
+  aligned:
+    like: first
+    start: first
+    train: {{tasks: {{dense: {{}}}}, align: {{objective: sdpo, negatives: 2}}}}
+evaluate:
+  k: 10
+  ask: {{rating: 5, summary: 5}}
+  samples: 1
+"""
+KINDS = {
+    "data", "text", "sasrec", "ids", "baseline", "train", "pairs", "answers", "reference", "report"
+}  # fmt: skip
+
+
+class Seen(NamedTuple):
+    """A stage that was made: its name, what tells it from others, its work, and what it ran."""
+
+    stage: str
+    about: Any
+    work: tuple[Work, ...]
+    ran: set[str]
+
+
+@contextmanager
+def watched(ran: set[str]) -> Iterator[None]:
+    """Notes the modules of p5rec whose code runs, in threads begun meanwhile too."""
+
+    def note(frame: FrameType, event: str, arg: Any) -> None:
+        name = frame.f_globals.get("__name__", "")
+        if event == "call" and name.partition(".")[0] == "p5rec":
+            ran.add(name)
+
+    threading.setprofile(note)
+    sys.setprofile(note)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+
+
+def write_log(folder: Path) -> None:
+    rows = [
+        {
+            "user": f"u{user}", "item": f"i{(5 * user + 2 * step) % 15}", "time": 60 * step,
+            "rating": 1 + (user + step) % 5, "summary": f"Word {step}",
+            "text": f"Thing number {step}, says {user}. I would buy it again.",
+        }
+        for user in range(20)
+        for step in range(7)
+    ]  # fmt: skip
+    pl.DataFrame(rows).write_csv(folder / "log.csv")
+    (folder / "my.yaml").write_text(RECIPE.format(folder=folder))
+    save_llama(folder / "encoder")
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> list[Seen]:
+    """Every stage of one run."""
+    folder, found = tmp_path_factory.mktemp("seen"), []
+    write_log(folder)
+    stage = Store.stage
+
+    def spied(self: Store, name: str, make: Callable[[Path], Any], **options: Any) -> Any:
+        ran: set[str] = set()
+
+        def watching(work: Path) -> Any:
+            with watched(ran):
+                return make(work)
+
+        found.append(Seen(name, options["config"], options["code"], ran))
+        return stage(self, name, watching, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("P5REC_HOME", str(folder / "home"))
+        patch.setattr(Store, "stage", spied)
+        config = folder / "my.yaml"
+        words = ["p5rec", "run", "sft", "--config", str(config), "--out", str(folder / "out")]
+        patch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+    return found
+
+
+def changed(folder: Path, file: str, more: str) -> Code:
+    """The sources of p5rec with ``more`` after those in ``file``."""
+    source = CODE.root / "p5rec"
+    shutil.copytree(source, folder / "p5rec", ignore=shutil.ignore_patterns("*.pyc"))
+    with open(folder / "p5rec" / file, "a", encoding="utf-8") as handle:
+        handle.write(more)
+    return Code(folder)
+
+
+def remade(seen: list[Seen], edited: Code) -> dict[str, list[Any]]:
+    """Stages whose code is another under ``edited``, with what tells them apart."""
+    found = defaultdict(list)
+    for each in seen:
+        if edited.digest(*each.work) != CODE.digest(*each.work):
+            found[each.stage].append(each.about)
+    return found
+
+
+def test_what_a_stage_runs_is_in_its_key(seen: list[Seen]) -> None:
+    assert {each.stage for each in seen} == KINDS
+    beyond = [
+        (each.stage, each.about, sorted(more))
+        for each in seen
+        if (more := each.ran - set(CODE.closure(*each.work)))
+    ]
+    assert not beyond
+    assert all(each.ran for each in seen)
+
+
+def test_comments_and_docstrings_re_make_nothing(seen: list[Seen], tmp_path: Path) -> None:
+    edited = changed(
+        tmp_path, "core/types.py", '\n# a comment\n"""A string that stands alone."""\n'
+    )
+    for path in (tmp_path / "p5rec").rglob("*.py"):
+        path.write_text(path.read_text().replace('"""', '"""Say: ', 1) + "\n# the end\n")
+    assert not remade(seen, edited)
+
+
+def test_a_changed_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Path) -> None:
+    found = remade(seen, changed(tmp_path, "recommend/baselines/ease.py", "\nX = 1\n"))
+    assert {each["name"] for each in found.pop("baseline")} == {"ease", "ease-recency"}
+    assert not found.keys() & {"data", "text", "ids", "answers", "reference", "report"}
+
+
+def test_a_baseline_that_is_not_asked_for_re_makes_nothing(
+    seen: list[Seen], tmp_path: Path
+) -> None:
+    assert not remade(seen, changed(tmp_path, "recommend/baselines/sasrec.py", "\nX = 1\n"))
+
+
+def test_a_changed_rating_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Path) -> None:
+    found = remade(seen, changed(tmp_path, "recommend/baselines/factors.py", "\nX = 1\n"))
+    assert {each["name"] for each in found.pop("reference")} == {"mf"}
+    assert not found
+
+
+def test_the_page_is_made_of_its_files_and_nothing_else_is(
+    seen: list[Seen], tmp_path: Path
+) -> None:
+    assert remade(seen, changed(tmp_path, "evaluate/assets/report.css", "a {}")).keys() == {
+        "report"
+    }
+
+
+@pytest.mark.parametrize(
+    ("library", "shaped", "not_shaped"),
+    [
+        ("polars", {"data", "ids", "train", "report"}, set()),
+        ("torch", {"text", "train", "sasrec", "answers", "pairs"}, {"data", "ids"}),
+        ("trl", {"train", "sasrec"}, {"data", "ids", "text", "baseline", "answers", "report"}),
+        ("scikit-learn", {"ids", "reference"}, {"data", "train", "baseline"}),
+        ("filelock", set(), KINDS),
+    ],
+)
+def test_a_new_version_of_a_library_re_makes_what_it_shapes(
+    seen: list[Seen],
+    monkeypatch: pytest.MonkeyPatch,
+    library: str,
+    shaped: set[str],
+    not_shaped: set[str],
+) -> None:
+    before = [CODE.libraries(*each.work) for each in seen]
+    version_of = code.version_of
+    monkeypatch.setattr(
+        code, "version_of", lambda name: "9.9" if name == library else version_of(name)
+    )
+    moved = {
+        each.stage
+        for each, was in zip(seen, before, strict=True)
+        if CODE.libraries(*each.work) != was
+    }
+    assert moved >= shaped
+    assert not moved & not_shaped

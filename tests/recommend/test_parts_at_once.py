@@ -1,0 +1,69 @@
+"""Two commands that write one file at the same time take turns."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from p5rec.recommend.parts import write_in_parts
+
+
+class Slow:
+    """Answers that wait, once, until they are let go on."""
+
+    def __init__(self, factor: int, waits: bool) -> None:
+        self.factor, self.asked = factor, 0
+        self.started, self.go = Event(), Event()
+        if not waits:
+            self.go.set()
+
+    def __call__(self, questions: np.ndarray) -> pl.DataFrame:
+        self.started.set()
+        assert self.go.wait(30)
+        self.asked += len(questions)
+        return pl.DataFrame({"n": questions * self.factor})
+
+
+def write(answer: Slow, outs: list[Path], key: str) -> int:
+    return write_in_parts(answer, 30, outs, {"model": key}, unit="user", part=10)
+
+
+def both(outs: Any, keys: Any, capsys: Any) -> tuple[Slow, Slow]:
+    first, second = Slow(1, waits=True), Slow(2, waits=False)
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(write, first, outs[0], keys[0])
+        assert first.started.wait(30)
+        other = pool.submit(write, second, outs[1], keys[1])
+        said = ""
+        while "waiting" not in said:
+            assert not other.done(), "it did not wait"
+            said += capsys.readouterr().err
+        assert "another run is writing" in said
+        first.go.set()
+        assert (one.result(), other.result()) == (30, 30)
+    return first, second
+
+
+def test_the_second_of_two_equal_ones_finds_the_result(tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "a.parquet"
+    first, second = both(([out], [out]), ("m", "m"), capsys)
+    assert (first.asked, second.asked) == (30, 0)
+    assert pl.read_parquet(out)["n"].to_list() == list(range(30))
+    assert {p.name for p in tmp_path.iterdir()} == {out.name, f"{out.name}.manifest.json"}
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_another_one_waits_and_writes_its_own(tmp_path: Path, capsys: Any, place: int) -> None:
+    """Whether the file stands first or second among those of a command."""
+    shared, own = tmp_path / "a.csv", tmp_path / "b.parquet"
+    outs = [shared] if place == 0 else [own, shared]
+    first, second = both((outs, [shared]), ("m", "other"), capsys)
+    assert (first.asked, second.asked) == (30, 30)
+    assert pl.read_csv(shared)["n"].to_list() == list(range(0, 60, 2))
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
