@@ -21,6 +21,8 @@ TRUTH = {True: "true", False: "false"}
 def read_jsonl(data: bytes, path: Path, wanted: Sequence[str] | None = None) -> Records:
     """The wanted keys: text, numbers as they are written; a list where any value is one.
 
+    Keys that no object has come back too, as nulls: the frame has all rows in any case.
+
     Args:
         data: the file's text, UTF-8.
         path: the file, for messages.
@@ -36,7 +38,7 @@ def read_jsonl(data: bytes, path: Path, wanted: Sequence[str] | None = None) -> 
     batch: list[dict[str, Any]] = []
 
     def flush() -> None:
-        chosen = [name for name in names if wanted is None or name in wanted]
+        chosen = names if wanted is None else dict.fromkeys(wanted)
         numbers = rows[len(rows) - len(batch) :]
         columns = [_column(name, [r.get(name) for r in batch], path, numbers) for name in chosen]
         frames.append(pl.DataFrame(columns))

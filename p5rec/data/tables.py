@@ -132,13 +132,17 @@ def read_table(
     files = parts(existing(path))
     found = [_read(file, columns, dialect or Dialect()) for file in files]
     if len(found) == 1 and not path.is_dir():
-        return Table.of(path, found[0])
+        only = found[0]
+        frame = only.frame.select(name for name in only.frame.columns if name in only.names)
+        return Table.of(path, only._replace(frame=frame))
     _check_alike(files, found)
     ends = np.cumsum([0, *(int(part.rows.max(initial=1)) for part in found)])
     rows = np.concatenate([part.rows + end for part, end in zip(found, ends, strict=False)])
     names = list(dict.fromkeys(name for part in found for name in part.names))
     places = Places(path, tuple(files), tuple(ends[:-1].tolist()))
-    return Table(names, _joined(files, found), _numbers(rows), places)
+    frame = _joined(files, found)
+    frame = frame.select(name for name in frame.columns if name in names)
+    return Table(names, frame, _numbers(rows), places)
 
 
 def column_names(path: Path, dialect: Dialect | None = None) -> list[str]:

@@ -165,7 +165,8 @@ def _from_table(path: Path, item: str, column: str) -> Iterator[Cell]:
     values = table[column].to_list()
     for row, name, told, value in zip(table["row"], ids, given, values, strict=True):
         where = f"{path}, row {row}"
-        yield Cell(_id(told if name is None else name, where), empty if value is None else value, where)
+        name = _id(told if name is None else name, where)
+        yield Cell(name, empty if value is None else value, where)
 
 
 class Pairs(tuple[tuple[str, Any], ...]):
