@@ -190,7 +190,7 @@ def _no_utf8(data: bytes) -> int | None:
 
 
 def _undecodable(path: Path, data: bytes, at: int, encoding: str, dialect: Dialect) -> UserError:
-    told = "latin-1, cp1252, gbk or what it is written in"
+    told = "utf-16-le" if b"\0" in data else "latin-1, cp1252, gbk or what it is written in"
     todo = dialect.remedy("encoding", told, "save it as UTF-8")
     got = f"the byte 0x{data[at]:02x}"
     return fault(f"{path}, row {_row(data, at, encoding)}", f"{encoding} text", got, todo)

@@ -198,26 +198,22 @@ def _joined(files: Sequence[Path], found: Sequence[Records]) -> pl.DataFrame:
         return joined(frames)
     whole = frames[0]
     for file, frame in zip(files[1:], frames[1:], strict=True):
-        frame = frame.select(whole.columns)
-        try:
-            longer = pl.concat([whole, frame], how="vertical_relaxed")
-        except pl.exceptions.PolarsError:
-            longer = None
-        for name, dtype in frame.schema.items():
-            before = whole.schema[name]
-            if longer is None or _loses([whole[name], frame[name]], longer.schema[name]):
-                if dtype == before:
-                    continue
+        for name, before in whole.schema.items():
+            if not _fit(whole[name], frame[name]):
                 expected = f"column {name!r} of type {before}, as in the parts before"
-                raise fault(file, expected, str(dtype), "export all parts with the same types")
-        assert longer is not None
-        whole = longer
+                got = str(frame.schema[name])
+                raise fault(file, expected, got, "export all parts with the same types")
+        whole = pl.concat([whole, frame.select(whole.columns)], how="vertical_relaxed")
     return whole
 
 
-def _loses(columns: Sequence[pl.Series], dtype: pl.DataType) -> bool:
-    """Whether whole numbers become floats that cannot tell them apart."""
-    if not dtype.is_float():
+def _fit(above: pl.Series, below: pl.Series) -> bool:
+    """Whether two columns are one without a loss: of a type, empty, or numbers that stay exact."""
+    types = above.dtype, below.dtype
+    if pl.Null in types or types[0] == types[1]:
+        return True
+    if not all(dtype.is_integer() or dtype.is_float() for dtype in types):
         return False
-    whole = (column for column in columns if column.dtype.is_integer() and len(column))
-    return any(bool((column.cast(pl.Int128).abs() > EXACT).any()) for column in whole)
+    numbers = [c.fill_nan(None) if c.dtype.is_float() else c for c in (above, below)]
+    exact = [column.is_between(-EXACT, EXACT).all() for column in numbers]
+    return not any(dtype.is_float() for dtype in types) or all(exact)

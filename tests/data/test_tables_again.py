@@ -49,7 +49,7 @@ def delimited(rows: Cells, separator: str, ending: str, quoting: Any) -> str:
 
 def plainer(cell: str) -> str:
     """A cell that a file without any quotation can hold; marks in its midst stay."""
-    return re.sub(r'[\r\n;]|^"+', "", cell)
+    return re.sub(r"[\r\n;]", "", cell).lstrip('"')
 
 
 def as_json(names: list[str], cells: list[str]) -> str:
