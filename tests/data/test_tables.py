@@ -154,6 +154,7 @@ def test_brackets_are_part_of_a_name(tmp_path: Path, monkeypatch: Any) -> None:
         assert read_log(config).events["user"].unique().to_list() == ["a"]
         prepare_folder(config, Path(f"out[{suffix}]"))
         assert list(load_corpus(Path(f"out[{suffix}]")).user_ids) == ["a"]
+        assert read_columns(Path(f"log[1].{suffix}"), ["user"])["user"].to_list() == ["a"] * 3
     Path("log[1].csv").unlink()
     refused(lambda: events(Path("log[1].csv")), "nothing there")
     assert "not a pattern" in refused(lambda: events(Path("log*.csv")), "nothing there")
