@@ -18,6 +18,7 @@ YEAR = r"\((\d{4})\)\s*$"
 # numbers that are written again just as they stand, so that it does not matter which they are
 WHOLE = r"^(0|-?[1-9][0-9]{0,14})$"
 BROKEN = r"^-?(0|[1-9][0-9]{0,9})\.[0-9]{0,3}[1-9]$"
+POINTED = r"^-?(0|[1-9][0-9]{0,9})\.(0|[0-9]{0,3}[1-9])$"  # a column of floats
 OwnItems = Callable[[Path, Dialect], pl.DataFrame]
 
 
@@ -180,6 +181,6 @@ def _numbers(text: pl.Series) -> pl.Series:
         return text
     if told.str.contains(WHOLE).all():
         return text.cast(pl.Int64)
-    if told.str.contains(f"{WHOLE}|{BROKEN}").all():
+    if any(told.str.contains(form).all() for form in (f"{WHOLE}|{BROKEN}", POINTED)):
         return text.cast(pl.Float64)
     return text

@@ -123,8 +123,11 @@ def test_text_stays_as_it_is_written(tmp_path: Path) -> None:
 
 
 def test_attributes_are_text_unless_their_numbers_are_written_as_numbers(tmp_path: Path) -> None:
-    rows = ["01003,9999999999999999999999,1995,4.5,1.50", "1003,9999999999999999999998,,3,2.25"]
-    names = ["code", "ean", "year", "price", "cost"]
+    rows = [
+        "01003,9999999999999999999999,1995,4.5,1.50,1995.0",
+        "1003,9999999999999999999998,,3,2.25,",
+    ]
+    names = ["code", "ean", "year", "price", "cost", "since"]
     text = "".join(f"i{n},T,{row}\n" for n, row in enumerate(rows))
     items = table(tmp_path / "items.csv", f"item,title,{','.join(names)}\n{text}")
     path = table(tmp_path / "log.csv", "user,item,time\na,i0,1\na,i1,2\na,i0,3\n")
@@ -135,7 +138,7 @@ def test_attributes_are_text_unless_their_numbers_are_written_as_numbers(tmp_pat
     catalog = load_corpus(out).catalog
     at = catalog.ids.index("i0")
     assert [catalog.values(name)[at] for name in names] == [
-        ("01003",), ("9999999999999999999999",), ("1995",), ("4.5",), ("1.50",),
+        ("01003",), ("9999999999999999999999",), ("1995",), ("4.5",), ("1.50",), ("1995",),
     ]  # fmt: skip
     types = {name: str(catalog.table.schema.field(name).type) for name in names}
     assert (types["year"], types["price"]) == ("int64", "double")
