@@ -1,8 +1,9 @@
-"""Seconds to prepare a log of a given size and to read it back.
+"""Seconds to read a log of a given size in several formats, to prepare it and to read it back.
 
 python scripts/bench_data.py [--events 1000000]
 
-Draws a log as CSV, with a rating and a time of each event, and prepares it as a recipe would.
+Draws a log with a rating and a time of each event, as CSV, as CSV with quoted text, and as JSON
+lines; the first is prepared as a recipe would.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import polars as pl
 
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare
+from p5rec.data.tables import read_table
 
 ITEMS, USERS = 50_000, 80_000
 
@@ -28,14 +30,21 @@ def main() -> None:
     n, rng = parser.parse_args().events, np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        pl.DataFrame(
+        frame = pl.DataFrame(
             {
                 "user": rng.integers(0, USERS, n),
                 "item": rng.zipf(1.3, n) % ITEMS,
                 "rating": rng.integers(1, 6, n),
                 "time": rng.integers(int(1.5e9), int(1.7e9), n),
             }
-        ).write_csv(folder / "log.csv")
+        )
+        frame.write_csv(folder / "log.csv")
+        frame.write_ndjson(folder / "log.jsonl")
+        frame.with_columns(text=pl.format('"{}", he said', "item")).write_csv(folder / "quoted.csv")
+        for file in ("log.csv", "quoted.csv", "log.jsonl"):
+            start = time.perf_counter()
+            found = read_table(folder / file, frame.columns)
+            print(f"{file}: {len(found.rows):,} rows in {time.perf_counter() - start:.1f} s")
         config = DataConfig(source="table", path=str(folder / "log.csv"))
         start = time.perf_counter()
         prepare(config, folder / "out")

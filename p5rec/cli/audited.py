@@ -113,13 +113,17 @@ def _read(config: DataConfig, **beside: Any) -> Audited:
 
 
 def _guess(path: Path) -> tuple[str, Path]:
-    """The source that reads a log of this name, and the log; of a folder, the one log in it."""
-    from p5rec.data.files import KINDS, column_names, kind
+    """The source that reads a log of this name, and the log; of a folder, the one log in it, or
+    the log whose parts it holds."""
+    from p5rec.data.files import KINDS, kind
     from p5rec.data.sources import amazon, movielens
+    from p5rec.data.tables import column_names
 
     if path.is_dir():
         logs = [p for p in sorted(path.iterdir()) if p.name in movielens.LAYOUTS]
         logs += [*path.glob("*.inter"), *path.glob("sequences.txt*")]
+        if not logs and any(set(p.suffixes) & KINDS.keys() for p in path.iterdir()):
+            return "table", path
         if len(logs) != 1:
             raise fault(
                 path, "a run, prepared data, a store, or a folder with one log",

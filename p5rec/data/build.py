@@ -43,7 +43,7 @@ def build(
     log = log or read_log(config)
     where = log.files[0] if log.files else Path(f"world {config.world.kind}")
     missing = config.items.missing if config.items else "error"
-    events, unknown = check_known(log.events, log.items, where, missing)
+    events, unknown = check_known(log.events, log.items, log.places, missing)
     dropped = {"incomplete": log.incomplete, "missing_items": unknown}
     if config.min_rating is not None:
         if "rating" not in events.columns:

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import codecs
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from p5rec.core.config import Config
+
+
+def _encoding(name: str) -> str:
+    try:
+        "".encode(name)
+        codecs.lookup(name)
+    except (LookupError, ValueError):
+        raise ValueError(f"{name!r} is no text encoding, such as utf-8, latin-1 or gbk") from None
+    return name
+
+
+def _separator(character: str) -> str:
+    if len(character) != 1 or not character.isascii() or character in '"\r\n\0':
+        raise ValueError(f"{character!r} is no single ASCII character, such as ';' or '|'")
+    return character
+
+
+Encoding = Annotated[str, AfterValidator(_encoding)]
+Separator = Annotated[str, AfterValidator(_separator)]
 
 
 class ColumnsConfig(Config):
@@ -64,12 +84,15 @@ class ItemTableConfig(Config):
     Attributes:
         path: the file; None takes the table that belongs to the source, if it has one.
         columns: which column holds what; read only where ``path`` is given.
+        encoding, separator: as those of :class:`DataConfig`, which they follow where None.
         missing: what to do when the log names an item that the table lacks: refuse, or drop and
             count the events.
     """
 
     path: str | None = None
     columns: ItemColumnsConfig = ItemColumnsConfig()
+    encoding: Encoding | None = None
+    separator: Separator | None = None
     missing: Literal["error", "drop"] = "error"
 
 
@@ -108,6 +131,10 @@ class DataConfig(Config):
             means the embedded MovieLens set, fetched once into the cache.
         items: the item table; None takes the source's own, else titles are the ids.
         columns: the log's column names where they are not the source's own.
+        encoding: of text files, such as ``latin-1``, ``cp1252`` or ``gbk``; None is UTF-8, or what
+            a byte order mark says.
+        separator: the character between the columns of a CSV or TSV file; None is what the file's
+            name says, a comma or a tab.
         time_format: how times are written: a strptime pattern; ``s``, ``ms``, ``us`` or ``ns``,
             epoch values in that unit; ``mixed``, each in the unit that its own size shows;
             ``excel``, serial dates of a spreadsheet. None detects epoch values of one unit,
@@ -138,6 +165,8 @@ class DataConfig(Config):
     path: str | None = None
     items: ItemTableConfig | None = None
     columns: ColumnsConfig = ColumnsConfig()
+    encoding: Encoding | None = None
+    separator: Separator | None = None
     time_format: str | None = None
     incomplete: Literal["error", "drop"] = "error"
     min_rating: float | None = None

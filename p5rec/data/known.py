@@ -10,26 +10,33 @@ import polars as pl
 
 from p5rec.core.errors import did_you_mean, fault
 
-from .files import column_names, existing, first_row, read_text
+from .files import existing
 from .rawlog import as_id
+from .tables import read_table
 
 HINTED = 1000  # known ids that are searched for near ones
+SHOWN = 80  # characters of a value in a message
 
 
-def read_columns(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> pl.DataFrame:
+def read_columns(
+    path: Path, required: Sequence[str], optional: Sequence[str] | None = ()
+) -> pl.DataFrame:
     """Columns of a table file, and ``row``, each record's number as a spreadsheet counts it.
+
+    Args:
+        path: one file, not a folder.
+        required, optional: names of columns; None takes all.
 
     Raises:
         UserError: the file or a required column is missing, or there is no record.
     """
-    present = column_names(existing(path))
-    if missing := next((name for name in required if name not in present), None):
-        hint = did_you_mean(missing, present)
-        raise fault(path, f"a column {missing!r}", "none", hint)
-    table = read_text(path, [*required, *(name for name in optional if name in present)])
-    if not len(table):
+    if existing(path).is_dir():
+        raise fault(path, "one table file", "a folder", "name the file")
+    table = read_table(path, None if optional is None else [*required, *optional])
+    table.require(*required)
+    if not len(table.rows):
         raise fault(path, "at least one row", "none", "fill the file")
-    return table.with_row_index("row", offset=first_row(path))
+    return table.frame.drop("row", strict=False).insert_column(0, table.rows)
 
 
 def known_rows(
@@ -52,10 +59,12 @@ def known_rows(
     if found.null_count():
         first = found.is_null().arg_max() or 0
         name, more = ids["id"][first], found.null_count() - 1
+        value = names[first] if name is None else name
+        got = "nothing" if value is None or value == "" else repr(value)[:SHOWN]
         raise fault(
             f"{path}, row {numbers[first]}",
             f"a known {kind}",
-            ("nothing" if name is None else repr(name)) + (f" (and {more} more)" if more else ""),
+            got + (f" (and {more} more)" if more else ""),
             did_you_mean(name or "", list(known)[:HINTED]),
         )
     return found.to_numpy().astype(np.int32)

@@ -26,7 +26,7 @@ from p5rec.core.types import Catalog, Corpus, Interactions, Split
 from .build import build, check_evaluable
 from .config import DataConfig
 from .fetch import WHEELS
-from .files import existing
+from .files import existing, parts
 from .items import item_file
 from .rawlog import TEXTS, Source
 from .sources.registry import SOURCES
@@ -37,11 +37,19 @@ SUMMARY = "summary.json"
 def input_digests(config: DataConfig) -> dict[str, str]:
     """SHA-256 of every input file, under the part it plays (``events``, ``items``).
 
+    The parts of a folder have their names below that: ``events/part-0.csv``.
+
     Raises:
         UserError: a file is missing.
     """
     source: Source = SOURCES.get(config.source)
-    return {part: file_sha256(path) for part, path in source.files(config).items()}
+    digests: dict[str, str] = {}
+    for part, path in source.files(config).items():
+        if path.is_dir():
+            digests |= {f"{part}/{file.name}": file_sha256(file) for file in parts(path)}
+        else:
+            digests[part] = file_sha256(path)
+    return digests
 
 
 def check_files(config: DataConfig) -> None:

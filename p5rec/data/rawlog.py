@@ -11,6 +11,7 @@ import polars as pl
 from p5rec.core.errors import UserError, did_you_mean, fault
 
 from .config import ColumnsConfig, DataConfig
+from .tables import Places, Table
 from .times import FORMATS, Unclear, microseconds
 
 Names = Mapping[str, tuple[str, ...]]
@@ -38,11 +39,12 @@ class RawLog:
         events: ``user``, ``item`` (text), ``time`` (int64: microseconds since 1970 UTC, or the
             position where the source has order only), ``rating`` (float32), ``review`` and
             ``summary`` (text) where the source has them, and ``row``, the record's number in its
-            file as a spreadsheet counts it.
+            file as a spreadsheet counts it (see :class:`~p5rec.data.tables.Table`).
         items: ``item`` (unique), ``title``, and attributes: text, numbers or lists of text.
         files: every file that was read; the log is the first.
         ordinal: times are positions, not moments.
         incomplete: rows that were dropped because they lack a user, item, time or rating.
+        places: what the row numbers mean; None where there is no file.
     """
 
     events: pl.DataFrame
@@ -50,6 +52,7 @@ class RawLog:
     files: tuple[Path, ...]
     ordinal: bool = False
     incomplete: int = 0
+    places: Places | None = None
 
 
 @dataclass(frozen=True)
@@ -98,52 +101,46 @@ def resolve(path: Path, present: list[str], chosen: ColumnsConfig, own: Names) -
 
 
 def check_events(
-    frame: pl.DataFrame,
-    columns: Mapping[str, str],
-    path: Path,
-    config: DataConfig,
-    *,
-    first_row: int,
+    table: Table, columns: Mapping[str, str], config: DataConfig
 ) -> tuple[pl.DataFrame, int]:
     """The canonical event frame (see :class:`RawLog`), and the number of incomplete rows dropped.
 
     Args:
-        frame: the file's columns as read.
-        columns: part → column of ``frame``.
-        path: the file, for messages.
+        table: the log as read.
+        columns: part → column of ``table``.
         config: says how times are written, and whether incomplete rows are dropped.
-        first_row: the number of its first record.
 
     Raises:
         UserError: no event, a user, item, time or rating missing where that is an error, a time or
             rating that cannot be read.
     """
-    if not len(frame):
-        raise fault(path, "at least one event", "an empty log", "check the file")
-    raw = frame.select(pl.col(column).alias(part) for part, column in columns.items())
+    places, rows = table.places, table.rows
+    if not len(rows):
+        raise fault(places.path, "at least one event", "an empty log", "check the file")
+    table.require_text(*(columns[text] for text in TEXTS if text in columns))
+    raw = table.frame.select(pl.col(column).alias(part) for part, column in columns.items())
     told = {part: raw[part] for part in (*REQUIRED, "rating") if part in columns}
     absent = {part: _absent(values, part) for part, values in told.items()}
     whole = ~pl.DataFrame(absent).select(pl.any_horizontal(pl.all())).to_series()
-    rows = pl.int_range(first_row, first_row + len(raw), dtype=pl.UInt32, eager=True)
     if config.incomplete == "drop":
         raw, rows = raw.filter(whole), rows.filter(whole)
     else:
         todo = "fill it in, or set data.incomplete to drop"
         for part, bad in absent.items():
             what = f"a {part} id" if part in ("user", "item") else f"a {part}"
-            _refuse(bad, raw[part], path, rows, what, columns[part], todo)
+            _refuse(bad, raw[part], places, rows, what, columns[part], todo)
     out = pl.DataFrame({"row": rows, "user": as_id(raw["user"]), "item": as_id(raw["item"])})
     for part in ("user", "item"):
         todo = "store ids as text or whole numbers"
-        _refuse(out[part].is_null(), raw[part], path, rows, f"a {part} id", columns[part], todo)
-    out = out.with_columns(_times(raw["time"], columns["time"], path, config, rows).alias("time"))
+        _refuse(out[part].is_null(), raw[part], places, rows, f"a {part} id", columns[part], todo)
+    out = out.with_columns(_times(raw["time"], columns["time"], places, config, rows).alias("time"))
     if "rating" in columns:
         ratings, todo = _ratings(raw["rating"]), "fix or remove the row"
         bad = ~ratings.is_finite().fill_null(False)
-        _refuse(bad, raw["rating"], path, rows, "a number", columns["rating"], todo)
+        _refuse(bad, raw["rating"], places, rows, "a number", columns["rating"], todo)
         out = out.with_columns(ratings.alias("rating"))
     texts = [pl.col(t).cast(pl.String).fill_null("") for t in TEXTS if t in columns]
-    return out.hstack(raw.select(texts)), len(frame) - len(raw)
+    return out.hstack(raw.select(texts)), len(table.rows) - len(raw)
 
 
 def as_id(column: pl.Series) -> pl.Series:
@@ -177,7 +174,7 @@ def _absent(values: pl.Series, part: str) -> pl.Series:
 
 
 def _times(
-    values: pl.Series, column: str, path: Path, config: DataConfig, rows: pl.Series
+    values: pl.Series, column: str, places: Places, config: DataConfig, rows: pl.Series
 ) -> pl.Series:
     """Microseconds since 1970 UTC ``(E,)``, all of them read."""
     chosen = config.time_format
@@ -187,13 +184,14 @@ def _times(
         times = microseconds(values, chosen)
     except Unclear as error:
         got = f"{error.got.format(*(rows[at] for at in error.rows[1:]))} in column {column!r}"
-        raise fault(f"{path}, row {rows[error.rows[0]]}", error.expected, got, error.todo) from None
+        where = places.at(rows[error.rows[0]])
+        raise fault(where, error.expected, got, error.todo) from None
     wanted = "epoch or ISO 8601 time"
     todo = "fix it, or say in data.time_format how times are written"
     if chosen is not None:
         wanted = f"a time like {chosen}" if chosen not in FORMATS else f"a number ({chosen})"
         todo = "fix it, or change data.time_format"
-    _refuse(times.is_null(), values, path, rows, wanted, column, todo)
+    _refuse(times.is_null(), values, places, rows, wanted, column, todo)
     return times
 
 
@@ -210,8 +208,8 @@ def _nulls(like: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
 
 
 def _refuse(
-    bad: pl.Series, values: pl.Series, path: Path, rows: pl.Series, expected: str, column: str,
-    todo: str,
+    bad: pl.Series, values: pl.Series, places: Places, rows: pl.Series, expected: str,
+    column: str, todo: str,
 ) -> None:  # fmt: skip
     if not bad.any():
         return
@@ -220,4 +218,4 @@ def _refuse(
     value = value.to_list() if isinstance(value, pl.Series) else value
     got = "nothing" if value is None or value == "" else repr(value)[:SHOWN]
     others = f" (and {more:,} more rows)" if more else ""
-    raise fault(f"{path}, row {rows[at]}", f"{expected} in column {column!r}", got + others, todo)
+    raise fault(places.at(rows[at]), f"{expected} in column {column!r}", got + others, todo)

@@ -20,7 +20,6 @@ from p5rec.core.errors import fault
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN, Corpus
 
-from .files import column_names
 from .findings import LEAST, SHOWN, Finding, shown, too_many
 from .known import known_rows, read_columns
 from .rawlog import as_id
@@ -88,8 +87,8 @@ def audit_profiles(corpus: Corpus, path: Path) -> Iterator[Finding]:
     Raises:
         UserError: the table cannot be read, or the log has none of its users.
     """
-    others = [name for name in column_names(path) if name != "user"] if path.is_file() else []
-    table = read_columns(path, ["user"], others)
+    table = read_columns(path, ["user"], None)
+    others = [name for name in table.columns if name not in ("row", "user")]
     table = table.filter(as_id(table["user"]).is_in(list(corpus.user_ids)))
     if not len(table):
         raise fault(path, "users of the log", "none of them", "check the column user")

@@ -61,7 +61,7 @@ def read_cases(folder: Path) -> pl.DataFrame | None:
     if not path.is_file():
         return None
     try:
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
         return table.select(*KEYS, pl.exclude(*KEYS))
     except (pl.exceptions.PolarsError, OSError) as error:
         got = str(error).splitlines()[0]

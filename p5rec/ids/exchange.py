@@ -17,14 +17,13 @@ from reprlib import repr as shortly
 from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from p5rec.core.artefacts import atomic_write, writing
 from p5rec.core.errors import UserError, did_you_mean, fault
 from p5rec.core.types import ItemCodes
-from p5rec.data.files import PACKED, existing, kind, telling
+from p5rec.data.files import PACKED, existing, kind, read_lines
 from p5rec.data.known import read_columns
 from p5rec.data.rawlog import as_id
 
@@ -160,13 +159,14 @@ def _cells(path: Path, item: str, column: str) -> list[Cell]:
 
 
 def _from_table(path: Path, item: str, column: str) -> Iterator[Cell]:
-    with telling(path, kind(path)):
-        table = read_columns(path, [item, column])
-        ids = as_id(table[item])
+    table = read_columns(path, [item, column])
+    ids, given = as_id(table[item]), table[item].to_list()
     empty = None if kind(path) == "parquet" else ""  # text tables know no null
-    for row, name, value in zip(table["row"], ids, table[column].to_list(), strict=True):
+    values = table[column].to_list()
+    for row, name, told, value in zip(table["row"], ids, given, values, strict=True):
         where = f"{path}, row {row}"
-        yield Cell(_id(name, where), empty if value is None else value, where)
+        name = _id(told if name is None else name, where)
+        yield Cell(name, empty if value is None else value, where)
 
 
 class Pairs(tuple[tuple[str, Any], ...]):
@@ -196,9 +196,7 @@ def _from_records(path: Path, item: str, column: str) -> Iterator[Cell]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    with telling(path, "text file"):
-        lines = pl.scan_lines(path, row_index_name="row", row_index_offset=1).collect()
-    return lines.iter_rows()
+    return read_lines(path).iter_rows()
 
 
 def _json(text: str, path: Path, row: int = 1) -> Any:

@@ -191,7 +191,7 @@ def _join(files: Sequence[Path], out: Path) -> None:
                     writer.write_table(pq.read_table(file))
             return
         for number, file in enumerate(files):
-            frame = pl.read_parquet(file)
+            frame = pl.read_parquet(file, glob=False)
             if out.suffix == ".csv":
                 frame.write_csv(handle, include_header=number == 0)
             else:

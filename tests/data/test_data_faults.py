@@ -65,7 +65,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
     "null user": (HEAD + GOOD + ",x,4,1\n", {}, r"log.csv, row 5: expected a user id .* nothing"),
     "null item": (HEAD + "a,,4,1\n", {}, r"log.csv, row 2: expected a item id .* got nothing"),
     "no rating": (HEAD + GOOD + "b,x,9,good\n", {}, r"row 5: expected a number .* got 'good'"),
-    "ragged": (HEAD + GOOD + "b,x,9,1,7\n", {}, r"log.csv: expected a readable csv"),
+    "ragged": (HEAD + GOOD + "b,x,9,1,7\n", {}, r"log.csv, row 5: expected 4 cells, got 5 cells"),
     "nobody to test": (
         HEAD + "a,x,1,5\na,y,2,5\nb,x,1,5\n", {},
         r"expected a user to evaluate under the split leave-one-out, got none of 2",

@@ -327,7 +327,7 @@ def test_items_that_are_no_ids(tmp_path: Path) -> None:
         assert refused(path, ["x"]).startswith(", row 2: expected the id of an item")
     table = tmp_path / "t.parquet"
     pl.DataFrame({"item": [["x"]], "codes": [[1]]}).write_parquet(table)
-    assert ", row 1: expected the id of an item" in refused(table, ["x"])
+    assert "row 1: expected the id of an item, got ['x']" in refused(table, ["x"])
     pl.DataFrame({"item": ["x", None], "codes": [[1], [2]]}).write_parquet(table)
     assert ", row 2: expected the id of an item, got nothing" in refused(table, ["x"])
 
@@ -335,21 +335,21 @@ def test_items_that_are_no_ids(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("t.json", b"", ", row 1: expected valid JSON"),
+        ("t.json", b"", ": expected a readable text file, got an empty file"),
         ("t.json", b'{"x": [1],\n"y" [2]}', ", row 2: expected valid JSON, got Expecting ':'"),
         ("t.json", b"[1, 2]", ": expected a JSON object of items and their codes, got [1, 2]"),
         ("t.json", b"{}", ": expected at least one item, got none"),
         ("t.json", b'{"x": %s}' % (b"9" * 5000), "beyond all bounds"),
         ("t.json", b'{"x": %s' % (b"[" * 200_000), "beyond all bounds"),
-        ("t.json", b"\xff\xfe\x00", "expected a readable text file"),
-        ("t.jsonl", b"", ": expected at least one item, got none"),
+        ("t.json", b"\xff\xfe\x00", ", row 1: expected utf-16-le text"),
+        ("t.jsonl", b"", ": expected a readable text file, got an empty file"),
         ("t.jsonl", b'{"item": "x", "codes": [1]}\n\n{"item"', ", row 3: expected valid JSON"),
         ("t.jsonl", b'{"item": "x", "codes": [1]}\n[1]', ", row 2: expected a JSON object"),
         ("t.jsonl", b'{"item": "x", "codes": [1]}\n{"item": 1}', ", row 2: expected a column 'cod"),
         ("t.jsonl.gz", gzip.compress(b'{"item": "x", "codes": [1]}\n')[:-9], "a readable text"),
         ("t.csv", b"", "got an empty file"),
         ("t.csv", b"item,codes\n", "at least one row"),
-        ("t.csv", b"item,codes\nx,1,2\n", "expected a readable csv"),
+        ("t.csv", b"item,codes\nx,1,2\n", ", row 2: expected 2 cells, got 3 cells"),
         ("t.parquet", b"PAR1", "expected a readable parquet"),
     ],
 )

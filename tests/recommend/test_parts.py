@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from p5rec.core.errors import UserError
+from p5rec.data.known import read_columns
 from p5rec.recommend.parts import write_in_parts
 
 READ = {".parquet": pl.read_parquet, ".jsonl": pl.read_ndjson, ".csv": pl.read_csv}
@@ -170,3 +171,28 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_result(tmp_path: Path) -> N
     assert answer.asked < 53
     assert pl.read_parquet(out).equals(rows_of(np.arange(53)))
     assert {p.name for p in tmp_path.iterdir()} == {out.name, f"{out.name}.manifest.json"}
+
+
+TITLES = [
+    '15" screen, black',
+    "two\nlines",
+    '"quoted"',
+    "a;b\tc",
+    " blanks ",
+    "01003",
+    "\u2028",
+    "#",
+]
+
+
+def test_what_is_written_is_read_back_whatever_the_file_is_called(tmp_path: Path) -> None:
+    def answer(questions: np.ndarray) -> pl.DataFrame:
+        titles = [TITLES[n % len(TITLES)] for n in questions]
+        return pl.DataFrame({"user": [f"0{n}" for n in questions], "title": titles})
+
+    for ending in READ:
+        out = tmp_path / f"lists[1]{ending}"
+        (tmp_path / f"lists1{ending}").write_text("another file")
+        assert write(answer, out, key={"of": ending}) == 53
+        found = read_columns(out, ["user", "title"])
+        assert found.drop("row").equals(answer(np.arange(53)))

@@ -13,16 +13,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import polars as pl
 
 from p5rec.core.errors import fault
 from p5rec.data.config import DataConfig
+from p5rec.data.delimited import Records
 from p5rec.data.fetch import located
-from p5rec.data.files import PACKED, column_names, read_typed, telling
-from p5rec.data.items import check_items, item_file, item_table
+from p5rec.data.files import PACKED, Dialect, telling
+from p5rec.data.items import check_items, item_file
 from p5rec.data.rawlog import Names, RawLog, Source
+from p5rec.data.tables import Table, read_table
 
-from .table import read_events
+from .table import events_table, log_of
 
 # per field, the names of the three releases; parent_asin is what the 2023 metadata is keyed by
 OWN: Names = {
@@ -54,7 +57,8 @@ def files(config: DataConfig) -> dict[str, Path]:
         log, metas = reviews[0], [p for p in tables if p.name.startswith("meta")]
     else:
         category = _plain(log).stem.removeprefix("reviews_").removesuffix("_5")
-        metas = sorted(log.parent.glob(f"meta_{category}.json*"))
+        start = f"meta_{category}.json"
+        metas = sorted(path for path in log.parent.iterdir() if path.name.startswith(start))
     if len(metas) > 1 and not (config.items and config.items.path):
         raise fault(log.parent, "one metadata file", f"{len(metas)}", "set data.items.path")
     return {"events": log} | item_file(config, metas[0] if metas else None)
@@ -63,15 +67,14 @@ def files(config: DataConfig) -> dict[str, Path]:
 def read(config: DataConfig) -> RawLog:
     """Reviews with ratings and texts; titles, brand and categories from the metadata."""
     found = files(config)
-    events, incomplete = read_events(config, found["events"], OWN)
-    items = item_table(config, events, found, _metadata)
-    return RawLog(events, items, tuple(found.values()), incomplete=incomplete)
+    return log_of(config, found, events_table(config, found["events"], OWN), OWN, _metadata)
 
 
-def _metadata(path: Path) -> pl.DataFrame:
+def _metadata(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
     """Ids, titles, brands, categories. The 2018 file repeats products: the first row counts."""
-    frame = _literals(path) if _is_python(path) else None
-    names = column_names(path) if frame is None else frame.columns
+    wanted = [*OWN["item"], "title", *BRANDS, *CATEGORIES]
+    read = _literals(path) if _is_python(path) else read_table(path, wanted, dialect)
+    names = read.names
     item = next((name for name in OWN["item"] if name in names), None)
     if item is None or "title" not in names:
         raise fault(path, "columns asin (or parent_asin) and title", ", ".join(names)[:80],
@@ -80,11 +83,11 @@ def _metadata(path: Path) -> pl.DataFrame:
     for part, options in (("brand", BRANDS), ("categories", CATEGORIES)):
         if name := next((name for name in options if name in names), None):
             chosen[part] = name
-    if frame is None:
-        text = [column for part, column in chosen.items() if part != "categories"]
-        frame = read_typed(path, list(chosen.values()), text=text)
-    table = frame.select(pl.col(column).alias(part) for part, column in chosen.items())
-    return check_items(table.unique("item", keep="first", maintain_order=True), path, first_row=1)
+    read.require_text(item, "title", *BRANDS)
+    parts = [pl.col(column).alias(part) for part, column in chosen.items()]
+    table = read.frame.select(*parts, read.rows.alias("row"))
+    table = table.unique("item", keep="first", maintain_order=True)
+    return check_items(table.drop("row"), read.places, table["row"])
 
 
 def _is_python(path: Path) -> bool:
@@ -93,7 +96,7 @@ def _is_python(path: Path) -> bool:
         return handle.readline(2) == "{'"
 
 
-def _literals(path: Path) -> pl.DataFrame:
+def _literals(path: Path) -> Table:
     """The records of a file of Python literals, a line each.
 
     Raises:
@@ -108,7 +111,8 @@ def _literals(path: Path) -> pl.DataFrame:
                 rows[name].append(None if value is None else str(value))
             rows["categories"].append(list(_words(row.get("categories"))))
     schema: dict[str, Any] = {**dict.fromkeys(TEXTS, pl.String), "categories": pl.List(pl.String)}
-    return pl.DataFrame(rows, schema=schema)
+    frame = pl.DataFrame(rows, schema=schema)
+    return Table.of(path, Records(frame.columns, frame, np.arange(1, len(frame) + 1)))
 
 
 def _literal(line: str, path: Path, number: int) -> dict[str, Any]:
@@ -139,7 +143,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
     opened = gzip.open if path.suffix == ".gz" else open
     with telling(path, "text file"):
         try:
-            with opened(path, "rt", encoding="utf-8") as handle:
+            with opened(path, "rt", encoding="utf-8-sig") as handle:
                 yield handle  # type: ignore[misc]
         except (EOFError, zlib.error) as error:
             raise fault(path, "a whole file", str(error), "download it again") from None

@@ -5,18 +5,23 @@ Source: Harper and Konstan, The MovieLens Datasets (ACM TiiS 2015), and the sets
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from p5rec.core.errors import fault
 from p5rec.data.config import DataConfig
+from p5rec.data.delimited import read_delimited
 from p5rec.data.fetch import located
-from p5rec.data.files import column_names, read_text, telling
-from p5rec.data.items import YEAR, check_items, item_file, item_table
-from p5rec.data.rawlog import Names, RawLog, Source, check_events, resolve
+from p5rec.data.files import Dialect, load_text
+from p5rec.data.items import YEAR, check_items, item_file
+from p5rec.data.rawlog import Names, RawLog, Source
+from p5rec.data.tables import Table, read_table
 
 from . import recbole
+from .table import dialect, log_of
 
 # log file → item table beside it
 LAYOUTS = {
@@ -27,6 +32,7 @@ LAYOUTS = {
 }
 FIELDS = ("userId", "movieId", "rating", "timestamp")
 MOVIE_FIELDS = ("movieId", "title", "genres")
+UNIT = "\x1f"  # stands for a separator of several characters
 NO_GENRE = ["", "(no genres listed)"]
 OWN: Names = {"user": ("userId",), "item": ("movieId",), "time": ("timestamp",),
               "rating": ("rating",)}  # fmt: skip
@@ -59,12 +65,8 @@ def read(config: DataConfig) -> RawLog:
     if _is_atomic(config):
         return recbole.read(config)
     found = files(config)
-    path = found["events"]
-    frame = _ratings(path)
-    columns = resolve(path, frame.columns, config.columns, OWN)
-    events, incomplete = check_events(frame, columns, path, config, first_row=_first_row(path))
-    items = item_table(config, events, found, _movies)
-    return RawLog(events, items, tuple(found.values()), incomplete=incomplete)
+    table = _ratings(found["events"], dialect(config))
+    return log_of(config, found, table, OWN, _movies)
 
 
 def _is_atomic(config: DataConfig) -> bool:
@@ -73,72 +75,48 @@ def _is_atomic(config: DataConfig) -> bool:
     return path.suffix == ".inter" or (path.is_dir() and any(path.glob("*.inter")))
 
 
-def _ratings(path: Path) -> pl.DataFrame:
+def _ratings(path: Path, dialect: Dialect) -> Table:
     if path.name == "ratings.dat":
-        return _double_colon(path, FIELDS)
+        return _headless(path, "::", FIELDS, dialect)
     if path.name == "u.data":
-        with telling(path, "tab-separated file"):
-            return pl.read_csv(
-                path, separator="\t", has_header=False, new_columns=list(FIELDS), infer_schema=False
-            )
-    return read_text(path, column_names(path))
+        return _headless(path, "\t", FIELDS, dialect)
+    return read_table(path, None, dialect)
 
 
-def _first_row(path: Path) -> int:
-    return 2 if ".csv" in path.name else 1
-
-
-def _movies(path: Path) -> pl.DataFrame:
+def _movies(path: Path, dialect: Dialect) -> pl.DataFrame:
     if path.name == "u.item":
-        frame = _flagged(path)
+        read = _flagged(path, dialect)
     elif path.name == "movies.dat":
-        frame = _double_colon(path, MOVIE_FIELDS)
+        read = _headless(path, "::", MOVIE_FIELDS, dialect)
     else:
-        frame = read_text(path, MOVIE_FIELDS)
+        read = read_table(path, MOVIE_FIELDS, dialect)
+        read.require(*MOVIE_FIELDS)
     title = pl.col("title").str.strip_chars()
     words = pl.col("genres").fill_null("").str.split("|")
-    table = frame.select(
+    table = read.frame.select(
         pl.col("movieId").alias("item"),
         title,
         title.str.extract(YEAR).cast(pl.Int32).alias("year"),
         words.list.eval(pl.element().filter(~pl.element().is_in(NO_GENRE))).alias("genres"),
     )
-    return check_items(table, path, first_row=_first_row(path))
+    return check_items(table, read.places, read.rows)
 
 
-def _flagged(path: Path) -> pl.DataFrame:
-    """``u.item``: id | title | date | video date | URL | 19 genre flags, in Latin-1."""
+def _flagged(path: Path, dialect: Dialect) -> Table:
+    """``u.item``: id | title | date | video date | URL | 19 genre flags."""
     names = ["movieId", "title", "date", "video", "url", *GENRES]
-    with telling(path, "pipe-separated file"):
-        frame = pl.read_csv(
-            path,
-            separator="|",
-            has_header=False,
-            new_columns=names,
-            quote_char=None,
-            infer_schema=False,
-            encoding="latin-1",
-        )
+    read = _headless(path, "|", names, dialect)
     named = [pl.when(pl.col(g) == "1").then(pl.lit(g)) for g in GENRES if g != "unknown"]
-    return frame.select(
-        "movieId", "title", pl.concat_str(named, separator="|", ignore_nulls=True).alias("genres")
-    )
+    genres = pl.concat_str(named, separator="|", ignore_nulls=True).alias("genres")
+    return replace(read, frame=read.frame.select("movieId", "title", genres))
 
 
-def _double_colon(path: Path, names: tuple[str, ...]) -> pl.DataFrame:
-    """``a::b::c`` in Latin-1: read as whole lines, for Polars separates at single bytes only."""
-    with telling(path, "file of ::-separated fields"):
-        lines = pl.read_csv(
-            path,
-            separator="\x1f",
-            has_header=False,
-            new_columns=["line"],
-            quote_char=None,
-            infer_schema=False,
-            encoding="latin-1",
-        )
-    fields = pl.col("line").str.split_exact("::", len(names) - 1).struct.rename_fields(names)
-    return lines.select(fields).unnest("line")
+def _headless(path: Path, separator: str, names: Sequence[str], dialect: Dialect) -> Table:
+    """A file without header and quotation, in Latin-1 unless the config says otherwise."""
+    data = load_text(path, "text file", replace(dialect, encoding=dialect.encoding or "latin-1"))
+    if len(separator) > 1:
+        data, separator = data.replace(separator.encode(), UNIT.encode()), UNIT
+    return Table.of(path, read_delimited(data, path, separator, names=names, quotes=False))
 
 
 SOURCE = Source("MovieLens 100K, 1M, latest, 20M and later; ml-100k is embedded", files, read)

@@ -11,10 +11,14 @@ import polars as pl
 
 from p5rec.core.errors import fault
 from p5rec.data.config import DataConfig
+from p5rec.data.delimited import check_names, read_delimited
 from p5rec.data.fetch import located
-from p5rec.data.files import telling
-from p5rec.data.items import YEAR, check_items, item_file, item_table
-from p5rec.data.rawlog import Names, RawLog, Source, check_events, resolve
+from p5rec.data.files import Dialect, load_text
+from p5rec.data.items import YEAR, check_items, item_file
+from p5rec.data.rawlog import Names, RawLog, Source
+from p5rec.data.tables import Table
+
+from .table import dialect, log_of
 
 OWN: Names = {
     "user": ("user_id",),
@@ -43,25 +47,24 @@ def files(config: DataConfig) -> dict[str, Path]:
 def read(config: DataConfig) -> RawLog:
     """The log; titles gain the release year, ``token_seq`` columns become lists."""
     found = files(config)
-    path = found["events"]
-    frame, _ = _atomic(path)
-    columns = resolve(path, frame.columns, config.columns, OWN)
-    events, incomplete = check_events(frame, columns, path, config, first_row=2)
-    items = item_table(config, events, found, _items)
-    return RawLog(events, items, tuple(found.values()), incomplete=incomplete)
+    table, _ = _atomic(found["events"], dialect(config))
+    return log_of(config, found, table, OWN, _items)
 
 
-def _atomic(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
+def _atomic(path: Path, dialect: Dialect) -> tuple[Table, dict[str, str]]:
     """The columns as text under their bare names, and the type that each declares."""
-    with telling(path, "RecBole atomic file"):
-        frame = pl.read_csv(path, separator="\t", quote_char=None, infer_schema=False)
-    split = [column.partition(":") for column in frame.columns]
+    data = load_text(path, "RecBole atomic file", dialect)
+    found = read_delimited(data, path, dialect.separator or "\t", quotes=False, dialect=dialect)
+    split = [column.partition(":") for column in found.names]
+    names = check_names(path, [name for name, _, _ in split])
     types = {name: declared or "token" for name, _, declared in split}
-    return frame.rename({c: s[0] for c, s in zip(frame.columns, split, strict=True)}), types
+    frame = found.frame.rename(dict(zip(found.names, names, strict=True)))
+    return Table.of(path, found._replace(names=names, frame=frame)), types
 
 
-def _items(path: Path) -> pl.DataFrame:
-    frame, types = _atomic(path)
+def _items(path: Path, dialect: Dialect) -> pl.DataFrame:
+    read, types = _atomic(path, dialect)
+    frame = read.frame
     if "item_id" not in frame.columns:
         raise fault(
             path,
@@ -84,7 +87,7 @@ def _items(path: Path) -> pl.DataFrame:
             column = column.cast(pl.Int32, strict=False)
         renamed = RENAMED.get(name, name)
         columns.append(column.alias(name if renamed in types else renamed))
-    return check_items(frame.select(columns), path, first_row=2)
+    return check_items(frame.select(columns), read.places, read.rows)
 
 
 def _title(name: str, columns: list[str]) -> pl.Expr:

@@ -6,20 +6,26 @@ import polars as pl
 
 from p5rec.core.errors import fault
 from p5rec.data.config import DataConfig
-from p5rec.data.files import telling
+from p5rec.data.files import read_lines
 from p5rec.data.items import item_table
 from p5rec.data.rawlog import RawLog, Source
+from p5rec.data.tables import Places
 
-from .table import files
+from .table import dialect, files
+
+WORD = r"\S+"
 
 
 def read(config: DataConfig) -> RawLog:
     """One event an item; its time is its position in the line, from 0."""
     found = files(config)
     path = found["events"]
-    with telling(path, "text file"):
-        lines = pl.scan_lines(path, row_index_name="row", row_index_offset=1).collect()
-    words = pl.col("line").str.extract_all(r"\S+")
+    lines = read_lines(path, dialect(config))
+    words = pl.col("line").str.extract_all(WORD)
+    if config.separator:
+        split = pl.col("line").str.split(config.separator)
+        stripped = pl.element().str.strip_chars()
+        words = split.list.eval(stripped.filter(stripped != ""))
     lines = lines.select("row", words.list.first().alias("user"), words.list.slice(1).alias("item"))
     lines = lines.filter(pl.col("item").list.len() > 0)
     if not len(lines):
@@ -33,7 +39,8 @@ def read(config: DataConfig) -> RawLog:
     position = pl.int_ranges(pl.col("item").list.len()).alias("time")
     events = lines.with_columns(position).explode("item", "time")
     items = item_table(config, events, found)
-    return RawLog(events, items, tuple(found.values()), ordinal=True)
+    places = Places.of(path)
+    return RawLog(events, items, tuple(found.values()), ordinal=True, places=places)
 
 
 SOURCE = Source("lines of `user item item ...`, oldest first (order only)", files, read)

@@ -1,15 +1,15 @@
-"""Any table with a row an event: CSV, TSV, Parquet, JSON lines."""
+"""Any table with a row an event: CSV, TSV, Parquet, JSON lines; one file, or a folder of parts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-import polars as pl
-
 from p5rec.data.config import DataConfig
-from p5rec.data.files import column_names, existing, first_row, read_text
-from p5rec.data.items import item_file, item_table
+from p5rec.data.files import Dialect, existing
+from p5rec.data.items import OwnItems, item_file, item_table
 from p5rec.data.rawlog import OWN, Names, RawLog, Source, check_events, resolve
+from p5rec.data.tables import Table, read_table
 
 
 def files(config: DataConfig) -> dict[str, Path]:
@@ -20,21 +20,48 @@ def files(config: DataConfig) -> dict[str, Path]:
 def read(config: DataConfig) -> RawLog:
     """The log and its item table; without one, titles are the ids."""
     found = files(config)
-    events, incomplete = read_events(config, found["events"], OWN)
-    items = item_table(config, events, found)
-    return RawLog(events, items, tuple(found.values()), incomplete=incomplete)
+    return log_of(config, found, events_table(config, found["events"], OWN), OWN)
 
 
-def read_events(config: DataConfig, path: Path, own: Names) -> tuple[pl.DataFrame, int]:
-    """The events of a table file whose usual column names are ``own``, and the rows dropped."""
-    columns = resolve(path, column_names(path), config.columns, own)
-    return check_events(
-        read_text(path, list(dict.fromkeys(columns.values()))),
-        columns,
-        path,
-        config,
-        first_row=first_row(path),
-    )
+def dialect(config: DataConfig) -> Dialect:
+    """How the log is written."""
+    return Dialect(config.encoding, config.separator, "data")
 
 
-SOURCE = Source("a row an event in CSV, TSV, Parquet or JSON lines (.gz too)", files, read)
+def events_table(config: DataConfig, path: Path, own: Names) -> Table:
+    """The columns of a log that may play a part: the user's, else those that ``own`` names."""
+    wanted = [(chosen,) if chosen else own.get(part, ()) for part, chosen in config.columns]
+    return read_table(path, [name for names in wanted for name in names], dialect(config))
+
+
+def log_of(
+    config: DataConfig,
+    found: Mapping[str, Path],
+    table: Table,
+    own: Names,
+    read_own: OwnItems | None = None,
+) -> RawLog:
+    """The log in ``table``, checked, with its items.
+
+    Args:
+        config: the user's choices.
+        found: the files that are read, by the part they play.
+        table: the log's columns.
+        own: the names that the source uses.
+        read_own: reads the source's own item table, where it has one.
+
+    Raises:
+        UserError: see :func:`~p5rec.data.rawlog.check_events`, or the item table is broken.
+    """
+    columns = resolve(table.places.path, table.names, config.columns, own)
+    events, incomplete = check_events(table, columns, config)
+    items = item_table(config, events, found, read_own)
+    files = tuple(found.values())
+    return RawLog(events, items, files, incomplete=incomplete, places=table.places)
+
+
+SOURCE = Source(
+    "a row an event in CSV, TSV, Parquet or JSON lines (.gz too), or a folder of such parts",
+    files,
+    read,
+)

@@ -1,0 +1,153 @@
+"""JSON lines: an object a line, whose keys may be missing and may appear late."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from p5rec.core.errors import UserError, fault
+
+from .delimited import BATCH, Records
+
+TRUTH = {True: "true", False: "false"}
+
+
+def read_jsonl(data: bytes, path: Path, wanted: Sequence[str] | None = None) -> Records:
+    """The wanted keys: text, numbers as they are written; a list where any value is one.
+
+    Keys that no object has come back too, as nulls: the frame has all rows in any case.
+
+    Args:
+        data: the file's text, UTF-8.
+        path: the file, for messages.
+        wanted: keys; None takes all.
+
+    Raises:
+        UserError: a line is no JSON object, has a key twice, or an object as a wanted value; it
+            names the line.
+    """
+    names: dict[str, None] = {}
+    frames: list[pl.DataFrame] = []
+    rows: list[int] = []
+    batch: list[dict[str, Any]] = []
+
+    def flush() -> None:
+        chosen = names if wanted is None else dict.fromkeys(wanted)
+        numbers = rows[len(rows) - len(batch) :]
+        columns = [_column(name, [r.get(name) for r in batch], path, numbers) for name in chosen]
+        frames.append(pl.DataFrame(columns))
+        batch.clear()
+
+    for row, record in _records(data, path):
+        if not record.keys() <= names.keys():
+            names.update(dict.fromkeys(record))
+        rows.append(row)
+        batch.append(record)
+        if len(batch) == BATCH:
+            flush()
+    flush()
+    return Records(list(names), joined(frames), np.array(rows, dtype=np.uint32))
+
+
+def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Frames one below the other; a column that is a list in one of them is one in all."""
+    listed = {n for f in frames for n, dtype in f.schema.items() if isinstance(dtype, pl.List)}
+    alike = [
+        frame.with_columns(
+            pl.when(pl.col(name).is_not_null()).then(pl.concat_list(name)).alias(name)
+            for name, dtype in frame.schema.items()
+            if name in listed and dtype == pl.String
+        )
+        for frame in frames
+    ]
+    return pl.concat(alike, how="diagonal")
+
+
+class _TwiceError(ValueError):
+    """A key that an object has twice."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _TwiceError(next(key for key in keys if keys.count(key) > 1))
+    return record
+
+
+def _constant(word: str) -> str | None:
+    return None if word == "NaN" else word
+
+
+# numbers stay as they are written: no id loses a digit, and none is too long
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=_constant
+)
+
+
+def _records(data: bytes, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="\n")
+    for row, line in enumerate(lines, 1):
+        if line.isspace():
+            continue
+        try:
+            record = _DECODER.decode(line)
+        except json.JSONDecodeError as error:
+            raise fault(path, "a JSON object", error.msg, "fix that line", line=row) from None
+        except _TwiceError as error:
+            got, todo = f"{error.args[0]!r} twice", "rename or remove one of them"
+            raise fault(path, "each key once", got, todo, line=row) from None
+        except RecursionError:
+            got = "a nesting beyond all bounds"
+            raise fault(path, "a JSON object", got, "fix that line", line=row) from None
+        if not isinstance(record, dict):
+            raise fault(path, "a JSON object", line[:40].strip(), "one object a line", line=row)
+        yield row, record
+
+
+def _column(name: str, values: list[Any], path: Path, rows: Sequence[int]) -> pl.Series:
+    if any(isinstance(value, list) for value in values):
+        lists = [
+            None if value is None else list(_texts(value, name, path, row))
+            for value, row in zip(values, rows, strict=True)
+        ]
+        return pl.Series(name, lists, dtype=pl.List(pl.String))
+    texts = [
+        value if value is None or type(value) is str else next(_texts(value, name, path, row), None)
+        for value, row in zip(values, rows, strict=True)
+    ]
+    try:
+        return pl.Series(name, texts, dtype=pl.String)
+    except UnicodeEncodeError:
+        at = next(n for n, text in enumerate(texts) if text and not _encodable(text))
+        raise _refused(path, rows[at], name, "half a character") from None
+
+
+def _texts(value: Any, name: str, path: Path, row: int) -> Iterator[str]:
+    """The texts in a value, lists of lists flattened."""
+    if isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, name, path, row)
+    elif isinstance(value, bool):
+        yield TRUTH[value]
+    elif isinstance(value, dict):
+        raise _refused(path, row, name, "an object")
+    elif value is not None:
+        if not _encodable(value):
+            raise _refused(path, row, name, "half a character")
+        yield value
+
+
+def _encodable(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _refused(path: Path, row: int, name: str, got: str) -> UserError:
+    expected = f"text, a number or a list of them in {name!r}"
+    return fault(path, expected, got, "re-export the file", line=row)
