@@ -13,6 +13,8 @@ import typer
 
 from p5rec.core.errors import UserError
 
+from .inputs import ALLOW_DOWNLOAD
+
 if TYPE_CHECKING:
     from p5rec.core.types import Corpus
     from p5rec.evaluate.measure import Measured
@@ -61,6 +63,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Also write report.html, report.md, report.json and plots there."),
     ] = None,
+    allow_download: Annotated[bool, ALLOW_DOWNLOAD] = False,
 ) -> None:
     """Measure a trained model, or ranked lists of any origin, over a recipe's held-out events.
 
@@ -86,7 +89,10 @@ def evaluate(
         found = _of_lists(lists, corpus, part, recipe.seed)
     else:
         assert model is not None
-        found = _of_model(model, ids, corpus, _questions(ask or []), part, recipe.seed, k, beams)
+        found = _of_model(
+            model, ids, corpus, _questions(ask or []), part, recipe.seed, k, beams,
+            allow_download=allow_download,
+        )  # fmt: skip
     measured, settings = found
     report = assemble(
         corpus,
@@ -141,6 +147,8 @@ def _of_model(
     seed: int,
     k: int,
     beams: int,
+    *,
+    allow_download: bool,
 ) -> tuple[list[Measured], dict[str, Any]]:
     from p5rec.evaluate.publish import measure_answers, references
     from p5rec.recommend.config import DecodeConfig
@@ -150,7 +158,7 @@ def _of_model(
     from .inputs import learned_elsewhere, read_model
 
     decode = DecodeConfig(k=k, beams=max(beams, k))
-    bundle = read_model(folder, corpus, decode.precision, ids)
+    bundle = read_model(folder, corpus, decode.precision, ids, download=allow_download)
     for family in families:
         check_taught(bundle, family)
     if "dense" not in bundle.settings.tasks and not families:

@@ -9,6 +9,8 @@ import typer
 
 from p5rec.core.errors import UserError, fault
 
+from .inputs import ALLOW_DOWNLOAD
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -101,6 +103,7 @@ def recommend(
     with_seen: Annotated[
         bool, typer.Option("--with-seen", help="Also list items that the user already has.")
     ] = False,
+    allow_download: Annotated[bool, ALLOW_DOWNLOAD] = False,
 ) -> None:
     """Rank items for users by their whole history, or rate or explain given pairs.
 
@@ -133,11 +136,11 @@ def recommend(
     if what == "lists":
         asked = _users(users, where, corpus)
         allowed = _allowed(limits, asked, corpus, not with_seen)
-        bundle = read_model(model, corpus, decode.precision, ids)
+        bundle = read_model(model, corpus, decode.precision, ids, download=allow_download)
         answer = _lists(bundle, corpus, decode, asked, not with_seen, allowed)
     else:
         asked, items = _read_pairs(pairs, corpus)
-        bundle = read_model(model, corpus, decode.precision, ids)
+        bundle = read_model(model, corpus, decode.precision, ids, download=allow_download)
         answer = _answers(bundle, corpus, decode, asked, items, what)
     key = _key(
         model, ids, read.data, {"asked": users or pairs, "where": where, **limits},

@@ -132,14 +132,18 @@ def build(
     prompts: dict[str, Any] | None = None,
     *,
     empty: bool = False,
+    download: bool = False,
 ) -> Bundle:
     """A bundle before training.
 
     Args:
-        empty: let the language model have shapes alone (see :func:`load_backbone`).
+        empty, download: let the language model have shapes alone, and fetch it where it is not on
+            this machine (see :func:`load_backbone`).
     """
     words = token_strings(codes.sizes)
-    backbone = load_backbone(settings.backbone, words, settings.seed, settings.below, empty=empty)
+    backbone = load_backbone(
+        settings.backbone, words, settings.seed, settings.below, empty=empty, download=download
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(settings.seed, "heads"))
         model = MultitaskModel(
@@ -249,22 +253,24 @@ def read_settings(folder: Path) -> tuple[BundleSettings, dict[str, Any]]:
     return settings, manifest.get("about", {})
 
 
-def load_bundle(folder: Path, ids: Path | None = None) -> Bundle:
+def load_bundle(folder: Path, ids: Path | None = None, *, download: bool = False) -> Bundle:
     """The bundle in ``folder``, every file checked against its hash.
 
     Args:
         ids: a folder of codes that extend the model's own (``p5rec ids extend``): it then ranks
             their items. A new item has what its codes say and, where items have rows of their own,
             a row of zeros.
+        download: whether a backbone that it names may be fetched; nothing else ever is.
 
     Raises:
-        UserError: a file is missing, damaged, or not what the manifest says; or ``ids`` give an
+        UserError: a file is missing, damaged, or not what the manifest says; its backbone is not
+            on this machine and may not be downloaded; or ``ids`` give an
             item of the model other codes.
     """
     settings, _ = read_settings(folder)
     known, taught = load_item_ids(folder / "codes"), load_codes(folder / "codes")
     item_ids, codes = (known, taught) if ids is None else (load_item_ids(ids), load_codes(ids))
-    bundle = build(settings, codes, item_ids, read_json(folder / "prompts.json"))
+    bundle = build(settings, codes, item_ids, read_json(folder / "prompts.json"), download=download)
     state = read_tensors(folder / WEIGHTS)
     linear = Linear.load(folder / LINEAR, len(known)) if settings.linear else None
     if ids is not None:

@@ -187,7 +187,7 @@ def ask_model(
     }  # fmt: skip
 
     def make(folder: Path) -> Lineage:
-        bundle = load_bundle(model.path / "bundle").ready(decode.precision)
+        bundle = load_bundle(model.path / "bundle", download=True).ready(decode.precision)
         answer_model(name, bundle, decode, corpus, part, folder, **settings)
         return Lineage.none()
 

@@ -22,7 +22,7 @@ from p5rec.ids.encoder import save_encoder
 from p5rec.ids.files import load_codes, save_codes
 from p5rec.ids.quality import FILE, report
 from p5rec.ids.vectors import file_vectors
-from p5rec.models.checkpoint import MANIFEST, Bundle, load_bundle
+from p5rec.models.checkpoint import MANIFEST, Bundle, load_bundle, read_settings
 
 from .aligned import history_rows
 from .config import DenseConfig, PreferenceConfig, TrainConfig
@@ -107,7 +107,7 @@ def _learn_vectors(
 
 def _encode_texts(encoder: str, corpus: Corpus, data: Artefact, store: Store) -> Artefact:
     def make(folder: Path) -> Lineage:
-        np.save(folder / VECTORS, encode(item_texts(corpus.catalog), encoder))
+        np.save(folder / VECTORS, encode(item_texts(corpus.catalog), encoder, download=True))
         return Lineage.none()
 
     code = ("core", "data", "backbones")
@@ -192,7 +192,8 @@ def list_pairs(
     }
 
     def make(folder: Path) -> Lineage:
-        bundle = load_bundle(start).ready()
+        own = read_settings(start)[0].backbone.name == method.backbone.name
+        bundle = load_bundle(start, download=own).ready()
         mine(bundle, history_rows(method.train, corpus, bundle, None), folder, **settings)
         return Lineage(corpus.split.mask("train"))
 
