@@ -33,6 +33,8 @@ def measure_family(
         "task": asked.task, "infer_seconds": asked.seconds, "about": about, "subjects": items,
         "parts": slices(users, items, corpus.interactions, corpus.split, events),
     }  # fmt: skip
+    if asked.shortened or asked.cut:
+        about |= {"prompts_shortened": asked.shortened, "prompts_cut": asked.cut}
     if asked.tokens:
         run["tokens"] = asked.tokens
     if asked.answer == "item":

@@ -35,6 +35,7 @@ from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.view import CorpusView, item_names
 
 from .config import HeadsConfig, ItemHeadConfig
+from .encode import literal_for
 from .layout import CodeLayout
 from .linear import Linear
 from .multitask import MultitaskModel
@@ -97,7 +98,8 @@ class Bundle:
     def view(self, corpus: Corpus) -> CorpusView:
         """``corpus`` as this model's prompts show it, its items written as the model knows them."""
         ids, written = item_strings(self.layout.codes), self.settings.prompts.items
-        return CorpusView(corpus, item_names(written, ids, corpus.catalog.titles))
+        plain = literal_for(self.tokenizer)
+        return CorpusView(corpus, item_names(written, ids, corpus.catalog.titles, plain))
 
     def histories(self, histories: Histories) -> list[np.ndarray]:
         """B prompts, token ids: the latest events of each history as this model reads them."""

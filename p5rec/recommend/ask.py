@@ -14,6 +14,7 @@ from p5rec.core.types import Example
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.grammar import Grammar, choice
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.encode import Question
 from p5rec.models.ratings import TASK
 from p5rec.models.titles import name_rows
 from p5rec.prompting import tasks
@@ -24,7 +25,7 @@ from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.template import UNSEEN
 from p5rec.prompting.view import CorpusView, decimal
 
-from .answers import encode_all, rank_answers, write
+from .answers import encode_all, fit_all, rank_answers, write
 from .config import DecodeConfig
 from .ratings import rating_histories, read_ratings
 
@@ -51,6 +52,8 @@ class FamilyAnswers(Config):
         lists, scores: ranked items, best first, -1 where a list ended.
         seconds: all answers together.
         tokens: of all questions.
+        shortened, cut: questions that were too long: made to show less, and of these and others
+            such as lost words (see ``p5rec.models.encode.Question``).
     """
 
     family: str
@@ -71,6 +74,8 @@ class FamilyAnswers(Config):
     scores: list[list[float]] = []
     seconds: float = 0.0
     tokens: int = 0
+    shortened: int = 0
+    cut: int = 0
 
 
 def task_of(bundle: Bundle, family: str) -> str:
@@ -102,13 +107,15 @@ def ask(
     if family == TASK:
         kind = "rating"
         examples = _at_histories(view, part, n, seed)
-        prompts = rating_histories(bundle, view, [e.event for e in examples])
-        found = _rate(bundle, prompts, decode)
+        asked = [
+            Question(ids) for ids in rating_histories(bundle, view, [e.event for e in examples])
+        ]
+        found = _rate(bundle, [question.ids for question in asked], decode)
     else:
         source = _source(bundle, view, family, part, n, seed, unseen)
         kind = source.templates[0].answer
         examples = list(source)
-        prompts = encode_all(bundle, examples)
+        asked = fit_all(bundle, examples)
         found = _answers(bundle, view, kind, source, examples, decode, seed)
     return FamilyAnswers(
         family=family,
@@ -124,7 +131,9 @@ def ask(
         max_words=bundle.settings.prompts.max_words,
         ratings=[e.rating for e in examples if e.rating is not None],
         seconds=round(time.perf_counter() - started, 3),
-        tokens=sum(map(len, prompts)),
+        tokens=sum(len(question.ids) for question in asked),
+        shortened=sum(question.shortened for question in asked),
+        cut=sum(question.cut for question in asked),
         **found,
     )
 
