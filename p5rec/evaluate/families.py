@@ -12,7 +12,7 @@ from p5rec.metrics.slices import slices
 from p5rec.models.ratings import TASK as DENSE_RATING
 from p5rec.prompting.parse import ParsedRating, ParsedYesNo, parse
 from p5rec.prompting.view import CorpusView, Scale
-from p5rec.recommend.ask import FamilyAnswers
+from p5rec.recommend.ask import YES, FamilyAnswers
 from p5rec.recommend.baselines.registry import RATING_PREDICTORS, TEXT_BASELINES
 from p5rec.recommend.baselines.text_rows import asked_rows, has_people_s_words, training_rows
 from p5rec.recommend.baselines.tune import by_rmse, tune
@@ -44,7 +44,12 @@ def measure_family(
         first = np.array(asked.lists)[:, 0]
         return [measure.accuracy(name, (first == items).astype(float), users, **run)]
     if asked.answer == "yesno":
-        return [measure.accuracy(name, verdicts(asked), users, **run)]
+        said, right = (
+            verdicts(asked),
+            np.array([text.strip().lower() == YES for text in asked.expected]),
+        )
+        chances = np.array(asked.chances[YES]) if YES in asked.chances else None
+        return [measure.accuracy(name, said, users, chances, right, **run)]
     if asked.answer == "text":
         return [
             measure.text(name, asked.texts, asked.expected, items, corpus.catalog, users, **run)
@@ -59,7 +64,15 @@ def measure_family(
         del about["prompts"]
         about["read"] = "the history with its ratings, and the item"
     return [
-        measure.rating(reading_name(name, of, asked.form), said, truth, users, ends, **run)
+        measure.rating(
+            reading_name(name, of, asked.form),
+            said,
+            truth,
+            users,
+            ends,
+            np.array(asked.chances[of]) if of in asked.chances else None,
+            **run,
+        )
         for of, said in read.items()
     ]
 

@@ -12,7 +12,7 @@ from p5rec.prompting.template import UNSEEN
 
 from .blocks import blocks, seconds
 from .drawings import curves
-from .html import Html, anchor, document, join, more, section, table, tag
+from .html import Html, anchor, document, join, more, section, tag
 from .page_figures import compared, every_figure, results, sliced
 from .page_samples import examples
 from .schema import Method, Report

@@ -27,8 +27,9 @@ from p5rec.prompting.view import CorpusView, decimal
 
 from .answers import encode_all, fit_all, rank_answers, write
 from .config import DecodeConfig
-from .ratings import rating_histories, read_ratings
+from .ratings import chance_of_yes, rate, rating_histories
 
+YES = "yes"  # what the chance of a yes-or-no answer is of
 VERDICT = Grammar.of(choice(VERDICTS))  # all that an answer of yes or no can be
 
 
@@ -49,6 +50,8 @@ class FamilyAnswers(Config):
         texts: written answers; empty where items were ranked, or words were not taught.
         readings: of a rating, what each reading but the text says (see
             ``p5rec.recommend.ratings``).
+        chances: of yes, or by reading of a rating that says the item was liked; empty where no
+            probability was asked for.
         lists, scores: ranked items, best first, -1 where a list ended.
         seconds: all answers together.
         tokens: of all questions.
@@ -70,6 +73,7 @@ class FamilyAnswers(Config):
     ratings: list[float] = []
     texts: list[str] = []
     readings: dict[str, list[float]] = {}
+    chances: dict[str, list[float]] = {}
     lists: list[list[int]] = []
     scores: list[list[float]] = []
     seconds: float = 0.0
@@ -192,13 +196,18 @@ def _answers(
         found = _rate(bundle, encode_all(bundle, examples), decode)
         free = bool(found["texts"]) and not decode.closed
         return found | ({"texts": write(bundle, examples, decode)} if free else {})
-    closed = kind == "yesno" and decode.closed
-    return {"texts": write(bundle, examples, decode, VERDICT if closed else None)}
+    if kind == "yesno" and decode.closed:
+        chances = chance_of_yes(bundle, encode_all(bundle, examples), decode)
+        written = write(bundle, examples, decode, VERDICT)
+        return {"texts": written, "chances": {YES: chances.tolist()}}
+    return {"texts": write(bundle, examples, decode)}
 
 
 def _rate(bundle: Bundle, prompts: list[np.ndarray], decode: DecodeConfig) -> dict[str, Any]:
-    readings = {name: said.tolist() for name, said in read_ratings(bundle, prompts, decode).items()}
-    return {"texts": [f"{said:g}" for said in readings.pop("text", [])], "readings": readings}
+    rated = rate(bundle, prompts, decode)
+    readings, chances = ({name: said.tolist() for name, said in each.items()} for each in rated)
+    texts = [f"{said:g}" for said in readings.pop("text", [])]
+    return {"texts": texts, "readings": readings, "chances": chances}
 
 
 def _allowed(source: EvaluationSource, view: CorpusView, kind: str, n: int) -> Allowed:

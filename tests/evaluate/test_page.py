@@ -169,7 +169,7 @@ def test_every_part_is_told_in_words(made: Callable[[str], Report], tmp_path: Pa
     report = made("calm")
     found = Reader(page(report, tmp_path))
     for words in (
-        "small beats calm", "small vs z: no difference shown", "cannot", "not passed",
+        "small beats calm", "small vs z: no difference shown", "cannot",
         "repeats are misses by construction", "place 2 of 20", "not among the first 20",
         "place 2 of 2", "p5rec run sft --config config.yaml", "rating.x.v1", ".4560", ".3200",
     ):  # fmt: skip
