@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer
 
-from p5rec.core.errors import UserError
-from p5rec.data.fetch import fetch
-
 from .quiet import quiet
-from .smollm2 import smollm2_folder
+from .sources import opened
 
 
 def encode(
-    texts: Sequence[str], encoder: str = "minilm", *, batch: int = 64, max_tokens: int = 128
+    texts: Sequence[str],
+    encoder: str = "minilm",
+    *,
+    batch: int = 64,
+    max_tokens: int = 128,
+    download: bool = False,
 ) -> np.ndarray:
     """``(N, D)`` float32 unit vectors, mean-pooled over tokens (Reimers & Gurevych 2019).
 
@@ -27,21 +30,24 @@ def encode(
             language model's vector is the mean of its last hidden states.
         batch: texts a forward pass.
         max_tokens: longer texts are cut.
+        download: whether what is not on this machine may be fetched.
 
     Raises:
-        UserError: there is no such encoder.
+        UserError: there is no such encoder, it is not on this machine and may not be downloaded,
+            or its weights are no safetensors.
     """
     quiet()
-    built_in = {"minilm": lambda: fetch("minilm"), "smollm2": smollm2_folder}
-    source = str(built_in[encoder]()) if encoder in built_in else encoder
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModel.from_pretrained(source, dtype=torch.float32).eval()
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"text encoder {encoder!r}: expected 'minilm', 'smollm2', a folder or a hub name, "
-            f"got: {str(error).splitlines()[0]}; check the name"
-        ) from error
+
+    def read(source: str, local: bool) -> tuple[Any, Any]:
+        model = AutoModel.from_pretrained(
+            source, dtype=torch.float32, use_safetensors=True, local_files_only=local
+        )
+        return AutoTokenizer.from_pretrained(source, local_files_only=local), model.eval()
+
+    tokenizer, model = opened(
+        encoder, read, what="text encoder", download=download,
+        expected="'minilm', 'smollm2', a folder or a hub name",
+    )  # fmt: skip
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     # neighbours in length share a batch, so little of it is padding

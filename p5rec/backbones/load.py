@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
-from safetensors import SafetensorError
 from torch import nn
 from transformers import (
+    AddedToken,
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
@@ -36,7 +36,7 @@ from .deal import deal_out
 from .grow import grow
 from .quiet import quiet
 from .scratch import build_scratch, byte_tokenizer
-from .smollm2 import smollm2_folder
+from .sources import opened
 
 BUILT_IN = ("scratch", "smollm2", "minilm")
 NONE_MISSING: dict[str, list[str]] = {"missing_keys": []}
@@ -70,6 +70,7 @@ def load_backbone(
     below: Sequence[LoraSettings] = (),
     *,
     empty: bool = False,
+    download: bool = False,
 ) -> Backbone:
     """The backbone that ``config`` names, grown by ``new_tokens``.
 
@@ -77,22 +78,26 @@ def load_backbone(
         below: adapters of earlier trainings, oldest first; they stay as they are.
         empty: shapes without numbers, on the ``meta`` device and not quantised: of a folder or a
             hub name the configuration and the tokenizer alone are read.
+        download: whether what is not on this machine may be fetched.
 
     Raises:
-        UserError: the name is neither built in, nor a folder, nor reachable on the hub; the
-            folder's weights are not whole; its tokenizer and its matrix do not fit together; or a
+        UserError: the name is neither built in, nor a folder, nor reachable on the hub; it is not
+            on this machine and may not be downloaded; its weights are no safetensors, or not
+            whole; its tokenizer and its matrix do not fit together; or a
             layer to adapt does not exist.
     """
     quiet()
     where = torch.device("meta") if empty else nullcontext()
     with where:
-        model, tokenizer = _open(config, seed, empty)
+        model, tokenizer = _open(config, seed, empty, download)
         model.config.use_cache = False
         first_new = model.get_input_embeddings().num_embeddings
         model = grow(model, len(new_tokens), derive_seed(seed, "new rows"))
     # where the matrix is wider than the tokenizer, fill the gap so that ids match rows
     gap = [f"<|unused_{i}|>" for i in range(len(tokenizer), first_new)]
-    tokenizer.add_tokens([*gap, *new_tokens], special_tokens=True)
+    # special tokens would vanish from what a server decodes, which skips them
+    added = [AddedToken(word, normalized=False, special=False) for word in (*gap, *new_tokens)]
+    tokenizer.add_tokens(added)
     rows = range(first_new, first_new + len(new_tokens))
     if tokenizer.convert_tokens_to_ids(list(new_tokens)) != list(rows):
         raise UserError(
@@ -161,11 +166,10 @@ def block_linears(model: PreTrainedModel) -> list[str]:
 
 
 def _open(
-    config: BackboneConfig, seed: int, empty: bool
+    config: BackboneConfig, seed: int, empty: bool, download: bool
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     if config.name == "scratch":
         return build_scratch(config.scratch, derive_seed(seed, "weights")), byte_tokenizer()
-    source = str(smollm2_folder()) if config.name == "smollm2" else config.name
     # what trains is float32, whatever the arithmetic: bfloat16 loses an update below 1/256
     dtype = "float32" if config.lora is None else config.dtype
     options: dict[str, object] = {"dtype": getattr(torch, dtype)}
@@ -174,22 +178,26 @@ def _open(
     first = config.layers if isinstance(config.layers, int) else None
     if first is not None:
         options["num_hidden_layers"] = first
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        shape = AutoConfig.from_pretrained(source)
+
+    def read(source: str, local: bool) -> tuple[Any, PreTrainedTokenizerBase, dict[str, list[str]]]:
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
+        shape = AutoConfig.from_pretrained(source, local_files_only=local)
         seq2seq = shape.is_encoder_decoder
         if seq2seq and first is not None:
             options["num_decoder_layers"] = first
         kind = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
         if empty:
-            model, found = _unfilled(kind, shape, options), NONE_MISSING
-        else:
-            model, found = kind.from_pretrained(source, output_loading_info=True, **options)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(
-            f"backbone {config.name!r}: expected 'smollm2', 'scratch', a folder with a causal "
-            f"language model, or a hub name, got: {str(error).splitlines()[0]}; check the name"
-        ) from error
+            return _unfilled(kind, shape, options), tokenizer, NONE_MISSING
+        model, found = kind.from_pretrained(
+            source, output_loading_info=True, use_safetensors=True, local_files_only=local,
+            **options,
+        )  # fmt: skip
+        return model, tokenizer, found
+
+    model, tokenizer, found = opened(
+        config.name, read, what="backbone", download=download,
+        expected="'smollm2', 'scratch', a folder with a causal language model, or a hub name",
+    )  # fmt: skip
     if missing := sorted(found["missing_keys"]):
         raise UserError(
             f"backbone {config.name!r}: expected weights for all its layers, got none for "

@@ -16,10 +16,19 @@ from p5rec.data.fetch import fetch
 from .quiet import quiet
 
 
+def _place() -> Path:
+    return cache_home() / "converted" / "smollm2"
+
+
+def converted() -> bool:
+    """Whether the converted model is in the cache."""
+    return (_place() / "model.safetensors").is_file()
+
+
 def smollm2_folder() -> Path:
     """The folder with the converted model (bfloat16) and tokenizer, made on first use."""
-    final = cache_home() / "converted" / "smollm2"
-    if (final / "model.safetensors").is_file():
+    final = _place()
+    if converted():
         return final
     quiet()
     source = fetch("smollm2")
@@ -40,7 +49,7 @@ def smollm2_folder() -> Path:
         try:
             os.replace(work, final)
         except OSError:  # another process was faster
-            if not (final / "model.safetensors").is_file():
+            if not converted():
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)

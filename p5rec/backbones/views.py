@@ -19,5 +19,5 @@ def encode_items(encoder: str, catalog: Catalog, file: str, folder: Path) -> Lin
     Raises:
         UserError: see :func:`p5rec.backbones.encoder.encode`.
     """
-    np.save(folder / file, encode(item_texts(catalog), encoder))
+    np.save(folder / file, encode(item_texts(catalog), encoder, download=True))
     return Lineage.none()

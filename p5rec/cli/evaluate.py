@@ -26,6 +26,7 @@ from .asking import (
     asked_as,
     check_weighed,
 )
+from .inputs import ALLOW_DOWNLOAD
 
 if TYPE_CHECKING:
     from p5rec.core.types import Corpus
@@ -85,6 +86,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Also write report.html, report.md, report.json and plots there."),
     ] = None,
+    allow_download: Annotated[bool, ALLOW_DOWNLOAD] = False,
 ) -> None:
     """Measure a trained model, or ranked lists of any origin, over a recipe's held-out events.
 
@@ -129,7 +131,9 @@ def evaluate(
             "item_weight": item_weight, "linear_weight": linear_weight, "precision": precision,
         }  # fmt: skip
         others = {"k": k, "exclude_seen": seen, "questions": asked}
-        found = _of_model(model, ids, corpus, part, recipe.seed, decode, others)
+        found = _of_model(
+            model, ids, corpus, part, recipe.seed, decode, others, download=allow_download
+        )
     measured, about, settings = found
     report = assemble(
         corpus,
@@ -188,12 +192,15 @@ def _of_model(
     seed: int,
     decode: dict[str, Any],
     others: dict[str, Any],
+    *,
+    download: bool,
 ) -> tuple[list[Measured], dict[str, Any], dict[str, Any]]:
     """Figures of a model, what the manifest says of how it was asked, and parts of the report.
 
     Args:
         seed: of the bootstrap.
         decode, others: what options set (see :func:`~p5rec.cli.asking.asked_as`).
+        download: whether the backbone that the folder names may be fetched.
     """
     from p5rec.core.artefacts import Store
     from p5rec.evaluate.families import measure_reference
@@ -207,7 +214,7 @@ def _of_model(
     serving, overridden, notes = asked_as(folder, decode, **others)
     if "questions" not in overridden:
         serving = serving.about(part)
-    bundle = read_model(folder, corpus, serving.decode.precision, ids)
+    bundle = read_model(folder, corpus, serving.decode.precision, ids, download=download)
     check_weighed(bundle, decode)
     for family in serving.questions:
         check_taught(bundle, family)

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from .inputs import ALLOW_DOWNLOAD
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -17,6 +19,7 @@ def export(
     dtype: Annotated[
         Literal["float32", "bfloat16"], typer.Option(help="Of the weights.")
     ] = "float32",
+    allow_download: Annotated[bool, ALLOW_DOWNLOAD] = False,
 ) -> None:
     """Write a trained model as a plain language model that transformers opens without p5rec.
 
@@ -30,6 +33,6 @@ def export(
     check_folder(out)
     from p5rec.models.export import export
 
-    export(model, out, dtype)
+    export(model, out, dtype, download=allow_download)
     print(f"model   {out}: transformers opens it by from_pretrained({str(out)!r})")
     print(f"items   {out}/items.json: each item's id and the tokens that name it")

@@ -12,6 +12,8 @@ import typer
 from p5rec.core.errors import UserError, fault
 from p5rec.core.terminal import printable
 
+from .inputs import ALLOW_DOWNLOAD
+
 if TYPE_CHECKING:
     from p5rec.core.artefacts import Artefact, Store
     from p5rec.core.types import Corpus, ItemCodes
@@ -110,6 +112,7 @@ def extend(
     ],
     out: Out,
     overrides: Overrides = None,
+    allow_download: Annotated[bool, ALLOW_DOWNLOAD] = False,
 ) -> None:
     """Code items that were not there when the codes were made; no existing code changes.
 
@@ -121,7 +124,7 @@ def extend(
     recipe, corpus, _, _ = _read(config, overrides, out)
     from p5rec.train.extension import extended
 
-    codes, added = extended(folder, corpus)
+    codes, added = extended(folder, corpus, download=allow_download)
     _keep(codes, corpus, recipe.seed, out, encoder=folder)
     print(f"{added} items are new, {len(codes) - added} keep their codes")
 

@@ -7,8 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from p5rec.core.errors import UserError, fault
 from p5rec.core.recipes import RECORD, config_path
+
+ALLOW_DOWNLOAD = typer.Option(
+    "--allow-download", help="Fetch the model that a folder names, if it is not on this machine."
+)
 
 if TYPE_CHECKING:
     from p5rec.core.artefacts import Artefact, Store
@@ -107,18 +113,21 @@ def read_sections(config: str | Path, overrides: Sequence[str] = (), **sections:
     return read
 
 
-def read_model(folder: Path, corpus: Corpus, precision: str, ids: Path | None = None) -> Bundle:
+def read_model(
+    folder: Path, corpus: Corpus, precision: str, ids: Path | None = None, *, download: bool = False
+) -> Bundle:
     """The trained model in ``folder``, ready to answer about the items of ``corpus``.
 
     Args:
         ids: codes that extend the model's own to items it was not trained on.
+        download: whether its backbone may be fetched where it is not on this machine.
 
     Raises:
         UserError: the folder holds no whole model, or one of other items.
     """
     from p5rec.models.checkpoint import load_bundle
 
-    bundle = load_bundle(folder, ids)
+    bundle = load_bundle(folder, ids, download=download)
     known, here = list(bundle.item_ids), corpus.catalog.ids
     if known != here:
         how = "in another order" if sorted(known) == sorted(here) else "that differs"

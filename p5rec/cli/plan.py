@@ -97,6 +97,13 @@ def _lines(plan: Plan, at_most: bool) -> list[str]:
             f"epochs): {load.tokens:,.0f} tokens, {load.items:,.0f} items and {load.words:,.0f} "
             "words taught"
         )
+        fitted = {
+            "shown with a shorter history or text": load.shortened - load.cut,
+            "cut": load.cut,
+        }
+        if any(n >= 0.5 for n in fitted.values()):
+            told_of = ", ".join(f"about {n:,.0f} {how}" for how, n in fitted.items() if n >= 0.5)
+            lines.append(f"  {'':<11} longer than max_tokens: {told_of}")
     steps = f"{plan.steps:,} steps" + " at most" * at_most
     lines.append(
         f"  {'all':<11} {steps}, {total.rows:,.0f} rows: {total.tokens:,.0f} tokens, "

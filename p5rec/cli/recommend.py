@@ -22,6 +22,7 @@ from .asking import (
     asked_as,
     check_weighed,
 )
+from .inputs import ALLOW_DOWNLOAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,6 +112,7 @@ def recommend(
     linear_weight: LinearWeight = None,
     precision: Precision = None,
     with_seen: WithSeen = None,
+    allow_download: Annotated[bool, ALLOW_DOWNLOAD] = False,
 ) -> None:
     """Rank items for users by their whole history, or rate or explain given pairs.
 
@@ -162,14 +164,14 @@ def recommend(
     if what == "lists":
         asked = _users(users, where, corpus)
         allowed = _allowed(limits, asked, corpus, unseen)
-        bundle = read_model(model, corpus, decode.precision, ids)
+        bundle = read_model(model, corpus, decode.precision, ids, download=allow_download)
         answer = _lists(bundle, corpus, serving, asked, allowed)
         short = partial(
             shortfall, users=asked, k=k, corpus=corpus, allowed=allowed, exclude_seen=unseen
         )
     else:
         asked, items = _read_pairs(pairs, corpus)
-        bundle = read_model(model, corpus, decode.precision, ids)
+        bundle = read_model(model, corpus, decode.precision, ids, download=allow_download)
         answer, short = _answers(bundle, corpus, decode, asked, items, what), None
     check_weighed(bundle, weights)
     key = _key(

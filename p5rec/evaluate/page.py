@@ -12,7 +12,7 @@ from p5rec.prompting.template import UNSEEN
 
 from .blocks import blocks, seconds
 from .drawings import curves
-from .html import Html, anchor, document, join, more, section, table, tag
+from .html import Html, anchor, document, join, more, section, tag
 from .page_figures import compared, every_figure, results, sliced
 from .page_samples import examples
 from .schema import Method, Report
@@ -41,7 +41,6 @@ def page(report: Report, folder: Path) -> str:
         "Results": results(report),
         "Differences": list(compared(report)),
         "Slices": list(sliced(report)) if any(m.slices for m in report.methods) else [],
-        "Acceptance ladder": _ladder(report),
         "Training": [curves(logs)] if logs else [],
         "Examples": list(examples(report)),
         "Pictures": _pictures(report, folder),
@@ -107,12 +106,6 @@ def _headline(report: Report) -> list[Html]:
         join([tag("h2", "Findings"), _bullets(said)]) if said else Html(),
         join([tag("h2", "To be known"), _bullets(report.notes)]) if report.notes else Html(),
     ]
-
-
-def _ladder(report: Report) -> list[Html]:
-    rows = [[r.system, r.rung, "passed" if r.passed else "not passed", r.sentence]
-            for r in report.ladder]  # fmt: skip
-    return [table("Rungs", ["system", "rung", "outcome", "measured"], rows)] if rows else []
 
 
 def _pictures(report: Report, folder: Path) -> list[Html]:

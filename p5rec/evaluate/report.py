@@ -85,6 +85,8 @@ def load_report(folder: Path) -> Report:
     """
     path = folder / RECORD
     tree = read_json(path)
+    if isinstance(tree, dict) and not tree.get("ladder"):
+        tree.pop("ladder", None)  # older reports hold an empty one
     try:
         return Report.model_validate(tree)
     except ValidationError as error:

@@ -126,10 +126,25 @@ def assemble(
         methods=[m.method for m in measured],
         comparisons=comparisons(measured, pairs, seed),
         samples=list(samples),
-        notes=list(notes),
+        notes=[*notes, *_too_long(measured)],
         curves=dict(curves or {}),
         pictures=dict(pictures or {}),
     )
+
+
+def _too_long(measured: Sequence[Measured]) -> list[str]:
+    """Which questions a method could not be asked as they stand."""
+    told: dict[str, None] = {}
+    for entry in measured:
+        method = entry.method
+        shortened, cut = (method.about.get(f"prompts_{how}", 0) for how in ("shortened", "cut"))
+        if shortened or cut:
+            told[
+                f"{method.task} ({method.split}), {method.name}: of {method.n:,} prompts "
+                f"{shortened:,} were longer than the model reads and show a shorter history; "
+                f"{cut:,} lost words all the same."
+            ] = None
+    return list(told)
 
 
 def fingerprint(corpus: Corpus) -> str:

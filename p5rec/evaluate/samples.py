@@ -11,7 +11,8 @@ from p5rec.core.rng import derive_rng
 from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.split import cases
 from p5rec.metrics.text import groundedness
-from p5rec.prompting.view import CorpusView, squeeze
+from p5rec.prompting.literal import squeeze
+from p5rec.prompting.view import CorpusView
 from p5rec.recommend.ask import FamilyAnswers
 
 from .families import verdicts

@@ -146,15 +146,6 @@ class Sample(Config):
     depth: int | None = None
 
 
-class Rung(Config):
-    """One rung of the acceptance ladder: a system's claim and whether it held."""
-
-    system: str
-    rung: Literal["G0", "G1", "G2", "G3"]
-    passed: bool
-    sentence: str
-
-
 class Protocol(Config):
     """The rules behind the numbers.
 
@@ -194,7 +185,6 @@ class Report(Config):
         comparisons: paired differences.
         samples: answers to look at.
         notes: sentences a reader must know.
-        ladder: rungs of the acceptance ladder, where the run climbs it.
         curves: training run to its ``metrics.jsonl``, relative to the report's folder.
         pictures: caption to file, relative to the report's folder.
     """
@@ -207,6 +197,5 @@ class Report(Config):
     comparisons: list[Comparison] = Field(default_factory=list)
     samples: list[Sample] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
-    ladder: list[Rung] = Field(default_factory=list)
     curves: dict[str, str] = Field(default_factory=dict)
     pictures: dict[str, str] = Field(default_factory=dict)

@@ -35,6 +35,7 @@ from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.view import CorpusView, item_names
 
 from .config import BUNDLE, HeadsConfig, ItemHeadConfig
+from .encode import literal_for
 from .layout import CodeLayout
 from .linear import FILE as LINEAR
 from .linear import Linear
@@ -98,7 +99,8 @@ class Bundle:
     def view(self, corpus: Corpus) -> CorpusView:
         """``corpus`` as this model's prompts show it, its items written as the model knows them."""
         ids, written = item_strings(self.layout.codes), self.settings.prompts.items
-        return CorpusView(corpus, item_names(written, ids, corpus.catalog.titles))
+        plain = literal_for(self.tokenizer)
+        return CorpusView(corpus, item_names(written, ids, corpus.catalog.titles, plain))
 
     def histories(self, histories: Histories) -> list[np.ndarray]:
         """B prompts, token ids: the latest events of each history as this model reads them."""
@@ -133,14 +135,18 @@ def build(
     prompts: dict[str, Any] | None = None,
     *,
     empty: bool = False,
+    download: bool = False,
 ) -> Bundle:
     """A bundle before training.
 
     Args:
-        empty: let the language model have shapes alone (see :func:`load_backbone`).
+        empty, download: let the language model have shapes alone, and fetch it where it is not on
+            this machine (see :func:`load_backbone`).
     """
     words = token_strings(codes.sizes)
-    backbone = load_backbone(settings.backbone, words, settings.seed, settings.below, empty=empty)
+    backbone = load_backbone(
+        settings.backbone, words, settings.seed, settings.below, empty=empty, download=download
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(settings.seed, "heads"))
         model = MultitaskModel(
@@ -277,7 +283,9 @@ def joined_manifest(folder: Path, linear: Path | None, more: Mapping[str, Path])
     return manifest | {"files": manifest["files"] | hashes}
 
 
-def load_bundle(folder: Path, ids: Path | None = None, linear: Path | None = None) -> Bundle:
+def load_bundle(
+    folder: Path, ids: Path | None = None, linear: Path | None = None, *, download: bool = False
+) -> Bundle:
     """The bundle in ``folder``, every file checked against its hash.
 
     Args:
@@ -285,15 +293,17 @@ def load_bundle(folder: Path, ids: Path | None = None, linear: Path | None = Non
             their items. A new item has what its codes say and, where items have rows of their own,
             a row of zeros.
         linear: the file of a linear part that was not joined with the bundle; None: that which was.
+        download: whether a backbone that it names may be fetched; nothing else ever is.
 
     Raises:
-        UserError: a file is missing, damaged, or not what the manifest says; or ``ids`` give an
+        UserError: a file is missing, damaged, or not what the manifest says; its backbone is not
+            on this machine and may not be downloaded; or ``ids`` give an
             item of the model other codes.
     """
     settings, _ = read_settings(folder)
     known, taught = load_item_ids(folder / "codes"), load_codes(folder / "codes")
     item_ids, codes = (known, taught) if ids is None else (load_item_ids(ids), load_codes(ids))
-    bundle = build(settings, codes, item_ids, read_json(folder / "prompts.json"))
+    bundle = build(settings, codes, item_ids, read_json(folder / "prompts.json"), download=download)
     state = read_tensors(folder / WEIGHTS)
     place = folder / LINEAR if linear is None and settings.linear else linear
     part = None if place is None else Linear.load(place, len(known))

@@ -2,20 +2,81 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from p5rec.core.types import Example
+from p5rec.prompting.literal import Literal
 from p5rec.prompting.render import to_messages
+
+
+class Question(NamedTuple):
+    """A question as token ids, and what it took to make it fit.
+
+    Attributes:
+        ids: ``(T,)`` int64.
+        shortened: it shows less than it would have: a shorter history, fewer worked examples,
+            shorter texts.
+        cut: nor was that enough, and its words lost their beginning.
+    """
+
+    ids: np.ndarray
+    shortened: bool = False
+    cut: bool = False
+
+
+def literal_for(tokenizer: PreTrainedTokenizerBase) -> Literal:
+    """How data text is written so that ``tokenizer`` takes no word of it for a token of its own."""
+    added = tokenizer.added_tokens_decoder.values()
+    special = {*tokenizer.all_special_tokens, *(t.content for t in added if t.special)}
+    # a single letter that was added is a letter
+    plain = {token.content for token in added if len(token.content.strip()) > 1}
+    return Literal(special | plain, folded=any(token.normalized for token in added))
 
 
 def encode_source(
     tokenizer: PreTrainedTokenizerBase, example: Example, max_tokens: int
 ) -> np.ndarray:
-    """``(T,)`` ids of the question, up to where the answer begins.
+    """``(T,)`` ids of the question, up to where the answer begins (see :func:`fit_source`)."""
+    return fit_source(tokenizer, example, max_tokens).ids
 
-    A question longer than ``max_tokens`` loses its beginning: what is asked stands at its end.
+
+def fit_source(tokenizer: PreTrainedTokenizerBase, example: Example, max_tokens: int) -> Question:
+    """The question in at most ``max_tokens``, up to where the answer begins.
+
+    One that is too long is made to show less, as little less as will do: first its histories lose
+    their oldest events, then worked examples go, then texts get shorter. What it asks, what there
+    is to choose from, and what a chat template writes around it stay. If that is not enough, its
+    own words lose their beginning, for what is asked stands at their end.
     """
+    ids = _ids(tokenizer, example)
+    if len(ids) <= max_tokens:
+        return Question(ids)
+
+    def first(steps: int, less: Callable[[int], Example]) -> Question | None:
+        """The first of ``less(1 .. steps)``, each shorter than the one before, that fits."""
+        taken = bisect_left(
+            range(1, steps + 1), True, key=lambda n: len(_ids(tokenizer, less(n))) <= max_tokens
+        )
+        return None if taken == steps else Question(_ids(tokenizer, less(taken + 1)), True)
+
+    least, less = example, example.less
+    if less is not None and less.steps:
+        if found := first(less.steps, less):
+            return found
+        least = less(less.steps)
+    words = least.source
+    if found := first(len(words) - 1, lambda n: replace(least, source=words[n:].lstrip())):
+        return found._replace(shortened=least is not example, cut=True)
+    return Question(ids[-max_tokens:], cut=True)  # there is no room for what stands around it
+
+
+def _ids(tokenizer: PreTrainedTokenizerBase, example: Example) -> np.ndarray:
     if tokenizer.chat_template:
         text = tokenizer.apply_chat_template(
             to_messages(example), tokenize=False, add_generation_prompt=True
@@ -24,7 +85,7 @@ def encode_source(
         text = "\n".join(part for part in (example.system, example.source) if part) + "\n"
     # a chat template writes the marks that the model knows; elsewhere its tokenizer does
     ids = tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"]
-    return np.asarray(ids[-max_tokens:], dtype=np.int64)
+    return np.asarray(ids, dtype=np.int64)
 
 
 def encode_target(tokenizer: PreTrainedTokenizerBase, example: Example) -> np.ndarray:

@@ -22,7 +22,7 @@ HEADS = "rating_heads.safetensors"
 ITEMS = "items.json"
 
 
-def export(model: Path, out: Path, dtype: str = "float32") -> None:
+def export(model: Path, out: Path, dtype: str = "float32", *, download: bool = False) -> None:
     """Writes the bundle in ``model`` as a plain language model's folder, whole or not at all.
 
     Besides weights, config, tokenizer and generation settings it holds ``items.json``
@@ -31,6 +31,7 @@ def export(model: Path, out: Path, dtype: str = "float32") -> None:
 
     Args:
         dtype: of the weights: ``float32`` or ``bfloat16``.
+        download: whether a backbone that is not on this machine may be fetched.
 
     Raises:
         UserError: ``out`` exists, the bundle is not whole, or its items are more than tokens
@@ -38,7 +39,7 @@ def export(model: Path, out: Path, dtype: str = "float32") -> None:
     """
     if out.exists():
         raise fault(out, "a new folder", "one that exists", "name another or delete it")
-    bundle = load_bundle(model)
+    bundle = load_bundle(model, download=download)
     if bundle.settings.backbone.items != "tokens":
         raise fault(
             model, "a model that reads a token a code", "one that reads an item as one position",

@@ -205,7 +205,10 @@ class RatingHeads(nn.Module):
         ``regression``, the number; ``class``, the likeliest class; ``expectation``, the mean of
         the classes; ``mean``, that of the regression and the expectation.
         """
-        value, logs = self(hidden)
+        return self.readings(*self(hidden))
+
+    def readings(self, value: Tensor | None, logs: Tensor | None) -> dict[str, Tensor]:
+        """The same of what :meth:`forward` gave."""
         found = {}
         if value is not None:
             found["regression"] = value

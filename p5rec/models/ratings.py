@@ -29,8 +29,12 @@ def rating_words(tokenizer: PreTrainedTokenizerBase, scale: Sequence[float]) -> 
 
     A rating that begins another (3 and 3.5) is closed by the end token.
     """
-    words = [format(rating, "g") for rating in scale]
-    ids = [tuple(each) for each in tokenizer(words, add_special_tokens=False)["input_ids"]]
+    return answer_words(tokenizer, [format(rating, "g") for rating in scale])
+
+
+def answer_words(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> list[np.ndarray]:
+    """The token ids of each of ``words``, none of them the beginning of another."""
+    ids = [tuple(each) for each in tokenizer(list(words), add_special_tokens=False)["input_ids"]]
     begun = {each[:n] for each in ids for n in range(1, len(each))}
     end = tokenizer.eos_token_id
     return [np.array([*each, end] if each in begun else each, dtype=np.int64) for each in ids]

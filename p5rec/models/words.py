@@ -1,4 +1,4 @@
-"""The words of a rating scale as a model's answer: how likely it is to write each of them.
+"""The words of a rating scale, or yes and no, as a model's answer: how likely each of them is.
 
 B requests, R ratings, T tokens, D width, V vocabulary.
 """
@@ -22,19 +22,15 @@ from .readers import Reader
 from .scorer import prompt_reader
 
 
-class RatingWords:
-    """Reads prompts once and scores every rating as a whole word after each of them.
+class AnswerWords:
+    """Reads prompts once and scores every answer there may be, as a whole, after each of them.
 
     Args:
         model: in eval mode.
-        tokenizer: its own.
-        scale: the ratings, ascending.
+        words: the token ids of each answer, none of them the beginning of another.
     """
 
-    def __init__(
-        self, model: MultitaskModel, tokenizer: PreTrainedTokenizerBase, scale: Sequence[float]
-    ) -> None:
-        words = rating_words(tokenizer, scale)
+    def __init__(self, model: MultitaskModel, words: Sequence[np.ndarray]) -> None:
         table = np.full((len(words), max(map(len, words))), END)
         for row, word in enumerate(words):
             table[row, : len(word)] = word
@@ -44,7 +40,7 @@ class RatingWords:
         """The state after each prompt ``(B, D)`` and log-probabilities of the words ``(B, R)``.
 
         Those are a language model's own, over all tokens: what they leave is the probability of
-        an answer that is no rating.
+        an answer that is none of them.
 
         Args:
             ids, mask: ``(B, T)``, padded on the right.
@@ -61,6 +57,21 @@ class RatingWords:
             ranks=trie.smallest_below(torch.arange(every, device=ids.device)),
         )
         return state, torch.empty_like(scores).scatter_(1, found, scores)
+
+
+class RatingWords(AnswerWords):
+    """The same for the ratings of a scale.
+
+    Args:
+        model: in eval mode.
+        tokenizer: its own.
+        scale: the ratings, ascending.
+    """
+
+    def __init__(
+        self, model: MultitaskModel, tokenizer: PreTrainedTokenizerBase, scale: Sequence[float]
+    ) -> None:
+        super().__init__(model, rating_words(tokenizer, scale))
 
 
 class Speaking:

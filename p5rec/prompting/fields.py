@@ -31,24 +31,33 @@ class Field:
         kind: the type of its value and how it is written.
         about: what it holds, for the reader.
         needs: the data it is made of (a key of ``DATA``), or "" where every corpus has it.
+        gives: what is left out of it where a prompt is too long, from a history's beginning or a
+            text's end; "" where it stays as it is.
     """
 
     kind: Kind
     about: str
     needs: str = ""
+    gives: Literal["", "events", "words"] = ""
 
 
 FIELDS: Mapping[str, Field] = {
     "item": Field("item", "semantic id of the item in question"),
     "title": Field("title", "title of the item in question"),
-    "attributes": Field("text", "its attributes, as `name: values; ...`", "attributes"),
-    "history": Field("items", "ids of the user's earlier items, oldest first"),
-    "history_titles": Field("titles", "their titles"),
-    "history_both": Field("items_titled", "their ids and titles"),
+    "attributes": Field(
+        "text", "its attributes, as `name: values; ...`", "attributes", gives="words"
+    ),
+    "history": Field("items", "ids of the user's earlier items, oldest first", gives="events"),
+    "history_titles": Field("titles", "their titles", gives="events"),
+    "history_both": Field("items_titled", "their ids and titles", gives="events"),
     "last": Field("item", "id of the most recent item in the history"),
     "last_title": Field("title", "its title"),
-    "rated_titles": Field("titles", "earlier titles, each with the user's rating", "ratings"),
-    "rated_items": Field("items", "earlier ids, each with the user's rating", "ratings"),
+    "rated_titles": Field(
+        "titles", "earlier titles, each with the user's rating", "ratings", gives="events"
+    ),
+    "rated_items": Field(
+        "items", "earlier ids, each with the user's rating", "ratings", gives="events"
+    ),
     "user_mean": Field("number", "mean of the user's earlier ratings", "ratings"),
     "user_count": Field("number", "how many those are", "ratings"),
     "item_mean": Field("number", "mean of the training ratings others gave the item", "ratings"),
@@ -56,21 +65,23 @@ FIELDS: Mapping[str, Field] = {
     "lowest": Field("number", "lower end of the rating scale", "ratings"),
     "highest": Field("number", "upper end of the rating scale", "ratings"),
     "stars": Field("number", "the rating this user gave the item, told", "ratings"),
-    "liked": Field("items", "ids of earlier items the user liked, in no order"),
-    "liked_titles": Field("titles", "their titles"),
-    "liked_both": Field("items_titled", "their ids and titles"),
+    "liked": Field("items", "ids of earlier items the user liked, in no order", gives="events"),
+    "liked_titles": Field("titles", "their titles", gives="events"),
+    "liked_both": Field("items_titled", "their ids and titles", gives="events"),
     "taste": Field("text", "attribute values most common among them", "attributes"),
     "candidates": Field("items", "ids of the target and of sampled others, shuffled"),
     "candidate_titles": Field("titles", "their titles"),
     "options": Field("choices", "ids and titles of the same, a line each"),
     "title_options": Field("choices", "titles of the same, a line each"),
-    "headline": Field("text", "the summary the user put above the review", "summary"),
+    "headline": Field(
+        "text", "the summary the user put above the review", "summary", gives="words"
+    ),
     "rating": Field("number", "the rating to predict", "ratings"),
     "target": Field("item", "semantic id of the item to name"),
     "target_title": Field("title", "its title"),
     "verdict": Field("text", "yes or no"),
     "explanation": Field("text", "why the item suits the user"),
-    "review": Field("text", "the user's review of the item", "review"),
+    "review": Field("text", "the user's review of the item", "review", gives="words"),
     "summary": Field("text", "the summary the user put above the review", "summary"),
 }
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .fields import Answer
-from .view import ItemNames, Scale, squeeze
+from .literal import squeeze
+from .view import ItemNames, Scale
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?!\w)")
 OUT_OF = re.compile(r"(?:/|out of)\s*$")

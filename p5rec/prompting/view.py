@@ -18,24 +18,11 @@ import pyarrow.compute as pc
 
 from p5rec.core.types import PARTS, TRAIN, Corpus
 
+from .literal import Literal, literal, squeeze
+
 TOKEN_GAP = re.compile(r">\s+<")
-TOKEN_START = re.compile(r"<(?=\S)")
 LIKED = 0.75  # an event is liked from this fraction of the scale on: 4 on 1..5
 TRAIT_WORDS = 3  # a longer attribute value is prose, not a trait
-
-
-def squeeze(text: str) -> str:
-    """``text`` on one line, with single spaces."""
-    return " ".join(text.split())
-
-
-def literal(text: str) -> str:
-    """Data text as it may stand in a prompt: on one line, and no word of it reads as a token.
-
-    Item codes and the marks between chat messages are written ``<...>``; a space after each ``<``
-    keeps a title or a review from being taken for one.
-    """
-    return TOKEN_START.sub("< ", squeeze(text))
 
 
 def decimal(rating: np.float32) -> float:
@@ -47,7 +34,11 @@ def decimal(rating: np.float32) -> float:
 class ItemNames:
     """How each item is written: ``(N,)`` id strings and ``(N,)`` titles.
 
-    Titles are data, and kept :func:`literal`.
+    Titles are data, and kept literal, as all other data beside them are.
+
+    Attributes:
+        ids, titles: of the items.
+        literal: for the model that reads them.
 
     Raises:
         ValueError: the lengths differ, or two items share an id.
@@ -55,13 +46,14 @@ class ItemNames:
 
     ids: Sequence[str]
     titles: Sequence[str]
+    literal: Literal = literal
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.titles):
             raise ValueError(f"{len(self.ids)} ids for {len(self.titles)} titles")
         if len(self._rows) != len(self.ids):
             raise ValueError("two items share a semantic id")
-        object.__setattr__(self, "titles", [literal(title) for title in self.titles])
+        object.__setattr__(self, "titles", [self.literal(title) for title in self.titles])
 
     @cached_property
     def _rows(self) -> dict[str, int]:
@@ -72,7 +64,7 @@ class ItemNames:
         return self._rows.get(TOKEN_GAP.sub("><", squeeze(text)))
 
 
-def titles_as_ids(titles: Sequence[str]) -> list[str]:
+def titles_as_ids(titles: Sequence[str], literal: Literal = literal) -> list[str]:
     """Each title in quotation marks; one that came before gets a number, so that all differ."""
     seen: Counter[str] = Counter()
     taken: set[str] = set()
@@ -88,14 +80,19 @@ def titles_as_ids(titles: Sequence[str]) -> list[str]:
     return names
 
 
-def item_names(written: str, ids: Sequence[str], titles: Sequence[str]) -> ItemNames:
+def item_names(
+    written: str, ids: Sequence[str], titles: Sequence[str], literal: Literal = literal
+) -> ItemNames:
     """How prompts write items that are ``written`` as ``codes`` or by ``title``.
 
     Args:
         ids: ``(N,)`` their codes in words.
         titles: ``(N,)``.
+        literal: for the model that reads them.
     """
-    return ItemNames(titles_as_ids(titles) if written == "title" else ids, titles)
+    if written == "title":
+        ids = titles_as_ids(titles, literal)
+    return ItemNames(ids, titles, literal)
 
 
 @dataclass(frozen=True)
@@ -215,7 +212,7 @@ class CorpusView:
         """The text column ``name`` of an event, on one line; "" where there is none."""
         column = self.corpus.interactions.texts.get(name)
         value = column[event].as_py() if column is not None else None
-        return literal(value or "")
+        return self.names.literal(value or "")
 
     def past(self, event: int) -> np.ndarray:
         """Rows of the events visible to the target ``event``, oldest first."""
@@ -255,8 +252,8 @@ class CorpusView:
     @cached_property
     def attributes(self) -> list[tuple[tuple[str, tuple[str, ...]], ...]]:
         """``(N,)`` an item's known attributes, each with its values."""
-        table = self.corpus.catalog
-        columns = [(name, table.values(name)) for name in table.attributes]
+        table, literal = self.corpus.catalog, self.names.literal
+        columns = [(literal(name), table.values(name)) for name in table.attributes]
         return [
             tuple(
                 (name, tuple(map(literal, values[row]))) for name, values in columns if values[row]

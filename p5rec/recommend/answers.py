@@ -14,17 +14,22 @@ from p5rec.decode.grammar import Grammar
 from p5rec.decode.token_rows import TokenRows
 from p5rec.decode.words import GrammarLogitsProcessor, TokenBytes
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.encode import encode_source
+from p5rec.models.encode import Question, fit_source
 
 from .batching import prompt_batches
 from .config import DecodeConfig
 from .listing import rank_prompts
 
 
-def encode_all(bundle: Bundle, examples: Sequence[Example]) -> list[np.ndarray]:
-    """The questions of B examples as token ids."""
+def fit_all(bundle: Bundle, examples: Sequence[Example]) -> list[Question]:
+    """The questions of B examples, each made to fit what the model was taught to read."""
     limit = bundle.settings.max_tokens
-    return [encode_source(bundle.tokenizer, example, limit) for example in examples]
+    return [fit_source(bundle.tokenizer, example, limit) for example in examples]
+
+
+def encode_all(bundle: Bundle, examples: Sequence[Example]) -> list[np.ndarray]:
+    """The same as token ids."""
+    return [question.ids for question in fit_all(bundle, examples)]
 
 
 def rank_answers(

@@ -14,6 +14,7 @@ from p5rec.core.types import Example
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.grammar import Grammar, choice
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.encode import Question
 from p5rec.models.ratings import TASK
 from p5rec.models.titles import name_rows
 from p5rec.prompting import tasks
@@ -24,10 +25,11 @@ from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.template import UNSEEN
 from p5rec.prompting.view import CorpusView, decimal
 
-from .answers import encode_all, rank_answers, write
+from .answers import encode_all, fit_all, rank_answers, write
 from .config import DecodeConfig
-from .ratings import rating_histories, read_ratings
+from .ratings import chance_of_yes, rate, rating_histories
 
+YES = "yes"  # what the chance of a yes-or-no answer is of
 VERDICT = Grammar.of(choice(VERDICTS))  # all that an answer of yes or no can be
 
 
@@ -48,9 +50,13 @@ class FamilyAnswers(Config):
         texts: written answers; empty where items were ranked, or words were not taught.
         readings: of a rating, what each reading but the text says (see
             ``p5rec.recommend.ratings``).
+        chances: of yes, or by reading of a rating that says the item was liked; empty where no
+            probability was asked for.
         lists, scores: ranked items, best first, -1 where a list ended.
         seconds: all answers together.
         tokens: of all questions.
+        shortened, cut: questions that were too long: made to show less, and of these and others
+            such as lost words (see ``p5rec.models.encode.Question``).
     """
 
     family: str
@@ -67,10 +73,13 @@ class FamilyAnswers(Config):
     ratings: list[float] = []
     texts: list[str] = []
     readings: dict[str, list[float]] = {}
+    chances: dict[str, list[float]] = {}
     lists: list[list[int]] = []
     scores: list[list[float]] = []
     seconds: float = 0.0
     tokens: int = 0
+    shortened: int = 0
+    cut: int = 0
 
 
 def task_of(bundle: Bundle, family: str) -> str:
@@ -102,13 +111,15 @@ def ask(
     if family == TASK:
         kind = "rating"
         examples = _at_histories(view, part, n, seed)
-        prompts = rating_histories(bundle, view, [e.event for e in examples])
-        found = _rate(bundle, prompts, decode)
+        asked = [
+            Question(ids) for ids in rating_histories(bundle, view, [e.event for e in examples])
+        ]
+        found = _rate(bundle, [question.ids for question in asked], decode)
     else:
         source = _source(bundle, view, family, part, n, seed, unseen)
         kind = source.templates[0].answer
         examples = list(source)
-        prompts = encode_all(bundle, examples)
+        asked = fit_all(bundle, examples)
         found = _answers(bundle, view, kind, source, examples, decode, seed)
     return FamilyAnswers(
         family=family,
@@ -124,7 +135,9 @@ def ask(
         max_words=bundle.settings.prompts.max_words,
         ratings=[e.rating for e in examples if e.rating is not None],
         seconds=round(time.perf_counter() - started, 3),
-        tokens=sum(map(len, prompts)),
+        tokens=sum(len(question.ids) for question in asked),
+        shortened=sum(question.shortened for question in asked),
+        cut=sum(question.cut for question in asked),
         **found,
     )
 
@@ -183,13 +196,18 @@ def _answers(
         found = _rate(bundle, encode_all(bundle, examples), decode)
         free = bool(found["texts"]) and not decode.closed
         return found | ({"texts": write(bundle, examples, decode)} if free else {})
-    closed = kind == "yesno" and decode.closed
-    return {"texts": write(bundle, examples, decode, VERDICT if closed else None)}
+    if kind == "yesno" and decode.closed:
+        chances = chance_of_yes(bundle, encode_all(bundle, examples), decode)
+        written = write(bundle, examples, decode, VERDICT)
+        return {"texts": written, "chances": {YES: chances.tolist()}}
+    return {"texts": write(bundle, examples, decode)}
 
 
 def _rate(bundle: Bundle, prompts: list[np.ndarray], decode: DecodeConfig) -> dict[str, Any]:
-    readings = {name: said.tolist() for name, said in read_ratings(bundle, prompts, decode).items()}
-    return {"texts": [f"{said:g}" for said in readings.pop("text", [])], "readings": readings}
+    rated = rate(bundle, prompts, decode)
+    readings, chances = ({name: said.tolist() for name, said in each.items()} for each in rated)
+    texts = [f"{said:g}" for said in readings.pop("text", [])]
+    return {"texts": texts, "readings": readings, "chances": chances}
 
 
 def _allowed(source: EvaluationSource, view: CorpusView, kind: str, n: int) -> Allowed:

@@ -56,7 +56,7 @@ def answer_bundle(
     folder: Path,
 ) -> Lineage:
     """:func:`answer_model` of the model in ``bundle``, with the file of its linear part beside."""
-    ready = load_bundle(bundle, linear=linear).ready(serving.decode.precision)
+    ready = load_bundle(bundle, linear=linear, download=True).ready(serving.decode.precision)
     answer_model(name, ready, serving, corpus, part, folder)
     return Lineage.none()
 

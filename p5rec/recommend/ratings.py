@@ -8,12 +8,16 @@ section 2, for scores).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from p5rec.metrics.rating import LIKED
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.words import RatingWords
+from p5rec.models.ratings import answer_words
+from p5rec.models.words import AnswerWords, RatingWords
 from p5rec.prompting.view import CorpusView
 
 from .batching import prompt_batches
@@ -22,31 +26,78 @@ from .config import DecodeConfig
 OWN = ("mean", "regression", "expectation", "words")  # what a model is taken to say, if it can
 
 
-@torch.inference_mode()
+class Rated(NamedTuple):
+    """What a model says of B ratings.
+
+    Attributes:
+        readings: name to ``(B,)`` float32 on the data's scale. Of the heads there are,
+            ``regression``, ``class``, ``expectation`` and ``mean`` (see ``RatingHeads.read``); of
+            a model whose words were not kept from ratings, ``words``, the expected value over the
+            words of the scale, and ``text``, the likeliest of those words, which is what greedy
+            decoding writes where each is one token and nothing else may be written.
+        chances: of the readings that are means over probabilities, ``expectation`` and ``words``,
+            those probabilities' sum from ``liked`` on, ``(B,)`` float32.
+    """
+
+    readings: dict[str, np.ndarray]
+    chances: dict[str, np.ndarray]
+
+
 def read_ratings(
     bundle: Bundle, prompts: Sequence[np.ndarray], config: DecodeConfig
 ) -> dict[str, np.ndarray]:
+    """The readings of :func:`rate`."""
+    return rate(bundle, prompts, config).readings
+
+
+@torch.inference_mode()
+def rate(
+    bundle: Bundle,
+    prompts: Sequence[np.ndarray],
+    config: DecodeConfig,
+    liked: float = LIKED,
+) -> Rated:
     """All that a model says of a rating at the end of B token sequences, each read once.
 
-    Returns:
-        Reading to ``(B,)`` float32 on the data's scale. Of the heads there are, ``regression``,
-        ``class``, ``expectation`` and ``mean`` (see ``RatingHeads.read``); of a model whose words
-        were not kept from ratings, ``words``, the expected value over the words of the scale, and
-        ``text``, the likeliest of those words, which is what greedy decoding writes where each is
-        one token and nothing else may be written.
+    Args:
+        liked: the least rating of something liked.
     """
     model, batches = bundle.model, config.batch_tokens
     words = RatingWords(model, bundle.tokenizer, bundle.settings.scale)
     scale = torch.tensor(bundle.settings.scale, dtype=torch.float32, device=model.device)
-    found: dict[str, np.ndarray] = {}
+    above = scale >= liked
+    rated = Rated({}, {})
     for rows, ids, mask in prompt_batches(bundle, prompts, batches, desc="rate", unit="pair"):
         state, logs = words.read(ids, mask)
-        said = {} if model.heads is None else model.heads.read(state)
+        said: dict[str, Tensor] = {}
+        chances: dict[str, Tensor] = {}
+        if model.heads is not None:
+            value, classes = model.heads(state)
+            said |= model.heads.readings(value, classes)
+            if classes is not None:
+                chances["expectation"] = classes.exp()[:, above].sum(-1)
         if bundle.settings.heads.words:
-            said |= {"words": logs.softmax(-1) @ scale, "text": scale[logs.argmax(-1)]}
-        for name, values in said.items():
-            whole = found.setdefault(name, np.empty(len(prompts), dtype=np.float32))
-            whole[rows] = values.cpu().numpy()
+            shares = logs.softmax(-1)
+            said |= {"words": shares @ scale, "text": scale[logs.argmax(-1)]}
+            chances["words"] = shares[:, above].sum(-1)
+        for into, values in zip(rated, (said, chances), strict=True):
+            for name, each in values.items():
+                whole = into.setdefault(name, np.empty(len(prompts), dtype=np.float32))
+                whole[rows] = each.cpu().numpy()
+    return rated
+
+
+@torch.inference_mode()
+def chance_of_yes(
+    bundle: Bundle, prompts: Sequence[np.ndarray], config: DecodeConfig
+) -> np.ndarray:
+    """How likely a model is to answer yes where nothing but yes and no is possible, ``(B,)``."""
+    words = AnswerWords(bundle.model, answer_words(bundle.tokenizer, ("yes", "no")))
+    found = np.empty(len(prompts), dtype=np.float32)
+    batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="weigh", unit="answer")
+    for rows, ids, mask in batches:
+        _, logs = words.read(ids, mask)
+        found[rows] = logs.softmax(-1)[:, 0].cpu().numpy()
     return found
 
 

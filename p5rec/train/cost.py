@@ -33,6 +33,7 @@ class Load:
         positions: of the language model; fewer than tokens where an item takes one.
         pairs: of positions of which one sees the other.
         words, items: that are asked.
+        shortened, cut: rows whose prompt was made to show less, or lost words.
     """
 
     rows: float = 0
@@ -41,6 +42,8 @@ class Load:
     pairs: float = 0
     words: float = 0
     items: float = 0
+    shortened: float = 0
+    cut: float = 0
 
     def __mul__(self, times: float) -> Load:
         return Load(*(times * value for value in vars(self).values()))
@@ -61,7 +64,8 @@ def load_of(rows: Iterable[Row], layout: CodeLayout, *, merged: bool) -> Load:
         shown, asked = (_items(array, layout) for array in (row.input_ids, row.labels[1:]))
         words = int(((row.labels[1:] != IGNORE) & (row.labels[1:] < layout.first)).sum())
         positions = tokens - saved * shown
-        total += Load(1, tokens, positions, positions * (positions + 1) / 2, words, asked)
+        pairs = positions * (positions + 1) / 2
+        total += Load(1, tokens, positions, pairs, words, asked, row.shortened, row.cut)
     return total
 
 

@@ -17,12 +17,13 @@ from p5rec.ids.vectors import file_vectors
 HINT = "point --config at the new data; with catalog: table, items without events count too"
 
 
-def extended(folder: Path, corpus: Corpus) -> tuple[ItemCodes, int]:
+def extended(folder: Path, corpus: Corpus, *, download: bool = False) -> tuple[ItemCodes, int]:
     """The codes in ``folder`` and those of the items that only ``corpus`` has.
 
     Args:
         folder: codes and what made them.
         corpus: its item table may lack old items and hold new ones.
+        download: whether a text encoder that is not on this machine may be fetched.
 
     Returns:
         Codes of the items of the table, in its order, old ones as they were; how many are new.
@@ -36,17 +37,20 @@ def extended(folder: Path, corpus: Corpus) -> tuple[ItemCodes, int]:
     new = np.flatnonzero(known < 0)
     if not len(new):
         raise fault(folder, "a table with new items", "none", HINT)
-    placed = encoder.extend(codes, corpus, new, _views(encoder, corpus, new))
+    placed = encoder.extend(codes, corpus, new, _views(encoder, corpus, new, download))
     out = codes.codes[known]
     out[new] = placed
     return ItemCodes(out, codes.sizes, codes.scheme, codes.tied), len(new)
 
 
-def _views(encoder: ItemEncoder, corpus: Corpus, rows: np.ndarray) -> dict[str, np.ndarray]:
+def _views(
+    encoder: ItemEncoder, corpus: Corpus, rows: np.ndarray, download: bool
+) -> dict[str, np.ndarray]:
     """What is known of new items ``rows``: their texts and files, for no event has them."""
     vectors, found = encoder.config.vectors, {}
     if vectors.text:
-        found["text"] = encode(item_texts(corpus.catalog.take(rows)), vectors.text)
+        texts = item_texts(corpus.catalog.take(rows))
+        found["text"] = encode(texts, vectors.text, download=download)
     if vectors.file is not None:
         found["file"] = file_vectors(Path(vectors.file.path), corpus.catalog.ids)[rows]
     return found

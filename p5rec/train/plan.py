@@ -116,7 +116,8 @@ def plan(
     library, train = taught_prompts(method), method.train
     codes = stand_in_codes(ids[method.ids], len(corpus.catalog))
     settings = _settings(name, methods, corpus)
-    bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump(), empty=True)
+    prompts = library.subset_dump()
+    bundle = build(settings, codes, corpus.catalog.ids, prompts, empty=True, download=True)
     tables, _ = lessons(method, seen, bundle, library)
     sizes = epoch_sizes(method, seen, library)
     tasks, shapes = {}, [(train.batch, max(1, train.packing))]

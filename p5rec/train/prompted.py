@@ -9,7 +9,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from p5rec.core.types import Example
-from p5rec.models.encode import encode_source, encode_target
+from p5rec.models.encode import encode_target, fit_source
 
 from .rows import IGNORE, Row
 
@@ -20,7 +20,7 @@ class PromptRows:
     Args:
         examples: example ``i`` depends on ``i`` alone.
         tokenizer: the model's.
-        max_tokens: of a row; a longer question loses its beginning.
+        max_tokens: of a row; a longer question is made to fit.
         answered_by: ``(R,)`` the example whose answer each question is given; None: its own.
     """
 
@@ -49,11 +49,15 @@ class PromptRows:
         if self.answered_by is not None:
             other = self.examples[int(self.answered_by[i])]
             example = replace(example, target=other.target, rating=other.rating)
-        target = encode_target(self.tokenizer, example)[: self.max_tokens // 2]
-        source = encode_source(self.tokenizer, example, self.max_tokens - len(target))
+        answer = encode_target(self.tokenizer, example)
+        target = answer[: self.max_tokens // 2]
+        question = fit_source(self.tokenizer, example, self.max_tokens - len(target))
+        source, cut = question.ids, question.cut or len(target) < len(answer)
         labels = np.concatenate([np.full(len(source), IGNORE), target])
         tokens, ratings = np.concatenate([source, target]), None
         if example.rating is not None:
             ratings = np.full(len(tokens), np.nan, dtype=np.float32)
             ratings[len(source) - 1] = example.rating  # the question has been read, the answer not
-        return Row(tokens, labels, ratings, split=len(source))
+        return Row(
+            tokens, labels, ratings, split=len(source), shortened=question.shortened, cut=cut
+        )

@@ -28,6 +28,8 @@ class Row:
         reference: ``(T, K)`` float32, their log-probabilities before alignment.
         draws: ``(T,)`` int64, the seed of what is drawn in place of the item that begins at a
             token, 0 where nothing is; None: nothing anywhere.
+        shortened, cut: of a prompt that was too long (see ``p5rec.models.encode.Question``); an
+            answer that lost its end is cut, too.
     """
 
     input_ids: np.ndarray
@@ -39,6 +41,8 @@ class Row:
     candidates: np.ndarray | None = None
     reference: np.ndarray | None = None
     draws: np.ndarray | None = None
+    shortened: bool = False
+    cut: bool = False
 
     def halves(self, start: int) -> tuple[Row, Row]:
         """What an encoder reads, and what its decoder reads and is asked.

@@ -56,7 +56,7 @@ def train(
     settings = settings_of(config, corpus)
     if start is not None:
         settings = begun_from(settings, start)
-    bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
+    bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump(), download=True)
     if bundle.model.heads is not None:
         bundle.model.heads.start_at(torch.from_numpy(train_ratings(seen)))
     if bundle.model.item_head is not None and settings.backbone.item_rows:
@@ -71,7 +71,9 @@ def train(
     lineage = Lineage(seen.split.mask("train"))
     if rank() == 0:
         if in_pieces(bundle.model):
-            bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
+            bundle = build(
+                settings, codes, corpus.catalog.ids, library.subset_dump(), download=True
+            )
             load_trainable(bundle.model, weights, folder)
         about = {
             "prompts": library.hashes(),

@@ -11,7 +11,7 @@ import numpy as np
 from p5rec.core.artefacts import Lineage
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.files import load_codes
-from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.models.checkpoint import Bundle, load_bundle, read_settings
 
 from .aligned import history_rows
 from .lessons import shown
@@ -58,6 +58,7 @@ def mine_pairs(
     Args:
         settings: of :func:`p5rec.train.pairs.mine`.
     """
-    bundle = load_bundle(start).ready()
+    own = read_settings(start)[0].backbone.name == method.backbone.name
+    bundle = load_bundle(start, download=own).ready()
     mine(bundle, history_rows(method.train, corpus, bundle, None), folder, **settings)
     return Lineage(corpus.split.mask("train"))

@@ -13,6 +13,7 @@ from peft import PeftModel
 from pydantic import ValidationError
 from tiny_models import VOCABULARY, llama, save_gpt2, save_llama, save_t5, scratch
 from torch.testing import assert_close
+from transformers import AutoTokenizer
 
 from p5rec.backbones.config import BackboneConfig, LoraSettings, ScratchConfig
 from p5rec.backbones.load import fingerprint, load_backbone
@@ -47,6 +48,19 @@ def test_a_new_token_s_id_is_its_row_and_its_text_survives(source: str, folder: 
     assert tokenizer.decode(tokenizer("<a_12><b_7>", add_special_tokens=False)["input_ids"]) == (
         "<a_12><b_7>"
     )
+
+
+@pytest.mark.parametrize("text", ["a <a_1> b", " <a_1>  <b_2> ", "x<a_1>y<a_12>", "<A_1> <a_1>s"])
+def test_item_words_are_read_to_the_letter(text: str, folder: Path) -> None:
+    """As special tokens are, though they are none: within words, spaces around them kept."""
+    found = load_backbone(llama(folder), WORDS, seed=0).tokenizer
+    special = AutoTokenizer.from_pretrained(folder)
+    special.add_tokens([f"<|unused_{n}|>" for n in range(len(special), VOCABULARY)])
+    special.add_tokens(WORDS, special_tokens=True)
+    ids = found(text, add_special_tokens=False)["input_ids"]
+    assert ids == special(text, add_special_tokens=False)["input_ids"]
+    assert found.decode(ids) == found.decode(ids, skip_special_tokens=True) == text
+    assert not {*WORDS} & {*found.all_special_tokens}
 
 
 def test_bytes_of_any_text_survive() -> None:

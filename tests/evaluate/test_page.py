@@ -25,7 +25,6 @@ from p5rec.evaluate.schema import (
     Method,
     Protocol,
     Report,
-    Rung,
     Sample,
     Slice,
 )  # fmt: skip
@@ -103,7 +102,6 @@ def made(method: Callable[..., Method], report: Callable[..., Report]) -> Callab
                 Sample(kind=f"explanation {said}", method="llm", answer=[said], expected=said),
             ],
             notes=[said],
-            ladder=[Rung(system="kar", rung="G2", passed=False, sentence=said)],
             manifest={"config": {"name": said, "data": {"path": said}}, "versions": {"p5rec": "1"}},
         )  # fmt: skip
 
@@ -113,7 +111,7 @@ def made(method: Callable[..., Method], report: Callable[..., Report]) -> Callab
 def test_strangers_words_stay_words(made: Callable[[str], Report], tmp_path: Path) -> None:
     calm, wild = (Reader(page(made(said), tmp_path)) for said in ("calm", HOSTILE))
     assert [name for name, _ in wild.tags] == [name for name, _ in calm.tags]
-    assert wild.text.count("<script>alert(1)</script>") >= 12
+    assert wild.text.count("<script>alert(1)</script>") >= 11
     assert not any(key.startswith("on") for _, attrs in wild.tags for key in attrs)
 
 
@@ -171,7 +169,7 @@ def test_every_part_is_told_in_words(made: Callable[[str], Report], tmp_path: Pa
     report = made("calm")
     found = Reader(page(report, tmp_path))
     for words in (
-        "small beats calm", "small vs z: no difference shown", "cannot", "not passed",
+        "small beats calm", "small vs z: no difference shown", "cannot",
         "repeats are misses by construction", "place 2 of 20", "not among the first 20",
         "place 2 of 2", "p5rec run sft --config config.yaml", "rating.x.v1", ".4560", ".3200",
     ):  # fmt: skip

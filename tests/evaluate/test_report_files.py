@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from p5rec.core.errors import UserError
 from p5rec.core.types import ItemCodes
 from p5rec.evaluate.report import load_report, write_pages, write_report
-from p5rec.evaluate.schema import Measure, Report, Rung, Sample
+from p5rec.evaluate.schema import Measure, Report, Sample
 
 
 @pytest.fixture
@@ -120,7 +120,6 @@ def test_the_page_shows_what_it_was_given(method, report, tmp_path):
     made = report(
         method("a|b", {"RMSE": 1.2, "MAE": 0.9}, "rating", duplicate_rate=None),
         method("small", {"RMSE": 0.9, "MAE": 0.95}, "rating", duplicate_rate=None),
-        ladder=[Rung(system="kar", rung="G2", passed=False, sentence="no difference shown")],
         samples=[
             Sample(kind="explanation", method="llm", answer=["<script>x</script>\n# [a](b)"]),
             Sample(kind="list", method="llm", asked={"user": "7"}, answer=["One", "Two"]),
@@ -132,7 +131,6 @@ def test_the_page_shows_what_it_was_given(method, report, tmp_path):
     assert small.count("**") == other.count("**") == 2  # each is best in one column
     assert "**.9000**" in small
     assert page.index(small) < page.index(other)  # the lower error comes first
-    assert "| kar | G2 | not passed | no difference shown |" in page
     assert r"> \<script\>x\</script\> # [a\](b)" in page
     assert "**llm**, user: 7\n\n1. One\n2. Two" in page
     assert "Fewer than three" in page

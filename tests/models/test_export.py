@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy.sparse import csr_array
 from tiny_models import llama, make_bundle, save_gpt2, save_llama, save_t5, scratch, some_codes
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from p5rec.backbones.config import BackboneConfig, LoraSettings
 from p5rec.core.errors import UserError
@@ -139,6 +139,17 @@ def test_a_process_that_never_heard_of_us_reads_it(saved: Path, tmp_path: Path) 
     assert differ(found["logits"], wanted) < 1e-5
     assert found["items"] == bundle.layout.items.tolist()
     assert found["answer"] in bundle.layout.items.tolist()
+
+
+@pytest.mark.parametrize("saved", ["scratch", "llama", "t5"], indirect=True)
+def test_items_stay_in_what_a_server_decodes(saved: Path, tmp_path: Path) -> None:
+    """Servers leave special tokens out of a text unless they are told not to."""
+    export(saved, tmp_path / "out")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    for word in json.loads((tmp_path / "out" / "items.json").read_text()).values():
+        text = f"Try {word}, it is good."
+        ids = tokenizer(text)["input_ids"]
+        assert tokenizer.decode(ids, skip_special_tokens=True) == text
 
 
 @pytest.mark.parametrize("saved", ["llama"], indirect=True)

@@ -15,9 +15,10 @@ from p5rec.prompting import fewshot, tasks
 from p5rec.prompting.draft import Limits
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.literal import literal
 from p5rec.prompting.parse import ParsedText, Unparsed, parse_rate
 from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
-from p5rec.prompting.view import CorpusView, ItemNames, literal
+from p5rec.prompting.view import CorpusView, ItemNames
 
 OFFERS = {"candidates", "candidate_titles", "options", "title_options"}
 EVEN = dict.fromkeys(tasks.TASKS, 1.0)

@@ -17,10 +17,11 @@ from p5rec.prompting import tasks
 from p5rec.prompting.draft import Limits
 from p5rec.prompting.fields import FIELDS
 from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.literal import squeeze
 from p5rec.prompting.parse import ParsedItem, ParsedRating, ParsedText, ParsedYesNo, Unparsed, parse
 from p5rec.prompting.render import render, to_messages, words
 from p5rec.prompting.sample import sample_records
-from p5rec.prompting.view import CorpusView, ItemNames, squeeze
+from p5rec.prompting.view import CorpusView, ItemNames
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = runpy.run_path(str(ROOT / "scripts" / "record_golden_prompts.py"))

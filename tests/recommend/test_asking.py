@@ -25,7 +25,7 @@ from p5rec.recommend.config import READINGS, DecodeConfig
 from p5rec.recommend.list_files import read_lists
 from p5rec.recommend.model_answers import answer_model, read_asked
 from p5rec.recommend.pairs import rate_pairs
-from p5rec.recommend.ratings import own_reading, rating_histories, read_ratings
+from p5rec.recommend.ratings import own_reading, rate, rating_histories, read_ratings
 from p5rec.recommend.serving import ServingConfig
 from p5rec.recommend.stages import ask_baseline, ask_model
 
@@ -205,6 +205,25 @@ def test_words_that_were_not_taught_are_not_read(
     assert list(found.readings) == ["regression"]
     assert found.texts == []
     assert len(found.expected) == 4
+
+
+def test_chances_are_kept_where_they_are_predicted(bundle: Bundle, view: CorpusView) -> None:
+    closed = DECODE.model_copy(update={"closed": True})
+    asked = {
+        family: ask(bundle, view, family, "test", 6, closed, seed=1)
+        for family in ("rating", "sequential-yesno")
+    }
+    assert {f: sorted(a.chances) for f, a in asked.items()} == {
+        "rating": ["expectation", "words"], "sequential-yesno": ["yes"],
+    }  # fmt: skip
+    assert all(0 < chance < 1 for chance in asked["sequential-yesno"].chances["yes"])
+    assert len(asked["sequential-yesno"].chances["yes"]) == 6
+    (event,) = np.flatnonzero(view.corpus.split.mask("test"))[:1]
+    prompt = rating_histories(bundle, view, [event])
+    for liked, wanted in ((SCALE[0], 1.0), (SCALE[-1] + 1, 0.0)):
+        sums = rate(bundle, prompt, DECODE, liked=liked).chances
+        assert [float(s[0]) for s in sums.values()] == pytest.approx([wanted] * 2, abs=1e-5)
+    assert ask(bundle, view, "sequential-yesno", "test", 2, DECODE, seed=1).chances == {}
 
 
 def test_a_model_speaks_with_all_its_heads_or_else_in_words() -> None:

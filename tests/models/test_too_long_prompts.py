@@ -1,0 +1,93 @@
+"""A prompt that a model cannot read whole loses its history first, and never its question."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tiny_models import make_bundle, scratch
+from transformers import PreTrainedTokenizerBase
+
+from p5rec.core.types import Example
+from p5rec.models.encode import encode_source, fit_source, literal_for
+from p5rec.prompting.evaluation import EvaluationSource
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.sample import sample_view
+from p5rec.prompting.source import PromptsConfig
+from p5rec.train.prompted import PromptRows
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerBase:
+    return make_bundle(scratch()).tokenizer
+
+
+def posed(family: str, **config: int) -> list[Example]:
+    return list(EvaluationSource(
+        sample_view(), PromptLibrary.load(), family, "test",
+        template_ids=[t.id for t in PromptLibrary.load().fitting(family, sample_view())],
+        config=PromptsConfig(**config),
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize("family", ["sequential-candidates", "rating", "direct", "summary"])
+@pytest.mark.parametrize("shots", [0, 2])
+def test_every_length_holds_and_shows_as_much_as_fits(
+    family: str, shots: int, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    for example in posed(family, candidates=3, shots=shots)[:6]:
+        whole = encode_source(tokenizer, example, 10**6)
+        assert not fit_source(tokenizer, example, len(whole)).shortened
+        least = example.less(example.less.steps) if example.less and example.less.steps else example
+        shortest = len(encode_source(tokenizer, least, 10**6))
+        head, foot = tokenizer.decode(whole)[:6], tokenizer.decode(whole)[-12:]
+        for limit in np.linspace(60, len(whole) - 1, 7).astype(int).tolist():
+            found = fit_source(tokenizer, example, limit)
+            text = tokenizer.decode(found.ids)
+            assert len(found.ids) <= limit
+            if abs(limit - shortest) > 12:  # an empty history is words, too
+                assert found.cut == (limit < shortest)
+            if len(tokenizer.decode(whole)) - len(example.source) < limit:
+                assert (text[:6], text[-12:]) == (head, foot)  # what a chat template writes stays
+
+
+def test_a_history_goes_before_an_option(tokenizer: PreTrainedTokenizerBase) -> None:
+    shown = 0
+    for example in posed("sequential-candidates", candidates=4):
+        whole = len(encode_source(tokenizer, example, 10**6))
+        found = fit_source(tokenizer, example, whole - 1)
+        assert (found.shortened, found.cut) == (True, False)
+        text = tokenizer.decode(found.ids)
+        assert example.target in text
+        for line in example.source.splitlines():
+            if line.startswith("- "):
+                assert line in text
+                shown += 1
+    assert shown
+
+
+def test_rows_say_what_became_of_their_prompts(tokenizer: PreTrainedTokenizerBase) -> None:
+    examples = posed("sequential-candidates", candidates=3)
+    fits = PromptRows(examples, tokenizer, 10**4)
+    assert not any(row.shortened or row.cut for row in map(fits.__getitem__, range(len(examples))))
+    tight = [PromptRows(examples, tokenizer, 150)[i] for i in range(len(examples))]
+    assert all(len(row.input_ids) <= 150 for row in tight)
+    assert any(row.cut for row in tight)
+
+
+def test_titles_of_another_model_s_marks_are_no_tokens() -> None:
+    tokenizer = make_bundle(scratch()).tokenizer
+    marks = ["[INST]", "[/INST]", "<|im_start|>", ">>TITLE<<", "\u00a7"]
+    tokenizer.add_special_tokens({"additional_special_tokens": marks[:3]})
+    tokenizer.add_tokens(marks[3:])
+    own, literal = {*tokenizer.added_tokens_decoder}, literal_for(tokenizer)
+    rng = np.random.default_rng(0)
+    pieces = [*marks, "<a_1><b_2>", "</s>", "<|end|>", "[", "INST", "]", "<", ">", " ", "x", "\n"]
+    pieces.remove("\u00a7")  # a letter is a letter, whoever added it
+    for _ in range(500):
+        text = "".join(rng.choice(pieces, size=rng.integers(1, 9)))
+        ids = tokenizer(literal(text), add_special_tokens=False)["input_ids"]
+        assert not own & {*ids}, text
+        assert literal(text).replace(" ", "") == "".join(text.split())
+    for plain in ("Heat (1995)", "Alien\u00b3 [Director's Cut]", "\u00a7 218", "a < b"):
+        assert literal(plain) == plain
+    assert literal("Say [INST] now") == "Say [ INST] now"
