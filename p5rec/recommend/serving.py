@@ -11,7 +11,6 @@ from pydantic import Field
 from p5rec.core.artefacts import read_json, write_json
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import fault
-from p5rec.models.checkpoint import LINEAR, MANIFEST, TITLES, joined_manifest
 
 from .config import DecodeConfig
 
@@ -99,6 +98,8 @@ def served_files(
         titles: ``(N,)`` of its items.
         work: a folder of its own for the files that have to be written.
     """
+    from p5rec.models.checkpoint import LINEAR, MANIFEST, TITLES, joined_manifest
+
     write_json(work / FILE, serving.dump())
     write_json(work / TITLES, list(titles))
     manifest = joined_manifest(bundle, linear, {TITLES: work / TITLES})

@@ -121,9 +121,9 @@ def test_a_row_that_is_too_long_keeps_the_question_s_end_and_the_whole_answer(li
     tokenizer = make_bundle(scratch()).tokenizer
     assert len(row.input_ids) == limit
     assert tokenizer.decode(row.labels[row.labels != -100]) == "yes<|end|>"
-    whole = "user: " + "x" * 100 + "what?\nassistant: "
+    head, whole = "user: ", "x" * 100 + "what?\nassistant: "
     asked = row.labels != -100
-    assert tokenizer.decode(row.input_ids[~asked]) == whole[-(limit - 4) :]
+    assert tokenizer.decode(row.input_ids[~asked]) == head + whole[-(limit - 4 - len(head)) :]
 
 
 def test_an_answer_that_is_too_long_leaves_half_to_the_question() -> None:
