@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -52,6 +53,16 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[Any]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(path: Path) -> None:
+    """Removes what killed writers of ``path`` were writing; nobody may be writing it now."""
+    left = re.compile(
+        rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.tmp"
+    )  # as atomic_write names them
+    for beside in path.parent.iterdir() if path.parent.is_dir() else ():
+        if left.fullmatch(beside.name):
+            beside.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -59,9 +59,8 @@ def lay_out(sources: Mapping[str, Path | Mapping[str, Path]], out: Path) -> None
                 finally:
                     if not (work / PLACES).exists():  # else it holds what is to be put back
                         shutil.rmtree(work, ignore_errors=True)
-            new = False
         finally:
-            if new:
+            if new and not any(path.is_file() for path in out.rglob("*")):
                 shutil.rmtree(out, ignore_errors=True)
 
 

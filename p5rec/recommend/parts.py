@@ -29,6 +29,7 @@ from p5rec.core.artefacts import (
     file_sha256,
     library_versions,
     read_json,
+    sweep,
     write_json,
     writing,
 )
@@ -88,7 +89,8 @@ def write_in_parts(
             return 0 if own else done
         if not own:
             stack.enter_context(_tidy(folder, files))
-            _sweep(outs)
+            for path in (*outs, manifest):
+                sweep(path)
             _open(folder, wanted)
         meet(0)
         mine = list(zip(starts, files, strict=True))[own::world]
@@ -133,14 +135,6 @@ def _done(manifest: Path, key: Mapping[str, Any], outs: Sequence[Path]) -> int:
 
 def _digests(outs: Sequence[Path]) -> dict[str, str]:
     return {out.name: file_sha256(out) for out in outs}
-
-
-def _sweep(outs: Sequence[Path]) -> None:
-    """Removes what a killed command was writing; the locks keep living ones away."""
-    for out in outs:
-        for path in out.parent.iterdir():
-            if path.name.startswith(f".{out.name}.") and path.suffix == ".tmp":
-                path.unlink(missing_ok=True)
 
 
 @contextmanager

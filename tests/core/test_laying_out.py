@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from p5rec.core.artefacts import writing
+from p5rec.core.artefacts import sweep, writing
 from p5rec.core.errors import Refused, UserError, disk_full
 from p5rec.core.publishing import lay_out
 
@@ -193,6 +195,31 @@ def test_weights_share_their_bytes_or_are_copied(
     lay_out(sources, tmp_path / "copies")
     assert (tmp_path / "copies/n/w.safetensors").read_text() == "weights"
     assert weights.stat().st_nlink == 2
+
+
+def test_a_failed_command_leaves_what_another_has_published_meanwhile(
+    sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+
+    @contextmanager
+    def after_another(*_: object) -> Iterator[None]:
+        (out / "theirs.md").write_text("another's results")
+        raise OSError(errno.ENOSPC, "No space left on device")
+        yield
+
+    monkeypatch.setattr("p5rec.core.publishing.alone", after_another)
+    with pytest.raises(UserError):
+        lay_out(sources, out)
+    assert contents(out) == {"theirs.md": "another's results"}
+
+
+def test_only_what_was_half_written_of_a_file_is_swept(tmp_path: Path) -> None:
+    others = (".a.csv.parquet.0a1b2c3d.tmp", ".b.csv.0a1b2c3d.tmp", "a.csv", ".a.csv.lock")
+    for name in (*others, ".a.csv.0a1b2c3d.tmp"):
+        (tmp_path / name).touch()
+    sweep(tmp_path / "a.csv")
+    assert {path.name for path in tmp_path.iterdir()} == set(others)
 
 
 def test_a_file_in_the_way(sources: dict[str, Path], tmp_path: Path) -> None:
