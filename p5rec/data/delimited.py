@@ -187,7 +187,11 @@ def _quoted(data: bytes, place: _Place, wanted: Sequence[str] | None) -> Records
     names: list[str] = []
     chosen: dict[str, int] = {}
     frames, rows, batch = [], [], []
-    for row, record in _records(data, place):
+    before, over = 0, (0, 0)  # the first record that runs over lines, and where it ends
+    for row, line, record in _records(data, place):
+        if line > before + 1 and not over[0]:
+            over = row, line
+        before = line
         if not record:
             continue
         if not names:
@@ -203,7 +207,8 @@ def _quoted(data: bytes, place: _Place, wanted: Sequence[str] | None) -> Records
             frames.append(_as_frame(batch, chosen))
             batch.clear()
     frames.append(_as_frame(batch, chosen))
-    _check_lines(data, place, len(names))
+    if over[0]:
+        _check_lines(data, place, len(names), *over)
     return Records(names, pl.concat(frames), np.array(rows, dtype=np.uint32))
 
 
@@ -221,33 +226,31 @@ def _reader(data: bytes, separator: str) -> Any:  # csv's own class has no publi
     return csv.reader(_lines(data), delimiter=separator, strict=True)
 
 
-def _records(data: bytes, place: _Place) -> Iterator[tuple[int, list[str]]]:
-    row = 0
+def _records(data: bytes, place: _Place) -> Iterator[tuple[int, int, list[str]]]:
+    """Each record with its number and that of its last line."""
+    reader, row = _reader(data, place.separator), 0
     try:
-        for row, record in enumerate(_reader(data, place.separator), 1):
-            yield row, record
+        for row, record in enumerate(reader, 1):
+            yield row, reader.line_num, record
     except csv.Error:
         raise _misquoted(data, place, row + 1) from None
 
 
-def _check_lines(data: bytes, place: _Place, columns: int) -> None:
+def _check_lines(data: bytes, place: _Place, columns: int, row: int, line: int) -> None:
     """Refuses cells that run over lines where each line is a whole row, marks or not.
 
     One cell begins with a mark and a later one ends with one: they may well be inches or names,
     and the rows between would be lost in a cell.
+
+    Args:
+        row, line: the first record that runs over lines, and the last of its lines.
     """
-    reader = _reader(data, place.separator)
-    row = end = 0
-    while reader.line_num <= end + 1:
-        end, row = reader.line_num, row + 1
-        if next(reader, None) is None:
-            return
     cells = _cells_of_lines(_newlines(data), place.separator)
     if columns > 1 and bool(np.isin(cells, (0, columns)).all()):
         raise fault(
             f"{place.path}, row {row}",
             "quotation marks that close in their row",
-            f"a cell that runs on to line {reader.line_num}, though each line is a row by itself",
+            f"a cell that runs on to line {line}, though each line is a row by itself",
             'double the marks and quote the cell ("15"" screen"), or remove them',
         )
 
