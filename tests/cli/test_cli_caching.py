@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +19,8 @@ def stages(said: str) -> list[tuple[str, str]]:
     return [(line[0].rstrip(":"), line[1]) for line in lines]
 
 
-def test_caching(p5rec: Any, trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("P5REC_HOME", str(trained.folder / "home"))
+def test_caching(p5rec: Any, trained: Trained, home: Path) -> None:
+    shutil.copytree(trained.folder / "home", home)
     names = ["data", "ids", "baseline", "train", "answers", *REFERENCES, "report"]
     assert stages(trained.said) == [(name, "made") for name in names]
     words = ("run", "sft", "--config", trained.config, "--out", trained.folder / "again")
@@ -36,10 +38,10 @@ def test_caching(p5rec: Any, trained: Trained, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("change", ["evaluate.samples=1", "notes=[read me]"])
 def test_what_a_report_shows_is_no_matter_of_the_work(
-    p5rec: Any, trained: Trained, monkeypatch: pytest.MonkeyPatch, change: str
+    p5rec: Any, trained: Trained, home: Path, change: str
 ) -> None:
     """One more sample or note fits nothing anew, and the work took what it took."""
-    monkeypatch.setenv("P5REC_HOME", str(trained.folder / "home"))
+    shutil.copytree(trained.folder / "home", home)
     out = trained.folder / change.partition("=")[0]
     code, said, _ = p5rec("run", "sft", "--config", trained.config, "--out", out, change)
     assert (code, [name for name, how in stages(said) if how == "made"]) == (0, ["report"])
@@ -49,9 +51,9 @@ def test_what_a_report_shows_is_no_matter_of_the_work(
 
 
 def test_repeats_keep_the_first_run_and_add_others(
-    p5rec: Any, trained: Trained, monkeypatch: pytest.MonkeyPatch
+    p5rec: Any, trained: Trained, home: Path
 ) -> None:
-    monkeypatch.setenv("P5REC_HOME", str(trained.folder / "home"))
+    shutil.copytree(trained.folder / "home", home)
     folder = trained.folder / "twice"
     words = ("run", "sft", "--config", trained.config, "--out", folder, "repeats=2")
     code, out, _ = p5rec(*words)
