@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from p5rec.core.errors import UserError, fault
+from p5rec.core.terminal import printable
 
 from .asking import (
     Beams,
@@ -151,12 +152,11 @@ def recommend(
     seen = None if with_seen is None else not with_seen
     serving, overridden, notes = asked_as(model, {"k": k, **options, **weights}, exclude_seen=seen)
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        print(f"note: {printable(note)}", file=sys.stderr)
     decode, unseen = serving.decode, serving.exclude_seen
     read, corpus = read_recipe(path, overrides or [], evaluable=False)
     from p5rec.core.artefacts import read_json
     from p5rec.core.launch import rank
-    from p5rec.core.terminal import printable
     from p5rec.recommend.parts import manifest_of, write_in_parts
     from p5rec.recommend.shortfall import sentences, shortfall
 

@@ -90,7 +90,7 @@ def without_dropped(recipe: Any, lines: Lines) -> Any:
     unfit = {name: _layer(lines, "baselines") for name in set(RECOMMENDERS) - {*recipe.baselines}}
     dropped = {**unfit, **gone}
     taught = {task for method in recipe.methods.values() for task in method.train.tasks}
-    untaught = {
+    no_longer_trained = {
         at[4]: _layer(lines, *at) for at in lines
         if at[2:4] == ("train", "tasks") and len(at) == 5 and at[4] not in taught
     }  # fmt: skip
@@ -101,8 +101,8 @@ def without_dropped(recipe: Any, lines: Lines) -> Any:
 
     def put(family: str) -> bool:
         here = _layer(lines, "evaluate", "ask", family)
-        above = max([*gone.values(), untaught.get(family, here)])
-        return family in taught or not (family in untaught and above > here)
+        above = max([*gone.values(), no_longer_trained.get(family, here)])
+        return family in taught or not (family in no_longer_trained and above > here)
 
     kept = {
         "compare": tuple(pair for n, pair in enumerate(pairs) if compared(n, pair)),

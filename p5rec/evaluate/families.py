@@ -46,10 +46,8 @@ def measure_family(
         first = np.array(asked.lists)[:, 0]
         return [measure.accuracy(name, (first == items).astype(float), users, **run)]
     if asked.answer == "yesno":
-        said, right = (
-            verdicts(asked),
-            np.array([text.strip().lower() == YES for text in asked.expected]),
-        )
+        said = verdicts(asked)
+        right = np.array([text.strip().lower() == YES for text in asked.expected])
         chances = np.array(asked.chances[YES]) if YES in asked.chances else None
         return [measure.accuracy(name, said, users, chances, right, **run)]
     if asked.answer == "text":

@@ -153,9 +153,12 @@ def rating(
     clipped = rated.clip(np.where(unread, sum(scale) / 2, predictions), scale)
     run["about"] = {**run.get("about", {}), "parse_rate": 1 - _share(unread)}
     losses, beside = _of_chances(chances, ratings >= rated.LIKED)
+    statistic = rated.statistic(clipped, ratings)
+    if losses:
+        statistic = _beside_each_other(statistic, _means(losses))
     return _measured(
         name, "rating", run, users, {"prediction": clipped, "rating": ratings, **losses},
-        _joined(rated.statistic(clipped, ratings), losses), (*rated.NAMES, *losses),
+        statistic, (*rated.NAMES, *losses),
         sliced=rated.NAMES[:2],  # few cases have no AUC to speak of
         within=lambda rows: _first(rated.statistic(clipped[rows], ratings[rows]), 2),
         invalid_rate=_share(unread),
@@ -377,10 +380,6 @@ def _of_chances(
 
 def _area(chances: np.ndarray, happened: np.ndarray) -> Statistic:
     return lambda weights: rated.auc(chances, happened, weights)[:, None]
-
-
-def _joined(statistic: Statistic, losses: Mapping[str, np.ndarray]) -> Statistic:
-    return _beside_each_other(statistic, _means(losses)) if losses else statistic
 
 
 def _beside_each_other(*parts: Statistic) -> Statistic:

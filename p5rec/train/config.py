@@ -151,12 +151,12 @@ class TrainConfig(Config):
 
     @property
     def looks(self) -> bool:
-        """Whether looks at validation are taken."""
+        """Whether there are validation checks."""
         return self.steps > 0 and bool(self.passes or self.evaluate_every)
 
     @property
     def judged(self) -> bool:
-        """Whether looks at validation say when training ends and which weights stay."""
+        """Whether validation checks decide when training ends and which weights are kept."""
         return self.looks and bool(self.passes or self.patience)
 
     @property
