@@ -35,12 +35,13 @@ def smollm2_folder() -> Path:
     gguf = next(source.glob("*.gguf")).name
     work = final.with_name(f".smollm2.{token_hex(4)}.work")
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            source,
-            gguf_file=gguf,
-            dtype=torch.float32,
-            quantization_config=GgufConfig(dequantize=True),
-        )
+        with torch.device("cpu"):  # a caller may be making shapes alone
+            model = AutoModelForCausalLM.from_pretrained(
+                source,
+                gguf_file=gguf,
+                dtype=torch.float32,
+                quantization_config=GgufConfig(dequantize=True),
+            )
         model.to(torch.bfloat16).save_pretrained(work)
         tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=gguf)
         # the file pads with the end token, which would hide the end of every answer from the loss

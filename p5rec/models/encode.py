@@ -20,12 +20,14 @@ class Question(NamedTuple):
 
     Attributes:
         ids: ``(T,)`` int64.
+        answer: what it should be answered, in the words that it shows.
         shortened: it shows less than it would have: a shorter history, fewer worked examples,
-            shorter texts.
+            shorter texts and titles.
         cut: nor was that enough, and its words lost their beginning.
     """
 
     ids: np.ndarray
+    answer: str = ""
     shortened: bool = False
     cut: bool = False
 
@@ -50,20 +52,24 @@ def fit_source(tokenizer: PreTrainedTokenizerBase, example: Example, max_tokens:
     """The question in at most ``max_tokens``, up to where the answer begins.
 
     One that is too long is made to show less, as little less as will do: first its histories lose
-    their oldest events, then worked examples go, then texts get shorter. What it asks, what there
-    is to choose from, and what a chat template writes around it stay. If that is not enough, its
+    their oldest events, then worked examples go, then texts and titles get shorter. What it asks,
+    what there is to choose from, by id or by titles that differ, and what a chat template writes
+    around it stay; an answer repeats a title as it is shown. If that is not enough, its
     own words lose their beginning, for what is asked stands at their end.
     """
     ids = _ids(tokenizer, example)
     if len(ids) <= max_tokens:
-        return Question(ids)
+        return Question(ids, example.target)
 
     def first(steps: int, less: Callable[[int], Example]) -> Question | None:
         """The first of ``less(1 .. steps)``, each shorter than the one before, that fits."""
         taken = bisect_left(
             range(1, steps + 1), True, key=lambda n: len(_ids(tokenizer, less(n))) <= max_tokens
         )
-        return None if taken == steps else Question(_ids(tokenizer, less(taken + 1)), True)
+        if taken == steps:
+            return None
+        shown = less(taken + 1)
+        return Question(_ids(tokenizer, shown), shown.target, shortened=True)
 
     least, less = example, example.less
     if less is not None and less.steps:
@@ -73,7 +79,9 @@ def fit_source(tokenizer: PreTrainedTokenizerBase, example: Example, max_tokens:
     words = least.source
     if found := first(len(words) - 1, lambda n: replace(least, source=words[n:].lstrip())):
         return found._replace(shortened=least is not example, cut=True)
-    return Question(ids[-max_tokens:], cut=True)  # there is no room for what stands around it
+    return Question(
+        ids[-max_tokens:], example.target, cut=True
+    )  # there is no room for what stands around it
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, example: Example) -> np.ndarray:

@@ -110,7 +110,7 @@ class Draft:
         self.values |= {
             "candidates": _ids(self.view, items),
             "candidate_titles": _titles(self.view, items),
-            "options": tuple(" ".join(pair) for pair in _both(self.view, items)),
+            "options": _both(self.view, items),
             "title_options": _titles(self.view, items),
         }
         self.shown.update(items)

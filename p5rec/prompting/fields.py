@@ -32,7 +32,8 @@ class Field:
         about: what it holds, for the reader.
         needs: the data it is made of (a key of ``DATA``), or "" where every corpus has it.
         gives: what is left out of it where a prompt is too long, from a history's beginning or a
-            text's end; "" where it stays as it is.
+            text's end; "" where it stays as it is. Titles of a list, and a title that an answer
+            takes from one, are texts in this.
     """
 
     kind: Kind
@@ -43,7 +44,7 @@ class Field:
 
 FIELDS: Mapping[str, Field] = {
     "item": Field("item", "semantic id of the item in question"),
-    "title": Field("title", "title of the item in question"),
+    "title": Field("title", "title of the item in question", gives="words"),
     "attributes": Field(
         "text", "its attributes, as `name: values; ...`", "attributes", gives="words"
     ),
@@ -51,7 +52,7 @@ FIELDS: Mapping[str, Field] = {
     "history_titles": Field("titles", "their titles", gives="events"),
     "history_both": Field("items_titled", "their ids and titles", gives="events"),
     "last": Field("item", "id of the most recent item in the history"),
-    "last_title": Field("title", "its title"),
+    "last_title": Field("title", "its title", gives="words"),
     "rated_titles": Field(
         "titles", "earlier titles, each with the user's rating", "ratings", gives="events"
     ),
@@ -70,15 +71,15 @@ FIELDS: Mapping[str, Field] = {
     "liked_both": Field("items_titled", "their ids and titles", gives="events"),
     "taste": Field("text", "attribute values most common among them", "attributes"),
     "candidates": Field("items", "ids of the target and of sampled others, shuffled"),
-    "candidate_titles": Field("titles", "their titles"),
-    "options": Field("choices", "ids and titles of the same, a line each"),
-    "title_options": Field("choices", "titles of the same, a line each"),
+    "candidate_titles": Field("titles", "their titles", gives="words"),
+    "options": Field("choices", "ids and titles of the same, a line each", gives="words"),
+    "title_options": Field("choices", "titles of the same, a line each", gives="words"),
     "headline": Field(
         "text", "the summary the user put above the review", "summary", gives="words"
     ),
     "rating": Field("number", "the rating to predict", "ratings"),
     "target": Field("item", "semantic id of the item to name"),
-    "target_title": Field("title", "its title"),
+    "target_title": Field("title", "its title", gives="words"),
     "verdict": Field("text", "yes or no"),
     "explanation": Field("text", "why the item suits the user"),
     "review": Field("text", "the user's review of the item", "review", gives="words"),

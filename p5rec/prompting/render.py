@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
 from p5rec.core.types import Example
 
-from .fields import FIELDS, Kind, Record, Value
+from .fields import FIELDS, Field, Kind, Record, Value
 from .literal import squeeze
 from .template import EXAMPLES, Template, fill
 
 NOTHING = "nothing yet"
 UNKNOWN = "not known"
+TITLES_TO_CHOOSE = frozenset({"candidate_titles", "title_options"})
+# kind of a list → where the title stands in an entry
+TITLE: Mapping[Kind, int] = {"titles": 0, "items_titled": 1, "choices": 1}
+# as shortening counts words: scripts from U+2E80 on have few spaces, and some titles have none
+WORD = re.compile(r"(?:[!-\u2e7f]{1,16}|\S)\s*")
 
 
 def words(kind: Kind, value: Value) -> str:
@@ -28,7 +34,8 @@ def words(kind: Kind, value: Value) -> str:
     if isinstance(value, str):
         return squeeze(value) or UNKNOWN
     if kind == "choices":
-        return "\n".join(f"- {squeeze(str(entry))}" for entry in value) or UNKNOWN
+        lines = (entry if isinstance(entry, str) else " ".join(entry) for entry in value)
+        return "\n".join(f"- {squeeze(line)}" for line in lines) or UNKNOWN
     return ", ".join(_entry(kind, entry) for entry in value) or NOTHING
 
 
@@ -57,8 +64,8 @@ class Shorter:
     """A record in the template's words, showing less (see :class:`p5rec.core.types.Less`).
 
     First histories lose their oldest events, down to the last one, that of the worked examples at
-    the same time; then worked examples go, the first first; then texts get shorter, down to a
-    word; then histories are empty.
+    the same time; then worked examples go, the first first; then texts and titles get
+    shorter, as long as titles to choose from differ; then histories are empty.
     """
 
     template: Template
@@ -68,18 +75,37 @@ class Shorter:
     @cached_property
     def _most(self) -> tuple[int, int]:
         """Events of the longest history and words of the longest text that are shown."""
-        longest = {"events": 0, "words": 0}
+        events = words = 0
         for record in (self.record, *self.examples):
             for name in self.template.given:
-                if gives := FIELDS[name].gives:
-                    longest[gives] = max(longest[gives], len(_pieces(record.values[name])))
-        return longest["events"], longest["words"]
+                field, value = FIELDS[name], record.values[name]
+                if field.gives == "events":
+                    events = max(events, len(cast(tuple[Any, ...], value)))
+                words = max(words, *map(len, map(WORD.findall, _texts(field, value))), 0)
+        return events, words
+
+    @cached_property
+    def _fewest(self) -> int:
+        """Words that titles to choose from need, to differ where they do; 1 at least."""
+        fewest = 1
+        for record in (self.record, *self.examples):
+            for name in self.template.given & TITLES_TO_CHOOSE:
+                titles = _texts(FIELDS[name], record.values[name])
+                while len({_start(t, fewest) for t in titles}) < len({*titles}):
+                    fewest += 1
+        return fewest
+
+    @cached_property
+    def _shrinks(self) -> frozenset[str]:
+        """Fields that are shortened: those given, and a title that the answer takes from them."""
+        given = self.template.given
+        return given | {"target_title"} if given & TITLES_TO_CHOOSE else given
 
     @property
     def steps(self) -> int:
         """How many times a little more can be left out."""
         events, words = self._most
-        return events + len(self.examples) + max(words - 1, 0)
+        return events + len(self.examples) + max(words - self._fewest, 0)
 
     def __call__(self, step: int) -> Example:
         """After ``step`` steps."""
@@ -87,29 +113,53 @@ class Shorter:
         fewer = min(step, max(events - 1, 0))
         left = step - fewer
         gone = min(left, len(self.examples))
-        shorter = min(left - gone, max(words - 1, 0))
+        shorter = min(left - gone, max(words - self._fewest, 0))
         kept = 0 if left - gone - shorter else events - fewer
         record, *shots = (
-            _shrunk(each, kept, words - shorter) for each in (self.record, *self.examples[gone:])
+            self._shrunk(each, kept, words - shorter)
+            for each in (self.record, *self.examples[gone:])
         )
         return _rendered(self.template, record, shots, None)
 
+    def _shrunk(self, record: Record, events: int, words: int) -> Record:
+        """The last ``events`` of its histories and the first ``words`` of its texts."""
+        values = dict(record.values)
+        for name in self._shrinks & values.keys():
+            field, value = FIELDS[name], record.values[name]
+            if field.gives == "events":
+                value = cast(tuple[Any, ...], value)
+                value = value[max(len(value) - events, 0) :]
+            values[name] = _shortened(field, value, words)
+        return replace(record, values=values)
 
-def _pieces(value: Value) -> Sequence[Any]:
-    """What a value gives: the words of a text, the entries of a list."""
-    return value.split() if isinstance(value, str) else cast(tuple[Any, ...], value)
+
+def _texts(field: Field, value: Value) -> list[str]:
+    """The texts in a value that may be shortened."""
+    if isinstance(value, str):
+        return [value] if field.gives else []
+    if not field.gives or not isinstance(value, tuple) or field.kind not in TITLE:
+        return []
+    at = TITLE[field.kind]
+    return [entry if isinstance(entry, str) else entry[at] for entry in value]
 
 
-def _shrunk(record: Record, events: int, words: int) -> Record:
-    """``record`` with the last ``events`` of its histories and the first ``words`` of its texts."""
-    values = dict(record.values)
-    for name, value in record.values.items():
-        pieces = _pieces(value) if FIELDS[name].gives else ()
-        if FIELDS[name].gives == "events":
-            values[name] = tuple(pieces[max(len(pieces) - events, 0) :])
-        elif len(pieces) > words:
-            values[name] = " ".join(pieces[:words])
-    return replace(record, values=values)
+def _shortened(field: Field, value: Value, words: int) -> Value:
+    """``value`` with the first ``words`` of each of its texts."""
+    short = [_start(text, words) for text in _texts(field, value)]
+    if not short or not isinstance(value, tuple):
+        return short[0] if short else value
+    at = TITLE[field.kind]
+    entries = (
+        text if isinstance(entry, str) else (*entry[:at], text, *entry[at + 1 :])
+        for entry, text in zip(value, short, strict=True)
+    )
+    return cast(Value, tuple(entries))
+
+
+def _start(text: str, words: int) -> str:
+    """The first ``words`` of ``text``, as it is where it has no more."""
+    pieces = WORD.findall(text)
+    return text if len(pieces) <= words else "".join(pieces[:words]).rstrip()
 
 
 def _rendered(

@@ -52,6 +52,9 @@ class PromptRows:
         answer = encode_target(self.tokenizer, example)
         target = answer[: self.max_tokens // 2]
         question = fit_source(self.tokenizer, example, self.max_tokens - len(target))
+        if self.answered_by is None and question.answer != example.target:
+            answer = encode_target(self.tokenizer, replace(example, target=question.answer))
+            target = answer[: self.max_tokens // 2]
         source, cut = question.ids, question.cut or len(target) < len(answer)
         labels = np.concatenate([np.full(len(source), IGNORE), target])
         tokens, ratings = np.concatenate([source, target]), None

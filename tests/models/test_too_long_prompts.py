@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny_models import make_bundle, scratch
@@ -13,6 +15,7 @@ from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.sample import sample_view
 from p5rec.prompting.source import PromptsConfig
+from p5rec.prompting.view import CorpusView
 from p5rec.train.prompted import PromptRows
 
 
@@ -21,10 +24,11 @@ def tokenizer() -> PreTrainedTokenizerBase:
     return make_bundle(scratch()).tokenizer
 
 
-def posed(family: str, **config: int) -> list[Example]:
+def posed(family: str, view: CorpusView | None = None, **config: int) -> list[Example]:
+    view, library = view or sample_view(), PromptLibrary.load()
     return list(EvaluationSource(
-        sample_view(), PromptLibrary.load(), family, "test",
-        template_ids=[t.id for t in PromptLibrary.load().fitting(family, sample_view())],
+        view, library, family, "test",
+        template_ids=[t.id for t in library.fitting(family, view)],
         config=PromptsConfig(**config),
     ))  # fmt: skip
 
@@ -63,6 +67,48 @@ def test_a_history_goes_before_an_option(tokenizer: PreTrainedTokenizerBase) -> 
                 assert line in text
                 shown += 1
     assert shown
+
+
+@pytest.mark.parametrize(
+    "title", ["quiet river of the north " * 8, "\u5929\u5730\u7384\u9ec4" * 46]
+)
+def test_titles_get_shorter_before_a_choice_goes(
+    title: str, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    view = sample_view()
+    titles = [f"{'abcdefgh'[i]} {title}{i}" for i in range(len(view.names.ids))]
+    names = replace(view.names, titles=titles)
+    examples = posed("sequential-candidates", replace(view, names=names), candidates=2)
+    assert len({example.prompt_id for example in examples}) > 5
+    rows = PromptRows(examples, tokenizer, 620)
+    for example, row in zip(examples, map(rows.__getitem__, range(len(rows))), strict=True):
+        assert (row.shortened, row.cut) == (len(example.source) > 620, False)
+        question, answer = row.input_ids[: row.split], row.input_ids[row.split :]
+        text, said = tokenizer.decode(question), tokenizer.decode(answer[:-1])
+        assert text.count(said) == 1
+        for line in example.source.splitlines():
+            if line.startswith("- "):
+                assert line.split()[1] in text  # the id, or the title's first letter
+
+
+def test_titles_to_choose_from_stay_different(tokenizer: PreTrainedTokenizerBase) -> None:
+    view = sample_view()
+    titles = [f"one long series of books, volume {i}" for i in range(len(view.names.ids))]
+    view = replace(view, names=replace(view.names, titles=titles))
+    for example in posed("sequential-candidates", view, candidates=4):
+        lines = (example.less(example.less.steps) if example.less else example).source.splitlines()
+        shown = [line for line in lines if line.startswith("- ")]
+        assert len({*shown}) == len(shown)
+
+
+def test_dealt_out_answers_stay_those_of_others(tokenizer: PreTrainedTokenizerBase) -> None:
+    examples = posed("sequential-candidates", candidates=3)
+    dealt = np.roll(np.arange(len(examples)), 1)
+    rows = PromptRows(examples, tokenizer, 200, answered_by=dealt)
+    assert any(rows[i].shortened for i in range(len(rows)))
+    for i, other in enumerate(dealt):
+        said = tokenizer.decode(rows[i].input_ids[rows[i].split : -1])
+        assert said == examples[other].target
 
 
 def test_rows_say_what_became_of_their_prompts(tokenizer: PreTrainedTokenizerBase) -> None:
