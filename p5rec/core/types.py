@@ -281,3 +281,14 @@ class RankedLists:
     def take(self, rows: np.ndarray) -> RankedLists:
         """The lists ``rows``, in that order."""
         return RankedLists(self.users[rows], self.items[rows], self.scores[rows])
+
+
+def check_rows(kind: str, rows: np.ndarray, count: int) -> None:
+    """Refuse rows outside ``0 .. count - 1``.
+
+    Raises:
+        ValueError: naming the first of them.
+    """
+    outside = rows[(rows < 0) | (rows >= count)]
+    if len(outside):
+        raise ValueError(f"expected {kind} rows 0 to {count - 1}, got {outside[0]}")

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from p5rec.core.types import Histories, RankedLists
+from p5rec.core.types import Histories, RankedLists, check_rows
+from p5rec.decode.allowed import Allowed
 
 CELLS = 2**20  # scores held at a time: beyond the cache the same work takes longer
 
@@ -74,7 +75,13 @@ def rank(
 
 
 def rank_all(
-    score: Score, histories: Histories, k: int, tie: np.ndarray, *, exclude_seen: bool
+    score: Score,
+    histories: Histories,
+    k: int,
+    tie: np.ndarray,
+    *,
+    exclude_seen: bool,
+    allowed: Allowed | None = None,
 ) -> RankedLists:
     """Lists for every request, scored a block of requests at a time so that memory stays bounded.
 
@@ -84,6 +91,7 @@ def rank_all(
         k: K.
         tie: ``(N,)``, see :func:`rank`.
         exclude_seen: leave out the items of each request's own history.
+        allowed: the items that each request may be given.
 
     Raises:
         ValueError: as :func:`rank`.
@@ -95,16 +103,9 @@ def rank_all(
     for start in range(0, len(histories), step):
         rows = np.arange(start, min(start + step, len(histories)))
         block = histories.take(rows)
-        items[rows], scores[rows] = rank(score(block), k, tie, block if exclude_seen else None)
+        found = score(block)
+        if allowed is not None:
+            may = allowed.take(rows).mask(len(rows), len(tie))
+            found = np.where(may, found, np.float32(-np.inf))
+        items[rows], scores[rows] = rank(found, k, tie, block if exclude_seen else None)
     return RankedLists(histories.users, items, scores)
-
-
-def check_rows(kind: str, rows: np.ndarray, count: int) -> None:
-    """Refuse rows outside ``0 .. count - 1``.
-
-    Raises:
-        ValueError: naming the first of them.
-    """
-    outside = rows[(rows < 0) | (rows >= count)]
-    if len(outside):
-        raise ValueError(f"expected {kind} rows 0 to {count - 1}, got {outside[0]}")

@@ -22,8 +22,8 @@ from p5rec.core.types import Interactions, Split
 from p5rec.data.split import cases
 from p5rec.models.averages import RunningMean
 
-from ..protocols import Recommender
-from .tune import by_ranking
+from ..base import Recommends
+from ..tune import by_ranking
 
 VALIDATED = 5000  # users that are looked at after each pass, at most
 
@@ -47,7 +47,7 @@ def drawn_under(seed: int, *names: str) -> Iterator[None]:
 
 
 def on_validation(
-    recommender: Recommender, interactions: Interactions, split: Split
+    recommender: Recommends, interactions: Interactions, split: Split
 ) -> Callable[[], float] | None:
     """NDCG@10 of a recommender that is still being trained; None where nothing validates.
 

@@ -8,47 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from p5rec.core.artefacts import Lineage
-from p5rec.core.config import Config
 from p5rec.core.rng import derive_rng, tie_order
-from p5rec.core.types import Histories, Interactions, RankedLists, Split
+from p5rec.core.types import Histories, Interactions, RankedLists, Split, check_rows
+from p5rec.decode.allowed import Allowed
 
-from ..ranking import check_rows, rank_all
+from ..arrays import load_arrays, save_arrays
 from . import fitting
-from .registry import Baseline
+from .dense import DenseScorer
+from .iterative import Bpr
 
 SPREAD = 0.1  # of the factors before training
 REDRAWS = 3  # of negatives that the user has taken; a few that remain do little harm
-
-
-class BprConfig(Config):
-    """How large the factors are and how they learn.
-
-    Attributes:
-        factors: D.
-        l2: weight of the squared factors of a triple's user and items in its loss.
-        learning_rate: of Adam.
-        batch: the most triples of a step; smaller logs take smaller steps, 10 a pass or more.
-        averaged: the factors that are kept are the mean of those of about so many passes.
-        epochs: passes over the training events, at most.
-        patience: training ends when the mean validation NDCG@10 of so many passes is not above
-            that of as many before.
-    """
-
-    factors: int = Field(default=64, ge=1)
-    l2: float = Field(default=0.005, ge=0)
-    learning_rate: float = Field(default=5e-3, gt=0)
-    batch: int = Field(default=1024, ge=1)
-    averaged: float = Field(default=5, ge=0)
-    epochs: int = Field(default=100, ge=1)
-    patience: int = Field(default=10, ge=1)
 
 
 class Factors(nn.Module):
@@ -71,7 +49,7 @@ class Factors(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class Bpr:
+class BprPredictor(DenseScorer):
     """Ranks by factors; a user without training events gets the most popular items.
 
     Attributes:
@@ -79,7 +57,6 @@ class Bpr:
         counts: ``(N,)`` float32 training events of each item.
         known: ``(U,)`` bool: users with training events.
         tie: ``(N,)`` tie order.
-        config: how it was fitted.
         lineage: the training events.
     """
 
@@ -87,24 +64,46 @@ class Bpr:
     counts: np.ndarray
     known: np.ndarray
     tie: np.ndarray
-    config: BprConfig
-    lineage: Lineage
+    lineage: Lineage | None = None
 
-    name = "bpr"
-
-    def recommend(self, histories: Histories, k: int, *, exclude_seen: bool = True) -> RankedLists:
-        """See :class:`p5rec.recommend.protocols.Recommender`; of histories the users are read."""
+    def recommend(
+        self,
+        histories: Histories,
+        k: int,
+        *,
+        exclude_seen: bool = True,
+        allowed: Allowed | None = None,
+    ) -> RankedLists:
+        """See :class:`p5rec.methods.base.Recommends`; of histories the users are read."""
         check_rows("user", histories.users, len(self.known))
-        return rank_all(self._score, histories, k, self.tie, exclude_seen=exclude_seen)
+        return super().recommend(histories, k, exclude_seen=exclude_seen, allowed=allowed)
 
-    def _score(self, histories: Histories) -> np.ndarray:
+    def scores(self, histories: Histories) -> np.ndarray:
+        """See :class:`.dense.DenseScorer`."""
         users, items, bias = (table.detach().numpy() for table in self.factors.parameters())
         scores = fitting.products(users[histories.users], items) + bias[:, 0]
         scores[~self.known[histories.users]] = self.counts
         return scores
 
+    def save(self, folder: Path) -> None:
+        """See :class:`p5rec.methods.base.Predictor`."""
+        tables = {f"factors.{k}": v.numpy() for k, v in self.factors.state_dict().items()}
+        own = {"counts": self.counts, "known": self.known, "tie": self.tie}
+        save_arrays(folder, own | tables)
 
-def fit(interactions: Interactions, split: Split, config: BprConfig) -> Bpr:
+
+def load(folder: Path) -> BprPredictor:
+    """What :meth:`BprPredictor.save` wrote."""
+    arrays = load_arrays(folder)
+    own = {name: arrays.pop(name) for name in ("counts", "known", "tie")}
+    tables = {k.removeprefix("factors."): torch.from_numpy(v) for k, v in arrays.items()}
+    users, items = tables["users.weight"], tables["items.weight"]
+    factors = Factors(len(users), len(items), users.shape[1]).requires_grad_(False)
+    factors.load_state_dict(tables)
+    return BprPredictor(factors, **own)
+
+
+def fit(method: Bpr, interactions: Interactions, split: Split) -> BprPredictor:
     """Learns from triples: a training event and an item its user has not taken, drawn anew."""
     train = split.mask("train")
     users, items = (
@@ -113,31 +112,30 @@ def fit(interactions: Interactions, split: Split, config: BprConfig) -> Bpr:
     )
     n_users, n_items = interactions.n_users, interactions.n_items
     taken = np.unique((users * n_items + items).numpy())
-    batch = int(np.clip(len(users) // 10, 1, config.batch))
+    batch = int(np.clip(len(users) // 10, 1, method.batch))
     with fitting.drawn_under(split.seed, "bpr"):
-        model = Factors(n_users, n_items, config.factors)
-        copy, mean = fitting.averaged(model, config.averaged * len(users) / batch)
-        fitted = Bpr(
+        model = Factors(n_users, n_items, method.factors)
+        copy, mean = fitting.averaged(model, method.averaged * len(users) / batch)
+        fitted = BprPredictor(
             copy,
             np.bincount(items, minlength=n_items).astype(np.float32),
             np.bincount(users, minlength=n_users) > 0,
             tie_order(n_items, split.seed),
-            config,
             Lineage(train),
         )
-        optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+        optimizer = torch.optim.Adam(model.parameters(), lr=method.learning_rate, fused=True)
 
         def losses(n: int) -> Iterator[Tensor]:
             left = _not_taken(users, n_items, taken, derive_rng(split.seed, "bpr negatives", n))
             for rows in torch.randperm(len(users)).split(batch):
-                yield model.loss(users[rows], items[rows], left[rows], config.l2)
+                yield model.loss(users[rows], items[rows], left[rows], method.l2)
 
         fitting.train(
             copy,
             lambda n: fitting.updates(losses(n), optimizer, mean),
             fitting.on_validation(fitted, interactions, split),
-            epochs=config.epochs,
-            patience=config.patience,
+            epochs=method.epochs,
+            patience=method.patience,
             name="bpr",
         )
     return fitted
@@ -159,6 +157,3 @@ def _not_taken(users: Tensor, n_items: int, taken: np.ndarray, rng: np.random.Ge
         )
         drawn[again] = rng.integers(0, n_items, len(again))
     return torch.from_numpy(drawn)
-
-
-BPR = Baseline(fit, BprConfig(), tuple(BprConfig(l2=l2) for l2 in (0.005, 0.002, 0.01)), drawn=True)

@@ -7,36 +7,18 @@ not at all, by a count, or wholly. A user or item without training events has bi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
+from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from p5rec.core.artefacts import Lineage
-from p5rec.core.config import Config
 from p5rec.core.errors import fault
-from p5rec.core.types import Histories, Interactions, Split
+from p5rec.core.types import Histories, Interactions, Split, check_rows
 
-from ..ranking import check_rows
-from .registry import Baseline
-
-
-class MeanConfig(Config):
-    """Nothing to choose."""
-
-
-class BiasConfig(Config):
-    """How far biases are drawn to 0.
-
-    Attributes:
-        user_shrink: ratings of the plain mean added to each user.
-        item_shrink: the same for each item.
-        sweeps: rounds of fitting items, then users.
-    """
-
-    user_shrink: float = Field(default=5.0, ge=0)
-    item_shrink: float = Field(default=5.0, ge=0)
-    sweeps: int = Field(default=10, ge=1)
+from ..arrays import load_arrays, save_arrays
+from ..base import Method
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,21 +26,19 @@ class Biases:
     """Predicts ``mean + user_bias[u] + item_bias[i]``.
 
     Attributes:
-        name: what reports call it.
         mean: of all training ratings.
         user_bias: ``(U,)`` float64 rating points.
         item_bias: ``(N,)`` float64 rating points.
         lineage: the training events.
     """
 
-    name: str
     mean: float
     user_bias: np.ndarray
     item_bias: np.ndarray
-    lineage: Lineage
+    lineage: Lineage | None = None
 
-    def predict(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """See :class:`p5rec.recommend.protocols.RatingPredictor`; of histories the users are read.
+    def predict_rating(self, histories: Histories, items: np.ndarray) -> np.ndarray:
+        """See :class:`p5rec.methods.base.PredictsRatings`; of histories the users are read.
 
         Raises:
             ValueError: user or item rows outside the data.
@@ -68,32 +48,79 @@ class Biases:
         biases = self.user_bias[histories.users] + self.item_bias[items]
         return (self.mean + biases).astype(np.float32)
 
+    def save(self, folder: Path) -> None:
+        """See :class:`p5rec.methods.base.Predictor`."""
+        arrays = {"user_bias": self.user_bias, "item_bias": self.item_bias}
+        save_arrays(folder, {"mean": np.array([self.mean]), **arrays})
 
-def fit_global_mean(interactions: Interactions, split: Split, config: MeanConfig) -> Biases:
+
+class BiasMethod(Method):
+    """Fits biases; the kinds below differ in how far they are drawn to 0.
+
+    Attributes:
+        shrinks: ratings of the plain mean added to each user and to each item.
+    """
+
+    capability = "predict_rating"
+    shrinks: ClassVar[tuple[float, float]]
+
+    def learn(self, interactions: Interactions, split: Split) -> Biases:
+        """Biases of users and items, in one sweep."""
+        return _fit(self.kind, interactions, split, *self.shrinks)
+
+    def load(self, folder: Path) -> Biases:
+        """See :class:`p5rec.methods.base.Method`."""
+        arrays = load_arrays(folder)
+        return Biases(float(arrays.pop("mean")[0]), **arrays)
+
+
+class GlobalMean(BiasMethod):
     """The mean of all training ratings."""
-    return _fit("global-mean", interactions, split, user_shrink=np.inf, item_shrink=np.inf)
+
+    kind: Literal["global-mean"] = "global-mean"
+    shrinks = (np.inf, np.inf)
 
 
-def fit_user_mean(interactions: Interactions, split: Split, config: MeanConfig) -> Biases:
+class UserMean(BiasMethod):
     """The mean of the user's training ratings."""
-    return _fit("user-mean", interactions, split, user_shrink=0, item_shrink=np.inf)
+
+    kind: Literal["user-mean"] = "user-mean"
+    shrinks = (0, np.inf)
 
 
-def fit_item_mean(interactions: Interactions, split: Split, config: MeanConfig) -> Biases:
+class ItemMean(BiasMethod):
     """The mean of the item's training ratings."""
-    return _fit("item-mean", interactions, split, user_shrink=np.inf, item_shrink=0)
+
+    kind: Literal["item-mean"] = "item-mean"
+    shrinks = (np.inf, 0)
 
 
-def fit_bias(interactions: Interactions, split: Split, config: BiasConfig) -> Biases:
-    """Item and user biases together, by alternating ridge regression (Koren 2010, section 2.1)."""
-    return _fit("bias", interactions, split, **config.model_dump())
+class Bias(BiasMethod):
+    """Item and user biases together, by alternating ridge regression (Koren 2010, section 2.1).
+
+    Attributes:
+        user_shrink: ratings of the plain mean added to each user.
+        item_shrink: the same for each item.
+        sweeps: rounds of fitting items, then users.
+    """
+
+    kind: Literal["bias"] = "bias"
+    user_shrink: float = Field(default=5.0, ge=0)
+    item_shrink: float = Field(default=5.0, ge=0)
+    sweeps: int = Field(default=10, ge=1)
+
+    grid = dict.fromkeys(("user_shrink", "item_shrink"), (0.3, 1.0, 3.0, 10.0, 30.0))
+
+    def learn(self, interactions: Interactions, split: Split) -> Biases:
+        """Both kinds of bias, until ``sweeps`` are done."""
+        shrinks = self.user_shrink, self.item_shrink
+        return _fit(self.kind, interactions, split, *shrinks, self.sweeps)
 
 
 def _fit(
     name: str,
     interactions: Interactions,
     split: Split,
-    *,
     user_shrink: float,
     item_shrink: float,
     sweeps: int = 1,
@@ -105,7 +132,7 @@ def _fit(
     for _ in range(sweeps):
         item_bias = _shrunk_mean(ratings - mean - user_bias[users], items, item_bias, item_shrink)
         user_bias = _shrunk_mean(ratings - mean - item_bias[items], users, user_bias, user_shrink)
-    return Biases(name, mean, user_bias, item_bias, Lineage(split.mask("train")))
+    return Biases(mean, user_bias, item_bias, Lineage(split.mask("train")))
 
 
 def training_ratings(
@@ -129,16 +156,3 @@ def _shrunk_mean(rest: np.ndarray, rows: np.ndarray, like: np.ndarray, shrink: f
     sums = np.bincount(rows, weights=rest, minlength=len(like))
     below = np.bincount(rows, minlength=len(like)) + shrink
     return np.divide(sums, below, out=np.zeros(len(like)), where=below > 0)
-
-
-GLOBAL_MEAN = Baseline(fit_global_mean, MeanConfig(), (MeanConfig(),))
-USER_MEAN = Baseline(fit_user_mean, MeanConfig(), (MeanConfig(),))
-ITEM_MEAN = Baseline(fit_item_mean, MeanConfig(), (MeanConfig(),))
-BIAS = Baseline(
-    fit_bias,
-    BiasConfig(),
-    tuple(
-        BiasConfig(user_shrink=user_shrink, item_shrink=item_shrink)
-        for user_shrink, item_shrink in product((0.3, 1.0, 3.0, 10.0, 30.0), repeat=2)
-    ),
-)

@@ -11,38 +11,22 @@ E training events, U users, N items, F factors.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from p5rec.core.artefacts import Lineage
-from p5rec.core.config import Config
 from p5rec.core.rng import derive_rng
-from p5rec.core.types import Histories, Interactions, Split
+from p5rec.core.types import Histories, Interactions, Split, check_rows
 
-from ..ranking import check_rows
+from ..arrays import load_arrays, save_arrays
+from ..base import Method
 from .rating import training_ratings
-from .registry import Baseline
 
 CELLS = 2**22  # numbers of outer products held at a time: 32 MB
 SPREAD = 0.1  # of the factors before the first sweep
-
-
-class FactorsConfig(Config):
-    """How many factors, and how far all that is learned is drawn to 0.
-
-    Attributes:
-        factors: F.
-        bias_l2: ridge penalty of each bias, in ratings.
-        factor_l2: that of each factor.
-        sweeps: rounds of fitting users, then items.
-    """
-
-    factors: int = Field(default=8, ge=1)
-    bias_l2: float = Field(default=3.0, gt=0)
-    factor_l2: float = Field(default=10.0, gt=0)
-    sweeps: int = Field(default=15, ge=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +43,10 @@ class Factors:
     mean: float
     users: np.ndarray
     items: np.ndarray
-    lineage: Lineage
+    lineage: Lineage | None = None
 
-    name = "mf"
-
-    def predict(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """See :class:`p5rec.recommend.protocols.RatingPredictor`; of histories the users are read.
+    def predict_rating(self, histories: Histories, items: np.ndarray) -> np.ndarray:
+        """See :class:`p5rec.methods.base.PredictsRatings`; of histories the users are read.
 
         Raises:
             ValueError: user or item rows outside the data.
@@ -75,32 +57,61 @@ class Factors:
         shared = (user[:, 1:] * item[:, 1:]).sum(axis=1)
         return (self.mean + user[:, 0] + item[:, 0] + shared).astype(np.float32)
 
+    def save(self, folder: Path) -> None:
+        """See :class:`p5rec.methods.base.Predictor`."""
+        arrays = {"users": self.users, "items": self.items}
+        save_arrays(folder, {"mean": np.array([self.mean]), **arrays})
 
-def fit(interactions: Interactions, split: Split, config: FactorsConfig) -> Factors:
-    """Fits users and items in turn, from small random factors of the items.
 
-    Raises:
-        UserError: no training event with a rating.
+class MatrixFactorization(Method):
+    """How many factors, and how far all that is learned is drawn to 0.
+
+    Attributes:
+        factors: F.
+        bias_l2: ridge penalty of each bias, in ratings.
+        factor_l2: that of each factor.
+        sweeps: rounds of fitting users, then items.
     """
-    users, items, ratings = training_ratings("mf", interactions, split)
-    mean = float(ratings.mean())
-    penalty = np.array([config.bias_l2, *[config.factor_l2] * config.factors])
-    of_users = np.zeros((interactions.n_users, 1 + config.factors))
-    of_items = derive_rng(split.seed, "factors").normal(
-        0, SPREAD, (interactions.n_items, 1 + config.factors)
-    )
-    of_items[:, 0] = 0
-    by_user, by_item = np.argsort(users, kind="stable"), np.argsort(items, kind="stable")
-    for _ in range(config.sweeps):
-        for mine, own, others, by in (
-            (users, of_users, (items, of_items), by_user),
-            (items, of_items, (users, of_users), by_item),
-        ):
-            rows, known = others[0][by], others[1]
-            rest = ratings[by] - mean - known[rows, 0]
-            own[:] = _ridge(mine[by], known[rows], rest, len(own), penalty)
-    seen = np.bincount(items, minlength=len(of_items)) > 0
-    return Factors(mean, of_users, of_items * seen[:, None], Lineage(split.mask("train")))
+
+    kind: Literal["mf"] = "mf"
+    factors: int = Field(default=8, ge=1)
+    bias_l2: float = Field(default=3.0, gt=0)
+    factor_l2: float = Field(default=10.0, gt=0)
+    sweeps: int = Field(default=15, ge=1)
+
+    capability = "predict_rating"
+    grid = {"factors": (2, 4, 8, 16), "factor_l2": (5.0, 10.0, 20.0, 100.0)}
+
+    def learn(self, interactions: Interactions, split: Split) -> Factors:
+        """Fits users and items in turn, from small random factors of the items.
+
+        Raises:
+            UserError: no training event with a rating.
+        """
+        users, items, ratings = training_ratings("mf", interactions, split)
+        mean = float(ratings.mean())
+        penalty = np.array([self.bias_l2, *[self.factor_l2] * self.factors])
+        of_users = np.zeros((interactions.n_users, 1 + self.factors))
+        of_items = derive_rng(split.seed, "factors").normal(
+            0, SPREAD, (interactions.n_items, 1 + self.factors)
+        )
+        of_items[:, 0] = 0
+        by_user, by_item = np.argsort(users, kind="stable"), np.argsort(items, kind="stable")
+        for _ in range(self.sweeps):
+            for mine, own, others, by in (
+                (users, of_users, (items, of_items), by_user),
+                (items, of_items, (users, of_users), by_item),
+            ):
+                rows, known = others[0][by], others[1]
+                rest = ratings[by] - mean - known[rows, 0]
+                own[:] = _ridge(mine[by], known[rows], rest, len(own), penalty)
+        seen = np.bincount(items, minlength=len(of_items)) > 0
+        return Factors(mean, of_users, of_items * seen[:, None], Lineage(split.mask("train")))
+
+    def load(self, folder: Path) -> Factors:
+        """See :class:`p5rec.methods.base.Method`."""
+        arrays = load_arrays(folder)
+        return Factors(float(arrays.pop("mean")[0]), **arrays)
 
 
 def _ridge(
@@ -125,13 +136,3 @@ def _ridge(
         left[own] += np.add.reduceat(outer, start, axis=0)
         right[own] += np.add.reduceat(design[part] * rest[part, None], start, axis=0)
     return np.linalg.solve(left, right[..., None])[..., 0]
-
-
-MF = Baseline(
-    fit,
-    FactorsConfig(),
-    tuple(
-        FactorsConfig(factors=factors, factor_l2=factor_l2)
-        for factors, factor_l2 in product((2, 4, 8, 16), (5.0, 10.0, 20.0, 100.0))
-    ),
-)

@@ -1,0 +1,48 @@
+"""A fitted method's numbers on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from scipy.sparse import csr_array
+
+from p5rec.core.errors import fault
+
+FILE = "model.safetensors"
+
+
+def save_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes ``arrays`` into ``folder``."""
+    save_file({name: np.ascontiguousarray(each) for name, each in arrays.items()}, folder / FILE)
+
+
+def load_arrays(folder: Path) -> dict[str, np.ndarray]:
+    """What :func:`save_arrays` wrote, to the bit.
+
+    Raises:
+        UserError: the file is not there, or damaged.
+    """
+    path = folder / FILE
+    try:
+        arrays: dict[str, np.ndarray] = load_file(path)
+    except FileNotFoundError:
+        raise fault(path, "a fitted method's arrays", "nothing there", "fit it again") from None
+    except Exception as error:  # safetensors has no class of error of its own for each
+        got = str(error).splitlines()[0]
+        raise fault(path, "a fitted method's arrays", got, "fit it again") from None
+    return arrays
+
+
+def sparse_parts(name: str, matrix: csr_array) -> dict[str, np.ndarray]:
+    """A square sparse matrix as arrays."""
+    return {f"{name}.{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
+
+
+def sparse(name: str, arrays: Mapping[str, np.ndarray]) -> csr_array:
+    """The matrix that :func:`sparse_parts` took apart."""
+    data, indices, indptr = (arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr"))
+    n = len(indptr) - 1
+    return csr_array((data, indices, indptr), shape=(n, n))

@@ -1,0 +1,147 @@
+"""A method: a config that is fitted to a folder, and what is loaded from there.
+
+Whatever a user can name and compare is one, from popularity to a language model. A method is added
+in one file of its own and a line of :mod:`.registry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+from pydantic import model_validator
+
+from p5rec.core.artefacts import Lineage
+from p5rec.core.config import Config
+from p5rec.core.types import Corpus, Histories, Interactions, RankedLists, Split
+
+if TYPE_CHECKING:
+    from p5rec.decode.allowed import Allowed
+
+Inputs = Mapping[str, Path]  # name → folder of an artefact that the config declares
+
+
+class Predictor(Protocol):
+    """A fitted method. It has the capabilities below that it offers, and no others.
+
+    Attributes:
+        lineage: the events it saw; None where it was loaded, for a folder's manifest says it.
+    """
+
+    @property
+    def lineage(self) -> Lineage | None: ...
+
+    def save(self, folder: Path) -> None:
+        """Write all that :meth:`Method.load` needs into ``folder``."""
+        ...
+
+
+@runtime_checkable
+class Recommends(Predictor, Protocol):
+    """Ranks the catalogue."""
+
+    def recommend(
+        self,
+        histories: Histories,
+        k: int,
+        *,
+        exclude_seen: bool = True,
+        allowed: Allowed | None = None,
+    ) -> RankedLists:
+        """The best ``k`` items of each of B requests, ``(B, k)``, -1 where fewer remain.
+
+        A request's list depends on that request alone, not on those beside it.
+
+        Args:
+            exclude_seen: leave out the items of the request's own history.
+            allowed: the items that each request may be given.
+        """
+        ...
+
+
+@runtime_checkable
+class PredictsRatings(Predictor, Protocol):
+    """Predicts what a user would rate an item."""
+
+    def predict_rating(self, histories: Histories, items: np.ndarray) -> np.ndarray:
+        """``(B,)`` float32 in rating points, not clipped: of ``items (B,)`` by each request."""
+        ...
+
+
+class Method(Config):
+    """A method's settings, which are what fits it.
+
+    ``tune`` maps settings to the values among which validation chooses. It is :attr:`grid` unless
+    the config says otherwise, less the settings that the config fixes itself.
+
+    Attributes:
+        kind: the name in the registry.
+        tune: setting → values to try; empty: fit what is set.
+        capability: what the method is for; validation measures it.
+        drawn: whether a fit depends on random draws, so that other seeds give other models.
+        grid: the values tried by default; of equal ones the first wins.
+    """
+
+    kind: str
+    tune: dict[str, tuple[Any, ...]] = {}
+
+    capability: ClassVar[str] = "recommend"
+    drawn: ClassVar[bool] = False
+    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+
+    def learn(self, interactions: Interactions, split: Split) -> Any:
+        """A :class:`Predictor`, fitted to the training events; draws follow ``split.seed``."""
+        raise NotImplementedError
+
+    def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
+        """Fit to the training events of ``corpus``, and save into ``folder``.
+
+        Args:
+            seed: of every draw.
+            inputs: artefacts that the config declares, by name.
+
+        Returns:
+            The events that were seen.
+        """
+        model = self.learn(corpus.interactions, replace(corpus.split, seed=seed))
+        model.save(folder)
+        lineage: Lineage = model.lineage
+        return lineage
+
+    def load(self, folder: Path) -> Any:
+        """The :class:`Predictor` that was saved in ``folder``."""
+        raise NotImplementedError
+
+    def points(self) -> tuple[Self, ...]:
+        """The configs of the grid, each without a grid of its own; at least one."""
+        fixed = {**self.dump(), "tune": {}}
+        values = product(*self.tune.values())
+        return tuple(
+            type(self)(**fixed | dict(zip(self.tune, point, strict=True))) for point in values
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for a report, by name."""
+        return {name: value for name, value in self.dump().items() if name != "tune"}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tunes_what_is_not_fixed(cls, tree: Any) -> Any:
+        if isinstance(tree, dict) and "tune" not in tree:
+            tree = {**tree, "tune": {k: v for k, v in cls.grid.items() if k not in tree}}
+        return tree
+
+    @model_validator(mode="after")
+    def _tunes_what_it_has(self) -> Self:
+        settings = type(self).model_fields.keys() - {"kind", "tune"}
+        if strange := self.tune.keys() - settings:
+            raise ValueError(f"tune: no setting {min(strange)!r}; known: {sorted(settings)}")
+        if empty := [name for name, values in self.tune.items() if not values]:
+            raise ValueError(f"tune: expected at least one value of {empty[0]!r}")
+        if self.tune:
+            self.points()  # every point must be a config
+        return self

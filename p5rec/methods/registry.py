@@ -1,0 +1,64 @@
+"""Methods by kind, and the short names of those that are baselines.
+
+``item-knn`` and ``ease`` are the published methods, for which a history is a set. The
+``-recency`` variants weigh its end higher, as any method that reads the order may; on next-item
+data they are much the stronger opponents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from p5rec.core.registry import Registry
+from p5rec.data.matrices import HALF_LIVES
+
+METHODS = Registry(
+    "kind of method",
+    {
+        "popularity": "p5rec.methods.baselines.popularity:Popularity",
+        "item-knn": "p5rec.methods.baselines.itemknn:ItemKnn",
+        "ease": "p5rec.methods.baselines.ease:Ease",
+        "bpr": "p5rec.methods.baselines.iterative:Bpr",
+        "sasrec": "p5rec.methods.baselines.iterative:Sasrec",
+        "global-mean": "p5rec.methods.baselines.rating:GlobalMean",
+        "user-mean": "p5rec.methods.baselines.rating:UserMean",
+        "item-mean": "p5rec.methods.baselines.rating:ItemMean",
+        "bias": "p5rec.methods.baselines.rating:Bias",
+        "mf": "p5rec.methods.baselines.factors:MatrixFactorization",
+        "lead-sentence": "p5rec.methods.baselines.text:LeadSentence",
+        "most-frequent": "p5rec.methods.baselines.text:MostFrequent",
+        "most-frequent-of-item": "p5rec.methods.baselines.text:MostFrequentOfItem",
+        "nearest-review": "p5rec.methods.baselines.text:NearestReview",
+    },
+)
+
+RECENCY = {"half_life": HALF_LIVES}
+# short name → its section in `methods:`
+RANKING: Mapping[str, Mapping[str, Any]] = {
+    "popularity": {"kind": "popularity"},
+    "item-knn": {"kind": "item-knn"},
+    "item-knn-recency": {
+        "kind": "item-knn",
+        "tune": {"neighbours": (20, 100, 500), "shrink": (0.0, 10.0), **RECENCY},
+    },
+    "ease": {"kind": "ease"},
+    "ease-recency": {
+        "kind": "ease",
+        "tune": {"l2": (100.0, 250.0, 500.0, 1000.0), **RECENCY},
+    },
+    "bpr": {"kind": "bpr"},
+    "sasrec": {"kind": "sasrec"},
+}
+RATING = ("global-mean", "user-mean", "item-mean", "bias", "mf")
+TEXT = ("lead-sentence", "most-frequent", "most-frequent-of-item", "nearest-review")
+
+
+def baseline(name: str) -> Any:
+    """The method behind a short name.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    section = RANKING.get(name, {"kind": name})
+    return METHODS.get(section["kind"])(**section)
