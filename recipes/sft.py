@@ -19,8 +19,8 @@ from p5rec.data.config import DataConfig
 from p5rec.data.prepare import check_files, load_corpus, prepare_data
 from p5rec.evaluate.config import EvaluateConfig, check_names, without_dropped
 from p5rec.ids.config import IdsConfig
+from p5rec.methods.registry import any_method, fitted_alone, generative
 from p5rec.train.checks import check_methods, check_tasks, in_order
-from p5rec.train.method import GenerativeConfig
 
 if TYPE_CHECKING:
     from p5rec.recommend.serving import ServingConfig
@@ -33,7 +33,7 @@ SCHEMA = compose(
     data=DataConfig,
     ids=(dict[FileName, IdsConfig], {"semantic": IdsConfig()}),
     baselines=(tuple[str, ...], ("popularity", "item-knn", "ease", "ease-recency")),
-    methods=(dict[FileName, GenerativeConfig], {}),
+    methods=(dict[FileName, any_method()], {}),  # type: ignore[misc]
     evaluate=(EvaluateConfig, EvaluateConfig()),
     notes=(tuple[str, ...], ()),  # what a reader of the report must know
 )
@@ -47,42 +47,49 @@ def settle(cfg: Any, lines: Lines) -> Any:
 def check(cfg: Any, lines: Lines) -> None:
     """Whatever can be checked without the data, and before anything heavy is imported."""
     check_names(cfg, lines)
-    all_of(lambda: check_files(cfg.data), lambda: check_methods(cfg.methods, cfg.ids))
+    all_of(lambda: check_files(cfg.data), lambda: check_methods(generative(cfg.methods), cfg.ids))
 
 
 def main(cfg: Any, store: Store, out: Path) -> None:
     """Every stage in order; each is kept and made again only if something it needs changed."""
     # imported here, for they take seconds: what is wrong with a config is told before
     from p5rec.evaluate.publish import publish, show
-    from p5rec.recommend.stages import ask_baseline, ask_model, ask_references
-    from p5rec.train.stages import build_ids, fit_linear, teach
+    from p5rec.methods.queries import questions
+    from p5rec.pipeline.answers import ask_model, ask_references, list_fitted, question_fitted
+    from p5rec.pipeline.fitting import fit_method
+    from p5rec.pipeline.training import build_ids, fit_linear, teach
 
-    order = in_order(cfg.methods)
+    trained = generative(cfg.methods)
+    order = in_order(trained)
     data = prepare_data(cfg.data, store)
     corpus = load_corpus(data.path)
-    check_tasks(cfg.methods, cfg.evaluate.ask, corpus)
+    check_tasks(trained, cfg.evaluate.ask, corpus)
     again = range(cfg.repeats)
     ids = {
         name: [build_ids(config.reseeded(n), corpus, data, store) for n in again]
         for name, config in cfg.ids.items()
     }
-    drawn = {
-        "k": cfg.evaluate.k,
-        "exclude_seen": cfg.evaluate.exclude_seen,
-        "repeats": cfg.repeats,
+    fitted = {
+        name: fit_method(method, corpus, data, store, cfg.repeats)
+        for name, method in fitted_alone(cfg).items()
     }
+    lists = {"k": cfg.evaluate.k, "exclude_seen": cfg.evaluate.exclude_seen}
     answers = {
         part: {
-            name: ask_baseline(name, corpus, data, store=store, part=part, **drawn)
-            for name in cfg.baselines
+            name: [list_fitted(run, corpus, data, store, part=part, **lists) for run in runs]
+            for name, runs in fitted.items()
+            if runs[0].method.question_task is None
         }
         for part in cfg.evaluate.parts
     }
     models: dict[str, list[Artefact]] = {}
-    serving: dict[str, ServingConfig] = {}
+    serving: dict[str, ServingConfig] = {
+        name: cfg.evaluate.fitted(runs[0].method, cfg.seed, corpus.split.seed)
+        for name, runs in fitted.items()
+    }
     linear: dict[str, list[Artefact | None]] = {}
     for name in order:
-        method = cfg.methods[name]
+        method = trained[name]
         serving[name] = cfg.evaluate.serving(method, cfg.seed, corpus.split.seed)
         models[name] = [
             teach(
@@ -103,12 +110,17 @@ def main(cfg: Any, store: Store, out: Path) -> None:
                 for model, beside in zip(models[name], linear[name], strict=True)
             ]  # fmt: skip
     references = {
-        part: ask_references([runs[0].path for runs in found.values()], corpus, data, store)
+        part: ask_references([runs[0].path for runs in found.values()], corpus, data, store, fitted)
         for part, found in answers.items()
     }
+    for name, runs in fitted.items():
+        for n in serving[name].questions.values() if "test" in references else ():
+            asked = questions(runs[0].method, corpus, "test", n, cfg.seed)
+            references["test"].append(question_fitted(name, runs[0], asked, corpus, data, store))
+    facts = {name: [run.about for run in runs] for name, runs in fitted.items()}
     report = store.stage(
         "report",
-        partial(publish, cfg, data, corpus, ids, answers, models, references),
+        partial(publish, cfg, data, corpus, ids, answers, models, facts, references),
         config=cfg.dump(),
         code=(publish,),
         inputs={
@@ -127,7 +139,8 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         },
     )
     if not store.rank:
-        show(report.path, corpus, ids, models, linear, serving, out)
+        chosen = {name: (runs[0].method, runs[0].folder) for name, runs in fitted.items()}
+        show(report.path, corpus, ids, models, linear, chosen, serving, out)
 
 
 if __name__ == "__main__":

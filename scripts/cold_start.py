@@ -36,10 +36,10 @@ from p5rec.evaluate.run import assemble
 from p5rec.evaluate.terminal import table
 from p5rec.ids.files import save_codes
 from p5rec.models.checkpoint import load_bundle
+from p5rec.models.linear import linear_file
+from p5rec.pipeline.training import build_ids, fit_linear, teach
 from p5rec.recommend.generative import GenerativeRecommender
-from p5rec.recommend.stages import linear_file
 from p5rec.train.extension import extended
-from p5rec.train.stages import build_ids, fit_linear, teach
 
 K = 20
 

@@ -31,12 +31,12 @@ from p5rec.data.prepare import load_corpus, prepare_data
 from p5rec.ids.config import IdsConfig
 from p5rec.ids.files import load_codes
 from p5rec.models.checkpoint import Bundle, build
+from p5rec.pipeline.training import build_ids
 from p5rec.train.course import Course
 from p5rec.train.lessons import lessons
 from p5rec.train.method import GenerativeConfig, settings_of, taught_prompts
 from p5rec.train.rows import IGNORE, Row, Rows
 from p5rec.train.sft import fit
-from p5rec.train.stages import build_ids
 
 IDS = {"levels": 2, "codebook": 64, "vectors": {"text": None, "cooccurrence": {}}}
 

@@ -75,6 +75,14 @@ def asked_as(
         both = decode["search"] and decode["per_prefix"]
         got = "both" if both else f"one beside the other, with which {folder} was saved"
         raise UserError(f"expected --per-prefix or --search items, got {got}; name one")
+    if saved is not None and saved.kind != "generative":
+        search = [name for name, value in decode.items() if value is not None and name != "k"]
+        if search:
+            option = "--" + search[0].replace("_", "-")
+            raise UserError(
+                f"{option}: expected a model that searches for its lists, got a {saved.kind} in "
+                f"{folder}, which scores every item; leave the option out"
+            )
     serving, set_here = (saved or ServingConfig()).overridden(folder, decode, **others)
     return serving, set_here, notes
 

@@ -31,6 +31,7 @@ from .inputs import ALLOW_DOWNLOAD
 if TYPE_CHECKING:
     from p5rec.core.types import Corpus
     from p5rec.evaluate.measure import Measured
+    from p5rec.recommend.serving import ServingConfig
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -205,13 +206,16 @@ def _of_model(
     from p5rec.core.artefacts import Store
     from p5rec.evaluate.families import measure_reference
     from p5rec.evaluate.publish import list_references, measure_answers
+    from p5rec.methods.folder import is_fitted
+    from p5rec.pipeline.answers import ask_references
     from p5rec.recommend.model_answers import answer_model
-    from p5rec.recommend.stages import ask_references
     from p5rec.recommend.taught import check_taught
 
     from .inputs import learned_elsewhere, read_model
 
     serving, overridden, notes = asked_as(folder, decode, **others)
+    if is_fitted(folder):
+        return _of_fitted(folder, ids, corpus, part, seed, serving, overridden)
     if "questions" not in overridden:
         serving = serving.about(part)
     bundle = read_model(folder, corpus, serving.decode.precision, ids, download=download)
@@ -233,12 +237,56 @@ def _of_model(
         for reference in ask_references([answers], corpus, "", beside):
             measured.append(measure_reference(reference, corpus, run))
         facts = {name: {"train_seconds": 0.0}}
-        measured += list_references({name: [answers]}, corpus, part, seed, facts)
+        measured += list_references({name: [answers]}, corpus, part, seed, facts, {})
     about = {"serving": serving.dump(), "overridden": overridden}
     notes += learned_elsewhere(folder, corpus)
     return measured, about, {
         "samples": samples, "notes": notes, "exclude_seen": serving.exclude_seen
     }  # fmt: skip
+
+
+def _of_fitted(
+    folder: Path,
+    ids: Path | None,
+    corpus: Corpus,
+    part: Part,
+    seed: int,
+    serving: ServingConfig,
+    overridden: list[str],
+) -> tuple[list[Measured], dict[str, Any], dict[str, Any]]:
+    """:func:`_of_model` of a method that was fitted to the data alone."""
+    from p5rec.core.artefacts import Artefact
+    from p5rec.evaluate.families import measure_reference
+    from p5rec.evaluate.publish import measure_answers
+    from p5rec.methods.folder import read_method
+    from p5rec.methods.queries import answer_questions, questions
+    from p5rec.recommend.list_files import answer
+    from p5rec.recommend.references import Reference
+
+    method, name, seen = read_method(folder, corpus), folder.resolve().name, serving.exclude_seen
+    if ids is not None or not {*serving.questions} <= {method.question_task}:
+        raise UserError(
+            f"expected --model FOLDER alone, got {'--ids' if ids else '--ask'} beside a "
+            f"{method.kind}, which knows no codes and no such questions; leave it out"
+        )
+    about = {"train_seconds": 0.0}
+    with TemporaryDirectory() as made:
+        answers = Path(made)
+        if method.question_task is None:
+            lists = method.load(folder)
+            answer(lists, corpus, part, serving.k, answers, {}, exclude_seen=seen)
+            measured, samples = measure_answers(
+                name, answers, corpus, None, part, seed=seed, about=about, shown=SAMPLES
+            )
+        else:
+            (n,) = serving.questions.values()
+            asked = questions(method, corpus, part, n, serving.seed)
+            answer_questions(method, folder, corpus, asked, answers)
+            found = Reference(name, asked, Artefact(answers, ""), about)
+            measured = [measure_reference(found, corpus, {"split": part, "seed": seed})]
+            samples = []
+    about_run = {"serving": serving.dump(), "overridden": overridden}
+    return measured, about_run, {"samples": samples, "exclude_seen": seen}
 
 
 def _questions(words: list[str]) -> dict[str, int]:

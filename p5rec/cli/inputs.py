@@ -61,10 +61,11 @@ def check_model(model: Path | None, ids: Path | None = None) -> None:
     """
     from p5rec.core.errors import all_of
     from p5rec.ids.files import read_manifest
+    from p5rec.methods.folder import is_fitted
     from p5rec.models.config import BUNDLE
 
     def bundle(folder: Path) -> None:
-        if not (folder / BUNDLE).is_file():
+        if not is_fitted(folder) and not (folder / BUNDLE).is_file():
             raise fault(folder, "a trained model's folder", f"no {BUNDLE}", "check the path")
 
     all_of(

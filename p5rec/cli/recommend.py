@@ -157,6 +157,8 @@ def recommend(
     read, corpus = read_recipe(path, overrides or [], evaluable=False)
     from p5rec.core.artefacts import read_json
     from p5rec.core.launch import rank
+    from p5rec.methods.folder import is_fitted, read_method
+    from p5rec.recommend.generative import GenerativeRecommender
     from p5rec.recommend.parts import manifest_of, write_in_parts
     from p5rec.recommend.shortfall import sentences, shortfall
 
@@ -164,16 +166,27 @@ def recommend(
     if what == "lists":
         asked = _users(users, where, corpus)
         allowed = _allowed(limits, asked, corpus, unseen)
-        bundle = read_model(model, corpus, decode.precision, ids, download=allow_download)
-        answer = _lists(bundle, corpus, serving, asked, allowed)
+        if is_fitted(model):
+            recommender = read_method(model, corpus).load(model)
+        else:
+            bundle = read_model(model, corpus, decode.precision, ids, download=allow_download)
+            check_weighed(bundle, weights)
+            recommender = GenerativeRecommender(bundle, decode, "model", serving.tie_seed)
+        answer = _lists(recommender, corpus, serving, asked, allowed)
         short = partial(
             shortfall, users=asked, k=k, corpus=corpus, allowed=allowed, exclude_seen=unseen
         )
     else:
         asked, items = _read_pairs(pairs, corpus)
-        bundle = read_model(model, corpus, decode.precision, ids, download=allow_download)
-        answer, short = _answers(bundle, corpus, decode, asked, items, what), None
-    check_weighed(bundle, weights)
+        if is_fitted(model):
+            answer, short = (
+                _of_pairs(read_method(model, corpus), model, corpus, asked, items, what),
+                None,
+            )
+        else:
+            bundle = read_model(model, corpus, decode.precision, ids, download=allow_download)
+            check_weighed(bundle, weights)
+            answer, short = _answers(bundle, corpus, decode, asked, items, what), None
     key = _key(
         model, ids, read.data, {"asked": users or pairs, "where": where, **limits},
         what=what, decode=decode.dump(), exclude_seen=unseen, tie_seed=serving.tie_seed,
@@ -248,16 +261,17 @@ def _key(
     model: Path, ids: Path | None, data: DataConfig, asked: dict[str, Any], **settings: Any
 ) -> dict[str, Any]:
     """All that the answers depend on: what an interrupted run must have had to be gone on with."""
-    from p5rec.core.artefacts import file_sha256
+    from p5rec.core.artefacts import digest, file_sha256
     from p5rec.core.code import CODE
     from p5rec.data.prepare import input_digests
     from p5rec.data.sources.registry import SOURCES
     from p5rec.ids.files import MANIFEST as CODES
+    from p5rec.methods.folder import contents, is_fitted
     from p5rec.models.checkpoint import MANIFEST
 
     work = (recommend, SOURCES.target(data.source))
     return {
-        "model": file_sha256(model / MANIFEST),
+        "model": digest(contents(model)) if is_fitted(model) else file_sha256(model / MANIFEST),
         "ids": file_sha256(ids / CODES) if ids else None,
         "data": {**data.dump(), "files": input_digests(data)},
         "asked": {
@@ -271,7 +285,7 @@ def _key(
 
 
 def _lists(
-    bundle: Bundle,
+    recommender: Any,
     corpus: Corpus,
     serving: ServingConfig,
     users: np.ndarray,
@@ -279,10 +293,12 @@ def _lists(
 ) -> Answer:
     """User numbers → their lists."""
     from p5rec.data.split import histories_of
-    from p5rec.recommend.generative import GenerativeRecommender
     from p5rec.recommend.lists import to_frame
 
-    recommender = GenerativeRecommender(bundle, serving.decode, "model", serving.tie_seed)
+    if not hasattr(recommender, "recommend"):
+        raise UserError(
+            f"--what lists: expected a method that ranks items, got a {serving.kind}; name another"
+        )
 
     def answer(rows: np.ndarray) -> pl.DataFrame:
         lists = recommender.recommend(
@@ -292,6 +308,41 @@ def _lists(
             allowed=allowed and allowed.take(rows),
         )
         return to_frame(lists, corpus.catalog, corpus.user_ids)
+
+    return answer
+
+
+def _of_pairs(
+    method: Any, folder: Path, corpus: Corpus, users: np.ndarray, items: np.ndarray, what: str
+) -> Answer:
+    """Pair numbers → the ratings that a fitted method predicts, on the data's scale.
+
+    Raises:
+        UserError: the method predicts none.
+    """
+    import numpy as np
+    import polars as pl
+
+    from p5rec.methods.tune import requests_of
+    from p5rec.prompting.view import unnamed_view
+
+    if what != "ratings" or method.question_task != "rating":
+        raise UserError(
+            f"--what: expected what a {method.kind} offers, got {what}; name another folder"
+        )
+    predictor, scale = method.load(folder), unnamed_view(corpus).scale
+    assert scale is not None, "it was fitted to ratings"
+
+    def answer(rows: np.ndarray) -> pl.DataFrame:
+        found = predictor.predict_rating(requests_of(users[rows]), items[rows])
+        return pl.DataFrame(
+            {
+                "user": [corpus.user_ids[row] for row in users[rows]],
+                "item": [corpus.catalog.ids[row] for row in items[rows]],
+                "title": [corpus.catalog.titles[row] for row in items[rows]],
+                "rating": np.clip(found, scale.low, scale.high),
+            }
+        )
 
     return answer
 

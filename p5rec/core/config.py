@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, cre
 
 from .errors import UserError, did_you_mean, fault
 from .recipes import config_path
-from .schema import GONE, fields_at, settled
+from .schema import GONE, fields_at, settled, without_members
 
 T = TypeVar("T", bound="Config")
 Tree = dict[str, Any]
@@ -235,7 +235,8 @@ def dump_yaml(config: Config) -> str:
 
 
 def _sentence(schema: type[BaseModel], error: Any, lines: Lines, source: str | Path) -> str:
-    loc = tuple(part for part in error["loc"])
+    missing = error["type"] in ("extra_forbidden", "missing")
+    loc = without_members(schema, error["loc"], key=missing)
     where = next((lines[loc[:n]] for n in range(len(loc), -1, -1) if loc[:n] in lines), str(source))
     name = ".".join(map(str, loc))
     if error["type"] == "extra_forbidden":

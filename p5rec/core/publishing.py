@@ -54,7 +54,7 @@ def lay_out(sources: Mapping[str, Path | Mapping[str, Path]], out: Path) -> None
                 work = Path(mkdtemp(prefix=WORK, dir=out))
                 try:
                     for place, source in sources.items():
-                        _bring(source, work / "new" / place)
+                        bring(source, work / "new" / place)
                     _move(list(sources), work, out)
                 finally:
                     if not (work / PLACES).exists():  # else it holds what is to be put back
@@ -76,7 +76,7 @@ def _check_inside(places: Iterable[str], out: Path) -> None:
             )  # fmt: skip
 
 
-def _bring(source: Path | Mapping[str, Path], target: Path) -> None:
+def bring(source: Path | Mapping[str, Path], target: Path) -> None:
     """A copy of ``source`` at ``target``, which is not there yet."""
     if isinstance(source, Path) and not source.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def _bring(source: Path | Mapping[str, Path], target: Path) -> None:
     inner = {path.name: path for path in source.iterdir()} if isinstance(source, Path) else source
     target.mkdir(parents=True, exist_ok=True)
     for name, path in inner.items():
-        _bring(path, target / name)
+        bring(path, target / name)
 
 
 def _link(source: Path, target: Path) -> bool:

@@ -35,6 +35,21 @@ def fields_at(schema: Any, loc: Sequence[str | int]) -> list[str]:
     return sorted({name for model in _models(found) for name in model.model_fields})
 
 
+def without_members(schema: Any, loc: Sequence[str | int], *, key: bool) -> tuple[str | int, ...]:
+    """``loc`` without the names of a union's members, which are steps in no schema.
+
+    Args:
+        key: the last step is a key that the schema may lack.
+    """
+    found, out = [schema], []
+    for place, part in enumerate(loc):
+        deeper = [inner for annotation in found for inner in _inside(annotation, part)]
+        if deeper or (key and place == len(loc) - 1):
+            out.append(part)
+        found = deeper or found
+    return tuple(out)
+
+
 def _inside(annotation: Any, part: str | int) -> list[Any]:
     """What a value of ``annotation`` may hold under the key or index ``part``."""
     arguments = get_args(annotation)

@@ -9,11 +9,7 @@ from pydantic import Field
 
 from p5rec.core.config import Config, Lines
 from p5rec.core.errors import UserError, did_you_mean
-from p5rec.recommend.baselines.registry import (
-    RATING_PREDICTORS,
-    RECOMMENDERS,
-    TEXT_BASELINES,
-)
+from p5rec.methods.registry import DEFAULT, RANKING, RATING, TEXT, fitted_alone, generative
 from p5rec.recommend.config import READINGS
 from p5rec.recommend.serving import ServingConfig
 
@@ -64,6 +60,18 @@ class EvaluateConfig(Config):
             seed=seed,
         )
 
+    def fitted(self, method: Any, seed: int, tie_seed: int) -> ServingConfig:
+        """The same of a method that was fitted to the data alone."""
+        task = method.question_task
+        return ServingConfig(
+            kind=method.kind,
+            k=self.k,
+            exclude_seen=self.exclude_seen,
+            tie_seed=tie_seed,
+            questions={} if task is None else {task: self.ask[task]},
+            seed=seed,
+        )
+
 
 def reading_name(method: str, reading: str, form: str) -> str:
     """What a report calls one reading of a method's ratings: ``llm (words)``.
@@ -87,9 +95,11 @@ def without_dropped(recipe: Any, lines: Lines) -> Any:
     asked, pairs = recipe.evaluate.ask, recipe.evaluate.compare
     methods = {at[1] for at in lines if at[:1] == ("methods",) and len(at) > 1}
     gone = {name: _layer(lines, "methods", name) for name in methods - recipe.methods.keys()}
-    unfit = {name: _layer(lines, "baselines") for name in set(RECOMMENDERS) - {*recipe.baselines}}
+    unfit = {name: _layer(lines, "baselines") for name in set(RANKING) - {*recipe.baselines}}
     dropped = {**unfit, **gone}
-    taught = {task for method in recipe.methods.values() for task in method.train.tasks}
+    learners = generative(recipe.methods).values()
+    taught = {task for method in learners for task in method.train.tasks}
+    taught |= {m.question_task for m in recipe.methods.values() if m.kind != DEFAULT}
     no_longer_trained = {
         at[4]: _layer(lines, *at) for at in lines
         if at[2:4] == ("train", "tasks") and len(at) == 5 and at[4] not in taught
@@ -136,9 +146,10 @@ def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
         if name in recipe.baselines:
             yield f"methods.{name}: expected a name that no baseline has, got it twice; rename it"
     for n, name in enumerate(recipe.baselines):
-        if name not in RECOMMENDERS:
-            yield _unknown(lines, ("baselines", n), "baselines", "a baseline", name, RECOMMENDERS)
-    for name, method in methods.items():
+        if name not in RANKING:
+            yield _unknown(lines, ("baselines", n), "baselines", "a baseline", name, RANKING)
+    learners = generative(methods)
+    for name, method in learners.items():
         if method.ids not in recipe.ids:
             yield _unknown(
                 lines, ("methods", name, "ids"),
@@ -152,17 +163,25 @@ def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
                 f"ids whose items share codes, got item_rows: {method.backbone.item_rows}, items: "
                 f"{method.backbone.items}; set them, or resolve the collisions of {method.ids!r}"
             )
-    taught = {task for method in methods.values() for task in method.train.tasks}
+    taught = {task for method in learners.values() for task in method.train.tasks}
+    answered = {name: task for name, m in fitted_alone(recipe).items() if (task := m.question_task)}
+    for name, task in answered.items():
+        if task not in asked:
+            yield (
+                f"methods.{name}: expected evaluate.ask to say how many questions of {task!r} a "
+                f"{methods[name].kind} is put, got none; add {task}: 500"
+            )
+    taught |= {*answered.values()}
     for family in asked:
         if family not in taught:
             yield _unknown(
                 lines, ("evaluate", "ask", family),
                 "evaluate.ask", "a task that a method is taught", family, taught,
             )  # fmt: skip
-    known = (*methods, *recipe.baselines, *RATING_PREDICTORS, *TEXT_BASELINES)
+    known = (*methods, *recipe.baselines, *RATING, *TEXT)
     read = {
         reading_name(name, reading, form)
-        for name in methods for reading in READINGS for form in ("", *asked)
+        for name in learners for reading in READINGS for form in ("", *asked)
     }  # fmt: skip
     places = {
         name: ("evaluate", "compare", n)

@@ -14,8 +14,7 @@ from p5rec.prompting.parse import ParsedRating, ParsedYesNo, parse
 from p5rec.prompting.view import CorpusView, Scale
 from p5rec.recommend.ask import YES, FamilyAnswers
 from p5rec.recommend.list_files import ABOUT
-from p5rec.recommend.references import RATINGS, TEXTS
-from p5rec.recommend.stages import Reference
+from p5rec.recommend.references import RATINGS, TEXTS, Reference
 
 from . import measure
 from .config import reading_name
@@ -80,7 +79,7 @@ def measure_family(
 def measure_reference(reference: Reference, corpus: Corpus, run: dict[str, Any]) -> Measured:
     """A rating or text baseline on the rows that a model was asked about."""
     asked, folder = reference.asked, reference.made.path
-    about = read_json(folder / ABOUT)
+    about = {**reference.about, **read_json(folder / ABOUT)}
     spent = {name: about.pop(name) for name in SPENT if name in about}
     run = {**run, **spent, "task": asked.task, "about": about}
     users, items = np.array(asked.users), np.array(asked.items)

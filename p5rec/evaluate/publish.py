@@ -18,12 +18,15 @@ from p5rec.data.split import cases
 from p5rec.ids.files import load_codes
 from p5rec.ids.quality import FILE
 from p5rec.ids.tokens import item_strings
+from p5rec.methods.folder import saved_files
+from p5rec.methods.registry import generative
+from p5rec.models.linear import linear_file
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.list_files import ABOUT, LISTS, read_lists
 from p5rec.recommend.lists import to_frame, write_lists
 from p5rec.recommend.model_answers import read_asked
+from p5rec.recommend.references import Reference
 from p5rec.recommend.serving import ServingConfig, served_files
-from p5rec.recommend.stages import Reference, linear_file
 
 from . import data_curve, measure, plots
 from .agreement import sentence, told_by_ids
@@ -54,6 +57,7 @@ def publish(
     ids: Repeated,
     answers: Mapping[Part, Repeated],
     models: Repeated,
+    facts: Mapping[str, Sequence[Mapping[str, Any]]],
     references: Mapping[Part, Sequence[Reference]],
     folder: Path,
 ) -> Lineage:
@@ -65,26 +69,32 @@ def publish(
         cfg: the recipe's config.
         data: the prepared ``corpus``; its notes say which rows were repeats.
         ids, models: artefacts by name, one a seed.
-        answers: the same for each held-out part; baselines answer once. Lists are laid out and
+        facts: of the methods that were fitted to the data alone, by name, one a seed.
+        answers: artefacts for each held-out part. Lists are laid out and
             samples shown of the last part.
         references: rating and text baselines on the questions of each part.
     """
     measured: list[Measured] = []
     shown: list[Sample] = []
     final = cfg.evaluate.parts[-1]
+    trained = generative(cfg.methods)
     for part, found in answers.items():
         for name, runs in found.items():
-            figures, seen = _of_method(cfg, name, part, corpus, ids, runs, models.get(name, ()))
+            if name in trained:
+                figures, seen = _of_method(cfg, name, part, corpus, ids, runs, models[name])
+            else:
+                figures, seen = _of_fitted(name, part, corpus, runs, facts[name], cfg.seed), []
             measured += figures
             shown += seen if part == final else []
         folders = {name: [run.path for run in runs] for name, runs in found.items()}
-        facts = {
-            name: {"train_seconds": runs[0].manifest["seconds"], **_learned(name, cfg.methods)}
+        beside = {
+            name: {"train_seconds": runs[0].manifest["seconds"], **_learned(name, trained)}
             for name, runs in models.items()
         }
         run = {"split": part, "seed": cfg.seed}
         measured += [measure_reference(each, corpus, run) for each in references[part]]
-        measured += list_references(folders, corpus, part, cfg.seed, facts)
+        spent = {name: {"train_seconds": told[0]["train_seconds"]} for name, told in facts.items()}
+        measured += list_references(folders, corpus, part, cfg.seed, beside, spent)
     for name, runs in answers[final].items():
         if (runs[0].path / LISTS).is_file():
             frame = to_frame(read_lists(runs[0].path), corpus.catalog, corpus.user_ids)
@@ -93,7 +103,7 @@ def publish(
     notes = [*cfg.notes, *dropped_told(summary), *repeats_told(summary, cfg.data.dedupe)]
     pictures = {}
     bits = {name: read_json(runs[0].path / FILE)["next_item_bits"] for name, runs in ids.items()}
-    if told := told_by_ids(cfg.methods, bits):
+    if told := told_by_ids(trained, bits):
         reached = {
             entry.method.name: float(entry.method.metrics[RANKED_BY].value or 0)
             for entry in measured
@@ -107,11 +117,11 @@ def publish(
     for name, runs in models.items():
         if (log := runs[0].path / LOG).is_file():
             logs.setdefault(log, name)
-    beside = [each.made for found in references.values() for each in found]
+    referred = [each.made for found in references.values() for each in found]
     report = assemble(
         corpus,
         measured,
-        seconds=seconds_of([data, *_artefacts(ids, models, *answers.values()), *beside]),
+        seconds=seconds_of([data, *_artefacts(ids, models, *answers.values()), *referred]),
         seed=cfg.seed,
         seeds=range(cfg.repeats),
         manifest={
@@ -151,18 +161,15 @@ def _of_method(
     """A method's figures, means over its runs, and the first run's samples."""
     each: list[list[Measured]] = []
     shown: list[Sample] = []
+    trained = generative(cfg.methods)
+    method = trained[name]
     for nth, artefact in enumerate(runs):
-        about: dict[str, Any] = {}
-        codes = None
-        if models:
-            method = cfg.methods[name]
-            seconds = models[nth].manifest["seconds"]
-            about = {
-                "train_seconds": seconds,
-                **_learned(name, cfg.methods),
-                "method": method.dump(),
-            }
-            codes = load_codes(ids[method.ids][nth].path)
+        about = {
+            "train_seconds": models[nth].manifest["seconds"],
+            **_learned(name, trained),
+            "method": method.dump(),
+        }
+        codes = load_codes(ids[method.ids][nth].path)
         found, seen = measure_answers(
             name, artefact.path, corpus, codes, part,
             seed=cfg.seed, about=about, shown=0 if nth else cfg.evaluate.samples,
@@ -170,6 +177,24 @@ def _of_method(
         each.append(found)
         shown += seen
     return [average(found, cfg.seed) for found in zip(*each, strict=True)], shown
+
+
+def _of_fitted(
+    name: str,
+    part: Part,
+    corpus: Corpus,
+    runs: Sequence[Artefact],
+    facts: Sequence[Mapping[str, Any]],
+    seed: int,
+) -> list[Measured]:
+    """The figures of a method that was fitted to the data alone, means over its runs."""
+    each = [
+        measure_answers(
+            name, run.path, corpus, None, part, seed=seed, about=about, shown=0
+        )[0]
+        for run, about in zip(runs, facts, strict=True)
+    ]  # fmt: skip
+    return [average(found, seed) for found in zip(*each, strict=True)]
 
 
 def measure_answers(
@@ -231,6 +256,7 @@ def list_references(
     part: Part,
     seed: int,
     facts: Mapping[str, Mapping[str, Any]],
+    spent: Mapping[str, Mapping[str, Any]],
 ) -> list[Measured]:
     """Ranked lists beside the answers to prompts that asked for the same items, on those users.
 
@@ -239,6 +265,7 @@ def list_references(
     Args:
         folders: of each method, one a seed.
         facts: of trained methods, beside what their answers tell.
+        spent: ``train_seconds`` of the others.
     """
     _, targets, events = cases(corpus.interactions, corpus.split, part)
     asked = {
@@ -254,7 +281,7 @@ def list_references(
             shown = f"{name} (lists)" if task in asked[name] else name
             each = []
             for folder in runs if (runs[0] / LISTS).is_file() else ():
-                about = {**facts.get(name, {}), **read_json(folder / ABOUT)}
+                about = {**spent.get(name, {}), **facts.get(name, {}), **read_json(folder / ABOUT)}
                 seconds = about["infer_seconds"] * len(rows) / len(events)
                 each.append(
                     measure.ranking(
@@ -275,6 +302,7 @@ def show(
     ids: Repeated,
     models: Repeated,
     linear: Mapping[str, Sequence[Artefact | None]],
+    fitted: Mapping[str, tuple[Any, Path]],
     serving: Mapping[str, ServingConfig],
     out: Path,
 ) -> None:
@@ -285,6 +313,7 @@ def show(
         corpus: its titles go with the models.
         ids, models: artefacts by name, one a seed; the first is laid out.
         linear: what each method's lists add to its model's.
+        fitted: methods that were fitted to the data alone: their config and their model.
         serving: how each method was asked.
     """
     kept = [path for path in made.iterdir() if path.name not in ("manifest.json", "lineage.npy")]
@@ -297,11 +326,17 @@ def show(
             )
             for name, runs in models.items()
         }  # fmt: skip
-        lay_out({**{path.name: path for path in kept}, **bundles, **codes}, out)
+        plain = {
+            f"models/{name}": saved_files(
+                method, model, serving[name], corpus.catalog, Path(work) / name
+            )
+            for name, (method, model) in fitted.items()
+        }
+        lay_out({**{path.name: path for path in kept}, **bundles, **plain, **codes}, out)
     print()
     print(table(load_report(out)))
     print(f"\nreport  {out}/report.html   (text: {out}/report.md, numbers: {out}/report.json)")
     print(f"lists   {out}/lists/<method>.parquet and .jsonl: user, rank, item, title, score")
     print(f"ids     {out}/ids/<name>: look at them with `p5rec ids inspect`")
-    if models:
+    if models or fitted:
         print(f"models  {out}/models/<method>: ask them with `p5rec recommend`")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -19,7 +20,7 @@ def save_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     save_file({name: np.ascontiguousarray(each) for name, each in arrays.items()}, folder / FILE)
 
 
-def load_arrays(folder: Path) -> dict[str, np.ndarray]:
+def load_arrays(folder: Path) -> dict[str, Any]:
     """What :func:`save_arrays` wrote, to the bit.
 
     Raises:
@@ -27,7 +28,7 @@ def load_arrays(folder: Path) -> dict[str, np.ndarray]:
     """
     path = folder / FILE
     try:
-        arrays: dict[str, np.ndarray] = load_file(path)
+        arrays: dict[str, Any] = load_file(path)
     except FileNotFoundError:
         raise fault(path, "a fitted method's arrays", "nothing there", "fit it again") from None
     except Exception as error:  # safetensors has no class of error of its own for each

@@ -116,6 +116,11 @@ class Method(Config):
         """The :class:`Predictor` that was saved in ``folder``."""
         raise NotImplementedError
 
+    @property
+    def question_task(self) -> str | None:
+        """The task whose questions the method answers; None: it ranks."""
+        return "rating" if self.capability == "predict_rating" else None
+
     def points(self) -> tuple[Self, ...]:
         """The configs of the grid, each without a grid of its own; at least one."""
         fixed = {**self.dump(), "tune": {}}

@@ -1,4 +1,4 @@
-"""Methods by kind, and the short names of those that are baselines.
+"""Methods by kind, how a config names them, and the short names of those that are baselines.
 
 ``item-knn`` and ``ease`` are the published methods, for which a history is a set. The
 ``-recency`` variants weigh its end higher, as any method that reads the order may; on next-item
@@ -8,7 +8,9 @@ data they are much the stronger opponents.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Union
+
+from pydantic import Discriminator, Tag
 
 from p5rec.core.registry import Registry
 from p5rec.data.matrices import HALF_LIVES
@@ -16,11 +18,12 @@ from p5rec.data.matrices import HALF_LIVES
 METHODS = Registry(
     "kind of method",
     {
+        "generative": "p5rec.train.method:GenerativeConfig",
         "popularity": "p5rec.methods.baselines.popularity:Popularity",
         "item-knn": "p5rec.methods.baselines.itemknn:ItemKnn",
         "ease": "p5rec.methods.baselines.ease:Ease",
-        "bpr": "p5rec.methods.baselines.iterative:Bpr",
-        "sasrec": "p5rec.methods.baselines.iterative:Sasrec",
+        "bpr": "p5rec.methods.baselines.bpr:Bpr",
+        "sasrec": "p5rec.methods.baselines.sasrec:Sasrec",
         "global-mean": "p5rec.methods.baselines.rating:GlobalMean",
         "user-mean": "p5rec.methods.baselines.rating:UserMean",
         "item-mean": "p5rec.methods.baselines.rating:ItemMean",
@@ -52,6 +55,36 @@ RANKING: Mapping[str, Mapping[str, Any]] = {
 }
 RATING = ("global-mean", "user-mean", "item-mean", "bias", "mf")
 TEXT = ("lead-sentence", "most-frequent", "most-frequent-of-item", "nearest-review")
+
+
+DEFAULT = "generative"  # the kind of a section that names none
+
+
+def any_method() -> Any:
+    """The annotation of a method's section: its ``kind`` says which config it is."""
+
+    def kind(section: Any) -> Any:
+        if isinstance(section, dict):
+            return section.get("kind", DEFAULT)
+        return getattr(section, "kind", None)
+
+    members = tuple(Annotated[METHODS.get(name), Tag(name)] for name in METHODS)
+    wanted = f"expected a kind of method ({', '.join(METHODS)})"
+    return Annotated[
+        Union[members],  # noqa: UP007  # made here, not written
+        Discriminator(kind, custom_error_type="kind", custom_error_message=wanted),
+    ]
+
+
+def generative(methods: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``methods`` that train a language model on prompts and histories."""
+    return {name: method for name, method in methods.items() if method.kind == DEFAULT}
+
+
+def fitted_alone(recipe: Any) -> dict[str, Any]:
+    """The methods of a recipe that are fitted to the data alone: baselines first."""
+    named = {name: baseline(name) for name in recipe.baselines if name in RANKING}
+    return named | {n: m for n, m in recipe.methods.items() if m.kind != DEFAULT}
 
 
 def baseline(name: str) -> Any:

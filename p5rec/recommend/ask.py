@@ -148,7 +148,8 @@ def unseen_wordings(bundle: Bundle, view: CorpusView, families: Iterable[str]) -
     return [f for f in families if f != TASK and library.fitting(f, view, unseen=True)]
 
 
-def _drawn(rows: np.ndarray, n: int, seed: int) -> np.ndarray:
+def drawn(rows: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """A seeded draw of at most ``n`` of ``rows``, in their order."""
     return np.sort(derive_rng(seed, "ask").permutation(rows)[:n])
 
 
@@ -161,7 +162,7 @@ def _source(
     chosen = [t.full_id for t in fitting if reads or not t.names_codes][:1]
     given: Any = {"template_ids": chosen, "seed": seed, "config": settings.prompts}
     source = EvaluationSource(view, library, family, part, **given)
-    rows = _drawn(source.rows, n, seed)
+    rows = drawn(source.rows, n, seed)
     return EvaluationSource(view, library, family, part, rows=rows, **given)
 
 
@@ -169,7 +170,7 @@ def _at_histories(view: CorpusView, part: str, n: int, seed: int) -> list[Exampl
     """What ``dense-rating`` is asked about: the rows of the task ``rating``, without words."""
     log = view.corpus.interactions
     assert log.ratings is not None, "checked before anything was trained"
-    rows = _drawn(tasks.get("rating").rows(view, part), n, seed)
+    rows = drawn(tasks.get("rating").rows(view, part), n, seed)
     return [
         Example("", f"{rating:g}", TASK, "", rating, int(log.users[row]), int(log.items[row]), row)
         for row in rows.tolist()

@@ -22,6 +22,7 @@ class ServingConfig(Config):
 
     Attributes:
         version: of this file's form.
+        kind: of the method.
         decode: the search.
         k: length of the lists that were measured.
         exclude_seen: leave the items of a history out of its list.
@@ -32,6 +33,7 @@ class ServingConfig(Config):
     """
 
     version: Literal[1] = 1
+    kind: str = "generative"
     decode: DecodeConfig = DecodeConfig()
     k: int = Field(20, ge=1)
     exclude_seen: bool = True

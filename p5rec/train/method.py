@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import model_validator
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 class GenerativeConfig(Config):
     """A method of a recipe."""
 
+    kind: Literal["generative"] = "generative"
     ids: str = "semantic"  # which of the recipe's ids
     backbone: BackboneConfig = BackboneConfig()
     train: TrainConfig = TrainConfig()

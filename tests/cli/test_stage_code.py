@@ -184,7 +184,7 @@ def test_comments_and_docstrings_re_make_nothing(seen: list[Seen], tmp_path: Pat
 
 
 def test_a_changed_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Path) -> None:
-    found = remade(seen, changed(tmp_path, "recommend/baselines/ease.py", "\nX = 1\n"))
+    found = remade(seen, changed(tmp_path, "methods/baselines/ease.py", "\nX = 1\n"))
     assert {each["name"] for each in found.pop("baseline")} == {"ease", "ease-recency"}
     assert found.keys() == {"linear"}
 
@@ -192,11 +192,11 @@ def test_a_changed_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Pat
 def test_a_baseline_that_is_not_asked_for_re_makes_nothing(
     seen: list[Seen], tmp_path: Path
 ) -> None:
-    assert not remade(seen, changed(tmp_path, "recommend/baselines/sasrec.py", "\nX = 1\n"))
+    assert not remade(seen, changed(tmp_path, "methods/baselines/sasrec.py", "\nX = 1\n"))
 
 
 def test_a_changed_rating_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Path) -> None:
-    found = remade(seen, changed(tmp_path, "recommend/baselines/factors.py", "\nX = 1\n"))
+    found = remade(seen, changed(tmp_path, "methods/baselines/factors.py", "\nX = 1\n"))
     assert {each["name"] for each in found.pop("reference")} == {"mf"}
     assert not found
 

@@ -4,11 +4,12 @@ import numpy as np
 import torch
 
 from p5rec.core.rng import derive_rng
-from p5rec.recommend.baselines import bpr
-from p5rec.recommend.baselines.bpr import BprConfig, Factors
-from p5rec.recommend.baselines.fitting import averaged, products, train
+from p5rec.methods.baselines import bpr_training
+from p5rec.methods.baselines.bpr import Bpr
+from p5rec.methods.baselines.bpr_training import Factors
+from p5rec.methods.baselines.fitting import averaged, products, train
 
-SMALL = BprConfig(factors=8, epochs=15, learning_rate=0.02)
+SMALL = Bpr(factors=8, epochs=15, learning_rate=0.02)
 
 
 def colours(n_users):
@@ -33,7 +34,7 @@ def test_the_loss_by_hand():
 def test_negatives_are_items_that_the_user_has_not():
     users = torch.tensor([0] * 500 + [1] * 500)
     taken = np.array([0, 1, 2, 10 + 9])  # user 0 has items 0, 1, 2; user 1 has item 9
-    drawn = bpr._not_taken(users, 10, taken, derive_rng(0, "test")).numpy()
+    drawn = bpr_training._not_taken(users, 10, taken, derive_rng(0, "test")).numpy()
     assert np.bincount(drawn[:500], minlength=10)[:3].sum() <= 10  # three redraws
     assert np.bincount(drawn[500:], minlength=10)[9] == 0
     assert len(np.unique(drawn[500:])) == 9
@@ -42,17 +43,17 @@ def test_negatives_are_items_that_the_user_has_not():
 def test_the_seed_and_nothing_else_moves_it(build, ask):
     events, split = build(colours(30), 30, held_out=2)
     torch.manual_seed(1)
-    one = bpr.fit(events, split, SMALL).recommend(ask([[1]]), 5)
+    one = SMALL.learn(events, split).recommend(ask([[1]]), 5)
     torch.manual_seed(2)
-    two = bpr.fit(events, split, SMALL).recommend(ask([[1]]), 5)
+    two = SMALL.learn(events, split).recommend(ask([[1]]), 5)
     np.testing.assert_array_equal(one.scores, two.scores)
-    other = bpr.fit(events, type(split)(split.name, split.parts, 9), SMALL)
+    other = SMALL.learn(events, type(split)(split.name, split.parts, 9))
     assert (other.recommend(ask([[1]]), 5).scores != one.scores).any()
 
 
 def test_a_user_without_training_events_gets_what_is_popular(build, ask):
     events, split = build([[0, 1, 2], [1, 2], [2], []], 4)
-    lists = bpr.fit(events, split, SMALL).recommend(ask([[]], users=[3]), 3)
+    lists = SMALL.learn(events, split).recommend(ask([[]], users=[3]), 3)
     assert lists.items[0].tolist() == [2, 1, 0]
 
 

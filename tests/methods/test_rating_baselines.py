@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 
 from p5rec.core.errors import UserError
-from p5rec.recommend.baselines.factors import FactorsConfig
-from p5rec.recommend.baselines.factors import fit as fit_factors
-from p5rec.recommend.baselines.rating import BiasConfig, fit_bias
-from p5rec.recommend.baselines.registry import RATING_PREDICTORS
-from p5rec.recommend.baselines.tune import by_rmse, tune
-from p5rec.recommend.protocols import RatingPredictor
+from p5rec.methods.base import PredictsRatings
+from p5rec.methods.baselines.factors import MatrixFactorization
+from p5rec.methods.baselines.rating import Bias
+from p5rec.methods.registry import RATING, baseline
+from p5rec.methods.tune import by_rmse
 
 ITEMS = [[0, 1, 2], [0, 1], [2, 3]]
 RATINGS = [[5.0, 3.0, 1.0], [4.0, 4.0], [2.0, 1.0]]  # the last of each user is held out
@@ -19,9 +18,11 @@ def world(build):
 
 
 def predict(name, world, ask, users, items):
-    baseline = RATING_PREDICTORS.get(name)
-    model = baseline.fit(*world, baseline.default)
-    return model.predict(ask([[]] * len(users), users=users), np.array(items))
+    return (
+        baseline(name)
+        .learn(*world)
+        .predict_rating(ask([[]] * len(users), users=users), np.array(items))
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,13 +37,11 @@ def test_means_by_hand(name, expected, world, ask):
     np.testing.assert_allclose(predict(name, world, ask, [0, 1, 2], [0, 4, 2]), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", list(RATING_PREDICTORS))
+@pytest.mark.parametrize("name", RATING)
 class TestContract:
-    def test_protocol_name_and_lineage(self, name, world):
-        baseline = RATING_PREDICTORS.get(name)
-        model = baseline.fit(*world, baseline.default)
-        assert isinstance(model, RatingPredictor)
-        assert model.name == name
+    def test_protocol_and_lineage(self, name, world):
+        model = baseline(name).learn(*world)
+        assert isinstance(model, PredictsRatings)
         np.testing.assert_array_equal(model.lineage.events, world[1].mask("train"))
 
     def test_a_batch_equals_its_requests_alone(self, name, world, ask):
@@ -66,9 +65,15 @@ class TestContract:
             predict(name, world, ask, [0], [5])
 
     def test_a_log_without_ratings_is_one_clear_line(self, name, build):
-        baseline = RATING_PREDICTORS.get(name)
         with pytest.raises(UserError, match="expected training events with ratings, got none"):
-            baseline.fit(*build(ITEMS, 5), baseline.default)
+            baseline(name).learn(*build(ITEMS, 5))
+
+    def test_saved_and_loaded_to_the_bit(self, name, world, ask, tmp_path):
+        model = baseline(name).learn(*world)
+        model.save(tmp_path)
+        pairs = ask([[]] * 15, users=np.repeat(np.arange(3), 5)), np.tile(np.arange(5), 3)
+        loaded = baseline(name).load(tmp_path).predict_rating(*pairs)
+        np.testing.assert_array_equal(model.predict_rating(*pairs), loaded)
 
 
 def test_biases_find_planted_ones(build, ask):
@@ -76,11 +81,10 @@ def test_biases_find_planted_ones(build, ask):
     user_bias, item_bias = rng.normal(0, 0.5, 40), rng.normal(0, 0.5, 30)
     items = [rng.permutation(30)[:15] for _ in range(40)]
     ratings = [3 + user_bias[u] + item_bias[own] for u, own in enumerate(items)]
-    model = fit_bias(
-        *build(items, 30, ratings=ratings), BiasConfig(user_shrink=0, item_shrink=0, sweeps=30)
-    )
+    method = Bias(user_shrink=0, item_shrink=0, sweeps=30)
+    model = method.learn(*build(items, 30, ratings=ratings))
     users, asked = np.repeat(np.arange(40), 30), np.tile(np.arange(30), 40)
-    found = model.predict(ask([[]] * 1200, users=users), asked)
+    found = model.predict_rating(ask([[]] * 1200, users=users), asked)
     np.testing.assert_allclose(found, 3 + user_bias[users] + item_bias[asked], atol=1e-3)
 
 
@@ -99,8 +103,8 @@ def rmse_of_factors(build, ask, planted):
     figure = by_rmse(asked[0], log.items[valid], log.ratings[valid])
     found = []
     for name in ("mf", "bias", "global-mean"):
-        model = tune(RATING_PREDICTORS.get(name), log, split, figure).model
-        off = model.predict(asked[1], log.items[test]) - log.ratings[test]
+        model = max((p.learn(log, split) for p in baseline(name).points()), key=figure)
+        off = model.predict_rating(asked[1], log.items[test]) - log.ratings[test]
         found.append(float(np.sqrt((off**2).mean())))
     return found
 
@@ -115,12 +119,12 @@ def test_factors_find_what_was_planted_and_nothing_where_nothing_was(build, ask)
 @pytest.mark.parametrize("cells", [2**22, 100])
 def test_factors_by_hand(build, ask, monkeypatch, cells):
     """One sweep: every user's ridge regression, then every item's, one by one."""
-    monkeypatch.setattr("p5rec.recommend.baselines.factors.CELLS", cells)
+    monkeypatch.setattr("p5rec.methods.baselines.factors.CELLS", cells)
     rng = np.random.default_rng(0)
     chosen = [rng.permutation(9)[: rng.integers(2, 8)] for _ in range(7)]
     world = build(chosen, 10, ratings=[rng.normal(3, 1, len(own)) for own in chosen])
-    settings = FactorsConfig(factors=2, bias_l2=0.5, factor_l2=0.7, sweeps=2)
-    model, log = fit_factors(*world, settings), world[0]
+    settings = MatrixFactorization(factors=2, bias_l2=0.5, factor_l2=0.7, sweeps=2)
+    model, log = settings.learn(*world), world[0]
     penalty = np.diag([0.5, 0.7, 0.7])
     for item in range(9):
         mine = log.items == item
@@ -134,5 +138,5 @@ def test_factors_by_hand(build, ask, monkeypatch, cells):
 
 def test_shrinkage_draws_to_the_mean(build, ask):
     world = build([[0], [1], [1], [1]], 2, ratings=[[5.0], [1.0], [1.0], [1.0]])
-    drawn = fit_bias(*world, BiasConfig(user_shrink=50, item_shrink=50))
-    assert drawn.predict(ask([[]]), np.array([0]))[0] == pytest.approx(2, abs=0.2)
+    drawn = Bias(user_shrink=50, item_shrink=50).learn(*world)
+    assert drawn.predict_rating(ask([[]]), np.array([0]))[0] == pytest.approx(2, abs=0.2)

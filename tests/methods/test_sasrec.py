@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from p5rec.methods.baselines.popularity import Popularity
+from p5rec.methods.baselines.sasrec import Sasrec as Method
+from p5rec.methods.baselines.sequences import TrainingWindows, rectangles
 from p5rec.metrics import ranking
 from p5rec.models.sasrec import Sasrec, SasrecShape
-from p5rec.recommend.baselines import sasrec
-from p5rec.recommend.baselines.registry import RECOMMENDERS
-from p5rec.recommend.baselines.sasrec import SasrecConfig
-from p5rec.recommend.baselines.sequences import TrainingWindows, rectangles
 
 N_ITEMS = 24
-SMALL = SasrecConfig(width=16, dropout=0.1, epochs=15, averaged=1)
+SMALL = Method(width=16, dropout=0.1, epochs=15, averaged=1)
 
 
 def chains(n_users, seed=0):
@@ -43,16 +42,15 @@ def test_a_later_event_changes_no_earlier_state():
 def test_order_is_learned_and_popularity_is_beaten(world, ask):
     requests, targets = ask([own[:7] for own in chains(80)]), np.array([c[7] for c in chains(80)])
     found = {}
-    for name, config in (("sasrec", SMALL), ("popularity", None)):
-        baseline = RECOMMENDERS.get(name)
-        lists = baseline.fit(*world, config or baseline.default).recommend(requests, 10)
-        found[name] = ranking.per_user(lists.items, targets, (1,))["HR@1"].mean()
+    for method in (SMALL, Popularity()):
+        lists = method.learn(*world).recommend(requests, 10)
+        found[method.kind] = ranking.per_user(lists.items, targets, (1,))["HR@1"].mean()
     assert found["sasrec"] > 0.9 > 0.3 > found["popularity"]
 
 
 def test_drawn_negatives_teach_as_well(world, ask):
     config = SMALL.model_copy(update={"negatives": 8})
-    lists = sasrec.fit(*world, config).recommend(ask([[3, 4, 5], [20, 21, 22]]), 1)
+    lists = config.learn(*world).recommend(ask([[3, 4, 5], [20, 21, 22]]), 1)
     assert lists.items[:, 0].tolist() == [6, 23]
 
 
@@ -60,27 +58,27 @@ def test_the_seed_and_nothing_else_moves_it(build, ask):
     events, split = build(chains(20), N_ITEMS, held_out=2)
     config = SMALL.model_copy(update={"epochs": 2})
     torch.manual_seed(1)
-    one = sasrec.fit(events, split, config).recommend(ask([[1, 2]]), 5)
+    one = config.learn(events, split).recommend(ask([[1, 2]]), 5)
     torch.manual_seed(2)
-    two = sasrec.fit(events, split, config).recommend(ask([[1, 2]]), 5)
+    two = config.learn(events, split).recommend(ask([[1, 2]]), 5)
     np.testing.assert_array_equal(one.scores, two.scores)
-    other = sasrec.fit(events, type(split)(split.name, split.parts, 9), config)
+    other = config.learn(events, type(split)(split.name, split.parts, 9))
     assert (other.recommend(ask([[1, 2]]), 5).scores != one.scores).any()
 
 
 def test_what_is_tested_on_is_never_read(build, ask):
     events, split = build(chains(20), N_ITEMS, held_out=2)
     config = SMALL.model_copy(update={"epochs": 3})
-    one = sasrec.fit(events, split, config)
+    one = config.learn(events, split)
     np.testing.assert_array_equal(one.lineage.events, split.mask("train"))
     changed = replace(events, items=np.where(split.mask("test"), 0, events.items))
-    two = sasrec.fit(changed, split, config)
+    two = config.learn(changed, split)
     lists = [model.recommend(ask([[1, 2]]), 5).scores for model in (one, two)]
     np.testing.assert_array_equal(*lists)
 
 
 def test_who_has_no_history_gets_what_is_popular(world, ask):
-    model = sasrec.fit(*world, SMALL.model_copy(update={"epochs": 1}))
+    model = SMALL.model_copy(update={"epochs": 1}).learn(*world)
     lists = model.recommend(ask([[], [3]]), N_ITEMS)
     assert (np.diff(model.counts[lists.items[0]]) <= 0).all()
     assert np.abs(lists.scores[1][:-1]).max() <= 1.001

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Interactions, Split
+from p5rec.methods.baselines.text_rows import asked_rows, has_people_s_words, training_rows
+from p5rec.methods.registry import METHODS, TEXT
 from p5rec.prompting.view import CorpusView, unnamed_view
-from p5rec.recommend.baselines.registry import TEXT_BASELINES
-from p5rec.recommend.baselines.text_rows import asked_rows, has_people_s_words, training_rows
 
 # user, item, part, review, summary
 SAID = (
@@ -46,7 +47,7 @@ def make(said: tuple[tuple[int, int, int, str, str], ...] = SAID) -> CorpusView:
 
 
 def told(name: str, task: str, view: CorpusView) -> list[str]:
-    writer = TEXT_BASELINES.get(name).fit(training_rows(view, task, 100))
+    writer = METHODS.get(name)(task=task).read(training_rows(view, task, 100))
     events = np.flatnonzero(view.corpus.split.mask("test"))
     return writer.write(asked_rows(view, task, events, 100))
 
@@ -85,7 +86,7 @@ def test_whole_reviews_are_copied_for_the_task_review() -> None:
     assert told("nearest-review", "review", make())[1] == SAID[0][3]
 
 
-@pytest.mark.parametrize("name", list(TEXT_BASELINES))
+@pytest.mark.parametrize("name", TEXT)
 @pytest.mark.parametrize("task", ["summary", "explanation", "review"])
 def test_nothing_held_out_is_read_to_learn_from(name: str, task: str) -> None:
     """Other test reviews and summaries: the same answers, but for the question that shows them."""
@@ -94,12 +95,11 @@ def test_nothing_held_out_is_read_to_learn_from(name: str, task: str) -> None:
         for u, i, p, r, s in SAID
     ))  # fmt: skip
     train = view.corpus.split.mask("train")
-    if TEXT_BASELINES.get(name).needs_shown and task != "summary":
+    if METHODS.get(name).needs_shown and task != "summary":
         return
     known = training_rows(view, task, 100)
     assert known.shown == (task == "summary")
-    writer = TEXT_BASELINES.get(name).fit(known)
-    assert writer.name == name
+    writer = METHODS.get(name)(task=task).read(known)
     read = writer.lineage.events
     assert np.array_equal(read, train) or (name == "lead-sentence" and not len(read))
     same = training_rows(other, task, 100)
@@ -110,6 +110,15 @@ def test_nothing_held_out_is_read_to_learn_from(name: str, task: str) -> None:
     events = np.flatnonzero(view.corpus.split.mask("test"))
     alone = [writer.write(asked_rows(view, task, events[n : n + 1], 100))[0] for n in range(3)]
     assert alone == told(name, task, view)
+
+
+@pytest.mark.parametrize("name", TEXT)
+def test_saved_and_loaded_it_answers_the_same(name: str, tmp_path: Path) -> None:
+    view, method = make(), METHODS.get(name)(task="summary")
+    method.fit(view.corpus, tmp_path, seed=0, inputs={})
+    events = np.flatnonzero(view.corpus.split.mask("test"))
+    loaded = method.load(tmp_path).write(asked_rows(view, "summary", events, 100))
+    assert loaded == told(name, "summary", view)
 
 
 def test_validation_reviews_are_not_a_user_s_past() -> None:

@@ -18,6 +18,7 @@ from p5rec.data.split import cases
 from p5rec.ids.tokens import item_strings
 from p5rec.models.checkpoint import Bundle, save_bundle
 from p5rec.models.config import HeadsConfig
+from p5rec.pipeline.answers import ask_model
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.ask import FamilyAnswers, ask
@@ -27,7 +28,6 @@ from p5rec.recommend.model_answers import answer_model, read_asked
 from p5rec.recommend.pairs import rate_pairs
 from p5rec.recommend.ratings import own_reading, rate, rating_histories, read_ratings
 from p5rec.recommend.serving import ServingConfig
-from p5rec.recommend.stages import ask_baseline, ask_model
 
 ITEMS = 24
 DECODE = DecodeConfig(k=12, beams=24, max_new_tokens=4)
@@ -124,28 +124,6 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
     # it has seen what its model has seen
     assert np.array_equal(answers.lineage.events, corpus.split.mask("train"))
     assert not ask_model("tiny", serving, corpus, data, model, store).fresh
-    (baseline,) = ask_baseline("popularity", corpus, data, 5, store, repeats=3)
-    assert read_lists(baseline.path).users.tolist() == histories.users.tolist()
-    assert np.array_equal(baseline.lineage.events, corpus.split.mask("train"))
-    about = read_json(baseline.path / "about.json")
-    assert (about["configs_tried"], about["tuned"]) == (1, {})
-
-
-def test_a_baseline_that_hangs_on_draws_is_tuned_once_and_fitted_under_every_seed(
-    corpus: Corpus, tmp_path: Path
-) -> None:
-    store = Store(tmp_path / "store", lambda _: None, 0)
-    data = store.stage("data", lambda folder: Lineage.none(), config={}, code=())
-    runs = ask_baseline("bpr", corpus, data, 5, store, repeats=3)
-    told = [read_json(run.path / "about.json") for run in runs]
-    assert [about["configs_tried"] for about in told] == [3, 1, 1]
-    assert told[0]["tuned"] == told[1]["tuned"] == told[2]["tuned"]
-    scores = [read_lists(run.path).scores for run in runs]
-    assert not np.array_equal(scores[1], scores[0])
-    assert not np.array_equal(scores[1], scores[2])
-    assert all(np.array_equal(run.lineage.events, corpus.split.mask("train")) for run in runs)
-    again = ask_baseline("bpr", corpus, data, 5, store, repeats=2)
-    assert [run.fresh for run in again] == [False, False]
 
 
 def test_a_history_is_read_up_to_the_item_and_no_later_rating(

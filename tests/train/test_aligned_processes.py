@@ -11,7 +11,7 @@ import pytest
 from small_runs import curve
 from test_alignment import OBJECTIVES, World, method
 
-from p5rec.train.stages import list_pairs
+from p5rec.pipeline.training import list_pairs
 from p5rec.train.training import train
 
 TESTS = Path(__file__).resolve().parents[1]

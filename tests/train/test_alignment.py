@@ -22,12 +22,12 @@ from p5rec.ids.config import IdsConfig
 from p5rec.ids.files import save_codes
 from p5rec.metrics.intervals import Interval, paired_means
 from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.pipeline.training import teach
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.train import course, sft
 from p5rec.train.config import TrainConfig
 from p5rec.train.method import GenerativeConfig
-from p5rec.train.stages import teach
 from p5rec.train.training import train
 
 ITEMS = 40

@@ -9,9 +9,9 @@ from small_runs import ITEMS, log
 
 from p5rec.core.errors import UserError
 from p5rec.core.types import Catalog, Corpus
-from p5rec.recommend.baselines import ease, itemknn
+from p5rec.methods.baselines import ease, itemknn
+from p5rec.methods.generative.linear import fit, largest
 from p5rec.train.config import LinearConfig
-from p5rec.train.linear import fit, largest
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,10 @@ from p5rec.data.split import cases
 from p5rec.ids.base import fit
 from p5rec.ids.files import save_codes
 from p5rec.models.checkpoint import load_bundle, network
+from p5rec.pipeline.training import teach
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.train.checks import in_order
 from p5rec.train.method import GenerativeConfig
-from p5rec.train.stages import teach
 from p5rec.train.training import train
 
 

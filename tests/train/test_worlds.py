@@ -19,16 +19,16 @@ from p5rec.data.split import cases
 from p5rec.ids.base import fit
 from p5rec.ids.config import IdsConfig
 from p5rec.ids.files import save_codes
+from p5rec.methods.registry import RECOMMENDERS
 from p5rec.metrics.intervals import Interval, paired_means
 from p5rec.models.checkpoint import load_bundle
 from p5rec.models.config import ItemHeadConfig
-from p5rec.recommend.baselines.registry import RECOMMENDERS
+from p5rec.pipeline.training import teach
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.validate import validator
 from p5rec.train.config import PassesConfig, TrainConfig
 from p5rec.train.method import GenerativeConfig
-from p5rec.train.stages import teach
 from p5rec.train.training import train
 
 ITEMS = 40

@@ -1,19 +1,12 @@
-"""The settings of baselines that train by epochs: a config is read without torch."""
+"""The settings that baselines share which train by epochs."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from p5rec.core.types import Interactions, Split
-
 from ..base import Method
-
-if TYPE_CHECKING:
-    from .bpr import BprPredictor
-    from .sasrec import SasrecPredictor
 
 
 class IterativeMethod(Method):
@@ -38,7 +31,7 @@ class IterativeMethod(Method):
     drawn = True
 
 
-class Sasrec(IterativeMethod):
+class SasrecSettings(IterativeMethod):
     """The network and its training.
 
     Attributes:
@@ -58,20 +51,8 @@ class Sasrec(IterativeMethod):
 
     grid = {"dropout": (0.2, 0.4)}
 
-    def learn(self, interactions: Interactions, split: Split) -> SasrecPredictor:
-        """See :func:`.sasrec.fit`."""
-        from .sasrec import fit
 
-        return fit(self, interactions, split)
-
-    def load(self, folder: Path) -> SasrecPredictor:
-        """See :class:`p5rec.methods.base.Method`."""
-        from .sasrec import load
-
-        return load(self, folder)
-
-
-class Bpr(IterativeMethod):
+class BprSettings(IterativeMethod):
     """How large the factors are and how they learn.
 
     Attributes:
@@ -88,15 +69,3 @@ class Bpr(IterativeMethod):
     patience: int = Field(default=10, ge=1)
 
     grid = {"l2": (0.005, 0.002, 0.01)}
-
-    def learn(self, interactions: Interactions, split: Split) -> BprPredictor:
-        """See :func:`.bpr.fit`."""
-        from .bpr import fit
-
-        return fit(self, interactions, split)
-
-    def load(self, folder: Path) -> BprPredictor:
-        """See :class:`p5rec.methods.base.Method`."""
-        from .bpr import load
-
-        return load(folder)

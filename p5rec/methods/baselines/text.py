@@ -85,7 +85,10 @@ class Texts:
 class FirstSentences:
     """Answers with the first sentence of the text that the question shows."""
 
-    lineage: Lineage = Lineage.none()
+    @property
+    def lineage(self) -> Lineage:
+        """None: no event was read."""
+        return Lineage.none()
 
     def write(self, asked: TextRows) -> list[str]:
         """R texts; each depends on its own row alone."""
@@ -109,6 +112,11 @@ class TextMethod(Method):
 
     capability = "write"
     needs_shown: ClassVar[bool] = False
+
+    @property
+    def question_task(self) -> str | None:
+        """See :class:`p5rec.methods.base.Method`."""
+        return self.task
 
     def read(self, known: TextRows) -> Any:
         """A predictor out of the training rows."""

@@ -10,10 +10,11 @@ from scipy.sparse import csr_array
 from p5rec.core.artefacts import Lineage
 from p5rec.core.types import Corpus
 from p5rec.models.linear import FILE, Linear
-from p5rec.recommend.baselines import ease, itemknn
+from p5rec.train.config import LinearConfig, TrainConfig
+from p5rec.train.learned_from import taught
 
-from .config import LinearConfig, TrainConfig
-from .learned_from import taught
+from ..baselines.ease import Ease
+from ..baselines.itemknn import ItemKnn
 
 
 def save_fitted(
@@ -41,11 +42,10 @@ def fit(config: LinearConfig, corpus: Corpus) -> Linear:
     log, split = corpus.interactions, corpus.split
     few = log.n_items <= config.max_items
     if config.kind == "ease" or (config.kind == "auto" and few):
-        settings = ease.EaseConfig(l2=config.l2, max_items=config.max_items)
-        weights = largest(ease.fit(log, split, settings).weights, config.kept)
+        ease = Ease(l2=config.l2, max_items=config.max_items)
+        weights = largest(ease.learn(log, split).weights, config.kept)
     else:
-        neighbours = itemknn.ItemKnnConfig(neighbours=config.kept)
-        weights = itemknn.fit(log, split, neighbours).similar
+        weights = ItemKnn(neighbours=config.kept).learn(log, split).similar
     events = np.bincount(log.items[split.mask("train")], minlength=log.n_items)
     discount = np.maximum(events, 1).astype(np.float32) ** -config.popularity_discount
     return Linear(csr_array(weights * discount))

@@ -19,13 +19,12 @@ from p5rec.data.files import existing
 from p5rec.ids.config import POLICIES, SCHEMES, IdsConfig, SasrecConfig
 from p5rec.ids.files import load_codes
 from p5rec.ids.make import VECTORS, make_codes
+from p5rec.methods.generative.linear import save_fitted
 from p5rec.models.checkpoint import network
 from p5rec.recommend.validate import settings_for, validator
-
-from .config import DenseConfig, PreferenceConfig, TrainConfig
-from .linear import save_fitted
-from .method import GenerativeConfig, taught_prompts
-from .work import learn_vectors, mine_pairs, train_on
+from p5rec.train.config import DenseConfig, PreferenceConfig, TrainConfig
+from p5rec.train.method import GenerativeConfig, taught_prompts
+from p5rec.train.work import learn_vectors, mine_pairs, train_on
 
 
 def build_ids(config: IdsConfig, corpus: Corpus, data: Artefact, store: Store) -> Artefact:

@@ -1,0 +1,159 @@
+"""BPR: matrix factorisation that puts what a user took above what it did not take (Rendle et al.
+2009, arXiv:1205.2618).
+
+E training events, U users, N items, D factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from p5rec.core.artefacts import Lineage
+from p5rec.core.rng import derive_rng, tie_order
+from p5rec.core.types import Histories, Interactions, RankedLists, Split, check_rows
+from p5rec.decode.allowed import Allowed
+
+from ..arrays import load_arrays, save_arrays
+from . import fitting
+from .dense import DenseScorer
+from .iterative import BprSettings
+
+SPREAD = 0.1  # of the factors before training
+REDRAWS = 3  # of negatives that the user has taken; a few that remain do little harm
+
+
+class Factors(nn.Module):
+    """``user . item + bias`` of the item."""
+
+    def __init__(self, n_users: int, n_items: int, width: int) -> None:
+        super().__init__()
+        self.users, self.items = nn.Embedding(n_users, width), nn.Embedding(n_items, width)
+        self.bias = nn.Embedding(n_items, 1)
+        for table in (self.users, self.items):
+            nn.init.normal_(table.weight, std=SPREAD)
+        nn.init.zeros_(self.bias.weight)
+
+    def loss(self, users: Tensor, taken: Tensor, left: Tensor, l2: float) -> Tensor:
+        """The mean over ``(B,)`` triples of ``-ln sigmoid`` of the difference, and the penalty."""
+        user, one, other = self.users(users), self.items(taken), self.items(left)
+        apart = (user * (one - other)).sum(1) + (self.bias(taken) - self.bias(left))[:, 0]
+        squares = user.square().sum(1) + one.square().sum(1) + other.square().sum(1)
+        return (F.softplus(-apart) + l2 * squares).mean()
+
+
+@dataclass(frozen=True, eq=False)
+class BprPredictor(DenseScorer):
+    """Ranks by factors; a user without training events gets the most popular items.
+
+    Attributes:
+        factors: of users and items.
+        counts: ``(N,)`` float32 training events of each item.
+        known: ``(U,)`` bool: users with training events.
+        tie: ``(N,)`` tie order.
+        lineage: the training events.
+    """
+
+    factors: Factors
+    counts: np.ndarray
+    known: np.ndarray
+    tie: np.ndarray
+    lineage: Lineage | None = None
+
+    def recommend(
+        self,
+        histories: Histories,
+        k: int,
+        *,
+        exclude_seen: bool = True,
+        allowed: Allowed | None = None,
+    ) -> RankedLists:
+        """See :class:`p5rec.methods.base.Recommends`; of histories the users are read."""
+        check_rows("user", histories.users, len(self.known))
+        return super().recommend(histories, k, exclude_seen=exclude_seen, allowed=allowed)
+
+    def scores(self, histories: Histories) -> np.ndarray:
+        """See :class:`.dense.DenseScorer`."""
+        users, items, bias = (table.detach().numpy() for table in self.factors.parameters())
+        scores = fitting.products(users[histories.users], items) + bias[:, 0]
+        scores[~self.known[histories.users]] = self.counts
+        return scores
+
+    def save(self, folder: Path) -> None:
+        """See :class:`p5rec.methods.base.Predictor`."""
+        tables = {f"factors.{k}": v.numpy() for k, v in self.factors.state_dict().items()}
+        own = {"counts": self.counts, "known": self.known, "tie": self.tie}
+        save_arrays(folder, own | tables)
+
+
+def load(folder: Path) -> BprPredictor:
+    """What :meth:`BprPredictor.save` wrote."""
+    arrays = load_arrays(folder)
+    own = {name: arrays.pop(name) for name in ("counts", "known", "tie")}
+    tables = {k.removeprefix("factors."): torch.from_numpy(v) for k, v in arrays.items()}
+    users, items = tables["users.weight"], tables["items.weight"]
+    factors = Factors(len(users), len(items), users.shape[1]).requires_grad_(False)
+    factors.load_state_dict(tables)
+    return BprPredictor(factors, **own)
+
+
+def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPredictor:
+    """Learns from triples: a training event and an item its user has not taken, drawn anew."""
+    train = split.mask("train")
+    users, items = (
+        torch.from_numpy(rows[train].astype(np.int64))
+        for rows in (interactions.users, interactions.items)
+    )
+    n_users, n_items = interactions.n_users, interactions.n_items
+    taken = np.unique((users * n_items + items).numpy())
+    batch = int(np.clip(len(users) // 10, 1, method.batch))
+    with fitting.drawn_under(split.seed, "bpr"):
+        model = Factors(n_users, n_items, method.factors)
+        copy, mean = fitting.averaged(model, method.averaged * len(users) / batch)
+        fitted = BprPredictor(
+            copy,
+            np.bincount(items, minlength=n_items).astype(np.float32),
+            np.bincount(users, minlength=n_users) > 0,
+            tie_order(n_items, split.seed),
+            Lineage(train),
+        )
+        optimizer = torch.optim.Adam(model.parameters(), lr=method.learning_rate, fused=True)
+
+        def losses(n: int) -> Iterator[Tensor]:
+            left = _not_taken(users, n_items, taken, derive_rng(split.seed, "bpr negatives", n))
+            for rows in torch.randperm(len(users)).split(batch):
+                yield model.loss(users[rows], items[rows], left[rows], method.l2)
+
+        fitting.train(
+            copy,
+            lambda n: fitting.updates(losses(n), optimizer, mean),
+            fitting.on_validation(fitted, interactions, split),
+            epochs=method.epochs,
+            patience=method.patience,
+            name="bpr",
+        )
+    return fitted
+
+
+def _not_taken(users: Tensor, n_items: int, taken: np.ndarray, rng: np.random.Generator) -> Tensor:
+    """``(E,)`` an item for each event that its user has no training event with.
+
+    Args:
+        users: ``(E,)`` the events' users.
+        taken: the pairs ``user * N + item`` that are, ascending.
+    """
+    first = users.numpy() * n_items
+    drawn = rng.integers(0, n_items, len(first))
+    for _ in range(REDRAWS):
+        pairs = first + drawn
+        again = np.flatnonzero(
+            taken[np.searchsorted(taken, pairs).clip(max=len(taken) - 1)] == pairs
+        )
+        drawn[again] = rng.integers(0, n_items, len(again))
+    return torch.from_numpy(drawn)

@@ -1,0 +1,121 @@
+"""SASRec as a baseline: every event of a training history is asked for after those before it.
+
+The network is ``p5rec.models.sasrec`` (Kang & McAuley 2018), the loss a softmax over the catalogue,
+or over items drawn for a step, in place of the paper's one negative (Klenitskiy & Vasilev 2023,
+arXiv:2309.07602).
+
+E training events, R windows, B requests, T events, P positions, N items, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from p5rec.core.artefacts import Lineage
+from p5rec.core.rng import tie_order
+from p5rec.core.types import Histories, Interactions, Split
+from p5rec.models.catalogue import catalogue_loss, draw, quick
+from p5rec.models.sasrec import Sasrec as Network
+from p5rec.models.sasrec import SasrecShape
+
+from ..arrays import load_arrays, save_arrays
+from . import fitting
+from .dense import DenseScorer
+from .iterative import SasrecSettings
+from .sequences import TrainingWindows, rectangles
+
+WARMUP = 100  # steps until the learning rate is whole
+
+
+@dataclass(frozen=True, eq=False)
+class SasrecPredictor(DenseScorer):
+    """Ranks by the cosine with the state after the last event.
+
+    A request without a history gets the most popular items.
+
+    Attributes:
+        network: trained.
+        counts: ``(N,)`` float32 training events of each item.
+        tie: ``(N,)`` tie order.
+        method: how it was fitted.
+        lineage: the training events.
+    """
+
+    network: Network
+    counts: np.ndarray
+    tie: np.ndarray
+    method: SasrecSettings
+    lineage: Lineage | None = None
+
+    @torch.no_grad()
+    def scores(self, histories: Histories) -> np.ndarray:
+        """See :class:`.dense.DenseScorer`."""
+        read = histories.tail(self.method.window)
+        states = np.zeros((len(read), self.method.width), dtype=np.float32)
+        for rows, items, last in rectangles(read, self.method.window):
+            found = self.network(torch.from_numpy(items))
+            states[rows] = found[np.arange(len(rows)), last[: len(rows)]].numpy()
+        scores = fitting.products(states, self.network.vectors().numpy())
+        scores[histories.lengths == 0] = self.counts
+        return scores
+
+    def save(self, folder: Path) -> None:
+        """See :class:`p5rec.methods.base.Predictor`."""
+        weights = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
+        save_arrays(folder, {"counts": self.counts, "tie": self.tie, **weights})
+
+
+def load(method: SasrecSettings, folder: Path) -> SasrecPredictor:
+    """What :meth:`SasrecPredictor.save` wrote."""
+    arrays = load_arrays(folder)
+    counts, tie = arrays.pop("counts"), arrays.pop("tie")
+    network = _network(method, len(tie)).requires_grad_(False).eval()
+    network.load_state_dict(
+        {name.removeprefix("network."): torch.from_numpy(each) for name, each in arrays.items()}
+    )
+    return SasrecPredictor(network, counts, tie, method)
+
+
+def _network(method: SasrecSettings, n_items: int) -> Network:
+    sizes = method.width, method.layers, method.heads, method.window
+    return Network(SasrecShape(n_items, *sizes, method.dropout))
+
+
+def fit(method: SasrecSettings, interactions: Interactions, split: Split) -> SasrecPredictor:
+    """Trains on every event of the training histories but the first."""
+    train, n_items = split.mask("train"), interactions.n_items
+    windows = TrainingWindows(interactions, train, method.window, method.batch, split.seed)
+    with fitting.drawn_under(split.seed, "sasrec"):
+        network = _network(method, n_items)
+        copy, mean = fitting.averaged(network, method.averaged * windows.steps)
+        counts = np.bincount(interactions.items[train], minlength=n_items).astype(np.float32)
+        fitted = SasrecPredictor(
+            copy, counts, tie_order(n_items, split.seed), method, Lineage(train)
+        )
+        optimizer = torch.optim.Adam(network.parameters(), lr=method.learning_rate, fused=True)
+        warm = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)
+        dtype = quick(torch.device("cpu"))
+
+        def losses(n: int) -> Iterator[Tensor]:
+            for items, real in windows.batches(n):
+                states = network(items[:, :-1])[real] / method.temperature
+                drawn = draw(n_items, method.negatives, states.device)
+                targets = items[:, 1:][real]
+                yield catalogue_loss(states, network.vectors(), targets, drawn, dtype)
+                warm.step()
+
+        fitting.train(
+            copy,
+            lambda n: fitting.updates(losses(n), optimizer, mean),
+            fitting.on_validation(fitted, interactions, split),
+            epochs=method.epochs,
+            patience=method.patience,
+            name="sasrec",
+        )
+    return fitted

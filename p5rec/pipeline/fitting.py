@@ -1,0 +1,106 @@
+"""The stages that fit a method: a trial for each point of its grid, and the best one's model."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from p5rec.core.artefacts import Artefact, Lineage, Store, read_json, write_json
+from p5rec.core.publishing import bring
+from p5rec.core.types import Corpus
+from p5rec.methods.base import Method
+from p5rec.methods.registry import METHODS
+from p5rec.methods.tune import VALIDATION
+
+MODEL, TRIAL = "model", "trial.json"
+KEPT = 2**26  # bytes of a trial's model that are worth keeping until the best is known
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A method with its settings chosen, and its model.
+
+    Attributes:
+        method: the config that was fitted.
+        made: the stage that fitted it.
+        about: ``train_seconds`` (of all trials), and where settings were chosen ``tuned`` and
+            ``configs_tried``.
+    """
+
+    method: Method
+    made: Artefact
+    about: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where :meth:`p5rec.methods.base.Method.load` finds the model."""
+        return self.made.path / MODEL
+
+
+def fit_method(
+    method: Method, corpus: Corpus, data: Artefact | str, store: Store, repeats: int = 1
+) -> list[Fitted]:
+    """The method fitted to the training events, once for each seed.
+
+    Validation chooses under the first seed; the others fit what it chose. A method without draws is
+    fitted once.
+    """
+    points, seed = method.points(), corpus.split.seed
+    trials = [_try(point, corpus, data, store) for point in points] if len(points) > 1 else []
+    values = [read_json(trial.path / TRIAL)["value"] for trial in trials] or [0.0]
+    best = values.index(max(values))  # of equal ones the first
+    chosen = points[best]
+
+    def fitted(n: int) -> Fitted:
+        tried = trials[best].path / MODEL if trials and not n else None
+        made = store.stage(
+            "fit",
+            partial(_fit, chosen, corpus, seed + n, tried),
+            config={**chosen.dump(), "seed": seed + n},
+            code=(_fit, METHODS.target(method.kind)),
+            inputs={"data": data},
+        )
+        spent = [trial.manifest["seconds"] for trial in trials if not n]
+        about = {
+            "train_seconds": round(sum(spent) or made.manifest["seconds"], 3),
+            "tuned": chosen.describe(),
+            "configs_tried": 1 if n else len(points),
+        }
+        return Fitted(chosen, made, about)
+
+    return [fitted(n) for n in range(repeats if method.drawn else 1)]
+
+
+def _try(point: Method, corpus: Corpus, data: Artefact | str, store: Store) -> Artefact:
+    return store.stage(
+        "trial",
+        partial(_trial, point, corpus, corpus.split.seed),
+        config={**point.dump(), "seed": corpus.split.seed},
+        code=(_trial, METHODS.target(point.kind)),
+        inputs={"data": data},
+    )
+
+
+def _trial(point: Method, corpus: Corpus, seed: int, folder: Path) -> Lineage:
+    """Fits ``point`` and measures it on validation; the model stays where it is small."""
+    model = folder / MODEL
+    lineage = _fit(point, corpus, seed, None, folder)
+    value = VALIDATION[point.capability](corpus)(point.load(model))
+    write_json(folder / TRIAL, {"value": value})
+    if sum(file.stat().st_size for file in model.rglob("*") if file.is_file()) > KEPT:
+        shutil.rmtree(model)
+    return lineage
+
+
+def _fit(point: Method, corpus: Corpus, seed: int, tried: Path | None, folder: Path) -> Lineage:
+    """The model of ``point``: that of its trial, where that kept it, or fitted now."""
+    model = folder / MODEL
+    if tried is not None and tried.is_dir():
+        bring(tried, model)
+        return Lineage(corpus.split.mask("train"))
+    model.mkdir()
+    return point.fit(corpus, model, seed=seed, inputs={})

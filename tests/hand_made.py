@@ -1,0 +1,45 @@
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from p5rec.core.types import TEST, TRAIN, VALID, Histories, Interactions, Split
+
+Build = Callable[..., tuple[Interactions, Split]]
+
+
+@pytest.fixture(scope="session")
+def build() -> Build:
+    """Events from one item list a user (and ratings alike); the last ``held_out`` are not train."""
+
+    def make(
+        of_users: Sequence[Sequence[int]],
+        n_items: int,
+        held_out: int = 0,
+        ratings: Sequence[Sequence[float]] | None = None,
+    ) -> tuple[Interactions, Split]:
+        lengths = [len(own) for own in of_users]
+        users = np.repeat(np.arange(len(of_users), dtype=np.int32), lengths)
+        items = np.array([i for own in of_users for i in own], dtype=np.int32)
+        rated = ratings and np.array([r for own in ratings for r in own], dtype=np.float32)
+        events = Interactions(users, items, np.arange(len(items)), rated, len(of_users), n_items)
+        behind = events.offsets[1:][users] - 1 - np.arange(len(items))
+        parts = np.full(len(items), TRAIN, dtype=np.int8)
+        parts[behind < held_out] = VALID
+        parts[behind < held_out - 1] = TEST
+        return events, Split("by hand", parts, seed=3)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ask() -> Callable[..., Histories]:
+    """Requests from one item list a request; users are 0, 1, ... unless given."""
+
+    def make(of_requests: Sequence[Sequence[int]], users: Sequence[int] | None = None) -> Histories:
+        offsets = np.cumsum([0, *map(len, of_requests)]).astype(np.int64)
+        items = np.array([i for own in of_requests for i in own], dtype=np.int32)
+        rows = np.arange(len(of_requests)) if users is None else np.array(users)
+        return Histories(rows.astype(np.int32), items, offsets)
+
+    return make

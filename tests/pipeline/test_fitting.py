@@ -1,0 +1,111 @@
+"""A trial for each point of a grid, and the best one's model under every seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from p5rec.core.artefacts import Artefact, Lineage, Store
+from p5rec.core.types import Corpus
+from p5rec.data.build import build
+from p5rec.data.config import DataConfig
+from p5rec.data.split import cases
+from p5rec.methods.base import Method
+from p5rec.methods.baselines.bpr import Bpr
+from p5rec.methods.baselines.ease import Ease
+from p5rec.methods.baselines.popularity import Popularity
+from p5rec.methods.tune import by_ranking
+from p5rec.pipeline import fitting
+from p5rec.pipeline.answers import list_fitted
+from p5rec.pipeline.fitting import MODEL, Fitted, fit_method
+from p5rec.recommend.list_files import read_lists
+
+LISTS = {"part": "test", "k": 5, "exclude_seen": True}
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    world = {"kind": "markov", "users": 30, "items": 24, "events": 8}
+    return build(DataConfig(source="world", world=world))[0]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store", lambda _: None, 0)
+
+
+@pytest.fixture
+def data(store: Store) -> Artefact:
+    return store.stage("data", lambda folder: Lineage.none(), config={}, code=())
+
+
+def fitted(method: Method, corpus: Corpus, data: Artefact, store: Store, n: int) -> list[Fitted]:
+    return fit_method(method, corpus, data, store, repeats=n)
+
+
+def test_without_draws_it_is_fitted_once(corpus: Corpus, data: Artefact, store: Store) -> None:
+    (run,) = fitted(Popularity(), corpus, data, store, 3)
+    assert (run.about["configs_tried"], run.about["tuned"]) == (1, {"kind": "popularity"})
+    assert not (store.root / "trial").exists()
+    histories, _, _ = cases(corpus.interactions, corpus.split, "test")
+    made = list_fitted(run, corpus, data, store, **LISTS)
+    assert read_lists(made.path).users.tolist() == histories.users.tolist()
+    assert np.array_equal(made.lineage.events, corpus.split.mask("train"))
+
+
+def test_with_draws_it_is_tuned_once_and_fitted_under_every_seed(
+    corpus: Corpus, data: Artefact, store: Store
+) -> None:
+    runs = fitted(Bpr(epochs=3), corpus, data, store, 3)
+    assert [run.about["configs_tried"] for run in runs] == [3, 1, 1]
+    assert runs[0].method == runs[1].method == runs[2].method
+    lists = [list_fitted(run, corpus, data, store, **LISTS) for run in runs]
+    scores = [read_lists(made.path).scores for made in lists]
+    assert not np.array_equal(scores[1], scores[0])
+    assert not np.array_equal(scores[1], scores[2])
+    assert all(np.array_equal(r.made.lineage.events, corpus.split.mask("train")) for r in runs)
+    again = fitted(Bpr(epochs=3), corpus, data, store, 2)
+    assert [run.made.fresh for run in again] == [False, False]
+
+
+@pytest.mark.parametrize("kept", [0, 2**26])
+def test_the_best_point_on_validation_is_chosen(
+    corpus: Corpus, data: Artefact, store: Store, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "KEPT", kept)
+    method = Ease(tune={"l2": [1e6, 5.0], "half_life": [8.0, 1.0]})
+    (run,) = fitted(method, corpus, data, store, 1)
+    histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
+    value = by_ranking(histories, targets)
+    points = [(value(p.learn(corpus.interactions, corpus.split)), p) for p in method.points()]
+    best = max(found for found, _ in points)
+    assert run.method == next(point for found, point in points if found == best)
+    trials = sorted((store.root / "trial").iterdir())
+    assert [(trial / MODEL).is_dir() for trial in trials if not trial.name.startswith(".")] == (
+        [bool(kept)] * 4
+    )
+    model = run.method.load(run.folder)
+    assert np.array_equal(
+        model.weights, run.method.learn(corpus.interactions, corpus.split).weights
+    )
+
+
+def test_a_killed_search_goes_on_where_it_stopped(
+    corpus: Corpus, data: Artefact, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+    whole = Ease.learn
+
+    def counted(self: Ease, *world: object) -> object:
+        tried.append(self.l2)
+        if len(tried) == 3:
+            raise KeyboardInterrupt
+        return whole(self, *world)
+
+    monkeypatch.setattr(Ease, "learn", counted)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(Ease(), corpus, data, store, 1)
+    fitted(Ease(), corpus, data, store, 1)
+    assert tried == [100, 250, 500, 500, 1000]
