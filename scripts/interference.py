@@ -14,8 +14,7 @@ import sys
 from pathlib import Path
 
 from p5rec.evaluate.blocks import LOWER_IS_BETTER, bracket, main_metrics, number
-from p5rec.evaluate.report import load_report
-from p5rec.evaluate.schema import Measure, Method, Report
+from p5rec.evaluate.schema import Measure, Method, Report, load_report
 from p5rec.models.config import DENSE_RATING
 from p5rec.prompting.template import UNSEEN
 

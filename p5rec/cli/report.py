@@ -43,7 +43,8 @@ def show(
     ] = False,
 ) -> None:
     """Print the table of a run and say where its pages are; the word show may be left out."""
-    from p5rec.evaluate.report import PAGE, RECORD, TEXT, load_report, write_pages
+    from p5rec.evaluate.report import PAGE, TEXT, write_pages
+    from p5rec.evaluate.schema import RECORD, load_report
     from p5rec.evaluate.terminal import table
 
     found = load_report(folder)

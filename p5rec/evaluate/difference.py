@@ -17,8 +17,7 @@ from .blocks import main_metrics
 from .compare import adjusted, compare
 from .measure import Measured
 from .per_user import measured_of, read_cases
-from .report import RECORD, load_report
-from .schema import Comparison, Measure, Method, Report
+from .schema import RECORD, Comparison, Measure, Method, Report, load_report
 
 COMPARED = ("data", "protocol", "config", "measured", "part", "versions")
 

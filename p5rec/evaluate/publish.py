@@ -31,10 +31,10 @@ from .families import measure_family, measure_reference
 from .footing import learned_from
 from .measure import Measured, average
 from .per_user import write_cases
-from .report import load_report, write_report
+from .report import write_report
 from .run import assemble, measure_lists
 from .samples import family_samples, list_samples
-from .schema import Part, Sample
+from .schema import Part, Sample, load_report
 from .terminal import table
 from .wording import RERUN
 

@@ -10,16 +10,14 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from p5rec.core.artefacts import atomic_write, read_json, write_json, writing
+from p5rec.core.artefacts import atomic_write, write_json, writing
 from p5rec.core.errors import fault
 from p5rec.core.types import ItemCodes
 
 from . import markdown, page, plots
-from .schema import Report
+from .schema import RECORD, Report
 
-RECORD, PAGE, TEXT = "report.json", "report.html", "report.md"
+PAGE, TEXT = "report.html", "report.md"
 METRICS, TRAINING, CODES = "plots/metrics.png", "plots/training.png", "plots/codes.png"
 
 
@@ -75,25 +73,6 @@ def write_pages(report: Report, folder: Path) -> None:
         ):
             with atomic_write(folder / name) as handle:
                 handle.write(text)
-
-
-def load_report(folder: Path) -> Report:
-    """The report in a run's folder, equal to the one written.
-
-    Raises:
-        UserError: it is missing, damaged, or holds something unknown.
-    """
-    path = folder / RECORD
-    tree = read_json(path)
-    if isinstance(tree, dict) and not tree.get("ladder"):
-        tree.pop("ladder", None)  # older reports hold an empty one
-    try:
-        return Report.model_validate(tree)
-    except ValidationError as error:
-        first, *more = error.errors()
-        where = ".".join(map(str, first["loc"])) or "the whole file"
-        got = f"{where}: {first['msg'].lower()}" + (f" (and {len(more)} more)" if more else "")
-        raise fault(path, "a report of this version", got, "run its recipe again") from None
 
 
 def _gather(name: str, source: Path, folder: Path) -> str:

@@ -18,7 +18,7 @@ from p5rec.core.types import ItemCodes
 from p5rec.evaluate.blocks import number
 from p5rec.evaluate.html import ASSETS, VOID, tag
 from p5rec.evaluate.page import page
-from p5rec.evaluate.report import load_report, write_report
+from p5rec.evaluate.report import write_report
 from p5rec.evaluate.schema import (
     Comparison,
     Measure,
@@ -27,6 +27,7 @@ from p5rec.evaluate.schema import (
     Report,
     Sample,
     Slice,
+    load_report,
 )  # fmt: skip
 from p5rec.prompting.template import UNSEEN
 

@@ -23,9 +23,9 @@ import polars as pl
 
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN, Corpus, ItemCodes
+from p5rec.data.split import cases
 
 from .findings import LEAST, SURE, Finding, Row, shown
-from .split import cases
 
 DEALS = 999  # permuted numberings that the true one is held against
 NEAR = 3  # how far a close neighbour may be

@@ -19,11 +19,11 @@ import polars as pl
 from p5rec.core.errors import fault
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN, Corpus
+from p5rec.data.known import known_rows, read_columns
+from p5rec.data.rawlog import as_id
 
 from .findings import LEAST, SHOWN, Finding, shown, too_many
-from .known import known_rows, read_columns
-from .rawlog import as_id
-from .repeats_audit import plain
+from .repeats import plain
 
 DEALS = 20  # targets dealt out anew
 PAIRS = 20_000  # looked at

@@ -9,18 +9,18 @@ import numpy as np
 
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import Example
-from p5rec.data.findings import SHOWN, Finding, shown, too_many
-from p5rec.data.repeats_audit import plain
-from p5rec.data.side_audit import Names
+from p5rec.prompting import tasks
+from p5rec.prompting.draft import CHOICE
+from p5rec.prompting.evaluation import EvaluationSource
+from p5rec.prompting.fields import Record
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.source import PromptsConfig
+from p5rec.prompting.template import Template
+from p5rec.prompting.view import CorpusView
 
-from . import tasks
-from .draft import CHOICE
-from .evaluation import EvaluationSource
-from .fields import Record
-from .library import PromptLibrary
-from .source import PromptsConfig
-from .template import Template
-from .view import CorpusView
+from .findings import SHOWN, Finding, shown, too_many
+from .repeats import plain
+from .side_texts import Names
 
 ROWS = 20  # of each family and held-out part, asked in all of its wordings
 OTHERS = 5  # questions whose hidden items are looked for by way of comparison

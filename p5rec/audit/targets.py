@@ -1,28 +1,37 @@
-"""What ``p5rec audit`` is pointed at, whatever it is: corpora, and what was made of them."""
+"""What an audit is pointed at, whatever it is: corpora, and what was made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from p5rec.core.artefacts import Artefact, read_json
+from p5rec.core.config import bind, overridden, read_tree
 from p5rec.core.errors import UserError, fault
+from p5rec.core.paths import cache_home
 from p5rec.core.recipes import YAML, config_path, shipped
+from p5rec.core.types import Corpus, ItemCodes
+from p5rec.data.build import build, read_log
+from p5rec.data.config import DataConfig, read_section
+from p5rec.data.files import KINDS, existing, kind
+from p5rec.data.prepare import SUMMARY, load_corpus
+from p5rec.data.rawlog import RawLog
+from p5rec.data.sources import amazon, movielens
+from p5rec.data.tables import column_names
+from p5rec.evaluate.schema import RECORD, load_report
+from p5rec.ids.files import load_codes
+from p5rec.prompting.source import PromptsConfig
 
-if TYPE_CHECKING:
-    from p5rec.core.artefacts import Artefact
-    from p5rec.core.types import Corpus, ItemCodes
-    from p5rec.data.config import DataConfig
-    from p5rec.data.findings import Finding
-    from p5rec.data.rawlog import RawLog
-    from p5rec.prompting.source import PromptsConfig
+from .findings import Finding
+from .lineage import artefacts_under, audit_artefacts, behind
 
 ENDINGS = {".inter": "recbole", ".txt": "sequences", ".txt.gz": "sequences"}
 
 
 @dataclass(frozen=True)
-class Audited:
+class Target:
     """One corpus and what there is beside it.
 
     Attributes:
@@ -42,9 +51,9 @@ class Audited:
     prompts: Sequence[PromptsConfig] = ()
 
 
-def find(
+def find_targets(
     target: str | Path, overrides: Sequence[str], source: str
-) -> tuple[list[Audited], list[Finding]]:
+) -> tuple[list[Target], list[Finding]]:
     """The corpora behind ``target``, and what the lineage of artefacts there tells.
 
     Args:
@@ -55,10 +64,6 @@ def find(
     Raises:
         UserError: there is nothing to audit, or it cannot be read.
     """
-    from p5rec.data.files import existing
-    from p5rec.data.prepare import SUMMARY
-    from p5rec.evaluate.report import RECORD
-
     target = Path(target)
     if target.suffix in YAML or (not target.exists() and _names_a_config(target)):
         return [_of_recipe(config_path(target), overrides)], []
@@ -75,27 +80,19 @@ def _names_a_config(target: Path) -> bool:
     return any(str(target) in configs for configs in shipped().values())
 
 
-def _of_recipe(path: Path, overrides: Sequence[str]) -> Audited:
-    from p5rec.core.config import bind, read_tree
-    from p5rec.prompting.source import PromptsConfig
-
-    from .data import read_config
-
-    config = read_config(path, None, None, list(overrides))
+def _of_recipe(path: Path, overrides: Sequence[str]) -> Target:
+    config = read_section(path, overrides)
     methods = read_tree(path, overrides)[0].get("methods")
     told = [m for m in methods.values() if isinstance(m, dict)] if isinstance(methods, dict) else []
     posed = [bind(PromptsConfig, method.get("prompts") or {}, {}, path) for method in told]
     return _read(config, prompts=_different(posed))
 
 
-def _of_log(path: Path, overrides: Sequence[str], source: str) -> Audited:
+def _of_log(path: Path, overrides: Sequence[str], source: str) -> Target:
     """A log as it is: repeated rows stay."""
-    from p5rec.core.config import bind, overridden
-    from p5rec.data.config import DataConfig
-
-    kind, file = (source, path) if source else _guess(path)
+    known, file = (source, path) if source else _guess(path)
     lines: dict[tuple[str | int, ...], str] = {}
-    tree = {"data": {"source": kind, "path": str(file), "dedupe": "none"}}
+    tree = {"data": {"source": known, "path": str(file), "dedupe": "none"}}
     tree = overridden(tree, lines, overrides)
     strange = [word for word in overrides if not word.startswith("data.")]
     if strange:
@@ -104,21 +101,15 @@ def _of_log(path: Path, overrides: Sequence[str], source: str) -> Audited:
     return _read(bind(DataConfig, tree["data"], inner, path), seen=True)
 
 
-def _read(config: DataConfig, **beside: Any) -> Audited:
-    from p5rec.data.build import build, read_log
-
+def _read(config: DataConfig, **beside: Any) -> Target:
     log = read_log(config)
     corpus, summary = build(config, log)
-    return Audited(corpus, summary["ordinal"], log, **beside)
+    return Target(corpus, summary["ordinal"], log, **beside)
 
 
 def _guess(path: Path) -> tuple[str, Path]:
     """The source that reads a log of this name, and the log; of a folder, the one log in it, or
     the log whose parts it holds."""
-    from p5rec.data.files import KINDS, kind
-    from p5rec.data.sources import amazon, movielens
-    from p5rec.data.tables import column_names
-
     if path.is_dir():
         logs = [p for p in sorted(path.iterdir()) if p.name in movielens.LAYOUTS]
         logs += [*path.glob("*.inter"), *path.glob("sequences.txt*")]
@@ -145,13 +136,8 @@ def _guess(path: Path) -> tuple[str, Path]:
     return ("amazon" if present & {amazon.OWN["user"][0], "parent_asin"} else "table"), path
 
 
-def _of_folder(target: Path) -> tuple[list[Audited], list[Finding]]:
+def _of_folder(target: Path) -> tuple[list[Target], list[Finding]]:
     """A prepared folder, a store, or the artefacts behind a run's report."""
-    from p5rec.core.paths import cache_home
-    from p5rec.data.lineage_audit import artefacts_under, audit_artefacts, behind
-    from p5rec.data.prepare import SUMMARY
-    from p5rec.evaluate.report import RECORD, load_report
-
     if (target / RECORD).is_file():
         root = cache_home() / "store"
         keys = load_report(target).manifest.get("artefacts", {}).values()
@@ -166,13 +152,7 @@ def _of_folder(target: Path) -> tuple[list[Audited], list[Finding]]:
     return [_prepared(folder, artefacts) for folder in prepared], lineage
 
 
-def _prepared(folder: Path, artefacts: Mapping[str, Artefact]) -> Audited:
-    from p5rec.core.artefacts import read_json
-    from p5rec.data.lineage_audit import behind
-    from p5rec.data.prepare import SUMMARY, load_corpus
-    from p5rec.ids.files import load_codes
-    from p5rec.prompting.source import PromptsConfig
-
+def _prepared(folder: Path, artefacts: Mapping[str, Artefact]) -> Target:
     corpus = load_corpus(folder)
     codes, posed = {}, []
     for key, artefact in artefacts.items():
@@ -187,48 +167,8 @@ def _prepared(folder: Path, artefacts: Mapping[str, Artefact]) -> Audited:
                 PromptsConfig(**{k: v for k, v in told.items() if k in PromptsConfig.model_fields})
             )
     ordinal = read_json(folder / SUMMARY)["ordinal"]
-    return Audited(corpus, ordinal, codes=codes, prompts=_different(posed))
+    return Target(corpus, ordinal, codes=codes, prompts=_different(posed))
 
 
 def _different(posed: Sequence[PromptsConfig]) -> list[PromptsConfig]:
     return [one for n, one in enumerate(posed) if one not in posed[:n]]
-
-
-def look(audited: Audited, prompts: Sequence[str], users: Path | None) -> Iterator[Finding]:
-    """All that every check finds in a corpus and beside it.
-
-    Args:
-        audited: the corpus.
-        prompts: folders of prompt files besides the shipped one and those it names.
-        users: a table of users' texts.
-    """
-    from p5rec.data.audit import audit_corpus
-    from p5rec.data.chronology_audit import audit_codes
-    from p5rec.data.findings import with_file_rows
-    from p5rec.data.order_audit import audit_file_order
-    from p5rec.data.side_audit import audit_profiles
-    from p5rec.ids.tokens import item_strings
-    from p5rec.prompting.audit import audit_prompts
-    from p5rec.prompting.library import PromptLibrary
-    from p5rec.prompting.source import PromptsConfig
-    from p5rec.prompting.view import CorpusView, item_names
-
-    corpus, log = audited.corpus, audited.log
-    found = audit_corpus(corpus, ordinal=audited.ordinal, seen=audited.seen)
-    for name, codes in audited.codes.items():
-        found += audit_codes(corpus, codes, name)
-    if users is not None:
-        found += audit_profiles(corpus, users)
-    strings = [f"<{row}>" for row in range(len(corpus.catalog))]  # where there are no codes yet
-    if audited.codes:
-        strings = item_strings(next(iter(audited.codes.values())))
-    titles = corpus.catalog.titles
-    for posed in audited.prompts or [PromptsConfig()]:
-        view = CorpusView(corpus, item_names(posed.items, strings, titles))
-        folders = [Path(folder) for folder in (*posed.folders, *prompts)]
-        found += audit_prompts(view, PromptLibrary.load(extra=folders), posed)
-    if log is not None:
-        found = with_file_rows(found, log.events, 1 if log.ordinal else 1_000_000)
-        if not log.ordinal and log.files:
-            found += audit_file_order(log.events)
-    yield from found

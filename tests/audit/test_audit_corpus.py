@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from p5rec.audit.checks import audit_corpus
+from p5rec.audit.findings import SHOWN
+from p5rec.audit.lineage import artefacts_under, audit_artefacts, behind
 from p5rec.core.artefacts import Lineage, Store
 from p5rec.core.types import Catalog, Corpus, Interactions
-from p5rec.data.audit import audit_corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.findings import SHOWN
-from p5rec.data.lineage_audit import artefacts_under, audit_artefacts, behind
 from p5rec.data.prepare import load_corpus, prepare
 from p5rec.data.split import make_split
 

@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 
 from p5rec.core.types import TRAIN, Corpus
+from p5rec.data.describe import tied_share
+from p5rec.data.split import UNUSED
 
-from .chronology_audit import ranks_of_ids
-from .describe import tied_share
+from .chronology import ranks_of_ids
 from .findings import LEAST, SHOWN, Finding, shown
-from .split import UNUSED
 
 
 def audit_order(corpus: Corpus, *, ordinal: bool) -> Iterator[Finding]:

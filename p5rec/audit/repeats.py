@@ -11,9 +11,9 @@ import polars as pl
 
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TEST, TRAIN, Corpus, Histories
+from p5rec.data.split import UNUSED, cases
 
 from .findings import LEAST, Finding, shown, too_many
-from .split import UNUSED, cases
 
 WORD = re.compile(r"\w+")
 PROSE = 30  # characters from which on an equal attribute makes two items one

@@ -9,9 +9,9 @@ import numpy as np
 
 from p5rec.core.artefacts import Artefact
 from p5rec.core.types import Corpus
+from p5rec.data.prepare import SUMMARY, load_corpus
 
 from .findings import Finding, shown
-from .prepare import SUMMARY, load_corpus
 
 # inputs that may come from outside → what they are
 OUTSIDE = {"file": "a file of item vectors", "start": "a model trained elsewhere"}
