@@ -53,8 +53,8 @@ def check(cfg: Any, lines: Lines) -> None:
 def main(cfg: Any, store: Store, out: Path) -> None:
     """Every stage in order; each is kept and made again only if something it needs changed."""
     # imported here, for they take seconds: what is wrong with a config is told before
-    from p5rec.evaluate.publish import publish, show
     from p5rec.recommend.stages import ask_baseline, ask_model, ask_references
+    from p5rec.report.publish import publish, show
     from p5rec.train.stages import build_ids, fit_linear, teach
 
     order = in_order(cfg.methods)

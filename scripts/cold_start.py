@@ -30,14 +30,14 @@ from p5rec.core.types import Corpus, ItemCodes, RankedLists
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_data
 from p5rec.data.split import cases
+from p5rec.evaluate.assemble import assemble
 from p5rec.evaluate.measure import ranking
-from p5rec.evaluate.report import write_report
-from p5rec.evaluate.run import assemble
-from p5rec.evaluate.terminal import table
 from p5rec.ids.files import save_codes
 from p5rec.models.checkpoint import load_bundle
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.stages import linear_file
+from p5rec.report.files import write_report
+from p5rec.report.terminal import table
 from p5rec.train.extension import extended
 from p5rec.train.stages import build_ids, fit_linear, teach
 

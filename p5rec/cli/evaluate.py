@@ -30,7 +30,7 @@ from .inputs import ALLOW_DOWNLOAD
 
 if TYPE_CHECKING:
     from p5rec.core.types import Corpus
-    from p5rec.evaluate.measure import Measured
+    from p5rec.evaluate.measured import Measured
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -116,10 +116,10 @@ def evaluate(
     started = time.perf_counter()
     recipe, corpus = read_recipe(path, overrides or [])
     from p5rec.core.publishing import lay_out
+    from p5rec.evaluate.assemble import assemble
     from p5rec.evaluate.per_user import write_cases
-    from p5rec.evaluate.report import write_report
-    from p5rec.evaluate.run import assemble
-    from p5rec.evaluate.terminal import table
+    from p5rec.report.files import write_report
+    from p5rec.report.terminal import table
 
     if lists is not None:
         found = _of_lists(lists, corpus, part, recipe.seed)
@@ -165,7 +165,7 @@ def _of_lists(
     path: Path, corpus: Corpus, part: Part, seed: int
 ) -> tuple[list[Measured], dict[str, Any], dict[str, Any]]:
     from p5rec.core.artefacts import file_sha256
-    from p5rec.evaluate.run import measure_lists
+    from p5rec.evaluate.answers import measure_lists
     from p5rec.evaluate.samples import list_samples
     from p5rec.recommend.imported import import_lists, lists_seen
 
@@ -203,8 +203,8 @@ def _of_model(
         download: whether the backbone that the folder names may be fetched.
     """
     from p5rec.core.artefacts import Store
+    from p5rec.evaluate.answers import list_references, measure_answers
     from p5rec.evaluate.families import measure_reference
-    from p5rec.evaluate.publish import list_references, measure_answers
     from p5rec.recommend.model_answers import answer_model
     from p5rec.recommend.stages import ask_references
     from p5rec.recommend.taught import check_taught

@@ -19,7 +19,7 @@ from p5rec.recommend.stages import Reference
 
 from . import measure
 from .config import reading_name
-from .measure import Measured
+from .measured import Measured
 
 SPENT = ("train_seconds", "infer_seconds")
 

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .blocks import ABSENT, Block, blocks, bracket, main_metrics, number, seconds, share
-from .footing import columns, footing, shown
-from .schema import Measure, Method, Report, Sample, Slice
+from p5rec.evaluate.blocks import Block, blocks, main_metrics
+from p5rec.evaluate.footing import columns, footing
+from p5rec.evaluate.schema import Measure, Method, Report, Sample, Slice
+
+from .numbers import ABSENT, bracket, footing_cell, number, seconds, share
 from .wording import about_slices, legend, outcome, sentences, setting
 
 # what Markdown would obey: emphasis, code, tables, HTML, links, headings
@@ -46,7 +48,7 @@ def _results(block: Block, report: Report) -> list[str]:
     rows = [
         [
             escaped(method.name),
-            *map(shown, footing(method, on_footing)),
+            *map(footing_cell, footing(method, on_footing)),
             *(_cell(method.metrics.get(m), best=block.wins(method, m)) for m in block.metrics),
             f"{method.n:,}",
             share(method.invalid_rate),

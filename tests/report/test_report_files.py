@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from p5rec.core.errors import UserError
 from p5rec.core.types import ItemCodes
-from p5rec.evaluate.report import write_pages, write_report
 from p5rec.evaluate.schema import Measure, Report, Sample, load_report
+from p5rec.report.files import write_pages, write_report
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from pathlib import Path
 from p5rec.core.artefacts import atomic_write, write_json, writing
 from p5rec.core.errors import fault
 from p5rec.core.types import ItemCodes
+from p5rec.evaluate.schema import RECORD, Report
 
 from . import markdown, page, plots
-from .schema import RECORD, Report
 
 PAGE, TEXT = "report.html", "report.md"
 METRICS, TRAINING, CODES = "plots/metrics.png", "plots/training.png", "plots/codes.png"

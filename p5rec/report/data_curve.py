@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -13,36 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from .blocks import LOWER_IS_BETTER, Block, blocks
+from p5rec.evaluate.blocks import LOWER_IS_BETTER, Block, blocks
+from p5rec.evaluate.footing import Curve, curves
+from p5rec.evaluate.schema import Report
+
 from .plots import COLOURS, MUTED, PANEL, STYLE, layout, save
-from .schema import Method, Report
 
 NAMED = 3  # lines in one label, at most
 GAP = 0.035  # of a panel's height, which a label takes
-
-Curve = dict[float, Method]  # share of the users → the entry
-
-
-def whole(name: str, methods: Mapping[str, Any]) -> str:
-    """The method that differs from ``name`` in nothing but that it learns from all users.
-
-    Args:
-        methods: those of a recipe.
-    """
-    method = methods[name]
-    same = method.model_copy(update={"train": method.train.model_copy(update={"users": 1.0})})
-    return next((other for other, found in methods.items() if found == same), name)
-
-
-def curves(block: Block) -> dict[str, Curve]:
-    """Those of its methods that were trained on several shares, by the name of the whole one."""
-    found: dict[str, Curve] = {}
-    for method in block.methods:
-        if "whole" in method.about:
-            _, gap, reading = method.name.partition(" ")
-            curve = found.setdefault(method.about["whole"] + gap + reading, {})
-            curve[method.about["users"]] = method
-    return {name: dict(sorted(curve.items())) for name, curve in found.items() if len(curve) > 1}
 
 
 def apart(lines: Mapping[str, float], gap: float) -> list[tuple[str, float]]:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from p5rec.evaluate.blocks import blocks
-from p5rec.evaluate.data_curve import apart, curves, draw, whole
-from p5rec.evaluate.footing import COLUMNS, columns, footing, learned_from, shown
-from p5rec.evaluate.markdown import page
+from p5rec.evaluate.footing import COLUMNS, columns, curves, footing, learned_from, whole
 from p5rec.evaluate.schema import Method, Report
+from p5rec.report.data_curve import apart, draw
+from p5rec.report.markdown import page
+from p5rec.report.numbers import footing_cell
 from p5rec.train.method import GenerativeConfig
 
 
@@ -62,7 +63,7 @@ def compared(method: Callable[..., Method], report: Callable[..., Report]) -> Re
 def test_tables_tell_what_was_learned_from_and_what_an_answer_costs(compared: Report) -> None:
     (block,) = blocks(compared)
     assert columns(block) == COLUMNS
-    assert [*map(shown, footing(block.methods[0], COLUMNS))] == [
+    assert [*map(footing_cell, footing(block.methods[0], COLUMNS))] == [
         "the training events",
         "123",
         "0.12",
@@ -79,7 +80,7 @@ def test_what_all_learned_from_alike_is_no_column(
     beside = {"tokens_per_question": 50.0}
     (block,) = blocks(report(method("a", {"RMSE": 1.0}, "rating", beside=beside)))
     assert columns(block) == ("tokens", "s an answer")
-    assert [*map(shown, footing(block.methods[0], columns(block)))] == ["50", "0.12"]
+    assert [*map(footing_cell, footing(block.methods[0], columns(block)))] == ["50", "0.12"]
     (bare,) = blocks(report(method("a", {"RMSE": 1.0}, "rating")))
     assert columns(bare) == ()
 

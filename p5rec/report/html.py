@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 from html import escape
 from importlib.resources import files
-from string import Template
 
-ASSETS = files("p5rec.evaluate") / "assets"
+from p5rec.core.pages import fill_page
+
+ASSETS = files("p5rec.report") / "assets"
 VOID = frozenset({"circle", "img", "line", "polyline"})
 
 
@@ -90,23 +89,5 @@ def anchor(title: str) -> str:
 
 
 def document(title: str, *body: str) -> str:
-    """A page in one file. It forbids every request and, by the hashes of its own, every other
-    script and style.
-    """
-    style, script = (f"\n{_asset(f'report.{kind}')}" for kind in ("css", "js"))
-    policy = (
-        f"default-src 'none'; img-src data:; script-src '{_hash(script)}'; "
-        f"style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'"
-    )
-    frame = Template(_asset("report.html"))
-    return frame.substitute(
-        policy=policy, title=escape(title), style=style, body=join(body), script=script
-    )
-
-
-def _asset(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")
-
-
-def _hash(source: str) -> str:
-    return f"sha256-{b64encode(sha256(source.encode()).digest()).decode()}"
+    """A page of one file (see :func:`~p5rec.core.pages.fill_page`)."""
+    return fill_page(ASSETS, "report", images=True, title=escape(title), body=join(body))

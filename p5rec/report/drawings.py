@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from .blocks import LOWER_IS_BETTER, number
+from p5rec.evaluate.blocks import LOWER_IS_BETTER
+from p5rec.evaluate.schema import Comparison, Measure
+
 from .html import Html, join, tag
-from .schema import Comparison, Measure
+from .numbers import number
 from .training_log import LOSS, VALIDATION, Log, panel_title, panels, smoothed
 
 MARGIN = 0.04  # of an axis, left free at its ends

@@ -7,7 +7,7 @@ import pytest
 
 from p5rec.core.errors import UserError
 from p5rec.core.types import ItemCodes
-from p5rec.evaluate import plots
+from p5rec.report import plots
 
 
 @pytest.fixture
@@ -87,7 +87,14 @@ def test_files_are_pngs_and_no_setting_leaks(method, report, tmp_path):
 
 def test_showing_a_report_loads_neither_torch_nor_pyplot():
     code = (
-        "import sys, p5rec.evaluate.report, p5rec.evaluate.terminal;"
+        "import sys, p5rec.report.files, p5rec.report.terminal;"
         "sys.exit('torch' in sys.modules or 'matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("reached", [(0.0,), (1.0,), (1.0, 1.0, 1.0, 1.0), (0.1, 0.3, 0.2, 0.4)])
+def test_codes_before_and_after_training_can_be_drawn(reached, tmp_path):
+    names = dict(zip("abcd", reached, strict=False))
+    plots.agreement(names, names, "x", tmp_path / "p.png")
+    assert (tmp_path / "p.png").stat().st_size > 5000

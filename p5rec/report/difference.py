@@ -11,13 +11,12 @@ from typing import Any
 import polars as pl
 
 from p5rec.core.errors import UserError, did_you_mean
+from p5rec.evaluate.blocks import main_metrics
+from p5rec.evaluate.compare import adjusted, compare
+from p5rec.evaluate.measured import Measured
+from p5rec.evaluate.per_user import measured_of, read_cases
+from p5rec.evaluate.schema import RECORD, Comparison, Measure, Method, Report, load_report
 from p5rec.metrics.together import resamples_for
-
-from .blocks import main_metrics
-from .compare import adjusted, compare
-from .measure import Measured
-from .per_user import measured_of, read_cases
-from .schema import RECORD, Comparison, Measure, Method, Report, load_report
 
 COMPARED = ("data", "protocol", "config", "measured", "part", "versions")
 

@@ -1,83 +1,25 @@
-"""Kept answers → the report of a run."""
+"""Measured methods → the report of a run, as data."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-import numpy as np
-
 from p5rec.core.artefacts import library_versions
-from p5rec.core.types import PARTS, Corpus, RankedLists
-from p5rec.data.split import cases
-from p5rec.metrics.together import resamples_for
+from p5rec.core.types import PARTS, Corpus
 
-from . import measure
-from .compare import adjusted, compare
-from .measure import Measured
-from .schema import Comparison, Part, Protocol, Report, Sample
+from .compare import comparisons
+from .measured import Measured
+from .schema import Protocol, Report, Sample
 
-# what pairs are compared in, where they have the first; else it is the first that they have
-COMPARED = (("HR@10", "NDCG@10"), ("BLEU-4", "ROUGE-L"))
 OUR_RULES = {
     "ties": "a seeded permutation of the items, the same for every method",
     "chosen_on": "validation",
     "code_probabilities": "over the codes that lead to an item",
 }
 CORRECTION = "Holm's step-down over the comparisons on one task, part and metric"
-
-
-def measure_lists(
-    name: str,
-    lists: RankedLists,
-    corpus: Corpus,
-    about: Mapping[str, Any],
-    seed: int,
-    part: Part = "test",
-    cannot: Collection[str] = (),
-) -> Measured:
-    """A method's lists against what the users did in ``part``."""
-    histories, targets, events = cases(corpus.interactions, corpus.split, part)
-    if not np.array_equal(histories.users, lists.users):
-        raise ValueError(f"{name}: lists for other users than the {part} part has")
-    facts = {k: v for k, v in about.items() if not k.endswith("_seconds")}
-    return measure.ranking(
-        name,
-        lists,
-        targets,
-        corpus,
-        cannot=cannot,
-        events=events,
-        split=part,
-        seed=seed,
-        train_seconds=about.get("train_seconds", 0.0),
-        infer_seconds=about.get("infer_seconds", 0.0),
-        about=facts,
-    )
-
-
-def comparisons(
-    measured: Sequence[Measured], pairs: Sequence[tuple[str, str]], seed: int
-) -> list[Comparison]:
-    """Every pair on every task and metric that both methods have."""
-    found: list[Comparison] = []
-    resamples = resamples_for(len(pairs))
-    for first, second in pairs:
-        for a in measured:
-            for b in measured:
-                if (a.method.name, b.method.name) != (first, second):
-                    continue
-                ours, theirs = a.method, b.method
-                same = (ours.task, ours.split) == (theirs.task, theirs.split)
-                if not same or not np.array_equal(a.users, b.users):
-                    continue
-                names = tuple(ours.metrics)
-                wanted = next((m for m in COMPARED if m[0] in names), names[:1])
-                shared = [metric for metric in wanted if metric in theirs.metrics]
-                found += [compare(a, b, metric, seed, resamples) for metric in shared]
-    return adjusted(found)
 
 
 def assemble(

@@ -3,7 +3,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from p5rec.evaluate.schema import Comparison
-from p5rec.evaluate.terminal import WIDTH, table
+from p5rec.report.terminal import WIDTH, table
 
 
 def test_the_best_comes_first_and_is_marked(method, report):

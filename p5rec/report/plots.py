@@ -19,9 +19,10 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from p5rec.core.artefacts import atomic_write
 from p5rec.core.types import ItemCodes
+from p5rec.evaluate.blocks import LOWER_IS_BETTER, Block, blocks
+from p5rec.evaluate.schema import Report
 
-from .blocks import LOWER_IS_BETTER, Block, blocks, number
-from .schema import Report
+from .numbers import number
 from .training_log import LOSS, panel_title, panels, read_log, smoothed
 
 DPI = 100

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from textwrap import fill
 
-from .blocks import ABSENT, bracket, number, signed, signed_bracket
+from p5rec.evaluate.schema import Measure
+
 from .difference import Difference, Row
 from .html import cell, document, section, table, tag
 from .markdown import bullets, escaped
 from .markdown import table as markdown_table
-from .schema import Measure
+from .numbers import ABSENT, bracket, number, signed, signed_bracket
 from .terminal import WIDTH, column
 
 HEAD = ("method", "metric", "A", "B", "B - A")

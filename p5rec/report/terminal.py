@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from textwrap import fill
 
-from .blocks import Block, blocks, bracket, number, seconds, share
-from .schema import Report
+from p5rec.evaluate.blocks import Block, blocks
+from p5rec.evaluate.schema import Report
+
+from .numbers import bracket, number, seconds, share
 from .wording import legend, setting
 
 WIDTH = 110

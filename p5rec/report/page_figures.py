@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .blocks import (
-    ABSENT,
-    LOWER_IS_BETTER,
-    Block,
-    blocks,
-    bracket,
-    number,
-    seconds,
-    share,
-    signed,
-    signed_bracket,
-)
+from p5rec.evaluate.blocks import LOWER_IS_BETTER, Block, blocks
+from p5rec.evaluate.footing import columns, footing
+from p5rec.evaluate.schema import Comparison, Measure, Method, Report, Slice
+
 from .drawings import bar, span
-from .footing import columns, footing, shown
 from .html import Html, cell, join, more, table, tag
-from .schema import Comparison, Measure, Method, Report, Slice
+from .numbers import ABSENT, bracket, footing_cell, number, seconds, share, signed, signed_bracket
 from .wording import SLICES, about_slices, legend, setting
 
 Axis = tuple[float, float]
@@ -61,7 +52,7 @@ def _result(block: Block, report: Report) -> Html:
 
 def _footing(method: Method, names: Sequence[str]) -> list[str | Html]:
     return [
-        entry if isinstance(entry, str) else cell(shown(entry), value=entry)
+        entry if isinstance(entry, str) else cell(footing_cell(entry), value=entry)
         for entry in footing(method, names)
     ]
 

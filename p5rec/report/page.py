@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from p5rec.evaluate.blocks import blocks
+from p5rec.evaluate.schema import Method, Report
 from p5rec.prompting.template import UNSEEN
 
-from .blocks import blocks, seconds
 from .drawings import curves
 from .html import Html, anchor, document, join, more, section, tag
+from .numbers import seconds
 from .page_figures import compared, every_figure, results, sliced
 from .page_samples import examples
-from .schema import Method, Report
 from .training_log import read_log
 from .wording import RERUN, sentences
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from p5rec.evaluate.blocks import Block
+from p5rec.evaluate.schema import Protocol, Report, Sample
 from p5rec.metrics.slices import SHORT
-
-from .blocks import Block
-from .schema import Protocol, Report, Sample
 
 RERUN = "p5rec run sft --config config.yaml"  # a run leaves its config beside its report
 RULES = {

@@ -15,10 +15,6 @@ import numpy as np
 import pytest
 
 from p5rec.core.types import ItemCodes
-from p5rec.evaluate.blocks import number
-from p5rec.evaluate.html import ASSETS, VOID, tag
-from p5rec.evaluate.page import page
-from p5rec.evaluate.report import write_report
 from p5rec.evaluate.schema import (
     Comparison,
     Measure,
@@ -30,6 +26,10 @@ from p5rec.evaluate.schema import (
     load_report,
 )  # fmt: skip
 from p5rec.prompting.template import UNSEEN
+from p5rec.report.files import write_report
+from p5rec.report.html import ASSETS, VOID, tag
+from p5rec.report.numbers import number
+from p5rec.report.page import page
 
 ROOT = Path(__file__).parents[2]
 RESULTS = sorted((ROOT / "docs" / "results").glob("*/report.json"))

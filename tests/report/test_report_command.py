@@ -1,7 +1,7 @@
 from typer.testing import CliRunner
 
 from p5rec.cli.report import app
-from p5rec.evaluate.report import write_report
+from p5rec.report.files import write_report
 
 
 def test_it_prints_the_table_and_where_the_pages_are(method, report, tmp_path):

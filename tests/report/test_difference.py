@@ -14,13 +14,14 @@ from typer.testing import CliRunner
 from p5rec.cli.report import app
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus, RankedLists
+from p5rec.evaluate.assemble import assemble
 from p5rec.evaluate.compare import compare
-from p5rec.evaluate.difference import Difference, difference, load_run
-from p5rec.evaluate.difference_pages import LOUD, markdown, page, text
-from p5rec.evaluate.measure import Measured, average, ranking, rating
+from p5rec.evaluate.measure import ranking, rating
+from p5rec.evaluate.measured import Measured, average
 from p5rec.evaluate.per_user import FILE, read_cases, write_cases
-from p5rec.evaluate.report import write_report
-from p5rec.evaluate.run import assemble
+from p5rec.report.difference import Difference, difference, load_run
+from p5rec.report.difference_pages import LOUD, markdown, page, text
+from p5rec.report.files import write_report
 
 RUN: Any = {"split": "test", "seed": 0}
 TARGETS = np.arange(20, 24)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from p5rec.evaluate.schema import Report, Sample
+
 from .html import Html, join, more, tag
-from .schema import Report, Sample
 from .wording import JUDGED, outcome
 
 
