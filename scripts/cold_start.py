@@ -30,7 +30,7 @@ from p5rec.core.types import Corpus, ItemCodes, RankedLists
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_data
 from p5rec.data.split import cases
-from p5rec.evaluate.assemble import assemble
+from p5rec.evaluate.assemble import Rules, assemble
 from p5rec.evaluate.measure import ranking
 from p5rec.ids.files import save_codes
 from p5rec.models.checkpoint import load_bundle
@@ -177,10 +177,9 @@ def main() -> None:
     report = assemble(
         everything,
         measured,
+        Rules(seed=0, pairs=[("extended", "by chance"), ("with new items", "without")]),
         seconds=time.perf_counter() - started,
-        seed=0,
         manifest={"command": " ".join(["scripts/cold_start.py", *sys.argv[1:]])},
-        pairs=[("extended", "by chance"), ("with new items", "without")],
         notes=[
             f"{asked.folds} folds, each without {size} of {n_items} items in training; the cold "
             "cases are the users whose test event is one of them, each in one fold at most.",

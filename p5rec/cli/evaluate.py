@@ -30,6 +30,7 @@ from .inputs import ALLOW_DOWNLOAD
 
 if TYPE_CHECKING:
     from p5rec.core.types import Corpus
+    from p5rec.evaluate.assemble import Rules
     from p5rec.evaluate.measured import Measured
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -134,12 +135,12 @@ def evaluate(
         found = _of_model(
             model, ids, corpus, part, recipe.seed, decode, others, download=allow_download
         )
-    measured, about, settings = found
+    measured, rules, about, shown = found
     report = assemble(
         corpus,
         measured,
+        rules,
         seconds=time.perf_counter() - started,
-        seed=recipe.seed,
         manifest={
             "command": shlex.join(["p5rec", *sys.argv[1:]]),
             "data": recipe.data.dump(),
@@ -147,7 +148,7 @@ def evaluate(
             "part": part,
             **about,
         },
-        **settings,
+        **shown,
     )
     if out is not None:
         with TemporaryDirectory() as made:
@@ -163,25 +164,19 @@ def evaluate(
 
 def _of_lists(
     path: Path, corpus: Corpus, part: Part, seed: int
-) -> tuple[list[Measured], dict[str, Any], dict[str, Any]]:
+) -> tuple[list[Measured], Rules, dict[str, Any], dict[str, Any]]:
     from p5rec.core.artefacts import file_sha256
     from p5rec.evaluate.answers import measure_lists
+    from p5rec.evaluate.assemble import Rules
     from p5rec.evaluate.samples import list_samples
     from p5rec.recommend.imported import import_lists, lists_seen
 
     lists, notes = import_lists(path, corpus, part)
     about = {"file": str(path), "sha256": file_sha256(path)}
     measured = [measure_lists(path.stem, lists, corpus, about, seed, part)]
-    return (
-        measured,
-        {},
-        {
-            "notes": notes,
-            "ours": False,
-            "exclude_seen": not lists_seen(lists, corpus, part),
-            "samples": list_samples(path.stem, lists, corpus, SAMPLES, seed, part),
-        },
-    )
+    rules = Rules(seed, exclude_seen=not lists_seen(lists, corpus, part), ours=False)
+    samples = list_samples(path.stem, lists, corpus, SAMPLES, seed, part)
+    return measured, rules, {}, {"notes": notes, "samples": samples}
 
 
 def _of_model(
@@ -194,8 +189,8 @@ def _of_model(
     others: dict[str, Any],
     *,
     download: bool,
-) -> tuple[list[Measured], dict[str, Any], dict[str, Any]]:
-    """Figures of a model, what the manifest says of how it was asked, and parts of the report.
+) -> tuple[list[Measured], Rules, dict[str, Any], dict[str, Any]]:
+    """Figures of a model, their rules, what the manifest says of them, and parts of the report.
 
     Args:
         seed: of the bootstrap.
@@ -204,6 +199,7 @@ def _of_model(
     """
     from p5rec.core.artefacts import Store
     from p5rec.evaluate.answers import list_references, measure_answers
+    from p5rec.evaluate.assemble import Rules
     from p5rec.evaluate.families import measure_reference
     from p5rec.recommend.model_answers import answer_model
     from p5rec.recommend.stages import ask_references
@@ -236,9 +232,8 @@ def _of_model(
         measured += list_references({name: [answers]}, corpus, part, seed, facts)
     about = {"serving": serving.dump(), "overridden": overridden}
     notes += learned_elsewhere(folder, corpus)
-    return measured, about, {
-        "samples": samples, "notes": notes, "exclude_seen": serving.exclude_seen
-    }  # fmt: skip
+    rules = Rules(seed, exclude_seen=serving.exclude_seen)
+    return measured, rules, about, {"notes": notes, "samples": samples}
 
 
 def _questions(words: list[str]) -> dict[str, int]:

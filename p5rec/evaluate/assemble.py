@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -22,29 +23,44 @@ OUR_RULES = {
 CORRECTION = "Holm's step-down over the comparisons on one task, part and metric"
 
 
+@dataclass(frozen=True)
+class Rules:
+    """How answers were made, and how methods are compared.
+
+    Attributes:
+        seed: of the bootstrap.
+        seeds: of the trained methods' runs.
+        pairs: methods that are compared.
+        exclude_seen: whether the lists leave out the items of each user's history.
+        ours: the answers were made here, so that what put them in order is known.
+    """
+
+    seed: int
+    seeds: Sequence[int] = (0,)
+    pairs: Sequence[tuple[str, str]] = ()
+    exclude_seen: bool = True
+    ours: bool = True
+
+
 def assemble(
     corpus: Corpus,
     measured: Sequence[Measured],
+    rules: Rules,
     *,
     seconds: float,
-    seed: int,
-    seeds: Sequence[int] = (0,),
     manifest: Mapping[str, Any],
-    pairs: Sequence[tuple[str, str]] = (),
     samples: Sequence[Sample] = (),
     notes: Sequence[str] = (),
     curves: Mapping[str, str] | None = None,
-    pictures: Mapping[str, str] | None = None,
-    exclude_seen: bool = True,
-    ours: bool = True,
 ) -> Report:
     """The report, before it is written.
 
     Args:
-        seed: of the bootstrap.
-        seeds: of the trained methods' runs.
-        exclude_seen: whether the lists leave out the items of each user's history.
-        ours: the answers were made here, so that their rules are known.
+        corpus: what was measured on.
+        measured: every method on every task and part.
+        rules: those of the measuring.
+        seconds: wall clock of all of it.
+        manifest, samples, notes, curves: as the report holds them.
     """
     log, split = corpus.interactions, corpus.split
     return Report(
@@ -58,19 +74,18 @@ def assemble(
         protocol=Protocol(
             splits=dict.fromkeys(dict.fromkeys(m.method.task for m in measured), split.name),
             candidates=log.n_items,
-            exclude_seen=exclude_seen,
-            seeds=list(seeds),
-            correction=CORRECTION if pairs else "",
-            **(OUR_RULES if ours else {}),
+            exclude_seen=rules.exclude_seen,
+            seeds=list(rules.seeds),
+            correction=CORRECTION if rules.pairs else "",
+            **(OUR_RULES if rules.ours else {}),
         ),
         manifest={**manifest, "versions": library_versions()},
         seconds=round(seconds, 1),
         methods=[m.method for m in measured],
-        comparisons=comparisons(measured, pairs, seed),
+        comparisons=comparisons(measured, rules.pairs, rules.seed),
         samples=list(samples),
         notes=[*notes, *_too_long(measured)],
         curves=dict(curves or {}),
-        pictures=dict(pictures or {}),
     )
 
 

@@ -14,7 +14,7 @@ from p5rec.data.describe import dropped_told, repeats_told
 from p5rec.data.prepare import SUMMARY
 from p5rec.evaluate.agreement import sentence, told_by_ids
 from p5rec.evaluate.answers import Repeated, measure_run
-from p5rec.evaluate.assemble import assemble
+from p5rec.evaluate.assemble import Rules, assemble
 from p5rec.evaluate.measured import Measured
 from p5rec.evaluate.per_user import write_cases
 from p5rec.evaluate.schema import Part, load_report
@@ -70,9 +70,8 @@ def publish(
     report = assemble(
         corpus,
         measured,
+        Rules(cfg.seed, range(cfg.repeats), cfg.evaluate.compare, cfg.evaluate.exclude_seen),
         seconds=seconds_of([data, *_artefacts(ids, models, *answers.values()), *beside]),
-        seed=cfg.seed,
-        seeds=range(cfg.repeats),
         manifest={
             "command": RERUN,
             "config": cfg.dump(),
@@ -83,16 +82,13 @@ def publish(
                 for n, run in enumerate(runs)
             },
         },
-        pairs=cfg.evaluate.compare,
         samples=samples,
         notes=notes,
         curves=_training_logs(models),
-        pictures=pictures,
-        exclude_seen=cfg.evaluate.exclude_seen,
     )
     if data_curve.draw(report, folder / DATA_CURVE):
         pictures["What more data is worth"] = DATA_CURVE
-        report = report.model_copy(update={"pictures": pictures})
+    report = report.model_copy(update={"pictures": pictures})
     write_report(report, folder, {name: load_codes(runs[0].path) for name, runs in ids.items()})
     write_cases(measured, corpus, folder)
     return Lineage.none()

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from p5rec.cli.report import app
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus, RankedLists
-from p5rec.evaluate.assemble import assemble
+from p5rec.evaluate.assemble import Rules, assemble
 from p5rec.evaluate.compare import compare
 from p5rec.evaluate.measure import ranking, rating
 from p5rec.evaluate.measured import Measured, average
@@ -46,7 +46,7 @@ def rated(name: str, off: float) -> Measured:
 def run(corpus: Corpus, tmp_path: Path) -> Callable[..., Path]:
     def write(name: str, *measured: Measured, cases: bool = True, **settings: Any) -> Path:
         config = {"name": name, "seed": 0, **settings}
-        made = assemble(corpus, measured, seconds=1, seed=0, manifest={"config": config})
+        made = assemble(corpus, measured, Rules(0), seconds=1, manifest={"config": config})
         write_report(made, tmp_path / name)
         if cases:
             write_cases(measured, corpus, tmp_path / name)
