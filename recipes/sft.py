@@ -53,11 +53,15 @@ def check(cfg: Any, lines: Lines) -> None:
 def main(cfg: Any, store: Store, out: Path) -> None:
     """Every stage in order; each is kept and made again only if something it needs changed."""
     # imported here, for they take seconds: what is wrong with a config is told before
-    from p5rec.evaluate.publish import publish, show
+    from p5rec.evaluate.answers import Outputs
+    from p5rec.methods.folder import saved_files
     from p5rec.methods.queries import questions
+    from p5rec.models.linear import linear_file
     from p5rec.pipeline.answers import ask_model, ask_references, list_fitted, question_fitted
     from p5rec.pipeline.fitting import fit_method
     from p5rec.pipeline.training import build_ids, fit_linear, teach
+    from p5rec.recommend.serving import served_files
+    from p5rec.report.publish import publish, show
 
     trained = generative(cfg.methods)
     order = in_order(trained)
@@ -118,29 +122,27 @@ def main(cfg: Any, store: Store, out: Path) -> None:
             asked = questions(runs[0].method, corpus, "test", n, cfg.seed)
             references["test"].append(question_fitted(name, runs[0], asked, corpus, data, store))
     facts = {name: [run.about for run in runs] for name, runs in fitted.items()}
+    made = Outputs(ids, models, facts, answers, references)
     report = store.stage(
         "report",
-        partial(publish, cfg, data, corpus, ids, answers, models, facts, references),
+        partial(publish, cfg, data, corpus, made),
         config=cfg.dump(),
         code=(publish,),
-        inputs={
-            "data": data,
-            **{
-                f"{kind} {name} {n}": artefact
-                for kind, made in {"ids": ids, "model": models, **answers}.items()
-                for name, runs in made.items()
-                for n, artefact in enumerate(runs)
-            },
-            **{
-                f"reference {part} {n}": reference.made
-                for part, found in references.items()
-                for n, reference in enumerate(found)
-            },
-        },
+        inputs={"data": data, **dict(made.named())},
     )
+    folders = {
+        name: partial(
+            served_files, runs[0].path / "bundle", linear_file(linear[name][0]), serving[name],
+            corpus.catalog.titles,
+        )
+        for name, runs in models.items()
+    }  # fmt: skip
+    folders |= {
+        name: partial(saved_files, runs[0].method, runs[0].folder, serving[name], corpus.catalog)
+        for name, runs in fitted.items()
+    }
     if not store.rank:
-        chosen = {name: (runs[0].method, runs[0].folder) for name, runs in fitted.items()}
-        show(report.path, corpus, ids, models, linear, chosen, serving, out)
+        show(report.path, ids, folders, out)
 
 
 if __name__ == "__main__":

@@ -30,15 +30,15 @@ from p5rec.core.types import Corpus, ItemCodes, RankedLists
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_data
 from p5rec.data.split import cases
+from p5rec.evaluate.assemble import Rules, assemble
 from p5rec.evaluate.measure import ranking
-from p5rec.evaluate.report import write_report
-from p5rec.evaluate.run import assemble
-from p5rec.evaluate.terminal import table
 from p5rec.ids.files import save_codes
 from p5rec.models.checkpoint import load_bundle
 from p5rec.models.linear import linear_file
 from p5rec.pipeline.training import build_ids, fit_linear, teach
 from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.report.files import write_report
+from p5rec.report.terminal import table
 from p5rec.train.extension import extended
 
 K = 20
@@ -177,10 +177,9 @@ def main() -> None:
     report = assemble(
         everything,
         measured,
+        Rules(seed=0, pairs=[("extended", "by chance"), ("with new items", "without")]),
         seconds=time.perf_counter() - started,
-        seed=0,
         manifest={"command": " ".join(["scripts/cold_start.py", *sys.argv[1:]])},
-        pairs=[("extended", "by chance"), ("with new items", "without")],
         notes=[
             f"{asked.folds} folds, each without {size} of {n_items} items in training; the cold "
             "cases are the users whose test event is one of them, each in one fold at most.",

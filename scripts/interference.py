@@ -13,11 +13,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from p5rec.evaluate.blocks import LOWER_IS_BETTER, bracket, main_metrics, number
-from p5rec.evaluate.report import load_report
-from p5rec.evaluate.schema import Measure, Method, Report
+from p5rec.evaluate.blocks import LOWER_IS_BETTER, main_metrics
+from p5rec.evaluate.schema import Measure, Method, Report, load_report
 from p5rec.models.config import DENSE_RATING
 from p5rec.prompting.template import UNSEEN
+from p5rec.report.numbers import bracket, number
 
 READINGS = ("", "regression", "words")  # of a rating: the best of the heads', and of the text's
 HEAD = (

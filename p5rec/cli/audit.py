@@ -14,7 +14,7 @@ import typer
 from p5rec.core.terminal import printable
 
 if TYPE_CHECKING:
-    from p5rec.data.findings import Finding, Row
+    from p5rec.audit.findings import Finding, Row
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -59,21 +59,22 @@ def audit(
     from held-out events, order by id in place of time, and repeats across the split. Nothing but
     the file of --json is written. A log is split as `data.split` says (leave-one-out).
     """
+    from p5rec.audit.checks import audit_target
+    from p5rec.audit.targets import find_targets
     from p5rec.core.artefacts import write_json, writing
 
-    from .audited import find, look
     from .outputs import check_file
 
     if json_file is not None:
         check_file(json_file)
-    corpora, found = find(target, overrides or [], source)
-    for audited in corpora:
-        log = audited.corpus.interactions
+    targets, found = find_targets(target, overrides or [], source)
+    for each in targets:
+        log = each.corpus.interactions
         print(
             f"{log.n_users:,} users, {log.n_items:,} items, {len(log):,} events, split "
-            f"{audited.corpus.split.name}"
+            f"{each.corpus.split.name}"
         )
-        found += look(audited, prompts or [], users)
+        found += audit_target(each, prompts or [], users)
     found = sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
     for finding in found:
         print("\n".join(_told(finding)))

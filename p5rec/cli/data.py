@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError
 from p5rec.core.recipes import config_path
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def read_config(
     config: str | Path | None, source: str | None, path: str | None, overrides: list[str] | None
 ) -> DataConfig:
     """The ``data:`` section of a YAML, with overrides on top, or what the shorthands say."""
-    from p5rec.core.config import bind, read_tree
-    from p5rec.data.config import DataConfig
+    from p5rec.core.config import bind
+    from p5rec.data.config import DataConfig, read_section
 
     if (config is None) == (source is None):
         got = "neither" if config is None else "both"
@@ -57,13 +57,7 @@ def read_config(
         if overrides:
             raise UserError(f"expected KEY=VALUE beside --config only, got {overrides[0]!r}")
         return bind(DataConfig, {"source": source, "path": path}, {}, "--source")
-    config = config_path(config)
-    tree, lines = read_tree(config, overrides or [])
-    section = tree.get("data")
-    if not isinstance(section, dict):
-        raise fault(config, "a section `data:`", "none", "say there what to read")
-    inner = {at[1:]: line for at, line in lines.items() if at[:1] == ("data",)}
-    return bind(DataConfig, section, inner, config)
+    return read_section(config_path(config), overrides or [])
 
 
 @app.command()

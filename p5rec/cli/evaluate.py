@@ -30,7 +30,8 @@ from .inputs import ALLOW_DOWNLOAD
 
 if TYPE_CHECKING:
     from p5rec.core.types import Corpus
-    from p5rec.evaluate.measure import Measured
+    from p5rec.evaluate.assemble import Rules
+    from p5rec.evaluate.measured import Measured
     from p5rec.recommend.serving import ServingConfig
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -117,10 +118,10 @@ def evaluate(
     started = time.perf_counter()
     recipe, corpus = read_recipe(path, overrides or [])
     from p5rec.core.publishing import lay_out
+    from p5rec.evaluate.assemble import assemble
     from p5rec.evaluate.per_user import write_cases
-    from p5rec.evaluate.report import write_report
-    from p5rec.evaluate.run import assemble
-    from p5rec.evaluate.terminal import table
+    from p5rec.report.files import write_report
+    from p5rec.report.terminal import table
 
     if lists is not None:
         found = _of_lists(lists, corpus, part, recipe.seed)
@@ -135,12 +136,12 @@ def evaluate(
         found = _of_model(
             model, ids, corpus, part, recipe.seed, decode, others, download=allow_download
         )
-    measured, about, settings = found
+    measured, rules, about, shown = found
     report = assemble(
         corpus,
         measured,
+        rules,
         seconds=time.perf_counter() - started,
-        seed=recipe.seed,
         manifest={
             "command": shlex.join(["p5rec", *sys.argv[1:]]),
             "data": recipe.data.dump(),
@@ -148,7 +149,7 @@ def evaluate(
             "part": part,
             **about,
         },
-        **settings,
+        **shown,
     )
     if out is not None:
         with TemporaryDirectory() as made:
@@ -164,25 +165,19 @@ def evaluate(
 
 def _of_lists(
     path: Path, corpus: Corpus, part: Part, seed: int
-) -> tuple[list[Measured], dict[str, Any], dict[str, Any]]:
+) -> tuple[list[Measured], Rules, dict[str, Any], dict[str, Any]]:
     from p5rec.core.artefacts import file_sha256
-    from p5rec.evaluate.run import measure_lists
+    from p5rec.evaluate.answers import measure_lists
+    from p5rec.evaluate.assemble import Rules
     from p5rec.evaluate.samples import list_samples
     from p5rec.recommend.imported import import_lists, lists_seen
 
     lists, notes = import_lists(path, corpus, part)
     about = {"file": str(path), "sha256": file_sha256(path)}
     measured = [measure_lists(path.stem, lists, corpus, about, seed, part)]
-    return (
-        measured,
-        {},
-        {
-            "notes": notes,
-            "ours": False,
-            "exclude_seen": not lists_seen(lists, corpus, part),
-            "samples": list_samples(path.stem, lists, corpus, SAMPLES, seed, part),
-        },
-    )
+    rules = Rules(seed, exclude_seen=not lists_seen(lists, corpus, part), ours=False)
+    samples = list_samples(path.stem, lists, corpus, SAMPLES, seed, part)
+    return measured, rules, {}, {"notes": notes, "samples": samples}
 
 
 def _of_model(
@@ -195,8 +190,8 @@ def _of_model(
     others: dict[str, Any],
     *,
     download: bool,
-) -> tuple[list[Measured], dict[str, Any], dict[str, Any]]:
-    """Figures of a model, what the manifest says of how it was asked, and parts of the report.
+) -> tuple[list[Measured], Rules, dict[str, Any], dict[str, Any]]:
+    """Figures of a model, their rules, what the manifest says of them, and parts of the report.
 
     Args:
         seed: of the bootstrap.
@@ -204,8 +199,9 @@ def _of_model(
         download: whether the backbone that the folder names may be fetched.
     """
     from p5rec.core.artefacts import Store
+    from p5rec.evaluate.answers import list_references, measure_answers
+    from p5rec.evaluate.assemble import Rules
     from p5rec.evaluate.families import measure_reference
-    from p5rec.evaluate.publish import list_references, measure_answers
     from p5rec.methods.folder import is_fitted
     from p5rec.pipeline.answers import ask_references
     from p5rec.recommend.model_answers import answer_model
@@ -240,9 +236,8 @@ def _of_model(
         measured += list_references({name: [answers]}, corpus, part, seed, facts, {})
     about = {"serving": serving.dump(), "overridden": overridden}
     notes += learned_elsewhere(folder, corpus)
-    return measured, about, {
-        "samples": samples, "notes": notes, "exclude_seen": serving.exclude_seen
-    }  # fmt: skip
+    rules = Rules(seed, exclude_seen=serving.exclude_seen)
+    return measured, rules, about, {"notes": notes, "samples": samples}
 
 
 def _of_fitted(
@@ -253,11 +248,12 @@ def _of_fitted(
     seed: int,
     serving: ServingConfig,
     overridden: list[str],
-) -> tuple[list[Measured], dict[str, Any], dict[str, Any]]:
+) -> tuple[list[Measured], Rules, dict[str, Any], dict[str, Any]]:
     """:func:`_of_model` of a method that was fitted to the data alone."""
     from p5rec.core.artefacts import Artefact
+    from p5rec.evaluate.answers import measure_answers
+    from p5rec.evaluate.assemble import Rules
     from p5rec.evaluate.families import measure_reference
-    from p5rec.evaluate.publish import measure_answers
     from p5rec.methods.folder import read_method
     from p5rec.methods.queries import answer_questions, questions
     from p5rec.recommend.list_files import answer
@@ -286,7 +282,8 @@ def _of_fitted(
             measured = [measure_reference(found, corpus, {"split": part, "seed": seed})]
             samples = []
     about_run = {"serving": serving.dump(), "overridden": overridden}
-    return measured, about_run, {"samples": samples, "exclude_seen": seen}
+    rules = Rules(seed, exclude_seen=seen)
+    return measured, rules, about_run, {"notes": [], "samples": samples}
 
 
 def _questions(words: list[str]) -> dict[str, int]:

@@ -210,10 +210,10 @@ def _keep(
 def _lay_out(made: Path, corpus: Corpus, out: Path, encoder: Path | None = None) -> None:
     """Codes in ``made``, their figures, what can extend them, and their pictures into ``out``."""
     from p5rec.core.publishing import lay_out
-    from p5rec.evaluate.plots import code_usage
     from p5rec.ids import encoder as kept
     from p5rec.ids import files, sunburst, sunburst_page
     from p5rec.ids.quality import FILE
+    from p5rec.report.plots import code_usage
 
     codes = files.load_codes(made)
     sources = {name: made / name for name in (files.MANIFEST, files.TENSORS, files.ITEMS, FILE)}

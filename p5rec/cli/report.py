@@ -43,8 +43,9 @@ def show(
     ] = False,
 ) -> None:
     """Print the table of a run and say where its pages are; the word show may be left out."""
-    from p5rec.evaluate.report import PAGE, RECORD, TEXT, load_report, write_pages
-    from p5rec.evaluate.terminal import table
+    from p5rec.evaluate.schema import RECORD, load_report
+    from p5rec.report.files import PAGE, TEXT, write_pages
+    from p5rec.report.terminal import table
 
     found = load_report(folder)
     if rebuild:
@@ -85,8 +86,8 @@ def diff(
     users, with their 95 % intervals.
     """
     from p5rec.core.artefacts import atomic_write, writing
-    from p5rec.evaluate import difference_pages as pages
-    from p5rec.evaluate.difference import difference, load_run
+    from p5rec.report import difference_pages as pages
+    from p5rec.report.difference import difference, load_run
 
     from .outputs import check_file
 

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from copy import copy
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -208,6 +209,12 @@ class Store:
     say: Callable[[str], None] = print
     rank: int = field(default_factory=rank)
     used: InUse = field(default_factory=InUse, init=False, compare=False, repr=False)
+
+    def quiet(self) -> Store:
+        """The same store, without a line for each stage."""
+        found = copy(self)
+        object.__setattr__(found, "say", lambda _: None)
+        return found
 
     def published(self, folder: Path) -> None:
         """Notes that the run in ``folder`` was made of every stage asked for so far."""

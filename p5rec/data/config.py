@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
-from p5rec.core.config import Config
+from p5rec.core.config import Config, bind, read_tree
+from p5rec.core.errors import fault
 
 
 def _encoding(name: str) -> str:
@@ -178,3 +181,21 @@ class DataConfig(Config):
     few_shot: int = Field(default=5, ge=1)
     seed: int = 0
     world: WorldConfig = WorldConfig()
+
+
+def read_section(path: Path, overrides: Sequence[str] = ()) -> DataConfig:
+    """The ``data:`` section of a YAML, with overrides on top.
+
+    Args:
+        path: the YAML.
+        overrides: ``data.key=value``.
+
+    Raises:
+        UserError: it cannot be read, or has no such section.
+    """
+    tree, lines = read_tree(path, overrides)
+    section = tree.get("data")
+    if not isinstance(section, dict):
+        raise fault(path, "a section `data:`", "none", "say there what to read")
+    inner = {at[1:]: line for at, line in lines.items() if at[:1] == ("data",)}
+    return bind(DataConfig, section, inner, path)

@@ -1,11 +1,11 @@
-"""What the terminal table, the page and the pictures share: who is shown beside whom, and how."""
+"""Who stands beside whom: the methods of a task and part, best first, and its main metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .schema import Comparison, Measure, Method, Report
+from .schema import Method, Report
 
 LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "log loss", "Brier", "ECE"})
 # the metrics that stand for a task, the first of them sorts; a task has most of its own
@@ -15,7 +15,6 @@ MAIN = (
     ("accuracy", "AUC", "log loss", "Brier"),
     ("BLEU-4", "ROUGE-1", "ROUGE-2", "ROUGE-L", "groundedness"),
 )
-ABSENT = "-"
 
 
 @dataclass(frozen=True)
@@ -78,44 +77,3 @@ def _block(task: str, split: str, methods: Sequence[Method]) -> Block:
 def _value(method: Method, metric: str) -> float | None:
     measure = method.metrics.get(metric)
     return None if measure is None else measure.value
-
-
-def number(value: float | None) -> str:
-    """Four decimals without a leading zero, as tables of this field are written."""
-    if value is None:
-        return ABSENT
-    text = f"{value:.4f}"
-    return text.replace("0.", ".", 1) if abs(value) < 1 and text.lstrip("-")[0] == "0" else text
-
-
-def bracket(measure: Measure | None) -> str:
-    """The bounds of an interval, ``[.1691, .2204]``; nothing where there are none."""
-    if measure is None or measure.low is None:
-        return ""
-    return f"[{number(measure.low)}, {number(measure.high)}]"
-
-
-def signed(value: float | None) -> str:
-    """A difference with its sign."""
-    return ABSENT if value is None else f"{value:+.4f}"
-
-
-def signed_bracket(comparison: Comparison) -> str:
-    """The bounds of a difference; nothing where there are none."""
-    if comparison.low is None or comparison.high is None:
-        return ""
-    return f"[{signed(comparison.low)}, {signed(comparison.high)}]"
-
-
-def share(value: float | None) -> str:
-    """A share in percent. Only a true zero is written 0."""
-    if value is None:
-        return ABSENT
-    if value == 0:
-        return "0"
-    return "<0.01 %" if value < 1e-4 else f"{100 * value:.2f} %"
-
-
-def seconds(value: float) -> str:
-    """Seconds, with a decimal while it matters."""
-    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from p5rec.metrics.intervals import LEVEL, RESAMPLES, paired
-from p5rec.metrics.together import holm
+from p5rec.metrics.together import holm, resamples_for
 
 from .blocks import LOWER_IS_BETTER
-from .measure import Measured
+from .measured import Measured
 from .schema import NO_DIFFERENCE, Comparison, Verdict
+
+# what pairs are compared in, where they have the first; else it is the first that they have
+COMPARED = (("HR@10", "NDCG@10"), ("BLEU-4", "ROUGE-L"))
 
 
 def compare(
@@ -60,6 +63,28 @@ def compare(
         sentence="",
     )
     return adjusted([found])[0]
+
+
+def comparisons(
+    measured: Sequence[Measured], pairs: Sequence[tuple[str, str]], seed: int
+) -> list[Comparison]:
+    """Every pair on every task and metric that both methods have."""
+    found: list[Comparison] = []
+    resamples = resamples_for(len(pairs))
+    for first, second in pairs:
+        for a in measured:
+            for b in measured:
+                if (a.method.name, b.method.name) != (first, second):
+                    continue
+                ours, theirs = a.method, b.method
+                same = (ours.task, ours.split) == (theirs.task, theirs.split)
+                if not same or not np.array_equal(a.users, b.users):
+                    continue
+                names = tuple(ours.metrics)
+                wanted = next((m for m in COMPARED if m[0] in names), names[:1])
+                shared = [metric for metric in wanted if metric in theirs.metrics]
+                found += [compare(a, b, metric, seed, resamples) for metric in shared]
+    return adjusted(found)
 
 
 def adjusted(found: Sequence[Comparison]) -> list[Comparison]:

@@ -18,7 +18,7 @@ from p5rec.recommend.references import RATINGS, TEXTS, Reference
 
 from . import measure
 from .config import reading_name
-from .measure import Measured
+from .measured import Measured
 
 SPENT = ("train_seconds", "infer_seconds")
 

@@ -1,24 +1,51 @@
-"""Zero-shot, few-shot, fine-tuned on one footing: what was learned from, what an answer costs."""
+"""Methods on one footing: what each learned from, what an answer costs, what more data is worth."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .blocks import ABSENT, Block
+from .blocks import Block
 from .schema import Method
 
 TRAINING = "the training events"
 COLUMNS = ("learned from", "tokens", "s an answer")
 TOKENS = "tokens_per_question"
+LEARNED = ("learned", "users", "whole")  # facts about a method that its entries keep
+
+Curve = dict[float, Method]  # share of the users → the entry
 
 
 def learned_from(method: Any) -> str:
     """What a method of a recipe knows of its tasks, in words."""
     if not method.train.steps:
         return {0: "nothing", 1: "1 example"}.get(n := method.prompts.shots, f"{n} examples")
-    whole = method.train.users == 1
-    return TRAINING if whole else f"those of {method.train.users:.3g} of the users"
+    return (
+        TRAINING if method.train.users == 1 else f"those of {method.train.users:.3g} of the users"
+    )
+
+
+def learned_facts(name: str, methods: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``LEARNED`` that hold for a method of a recipe.
+
+    Args:
+        methods: the recipe's, by name.
+    """
+    facts = {"learned": learned_from(methods[name])}
+    if all(method.train.users == 1 for method in methods.values()):
+        return facts
+    return facts | {"users": methods[name].train.users, "whole": whole(name, methods)}
+
+
+def whole(name: str, methods: Mapping[str, Any]) -> str:
+    """The method that differs from ``name`` in nothing but that it learns from all users.
+
+    Args:
+        methods: those of a recipe.
+    """
+    method = methods[name]
+    same = method.model_copy(update={"train": method.train.model_copy(update={"users": 1.0})})
+    return next((other for other, found in methods.items() if found == same), name)
 
 
 def columns(block: Block) -> tuple[str, ...]:
@@ -36,12 +63,16 @@ def footing(method: Method, names: Iterable[str]) -> list[str | float | None]:
     return [entries[name] for name in names]
 
 
+def curves(block: Block) -> dict[str, Curve]:
+    """Those of its methods that were trained on several shares, by the name of the whole one."""
+    found: dict[str, Curve] = {}
+    for method in block.methods:
+        if "whole" in method.about:
+            _, gap, reading = method.name.partition(" ")
+            curve = found.setdefault(method.about["whole"] + gap + reading, {})
+            curve[method.about["users"]] = method
+    return {name: dict(sorted(curve.items())) for name, curve in found.items() if len(curve) > 1}
+
+
 def _learned(method: Method) -> str:
     return str(method.about.get("learned", TRAINING))
-
-
-def shown(value: str | float | None) -> str:
-    """An entry in words."""
-    if value is None:
-        return ABSENT
-    return value if isinstance(value, str) else f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

@@ -1,4 +1,4 @@
-"""A method's answers in, its numbers out: with intervals, slices, and the faults beside.
+"""The metrics of each task: a method's answers in, its numbers out, and the faults beside.
 
 B cases, K list length, N items. A case belongs to a user, or to none where its user is -1 (a
 question about an item).
@@ -6,10 +6,9 @@ question about an item).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
-from typing import Any, NotRequired, TypedDict, Unpack
+from typing import Unpack
 
 import numpy as np
 
@@ -19,59 +18,12 @@ from p5rec.metrics import probability as stated
 from p5rec.metrics import ranking as listed
 from p5rec.metrics import rating as rated
 from p5rec.metrics import text as written
-from p5rec.metrics.intervals import Statistic, bootstrap, mean_of, ratio_of
+from p5rec.metrics.intervals import Statistic, mean_of, ratio_of
 from p5rec.metrics.slices import slices
 
-from .schema import Measure, Method, Part, Slice
+from .measured import Figures, Measured, Run, measured
 
 SLICE_DEPTH = 10
-
-
-Within = Callable[[np.ndarray], Statistic]
-
-
-class Run(TypedDict):
-    """What only the caller knows: part, seed of the bootstrap, and how the answers came about.
-
-    ``subjects`` ``(B,)`` are the items that the cases are about, ``parts`` their slices;
-    ``tokens`` those of all questions that a language model was asked.
-    """
-
-    split: Part
-    seed: int
-    task: NotRequired[str]
-    subjects: NotRequired[np.ndarray]
-    parts: NotRequired[Mapping[str, np.ndarray]]
-    train_seconds: NotRequired[float]
-    infer_seconds: NotRequired[float]
-    tokens: NotRequired[int]
-    about: NotRequired[Mapping[str, Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """A method's entry in the report, and what comparing it with another needs.
-
-    Attributes:
-        method: the entry.
-        users: ``(B,)`` the user of each case; a case of no user has a negative number of its own.
-        values: what each case contributes, name to ``(B,)``.
-        statistic: row weights ``(R, B)`` to ``(R, M)``, the M metrics in the entry's order.
-        items: ``(B,)`` the item that each case is about, -1 where it is not known.
-        parts: name to ``(B,)`` bool, the cases of each slice.
-        within: some cases ``(B,)`` bool to the statistic of the sliced metrics over them alone;
-            None where nothing is sliced.
-        runs: what was averaged, where it is a mean over seeds.
-    """
-
-    method: Method
-    users: np.ndarray
-    values: Mapping[str, np.ndarray]
-    statistic: Statistic
-    items: np.ndarray
-    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
-    within: Within | None = None
-    runs: tuple[Measured, ...] = ()
 
 
 def ranking(
@@ -105,8 +57,8 @@ def ranking(
     sliced = [f"HR@{depth}", f"NDCG@{depth}"]
     run["subjects"] = targets
     run["parts"] = slices(lists.users, targets, log, corpus.split, events)
-    return _measured(
-        name, "sequential", run, lists.users, values, _means(values), list(values),
+    figures = Figures(
+        values, _means(values), list(values),
         sliced=sliced,
         within=lambda rows: _means({m: values[m][rows] for m in sliced}),
         cannot=cannot,
@@ -121,6 +73,7 @@ def ranking(
             "short_rate": listed.short_rate(items),
         },
     )  # fmt: skip
+    return measured(name, "sequential", run, lists.users, figures)
 
 
 def rating(
@@ -156,14 +109,14 @@ def rating(
     statistic = rated.statistic(clipped, ratings)
     if losses:
         statistic = _beside_each_other(statistic, _means(losses))
-    return _measured(
-        name, "rating", run, users, {"prediction": clipped, "rating": ratings, **losses},
-        statistic, (*rated.NAMES, *losses),
+    figures = Figures(
+        {"prediction": clipped, "rating": ratings, **losses}, statistic, (*rated.NAMES, *losses),
         sliced=rated.NAMES[:2],  # few cases have no AUC to speak of
         within=lambda rows: _first(rated.statistic(clipped[rows], ratings[rows]), 2),
         invalid_rate=_share(unread),
         beside=beside,
     )  # fmt: skip
+    return measured(name, "rating", run, users, figures)
 
 
 def text(
@@ -190,13 +143,12 @@ def text(
     grounded, named = written.groundedness(texts, items, attribute_values(catalog)).T
     parts = (written.bleu(texts, references), _means(values), ratio_of(grounded, named))
     run["subjects"] = items
-    return _measured(
-        name, "explanation", run, users, values,
-        lambda weights: np.concatenate([part(weights) for part in parts], axis=1),
-        ("BLEU-4", *values, "groundedness"),
+    figures = Figures(
+        values, _beside_each_other(*parts), ("BLEU-4", *values, "groundedness"),
         invalid_rate=_share(np.array([not answer.strip() for answer in texts])),
         beside={"distinct_sentences": written.distinct_sentences(texts)},
     )  # fmt: skip
+    return measured(name, "explanation", run, users, figures)
 
 
 def attribute_values(catalog: Catalog) -> list[tuple[str, ...]]:
@@ -236,132 +188,14 @@ def accuracy(
         losses, beside = _of_chances(chances, happened)
         parts = (statistic, _area(chances, happened), _means(losses))
         statistic, names = _beside_each_other(*parts), ["accuracy", "AUC", *losses]
-    return _measured(
-        name, "choice", run, users, {**values, **losses}, statistic, names,
+    figures = Figures(
+        {**values, **losses}, statistic, names,
         sliced=["accuracy"],
         within=lambda rows: _means({"accuracy": values["accuracy"][rows]}),
         invalid_rate=_share(unread),
         beside=beside,
     )  # fmt: skip
-
-
-def _measured(
-    name: str,
-    task: str,
-    run: Run,
-    users: np.ndarray,
-    values: Mapping[str, np.ndarray],
-    statistic: Statistic,
-    metrics: Sequence[str],
-    *,
-    invalid_rate: float,
-    duplicate_rate: float | None = None,
-    sliced: Sequence[str] = (),
-    within: Within | None = None,
-    cannot: Collection[str] = (),
-    beside: Mapping[str, float] | None = None,
-    **fields: Any,
-) -> Measured:
-    units, parts = _units(users), run.get("parts", {})
-    intervals = bootstrap(statistic, units, seed=run["seed"])
-    beside = dict(beside or {})
-    if "tokens" in run and len(users):
-        beside["tokens_per_question"] = run["tokens"] / len(users)
-    method = Method(
-        name=name,
-        task=run.get("task", task),
-        split=run["split"],
-        metrics={m: Measure.of(i) for m, i in zip(metrics, intervals, strict=True)},
-        invalid_rate=invalid_rate,
-        duplicate_rate=duplicate_rate,
-        n=len(users),
-        train_seconds=run.get("train_seconds", 0.0),
-        infer_seconds=run.get("infer_seconds", 0.0),
-        slices=_sliced(within, sliced, units, parts, cannot, run["seed"]),
-        about=dict(run.get("about", {})),
-        beside=beside,
-        **fields,
-    )
-    items = run.get("subjects", np.full(len(users), -1))
-    return Measured(method, units, values, statistic, items, parts, within)
-
-
-def average(runs: Sequence[Measured], seed: int) -> Measured:
-    """Runs of one method that differ by their seeds alone, as one entry: the mean of all figures.
-
-    An interval is that of the mean over the runs: it says what other users would change, and the
-    entry's ``by_seed`` what other seeds would.
-
-    Args:
-        runs: measured on the same task, part and cases, at least one; one is its own average.
-        seed: of the bootstrap.
-    """
-    first, methods = runs[0], [run.method for run in runs]
-    if len(runs) == 1:
-        return first
-
-    def statistic(weights: np.ndarray) -> np.ndarray:
-        return np.mean([run.statistic(weights) for run in runs], axis=0)
-
-    def mean_within(rows: np.ndarray) -> Statistic:
-        each = [run.within(rows) for run in runs if run.within]
-        return lambda weights: np.mean([of(weights) for of in each], axis=0)
-
-    within = mean_within if first.within else None
-    values = {name: np.mean([run.values[name] for run in runs], axis=0) for name in first.values}
-    intervals = bootstrap(statistic, first.users, seed=seed)
-    cuts = first.method.slices
-    cannot = {name for name, cut in cuts.items() if cut.metrics == "cannot"}
-    able = [cut.metrics for cut in cuts.values() if cut.metrics != "cannot"]
-    sliced = list(able[0]) if able else []
-    method = first.method.model_copy(
-        update={
-            "metrics": {
-                m: Measure.of(i) for m, i in zip(first.method.metrics, intervals, strict=True)
-            },
-            "by_seed": {m: [e.metrics[m].value for e in methods] for m in first.method.metrics},
-            "invalid_rate": _mean([m.invalid_rate for m in methods]),
-            "duplicate_rate": _mean([m.duplicate_rate for m in methods]),
-            "train_seconds": _mean([m.train_seconds for m in methods]),
-            "infer_seconds": _mean([m.infer_seconds for m in methods]),
-            "beside": {n: _mean([m.beside[n] for m in methods]) for n in first.method.beside},
-            "slices": _sliced(within, sliced, first.users, first.parts, cannot, seed),
-        }
-    )
-    return Measured(
-        method, first.users, values, statistic, first.items, first.parts, within, tuple(runs)
-    )
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
-
-
-def _sliced(
-    within: Within | None,
-    metrics: Sequence[str],
-    units: np.ndarray,
-    parts: Mapping[str, np.ndarray],
-    cannot: Collection[str],
-    seed: int,
-) -> dict[str, Slice]:
-    if within is None:
-        return {}
-
-    def measured(rows: np.ndarray) -> dict[str, Measure]:
-        intervals = bootstrap(within(rows), units[rows], seed=seed)
-        return {m: Measure.of(i) for m, i in zip(metrics, intervals, strict=True)}
-
-    return {
-        name: Slice(n=int(rows.sum()), metrics="cannot" if name in cannot else measured(rows))
-        for name, rows in parts.items()
-    }
-
-
-def _units(users: np.ndarray) -> np.ndarray:
-    """What the bootstrap draws, ``(B,)``: users, and each case that is no user's by itself."""
-    return np.where(users >= 0, users, -1 - np.arange(len(users)))
+    return measured(name, "choice", run, users, figures)
 
 
 def _means(values: Mapping[str, np.ndarray]) -> Statistic:

@@ -22,7 +22,7 @@ from p5rec.core.types import Corpus
 from p5rec.metrics import rating as rated
 from p5rec.metrics.intervals import Statistic, mean_of
 
-from .measure import Measured
+from .measured import Measured
 from .schema import Method
 
 FILE = "per_user.parquet"

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationError
 
+from p5rec.core.artefacts import read_json
 from p5rec.core.config import Config
+from p5rec.core.errors import fault
 from p5rec.metrics.intervals import LEVEL, RESAMPLES, Interval
+
+RECORD = "report.json"
 
 
 def plain(value: Any) -> Any:
@@ -199,3 +204,22 @@ class Report(Config):
     notes: list[str] = Field(default_factory=list)
     curves: dict[str, str] = Field(default_factory=dict)
     pictures: dict[str, str] = Field(default_factory=dict)
+
+
+def load_report(folder: Path) -> Report:
+    """The report in a run's folder, equal to the one written.
+
+    Raises:
+        UserError: it is missing, damaged, or holds something unknown.
+    """
+    path = folder / RECORD
+    tree = read_json(path)
+    if isinstance(tree, dict) and not tree.get("ladder"):
+        tree.pop("ladder", None)  # older reports hold an empty one
+    try:
+        return Report.model_validate(tree)
+    except ValidationError as error:
+        first, *more = error.errors()
+        where = ".".join(map(str, first["loc"])) or "the whole file"
+        got = f"{where}: {first['msg'].lower()}" + (f" (and {len(more)} more)" if more else "")
+        raise fault(path, "a report of this version", got, "run its recipe again") from None

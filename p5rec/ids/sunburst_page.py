@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
-from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from p5rec.core.artefacts import atomic_write
+from p5rec.core.pages import fill_page
 from p5rec.core.types import Catalog, ItemCodes
 
 from .captions import captions, cut, words_of
@@ -68,18 +66,4 @@ def page(data: dict[str, Any]) -> str:
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    style, script = (f"\n{_asset(f'sunburst.{kind}')}" for kind in ("css", "js"))
-    policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    frame = Template(_asset("sunburst.html"))
-    return frame.substitute(policy=policy, style=style, data=text, script=script)
-
-
-def _asset(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")
-
-
-def _hash(source: str) -> str:
-    return f"sha256-{b64encode(sha256(source.encode()).digest()).decode()}"
+    return fill_page(ASSETS, "sunburst", data=text)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from p5rec.core.artefacts import Artefact, Lineage, Store, read_json, write_json
 from p5rec.core.publishing import bring
@@ -50,7 +52,7 @@ def fit_method(
     fitted once.
     """
     points, seed = method.points(), corpus.split.seed
-    trials = [_try(point, corpus, data, store) for point in points] if len(points) > 1 else []
+    trials = _try(points, corpus, data, store) if len(points) > 1 else []
     values = [read_json(trial.path / TRIAL)["value"] for trial in trials] or [0.0]
     best = values.index(max(values))  # of equal ones the first
     chosen = points[best]
@@ -75,14 +77,24 @@ def fit_method(
     return [fitted(n) for n in range(repeats if method.drawn else 1)]
 
 
-def _try(point: Method, corpus: Corpus, data: Artefact | str, store: Store) -> Artefact:
-    return store.stage(
-        "trial",
-        partial(_trial, point, corpus, corpus.split.seed),
-        config={**point.dump(), "seed": corpus.split.seed},
-        code=(_trial, METHODS.target(point.kind)),
-        inputs={"data": data},
-    )
+def _try(
+    points: Sequence[Method], corpus: Corpus, data: Artefact | str, store: Store
+) -> list[Artefact]:
+    """The trials of ``points``, a stage each."""
+    quiet, seed, kind = store.quiet(), corpus.split.seed, points[0].kind
+    with tqdm(
+        points, desc=f"tune {kind}", unit="trial", leave=None, disable=bool(store.rank)
+    ) as bar:
+        return [
+            quiet.stage(
+                "trial",
+                partial(_trial, point, corpus, seed),
+                config={**point.dump(), "seed": seed},
+                code=(_trial, METHODS.target(kind)),
+                inputs={"data": data},
+            )
+            for point in bar
+        ]
 
 
 def _trial(point: Method, corpus: Corpus, seed: int, folder: Path) -> Lineage:

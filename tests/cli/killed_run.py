@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import p5rec.cli.run
-import p5rec.evaluate.publish
+import p5rec.report.publish
 import p5rec.train.training  # noqa: F401
 from p5rec.cli.main import main
 

@@ -15,7 +15,7 @@ from my_folder import Mine, Trained
 
 @pytest.fixture(autouse=True)
 def few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p5rec.prompting.audit.ROWS", 4)
+    monkeypatch.setattr("p5rec.audit.prompts.ROWS", 4)
 
 
 def log() -> pl.DataFrame:

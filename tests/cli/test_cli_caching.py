@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from my_folder import Trained
 
-REFERENCES = ["reference"] * 5  # the rating baselines, on the questions of ratings
+REFERENCES = ["fit", "reference"] * 5  # the rating baselines, on the questions of ratings
+NAMES = ["data", "ids", "fit", "answers", "train", "answers", *REFERENCES, "report"]
 
 
 def stages(said: str) -> list[tuple[str, str]]:
@@ -21,19 +22,18 @@ def stages(said: str) -> list[tuple[str, str]]:
 
 def test_caching(p5rec: Any, trained: Trained, home: Path) -> None:
     shutil.copytree(trained.folder / "home", home)
-    names = ["data", "ids", "baseline", "train", "answers", *REFERENCES, "report"]
-    assert stages(trained.said) == [(name, "made") for name in names]
+    assert stages(trained.said) == [(name, "made") for name in NAMES]
     words = ("run", "sft", "--config", trained.config, "--out", trained.folder / "again")
     code, out, _ = p5rec(*words)
-    assert (code, stages(out)) == (0, [(name, "kept") for name in names])
+    assert (code, stages(out)) == (0, [(name, "kept") for name in NAMES])
     kept = ("report.json", "report.html", "per_user.parquet", "config.yaml", "lists/mine.jsonl")
     for name in kept:
         first, second = (trained.folder / run / name for run in ("out", "again"))
         assert first.read_bytes() == second.read_bytes()
     code, out, _ = p5rec(*words, "methods.mine.train.seed=5")
-    again = {"train", "answers", "report"}  # the references are asked what they were asked before
+    again = {4, 5, len(NAMES) - 1}  # the references are asked what they were asked before
     assert code == 0
-    assert stages(out) == [(name, "made" if name in again else "kept") for name in names]
+    assert stages(out) == [(name, "made" if n in again else "kept") for n, name in enumerate(NAMES)]
 
 
 @pytest.mark.parametrize("change", ["evaluate.samples=1", "notes=[read me]"])
@@ -59,8 +59,8 @@ def test_repeats_keep_the_first_run_and_add_others(
     code, out, _ = p5rec(*words)
     assert code == 0
     assert stages(out) == [
-        ("data", "kept"), ("ids", "kept"), ("ids", "made"), ("baseline", "kept"),
-        ("train", "kept"), ("train", "made"), ("answers", "kept"), ("answers", "made"),
+        ("data", "kept"), ("ids", "kept"), ("ids", "made"), ("fit", "kept"),
+        ("answers", "kept"), ("train", "kept"), ("train", "made"), ("answers", "kept"), ("answers", "made"),
         *((name, "kept") for name in REFERENCES), ("report", "made"),
     ]  # fmt: skip
     once, twice = (

@@ -73,7 +73,7 @@ def the_bundle(patch: Patch) -> None:
 
 
 def the_page(patch: Patch) -> None:
-    patch.setattr("p5rec.evaluate.page.page", no_space)
+    patch.setattr("p5rec.report.page.page", no_space)
 
 
 def the_lists(patch: Patch) -> None:

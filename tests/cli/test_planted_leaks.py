@@ -38,7 +38,7 @@ WORDS = (
 
 @pytest.fixture(autouse=True)
 def few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p5rec.prompting.audit.ROWS", 6)
+    monkeypatch.setattr("p5rec.audit.prompts.ROWS", 6)
 
 
 @dataclass

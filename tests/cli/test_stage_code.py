@@ -204,9 +204,7 @@ def test_a_changed_rating_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_pa
 def test_the_page_is_made_of_its_files_and_nothing_else_is(
     seen: list[Seen], tmp_path: Path
 ) -> None:
-    assert remade(seen, changed(tmp_path, "evaluate/assets/report.css", "a {}")).keys() == {
-        "report"
-    }
+    assert remade(seen, changed(tmp_path, "report/assets/report.css", "a {}")).keys() == {"report"}
 
 
 @pytest.mark.parametrize(

@@ -1,72 +1,16 @@
 from collections.abc import Callable
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pytest
+from small_reports import four_users, lists_with
 
-from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Interactions, RankedLists, Split
-from p5rec.evaluate.schema import Measure, Method, Protocol, Report
-
-N = 30
+from p5rec.core.types import Corpus, RankedLists
 
 
 @pytest.fixture(scope="session")
 def corpus() -> Corpus:
-    """Four users: user u trained on items 0 .. u + 4 and tests on item 20 + u; 30 items."""
-    own = [[*range(u + 5), 20 + u] for u in range(4)]
-    users = np.repeat(np.arange(4, dtype=np.int32), [len(row) for row in own])
-    items = np.array([i for row in own for i in row], dtype=np.int32)
-    parts = np.where(items >= 20, TEST, TRAIN).astype(np.int8)
-    log = Interactions(users, items, np.arange(len(users)), None, 4, N)
-    table = pa.table(
-        {
-            "item": [f"i{n}" for n in range(N)],
-            "title": [f"Title {n}" for n in range(N)],
-            "genres": [["Comedy"] if n % 2 else ["Drama", "War"] for n in range(N)],
-        }
-    )
-    return Corpus(log, Catalog(table), ["a", "b", "c", "d"], Split("leave-one-out", parts))
+    return four_users()
 
 
 @pytest.fixture(scope="session")
 def at_places() -> Callable[..., RankedLists]:
-    """Lists of ten whose right item, 20 + u, stands at the given place (from 1; 0 is nowhere)."""
-
-    def make(*places: int) -> RankedLists:
-        items = np.tile(np.arange(10, dtype=np.int32), (len(places), 1))
-        for user, place in enumerate(places):
-            if place:
-                items[user, place - 1] = 20 + user
-        scores = np.tile(-np.arange(10, dtype=np.float32), (len(places), 1))
-        return RankedLists(np.arange(len(places), dtype=np.int32), items, scores)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def method() -> Callable[..., Method]:
-    def make(name: str, values: dict[str, float], task: str = "sequential", **more: Any) -> Method:
-        metrics = {k: Measure(value=v, low=v - 0.01, high=v + 0.01) for k, v in values.items()}
-        given = {"split": "test", "invalid_rate": 0.0, "duplicate_rate": 0.0, "n": 4} | more
-        return Method(
-            name=name, task=task, metrics=metrics, train_seconds=1.0, infer_seconds=0.5, **given
-        )
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def report() -> Callable[..., Report]:
-    def make(*methods: Method, **more: Any) -> Report:
-        given = {
-            "data": {"users": 4},
-            "protocol": Protocol(
-                splits={"sequential": "leave-one-out"}, candidates=N, exclude_seen=True, seeds=[0]
-            ),
-            "manifest": {"versions": {"p5rec": "0.1.0"}},
-            "seconds": 3.0,
-        }
-        return Report(methods=list(methods), **(given | more))
-
-    return make
+    return lists_with

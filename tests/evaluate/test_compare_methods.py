@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from p5rec.evaluate.compare import adjusted, compare
-from p5rec.evaluate.measure import accuracy, average, ranking, rating
-from p5rec.evaluate.run import comparisons
+from p5rec.evaluate.compare import adjusted, compare, comparisons
+from p5rec.evaluate.measure import accuracy, ranking, rating
+from p5rec.evaluate.measured import average
 from p5rec.evaluate.schema import Comparison
 
 RUN = {"split": "test", "seed": 0}

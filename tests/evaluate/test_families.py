@@ -10,10 +10,9 @@ import pytest
 from p5rec.core.errors import UserError
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.evaluate.compare import compare
+from p5rec.evaluate.compare import compare, comparisons
 from p5rec.evaluate.config import EvaluateConfig, check_names
 from p5rec.evaluate.families import measure_family
-from p5rec.evaluate.run import comparisons
 from p5rec.evaluate.samples import family_samples
 from p5rec.ids.config import IdsConfig
 from p5rec.prompting.view import CorpusView, ItemNames

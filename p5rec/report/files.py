@@ -1,0 +1,86 @@
+"""A run's report on disk.
+
+``report.json`` is the record; the pages and the pictures are made from it and can be made again.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from p5rec.core.artefacts import atomic_write, write_json, writing
+from p5rec.core.errors import fault
+from p5rec.core.types import ItemCodes
+from p5rec.evaluate.schema import RECORD, Report
+
+from . import markdown, page, plots
+
+PAGE, TEXT = "report.html", "report.md"
+METRICS, TRAINING, CODES = "plots/metrics.png", "plots/training.png", "plots/codes.png"
+
+
+def write_report(
+    report: Report, folder: Path, codes: Mapping[str, ItemCodes] | None = None
+) -> Report:
+    """Writes ``report.json``, its two pages and the pictures into ``folder``, each whole.
+
+    The training records that ``report.curves`` names are copied into the folder, so that it can
+    be moved and its pages made again anywhere.
+
+    Args:
+        report: ``curves`` may name files anywhere.
+        folder: the run's.
+        codes: item codes by scheme, for the picture of their usage.
+
+    Returns:
+        The report as written, with its pictures and copied curves.
+
+    Raises:
+        UserError: the folder cannot be written, or a training record is broken.
+    """
+    with writing(folder):
+        curves = {
+            name: _gather(name, folder / path, folder) for name, path in report.curves.items()
+        }
+        pictures = {"Metrics with their intervals": METRICS}
+        if curves:
+            pictures["Training"] = TRAINING
+        if codes:
+            pictures["Items per code"] = CODES
+            plots.code_usage(codes, folder / CODES)
+        whole = report.model_copy(update={"curves": curves, "pictures": pictures | report.pictures})
+        write_json(folder / RECORD, whole.dump())
+    write_pages(whole, folder)
+    return whole
+
+
+def write_pages(report: Report, folder: Path) -> None:
+    """Makes both pages and the pictures of metrics and training from a report.
+
+    Raises:
+        UserError: the folder cannot be written, or a training record is missing or broken.
+    """
+    with writing(folder):
+        plots.metric_bars(report, folder / METRICS)
+        if report.curves:
+            runs = {name: folder / path for name, path in report.curves.items()}
+            plots.training_curves(runs, folder / TRAINING)
+        for name, text in (
+            (TEXT, markdown.page(report)),
+            (PAGE, page.page(report, folder)),
+        ):
+            with atomic_write(folder / name) as handle:
+                handle.write(text)
+
+
+def _gather(name: str, source: Path, folder: Path) -> str:
+    """Copies a training record into ``folder``, unless it is there already; its place there."""
+    place = Path("training") / (re.sub(r"[^\w.-]+", "-", name) + ".jsonl")
+    if not source.is_file():
+        raise fault(source, f"the training record of {name}", "nothing there", "check its path")
+    if source.resolve() != (folder / place).resolve():
+        with open(source, "rb") as original, atomic_write(folder / place, "wb") as copy:
+            shutil.copyfileobj(original, copy)
+    return place.as_posix()

@@ -1,0 +1,197 @@
+"""The report as a page to read: numbers first, then what they rest on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from p5rec.evaluate.blocks import Block, blocks, main_metrics
+from p5rec.evaluate.footing import columns, footing
+from p5rec.evaluate.schema import Measure, Method, Report, Sample, Slice
+
+from .numbers import ABSENT, bracket, footing_cell, number, seconds, share
+from .wording import about_slices, legend, outcome, sentences, setting
+
+# what Markdown would obey: emphasis, code, tables, HTML, links, headings
+SPECIAL = re.compile(r"[\\`*<>|~$]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)|^#")
+SHOWN = 20  # places of a sample's list
+
+
+def page(report: Report) -> str:
+    """``report`` as Markdown; pictures and files are named relative to the report's folder."""
+    lines = ["# Report", ""]
+    for block in blocks(report):
+        lines += _results(block, report)
+    lines += [escaped(legend(report.protocol)), ""]
+    lines += [line for caption, path in report.pictures.items() for line in _picture(caption, path)]
+    for title, body in (
+        ("Comparisons", bullets(_compared(report))),
+        ("Slices", _slices(report)),
+        ("Protocol", bullets(map(escaped, sentences(report.protocol)))),
+        ("Data", bullets(_pairs(report.data, ": "))),
+        ("Methods", _methods(report)),
+        ("Notes", bullets(map(escaped, report.notes))),
+        ("Samples", _samples(report.samples)),
+        ("Made by", _made_by(report)),
+    ):
+        lines += [f"## {title}", "", *body, ""] if body else []
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _results(block: Block, report: Report) -> list[str]:
+    how, on_footing = setting(block, report.protocol), columns(block)
+    head = [
+        "method", *on_footing, *block.metrics, "n", "invalid", "repeated",
+        "train s", "infer s",
+    ]  # fmt: skip
+    rows = [
+        [
+            escaped(method.name),
+            *map(footing_cell, footing(method, on_footing)),
+            *(_cell(method.metrics.get(m), best=block.wins(method, m)) for m in block.metrics),
+            f"{method.n:,}",
+            share(method.invalid_rate),
+            share(method.duplicate_rate),
+            seconds(method.train_seconds),
+            seconds(method.infer_seconds),
+        ]
+        for method in block.methods
+    ]
+    return [
+        f"## {escaped(block.task)}, {block.split}",
+        "",
+        *([escaped(how[:1].upper() + how[1:] + "."), ""] if how else []),
+        *table(head, rows),
+        "",
+    ]
+
+
+def _cell(measure: Measure | None, *, best: bool = False) -> str:
+    if measure is None or measure.value is None:
+        return ABSENT
+    value = number(measure.value)
+    marked = rf"**{value}**\*" if best else value
+    return f"{marked} {bracket(measure)}".rstrip()
+
+
+def _picture(caption: str, path: str) -> list[str]:
+    return [f"![{escaped(caption)}]({path})", ""]
+
+
+def _compared(report: Report) -> list[str]:
+    return [f"{escaped(c.sentence)} ({escaped(c.task)}, {c.split})" for c in report.comparisons]
+
+
+def _slices(report: Report) -> list[str]:
+    lines = []
+    for block in blocks(report):
+        cut = [method for method in block.methods if method.slices]
+        names = list(dict.fromkeys(name for method in cut for name in method.slices))
+        metrics = dict.fromkeys(
+            metric
+            for method in cut
+            for part in method.slices.values()
+            if part.metrics != "cannot"
+            for metric in part.metrics
+        )
+        for metric in metrics:
+            head = ["slice", "n", *(escaped(method.name) for method in cut)]
+            rows = [_slice_row(name, metric, cut) for name in names]
+            lines += [f"{metric}, {escaped(block.task)}, {block.split}:", ""]
+            lines += [*table(head, rows), ""]
+    return [*lines, *map(escaped, about_slices(report))] if lines else []
+
+
+def _slice_row(name: str, metric: str, methods: Sequence[Method]) -> list[str]:
+    parts = [method.slices.get(name) for method in methods]
+    n = next(part.n for part in parts if part)
+    return [escaped(name), f"{n:,}", *(_part(part, metric) for part in parts)]
+
+
+def _part(part: Slice | None, metric: str) -> str:
+    if part is None:
+        return ABSENT
+    return "cannot" if part.metrics == "cannot" else _cell(part.metrics.get(metric))
+
+
+def _methods(report: Report) -> list[str]:
+    return bullets(
+        f"{escaped(f'{m.name} ({m.task}, {m.split})')}: {', '.join(told)}"
+        for m in report.methods
+        if (told := [*_by_seed(m), *_pairs(m.beside), *_pairs(m.about)])
+    )
+
+
+def _by_seed(method: Method) -> list[str]:
+    return [
+        f"{escaped(metric)} by seed {' / '.join(map(number, method.by_seed[metric]))}"
+        for metric in main_metrics(method.by_seed)
+    ]
+
+
+def _samples(samples: Sequence[Sample]) -> list[str]:
+    lines: list[str] = []
+    for kind in dict.fromkeys(sample.kind for sample in samples):
+        lines += [f"### {escaped(kind)}", ""]
+        for sample in (s for s in samples if s.kind == kind):
+            asked = "; ".join(_pairs(sample.asked, ": "))
+            lines += [f"**{escaped(sample.method)}**" + (f", {asked}" if asked else ""), ""]
+            answers = [escaped(answer) for answer in sample.answer[:SHOWN]]
+            single = len(answers) == 1
+            lines += [f"> {a}" if single else f"{i}. {a}" for i, a in enumerate(answers, 1)]
+            if sample.expected:
+                said = outcome(sample)
+                lines += [
+                    "",
+                    f"Expected: {escaped(sample.expected)}" + (f" ({said})" if said else ""),
+                ]
+            lines += [""]
+    return lines[:-1]
+
+
+def _made_by(report: Report) -> list[str]:
+    versions = report.manifest.get("versions")
+    scalars = {k: v for k, v in report.manifest.items() if not isinstance(v, dict | list)}
+    lines = [f"{seconds(report.seconds)} s in all", *_pairs(scalars, ": ")]
+    if isinstance(versions, dict):
+        lines.append("versions: " + ", ".join(_pairs(versions)))
+    lines.append("the whole record: [report.json](report.json)")
+    return bullets(lines)
+
+
+def _pairs(facts: Mapping[str, Any], sign: str = " ") -> list[str]:
+    """``key value`` of each entry, escaped."""
+    return [f"{escaped(_words(key))}{sign}{escaped(_shown(v))}" for key, v in facts.items()]
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_words(key)} {_shown(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return {None: ABSENT, True: "yes", False: "no"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table whose cells are escaped already."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return ["| " + " | ".join(cells) + " |" for cells in lines]
+
+
+def bullets(lines: Iterable[str]) -> list[str]:
+    """Lines of a list, escaped already."""
+    return [f"- {line}" for line in lines]
+
+
+def escaped(text: str) -> str:
+    """``text`` on one line, its signs shown and not obeyed, whoever or whatever wrote it."""
+    return SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))

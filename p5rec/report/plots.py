@@ -1,0 +1,231 @@
+"""The report's pictures: metrics with their intervals, training curves, use of item codes.
+
+Drawn on figures of their own, never through ``pyplot``, so no state is shared. Colours are those
+of Okabe and Ito, which most colour-blind readers can tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import cycle, product
+from pathlib import Path
+from string import ascii_lowercase
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from p5rec.core.artefacts import atomic_write
+from p5rec.core.types import ItemCodes
+from p5rec.evaluate.blocks import LOWER_IS_BETTER, Block, blocks
+from p5rec.evaluate.schema import Report
+
+from .numbers import number
+from .training_log import LOSS, panel_title, panels, read_log, smoothed
+
+DPI = 100
+INK, MUTED, STRONG, SOFT = "#222222", "#767676", "#0072B2", "#A9C6DA"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")
+# of curves that share a colour, one after the other; and how a label says it
+DASHES = {"-": "", "--": " (dashed)", ":": " (dotted)"}
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "text.parse_math": False,
+}
+PANEL_METRICS = 2
+PANEL = 2.9  # inches high
+LABEL_GAP = 0.09  # of a panel's height
+
+
+def metric_bars(report: Report, path: Path) -> None:
+    """The first two main metrics of every task: a bar a method, best on top, with its interval."""
+    shown = blocks(report)
+    bars = [len(block.methods) for block in shown]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9, 0.36 * sum(bars) + 0.85 * len(bars)), layout=layout())
+        grid = figure.subplots(
+            len(shown), PANEL_METRICS, squeeze=False, sharey="row", height_ratios=bars
+        )
+        for row, block in zip(grid, shown, strict=True):
+            for axes in row[len(block.metrics) :]:
+                axes.set_visible(False)
+            for axes, metric in zip(row, block.metrics, strict=False):
+                _bars(axes, block, metric)
+        save(figure, path)
+
+
+def _bars(axes: Any, block: Block, metric: str) -> None:
+    known = [
+        (place, method, measure)
+        for place, method in enumerate(block.methods)
+        if (measure := method.metrics.get(metric)) and measure.value is not None
+    ]
+    places = np.array([place for place, _, _ in known])
+    values = np.array([m.value for _, _, m in known], dtype=float)
+    low = np.array([m.value if m.low is None else m.low for _, _, m in known], dtype=float)
+    high = np.array([m.value if m.high is None else m.high for _, _, m in known], dtype=float)
+    colours = [STRONG if block.wins(method, metric) else SOFT for _, method, _ in known]
+    axes.barh(places, values, height=0.62, color=colours)
+    axes.hlines(places, low, high, color=INK, linewidth=1.2)
+    axes.plot(np.r_[low, high], np.r_[places, places], "|", color=INK, markersize=6)
+    for place, value, end in zip(places, values, np.fmax(values, high), strict=True):
+        axes.annotate(number(value), (end, place), (6, 0), textcoords="offset points", va="center")
+    axes.set_yticks(range(len(block.methods)), [method.name for method in block.methods])
+    axes.set_ylim(len(block.methods) - 0.5, -0.5)
+    axes.set_xlim(0, high.max(initial=0) * 1.2 or 1)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.locator_params(axis="x", nbins=5)
+    lower = " (lower is better)" if metric in LOWER_IS_BETTER else ""
+    part = "" if block.split == "test" else f", {block.split}"
+    axes.set_title(f"{block.task}{part}: {metric}{lower}")
+
+
+def training_curves(runs: Mapping[str, Path], path: Path) -> None:
+    """Loss per step of each run, and below it the validation metric where there is one.
+
+    Args:
+        runs: name to its record (see ``training_log``).
+        path: the PNG.
+
+    Raises:
+        UserError: a record is missing or broken.
+    """
+    logs = {name: read_log(source) for name, source in runs.items()}
+    shown = panels(logs.values())
+    with matplotlib.rc_context(STYLE):
+        crowd = max(1.0, LABEL_GAP * len(runs))  # panels grow with the names beside them
+        figure = Figure(figsize=(9, PANEL * crowd * len(shown)), layout=layout())
+        grid = figure.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
+        for axes, key in zip(grid, shown, strict=True):
+            _label_ends(
+                axes,
+                [
+                    (
+                        _curve(axes, log[key], colour, dash, smooth=key == LOSS),
+                        name + DASHES[dash],
+                        colour,
+                    )
+                    for (name, log), (dash, colour) in zip(
+                        logs.items(), cycle(product(DASHES, COLOURS)), strict=False
+                    )
+                    if key in log
+                ],
+                LABEL_GAP / crowd,
+            )
+            axes.set_title(panel_title(key))
+        grid[-1].set_xlabel("step")
+        save(figure, path)
+
+
+def _curve(axes: Any, points: np.ndarray, colour: str, dash: str, *, smooth: bool) -> float:
+    """Draws one run as its points, or as a moving mean over a thin trace; where it ends."""
+    steps, values = points
+    if not smooth:
+        axes.plot(steps, values, dash, color=colour, linewidth=1.5, marker="o", markersize=4)
+        return float(values[-1])
+    axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.35)
+    steps, values = smoothed(points)
+    axes.plot(steps, values, dash, color=colour, linewidth=1.8)
+    return float(values[-1])
+
+
+def _label_ends(axes: Any, ends: list[tuple[float, str, str]], gap: float) -> None:
+    """Names at the right edge, at the height where their lines end, pushed apart if need be.
+
+    ``gap`` is a share of the axes' height.
+    """
+    low, high = axes.get_ylim()
+    ends = sorted(ends)
+    places = [(value - low) / (high - low) for value, _, _ in ends]
+    for at in range(1, len(places)):  # up from the lowest, then down again from the top
+        places[at] = max(places[at], places[at - 1] + gap)
+    ceiling = 1.0
+    for at in reversed(range(len(places))):
+        places[at] = min(places[at], ceiling)
+        ceiling = places[at] - gap
+    for place, (_, name, colour) in zip(places, ends, strict=True):
+        axes.annotate(name, (1, place), (6, 0), xycoords="axes fraction", color=colour,
+                      textcoords="offset points", va="center")  # fmt: skip
+
+
+def agreement(
+    told: Mapping[str, float], measured: Mapping[str, float], metric: str, path: Path
+) -> None:
+    """A point a method: the bits its codes tell of the next item, and what it came to."""
+    names = sorted((name for name in told if name in measured), key=lambda name: measured[name])
+    x, y = (np.array([values[name] for name in names]) for values in (told, measured))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9, max(4, 1.4 + 0.19 * len(names))), layout=layout())
+        axes = figure.subplots()
+        axes.plot(x, y, "o", color=STRONG, markersize=5)
+        # names in a column at the right, as high as their points where there is room
+        low, high = y.min(), y.max()
+        reach = high - low or 1
+        floor = -0.1
+        for name, bits, value in zip(names, x, y, strict=True):
+            floor = max((value - low) / reach, floor + 1 / len(names))
+            end = axes.get_yaxis_transform(), (1.03, low + floor * reach)
+            axes.annotate(
+                name, (bits, value), end[1], textcoords=end[0], va="center", fontsize=8.5,
+                arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.6, "shrinkB": 3},
+                annotation_clip=False,
+            )  # fmt: skip
+        axes.set_ylim(low - 0.08 * reach, low + (max(1, floor) + 0.05) * reach)
+        axes.set_xlabel("bits that the last item's codes tell of the next item, before training")
+        axes.set_ylabel(metric)
+        axes.set_title("What codes promise and what models make of them")
+        save(figure, path)
+
+
+def code_usage(schemes: Mapping[str, ItemCodes], path: Path) -> None:
+    """Items per code, a row a scheme and a column a level, the fullest code first."""
+    levels = max(codes.levels for codes in schemes.values())
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(max(5, 3.2 * levels), 2.6 * len(schemes)), layout=layout())
+        grid = figure.subplots(len(schemes), levels, squeeze=False)
+        for row, (scheme, codes) in zip(grid, schemes.items(), strict=True):
+            row[0].set_ylabel(f"{scheme}\nitems per code")
+            for axes in row[codes.levels :]:
+                axes.set_visible(False)
+            for level, axes in enumerate(row[: codes.levels]):
+                _usage(axes, codes, level)
+        for axes in grid[-1]:
+            axes.set_xlabel("codes, fullest first")
+        save(figure, path)
+
+
+def _usage(axes: Any, codes: ItemCodes, level: int) -> None:
+    size = codes.sizes[level]
+    counts = np.sort(np.bincount(codes.codes[:, level], minlength=size))[::-1]
+    used = int((counts > 0).sum())
+    axes.stairs(counts, fill=True, color=SOFT)
+    axes.axhline(len(codes) / size, color=STRONG, linewidth=1)
+    axes.annotate("even use", (1, len(codes) / size), (0, 3), xycoords=("axes fraction", "data"),
+                  textcoords="offset points", ha="right", color=STRONG)  # fmt: skip
+    axes.set_xlim(0, size)
+    share = f"{100 * used / size:.0f} %"
+    axes.set_title(f"{ascii_lowercase[level]}: {used:,} of {size:,} used, {share}")
+
+
+def layout() -> ConstrainedLayoutEngine:
+    return ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.09)  # inches
+
+
+def save(figure: Figure, path: Path) -> None:
+    with atomic_write(path, "wb") as handle:
+        figure.savefig(handle, format="png", dpi=DPI)

@@ -1,0 +1,236 @@
+"""Each leak is planted and found; honest data raise none."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from p5rec.audit.checks import audit_corpus
+from p5rec.audit.findings import SHOWN
+from p5rec.audit.lineage import artefacts_under, audit_artefacts, behind
+from p5rec.core.artefacts import Lineage, Store
+from p5rec.core.types import Catalog, Corpus, Interactions
+from p5rec.data.build import build
+from p5rec.data.config import DataConfig
+from p5rec.data.prepare import load_corpus, prepare
+from p5rec.data.split import make_split
+
+
+def corpus(
+    items: np.ndarray, ids: list[str], times: np.ndarray | None = None, rule: str = "leave-one-out"
+) -> Corpus:
+    """Users with equally many events: ``items`` is ``(U, n)``, row numbers."""
+    U, n = items.shape
+    moments = np.tile(np.arange(1, n + 1), U) * 1000 if times is None else times.ravel()
+    log = Interactions(
+        users=np.repeat(np.arange(U), n).astype(np.int32),
+        items=items.ravel().astype(np.int32),
+        times=moments.astype(np.int64),
+        ratings=None,
+        n_users=U,
+        n_items=len(ids),
+    )
+    catalog = Catalog(pa.table({"item": ids, "title": ids}))
+    return Corpus(log, catalog, [f"u{u}" for u in range(U)], make_split(log, rule))
+
+
+def leaks(found: Corpus) -> set[str]:
+    return {f.check for f in audit_corpus(found) if f.severity == "leak"}
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def drawn(rng: np.random.Generator, users: int = 200, n: int = 8, items: int = 300) -> np.ndarray:
+    return np.stack([rng.permutation(items)[:n] for _ in range(users)])
+
+
+def shuffled_ids(rng: np.random.Generator, n: int = 300) -> list[str]:
+    return [f"b{number}" for number in rng.permutation(n)]
+
+
+def test_honest_data_raise_nothing(rng: np.random.Generator) -> None:
+    assert audit_corpus(corpus(drawn(rng), shuffled_ids(rng))) == []
+
+
+@pytest.mark.parametrize("kind", ["checkerboard", "markov", "null"])
+def test_worlds_hold_no_leak(kind: str) -> None:
+    assert leaks(build(DataConfig(source="world", world={"kind": kind}))[0]) == set()
+
+
+def test_ids_in_order_of_appearance(rng: np.random.Generator) -> None:
+    items = drawn(rng)
+    _, first = np.unique(items.ravel(), return_index=True)
+    ids = np.full(300, 0)
+    ids[np.unique(items)[np.argsort(first)]] = np.arange(1, len(first) + 1)
+    unmet = np.setdiff1d(np.arange(300), items)
+    ids[unmet] = 1000 + np.arange(len(unmet))
+    found = corpus(items, [str(n) for n in ids])
+    assert leaks(found) == {"1 ids by appearance"}
+
+
+def test_our_own_row_numbers_are_checked_too(rng: np.random.Generator) -> None:
+    items = np.arange(400).reshape(50, 8)
+    assert "1 ids by appearance" in leaks(corpus(items, shuffled_ids(rng, 400)))
+
+
+def by_runs(items: np.ndarray) -> list[str]:
+    """Ids given out user by user, within a user in any order, held-out events included."""
+    ids, number = np.zeros(300, dtype=int), 0
+    for row in items:
+        for item in np.sort(row):
+            if not ids[item]:
+                ids[item] = number = number + 1
+    unmet = np.flatnonzero(ids == 0)
+    ids[unmet] = 1000 + np.arange(len(unmet))
+    return [str(n) for n in ids]
+
+
+def test_ids_in_runs_of_users_are_a_leak_where_they_can_be_seen(rng: np.random.Generator) -> None:
+    items = drawn(rng)
+    with_ids = corpus(items, by_runs(items))
+    assert leaks(with_ids) == {"1 ids by appearance"}  # the titles are the ids
+    table = pa.table({"item": with_ids.catalog.ids, "title": [f"t{n}" for n in range(300)]})
+    titled = replace(with_ids, catalog=Catalog(table))
+    hidden, seen = (
+        [f.severity for f in audit_corpus(titled, seen=seen) if f.check == "1 ids by appearance"]
+        for seen in (False, True)
+    )
+    assert (hidden, seen) == (["warning"], ["leak"])
+
+
+def test_ids_in_order_of_training_events_are_no_leak(rng: np.random.Generator) -> None:
+    items = drawn(rng)
+    trained = items[:, :-2].ravel()
+    _, first = np.unique(trained, return_index=True)
+    order = trained[np.sort(first)]
+    order = np.concatenate([order, rng.permutation(np.setdiff1d(np.arange(300), order))])
+    ids = np.zeros(300, dtype=int)
+    ids[order] = np.arange(300)
+    assert leaks(corpus(items, [str(n) for n in ids])) == set()
+
+
+def test_ids_of_a_catalogue_in_order_are_a_warning() -> None:
+    """Items that go together lie side by side in the catalogue; nobody's events made it so."""
+    rng = np.random.default_rng(1)
+    shelves = rng.integers(0, 290, size=(200, 1)) + np.stack(
+        [rng.permutation(10)[:8] for _ in range(200)]
+    )
+    series = 10 * np.stack([rng.permutation(30)[:2] for _ in range(200)])
+    episodes = (series[:, :, None] + np.arange(4)).reshape(200, 8)
+    for items in (shelves, episodes):
+        found = audit_corpus(corpus(items, [f"b{n}" for n in range(300)]))
+        assert {(f.severity, f.check) for f in found if "ids" in f.check} == {
+            ("warning", "1 ids in some order")
+        }
+        assert found[0].numbers["p"] <= 0.001
+        assert len(found[0].evidence) == 5
+
+
+def test_sequences_sorted_by_id(rng: np.random.Generator) -> None:
+    ids = shuffled_ids(rng)
+    number = np.asarray([int(i[1:]) for i in ids])
+    items = drawn(rng)
+    items = np.take_along_axis(items, number[items].argsort(axis=1), axis=1)
+    assert leaks(corpus(items, ids)) == {"4 sequences by id"}
+
+
+def test_ties_resolved_by_id(rng: np.random.Generator) -> None:
+    items, ids = drawn(rng), sorted(shuffled_ids(rng))  # words in order: row order is id order
+    times = np.tile(np.arange(1, 5).repeat(2) * 1000, (200, 1))
+    fair = corpus(items, ids, times)
+    assert leaks(fair) == set()
+    rank = np.argsort(np.argsort([int(i[1:]) for i in ids]))
+    pairs = items.reshape(-1, 2)
+    by_id = np.take_along_axis(pairs, rank[pairs].argsort(axis=1), axis=1).reshape(items.shape)
+    assert leaks(corpus(by_id, ids, times)) == {"4 ties by id"}
+
+
+def test_a_split_that_turns_back(rng: np.random.Generator) -> None:
+    honest = corpus(drawn(rng), shuffled_ids(rng))
+    parts = honest.split.parts.copy()
+    parts[[6, 7]] = parts[[7, 6]]
+    broken = replace(honest, split=replace(honest.split, parts=parts))
+    assert leaks(broken) == {"split against time"}
+
+
+def test_repeats_and_impossible_times(rng: np.random.Generator) -> None:
+    items = drawn(rng)
+    items[0, 7] = items[0, 0]
+    items[1, 1] = items[1, 0]
+    times = np.tile(np.arange(1, 9) * 1000, (200, 1))
+    times[1, 1] = times[1, 0]
+    times[2, 0] = -5
+    times[2, 7] = 10**12
+    found = {f.check: f for f in audit_corpus(corpus(items, shuffled_ids(rng), times))}
+    assert set(found) == {"exact repeats", "targets already met", "impossible times"}
+    assert found["exact repeats"].numbers == {"events": 1}
+    assert found["targets already met"].numbers["share"] == 1 / 200
+    assert found["impossible times"].numbers == {"events": 2}
+    severities = {name: f.severity for name, f in found.items()}
+    # one test target that was met is no more than training events show too
+    assert severities.pop("targets already met") == "note"
+    assert set(severities.values()) == {"warning"}
+    assert found["exact repeats"].evidence[0]["user"] == "u1"
+
+
+def test_lineage_of_a_run(tmp_path: Path) -> None:
+    world = DataConfig(source="world", world={"users": 30})
+    store = Store(tmp_path, say=lambda line: None)
+    data = store.stage("data", lambda out: prepare(world, out), config=world.dump(), code=())
+    split = load_corpus(data.path).split
+
+    def stage(name: str, *parts: str, on: object = data) -> object:
+        lineage = Lineage(split.mask(*parts)) if parts else Lineage.none()
+        return store.stage(
+            name, lambda out: lineage, config={"parts": parts}, code=(), inputs={"of": on}
+        )
+
+    honest = stage("ids", "train")
+    clean = stage("train", "train", on=honest)
+    assert audit_artefacts(tmp_path, artefacts_under(tmp_path)) == []
+    peeking = stage("vectors", "train", "valid")
+    stage("model", on=peeking)
+    everything = artefacts_under(tmp_path)
+    found = audit_artefacts(tmp_path, everything)
+    assert {f.sentence.split()[0] for f in found} == {"vectors", "model"}
+    assert all(f.severity == "leak" and f.numbers == {"valid": 30, "test": 0} for f in found)
+    assert all([row["part"] for row in f.evidence] == ["valid"] * SHOWN for f in found)
+    assert audit_artefacts(tmp_path, behind([clean.key], everything)) == []
+
+
+def test_lineage_without_its_corpus(tmp_path: Path) -> None:
+    store = Store(tmp_path, say=lambda line: None)
+    seen = Lineage(np.ones(5, dtype=bool))
+    store.stage("ids", lambda out: seen, config={}, code=(), inputs={"data": "elsewhere"})
+    assert [f.severity for f in audit_artefacts(tmp_path, artefacts_under(tmp_path))] == ["warning"]
+
+
+@pytest.mark.parametrize(("dedupe", "left"), [("exact", 6), ("review", 4)])
+def test_a_review_under_two_items_is_found_and_taken_out(
+    tmp_path: Path, dedupe: str, left: int
+) -> None:
+    said = [("a", "w", 1, "fine"), ("a", "x", 2, "good"), ("a", "y", 2, "good"), ("a", "z", 2, ""),
+            ("a", "w", 2, "good"), ("a", "v", 3, "good")]  # fmt: skip
+    rows = [json.dumps({"user": u, "item": i, "time": t, "review": r}) for u, i, t, r in said]
+    (tmp_path / "log.jsonl").write_text("\n".join(rows[:5]) + "\n")
+    config = DataConfig(source="table", path=str(tmp_path / "log.jsonl"), dedupe=dedupe)
+    found, summary = build(config)
+    assert summary["repeats"]["copied_reviews"] == 2
+    assert len(found.interactions) == left - 1
+    parts = found.split.parts.copy()
+    parts[:] = 0
+    good = [str(t) == "good" for t in found.interactions.texts["review"]]
+    parts[np.flatnonzero(good)[-1]] = 2
+    planted = replace(found, split=replace(found.split, parts=parts))
+    assert ("2 copied reviews" in leaks(planted)) == (dedupe == "exact")
+    # the same words at another moment are a habit, and stay
+    (tmp_path / "log.jsonl").write_text("\n".join(rows) + "\n")
+    assert len(build(config)[0].interactions) == left
