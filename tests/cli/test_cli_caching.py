@@ -60,7 +60,8 @@ def test_repeats_keep_the_first_run_and_add_others(
     assert code == 0
     assert stages(out) == [
         ("data", "kept"), ("ids", "kept"), ("ids", "made"), ("fit", "kept"),
-        ("answers", "kept"), ("train", "kept"), ("train", "made"), ("answers", "kept"), ("answers", "made"),
+        ("answers", "kept"), ("train", "kept"), ("train", "made"),
+        ("answers", "kept"), ("answers", "made"),
         *((name, "kept") for name in REFERENCES), ("report", "made"),
     ]  # fmt: skip
     once, twice = (

@@ -44,6 +44,10 @@ def syncing(patch: Patch) -> None:
     patch.setattr(os, "fsync", no_space)
 
 
+def model_of_a_baseline(patch: Patch) -> None:
+    patch.setattr("p5rec.methods.arrays.save_file", rust_says_so)
+
+
 def lists_of_a_baseline(patch: Patch) -> None:
     patch.setattr("p5rec.recommend.list_files.save_file", rust_says_so)
 
@@ -84,11 +88,12 @@ def publishing(patch: Patch) -> None:
     patch.setattr(os, "replace", no_space)
 
 
-ORDER = ("data", "ids", "baseline", "train", "answers", "reference", "report")
+ORDER = ("data", "ids", "fit", "answers", "train", "trial", "reference", "report")
 PLACES: dict[str, list[Callable[[Patch], None]]] = {
     "data": [data, lineage, publishing],
     "ids": [codes],
-    "baseline": [lists_of_a_baseline],
+    "fit": [model_of_a_baseline],
+    "answers": [lists_of_a_baseline],
     "train": [weights_of_a_checkpoint, optimiser_of_a_checkpoint, the_bundle],
     "report": [the_page, the_lists],
 }

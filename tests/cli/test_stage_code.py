@@ -68,7 +68,7 @@ evaluate:
   samples: 1
 """
 KINDS = {
-    "data", "text", "sasrec", "ids", "baseline", "train", "linear", "pairs", "answers",
+    "data", "text", "sasrec", "ids", "trial", "fit", "train", "linear", "pairs", "answers",
     "reference", "report",
 }  # fmt: skip
 
@@ -185,7 +185,9 @@ def test_comments_and_docstrings_re_make_nothing(seen: list[Seen], tmp_path: Pat
 
 def test_a_changed_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Path) -> None:
     found = remade(seen, changed(tmp_path, "methods/baselines/ease.py", "\nX = 1\n"))
-    assert {each["name"] for each in found.pop("baseline")} == {"ease", "ease-recency"}
+    for stage in ("trial", "fit"):
+        assert {each["kind"] for each in found.pop(stage)} == {"ease"}
+    assert len(found.pop("answers")) == 2  # the lists of ease and of ease-recency
     assert found.keys() == {"linear"}
 
 
@@ -197,7 +199,9 @@ def test_a_baseline_that_is_not_asked_for_re_makes_nothing(
 
 def test_a_changed_rating_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Path) -> None:
     found = remade(seen, changed(tmp_path, "methods/baselines/factors.py", "\nX = 1\n"))
-    assert {each["name"] for each in found.pop("reference")} == {"mf"}
+    for stage in ("trial", "fit"):
+        assert {each["kind"] for each in found.pop(stage)} == {"mf"}
+    assert len(found.pop("reference")) == 1
     assert not found
 
 
@@ -212,8 +216,8 @@ def test_the_page_is_made_of_its_files_and_nothing_else_is(
     [
         ("polars", {"data", "ids", "train", "report"}, set()),
         ("torch", {"text", "train", "sasrec", "answers", "pairs"}, {"data", "ids"}),
-        ("trl", {"train", "sasrec"}, {"data", "ids", "text", "baseline", "answers", "report"}),
-        ("scikit-learn", {"ids", "reference"}, {"data", "train", "baseline"}),
+        ("trl", {"train", "sasrec"}, {"data", "ids", "text", "fit", "answers", "report"}),
+        ("scikit-learn", {"ids", "reference"}, {"data", "train", "trial"}),
         ("filelock", set(), KINDS),
     ],
 )
