@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from p5rec.core.config import Config
+from p5rec.core.types import Corpus
+from p5rec.data.train_events import of_some_users, swapped
 
 Reward = Literal["hit", "rank", "prefix"]
 
@@ -56,7 +58,7 @@ class GroupConfig(AlignConfig):
 
     objective: Literal["grpo"]
     group: int = Field(16, ge=2)  # items drawn at each position
-    # weights of the rewards; what each is worth: p5rec.train.rewards
+    # weights of the rewards; what each is worth: p5rec.train.alignment.rewards
     rewards: dict[Reward, float] = Field({"hit": 1.0, "rank": 1.0}, min_length=1)
 
 
@@ -158,6 +160,12 @@ class TrainConfig(Config):
     def judged(self) -> bool:
         """Whether validation checks decide when training ends and which weights are kept."""
         return self.looks and bool(self.passes or self.patience)
+
+    def training_events(self, corpus: Corpus) -> Corpus:
+        """``corpus`` with the training events that are learned from."""
+        if self.swap_users:
+            corpus = swapped(corpus, ["train"], self.seed)
+        return corpus if self.users == 1 else of_some_users(corpus, self.users, self.seed)
 
     @property
     def slots(self) -> int:

@@ -13,7 +13,6 @@ from p5rec.models.linear import FILE, Linear
 from p5rec.recommend.baselines import ease, itemknn
 
 from .config import LinearConfig, TrainConfig
-from .learned_from import taught
 
 
 def save_fitted(
@@ -27,7 +26,7 @@ def save_fitted(
     Raises:
         UserError: see :func:`fit`.
     """
-    seen = taught(corpus, learner)
+    seen = learner.training_events(corpus)
     fit(config, seen).save(folder / FILE)
     return Lineage(seen.split.mask("train"))
 

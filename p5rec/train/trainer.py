@@ -17,14 +17,21 @@ from p5rec.core.artefacts import write_json
 from p5rec.core.errors import fault
 from p5rec.models.checkpoint import WEIGHTS, load_trainable, read_tensors
 
-from .checkpoints import RUN, WRITING, appearing
+from .alignment.objectives import Objective
+from .callbacks.checkpoints import (
+    RUN,
+    WRITING,
+    appearing,
+    load_state,
+    random_state,
+    save_state,
+    set_random_state,
+)
+from .callbacks.divergence import Divergence
+from .callbacks.validation import Kept
 from .config import TrainConfig
-from .divergence import Divergence
-from .kept import Kept
-from .objective import Objective
+from .distributed import in_pieces, load_pieces, spread, whole_state
 from .optimizer import make_optimizer
-from .resumed import load_state, random_state, save_state, set_random_state
-from .sharding import in_pieces, load_pieces, spread, whole_state
 
 OPTIMISER, SCHEDULE = "optimizer.safetensors", "scheduler.safetensors"  # of a checkpoint
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.core.types import Example, Histories
-from p5rec.models.batches import by_length, pad
-from p5rec.models.encode import encode_source, encode_target
+from p5rec.models.inputs import by_length, encode_source, encode_target, pad
 
 ROWS = st.lists(st.lists(st.integers(1, 9), max_size=6), min_size=1, max_size=6)
 

@@ -20,8 +20,8 @@ from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
 from p5rec.decode.beam import beam_search
 from p5rec.decode.exhaustive import exhaustive
 from p5rec.models import items
-from p5rec.models.batches import pad
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.inputs import pad
 from p5rec.models.multitask import MultitaskModel
 from p5rec.models.scorer import CodeScorer, code_scorer, score_codes
 

@@ -10,13 +10,13 @@ from tiny_models import make_bundle, scratch
 from transformers import PreTrainedTokenizerBase
 
 from p5rec.core.types import Example
-from p5rec.models.encode import encode_source, fit_source, literal_for
+from p5rec.models.inputs import encode_source, fit_source, literal_for
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.sample import sample_view
 from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.view import CorpusView
-from p5rec.train.prompted import PromptRows
+from p5rec.train.examples.prompted import PromptRows
 
 
 @pytest.fixture(scope="module")

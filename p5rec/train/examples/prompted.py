@@ -9,9 +9,9 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from p5rec.core.types import Example
-from p5rec.models.encode import encode_target, fit_source
+from p5rec.models.inputs import encode_target, fit_source
 
-from .rows import IGNORE, Row
+from .row import IGNORE, Row
 
 
 class PromptRows:

@@ -1,18 +1,45 @@
-"""Text examples → token ids, through the model's own chat template where it has one."""
+"""What a model reads: items as code tokens, prompts as token ids, and both in padded batches."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from p5rec.core.types import Example
+from p5rec.core.types import Example, Histories, ItemCodes
 from p5rec.prompting.literal import Literal
 from p5rec.prompting.render import to_messages
+
+
+@dataclass(frozen=True, eq=False)
+class CodeLayout:
+    """Item codes as token ids: code ``c`` of level ``l`` is token ``first + starts[l] + c``.
+
+    Attributes:
+        codes: the items' codes, ``(N, L)``.
+        first: the token id of code 0 of level 0.
+    """
+
+    codes: ItemCodes
+    first: int
+
+    @property
+    def items(self) -> np.ndarray:
+        """``(N, L)`` int64 token ids of every item."""
+        return self.codes.flat + self.first
+
+    def histories(self, histories: Histories) -> list[np.ndarray]:
+        """Each history as one token sequence, oldest first: B arrays of ``length * L`` ids."""
+        levels = self.codes.levels
+        tokens = self.items[histories.items].reshape(-1)
+        cuts = histories.offsets[1:] * levels
+        return np.split(tokens, cuts)[: len(histories)]
 
 
 class Question(NamedTuple):
@@ -50,6 +77,8 @@ def encode_source(
 
 def fit_source(tokenizer: PreTrainedTokenizerBase, example: Example, max_tokens: int) -> Question:
     """The question in at most ``max_tokens``, up to where the answer begins.
+
+    It is written through the model's own chat template where it has one.
 
     One that is too long is made to show less, as little less as will do: first its histories lose
     their oldest events, then worked examples go, then texts and titles get shorter. What it asks,
@@ -100,3 +129,25 @@ def encode_target(tokenizer: PreTrainedTokenizerBase, example: Example) -> np.nd
     """``(T,)`` ids of the answer and the token that ends it."""
     ids = tokenizer(example.target, add_special_tokens=False)["input_ids"]
     return np.asarray([*ids, tokenizer.eos_token_id], dtype=np.int64)
+
+
+def pad(rows: Sequence[np.ndarray], value: float) -> tuple[Tensor, Tensor]:
+    """Rows ``(B, T, ...)``, of their own type, and their mask ``(B, T)`` int64, T the longest."""
+    lengths = np.array([len(row) for row in rows])
+    real = np.arange(lengths.max()) < lengths[:, None]
+    out = np.full((*real.shape, *rows[0].shape[1:]), value, dtype=rows[0].dtype)
+    out[real] = np.concatenate(rows)
+    return torch.from_numpy(out), torch.from_numpy(real.astype(np.int64))
+
+
+def by_length(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
+    """Rows in groups of like length, at most ``tokens`` padded tokens each, longest first.
+
+    The longest come first, so a batch that does not fit in memory fails at once.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, tokens // max(1, int(lengths[order[start]])))
+        yield order[start : start + size]
+        start += size

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from p5rec.models.batches import pad
+from p5rec.models.inputs import pad
 
-from .rows import IGNORE, Row, Rows
+from .row import IGNORE, Row, Rows
 
 # columns of a row that it may leave out, and what each of its tokens then has there
 FILLERS: dict[str, Any] = {

@@ -1,10 +1,4 @@
-"""Histories swapped between users: the control that shows whether a model reads its user.
-
-Every event of the named parts is dealt to another user, as cards are: one to each place in turn.
-Places keep their user and time, so histories keep their lengths and their times; items keep all of
-their ratings, so what is true of an item stays true. What goes is whose events they are: a history
-holds events of as many strangers as it is long, or nearly, and none of its own user.
-"""
+"""The events that train: those of some users, or all of them swapped between users."""
 
 from __future__ import annotations
 
@@ -17,11 +11,33 @@ from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import Corpus
 
+from .split import UNUSED
+
+
+def of_some_users(corpus: Corpus, share: float, seed: int) -> Corpus:
+    """The corpus with the training events of a seeded ``share`` of its users, at least one.
+
+    A smaller share's users are among a larger one's. Other users' training events are in no
+    part.
+    """
+    log = corpus.interactions
+    train = corpus.split.mask("train")
+    users = np.unique(log.users[train])
+    order = derive_rng(seed, "users").permutation(users)
+    kept = order[: max(1, round(share * len(users)))]
+    parts = np.where(train & ~np.isin(log.users, kept), UNUSED, corpus.split.parts)
+    return replace(corpus, split=replace(corpus.split, parts=parts.astype(np.int8)))
+
 
 def swapped(corpus: Corpus, parts: Sequence[str], seed: int) -> Corpus:
-    """The corpus with the events of each of ``parts`` dealt out anew within that part.
+    """The corpus with the events of each of ``parts`` permuted between users within that part.
 
-    Events of other parts stay: of those, the items and ratings that are asked about.
+    The control that shows whether a model reads its user. Every event is dealt to another user, as
+    cards are: one to each place in turn. Places keep their user and time, so histories keep their
+    lengths and their times; items keep all of their ratings, so what is true of an item stays true.
+    What goes is whose events they are: a history holds events of as many strangers as it is long,
+    or nearly, and none of its own user. Events of other parts stay: of those, the items and ratings
+    that are asked about.
 
     Raises:
         UserError: one user has more than half of a part's events.

@@ -17,13 +17,12 @@ from p5rec.ids.config import IdsConfig
 from p5rec.models.checkpoint import Bundle, BundleSettings, build
 from p5rec.models.start import begun_from
 
+from ..examples.row import Rows
+from ..method import GenerativeConfig, settings_of, taught_prompts
+from ..training_data import build_training_data, epoch_sizes
 from .cost import Load, Weights, flops, load_of, matmul_rate, weights_of
 from .gpus import GPUS
-from .learned_from import taught
-from .lessons import epoch_sizes, lessons
 from .memory import Memory, memory_of
-from .method import GenerativeConfig, settings_of, taught_prompts
-from .rows import Rows
 
 SAMPLE = 64  # rows of each task that are made to be counted
 HERE = "this machine"
@@ -111,14 +110,14 @@ def plan(
     method = methods[name]
     if not plannable(method):
         raise ValueError(f"{name} is not trained on rows that are known before")
-    seen = taught(corpus, method.train)
+    seen = method.train.training_events(corpus)
     method = method.in_steps(seen)
     library, train = taught_prompts(method), method.train
     codes = stand_in_codes(ids[method.ids], len(corpus.catalog))
     settings = _settings(name, methods, corpus)
     prompts = library.subset_dump()
     bundle = build(settings, codes, corpus.catalog.ids, prompts, empty=True, download=True)
-    tables, _ = lessons(method, seen, bundle, library)
+    tables, _ = build_training_data(method, seen, bundle, library)
     sizes = epoch_sizes(method, seen, library)
     tasks, shapes = {}, [(train.batch, max(1, train.packing))]
     for task, rows in tables.items():

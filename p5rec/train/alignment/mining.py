@@ -10,7 +10,6 @@ what it would list is wrong.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,44 +20,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from p5rec.core.rng import tie_order
-from p5rec.models.batches import by_length, pad
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.inputs import by_length, pad
 from p5rec.models.multitask import MultitaskModel
 from p5rec.models.proposals import drawn, held, items_in, listed
 
-from .dense import DenseRows
-from .places import choose, seeds
-from .rows import IGNORE
+from ..examples.histories import DenseRows
+from ..examples.row import IGNORE
+from .data import choose, seeds
 
-NAMES = ("offsets", "places", "items", "scores")  # of the files
 TOKENS = 1024  # of histories read at a time
-
-
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """What stands against what, read from disk as it is needed.
-
-    Attributes:
-        offsets: ``(R + 1,)``: row r has the entries ``offsets[r]:offsets[r + 1]``.
-        places: ``(P,)`` int64, the token at which an item begins.
-        items: ``(P, 1 + J)`` int32: it, then those rejected; -1 where none or fewer remained.
-        scores: ``(P, 1 + J)`` float32, their log-probabilities under the model that listed them.
-    """
-
-    offsets: np.ndarray
-    places: np.ndarray
-    items: np.ndarray
-    scores: np.ndarray
-
-    def __getitem__(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The tokens ``(p,)`` of a row, items and scores ``(p, 1 + J)`` there."""
-        own = slice(self.offsets[row], self.offsets[row + 1])
-        return self.places[own], self.items[own], self.scores[own]
-
-
-def load_pairs(folder: Path) -> Pairs:
-    """The pairs that :func:`mine` left in ``folder``, as views of its files."""
-    return Pairs(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES))
 
 
 def mine(

@@ -28,7 +28,7 @@ class Row:
         reference: ``(T, K)`` float32, their log-probabilities before alignment.
         draws: ``(T,)`` int64, the seed of what is drawn in place of the item that begins at a
             token, 0 where nothing is; None: nothing anywhere.
-        shortened, cut: of a prompt that was too long (see ``p5rec.models.encode.Question``); an
+        shortened, cut: of a prompt that was too long (see ``p5rec.models.inputs.Question``); an
             answer that lost its end is cut, too.
     """
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .config import Reward
+from ..config import Reward
 
 
 @dataclass(frozen=True, eq=False)

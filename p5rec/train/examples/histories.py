@@ -1,4 +1,4 @@
-"""Dense training: a history is one sequence, and every event in it teaches.
+"""Histories as training rows: each is one sequence, and every event in it is a target.
 
 Where there is an encoder, it reads a history up to a drawn event, and the decoder is asked for what
 follows: for few items, because the first is what a list is made of, and the further ones teach the
@@ -12,11 +12,12 @@ from functools import cached_property
 
 import numpy as np
 
-from p5rec.models.layout import CodeLayout
+from p5rec.data.windows import Windows
+from p5rec.models.inputs import CodeLayout
 from p5rec.models.ratings import RatedHistories
 
-from .rows import IGNORE, Row
-from .windows import Windows
+from ..config import DenseConfig
+from .row import IGNORE, Row
 
 TOLD = 20  # tokens, about, in which statistics are told
 
@@ -25,14 +26,23 @@ class DenseRows:
     """Items in order: each is to be named after those before it.
 
     Args:
-        windows: which events each row holds, and how a row asks.
+        windows: which events each row holds.
         items: ``(E,)`` the items of all events.
         layout: their codes.
         bos: the token that opens a sequence.
+        config: how a row asks.
     """
 
-    def __init__(self, windows: Windows, items: np.ndarray, layout: CodeLayout, bos: int) -> None:
+    def __init__(
+        self,
+        windows: Windows,
+        items: np.ndarray,
+        layout: CodeLayout,
+        bos: int,
+        config: DenseConfig,
+    ) -> None:
         self.windows, self.items, self.layout, self.bos = windows, items, layout, bos
+        self.config = config
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -43,7 +53,7 @@ class DenseRows:
         return self.windows.lengths * self.layout.codes.levels + 1
 
     def __getitem__(self, i: int) -> Row:
-        (events, rng), config = self.windows.row(i), self.windows.config
+        (events, rng), config = self.windows.row(i), self.config
         items, levels = self.items[events], self.layout.codes.levels
         tokens = np.concatenate([[self.bos], self.layout.items[items].reshape(-1)])
         labels = tokens.copy()

@@ -1,4 +1,4 @@
-"""What a method is taught: the rows of each of its tasks."""
+"""What a method is trained on: the rows of each of its tasks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from p5rec.core.rng import derive_rng, derive_seed
 from p5rec.core.types import Corpus
+from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.config import DENSE, DENSE_RATING
 from p5rec.prompting import tasks as prompt_tasks
@@ -15,17 +16,16 @@ from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource
 from p5rec.prompting.view import unnamed_view
 
-from .aligned import dense_rows
-from .config import TaskConfig
-from .dense import DenseRatingRows
+from .alignment.data import DrawRows, PreferenceRows, load_pairs
+from .config import DenseConfig, GroupConfig, PreferenceConfig, TaskConfig, TrainConfig
+from .examples.histories import DenseRatingRows, DenseRows
+from .examples.prompted import PromptRows
+from .examples.row import Rows
 from .method import GenerativeConfig
-from .mixture import assign_tasks, tempered
-from .prompted import PromptRows
-from .rows import Rows
-from .windows import Windows
+from .schedule import assign_tasks, tempered
 
 
-def lessons(
+def build_training_data(
     config: GenerativeConfig,
     corpus: Corpus,
     bundle: Bundle,
@@ -35,7 +35,7 @@ def lessons(
     """The rows of each task that the training reads, and ``(S,)`` each slot's task.
 
     Args:
-        corpus: what is learned from (:func:`p5rec.train.learned_from.taught`).
+        corpus: what is learned from (:func:`p5rec.train.config.TrainConfig.training_events`).
     """
     n_slots = config.train.steps * config.train.slots
     task_of = assign_tasks(_mixture(config, corpus, library), n_slots, config.train.seed)
@@ -72,7 +72,7 @@ def _rows(
     if task == DENSE_RATING:
         events = corpus.interactions
         assert events.ratings is not None, "checked before anything was trained"
-        windows = Windows(events, corpus.split, config.train.dense, n_rows, seed)
+        windows = history_windows(corpus, config.train.dense, n_rows, seed)
         known = view.item_ratings if config.train.dense.statistics else None
         return DenseRatingRows(
             windows, events.items, events.ratings, bundle.rated_histories(), known
@@ -84,10 +84,51 @@ def _rows(
     return PromptRows(examples, bundle.tokenizer, config.train.max_tokens, answered_by)
 
 
+def history_windows(corpus: Corpus, config: DenseConfig, n_rows: int | None, seed: int) -> Windows:
+    """The training histories in windows; as many as asked, or those of one epoch."""
+    return Windows(
+        corpus.interactions,
+        corpus.split,
+        config.window,
+        n_rows,
+        seed,
+        shuffle_ties=config.shuffle_ties,
+    )
+
+
+def history_rows(
+    config: TrainConfig, corpus: Corpus, bundle: Bundle, n_rows: int | None
+) -> DenseRows:
+    """Histories for the task ``dense``; as many as asked, or those of one epoch."""
+    events, seed = corpus.interactions, derive_seed(config.seed, DENSE)
+    windows = history_windows(corpus, config.dense, n_rows, seed)
+    return DenseRows(windows, events.items, bundle.layout, bundle.bos, config.dense)
+
+
+def dense_rows(
+    n_rows: int, config: TrainConfig, corpus: Corpus, bundle: Bundle, pairs: Path | None
+) -> Rows:
+    """Rows of the task ``dense``.
+
+    Args:
+        n_rows: how many.
+        pairs: a folder of :func:`p5rec.train.alignment.mining.mine`, where the objective compares.
+    """
+    match config.align:
+        case PreferenceConfig():
+            assert pairs is not None, "made before"
+            rows = history_rows(config, corpus, bundle, None)
+            return PreferenceRows(rows, load_pairs(pairs), n_rows)
+        case GroupConfig(positions=positions):
+            rows = history_rows(config, corpus, bundle, n_rows)
+            return DrawRows(rows, positions, derive_seed(config.seed, "draw"))
+    return history_rows(config, corpus, bundle, n_rows)
+
+
 def epoch_sizes(config: GenerativeConfig, corpus: Corpus, library: PromptLibrary) -> dict[str, int]:
     """How many examples each task has."""
     view = unnamed_view(corpus)
-    windows = Windows(corpus.interactions, corpus.split, config.train.dense, 0, 0)
+    windows = history_windows(corpus, config.train.dense, 0, 0)
     sizes = dict.fromkeys(config.train.tasks, windows.epoch_rows)
     for family in library.families():
         posed = prompt_tasks.get(library.family(family).task)

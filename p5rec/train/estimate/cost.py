@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from p5rec.models.layout import CodeLayout
+from p5rec.models.inputs import CodeLayout
 from p5rec.models.multitask import MultitaskModel
 from p5rec.models.positions import whole_items
 
-from .rows import IGNORE, Row
+from ..examples.row import IGNORE, Row
 
 # FLOPs a weight and position, two for each product: forward, gradient of the input, of the weight
 FROZEN, TRAINED = 4, 6

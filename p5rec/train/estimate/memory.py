@@ -13,7 +13,7 @@ from torch.func import functional_call
 from p5rec.backbones.config import BackboneConfig
 from p5rec.models.multitask import MultitaskModel
 
-from .config import TrainConfig
+from ..config import TrainConfig
 from .cost import Load
 
 LIBRARIES = 0.9e9  # bytes: Python, PyTorch, transformers, the data; on a GPU, CUDA's own

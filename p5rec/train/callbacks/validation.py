@@ -1,8 +1,8 @@
-"""What a run keeps beside its present weights: their running mean, and the best so far."""
+"""Validation checks, and what hangs on them: early stopping, averaged weights, the best weights."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -19,11 +19,13 @@ from p5rec.core.patience import Patience
 from p5rec.models.averages import RunningMean
 from p5rec.models.checkpoint import read_tensors
 
-from .config import TrainConfig
-from .sharding import in_pieces
+from ..config import TrainConfig
+from ..distributed import in_pieces
 
 FILE = "kept.safetensors"  # of a checkpoint
 JUDGED = "NDCG@10"
+
+EvalFn = Callable[[], Mapping[str, float]]
 
 
 class Kept(TrainerCallback):
@@ -134,3 +136,30 @@ class Kept(TrainerCallback):
             "patience": asdict(self.patience),
             "taken": self.mean.taken if self.mean is not None else 0,
         }
+
+
+class Validation(TrainerCallback):
+    """Calls the recipe's ``eval_fn`` every so many steps; what it returns joins that step's log,
+    and may end the training."""
+
+    def __init__(
+        self, eval_fn: EvalFn, every: int, note: Callable[[dict[str, float]], None], kept: Kept
+    ) -> None:
+        self.eval_fn, self.every, self.note, self.kept = eval_fn, every, note, kept
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: Any = None,
+        **_: Any,
+    ) -> None:
+        if self.every and state.global_step % self.every == 0:
+            model.eval()
+            with self.kept.shown():
+                figures = self.eval_fn()
+                control.should_training_stop |= self.kept.judge(figures, args)
+            model.train()
+            self.note({f"valid_{name}": value for name, value in figures.items()})
+            control.should_log = True
