@@ -205,9 +205,9 @@ def _of_model(
     from p5rec.core.artefacts import Store
     from p5rec.evaluate.families import measure_reference
     from p5rec.evaluate.publish import list_references, measure_answers
+    from p5rec.recommend.capabilities import check_taught
     from p5rec.recommend.model_answers import answer_model
     from p5rec.recommend.stages import ask_references
-    from p5rec.recommend.taught import check_taught
 
     from .inputs import learned_elsewhere, read_model
 

@@ -68,13 +68,6 @@ def literal_for(tokenizer: PreTrainedTokenizerBase) -> Literal:
     return Literal(special | plain, folded=any(token.normalized for token in added))
 
 
-def encode_source(
-    tokenizer: PreTrainedTokenizerBase, example: Example, max_tokens: int
-) -> np.ndarray:
-    """``(T,)`` ids of the question, up to where the answer begins (see :func:`fit_source`)."""
-    return fit_source(tokenizer, example, max_tokens).ids
-
-
 def fit_source(tokenizer: PreTrainedTokenizerBase, example: Example, max_tokens: int) -> Question:
     """The question in at most ``max_tokens``, up to where the answer begins.
 

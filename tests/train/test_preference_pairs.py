@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from oracles import score_codes
 from small_runs import ITEMS, log
 from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.core.types import Interactions, Split
 from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.scorer import score_codes
 from p5rec.train.alignment import mining as module
 from p5rec.train.alignment.data import DrawRows, Pairs, PreferenceRows, load_pairs
 from p5rec.train.alignment.mining import mine
