@@ -20,7 +20,7 @@ from p5rec.core.launch import rank
 from p5rec.models.multitask import MultitaskModel
 
 from .alignment.objectives import Objective, supervised
-from .callbacks.checkpoints import RUN, newest_whole
+from .callbacks.checkpoints import FOLDER, RUN, newest_whole
 from .callbacks.divergence import Divergence
 from .callbacks.progress import MetricsFile, Progress
 from .callbacks.saving import Interrupt, SaveByTime
@@ -67,13 +67,15 @@ def fit(
     Raises:
         KeyboardInterrupt: after a checkpoint was written, on SIGINT and SIGTERM.
         UserError: the loss is no longer finite or has diverged, and the step and its rows are
-            named; or the processes cannot train together, or cannot go on from the checkpoint.
+            named; the processes cannot train together, or cannot go on from the checkpoint; a
+            tracker is not installed.
     """
     config = schedule.config
+    config.check_trackers()
     _check_encoder(model, config)
     if config.precision == "bfloat16" and under_deepspeed():
         autocast_inside(model)
-    last = newest_whole(folder / "checkpoints", writes=rank() == 0)
+    last = newest_whole(folder / FOLDER, writes=rank() == 0)
     run = read_json(last / RUN) if last else {}
     kept = Kept(model, config, last, run.get("kept"))
     trainer = MultitaskTrainer(
@@ -149,8 +151,8 @@ def _watched(trainer: MultitaskTrainer, folder: Path, eval_fn: EvalFn | None) ->
 def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
     on_gpu = torch.cuda.is_available()
     batch, accumulate = share(config.batch, config.accumulate)
-    return SFTConfig(
-        output_dir=str(folder / "checkpoints"),
+    arguments = SFTConfig(
+        output_dir=str(folder),
         max_steps=config.steps,
         per_device_train_batch_size=batch,
         gradient_accumulation_steps=accumulate,
@@ -170,8 +172,10 @@ def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
         save_steps=config.save_every,
         seed=config.seed,
         data_seed=config.seed,
-        report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=on_gpu,
         ddp_find_unused_parameters=False,
     )
+    # set here, for transformers adds what it finds to those that it is given
+    arguments.report_to = list(config.report_to)
+    return arguments

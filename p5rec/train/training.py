@@ -19,6 +19,7 @@ from p5rec.models.start import begun_from, carry_over, origin
 from p5rec.prompting.library import PromptLibrary
 
 from .alignment.objectives import objective
+from .callbacks.checkpoints import FOLDER
 from .distributed import in_pieces
 from .method import GenerativeConfig, settings_of, taught_prompts, train_ratings
 from .schedule import Schedule
@@ -82,7 +83,7 @@ def train(
         if start is not None:
             about["start"] = origin(start)
         save_bundle(bundle, folder / "bundle", about)
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
     return lineage
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from p5rec.core.artefacts import file_sha256, write_json, writing
 
+FOLDER = "checkpoints"  # in the folder of a run
 KEPT = 2
 WRITING = ".writing"  # where the next one is made, beside the finished ones
 RUN = "run.json"  # of a checkpoint: how it was launched, and what its losses were
