@@ -111,8 +111,8 @@ def teach(
     Args:
         earlier: trained methods by name, of which ``method.start`` may name one.
     """
-    idle = {"decode": True, "ids": True, "linear": True, "start": True, "train": {"report_to"}}
-    settings = method.model_dump(mode="json", exclude=idle)
+    settings = method.model_dump(mode="json", exclude={"decode", "ids", "linear", "start"})
+    del settings["train"]["report_to"]
     looked = settings_for(method.decode, item_head=method.item_head is not None)
     if method.train.judged:
         settings["validation"] = looked.dump()
