@@ -36,10 +36,10 @@ from p5rec.metrics import ranking
 from p5rec.recommend.ask import ask
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.validate import validator
-from p5rec.train.collate import Collator
-from p5rec.train.cost import flops, load_of, matmul_rate
-from p5rec.train.lessons import lessons
+from p5rec.train.estimate.cost import flops, load_of, matmul_rate
+from p5rec.train.examples.collate import Collator
 from p5rec.train.method import GenerativeConfig, taught_prompts
+from p5rec.train.training_data import build_training_data
 
 MIXTURE = {
     "dense": {"share": 4}, "rating": {}, "sequential-next": {}, "sequential-candidates": {},
@@ -71,10 +71,12 @@ def one_task(task: str, layers: int) -> GenerativeConfig:
     })  # fmt: skip
 
 
-def held_out_loss(lessons_: Contest, method: GenerativeConfig) -> Callable[[], float]:
+def held_out_loss(contest: Contest, method: GenerativeConfig) -> Callable[[], float]:
     """The loss on rows that nobody trains on, the same for every way."""
-    bundle = lessons_.bundle
-    tasks, _ = lessons(method.reseeded(1), lessons_.corpus, bundle, taught_prompts(method))
+    bundle = contest.bundle
+    tasks, _ = build_training_data(
+        method.reseeded(1), contest.corpus, bundle, taught_prompts(method)
+    )
     tables = list(tasks.values())
     task_of, row_of = (a.ravel() for a in np.indices((len(tables), HELD_OUT)))
     ones = np.ones(len(tables), dtype=np.int64)

@@ -32,11 +32,11 @@ from p5rec.ids.config import IdsConfig
 from p5rec.ids.files import load_codes
 from p5rec.models.checkpoint import Bundle, build
 from p5rec.pipeline.training import build_ids
-from p5rec.train.course import Course
-from p5rec.train.lessons import lessons
+from p5rec.train.examples.row import IGNORE, Row, Rows
 from p5rec.train.method import GenerativeConfig, settings_of, taught_prompts
-from p5rec.train.rows import IGNORE, Row, Rows
+from p5rec.train.schedule import Schedule
 from p5rec.train.sft import fit
+from p5rec.train.training_data import build_training_data
 
 IDS = {"levels": 2, "codebook": 64, "vectors": {"text": None, "cooccurrence": {}}}
 
@@ -70,9 +70,9 @@ class Contest:
 
     def read(self, steps: int) -> list[Row]:
         """The rows of the first ``steps`` steps, in the order in which ours reads them."""
-        course = Course(self.rows, self.task_of, self.method.train)
-        tables, read = list(self.rows.values()), course.order[: steps * self.method.train.slots]
-        filled = zip(*course.collator(0, None).filled(read), strict=True)
+        schedule = Schedule(self.rows, self.task_of, self.method.train)
+        tables, read = list(self.rows.values()), schedule.order[: steps * self.method.train.slots]
+        filled = zip(*schedule.collator(0, None).filled(read), strict=True)
         return [tables[task][int(n)] for task, n in filled]
 
 
@@ -89,7 +89,7 @@ def contest(method: GenerativeConfig) -> Contest:
     library = taught_prompts(method)
     settings = settings_of(method, corpus).model_copy(update={"scale": ()})
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
-    return Contest(method, corpus, bundle, *lessons(method, corpus, bundle, library))
+    return Contest(method, corpus, bundle, *build_training_data(method, corpus, bundle, library))
 
 
 def listed(contest: Contest) -> Contest:
@@ -187,8 +187,8 @@ def ours(contest: Contest, turns: Turns) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         try:
             turns.begin()
-            course = Course(contest.rows, contest.task_of, train)
-            fit(bundle.model, bundle.tokenizer, course, Path(folder), turn)
+            schedule = Schedule(contest.rows, contest.task_of, train)
+            fit(bundle.model, bundle.tokenizer, schedule, Path(folder), turn)
         except Enough:
             pass
         logs = map(json.loads, (Path(folder) / "metrics.jsonl").read_text().splitlines())

@@ -1,4 +1,4 @@
-"""The work of the stage that turns items' texts into vectors."""
+"""Items' texts, and the work of the stage that turns them into vectors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.types import Catalog
-from p5rec.data.texts import item_texts
 
 from .encoder import encode
 
@@ -21,3 +20,14 @@ def encode_items(encoder: str, catalog: Catalog, file: str, folder: Path) -> Lin
     """
     np.save(folder / file, encode(item_texts(catalog), encoder, download=True))
     return Lineage.none()
+
+
+def item_texts(catalog: Catalog) -> list[str]:
+    """What a text encoder reads of each item, ``(N,)``: the title, then ``attribute: values``."""
+    columns = [[_clause(name, v) for v in catalog.values(name)] for name in catalog.attributes]
+    rows = zip(catalog.titles, *columns, strict=True)
+    return [". ".join(part for part in row if part) for row in rows]
+
+
+def _clause(name: str, values: tuple[str, ...]) -> str:
+    return f"{name}: {', '.join(values)}" if values else ""

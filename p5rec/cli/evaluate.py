@@ -204,8 +204,8 @@ def _of_model(
     from p5rec.evaluate.families import measure_reference
     from p5rec.methods.folder import is_fitted
     from p5rec.pipeline.answers import ask_references
+    from p5rec.recommend.capabilities import check_taught
     from p5rec.recommend.model_answers import answer_model
-    from p5rec.recommend.taught import check_taught
 
     from .inputs import learned_elsewhere, read_model
 

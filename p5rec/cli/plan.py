@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from p5rec.train.plan import Plan
+    from p5rec.train.estimate.plan import Plan
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -40,7 +40,7 @@ def plan(
     from p5rec.core.errors import UserError, did_you_mean
     from p5rec.ids.config import IdsConfig
     from p5rec.train.checks import check_methods, check_tasks
-    from p5rec.train.gpus import GPUS
+    from p5rec.train.estimate.gpus import GPUS
     from p5rec.train.method import GenerativeConfig
 
     from .inputs import read_prepared, read_sections
@@ -58,7 +58,7 @@ def plan(
     named = read_sections(config, overrides or (), **sections)
     check_methods(named.methods, named.ids)
     recipe, corpus, _, _ = read_prepared(config, overrides or (), **sections)
-    from p5rec.train.plan import plan, plannable
+    from p5rec.train.estimate.plan import plan, plannable
 
     check_tasks(recipe.methods, (), corpus)
     alike: dict[str, list[str]] = {}
@@ -125,7 +125,7 @@ def _clock(seconds: float) -> str:
 
 
 def _assumed() -> str:
-    from p5rec.train.plan import CPU_UTILISATION, GPU_UTILISATION, LAUNCH
+    from p5rec.train.estimate.plan import CPU_UTILISATION, GPU_UTILISATION, LAUNCH
 
     cpu = " or ".join(f"{share:.0%} in {kind}" for kind, share in CPU_UTILISATION.items())
     return (

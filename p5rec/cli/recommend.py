@@ -358,7 +358,8 @@ def _answers(
     """Pair numbers → what the model says of them."""
     import polars as pl
 
-    from p5rec.recommend.pairs import check_asked, explain_pairs, rate_pairs
+    from p5rec.recommend.capabilities import check_asked
+    from p5rec.recommend.pairs import explain_pairs, rate_pairs
 
     check_asked(bundle, what)
     ask = rate_pairs if what == "ratings" else explain_pairs

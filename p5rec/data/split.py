@@ -51,13 +51,6 @@ def make_split(interactions: Interactions, name: str, seed: int = 0, *, few_shot
     return Split(name, parts, seed)
 
 
-def training_histories(interactions: Interactions, split: Split) -> Histories:
-    """Every user's training events, in time order; users without one are left out."""
-    rows = np.flatnonzero(split.mask("train"))
-    users, counts = np.unique(interactions.users[rows], return_counts=True)
-    return Histories(users.astype(np.int32), interactions.items[rows], _offsets(counts))
-
-
 def histories_of(interactions: Interactions, users: np.ndarray | None = None) -> Histories:
     """Everything that users did, whatever the part: what a list for today is made from.
 

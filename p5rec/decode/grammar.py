@@ -12,7 +12,7 @@ come next in a state follows by running the bytes of all tokens through the tabl
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,11 +110,6 @@ def json_object(fields: Mapping[str, Piece]) -> Piece:
         parts += [literal(f"{opening}{json.dumps(name)}: "), value]
         opening = ", "
     return in_order(*parts, literal("}" if fields else "{}"))
-
-
-def json_choice(values: Sequence[object]) -> Piece:
-    """One of some values as JSON writes them."""
-    return choice(json.dumps(value, ensure_ascii=False) for value in values)
 
 
 def _between(low: int, high: int) -> Piece:

@@ -35,8 +35,7 @@ from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.view import CorpusView, item_names
 
 from .config import BUNDLE, HeadsConfig, ItemHeadConfig
-from .encode import literal_for
-from .layout import CodeLayout
+from .inputs import CodeLayout, literal_for
 from .linear import FILE as LINEAR
 from .linear import Linear
 from .multitask import MultitaskModel

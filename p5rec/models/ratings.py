@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from p5rec.core.types import runs
 
 from .config import DENSE_RATING
-from .layout import CodeLayout
+from .inputs import CodeLayout
 
 TASK = DENSE_RATING  # the task that teaches them
 

@@ -111,6 +111,7 @@ def teach(
         earlier: trained methods by name, of which ``method.start`` may name one.
     """
     settings = method.model_dump(mode="json", exclude={"decode", "ids", "linear", "start"})
+    del settings["train"]["report_to"]
     looked = settings_for(method.decode, item_head=method.item_head is not None)
     if method.train.judged:
         settings["validation"] = looked.dump()

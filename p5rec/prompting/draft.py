@@ -104,8 +104,8 @@ class Draft:
         return recent
 
     def choice(self, user: int, target: int, rng: np.random.Generator) -> tuple[int, ...]:
-        """The fields ``CHOICE``: the target among strangers of the user, shuffled."""
-        others = self.view.strangers(user, self.limits.candidates - 1, rng)
+        """The fields ``CHOICE``: the target among sampled negatives, shuffled."""
+        others = self.view.sample_negatives(user, self.limits.candidates - 1, rng)
         items = tuple(rng.permutation([target, *others]).tolist())
         self.values |= {
             "candidates": _ids(self.view, items),

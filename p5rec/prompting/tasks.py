@@ -130,7 +130,7 @@ def _yesno(view: CorpusView, event: int, rng: np.random.Generator, limits: Limit
     log = view.corpus.interactions
     draft = Draft(view, limits)
     draft.history(event)
-    others = view.strangers(int(log.users[event]), 1, rng) if rng.random() < 0.5 else []
+    others = view.sample_negatives(int(log.users[event]), 1, rng) if rng.random() < 0.5 else []
     item = others[0] if others else int(log.items[event])
     draft.item(item)
     draft.values["verdict"] = "no" if others else "yes"

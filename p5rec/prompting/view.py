@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from p5rec.core.types import PARTS, TRAIN, Corpus
+from p5rec.data.negatives import sample_negatives
 
 from .literal import Literal, literal, squeeze
 
@@ -228,26 +229,9 @@ class CorpusView:
         log = self.corpus.interactions
         return log.items[log.offsets[user] : log.offsets[user + 1]]
 
-    def strangers(self, user: int, count: int, rng: np.random.Generator) -> list[int]:
-        """Up to ``count`` items the user has no event with, with titles that differ.
-
-        Drawn evenly from the catalogue.
-        """
-        taken = self.user_items(user)
-        draw = rng.integers(len(self.names.ids), size=4 * count + 16)
-        fresh = draw[~np.isin(draw, taken)].tolist()
-        titles = {self.names.titles[item] for item in taken}
-        found = self._distinct(fresh, titles, count)
-        if len(found) < count:
-            rest = np.setdiff1d(np.arange(len(self.names.ids)), taken)
-            found = self._distinct(rng.permutation(rest).tolist(), titles, count)
-        return found
-
-    def _distinct(self, items: list[int], taken: set[str], count: int) -> list[int]:
-        chosen: dict[str, int] = {}
-        for item in items:
-            chosen.setdefault(self.names.titles[item], item)
-        return [item for title, item in chosen.items() if title not in taken][:count]
+    def sample_negatives(self, user: int, count: int, rng: np.random.Generator) -> list[int]:
+        """Up to ``count`` items the user has no event with, with titles that differ."""
+        return sample_negatives(self.user_items(user), self.names.titles, count, rng)
 
     @cached_property
     def attributes(self) -> list[tuple[tuple[str, tuple[str, ...]], ...]]:

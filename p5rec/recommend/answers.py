@@ -14,7 +14,7 @@ from p5rec.decode.grammar import Grammar
 from p5rec.decode.token_rows import TokenRows
 from p5rec.decode.words import GrammarLogitsProcessor, TokenBytes
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.encode import Question, fit_source
+from p5rec.models.inputs import Question, fit_source
 
 from .batching import prompt_batches
 from .config import DecodeConfig

@@ -14,7 +14,7 @@ from p5rec.core.types import Example
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.grammar import Grammar, choice
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.encode import Question
+from p5rec.models.inputs import Question
 from p5rec.models.ratings import TASK
 from p5rec.models.titles import name_rows
 from p5rec.prompting import tasks
@@ -56,7 +56,7 @@ class FamilyAnswers(Config):
         seconds: all answers together.
         tokens: of all questions.
         shortened, cut: questions that were too long: made to show less, and of these and others
-            such as lost words (see ``p5rec.models.encode.Question``).
+            such as lost words (see ``p5rec.models.inputs.Question``).
     """
 
     family: str

@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from p5rec.models.batches import by_length, pad
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.inputs import by_length, pad
 
 
 def prompt_batches(

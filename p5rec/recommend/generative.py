@@ -10,10 +10,9 @@ from p5rec.core.types import Histories, RankedLists
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
 
+from .capabilities import check_head, check_taught
 from .config import DecodeConfig
 from .listing import rank_prompts
-from .taught import check_taught
-from .whole import check_head
 
 
 class GenerativeRecommender:

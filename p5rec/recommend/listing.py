@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from p5rec.core.rng import derive_seed, tie_order
-from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
+from p5rec.decode.allowed import Allowed, OpenNodes
 from p5rec.decode.beam import Cap, Scorer, beam_search
 from p5rec.decode.sampling import Draws
 from p5rec.decode.token_rows import TokenRows
@@ -93,25 +93,6 @@ def rank_prompts(
         items[rows] = found.cpu().numpy()
         scores[rows] = gained.cpu().numpy()
     return items, scores
-
-
-def score_items(
-    bundle: Bundle, prompts: Sequence[np.ndarray], candidates: np.ndarray, config: DecodeConfig
-) -> np.ndarray:
-    """Log-probabilities ``(B, M)`` of the given ``candidates (B, M)`` after each of B prompts.
-
-    Exact: the search keeps a beam for each candidate. An item may stand in a row twice.
-    """
-    most = candidates.shape[1]
-    wide = config.model_copy(
-        update={"k": most, "beams": most, "search": "beam", "per_prefix": None}
-    )
-    only = Allowed(only=ItemLists.from_table(candidates))
-    items, scores = rank_prompts(bundle, prompts, wide, 0, only)
-    base, row = len(bundle.model.trie) + 1, np.arange(len(items))[:, None]
-    found, wanted = (row * base + items).ravel(), (row * base + candidates).ravel()
-    order = np.argsort(found)
-    return scores.ravel()[order][np.searchsorted(found[order], wanted)].reshape(candidates.shape)
 
 
 def nodes_read(trie: Trie, beams: int) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from p5rec.core.artefacts import Lineage, read_json, write_json
 from p5rec.core.types import PARTS, Corpus
-from p5rec.data.swap import swapped
+from p5rec.data.train_events import swapped
 from p5rec.models.checkpoint import Bundle, load_bundle
 
 from .ask import FamilyAnswers, ask, task_of, unseen_wordings

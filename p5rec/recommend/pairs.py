@@ -12,21 +12,9 @@ from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import pose_pairs, with_pairs
 
 from .answers import encode_all, write
+from .capabilities import check_taught
 from .config import DecodeConfig
 from .ratings import own_reading, rating_histories, read_ratings
-from .taught import check_taught
-
-
-def check_asked(bundle: Bundle, what: str) -> None:
-    """Refuses ``ratings`` or ``explanations`` of a model that was not taught them.
-
-    Raises:
-        UserError: it was not.
-    """
-    if what == "explanations":
-        check_taught(bundle, "explanation")
-    elif TASK not in bundle.settings.tasks:
-        check_taught(bundle, "rating")
 
 
 def rate_pairs(

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from p5rec.core.errors import UserError
 from p5rec.core.rng import tie_order
 from p5rec.decode.allowed import Allowed
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.scorer import item_scores, prompt_reader
 
 from .batching import prompt_batches
+from .capabilities import check_head
 from .config import DecodeConfig
 from .ranking import rank
 
@@ -46,15 +46,3 @@ def rank_whole(
             found[~allowed.take(rows).mask(*found.shape)] = -np.inf
         items[rows], scores[rows] = rank(found, config.k, tie)
     return items, scores
-
-
-def check_head(bundle: Bundle) -> None:
-    """
-    Raises:
-        UserError: the model has no item head.
-    """
-    if bundle.model.item_head is None:
-        raise UserError(
-            "search: expected a model with an item head for items, got one without; "
-            "take another search, or train with item_head"
-        )

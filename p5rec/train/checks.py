@@ -50,12 +50,13 @@ def check_methods(methods: Mapping[str, GenerativeConfig], ids: Mapping[str, Ids
     """What is wrong with methods and ids and is seen without the data.
 
     Raises:
-        UserError: a task, a start, a folder of prompts or a file of vectors is not there.
+        UserError: a task, start, folder of prompts, file of vectors or tracker is not there.
     """
 
     def tasks_of(name: str) -> None:
         try:
             taught_prompts(methods[name])
+            methods[name].train.check_trackers()
         except UserError as error:
             raise UserError(*(f"methods.{name}: {line}" for line in error.lines)) from None
 

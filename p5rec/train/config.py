@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from p5rec.core.config import Config
+from p5rec.core.errors import UserError
+from p5rec.core.types import Corpus
+from p5rec.data.train_events import of_some_users, swapped
 
 Reward = Literal["hit", "rank", "prefix"]
+Tracker = Literal["tensorboard", "mlflow", "wandb"]
+# the packages, any of which a tracker needs
+PACKAGES: dict[Tracker, tuple[str, ...]] = {
+    "tensorboard": ("tensorboard", "tensorboardX"),
+    "mlflow": ("mlflow",),
+    "wandb": ("wandb",),
+}
 
 
 class DenseConfig(Config):
@@ -56,7 +67,7 @@ class GroupConfig(AlignConfig):
 
     objective: Literal["grpo"]
     group: int = Field(16, ge=2)  # items drawn at each position
-    # weights of the rewards; what each is worth: p5rec.train.rewards
+    # weights of the rewards; what each is worth: p5rec.train.alignment.rewards
     rewards: dict[Reward, float] = Field({"hit": 1.0, "rank": 1.0}, min_length=1)
 
 
@@ -120,6 +131,9 @@ class TrainConfig(Config):
     # a checkpoint after so many steps, and when so many minutes have passed since the last
     save_every: int = Field(200, ge=1)
     save_minutes: float = Field(10.0, gt=0)
+    report_to: tuple[
+        Tracker, ...
+    ] = ()  # experiment trackers that get every log too; none by default
     evaluate_every: int = Field(0, ge=0)  # steps between looks at validation; 0: never
     evaluate_users: int = Field(500, ge=1)  # of the validation part, at most
     # training ends when the mean NDCG@10 of so many looks is not above that of as many before, and
@@ -158,6 +172,27 @@ class TrainConfig(Config):
     def judged(self) -> bool:
         """Whether validation checks decide when training ends and which weights are kept."""
         return self.looks and bool(self.passes or self.patience)
+
+    def check_trackers(self) -> None:
+        """
+        Raises:
+            UserError: a tracker of ``report_to`` is not installed.
+        """
+        lacking = [name for name in self.report_to if not any(map(find_spec, PACKAGES[name]))]
+        if lacking:
+            raise UserError(
+                *(
+                    f"train.report_to: expected an installed tracker, got {name!r}; "
+                    f"`pip install {name}` or take it out"
+                    for name in lacking
+                )
+            )
+
+    def training_events(self, corpus: Corpus) -> Corpus:
+        """``corpus`` with the training events that are learned from."""
+        if self.swap_users:
+            corpus = swapped(corpus, ["train"], self.seed)
+        return corpus if self.users == 1 else of_some_users(corpus, self.users, self.seed)
 
     @property
     def slots(self) -> int:

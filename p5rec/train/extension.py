@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from p5rec.backbones.encoder import encode
+from p5rec.backbones.views import item_texts
 from p5rec.core.errors import fault
 from p5rec.core.types import Corpus, ItemCodes
-from p5rec.data.texts import item_texts
 from p5rec.ids.encoder import ItemEncoder, load_encoder
 from p5rec.ids.files import load_codes, load_item_ids
 from p5rec.ids.vectors import file_vectors

@@ -18,7 +18,7 @@ from p5rec.prompting.source import PromptsConfig
 from p5rec.recommend.config import DecodeConfig
 
 from .config import LinearConfig, TrainConfig
-from .passes import in_steps
+from .schedule import in_steps
 
 if TYPE_CHECKING:
     from p5rec.models.checkpoint import BundleSettings
@@ -45,7 +45,7 @@ class GenerativeConfig(Config):
         return self.model_copy(update={"train": train})
 
     def in_steps(self, corpus: Corpus) -> GenerativeConfig:
-        """The same, its training told in steps (:func:`p5rec.train.passes.in_steps`)."""
+        """The same, its training told in steps (:func:`p5rec.train.schedule.in_steps`)."""
         return self.model_copy(update={"train": in_steps(self.train, corpus)})
 
     @model_validator(mode="after")

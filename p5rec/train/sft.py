@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: a model, a course of rows, a folder."""
+"""Supervised fine-tuning: a model, a schedule of rows, a folder."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ from p5rec.core.errors import UserError, fault
 from p5rec.core.launch import rank
 from p5rec.models.multitask import MultitaskModel
 
-from .callbacks import EvalFn, Interrupt, MetricsFile, Progress, SaveByTime, Validation
-from .checkpoints import RUN, newest_whole
+from .alignment.objectives import Objective, supervised
+from .callbacks.checkpoints import FOLDER, RUN, newest_whole
+from .callbacks.divergence import Divergence
+from .callbacks.progress import MetricsFile, Progress
+from .callbacks.saving import Interrupt, SaveByTime
+from .callbacks.validation import EvalFn, Kept, Validation
 from .config import TrainConfig
-from .course import Course
-from .divergence import Divergence
-from .kept import Kept
-from .launch import check_joined, share
-from .objective import Objective, supervised
-from .sharding import (
+from .distributed import (
     autocast_inside,
+    check_joined,
     check_quantised,
     made_whole,
+    share,
     spread,
     under_deepspeed,
     whole_state,
 )
+from .schedule import Schedule
 from .trainer import MultitaskTrainer
 
 SCHEDULES = {"cosine": "cosine", "constant": "constant_with_warmup"}  # as transformers names them
@@ -43,7 +45,7 @@ SCHEDULES = {"cosine": "cosine", "constant": "constant_with_warmup"}  # as trans
 def fit(
     model: MultitaskModel,
     tokenizer: PreTrainedTokenizerBase,
-    course: Course,
+    schedule: Schedule,
     folder: Path,
     eval_fn: EvalFn | None = None,
     objective: Objective = supervised,
@@ -54,7 +56,7 @@ def fit(
     checkpoint of an interrupted run, training goes on from the newest, to the same result.
 
     Args:
-        course: what is read, and how it is learned.
+        schedule: what is read, and how it is learned.
         eval_fn: measures the model on validation; called every ``evaluate_every`` steps. What it
             says may end the training early (``patience``).
         objective: how a batch becomes a loss.
@@ -65,27 +67,29 @@ def fit(
     Raises:
         KeyboardInterrupt: after a checkpoint was written, on SIGINT and SIGTERM.
         UserError: the loss is no longer finite or has diverged, and the step and its rows are
-            named; or the processes cannot train together, or cannot go on from the checkpoint.
+            named; the processes cannot train together, or cannot go on from the checkpoint; a
+            tracker is not installed.
     """
-    config = course.config
+    config = schedule.config
+    config.check_trackers()
     _check_encoder(model, config)
     if config.precision == "bfloat16" and under_deepspeed():
         autocast_inside(model)
-    last = newest_whole(folder / "checkpoints", writes=rank() == 0)
+    last = newest_whole(folder / FOLDER, writes=rank() == 0)
     run = read_json(last / RUN) if last else {}
     kept = Kept(model, config, last, run.get("kept"))
     trainer = MultitaskTrainer(
         recipe=config,
         objective=objective,
-        told=course.told,
-        watch=Divergence(config.diverged, course.told, run.get("watch")),
+        told=schedule.told,
+        watch=Divergence(config.diverged, schedule.told, run.get("watch")),
         kept=kept,
         model=model,
         args=_arguments(config, folder),
-        data_collator=course.collator(
+        data_collator=schedule.collator(
             tokenizer.pad_token_id, model.start if model.seq2seq else None
         ),
-        train_dataset=Dataset.from_dict({"slot": course.order}),
+        train_dataset=Dataset.from_dict({"slot": schedule.order}),
         processing_class=tokenizer,
     )
     _check_launch(trainer, last, run)
@@ -147,8 +151,8 @@ def _watched(trainer: MultitaskTrainer, folder: Path, eval_fn: EvalFn | None) ->
 def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
     on_gpu = torch.cuda.is_available()
     batch, accumulate = share(config.batch, config.accumulate)
-    return SFTConfig(
-        output_dir=str(folder / "checkpoints"),
+    arguments = SFTConfig(
+        output_dir=str(folder),
         max_steps=config.steps,
         per_device_train_batch_size=batch,
         gradient_accumulation_steps=accumulate,
@@ -168,8 +172,10 @@ def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
         save_steps=config.save_every,
         seed=config.seed,
         data_seed=config.seed,
-        report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=on_gpu,
         ddp_find_unused_parameters=False,
     )
+    # set here, for transformers adds what it finds to those that it is given
+    arguments.report_to = list(config.report_to)
+    return arguments

@@ -17,14 +17,22 @@ from p5rec.core.artefacts import write_json
 from p5rec.core.errors import fault
 from p5rec.models.checkpoint import WEIGHTS, load_trainable, read_tensors
 
-from .checkpoints import RUN, WRITING, appearing
+from .alignment.objectives import Objective
+from .callbacks.checkpoints import (
+    FOLDER,
+    RUN,
+    WRITING,
+    appearing,
+    load_state,
+    random_state,
+    save_state,
+    set_random_state,
+)
+from .callbacks.divergence import Divergence
+from .callbacks.validation import Kept
 from .config import TrainConfig
-from .divergence import Divergence
-from .kept import Kept
-from .objective import Objective
+from .distributed import in_pieces, load_pieces, spread, whole_state
 from .optimizer import make_optimizer
-from .resumed import load_state, random_state, save_state, set_random_state
-from .sharding import in_pieces, load_pieces, spread, whole_state
 
 OPTIMISER, SCHEDULE = "optimizer.safetensors", "scheduler.safetensors"  # of a checkpoint
 
@@ -32,7 +40,8 @@ OPTIMISER, SCHEDULE = "optimizer.safetensors", "scheduler.safetensors"  # of a c
 class MultitaskTrainer(SFTTrainer):
     """Differs from its parent in five places: the loss is the objective's, the optimiser knows
     the new rows, a checkpoint holds trainable weights only, states in it are no pickles (but for
-    those that DeepSpeed and FSDP write in pieces), and nothing is sent anywhere."""
+    those that DeepSpeed and FSDP write in pieces), and nothing is sent anywhere but to the
+    trackers of ``report_to``."""
 
     optimizer: torch.optim.Optimizer | None
 
@@ -109,10 +118,10 @@ class MultitaskTrainer(SFTTrainer):
         return self.optimizer
 
     def _get_output_dir(self, trial: Any) -> str:
-        return os.path.join(self.args.output_dir, WRITING)
+        return os.path.join(self.args.output_dir, FOLDER, WRITING)
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        folder, writes = Path(self.args.output_dir), self.args.should_save
+        folder, writes = Path(self.args.output_dir) / FOLDER, self.args.should_save
         with appearing(folder, writes, self.accelerator.wait_for_everyone):
             super()._save_checkpoint(model, trial)
             if writes:

@@ -18,13 +18,13 @@ from p5rec.models.checkpoint import Bundle, build, load_trainable, save_bundle
 from p5rec.models.start import begun_from, carry_over, origin
 from p5rec.prompting.library import PromptLibrary
 
-from .aligned import objective
-from .course import Course
-from .learned_from import taught
-from .lessons import lessons, shown
+from .alignment.objectives import objective
+from .callbacks.checkpoints import FOLDER
+from .distributed import in_pieces
 from .method import GenerativeConfig, settings_of, taught_prompts, train_ratings
+from .schedule import Schedule
 from .sft import fit
-from .sharding import in_pieces
+from .training_data import build_training_data, shown
 
 
 def train(
@@ -45,13 +45,13 @@ def train(
     Args:
         validate: measures the model every ``config.train.evaluate_every`` steps, for the record.
         start: the folder of a bundle to begin from, the one that ``config.start`` means.
-        pairs: what alignment by preference learns from (:func:`p5rec.train.pairs.mine`).
+        pairs: what alignment by preference learns from (:func:`p5rec.train.alignment.mining.mine`).
 
     Raises:
         UserError: a task is unknown, the data cannot offer what it needs, or ``start`` is of
             another backbone.
     """
-    library, seen = taught_prompts(config), taught(corpus, config.train)
+    library, seen = taught_prompts(config), config.train.training_events(corpus)
     config = config.in_steps(seen)
     settings = settings_of(config, corpus)
     if start is not None:
@@ -83,7 +83,7 @@ def train(
         if start is not None:
             about["start"] = origin(start)
         save_bundle(bundle, folder / "bundle", about)
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
     return lineage
 
 
@@ -96,11 +96,11 @@ def _fit(
     validate: Callable[[Bundle], Mapping[str, float]] | None,
     pairs: Path | None,
 ) -> dict[str, Tensor]:
-    tasks, task_of = lessons(config, corpus, bundle, library, pairs)
+    tasks, task_of = build_training_data(config, corpus, bundle, library, pairs)
     return fit(
         bundle.model,
         bundle.tokenizer,
-        Course(tasks, task_of, config.train),
+        Schedule(tasks, task_of, config.train),
         folder,
         None if validate is None else partial(validate, bundle),
         objective(config.train.align, bundle.model),

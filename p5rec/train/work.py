@@ -13,11 +13,10 @@ from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.files import load_codes
 from p5rec.models.checkpoint import Bundle, load_bundle, read_settings
 
-from .aligned import history_rows
-from .lessons import shown
+from .alignment.mining import mine
 from .method import GenerativeConfig
-from .pairs import mine
 from .training import train
+from .training_data import history_rows, shown
 
 
 def train_on(
@@ -56,7 +55,7 @@ def mine_pairs(
     """What the model in ``start`` would name in place of each training event, in ``folder``.
 
     Args:
-        settings: of :func:`p5rec.train.pairs.mine`.
+        settings: of :func:`p5rec.train.alignment.mining.mine`.
     """
     own = read_settings(start)[0].backbone.name == method.backbone.name
     bundle = load_bundle(start, download=own).ready()

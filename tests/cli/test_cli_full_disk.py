@@ -65,7 +65,7 @@ def optimiser_of_a_checkpoint(patch: Patch) -> None:
         full_from_now(patch)
         raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534")
 
-    patch.setattr("p5rec.train.resumed.save_file", cut_short)
+    patch.setattr("p5rec.train.callbacks.checkpoints.save_file", cut_short)
 
 
 def weights_of_a_checkpoint(patch: Patch) -> None:

@@ -18,7 +18,6 @@ from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import _write, load_corpus, prepare_data
-from p5rec.data.split import training_histories
 from p5rec.ids.files import save_codes
 from p5rec.prompting.view import CorpusView
 
@@ -276,7 +275,7 @@ def honest_texts() -> list[str]:
 
 def honest_store() -> list[str]:
     def make(store: Store, corpus: Corpus, data: Any) -> None:
-        walk = training_histories(corpus.interactions, corpus.split).items
+        walk = corpus.interactions.items[corpus.split.mask("train")]
         met, first = np.unique(walk, return_index=True)
         number = np.full(len(corpus.catalog), len(corpus.catalog))
         number[met] = first

@@ -6,7 +6,7 @@ import numpy as np
 
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.fewer import of_some_users
+from p5rec.data.train_events import of_some_users
 
 WORLD = {"kind": "markov", "users": 40, "items": 12, "events": 6}
 

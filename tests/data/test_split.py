@@ -15,7 +15,6 @@ from p5rec.data.split import (
     cases,
     histories_of,
     make_split,
-    training_histories,
 )
 
 
@@ -115,11 +114,6 @@ def test_histories_hold_what_came_before_and_nothing_else(
         assert events[b] == target
         assert targets[b] == data.items[target]
         assert asked[b].tolist() == data.items[before].tolist()
-    trained = training_histories(data, split)
-    assert len(trained.items) == split.mask("train").sum()
-    for b, user in enumerate(trained.users):
-        kept = (data.users == user) & split.mask("train")
-        assert trained[b].tolist() == data.items[kept].tolist()
 
 
 @given(data=logs, rule=st.sampled_from(RULES))

@@ -7,7 +7,7 @@ import pytest
 
 from p5rec.core.errors import UserError
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
-from p5rec.data.swap import swapped
+from p5rec.data.train_events import swapped
 
 USERS, ITEMS = 60, 40
 

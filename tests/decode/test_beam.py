@@ -10,10 +10,10 @@ import torch
 from code_sets import TableScorer, code_sets, open_where
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import exhaustive
 from torch import Tensor
 
 from p5rec.decode.beam import beam_search
-from p5rec.decode.exhaustive import exhaustive
 from p5rec.decode.trie import Trie
 
 

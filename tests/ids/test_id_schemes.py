@@ -14,7 +14,7 @@ from p5rec.core.types import TRAIN, Corpus, Split
 from p5rec.ids.base import fit
 from p5rec.ids.config import BY_EVENTS, BY_VECTORS, POLICIES, SCHEMES, IdsConfig
 from p5rec.ids.prefixes import prefix_groups, sharing
-from p5rec.ids.tokens import item_strings, parse_items
+from p5rec.ids.tokens import item_strings
 
 TEXT = np.random.default_rng(0).normal(size=(26, 12)).astype(np.float32)
 
@@ -49,9 +49,7 @@ def test_a_scheme_gives_every_item_its_own_codes(
     assert (codes.codes < codes.sizes).all()
     np.testing.assert_array_equal(codes.codes, two.codes.codes)
     assert one.collisions.after == 0
-    # codes are words and back again, in any company
-    spoken = "I liked " + ", ".join(item_strings(codes)) + " a lot"
-    assert parse_items(spoken, codes).tolist() == list(range(26))
+    assert len(set(item_strings(codes))) == 26
     assert codes.tied == (policy == "shared" and one.collisions.before > 0)
 
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.core.types import Example, Histories
-from p5rec.models.batches import by_length, pad
-from p5rec.models.encode import encode_source, encode_target
+from p5rec.models.inputs import by_length, encode_target, fit_source, pad
 
 ROWS = st.lists(st.lists(st.integers(1, 9), max_size=6), min_size=1, max_size=6)
 
@@ -63,13 +62,13 @@ def test_a_prompt_loses_its_beginning_and_an_answer_ends_with_the_end_token(chat
     if not chat:
         tokenizer.chat_template = None
     example = Example("What next after <a_1><b_2>?", "<a_3><b_4>", "t", "t.v1", system="Be brief.")
-    whole = encode_source(tokenizer, example, 500)
+    whole = fit_source(tokenizer, example, 500).ids
     text = tokenizer.decode(whole)
     if chat:
         assert text == "system: Be brief.\nuser: What next after <a_1><b_2>?\nassistant: "
     else:
         assert text == "Be brief.\nWhat next after <a_1><b_2>?\n"
-    assert encode_source(tokenizer, example, 10).tolist() == whole[-10:].tolist()
+    assert fit_source(tokenizer, example, 10).ids.tolist() == whole[-10:].tolist()
     answer = encode_target(tokenizer, example)
     assert tokenizer.decode(answer) == "<a_3><b_4><|end|>"
     assert answer[-1] == tokenizer.eos_token_id != tokenizer.pad_token_id

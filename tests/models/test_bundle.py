@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from oracles import score_codes
 from tiny_models import llama, make_bundle, save_llama, save_t5, scratch, some_codes
 
 from p5rec.backbones.config import LoraSettings
@@ -17,7 +18,6 @@ from p5rec.core.errors import UserError
 from p5rec.core.types import Example, Histories, ItemCodes
 from p5rec.ids.files import load_codes, save_codes
 from p5rec.models.checkpoint import Bundle, BundleSettings, build, load_bundle, save_bundle
-from p5rec.models.scorer import score_codes
 from p5rec.recommend.answers import encode_all, write
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender

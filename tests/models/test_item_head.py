@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from oracles import score_codes
 from test_scorer import SIZES, prompts
 from tiny_models import llama, make_bundle, save_llama, save_t5, scratch, some_codes
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from p5rec.decode.beam import beam_search
 from p5rec.models.checkpoint import Bundle, load_bundle, save_bundle
 from p5rec.models.config import ItemHeadConfig
-from p5rec.models.scorer import code_scorer, score_codes
+from p5rec.models.scorer import code_scorer
 
 KINDS = ["scratch positions", "scratch tokens", "llama lora positions", "t5 lora positions"]
 

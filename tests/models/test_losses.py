@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from oracles import score_codes
 from tiny_models import make_bundle, scratch
 from torch import Tensor
 
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.config import HeadsConfig
 from p5rec.models.positions import whole_items
-from p5rec.models.scorer import score_codes
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 

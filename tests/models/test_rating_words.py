@@ -7,8 +7,8 @@ import pytest
 import torch
 from tiny_models import make_bundle, scratch, some_codes
 
-from p5rec.models.batches import pad
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.inputs import pad
 from p5rec.models.ratings import rating_words
 from p5rec.models.words import RatingWords
 from p5rec.recommend.config import DecodeConfig

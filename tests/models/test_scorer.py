@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import exhaustive, score_codes
 from tiny_models import llama, make_bundle, save_gpt2, save_llama, save_t5, scratch, some_codes
 from torch import Tensor
 
@@ -18,12 +19,11 @@ from p5rec.backbones.scratch import byte_tokenizer
 from p5rec.core.types import ItemCodes
 from p5rec.decode.allowed import Allowed, ItemLists, OpenNodes
 from p5rec.decode.beam import beam_search
-from p5rec.decode.exhaustive import exhaustive
 from p5rec.models import items
-from p5rec.models.batches import pad
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.inputs import pad
 from p5rec.models.multitask import MultitaskModel
-from p5rec.models.scorer import CodeScorer, code_scorer, score_codes
+from p5rec.models.scorer import CodeScorer, code_scorer
 
 SIZES = (4, 3, 3)
 CLOSE = 2e-5

@@ -10,13 +10,13 @@ from tiny_models import make_bundle, scratch
 from transformers import PreTrainedTokenizerBase
 
 from p5rec.core.types import Example
-from p5rec.models.encode import encode_source, fit_source, literal_for
+from p5rec.models.inputs import fit_source, literal_for
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.sample import sample_view
 from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.view import CorpusView
-from p5rec.train.prompted import PromptRows
+from p5rec.train.examples.prompted import PromptRows
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +39,10 @@ def test_every_length_holds_and_shows_as_much_as_fits(
     family: str, shots: int, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     for example in posed(family, candidates=3, shots=shots)[:6]:
-        whole = encode_source(tokenizer, example, 10**6)
+        whole = fit_source(tokenizer, example, 10**6).ids
         assert not fit_source(tokenizer, example, len(whole)).shortened
         least = example.less(example.less.steps) if example.less and example.less.steps else example
-        shortest = len(encode_source(tokenizer, least, 10**6))
+        shortest = len(fit_source(tokenizer, least, 10**6).ids)
         head, foot = tokenizer.decode(whole)[:6], tokenizer.decode(whole)[-12:]
         for limit in np.linspace(60, len(whole) - 1, 7).astype(int).tolist():
             found = fit_source(tokenizer, example, limit)
@@ -57,7 +57,7 @@ def test_every_length_holds_and_shows_as_much_as_fits(
 def test_a_history_goes_before_an_option(tokenizer: PreTrainedTokenizerBase) -> None:
     shown = 0
     for example in posed("sequential-candidates", candidates=4):
-        whole = len(encode_source(tokenizer, example, 10**6))
+        whole = len(fit_source(tokenizer, example, 10**6).ids)
         found = fit_source(tokenizer, example, whole - 1)
         assert (found.shortened, found.cut) == (True, False)
         text = tokenizer.decode(found.ids)

@@ -115,7 +115,7 @@ def test_statistics_leave_the_asked_event_out_and_know_training_alone(view: Corp
     assert asked[0] == asked[1]
 
 
-def test_candidates_are_the_target_and_strangers(view: CorpusView) -> None:
+def test_candidates_are_the_target_and_negatives(view: CorpusView) -> None:
     task, places = tasks.get("sequential-candidates"), []
     for event in task.rows(view, "train").tolist():
         record = task.build(view, event, derive_rng(0, event), Limits(candidates=6))
@@ -127,16 +127,16 @@ def test_candidates_are_the_target_and_strangers(view: CorpusView) -> None:
     assert set(places) == set(range(6))
 
 
-def test_few_strangers_are_all_given_and_titles_differ() -> None:
+def test_few_negatives_are_all_given_and_titles_differ() -> None:
     titles = ["Twin" if n >= 20 else f"T{n}" for n in range(ITEMS)]
     twins = make_view(titles=titles)
     for user in range(4):
-        found = twins.strangers(user, ITEMS, derive_rng(0, user))
+        found = twins.sample_negatives(user, ITEMS, derive_rng(0, user))
         named = [titles[i] for i in found]
         assert len(set(named)) == len(named)
         assert not set(named) & {titles[i] for i in twins.user_items(user)}
     full = make_view()
-    assert len(full.strangers(0, ITEMS, derive_rng(0))) == ITEMS - EACH
+    assert len(full.sample_negatives(0, ITEMS, derive_rng(0))) == ITEMS - EACH
 
 
 def test_yes_and_no_are_even(view: CorpusView, library: PromptLibrary) -> None:

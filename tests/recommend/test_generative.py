@@ -7,15 +7,14 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import torch
+from oracles import exhaustive, score_codes
 from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.core.errors import UserError
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Catalog, Example, Histories, RankedLists
 from p5rec.decode.allowed import Allowed, ItemLists
-from p5rec.decode.exhaustive import exhaustive
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.scorer import score_codes
 from p5rec.recommend.answers import encode_all, rank_answers, write
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender

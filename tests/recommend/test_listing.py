@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from oracles import score_codes
 from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.scorer import score_codes
 from p5rec.recommend.config import DecodeConfig
-from p5rec.recommend.listing import rank_prompts, score_items, width
+from p5rec.recommend.listing import rank_prompts, width
 
 MANY = [np.random.default_rng(n).integers(3, 250, 3 + n) for n in range(40)]
 PROMPTS = MANY[:20:4]
@@ -41,14 +41,6 @@ def test_exhaustive_finds_the_best_of_all(bundle: Bundle) -> None:
     np.testing.assert_allclose(scores, best, atol=2e-5)
     narrow, _ = rank_prompts(bundle, MANY, one.model_copy(update={"search": "beam"}), 0)
     assert (narrow != items).any()  # one beam misses some of them
-
-
-def test_candidates_are_scored_as_they_stand(bundle: Bundle) -> None:
-    candidates = np.random.default_rng(0).integers(0, 40, (5, 7))
-    candidates[0, :2] = 11
-    found = score_items(bundle, PROMPTS, candidates, NARROW)
-    wanted = np.take_along_axis(every(bundle, PROMPTS), candidates, axis=1)
-    np.testing.assert_allclose(found, wanted, atol=2e-5)
 
 
 def test_auto_is_exact_where_that_costs_little() -> None:

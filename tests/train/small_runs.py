@@ -14,16 +14,15 @@ from torch import Tensor
 
 from p5rec.backbones.config import BackboneConfig
 from p5rec.core.types import TEST, TRAIN, VALID, Example, Interactions, Split
+from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
-from p5rec.train.callbacks import EvalFn
+from p5rec.train.callbacks.validation import EvalFn
 from p5rec.train.config import TrainConfig
-from p5rec.train.course import Course
-from p5rec.train.dense import DenseRows
-from p5rec.train.mixture import assign_tasks, occurrence
-from p5rec.train.prompted import PromptRows
-from p5rec.train.rows import Rows
+from p5rec.train.examples.histories import DenseRows
+from p5rec.train.examples.prompted import PromptRows
+from p5rec.train.examples.row import Rows
+from p5rec.train.schedule import Schedule, assign_tasks, occurrence
 from p5rec.train.sft import fit
-from p5rec.train.windows import Windows
 
 # by the name of their golden curve; each makes in the folder what it is read from
 BACKBONES: Mapping[str, Callable[[Path], BackboneConfig]] = {
@@ -100,15 +99,22 @@ def fit_rows(
         name: rows_of(name, bundle, settings, len(task_of) * task.rows)
         for name, task in settings.tasks.items()
     }
-    course = Course(tasks, task_of[slots], settings, occurrence(task_of)[slots])
-    return fit(bundle.model, bundle.tokenizer, course, folder, eval_fn)
+    schedule = Schedule(tasks, task_of[slots], settings, occurrence(task_of)[slots])
+    return fit(bundle.model, bundle.tokenizer, schedule, folder, eval_fn)
 
 
 def rows_of(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> Rows:
     if name == "dense":
         interactions, split = log()
-        windows = Windows(interactions, split, settings.dense, n, settings.seed)
-        return DenseRows(windows, interactions.items, bundle.layout, bundle.bos)
+        windows = Windows(
+            interactions,
+            split,
+            settings.dense.window,
+            n,
+            settings.seed,
+            shuffle_ties=settings.dense.shuffle_ties,
+        )
+        return DenseRows(windows, interactions.items, bundle.layout, bundle.bos, settings.dense)
     return PromptRows(Questions(n), bundle.tokenizer, settings.max_tokens)
 
 

@@ -25,7 +25,7 @@ from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.pipeline.training import teach
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
-from p5rec.train import course, sft
+from p5rec.train import schedule, sft
 from p5rec.train.config import TrainConfig
 from p5rec.train.method import GenerativeConfig
 from p5rec.train.training import train
@@ -187,7 +187,7 @@ def test_accumulated_batches_equal_one_large_batch(
 ) -> None:
     """So that processes which share a batch do what one would. The order of rows is fixed for that,
     and Adam, which turns a last bit of a small gradient into a whole step, left out."""
-    monkeypatch.setattr(course, "batch_order", lambda tasks, *_: np.arange(len(tasks)))
+    monkeypatch.setattr(schedule, "batch_order", lambda tasks, *_: np.arange(len(tasks)))
     plain = sft.MultitaskTrainer.create_optimizer
 
     def descent(trainer: sft.MultitaskTrainer) -> torch.optim.Optimizer:

@@ -11,14 +11,14 @@ from small_runs import config, curve, train, weights
 from tiny_models import scratch
 
 from p5rec.core.errors import UserError
-from p5rec.train import course
+from p5rec.train import schedule
 
 
 def test_accumulated_batches_equal_one_large_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Given the same rows a step: the order of batches is fixed for that."""
-    monkeypatch.setattr(course, "batch_order", lambda tasks, *_: np.arange(len(tasks)))
+    monkeypatch.setattr(schedule, "batch_order", lambda tasks, *_: np.arange(len(tasks)))
     whole = train(scratch(), config(steps=8, batch=8), tmp_path / "whole")
     halves = train(scratch(), config(steps=8, batch=4, accumulate=2), tmp_path / "halves")
     found, wanted = (curve(tmp_path / n, "loss", "grad_norm") for n in ("halves", "whole"))
@@ -32,7 +32,7 @@ def test_one_divisor_lets_every_label_weigh_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first step: the summed loss over the divisor, however the rows lie in batches."""
-    monkeypatch.setattr(course, "batch_order", lambda tasks, *_: np.arange(len(tasks)))
+    monkeypatch.setattr(schedule, "batch_order", lambda tasks, *_: np.arange(len(tasks)))
     runs = {
         "own": config(steps=1, batch=8),
         "even": config(steps=1, batch=8, divisor=50.0),

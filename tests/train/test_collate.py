@@ -16,9 +16,9 @@ from tiny_models import llama, make_bundle, save_gpt2, save_llama, save_t5, scra
 from p5rec.backbones.config import BackboneConfig
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import RatedHistories
-from p5rec.train.collate import Collator, pack
-from p5rec.train.prompted import PromptRows
-from p5rec.train.rows import IGNORE, Row
+from p5rec.train.examples.collate import Collator, pack
+from p5rec.train.examples.prompted import PromptRows
+from p5rec.train.examples.row import IGNORE, Row
 
 N = 12
 WEIGHTS = np.array([1.0, 0.5])

@@ -15,12 +15,12 @@ from tiny_models import make_bundle, scratch
 from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TEST, TRAIN, VALID, Interactions, ItemCodes, Split
+from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.layout import CodeLayout
+from p5rec.models.inputs import CodeLayout
 from p5rec.train.config import DenseConfig
-from p5rec.train.dense import DenseRatingRows, DenseRows
-from p5rec.train.rows import IGNORE
-from p5rec.train.windows import Windows
+from p5rec.train.examples.histories import DenseRatingRows, DenseRows
+from p5rec.train.examples.row import IGNORE
 
 BOS = 1
 
@@ -47,9 +47,9 @@ def rows_over(
     codes = np.arange(max(1, log[0].n_items), dtype=np.int32)
     table = ItemCodes(np.stack([codes // 50, codes % 50], axis=1), (50, 50), "by hand")
     config = DenseConfig(**{"window": 5, **changes})
-    windows = Windows(*log, config, n_rows, seed)
+    windows = Windows(*log, config.window, n_rows, seed, shuffle_ties=config.shuffle_ties)
     layout = CodeLayout(table, first=100)
-    return DenseRows(windows, log[0].items, layout, BOS)
+    return DenseRows(windows, log[0].items, layout, BOS, config)
 
 
 def events_of(rows: DenseRows, i: int) -> list[int]:
@@ -221,9 +221,9 @@ def test_rating_rows_tell_the_ratings_and_nothing_else() -> None:
     table = ItemCodes(np.stack([codes // 8, codes % 8], axis=1).astype(np.int32), (8, 8), "by hand")
     bundle = make_bundle(scratch(), table, scale=(1.0, 2.5))
     settings = DenseConfig(window=5)
-    windows = Windows(log, split, settings, 40, 0)
+    windows = Windows(log, split, settings.window, 40, 0)
     rows = DenseRatingRows(windows, log.items, given, bundle.rated_histories())
-    plain = DenseRows(windows, log.items, bundle.layout, bundle.bos)
+    plain = DenseRows(windows, log.items, bundle.layout, bundle.bos, settings)
     for i in range(40):
         row, events = rows[i], _events(plain[i].input_ids[1:], bundle)
         assert _events(row.input_ids[row.input_ids >= bundle.layout.first], bundle) == events
@@ -247,7 +247,7 @@ def test_rating_rows_tell_what_is_known_and_ask_for_ratings_alone() -> None:
     codes = np.arange(log.n_items)
     table = ItemCodes(np.stack([codes // 8, codes % 8], axis=1).astype(np.int32), (8, 8), "by hand")
     bundle = make_bundle(scratch(), table, scale=(1.0, 2.5))
-    windows = Windows(log, split, DenseConfig(window=5), 40, 0)
+    windows = Windows(log, split, 5, 40, 0)
     known = np.stack([np.arange(len(log)), 7 * np.arange(len(log))], axis=1)
     rows = DenseRatingRows(
         windows, log.items, given, bundle.rated_histories(), lambda events: known[events]

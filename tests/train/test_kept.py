@@ -15,7 +15,7 @@ from tiny_models import scratch
 from p5rec.core.types import Catalog, Corpus
 from p5rec.models.averages import RunningMean
 from p5rec.train.config import TrainConfig
-from p5rec.train.passes import in_steps
+from p5rec.train.schedule import in_steps
 
 DROPOUT = scratch(dropout=0.2)
 

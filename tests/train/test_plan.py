@@ -18,14 +18,14 @@ from p5rec.data.build import build as build_corpus
 from p5rec.data.config import DataConfig
 from p5rec.ids.config import IdsConfig
 from p5rec.models.checkpoint import Bundle, BundleSettings, build
-from p5rec.train.collate import Collator
 from p5rec.train.config import TrainConfig
-from p5rec.train.cost import flops, load_of, weights_of
-from p5rec.train.memory import kept_for_backward, memory_of
+from p5rec.train.estimate.cost import flops, load_of, weights_of
+from p5rec.train.estimate.memory import kept_for_backward, memory_of
+from p5rec.train.estimate.plan import plan, stand_in_codes
+from p5rec.train.examples.collate import Collator
+from p5rec.train.examples.row import Row
 from p5rec.train.method import GenerativeConfig
 from p5rec.train.optimizer import make_optimizer
-from p5rec.train.plan import plan, stand_in_codes
-from p5rec.train.rows import Row
 from p5rec.train.training import train
 
 KINDS = ("scratch", "tokens", "t5", "lora", "dora", "targets")

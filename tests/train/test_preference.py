@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from p5rec.models.checkpoint import Bundle
+from p5rec.train.alignment.objectives import SoftmaxDpo, sdpo_loss
 from p5rec.train.config import PreferenceConfig
-from p5rec.train.preference import SoftmaxDpo, sdpo_loss
 
 NONE = -torch.inf
 

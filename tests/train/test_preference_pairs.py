@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from oracles import score_codes
 from small_runs import ITEMS, log
 from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.core.types import Interactions, Split
+from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.scorer import score_codes
-from p5rec.train import pairs as module
-from p5rec.train.aligned import DrawRows, PreferenceRows
+from p5rec.train.alignment import mining as module
+from p5rec.train.alignment.data import DrawRows, Pairs, PreferenceRows, load_pairs
+from p5rec.train.alignment.mining import mine
 from p5rec.train.config import DenseConfig
-from p5rec.train.dense import DenseRows
-from p5rec.train.pairs import Pairs, load_pairs, mine
-from p5rec.train.windows import Windows
+from p5rec.train.examples.histories import DenseRows
 
 MADE: dict[str, Any] = {"negatives": 3, "seed": 0}
 LOG = log(users=6, events=7)
@@ -28,8 +28,9 @@ LOG = log(users=6, events=7)
 def histories(
     bundle: Bundle, data: tuple[Interactions, Split] = LOG, n_rows: int | None = None
 ) -> DenseRows:
-    windows = Windows(*data, DenseConfig(window=4), n_rows, 0)
-    return DenseRows(windows, data[0].items, bundle.layout, bundle.bos)
+    config = DenseConfig(window=4)
+    windows = Windows(*data, config.window, n_rows, 0)
+    return DenseRows(windows, data[0].items, bundle.layout, bundle.bos, config)
 
 
 def mined(

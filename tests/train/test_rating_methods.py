@@ -15,12 +15,12 @@ from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.swap import swapped
+from p5rec.data.train_events import swapped
 from p5rec.models import checkpoint
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.models.config import HeadsConfig
 from p5rec.models.heads import CumulativeLink
-from p5rec.train import learned_from, lessons
+from p5rec.train import training_data
 from p5rec.train.checks import check_tasks
 from p5rec.train.method import GenerativeConfig, taught_prompts
 from p5rec.train.training import train
@@ -63,8 +63,8 @@ def test_statistics_are_taught_as_they_are_asked(corpus: Corpus, tmp_path: Path)
         "dense": {"statistics": True, "window": 4},
     }  # fmt: skip
     config = GenerativeConfig(backbone=scratch(), train=settings)
-    seen = learned_from.taught(corpus, config.train)
-    rows = lessons.lessons(config, seen, bundle, library)[0]["dense-rating"]
+    seen = config.train.training_events(corpus)
+    rows = training_data.build_training_data(config, seen, bundle, library)[0]["dense-rating"]
     text = bundle.tokenizer.decode(rows[0].input_ids)
     assert text.count(" mean ") == rows.windows.lengths[0]
 
@@ -101,8 +101,8 @@ def test_the_control_is_taught_swapped_histories_and_nothing_else(
         seen.append(given)
         return rows(name, n, config, given, *rest)
 
-    rows = lessons._rows
-    monkeypatch.setattr(lessons, "_rows", watch)
+    rows = training_data._rows
+    monkeypatch.setattr(training_data, "_rows", watch)
     bundle = taught(corpus, tmp_path / "own", {}, seed=3)
     control = taught(corpus, tmp_path / "swapped", {}, seed=3, swap_users=True)
     assert bundle.settings == control.settings.model_copy(update={"swapped": False})

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from p5rec.train.rewards import Group, advantages, hit, prefix, rank, reward
+from p5rec.train.alignment.rewards import Group, advantages, hit, prefix, rank, reward
 
 GROUP = Group(
     right=torch.tensor([[False, True, False, False], [False, False, False, False]]),

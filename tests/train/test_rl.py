@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from oracles import score_codes
 from tiny_models import make_bundle, scratch, some_codes
 from torch import Tensor
 from trl import GRPOConfig, GRPOTrainer
 
 from p5rec.backbones.grow import GrownHead
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.scorer import score_codes
+from p5rec.train.alignment.objectives import Grpo, grpo_loss
+from p5rec.train.alignment.rewards import advantages
 from p5rec.train.config import GroupConfig
-from p5rec.train.rewards import advantages
-from p5rec.train.rl import Grpo, grpo_loss
 
 HISTORY = np.array([[3, 5, 7, 9], [1, 2, 4, 6]])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from p5rec.core.errors import UserError
-from p5rec.train.sharding import check_quantised
+from p5rec.train.distributed import check_quantised
 
 TESTS = Path(__file__).resolve().parents[1]
 WORKER = """
@@ -20,7 +20,7 @@ from together import asking
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from p5rec.models.checkpoint import trainable_state
-from p5rec.train.sharding import in_pieces, load_pieces, made_whole, whole_state
+from p5rec.train.distributed import in_pieces, load_pieces, made_whole, whole_state
 
 dist.init_process_group("gloo")
 mesh = init_device_mesh("cpu", (2,))

@@ -23,10 +23,10 @@ from p5rec.core.artefacts import file_sha256
 from p5rec.core.errors import UserError
 from p5rec.models.checkpoint import Bundle
 from p5rec.train import sft
-from p5rec.train.checkpoints import newest_whole
+from p5rec.train.callbacks.checkpoints import newest_whole
+from p5rec.train.callbacks.divergence import Divergence
 from p5rec.train.config import TrainConfig
-from p5rec.train.divergence import Divergence
-from p5rec.train.launch import check_joined, share
+from p5rec.train.distributed import check_joined, share
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = runpy.run_path(str(ROOT / "scripts" / "record_golden_training.py"))

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from small_runs import BACKBONES, curve, fit_rows
 from together import ROWS, SETTINGS, STEPS, Crash, asking, fresh
 
-from p5rec.train import course
+from p5rec.train import schedule
 from p5rec.train.config import TrainConfig
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -27,13 +27,13 @@ MODELS = ("scratch", "llama-lora", "new-t5")  # of small_runs.BACKBONES
 WATCHED = ("loss", "grad_norm", "valid_log")
 Curve = dict[str, list[float]]
 Weights = dict[str, torch.Tensor]
-ORDER = course.batch_order
+ORDER = schedule.batch_order
 
 
 @pytest.fixture(autouse=True)
 def the_same_rows_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of like length are made of ``batch`` rows, whatever ``batch`` a way uses."""
-    monkeypatch.setattr(course, "batch_order", lambda t, n, _, s: ORDER(t, n, SETTINGS.batch, s))
+    monkeypatch.setattr(schedule, "batch_order", lambda t, n, _, s: ORDER(t, n, SETTINGS.batch, s))
 
 
 @cache

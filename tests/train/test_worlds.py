@@ -122,6 +122,7 @@ def test_a_model_is_taught_once_a_setting(taught) -> None:
         "bundle", "lineage.npy", "manifest.json", "metrics.jsonl",
     ]  # fmt: skip
     assert taught(seed=1).key != first.key
+    assert taught(looks={"report_to": ("wandb",)}).key == first.key
 
 
 WIDER = DecodeConfig(k=3, beams=9)

@@ -20,8 +20,8 @@ from tiny_models import make_bundle, some_codes
 from p5rec.backbones.config import BackboneConfig
 from p5rec.core.launch import rank
 from p5rec.models.checkpoint import Bundle
-from p5rec.train.collate import Collator
-from p5rec.train.sharding import in_pieces
+from p5rec.train.distributed import in_pieces
+from p5rec.train.examples.collate import Collator
 
 STEPS, ROWS = 12, 8
 # at higher rates the last bits, in which ways differ, grow tenfold every other step

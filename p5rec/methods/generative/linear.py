@@ -11,7 +11,6 @@ from p5rec.core.artefacts import Lineage
 from p5rec.core.types import Corpus
 from p5rec.models.linear import FILE, Linear
 from p5rec.train.config import LinearConfig, TrainConfig
-from p5rec.train.learned_from import taught
 
 from ..baselines.ease import Ease
 from ..baselines.itemknn import ItemKnn
@@ -28,7 +27,7 @@ def save_fitted(
     Raises:
         UserError: see :func:`fit`.
     """
-    seen = taught(corpus, learner)
+    seen = learner.training_events(corpus)
     fit(config, seen).save(folder / FILE)
     return Lineage(seen.split.mask("train"))
 

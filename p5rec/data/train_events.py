@@ -1,0 +1,80 @@
+"""The events that train: those of some users, or all of them swapped between users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from p5rec.core.errors import UserError
+from p5rec.core.rng import derive_rng
+from p5rec.core.types import Corpus
+
+from .split import UNUSED
+
+
+def of_some_users(corpus: Corpus, share: float, seed: int) -> Corpus:
+    """The corpus with the training events of a seeded ``share`` of its users, at least one.
+
+    A smaller share's users are among a larger one's. Other users' training events are in no
+    part.
+    """
+    log = corpus.interactions
+    train = corpus.split.mask("train")
+    users = np.unique(log.users[train])
+    order = derive_rng(seed, "users").permutation(users)
+    kept = order[: max(1, round(share * len(users)))]
+    parts = np.where(train & ~np.isin(log.users, kept), UNUSED, corpus.split.parts)
+    return replace(corpus, split=replace(corpus.split, parts=parts.astype(np.int8)))
+
+
+def swapped(corpus: Corpus, parts: Sequence[str], seed: int) -> Corpus:
+    """The corpus with the events of each of ``parts`` permuted between users within that part.
+
+    The control that shows whether a model reads its user. Every event is dealt to another user, as
+    cards are: one to each place in turn. Places keep their user and time, so histories keep their
+    lengths and their times; items keep all of their ratings, so what is true of an item stays true.
+    What goes is whose events they are: a history holds events of as many strangers as it is long,
+    or nearly, and none of its own user. Events of other parts stay: of those, the items and ratings
+    that are asked about.
+
+    Raises:
+        UserError: one user has more than half of a part's events.
+    """
+    log = corpus.interactions
+    source = np.arange(len(log))
+    for part in parts:
+        places = np.flatnonzero(corpus.split.mask(part))
+        source[places] = places[_deal(log.users[places], derive_rng(seed, "swap", part), part)]
+    dealt = replace(
+        log,
+        items=log.items[source],
+        ratings=None if log.ratings is None else log.ratings[source],
+        texts={name: column.take(source) for name, column in log.texts.items()},
+    )
+    return replace(corpus, interactions=dealt)
+
+
+def _deal(users: np.ndarray, rng: np.random.Generator, part: str) -> np.ndarray:
+    """``(n,)``: the event that each place gets, of places and events of ``users (n,)``."""
+    counts = np.bincount(users, minlength=1)
+    if 2 * counts.max() > len(users) > 0:
+        raise UserError(
+            f"swapped histories: expected users with at most half of the {part} events, got one "
+            f"with {counts.max()} of {len(users)}; the control needs others to swap with"
+        )
+    drawn = rng.random(len(users))
+    by_user = np.lexsort((drawn, users))
+    nth = np.empty(len(users), dtype=np.int64)
+    nth[by_user] = np.arange(len(users)) - np.searchsorted(users, users)
+    seat = rng.permutation(len(counts))
+    places = np.lexsort((seat[users], nth))  # a round of all users, then the next
+    # one user's cards lie together; long runs go out while there are many to deal to
+    cards = np.lexsort((drawn, seat[users], -counts[users]))
+    while len(own := np.flatnonzero(users[places] == users[cards])):
+        for one, other in zip(own, rng.integers(len(cards), size=len(own)), strict=True):
+            cards[[one, other]] = cards[[other, one]]
+    source = np.empty(len(users), dtype=np.int64)
+    source[places] = cards
+    return source

@@ -1,0 +1,45 @@
+"""What a trained model can be asked: what it was trained on and has heads for, and nothing else."""
+
+from __future__ import annotations
+
+from p5rec.core.errors import UserError
+from p5rec.models.checkpoint import Bundle
+from p5rec.models.ratings import TASK
+
+
+def check_taught(bundle: Bundle, task: str) -> None:
+    """Refuses to ask for what training never showed: the answer would mean nothing.
+
+    Raises:
+        UserError: ``task`` is not among the tasks the model was trained on.
+    """
+    if task not in bundle.settings.tasks:
+        raise UserError(
+            f"expected a model taught {task!r}, got one taught "
+            f"{', '.join(bundle.settings.tasks)}; add {task} to its train.tasks and train again"
+        )
+
+
+def check_asked(bundle: Bundle, what: str) -> None:
+    """Refuses ``ratings`` or ``explanations`` of a model that was not taught them.
+
+    Raises:
+        UserError: it was not.
+    """
+    if what == "explanations":
+        check_taught(bundle, "explanation")
+    elif TASK not in bundle.settings.tasks:
+        check_taught(bundle, "rating")
+
+
+def check_head(bundle: Bundle) -> None:
+    """Refuses to rank by an item head that is not there.
+
+    Raises:
+        UserError: the model has no item head.
+    """
+    if bundle.model.item_head is None:
+        raise UserError(
+            "search: expected a model with an item head for items, got one without; "
+            "take another search, or train with item_head"
+        )

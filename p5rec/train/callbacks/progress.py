@@ -1,0 +1,93 @@
+"""What a training run tells while it goes on: a progress bar, and metrics.jsonl."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from p5rec.core.artefacts import atomic_write
+
+SHOWN = {"loss": "loss", "valid_NDCG@10": "NDCG@10"}  # of a log, and what the bar calls it
+
+
+class Progress(TrainerCallback):
+    """One line: steps, speed, time left, the last loss and look at validation."""
+
+    def __init__(self) -> None:
+        self.bar = tqdm(disable=True)
+        self.told: dict[str, str] = {}
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.bar = tqdm(
+            total=state.max_steps,
+            initial=state.global_step,
+            desc="train",
+            unit="step",
+            disable=not state.is_world_process_zero,
+        )
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.bar.update(state.global_step - self.bar.n)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        shown = {name: value for name, value in (logs or {}).items() if name in SHOWN}
+        self.told |= {SHOWN[name]: f"{value:.4f}" for name, value in shown.items()}
+        if shown:
+            self.bar.set_postfix(self.told)
+
+    def close(self) -> None:
+        """Ends the line."""
+        self.bar.close()
+
+
+class MetricsFile(TrainerCallback):
+    """Appends each log to ``metrics.jsonl``.
+
+    On resume, drops what came after the checkpoint and the summary an interrupted run closed with.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if not state.is_world_process_zero:
+            return
+        lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
+        whole = [line for line in lines if line.endswith("\n")]  # a killed run may leave half a one
+        logs = [json.loads(line) for line in whole]
+        kept = [
+            line
+            for line, log in zip(whole, logs, strict=True)
+            if log["step"] <= state.global_step and "train_runtime" not in log
+        ]
+        with atomic_write(self.path) as handle:
+            handle.writelines(kept)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        if state.is_world_process_zero and logs:
+            with open(self.path, "a", encoding="utf-8") as handle:
+                handle.write(json.dumps({"step": state.global_step, **logs}) + "\n")

@@ -1,0 +1,111 @@
+"""Histories as training rows: each is one sequence, and every event in it is a target.
+
+Where there is an encoder, it reads a history up to a drawn event, and the decoder is asked for what
+follows: for few items, because the first is what a list is made of, and the further ones teach the
+decoder to read itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+
+from p5rec.data.windows import Windows
+from p5rec.models.inputs import CodeLayout
+from p5rec.models.ratings import RatedHistories
+
+from ..config import DenseConfig
+from .row import IGNORE, Row
+
+TOLD = 20  # tokens, about, in which statistics are told
+
+
+class DenseRows:
+    """Items in order: each is to be named after those before it.
+
+    Args:
+        windows: which events each row holds.
+        items: ``(E,)`` the items of all events.
+        layout: their codes.
+        bos: the token that opens a sequence.
+        config: how a row asks.
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        items: np.ndarray,
+        layout: CodeLayout,
+        bos: int,
+        config: DenseConfig,
+    ) -> None:
+        self.windows, self.items, self.layout, self.bos = windows, items, layout, bos
+        self.config = config
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """``(R,)`` tokens a row."""
+        return self.windows.lengths * self.layout.codes.levels + 1
+
+    def __getitem__(self, i: int) -> Row:
+        (events, rng), config = self.windows.row(i), self.config
+        items, levels = self.items[events], self.layout.codes.levels
+        tokens = np.concatenate([[self.bos], self.layout.items[items].reshape(-1)])
+        labels = tokens.copy()
+        labels[0] = IGNORE
+        hidden = rng.random(len(items)) < config.item_dropout
+        blank = np.concatenate([[False], hidden.repeat(levels)])
+        split = 1 + levels * int(rng.integers(1, len(items)))
+        if rng.random() >= config.start:
+            tokens, labels, blank, split = tokens[1:], labels[1:], blank[1:], split - 1
+            labels[:levels] = IGNORE
+        if config.asked:
+            named = np.flatnonzero(labels != IGNORE).reshape(-1, levels)
+            labels[rng.permutation(named)[config.asked :]] = IGNORE
+        return Row(tokens, labels, blank=blank, split=split, stop=split + levels * config.ahead)
+
+
+class DenseRatingRows:
+    """Items and their ratings in turn: each rating is to be told, in words and by the heads.
+
+    Args:
+        windows: which events each row holds.
+        items, ratings: ``(E,)`` of all events, NaN where one has no rating.
+        histories: how they are written.
+        known: events ``(n,)`` → mean and number ``(n, 2)`` of what others gave their items, to be
+            told before each rating; None: nothing is told.
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        items: np.ndarray,
+        ratings: np.ndarray,
+        histories: RatedHistories,
+        known: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
+        self.windows, self.items, self.ratings = windows, items, ratings
+        self.histories, self.known = histories, known
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """``(R,)`` tokens a row, each rating taken for one word."""
+        each = self.histories.layout.codes.levels + 1 + (TOLD if self.known else 0)
+        return self.windows.lengths * each + 1
+
+    def __getitem__(self, i: int) -> Row:
+        events, rng = self.windows.row(i)
+        known = None if self.known is None else self.known(events)
+        tokens, ends, words = self.histories.write(self.items[events], self.ratings[events], known)
+        ratings = np.full(len(tokens), np.nan, dtype=np.float32)
+        ratings[ends] = self.ratings[events]
+        labels = np.where(words, tokens, IGNORE)
+        return Row(tokens, labels, ratings=ratings, split=1 + int(rng.choice(ends)))

@@ -1,0 +1,146 @@
+"""What a method is trained on: the rows of each of its tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from p5rec.core.rng import derive_rng, derive_seed
+from p5rec.core.types import Corpus
+from p5rec.data.windows import Windows
+from p5rec.models.checkpoint import Bundle
+from p5rec.models.config import DENSE, DENSE_RATING
+from p5rec.prompting import tasks as prompt_tasks
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.source import ExampleSource
+from p5rec.prompting.view import unnamed_view
+
+from .alignment.data import DrawRows, PreferenceRows, load_pairs
+from .config import DenseConfig, GroupConfig, PreferenceConfig, TaskConfig, TrainConfig
+from .examples.histories import DenseRatingRows, DenseRows
+from .examples.prompted import PromptRows
+from .examples.row import Rows
+from .method import GenerativeConfig
+from .schedule import assign_tasks, tempered
+
+
+def build_training_data(
+    config: GenerativeConfig,
+    corpus: Corpus,
+    bundle: Bundle,
+    library: PromptLibrary,
+    pairs: Path | None = None,
+) -> tuple[dict[str, Rows], np.ndarray]:
+    """The rows of each task that the training reads, and ``(S,)`` each slot's task.
+
+    Args:
+        corpus: what is learned from (:func:`p5rec.train.config.TrainConfig.training_events`).
+    """
+    n_slots = config.train.steps * config.train.slots
+    task_of = assign_tasks(_mixture(config, corpus, library), n_slots, config.train.seed)
+    tasks = {
+        name: _rows(
+            name, int((task_of == i).sum()) * task.rows, config, corpus, bundle, library, pairs
+        )
+        for i, (name, task) in enumerate(config.train.tasks.items())
+    }
+    return tasks, task_of
+
+
+def shown(corpus: Corpus) -> np.ndarray:
+    """``(N,)`` bool: the items with a training event."""
+    log = corpus.interactions
+    found: np.ndarray = (
+        np.bincount(log.items[corpus.split.mask("train")], minlength=log.n_items) > 0
+    )
+    return found
+
+
+def _rows(
+    task: str,
+    n_rows: int,
+    config: GenerativeConfig,
+    corpus: Corpus,
+    bundle: Bundle,
+    library: PromptLibrary,
+    pairs: Path | None,
+) -> Rows:
+    if task == DENSE:
+        return dense_rows(n_rows, config.train, corpus, bundle, pairs)
+    seed, view = derive_seed(config.train.seed, task), bundle.view(corpus)
+    if task == DENSE_RATING:
+        events = corpus.interactions
+        assert events.ratings is not None, "checked before anything was trained"
+        windows = history_windows(corpus, config.train.dense, n_rows, seed)
+        known = view.item_ratings if config.train.dense.statistics else None
+        return DenseRatingRows(
+            windows, events.items, events.ratings, bundle.rated_histories(), known
+        )
+    examples = ExampleSource(view, library, {task: 1.0}, n_rows, seed, config.prompts)
+    answered_by = None
+    if config.train.permute_answers:
+        answered_by = derive_rng(seed, "answers").permutation(n_rows)
+    return PromptRows(examples, bundle.tokenizer, config.train.max_tokens, answered_by)
+
+
+def history_windows(corpus: Corpus, config: DenseConfig, n_rows: int | None, seed: int) -> Windows:
+    """The training histories in windows; as many as asked, or those of one epoch."""
+    return Windows(
+        corpus.interactions,
+        corpus.split,
+        config.window,
+        n_rows,
+        seed,
+        shuffle_ties=config.shuffle_ties,
+    )
+
+
+def history_rows(
+    config: TrainConfig, corpus: Corpus, bundle: Bundle, n_rows: int | None
+) -> DenseRows:
+    """Histories for the task ``dense``; as many as asked, or those of one epoch."""
+    events, seed = corpus.interactions, derive_seed(config.seed, DENSE)
+    windows = history_windows(corpus, config.dense, n_rows, seed)
+    return DenseRows(windows, events.items, bundle.layout, bundle.bos, config.dense)
+
+
+def dense_rows(
+    n_rows: int, config: TrainConfig, corpus: Corpus, bundle: Bundle, pairs: Path | None
+) -> Rows:
+    """Rows of the task ``dense``.
+
+    Args:
+        n_rows: how many.
+        pairs: a folder of :func:`p5rec.train.alignment.mining.mine`, where the objective compares.
+    """
+    match config.align:
+        case PreferenceConfig():
+            assert pairs is not None, "made before"
+            rows = history_rows(config, corpus, bundle, None)
+            return PreferenceRows(rows, load_pairs(pairs), n_rows)
+        case GroupConfig(positions=positions):
+            rows = history_rows(config, corpus, bundle, n_rows)
+            return DrawRows(rows, positions, derive_seed(config.seed, "draw"))
+    return history_rows(config, corpus, bundle, n_rows)
+
+
+def epoch_sizes(config: GenerativeConfig, corpus: Corpus, library: PromptLibrary) -> dict[str, int]:
+    """How many examples each task has."""
+    view = unnamed_view(corpus)
+    windows = history_windows(corpus, config.train.dense, 0, 0)
+    sizes = dict.fromkeys(config.train.tasks, windows.epoch_rows)
+    for family in library.families():
+        posed = prompt_tasks.get(library.family(family).task)
+        sizes[family] = len(posed.rows(view, "train"))
+    return sizes
+
+
+def _mixture(
+    config: GenerativeConfig, corpus: Corpus, library: PromptLibrary
+) -> dict[str, TaskConfig]:
+    """The tasks with the shares that they are drawn by."""
+    tasks, temperature = config.train.tasks, config.train.temperature
+    if temperature is None:
+        return tasks
+    return tempered(tasks, epoch_sizes(config, corpus, library), temperature)
