@@ -72,6 +72,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     ids = {
         name: [build_ids(config.reseeded(n), corpus, data, store) for n in again]
         for name, config in cfg.ids.items()
+        if any(method.ids == name for method in trained.values())
     }
     fitted = {
         name: fit_method(method, corpus, data, store, cfg.repeats)

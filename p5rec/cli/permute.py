@@ -14,6 +14,7 @@ from typing import Any
 from p5rec.core.config import Tree
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.ids.config import BY_VECTORS
+from p5rec.methods.registry import DEFAULT
 from p5rec.models.config import DENSE, DENSE_RATING
 from p5rec.prompting import tasks
 from p5rec.prompting.library import PromptLibrary
@@ -58,7 +59,7 @@ def _ids(tree: Tree) -> str:
     """Codes dealt out anew among the items, of all ids that a method is trained on."""
     used = {
         method["ids"]
-        for method in tree["methods"].values()
+        for method in _trained(tree).values()
         # prompts that call items by their titles know no codes
         if method["prompts"]["items"] == "codes" or DENSE in method["train"]["tasks"]
     }
@@ -72,7 +73,7 @@ def _ids(tree: Tree) -> str:
 def _text(tree: Tree) -> str:
     """Titles and attributes dealt out anew, before vectors, ids and prompts see them."""
     readers = [
-        name for name, method in tree["methods"].items()
+        name for name, method in _trained(tree).items()
         if not tree["data"]["permute_text"]
         and (_families(method) or _worded(tree["ids"].get(method["ids"])))
     ]  # fmt: skip
@@ -97,7 +98,20 @@ def _worded(ids: Tree | None) -> bool:
 def _history(tree: Tree) -> str:
     """Events of the histories swapped between users, in training and in asking."""
     wanted = "a method that reads histories which are not swapped already"
-    turned = _turn(tree, "history", "train", "swap_users", _reads_histories, wanted)
+    plain = [
+        name for name, method in tree["methods"].items()
+        if method["kind"] != DEFAULT and not method["permute_histories"]
+    ]  # fmt: skip
+    learners = [
+        name for name, method in _trained(tree).items()
+        if not method["train"]["swap_users"] and _reads_histories(method)
+    ]  # fmt: skip
+    _refuse_none([*plain, *learners], "history", wanted)
+    for name in plain:
+        tree["methods"][name]["permute_histories"] = True
+    for name in learners:
+        tree["methods"][name]["train"]["swap_users"] = True
+    turned = ", ".join([*plain, *learners])
     return (
         f"{turned}: each event of a history is another user's, in training and in "
         "asking; targets, and what the baselines read, stay"
@@ -129,13 +143,18 @@ def _turn(
 ) -> str:
     """Turns ``part.switch`` of the methods whose signal is in place; their names."""
     fresh = [
-        name for name, method in tree["methods"].items()
+        name for name, method in _trained(tree).items()
         if not method[part][switch] and has_it(method)
     ]  # fmt: skip
     _refuse_none(fresh, signal, wanted)
     for name in fresh:
         tree["methods"][name][part][switch] = True
     return ", ".join(fresh)
+
+
+def _trained(tree: Tree) -> dict[str, Tree]:
+    """The methods that train a language model."""
+    return {name: method for name, method in tree["methods"].items() if method["kind"] == DEFAULT}
 
 
 def _has_learned(method: Tree) -> bool:

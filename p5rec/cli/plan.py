@@ -36,12 +36,13 @@ def plan(
     GPUs, times the share of it that training is taken to reach.
     """
     import json
+    from dataclasses import asdict
 
     from p5rec.core.errors import UserError, did_you_mean
     from p5rec.ids.config import IdsConfig
+    from p5rec.methods.registry import any_method, fitted_alone, generative
     from p5rec.train.checks import check_methods, check_tasks
     from p5rec.train.estimate.gpus import GPUS
-    from p5rec.train.method import GenerativeConfig
 
     from .inputs import read_prepared, read_sections
 
@@ -53,30 +54,36 @@ def plan(
         )  # fmt: skip
     sections: dict[str, Any] = {
         "ids": (dict[str, IdsConfig], {"semantic": IdsConfig()}),
-        "methods": (dict[str, GenerativeConfig], {}),
+        "methods": (dict[str, any_method()], {}),  # type: ignore[misc]
+        "baselines": (tuple[str, ...], ()),
     }
     named = read_sections(config, overrides or (), **sections)
-    check_methods(named.methods, named.ids)
+    check_methods(generative(named.methods), named.ids)
     recipe, corpus, _, _ = read_prepared(config, overrides or (), **sections)
     from p5rec.train.estimate.plan import plan, plannable
 
-    check_tasks(recipe.methods, (), corpus)
+    trained, fitted = generative(recipe.methods), fitted_alone(recipe)
+    check_tasks(trained, (), corpus)
     alike: dict[str, list[str]] = {}
-    for name, method in recipe.methods.items():
+    for name, method in trained.items():
         if plannable(method):
             alike.setdefault(method.model_dump_json(exclude={"decode"}), []).append(name)
     found = {
-        tuple(names): plan(names[0], recipe.methods, recipe.ids, corpus, gpus)
-        for names in alike.values()
+        tuple(names): plan(names[0], trained, recipe.ids, corpus, gpus) for names in alike.values()
     }
     planned = {name: told.dump() for names, told in found.items() for name in names}
+    fits = {name: method.plan(corpus) for name, method in fitted.items()}
+    planned |= {name: asdict(told) for name, told in fits.items()}
     if as_json:
         print(json.dumps(planned))
         return
     for names, told in found.items():
         title = ", ".join(names) + (" (one training)" if len(names) > 1 else "")
-        train = recipe.methods[names[0]].train
+        train = trained[names[0]].train
         print("\n".join((title, *_lines(told, bool(train.passes or train.patience)))))
+    for name, told_of in fits.items():
+        memory = f", {told_of.memory / 1e9:.1f} GB beside the data" * (told_of.memory >= 5e7)
+        print(f"{name}: {told_of.fits} to fit{memory}")
     if left := [name for name in recipe.methods if name not in planned]:
         print(f"not planned: {', '.join(left)} (untrained, or aligned to what another model says)")
     print(_assumed())

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +69,23 @@ class Code:
     root: Path
 
     def closure(self, *work: Work) -> list[str]:
-        """Names of the modules that ``work`` can run, sorted.
+        """Names of the modules of p5rec that ``work`` can run, sorted.
+
+        Where work lies in a package of its own, which a user wrote, modules of that count too.
 
         Raises:
-            ValueError: work is not in p5rec.
+            ValueError: work is in no module whose source can be read.
         """
         found: set[str] = set()
         waiting = [_place(each).partition(":")[0] for each in work]
-        if strange := [name for name in waiting if not self._is_module(name)]:
-            raise ValueError(f"expected work in a module of p5rec, got {', '.join(strange)}")
+        ours = {PACKAGE.name, *(name.partition(".")[0] for name in waiting)}
+        if strange := [name for name in waiting if _file(self.root, name) is None]:
+            raise ValueError(f"expected work in a module with a source, got {', '.join(strange)}")
         waiting += [package for name in waiting for package in _packages(name)]
         while waiting:
             name = waiting.pop()
-            if name not in found and self._is_module(name):
+            mine = name.partition(".")[0] in ours and _file(self.root, name) is not None
+            if name not in found and mine:
                 found.add(name)
                 waiting += _read(self.root, name).imports
         return sorted(found)
@@ -108,9 +113,6 @@ class Code:
             **{name: version_of(name) for name in shaping},
         }
 
-    def _is_module(self, name: str) -> bool:
-        return name.partition(".")[0] == PACKAGE.name and _file(self.root, name) is not None
-
 
 CODE = Code(PACKAGE.parent)
 
@@ -134,6 +136,11 @@ def _packages(name: str) -> list[str]:
 
 @cache
 def _file(root: Path, name: str) -> Path | None:
+    """The source of a module: of p5rec below ``root``, of others where Python finds it."""
+    if name.partition(".")[0] != PACKAGE.name:
+        spec = find_spec(name)
+        found = Path(spec.origin) if spec and spec.origin else Path()
+        return found if found.suffix == ".py" else None
     path = root.joinpath(*name.split("."))
     return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
 

@@ -7,7 +7,7 @@ in one file of its own and a line of :mod:`.registry`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
@@ -72,6 +72,19 @@ class PredictsRatings(Predictor, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What fitting a method takes.
+
+    Attributes:
+        fits: models that are fitted under the first seed.
+        memory: bytes that the largest takes beside the data; 0: little.
+    """
+
+    fits: int
+    memory: float = 0.0
+
+
 class Method(Config):
     """A method's settings, which are what fits it.
 
@@ -81,6 +94,8 @@ class Method(Config):
     Attributes:
         kind: the name in the registry.
         tune: setting → values to try; empty: fit what is set.
+        permute_histories: each event of a history is another user's, in training and in queries:
+            the control of what histories tell.
         capability: what the method is for; validation measures it.
         drawn: whether a fit depends on random draws, so that other seeds give other models.
         grid: the values tried by default; of equal ones the first wins.
@@ -88,6 +103,7 @@ class Method(Config):
 
     kind: str
     tune: dict[str, tuple[Any, ...]] = {}
+    permute_histories: bool = False
 
     capability: ClassVar[str] = "recommend"
     drawn: ClassVar[bool] = False
@@ -129,9 +145,14 @@ class Method(Config):
             type(self)(**fixed | dict(zip(self.tune, point, strict=True))) for point in values
         )
 
+    def plan(self, corpus: Corpus) -> Plan:
+        """What fitting takes: models that validation compares, and the memory of the largest."""
+        return Plan(len(self.points()))
+
     def describe(self) -> dict[str, Any]:
         """Facts for a report, by name."""
-        return {name: value for name, value in self.dump().items() if name != "tune"}
+        left = {"tune"} | (set() if self.permute_histories else {"permute_histories"})
+        return {name: value for name, value in self.dump().items() if name not in left}
 
     @model_validator(mode="before")
     @classmethod
@@ -142,7 +163,7 @@ class Method(Config):
 
     @model_validator(mode="after")
     def _tunes_what_it_has(self) -> Self:
-        settings = type(self).model_fields.keys() - {"kind", "tune"}
+        settings = type(self).model_fields.keys() - {"kind", "tune", "permute_histories"}
         if strange := self.tune.keys() - settings:
             raise ValueError(f"tune: no setting {min(strange)!r}; known: {sorted(settings)}")
         if empty := [name for name, values in self.tune.items() if not values]:

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from p5rec.core.artefacts import Artefact, Lineage, Store, digest
-from p5rec.core.types import Corpus
+from p5rec.core.types import PARTS, Corpus
+from p5rec.data.train_events import swapped
 from p5rec.methods.base import Method
 from p5rec.methods.baselines.text_rows import has_people_s_words, shows_words
 from p5rec.methods.queries import answer_questions
@@ -53,6 +54,10 @@ def _list(
     *,
     exclude_seen: bool,
 ) -> Lineage:
+    if method.permute_histories:
+        corpus = swapped(
+            corpus, [name for name in PARTS if PARTS[name] < PARTS[part]], corpus.split.seed
+        )
     answer(method.load(model), corpus, part, k, folder, {}, exclude_seen=exclude_seen)
     return Lineage.none()
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from p5rec.core.artefacts import Artefact, Lineage, Store, read_json, write_json
 from p5rec.core.publishing import bring
 from p5rec.core.types import Corpus
+from p5rec.data.train_events import swapped
 from p5rec.methods.base import Method
 from p5rec.methods.registry import METHODS
 from p5rec.methods.tune import VALIDATION
@@ -52,6 +53,8 @@ def fit_method(
     fitted once.
     """
     points, seed = method.points(), corpus.split.seed
+    if method.permute_histories:
+        corpus = swapped(corpus, ["train"], seed)
     trials = _try(points, corpus, data, store) if len(points) > 1 else []
     values = [read_json(trial.path / TRIAL)["value"] for trial in trials] or [0.0]
     best = values.index(max(values))  # of equal ones the first

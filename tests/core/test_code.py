@@ -103,12 +103,19 @@ def test_versions_are_those_of_what_is_imported(
     assert found == {"numpy": "numpy 1.0+cpu", "scikit-learn": "scikit-learn 1.0+cpu"}
 
 
-def test_a_function_is_known_by_its_module_and_work_elsewhere_is_refused() -> None:
+def test_a_function_is_known_by_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert CODE.digest(derive_rng) == CODE.digest("p5rec.core.rng:derive_rng")
-    with pytest.raises(ValueError, match=r"in a module of p5rec, got .*test_code"):
-        CODE.digest(package)
-    with pytest.raises(ValueError, match=r"got p5rec\.core\.nothing"):
-        CODE.digest("p5rec.core.nothing:x")
+    with pytest.raises(ValueError, match=r"in a module with a source, got builtins"):
+        CODE.closure(len)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, text in {
+        "of_a_user": "import of_a_user_too\nfrom p5rec.core import rng\n",
+        "of_a_user_again": "from p5rec.core import rng\n",
+    }.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    found = CODE.closure("of_a_user:work")
+    assert {"of_a_user", "p5rec.core.rng"} <= {*found}
+    assert CODE.digest("of_a_user:work") != CODE.digest("of_a_user_again:work")
 
 
 def test_a_registry_says_where_a_name_leads() -> None:

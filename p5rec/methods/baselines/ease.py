@@ -13,11 +13,11 @@ from scipy.linalg import inv
 from p5rec.core.artefacts import Lineage
 from p5rec.core.errors import fault
 from p5rec.core.rng import tie_order
-from p5rec.core.types import Histories, Interactions, Split
+from p5rec.core.types import Corpus, Histories, Interactions, Split
 from p5rec.data.matrices import history_matrix, training_matrix
 
 from ..arrays import load_arrays, save_arrays
-from ..base import Method
+from ..base import Method, Plan
 from .dense import DenseScorer
 
 
@@ -87,6 +87,10 @@ class Ease(Method):
         np.fill_diagonal(weights, 0)
         tie = tie_order(n_items, split.seed)
         return EasePredictor(weights, tie, self.half_life, Lineage(split.mask("train")))
+
+    def plan(self, corpus: Corpus) -> Plan:
+        """See :class:`p5rec.methods.base.Method`: two matrices of the catalogue's square."""
+        return Plan(len(self.points()), 2 * 4.0 * len(corpus.catalog) ** 2)
 
     def load(self, folder: Path) -> EasePredictor:
         """See :class:`p5rec.methods.base.Method`."""

@@ -1,0 +1,65 @@
+"""A method in a file of its own: what came after the last item in training, and clicks on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from p5rec.core.artefacts import Lineage
+from p5rec.core.rng import derive_rng, tie_order
+from p5rec.core.types import Histories, Interactions, Split
+from p5rec.methods.arrays import load_arrays, save_arrays
+from p5rec.methods.base import Method
+from p5rec.methods.baselines.dense import DenseScorer
+
+
+@dataclass(frozen=True, eq=False)
+class Follows(DenseScorer):
+    """``follows (N, N)`` float32: how often an item came after another, and ``tie (N,)``."""
+
+    follows: np.ndarray
+    tie: np.ndarray
+    lineage: Lineage | None = None
+
+    def scores(self, histories: Histories) -> np.ndarray:
+        """The row of each request's last item."""
+        last = histories.items[np.maximum(histories.offsets[1:] - 1, 0)]
+        return self.follows[last] * (histories.lengths > 0)[:, None]
+
+    def predict_click(self, histories: Histories, items: np.ndarray) -> np.ndarray:
+        """``(B,)`` the probability of a click on ``items (B,)``."""
+        scores = self.scores(histories)
+        chosen = scores[np.arange(len(items)), items]
+        return chosen / np.maximum(scores.sum(axis=1), 1)
+
+    def save(self, folder: Path) -> None:
+        """See :class:`p5rec.methods.base.Predictor`."""
+        save_arrays(folder, {"follows": self.follows, "tie": self.tie})
+
+
+class LastItem(Method):
+    """How much noise blurs the counts."""
+
+    kind: Literal["last-item"] = "last-item"
+    noise: float = Field(default=0.01, ge=0)
+
+    drawn = True
+    grid = {"noise": (0.01, 0.5)}
+
+    def learn(self, interactions: Interactions, split: Split) -> Follows:
+        """Count pairs of neighbours in the training events."""
+        train = split.mask("train")
+        users, items = interactions.users[train], interactions.items[train]
+        follows = derive_rng(split.seed, "last item").random((interactions.n_items,) * 2)
+        follows = (self.noise * follows).astype(np.float32)
+        same = users[1:] == users[:-1]
+        np.add.at(follows, (items[:-1][same], items[1:][same]), 1)
+        return Follows(follows, tie_order(interactions.n_items, split.seed), Lineage(train))
+
+    def load(self, folder: Path) -> Follows:
+        """See :class:`p5rec.methods.base.Method`."""
+        return Follows(**load_arrays(folder))

@@ -1,0 +1,90 @@
+"""A method is added in one file and a line of the registry; every command takes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from p5rec.cli.main import app
+from p5rec.methods.registry import METHODS
+
+RECIPE = """
+data: {source: world, world: {kind: markov, users: 60, items: 30, events: 10}}
+baselines: [popularity]
+methods:
+  mine: {kind: last-item}
+  fixed: {kind: last-item, noise: 0.2}
+repeats: 2
+evaluate: {k: 10, compare: [[mine, popularity]]}
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setitem(METHODS._targets, "last-item", "last_item:LastItem")
+    monkeypatch.setenv("P5REC_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.yaml").write_text(RECIPE)
+    return tmp_path
+
+
+def said(*words: str) -> str:
+    result = CliRunner().invoke(app, list(words))
+    assert result.exit_code == 0, result.output + str(result.exception)
+    return result.output
+
+
+def figures(folder: str) -> dict[str, dict[str, object]]:
+    report = json.loads(Path(folder, "report.json").read_text())
+    return {method["name"]: method for method in report["methods"]}
+
+
+def test_it_goes_through_every_command(here: Path) -> None:
+    assert "mine: 2 to fit" in said("plan", "my.yaml")
+    said("run", "my.yaml")
+    measured = figures("runs/my")
+    assert measured.keys() == {"popularity", "mine", "fixed"}
+    assert measured["mine"]["about"]["tuned"] == {"kind": "last-item", "noise": 0.01}
+    assert measured["mine"]["about"]["configs_tried"] == 2
+    assert "configs_tried" not in measured["fixed"]["about"] or (
+        measured["fixed"]["about"]["configs_tried"] == 1
+    )
+    by_seed = measured["mine"]["by_seed"]["HR@10"]
+    assert len(by_seed) == 2
+    value = lambda name: measured[name]["metrics"]["HR@10"]["value"]  # noqa: E731
+    assert value("mine") > value("popularity")
+
+    said("evaluate", "--model", "runs/my/models/mine", "--out", "again")
+    assert figures("again")["mine"]["metrics"]["HR@10"]["value"] == by_seed[0]
+    said("recommend", "--model", "runs/my/models/mine", "--out", "lists.csv", "--k", "5")
+    served = pl.read_csv("lists.csv")
+    reported = pl.read_parquet("runs/my/lists/mine.parquet")
+    for user in served["user"].unique().to_list()[:3]:
+        assert served.filter(user=user)["item"].len() == 5
+    assert set(reported["user"]) <= set(served["user"])
+    assert "mine" in said("report", "show", "runs/my")
+
+    said("run", "my.yaml", "--permute", "history")
+    permuted = figures("runs/my-permute-history")
+    assert permuted["popularity"]["metrics"] == measured["popularity"]["metrics"]
+    assert permuted["mine"]["metrics"]["HR@10"]["value"] < value("mine")
+
+
+def test_what_it_can_do_survives_saving(here: Path, build: Callable, ask: Callable) -> None:
+    method = METHODS.get("last-item")()
+    model = method.learn(*build([[0, 1, 2], [0, 1, 3], [1, 2, 3]], 5))
+    model.save(here)
+    loaded = method.load(here)
+    requests, items = ask([[0], [3, 1], []]), np.array([1, 2, 0])
+    clicks = model.predict_click(requests, items)
+    np.testing.assert_array_equal(clicks, loaded.predict_click(requests, items))
+    assert clicks[0] > clicks[1] > clicks[2] == 0
+    np.testing.assert_array_equal(
+        model.recommend(requests, 3).items, loaded.recommend(requests, 3).items
+    )
