@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow.compute as pc
 
+from p5rec.core.rng import mixed, smallest
 from p5rec.core.types import PARTS, TRAIN, Corpus
 
 from .literal import Literal, literal, squeeze
@@ -231,21 +232,24 @@ class CorpusView:
     def strangers(self, user: int, count: int, rng: np.random.Generator) -> list[int]:
         """Up to ``count`` items the user has no event with, with titles that differ.
 
-        Drawn evenly from the catalogue.
+        Drawn evenly from the catalogue: the first in an order of hashes of the items' ids, so that
+        an item that is not drawn changes nothing by being there.
         """
         taken = self.user_items(user)
-        draw = rng.integers(len(self.names.ids), size=4 * count + 16)
-        fresh = draw[~np.isin(draw, taken)].tolist()
+        drawn = rng.integers(2**64, dtype=np.uint64)
+        hashes = mixed(self.corpus.interactions.item_keys ^ drawn)
         titles = {self.names.titles[item] for item in taken}
-        found = self._distinct(fresh, titles, count)
-        if len(found) < count:
-            rest = np.setdiff1d(np.arange(len(self.names.ids)), taken)
-            found = self._distinct(rng.permutation(rest).tolist(), titles, count)
-        return found
+        few = 2 * count + len(titles) + 8  # are enough but where many titles are alike
+        found = self._distinct(smallest(hashes, few), titles, count)
+        return (
+            found
+            if len(found) == count
+            else self._distinct(smallest(hashes, len(hashes)), titles, count)
+        )
 
-    def _distinct(self, items: list[int], taken: set[str], count: int) -> list[int]:
+    def _distinct(self, items: np.ndarray, taken: set[str], count: int) -> list[int]:
         chosen: dict[str, int] = {}
-        for item in items:
+        for item in items.tolist():
             chosen.setdefault(self.names.titles[item], item)
         return [item for title, item in chosen.items() if title not in taken][:count]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from p5rec.core.config import Config
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import sampled
 from p5rec.core.types import Example
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.grammar import Grammar, choice
@@ -148,10 +148,6 @@ def unseen_wordings(bundle: Bundle, view: CorpusView, families: Iterable[str]) -
     return [f for f in families if f != TASK and library.fitting(f, view, unseen=True)]
 
 
-def _drawn(rows: np.ndarray, n: int, seed: int) -> np.ndarray:
-    return np.sort(derive_rng(seed, "ask").permutation(rows)[:n])
-
-
 def _source(
     bundle: Bundle, view: CorpusView, family: str, part: str, n: int, seed: int, unseen: bool
 ) -> EvaluationSource:
@@ -161,7 +157,7 @@ def _source(
     chosen = [t.full_id for t in fitting if reads or not t.names_codes][:1]
     given: Any = {"template_ids": chosen, "seed": seed, "config": settings.prompts}
     source = EvaluationSource(view, library, family, part, **given)
-    rows = _drawn(source.rows, n, seed)
+    rows = source.rows[sampled(source.keys, n, seed, "ask")]
     return EvaluationSource(view, library, family, part, rows=rows, **given)
 
 
@@ -169,7 +165,8 @@ def _at_histories(view: CorpusView, part: str, n: int, seed: int) -> list[Exampl
     """What ``dense-rating`` is asked about: the rows of the task ``rating``, without words."""
     log = view.corpus.interactions
     assert log.ratings is not None, "checked before anything was trained"
-    rows = _drawn(tasks.get("rating").rows(view, part), n, seed)
+    rows = tasks.get("rating").rows(view, part)
+    rows = rows[sampled(log.event_keys[rows], n, seed, "ask")]
     return [
         Example("", f"{rating:g}", TASK, "", rating, int(log.users[row]), int(log.items[row]), row)
         for row in rows.tolist()
@@ -190,7 +187,7 @@ def _answers(
         allowed = _allowed(source, view, kind, len(examples))
         in_words = bundle.settings.prompts.items == "title"
         names = name_rows(bundle.tokenizer, view.names.ids) if in_words else None
-        items, scores = rank_answers(bundle, examples, decode, seed, allowed, names)
+        items, scores = rank_answers(bundle, examples, decode, seed, allowed, source.keys, names)
         return {"lists": items.tolist(), "scores": np.nan_to_num(scores, neginf=-1e9).tolist()}
     if kind == "rating":
         found = _rate(bundle, encode_all(bundle, examples), decode)

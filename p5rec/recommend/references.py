@@ -58,7 +58,7 @@ def write(
     fitted = time.perf_counter()
     write_json(folder / TEXTS, writer.write(rows))
     about = {
-        "events_read": int(writer.lineage.events.sum()),
+        "events_read": len(writer.lineage.events),
         "train_seconds": fitted - read,
         "infer_seconds": time.perf_counter() - fitted,
     }

@@ -44,7 +44,7 @@ class DrawRows:
         row = self.rows[i]
         chosen = choose(self.rows, i, self.positions, self.seed)
         draws = np.zeros(len(row.labels), dtype=np.int64)
-        draws[chosen] = seeds(chosen, i, self.seed)
+        draws[chosen] = seeds(self.rows, i, chosen, self.seed)
         return replace(only(row, chosen, self.rows.layout.codes.levels), draws=draws)
 
 

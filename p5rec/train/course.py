@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from p5rec.core.rng import occurrence
+
 from .collate import Collator
 from .config import TrainConfig
-from .mixture import batch_order, occurrence
+from .mixture import batch_order
 from .rows import Rows
 
 

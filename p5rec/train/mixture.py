@@ -31,16 +31,6 @@ def tempered(
     }
 
 
-def occurrence(tasks: np.ndarray) -> np.ndarray:
-    """``(S,)``: how many earlier slots have the same task."""
-    order = np.argsort(tasks, kind="stable")
-    ranked = tasks[order]
-    first = np.searchsorted(ranked, ranked)
-    out = np.empty(len(tasks), dtype=np.int64)
-    out[order] = np.arange(len(tasks)) - first
-    return out
-
-
 def batch_order(tasks: np.ndarray, lengths: np.ndarray, batch: int, seed: int) -> np.ndarray:
     """The order ``(S,)`` in which slots are read: batches of one task and like length.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from p5rec.core.errors import UserError
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import derive_rng, keyed
 from p5rec.core.types import Interactions, Split
 from p5rec.data.windows import cut
 
@@ -22,6 +22,8 @@ class Windows:
         seed: of every draw.
 
     Attributes:
+        keys: ``(R,)`` uint64, what is drawn for a row hangs on: its user, its epoch and its place
+            in the user's history.
         epoch_rows: how many rows the first epoch has.
 
     Raises:
@@ -39,25 +41,28 @@ class Windows:
         self.events = np.flatnonzero(split.mask("train"))
         self.times = interactions.times  # of all events, where they lie: on the disk
         users = interactions.users[self.events]
+        self.user_keys = interactions.user_keys
         self.user_offsets = np.searchsorted(users, np.arange(interactions.n_users + 1))
         self.config, self.seed = config, seed
-        first = self._epoch(0)
+        first, keys = self._epoch(0)
         if not len(first):
             raise UserError(
                 "dense training: expected users with 2 training events or more, got none; "
                 "use a log with longer histories or another split"
             )
-        epochs, count = [first], len(first)
+        epochs, named, count = [first], [keys], len(first)
         while n_rows is not None and count < n_rows:  # epochs differ a little in length
-            epochs.append(self._epoch(len(epochs)))
-            count += len(epochs[-1])
-        self.cuts = np.concatenate(epochs)[:n_rows]
+            cuts, keys = self._epoch(len(epochs))
+            epochs.append(cuts)
+            named.append(keys)
+            count += len(cuts)
+        self.cuts, self.keys = np.concatenate(epochs)[:n_rows], np.concatenate(named)[:n_rows]
         self.epoch_rows = len(first)
 
-    def _epoch(self, epoch: int) -> np.ndarray:
-        """``(R, 2)`` begin and end of each row of one epoch, shuffled."""
-        rng = derive_rng(self.seed, "windows", epoch)
-        return cut(self.user_offsets, self.config.window, rng)
+    def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of one epoch, shuffled: ``(R, 2)`` begin and end, and ``(R,)`` their keys."""
+        luck = keyed(self.user_keys, self.seed, "windows", epoch)
+        return cut(self.user_offsets, self.config.window, luck)
 
     def __len__(self) -> int:
         return len(self.cuts)
@@ -71,7 +76,7 @@ class Windows:
     def row(self, i: int) -> tuple[np.ndarray, np.random.Generator]:
         """The event rows of row ``i``, oldest first, and the stream for its further draws."""
         begin, end = self.cuts[i]
-        rng = derive_rng(self.seed, "row", i)
+        rng = derive_rng(self.seed, "row", int(self.keys[i]))
         events = self.events[begin:end]
         if self.config.shuffle_ties:
             events = events[np.lexsort((rng.random(len(events)), self.times[events]))]

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from p5rec.core.artefacts import Lineage, Store
+from p5rec.core.rng import id_keys
 from p5rec.core.types import Catalog, Corpus, Interactions
 from p5rec.data.audit import audit_corpus
 from p5rec.data.build import build
@@ -32,8 +33,8 @@ def corpus(
         items=items.ravel().astype(np.int32),
         times=moments.astype(np.int64),
         ratings=None,
-        n_users=U,
-        n_items=len(ids),
+        user_keys=id_keys(range(U)),
+        item_keys=id_keys(ids),
     )
     catalog = Catalog(pa.table({"item": ids, "title": ids}))
     return Corpus(log, catalog, [f"u{u}" for u in range(U)], make_split(log, rule))

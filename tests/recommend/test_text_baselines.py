@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Interactions, Split
 from p5rec.prompting.view import CorpusView, unnamed_view
 from p5rec.recommend.baselines.registry import TEXT_BASELINES
@@ -35,8 +36,8 @@ def make(said: tuple[tuple[int, int, int, str, str], ...] = SAID) -> CorpusView:
         items=np.array(items, dtype=np.int32),
         times=np.arange(len(said)),
         ratings=None,
-        n_users=4,
-        n_items=4,
+        user_keys=id_keys(range(4)),
+        item_keys=id_keys(range(4)),
         texts={"review": pa.chunked_array([reviews]), "summary": pa.chunked_array([summaries])},
     )
     names = [f"i{n}" for n in range(4)]

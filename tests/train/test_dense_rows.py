@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tiny_models import make_bundle, scratch
 
 from p5rec.core.errors import UserError
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import derive_rng, id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Interactions, ItemCodes, Split
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.layout import CodeLayout
@@ -37,7 +37,8 @@ def unique_log(lengths: list[int], held_out: int = 2, seed: int = 0) -> tuple[In
             parts[end - held_out : end] = [VALID, TEST][:held_out] if held_out == 2 else TEST
     events = np.arange(len(users), dtype=np.int32)
     flat_times = np.concatenate([*times, []]).astype(np.int64)
-    log = Interactions(users, events, flat_times, None, len(lengths), len(users))
+    keys = id_keys(range(len(lengths))), id_keys(range(len(users)))
+    log = Interactions(users, events, flat_times, None, *keys)
     return log, Split("by hand", parts)
 
 

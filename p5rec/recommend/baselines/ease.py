@@ -86,8 +86,8 @@ def fit(interactions: Interactions, split: Split, config: EaseConfig) -> Ease:
     # LAPACK's order is that of columns, of which a sparse product would make a copy each time
     weights = np.divide(precision, -np.diag(precision), order="C")
     np.fill_diagonal(weights, 0)
-    tie = tie_order(n_items, split.seed)
-    return Ease(weights, config, tie, Lineage(split.mask("train")))
+    tie = tie_order(interactions.item_keys, split.seed)
+    return Ease(weights, config, tie, Lineage(interactions.event_keys[split.mask("train")]))
 
 
 def _grid(half_lives: tuple[float | None, ...]) -> tuple[EaseConfig, ...]:

@@ -100,7 +100,12 @@ def fit(interactions: Interactions, split: Split, config: FactorsConfig) -> Fact
             rest = ratings[by] - mean - known[rows, 0]
             own[:] = _ridge(mine[by], known[rows], rest, len(own), penalty)
     seen = np.bincount(items, minlength=len(of_items)) > 0
-    return Factors(mean, of_users, of_items * seen[:, None], Lineage(split.mask("train")))
+    return Factors(
+        mean,
+        of_users,
+        of_items * seen[:, None],
+        Lineage(interactions.event_keys[split.mask("train")]),
+    )
 
 
 def _ridge(

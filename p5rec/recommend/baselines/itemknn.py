@@ -70,7 +70,7 @@ def fit(interactions: Interactions, split: Split, config: ItemKnnConfig) -> Item
     users_items = training_matrix(interactions, split)
     items_users = users_items.T.tocsr()
     size = np.sqrt(users_items.sum(axis=0))
-    tie = tie_order(interactions.n_items, split.seed)
+    tie = tie_order(interactions.item_keys, split.seed)
     step = max(1, CELLS // interactions.n_items)
     blocks = []
     for start in range(0, interactions.n_items, step):
@@ -80,7 +80,7 @@ def fit(interactions: Interactions, split: Split, config: ItemKnnConfig) -> Item
         below = size[rows][:, None] * size + np.float32(config.shrink)
         cosine = np.divide(together, below, out=np.full_like(together, -np.inf), where=together > 0)
         blocks.append(_sparse(*rank(cosine, config.neighbours, tie), interactions.n_items))
-    lineage = Lineage(split.mask("train"))
+    lineage = Lineage(interactions.event_keys[split.mask("train")])
     return ItemKnn(vstack(blocks, format="csr"), config, tie, lineage)
 
 

@@ -46,8 +46,8 @@ def fit(interactions: Interactions, split: Split, config: PopularityConfig) -> P
     """Count the training events of each item."""
     train = split.mask("train")
     counts = np.bincount(interactions.items[train], minlength=interactions.n_items)
-    tie = tie_order(interactions.n_items, split.seed)
-    return Popularity(counts.astype(np.float32), tie, Lineage(train))
+    tie = tie_order(interactions.item_keys, split.seed)
+    return Popularity(counts.astype(np.float32), tie, Lineage(interactions.event_keys[train]))
 
 
 POPULARITY = Baseline(fit, PopularityConfig(), (PopularityConfig(),))

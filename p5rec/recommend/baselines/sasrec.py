@@ -112,7 +112,11 @@ def fit(interactions: Interactions, split: Split, config: SasrecConfig) -> Sasre
         copy, mean = fitting.averaged(network, config.averaged * windows.steps)
         counts = np.bincount(interactions.items[train], minlength=n_items).astype(np.float32)
         fitted = SasrecRecommender(
-            copy, counts, tie_order(n_items, split.seed), config, Lineage(train)
+            copy,
+            counts,
+            tie_order(interactions.item_keys, split.seed),
+            config,
+            Lineage(interactions.event_keys[train]),
         )
         optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
         warm = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)

@@ -1,4 +1,4 @@
-"""The worlds hold what they promise, and negatives are unmet, different, and the user's own."""
+"""The worlds hold what they promise."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from p5rec.core.errors import UserError
-from p5rec.core.types import Corpus, Interactions
+from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.negatives import sample_negatives
 from p5rec.data.sources.worlds import successor
 from p5rec.data.split import cases
 
@@ -86,41 +85,3 @@ def test_worlds_offer_every_field_and_repeat_themselves(kind: str) -> None:
 def test_a_checkerboard_too_small() -> None:
     with pytest.raises(UserError, match="at most items / 2 = 5 on a checkerboard, got 6"):
         world("checkerboard", items=10, events=6)
-
-
-def tiny(n_items: int, *histories: list[int]) -> Interactions:
-    users = np.repeat(np.arange(len(histories)), [len(h) for h in histories]).astype(np.int32)
-    items = np.asarray([i for h in histories for i in h], dtype=np.int32)
-    return Interactions(users, items, np.arange(len(items)), None, len(histories), n_items)
-
-
-def test_negatives_are_unmet_and_different() -> None:
-    log = tiny(12, [0, 1, 2, 2], [3], [], list(range(8)))
-    drawn = sample_negatives(log, np.arange(4), 4, seed=5)
-    for user in range(4):
-        met = set(log.items[log.users == user].tolist())
-        assert len(set(drawn[user].tolist())) == 4
-        assert not met & set(drawn[user].tolist())
-    assert set(drawn[3].tolist()) == {8, 9, 10, 11}
-
-
-def test_negatives_do_not_depend_on_the_batch() -> None:
-    corpus, _ = world("null", users=50, items=120)
-    log, users = corpus.interactions, np.arange(50)
-    whole = sample_negatives(log, users, 99, seed=0)
-    mixed = np.random.default_rng(0).permutation(50)
-    assert (sample_negatives(log, mixed, 99, seed=0) == whole[mixed]).all()
-    assert (sample_negatives(log, users, 10, seed=0) == whole[:, :10]).all()
-    assert (sample_negatives(log, users, 99, seed=1) != whole).any()
-
-
-def test_negatives_are_uniform() -> None:
-    log = tiny(10, *[[0] for _ in range(3000)])
-    counts = np.bincount(sample_negatives(log, np.arange(3000), 3, seed=0).ravel(), minlength=10)
-    assert counts[0] == 0
-    assert np.abs(counts[1:] - 1000).max() < 120
-
-
-def test_too_many_negatives() -> None:
-    with pytest.raises(UserError, match="expected 3 unmet items for each user, got 2 of 4"):
-        sample_negatives(tiny(4, [0, 1], [2]), np.arange(2), 3, seed=0)
