@@ -186,10 +186,11 @@ def test_lineage_of_a_run(tmp_path: Path) -> None:
     world = DataConfig(source="world", world={"users": 30})
     store = Store(tmp_path, say=lambda line: None)
     data = store.stage("data", lambda out: prepare(world, out), config=world.dump(), code=())
-    split = load_corpus(data.path).split
+    corpus = load_corpus(data.path)
+    keys, split = corpus.interactions.event_keys, corpus.split
 
     def stage(name: str, *parts: str, on: object = data) -> object:
-        lineage = Lineage(split.mask(*parts)) if parts else Lineage.none()
+        lineage = Lineage(keys[split.mask(*parts)]) if parts else Lineage.none()
         return store.stage(
             name, lambda out: lineage, config={"parts": parts}, code=(), inputs={"of": on}
         )
@@ -209,7 +210,7 @@ def test_lineage_of_a_run(tmp_path: Path) -> None:
 
 def test_lineage_without_its_corpus(tmp_path: Path) -> None:
     store = Store(tmp_path, say=lambda line: None)
-    seen = Lineage(np.ones(5, dtype=bool))
+    seen = Lineage(np.arange(5))
     store.stage("ids", lambda out: seen, config={}, code=(), inputs={"data": "elsewhere"})
     assert [f.severity for f in audit_artefacts(tmp_path, artefacts_under(tmp_path))] == ["warning"]
 

@@ -109,7 +109,7 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
 
     def make(folder: Path) -> Lineage:
         save_bundle(bundle, folder / "bundle")
-        return Lineage(corpus.split.mask("train"))
+        return Lineage(corpus.interactions.event_keys[corpus.split.mask("train")])
 
     data = store.stage("data", lambda folder: Lineage.none(), config={}, code=())
     model = store.stage("train", make, config={}, code=())
@@ -121,12 +121,13 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
     assert lists.users.tolist() == histories.users.tolist()
     assert read_json(answers.path / "about.json")["infer_seconds"] >= 0
     assert [found.family for found in read_asked(answers.path)] == ["rating"]
+    keys = corpus.interactions.event_keys
     # it has seen what its model has seen
-    assert np.array_equal(answers.lineage.events, corpus.split.mask("train"))
+    assert np.array_equal(answers.lineage.among(keys), corpus.split.mask("train"))
     assert not ask_model("tiny", serving, corpus, data, model, store).fresh
     (baseline,) = ask_baseline("popularity", corpus, data, 5, store, repeats=3)
     assert read_lists(baseline.path).users.tolist() == histories.users.tolist()
-    assert np.array_equal(baseline.lineage.events, corpus.split.mask("train"))
+    assert np.array_equal(baseline.lineage.among(keys), corpus.split.mask("train"))
     about = read_json(baseline.path / "about.json")
     assert (about["configs_tried"], about["tuned"]) == (1, {})
 
@@ -143,7 +144,8 @@ def test_a_baseline_that_hangs_on_draws_is_tuned_once_and_fitted_under_every_see
     scores = [read_lists(run.path).scores for run in runs]
     assert not np.array_equal(scores[1], scores[0])
     assert not np.array_equal(scores[1], scores[2])
-    assert all(np.array_equal(run.lineage.events, corpus.split.mask("train")) for run in runs)
+    keys = corpus.interactions.event_keys
+    assert all(np.array_equal(run.lineage.among(keys), corpus.split.mask("train")) for run in runs)
     again = ask_baseline("bpr", corpus, data, 5, store, repeats=2)
     assert [run.fresh for run in again] == [False, False]
 
