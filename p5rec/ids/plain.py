@@ -96,7 +96,7 @@ def by_order(config: IdsConfig, items: ItemData) -> Coded:
     log = items.interactions
     seen, first = np.unique(log.items[items.split.mask("train")], return_index=True)
     mentioned = seen[np.argsort(first)]
-    rest = by_key(log.item_keys, config.seed, "ids", "unseen")
+    rest = by_key(items.keys, config.seed, "ids", "unseen")
     order = np.concatenate([mentioned, rest[~np.isin(rest, mentioned)]])
     number = np.empty(len(items), dtype=np.int64)
     number[order] = np.arange(len(items))

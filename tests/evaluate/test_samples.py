@@ -20,7 +20,7 @@ from p5rec.recommend.ask import FamilyAnswers
 def test_half_are_right_as_far_as_there_are() -> None:
     right = np.arange(20) < 3
     for n, hits in ((4, 2), (6, 3), (10, 3), (20, 3), (40, 3)):
-        rows = draw(right, n, 0, "x", count=20)
+        rows = draw(right, n, id_keys(range(20)), 0, "x")
         assert len(rows) == len(set(rows)) == min(n, 20)
         assert [row < 3 for row in rows] == [True] * hits + [False] * (len(rows) - hits)
     assert sum(row < 18 for row in draw(np.arange(20) < 18, 8, id_keys(range(20)), 0)) == 6
