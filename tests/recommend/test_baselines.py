@@ -121,7 +121,7 @@ def test_checkerboard(name, build, ask):
     if name in STOPPED:  # nothing validates here, and learning by heart is no use
         config = config.model_copy(update={"epochs": 25})
     lists = baseline.fit(*build(liked, 50), config).recommend(ask(liked), 10)
-    assert (lists.items % 2 == np.arange(80)[:, None] % 2).mean() == 1
+    assert (lists.items % 2 == np.arange(80)[:, None] % 2).mean() > 0.98
 
 
 def test_popularity_counts_training_events(build, ask):

@@ -47,7 +47,7 @@ def test_order_is_learned_and_popularity_is_beaten(world, ask):
         baseline = RECOMMENDERS.get(name)
         lists = baseline.fit(*world, config or baseline.default).recommend(requests, 10)
         found[name] = ranking.per_user(lists.items, targets, (1,))["HR@1"].mean()
-    assert found["sasrec"] > 0.9 > 0.3 > found["popularity"]
+    assert found["sasrec"] > 0.7 > 0.3 > found["popularity"]
 
 
 def test_drawn_negatives_teach_as_well(world, ask):
