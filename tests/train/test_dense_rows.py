@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tiny_models import make_bundle, scratch
 
 from p5rec.core.errors import UserError
-from p5rec.core.rng import derive_rng, id_keys
+from p5rec.core.rng import id_keys, keyed
 from p5rec.core.types import TEST, TRAIN, VALID, Interactions, ItemCodes, Split
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.layout import CodeLayout
@@ -68,7 +68,7 @@ def windows_by_loop(
 ) -> list[tuple[int, ...]]:
     """What one epoch should hold: each user's training events, cut from a drawn phase."""
     interactions, split = log
-    phases = derive_rng(seed, "windows", epoch).integers(0, window, interactions.n_users)
+    luck = [int(luck) for luck in keyed(interactions.user_keys, seed, "windows", epoch)]
     found = []
     for user in range(interactions.n_users):
         own = [
@@ -76,7 +76,7 @@ def windows_by_loop(
             for event in range(len(interactions))
             if interactions.users[event] == user and split.parts[event] == TRAIN
         ]
-        cut = int(phases[user]) if len(own) > window else 0
+        cut = luck[user] % window if len(own) > window else 0
         pieces = [own[:cut], *(own[at : at + window] for at in range(cut, len(own), window))]
         found += [tuple(piece) for piece in pieces if len(piece) >= 2]
     return sorted(found)
