@@ -13,15 +13,15 @@ from .draft import Limits
 from .fields import Record
 from .view import CorpusView
 
-TRIES = 40  # draws per example wanted, before fewer are given
+TRIES = 40  # rows looked at for each example wanted, before fewer are given
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
     """Rows to take worked examples from, on a ring in the order of their keys.
 
-    A draw is a point of the ring and gives the row that comes next, so that a row which is not
-    there changes only what would have been drawn of it.
+    A draw is a point of the ring, and takes the first row from there on that fits, so that a row
+    which is not there changes only what would have taken it.
 
     Attributes:
         rows: ``(R,)``.
@@ -40,13 +40,12 @@ class Pool:
         order = np.argsort(keys, kind="stable")
         return cls(rows[order], keys[order])
 
-    def draw(self, count: int, rng: np.random.Generator) -> list[int]:
-        """``count`` rows, the same one more than once perhaps; none of an empty pool."""
-        if not len(self.rows):
-            return []
-        points = rng.integers(2**64, size=count, dtype=np.uint64)
-        found: list[int] = self.rows[np.searchsorted(self.keys, points) % len(self.rows)].tolist()
-        return found
+    def after(self, point: np.uint64) -> list[int]:
+        """Up to ``TRIES`` rows from ``point`` on, around the ring."""
+        first = np.searchsorted(self.keys, point)
+        near = first + np.arange(min(TRIES, len(self.rows)))
+        rows: list[int] = self.rows.take(near, mode="wrap").tolist() if len(near) else []
+        return rows
 
 
 def choose(
@@ -68,14 +67,14 @@ def choose(
     task = tasks.get(record.task)
     own, keys = view.names.titles[record.item], task.keys(view)
     chosen: dict[int, Record] = {}
-    for row in pool.draw(TRIES * count, derive_rng(seed, "shots")) if count else []:
-        if len(chosen) == count:
-            break
-        if row in chosen or (not task.of_items and _user(view, row) == record.user):
-            continue
-        shot = task.build(view, row, derive_rng(seed, "shot", int(keys[row])), limits)
-        if own not in (view.names.titles[item] for item in shot.mentions):
-            chosen[row] = shot
+    for point in derive_rng(seed, "shots").integers(2**64, size=count, dtype=np.uint64):
+        for row in pool.after(point):
+            if row in chosen or (not task.of_items and _user(view, row) == record.user):
+                continue
+            shot = task.build(view, row, derive_rng(seed, "shot", int(keys[row])), limits)
+            if own not in (view.names.titles[item] for item in shot.mentions):
+                chosen[row] = shot
+                break
     return tuple(chosen.values())
 
 
