@@ -22,7 +22,7 @@ from .schema import Comparison, Part, Protocol, Report, Sample
 # what pairs are compared in, where they have the first; else it is the first that they have
 COMPARED = (("HR@10", "NDCG@10"), ("BLEU-4", "ROUGE-L"))
 OUR_RULES = {
-    "ties": "a seeded permutation of the items, the same for every method",
+    "ties": "a seeded order of the items' ids, the same for every method",
     "chosen_on": "validation",
     "code_probabilities": "over the codes that lead to an item",
 }
