@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from p5rec.core.rng import id_keys
 from p5rec.core.types import TRAIN, Catalog, Corpus, Interactions, ItemCodes, Split
 from p5rec.ids.base import Fitted, fit
 from p5rec.ids.config import BY_VECTORS, IdsConfig
@@ -35,7 +36,8 @@ MORE = 10_000
 def corpus_of(n_items: int) -> Corpus:
     """Items of which nothing is known but their vectors."""
     empty = np.zeros(1, dtype=np.int32)
-    log = Interactions(empty, empty, empty.astype(np.int64), None, 1, n_items)
+    keys = id_keys(["u"]), id_keys(range(n_items))
+    log = Interactions(empty, empty, empty.astype(np.int64), None, *keys)
     table = pa.table({"item": np.arange(n_items).astype(str), "title": np.full(n_items, "")})
     return Corpus(log, Catalog(table), ["u"], Split("all", np.full(1, TRAIN, np.int8)))
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessorList
 
-from p5rec.core.rng import tie_order
+from p5rec.core.rng import id_keys, tie_order
 from p5rec.decode.allowed import Allowed, OpenNodes
 from p5rec.decode.beam import beam_search
 from p5rec.decode.processor import ItemLogitsProcessor
@@ -78,7 +78,7 @@ def by_processor(rows: TokenRows, prompt: int, end: int, normalisation: str) -> 
 @lru_cache(maxsize=2)
 def ranks_of(trie: Trie) -> list[Tensor]:
     """The order of equal scores, made once for all searches."""
-    return trie.smallest_below(torch.from_numpy(tie_order(len(trie), 0)))
+    return trie.smallest_below(torch.from_numpy(tie_order(id_keys(range(len(trie))), 0)))
 
 
 def ours(bundle: Bundle, ids: Tensor, beams: int, allowed: Allowed | None = None) -> Any:

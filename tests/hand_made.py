@@ -3,6 +3,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Histories, Interactions, Split
 
 Build = Callable[..., tuple[Interactions, Split]]
@@ -22,7 +23,8 @@ def build() -> Build:
         users = np.repeat(np.arange(len(of_users), dtype=np.int32), lengths)
         items = np.array([i for own in of_users for i in own], dtype=np.int32)
         rated = ratings and np.array([r for own in ratings for r in own], dtype=np.float32)
-        events = Interactions(users, items, np.arange(len(items)), rated, len(of_users), n_items)
+        keys = id_keys(range(len(of_users))), id_keys(range(n_items))
+        events = Interactions(users, items, np.arange(len(items)), rated, *keys)
         behind = events.offsets[1:][users] - 1 - np.arange(len(items))
         parts = np.full(len(items), TRAIN, dtype=np.int8)
         parts[behind < held_out] = VALID

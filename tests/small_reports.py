@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Interactions, RankedLists, Split
 from p5rec.evaluate.schema import Measure, Method, Protocol, Report
 
@@ -19,7 +20,9 @@ def four_users() -> Corpus:
     users = np.repeat(np.arange(4, dtype=np.int32), [len(row) for row in own])
     items = np.array([i for row in own for i in row], dtype=np.int32)
     parts = np.where(items >= 20, TEST, TRAIN).astype(np.int8)
-    log = Interactions(users, items, np.arange(len(users)), None, 4, N)
+    log = Interactions(
+        users, items, np.arange(len(users)), None, id_keys(range(4)), id_keys(range(N))
+    )
     table = pa.table(
         {
             "item": [f"i{n}" for n in range(N)],

@@ -51,22 +51,24 @@ def audit_artefacts(root: Path, artefacts: Mapping[str, Artefact]) -> list[Findi
     }
     found: list[Finding] = []
     for key, artefact in artefacts.items():
-        seen, stage = artefact.lineage.events, artefact.manifest["stage"]
+        lineage, stage = artefact.lineage, artefact.manifest["stage"]
         found += _unknown(stage, key, artefact.manifest["inputs"], artefacts)
-        if not seen.any():
+        if not len(lineage.events):
             continue
         corpus = next((corpora[k] for k in behind([key], artefacts) if k in corpora), None)
-        if corpus is None or len(corpus.interactions) != len(seen):
+        seen = np.zeros(0, dtype=bool)
+        if corpus is not None:
+            seen = lineage.among(corpus.interactions.event_keys)
+            found += _held_out(stage, key, seen, corpus)
+        if elsewhere := len(lineage.events) - int(seen.sum()):
             found.append(
                 Finding(
                     "warning",
                     "3 lineage",
-                    f"{stage} {key} saw {seen.sum():,} events, but its corpus is not under {root}: "
-                    "audit the folder that holds both",
+                    f"{stage} {key} saw {elsewhere:,} events, but their corpus is not under "
+                    f"{root}: audit the folder that holds both",
                 )
             )
-            continue
-        found += _held_out(stage, key, seen, corpus)
     return found
 
 

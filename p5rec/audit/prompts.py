@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import sampled
 from p5rec.core.types import Example
 from p5rec.prompting import tasks
 from p5rec.prompting.draft import CHOICE
@@ -86,7 +86,8 @@ def _family(
     seed: int,
 ) -> Iterator[Finding]:
     task = tasks.get(library.family(family).task)
-    rows = derive_rng(seed, "audit", family, part).permutation(task.rows(view, part))[:ROWS]
+    rows = task.rows(view, part)
+    rows = rows[sampled(task.keys(view)[rows], ROWS, seed, "audit", family, part)]
     with_shots = config.model_copy(update={"shots": max(config.shots, SHOTS)})
     bare, shot = (
         EvaluationSource(

@@ -148,7 +148,8 @@ def learned_elsewhere(folder: Path, corpus: Corpus) -> list[str]:
     from p5rec.core.artefacts import Lineage, read_json
     from p5rec.models.checkpoint import MANIFEST
 
-    about, here = read_json(folder / MANIFEST)["about"], Lineage(corpus.split.mask("train"))
+    here = Lineage(corpus.interactions.event_keys[corpus.split.mask("train")])
+    about = read_json(folder / MANIFEST)["about"]
     while about and about.get("lineage") == here.summary():
         about = about.get("start")
     if not about:

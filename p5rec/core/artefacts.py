@@ -139,32 +139,33 @@ def library_versions() -> dict[str, str]:
 
 @dataclass(frozen=True, eq=False)
 class Lineage:
-    """Which events of a corpus an artefact has seen.
+    """Which events an artefact has seen, whatever the version of the data they are found in.
 
     Attributes:
-        events: ``(E,)`` bool over the prepared events, or ``(0,)`` where none were used.
+        events: ``(S,)`` uint64, their keys (``Interactions.event_keys``), ascending, each once.
     """
 
     events: np.ndarray
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "events", np.unique(np.asarray(self.events, dtype=np.uint64)))
+
     @classmethod
     def none(cls) -> Lineage:
         """Nothing seen."""
-        return cls(np.zeros(0, dtype=bool))
+        return cls(np.zeros(0, dtype=np.uint64))
 
     def __or__(self, other: Lineage) -> Lineage:
-        if not len(self.events):
-            return other
-        return Lineage(self.events | other.events) if len(other.events) else self
+        return Lineage(np.concatenate([self.events, other.events]))
+
+    def among(self, keys: np.ndarray) -> np.ndarray:
+        """``(E,)`` bool: which of the events ``keys (E,)`` are among those seen."""
+        return np.isin(keys, self.events)
 
     def summary(self) -> dict[str, Any]:
-        """Counts and a digest, for the manifest."""
-        packed = np.packbits(self.events).tobytes()
-        return {
-            "events_seen": int(self.events.sum()),
-            "events": len(self.events),
-            "digest": sha256(packed).hexdigest()[:20],
-        }
+        """A count and a digest, for the manifest."""
+        told = sha256(self.events.astype("<u8").tobytes()).hexdigest()[:20]
+        return {"events_seen": len(self.events), "digest": told}
 
 
 @dataclass(frozen=True)
@@ -185,9 +186,7 @@ class Artefact:
     @property
     def lineage(self) -> Lineage:
         """Which events it has seen, its inputs' included."""
-        packed = np.load(self.path / "lineage.npy", allow_pickle=False)
-        count = self.manifest["lineage"]["events"]
-        return Lineage(np.unpackbits(packed, count=count).astype(bool))
+        return Lineage(np.load(self.path / "lineage.npy", allow_pickle=False))
 
 
 Make = Callable[[Path], Lineage]
@@ -281,7 +280,7 @@ class Store:
                             lineage = lineage | value.lineage
                             spent |= value.manifest["spent"]
                     seconds = round(time.perf_counter() - started, 3)
-                    np.save(work / "lineage.npy", np.packbits(lineage.events))
+                    np.save(work / "lineage.npy", lineage.events)
                     about = {
                         **parts,
                         "lineage": lineage.summary(),

@@ -1,10 +1,20 @@
-"""Random streams that depend on what is drawn, never on when or where."""
+"""Random streams that depend on what is drawn, never on when or where.
+
+Draws about a user, an item or an event are hashes of its external id: whoever else is in the data
+changes nothing about them. An id's text is hashed once (:func:`id_keys`); from then on all that is
+drawn about many ids is arithmetic on their keys, a whole array at a time. What is drawn as a whole
+(weights, the order of batches) takes its stream from :func:`derive_rng`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
 import numpy as np
+
+STEP = np.uint64(0x9E3779B97F4A7C15)
+_ALL = 2**64
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
@@ -22,9 +32,110 @@ def derive_rng(seed: int, *names: str | int) -> np.random.Generator:
     return np.random.default_rng(derive_seed(seed, *names))
 
 
-def tie_order(n_items: int, seed: int) -> np.ndarray:
+def id_keys(ids: Iterable[object]) -> np.ndarray:
+    """``(n,)`` uint64: a BLAKE2b hash of the text of each external id."""
+    texts = (str(name).encode() for name in ids)
+    digests = b"".join(blake2b(text, digest_size=8).digest() for text in texts)
+    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+
+
+def event_keys(
+    users: np.ndarray, items: np.ndarray, times: np.ndarray, rank: np.ndarray | None = None
+) -> np.ndarray:
+    """``(E,)`` uint64: keys of events by user, item, time and which of several equal ones.
+
+    Args:
+        users, items: ``(E,)`` uint64, the keys of the events' users and items.
+        times: ``(E,)`` int64.
+        rank: ``(E,)`` orders equal events; None: they are in order.
+    """
+    alike = combined(users, items, times.astype(np.int64).view(np.uint64))
+    return combined(alike, occurrence(alike, rank).view(np.uint64))
+
+
+def occurrence(values: np.ndarray, rank: np.ndarray | None = None) -> np.ndarray:
+    """``(n,)`` int64: how many entries of the same value come before each.
+
+    Args:
+        rank: ``(n,)`` the order of entries; None: as they stand.
+    """
+    out = np.zeros(len(values), dtype=np.int64)
+    ranked = np.sort(values)
+    if not (ranked[1:] == ranked[:-1]).any():
+        return out
+    order = np.argsort(values, kind="stable") if rank is None else np.lexsort((rank, values))
+    out[order] = np.arange(len(values)) - np.searchsorted(ranked, ranked)
+    return out
+
+
+def combined(*keys: np.ndarray) -> np.ndarray:
+    """``(n,)`` uint64: a key of each row of ``keys``, uint64 arrays of length n or 1."""
+    found = mixed(keys[0])
+    for more in keys[1:]:
+        found = mixed(found * STEP ^ more)
+    return found
+
+
+def keyed(keys: np.ndarray, seed: int, *names: str | int) -> np.ndarray:
+    """``(n,)`` uint64, uniform: what is drawn for each of ``keys (n,)``, for one purpose.
+
+    An entry is a function of its key, ``seed`` and ``names`` alone.
+    """
+    return mixed(keys ^ np.uint64(derive_seed(seed, *names)))
+
+
+def uniform(hashes: np.ndarray) -> np.ndarray:
+    """``(n,)`` float64 in [0, 1), of uniform hashes ``(n,)``."""
+    return (hashes >> np.uint64(11)) * 2.0**-53
+
+
+def by_key(keys: np.ndarray, seed: int, *names: str | int) -> np.ndarray:
+    """The rows ``(n,)`` of ``keys`` in the seeded order of their hashes.
+
+    Of any two rows the same one comes first, whatever other rows there are.
+    """
+    return np.argsort(keyed(keys, seed, *names), kind="stable")
+
+
+def ranks(keys: np.ndarray, seed: int, *names: str | int) -> np.ndarray:
+    """``(n,)`` int64, a permutation: the place of each key in the order of :func:`by_key`."""
+    places = np.empty(len(keys), dtype=np.int64)
+    places[by_key(keys, seed, *names)] = np.arange(len(keys))
+    return places
+
+
+def sampled(keys: np.ndarray, n: int, seed: int, *names: str | int) -> np.ndarray:
+    """Rows of a sample of at most ``n`` of ``keys``, ascending: the first ``n`` by :func:`by_key`.
+
+    A key that is gone makes room for one other and changes nothing else.
+    """
+    return np.sort(smallest(keyed(keys, seed, *names), n))
+
+
+def smallest(hashes: np.ndarray, n: int) -> np.ndarray:
+    """The rows of the ``n`` smallest of uniform ``hashes``, smallest first."""
+    if 8 * (n + 8) < len(hashes):  # few lie below a bound: only those are sorted
+        few = np.flatnonzero(hashes < np.uint64(2 * (n + 8) * _ALL // len(hashes)))
+        if len(few) >= n:
+            return few[np.argsort(hashes[few], kind="stable")[:n]]
+    return np.argsort(hashes, kind="stable")[:n]
+
+
+def tie_order(item_keys: np.ndarray, seed: int) -> np.ndarray:
     """The seeded permutation ``(N,)`` by which every method breaks ties in scores.
 
-    Of two items with equal scores the one with the smaller value ranks first.
+    Of two items with equal scores the one with the smaller value ranks first: which one that is
+    depends on their external ids and the seed alone.
+
+    Args:
+        item_keys: ``(N,)`` of :func:`id_keys`.
     """
-    return derive_rng(seed, "ties").permutation(n_items)
+    return ranks(item_keys, seed, "ties")
+
+
+def mixed(state: np.ndarray) -> np.ndarray:
+    """The output function of SplitMix64 (Steele et al., OOPSLA 2014), of uint64s."""
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    found: np.ndarray = state ^ (state >> np.uint64(31))
+    return found

@@ -1,7 +1,8 @@
 """The data spine: the immutable values that every stage takes and returns.
 
 External ids (what the user's files hold) exist in :class:`Catalog` and ``Corpus.user_ids`` alone;
-everywhere else users and items are row numbers. E events, U users, N items, B requests,
+everywhere else users and items are row numbers, and keys (hashes of the ids) where something is
+drawn about them. E events, U users, N items, B requests,
 S the summed length of B histories, K list length, L code levels.
 """
 
@@ -14,6 +15,8 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
+
+from .rng import event_keys
 
 TRAIN, VALID, TEST = 0, 1, 2
 PARTS: Mapping[str, int] = {"train": TRAIN, "valid": VALID, "test": TEST}
@@ -30,19 +33,36 @@ class Interactions:
             order only.
         ratings: ``(E,)`` float32, or None where the source has none.
         texts: further text columns of length E, such as ``review`` and ``summary``.
-        n_users, n_items: U and N.
+        user_keys, item_keys: ``(U,)`` and ``(N,)`` uint64, the keys of their external ids
+            (:func:`p5rec.core.rng.id_keys`).
     """
 
     users: np.ndarray
     items: np.ndarray
     times: np.ndarray
     ratings: np.ndarray | None
-    n_users: int
-    n_items: int
+    user_keys: np.ndarray
+    item_keys: np.ndarray
     texts: Mapping[str, pa.ChunkedArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.users)
+
+    @property
+    def n_users(self) -> int:
+        """U."""
+        return len(self.user_keys)
+
+    @property
+    def n_items(self) -> int:
+        """N."""
+        return len(self.item_keys)
+
+    @cached_property
+    def event_keys(self) -> np.ndarray:
+        """``(E,)`` uint64: by user, item, time and which of several equal events, no two alike."""
+        users, items = self.user_keys[self.users], self.item_keys[self.items]
+        return event_keys(users, items, self.times)
 
     @cached_property
     def offsets(self) -> np.ndarray:
@@ -151,11 +171,13 @@ class Histories:
         users: ``(B,)`` int32 user rows.
         items: ``(S,)`` int32 item rows of all histories, one after another.
         offsets: ``(B+1,)`` int64: request ``b`` holds ``items[offsets[b]:offsets[b+1]]``.
+        keys: ``(B,)`` uint64, what is drawn for a request hangs on; None: on its number.
     """
 
     users: np.ndarray
     items: np.ndarray
     offsets: np.ndarray
+    keys: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -171,13 +193,14 @@ class Histories:
     def take(self, rows: np.ndarray) -> Histories:
         """The requests ``rows``, in that order."""
         source, offsets = runs(self.offsets[:-1][rows], self.lengths[rows])
-        return Histories(self.users[rows], self.items[source], offsets)
+        keys = None if self.keys is None else self.keys[rows]
+        return Histories(self.users[rows], self.items[source], offsets, keys)
 
     def tail(self, n: int) -> Histories:
         """The same requests, each with its last ``n`` events."""
         lengths = np.minimum(self.lengths, n)
         source, offsets = runs(self.offsets[1:] - lengths, lengths)
-        return Histories(self.users, self.items[source], offsets)
+        return Histories(self.users, self.items[source], offsets, self.keys)
 
     def requests(self) -> np.ndarray:
         """``(S,)`` the request that each entry of ``items`` belongs to."""

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from p5rec.core.errors import fault
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import by_key, derive_rng, event_keys, id_keys
 from p5rec.core.types import PARTS, Catalog, Corpus, Interactions
 
 from .config import DataConfig
@@ -28,8 +28,8 @@ def build(
 ) -> tuple[Corpus, dict[str, Any]]:
     """The corpus and its summary, in memory.
 
-    Steps: ``min_rating``, repeats, k-core, rows for users and items, time order, split. Rows are a
-    seeded shuffle of the sorted ids, so that no row number tells when an item first appeared.
+    Steps: ``min_rating``, repeats, k-core, rows for users and items, time order, split. Rows are in
+    the order of seeded hashes of the ids, so that no row number tells when an item first appeared.
 
     Args:
         config: what to make of the files.
@@ -78,9 +78,13 @@ def _reduced(
     events: pl.DataFrame, config: DataConfig, dropped: dict[str, int]
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """Repeats and k-core taken out; and how many repeats of each kind there were."""
-    users, items = (_places(events[c], events[c].unique().sort()) for c in ("user", "item"))
+    ids = [events[column].unique().sort() for column in ("user", "item")]
+    users, items = _places(events["user"], ids[0]), _places(events["item"], ids[1])
     times, rows = events["time"].to_numpy(), events["row"].to_numpy()
-    order = time_order(users, items, times, rows, config.seed)
+    keys = event_keys(
+        id_keys(ids[0].to_list())[users], id_keys(ids[1].to_list())[items], times, rows
+    )
+    order = time_order(users, times, keys, config.seed)
     exact = repeats((users, items, times), rows)
     copied = _copied(events, users, times, exact, order)
     told = events.select(pl.exclude("row", "user", "item", "time"))
@@ -122,11 +126,13 @@ def _copied(
 
 def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corpus, float]:
     """The corpus, and the share of events that share user and time with another."""
-    users, user_ids = _rows(events["user"], events["user"].unique(), config.seed, "users")
+    user_ids, user_keys = _rows(events["user"].unique(), config.seed, "users")
     listed = events["item"].unique() if config.catalog == "log" else log.items["item"]
-    items, item_ids = _rows(events["item"], listed, config.seed, "items")
+    item_ids, item_keys = _rows(listed, config.seed, "items")
+    users, items = _places(events["user"], user_ids), _places(events["item"], item_ids)
     times = events["time"].to_numpy()
-    order = time_order(users, items, times, events["row"].to_numpy(), config.seed)
+    keys = event_keys(user_keys[users], item_keys[items], times, events["row"].to_numpy())
+    order = time_order(users, times, keys, config.seed)
     users, items, times = users[order], items[order], times[order]
     ties = tied_share(users, times)
     interactions = Interactions(
@@ -134,8 +140,8 @@ def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corp
         items=items,
         times=times if log.ordinal else times // 1_000_000,
         ratings=events["rating"].to_numpy()[order] if "rating" in events.columns else None,
-        n_users=len(user_ids),
-        n_items=len(item_ids),
+        user_keys=user_keys,
+        item_keys=item_keys,
         texts={
             name: pa.chunked_array([events[name].gather(order).to_arrow().cast(pa.large_string())])
             for name in TEXTS
@@ -156,10 +162,12 @@ def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corp
     return Corpus(interactions, catalog, user_ids.to_list(), split), ties
 
 
-def _rows(column: pl.Series, ids: pl.Series, seed: int, what: str) -> tuple[np.ndarray, pl.Series]:
-    """``(E,)`` row numbers of the values, and the ids in order of row."""
-    shuffled = ids.sort().gather(derive_rng(seed, "rows", what).permutation(len(ids)))
-    return _places(column, shuffled), shuffled
+def _rows(ids: pl.Series, seed: int, what: str) -> tuple[pl.Series, np.ndarray]:
+    """The ids in order of row, and their keys."""
+    ids = ids.sort()
+    keys = id_keys(ids.to_list())
+    order = by_key(keys, seed, "rows", what)
+    return ids.gather(order), keys[order]
 
 
 def _places(column: pl.Series, ids: pl.Series) -> np.ndarray:

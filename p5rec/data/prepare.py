@@ -9,6 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from p5rec.core.artefacts import (
@@ -84,7 +85,8 @@ def prepare_data(config: DataConfig, store: Store, *, evaluable: bool = True) ->
 
 
 def prepare(config: DataConfig, out: Path, *, evaluable: bool = True) -> Lineage:
-    """Writes the corpus into the folder ``out``: three ``datasets`` data sets and a summary.
+    """Writes the corpus into the folder ``out``: three ``datasets`` data sets, the keys of
+    users and items, and a summary.
 
     Returns:
         An empty lineage: preparing defines the events, it learns nothing from them.
@@ -135,8 +137,8 @@ def load_corpus(path: Path) -> Corpus:
         items=views["item"],
         times=views["time"],
         ratings=views.get("rating"),
-        n_users=users.num_rows,
-        n_items=items.num_rows,
+        user_keys=_load_keys(path / "user_keys.npy"),
+        item_keys=_load_keys(path / "item_keys.npy"),
         texts={name: events.column(name) for name in TEXTS if name in events.column_names},
     )
     split = Split(summary["split"]["name"], views["part"], summary["split"]["seed"])
@@ -152,6 +154,8 @@ def _write(corpus: Corpus, summary: dict[str, Any], out: Path) -> None:
     _save(pa.table(columns), out / "events")
     _save(corpus.catalog.table, out / "items")
     _save(pa.table({"user": pa.array(list(corpus.user_ids), pa.string())}), out / "users")
+    np.save(out / "user_keys.npy", log.user_keys)
+    np.save(out / "item_keys.npy", log.item_keys)
     write_json(out / SUMMARY, summary)
 
 
@@ -185,3 +189,12 @@ def _load(folder: Path) -> pa.Table:
         got = next(iter(str(error).splitlines()), "a damaged file")
         raise fault(folder, "a data set", got, "prepare the data again") from None
     return table
+
+
+def _load_keys(path: Path) -> np.ndarray:
+    try:
+        keys: np.ndarray = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError) as error:
+        got = next(iter(str(error).splitlines()), "a damaged file")
+        raise fault(path, "keys of users or items", got, "prepare the data again") from None
+    return keys

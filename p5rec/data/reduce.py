@@ -6,21 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import keyed
 
 
-def time_order(
-    users: np.ndarray, items: np.ndarray, times: np.ndarray, rows: np.ndarray, seed: int
-) -> np.ndarray:
+def time_order(users: np.ndarray, times: np.ndarray, keys: np.ndarray, seed: int) -> np.ndarray:
     """``(E,)`` the events by user, then time, then a seeded shuffle of equal times.
 
-    The shuffle is drawn over an order that the events' contents fix, so the order of the rows in
-    the file changes nothing; neither the file nor an id decides between equal times.
+    The shuffle is drawn from the events' ``keys (E,)``: neither the order of rows in the file, nor
+    the sort order of ids, nor anybody else's events decide between equal times.
     """
-    fixed = np.lexsort((rows, items, times, users))
-    luck = np.empty(len(fixed))
-    luck[fixed] = derive_rng(seed, "equal times").random(len(fixed))
-    return np.lexsort((luck, times, users))
+    return np.lexsort((keyed(keys, seed, "equal times"), times, users))
 
 
 def repeats(columns: Sequence[np.ndarray], rank: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from p5rec.core.errors import UserError, did_you_mean
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import keyed
 from p5rec.core.types import PARTS, TEST, TRAIN, VALID, Histories, Interactions, Split
 
 UNUSED = -1
@@ -59,7 +59,10 @@ def histories_of(interactions: Interactions, users: np.ndarray | None = None) ->
         users: ``(B,)`` user rows, in the order wanted; None means all of them.
     """
     everyone = Histories(
-        np.arange(interactions.n_users, dtype=np.int32), interactions.items, interactions.offsets
+        np.arange(interactions.n_users, dtype=np.int32),
+        interactions.items,
+        interactions.offsets,
+        interactions.user_keys,
     )
     return everyone if users is None else everyone.take(users)
 
@@ -91,7 +94,8 @@ def cases(
     usable = split.mask(part, *before)
     usable &= np.arange(len(interactions)) < target_of[interactions.users]
     counts = np.bincount(interactions.users[usable], minlength=interactions.n_users)[users]
-    histories = Histories(users, interactions.items[usable], _offsets(counts))
+    keys = interactions.user_keys[users]
+    histories = Histories(users, interactions.items[usable], _offsets(counts), keys)
     return histories, interactions.items[events], events
 
 
@@ -130,7 +134,8 @@ def _by_time(times: np.ndarray) -> np.ndarray:
 def _few(interactions: Interactions, parts: np.ndarray, k: int, seed: int) -> np.ndarray:
     train = np.flatnonzero(parts == TRAIN)
     users = interactions.users[train]
-    order = np.lexsort((derive_rng(seed, "few-shot").random(len(train)), users))
+    luck = keyed(interactions.event_keys[train], seed, "few-shot")
+    order = np.lexsort((luck, users))
     starts = np.searchsorted(users, users)  # users ascend, so sorting within them moves no start
     drawn = np.arange(len(train)) - starts < k
     kept = parts.copy()

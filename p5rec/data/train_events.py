@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from p5rec.core.errors import UserError
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import derive_rng, sampled
 from p5rec.core.types import Corpus
 
 from .split import UNUSED
@@ -23,8 +23,8 @@ def of_some_users(corpus: Corpus, share: float, seed: int) -> Corpus:
     log = corpus.interactions
     train = corpus.split.mask("train")
     users = np.unique(log.users[train])
-    order = derive_rng(seed, "users").permutation(users)
-    kept = order[: max(1, round(share * len(users)))]
+    count = max(1, round(share * len(users)))
+    kept = users[sampled(log.user_keys[users], count, seed, "users")]
     parts = np.where(train & ~np.isin(log.users, kept), UNUSED, corpus.split.parts)
     return replace(corpus, split=replace(corpus.split, parts=parts.astype(np.int8)))
 

@@ -5,32 +5,35 @@ from __future__ import annotations
 import numpy as np
 
 from p5rec.core.errors import UserError
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import combined, derive_rng, keyed
 from p5rec.core.types import Interactions, Split
 
 
-def cut(offsets: np.ndarray, window: int, rng: np.random.Generator) -> np.ndarray:
-    """``(R, 2)`` begin and end of each window of at least two events, shuffled.
+def cut(offsets: np.ndarray, window: int, luck: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Windows of at least two events, shuffled: ``(R, 2)`` begin and end, and ``(R,)`` their keys.
 
     A history of n events is cut every ``window`` events from a drawn phase, so that over the
-    epochs each event is seen with contexts of all lengths; one that fits is not cut.
+    epochs each event is seen with contexts of all lengths; one that fits is not cut. A user's
+    windows, and which of any two windows comes first, depend on nobody else.
 
     Args:
         offsets: ``(U + 1,)`` where each history begins.
         window: the most events of a window.
-        rng: of this epoch.
+        luck: ``(U,)`` uint64, drawn for each user in this epoch.
     """
     begin, end = offsets[:-1], offsets[1:]
     length = end - begin
-    phase = np.where(length > window, rng.integers(0, window, len(length)), 0)
+    phase = np.where(length > window, (luck % np.uint64(window)).astype(np.int64), 0)
     first = np.where(phase > 0, phase, window)  # length of a history's first piece
     pieces = 1 + np.maximum(0, -(-(length - first) // window))
     owner = np.repeat(np.arange(len(length)), pieces)
     nth = np.arange(len(owner)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     stop = np.minimum(begin[owner] + first[owner] + nth * window, end[owner])
     start = np.where(nth == 0, begin[owner], begin[owner] + first[owner] + (nth - 1) * window)
-    cuts = np.stack([start, stop], axis=1)
-    return rng.permutation(cuts[stop - start >= 2])
+    kept = stop - start >= 2
+    keys = combined(luck[owner[kept]], nth[kept].astype(np.uint64))
+    order = np.argsort(keys, kind="stable")
+    return np.stack([start, stop], axis=1)[kept][order], keys[order]
 
 
 class Windows:
@@ -44,6 +47,8 @@ class Windows:
         shuffle_ties: draw the order of events that share a time anew for each row.
 
     Attributes:
+        keys: ``(R,)`` uint64, what is drawn for a row hangs on: its user, its epoch and its place
+            in the user's history.
         epoch_rows: how many rows the first epoch has.
 
     Raises:
@@ -63,25 +68,28 @@ class Windows:
         self.events = np.flatnonzero(split.mask("train"))
         self.times = interactions.times  # of all events, where they lie: on the disk
         users = interactions.users[self.events]
+        self.user_keys = interactions.user_keys
         self.user_offsets = np.searchsorted(users, np.arange(interactions.n_users + 1))
         self.window, self.seed, self.shuffle_ties = window, seed, shuffle_ties
-        first = self._epoch(0)
+        first, keys = self._epoch(0)
         if not len(first):
             raise UserError(
                 "dense training: expected users with 2 training events or more, got none; "
                 "use a log with longer histories or another split"
             )
-        epochs, count = [first], len(first)
+        epochs, named, count = [first], [keys], len(first)
         while n_rows is not None and count < n_rows:  # epochs differ a little in length
-            epochs.append(self._epoch(len(epochs)))
-            count += len(epochs[-1])
-        self.cuts = np.concatenate(epochs)[:n_rows]
+            cuts, keys = self._epoch(len(epochs))
+            epochs.append(cuts)
+            named.append(keys)
+            count += len(cuts)
+        self.cuts, self.keys = np.concatenate(epochs)[:n_rows], np.concatenate(named)[:n_rows]
         self.epoch_rows = len(first)
 
-    def _epoch(self, epoch: int) -> np.ndarray:
-        """``(R, 2)`` begin and end of each row of one epoch, shuffled."""
-        rng = derive_rng(self.seed, "windows", epoch)
-        return cut(self.user_offsets, self.window, rng)
+    def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of one epoch, shuffled: ``(R, 2)`` begin and end, and ``(R,)`` their keys."""
+        luck = keyed(self.user_keys, self.seed, "windows", epoch)
+        return cut(self.user_offsets, self.window, luck)
 
     def __len__(self) -> int:
         return len(self.cuts)
@@ -95,7 +103,7 @@ class Windows:
     def row(self, i: int) -> tuple[np.ndarray, np.random.Generator]:
         """The event rows of row ``i``, oldest first, and the stream for its further draws."""
         begin, end = self.cuts[i]
-        rng = derive_rng(self.seed, "row", i)
+        rng = derive_rng(self.seed, "row", int(self.keys[i]))
         events = self.events[begin:end]
         if self.shuffle_ties:
             events = events[np.lexsort((rng.random(len(events)), self.times[events]))]

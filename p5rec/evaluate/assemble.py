@@ -16,7 +16,7 @@ from .measured import Measured
 from .schema import Protocol, Report, Sample
 
 OUR_RULES = {
-    "ties": "a seeded permutation of the items, the same for every method",
+    "ties": "a seeded order of the items' ids, the same for every method",
     "chosen_on": "validation",
     "code_probabilities": "over the codes that lead to an item",
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import by_key
 from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.split import cases
 from p5rec.metrics.text import groundedness
@@ -24,20 +24,20 @@ NO_ITEM = "(no item of the catalogue)"
 LATEST = 5  # titles of the history
 
 
-def draw(right: np.ndarray | None, n: int, seed: int, *names: str, count: int) -> list[int]:
-    """``n`` of ``count`` cases: half of them right ones, as far as there are, the others wrong.
+def draw(right: np.ndarray | None, n: int, keys: np.ndarray, seed: int, *names: str) -> list[int]:
+    """``n`` of all cases: half of them right ones, as far as there are, the others wrong.
 
-    The order in which cases are tried depends on the seed and ``names`` alone, so methods that
-    answered the same questions tend to show the same ones.
+    The order in which cases are tried depends on their keys, the seed and ``names`` alone, so
+    methods that answered the same questions tend to show the same ones.
 
     Args:
-        right: ``(count,)`` bool; None where no answer is right or wrong.
+        right: ``(B,)`` bool; None where no answer is right or wrong.
         n: cases wanted.
+        keys: ``(B,)`` uint64 of the cases.
         seed: of the draw.
         *names: what the cases are.
-        count: cases there are.
     """
-    order = derive_rng(seed, "samples", *names).permutation(count)
+    order = by_key(keys, seed, "samples", *names)
     if right is None:
         return sorted(order[:n].tolist())
     hits, misses = order[right[order]], order[~right[order]]
@@ -52,7 +52,8 @@ def list_samples(
     histories, targets, _ = cases(corpus.interactions, corpus.split, part)
     titles, latest = corpus.catalog.titles, histories.tail(LATEST)
     places = _places(lists.items, targets)
-    rows = draw(places <= SHOWN, n, seed, part, count=len(places))
+    keys = corpus.interactions.user_keys[histories.users]
+    rows = draw(places <= SHOWN, n, keys, seed, part)
     return [
         Sample(
             kind="ranked list",
@@ -83,7 +84,10 @@ def family_samples(
     places = _places(lists, np.array(asked.items))
     right = _right(asked, view, places)
     shown = []
-    for row in draw(right, n, seed, asked.task, count=len(asked.users)):
+    log, events = view.corpus.interactions, np.array(asked.events, dtype=np.int64)
+    keys = log.item_keys[np.array(asked.items, dtype=np.int64)]
+    keys[events >= 0] = log.event_keys[events[events >= 0]]
+    for row in draw(right, n, keys, seed, asked.task):
         question = {"user": users[asked.users[row]]} if asked.users[row] >= 0 else {}
         if not listed:
             question["item"] = titles[asked.items[row]]

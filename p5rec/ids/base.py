@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from p5rec.core.artefacts import Lineage
+from p5rec.core.rng import by_key
 from p5rec.core.types import Corpus, ItemCodes
 
 from .collisions import Collisions
@@ -65,7 +66,8 @@ def fit(config: IdsConfig, corpus: Corpus, given: Mapping[str, np.ndarray] | Non
     fusion = Fusion.fit(ordered, weights, whiten=config.vectors.whiten) if ordered else None
     vectors = fusion(ordered) if fusion else np.zeros((events.n_items, 0), dtype=np.float32)
     coded = SCHEMES.get(config.scheme)(config, ItemData(vectors, corpus.catalog, events, split))
-    resolved = POLICIES.get(config.policy)(coded, config.seed)
+    order = by_key(events.item_keys, config.seed, "ids", "collisions")
+    resolved = POLICIES.get(config.policy)(coded, order)
     check(config, resolved.codes[:, : len(coded.sizes)], coded.sizes)
     tied = config.policy == "shared" and len(resolved.sizes) > len(coded.sizes)
     codes = ItemCodes(resolved.codes, resolved.sizes, config.scheme, tied)
@@ -74,6 +76,6 @@ def fit(config: IdsConfig, corpus: Corpus, given: Mapping[str, np.ndarray] | Non
         permuted(codes, config.seed) if config.permute else codes,
         None if config.permute else coded.quantiser,
         fusion,
-        Lineage(split.mask("train")) if learned else Lineage.none(),
+        Lineage(events.event_keys[split.mask("train")]) if learned else Lineage.none(),
         resolved.collisions,
     )

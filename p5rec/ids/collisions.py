@@ -14,7 +14,6 @@ from math import prod
 import numpy as np
 
 from p5rec.core.errors import fault
-from p5rec.core.rng import derive_rng
 
 from .assignment import assign, plan, spill
 from .prefixes import by_group, prefix_groups, rank_in_run, sharing
@@ -53,7 +52,7 @@ class Resolved:
 Choose = Callable[[np.ndarray], np.ndarray]
 
 
-def nearest_free(coded: Coded, seed: int) -> Resolved:
+def nearest_free(coded: Coded, order: np.ndarray) -> Resolved:
     """Moves items as little as it must, at best within their prefix at the last level.
 
     See :func:`part`; at the last level the total cost of a prefix is the least possible.
@@ -61,10 +60,10 @@ def nearest_free(coded: Coded, seed: int) -> Resolved:
     Raises:
         UserError: more items than codes in all.
     """
-    return _moved("nearest-free", coded, seed, assign)
+    return _moved("nearest-free", coded, order, assign)
 
 
-def sinkhorn(coded: Coded, seed: int) -> Resolved:
+def sinkhorn(coded: Coded, order: np.ndarray) -> Resolved:
     """As :func:`nearest_free`, by a plan that uses all codes of a crowded prefix alike.
 
     The plan is the entropic optimal transport of items to codes (Cuturi 2013), as LC-Rec spreads
@@ -74,25 +73,25 @@ def sinkhorn(coded: Coded, seed: int) -> Resolved:
     Raises:
         UserError: more items than codes in all.
     """
-    return _moved("sinkhorn", coded, seed, lambda costs: assign(-plan(costs)))
+    return _moved("sinkhorn", coded, order, lambda costs: assign(-plan(costs)))
 
 
-def extra_level(coded: Coded, seed: int) -> Resolved:
+def extra_level(coded: Coded, order: np.ndarray) -> Resolved:
     """One more level that numbers the items of equal codes (TIGER, section 3.1).
 
     The new level has as many codes as the largest number of equal items. Nothing moves; where no
     items are equal, no level is added.
     """
-    return _numbered("extra-level", coded, _seeded(coded, seed))
+    return _numbered("extra-level", coded, order)
 
 
-def shared(coded: Coded, seed: int) -> Resolved:
+def shared(coded: Coded, order: np.ndarray) -> Resolved:
     """Leaves items of equal codes equal: a model cannot tell them apart.
 
-    A last level numbers them for the index alone, in the order of their rows in ``coded``'s table
-    shuffled by the seed; see ``ItemCodes.tied`` for how it ranks them.
+    A last level numbers them for the index alone, in the order given; see ``ItemCodes.tied`` for
+    how it ranks them.
     """
-    return _numbered("shared", coded, _seeded(coded, seed))
+    return _numbered("shared", coded, order)
 
 
 def part(
@@ -141,7 +140,7 @@ def part(
     return codes
 
 
-def _moved(policy: str, coded: Coded, seed: int, choose: Choose) -> Resolved:
+def _moved(policy: str, coded: Coded, order: np.ndarray, choose: Choose) -> Resolved:
     sizes, n_items = coded.sizes, len(coded.codes)
     if n_items > prod(sizes):
         raise fault(
@@ -151,7 +150,6 @@ def _moved(policy: str, coded: Coded, seed: int, choose: Choose) -> Resolved:
             "raise codebook or levels",
         )
     everyone = np.ones(n_items, dtype=bool)
-    order = _seeded(coded, seed)
     codes = part(coded.quantiser, coded.points, coded.codes, sizes, order, everyone, choose)
     found = Collisions(
         policy=policy,
@@ -162,10 +160,6 @@ def _moved(policy: str, coded: Coded, seed: int, choose: Choose) -> Resolved:
         error_after=error(coded.quantiser, codes, coded.vectors),
     )
     return Resolved(codes, sizes, found)
-
-
-def _seeded(coded: Coded, seed: int) -> np.ndarray:
-    return derive_rng(seed, "ids", "collisions").permutation(len(coded.codes))
 
 
 def _numbered(policy: str, coded: Coded, order: np.ndarray) -> Resolved:

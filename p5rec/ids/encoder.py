@@ -13,7 +13,7 @@ from safetensors.numpy import load, save
 from p5rec.core.artefacts import atomic_write, file_sha256, read_json, write_json
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import fault
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import by_key
 from p5rec.core.types import Corpus, ItemCodes
 
 from .assignment import assign
@@ -78,6 +78,7 @@ class ItemEncoder:
         vectors = self._vectors(given, len(rows))
         items = ItemData(vectors, corpus.catalog.take(rows), corpus.interactions, corpus.split)
         coded = code_all(self.quantiser, items)
+        order = by_key(items.keys, self.config.seed, "ids", "extend")
         # a level that numbers what the quantiser leaves equal has no choice of its own
         more = np.zeros((len(rows), codes.levels - coded.codes.shape[1]), dtype=np.int32)
         new = np.concatenate([coded.codes, more], axis=1)
@@ -86,7 +87,7 @@ class ItemEncoder:
             coded.points,
             np.concatenate([codes.codes, new]),
             codes.sizes,
-            derive_rng(self.config.seed, "ids", "extend").permutation(len(codes) + len(rows)),
+            np.append(np.arange(len(codes)), len(codes) + order),
             np.arange(len(codes) + len(rows)) >= len(codes),
             assign,
         )

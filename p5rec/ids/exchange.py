@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from p5rec.core.artefacts import atomic_write, writing
 from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.rng import by_key, id_keys
 from p5rec.core.types import ItemCodes
 from p5rec.data.files import PACKED, existing, kind, read_lines
 from p5rec.data.known import read_columns
@@ -142,7 +143,8 @@ def import_codes(
     by_item = _one_each(cells, rows)
     codes, sizes = _compact([by_item[name] for name in item_ids])
     nowhere = np.zeros((len(codes), 0))
-    done = extra_level(Coded(codes, Words(sizes), nowhere, nowhere), seed)
+    order = by_key(id_keys(item_ids), seed, "ids", "collisions")
+    done = extra_level(Coded(codes, Words(sizes), nowhere, nowhere), order)
     return Imported(ItemCodes(done.codes, done.sizes, "imported"), found, ignored, done.collisions)
 
 

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import eigsh
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from p5rec.core.rng import derive_rng, derive_seed
+from p5rec.core.rng import by_key, derive_seed, ranks
 
 from .clusters import cluster
 from .config import IdsConfig
@@ -59,7 +59,7 @@ def by_cooccurrence(config: IdsConfig, items: ItemData) -> Coded:
 def with_own_token(config: IdsConfig, items: ItemData) -> Coded:
     """The same, and a last level in which each item has a code of its own (CID + IID there)."""
     tree = by_cooccurrence(config, items)
-    own = derive_rng(config.seed, "ids", "own token").permutation(len(items)).astype(np.int32)
+    own = ranks(items.keys, config.seed, "ids", "own token").astype(np.int32)
     codes = np.column_stack([tree.codes, own])
     sizes = (*tree.sizes, len(items))
     return Coded(codes, Tree.over(codes, sizes, items.vectors), tree.points, items.vectors)
@@ -67,7 +67,7 @@ def with_own_token(config: IdsConfig, items: ItemData) -> Coded:
 
 def _grown(config: IdsConfig, items: ItemData, split: Split_) -> Coded:
     codes = np.empty((len(items), config.levels), dtype=np.int32)
-    order = derive_rng(config.seed, "ids", "leaves").permutation(len(items))
+    order = by_key(items.keys, config.seed, "ids", "leaves")
     for level, size in enumerate(config.sizes):
         for node, own in enumerate(by_group(prefix_groups(codes, level), order)):
             # at the last level a few items need no clustering: each gets a code

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from p5rec.core.errors import fault
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import by_key, derive_rng
 from p5rec.core.types import Catalog, ItemCodes
 
 from .config import IdsConfig
@@ -96,7 +96,7 @@ def by_order(config: IdsConfig, items: ItemData) -> Coded:
     log = items.interactions
     seen, first = np.unique(log.items[items.split.mask("train")], return_index=True)
     mentioned = seen[np.argsort(first)]
-    rest = derive_rng(config.seed, "ids", "unseen").permutation(len(items))
+    rest = by_key(items.keys, config.seed, "ids", "unseen")
     order = np.concatenate([mentioned, rest[~np.isin(rest, mentioned)]])
     number = np.empty(len(items), dtype=np.int64)
     number[order] = np.arange(len(items))

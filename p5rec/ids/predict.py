@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import keyed, uniform
 from p5rec.core.types import Interactions, ItemCodes, Split
 
 from .prefixes import prefix_groups
@@ -37,7 +37,7 @@ def predictability(
         histories are too few for all three parts.
     """
     pairs, users = transitions(interactions, split)
-    draw = derive_rng(seed, "ids", "predict").random(interactions.n_users)[users]
+    draw = uniform(keyed(interactions.user_keys, seed, "ids", "predict"))[users]
     part = np.digitize(draw, (0.5, 0.75))
     if len(np.unique(part)) < 3:
         return None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import tie_order
 from p5rec.core.types import Corpus, Interactions, ItemCodes, Split
 
 from .cooccurrence import pair_counts
@@ -48,15 +48,15 @@ def quality(
         anew; ``popularity_bits``, what popularity alone needs.
     """
     counts = pair_counts(interactions, split, WINDOW)
-    control = permuted(codes, seed)
+    control, tie = permuted(codes, seed), tie_order(interactions.item_keys, seed)
     told, dealt = (predictability(each, interactions, split, seed) for each in (codes, control))
     return {
         "items": len(codes),
         "bits": float(np.log2(codes.sizes).sum()),
         "bits_needed": float(np.log2(len(codes))),
         "levels": usage(codes),
-        "neighbour_purity": purity(codes, counts, seed),
-        "neighbour_purity_permuted": purity(control, counts, seed),
+        "neighbour_purity": purity(codes, counts, tie),
+        "neighbour_purity_permuted": purity(control, counts, tie),
         "next_item_bits": told and told[0],
         "next_item_bits_permuted": dealt and dealt[0],
         "popularity_bits": told and told[1],
@@ -92,20 +92,19 @@ def usage(codes: ItemCodes) -> list[dict[str, Any]]:
     return out
 
 
-def purity(codes: ItemCodes, counts: sp.csr_array, seed: int) -> float | None:
+def purity(codes: ItemCodes, counts: sp.csr_array, tie: np.ndarray) -> float | None:
     """Share of items' closest neighbours that have the same first code.
 
     Args:
         codes: of N items.
         counts: ``(N, N)`` how often two items go together; an item's neighbours are the
-            ``NEIGHBOURS`` it goes with most, ties broken by a seeded permutation.
-        seed: of that permutation.
+            ``NEIGHBOURS`` it goes with most.
+        tie: ``(N,)`` a permutation; of those that it goes with equally, the smaller value is first.
 
     Returns:
         The mean over all pairs of item and neighbour; None where there is no pair.
     """
     pairs = counts.tocoo()
-    tie = derive_rng(seed, "ids", "neighbours").permutation(len(codes))
     order = np.lexsort((tie[pairs.col], -pairs.data, pairs.row))
     near = order[rank_in_run(pairs.row[order]) < NEIGHBOURS]
     first = codes.codes[:, 0]

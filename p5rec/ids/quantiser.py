@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from p5rec.core.rng import id_keys
 from p5rec.core.types import Catalog, Interactions, Split
 
 from .prefixes import by_group, prefix_groups
@@ -32,6 +34,11 @@ class ItemData:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """``(N,)`` uint64, the keys of their external ids."""
+        return id_keys(self.catalog.ids)
 
 
 class Quantiser(Protocol):

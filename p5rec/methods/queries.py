@@ -35,7 +35,8 @@ def questions(method: Method, corpus: Corpus, part: str, n: int, seed: int) -> F
     if task is None:
         raise ValueError(f"a {method.kind} answers no questions")
     view, log, posed = unnamed_view(corpus), corpus.interactions, tasks.get(task)
-    rows = drawn(posed.rows(view, part), n, seed)
+    rows = posed.rows(view, part)
+    rows = drawn(rows, posed.keys(view)[rows], n, seed)
     about: dict[str, Any] = {"family": task, "task": task, "answer": posed.answer}
     if task == RATING:
         assert log.ratings is not None, "checked before anything was fitted"

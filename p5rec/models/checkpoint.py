@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from p5rec.backbones.load import LAST, load_backbone, stack_names
 from p5rec.core.artefacts import digest, file_sha256, library_versions, read_json, write_json
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, fault
-from p5rec.core.rng import derive_seed
+from p5rec.core.rng import derive_seed, id_keys
 from p5rec.core.types import Corpus, Histories, ItemCodes
 from p5rec.ids.files import load_codes, load_item_ids, save_codes
 from p5rec.ids.tokens import item_strings, token_strings
@@ -88,6 +89,11 @@ class Bundle:
     item_ids: Sequence[str]
     prompts: dict[str, Any]
     linear: Linear | None = None
+
+    @cached_property
+    def item_keys(self) -> np.ndarray:
+        """``(N,)`` uint64, the keys of the items' external ids."""
+        return id_keys(self.item_ids)
 
     @property
     def bos(self) -> int:

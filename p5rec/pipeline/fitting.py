@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from p5rec.core.artefacts import Artefact, Lineage, Store, read_json, write_json
@@ -52,10 +53,10 @@ def fit_method(
     Validation chooses under the first seed; the others fit what it chose. A method without draws is
     fitted once.
     """
-    points, seed = method.points(), corpus.split.seed
+    points, seed, known = method.points(), corpus.split.seed, corpus.interactions.event_keys
     if method.permute_histories:
         corpus = swapped(corpus, ["train"], seed)
-    trials = _try(points, corpus, data, store) if len(points) > 1 else []
+    trials = _try(points, corpus, known, data, store) if len(points) > 1 else []
     values = [read_json(trial.path / TRIAL)["value"] for trial in trials] or [0.0]
     best = values.index(max(values))  # of equal ones the first
     chosen = points[best]
@@ -64,7 +65,7 @@ def fit_method(
         tried = trials[best].path / MODEL if trials and not n else None
         made = store.stage(
             "fit",
-            partial(_fit, chosen, corpus, seed + n, tried),
+            partial(_fit, chosen, corpus, known, seed + n, tried),
             config={**chosen.dump(), "seed": seed + n},
             code=(_fit, METHODS.target(method.kind)),
             inputs={"data": data},
@@ -81,7 +82,11 @@ def fit_method(
 
 
 def _try(
-    points: Sequence[Method], corpus: Corpus, data: Artefact | str, store: Store
+    points: Sequence[Method],
+    corpus: Corpus,
+    known: np.ndarray,
+    data: Artefact | str,
+    store: Store,
 ) -> list[Artefact]:
     """The trials of ``points``, a stage each."""
     quiet, seed, kind = store.quiet(), corpus.split.seed, points[0].kind
@@ -91,7 +96,7 @@ def _try(
         return [
             quiet.stage(
                 "trial",
-                partial(_trial, point, corpus, seed),
+                partial(_trial, point, corpus, known, seed),
                 config={**point.dump(), "seed": seed},
                 code=(_trial, METHODS.target(kind)),
                 inputs={"data": data},
@@ -100,10 +105,10 @@ def _try(
         ]
 
 
-def _trial(point: Method, corpus: Corpus, seed: int, folder: Path) -> Lineage:
+def _trial(point: Method, corpus: Corpus, known: np.ndarray, seed: int, folder: Path) -> Lineage:
     """Fits ``point`` and measures it on validation; the model stays where it is small."""
     model = folder / MODEL
-    lineage = _fit(point, corpus, seed, None, folder)
+    lineage = _fit(point, corpus, known, seed, None, folder)
     value = VALIDATION[point.capability](corpus)(point.load(model))
     write_json(folder / TRIAL, {"value": value})
     if sum(file.stat().st_size for file in model.rglob("*") if file.is_file()) > KEPT:
@@ -111,11 +116,19 @@ def _trial(point: Method, corpus: Corpus, seed: int, folder: Path) -> Lineage:
     return lineage
 
 
-def _fit(point: Method, corpus: Corpus, seed: int, tried: Path | None, folder: Path) -> Lineage:
-    """The model of ``point``: that of its trial, where that kept it, or fitted now."""
+def _fit(
+    point: Method, corpus: Corpus, known: np.ndarray, seed: int, tried: Path | None, folder: Path
+) -> Lineage:
+    """The model of ``point``: that of its trial, where that kept it, or fitted now.
+
+    Args:
+        known: ``(E,)`` uint64, the keys of the events before any were swapped: what was seen is
+            told by these.
+    """
     model = folder / MODEL
     if tried is not None and tried.is_dir():
         bring(tried, model)
-        return Lineage(corpus.split.mask("train"))
+        return Lineage(known[corpus.split.mask("train")])
     model.mkdir()
-    return point.fit(corpus, model, seed=seed, inputs={})
+    seen = point.fit(corpus, model, seed=seed, inputs={})
+    return Lineage(known[seen.among(corpus.interactions.event_keys)])

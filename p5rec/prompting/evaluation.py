@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from p5rec.core.errors import UserError
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import derive_seed
 from p5rec.core.types import Example
 
-from . import tasks
+from . import fewshot, tasks
 from .fields import Record
 from .library import PromptLibrary
 from .source import PromptsConfig, pose
@@ -21,7 +21,7 @@ class EvaluationSource(Sequence[Example]):
     """Every row in every wording: row-major, so ``rows[i // len(templates)]`` is posed at ``i``.
 
     A row's draws (candidates, worked examples, the item of a yes/no question) are the same in each
-    wording and under any choice of rows.
+    wording and under any choice of rows: they depend on the row's key and the seed.
 
     Args:
         view: the corpus.
@@ -75,13 +75,18 @@ class EvaluationSource(Sequence[Example]):
         if rows is not None:
             self.rows = self.rows[np.isin(self.rows, rows)]
         self._task = spec.task
-        self._pool = task.rows(view, "train")
+        self._pool = fewshot.Pool.of(view, spec.task)
 
     def __len__(self) -> int:
         return len(self.rows) * len(self.templates)
 
     def __getitem__(self, i: int) -> Example:  # type: ignore[override]
         return self._pose(i)[1]
+
+    @property
+    def keys(self) -> np.ndarray:
+        """Of each example, ``(len,)`` uint64: the key of the event or item that it is about."""
+        return tasks.get(self._task).keys(self.view)[self.rows].repeat(len(self.templates))
 
     def record(self, i: int) -> Record:
         """The record behind example ``i``: its candidates and every field's value."""
@@ -92,5 +97,6 @@ class EvaluationSource(Sequence[Example]):
             raise IndexError(i)
         at, which = divmod(i % len(self), len(self.templates))
         row = int(self.rows[at])
-        rng = derive_rng(self.seed, "evaluate", self._task, row)
-        return pose(self.view, self.templates[which], row, self._pool, rng, self.config)
+        key = int(tasks.get(self._task).keys(self.view)[row])
+        seed = derive_seed(self.seed, "evaluate", self._task, key)
+        return pose(self.view, self.templates[which], row, self._pool, seed, self.config)

@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+
+from p5rec.core.rng import derive_rng
 
 from . import tasks
 from .draft import Limits
 from .fields import Record
 from .view import CorpusView
 
-TRIES = 40  # draws per example wanted, before fewer are given
+TRIES = 40  # rows looked at for each example wanted, before fewer are given
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Rows to take worked examples from, on a ring in the order of their keys.
+
+    A draw is a point of the ring, and takes the first row from there on that fits, so that a row
+    which is not there changes only what would have taken it.
+
+    Attributes:
+        rows: ``(R,)``.
+        keys: ``(R,)`` uint64, ascending.
+    """
+
+    rows: np.ndarray
+    keys: np.ndarray
+
+    @classmethod
+    def of(cls, view: CorpusView, task: str) -> Pool:
+        """The training rows of a task."""
+        kind = tasks.get(task)
+        rows = kind.rows(view, "train")
+        keys = kind.keys(view)[rows]
+        order = np.argsort(keys, kind="stable")
+        return cls(rows[order], keys[order])
+
+    def after(self, point: np.uint64) -> list[int]:
+        """Up to ``TRIES`` rows from ``point`` on, around the ring."""
+        first = np.searchsorted(self.keys, point)
+        near = first + np.arange(min(TRIES, len(self.rows)))
+        rows: list[int] = self.rows.take(near, mode="wrap").tolist() if len(near) else []
+        return rows
 
 
 def choose(
-    view: CorpusView,
-    record: Record,
-    pool: np.ndarray,
-    count: int,
-    rng: np.random.Generator,
-    limits: Limits,
+    view: CorpusView, record: Record, pool: Pool, count: int, seed: int, limits: Limits
 ) -> tuple[Record, ...]:
     """Up to ``count`` records to work through before ``record`` is posed.
 
@@ -28,22 +59,22 @@ def choose(
     Args:
         view: the corpus.
         record: the row to be posed.
-        pool: ``(R,)`` training rows of the record's task.
+        pool: training rows of the record's task.
         count: examples wanted.
-        rng: the row's own stream.
+        seed: the row's own.
         limits: how much each shows.
     """
     task = tasks.get(record.task)
-    own = view.names.titles[record.item]
+    own, keys = view.names.titles[record.item], task.keys(view)
     chosen: dict[int, Record] = {}
-    for row in pool[rng.integers(len(pool), size=TRIES * count)].tolist() if len(pool) else []:
-        if len(chosen) == count:
-            break
-        if row in chosen or (not task.of_items and _user(view, row) == record.user):
-            continue
-        shot = task.build(view, row, rng, limits)
-        if own not in (view.names.titles[item] for item in shot.mentions):
-            chosen[row] = shot
+    for point in derive_rng(seed, "shots").integers(2**64, size=count, dtype=np.uint64):
+        for row in pool.after(point):
+            if row in chosen or (not task.of_items and _user(view, row) == record.user):
+                continue
+            shot = task.build(view, row, derive_rng(seed, "shot", int(keys[row])), limits)
+            if own not in (view.names.titles[item] for item in shot.mentions):
+                chosen[row] = shot
+                break
     return tuple(chosen.values())
 
 

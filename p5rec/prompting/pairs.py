@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from p5rec.core.errors import UserError
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import combined, derive_seed
 from p5rec.core.types import TEST, TRAIN, VALID, Corpus, Example, Interactions, Split
 
-from . import tasks
+from . import fewshot, tasks
 from .library import PromptLibrary
 from .source import PromptsConfig, pose
 from .view import CorpusView, ItemNames
@@ -51,8 +51,8 @@ def with_pairs(corpus: Corpus, users: np.ndarray, items: np.ndarray) -> tuple[Co
         items=merged(log.items, items[order]),
         times=merged(log.times, log.times.max()),
         ratings=None if log.ratings is None else merged(log.ratings, np.nan),
-        n_users=log.n_users,
-        n_items=log.n_items,
+        user_keys=log.user_keys,
+        item_keys=log.item_keys,
         texts={name: column.take(taken) for name, column in log.texts.items()},
     )
     split = Split(corpus.split.name, merged(parts, TEST), corpus.split.seed)
@@ -100,8 +100,9 @@ def pose_pairs(
             f"{family}: expected a wording that asks about any user and item, got none that the "
             "data can fill; add one to the prompts and train again"
         )
-    pool = tasks.get(task).rows(view, "train")
+    pool, log = fewshot.Pool.of(view, task), corpus.interactions
+    keys = combined(log.user_keys[users], log.item_keys[items]).tolist()
     return [
-        pose(view, fitting[0], row, pool, derive_rng(seed, "pair", family, user, item), settings)[1]
-        for row, user, item in zip(rows.tolist(), users.tolist(), items.tolist(), strict=True)
+        pose(view, fitting[0], row, pool, derive_seed(seed, "pair", family, key), settings)[1]
+        for row, key in zip(rows.tolist(), keys, strict=True)
     ]

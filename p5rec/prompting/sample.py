@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from p5rec.core.errors import UserError, did_you_mean
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import derive_rng, id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
 
 from . import fewshot, tasks
@@ -57,26 +57,30 @@ def sample_view() -> CorpusView:
     users, items, ratings, summaries, reviews = zip(*READINGS, strict=True)
     users_array = np.array(users, dtype=np.int32)
     from_end = np.array([users[i:].count(user) for i, user in enumerate(users)])
+    readers, books = (
+        [f"{what}-{n}" for n in range(count)]
+        for what, count in (("reader", 4), ("book", len(BOOKS)))
+    )
     log = Interactions(
         users=users_array,
         items=np.array(items, dtype=np.int32),
         times=np.arange(len(users), dtype=np.int64),
         ratings=np.array(ratings, dtype=np.float32),
-        n_users=4,
-        n_items=len(BOOKS),
+        user_keys=id_keys(readers),
+        item_keys=id_keys(books),
         texts={"summary": pa.chunked_array([summaries]), "review": pa.chunked_array([reviews])},
     )
     titles, genres, years = zip(*BOOKS, strict=True)
     table = pa.table(
         {
-            "item": [f"book-{n}" for n in range(len(BOOKS))],
+            "item": books,
             "title": titles,
             "genres": genres,
             "year": years,
         }
     )
     parts = np.select([from_end == 1, from_end == 2], [TEST, VALID], TRAIN).astype(np.int8)
-    corpus = Corpus(log, Catalog(table), [f"reader-{n}" for n in range(4)], Split("sample", parts))
+    corpus = Corpus(log, Catalog(table), readers, Split("sample", parts))
     ids = [f"<a_{n // 4}><b_{n % 4}><c_{n * 3 % 8}>" for n in range(len(BOOKS))]
     return CorpusView(corpus, ItemNames(ids, titles))
 
@@ -85,9 +89,9 @@ def sample_records(task: str) -> list[Record]:
     """A record of a task over the sample, and after it up to three worked examples."""
     view, kind = sample_view(), tasks.get(task)
     posed = 4  # the first reader's test event, and the item of that event
-    rng = derive_rng(0, "sample", task)
+    rng, pool = derive_rng(0, "sample", task), fewshot.Pool.of(view, task)
     record = kind.build(view, posed, rng, LIMITS)
-    return [record, *fewshot.choose(view, record, kind.rows(view, "train"), 3, rng, LIMITS)]
+    return [record, *fewshot.choose(view, record, pool, 3, 0, LIMITS)]
 
 
 def override(template: Template, record: Record, settings: Mapping[str, str]) -> Record:

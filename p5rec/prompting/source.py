@@ -10,7 +10,7 @@ from pydantic import Field
 
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import by_key, derive_rng, derive_seed
 from p5rec.core.types import Example
 
 from . import fewshot, tasks
@@ -52,8 +52,8 @@ def pose(
     view: CorpusView,
     template: Template,
     row: int,
-    pool: np.ndarray,
-    rng: np.random.Generator,
+    pool: fewshot.Pool,
+    seed: int,
     config: PromptsConfig,
 ) -> tuple[Record, Example]:
     """Row ``row`` of the template's task, as a record and in words.
@@ -62,12 +62,12 @@ def pose(
         view: the corpus.
         template: the wording.
         row: an event row, or an item row in the tasks about items.
-        pool: ``(R,)`` training rows to take worked examples from.
-        rng: the row's own stream.
+        pool: training rows to take worked examples from.
+        seed: the row's own.
         config: how much is shown.
     """
-    record = tasks.get(template.task).build(view, row, rng, config.limits)
-    shots = fewshot.choose(view, record, pool, config.shots, rng, config.limits)
+    record = tasks.get(template.task).build(view, row, np.random.default_rng(seed), config.limits)
+    shots = fewshot.choose(view, record, pool, config.shots, seed, config.limits)
     return record, render(template, record, shots)
 
 
@@ -75,7 +75,9 @@ class ExampleSource(Sequence[Example]):
     """``length`` training examples, drawn from families by weight, in the seen wordings.
 
     A family goes through its rows in a seeded order, through all of them before any comes again.
-    Row ``i`` depends on ``(seed, i)`` and the arguments alone, never on what was asked before.
+    Which family example ``i`` is of depends on ``(seed, i)`` alone. How an event (or item) is posed
+    the n-th time, its wording included, depends on its key, n and the seed alone, and so does which
+    of two events comes first.
 
     Args:
         view: the corpus; training events alone are posed, with training events as their past.
@@ -109,29 +111,33 @@ class ExampleSource(Sequence[Example]):
                 f"expected a family weight above 0 and none below, got {dict(weights)}; change them"
             )
         self._templates = [library.fitting(f, view, unseen=False) for f in self.families]
-        self._pools = [tasks.get(library.family(f).task).rows(view, "train") for f in self.families]
+        self._tasks = [library.family(f).task for f in self.families]
+        self._pools = [fewshot.Pool.of(view, task) for task in self._tasks]
         shares = np.array([weights[f] for f in self.families], dtype=np.float64)
         draw = derive_rng(seed, "families").random(length)
         self._family = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], draw, side="right")
         self._row = np.empty(length, dtype=np.int64)
-        for number, family in enumerate(self.families):
+        self._pass = np.empty(length, dtype=np.int64)
+        for number, pool in enumerate(self._pools):
             mine = np.flatnonzero(self._family == number)
-            self._row[mine] = self._order(family, self._pools[number], len(mine))
+            self._row[mine] = self._order(self.families[number], pool, len(mine))
+            self._pass[mine] = np.arange(len(mine)) // len(pool.rows)
 
     def __len__(self) -> int:
         return len(self._family)
 
     def __getitem__(self, i: int) -> Example:  # type: ignore[override]
         number, row = int(self._family[i]), int(self._row[i])
-        rng = derive_rng(self.seed, "example", i % len(self))
-        templates = self._templates[number]
-        template = templates[rng.integers(len(templates))]
-        return pose(self.view, template, row, self._pools[number], rng, self.config)[1]
+        key = tasks.get(self._tasks[number]).keys(self.view)[row]
+        names = (self.families[number], int(self._pass[i]), int(key))
+        seed, templates = derive_seed(self.seed, "example", *names), self._templates[number]
+        template = templates[seed % len(templates)]
+        return pose(self.view, template, row, self._pools[number], seed, self.config)[1]
 
-    def _order(self, family: str, pool: np.ndarray, count: int) -> np.ndarray:
-        passes = range(-(-count // len(pool)))
-        orders = [derive_rng(self.seed, "order", family, n).permutation(pool) for n in passes]
-        return np.concatenate([pool[:0], *orders])[:count]
+    def _order(self, family: str, pool: fewshot.Pool, count: int) -> np.ndarray:
+        passes = range(-(-count // len(pool.rows)))
+        orders = [pool.rows[by_key(pool.keys, self.seed, "order", family, n)] for n in passes]
+        return np.concatenate([pool.rows[:0], *orders])[:count]
 
 
 def unavailable(library: PromptLibrary, family: str, view: CorpusView) -> str | None:

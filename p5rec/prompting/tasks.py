@@ -48,6 +48,11 @@ class Task:
         offered = (*self.given, *self.answers)
         return frozenset(n for n in offered if FIELDS[n].needs and FIELDS[n].needs not in view.has)
 
+    def keys(self, view: CorpusView) -> np.ndarray:
+        """The keys of all events, ``(E,)``, or of all items, ``(N,)``: of every row there is."""
+        log = view.corpus.interactions
+        return log.item_keys if self.of_items else log.event_keys
+
 
 def get(name: str) -> Task:
     """The task ``name``.

@@ -231,7 +231,8 @@ class CorpusView:
 
     def sample_negatives(self, user: int, count: int, rng: np.random.Generator) -> list[int]:
         """Up to ``count`` items the user has no event with, with titles that differ."""
-        return sample_negatives(self.user_items(user), self.names.titles, count, rng)
+        keys = self.corpus.interactions.item_keys
+        return sample_negatives(self.user_items(user), self.names.titles, keys, count, rng)
 
     @cached_property
     def attributes(self) -> list[tuple[tuple[str, tuple[str, ...]], ...]]:

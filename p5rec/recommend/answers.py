@@ -38,10 +38,12 @@ def rank_answers(
     config: DecodeConfig,
     seed: int,
     allowed: Allowed | None = None,
+    requests: np.ndarray | None = None,
     names: TokenRows | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Item answers: ``(B, k)`` items and log-probabilities (see :func:`rank_prompts`)."""
-    return rank_prompts(bundle, encode_all(bundle, examples), config, seed, allowed, names=names)
+    prompts = encode_all(bundle, examples)
+    return rank_prompts(bundle, prompts, config, seed, allowed, requests, names)
 
 
 @torch.inference_mode()

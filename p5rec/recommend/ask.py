@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from p5rec.core.config import Config
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import sampled
 from p5rec.core.types import Example
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.grammar import Grammar, choice
@@ -148,9 +148,13 @@ def unseen_wordings(bundle: Bundle, view: CorpusView, families: Iterable[str]) -
     return [f for f in families if f != TASK and library.fitting(f, view, unseen=True)]
 
 
-def drawn(rows: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """A seeded draw of at most ``n`` of ``rows``, in their order."""
-    return np.sort(derive_rng(seed, "ask").permutation(rows)[:n])
+def drawn(rows: np.ndarray, keys: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """A seeded draw of at most ``n`` of ``rows (R,)``, in their order.
+
+    Args:
+        keys: ``(R,)`` uint64, of the events or items that the rows are about.
+    """
+    return rows[sampled(keys, n, seed, "ask")]
 
 
 def _source(
@@ -162,7 +166,7 @@ def _source(
     chosen = [t.full_id for t in fitting if reads or not t.names_codes][:1]
     given: Any = {"template_ids": chosen, "seed": seed, "config": settings.prompts}
     source = EvaluationSource(view, library, family, part, **given)
-    rows = drawn(source.rows, n, seed)
+    rows = drawn(source.rows, source.keys, n, seed)
     return EvaluationSource(view, library, family, part, rows=rows, **given)
 
 
@@ -170,7 +174,8 @@ def _at_histories(view: CorpusView, part: str, n: int, seed: int) -> list[Exampl
     """What ``dense-rating`` is asked about: the rows of the task ``rating``, without words."""
     log = view.corpus.interactions
     assert log.ratings is not None, "checked before anything was trained"
-    rows = drawn(tasks.get("rating").rows(view, part), n, seed)
+    rows = tasks.get("rating").rows(view, part)
+    rows = drawn(rows, log.event_keys[rows], n, seed)
     return [
         Example("", f"{rating:g}", TASK, "", rating, int(log.users[row]), int(log.items[row]), row)
         for row in rows.tolist()
@@ -191,7 +196,7 @@ def _answers(
         allowed = _allowed(source, view, kind, len(examples))
         in_words = bundle.settings.prompts.items == "title"
         names = name_rows(bundle.tokenizer, view.names.ids) if in_words else None
-        items, scores = rank_answers(bundle, examples, decode, seed, allowed, names)
+        items, scores = rank_answers(bundle, examples, decode, seed, allowed, source.keys, names)
         return {"lists": items.tolist(), "scores": np.nan_to_num(scores, neginf=-1e9).tolist()}
     if kind == "rating":
         found = _rate(bundle, encode_all(bundle, examples), decode)

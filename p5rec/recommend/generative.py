@@ -60,7 +60,7 @@ class GenerativeRecommender:
             config,
             self.seed,
             allowed,
-            histories.users.astype(np.int64),
+            histories.keys,
             more=self._linear(histories),
         )
         return RankedLists(histories.users, items, scores)

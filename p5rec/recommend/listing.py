@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from p5rec.core.rng import derive_seed, tie_order
+from p5rec.core.rng import keyed, tie_order
 from p5rec.decode.allowed import Allowed, OpenNodes
 from p5rec.decode.beam import Cap, Scorer, beam_search
 from p5rec.decode.sampling import Draws
@@ -43,7 +43,7 @@ def rank_prompts(
         prompts: B arrays of token ids.
         seed: of the tie order, and of what is drawn.
         allowed: the items each may be given; None: all.
-        requests: ``(B,)`` what a request's draws hang on; None: its number.
+        requests: ``(B,)`` uint64, what a request's draws hang on; None: its number.
         names: of the items, where the model answers in words; None: it answers in codes.
         more: requests ``(n,)``, by number → ``(n, N)`` what is added to the log-probabilities of
             whole items (see :class:`~p5rec.models.scorer.CodeScorer`); None: nothing.
@@ -63,11 +63,12 @@ def rank_prompts(
         names = names.to(device)
         scorer = partial(name_scorer, bundle.model, names)
         trie, beams = names.trie, config.beams
-    ranks = trie.smallest_below(torch.from_numpy(tie_order(len(trie), seed)).to(device))
+    ranks = trie.smallest_below(torch.from_numpy(tie_order(bundle.item_keys, seed)).to(device))
     items = np.empty((len(prompts), config.k), dtype=np.int32)
     scores = np.empty((len(prompts), config.k), dtype=np.float32)
     cap = None if config.per_prefix is None else Cap(config.prefix_depth, config.per_prefix)
-    seeds = derive_seed(seed, "draws") + (np.arange(len(prompts)) if requests is None else requests)
+    keys = np.arange(len(prompts), dtype=np.uint64) if requests is None else requests
+    seeds = keyed(keys, seed, "draws").view(np.int64)
     batches = prompt_batches(
         bundle,
         prompts,

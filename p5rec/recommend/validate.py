@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import sampled
 from p5rec.core.types import Corpus
 from p5rec.data.split import cases
 from p5rec.metrics import ranking
@@ -35,8 +33,8 @@ def validator(
         with an item head is looked at by that (:func:`settings_for`).
     """
     histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
-    order = derive_rng(corpus.split.seed, "validation users").permutation(len(histories))
-    rows = np.sort(order[:users])
+    keys = corpus.interactions.user_keys[histories.users]
+    rows = sampled(keys, users, corpus.split.seed, "validation users")
     histories, targets = histories.take(rows), targets[rows]
 
     def figures(bundle: Bundle) -> dict[str, float]:

@@ -33,7 +33,7 @@ def rank_whole(
     """
     check_head(bundle)
     model = bundle.model
-    tie = tie_order(len(model.trie), seed)
+    tie = tie_order(bundle.item_keys, seed)
     items = np.empty((len(prompts), config.k), dtype=np.int32)
     scores = np.empty((len(prompts), config.k), dtype=np.float32)
     table = model.item_table()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import derive_rng, occurrence
 from p5rec.core.types import Corpus
 from p5rec.data.windows import Windows
 
@@ -74,16 +74,6 @@ def tempered(
         name: task.model_copy(update={"share": task.share * sizes[name] ** (1 / temperature)})
         for name, task in tasks.items()
     }
-
-
-def occurrence(tasks: np.ndarray) -> np.ndarray:
-    """``(S,)``: how many earlier slots have the same task."""
-    order = np.argsort(tasks, kind="stable")
-    ranked = tasks[order]
-    first = np.searchsorted(ranked, ranked)
-    out = np.empty(len(tasks), dtype=np.int64)
-    out[order] = np.arange(len(tasks)) - first
-    return out
 
 
 def batch_order(tasks: np.ndarray, lengths: np.ndarray, batch: int, seed: int) -> np.ndarray:

@@ -68,7 +68,7 @@ def train(
     weights = {}
     if settings.trained:
         weights = _fit(config, seen, bundle, library, folder, validate, pairs)
-    lineage = Lineage(seen.split.mask("train"))
+    lineage = Lineage(corpus.interactions.event_keys[seen.split.mask("train")])
     if rank() == 0:
         if in_pieces(bundle.model):
             bundle = build(

@@ -60,4 +60,4 @@ def mine_pairs(
     own = read_settings(start)[0].backbone.name == method.backbone.name
     bundle = load_bundle(start, download=own).ready()
     mine(bundle, history_rows(method.train, corpus, bundle, None), folder, **settings)
-    return Lineage(corpus.split.mask("train"))
+    return Lineage(corpus.interactions.event_keys[corpus.split.mask("train")])

@@ -14,6 +14,7 @@ from p5rec.audit.checks import audit_corpus
 from p5rec.audit.findings import SHOWN
 from p5rec.audit.lineage import artefacts_under, audit_artefacts, behind
 from p5rec.core.artefacts import Lineage, Store
+from p5rec.core.rng import id_keys
 from p5rec.core.types import Catalog, Corpus, Interactions
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
@@ -32,8 +33,8 @@ def corpus(
         items=items.ravel().astype(np.int32),
         times=moments.astype(np.int64),
         ratings=None,
-        n_users=U,
-        n_items=len(ids),
+        user_keys=id_keys(range(U)),
+        item_keys=id_keys(ids),
     )
     catalog = Catalog(pa.table({"item": ids, "title": ids}))
     return Corpus(log, catalog, [f"u{u}" for u in range(U)], make_split(log, rule))
@@ -185,10 +186,11 @@ def test_lineage_of_a_run(tmp_path: Path) -> None:
     world = DataConfig(source="world", world={"users": 30})
     store = Store(tmp_path, say=lambda line: None)
     data = store.stage("data", lambda out: prepare(world, out), config=world.dump(), code=())
-    split = load_corpus(data.path).split
+    corpus = load_corpus(data.path)
+    keys, split = corpus.interactions.event_keys, corpus.split
 
     def stage(name: str, *parts: str, on: object = data) -> object:
-        lineage = Lineage(split.mask(*parts)) if parts else Lineage.none()
+        lineage = Lineage(keys[split.mask(*parts)]) if parts else Lineage.none()
         return store.stage(
             name, lambda out: lineage, config={"parts": parts}, code=(), inputs={"of": on}
         )
@@ -208,7 +210,7 @@ def test_lineage_of_a_run(tmp_path: Path) -> None:
 
 def test_lineage_without_its_corpus(tmp_path: Path) -> None:
     store = Store(tmp_path, say=lambda line: None)
-    seen = Lineage(np.ones(5, dtype=bool))
+    seen = Lineage(np.arange(5))
     store.stage("ids", lambda out: seen, config={}, code=(), inputs={"data": "elsewhere"})
     assert [f.severity for f in audit_artefacts(tmp_path, artefacts_under(tmp_path))] == ["warning"]
 

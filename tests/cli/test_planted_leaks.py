@@ -188,7 +188,7 @@ def _store(make: Callable[[Store, Corpus, Any], object]) -> list[str]:
 
 def vectors_of_all_events() -> list[str]:
     def make(store: Store, corpus: Corpus, data: Any) -> None:
-        seen = Lineage(corpus.split.mask("train", "test"))
+        seen = Lineage(corpus.interactions.event_keys[corpus.split.mask("train", "test")])
         store.stage("vectors", lambda _: seen, config={}, code=(), inputs={"data": data})
 
     return _store(make)
@@ -205,7 +205,7 @@ def codes_by_appearance() -> list[str]:
 
         def save(folder: Path) -> Lineage:
             save_codes(codes, folder, corpus.catalog.ids)
-            return Lineage(corpus.split.mask("train"))
+            return Lineage(corpus.interactions.event_keys[corpus.split.mask("train")])
 
         store.stage("ids", save, config={}, code=(), inputs={"data": data})
 
@@ -284,7 +284,7 @@ def honest_store() -> list[str]:
 
         def save(folder: Path) -> Lineage:
             save_codes(ItemCodes(codes, (16, 16), "x"), folder, corpus.catalog.ids)
-            return Lineage(corpus.split.mask("train"))
+            return Lineage(corpus.interactions.event_keys[corpus.split.mask("train")])
 
         store.stage("ids", save, config={}, code=(), inputs={"data": data})
 

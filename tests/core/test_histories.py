@@ -7,6 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p5rec.core.rng import id_keys
 from p5rec.core.types import Catalog, Histories, Interactions, ItemCodes, Split
 
 RAGGED = st.lists(st.lists(st.integers(0, 99), max_size=6), max_size=8)
@@ -49,7 +50,9 @@ def test_tail_keeps_the_last(rows: list[list[int]], n: int) -> None:
 
 def test_events_of_each_user_lie_between_its_offsets() -> None:
     users = np.array([0, 0, 2, 2, 2], dtype=np.int32)
-    log = Interactions(users, users, users.astype(np.int64), None, n_users=4, n_items=3)
+    log = Interactions(
+        users, users, users.astype(np.int64), None, id_keys(range(4)), id_keys(range(3))
+    )
     assert log.offsets.tolist() == [0, 2, 2, 5, 5]
 
 

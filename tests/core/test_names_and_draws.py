@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from p5rec.core.errors import UserError, did_you_mean, fault
 from p5rec.core.registry import Registry
-from p5rec.core.rng import derive_rng, derive_seed, tie_order
+from p5rec.core.rng import derive_rng, derive_seed, id_keys, keyed, tie_order
 
 
 def test_a_registry_imports_when_asked_and_suggests_when_wrong() -> None:
@@ -56,5 +56,7 @@ def test_purposes_do_not_share_a_stream() -> None:
 def test_the_streams_are_these_and_stay_these() -> None:
     """Stored runs are reproduced by these numbers; they may not move."""
     assert derive_seed(0, "ties") == 7908442742215918563
-    assert tie_order(6, 0).tolist() == [3, 4, 0, 5, 2, 1]
-    assert sorted(tie_order(50, 1).tolist()) == list(range(50))
+    assert id_keys(["u1", 7]).tolist() == [10563559511108250325, 16667848380713045890]
+    assert keyed(id_keys("ab"), 0, "ties").tolist() == [6608510269750466061, 15382042025611046162]
+    assert tie_order(id_keys("abcdef"), 0).tolist() == [3, 4, 1, 5, 2, 0]
+    assert sorted(tie_order(id_keys(range(50)), 1).tolist()) == list(range(50))

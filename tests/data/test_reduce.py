@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p5rec.core.rng import event_keys, id_keys
 from p5rec.data.reduce import k_core, one_per_pair, repeats, time_order
 
 events = st.lists(
@@ -45,16 +46,23 @@ def test_repeats(rows: list[tuple[int, int, int]]) -> None:
     assert last.tolist() == [pair not in pairs[e + 1 :] for e, pair in enumerate(pairs)]
 
 
+def keys_of(
+    users: np.ndarray, items: np.ndarray, times: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    names = id_keys(range(4000))
+    return event_keys(names[users], names[items], times, rows)
+
+
 def test_equal_times_are_shuffled_by_seed_and_not_by_file_or_id() -> None:
     n = 4000
     users, items, times = np.zeros(n, int), np.arange(n) % 50, np.zeros(n, int)
-    rows = np.arange(n)
-    order = time_order(users, items, times, rows, seed=1)
-    assert sorted(order.tolist()) == rows.tolist()
+    keys = keys_of(users, items, times, np.arange(n))
+    order = time_order(users, times, keys, seed=1)
+    assert sorted(order.tolist()) == list(range(n))
     rising = (np.diff(items[order]) > 0).sum() / (np.diff(items[order]) != 0).sum()
     assert abs(rising - 0.5) < 0.04
-    assert (order != time_order(users, items, times, rows, seed=2)).any()
-    assert (order == time_order(users, items, times, rows, seed=1)).all()
+    assert (order != time_order(users, times, keys, seed=2)).any()
+    assert (order == time_order(users, times, keys, seed=1)).all()
 
 
 def test_the_order_of_the_file_changes_nothing() -> None:
@@ -62,8 +70,9 @@ def test_the_order_of_the_file_changes_nothing() -> None:
     users, times = rng.integers(0, 5, 200), rng.integers(0, 8, 200)
     items = np.arange(200)  # every event differs, so nothing but content can decide
     mixed = rng.permutation(200)
-    plain = time_order(users, items, times, np.arange(200), seed=0)
-    other = time_order(users[mixed], items[mixed], times[mixed], np.arange(200), seed=0)
+    plain = time_order(users, times, keys_of(users, items, times, np.arange(200)), seed=0)
+    keys = keys_of(users[mixed], items[mixed], times[mixed], np.arange(200))
+    other = time_order(users[mixed], times[mixed], keys, seed=0)
     assert items[plain].tolist() == items[mixed][other].tolist()
-    keys = np.stack([users, times], axis=1)[plain].tolist()
-    assert keys == sorted(keys)
+    ordered = np.stack([users, times], axis=1)[plain].tolist()
+    assert ordered == sorted(ordered)

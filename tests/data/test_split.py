@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p5rec.core.errors import UserError
+from p5rec.core.rng import id_keys
 from p5rec.core.types import Interactions
 from p5rec.data.split import (
     RULES,
@@ -23,7 +24,8 @@ def log(*histories: list[int], times: list[int] | None = None) -> Interactions:
     items = np.asarray([i for h in histories for i in h], dtype=np.int32)
     moments = np.arange(len(items)) if times is None else np.asarray(times)
     n_items = int(items.max(initial=0)) + 1
-    return Interactions(users, items, moments.astype(np.int64), None, len(histories), n_items)
+    keys = id_keys(range(len(histories))), id_keys(range(n_items))
+    return Interactions(users, items, moments.astype(np.int64), None, *keys)
 
 
 logs = st.lists(st.lists(st.integers(0, 9), max_size=14), min_size=1, max_size=8).map(

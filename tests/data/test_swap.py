@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from p5rec.core.errors import UserError
+from p5rec.core.rng import id_keys
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
 from p5rec.data.train_events import swapped
 
@@ -19,7 +20,8 @@ def corpus(lengths: np.ndarray | None = None) -> Corpus:
     users = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     items = rng.integers(0, ITEMS, len(users)).astype(np.int32)
     ratings = (users + items / 100).astype(np.float32)
-    log = Interactions(users, items, np.arange(len(users)), ratings, len(lengths), ITEMS)
+    keys = id_keys(range(len(lengths))), id_keys(range(ITEMS))
+    log = Interactions(users, items, np.arange(len(users)), ratings, *keys)
     parts = rng.choice([0, 0, 0, 1, 2], len(users)).astype(np.int8)
     return Corpus(log, Catalog(None), [], Split("by hand", parts))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from p5rec.core.rng import id_keys
 from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
@@ -19,23 +20,23 @@ from p5rec.recommend.ask import FamilyAnswers
 def test_half_are_right_as_far_as_there_are() -> None:
     right = np.arange(20) < 3
     for n, hits in ((4, 2), (6, 3), (10, 3), (20, 3), (40, 3)):
-        rows = draw(right, n, 0, "x", count=20)
+        rows = draw(right, n, id_keys(range(20)), 0, "x")
         assert len(rows) == len(set(rows)) == min(n, 20)
         assert [row < 3 for row in rows] == [True] * hits + [False] * (len(rows) - hits)
-    assert sum(row < 18 for row in draw(np.arange(20) < 18, 8, 0, count=20)) == 6
-    assert len(draw(None, 5, 0, count=20)) == 5
-    assert draw(right, 0, 0, count=20) == []
+    assert sum(row < 18 for row in draw(np.arange(20) < 18, 8, id_keys(range(20)), 0)) == 6
+    assert len(draw(None, 5, id_keys(range(20)), 0)) == 5
+    assert draw(right, 0, id_keys(range(20)), 0) == []
 
 
 def test_the_draw_follows_from_its_seed_and_name() -> None:
     right = np.arange(100) % 2 == 0
-    first = draw(right, 10, 0, "test", count=100)
-    assert first == draw(right, 10, 0, "test", count=100)
+    first = draw(right, 10, id_keys(range(100)), 0, "test")
+    assert first == draw(right, 10, id_keys(range(100)), 0, "test")
     assert first != list(range(10))
-    assert first != draw(right, 10, 1, "test", count=100)
-    assert first != draw(right, 10, 0, "valid", count=100)
+    assert first != draw(right, 10, id_keys(range(100)), 1, "test")
+    assert first != draw(right, 10, id_keys(range(100)), 0, "valid")
     # a method that is right elsewhere still shows the same questions where it can
-    assert set(first) & set(draw(~right, 10, 0, "test", count=100))
+    assert set(first) & set(draw(~right, 10, id_keys(range(100)), 0, "test"))
 
 
 def test_lists_tell_the_place_of_the_right_item(

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
 
 USERS, ITEMS, EVENTS = 60, 24, 10
@@ -23,7 +24,8 @@ def world() -> tuple[Interactions, Split]:
     items[EVENTS - 1 :: EVENTS] = ITEMS
     items[EVENTS - 2 :: EVENTS] = ITEMS + 1
     times = np.tile(np.arange(EVENTS, dtype=np.int64), USERS)
-    return Interactions(users, items, times, None, USERS, ITEMS + 2), Split("leave-one-out", parts)
+    keys = id_keys(range(USERS)), id_keys(range(ITEMS + 2))
+    return Interactions(users, items, times, None, *keys), Split("leave-one-out", parts)
 
 
 @pytest.fixture(scope="session")

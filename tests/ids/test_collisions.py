@@ -37,21 +37,26 @@ def quantised(draw: st.DrawFn) -> Coded:
     return coded(vectors, np.stack(codes, axis=1).astype(np.int32), books)
 
 
+def shuffled(q: Coded, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(len(q.codes))
+
+
 @pytest.mark.parametrize("policy", list(POLICIES))
 @given(q=quantised(), seed=st.integers(0, 3))
 def test_codes_are_unique_in_range_and_repeatable(policy: str, q: Coded, seed: int) -> None:
-    resolved = POLICIES.get(policy)(q, seed)
+    order = shuffled(q, seed)
+    resolved = POLICIES.get(policy)(q, order)
     assert len(np.unique(resolved.codes, axis=0)) == len(q.codes)
     assert resolved.codes.dtype == np.int32
     assert (resolved.codes >= 0).all()
     assert (resolved.codes < np.array(resolved.sizes)).all()
     assert resolved.collisions.after == 0
-    np.testing.assert_array_equal(resolved.codes, POLICIES.get(policy)(q, seed).codes)
+    np.testing.assert_array_equal(resolved.codes, POLICIES.get(policy)(q, order).codes)
 
 
 @given(q=quantised())
 def test_prefixes_without_a_conflict_stay_as_they_are(q: Coded) -> None:
-    resolved = nearest_free(q, 0)
+    resolved = nearest_free(q, shuffled(q))
     last = prefix_groups(q.codes, q.codes.shape[1] - 1)
     full = prefix_groups(q.codes, q.codes.shape[1])
     crowded = np.isin(last, last[np.bincount(full)[full] > 1])
@@ -67,7 +72,7 @@ def test_last_level_moves_at_the_least_total_distance(data: st.DataObject) -> No
     costs = distances(vectors, book)
     q = coded(vectors, costs.argmin(axis=1)[:, None].astype(np.int32), (book,))
     best = min(sum(costs[i, c] for i, c in enumerate(p)) for p in permutations(range(4), 3))
-    assert nearest_free(q, 0).collisions.error_after == pytest.approx(best / 3)
+    assert nearest_free(q, shuffled(q)).collisions.error_after == pytest.approx(best / 3)
 
 
 def test_overfull_prefix_sends_the_one_with_least_to_lose_to_the_nearest_prefix_with_room() -> None:
@@ -76,7 +81,8 @@ def test_overfull_prefix_sends_the_one_with_least_to_lose_to_the_nearest_prefix_
     # three items near 0, where two fit; the one at 4 is the nearest to the free prefix at 10
     vectors = np.array([[0.0], [1.0], [4.0], [30.0]])
     codes = np.array([[0, 0], [0, 1], [0, 1], [2, 0]], dtype=np.int32)
-    resolved = nearest_free(coded(vectors, codes, (first, second)), 0)
+    q = coded(vectors, codes, (first, second))
+    resolved = nearest_free(q, shuffled(q))
     assert resolved.codes.tolist() == [[0, 0], [0, 1], [1, 0], [2, 0]]
     assert (resolved.collisions.before, resolved.collisions.moved) == (2, 1)
     assert resolved.collisions.error_before == pytest.approx(9 / 4)  # 4 stood at 0 + 1
@@ -85,7 +91,8 @@ def test_overfull_prefix_sends_the_one_with_least_to_lose_to_the_nearest_prefix_
 
 def test_extra_level_numbers_equal_items_and_changes_nothing_else() -> None:
     codes = np.array([[1], [0], [1], [1]], dtype=np.int32)
-    resolved = extra_level(coded(np.zeros((4, 1)), codes, (np.zeros((2, 1)),)), 0)
+    q = coded(np.zeros((4, 1)), codes, (np.zeros((2, 1)),))
+    resolved = extra_level(q, shuffled(q))
     np.testing.assert_array_equal(resolved.codes[:, :1], codes)
     assert sorted(resolved.codes[[0, 2, 3], 1].tolist()) == [0, 1, 2]
     assert resolved.codes[1, 1] == 0
@@ -96,13 +103,15 @@ def test_extra_level_numbers_equal_items_and_changes_nothing_else() -> None:
 def test_equal_items_are_not_numbered_in_row_order() -> None:
     alike = coded(np.zeros((50, 1)), np.zeros((50, 1), dtype=np.int32), (np.zeros((64, 1)),))
     for policy in POLICIES:
-        assert (np.diff(POLICIES.get(policy)(alike, 0).codes[:, -1]) < 0).any(), policy
+        assert (np.diff(POLICIES.get(policy)(alike, shuffled(alike)).codes[:, -1]) < 0).any(), (
+            policy
+        )
 
 
 def test_more_items_than_codes_is_refused_with_the_numbers() -> None:
     full = coded(np.zeros((5, 1)), np.zeros((5, 2), dtype=np.int32), (np.zeros((2, 1)),) * 2)
     with pytest.raises(UserError, match=r"at most 4 items .* got 5 items; raise codebook"):
-        nearest_free(full, 0)
+        nearest_free(full, shuffled(full))
 
 
 def test_sharing_counts_every_item_that_is_not_alone() -> None:
@@ -118,7 +127,8 @@ def test_prefix_groups_are_dense_and_ordered_however_many_levels() -> None:
 
 def test_extra_level_adds_nothing_where_nothing_is_shared() -> None:
     codes = np.array([[1], [0]], dtype=np.int32)
-    resolved = extra_level(coded(np.zeros((2, 1)), codes, (np.zeros((2, 1)),)), 0)
+    q = coded(np.zeros((2, 1)), codes, (np.zeros((2, 1)),))
+    resolved = extra_level(q, shuffled(q))
     assert (resolved.codes.tolist(), resolved.sizes) == ([[1], [0]], (2,))
 
 
@@ -134,12 +144,12 @@ def test_a_plan_uses_every_open_code_alike_and_favours_near_ones() -> None:
 
 def test_sinkhorn_ends_where_nothing_is_to_be_chosen_in_an_assignment_too() -> None:
     alike = coded(np.zeros((4, 1)), np.zeros((4, 1), dtype=np.int32), (np.zeros((4, 1)),))
-    assert sorted(sinkhorn(alike, 0).codes[:, 0].tolist()) == [0, 1, 2, 3]
+    assert sorted(sinkhorn(alike, shuffled(alike)).codes[:, 0].tolist()) == [0, 1, 2, 3]
 
 
 @given(q=quantised(), seed=st.integers(0, 3), data=st.data())
 def test_items_that_may_not_move_do_not(q: Coded, seed: int, data: st.DataObject) -> None:
-    settled = nearest_free(q, seed).codes
+    settled = nearest_free(q, shuffled(q, seed)).codes
     movable = np.array(data.draw(st.lists(st.booleans(), min_size=len(settled),
                                           max_size=len(settled))))  # fmt: skip
     codes = np.where(movable[:, None], q.codes, settled)

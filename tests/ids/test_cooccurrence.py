@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from p5rec.core.errors import UserError
+from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, Interactions, Split
 from p5rec.ids.config import CooccurrenceConfig
 from p5rec.ids.cooccurrence import cooccurrence_vectors, pair_counts, ppmi
@@ -15,7 +18,7 @@ from p5rec.ids.cooccurrence import cooccurrence_vectors, pair_counts, ppmi
 def log(users: list[int], items: list[int], parts: list[int]) -> tuple[Interactions, Split]:
     events = Interactions(
         np.array(users, dtype=np.int32), np.array(items, dtype=np.int32),
-        np.arange(len(users)), None, max(users) + 1, 5,
+        np.arange(len(users)), None, id_keys(range(max(users) + 1)), id_keys(range(5)),
     )  # fmt: skip
     return events, Split("any", np.array(parts, dtype=np.int8))
 
@@ -57,7 +60,7 @@ def test_vectors_do_not_see_events_outside_training(world: tuple[Interactions, S
     held_out = split.parts != 0
     items = events.items.copy()
     items[held_out] = np.random.default_rng(1).integers(0, events.n_items, held_out.sum())
-    other = Interactions(events.users, items, events.times, None, events.n_users, events.n_items)
+    other = replace(events, items=items)
     config = CooccurrenceConfig(dim=8)
     np.testing.assert_array_equal(
         cooccurrence_vectors(events, split, config, 0),

@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from p5rec.core.errors import UserError
+from p5rec.core.rng import by_key, id_keys
 from p5rec.core.types import ItemCodes
 from p5rec.ids.collisions import extra_level
 from p5rec.ids.exchange import DEEPEST, Imported, export_codes, import_codes
@@ -219,7 +220,8 @@ def test_equal_codes_are_numbered_as_extra_level_numbers_them(tmp_path: Path) ->
     path = as_json(tmp_path, dict(zip(ids, rows.tolist(), strict=True)))
     found = import_codes(path, ids, seed=5)
     nothing = np.zeros((40, 0))
-    wanted = extra_level(Coded(rows, Words((4, 2)), nothing, nothing), 5)
+    order = by_key(id_keys(ids), 5, "ids", "collisions")
+    wanted = extra_level(Coded(rows, Words((4, 2)), nothing, nothing), order)
     np.testing.assert_array_equal(found.codes.codes, wanted.codes)
     assert found.codes.sizes == wanted.sizes == (4, 2, 7)
     assert (found.shared, found.codes.tied) == (38, False)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from p5rec.core.errors import UserError
+from p5rec.core.rng import id_keys
 from p5rec.core.types import TRAIN, Catalog, Corpus, Interactions, Split
 from p5rec.ids.base import fit
 from p5rec.ids.config import IdsConfig
@@ -24,7 +25,8 @@ def world(n_items: int, seed: int = 0) -> tuple[Corpus, np.ndarray]:
     group = np.arange(n_items) % GROUPS
     users = np.repeat(np.arange(160, dtype=np.int32), 12)
     items = (rng.integers(0, OLD // GROUPS, len(users)) * GROUPS + users % GROUPS).astype(np.int32)
-    log = Interactions(users, items, np.arange(len(users)), None, 160, n_items)
+    keys = id_keys(range(160)), id_keys(range(n_items))
+    log = Interactions(users, items, np.arange(len(users)), None, *keys)
     table = pa.table(
         {
             "item": [f"i{n}" for n in range(n_items)],

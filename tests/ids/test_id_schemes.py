@@ -64,7 +64,7 @@ def test_another_seed_gives_other_codes(scheme: str, corpus: Corpus) -> None:
 
 @pytest.mark.parametrize("scheme", list(SCHEMES))
 def test_the_lineage_is_exactly_the_training_events(scheme: str, corpus: Corpus) -> None:
-    seen = fit(config(scheme), corpus).lineage.events
+    seen = fit(config(scheme), corpus).lineage.among(corpus.interactions.event_keys)
     np.testing.assert_array_equal(seen, corpus.split.mask("train"))
     bare = config(scheme, text=True, vectors={"text": "some", "cooccurrence": None})
     alone = fit(bare, corpus, {"text": TEXT}).lineage.events

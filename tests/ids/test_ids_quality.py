@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from p5rec.core.rng import id_keys
 from p5rec.core.types import Interactions, ItemCodes, Split
 from p5rec.ids.quality import purity, quality, samples, usage
 
@@ -27,15 +28,15 @@ def test_purity_by_hand() -> None:
     counts = np.zeros((4, 4))
     counts[0, 1] = counts[1, 0] = 3  # the same first code
     counts[1, 2] = counts[2, 1] = 1  # another
-    assert purity(CODES, sp.csr_array(counts), 0) == 0.5
-    assert purity(CODES, sp.csr_array((4, 4)), 0) is None
+    assert purity(CODES, sp.csr_array(counts), np.arange(4)) == 0.5
+    assert purity(CODES, sp.csr_array((4, 4)), np.arange(4)) is None
 
 
 def test_purity_looks_at_the_ten_closest_only() -> None:
     codes = ItemCodes(np.r_[np.zeros(11), np.ones(30)].astype(np.int32)[:, None], (2,), "any")
     counts = np.zeros((41, 41))
     counts[0, 1:11], counts[0, 11:] = 2, 1
-    assert purity(codes, sp.csr_array(counts), 0) == 1.0
+    assert purity(codes, sp.csr_array(counts), np.arange(41)) == 1.0
 
 
 def test_a_perfect_code_is_pure_and_the_control_is_not(world: tuple[Interactions, Split]) -> None:
@@ -50,7 +51,8 @@ def test_a_perfect_code_is_pure_and_the_control_is_not(world: tuple[Interactions
 
 def test_samples_name_the_most_seen_first() -> None:
     items = np.array([1, 0, 1, 3, 2, 2, 2], dtype=np.int32)
-    events = Interactions(np.zeros(7, dtype=np.int32), items, np.arange(7), None, 1, 4)
+    users, keys = np.zeros(7, dtype=np.int32), (id_keys(range(1)), id_keys(range(4)))
+    events = Interactions(users, items, np.arange(7), None, *keys)
     split = Split("any", np.array([0, 0, 0, 0, 2, 2, 2], dtype=np.int8))
     shown = samples(CODES, ["p", "q", "r", "s"], events, split, k=1)
     assert shown == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, Interactions, ItemCodes, Split
 from p5rec.ids.plain import permuted, uniform
 from p5rec.ids.predict import predictability, transitions
@@ -20,7 +21,8 @@ def world(planted: bool, seed: int = 0) -> tuple[Interactions, Split, ItemCodes]
     users = np.repeat(np.arange(USERS, dtype=np.int32), EVENTS)
     group = users % GROUPS if planted else rng.integers(0, GROUPS, len(users))
     items = (group * EACH + rng.integers(0, EACH, len(users))).astype(np.int32)
-    log = Interactions(users, items, np.arange(len(users)), None, USERS, ITEMS)
+    keys = id_keys(range(USERS)), id_keys(range(ITEMS))
+    log = Interactions(users, items, np.arange(len(users)), None, *keys)
     rows = np.arange(ITEMS, dtype=np.int32)
     codes = ItemCodes(np.stack([rows // EACH, rows % EACH], axis=1), (GROUPS, EACH), "groups")
     return log, Split("all", np.full(len(users), TRAIN, np.int8)), codes
@@ -51,7 +53,7 @@ def test_transitions_are_neighbours_in_training_alone() -> None:
     items = np.array([4, 1, 2, 9, 3, 3, 5], dtype=np.int32)
     users = np.array([0, 0, 0, 0, 1, 1, 1], dtype=np.int32)
     parts = np.array([TRAIN, TRAIN, TRAIN, TEST, TRAIN, TEST, TRAIN], dtype=np.int8)
-    log = Interactions(users, items, np.arange(7), None, 2, 10)
+    log = Interactions(users, items, np.arange(7), None, id_keys(range(2)), id_keys(range(10)))
     pairs, whose = transitions(log, Split("x", parts))
     assert pairs.tolist() == [[4, 1], [1, 2], [3, 5]]
     assert whose.tolist() == [0, 0, 1]

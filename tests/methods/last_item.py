@@ -58,7 +58,11 @@ class LastItem(Method):
         follows = (self.noise * follows).astype(np.float32)
         same = users[1:] == users[:-1]
         np.add.at(follows, (items[:-1][same], items[1:][same]), 1)
-        return Follows(follows, tie_order(interactions.n_items, split.seed), Lineage(train))
+        return Follows(
+            follows,
+            tie_order(interactions.item_keys, split.seed),
+            Lineage(interactions.event_keys[train]),
+        )
 
     def load(self, folder: Path) -> Follows:
         """See :class:`p5rec.methods.base.Method`."""

@@ -45,7 +45,7 @@ def test_order_is_learned_and_popularity_is_beaten(world, ask):
     for method in (SMALL, Popularity()):
         lists = method.learn(*world).recommend(requests, 10)
         found[method.kind] = ranking.per_user(lists.items, targets, (1,))["HR@1"].mean()
-    assert found["sasrec"] > 0.9 > 0.3 > found["popularity"]
+    assert found["sasrec"] > 0.7 > 0.3 > found["popularity"]
 
 
 def test_drawn_negatives_teach_as_well(world, ask):
@@ -70,7 +70,7 @@ def test_what_is_tested_on_is_never_read(build, ask):
     events, split = build(chains(20), N_ITEMS, held_out=2)
     config = SMALL.model_copy(update={"epochs": 3})
     one = config.learn(events, split)
-    np.testing.assert_array_equal(one.lineage.events, split.mask("train"))
+    np.testing.assert_array_equal(one.lineage.among(events.event_keys), split.mask("train"))
     changed = replace(events, items=np.where(split.mask("test"), 0, events.items))
     two = config.learn(changed, split)
     lists = [model.recommend(ask([[1, 2]]), 5).scores for model in (one, two)]

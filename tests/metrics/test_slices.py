@@ -1,5 +1,6 @@
 import numpy as np
 
+from p5rec.core.rng import id_keys
 from p5rec.core.types import TRAIN, VALID, Interactions, Split
 from p5rec.metrics.slices import slices
 
@@ -13,7 +14,12 @@ def corpus(train_counts, held_out):
     parts[len(items) - len(held_out) :] = VALID
     order = np.argsort(users, kind="stable")
     events = Interactions(
-        users[order], items[order], np.arange(len(items)), None, users.max() + 1, len(train_counts)
+        users[order],
+        items[order],
+        np.arange(len(items)),
+        None,
+        id_keys(range(users.max() + 1)),
+        id_keys(range(len(train_counts))),
     )
     return events, Split("by hand", parts[order])
 
@@ -43,7 +49,9 @@ def test_every_target_is_in_one_quintile_or_unseen():
 def test_short_history_counts_training_events_only():
     users = np.repeat([0, 1], [6, 7])
     parts = np.array([TRAIN] * 5 + [VALID] + [TRAIN] * 6 + [VALID], dtype=np.int8)
-    events = Interactions(users, np.arange(13), np.arange(13), None, 2, 13)
+    events = Interactions(
+        users, np.arange(13), np.arange(13), None, id_keys(range(2)), id_keys(range(13))
+    )
     found = slices(np.array([0, 1]), np.array([5, 12]), events, Split("by hand", parts))
     assert found["short-history"].tolist() == [True, False]
     assert found["unseen-item"].tolist() == [True, True]
@@ -53,7 +61,8 @@ def test_a_repeat_is_a_target_that_the_user_had_before():
     users = np.array([0, 0, 0, 1, 1, 1])
     items = np.array([3, 4, 3, 4, 3, 4])
     parts = np.array([TRAIN, TRAIN, VALID, TRAIN, TRAIN, VALID], dtype=np.int8)
-    events, split = Interactions(users, items, np.arange(6), None, 2, 5), Split("by hand", parts)
+    events = Interactions(users, items, np.arange(6), None, id_keys(range(2)), id_keys(range(5)))
+    split = Split("by hand", parts)
 
     def of(events_asked, targets):
         asked = np.array(events_asked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
 from p5rec.prompting.view import CorpusView, ItemNames
 
@@ -39,8 +40,8 @@ def make_view(
         items=items,
         times=np.tile(np.arange(EACH, dtype=np.int64), USERS),
         ratings=scores if ratings else None,
-        n_users=USERS,
-        n_items=ITEMS,
+        user_keys=id_keys(range(USERS)),
+        item_keys=id_keys(range(ITEMS)),
         texts=columns,
     )
     titles = titles or [f"Title-{n:02d}." for n in range(ITEMS)]

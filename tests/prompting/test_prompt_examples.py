@@ -199,11 +199,10 @@ def test_weights_and_seen_wordings(view: CorpusView, library: PromptLibrary) -> 
 def test_worked_examples_are_other_users_training_rows(view: CorpusView) -> None:
     for name in ("rating", "sequential-next", "sequential-candidates", "explanation"):
         task = tasks.get(name)
-        pool = task.rows(view, "train")
+        pool = fewshot.Pool.of(view, name)
         for event in task.rows(view, "test").tolist():
-            rng = derive_rng(0, name, event)
-            record = task.build(view, event, rng, Limits())
-            shots = fewshot.choose(view, record, pool, 3, rng, Limits())
+            record = task.build(view, event, derive_rng(0, name, event), Limits())
+            shots = fewshot.choose(view, record, pool, 3, event, Limits())
             assert len({shot.event for shot in shots}) == len(shots)
             assert name != "rating" or len(shots) == 3
             for shot in shots:
@@ -214,10 +213,11 @@ def test_worked_examples_are_other_users_training_rows(view: CorpusView) -> None
 
 def test_a_lone_user_gets_no_worked_examples(view: CorpusView) -> None:
     task = tasks.get("rating")
-    pool = task.rows(view, "train")
-    record = task.build(view, int(pool[0]), derive_rng(0), Limits())
-    own = pool[view.corpus.interactions.users[pool] == record.user]
-    assert fewshot.choose(view, record, own, 3, derive_rng(0), Limits()) == ()
+    pool = fewshot.Pool.of(view, "rating")
+    record = task.build(view, int(pool.rows[0]), derive_rng(0), Limits())
+    own = view.corpus.interactions.users[pool.rows] == record.user
+    alone = fewshot.Pool(pool.rows[own], pool.keys[own])
+    assert fewshot.choose(view, record, alone, 3, 0, Limits()) == ()
 
 
 def test_a_training_target_is_no_repeat() -> None:

@@ -11,7 +11,7 @@ from oracles import exhaustive, score_codes
 from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.core.errors import UserError
-from p5rec.core.rng import tie_order
+from p5rec.core.rng import id_keys, tie_order
 from p5rec.core.types import Catalog, Example, Histories, RankedLists
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
@@ -58,7 +58,7 @@ def test_wide_lists_are_those_of_scoring_every_item(
 ) -> None:
     found = tiny.recommend(histories, 10, exclude_seen=exclude_seen)
     codes = torch.from_numpy(bundle.layout.codes.codes).long()
-    tie = torch.from_numpy(tie_order(ITEMS, 4))
+    tie = torch.from_numpy(tie_order(id_keys(range(ITEMS)), 4))
     assert found.users.tolist() == histories.users.tolist()
     for b in range(len(histories)):
         tokens = bundle.layout.items[histories[b][-6:]].reshape(-1)  # the window

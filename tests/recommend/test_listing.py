@@ -53,7 +53,7 @@ def test_auto_is_exact_where_that_costs_little() -> None:
 
 def test_drawn_lists_are_a_request_s_own(bundle: Bundle) -> None:
     draw = DecodeConfig(k=4, beams=6, search="sample")
-    requests = np.array([10, 11, 12, 13, 14])
+    requests = np.arange(10, 15, dtype=np.uint64)
     items, _ = rank_prompts(bundle, PROMPTS, draw, 5, requests=requests)
     again, _ = rank_prompts(bundle, PROMPTS[2:], draw, 5, requests=requests[2:])
     assert np.array_equal(items[2:], again)

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.core.errors import UserError
-from p5rec.core.rng import tie_order
+from p5rec.core.rng import id_keys, tie_order
 from p5rec.core.types import Histories
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
@@ -66,7 +66,9 @@ def test_lists_are_the_best_of_all_items(
         own = histories.take(np.array([row]))
         scores = by_hand(bundle, own.items)[None]
         scores[:, ~within] = -np.inf
-        items, best = rank(scores, 6, tie_order(ITEMS, 4), own if exclude_seen else None)
+        items, best = rank(
+            scores, 6, tie_order(id_keys(range(ITEMS)), 4), own if exclude_seen else None
+        )
         assert found.items[row].tolist() == items[0].tolist()
         assert found.scores[row] == pytest.approx(best[0], abs=2e-5)
 

@@ -13,6 +13,7 @@ from tiny_models import llama, make_bundle, save_llama, save_t5, scratch, some_c
 from torch import Tensor
 
 from p5rec.backbones.config import BackboneConfig
+from p5rec.core.rng import id_keys, occurrence
 from p5rec.core.types import TEST, TRAIN, VALID, Example, Interactions, Split
 from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
@@ -21,7 +22,7 @@ from p5rec.train.config import TrainConfig
 from p5rec.train.examples.histories import DenseRows
 from p5rec.train.examples.prompted import PromptRows
 from p5rec.train.examples.row import Rows
-from p5rec.train.schedule import Schedule, assign_tasks, occurrence
+from p5rec.train.schedule import Schedule, assign_tasks
 from p5rec.train.sft import fit
 
 # by the name of their golden curve; each makes in the folder what it is read from
@@ -45,7 +46,8 @@ def log(users: int = 30, events: int = 9, seed: int = 0) -> tuple[Interactions, 
     times = np.sort(rng.integers(0, 6, (users, events)), axis=1).ravel().astype(np.int64)
     parts = np.full(users * events, TRAIN, dtype=np.int8)
     parts[events - 2 :: events], parts[events - 1 :: events] = VALID, TEST
-    return Interactions(owner, items, times, None, users, ITEMS), Split("leave-one-out", parts)
+    log = Interactions(owner, items, times, None, id_keys(range(users)), id_keys(range(ITEMS)))
+    return log, Split("leave-one-out", parts)
 
 
 class Questions(list[Example]):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tiny_models import make_bundle, scratch
 
 from p5rec.core.errors import UserError
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import id_keys, keyed
 from p5rec.core.types import TEST, TRAIN, VALID, Interactions, ItemCodes, Split
 from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
@@ -37,7 +37,8 @@ def unique_log(lengths: list[int], held_out: int = 2, seed: int = 0) -> tuple[In
             parts[end - held_out : end] = [VALID, TEST][:held_out] if held_out == 2 else TEST
     events = np.arange(len(users), dtype=np.int32)
     flat_times = np.concatenate([*times, []]).astype(np.int64)
-    log = Interactions(users, events, flat_times, None, len(lengths), len(users))
+    keys = id_keys(range(len(lengths))), id_keys(range(len(users)))
+    log = Interactions(users, events, flat_times, None, *keys)
     return log, Split("by hand", parts)
 
 
@@ -67,7 +68,7 @@ def windows_by_loop(
 ) -> list[tuple[int, ...]]:
     """What one epoch should hold: each user's training events, cut from a drawn phase."""
     interactions, split = log
-    phases = derive_rng(seed, "windows", epoch).integers(0, window, interactions.n_users)
+    luck = [int(luck) for luck in keyed(interactions.user_keys, seed, "windows", epoch)]
     found = []
     for user in range(interactions.n_users):
         own = [
@@ -75,7 +76,7 @@ def windows_by_loop(
             for event in range(len(interactions))
             if interactions.users[event] == user and split.parts[event] == TRAIN
         ]
-        cut = int(phases[user]) if len(own) > window else 0
+        cut = luck[user] % window if len(own) > window else 0
         pieces = [own[:cut], *(own[at : at + window] for at in range(cut, len(own), window))]
         found += [tuple(piece) for piece in pieces if len(piece) >= 2]
     return sorted(found)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Interactions, Split
 from p5rec.data import prepare
 from p5rec.data.windows import Windows
@@ -30,7 +31,7 @@ def write(folder: Path) -> None:
     parts[EACH - 1 :: EACH] = TEST
     names = [f"i{row}" for row in range(ITEMS)]
     corpus = Corpus(
-        Interactions(users, items, times, ratings, USERS, ITEMS),
+        Interactions(users, items, times, ratings, id_keys(range(USERS)), id_keys(names)),
         Catalog(pa.table({"item": names, "title": names})),
         [f"u{row}" for row in range(USERS)],
         Split("by hand", parts),

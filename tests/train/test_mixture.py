@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from small_runs import Questions
 from tiny_models import make_bundle, scratch
 
+from p5rec.core.rng import occurrence
 from p5rec.core.types import Example
 from p5rec.train.config import TaskConfig
 from p5rec.train.examples.collate import Collator
 from p5rec.train.examples.prompted import PromptRows
-from p5rec.train.schedule import assign_tasks, batch_order, occurrence, tempered
+from p5rec.train.schedule import assign_tasks, batch_order, tempered
 
 TASKS = {"a": TaskConfig(share=3), "b": TaskConfig(share=1), "c": TaskConfig(share=1)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_drawn_are_as_frequent_as_the_model_finds_them_likely(tmp_path: Path) ->
 def test_what_is_held_out_moves_nothing(tmp_path: Path, rejected: str) -> None:
     log_, split = LOG
     items = np.where(split.mask("train"), log_.items, (log_.items + 5) % ITEMS)
-    other = Interactions(log_.users, items, log_.times, None, log_.n_users, ITEMS)
+    other = replace(log_, items=items)
     bundle = make_bundle(scratch(), some_codes(ITEMS), spread=0.3).ready()
     one = mined(bundle, tmp_path / "one", rejected)
     two = mined(bundle, tmp_path / "two", rejected, data=(other, split))

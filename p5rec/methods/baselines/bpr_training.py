@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from p5rec.core.artefacts import Lineage
-from p5rec.core.rng import derive_rng, tie_order
+from p5rec.core.rng import derive_seed, keyed, tie_order
 from p5rec.core.types import Histories, Interactions, RankedLists, Split, check_rows
 from p5rec.decode.allowed import Allowed
 
@@ -112,6 +112,7 @@ def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPre
     )
     n_users, n_items = interactions.n_users, interactions.n_items
     taken = np.unique((users * n_items + items).numpy())
+    keys = interactions.event_keys[train]
     batch = int(np.clip(len(users) // 10, 1, method.batch))
     with fitting.drawn_under(split.seed, "bpr"):
         model = Factors(n_users, n_items, method.factors)
@@ -120,13 +121,14 @@ def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPre
             copy,
             np.bincount(items, minlength=n_items).astype(np.float32),
             np.bincount(users, minlength=n_users) > 0,
-            tie_order(n_items, split.seed),
-            Lineage(train),
+            tie_order(interactions.item_keys, split.seed),
+            Lineage(keys),
         )
         optimizer = torch.optim.Adam(model.parameters(), lr=method.learning_rate, fused=True)
 
         def losses(n: int) -> Iterator[Tensor]:
-            left = _not_taken(users, n_items, taken, derive_rng(split.seed, "bpr negatives", n))
+            drawn = derive_seed(split.seed, "bpr negatives", n)
+            left = _not_taken(users, n_items, taken, keys, drawn)
             for rows in torch.randperm(len(users)).split(batch):
                 yield model.loss(users[rows], items[rows], left[rows], method.l2)
 
@@ -141,19 +143,26 @@ def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPre
     return fitted
 
 
-def _not_taken(users: Tensor, n_items: int, taken: np.ndarray, rng: np.random.Generator) -> Tensor:
+def _not_taken(
+    users: Tensor, n_items: int, taken: np.ndarray, keys: np.ndarray, seed: int
+) -> Tensor:
     """``(E,)`` an item for each event that its user has no training event with.
 
     Args:
         users: ``(E,)`` the events' users.
         taken: the pairs ``user * N + item`` that are, ascending.
+        keys: ``(E,)`` uint64 of the events, which what is drawn for each hangs on.
     """
     first = users.numpy() * n_items
-    drawn = rng.integers(0, n_items, len(first))
-    for _ in range(REDRAWS):
+
+    def items(rows: np.ndarray | slice, redraw: int) -> np.ndarray:
+        return (keyed(keys[rows], seed, redraw) % np.uint64(n_items)).astype(np.int64)
+
+    drawn = items(slice(None), 0)
+    for redraw in range(1, REDRAWS + 1):
         pairs = first + drawn
         again = np.flatnonzero(
             taken[np.searchsorted(taken, pairs).clip(max=len(taken) - 1)] == pairs
         )
-        drawn[again] = rng.integers(0, n_items, len(again))
+        drawn[again] = items(again, redraw)
     return torch.from_numpy(drawn)

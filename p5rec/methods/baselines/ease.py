@@ -85,8 +85,10 @@ class Ease(Method):
         # LAPACK's order is that of columns, of which a sparse product would make a copy each time
         weights = np.divide(precision, -np.diag(precision), order="C")
         np.fill_diagonal(weights, 0)
-        tie = tie_order(n_items, split.seed)
-        return EasePredictor(weights, tie, self.half_life, Lineage(split.mask("train")))
+        tie = tie_order(interactions.item_keys, split.seed)
+        return EasePredictor(
+            weights, tie, self.half_life, Lineage(interactions.event_keys[split.mask("train")])
+        )
 
     def plan(self, corpus: Corpus) -> Plan:
         """See :class:`p5rec.methods.base.Method`: two matrices of the catalogue's square."""

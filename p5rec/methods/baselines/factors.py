@@ -106,7 +106,12 @@ class MatrixFactorization(Method):
                 rest = ratings[by] - mean - known[rows, 0]
                 own[:] = _ridge(mine[by], known[rows], rest, len(own), penalty)
         seen = np.bincount(items, minlength=len(of_items)) > 0
-        return Factors(mean, of_users, of_items * seen[:, None], Lineage(split.mask("train")))
+        return Factors(
+            mean,
+            of_users,
+            of_items * seen[:, None],
+            Lineage(interactions.event_keys[split.mask("train")]),
+        )
 
     def load(self, folder: Path) -> Factors:
         """See :class:`p5rec.methods.base.Method`."""

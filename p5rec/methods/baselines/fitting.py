@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from p5rec.core.patience import Patience
-from p5rec.core.rng import derive_rng, derive_seed
+from p5rec.core.rng import derive_seed, sampled
 from p5rec.core.types import Interactions, Split
 from p5rec.data.split import cases
 from p5rec.models.averages import RunningMean
@@ -57,8 +57,8 @@ def on_validation(
     histories, targets, _ = cases(interactions, split, "valid", history=("train",))
     if not len(targets):
         return None
-    order = derive_rng(split.seed, "validation users").permutation(len(targets))
-    rows = np.sort(order[:VALIDATED])
+    keys = interactions.user_keys[histories.users]
+    rows = sampled(keys, VALIDATED, split.seed, "validation users")
     figure = by_ranking(histories.take(rows), targets[rows])
     return lambda: figure(recommender)
 

@@ -71,7 +71,7 @@ class ItemKnn(Method):
         users_items = training_matrix(interactions, split)
         items_users = users_items.T.tocsr()
         size = np.sqrt(users_items.sum(axis=0))
-        tie = tie_order(interactions.n_items, split.seed)
+        tie = tie_order(interactions.item_keys, split.seed)
         step = max(1, CELLS // interactions.n_items)
         blocks = []
         for start in range(0, interactions.n_items, step):
@@ -83,7 +83,7 @@ class ItemKnn(Method):
                 together, below, out=np.full_like(together, -np.inf), where=together > 0
             )
             blocks.append(_sparse(*rank(cosine, self.neighbours, tie), interactions.n_items))
-        lineage = Lineage(split.mask("train"))
+        lineage = Lineage(interactions.event_keys[split.mask("train")])
         similar = vstack(blocks, format="csr")
         return ItemKnnPredictor(similar, tie, self.half_life, lineage)
 

@@ -49,8 +49,10 @@ class Popularity(Method):
         """Count the training events of each item."""
         train = split.mask("train")
         counts = np.bincount(interactions.items[train], minlength=interactions.n_items)
-        tie = tie_order(interactions.n_items, split.seed)
-        return PopularityPredictor(counts.astype(np.float32), tie, Lineage(train))
+        tie = tie_order(interactions.item_keys, split.seed)
+        return PopularityPredictor(
+            counts.astype(np.float32), tie, Lineage(interactions.event_keys[train])
+        )
 
     def load(self, folder: Path) -> PopularityPredictor:
         """See :class:`p5rec.methods.base.Method`."""

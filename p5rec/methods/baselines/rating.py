@@ -132,7 +132,7 @@ def _fit(
     for _ in range(sweeps):
         item_bias = _shrunk_mean(ratings - mean - user_bias[users], items, item_bias, item_shrink)
         user_bias = _shrunk_mean(ratings - mean - item_bias[items], users, user_bias, user_shrink)
-    return Biases(mean, user_bias, item_bias, Lineage(split.mask("train")))
+    return Biases(mean, user_bias, item_bias, Lineage(interactions.event_keys[split.mask("train")]))
 
 
 def training_ratings(

@@ -96,7 +96,11 @@ def fit(method: SasrecSettings, interactions: Interactions, split: Split) -> Sas
         copy, mean = fitting.averaged(network, method.averaged * windows.steps)
         counts = np.bincount(interactions.items[train], minlength=n_items).astype(np.float32)
         fitted = SasrecPredictor(
-            copy, counts, tie_order(n_items, split.seed), method, Lineage(train)
+            copy,
+            counts,
+            tie_order(interactions.item_keys, split.seed),
+            method,
+            Lineage(interactions.event_keys[train]),
         )
         optimizer = torch.optim.Adam(network.parameters(), lr=method.learning_rate, fused=True)
         warm = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from p5rec.core.rng import derive_rng
+from p5rec.core.rng import derive_rng, keyed
 from p5rec.core.types import Histories, Interactions
 from p5rec.data.windows import cut
 
@@ -38,6 +38,7 @@ class TrainingWindows:
         self, interactions: Interactions, train: np.ndarray, window: int, batch: int, seed: int
     ) -> None:
         self.users, self.times = interactions.users[train], interactions.times[train]
+        self.keys, self.user_keys = interactions.event_keys[train], interactions.user_keys
         self.items = interactions.items[train].astype(np.int64)
         self.offsets = np.searchsorted(self.users, np.arange(interactions.n_users + 1))
         self.window, self.seed = window + 1, seed
@@ -46,16 +47,16 @@ class TrainingWindows:
 
     def batches(self, n: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Pass n: items ``(R, T)`` and which of ``(R, T - 1)`` are followed by a real event."""
-        rng = derive_rng(self.seed, "sasrec", n)
-        drawn = np.lexsort((rng.random(len(self.items)), self.times, self.users))
-        items, cuts = self.items[drawn], cut(self.offsets, self.window, rng)
+        drawn = np.lexsort((keyed(self.keys, self.seed, "ties", n), self.times, self.users))
+        luck = keyed(self.user_keys, self.seed, "windows", n)
+        items, (cuts, _) = self.items[drawn], cut(self.offsets, self.window, luck)
         lengths = cuts[:, 1] - cuts[:, 0]
         order = np.argsort(lengths, kind="stable")  # of equal length: shuffled, as they were cut
         cuts, lengths = cuts[order], lengths[order]
         asked = np.cumsum(lengths - 1)
         ends = np.arange(self.batch, asked[-1] if len(asked) else 0, self.batch)
         groups = np.split(np.arange(len(cuts)), np.unique(np.searchsorted(asked, ends)))
-        for g in rng.permutation(len(groups)):
+        for g in derive_rng(self.seed, "batches", n).permutation(len(groups)):
             rows = groups[g]
             if not len(rows):
                 continue

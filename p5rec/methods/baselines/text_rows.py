@@ -63,14 +63,12 @@ def training_rows(view: CorpusView, task: str, max_words: int) -> TextRows:
     rows = posed.rows(view, "train")
     draw = derive_rng(0, "text rows", task)  # the answer hangs on none of what a record draws
     records = [posed.build(view, row, draw, limits) for row in rows.tolist()]
-    seen = np.zeros(len(view.corpus.interactions), dtype=bool)
-    seen[rows] = True
     return TextRows(
         items=view.corpus.interactions.items[rows],
         words=[limits.cut(view.text("review", row)) for row in rows.tolist()],
         shown=shows_words(task),
         answers=[str(record.values[posed.answers[0]]) for record in records],
-        lineage=Lineage(seen),
+        lineage=Lineage(view.corpus.interactions.event_keys[rows]),
     )
 
 

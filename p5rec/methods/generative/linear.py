@@ -29,7 +29,7 @@ def save_fitted(
     """
     seen = learner.training_events(corpus)
     fit(config, seen).save(folder / FILE)
-    return Lineage(seen.split.mask("train"))
+    return Lineage(corpus.interactions.event_keys[seen.split.mask("train")])
 
 
 def fit(config: LinearConfig, corpus: Corpus) -> Linear:

@@ -22,13 +22,14 @@ def choose(rows: DenseRows, i: int, positions: int | None, seed: int) -> np.ndar
         positions: how many at most, drawn; None: all.
     """
     events = int(rows.windows.lengths[i])
-    order = derive_rng(seed, "positions", i).permutation(events)
+    order = derive_rng(seed, "positions", int(rows.windows.keys[i])).permutation(events)
     return 1 + np.sort(order[:positions]) * rows.layout.codes.levels
 
 
-def seeds(tokens: np.ndarray, i: int, seed: int) -> np.ndarray:
+def seeds(rows: DenseRows, i: int, tokens: np.ndarray, seed: int) -> np.ndarray:
     """``(P,)`` positive, one for each of the ``tokens (P,)`` of row ``i``, far apart."""
-    return np.array([derive_seed(seed, "draws", i, int(token)) >> 1 for token in tokens])
+    key = int(rows.windows.keys[i])
+    return np.array([derive_seed(seed, "draws", key, int(token)) >> 1 for token in tokens])
 
 
 def only(row: Row, tokens: np.ndarray, levels: int) -> Row:
@@ -59,7 +60,7 @@ class DrawRows:
         row = self.rows[i]
         chosen = choose(self.rows, i, self.positions, self.seed)
         draws = np.zeros(len(row.labels), dtype=np.int64)
-        draws[chosen] = seeds(chosen, i, self.seed)
+        draws[chosen] = seeds(self.rows, i, chosen, self.seed)
         return replace(only(row, chosen, self.rows.layout.codes.levels), draws=draws)
 
 

@@ -59,7 +59,7 @@ def mine(
     model = bundle.model
     chosen = [choose(rows, i, positions, seed) for i in range(len(rows))]
     offsets = np.append(0, np.cumsum([len(tokens) for tokens in chosen]))
-    ranks = model.trie.smallest_below(torch.from_numpy(tie_order(len(model.trie), seed)))
+    ranks = model.trie.smallest_below(torch.from_numpy(tie_order(bundle.item_keys, seed)))
     shape = (int(offsets[-1]), 1 + negatives)
     np.save(folder / "offsets.npy", offsets)
     np.save(folder / "places.npy", np.concatenate(chosen))
@@ -75,7 +75,7 @@ def mine(
             begun = items_in(model, ids)
             never = held(begun, row, token)
             if rejected == "drawn":
-                first = np.concatenate([seeds(chosen[i], i, seed) for i in batch])
+                first = np.concatenate([seeds(rows, i, chosen[i], seed) for i in batch])
                 each = torch.from_numpy(first[:, None] + np.arange(negatives)).to(ids.device)
                 named = drawn(model, ids, (row, token), each, never=never)
             else:

@@ -1,4 +1,4 @@
-"""The worlds hold what they promise, and negatives are unmet and different."""
+"""The worlds hold what they promise."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from p5rec.core.errors import UserError
-from p5rec.core.rng import derive_rng
 from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.negatives import sample_negatives
 from p5rec.data.sources.worlds import successor
 from p5rec.data.split import cases
 
@@ -87,29 +85,3 @@ def test_worlds_offer_every_field_and_repeat_themselves(kind: str) -> None:
 def test_a_checkerboard_too_small() -> None:
     with pytest.raises(UserError, match="at most items / 2 = 5 on a checkerboard, got 6"):
         world("checkerboard", items=10, events=6)
-
-
-TITLES = [f"Item {n}" for n in range(12)]
-
-
-def test_negatives_are_unmet_and_different() -> None:
-    for seed, met in enumerate(([0, 1, 2, 2], [3], [], list(range(8)))):
-        found = sample_negatives(np.array(met, int), TITLES, 4, derive_rng(seed))
-        assert len(set(found)) == 4
-        assert not set(met) & set(found)
-        if len(met) == 8:
-            assert set(found) == {8, 9, 10, 11}
-
-
-def test_negatives_are_uniform() -> None:
-    met = np.array([0])
-    drawn = [sample_negatives(met, TITLES[:10], 3, derive_rng(0, n)) for n in range(3000)]
-    counts = np.bincount(np.concatenate(drawn), minlength=10)
-    assert counts[0] == 0
-    assert np.abs(counts[1:] - 1000).max() < 120
-
-
-def test_too_few_negatives_are_all_given_and_titles_differ() -> None:
-    titles = ["Met", "Met", "Twin", "Twin", "Other"]
-    found = sample_negatives(np.array([0]), titles, 4, derive_rng(0))
-    assert sorted(titles[item] for item in found) == ["Other", "Twin"]
