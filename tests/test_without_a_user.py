@@ -22,6 +22,10 @@ from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_folder
 from p5rec.data.split import cases, histories_of
+from p5rec.data.windows import Windows
+from p5rec.methods.baselines.bpr_training import _not_taken
+from p5rec.methods.baselines.popularity import Popularity
+from p5rec.methods.baselines.sequences import TrainingWindows
 from p5rec.prompting import fewshot, tasks
 from p5rec.prompting.draft import Limits
 from p5rec.prompting.evaluation import EvaluationSource
@@ -29,10 +33,6 @@ from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import pose_pairs
 from p5rec.prompting.source import ExampleSource, PromptsConfig
 from p5rec.prompting.view import CorpusView, ItemNames
-from p5rec.recommend.baselines import bpr, popularity
-from p5rec.recommend.baselines.sequences import TrainingWindows
-from p5rec.train.config import DenseConfig
-from p5rec.train.windows import Windows
 
 GONE, ONLY = "user 7", "item only"
 USERS, ITEMS, EACH = 30, 40, 16
@@ -138,7 +138,7 @@ def test_the_order_of_rows_and_of_ties(pair: Pair) -> None:
     users, items = [], []
     for corpus in pair:
         users.append([name for name in corpus.user_ids if name != GONE])
-        tie = popularity.fit(corpus.interactions, corpus.split, popularity.PopularityConfig()).tie
+        tie = Popularity().learn(corpus.interactions, corpus.split).tie
         assert np.array_equal(tie, tie_order(id_keys(corpus.catalog.ids), corpus.split.seed))
         order = [corpus.catalog.ids[row] for row in np.argsort(tie)]
         items.append(
@@ -151,10 +151,8 @@ def test_the_order_of_rows_and_of_ties(pair: Pair) -> None:
 def windows_of(corpus: Corpus) -> dict[tuple[int, ...], list[float]]:
     """Windows by their events' keys, and what is drawn for each."""
     log, keys = corpus.interactions, corpus.interactions.event_keys
-    one = Windows(log, corpus.split, DenseConfig(window=5, shuffle_ties=True), None, 1)
-    windows = Windows(
-        log, corpus.split, DenseConfig(window=5, shuffle_ties=True), 2 * one.epoch_rows, 1
-    )
+    one = Windows(log, corpus.split, 5, None, 1)
+    windows = Windows(log, corpus.split, 5, 2 * one.epoch_rows, 1)
     found = {}
     for row in range(len(windows)):
         events, rng = windows.row(row)
@@ -292,10 +290,9 @@ def test_negatives_and_lineage(pair: Pair) -> None:
         log, train = corpus.interactions, corpus.split.mask("train")
         users, keys = torch.from_numpy(log.users[train].astype(np.int64)), log.event_keys[train]
         taken = np.unique(log.users[train].astype(np.int64) * log.n_items + log.items[train])
-        drawn = bpr._not_taken(users, log.n_items, taken, keys, 9).tolist()
+        drawn = _not_taken(users, log.n_items, taken, keys, 9).tolist()
         negatives.append(dict(zip(keys.tolist(), drawn, strict=True)))
-        config = popularity.PopularityConfig()
-        lineages.append(popularity.fit(log, corpus.split, config).lineage)
+        lineages.append(Popularity().learn(log, corpus.split).lineage)
     whole = pair[0].interactions
     of_user = whole.event_keys[own(whole_corpus := pair[0]) & whole_corpus.split.mask("train")]
     assert set(lineages[0].events.tolist()) - set(lineages[1].events.tolist()) == set(
