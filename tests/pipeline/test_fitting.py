@@ -63,6 +63,14 @@ def test_without_draws_it_is_fitted_once(corpus: Corpus, data: Artefact, store: 
     assert reads_training(made, corpus)
 
 
+def test_swapped_histories_are_events_of_the_corpus(
+    corpus: Corpus, data: Artefact, store: Store
+) -> None:
+    for method in (Popularity(permute_histories=True), Bpr(epochs=1, permute_histories=True)):
+        (run,) = fitted(method, corpus, data, store, 1)
+        assert reads_training(run.made, corpus)
+
+
 def test_with_draws_it_is_tuned_once_and_fitted_under_every_seed(
     corpus: Corpus, data: Artefact, store: Store
 ) -> None:
