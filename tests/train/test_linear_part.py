@@ -9,7 +9,8 @@ from small_runs import ITEMS, log
 
 from p5rec.core.errors import UserError
 from p5rec.core.types import Catalog, Corpus
-from p5rec.methods.baselines import ease, itemknn
+from p5rec.methods.baselines.ease import Ease
+from p5rec.methods.baselines.itemknn import ItemKnn
 from p5rec.methods.generative.linear import fit, largest
 from p5rec.train.config import LinearConfig
 
@@ -24,11 +25,11 @@ def corpus() -> Corpus:
 
 def test_a_catalogue_that_is_too_large_for_ease_has_neighbours(corpus: Corpus) -> None:
     log, split = corpus.interactions, corpus.split
-    weights = ease.fit(log, split, ease.EaseConfig(l2=3)).weights
+    weights = Ease(l2=3).learn(log, split).weights
     plain = {"popularity_discount": 0}
     settings = LinearConfig(l2=3, max_items=ITEMS, **plain)
     assert np.array_equal(fit(settings, corpus).weights.toarray(), weights)
-    near = itemknn.fit(log, split, itemknn.ItemKnnConfig(neighbours=5)).similar.toarray()
+    near = ItemKnn(neighbours=5).learn(log, split).similar.toarray()
     for asked in ({"max_items": ITEMS - 1}, {"kind": "item-knn"}):
         found = fit(LinearConfig(kept=5, **plain, **asked), corpus)
         assert np.array_equal(found.weights.toarray(), near)

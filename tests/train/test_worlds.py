@@ -19,7 +19,7 @@ from p5rec.data.split import cases
 from p5rec.ids.base import fit
 from p5rec.ids.config import IdsConfig
 from p5rec.ids.files import save_codes
-from p5rec.methods.registry import RECOMMENDERS
+from p5rec.methods.baselines.popularity import Popularity
 from p5rec.metrics.intervals import Interval, paired_means
 from p5rec.models.checkpoint import load_bundle
 from p5rec.models.config import ItemHeadConfig
@@ -52,8 +52,7 @@ def lists(corpus: Corpus, folder: Path) -> tuple[RankedLists, RankedLists, Histo
     bundle = load_bundle(folder / "bundle").ready()
     histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
     model = GenerativeRecommender(bundle, SETTINGS.decode, "tiny", corpus.split.seed)
-    popularity = RECOMMENDERS.get("popularity")
-    common = popularity.fit(corpus.interactions, corpus.split, popularity.default)
+    common = Popularity().learn(corpus.interactions, corpus.split)
     return model.recommend(histories, 5), common.recommend(histories, 5), histories, targets
 
 
