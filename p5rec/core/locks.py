@@ -29,14 +29,17 @@ def alone(path: Path, waits: Callable[[], None] = lambda: None) -> Iterator[None
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        waits()
-        lock.acquire()
-    try:
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            waits()
+            lock.acquire()
         yield
     finally:
-        drop(lock)
+        if lock.is_locked:
+            drop(lock)
+        else:  # interrupted on the way in
+            held(path)
 
 
 def say_waiting(busy: str) -> Callable[[], None]:

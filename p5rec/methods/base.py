@@ -10,17 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from pydantic import model_validator
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
-from p5rec.core.types import Corpus, Histories, Interactions, RankedLists, Split
-
-if TYPE_CHECKING:
-    from p5rec.decode.allowed import Allowed
+from p5rec.core.types import Corpus, Histories, Interactions, Split
+from p5rec.recommend.protocols import Recommender
 
 Inputs = Mapping[str, Path]  # name → folder of an artefact that the config declares
 
@@ -41,26 +39,8 @@ class Predictor(Protocol):
 
 
 @runtime_checkable
-class Recommends(Predictor, Protocol):
+class Recommends(Predictor, Recommender, Protocol):
     """Ranks the catalogue."""
-
-    def recommend(
-        self,
-        histories: Histories,
-        k: int,
-        *,
-        exclude_seen: bool = True,
-        allowed: Allowed | None = None,
-    ) -> RankedLists:
-        """The best ``k`` items of each of B requests, ``(B, k)``, -1 where fewer remain.
-
-        A request's list depends on that request alone, not on those beside it.
-
-        Args:
-            exclude_seen: leave out the items of the request's own history.
-            allowed: the items that each request may be given.
-        """
-        ...
 
 
 @runtime_checkable

@@ -16,12 +16,11 @@ import polars as pl
 import pytest
 
 from p5rec.cli.main import main
-from p5rec.methods.folder import is_fitted
 
 RECIPE = """
 data: {source: world, world: {kind: markov, users: 40, items: 24, events: 8}}
 ids: {semantic: {levels: 2, codebook: 6, vectors: {text: null, cooccurrence: {dim: 4}}}}
-baselines: [popularity]
+baselines: [popularity, item-knn, ease-recency]
 methods:
   codes:
     backbone: &small
@@ -69,6 +68,10 @@ methods:
     backbone: *small
     train: {tasks: {sequential-next: {}, dense: {}}, steps: 3, batch: 4, precision: float32}
     decode: {beams: 7, k: 7, batch_tokens: 300}
+  sasrec: {kind: sasrec, width: 8, epochs: 2, dropout: 0.1}
+  bpr: {kind: bpr, factors: 4, epochs: 2, l2: 0.01}
+  biases: {kind: bias, user_shrink: 3}
+  factors: {kind: mf, factors: 2, factor_l2: 5}
   prompted:
     backbone: *small
     train: {tasks: {sequential-next: {}}, steps: 3, batch: 4, precision: float32}
@@ -82,7 +85,9 @@ evaluate:
 METHODS = (
     "codes", "hybrid", "hybrid-light", "hybrid-no-linear", "hybrid-codes", "both", "diverse",
     "sampled", "swapped", "t5", "llm", "rating", "asked", "prompted",
+    "popularity", "item-knn", "ease-recency", "sasrec", "bpr", "biases", "factors",
 )  # fmt: skip
+FITTED = {"method.json", "config.json", "items.json", "model.safetensors"}
 WEIGHTS, LINEAR = "trained.safetensors", "linear.safetensors"
 
 
@@ -196,7 +201,10 @@ def test_every_model_is_whole_and_shares_the_bytes_of_its_weights(ran: Path) -> 
     kept = [path.stat().st_ino for path in store.glob(f"train/*/bundle/{WEIGHTS}")]
     assert one.st_ino in kept
     assert not stat.S_IMODE(one.st_mode) & 0o222
-    for method in (folder for folder in models.iterdir() if not is_fitted(folder)):
+    for method in models.iterdir():
+        if (method / "config.json").is_file():  # fitted to the data alone
+            assert {path.name for path in method.iterdir()} == FITTED
+            continue
         manifest = json.loads((method / "manifest.json").read_text())
         weighs = json.loads((method / "method.json").read_text())["decode"]["linear_weight"]
         with_linear = method.name.startswith(("hybrid", "both", "llm", "swapped")) and weighs > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,9 @@ def both(outs: Any, keys: Any, capsys: Any) -> tuple[Slow, Slow]:
         other = pool.submit(write, second, outs[1], keys[1])
         said = ""
         while "waiting" not in said:
-            assert not other.done(), "it did not wait"
+            assert not other.done(), f"it did not wait: {other.exception() or said!r}"
             said += capsys.readouterr().err
+            sleep(0.01)
         assert "another run is writing" in said
         first.go.set()
         assert (one.result(), other.result()) == (30, 30)
