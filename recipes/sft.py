@@ -132,14 +132,20 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         inputs={"data": data, **dict(made.named())},
     )
     folders = {
-        name: partial(
-            served_files, runs[0].path / "bundle", linear_file(linear[name][0]), serving[name],
-            corpus.catalog.titles,
+        name: (
+            partial(
+                served_files, runs[0].path / "bundle", linear_file(linear[name][0]),
+                serving[name], corpus.catalog.titles,
+            ),
+            runs[0],
         )
         for name, runs in models.items()
     }  # fmt: skip
     folders |= {
-        name: partial(saved_files, runs[0].method, runs[0].folder, serving[name], corpus.catalog)
+        name: (
+            partial(saved_files, runs[0].method, runs[0].folder, serving[name], corpus.catalog),
+            runs[0].made,
+        )
         for name, runs in fitted.items()
     }
     if not store.rank:

@@ -259,6 +259,8 @@ def _of_fitted(
     from p5rec.recommend.list_files import answer
     from p5rec.recommend.references import Reference
 
+    from .inputs import learned_elsewhere
+
     method, name, seen = read_method(folder, corpus), folder.resolve().name, serving.exclude_seen
     if ids is not None or not {*serving.questions} <= {method.question_task}:
         raise UserError(
@@ -283,7 +285,8 @@ def _of_fitted(
             samples = []
     about_run = {"serving": serving.dump(), "overridden": overridden}
     rules = Rules(seed, exclude_seen=seen)
-    return measured, rules, about_run, {"notes": [], "samples": samples}
+    notes = learned_elsewhere(folder, corpus)
+    return measured, rules, about_run, {"notes": notes, "samples": samples}
 
 
 def _questions(words: list[str]) -> dict[str, int]:

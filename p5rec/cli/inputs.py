@@ -143,18 +143,18 @@ def read_model(
 
 
 def learned_elsewhere(folder: Path, corpus: Corpus) -> list[str]:
-    """A warning where the model in ``folder``, or one that it began from, learned from events that
+    """A warning where the method in ``folder``, or one that it began from, learned from events that
     do not train here."""
-    from p5rec.core.artefacts import Lineage, read_json
-    from p5rec.models.checkpoint import MANIFEST
+    from p5rec.core.artefacts import LINEAGE, Lineage
 
-    here = Lineage(corpus.interactions.event_keys[corpus.split.mask("train")])
-    about = read_json(folder / MANIFEST)["about"]
-    while about and about.get("lineage") == here.summary():
-        about = about.get("start")
-    if not about:
+    name = folder.resolve().name
+    if not (folder / LINEAGE).is_file():
+        return [f"{name} has no {LINEAGE}: it may have seen what it is measured on."]
+    others = corpus.interactions.event_keys[~corpus.split.mask("train")]
+    seen = int(Lineage.read(folder).among(others).sum())
+    if not seen:
         return []
     return [
-        f"{folder.resolve().name} learned from other events than those that train here: it may "
-        "have seen what it is measured on."
+        f"{name} learned from {seen:,} of the {len(others):,} events that do not train here: it "
+        "may have seen what it is measured on."
     ]

@@ -35,7 +35,7 @@ from .using import InUse, runs_file
 
 WAITING = "another run is making it; waiting"
 LIBRARIES = ("numpy", "polars", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
-MANIFEST = "manifest.json"
+MANIFEST, LINEAGE = "manifest.json", "lineage.npy"
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
 
@@ -148,12 +148,19 @@ class Lineage:
     events: np.ndarray
 
     def __post_init__(self) -> None:
+        if self.events.dtype == bool:
+            raise TypeError("expected keys of events, got a mask")
         object.__setattr__(self, "events", np.unique(np.asarray(self.events, dtype=np.uint64)))
 
     @classmethod
     def none(cls) -> Lineage:
         """Nothing seen."""
         return cls(np.zeros(0, dtype=np.uint64))
+
+    @classmethod
+    def read(cls, folder: Path) -> Lineage:
+        """What a stage, or a model that is laid out, has seen."""
+        return cls(np.load(folder / LINEAGE, allow_pickle=False))
 
     def __or__(self, other: Lineage) -> Lineage:
         return Lineage(np.concatenate([self.events, other.events]))
@@ -186,7 +193,7 @@ class Artefact:
     @property
     def lineage(self) -> Lineage:
         """Which events it has seen, its inputs' included."""
-        return Lineage(np.load(self.path / "lineage.npy", allow_pickle=False))
+        return Lineage.read(self.path)
 
 
 Make = Callable[[Path], Lineage]
@@ -280,7 +287,7 @@ class Store:
                             lineage = lineage | value.lineage
                             spent |= value.manifest["spent"]
                     seconds = round(time.perf_counter() - started, 3)
-                    np.save(work / "lineage.npy", lineage.events)
+                    np.save(work / LINEAGE, lineage.events)
                     about = {
                         **parts,
                         "lineage": lineage.summary(),

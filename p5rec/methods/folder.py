@@ -1,7 +1,8 @@
 """The folder of a fitted method that is complete in itself: settings, model, items.
 
 ``method.json`` says how the method is queried (:mod:`p5rec.recommend.serving`), ``config.json`` its
-settings, ``items.json`` the items it knows; the rest is the method's own.
+settings, ``items.json`` the items it knows, ``lineage.npy`` the events it learned from; the rest is
+the method's own.
 """
 
 from __future__ import annotations

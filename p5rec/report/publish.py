@@ -7,7 +7,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from p5rec.core.artefacts import Artefact, Lineage, read_json, seconds_of, writing
+from p5rec.core.artefacts import (
+    LINEAGE,
+    MANIFEST,
+    Artefact,
+    Lineage,
+    read_json,
+    seconds_of,
+    writing,
+)
 from p5rec.core.publishing import lay_out
 from p5rec.core.types import Corpus
 from p5rec.data.describe import dropped_told, repeats_told
@@ -117,20 +125,26 @@ def _training_logs(models: Repeated) -> dict[str, str]:
 
 
 def show(
-    made: Path, ids: Repeated, models: Mapping[str, Callable[[Path], dict[str, Path]]], out: Path
+    made: Path,
+    ids: Repeated,
+    models: Mapping[str, tuple[Callable[[Path], dict[str, Path]], Artefact]],
+    out: Path,
 ) -> None:
     """Lays results out where the user looks, and prints the table and the places.
 
     Args:
         made: the report's folder.
         ids: artefacts by name, one a seed; the first is laid out.
-        models: by method: the files of its folder, by their place there, some of them written into
-            the folder that it is given.
+        models: by method: what gives the files of its folder by their place there, some of them
+            written into the folder that it is given; and the stage that made it.
     """
-    kept = [path for path in made.iterdir() if path.name not in ("manifest.json", "lineage.npy")]
+    kept = [path for path in made.iterdir() if path.name not in (MANIFEST, LINEAGE)]
     codes = {f"ids/{name}": runs[0].path for name, runs in ids.items()}
     with writing(out), TemporaryDirectory() as work:
-        bundles = {f"models/{name}": of(Path(work) / name) for name, of in models.items()}
+        bundles = {
+            f"models/{name}": {**files(Path(work) / name), LINEAGE: artefact.path / LINEAGE}
+            for name, (files, artefact) in models.items()
+        }
         lay_out({**{path.name: path for path in kept}, **bundles, **codes}, out)
     print()
     print(table(load_report(out)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +133,12 @@ def test_unknown_items_keep_their_rank(measure: Any, trained: Trained) -> None:
 
 
 def test_a_model_that_may_have_seen_the_answers_is_told(measure: Any, trained: Trained) -> None:
-    code, out, _ = measure("--model", trained.model, "data.split=user-time")
-    assert code == 0
-    assert "note: mine learned from other events than those that train here" in out
+    for model in (trained.model, trained.out / "models" / "popularity"):
+        code, out, _ = measure("--model", model, "data.split=time")
+        assert code == 0
+        assert re.search(r"note: \w+ learned from \d+ of the \d+ events that do not train", out)
+        code, out, _ = measure("--model", model)
+        assert (code, "learned from" in out) == (0, False)
 
 
 FAULTS = {

@@ -87,7 +87,7 @@ METHODS = (
     "sampled", "swapped", "t5", "llm", "rating", "asked", "prompted",
     "popularity", "item-knn", "ease-recency", "sasrec", "bpr", "biases", "factors",
 )  # fmt: skip
-FITTED = {"method.json", "config.json", "items.json", "model.safetensors"}
+FITTED = {"method.json", "config.json", "items.json", "lineage.npy", "model.safetensors"}
 WEIGHTS, LINEAR = "trained.safetensors", "linear.safetensors"
 
 
