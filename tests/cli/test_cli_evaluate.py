@@ -134,7 +134,7 @@ def test_unknown_items_keep_their_rank(measure: Any, trained: Trained) -> None:
 
 def test_a_model_that_may_have_seen_the_answers_is_told(measure: Any, trained: Trained) -> None:
     for model in (trained.model, trained.out / "models" / "popularity"):
-        code, out, _ = measure("--model", model, "data.split=time")
+        code, out, _ = measure("--model", model, "data.split=few-shot", "data.few_shot=1")
         assert code == 0
         assert re.search(r"note: \w+ learned from \d+ of the \d+ events that do not train", out)
         code, out, _ = measure("--model", model)
