@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,9 @@ def rank_prompts(
     for rows, ids, mask in batches:
         opened = None if allowed is None else OpenNodes(trie, allowed.take(rows))
         drawn = config.search == "sample"
-        given = {} if more is None else {"more": torch.from_numpy(more(rows)).to(device)}
+        given: dict[str, Any] = {}
+        if more is not None:
+            given = {"more": torch.from_numpy(more(rows)).to(device)}
         found, gained = beam_search(
             scorer(ids, mask, **given),
             trie,
