@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hand_made import ask
 from scipy.sparse import csr_array
 from tiny_models import make_bundle, scratch, some_codes
 
@@ -61,7 +60,11 @@ def loaded(corpus: Corpus, **more: Any) -> Bundle:
 
 def requests(number: int) -> Histories:
     rng = np.random.default_rng(number)
-    return ask([rng.integers(0, ITEMS, n).tolist() for n in rng.integers(0, 9, 1 + number % 3)])
+    lengths = rng.integers(0, 9, 1 + number % 3)
+    items = rng.integers(0, ITEMS, lengths.sum()).astype(np.int32)
+    return Histories(
+        np.arange(len(lengths), dtype=np.int32), items, np.append(0, np.cumsum(lengths))
+    )
 
 
 def queries(corpus: Corpus) -> list[Query]:
