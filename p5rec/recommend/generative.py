@@ -37,6 +37,8 @@ class GenerativeRecommender:
         check_taught(bundle, "dense")
         self.bundle, self.config, self.name, self.seed = bundle, config, name, seed
         self.tables = RankingTables.build(bundle, config, seed)
+        # made on first use, which is now
+        _ = bundle.layout.items, bundle.linear and bundle.linear.spoken_for
 
     def recommend(
         self,
