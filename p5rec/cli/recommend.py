@@ -359,14 +359,14 @@ def _answers(
     import polars as pl
 
     from p5rec.recommend.capabilities import check_asked
-    from p5rec.recommend.pairs import explain_pairs, rate_pairs
+    from p5rec.recommend.pairs import PairExplainer, PairRater
 
     check_asked(bundle, what)
-    ask = rate_pairs if what == "ratings" else explain_pairs
+    ask = (PairRater if what == "ratings" else PairExplainer)(bundle, corpus, decode)
     ids, titles = corpus.catalog.ids, corpus.catalog.titles
 
     def answer(rows: np.ndarray) -> pl.DataFrame:
-        answers = ask(bundle, corpus, users[rows], items[rows], decode)
+        answers = ask(users[rows], items[rows])
         return pl.DataFrame(
             {
                 "user": [corpus.user_ids[row] for row in users[rows]],

@@ -20,7 +20,7 @@ import numpy as np
 
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.rng import keyed
-from p5rec.core.types import PARTS, TEST, TRAIN, VALID, Histories, Interactions, Split
+from p5rec.core.types import PARTS, TEST, TRAIN, VALID, Histories, Interactions, Split, runs
 
 UNUSED = -1
 RULES = ("leave-one-out", "user-time", "time", "few-shot")
@@ -58,13 +58,12 @@ def histories_of(interactions: Interactions, users: np.ndarray | None = None) ->
         interactions: E events.
         users: ``(B,)`` user rows, in the order wanted; None means all of them.
     """
-    everyone = Histories(
-        np.arange(interactions.n_users, dtype=np.int32),
-        interactions.items,
-        interactions.offsets,
-        interactions.user_keys,
-    )
-    return everyone if users is None else everyone.take(users)
+    items, offsets, keys = interactions.items, interactions.offsets, interactions.user_keys
+    if users is None:
+        everyone = np.arange(interactions.n_users, dtype=np.int32)
+        return Histories(everyone, items, offsets, keys)
+    rows, own = runs(offsets[users], offsets[users + 1] - offsets[users])
+    return Histories(users.astype(np.int32), items[rows], own, keys[users])
 
 
 def cases(

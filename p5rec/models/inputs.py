@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ class CodeLayout:
     codes: ItemCodes
     first: int
 
-    @property
+    @cached_property
     def items(self) -> np.ndarray:
         """``(N, L)`` int64 token ids of every item."""
         return self.codes.flat + self.first

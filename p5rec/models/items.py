@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,9 @@ class ItemModel(nn.Module):
         heads: which rating heads; None: both.
         item_head: score whole items too (:class:`ItemHead`); None: by their codes alone.
 
+    Attributes:
+        trie: the items, on the model's device.
+
     Raises:
         ValueError: items that share codes have rows of their own, or a token for each code.
     """
@@ -63,7 +66,7 @@ class ItemModel(nn.Module):
         self.first = backbone.first_new
         self.sizes, self.tied, self.normalisation = codes.sizes, codes.tied, normalisation
         self.starts = [self.first + int(start) for start in codes.starts]
-        self._trie = Trie.build(codes.codes, codes.sizes)
+        self.trie = Trie.build(codes.codes, codes.sizes)
         self.config = self.causal.config
         self.generation_config = self.causal.generation_config
         width = self.config.hidden_size
@@ -74,6 +77,17 @@ class ItemModel(nn.Module):
         self.code_head = CodeHead(width, dropout) if merged else None
         self.item_head = ItemHead(width, item_head) if item_head else None
         self.item_rows = nn.Parameter(torch.zeros(len(codes), width)) if item_rows else None
+        self._follow()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        applied = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._follow()
+        return applied  # type: ignore[no-any-return]
+
+    def _follow(self) -> None:
+        """Lets the tree lie where the parameters do."""
+        if self.trie.leaf_item.device != self.device:
+            self.trie = self.trie.to(self.device)
 
     @property
     def causal(self) -> Any:
@@ -100,13 +114,6 @@ class ItemModel(nn.Module):
     def device(self) -> torch.device:
         """Where the model lies."""
         return next(self.parameters()).device
-
-    @property
-    def trie(self) -> Trie:
-        """The items, on the model's device."""
-        if self._trie.leaf_item.device != self.device:
-            self._trie = self._trie.to(self.device)
-        return self._trie
 
     def code_rows(self, level: int) -> Tensor:
         """``(C_l, D)``: the rows of one level's codes, in which they are read and named."""

@@ -69,10 +69,13 @@ class CodeScorer(ABC):
         item_weight: of what the item head says of whole items, added at their last codes.
         more: ``(B, N)`` what is added to what the item head says, or else to what the codes say
             (:func:`p5rec.models.linear.pooled`); None: nothing.
+        table: ``(N, D)`` of the item head (:meth:`p5rec.models.items.ItemModel.item_table`); None:
+            it is made here.
     """
 
     item_weight = 0.0
     more: Tensor | None = None  # (B, N)
+    table: Tensor | None = None  # (N, D)
     whole: Tensor | None = None  # (B, N), what is added at last codes
 
     def __init__(
@@ -82,8 +85,9 @@ class CodeScorer(ABC):
         attention_mask: Tensor,
         item_weight: float = 0.0,
         more: Tensor | None = None,
+        table: Tensor | None = None,
     ) -> None:
-        self.model, self.more = model, more
+        self.model, self.more, self.table = model, more, table
         if model.item_head is not None:
             self.item_weight = item_weight
         self.reader = prompt_reader(model, input_ids, attention_mask)
@@ -101,7 +105,8 @@ class CodeScorer(ABC):
         self.level, state = 0, self._read()
         self.nodes = torch.zeros(len(state), 1, dtype=torch.int64, device=state.device)
         if self.item_weight:
-            self.whole = self.item_weight * item_scores(self.model, state, self.more)
+            scores = item_scores(self.model, state, self.more, self.table)
+            self.whole = self.item_weight * scores
         elif self.more is not None:
             self.whole = pooled(torch.zeros_like(self.more), self.more)
         return self._log_probs(state[:, None])[:, 0]
@@ -187,7 +192,8 @@ def code_scorer(
     attention_mask: Tensor,
     item_weight: float = 0.0,
     more: Tensor | None = None,
+    table: Tensor | None = None,
 ) -> CodeScorer:
     """The scorer that suits ``model``; arguments as :class:`CodeScorer`."""
     kind = TokenScorer if model.code_head is None else PositionScorer
-    return kind(model, input_ids, attention_mask, item_weight, more)
+    return kind(model, input_ids, attention_mask, item_weight, more, table)

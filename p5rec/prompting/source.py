@@ -55,6 +55,7 @@ def pose(
     pool: fewshot.Pool,
     seed: int,
     config: PromptsConfig,
+    others: CorpusView | None = None,
 ) -> tuple[Record, Example]:
     """Row ``row`` of the template's task, as a record and in words.
 
@@ -65,9 +66,10 @@ def pose(
         pool: training rows to take worked examples from.
         seed: the row's own.
         config: how much is shown.
+        others: the corpus that ``pool`` is of; None: ``view``.
     """
     record = tasks.get(template.task).build(view, row, np.random.default_rng(seed), config.limits)
-    shots = fewshot.choose(view, record, pool, config.shots, seed, config.limits)
+    shots = fewshot.choose(others or view, record, pool, config.shots, seed, config.limits)
     return record, render(template, record, shots)
 
 

@@ -19,6 +19,7 @@ from p5rec.models.inputs import Question, fit_source
 from .batching import prompt_batches
 from .config import DecodeConfig
 from .listing import rank_prompts
+from .tables import RankingTables
 
 
 def fit_all(bundle: Bundle, examples: Sequence[Example]) -> list[Question]:
@@ -42,8 +43,8 @@ def rank_answers(
     names: TokenRows | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Item answers: ``(B, k)`` items and log-probabilities (see :func:`rank_prompts`)."""
-    prompts = encode_all(bundle, examples)
-    return rank_prompts(bundle, prompts, config, seed, allowed, requests, names)
+    tables = RankingTables.build(bundle, config, seed, names)
+    return rank_prompts(tables, encode_all(bundle, examples), config.k, allowed, requests)
 
 
 @torch.inference_mode()

@@ -10,18 +10,20 @@ from p5rec.core.types import Histories, RankedLists
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
 
-from .capabilities import check_head, check_taught
+from .capabilities import check_taught
 from .config import DecodeConfig
 from .listing import rank_prompts
+from .tables import RankingTables
 
 
 class GenerativeRecommender:
     """Reads a history as one sequence of item codes, as dense training taught it.
 
-    Where the bundle has a linear part, that reads the whole history beside it.
+    Where the bundle has a linear part, that reads the whole history beside it. What all queries
+    read is made when it is, and stays as it was; threads may share it, and it is silent.
 
     Args:
-        bundle: ready to answer.
+        bundle: ready to answer, and no longer trained.
         config: beams, precision.
         name: how reports call it.
         seed: of the tie order.
@@ -33,9 +35,10 @@ class GenerativeRecommender:
 
     def __init__(self, bundle: Bundle, config: DecodeConfig, name: str, seed: int = 0) -> None:
         check_taught(bundle, "dense")
-        if config.search == "items":
-            check_head(bundle)
         self.bundle, self.config, self.name, self.seed = bundle, config, name, seed
+        self.tables = RankingTables.build(bundle, config, seed)
+        # made on first use, which is now
+        _ = bundle.layout.items, bundle.linear and bundle.linear.spoken_for
 
     def recommend(
         self,
@@ -53,12 +56,10 @@ class GenerativeRecommender:
         if exclude_seen:
             seen = ItemLists(histories.items.astype(np.int64), histories.offsets)
             allowed = (allowed or Allowed()) & Allowed(never=seen)
-        config = self.config.model_copy(update={"k": k, "beams": max(self.config.beams, k)})
         items, scores = rank_prompts(
-            self.bundle,
+            self.tables,
             self.bundle.histories(histories),
-            config,
-            self.seed,
+            k,
             allowed,
             histories.keys,
             more=self._linear(histories),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from p5rec.core.artefacts import Lineage, read_json, write_json
+from p5rec.core.progress import shown
 from p5rec.core.types import PARTS, Corpus
 from p5rec.data.train_events import swapped
 from p5rec.models.checkpoint import Bundle, load_bundle
@@ -17,6 +18,7 @@ from .serving import ServingConfig
 ASKED = "asked-"
 
 
+@shown()
 def answer_model(
     name: str, bundle: Bundle, serving: ServingConfig, corpus: Corpus, part: str, folder: Path
 ) -> None:

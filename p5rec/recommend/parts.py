@@ -36,6 +36,7 @@ from p5rec.core.artefacts import (
 from p5rec.core.errors import UserError
 from p5rec.core.launch import processes, rank
 from p5rec.core.locks import alone, say_waiting
+from p5rec.core.progress import shown
 
 PART = 1000  # questions
 KEY = "key.json"
@@ -94,7 +95,10 @@ def write_in_parts(
             _open(folder, wanted)
         meet(0)
         mine = list(zip(starts, files, strict=True))[own::world]
-        with tqdm(total=-(-total // world), desc="answer", unit=unit, disable=own > 0) as bar:
+        with (
+            tqdm(total=-(-total // world), desc="answer", unit=unit, disable=own > 0) as bar,
+            shown(),
+        ):
             for start, file in mine:
                 rows = np.arange(start, min(start + part, total))
                 if not file.exists():

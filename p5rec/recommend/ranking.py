@@ -29,7 +29,7 @@ def rank(
     What is at least as good as the k-th best score stays in the running; each such score becomes
     one integer key: the float's bits, turned so that better is smaller, above the item's place in
     the tie order. Keys are distinct, so a sort of those few equals a full one, ties across the
-    boundary included, and the keys alone give items and scores back.
+    boundary included.
 
     Args:
         scores: ``(B, N)``, compared as float32; -inf where an item must not be listed.
@@ -60,18 +60,13 @@ def rank(
     descending = np.where(bits & _SIGN, bits, ~(bits | _SIGN))
     keys = (descending.astype(np.uint64) << np.uint64(32)) | tie[item].astype(np.uint64)
     running = np.bincount(row, minlength=n_requests)
-    table = np.full((n_requests, max(k, running.max(initial=0))), _LAST)
-    table[row, np.arange(len(row)) - np.repeat(running.cumsum() - running, running)] = keys
-    keys = np.sort(table, axis=1)[:, :k]
-
-    ended = keys == _LAST
-    place = np.where(ended, 0, keys & np.uint64(2**32 - 1)).astype(np.int64)
-    by_tie = np.empty(n_items, dtype=np.int32)
-    by_tie[tie] = np.arange(n_items, dtype=np.int32)
-    items = np.where(ended, np.int32(-1), by_tie[place])
-    high = (keys >> np.uint64(32)).astype(np.uint32)
-    found = np.where(high & _SIGN, high, ~(high | _SIGN)).view(np.float32)
-    return items, np.where(ended, -np.inf, found).astype(np.float32)
+    column = np.arange(len(row)) - np.repeat(running.cumsum() - running, running)
+    shape = (n_requests, max(k, running.max(initial=0)))
+    table, items = np.full(shape, _LAST), np.full(shape, -1, dtype=np.int32)
+    values = np.full(shape, -np.inf, dtype=np.float32)
+    table[row, column], items[row, column], values[row, column] = keys, item, scores[row, item]
+    best = np.argsort(table, axis=1)[:, :k]
+    return np.take_along_axis(items, best, axis=1), np.take_along_axis(values, best, axis=1)
 
 
 def rank_all(

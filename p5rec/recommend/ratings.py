@@ -16,7 +16,7 @@ from torch import Tensor
 
 from p5rec.metrics.rating import LIKED
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.ratings import answer_words
+from p5rec.models.ratings import RatedHistories, answer_words
 from p5rec.models.words import AnswerWords, RatingWords
 from p5rec.prompting.view import CorpusView
 
@@ -44,10 +44,13 @@ class Rated(NamedTuple):
 
 
 def read_ratings(
-    bundle: Bundle, prompts: Sequence[np.ndarray], config: DecodeConfig
+    bundle: Bundle,
+    prompts: Sequence[np.ndarray],
+    config: DecodeConfig,
+    words: RatingWords | None = None,
 ) -> dict[str, np.ndarray]:
     """The readings of :func:`rate`."""
-    return rate(bundle, prompts, config).readings
+    return rate(bundle, prompts, config, words=words).readings
 
 
 @torch.inference_mode()
@@ -56,14 +59,16 @@ def rate(
     prompts: Sequence[np.ndarray],
     config: DecodeConfig,
     liked: float = LIKED,
+    words: RatingWords | None = None,
 ) -> Rated:
     """All that a model says of a rating at the end of B token sequences, each read once.
 
     Args:
         liked: the least rating of something liked.
+        words: of the model's scale (:func:`scale_words`), for those who ask more than once.
     """
     model, batches = bundle.model, config.batch_tokens
-    words = RatingWords(model, bundle.tokenizer, bundle.settings.scale)
+    words = words or scale_words(bundle)
     scale = torch.tensor(bundle.settings.scale, dtype=torch.float32, device=model.device)
     above = scale >= liked
     rated = Rated({}, {})
@@ -85,6 +90,11 @@ def rate(
                 whole = into.setdefault(name, np.empty(len(prompts), dtype=np.float32))
                 whole[rows] = each.cpu().numpy()
     return rated
+
+
+def scale_words(bundle: Bundle) -> RatingWords:
+    """The words of the ratings that a model knows."""
+    return RatingWords(bundle.model, bundle.tokenizer, bundle.settings.scale)
 
 
 @torch.inference_mode()
@@ -117,12 +127,17 @@ def rating_histories(bundle: Bundle, view: CorpusView, events: Iterable[int]) ->
         view: the corpus, with ratings.
         events: rows of it.
     """
-    log, histories = view.corpus.interactions, bundle.rated_histories()
+    histories = bundle.rated_histories()
+    return [rating_history(bundle, histories, view, event) for event in events]
+
+
+def rating_history(
+    bundle: Bundle, histories: RatedHistories, view: CorpusView, event: int
+) -> np.ndarray:
+    """One of :func:`rating_histories`, as ``histories`` writes them."""
+    log, settings = view.corpus.interactions, bundle.settings
     assert log.ratings is not None, "a rating is asked of a corpus without ratings"
-    written = []
-    for event in events:
-        past = view.past(event)[1 - bundle.settings.window :]
-        ratings, rows = np.append(log.ratings[past], np.float32(np.nan)), np.append(past, event)
-        known = view.item_ratings(rows) if bundle.settings.statistics else None
-        written.append(histories.write(log.items[rows], ratings, known).tokens)
-    return written
+    past = view.past(event)[1 - settings.window :]
+    ratings, rows = np.append(log.ratings[past], np.float32(np.nan)), np.append(past, event)
+    known = view.item_ratings(rows) if settings.statistics else None
+    return histories.write(log.items[rows], ratings, known).tokens

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from p5rec.core.progress import shown
 from p5rec.core.rng import sampled
 from p5rec.core.types import Corpus
 from p5rec.data.split import cases
@@ -41,7 +42,8 @@ def validator(
         if "dense" not in bundle.settings.tasks or not len(rows):
             return {}
         quick = settings_for(config, item_head=bundle.model.item_head is not None)
-        lists = GenerativeRecommender(bundle, quick, "validation").recommend(histories, 10)
+        with shown():
+            lists = GenerativeRecommender(bundle, quick, "validation").recommend(histories, 10)
         found = ranking.per_user(lists.items, targets, (10,))
         return {name: float(found[name].mean()) for name in SHOWN}
 

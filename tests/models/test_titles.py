@@ -19,6 +19,7 @@ from p5rec.models.checkpoint import Bundle
 from p5rec.models.titles import name_rows
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.listing import rank_prompts
+from p5rec.recommend.tables import RankingTables
 
 NAMES = ['"Alien"', '"Aliens"', '"Alien 3"', '"Brazil"', '"Big"', '"Big" #2', '"Zulu"']
 WIDE = DecodeConfig(k=7, beams=7)
@@ -64,15 +65,16 @@ def test_short_rows_rank_as_whole_names_do(bundle: Bundle) -> None:
     texts = ['What next after "Big"?', "Say: "]
     prompts = [np.array(bundle.tokenizer(text)["input_ids"]) for text in texts]
     whole = TokenRows.build(whole_rows(bundle))
-    wanted = rank_prompts(bundle, prompts, WIDE, 0, names=whole)
-    found = rank_prompts(bundle, prompts, WIDE, 0, names=name_rows(bundle.tokenizer, NAMES))
+    written = RankingTables.build(bundle, WIDE, 0, whole)
+    short = RankingTables.build(bundle, WIDE, 0, name_rows(bundle.tokenizer, NAMES))
+    wanted, found = (rank_prompts(tables, prompts, 7) for tables in (written, short))
     assert np.array_equal(found[0], wanted[0])
     assert found[1] == pytest.approx(wanted[1], abs=1e-4)
     assert np.exp(found[1]).sum(axis=1) == pytest.approx(np.ones(2), abs=1e-4)
     assert found[1].std() > 0.01
     assert sorted(found[0][0].tolist()) == list(range(len(NAMES)))
     only = Allowed(only=ItemLists.joined([[0, 3], [5, 1]]))
-    items, _ = rank_prompts(bundle, prompts, WIDE, 0, only, names=whole)
+    items, _ = rank_prompts(written, prompts, 7, only)
     assert [sorted(row[:2].tolist()) for row in items] == [[0, 3], [1, 5]]
     assert (items[:, 2:] == -1).all()
 

@@ -9,9 +9,9 @@ import pytest
 from small_corpora import EACH, make_view
 
 from p5rec.core.errors import UserError
-from p5rec.core.types import Catalog, Corpus, Example
+from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Example
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.pairs import TOLD, pose_pairs, with_pairs
+from p5rec.prompting.pairs import TOLD, PairQuestions, PairView
 from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.view import CorpusView
 
@@ -23,32 +23,34 @@ def asked(
     view: CorpusView, library: PromptLibrary, family: str, pairs: np.ndarray = PAIRS
 ) -> list[Example]:
     users, items = pairs.T
-    return pose_pairs(view.corpus, view.names, library, family, users, items, config=WHOLE)
+    return PairQuestions(view, library, family, config=WHOLE).pose(users, items)
 
 
-def test_pairs_stand_after_everything_their_users_did(view: CorpusView) -> None:
-    corpus = view.corpus
-    longer, rows = with_pairs(corpus, *PAIRS.T)
-    log, real = longer.interactions, corpus.interactions
-    assert len(log) == len(real) + len(PAIRS)
-    assert np.array_equal(np.stack([log.users[rows], log.items[rows]], axis=1), PAIRS)
-    assert (np.diff(log.users) >= 0).all()
-    assert np.isnan(log.ratings[rows]).all()
-    others = np.delete(np.arange(len(log)), rows)
-    for name in ("users", "items", "times", "ratings"):
-        assert np.array_equal(getattr(log, name)[others], getattr(real, name))
-    assert log.texts["summary"].take(others).to_pylist() == real.texts["summary"].to_pylist()
-    whole = CorpusView(longer, view.names)
-    for row, user in zip(rows, PAIRS[:, 0], strict=True):
-        own = real.offsets[user] + np.arange(EACH)
-        assert np.array_equal(others[own], whole.past(row))  # no other pair, no part left out
+def test_a_pair_stands_after_everything_its_user_did(view: CorpusView) -> None:
+    real = view.corpus.interactions
+    for user, item in PAIRS.tolist():
+        pair = PairView.of(view, user, item)
+        log, row = pair.corpus.interactions, pair.event
+        own = slice(user * EACH, (user + 1) * EACH)
+        assert (len(log), row) == (EACH + 1, EACH)
+        assert (log.users[row], log.items[row], pair.corpus.split.parts[row]) == (user, item, TEST)
+        assert np.isnan(log.ratings[row])
+        assert pair.text("summary", row) == ""
+        for name in ("users", "items", "times", "ratings"):
+            assert getattr(log, name).dtype == getattr(real, name).dtype
+            assert np.array_equal(getattr(log, name)[:row], getattr(real, name)[own])
+        assert log.texts["summary"][:row].to_pylist() == real.texts["summary"][own].to_pylist()
+        assert pair.past(row).tolist() == list(range(EACH))  # no part left out
+        assert pair.user_items(user).tolist() == [*real.items[own], item]
 
 
-def test_events_that_train_stay_as_they_are(view: CorpusView) -> None:
-    longer = CorpusView(with_pairs(view.corpus, *PAIRS.T)[0], view.names)
-    assert (longer.scale, longer.has) == (view.scale, view.has)
-    assert longer.mean == pytest.approx(view.mean)
-    assert longer.corpus.split.mask("train").sum() == view.corpus.split.mask("train").sum()
+def test_what_is_known_at_large_is_what_the_corpus_says(view: CorpusView) -> None:
+    pair = PairView.of(view, 4, 3)
+    assert (pair.scale, pair.has, pair.mean) == (view.scale, view.has, view.mean)
+    assert (pair.attributes, pair.traits) == (view.attributes, view.traits)
+    own = np.arange(4 * EACH, 5 * EACH)
+    assert np.array_equal(pair.item_ratings(np.arange(EACH)), view.item_ratings(own))
+    assert np.array_equal(pair.liked[:EACH], view.liked[own])
 
 
 def test_a_few_shot_split_hides_its_unused_events_from_targets_but_not_from_pairs() -> None:
@@ -56,9 +58,27 @@ def test_a_few_shot_split_hides_its_unused_events_from_targets_but_not_from_pair
     parts = view.corpus.split.parts.copy()
     parts[1:3] = -1
     corpus = replace(view.corpus, split=replace(view.corpus.split, parts=parts))
-    assert CorpusView(corpus, view.names).past(EACH - 1).tolist() == [0, 3, 4, 5, 6]
-    longer, (row,) = with_pairs(corpus, np.array([0]), np.array([1]))
-    assert CorpusView(longer, view.names).past(row).tolist() == list(range(EACH))
+    few = CorpusView(corpus, view.names)
+    assert few.past(EACH - 1).tolist() == [0, 3, 4, 5, 6]
+    pair = PairView.of(few, 0, 1)
+    assert pair.past(pair.event).tolist() == list(range(EACH))
+    assert (pair.corpus.split.parts >= TRAIN).all()
+
+
+def test_the_log_is_not_copied(view: CorpusView, library: PromptLibrary) -> None:
+    """What no event of the pair's user holds is not looked at once all is ready."""
+    questions = PairQuestions(view, library, "rating", config=PromptsConfig(shots=0))
+    log = view.corpus.interactions
+    (wanted,) = questions.pose(np.array([4]), np.array([3]))
+    others = np.ones(len(log), dtype=bool)
+    others[4 * EACH : 5 * EACH] = False
+    items, ratings = log.items.copy(), log.ratings.copy()
+    log.items[others], log.ratings[others] = -1, np.nan
+    try:
+        (again,) = questions.pose(np.array([4]), np.array([3]))
+        assert again.source == wanted.source
+    finally:
+        log.items[:], log.ratings[:] = items, ratings
 
 
 @pytest.mark.parametrize("family", ["rating", "explanation", "sequential-yesno", "review"])

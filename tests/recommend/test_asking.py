@@ -25,7 +25,7 @@ from p5rec.recommend.ask import FamilyAnswers, ask
 from p5rec.recommend.config import READINGS, DecodeConfig
 from p5rec.recommend.list_files import read_lists
 from p5rec.recommend.model_answers import answer_model, read_asked
-from p5rec.recommend.pairs import rate_pairs
+from p5rec.recommend.pairs import PairRater
 from p5rec.recommend.ratings import own_reading, rate, rating_histories, read_ratings
 from p5rec.recommend.serving import ServingConfig
 
@@ -150,7 +150,7 @@ def test_a_history_is_read_up_to_the_item_and_no_later_rating(
     assert list(found.readings) == ["regression", "class", "expectation", "mean", "words"]
     # a pair that never met is read the same way, after all that its user did
     users, items = np.array([3, 3]), np.array([5, 9])
-    rated = rate_pairs(taught, corpus, users, items, DECODE)
+    rated = PairRater(taught, corpus, DECODE)(users, items)
     assert rated.shape == (2,)
     assert rated[0] != rated[1]
 
@@ -298,5 +298,4 @@ def test_ratings_of_data_without_any_are_refused(bundle: Bundle, corpus: Corpus)
     settings = bundle.settings.model_copy(update={"tasks": ("dense-rating",)})
     bare = replace(corpus, interactions=replace(corpus.interactions, ratings=None))
     with pytest.raises(UserError, match="expected data with ratings, got none"):
-        rate_pairs(replace(bundle, settings=settings), bare, np.zeros(1, int), np.zeros(1, int),
-                   DECODE)  # fmt: skip
+        PairRater(replace(bundle, settings=settings), bare, DECODE)

@@ -12,6 +12,7 @@ from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.listing import rank_prompts, width
+from p5rec.recommend.tables import RankingTables
 
 MANY = [np.random.default_rng(n).integers(3, 250, 3 + n) for n in range(40)]
 PROMPTS = MANY[:20:4]
@@ -21,6 +22,10 @@ NARROW = DecodeConfig(k=3, beams=3, search="beam")
 @pytest.fixture(scope="module", params=["positions", "tokens"])
 def bundle(request: pytest.FixtureRequest) -> Bundle:
     return make_bundle(scratch(items=request.param), some_codes(40, (8, 3, 4)), spread=0.1).ready()
+
+
+def tables(bundle: Bundle, config: DecodeConfig, seed: int = 0) -> RankingTables:
+    return RankingTables.build(bundle, config, seed)
 
 
 def every(bundle: Bundle, prompts: list[np.ndarray]) -> np.ndarray:
@@ -36,10 +41,11 @@ def every(bundle: Bundle, prompts: list[np.ndarray]) -> np.ndarray:
 
 def test_exhaustive_finds_the_best_of_all(bundle: Bundle) -> None:
     one = DecodeConfig(k=1, beams=1, search="exhaustive")
-    items, scores = rank_prompts(bundle, MANY, one, 0)
+    items, scores = rank_prompts(tables(bundle, one), MANY, 1)
     best = every(bundle, MANY).max(axis=1, keepdims=True)
     np.testing.assert_allclose(scores, best, atol=2e-5)
-    narrow, _ = rank_prompts(bundle, MANY, one.model_copy(update={"search": "beam"}), 0)
+    beam = one.model_copy(update={"search": "beam"})
+    narrow, _ = rank_prompts(tables(bundle, beam), MANY, 1)
     assert (narrow != items).any()  # one beam misses some of them
 
 
@@ -47,17 +53,17 @@ def test_auto_is_exact_where_that_costs_little() -> None:
     by_place = make_bundle(scratch(), some_codes(40, (8, 3, 4))).ready()
     by_token = make_bundle(scratch(items="tokens"), some_codes(40, (8, 3, 4)), window=5).ready()
     auto = NARROW.model_copy(update={"search": "auto"})
-    assert width(by_place, auto) == max(by_place.model.trie.inner)
-    assert width(by_token, auto) == 3
+    assert width(tables(by_place, auto), 3) == max(by_place.model.trie.inner)
+    assert width(tables(by_token, auto), 3) == 3
 
 
 def test_drawn_lists_are_a_request_s_own(bundle: Bundle) -> None:
     draw = DecodeConfig(k=4, beams=6, search="sample")
     requests = np.arange(10, 15, dtype=np.uint64)
-    items, _ = rank_prompts(bundle, PROMPTS, draw, 5, requests=requests)
-    again, _ = rank_prompts(bundle, PROMPTS[2:], draw, 5, requests=requests[2:])
+    items, _ = rank_prompts(tables(bundle, draw, 5), PROMPTS, 4, requests=requests)
+    again, _ = rank_prompts(tables(bundle, draw, 5), PROMPTS[2:], 4, requests=requests[2:])
     assert np.array_equal(items[2:], again)
-    other, _ = rank_prompts(bundle, PROMPTS, draw, 6, requests=requests)
+    other, _ = rank_prompts(tables(bundle, draw, 6), PROMPTS, 4, requests=requests)
     assert not np.array_equal(items, other)
     assert all(len(set(row)) == 4 for row in items.tolist())
 
@@ -65,7 +71,7 @@ def test_drawn_lists_are_a_request_s_own(bundle: Bundle) -> None:
 def test_diverse_lists_keep_below_the_cap_and_within_what_is_allowed(bundle: Bundle) -> None:
     diverse = DecodeConfig(k=6, beams=6, per_prefix=1)
     never = ItemLists.joined([np.arange(0, 40, 3)] * 5)
-    items, _ = rank_prompts(bundle, PROMPTS, diverse, 0, Allowed(never=never))
+    items, _ = rank_prompts(tables(bundle, diverse), PROMPTS, 6, Allowed(never=never))
     first = bundle.layout.codes.codes[:, 0]
     for row in items.tolist():
         assert len({int(first[i]) for i in row}) == 6

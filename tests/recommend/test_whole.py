@@ -20,7 +20,7 @@ from p5rec.models.linear import Linear
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.ranking import rank
-from p5rec.recommend.whole import rank_whole
+from p5rec.recommend.tables import RankingTables
 
 ITEMS = 24
 AT_ONCE = DecodeConfig(k=6, search="items", batch_tokens=60)
@@ -86,7 +86,7 @@ def test_a_model_without_an_item_head_cannot() -> None:
     with pytest.raises(UserError, match="expected a model with an item head"):
         GenerativeRecommender(plain, AT_ONCE, "at once")
     with pytest.raises(UserError, match="expected a model with an item head"):
-        rank_whole(plain, [np.array([plain.bos])], AT_ONCE, 0)
+        RankingTables.build(plain, AT_ONCE, 0)
 
 
 def test_diversity_by_codes_needs_codes() -> None:

@@ -135,7 +135,7 @@ def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPre
         fitting.train(
             copy,
             lambda n: fitting.updates(losses(n), optimizer, mean),
-            fitting.on_validation(fitted, interactions, split),
+            fitting.on_validation(lambda: fitted, interactions, split),
             epochs=method.epochs,
             patience=method.patience,
             name="bpr",

@@ -47,12 +47,15 @@ def drawn_under(seed: int, *names: str) -> Iterator[None]:
 
 
 def on_validation(
-    recommender: Recommends, interactions: Interactions, split: Split
+    recommender: Callable[[], Recommends], interactions: Interactions, split: Split
 ) -> Callable[[], float] | None:
     """NDCG@10 of a recommender that is still being trained; None where nothing validates.
 
     Asked about are the last validation items of a seeded draw of ``VALIDATED`` users, whose
     histories hold their training events alone.
+
+    Args:
+        recommender: as it stands at the moment.
     """
     histories, targets, _ = cases(interactions, split, "valid", history=("train",))
     if not len(targets):
@@ -60,7 +63,7 @@ def on_validation(
     keys = interactions.user_keys[histories.users]
     rows = sampled(keys, VALIDATED, split.seed, "validation users")
     figure = by_ranking(histories.take(rows), targets[rows])
-    return lambda: figure(recommender)
+    return lambda: figure(recommender())
 
 
 def averaged(network: Network, steps: float) -> tuple[Network, RunningMean]:

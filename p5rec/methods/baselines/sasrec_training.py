@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,8 @@ WARMUP = 100  # steps until the learning rate is whole
 class SasrecPredictor(DenseScorer):
     """Ranks by the cosine with the state after the last event.
 
-    A request without a history gets the most popular items.
+    A request without a history gets the most popular items. The network stays as it is once lists
+    have been asked for.
 
     Attributes:
         network: trained.
@@ -53,6 +55,11 @@ class SasrecPredictor(DenseScorer):
     method: SasrecSettings
     lineage: Lineage | None = None
 
+    @cached_property
+    def vectors(self) -> np.ndarray:
+        """``(N, D)`` float32 of the items."""
+        return self.network.vectors().numpy()
+
     @torch.no_grad()
     def scores(self, histories: Histories) -> np.ndarray:
         """See :class:`.dense.DenseScorer`."""
@@ -61,7 +68,7 @@ class SasrecPredictor(DenseScorer):
         for rows, items, last in rectangles(read, self.method.window):
             found = self.network(torch.from_numpy(items))
             states[rows] = found[np.arange(len(rows)), last[: len(rows)]].numpy()
-        scores = fitting.products(states, self.network.vectors().numpy())
+        scores = fitting.products(states, self.vectors)
         scores[histories.lengths == 0] = self.counts
         return scores
 
@@ -95,13 +102,9 @@ def fit(method: SasrecSettings, interactions: Interactions, split: Split) -> Sas
         network = _network(method, n_items)
         copy, mean = fitting.averaged(network, method.averaged * windows.steps)
         counts = np.bincount(interactions.items[train], minlength=n_items).astype(np.float32)
-        fitted = SasrecPredictor(
-            copy,
-            counts,
-            tie_order(interactions.item_keys, split.seed),
-            method,
-            Lineage(interactions.event_keys[train]),
-        )
+        tie = tie_order(interactions.item_keys, split.seed)
+        lineage = Lineage(interactions.event_keys[train])
+        now = partial(SasrecPredictor, copy, counts, tie, method, lineage)
         optimizer = torch.optim.Adam(network.parameters(), lr=method.learning_rate, fused=True)
         warm = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)
         dtype = quick(torch.device("cpu"))
@@ -117,9 +120,9 @@ def fit(method: SasrecSettings, interactions: Interactions, split: Split) -> Sas
         fitting.train(
             copy,
             lambda n: fitting.updates(losses(n), optimizer, mean),
-            fitting.on_validation(fitted, interactions, split),
+            fitting.on_validation(now, interactions, split),
             epochs=method.epochs,
             patience=method.patience,
             name="sasrec",
         )
-    return fitted
+    return now()

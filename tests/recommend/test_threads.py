@@ -1,0 +1,136 @@
+"""Predictors that ten threads share give the answers of one, to the bit, and are silent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from tiny_models import make_bundle, scratch, some_codes
+
+from p5rec.core.progress import shown
+from p5rec.core.types import Corpus, Histories
+from p5rec.data.build import build
+from p5rec.data.config import DataConfig
+from p5rec.decode.allowed import Allowed, ItemLists
+from p5rec.methods.registry import METHODS
+from p5rec.models.checkpoint import Bundle
+from p5rec.models.config import ItemHeadConfig
+from p5rec.models.linear import Linear
+from p5rec.prompting.library import PromptLibrary
+from p5rec.recommend.config import DecodeConfig
+from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.recommend.pairs import PairExplainer, PairRater
+
+THREADS, QUERIES, ITEMS = 10, 60, 24
+TAUGHT = ("dense", "rating", "explanation")
+DECODE = DecodeConfig(k=5, beams=8, max_new_tokens=4)
+SEARCHES: dict[str, dict[str, Any]] = {
+    "items": {"search": "items"},
+    "beam": {"search": "beam", "item_weight": 0, "linear_weight": 0},
+    "auto": {"search": "auto"},
+    "sample": {"search": "sample"},
+    "diverse": {"per_prefix": 1},
+}
+
+Query = Callable[[], Any]
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    world = {"kind": "markov", "users": 30, "items": ITEMS, "events": 8}
+    return build(DataConfig(source="world", world=world))[0]
+
+
+def loaded(corpus: Corpus, **more: Any) -> Bundle:
+    """A hybrid as it is when it has just been loaded."""
+    weights = np.random.default_rng(0).random((ITEMS, ITEMS)).astype(np.float32)
+    made = make_bundle(
+        scratch(), some_codes(ITEMS), item_head=ItemHeadConfig(), linear=True, tasks=TAUGHT,
+        scale=(1.0, 2.0, 3.0, 4.0, 5.0), max_tokens=300, **more,
+    )  # fmt: skip
+    prompts = PromptLibrary.load().subset_dump()
+    linear = Linear(csr_array(weights))
+    return replace(made, linear=linear, item_ids=corpus.catalog.ids, prompts=prompts).ready()
+
+
+def requests(number: int) -> Histories:
+    rng = np.random.default_rng(number)
+    lengths = rng.integers(0, 9, 1 + number % 3)
+    items = rng.integers(0, ITEMS, lengths.sum()).astype(np.int32)
+    return Histories(
+        np.arange(len(lengths), dtype=np.int32), items, np.append(0, np.cumsum(lengths))
+    )
+
+
+def queries(corpus: Corpus) -> list[Query]:
+    """Queries of every kind, mixed, to predictors made anew."""
+    bundle = loaded(corpus)
+    settings = bundle.settings.model_copy(update={"tasks": ("dense-rating",), "statistics": True})
+    lists = [
+        GenerativeRecommender(bundle, DecodeConfig(k=5, beams=8, **search), name)
+        for name, search in SEARCHES.items()
+    ]
+    fitted = [
+        METHODS.get(kind)(**given).learn(corpus.interactions, corpus.split)
+        for kind, given in (("ease", {}), ("sasrec", {"epochs": 1, "width": 8, "heads": 1}))
+    ]
+    raters: list[Any] = [
+        PairRater(bundle, corpus, DECODE),
+        PairRater(replace(bundle, settings=settings), corpus, DECODE),
+        PairExplainer(bundle, corpus, DECODE),
+    ]
+
+    def ranked(recommender: Any, number: int) -> Query:
+        histories = requests(number)
+        few = Allowed(only=ItemLists.joined([[1, 5, 7, 11]] * len(histories)))
+        allowed = few if number % 4 == 0 else None
+        k, unseen = 1 + number % 7, number % 2 == 0
+
+        def query() -> Any:
+            found = recommender.recommend(histories, k, exclude_seen=unseen, allowed=allowed)
+            return found.items.tobytes(), found.scores.tobytes()
+
+        return query
+
+    def said(predictor: Any, number: int) -> Query:
+        rng = np.random.default_rng(number)
+        users, items = rng.integers(0, 30, 2), rng.integers(0, ITEMS, 2)
+        return lambda: np.asarray(predictor(users, items)).tolist()
+
+    asked = [*((ranked, each) for each in (*lists, *fitted)), *((said, each) for each in raters)]
+    return [
+        make(predictor, number)
+        for number in range(QUERIES)
+        for make, predictor in [asked[number % len(asked)]]
+    ]
+
+
+def test_ten_threads_give_the_answers_of_one(
+    corpus: Corpus, capfd: pytest.CaptureFixture[str]
+) -> None:
+    wanted = [query() for query in queries(corpus)]
+    capfd.readouterr()
+    fresh = queries(corpus)  # whose first queries are put at once
+    capfd.readouterr()
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = [each.result() for each in [pool.submit(query) for query in fresh]]
+    assert found == wanted
+    assert capfd.readouterr() == ("", "")
+
+
+def test_bars_are_drawn_where_somebody_waits(
+    corpus: Corpus, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recommender = GenerativeRecommender(loaded(corpus), DECODE, "m")
+    recommender.recommend(requests(2), 3)
+    assert capfd.readouterr() == ("", "")
+    with shown(), ThreadPoolExecutor(1) as pool:
+        pool.submit(recommender.recommend, requests(2), 3).result()
+        assert capfd.readouterr() == ("", "")
+        recommender.recommend(requests(2), 3)
+    assert "rank" in capfd.readouterr().err
