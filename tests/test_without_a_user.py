@@ -30,7 +30,7 @@ from p5rec.prompting import fewshot, tasks
 from p5rec.prompting.draft import Limits
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.pairs import pose_pairs
+from p5rec.prompting.pairs import PairQuestions
 from p5rec.prompting.source import ExampleSource, PromptsConfig
 from p5rec.prompting.view import CorpusView, ItemNames
 
@@ -240,10 +240,9 @@ def test_questions_about_pairs(pair: Pair) -> None:
         users = np.array([list(corpus.user_ids).index(name) for name in names])
         items = np.array([corpus.catalog.ids.index(f"item {n}") for n in range(10)])
         view, config = view_of(corpus), PromptsConfig(candidates=4)
-        made = pose_pairs(
-            corpus, view.names, PromptLibrary.load(), "sequential-yesno", users, items, seed=4,
-            config=config,
-        )  # fmt: skip
+        made = PairQuestions(
+            view, PromptLibrary.load(), "sequential-yesno", seed=4, config=config
+        ).pose(users, items)
         found.append([e.source for e in made if ONLY not in e.source.replace("_", " ")])
     assert [text for text in found[0] if text in found[1]] == found[0]
 
