@@ -240,7 +240,7 @@ def _sentence(schema: type[BaseModel], error: Any, lines: Lines, source: str | P
     where = next((lines[loc[:n]] for n in range(len(loc), -1, -1) if loc[:n] in lines), str(source))
     name = ".".join(map(str, loc))
     if error["type"] == "extra_forbidden":
-        hint = did_you_mean(str(loc[-1]), fields_at(schema, loc[:-1]))
+        hint = did_you_mean(str(loc[-1]), fields_at(schema, error["loc"][:-1]))
         return f"{where}: expected a known key, got {name!r}; {hint}"
     if error["type"] == "missing":
         return f"{where}: expected a value for {name!r}, got none; add it"

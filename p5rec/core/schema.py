@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Tag
 
 
 class _Gone:
@@ -31,7 +31,9 @@ def fields_at(schema: Any, loc: Sequence[str | int]) -> list[str]:
     found = [schema]
     for part in loc:
         deeper = [inner for annotation in found for inner in _inside(annotation, part)]
-        found = deeper or found  # a union adds its member's name to `loc`: a step in no schema
+        # a union adds its member's name to `loc`: a step in no schema
+        members = [member for annotation in found for member in _tagged(annotation, part)]
+        found = deeper or members or found
     return sorted({name for model in _models(found) for name in model.model_fields})
 
 
@@ -48,6 +50,13 @@ def without_members(schema: Any, loc: Sequence[str | int], *, key: bool) -> tupl
             out.append(part)
         found = deeper or found
     return tuple(out)
+
+
+def _tagged(annotation: Any, tag: str | int) -> list[Any]:
+    """The members of a union that ``tag`` names."""
+    if any(isinstance(each, Tag) and each.tag == tag for each in get_args(annotation)[1:]):
+        return [get_args(annotation)[0]]
+    return [member for argument in get_args(annotation) for member in _tagged(argument, tag)]
 
 
 def _inside(annotation: Any, part: str | int) -> list[Any]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from p5rec.methods.baselines.ease import Ease
 from p5rec.methods.baselines.popularity import Popularity
 from p5rec.methods.baselines.rating import Bias
-from p5rec.methods.registry import RANKING, RATING, TEXT, baseline
+from p5rec.methods.registry import RANKING, RATING, baseline
 from p5rec.methods.tune import by_ranking, by_rmse
 
 
@@ -37,7 +37,7 @@ def test_a_grid_that_cannot_be(tune: dict[str, list[float]], says: str) -> None:
 
 
 def test_every_short_name_is_a_method() -> None:
-    for name in (*RANKING, *RATING, *TEXT):
+    for name in (*RANKING, *RATING):
         assert baseline(name).points()
 
 

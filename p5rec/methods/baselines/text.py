@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from p5rec.core.artefacts import Lineage, read_json, write_json
 from p5rec.core.types import Corpus
 from p5rec.prompting.explain import SENTENCE, WORD
+from p5rec.prompting.tasks import TASKS
 from p5rec.prompting.view import unnamed_view
 
 from ..base import Inputs, Method
-from .text_rows import TextRows, training_rows
+from .text_rows import TextRows, shows_words, training_rows
 
 FILE = "texts.json"
 
@@ -107,11 +108,21 @@ class TextMethod(Method):
         needs_shown: it works on a text that the question shows.
     """
 
-    task: str = "explanation"
+    task: str
     max_words: int = Field(default=100, ge=1)
 
     capability = "write"
     needs_shown: ClassVar[bool] = False
+
+    @field_validator("task")
+    @classmethod
+    def _answered_in_words(cls, task: str) -> str:
+        known = [name for name, posed in TASKS.items() if posed.answer == "text"]
+        wanted = [name for name in known if not TASKS[name].of_items]
+        wanted = [name for name in wanted if shows_words(name) or not cls.needs_shown]
+        if task not in wanted:
+            raise ValueError(f"expected a task whose answers people wrote ({', '.join(wanted)})")
+        return task
 
     @property
     def question_task(self) -> str | None:

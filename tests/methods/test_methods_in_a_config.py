@@ -1,0 +1,54 @@
+"""Methods as a config names them: the kind says which settings there are."""
+
+from __future__ import annotations
+
+import pytest
+
+from p5rec.core.config import FileName, bind, compose
+from p5rec.core.errors import UserError
+from p5rec.methods.baselines.ease import Ease
+from p5rec.methods.registry import DEFAULT, METHODS, any_method
+
+SCHEMA = compose("Recipe", methods=(dict[FileName, any_method()], {}))
+
+
+def test_the_kind_says_which_config_it_is() -> None:
+    tree = {"methods": {"a": {"kind": "ease", "l2": 3}, "b": {"train": {"steps": 1}}}}
+    recipe = bind(SCHEMA, tree, {}, "my.yaml")
+    assert recipe.methods["a"] == Ease(l2=3)
+    assert recipe.methods["b"].kind == DEFAULT
+    assert bind(SCHEMA, recipe.dump(), {}, "again") == recipe
+
+
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        ({"kind": "eese"}, "methods.a: expected a kind of method (bias, "),
+        ({"kind": "ease", "l3": 4}, "got 'methods.a.l3'; known: half_life, kind, l2, max_items, "),
+        ({"kind": "ease", "l2": -4}, "methods.a.l2: input should be greater than 0, got -4"),
+        ({"kind": "ease", "tune": {"l3": [4]}}, "methods.a: value error, tune: no setting 'l3'"),
+        ({"kind": "ease", "tune": {"l2": [-4]}}, "methods.a.l2: input should be greater than 0"),
+        ({"kind": "sasrec", "train": {}}, "expected a known key, got 'methods.a.train'"),
+        (
+            {"train": {"stepz": 3}},
+            "expected a known key, got 'methods.a.train.stepz'; did you mean",
+        ),
+        (
+            {"kind": "nearest-review", "task": "sumary"},
+            "people wrote (explanation, review, summary)",
+        ),
+        ({"kind": "lead-sentence", "task": "review"}, "people wrote (summary)"),
+        ({"kind": "most-frequent"}, "expected a value for 'methods.a.task', got none"),
+    ],
+)
+def test_what_is_wrong_is_one_line(section: dict[str, object], says: str) -> None:
+    with pytest.raises(UserError) as caught:
+        bind(SCHEMA, {"methods": {"a": section}}, {}, "my.yaml")
+    (line,) = caught.value.lines
+    assert says in line
+    assert line.startswith("my.yaml: ")
+
+
+def test_every_kind_is_named_as_its_class_says() -> None:
+    for kind in METHODS:
+        assert METHODS.get(kind).model_fields["kind"].default == kind
