@@ -20,6 +20,7 @@ from p5rec.core.config import Config
 from p5rec.core.types import Corpus, Histories, Interactions, Split
 from p5rec.recommend.protocols import Recommender
 
+MEASURED = ("recommend", "predict_rating")  # capabilities that validation can compare
 Inputs = Mapping[str, Path]  # name → folder of an artefact that the config declares
 
 
@@ -146,6 +147,8 @@ class Method(Config):
         settings = type(self).model_fields.keys() - {"kind", "tune", "permute_histories"}
         if strange := self.tune.keys() - settings:
             raise ValueError(f"tune: no setting {min(strange)!r}; known: {sorted(settings)}")
+        if self.tune and self.capability not in MEASURED:
+            raise ValueError(f"tune: validation measures no {self.kind}: leave it out")
         if empty := [name for name, values in self.tune.items() if not values]:
             raise ValueError(f"tune: expected at least one value of {empty[0]!r}")
         if self.tune:

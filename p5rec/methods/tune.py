@@ -11,7 +11,7 @@ from p5rec.core.types import Corpus, Histories
 from p5rec.data.split import cases
 from p5rec.metrics import ranking
 
-from .base import PredictsRatings, Recommends
+from .base import MEASURED, PredictsRatings, Recommends
 
 Metric = Callable[[Any], float]  # larger is better
 
@@ -70,7 +70,6 @@ def requests_of(users: np.ndarray) -> Histories:
 
 
 # capability → the metric of the corpus's validation part
-VALIDATION: Mapping[str, Callable[[Corpus], Metric]] = {
-    "recommend": _lists,
-    "predict_rating": _ratings,
-}
+VALIDATION: Mapping[str, Callable[[Corpus], Metric]] = dict(
+    zip(MEASURED, (_lists, _ratings), strict=True)
+)

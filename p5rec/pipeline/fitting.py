@@ -128,7 +128,7 @@ def _fit(
     model = folder / MODEL
     if tried is not None and tried.is_dir():
         bring(tried, model)
-        return Lineage(known[corpus.split.mask("train")])
+        return Lineage.read(tried.parent)
     model.mkdir()
     seen = point.fit(corpus, model, seed=seed, inputs={})
     return Lineage(known[seen.among(corpus.interactions.event_keys)])

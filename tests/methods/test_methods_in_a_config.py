@@ -38,6 +38,10 @@ def test_the_kind_says_which_config_it_is() -> None:
             "people wrote (explanation, review, summary)",
         ),
         ({"kind": "lead-sentence", "task": "review"}, "people wrote (summary)"),
+        (
+            {"kind": "most-frequent", "task": "summary", "tune": {"max_words": [1, 2]}},
+            "methods.a: value error, tune: validation measures no most-frequent",
+        ),
         ({"kind": "most-frequent"}, "expected a value for 'methods.a.task', got none"),
     ],
 )

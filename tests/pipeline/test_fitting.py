@@ -102,6 +102,8 @@ def test_the_best_point_on_validation_is_chosen(
     assert [(trial / MODEL).is_dir() for trial in trials if not trial.name.startswith(".")] == (
         [bool(kept)] * 4
     )
+    seen = corpus.interactions.event_keys[corpus.split.mask("train")]
+    assert run.made.lineage.among(corpus.interactions.event_keys).sum() == len(seen)
     model = run.method.load(run.folder)
     assert np.array_equal(
         model.weights, run.method.learn(corpus.interactions, corpus.split).weights
