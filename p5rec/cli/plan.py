@@ -86,7 +86,8 @@ def plan(
         print(f"{name}: {told_of.fits} to fit{memory}")
     if left := [name for name in recipe.methods if name not in planned]:
         print(f"not planned: {', '.join(left)} (untrained, or aligned to what another model says)")
-    print(_assumed())
+    if found:
+        print(_assumed())
 
 
 def _lines(plan: Plan, at_most: bool) -> list[str]:

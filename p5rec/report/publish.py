@@ -150,6 +150,7 @@ def show(
     print(table(load_report(out)))
     print(f"\nreport  {out}/report.html   (text: {out}/report.md, numbers: {out}/report.json)")
     print(f"lists   {out}/lists/<method>.parquet and .jsonl: user, rank, item, title, score")
-    print(f"ids     {out}/ids/<name>: look at them with `p5rec ids inspect`")
+    if ids:
+        print(f"ids     {out}/ids/<name>: look at them with `p5rec ids inspect`")
     if models:
         print(f"models  {out}/models/<method>: ask them with `p5rec recommend`")

@@ -46,8 +46,8 @@ def figures(folder: str) -> dict[str, dict[str, object]]:
 
 
 def test_it_goes_through_every_command(here: Path) -> None:
-    assert "mine: 2 to fit" in said("plan", "my.yaml")
-    said("run", "my.yaml")
+    assert said("plan", "my.yaml") == "popularity: 1 to fit\nmine: 2 to fit\nfixed: 1 to fit\n"
+    assert "p5rec ids inspect" not in said("run", "my.yaml")  # there are none
     measured = figures("runs/my")
     assert measured.keys() == {"popularity", "mine", "fixed"}
     assert measured["mine"]["about"]["tuned"] == {"kind": "last-item", "noise": 0.01}
