@@ -96,7 +96,6 @@ def ask(
     n: int,
     decode: DecodeConfig,
     seed: int,
-    form: str = "",
     *,
     unseen: bool = False,
 ) -> FamilyAnswers:
@@ -124,7 +123,6 @@ def ask(
     return FamilyAnswers(
         family=family,
         task=task_of(bundle, family) + (UNSEEN if unseen else ""),
-        form=form,
         unseen=unseen,
         answer=kind,
         prompt_ids=tuple(sorted({e.prompt_id for e in examples} - {""})),

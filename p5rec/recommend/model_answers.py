@@ -41,7 +41,8 @@ def answer_model(
     tasks = {family: task_of(bundle, family) for family in asked_about}
     for family in asked_about:
         form = family if list(tasks.values()).count(tasks[family]) > 1 else ""
-        asked = ask(bundle, view, family, part, families[family], decode, seed, form)
+        asked = ask(bundle, view, family, part, families[family], decode, seed)
+        asked = asked.model_copy(update={"form": form})
         write_json(folder / f"{ASKED}{family}.json", asked.dump())
     for family in unseen_wordings(bundle, view, asked_about) if serving.unseen else ():
         asked = ask(bundle, view, family, part, families[family], decode, seed, unseen=True)
