@@ -162,6 +162,10 @@ def recommend(
     from p5rec.recommend.parts import manifest_of, write_in_parts
     from p5rec.recommend.shortfall import sentences, shortfall
 
+    if ids is not None and is_fitted(model):
+        raise UserError(
+            f"--ids: expected a model with codes, got {model}, which has none; leave it out"
+        )
     limits = {"stock": stock, "items_where": items_where, "only": only, "never": never}
     if what == "lists":
         asked = _users(users, where, corpus)
@@ -179,14 +183,12 @@ def recommend(
     else:
         asked, items = _read_pairs(pairs, corpus)
         if is_fitted(model):
-            answer, short = (
-                _of_pairs(read_method(model, corpus), model, corpus, asked, items, what),
-                None,
-            )
+            ask = _of_pairs(read_method(model, corpus), model, corpus, what)
         else:
             bundle = read_model(model, corpus, decode.precision, ids, download=allow_download)
             check_weighed(bundle, weights)
-            answer, short = _answers(bundle, corpus, decode, asked, items, what), None
+            ask = _of_bundle(bundle, corpus, decode, what)
+        answer, short = _answers(ask, corpus, asked, items, what), None
     key = _key(
         model, ids, read.data, {"asked": users or pairs, "where": where, **limits},
         what=what, decode=decode.dump(), exclude_seen=unseen, tie_seed=serving.tie_seed,
@@ -313,15 +315,14 @@ def _lists(
 
 
 def _of_pairs(
-    method: Any, folder: Path, corpus: Corpus, users: np.ndarray, items: np.ndarray, what: str
-) -> Answer:
-    """Pair numbers → the ratings that a fitted method predicts, on the data's scale.
+    method: Any, folder: Path, corpus: Corpus, what: str
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Users and items → the ratings that a fitted method predicts, on the data's scale.
 
     Raises:
         UserError: the method predicts none.
     """
     import numpy as np
-    import polars as pl
 
     from p5rec.methods.tune import requests_of
     from p5rec.prompting.view import unnamed_view
@@ -333,46 +334,38 @@ def _of_pairs(
     predictor, scale = method.load(folder), unnamed_view(corpus).scale
     assert scale is not None, "it was fitted to ratings"
 
-    def answer(rows: np.ndarray) -> pl.DataFrame:
-        found = predictor.predict_rating(requests_of(users[rows]), items[rows])
-        return pl.DataFrame(
-            {
-                "user": [corpus.user_ids[row] for row in users[rows]],
-                "item": [corpus.catalog.ids[row] for row in items[rows]],
-                "title": [corpus.catalog.titles[row] for row in items[rows]],
-                "rating": np.clip(found, scale.low, scale.high),
-            }
-        )
+    def rate(users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        return np.clip(predictor.predict_rating(requests_of(users), items), scale.low, scale.high)
 
-    return answer
+    return rate
 
 
-def _answers(
-    bundle: Bundle,
-    corpus: Corpus,
-    decode: DecodeConfig,
-    users: np.ndarray,
-    items: np.ndarray,
-    what: str,
-) -> Answer:
-    """Pair numbers → what the model says of them."""
-    import polars as pl
+def _of_bundle(bundle: Bundle, corpus: Corpus, decode: DecodeConfig, what: str) -> Any:
+    """Users and items → what a trained model says of them.
 
+    Raises:
+        UserError: it was not taught that.
+    """
     from p5rec.recommend.capabilities import check_asked
     from p5rec.recommend.pairs import PairExplainer, PairRater
 
     check_asked(bundle, what)
-    ask = (PairRater if what == "ratings" else PairExplainer)(bundle, corpus, decode)
+    return (PairRater if what == "ratings" else PairExplainer)(bundle, corpus, decode)
+
+
+def _answers(ask: Any, corpus: Corpus, users: np.ndarray, items: np.ndarray, what: str) -> Answer:
+    """Pair numbers → what ``ask`` says of them."""
+    import polars as pl
+
     ids, titles = corpus.catalog.ids, corpus.catalog.titles
 
     def answer(rows: np.ndarray) -> pl.DataFrame:
-        answers = ask(users[rows], items[rows])
         return pl.DataFrame(
             {
                 "user": [corpus.user_ids[row] for row in users[rows]],
                 "item": [ids[row] for row in items[rows]],
                 "title": [titles[row] for row in items[rows]],
-                what.removesuffix("s"): answers,
+                what.removesuffix("s"): ask(users[rows], items[rows]),
             }
         )
 

@@ -262,3 +262,25 @@ def test_another_linear_part_trains_no_network(
     again, first = (folder / "models/hybrid-light" for folder in (tmp_path / "out", ran / "out"))
     assert os.path.samefile(again / WEIGHTS, first / WEIGHTS)
     assert (again / LINEAR).read_bytes() != (first / LINEAR).read_bytes()
+
+
+def test_a_method_without_codes_takes_none_and_rates_where_it_can(
+    p5rec: Any, ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("P5REC_HOME", str(ran / "home"))
+    (ids,), models = (ran / "out/ids").iterdir(), ran / "out/models"
+    words = ("--config", ran / "every.yaml", "--out", "x.csv")
+    code, _, err = p5rec("recommend", "--model", models / "popularity", "--ids", ids, *words)
+    assert code == 2
+    assert "--ids: expected a model with codes" in err
+    code, _, err = p5rec("recommend", "--model", models / "item-knn", *words)
+    assert code == 0, err
+    table = Path("x.csv").read_text().splitlines()
+    rows = [line.split(",") for line in table[1:4]]
+    Path("pairs.csv").write_text("user,item\n" + "".join(f"{r[0]},{r[2]}\n" for r in rows))
+    pairs = ("--what", "ratings", "--pairs", "pairs.csv")
+    code, _, err = p5rec("recommend", "--model", models / "biases", *pairs, *words)
+    assert code == 0, err
+    rated = [float(line.split(",")[-1]) for line in Path("x.csv").read_text().splitlines()[1:]]
+    assert len(rated) == 3
+    assert all(1 <= rating <= 5 for rating in rated)
