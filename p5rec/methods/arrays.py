@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
 
@@ -31,7 +32,7 @@ def load_arrays(folder: Path) -> dict[str, Any]:
         arrays: dict[str, Any] = load_file(path)
     except FileNotFoundError:
         raise fault(path, "a fitted method's arrays", "nothing there", "fit it again") from None
-    except Exception as error:  # safetensors has no class of error of its own for each
+    except (OSError, SafetensorError) as error:
         got = str(error).splitlines()[0]
         raise fault(path, "a fitted method's arrays", got, "fit it again") from None
     return arrays

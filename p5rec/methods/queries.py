@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from p5rec.core.artefacts import write_json
-from p5rec.core.rng import derive_rng
 from p5rec.core.types import Corpus
 from p5rec.prompting import tasks
 from p5rec.prompting.draft import Limits
@@ -19,7 +18,7 @@ from p5rec.recommend.list_files import ABOUT
 from p5rec.recommend.references import RATINGS, TEXTS
 
 from .base import Method
-from .baselines.text_rows import asked_rows
+from .baselines.text_rows import asked_rows, right_answers
 from .tune import requests_of
 
 RATING = "rating"
@@ -44,11 +43,7 @@ def questions(method: Method, corpus: Corpus, part: str, n: int, seed: int) -> F
         about |= {"ratings": ratings, "expected": [f"{rating:g}" for rating in ratings]}
     else:
         words = getattr(method, "max_words", Limits().max_words)
-        draw = derive_rng(0, "text rows", task)  # the answer hangs on none of what a record draws
-        limits = Limits(max_words=words)
-        records = [posed.build(view, row, draw, limits) for row in rows.tolist()]
-        told = [str(record.values[posed.answers[0]]) for record in records]
-        about |= {"expected": told, "max_words": words}
+        about |= {"expected": right_answers(view, task, rows, words), "max_words": words}
     return FamilyAnswers(
         prompt_ids=(),
         users=log.users[rows].tolist(),

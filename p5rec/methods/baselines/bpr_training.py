@@ -17,8 +17,7 @@ from torch.nn import functional as F
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import derive_seed, keyed, tie_order
-from p5rec.core.types import Histories, Interactions, RankedLists, Split, check_rows
-from p5rec.decode.allowed import Allowed
+from p5rec.core.types import Histories, Interactions, Split, check_rows
 
 from ..arrays import load_arrays, save_arrays
 from . import fitting
@@ -66,20 +65,9 @@ class BprPredictor(DenseScorer):
     tie: np.ndarray
     lineage: Lineage | None = None
 
-    def recommend(
-        self,
-        histories: Histories,
-        k: int,
-        *,
-        exclude_seen: bool = True,
-        allowed: Allowed | None = None,
-    ) -> RankedLists:
-        """See :class:`p5rec.methods.base.Recommends`; of histories the users are read."""
-        check_rows("user", histories.users, len(self.known))
-        return super().recommend(histories, k, exclude_seen=exclude_seen, allowed=allowed)
-
     def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`.dense.DenseScorer`."""
+        """See :class:`.dense.DenseScorer`; of histories the users are read."""
+        check_rows("user", histories.users, len(self.known))
         users, items, bias = (table.detach().numpy() for table in self.factors.parameters())
         scores = fitting.products(users[histories.users], items) + bias[:, 0]
         scores[~self.known[histories.users]] = self.counts

@@ -59,17 +59,27 @@ def training_rows(view: CorpusView, task: str, max_words: int) -> TextRows:
         task: one that :func:`has_people_s_words`.
         max_words: of a review and of an answer.
     """
-    posed, limits = tasks.get(task), Limits(max_words=max_words)
-    rows = posed.rows(view, "train")
-    draw = derive_rng(0, "text rows", task)  # the answer hangs on none of what a record draws
-    records = [posed.build(view, row, draw, limits) for row in rows.tolist()]
+    limits = Limits(max_words=max_words)
+    rows = tasks.get(task).rows(view, "train")
     return TextRows(
         items=view.corpus.interactions.items[rows],
         words=[limits.cut(view.text("review", row)) for row in rows.tolist()],
         shown=shows_words(task),
-        answers=[str(record.values[posed.answers[0]]) for record in records],
+        answers=right_answers(view, task, rows, max_words),
         lineage=Lineage(view.corpus.interactions.event_keys[rows]),
     )
+
+
+def right_answers(view: CorpusView, task: str, rows: np.ndarray, max_words: int) -> list[str]:
+    """R texts, the answers to the questions of a task about ``rows (R,)``.
+
+    Args:
+        view, task, max_words: see :func:`training_rows`.
+    """
+    posed, limits = tasks.get(task), Limits(max_words=max_words)
+    draw = derive_rng(0, "text rows", task)  # the answer hangs on none of what a record draws
+    records = (posed.build(view, row, draw, limits) for row in rows.tolist())
+    return [str(record.values[posed.answers[0]]) for record in records]
 
 
 def asked_rows(view: CorpusView, task: str, events: np.ndarray, max_words: int) -> TextRows:
