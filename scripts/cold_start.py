@@ -104,7 +104,7 @@ def fold(
     def ranked(codes: ItemCodes, rows: np.ndarray) -> tuple[RankedLists, np.ndarray]:
         save_codes(codes, work / "codes", everything.catalog.ids)
         bundle = load_bundle(model, work / "codes", linear).ready()
-        recommender = GenerativeRecommender(bundle, method.decode, "m", everything.split.seed)
+        recommender = GenerativeRecommender(bundle, method.decode, everything.split.seed)
         return recommender.recommend(histories.take(rows), K), targets[rows]
 
     before, _, _ = cases(corpus.interactions, corpus.split, "test")

@@ -175,7 +175,7 @@ def recommend(
         else:
             bundle = read_model(model, corpus, decode.precision, ids, download=allow_download)
             check_weighed(bundle, weights)
-            recommender = GenerativeRecommender(bundle, decode, "model", serving.tie_seed)
+            recommender = GenerativeRecommender(bundle, decode, serving.tie_seed)
         answer = _lists(recommender, corpus, serving, asked, allowed)
         short = partial(
             shortfall, users=asked, k=k, corpus=corpus, allowed=allowed, exclude_seen=unseen

@@ -73,7 +73,7 @@ class World:
         """``(B,)`` whether the first of each test list is right, and whose it is."""
         bundle = load_bundle(model.path / "bundle").ready()
         histories, targets, _ = cases(self.corpus.interactions, self.corpus.split, "test")
-        lists = GenerativeRecommender(bundle, DecodeConfig(k=5, beams=40), "m").recommend(
+        lists = GenerativeRecommender(bundle, DecodeConfig(k=5, beams=40)).recommend(
             histories, 5
         )
         return (lists.items[:, 0] == targets).astype(float), lists.users

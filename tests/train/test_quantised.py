@@ -40,7 +40,7 @@ def learn(
     train(method, corpus, codes, folder)
     bundle = load_bundle(folder / "bundle")
     histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
-    lists = GenerativeRecommender(bundle.ready(), SETTINGS.decode, "tiny").recommend(histories, 5)
+    lists = GenerativeRecommender(bundle.ready(), SETTINGS.decode).recommend(histories, 5)
     return bundle, curve(folder, "loss")["loss"], float((lists.items[:, 0] == targets).mean())
 
 

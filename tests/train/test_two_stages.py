@@ -33,7 +33,7 @@ def method(steps: int, **changes: Any) -> GenerativeConfig:
 def lists(corpus: Corpus, folder: Path) -> RankedLists:
     histories, _, _ = cases(corpus.interactions, corpus.split, "test")
     bundle = load_bundle(folder / "bundle").ready()
-    return GenerativeRecommender(bundle, SETTINGS.decode, "tiny").recommend(histories, 5)
+    return GenerativeRecommender(bundle, SETTINGS.decode).recommend(histories, 5)
 
 
 @pytest.mark.nightly

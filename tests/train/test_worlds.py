@@ -51,7 +51,7 @@ def lists(corpus: Corpus, folder: Path) -> tuple[RankedLists, RankedLists, Histo
     train(SETTINGS, corpus, codes, folder)
     bundle = load_bundle(folder / "bundle").ready()
     histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
-    model = GenerativeRecommender(bundle, SETTINGS.decode, "tiny", corpus.split.seed)
+    model = GenerativeRecommender(bundle, SETTINGS.decode, corpus.split.seed)
     common = Popularity().learn(corpus.interactions, corpus.split)
     return model.recommend(histories, 5), common.recommend(histories, 5), histories, targets
 
