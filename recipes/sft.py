@@ -59,7 +59,8 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     from p5rec.models.linear import linear_file
     from p5rec.pipeline.answers import ask_model, ask_references, list_fitted, question_fitted
     from p5rec.pipeline.fitting import fit_method
-    from p5rec.pipeline.training import build_ids, fit_linear, teach
+    from p5rec.pipeline.ids import build_ids
+    from p5rec.pipeline.training import fit_linear, teach
     from p5rec.recommend.serving import served_files
     from p5rec.report.publish import publish, show
 

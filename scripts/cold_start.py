@@ -35,7 +35,8 @@ from p5rec.evaluate.measure import ranking
 from p5rec.ids.files import save_codes
 from p5rec.models.checkpoint import load_bundle
 from p5rec.models.linear import linear_file
-from p5rec.pipeline.training import build_ids, fit_linear, teach
+from p5rec.pipeline.ids import build_ids
+from p5rec.pipeline.training import fit_linear, teach
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.report.files import write_report
 from p5rec.report.terminal import table

@@ -31,7 +31,7 @@ from p5rec.data.prepare import load_corpus, prepare_data
 from p5rec.ids.config import IdsConfig
 from p5rec.ids.files import load_codes
 from p5rec.models.checkpoint import Bundle, build
-from p5rec.pipeline.training import build_ids
+from p5rec.pipeline.ids import build_ids
 from p5rec.train.examples.row import IGNORE, Row, Rows
 from p5rec.train.method import GenerativeConfig, settings_of, taught_prompts
 from p5rec.train.schedule import Schedule

@@ -52,7 +52,7 @@ def build(
     """Fit codes for every item of a recipe's data."""
     recipe, corpus, data, store = _read(config, overrides, out)
     chosen = recipe.ids[_chosen(recipe.ids, name)]
-    from p5rec.pipeline.training import build_ids
+    from p5rec.pipeline.ids import build_ids
 
     _lay_out(build_ids(chosen, corpus, data, store).path, corpus, out)
     inspect(out, 0)
@@ -94,7 +94,7 @@ def compare(
     ]
     if config is not None:
         recipe, corpus, data, store = _read(config, [])
-        from p5rec.pipeline.training import build_ids
+        from p5rec.pipeline.ids import build_ids
 
         for name, ids in recipe.ids.items():
             path = build_ids(ids, corpus, data, store).path

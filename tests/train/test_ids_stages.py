@@ -17,7 +17,7 @@ from p5rec.ids.config import IdsConfig
 from p5rec.ids.encoder import load_encoder
 from p5rec.ids.files import load_codes, load_item_ids
 from p5rec.ids.make import VECTORS
-from p5rec.pipeline.training import build_ids
+from p5rec.pipeline.ids import build_ids
 
 SASREC = {"dim": 16, "layers": 1, "steps": 120, "window": 12}
 
