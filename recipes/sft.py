@@ -20,6 +20,7 @@ from p5rec.data.prepare import check_files, load_corpus, prepare_data
 from p5rec.evaluate.config import EvaluateConfig, check_names, without_dropped
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.registry import any_method, fitted_alone, generative
+from p5rec.methods.views import view_methods
 from p5rec.train.checks import check_methods, check_tasks, in_order
 
 if TYPE_CHECKING:
@@ -47,7 +48,11 @@ def settle(cfg: Any, lines: Lines) -> Any:
 def check(cfg: Any, lines: Lines) -> None:
     """Whatever can be checked without the data, and before anything heavy is imported."""
     check_names(cfg, lines)
-    all_of(lambda: check_files(cfg.data), lambda: check_methods(generative(cfg.methods), cfg.ids))
+    all_of(
+        lambda: check_files(cfg.data),
+        lambda: check_methods(generative(cfg.methods), cfg.ids),
+        lambda: view_methods(cfg.ids, cfg.methods, lines),
+    )
 
 
 def main(cfg: Any, store: Store, out: Path) -> None:
@@ -69,9 +74,9 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     data = prepare_data(cfg.data, store)
     corpus = load_corpus(data.path)
     check_tasks(trained, cfg.evaluate.ask, corpus)
-    again = range(cfg.repeats)
+    again, views = range(cfg.repeats), view_methods(cfg.ids, cfg.methods)
     ids = {
-        name: [build_ids(config.reseeded(n), corpus, data, store) for n in again]
+        name: build_ids(config, views[name], corpus, data, store, cfg.repeats)
         for name, config in cfg.ids.items()
         if any(method.ids == name for method in trained.values())
     }

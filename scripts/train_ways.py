@@ -84,7 +84,7 @@ def contest(method: GenerativeConfig) -> Contest:
     store = Store(cache_home() / "store", say=lambda _: None)
     data = prepare_data(DataConfig(source="recbole", path="ml-100k"), store)
     corpus = load_corpus(data.path)
-    ids = build_ids(IdsConfig.model_validate(IDS), corpus, data, store)
+    ids = build_ids(IdsConfig.model_validate(IDS), {}, corpus, data, store)[0]
     codes = load_codes(ids.path, corpus.catalog.ids)
     library = taught_prompts(method)
     settings = settings_of(method, corpus).model_copy(update={"scale": ()})

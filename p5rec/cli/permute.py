@@ -107,6 +107,7 @@ def _history(tree: Tree) -> str:
         if not method["train"]["swap_users"] and _reads_histories(method)
     ]  # fmt: skip
     _refuse_none([*plain, *learners], "history", wanted)
+    _keep_views(tree, plain)
     for name in plain:
         tree["methods"][name]["permute_histories"] = True
     for name in learners:
@@ -116,6 +117,14 @@ def _history(tree: Tree) -> str:
         f"{turned}: each event of a history is another user's, in training and in "
         "asking; targets, and what the baselines read, stay"
     )
+
+
+def _keep_views(tree: Tree, turned: Sequence[str]) -> None:
+    """Item vectors in the ids stay those of the methods in ``turned`` as they are now."""
+    for ids in tree["ids"].values():
+        for view in ids["vectors"]["methods"].values():
+            if view["method"] in turned:
+                view["method"] = deepcopy(tree["methods"][view["method"]])
 
 
 def _answers(tree: Tree) -> str:

@@ -53,6 +53,15 @@ class PredictsRatings(Predictor, Protocol):
         ...
 
 
+@runtime_checkable
+class EmbedsItems(Predictor, Protocol):
+    """Has a vector for each item."""
+
+    def item_vectors(self) -> np.ndarray:
+        """``(N, d)`` float32; a row of NaN is an item without a training event."""
+        ...
+
+
 @dataclass(frozen=True)
 class Plan:
     """What fitting a method takes.
@@ -78,6 +87,7 @@ class Method(Config):
         permute_histories: each event of a history is another user's, in training and in queries:
             the control of what histories tell.
         capability: what the method is for; validation measures it.
+        embeds_items: whether what is fitted is an :class:`EmbedsItems`.
         drawn: whether a fit depends on random draws, so that other seeds give other models.
         grid: the values tried by default; of equal ones the first wins.
     """
@@ -87,6 +97,7 @@ class Method(Config):
     permute_histories: bool = False
 
     capability: ClassVar[str] = "recommend"
+    embeds_items: ClassVar[bool] = False
     drawn: ClassVar[bool] = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 

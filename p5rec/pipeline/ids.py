@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
-import numpy as np
-
-from p5rec.backbones.config import BackboneConfig, ScratchConfig
 from p5rec.backbones.load import fingerprint
 from p5rec.backbones.views import encode_items
 from p5rec.core.artefacts import Artefact, Store, file_sha256
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.types import Corpus
 from p5rec.data.files import existing
-from p5rec.ids.config import POLICIES, SCHEMES, IdsConfig, SasrecConfig
+from p5rec.ids.config import POLICIES, SCHEMES, IdsConfig
 from p5rec.ids.make import VECTORS, make_codes
-from p5rec.train.config import DenseConfig, TrainConfig
-from p5rec.train.method import GenerativeConfig
-from p5rec.train.work import learn_vectors
+from p5rec.methods.base import Method
+from p5rec.methods.registry import METHODS
+from p5rec.methods.views import save_vectors
+
+from .fitting import Fitted, fit_method
 
 
-def build_ids(config: IdsConfig, corpus: Corpus, data: Artefact, store: Store) -> Artefact:
-    """Codes for every item, from training events and item texts."""
+def build_ids(
+    config: IdsConfig,
+    views: Mapping[str, Method],
+    corpus: Corpus,
+    data: Artefact,
+    store: Store,
+    repeats: int = 1,
+) -> list[Artefact]:
+    """Codes for every item, from training events and item texts, once for each seed.
+
+    Args:
+        views: the methods whose item vectors go in, by view (``p5rec.methods.views``); the codes of
+            a seed read the model of that seed.
+    """
+    fitted = {
+        name: fit_method(method, corpus, data, store, repeats) for name, method in views.items()
+    }
+    return [
+        _build(
+            config.reseeded(n),
+            {name: runs[n % len(runs)] for name, runs in fitted.items()},
+            corpus,
+            data,
+            store,
+        )
+        for n in range(repeats)
+    ]
+
+
+def _build(
+    config: IdsConfig, fitted: Mapping[str, Fitted], corpus: Corpus, data: Artefact, store: Store
+) -> Artefact:
     config = config.sized(len(corpus.catalog))
-    views = {}
+    views = {name: _item_vectors(run, store) for name, run in fitted.items()}
     if config.vectors.text:
         views["text"] = _encode_texts(config.vectors.text, corpus, data, store)
-    if config.vectors.sasrec:
-        views["sasrec"] = _learn_vectors(config.vectors.sasrec, config.seed, corpus, data, store)
-    inputs: dict[str, Artefact | str] = {"data": data, **views}
+    inputs: dict[str, Artefact | str] = {"data": data}
+    inputs |= {f"{name} vectors": made for name, made in views.items()}
     if config.vectors.file is not None:
         inputs["file"] = file_sha256(existing(config.vectors.file.path))
     return store.stage(
@@ -39,41 +68,13 @@ def build_ids(config: IdsConfig, corpus: Corpus, data: Artefact, store: Store) -
     )
 
 
-def _learn_vectors(
-    config: SasrecConfig, seed: int, corpus: Corpus, data: Artefact, store: Store
-) -> Artefact:
-    """Item embeddings of a compact decoder to which each item is one code: SASRec with the softmax
-    over all items (Kang & McAuley 2018; Klenitskiy & Vasilev 2023 for the loss)."""
-    n_items, dim = len(corpus.catalog), config.dim
-    method = GenerativeConfig(
-        backbone=BackboneConfig(
-            name="scratch",
-            lora=None,
-            dtype="float32",
-            items="tokens",
-            item_rows=False,
-            scratch=ScratchConfig(
-                width=dim, layers=config.layers, heads=2, feedforward=4 * dim, dropout=0.2
-            ),
-        ),
-        train=TrainConfig(
-            steps=config.steps,
-            batch=16,
-            dense=DenseConfig(window=config.window),
-            weight_decay=0.1,
-            seed=seed,
-        ),
-    )
-    names = ItemCodes(np.arange(n_items, dtype=np.int32)[:, None], (n_items,), "one code an item")
-
+def _item_vectors(fitted: Fitted, store: Store) -> Artefact:
     return store.stage(
-        "sasrec",
-        partial(learn_vectors, method, corpus, names, VECTORS),
-        config=method.model_dump(mode="json"),
-        code=(learn_vectors,),
-        inputs={"data": data},
-        resumable=True,
-        collective=True,
+        "vectors",
+        partial(save_vectors, fitted.method, fitted.folder, VECTORS),
+        config=fitted.method.dump(),
+        code=(save_vectors, METHODS.target(fitted.method.kind)),
+        inputs={"model": fitted.made},
     )
 
 

@@ -6,17 +6,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from p5rec.core.artefacts import Lineage
-from p5rec.core.types import Corpus, ItemCodes
+from p5rec.core.types import Corpus
 from p5rec.ids.files import load_codes
 from p5rec.models.checkpoint import Bundle, load_bundle, read_settings
 
 from .alignment.mining import mine
 from .method import GenerativeConfig
 from .training import train
-from .training_data import history_rows, shown
+from .training_data import history_rows
 
 
 def train_on(
@@ -31,22 +29,6 @@ def train_on(
     """:func:`p5rec.train.training.train` on the codes in ``ids``."""
     codes = load_codes(ids, corpus.catalog.ids)
     return train(method, corpus, codes, folder, validate, start=start, pairs=pairs)
-
-
-def learn_vectors(
-    method: GenerativeConfig, corpus: Corpus, names: ItemCodes, file: str, folder: Path
-) -> Lineage:
-    """Trains ``method`` and writes the rows of the items that it saw to ``file`` in ``folder``.
-
-    Args:
-        names: one code an item.
-        file: ``(N, width)`` float32; a row of NaN is an item without a training event.
-    """
-    lineage = train(method, corpus, names, folder)
-    rows = load_bundle(folder / "bundle").model.code_rows(0).detach().float().numpy().copy()
-    rows[~shown(corpus)] = np.nan
-    np.save(folder / file, rows)
-    return lineage
 
 
 def mine_pairs(

@@ -60,6 +60,10 @@ class SasrecPredictor(DenseScorer):
         """``(N, D)`` float32 of the items."""
         return self.network.vectors().numpy()
 
+    def item_vectors(self) -> np.ndarray:
+        """See :class:`p5rec.methods.base.EmbedsItems`; known items have unit vectors."""
+        return np.where(self.counts[:, None] > 0, self.vectors, np.float32(np.nan))
+
     @torch.no_grad()
     def scores(self, histories: Histories) -> np.ndarray:
         """See :class:`.dense.DenseScorer`."""
