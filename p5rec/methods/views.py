@@ -14,10 +14,11 @@ from p5rec.core.errors import UserError, did_you_mean, fault
 from p5rec.ids.config import IdsConfig
 
 from .base import Method
-from .registry import METHODS, RANKING, RATING, any_method, baseline
+from .registry import METHODS, RANKING, RATING, TEXT, any_method, baseline
 
 Views = dict[str, dict[str, Method]]  # ids → view → its method
 At = tuple[str, ...]
+BASELINES = (*RANKING, *RATING, *TEXT)
 
 
 def view_methods(
@@ -60,28 +61,33 @@ def save_vectors(method: Method, model: Path, file: str, folder: Path) -> Lineag
 
 def _method(named: str | dict[str, Any], at: At, methods: Mapping[str, Any], lines: Lines) -> Any:
     """The method that a view names, or describes in a section of its own."""
-    kinds = {name: RANKING.get(name, {"kind": name})["kind"] for name in (*RANKING, *RATING)}
-    kinds |= {name: method.kind for name, method in methods.items()}
-    able = [name for name, kind in kinds.items() if _embeds(kind)]
     where = ".".join(at)
     if place := next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), ""):
         where = f"{place}: {where}"
-    if isinstance(named, str) and named not in kinds:
-        expected, hint = "a method of the recipe or a baseline", did_you_mean(named, able)
-        raise fault(where, expected, repr(named), hint)
-    if isinstance(named, str):
-        method = methods[named] if named in methods else baseline(named)
-    else:
+    if isinstance(named, dict):
         method = _bound(named, at, lines)
-    if not _embeds(method.kind):
-        able = able if isinstance(named, str) else [kind for kind in METHODS if _embeds(kind)]
-        got = repr(named if isinstance(named, str) else method.kind)
-        raise fault(where, "a method with item vectors", got, f"take one of {', '.join(able)}")
-    return method
+        _refuse_without(method.kind, {kind: kind for kind in METHODS}, where)
+        return method
+    kinds = {name: RANKING.get(name, {"kind": name})["kind"] for name in BASELINES}
+    kinds |= {name: method.kind for name, method in methods.items()}
+    if named not in kinds:
+        able = [name for name, kind in kinds.items() if _embeds(kind)]
+        expected = "a method of the recipe or a baseline"
+        raise fault(where, expected, repr(named), did_you_mean(named, able))
+    _refuse_without(named, kinds, where)
+    return methods[named] if named in methods else baseline(named)
+
+
+def _refuse_without(name: str, kinds: Mapping[str, str], where: str) -> None:
+    """Refuses a method without item vectors; ``kinds`` are those of all that there are by name."""
+    if not _embeds(kinds[name]):
+        able = ", ".join(sorted(other for other, kind in kinds.items() if _embeds(kind)))
+        raise fault(where, "a method with item vectors", repr(name), f"take one of {able}")
 
 
 def _embeds(kind: str) -> bool:
-    return getattr(METHODS.get(kind), "embeds_items", False)
+    embeds: bool = getattr(METHODS.get(kind), "embeds_items", False)
+    return embeds
 
 
 def _bound(section: dict[str, Any], at: At, lines: Lines) -> Any:

@@ -71,6 +71,17 @@ def test_several_methods_and_signals() -> None:
     assert permuted(before, []) == before
 
 
+def test_ids_keep_the_item_vectors_of_a_method_whose_histories_are_permuted() -> None:
+    deep = "{kind: sasrec, width: 16, tune: {}}"
+    views = "ids.semantic.vectors.methods={deep: {method: deep}, other: {method: bpr}}"
+    before = tree("codes", f"methods.deep={deep}", views)
+    after = permuted(before, ["history"])
+    assert after["methods"]["deep"]["permute_histories"]
+    views = after["ids"]["semantic"]["vectors"]["methods"]
+    assert views["deep"]["method"] == before["methods"]["deep"]
+    assert views["other"]["method"] == "bpr"
+
+
 def test_what_is_permuted_already_stays_the_control() -> None:
     turned = changes(before := tree("controls"), after := permuted(before, ["ids"]))
     assert turned["ids.semantic.permute"]
