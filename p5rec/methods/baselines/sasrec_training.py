@@ -101,7 +101,7 @@ def _network(method: SasrecSettings, n_items: int) -> Network:
 def fit(method: SasrecSettings, interactions: Interactions, split: Split) -> SasrecPredictor:
     """Trains on every event of the training histories but the first."""
     train, n_items = split.mask("train"), interactions.n_items
-    windows = TrainingWindows(interactions, train, method.window, method.batch, split.seed)
+    windows = TrainingWindows(interactions, split, method.window, method.batch, split.seed)
     with fitting.drawn_under(split.seed, "sasrec"):
         network = _network(method, n_items)
         copy, mean = fitting.averaged(network, method.averaged * windows.steps)
