@@ -21,6 +21,7 @@ from p5rec.evaluate.config import EvaluateConfig, check_names, without_dropped
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.checks import check_data, check_methods, in_order
 from p5rec.methods.registry import any_method, methods_of
+from p5rec.methods.views import view_methods
 
 SCHEMA = compose(
     "Sft",
@@ -44,7 +45,11 @@ def settle(cfg: Any, lines: Lines) -> Any:
 def check(cfg: Any, lines: Lines) -> None:
     """Whatever can be checked without the data, and before anything heavy is imported."""
     check_names(cfg, lines)
-    all_of(lambda: check_files(cfg.data), lambda: check_methods(cfg.methods, cfg.ids))
+    all_of(
+        lambda: check_files(cfg.data),
+        lambda: check_methods(cfg.methods, cfg.ids),
+        lambda: view_methods(cfg.ids, cfg.methods, lines),
+    )
 
 
 def main(cfg: Any, store: Store, out: Path) -> None:
@@ -64,9 +69,10 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     corpus = load_corpus(data.path)
     prepared = Prepared(corpus, data, store)
     check_data(methods, cfg.evaluate.ask, corpus)
+    views = view_methods(cfg.ids, cfg.methods)
     named = {method.semantic_ids for method in methods.values()}
     ids = {
-        name: [build_ids(config.reseeded(n), prepared) for n in range(cfg.repeats)]
+        name: build_ids(config, views[name], prepared, cfg.repeats)
         for name, config in cfg.ids.items()
         if name in named
     }

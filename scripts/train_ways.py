@@ -31,7 +31,7 @@ from p5rec.data.prepare import load_corpus, prepare_data
 from p5rec.ids.config import IdsConfig
 from p5rec.ids.files import load_codes
 from p5rec.models.checkpoint import Bundle, build
-from p5rec.pipeline.training import build_ids
+from p5rec.pipeline.ids import build_ids
 from p5rec.train.examples.row import IGNORE, Row, Rows
 from p5rec.train.method import GenerativeConfig, settings_of, taught_prompts
 from p5rec.train.schedule import Schedule
@@ -84,7 +84,7 @@ def contest(method: GenerativeConfig) -> Contest:
     store = Store(cache_home() / "store", say=lambda _: None)
     data = prepare_data(DataConfig(source="recbole", path="ml-100k"), store)
     corpus = load_corpus(data.path)
-    ids = build_ids(IdsConfig.model_validate(IDS), corpus, data, store)
+    ids = build_ids(IdsConfig.model_validate(IDS), {}, corpus, data, store)[0]
     codes = load_codes(ids.path, corpus.catalog.ids)
     library = taught_prompts(method)
     settings = settings_of(method, corpus).model_copy(update={"scale": ()})

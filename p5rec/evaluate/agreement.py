@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+
 from scipy.stats import spearmanr
 
 from p5rec.methods.base import Method
@@ -10,7 +11,9 @@ from p5rec.methods.base import Method
 FEWEST = 4  # sets of codes of which a ranking is worth a word
 
 
-def told_by_ids(methods: Mapping[str, Method], told: Mapping[str, float | None]) -> dict[str, float]:
+def told_by_ids(
+    methods: Mapping[str, Method], told: Mapping[str, float | None]
+) -> dict[str, float]:
     """The bits that each method's ids tell of the next item.
 
     Args:

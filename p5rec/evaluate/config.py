@@ -153,9 +153,10 @@ def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
                 "evaluate.ask", "a task that a method is taught", family, taught,
             )  # fmt: skip
     known = (*methods, *recipe.baselines, *RATING, *TEXT)
+    prompted = [name for name, method in methods.items() if method.prompted]
     read = {
         reading_name(name, reading, form)
-        for name in methods if methods[name].prompted for reading in READINGS for form in ("", *asked)
+        for name in prompted for reading in READINGS for form in ("", *asked)
     }  # fmt: skip
     places = {
         name: ("evaluate", "compare", n)

@@ -59,9 +59,30 @@ class PredictsRatings(Predictor, Protocol):
         ...
 
 
+@runtime_checkable
+class EmbedsItems(Predictor, Protocol):
+    """Has a vector for each item."""
+
+    def item_vectors(self) -> np.ndarray:
+        """``(N, d)`` float32; a row of NaN is an item without a training event."""
+        ...
+
+
+class Planned(Protocol):
+    """What fitting a method takes."""
+
+    def dump(self) -> dict[str, Any]:
+        """As plain data."""
+        ...
+
+    def lines(self) -> list[str]:
+        """In words."""
+        ...
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What fitting a method takes.
+    """What fitting a method takes that is fitted to the data alone.
 
     Attributes:
         fits: models that are fitted under the first seed.
@@ -108,6 +129,7 @@ class Method(Config):
         permute_histories: each event of a history is another user's, in training and in queries:
             the control of what histories tell.
         capability: what the method is for; validation measures it.
+        embeds_items: whether what is fitted is an :class:`EmbedsItems`.
         drawn: whether a fit depends on random draws, so that other seeds give other models.
         collective: whether all processes of a launch fit it together, and an interrupted fit goes
             on; others are fitted by the first process.
@@ -122,6 +144,7 @@ class Method(Config):
     permute_histories: bool = False
 
     capability: ClassVar[str] = "recommend"
+    embeds_items: ClassVar[bool] = False
     drawn: ClassVar[bool] = False
     collective: ClassVar[bool] = False
     prompted: ClassVar[bool] = False
@@ -260,6 +283,16 @@ class Method(Config):
                 )
         return self
 
+    def check_asked(self, tasks: Collection[str]) -> None:
+        """
+        Raises:
+            UserError: the method cannot be asked one of ``tasks``, or nothing is left to ask it.
+        """
+        if strange := [task for task in tasks if task not in self.tasks]:
+            raise UserError(
+                f"--ask: expected what a {self.kind} answers, got {strange[0]!r}; leave it out"
+            )
+
     def check(self, ids: Mapping[str, Any]) -> None:
         """Checks what can be checked without the data.
 
@@ -287,7 +320,7 @@ class Method(Config):
             for point in every
         )
 
-    def plan(self, corpus: Corpus, among: Surroundings) -> Plan | None:
+    def plan(self, corpus: Corpus, among: Surroundings) -> Planned | None:
         """What fitting takes: models that validation compares, and the memory of the largest; None
         where that cannot be said before."""
         return Plan(len(self.points()))
@@ -323,7 +356,7 @@ def _placed(tree: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     out = deepcopy(tree)
     for place, value in values.items():
         *path, last = place.split(".")
-        inner = out
+        inner: Any = out
         for name in path:
             inner = inner.get(name)
             if not isinstance(inner, dict):

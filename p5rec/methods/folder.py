@@ -59,16 +59,33 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
 
 
-def read_method(folder: Path, corpus: Corpus, ids: Path | None = None) -> Method:
-    """The method whose model is in ``folder``, for the items of ``corpus``.
+def read_method(folder: Path) -> Method:
+    """The settings of the method in ``folder``.
+
+    Raises:
+        UserError: the folder holds none, is damaged, or its kind is not known.
+    """
+    check_fitted(folder)
+    tree = read_json(folder / CONFIG)
+    kind = str(tree.get("kind")) if isinstance(tree, dict) else ""
+    if kind not in METHODS:
+        raise fault(
+            folder / CONFIG, f"a kind of method ({', '.join(METHODS)})", repr(kind),
+            "install the package that brings it, or copy the folder anew",
+        )  # fmt: skip
+    method: Method = bind(METHODS.get(kind), tree, {}, folder / CONFIG)
+    return method
+
+
+def check_items(folder: Path, corpus: Corpus, ids: Path | None = None) -> None:
+    """Whether the method in ``folder`` knows the items of ``corpus``, in their order.
 
     Args:
         ids: codes that extend the model's own to new items; None: the model's items are all.
 
     Raises:
-        UserError: the folder is damaged, or of other items.
+        UserError: it does not.
     """
-    check_fitted(folder)
     known = read_json(folder / ITEMS)["ids"] if ids is None else list(load_item_ids(ids))
     here = list(corpus.catalog.ids)
     if known != here:
@@ -79,21 +96,3 @@ def read_method(folder: Path, corpus: Corpus, ids: Path | None = None) -> Method
             "use the data section it was fitted with, extend its codes to new items where it has "
             "codes (p5rec ids extend, then --ids), or fit it again",
         )  # fmt: skip
-    return read_config(folder)
-
-
-def read_config(folder: Path) -> Method:
-    """The settings of the method in ``folder``.
-
-    Raises:
-        UserError: the file is damaged, or of a kind that is not known.
-    """
-    tree = read_json(folder / CONFIG)
-    kind = str(tree.get("kind")) if isinstance(tree, dict) else ""
-    if kind not in METHODS:
-        raise fault(
-            folder / CONFIG, f"a kind of method ({', '.join(METHODS)})", repr(kind),
-            "install the package that brings it, or copy the folder anew",
-        )  # fmt: skip
-    method: Method = bind(METHODS.get(kind), tree, {}, folder / CONFIG)
-    return method

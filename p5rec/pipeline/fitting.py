@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from p5rec.core.artefacts import Artefact, Lineage, read_json, write_json
+from p5rec.core.artefacts import Artefact, Lineage, Make, read_json, write_json
+from p5rec.core.code import Work
 from p5rec.core.publishing import bring
 from p5rec.core.types import Corpus
 from p5rec.data.train_events import swapped
@@ -64,7 +63,7 @@ def fit_method(
     for n in range(repeats if method.drawn else 1):
         tried = trials[best] if trials and not n else None
         run = _Run.of(points[best], prepared, among, n)
-        made = tried.made if tried and tried.made else run.fit(tried and tried.model)
+        made = tried.made if tried and tried.made else run.fit(tried.model if tried else None)
         spent = [trial.seconds for trial in trials if not n]
         about = {
             "train_seconds": round(sum(spent) or made.manifest["seconds"], 3),
@@ -80,16 +79,29 @@ class _Trial:
     """A point of a grid.
 
     Attributes:
-        value: on validation, larger is better.
-        seconds: that fitting and measuring took.
-        made: the stage that fitted it; None: its model lies with the trial, if anywhere.
-        model: where that is.
+        stage: that measured it.
+        made: the stage that fitted it; None: ``stage`` did, and kept its model if that is small.
     """
 
-    value: float
-    seconds: float
+    stage: Artefact
     made: Artefact | None
-    model: Path
+
+    @property
+    def value(self) -> float:
+        """On validation; larger is better."""
+        value: float = read_json(self.stage.path / TRIAL)["value"]
+        return value
+
+    @property
+    def seconds(self) -> float:
+        """That fitting and measuring took."""
+        stages = [self.stage] + ([self.made] if self.made else [])
+        return sum(stage.manifest["seconds"] for stage in stages)
+
+    @property
+    def model(self) -> Path:
+        """Where its model lies, if the stage kept it."""
+        return self.stage.path / MODEL
 
 
 def _try(points: Sequence[Method], prepared: Prepared, among: Among) -> list[_Trial]:
@@ -122,14 +134,10 @@ class _Run:
     def of(cls, method: Method, prepared: Prepared, among: Among, nth: int) -> _Run:
         """The ``nth`` run of ``method``."""
         corpus = prepared.corpus
-        return cls.under(
-            method, prepared, among, nth, method.first_seed(corpus.split.seed) + nth
-        )
+        return cls.under(method, prepared, among, nth, method.first_seed(corpus.split.seed) + nth)
 
     @classmethod
-    def under(
-        cls, method: Method, prepared: Prepared, among: Among, nth: int, seed: int
-    ) -> _Run:
+    def under(cls, method: Method, prepared: Prepared, among: Among, nth: int, seed: int) -> _Run:
         """The same under a seed that is not the method's own."""
         corpus = prepared.corpus
         if method.permute_histories:
@@ -167,22 +175,33 @@ class _Run:
 
     def trial(self) -> _Trial:
         """Its figure on validation."""
-        method, store = self.method, self.prepared.store
-        if method.collective or method.beside(self.seed):
-            made = self.fit()
-            fitted = self.complete(made)
-            work = partial(_measure, method, fitted.path / MODEL, self.corpus)
-            code, inputs = (_measure, method.queried_by), {"model": fitted}
-        else:
-            made, needed = None, self._found(method.needs(self.seed))
-            work, code = partial(_trial, self, _folders(needed)), (_trial, *method.fitted_by)
-            inputs = {**method.fit_reads(), **_keys(needed)}
-        settings = {**method.fit_settings(), "seed": self.seed}
-        trial = store.stage(
-            "trial", work, config=settings, code=code, inputs={"data": self.prepared.data, **inputs}
+        if self.method.collective or self.method.beside(self.seed):
+            return self._measured_apart()
+        needed = self._found(self.method.needs(self.seed))
+        inputs = {**self.method.fit_reads(), **_keys(needed)}
+        trial = self._trial_stage(
+            partial(_trial, self, _folders(needed)), (_trial, *self.method.fitted_by), inputs
         )
-        seconds = trial.manifest["seconds"] + (made.manifest["seconds"] if made else 0)
-        return _Trial(read_json(trial.path / TRIAL)["value"], seconds, made, trial.path / MODEL)
+        return _Trial(trial, None)
+
+    def _measured_apart(self) -> _Trial:
+        """The same in stages: a fit of all processes, its folder, and the measuring."""
+        made = self.fit()
+        folder = self.complete(made)
+        measure = partial(_measure, self.method, folder.path / MODEL, self.corpus)
+        code = (_measure, self.method.queried_by)
+        return _Trial(self._trial_stage(measure, code, {"model": folder}), made)
+
+    def _trial_stage(
+        self, work: Make, code: tuple[Work, ...], inputs: Mapping[str, Artefact | str]
+    ) -> Artefact:
+        return self.prepared.store.stage(
+            "trial",
+            work,
+            config={**self.method.fit_settings(), "seed": self.seed},
+            code=code,
+            inputs={"data": self.prepared.data, **inputs},
+        )
 
     def _found(self, needs: Mapping[str, Need]) -> _Found:
         return {name: self._one(need) for name, need in needs.items()}

@@ -33,7 +33,7 @@ class GenerativeRecommender:
     """
 
     def __init__(self, bundle: Bundle, config: DecodeConfig, seed: int = 0) -> None:
-        check_taught(bundle, "dense")
+        check_taught(bundle.settings.tasks, "dense")
         self.bundle, self.config, self.seed = bundle, config, seed
         self.tables = RankingTables.build(bundle, config, seed)
         # made on first use, which is now

@@ -60,6 +60,7 @@ def cases(mine: Mine) -> list[tuple[list[str], str]]:
         (["run", config, "data.source=tabel"], "did you mean 'table'?"),
         (["run", config, "ids.semantic.scheme=rq-kmean"], "did you mean 'rq-kmeans'"),
         (["run", config, "ids.semantic.vectors.file={path: no.npy}"], NOTHING),
+        (["run", config, "ids.semantic.vectors.methods={v: {method: sasrek}}"], "mean 'sasrec'?"),
         (["run", config, "methods.mine.prompts.folders=[none]"], "a folder of prompt files"),
         (["run", config, "methods.mine.start=no/model"], "a method's name or a model's folder"),
         (["run", config, "methods.mine.train.tasks.rateing={}"], "did you mean 'rating'"),

@@ -42,7 +42,7 @@ methods:
   both: {like: hybrid, decode: {search: beam, beams: 4, k: 4, item_weight: 2}}
   diverse: {like: codes, decode: {per_prefix: 1, beams: 12}}
   sampled: {like: codes, decode: {search: sample, beams: 12}}
-  swapped: {like: hybrid, train: {swap_users: true}}
+  swapped: {like: hybrid, permute_histories: true}
   t5:
     backbone: {name: scratch, lora: null, dtype: float32, items: tokens,
                item_rows: false,

@@ -34,7 +34,7 @@ ids:
     vectors:
       text: {folder}/encoder
       cooccurrence: {{dim: 4}}
-      sasrec: {{dim: 8, layers: 1, steps: 2, window: 5}}
+      methods: {{deep: {{method: {{kind: sasrec, width: 8, window: 5, epochs: 1, tune: {{}}}}}}}}
   title: {{scheme: title, levels: 2, vectors: {{text: null}}}}
 baselines: [popularity, item-knn, ease, ease-recency]
 methods:
@@ -68,7 +68,7 @@ evaluate:
   samples: 1
 """
 KINDS = {
-    "data", "text", "sasrec", "ids", "trial", "fit", "train", "linear", "pairs", "answers",
+    "data", "text", "vectors", "ids", "trial", "fit", "train", "linear", "pairs", "answers",
     "reference", "report",
 }  # fmt: skip
 
@@ -194,7 +194,7 @@ def test_a_changed_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Pat
 def test_a_baseline_that_is_not_asked_for_re_makes_nothing(
     seen: list[Seen], tmp_path: Path
 ) -> None:
-    assert not remade(seen, changed(tmp_path, "methods/baselines/sasrec.py", "\nX = 1\n"))
+    assert not remade(seen, changed(tmp_path, "methods/baselines/bpr.py", "\nX = 1\n"))
 
 
 def test_a_changed_rating_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Path) -> None:
@@ -215,8 +215,8 @@ def test_the_page_is_made_of_its_files_and_nothing_else_is(
     ("library", "shaped", "not_shaped"),
     [
         ("polars", {"data", "ids", "train", "report"}, set()),
-        ("torch", {"text", "train", "sasrec", "answers", "pairs"}, {"data", "ids"}),
-        ("trl", {"train", "sasrec"}, {"data", "ids", "text", "fit", "answers", "report"}),
+        ("torch", {"text", "train", "vectors", "answers", "pairs"}, {"data", "ids"}),
+        ("trl", {"train"}, {"data", "ids", "text", "vectors", "fit", "answers", "report"}),
         ("scikit-learn", {"ids", "reference"}, {"data", "train", "trial"}),
         ("filelock", set(), KINDS),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
@@ -13,14 +12,15 @@ from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import unavailable
 from p5rec.prompting.view import unnamed_view
-from p5rec.train.learner import taught_prompts
-
-if TYPE_CHECKING:
-    from .method import Generative
+from p5rec.train.learner import LearnerConfig, taught_prompts
 
 
-def check(method: Generative, ids: Mapping[str, IdsConfig]) -> None:
+def check(method: LearnerConfig, name: str, ids: Mapping[str, IdsConfig]) -> None:
     """Checks what can be checked without the data.
+
+    Args:
+        name: of the ids that the method names items by.
+        ids: the recipe's.
 
     Raises:
         UserError: a task, a folder of prompts or a tracker is not there; or the method's ids share
@@ -28,16 +28,16 @@ def check(method: Generative, ids: Mapping[str, IdsConfig]) -> None:
     """
     taught_prompts(method)
     method.train.check_trackers()
-    shared = method.ids in ids and ids[method.ids].collisions == "shared"
+    shared = name in ids and ids[name].collisions == "shared"
     if shared and (method.backbone.item_rows or method.backbone.items != "positions"):
         raise UserError(
             "backbone: expected items: positions and item_rows: false beside ids whose items share "
             f"codes, got item_rows: {method.backbone.item_rows}, items: {method.backbone.items}; "
-            f"set them, or resolve the collisions of {method.ids!r}"
+            f"set them, or resolve the collisions of {name!r}"
         )
 
 
-def faults(method: Generative, corpus: Corpus, asked: Collection[str]) -> Iterator[str]:
+def faults(method: LearnerConfig, corpus: Corpus, asked: Collection[str]) -> Iterator[str]:
     """What the data cannot teach the method, or be asked of it, a line each.
 
     Args:
@@ -56,7 +56,7 @@ def faults(method: Generative, corpus: Corpus, asked: Collection[str]) -> Iterat
             yield f"{reason}; take it out of evaluate.ask"
 
 
-def _unreadable(method: Generative, library: PromptLibrary) -> Iterator[str]:
+def _unreadable(method: LearnerConfig, library: PromptLibrary) -> Iterator[str]:
     """What cannot be asked of a model that knows no item codes, a line a task."""
     told = {
         t.family

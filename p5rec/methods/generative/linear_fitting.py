@@ -20,7 +20,7 @@ from ..arrays import load_arrays, save_arrays
 from ..baselines.dense import DenseScorer
 from ..baselines.ease import Ease
 from ..baselines.itemknn import ItemKnn
-from .linear import LinearConfig
+from .config import LinearConfig
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,8 @@ from p5rec.train.learner import LearnerConfig, taught_prompts
 
 from ..base import Method, Surroundings
 from ..needs import Codes, Inputs, Made, Model, Need, Part
-from .linear import LinearConfig, LinearPart
+from .config import LinearConfig
+from .linear import LinearPart
 
 if TYPE_CHECKING:
     from p5rec.train.estimate.plan import Plan
@@ -203,11 +204,18 @@ class Generative(LearnerConfig, Method):
         settings["beams"] = max(settings["beams"], settings["k"])
         return self.model_copy(update={"decode": DecodeConfig(**settings)})
 
+    def check_asked(self, tasks: Collection[str]) -> None:
+        """See :class:`~p5rec.methods.base.Method`."""
+        from p5rec.recommend.capabilities import check_taught
+
+        for task in tasks if tasks or DENSE in self.tasks else (DENSE,):
+            check_taught(self.tasks, task)
+
     def check(self, ids: Mapping[str, Any]) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
         from .checks import check
 
-        check(self, ids)
+        check(self, self.ids, ids)
 
     def check_data(self, corpus: Corpus, asked: Collection[str]) -> Iterator[str]:
         """See :func:`.checks.faults`."""
@@ -260,7 +268,6 @@ class Generative(LearnerConfig, Method):
         if self.tune and DENSE not in self.train.tasks:
             raise ValueError(f"tune: validation measures lists, which need the task {DENSE}")
         return self
-
 
 
 def _network(folder: Path) -> str:

@@ -10,9 +10,11 @@ from typing import Any
 from p5rec.core.artefacts import Lineage
 from p5rec.core.types import Corpus
 from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.recommend.capabilities import check_asked
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.model_answers import answer_model
+from p5rec.recommend.pairs import PairExplainer, PairRater
 from p5rec.recommend.serving import ServingConfig
 
 
@@ -62,3 +64,16 @@ class GenerativePredictor:
     def answer(self, serving: ServingConfig, corpus: Corpus, part: str, folder: Path) -> None:
         """See :func:`p5rec.recommend.model_answers.answer_model`."""
         answer_model(self.bundle, self.decode, serving, corpus, part, folder)
+
+    def of_pairs(self, what: str, corpus: Corpus) -> PairRater | PairExplainer:
+        """What the model says of pairs of a user and an item of ``corpus``.
+
+        Args:
+            what: ``ratings`` or ``explanations``.
+
+        Raises:
+            UserError: the model was not taught that.
+        """
+        check_asked(self.bundle, what)
+        kind = PairRater if what == "ratings" else PairExplainer
+        return kind(self.bundle, corpus, self.decode)
