@@ -41,6 +41,7 @@ def plan(
     from p5rec.core.errors import UserError, did_you_mean
     from p5rec.ids.config import IdsConfig
     from p5rec.methods.registry import any_method, fitted_alone, generative
+    from p5rec.methods.views import view_methods
     from p5rec.train.checks import check_methods, check_tasks
     from p5rec.train.estimate.gpus import GPUS
 
@@ -59,6 +60,7 @@ def plan(
     }
     named = read_sections(config, overrides or (), **sections)
     check_methods(generative(named.methods), named.ids)
+    view_methods(named.ids, named.methods)
     recipe, corpus, _, _ = read_prepared(config, overrides or (), **sections)
     from p5rec.train.estimate.plan import plan, plannable
 
