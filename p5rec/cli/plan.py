@@ -39,6 +39,7 @@ def plan(
     from p5rec.methods.base import Surroundings
     from p5rec.methods.checks import check_data, check_methods
     from p5rec.methods.registry import any_method, methods_of
+    from p5rec.methods.views import view_methods
     from p5rec.train.estimate.gpus import GPUS
 
     from .inputs import read_prepared, read_sections
@@ -56,6 +57,7 @@ def plan(
     }
     named = read_sections(config, overrides or (), **sections)
     check_methods(named.methods, named.ids)
+    view_methods(named.ids, named.methods)
     recipe, corpus, _, _ = read_prepared(config, overrides or (), **sections)
     methods = methods_of(recipe)
     check_data(methods, (), corpus)

@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 
 from p5rec.core.artefacts import Lineage
-from p5rec.core.config import FileName, Lines, bind, compose
+from p5rec.core.config import Lines, bind, compose
 from p5rec.core.errors import UserError, did_you_mean, fault
 from p5rec.ids.config import IdsConfig
 
 from .base import Method
-from .registry import METHODS, RANKING, RATING, TEXT, any_method, baseline
+from .registry import DEFAULT, METHODS, RANKING, RATING, TEXT, any_method
 
 Views = dict[str, dict[str, Method]]  # ids → view → its method
 At = tuple[str, ...]
-BASELINES = (*RANKING, *RATING, *TEXT)
 
 
 def view_methods(
@@ -28,7 +27,7 @@ def view_methods(
 
     Args:
         ids: of a recipe, by name.
-        methods: of the recipe, by name.
+        methods: of the recipe, by name, or their sections, of which those that are named are read.
         lines: what set each key of the recipe, to say where an error is.
 
     Raises:
@@ -64,40 +63,39 @@ def _method(named: str | dict[str, Any], at: At, methods: Mapping[str, Any], lin
     where = ".".join(at)
     if place := next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), ""):
         where = f"{place}: {where}"
+    baselines = {name: RANKING.get(name, {"kind": name}) for name in (*RANKING, *RATING, *TEXT)}
+    known: dict[str, Any] = {**baselines, **methods}
+    able = sorted(name for name, section in known.items() if _embeds(_kind(section)))
     if isinstance(named, dict):
-        method = _bound(named, at, lines)
-        _refuse_without(method.kind, {kind: kind for kind in METHODS}, where)
-        return method
-    kinds = {name: RANKING.get(name, {"kind": name})["kind"] for name in BASELINES}
-    kinds |= {name: method.kind for name, method in methods.items()}
-    if named not in kinds:
-        able = [name for name, kind in kinds.items() if _embeds(kind)]
+        section, name, able = named, _kind(named), [kind for kind in METHODS if _embeds(kind)]
+    elif named in known:
+        section, name, at = known[named], named, ("methods", named)
+    else:
         expected = "a method of the recipe or a baseline"
         raise fault(where, expected, repr(named), did_you_mean(named, able))
-    _refuse_without(named, kinds, where)
-    return methods[named] if named in methods else baseline(named)
+    if _kind(section) in METHODS and not _embeds(_kind(section)):
+        todo = f"take one of {', '.join(able)}"
+        raise fault(where, "a method with item vectors", repr(name), todo)
+    return section if isinstance(section, Method) else _bound(section, at, lines)
 
 
-def _refuse_without(name: str, kinds: Mapping[str, str], where: str) -> None:
-    """Refuses a method without item vectors; ``kinds`` are those of all that there are by name."""
-    if not _embeds(kinds[name]):
-        able = ", ".join(sorted(other for other, kind in kinds.items() if _embeds(kind)))
-        raise fault(where, "a method with item vectors", repr(name), f"take one of {able}")
+def _kind(method: Any) -> str:
+    """Of a method, or of a section."""
+    named = isinstance(method, Mapping)
+    return str(method.get("kind", DEFAULT) if named else getattr(method, "kind", None))
 
 
 def _embeds(kind: str) -> bool:
-    embeds: bool = getattr(METHODS.get(kind), "embeds_items", False)
-    return embeds
+    return kind in METHODS and getattr(METHODS.get(kind), "embeds_items", False)
 
 
-def _bound(section: dict[str, Any], at: At, lines: Lines) -> Any:
+def _bound(section: Any, at: At, lines: Lines) -> Any:
     """The method of a section that stands at ``at`` in a recipe."""
-    view = compose("View", method=any_method())
-    vectors = compose("Vectors", methods=dict[FileName, view])  # type: ignore[valid-type]
-    ids = compose("Ids", vectors=vectors)
-    schema = compose("Recipe", ids=dict[FileName, ids])  # type: ignore[valid-type]
-    tree: Any = section
-    for key in reversed(at):
-        tree = {key: tree}
-    read: Any = bind(schema, tree, lines, ".".join(at[:2]))
-    return read.ids[at[1]].vectors.methods[at[4]].method
+    annotation, tree = any_method(), section
+    for key in reversed(at[1:]):
+        annotation, tree = dict[str, annotation], {key: tree}  # type: ignore[valid-type]
+    schema = compose("Recipe", **{at[0]: annotation})
+    found: Any = getattr(bind(schema, {at[0]: tree}, lines, at[0]), at[0])
+    for key in at[1:]:
+        found = found[key]
+    return found

@@ -70,6 +70,7 @@ def cases(mine: Mine) -> list[tuple[list[str], str]]:
         (["run", config, "--out", file], "a folder to write to, got a file"),
         (["run", config, "--out", below], "expected to write there"),
         (["plan", config, "data.path=no.csv"], NOTHING),
+        (["plan", config, "ids.semantic.vectors.methods={v: {method: ease}}"], "item vectors, got"),
         (["plan", config, "--gpu", "H10"], "did you mean 'H100'"),
         (["plan", config, "methods.mine.start=no/model"], "a method's name or a model's folder"),
         (["data", "describe", "--config", config, "data.path=no.csv"], NOTHING),

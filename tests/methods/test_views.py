@@ -64,6 +64,14 @@ def test_an_unknown_setting_has_its_place_and_the_nearest_known_one() -> None:
     )
 
 
+def test_of_sections_that_are_not_read_yet_the_one_that_is_named_is() -> None:
+    ids = {"semantic": IdsConfig(vectors={"methods": {"v": {"method": "deep"}}})}
+    sections = {"deep": {"kind": "sasrec", "width": 12}, "other": "what nobody reads"}
+    assert view_methods(ids, sections)["semantic"]["v"] == Sasrec(width=12)
+    with pytest.raises(UserError, match=r"'methods\.deep\.widht'; did you mean 'width'"):
+        view_methods(ids, {"deep": {"kind": "sasrec", "widht": 12}})
+
+
 def test_all_that_is_wrong_is_told_at_once() -> None:
     views = {"a": {"method": "nobody"}, "b": {"method": {"kind": "sasrec", "width": 0}}}
     ids = {name: IdsConfig(vectors={"methods": views}) for name in ("one", "two")}

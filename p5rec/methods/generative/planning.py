@@ -35,6 +35,6 @@ def _below(method: Any, corpus: Corpus, among: Surroundings) -> tuple[LoraSettin
         return ()
     if method.start not in among.methods:
         return begun_from(settings_of(method, corpus), Path(method.start)).below
-    first = among.methods[method.start]
+    first: Any = among.methods[method.start]
     below, lora = _below(first, corpus, among), first.backbone.lora
     return below if lora is None else (*below, lora)
