@@ -328,7 +328,8 @@ class Method(Config):
     def describe(self) -> dict[str, Any]:
         """Facts for a report, by name."""
         left = {"tune"} | (set() if self.permute_histories else {"permute_histories"})
-        return {"tuned": {name: v for name, v in self.dump().items() if name not in left}}
+        tuned = {name: value for name, value in self.dump().items() if name not in left}
+        return {"tuned": tuned, "configs_tried": 1}
 
     @model_validator(mode="before")
     @classmethod

@@ -23,6 +23,7 @@ from p5rec.methods.baselines.bpr import Bpr
 from p5rec.methods.baselines.sasrec import Sasrec
 from p5rec.pipeline.fitting import fit_method
 from p5rec.pipeline.ids import build_ids
+from p5rec.pipeline.prepared import Prepared
 
 SASREC = Sasrec(width=16, window=12, epochs=10, averaged=1, tune={})
 
@@ -44,7 +45,7 @@ def make(corpus: Corpus, tmp_path: Path) -> Any:
         bare = {"text": None, "cooccurrence": None, **settings.pop("vectors", {})}
         bare["methods"] = {name: {"method": each.dump()} for name, each in (views or {}).items()}
         config = IdsConfig(**{"levels": 2, "codebook": 6, "vectors": bare, **settings})
-        return build_ids(config, views or {}, corpus, data, store, repeats)
+        return build_ids(config, views or {}, Prepared(corpus, data, store), repeats)
 
     return run
 
