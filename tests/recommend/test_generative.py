@@ -49,7 +49,6 @@ def histories(ask) -> Histories:
 
 def test_it_is_a_recommender(tiny: GenerativeRecommender) -> None:
     assert isinstance(tiny, Recommender)
-    assert tiny.name == "tiny"
 
 
 @pytest.mark.parametrize("exclude_seen", [True, False])

@@ -41,7 +41,7 @@ def test_two_processes_align_as_one(tmp_path: Path) -> None:
     taught = world.teach(method(10))
     config = method(6, 1e-3, align=OBJECTIVES["sdpo"])
     world.teach(config, taught)
-    (pairs,) = (world.fits.prepared.store.root / "pairs").glob("[!.]*")
+    (pairs,) = (world.store.root / "pairs").glob("[!.]*")
     (tmp_path / "start").symlink_to(taught.trained)
     (tmp_path / "pairs").symlink_to(pairs)
     align(tmp_path, tmp_path / "one")

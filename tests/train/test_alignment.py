@@ -57,6 +57,7 @@ class World:
         self.corpus = corpus_of(kind)
         self.codes: ItemCodes = fit(IDS, self.corpus).codes
         self.fits = Fits.of(self.corpus, self.codes, folder)
+        self.store = self.fits.prepared.store
 
     def teach(self, method: Generative, start: Fitted | None = None) -> Fitted:
         return self.fits.fit(method, **({} if start is None else {"taught": start}))
@@ -125,16 +126,16 @@ def test_what_steers_alignment_is_made_again_and_nothing_else(
     world, start = taught
     settings = OBJECTIVES[name]
     one = world.teach(method(1, align=settings), start)
-    assert not world.teach(method(1, align=settings), start).fresh
+    assert not world.teach(method(1, align=settings), start).made.fresh
     pairs = len(list((world.store.root / "pairs").glob("*"))) if name == "sdpo" else 0
     other = world.teach(method(1, align={**settings, "nll": 0.5}), start)
-    assert other.fresh
-    assert other.key != one.key
-    assert world.teach(method(1, align=settings), other).fresh  # from another model
+    assert other.made.fresh
+    assert other.made.key != one.made.key
+    assert world.teach(method(1, align=settings), other).made.fresh  # from another model
     if name == "sdpo":  # the weight of a loss changes no pair; another model lists others
         assert len(list((world.store.root / "pairs").glob("*"))) == pairs + 1
     train_part = world.corpus.split.mask("train")
-    seen = one.lineage.among(world.corpus.interactions.event_keys)
+    seen = one.made.lineage.among(world.corpus.interactions.event_keys)
     assert np.array_equal(seen, train_part)
 
 
@@ -213,7 +214,7 @@ def test_a_model_of_other_ids_is_not_aligned(taught: tuple[World, Fitted]) -> No
     dealt = world.codes.codes[np.random.default_rng(0).permutation(ITEMS)]
 
     other = Fits.of(
-        world.corpus, replace(world.codes, codes=dealt), world.fits.prepared.store.root / "other"
+        world.corpus, replace(world.codes, codes=dealt), world.store.root / "other"
     )
     aligned = method(3, align=OBJECTIVES["sdpo"])
     with pytest.raises(UserError, match="expected a model of the same items and ids to align"):
