@@ -20,7 +20,7 @@ from p5rec.data.prepare import check_files, load_corpus, prepare_data
 from p5rec.evaluate.config import EvaluateConfig, check_names, without_dropped
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.checks import check_data, check_methods, in_order
-from p5rec.methods.registry import any_method, methods_of
+from p5rec.methods.registry import METHODS, any_method, methods_of
 from p5rec.methods.views import view_methods
 
 SCHEMA = compose(
@@ -105,7 +105,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         "report",
         partial(publish, cfg, data, corpus, made),
         config=cfg.dump(),
-        code=(publish,),
+        code=(publish, *sorted({METHODS.target(method.kind) for method in methods.values()})),
         inputs={"data": data, **dict(made.named())},
     )
     if not store.rank:

@@ -226,7 +226,7 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
             answer_questions(method, folder, corpus, asked, answers)
             found = Reference(name, asked, Artefact(answers, ""), about)
             measured = [measure_reference(found, corpus, run)]
-    told = {"serving": serving.dump(), "overridden": given}
+    told = {"method": method.dump(), "serving": serving.dump(), "overridden": given}
     notes = [*notes, *learned_elsewhere(folder, corpus)]
     return Figures(measured, Rules(seed, exclude_seen=serving.exclude_seen), told, notes, samples)
 

@@ -63,7 +63,7 @@ def plan(
     check_data(methods, (), corpus)
     among = Surroundings(recipe.ids, methods, gpus)
     alike: dict[str, list[str]] = {}
-    for name, method in methods.items():
+    for name, method in sorted(methods.items(), key=lambda each: not each[1].collective):
         one = json.dumps([method.fit_settings(), method.semantic_ids, method.starts_from])
         alike.setdefault(one, []).append(name)
     found = {

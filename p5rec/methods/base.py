@@ -219,9 +219,9 @@ class Method(Config):
         return (METHODS.target(self.kind),)
 
     @property
-    def queried_by(self) -> Work:
-        """The function whose code shapes predictions."""
-        return METHODS.target(self.kind)
+    def queried_by(self) -> tuple[Work, ...]:
+        """The functions whose code shapes predictions."""
+        return (METHODS.target(self.kind),)
 
     def fit_settings(self) -> dict[str, Any]:
         """The settings that shape a fit, as plain data; those of queries alone are left out."""

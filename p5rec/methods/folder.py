@@ -49,8 +49,12 @@ def check_fitted(folder: Path) -> None:
     Raises:
         UserError: ``folder`` does not hold a fitted method.
     """
-    if not is_fitted(folder):
+    if not (folder / CONFIG).is_file():
         raise fault(folder, "a fitted method's folder", f"no {CONFIG}", "check the path")
+    if not (folder / ITEMS).is_file():
+        raise fault(
+            folder / ITEMS, "the file that was saved", "nothing there", "copy the folder anew"
+        )
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -93,6 +97,6 @@ def check_items(folder: Path, corpus: Corpus, ids: Path | None = None) -> None:
         raise fault(
             ids or folder, f"the {len(known)} items it was {'made for' if ids else 'fitted to'}",
             f"an item table of {len(here)} {how}",
-            "use the data section it was fitted with, extend its codes to new items where it has "
-            "codes (p5rec ids extend, then --ids), or fit it again",
+            "use the data section it was fitted with, extend its codes to new items "
+            "(p5rec ids extend, then --ids) if it has codes, or fit it again",
         )  # fmt: skip

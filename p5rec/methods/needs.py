@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from p5rec.core.artefacts import Lineage
+from p5rec.core.code import Work
 from p5rec.core.types import Corpus
 
 Inputs = Mapping[str, Path]  # name → the folder of an artefact that a method needs
@@ -61,7 +62,7 @@ class Made:
 
     stage: str
     work: Callable[[Corpus, Inputs, Path], Lineage]
-    code: tuple[Callable[..., Any], ...]
+    code: tuple[Work, ...]
     settings: Mapping[str, Any]
     needs: Mapping[str, Need] = field(default_factory=dict)
 

@@ -31,8 +31,9 @@ def ask_fitted(fitted: Fitted, serving: ServingConfig, prepared: Prepared, part:
         "answers",
         partial(_predict, fitted.method, fitted.folder, serving, prepared.corpus, part),
         config={"part": part, **serving.dump()},
-        code=(_predict, fitted.method.queried_by),
+        code=(_predict, *fitted.method.queried_by),
         inputs={"data": prepared.data, "model": fitted.complete},
+        what=fitted.method.kind,
     )
 
 
@@ -86,8 +87,9 @@ def question_fitted(
         "reference",
         partial(_answer, fitted.method, fitted.folder, prepared.corpus, asked),
         config={"rows": digest([asked.events, asked.users, asked.items]), "task": asked.task},
-        code=(_answer, fitted.method.queried_by),
+        code=(_answer, *fitted.method.queried_by),
         inputs={"data": prepared.data, "model": fitted.complete},
+        what=name,
     )
     return Reference(name, asked, made, about)
 

@@ -159,6 +159,7 @@ class _Run:
             inputs={"data": self.prepared.data, **method.fit_reads(), **_keys(needed)},
             resumable=method.collective,
             collective=method.collective,
+            what=method.kind,
         )
 
     def complete(self, made: Artefact) -> Artefact:
@@ -189,7 +190,7 @@ class _Run:
         made = self.fit()
         folder = self.complete(made)
         measure = partial(_measure, self.method, folder.path / MODEL, self.corpus)
-        code = (_measure, self.method.queried_by)
+        code = (_measure, *self.method.queried_by)
         return _Trial(self._trial_stage(measure, code, {"model": folder}), made)
 
     def _trial_stage(

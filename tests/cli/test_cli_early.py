@@ -90,11 +90,11 @@ def cases(mine: Mine) -> list[tuple[list[str], str]]:
         ([*lists, "o.csv", "--stock", "no.csv"], NOTHING),
         ([*lists, "o.csv", "data.path=no.csv"], NOTHING),
         ([*lists, "o.csv", "--ids", "nowhere"], NOTHING),
-        (["recommend", "--model", "no", "--config", config, "--out", "o.csv"], "no manifest.json"),
+        (["recommend", "--model", "no", "--config", config, "--out", "o.csv"], "no config.json"),
         (["recommend", "--model", model, "--out", "o.csv"], "expected --config, got none"),
         (["evaluate", "--lists", file], "expected --config, got none"),
         (["evaluate", "--lists", "no.csv", "--config", config], NOTHING),
-        (["evaluate", "--model", "nowhere", "--config", config], "no manifest.json"),
+        (["evaluate", "--model", "nowhere", "--config", config], "no config.json"),
         (["evaluate", "--model", model, "--config", config, "--ask", "x"], "FAMILY=N"),
         (["evaluate", "--lists", file, "--config", config, "--out", file], "got a file"),
         (["audit", file, "--json", folder], "a file to write to, got a folder"),
@@ -109,6 +109,8 @@ def cases(mine: Mine) -> list[tuple[list[str], str]]:
 def test_what_is_wrong_is_told_before_torch_is_imported(mine: Mine, tmp_path: Path) -> None:
     (mine.folder / "model").mkdir()
     (mine.folder / "model" / "manifest.json").write_text("{}")
+    (mine.folder / "model" / "config.json").write_text('{"kind": "generative"}')
+    (mine.folder / "model" / "items.json").write_text('{"ids": [], "titles": []}')
     asked = cases(mine)
     before = set(tmp_path.rglob("*"))
     done = subprocess.run(

@@ -213,9 +213,7 @@ def test_a_model_of_other_ids_is_not_aligned(taught: tuple[World, Fitted]) -> No
     world, start = taught
     dealt = world.codes.codes[np.random.default_rng(0).permutation(ITEMS)]
 
-    other = Fits.of(
-        world.corpus, replace(world.codes, codes=dealt), world.store.root / "other"
-    )
+    other = Fits.of(world.corpus, replace(world.codes, codes=dealt), world.store.root / "other")
     aligned = method(3, align=OBJECTIVES["sdpo"])
     with pytest.raises(UserError, match="expected a model of the same items and ids to align"):
         other.fit(aligned, taught=start)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from p5rec.core.artefacts import Lineage
+from p5rec.core.code import Work
+from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus, Interactions, Split
 from p5rec.data.train_events import of_some_users
 
@@ -17,6 +19,15 @@ from .config import LinearConfig
 
 if TYPE_CHECKING:
     from .linear_fitting import LinearPredictor
+
+# a method that has a linear part imports this, and is not fitted anew where the fit below changes
+WORK = Registry(
+    "work of a linear part",
+    {
+        "fit": "p5rec.methods.generative.linear_fitting:fit",
+        "load": "p5rec.methods.generative.linear_fitting:load",
+    },
+)
 
 
 class LinearPart(Method):
@@ -39,12 +50,20 @@ class LinearPart(Method):
 
     def learn(self, interactions: Interactions, split: Split) -> LinearPredictor:
         """See :func:`.linear_fitting.fit`."""
-        from .linear_fitting import fit
-
-        return fit(self.weights, interactions, split)
+        fitted: LinearPredictor = WORK.get("fit")(self.weights, interactions, split)
+        return fitted
 
     def load(self, folder: Path) -> LinearPredictor:
         """See :class:`p5rec.methods.base.Method`."""
-        from .linear_fitting import load
+        loaded: LinearPredictor = WORK.get("load")(folder)
+        return loaded
 
-        return load(folder)
+    @property
+    def fitted_by(self) -> tuple[Work, ...]:
+        """See :class:`p5rec.methods.base.Method`."""
+        return (*super().fitted_by, WORK.target("fit"))
+
+    @property
+    def queried_by(self) -> tuple[Work, ...]:
+        """See :class:`p5rec.methods.base.Method`."""
+        return (*super().queried_by, WORK.target("load"))

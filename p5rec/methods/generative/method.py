@@ -12,6 +12,7 @@ from pydantic import model_validator
 from p5rec.core.artefacts import Lineage, digest
 from p5rec.core.code import Work
 from p5rec.core.errors import UserError
+from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
 from p5rec.models.config import DENSE
 from p5rec.recommend.config import DecodeConfig, settings_for
@@ -28,6 +29,23 @@ if TYPE_CHECKING:
 
     from .predictor import GenerativePredictor
 
+# each is imported where it is needed, and is in the keys of the stages that need it
+WORK = Registry(
+    "work of a generative method",
+    {
+        "fit": "p5rec.methods.generative.fitting:fit",
+        "mine pairs": "p5rec.methods.generative.fitting:mine_pairs",
+        "files": "p5rec.methods.generative.fitting:files",
+        "validate": "p5rec.recommend.validate:validator",
+        "open": "p5rec.methods.generative.predictor:opened",
+        "check": "p5rec.methods.generative.checks:check",
+        "check taught": "p5rec.recommend.capabilities:check_taught",
+        "faults": "p5rec.methods.generative.checks:faults",
+        "plan": "p5rec.methods.generative.planning:plan",
+        "fingerprint": "p5rec.backbones.load:fingerprint",
+        "network": "p5rec.models.checkpoint:network",
+    },
+)
 QUERIED = frozenset({"decode", "linear"})  # settings of queries alone
 NEEDED = frozenset({"ids", "start"})  # settings that name what a fit reads
 
@@ -81,22 +99,20 @@ class Generative(LearnerConfig, Method):
         codes = Codes(self.ids)
         if self.start is None:
             return {"ids": codes}
-        start = Model(self.start, _network)
+        start = Model(self.start, WORK.get("network"))
         found: dict[str, Need] = {"ids": codes, "start": start}
         if isinstance(self.train.align, PreferenceConfig):
             found["pairs"] = self._pairs(self.train.align, seed, {"ids": codes, "start": start})
         return found
 
     def _pairs(self, align: PreferenceConfig, seed: int, needs: Mapping[str, Need]) -> Made:
-        from .fitting import mine_pairs
-
         settings = {**align.dump(), "seed": seed, "dense": self.train.dense.dump()}
         kept = {"negatives", "positions", "rejected", "seed", "dense"}
         learner = self.seeded(seed)
         return Made(
             "pairs",
-            partial(mine_pairs, learner, align),
-            (mine_pairs,),
+            partial(WORK.get("mine pairs"), learner, align),
+            (WORK.target("mine pairs"),),
             {name: value for name, value in settings.items() if name in kept},
             needs,
         )
@@ -115,20 +131,16 @@ class Generative(LearnerConfig, Method):
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
         """See :func:`.fitting.fit`."""
-        from .fitting import fit
-
         validate = None
         if decode := self.validated_by:
-            from p5rec.recommend.validate import validator
-
-            validate = validator(corpus, decode, self.train.evaluate_users)
-        return fit(self.seeded(seed), validate, corpus, folder, inputs)
+            validate = WORK.get("validate")(corpus, decode, self.train.evaluate_users)
+        seen: Lineage = WORK.get("fit")(self.seeded(seed), validate, corpus, folder, inputs)
+        return seen
 
     def files(self, model: Path, beside: Inputs, work: Path) -> dict[str, Path]:
         """See :func:`.fitting.files`."""
-        from .fitting import files
-
-        return files(model, beside.get("linear"), work)
+        found: dict[str, Path] = WORK.get("files")(model, beside.get("linear"), work)
+        return found
 
     def load(self, folder: Path) -> GenerativePredictor:
         """See :class:`~p5rec.methods.base.Method`."""
@@ -138,20 +150,21 @@ class Generative(LearnerConfig, Method):
         self, folder: Path, ids: Path | None = None, *, download: bool = False
     ) -> GenerativePredictor:
         """See :class:`~p5rec.methods.base.Method`."""
-        from .predictor import GenerativePredictor
-
-        return GenerativePredictor.opened(folder, self.decode, ids, download=download)
+        predictor: GenerativePredictor = WORK.get("open")(
+            folder, self.decode, ids, download=download
+        )
+        return predictor
 
     @property
     def fitted_by(self) -> tuple[Work, ...]:
         """See :class:`~p5rec.methods.base.Method`."""
-        fit = "p5rec.methods.generative.fitting:fit"
-        return (fit, "p5rec.recommend.validate:validator") if self.train.looks else (fit,)
+        names = ("fit", "validate") if self.train.looks else ("fit",)
+        return (*super().fitted_by, *map(WORK.target, names))
 
     @property
-    def queried_by(self) -> Work:
+    def queried_by(self) -> tuple[Work, ...]:
         """See :class:`~p5rec.methods.base.Method`."""
-        return "p5rec.methods.generative.predictor:GenerativePredictor"
+        return (*super().queried_by, WORK.target("open"))
 
     @property
     def validated_by(self) -> DecodeConfig | None:
@@ -174,10 +187,8 @@ class Generative(LearnerConfig, Method):
 
     def fit_reads(self) -> dict[str, str]:
         """See :class:`~p5rec.methods.base.Method`: prompts, and the files of a backbone."""
-        from p5rec.backbones.load import fingerprint
-
         prompts = digest(taught_prompts(self).subset_dump())
-        return {"prompts": prompts, **fingerprint(self.backbone.name)}
+        return {"prompts": prompts, **WORK.get("fingerprint")(self.backbone.name)}
 
     def overridden(self, folder: Path, search: Mapping[str, Any]) -> Self:
         """See :class:`~p5rec.methods.base.Method`."""
@@ -194,7 +205,8 @@ class Generative(LearnerConfig, Method):
                 f"--search items: expected a model with an item head, got {folder}, which has "
                 "none; take another search"
             )
-        for name, part in (("item_weight", self.item_head), ("linear_weight", self.linear)):
+        linear = self.linear if self.decode.linear_weight else None  # without, it was not fitted
+        for name, part in (("item_weight", self.item_head), ("linear_weight", linear)):
             if chosen.get(name) and part is None:
                 option, what = "--" + name.replace("_", "-"), name.removesuffix("_weight")
                 raise UserError(
@@ -206,28 +218,22 @@ class Generative(LearnerConfig, Method):
 
     def check_asked(self, tasks: Collection[str]) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
-        from p5rec.recommend.capabilities import check_taught
-
         for task in tasks if tasks or DENSE in self.tasks else (DENSE,):
-            check_taught(self.tasks, task)
+            WORK.get("check taught")(self.tasks, task)
 
     def check(self, ids: Mapping[str, Any]) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
-        from .checks import check
-
-        check(self, self.ids, ids)
+        WORK.get("check")(self, self.ids, ids)
 
     def check_data(self, corpus: Corpus, asked: Collection[str]) -> Iterator[str]:
         """See :func:`.checks.faults`."""
-        from .checks import faults
-
-        return faults(self, corpus, asked)
+        faults: Iterator[str] = WORK.get("faults")(self, corpus, asked)
+        return faults
 
     def plan(self, corpus: Corpus, among: Surroundings) -> Plan | None:
         """See :func:`.planning.plan`."""
-        from .planning import plan
-
-        return plan(self, corpus, among)
+        plan: Plan | None = WORK.get("plan")(self, corpus, among)
+        return plan
 
     @property
     def learned(self) -> str:
@@ -268,9 +274,3 @@ class Generative(LearnerConfig, Method):
         if self.tune and DENSE not in self.train.tasks:
             raise ValueError(f"tune: validation measures lists, which need the task {DENSE}")
         return self
-
-
-def _network(folder: Path) -> str:
-    from p5rec.models.checkpoint import network
-
-    return network(folder)

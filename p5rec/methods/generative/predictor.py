@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from p5rec.core.artefacts import Lineage
+from p5rec.core.artefacts import Lineage, read_json
+from p5rec.core.errors import fault
 from p5rec.core.types import Corpus
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.recommend.capabilities import check_asked
@@ -16,6 +17,8 @@ from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.model_answers import answer_model
 from p5rec.recommend.pairs import PairExplainer, PairRater
 from p5rec.recommend.serving import ServingConfig
+
+from ..folder import ITEMS
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,22 +33,6 @@ class GenerativePredictor:
     bundle: Bundle
     decode: DecodeConfig
     lineage: Lineage | None = None
-
-    @classmethod
-    def opened(
-        cls, folder: Path, decode: DecodeConfig, ids: Path | None, *, download: bool
-    ) -> GenerativePredictor:
-        """The predictor in ``folder``.
-
-        Args:
-            ids: codes that extend the model's own to new items; None: the model's.
-            download: whether its backbone may be fetched.
-
-        Raises:
-            UserError: see :func:`p5rec.models.checkpoint.load_bundle`.
-        """
-        bundle = load_bundle(folder, ids, download=download)
-        return cls(bundle.ready(decode.precision), decode)
 
     @cached_property
     def recommender(self) -> GenerativeRecommender:
@@ -77,3 +64,25 @@ class GenerativePredictor:
         check_asked(self.bundle, what)
         kind = PairRater if what == "ratings" else PairExplainer
         return kind(self.bundle, corpus, self.decode)
+
+
+def opened(
+    folder: Path, decode: DecodeConfig, ids: Path | None, *, download: bool
+) -> GenerativePredictor:
+    """The predictor in ``folder``.
+
+    Args:
+        ids: codes that extend the model's own to new items; None: the model's.
+        download: whether its backbone may be fetched.
+
+    Raises:
+        UserError: see :func:`p5rec.models.checkpoint.load_bundle`; or the model's codes are of
+            other items than the folder's.
+    """
+    bundle = load_bundle(folder, ids, download=download)
+    if ids is None and list(bundle.item_ids) != read_json(folder / ITEMS)["ids"]:
+        raise fault(
+            folder / "codes", f"codes of the items in {ITEMS}", "those of others",
+            "copy the folder anew",
+        )  # fmt: skip
+    return GenerativePredictor(bundle.ready(decode.precision), decode)
