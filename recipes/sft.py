@@ -19,7 +19,9 @@ from p5rec.data.config import DataConfig
 from p5rec.data.prepare import check_files, load_corpus, prepare_data
 from p5rec.evaluate.config import EvaluateConfig, check_names, without_dropped
 from p5rec.ids.config import IdsConfig
+from p5rec.methods.base import LISTS
 from p5rec.methods.registry import any_method, fitted_alone, generative
+from p5rec.tasks.registry import TASKS
 from p5rec.train.checks import check_methods, check_tasks, in_order
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     from p5rec.pipeline.answers import ask_model, ask_references, list_fitted, question_fitted
     from p5rec.pipeline.fitting import fit_method
     from p5rec.pipeline.training import build_ids, fit_linear, teach
+    from p5rec.recommend.model_answers import read_asked
     from p5rec.recommend.serving import served_files
     from p5rec.report.publish import publish, show
 
@@ -83,7 +86,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         part: {
             name: [list_fitted(run, corpus, data, store, part=part, **lists) for run in runs]
             for name, runs in fitted.items()
-            if runs[0].method.question_task is None
+            if LISTS in runs[0].method.capabilities
         }
         for part in cfg.evaluate.parts
     }
@@ -114,21 +117,31 @@ def main(cfg: Any, store: Store, out: Path) -> None:
                 )
                 for model, beside in zip(models[name], linear[name], strict=True)
             ]  # fmt: skip
-    references = {
-        part: ask_references([runs[0].path for runs in found.values()], corpus, data, store, fitted)
+    asked = {
+        part: [each for runs in found.values() for each in read_asked(runs[0].path)]
         for part, found in answers.items()
     }
-    for name, runs in fitted.items():
-        for n in serving[name].questions.values() if "test" in references else ():
-            asked = questions(runs[0].method, corpus, "test", n, cfg.seed)
-            references["test"].append(question_fitted(name, runs[0], asked, corpus, data, store))
+    put = [
+        (name, questions(runs[0].method, corpus, task, "test", n, cfg.seed))
+        for name, runs in fitted.items()
+        for task, n in serving[name].questions.items()
+        if "test" in asked
+    ]
+    if put:
+        asked["test"] += [each for _, each in put]
+    references = {
+        part: ask_references(each, corpus, data, store, fitted) for part, each in asked.items()
+    }
+    for name, each in put:
+        made_by = question_fitted(name, fitted[name][0], each, corpus, data, store)
+        references["test"].append(made_by)
     facts = {name: [run.about for run in runs] for name, runs in fitted.items()}
     made = Outputs(ids, models, facts, answers, references)
     report = store.stage(
         "report",
         partial(publish, cfg, data, corpus, made),
         config=cfg.dump(),
-        code=(publish,),
+        code=(publish, *map(TASKS.target, TASKS)),
         inputs={"data": data, **dict(made.named())},
     )
     folders = {

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from p5rec.core.types import Corpus
     from p5rec.evaluate.assemble import Rules
     from p5rec.evaluate.measured import Measured
+    from p5rec.evaluate.schema import Sample
     from p5rec.recommend.serving import ServingConfig
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -205,7 +206,8 @@ def _of_model(
     from p5rec.methods.folder import is_fitted
     from p5rec.pipeline.answers import ask_references
     from p5rec.recommend.capabilities import check_taught
-    from p5rec.recommend.model_answers import answer_model
+    from p5rec.recommend.model_answers import answer_model, read_asked
+    from p5rec.tasks.view import unnamed_view
 
     from .inputs import learned_elsewhere, read_model
 
@@ -230,8 +232,8 @@ def _of_model(
         )
         beside = Store(Path(made) / "references", say=lambda _: None)
         run = {"split": part, "seed": seed}
-        for reference in ask_references([answers], corpus, "", beside):
-            measured.append(measure_reference(reference, corpus, run))
+        for reference in ask_references(read_asked(answers), corpus, "", beside):
+            measured.append(measure_reference(reference, unnamed_view(corpus), run))
         facts = {name: {"train_seconds": 0.0}}
         measured += list_references({name: [answers]}, corpus, part, seed, facts, {})
     about = {"serving": serving.dump(), "overridden": overridden}
@@ -253,36 +255,40 @@ def _of_fitted(
     from p5rec.core.artefacts import Artefact
     from p5rec.evaluate.answers import measure_answers
     from p5rec.evaluate.assemble import Rules
-    from p5rec.evaluate.families import measure_reference
+    from p5rec.evaluate.families import Reference, measure_reference
+    from p5rec.methods.base import LISTS
     from p5rec.methods.folder import read_method
     from p5rec.methods.queries import answer_questions, questions
     from p5rec.recommend.list_files import answer
-    from p5rec.recommend.references import Reference
+    from p5rec.tasks.view import unnamed_view
 
     from .inputs import learned_elsewhere
 
     method, name, seen = read_method(folder, corpus), folder.resolve().name, serving.exclude_seen
-    if ids is not None or not {*serving.questions} <= {method.question_task}:
+    if ids is not None or not {*serving.questions} <= {*method.tasks}:
         raise UserError(
             f"expected --model FOLDER alone, got {'--ids' if ids else '--ask'} beside a "
             f"{method.kind}, which knows no codes and no such questions; leave it out"
         )
     about = {"train_seconds": 0.0}
+    measured: list[Measured] = []
+    samples: list[Sample] = []
     with TemporaryDirectory() as made:
-        answers = Path(made)
-        if method.question_task is None:
+        if LISTS in method.capabilities:
+            answers = Path(made)
             lists = method.load(folder)
             answer(lists, corpus, part, serving.k, answers, {}, exclude_seen=seen)
             measured, samples = measure_answers(
                 name, answers, corpus, None, part, seed=seed, about=about, shown=SAMPLES
             )
-        else:
-            (n,) = serving.questions.values()
-            asked = questions(method, corpus, part, n, serving.seed)
+        run = {"split": part, "seed": seed}
+        for task, n in serving.questions.items():
+            answers = Path(made) / task
+            answers.mkdir()
+            asked = questions(method, corpus, task, part, n, serving.seed)
             answer_questions(method, folder, corpus, asked, answers)
-            found = Reference(name, asked, Artefact(answers, ""), about)
-            measured = [measure_reference(found, corpus, {"split": part, "seed": seed})]
-            samples = []
+            found = Reference(name, Artefact(answers, ""), about)
+            measured.append(measure_reference(found, unnamed_view(corpus), run))
     about_run = {"serving": serving.dump(), "overridden": overridden}
     rules = Rules(seed, exclude_seen=seen)
     notes = learned_elsewhere(folder, corpus)

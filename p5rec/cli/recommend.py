@@ -325,9 +325,9 @@ def _of_pairs(
     import numpy as np
 
     from p5rec.methods.tune import requests_of
-    from p5rec.prompting.view import unnamed_view
+    from p5rec.tasks.view import unnamed_view
 
-    if what != "ratings" or method.question_task != "rating":
+    if what != "ratings" or "predict_rating" not in method.capabilities:
         raise UserError(
             f"--what: expected what a {method.kind} offers, got {what}; name another folder"
         )

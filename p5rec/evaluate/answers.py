@@ -15,12 +15,12 @@ from p5rec.data.split import cases
 from p5rec.ids.files import load_codes
 from p5rec.ids.tokens import item_strings
 from p5rec.methods.registry import generative
-from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.list_files import ABOUT, LISTS, read_lists
 from p5rec.recommend.model_answers import read_asked
-from p5rec.recommend.references import Reference
+from p5rec.tasks.predictions import RankedItems
+from p5rec.tasks.view import CorpusView, ItemNames, unnamed_view
 
-from .families import measure_family, measure_reference
+from .families import Reference, measure_predictions, measure_reference
 from .footing import LEARNED, learned_facts
 from .measure import ranking
 from .measured import Measured, average
@@ -40,7 +40,7 @@ class Outputs:
         models: trained models by method, one a seed.
         fitted: facts about methods that were fitted to the data alone, by name, one a seed.
         answers: of every method, for each held-out part, one a seed.
-        references: rating and text baselines on the questions of each part.
+        references: predictions of fitted methods for the questions of each part.
     """
 
     ids: Repeated
@@ -71,6 +71,7 @@ def measure_run(cfg: Any, corpus: Corpus, made: Outputs) -> tuple[list[Measured]
     """
     measured: list[Measured] = []
     samples: list[Sample] = []
+    view = unnamed_view(corpus)
     final, trained = cfg.evaluate.parts[-1], generative(cfg.methods)
     for part, found in made.answers.items():
         for name in found:
@@ -84,7 +85,7 @@ def measure_run(cfg: Any, corpus: Corpus, made: Outputs) -> tuple[list[Measured]
         }
         spent = {name: told[0] for name, told in made.fitted.items()}
         run = {"split": part, "seed": cfg.seed}
-        measured += [measure_reference(each, corpus, run) for each in made.references[part]]
+        measured += [measure_reference(each, view, run) for each in made.references[part]]
         measured += list_references(folders, corpus, part, cfg.seed, facts, spent)
     return measured, samples
 
@@ -151,7 +152,9 @@ def measure_answers(
         told = {key: about[key] for key in LEARNED if key in about}
         spent = {"train_seconds": about.get("train_seconds", 0.0), "about": told}
         for asked in read_asked(folder):
-            measured += measure_family(name, asked, view, {"split": part, "seed": seed, **spent})
+            measured += measure_predictions(
+                name, asked, view, {"split": part, "seed": seed, **spent}
+            )
             seen += family_samples(name, asked, view, shown, seed)
     return measured, seen
 
@@ -204,7 +207,9 @@ def list_references(
     """
     _, targets, events = cases(corpus.interactions, corpus.split, part)
     asked = {
-        name: {a.task: a for a in read_asked(runs[0]) if a.answer == "item" and not a.unseen}
+        name: {
+            a.task: a for a in read_asked(runs[0]) if isinstance(a, RankedItems) and not a.unseen
+        }
         for name, runs in folders.items()
     }
     found = []

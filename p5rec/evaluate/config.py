@@ -9,9 +9,11 @@ from pydantic import Field
 
 from p5rec.core.config import Config, Lines
 from p5rec.core.errors import UserError, did_you_mean
-from p5rec.methods.registry import DEFAULT, RANKING, RATING, TEXT, fitted_alone, generative
+from p5rec.methods.base import LISTS
+from p5rec.methods.registry import DEFAULT, RANKING, fitted_alone, generative
 from p5rec.recommend.config import READINGS
 from p5rec.recommend.serving import ServingConfig
+from p5rec.tasks.registry import TASKS
 
 from .schema import Part
 
@@ -62,13 +64,12 @@ class EvaluateConfig(Config):
 
     def fitted(self, method: Any, seed: int, tie_seed: int) -> ServingConfig:
         """The same of a method that was fitted to the data alone."""
-        task = method.question_task
         return ServingConfig(
             kind=method.kind,
             k=self.k,
             exclude_seen=self.exclude_seen,
             tie_seed=tie_seed,
-            questions={} if task is None else {task: self.ask[task]},
+            questions={task: n for task, n in self.ask.items() if task in method.tasks},
             seed=seed,
         )
 
@@ -77,9 +78,11 @@ def reading_name(method: str, reading: str, form: str) -> str:
     """What a report calls one reading of a method's ratings: ``llm (words)``.
 
     Args:
+        reading: empty where the method has one way to rate.
         form: the family, where the method was asked for ratings in several; else empty.
     """
-    return f"{method} ({reading}, {form})" if form else f"{method} ({reading})"
+    told = ", ".join(filter(None, (reading, form)))
+    return f"{method} ({told})" if told else method
 
 
 def without_dropped(recipe: Any, lines: Lines) -> Any:
@@ -99,7 +102,8 @@ def without_dropped(recipe: Any, lines: Lines) -> Any:
     dropped = {**unfit, **gone}
     learners = generative(recipe.methods).values()
     taught = {task for method in learners for task in method.train.tasks}
-    taught |= {m.question_task for m in recipe.methods.values() if m.kind != DEFAULT}
+    fitted = [m for m in recipe.methods.values() if m.kind != DEFAULT]
+    taught |= {task for method in fitted for task in method.tasks}
     no_longer_trained = {
         at[4]: _layer(lines, *at) for at in lines
         if at[2:4] == ("train", "tasks") and len(at) == 5 and at[4] not in taught
@@ -164,21 +168,21 @@ def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
                 f"{method.backbone.items}; set them, or resolve the collisions of {method.ids!r}"
             )
     taught = {task for method in learners.values() for task in method.train.tasks}
-    answered = {name: task for name, m in fitted_alone(recipe).items() if (task := m.question_task)}
-    for name, task in answered.items():
-        if task not in asked:
+    for name, method in fitted_alone(recipe).items():
+        if LISTS not in method.capabilities and not {*method.tasks} & {*asked}:
             yield (
-                f"methods.{name}: expected evaluate.ask to say how many questions of {task!r} a "
-                f"{methods[name].kind} is put, got none; add {task}: 500"
+                f"methods.{name}: expected evaluate.ask to say how many questions of "
+                f"{method.tasks[0]!r} a {method.kind} is put, got none; add {method.tasks[0]}: 500"
             )
-    taught |= {*answered.values()}
+        taught |= {*method.tasks}
     for family in asked:
         if family not in taught:
             yield _unknown(
                 lines, ("evaluate", "ask", family),
                 "evaluate.ask", "a task that a method is taught", family, taught,
             )  # fmt: skip
-    known = (*methods, *recipe.baselines, *RATING, *TEXT)
+    references = {name for task in TASKS for name in TASKS.get(task).references}
+    known = (*methods, *recipe.baselines, *references)
     read = {
         reading_name(name, reading, form)
         for name in learners for reading in READINGS for form in ("", *asked)

@@ -19,8 +19,12 @@ from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
 from p5rec.core.types import Corpus, Histories, Interactions, Split
 from p5rec.recommend.protocols import Recommender
+from p5rec.tasks.predictions import Predictions
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView
 
-MEASURED = ("recommend", "predict_rating")  # capabilities that validation can compare
+MEASURED = ("recommend", "predict_rating", "predict_click")  # what validation can compare
+LISTS = "recommend"  # the capability whose answers are lists for all users
 Inputs = Mapping[str, Path]  # name → folder of an artefact that the config declares
 
 
@@ -53,6 +57,15 @@ class PredictsRatings(Predictor, Protocol):
         ...
 
 
+@runtime_checkable
+class PredictsClicks(Predictor, Protocol):
+    """Predicts whether a user takes an item."""
+
+    def predict_click(self, histories: Histories, items: np.ndarray) -> np.ndarray:
+        """``(B,)`` float32, the probability of a click on each of ``items (B,)`` by a request."""
+        ...
+
+
 @dataclass(frozen=True)
 class Plan:
     """What fitting a method takes.
@@ -77,7 +90,8 @@ class Method(Config):
         tune: setting → values to try; empty: fit what is set.
         permute_histories: each event of a history is another user's, in training and in queries:
             the control of what histories tell.
-        capability: what the method is for; validation measures it.
+        capabilities: what its predictors can do; validation measures the first. Of each but
+            ``recommend`` follow the tasks whose questions the method can be asked.
         drawn: whether a fit depends on random draws, so that other seeds give other models.
         grid: the values tried by default; of equal ones the first wins.
     """
@@ -86,7 +100,7 @@ class Method(Config):
     tune: dict[str, tuple[Any, ...]] = {}
     permute_histories: bool = False
 
-    capability: ClassVar[str] = "recommend"
+    capabilities: ClassVar[tuple[str, ...]] = ("recommend",)
     drawn: ClassVar[bool] = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
@@ -114,9 +128,19 @@ class Method(Config):
         raise NotImplementedError
 
     @property
-    def question_task(self) -> str | None:
-        """The task whose questions the method answers; None: it ranks."""
-        return "rating" if self.capability == "predict_rating" else None
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks whose questions the method answers, beside the lists of one that ranks."""
+        able = {*self.capabilities} - {LISTS}
+        return tuple(name for name in TASKS if TASKS.get(name).capability in able)
+
+    @classmethod
+    def reference(cls, asked: Predictions, view: CorpusView) -> Self | None:
+        """The method of this kind that stands beside whoever answers the questions ``asked``.
+
+        None: it has nothing to say about them.
+        """
+        made: Self = cls.model_validate({})
+        return made
 
     def points(self) -> tuple[Self, ...]:
         """The configs of the grid, each without a grid of its own; at least one."""
@@ -147,7 +171,7 @@ class Method(Config):
         settings = type(self).model_fields.keys() - {"kind", "tune", "permute_histories"}
         if strange := self.tune.keys() - settings:
             raise ValueError(f"tune: no setting {min(strange)!r}; known: {sorted(settings)}")
-        if self.tune and self.capability not in MEASURED:
+        if self.tune and self.capabilities[0] not in MEASURED:
             raise ValueError(f"tune: validation measures no {self.kind}: leave it out")
         if empty := [name for name, values in self.tune.items() if not values]:
             raise ValueError(f"tune: expected at least one value of {empty[0]!r}")

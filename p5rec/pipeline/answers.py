@@ -9,17 +9,17 @@ from pathlib import Path
 from p5rec.core.artefacts import Artefact, Lineage, Store, digest
 from p5rec.core.types import PARTS, Corpus
 from p5rec.data.train_events import swapped
+from p5rec.evaluate.families import Reference
 from p5rec.methods.base import Method
-from p5rec.methods.baselines.text_rows import has_people_s_words, shows_words
 from p5rec.methods.queries import answer_questions
-from p5rec.methods.registry import METHODS, RATING, TEXT, baseline
+from p5rec.methods.registry import METHODS
 from p5rec.models.linear import linear_file
-from p5rec.prompting.view import unnamed_view
-from p5rec.recommend.ask import FamilyAnswers
 from p5rec.recommend.list_files import answer
-from p5rec.recommend.model_answers import answer_bundle, read_asked
-from p5rec.recommend.references import Reference
+from p5rec.recommend.model_answers import answer_bundle
 from p5rec.recommend.serving import ServingConfig
+from p5rec.tasks.predictions import Predictions
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import unnamed_view
 
 from .fitting import Fitted, fit_method
 
@@ -90,66 +90,53 @@ def ask_model(
 
 
 def ask_references(
-    folders: Iterable[Path],
+    asked: Iterable[Predictions],
     corpus: Corpus,
     data: Artefact | str,
     store: Store,
     without: Collection[str] = (),
 ) -> list[Reference]:
-    """The rating and text baselines beside the answers in ``folders``, once on the same rows.
+    """The reference baselines of every task beside the answers to its questions, once a question.
 
     Args:
-        folders: answers of models (see :func:`p5rec.recommend.model_answers.answer_model`).
+        asked: predictions of methods.
         data: the prepared ``corpus``, or what tells it from others.
         without: names of baselines that the recipe has as methods of its own.
     """
-    every = [a for folder in folders for a in read_asked(folder) if not a.unseen]
-    rated = {tuple(a.events): a for a in every if a.answer == "rating"}
-    texts = {(a.task, *a.events, *a.expected): a for a in every if a.answer == "text"}
     view, found = unnamed_view(corpus), []
-    for asked in rated.values():
-        for name in RATING:
-            if name not in without:
-                (fitted,) = fit_method(baseline(name), corpus, data, store)
-                found.append(question_fitted(name, fitted, asked, corpus, data, store))
-    for asked in texts.values():
-        if not has_people_s_words(view, asked.task):
-            continue
-        for name in TEXT:
-            kind = METHODS.get(name)
-            if name in without or (kind.needs_shown and not shows_words(asked.task)):
+    every = {digest(a.unanswered().dump()): a.unanswered() for a in asked if not a.unseen}
+    for questions in every.values():
+        for name in TASKS.get(questions.task).references:
+            method = METHODS.get(name).reference(questions, view)
+            if method is None or name in without:
                 continue
-            method = kind(task=asked.task, max_words=asked.max_words)
             (fitted,) = fit_method(method, corpus, data, store)
-            found.append(question_fitted(name, fitted, asked, corpus, data, store))
+            found.append(question_fitted(name, fitted, questions, corpus, data, store))
     return found
 
 
 def question_fitted(
     name: str,
     fitted: Fitted,
-    asked: FamilyAnswers,
+    asked: Predictions,
     corpus: Corpus,
     data: Artefact | str,
     store: Store,
 ) -> Reference:
     """The stage of a fitted method's answers to the questions ``asked``."""
-    about = dict(fitted.about)
-    if asked.answer == "text":
-        read = fitted.made.manifest["lineage"]["events_seen"]
-        about = {"train_seconds": about["train_seconds"], "events_read": read}
     made = store.stage(
         "reference",
         partial(_answer, fitted.method, fitted.folder, corpus, asked),
-        config={"rows": digest([asked.events, asked.users, asked.items]), "task": asked.task},
-        code=(_answer, METHODS.target(fitted.method.kind)),
+        config={"questions": digest(asked.dump())},
+        code=(_answer, METHODS.target(fitted.method.kind), TASKS.target(asked.task)),
         inputs={"data": data, "model": fitted.made},
     )
-    return Reference(name, asked, made, about)
+    read = fitted.made.manifest["lineage"]["events_seen"]
+    return Reference(name, made, {**fitted.about, "events_read": read})
 
 
 def _answer(
-    method: Method, model: Path, corpus: Corpus, asked: FamilyAnswers, folder: Path
+    method: Method, model: Path, corpus: Corpus, asked: Predictions, folder: Path
 ) -> Lineage:
     answer_questions(method, model, corpus, asked, folder)
     return Lineage.none()

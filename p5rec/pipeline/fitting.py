@@ -109,7 +109,7 @@ def _trial(point: Method, corpus: Corpus, known: np.ndarray, seed: int, folder: 
     """Fits ``point`` and measures it on validation; the model stays where it is small."""
     model = folder / MODEL
     lineage = _fit(point, corpus, known, seed, None, folder)
-    value = VALIDATION[point.capability](corpus)(point.load(model))
+    value = VALIDATION[point.capabilities[0]](corpus)(point.load(model))
     write_json(folder / TRIAL, {"value": value})
     if sum(file.stat().st_size for file in model.rglob("*") if file.is_file()) > KEPT:
         shutil.rmtree(model)

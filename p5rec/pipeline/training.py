@@ -22,6 +22,7 @@ from p5rec.ids.make import VECTORS, make_codes
 from p5rec.methods.generative.linear import save_fitted
 from p5rec.models.checkpoint import network
 from p5rec.recommend.validate import settings_for, validator
+from p5rec.tasks.registry import TASKS
 from p5rec.train.config import DenseConfig, PreferenceConfig, TrainConfig
 from p5rec.train.method import GenerativeConfig, taught_prompts
 from p5rec.train.work import learn_vectors, mine_pairs, train_on
@@ -128,15 +129,17 @@ def teach(
             pairs = begun["pairs"] = list_pairs(
                 method, method.train.align, corpus, data, ids, start, store
             )
+    library = taught_prompts(method)
+    posed = sorted({spec.task for spec in library.specs.values()})
     return store.stage(
         "train",
         partial(train_on, method, corpus, ids.path, validate, start, pairs.path if pairs else None),
         config=settings,
-        code=(train_on, *([validator] if validate else [])),
+        code=(train_on, *([validator] if validate else []), *map(TASKS.target, posed)),
         inputs={
             "data": data,
             "ids": ids,
-            "prompts": digest(taught_prompts(method).subset_dump()),
+            "prompts": digest(library.subset_dump()),
             **fingerprint(method.backbone.name),
             **begun,
         },

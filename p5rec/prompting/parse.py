@@ -6,14 +6,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .fields import Answer
-from .literal import squeeze
-from .view import ItemNames, Scale
+from p5rec.tasks.fields import NO, YES, Answer
+from p5rec.tasks.literal import squeeze
+from p5rec.tasks.view import ItemNames, Scale
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?!\w)")
 OUT_OF = re.compile(r"(?:/|out of)\s*$")
 FIRST_WORD = re.compile(r"\W*(\w+)")
-VERDICTS = {"yes": True, "no": False}
+VERDICTS = {YES: True, NO: False}
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from p5rec.core.artefacts import Lineage, read_json, write_json
+from p5rec.core.artefacts import Lineage, write_json
 from p5rec.core.progress import shown
 from p5rec.core.types import PARTS, Corpus
 from p5rec.data.train_events import swapped
 from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.tasks.predictions import Predictions, read_predictions
 
-from .ask import FamilyAnswers, ask, task_of, unseen_wordings
+from .ask import ask, task_of, unseen_wordings
 from .generative import GenerativeRecommender
 from .list_files import answer
 from .serving import ServingConfig
@@ -64,6 +65,6 @@ def answer_bundle(
     return Lineage.none()
 
 
-def read_asked(folder: Path) -> list[FamilyAnswers]:
+def read_asked(folder: Path) -> list[Predictions]:
     """The prompted answers that :func:`answer_model` kept."""
-    return [FamilyAnswers(**read_json(p)) for p in sorted(folder.glob(f"{ASKED}*.json"))]
+    return [read_predictions(path) for path in sorted(folder.glob(f"{ASKED}*.json"))]

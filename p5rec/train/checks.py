@@ -11,10 +11,10 @@ from p5rec.core.types import Corpus
 from p5rec.data.files import existing
 from p5rec.ids.config import IdsConfig
 from p5rec.models.config import BUNDLE, DENSE_RATING
-from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import unavailable
-from p5rec.prompting.view import unnamed_view
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import unnamed_view
 
 from .method import GenerativeConfig, taught_prompts
 
@@ -96,7 +96,7 @@ def check_tasks(
             if reason := unavailable(library, family, view):
                 faults.append(f"methods.{name}: {reason}; take it out of train.tasks")
             elif family in asked and (
-                reason := prompt_tasks.unavailable(library.family(family).task, view, "test")
+                reason := TASKS.get(library.family(family).task).unavailable(view, "test")
             ):
                 faults.append(f"evaluate.ask: {reason}; take it out")
     if faults:

@@ -15,8 +15,8 @@ from p5rec.evaluate.config import EvaluateConfig, check_names
 from p5rec.evaluate.families import measure_family
 from p5rec.evaluate.samples import family_samples
 from p5rec.ids.config import IdsConfig
-from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.ask import FamilyAnswers
+from p5rec.tasks.view import CorpusView, ItemNames
 from p5rec.train.method import GenerativeConfig
 
 RATINGS = [5.0, 1.0, 3.0, 4.0]

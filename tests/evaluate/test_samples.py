@@ -13,8 +13,8 @@ from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.evaluate.samples import draw, family_samples, list_samples
-from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.ask import FamilyAnswers
+from p5rec.tasks.view import CorpusView, ItemNames
 
 
 def test_half_are_right_as_far_as_there_are() -> None:

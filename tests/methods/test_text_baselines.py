@@ -13,7 +13,7 @@ from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Interactions, Split
 from p5rec.methods.baselines.text_rows import asked_rows, has_people_s_words, training_rows
 from p5rec.methods.registry import METHODS, TEXT
-from p5rec.prompting.view import CorpusView, unnamed_view
+from p5rec.tasks.view import CorpusView, unnamed_view
 
 # user, item, part, review, summary
 SAID = (

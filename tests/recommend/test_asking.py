@@ -20,7 +20,6 @@ from p5rec.models.checkpoint import Bundle, save_bundle
 from p5rec.models.config import HeadsConfig
 from p5rec.pipeline.answers import ask_model
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.ask import FamilyAnswers, ask
 from p5rec.recommend.config import READINGS, DecodeConfig
 from p5rec.recommend.list_files import read_lists
@@ -28,6 +27,7 @@ from p5rec.recommend.model_answers import answer_model, read_asked
 from p5rec.recommend.pairs import PairRater
 from p5rec.recommend.ratings import own_reading, rate, rating_histories, read_ratings
 from p5rec.recommend.serving import ServingConfig
+from p5rec.tasks.view import CorpusView, ItemNames
 
 ITEMS = 24
 DECODE = DecodeConfig(k=12, beams=24, max_new_tokens=4)
