@@ -30,10 +30,10 @@ def test_yes_and_no_are_measured_by_their_chances() -> None:
     assert entry.metrics["accuracy"].value == pytest.approx(said.mean())
     assert all(m.low < m.value < m.high for m in entry.metrics.values())
     assert 0 < entry.beside["ECE"] < 0.2
-    assert main_metrics(entry.metrics) == ("accuracy", "AUC", "log loss", "Brier")
+    assert main_metrics(entry.task, entry.metrics) == ("accuracy", "AUC", "log loss", "Brier")
     plain = measure.accuracy("m", said, USERS, split="test", seed=0).method
     assert plain.metrics == {"accuracy": entry.metrics["accuracy"]}
-    assert main_metrics(plain.metrics) == ("accuracy",)
+    assert main_metrics(plain.task, plain.metrics) == ("accuracy",)
 
 
 def test_ratings_are_measured_by_the_chance_of_a_liked_one() -> None:
@@ -42,7 +42,7 @@ def test_ratings_are_measured_by_the_chance_of_a_liked_one() -> None:
     entry = measure.rating("m", 1 + 4 * CHANCES, RATINGS, USERS, ends, CHANCES, **given).method
     assert {m: entry.metrics[m].value for m in wanted()} == pytest.approx(wanted())
     assert "ECE" in entry.beside
-    assert main_metrics(entry.metrics) == ("RMSE", "MAE", "AUC")
+    assert main_metrics(entry.task, entry.metrics) == ("RMSE", "MAE", "AUC")
     plain = measure.rating("m", 1 + 4 * CHANCES, RATINGS, USERS, ends, **given).method
     assert plain.metrics == {m: entry.metrics[m] for m in ("RMSE", "MAE", "AUC")}
     assert "ECE" not in plain.beside
