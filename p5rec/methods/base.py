@@ -10,21 +10,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from pydantic import model_validator
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
+from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus, Histories, Interactions, Split
 from p5rec.recommend.protocols import Recommender
-from p5rec.tasks.predictions import Predictions
 from p5rec.tasks.registry import TASKS
-from p5rec.tasks.view import CorpusView
 
-MEASURED = ("recommend", "predict_rating", "predict_click")  # what validation can compare
+if TYPE_CHECKING:
+    from p5rec.tasks.predictions import Predictions
+    from p5rec.tasks.view import CorpusView
+
 LISTS = "recommend"  # the capability whose answers are lists for all users
+# capability → the metric of a corpus's validation part by which settings are chosen
+VALIDATION = Registry(
+    "capability that validation measures",
+    {
+        "recommend": "p5rec.methods.tune:of_lists",
+        "predict_rating": "p5rec.methods.tune:of_ratings",
+        "predict_click": "p5rec.methods.tune_clicks:of_clicks",
+    },
+)
 Inputs = Mapping[str, Path]  # name → folder of an artefact that the config declares
 
 
@@ -133,6 +144,11 @@ class Method(Config):
         able = {*self.capabilities} - {LISTS}
         return tuple(name for name in TASKS if TASKS.get(name).capability in able)
 
+    @property
+    def code(self) -> tuple[str, ...]:
+        """What the config names in other registries and a fit runs, as ``package.module:name``."""
+        return ()
+
     @classmethod
     def reference(cls, asked: Predictions, view: CorpusView) -> Self | None:
         """The method of this kind that stands beside whoever answers the questions ``asked``.
@@ -171,7 +187,7 @@ class Method(Config):
         settings = type(self).model_fields.keys() - {"kind", "tune", "permute_histories"}
         if strange := self.tune.keys() - settings:
             raise ValueError(f"tune: no setting {min(strange)!r}; known: {sorted(settings)}")
-        if self.tune and self.capabilities[0] not in MEASURED:
+        if self.tune and self.capabilities[0] not in VALIDATION:
             raise ValueError(f"tune: validation measures no {self.kind}: leave it out")
         if empty := [name for name, values in self.tune.items() if not values]:
             raise ValueError(f"tune: expected at least one value of {empty[0]!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,8 @@ import numpy as np
 from p5rec.core.types import Corpus, Histories
 from p5rec.data.split import cases
 from p5rec.metrics import ranking
-from p5rec.metrics.rating import auc
-from p5rec.tasks.click import CLICK
-from p5rec.tasks.questions import histories_before, pose
-from p5rec.tasks.view import unnamed_view
 
-from .base import MEASURED, PredictsClicks, PredictsRatings, Recommends
+from .base import PredictsRatings, Recommends
 
 Metric = Callable[[Any], float]  # larger is better
 
@@ -56,48 +52,20 @@ def by_rmse(
     return value
 
 
-def by_area(
-    histories: Histories, items: np.ndarray, clicked: np.ndarray
-) -> Callable[[PredictsClicks], float]:
-    """The AUC of validation clicks, the main metric of the task ``click``.
-
-    Args:
-        histories: B validation requests.
-        items: ``(B,)`` the items asked about.
-        clicked: ``(B,)`` bool.
-    """
-
-    def value(model: PredictsClicks) -> float:
-        return float(auc(model.predict_click(histories, items), clicked)[0])
-
-    return value
-
-
-def _lists(corpus: Corpus) -> Metric:
+def of_lists(corpus: Corpus) -> Metric:
+    """NDCG@10 of the lists for all validation users."""
     histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
     return by_ranking(histories, targets)
 
 
-def _ratings(corpus: Corpus) -> Metric:
+def of_ratings(corpus: Corpus) -> Metric:
+    """The negated RMSE of all validation ratings."""
     log = corpus.interactions
     assert log.ratings is not None, "a method that predicts ratings needs some"
     valid = corpus.split.mask("valid") & np.isfinite(log.ratings)
     return by_rmse(requests_of(log.users[valid]), log.items[valid], log.ratings[valid])
 
 
-def _clicks(corpus: Corpus) -> Metric:
-    view = unnamed_view(corpus)
-    asked: Any = pose(CLICK.name, view, "valid", None, corpus.split.seed)
-    histories = histories_before(view, np.array(asked.events))
-    return by_area(histories, np.array(asked.items), np.array(asked.clicked))
-
-
 def requests_of(users: np.ndarray) -> Histories:
     """``(B,)`` requests that name users alone: all that the rating baselines read."""
     return Histories(users, np.zeros(0, np.int32), np.zeros(len(users) + 1, np.int64))
-
-
-# capability → the metric of the corpus's validation part
-VALIDATION: Mapping[str, Callable[[Corpus], Metric]] = dict(
-    zip(MEASURED, (_lists, _ratings, _clicks), strict=True)
-)

@@ -84,7 +84,7 @@ def ask_model(
         "answers",
         partial(answer_bundle, name, model.path / "bundle", beside, serving, corpus, part),
         config={"part": part, **serving.dump()},
-        code=(answer_bundle,),
+        code=(answer_bundle, *map(TASKS.target, TASKS)),
         inputs={"data": data, "model": model, **({"linear": linear} if linear else {})},
     )
 

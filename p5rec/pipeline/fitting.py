@@ -16,9 +16,8 @@ from p5rec.core.artefacts import Artefact, Lineage, Store, read_json, write_json
 from p5rec.core.publishing import bring
 from p5rec.core.types import Corpus
 from p5rec.data.train_events import swapped
-from p5rec.methods.base import Method
+from p5rec.methods.base import VALIDATION, Method
 from p5rec.methods.registry import METHODS
-from p5rec.methods.tune import VALIDATION
 
 MODEL, TRIAL = "model", "trial.json"
 KEPT = 2**26  # bytes of a trial's model that are worth keeping until the best is known
@@ -67,7 +66,7 @@ def fit_method(
             "fit",
             partial(_fit, chosen, corpus, known, seed + n, tried),
             config={**chosen.dump(), "seed": seed + n},
-            code=(_fit, METHODS.target(method.kind)),
+            code=(_fit, METHODS.target(method.kind), *chosen.code),
             inputs={"data": data},
         )
         spent = [trial.manifest["seconds"] for trial in trials if not n]
@@ -90,6 +89,7 @@ def _try(
 ) -> list[Artefact]:
     """The trials of ``points``, a stage each."""
     quiet, seed, kind = store.quiet(), corpus.split.seed, points[0].kind
+    work = (_trial, METHODS.target(kind), VALIDATION.target(points[0].capabilities[0]))
     with tqdm(
         points, desc=f"tune {kind}", unit="trial", leave=None, disable=bool(store.rank)
     ) as bar:
@@ -98,7 +98,7 @@ def _try(
                 "trial",
                 partial(_trial, point, corpus, known, seed),
                 config={**point.dump(), "seed": seed},
-                code=(_trial, METHODS.target(kind)),
+                code=(*work, *point.code),
                 inputs={"data": data},
             )
             for point in bar
@@ -109,7 +109,7 @@ def _trial(point: Method, corpus: Corpus, known: np.ndarray, seed: int, folder: 
     """Fits ``point`` and measures it on validation; the model stays where it is small."""
     model = folder / MODEL
     lineage = _fit(point, corpus, known, seed, None, folder)
-    value = VALIDATION[point.capabilities[0]](corpus)(point.load(model))
+    value = VALIDATION.get(point.capabilities[0])(corpus)(point.load(model))
     write_json(folder / TRIAL, {"value": value})
     if sum(file.stat().st_size for file in model.rglob("*") if file.is_file()) > KEPT:
         shutil.rmtree(model)

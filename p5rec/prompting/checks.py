@@ -10,6 +10,7 @@ import yaml
 
 from p5rec.core.config import Config, Lines, Tree, bind, read_yaml
 from p5rec.core.errors import UserError, did_you_mean
+from p5rec.tasks.base import Task
 from p5rec.tasks.fields import FIELDS
 from p5rec.tasks.registry import TASKS
 
@@ -126,7 +127,7 @@ def _fields_faults(tree: Tree, where: Where) -> Iterator[str]:
         hint = did_you_mean(name, worded)
         yield f"{where('task')}: expected a known task, got {name!r}; {hint}"
         return
-    task = TASKS.get(name)
+    task: Task = TASKS.get(name)
     if "answer" in tree and tree["answer"] != task.answer:
         yield (
             f"{where('answer')}: expected {task.answer!r}, the answer of task {name!r}, "
@@ -156,7 +157,7 @@ def _text_faults(
     used: set[str],
 ) -> Iterator[str]:
     """Faults of one wording's texts; notes the fields they use."""
-    known = TASKS.get(task) if isinstance(task, str) and task in TASKS else None
+    known: Task | None = TASKS.get(task) if isinstance(task, str) and task in TASKS else None
     given = [f for f in fields if known is None or f in known.given]
     answers = [f for f in fields if known is None or f in known.answers]
     sides = {"system": given, "source": [*given, EXAMPLES], "target": answers}

@@ -11,10 +11,9 @@ import pytest
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
 from p5rec.data.build import build as built
 from p5rec.data.config import DataConfig
-from p5rec.methods.base import PredictsClicks
+from p5rec.methods.base import VALIDATION, PredictsClicks
 from p5rec.methods.baselines.click_rate import ItemClickRate, expected_draws
 from p5rec.methods.registry import METHODS
-from p5rec.methods.tune import VALIDATION
 from p5rec.tasks.predictions import Clicks, read_predictions
 from p5rec.tasks.questions import histories_before, pose
 from p5rec.tasks.view import CorpusView, unnamed_view
@@ -104,7 +103,7 @@ def test_rates_are_shares_and_survive_saving(build: Callable, tmp_path: Path) ->
 
 
 def test_validation_measures_clicks_by_their_area(corpus: Corpus) -> None:
-    value = VALIDATION["predict_click"](corpus)
+    value = VALIDATION.get("predict_click")(corpus)
     points = METHODS.get("item-click-rate")().points()
     assert len(points) == 5
     model = points[0].learn(corpus.interactions, corpus.split)

@@ -134,6 +134,11 @@ class TextMethod(Method):
         """See :class:`p5rec.methods.base.Method`."""
         return (self.task,)
 
+    @property
+    def code(self) -> tuple[str, ...]:
+        """See :class:`p5rec.methods.base.Method`."""
+        return (TASKS.target(self.task),)
+
     @classmethod
     def reference(cls, asked: Any, view: CorpusView) -> Self | None:
         """See :class:`p5rec.methods.base.Method`."""

@@ -1,0 +1,25 @@
+"""How good predicted clicks are on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from p5rec.core.types import Corpus
+from p5rec.metrics.rating import auc
+from p5rec.tasks.click import CLICK
+from p5rec.tasks.questions import histories_before, pose
+from p5rec.tasks.view import unnamed_view
+
+from .base import PredictsClicks
+
+
+def of_clicks(corpus: Corpus) -> Callable[[PredictsClicks], float]:
+    """The AUC of clicks on validation events and drawn items: what the task ``click`` asks."""
+    view = unnamed_view(corpus)
+    asked: Any = pose(CLICK.name, view, "valid", None, corpus.split.seed)
+    histories = histories_before(view, np.array(asked.events))
+    items, clicked = np.array(asked.items), np.array(asked.clicked)
+    return lambda model: float(auc(model.predict_click(histories, items), clicked)[0])
