@@ -23,11 +23,12 @@ class EvaluateConfig(Config):
 
     Attributes:
         parts: held-out parts that lists are made for; choose between methods on ``valid``, and
-            claim on ``test``. Prompted families are asked about ``test``.
+            claim on ``test``. Questions are asked about ``test``.
         k: length of the ranked lists.
         exclude_seen: leave the items of a user's history out of the lists; baselines are tuned, and
             trainings looked at, without them in any case.
-        ask: prompt family → how many held-out rows to put to each method that was taught it.
+        ask: prompt family or task → how many held-out rows to put to each method that was taught it
+            or can answer it.
         unseen: put the questions in wordings that no training row had, too.
         compare: pairs of methods; the first is claimed to be better. A reading of a method's
             ratings is called ``method (reading)``, the readings being regression, class,

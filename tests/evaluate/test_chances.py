@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
+from p5rec.core.types import Corpus
 from p5rec.evaluate import measure
 from p5rec.evaluate.blocks import main_metrics
+from p5rec.evaluate.per_user import measured_of, read_cases, write_cases
 
 RNG = np.random.default_rng(0)
 CHANCES, USERS = RNG.random(300), np.arange(300)
@@ -46,3 +50,23 @@ def test_ratings_are_measured_by_the_chance_of_a_liked_one() -> None:
     plain = measure.rating("m", 1 + 4 * CHANCES, RATINGS, USERS, ends, **given).method
     assert plain.metrics == {m: entry.metrics[m] for m in ("RMSE", "MAE", "AUC")}
     assert "ECE" not in plain.beside
+
+
+def test_clicks_are_measured_by_their_probabilities(corpus: Corpus, tmp_path: Path) -> None:
+    users = np.arange(300) % 4
+    given = {"split": "test", "seed": 0, "parts": {"few": np.arange(300) < 40}}
+    found = measure.clicks("m", CHANCES, HAPPENED, users, **given)
+    entry = found.method
+    assert {m: entry.metrics[m].value for m in wanted()} == pytest.approx(wanted())
+    assert entry.metrics.keys() == wanted().keys()
+    assert (entry.task, entry.invalid_rate) == ("click", 0)
+    assert "ECE" in entry.beside
+    assert main_metrics("click", entry.metrics) == ("AUC", "log loss", "Brier")
+    few = entry.slices["few"].metrics
+    assert few["Brier"].value == pytest.approx(np.mean((CHANCES - HAPPENED)[:40] ** 2))
+
+    write_cases([found], corpus, tmp_path)
+    again, _ = measured_of(entry, read_cases(tmp_path))
+    assert list(again.method.metrics) == ["AUC", "log loss", "Brier"]
+    weights = np.random.default_rng(1).integers(0, 3, (5, 300)).astype(float)
+    np.testing.assert_allclose(again.statistic(weights), found.statistic(weights))
