@@ -15,11 +15,13 @@ from p5rec.tasks.view import unnamed_view
 
 from .base import PredictsClicks
 
+VALIDATED = 5000  # events that are asked about, at most
+
 
 def of_clicks(corpus: Corpus) -> Callable[[PredictsClicks], float]:
-    """The AUC of clicks on validation events and drawn items: what the task ``click`` asks."""
+    """The AUC of clicks on ``VALIDATED`` validation events, as the task ``click`` asks about them."""
     view = unnamed_view(corpus)
-    asked: Any = pose(CLICK.name, view, "valid", None, corpus.split.seed)
+    asked: Any = pose(CLICK.name, view, "valid", VALIDATED, corpus.split.seed)
     histories = histories_before(view, np.array(asked.events))
     items, clicked = np.array(asked.items), np.array(asked.clicked)
     return lambda model: float(auc(model.predict_click(histories, items), clicked)[0])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
@@ -111,6 +112,17 @@ def test_validation_measures_clicks_by_their_area(corpus: Corpus) -> None:
     wise = type("Wise", (), {})()
     wise.predict_click = lambda histories, items: np.tile([1.0, 0.0], len(items) // 2)
     assert value(wise) == 1
+
+
+def test_popular_items_are_told_from_others(build: Callable) -> None:
+    rng, liked = np.random.default_rng(0), 1 / np.arange(1, 41)
+    lists = [rng.choice(40, 8, replace=False, p=liked / liked.sum()) for _ in range(200)]
+    log, split = build(lists, 40, held_out=2)
+    names = [f"i{n}" for n in range(40)]
+    users = [f"u{n}" for n in range(200)]
+    skewed = Corpus(log, Catalog(pa.table({"item": names, "title": names})), users, split)
+    value = VALIDATION.get("predict_click")(skewed)
+    assert value(ItemClickRate().learn(log, split)) > 0.65
 
 
 def test_a_user_that_is_gone_changes_no_other_user_s_questions(corpus: Corpus) -> None:
