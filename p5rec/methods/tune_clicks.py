@@ -19,7 +19,7 @@ VALIDATED = 5000  # events that are asked about, at most
 
 
 def of_clicks(corpus: Corpus) -> Callable[[PredictsClicks], float]:
-    """The AUC of clicks on ``VALIDATED`` validation events, as the task ``click`` asks about them."""
+    """The AUC of clicks on ``VALIDATED`` validation events, asked as the task ``click`` does."""
     view = unnamed_view(corpus)
     asked: Any = pose(CLICK.name, view, "valid", VALIDATED, corpus.split.seed)
     histories = histories_before(view, np.array(asked.events))
