@@ -19,9 +19,11 @@ from p5rec.data.config import DataConfig
 from p5rec.data.prepare import check_files, load_corpus, prepare_data
 from p5rec.evaluate.config import EvaluateConfig, check_names, without_dropped
 from p5rec.ids.config import IdsConfig
+from p5rec.methods.base import LISTS
 from p5rec.methods.checks import check_data, check_methods, in_order
 from p5rec.methods.registry import METHODS, any_method, methods_of
 from p5rec.methods.views import view_methods
+from p5rec.tasks.registry import TASKS
 
 SCHEMA = compose(
     "Sft",
@@ -57,11 +59,11 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     # imported here, for they take seconds: what is wrong with a config is told before
     from p5rec.evaluate.answers import Outputs
     from p5rec.methods.fitted import Fitted
-    from p5rec.methods.queries import questions
-    from p5rec.pipeline.answers import ask_fitted, ask_references, question_fitted
+    from p5rec.pipeline.answers import ask_fitted, ask_references
     from p5rec.pipeline.fitting import Among, fit_method
     from p5rec.pipeline.ids import build_ids
     from p5rec.pipeline.prepared import Prepared
+    from p5rec.recommend.model_answers import read_asked
     from p5rec.report.publish import publish, show
 
     methods = methods_of(cfg)
@@ -87,25 +89,25 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         part: {
             name: [ask_fitted(run, serving[name], prepared, part) for run in runs]
             for name, runs in fitted.items()
-            if runs[0].method.question_task is None
+            if LISTS in runs[0].method.capabilities or serving[name].about(part).questions
         }
         for part in cfg.evaluate.parts
     }
-    references = {
-        part: ask_references([runs[0].path for runs in found.values()], prepared, fitted)
+    asked = {
+        part: [each for runs in found.values() for each in read_asked(runs[0].path)]
         for part, found in answers.items()
     }
-    for name, runs in fitted.items():
-        if runs[0].method.question_task is not None and "test" in references:
-            for n in serving[name].questions.values():
-                asked = questions(runs[0].method, corpus, "test", n, cfg.seed)
-                references["test"].append(question_fitted(name, runs[0], asked, prepared))
+    references = {part: ask_references(each, prepared, fitted) for part, each in asked.items()}
     made = Outputs(ids, fitted, answers, references)
     report = store.stage(
         "report",
         partial(publish, cfg, data, corpus, made),
         config=cfg.dump(),
-        code=(publish, *sorted({METHODS.target(method.kind) for method in methods.values()})),
+        code=(
+            publish,
+            *sorted({METHODS.target(m.kind) for m in methods.values()}),
+            *map(TASKS.target, TASKS),
+        ),
         inputs={"data": data, **dict(made.named())},
     )
     if not store.rank:

@@ -186,46 +186,39 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
         saved: see :func:`~p5rec.cli.asking.saved_as`.
         seed: of the bootstrap.
     """
-    from p5rec.core.artefacts import Artefact, Store
+    from p5rec.core.artefacts import Store
     from p5rec.evaluate.answers import Answered, list_references, measure_answers
     from p5rec.evaluate.assemble import Rules
     from p5rec.evaluate.families import measure_reference
-    from p5rec.evaluate.schema import Sample
     from p5rec.methods.answering import predict
+    from p5rec.methods.base import LISTS
     from p5rec.methods.folder import check_items
-    from p5rec.methods.queries import answer_questions, questions
     from p5rec.pipeline.answers import ask_references
     from p5rec.pipeline.prepared import Prepared
-    from p5rec.recommend.references import Reference
+    from p5rec.recommend.model_answers import read_asked
+    from p5rec.tasks.view import unnamed_view
 
     from .inputs import learned_elsewhere
 
     folder, (method, serving, given, notes) = source.model, saved
     assert folder is not None, "checked when the options were"
-    if method.question_task is None and "questions" not in given:
+    if LISTS in method.capabilities and "questions" not in given:
         serving = serving.about(part)
     method.check_asked(serving.questions)
     check_items(folder, corpus, source.ids)
     predictor = method.opened(folder, source.ids, download=source.allow_download)
     name, codes = folder.resolve().name, source.ids or folder / "codes"
-    run, samples = {"split": part, "seed": seed}, list[Sample]()
     with TemporaryDirectory() as made:
-        answers, beside = Path(made) / "answers", Store(Path(made) / "beside", say=lambda _: None)
+        answers, store = Path(made) / "answers", Store(Path(made) / "beside", say=lambda _: None)
         answers.mkdir()
+        predict(method, predictor, serving, corpus, part, answers)
         about = {"train_seconds": 0.0}
-        if method.question_task is None:
-            predict(method, predictor, serving, corpus, part, answers)
-            answered = Answered(name, answers, method, codes if codes.is_dir() else None, about)
-            measured, samples = measure_answers(answered, corpus, part, seed=seed, shown=SAMPLES)
-            for reference in ask_references([answers], Prepared(corpus, "", beside)):
-                measured.append(measure_reference(reference, corpus, run))
-            measured += list_references({name: [answered]}, corpus, part, seed)
-        else:
-            (n,) = serving.questions.values()
-            asked = questions(method, corpus, part, n, serving.seed)
-            answer_questions(method, folder, corpus, asked, answers)
-            found = Reference(name, asked, Artefact(answers, ""), about)
-            measured = [measure_reference(found, corpus, run)]
+        answered = Answered(name, answers, method, codes if codes.is_dir() else None, about)
+        measured, samples = measure_answers(answered, corpus, part, seed=seed, shown=SAMPLES)
+        view, run = unnamed_view(corpus), {"split": part, "seed": seed}
+        for reference in ask_references(read_asked(answers), Prepared(corpus, "", store)):
+            measured.append(measure_reference(reference, view, run))
+        measured += list_references({name: [answered]}, corpus, part, seed)
     told = {"method": method.dump(), "serving": serving.dump(), "overridden": given}
     notes = [*notes, *learned_elsewhere(folder, corpus)]
     return Figures(measured, Rules(seed, exclude_seen=serving.exclude_seen), told, notes, samples)

@@ -16,8 +16,8 @@ from p5rec.core.errors import UserError, did_you_mean
 from p5rec.ids.config import BY_VECTORS
 from p5rec.methods.registry import DEFAULT
 from p5rec.models.config import DENSE, DENSE_RATING
-from p5rec.prompting import tasks
 from p5rec.prompting.library import PromptLibrary
+from p5rec.tasks.registry import TASKS
 
 WORDED = ("title", "category")  # id schemes that are made of words
 
@@ -181,7 +181,7 @@ def _reads_histories(method: Tree) -> bool:
     if len(families) < len(method["train"]["tasks"]):
         return True
     library = PromptLibrary.load(extra=[Path(f) for f in method["prompts"]["folders"]])
-    posed = [tasks.get(library.family(family).task) for family in families]
+    posed = [TASKS.get(library.family(family).task) for family in families]
     return any({"history", "liked"} & set(task.given) for task in posed)
 
 

@@ -64,7 +64,7 @@ def list_(
 @app.command()
 def show(name: Name, folder: Folders = None, config: ConfigFile = None) -> None:
     """Print one template's texts, and what its fields hold."""
-    from p5rec.prompting.fields import FIELDS
+    from p5rec.tasks.fields import FIELDS
 
     library = _library(folder, config)
     template = library.get(name)

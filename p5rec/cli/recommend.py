@@ -320,7 +320,7 @@ def _of_pairs(method: Method, predictor: Any, corpus: Corpus, what: str) -> Any:
     import numpy as np
 
     from p5rec.methods.tune import requests_of
-    from p5rec.prompting.view import unnamed_view
+    from p5rec.tasks.view import unnamed_view
 
     if of_pairs := getattr(predictor, "of_pairs", None):
         return of_pairs(what, corpus)

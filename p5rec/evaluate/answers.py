@@ -16,12 +16,12 @@ from p5rec.ids.files import load_codes
 from p5rec.ids.tokens import item_strings
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
-from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.list_files import ABOUT, LISTS, read_lists
 from p5rec.recommend.model_answers import read_asked
-from p5rec.recommend.references import Reference
+from p5rec.tasks.predictions import RankedItems
+from p5rec.tasks.view import CorpusView, ItemNames, unnamed_view
 
-from .families import measure_family, measure_reference
+from .families import Reference, measure_predictions, measure_reference
 from .footing import LEARNED, learned_facts
 from .measure import ranking
 from .measured import Measured, average
@@ -51,6 +51,11 @@ class Answered:
     about: Mapping[str, Any]
 
     @property
+    def told(self) -> set[str]:
+        """The facts that entries of questions keep."""
+        return {*LEARNED} if self.method.prompted else {*self.about} - {"train_seconds"}
+
+    @property
     def cannot(self) -> tuple[str, ...]:
         """Slices that the method has no answer for."""
         return () if self.method.by_content else BLIND
@@ -63,8 +68,8 @@ class Outputs:
     Attributes:
         ids: semantic ids by name, one a seed.
         fitted: methods by name, one a seed.
-        answers: of every method that is asked by itself, for each held-out part, one a seed.
-        references: rating and text baselines on the questions of each part.
+        answers: of every method, for each held-out part, one a seed.
+        references: reference baselines on the questions of each part.
     """
 
     ids: Repeated
@@ -104,13 +109,14 @@ def measure_run(cfg: Any, corpus: Corpus, made: Outputs) -> tuple[list[Measured]
     """
     measured: list[Measured] = []
     samples: list[Sample] = []
+    view = unnamed_view(corpus)
     for part, found in made.answers.items():
         for name in found:
             figures, seen = _of_method(cfg, name, part, corpus, made)
             measured += figures
             samples += seen if part == cfg.evaluate.parts[-1] else []
         run = {"split": part, "seed": cfg.seed}
-        measured += [measure_reference(each, corpus, run) for each in made.references[part]]
+        measured += [measure_reference(each, view, run) for each in made.references[part]]
         each_of = {name: made.answered(name, part) for name in found}
         measured += list_references(each_of, corpus, part, cfg.seed)
     return measured, samples
@@ -148,15 +154,20 @@ def measure_answers(
         measured.append(measure_lists(name, lists, corpus, facts, seed, part, answered.cannot))
         if answered.codes is not None:
             seen += list_samples(name, lists, corpus, shown, seed, part)
-    if answered.codes is not None:
-        ids = item_strings(load_codes(answered.codes))
-        view = CorpusView(corpus, ItemNames(ids, corpus.catalog.titles))
-        told = {key: about[key] for key in LEARNED if key in about}
-        spent = {"train_seconds": about.get("train_seconds", 0.0), "about": told}
-        for asked in read_asked(folder):
-            measured += measure_family(name, asked, view, {"split": part, "seed": seed, **spent})
-            seen += family_samples(name, asked, view, shown, seed)
+    view = _view(corpus, answered.codes)
+    told = {key: value for key, value in about.items() if key in answered.told}
+    spent = {"train_seconds": about.get("train_seconds", 0.0), "about": told}
+    for asked in read_asked(folder):
+        measured += measure_predictions(name, asked, view, {"split": part, "seed": seed, **spent})
+        seen += family_samples(name, asked, view, shown, seed) if answered.codes else []
     return measured, seen
+
+
+def _view(corpus: Corpus, codes: Path | None) -> CorpusView:
+    """``corpus`` as a method with ``codes`` names its items."""
+    if codes is None:
+        return unnamed_view(corpus)
+    return CorpusView(corpus, ItemNames(item_strings(load_codes(codes)), corpus.catalog.titles))
 
 
 def measure_lists(
@@ -200,7 +211,11 @@ def list_references(
     """
     _, targets, events = cases(corpus.interactions, corpus.split, part)
     asked = {
-        name: {a.task: a for a in read_asked(runs[0].folder) if a.answer == "item" and not a.unseen}
+        name: {
+            a.task: a
+            for a in read_asked(runs[0].folder)
+            if isinstance(a, RankedItems) and not a.unseen
+        }
         for name, runs in answered.items()
     }
     found = []

@@ -9,10 +9,11 @@ from pydantic import Field
 
 from p5rec.core.config import Config, Lines
 from p5rec.core.errors import UserError, did_you_mean
-from p5rec.methods.base import Method
-from p5rec.methods.registry import RANKING, RATING, TEXT
+from p5rec.methods.base import LISTS, Method
+from p5rec.methods.registry import RANKING
 from p5rec.recommend.config import READINGS
 from p5rec.recommend.serving import ServingConfig
+from p5rec.tasks.registry import TASKS
 
 from .schema import Part
 
@@ -22,11 +23,12 @@ class EvaluateConfig(Config):
 
     Attributes:
         parts: held-out parts that lists are made for; choose between methods on ``valid``, and
-            claim on ``test``. Prompted families are asked about ``test``.
+            claim on ``test``. Questions are asked about ``test``.
         k: length of the ranked lists.
         exclude_seen: leave the items of a user's history out of the lists; baselines are tuned, and
             trainings looked at, without them in any case.
-        ask: prompt family → how many held-out rows to put to each method that was taught it.
+        ask: prompt family or task → how many held-out rows to put to each method that was taught it
+            or can answer it.
         unseen: put the questions in wordings that no training row had, too.
         compare: pairs of methods; the first is claimed to be better. A reading of a method's
             ratings is called ``method (reading)``, the readings being regression, class,
@@ -64,9 +66,11 @@ def reading_name(method: str, reading: str, form: str) -> str:
     """What a report calls one reading of a method's ratings: ``llm (words)``.
 
     Args:
+        reading: empty where the method has one way to rate.
         form: the family, where the method was asked for ratings in several; else empty.
     """
-    return f"{method} ({reading}, {form})" if form else f"{method} ({reading})"
+    told = ", ".join(filter(None, (reading, form)))
+    return f"{method} ({told})" if told else method
 
 
 def without_dropped(recipe: Any, lines: Lines) -> Any:
@@ -139,12 +143,11 @@ def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
                 lines, ("methods", name, "ids"),
                 f"methods.{name}.ids", "one of ids", method.semantic_ids, recipe.ids,
             )  # fmt: skip
-        for task in () if method.prompted else method.tasks:
-            if task not in asked:
-                yield (
-                    f"methods.{name}: expected evaluate.ask to say how many questions of {task!r} "
-                    f"a {method.kind} is put, got none; add {task}: 500"
-                )
+        if not (method.prompted or LISTS in method.capabilities or {*method.tasks} & {*asked}):
+            yield (
+                f"methods.{name}: expected evaluate.ask to say how many questions of "
+                f"{method.tasks[0]!r} a {method.kind} is put, got none; add {method.tasks[0]}: 500"
+            )
     taught = {task for method in methods.values() for task in method.tasks}
     for family in asked:
         if family not in taught:
@@ -152,7 +155,8 @@ def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
                 lines, ("evaluate", "ask", family),
                 "evaluate.ask", "a task that a method is taught", family, taught,
             )  # fmt: skip
-    known = (*methods, *recipe.baselines, *RATING, *TEXT)
+    references = {name for task in TASKS for name in TASKS.get(task).references}
+    known = (*methods, *recipe.baselines, *references)
     prompted = [name for name, method in methods.items() if method.prompted]
     read = {
         reading_name(name, reading, form)

@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from pydantic import model_validator
@@ -20,14 +20,29 @@ from p5rec.core.artefacts import Lineage
 from p5rec.core.code import Work
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
+from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus, Histories, Interactions, Split
 from p5rec.recommend.protocols import Recommender
+from p5rec.tasks.registry import TASKS
 
 from .needs import Inputs, Need
 from .registry import METHODS
 
+if TYPE_CHECKING:
+    from p5rec.tasks.predictions import Predictions
+    from p5rec.tasks.view import CorpusView
+
 TRAINING = "the training events"
-MEASURED = ("recommend", "predict_rating")  # capabilities that validation can compare
+LISTS = "recommend"  # the capability whose answers are lists for all users
+# capability → the metric of a corpus's validation part by which settings are chosen
+VALIDATION = Registry(
+    "capability that validation measures",
+    {
+        "recommend": "p5rec.methods.tune:of_lists",
+        "predict_rating": "p5rec.methods.tune:of_ratings",
+        "predict_click": "p5rec.methods.tune_clicks:of_clicks",
+    },
+)
 
 
 class Predictor(Protocol):
@@ -56,6 +71,15 @@ class PredictsRatings(Predictor, Protocol):
 
     def predict_rating(self, histories: Histories, items: np.ndarray) -> np.ndarray:
         """``(B,)`` float32 in rating points, not clipped: of ``items (B,)`` by each request."""
+        ...
+
+
+@runtime_checkable
+class PredictsClicks(Predictor, Protocol):
+    """Predicts whether a user takes an item."""
+
+    def predict_click(self, histories: Histories, items: np.ndarray) -> np.ndarray:
+        """``(B,)`` float32, the probability of a click on each of ``items (B,)`` by a request."""
         ...
 
 
@@ -128,7 +152,8 @@ class Method(Config):
         tune: setting → values to try; empty: fit what is set.
         permute_histories: each event of a history is another user's, in training and in queries:
             the control of what histories tell.
-        capability: what the method is for; validation measures it.
+        capabilities: what its predictors can do; validation measures the first. Of each but
+            ``recommend`` follow the tasks whose questions the method can be asked.
         embeds_items: whether what is fitted is an :class:`EmbedsItems`.
         drawn: whether a fit depends on random draws, so that other seeds give other models.
         collective: whether all processes of a launch fit it together, and an interrupted fit goes
@@ -143,7 +168,7 @@ class Method(Config):
     tune: dict[str, tuple[Any, ...]] = {}
     permute_histories: bool = False
 
-    capability: ClassVar[str] = "recommend"
+    capabilities: ClassVar[tuple[str, ...]] = (LISTS,)
     embeds_items: ClassVar[bool] = False
     drawn: ClassVar[bool] = False
     collective: ClassVar[bool] = False
@@ -232,14 +257,19 @@ class Method(Config):
         return {}
 
     @property
-    def question_task(self) -> str | None:
-        """The task whose questions the method answers; None: it ranks."""
-        return "rating" if self.capability == "predict_rating" else None
-
-    @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks beside lists whose questions the method answers."""
-        return () if self.question_task is None else (self.question_task,)
+        """The tasks whose questions the method answers, beside the lists of one that ranks."""
+        able = {*self.capabilities} - {LISTS}
+        return tuple(name for name in TASKS if TASKS.get(name).capability in able)
+
+    @classmethod
+    def reference(cls, asked: Predictions, view: CorpusView) -> Self | None:
+        """The method of this kind that stands beside whoever answers the questions ``asked``.
+
+        None: it has nothing to say about them.
+        """
+        made: Self = cls.model_validate({})
+        return made
 
     @property
     def semantic_ids(self) -> str | None:
@@ -343,7 +373,7 @@ class Method(Config):
         settings = type(self).model_fields.keys() - {"kind", "tune", "permute_histories"}
         if strange := [name for name in self.tune if name.partition(".")[0] not in settings]:
             raise ValueError(f"tune: no setting {min(strange)!r}; known: {sorted(settings)}")
-        if self.tune and self.capability not in MEASURED:
+        if self.tune and self.capabilities[0] not in VALIDATION:
             raise ValueError(f"tune: validation measures no {self.kind}: leave it out")
         if empty := [name for name, values in self.tune.items() if not values]:
             raise ValueError(f"tune: expected at least one value of {empty[0]!r}")

@@ -30,6 +30,7 @@ METHODS = Registry(
         "item-mean": "p5rec.methods.baselines.rating:ItemMean",
         "bias": "p5rec.methods.baselines.rating:Bias",
         "mf": "p5rec.methods.baselines.factors:MatrixFactorization",
+        "item-click-rate": "p5rec.methods.baselines.click_rate:ItemClickRate",
         "lead-sentence": "p5rec.methods.baselines.text:LeadSentence",
         "most-frequent": "p5rec.methods.baselines.text:MostFrequent",
         "most-frequent-of-item": "p5rec.methods.baselines.text:MostFrequentOfItem",
@@ -54,9 +55,6 @@ RANKING: Mapping[str, Mapping[str, Any]] = {
     "bpr": {"kind": "bpr"},
     "sasrec": {"kind": "sasrec"},
 }
-RATING = ("global-mean", "user-mean", "item-mean", "bias", "mf")
-TEXT = ("lead-sentence", "most-frequent", "most-frequent-of-item", "nearest-review")
-
 
 DEFAULT = "generative"  # the kind of a section that names none
 

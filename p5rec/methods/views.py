@@ -14,7 +14,7 @@ from p5rec.core.errors import UserError, did_you_mean, fault
 from p5rec.ids.config import IdsConfig
 
 from .base import Method
-from .registry import DEFAULT, METHODS, RANKING, RATING, TEXT, any_method
+from .registry import DEFAULT, METHODS, RANKING, any_method
 
 Views = dict[str, dict[str, Method]]  # ids → view → its method
 At = tuple[str, ...]

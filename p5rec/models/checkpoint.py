@@ -33,7 +33,7 @@ from p5rec.core.types import Corpus, Histories, ItemCodes
 from p5rec.ids.files import load_codes, load_item_ids, save_codes
 from p5rec.ids.tokens import item_strings, token_strings
 from p5rec.prompting.source import PromptsConfig
-from p5rec.prompting.view import CorpusView, item_names
+from p5rec.tasks.view import CorpusView, item_names
 
 from .config import BUNDLE, HeadsConfig, ItemHeadConfig
 from .inputs import CodeLayout, literal_for

@@ -17,11 +17,10 @@ from p5rec.core.code import Work
 from p5rec.core.publishing import bring
 from p5rec.core.types import Corpus
 from p5rec.data.train_events import swapped
-from p5rec.methods.base import Method
+from p5rec.methods.base import VALIDATION, Method
 from p5rec.methods.fitted import MODEL, Fitted
 from p5rec.methods.folder import complete
 from p5rec.methods.needs import Codes, Inputs, Made, Model, Need, Part
-from p5rec.methods.tune import VALIDATION
 
 from .prepared import Prepared
 
@@ -181,7 +180,7 @@ class _Run:
         needed = self._found(self.method.needs(self.seed))
         inputs = {**self.method.fit_reads(), **_keys(needed)}
         trial = self._trial_stage(
-            partial(_trial, self, _folders(needed)), (_trial, *self.method.fitted_by), inputs
+            partial(_trial, self, _folders(needed)), (_trial, *self._measured_by()), inputs
         )
         return _Trial(trial, None)
 
@@ -190,8 +189,13 @@ class _Run:
         made = self.fit()
         folder = self.complete(made)
         measure = partial(_measure, self.method, folder.path / MODEL, self.corpus)
-        code = (_measure, *self.method.queried_by)
+        code = (_measure, *self._measured_by())
         return _Trial(self._trial_stage(measure, code, {"model": folder}), made)
+
+    def _measured_by(self) -> tuple[Work, ...]:
+        method = self.method
+        metric = VALIDATION.target(method.capabilities[0])
+        return (*dict.fromkeys((*method.fitted_by, *method.queried_by, metric)),)
 
     def _trial_stage(
         self, work: Make, code: tuple[Work, ...], inputs: Mapping[str, Artefact | str]
@@ -283,6 +287,6 @@ def _trial(run: _Run, inputs: Inputs, folder: Path) -> Lineage:
 
 
 def _measure(method: Method, model: Path, corpus: Corpus, folder: Path) -> Lineage:
-    value = VALIDATION[method.capability](corpus)(method.load(model))
+    value = VALIDATION.get(method.capabilities[0])(corpus)(method.load(model))
     write_json(folder / TRIAL, {"value": value})
     return Lineage.none()

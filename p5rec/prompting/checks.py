@@ -10,9 +10,10 @@ import yaml
 
 from p5rec.core.config import Config, Lines, Tree, bind, read_yaml
 from p5rec.core.errors import UserError, did_you_mean
+from p5rec.tasks.base import Task
+from p5rec.tasks.fields import FIELDS
+from p5rec.tasks.registry import TASKS
 
-from . import tasks
-from .fields import FIELDS
 from .template import (
     EXAMPLES,
     SHOT_SLOTS,
@@ -121,11 +122,12 @@ def _fields_faults(tree: Tree, where: Where) -> Iterator[str]:
     name = tree.get("task")
     if not isinstance(name, str):
         return
-    if name not in tasks.TASKS:
-        hint = did_you_mean(name, tasks.TASKS)
+    worded = [each for each in TASKS if TASKS.get(each).given]
+    if name not in worded:
+        hint = did_you_mean(name, worded)
         yield f"{where('task')}: expected a known task, got {name!r}; {hint}"
         return
-    task = tasks.TASKS[name]
+    task: Task = TASKS.get(name)
     if "answer" in tree and tree["answer"] != task.answer:
         yield (
             f"{where('answer')}: expected {task.answer!r}, the answer of task {name!r}, "
@@ -155,7 +157,7 @@ def _text_faults(
     used: set[str],
 ) -> Iterator[str]:
     """Faults of one wording's texts; notes the fields they use."""
-    known = tasks.TASKS.get(task) if isinstance(task, str) else None
+    known: Task | None = TASKS.get(task) if isinstance(task, str) and task in TASKS else None
     given = [f for f in fields if known is None or f in known.given]
     answers = [f for f in fields if known is None or f in known.answers]
     sides = {"system": given, "source": [*given, EXAMPLES], "target": answers}

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from p5rec.core.errors import UserError
-from p5rec.core.rng import derive_seed
 from p5rec.core.types import Example
+from p5rec.tasks.fields import Record
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView
 
-from . import fewshot, tasks
-from .fields import Record
+from . import fewshot
 from .library import PromptLibrary
 from .source import PromptsConfig, pose
-from .view import CorpusView
 
 
 class EvaluationSource(Sequence[Example]):
@@ -53,8 +53,8 @@ class EvaluationSource(Sequence[Example]):
     ) -> None:
         self.view, self.seed, self.config = view, seed, config or PromptsConfig()
         spec = library.family(family)
-        task = tasks.get(spec.task)
-        if reason := tasks.unavailable(spec.task, view, part):
+        task = TASKS.get(spec.task)
+        if reason := TASKS.get(spec.task).unavailable(view, part):
             raise UserError(reason)
         fitting = {t.id: t for t in library.fitting(family, view)}
         wanted = [library.get(name) for name in template_ids] or [
@@ -86,7 +86,7 @@ class EvaluationSource(Sequence[Example]):
     @property
     def keys(self) -> np.ndarray:
         """Of each example, ``(len,)`` uint64: the key of the event or item that it is about."""
-        return tasks.get(self._task).keys(self.view)[self.rows].repeat(len(self.templates))
+        return TASKS.get(self._task).keys(self.view)[self.rows].repeat(len(self.templates))
 
     def record(self, i: int) -> Record:
         """The record behind example ``i``: its candidates and every field's value."""
@@ -97,6 +97,5 @@ class EvaluationSource(Sequence[Example]):
             raise IndexError(i)
         at, which = divmod(i % len(self), len(self.templates))
         row = int(self.rows[at])
-        key = int(tasks.get(self._task).keys(self.view)[row])
-        seed = derive_seed(self.seed, "evaluate", self._task, key)
+        seed = TASKS.get(self._task).seed(self.view, row, self.seed)
         return pose(self.view, self.templates[which], row, self._pool, seed, self.config)

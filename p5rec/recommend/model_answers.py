@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from p5rec.core.artefacts import read_json, write_json
+from p5rec.core.artefacts import write_json
 from p5rec.core.progress import shown
 from p5rec.core.types import Corpus
 from p5rec.models.checkpoint import Bundle
+from p5rec.tasks.predictions import Predictions, read_predictions
 
-from .ask import FamilyAnswers, ask, task_of, unseen_wordings
+from .ask import ask, task_of, unseen_wordings
 from .config import DecodeConfig
 from .generative import GenerativeRecommender
 from .list_files import answer
@@ -51,6 +52,6 @@ def answer_model(
         write_json(folder / f"{ASKED}{family}.unseen.json", asked.dump())
 
 
-def read_asked(folder: Path) -> list[FamilyAnswers]:
+def read_asked(folder: Path) -> list[Predictions]:
     """The prompted answers that :func:`answer_model` kept."""
-    return [FamilyAnswers(**read_json(p)) for p in sorted(folder.glob(f"{ASKED}*.json"))]
+    return [read_predictions(path) for path in sorted(folder.glob(f"{ASKED}*.json"))]

@@ -11,10 +11,10 @@ from p5rec.core.types import Corpus
 from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.config import DENSE, DENSE_RATING
-from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource
-from p5rec.prompting.view import unnamed_view
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import unnamed_view
 
 from .alignment.data import DrawRows, PreferenceRows, load_pairs
 from .config import DenseConfig, GroupConfig, PreferenceConfig, TaskConfig, TrainConfig
@@ -131,7 +131,7 @@ def epoch_sizes(config: LearnerConfig, corpus: Corpus, library: PromptLibrary) -
     windows = history_windows(corpus, config.train.dense, 0, 0)
     sizes = dict.fromkeys(config.train.tasks, windows.epoch_rows)
     for family in library.families():
-        posed = prompt_tasks.get(library.family(family).task)
+        posed = TASKS.get(library.family(family).task)
         sizes[family] = len(posed.rows(view, "train"))
     return sizes
 

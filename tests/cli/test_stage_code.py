@@ -209,6 +209,16 @@ def test_a_changed_rating_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_pa
     assert not found
 
 
+def test_a_changed_task_re_makes_what_poses_it(seen: list[Seen], tmp_path: Path) -> None:
+    found = remade(seen, changed(tmp_path, "tasks/reviews.py", "\nX = 1\n"))
+    assert {each["kind"] for each in found.pop("fit")} == {
+        "lead-sentence", "most-frequent", "most-frequent-of-item", "nearest-review",
+    }  # fmt: skip
+    assert len(found.pop("reference")) == 4
+    assert all("summary" in each["train"]["tasks"] for each in found.pop("train"))
+    assert found.keys() == {"answers", "report"}
+
+
 def test_the_page_is_made_of_its_files_and_nothing_else_is(
     seen: list[Seen], tmp_path: Path
 ) -> None:

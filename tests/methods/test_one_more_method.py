@@ -21,7 +21,7 @@ methods:
   mine: {kind: last-item}
   fixed: {kind: last-item, noise: 0.2}
 repeats: 2
-evaluate: {k: 10, compare: [[mine, popularity]]}
+evaluate: {k: 10, ask: {click: 40}, compare: [[mine, popularity], [mine, item-click-rate]]}
 """
 
 
@@ -40,9 +40,9 @@ def said(*words: str) -> str:
     return result.output
 
 
-def figures(folder: str) -> dict[str, dict[str, object]]:
+def figures(folder: str, task: str = "sequential") -> dict[str, dict[str, object]]:
     report = json.loads(Path(folder, "report.json").read_text())
-    return {method["name"]: method for method in report["methods"]}
+    return {m["name"]: m for m in report["methods"] if m["task"] == task}
 
 
 def test_it_goes_through_every_command(here: Path) -> None:
@@ -60,7 +60,20 @@ def test_it_goes_through_every_command(here: Path) -> None:
     value = lambda name: measured[name]["metrics"]["HR@10"]["value"]  # noqa: E731
     assert value("mine") > value("popularity")
 
+    clicks = figures("runs/my", "click")
+    assert clicks.keys() == {"item-click-rate", "mine", "fixed"}
+    assert {method["n"] for method in clicks.values()} == {80}
+    area = {name: method["metrics"]["AUC"]["value"] for name, method in clicks.items()}
+    assert area["mine"] > area["item-click-rate"]
+    assert {"log loss", "Brier"} < clicks["mine"]["metrics"].keys()
+    assert "ECE" in clicks["mine"]["beside"]
+    pairs = json.loads(Path("runs/my/report.json").read_text())["comparisons"]
+    assert [(c["task"], c["metric"]) for c in pairs if c["b"] == "item-click-rate"] == [
+        ("click", "AUC")
+    ]
+
     said("evaluate", "--model", "runs/my/models/mine", "--out", "again")
+    assert figures("again", "click")["mine"]["metrics"] == clicks["mine"]["metrics"]
     assert figures("again")["mine"]["metrics"]["HR@10"]["value"] == by_seed[0]
     said("recommend", "--model", "runs/my/models/mine", "--out", "lists.csv", "--k", "5")
     served = pl.read_csv("lists.csv")
@@ -74,6 +87,8 @@ def test_it_goes_through_every_command(here: Path) -> None:
     permuted = figures("runs/my-permute-history")
     assert permuted["popularity"]["metrics"] == measured["popularity"]["metrics"]
     assert permuted["mine"]["metrics"]["HR@10"]["value"] < value("mine")
+    strangers = figures("runs/my-permute-history", "click")["mine"]
+    assert strangers["metrics"]["AUC"]["value"] < area["mine"]
 
 
 def test_what_it_can_do_survives_saving(here: Path, build: Callable, ask: Callable) -> None:

@@ -5,8 +5,9 @@ from p5rec.core.errors import UserError
 from p5rec.methods.base import EmbedsItems, PredictsRatings
 from p5rec.methods.baselines.factors import MatrixFactorization
 from p5rec.methods.baselines.rating import Bias
-from p5rec.methods.registry import RATING, baseline
+from p5rec.methods.registry import baseline
 from p5rec.methods.tune import by_rmse
+from p5rec.tasks.rating import RATING
 
 ITEMS = [[0, 1, 2], [0, 1], [2, 3]]
 RATINGS = [[5.0, 3.0, 1.0], [4.0, 4.0], [2.0, 1.0]]  # the last of each user is held out
@@ -37,7 +38,7 @@ def test_means_by_hand(name, expected, world, ask):
     np.testing.assert_allclose(predict(name, world, ask, [0, 1, 2], [0, 4, 2]), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", RATING)
+@pytest.mark.parametrize("name", RATING.references)
 class TestContract:
     def test_protocol_and_lineage(self, name, world):
         model = baseline(name).learn(*world)

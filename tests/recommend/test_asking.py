@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from tiny_models import make_bundle, scratch, some_codes
 
-from p5rec.core.artefacts import Lineage, Store, read_json
+from p5rec.core.artefacts import Lineage, Store, read_json, write_json
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.data.build import build
@@ -25,14 +26,16 @@ from p5rec.models.config import HeadsConfig
 from p5rec.pipeline.answers import ask_fitted
 from p5rec.pipeline.prepared import Prepared
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.view import CorpusView, ItemNames
-from p5rec.recommend.ask import FamilyAnswers, ask
+from p5rec.recommend.ask import ask
 from p5rec.recommend.config import READINGS, DecodeConfig
 from p5rec.recommend.list_files import read_lists
 from p5rec.recommend.model_answers import answer_model, read_asked
 from p5rec.recommend.pairs import PairRater
 from p5rec.recommend.ratings import own_reading, rate, rating_histories, read_ratings
 from p5rec.recommend.serving import ServingConfig
+from p5rec.tasks.predictions import Choices, Listed, Ratings, read_predictions
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView, ItemNames
 
 ITEMS = 24
 DECODE = DecodeConfig(k=12, beams=24, max_new_tokens=4)
@@ -66,30 +69,35 @@ def view(corpus: Corpus, bundle: Bundle) -> CorpusView:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_is_asked_and_its_answers_are_plain_data(
-    bundle: Bundle, view: CorpusView, corpus: Corpus, family: str
+    bundle: Bundle, view: CorpusView, corpus: Corpus, family: str, tmp_path: Path
 ) -> None:
-    found = ask(bundle, view, family, "test", 6, DECODE, seed=1)
-    assert FamilyAnswers(**found.dump()) == found
+    found: Any = ask(bundle, view, family, "test", 6, DECODE, seed=1)
+    write_json(tmp_path / "it.json", found.dump())
+    assert read_predictions(tmp_path / "it.json") == found
     again = ask(bundle, view, family, "test", 6, DECODE, seed=1)
     assert again.model_copy(update={"seconds": 0.0}) == found.model_copy(update={"seconds": 0.0})
     n = len(found.expected)
     assert 0 < n <= 6
     assert len(found.users) == len(found.items) == len(found.events) == n
-    ranked = found.answer in ("item", "options")
-    assert len(found.lists) == len(found.scores) == (n if ranked else 0)
-    assert len(found.texts) == (0 if ranked else n)
+    ranked = isinstance(found, Listed)
+    assert type(found) is TASKS.get(found.task).predictions
+    assert len(found.lists if ranked else found.texts) == n
+    assert not ranked or len(found.scores) == n
     assert found.task == PromptLibrary.load().family(family).task
-    assert {len(said) for said in found.readings.values()} == ({n} if found.ratings else set())
+    if isinstance(found, Ratings):
+        assert {len(said) for said in found.readings.values()} == {n} == {len(found.ratings)}
     events, split = corpus.interactions, corpus.split
-    for item, event, answers in zip(found.items, found.events, found.lists, strict=False):
+    for item, event, answers in zip(
+        found.items, found.events, found.lists if ranked else (), strict=False
+    ):
         given = [i for i in answers if i >= 0]
         assert len(set(given)) == len(given)
         if event >= 0:
             assert split.parts[event] == 2  # a test event
             past = events.items[events.offsets[events.users[event]] : event]
-            offered = {item} if found.answer == "options" else set()
+            offered = {item} if isinstance(found, Choices) else set()
             assert not set(given) & set(past.tolist()) - offered
-        if found.answer == "options":
+        if isinstance(found, Choices):
             assert item in given
             assert len(given) == 10
 
@@ -199,17 +207,15 @@ def test_chances_are_kept_where_they_are_predicted(bundle: Bundle, view: CorpusV
         family: ask(bundle, view, family, "test", 6, closed, seed=1)
         for family in ("rating", "sequential-yesno")
     }
-    assert {f: sorted(a.chances) for f, a in asked.items()} == {
-        "rating": ["expectation", "words"], "sequential-yesno": ["yes"],
-    }  # fmt: skip
-    assert all(0 < chance < 1 for chance in asked["sequential-yesno"].chances["yes"])
-    assert len(asked["sequential-yesno"].chances["yes"]) == 6
+    assert sorted(asked["rating"].chances) == ["expectation", "words"]
+    assert all(0 < chance < 1 for chance in asked["sequential-yesno"].chances)
+    assert len(asked["sequential-yesno"].chances) == 6
     (event,) = np.flatnonzero(view.corpus.split.mask("test"))[:1]
     prompt = rating_histories(bundle, view, [event])
     for liked, wanted in ((SCALE[0], 1.0), (SCALE[-1] + 1, 0.0)):
         sums = rate(bundle, prompt, DECODE, liked=liked).chances
         assert [float(s[0]) for s in sums.values()] == pytest.approx([wanted] * 2, abs=1e-5)
-    assert ask(bundle, view, "sequential-yesno", "test", 2, DECODE, seed=1).chances == {}
+    assert ask(bundle, view, "sequential-yesno", "test", 2, DECODE, seed=1).chances == []
 
 
 def test_a_model_speaks_with_all_its_heads_or_else_in_words() -> None:

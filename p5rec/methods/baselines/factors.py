@@ -84,7 +84,7 @@ class MatrixFactorization(Method):
     factor_l2: float = Field(default=10.0, gt=0)
     sweeps: int = Field(default=15, ge=1)
 
-    capability = "predict_rating"
+    capabilities = ("predict_rating",)
     embeds_items = True
     grid = {"factors": (2, 4, 8, 16), "factor_l2": (5.0, 10.0, 20.0, 100.0)}
 

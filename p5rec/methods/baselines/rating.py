@@ -61,7 +61,7 @@ class BiasMethod(Method):
         shrinks: ratings of the plain mean added to each user and to each item.
     """
 
-    capability = "predict_rating"
+    capabilities = ("predict_rating",)
     shrinks: ClassVar[tuple[float, float]]
 
     def learn(self, interactions: Interactions, split: Split) -> Biases:

@@ -8,10 +8,10 @@ from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.ids.config import IdsConfig
 from p5rec.models.config import DENSE_RATING
-from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import unavailable
-from p5rec.prompting.view import unnamed_view
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import unnamed_view
 from p5rec.train.learner import LearnerConfig, taught_prompts
 
 
@@ -52,7 +52,7 @@ def faults(method: LearnerConfig, corpus: Corpus, asked: Collection[str]) -> Ite
         task = library.family(family).task
         if reason := unavailable(library, family, view):
             yield f"{reason}; take it out of train.tasks"
-        elif family in asked and (reason := prompt_tasks.unavailable(task, view, "test")):
+        elif family in asked and (reason := TASKS.get(task).unavailable(view, "test")):
             yield f"{reason}; take it out of evaluate.ask"
 
 

@@ -16,10 +16,11 @@ from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
 from p5rec.models.config import DENSE
 from p5rec.recommend.config import DecodeConfig, settings_for
+from p5rec.tasks.registry import TASKS
 from p5rec.train.config import PreferenceConfig
 from p5rec.train.learner import LearnerConfig, taught_prompts
 
-from ..base import Method, Surroundings
+from ..base import LISTS, Method, Surroundings
 from ..needs import Codes, Inputs, Made, Model, Need, Part
 from .config import LinearConfig
 from .linear import LinearPart
@@ -76,8 +77,13 @@ class Generative(LearnerConfig, Method):
         return self.train.steps > 0
 
     @property
+    def capabilities(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What its tasks train it to do beside its prompt families."""
+        return (LISTS,) if DENSE in self.train.tasks else ()
+
+    @property
     def tasks(self) -> tuple[str, ...]:
-        """See :class:`~p5rec.methods.base.Method`."""
+        """See :class:`~p5rec.methods.base.Method`: all that it is trained on."""
         return tuple(self.train.tasks)
 
     @property
@@ -159,7 +165,9 @@ class Generative(LearnerConfig, Method):
     def fitted_by(self) -> tuple[Work, ...]:
         """See :class:`~p5rec.methods.base.Method`."""
         names = ("fit", "validate") if self.train.looks else ("fit",)
-        return (*super().fitted_by, *map(WORK.target, names))
+        library = taught_prompts(self)
+        posed = sorted({spec.task for spec in library.specs.values()})
+        return (*super().fitted_by, *map(WORK.target, names), *map(TASKS.target, posed))
 
     @property
     def queried_by(self) -> tuple[Work, ...]:
