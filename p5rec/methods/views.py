@@ -63,7 +63,7 @@ def _method(named: str | dict[str, Any], at: At, methods: Mapping[str, Any], lin
     where = ".".join(at)
     if place := next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), ""):
         where = f"{place}: {where}"
-    baselines = {name: RANKING.get(name, {"kind": name}) for name in (*RANKING, *RATING, *TEXT)}
+    baselines = {name: RANKING.get(name, {"kind": name}) for name in (*RANKING, *METHODS)}
     known: dict[str, Any] = {**baselines, **methods}
     able = sorted(name for name, section in known.items() if _embeds(_kind(section)))
     if isinstance(named, dict):
