@@ -33,6 +33,7 @@ import torch
 from train_ways import Contest, OneTarget, Turns, contest, listed, ours, peak_memory, stock
 
 from p5rec.metrics import ranking
+from p5rec.models.multitask import Batch
 from p5rec.recommend.ask import ask
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.validate import validator
@@ -87,7 +88,7 @@ def held_out_loss(contest: Contest, method: GenerativeConfig) -> Callable[[], fl
     def look() -> float:
         training = bundle.model.training
         bundle.model.eval()
-        losses = [float(bundle.model(**batch)["loss"]) for batch in batches]
+        losses = [float(bundle.model(Batch(**batch))["loss"]) for batch in batches]
         bundle.model.train(training)
         return float(np.mean(losses))
 

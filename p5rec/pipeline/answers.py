@@ -13,6 +13,7 @@ from p5rec.methods.base import Method
 from p5rec.methods.baselines.text_rows import has_people_s_words, shows_words
 from p5rec.methods.queries import answer_questions
 from p5rec.methods.registry import METHODS, RATING, TEXT, baseline
+from p5rec.models.checkpoint import backbone_code
 from p5rec.models.linear import linear_file
 from p5rec.prompting.view import unnamed_view
 from p5rec.recommend.ask import FamilyAnswers
@@ -79,12 +80,12 @@ def ask_model(
     Args:
         linear: what its lists add to the model's; None: nothing.
     """
-    beside = linear_file(linear)
+    beside, bundle = linear_file(linear), model.path / "bundle"
     return store.stage(
         "answers",
-        partial(answer_bundle, name, model.path / "bundle", beside, serving, corpus, part),
+        partial(answer_bundle, name, bundle, beside, serving, corpus, part),
         config={"part": part, **serving.dump()},
-        code=(answer_bundle,),
+        code=(answer_bundle, backbone_code(bundle)),
         inputs={"data": data, "model": model, **({"linear": linear} if linear else {})},
     )
 

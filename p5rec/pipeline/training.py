@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from p5rec.backbones.config import BackboneConfig, ScratchConfig
-from p5rec.backbones.load import fingerprint
+from p5rec.backbones.registry import BACKBONES
+from p5rec.backbones.scratch import Scratch
+from p5rec.backbones.sources import fingerprint
 from p5rec.backbones.views import encode_items
 from p5rec.core.artefacts import Artefact, Store, digest, file_sha256
 from p5rec.core.errors import fault
@@ -20,7 +21,7 @@ from p5rec.ids.config import POLICIES, SCHEMES, IdsConfig, SasrecConfig
 from p5rec.ids.files import load_codes
 from p5rec.ids.make import VECTORS, make_codes
 from p5rec.methods.generative.linear import save_fitted
-from p5rec.models.checkpoint import network
+from p5rec.models.checkpoint import backbone_code, network
 from p5rec.recommend.validate import settings_for, validator
 from p5rec.train.config import DenseConfig, PreferenceConfig, TrainConfig
 from p5rec.train.method import GenerativeConfig, taught_prompts
@@ -54,15 +55,14 @@ def _learn_vectors(
     over all items (Kang & McAuley 2018; Klenitskiy & Vasilev 2023 for the loss)."""
     n_items, dim = len(corpus.catalog), config.dim
     method = GenerativeConfig(
-        backbone=BackboneConfig(
-            name="scratch",
-            lora=None,
-            dtype="float32",
+        backbone=Scratch(
+            width=dim,
+            layers=config.layers,
+            heads=2,
+            feedforward=4 * dim,
+            dropout=0.2,
             items="tokens",
             item_rows=False,
-            scratch=ScratchConfig(
-                width=dim, layers=config.layers, heads=2, feedforward=4 * dim, dropout=0.2
-            ),
         ),
         train=TrainConfig(
             steps=config.steps,
@@ -78,7 +78,7 @@ def _learn_vectors(
         "sasrec",
         partial(learn_vectors, method, corpus, names, VECTORS),
         config=method.model_dump(mode="json"),
-        code=(learn_vectors,),
+        code=(learn_vectors, BACKBONES.target(method.backbone.kind)),
         inputs={"data": data},
         resumable=True,
         collective=True,
@@ -132,12 +132,16 @@ def teach(
         "train",
         partial(train_on, method, corpus, ids.path, validate, start, pairs.path if pairs else None),
         config=settings,
-        code=(train_on, *([validator] if validate else [])),
+        code=(
+            train_on,
+            BACKBONES.target(method.backbone.kind),
+            *([validator] if validate else []),
+        ),
         inputs={
             "data": data,
             "ids": ids,
             "prompts": digest(taught_prompts(method).subset_dump()),
-            **fingerprint(method.backbone.name),
+            **method.backbone.fingerprint(),
             **begun,
         },
         resumable=True,
@@ -198,6 +202,6 @@ def list_pairs(
         "pairs",
         partial(mine_pairs, method, corpus, start, settings),
         config={**settings, "dense": method.train.dense.dump()},
-        code=(mine_pairs,),
+        code=(mine_pairs, backbone_code(start)),
         inputs={"data": data, "model": network(start)},
     )

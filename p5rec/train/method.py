@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import model_validator
 
-from p5rec.backbones.config import BackboneConfig
+from p5rec.backbones.pretrained import Pretrained
+from p5rec.backbones.registry import AnyBackbone
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.types import Corpus
@@ -29,7 +30,7 @@ class GenerativeConfig(Config):
 
     kind: Literal["generative"] = "generative"
     ids: str = "semantic"  # which of the recipe's ids
-    backbone: BackboneConfig = BackboneConfig()
+    backbone: AnyBackbone = Pretrained()
     train: TrainConfig = TrainConfig()
     heads: HeadsConfig = HeadsConfig()  # of ratings, where they are taught
     item_head: ItemHeadConfig | None = None  # score whole items beside their codes
@@ -60,12 +61,6 @@ class GenerativeConfig(Config):
     def _ranks_what_it_scores(self) -> GenerativeConfig:
         if self.decode.search == "items" and self.item_head is None:
             raise ValueError("decode.search: items ranks by an item head: set item_head")
-        return self
-
-    @model_validator(mode="after")
-    def _quantised_needs_adapters(self) -> GenerativeConfig:
-        if self.backbone.quantize and self.backbone.lora is None:
-            raise ValueError("a quantized backbone trains through adapters only: set backbone.lora")
         return self
 
 

@@ -57,7 +57,7 @@ def mine_pairs(
     Args:
         settings: of :func:`p5rec.train.alignment.mining.mine`.
     """
-    own = read_settings(start)[0].backbone.name == method.backbone.name
+    own = read_settings(start)[0].backbone.source == method.backbone.source
     bundle = load_bundle(start, download=own).ready()
     mine(bundle, history_rows(method.train, corpus, bundle, None), folder, **settings)
     return Lineage(corpus.interactions.event_keys[corpus.split.mask("train")])

@@ -40,10 +40,7 @@ baselines: [popularity, item-knn, ease, ease-recency]
 methods:
   first: &first
     backbone: &backbone
-      name: scratch
-      lora: null
-      dtype: float32
-      scratch: {{width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
+      {{kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
     item_head: {{}}
     linear: {{kept: 5}}
     train:
