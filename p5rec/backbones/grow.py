@@ -57,7 +57,8 @@ class GrownHead(Grown):
 
 
 def grow(model: Any, n_new: int, seed: int) -> Any:
-    """The network ``model`` with ``n_new`` more tokens, whose ids begin at the old vocabulary's size.
+    """The network ``model`` with ``n_new`` more tokens; their ids begin at the old vocabulary's
+    size.
 
     New rows start near the mean of the old ones, so that they begin as ordinary words and nearly
     alike. Where input and output share one matrix, they share the new rows too.
