@@ -141,7 +141,7 @@ def test_the_arithmetic_told_is_the_arithmetic_done(kind: str, folder: Path) -> 
     merged = bundle.model.code_head is not None
     told = flops(bundle.model, load_of(rows_of(bundle), bundle.layout, merged=merged))
     with FlopCounterMode(display=False) as counter:
-        bundle.model.train()(**batch_of(bundle))["loss"].backward()
+        bundle.model.train()(Batch(**batch_of(bundle)))["loss"].backward()
     padded = 1.25 if merged else 1.0  # histories are half as long as the questions beside them
     assert told * padded == pytest.approx(counter.get_total_flops(), rel=0.15)
 
