@@ -208,11 +208,11 @@ def _merge(below: Tree, above: Mapping[str, Any]) -> Tree:
     """``above`` over ``below``: mappings merge, everything else replaces."""
     if isinstance(above, Switched):
         return Switched(_merged(below, above), _merge(below, above.own), above.kinds)
-    if isinstance(below, Switched):
-        return Switched(_merged(below, above), _merge(below.own, above), below.kinds)
     kinds = below.get("kind"), above.get("kind")
     if kinds[1] is not None and kinds[0] != kinds[1]:
         return Switched(_merged(below, above), dict(above), kinds)
+    if isinstance(below, Switched):
+        return Switched(_merged(below, above), _merge(below.own, above), below.kinds)
     return _merged(below, above)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, Tag
+from pydantic import BaseModel
 
 from .kinds import Kinds
 
@@ -73,11 +73,9 @@ def without_members(schema: Any, loc: Sequence[str | int], *, key: bool) -> tupl
 
 
 def _tagged(annotation: Any, tag: str | int) -> list[Any]:
-    """The members of a union, or of a registry, that ``tag`` names."""
+    """The member of a registry that ``tag`` names."""
     if isinstance(annotation, Kinds):
         return [annotation.registry.get(str(tag))] if tag in annotation.registry else []
-    if any(isinstance(each, Tag) and each.tag == tag for each in get_args(annotation)[1:]):
-        return [get_args(annotation)[0]]
     return [member for argument in get_args(annotation) for member in _tagged(argument, tag)]
 
 
@@ -89,13 +87,18 @@ def _inside(annotation: Any, part: str | int) -> list[Any]:
     origin = get_origin(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         info = annotation.model_fields.get(str(part))
-        kinds = [each for each in info.metadata if isinstance(each, Kinds)] if info else []
-        return [info.annotation, *kinds] if info else []
+        return [_kinds_or(info.annotation, info.metadata)] if info else []
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return [arguments[1]]
+        return [_kinds_or(arguments[1])]
     if isinstance(origin, type) and issubclass(origin, Sequence):
-        return [arguments[0]]
+        return [_kinds_or(arguments[0])]
     return [inner for argument in arguments for inner in _inside(argument, part)]
+
+
+def _kinds_or(annotation: Any, metadata: Sequence[Any] = ()) -> Any:
+    """The kinds that an annotation or its ``metadata`` lets a registry decide on, or itself."""
+    told = [*metadata, *getattr(annotation, "__metadata__", ())]
+    return next((each for each in told if isinstance(each, Kinds)), annotation)
 
 
 def _models(annotations: Sequence[Any]) -> list[type[BaseModel]]:
