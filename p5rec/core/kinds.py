@@ -14,8 +14,9 @@ from .registry import Registry
 class Kinds:
     """What an annotation says of such a section: ``Annotated[Base, Kinds(REGISTRY, "default")]``.
 
-    The registry is looked up when a value is bound, so what was registered meanwhile counts. The
-    place of an error holds the kind, as that of a union's member does.
+    The registry is looked up when a value is bound, so what was registered meanwhile counts, and
+    kinds that no value has are not imported. The place of an error holds the kind, as that of a
+    union's member does.
 
     Args:
         registry: kind → config class, which has a field ``kind``.
@@ -34,17 +35,22 @@ class Kinds:
         """The config classes, in the order of their kinds."""
         return [self.registry.get(kind) for kind in self.registry]
 
+    def of(self, section: Mapping[str, Any]) -> type[BaseModel] | None:
+        """The config class of a section; None: its kind is unknown."""
+        kind = section.get("kind", self.default)
+        known = isinstance(kind, str) and kind in self.registry
+        return self.registry.get(kind) if known else None
+
     def _bound(self, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            kind = value.get("kind", self.default)
-        else:
-            kind = getattr(value, "kind", None)
-        if kind not in self.registry:
+        section = value if isinstance(value, Mapping) else {"kind": getattr(value, "kind", None)}
+        schema = self.of(section)
+        if schema is None:
             known = ", ".join(self.registry)
             raise PydanticCustomError("kind", f"expected a {self.registry.kind} ({known})")
         try:
-            return self.registry.get(kind).model_validate(value)
+            return schema.model_validate(value)
         except ValidationError as error:
+            kind = str(section.get("kind", self.default))
             raise ValidationError.from_exception_data(
                 error.title, [_under(kind, each) for each in error.errors()]
             ) from None

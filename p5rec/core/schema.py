@@ -129,6 +129,7 @@ def settled(schema: Any, tree: Any) -> Any:
         return [settled(_inside_any(annotations, n), value) for n, value in enumerate(tree)]
     if not isinstance(tree, dict):
         return tree
+    annotations = [(isinstance(a, Kinds) and a.of(tree)) or a for a in annotations]
     out = {}
     for key, value in tree.items():
         inner = _inside_any(annotations, key)

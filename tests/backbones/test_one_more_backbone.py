@@ -29,13 +29,13 @@ from p5rec.models.scorer import code_scorer
 from p5rec.models.writing import write_tokens
 
 RECIPE = """
-data: {source: world, world: {kind: markov, users: 60, items: 30, events: 10}}
+data: {source: world, world: {kind: markov, users: 40, items: 24, events: 8}}
 ids: {semantic: {levels: 2, codebook: 6, vectors: {text: null, cooccurrence: {dim: 4}}}}
 baselines: [popularity]
 methods:
   mine:
     backbone: {kind: gru, width: 24, layers: 1}
-    train: {steps: 60, batch: 8, learning_rate: 0.02, precision: float32, warmup: 3,
+    train: {steps: 40, batch: 8, learning_rate: 0.02, precision: float32, warmup: 3,
             tasks: {dense: {share: 3}, rating: {}}}
     decode: {max_new_tokens: 4}
 repeats: 2
