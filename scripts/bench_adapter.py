@@ -23,10 +23,10 @@ from p5rec.backbones.pretrained import Pretrained
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
+from p5rec.methods.generative.method import Generative
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.models.export import export
 from p5rec.train.config import TrainConfig
-from p5rec.train.method import GenerativeConfig
 from p5rec.train.training import train
 
 SIZES, ITEMS = (256,) * 4, 1000
@@ -55,7 +55,7 @@ def main() -> None:
 def trained(
     items: str, asked: argparse.Namespace, corpus: Corpus, codes: ItemCodes, folder: Path
 ) -> Bundle:
-    method = GenerativeConfig(
+    method = Generative(
         backbone=Pretrained(
             items=items, item_rows=False, lora=LoraSettings(rank=asked.rank),
             quantize=asked.quantize,

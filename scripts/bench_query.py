@@ -110,7 +110,7 @@ def of(items: int, queries: int) -> dict[str, dict[str, float]]:
         hybrid(items, Path(folder))
         for name, decode in SEARCHES.items():
             bundle = load_bundle(Path(folder)).ready()
-            predictors[name] = GenerativeRecommender(bundle, decode, name)
+            predictors[name] = GenerativeRecommender(bundle, decode)
     if items <= Ease().max_items:
         predictors["EASE"] = ease(items)
     return {

@@ -33,9 +33,11 @@ from p5rec.data.split import cases
 from p5rec.evaluate.assemble import Rules, assemble
 from p5rec.evaluate.measure import ranking
 from p5rec.ids.files import save_codes
+from p5rec.methods.views import view_methods
 from p5rec.models.checkpoint import load_bundle
 from p5rec.models.linear import linear_file
-from p5rec.pipeline.training import build_ids, fit_linear, teach
+from p5rec.pipeline.ids import build_ids
+from p5rec.pipeline.training import fit_linear, teach
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.report.files import write_report
 from p5rec.report.terminal import table
@@ -93,7 +95,8 @@ def fold(
     """Lists and targets by what they show; users and items are rows of ``everything``."""
     data = prepare_data(old, store)
     corpus = load_corpus(data.path)
-    ids = build_ids(recipe.ids[method.ids], corpus, data, store)
+    views = view_methods(recipe.ids, recipe.methods)[method.ids]
+    ids = build_ids(recipe.ids[method.ids], views, corpus, data, store)[0]
     model = teach(method, corpus, data, ids, store).path / "bundle"
     linear = linear_file(fit_linear(method, corpus, data, store))
     codes, _ = extended(ids.path, everything)
@@ -104,7 +107,7 @@ def fold(
     def ranked(codes: ItemCodes, rows: np.ndarray) -> tuple[RankedLists, np.ndarray]:
         save_codes(codes, work / "codes", everything.catalog.ids)
         bundle = load_bundle(model, work / "codes", linear).ready()
-        recommender = GenerativeRecommender(bundle, method.decode, "m", everything.split.seed)
+        recommender = GenerativeRecommender(bundle, method.decode, everything.split.seed)
         return recommender.recommend(histories.take(rows), K), targets[rows]
 
     before, _, _ = cases(corpus.interactions, corpus.split, "test")

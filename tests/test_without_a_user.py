@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 import torch
 
 from p5rec.core.rng import id_keys, sampled, tie_order
-from p5rec.core.types import Corpus
+from p5rec.core.types import PARTS, Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_folder
@@ -173,8 +174,8 @@ def test_windows(pair: Pair) -> None:
 
 def test_windows_of_sasrec(pair: Pair) -> None:
     def counted(corpus: Corpus, kept: np.ndarray) -> Counter[tuple[str, ...]]:
-        log, train = corpus.interactions, corpus.split.mask("train") & kept
-        windows = TrainingWindows(log, train, 4, 10**6, 0)
+        split = replace(corpus.split, parts=np.where(kept, corpus.split.parts, PARTS["test"]))
+        windows = TrainingWindows(corpus.interactions, split, 4, 10**6, 0)
         return Counter(
             tuple(corpus.catalog.ids[item] for item in items[: 1 + int(real.sum())].tolist())
             for batch in windows.batches(1)

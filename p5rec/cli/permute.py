@@ -98,24 +98,27 @@ def _worded(ids: Tree | None) -> bool:
 def _history(tree: Tree) -> str:
     """Events of the histories swapped between users, in training and in asking."""
     wanted = "a method that reads histories which are not swapped already"
-    plain = [
+    fresh = [
         name for name, method in tree["methods"].items()
-        if method["kind"] != DEFAULT and not method["permute_histories"]
+        if not method["permute_histories"]
+        and (method["kind"] != DEFAULT or _reads_histories(method))
     ]  # fmt: skip
-    learners = [
-        name for name, method in _trained(tree).items()
-        if not method["train"]["swap_users"] and _reads_histories(method)
-    ]  # fmt: skip
-    _refuse_none([*plain, *learners], "history", wanted)
-    for name in plain:
+    _refuse_none(fresh, "history", wanted)
+    _keep_views(tree, fresh)
+    for name in fresh:
         tree["methods"][name]["permute_histories"] = True
-    for name in learners:
-        tree["methods"][name]["train"]["swap_users"] = True
-    turned = ", ".join([*plain, *learners])
     return (
-        f"{turned}: each event of a history is another user's, in training and in "
+        f"{', '.join(fresh)}: each event of a history is another user's, in training and in "
         "asking; targets, and what the baselines read, stay"
     )
+
+
+def _keep_views(tree: Tree, turned: Sequence[str]) -> None:
+    """Item vectors in the ids stay those of the methods in ``turned`` as they are now."""
+    for ids in tree["ids"].values():
+        for view in ids["vectors"]["methods"].values():
+            if view["method"] in turned:
+                view["method"] = deepcopy(tree["methods"][view["method"]])
 
 
 def _answers(tree: Tree) -> str:

@@ -238,6 +238,7 @@ class Store:
         inputs: Mapping[str, Artefact | str] | None = None,
         resumable: bool = False,
         collective: bool = False,
+        what: str = "",
     ) -> Artefact:
         """The artefact of a stage, made now unless it is there.
 
@@ -251,6 +252,7 @@ class Store:
             resumable: keep the working folder when interrupted, so that ``make`` can go on from it.
             collective: every process runs ``make`` (training) on the working folder, so it must
                 be resumable as well.
+            what: names in its line what the stage is of.
 
         Raises:
             UserError: the disk is full or the folder cannot be written.
@@ -269,16 +271,17 @@ class Store:
         if self.rank:
             return Artefact(final, key, fresh=_follow(final, work, make if collective else None))
         self.used.add(self.root, f"{name}/{key}")
+        line = f"{name} {what}".strip()
         if not missing(final):
-            return self._kept(final)
+            return self._kept(final, line)
         started = time.perf_counter()
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
-            with alone(work.with_suffix(".lock"), lambda: self.say(f"{name}: {WAITING}")):
+            with alone(work.with_suffix(".lock"), lambda: self.say(f"{line}: {WAITING}")):
                 if final.exists():
                     if not (gone := missing(final)):
-                        return self._kept(final)
-                    self.say(f"{name}: {gone[0]} of {final} is missing or damaged; making it again")
+                        return self._kept(final, line)
+                    self.say(f"{line}: {gone[0]} of {final} is missing or damaged; making it again")
                 with _working(work, resumable), _told(work) if collective else nullcontext():
                     lineage = make(work)
                     spent: dict[str, float] = {}
@@ -307,13 +310,13 @@ class Store:
                 f"{name}: expected to write under {self.root}, got {reason}; "
                 "free some space or set P5REC_HOME to another disk, then run again"
             ) from error
-        self.say(f"{name}: made {final} in {time.perf_counter() - started:.1f} s")
+        self.say(f"{line}: made {final} in {time.perf_counter() - started:.1f} s")
         return Artefact(final, key, fresh=True)
 
-    def _kept(self, final: Path) -> Artefact:
+    def _kept(self, final: Path, line: str) -> Artefact:
         with suppress(OSError):  # a store that we may only read
             os.utime(final / MANIFEST)  # when it was last of use
-        self.say(f"{final.parent.name}: kept {final}")
+        self.say(f"{line}: kept {final}")
         return Artefact(final, final.name)
 
 

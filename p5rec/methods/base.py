@@ -6,8 +6,9 @@ in one file of its own and a line of :mod:`.registry`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
@@ -16,12 +17,17 @@ import numpy as np
 from pydantic import model_validator
 
 from p5rec.core.artefacts import Lineage
+from p5rec.core.code import Work
 from p5rec.core.config import Config
+from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus, Histories, Interactions, Split
 from p5rec.recommend.protocols import Recommender
 
+from .needs import Inputs, Need
+from .registry import METHODS
+
+TRAINING = "the training events"
 MEASURED = ("recommend", "predict_rating")  # capabilities that validation can compare
-Inputs = Mapping[str, Path]  # name → folder of an artefact that the config declares
 
 
 class Predictor(Protocol):
@@ -53,9 +59,30 @@ class PredictsRatings(Predictor, Protocol):
         ...
 
 
+@runtime_checkable
+class EmbedsItems(Predictor, Protocol):
+    """Has a vector for each item."""
+
+    def item_vectors(self) -> np.ndarray:
+        """``(N, d)`` float32; a row of NaN is an item without a training event."""
+        ...
+
+
+class Planned(Protocol):
+    """What fitting a method takes."""
+
+    def dump(self) -> dict[str, Any]:
+        """As plain data."""
+        ...
+
+    def lines(self) -> list[str]:
+        """In words."""
+        ...
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What fitting a method takes.
+    """What fitting a method takes that is fitted to the data alone.
 
     Attributes:
         fits: models that are fitted under the first seed.
@@ -64,6 +91,30 @@ class Plan:
 
     fits: int
     memory: float = 0.0
+
+    def dump(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"fits": self.fits, "memory": self.memory}
+
+    def lines(self) -> list[str]:
+        """In words."""
+        memory = f", {self.memory / 1e9:.1f} GB beside the data" * (self.memory >= 5e7)
+        return [f"  {self.fits} to fit{memory}"]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a plan reads beside a method's config.
+
+    Attributes:
+        ids: configs of the recipe's ids, by name.
+        methods: the recipe's methods, by name.
+        gpus: to say times for, by name.
+    """
+
+    ids: Mapping[str, Any] = field(default_factory=dict)
+    methods: Mapping[str, Method] = field(default_factory=dict)
+    gpus: Sequence[str] = ()
 
 
 class Method(Config):
@@ -78,7 +129,13 @@ class Method(Config):
         permute_histories: each event of a history is another user's, in training and in queries:
             the control of what histories tell.
         capability: what the method is for; validation measures it.
+        embeds_items: whether what is fitted is an :class:`EmbedsItems`.
         drawn: whether a fit depends on random draws, so that other seeds give other models.
+        collective: whether all processes of a launch fit it together, and an interrupted fit goes
+            on; others are fitted by the first process.
+        prompted: whether it is asked in prompt families, those among its :attr:`tasks`.
+        by_content: whether it knows an item by more than its training events, so that it can list
+            one that has none.
         grid: the values tried by default; of equal ones the first wins.
     """
 
@@ -87,7 +144,11 @@ class Method(Config):
     permute_histories: bool = False
 
     capability: ClassVar[str] = "recommend"
+    embeds_items: ClassVar[bool] = False
     drawn: ClassVar[bool] = False
+    collective: ClassVar[bool] = False
+    prompted: ClassVar[bool] = False
+    by_content: ClassVar[bool] = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
     def learn(self, interactions: Interactions, split: Split) -> Any:
@@ -99,7 +160,7 @@ class Method(Config):
 
         Args:
             seed: of every draw.
-            inputs: artefacts that the config declares, by name.
+            inputs: the artefacts of :meth:`needs`, by name.
 
         Returns:
             The events that were seen.
@@ -110,30 +171,165 @@ class Method(Config):
         return lineage
 
     def load(self, folder: Path) -> Any:
-        """The :class:`Predictor` that was saved in ``folder``."""
+        """The :class:`Predictor` that was saved in ``folder``, a complete one (:meth:`files`)."""
         raise NotImplementedError
+
+    def opened(self, folder: Path, ids: Path | None = None, *, download: bool = False) -> Any:
+        """The same of a folder that came from anywhere.
+
+        Args:
+            ids: codes that extend the model's own to new items; None: the model's.
+            download: whether a backbone that the folder names may be fetched.
+
+        Raises:
+            UserError: there are ``ids``, and the method has no codes.
+        """
+        if ids is not None:
+            raise UserError(
+                f"--ids: expected a model with codes, got a {self.kind}, which has none; "
+                "leave it out"
+            )
+        return self.load(folder)
+
+    def first_seed(self, split_seed: int) -> int:
+        """The seed of the first fit; further ones add 1, 2, ..."""
+        return split_seed
+
+    def needs(self, seed: int) -> Mapping[str, Need]:
+        """What a fit under ``seed`` reads beside the data, by name."""
+        return {}
+
+    def beside(self, seed: int) -> Mapping[str, Need]:
+        """What a fitted model is queried with, by name: its settings shape no fit."""
+        return {}
+
+    def files(self, model: Path, beside: Inputs, work: Path) -> dict[str, Path]:
+        """The files of a folder that is complete in itself, by their place there.
+
+        Args:
+            model: what :meth:`fit` filled.
+            beside: the artefacts of :meth:`beside`.
+            work: an empty folder for files that must be written.
+        """
+        return {p.relative_to(model).as_posix(): p for p in model.rglob("*") if p.is_file()}
+
+    @property
+    def fitted_by(self) -> tuple[Work, ...]:
+        """The functions whose code shapes a fit."""
+        return (METHODS.target(self.kind),)
+
+    @property
+    def queried_by(self) -> tuple[Work, ...]:
+        """The functions whose code shapes predictions."""
+        return (METHODS.target(self.kind),)
+
+    def fit_settings(self) -> dict[str, Any]:
+        """The settings that shape a fit, as plain data; those of queries alone are left out."""
+        return {name: value for name, value in self.dump().items() if name != "tune"}
+
+    def fit_reads(self) -> dict[str, str]:
+        """Hashes of the files outside the data that a fit reads, by name."""
+        return {}
 
     @property
     def question_task(self) -> str | None:
         """The task whose questions the method answers; None: it ranks."""
         return "rating" if self.capability == "predict_rating" else None
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks beside lists whose questions the method answers."""
+        return () if self.question_task is None else (self.question_task,)
+
+    @property
+    def semantic_ids(self) -> str | None:
+        """Which of the recipe's ids the method names items by; None: it needs none."""
+        return None
+
+    @property
+    def starts_from(self) -> str | None:
+        """The method of the recipe, or the saved model's folder, that a fit begins from."""
+        return None
+
+    @property
+    def learned(self) -> str:
+        """What the method knows of its tasks, in words."""
+        return TRAINING if self.share == 1 else f"those of {self.share:.3g} of the users"
+
+    @property
+    def share(self) -> float:
+        """Of the users, whose events are learned from."""
+        return 1.0
+
+    def of_all_users(self) -> Self:
+        """The same, fitted to the events of all users."""
+        return self
+
+    def overridden(self, folder: Path, search: Mapping[str, Any]) -> Self:
+        """The same with settings of the search that a request gives; None stands for "as saved".
+
+        Args:
+            folder: that the method was read from, for messages.
+
+        Raises:
+            UserError: the method does not search, or cannot so.
+        """
+        for name, value in search.items():
+            if value is not None and name != "k":
+                option = "--" + name.replace("_", "-")
+                raise UserError(
+                    f"{option}: expected a model that searches for its lists, got a {self.kind} in "
+                    f"{folder}, which scores every item; leave the option out"
+                )
+        return self
+
+    def check_asked(self, tasks: Collection[str]) -> None:
+        """
+        Raises:
+            UserError: the method cannot be asked one of ``tasks``, or nothing is left to ask it.
+        """
+        if strange := [task for task in tasks if task not in self.tasks]:
+            raise UserError(
+                f"--ask: expected what a {self.kind} answers, got {strange[0]!r}; leave it out"
+            )
+
+    def check(self, ids: Mapping[str, Any]) -> None:
+        """Checks what can be checked without the data.
+
+        Args:
+            ids: configs of the recipe's ids, by name.
+
+        Raises:
+            UserError: a line for each fault.
+        """
+
+    def check_data(self, corpus: Corpus, asked: Collection[str]) -> Iterator[str]:
+        """What the data cannot offer to the method, a line each.
+
+        Args:
+            asked: tasks that are asked about the test part.
+        """
+        yield from ()
+
     def points(self) -> tuple[Self, ...]:
         """The configs of the grid, each without a grid of its own; at least one."""
-        fixed = {**self.dump(), "tune": {}}
-        values = product(*self.tune.values())
+        plain = {**self.dump(), "tune": {}}
+        every = product(*self.tune.values())
         return tuple(
-            type(self)(**fixed | dict(zip(self.tune, point, strict=True))) for point in values
+            type(self)(**_placed(plain, dict(zip(self.tune, point, strict=True))))
+            for point in every
         )
 
-    def plan(self, corpus: Corpus) -> Plan:
-        """What fitting takes: models that validation compares, and the memory of the largest."""
+    def plan(self, corpus: Corpus, among: Surroundings) -> Planned | None:
+        """What fitting takes: models that validation compares, and the memory of the largest; None
+        where that cannot be said before."""
         return Plan(len(self.points()))
 
     def describe(self) -> dict[str, Any]:
         """Facts for a report, by name."""
         left = {"tune"} | (set() if self.permute_histories else {"permute_histories"})
-        return {name: value for name, value in self.dump().items() if name not in left}
+        tuned = {name: value for name, value in self.dump().items() if name not in left}
+        return {"tuned": tuned, "configs_tried": 1}
 
     @model_validator(mode="before")
     @classmethod
@@ -145,7 +341,7 @@ class Method(Config):
     @model_validator(mode="after")
     def _tunes_what_it_has(self) -> Self:
         settings = type(self).model_fields.keys() - {"kind", "tune", "permute_histories"}
-        if strange := self.tune.keys() - settings:
+        if strange := [name for name in self.tune if name.partition(".")[0] not in settings]:
             raise ValueError(f"tune: no setting {min(strange)!r}; known: {sorted(settings)}")
         if self.tune and self.capability not in MEASURED:
             raise ValueError(f"tune: validation measures no {self.kind}: leave it out")
@@ -154,3 +350,17 @@ class Method(Config):
         if self.tune:
             self.points()  # every point must be a config
         return self
+
+
+def _placed(tree: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """``tree`` with ``values`` at their places, such as ``train.learning_rate``."""
+    out = deepcopy(tree)
+    for place, value in values.items():
+        *path, last = place.split(".")
+        inner: Any = out
+        for name in path:
+            inner = inner.get(name)
+            if not isinstance(inner, dict):
+                raise ValueError(f"tune: expected a setting, got {place!r}; {name} has none")
+        inner[last] = value
+    return out

@@ -17,7 +17,8 @@ from p5rec.data.matrices import HALF_LIVES
 METHODS = Registry(
     "kind of method",
     {
-        "generative": "p5rec.train.method:GenerativeConfig",
+        "generative": "p5rec.methods.generative.method:Generative",
+        "linear": "p5rec.methods.generative.linear:LinearPart",
         "popularity": "p5rec.methods.baselines.popularity:Popularity",
         "item-knn": "p5rec.methods.baselines.itemknn:ItemKnn",
         "ease": "p5rec.methods.baselines.ease:Ease",
@@ -64,15 +65,9 @@ def any_method() -> Any:
     return Annotated[Any, Kinds(METHODS, DEFAULT)]
 
 
-def generative(methods: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of ``methods`` that train a language model on prompts and histories."""
-    return {name: method for name, method in methods.items() if method.kind == DEFAULT}
-
-
-def fitted_alone(recipe: Any) -> dict[str, Any]:
-    """The methods of a recipe that are fitted to the data alone: baselines first."""
-    named = {name: baseline(name) for name in recipe.baselines if name in RANKING}
-    return named | {n: m for n, m in recipe.methods.items() if m.kind != DEFAULT}
+def methods_of(recipe: Any) -> dict[str, Any]:
+    """All methods of a recipe by name, those of the short form first."""
+    return {name: baseline(name) for name in recipe.baselines if name in RANKING} | recipe.methods
 
 
 def baseline(name: str) -> Any:

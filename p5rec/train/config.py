@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
-from p5rec.data.train_events import of_some_users, swapped
+from p5rec.data.train_events import of_some_users
 
 Reward = Literal["hit", "rank", "prefix"]
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
@@ -100,7 +100,6 @@ class TrainConfig(Config):
     permute_answers: bool = False  # deal out a prompt family's answers among its rows: the control
     dense: DenseConfig = DenseConfig()
     align: Annotated[PreferenceConfig | GroupConfig, Field(discriminator="objective")] | None = None
-    swap_users: bool = False  # the control: each event of a history is another user's
     # share of the users, drawn, whose events are learned from
     users: float = Field(1.0, gt=0, le=1)
     steps: int = Field(500, ge=0)  # 0: nothing is trained, the model is asked as it is
@@ -190,8 +189,6 @@ class TrainConfig(Config):
 
     def training_events(self, corpus: Corpus) -> Corpus:
         """``corpus`` with the training events that are learned from."""
-        if self.swap_users:
-            corpus = swapped(corpus, ["train"], self.seed)
         return corpus if self.users == 1 else of_some_users(corpus, self.users, self.seed)
 
     @property

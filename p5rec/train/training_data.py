@@ -21,12 +21,12 @@ from .config import DenseConfig, GroupConfig, PreferenceConfig, TaskConfig, Trai
 from .examples.histories import DenseRatingRows, DenseRows
 from .examples.prompted import PromptRows
 from .examples.row import Rows
-from .method import GenerativeConfig
+from .learner import LearnerConfig
 from .schedule import assign_tasks, tempered
 
 
 def build_training_data(
-    config: GenerativeConfig,
+    config: LearnerConfig,
     corpus: Corpus,
     bundle: Bundle,
     library: PromptLibrary,
@@ -60,7 +60,7 @@ def shown(corpus: Corpus) -> np.ndarray:
 def _rows(
     task: str,
     n_rows: int,
-    config: GenerativeConfig,
+    config: LearnerConfig,
     corpus: Corpus,
     bundle: Bundle,
     library: PromptLibrary,
@@ -125,7 +125,7 @@ def dense_rows(
     return history_rows(config, corpus, bundle, n_rows)
 
 
-def epoch_sizes(config: GenerativeConfig, corpus: Corpus, library: PromptLibrary) -> dict[str, int]:
+def epoch_sizes(config: LearnerConfig, corpus: Corpus, library: PromptLibrary) -> dict[str, int]:
     """How many examples each task has."""
     view = unnamed_view(corpus)
     windows = history_windows(corpus, config.train.dense, 0, 0)
@@ -137,7 +137,7 @@ def epoch_sizes(config: GenerativeConfig, corpus: Corpus, library: PromptLibrary
 
 
 def _mixture(
-    config: GenerativeConfig, corpus: Corpus, library: PromptLibrary
+    config: LearnerConfig, corpus: Corpus, library: PromptLibrary
 ) -> dict[str, TaskConfig]:
     """The tasks with the shares that they are drawn by."""
     tasks, temperature = config.train.tasks, config.train.temperature

@@ -104,7 +104,7 @@ def test_whole_items_are_learned_by_passes_and_ranked(p5rec: Any, tmp_path: Path
     (tmp_path / "whole.yaml").write_text(WHOLE)
     code, said, err = p5rec("run", tmp_path / "whole.yaml", "--out", tmp_path / "out")
     assert code == 0, err
-    assert said.count("train: made ") == 1
+    assert said.count("fit generative: made ") == 1
     logged = (tmp_path / "out" / "training" / "both.jsonl").read_text().splitlines()
     looks = [log["step"] for log in map(json.loads, logged) if "valid_NDCG@10" in log]
     assert looks == [15 * n for n in range(1, len(looks) + 1)]  # 120 rows, eight a step
@@ -116,7 +116,7 @@ def test_whole_items_are_learned_by_passes_and_ranked(p5rec: Any, tmp_path: Path
     seen = ("--out", tmp_path / "seen", "evaluate.exclude_seen=false")
     code, said, err = p5rec("run", tmp_path / "whole.yaml", *seen)
     assert code == 0, err
-    assert "train: made" not in said
+    assert "fit generative: made" not in said
     assert "seen items allowed" in said
     again = pl.read_parquet(tmp_path / "seen" / "lists" / "both.parquet")["item"].to_list()
     assert again != ranked[0]
@@ -141,7 +141,7 @@ def test_methods_go_on_from_one_another(p5rec: Any, tmp_path: Path) -> None:
         f"methods.grpo={more}, align: {{objective: grpo, group: 4}}}}}}",
     )  # fmt: skip
     assert code == 0, err
-    assert said.count("train: made ") == 4
+    assert said.count("fit generative: made ") == 4
     assert said.count("pairs: made ") == 1
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert {m["name"] for m in report["methods"]} >= {"tiny", "more", "sdpo", "grpo"}

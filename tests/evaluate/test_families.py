@@ -15,9 +15,9 @@ from p5rec.evaluate.config import EvaluateConfig, check_names
 from p5rec.evaluate.families import measure_family
 from p5rec.evaluate.samples import family_samples
 from p5rec.ids.config import IdsConfig
+from p5rec.methods.generative.method import Generative
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.ask import FamilyAnswers
-from p5rec.train.method import GenerativeConfig
 
 RATINGS = [5.0, 1.0, 3.0, 4.0]
 
@@ -91,7 +91,7 @@ def test_readings_are_called_by_name_in_comparisons() -> None:
         recipe = SimpleNamespace(
             ids={"semantic": IdsConfig()},
             baselines=(),
-            methods={"m": GenerativeConfig(train={"tasks": {"rating": {}, "dense-rating": {}}})},
+            methods={"m": Generative(train={"tasks": {"rating": {}, "dense-rating": {}}})},
             evaluate=EvaluateConfig(ask={"rating": 5, "dense-rating": 5}, compare=[names]),
         )
         check_names(recipe)

@@ -16,9 +16,14 @@ from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.split import cases
 from p5rec.ids.tokens import item_strings
+from p5rec.methods.answering import predict
+from p5rec.methods.fitted import MODEL, Fitted
+from p5rec.methods.generative.method import Generative
+from p5rec.methods.generative.predictor import GenerativePredictor
 from p5rec.models.checkpoint import Bundle, save_bundle
 from p5rec.models.config import HeadsConfig
-from p5rec.pipeline.answers import ask_model
+from p5rec.pipeline.answers import ask_fitted
+from p5rec.pipeline.prepared import Prepared
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.view import CorpusView, ItemNames
 from p5rec.recommend.ask import FamilyAnswers, ask
@@ -108,13 +113,15 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
     store = Store(tmp_path / "store", lambda _: None, 0)
 
     def make(folder: Path) -> Lineage:
-        save_bundle(bundle, folder / "bundle")
+        save_bundle(bundle, folder / MODEL)
         return Lineage(corpus.interactions.event_keys[corpus.split.mask("train")])
 
     data = store.stage("data", lambda folder: Lineage.none(), config={}, code=())
-    model = store.stage("train", make, config={}, code=())
-    serving = ServingConfig(decode=DECODE, k=5, questions={"rating": 3, "unheard-of": 2})
-    answers = ask_model("tiny", serving, corpus, data, model, store)
+    model = store.stage("model", make, config={}, code=())
+    serving = ServingConfig(k=5, questions={"rating": 3, "unheard-of": 2})
+    fitted = Fitted(Generative(decode=DECODE), 0, model, model, {})
+    prepared = Prepared(corpus, data, store)
+    answers = ask_fitted(fitted, serving, prepared, "test")
     lists = read_lists(answers.path)
     histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
     assert lists.items.shape == (len(targets), 5)
@@ -124,7 +131,7 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
     keys = corpus.interactions.event_keys
     # it has seen what its model has seen
     assert np.array_equal(answers.lineage.among(keys), corpus.split.mask("train"))
-    assert not ask_model("tiny", serving, corpus, data, model, store).fresh
+    assert not ask_fitted(fitted, serving, prepared, "test").fresh
 
 
 def test_a_history_is_read_up_to_the_item_and_no_later_rating(
@@ -222,8 +229,8 @@ def test_forms_of_one_task_are_asked_about_the_same_rows_and_told_apart(
     )
     families = dict.fromkeys(("dense-rating", "rating", "rating-statistics"), 5)
     families |= {"sequential-yesno": 3}
-    serving = ServingConfig(decode=DECODE, k=5, questions=families)
-    answer_model("tiny", replace(bundle, settings=settings), serving, corpus, "test", tmp_path)
+    serving = ServingConfig(k=5, questions=families)
+    answer_model(replace(bundle, settings=settings), DECODE, serving, corpus, "test", tmp_path)
     found = {asked.family: asked for asked in read_asked(tmp_path)}
     assert {name: asked.form for name, asked in found.items()} == {
         "dense-rating": "dense-rating", "rating": "rating",
@@ -240,8 +247,8 @@ def test_unseen_wordings_ask_about_the_same_rows_and_are_told_apart(
     tasks = ("rating", "sequential-yesno")
     settings = bundle.settings.model_copy(update={"tasks": tasks})
     taught = replace(bundle, settings=settings, prompts=PromptLibrary.load().subset_dump())
-    serving = ServingConfig(decode=DECODE, k=5, questions=dict.fromkeys(tasks, 4), unseen=True)
-    answer_model("tiny", taught, serving, corpus, "test", tmp_path)
+    serving = ServingConfig(k=5, questions=dict.fromkeys(tasks, 4), unseen=True)
+    answer_model(taught, DECODE, serving, corpus, "test", tmp_path)
     found = {asked.task: asked for asked in read_asked(tmp_path)}
     library = PromptLibrary.load()
     assert found.keys() == {f"{t}{how}" for t in tasks for how in ("", ", unseen wording")}
@@ -267,18 +274,18 @@ def test_a_model_that_was_not_trained_is_asked_in_titles(bundle: Bundle, view: C
         assert found.prompt_ids == (f"rating.{wording}.v1",)
 
 
-def test_a_swapped_model_reads_strangers_and_is_asked_of_the_real_events(
+def test_a_control_reads_strangers_and_is_asked_of_the_real_events(
     bundle: Bundle, corpus: Corpus, tmp_path: Path
 ) -> None:
     settings = bundle.settings.model_copy(update={"tasks": ("dense-rating",)})
+    predictor = GenerativePredictor(replace(bundle, settings=settings), DECODE)
+    serving = ServingConfig(k=5, questions={"dense-rating": 20})
     asked = {}
-    for swapped in (False, True):
-        folder = tmp_path / str(swapped)
+    for permuted in (False, True):
+        folder = tmp_path / str(permuted)
         folder.mkdir()
-        taught = replace(bundle, settings=settings.model_copy(update={"swapped": swapped}))
-        serving = ServingConfig(decode=DECODE, k=5, questions={"dense-rating": 20})
-        answer_model("tiny", taught, serving, corpus, "test", folder)
-        (asked[swapped],) = read_asked(folder)
+        predict(Generative(permute_histories=permuted), predictor, serving, corpus, "test", folder)
+        (asked[permuted],) = read_asked(folder)
     for name in ("users", "items", "events", "ratings"):
         assert getattr(asked[True], name) == getattr(asked[False], name)
     pairs = zip(asked[True].readings["mean"], asked[False].readings["mean"], strict=True)

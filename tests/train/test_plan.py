@@ -17,6 +17,7 @@ from p5rec.core.types import Corpus
 from p5rec.data.build import build as build_corpus
 from p5rec.data.config import DataConfig
 from p5rec.ids.config import IdsConfig
+from p5rec.methods.generative.method import Generative
 from p5rec.models.checkpoint import Bundle, BundleSettings, build
 from p5rec.models.multitask import Batch
 from p5rec.train.config import TrainConfig
@@ -25,7 +26,6 @@ from p5rec.train.estimate.memory import kept_for_backward, memory_of
 from p5rec.train.estimate.plan import plan, stand_in_codes
 from p5rec.train.examples.collate import Collator
 from p5rec.train.examples.row import Row
-from p5rec.train.method import GenerativeConfig
 from p5rec.train.optimizer import make_optimizer
 from p5rec.train.training import train
 
@@ -86,7 +86,7 @@ def test_the_rows_told_are_those_that_training_reads(
 ) -> None:
     tasks = {"dense": {"share": 2}, "sequential-next": {"rows": 2}}
     settings = TrainConfig(**TRAIN, tasks=tasks, steps=steps, dense={"window": 5})  # type: ignore[arg-type]
-    method = GenerativeConfig(backbone=scratch(items="tokens"), train=settings)
+    method = Generative(backbone=scratch(items="tokens"), train=settings)
     read: dict[int, np.ndarray] = {}
     collate = Collator.__call__
 
@@ -99,7 +99,7 @@ def test_the_rows_told_are_those_that_training_reads(
         return collate(self, batch)
 
     monkeypatch.setattr(Collator, "__call__", spy)
-    told = plan("mine", {"mine": method}, {"semantic": IDS}, corpus)
+    told = plan(method, stand_in_codes(IDS, len(corpus.catalog)), corpus)
     train(method, corpus, stand_in_codes(IDS, len(corpus.catalog)), tmp_path)
     dense, prompts = told.tasks["dense"].load, told.tasks["sequential-next"].load
     assert [dense.rows, dense.tokens] == pytest.approx(read[0][:2].tolist())

@@ -38,9 +38,9 @@ def learn(
     )
     method = SETTINGS.model_copy(update={"backbone": backbone, "train": settings})
     train(method, corpus, codes, folder)
-    bundle = load_bundle(folder / "bundle")
+    bundle = load_bundle(folder)
     histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
-    lists = GenerativeRecommender(bundle.ready(), SETTINGS.decode, "tiny").recommend(histories, 5)
+    lists = GenerativeRecommender(bundle.ready(), SETTINGS.decode).recommend(histories, 5)
     return bundle, curve(folder, "loss")["loss"], float((lists.items[:, 0] == targets).mean())
 
 

@@ -73,6 +73,11 @@ class BprPredictor(DenseScorer):
         scores[~self.known[histories.users]] = self.counts
         return scores
 
+    def item_vectors(self) -> np.ndarray:
+        """See :class:`p5rec.methods.base.EmbedsItems`: the items' factors, without the biases."""
+        factors = self.factors.items.weight.detach().numpy()
+        return np.where(self.counts[:, None] > 0, factors, np.float32(np.nan))
+
     def save(self, folder: Path) -> None:
         """See :class:`p5rec.methods.base.Predictor`."""
         tables = {f"factors.{k}": v.numpy() for k, v in self.factors.state_dict().items()}

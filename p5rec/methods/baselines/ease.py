@@ -17,7 +17,7 @@ from p5rec.core.types import Corpus, Histories, Interactions, Split
 from p5rec.data.matrices import history_matrix, training_matrix
 
 from ..arrays import load_arrays, save_arrays
-from ..base import Method, Plan
+from ..base import Method, Plan, Surroundings
 from .dense import DenseScorer
 
 
@@ -90,7 +90,7 @@ class Ease(Method):
             weights, tie, self.half_life, Lineage(interactions.event_keys[split.mask("train")])
         )
 
-    def plan(self, corpus: Corpus) -> Plan:
+    def plan(self, corpus: Corpus, among: Surroundings) -> Plan:
         """See :class:`p5rec.methods.base.Method`: two matrices of the catalogue's square."""
         return Plan(len(self.points()), 2 * 4.0 * len(corpus.catalog) ** 2)
 

@@ -57,6 +57,11 @@ class Factors:
         shared = (user[:, 1:] * item[:, 1:]).sum(axis=1)
         return (self.mean + user[:, 0] + item[:, 0] + shared).astype(np.float32)
 
+    def item_vectors(self) -> np.ndarray:
+        """See :class:`p5rec.methods.base.EmbedsItems`: the items' factors, without the biases."""
+        known = self.items.any(axis=1, keepdims=True)
+        return np.where(known, self.items[:, 1:], np.nan).astype(np.float32)
+
     def save(self, folder: Path) -> None:
         """See :class:`p5rec.methods.base.Predictor`."""
         arrays = {"users": self.users, "items": self.items}
@@ -80,6 +85,7 @@ class MatrixFactorization(Method):
     sweeps: int = Field(default=15, ge=1)
 
     capability = "predict_rating"
+    embeds_items = True
     grid = {"factors": (2, 4, 8, 16), "factor_l2": (5.0, 10.0, 20.0, 100.0)}
 
     def learn(self, interactions: Interactions, split: Split) -> Factors:

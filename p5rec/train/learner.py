@@ -1,12 +1,11 @@
-"""One generative method: a backbone, what it is taught, how it is asked."""
+"""A language model over items and its training, as the trainer needs to know them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from pydantic import model_validator
 
 from p5rec.backbones.pretrained import Pretrained
 from p5rec.backbones.registry import AnyBackbone
@@ -16,56 +15,39 @@ from p5rec.core.types import Corpus
 from p5rec.models.config import DENSE, DENSE_RATING, HeadsConfig, ItemHeadConfig
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import PromptsConfig
-from p5rec.recommend.config import DecodeConfig
 
-from .config import LinearConfig, TrainConfig
+from .config import TrainConfig
 from .schedule import in_steps
 
 if TYPE_CHECKING:
     from p5rec.models.checkpoint import BundleSettings
 
 
-class GenerativeConfig(Config):
-    """A method of a recipe."""
+class LearnerConfig(Config):
+    """A language model, its heads and its training.
 
-    kind: Literal["generative"] = "generative"
-    ids: str = "semantic"  # which of the recipe's ids
+    Attributes:
+        heads: of ratings, where they are trained.
+        item_head: scores whole items beside their codes; None: codes alone are scored.
+    """
+
     backbone: AnyBackbone = Pretrained()
     train: TrainConfig = TrainConfig()
-    heads: HeadsConfig = HeadsConfig()  # of ratings, where they are taught
-    item_head: ItemHeadConfig | None = None  # score whole items beside their codes
-    linear: LinearConfig | None = None  # add what a linear model says of the whole history
+    heads: HeadsConfig = HeadsConfig()
+    item_head: ItemHeadConfig | None = None
     prompts: PromptsConfig = PromptsConfig()
-    decode: DecodeConfig = DecodeConfig()
-    # begin from what another method of the recipe has learned, or from a model's folder
-    start: str | None = None
 
-    def reseeded(self, n: int) -> GenerativeConfig:
-        """The same with ``n`` added to the seed of its training."""
-        train = self.train.model_copy(update={"seed": self.train.seed + n})
-        return self.model_copy(update={"train": train})
+    def seeded(self, seed: int) -> Self:
+        """The same, trained under ``seed``."""
+        return self.model_copy(update={"train": self.train.model_copy(update={"seed": seed})})
 
-    def in_steps(self, corpus: Corpus) -> GenerativeConfig:
-        """The same, its training told in steps (:func:`p5rec.train.schedule.in_steps`)."""
+    def in_steps(self, corpus: Corpus) -> Self:
+        """The same, its training in steps (:func:`p5rec.train.schedule.in_steps`)."""
         return self.model_copy(update={"train": in_steps(self.train, corpus)})
 
-    @model_validator(mode="after")
-    def _aligns_what_is_trained(self) -> GenerativeConfig:
-        if self.train.align and (self.start is None or DENSE not in self.train.tasks):
-            raise ValueError(
-                f"train.align needs a trained model and the task {DENSE}: set start, train.tasks"
-            )
-        return self
 
-    @model_validator(mode="after")
-    def _ranks_what_it_scores(self) -> GenerativeConfig:
-        if self.decode.search == "items" and self.item_head is None:
-            raise ValueError("decode.search: items ranks by an item head: set item_head")
-        return self
-
-
-def settings_of(config: GenerativeConfig, corpus: Corpus) -> BundleSettings:
-    """What a bundle of this method remembers."""
+def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
+    """What a bundle of this learner remembers."""
     from p5rec.models.checkpoint import BundleSettings  # a config is read without torch
 
     library, trained = taught_prompts(config), config.train.steps > 0
@@ -75,6 +57,7 @@ def settings_of(config: GenerativeConfig, corpus: Corpus) -> BundleSettings:
     return BundleSettings(
         backbone=config.backbone,
         seed=config.train.seed,
+        tie_seed=corpus.split.seed,
         scale=tuple(np.unique(train_ratings(corpus)).tolist()) if rated else (),
         heads=config.heads if trained else HeadsConfig.none(),
         item_head=config.item_head if trained else None,
@@ -85,7 +68,6 @@ def settings_of(config: GenerativeConfig, corpus: Corpus) -> BundleSettings:
         max_tokens=config.train.max_tokens,
         prompts=config.prompts,
         trained=trained,
-        swapped=config.train.swap_users,
     )
 
 
@@ -98,8 +80,8 @@ def train_ratings(corpus: Corpus) -> np.ndarray:
     return seen[np.isfinite(seen)]
 
 
-def taught_prompts(config: GenerativeConfig) -> PromptLibrary:
-    """The prompt families among the method's tasks.
+def taught_prompts(config: LearnerConfig) -> PromptLibrary:
+    """The prompt families among the learner's tasks.
 
     Raises:
         UserError: a task is neither a dense one nor a family; a prompt file is faulty.

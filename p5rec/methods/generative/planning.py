@@ -1,0 +1,40 @@
+"""What training a generative method of a recipe will take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from p5rec.backbones.config import LoraSettings
+from p5rec.core.types import Corpus
+from p5rec.models.start import begun_from
+from p5rec.train.estimate.plan import Plan, plannable, stand_in_codes
+from p5rec.train.estimate.plan import plan as plan_training
+from p5rec.train.learner import settings_of
+
+from ..base import Surroundings
+
+
+def plan(method: Any, corpus: Corpus, among: Surroundings) -> Plan | None:
+    """What training takes; None where nothing trains, or a trained model is aligned.
+
+    The items' codes need not be made, and no weights are read.
+
+    Args:
+        method: a :class:`~.method.Generative`, which imports this.
+    """
+    if not plannable(method):
+        return None
+    codes = stand_in_codes(among.ids[method.ids], len(corpus.catalog))
+    return plan_training(method, codes, corpus, _below(method, corpus, among), among.gpus)
+
+
+def _below(method: Any, corpus: Corpus, among: Surroundings) -> tuple[LoraSettings, ...]:
+    """The adapters of what ``method`` starts from, oldest first."""
+    if method.start is None:
+        return ()
+    if method.start not in among.methods:
+        return begun_from(settings_of(method, corpus), Path(method.start)).below
+    first: Any = among.methods[method.start]
+    below, lora = _below(first, corpus, among), first.backbone.lora
+    return below if lora is None else (*below, lora)
