@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
 
-from p5rec.backbones.config import BackboneConfig, LoraSettings
+from p5rec.backbones.config import LoraSettings
+from p5rec.backbones.pretrained import Pretrained
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
@@ -55,7 +56,7 @@ def trained(
     items: str, asked: argparse.Namespace, corpus: Corpus, codes: ItemCodes, folder: Path
 ) -> Bundle:
     method = Generative(
-        backbone=BackboneConfig(
+        backbone=Pretrained(
             items=items, item_rows=False, lora=LoraSettings(rank=asked.rank),
             quantize=asked.quantize,
         ),

@@ -34,6 +34,7 @@ from train_ways import Contest, OneTarget, Turns, contest, listed, ours, peak_me
 
 from p5rec.methods.generative.method import Generative
 from p5rec.metrics import ranking
+from p5rec.models.multitask import Batch
 from p5rec.recommend.ask import ask
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.validate import validator
@@ -88,7 +89,7 @@ def held_out_loss(contest: Contest, method: Generative) -> Callable[[], float]:
     def look() -> float:
         training = bundle.model.training
         bundle.model.eval()
-        losses = [float(bundle.model(**batch)["loss"]) for batch in batches]
+        losses = [float(bundle.model(Batch(**batch))["loss"]) for batch in batches]
         bundle.model.train(training)
         return float(np.mean(losses))
 

@@ -147,7 +147,7 @@ def _turn(
     """Turns ``part.switch`` of the methods whose signal is in place; their names."""
     fresh = [
         name for name, method in _trained(tree).items()
-        if not method[part][switch] and has_it(method)
+        if has_it(method) and not method[part][switch]
     ]  # fmt: skip
     _refuse_none(fresh, signal, wanted)
     for name in fresh:
@@ -161,8 +161,8 @@ def _trained(tree: Tree) -> dict[str, Tree]:
 
 
 def _has_learned(method: Tree) -> bool:
-    """Whether a method's language model comes with weights."""
-    return bool(method["backbone"]["name"] != "scratch")
+    """Whether a method's language model comes with weights that can be dealt out."""
+    return "permute" in method["backbone"]
 
 
 def _trains_families(method: Tree) -> bool:

@@ -2,7 +2,8 @@
 
 A recipe's YAML may start from another one (``base: name.yaml``, or a shipped config's name;
 mappings merge, ``null`` takes away what is below, everything else replaces), an entry may be
-``like:`` one beside it, and ``key.sub=value`` overrides come on top. The whole is checked at once:
+``like:`` one beside it, and ``key.sub=value`` overrides come on top. A section whose ``kind``
+chooses its schema starts anew where another kind comes on top. The whole is checked at once:
 every fault is told, with its file, line and nearest known key.
 """
 
@@ -18,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, cre
 
 from .errors import UserError, did_you_mean, fault
 from .recipes import config_path
-from .schema import GONE, fields_at, settled, without_members
+from .schema import GONE, Switched, fields_at, settled, without_members
 
 T = TypeVar("T", bound="Config")
 Tree = dict[str, Any]
@@ -156,6 +157,8 @@ def _alike(tree: Tree, lines: Lines, at: tuple[str | int, ...] = ()) -> Tree:
 
     That is how a control is kept equal to what it controls but for what it names.
     """
+    if isinstance(tree, Switched):
+        return Switched(_alike(dict(tree), lines, at), _alike(tree.own, lines, at), tree.kinds)
     out: Tree = {}
     for key, value in tree.items():
         out[key] = _alike(value, lines, (*at, key)) if isinstance(value, dict) else value
@@ -170,7 +173,10 @@ def _alike(tree: Tree, lines: Lines, at: tuple[str | int, ...] = ()) -> Tree:
             got = f"{sibling!r}" + ", which is taken away" * taken
             hint = did_you_mean(str(sibling), [k for k in out if k != key and out[k] is not GONE])
             raise UserError(f"{where}: expected `like` to name an entry beside, got {got}; {hint}")
-        out[key] = _merge(below, own)
+        whole = _merge(below, own)
+        if isinstance(value, Switched):  # what another kind is like, its own keys are not
+            whole = Switched(whole, value.own, value.kinds)
+        out[key] = whole
     return out
 
 
@@ -199,6 +205,18 @@ def _over_bases(path: Path, above: tuple[Path, ...]) -> tuple[Tree, Lines]:
 
 
 def _merge(below: Tree, above: Mapping[str, Any]) -> Tree:
+    """``above`` over ``below``: mappings merge, everything else replaces."""
+    if isinstance(above, Switched):
+        return Switched(_merged(below, above), _merge(below, above.own), above.kinds)
+    kinds = below.get("kind"), above.get("kind")
+    if kinds[1] is not None and kinds[0] != kinds[1]:
+        return Switched(_merged(below, above), dict(above), kinds)
+    if isinstance(below, Switched):
+        return Switched(_merged(below, above), _merge(below.own, above), below.kinds)
+    return _merged(below, above)
+
+
+def _merged(below: Tree, above: Mapping[str, Any]) -> Tree:
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)

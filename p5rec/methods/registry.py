@@ -8,10 +8,9 @@ data they are much the stronger opponents.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Union
+from typing import Annotated, Any
 
-from pydantic import Discriminator, Tag
-
+from p5rec.core.kinds import Kinds
 from p5rec.core.registry import Registry
 from p5rec.data.matrices import HALF_LIVES
 
@@ -61,18 +60,7 @@ DEFAULT = "generative"  # the kind of a section that names none
 
 def any_method() -> Any:
     """The annotation of a method's section: its ``kind`` says which config it is."""
-
-    def kind(section: Any) -> Any:
-        if isinstance(section, dict):
-            return section.get("kind", DEFAULT)
-        return getattr(section, "kind", None)
-
-    members = tuple(Annotated[METHODS.get(name), Tag(name)] for name in METHODS)
-    wanted = f"expected a kind of method ({', '.join(METHODS)})"
-    return Annotated[
-        Union[members],  # noqa: UP007  # made here, not written
-        Discriminator(kind, custom_error_type="kind", custom_error_message=wanted),
-    ]
+    return Annotated[Any, Kinds(METHODS, DEFAULT)]
 
 
 def methods_of(recipe: Any) -> dict[str, Any]:

@@ -22,9 +22,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from p5rec.backbones.adapters import LAST, stack_names
 from p5rec.backbones.attention import shorten
-from p5rec.backbones.config import BackboneConfig, LoraSettings
-from p5rec.backbones.load import LAST, load_backbone, stack_names
+from p5rec.backbones.config import LoraSettings
+from p5rec.backbones.load import load_backbone
+from p5rec.backbones.registry import AnyBackbone
+from p5rec.backbones.transformer import quantised
 from p5rec.core.artefacts import digest, file_sha256, library_versions, read_json, write_json
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, fault
@@ -51,7 +54,7 @@ PARTS = ("adapter", "codes", "tokenizer", PROMPTS, WEIGHTS, LINEAR)
 class BundleSettings(Config):
     """What it takes to build the model again and to ask it as it was taught."""
 
-    backbone: BackboneConfig
+    backbone: AnyBackbone
     seed: int  # of every weight that was drawn
     tie_seed: int = 0  # of the order of items whose scores are equal, and of what lists draw
     scale: tuple[float, ...] = ()  # the ratings it knows; empty: none, and no heads
@@ -125,7 +128,7 @@ class Bundle:
         float32 is the default because lists must not depend on which requests share a batch.
         """
         self.model.eval()
-        if self.settings.backbone.quantize is None:
+        if not quantised(self.model.causal):
             self.model.lm.to(dtype=getattr(torch, precision))  # the heads stay in float32
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
         if self.model.device.type == "cpu" and not self.model.seq2seq:
@@ -157,11 +160,8 @@ def build(
         model = MultitaskModel(
             backbone,
             codes,
+            settings.backbone,
             settings.scale,
-            merged=settings.backbone.items == "positions",
-            item_rows=settings.backbone.item_rows,
-            normalisation=settings.backbone.normalisation,
-            dropout=settings.backbone.dropout,
             heads=settings.heads,
             item_head=settings.item_head,
         ).eval()

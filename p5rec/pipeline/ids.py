@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from p5rec.backbones.load import fingerprint
+from p5rec.backbones.sources import fingerprint
 from p5rec.backbones.views import encode_items
 from p5rec.core.artefacts import Artefact, Store, file_sha256
 from p5rec.data.files import existing

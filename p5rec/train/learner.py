@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from pydantic import model_validator
 
-from p5rec.backbones.config import BackboneConfig
+from p5rec.backbones.pretrained import Pretrained
+from p5rec.backbones.registry import AnyBackbone
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.types import Corpus
@@ -31,7 +31,7 @@ class LearnerConfig(Config):
         item_head: scores whole items beside their codes; None: codes alone are scored.
     """
 
-    backbone: BackboneConfig = BackboneConfig()
+    backbone: AnyBackbone = Pretrained()
     train: TrainConfig = TrainConfig()
     heads: HeadsConfig = HeadsConfig()
     item_head: ItemHeadConfig | None = None
@@ -44,12 +44,6 @@ class LearnerConfig(Config):
     def in_steps(self, corpus: Corpus) -> Self:
         """The same, its training in steps (:func:`p5rec.train.schedule.in_steps`)."""
         return self.model_copy(update={"train": in_steps(self.train, corpus)})
-
-    @model_validator(mode="after")
-    def _quantised_needs_adapters(self) -> Self:
-        if self.backbone.quantize and self.backbone.lora is None:
-            raise ValueError("a quantized backbone trains through adapters only: set backbone.lora")
-        return self
 
 
 def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:

@@ -43,9 +43,9 @@ CASES = {
     ),
     "unknown key": (
         (RECIPE, "steps: 4", "stepps: 4"),
-        r"my.yaml:19: expected a known key, got 'methods.mine.train.stepps'; did you mean 'ste",
+        r"my.yaml:15: expected a known key, got 'methods.mine.train.stepps'; did you mean 'ste",
     ),
-    "wrong value": ((RECIPE, "batch: 4", "batch: few"), r"my.yaml:20: methods.mine.train.batch: "),
+    "wrong value": ((RECIPE, "batch: 4", "batch: few"), r"my.yaml:16: methods.mine.train.batch: "),
     "unknown task": (
         (RECIPE, "rating: {}", "ratings: {}"), r"ask: .* got 'rating'; did you mean 'ratings'"
     ),
@@ -54,7 +54,7 @@ CASES = {
         r"methods.mine: .* review texts or attributes .* none; take it out"
     ),
     "broken YAML": ((RECIPE, "steps: 4", "steps: [4"), r"my.yaml:\d+: expected valid YAML, got"),
-    "key twice": ((RECIPE, "batch: 4", "steps: 4"), r"my.yaml:20: expected each key once"),
+    "key twice": ((RECIPE, "batch: 4", "steps: 4"), r"my.yaml:16: expected each key once"),
     "no such base": ((RECIPE, "data:", "base: nope.yaml\ndata:"), r"nope.yaml: .* nothing there"),
     "too few codes": ((RECIPE, "codebook: 6", "codebook: 2"), r"at most 4 items .* got 24"),
 }  # fmt: skip

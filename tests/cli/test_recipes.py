@@ -23,7 +23,7 @@ SMALL = "methods.small."
 TOY = [
     "ids.semantic={codebook: 6, vectors: {text: null, cooccurrence: {dim: 8}}}",
     "methods.hybrid.train.passes.most=2",
-    f"{SMALL}backbone.scratch={{width: 16, layers: 1, heads: 2, feedforward: 32}}",
+    f"{SMALL}backbone={{kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32}}",
     f"{SMALL}train.steps=4",
     f"{SMALL}train.batch=4",
     f"{SMALL}decode={{beams: 20, max_new_tokens: 8}}",
@@ -89,8 +89,7 @@ ids: {semantic: {levels: 2, codebook: 8, vectors: {text: null}}}
 baselines: []
 methods:
   both:
-    backbone:
-      {name: scratch, lora: null, scratch: {width: 32, layers: 1, heads: 2, feedforward: 64}}
+    backbone: {kind: scratch, width: 32, layers: 1, heads: 2, feedforward: 64}
     item_head: {}
     linear: {}
     train: {passes: {most: 3, patience: 1}, dense: {start: 0.1}, precision: float32}

@@ -23,11 +23,7 @@ ids: {semantic: {levels: 2, codebook: 6, vectors: {text: null, cooccurrence: {di
 baselines: [popularity, item-knn, ease-recency]
 methods:
   codes:
-    backbone: &small
-      name: scratch
-      lora: null
-      dtype: float32
-      scratch: {width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}
+    backbone: &small {kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}
     train: &few {steps: 3, batch: 4, learning_rate: 0.01, precision: float32, warmup: 0}
     decode: {beams: 3, k: 3, search: beam}
   hybrid:
@@ -44,14 +40,13 @@ methods:
   sampled: {like: codes, decode: {search: sample, beams: 12}}
   swapped: {like: hybrid, permute_histories: true}
   t5:
-    backbone: {name: scratch, lora: null, dtype: float32, items: tokens,
-               item_rows: false,
-               scratch: {shape: t5, width: 16, layers: 1, heads: 2, feedforward: 32}}
+    backbone: {kind: scratch, items: tokens, item_rows: false,
+               shape: t5, width: 16, layers: 1, heads: 2, feedforward: 32}
     train: *few
     decode: {beams: 20}
   llm:
-    backbone: {name: scratch, lora: {rank: 2}, dtype: bfloat16,
-               scratch: {width: 16, layers: 2, heads: 2, feedforward: 32, dropout: 0.0}}
+    backbone: {kind: scratch, lora: {rank: 2},
+               width: 16, layers: 2, heads: 2, feedforward: 32, dropout: 0.0}
     item_head: {}
     linear: {kind: item-knn}
     train: *few

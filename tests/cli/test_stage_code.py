@@ -40,10 +40,7 @@ baselines: [popularity, item-knn, ease, ease-recency]
 methods:
   first: &first
     backbone: &backbone
-      name: scratch
-      lora: null
-      dtype: float32
-      scratch: {{width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
+      {{kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
     item_head: {{}}
     linear: {{kept: 5}}
     train:
@@ -215,8 +212,8 @@ def test_a_changed_task_re_makes_what_poses_it(seen: list[Seen], tmp_path: Path)
         "lead-sentence", "most-frequent", "most-frequent-of-item", "nearest-review",
     }  # fmt: skip
     assert len(found.pop("reference")) == 4
-    assert all("summary" in each["train"]["tasks"] for each in found.pop("train"))
-    assert found.keys() == {"answers", "report"}
+    assert all("summary" in each["train"]["tasks"] for each in found.pop("fit generative"))
+    assert found.keys() == {"model", "answers", "report"}
 
 
 def test_the_page_is_made_of_its_files_and_nothing_else_is(

@@ -190,7 +190,7 @@ def test_a_manifest_that_is_none_is_told(
     [
         ({"scale": [1.0, 2.0]}, "expected weights of this shape"),
         ({"scale": []}, "expected this model's weights"),
-        ({"backbone": {"name": "scratch", "lora": None}}, "expected this model's weights"),
+        ({"backbone": {"kind": "scratch"}}, "expected this model's weights"),
     ],
 )
 def test_settings_that_do_not_fit_the_weights_are_told(

@@ -52,7 +52,7 @@ def mine_pairs(
             start, "a model of the same items and ids to align", "one of others",
             "give both methods the same ids",
         )  # fmt: skip
-    own = read_settings(start)[0].backbone.name == learner.backbone.name
+    own = read_settings(start)[0].backbone.source == learner.backbone.source
     bundle = load_bundle(start, download=own).ready()
     mine(
         bundle,

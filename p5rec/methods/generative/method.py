@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
+from p5rec.backbones.registry import BACKBONES
 from p5rec.core.artefacts import Lineage, digest
 from p5rec.core.code import Work
 from p5rec.core.errors import UserError
@@ -43,7 +44,6 @@ WORK = Registry(
         "check taught": "p5rec.recommend.capabilities:check_taught",
         "faults": "p5rec.methods.generative.checks:faults",
         "plan": "p5rec.methods.generative.planning:plan",
-        "fingerprint": "p5rec.backbones.load:fingerprint",
         "network": "p5rec.models.checkpoint:network",
     },
 )
@@ -118,7 +118,7 @@ class Generative(LearnerConfig, Method):
         return Made(
             "pairs",
             partial(WORK.get("mine pairs"), learner, align),
-            (WORK.target("mine pairs"),),
+            (WORK.target("mine pairs"), self._network),
             {name: value for name, value in settings.items() if name in kept},
             needs,
         )
@@ -162,17 +162,22 @@ class Generative(LearnerConfig, Method):
         return predictor
 
     @property
+    def _network(self) -> Work:
+        """What opens the backbone; a start has the same kind."""
+        return BACKBONES.target(self.backbone.kind)
+
+    @property
     def fitted_by(self) -> tuple[Work, ...]:
         """See :class:`~p5rec.methods.base.Method`."""
         names = ("fit", "validate") if self.train.looks else ("fit",)
         library = taught_prompts(self)
-        posed = sorted({spec.task for spec in library.specs.values()})
-        return (*super().fitted_by, *map(WORK.target, names), *map(TASKS.target, posed))
+        posed = map(TASKS.target, sorted({spec.task for spec in library.specs.values()}))
+        return (*super().fitted_by, *map(WORK.target, names), self._network, *posed)
 
     @property
     def queried_by(self) -> tuple[Work, ...]:
         """See :class:`~p5rec.methods.base.Method`."""
-        return (*super().queried_by, WORK.target("open"))
+        return (*super().queried_by, WORK.target("open"), self._network)
 
     @property
     def validated_by(self) -> DecodeConfig | None:
@@ -196,7 +201,7 @@ class Generative(LearnerConfig, Method):
     def fit_reads(self) -> dict[str, str]:
         """See :class:`~p5rec.methods.base.Method`: prompts, and the files of a backbone."""
         prompts = digest(taught_prompts(self).subset_dump())
-        return {"prompts": prompts, **WORK.get("fingerprint")(self.backbone.name)}
+        return {"prompts": prompts, **self.backbone.fingerprint()}
 
     def overridden(self, folder: Path, search: Mapping[str, Any]) -> Self:
         """See :class:`~p5rec.methods.base.Method`."""

@@ -189,7 +189,7 @@ def plan(
     on_gpu = torch.cuda.is_available()
     reached = GPU_UTILISATION if on_gpu else CPU_UTILISATION[train.precision]
     seconds = {HERE: work / rate / reached}
-    told = train.steps * train.accumulate * model.config.num_hidden_layers * LAUNCH
+    told = train.steps * train.accumulate * model.traits.depth * LAUNCH
     for gpu in gpus:
         seconds[gpu] = max(work / GPUS[gpu].rate / GPU_UTILISATION, told)
     fits = {gpu: memory.peak < GPUS[gpu].memory * 2**30 for gpu in gpus}
