@@ -19,7 +19,7 @@ from p5rec.data.split import cases
 from p5rec.ids.tokens import item_strings
 from p5rec.methods.answering import predict
 from p5rec.methods.fitted import MODEL, Fitted
-from p5rec.methods.folder import ITEMS
+from p5rec.methods.folder import ITEMS as KNOWN_ITEMS
 from p5rec.methods.generative.method import Generative
 from p5rec.methods.generative.predictor import GenerativePredictor
 from p5rec.models.checkpoint import Bundle, save_bundle
@@ -123,7 +123,7 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
 
     def make(folder: Path) -> Lineage:
         save_bundle(bundle, folder / MODEL)
-        write_json(folder / MODEL / ITEMS, {"ids": list(bundle.item_ids)})
+        write_json(folder / MODEL / KNOWN_ITEMS, {"ids": list(bundle.item_ids)})
         return Lineage(corpus.interactions.event_keys[corpus.split.mask("train")])
 
     data = store.stage("data", lambda folder: Lineage.none(), config={}, code=())
