@@ -36,8 +36,8 @@ def plan(
 
     from p5rec.core.errors import UserError, did_you_mean
     from p5rec.ids.config import IdsConfig
-    from p5rec.methods.base import Surroundings
     from p5rec.methods.checks import check_data, check_methods
+    from p5rec.methods.plans import Surroundings
     from p5rec.methods.registry import any_method, methods_of
     from p5rec.methods.views import view_methods
     from p5rec.train.estimate.gpus import GPUS

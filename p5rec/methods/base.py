@@ -6,14 +6,13 @@ in one file of its own and a line of :mod:`.registry`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
 from pydantic import model_validator
 
 from p5rec.core.artefacts import Lineage
@@ -21,11 +20,11 @@ from p5rec.core.code import Work
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
 from p5rec.core.registry import Registry
-from p5rec.core.types import Corpus, Histories, Interactions, Split
-from p5rec.recommend.protocols import Recommender
+from p5rec.core.types import Corpus, Interactions, Split
 from p5rec.tasks.registry import TASKS
 
 from .needs import Inputs, Need
+from .plans import Plan, Planned, Surroundings
 from .registry import METHODS
 
 if TYPE_CHECKING:
@@ -45,102 +44,6 @@ VALIDATION = Registry(
 )
 
 
-class Predictor(Protocol):
-    """A fitted method. It has the capabilities below that it offers, and no others.
-
-    Attributes:
-        lineage: the events it saw; None where it was loaded, for a folder's manifest says it.
-    """
-
-    @property
-    def lineage(self) -> Lineage | None: ...
-
-    def save(self, folder: Path) -> None:
-        """Write all that :meth:`Method.load` needs into ``folder``."""
-        ...
-
-
-@runtime_checkable
-class Recommends(Predictor, Recommender, Protocol):
-    """Ranks the catalogue."""
-
-
-@runtime_checkable
-class PredictsRatings(Predictor, Protocol):
-    """Predicts what a user would rate an item."""
-
-    def predict_rating(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """``(B,)`` float32 in rating points, not clipped: of ``items (B,)`` by each request."""
-        ...
-
-
-@runtime_checkable
-class PredictsClicks(Predictor, Protocol):
-    """Predicts whether a user takes an item."""
-
-    def predict_click(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """``(B,)`` float32, the probability of a click on each of ``items (B,)`` by a request."""
-        ...
-
-
-@runtime_checkable
-class EmbedsItems(Predictor, Protocol):
-    """Has a vector for each item."""
-
-    def item_vectors(self) -> np.ndarray:
-        """``(N, d)`` float32; a row of NaN is an item without a training event."""
-        ...
-
-
-class Planned(Protocol):
-    """What fitting a method takes."""
-
-    def dump(self) -> dict[str, Any]:
-        """As plain data."""
-        ...
-
-    def lines(self) -> list[str]:
-        """In words."""
-        ...
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What fitting a method takes that is fitted to the data alone.
-
-    Attributes:
-        fits: models that are fitted under the first seed.
-        memory: bytes that the largest takes beside the data; 0: little.
-    """
-
-    fits: int
-    memory: float = 0.0
-
-    def dump(self) -> dict[str, Any]:
-        """As plain data."""
-        return {"fits": self.fits, "memory": self.memory}
-
-    def lines(self) -> list[str]:
-        """In words."""
-        memory = f", {self.memory / 1e9:.1f} GB beside the data" * (self.memory >= 5e7)
-        return [f"  {self.fits} to fit{memory}"]
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a plan reads beside a method's config.
-
-    Attributes:
-        ids: configs of the recipe's ids, by name.
-        methods: the recipe's methods, by name.
-        gpus: to say times for, by name.
-    """
-
-    ids: Mapping[str, Any] = field(default_factory=dict)
-    methods: Mapping[str, Method] = field(default_factory=dict)
-    gpus: Sequence[str] = ()
-
-
 class Method(Config):
     """A method's settings, which are what fits it.
 
@@ -154,7 +57,7 @@ class Method(Config):
             the control of what histories tell.
         capabilities: what its predictors can do; validation measures the first. Of each but
             ``recommend`` follow the tasks whose questions the method can be asked.
-        embeds_items: whether what is fitted is an :class:`EmbedsItems`.
+        embeds_items: whether what is fitted is an :class:`~.predictors.EmbedsItems`.
         drawn: whether a fit depends on random draws, so that other seeds give other models.
         collective: whether all processes of a launch fit it together, and an interrupted fit goes
             on; others are fitted by the first process.
@@ -177,7 +80,7 @@ class Method(Config):
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
     def learn(self, interactions: Interactions, split: Split) -> Any:
-        """A :class:`Predictor`, fitted to the training events; draws follow ``split.seed``."""
+        """A :class:`~.predictors.Predictor`, fitted to the training events; draws follow ``split.seed``."""
         raise NotImplementedError
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
@@ -196,7 +99,7 @@ class Method(Config):
         return lineage
 
     def load(self, folder: Path) -> Any:
-        """The :class:`Predictor` that was saved in ``folder``, a complete one (:meth:`files`)."""
+        """The :class:`~.predictors.Predictor` that was saved in ``folder``, a complete one (:meth:`files`)."""
         raise NotImplementedError
 
     def opened(self, folder: Path, ids: Path | None = None, *, download: bool = False) -> Any:

@@ -21,8 +21,9 @@ from p5rec.tasks.registry import TASKS
 from p5rec.train.config import PreferenceConfig
 from p5rec.train.learner import LearnerConfig, taught_prompts
 
-from ..base import LISTS, Method, Surroundings
+from ..base import LISTS, Method
 from ..needs import Codes, Inputs, Made, Model, Need, Part
+from ..plans import Surroundings
 from .config import LinearConfig
 from .linear import LinearPart
 

@@ -12,7 +12,7 @@ from p5rec.train.estimate.plan import Plan, plannable, stand_in_codes
 from p5rec.train.estimate.plan import plan as plan_training
 from p5rec.train.learner import settings_of
 
-from ..base import Surroundings
+from ..plans import Surroundings
 
 
 def plan(method: Any, corpus: Corpus, among: Surroundings) -> Plan | None:

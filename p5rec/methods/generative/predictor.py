@@ -45,7 +45,7 @@ class GenerativePredictor:
 
     @property
     def recommend(self) -> Any:
-        """See :class:`p5rec.methods.base.Recommends`."""
+        """See :class:`p5rec.methods.predictors.Recommends`."""
         return self.recommender.recommend
 
     def answer(self, serving: ServingConfig, corpus: Corpus, part: str, folder: Path) -> None:
