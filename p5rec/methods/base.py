@@ -80,7 +80,7 @@ class Method(Config):
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
     def learn(self, interactions: Interactions, split: Split) -> Any:
-        """A :class:`~.predictors.Predictor`, fitted to the training events; draws follow ``split.seed``."""
+        """A predictor fitted to the training events; draws follow ``split.seed``."""
         raise NotImplementedError
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
@@ -99,7 +99,7 @@ class Method(Config):
         return lineage
 
     def load(self, folder: Path) -> Any:
-        """The :class:`~.predictors.Predictor` that was saved in ``folder``, a complete one (:meth:`files`)."""
+        """The predictor (:mod:`.predictors`) in ``folder``, a complete one (:meth:`files`)."""
         raise NotImplementedError
 
     def opened(self, folder: Path, ids: Path | None = None, *, download: bool = False) -> Any:

@@ -74,7 +74,7 @@ class BprPredictor(DenseScorer):
         return scores
 
     def item_vectors(self) -> np.ndarray:
-        """See :class:`p5rec.methods.predictors.EmbedsItems`: the items' factors, without the biases."""
+        """See :class:`p5rec.methods.predictors.EmbedsItems`: factors alone, no biases."""
         factors = self.factors.items.weight.detach().numpy()
         return np.where(self.counts[:, None] > 0, factors, np.float32(np.nan))
 

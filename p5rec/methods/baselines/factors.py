@@ -58,7 +58,7 @@ class Factors:
         return (self.mean + user[:, 0] + item[:, 0] + shared).astype(np.float32)
 
     def item_vectors(self) -> np.ndarray:
-        """See :class:`p5rec.methods.predictors.EmbedsItems`: the items' factors, without the biases."""
+        """See :class:`p5rec.methods.predictors.EmbedsItems`: factors alone, no biases."""
         known = self.items.any(axis=1, keepdims=True)
         return np.where(known, self.items[:, 1:], np.nan).astype(np.float32)
 
