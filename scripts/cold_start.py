@@ -23,7 +23,7 @@ import polars as pl
 
 from p5rec.cli.run import load
 from p5rec.core.artefacts import Store
-from p5rec.core.config import bind, read_tree
+from p5rec.core.config import load as load_config
 from p5rec.core.paths import assets, cache_home
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import Corpus, ItemCodes, RankedLists
@@ -145,11 +145,9 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     asked = parser.parse_args()
     started = time.perf_counter()
-    path = assets("recipes") / "configs/sft/ids.yaml"
-    tree, lines = read_tree(path, asked.overrides)
-    recipe: Any = bind(
-        load(assets("recipes") / "sft.py").SCHEMA, {"name": "cold", **tree}, lines, path
-    )
+    recipes = assets("recipes")
+    schema = load(recipes / "sft.py").SCHEMA
+    recipe: Any = load_config(recipes / "configs/sft/ids.yaml", schema, asked.overrides)
     store, work = Store(cache_home() / "store"), asked.out / "work"
     method = recipe.methods[asked.method]
     whole = load_corpus(prepare_data(recipe.data, store).path)
