@@ -64,7 +64,8 @@ def plan(
     among = Surroundings(recipe.ids, methods, gpus)
     alike: dict[str, list[str]] = {}
     for name, method in sorted(methods.items(), key=lambda each: not each[1].collective):
-        one = json.dumps([method.fit_settings(), method.semantic_ids, method.starts_from])
+        points = [point.fit_settings() for point in method.points()]
+        one = json.dumps([points, method.semantic_ids, method.starts_from])
         alike.setdefault(one, []).append(name)
     found = {
         tuple(names): told
@@ -77,12 +78,19 @@ def plan(
         return
     for names, told in found.items():
         lines = told.lines()
-        title = ", ".join(names) + (" (one training)" if len(names) > 1 else "")
+        title = ", ".join(names) + _shared(methods[names[0]], len(names))
         print("\n".join((title, *lines)) if len(lines) > 1 else f"{title}: {lines[0].strip()}")
     if left := [name for name in recipe.methods if name not in planned]:
         print(f"not planned: {', '.join(left)} (untrained, or aligned to what another model says)")
     if any(methods[names[0]].collective for names in found):
         print(_assumed())
+
+
+def _shared(method: Any, names: int) -> str:
+    """What a plan of one training leaves open: how many there are, for how many methods."""
+    if method.collective and (trainings := len(method.points())) > 1:
+        return f" (each of {trainings} trainings)"
+    return " (one training)" if names > 1 else ""
 
 
 def _assumed() -> str:

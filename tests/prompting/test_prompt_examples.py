@@ -14,7 +14,6 @@ from p5rec.core.types import TRAIN
 from p5rec.prompting import fewshot
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.parse import ParsedText, Unparsed, parse_rate
 from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
 from p5rec.tasks.draft import Limits
 from p5rec.tasks.literal import literal
@@ -299,11 +298,6 @@ def test_names_must_fit_the_catalogue(view: CorpusView) -> None:
         ItemNames(["<a>"], ["x", "y"])
     with pytest.raises(ValueError, match="2 names for 40 items"):
         CorpusView(view.corpus, ItemNames(["<a>", "<b>"], ["x", "y"]))
-
-
-def test_parse_rate() -> None:
-    assert parse_rate([ParsedText("a"), Unparsed("", "empty")]) == 0.5
-    assert np.isnan(parse_rate([]))
 
 
 @pytest.mark.parametrize("token", ["<|im_end|>", "<a_3>", "</s>", "<a_1><b_2>"])

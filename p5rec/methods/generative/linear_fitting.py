@@ -38,7 +38,7 @@ class LinearPredictor(DenseScorer):
     lineage: Lineage | None = None
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`.dense.DenseScorer`."""
+        """See :class:`..baselines.dense.DenseScorer`."""
         return np.nan_to_num(self.linear.logs(histories), nan=np.log(np.float32(FLOOR)))
 
     def save(self, folder: Path) -> None:
