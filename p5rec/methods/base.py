@@ -55,6 +55,10 @@ class Predictor(Protocol):
     @property
     def lineage(self) -> Lineage | None: ...
 
+
+class Learned(Predictor, Protocol):
+    """What :meth:`Method.learn` returns."""
+
     def save(self, folder: Path) -> None:
         """Write all that :meth:`Method.load` needs into ``folder``."""
         ...
@@ -177,7 +181,7 @@ class Method(Config):
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
     def learn(self, interactions: Interactions, split: Split) -> Any:
-        """A :class:`Predictor`, fitted to the training events; draws follow ``split.seed``."""
+        """A :class:`Learned`, fitted to the training events; draws follow ``split.seed``."""
         raise NotImplementedError
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
@@ -321,6 +325,16 @@ class Method(Config):
         if strange := [task for task in tasks if task not in self.tasks]:
             raise UserError(
                 f"--ask: expected what a {self.kind} answers, got {strange[0]!r}; leave it out"
+            )
+
+    def check_ranks(self) -> None:
+        """
+        Raises:
+            UserError: what is fitted makes no lists.
+        """
+        if LISTS not in self.capabilities:
+            raise UserError(
+                f"--what lists: expected a method that ranks items, got a {self.kind}; name another"
             )
 
     def check(self, ids: Mapping[str, Any]) -> None:

@@ -43,7 +43,7 @@ class EasePredictor(DenseScorer):
         return history_matrix(histories, len(self.tie), self.half_life) @ self.weights
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`."""
+        """See :class:`p5rec.methods.base.Learned`."""
         save_arrays(folder, {"weights": self.weights, "tie": self.tie})
 
 
