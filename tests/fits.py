@@ -1,4 +1,4 @@
-"""Generative methods fitted to small corpora through the pipeline's stages."""
+"""Methods fitted to small corpora through the pipeline's stages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ class Fits:
 
     def fit(self, method: Method, **earlier: Fitted) -> Fitted:
         """``method``, fitted after the methods that it may start from."""
-        among = Among(
-            {method.semantic_ids or "": [self.ids]}, {name: [run] for name, run in earlier.items()}
-        )
-        return fit_method(method, self.prepared, among)[0]
+        return self.fit_all(method, 1, **earlier)[0]
+
+    def fit_all(self, method: Method, repeats: int, **earlier: Fitted) -> list[Fitted]:
+        """The same under each of ``repeats`` seeds."""
+        ids = {method.semantic_ids or "": [self.ids]}
+        among = Among(ids, {name: [run] for name, run in earlier.items()})
+        return fit_method(method, self.prepared, among, repeats)

@@ -27,17 +27,14 @@ PROTOCOLS = {
     "predict_rating": PredictsRatings,
     "predict_click": PredictsClicks,
 }
+WROTE = ("most-frequent", "most-frequent-of-item", "nearest-review")
 SMALL: dict[str, dict[str, Any]] = {  # what a kind is not by default: quick, or told its task
     "bpr": {"factors": 4, "epochs": 1},
     "sasrec": {"width": 4, "heads": 1, "epochs": 1},
     "lead-sentence": {"task": "summary"},
-    **dict.fromkeys(("most-frequent", "most-frequent-of-item"), {"task": "explanation"}),
-    "nearest-review": {"task": "explanation"},
+    **{kind: {"task": "explanation"} for kind in WROTE},
 }
-MIXES = (
-    ("dense",), ("sequential-next",), ("dense", "rating", "explanation"), ("dense-rating",),
-    ("rating", "summary"),
-)  # fmt: skip
+MIXES = (("dense",), ("dense", "rating", "explanation"), ("dense-rating",), ("rating", "summary"))
 
 
 def generative(*tasks: str) -> Generative:
@@ -97,11 +94,9 @@ def test_a_language_model_offers_what_it_was_trained_on(
     model = method.load(fits.fit(method).folder)
     check(method, model)
     assert hasattr(model, "recommend") == ("dense" in tasks)
-    for what, ways in {
-        "ratings": ("rating", "dense-rating"),
-        "explanations": ("explanation",),
-    }.items():
-        if {*ways} & {*tasks}:
+    ways = {"ratings": {"rating", "dense-rating"}, "explanations": {"explanation"}}
+    for what, taught in ways.items():
+        if taught & {*tasks}:
             assert len(model.of_pairs(what, corpus)(np.array([0, 1]), np.array([2, 3]))) == 2
             continue
         with pytest.raises(UserError, match="expected a model taught"):
