@@ -30,8 +30,8 @@ def plan(
 
     from p5rec.core.errors import UserError, did_you_mean
     from p5rec.ids.config import IdsConfig
-    from p5rec.methods.base import Surroundings
     from p5rec.methods.checks import check_data, check_methods
+    from p5rec.methods.plans import Surroundings
     from p5rec.methods.registry import any_method, methods_of
     from p5rec.methods.views import view_methods
     from p5rec.train.estimate.gpus import GPUS
@@ -58,7 +58,8 @@ def plan(
     among = Surroundings(recipe.ids, methods, gpus)
     alike: dict[str, list[str]] = {}
     for name, method in sorted(methods.items(), key=lambda each: not each[1].collective):
-        one = json.dumps([method.fit_settings(), method.semantic_ids, method.starts_from])
+        fits = [point.fit_settings() for point in method.points()]
+        one = json.dumps([fits, method.semantic_ids, method.starts_from])
         alike.setdefault(one, []).append(name)
     found = {
         tuple(names): told

@@ -6,9 +6,9 @@ in one file of its own and a line of :mod:`.registry`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
@@ -26,6 +26,7 @@ from p5rec.recommend.protocols import Recommender
 from p5rec.tasks.registry import TASKS
 
 from .needs import Inputs, Need
+from .plans import Plan, Planned, Surroundings
 from .registry import METHODS
 
 if TYPE_CHECKING:
@@ -96,55 +97,6 @@ class EmbedsItems(Predictor, Protocol):
         ...
 
 
-class Planned(Protocol):
-    """What fitting a method takes."""
-
-    def dump(self) -> dict[str, Any]:
-        """As plain data."""
-        ...
-
-    def lines(self) -> list[str]:
-        """In words."""
-        ...
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What fitting a method takes that is fitted to the data alone.
-
-    Attributes:
-        fits: models that are fitted under the first seed.
-        memory: bytes that the largest takes beside the data; 0: little.
-    """
-
-    fits: int
-    memory: float = 0.0
-
-    def dump(self) -> dict[str, Any]:
-        """As plain data."""
-        return {"fits": self.fits, "memory": self.memory}
-
-    def lines(self) -> list[str]:
-        """In words."""
-        memory = f", {self.memory / 1e9:.1f} GB beside the data" * (self.memory >= 5e7)
-        return [f"  {self.fits} to fit{memory}"]
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a plan reads beside a method's config.
-
-    Attributes:
-        ids: configs of the recipe's ids, by name.
-        methods: the recipe's methods, by name.
-        gpus: to say times for, by name.
-    """
-
-    ids: Mapping[str, Any] = field(default_factory=dict)
-    methods: Mapping[str, Method] = field(default_factory=dict)
-    gpus: Sequence[str] = ()
-
-
 class Method(Config):
     """A method's settings, which are what fits it.
 
@@ -166,6 +118,7 @@ class Method(Config):
         by_content: whether it knows an item by more than its training events, so that it can list
             one that has none.
         grid: the values tried by default; of equal ones the first wins.
+        untuned: settings that no grid changes.
     """
 
     kind: str
@@ -179,6 +132,7 @@ class Method(Config):
     prompted: ClassVar[bool] = False
     by_content: ClassVar[bool] = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    untuned: ClassVar[frozenset[str]] = frozenset({"kind", "tune", "permute_histories"})
 
     def learn(self, interactions: Interactions, split: Split) -> Any:
         """A :class:`Learned`, fitted to the training events; draws follow ``split.seed``."""
@@ -384,15 +338,17 @@ class Method(Config):
 
     @model_validator(mode="after")
     def _tunes_what_it_has(self) -> Self:
-        settings = type(self).model_fields.keys() - {"kind", "tune", "permute_histories"}
+        settings = type(self).model_fields.keys() - self.untuned
         if strange := [name for name in self.tune if name.partition(".")[0] not in settings]:
             raise ValueError(f"tune: no setting {min(strange)!r}; known: {sorted(settings)}")
-        if self.tune and self.capabilities[0] not in VALIDATION:
-            raise ValueError(f"tune: validation measures no {self.kind}: leave it out")
         if empty := [name for name, values in self.tune.items() if not values]:
             raise ValueError(f"tune: expected at least one value of {empty[0]!r}")
-        if self.tune:
-            self.points()  # every point must be a config
+        points = self.points() if self.tune else ()  # every point must be a config
+        if any(point.capabilities[:1] not in {(name,) for name in VALIDATION} for point in points):
+            raise ValueError(
+                f"tune: validation measures no {self.kind} without {' or '.join(VALIDATION)}: "
+                "leave it out"
+            )
         return self
 
 

@@ -17,7 +17,8 @@ from p5rec.core.types import Corpus, Histories, Interactions, Split
 from p5rec.data.matrices import history_matrix, training_matrix
 
 from ..arrays import load_arrays, save_arrays
-from ..base import Method, Plan, Surroundings
+from ..base import Method
+from ..plans import Plan, Surroundings
 from .dense import DenseScorer
 
 

@@ -21,8 +21,9 @@ from p5rec.tasks.registry import TASKS
 from p5rec.train.config import PreferenceConfig
 from p5rec.train.learner import LearnerConfig, taught_prompts
 
-from ..base import LISTS, Method, Surroundings
+from ..base import LISTS, Method
 from ..needs import Codes, Inputs, Made, Model, Need, Part
+from ..plans import Surroundings
 from .config import LinearConfig
 from .linear import LinearPart
 
@@ -67,6 +68,7 @@ class Generative(LearnerConfig, Method):
     decode: DecodeConfig = DecodeConfig()
     start: str | None = None
 
+    untuned = Method.untuned | NEEDED
     collective = True
     prompted = True
     by_content = True
@@ -290,10 +292,4 @@ class Generative(LearnerConfig, Method):
     def _ranks_what_it_scores(self) -> Self:
         if self.decode.search == "items" and self.item_head is None:
             raise ValueError("decode.search: items ranks by an item head: set item_head")
-        return self
-
-    @model_validator(mode="after")
-    def _tunes_what_ranks(self) -> Self:
-        if self.tune and DENSE not in self.train.tasks:
-            raise ValueError(f"tune: validation measures lists, which need the task {DENSE}")
         return self
