@@ -1,4 +1,4 @@
-"""What scripts import of the package is there: a benchmark runs seldom, and its names move often."""
+"""What scripts import of the package is there: benchmarks run seldom, and names move often."""
 
 from __future__ import annotations
 
