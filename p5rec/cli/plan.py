@@ -6,21 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import CONFIG, changes
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def plan(
-    config: Annotated[
-        str,
-        typer.Argument(
-            metavar="CONFIG", help="A YAML file, a shipped config's name, or a run's folder."
-        ),
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="On top: methods.small.train.steps=200."),
-    ] = None,
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help=f"{CONFIG}.")],
+    overrides: Annotated[list[str] | None, changes("methods.small.train.steps=200")] = None,
     gpu: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A100, H100, L4, T4, ...; repeatable.")
     ] = None,
@@ -36,8 +30,8 @@ def plan(
 
     from p5rec.core.errors import UserError, did_you_mean
     from p5rec.ids.config import IdsConfig
-    from p5rec.methods.base import Surroundings
     from p5rec.methods.checks import check_data, check_methods
+    from p5rec.methods.plans import Surroundings
     from p5rec.methods.registry import any_method, methods_of
     from p5rec.methods.views import view_methods
     from p5rec.train.estimate.gpus import GPUS

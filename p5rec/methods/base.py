@@ -6,14 +6,13 @@ in one file of its own and a line of :mod:`.registry`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
 from pydantic import model_validator
 
 from p5rec.core.artefacts import Lineage
@@ -21,11 +20,11 @@ from p5rec.core.code import Work
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
 from p5rec.core.registry import Registry
-from p5rec.core.types import Corpus, Histories, Interactions, Split
-from p5rec.recommend.protocols import Recommender
+from p5rec.core.types import Corpus, Interactions, Split
 from p5rec.tasks.registry import TASKS
 
 from .needs import Inputs, Need
+from .plans import Plan, Planned, Surroundings
 from .registry import METHODS
 
 if TYPE_CHECKING:
@@ -45,102 +44,6 @@ VALIDATION = Registry(
 )
 
 
-class Predictor(Protocol):
-    """A fitted method. It has the capabilities below that it offers, and no others.
-
-    Attributes:
-        lineage: the events it saw; None where it was loaded, for a folder's manifest says it.
-    """
-
-    @property
-    def lineage(self) -> Lineage | None: ...
-
-    def save(self, folder: Path) -> None:
-        """Write all that :meth:`Method.load` needs into ``folder``."""
-        ...
-
-
-@runtime_checkable
-class Recommends(Predictor, Recommender, Protocol):
-    """Ranks the catalogue."""
-
-
-@runtime_checkable
-class PredictsRatings(Predictor, Protocol):
-    """Predicts what a user would rate an item."""
-
-    def predict_rating(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """``(B,)`` float32 in rating points, not clipped: of ``items (B,)`` by each request."""
-        ...
-
-
-@runtime_checkable
-class PredictsClicks(Predictor, Protocol):
-    """Predicts whether a user takes an item."""
-
-    def predict_click(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """``(B,)`` float32, the probability of a click on each of ``items (B,)`` by a request."""
-        ...
-
-
-@runtime_checkable
-class EmbedsItems(Predictor, Protocol):
-    """Has a vector for each item."""
-
-    def item_vectors(self) -> np.ndarray:
-        """``(N, d)`` float32; a row of NaN is an item without a training event."""
-        ...
-
-
-class Planned(Protocol):
-    """What fitting a method takes."""
-
-    def dump(self) -> dict[str, Any]:
-        """As plain data."""
-        ...
-
-    def lines(self) -> list[str]:
-        """In words."""
-        ...
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What fitting a method takes that is fitted to the data alone.
-
-    Attributes:
-        fits: models that are fitted under the first seed.
-        memory: bytes that the largest takes beside the data; 0: little.
-    """
-
-    fits: int
-    memory: float = 0.0
-
-    def dump(self) -> dict[str, Any]:
-        """As plain data."""
-        return {"fits": self.fits, "memory": self.memory}
-
-    def lines(self) -> list[str]:
-        """In words."""
-        memory = f", {self.memory / 1e9:.1f} GB beside the data" * (self.memory >= 5e7)
-        return [f"  {self.fits} to fit{memory}"]
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a plan reads beside a method's config.
-
-    Attributes:
-        ids: configs of the recipe's ids, by name.
-        methods: the recipe's methods, by name.
-        gpus: to say times for, by name.
-    """
-
-    ids: Mapping[str, Any] = field(default_factory=dict)
-    methods: Mapping[str, Method] = field(default_factory=dict)
-    gpus: Sequence[str] = ()
-
-
 class Method(Config):
     """A method's settings, which are what fits it.
 
@@ -154,7 +57,7 @@ class Method(Config):
             the control of what histories tell.
         capabilities: what its predictors can do; validation measures the first. Of each but
             ``recommend`` follow the tasks whose questions the method can be asked.
-        embeds_items: whether what is fitted is an :class:`EmbedsItems`.
+        embeds_items: whether what is fitted is an :class:`~.predictors.EmbedsItems`.
         drawn: whether a fit depends on random draws, so that other seeds give other models.
         collective: whether all processes of a launch fit it together, and an interrupted fit goes
             on; others are fitted by the first process.
@@ -162,6 +65,7 @@ class Method(Config):
         by_content: whether it knows an item by more than its training events, so that it can list
             one that has none.
         grid: the values tried by default; of equal ones the first wins.
+        untuned: settings that no grid changes.
     """
 
     kind: str
@@ -175,9 +79,10 @@ class Method(Config):
     prompted: ClassVar[bool] = False
     by_content: ClassVar[bool] = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    untuned: ClassVar[frozenset[str]] = frozenset({"kind", "tune", "permute_histories"})
 
     def learn(self, interactions: Interactions, split: Split) -> Any:
-        """A :class:`Predictor`, fitted to the training events; draws follow ``split.seed``."""
+        """A predictor fitted to the training events; draws follow ``split.seed``."""
         raise NotImplementedError
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
@@ -196,7 +101,7 @@ class Method(Config):
         return lineage
 
     def load(self, folder: Path) -> Any:
-        """The :class:`Predictor` that was saved in ``folder``, a complete one (:meth:`files`)."""
+        """The predictor (:mod:`.predictors`) in ``folder``, a complete one (:meth:`files`)."""
         raise NotImplementedError
 
     def opened(self, folder: Path, ids: Path | None = None, *, download: bool = False) -> Any:
@@ -323,6 +228,16 @@ class Method(Config):
                 f"--ask: expected what a {self.kind} answers, got {strange[0]!r}; leave it out"
             )
 
+    def check_ranks(self) -> None:
+        """
+        Raises:
+            UserError: what is fitted makes no lists.
+        """
+        if LISTS not in self.capabilities:
+            raise UserError(
+                f"--what lists: expected a method that ranks items, got a {self.kind}; name another"
+            )
+
     def check(self, ids: Mapping[str, Any]) -> None:
         """Checks what can be checked without the data.
 
@@ -370,15 +285,17 @@ class Method(Config):
 
     @model_validator(mode="after")
     def _tunes_what_it_has(self) -> Self:
-        settings = type(self).model_fields.keys() - {"kind", "tune", "permute_histories"}
+        settings = type(self).model_fields.keys() - self.untuned
         if strange := [name for name in self.tune if name.partition(".")[0] not in settings]:
             raise ValueError(f"tune: no setting {min(strange)!r}; known: {sorted(settings)}")
-        if self.tune and self.capabilities[0] not in VALIDATION:
-            raise ValueError(f"tune: validation measures no {self.kind}: leave it out")
         if empty := [name for name, values in self.tune.items() if not values]:
             raise ValueError(f"tune: expected at least one value of {empty[0]!r}")
-        if self.tune:
-            self.points()  # every point must be a config
+        points = self.points() if self.tune else ()  # every point must be a config
+        if any(point.capabilities[:1] not in {(name,) for name in VALIDATION} for point in points):
+            raise ValueError(
+                f"tune: validation measures no {self.kind} without {' or '.join(VALIDATION)}: "
+                "leave it out"
+            )
         return self
 
 

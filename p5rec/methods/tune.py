@@ -11,7 +11,7 @@ from p5rec.core.types import Corpus, Histories
 from p5rec.data.split import cases
 from p5rec.metrics import ranking
 
-from .base import PredictsRatings, Recommends
+from .predictors import PredictsRatings, Recommends
 
 Metric = Callable[[Any], float]  # larger is better
 

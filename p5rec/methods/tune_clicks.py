@@ -13,7 +13,7 @@ from p5rec.tasks.click import CLICK
 from p5rec.tasks.questions import histories_before, pose
 from p5rec.tasks.view import unnamed_view
 
-from .base import PredictsClicks
+from .predictors import PredictsClicks
 
 VALIDATED = 5000  # events that are asked about, at most
 

@@ -52,7 +52,7 @@ def view_methods(
 def save_vectors(method: Method, model: Path, file: str, folder: Path) -> Lineage:
     """Writes the item vectors of the method fitted in ``model`` to ``file`` in ``folder``.
 
-    They are ``(N, d)`` float32 (:class:`.base.EmbedsItems`).
+    They are ``(N, d)`` float32 (:class:`.predictors.EmbedsItems`).
     """
     np.save(folder / file, method.load(model).item_vectors())
     return Lineage.none()

@@ -37,7 +37,7 @@ class Follows(DenseScorer):
         return chosen / (chosen + scores.mean(axis=1) + 1)
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Predictor`."""
         save_arrays(folder, {"follows": self.follows, "tie": self.tie})
 
 

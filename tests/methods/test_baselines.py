@@ -6,9 +6,9 @@ import pytest
 from p5rec.core.errors import UserError
 from p5rec.data.matrices import history_matrix
 from p5rec.decode.allowed import Allowed, ItemLists
-from p5rec.methods.base import EmbedsItems, Recommends
 from p5rec.methods.baselines.ease import Ease
 from p5rec.methods.baselines.itemknn import ItemKnn
+from p5rec.methods.predictors import EmbedsItems, Recommends
 from p5rec.methods.registry import RANKING
 from p5rec.methods.registry import baseline as named
 from p5rec.metrics import ranking

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from p5rec.core.errors import UserError
-from p5rec.methods.base import EmbedsItems, PredictsRatings
 from p5rec.methods.baselines.factors import MatrixFactorization
 from p5rec.methods.baselines.rating import Bias
+from p5rec.methods.predictors import EmbedsItems, PredictsRatings
 from p5rec.methods.registry import baseline
 from p5rec.methods.tune import by_rmse
 from p5rec.tasks.rating import RATING

@@ -279,14 +279,12 @@ def test_evaluation_poses_every_row_in_every_wording(
     assert len(posed) == 2 * 12
     assert posed.record(0).candidates == posed.record(1).candidates
     assert [e.prompt_id for e in posed][:2] == [both[0] + ".v1", both[1]]
-    some = EvaluationSource(
-        view, library, "sequential-candidates", "test", template_ids=both, users=np.array([4, 6])
-    )
+    some = posed.only(posed.rows[[4, 6]])
     assert list(some) == [posed[i] for i in (8, 9, 12, 13)]
     default = EvaluationSource(view, library, "rating", "valid")
     assert {e.prompt_id for e in default} == {"rating.direct-question.v1"}
-    items = EvaluationSource(view, library, "item-id-to-text", "test", rows=np.array([3, 9]))
-    assert set(items.rows) <= {3, 9}
+    items = EvaluationSource(view, library, "item-id-to-text", "test")
+    assert set(items.only(np.array([3, 9])).rows) <= {3, 9}
     with pytest.raises(UserError, match="family 'rating'"):
         EvaluationSource(view, library, "rating", "test", template_ids=["direct.gift"])
 

@@ -12,8 +12,9 @@ import pytest
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
 from p5rec.data.build import build as built
 from p5rec.data.config import DataConfig
-from p5rec.methods.base import VALIDATION, PredictsClicks
+from p5rec.methods.base import VALIDATION
 from p5rec.methods.baselines.click_rate import ItemClickRate, expected_draws
+from p5rec.methods.predictors import PredictsClicks
 from p5rec.methods.registry import METHODS
 from p5rec.tasks.predictions import Clicks, read_predictions
 from p5rec.tasks.questions import histories_before, pose

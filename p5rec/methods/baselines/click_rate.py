@@ -34,7 +34,7 @@ class ItemRates:
     lineage: Lineage | None = None
 
     def predict_click(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """See :class:`p5rec.methods.base.PredictsClicks`; of histories nothing is read.
+        """See :class:`p5rec.methods.predictors.PredictsClicks`; of histories nothing is read.
 
         Raises:
             ValueError: item rows outside the data.
@@ -44,7 +44,7 @@ class ItemRates:
         return rates
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         save_arrays(folder, {"rates": self.rates})
 
 

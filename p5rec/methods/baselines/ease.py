@@ -17,7 +17,8 @@ from p5rec.core.types import Corpus, Histories, Interactions, Split
 from p5rec.data.matrices import history_matrix, training_matrix
 
 from ..arrays import load_arrays, save_arrays
-from ..base import Method, Plan, Surroundings
+from ..base import Method
+from ..plans import Plan, Surroundings
 from .dense import DenseScorer
 
 
@@ -43,7 +44,7 @@ class EasePredictor(DenseScorer):
         return history_matrix(histories, len(self.tie), self.half_life) @ self.weights
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         save_arrays(folder, {"weights": self.weights, "tie": self.tie})
 
 

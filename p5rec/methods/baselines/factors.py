@@ -46,7 +46,7 @@ class Factors:
     lineage: Lineage | None = None
 
     def predict_rating(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """See :class:`p5rec.methods.base.PredictsRatings`; of histories the users are read.
+        """See :class:`p5rec.methods.predictors.PredictsRatings`; of histories the users are read.
 
         Raises:
             ValueError: user or item rows outside the data.
@@ -58,12 +58,12 @@ class Factors:
         return (self.mean + user[:, 0] + item[:, 0] + shared).astype(np.float32)
 
     def item_vectors(self) -> np.ndarray:
-        """See :class:`p5rec.methods.base.EmbedsItems`: the items' factors, without the biases."""
+        """See :class:`p5rec.methods.predictors.EmbedsItems`: factors alone, no biases."""
         known = self.items.any(axis=1, keepdims=True)
         return np.where(known, self.items[:, 1:], np.nan).astype(np.float32)
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         arrays = {"users": self.users, "items": self.items}
         save_arrays(folder, {"mean": np.array([self.mean]), **arrays})
 

@@ -61,7 +61,7 @@ class SasrecPredictor(DenseScorer):
         return self.network.vectors().numpy()
 
     def item_vectors(self) -> np.ndarray:
-        """See :class:`p5rec.methods.base.EmbedsItems`; known items have unit vectors."""
+        """See :class:`p5rec.methods.predictors.EmbedsItems`; known items have unit vectors."""
         return np.where(self.counts[:, None] > 0, self.vectors, np.float32(np.nan))
 
     @torch.no_grad()
@@ -77,7 +77,7 @@ class SasrecPredictor(DenseScorer):
         return scores
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         weights = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
         save_arrays(folder, {"counts": self.counts, "tie": self.tie, **weights})
 

@@ -42,7 +42,7 @@ class LinearPredictor(DenseScorer):
         return np.nan_to_num(self.linear.logs(histories), nan=np.log(np.float32(FLOOR)))
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         self.linear.save(folder / FILE)
         save_arrays(folder, {"tie": self.tie})
 

@@ -21,8 +21,9 @@ from p5rec.tasks.registry import TASKS
 from p5rec.train.config import PreferenceConfig
 from p5rec.train.learner import LearnerConfig, taught_prompts
 
-from ..base import LISTS, Method, Surroundings
+from ..base import LISTS, Method
 from ..needs import Codes, Inputs, Made, Model, Need, Part
+from ..plans import Surroundings
 from .config import LinearConfig
 from .linear import LinearPart
 
@@ -67,6 +68,7 @@ class Generative(LearnerConfig, Method):
     decode: DecodeConfig = DecodeConfig()
     start: str | None = None
 
+    untuned = Method.untuned | NEEDED
     collective = True
     prompted = True
     by_content = True
@@ -78,7 +80,11 @@ class Generative(LearnerConfig, Method):
 
     @property
     def capabilities(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What its tasks train it to do beside its prompt families."""
+        """What its tasks train it to do beside its prompt families.
+
+        Ratings and texts are none of them: a question in words is about an event of a corpus, with
+        the ratings, times and texts of the user's earlier ones, and a request holds items alone.
+        """
         return (LISTS,) if DENSE in self.train.tasks else ()
 
     @property
@@ -231,8 +237,14 @@ class Generative(LearnerConfig, Method):
 
     def check_asked(self, tasks: Collection[str]) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
-        for task in tasks if tasks or DENSE in self.tasks else (DENSE,):
+        for task in tasks:
             WORK.get("check taught")(self.tasks, task)
+        if not tasks:
+            self.check_ranks()
+
+    def check_ranks(self) -> None:
+        """See :class:`~p5rec.methods.base.Method`."""
+        WORK.get("check taught")(self.tasks, DENSE)
 
     def check(self, ids: Mapping[str, Any]) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
@@ -280,10 +292,4 @@ class Generative(LearnerConfig, Method):
     def _ranks_what_it_scores(self) -> Self:
         if self.decode.search == "items" and self.item_head is None:
             raise ValueError("decode.search: items ranks by an item head: set item_head")
-        return self
-
-    @model_validator(mode="after")
-    def _tunes_what_ranks(self) -> Self:
-        if self.tune and DENSE not in self.train.tasks:
-            raise ValueError(f"tune: validation measures lists, which need the task {DENSE}")
         return self
