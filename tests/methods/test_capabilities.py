@@ -14,9 +14,9 @@ from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.split import cases
 from p5rec.methods.base import Method
-from p5rec.methods.predictors import EmbedsItems, PredictsClicks, PredictsRatings, Recommends
 from p5rec.methods.baselines.text_rows import asked_rows
 from p5rec.methods.generative.method import Generative
+from p5rec.methods.predictors import EmbedsItems, PredictsClicks, PredictsRatings, Recommends
 from p5rec.methods.registry import METHODS
 from p5rec.prompting.sample import sample_view
 from p5rec.tasks.registry import TASKS
