@@ -72,19 +72,12 @@ def plan(
         return
     for names, told in found.items():
         lines = told.lines()
-        title = ", ".join(names) + _shared(methods[names[0]], len(names))
+        title = ", ".join(names) + (" (one training)" if len(names) > 1 else "")
         print("\n".join((title, *lines)) if len(lines) > 1 else f"{title}: {lines[0].strip()}")
     if left := [name for name in recipe.methods if name not in planned]:
         print(f"not planned: {', '.join(left)} (untrained, or aligned to what another model says)")
     if any(methods[names[0]].collective for names in found):
         print(_assumed())
-
-
-def _shared(method: Any, names: int) -> str:
-    """What a plan of one training leaves open: how many there are, for how many methods."""
-    if method.collective and (trainings := len(method.points())) > 1:
-        return f" (each of {trainings} trainings)"
-    return " (one training)" if names > 1 else ""
 
 
 def _assumed() -> str:

@@ -63,7 +63,7 @@ class RankingPredictor(GenerativePredictor):
 
     @property
     def recommend(self) -> Any:
-        """See :class:`p5rec.methods.base.Recommends`."""
+        """See :class:`p5rec.methods.predictors.Recommends`."""
         return self.recommender.recommend
 
 
