@@ -91,7 +91,9 @@ def read_yaml(path: Path, layer: int = 0) -> tuple[Tree, Lines]:
             raise fault(path, "a mapping of keys", "something else", "write `key: value` lines")
         lines: Lines = {}
         _walk(node, (), path, lines)
-        return loader.construct_document(node), {at: Place(line, layer) for at, line in lines.items()}
+        return loader.construct_document(node), {
+            at: Place(line, layer) for at, line in lines.items()
+        }
     except RecursionError:
         raise fault(path, "YAML that people can read", "too deep a nesting", "flatten it") from None
     except yaml.MarkedYAMLError as error:
