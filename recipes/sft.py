@@ -1,4 +1,4 @@
-"""From an interaction log to ranked lists: prepare, build ids, train, rank, measure, report.
+"""From an interaction log to ranked lists: prepare, build ids, fit, rank, measure, report.
 
 p5rec run sft --config my.yaml [key.sub=value ...]
 accelerate launch recipes/sft.py --config my.yaml
@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from p5rec.core.artefacts import Artefact, Store
+from p5rec.core.artefacts import Store
 from p5rec.core.config import FileName, Lines, compose
 from p5rec.core.errors import all_of
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import check_files, load_corpus, prepare_data
 from p5rec.evaluate.config import EvaluateConfig, check_names, without_dropped
 from p5rec.ids.config import IdsConfig
-from p5rec.methods.registry import any_method, fitted_alone, generative
-from p5rec.train.checks import check_methods, check_tasks, in_order
-
-if TYPE_CHECKING:
-    from p5rec.recommend.serving import ServingConfig
+from p5rec.methods.base import LISTS
+from p5rec.methods.checks import check_data, check_methods, in_order
+from p5rec.methods.registry import METHODS, any_method, methods_of
+from p5rec.methods.views import view_methods
+from p5rec.tasks.registry import TASKS
 
 SCHEMA = compose(
     "Sft",
@@ -47,109 +47,71 @@ def settle(cfg: Any, lines: Lines) -> Any:
 def check(cfg: Any, lines: Lines) -> None:
     """Whatever can be checked without the data, and before anything heavy is imported."""
     check_names(cfg, lines)
-    all_of(lambda: check_files(cfg.data), lambda: check_methods(generative(cfg.methods), cfg.ids))
+    all_of(
+        lambda: check_files(cfg.data),
+        lambda: check_methods(cfg.methods, cfg.ids),
+        lambda: view_methods(cfg.ids, cfg.methods, lines),
+    )
 
 
 def main(cfg: Any, store: Store, out: Path) -> None:
     """Every stage in order; each is kept and made again only if something it needs changed."""
     # imported here, for they take seconds: what is wrong with a config is told before
     from p5rec.evaluate.answers import Outputs
-    from p5rec.methods.folder import saved_files
-    from p5rec.methods.queries import questions
-    from p5rec.models.linear import linear_file
-    from p5rec.pipeline.answers import ask_model, ask_references, list_fitted, question_fitted
-    from p5rec.pipeline.fitting import fit_method
-    from p5rec.pipeline.training import build_ids, fit_linear, teach
-    from p5rec.recommend.serving import served_files
+    from p5rec.methods.fitted import Fitted
+    from p5rec.pipeline.answers import ask_fitted, ask_references
+    from p5rec.pipeline.fitting import Among, fit_method
+    from p5rec.pipeline.ids import build_ids
+    from p5rec.pipeline.prepared import Prepared
+    from p5rec.recommend.model_answers import read_asked
     from p5rec.report.publish import publish, show
 
-    trained = generative(cfg.methods)
-    order = in_order(trained)
+    methods = methods_of(cfg)
     data = prepare_data(cfg.data, store)
     corpus = load_corpus(data.path)
-    check_tasks(trained, cfg.evaluate.ask, corpus)
-    again = range(cfg.repeats)
+    prepared = Prepared(corpus, data, store)
+    check_data(methods, cfg.evaluate.ask, corpus)
+    views = view_methods(cfg.ids, cfg.methods)
+    named = {method.semantic_ids for method in methods.values()}
     ids = {
-        name: [build_ids(config.reseeded(n), corpus, data, store) for n in again]
+        name: build_ids(config, views[name], prepared, cfg.repeats)
         for name, config in cfg.ids.items()
-        if any(method.ids == name for method in trained.values())
+        if name in named
     }
-    fitted = {
-        name: fit_method(method, corpus, data, store, cfg.repeats)
-        for name, method in fitted_alone(cfg).items()
+    fitted: dict[str, list[Fitted]] = {}
+    for name in in_order(methods):
+        fitted[name] = fit_method(methods[name], prepared, Among(ids, fitted), cfg.repeats)
+    serving = {
+        name: cfg.evaluate.serving(runs[0].method, cfg.seed, runs[0].seed)
+        for name, runs in fitted.items()
     }
-    lists = {"k": cfg.evaluate.k, "exclude_seen": cfg.evaluate.exclude_seen}
     answers = {
         part: {
-            name: [list_fitted(run, corpus, data, store, part=part, **lists) for run in runs]
+            name: [ask_fitted(run, serving[name], prepared, part) for run in runs]
             for name, runs in fitted.items()
-            if runs[0].method.question_task is None
+            if LISTS in runs[0].method.capabilities or serving[name].about(part).questions
         }
         for part in cfg.evaluate.parts
     }
-    models: dict[str, list[Artefact]] = {}
-    serving: dict[str, ServingConfig] = {
-        name: cfg.evaluate.fitted(runs[0].method, cfg.seed, corpus.split.seed)
-        for name, runs in fitted.items()
-    }
-    linear: dict[str, list[Artefact | None]] = {}
-    for name in order:
-        method = trained[name]
-        serving[name] = cfg.evaluate.serving(method, cfg.seed, corpus.split.seed)
-        models[name] = [
-            teach(
-                method.reseeded(n), corpus, data, ids[method.ids][n], store,
-                {earlier: runs[n % len(runs)] for earlier, runs in models.items()},
-            )
-            for n in (again if method.train.steps else [0])  # untrained, all would be one
-        ]  # fmt: skip
-        linear[name] = [
-            fit_linear(method.reseeded(n), corpus, data, store) for n in range(len(models[name]))
-        ]
-        for part, found in answers.items():
-            found[name] = [
-                ask_model(
-                    name, serving[name].about(part), corpus, data, model, store,
-                    part=part, linear=beside,
-                )
-                for model, beside in zip(models[name], linear[name], strict=True)
-            ]  # fmt: skip
-    references = {
-        part: ask_references([runs[0].path for runs in found.values()], corpus, data, store, fitted)
+    asked = {
+        part: [each for runs in found.values() for each in read_asked(runs[0].path)]
         for part, found in answers.items()
     }
-    for name, runs in fitted.items():
-        for n in serving[name].questions.values() if "test" in references else ():
-            asked = questions(runs[0].method, corpus, "test", n, cfg.seed)
-            references["test"].append(question_fitted(name, runs[0], asked, corpus, data, store))
-    facts = {name: [run.about for run in runs] for name, runs in fitted.items()}
-    made = Outputs(ids, models, facts, answers, references)
+    references = {part: ask_references(each, prepared, fitted) for part, each in asked.items()}
+    made = Outputs(ids, fitted, answers, references)
     report = store.stage(
         "report",
         partial(publish, cfg, data, corpus, made),
         config=cfg.dump(),
-        code=(publish,),
+        code=(
+            publish,
+            *sorted({METHODS.target(m.kind) for m in methods.values()}),
+            *map(TASKS.target, TASKS),
+        ),
         inputs={"data": data, **dict(made.named())},
     )
-    folders = {
-        name: (
-            partial(
-                served_files, runs[0].path / "bundle", linear_file(linear[name][0]),
-                serving[name], corpus.catalog.titles,
-            ),
-            runs[0],
-        )
-        for name, runs in models.items()
-    }  # fmt: skip
-    folders |= {
-        name: (
-            partial(saved_files, runs[0].method, runs[0].folder, serving[name], corpus.catalog),
-            runs[0].made,
-        )
-        for name, runs in fitted.items()
-    }
     if not store.rank:
-        show(report.path, ids, folders, out)
+        show(report.path, ids, {name: runs[0] for name, runs in fitted.items()}, serving, out)
 
 
 if __name__ == "__main__":

@@ -18,14 +18,15 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
 
-from p5rec.backbones.config import BackboneConfig, LoraSettings
+from p5rec.backbones.config import LoraSettings
+from p5rec.backbones.pretrained import Pretrained
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
+from p5rec.methods.generative.method import Generative
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.models.export import export
 from p5rec.train.config import TrainConfig
-from p5rec.train.method import GenerativeConfig
 from p5rec.train.training import train
 
 SIZES, ITEMS = (256,) * 4, 1000
@@ -46,7 +47,7 @@ def main() -> None:
         for items in ("tokens", "positions"):
             folder = Path(made) / items
             bundle = trained(items, asked, corpus, codes, folder)
-            weigh(items, bundle, folder / "bundle")
+            weigh(items, bundle, folder)
             if items == "tokens":
                 compare(bundle.ready(), folder)
 
@@ -54,15 +55,15 @@ def main() -> None:
 def trained(
     items: str, asked: argparse.Namespace, corpus: Corpus, codes: ItemCodes, folder: Path
 ) -> Bundle:
-    method = GenerativeConfig(
-        backbone=BackboneConfig(
+    method = Generative(
+        backbone=Pretrained(
             items=items, item_rows=False, lora=LoraSettings(rank=asked.rank),
             quantize=asked.quantize,
         ),
         train=TrainConfig(steps=asked.steps, batch=4, warmup=2),
     )  # fmt: skip
     train(method, corpus, codes, folder)
-    return load_bundle(folder / "bundle")
+    return load_bundle(folder)
 
 
 def weigh(items: str, bundle: Bundle, folder: Path) -> None:
@@ -87,8 +88,9 @@ def weigh(items: str, bundle: Bundle, folder: Path) -> None:
 @torch.no_grad()
 def compare(bundle: Bundle, folder: Path) -> None:
     """Prints how far the exported model's logits lie from the adapter model's, both in float32."""
-    export(folder / "bundle", folder / "plain")
-    plain = AutoModelForCausalLM.from_pretrained(folder / "plain").eval()
+    into = folder.with_name("plain")
+    export(folder, into)
+    plain = AutoModelForCausalLM.from_pretrained(into).eval()
     items = bundle.layout.items[:32].reshape(4, 32)
     words = np.random.default_rng(1).integers(100, 40_000, items.shape)
     ids = torch.from_numpy(np.stack([words, items], axis=2).reshape(4, 64))

@@ -25,28 +25,26 @@ import numpy as np
 import torch
 from decode_ways import BOOK, LEVELS, by_function, by_processor, generated, ours, random_codes
 
-from p5rec.backbones.config import BackboneConfig, ScratchConfig
+from p5rec.backbones.pretrained import Pretrained
+from p5rec.backbones.scratch import Scratch
 from p5rec.core.types import ItemCodes
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.token_rows import TokenRows
 from p5rec.models.checkpoint import Bundle, BundleSettings, build
 
 PROMPT, SEEN = 128, 100
-SMALL = ScratchConfig(width=256, layers=3, heads=4, feedforward=1024, dropout=0.0)
+SMALL = {"width": 256, "layers": 3, "heads": 4, "feedforward": 1024, "dropout": 0.0}
 FLOAT = {"smollm2": "bfloat16", "small": "float32"}
 
 
 def bundle_of(model: str, items: int, kind: str, normalisation: str = "items") -> Bundle:
     """An untrained model over random codes: what it says is idle, how long it takes is not."""
     codes = random_codes(items, 2 * items)
-    backbone = BackboneConfig(
-        name="scratch" if model == "small" else model,
-        lora=None,
-        dtype=FLOAT[model],
-        items=kind,
-        item_rows=False,
-        normalisation=normalisation,
-        scratch=SMALL,
+    reads = {"items": kind, "item_rows": False, "normalisation": normalisation}
+    backbone = (
+        Scratch(**SMALL, **reads)
+        if model == "small"
+        else Pretrained(name=model, lora=None, dtype=FLOAT[model], **reads)
     )
     settings = BundleSettings(backbone=backbone, seed=0)
     made = build(settings, ItemCodes(codes, (BOOK,) * LEVELS, "random"), range(items))

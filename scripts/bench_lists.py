@@ -35,11 +35,7 @@ ids:
 baselines: [popularity]
 methods:
   small:
-    backbone:
-      name: scratch
-      lora: null
-      dtype: float32
-      scratch: {{width: 64, layers: 2, heads: 2, feedforward: 128}}
+    backbone: {{kind: scratch, width: 64, layers: 2, heads: 2, feedforward: 128}}
     train: {{steps: 50, batch: 16}}
 evaluate: {{parts: [valid], samples: 0}}
 """

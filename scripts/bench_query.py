@@ -25,19 +25,19 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from p5rec.backbones.config import BackboneConfig, ScratchConfig
+from p5rec.backbones.scratch import Scratch
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import Histories, ItemCodes
 from p5rec.methods.baselines.ease import Ease, EasePredictor
+from p5rec.methods.generative.config import LinearConfig
 from p5rec.models.checkpoint import BundleSettings, build, load_bundle, save_bundle
 from p5rec.models.config import ItemHeadConfig
 from p5rec.models.linear import Linear
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
-from p5rec.train.config import LinearConfig
 
 K, BATCH, FIRST = 10, 256, 5
-SHAPE = ScratchConfig(width=64, layers=1, heads=2, feedforward=128, dropout=0.2)
+SHAPE = Scratch(width=64, layers=1, heads=2, feedforward=128, dropout=0.2)
 SEARCHES = {
     "hybrid": DecodeConfig(search="items"),
     "hybrid, by codes": DecodeConfig(search="auto"),
@@ -50,9 +50,8 @@ def hybrid(items: int, folder: Path) -> None:
     book = 2 ** int(np.ceil(np.log2(2 * items) / 2))
     flat = rng.choice(book * book, items, replace=False)
     codes = np.stack(np.divmod(flat, book), axis=1).astype(np.int32)
-    backbone = BackboneConfig(name="scratch", lora=None, dtype="float32", scratch=SHAPE)
     head = ItemHeadConfig(spread=0.16)
-    settings = BundleSettings(backbone=backbone, seed=0, item_head=head, linear=True)
+    settings = BundleSettings(backbone=SHAPE, seed=0, item_head=head, linear=True)
     ids = [f"i{row}" for row in range(items)]
     bundle = build(settings, ItemCodes(codes, (book, book), "drawn"), ids)
     bundle.model.draw_rows(torch.ones(items, dtype=torch.bool))
@@ -111,7 +110,7 @@ def of(items: int, queries: int) -> dict[str, dict[str, float]]:
         hybrid(items, Path(folder))
         for name, decode in SEARCHES.items():
             bundle = load_bundle(Path(folder)).ready()
-            predictors[name] = GenerativeRecommender(bundle, decode, name)
+            predictors[name] = GenerativeRecommender(bundle, decode)
     if items <= Ease().max_items:
         predictors["EASE"] = ease(items)
     return {

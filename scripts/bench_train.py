@@ -32,13 +32,15 @@ import numpy as np
 import torch
 from train_ways import Contest, OneTarget, Turns, contest, listed, ours, peak_memory, stock
 
+from p5rec.methods.generative.method import Generative
 from p5rec.metrics import ranking
+from p5rec.models.multitask import Batch
 from p5rec.recommend.ask import ask
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.validate import validator
 from p5rec.train.estimate.cost import flops, load_of, matmul_rate
 from p5rec.train.examples.collate import Collator
-from p5rec.train.method import GenerativeConfig, taught_prompts
+from p5rec.train.learner import taught_prompts
 from p5rec.train.training_data import build_training_data
 
 MIXTURE = {
@@ -52,9 +54,9 @@ TARGETS = {"dense": "dense", "codes": "dense", "prompts": "sequential-next"}  # 
 FAMILY = "sequential-next"
 
 
-def same_rows(layers: int, batch: int) -> GenerativeConfig:
+def same_rows(layers: int, batch: int) -> Generative:
     """The first part's method."""
-    return GenerativeConfig.model_validate({
+    return Generative.model_validate({
         "backbone": {"name": "smollm2", "layers": layers, "dtype": "float32", "items": "tokens",
                      "item_rows": False, "normalisation": "vocab"},
         "train": {"tasks": MIXTURE, "steps": STEPS, "batch": batch, "learning_rate": 1e-3,
@@ -62,21 +64,20 @@ def same_rows(layers: int, batch: int) -> GenerativeConfig:
     })  # fmt: skip
 
 
-def one_task(task: str, layers: int) -> GenerativeConfig:
+def one_task(task: str, layers: int) -> Generative:
     """The second part's method, more steps than anybody takes: the rate stays what it is."""
-    return GenerativeConfig.model_validate({
+    return Generative.model_validate({
         "backbone": {"name": "smollm2", "layers": layers},
         "train": {"tasks": {task: {}}, "steps": 3000, "batch": 16, "learning_rate": 2e-3,
                   "row_learning_rate": 1e-2, "warmup": 10, "dense": {"window": 60}},
     })  # fmt: skip
 
 
-def held_out_loss(contest: Contest, method: GenerativeConfig) -> Callable[[], float]:
+def held_out_loss(contest: Contest, method: Generative) -> Callable[[], float]:
     """The loss on rows that nobody trains on, the same for every way."""
     bundle = contest.bundle
-    tasks, _ = build_training_data(
-        method.reseeded(1), contest.corpus, bundle, taught_prompts(method)
-    )
+    other = method.seeded(method.train.seed + 1)
+    tasks, _ = build_training_data(other, contest.corpus, bundle, taught_prompts(method))
     tables = list(tasks.values())
     task_of, row_of = (a.ravel() for a in np.indices((len(tables), HELD_OUT)))
     ones = np.ones(len(tables), dtype=np.int64)
@@ -87,7 +88,7 @@ def held_out_loss(contest: Contest, method: GenerativeConfig) -> Callable[[], fl
     def look() -> float:
         training = bundle.model.training
         bundle.model.eval()
-        losses = [float(bundle.model(**batch)["loss"]) for batch in batches]
+        losses = [float(bundle.model(Batch(**batch))["loss"]) for batch in batches]
         bundle.model.train(training)
         return float(np.mean(losses))
 
@@ -103,14 +104,14 @@ def ndcg(way: str, lesson: Contest, users: int) -> Callable[[], float]:
     view = bundle.view(lesson.corpus)
 
     def look() -> float:
-        answers = ask(bundle, view, FAMILY, "valid", users, decode, 0)
+        answers: Any = ask(bundle, view, FAMILY, "valid", users, decode, 0)
         found = ranking.per_user(np.array(answers.lists), np.array(answers.items), (10,))
         return float(found["NDCG@10"].mean())
 
     return look
 
 
-def learn_same(line: Connection, way: str, method: GenerativeConfig) -> None:
+def learn_same(line: Connection, way: str, method: Generative) -> None:
     """A process of the first part."""
     lesson = listed(contest(method))
     turns = Turns(line, held_out_loss(lesson, method))
@@ -120,7 +121,7 @@ def learn_same(line: Connection, way: str, method: GenerativeConfig) -> None:
     line.send({"losses": losses, **figures(lesson, len(losses))})
 
 
-def learn_targets(line: Connection, way: str, method: GenerativeConfig, users: int) -> None:
+def learn_targets(line: Connection, way: str, method: Generative, users: int) -> None:
     """A process of the second part."""
     lesson = contest(method)
     if way == "codes":

@@ -46,7 +46,7 @@ def rows(report: Report) -> list[list[str]]:
             _entry(report, together.name.replace(name, "permuted"), together.task),
             _entry(report, name + bare, together.task + UNSEEN) if family != DENSE_RATING else None,
         ]
-        metric = main_metrics(together.metrics)[0]
+        metric = main_metrics(together.task, together.metrics)[0]
         cells = [_cell(method, metric) for method in (together, *others)]
         found.append([family + bare, metric, *cells, _ratio(together, others[-1], metric)])
     return found

@@ -30,10 +30,12 @@ from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_data
 from p5rec.ids.config import IdsConfig
 from p5rec.ids.files import load_codes
+from p5rec.methods.generative.method import Generative
 from p5rec.models.checkpoint import Bundle, build
-from p5rec.pipeline.training import build_ids
+from p5rec.pipeline.ids import build_ids
+from p5rec.pipeline.prepared import Prepared
 from p5rec.train.examples.row import IGNORE, Row, Rows
-from p5rec.train.method import GenerativeConfig, settings_of, taught_prompts
+from p5rec.train.learner import settings_of, taught_prompts
 from p5rec.train.schedule import Schedule
 from p5rec.train.sft import fit
 from p5rec.train.training_data import build_training_data
@@ -62,7 +64,7 @@ class Contest:
         task_of: ``(S,)`` each slot's task.
     """
 
-    method: GenerativeConfig
+    method: Generative
     corpus: Corpus
     bundle: Bundle
     rows: Mapping[str, Rows]
@@ -76,7 +78,7 @@ class Contest:
         return [tables[task][int(n)] for task, n in filled]
 
 
-def contest(method: GenerativeConfig) -> Contest:
+def contest(method: Generative) -> Contest:
     """``method`` on MovieLens 100k, items named by co-occurrence codes.
 
     It has no rating heads: a stock trainer knows no such thing.
@@ -84,7 +86,7 @@ def contest(method: GenerativeConfig) -> Contest:
     store = Store(cache_home() / "store", say=lambda _: None)
     data = prepare_data(DataConfig(source="recbole", path="ml-100k"), store)
     corpus = load_corpus(data.path)
-    ids = build_ids(IdsConfig.model_validate(IDS), corpus, data, store)
+    (ids,) = build_ids(IdsConfig.model_validate(IDS), {}, Prepared(corpus, data, store))
     codes = load_codes(ids.path, corpus.catalog.ids)
     library = taught_prompts(method)
     settings = settings_of(method, corpus).model_copy(update={"scale": ()})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 import torch
 
 from p5rec.core.rng import id_keys, sampled, tie_order
-from p5rec.core.types import Corpus
+from p5rec.core.types import PARTS, Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_folder
@@ -26,13 +27,14 @@ from p5rec.data.windows import Windows
 from p5rec.methods.baselines.bpr_training import _not_taken
 from p5rec.methods.baselines.popularity import Popularity
 from p5rec.methods.baselines.sequences import TrainingWindows
-from p5rec.prompting import fewshot, tasks
-from p5rec.prompting.draft import Limits
+from p5rec.prompting import fewshot
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import PairQuestions
 from p5rec.prompting.source import ExampleSource, PromptsConfig
-from p5rec.prompting.view import CorpusView, ItemNames
+from p5rec.tasks.draft import Limits
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView, ItemNames
 
 GONE, ONLY = "user 7", "item only"
 USERS, ITEMS, EACH = 30, 40, 16
@@ -173,8 +175,8 @@ def test_windows(pair: Pair) -> None:
 
 def test_windows_of_sasrec(pair: Pair) -> None:
     def counted(corpus: Corpus, kept: np.ndarray) -> Counter[tuple[str, ...]]:
-        log, train = corpus.interactions, corpus.split.mask("train") & kept
-        windows = TrainingWindows(log, train, 4, 10**6, 0)
+        split = replace(corpus.split, parts=np.where(kept, corpus.split.parts, PARTS["test"]))
+        windows = TrainingWindows(corpus.interactions, split, 4, 10**6, 0)
         return Counter(
             tuple(corpus.catalog.ids[item] for item in items[: 1 + int(real.sum())].tolist())
             for batch in windows.batches(1)
@@ -212,7 +214,7 @@ def test_training_prompts(pair: Pair, family: str) -> None:
     """Row, wording, candidates: the first and the second time an event is posed."""
 
     def source(view: CorpusView, library: PromptLibrary) -> Iterator[tuple[object, ...]]:
-        task = tasks.get(library.family(family).task)
+        task = TASKS.get(library.family(family).task)
         rows = task.rows(view, "train")
         examples = ExampleSource(view, library, {family: 1.0}, 2 * len(rows), 5)
         seen: Counter[int] = Counter()
@@ -250,7 +252,7 @@ def test_questions_about_pairs(pair: Pair) -> None:
 def test_worked_examples(pair: Pair) -> None:
     shots = []
     for corpus in pair:
-        view, task = view_of(corpus), tasks.get("rating")
+        view, task = view_of(corpus), TASKS.get("rating")
         pool, keys = fewshot.Pool.of(view, "rating"), corpus.interactions.event_keys
         rows = [row for row in task.rows(view, "test") if not own(corpus)[row]]
         found = {}

@@ -18,8 +18,9 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from p5rec.backbones.config import BackboneConfig, LoraSettings, ScratchConfig
-from p5rec.backbones.scratch import byte_tokenizer
+from p5rec.backbones.config import BackboneConfig, LoraSettings
+from p5rec.backbones.pretrained import Pretrained
+from p5rec.backbones.scratch import Scratch, byte_tokenizer
 from p5rec.core.types import ItemCodes
 from p5rec.models.checkpoint import Bundle, BundleSettings, build
 
@@ -29,19 +30,18 @@ VOCABULARY = 272  # of the Llama; its tokenizer has 259 words, so there is a gap
 
 def scratch(
     *, lora: bool = False, dropout: float = 0.0, shape: str = "decoder", **changes: Any
-) -> BackboneConfig:
+) -> Scratch:
     """A GPT-NeoX-shaped decoder, or a T5, with tied embeddings."""
     settings = LoraSettings(rank=4) if lora else None
     changes.setdefault("item_rows", changes.get("items") != "tokens")
-    shape = ScratchConfig(**SHAPE, dropout=dropout, shape=shape)
-    return BackboneConfig(name="scratch", lora=settings, dtype="float32", scratch=shape, **changes)
+    return Scratch(**{**SHAPE, "dropout": dropout, "shape": shape, "lora": settings, **changes})
 
 
-def llama(folder: Path, *, lora: bool = False, **changes: Any) -> BackboneConfig:
+def llama(folder: Path, *, lora: bool = False, **changes: Any) -> Pretrained:
     """The model that :func:`save_llama`, :func:`save_gpt2` or :func:`save_t5` wrote."""
     settings = LoraSettings(rank=4) if lora else None
     changes.setdefault("item_rows", changes.get("items") != "tokens")
-    return BackboneConfig(name=str(folder), lora=settings, dtype="float32", **changes)
+    return Pretrained(name=str(folder), lora=settings, dtype="float32", **changes)
 
 
 def save_llama(folder: Path, *, tied: bool = False) -> Path:

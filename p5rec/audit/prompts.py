@@ -9,14 +9,14 @@ import numpy as np
 
 from p5rec.core.rng import sampled
 from p5rec.core.types import Example
-from p5rec.prompting import tasks
-from p5rec.prompting.draft import CHOICE
 from p5rec.prompting.evaluation import EvaluationSource
-from p5rec.prompting.fields import Record
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.template import Template
-from p5rec.prompting.view import CorpusView
+from p5rec.tasks.draft import CHOICE
+from p5rec.tasks.fields import Record
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView
 
 from .findings import SHOWN, Finding, shown, too_many
 from .repeats import plain
@@ -67,7 +67,7 @@ def audit_prompts(
     for family in library.families():
         task = library.family(family).task
         for part in ("valid", "test"):
-            if tasks.get(task).of_items or tasks.unavailable(task, view, part):
+            if TASKS.get(task).of_items or TASKS.get(task).unavailable(view, part):
                 continue
             fitting = [t.full_id for t in library.fitting(family, view)]
             if fitting:
@@ -85,14 +85,14 @@ def _family(
     config: PromptsConfig,
     seed: int,
 ) -> Iterator[Finding]:
-    task = tasks.get(library.family(family).task)
+    task = TASKS.get(library.family(family).task)
     rows = task.rows(view, part)
     rows = rows[sampled(task.keys(view)[rows], ROWS, seed, "audit", family, part)]
     with_shots = config.model_copy(update={"shots": max(config.shots, SHOTS)})
     bare, shot = (
         EvaluationSource(
-            view, library, family, part, template_ids=wordings, rows=rows, seed=seed, config=posed
-        )
+            view, library, family, part, template_ids=wordings, seed=seed, config=posed
+        ).only(rows)
         for posed in (config.model_copy(update={"shots": 0}), with_shots)
     )
     yield from _late_histories(view, family, bare.rows)
@@ -124,7 +124,7 @@ def _hidden(view: CorpusView, record: Record, template: Template) -> set[int]:
     late -= set(log.items[events[before & (events < record.event)]].tolist())
     if template.given & set(CHOICE):
         late -= set(record.candidates)
-    if "item" in tasks.get(record.task).given:  # the question is about it
+    if "item" in TASKS.get(record.task).given:  # the question is about it
         late.discard(record.item)
     return late
 

@@ -48,9 +48,14 @@ def short_attention(
     return mixed.view(batch, heads, length, width).transpose(1, 2).contiguous(), None
 
 
-def shorten(model: PreTrainedModel) -> None:
+def shorten(model: nn.Module) -> None:
     """Lets ``model`` answer with :func:`short_attention` where it would take PyTorch's."""
-    if model.config._attn_implementation == "sdpa":
+    if isinstance(model, PreTrainedModel) and model.config._attn_implementation == "sdpa":
         AttentionInterface.register(NAME, short_attention)
         AttentionMaskInterface.register(NAME, eager_mask)
         model.set_attn_implementation(NAME)
+
+
+def adds_mask(model: PreTrainedModel) -> bool:
+    """Whether a model's attention adds its mask to the scores."""
+    return model.config._attn_implementation in ("eager", NAME)

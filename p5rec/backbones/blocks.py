@@ -1,4 +1,4 @@
-"""A language model without some of its blocks.
+"""A pretrained model changed before it is taught: without some of its blocks, or scrambled.
 
 A decoder's last blocks turn its state into words, so the first ``n`` alone speak no language; with
 blocks left out of the middle most of it survives (Gromov et al. 2024, arXiv 2403.17887; Men et al.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -48,3 +49,17 @@ def keep_blocks(model: PreTrainedModel, numbers: Sequence[int]) -> None:
     for key in PER_BLOCK:
         if each := getattr(shape, key, None):
             setattr(shape, key, [each[number] for number in numbers])
+
+
+@torch.no_grad()
+def deal_out(model: nn.Module, seed: int) -> None:
+    """Deals the numbers of every weight out anew among its own places: the control of what a model
+    has learned.
+
+    Each matrix and each norm keeps its mean, its spread and all that is rare in it, so that states
+    are of about the size they had; what was learned is gone. The same seed gives the same places.
+    """
+    drawn = torch.Generator().manual_seed(seed)
+    for weight in model.parameters():
+        places = torch.randperm(weight.numel(), generator=drawn).to(weight.device)
+        weight.copy_(weight.flatten()[places].view_as(weight))

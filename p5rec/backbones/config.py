@@ -1,38 +1,15 @@
-"""What a backbone is made of, as a recipe says it."""
+"""What a recipe says of any backbone: how it is adapted and how it reads items."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from p5rec.core.config import Config
 
-
-class ScratchConfig(Config):
-    """A compact model trained from scratch: a decoder (rotary positions, pre-norm, GELU), or an
-    encoder and a decoder shaped like T5."""
-
-    shape: Literal["decoder", "t5"] = "decoder"
-    width: int = Field(128, ge=1)
-    layers: int = Field(4, ge=1)  # of the decoder, and of the encoder
-    heads: int = Field(4, ge=1)
-    head_width: Annotated[int, Field(ge=1)] | None = None  # t5 alone; None: width / heads
-    feedforward: int = Field(512, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
-    max_positions: int = Field(4096, ge=1)
-
-    @model_validator(mode="after")
-    def _heads_turn(self) -> ScratchConfig:
-        if self.shape == "t5":
-            return self
-        if self.head_width is not None:
-            raise ValueError("head_width is for shape: t5; a decoder's heads share its width")
-        # rotary positions turn pairs of numbers, so a head's width must be even
-        if self.width % (2 * self.heads):
-            raise ValueError(f"width ({self.width}) must be a multiple of 2 * heads ({self.heads})")
-        return self
+if TYPE_CHECKING:
+    from .base import Network
 
 
 class LoraSettings(Config):
@@ -54,33 +31,49 @@ class LoraSettings(Config):
     dora: bool = False
 
 
-def _ascending(blocks: tuple[int, ...]) -> tuple[int, ...]:
-    if not blocks or blocks[0] < 0 or any(b <= a for a, b in pairwise(blocks)):
-        raise ValueError(f"expected numbers of blocks in ascending order, got {list(blocks)}")
-    return blocks
-
-
-Blocks = Annotated[tuple[int, ...], AfterValidator(_ascending)]
-
-
 class BackboneConfig(Config):
-    """A language model and how it is adapted."""
+    """A network under a recipe's model: which one, how it is adapted, how it reads items.
 
-    name: str = "smollm2"  # smollm2 | scratch | a local folder | a hub name
-    # keep the first n blocks, or the blocks of these numbers, from 0 on; None: all
-    layers: Annotated[int, Field(ge=1)] | Blocks | None = None
-    # of the frozen weights; what trains is float32
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    # of the frozen weights: NF4 with quantised scales (QLoRA), or LLM.int8(); needs lora
-    quantize: Literal["4bit", "8bit"] | None = None
-    # deal the numbers of each of its weights out anew: the control of what it has learned
-    permute: bool = False
-    lora: LoraSettings | None = LoraSettings()  # None: every weight trains
+    A kind of backbone is a class on this one with a ``kind`` and settings of its own, in one file,
+    and a line of :mod:`.registry`. What it opens is a :class:`.base.Network`.
+    """
+
+    kind: str
+    lora: LoraSettings | None = None  # None: every weight trains
     items: Literal["positions", "tokens"] = "positions"  # one position an item, or one a code
     item_rows: bool = True  # a row of its own for each item beside those of its codes
     # what the probabilities of a code share: those that lead to an item, its level, or all tokens
     normalisation: Literal["items", "level", "vocab"] = "items"
-    scratch: ScratchConfig = ScratchConfig()
+
+    def open(self, seed: int, *, empty: bool, download: bool) -> tuple[Network, Any]:
+        """The network and its tokenizer, one of transformers, before items are known.
+
+        Args:
+            seed: of weights that are drawn.
+            empty: its weights will not be used, and modules are made on the ``meta`` device:
+                nothing large need be read.
+            download: whether what is not on this machine may be fetched.
+        """
+        raise NotImplementedError
+
+    @property
+    def head_dropout(self) -> float:
+        """Of what is trained beside the network, as within it."""
+        return self.lora.dropout if self.lora else 0.0
+
+    @property
+    def source(self) -> str | None:
+        """What its weights are read from and may have to be fetched; None: they are drawn."""
+        return None
+
+    @property
+    def frozen_bytes(self) -> float | None:
+        """Bytes that a frozen weight of a linear layer takes where it is quantised."""
+        return None
+
+    def fingerprint(self) -> dict[str, str]:
+        """Hashes of the user's files that it is read from, which may change under their names."""
+        return {}
 
     @model_validator(mode="after")
     def _rows_need_positions(self) -> BackboneConfig:
@@ -89,18 +82,3 @@ class BackboneConfig(Config):
         if self.normalisation != "items" and self.items != "tokens":
             raise ValueError(f"normalisation {self.normalisation} needs items: tokens")
         return self
-
-    @model_validator(mode="after")
-    def _permute_needs_numbers(self) -> BackboneConfig:
-        if self.permute and self.name == "scratch":
-            raise ValueError("permute: a model from scratch has learned nothing to be dealt out")
-        if self.permute and self.quantize:
-            raise ValueError("permute: quantised weights cannot be dealt out; set quantize to null")
-        return self
-
-    @property
-    def dropout(self) -> float:
-        """Of what is trained beside the language model, as within it."""
-        if self.name == "scratch":
-            return self.scratch.dropout
-        return self.lora.dropout if self.lora else 0.0

@@ -25,6 +25,11 @@ class Grown(nn.Module):
         self.new = new
 
     @property
+    def tokens(self) -> int:
+        """``V + n``."""
+        return len(self.old.weight) + len(self.new)
+
+    @property
     def weight(self) -> Tensor:
         """``(V + n, D)``, a copy; for readers, not for training."""
         return torch.cat([self.old.weight, self.new.to(self.old.weight.dtype)])
@@ -51,8 +56,9 @@ class GrownHead(Grown):
         return torch.cat([self.old(hidden), new], dim=-1)
 
 
-def grow(model: PreTrainedModel, n_new: int, seed: int) -> PreTrainedModel:
-    """``model`` with ``n_new`` more tokens, whose ids begin at the old vocabulary's size.
+def grow(model: Any, n_new: int, seed: int) -> Any:
+    """The network ``model`` with ``n_new`` more tokens; their ids begin at the old vocabulary's
+    size.
 
     New rows start near the mean of the old ones, so that they begin as ordinary words and nearly
     alike. Where input and output share one matrix, they share the new rows too.
@@ -67,5 +73,6 @@ def grow(model: PreTrainedModel, n_new: int, seed: int) -> PreTrainedModel:
     head_rows = rows if tied else nn.Parameter(rows.detach().clone())
     model.set_input_embeddings(GrownEmbedding(embedding, rows))
     model.set_output_embeddings(GrownHead(head, head_rows))
-    model.config.vocab_size = old.shape[0] + n_new
+    if isinstance(model, PreTrainedModel):
+        model.config.vocab_size = old.shape[0] + n_new
     return model

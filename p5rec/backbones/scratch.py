@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import (
-    GPTNeoXConfig,
-    GPTNeoXForCausalLM,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-    T5Config,
-    T5ForConditionalGeneration,
-)
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from .config import ScratchConfig
+from pydantic import Field, model_validator
+
+from p5rec.core.rng import derive_seed
+
+from .config import BackboneConfig
+
+if TYPE_CHECKING:  # a config is read without torch
+    from transformers import (
+        GPTNeoXForCausalLM,
+        PreTrainedModel,
+        PreTrainedTokenizerFast,
+        T5ForConditionalGeneration,
+    )
+
+    from .base import Network
 
 SPECIALS = ("<|pad|>", "<|bos|>", "<|end|>")
 CHAT = (
@@ -22,8 +27,46 @@ CHAT = (
 )
 
 
+class Scratch(BackboneConfig):
+    """A compact model trained from scratch: a decoder (rotary positions, pre-norm, GELU), or an
+    encoder and a decoder shaped like T5."""
+
+    kind: Literal["scratch"] = "scratch"
+    shape: Literal["decoder", "t5"] = "decoder"
+    width: int = Field(128, ge=1)
+    layers: int = Field(4, ge=1)  # of the decoder, and of the encoder
+    heads: int = Field(4, ge=1)
+    head_width: Annotated[int, Field(ge=1)] | None = None  # t5 alone; None: width / heads
+    feedforward: int = Field(512, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    max_positions: int = Field(4096, ge=1)
+
+    @model_validator(mode="after")
+    def _heads_turn(self) -> Scratch:
+        if self.shape == "t5":
+            return self
+        if self.head_width is not None:
+            raise ValueError("head_width is for shape: t5; a decoder's heads share its width")
+        # rotary positions turn pairs of numbers, so a head's width must be even
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width ({self.width}) must be a multiple of 2 * heads ({self.heads})")
+        return self
+
+    @property
+    def head_dropout(self) -> float:
+        """See :class:`BackboneConfig`."""
+        return self.dropout
+
+    def open(self, seed: int, *, empty: bool, download: bool) -> tuple[Network, Any]:
+        """See :class:`BackboneConfig`."""
+        return build_scratch(self, derive_seed(seed, "weights")), byte_tokenizer()
+
+
 def byte_tokenizer() -> PreTrainedTokenizerFast:
     """A tokenizer of 256 bytes and three specials: it reads any text and needs no file."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocab = {token: i for i, token in enumerate((*SPECIALS, *alphabet))}
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[]))
@@ -35,18 +78,24 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def build_scratch(config: ScratchConfig, seed: int) -> PreTrainedModel:
+def build_scratch(config: Scratch, seed: int) -> PreTrainedModel:
     """The model that ``config`` describes, its weights drawn under ``seed``."""
+    import torch
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _t5(config) if config.shape == "t5" else _decoder(config)
+        model = _t5(config) if config.shape == "t5" else _decoder(config)
+    model.config.use_cache = False
+    return model
 
 
-def _decoder(config: ScratchConfig) -> GPTNeoXForCausalLM:
+def _decoder(config: Scratch) -> GPTNeoXForCausalLM:
     """GPT-NeoX is chosen among the shapes that transformers offers because it has rotary positions
     and dropout on residuals and embeddings, which small data need. (Dropout on attention would
     cost the fast attention path.)
     """
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+
     return GPTNeoXForCausalLM(
         GPTNeoXConfig(
             vocab_size=len(SPECIALS) + 256,
@@ -66,8 +115,10 @@ def _decoder(config: ScratchConfig) -> GPTNeoXForCausalLM:
     )
 
 
-def _t5(config: ScratchConfig) -> T5ForConditionalGeneration:
+def _t5(config: Scratch) -> T5ForConditionalGeneration:
     """The shape of TIGER (Rajput et al. 2023, arXiv 2305.05065, section 4.1): T5 with ReLU."""
+    from transformers import T5Config, T5ForConditionalGeneration
+
     return T5ForConditionalGeneration(
         T5Config(
             vocab_size=len(SPECIALS) + 256,

@@ -16,6 +16,7 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError
 
+from p5rec.core.artefacts import file_sha256
 from p5rec.core.errors import UserError
 from p5rec.data.fetch import fetch, fetched
 
@@ -74,6 +75,15 @@ def opened(
                 f"{TO_CONVERT}"
             ) from None
         raise UserError(f"{begin}, got: {str(error).splitlines()[0]}; check the name") from error
+
+
+def fingerprint(name: str) -> dict[str, str]:
+    """Hashes of the files behind a backbone or a text encoder where ``name`` is a folder of the
+    user's: what is in it may change under the same name."""
+    folder = Path(name)
+    if name in EMBEDDED or not folder.is_dir():
+        return {}
+    return {p.name: file_sha256(p) for p in sorted(folder.iterdir()) if p.is_file()}
 
 
 def _on_a_hub(name: str) -> bool:

@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from .inputs import ALLOW_DOWNLOAD
+from .options import ALLOW_DOWNLOAD, MODEL
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def export(
-    model: Annotated[Path, typer.Argument(help="A model's folder: RUN_FOLDER/models/METHOD.")],
+    model: Annotated[Path, typer.Argument(help=MODEL)],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="A new folder.")],
     dtype: Annotated[
         Literal["float32", "bfloat16"], typer.Option(help="Of the weights.")
@@ -26,10 +26,13 @@ def export(
     Adapters are merged and the items' tokens become rows of the embedding. Models that read items
     as tokens can be written so (backbone.items: tokens), others are more than a language model.
     """
-    from .inputs import check_model
+    from p5rec.core.errors import fault
+    from p5rec.models.config import BUNDLE
+
     from .outputs import check_folder
 
-    check_model(model)
+    if not (model / BUNDLE).is_file():
+        raise fault(model, "a trained language model's folder", f"no {BUNDLE}", "check the path")
     check_folder(out)
     from p5rec.models.export import export
 

@@ -12,7 +12,7 @@ import typer
 from p5rec.core.errors import UserError, fault
 from p5rec.core.terminal import printable
 
-from .inputs import ALLOW_DOWNLOAD
+from .options import ALLOW_DOWNLOAD, CONFIG, changes
 
 if TYPE_CHECKING:
     from p5rec.core.artefacts import Artefact, Store
@@ -26,17 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Config = Annotated[
-    str,
-    typer.Option(
-        help="A YAML file, a shipped config's name, or a run's folder; data and ids are read."
-    ),
-]
+Config = Annotated[str, typer.Option(help=f"{CONFIG}; data and ids are read.")]
 Out = Annotated[Path, typer.Option(help="Folder for the codes, their figures and pictures.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="KEY=VALUE", help="On top of the config: ids.semantic.codebook=128."),
-]
+Overrides = Annotated[list[str] | None, changes("ids.semantic.codebook=128")]
 Made = Annotated[Path, typer.Argument(help="A folder written by `p5rec ids build`.")]
 
 
@@ -51,10 +43,15 @@ def build(
 ) -> None:
     """Fit codes for every item of a recipe's data."""
     recipe, corpus, data, store = _read(config, overrides, out)
-    chosen = recipe.ids[_chosen(recipe.ids, name)]
-    from p5rec.pipeline.training import build_ids
+    from p5rec.methods.views import view_methods
 
-    _lay_out(build_ids(chosen, corpus, data, store).path, corpus, out)
+    name = _chosen(recipe.ids, name)
+    views = view_methods({name: recipe.ids[name]}, recipe.methods)
+    from p5rec.pipeline.ids import build_ids
+    from p5rec.pipeline.prepared import Prepared
+
+    (made,) = build_ids(recipe.ids[name], views[name], Prepared(corpus, data, store))
+    _lay_out(made.path, corpus, out)
     inspect(out, 0)
 
 
@@ -94,11 +91,16 @@ def compare(
     ]
     if config is not None:
         recipe, corpus, data, store = _read(config, [])
-        from p5rec.pipeline.training import build_ids
+        from p5rec.methods.views import view_methods
+
+        views = view_methods(recipe.ids, recipe.methods)
+        from p5rec.pipeline.ids import build_ids
+        from p5rec.pipeline.prepared import Prepared
 
         for name, ids in recipe.ids.items():
-            path = build_ids(ids, corpus, data, store).path
-            rows.append((name, load_codes(path), read_manifest(path).collisions, _figures(path)))
+            (made,) = build_ids(ids, views[name], Prepared(corpus, data, store))
+            found = read_manifest(made.path).collisions
+            rows.append((name, load_codes(made.path), found, _figures(made.path)))
     if not rows:
         raise UserError("expected folders of codes or --config, got neither; name some")
     _print_comparison(rows)
@@ -174,7 +176,7 @@ def import_(
 def _read(
     config: str, overrides: Sequence[str] | None, out: Path | None = None
 ) -> tuple[Any, Corpus, Artefact, Store]:
-    """A recipe's ``data``, ``ids`` and ``seed``, its prepared data, and the store."""
+    """A recipe's ``data``, ``ids``, ``methods`` and ``seed``, its prepared data, and the store."""
     from p5rec.ids.config import IdsConfig
 
     from .inputs import read_prepared
@@ -182,8 +184,12 @@ def _read(
 
     if out is not None:
         check_folder(out)
-    named = (dict[str, IdsConfig], {"semantic": IdsConfig()})
-    return read_prepared(config, overrides or [], ids=named)
+    return read_prepared(
+        config,
+        overrides or [],
+        ids=(dict[str, IdsConfig], {"semantic": IdsConfig()}),
+        methods=(dict[str, Any], {}),  # read where ids name one
+    )
 
 
 def _keep(

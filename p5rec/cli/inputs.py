@@ -7,19 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError
 from p5rec.core.recipes import RECORD, config_path
-
-ALLOW_DOWNLOAD = typer.Option(
-    "--allow-download", help="Fetch the model that a folder names, if it is not on this machine."
-)
 
 if TYPE_CHECKING:
     from p5rec.core.artefacts import Artefact, Store
     from p5rec.core.types import Corpus
-    from p5rec.models.checkpoint import Bundle
 
 
 def config_beside(model: Path | None, config: str | None) -> Path:
@@ -54,22 +47,17 @@ def check_tables(*paths: Path | None) -> None:
 
 
 def check_model(model: Path | None, ids: Path | None = None) -> None:
-    """Whether ``model`` holds a trained model and ``ids`` codes, as far as their manifests tell.
+    """Whether ``model`` holds a fitted method and ``ids`` codes, as far as their manifests tell.
 
     Raises:
         UserError: a line for each that does not.
     """
     from p5rec.core.errors import all_of
     from p5rec.ids.files import read_manifest
-    from p5rec.methods.folder import is_fitted
-    from p5rec.models.config import BUNDLE
-
-    def bundle(folder: Path) -> None:
-        if not is_fitted(folder) and not (folder / BUNDLE).is_file():
-            raise fault(folder, "a trained model's folder", f"no {BUNDLE}", "check the path")
+    from p5rec.methods.folder import check_fitted
 
     all_of(
-        *([partial(bundle, model)] if model else []),
+        *([partial(check_fitted, model)] if model else []),
         *([partial(read_manifest, ids)] if ids else []),
     )
 
@@ -112,34 +100,6 @@ def read_sections(config: str | Path, overrides: Sequence[str] = (), **sections:
     read: Any = bind(schema, own, lines, path)
     check_files(read.data)
     return read
-
-
-def read_model(
-    folder: Path, corpus: Corpus, precision: str, ids: Path | None = None, *, download: bool = False
-) -> Bundle:
-    """The trained model in ``folder``, ready to answer about the items of ``corpus``.
-
-    Args:
-        ids: codes that extend the model's own to items it was not trained on.
-        download: whether its backbone may be fetched where it is not on this machine.
-
-    Raises:
-        UserError: the folder holds no whole model, or one of other items.
-    """
-    from p5rec.models.checkpoint import load_bundle
-
-    bundle = load_bundle(folder, ids, download=download)
-    known, here = list(bundle.item_ids), corpus.catalog.ids
-    if known != here:
-        how = "in another order" if sorted(known) == sorted(here) else "that differs"
-        raise fault(
-            ids or folder,
-            f"the {len(known)} items it was {'made for' if ids else 'trained on'}",
-            f"an item table of {len(here)} {how}",
-            "use the data section it was trained with, extend its codes to new items "
-            "(p5rec ids extend, then --ids), or train again",
-        )
-    return bundle.ready(precision)
 
 
 def learned_elsewhere(folder: Path, corpus: Corpus) -> list[str]:

@@ -16,8 +16,8 @@ from p5rec.core.errors import UserError, did_you_mean
 from p5rec.ids.config import BY_VECTORS
 from p5rec.methods.registry import DEFAULT
 from p5rec.models.config import DENSE, DENSE_RATING
-from p5rec.prompting import tasks
 from p5rec.prompting.library import PromptLibrary
+from p5rec.tasks.registry import TASKS
 
 WORDED = ("title", "category")  # id schemes that are made of words
 
@@ -98,24 +98,27 @@ def _worded(ids: Tree | None) -> bool:
 def _history(tree: Tree) -> str:
     """Events of the histories swapped between users, in training and in asking."""
     wanted = "a method that reads histories which are not swapped already"
-    plain = [
+    fresh = [
         name for name, method in tree["methods"].items()
-        if method["kind"] != DEFAULT and not method["permute_histories"]
+        if not method["permute_histories"]
+        and (method["kind"] != DEFAULT or _reads_histories(method))
     ]  # fmt: skip
-    learners = [
-        name for name, method in _trained(tree).items()
-        if not method["train"]["swap_users"] and _reads_histories(method)
-    ]  # fmt: skip
-    _refuse_none([*plain, *learners], "history", wanted)
-    for name in plain:
+    _refuse_none(fresh, "history", wanted)
+    _keep_views(tree, fresh)
+    for name in fresh:
         tree["methods"][name]["permute_histories"] = True
-    for name in learners:
-        tree["methods"][name]["train"]["swap_users"] = True
-    turned = ", ".join([*plain, *learners])
     return (
-        f"{turned}: each event of a history is another user's, in training and in "
+        f"{', '.join(fresh)}: each event of a history is another user's, in training and in "
         "asking; targets, and what the baselines read, stay"
     )
+
+
+def _keep_views(tree: Tree, turned: Sequence[str]) -> None:
+    """Item vectors in the ids stay those of the methods in ``turned`` as they are now."""
+    for ids in tree["ids"].values():
+        for view in ids["vectors"]["methods"].values():
+            if view["method"] in turned:
+                view["method"] = deepcopy(tree["methods"][view["method"]])
 
 
 def _answers(tree: Tree) -> str:
@@ -144,7 +147,7 @@ def _turn(
     """Turns ``part.switch`` of the methods whose signal is in place; their names."""
     fresh = [
         name for name, method in _trained(tree).items()
-        if not method[part][switch] and has_it(method)
+        if has_it(method) and not method[part][switch]
     ]  # fmt: skip
     _refuse_none(fresh, signal, wanted)
     for name in fresh:
@@ -158,8 +161,8 @@ def _trained(tree: Tree) -> dict[str, Tree]:
 
 
 def _has_learned(method: Tree) -> bool:
-    """Whether a method's language model comes with weights."""
-    return bool(method["backbone"]["name"] != "scratch")
+    """Whether a method's language model comes with weights that can be dealt out."""
+    return "permute" in method["backbone"]
 
 
 def _trains_families(method: Tree) -> bool:
@@ -178,7 +181,7 @@ def _reads_histories(method: Tree) -> bool:
     if len(families) < len(method["train"]["tasks"]):
         return True
     library = PromptLibrary.load(extra=[Path(f) for f in method["prompts"]["folders"]])
-    posed = [tasks.get(library.family(family).task) for family in families]
+    posed = [TASKS.get(library.family(family).task) for family in families]
     return any({"history", "liked"} & set(task.given) for task in posed)
 
 

@@ -2,7 +2,8 @@
 
 A recipe's YAML may start from another one (``base: name.yaml``, or a shipped config's name;
 mappings merge, ``null`` takes away what is below, everything else replaces), an entry may be
-``like:`` one beside it, and ``key.sub=value`` overrides come on top. The whole is checked at once:
+``like:`` one beside it, and ``key.sub=value`` overrides come on top. A section whose ``kind``
+chooses its schema starts anew where another kind comes on top. The whole is checked at once:
 every fault is told, with its file, line and nearest known key.
 """
 
@@ -17,8 +18,9 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, create_model
 
 from .errors import UserError, did_you_mean, fault
+from .kinds import UNKNOWN
 from .recipes import config_path
-from .schema import GONE, fields_at, settled, without_members
+from .schema import GONE, Switched, fields_at, settled, without_members
 
 T = TypeVar("T", bound="Config")
 Tree = dict[str, Any]
@@ -84,12 +86,15 @@ def read_yaml(path: Path, layer: int = 0) -> tuple[Tree, Lines]:
             path, "UTF-8 text", f"{error.reason} at byte {error.start}", "re-save it"
         ) from None
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise fault(path, "a mapping of keys", "something else", "write `key: value` lines")
         lines: Lines = {}
         _walk(node, (), path, lines)
-        return yaml.safe_load(text), {at: Place(line, layer) for at, line in lines.items()}
+        return loader.construct_document(node), {
+            at: Place(line, layer) for at, line in lines.items()
+        }
     except RecursionError:
         raise fault(path, "YAML that people can read", "too deep a nesting", "flatten it") from None
     except yaml.MarkedYAMLError as error:
@@ -156,6 +161,8 @@ def _alike(tree: Tree, lines: Lines, at: tuple[str | int, ...] = ()) -> Tree:
 
     That is how a control is kept equal to what it controls but for what it names.
     """
+    if isinstance(tree, Switched):
+        return Switched(_alike(dict(tree), lines, at), _alike(tree.own, lines, at), tree.kinds)
     out: Tree = {}
     for key, value in tree.items():
         out[key] = _alike(value, lines, (*at, key)) if isinstance(value, dict) else value
@@ -170,7 +177,10 @@ def _alike(tree: Tree, lines: Lines, at: tuple[str | int, ...] = ()) -> Tree:
             got = f"{sibling!r}" + ", which is taken away" * taken
             hint = did_you_mean(str(sibling), [k for k in out if k != key and out[k] is not GONE])
             raise UserError(f"{where}: expected `like` to name an entry beside, got {got}; {hint}")
-        out[key] = _merge(below, own)
+        whole = _merge(below, own)
+        if isinstance(value, Switched):  # what another kind is like, its own keys are not
+            whole = Switched(whole, value.own, value.kinds)
+        out[key] = whole
     return out
 
 
@@ -199,6 +209,18 @@ def _over_bases(path: Path, above: tuple[Path, ...]) -> tuple[Tree, Lines]:
 
 
 def _merge(below: Tree, above: Mapping[str, Any]) -> Tree:
+    """``above`` over ``below``: mappings merge, everything else replaces."""
+    if isinstance(above, Switched):
+        return Switched(_merged(below, above), _merge(below, above.own), above.kinds)
+    kinds = below.get("kind"), above.get("kind")
+    if kinds[1] is not None and kinds[0] != kinds[1]:
+        return Switched(_merged(below, above), dict(above), kinds)
+    if isinstance(below, Switched):
+        return Switched(_merged(below, above), _merge(below.own, above), below.kinds)
+    return _merged(below, above)
+
+
+def _merged(below: Tree, above: Mapping[str, Any]) -> Tree:
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
@@ -245,4 +267,7 @@ def _sentence(schema: type[BaseModel], error: Any, lines: Lines, source: str | P
     if error["type"] == "missing":
         return f"{where}: expected a value for {name!r}, got none; add it"
     got = repr(error["input"])
-    return f"{where}: {name}: {error['msg'].lower()}, got {got[:80]}; change the value"
+    hint = "change the value"
+    if error["type"] == UNKNOWN:
+        hint = did_you_mean(str(error["input"]), error["ctx"]["known"])
+    return f"{where}: {name}: {error['msg'].lower()}, got {got[:80]}; {hint}"

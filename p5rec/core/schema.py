@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, Tag
+from pydantic import BaseModel
+
+from .kinds import Kinds
 
 
 class _Gone:
@@ -24,6 +26,24 @@ class _Gone:
 
 
 GONE = _Gone()
+
+
+class Switched(dict[str, Any]):
+    """A section on top of one of another kind, with the keys of both.
+
+    Attributes:
+        own: its keys without those below, which are another kind's where kinds have schemas.
+        kinds: the kind below and its own; None: that of a section that names none.
+    """
+
+    def __init__(self, both: Mapping[str, Any], own: Any, kinds: tuple[Any, Any]) -> None:
+        super().__init__(both)
+        self.own, self.kinds = own, kinds
+
+    def apart(self, default: str) -> bool:
+        """Whether the two kinds differ."""
+        below, own = (default if kind is None else kind for kind in self.kinds)
+        return bool(below != own)
 
 
 def fields_at(schema: Any, loc: Sequence[str | int]) -> list[str]:
@@ -53,24 +73,32 @@ def without_members(schema: Any, loc: Sequence[str | int], *, key: bool) -> tupl
 
 
 def _tagged(annotation: Any, tag: str | int) -> list[Any]:
-    """The members of a union that ``tag`` names."""
-    if any(isinstance(each, Tag) and each.tag == tag for each in get_args(annotation)[1:]):
-        return [get_args(annotation)[0]]
+    """The member of a registry that ``tag`` names."""
+    if isinstance(annotation, Kinds):
+        return [annotation.registry.get(str(tag))] if tag in annotation.registry else []
     return [member for argument in get_args(annotation) for member in _tagged(argument, tag)]
 
 
 def _inside(annotation: Any, part: str | int) -> list[Any]:
     """What a value of ``annotation`` may hold under the key or index ``part``."""
+    if isinstance(annotation, Kinds):
+        return [inner for member in annotation.members() for inner in _inside(member, part)]
     arguments = get_args(annotation)
     origin = get_origin(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         info = annotation.model_fields.get(str(part))
-        return [info.annotation] if info else []
+        return [_kinds_or(info.annotation, info.metadata)] if info else []
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return [arguments[1]]
+        return [_kinds_or(arguments[1])]
     if isinstance(origin, type) and issubclass(origin, Sequence):
-        return [arguments[0]]
+        return [_kinds_or(arguments[0])]
     return [inner for argument in arguments for inner in _inside(argument, part)]
+
+
+def _kinds_or(annotation: Any, metadata: Sequence[Any] = ()) -> Any:
+    """The kinds that an annotation or its ``metadata`` lets a registry decide on, or itself."""
+    told = [*metadata, *getattr(annotation, "__metadata__", ())]
+    return next((each for each in told if isinstance(each, Kinds)), annotation)
 
 
 def _models(annotations: Sequence[Any]) -> list[type[BaseModel]]:
@@ -79,6 +107,8 @@ def _models(annotations: Sequence[Any]) -> list[type[BaseModel]]:
     for annotation in annotations:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             out.append(annotation)
+        elif isinstance(annotation, Kinds):
+            out += annotation.members()
         else:
             out += _models(get_args(annotation))
     return out
@@ -92,10 +122,14 @@ def settled(schema: Any, tree: Any) -> Any:
         tree: plain data, with ``GONE`` where ``null`` came on top of something.
     """
     annotations = schema if isinstance(schema, list) else [schema]
+    kinds = [each for each in annotations if isinstance(each, Kinds)]
+    if isinstance(tree, Switched) and kinds and tree.apart(kinds[0].default):
+        return settled(schema, tree.own)
     if isinstance(tree, list):
         return [settled(_inside_any(annotations, n), value) for n, value in enumerate(tree)]
     if not isinstance(tree, dict):
         return tree
+    annotations = [(isinstance(a, Kinds) and a.of(tree)) or a for a in annotations]
     out = {}
     for key, value in tree.items():
         inner = _inside_any(annotations, key)
@@ -121,7 +155,9 @@ def _inside_any(annotations: Sequence[Any], part: str | int) -> list[Any]:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """The annotations that a union names, or the one that this is."""
+    """The annotations that a union or a registry names, or the one that this is."""
+    if isinstance(annotation, Kinds):
+        return list(annotation.members())
     if get_origin(annotation) is Annotated:
         return _members(get_args(annotation)[0])
     is_container = isinstance(get_origin(annotation), type) and _holds(annotation)

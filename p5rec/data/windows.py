@@ -36,6 +36,32 @@ def cut(offsets: np.ndarray, window: int, luck: np.ndarray) -> tuple[np.ndarray,
     return np.stack([start, stop], axis=1)[kept][order], keys[order]
 
 
+class Cutter:
+    """Training histories, cut anew in each epoch.
+
+    Args:
+        interactions, split: the training part alone is used.
+        window: the most events of a window.
+        seed: of every draw.
+
+    Attributes:
+        events: ``(E,)`` rows of the training events, by user.
+        users: ``(E,)`` theirs.
+    """
+
+    def __init__(self, interactions: Interactions, split: Split, window: int, seed: int) -> None:
+        self.events = np.flatnonzero(split.mask("train"))
+        self.users = interactions.users[self.events]
+        self.user_keys = interactions.user_keys
+        self.offsets = np.searchsorted(self.users, np.arange(interactions.n_users + 1))
+        self.window, self.seed = window, seed
+
+    def epoch(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """The windows of epoch n: begin and end among ``events``, and their keys (:func:`cut`)."""
+        luck = keyed(self.user_keys, self.seed, "windows", n)
+        return cut(self.offsets, self.window, luck)
+
+
 class Windows:
     """Pieces of users' training histories, each a row.
 
@@ -65,13 +91,11 @@ class Windows:
         *,
         shuffle_ties: bool = True,
     ) -> None:
-        self.events = np.flatnonzero(split.mask("train"))
+        cutter = Cutter(interactions, split, window, seed)
+        self.events = cutter.events
         self.times = interactions.times  # of all events, where they lie: on the disk
-        users = interactions.users[self.events]
-        self.user_keys = interactions.user_keys
-        self.user_offsets = np.searchsorted(users, np.arange(interactions.n_users + 1))
         self.window, self.seed, self.shuffle_ties = window, seed, shuffle_ties
-        first, keys = self._epoch(0)
+        first, keys = cutter.epoch(0)
         if not len(first):
             raise UserError(
                 "dense training: expected users with 2 training events or more, got none; "
@@ -79,17 +103,12 @@ class Windows:
             )
         epochs, named, count = [first], [keys], len(first)
         while n_rows is not None and count < n_rows:  # epochs differ a little in length
-            cuts, keys = self._epoch(len(epochs))
+            cuts, keys = cutter.epoch(len(epochs))
             epochs.append(cuts)
             named.append(keys)
             count += len(cuts)
         self.cuts, self.keys = np.concatenate(epochs)[:n_rows], np.concatenate(named)[:n_rows]
         self.epoch_rows = len(first)
-
-    def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of one epoch, shuffled: ``(R, 2)`` begin and end, and ``(R,)`` their keys."""
-        luck = keyed(self.user_keys, self.seed, "windows", epoch)
-        return cut(self.user_offsets, self.window, luck)
 
     def __len__(self) -> int:
         return len(self.cuts)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from scipy.stats import spearmanr
+
+from p5rec.methods.base import Method
 
 FEWEST = 4  # sets of codes of which a ranking is worth a word
 
 
-def told_by_ids(methods: Mapping[str, Any], told: Mapping[str, float | None]) -> dict[str, float]:
+def told_by_ids(
+    methods: Mapping[str, Method], told: Mapping[str, float | None]
+) -> dict[str, float]:
     """The bits that each method's ids tell of the next item.
 
     Args:
@@ -20,8 +23,9 @@ def told_by_ids(methods: Mapping[str, Any], told: Mapping[str, float | None]) ->
     Returns:
         By method; nothing unless ``FEWEST`` methods or more differ in their ids alone.
     """
-    alike = {str({**method.dump(), "ids": None}) for method in methods.values()}
-    found = {name: told.get(method.ids) for name, method in methods.items()}
+    ids = {name: i for name, method in methods.items() if (i := method.semantic_ids) is not None}
+    alike = {str({**methods[name].dump(), "ids": None}) for name in ids}
+    found = {name: told.get(i) for name, i in ids.items()}
     known = {name: bits for name, bits in found.items() if bits is not None}
     return known if len(alike) == 1 and len(known) >= FEWEST else {}
 

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 
 from p5rec.core.artefacts import Artefact, read_json
-from p5rec.core.types import Corpus, ItemCodes, RankedLists
+from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.split import cases
 from p5rec.ids.files import load_codes
 from p5rec.ids.tokens import item_strings
-from p5rec.methods.registry import generative
-from p5rec.prompting.view import CorpusView, ItemNames
+from p5rec.methods.base import Method
+from p5rec.methods.fitted import Fitted
 from p5rec.recommend.list_files import ABOUT, LISTS, read_lists
 from p5rec.recommend.model_answers import read_asked
-from p5rec.recommend.references import Reference
+from p5rec.tasks.predictions import RankedItems
+from p5rec.tasks.view import CorpusView, ItemNames, unnamed_view
 
-from .families import measure_family, measure_reference
+from .families import Reference, measure_predictions, measure_reference
 from .footing import LEARNED, learned_facts
 from .measure import ranking
 from .measured import Measured, average
@@ -32,26 +33,54 @@ Repeated = Mapping[str, Sequence[Artefact]]  # by name, one a seed
 
 
 @dataclass(frozen=True)
+class Answered:
+    """What a method answered about a held-out part.
+
+    Attributes:
+        name: the method, as reports call it.
+        folder: its answers (see ``p5rec.recommend.model_answers``).
+        method: its config.
+        codes: the folder of its semantic ids; None: it has none, and answers in lists alone.
+        about: what a report keeps beside the numbers; ``train_seconds`` is one of them.
+    """
+
+    name: str
+    folder: Path
+    method: Method
+    codes: Path | None
+    about: Mapping[str, Any]
+
+    @property
+    def told(self) -> set[str]:
+        """The facts that entries of questions keep."""
+        return {*LEARNED} if self.method.prompted else {*self.about} - {"train_seconds"}
+
+    @property
+    def cannot(self) -> tuple[str, ...]:
+        """Slices that the method has no answer for."""
+        return () if self.method.by_content else BLIND
+
+
+@dataclass(frozen=True)
 class Outputs:
     """What the stages of a run made.
 
     Attributes:
         ids: semantic ids by name, one a seed.
-        models: trained models by method, one a seed.
-        fitted: facts about methods that were fitted to the data alone, by name, one a seed.
+        fitted: methods by name, one a seed.
         answers: of every method, for each held-out part, one a seed.
-        references: rating and text baselines on the questions of each part.
+        references: reference baselines on the questions of each part.
     """
 
     ids: Repeated
-    models: Repeated
-    fitted: Mapping[str, Sequence[Mapping[str, Any]]]
+    fitted: Mapping[str, Sequence[Fitted]]
     answers: Mapping[Part, Repeated]
     references: Mapping[Part, Sequence[Reference]]
 
     def named(self) -> Iterator[tuple[str, Artefact]]:
         """Every artefact under a name of its own."""
-        kinds = [("ids", self.ids), ("model", self.models), *self.answers.items()]
+        models = {name: [run.made for run in runs] for name, runs in self.fitted.items()}
+        kinds = [("ids", self.ids), ("model", models), *self.answers.items()]
         for kind, made in kinds:
             for name, runs in made.items():
                 for n, artefact in enumerate(runs):
@@ -59,6 +88,15 @@ class Outputs:
         for part, found in self.references.items():
             for n, reference in enumerate(found):
                 yield f"reference {part} {n}", reference.made
+
+    def answered(self, name: str, part: Part) -> list[Answered]:
+        """A method's answers about ``part``, one a seed."""
+        methods = {name: runs[0].method for name, runs in self.fitted.items()}
+        learned = learned_facts(name, methods) if methods[name].prompted else {}
+        return [
+            Answered(name, made.path, run.method, run.codes, {**run.about, **learned})
+            for made, run in zip(self.answers[part][name], self.fitted[name], strict=True)
+        ]
 
 
 def measure_run(cfg: Any, corpus: Corpus, made: Outputs) -> tuple[list[Measured], list[Sample]]:
@@ -71,21 +109,16 @@ def measure_run(cfg: Any, corpus: Corpus, made: Outputs) -> tuple[list[Measured]
     """
     measured: list[Measured] = []
     samples: list[Sample] = []
-    final, trained = cfg.evaluate.parts[-1], generative(cfg.methods)
+    view = unnamed_view(corpus)
     for part, found in made.answers.items():
         for name in found:
             figures, seen = _of_method(cfg, name, part, corpus, made)
             measured += figures
-            samples += seen if part == final else []
-        folders = {name: [run.path for run in runs] for name, runs in found.items()}
-        facts = {
-            name: {"train_seconds": runs[0].manifest["seconds"], **learned_facts(name, trained)}
-            for name, runs in made.models.items()
-        }
-        spent = {name: told[0] for name, told in made.fitted.items()}
+            samples += seen if part == cfg.evaluate.parts[-1] else []
         run = {"split": part, "seed": cfg.seed}
-        measured += [measure_reference(each, corpus, run) for each in made.references[part]]
-        measured += list_references(folders, corpus, part, cfg.seed, facts, spent)
+        measured += [measure_reference(each, view, run) for each in made.references[part]]
+        each_of = {name: made.answered(name, part) for name in found}
+        measured += list_references(each_of, corpus, part, cfg.seed)
     return measured, samples
 
 
@@ -95,65 +128,46 @@ def _of_method(
     """A method's figures, means over its runs, and the first run's samples."""
     each: list[list[Measured]] = []
     shown: list[Sample] = []
-    trained = generative(cfg.methods)
-    for nth, artefact in enumerate(made.answers[part][name]):
-        codes = None
-        if method := trained.get(name):
-            about = {
-                "train_seconds": made.models[name][nth].manifest["seconds"],
-                **learned_facts(name, trained),
-                "method": method.dump(),
-            }
-            codes = load_codes(made.ids[method.ids][nth].path)
-        else:
-            about = dict(made.fitted[name][nth])
-        found, seen = measure_answers(
-            name, artefact.path, corpus, codes, part,
-            seed=cfg.seed, about=about, shown=0 if nth else cfg.evaluate.samples,
-        )  # fmt: skip
+    for nth, answered in enumerate(made.answered(name, part)):
+        count = 0 if nth else cfg.evaluate.samples
+        found, seen = measure_answers(answered, corpus, part, seed=cfg.seed, shown=count)
         each.append(found)
         shown += seen
     return [average(found, cfg.seed) for found in zip(*each, strict=True)], shown
 
 
 def measure_answers(
-    name: str,
-    folder: Path,
-    corpus: Corpus,
-    codes: ItemCodes | None,
-    part: Part,
-    *,
-    seed: int,
-    about: Mapping[str, Any],
-    shown: int,
+    answered: Answered, corpus: Corpus, part: Part, *, seed: int, shown: int
 ) -> tuple[list[Measured], list[Sample]]:
     """The numbers of what a method answered, and some answers to look at.
 
     Args:
-        name: the method.
-        folder: its answers (see ``p5rec.recommend.model_answers``).
-        codes: how a trained model names items; None for a baseline, which answers in lists alone.
         part: what it was asked about.
         seed: of the bootstrap.
-        about: facts that the report keeps beside the numbers; ``train_seconds`` is one of them.
         shown: answers to look at, of each kind.
     """
+    name, folder, about = answered.name, answered.folder, answered.about
     measured, seen = [], []
     if (folder / LISTS).is_file():
         lists = read_lists(folder)
         facts = {**about, **read_json(folder / ABOUT)}
-        cannot = BLIND if codes is None else ()
-        measured.append(measure_lists(name, lists, corpus, facts, seed, part, cannot))
-        if codes is not None:
+        measured.append(measure_lists(name, lists, corpus, facts, seed, part, answered.cannot))
+        if answered.codes is not None:
             seen += list_samples(name, lists, corpus, shown, seed, part)
-    if codes is not None:
-        view = CorpusView(corpus, ItemNames(item_strings(codes), corpus.catalog.titles))
-        told = {key: about[key] for key in LEARNED if key in about}
-        spent = {"train_seconds": about.get("train_seconds", 0.0), "about": told}
-        for asked in read_asked(folder):
-            measured += measure_family(name, asked, view, {"split": part, "seed": seed, **spent})
-            seen += family_samples(name, asked, view, shown, seed)
+    view = _view(corpus, answered.codes)
+    told = {key: value for key, value in about.items() if key in answered.told}
+    spent = {"train_seconds": about.get("train_seconds", 0.0), "about": told}
+    for asked in read_asked(folder):
+        measured += measure_predictions(name, asked, view, {"split": part, "seed": seed, **spent})
+        seen += family_samples(name, asked, view, shown, seed) if answered.codes else []
     return measured, seen
+
+
+def _view(corpus: Corpus, codes: Path | None) -> CorpusView:
+    """``corpus`` as a method with ``codes`` names its items."""
+    if codes is None:
+        return unnamed_view(corpus)
+    return CorpusView(corpus, ItemNames(item_strings(load_codes(codes)), corpus.catalog.titles))
 
 
 def measure_lists(
@@ -186,44 +200,40 @@ def measure_lists(
 
 
 def list_references(
-    folders: Mapping[str, Sequence[Path]],
-    corpus: Corpus,
-    part: Part,
-    seed: int,
-    facts: Mapping[str, Mapping[str, Any]],
-    spent: Mapping[str, Mapping[str, Any]],
+    answered: Mapping[str, Sequence[Answered]], corpus: Corpus, part: Part, seed: int
 ) -> list[Measured]:
     """Ranked lists beside the answers to prompts that asked for the same items, on those users.
 
     A method that answered such prompts and made lists too stands there as ``name (lists)``.
 
     Args:
-        folders: of each method, one a seed.
-        facts: of trained methods, beside what their answers tell.
-        spent: of the others, ``train_seconds`` among it.
+        answered: by method, one a seed.
     """
     _, targets, events = cases(corpus.interactions, corpus.split, part)
     asked = {
-        name: {a.task: a for a in read_asked(runs[0]) if a.answer == "item" and not a.unseen}
-        for name, runs in folders.items()
+        name: {
+            a.task: a
+            for a in read_asked(runs[0].folder)
+            if isinstance(a, RankedItems) and not a.unseen
+        }
+        for name, runs in answered.items()
     }
     found = []
     for task, answers in {t: a for own in asked.values() for t, a in own.items()}.items():
         rows = np.flatnonzero(np.isin(events, answers.events))
         if len(rows) < len(answers.events):
             continue
-        for name, runs in folders.items():
+        for name, runs in answered.items():
             shown = f"{name} (lists)" if task in asked[name] else name
             each = []
-            for folder in runs if (runs[0] / LISTS).is_file() else ():
-                about = {**spent.get(name, {}), **facts.get(name, {}), **read_json(folder / ABOUT)}
+            for run in runs if (runs[0].folder / LISTS).is_file() else ():
+                about = {**run.about, **read_json(run.folder / ABOUT)}
                 seconds = about["infer_seconds"] * len(rows) / len(events)
                 each.append(
                     ranking(
-                        shown, read_lists(folder).take(rows), targets[rows], corpus, task=task,
+                        shown, read_lists(run.folder).take(rows), targets[rows], corpus, task=task,
                         split=part, seed=seed, train_seconds=about["train_seconds"],
-                        infer_seconds=seconds, events=events[rows],
-                        cannot=() if name in facts else BLIND,
+                        infer_seconds=seconds, events=events[rows], cannot=run.cannot,
                         about={key: about[key] for key in LEARNED if key in about},
                     )
                 )  # fmt: skip

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+
+from p5rec.prompting.template import UNSEEN
+from p5rec.tasks.registry import TASKS
 
 from .schema import Method, Report
 
 LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "log loss", "Brier", "ECE"})
-# the metrics that stand for a task, the first of them sorts; a task has most of its own
-MAIN = (
-    ("HR@10", "NDCG@10"),
-    ("RMSE", "MAE", "AUC"),
-    ("accuracy", "AUC", "log loss", "Brier"),
-    ("BLEU-4", "ROUGE-1", "ROUGE-2", "ROUGE-L", "groundedness"),
-)
 
 
 @dataclass(frozen=True)
@@ -53,18 +50,32 @@ def blocks(report: Report) -> list[Block]:
     return [_block(*key, methods) for key, methods in groups.items()]
 
 
-def main_metrics(have: Iterable[str]) -> tuple[str, ...]:
-    """Those of a task's metrics that stand for it."""
-    have = list(have)
-    family: Sequence[str] = max(MAIN, key=lambda names: len(set(names) & set(have)))
-    if not set(family) & set(have):
-        family = have[:2]
-    return tuple(name for name in family if name in have)
+def main_metrics(task: str, have: Iterable[str]) -> tuple[str, ...]:
+    """Those metrics of a report's entry that stand for its task, the first of them sorts.
+
+    Of a task that is none of :mod:`p5rec.tasks`, such as the lists of all users, they are those of
+    the task that it shares most with, or the first two that it has.
+
+    Args:
+        task: as the report names it.
+        have: the entry's metrics.
+    """
+    have, specs = list(have), [TASKS.get(name) for name in TASKS]
+    known = next((s.metrics for s in specs if s.name == task.removesuffix(UNSEEN)), None)
+    alike = max((s.metrics for s in specs), key=partial(_shared, have))
+    wanted = next((names for names in (known, alike) if names and {*names} & {*have}), have[:2])
+    return tuple(name for name in wanted if name in have)
+
+
+def _shared(have: Sequence[str], names: Sequence[str]) -> tuple[int, int]:
+    """How many of ``names`` are had, and then how early the first of them comes."""
+    places = [have.index(name) for name in names if name in have]
+    return len(places), -min(places, default=0)
 
 
 def _block(task: str, split: str, methods: Sequence[Method]) -> Block:
     known = {m: None for method in methods for m in method.metrics if _value(method, m) is not None}
-    metrics = main_metrics(known) or main_metrics(methods[0].metrics)
+    metrics = main_metrics(task, known) or main_metrics(task, methods[0].metrics)
 
     def rank(method: Method) -> tuple[bool, float]:
         value = _value(method, metrics[0])

@@ -9,9 +9,11 @@ from pydantic import Field
 
 from p5rec.core.config import Config, Lines
 from p5rec.core.errors import UserError, did_you_mean
-from p5rec.methods.registry import DEFAULT, RANKING, RATING, TEXT, fitted_alone, generative
+from p5rec.methods.base import LISTS, Method
+from p5rec.methods.registry import RANKING
 from p5rec.recommend.config import READINGS
 from p5rec.recommend.serving import ServingConfig
+from p5rec.tasks.registry import TASKS
 
 from .schema import Part
 
@@ -21,11 +23,12 @@ class EvaluateConfig(Config):
 
     Attributes:
         parts: held-out parts that lists are made for; choose between methods on ``valid``, and
-            claim on ``test``. Prompted families are asked about ``test``.
+            claim on ``test``. Questions are asked about ``test``.
         k: length of the ranked lists.
         exclude_seen: leave the items of a user's history out of the lists; baselines are tuned, and
             trainings looked at, without them in any case.
-        ask: prompt family → how many held-out rows to put to each method that was taught it.
+        ask: prompt family or task → how many held-out rows to put to each method that was taught it
+            or can answer it.
         unseen: put the questions in wordings that no training row had, too.
         compare: pairs of methods; the first is claimed to be better. A reading of a method's
             ratings is called ``method (reading)``, the readings being regression, class,
@@ -42,34 +45,20 @@ class EvaluateConfig(Config):
     compare: tuple[tuple[str, str], ...] = ()
     samples: int = Field(10, ge=0)
 
-    def serving(self, method: Any, seed: int, tie_seed: int) -> ServingConfig:
-        """How a method of the recipe is asked, here and wherever its model is used later.
+    def serving(self, method: Method, seed: int, fit_seed: int) -> ServingConfig:
+        """How a method of the recipe is queried, here and wherever its model is used later.
 
         Args:
-            method: with ``decode`` and ``train.tasks``.
             seed: of the choice of questions.
-            tie_seed: of the order of equal scores.
+            fit_seed: of its fit.
         """
         return ServingConfig(
-            decode=method.decode,
             k=self.k,
             exclude_seen=self.exclude_seen,
-            tie_seed=tie_seed,
-            questions={task: n for task, n in self.ask.items() if task in method.train.tasks},
-            unseen=self.unseen,
+            questions={task: n for task, n in self.ask.items() if task in method.tasks},
+            unseen=self.unseen and method.prompted,
             seed=seed,
-        )
-
-    def fitted(self, method: Any, seed: int, tie_seed: int) -> ServingConfig:
-        """The same of a method that was fitted to the data alone."""
-        task = method.question_task
-        return ServingConfig(
-            kind=method.kind,
-            k=self.k,
-            exclude_seen=self.exclude_seen,
-            tie_seed=tie_seed,
-            questions={} if task is None else {task: self.ask[task]},
-            seed=seed,
+            fit_seed=fit_seed,
         )
 
 
@@ -77,9 +66,11 @@ def reading_name(method: str, reading: str, form: str) -> str:
     """What a report calls one reading of a method's ratings: ``llm (words)``.
 
     Args:
+        reading: empty where the method has one way to rate.
         form: the family, where the method was asked for ratings in several; else empty.
     """
-    return f"{method} ({reading}, {form})" if form else f"{method} ({reading})"
+    told = ", ".join(filter(None, (reading, form)))
+    return f"{method} ({told})" if told else method
 
 
 def without_dropped(recipe: Any, lines: Lines) -> Any:
@@ -97,9 +88,7 @@ def without_dropped(recipe: Any, lines: Lines) -> Any:
     gone = {name: _layer(lines, "methods", name) for name in methods - recipe.methods.keys()}
     unfit = {name: _layer(lines, "baselines") for name in set(RANKING) - {*recipe.baselines}}
     dropped = {**unfit, **gone}
-    learners = generative(recipe.methods).values()
-    taught = {task for method in learners for task in method.train.tasks}
-    taught |= {m.question_task for m in recipe.methods.values() if m.kind != DEFAULT}
+    taught = {task for method in recipe.methods.values() for task in method.tasks}
     no_longer_trained = {
         at[4]: _layer(lines, *at) for at in lines
         if at[2:4] == ("train", "tasks") and len(at) == 5 and at[4] not in taught
@@ -148,40 +137,30 @@ def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
     for n, name in enumerate(recipe.baselines):
         if name not in RANKING:
             yield _unknown(lines, ("baselines", n), "baselines", "a baseline", name, RANKING)
-    learners = generative(methods)
-    for name, method in learners.items():
-        if method.ids not in recipe.ids:
+    for name, method in methods.items():
+        if method.semantic_ids is not None and method.semantic_ids not in recipe.ids:
             yield _unknown(
                 lines, ("methods", name, "ids"),
-                f"methods.{name}.ids", "one of ids", method.ids, recipe.ids,
+                f"methods.{name}.ids", "one of ids", method.semantic_ids, recipe.ids,
             )  # fmt: skip
-        elif recipe.ids[method.ids].collisions == "shared" and (
-            method.backbone.item_rows or method.backbone.items != "positions"
-        ):
+        if not (method.prompted or LISTS in method.capabilities or {*method.tasks} & {*asked}):
             yield (
-                f"methods.{name}.backbone: expected items: positions and item_rows: false beside "
-                f"ids whose items share codes, got item_rows: {method.backbone.item_rows}, items: "
-                f"{method.backbone.items}; set them, or resolve the collisions of {method.ids!r}"
+                f"methods.{name}: expected evaluate.ask to say how many questions of "
+                f"{method.tasks[0]!r} a {method.kind} is put, got none; add {method.tasks[0]}: 500"
             )
-    taught = {task for method in learners.values() for task in method.train.tasks}
-    answered = {name: task for name, m in fitted_alone(recipe).items() if (task := m.question_task)}
-    for name, task in answered.items():
-        if task not in asked:
-            yield (
-                f"methods.{name}: expected evaluate.ask to say how many questions of {task!r} a "
-                f"{methods[name].kind} is put, got none; add {task}: 500"
-            )
-    taught |= {*answered.values()}
+    taught = {task for method in methods.values() for task in method.tasks}
     for family in asked:
         if family not in taught:
             yield _unknown(
                 lines, ("evaluate", "ask", family),
                 "evaluate.ask", "a task that a method is taught", family, taught,
             )  # fmt: skip
-    known = (*methods, *recipe.baselines, *RATING, *TEXT)
+    references = {name for task in TASKS for name in TASKS.get(task).references}
+    known = (*methods, *recipe.baselines, *references)
+    prompted = [name for name, method in methods.items() if method.prompted]
     read = {
         reading_name(name, reading, form)
-        for name in learners for reading in READINGS for form in ("", *asked)
+        for name in prompted for reading in READINGS for form in ("", *asked)
     }  # fmt: skip
     places = {
         name: ("evaluate", "compare", n)

@@ -5,46 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .blocks import Block
-from .schema import Method
+from p5rec.methods.base import TRAINING, Method
 
-TRAINING = "the training events"
+from .blocks import Block
+from .schema import Method as Entry
+
 COLUMNS = ("learned from", "tokens", "s an answer")
 TOKENS = "tokens_per_question"
 LEARNED = ("learned", "users", "whole")  # facts about a method that its entries keep
 
-Curve = dict[float, Method]  # share of the users → the entry
+Curve = dict[float, Entry]  # share of the users → the entry
 
 
-def learned_from(method: Any) -> str:
-    """What a method of a recipe knows of its tasks, in words."""
-    if not method.train.steps:
-        return {0: "nothing", 1: "1 example"}.get(n := method.prompts.shots, f"{n} examples")
-    return (
-        TRAINING if method.train.users == 1 else f"those of {method.train.users:.3g} of the users"
-    )
-
-
-def learned_facts(name: str, methods: Mapping[str, Any]) -> dict[str, Any]:
+def learned_facts(name: str, methods: Mapping[str, Method]) -> dict[str, Any]:
     """Those of ``LEARNED`` that hold for a method of a recipe.
 
     Args:
         methods: the recipe's, by name.
     """
-    facts = {"learned": learned_from(methods[name])}
-    if all(method.train.users == 1 for method in methods.values()):
+    facts = {"learned": methods[name].learned}
+    if all(method.share == 1 for method in methods.values()):
         return facts
-    return facts | {"users": methods[name].train.users, "whole": whole(name, methods)}
+    return facts | {"users": methods[name].share, "whole": whole(name, methods)}
 
 
-def whole(name: str, methods: Mapping[str, Any]) -> str:
+def whole(name: str, methods: Mapping[str, Method]) -> str:
     """The method that differs from ``name`` in nothing but that it learns from all users.
 
     Args:
         methods: those of a recipe.
     """
-    method = methods[name]
-    same = method.model_copy(update={"train": method.train.model_copy(update={"users": 1.0})})
+    same = methods[name].of_all_users()
     return next((other for other, found in methods.items() if found == same), name)
 
 
@@ -56,7 +47,7 @@ def columns(block: Block) -> tuple[str, ...]:
     return COLUMNS[1:] if alike else COLUMNS
 
 
-def footing(method: Method, names: Iterable[str]) -> list[str | float | None]:
+def footing(method: Entry, names: Iterable[str]) -> list[str | float | None]:
     """The method's entries under those of ``COLUMNS`` that are named (:func:`columns`)."""
     spent = method.infer_seconds / method.n if method.n else None
     entries = dict(zip(COLUMNS, (_learned(method), method.beside.get(TOKENS), spent), strict=True))
@@ -74,5 +65,5 @@ def curves(block: Block) -> dict[str, Curve]:
     return {name: dict(sorted(curve.items())) for name, curve in found.items() if len(curve) > 1}
 
 
-def _learned(method: Method) -> str:
+def _learned(method: Entry) -> str:
     return str(method.about.get("learned", TRAINING))

@@ -198,6 +198,30 @@ def accuracy(
     return measured(name, "choice", run, users, figures)
 
 
+def clicks(
+    name: str, chances: np.ndarray, clicked: np.ndarray, users: np.ndarray, **run: Unpack[Run]
+) -> Measured:
+    """AUC, log loss and Brier score of predicted clicks, and the calibration error beside.
+
+    Args:
+        name: the method.
+        chances: ``(B,)`` predicted probabilities.
+        clicked: ``(B,)`` bool, whether it happened.
+        users: ``(B,)``.
+        **run: see :class:`Run`; the task is ``click`` unless named.
+    """
+    losses, beside = _of_chances(chances, clicked)
+    figures = Figures(
+        {"chance": chances, "happened": clicked, **losses},
+        stated.statistic(chances, clicked), stated.NAMES,
+        sliced=tuple(losses),  # few cases have no AUC to speak of
+        within=lambda rows: _means({name: loss[rows] for name, loss in losses.items()}),
+        invalid_rate=0.0,
+        beside=beside,
+    )  # fmt: skip
+    return measured(name, "click", run, users, figures)
+
+
 def _means(values: Mapping[str, np.ndarray]) -> Statistic:
     return mean_of(np.stack(list(values.values()), axis=1))
 

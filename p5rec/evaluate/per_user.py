@@ -3,14 +3,16 @@
 ``per_user.parquet`` has a row a case of each method's run: ``task``, ``split``, ``method``,
 ``run`` (0, or the number of the seed's run), ``user`` and ``item`` (external ids; null where a
 case is no user's), and a column a value, null where a task has no such value: ``HR@10`` and the
-like, ``accuracy``, ``ROUGE-1``; of ratings ``prediction``, clipped to the scale, and ``rating``.
+like, ``accuracy``, ``ROUGE-1``; of ratings ``prediction``, clipped to the scale, and ``rating``; of
+clicks ``chance`` and ``happened``.
 Rows stand in the order of the test; BLEU and groundedness are of a whole set of texts and have
 no value a case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ import polars as pl
 from p5rec.core.artefacts import atomic_write
 from p5rec.core.errors import fault
 from p5rec.core.types import Corpus
+from p5rec.metrics import probability as stated
 from p5rec.metrics import rating as rated
 from p5rec.metrics.intervals import Statistic, mean_of
 
@@ -26,7 +29,13 @@ from .measured import Measured
 from .schema import Method
 
 FILE = "per_user.parquet"
-RATED = ("prediction", "rating")
+# columns of which metrics are made that are no mean over cases → those metrics, and how
+MADE_OF: Mapping[
+    tuple[str, str], tuple[tuple[str, ...], Callable[[np.ndarray, np.ndarray], Statistic]]
+] = {
+    ("prediction", "rating"): (rated.NAMES, rated.statistic),
+    ("chance", "happened"): (stated.NAMES, stated.statistic),
+}
 KEYS = ("task", "split", "method", "run", "user", "item")
 
 
@@ -84,13 +93,13 @@ def measured_of(method: Method, cases: pl.DataFrame) -> tuple[Measured, pl.DataF
         pl.col("split") == method.split,
         pl.col("method") == method.name,
     )
-    known = (*method.metrics, *RATED)
+    known = {*method.metrics, *chain(*MADE_OF)}
     values = [c.name for c in here if c.name in known and c.null_count() < len(here)]
     if not values:
         return None
     runs = here.partition_by("run", maintain_order=True)
     each = [_statistic(run, values) for run in runs]
-    names = rated.NAMES if RATED[0] in values else values
+    names = next((made for of, (made, _) in MADE_OF.items() if {*of} <= {*values}), values)
     whose = runs[0].select("user", "item")
     found = Measured(
         method.model_copy(update={"metrics": {name: method.metrics[name] for name in names}}),
@@ -111,7 +120,8 @@ def _units(users: pl.Series) -> np.ndarray:
 
 
 def _statistic(run: pl.DataFrame, values: Sequence[str]) -> Statistic:
-    if RATED[0] in values:
-        predictions, ratings = (run[name].to_numpy() for name in RATED)
-        return rated.statistic(predictions, ratings)
+    for columns, (_, statistic) in MADE_OF.items():
+        if {*columns} <= {*values}:
+            one, other = (run[name].to_numpy() for name in columns)
+            return statistic(one, other)
     return mean_of(run.select(values).to_numpy())

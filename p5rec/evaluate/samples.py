@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from p5rec.core.rng import by_key
 from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.split import cases
 from p5rec.metrics.text import groundedness
-from p5rec.prompting.literal import squeeze
-from p5rec.prompting.view import CorpusView
-from p5rec.recommend.ask import FamilyAnswers
+from p5rec.tasks.literal import squeeze
+from p5rec.tasks.predictions import Choices, Listed, Predictions, RankedItems, Texts, Verdicts
+from p5rec.tasks.view import CorpusView
 
 from .families import verdicts
 from .measure import attribute_values
@@ -71,49 +72,63 @@ def list_samples(
 
 
 def family_samples(
-    name: str, asked: FamilyAnswers, view: CorpusView, n: int, seed: int
+    name: str, asked: Predictions, view: CorpusView, n: int, seed: int
 ) -> list[Sample]:
     """Drawn answers to a family's questions, right ones before wrong ones.
 
     A text about an item alone is right where it is the expected one; any other text where all the
     attributes that it names are its item's. A rating is more or less near, so none is right.
     """
-    titles, users = view.names.titles, view.corpus.user_ids
-    listed = asked.answer in ("item", "options")
-    lists = np.array(asked.lists) if listed else np.zeros((len(asked.users), 0), dtype=np.int64)
-    places = _places(lists, np.array(asked.items))
-    right = _right(asked, view, places)
-    shown = []
+    users, right = view.corpus.user_ids, RIGHT.get(type(asked), _unjudged)(asked, view)
     log, events = view.corpus.interactions, np.array(asked.events, dtype=np.int64)
     keys = log.item_keys[np.array(asked.items, dtype=np.int64)]
     keys[events >= 0] = log.event_keys[events[events >= 0]]
+    told = _listed if isinstance(asked, Listed) else _said
+    shown = []
     for row in draw(right, n, keys, seed, asked.task):
         question = {"user": users[asked.users[row]]} if asked.users[row] >= 0 else {}
-        if not listed:
-            question["item"] = titles[asked.items[row]]
-        read = [f"{name} {said[row]:.2f}" for name, said in asked.readings.items()]
-        answer: dict[str, Any] = {"answer": asked.texts[row : row + 1] or read}
+        found = told(asked, view.names.titles, row)
         shown.append(
             Sample(
                 kind=asked.family,
                 method=name,
-                asked=question,
-                expected=titles[asked.items[row]] if listed else asked.expected[row],
+                asked={**question, **found.pop("asked")},
                 right=None if right is None else bool(right[row]),
-                **(_looked_up(lists[row], int(places[row]), titles) if listed else answer),
+                **found,
             )
         )
     return shown
 
 
-def _right(asked: FamilyAnswers, view: CorpusView, places: np.ndarray) -> np.ndarray | None:
-    """``(B,)`` bool; None for ratings."""
-    if asked.answer in ("item", "options"):
-        return places <= (SHOWN if asked.answer == "item" else 1)
-    if asked.answer == "yesno":
-        return verdicts(asked) == 1
-    if asked.answer != "text":
-        return None
+def _listed(asked: Any, titles: Sequence[str], row: int) -> dict[str, Any]:
+    """What a sample says of the list that answers a question."""
+    items, target = np.array(asked.lists[row], dtype=np.int64), asked.items[row]
+    (place,) = _places(items[None], np.array([target])).tolist()
+    return {"asked": {}, "expected": titles[target], **_looked_up(items, place, titles)}
+
+
+def _said(asked: Any, titles: Sequence[str], row: int) -> dict[str, Any]:
+    """What a sample says of the text that answers a question, or of the numbers."""
+    return {
+        "asked": {"item": titles[asked.items[row]]},
+        "expected": asked.expected[row],
+        "answer": asked.shown(row),
+    }
+
+
+def _unjudged(asked: Any, view: CorpusView) -> None:
+    return None
+
+
+def _in_list(asked: Any, view: CorpusView, within: int) -> np.ndarray:
+    return _places(np.array(asked.lists), np.array(asked.items)) <= within
+
+
+def _right_verdicts(asked: Any, view: CorpusView) -> np.ndarray:
+    return verdicts(asked) == 1
+
+
+def _right_texts(asked: Any, view: CorpusView) -> np.ndarray:
     exact = np.array(
         [squeeze(a) == squeeze(b) for a, b in zip(asked.texts, asked.expected, strict=True)]
     )
@@ -121,6 +136,15 @@ def _right(asked: FamilyAnswers, view: CorpusView, places: np.ndarray) -> np.nda
     grounded, named = groundedness(asked.texts, np.array(asked.items), facts).T
     written = np.array([bool(text.strip()) for text in asked.texts])
     return np.where(np.array(asked.users) < 0, exact, written & (grounded == named))
+
+
+# a type of predictions → ``(B,)`` bool, which are right; a type that is not here is never so
+RIGHT: Mapping[type[Predictions], Callable[[Any, CorpusView], np.ndarray | None]] = {
+    RankedItems: partial(_in_list, within=SHOWN),
+    Choices: partial(_in_list, within=1),
+    Verdicts: _right_verdicts,
+    Texts: _right_texts,
+}
 
 
 def _places(items: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from .cooccurrence import cooccurrence_vectors
 from .gate import check
 from .plain import permuted
 from .quantiser import ItemData, Quantiser
-from .vectors import Fusion
+from .vectors import CONTENT, Fusion
 
 
 class Fitted(NamedTuple):
@@ -71,7 +71,7 @@ def fit(config: IdsConfig, corpus: Corpus, given: Mapping[str, np.ndarray] | Non
     check(config, resolved.codes[:, : len(coded.sizes)], coded.sizes)
     tied = config.policy == "shared" and len(resolved.sizes) > len(coded.sizes)
     codes = ItemCodes(resolved.codes, resolved.sizes, config.scheme, tied)
-    learned = config.scheme in BY_EVENTS or {"cooccurrence", "sasrec"} & weights.keys()
+    learned = config.scheme in BY_EVENTS or weights.keys() - set(CONTENT)
     return Fitted(
         permuted(codes, config.seed) if config.permute else codes,
         None if config.permute else coded.quantiser,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from p5rec.core.config import Config
+from p5rec.core.config import Config, FileName
 from p5rec.core.errors import did_you_mean
 from p5rec.core.registry import Registry
 
@@ -70,19 +70,16 @@ class CooccurrenceConfig(Config):
     weight: Weight = 1.0
 
 
-class SasrecConfig(Config):
-    """Item vectors out of a small sequential recommender, trained on the training histories.
+class MethodViewConfig(Config):
+    """Item vectors of a fitted method.
 
     Attributes:
-        dim: width of the vectors and of the recommender.
-        layers, steps, window: of the recommender and its training (16 windows a step).
+        method: the name of a method of the recipe or of a baseline, or a section as in
+            ``methods:``; what it may say is known to ``p5rec.methods.views``.
         weight: length of this part of an item's vector.
     """
 
-    dim: Annotated[int, Field(ge=4)] = 64
-    layers: Annotated[int, Field(ge=1)] = 2
-    steps: Annotated[int, Field(ge=1)] = 600
-    window: Annotated[int, Field(ge=2)] = 100
+    method: str | dict[str, Any]
     weight: Weight = 1.0
 
 
@@ -105,14 +102,15 @@ class VectorsConfig(Config):
         text: name or folder of the text encoder, or null for none. A language model's mean hidden
             state serves as well.
         text_weight: length of the text part of an item's vector.
-        cooccurrence, sasrec, file: settings of further parts, or null for none.
+        cooccurrence, file: settings of further parts, or null for none.
+        methods: further parts by name, each the item vectors of a fitted method.
         whiten: let each part's axes count alike before it is scaled to its weight.
     """
 
     text: str | None = "minilm"
     text_weight: Weight = 0.5
     cooccurrence: CooccurrenceConfig | None = CooccurrenceConfig()
-    sasrec: SasrecConfig | None = None
+    methods: dict[FileName, MethodViewConfig] = {}
     file: FileConfig | None = None
     whiten: bool = False
 
@@ -120,8 +118,15 @@ class VectorsConfig(Config):
     def weights(self) -> dict[str, float]:
         """The parts that are asked for, with their weights."""
         found = {"text": self.text_weight} if self.text is not None else {}
-        parts = {"cooccurrence": self.cooccurrence, "sasrec": self.sasrec, "file": self.file}
+        parts = {"cooccurrence": self.cooccurrence, **self.methods, "file": self.file}
         return found | {name: part.weight for name, part in parts.items() if part is not None}
+
+    @field_validator("methods")
+    @classmethod
+    def _named_apart(cls, views: dict[str, MethodViewConfig]) -> dict[str, MethodViewConfig]:
+        if taken := sorted(views.keys() & {"text", "cooccurrence", "file"}):
+            raise ValueError(f"expected names of their own; rename {taken[0]!r}")
+        return views
 
 
 class RqVaeConfig(Config):

@@ -6,64 +6,42 @@ in one file of its own and a line of :mod:`.registry`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
 from pydantic import model_validator
 
 from p5rec.core.artefacts import Lineage
+from p5rec.core.code import Work
 from p5rec.core.config import Config
-from p5rec.core.types import Corpus, Histories, Interactions, Split
-from p5rec.recommend.protocols import Recommender
+from p5rec.core.errors import UserError
+from p5rec.core.registry import Registry
+from p5rec.core.types import Corpus, Interactions, Split
+from p5rec.tasks.registry import TASKS
 
-MEASURED = ("recommend", "predict_rating")  # capabilities that validation can compare
-Inputs = Mapping[str, Path]  # name → folder of an artefact that the config declares
+from .needs import Inputs, Need
+from .plans import Plan, Planned, Surroundings
+from .registry import METHODS
 
+if TYPE_CHECKING:
+    from p5rec.tasks.predictions import Predictions
+    from p5rec.tasks.view import CorpusView
 
-class Predictor(Protocol):
-    """A fitted method. It has the capabilities below that it offers, and no others.
-
-    Attributes:
-        lineage: the events it saw; None where it was loaded, for a folder's manifest says it.
-    """
-
-    @property
-    def lineage(self) -> Lineage | None: ...
-
-    def save(self, folder: Path) -> None:
-        """Write all that :meth:`Method.load` needs into ``folder``."""
-        ...
-
-
-@runtime_checkable
-class Recommends(Predictor, Recommender, Protocol):
-    """Ranks the catalogue."""
-
-
-@runtime_checkable
-class PredictsRatings(Predictor, Protocol):
-    """Predicts what a user would rate an item."""
-
-    def predict_rating(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """``(B,)`` float32 in rating points, not clipped: of ``items (B,)`` by each request."""
-        ...
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What fitting a method takes.
-
-    Attributes:
-        fits: models that are fitted under the first seed.
-        memory: bytes that the largest takes beside the data; 0: little.
-    """
-
-    fits: int
-    memory: float = 0.0
+TRAINING = "the training events"
+LISTS = "recommend"  # the capability whose answers are lists for all users
+# capability → the metric of a corpus's validation part by which settings are chosen
+VALIDATION = Registry(
+    "capability that validation measures",
+    {
+        "recommend": "p5rec.methods.tune:of_lists",
+        "predict_rating": "p5rec.methods.tune:of_ratings",
+        "predict_click": "p5rec.methods.tune_clicks:of_clicks",
+    },
+)
 
 
 class Method(Config):
@@ -77,21 +55,34 @@ class Method(Config):
         tune: setting → values to try; empty: fit what is set.
         permute_histories: each event of a history is another user's, in training and in queries:
             the control of what histories tell.
-        capability: what the method is for; validation measures it.
+        capabilities: what its predictors can do; validation measures the first. Of each but
+            ``recommend`` follow the tasks whose questions the method can be asked.
+        embeds_items: whether what is fitted is an :class:`~.predictors.EmbedsItems`.
         drawn: whether a fit depends on random draws, so that other seeds give other models.
+        collective: whether all processes of a launch fit it together, and an interrupted fit goes
+            on; others are fitted by the first process.
+        prompted: whether it is asked in prompt families, those among its :attr:`tasks`.
+        by_content: whether it knows an item by more than its training events, so that it can list
+            one that has none.
         grid: the values tried by default; of equal ones the first wins.
+        untuned: settings that no grid changes.
     """
 
     kind: str
     tune: dict[str, tuple[Any, ...]] = {}
     permute_histories: bool = False
 
-    capability: ClassVar[str] = "recommend"
+    capabilities: ClassVar[tuple[str, ...]] = (LISTS,)
+    embeds_items: ClassVar[bool] = False
     drawn: ClassVar[bool] = False
+    collective: ClassVar[bool] = False
+    prompted: ClassVar[bool] = False
+    by_content: ClassVar[bool] = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    untuned: ClassVar[frozenset[str]] = frozenset({"kind", "tune", "permute_histories"})
 
     def learn(self, interactions: Interactions, split: Split) -> Any:
-        """A :class:`Predictor`, fitted to the training events; draws follow ``split.seed``."""
+        """A predictor fitted to the training events; draws follow ``split.seed``."""
         raise NotImplementedError
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
@@ -99,7 +90,7 @@ class Method(Config):
 
         Args:
             seed: of every draw.
-            inputs: artefacts that the config declares, by name.
+            inputs: the artefacts of :meth:`needs`, by name.
 
         Returns:
             The events that were seen.
@@ -110,30 +101,180 @@ class Method(Config):
         return lineage
 
     def load(self, folder: Path) -> Any:
-        """The :class:`Predictor` that was saved in ``folder``."""
+        """The predictor (:mod:`.predictors`) in ``folder``, a complete one (:meth:`files`)."""
         raise NotImplementedError
 
+    def opened(self, folder: Path, ids: Path | None = None, *, download: bool = False) -> Any:
+        """The same of a folder that came from anywhere.
+
+        Args:
+            ids: codes that extend the model's own to new items; None: the model's.
+            download: whether a backbone that the folder names may be fetched.
+
+        Raises:
+            UserError: there are ``ids``, and the method has no codes.
+        """
+        if ids is not None:
+            raise UserError(
+                f"--ids: expected a model with codes, got a {self.kind}, which has none; "
+                "leave it out"
+            )
+        return self.load(folder)
+
+    def first_seed(self, split_seed: int) -> int:
+        """The seed of the first fit; further ones add 1, 2, ..."""
+        return split_seed
+
+    def needs(self, seed: int) -> Mapping[str, Need]:
+        """What a fit under ``seed`` reads beside the data, by name."""
+        return {}
+
+    def beside(self, seed: int) -> Mapping[str, Need]:
+        """What a fitted model is queried with, by name: its settings shape no fit."""
+        return {}
+
+    def files(self, model: Path, beside: Inputs, work: Path) -> dict[str, Path]:
+        """The files of a folder that is complete in itself, by their place there.
+
+        Args:
+            model: what :meth:`fit` filled.
+            beside: the artefacts of :meth:`beside`.
+            work: an empty folder for files that must be written.
+        """
+        return {p.relative_to(model).as_posix(): p for p in model.rglob("*") if p.is_file()}
+
     @property
-    def question_task(self) -> str | None:
-        """The task whose questions the method answers; None: it ranks."""
-        return "rating" if self.capability == "predict_rating" else None
+    def fitted_by(self) -> tuple[Work, ...]:
+        """The functions whose code shapes a fit."""
+        return (METHODS.target(self.kind),)
+
+    @property
+    def queried_by(self) -> tuple[Work, ...]:
+        """The functions whose code shapes predictions."""
+        return (METHODS.target(self.kind),)
+
+    def fit_settings(self) -> dict[str, Any]:
+        """The settings that shape a fit, as plain data; those of queries alone are left out."""
+        return {name: value for name, value in self.dump().items() if name != "tune"}
+
+    def fit_reads(self) -> dict[str, str]:
+        """Hashes of the files outside the data that a fit reads, by name."""
+        return {}
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks whose questions the method answers, beside the lists of one that ranks."""
+        able = {*self.capabilities} - {LISTS}
+        return tuple(name for name in TASKS if TASKS.get(name).capability in able)
+
+    @classmethod
+    def reference(cls, asked: Predictions, view: CorpusView) -> Self | None:
+        """The method of this kind that stands beside whoever answers the questions ``asked``.
+
+        None: it has nothing to say about them.
+        """
+        made: Self = cls.model_validate({})
+        return made
+
+    @property
+    def semantic_ids(self) -> str | None:
+        """Which of the recipe's ids the method names items by; None: it needs none."""
+        return None
+
+    @property
+    def starts_from(self) -> str | None:
+        """The method of the recipe, or the saved model's folder, that a fit begins from."""
+        return None
+
+    @property
+    def learned(self) -> str:
+        """What the method knows of its tasks, in words."""
+        return TRAINING if self.share == 1 else f"those of {self.share:.3g} of the users"
+
+    @property
+    def share(self) -> float:
+        """Of the users, whose events are learned from."""
+        return 1.0
+
+    def of_all_users(self) -> Self:
+        """The same, fitted to the events of all users."""
+        return self
+
+    def overridden(self, folder: Path, search: Mapping[str, Any]) -> Self:
+        """The same with settings of the search that a request gives; None stands for "as saved".
+
+        Args:
+            folder: that the method was read from, for messages.
+
+        Raises:
+            UserError: the method does not search, or cannot so.
+        """
+        for name, value in search.items():
+            if value is not None and name != "k":
+                option = "--" + name.replace("_", "-")
+                raise UserError(
+                    f"{option}: expected a model that searches for its lists, got a {self.kind} in "
+                    f"{folder}, which scores every item; leave the option out"
+                )
+        return self
+
+    def check_asked(self, tasks: Collection[str]) -> None:
+        """
+        Raises:
+            UserError: the method cannot be asked one of ``tasks``, or nothing is left to ask it.
+        """
+        if strange := [task for task in tasks if task not in self.tasks]:
+            raise UserError(
+                f"--ask: expected what a {self.kind} answers, got {strange[0]!r}; leave it out"
+            )
+
+    def check_ranks(self) -> None:
+        """
+        Raises:
+            UserError: what is fitted makes no lists.
+        """
+        if LISTS not in self.capabilities:
+            raise UserError(
+                f"--what lists: expected a method that ranks items, got a {self.kind}; name another"
+            )
+
+    def check(self, ids: Mapping[str, Any]) -> None:
+        """Checks what can be checked without the data.
+
+        Args:
+            ids: configs of the recipe's ids, by name.
+
+        Raises:
+            UserError: a line for each fault.
+        """
+
+    def check_data(self, corpus: Corpus, asked: Collection[str]) -> Iterator[str]:
+        """What the data cannot offer to the method, a line each.
+
+        Args:
+            asked: tasks that are asked about the test part.
+        """
+        yield from ()
 
     def points(self) -> tuple[Self, ...]:
         """The configs of the grid, each without a grid of its own; at least one."""
-        fixed = {**self.dump(), "tune": {}}
-        values = product(*self.tune.values())
+        plain = {**self.dump(), "tune": {}}
+        every = product(*self.tune.values())
         return tuple(
-            type(self)(**fixed | dict(zip(self.tune, point, strict=True))) for point in values
+            type(self)(**_placed(plain, dict(zip(self.tune, point, strict=True))))
+            for point in every
         )
 
-    def plan(self, corpus: Corpus) -> Plan:
-        """What fitting takes: models that validation compares, and the memory of the largest."""
+    def plan(self, corpus: Corpus, among: Surroundings) -> Planned | None:
+        """What fitting takes: models that validation compares, and the memory of the largest; None
+        where that cannot be said before."""
         return Plan(len(self.points()))
 
     def describe(self) -> dict[str, Any]:
         """Facts for a report, by name."""
         left = {"tune"} | (set() if self.permute_histories else {"permute_histories"})
-        return {name: value for name, value in self.dump().items() if name not in left}
+        tuned = {name: value for name, value in self.dump().items() if name not in left}
+        return {"tuned": tuned, "configs_tried": 1}
 
     @model_validator(mode="before")
     @classmethod
@@ -144,13 +285,29 @@ class Method(Config):
 
     @model_validator(mode="after")
     def _tunes_what_it_has(self) -> Self:
-        settings = type(self).model_fields.keys() - {"kind", "tune", "permute_histories"}
-        if strange := self.tune.keys() - settings:
+        settings = type(self).model_fields.keys() - self.untuned
+        if strange := [name for name in self.tune if name.partition(".")[0] not in settings]:
             raise ValueError(f"tune: no setting {min(strange)!r}; known: {sorted(settings)}")
-        if self.tune and self.capability not in MEASURED:
-            raise ValueError(f"tune: validation measures no {self.kind}: leave it out")
         if empty := [name for name, values in self.tune.items() if not values]:
             raise ValueError(f"tune: expected at least one value of {empty[0]!r}")
-        if self.tune:
-            self.points()  # every point must be a config
+        points = self.points() if self.tune else ()  # every point must be a config
+        if any(point.capabilities[:1] not in {(name,) for name in VALIDATION} for point in points):
+            raise ValueError(
+                f"tune: validation measures no {self.kind} without {' or '.join(VALIDATION)}: "
+                "leave it out"
+            )
         return self
+
+
+def _placed(tree: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """``tree`` with ``values`` at their places, such as ``train.learning_rate``."""
+    out = deepcopy(tree)
+    for place, value in values.items():
+        *path, last = place.split(".")
+        inner: Any = out
+        for name in path:
+            inner = inner.get(name)
+            if not isinstance(inner, dict):
+                raise ValueError(f"tune: expected a setting, got {place!r}; {name} has none")
+        inner[last] = value
+    return out

@@ -1,53 +1,60 @@
 """The folder of a fitted method that is complete in itself: settings, model, items.
 
-``method.json`` says how the method is queried (:mod:`p5rec.recommend.serving`), ``config.json`` its
-settings, ``items.json`` the items it knows, ``lineage.npy`` the events it learned from; the rest is
-the method's own.
+``config.json`` holds the method's settings, ``items.json`` the items it knows, ``method.json`` how
+it was queried when it was measured (:mod:`p5rec.recommend.serving`), ``lineage.npy`` the events it
+learned from; the rest is the method's own.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from p5rec.core.artefacts import file_sha256, read_json, write_json
 from p5rec.core.config import bind
 from p5rec.core.errors import fault
 from p5rec.core.types import Catalog, Corpus
+from p5rec.ids.files import load_item_ids
 
 from .base import Method
+from .needs import Inputs
 from .registry import METHODS
-
-if TYPE_CHECKING:
-    from p5rec.recommend.serving import ServingConfig
 
 CONFIG, ITEMS = "config.json", "items.json"
 
 
-def saved_files(
-    method: Method, model: Path, serving: ServingConfig, catalog: Catalog, work: Path
+def complete(
+    method: Method, model: Path, beside: Inputs, catalog: Catalog, work: Path
 ) -> dict[str, Path]:
     """The files of a method's folder, by their path in it.
 
     Args:
         model: what :meth:`~p5rec.methods.base.Method.fit` filled.
-        serving: how the method is queried.
+        beside: the artefacts that the method is queried with.
         catalog: its items.
-        work: a folder of its own for the files that have to be written.
+        work: an empty folder for the files that have to be written.
     """
-    from p5rec.recommend.serving import FILE
-
-    work.mkdir(parents=True, exist_ok=True)
-    write_json(work / FILE, serving.dump())
     write_json(work / CONFIG, method.dump())
     write_json(work / ITEMS, {"ids": list(catalog.ids), "titles": list(catalog.titles)})
-    own = {path.relative_to(model).as_posix(): path for path in model.rglob("*") if path.is_file()}
-    return own | {name: work / name for name in (FILE, CONFIG, ITEMS)}
+    files = method.files(model, beside, work)
+    return files | {name: work / name for name in (CONFIG, ITEMS)}
 
 
 def is_fitted(folder: Path) -> bool:
-    """Whether ``folder`` holds a method that was fitted to the data alone."""
+    """Whether ``folder`` holds a fitted method."""
     return (folder / CONFIG).is_file() and (folder / ITEMS).is_file()
+
+
+def check_fitted(folder: Path) -> None:
+    """
+    Raises:
+        UserError: ``folder`` does not hold a fitted method.
+    """
+    if not (folder / CONFIG).is_file():
+        raise fault(folder, "a fitted method's folder", f"no {CONFIG}", "check the path")
+    if not (folder / ITEMS).is_file():
+        raise fault(
+            folder / ITEMS, "the file that was saved", "nothing there", "copy the folder anew"
+        )
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -56,20 +63,40 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
 
 
-def read_method(folder: Path, corpus: Corpus) -> Method:
-    """The method whose model is in ``folder``, for the items of ``corpus``.
+def read_method(folder: Path) -> Method:
+    """The settings of the method in ``folder``.
 
     Raises:
-        UserError: the folder is damaged, or of other items.
+        UserError: the folder holds none, is damaged, or its kind is not known.
     """
-    tree, items = read_json(folder / CONFIG), read_json(folder / ITEMS)
-    known, here = items["ids"], list(corpus.catalog.ids)
+    check_fitted(folder)
+    tree = read_json(folder / CONFIG)
+    kind = str(tree.get("kind")) if isinstance(tree, dict) else ""
+    if kind not in METHODS:
+        raise fault(
+            folder / CONFIG, f"a kind of method ({', '.join(METHODS)})", repr(kind),
+            "install the package that brings it, or copy the folder anew",
+        )  # fmt: skip
+    method: Method = bind(METHODS.get(kind), tree, {}, folder / CONFIG)
+    return method
+
+
+def check_items(folder: Path, corpus: Corpus, ids: Path | None = None) -> None:
+    """Whether the method in ``folder`` knows the items of ``corpus``, in their order.
+
+    Args:
+        ids: codes that extend the model's own to new items; None: the model's items are all.
+
+    Raises:
+        UserError: it does not.
+    """
+    known = read_json(folder / ITEMS)["ids"] if ids is None else list(load_item_ids(ids))
+    here = list(corpus.catalog.ids)
     if known != here:
         how = "in another order" if sorted(known) == sorted(here) else "that differs"
         raise fault(
-            folder, f"the {len(known)} items it was fitted to",
+            ids or folder, f"the {len(known)} items it was {'made for' if ids else 'fitted to'}",
             f"an item table of {len(here)} {how}",
-            "use the data section it was fitted with, or fit it again",
+            "use the data section it was fitted with, extend its codes to new items "
+            "(p5rec ids extend, then --ids) if it has codes, or fit it again",
         )  # fmt: skip
-    method: Method = bind(METHODS.get(str(tree.get("kind"))), tree, {}, folder / CONFIG)
-    return method

@@ -1,69 +1,69 @@
-"""What fitted methods are asked beside lists: ratings and texts of held-out events."""
+"""What fitted methods are asked beside lists: the questions of tasks about held-out events."""
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from p5rec.core.artefacts import write_json
-from p5rec.core.types import Corpus
-from p5rec.prompting import tasks
-from p5rec.prompting.draft import Limits
-from p5rec.prompting.view import decimal, unnamed_view
-from p5rec.recommend.ask import FamilyAnswers, drawn
-from p5rec.recommend.list_files import ABOUT
-from p5rec.recommend.references import RATINGS, TEXTS
+from p5rec.core.types import Corpus, Histories
+from p5rec.tasks.draft import Limits
+from p5rec.tasks.predictions import Predictions
+from p5rec.tasks.questions import histories_before, pose
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView, unnamed_view
 
 from .base import Method
-from .baselines.text_rows import asked_rows, right_answers
-from .tune import requests_of
-
-RATING = "rating"
+from .baselines.text_rows import asked_rows
 
 
-def questions(method: Method, corpus: Corpus, part: str, n: int, seed: int) -> FamilyAnswers:
-    """``n`` seeded rows of the method's task in ``part``, those that a language model is asked.
+def questions(
+    method: Method, corpus: Corpus, task: str, part: str, n: int, seed: int
+) -> Predictions:
+    """``n`` seeded rows of a task in ``part``, those that a language model is asked.
+
+    Args:
+        method: one that answers the task.
+        task: its name.
 
     Raises:
-        ValueError: the method ranks.
+        UserError: the data cannot pose them.
     """
-    task = method.question_task
-    if task is None:
-        raise ValueError(f"a {method.kind} answers no questions")
-    view, log, posed = unnamed_view(corpus), corpus.interactions, tasks.get(task)
-    rows = posed.rows(view, part)
-    rows = drawn(rows, posed.keys(view)[rows], n, seed)
-    about: dict[str, Any] = {"family": task, "task": task, "answer": posed.answer}
-    if task == RATING:
-        assert log.ratings is not None, "checked before anything was fitted"
-        ratings = [decimal(log.ratings[row]) for row in rows.tolist()]
-        about |= {"ratings": ratings, "expected": [f"{rating:g}" for rating in ratings]}
-    else:
-        words = getattr(method, "max_words", Limits().max_words)
-        about |= {"expected": right_answers(view, task, rows, words), "max_words": words}
-    return FamilyAnswers(
-        prompt_ids=(),
-        users=log.users[rows].tolist(),
-        items=log.items[rows].tolist(),
-        events=rows.tolist(),
-        **about,
-    )
+    limits = Limits(max_words=getattr(method, "max_words", Limits().max_words))
+    return pose(task, unnamed_view(corpus), part, n, seed, limits)
 
 
-def answer_questions(
-    method: Method, model: Path, corpus: Corpus, asked: FamilyAnswers, folder: Path
-) -> None:
-    """Answers ``asked`` into ``folder``: ``RATINGS`` or ``TEXTS``, and ``ABOUT``."""
-    predictor: Any = method.load(model)
+def answered(predictor: Any, asked: Predictions, corpus: Corpus, seen: Corpus) -> Predictions:
+    """What a predictor answers to the questions ``asked``.
+
+    Args:
+        corpus: what they are about.
+        seen: whose histories it reads: ``corpus``, or the same with permuted histories.
+    """
+    query = QUERIES[TASKS.get(asked.task).capability]
+    histories = histories_before(unnamed_view(seen), np.array(asked.events))
     started = time.perf_counter()
-    if asked.answer == RATING:
-        users, items = np.array(asked.users), np.array(asked.items)
-        np.save(folder / RATINGS, predictor.predict_rating(requests_of(users), items))
-    else:
-        view = unnamed_view(corpus)
-        rows = asked_rows(view, asked.task, np.array(asked.events), asked.max_words)
-        write_json(folder / TEXTS, predictor.write(rows))
-    write_json(folder / ABOUT, {"infer_seconds": time.perf_counter() - started})
+    values = query(predictor, unnamed_view(corpus), histories, asked)
+    return asked.answered(values, time.perf_counter() - started)
+
+
+def _ratings(predictor: Any, view: CorpusView, histories: Histories, asked: Any) -> Any:
+    return predictor.predict_rating(histories, np.array(asked.items))
+
+
+def _clicks(predictor: Any, view: CorpusView, histories: Histories, asked: Any) -> Any:
+    return predictor.predict_click(histories, np.array(asked.items))
+
+
+def _texts(predictor: Any, view: CorpusView, histories: Histories, asked: Any) -> Any:
+    return predictor.write(asked_rows(view, asked.task, np.array(asked.events), asked.max_words))
+
+
+# capability → its answers to questions
+QUERIES: Mapping[str, Callable[[Any, CorpusView, Histories, Any], Any]] = {
+    "predict_rating": _ratings,
+    "predict_click": _clicks,
+    "write": _texts,
+}

@@ -8,17 +8,17 @@ data they are much the stronger opponents.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Union
+from typing import Annotated, Any
 
-from pydantic import Discriminator, Tag
-
+from p5rec.core.kinds import Kinds
 from p5rec.core.registry import Registry
 from p5rec.data.matrices import HALF_LIVES
 
 METHODS = Registry(
     "kind of method",
     {
-        "generative": "p5rec.train.method:GenerativeConfig",
+        "generative": "p5rec.methods.generative.method:Generative",
+        "linear": "p5rec.methods.generative.linear:LinearPart",
         "popularity": "p5rec.methods.baselines.popularity:Popularity",
         "item-knn": "p5rec.methods.baselines.itemknn:ItemKnn",
         "ease": "p5rec.methods.baselines.ease:Ease",
@@ -29,6 +29,7 @@ METHODS = Registry(
         "item-mean": "p5rec.methods.baselines.rating:ItemMean",
         "bias": "p5rec.methods.baselines.rating:Bias",
         "mf": "p5rec.methods.baselines.factors:MatrixFactorization",
+        "item-click-rate": "p5rec.methods.baselines.click_rate:ItemClickRate",
         "lead-sentence": "p5rec.methods.baselines.text:LeadSentence",
         "most-frequent": "p5rec.methods.baselines.text:MostFrequent",
         "most-frequent-of-item": "p5rec.methods.baselines.text:MostFrequentOfItem",
@@ -53,38 +54,18 @@ RANKING: Mapping[str, Mapping[str, Any]] = {
     "bpr": {"kind": "bpr"},
     "sasrec": {"kind": "sasrec"},
 }
-RATING = ("global-mean", "user-mean", "item-mean", "bias", "mf")
-TEXT = ("lead-sentence", "most-frequent", "most-frequent-of-item", "nearest-review")
-
 
 DEFAULT = "generative"  # the kind of a section that names none
 
 
 def any_method() -> Any:
     """The annotation of a method's section: its ``kind`` says which config it is."""
-
-    def kind(section: Any) -> Any:
-        if isinstance(section, dict):
-            return section.get("kind", DEFAULT)
-        return getattr(section, "kind", None)
-
-    members = tuple(Annotated[METHODS.get(name), Tag(name)] for name in METHODS)
-    wanted = f"expected a kind of method ({', '.join(METHODS)})"
-    return Annotated[
-        Union[members],  # noqa: UP007  # made here, not written
-        Discriminator(kind, custom_error_type="kind", custom_error_message=wanted),
-    ]
+    return Annotated[Any, Kinds(METHODS, DEFAULT)]
 
 
-def generative(methods: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of ``methods`` that train a language model on prompts and histories."""
-    return {name: method for name, method in methods.items() if method.kind == DEFAULT}
-
-
-def fitted_alone(recipe: Any) -> dict[str, Any]:
-    """The methods of a recipe that are fitted to the data alone: baselines first."""
-    named = {name: baseline(name) for name in recipe.baselines if name in RANKING}
-    return named | {n: m for n, m in recipe.methods.items() if m.kind != DEFAULT}
+def methods_of(recipe: Any) -> dict[str, Any]:
+    """All methods of a recipe by name, those of the short form first."""
+    return {name: baseline(name) for name in recipe.baselines if name in RANKING} | recipe.methods
 
 
 def baseline(name: str) -> Any:

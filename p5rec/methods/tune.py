@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from p5rec.core.types import Corpus, Histories
 from p5rec.data.split import cases
 from p5rec.metrics import ranking
 
-from .base import MEASURED, PredictsRatings, Recommends
+from .predictors import PredictsRatings, Recommends
 
 Metric = Callable[[Any], float]  # larger is better
 
@@ -52,12 +52,14 @@ def by_rmse(
     return value
 
 
-def _lists(corpus: Corpus) -> Metric:
+def of_lists(corpus: Corpus) -> Metric:
+    """NDCG@10 of the lists for all validation users."""
     histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
     return by_ranking(histories, targets)
 
 
-def _ratings(corpus: Corpus) -> Metric:
+def of_ratings(corpus: Corpus) -> Metric:
+    """The negated RMSE of all validation ratings."""
     log = corpus.interactions
     assert log.ratings is not None, "a method that predicts ratings needs some"
     valid = corpus.split.mask("valid") & np.isfinite(log.ratings)
@@ -67,9 +69,3 @@ def _ratings(corpus: Corpus) -> Metric:
 def requests_of(users: np.ndarray) -> Histories:
     """``(B,)`` requests that name users alone: all that the rating baselines read."""
     return Histories(users, np.zeros(0, np.int32), np.zeros(len(users) + 1, np.int64))
-
-
-# capability → the metric of the corpus's validation part
-VALIDATION: Mapping[str, Callable[[Corpus], Metric]] = dict(
-    zip(MEASURED, (_lists, _ratings), strict=True)
-)

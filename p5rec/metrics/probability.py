@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .intervals import Statistic, mean_of
 from .rating import auc
 
+NAMES = ("AUC", "log loss", "Brier")
 BINS = 10
 SMALLEST = float(np.finfo(np.float64).eps)  # a chance of 0 or 1 counts as this far from it
 
@@ -59,6 +61,29 @@ def calibration_error(chances: np.ndarray, happened: np.ndarray, bins: int = BIN
     own = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], chances)
     gaps = np.bincount(own, weights=chances - happened, minlength=bins)
     return float(np.abs(gaps).sum() / len(chances))
+
+
+def statistic(chances: np.ndarray, happened: np.ndarray) -> Statistic:
+    """AUC, log loss and Brier score (see :data:`NAMES`) for the bootstrap.
+
+    Args:
+        chances: ``(B,)`` chances of yes, 0 to 1.
+        happened: ``(B,)`` bool.
+
+    Returns:
+        Row weights ``(R, B)`` to ``(R, 3)``.
+
+    Raises:
+        ValueError: shapes that do not fit, or a chance outside 0 to 1.
+    """
+    chances, happened = _checked(chances, happened)
+    mean = mean_of(np.stack(list(losses(chances, happened).values()), axis=1))
+
+    def measure(weights: np.ndarray) -> np.ndarray:
+        area = auc(chances, happened, weights)[:, None]
+        return np.concatenate([area, mean(weights)], axis=1)
+
+    return measure
 
 
 def summary(chances: np.ndarray, happened: np.ndarray) -> dict[str, float]:

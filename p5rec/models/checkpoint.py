@@ -4,7 +4,7 @@ A folder holds ``manifest.json`` (settings and the hash of every other file), ``
 low-rank adapters as peft writes them, those of earlier trainings in folders within),
 ``trained.safetensors`` (new token rows, heads, and every weight of a model trained whole),
 ``tokenizer/``, ``codes/``, ``prompts.json``, and, where it was joined with them, a linear part in
-``linear.safetensors`` and the items' titles. The frozen base model is named, not copied.
+``linear.safetensors``. The frozen base model is named, not copied.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from p5rec.backbones.adapters import LAST, stack_names
 from p5rec.backbones.attention import shorten
-from p5rec.backbones.config import BackboneConfig, LoraSettings
-from p5rec.backbones.load import LAST, load_backbone, stack_names
+from p5rec.backbones.config import LoraSettings
+from p5rec.backbones.load import load_backbone
+from p5rec.backbones.registry import AnyBackbone
+from p5rec.backbones.transformer import quantised
 from p5rec.core.artefacts import digest, file_sha256, library_versions, read_json, write_json
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, fault
@@ -33,7 +36,7 @@ from p5rec.core.types import Corpus, Histories, ItemCodes
 from p5rec.ids.files import load_codes, load_item_ids, save_codes
 from p5rec.ids.tokens import item_strings, token_strings
 from p5rec.prompting.source import PromptsConfig
-from p5rec.prompting.view import CorpusView, item_names
+from p5rec.tasks.view import CorpusView, item_names
 
 from .config import BUNDLE, HeadsConfig, ItemHeadConfig
 from .inputs import CodeLayout, literal_for
@@ -42,17 +45,18 @@ from .linear import Linear
 from .multitask import MultitaskModel
 from .ratings import RatedHistories
 
-WEIGHTS = "trained.safetensors"
+WEIGHTS, PROMPTS = "trained.safetensors", "prompts.json"
 ROWS = "item_rows"  # the items' own rows, among the weights
-TITLES = "titles.json"
 MANIFEST = BUNDLE
+PARTS = ("adapter", "codes", "tokenizer", PROMPTS, WEIGHTS, LINEAR)
 
 
 class BundleSettings(Config):
     """What it takes to build the model again and to ask it as it was taught."""
 
-    backbone: BackboneConfig
+    backbone: AnyBackbone
     seed: int  # of every weight that was drawn
+    tie_seed: int = 0  # of the order of items whose scores are equal, and of what lists draw
     scale: tuple[float, ...] = ()  # the ratings it knows; empty: none, and no heads
     heads: HeadsConfig = HeadsConfig()
     item_head: ItemHeadConfig | None = None
@@ -65,7 +69,6 @@ class BundleSettings(Config):
     below: tuple[LoraSettings, ...] = ()  # adapters of earlier trainings, oldest first
     trained: bool = True  # false: asked as it is, without heads; it knows no item codes
     linear: bool = False  # it has a linear part
-    swapped: bool = False  # each event of a history is another user's: the control
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +128,7 @@ class Bundle:
         float32 is the default because lists must not depend on which requests share a batch.
         """
         self.model.eval()
-        if self.settings.backbone.quantize is None:
+        if not quantised(self.model.causal):
             self.model.lm.to(dtype=getattr(torch, precision))  # the heads stay in float32
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
         if self.model.device.type == "cpu" and not self.model.seq2seq:
@@ -157,11 +160,8 @@ def build(
         model = MultitaskModel(
             backbone,
             codes,
+            settings.backbone,
             settings.scale,
-            merged=settings.backbone.items == "positions",
-            item_rows=settings.backbone.item_rows,
-            normalisation=settings.backbone.normalisation,
-            dropout=settings.backbone.dropout,
             heads=settings.heads,
             item_head=settings.item_head,
         ).eval()
@@ -222,10 +222,11 @@ def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = Non
     save_file({n: t for n, t in state.items() if n not in adapter}, folder / WEIGHTS)
     bundle.tokenizer.save_pretrained(str(folder / "tokenizer"))
     save_codes(bundle.layout.codes, folder / "codes", bundle.item_ids)
-    write_json(folder / "prompts.json", bundle.prompts)
+    write_json(folder / PROMPTS, bundle.prompts)
     if bundle.linear is not None:
         bundle.linear.save(folder / LINEAR)
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    own = [folder / name for name in PARTS]
+    files = sorted(p for part in own for p in (part, *part.rglob("*")) if p.is_file())
     write_json(
         folder / MANIFEST,
         {
@@ -269,35 +270,24 @@ def network(folder: Path) -> str:
     """
     settings, about = read_settings(folder)
     files = read_json(folder / MANIFEST)["files"]
-    own = {name: found for name, found in files.items() if name not in (LINEAR, TITLES)}
+    own = {name: found for name, found in files.items() if name != LINEAR}
     return digest([settings.model_copy(update={"linear": False}).dump(), own, about])
 
 
-def joined_manifest(folder: Path, linear: Path | None, more: Mapping[str, Path]) -> dict[str, Any]:
-    """The manifest of the bundle in ``folder`` beside further files.
-
-    Args:
-        linear: a linear part, to stand there as ``linear.safetensors``.
-        more: place in the folder → a file to stand there.
-    """
+def joined_manifest(folder: Path, linear: Path) -> dict[str, Any]:
+    """The manifest of the bundle in ``folder`` with the file of a linear part beside it."""
     manifest: dict[str, Any] = read_json(folder / MANIFEST)
-    if linear is not None:
-        manifest["settings"]["linear"] = True
-        more = {**more, LINEAR: linear}
-    hashes = {place: file_sha256(path) for place, path in more.items()}
-    return manifest | {"files": manifest["files"] | hashes}
+    manifest["settings"]["linear"] = True
+    return manifest | {"files": manifest["files"] | {LINEAR: file_sha256(linear)}}
 
 
-def load_bundle(
-    folder: Path, ids: Path | None = None, linear: Path | None = None, *, download: bool = False
-) -> Bundle:
+def load_bundle(folder: Path, ids: Path | None = None, *, download: bool = False) -> Bundle:
     """The bundle in ``folder``, every file checked against its hash.
 
     Args:
         ids: a folder of codes that extend the model's own (``p5rec ids extend``): it then ranks
             their items. A new item has what its codes say and, where items have rows of their own,
             a row of zeros.
-        linear: the file of a linear part that was not joined with the bundle; None: that which was.
         download: whether a backbone that it names may be fetched; nothing else ever is.
 
     Raises:
@@ -308,10 +298,9 @@ def load_bundle(
     settings, _ = read_settings(folder)
     known, taught = load_item_ids(folder / "codes"), load_codes(folder / "codes")
     item_ids, codes = (known, taught) if ids is None else (load_item_ids(ids), load_codes(ids))
-    bundle = build(settings, codes, item_ids, read_json(folder / "prompts.json"), download=download)
+    bundle = build(settings, codes, item_ids, read_json(folder / PROMPTS), download=download)
     state = read_tensors(folder / WEIGHTS)
-    place = folder / LINEAR if linear is None and settings.linear else linear
-    part = None if place is None else Linear.load(place, len(known))
+    part = Linear.load(folder / LINEAR, len(known)) if settings.linear else None
     if ids is not None:
         row_of = rows_among(item_ids, known)
         if wrong := unlike(codes, taught, row_of):

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from transformers import PreTrainedModel
 
 from p5rec.backbones.merge import merge
 from p5rec.core.artefacts import file_sha256, library_versions, read_json, write_json, writing
@@ -40,6 +41,12 @@ def export(model: Path, out: Path, dtype: str = "float32", *, download: bool = F
     if out.exists():
         raise fault(out, "a new folder", "one that exists", "name another or delete it")
     bundle = load_bundle(model, download=download)
+    if not isinstance(bundle.model.causal, PreTrainedModel):
+        raise fault(
+            model, "a model around a network of transformers",
+            f"backbone.kind: {bundle.settings.backbone.kind}",
+            "a plain language model's folder holds no other; ask it through p5rec",
+        )  # fmt: skip
     if bundle.settings.backbone.items != "tokens":
         raise fault(
             model, "a model that reads a token a code", "one that reads an item as one position",

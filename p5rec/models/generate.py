@@ -18,11 +18,12 @@ from transformers.generation.utils import (
     GenerateBeamOutput,
 )
 
+from p5rec.backbones.attention import adds_mask
 from p5rec.decode.allowed import Allowed, OpenNodes
 from p5rec.decode.beam import beam_search
 from p5rec.decode.token_rows import END, TokenRows
 
-from .readers import DecoderReader, Reader, TreeReader, adds_mask
+from .readers import DecoderReader, Reader, TreeReader
 
 
 class TokenRowScorer:
@@ -151,5 +152,5 @@ class ItemSearch:
             {"input_ids": ids},
             real.bool(),
             right=mask is None,
-            added=adds_mask(model.config),
+            added=adds_mask(model),
         )

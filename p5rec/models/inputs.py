@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from p5rec.core.types import Example, Histories, ItemCodes
-from p5rec.prompting.literal import Literal
 from p5rec.prompting.render import to_messages
+from p5rec.tasks.literal import Literal
 
 
 @dataclass(frozen=True, eq=False)

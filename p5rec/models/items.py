@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from p5rec.backbones.config import BackboneConfig
 from p5rec.backbones.load import Backbone
+from p5rec.backbones.transformer import configs_of, decoder_of
 from p5rec.core.types import ItemCodes
 from p5rec.decode.trie import Trie
 
@@ -28,19 +30,19 @@ class ItemModel(nn.Module):
     Args:
         backbone: the language model, grown by ``sum(codes.sizes)`` code tokens.
         codes: the items' codes, ``(N, L)``.
+        config: how items are read and named. With ``items: positions`` an item stands at one
+            position, the sum of its codes' rows, and a :class:`CodeHead` names its codes; otherwise
+            each code is a token of its own. With ``item_rows`` each item has a row of its own
+            beside those of its codes, in which it is read and, by the item head or else at its last
+            code, named. It starts at zero (but see :meth:`draw_rows`): an item that is never seen
+            is known by its codes alone. Memory and training time grow with N.
         scale: the distinct ratings, ascending, or empty for no rating heads.
-        merged: let an item stand at one position, the sum of its codes' rows, and let a
-            :class:`CodeHead` name its codes; otherwise each code is a token of its own.
-        item_rows: give each item a row of its own beside those of its codes, in which it is read
-            and, by the item head or else at its last code, named. It starts at zero
-            (but see :meth:`draw_rows`): an item that is never seen is known by its codes alone.
-            Needs ``merged``; memory and training time grow with N.
-        dropout: of the code head.
         heads: which rating heads; None: both.
         item_head: score whole items too (:class:`ItemHead`); None: by their codes alone.
 
     Attributes:
         trie: the items, on the model's device.
+        traits: of the language model.
 
     Raises:
         ValueError: items that share codes have rows of their own, or a token for each code.
@@ -50,33 +52,29 @@ class ItemModel(nn.Module):
         self,
         backbone: Backbone,
         codes: ItemCodes,
+        config: BackboneConfig,
         scale: Sequence[float] = (),
-        *,
-        merged: bool = False,
-        item_rows: bool = False,
-        normalisation: str = "items",
-        dropout: float = 0.0,
         heads: HeadsConfig | None = None,
         item_head: ItemHeadConfig | None = None,
     ) -> None:
         super().__init__()
-        if codes.tied and (item_rows or not merged):
+        merged = config.items == "positions"
+        if codes.tied and (config.item_rows or not merged):
             raise ValueError("items that share codes need positions, and no rows of their own")
         self.lm = backbone.model
         self.first = backbone.first_new
-        self.sizes, self.tied, self.normalisation = codes.sizes, codes.tied, normalisation
+        self.sizes, self.tied, self.normalisation = codes.sizes, codes.tied, config.normalisation
         self.starts = [self.first + int(start) for start in codes.starts]
         self.trie = Trie.build(codes.codes, codes.sizes)
-        self.config = self.causal.config
-        self.generation_config = self.causal.generation_config
-        width = self.config.hidden_size
-        self.shrink = width**-0.5 if getattr(self.config, "scale_decoder_outputs", False) else 1.0
+        self.traits = backbone.traits
+        self.config, self.generation_config = configs_of(self.causal)  # the trainer asks
+        width = self.traits.width
         heads = heads or HeadsConfig()
         self.heads = RatingHeads(width, scale, heads) if len(scale) and heads.any else None
         self.rating_words = heads.words  # whether rows with ratings teach their text
-        self.code_head = CodeHead(width, dropout) if merged else None
+        self.code_head = CodeHead(width, config.head_dropout) if merged else None
         self.item_head = ItemHead(width, item_head) if item_head else None
-        self.item_rows = nn.Parameter(torch.zeros(len(codes), width)) if item_rows else None
+        self.item_rows = nn.Parameter(torch.zeros(len(codes), width)) if config.item_rows else None
         self._follow()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -91,24 +89,29 @@ class ItemModel(nn.Module):
 
     @property
     def causal(self) -> Any:
-        """The language model under its adapters."""
+        """The language model under its adapters: a :class:`p5rec.backbones.base.Network`."""
         return self.lm.get_base_model() if hasattr(self.lm, "get_base_model") else self.lm
 
     @property
     def seq2seq(self) -> bool:
         """Whether an encoder reads the questions."""
-        return bool(self.config.is_encoder_decoder)
+        return self.traits.start is not None
 
     @property
     def start(self) -> int:
         """The token that opens every answer, where an encoder reads the questions."""
-        return int(self.config.decoder_start_token_id)
+        assert self.traits.start is not None
+        return self.traits.start
 
     @property
     def decoder(self) -> Any:
         """The model without its output head: tokens → hidden states."""
-        causal = self.causal
-        return causal.get_decoder() if self.seq2seq else getattr(causal, causal.base_model_prefix)
+        return decoder_of(self.causal)
+
+    @property
+    def tokens(self) -> int:
+        """V: words, and codes of items."""
+        return int(self.causal.get_input_embeddings().tokens)
 
     @property
     def device(self) -> torch.device:
@@ -273,5 +276,5 @@ class ItemModel(nn.Module):
         if encoded is not None:
             inputs |= {"encoder_hidden_states": encoded, "encoder_attention_mask": real}
         hidden: Tensor = self.decoder(**inputs).last_hidden_state
-        # a T5 whose head is its embedding reads states made smaller
-        return hidden * self.shrink if self.shrink != 1 else hidden
+        shrink = self.traits.shrink
+        return hidden * shrink if shrink != 1 else hidden

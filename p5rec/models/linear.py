@@ -18,7 +18,6 @@ from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from p5rec.core.artefacts import Artefact
 from p5rec.core.errors import fault
 from p5rec.core.types import Histories
 from p5rec.data.matrices import history_matrix
@@ -109,8 +108,3 @@ def pooled(said: Tensor, more: Tensor) -> Tensor:
     mean = both.masked_fill(~known, -torch.inf).logsumexp(1, keepdim=True)
     mean = mean - said.masked_fill(~known, -torch.inf).logsumexp(1, keepdim=True)
     return torch.where(known, both, said + mean.nan_to_num(0))
-
-
-def linear_file(linear: Artefact | None) -> Path | None:
-    """Where the stage of a linear part keeps it."""
-    return None if linear is None else linear.path / FILE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,6 +11,41 @@ from torch.nn.functional import cross_entropy
 
 from .items import ItemModel
 from .positions import restarted, row_has, whole_items
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Lines of rows and what each token is to teach.
+
+    Attributes:
+        input_ids: ``(B, T)``, padded on the right: what comes after a token is hidden from it
+            by causality, so there is no mask, and attention keeps its fast path.
+        labels: ``(B, T)`` aligned with ``input_ids``; -100 where nothing is asked, as at the
+            first token of a line and of a document. An item is asked as a whole.
+        weights: ``(B, T)`` the loss weight of each token's task.
+        tasks: ``(B, T)`` which task each token belongs to; None: all to one.
+        blank: ``(B, T)`` bool, tokens that the model is not shown.
+        ratings: ``(B, T)`` what the heads are to say at a token, on the data's scale; NaN where
+            nothing. An item has said all it has to say at its last code.
+        candidates: ``(B, T, K)`` items to be weighed where one begins; where the first is -1,
+            none are. A row must have a line of its own, and no encoder.
+        documents: ``(B, T)`` the number, ascending, of the row that each token of a packed line
+            belongs to: rows do not see each other. None: a line is a row.
+        source, source_mask, source_blank: ``(B, S)`` what the encoder reads, where there is
+            one.
+    """
+
+    input_ids: Tensor
+    labels: Tensor
+    weights: Tensor
+    tasks: Tensor | None = None
+    blank: Tensor | None = None
+    ratings: Tensor | None = None
+    candidates: Tensor | None = None
+    documents: Tensor | None = None
+    source: Tensor | None = None
+    source_mask: Tensor | None = None
+    source_blank: Tensor | None = None
 
 
 class MultitaskModel(ItemModel):
@@ -20,40 +56,11 @@ class MultitaskModel(ItemModel):
     the whole vocabulary.
     """
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        labels: Tensor,
-        weights: Tensor,
-        tasks: Tensor | None = None,
-        blank: Tensor | None = None,
-        ratings: Tensor | None = None,
-        candidates: Tensor | None = None,
-        documents: Tensor | None = None,
-        source: Tensor | None = None,
-        source_mask: Tensor | None = None,
-        source_blank: Tensor | None = None,
-        num_items_in_batch: Tensor | float | None = None,
-    ) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, count: Tensor | float | None = None) -> dict[str, Tensor]:
         """The weighted loss of a batch and its parts.
 
         Args:
-            input_ids: ``(B, T)``, padded on the right: what comes after a token is hidden from it
-                by causality, so there is no mask, and attention keeps its fast path.
-            labels: ``(B, T)`` aligned with ``input_ids``; -100 where nothing is asked, as at the
-                first token of a line and of a document. An item is asked as a whole.
-            weights: ``(B, T)`` the loss weight of each token's task.
-            tasks: ``(B, T)`` which task each token belongs to; None: all to one.
-            blank: ``(B, T)`` bool, tokens that the model is not shown.
-            ratings: ``(B, T)`` what the heads are to say at a token, on the data's scale; NaN where
-                nothing. An item has said all it has to say at its last code.
-            candidates: ``(B, T, K)`` items to be weighed where one begins; where the first is -1,
-                none are. A row must have a line of its own, and no encoder.
-            documents: ``(B, T)`` the number, ascending, of the row that each token of a packed line
-                belongs to: rows do not see each other. None: a line is a row.
-            source, source_mask, source_blank: ``(B, S)`` what the encoder reads, where there is
-                one.
-            num_items_in_batch: what the summed loss is divided by; None: the labels here.
+            count: what the summed loss is divided by; None: the labels here.
 
         Returns:
             ``loss`` and, for logging, mean ``code_loss`` and ``level_losses (L,)``, ``item_loss``
@@ -63,12 +70,17 @@ class MultitaskModel(ItemModel):
             (M, K, L)`` beside: the log-probability of each of their codes, at the M tokens that
             have any, in order.
         """
-        embedded, at = self.embed(input_ids, blank=blank)
+        labels, weights, ratings, documents = (
+            batch.labels, batch.weights, batch.ratings, batch.documents
+        )  # fmt: skip
+        embedded, at = self.embed(batch.input_ids, blank=batch.blank)
         inputs = {"inputs_embeds": embedded}
         if documents is not None:
             inputs["position_ids"] = restarted(documents.gather(1, at.opens))
-        if source is not None:
-            inputs["encoded"], inputs["real"] = self.encode(source, source_mask, source_blank)
+        if batch.source is not None:
+            inputs["encoded"], inputs["real"] = self.encode(
+                batch.source, batch.source_mask, batch.source_blank
+            )
         hidden = self.states(**inputs)
         codes, *begins = self._items(hidden, at.places, labels)
         share = 1.0 if self.item_head is None else self.item_head.config.codes
@@ -89,18 +101,18 @@ class MultitaskModel(ItemModel):
             losses, by_head = self.heads.loss(read, ratings[row, token])
             each = each.index_put((row, token), losses, accumulate=True)
             parts |= {name: mean(part) for name, part in by_head.items()}
-        count = (labels[:, 1:] != -100).sum() if num_items_in_batch is None else num_items_in_batch
+        count = (labels[:, 1:] != -100).sum() if count is None else count
         loss = (each * weights).sum() / torch.as_tensor(count).clamp(min=1)
         if self.item_head is not None:
             row, token = begins
-            items = self.items_at(input_ids, labels != -100)[row, token]
+            items = self.items_at(batch.input_ids, labels != -100)[row, token]
             read = hidden[row, at.places[row, token] - 1]
             whole = self.item_head.loss(read, self.item_vectors(), items, weights[row, token])
             loss = loss + whole / torch.as_tensor(count).clamp(min=1)
             parts["item_loss"] = whole.detach() / (len(items) or math.nan)
-        out = {"loss": loss, "task_losses": by_task(each, labels, tasks), **parts}
-        if candidates is not None:
-            out["candidate_logs"] = self._weigh(hidden, at.places, input_ids, blank, candidates)
+        out = {"loss": loss, "task_losses": by_task(each, labels, batch.tasks), **parts}
+        if batch.candidates is not None:
+            out["candidate_logs"] = self._weigh(hidden, at.places, batch, batch.candidates)
         return out
 
     def _items(
@@ -114,14 +126,7 @@ class MultitaskModel(ItemModel):
         codes = labels[row[:, None], place] - labels.new_tensor(self.starts)
         return -self._code_logs(hidden, row, places[row, token] - 1, codes).T, row, token
 
-    def _weigh(
-        self,
-        hidden: Tensor,
-        places: Tensor,
-        input_ids: Tensor,
-        blank: Tensor | None,
-        candidates: Tensor,
-    ) -> Tensor:
+    def _weigh(self, hidden: Tensor, places: Tensor, batch: Batch, candidates: Tensor) -> Tensor:
         row, token = (candidates[..., 0] >= 0).nonzero(as_tuple=True)
         codes = self.trie.paths(candidates[row, token].clamp(min=0))  # (M, K, L)
         if self.code_head is not None:
@@ -129,9 +134,9 @@ class MultitaskModel(ItemModel):
         # each candidate stands where the next item stood: what comes later is hidden from it
         many, k, levels = codes.shape
         place = token[:, None, None] + torch.arange(levels, device=token.device)
-        ids = input_ids[row][:, None].expand(-1, k, -1)
+        ids = batch.input_ids[row][:, None].expand(-1, k, -1)
         ids = ids.scatter(2, place.expand_as(codes), codes + codes.new_tensor(self.starts))
-        shown = None if blank is None else blank[row].repeat_interleave(k, 0)
+        shown = None if batch.blank is None else batch.blank[row].repeat_interleave(k, 0)
         embedded, _ = self.embed(ids.flatten(0, 1), blank=shown)
         states = self.states(inputs_embeds=embedded)
         own = torch.arange(many * k, device=token.device).view(many, k)

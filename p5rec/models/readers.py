@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
-from p5rec.backbones.attention import NAME as SHORT
-
 # of prompts read at a time on a CPU: what lies between two layers then stays in its caches
 CACHED_TOKENS = 512  # a thread
+READ_ANEW = 2**14  # tokens at a time of lines that are read from their beginning
 WORTH_SHARING = 16  # tokens that all prompts begin with, from which they are read once for all
 
 
@@ -153,9 +153,55 @@ def _joined(caches: list[Any]) -> Any:
     return joined
 
 
-def adds_mask(config: Any) -> bool:
-    """Whether a model's attention adds its mask to the scores."""
-    return config._attn_implementation in ("eager", SHORT)
+class Rereader:
+    """A network that keeps nothing of what it read: each continuation is read with its prompt anew.
+
+    Args:
+        run: the model: ``inputs_embeds (B, T, D)`` → ``(B, T, X)``; what comes later is hidden.
+        embed: token ids ``(B, K)`` → ``(B, K, D)``.
+        prompt: ``(B, T, D)``, padded on the right.
+        mask: ``(B, T)`` bool, real tokens.
+    """
+
+    def __init__(
+        self,
+        run: Callable[..., Tensor],
+        embed: Callable[[Tensor], Tensor],
+        prompt: Tensor,
+        mask: Tensor,
+    ) -> None:
+        self.run, self.embed, self.prompt, self.lengths = run, embed, prompt, mask.sum(1)
+
+    def read(self, *, keep: bool = True) -> Tensor:
+        """See :class:`Reader`."""
+        batch, _, width = self.prompt.shape
+        self.paths = self.prompt.new_zeros(batch, 1, 0, width)
+        return self._last(self.prompt, self.lengths)
+
+    def follow(self, inputs: dict[str, Tensor], parents: Tensor) -> Tensor:
+        """See :class:`Reader`."""
+        rows = (
+            inputs["inputs_embeds"] if "inputs_embeds" in inputs else self.embed(*inputs.values())
+        )
+        before = parents[..., None, None].expand(-1, -1, *self.paths.shape[2:])
+        self.paths = torch.cat([self.paths.gather(1, before), rows[:, :, None]], dim=2)
+        batch, beams, depth, width = self.paths.shape
+        lines = pad(self.prompt, (0, 0, 0, depth)).repeat_interleave(beams, 0)
+        lengths = self.lengths.repeat_interleave(beams)
+        place = lengths[:, None] + torch.arange(depth, device=lengths.device)
+        place = place[..., None].expand(-1, -1, width)
+        lines = lines.scatter(1, place, self.paths.flatten(0, 1))
+        return self._last(lines, lengths + depth).unflatten(0, (batch, beams))
+
+    def _last(self, lines: Tensor, lengths: Tensor) -> Tensor:
+        """The answers ``(n, X)`` at the ends of ``lines (n, T, D)``, some lines at a time."""
+        at_once = max(1, READ_ANEW // lines.shape[1])
+        answers = torch.cat([
+            self.run(inputs_embeds=part)[torch.arange(len(part), device=part.device), ends - 1]
+            for part, ends in zip(lines.split(at_once), lengths.split(at_once), strict=True)
+        ])  # fmt: skip
+        self.dtype = answers.dtype
+        return answers
 
 
 class DecoderReader:

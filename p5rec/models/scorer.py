@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
+from p5rec.backbones.attention import adds_mask
+
 from .linear import pooled
 from .multitask import MultitaskModel
-from .readers import DecoderReader, TreeReader, adds_mask
+from .readers import DecoderReader, Rereader, TreeReader
 
 
 def prompt_reader(
     model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor
-) -> TreeReader | DecoderReader:
+) -> TreeReader | DecoderReader | Rereader:
     """B prompts as ``model`` reads them; it answers with hidden states.
 
     Args:
@@ -28,12 +30,14 @@ def prompt_reader(
         encoded, real = model.encode(input_ids, attention_mask)
         return DecoderReader(partial(_decode, model), encoded, real, model.start)
     embedded, at = model.embed(input_ids, attention_mask)
+    if not model.traits.keeps:
+        return Rereader(model.states, model.causal.get_input_embeddings(), embedded, at.real)
     return TreeReader(
         model.states,
         {"inputs_embeds": embedded},
         at.real,
         right=True,
-        added=adds_mask(model.config),
+        added=adds_mask(model.causal),
     )
 
 
@@ -156,7 +160,7 @@ class TokenScorer(CodeScorer):
         leaves = self.model.trie.leaf_starts[self.level + 1]
         asked = leaves[self.nodes + 1] - leaves[self.nodes] > 1
         most = int(asked.sum(1).max())
-        width = self.model.config.hidden_size
+        width = self.model.traits.width
         states = torch.zeros(*codes.shape, width, device=codes.device, dtype=self.reader.dtype)
         order = (~asked).to(torch.int8).argsort(dim=1, stable=True)
         self.slots = order.argsort(dim=1).clamp(max=max(0, most - 1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from p5rec.backbones.load import stack_names
+from p5rec.backbones.adapters import stack_names
 from p5rec.core.errors import fault
 from p5rec.ids.files import load_codes, load_item_ids
 
@@ -39,12 +39,12 @@ def begun_from(settings: BundleSettings, start: Path) -> BundleSettings:
     differ = [
         f"backbone.{name}"
         for name, value in settings.backbone
-        if name != "lora" and value != getattr(first.backbone, name)
+        if name != "lora" and value != getattr(first.backbone, name, None)
     ]
     here, there = settings.backbone.lora, first.backbone.lora
     if (here is None) != (there is None):
         differ.append("backbone.lora")
-    drawn = here is not None and settings.backbone.name == "scratch"
+    drawn = here is not None and settings.backbone.source is None
     if drawn and settings.seed != first.seed:
         differ.append("train.seed, under which its frozen weights were drawn")
     if differ:

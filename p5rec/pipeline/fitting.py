@@ -1,134 +1,292 @@
-"""The stages that fit a method: a trial for each point of its grid, and the best one's model."""
+"""The stages that fit a method: a trial for each point of its grid, the best one's model, and a
+folder that is complete with what the model is queried with."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
-import numpy as np
 from tqdm import tqdm
 
-from p5rec.core.artefacts import Artefact, Lineage, Store, read_json, write_json
+from p5rec.core.artefacts import Artefact, Lineage, Make, read_json, write_json
+from p5rec.core.code import Work
 from p5rec.core.publishing import bring
 from p5rec.core.types import Corpus
 from p5rec.data.train_events import swapped
-from p5rec.methods.base import Method
-from p5rec.methods.registry import METHODS
-from p5rec.methods.tune import VALIDATION
+from p5rec.methods.base import VALIDATION, Method
+from p5rec.methods.fitted import MODEL, Fitted
+from p5rec.methods.folder import complete
+from p5rec.methods.needs import Codes, Inputs, Made, Model, Need, Part
 
-MODEL, TRIAL = "model", "trial.json"
+from .prepared import Prepared
+
+TRIAL = "trial.json"
 KEPT = 2**26  # bytes of a trial's model that are worth keeping until the best is known
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A method with its settings chosen, and its model.
+class Among:
+    """What a run has made so far, by name, one a seed: methods may need it.
 
     Attributes:
-        method: the config that was fitted.
-        made: the stage that fitted it.
-        about: ``train_seconds`` (of all trials), and where settings were chosen ``tuned`` and
-            ``configs_tried``.
+        ids: semantic ids.
+        methods: fitted methods.
     """
 
-    method: Method
-    made: Artefact
-    about: Mapping[str, Any]
+    ids: Mapping[str, Sequence[Artefact]] = field(default_factory=dict)
+    methods: Mapping[str, Sequence[Fitted]] = field(default_factory=dict)
 
-    @property
-    def folder(self) -> Path:
-        """Where :meth:`p5rec.methods.base.Method.load` finds the model."""
-        return self.made.path / MODEL
+
+ALONE = Among()
 
 
 def fit_method(
-    method: Method, corpus: Corpus, data: Artefact | str, store: Store, repeats: int = 1
+    method: Method, prepared: Prepared, among: Among = ALONE, repeats: int = 1
 ) -> list[Fitted]:
     """The method fitted to the training events, once for each seed.
 
     Validation chooses under the first seed; the others fit what it chose. A method without draws is
     fitted once.
     """
-    points, seed, known = method.points(), corpus.split.seed, corpus.interactions.event_keys
-    if method.permute_histories:
-        corpus = swapped(corpus, ["train"], seed)
-    trials = _try(points, corpus, known, data, store) if len(points) > 1 else []
-    values = [read_json(trial.path / TRIAL)["value"] for trial in trials] or [0.0]
-    best = values.index(max(values))  # of equal ones the first
-    chosen = points[best]
-
-    def fitted(n: int) -> Fitted:
-        tried = trials[best].path / MODEL if trials and not n else None
-        made = store.stage(
-            "fit",
-            partial(_fit, chosen, corpus, known, seed + n, tried),
-            config={**chosen.dump(), "seed": seed + n},
-            code=(_fit, METHODS.target(method.kind)),
-            inputs={"data": data},
-        )
-        spent = [trial.manifest["seconds"] for trial in trials if not n]
+    points = method.points()
+    best, trials = 0, []
+    if len(points) > 1:
+        trials = _try(points, prepared, among)
+        values = [trial.value for trial in trials]
+        best = values.index(max(values))  # of equal ones the first
+    found = []
+    for n in range(repeats if method.drawn else 1):
+        tried = trials[best] if trials and not n else None
+        run = _Run.of(points[best], prepared, among, n)
+        made = tried.made if tried and tried.made else run.fit(tried.model if tried else None)
+        spent = [trial.seconds for trial in trials if not n]
         about = {
             "train_seconds": round(sum(spent) or made.manifest["seconds"], 3),
-            "tuned": chosen.describe(),
-            "configs_tried": 1 if n else len(points),
+            **points[best].describe(),
+            **({"configs_tried": len(points)} if spent else {}),
         }
-        return Fitted(chosen, made, about)
-
-    return [fitted(n) for n in range(repeats if method.drawn else 1)]
-
-
-def _try(
-    points: Sequence[Method],
-    corpus: Corpus,
-    known: np.ndarray,
-    data: Artefact | str,
-    store: Store,
-) -> list[Artefact]:
-    """The trials of ``points``, a stage each."""
-    quiet, seed, kind = store.quiet(), corpus.split.seed, points[0].kind
-    with tqdm(
-        points, desc=f"tune {kind}", unit="trial", leave=None, disable=bool(store.rank)
-    ) as bar:
-        return [
-            quiet.stage(
-                "trial",
-                partial(_trial, point, corpus, known, seed),
-                config={**point.dump(), "seed": seed},
-                code=(_trial, METHODS.target(kind)),
-                inputs={"data": data},
-            )
-            for point in bar
-        ]
+        found.append(Fitted(points[best], run.seed, made, run.complete(made), about))
+    return found
 
 
-def _trial(point: Method, corpus: Corpus, known: np.ndarray, seed: int, folder: Path) -> Lineage:
-    """Fits ``point`` and measures it on validation; the model stays where it is small."""
+@dataclass(frozen=True)
+class _Trial:
+    """A point of a grid.
+
+    Attributes:
+        stage: that measured it.
+        made: the stage that fitted it; None: ``stage`` did, and kept its model if that is small.
+    """
+
+    stage: Artefact
+    made: Artefact | None
+
+    @property
+    def value(self) -> float:
+        """On validation; larger is better."""
+        value: float = read_json(self.stage.path / TRIAL)["value"]
+        return value
+
+    @property
+    def seconds(self) -> float:
+        """That fitting and measuring took."""
+        stages = [self.stage] + ([self.made] if self.made else [])
+        return sum(stage.manifest["seconds"] for stage in stages)
+
+    @property
+    def model(self) -> Path:
+        """Where its model lies, if the stage kept it."""
+        return self.stage.path / MODEL
+
+
+def _try(points: Sequence[Method], prepared: Prepared, among: Among) -> list[_Trial]:
+    """The trials of ``points``, a stage each, or two where all processes fit together."""
+    quiet = replace(prepared, store=prepared.store.quiet())
+    off = bool(prepared.store.rank)
+    with tqdm(points, desc=f"tune {points[0].kind}", unit="trial", leave=None, disable=off) as bar:
+        return [_Run.of(point, quiet, among, 0).trial() for point in bar]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A method under one seed.
+
+    Attributes:
+        method: its settings chosen.
+        nth: which of the seeds it is.
+        seed: of its draws.
+        corpus: what it is fitted to: its histories permuted if the method says so.
+    """
+
+    method: Method
+    prepared: Prepared
+    among: Among
+    nth: int
+    seed: int
+    corpus: Corpus
+
+    @classmethod
+    def of(cls, method: Method, prepared: Prepared, among: Among, nth: int) -> _Run:
+        """The ``nth`` run of ``method``."""
+        corpus = prepared.corpus
+        return cls.under(method, prepared, among, nth, method.first_seed(corpus.split.seed) + nth)
+
+    @classmethod
+    def under(cls, method: Method, prepared: Prepared, among: Among, nth: int, seed: int) -> _Run:
+        """The same under a seed that is not the method's own."""
+        corpus = prepared.corpus
+        if method.permute_histories:
+            corpus = swapped(corpus, ["train"], seed)
+        return cls(method, prepared, among, nth, seed, corpus)
+
+    def fit(self, tried: Path | None = None) -> Artefact:
+        """The stage that fits it.
+
+        Args:
+            tried: where the model of its trial lies, if that kept it.
+        """
+        method, needed = self.method, self._found(self.method.needs(self.seed))
+        return self.prepared.store.stage(
+            "fit",
+            partial(_fit, self, _folders(needed), tried),
+            config={**method.fit_settings(), "seed": self.seed},
+            code=(_fit, *method.fitted_by),
+            inputs={"data": self.prepared.data, **method.fit_reads(), **_keys(needed)},
+            resumable=method.collective,
+            collective=method.collective,
+            what=method.kind,
+        )
+
+    def complete(self, made: Artefact) -> Artefact:
+        """The stage that puts its folder together."""
+        method, beside = self.method, self._found(self.method.beside(self.seed))
+        settings = {**method.dump(), "tune": {}}
+        return self.prepared.store.quiet().stage(
+            "model",
+            partial(_complete, self, made.path / MODEL, _folders(beside)),
+            config={**settings, "seed": self.seed},
+            code=(_complete, *method.fitted_by),
+            inputs={"data": self.prepared.data, "fit": made, **_keys(beside)},
+        )
+
+    def trial(self) -> _Trial:
+        """Its figure on validation."""
+        if self.method.collective or self.method.beside(self.seed):
+            return self._measured_apart()
+        needed = self._found(self.method.needs(self.seed))
+        inputs = {**self.method.fit_reads(), **_keys(needed)}
+        trial = self._trial_stage(
+            partial(_trial, self, _folders(needed)), (_trial, *self._measured_by()), inputs
+        )
+        return _Trial(trial, None)
+
+    def _measured_apart(self) -> _Trial:
+        """The same in stages: a fit of all processes, its folder, and the measuring."""
+        made = self.fit()
+        folder = self.complete(made)
+        measure = partial(_measure, self.method, folder.path / MODEL, self.corpus)
+        code = (_measure, *self._measured_by())
+        return _Trial(self._trial_stage(measure, code, {"model": folder}), made)
+
+    def _measured_by(self) -> tuple[Work, ...]:
+        method = self.method
+        metric = VALIDATION.target(method.capabilities[0])
+        return (*dict.fromkeys((*method.fitted_by, *method.queried_by, metric)),)
+
+    def _trial_stage(
+        self, work: Make, code: tuple[Work, ...], inputs: Mapping[str, Artefact | str]
+    ) -> Artefact:
+        return self.prepared.store.stage(
+            "trial",
+            work,
+            config={**self.method.fit_settings(), "seed": self.seed},
+            code=code,
+            inputs={"data": self.prepared.data, **inputs},
+        )
+
+    def _found(self, needs: Mapping[str, Need]) -> _Found:
+        return {name: self._one(need) for name, need in needs.items()}
+
+    def _one(self, need: Need) -> tuple[Path, Artefact | str]:
+        among = self.among
+        match need:
+            case Codes(name):
+                ids = among.ids[name]
+                return ids[self.nth % len(ids)].path, ids[self.nth % len(ids)]
+            case Model(name, hashed):
+                if name not in among.methods:
+                    return Path(name), hashed(Path(name))
+                runs = among.methods[name]
+                run = runs[self.nth % len(runs)]
+                return run.trained, run.made
+            case Part(method, seed):
+                made = _Run.under(method, self.prepared, among, self.nth, seed).fit()
+                return made.path / MODEL, made
+            case Made():
+                needed = self._found(need.needs)
+                made = self.prepared.store.stage(
+                    need.stage,
+                    partial(_make, self, need, _folders(needed)),
+                    config={**need.settings, "permute_histories": self.method.permute_histories},
+                    code=(_make, *need.code),
+                    inputs={"data": self.prepared.data, **_keys(needed)},
+                )
+                return made.path, made
+
+    def seen(self, lineage: Lineage) -> Lineage:
+        """``lineage`` in keys of the events as they were before any were permuted."""
+        before, after = (c.interactions.event_keys for c in (self.prepared.corpus, self.corpus))
+        return Lineage(before[lineage.among(after)])
+
+
+_Found = Mapping[str, tuple[Path, Artefact | str]]  # name → a folder, and what is in the key
+
+
+def _folders(found: _Found) -> Inputs:
+    return {name: folder for name, (folder, _) in found.items()}
+
+
+def _keys(found: _Found) -> dict[str, Artefact | str]:
+    return {name: key for name, (_, key) in found.items()}
+
+
+def _fit(run: _Run, inputs: Inputs, tried: Path | None, folder: Path) -> Lineage:
+    """The model of a run: that of its trial, where that kept it, or fitted now."""
     model = folder / MODEL
-    lineage = _fit(point, corpus, known, seed, None, folder)
-    value = VALIDATION[point.capability](corpus)(point.load(model))
-    write_json(folder / TRIAL, {"value": value})
+    if tried is not None and tried.is_dir():
+        bring(tried, model)
+        return Lineage.read(tried.parent)
+    model.mkdir(exist_ok=True)
+    return run.seen(run.method.fit(run.corpus, model, seed=run.seed, inputs=inputs))
+
+
+def _make(run: _Run, need: Made, inputs: Inputs, folder: Path) -> Lineage:
+    return run.seen(need.work(run.corpus, inputs, folder))
+
+
+def _complete(run: _Run, model: Path, beside: Inputs, folder: Path) -> Lineage:
+    """The folder of a run's model with all that it is queried with."""
+    with TemporaryDirectory(dir=folder) as work:
+        files = complete(run.method, model, beside, run.corpus.catalog, Path(work))
+        bring(files, folder / MODEL)
+    return Lineage.none()
+
+
+def _trial(run: _Run, inputs: Inputs, folder: Path) -> Lineage:
+    """Fits a run and measures it on validation; the model stays where it is small."""
+    model = folder / MODEL
+    lineage = _fit(run, inputs, None, folder)
+    _measure(run.method, model, run.corpus, folder)
     if sum(file.stat().st_size for file in model.rglob("*") if file.is_file()) > KEPT:
         shutil.rmtree(model)
     return lineage
 
 
-def _fit(
-    point: Method, corpus: Corpus, known: np.ndarray, seed: int, tried: Path | None, folder: Path
-) -> Lineage:
-    """The model of ``point``: that of its trial, where that kept it, or fitted now.
-
-    Args:
-        known: ``(E,)`` uint64, the keys of the events before any were swapped: what was seen is
-            told by these.
-    """
-    model = folder / MODEL
-    if tried is not None and tried.is_dir():
-        bring(tried, model)
-        return Lineage.read(tried.parent)
-    model.mkdir()
-    seen = point.fit(corpus, model, seed=seed, inputs={})
-    return Lineage(known[seen.among(corpus.interactions.event_keys)])
+def _measure(method: Method, model: Path, corpus: Corpus, folder: Path) -> Lineage:
+    value = VALIDATION.get(method.capabilities[0])(corpus)(method.load(model))
+    write_json(folder / TRIAL, {"value": value})
+    return Lineage.none()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,9 +11,10 @@ import yaml
 
 from p5rec.core.config import Config, Lines, Tree, bind, read_yaml
 from p5rec.core.errors import UserError, did_you_mean
+from p5rec.tasks.base import Task
+from p5rec.tasks.fields import FIELDS
+from p5rec.tasks.registry import TASKS
 
-from . import tasks
-from .fields import FIELDS
 from .template import (
     EXAMPLES,
     SHOT_SLOTS,
@@ -29,9 +31,21 @@ Where = Callable[..., str]  # key path → "file:line" of the nearest key on it
 def read_family(path: Path) -> tuple[FamilySpec, Where]:
     """The family in a prompt file, and where each of its keys stands.
 
+    A file that stayed as it was is read once.
+
     Raises:
         UserError: one line a fault, all of them.
     """
+    try:
+        text = path.read_bytes()
+    except OSError:
+        text = b""  # reading it again says what is wrong
+    return _read(path, text)
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, text: bytes) -> tuple[FamilySpec, Where]:
+    """See :func:`read_family`; ``text`` is what the file holds."""
     try:
         tree, lines = read_yaml(path)
     except yaml.YAMLError as error:
@@ -121,11 +135,12 @@ def _fields_faults(tree: Tree, where: Where) -> Iterator[str]:
     name = tree.get("task")
     if not isinstance(name, str):
         return
-    if name not in tasks.TASKS:
-        hint = did_you_mean(name, tasks.TASKS)
+    worded = [each for each in TASKS if TASKS.get(each).given]
+    if name not in worded:
+        hint = did_you_mean(name, worded)
         yield f"{where('task')}: expected a known task, got {name!r}; {hint}"
         return
-    task = tasks.TASKS[name]
+    task: Task = TASKS.get(name)
     if "answer" in tree and tree["answer"] != task.answer:
         yield (
             f"{where('answer')}: expected {task.answer!r}, the answer of task {name!r}, "
@@ -155,7 +170,7 @@ def _text_faults(
     used: set[str],
 ) -> Iterator[str]:
     """Faults of one wording's texts; notes the fields they use."""
-    known = tasks.TASKS.get(task) if isinstance(task, str) else None
+    known: Task | None = TASKS.get(task) if isinstance(task, str) and task in TASKS else None
     given = [f for f in fields if known is None or f in known.given]
     answers = [f for f in fields if known is None or f in known.answers]
     sides = {"system": given, "source": [*given, EXAMPLES], "target": answers}

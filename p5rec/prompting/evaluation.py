@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 
 from p5rec.core.errors import UserError
-from p5rec.core.rng import derive_seed
 from p5rec.core.types import Example
+from p5rec.tasks.fields import Record
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView
 
-from . import fewshot, tasks
-from .fields import Record
+from . import fewshot
 from .library import PromptLibrary
 from .source import PromptsConfig, pose
-from .view import CorpusView
 
 
 class EvaluationSource(Sequence[Example]):
@@ -29,10 +30,12 @@ class EvaluationSource(Sequence[Example]):
         family: the family to pose.
         part: ``train``, ``valid`` or ``test``.
         template_ids: wordings, by id; the first seen one that fits by default.
-        users: pose these users' rows only, ``(B,)``; in the tasks about items it has no meaning.
-        rows: pose these rows only, ``(R,)``, of those the task can pose.
         seed: of every draw.
         config: how much is shown.
+
+    Attributes:
+        rows: ``(R,)`` the rows that are posed: all that the task has in the part.
+        templates: the wordings.
 
     Raises:
         UserError: the family or a wording is unknown, or the data cannot offer what it needs.
@@ -46,15 +49,13 @@ class EvaluationSource(Sequence[Example]):
         part: str,
         *,
         template_ids: Sequence[str] = (),
-        users: np.ndarray | None = None,
-        rows: np.ndarray | None = None,
         seed: int = 0,
         config: PromptsConfig | None = None,
     ) -> None:
         self.view, self.seed, self.config = view, seed, config or PromptsConfig()
         spec = library.family(family)
-        task = tasks.get(spec.task)
-        if reason := tasks.unavailable(spec.task, view, part):
+        task = TASKS.get(spec.task)
+        if reason := task.unavailable(view, part):
             raise UserError(reason)
         fitting = {t.id: t for t in library.fitting(family, view)}
         wanted = [library.get(name) for name in template_ids] or [
@@ -70,12 +71,14 @@ class EvaluationSource(Sequence[Example]):
             raise UserError(*faults or [f"{family}: no wording fits the data"])
         self.templates = tuple(wanted)
         self.rows = task.rows(view, part)
-        if users is not None and not task.of_items:
-            self.rows = self.rows[np.isin(view.corpus.interactions.users[self.rows], users)]
-        if rows is not None:
-            self.rows = self.rows[np.isin(self.rows, rows)]
         self._task = spec.task
         self._pool = fewshot.Pool.of(view, spec.task)
+
+    def only(self, rows: np.ndarray) -> EvaluationSource:
+        """The same about those of its rows that are among ``rows``."""
+        found = copy(self)
+        found.rows = self.rows[np.isin(self.rows, rows)]
+        return found
 
     def __len__(self) -> int:
         return len(self.rows) * len(self.templates)
@@ -86,7 +89,7 @@ class EvaluationSource(Sequence[Example]):
     @property
     def keys(self) -> np.ndarray:
         """Of each example, ``(len,)`` uint64: the key of the event or item that it is about."""
-        return tasks.get(self._task).keys(self.view)[self.rows].repeat(len(self.templates))
+        return TASKS.get(self._task).keys(self.view)[self.rows].repeat(len(self.templates))
 
     def record(self, i: int) -> Record:
         """The record behind example ``i``: its candidates and every field's value."""
@@ -97,6 +100,5 @@ class EvaluationSource(Sequence[Example]):
             raise IndexError(i)
         at, which = divmod(i % len(self), len(self.templates))
         row = int(self.rows[at])
-        key = int(tasks.get(self._task).keys(self.view)[row])
-        seed = derive_seed(self.seed, "evaluate", self._task, key)
+        seed = TASKS.get(self._task).seed(self.view, row, self.seed)
         return pose(self.view, self.templates[which], row, self._pool, seed, self.config)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from p5rec.core.rng import derive_rng
-
-from . import tasks
-from .draft import Limits
-from .fields import Record
-from .view import CorpusView
+from p5rec.tasks.draft import Limits
+from p5rec.tasks.fields import Record
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView
 
 TRIES = 40  # rows looked at for each example wanted, before fewer are given
 
@@ -34,7 +33,7 @@ class Pool:
     @classmethod
     def of(cls, view: CorpusView, task: str) -> Pool:
         """The training rows of a task."""
-        kind = tasks.get(task)
+        kind = TASKS.get(task)
         rows = kind.rows(view, "train")
         keys = kind.keys(view)[rows]
         order = np.argsort(keys, kind="stable")
@@ -64,7 +63,7 @@ def choose(
         seed: the row's own.
         limits: how much each shows.
     """
-    task = tasks.get(record.task)
+    task = TASKS.get(record.task)
     own, keys = view.names.titles[record.item], task.keys(view)
     chosen: dict[int, Record] = {}
     for point in derive_rng(seed, "shots").integers(2**64, size=count, dtype=np.uint64):

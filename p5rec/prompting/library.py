@@ -10,11 +10,11 @@ from typing import Any
 from p5rec.core.artefacts import digest
 from p5rec.core.errors import UserError, did_you_mean, fault
 from p5rec.core.paths import assets
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView
 
-from . import tasks
 from .checks import check_family, read_family
 from .template import FamilySpec, Template, resolve
-from .view import CorpusView
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ class PromptLibrary:
         self, family: str, view: CorpusView, unseen: bool | None = None
     ) -> tuple[Template, ...]:
         """Those of :meth:`templates` whose fields the corpus can offer."""
-        absent = tasks.get(self.family(family).task).absent(view)
+        absent = TASKS.get(self.family(family).task).absent(view)
         return tuple(t for t in self.templates(family, unseen) if not t.fields & absent)
 
     def get(self, name: str) -> Template:

@@ -15,11 +15,12 @@ import pyarrow as pa
 from p5rec.core.errors import UserError
 from p5rec.core.rng import combined, derive_seed
 from p5rec.core.types import TEST, TRAIN, VALID, Corpus, Example, Split
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView, Scale
 
-from . import fewshot, tasks
+from . import fewshot
 from .library import PromptLibrary
 from .source import PromptsConfig, pose
-from .view import CorpusView, Scale
 
 # given fields that tell what the user did with the item, which is what a pair does not have
 TOLD = frozenset({"stars", "headline", "review", "summary"})
@@ -136,7 +137,7 @@ class PairQuestions:
         self.view, self.family, self.seed = view, family, seed
         self.config = config or PromptsConfig()
         task = library.family(family).task
-        if reason := tasks.unavailable(task, view):
+        if reason := TASKS.get(task).unavailable(view):
             raise UserError(reason)
         fitting = [t for t in library.fitting(family, view, unseen=False) if not t.given & TOLD]
         if not fitting:

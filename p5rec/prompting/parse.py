@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .fields import Answer
-from .literal import squeeze
-from .view import ItemNames, Scale
+from p5rec.tasks.fields import NO, YES, Answer
+from p5rec.tasks.literal import squeeze
+from p5rec.tasks.view import ItemNames, Scale
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?!\w)")
 OUT_OF = re.compile(r"(?:/|out of)\s*$")
 FIRST_WORD = re.compile(r"\W*(\w+)")
-VERDICTS = {"yes": True, "no": False}
+VERDICTS = {YES: True, NO: False}
 
 
 @dataclass(frozen=True)
@@ -76,33 +76,22 @@ def parse(
     clean = squeeze(text)
     if not clean:
         return Unparsed(text, "empty")
-    if answer == "text":
-        return ParsedText(clean)
-    if answer == "yesno":
-        return _yesno(clean)
-    if answer == "rating":
-        if scale is None:
-            raise TypeError("a rating answer is parsed against a scale")
-        return _rating(clean, scale)
-    if names is None:
-        raise TypeError(f"an answer of type {answer!r} is parsed against item names")
-    return _item(clean, names) if answer == "item" else _option(clean, names, options)
+    return PARSERS[answer](clean, names, scale, options)
 
 
-def parse_rate(parsed: Sequence[Parsed]) -> float:
-    """The share that parsed, NaN of nothing."""
-    if not parsed:
-        return float("nan")
-    return sum(not isinstance(p, Unparsed) for p in parsed) / len(parsed)
+def _text(text: str, *known: object) -> Parsed:
+    return ParsedText(text)
 
 
-def _yesno(text: str) -> Parsed:
+def _yesno(text: str, *known: object) -> Parsed:
     first = FIRST_WORD.match(text)
     verdict = VERDICTS.get(first.group(1).lower()) if first else None
     return Unparsed(text, "neither yes nor no") if verdict is None else ParsedYesNo(verdict)
 
 
-def _rating(text: str, scale: Scale) -> Parsed:
+def _rating(text: str, names: object, scale: Scale | None, options: object) -> Parsed:
+    if scale is None:
+        raise TypeError("a rating answer is parsed against a scale")
     found = [
         float(m.group())
         for m in NUMBER.finditer(text)
@@ -115,13 +104,17 @@ def _rating(text: str, scale: Scale) -> Parsed:
     return ParsedRating(value, clipped=value != found[0])
 
 
-def _item(text: str, names: ItemNames) -> Parsed:
+def _item(text: str, names: ItemNames | None, *known: object) -> Parsed:
+    if names is None:
+        raise TypeError("an item is parsed against item names")
     row = names.row(text)
     return Unparsed(text, "no item's id") if row is None else ParsedItem(row)
 
 
-def _option(text: str, names: ItemNames, options: Sequence[int]) -> Parsed:
+def _option(text: str, names: ItemNames | None, scale: object, options: Sequence[int]) -> Parsed:
     """An option is named by its id, by its title, or by both as they were listed."""
+    if names is None:
+        raise TypeError("an option is parsed against item names")
     by_id = names.row(text)
     titles = {row: squeeze(names.titles[row]) for row in options}
     named = [
@@ -132,3 +125,13 @@ def _option(text: str, names: ItemNames, options: Sequence[int]) -> Parsed:
     if len(named) != 1:
         return Unparsed(text, "none of the options" if not named else "more than one option")
     return ParsedItem(named[0])
+
+
+# type of answer → its parser of ``(text, names, scale, options)``
+PARSERS: Mapping[Answer, Callable[..., Parsed]] = {
+    "item": _item,
+    "rating": _rating,
+    "options": _option,
+    "yesno": _yesno,
+    "text": _text,
+}

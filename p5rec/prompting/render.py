@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Any, cast
 
 from p5rec.core.types import Example
+from p5rec.tasks.fields import FIELDS, Field, Kind, Record, Value
+from p5rec.tasks.literal import squeeze
 
-from .fields import FIELDS, Field, Kind, Record, Value
-from .literal import squeeze
 from .template import EXAMPLES, Template, fill
 
 NOTHING = "nothing yet"

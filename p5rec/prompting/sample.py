@@ -10,12 +10,13 @@ import pyarrow as pa
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.rng import derive_rng, id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
+from p5rec.tasks.draft import Limits
+from p5rec.tasks.fields import FIELDS, Kind, Record, Value
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView, ItemNames
 
-from . import fewshot, tasks
-from .draft import Limits
-from .fields import FIELDS, Kind, Record, Value
+from . import fewshot
 from .template import Template
-from .view import CorpusView, ItemNames
 
 LIMITS = Limits(max_history=4, candidates=4, max_words=60)
 
@@ -87,7 +88,7 @@ def sample_view() -> CorpusView:
 
 def sample_records(task: str) -> list[Record]:
     """A record of a task over the sample, and after it up to three worked examples."""
-    view, kind = sample_view(), tasks.get(task)
+    view, kind = sample_view(), TASKS.get(task)
     posed = 4  # the first reader's test event, and the item of that event
     rng, pool = derive_rng(0, "sample", task), fewshot.Pool.of(view, task)
     record = kind.build(view, posed, rng, LIMITS)

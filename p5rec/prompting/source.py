@@ -12,14 +12,15 @@ from p5rec.core.config import Config
 from p5rec.core.errors import UserError
 from p5rec.core.rng import by_key, derive_rng, derive_seed
 from p5rec.core.types import Example
+from p5rec.tasks.draft import Limits
+from p5rec.tasks.fields import Record
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView
 
-from . import fewshot, tasks
-from .draft import Limits
-from .fields import Record
+from . import fewshot
 from .library import PromptLibrary
 from .render import render
 from .template import Template
-from .view import CorpusView
 
 
 class PromptsConfig(Config):
@@ -68,7 +69,7 @@ def pose(
         config: how much is shown.
         others: the corpus that ``pool`` is of; None: ``view``.
     """
-    record = tasks.get(template.task).build(view, row, np.random.default_rng(seed), config.limits)
+    record = TASKS.get(template.task).build(view, row, np.random.default_rng(seed), config.limits)
     shots = fewshot.choose(others or view, record, pool, config.shots, seed, config.limits)
     return record, render(template, record, shots)
 
@@ -130,7 +131,7 @@ class ExampleSource(Sequence[Example]):
 
     def __getitem__(self, i: int) -> Example:  # type: ignore[override]
         number, row = int(self._family[i]), int(self._row[i])
-        key = tasks.get(self._tasks[number]).keys(self.view)[row]
+        key = TASKS.get(self._tasks[number]).keys(self.view)[row]
         names = (self.families[number], int(self._pass[i]), int(key))
         seed, templates = derive_seed(self.seed, "example", *names), self._templates[number]
         template = templates[seed % len(templates)]
@@ -144,7 +145,7 @@ class ExampleSource(Sequence[Example]):
 
 def unavailable(library: PromptLibrary, family: str, view: CorpusView) -> str | None:
     """Why the family cannot train on this corpus, None where it can."""
-    reason = tasks.unavailable(library.family(family).task, view)
+    reason = TASKS.get(library.family(family).task).unavailable(view)
     if reason is None and not library.fitting(family, view, unseen=False):
         return f"{family}: every seen wording uses a field that the data cannot offer"
     return reason

@@ -16,8 +16,7 @@ from pydantic import Field, StringConstraints
 
 from p5rec.core.artefacts import digest
 from p5rec.core.config import Config
-
-from .fields import CODED, Answer, Kind
+from p5rec.tasks.fields import CODED, Answer, Kind
 
 UNSEEN = ", unseen wording"  # of a task that is asked in templates held out of training
 EXAMPLES = "examples"  # the slot that worked examples fill

@@ -15,6 +15,7 @@ from p5rec.decode.token_rows import TokenRows
 from p5rec.decode.words import GrammarLogitsProcessor, TokenBytes
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import Question, fit_source
+from p5rec.models.writing import write_tokens
 
 from .batching import prompt_batches
 from .config import DecodeConfig
@@ -63,24 +64,19 @@ def write(
     tokenizer = bundle.tokenizer
     rules = LogitsProcessorList()
     if grammar is not None:  # with embeddings for a prompt, generate hands on the answer alone
-        words = TokenBytes(tokenizer, bundle.model.config.vocab_size)
+        words = TokenBytes(tokenizer, bundle.model.tokens)
         opened = int(bundle.model.seq2seq)  # by a token of its own
         rules.append(GrammarLogitsProcessor(grammar, words, opened, tokenizer.eos_token_id))
     texts = [""] * len(prompts)
     batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="write", unit="answer")
     for rows, ids, mask in batches:
-        embedded, at = bundle.model.embed(ids, mask, at_end=True)
-        # every knob is set here, so that no checkpoint's own settings reach in
-        out = bundle.model.causal.generate(
-            inputs_embeds=embedded,
-            attention_mask=at.real.long(),
-            logits_processor=rules,
-            max_new_tokens=config.max_new_tokens,
-            do_sample=False,
-            num_beams=1,
-            use_cache=True,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
+        out = write_tokens(
+            bundle.model,
+            (ids, mask),
+            rules,
+            most=config.max_new_tokens,
+            end=tokenizer.eos_token_id,
+            filler=tokenizer.pad_token_id,
         )
         for row, answer in zip(rows, out, strict=True):
             texts[row] = _text(bundle, answer.tolist())

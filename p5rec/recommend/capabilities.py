@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from p5rec.core.errors import UserError
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import TASK
 
 
-def check_taught(bundle: Bundle, task: str) -> None:
+def check_taught(tasks: Sequence[str], task: str) -> None:
     """Refuses to ask for what training never showed: the answer would mean nothing.
 
     Raises:
-        UserError: ``task`` is not among the tasks the model was trained on.
+        UserError: ``task`` is not among the ``tasks`` that the model was trained on.
     """
-    if task not in bundle.settings.tasks:
+    if task not in tasks:
         raise UserError(
             f"expected a model taught {task!r}, got one taught "
-            f"{', '.join(bundle.settings.tasks)}; add {task} to its train.tasks and train again"
+            f"{', '.join(tasks)}; add {task} to its train.tasks and train again"
         )
 
 
@@ -27,9 +29,9 @@ def check_asked(bundle: Bundle, what: str) -> None:
         UserError: it was not.
     """
     if what == "explanations":
-        check_taught(bundle, "explanation")
+        check_taught(bundle.settings.tasks, "explanation")
     elif TASK not in bundle.settings.tasks:
-        check_taught(bundle, "rating")
+        check_taught(bundle.settings.tasks, "rating")
 
 
 def check_head(bundle: Bundle) -> None:

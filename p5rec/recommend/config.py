@@ -58,3 +58,9 @@ class DecodeConfig(Config):
         if self.beams < self.k:
             raise ValueError(f"beams ({self.beams}) must be at least k ({self.k})")
         return self
+
+
+def settings_for(config: DecodeConfig, *, item_head: bool) -> DecodeConfig:
+    """How validation checks search for lists: as ``config`` says, or by the item head alone, one
+    product for what may be a long search."""
+    return DecodeConfig(search="items") if item_head else config

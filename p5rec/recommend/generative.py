@@ -25,7 +25,6 @@ class GenerativeRecommender:
     Args:
         bundle: ready to answer, and no longer trained.
         config: beams, precision.
-        name: how reports call it.
         seed: of the tie order.
 
     Raises:
@@ -33,9 +32,9 @@ class GenerativeRecommender:
             that it does not have.
     """
 
-    def __init__(self, bundle: Bundle, config: DecodeConfig, name: str, seed: int = 0) -> None:
-        check_taught(bundle, "dense")
-        self.bundle, self.config, self.name, self.seed = bundle, config, name, seed
+    def __init__(self, bundle: Bundle, config: DecodeConfig, seed: int = 0) -> None:
+        check_taught(bundle.settings.tasks, "dense")
+        self.bundle, self.config, self.seed = bundle, config, seed
         self.tables = RankingTables.build(bundle, config, seed)
         # made on first use, which is now
         _ = bundle.layout.items, bundle.linear and bundle.linear.spoken_for

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from p5rec.core.artefacts import Lineage, read_json, write_json
+from p5rec.core.artefacts import write_json
 from p5rec.core.progress import shown
-from p5rec.core.types import PARTS, Corpus
-from p5rec.data.train_events import swapped
-from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.core.types import Corpus
+from p5rec.models.checkpoint import Bundle
+from p5rec.tasks.predictions import Predictions, read_predictions
 
-from .ask import FamilyAnswers, ask, task_of, unseen_wordings
+from .ask import ask, task_of, unseen_wordings
+from .config import DecodeConfig
 from .generative import GenerativeRecommender
 from .list_files import answer
 from .serving import ServingConfig
@@ -20,21 +21,23 @@ ASKED = "asked-"
 
 @shown()
 def answer_model(
-    name: str, bundle: Bundle, serving: ServingConfig, corpus: Corpus, part: str, folder: Path
+    bundle: Bundle,
+    decode: DecodeConfig,
+    serving: ServingConfig,
+    corpus: Corpus,
+    part: str,
+    folder: Path,
 ) -> None:
     """A trained model's lists for ``part``, and what it says to prompted questions.
 
     Args:
         bundle: ready to answer.
-        serving: how it is asked; of the questions, those that the model was taught are put.
+        decode: how lists are searched for.
+        serving: what it is asked; of the questions, those that the model was taught are put.
     """
-    taught = set(bundle.settings.tasks)
-    if bundle.settings.swapped:
-        before = [name for name, number in PARTS.items() if number < PARTS[part]]
-        corpus = swapped(corpus, before, bundle.settings.seed)
-    decode, families, seed = serving.decode, serving.questions, serving.seed
+    taught, families, seed = set(bundle.settings.tasks), serving.questions, serving.seed
     if "dense" in taught:
-        recommender = GenerativeRecommender(bundle, decode, name, serving.tie_seed)
+        recommender = GenerativeRecommender(bundle, decode, bundle.settings.tie_seed)
         answer(recommender, corpus, part, serving.k, folder, {}, exclude_seen=serving.exclude_seen)
     view = bundle.view(corpus)
     asked_about = sorted(families.keys() & taught)
@@ -49,21 +52,6 @@ def answer_model(
         write_json(folder / f"{ASKED}{family}.unseen.json", asked.dump())
 
 
-def answer_bundle(
-    name: str,
-    bundle: Path,
-    linear: Path | None,
-    serving: ServingConfig,
-    corpus: Corpus,
-    part: str,
-    folder: Path,
-) -> Lineage:
-    """:func:`answer_model` of the model in ``bundle``, with the file of its linear part beside."""
-    ready = load_bundle(bundle, linear=linear, download=True).ready(serving.decode.precision)
-    answer_model(name, ready, serving, corpus, part, folder)
-    return Lineage.none()
-
-
-def read_asked(folder: Path) -> list[FamilyAnswers]:
+def read_asked(folder: Path) -> list[Predictions]:
     """The prompted answers that :func:`answer_model` kept."""
-    return [FamilyAnswers(**read_json(p)) for p in sorted(folder.glob(f"{ASKED}*.json"))]
+    return [read_predictions(path) for path in sorted(folder.glob(f"{ASKED}*.json"))]

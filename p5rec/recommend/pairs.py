@@ -81,7 +81,7 @@ class PairExplainer:
 
 
 def _questions(bundle: Bundle, corpus: Corpus, family: str) -> PairQuestions:
-    check_taught(bundle, family)
+    check_taught(bundle.settings.tasks, family)
     return PairQuestions(
         bundle.view(corpus),
         PromptLibrary.from_dump(bundle.prompts),

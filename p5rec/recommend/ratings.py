@@ -18,7 +18,7 @@ from p5rec.metrics.rating import LIKED
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import RatedHistories, answer_words
 from p5rec.models.words import AnswerWords, RatingWords
-from p5rec.prompting.view import CorpusView
+from p5rec.tasks.view import CorpusView
 
 from .batching import prompt_batches
 from .config import DecodeConfig

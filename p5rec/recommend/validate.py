@@ -11,16 +11,10 @@ from p5rec.data.split import cases
 from p5rec.metrics import ranking
 from p5rec.models.checkpoint import Bundle
 
-from .config import DecodeConfig
+from .config import DecodeConfig, settings_for
 from .generative import GenerativeRecommender
 
 SHOWN = ("HR@10", "NDCG@10")
-
-
-def settings_for(config: DecodeConfig, *, item_head: bool) -> DecodeConfig:
-    """How a model is looked at: as ``config`` says, or by its item head alone, one product for
-    what may be a long search."""
-    return DecodeConfig(search="items") if item_head else config
 
 
 def validator(
@@ -43,7 +37,7 @@ def validator(
             return {}
         quick = settings_for(config, item_head=bundle.model.item_head is not None)
         with shown():
-            lists = GenerativeRecommender(bundle, quick, "validation").recommend(histories, 10)
+            lists = GenerativeRecommender(bundle, quick).recommend(histories, 10)
         found = ranking.per_user(lists.items, targets, (10,))
         return {name: float(found[name].mean()) for name in SHOWN}
 

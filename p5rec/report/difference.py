@@ -207,7 +207,7 @@ def _rows(
     name = ours.name if ours.name == theirs.name else f"{ours.name} / {theirs.name}"
     both, why = (None, "not comparable") if obstacles else _same_cases(a, b, ours, theirs)
     metrics = dict.fromkeys([*ours.metrics, *theirs.metrics])
-    main = main_metrics(metrics)
+    main = main_metrics(ours.task, metrics)
     for metric in metrics:
         paired = None
         if both and all(metric in measured.method.metrics for measured in both):

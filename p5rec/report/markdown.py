@@ -126,7 +126,7 @@ def _methods(report: Report) -> list[str]:
 def _by_seed(method: Method) -> list[str]:
     return [
         f"{escaped(metric)} by seed {' / '.join(map(number, method.by_seed[metric]))}"
-        for metric in main_metrics(method.by_seed)
+        for metric in main_metrics(method.task, method.by_seed)
     ]
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from p5rec.core.artefacts import (
     LINEAGE,
-    MANIFEST,
     Artefact,
     Lineage,
     read_json,
     seconds_of,
+    write_json,
     writing,
 )
 from p5rec.core.publishing import lay_out
 from p5rec.core.types import Corpus
+from p5rec.core.working import MANIFEST
 from p5rec.data.describe import dropped_told, repeats_told
 from p5rec.data.prepare import SUMMARY
 from p5rec.evaluate.agreement import sentence, told_by_ids
@@ -28,9 +29,11 @@ from p5rec.evaluate.per_user import write_cases
 from p5rec.evaluate.schema import load_report
 from p5rec.ids.files import load_codes
 from p5rec.ids.quality import FILE
-from p5rec.methods.registry import generative
+from p5rec.methods.fitted import Fitted
 from p5rec.recommend.list_files import LISTS, read_lists
 from p5rec.recommend.lists import to_frame, write_lists
+from p5rec.recommend.serving import FILE as SERVING
+from p5rec.recommend.serving import ServingConfig
 
 from . import data_curve, plots
 from .files import write_report
@@ -78,7 +81,7 @@ def publish(cfg: Any, data: Artefact, corpus: Corpus, made: Outputs, folder: Pat
         },
         samples=samples,
         notes=notes,
-        curves=_training_logs(made.models),
+        curves=_training_logs(made.fitted),
     )
     if data_curve.draw(report, folder / DATA_CURVE):
         pictures["What more data is worth"] = DATA_CURVE
@@ -101,7 +104,7 @@ def _draw_agreement(cfg: Any, ids: Repeated, measured: Sequence[Measured], folde
     """Draws what codes promise against what models make of them, and says it; empty where methods
     do not differ in their codes alone."""
     bits = {name: read_json(runs[0].path / FILE)["next_item_bits"] for name, runs in ids.items()}
-    told = told_by_ids(generative(cfg.methods), bits)
+    told = told_by_ids(cfg.methods, bits)
     if not told:
         return ""
     part = cfg.evaluate.parts[0]
@@ -115,11 +118,11 @@ def _draw_agreement(cfg: Any, ids: Repeated, measured: Sequence[Measured], folde
     return sentence(told, reached, metric)
 
 
-def _training_logs(models: Repeated) -> dict[str, str]:
+def _training_logs(fitted: Mapping[str, Sequence[Fitted]]) -> dict[str, str]:
     """Records of training by method; one whose model several methods ask is the first one's."""
     logs: dict[Path, str] = {}
-    for name, runs in models.items():
-        if (log := runs[0].path / LOG).is_file():
+    for name, runs in fitted.items():
+        if (log := runs[0].trained / LOG).is_file():
             logs.setdefault(log, name)
     return {name: str(log) for log, name in logs.items()}
 
@@ -127,7 +130,8 @@ def _training_logs(models: Repeated) -> dict[str, str]:
 def show(
     made: Path,
     ids: Repeated,
-    models: Mapping[str, tuple[Callable[[Path], dict[str, Path]], Artefact]],
+    fitted: Mapping[str, Fitted],
+    serving: Mapping[str, ServingConfig],
     out: Path,
 ) -> None:
     """Lays results out where the user looks, and prints the table and the places.
@@ -135,22 +139,23 @@ def show(
     Args:
         made: the report's folder.
         ids: artefacts by name, one a seed; the first is laid out.
-        models: by method: what gives the files of its folder by their place there, some of them
-            written into the folder that it is given; and the stage that made it.
+        fitted: the methods whose folders are laid out.
+        serving: how each is queried.
     """
     kept = [path for path in made.iterdir() if path.name not in (MANIFEST, LINEAGE)]
     codes = {f"ids/{name}": runs[0].path for name, runs in ids.items()}
     with writing(out), TemporaryDirectory() as work:
-        bundles = {
-            f"models/{name}": {**files(Path(work) / name), LINEAGE: artefact.path / LINEAGE}
-            for name, (files, artefact) in models.items()
-        }
-        lay_out({**{path.name: path for path in kept}, **bundles, **codes}, out)
+        folders = {}
+        for name, run in fitted.items():
+            write_json(Path(work) / name / SERVING, serving[name].dump())
+            beside = {SERVING: Path(work) / name / SERVING, LINEAGE: run.complete.path / LINEAGE}
+            folders[f"models/{name}"] = {p.name: p for p in run.folder.iterdir()} | beside
+        lay_out({**{path.name: path for path in kept}, **folders, **codes}, out)
     print()
     print(table(load_report(out)))
     print(f"\nreport  {out}/report.html   (text: {out}/report.md, numbers: {out}/report.json)")
     print(f"lists   {out}/lists/<method>.parquet and .jsonl: user, rank, item, title, score")
     if ids:
         print(f"ids     {out}/ids/<name>: look at them with `p5rec ids inspect`")
-    if models:
+    if fitted:
         print(f"models  {out}/models/<method>: ask them with `p5rec recommend`")

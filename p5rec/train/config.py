@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
-from p5rec.data.train_events import of_some_users, swapped
+from p5rec.data.train_events import of_some_users
 
 Reward = Literal["hit", "rank", "prefix"]
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
@@ -100,7 +100,6 @@ class TrainConfig(Config):
     permute_answers: bool = False  # deal out a prompt family's answers among its rows: the control
     dense: DenseConfig = DenseConfig()
     align: Annotated[PreferenceConfig | GroupConfig, Field(discriminator="objective")] | None = None
-    swap_users: bool = False  # the control: each event of a history is another user's
     # share of the users, drawn, whose events are learned from
     users: float = Field(1.0, gt=0, le=1)
     steps: int = Field(500, ge=0)  # 0: nothing is trained, the model is asked as it is
@@ -190,33 +189,9 @@ class TrainConfig(Config):
 
     def training_events(self, corpus: Corpus) -> Corpus:
         """``corpus`` with the training events that are learned from."""
-        if self.swap_users:
-            corpus = swapped(corpus, ["train"], self.seed)
         return corpus if self.users == 1 else of_some_users(corpus, self.users, self.seed)
 
     @property
     def slots(self) -> int:
         """Slots a step."""
         return self.batch * self.accumulate
-
-
-class LinearConfig(Config):
-    """Item-to-item weights beside the model (:class:`p5rec.models.linear.Linear`).
-
-    Attributes:
-        kind: ``ease`` (Steck 2019, arXiv:1905.03375); ``item-knn``, the cosine of two items' users;
-            ``auto``, EASE up to ``max_items``, whose cubic time and square memory it cannot afford
-            beyond.
-        l2: of EASE, in users.
-        kept: weights of each item that are kept, the largest by their size.
-        max_items: of ``auto``.
-        popularity_discount: what is said of an item is divided by its training events to this
-            power, between 0 (least squares, which favour what is popular) and 1 (Steck 2011,
-            "Item popularity and recommendation accuracy", has such a power in what is counted).
-    """
-
-    kind: Literal["auto", "ease", "item-knn"] = "auto"
-    l2: float = Field(100.0, gt=0)
-    kept: int = Field(500, ge=1)
-    max_items: int = Field(20_000, ge=1)
-    popularity_discount: float = Field(0.3, ge=0, le=1)

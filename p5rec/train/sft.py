@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback
 from transformers.integrations import unset_hf_deepspeed_config
 from trl import SFTConfig
 
+from p5rec.backbones.transformer import quantised
 from p5rec.core.artefacts import read_json
 from p5rec.core.errors import UserError, fault
 from p5rec.core.launch import rank
@@ -72,7 +73,7 @@ def fit(
     """
     config = schedule.config
     config.check_trackers()
-    _check_encoder(model, config)
+    _check_network(model, config)
     if config.precision == "bfloat16" and under_deepspeed():
         autocast_inside(model)
     last = newest_whole(folder / FOLDER, writes=rank() == 0)
@@ -103,11 +104,23 @@ def fit(
     return whole_state(model)
 
 
-def _check_encoder(model: MultitaskModel, config: TrainConfig) -> None:
+def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
+    """Refuses what the model's network cannot do."""
     refused = {"packing": config.packing, "align": config.align, "dense.asked": config.dense.asked}
     for key, value in refused.items():
         if model.seq2seq and value:
             raise UserError(f"train.{key}: expected none for a model with an encoder; take it out")
+    network = model.causal
+    lacking = {
+        "packing": config.packing and not model.traits.packs,
+        "gradient_checkpointing": config.gradient_checkpointing
+        and not hasattr(network, "gradient_checkpointing_enable"),
+    }
+    if any(lacking.values()):
+        raise UserError(
+            *(f"train.{key}: expected none for a {type(network).__name__}, which cannot; take it "
+              "out" for key, lacks in lacking.items() if lacks)
+        )  # fmt: skip
 
 
 def _check_launch(trainer: MultitaskTrainer, last: Path | None, run: dict[str, str]) -> None:
@@ -115,7 +128,7 @@ def _check_launch(trainer: MultitaskTrainer, last: Path | None, run: dict[str, s
     accelerator = trainer.accelerator
     check_joined(accelerator.num_processes, accelerator.distributed_type.value)
     found = spread(accelerator)
-    check_quantised(getattr(trainer.model.causal, "is_quantized", False), found)
+    check_quantised(quantised(trainer.model.causal), found)
     if last and run["weights"] != found:
         raise fault(
             last, f"weights and optimiser states as it holds them ({run['weights']})", found,

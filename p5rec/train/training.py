@@ -21,14 +21,14 @@ from p5rec.prompting.library import PromptLibrary
 from .alignment.objectives import objective
 from .callbacks.checkpoints import FOLDER
 from .distributed import in_pieces
-from .method import GenerativeConfig, settings_of, taught_prompts, train_ratings
+from .learner import LearnerConfig, settings_of, taught_prompts, train_ratings
 from .schedule import Schedule
 from .sft import fit
 from .training_data import build_training_data, shown
 
 
 def train(
-    config: GenerativeConfig,
+    config: LearnerConfig,
     corpus: Corpus,
     codes: ItemCodes,
     folder: Path,
@@ -37,14 +37,14 @@ def train(
     start: Path | None = None,
     pairs: Path | None = None,
 ) -> Lineage:
-    """Trains the method and leaves ``folder/bundle`` and ``folder/metrics.jsonl``.
+    """Trains a model and leaves its bundle in ``folder``, and ``metrics.jsonl`` there.
 
     A folder with the checkpoints of an interrupted run is continued to the same result. With no
     steps to take the model stays as it is, and there are no metrics.
 
     Args:
         validate: measures the model every ``config.train.evaluate_every`` steps, for the record.
-        start: the folder of a bundle to begin from, the one that ``config.start`` means.
+        start: the folder of a bundle to begin from.
         pairs: what alignment by preference learns from (:func:`p5rec.train.alignment.mining.mine`).
 
     Raises:
@@ -82,13 +82,13 @@ def train(
         }
         if start is not None:
             about["start"] = origin(start)
-        save_bundle(bundle, folder / "bundle", about)
+        save_bundle(bundle, folder, about)
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
     return lineage
 
 
 def _fit(
-    config: GenerativeConfig,
+    config: LearnerConfig,
     corpus: Corpus,
     bundle: Bundle,
     library: PromptLibrary,

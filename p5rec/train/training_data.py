@@ -11,22 +11,22 @@ from p5rec.core.types import Corpus
 from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.config import DENSE, DENSE_RATING
-from p5rec.prompting import tasks as prompt_tasks
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource
-from p5rec.prompting.view import unnamed_view
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import unnamed_view
 
 from .alignment.data import DrawRows, PreferenceRows, load_pairs
 from .config import DenseConfig, GroupConfig, PreferenceConfig, TaskConfig, TrainConfig
 from .examples.histories import DenseRatingRows, DenseRows
 from .examples.prompted import PromptRows
 from .examples.row import Rows
-from .method import GenerativeConfig
+from .learner import LearnerConfig
 from .schedule import assign_tasks, tempered
 
 
 def build_training_data(
-    config: GenerativeConfig,
+    config: LearnerConfig,
     corpus: Corpus,
     bundle: Bundle,
     library: PromptLibrary,
@@ -60,7 +60,7 @@ def shown(corpus: Corpus) -> np.ndarray:
 def _rows(
     task: str,
     n_rows: int,
-    config: GenerativeConfig,
+    config: LearnerConfig,
     corpus: Corpus,
     bundle: Bundle,
     library: PromptLibrary,
@@ -125,19 +125,19 @@ def dense_rows(
     return history_rows(config, corpus, bundle, n_rows)
 
 
-def epoch_sizes(config: GenerativeConfig, corpus: Corpus, library: PromptLibrary) -> dict[str, int]:
+def epoch_sizes(config: LearnerConfig, corpus: Corpus, library: PromptLibrary) -> dict[str, int]:
     """How many examples each task has."""
     view = unnamed_view(corpus)
     windows = history_windows(corpus, config.train.dense, 0, 0)
     sizes = dict.fromkeys(config.train.tasks, windows.epoch_rows)
     for family in library.families():
-        posed = prompt_tasks.get(library.family(family).task)
+        posed = TASKS.get(library.family(family).task)
         sizes[family] = len(posed.rows(view, "train"))
     return sizes
 
 
 def _mixture(
-    config: GenerativeConfig, corpus: Corpus, library: PromptLibrary
+    config: LearnerConfig, corpus: Corpus, library: PromptLibrary
 ) -> dict[str, TaskConfig]:
     """The tasks with the shares that they are drawn by."""
     tasks, temperature = config.train.tasks, config.train.temperature

@@ -8,15 +8,14 @@ import pytest
 import torch
 from transformers import GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from p5rec.backbones.config import ScratchConfig
 from p5rec.backbones.grow import grow
-from p5rec.backbones.scratch import build_scratch
+from p5rec.backbones.scratch import Scratch, build_scratch
 
 SIZES = {"width": 16, "layers": 1, "heads": 2, "feedforward": 16, "dropout": 0.0}
 
 
 def tied() -> GPTNeoXForCausalLM:
-    return build_scratch(ScratchConfig(**SIZES), seed=1).eval()
+    return build_scratch(Scratch(**SIZES), seed=1).eval()
 
 
 def untied() -> LlamaForCausalLM:

@@ -15,8 +15,11 @@ from tiny_models import VOCABULARY, llama, save_gpt2, save_llama, save_t5, scrat
 from torch.testing import assert_close
 from transformers import AutoTokenizer
 
-from p5rec.backbones.config import BackboneConfig, LoraSettings, ScratchConfig
-from p5rec.backbones.load import fingerprint, load_backbone
+from p5rec.backbones.config import LoraSettings
+from p5rec.backbones.load import load_backbone
+from p5rec.backbones.pretrained import Pretrained
+from p5rec.backbones.scratch import Scratch
+from p5rec.backbones.sources import fingerprint
 from p5rec.core.errors import UserError
 from p5rec.ids.tokens import token_strings
 
@@ -135,9 +138,10 @@ def test_dealt_out_weights_keep_their_numbers_and_lose_their_places(folder: Path
 
 
 def test_what_has_no_numbers_of_its_own_cannot_be_dealt_out() -> None:
-    for settings in ({"name": "scratch"}, {"quantize": "4bit"}):
-        with pytest.raises(ValidationError, match="permute: "):
-            BackboneConfig(permute=True, **settings)
+    with pytest.raises(ValidationError, match="permute: "):
+        Pretrained(permute=True, quantize="4bit")
+    with pytest.raises(ValidationError, match="permute"):
+        Scratch(permute=True)
 
 
 def test_weights_follow_the_seed_and_leave_the_global_stream_alone() -> None:
@@ -210,7 +214,7 @@ def test_an_unknown_name_is_one_line_and_no_network(monkeypatch: pytest.MonkeyPa
     """Sockets are blocked in the tests, so asking the hub would raise another error."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for name in ("smolm2", "nobody/nothing", "./no/such/folder"):
-        config = BackboneConfig(name=name)
+        config = Pretrained(name=name)
         with pytest.raises(UserError, match=f"backbone '{name}': expected 'smollm2'") as caught:
             load_backbone(config, WORDS, seed=0)
         assert len(caught.value.lines) == 1
@@ -230,7 +234,7 @@ def test_a_damaged_folder_is_one_line(tmp_path: Path, damage: str) -> None:
         (folder / "tokenizer_config.json").unlink()
     else:
         (folder / "config.json").write_text("{")
-    with pytest.raises(UserError, match="expected 'smollm2', 'scratch', a folder") as caught:
+    with pytest.raises(UserError, match="expected 'smollm2', a folder") as caught:
         load_backbone(llama(folder), WORDS, seed=0)
     assert len(caught.value.lines) == 1
 
@@ -248,7 +252,7 @@ def test_a_folder_is_known_by_its_contents(tmp_path: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     assert fingerprint(llama(folder).name) != before
-    assert fingerprint(scratch().name) == fingerprint(BackboneConfig().name) == {}
+    assert scratch().fingerprint() == Pretrained().fingerprint() == {}
 
 
 @pytest.mark.parametrize("bits", ["8bit", "4bit"])
@@ -305,10 +309,10 @@ def test_what_trains_is_float32_whatever_the_frozen_weights_are(folder: Path) ->
 @pytest.mark.parametrize(
     ("section", "values", "says"),
     [
-        (ScratchConfig, {"width": 30, "heads": 4}, "must be a multiple"),
-        (ScratchConfig, {"layers": 0}, "greater than or equal to 1"),
+        (Scratch, {"width": 30, "heads": 4}, "must be a multiple"),
+        (Scratch, {"layers": 0}, "greater than or equal to 1"),
         (LoraSettings, {"rank": 0}, "greater than or equal to 1"),
-        (BackboneConfig, {"layers": 0}, "greater than or equal to 1"),
+        (Pretrained, {"layers": 0}, "greater than or equal to 1"),
     ],
 )
 def test_impossible_shapes_are_refused_as_config(section, values: dict, says: str) -> None:

@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hub(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Hub:
     real = __import__("transformers").AutoConfig.from_pretrained
     monkeypatch.setattr(
-        "p5rec.backbones.load.AutoConfig.from_pretrained",
+        "transformers.AutoConfig.from_pretrained",
         lambda source, **options: real(folder if source == NAME else source, **options),
     )
     return Hub(monkeypatch, folder)

@@ -18,11 +18,7 @@ ids:
 baselines: [popularity]
 methods:
   mine:
-    backbone:
-      name: scratch
-      lora: null
-      dtype: float32
-      scratch: {{width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
+    backbone: {{kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
     train:
       tasks: {{dense: {{}}, rating: {{}}, explanation: {{}}}}
       steps: 4

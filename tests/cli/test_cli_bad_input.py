@@ -43,9 +43,9 @@ CASES = {
     ),
     "unknown key": (
         (RECIPE, "steps: 4", "stepps: 4"),
-        r"my.yaml:19: expected a known key, got 'methods.mine.train.stepps'; did you mean 'ste",
+        r"my.yaml:15: expected a known key, got 'methods.mine.train.stepps'; did you mean 'ste",
     ),
-    "wrong value": ((RECIPE, "batch: 4", "batch: few"), r"my.yaml:20: methods.mine.train.batch: "),
+    "wrong value": ((RECIPE, "batch: 4", "batch: few"), r"my.yaml:16: methods.mine.train.batch: "),
     "unknown task": (
         (RECIPE, "rating: {}", "ratings: {}"), r"ask: .* got 'rating'; did you mean 'ratings'"
     ),
@@ -54,7 +54,7 @@ CASES = {
         r"methods.mine: .* review texts or attributes .* none; take it out"
     ),
     "broken YAML": ((RECIPE, "steps: 4", "steps: [4"), r"my.yaml:\d+: expected valid YAML, got"),
-    "key twice": ((RECIPE, "batch: 4", "steps: 4"), r"my.yaml:20: expected each key once"),
+    "key twice": ((RECIPE, "batch: 4", "steps: 4"), r"my.yaml:16: expected each key once"),
     "no such base": ((RECIPE, "data:", "base: nope.yaml\ndata:"), r"nope.yaml: .* nothing there"),
     "too few codes": ((RECIPE, "codebook: 6", "codebook: 2"), r"at most 4 items .* got 24"),
 }  # fmt: skip
@@ -78,7 +78,7 @@ def test_a_broken_input_of_a_run(p5rec: Any, mine: Mine, home: Path, name: str) 
     assert files(mine.folder) == before
     assert not (mine.folder / "out").exists()
     assert not [path for path in made if ".work" in path.as_posix()]
-    assert not list(home.glob("store/train/*"))
+    assert not list(home.glob("store/fit/*"))
 
 
 def test_an_empty_log(p5rec: Any, mine: Mine, home: Path) -> None:
@@ -177,7 +177,9 @@ def test_codes_of_another_item_table(p5rec: Any, mine: Mine, model: Path) -> Non
     (model / "manifest.json").write_text(json.dumps(manifest))
     before = files(mine.folder)
     for words in commands(model, mine):
-        refused(p5rec(*words), r"the 24 items it was trained on, got .* of 24 that differs")
+        refused(
+            p5rec(*words), r"codes: expected codes of the items in items.json, got those of others"
+        )
     assert files(mine.folder) == before
 
 
@@ -188,5 +190,5 @@ def test_a_model_of_another_item_table(p5rec: Any, mine: Mine, trained: Trained)
         items.write("i24,New,Epic\n")
     before = files(mine.folder)
     for words in commands(trained.model, mine):
-        refused(p5rec(*words), r"expected the 24 items it was trained on, got an item table of 25")
+        refused(p5rec(*words), r"expected the 24 items it was fitted to, got an item table of 25")
     assert files(mine.folder) == before

@@ -9,11 +9,7 @@ from my_folder import Mine
 
 METHODS = """\
   zero: &asked
-    backbone:
-      name: scratch
-      lora: null
-      dtype: float32
-      scratch: {width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}
+    backbone: {kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}
     prompts: {items: title, max_history: 2}
     train: {steps: 0, tasks: {sequential-next: {}, sequential-candidates: {}, rating: {}}}
     decode: {k: 10, beams: 20, closed: true}

@@ -60,6 +60,7 @@ def cases(mine: Mine) -> list[tuple[list[str], str]]:
         (["run", config, "data.source=tabel"], "did you mean 'table'?"),
         (["run", config, "ids.semantic.scheme=rq-kmean"], "did you mean 'rq-kmeans'"),
         (["run", config, "ids.semantic.vectors.file={path: no.npy}"], NOTHING),
+        (["run", config, "ids.semantic.vectors.methods={v: {method: sasrek}}"], "mean 'sasrec'?"),
         (["run", config, "methods.mine.prompts.folders=[none]"], "a folder of prompt files"),
         (["run", config, "methods.mine.start=no/model"], "a method's name or a model's folder"),
         (["run", config, "methods.mine.train.tasks.rateing={}"], "did you mean 'rating'"),
@@ -69,6 +70,7 @@ def cases(mine: Mine) -> list[tuple[list[str], str]]:
         (["run", config, "--out", file], "a folder to write to, got a file"),
         (["run", config, "--out", below], "expected to write there"),
         (["plan", config, "data.path=no.csv"], NOTHING),
+        (["plan", config, "ids.semantic.vectors.methods={v: {method: ease}}"], "item vectors, got"),
         (["plan", config, "--gpu", "H10"], "did you mean 'H100'"),
         (["plan", config, "methods.mine.start=no/model"], "a method's name or a model's folder"),
         (["data", "describe", "--config", config, "data.path=no.csv"], NOTHING),
@@ -88,11 +90,11 @@ def cases(mine: Mine) -> list[tuple[list[str], str]]:
         ([*lists, "o.csv", "--stock", "no.csv"], NOTHING),
         ([*lists, "o.csv", "data.path=no.csv"], NOTHING),
         ([*lists, "o.csv", "--ids", "nowhere"], NOTHING),
-        (["recommend", "--model", "no", "--config", config, "--out", "o.csv"], "no manifest.json"),
+        (["recommend", "--model", "no", "--config", config, "--out", "o.csv"], "no config.json"),
         (["recommend", "--model", model, "--out", "o.csv"], "expected --config, got none"),
         (["evaluate", "--lists", file], "expected --config, got none"),
         (["evaluate", "--lists", "no.csv", "--config", config], NOTHING),
-        (["evaluate", "--model", "nowhere", "--config", config], "no manifest.json"),
+        (["evaluate", "--model", "nowhere", "--config", config], "no config.json"),
         (["evaluate", "--model", model, "--config", config, "--ask", "x"], "FAMILY=N"),
         (["evaluate", "--lists", file, "--config", config, "--out", file], "got a file"),
         (["audit", file, "--json", folder], "a file to write to, got a folder"),
@@ -107,6 +109,8 @@ def cases(mine: Mine) -> list[tuple[list[str], str]]:
 def test_what_is_wrong_is_told_before_torch_is_imported(mine: Mine, tmp_path: Path) -> None:
     (mine.folder / "model").mkdir()
     (mine.folder / "model" / "manifest.json").write_text("{}")
+    (mine.folder / "model" / "config.json").write_text('{"kind": "generative"}')
+    (mine.folder / "model" / "items.json").write_text('{"ids": [], "titles": []}')
     asked = cases(mine)
     before = set(tmp_path.rglob("*"))
     done = subprocess.run(

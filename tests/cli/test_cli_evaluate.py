@@ -183,7 +183,7 @@ def test_broken_lists_are_one_line(measure: Any, trained: Trained, name: str) ->
         (["--lists", "a.csv", "--model", "m"], "got both"),
         (["--lists", "a.csv", "--ask", "rating=3"], "expected --ask beside --model only"),
         (["--lists", "a.csv"], "a.csv: expected a file or folder, got nothing there"),
-        (["--model", "m"], "m: expected a trained model's folder, got no manifest.json"),
+        (["--model", "m"], "m: expected a fitted method's folder, got no config.json"),
         (["--model", "m", "--ask", "rating"], "--ask: expected FAMILY=N, got 'rating'"),
         (["--model", "m", "--ask", "rating=0"], "--ask: expected FAMILY=N, got 'rating=0'"),
     ],

@@ -43,7 +43,7 @@ def changes(before: Any, after: Any, at: str = "") -> dict[str, Any]:
     [
         ("ids", "ids.semantic.permute"),
         ("text", "data.permute_text"),
-        ("history", "methods.llm.train.swap_users"),
+        ("history", "methods.llm.permute_histories"),
         ("answers", "methods.llm.train.permute_answers"),
         ("weights", "methods.llm.backbone.permute"),
     ],
@@ -66,9 +66,20 @@ def test_several_methods_and_signals() -> None:
     turned = changes(before, after)
     assert turned.pop("name") == "codes-permute-ids-history"
     assert len(turned.pop("notes")) == len(before["notes"]) + 2
-    train = {f"methods.{name}.train.swap_users": True for name in ("small", "llm")}
+    train = {f"methods.{name}.permute_histories": True for name in ("small", "llm")}
     assert turned == {"ids.semantic.permute": True} | train
     assert permuted(before, []) == before
+
+
+def test_ids_keep_the_item_vectors_of_a_method_whose_histories_are_permuted() -> None:
+    deep = "{kind: sasrec, width: 16, tune: {}}"
+    views = "ids.semantic.vectors.methods={deep: {method: deep}, other: {method: bpr}}"
+    before = tree("codes", f"methods.deep={deep}", views)
+    after = permuted(before, ["history"])
+    assert after["methods"]["deep"]["permute_histories"]
+    views = after["ids"]["semantic"]["vectors"]["methods"]
+    assert views["deep"]["method"] == before["methods"]["deep"]
+    assert views["other"]["method"] == "bpr"
 
 
 def test_what_is_permuted_already_stays_the_control() -> None:
@@ -86,7 +97,7 @@ def test_what_is_permuted_already_stays_the_control() -> None:
         ("text", ["ids.semantic.vectors.text=null"]),
         ("text", ["ids.semantic.scheme=cid"]),
         ("text", ["data.permute_text=true"]),
-        ("history", [f"methods.{m}.train.swap_users=true" for m in ("small", "llm")]),
+        ("history", [f"methods.{m}.permute_histories=true" for m in ("small", "llm")]),
         ("answers", []),
         ("weights", ["methods.llm.backbone.permute=true"]),
     ],

@@ -19,7 +19,7 @@ from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import _write, load_corpus, prepare_data
 from p5rec.ids.files import save_codes
-from p5rec.prompting.view import CorpusView
+from p5rec.tasks.view import CorpusView
 
 WORDS = (
     "amber",

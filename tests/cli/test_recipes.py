@@ -23,7 +23,7 @@ SMALL = "methods.small."
 TOY = [
     "ids.semantic={codebook: 6, vectors: {text: null, cooccurrence: {dim: 8}}}",
     "methods.hybrid.train.passes.most=2",
-    f"{SMALL}backbone.scratch={{width: 16, layers: 1, heads: 2, feedforward: 32}}",
+    f"{SMALL}backbone={{kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32}}",
     f"{SMALL}train.steps=4",
     f"{SMALL}train.batch=4",
     f"{SMALL}decode={{beams: 20, max_new_tokens: 8}}",
@@ -89,8 +89,7 @@ ids: {semantic: {levels: 2, codebook: 8, vectors: {text: null}}}
 baselines: []
 methods:
   both:
-    backbone:
-      {name: scratch, lora: null, scratch: {width: 32, layers: 1, heads: 2, feedforward: 64}}
+    backbone: {kind: scratch, width: 32, layers: 1, heads: 2, feedforward: 64}
     item_head: {}
     linear: {}
     train: {passes: {most: 3, patience: 1}, dense: {start: 0.1}, precision: float32}
@@ -105,7 +104,7 @@ def test_whole_items_are_learned_by_passes_and_ranked(p5rec: Any, tmp_path: Path
     (tmp_path / "whole.yaml").write_text(WHOLE)
     code, said, err = p5rec("run", tmp_path / "whole.yaml", "--out", tmp_path / "out")
     assert code == 0, err
-    assert said.count("train: made ") == 1
+    assert said.count("fit generative: made ") == 1
     logged = (tmp_path / "out" / "training" / "both.jsonl").read_text().splitlines()
     looks = [log["step"] for log in map(json.loads, logged) if "valid_NDCG@10" in log]
     assert looks == [15 * n for n in range(1, len(looks) + 1)]  # 120 rows, eight a step
@@ -117,7 +116,7 @@ def test_whole_items_are_learned_by_passes_and_ranked(p5rec: Any, tmp_path: Path
     seen = ("--out", tmp_path / "seen", "evaluate.exclude_seen=false")
     code, said, err = p5rec("run", tmp_path / "whole.yaml", *seen)
     assert code == 0, err
-    assert "train: made" not in said
+    assert "fit generative: made" not in said
     assert "seen items allowed" in said
     again = pl.read_parquet(tmp_path / "seen" / "lists" / "both.parquet")["item"].to_list()
     assert again != ranked[0]
@@ -142,7 +141,7 @@ def test_methods_go_on_from_one_another(p5rec: Any, tmp_path: Path) -> None:
         f"methods.grpo={more}, align: {{objective: grpo, group: 4}}}}}}",
     )  # fmt: skip
     assert code == 0, err
-    assert said.count("train: made ") == 4
+    assert said.count("fit generative: made ") == 4
     assert said.count("pairs: made ") == 1
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert {m["name"] for m in report["methods"]} >= {"tiny", "more", "sdpo", "grpo"}

@@ -10,8 +10,8 @@ import polars as pl
 
 TINY = [
     "ids.semantic.codebook=4",
-    "methods.llm.backbone={name: scratch, lora: null, dtype: float32, scratch: {width: 16, "
-    "layers: 1, heads: 2, feedforward: 32, max_positions: 512}}",
+    "methods.llm.backbone={kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, "
+    "max_positions: 512}",
     "methods.llm.train={tasks: {rating: {}, summary: {}, explanation: {}, review: {}}, steps: 4, "
     "batch: 4, precision: float32}",
     "methods.llm.decode={max_new_tokens: 4, closed: true}",

@@ -34,16 +34,13 @@ ids:
     vectors:
       text: {folder}/encoder
       cooccurrence: {{dim: 4}}
-      sasrec: {{dim: 8, layers: 1, steps: 2, window: 5}}
+      methods: {{deep: {{method: {{kind: sasrec, width: 8, window: 5, epochs: 1, tune: {{}}}}}}}}
   title: {{scheme: title, levels: 2, vectors: {{text: null}}}}
 baselines: [popularity, item-knn, ease, ease-recency]
 methods:
   first: &first
     backbone: &backbone
-      name: scratch
-      lora: null
-      dtype: float32
-      scratch: {{width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
+      {{kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
     item_head: {{}}
     linear: {{kept: 5}}
     train:
@@ -68,7 +65,7 @@ evaluate:
   samples: 1
 """
 KINDS = {
-    "data", "text", "sasrec", "ids", "trial", "fit", "train", "linear", "pairs", "answers",
+    "data", "text", "vectors", "ids", "trial", "fit", "fit generative", "model", "pairs", "answers",
     "reference", "report",
 }  # fmt: skip
 
@@ -126,7 +123,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> list[Seen]:
         ran: set[str] = set()
 
         def watching(work: Path) -> Any:
-            found.append(Seen(name, options["config"], options["code"], ran))
+            config = options["config"]
+            trained = name == "fit" and config["kind"] == "generative"
+            named = "fit generative" if trained else name
+            found.append(Seen(named, config, options["code"], ran))
             with watched(ran):
                 return make(work)
 
@@ -185,24 +185,35 @@ def test_comments_and_docstrings_re_make_nothing(seen: list[Seen], tmp_path: Pat
 
 def test_a_changed_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Path) -> None:
     found = remade(seen, changed(tmp_path, "methods/baselines/ease.py", "\nX = 1\n"))
-    for stage in ("trial", "fit"):
-        assert {each["kind"] for each in found.pop(stage)} == {"ease"}
+    assert {each["kind"] for each in found.pop("trial")} == {"ease"}
+    assert {each["kind"] for each in found.pop("fit")} == {"ease", "linear"}
+    assert {each["kind"] for each in found.pop("model")} == {"ease"}
     assert len(found.pop("answers")) == 2  # the lists of ease and of ease-recency
-    assert found.keys() == {"linear"}
+    assert found.keys() == {"report"}
 
 
 def test_a_baseline_that_is_not_asked_for_re_makes_nothing(
     seen: list[Seen], tmp_path: Path
 ) -> None:
-    assert not remade(seen, changed(tmp_path, "methods/baselines/sasrec.py", "\nX = 1\n"))
+    assert not remade(seen, changed(tmp_path, "methods/baselines/bpr.py", "\nX = 1\n"))
 
 
 def test_a_changed_rating_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Path) -> None:
     found = remade(seen, changed(tmp_path, "methods/baselines/factors.py", "\nX = 1\n"))
-    for stage in ("trial", "fit"):
+    for stage in ("trial", "fit", "model"):
         assert {each["kind"] for each in found.pop(stage)} == {"mf"}
     assert len(found.pop("reference")) == 1
     assert not found
+
+
+def test_a_changed_task_re_makes_what_poses_it(seen: list[Seen], tmp_path: Path) -> None:
+    found = remade(seen, changed(tmp_path, "tasks/reviews.py", "\nX = 1\n"))
+    assert {each["kind"] for each in found.pop("fit")} == {
+        "lead-sentence", "most-frequent", "most-frequent-of-item", "nearest-review",
+    }  # fmt: skip
+    assert len(found.pop("reference")) == 4
+    assert all("summary" in each["train"]["tasks"] for each in found.pop("fit generative"))
+    assert found.keys() == {"model", "answers", "report"}
 
 
 def test_the_page_is_made_of_its_files_and_nothing_else_is(
@@ -214,10 +225,10 @@ def test_the_page_is_made_of_its_files_and_nothing_else_is(
 @pytest.mark.parametrize(
     ("library", "shaped", "not_shaped"),
     [
-        ("polars", {"data", "ids", "train", "report"}, set()),
-        ("torch", {"text", "train", "sasrec", "answers", "pairs"}, {"data", "ids"}),
-        ("trl", {"train", "sasrec"}, {"data", "ids", "text", "fit", "answers", "report"}),
-        ("scikit-learn", {"ids", "reference"}, {"data", "train", "trial"}),
+        ("polars", {"data", "ids", "fit generative", "report"}, set()),
+        ("torch", {"text", "fit generative", "vectors", "answers", "pairs"}, {"data", "ids"}),
+        ("trl", {"fit generative"}, {"data", "ids", "text", "vectors", "fit", "answers", "report"}),
+        ("scikit-learn", {"ids", "reference"}, {"data", "fit generative", "trial"}),
         ("filelock", set(), KINDS),
     ],
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from p5rec.evaluate.agreement import sentence, told_by_ids
-from p5rec.train.method import GenerativeConfig
+from p5rec.methods.generative.method import Generative
 
 BITS = {"a": 0.1, "b": 0.4, "c": 0.3, "d": 0.9, "e": None}
 
 
-def methods(**changes: dict) -> dict[str, GenerativeConfig]:
-    return {name: GenerativeConfig(ids=name, **changes.get(name, {})) for name in BITS}
+def methods(**changes: dict) -> dict[str, Generative]:
+    return {name: Generative(ids=name, **changes.get(name, {})) for name in BITS}
 
 
 def test_methods_that_differ_in_their_ids_alone_are_compared() -> None:

@@ -12,12 +12,13 @@ from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.evaluate.compare import compare, comparisons
 from p5rec.evaluate.config import EvaluateConfig, check_names
-from p5rec.evaluate.families import measure_family
+from p5rec.evaluate.families import measure_predictions
 from p5rec.evaluate.samples import family_samples
 from p5rec.ids.config import IdsConfig
-from p5rec.prompting.view import CorpusView, ItemNames
-from p5rec.recommend.ask import FamilyAnswers
-from p5rec.train.method import GenerativeConfig
+from p5rec.methods.generative.method import Generative
+from p5rec.recommend.histories import READ
+from p5rec.tasks.predictions import Ratings
+from p5rec.tasks.view import CorpusView, ItemNames
 
 RATINGS = [5.0, 1.0, 3.0, 4.0]
 
@@ -29,19 +30,19 @@ def view() -> CorpusView:
     return CorpusView(corpus, ItemNames([f"<{n}>" for n in range(24)], corpus.catalog.titles))
 
 
-def answers(**changes: Any) -> FamilyAnswers:
+def answers(**changes: Any) -> Ratings:
     given = {
-        "family": "rating", "task": "rating", "answer": "rating", "prompt_ids": ("rating.x.v1",),
+        "family": "rating", "task": "rating", "prompt_ids": ("rating.x.v1",),
         "users": [0, 1, 2, 3], "items": [4, 5, 6, 7], "events": [7, 15, 23, 31],
         "expected": ["5", "1", "3", "4"], "ratings": RATINGS, "texts": ["5", "no", "2", "4"],
         "readings": {"regression": [4.0, 2.0, 3.0, 4.0], "words": [9.0, 1.0, 3.0, 4.0]},
         **changes,
     }  # fmt: skip
-    return FamilyAnswers(**given)
+    return Ratings(**given)
 
 
 def test_every_reading_is_an_entry_on_the_same_rows(view: CorpusView) -> None:
-    found = measure_family("m", answers(), view, {"split": "test", "seed": 0})
+    found = measure_predictions("m", answers(), view, {"split": "test", "seed": 0})
     assert [entry.method.name for entry in found] == ["m (regression)", "m (words)", "m (text)"]
     rmse = [entry.method.metrics["RMSE"].value for entry in found]
     # the text that cannot be read counts as the middle of the scale
@@ -55,9 +56,9 @@ def test_every_reading_is_an_entry_on_the_same_rows(view: CorpusView) -> None:
 def test_forms_of_the_task_stand_side_by_side(view: CorpusView) -> None:
     """Another family of the task, of a model without taught words, against the first one."""
     run = {"split": "test", "seed": 0}
-    first = measure_family("m", answers(form="rating"), view, dict(run))
+    first = measure_predictions("m", answers(form="rating"), view, dict(run))
     other = answers(family="rating-statistics", form="rating-statistics", texts=[])
-    found = measure_family("m", other, view, dict(run))
+    found = measure_predictions("m", other, view, dict(run))
     names = ["m (regression, rating-statistics)", "m (words, rating-statistics)"]
     assert [entry.method.name for entry in found] == names
     pair = ("m (regression, rating-statistics)", "m (words, rating)")
@@ -70,15 +71,15 @@ def test_forms_of_the_task_stand_side_by_side(view: CorpusView) -> None:
 
 def test_what_was_learned_from_is_told_of_histories_too(view: CorpusView) -> None:
     run = {"split": "test", "seed": 0, "about": {"learned": "those of 0.2 of the users"}}
-    asked = answers(family="dense-rating", prompt_ids=(), texts=[])
-    about = measure_family("m", asked, view, run)[0].method.about
+    asked = answers(family="dense-rating", prompt_ids=(), texts=[], read=READ)
+    about = measure_predictions("m", asked, view, run)[0].method.about
     assert about["learned"] == "those of 0.2 of the users"
     assert about["read"] == "the history with its ratings, and the item"
     assert "prompts" not in about
 
 
 def test_ratings_are_sliced_by_item_and_user(view: CorpusView) -> None:
-    found = measure_family("m", answers(), view, {"split": "test", "seed": 0})[0].method
+    found = measure_predictions("m", answers(), view, {"split": "test", "seed": 0})[0].method
     assert sum(part.n for name, part in found.slices.items() if "item" in name) == 4
     shown = {metric for part in found.slices.values() for metric in part.metrics}
     assert shown == {"RMSE", "MAE"}
@@ -91,7 +92,7 @@ def test_readings_are_called_by_name_in_comparisons() -> None:
         recipe = SimpleNamespace(
             ids={"semantic": IdsConfig()},
             baselines=(),
-            methods={"m": GenerativeConfig(train={"tasks": {"rating": {}, "dense-rating": {}}})},
+            methods={"m": Generative(train={"tasks": {"rating": {}, "dense-rating": {}}})},
             evaluate=EvaluateConfig(ask={"rating": 5, "dense-rating": 5}, compare=[names]),
         )
         check_names(recipe)

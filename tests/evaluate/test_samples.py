@@ -13,8 +13,8 @@ from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.evaluate.samples import draw, family_samples, list_samples
-from p5rec.prompting.view import CorpusView, ItemNames
-from p5rec.recommend.ask import FamilyAnswers
+from p5rec.tasks.predictions import KINDS, Predictions
+from p5rec.tasks.view import CorpusView, ItemNames
 
 
 def test_half_are_right_as_far_as_there_are() -> None:
@@ -69,15 +69,15 @@ def view() -> CorpusView:
     return CorpusView(corpus, ItemNames([f"<{n}>" for n in range(24)], corpus.catalog.titles))
 
 
-def asked(answer: str, **changes: Any) -> FamilyAnswers:
+def asked(answer: str, **changes: Any) -> Predictions:
     given = {
-        "family": "f", "task": "t", "answer": answer, "prompt_ids": ("f.x.v1",),
+        "family": "f", "task": "t", "prompt_ids": ("f.x.v1",),
         "users": [0, 1], "items": [4, 5], "events": [7, 15], "expected": ["yes", "no"], **changes,
     }  # fmt: skip
-    return FamilyAnswers(**given)
+    return KINDS[answer](**given)
 
 
-def judged(view: CorpusView, answers: FamilyAnswers) -> list[bool | None]:
+def judged(view: CorpusView, answers: Predictions) -> list[bool | None]:
     return [sample.right for sample in family_samples("m", answers, view, 2, 0)]
 
 

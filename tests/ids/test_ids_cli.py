@@ -56,6 +56,21 @@ def test_build_then_inspect(recipe: Path, tmp_path: Path) -> None:
     assert "0 do now" in shown.stdout
 
 
+def test_codes_of_a_method_s_item_vectors(recipe: Path, tmp_path: Path) -> None:
+    views = "ids.semantic.vectors.methods={{deep: {{method: {}}}}}".format
+    deep = "methods.deep={kind: bpr, factors: 4, epochs: 2, tune: {}}"
+    words = ("build", "--config", recipe, "--out", tmp_path / "codes")
+    run(*words, views("deep"), deep)
+    weights = json.loads((tmp_path / "codes" / "encoder.json").read_text())["config"]["vectors"]
+    assert weights["methods"] == {"deep": {"method": "deep", "weight": 1.0}}
+    (fitted,) = (tmp_path / "home" / "store" / "fit").glob("*/manifest.json")
+    assert json.loads(fitted.read_text())["config"]["factors"] == 4
+    with pytest.raises(UserError, match="a method of the recipe or a baseline, got 'deap'; did"):
+        run(*words, views("deap"), deep)
+    with pytest.raises(UserError, match="a method with item vectors, got 'ease'; take one of bpr"):
+        run(*words, views("ease"))
+
+
 def test_random_codes_have_no_collisions_to_tell(recipe: Path, tmp_path: Path) -> None:
     bare = ("ids.semantic.scheme=random", "ids.semantic.vectors.cooccurrence=null")
     built = run("build", "--config", recipe, "--out", tmp_path / "codes", *bare)

@@ -34,10 +34,10 @@ class Follows(DenseScorer):
         """``(B,)`` the probability of a click on ``items (B,)``."""
         scores = self.scores(histories)
         chosen = scores[np.arange(len(items)), items]
-        return chosen / np.maximum(scores.sum(axis=1), 1)
+        return chosen / (chosen + scores.mean(axis=1) + 1)
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Predictor`."""
         save_arrays(folder, {"follows": self.follows, "tie": self.tie})
 
 
@@ -47,6 +47,7 @@ class LastItem(Method):
     kind: Literal["last-item"] = "last-item"
     noise: float = Field(default=0.01, ge=0)
 
+    capabilities = ("recommend", "predict_click")
     drawn = True
     grid = {"noise": (0.01, 0.5)}
 

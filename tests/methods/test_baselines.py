@@ -6,9 +6,9 @@ import pytest
 from p5rec.core.errors import UserError
 from p5rec.data.matrices import history_matrix
 from p5rec.decode.allowed import Allowed, ItemLists
-from p5rec.methods.base import Recommends
 from p5rec.methods.baselines.ease import Ease
 from p5rec.methods.baselines.itemknn import ItemKnn
+from p5rec.methods.predictors import EmbedsItems, Recommends
 from p5rec.methods.registry import RANKING
 from p5rec.methods.registry import baseline as named
 from p5rec.metrics import ranking
@@ -50,6 +50,19 @@ def test_keeps_the_protocol(model, baseline):
     for config in baseline.points():
         assert type(config)(**config.dump()) == config
         assert config.points() == (config,)
+
+
+def test_items_have_vectors_where_the_method_says_so(model, baseline, world, tmp_path):
+    assert isinstance(model, EmbedsItems) == baseline.embeds_items
+    if baseline.embeds_items:
+        events, split = world
+        table = model.item_vectors()
+        seen = np.isin(np.arange(N_ITEMS), events.items[split.mask("train")])
+        assert (table.ndim, len(table), table.dtype) == (2, N_ITEMS, np.float32)
+        np.testing.assert_array_equal(~np.isnan(table).any(axis=1), seen)
+        np.testing.assert_array_equal(np.isnan(table).all(axis=1), ~seen)
+        model.save(tmp_path)
+        np.testing.assert_array_equal(baseline.load(tmp_path).item_vectors(), table)
 
 
 def test_saved_and_loaded_to_the_bit(model, baseline, ask, tmp_path):

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from typer.testing import CliRunner
+from commands import figures, said, settle
 
-from p5rec.cli.main import app
 from p5rec.methods.registry import METHODS
 
 RECIPE = """
@@ -21,28 +20,14 @@ methods:
   mine: {kind: last-item}
   fixed: {kind: last-item, noise: 0.2}
 repeats: 2
-evaluate: {k: 10, compare: [[mine, popularity]]}
+evaluate: {k: 10, ask: {click: 40}, compare: [[mine, popularity], [mine, item-click-rate]]}
 """
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(METHODS._targets, "last-item", "last_item:LastItem")
-    monkeypatch.setenv("P5REC_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "my.yaml").write_text(RECIPE)
-    return tmp_path
-
-
-def said(*words: str) -> str:
-    result = CliRunner().invoke(app, list(words))
-    assert result.exit_code == 0, result.output + str(result.exception)
-    return result.output
-
-
-def figures(folder: str) -> dict[str, dict[str, object]]:
-    report = json.loads(Path(folder, "report.json").read_text())
-    return {method["name"]: method for method in report["methods"]}
+    return settle(tmp_path, RECIPE, monkeypatch)
 
 
 def test_it_goes_through_every_command(here: Path) -> None:
@@ -60,7 +45,21 @@ def test_it_goes_through_every_command(here: Path) -> None:
     value = lambda name: measured[name]["metrics"]["HR@10"]["value"]  # noqa: E731
     assert value("mine") > value("popularity")
 
+    clicks = figures("runs/my", "click")
+    assert clicks.keys() == {"item-click-rate", "mine", "fixed"}
+    assert {method["n"] for method in clicks.values()} == {80}
+    area = {name: method["metrics"]["AUC"]["value"] for name, method in clicks.items()}
+    assert area["mine"] > area["item-click-rate"]
+    assert {"log loss", "Brier"} < clicks["mine"]["metrics"].keys()
+    assert "ECE" in clicks["mine"]["beside"]
+    pairs = json.loads(Path("runs/my/report.json").read_text())["comparisons"]
+    assert [(c["task"], c["metric"]) for c in pairs if c["b"] == "item-click-rate"] == [
+        ("click", "AUC")
+    ]
+
     said("evaluate", "--model", "runs/my/models/mine", "--out", "again")
+    again = figures("again", "click")["mine"]["metrics"]["AUC"]["value"]
+    assert again == clicks["mine"]["by_seed"]["AUC"][0]
     assert figures("again")["mine"]["metrics"]["HR@10"]["value"] == by_seed[0]
     said("recommend", "--model", "runs/my/models/mine", "--out", "lists.csv", "--k", "5")
     served = pl.read_csv("lists.csv")
@@ -74,6 +73,8 @@ def test_it_goes_through_every_command(here: Path) -> None:
     permuted = figures("runs/my-permute-history")
     assert permuted["popularity"]["metrics"] == measured["popularity"]["metrics"]
     assert permuted["mine"]["metrics"]["HR@10"]["value"] < value("mine")
+    strangers = figures("runs/my-permute-history", "click")["mine"]
+    assert strangers["metrics"]["AUC"]["value"] < area["mine"]
 
 
 def test_what_it_can_do_survives_saving(here: Path, build: Callable, ask: Callable) -> None:

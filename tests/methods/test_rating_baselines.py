@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from p5rec.core.errors import UserError
-from p5rec.methods.base import PredictsRatings
 from p5rec.methods.baselines.factors import MatrixFactorization
 from p5rec.methods.baselines.rating import Bias
-from p5rec.methods.registry import RATING, baseline
+from p5rec.methods.predictors import EmbedsItems, PredictsRatings
+from p5rec.methods.registry import baseline
 from p5rec.methods.tune import by_rmse
+from p5rec.tasks.rating import RATING
 
 ITEMS = [[0, 1, 2], [0, 1], [2, 3]]
 RATINGS = [[5.0, 3.0, 1.0], [4.0, 4.0], [2.0, 1.0]]  # the last of each user is held out
@@ -37,13 +38,23 @@ def test_means_by_hand(name, expected, world, ask):
     np.testing.assert_allclose(predict(name, world, ask, [0, 1, 2], [0, 4, 2]), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", RATING)
+@pytest.mark.parametrize("name", RATING.references)
 class TestContract:
     def test_protocol_and_lineage(self, name, world):
         model = baseline(name).learn(*world)
         assert isinstance(model, PredictsRatings)
         events, split = world
         np.testing.assert_array_equal(model.lineage.among(events.event_keys), split.mask("train"))
+
+    def test_items_have_vectors_where_the_method_says_so(self, name, world):
+        method = baseline(name)
+        model = method.learn(*world)
+        assert isinstance(model, EmbedsItems) == method.embeds_items
+        if method.embeds_items:
+            table = model.item_vectors()
+            assert (table.shape, table.dtype) == ((5, method.factors), np.float32)
+            # items 3 and 4 have no training event
+            assert np.isnan(table).all(axis=1).tolist() == [False, False, False, True, True]
 
     def test_a_batch_equals_its_requests_alone(self, name, world, ask):
         users, items = [0, 2, 1, 0], [4, 1, 3, 3]

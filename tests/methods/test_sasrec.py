@@ -87,7 +87,7 @@ def test_who_has_no_history_gets_what_is_popular(world, ask):
 def test_windows_hold_every_training_event_and_no_other(build):
     events, split = build([np.arange(u, u + 2 + u) for u in range(12)], 30, held_out=1)
     train = split.mask("train")
-    windows = TrainingWindows(events, train, window=4, batch=8, seed=0)
+    windows = TrainingWindows(events, split, window=4, batch=8, seed=0)
     for n in range(3):
         asked = 0
         for items, real in windows.batches(n):

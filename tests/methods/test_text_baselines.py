@@ -12,8 +12,9 @@ import pytest
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Interactions, Split
 from p5rec.methods.baselines.text_rows import asked_rows, has_people_s_words, training_rows
-from p5rec.methods.registry import METHODS, TEXT
-from p5rec.prompting.view import CorpusView, unnamed_view
+from p5rec.methods.registry import METHODS
+from p5rec.tasks.reviews import SUMMARY
+from p5rec.tasks.view import CorpusView, unnamed_view
 
 # user, item, part, review, summary
 SAID = (
@@ -87,7 +88,7 @@ def test_whole_reviews_are_copied_for_the_task_review() -> None:
     assert told("nearest-review", "review", make())[1] == SAID[0][3]
 
 
-@pytest.mark.parametrize("name", TEXT)
+@pytest.mark.parametrize("name", SUMMARY.references)
 @pytest.mark.parametrize("task", ["summary", "explanation", "review"])
 def test_nothing_held_out_is_read_to_learn_from(name: str, task: str) -> None:
     """Other test reviews and summaries: the same answers, but for the question that shows them."""
@@ -114,7 +115,7 @@ def test_nothing_held_out_is_read_to_learn_from(name: str, task: str) -> None:
     assert alone == told(name, task, view)
 
 
-@pytest.mark.parametrize("name", TEXT)
+@pytest.mark.parametrize("name", SUMMARY.references)
 def test_saved_and_loaded_it_answers_the_same(name: str, tmp_path: Path) -> None:
     view, method = make(), METHODS.get(name)(task="summary")
     method.fit(view.corpus, tmp_path, seed=0, inputs={})

@@ -74,7 +74,7 @@ def saved(bundle: Bundle, tmp_path: Path) -> Path:
 def answers(bundle: Bundle) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
     decode = DecodeConfig(k=8, beams=24, max_new_tokens=6)
     ready = bundle.ready()
-    lists = GenerativeRecommender(ready, decode, "tiny").recommend(ASKED, 8)
+    lists = GenerativeRecommender(ready, decode).recommend(ASKED, 8)
     ratings, texts = (
         np.stack(list(read_ratings(ready, encode_all(ready, QUESTIONS), decode).values())),
         write(ready, QUESTIONS, decode),
@@ -190,7 +190,7 @@ def test_a_manifest_that_is_none_is_told(
     [
         ({"scale": [1.0, 2.0]}, "expected weights of this shape"),
         ({"scale": []}, "expected this model's weights"),
-        ({"backbone": {"name": "scratch", "lora": None}}, "expected this model's weights"),
+        ({"backbone": {"kind": "scratch"}}, "expected this model's weights"),
     ],
 )
 def test_settings_that_do_not_fit_the_weights_are_told(
@@ -266,7 +266,7 @@ def test_extended_codes_add_items_and_change_nothing_of_the_others(
     history = Histories(users, np.array([place[made.item_ids[0]]], np.int32), np.array([0, 1]))
     decode = DecodeConfig(k=23, beams=24)
     taught = replace(bundle, settings=bundle.settings.model_copy(update={"tasks": ("dense",)}))
-    lists = GenerativeRecommender(taught.ready(), decode, "m").recommend(history, 23)
+    lists = GenerativeRecommender(taught.ready(), decode).recommend(history, 23)
     assert set(new) <= set(lists.items[0].tolist())
 
 
@@ -300,7 +300,7 @@ def test_items_that_share_codes_are_ranked_by_their_number_alone() -> None:
     settings = bundle.settings.model_copy(update={"tasks": ("dense",)})
     history = Histories(np.zeros(1, np.int32), np.array([3, 7], np.int32), np.array([0, 2]))
     taught = replace(bundle, settings=settings)
-    lists = GenerativeRecommender(taught, DecodeConfig(k=12, beams=12), "m").recommend(
+    lists = GenerativeRecommender(taught, DecodeConfig(k=12, beams=12)).recommend(
         history, 12, exclude_seen=False
     )
     start = torch.tensor([[bundle.bos]])

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from p5rec.decode.beam import beam_search
 from p5rec.models.checkpoint import Bundle, load_bundle, save_bundle
 from p5rec.models.config import ItemHeadConfig
+from p5rec.models.multitask import Batch
 from p5rec.models.scorer import code_scorer
 
 KINDS = ["scratch positions", "scratch tokens", "llama lora positions", "t5 lora positions"]
@@ -86,7 +87,7 @@ def test_the_loss_is_that_of_a_softmax_over_the_catalogue(bundle: Bundle) -> Non
     def loss(weight: float) -> tuple[float, float]:
         model.item_head.config = ItemHeadConfig(weight=weight)
         with torch.no_grad():
-            found = model(ids, labels, weights, source=asked, num_items_in_batch=9)
+            found = model(Batch(ids, labels, weights, source=asked), 9)
         return float(found["loss"]), float(found["item_loss"])
 
     (none, _), (whole, told) = loss(1e-9), loss(1.0)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.config import HeadsConfig
+from p5rec.models.multitask import Batch
 from p5rec.models.positions import whole_items
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -92,7 +93,7 @@ def by_hand(bundle: Bundle, given: dict[str, Tensor]) -> dict[str, float]:
 def test_the_loss_is_what_it_says(bundle: Bundle) -> None:
     given = batch(bundle)
     with torch.no_grad():
-        out, wanted = bundle.model(**given), by_hand(bundle, given)
+        out, wanted = bundle.model(Batch(**given)), by_hand(bundle, given)
     asked = int((given["labels"] != -100).sum())
     assert float(out["loss"]) == pytest.approx(wanted["sum"] / asked, rel=1e-5)
     for kind in ("code", "text", "regression", "classification"):
@@ -111,13 +112,13 @@ def test_candidates_have_the_log_probabilities_of_every_item_s_own_pass(bundle: 
     rows, tokens = begins.nonzero(as_tuple=True)
     items = torch.from_numpy(np.random.default_rng(1).integers(24, size=(len(rows), 4)))
     candidates[rows, tokens] = items
-    out = model(**given, candidates=candidates)
+    out = model(Batch(**given, candidates=candidates))
     assert out["candidate_logs"].shape == (len(rows), 4, 2)
     for found, row, token, item in zip(out["candidate_logs"], rows, tokens, items, strict=True):
         before = given["input_ids"][row : row + 1, :token]
         scores = score_codes(model, before, torch.ones_like(before), catalogue)[0]
         assert torch.allclose(found.sum(1), scores[item], atol=1e-4)
-    assert float(out["loss"]) == float(model(**given)["loss"])
+    assert float(out["loss"]) == float(model(Batch(**given))["loss"])
 
 
 def test_a_blank_token_keeps_its_place_and_says_nothing(bundle: Bundle) -> None:
@@ -128,8 +129,10 @@ def test_a_blank_token_keeps_its_place_and_says_nothing(bundle: Bundle) -> None:
     other["input_ids"][0, 2:4] = torch.from_numpy(bundle.layout.items[5])
     given["input_ids"][0, 2:4] = torch.from_numpy(bundle.layout.items[9])
     with torch.no_grad():
-        shown = [float(bundle.model(**each)["loss"]) for each in (given, other)]
-        hidden = [float(bundle.model(**each, blank=blank)["loss"]) for each in (given, other)]
+        shown = [float(bundle.model(Batch(**each))["loss"]) for each in (given, other)]
+        hidden = [
+            float(bundle.model(Batch(**each, blank=blank))["loss"]) for each in (given, other)
+        ]
     assert shown[0] != shown[1]
     assert hidden[0] == hidden[1]
 
@@ -140,7 +143,7 @@ def test_a_label_at_the_first_position_cannot_be_asked(bundle: Bundle) -> None:
     asked = given | {"labels": given["labels"].clone()}
     asked["labels"][0, :2] = given["input_ids"][0, :2]
     with torch.no_grad():
-        losses = [bundle.model(**each, num_items_in_batch=9)["loss"] for each in (given, asked)]
+        losses = [bundle.model(Batch(**each), 9)["loss"] for each in (given, asked)]
     assert torch.equal(*losses)
 
 
@@ -150,8 +153,8 @@ def test_weights_scale_their_rows(bundle: Bundle) -> None:
     parts = []
     for b in range(4):
         alone = {**given, "weights": torch.eye(4)[b][:, None].repeat(1, 12)}
-        parts.append(float(bundle.model(**alone, num_items_in_batch=1)["loss"]))
-    whole = float(bundle.model(**given, num_items_in_batch=1)["loss"])
+        parts.append(float(bundle.model(Batch(**alone), 1)["loss"]))
+    whole = float(bundle.model(Batch(**given), 1)["loss"])
     weighted = sum(w * part for w, part in zip(given["weights"][:, 0].tolist(), parts, strict=True))
     assert whole == pytest.approx(weighted, rel=1e-5)
     assert min(parts) > 0
@@ -162,7 +165,7 @@ def test_what_a_batch_does_not_ask_for_is_nan_and_trains_nothing(bundle: Bundle)
     given["labels"] = torch.full_like(given["labels"], -100)
     given["ratings"] = torch.full((4, 12), math.nan)
     bundle.model.zero_grad()
-    out = bundle.model(**given)
+    out = bundle.model(Batch(**given))
     assert float(out["loss"].detach()) == 0.0
     kinds = ("code", "text", "regression", "classification")
     assert all(math.isnan(float(out[f"{kind}_loss"])) for kind in kinds)
@@ -175,7 +178,7 @@ def test_what_a_batch_does_not_ask_for_is_nan_and_trains_nothing(bundle: Bundle)
 def gradients(bundle: Bundle, batches: list[dict[str, Tensor]], count: int) -> dict[str, Tensor]:
     bundle.model.zero_grad()
     for given in batches:
-        bundle.model(**given, num_items_in_batch=count)["loss"].backward()
+        bundle.model(Batch(**given), count)["loss"].backward()
     return {name: p.grad.clone() for name, p in bundle.model.named_parameters()}
 
 
@@ -193,8 +196,8 @@ def test_two_half_batches_give_the_gradient_of_the_whole(bundle: Bundle) -> None
 def test_a_batch_of_one_needs_no_padding_to_lose_the_same(bundle: Bundle) -> None:
     given = {k: v[2:3] for k, v in batch(bundle).items()}
     short = {k: v[:, :10] if v.ndim == 2 else v for k, v in given.items()}
-    assert float(bundle.model(**given)["loss"]) == pytest.approx(
-        float(bundle.model(**short)["loss"]), rel=1e-6
+    assert float(bundle.model(Batch(**given))["loss"]) == pytest.approx(
+        float(bundle.model(Batch(**short))["loss"]), rel=1e-6
     )
 
 
@@ -214,14 +217,14 @@ def test_rows_with_ratings_teach_their_words_only_if_asked_to(bundle: Bundle) ->
     silent = make_bundle(
         bundle.settings.backbone, scale=SCALE, heads=HeadsConfig(words=False)
     ).model
-    found = silent(**given, num_items_in_batch=1)
+    found = silent(Batch(**given), 1)
     labels = given["labels"].clone()
     rated = given["ratings"].isfinite().any(1)
     words = rated[:, None] & (labels < bundle.layout.first)
     assert (words & (labels >= 0)).any()
     labels[words] = -100
-    wanted = bundle.model(**{**given, "labels": labels}, num_items_in_batch=1)
+    wanted = bundle.model(Batch(**{**given, "labels": labels}), 1)
     for name in found.keys() - {"task_losses", "level_losses"}:
         assert float(found[name]) == pytest.approx(float(wanted[name]), rel=1e-6), name
-    loud = bundle.model(**given, num_items_in_batch=1)
+    loud = bundle.model(Batch(**given), 1)
     assert float(loud["loss"]) > 1.01 * float(found["loss"])

@@ -176,13 +176,15 @@ def over(request: pytest.FixtureRequest) -> Callable[[np.ndarray], MultitaskMode
     """A model over any set of codes: the language model is the same, and knows all their words."""
     wide = make_bundle(scratch(), some_codes(36, LARGEST)).ready().model
     backbone = Backbone(wide.lm, byte_tokenizer(), wide.first)
-    own = request.param == "item rows"
 
     def make(table: np.ndarray) -> MultitaskModel:
         torch.manual_seed(0)
-        merged = request.param != "tokens"
+        config = scratch(
+            items="tokens" if request.param == "tokens" else "positions",
+            item_rows=request.param == "item rows",
+        )
         codes = ItemCodes(table, LARGEST, "drawn")
-        model = MultitaskModel(backbone, codes, merged=merged, item_rows=own).eval()
+        model = MultitaskModel(backbone, codes, config).eval()
         if model.item_rows is not None:
             torch.nn.init.normal_(model.item_rows)
         return model

@@ -15,7 +15,7 @@ from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.sample import sample_view
 from p5rec.prompting.source import PromptsConfig
-from p5rec.prompting.view import CorpusView
+from p5rec.tasks.view import CorpusView
 from p5rec.train.examples.prompted import PromptRows
 
 

@@ -18,11 +18,13 @@ from p5rec.methods.baselines.ease import Ease
 from p5rec.methods.baselines.popularity import Popularity
 from p5rec.methods.tune import by_ranking
 from p5rec.pipeline import fitting
-from p5rec.pipeline.answers import list_fitted
+from p5rec.pipeline.answers import ask_fitted
 from p5rec.pipeline.fitting import MODEL, Fitted, fit_method
+from p5rec.pipeline.prepared import Prepared
 from p5rec.recommend.list_files import read_lists
+from p5rec.recommend.serving import ServingConfig
 
-LISTS = {"part": "test", "k": 5, "exclude_seen": True}
+SERVING = ServingConfig(k=5)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def data(store: Store) -> Artefact:
 
 
 def fitted(method: Method, corpus: Corpus, data: Artefact, store: Store, n: int) -> list[Fitted]:
-    return fit_method(method, corpus, data, store, repeats=n)
+    return fit_method(method, Prepared(corpus, data, store), repeats=n)
 
 
 def reads_training(made: Artefact, corpus: Corpus) -> bool:
@@ -58,7 +60,7 @@ def test_without_draws_it_is_fitted_once(corpus: Corpus, data: Artefact, store: 
     assert (run.about["configs_tried"], run.about["tuned"]) == (1, {"kind": "popularity"})
     assert not (store.root / "trial").exists()
     histories, _, _ = cases(corpus.interactions, corpus.split, "test")
-    made = list_fitted(run, corpus, data, store, **LISTS)
+    made = ask_fitted(run, SERVING, Prepared(corpus, data, store), "test")
     assert read_lists(made.path).users.tolist() == histories.users.tolist()
     assert reads_training(made, corpus)
 
@@ -77,7 +79,7 @@ def test_with_draws_it_is_tuned_once_and_fitted_under_every_seed(
     runs = fitted(Bpr(epochs=3), corpus, data, store, 3)
     assert [run.about["configs_tried"] for run in runs] == [3, 1, 1]
     assert runs[0].method == runs[1].method == runs[2].method
-    lists = [list_fitted(run, corpus, data, store, **LISTS) for run in runs]
+    lists = [ask_fitted(run, SERVING, Prepared(corpus, data, store), "test") for run in runs]
     scores = [read_lists(made.path).scores for made in lists]
     assert not np.array_equal(scores[1], scores[0])
     assert not np.array_equal(scores[1], scores[2])

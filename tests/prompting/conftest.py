@@ -6,7 +6,7 @@ import pytest
 from small_corpora import make_view
 
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.view import CorpusView
+from p5rec.tasks.view import CorpusView
 
 
 @pytest.fixture(scope="session")

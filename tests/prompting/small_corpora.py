@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
-from p5rec.prompting.view import CorpusView, ItemNames
+from p5rec.tasks.view import CorpusView, ItemNames
 
 USERS, ITEMS, EACH = 12, 40, 8
 

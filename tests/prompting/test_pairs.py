@@ -13,7 +13,7 @@ from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Example
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import TOLD, PairQuestions, PairView
 from p5rec.prompting.source import PromptsConfig
-from p5rec.prompting.view import CorpusView
+from p5rec.tasks.view import CorpusView
 
 PAIRS = np.array([[4, 3], [0, 7], [4, 3], [11, 0], [4, 9]], dtype=np.int32)
 WHOLE = PromptsConfig(max_history=50, shots=2)

@@ -11,17 +11,17 @@ from small_corpora import EACH, ITEMS, make_view
 from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN
-from p5rec.prompting import fewshot, tasks
-from p5rec.prompting.draft import Limits
+from p5rec.prompting import fewshot
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.literal import literal
-from p5rec.prompting.parse import ParsedText, Unparsed, parse_rate
 from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
-from p5rec.prompting.view import CorpusView, ItemNames
+from p5rec.tasks.draft import Limits
+from p5rec.tasks.literal import literal
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView, ItemNames
 
 OFFERS = {"candidates", "candidate_titles", "options", "title_options"}
-EVEN = dict.fromkeys(tasks.TASKS, 1.0)
+EVEN = dict.fromkeys([name for name in TASKS if TASKS.get(name).given], 1.0)
 
 
 @pytest.mark.parametrize("shots", [0, 2])
@@ -78,7 +78,7 @@ def test_the_past_of_a_target(view: CorpusView) -> None:
 def test_ratings_shown_are_the_past_ones(view: CorpusView) -> None:
     log = view.corpus.interactions
     event = 5 * EACH + 4
-    record = tasks.get("rating").build(view, event, derive_rng(0), Limits(max_history=2))
+    record = TASKS.get("rating").build(view, event, derive_rng(0), Limits(max_history=2))
     told = log.ratings[event - 2 : event].astype(int).astype(str)
     titles = [view.names.titles[i] for i in log.items[event - 2 : event]]
     assert record.values["rated_titles"] == tuple(zip(titles, told, strict=True))
@@ -89,7 +89,7 @@ def test_statistics_leave_the_asked_event_out_and_know_training_alone(view: Corp
     log, train = view.corpus.interactions, view.corpus.split.mask("train")
     found = 0
     for event in np.flatnonzero(view.rated).tolist():
-        record = tasks.get("rating").build(view, event, derive_rng(0), Limits())
+        record = TASKS.get("rating").build(view, event, derive_rng(0), Limits())
         others = [
             float(log.ratings[other])
             for other in np.flatnonzero(train & (log.items == log.items[event])).tolist()
@@ -108,7 +108,7 @@ def test_statistics_leave_the_asked_event_out_and_know_training_alone(view: Corp
     event = int(np.flatnonzero(train)[9])
     other.corpus.interactions.ratings[event] = 6 - log.ratings[event]
     asked = [
-        {n: v for n, v in tasks.get("rating").build(each, event, derive_rng(0), Limits())
+        {n: v for n, v in TASKS.get("rating").build(each, event, derive_rng(0), Limits())
          .values.items() if n != "rating"}
         for each in (view, other)
     ]  # fmt: skip
@@ -116,7 +116,7 @@ def test_statistics_leave_the_asked_event_out_and_know_training_alone(view: Corp
 
 
 def test_candidates_are_the_target_and_negatives(view: CorpusView) -> None:
-    task, places = tasks.get("sequential-candidates"), []
+    task, places = TASKS.get("sequential-candidates"), []
     for event in task.rows(view, "train").tolist():
         record = task.build(view, event, derive_rng(0, event), Limits(candidates=6))
         assert len(set(record.candidates)) == 6
@@ -161,7 +161,7 @@ def test_liked_items_are_liked_and_unordered(view: CorpusView) -> None:
     assert 3 <= len(liked) < len(past)
     orders = set()
     for seed in range(8):
-        record = tasks.get("direct").build(view, event, derive_rng(seed), Limits())
+        record = TASKS.get("direct").build(view, event, derive_rng(seed), Limits())
         assert {view.names.row(name) for name in record.values["liked"]} == liked
         orders.add(record.values["liked"])
     assert len(orders) > 1
@@ -181,7 +181,7 @@ def test_rows_do_not_depend_on_order_or_company(view: CorpusView, library: Promp
 
 
 def test_a_family_goes_through_all_its_rows_first(view: CorpusView, library: PromptLibrary) -> None:
-    rows = tasks.get("rating").rows(view, "train")
+    rows = TASKS.get("rating").rows(view, "train")
     source = ExampleSource(view, library, {"rating": 1.0}, 2 * len(rows), 0)
     events = [example.event for example in source]
     assert sorted(events[: len(rows)]) == sorted(events[len(rows) :]) == rows.tolist()
@@ -198,7 +198,7 @@ def test_weights_and_seen_wordings(view: CorpusView, library: PromptLibrary) -> 
 
 def test_worked_examples_are_other_users_training_rows(view: CorpusView) -> None:
     for name in ("rating", "sequential-next", "sequential-candidates", "explanation"):
-        task = tasks.get(name)
+        task = TASKS.get(name)
         pool = fewshot.Pool.of(view, name)
         for event in task.rows(view, "test").tolist():
             record = task.build(view, event, derive_rng(0, name, event), Limits())
@@ -212,7 +212,7 @@ def test_worked_examples_are_other_users_training_rows(view: CorpusView) -> None
 
 
 def test_a_lone_user_gets_no_worked_examples(view: CorpusView) -> None:
-    task = tasks.get("rating")
+    task = TASKS.get("rating")
     pool = fewshot.Pool.of(view, "rating")
     record = task.build(view, int(pool.rows[0]), derive_rng(0), Limits())
     own = view.corpus.interactions.users[pool.rows] == record.user
@@ -224,7 +224,7 @@ def test_a_training_target_is_no_repeat() -> None:
     view = make_view()
     log = view.corpus.interactions
     log.items[3] = log.items[1]
-    assert 3 not in tasks.get("sequential-next").rows(CorpusView(view.corpus, view.names), "train")
+    assert 3 not in TASKS.get("sequential-next").rows(CorpusView(view.corpus, view.names), "train")
 
 
 def test_what_the_data_lack_is_said(library: PromptLibrary) -> None:
@@ -246,7 +246,7 @@ def test_what_the_data_lack_is_said(library: PromptLibrary) -> None:
 
 
 def test_explanations_with_reviews_quote_the_telling_sentence(view: CorpusView) -> None:
-    task = tasks.get("explanation")
+    task = TASKS.get("explanation")
     rows = task.rows(view, "train")
     assert not {1, 2} & set(rows.tolist())  # blank reviews
     record = task.build(view, int(rows[0]), derive_rng(0), Limits())
@@ -255,7 +255,7 @@ def test_explanations_with_reviews_quote_the_telling_sentence(view: CorpusView) 
 
 def test_explanations_without_reviews_are_grounded() -> None:
     view = make_view(texts=False)
-    log, task = view.corpus.interactions, tasks.get("explanation")
+    log, task = view.corpus.interactions, TASKS.get("explanation")
     rows = [row for part in ("train", "test") for row in task.rows(view, part).tolist()]
     assert rows
     for row in rows:
@@ -279,14 +279,12 @@ def test_evaluation_poses_every_row_in_every_wording(
     assert len(posed) == 2 * 12
     assert posed.record(0).candidates == posed.record(1).candidates
     assert [e.prompt_id for e in posed][:2] == [both[0] + ".v1", both[1]]
-    some = EvaluationSource(
-        view, library, "sequential-candidates", "test", template_ids=both, users=np.array([4, 6])
-    )
+    some = posed.only(posed.rows[[4, 6]])
     assert list(some) == [posed[i] for i in (8, 9, 12, 13)]
     default = EvaluationSource(view, library, "rating", "valid")
     assert {e.prompt_id for e in default} == {"rating.direct-question.v1"}
-    items = EvaluationSource(view, library, "item-id-to-text", "test", rows=np.array([3, 9]))
-    assert set(items.rows) <= {3, 9}
+    items = EvaluationSource(view, library, "item-id-to-text", "test")
+    assert set(items.only(np.array([3, 9])).rows) <= {3, 9}
     with pytest.raises(UserError, match="family 'rating'"):
         EvaluationSource(view, library, "rating", "test", template_ids=["direct.gift"])
 
@@ -298,11 +296,6 @@ def test_names_must_fit_the_catalogue(view: CorpusView) -> None:
         ItemNames(["<a>"], ["x", "y"])
     with pytest.raises(ValueError, match="2 names for 40 items"):
         CorpusView(view.corpus, ItemNames(["<a>", "<b>"], ["x", "y"]))
-
-
-def test_parse_rate() -> None:
-    assert parse_rate([ParsedText("a"), Unparsed("", "empty")]) == 0.5
-    assert np.isnan(parse_rate([]))
 
 
 @pytest.mark.parametrize("token", ["<|im_end|>", "<a_3>", "</s>", "<a_1><b_2>"])
@@ -329,7 +322,7 @@ def test_a_user_s_first_review_trains(view: CorpusView) -> None:
     """Where people's words are the answers; what is made of a past needs one."""
     starts = view.corpus.interactions.offsets[:-1]
     for task in ("explanation", "review", "summary"):
-        assert np.isin(starts, tasks.get(task).rows(view, "train")).all()
-    assert not np.isin(starts, tasks.get("rating").rows(view, "train")).any()
+        assert np.isin(starts, TASKS.get(task).rows(view, "train")).all()
+    assert not np.isin(starts, TASKS.get("rating").rows(view, "train")).any()
     bare = make_view(texts=False)
-    assert not np.isin(starts, tasks.get("explanation").rows(bare, "train")).any()
+    assert not np.isin(starts, TASKS.get("explanation").rows(bare, "train")).any()

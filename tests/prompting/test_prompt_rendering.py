@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from small_corpora import make_view
 
 from p5rec.core.rng import derive_rng
-from p5rec.prompting import tasks
-from p5rec.prompting.draft import Limits
-from p5rec.prompting.fields import FIELDS
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.literal import squeeze
 from p5rec.prompting.parse import ParsedItem, ParsedRating, ParsedText, ParsedYesNo, Unparsed, parse
 from p5rec.prompting.render import render, to_messages, words
 from p5rec.prompting.sample import sample_records
-from p5rec.prompting.view import CorpusView, ItemNames
+from p5rec.tasks.draft import Limits
+from p5rec.tasks.fields import FIELDS
+from p5rec.tasks.literal import squeeze
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView, ItemNames
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = runpy.run_path(str(ROOT / "scripts" / "record_golden_prompts.py"))
@@ -43,7 +43,7 @@ def test_no_golden_file_without_a_family() -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_data_stay_literal(template: Any) -> None:
-    task = tasks.get(template.task)
+    task = TASKS.get(template.task)
     row = int(task.rows(RAW, "train")[3])
     record = task.build(RAW, row, derive_rng(0, "x"), Limits())
     example = render(template, record, [record])
@@ -68,7 +68,7 @@ def test_any_title_is_put_in_as_it_is(title: str, number: float) -> None:
 @pytest.mark.parametrize("template", TEMPLATES)
 @pytest.mark.parametrize("part", ["train", "valid", "test"])
 def test_answers_parse_back(template: Any, part: str, view: CorpusView) -> None:
-    task = tasks.get(template.task)
+    task = TASKS.get(template.task)
     for row in task.rows(view, part)[:12].tolist():
         record = task.build(view, row, derive_rng(1, row), Limits())
         example = render(template, record)
@@ -122,7 +122,7 @@ def test_messages() -> None:
 
 
 def test_an_example_knows_its_rows(view: CorpusView) -> None:
-    task = tasks.get("rating")
+    task = TASKS.get("rating")
     event = int(task.rows(view, "test")[2])
     record = task.build(view, event, derive_rng(0), Limits())
     example = render(LIBRARY.get("rating.direct-question"), record)

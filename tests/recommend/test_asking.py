@@ -4,30 +4,39 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from tiny_models import make_bundle, scratch, some_codes
 
-from p5rec.core.artefacts import Lineage, Store, read_json
+from p5rec.core.artefacts import Lineage, Store, read_json, write_json
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.split import cases
 from p5rec.ids.tokens import item_strings
+from p5rec.methods.answering import predict
+from p5rec.methods.fitted import MODEL, Fitted
+from p5rec.methods.folder import ITEMS as KNOWN_ITEMS
+from p5rec.methods.generative.method import Generative
+from p5rec.methods.generative.predictor import GenerativePredictor
 from p5rec.models.checkpoint import Bundle, save_bundle
 from p5rec.models.config import HeadsConfig
-from p5rec.pipeline.answers import ask_model
+from p5rec.pipeline.answers import ask_fitted
+from p5rec.pipeline.prepared import Prepared
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.view import CorpusView, ItemNames
-from p5rec.recommend.ask import FamilyAnswers, ask
+from p5rec.recommend.ask import ask
 from p5rec.recommend.config import READINGS, DecodeConfig
 from p5rec.recommend.list_files import read_lists
 from p5rec.recommend.model_answers import answer_model, read_asked
 from p5rec.recommend.pairs import PairRater
 from p5rec.recommend.ratings import own_reading, rate, rating_histories, read_ratings
 from p5rec.recommend.serving import ServingConfig
+from p5rec.tasks.predictions import Choices, Listed, Ratings, read_predictions
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView, ItemNames
 
 ITEMS = 24
 DECODE = DecodeConfig(k=12, beams=24, max_new_tokens=4)
@@ -61,30 +70,35 @@ def view(corpus: Corpus, bundle: Bundle) -> CorpusView:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_is_asked_and_its_answers_are_plain_data(
-    bundle: Bundle, view: CorpusView, corpus: Corpus, family: str
+    bundle: Bundle, view: CorpusView, corpus: Corpus, family: str, tmp_path: Path
 ) -> None:
-    found = ask(bundle, view, family, "test", 6, DECODE, seed=1)
-    assert FamilyAnswers(**found.dump()) == found
+    found: Any = ask(bundle, view, family, "test", 6, DECODE, seed=1)
+    write_json(tmp_path / "it.json", found.dump())
+    assert read_predictions(tmp_path / "it.json") == found
     again = ask(bundle, view, family, "test", 6, DECODE, seed=1)
     assert again.model_copy(update={"seconds": 0.0}) == found.model_copy(update={"seconds": 0.0})
     n = len(found.expected)
     assert 0 < n <= 6
     assert len(found.users) == len(found.items) == len(found.events) == n
-    ranked = found.answer in ("item", "options")
-    assert len(found.lists) == len(found.scores) == (n if ranked else 0)
-    assert len(found.texts) == (0 if ranked else n)
+    ranked = isinstance(found, Listed)
+    assert type(found) is TASKS.get(found.task).predictions
+    assert len(found.lists if ranked else found.texts) == n
+    assert not ranked or len(found.scores) == n
     assert found.task == PromptLibrary.load().family(family).task
-    assert {len(said) for said in found.readings.values()} == ({n} if found.ratings else set())
+    if isinstance(found, Ratings):
+        assert {len(said) for said in found.readings.values()} == {n} == {len(found.ratings)}
     events, split = corpus.interactions, corpus.split
-    for item, event, answers in zip(found.items, found.events, found.lists, strict=False):
+    for item, event, answers in zip(
+        found.items, found.events, found.lists if ranked else (), strict=False
+    ):
         given = [i for i in answers if i >= 0]
         assert len(set(given)) == len(given)
         if event >= 0:
             assert split.parts[event] == 2  # a test event
             past = events.items[events.offsets[events.users[event]] : event]
-            offered = {item} if found.answer == "options" else set()
+            offered = {item} if isinstance(found, Choices) else set()
             assert not set(given) & set(past.tolist()) - offered
-        if found.answer == "options":
+        if isinstance(found, Choices):
             assert item in given
             assert len(given) == 10
 
@@ -108,13 +122,16 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
     store = Store(tmp_path / "store", lambda _: None, 0)
 
     def make(folder: Path) -> Lineage:
-        save_bundle(bundle, folder / "bundle")
+        save_bundle(bundle, folder / MODEL)
+        write_json(folder / MODEL / KNOWN_ITEMS, {"ids": list(bundle.item_ids)})
         return Lineage(corpus.interactions.event_keys[corpus.split.mask("train")])
 
     data = store.stage("data", lambda folder: Lineage.none(), config={}, code=())
-    model = store.stage("train", make, config={}, code=())
-    serving = ServingConfig(decode=DECODE, k=5, questions={"rating": 3, "unheard-of": 2})
-    answers = ask_model("tiny", serving, corpus, data, model, store)
+    model = store.stage("model", make, config={}, code=())
+    serving = ServingConfig(k=5, questions={"rating": 3, "unheard-of": 2})
+    fitted = Fitted(Generative(decode=DECODE), 0, model, model, {})
+    prepared = Prepared(corpus, data, store)
+    answers = ask_fitted(fitted, serving, prepared, "test")
     lists = read_lists(answers.path)
     histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
     assert lists.items.shape == (len(targets), 5)
@@ -124,7 +141,7 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
     keys = corpus.interactions.event_keys
     # it has seen what its model has seen
     assert np.array_equal(answers.lineage.among(keys), corpus.split.mask("train"))
-    assert not ask_model("tiny", serving, corpus, data, model, store).fresh
+    assert not ask_fitted(fitted, serving, prepared, "test").fresh
 
 
 def test_a_history_is_read_up_to_the_item_and_no_later_rating(
@@ -192,17 +209,15 @@ def test_chances_are_kept_where_they_are_predicted(bundle: Bundle, view: CorpusV
         family: ask(bundle, view, family, "test", 6, closed, seed=1)
         for family in ("rating", "sequential-yesno")
     }
-    assert {f: sorted(a.chances) for f, a in asked.items()} == {
-        "rating": ["expectation", "words"], "sequential-yesno": ["yes"],
-    }  # fmt: skip
-    assert all(0 < chance < 1 for chance in asked["sequential-yesno"].chances["yes"])
-    assert len(asked["sequential-yesno"].chances["yes"]) == 6
+    assert sorted(asked["rating"].chances) == ["expectation", "words"]
+    assert all(0 < chance < 1 for chance in asked["sequential-yesno"].chances)
+    assert len(asked["sequential-yesno"].chances) == 6
     (event,) = np.flatnonzero(view.corpus.split.mask("test"))[:1]
     prompt = rating_histories(bundle, view, [event])
     for liked, wanted in ((SCALE[0], 1.0), (SCALE[-1] + 1, 0.0)):
         sums = rate(bundle, prompt, DECODE, liked=liked).chances
         assert [float(s[0]) for s in sums.values()] == pytest.approx([wanted] * 2, abs=1e-5)
-    assert ask(bundle, view, "sequential-yesno", "test", 2, DECODE, seed=1).chances == {}
+    assert ask(bundle, view, "sequential-yesno", "test", 2, DECODE, seed=1).chances == []
 
 
 def test_a_model_speaks_with_all_its_heads_or_else_in_words() -> None:
@@ -222,8 +237,8 @@ def test_forms_of_one_task_are_asked_about_the_same_rows_and_told_apart(
     )
     families = dict.fromkeys(("dense-rating", "rating", "rating-statistics"), 5)
     families |= {"sequential-yesno": 3}
-    serving = ServingConfig(decode=DECODE, k=5, questions=families)
-    answer_model("tiny", replace(bundle, settings=settings), serving, corpus, "test", tmp_path)
+    serving = ServingConfig(k=5, questions=families)
+    answer_model(replace(bundle, settings=settings), DECODE, serving, corpus, "test", tmp_path)
     found = {asked.family: asked for asked in read_asked(tmp_path)}
     assert {name: asked.form for name, asked in found.items()} == {
         "dense-rating": "dense-rating", "rating": "rating",
@@ -240,8 +255,8 @@ def test_unseen_wordings_ask_about_the_same_rows_and_are_told_apart(
     tasks = ("rating", "sequential-yesno")
     settings = bundle.settings.model_copy(update={"tasks": tasks})
     taught = replace(bundle, settings=settings, prompts=PromptLibrary.load().subset_dump())
-    serving = ServingConfig(decode=DECODE, k=5, questions=dict.fromkeys(tasks, 4), unseen=True)
-    answer_model("tiny", taught, serving, corpus, "test", tmp_path)
+    serving = ServingConfig(k=5, questions=dict.fromkeys(tasks, 4), unseen=True)
+    answer_model(taught, DECODE, serving, corpus, "test", tmp_path)
     found = {asked.task: asked for asked in read_asked(tmp_path)}
     library = PromptLibrary.load()
     assert found.keys() == {f"{t}{how}" for t in tasks for how in ("", ", unseen wording")}
@@ -267,18 +282,18 @@ def test_a_model_that_was_not_trained_is_asked_in_titles(bundle: Bundle, view: C
         assert found.prompt_ids == (f"rating.{wording}.v1",)
 
 
-def test_a_swapped_model_reads_strangers_and_is_asked_of_the_real_events(
+def test_a_control_reads_strangers_and_is_asked_of_the_real_events(
     bundle: Bundle, corpus: Corpus, tmp_path: Path
 ) -> None:
     settings = bundle.settings.model_copy(update={"tasks": ("dense-rating",)})
+    predictor = GenerativePredictor(replace(bundle, settings=settings), DECODE)
+    serving = ServingConfig(k=5, questions={"dense-rating": 20})
     asked = {}
-    for swapped in (False, True):
-        folder = tmp_path / str(swapped)
+    for permuted in (False, True):
+        folder = tmp_path / str(permuted)
         folder.mkdir()
-        taught = replace(bundle, settings=settings.model_copy(update={"swapped": swapped}))
-        serving = ServingConfig(decode=DECODE, k=5, questions={"dense-rating": 20})
-        answer_model("tiny", taught, serving, corpus, "test", folder)
-        (asked[swapped],) = read_asked(folder)
+        predict(Generative(permute_histories=permuted), predictor, serving, corpus, "test", folder)
+        (asked[permuted],) = read_asked(folder)
     for name in ("users", "items", "events", "ratings"):
         assert getattr(asked[True], name) == getattr(asked[False], name)
     pairs = zip(asked[True].readings["mean"], asked[False].readings["mean"], strict=True)

@@ -38,7 +38,7 @@ def bundle() -> Bundle:
 
 @pytest.fixture(scope="module")
 def tiny(bundle: Bundle) -> GenerativeRecommender:
-    return GenerativeRecommender(bundle, WIDE, "tiny", seed=4)
+    return GenerativeRecommender(bundle, WIDE, seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,6 @@ def histories(ask) -> Histories:
 
 def test_it_is_a_recommender(tiny: GenerativeRecommender) -> None:
     assert isinstance(tiny, Recommender)
-    assert tiny.name == "tiny"
 
 
 @pytest.mark.parametrize("exclude_seen", [True, False])
@@ -110,7 +109,7 @@ def test_no_requests_give_no_lists(tiny: GenerativeRecommender, ask) -> None:
 def test_a_model_is_asked_only_what_it_was_taught() -> None:
     untaught = make_bundle(scratch(), tasks=("rating",))
     with pytest.raises(UserError, match="expected a model taught 'dense', got one taught rating"):
-        GenerativeRecommender(untaught, WIDE, "x")
+        GenerativeRecommender(untaught, WIDE)
 
 
 QUESTIONS = [

@@ -72,7 +72,7 @@ def test_lists_add_it_to_what_the_model_says(linear: Linear, ask, weight: float)
     decode = DecodeConfig(k=ITEMS, beams=30, linear_weight=weight)
 
     def scores(linear: Linear | None) -> np.ndarray:
-        asked = GenerativeRecommender(replace(bundle, linear=linear), decode, "both")
+        asked = GenerativeRecommender(replace(bundle, linear=linear), decode)
         lists = asked.recommend(ask(ASKED), ITEMS, exclude_seen=False)
         assert (np.diff(lists.scores, axis=1) <= 0).all()
         out = np.empty_like(lists.scores)

@@ -72,7 +72,7 @@ def queries(corpus: Corpus) -> list[Query]:
     bundle = loaded(corpus)
     settings = bundle.settings.model_copy(update={"tasks": ("dense-rating",), "statistics": True})
     lists = [
-        GenerativeRecommender(bundle, DecodeConfig(k=5, beams=8, **search), name)
+        GenerativeRecommender(bundle, DecodeConfig(k=5, beams=8, **search))
         for name, search in SEARCHES.items()
     ]
     fitted = [
@@ -126,7 +126,7 @@ def test_ten_threads_give_the_answers_of_one(
 def test_bars_are_drawn_where_somebody_waits(
     corpus: Corpus, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    recommender = GenerativeRecommender(loaded(corpus), DECODE, "m")
+    recommender = GenerativeRecommender(loaded(corpus), DECODE)
     recommender.recommend(requests(2), 3)
     assert capfd.readouterr() == ("", "")
     with shown(), ThreadPoolExecutor(1) as pool:

@@ -31,7 +31,7 @@ def test_figures_are_those_of_the_validation_lists(corpus: Corpus) -> None:
     bundle = make_bundle(scratch(), some_codes(24)).ready()
     found = validator(corpus, DECODE, users=1000)(bundle)
     histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
-    lists = GenerativeRecommender(bundle, DECODE, "x").recommend(histories, 10)
+    lists = GenerativeRecommender(bundle, DECODE).recommend(histories, 10)
     wanted = ranking.per_user(lists.items, targets, (10,))
     assert found == {name: wanted[name].mean() for name in ("HR@10", "NDCG@10")}
     assert 0 < found["HR@10"] < 1
@@ -41,7 +41,7 @@ def test_a_model_that_scores_whole_items_is_looked_at_by_them(corpus: Corpus) ->
     bundle = make_bundle(scratch(), some_codes(24), item_head=ItemHeadConfig()).ready()
     histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
     at_once = DECODE.model_copy(update={"search": "items"})
-    lists = GenerativeRecommender(bundle, at_once, "x").recommend(histories, 10)
+    lists = GenerativeRecommender(bundle, at_once).recommend(histories, 10)
     wanted = ranking.per_user(lists.items, targets, (10,))["NDCG@10"].mean()
     assert validator(corpus, DECODE, users=1000)(bundle)["NDCG@10"] == wanted
     by_codes = DECODE.model_copy(update={"item_weight": 0.0, "per_prefix": 1})

@@ -59,7 +59,7 @@ def by_hand(bundle: Bundle, history: np.ndarray) -> np.ndarray:
 def test_lists_are_the_best_of_all_items(
     bundle: Bundle, histories: Histories, exclude_seen: bool
 ) -> None:
-    asked = GenerativeRecommender(bundle, AT_ONCE, "at once", seed=4)
+    asked = GenerativeRecommender(bundle, AT_ONCE, seed=4)
     within = np.arange(ITEMS) % 5 != 1
     found = asked.recommend(histories, 6, exclude_seen=exclude_seen, allowed=Allowed(within=within))
     for row in range(len(histories)):
@@ -74,7 +74,7 @@ def test_lists_are_the_best_of_all_items(
 
 
 def test_short_lists_end_early(bundle: Bundle, histories: Histories) -> None:
-    asked = GenerativeRecommender(bundle, AT_ONCE, "at once")
+    asked = GenerativeRecommender(bundle, AT_ONCE)
     few = Allowed(only=ItemLists.joined([[5, 7]] * len(histories)))
     found = asked.recommend(histories, 6, exclude_seen=False, allowed=few)
     assert np.array_equal(np.sort(found.items[:, :2]), np.tile([5, 7], (len(histories), 1)))
@@ -84,7 +84,7 @@ def test_short_lists_end_early(bundle: Bundle, histories: Histories) -> None:
 def test_a_model_without_an_item_head_cannot() -> None:
     plain = make_bundle(scratch(), some_codes(ITEMS)).ready()
     with pytest.raises(UserError, match="expected a model with an item head"):
-        GenerativeRecommender(plain, AT_ONCE, "at once")
+        GenerativeRecommender(plain, AT_ONCE)
     with pytest.raises(UserError, match="expected a model with an item head"):
         RankingTables.build(plain, AT_ONCE, 0)
 

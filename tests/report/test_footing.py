@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from p5rec.evaluate.blocks import blocks
-from p5rec.evaluate.footing import COLUMNS, columns, curves, footing, learned_from, whole
+from p5rec.evaluate.footing import COLUMNS, columns, curves, footing, whole
 from p5rec.evaluate.schema import Method, Report
+from p5rec.methods.generative.method import Generative
 from p5rec.report.data_curve import apart, draw
 from p5rec.report.markdown import page
 from p5rec.report.numbers import footing_cell
-from p5rec.train.method import GenerativeConfig
 
 
-def config(steps: int, shots: int = 0, users: float = 1.0) -> GenerativeConfig:
-    return GenerativeConfig.model_validate(
+def config(steps: int, shots: int = 0, users: float = 1.0) -> Generative:
+    return Generative.model_validate(
         {"train": {"steps": steps, "users": users}, "prompts": {"shots": shots}}
     )
 
@@ -29,7 +29,7 @@ METHODS = {
 
 
 def test_what_was_learned_from_is_said_in_words() -> None:
-    told = {name: learned_from(method) for name, method in METHODS.items()}
+    told = {name: method.learned for name, method in METHODS.items()}
     assert told["zero"] == "nothing"
     assert told["one"] == "1 example"
     assert told["five"] == "5 examples"
@@ -45,7 +45,7 @@ def test_a_share_belongs_to_the_method_that_differs_in_nothing_else() -> None:
 @pytest.fixture
 def compared(method: Callable[..., Method], report: Callable[..., Report]) -> Report:
     def entry(name: str, value: float, users: float, of: str) -> Method:
-        about = {"learned": learned_from(METHODS[of]), "users": users, "whole": "all"}
+        about = {"learned": METHODS[of].learned, "users": users, "whole": "all"}
         return method(
             name, {"RMSE": value}, "rating", about=about, beside={"tokens_per_question": 123.4}
         )

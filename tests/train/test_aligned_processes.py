@@ -11,7 +11,6 @@ import pytest
 from small_runs import curve
 from test_alignment import OBJECTIVES, World, method
 
-from p5rec.pipeline.training import list_pairs
 from p5rec.train.training import train
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -41,13 +40,10 @@ def test_two_processes_align_as_one(tmp_path: Path) -> None:
     world = World("markov", tmp_path / "store")
     taught = world.teach(method(10))
     config = method(6, 1e-3, align=OBJECTIVES["sdpo"])
-    assert config.train.align is not None
-    pairs = list_pairs(
-        config, config.train.align, world.corpus, world.data, world.ids,
-        taught.path / "bundle", world.store,
-    )  # fmt: skip
-    (tmp_path / "start").symlink_to(taught.path / "bundle")
-    (tmp_path / "pairs").symlink_to(pairs.path)
+    world.teach(config, taught)
+    (pairs,) = (world.store.root / "pairs").glob("[!.]*")
+    (tmp_path / "start").symlink_to(taught.trained)
+    (tmp_path / "pairs").symlink_to(pairs)
     align(tmp_path, tmp_path / "one")
     (tmp_path / "worker.py").write_text(WORKER)
     command = [

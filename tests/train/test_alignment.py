@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fits import Fits
+from means import paired_means
 from tiny_models import scratch
 
-from p5rec.core.artefacts import Artefact, Lineage, Store
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.build import build
@@ -19,15 +20,14 @@ from p5rec.data.config import DataConfig
 from p5rec.data.split import cases
 from p5rec.ids.base import fit
 from p5rec.ids.config import IdsConfig
-from p5rec.ids.files import save_codes
-from p5rec.metrics.intervals import Interval, paired_means
+from p5rec.methods.fitted import Fitted
+from p5rec.methods.generative.method import Generative
+from p5rec.metrics.intervals import Interval
 from p5rec.models.checkpoint import Bundle, load_bundle
-from p5rec.pipeline.training import teach
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.train import schedule, sft
 from p5rec.train.config import TrainConfig
-from p5rec.train.method import GenerativeConfig
 from p5rec.train.training import train
 
 ITEMS = 40
@@ -38,12 +38,12 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
 }
 
 
-def method(steps: int, rate: float = 0.01, **changes: Any) -> GenerativeConfig:
+def method(steps: int, rate: float = 0.01, **changes: Any) -> Generative:
     fixed: dict[str, Any] = {"batch": 16, "warmup": 0, "precision": "float32", **changes}
     settings = TrainConfig(steps=steps, learning_rate=rate, **fixed)
     start = "taught" if "align" in changes else None
     decode = DecodeConfig(k=5, beams=40)
-    return GenerativeConfig(backbone=scratch(), train=settings, decode=decode, start=start)
+    return Generative(backbone=scratch(), train=settings, decode=decode, start=start)
 
 
 def corpus_of(kind: str) -> Corpus:
@@ -55,30 +55,22 @@ class World:
     """A corpus and a store in which models are taught."""
 
     def __init__(self, kind: str, folder: Path) -> None:
-        self.corpus, self.store = corpus_of(kind), Store(folder, lambda _: None, 0)
+        self.corpus = corpus_of(kind)
         self.codes: ItemCodes = fit(IDS, self.corpus).codes
-        self.data = self.store.stage("data", lambda _: Lineage.none(), config={}, code=())
+        self.fits = Fits.of(self.corpus, self.codes, folder)
+        self.store = self.fits.prepared.store
 
-        def keep(place: Path) -> Lineage:
-            save_codes(self.codes, place, self.corpus.catalog.ids)
-            return Lineage.none()
+    def teach(self, method: Generative, start: Fitted | None = None) -> Fitted:
+        return self.fits.fit(method, **({} if start is None else {"taught": start}))
 
-        self.ids = self.store.stage("ids", keep, config={}, code=())
-
-    def teach(self, method: GenerativeConfig, start: Artefact | None = None) -> Artefact:
-        earlier = None if start is None else {"taught": start}
-        return teach(method, self.corpus, self.data, self.ids, self.store, earlier=earlier)
-
-    def first(self, model: Artefact) -> tuple[np.ndarray, np.ndarray]:
+    def first(self, model: Fitted) -> tuple[np.ndarray, np.ndarray]:
         """``(B,)`` whether the first of each test list is right, and whose it is."""
-        bundle = load_bundle(model.path / "bundle").ready()
+        bundle = load_bundle(model.trained).ready()
         histories, targets, _ = cases(self.corpus.interactions, self.corpus.split, "test")
-        lists = GenerativeRecommender(bundle, DecodeConfig(k=5, beams=40), "m").recommend(
-            histories, 5
-        )
+        lists = GenerativeRecommender(bundle, DecodeConfig(k=5, beams=40)).recommend(histories, 5)
         return (lists.items[:, 0] == targets).astype(float), lists.users
 
-    def gain(self, one: Artefact, other: Artefact) -> Interval:
+    def gain(self, one: Fitted, other: Fitted) -> Interval:
         (hits, users), (before, _) = self.first(one), self.first(other)
         return paired_means(hits, before, users, seed=0)
 
@@ -103,7 +95,7 @@ def test_where_nothing_was_planted_nothing_is_gained(tmp_path: Path, name: str) 
 
 
 @pytest.fixture(scope="module")
-def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Artefact]:
+def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Fitted]:
     world = World("markov", tmp_path_factory.mktemp("world"))
     return world, world.teach(method(10))
 
@@ -112,14 +104,14 @@ def weights(bundle: Bundle) -> dict[str, torch.Tensor]:
     return dict(bundle.model.named_parameters())
 
 
-def distance(one: Artefact, other: Artefact) -> float:
-    a, b = (weights(load_bundle(artefact.path / "bundle")) for artefact in (one, other))
+def distance(one: Fitted, other: Fitted) -> float:
+    a, b = (weights(load_bundle(artefact.trained)) for artefact in (one, other))
     return max(float((a[name] - b[name]).detach().abs().max()) for name in a)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_alignment_begins_where_supervised_training_ended(
-    taught: tuple[World, Artefact], name: str
+    taught: tuple[World, Fitted], name: str
 ) -> None:
     world, start = taught
     nearly = world.teach(method(1, 1e-7, align=OBJECTIVES[name]), start)
@@ -130,21 +122,21 @@ def test_alignment_begins_where_supervised_training_ended(
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_what_steers_alignment_is_made_again_and_nothing_else(
-    taught: tuple[World, Artefact], name: str
+    taught: tuple[World, Fitted], name: str
 ) -> None:
     world, start = taught
     settings = OBJECTIVES[name]
     one = world.teach(method(1, align=settings), start)
-    assert not world.teach(method(1, align=settings), start).fresh
+    assert not world.teach(method(1, align=settings), start).made.fresh
     pairs = len(list((world.store.root / "pairs").glob("*"))) if name == "sdpo" else 0
     other = world.teach(method(1, align={**settings, "nll": 0.5}), start)
-    assert other.fresh
-    assert other.key != one.key
-    assert world.teach(method(1, align=settings), other).fresh  # from another model
+    assert other.made.fresh
+    assert other.made.key != one.made.key
+    assert world.teach(method(1, align=settings), other).made.fresh  # from another model
     if name == "sdpo":  # the weight of a loss changes no pair; another model lists others
         assert len(list((world.store.root / "pairs").glob("*"))) == pairs + 1
     train_part = world.corpus.split.mask("train")
-    seen = one.lineage.among(world.corpus.interactions.event_keys)
+    seen = one.made.lineage.among(world.corpus.interactions.event_keys)
     assert np.array_equal(seen, train_part)
 
 
@@ -154,13 +146,13 @@ class Crash(Exception):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_a_crashed_run_goes_on_to_the_same_weights(
-    taught: tuple[World, Artefact], tmp_path: Path, name: str
+    taught: tuple[World, Fitted], tmp_path: Path, name: str
 ) -> None:
     world, start = taught
     settings = method(
         6, 1e-3, align=OBJECTIVES[name], save_every=2, evaluate_every=1, dense={"item_dropout": 0.2}
     )
-    paths: dict[str, Any] = {"start": start.path / "bundle"}
+    paths: dict[str, Any] = {"start": start.trained}
     if name == "sdpo":
         world.teach(settings, start)
         newest = max((world.store.root / "pairs").iterdir(), key=lambda p: p.stat().st_mtime)
@@ -178,13 +170,13 @@ def test_a_crashed_run_goes_on_to_the_same_weights(
         train(*given, tmp_path / "one", crash, **paths)
     train(*given, tmp_path / "one", lambda _: {}, **paths)
     train(*given, tmp_path / "two", lambda _: {}, **paths)
-    one, two = (weights(load_bundle(tmp_path / n / "bundle")) for n in ("one", "two"))
+    one, two = (weights(load_bundle(tmp_path / n)) for n in ("one", "two"))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_accumulated_batches_equal_one_large_batch(
-    taught: tuple[World, Artefact], monkeypatch: pytest.MonkeyPatch, name: str
+    taught: tuple[World, Fitted], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """So that processes which share a batch do what one would. The order of rows is fixed for that,
     and Adam, which turns a last bit of a small gradient into a whole step, left out."""
@@ -208,25 +200,21 @@ def test_accumulated_batches_equal_one_large_batch(
 def test_a_config_says_what_alignment_needs() -> None:
     align = {"objective": "sdpo"}
     with pytest.raises(ValueError, match="needs a trained model and the task dense"):
-        GenerativeConfig(train={"align": align})
+        Generative(train={"align": align})
     with pytest.raises(ValueError, match="needs a trained model and the task dense"):
-        GenerativeConfig(start="small", train={"align": align, "tasks": {"rating": {}}})
+        Generative(start="small", train={"align": align, "tasks": {"rating": {}}})
     with pytest.raises(ValueError, match="negatives"):
         TrainConfig(align={"objective": "grpo", "negatives": 3})
     with pytest.raises(ValueError, match="'sdpo', 'grpo'"):
         TrainConfig(align={"objective": "ppo"})
-    assert GenerativeConfig(start="small", train={"align": align}).train.align is not None
+    assert Generative(start="small", train={"align": align}).train.align is not None
 
 
-def test_a_model_of_other_ids_is_not_aligned(taught: tuple[World, Artefact]) -> None:
+def test_a_model_of_other_ids_is_not_aligned(taught: tuple[World, Fitted]) -> None:
     world, start = taught
     dealt = world.codes.codes[np.random.default_rng(0).permutation(ITEMS)]
 
-    def keep(place: Path) -> Lineage:
-        save_codes(replace(world.codes, codes=dealt), place, world.corpus.catalog.ids)
-        return Lineage.none()
-
-    other = world.store.stage("ids", keep, config={"dealt": True}, code=())
+    other = Fits.of(world.corpus, replace(world.codes, codes=dealt), world.store.root / "other")
     aligned = method(3, align=OBJECTIVES["sdpo"])
     with pytest.raises(UserError, match="expected a model of the same items and ids to align"):
-        teach(aligned, world.corpus, world.data, other, world.store, earlier={"taught": start})
+        other.fit(aligned, taught=start)

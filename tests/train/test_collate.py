@@ -15,6 +15,7 @@ from tiny_models import llama, make_bundle, save_gpt2, save_llama, save_t5, scra
 
 from p5rec.backbones.config import BackboneConfig
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.multitask import Batch
 from p5rec.models.ratings import RatedHistories
 from p5rec.train.examples.collate import Collator, pack
 from p5rec.train.examples.prompted import PromptRows
@@ -56,7 +57,7 @@ def collator(bundle: Bundle, **changes: int) -> Collator:
 
 def losses(bundle: Bundle, batch: dict[str, torch.Tensor], count: int = 1) -> dict[str, float]:
     with torch.no_grad():
-        out = bundle.model(**batch, num_items_in_batch=count)
+        out = bundle.model(Batch(**batch), count)
     return {name: value.tolist() for name, value in out.items()}
 
 
@@ -88,7 +89,7 @@ def test_packed_rows_train_as_padded_ones(bundle: Bundle) -> None:
     for packing in (0, 60):
         bundle.model.zero_grad()
         batch = collator(bundle, packing=packing)(ALL)
-        bundle.model(**batch, num_items_in_batch=100)["loss"].backward()
+        bundle.model(Batch(**batch), 100)["loss"].backward()
         found.append({n: p.grad for n, p in bundle.model.named_parameters() if p.requires_grad})
     for name, gradient in found[0].items():
         off = (gradient - found[1][name]).norm()

@@ -11,8 +11,8 @@ from p5rec.core.errors import UserError
 from p5rec.core.types import Catalog, Corpus
 from p5rec.methods.baselines.ease import Ease
 from p5rec.methods.baselines.itemknn import ItemKnn
-from p5rec.methods.generative.linear import fit, largest
-from p5rec.train.config import LinearConfig
+from p5rec.methods.generative.config import LinearConfig
+from p5rec.methods.generative.linear_fitting import fit, largest
 
 
 @pytest.fixture(scope="module")
@@ -28,24 +28,25 @@ def test_a_catalogue_that_is_too_large_for_ease_has_neighbours(corpus: Corpus) -
     weights = Ease(l2=3).learn(log, split).weights
     plain = {"popularity_discount": 0}
     settings = LinearConfig(l2=3, max_items=ITEMS, **plain)
-    assert np.array_equal(fit(settings, corpus).weights.toarray(), weights)
+    assert np.array_equal(fit(settings, log, split).linear.weights.toarray(), weights)
     near = ItemKnn(neighbours=5).learn(log, split).similar.toarray()
     for asked in ({"max_items": ITEMS - 1}, {"kind": "item-knn"}):
-        found = fit(LinearConfig(kept=5, **plain, **asked), corpus)
+        found = fit(LinearConfig(kept=5, **plain, **asked), log, split).linear
         assert np.array_equal(found.weights.toarray(), near)
     with pytest.raises(UserError, match=f"expected at most {ITEMS - 1} items, got {ITEMS}"):
-        fit(LinearConfig(kind="ease", max_items=ITEMS - 1), corpus)
+        fit(LinearConfig(kind="ease", max_items=ITEMS - 1), log, split)
 
 
 @pytest.mark.parametrize("kind", ["ease", "item-knn"])
 def test_what_is_said_of_an_item_is_discounted_by_how_popular_it_is(
     corpus: Corpus, kind: str
 ) -> None:
+    log, split = corpus.interactions, corpus.split
+
     def weights(discount: float) -> np.ndarray:
         config = LinearConfig(kind=kind, kept=5, popularity_discount=discount)
-        return fit(config, corpus).weights.toarray()
+        return fit(config, log, split).linear.weights.toarray()
 
-    log, split = corpus.interactions, corpus.split
     events = np.bincount(log.items[split.mask("train")], minlength=ITEMS)
     assert 0 < events.min() < events.max()
     assert np.allclose(weights(0.5) * np.sqrt(events), weights(0), rtol=1e-5, atol=0)

@@ -67,9 +67,7 @@ def test_updates_too_small_for_bfloat16_are_not_lost(base: Path, tmp_path: Path)
 
 def backbone_of_8bit_size() -> BackboneConfig:
     """Its largest matrices hold 4,096 numbers, the least that has 8-bit moments."""
-    return scratch(dropout=0.1).model_copy(
-        update={"scratch": scratch().scratch.model_copy(update={"feedforward": 128})}
-    )
+    return scratch(dropout=0.1, feedforward=128)
 
 
 def test_matrices_have_8bit_moments_and_rows_32bit_ones() -> None:

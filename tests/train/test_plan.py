@@ -17,14 +17,15 @@ from p5rec.core.types import Corpus
 from p5rec.data.build import build as build_corpus
 from p5rec.data.config import DataConfig
 from p5rec.ids.config import IdsConfig
+from p5rec.methods.generative.method import Generative
 from p5rec.models.checkpoint import Bundle, BundleSettings, build
+from p5rec.models.multitask import Batch
 from p5rec.train.config import TrainConfig
 from p5rec.train.estimate.cost import flops, load_of, weights_of
 from p5rec.train.estimate.memory import kept_for_backward, memory_of
 from p5rec.train.estimate.plan import plan, stand_in_codes
 from p5rec.train.examples.collate import Collator
 from p5rec.train.examples.row import Row
-from p5rec.train.method import GenerativeConfig
 from p5rec.train.optimizer import make_optimizer
 from p5rec.train.training import train
 
@@ -51,8 +52,7 @@ def backbone(kind: str, folder: Path) -> BackboneConfig:
         case "tokens":
             return scratch(items="tokens", normalisation="vocab")
         case "t5":
-            shape = scratch().scratch.model_copy(update={"shape": "t5"})
-            return scratch().model_copy(update={"scratch": shape})
+            return scratch(shape="t5")
     changes = {"lora": {}, "dora": {"dora": True}, "targets": {"targets": ("q_proj",)}}[kind]
     return llama(folder).model_copy(update={"lora": LoraSettings(rank=4, **changes)})
 
@@ -86,7 +86,7 @@ def test_the_rows_told_are_those_that_training_reads(
 ) -> None:
     tasks = {"dense": {"share": 2}, "sequential-next": {"rows": 2}}
     settings = TrainConfig(**TRAIN, tasks=tasks, steps=steps, dense={"window": 5})  # type: ignore[arg-type]
-    method = GenerativeConfig(backbone=scratch(items="tokens"), train=settings)
+    method = Generative(backbone=scratch(items="tokens"), train=settings)
     read: dict[int, np.ndarray] = {}
     collate = Collator.__call__
 
@@ -99,7 +99,7 @@ def test_the_rows_told_are_those_that_training_reads(
         return collate(self, batch)
 
     monkeypatch.setattr(Collator, "__call__", spy)
-    told = plan("mine", {"mine": method}, {"semantic": IDS}, corpus)
+    told = plan(method, stand_in_codes(IDS, len(corpus.catalog)), corpus)
     train(method, corpus, stand_in_codes(IDS, len(corpus.catalog)), tmp_path)
     dense, prompts = told.tasks["dense"].load, told.tasks["sequential-next"].load
     assert [dense.rows, dense.tokens] == pytest.approx(read[0][:2].tolist())
@@ -141,7 +141,7 @@ def test_the_arithmetic_told_is_the_arithmetic_done(kind: str, folder: Path) -> 
     merged = bundle.model.code_head is not None
     told = flops(bundle.model, load_of(rows_of(bundle), bundle.layout, merged=merged))
     with FlopCounterMode(display=False) as counter:
-        bundle.model.train()(**batch_of(bundle))["loss"].backward()
+        bundle.model.train()(Batch(**batch_of(bundle)))["loss"].backward()
     padded = 1.25 if merged else 1.0  # histories are half as long as the questions beside them
     assert told * padded == pytest.approx(counter.get_total_flops(), rel=0.15)
 
@@ -174,7 +174,7 @@ def test_gradients_and_moments_take_what_is_told(folder: Path) -> None:
     config = backbone("lora", folder)
     bundle, settings = made(config, empty=False), TrainConfig(**TRAIN)
     optimizer = make_optimizer(bundle.model, settings)
-    outputs = bundle.model(**batch_of(bundle))
+    outputs = bundle.model(Batch(**batch_of(bundle)))
     ratings = sum(p.sum() for p in bundle.model.heads.parameters())  # type: ignore[union-attr]
     (outputs["loss"] + ratings).backward()
     optimizer.step()

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.multitask import Batch
 from p5rec.train.alignment.objectives import SoftmaxDpo, sdpo_loss
 from p5rec.train.config import PreferenceConfig
 
@@ -80,7 +81,7 @@ def referred(bundle: Bundle, given: dict[str, Any]) -> Tensor:
     """The model's own log-probabilities of the candidates."""
     shown = {k: v for k, v in given.items() if k != "reference"}
     with torch.no_grad():
-        logs = bundle.model(**shown)["candidate_logs"].sum(-1)
+        logs = bundle.model(Batch(**shown))["candidate_logs"].sum(-1)
     out = torch.zeros(2, 7, 3)
     out[given["candidates"][..., 0] >= 0] = logs
     return out
@@ -107,9 +108,7 @@ def test_nll_is_that_of_the_aligned_rows_and_others_keep_their_own() -> None:
     rows = [
         float(
             bundle.model(
-                **plain,
-                weights=torch.eye(2)[b][:, None].expand_as(plain["labels"]),
-                num_items_in_batch=12,
+                Batch(**plain, weights=torch.eye(2)[b][:, None].expand_as(plain["labels"])), 12
             )["loss"].detach()
         )
         for b in (0, 1)

@@ -38,9 +38,9 @@ def learn(
     )
     method = SETTINGS.model_copy(update={"backbone": backbone, "train": settings})
     train(method, corpus, codes, folder)
-    bundle = load_bundle(folder / "bundle")
+    bundle = load_bundle(folder)
     histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
-    lists = GenerativeRecommender(bundle.ready(), SETTINGS.decode, "tiny").recommend(histories, 5)
+    lists = GenerativeRecommender(bundle.ready(), SETTINGS.decode).recommend(histories, 5)
     return bundle, curve(folder, "loss")["loss"], float((lists.items[:, 0] == targets).mean())
 
 
@@ -63,7 +63,7 @@ def test_4_and_8_bits_end_within_a_tenth_of_16(
 ) -> None:
     losses, found = {}, {}
     for bits in (None, "4bit", "8bit"):
-        backbone = llama(base, quantize=bits).model_copy(
+        backbone = llama(base, lora=True, quantize=bits).model_copy(
             update={"dtype": "bfloat16", "lora": LoraSettings(rank=8)}
         )
         _, curve, found[bits] = learn(backbone, corpus, codes, tmp_path / str(bits))

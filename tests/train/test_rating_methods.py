@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fits import Fits
 from tiny_models import scratch, some_codes
 
 from p5rec.core.errors import UserError
@@ -16,13 +17,14 @@ from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.train_events import swapped
+from p5rec.methods.checks import check_data
+from p5rec.methods.generative.method import Generative
 from p5rec.models import checkpoint
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.models.config import HeadsConfig
 from p5rec.models.heads import CumulativeLink
 from p5rec.train import training_data
-from p5rec.train.checks import check_tasks
-from p5rec.train.method import GenerativeConfig, taught_prompts
+from p5rec.train.learner import taught_prompts
 from p5rec.train.training import train
 
 ITEMS = 24
@@ -39,9 +41,9 @@ def taught(corpus: Corpus, folder: Path, heads: dict[str, Any], **changes: Any) 
         "tasks": {"dense-rating": {}}, "steps": 2, "batch": 4, "precision": "float32",
         "warmup": 0, **changes,
     }  # fmt: skip
-    config = GenerativeConfig(backbone=scratch(), train=settings, heads=heads)
+    config = Generative(backbone=scratch(), train=settings, heads=heads)
     train(config, corpus, some_codes(len(corpus.catalog)), folder)
-    return load_bundle(folder / "bundle")
+    return load_bundle(folder)
 
 
 def test_a_bundle_comes_back_with_the_heads_it_was_taught(corpus: Corpus, tmp_path: Path) -> None:
@@ -57,12 +59,12 @@ def test_a_bundle_comes_back_with_the_heads_it_was_taught(corpus: Corpus, tmp_pa
 def test_statistics_are_taught_as_they_are_asked(corpus: Corpus, tmp_path: Path) -> None:
     bundle = taught(corpus, tmp_path, {}, dense={"statistics": True, "window": 4})
     assert bundle.settings.statistics
-    library = taught_prompts(GenerativeConfig())
+    library = taught_prompts(Generative())
     settings = {
         "tasks": {"dense-rating": {}}, "steps": 2, "batch": 4,
         "dense": {"statistics": True, "window": 4},
     }  # fmt: skip
-    config = GenerativeConfig(backbone=scratch(), train=settings)
+    config = Generative(backbone=scratch(), train=settings)
     seen = config.train.training_events(corpus)
     rows = training_data.build_training_data(config, seen, bundle, library)[0]["dense-rating"]
     text = bundle.tokenizer.decode(rows[0].input_ids)
@@ -82,8 +84,8 @@ def test_no_steps_leave_a_model_as_it_is_and_without_heads(corpus: Corpus, tmp_p
 
 def test_what_knows_no_codes_is_asked_in_words_alone(corpus: Corpus) -> None:
     def check(task: str) -> None:
-        config = GenerativeConfig(train={"steps": 0, "tasks": {task: {}}})
-        check_tasks({"zero": config}, (), corpus)
+        config = Generative(train={"steps": 0, "tasks": {task: {}}})
+        check_data({"zero": config}, (), corpus)
 
     for task in ("rating", "rating-statistics", "sequential-yesno"):
         check(task)
@@ -92,7 +94,7 @@ def test_what_knows_no_codes_is_asked_in_words_alone(corpus: Corpus) -> None:
             check(task)
 
 
-def test_the_control_is_taught_swapped_histories_and_nothing_else(
+def test_the_control_is_fitted_to_permuted_histories_and_nothing_else(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
@@ -103,12 +105,21 @@ def test_the_control_is_taught_swapped_histories_and_nothing_else(
 
     rows = training_data._rows
     monkeypatch.setattr(training_data, "_rows", watch)
-    bundle = taught(corpus, tmp_path / "own", {}, seed=3)
-    control = taught(corpus, tmp_path / "swapped", {}, seed=3, swap_users=True)
-    assert bundle.settings == control.settings.model_copy(update={"swapped": False})
-    assert control.settings.swapped
-    dealt = swapped(corpus, ["train"], 3).interactions
-    for given, wanted in zip(seen, (corpus.interactions, dealt), strict=True):
+    fits = Fits.of(corpus, some_codes(ITEMS), tmp_path / "store")
+    settings = {"tasks": {"dense-rating": {}}, "steps": 1, "batch": 4, "seed": 3}
+    plain = Generative(backbone=scratch(), train=settings)
+    runs = [
+        fits.fit(plain.model_copy(update={"permute_histories": permuted}))
+        for permuted in (False, True)
+    ]
+    one, other = (load_bundle(run.trained) for run in runs)
+    assert one.settings == other.settings
+    keys = corpus.interactions.event_keys
+    assert all(
+        np.array_equal(run.made.lineage.among(keys), corpus.split.mask("train")) for run in runs
+    )
+    permuted = swapped(corpus, ["train"], 3).interactions
+    for given, wanted in zip(seen, (corpus.interactions, permuted), strict=True):
         assert np.array_equal(given.interactions.items, wanted.items)
         assert np.array_equal(given.interactions.ratings, wanted.ratings, equal_nan=True)
 

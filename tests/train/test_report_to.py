@@ -13,10 +13,10 @@ from transformers import TrainerCallback
 from transformers.integrations import integration_utils
 
 from p5rec.core.errors import UserError
+from p5rec.methods.checks import check_methods
+from p5rec.methods.generative.method import Generative
 from p5rec.train import config as module
-from p5rec.train.checks import check_methods
 from p5rec.train.config import TrainConfig
-from p5rec.train.method import GenerativeConfig
 
 Sent = dict[str, list[dict[str, Any]]]
 
@@ -58,7 +58,7 @@ def test_a_tracker_that_is_not_installed_is_told_before_anything_is_trained(
     settings = config(steps=3, report_to=("tensorboard",))
     line = "train.report_to: expected an installed tracker, got 'tensorboard'; `pip install"
     with pytest.raises(UserError, match=f"^methods.one: {line}"):
-        check_methods({"one": GenerativeConfig(train=settings)}, {})
+        check_methods({"one": Generative(train=settings)}, {})
     with pytest.raises(UserError, match=f"^{line}"):
         train(scratch(), settings, tmp_path)
     assert not list(tmp_path.iterdir())

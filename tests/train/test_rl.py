@@ -16,6 +16,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from p5rec.backbones.grow import GrownHead
 from p5rec.models.checkpoint import Bundle
+from p5rec.models.multitask import Batch
 from p5rec.train.alignment.objectives import Grpo, grpo_loss
 from p5rec.train.alignment.rewards import advantages
 from p5rec.train.config import GroupConfig
@@ -57,9 +58,9 @@ class Spy(torch.nn.Module):
         super().__init__()
         self.model, self.seen = bundle.model, None
 
-    def forward(self, **inputs: Any) -> dict[str, Tensor]:
-        self.seen = inputs["candidates"]
-        return self.model(**inputs)
+    def forward(self, batch: Batch, count: Any) -> dict[str, Tensor]:
+        self.seen = batch.candidates
+        return self.model(batch, count)
 
 
 def drawn(bundle: Bundle, given: dict[str, Any], group: int = 5) -> Tensor:
@@ -132,7 +133,7 @@ def test_the_expected_reward_grows(kind: str) -> None:
         candidates = torch.full((2, 9, 1), -1)
         candidates[:, 3::2, 0] = torch.from_numpy(HISTORY[:, 1:])
         with torch.no_grad():
-            out = bundle.model(**given, candidates=candidates)
+            out = bundle.model(Batch(**given, candidates=candidates))
         return float(out["candidate_logs"].sum(-1).exp().mean())
 
     before = expected()
@@ -186,7 +187,9 @@ def test_the_loss_and_its_gradient_are_those_of_trl(
     causal.forward = own
     candidates = torch.full((*ids.shape, 4), -1)
     candidates[:, 7] = group
-    out = model(ids, torch.full_like(ids, -100), torch.ones(ids.shape), candidates=candidates)
+    out = model(
+        Batch(ids, torch.full_like(ids, -100), torch.ones(ids.shape), candidates=candidates)
+    )
     ours = grpo_loss(out["candidate_logs"], worth).sum() / 4  # 2 positions of 2 codes
     (ours + out["loss"]).backward()
     assert float(ours.detach()) == pytest.approx(float(theirs.detach()), abs=1e-6)

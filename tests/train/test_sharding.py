@@ -20,6 +20,7 @@ from together import asking
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from p5rec.models.checkpoint import trainable_state
+from p5rec.models.multitask import Batch
 from p5rec.train.distributed import in_pieces, load_pieces, made_whole, whole_state
 
 dist.init_process_group("gloo")
@@ -34,7 +35,7 @@ assert in_pieces(bundle.model)
 held = sum(p.to_local().numel() for p in bundle.model.parameters())
 assert held < 0.6 * sum(value.numel() for value in wanted.values())
 ids = torch.tensor([[bundle.bos, *bundle.layout.items[:3].reshape(-1)]])
-bundle.model(ids, ids, torch.ones(ids.shape))["loss"].backward()  # sets up what a first step does
+bundle.model(Batch(ids, ids, torch.ones(ids.shape)))["loss"].backward()  # sets up a first step
 
 
 def holds(state):

@@ -8,32 +8,32 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fits import Fits
 from test_worlds import IDS, SETTINGS, corpus_of, gain
 from tiny_models import scratch
 
-from p5rec.core.artefacts import Artefact, Lineage, Store
+from p5rec.core.artefacts import Lineage
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus, ItemCodes, RankedLists
 from p5rec.data.split import cases
 from p5rec.ids.base import fit
-from p5rec.ids.files import save_codes
+from p5rec.methods.checks import in_order
+from p5rec.methods.fitted import Fitted
+from p5rec.methods.generative.method import Generative
 from p5rec.models.checkpoint import load_bundle, network
-from p5rec.pipeline.training import teach
 from p5rec.recommend.generative import GenerativeRecommender
-from p5rec.train.checks import in_order
-from p5rec.train.method import GenerativeConfig
 from p5rec.train.training import train
 
 
-def method(steps: int, **changes: Any) -> GenerativeConfig:
+def method(steps: int, **changes: Any) -> Generative:
     settings = SETTINGS.train.model_copy(update={"steps": steps})
     return SETTINGS.model_copy(update={"train": settings, **changes})
 
 
 def lists(corpus: Corpus, folder: Path) -> RankedLists:
     histories, _, _ = cases(corpus.interactions, corpus.split, "test")
-    bundle = load_bundle(folder / "bundle").ready()
-    return GenerativeRecommender(bundle, SETTINGS.decode, "tiny").recommend(histories, 5)
+    bundle = load_bundle(folder).ready()
+    return GenerativeRecommender(bundle, SETTINGS.decode).recommend(histories, 5)
 
 
 @pytest.mark.nightly
@@ -46,7 +46,7 @@ def test_few_steps_after_a_first_training_beat_few_steps(lora: bool, tmp_path: P
     backbone = scratch(lora=lora)
     train(method(80, backbone=backbone), public, codes, tmp_path / "public")
     few, same = method(5, backbone=backbone), ItemCodes(mine, codes.sizes, codes.scheme)
-    start = tmp_path / "public" / "bundle"
+    start = tmp_path / "public"
     train(few, own, same, tmp_path / "both", start=start)
     train(few, own, same, tmp_path / "own")
     targets = cases(own.interactions, own.split, "test")[1]
@@ -58,23 +58,11 @@ def test_few_steps_after_a_first_training_beat_few_steps(lora: bool, tmp_path: P
 def world(tmp_path: Path) -> Any:
     """Teaches methods over a small corpus, through the store."""
     corpus = corpus_of("markov", users=20, items=8, events=5)
-    codes, store = fit(IDS, corpus).codes, Store(tmp_path / "store", lambda _: None, 0)
-
-    def keep(folder: Path) -> Lineage:
-        save_codes(codes, folder, corpus.catalog.ids)
-        return Lineage.none()
-
-    data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
-    ids = store.stage("ids", keep, config={}, code=())
-
-    def run(config: GenerativeConfig, **earlier: Artefact) -> Artefact:
-        return teach(config, corpus, data, ids, store, earlier=earlier)
-
-    return corpus, run
+    return corpus, Fits.of(corpus, fit(IDS, corpus).codes, tmp_path / "store").fit
 
 
-def about(artefact: Artefact) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((artefact.path / "bundle/manifest.json").read_text())
+def about(run: Fitted) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run.trained / "manifest.json").read_text())
     return found["about"]
 
 
@@ -84,21 +72,21 @@ def test_a_model_is_taught_again_when_what_it_began_from_is_another(world: Any) 
     first, other = run(method(2)), run(method(3))
     second = method(1, start="first")
     made = run(second, first=first)
-    assert made.fresh
-    assert not run(second, first=first).fresh
-    assert len({made.key, run(method(1)).key, run(second, first=other).key}) == 3
-    assert about(made)["start"] == {"bundle": network(first.path / "bundle"), **about(first)}
+    assert made.made.fresh
+    assert not run(second, first=first).made.fresh
+    assert len({made.made.key, run(method(1)).made.key, run(second, first=other).made.key}) == 3
+    assert about(made)["start"] == {"bundle": network(first.trained), **about(first)}
     seen = corpus.interactions.event_keys[corpus.split.mask("train")]
     assert about(made)["lineage"] == Lineage(seen).summary()
     # a folder is known by what is in it
-    folder = method(1, start=str(first.path / "bundle"))
+    folder = method(1, start=str(first.trained))
     there = run(folder)
     assert about(there)["start"] == about(made)["start"]
-    assert not run(folder).fresh
-    manifest = first.path / "bundle" / "manifest.json"
+    assert not run(folder).made.fresh
+    manifest = first.trained / "manifest.json"
     text = manifest.read_text().replace('"steps": 2', '"steps": 7')
     manifest.write_text(text)
-    assert run(folder).key != there.key
+    assert run(folder).made.key != there.made.key
     third = run(method(1, start="second"), second=made)
     assert about(third)["start"]["start"]["bundle"] == about(made)["start"]["bundle"]
 
@@ -111,9 +99,9 @@ def test_methods_stand_in_the_order_in_which_they_start(tmp_path: Path) -> None:
         "d": method(1),
     }
     assert in_order(methods) == ["d", "b", "c", "a"]
-    (tmp_path / "bundle").mkdir()
-    (tmp_path / "bundle" / "manifest.json").write_text("{}")
-    assert in_order({"a": method(1, start=str(tmp_path / "bundle"))}) == ["a"]
+    for name in ("config.json", "items.json"):
+        (tmp_path / name).write_text("{}")
+    assert in_order({"a": method(1, start=str(tmp_path))}) == ["a"]
     with pytest.raises(UserError, match=r"methods\.a\.start: .*a circle \(a > b > a\)"):
         in_order({"a": method(1, start="b"), "b": method(1, start="a")})
     with pytest.raises(UserError, match=r"methods\.a\.start: .*'smal'; did you mean 'small'"):
@@ -123,15 +111,15 @@ def test_methods_stand_in_the_order_in_which_they_start(tmp_path: Path) -> None:
 def test_rows_begin_anew_where_the_codes_are_others(world: Any, tmp_path: Path) -> None:
     """Another catalogue: what is read and named is new, the language model is the taught one."""
     _, run = world
-    start = run(method(30)).path / "bundle"
+    start = run(method(30)).trained
     other = corpus_of("markov", users=20, items=12, events=5)
     codes = fit(IDS, other).codes
-    train(method(1, start=str(start)), other, codes, tmp_path, start=start)
-    before, after = load_bundle(start), load_bundle(tmp_path / "bundle")
+    train(method(1, start=str(start)), other, codes, tmp_path / "other", start=start)
+    before, after = load_bundle(start), load_bundle(tmp_path / "other")
     assert after.layout.codes.codes.shape == (12, 2)
     assert after.model.item_rows.abs().max() <= 0.011  # one step of the optimiser
     name = "lm.gpt_neox.layers.0.mlp.dense_h_to_4h.weight"
     old, new = (bundle.model.get_parameter(name).detach().numpy() for bundle in (before, after))
-    fresh = run(method(1)).path / "bundle"
+    fresh = run(method(1)).trained
     drawn = load_bundle(fresh).model.get_parameter(name).detach().numpy()
     assert np.abs(new - old).max() <= 0.011 < np.abs(new - drawn).max()

@@ -73,8 +73,13 @@ class BprPredictor(DenseScorer):
         scores[~self.known[histories.users]] = self.counts
         return scores
 
+    def item_vectors(self) -> np.ndarray:
+        """See :class:`p5rec.methods.predictors.EmbedsItems`: factors alone, no biases."""
+        factors = self.factors.items.weight.detach().numpy()
+        return np.where(self.counts[:, None] > 0, factors, np.float32(np.nan))
+
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         tables = {f"factors.{k}": v.numpy() for k, v in self.factors.state_dict().items()}
         own = {"counts": self.counts, "known": self.known, "tie": self.tie}
         save_arrays(folder, own | tables)

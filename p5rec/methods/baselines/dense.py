@@ -33,7 +33,7 @@ class DenseScorer:
         exclude_seen: bool = True,
         allowed: Allowed | None = None,
     ) -> RankedLists:
-        """See :class:`p5rec.methods.base.Recommends`."""
+        """See :class:`p5rec.methods.predictors.Recommends`."""
         from p5rec.recommend.ranking import rank_all  # a config is read without torch
 
         return rank_all(

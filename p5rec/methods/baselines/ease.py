@@ -17,7 +17,8 @@ from p5rec.core.types import Corpus, Histories, Interactions, Split
 from p5rec.data.matrices import history_matrix, training_matrix
 
 from ..arrays import load_arrays, save_arrays
-from ..base import Method, Plan
+from ..base import Method
+from ..plans import Plan, Surroundings
 from .dense import DenseScorer
 
 
@@ -43,7 +44,7 @@ class EasePredictor(DenseScorer):
         return history_matrix(histories, len(self.tie), self.half_life) @ self.weights
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         save_arrays(folder, {"weights": self.weights, "tie": self.tie})
 
 
@@ -90,7 +91,7 @@ class Ease(Method):
             weights, tie, self.half_life, Lineage(interactions.event_keys[split.mask("train")])
         )
 
-    def plan(self, corpus: Corpus) -> Plan:
+    def plan(self, corpus: Corpus, among: Surroundings) -> Plan:
         """See :class:`p5rec.methods.base.Method`: two matrices of the catalogue's square."""
         return Plan(len(self.points()), 2 * 4.0 * len(corpus.catalog) ** 2)
 

@@ -46,7 +46,7 @@ class Factors:
     lineage: Lineage | None = None
 
     def predict_rating(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """See :class:`p5rec.methods.base.PredictsRatings`; of histories the users are read.
+        """See :class:`p5rec.methods.predictors.PredictsRatings`; of histories the users are read.
 
         Raises:
             ValueError: user or item rows outside the data.
@@ -57,8 +57,13 @@ class Factors:
         shared = (user[:, 1:] * item[:, 1:]).sum(axis=1)
         return (self.mean + user[:, 0] + item[:, 0] + shared).astype(np.float32)
 
+    def item_vectors(self) -> np.ndarray:
+        """See :class:`p5rec.methods.predictors.EmbedsItems`: factors alone, no biases."""
+        known = self.items.any(axis=1, keepdims=True)
+        return np.where(known, self.items[:, 1:], np.nan).astype(np.float32)
+
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         arrays = {"users": self.users, "items": self.items}
         save_arrays(folder, {"mean": np.array([self.mean]), **arrays})
 
@@ -79,7 +84,8 @@ class MatrixFactorization(Method):
     factor_l2: float = Field(default=10.0, gt=0)
     sweeps: int = Field(default=15, ge=1)
 
-    capability = "predict_rating"
+    capabilities = ("predict_rating",)
+    embeds_items = True
     grid = {"factors": (2, 4, 8, 16), "factor_l2": (5.0, 10.0, 20.0, 100.0)}
 
     def learn(self, interactions: Interactions, split: Split) -> Factors:

@@ -22,7 +22,7 @@ from p5rec.core.types import Interactions, Split
 from p5rec.data.split import cases
 from p5rec.models.averages import RunningMean
 
-from ..base import Recommends
+from ..predictors import Recommends
 from ..tune import by_ranking
 
 VALIDATED = 5000  # users that are looked at after each pass, at most

@@ -28,6 +28,7 @@ class IterativeMethod(Method):
     epochs: int = Field(default=100, ge=1)
     patience: int = Field(default=8, ge=1)
 
+    embeds_items = True
     drawn = True
 
 

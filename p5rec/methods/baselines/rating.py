@@ -38,7 +38,7 @@ class Biases:
     lineage: Lineage | None = None
 
     def predict_rating(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """See :class:`p5rec.methods.base.PredictsRatings`; of histories the users are read.
+        """See :class:`p5rec.methods.predictors.PredictsRatings`; of histories the users are read.
 
         Raises:
             ValueError: user or item rows outside the data.
@@ -49,7 +49,7 @@ class Biases:
         return (self.mean + biases).astype(np.float32)
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         arrays = {"user_bias": self.user_bias, "item_bias": self.item_bias}
         save_arrays(folder, {"mean": np.array([self.mean]), **arrays})
 
@@ -61,7 +61,7 @@ class BiasMethod(Method):
         shrinks: ratings of the plain mean added to each user and to each item.
     """
 
-    capability = "predict_rating"
+    capabilities = ("predict_rating",)
     shrinks: ClassVar[tuple[float, float]]
 
     def learn(self, interactions: Interactions, split: Split) -> Biases:

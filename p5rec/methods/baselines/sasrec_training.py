@@ -60,6 +60,10 @@ class SasrecPredictor(DenseScorer):
         """``(N, D)`` float32 of the items."""
         return self.network.vectors().numpy()
 
+    def item_vectors(self) -> np.ndarray:
+        """See :class:`p5rec.methods.predictors.EmbedsItems`; known items have unit vectors."""
+        return np.where(self.counts[:, None] > 0, self.vectors, np.float32(np.nan))
+
     @torch.no_grad()
     def scores(self, histories: Histories) -> np.ndarray:
         """See :class:`.dense.DenseScorer`."""
@@ -73,7 +77,7 @@ class SasrecPredictor(DenseScorer):
         return scores
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         weights = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
         save_arrays(folder, {"counts": self.counts, "tie": self.tie, **weights})
 
@@ -97,7 +101,7 @@ def _network(method: SasrecSettings, n_items: int) -> Network:
 def fit(method: SasrecSettings, interactions: Interactions, split: Split) -> SasrecPredictor:
     """Trains on every event of the training histories but the first."""
     train, n_items = split.mask("train"), interactions.n_items
-    windows = TrainingWindows(interactions, train, method.window, method.batch, split.seed)
+    windows = TrainingWindows(interactions, split, method.window, method.batch, split.seed)
     with fitting.drawn_under(split.seed, "sasrec"):
         network = _network(method, n_items)
         copy, mean = fitting.averaged(network, method.averaged * windows.steps)

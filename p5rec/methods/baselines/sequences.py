@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from p5rec.core.rng import derive_rng, keyed
-from p5rec.core.types import Histories, Interactions
-from p5rec.data.windows import cut
+from p5rec.core.types import Histories, Interactions, Split
+from p5rec.data.windows import Cutter
 
 ROWS = 32  # requests that a network reads at a time
 
@@ -24,8 +24,7 @@ class TrainingWindows:
     Events of one moment have no order, so each pass draws one.
 
     Args:
-        interactions: all events.
-        train: ``(E,)`` bool, those that train.
+        interactions, split: the training part alone is used.
         window: the most events that are read; a window has one more, which is asked for.
         batch: the most positions of a batch; where the log is small, at most a tenth of it.
         seed: of every draw.
@@ -35,21 +34,20 @@ class TrainingWindows:
     """
 
     def __init__(
-        self, interactions: Interactions, train: np.ndarray, window: int, batch: int, seed: int
+        self, interactions: Interactions, split: Split, window: int, batch: int, seed: int
     ) -> None:
-        self.users, self.times = interactions.users[train], interactions.times[train]
-        self.keys, self.user_keys = interactions.event_keys[train], interactions.user_keys
+        self.cutter, self.seed = Cutter(interactions, split, window + 1, seed), seed
+        train = self.cutter.events
+        self.times, self.keys = interactions.times[train], interactions.event_keys[train]
         self.items = interactions.items[train].astype(np.int64)
-        self.offsets = np.searchsorted(self.users, np.arange(interactions.n_users + 1))
-        self.window, self.seed = window + 1, seed
         self.batch = int(np.clip(len(self.items) // 10, 1, batch))
         self.steps = len(self.items) / self.batch
 
     def batches(self, n: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Pass n: items ``(R, T)`` and which of ``(R, T - 1)`` are followed by a real event."""
-        drawn = np.lexsort((keyed(self.keys, self.seed, "ties", n), self.times, self.users))
-        luck = keyed(self.user_keys, self.seed, "windows", n)
-        items, (cuts, _) = self.items[drawn], cut(self.offsets, self.window, luck)
+        ties = keyed(self.keys, self.seed, "ties", n)
+        items = self.items[np.lexsort((ties, self.times, self.cutter.users))]
+        cuts, _ = self.cutter.epoch(n)
         lengths = cuts[:, 1] - cuts[:, 0]
         order = np.argsort(lengths, kind="stable")  # of equal length: shuffled, as they were cut
         cuts, lengths = cuts[order], lengths[order]

@@ -11,19 +11,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, field_validator
 
 from p5rec.core.artefacts import Lineage, read_json, write_json
+from p5rec.core.code import Work
 from p5rec.core.types import Corpus
-from p5rec.prompting.explain import SENTENCE, WORD
-from p5rec.prompting.tasks import TASKS
-from p5rec.prompting.view import unnamed_view
+from p5rec.tasks.explain import SENTENCE, WORD
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView, unnamed_view
 
 from ..base import Inputs, Method
-from .text_rows import TextRows, shows_words, training_rows
+from .text_rows import (
+    TextRows,
+    asks_for_words,
+    has_people_s_words,
+    shows_words,
+    training_rows,
+)
 
 FILE = "texts.json"
 
@@ -69,7 +76,7 @@ class Texts:
         return _similarity(self.known.words)
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         known = self.known
         told: dict[str, Any] = {"common": self.common, "of_item": None, "known": None}
         if self.of_item is not None:
@@ -96,7 +103,7 @@ class FirstSentences:
         return [SENTENCE.split(words, maxsplit=1)[0] for words in asked.words]
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.base.Predictor`; nothing was learned."""
+        """See :class:`p5rec.methods.predictors.Learned`; nothing was learned."""
 
 
 class TextMethod(Method):
@@ -111,23 +118,35 @@ class TextMethod(Method):
     task: str
     max_words: int = Field(default=100, ge=1)
 
-    capability = "write"
+    capabilities = ("write",)
     needs_shown: ClassVar[bool] = False
 
     @field_validator("task")
     @classmethod
     def _answered_in_words(cls, task: str) -> str:
-        known = [name for name, posed in TASKS.items() if posed.answer == "text"]
-        wanted = [name for name in known if not TASKS[name].of_items]
+        wanted = [name for name in TASKS if asks_for_words(name)]
         wanted = [name for name in wanted if shows_words(name) or not cls.needs_shown]
         if task not in wanted:
             raise ValueError(f"expected a task whose answers people wrote ({', '.join(wanted)})")
         return task
 
     @property
-    def question_task(self) -> str | None:
+    def tasks(self) -> tuple[str, ...]:
         """See :class:`p5rec.methods.base.Method`."""
-        return self.task
+        return (self.task,)
+
+    @property
+    def fitted_by(self) -> tuple[Work, ...]:
+        """See :class:`p5rec.methods.base.Method`."""
+        return (*super().fitted_by, TASKS.target(self.task))
+
+    @classmethod
+    def reference(cls, asked: Any, view: CorpusView) -> Self | None:
+        """See :class:`p5rec.methods.base.Method`."""
+        shown = shows_words(asked.task) or not cls.needs_shown
+        if not shown or not has_people_s_words(view, asked.task):
+            return None
+        return cls.model_validate({"task": asked.task, "max_words": asked.max_words})
 
     def read(self, known: TextRows) -> Any:
         """A predictor out of the training rows."""

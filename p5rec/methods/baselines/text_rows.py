@@ -13,9 +13,10 @@ import numpy as np
 from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN
-from p5rec.prompting import tasks
-from p5rec.prompting.draft import Limits
-from p5rec.prompting.view import CorpusView
+from p5rec.tasks.draft import Limits
+from p5rec.tasks.predictions import Texts
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import CorpusView
 
 SHOWN = "review"  # the field of a question that holds a text to be worked on
 
@@ -42,13 +43,18 @@ class TextRows:
 
 def has_people_s_words(view: CorpusView, task: str) -> bool:
     """Whether the answers of the task ``task`` are what people wrote in reviews."""
-    found = tasks.get(task)
-    return found.answer == "text" and not found.of_items and "review" in view.has
+    return asks_for_words(task) and "review" in view.has
+
+
+def asks_for_words(task: str) -> bool:
+    """Whether the task ``task`` asks for texts about what users did."""
+    found = TASKS.get(task)
+    return found.predictions is Texts and not found.of_items
 
 
 def shows_words(task: str) -> bool:
     """Whether the questions of the task ``task`` show the review."""
-    return SHOWN in tasks.get(task).given
+    return SHOWN in TASKS.get(task).given
 
 
 def training_rows(view: CorpusView, task: str, max_words: int) -> TextRows:
@@ -60,7 +66,7 @@ def training_rows(view: CorpusView, task: str, max_words: int) -> TextRows:
         max_words: of a review and of an answer.
     """
     limits = Limits(max_words=max_words)
-    rows = tasks.get(task).rows(view, "train")
+    rows = TASKS.get(task).rows(view, "train")
     return TextRows(
         items=view.corpus.interactions.items[rows],
         words=[limits.cut(view.text("review", row)) for row in rows.tolist()],
@@ -76,7 +82,7 @@ def right_answers(view: CorpusView, task: str, rows: np.ndarray, max_words: int)
     Args:
         view, task, max_words: see :func:`training_rows`.
     """
-    posed, limits = tasks.get(task), Limits(max_words=max_words)
+    posed, limits = TASKS.get(task), Limits(max_words=max_words)
     draw = derive_rng(0, "text rows", task)  # the answer hangs on none of what a record draws
     records = (posed.build(view, row, draw, limits) for row in rows.tolist())
     return [str(record.values[posed.answers[0]]) for record in records]

@@ -1,66 +1,69 @@
-"""The linear part of a method: fitted in closed form, cut to what a bundle can carry."""
+"""The linear part of a method: item-to-item weights in closed form, beside what a model says."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from scipy.sparse import csr_array
+from pydantic import Field
 
 from p5rec.core.artefacts import Lineage
-from p5rec.core.types import Corpus
-from p5rec.models.linear import FILE, Linear
-from p5rec.train.config import LinearConfig, TrainConfig
+from p5rec.core.code import Work
+from p5rec.core.registry import Registry
+from p5rec.core.types import Corpus, Interactions, Split
+from p5rec.data.train_events import of_some_users
 
-from ..baselines.ease import Ease
-from ..baselines.itemknn import ItemKnn
+from ..base import Method
+from ..needs import Inputs
+from .config import LinearConfig
+
+if TYPE_CHECKING:
+    from .linear_fitting import LinearPredictor
+
+# a method that has a linear part imports this, and is not fitted anew where the fit below changes
+WORK = Registry(
+    "work of a linear part",
+    {
+        "fit": "p5rec.methods.generative.linear_fitting:fit",
+        "load": "p5rec.methods.generative.linear_fitting:load",
+    },
+)
 
 
-def save_fitted(
-    config: LinearConfig, corpus: Corpus, learner: TrainConfig, folder: Path
-) -> Lineage:
-    """Fits the linear part to the training events that a method learns from, into ``folder``.
+class LinearPart(Method):
+    """Such weights as a method of their own.
 
-    Args:
-        learner: which events those are.
-
-    Raises:
-        UserError: see :func:`fit`.
+    Attributes:
+        weights: how they are fitted.
+        users: share of the users, drawn, whose events are learned from.
     """
-    seen = learner.training_events(corpus)
-    fit(config, seen).save(folder / FILE)
-    return Lineage(corpus.interactions.event_keys[seen.split.mask("train")])
 
+    kind: Literal["linear"] = "linear"
+    weights: LinearConfig = LinearConfig()
+    users: float = Field(1.0, gt=0, le=1)
 
-def fit(config: LinearConfig, corpus: Corpus) -> Linear:
-    """Fits the weights to the training events.
+    def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
+        """See :class:`p5rec.methods.base.Method`."""
+        if self.users < 1:
+            corpus = of_some_users(corpus, self.users, seed)
+        return super().fit(corpus, folder, seed=seed, inputs=inputs)
 
-    Raises:
-        UserError: ``ease`` is asked for more items than it can take.
-    """
-    log, split = corpus.interactions, corpus.split
-    few = log.n_items <= config.max_items
-    if config.kind == "ease" or (config.kind == "auto" and few):
-        ease = Ease(l2=config.l2, max_items=config.max_items)
-        weights = largest(ease.learn(log, split).weights, config.kept)
-    else:
-        weights = ItemKnn(neighbours=config.kept).learn(log, split).similar
-    events = np.bincount(log.items[split.mask("train")], minlength=log.n_items)
-    discount = np.maximum(events, 1).astype(np.float32) ** -config.popularity_discount
-    return Linear(csr_array(weights * discount))
+    def learn(self, interactions: Interactions, split: Split) -> LinearPredictor:
+        """See :func:`.linear_fitting.fit`."""
+        fitted: LinearPredictor = WORK.get("fit")(self.weights, interactions, split)
+        return fitted
 
+    def load(self, folder: Path) -> LinearPredictor:
+        """See :class:`p5rec.methods.base.Method`."""
+        loaded: LinearPredictor = WORK.get("load")(folder)
+        return loaded
 
-def largest(weights: np.ndarray, kept: int) -> csr_array:
-    """``(N, N)`` sparse: the ``kept`` entries of each row of ``weights (N, N)`` that are furthest
-    from 0, in the order of their columns."""
-    n_items = len(weights)
-    if kept >= n_items:
-        return csr_array(weights)
-    columns = np.empty((n_items, kept), dtype=np.int32)
-    for row, values in enumerate(weights):  # one row at a time: no second matrix of N by N
-        columns[row] = np.sort(np.argpartition(np.abs(values), -kept)[-kept:])
-    data = np.take_along_axis(weights, columns, axis=1)
-    starts = np.arange(n_items + 1) * kept
-    found = csr_array((data.ravel(), columns.ravel(), starts), shape=(n_items, n_items))
-    found.eliminate_zeros()
-    return found
+    @property
+    def fitted_by(self) -> tuple[Work, ...]:
+        """See :class:`p5rec.methods.base.Method`."""
+        return (*super().fitted_by, WORK.target("fit"))
+
+    @property
+    def queried_by(self) -> tuple[Work, ...]:
+        """See :class:`p5rec.methods.base.Method`."""
+        return (*super().queried_by, WORK.target("load"))

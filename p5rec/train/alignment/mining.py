@@ -22,7 +22,7 @@ from tqdm import tqdm
 from p5rec.core.rng import tie_order
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import by_length, pad
-from p5rec.models.multitask import MultitaskModel
+from p5rec.models.multitask import Batch, MultitaskModel
 from p5rec.models.proposals import drawn, held, items_in, listed
 
 from ..examples.histories import DenseRows
@@ -100,5 +100,6 @@ def _scores(
     candidates = torch.full((*ids.shape, items.shape[1]), -1, device=ids.device)
     candidates[row, token] = items
     nothing, weights = torch.full_like(ids, IGNORE), torch.ones(ids.shape, device=ids.device)
-    logs: Tensor = model(ids, nothing, weights, candidates=candidates)["candidate_logs"]
+    batch = Batch(ids, nothing, weights, candidates=candidates)
+    logs: Tensor = model(batch)["candidate_logs"]
     return logs.sum(-1)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from p5rec.models.multitask import MultitaskModel
+from p5rec.models.multitask import Batch, MultitaskModel
 from p5rec.models.proposals import drawn, held, items_in
 
 from ..config import AlignConfig, GroupConfig, PreferenceConfig
@@ -37,7 +37,7 @@ def supervised(
     model: torch.nn.Module, inputs: dict[str, Any], count: Tensor | float | None
 ) -> dict[str, Tensor]:
     """The model's own loss."""
-    outputs: dict[str, Tensor] = model(**inputs, num_items_in_batch=count)
+    outputs: dict[str, Tensor] = model(Batch(**inputs), count)
     return outputs
 
 

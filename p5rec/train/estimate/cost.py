@@ -121,15 +121,13 @@ def flops(model: MultitaskModel, load: Load) -> float:
     that learns 6. Norms, softmax and sums are left out. Where there is an encoder, each position is
     taken to pass through one of the two: half of the blocks.
     """
-    config = model.config
-    width, depth = config.hidden_size, config.num_hidden_layers
+    traits = model.traits
     once = sum(_cost(matrix) * matrix.numel() for matrix in matrices(model))
     blocks = once / (1 + model.seq2seq)
-    across = config.num_attention_heads * (getattr(config, "head_dim", None) or 0) or width
-    attention = 3 * 4 * across * depth  # two products of 2 a number, three times
+    attention = 3 * 4 * traits.attention * traits.depth  # two products of 2 a number, three times
     head = model.causal.get_output_embeddings()
     word = _cost(head.old.weight) * head.old.weight.numel() + TRAINED * head.new.numel()
-    item = len(model.sizes) * word if model.normalisation == "vocab" else _item(model, width)
+    item = len(model.sizes) * word if model.normalisation == "vocab" else _item(model, traits.width)
     return load.positions * blocks + load.pairs * attention + load.words * word + load.items * item
 
 

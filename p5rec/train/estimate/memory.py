@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
-from torch.func import functional_call
 
 from p5rec.backbones.config import BackboneConfig
 from p5rec.models.multitask import MultitaskModel
@@ -19,7 +19,6 @@ from .cost import Load
 LIBRARIES = 0.9e9  # bytes: Python, PyTorch, transformers, the data; on a GPU, CUDA's own
 MOMENTS = {"adamw": 8, "adamw-8bit": 2, "paged-adamw-8bit": 2}  # bytes a weight that trains
 ALLOCATOR = 0.4  # bytes kept free or in pieces beside each that comes and goes, as measured
-QUANTISED = {"4bit": 0.52, "8bit": 1.0}  # bytes a weight of a linear layer, scales included
 LOGITS = 3  # float32 copies: logits, log-probabilities, their gradient
 
 
@@ -60,7 +59,7 @@ def memory_of(
     rows = [p for n, p in model.named_parameters() if n.endswith((".new", "item_rows"))]
     numbers, in_full = sum(p.numel() for p in trained), sum(p.numel() for p in rows)
     moments = MOMENTS[train.optimizer] * (numbers - in_full) + MOMENTS["adamw"] * in_full
-    words, codes = model.config.vocab_size, sum(model.sizes)
+    words, codes = model.tokens, sum(model.sizes)
     if model.item_rows is not None:
         codes += len(model.item_rows)
     if model.normalisation == "vocab":
@@ -81,11 +80,11 @@ def memory_of(
 
 def _weights(model: MultitaskModel, backbone: BackboneConfig) -> float:
     full = sum(p.numel() * p.element_size() for p in model.parameters())
-    if backbone.quantize is None:
+    if backbone.frozen_bytes is None:
         return full
     frozen = [m.weight for m in model.decoder.modules() if isinstance(m, nn.Linear)]
     frozen = [weight for weight in frozen if not weight.requires_grad]
-    return full - sum(w.numel() * (w.element_size() - QUANTISED[backbone.quantize]) for w in frozen)
+    return full - sum(w.numel() * (w.element_size() - backbone.frozen_bytes) for w in frozen)
 
 
 def kept_for_backward(model: MultitaskModel, train: TrainConfig, shape: tuple[int, int]) -> float:
@@ -98,7 +97,7 @@ def kept_for_backward(model: MultitaskModel, train: TrainConfig, shape: tuple[in
     Args:
         shape: lines and positions of a batch.
     """
-    decoder, config = model.decoder.train(), model.config
+    decoder = deepcopy(model.decoder).train()
     kept: dict[int, int] = {}
     alive: list[Tensor] = []  # a storage that is gone may leave its number to another
 
@@ -111,12 +110,8 @@ def kept_for_backward(model: MultitaskModel, train: TrainConfig, shape: tuple[in
     half = train.precision == "bfloat16"
     dtype = model.causal.get_input_embeddings().old.weight.dtype
     with FakeTensorMode(allow_non_fake_inputs=True):
-        named = [*decoder.named_parameters(), *decoder.named_buffers()]
-        tensors = {
-            name: torch.empty(value.shape, dtype=value.dtype, requires_grad=value.requires_grad)
-            for name, value in named
-        }
-        read = torch.empty(*shape, config.hidden_size, dtype=dtype, requires_grad=True)
+        decoder.to_empty(device="cpu")
+        read = torch.empty(*shape, model.traits.width, dtype=dtype, requires_grad=True)
         inputs = {"inputs_embeds": read}
         if model.seq2seq:
             inputs["encoder_hidden_states"] = read
@@ -124,10 +119,11 @@ def kept_for_backward(model: MultitaskModel, train: TrainConfig, shape: tuple[in
             torch.autocast("cpu", torch.bfloat16, enabled=half),
             saved_tensors_hooks(keep, lambda tensor: tensor),
         ):
-            functional_call(decoder, tensors, kwargs=inputs)
-    weights = {value.untyped_storage()._cdata for value in tensors.values()}
+            decoder(**inputs)
+    own = [*decoder.parameters(), *decoder.buffers()]
+    weights = {value.untyped_storage()._cdata for value in own}
     blocks = float(sum(size for storage, size in kept.items() if storage not in weights))
     if train.gradient_checkpointing:  # each block's input, and one block made again
-        depth = config.num_hidden_layers
+        depth = model.traits.depth
         blocks = depth * read.numel() * read.element_size() + blocks / depth
     return blocks * (1 + model.seq2seq)

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from p5rec.backbones.config import LoraSettings
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.config import IdsConfig
-from p5rec.models.checkpoint import Bundle, BundleSettings, build
-from p5rec.models.start import begun_from
+from p5rec.models.checkpoint import Bundle, build
 
 from ..examples.row import Rows
-from ..method import GenerativeConfig, settings_of, taught_prompts
+from ..learner import LearnerConfig, settings_of, taught_prompts
 from ..training_data import build_training_data, epoch_sizes
 from .cost import Load, Weights, flops, load_of, matmul_rate, weights_of
 from .gpus import GPUS
@@ -55,6 +54,8 @@ class Plan:
         seconds: on this machine and on the GPUs asked for.
         fits: whether its memory holds the training, for each GPU.
         rate: FLOPs a second measured on this machine.
+        at_most: training may end before.
+        trials: such trainings, among which validation chooses.
     """
 
     weights: Weights
@@ -66,10 +67,74 @@ class Plan:
     seconds: Mapping[str, float]
     fits: Mapping[str, bool]
     rate: float
+    at_most: bool
+    trials: int = 1
 
     def dump(self) -> dict[str, Any]:
         """As plain data."""
-        return {**asdict(self), "peak": self.memory.peak}
+        told = {name: value for name, value in asdict(self).items() if name != "at_most"}
+        return {**told, "peak": self.memory.peak}
+
+    def lines(self) -> list[str]:
+        """In words."""
+        return [*self._weights(), *self._tasks(), *self._costs()]
+
+    def _weights(self) -> list[str]:
+        weights = self.weights
+        parts = {"adapters": weights.adapters, "new rows": weights.rows, "heads": weights.heads}
+        return [
+            f"  weights     {weights.total:,}; {weights.trained:,} learn "
+            f"({weights.trained / weights.total:.1%}): "
+            + ", ".join(f"{part} {count:,}" for part, count in parts.items() if count)
+        ]
+
+    def _tasks(self) -> list[str]:
+        lines = []
+        for task, told in self.tasks.items():
+            load, epochs = told.load, told.load.rows / told.epoch_rows
+            lines.append(
+                f"  {task:<11} {load.rows:,.0f} rows of {told.epoch_rows:,} an epoch ({epochs:.1f} "
+                f"epochs): {load.tokens:,.0f} tokens, {load.items:,.0f} items and "
+                f"{load.words:,.0f} words taught"
+            )
+            fitted = {
+                "shown with a shorter history or text": load.shortened - load.cut,
+                "cut": load.cut,
+            }
+            if any(n >= 0.5 for n in fitted.values()):
+                told_of = ", ".join(
+                    f"about {n:,.0f} {how}" for how, n in fitted.items() if n >= 0.5
+                )
+                lines.append(f"  {'':<11} longer than max_tokens: {told_of}")
+        return lines
+
+    def _costs(self) -> list[str]:
+        total, memory = self.total, self.memory
+        steps = f"{self.steps:,} steps" + " at most" * self.at_most
+        shares = {name: size for name, size in vars(memory).items() if size >= 1e6}
+        told_by = " + ".join(f"{name} {size / 1e6:,.0f}" for name, size in shares.items())
+        lines = [
+            f"  {'all':<11} {steps}, {total.rows:,.0f} rows: {total.tokens:,.0f} tokens, "
+            f"{total.positions:,.0f} positions, {self.flops / 1e12:,.1f} TFLOP",
+            f"  memory      {memory.peak / 1e9:.1f} GB: {told_by} MB",
+        ]
+        for place, seconds in self.seconds.items():
+            full = "" if self.fits.get(place, True) else "; its memory is too small"
+            lines.append(f"  {'time':<11} {_clock(seconds)} on {place}{full}")
+        if self.trials > 1:
+            lines.append(f"  {'trials':<11} {self.trials} such trainings, of which one is chosen")
+        return lines
+
+
+def _clock(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def plannable(learner: LearnerConfig) -> bool:
+    """Whether it trains, on rows that do not depend on a trained model."""
+    return learner.train.steps > 0 and learner.train.align is None
 
 
 def stand_in_codes(config: IdsConfig, n_items: int) -> ItemCodes:
@@ -82,43 +147,37 @@ def stand_in_codes(config: IdsConfig, n_items: int) -> ItemCodes:
     return ItemCodes(codes, sizes, config.scheme)
 
 
-def plannable(method: GenerativeConfig) -> bool:
-    """Whether it trains, on rows that do not depend on a trained model."""
-    return method.train.steps > 0 and method.train.align is None
-
-
 def plan(
-    name: str,
-    methods: Mapping[str, GenerativeConfig],
-    ids: Mapping[str, IdsConfig],
+    learner: LearnerConfig,
+    codes: ItemCodes,
     corpus: Corpus,
+    below: Sequence[LoraSettings] = (),
     gpus: Sequence[str] = (),
 ) -> Plan:
-    """What training the method ``name`` will take; no weights are read.
+    """What training ``learner`` will take; no weights are read.
 
     Of every task a seeded sample of rows is made, and stands for the others; where the lengths of
     all rows are known, as those of histories are, in proportion to them.
 
     Args:
-        methods, ids: a recipe's; the items' codes need not be made.
+        codes: of the items (:func:`stand_in_codes`).
+        below: adapters of the model that it starts from.
         gpus: names in :data:`.gpus.GPUS`.
 
     Raises:
         ValueError: nothing is trained, or a trained model is aligned: what that takes depends on
             the model.
     """
-    method = methods[name]
-    if not plannable(method):
-        raise ValueError(f"{name} is not trained on rows that are known before")
-    seen = method.train.training_events(corpus)
-    method = method.in_steps(seen)
-    library, train = taught_prompts(method), method.train
-    codes = stand_in_codes(ids[method.ids], len(corpus.catalog))
-    settings = _settings(name, methods, corpus)
+    if not plannable(learner):
+        raise ValueError("expected a training on rows that are known before")
+    seen = learner.train.training_events(corpus)
+    learner = learner.in_steps(seen)
+    library, train = taught_prompts(learner), learner.train
+    settings = settings_of(learner, corpus).model_copy(update={"below": tuple(below)})
     prompts = library.subset_dump()
     bundle = build(settings, codes, corpus.catalog.ids, prompts, empty=True, download=True)
-    tables, _ = build_training_data(method, seen, bundle, library)
-    sizes = epoch_sizes(method, seen, library)
+    tables, _ = build_training_data(learner, seen, bundle, library)
+    sizes = epoch_sizes(learner, seen, library)
     tasks, shapes = {}, [(train.batch, max(1, train.packing))]
     for task, rows in tables.items():
         load, most = _sampled(rows, bundle, train.seed)
@@ -127,32 +186,21 @@ def plan(
     total = sum((task.load for task in tasks.values()), Load())
     model = bundle.model
     batch = total * (1 / (train.steps * train.accumulate))
-    memory = memory_of(model, method.backbone, train, max(shapes, key=prod), batch)
+    memory = memory_of(model, learner.backbone, train, max(shapes, key=prod), batch)
     again = 4 / 3 if train.gradient_checkpointing else 1
     work = again * flops(model, total)
     rate = matmul_rate(model, int(batch.positions), getattr(torch, train.precision))
     on_gpu = torch.cuda.is_available()
     reached = GPU_UTILISATION if on_gpu else CPU_UTILISATION[train.precision]
     seconds = {HERE: work / rate / reached}
-    told = train.steps * train.accumulate * model.config.num_hidden_layers * LAUNCH
+    told = train.steps * train.accumulate * model.traits.depth * LAUNCH
     for gpu in gpus:
         seconds[gpu] = max(work / GPUS[gpu].rate / GPU_UTILISATION, told)
     fits = {gpu: memory.peak < GPUS[gpu].memory * 2**30 for gpu in gpus}
-    return Plan(weights_of(model), train.steps, tasks, total, memory, work, seconds, fits, rate)
-
-
-def _settings(name: str, methods: Mapping[str, GenerativeConfig], corpus: Corpus) -> BundleSettings:
-    """What the method's bundle is built from, adapters of what it starts from included."""
-    method = methods[name]
-    settings = settings_of(method, corpus)
-    if method.start is None:
-        return settings
-    if method.start not in methods:
-        return begun_from(settings, Path(method.start))
-    first = _settings(method.start, methods, corpus)
-    lora = first.backbone.lora
-    below = first.below if lora is None else (*first.below, lora)
-    return settings.model_copy(update={"below": below})
+    at_most = bool(train.passes or train.patience)
+    return Plan(
+        weights_of(model), train.steps, tasks, total, memory, work, seconds, fits, rate, at_most
+    )
 
 
 def _sampled(rows: Rows, bundle: Bundle, seed: int) -> tuple[Load, int]:

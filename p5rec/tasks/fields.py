@@ -1,7 +1,7 @@
-"""Every field a prompt may name: its kind, the data it needs, and what it holds.
+"""Every field a record may hold and a prompt name: its kind, the data it needs, and what it holds.
 
 A name means the same in every task. The kind fixes the Python type of the value and how
-:mod:`.render` writes it; a field whose data a corpus lacks is never offered by it.
+:mod:`p5rec.prompting.render` writes it; a field whose data a corpus lacks is never offered by it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Literal
 
 Kind = Literal["item", "title", "items", "titles", "items_titled", "number", "text", "choices"]
 Answer = Literal["item", "rating", "options", "yesno", "text"]
+YES, NO = "yes", "no"  # of a verdict
 Value = str | float | tuple[str, ...] | tuple[tuple[str, str], ...]
 
 # data that a corpus may lack → how a message names it

@@ -1,0 +1,85 @@
+"""Low-rank adapters on a network's linear layers, one stack above another (peft)."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from p5rec.core.errors import UserError, did_you_mean
+
+from .config import LoraSettings
+
+LAST = "default"  # the adapter that trains, as peft names the only one
+
+
+def adapt(model: Any, stack: Sequence[LoraSettings], seed: int) -> PeftModel:
+    """``model`` with low-rank adapters that add up; besides the last only the new rows train.
+
+    Raises:
+        UserError: its blocks have no linear layers, or not those that ``lora.targets`` names.
+    """
+    configs = [_lora_config(model, lora) for lora in stack]
+    names = stack_names(len(stack))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        adapted = get_peft_model(model, configs[0], names[0])
+        for name, config in zip(names[1:], configs[1:], strict=True):
+            adapted.add_adapter(name, config)
+    adapted.base_model.set_adapter(names, inference_mode=True)
+    for name, parameter in adapted.named_parameters():
+        parameter.requires_grad_(name.endswith(".new") or f".{LAST}." in name)
+    return adapted
+
+
+def stack_names(n: int) -> list[str]:
+    """What peft is told to call ``n`` adapters, oldest first."""
+    return [*(f"stage-{k}" for k in range(1, n)), LAST]
+
+
+def _lora_config(model: nn.Module, lora: LoraSettings) -> LoraConfig:
+    known = block_linears(model)
+    if not known:
+        raise UserError(
+            f"backbone.lora: expected a network with linear layers, got {type(model).__name__}; "
+            "set it to null"
+        )
+    chosen = {target: fnmatch.filter(known, target) for target in lora.targets}
+    if strange := sorted(target for target, names in chosen.items() if not names):
+        raise UserError(
+            *(f"lora.targets: expected a linear layer, got {n!r}; {did_you_mean(n, known)}"
+              for n in strange)
+        )  # fmt: skip
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=sorted({name for names in chosen.values() for name in names}) or known,
+        use_rslora=lora.rslora,
+        use_dora=lora.dora,
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
+        task_type=_task_of(model),
+    )
+
+
+def _task_of(model: nn.Module) -> str | None:
+    """What peft calls a model's kind; None: none that it has methods for."""
+    if not isinstance(model, PreTrainedModel):
+        return None
+    return "SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM"
+
+
+def block_linears(model: Any) -> list[str]:
+    """Names of the linear layers inside the decoder blocks, the head left out.
+
+    GPT-2 writes its linear layers as a transposed ``Conv1D``.
+    """
+    head, kinds = set(model.get_output_embeddings().modules()), (nn.Linear, Conv1D)
+    linears = [n for n, m in model.named_modules() if isinstance(m, kinds) and m not in head]
+    return sorted({name.rsplit(".", 1)[-1] for name in linears})

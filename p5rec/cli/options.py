@@ -1,0 +1,67 @@
+"""What commands share of their options: texts, and groups of options as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields, is_dataclass
+from inspect import Parameter, Signature, signature
+from typing import Any, get_type_hints
+
+import typer
+
+CONFIG = "A YAML file, a shipped config's name, or a run's folder"
+MODEL = "A model's folder: RUN_FOLDER/models/METHOD."
+ALLOW_DOWNLOAD = typer.Option(
+    "--allow-download", help="Fetch the model that a folder names, if it is not on this machine."
+)
+
+
+def changes(examples: str) -> Any:
+    """The argument of changes to a config, such as ``examples``."""
+    return typer.Argument(metavar="KEY=VALUE", help=f"On top of the config: {examples}.")
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """``command`` as typer is to see it: each field of a dataclass among its parameters is an
+    option of its own.
+
+    A field's annotation says its option, its default that of the option.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    options: list[Parameter] = []
+    for name, parameter in signature(command).parameters.items():
+        if name in groups:
+            options += _fields(groups[name])
+        else:
+            options.append(parameter.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY))
+
+    def run(**given: Any) -> None:
+        values = {
+            name: group(**{own.name: given.pop(own.name) for own in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**given, **values)
+
+    run.__name__, run.__qualname__ = command.__name__, command.__qualname__
+    run.__module__, run.__doc__ = command.__module__, command.__doc__
+    run.__signature__ = Signature(options)  # type: ignore[attr-defined]
+    run.__annotations__ = {option.name: option.annotation for option in options}
+    return run
+
+
+def _fields(group: Any) -> list[Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        Parameter(
+            field.name,
+            Parameter.KEYWORD_ONLY,
+            default=_default(field),
+            annotation=hints[field.name],
+        )
+        for field in fields(group)
+    ]
+
+
+def _default(field: Field[Any]) -> Any:
+    return Parameter.empty if field.default is MISSING else field.default

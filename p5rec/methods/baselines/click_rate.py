@@ -1,0 +1,91 @@
+"""How often an item is taken: the same probability of a click for everybody.
+
+Every training event is set against one item that is drawn evenly from those its user has not met in
+training, as the task ``click`` does. Nothing is drawn here: of each item the number of such draws
+is known in the mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from p5rec.core.artefacts import Lineage
+from p5rec.core.types import Histories, Interactions, Split, check_rows
+
+from ..arrays import load_arrays, save_arrays
+from ..base import Method
+
+
+@dataclass(frozen=True, eq=False)
+class ItemRates:
+    """Predicts an item's share of events among its events and draws.
+
+    Attributes:
+        rates: ``(N,)`` float32, 0 to 1.
+        lineage: the training events.
+    """
+
+    rates: np.ndarray
+    lineage: Lineage | None = None
+
+    def predict_click(self, histories: Histories, items: np.ndarray) -> np.ndarray:
+        """See :class:`p5rec.methods.predictors.PredictsClicks`; of histories nothing is read.
+
+        Raises:
+            ValueError: item rows outside the data.
+        """
+        check_rows("item", items, len(self.rates))
+        rates: np.ndarray = self.rates[items]
+        return rates
+
+    def save(self, folder: Path) -> None:
+        """See :class:`p5rec.methods.predictors.Learned`."""
+        save_arrays(folder, {"rates": self.rates})
+
+
+class ItemClickRate(Method):
+    """``(events + smoothing / 2) / (events + draws + smoothing)`` of each item.
+
+    Attributes:
+        smoothing: events and draws in equal parts that are added to each item.
+    """
+
+    kind: Literal["item-click-rate"] = "item-click-rate"
+    smoothing: float = Field(default=10.0, gt=0)
+
+    capabilities = ("predict_click",)
+    grid = {"smoothing": (1.0, 3.0, 10.0, 30.0, 100.0)}
+
+    def learn(self, interactions: Interactions, split: Split) -> ItemRates:
+        """Count the training events of each item, and the draws to be expected."""
+        train, n_items = split.mask("train"), interactions.n_items
+        items = interactions.items[train]
+        events = np.bincount(items, minlength=n_items)
+        draws = expected_draws(interactions.users[train], items, n_items)
+        rates = (events + self.smoothing / 2) / (events + draws + self.smoothing)
+        return ItemRates(rates.astype(np.float32), Lineage(interactions.event_keys[train]))
+
+    def load(self, folder: Path) -> ItemRates:
+        """See :class:`p5rec.methods.base.Method`."""
+        return ItemRates(**load_arrays(folder))
+
+
+def expected_draws(users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
+    """``(N,)`` how often each item is drawn in the mean, if each event draws one its user has not.
+
+    Args:
+        users, items: ``(E,)`` rows of the events.
+        n_items: N.
+    """
+    pairs = np.unique(users.astype(np.int64) * n_items + items)
+    met_by, met = pairs // n_items, pairs % n_items
+    count, known = np.bincount(users), np.bincount(met_by)
+    each = count / np.maximum(n_items - known, 1)  # draws of each item that the user has not met
+    each[known >= n_items] = 0
+    draws: np.ndarray = each.sum() - np.bincount(met, weights=each[met_by], minlength=n_items)
+    return draws

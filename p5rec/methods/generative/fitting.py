@@ -1,0 +1,81 @@
+"""A generative method's fit, and the folder that is complete with its linear part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from p5rec.core.artefacts import Lineage, write_json
+from p5rec.core.errors import fault
+from p5rec.core.types import Corpus
+from p5rec.ids.files import load_codes
+from p5rec.models.checkpoint import MANIFEST, Bundle, joined_manifest, load_bundle, read_settings
+from p5rec.models.linear import FILE as LINEAR
+from p5rec.train.alignment.mining import mine
+from p5rec.train.config import PreferenceConfig
+from p5rec.train.learner import LearnerConfig
+from p5rec.train.training import train
+from p5rec.train.training_data import history_rows
+
+from ..needs import Inputs
+
+Validate = Callable[[Bundle], Mapping[str, float]]
+
+
+def fit(
+    learner: LearnerConfig,
+    validate: Validate | None,
+    corpus: Corpus,
+    folder: Path,
+    inputs: Inputs,
+) -> Lineage:
+    """Trains on the codes in ``inputs["ids"]``, from the model in ``inputs["start"]`` if there is
+    one; arguments as :func:`p5rec.train.training.train`."""
+    codes = load_codes(inputs["ids"], corpus.catalog.ids)
+    start, pairs = inputs.get("start"), inputs.get("pairs")
+    return train(learner, corpus, codes, folder, validate, start=start, pairs=pairs)
+
+
+def mine_pairs(
+    learner: LearnerConfig, align: PreferenceConfig, corpus: Corpus, inputs: Inputs, folder: Path
+) -> Lineage:
+    """What the model in ``inputs["start"]`` would name in place of each training event.
+
+    Raises:
+        UserError: it knows the items by other codes than ``inputs["ids"]``.
+    """
+    start = inputs["start"]
+    if not np.array_equal(load_codes(start / "codes").codes, load_codes(inputs["ids"]).codes):
+        raise fault(
+            start, "a model of the same items and ids to align", "one of others",
+            "give both methods the same ids",
+        )  # fmt: skip
+    own = read_settings(start)[0].backbone.source == learner.backbone.source
+    bundle = load_bundle(start, download=own).ready()
+    mine(
+        bundle,
+        history_rows(learner.train, corpus, bundle, None),
+        folder,
+        negatives=align.negatives,
+        positions=align.positions,
+        rejected=align.rejected,
+        seed=learner.train.seed,
+    )
+    return Lineage(corpus.interactions.event_keys[corpus.split.mask("train")])
+
+
+def files(model: Path, linear: Path | None, work: Path) -> dict[str, Path]:
+    """The files of a complete folder, by their place there.
+
+    Args:
+        model: of a fit.
+        linear: the folder of a fitted linear part; None: there is none.
+        work: an empty folder for what must be written.
+    """
+    found = {p.relative_to(model).as_posix(): p for p in model.rglob("*") if p.is_file()}
+    if linear is None:
+        return found
+    write_json(work / MANIFEST, joined_manifest(model, linear / LINEAR))
+    return found | {LINEAR: linear / LINEAR, MANIFEST: work / MANIFEST}

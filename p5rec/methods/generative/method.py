@@ -1,0 +1,296 @@
+"""The generative method: a language model over items that have codes, and how it is queried."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import model_validator
+
+from p5rec.backbones.registry import BACKBONES
+from p5rec.core.artefacts import Lineage, digest
+from p5rec.core.code import Work
+from p5rec.core.errors import UserError
+from p5rec.core.registry import Registry
+from p5rec.core.types import Corpus
+from p5rec.models.config import DENSE
+from p5rec.recommend.config import DecodeConfig, settings_for
+from p5rec.tasks.registry import TASKS
+from p5rec.train.config import PreferenceConfig
+from p5rec.train.learner import LearnerConfig, taught_prompts
+
+from ..base import LISTS, Method
+from ..needs import Codes, Inputs, Made, Model, Need, Part
+from ..plans import Surroundings
+from .config import LinearConfig
+from .linear import LinearPart
+
+if TYPE_CHECKING:
+    from p5rec.train.estimate.plan import Plan
+
+    from .predictor import GenerativePredictor
+
+# each is imported where it is needed, and is in the keys of the stages that need it
+WORK = Registry(
+    "work of a generative method",
+    {
+        "fit": "p5rec.methods.generative.fitting:fit",
+        "mine pairs": "p5rec.methods.generative.fitting:mine_pairs",
+        "files": "p5rec.methods.generative.fitting:files",
+        "validate": "p5rec.recommend.validate:validator",
+        "open": "p5rec.methods.generative.predictor:opened",
+        "check": "p5rec.methods.generative.checks:check",
+        "check taught": "p5rec.recommend.capabilities:check_taught",
+        "faults": "p5rec.methods.generative.checks:faults",
+        "plan": "p5rec.methods.generative.planning:plan",
+        "network": "p5rec.models.checkpoint:network",
+    },
+)
+QUERIED = frozenset({"decode", "linear"})  # settings of queries alone
+NEEDED = frozenset({"ids", "start"})  # settings that name what a fit reads
+
+
+class Generative(LearnerConfig, Method):
+    """A language model that names items by their semantic ids.
+
+    Attributes:
+        ids: which of the recipe's ids.
+        linear: adds to lists what a linear model says of the whole history; None: nothing.
+        decode: how lists are searched for.
+        start: begin from what another method of the recipe has learned, or from a model's folder.
+    """
+
+    kind: Literal["generative"] = "generative"
+    ids: str = "semantic"
+    linear: LinearConfig | None = None
+    decode: DecodeConfig = DecodeConfig()
+    start: str | None = None
+
+    untuned = Method.untuned | NEEDED
+    collective = True
+    prompted = True
+    by_content = True
+
+    @property
+    def drawn(self) -> bool:  # type: ignore[override]
+        """Whether it trains: untrained, all seeds would give one model."""
+        return self.train.steps > 0
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What its tasks train it to do beside its prompt families.
+
+        Ratings and texts are none of them: a question in words is about an event of a corpus, with
+        the ratings, times and texts of the user's earlier ones, and a request holds items alone.
+        """
+        return (LISTS,) if DENSE in self.train.tasks else ()
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """See :class:`~p5rec.methods.base.Method`: all that it is trained on."""
+        return tuple(self.train.tasks)
+
+    @property
+    def semantic_ids(self) -> str:
+        """See :class:`~p5rec.methods.base.Method`."""
+        return self.ids
+
+    @property
+    def starts_from(self) -> str | None:
+        """See :class:`~p5rec.methods.base.Method`."""
+        return self.start
+
+    def first_seed(self, split_seed: int) -> int:
+        """See :class:`~p5rec.methods.base.Method`: the training's own."""
+        return self.train.seed
+
+    def needs(self, seed: int) -> Mapping[str, Need]:
+        """See :class:`~p5rec.methods.base.Method`: codes, and what the training begins from."""
+        codes = Codes(self.ids)
+        if self.start is None:
+            return {"ids": codes}
+        start = Model(self.start, WORK.get("network"))
+        found: dict[str, Need] = {"ids": codes, "start": start}
+        if isinstance(self.train.align, PreferenceConfig):
+            found["pairs"] = self._pairs(self.train.align, seed, {"ids": codes, "start": start})
+        return found
+
+    def _pairs(self, align: PreferenceConfig, seed: int, needs: Mapping[str, Need]) -> Made:
+        settings = {**align.dump(), "seed": seed, "dense": self.train.dense.dump()}
+        kept = {"negatives", "positions", "rejected", "seed", "dense"}
+        learner = self.seeded(seed)
+        return Made(
+            "pairs",
+            partial(WORK.get("mine pairs"), learner, align),
+            (WORK.target("mine pairs"), self._network),
+            {name: value for name, value in settings.items() if name in kept},
+            needs,
+        )
+
+    def beside(self, seed: int) -> Mapping[str, Need]:
+        """See :class:`~p5rec.methods.base.Method`: the linear part."""
+        if self.linear is None or not self.decode.linear_weight:
+            return {}
+        part = LinearPart(
+            weights=self.linear,
+            users=self.train.users,
+            permute_histories=self.permute_histories,
+        )
+        drawn = self.train.users < 1 or self.permute_histories
+        return {"linear": Part(part, seed if drawn else self.train.seed)}
+
+    def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
+        """See :func:`.fitting.fit`."""
+        validate = None
+        if decode := self.validated_by:
+            validate = WORK.get("validate")(corpus, decode, self.train.evaluate_users)
+        seen: Lineage = WORK.get("fit")(self.seeded(seed), validate, corpus, folder, inputs)
+        return seen
+
+    def files(self, model: Path, beside: Inputs, work: Path) -> dict[str, Path]:
+        """See :func:`.fitting.files`."""
+        found: dict[str, Path] = WORK.get("files")(model, beside.get("linear"), work)
+        return found
+
+    def load(self, folder: Path) -> GenerativePredictor:
+        """See :class:`~p5rec.methods.base.Method`."""
+        return self.opened(folder, download=True)
+
+    def opened(
+        self, folder: Path, ids: Path | None = None, *, download: bool = False
+    ) -> GenerativePredictor:
+        """See :class:`~p5rec.methods.base.Method`."""
+        predictor: GenerativePredictor = WORK.get("open")(
+            folder, self.decode, ids, download=download
+        )
+        return predictor
+
+    @property
+    def _network(self) -> Work:
+        """What opens the backbone; a start has the same kind."""
+        return BACKBONES.target(self.backbone.kind)
+
+    @property
+    def fitted_by(self) -> tuple[Work, ...]:
+        """See :class:`~p5rec.methods.base.Method`."""
+        names = ("fit", "validate") if self.train.looks else ("fit",)
+        library = taught_prompts(self)
+        posed = map(TASKS.target, sorted({spec.task for spec in library.specs.values()}))
+        return (*super().fitted_by, *map(WORK.target, names), self._network, *posed)
+
+    @property
+    def queried_by(self) -> tuple[Work, ...]:
+        """See :class:`~p5rec.methods.base.Method`."""
+        return (*super().queried_by, WORK.target("open"), self._network)
+
+    @property
+    def validated_by(self) -> DecodeConfig | None:
+        """How validation checks search for lists; None: there are no checks."""
+        if not self.train.looks:
+            return None
+        return settings_for(self.decode, item_head=self.item_head is not None)
+
+    def fit_settings(self) -> dict[str, Any]:
+        """See :class:`~p5rec.methods.base.Method`.
+
+        How lists are searched for shapes a fit where validation checks say when to stop.
+        """
+        left = QUERIED | NEEDED
+        settings = {name: v for name, v in super().fit_settings().items() if name not in left}
+        settings["train"] = {n: v for n, v in settings["train"].items() if n != "report_to"}
+        if self.train.judged and (decode := self.validated_by):
+            settings["validation"] = decode.dump()
+        return settings
+
+    def fit_reads(self) -> dict[str, str]:
+        """See :class:`~p5rec.methods.base.Method`: prompts, and the files of a backbone."""
+        prompts = digest(taught_prompts(self).subset_dump())
+        return {"prompts": prompts, **self.backbone.fingerprint()}
+
+    def overridden(self, folder: Path, search: Mapping[str, Any]) -> Self:
+        """See :class:`~p5rec.methods.base.Method`."""
+        chosen = {name: value for name, value in search.items() if value is not None}
+        if not chosen:
+            return self
+        settings = {**self.decode.dump(), **chosen}
+        if settings["search"] == "items" and settings["per_prefix"]:
+            both = "search" in chosen and "per_prefix" in chosen
+            got = "both" if both else f"one beside the other, with which {folder} was saved"
+            raise UserError(f"expected --per-prefix or --search items, got {got}; name one")
+        if settings["search"] == "items" and self.item_head is None:
+            raise UserError(
+                f"--search items: expected a model with an item head, got {folder}, which has "
+                "none; take another search"
+            )
+        linear = self.linear if self.decode.linear_weight else None  # without, it was not fitted
+        for name, part in (("item_weight", self.item_head), ("linear_weight", linear)):
+            if chosen.get(name) and part is None:
+                option, what = "--" + name.replace("_", "-"), name.removesuffix("_weight")
+                raise UserError(
+                    f"{option}: expected a model with {'an' if what == 'item' else 'a'} {what} "
+                    f"{'head' if what == 'item' else 'part'}, got one without; leave the option out"
+                )
+        settings["beams"] = max(settings["beams"], settings["k"])
+        return self.model_copy(update={"decode": DecodeConfig(**settings)})
+
+    def check_asked(self, tasks: Collection[str]) -> None:
+        """See :class:`~p5rec.methods.base.Method`."""
+        for task in tasks:
+            WORK.get("check taught")(self.tasks, task)
+        if not tasks:
+            self.check_ranks()
+
+    def check_ranks(self) -> None:
+        """See :class:`~p5rec.methods.base.Method`."""
+        if LISTS not in self.capabilities:
+            WORK.get("check taught")(self.tasks, DENSE)
+
+    def check(self, ids: Mapping[str, Any]) -> None:
+        """See :class:`~p5rec.methods.base.Method`."""
+        WORK.get("check")(self, self.ids, ids)
+
+    def check_data(self, corpus: Corpus, asked: Collection[str]) -> Iterator[str]:
+        """See :func:`.checks.faults`."""
+        faults: Iterator[str] = WORK.get("faults")(self, corpus, asked)
+        return faults
+
+    def plan(self, corpus: Corpus, among: Surroundings) -> Plan | None:
+        """See :func:`.planning.plan`."""
+        plan: Plan | None = WORK.get("plan")(self, corpus, among)
+        return plan
+
+    @property
+    def learned(self) -> str:
+        """See :class:`~p5rec.methods.base.Method`."""
+        if not self.train.steps:
+            return {0: "nothing", 1: "1 example"}.get(n := self.prompts.shots, f"{n} examples")
+        return super().learned
+
+    @property
+    def share(self) -> float:
+        """See :class:`~p5rec.methods.base.Method`."""
+        return self.train.users
+
+    def of_all_users(self) -> Self:
+        """The same, trained on all users."""
+        return self.model_copy(update={"train": self.train.model_copy(update={"users": 1.0})})
+
+    def describe(self) -> dict[str, Any]:
+        """See :class:`~p5rec.methods.base.Method`: the whole config."""
+        return {"method": self.dump()}
+
+    @model_validator(mode="after")
+    def _aligns_what_is_trained(self) -> Self:
+        if self.train.align and (self.start is None or DENSE not in self.train.tasks):
+            raise ValueError(
+                f"train.align needs a trained model and the task {DENSE}: set start, train.tasks"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _ranks_what_it_scores(self) -> Self:
+        if self.decode.search == "items" and self.item_head is None:
+            raise ValueError("decode.search: items ranks by an item head: set item_head")
+        return self

@@ -1,0 +1,43 @@
+"""What training a generative method of a recipe will take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from p5rec.backbones.config import LoraSettings
+from p5rec.core.types import Corpus
+from p5rec.models.start import begun_from
+from p5rec.train.estimate.plan import Plan, plannable, stand_in_codes
+from p5rec.train.estimate.plan import plan as plan_training
+from p5rec.train.learner import settings_of
+
+from ..plans import Surroundings
+
+
+def plan(method: Any, corpus: Corpus, among: Surroundings) -> Plan | None:
+    """What training takes; None where nothing trains, or a trained model is aligned.
+
+    The items' codes need not be made, and no weights are read.
+
+    Args:
+        method: a :class:`~.method.Generative`, which imports this.
+    """
+    first, *others = method.points()
+    if not plannable(first):
+        return None
+    codes = stand_in_codes(among.ids[first.ids], len(corpus.catalog))
+    told = plan_training(first, codes, corpus, _below(first, corpus, among), among.gpus)
+    return replace(told, trials=1 + len(others))
+
+
+def _below(method: Any, corpus: Corpus, among: Surroundings) -> tuple[LoraSettings, ...]:
+    """The adapters of what ``method`` starts from, oldest first."""
+    if method.start is None:
+        return ()
+    if method.start not in among.methods:
+        return begun_from(settings_of(method, corpus), Path(method.start)).below
+    first: Any = among.methods[method.start]
+    below, lora = _below(first, corpus, among), first.backbone.lora
+    return below if lora is None else (*below, lora)

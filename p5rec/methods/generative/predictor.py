@@ -1,0 +1,92 @@
+"""A trained language model as a predictor, with the capabilities that its training gave it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from p5rec.core.artefacts import Lineage, read_json
+from p5rec.core.errors import fault
+from p5rec.core.types import Corpus
+from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.models.config import DENSE
+from p5rec.recommend.capabilities import check_asked
+from p5rec.recommend.config import DecodeConfig
+from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.recommend.model_answers import answer_model
+from p5rec.recommend.pairs import PairExplainer, PairRater
+from p5rec.recommend.serving import ServingConfig
+
+from ..folder import ITEMS
+
+
+@dataclass(frozen=True, eq=False)
+class GenerativePredictor:
+    """What a generative method's folder holds, ready to answer.
+
+    Attributes:
+        bundle: the model.
+        decode: how it is searched.
+    """
+
+    bundle: Bundle
+    decode: DecodeConfig
+    lineage: Lineage | None = None
+
+    def answer(self, serving: ServingConfig, corpus: Corpus, part: str, folder: Path) -> None:
+        """See :func:`p5rec.recommend.model_answers.answer_model`."""
+        answer_model(self.bundle, self.decode, serving, corpus, part, folder)
+
+    def of_pairs(self, what: str, corpus: Corpus) -> PairRater | PairExplainer:
+        """What the model says of pairs of a user and an item of ``corpus``.
+
+        Args:
+            what: ``ratings`` or ``explanations``.
+
+        Raises:
+            UserError: the model was not taught that.
+        """
+        check_asked(self.bundle, what)
+        kind = PairRater if what == "ratings" else PairExplainer
+        return kind(self.bundle, corpus, self.decode)
+
+
+class RankingPredictor(GenerativePredictor):
+    """The same of a model that was taught to rank the catalogue."""
+
+    @cached_property
+    def recommender(self) -> GenerativeRecommender:
+        """Ranks the catalogue."""
+        return GenerativeRecommender(self.bundle, self.decode, self.bundle.settings.tie_seed)
+
+    @property
+    def recommend(self) -> Any:
+        """See :class:`p5rec.methods.predictors.Recommends`."""
+        return self.recommender.recommend
+
+
+def opened(
+    folder: Path, decode: DecodeConfig, ids: Path | None, *, download: bool
+) -> GenerativePredictor:
+    """The predictor in ``folder``.
+
+    Args:
+        ids: codes that extend the model's own to new items; None: the model's.
+        download: whether its backbone may be fetched.
+
+    Raises:
+        UserError: see :func:`p5rec.models.checkpoint.load_bundle`; or the model's codes are of
+            other items than the folder's.
+    """
+    bundle = load_bundle(folder, ids, download=download)
+    if ids is None and list(bundle.item_ids) != read_json(folder / ITEMS)["ids"]:
+        raise fault(
+            folder / "codes", f"codes of the items in {ITEMS}", "those of others",
+            "copy the folder anew",
+        )  # fmt: skip
+    ranks = DENSE in bundle.settings.tasks
+    return (RankingPredictor if ranks else GenerativePredictor)(
+        bundle.ready(decode.precision), decode
+    )

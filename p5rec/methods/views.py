@@ -1,0 +1,101 @@
+"""Methods whose item vectors are views of the items in semantic ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from p5rec.core.artefacts import Lineage
+from p5rec.core.config import Lines, bind, compose
+from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.ids.config import IdsConfig
+
+from .base import Method
+from .registry import DEFAULT, METHODS, RANKING, any_method
+
+Views = dict[str, dict[str, Method]]  # ids → view → its method
+At = tuple[str, ...]
+
+
+def view_methods(
+    ids: Mapping[str, IdsConfig], methods: Mapping[str, Any], lines: Lines | None = None
+) -> Views:
+    """The method behind each view of each of the ids.
+
+    Args:
+        ids: of a recipe, by name.
+        methods: of the recipe, by name, or their sections, of which those that are named are read.
+        lines: what set each key of the recipe, to say where an error is.
+
+    Raises:
+        UserError: a line for each method that is not known, is no valid section, or has no item
+            vectors.
+    """
+    found: Views = {}
+    errors: list[str] = []
+    for name, config in ids.items():
+        found[name] = {}
+        for view, settings in config.vectors.methods.items():
+            at = ("ids", name, "vectors", "methods", view, "method")
+            try:
+                found[name][view] = _method(settings.method, at, methods, lines or {})
+            except UserError as error:
+                errors += error.lines
+    if errors:
+        raise UserError(*errors)
+    return found
+
+
+def save_vectors(method: Method, model: Path, file: str, folder: Path) -> Lineage:
+    """Writes the item vectors of the method fitted in ``model`` to ``file`` in ``folder``.
+
+    They are ``(N, d)`` float32 (:class:`.predictors.EmbedsItems`).
+    """
+    np.save(folder / file, method.load(model).item_vectors())
+    return Lineage.none()
+
+
+def _method(named: str | dict[str, Any], at: At, methods: Mapping[str, Any], lines: Lines) -> Any:
+    """The method that a view names, or describes in a section of its own."""
+    where = ".".join(at)
+    if place := next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), ""):
+        where = f"{place}: {where}"
+    baselines = {name: RANKING.get(name, {"kind": name}) for name in (*RANKING, *METHODS)}
+    known: dict[str, Any] = {**baselines, **methods}
+    able = sorted(name for name, section in known.items() if _embeds(_kind(section)))
+    if isinstance(named, dict):
+        section, name, able = named, _kind(named), [kind for kind in METHODS if _embeds(kind)]
+    elif named in known:
+        section, name, at = known[named], named, ("methods", named)
+    else:
+        expected = "a method of the recipe or a baseline"
+        raise fault(where, expected, repr(named), did_you_mean(named, able))
+    if _kind(section) in METHODS and not _embeds(_kind(section)):
+        todo = f"take one of {', '.join(able)}"
+        raise fault(where, "a method with item vectors", repr(name), todo)
+    return section if isinstance(section, Method) else _bound(section, at, lines)
+
+
+def _kind(method: Any) -> str:
+    """Of a method, or of a section."""
+    named = isinstance(method, Mapping)
+    return str(method.get("kind", DEFAULT) if named else getattr(method, "kind", None))
+
+
+def _embeds(kind: str) -> bool:
+    return kind in METHODS and getattr(METHODS.get(kind), "embeds_items", False)
+
+
+def _bound(section: Any, at: At, lines: Lines) -> Any:
+    """The method of a section that stands at ``at`` in a recipe."""
+    annotation, tree = any_method(), section
+    for key in reversed(at[1:]):
+        annotation, tree = dict[str, annotation], {key: tree}  # type: ignore[valid-type]
+    schema = compose("Recipe", **{at[0]: annotation})
+    found: Any = getattr(bind(schema, {at[0]: tree}, lines, at[0]), at[0])
+    for key in at[1:]:
+        found = found[key]
+    return found

@@ -1,0 +1,78 @@
+"""The stages that give items their ids, kept in the store and made again only when they must be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from p5rec.backbones.sources import fingerprint
+from p5rec.backbones.views import encode_items
+from p5rec.core.artefacts import Artefact, Store, file_sha256
+from p5rec.data.files import existing
+from p5rec.ids.config import POLICIES, SCHEMES, IdsConfig
+from p5rec.ids.make import VECTORS, make_codes
+from p5rec.methods.base import Method
+from p5rec.methods.fitted import Fitted
+from p5rec.methods.views import save_vectors
+
+from .fitting import fit_method
+from .prepared import Prepared
+
+
+def build_ids(
+    config: IdsConfig, views: Mapping[str, Method], prepared: Prepared, repeats: int = 1
+) -> list[Artefact]:
+    """Codes for every item, from training events and item texts, once for each seed.
+
+    Args:
+        views: the methods whose item vectors go in, by view (``p5rec.methods.views``); the codes of
+            a seed read the model of that seed.
+    """
+    fitted = {name: fit_method(method, prepared, repeats=repeats) for name, method in views.items()}
+    return [
+        _build(
+            config.reseeded(n),
+            {name: runs[n % len(runs)] for name, runs in fitted.items()},
+            prepared,
+        )
+        for n in range(repeats)
+    ]
+
+
+def _build(config: IdsConfig, fitted: Mapping[str, Fitted], prepared: Prepared) -> Artefact:
+    corpus = prepared.corpus
+    config = config.sized(len(corpus.catalog))
+    views = {name: _item_vectors(run, prepared.store) for name, run in fitted.items()}
+    if config.vectors.text:
+        views["text"] = _encode_texts(config.vectors.text, prepared)
+    inputs: dict[str, Artefact | str] = {"data": prepared.data}
+    inputs |= {f"{name} vectors": made for name, made in views.items()}
+    if config.vectors.file is not None:
+        inputs["file"] = file_sha256(existing(config.vectors.file.path))
+    return prepared.store.stage(
+        "ids",
+        partial(make_codes, config, corpus, {name: made.path for name, made in views.items()}),
+        config=config.dump(),
+        code=(make_codes, SCHEMES.target(config.scheme), POLICIES.target(config.policy)),
+        inputs=inputs,
+    )
+
+
+def _item_vectors(fitted: Fitted, store: Store) -> Artefact:
+    return store.stage(
+        "vectors",
+        partial(save_vectors, fitted.method, fitted.folder, VECTORS),
+        config=fitted.method.dump(),
+        code=(save_vectors, *fitted.method.queried_by),
+        inputs={"model": fitted.complete},
+    )
+
+
+def _encode_texts(encoder: str, prepared: Prepared) -> Artefact:
+    return prepared.store.stage(
+        "text",
+        partial(encode_items, encoder, prepared.corpus.catalog, VECTORS),
+        config={"encoder": encoder},
+        code=(encode_items,),
+        inputs={"data": prepared.data, **fingerprint(encoder)},
+    )

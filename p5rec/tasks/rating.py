@@ -1,0 +1,63 @@
+"""What would the user rate the item?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .base import Task
+from .draft import HISTORY, ITEM, Draft, Limits
+from .fields import Record
+from .predictions import Ratings
+from .view import CorpusView, decimal
+
+SHOWN = (
+    "rated_titles", "rated_items", "user_mean", "user_count", "item_mean", "item_count", "lowest",
+    "highest",
+)  # fmt: skip
+
+
+def _rating_rows(view: CorpusView, part: str) -> np.ndarray:
+    return np.flatnonzero(view.targets(part) & view.rated)
+
+
+def _rating(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
+    log, scale = view.corpus.interactions, view.scale
+    if log.ratings is None or scale is None:
+        raise ValueError("a rating record is asked of a corpus without ratings")
+    item, rating = int(log.items[event]), decimal(log.ratings[event])
+    draft = Draft(view, limits)
+    draft.item(item)
+    shown = draft.history(event)
+    past = view.past(event)
+    rated, known = shown[view.rated[shown]], past[view.rated[past]]
+    scores = [format(float(r), "g") for r in log.ratings[rated]]
+    pairs = list(zip(log.items[rated].tolist(), scores, strict=True))
+    item_mean, item_count = view.item_ratings(np.array([event]))[0].tolist()
+    draft.values |= {
+        "rated_titles": tuple((view.names.titles[i], score) for i, score in pairs),
+        "rated_items": tuple((view.names.ids[i], score) for i, score in pairs),
+        "user_mean": round(float(log.ratings[known].mean()) if len(known) else view.mean, 1),
+        "user_count": len(known),
+        "item_mean": round(item_mean, 2),
+        "item_count": int(item_count),
+        "lowest": scale.low,
+        "highest": scale.high,
+        "rating": rating,
+    }
+    return replace(draft.record("rating", event, item), rating=rating)
+
+
+RATING = Task(
+    name="rating",
+    predictions=Ratings,
+    capability="predict_rating",
+    metrics=("RMSE", "MAE", "AUC"),
+    references=("global-mean", "user-mean", "item-mean", "bias", "mf"),
+    given=(*ITEM, *HISTORY, *SHOWN),
+    answers=("rating",),
+    rows=_rating_rows,
+    build=_rating,
+    needs=(("ratings",),),
+)

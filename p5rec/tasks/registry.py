@@ -1,0 +1,22 @@
+"""Tasks by name. A further one is a file of its own and a line here."""
+
+from __future__ import annotations
+
+from p5rec.core.registry import Registry
+
+TASKS = Registry(
+    "task",
+    {
+        "rating": "p5rec.tasks.rating:RATING",
+        "click": "p5rec.tasks.click:CLICK",
+        "sequential-next": "p5rec.tasks.sequential:NEXT",
+        "sequential-candidates": "p5rec.tasks.sequential:CANDIDATES",
+        "sequential-yesno": "p5rec.tasks.sequential:YESNO",
+        "direct": "p5rec.tasks.direct:DIRECT",
+        "explanation": "p5rec.tasks.explanation:EXPLANATION",
+        "review": "p5rec.tasks.reviews:REVIEW",
+        "summary": "p5rec.tasks.reviews:SUMMARY",
+        "item-text-to-id": "p5rec.tasks.items:TEXT_TO_ID",
+        "item-id-to-text": "p5rec.tasks.items:ID_TO_TEXT",
+    },
+)

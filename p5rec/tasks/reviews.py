@@ -1,0 +1,72 @@
+"""What the user wrote of the item: the review, and the summary above it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import Task
+from .draft import ITEM, STARS, Draft, Limits
+from .fields import Record
+from .predictions import Texts
+from .view import CorpusView
+
+METRICS = ("BLEU-4", "ROUGE-1", "ROUGE-2", "ROUGE-L", "groundedness")  # of texts about items
+COPIED = ("most-frequent", "most-frequent-of-item", "nearest-review")  # what copying can do
+
+
+def review_rows(view: CorpusView, part: str) -> np.ndarray:
+    """``(R,)`` events with a review."""
+    # no past is needed: most people who write write once
+    return np.flatnonzero(view.corpus.split.mask(part) & view.filled("review"))
+
+
+def _review(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
+    item = int(view.corpus.interactions.items[event])
+    draft = Draft(view, limits)
+    draft.item(item)
+    draft.ratings(event)
+    draft.values["headline"] = limits.cut(view.text("summary", event))
+    draft.values["review"] = limits.cut(view.text("review", event))
+    return draft.record("review", event, item)
+
+
+def _summary_rows(view: CorpusView, part: str) -> np.ndarray:
+    rows = review_rows(view, part)
+    return rows[view.filled("summary")[rows]]
+
+
+def _summary(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
+    item = int(view.corpus.interactions.items[event])
+    draft = Draft(view, limits)
+    draft.item(item)
+    draft.ratings(event)
+    draft.values["review"] = limits.cut(view.text("review", event))
+    draft.values["summary"] = limits.cut(view.text("summary", event))
+    return draft.record("summary", event, item)
+
+
+REVIEW = Task(
+    name="review",
+    predictions=Texts,
+    capability="write",
+    metrics=METRICS,
+    references=COPIED,
+    given=(*ITEM, *STARS, "headline"),
+    answers=("review",),
+    rows=review_rows,
+    build=_review,
+    needs=(("review",),),
+)
+
+SUMMARY = Task(
+    name="summary",
+    predictions=Texts,
+    capability="write",
+    metrics=METRICS,
+    references=("lead-sentence", *COPIED),
+    given=(*ITEM, *STARS, "review"),
+    answers=("summary",),
+    rows=_summary_rows,
+    build=_summary,
+    needs=(("review",), ("summary",)),
+)

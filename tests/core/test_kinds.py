@@ -1,0 +1,120 @@
+"""Sections whose schema a registry has under their kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+
+from p5rec.core.config import Config, load
+from p5rec.core.errors import UserError
+from p5rec.core.kinds import Kinds
+from p5rec.core.registry import Registry
+
+
+class Shape(Config):
+    kind: str
+    colour: str = "red"
+
+
+class Circle(Shape):
+    kind: Literal["circle"] = "circle"
+    radius: int = 1
+
+
+class Square(Shape):
+    kind: Literal["square"] = "square"
+    side: int = 2
+    depth: int | None = 3
+
+
+class Star(Shape):
+    kind: Literal["star"] = "star"
+    points: int = 5
+
+
+SHAPES = Registry("kind of shape", {k: f"{__name__}:{k.title()}" for k in ("circle", "square")})
+
+
+class Drawing(Config):
+    one: Annotated[Shape, Kinds(SHAPES, "circle")] = Circle()
+    more: dict[str, Annotated[Any, Kinds(SHAPES, "circle")]] = {}
+    plain: dict[str, Any] = {}
+
+
+def drawing(tmp_path: Path, text: str, *overrides: str, base: str = "") -> Drawing:
+    (tmp_path / "base.yaml").write_text(base or "one: {}\n")
+    (tmp_path / "my.yaml").write_text(f"base: base.yaml\n{text}\n")
+    return load(tmp_path / "my.yaml", Drawing, overrides)
+
+
+def test_a_kind_has_settings_of_its_own(tmp_path: Path) -> None:
+    found = drawing(
+        tmp_path, "one: {kind: square, side: 4}\nmore: {a: {radius: 3}, b: {kind: square}}"
+    )
+    assert found.one == Square(side=4)
+    assert found.more == {"a": Circle(radius=3), "b": Square()}
+    assert Drawing(**found.dump()) == found
+    assert Drawing().one == Circle()
+    assert found.dump()["one"] == {"kind": "square", "colour": "red", "side": 4, "depth": 3}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("one: {kind: oval}", "one.kind: expected a kind of shape, got 'oval'; known: circle"),
+        ("one: {kind: [oval]}", "one.kind: expected a kind of shape, got ['oval']; known"),
+        ("one: 3", "my.yaml:2: one: expected a kind of shape, got 3; known: circle, square"),
+        ("one: {kind: square, sid: 1}", "expected a known key, got 'one.sid'; did you mean 'side'"),
+        ("more: {a: {kind: square, radius: 1}}", "expected a known key, got 'more.a.radius'"),
+        ("more:\n  a:\n    radius: wide", "my.yaml:4: more.a.radius: input should be a valid int"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(UserError) as caught:
+        drawing(tmp_path, text)
+    assert says in str(caught.value)
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        drawing(tmp_path, "one: {radius: wide, colour: [1]}\nmore: {a: {sides: 1}}")
+    assert len(caught.value.lines) == 3
+
+
+def test_what_is_registered_later_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SHAPES._targets, "star", f"{__name__}:Star")
+    assert drawing(tmp_path, "one: {kind: star, points: 6}").one == Star(points=6)
+
+
+BASE = """
+one: {kind: square, side: 7, colour: blue, depth: null}
+more: {a: {radius: 5, colour: green}, b: {like: a, kind: square, side: 9}}
+plain: {kind: x, stays: 1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "one"),
+    [
+        ("one: {side: 8}", (), Square(side=8, colour="blue", depth=None)),
+        ("one: {kind: square}", (), Square(side=7, colour="blue", depth=None)),
+        ("one: {kind: circle}", (), Circle()),
+        ("one: {kind: circle, radius: 6}", ("one.colour=pink",), Circle(radius=6, colour="pink")),
+        ("one: {kind: circle, radius: 6}", ("one.kind=square", "one.side=1"), Square(side=1)),
+    ],
+)
+def test_another_kind_on_top_starts_anew(
+    tmp_path: Path, text: str, overrides: tuple[str, ...], one: Shape
+) -> None:
+    found = drawing(tmp_path, f"{text}\nplain: {{kind: y}}", *overrides, base=BASE)
+    assert found.one == one
+    assert found.more["b"] == Square(side=9)  # like `a`, but for its kind
+    assert found.plain == {"kind": "y", "stays": 1}  # no registry decides
+
+
+def test_the_kind_that_none_names_is_the_same_kind(tmp_path: Path) -> None:
+    found = drawing(tmp_path, "more: {a: {kind: circle}, c: {like: b, depth: null}}", base=BASE)
+    assert found.more["a"] == Circle(radius=5, colour="green")
+    assert found.more["c"] == Square(side=9, depth=None)

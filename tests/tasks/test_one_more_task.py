@@ -1,0 +1,78 @@
+"""A task is added in one file and a line of the registry; every command takes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commands import figures, report, result, said, settle
+
+from p5rec.prompting.evaluation import EvaluationSource
+from p5rec.prompting.library import PromptLibrary
+from p5rec.prompting.sample import sample_view
+from p5rec.tasks.registry import TASKS
+
+RECIPE = """
+data: {source: world, world: {kind: markov, users: 60, items: 30, events: 10}}
+baselines: [popularity]
+methods:
+  mine: {kind: item-click-rate, smoothing: 1.0}
+evaluate: {k: 10, ask: {rated-well: 40}, compare: [[mine, item-click-rate]]}
+"""
+FAMILY = """
+family: well
+task: rated-well
+description: Whether the user rated the item above the middle.
+answer: yesno
+fields: {title: title, verdict: text}
+few_shot: {example: "{source} {target}"}
+templates:
+  - id: plainly
+    version: 1
+    source: '{examples}Did they like "{title}"?'
+    target: "{verdict}"
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setitem(TASKS._targets, "rated-well", "rated_well:RATED_WELL")
+    return settle(tmp_path, RECIPE, monkeypatch)
+
+
+def test_it_goes_through_every_command(here: Path) -> None:
+    said("run", "my.yaml")
+    found = figures("runs/my", "rated-well")
+    assert found.keys() == {"mine", "item-click-rate"}
+    assert found["mine"]["metrics"].keys() == {"accuracy", "AUC", "log loss", "Brier"}
+    assert found["mine"]["n"] == 40
+    (pair,) = (c for c in report("runs/my")["comparisons"] if c["task"] == "rated-well")
+    assert (pair["a"], pair["b"]) == ("mine", "item-click-rate")
+
+    said("evaluate", "--model", "runs/my/models/mine", "--out", "again")
+    assert figures("again", "rated-well")["mine"]["metrics"] == found["mine"]["metrics"]
+    shown = said("report", "show", "runs/my")
+    head = next(line for line in shown.splitlines() if "Brier" in line)
+    assert head.split()[:3] == ["method", "Brier", "accuracy"]
+
+
+def test_prompts_can_pose_it(here: Path) -> None:
+    (here / "families").mkdir()
+    (here / "families" / "well.yaml").write_text(FAMILY)
+    library = PromptLibrary.load(extra=[here / "families"])
+    examples = EvaluationSource(sample_view(), library, "well", "test")
+    assert {e.source.partition('"')[0] for e in examples} == {"Did they like "}
+    assert [e.target for e in examples] == ["yes", "no", "no", "yes"]
+
+
+def test_a_question_that_the_data_cannot_pose_is_refused(here: Path) -> None:
+    log = "user,item,time\n" + "".join(f"u{n % 9},i{n % 7},{n}\n" for n in range(60))
+    (here / "log.csv").write_text(log)
+    bare = RECIPE.replace(
+        "{source: world, world: {kind: markov, users: 60, items: 30, events: 10}}",
+        "{source: table, path: log.csv}",
+    )
+    (here / "bare.yaml").write_text(bare)
+    found = result("run", "bare.yaml")
+    assert found.exit_code
+    assert "rated-well needs ratings in the training events" in str(found.exception)
