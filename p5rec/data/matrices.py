@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 
 from p5rec.core.types import Histories, Interactions, Split
 
-HALF_LIVES = (1.0, 2.0, 4.0, 8.0)  # those that the grids try, in events
+HALF_LIVES = (1.0, 2.0, 4.0, 8.0)  # those that the grids try, in baskets
 
 
 def training_matrix(interactions: Interactions, split: Split) -> csr_array:
@@ -27,11 +27,11 @@ def history_matrix(histories: Histories, n_items: int, half_life: float | None =
     Args:
         histories: B requests.
         n_items: N.
-        half_life: the number of events after which an item counts half; an item that occurs
-            again has its latest weight. Without it all items of the history count 1.
+        half_life: the number of baskets after which an item counts half, of events where each
+            stands alone; an item that occurs again has its latest weight. Without it all items of
+            the history count 1.
     """
-    requests = histories.requests()
-    age = histories.offsets[1:][requests] - 1 - np.arange(len(requests))
+    requests, age = histories.requests(), histories.ages()
     last = _last_of_each(requests * n_items + histories.items)
     weights = np.ones(len(last)) if half_life is None else 0.5 ** (age[last] / half_life)
     pairs = (requests[last], histories.items[last])
