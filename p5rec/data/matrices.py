@@ -38,6 +38,32 @@ def history_matrix(histories: Histories, n_items: int, half_life: float | None =
     return csr_array((weights.astype(np.float32), pairs), shape=(len(histories), n_items))
 
 
+def basket_items(histories: Histories, n_items: int) -> tuple[np.ndarray, np.ndarray]:
+    """The entries of ``histories.items`` that hold an item for the first time in its basket: their
+    places ``(n,)``, and their baskets ``(n,)``, numbered through all requests."""
+    baskets = histories.basket_numbers()
+    entries = np.sort(np.unique(baskets * n_items + histories.items, return_index=True)[1])
+    return entries, baskets[entries]
+
+
+def frequency_matrix(
+    histories: Histories, n_items: int, half_life: float | None = None
+) -> csr_array:
+    """``(B, N)`` float32, the number of baskets of each request's history that hold each item.
+
+    Args:
+        histories: B requests.
+        n_items: N.
+        half_life: the number of baskets after which a basket counts half; None: all count 1.
+    """
+    entries, _ = basket_items(histories, n_items)
+    weights = np.ones(len(entries))
+    if half_life is not None:
+        weights = 0.5 ** (histories.ages()[entries] / half_life)
+    pairs = (histories.requests()[entries], histories.items[entries])
+    return csr_array((weights.astype(np.float32), pairs), shape=(len(histories), n_items))
+
+
 def _last_of_each(keys: np.ndarray) -> np.ndarray:
     """Where each distinct key occurs last."""
     _, first_from_behind = np.unique(keys[::-1], return_index=True)

@@ -140,7 +140,7 @@ def each_target(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Args:
         events: ``(B,)`` or ``(B, T)``.
     """
-    table = events.reshape(len(events), -1)
+    table = events if events.ndim == 2 else events[:, None]
     requests, at = np.nonzero(table >= 0)
     return requests, table[requests, at]
 

@@ -69,6 +69,7 @@ class Generative(LearnerConfig, Method):
     start: str | None = None
 
     collective = True
+    watches_lists = True
     prompted = True
     by_content = True
 
