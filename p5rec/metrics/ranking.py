@@ -66,7 +66,7 @@ def per_user(
     found: dict[str, np.ndarray] = {}
     for k in ks:
         hit = places < k
-        found[f"HR@{k}"] = hit.any(axis=1).astype(np.float64)
+        found[f"HR@{k}"] = np.logical_or.reduce(hit, axis=1).astype(np.float64)
         found[f"NDCG@{k}"] = (gains * hit).sum(axis=1) / ideal[np.minimum(number, k)]
         found[f"MRR@{k}"] = np.where(hit, 1 / (places + 1.0), 0).max(axis=1)
         if targets.ndim == 2:
