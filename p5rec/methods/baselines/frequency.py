@@ -1,6 +1,6 @@
 """What a user bought most often: the baselines that repeat purchases call for.
 
-Personal frequency is P-TopFreq, with the most popular items behind it GP-TopFreq (Li et al. 2023,
+Personal frequency is P-TopFreq, with the most popular items behind it GP-TopFreq (Li et al. 2021,
 "A Next Basket Recommendation Reality Check", arXiv:2109.14233). B requests, N items.
 """
 
