@@ -45,7 +45,8 @@ def test_shared_moments_are_told_with_what_takes_them_as_sets() -> None:
     times = np.tile(np.repeat(np.arange(1, 5), 2), (200, 1)) * 1000
     found = corpus(drawn(rng), shuffled_ids(rng), times)
     (note,) = (f for f in audit_corpus(found) if f.check == "4 ties")
-    assert "data.baskets: true" in note.sentence and "last-basket" in note.sentence
+    assert "data.baskets: true" in note.sentence
+    assert "last-basket" in note.sentence
     log = found.interactions
     sets = replace(found, interactions=replace(log, baskets=baskets_of(log)))
     (note,) = (f for f in audit_corpus(sets) if f.check == "4 ties")
