@@ -122,7 +122,7 @@ class TifuKnn(Method):
     alpha: float = Field(default=0.7, ge=0, le=1)
 
     grid = {
-        "groups": (3, 7),
+        "groups": (1, 3, 7),
         "group_decay": (0.7, 1.0),
         "neighbours": (100, 300),
         "alpha": (0.3, 0.7, 0.9),
