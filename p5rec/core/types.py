@@ -9,7 +9,7 @@ S the summed length of B histories, K list length, L code levels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -35,6 +35,8 @@ class Interactions:
         texts: further text columns of length E, such as ``review`` and ``summary``.
         user_keys, item_keys: ``(U,)`` and ``(N,)`` uint64, the keys of their external ids
             (:func:`p5rec.core.rng.id_keys`).
+        baskets: ``(E,)`` int64, ascending: the number of the basket that an event is in, a set of
+            one user's events whose order carries no information; None: each event stands alone.
     """
 
     users: np.ndarray
@@ -44,6 +46,7 @@ class Interactions:
     user_keys: np.ndarray
     item_keys: np.ndarray
     texts: Mapping[str, pa.ChunkedArray] = field(default_factory=dict)
+    baskets: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -63,6 +66,12 @@ class Interactions:
         """``(E,)`` uint64: by user, item, time and which of several equal events, no two alike."""
         users, items = self.user_keys[self.users], self.item_keys[self.items]
         return event_keys(users, items, self.times)
+
+    @property
+    def moments(self) -> np.ndarray:
+        """``(E,)`` what a user's events ascend in: their baskets, or their times where there are
+        none. Events of one moment have no order."""
+        return self.times if self.baskets is None else self.baskets
 
     @cached_property
     def offsets(self) -> np.ndarray:
@@ -129,11 +138,14 @@ class Split:
         name: the rule, e.g. ``leave-one-out`` (see ``p5rec.data.split``).
         parts: ``(E,)`` int8 of ``TRAIN``, ``VALID``, ``TEST``.
         seed: the seed of any draw the rule makes.
+        exclude_seen: whether lists for validation users leave out the items of their histories;
+            what is chosen on validation is chosen for lists of that kind.
     """
 
     name: str
     parts: np.ndarray
     seed: int = 0
+    exclude_seen: bool = True
 
     def mask(self, *names: str) -> np.ndarray:
         """``(E,)`` bool: events in any of the named parts."""
@@ -148,6 +160,19 @@ class Corpus:
     catalog: Catalog
     user_ids: Sequence[str]
     split: Split
+
+    def validated(self, *, exclude_seen: bool) -> Corpus:
+        """The same, whose validation lists leave out seen items or may hold them."""
+        return replace(self, split=replace(self.split, exclude_seen=exclude_seen))
+
+
+def numbered(*columns: np.ndarray) -> np.ndarray:
+    """``(E,)`` int64: neighbours that are equal in every one of ``columns (E,)`` share a number,
+    which ascends from 0."""
+    new = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        new[1:] |= column[1:] != column[:-1]
+    return np.cumsum(new)
 
 
 def runs(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -172,12 +197,15 @@ class Histories:
         items: ``(S,)`` int32 item rows of all histories, one after another.
         offsets: ``(B+1,)`` int64: request ``b`` holds ``items[offsets[b]:offsets[b+1]]``.
         keys: ``(B,)`` uint64, what is drawn for a request hangs on; None: on its number.
+        baskets: ``(S,)`` int64, ascending within a request: the basket that each entry of
+            ``items`` is from; None: each stands alone.
     """
 
     users: np.ndarray
     items: np.ndarray
     offsets: np.ndarray
     keys: np.ndarray | None = None
+    baskets: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -194,17 +222,36 @@ class Histories:
         """The requests ``rows``, in that order."""
         source, offsets = runs(self.offsets[:-1][rows], self.lengths[rows])
         keys = None if self.keys is None else self.keys[rows]
-        return Histories(self.users[rows], self.items[source], offsets, keys)
+        return Histories(
+            self.users[rows], self.items[source], offsets, keys, self._baskets_at(source)
+        )
 
     def tail(self, n: int) -> Histories:
         """The same requests, each with its last ``n`` events."""
         lengths = np.minimum(self.lengths, n)
         source, offsets = runs(self.offsets[1:] - lengths, lengths)
-        return Histories(self.users, self.items[source], offsets, self.keys)
+        baskets = self._baskets_at(source)
+        return Histories(self.users, self.items[source], offsets, self.keys, baskets)
 
     def requests(self) -> np.ndarray:
         """``(S,)`` the request that each entry of ``items`` belongs to."""
         return np.repeat(np.arange(len(self)), self.lengths)
+
+    def basket_numbers(self) -> np.ndarray:
+        """``(S,)`` int64: the basket of each entry of ``items``, numbered through all requests."""
+        if self.baskets is None:
+            return np.arange(len(self.items))
+        return numbered(self.requests(), self.baskets)
+
+    def ages(self) -> np.ndarray:
+        """``(S,)`` int64: how many baskets of its request come after that of each entry."""
+        numbers = self.basket_numbers()
+        last = np.maximum(self.offsets[1:] - 1, 0)[self.requests()]
+        ages: np.ndarray = numbers[last] - numbers
+        return ages
+
+    def _baskets_at(self, source: np.ndarray) -> np.ndarray | None:
+        return None if self.baskets is None else self.baskets[source]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from p5rec.core.errors import fault
 from p5rec.core.rng import by_key, derive_rng, event_keys, id_keys
-from p5rec.core.types import PARTS, Catalog, Corpus, Interactions
+from p5rec.core.types import PARTS, Catalog, Corpus, Interactions, numbered
 
 from .config import DataConfig
 from .describe import tied_share
@@ -21,6 +21,13 @@ from .rawlog import TEXTS, RawLog, Source
 from .reduce import k_core, one_per_pair, repeats, time_order
 from .sources.registry import SOURCES
 from .split import make_split
+
+NEEDS = {  # rule → what a user that can be evaluated has
+    "leave-one-out": "3 events",
+    "few-shot": "3 events",
+    "last-basket": "3 baskets",
+    "last-basket-item": "3 baskets",
+}
 
 
 def build(
@@ -51,6 +58,7 @@ def build(
         before = len(events)
         events = events.filter(pl.col("rating") >= config.min_rating)
         dropped["min_rating"] = before - len(events)
+    events = _in_baskets(events, config)
     events, repeated = _reduced(events, config, dropped)
     if not len(events):
         gone = ", ".join(f"{name} {n}" for name, n in dropped.items() if n)
@@ -74,6 +82,29 @@ def read_log(config: DataConfig) -> RawLog:
     return source.read(config)
 
 
+def _in_baskets(events: pl.DataFrame, config: DataConfig) -> pl.DataFrame:
+    """The events with a column ``basket`` where they form baskets, and without it elsewhere.
+
+    The moment of a basket is that of its first event.
+    """
+    known = "basket" in events.columns
+    wanted = config.baskets if config.baskets is not None else known or config.of_baskets
+    if not wanted:
+        return events.drop("basket", strict=False)
+    if not known:
+        return events.with_columns(basket=pl.lit(""))
+    return events.with_columns(pl.col("time").min().over("user", "basket"))
+
+
+def _basket_keys(events: pl.DataFrame) -> np.ndarray | None:
+    """``(E,)`` uint64, a key of each event's basket; None where there are none."""
+    if "basket" not in events.columns:
+        return None
+    ids = events["basket"].unique().sort()
+    keys: np.ndarray = id_keys(ids.to_list())[_places(events["basket"], ids)]
+    return keys
+
+
 def _reduced(
     events: pl.DataFrame, config: DataConfig, dropped: dict[str, int]
 ) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -84,14 +115,16 @@ def _reduced(
     keys = event_keys(
         id_keys(ids[0].to_list())[users], id_keys(ids[1].to_list())[items], times, rows
     )
-    order = time_order(users, times, keys, config.seed)
-    exact = repeats((users, items, times), rows)
+    baskets = _basket_keys(events)
+    order = time_order(users, times, keys, config.seed, baskets)
+    one = (users, items, times) if baskets is None else (users, items, times, baskets)
+    exact = repeats(one, rows)
     copied = _copied(events, users, times, exact, order)
-    told = events.select(pl.exclude("row", "user", "item", "time"))
+    told = events.select(pl.exclude("row", "user", "item", "time", "basket"))
     same = told.hash_rows().to_numpy() if told.width else np.zeros(len(events))
     repeated = {
         "exact": int(exact.sum()),
-        "of_them_differing": int((exact & ~repeats((users, items, times, same), rows)).sum()),
+        "of_them_differing": int((exact & ~repeats((*one, same), rows)).sum()),
         "copied_reviews": int(copied.sum()),
     }
     kept = np.ones(len(events), dtype=bool)
@@ -132,7 +165,8 @@ def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corp
     users, items = _places(events["user"], user_ids), _places(events["item"], item_ids)
     times = events["time"].to_numpy()
     keys = event_keys(user_keys[users], item_keys[items], times, events["row"].to_numpy())
-    order = time_order(users, times, keys, config.seed)
+    baskets = _basket_keys(events)
+    order = time_order(users, times, keys, config.seed, baskets)
     users, items, times = users[order], items[order], times[order]
     ties = tied_share(users, times)
     interactions = Interactions(
@@ -147,6 +181,7 @@ def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corp
             for name in TEXTS
             if name in events.columns
         },
+        baskets=None if baskets is None else numbered(users, times, baskets[order]),
     )
     table = item_ids.to_frame("item").join(log.items, on="item", how="left", maintain_order="left")
     if config.permute_text:
@@ -183,7 +218,7 @@ def check_evaluable(summary: Mapping[str, Any], where: Path) -> None:
     """
     split = summary["split"]
     if not split["test"]:
-        need = "3 events" if split["name"] in ("leave-one-out", "few-shot") else "more events"
+        need = NEEDS.get(split["name"], "more events")
         raise fault(
             where, f"a user to evaluate under the split {split['name']}",
             f"none of {summary['users']}",

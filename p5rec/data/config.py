@@ -5,9 +5,9 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from p5rec.core.config import Config, bind, read_tree
 from p5rec.core.errors import fault
@@ -35,7 +35,8 @@ Separator = Annotated[str, AfterValidator(_separator)]
 class ColumnsConfig(Config):
     """Names of the log's columns in the user's file; None takes the source's own name.
 
-    The ``table`` source's own names are the field names themselves.
+    The ``table`` source's own names are the field names themselves. ``basket`` is the id of an
+    order, an invoice, a session: one user's events under one id are a basket.
     """
 
     user: str | None = None
@@ -44,6 +45,7 @@ class ColumnsConfig(Config):
     rating: str | None = None
     review: str | None = None
     summary: str | None = None
+    basket: str | None = None
 
 
 class AttributeConfig(Config):
@@ -157,6 +159,10 @@ class DataConfig(Config):
         catalog: what may be recommended: items with events left (``log``), or every row of the
             item table, never-seen items included (``table``).
         permute_text: deal titles and attributes out anew among the items: the control.
+        baskets: a user's events under one id of ``columns.basket`` (without that column, of one
+            moment) are a set, in which order carries no information: an order's events all have
+            the time of its first, recency counts baskets, and splits may hold out a basket. None:
+            where the log has that column, or the split needs baskets.
         split: the rule, see ``p5rec.data.split``.
         few_shot: training events a user, under ``few-shot``.
         seed: breaks equal times, shuffles row numbers, deals texts out, and draws the few-shot
@@ -177,10 +183,24 @@ class DataConfig(Config):
     k_core: KCoreConfig = KCoreConfig()
     catalog: Literal["log", "table"] = "log"
     permute_text: bool = False
-    split: Literal["leave-one-out", "time", "user-time", "few-shot"] = "leave-one-out"
+    baskets: bool | None = None
+    split: Literal[
+        "leave-one-out", "time", "user-time", "few-shot", "last-basket", "last-basket-item"
+    ] = "leave-one-out"
     few_shot: int = Field(default=5, ge=1)
     seed: int = 0
     world: WorldConfig = WorldConfig()
+
+    @property
+    def of_baskets(self) -> bool:
+        """Whether the split holds out baskets."""
+        return self.split.startswith("last-basket")
+
+    @model_validator(mode="after")
+    def _needs_baskets(self) -> Self:
+        if self.of_baskets and self.baskets is False:
+            raise ValueError(f"baskets: the split {self.split} needs them; leave it out")
+        return self
 
 
 def read_section(path: Path, overrides: Sequence[str] = ()) -> DataConfig:

@@ -11,6 +11,8 @@ import numpy as np
 from p5rec.core.terminal import printable
 from p5rec.core.types import PARTS, Corpus
 
+from .split import baskets_of
+
 QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 
 
@@ -23,7 +25,8 @@ def describe(corpus: Corpus, *, ordinal: bool = False) -> dict[str, Any]:
 
     Returns:
         ``density`` is the share of user-item pairs with an event; ``tied_times`` the share of
-        events that share user and second with another; ``cold_test_events`` are test events whose
+        events that share user and second with another; ``baskets`` are those of the corpus, or a
+        user's events of one second where it has none; ``cold_test_events`` are test events whose
         item has no training event, ``new_test_users`` test users without one.
     """
     log, split = corpus.interactions, corpus.split
@@ -31,6 +34,7 @@ def describe(corpus: Corpus, *, ordinal: bool = False) -> dict[str, Any]:
     train, test = split.mask("train"), split.mask("test")
     per_item = np.bincount(log.items[train], minlength=log.n_items)
     per_user = np.bincount(log.users[train], minlength=log.n_users)
+    baskets = baskets_of(log)
     return {
         "users": log.n_users,
         "items": log.n_items,
@@ -41,6 +45,8 @@ def describe(corpus: Corpus, *, ordinal: bool = False) -> dict[str, Any]:
         "events_per_item": _quantiles(np.bincount(log.items, minlength=log.n_items)),
         "times": None if ordinal else _span(log.times),
         "tied_times": 0.0 if ordinal else tied_share(log.users, log.times),
+        "baskets": int(baskets[-1]) + 1 if len(log) else 0,
+        "events_per_basket": _quantiles(np.bincount(baskets)),
         "ratings": None if log.ratings is None else _histogram(log.ratings),
         "texts": sorted(log.texts),
         "attributes": list(corpus.catalog.attributes),

@@ -129,7 +129,7 @@ def load_corpus(path: Path) -> Corpus:
     events, items, users = (_load(path / name) for name in ("events", "items", "users"))
     views = {
         name: events.column(name).chunk(0).to_numpy(zero_copy_only=True)
-        for name in ("user", "item", "time", "rating", "part")
+        for name in ("user", "item", "time", "rating", "basket", "part")
         if name in events.column_names
     }
     interactions = Interactions(
@@ -140,6 +140,7 @@ def load_corpus(path: Path) -> Corpus:
         user_keys=_load_keys(path / "user_keys.npy"),
         item_keys=_load_keys(path / "item_keys.npy"),
         texts={name: events.column(name) for name in TEXTS if name in events.column_names},
+        baskets=views.get("basket"),
     )
     split = Split(summary["split"]["name"], views["part"], summary["split"]["seed"])
     return Corpus(interactions, Catalog(items), users.column("user").to_pylist(), split)
@@ -150,6 +151,8 @@ def _write(corpus: Corpus, summary: dict[str, Any], out: Path) -> None:
     columns: dict[str, Any] = {"user": log.users, "item": log.items, "time": log.times}
     if log.ratings is not None:
         columns["rating"] = log.ratings
+    if log.baskets is not None:
+        columns["basket"] = log.baskets
     columns |= {**log.texts, "part": corpus.split.parts}
     _save(pa.table(columns), out / "events")
     _save(corpus.catalog.table, out / "items")

@@ -28,6 +28,7 @@ NOTHING = (
 )  # absent, as exports write it
 SHOWN = 80  # characters of a value in a message
 TEXTS = ("review", "summary")
+IDS = ("user", "item", "basket")
 OWN: Names = {name: (name,) for name in ColumnsConfig.model_fields}
 
 
@@ -37,13 +38,13 @@ class RawLog:
 
     Attributes:
         events: ``user``, ``item`` (text), ``time`` (int64: microseconds since 1970 UTC, or the
-            position where the source has order only), ``rating`` (float32), ``review`` and
-            ``summary`` (text) where the source has them, and ``row``, the record's number in its
+            position where the source has order only), ``rating`` (float32), ``review``, ``summary``
+            and ``basket`` (text) where the source has them, and ``row``, the record's number in its
             file as a spreadsheet counts it (see :class:`~p5rec.data.tables.Table`).
         items: ``item`` (unique), ``title``, and attributes: text, numbers or lists of text.
         files: every file that was read; the log is the first.
         ordinal: times are positions, not moments.
-        incomplete: rows that were dropped because they lack a user, item, time or rating.
+        incomplete: rows that were dropped because they lack a user, item, time, rating or basket.
         places: what the row numbers mean; None where there is no file.
     """
 
@@ -119,7 +120,7 @@ def check_events(
         raise fault(places.path, "at least one event", "an empty log", "check the file")
     table.require_text(*(columns[text] for text in TEXTS if text in columns))
     raw = table.frame.select(pl.col(column).alias(part) for part, column in columns.items())
-    told = {part: raw[part] for part in (*REQUIRED, "rating") if part in columns}
+    told = {part: raw[part] for part in (*REQUIRED, "rating", "basket") if part in columns}
     absent = {part: _absent(values, part) for part, values in told.items()}
     whole = ~pl.DataFrame(absent).select(pl.any_horizontal(pl.all())).to_series()
     if config.incomplete == "drop":
@@ -127,10 +128,10 @@ def check_events(
     else:
         todo = "fill it in, or set data.incomplete to drop"
         for part, bad in absent.items():
-            what = f"a {part} id" if part in ("user", "item") else f"a {part}"
+            what = f"a {part} id" if part in IDS else f"a {part}"
             _refuse(bad, raw[part], places, rows, what, columns[part], todo)
-    out = pl.DataFrame({"row": rows, "user": as_id(raw["user"]), "item": as_id(raw["item"])})
-    for part in ("user", "item"):
+    out = pl.DataFrame({"row": rows, **{p: as_id(raw[p]) for p in IDS if p in columns}})
+    for part in out.columns[1:]:
         todo = "store ids as text or whole numbers"
         _refuse(out[part].is_null(), raw[part], places, rows, f"a {part} id", columns[part], todo)
     out = out.with_columns(_times(raw["time"], columns["time"], places, config, rows).alias("time"))
@@ -166,7 +167,7 @@ def _absent(values: pl.Series, part: str) -> pl.Series:
         bad |= values.is_nan().fill_null(False)
     if values.dtype == pl.String:
         words = values.str.strip_chars()
-        if part in ("user", "item"):
+        if part in IDS:
             bad |= (words == "").fill_null(False)
         else:
             bad |= words.str.to_lowercase().is_in(NOTHING).fill_null(False)

@@ -9,13 +9,23 @@ import numpy as np
 from p5rec.core.rng import keyed
 
 
-def time_order(users: np.ndarray, times: np.ndarray, keys: np.ndarray, seed: int) -> np.ndarray:
+def time_order(
+    users: np.ndarray,
+    times: np.ndarray,
+    keys: np.ndarray,
+    seed: int,
+    baskets: np.ndarray | None = None,
+) -> np.ndarray:
     """``(E,)`` the events by user, then time, then a seeded shuffle of equal times.
 
     The shuffle is drawn from the events' ``keys (E,)``: neither the order of rows in the file, nor
     the sort order of ids, nor anybody else's events decide between equal times.
+
+    Args:
+        baskets: ``(E,)`` uint64 keys of the baskets that events are in, which stay together.
     """
-    return np.lexsort((keyed(keys, seed, "equal times"), times, users))
+    shuffled = [keyed(each, seed, "equal times") for each in (keys, baskets) if each is not None]
+    return np.lexsort((*shuffled, times, users))
 
 
 def repeats(columns: Sequence[np.ndarray], rank: np.ndarray) -> np.ndarray:

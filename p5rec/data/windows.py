@@ -70,7 +70,7 @@ class Windows:
         window: the most events of a row; longer histories give several rows.
         n_rows: how many rows there must be, over as many epochs as that takes; None: one epoch.
         seed: of every draw.
-        shuffle_ties: draw the order of events that share a time anew for each row.
+        shuffle_ties: draw the order of events of one moment anew for each row.
 
     Attributes:
         keys: ``(R,)`` uint64, what is drawn for a row hangs on: its user, its epoch and its place
@@ -93,7 +93,7 @@ class Windows:
     ) -> None:
         cutter = Cutter(interactions, split, window, seed)
         self.events = cutter.events
-        self.times = interactions.times  # of all events, where they lie: on the disk
+        self.moments = interactions.moments  # of all events, where they lie: on the disk
         self.window, self.seed, self.shuffle_ties = window, seed, shuffle_ties
         first, keys = cutter.epoch(0)
         if not len(first):
@@ -125,5 +125,5 @@ class Windows:
         rng = derive_rng(self.seed, "row", int(self.keys[i]))
         events = self.events[begin:end]
         if self.shuffle_ties:
-            events = events[np.lexsort((rng.random(len(events)), self.times[events]))]
+            events = events[np.lexsort((rng.random(len(events)), self.moments[events]))]
         return events, rng

@@ -62,6 +62,7 @@ class Method(Config):
         collective: whether all processes of a launch fit it together, and an interrupted fit goes
             on; others are fitted by the first process.
         prompted: whether it is asked in prompt families, those among its :attr:`tasks`.
+        watches_lists: whether a fit looks at lists for validation users, to know when to stop.
         by_content: whether it knows an item by more than its training events, so that it can list
             one that has none.
         grid: the values tried by default; of equal ones the first wins.
@@ -77,6 +78,7 @@ class Method(Config):
     drawn: ClassVar[bool] = False
     collective: ClassVar[bool] = False
     prompted: ClassVar[bool] = False
+    watches_lists: ClassVar[bool] = False
     by_content: ClassVar[bool] = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     untuned: ClassVar[frozenset[str]] = frozenset({"kind", "tune", "permute_histories"})

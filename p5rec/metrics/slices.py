@@ -27,37 +27,40 @@ def slices(
 
     Args:
         users: ``(B,)`` user rows, -1 where a case is nobody's.
-        targets: ``(B,)`` item rows.
+        targets: ``(B,)`` item rows, or ``(B, T)`` with -1 as padding.
         interactions: all events.
         split: which of them train.
-        events: ``(B,)`` the event that each case is about, -1 where none; without, nothing is
-            said of repeats.
+        events: of the shape of ``targets``, the event that each is of, -1 where none; without,
+            nothing is said of repeats.
 
     Returns:
-        Slice name to ``(B,)`` bool.
+        Slice name to bool of the shape of ``targets``: those that belong to it.
     """
+    real = targets >= 0
+    if targets.ndim == 2:
+        users = np.broadcast_to(users[:, None], targets.shape)
     train = split.mask("train")
     item_events = np.bincount(interactions.items[train], minlength=interactions.n_items)
     user_events = np.bincount(interactions.users[train], minlength=interactions.n_users)
-    frequency = item_events[targets]
-    quintile = np.zeros(len(targets), dtype=np.int64)
+    frequency = np.where(real, item_events[targets], -1)
+    quintile = np.zeros(targets.shape, dtype=np.int64)
     if train.any():
         met = item_events[interactions.items[train]]
         cuts = np.quantile(met, [0.2, 0.4, 0.6, 0.8], method="inverted_cdf")
         quintile = np.where(frequency > 0, 1 + np.searchsorted(cuts, frequency), 0)
     found = {
         **{f"item-frequency-q{q}": quintile == q for q in range(1, 6)},
-        "short-history": (users >= 0) & (user_events[users] <= SHORT),
+        "short-history": real & (users >= 0) & (user_events[users] <= SHORT),
         "unseen-item": frequency == 0,
     }
     if events is not None:
         again = _repeats(interactions, events, targets)
-        found |= {"repeat": again, "new": ~again} if again.any() else {}
+        found |= {"repeat": again, "new": real & ~again} if again.any() else {}
     return found
 
 
 def _repeats(interactions: Interactions, events: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """``(B,)`` whether the user of each event had its item, the target, before."""
+    """Whether the user of each event had its item, the target, before; in the events' shape."""
     pairs = interactions.users.astype(np.int64) * interactions.n_items + interactions.items
     _, first, pair = np.unique(pairs, return_index=True, return_inverse=True)
     its_own = (events >= 0) & (interactions.items[events] == targets)

@@ -17,7 +17,7 @@ from p5rec.core.code import Work
 from p5rec.core.publishing import bring
 from p5rec.core.types import Corpus
 from p5rec.data.train_events import swapped
-from p5rec.methods.base import VALIDATION, Method
+from p5rec.methods.base import LISTS, VALIDATION, Method
 from p5rec.methods.fitted import MODEL, Fitted
 from p5rec.methods.folder import complete
 from p5rec.methods.needs import Codes, Inputs, Made, Model, Need, Part
@@ -153,7 +153,11 @@ class _Run:
         return self.prepared.store.stage(
             "fit",
             partial(_fit, self, _folders(needed), tried),
-            config={**method.fit_settings(), "seed": self.seed},
+            config={
+                **method.fit_settings(),
+                "seed": self.seed,
+                **self._lists(method.watches_lists),
+            },
             code=(_fit, *method.fitted_by),
             inputs={"data": self.prepared.data, **method.fit_reads(), **_keys(needed)},
             resumable=method.collective,
@@ -203,10 +207,18 @@ class _Run:
         return self.prepared.store.stage(
             "trial",
             work,
-            config={**self.method.fit_settings(), "seed": self.seed},
+            config={
+                **self.method.fit_settings(),
+                "seed": self.seed,
+                **self._lists(self.method.capabilities[0] == LISTS),
+            },
             code=code,
             inputs={"data": self.prepared.data, **inputs},
         )
+
+    def _lists(self, matter: bool) -> dict[str, bool]:
+        """What validation lists are like, for the key of a stage to which that may ``matter``."""
+        return {} if self.corpus.split.exclude_seen or not matter else {"exclude_seen": False}
 
     def _found(self, needs: Mapping[str, Need]) -> _Found:
         return {name: self._one(need) for name, need in needs.items()}

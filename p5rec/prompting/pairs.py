@@ -54,6 +54,7 @@ class PairView(CorpusView):
             times=np.append(times, times.max(initial=0)),
             ratings=None if log.ratings is None else np.append(log.ratings[own], np.float32("nan")),
             texts={name: _longer(column[own]) for name, column in log.texts.items()},
+            baskets=None if log.baskets is None else _one_more(log.baskets[own]),
         )
         split = Split(corpus.split.name, np.append(parts, TEST).astype(np.int8), corpus.split.seed)
         pair = Corpus(events, corpus.catalog, corpus.user_ids, split)
@@ -100,6 +101,10 @@ class PairView(CorpusView):
     def traits(self) -> list[tuple[str, ...]]:
         """See :attr:`CorpusView.traits`."""
         return self.whole.traits
+
+
+def _one_more(baskets: np.ndarray) -> np.ndarray:
+    return np.append(baskets, baskets.max(initial=-1) + 1)
 
 
 def _longer(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -51,8 +51,8 @@ def on_validation(
 ) -> Callable[[], float] | None:
     """NDCG@10 of a recommender that is still being trained; None where nothing validates.
 
-    Asked about are the last validation items of a seeded draw of ``VALIDATED`` users, whose
-    histories hold their training events alone.
+    Asked about are the last validation items, or the validation baskets, of a seeded draw of
+    ``VALIDATED`` users, whose histories hold their training events alone.
 
     Args:
         recommender: as it stands at the moment.
@@ -62,7 +62,7 @@ def on_validation(
         return None
     keys = interactions.user_keys[histories.users]
     rows = sampled(keys, VALIDATED, split.seed, "validation users")
-    figure = by_ranking(histories.take(rows), targets[rows])
+    figure = by_ranking(histories.take(rows), targets[rows], exclude_seen=split.exclude_seen)
     return lambda: figure(recommender())
 
 

@@ -38,7 +38,7 @@ class TrainingWindows:
     ) -> None:
         self.cutter, self.seed = Cutter(interactions, split, window + 1, seed), seed
         train = self.cutter.events
-        self.times, self.keys = interactions.times[train], interactions.event_keys[train]
+        self.moments, self.keys = interactions.moments[train], interactions.event_keys[train]
         self.items = interactions.items[train].astype(np.int64)
         self.batch = int(np.clip(len(self.items) // 10, 1, batch))
         self.steps = len(self.items) / self.batch
@@ -46,7 +46,7 @@ class TrainingWindows:
     def batches(self, n: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Pass n: items ``(R, T)`` and which of ``(R, T - 1)`` are followed by a real event."""
         ties = keyed(self.keys, self.seed, "ties", n)
-        items = self.items[np.lexsort((ties, self.times, self.cutter.users))]
+        items = self.items[np.lexsort((ties, self.moments, self.cutter.users))]
         cuts, _ = self.cutter.epoch(n)
         lengths = cuts[:, 1] - cuts[:, 0]
         order = np.argsort(lengths, kind="stable")  # of equal length: shuffled, as they were cut

@@ -70,6 +70,7 @@ class Generative(LearnerConfig, Method):
 
     untuned = Method.untuned | NEEDED
     collective = True
+    watches_lists = True
     prompted = True
     by_content = True
 
