@@ -218,6 +218,7 @@ def _users(whom: Whom, corpus: Corpus) -> np.ndarray:
 
 def _allowed(limits: Limits, users: np.ndarray, corpus: Corpus, unseen: bool) -> Allowed | None:
     """What each user may be given, seen items aside; None: everything."""
+    from p5rec.data.split import histories_of
     from p5rec.decode.allowed import Allowed
     from p5rec.recommend.requests import check_some_left, items_in, items_where, pairs_in
 
@@ -234,7 +235,11 @@ def _allowed(limits: Limits, users: np.ndarray, corpus: Corpus, unseen: bool) ->
     )
     for mask in parts:
         allowed = allowed & Allowed(within=mask)
-    check_some_left(allowed, users, corpus, exclude_seen=unseen)
+    names = [corpus.user_ids[user] for user in users]
+    check_some_left(
+        allowed, histories_of(corpus.interactions, users), names, len(corpus.catalog),
+        exclude_seen=unseen,
+    )  # fmt: skip
     return allowed
 
 
