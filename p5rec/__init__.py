@@ -109,8 +109,18 @@ class _Function(ModuleType):
     """A package that is also called, as the function of its name."""
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
+        return self._function(*args, **settings)
+
+    @property
+    def _function(self) -> Any:
         name = self.__name__.rpartition(".")[2]
-        return getattr(import_module(_FUNCTIONS[name]), name)(*args, **settings)
+        return getattr(import_module(_FUNCTIONS[name]), name)
+
+    @property
+    def __signature__(self) -> Any:
+        from inspect import signature
+
+        return signature(self._function)
 
 
 class _Package(ModuleType):

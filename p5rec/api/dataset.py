@@ -16,6 +16,7 @@ from p5rec.core.config import bind
 from p5rec.core.paths import cache_home
 from p5rec.core.recipes import config_path
 from p5rec.core.types import PARTS, Corpus
+from p5rec.data.build import check_evaluable
 from p5rec.data.config import ColumnsConfig, DataConfig, read_section
 from p5rec.data.describe import describe
 from p5rec.data.prepare import SUMMARY, load_corpus, prepare_data
@@ -145,7 +146,7 @@ class Dataset:
         tree = {**self.config.dump(), **settings, "split": rule, "seed": seed}
         made = replace(self, config=bind(DataConfig, tree, {}, "Dataset.split"))
         with in_words_of(self.names):
-            prepare_data(made.config, _store().quiet())
+            check_evaluable(made.summary, Path(made.config.path or made.config.source))
         return made
 
     @cached_property

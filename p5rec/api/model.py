@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from p5rec.core.artefacts import LINEAGE, Lineage, read_json, write_json, writing
 from p5rec.core.errors import UserError, fault
@@ -124,6 +123,17 @@ class Model:
         """
         return self._of_pairs("ratings", pairs, frame)
 
+    def predict_click(self, pairs: Frame, frame: Kind | None = None) -> Frame:
+        """The probability that users take items; arguments as those of :meth:`predict_rating`.
+
+        Returns:
+            Rows ``user``, ``item``, ``title``, ``click`` (0 to 1).
+
+        Raises:
+            UserError: an id is unknown, or the method does not predict clicks.
+        """
+        return self._of_pairs("clicks", pairs, frame)
+
     def explain(self, pairs: Frame, frame: Kind | None = None) -> Frame:
         """Why items suit users, in words; arguments as those of :meth:`predict_rating`.
 
@@ -188,17 +198,20 @@ class Model:
         return f"Model({self.method.kind}, {len(self._catalog):,} items)"
 
     def predictor(self, k: int | None = None) -> Any:
-        """What answers (:mod:`p5rec.methods.predictors`), for lists of ``k``; kept until another
-        length needs another search."""
+        """What answers (:mod:`p5rec.methods.predictors`), for lists of ``k``; it stays loaded."""
         method = self.method.overridden(self.folder, {"k": k})
-        if self._opened is None or self._opened[0] != method:
+        if self._opened is None:
             self._opened = method, method.opened(self.folder, download=True)
+        before, predictor = self._opened
+        if before != method:
+            self._opened = method, method.reopened(predictor, self.folder)
         return self._opened[1]
 
     @cached_property
     def _catalog(self) -> Catalog:
         known = read_json(self.folder / ITEMS)
-        return Catalog(pa.table({"item": known["ids"], "title": known["titles"]}))
+        table = pl.DataFrame({"item": known["ids"], "title": known["titles"]})
+        return Catalog(table.to_arrow())
 
     def _kind(self, frame: Kind | None) -> Kind:
         return frame or (self.dataset.kind if self.dataset else "polars")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,9 @@ from p5rec.core.rng import id_keys
 from p5rec.core.types import NOBODY, Corpus, Histories
 from p5rec.data.known import known_rows
 from p5rec.data.split import histories_of
-from p5rec.decode.allowed import Allowed, ItemLists
+
+if TYPE_CHECKING:  # what is asked is said without torch
+    from p5rec.decode.allowed import Allowed, ItemLists
 
 Ids = Iterable[Any]  # external ids: text, or whole numbers
 APART = "\x1f"  # between the ids of a history, where it is one text
@@ -97,6 +99,8 @@ def allowed_of(
     """
     if candidates is None and allow is None and deny is None:
         return None
+    from p5rec.decode.allowed import Allowed
+
     within = None
     if candidates is not None:
         within = np.zeros(len(item_ids), dtype=bool)
@@ -164,4 +168,6 @@ def _lists(
     flat = [item for items in found for item in items]
     whose = [user for user, items in zip(names, found, strict=True) for _ in items]
     rows = rows_of(flat, item_ids, "item", name, whose)
+    from p5rec.decode.allowed import ItemLists
+
     return ItemLists(rows.astype(np.int64), np.cumsum([0, *map(len, found)]))

@@ -10,6 +10,7 @@ import polars as pl
 
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
+from p5rec.data.split import histories_of
 from p5rec.tasks.view import unnamed_view
 
 from .base import Method
@@ -22,11 +23,15 @@ def answers_about(method: Method, predictor: Any, corpus: Corpus, what: str) -> 
     """What answers about users and items of ``corpus``.
 
     Args:
-        what: ``ratings``, in points of the data's scale and within it, or ``explanations``.
+        what: ``ratings``, in points of the data's scale and within it; ``clicks``, probabilities;
+            or ``explanations``.
 
     Raises:
         UserError: the method does not offer that, or the data lack what it needs.
     """
+    if what == "clicks" and hasattr(predictor, "predict_click"):
+        log = corpus.interactions
+        return lambda users, items: predictor.predict_click(histories_of(log, users), items)
     if of_pairs := getattr(predictor, "of_pairs", None):
         answers: Answers = of_pairs(what, corpus)
         return answers
@@ -48,7 +53,7 @@ def answers_about(method: Method, predictor: Any, corpus: Corpus, what: str) -> 
 def pair_frame(
     answers: Any, corpus: Corpus, users: np.ndarray, items: np.ndarray, what: str
 ) -> pl.DataFrame:
-    """Columns user, item, title, and ``rating`` or ``explanation``.
+    """Columns user, item, title, and ``rating``, ``click`` or ``explanation``.
 
     Args:
         answers: B, about ``users`` and ``items`` ``(B,)``.
