@@ -29,12 +29,12 @@ from p5rec.backbones.scratch import Scratch
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import Histories, ItemCodes
 from p5rec.methods.baselines.ease import Ease, EasePredictor
+from p5rec.methods.generative.config import LinearConfig
 from p5rec.models.checkpoint import BundleSettings, build, load_bundle, save_bundle
 from p5rec.models.config import ItemHeadConfig
 from p5rec.models.linear import Linear
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
-from p5rec.train.config import LinearConfig
 
 K, BATCH, FIRST = 10, 256, 5
 SHAPE = Scratch(width=64, layers=1, heads=2, feedforward=128, dropout=0.2)

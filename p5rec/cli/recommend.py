@@ -13,9 +13,8 @@ import typer
 from p5rec.core.errors import UserError, fault
 from p5rec.core.terminal import printable
 
-from .asking import CONFIG, IDS, OVERRIDES, SearchOptions, saved_as
-from .inputs import ALLOW_DOWNLOAD
-from .options import spread
+from .asking import Around, SearchOptions, saved_as
+from .options import MODEL, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,15 +33,11 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@dataclass(frozen=True)
-class Source:
+@dataclass(frozen=True, kw_only=True)
+class Source(Around):
     """A model and the data that its histories come from."""
 
-    model: Annotated[Path, typer.Option(help="A model's folder: RUN_FOLDER/models/METHOD.")]
-    config: Annotated[str | None, CONFIG] = None
-    overrides: Annotated[list[str] | None, OVERRIDES] = None
-    ids: Annotated[Path | None, IDS] = None
-    allow_download: Annotated[bool, ALLOW_DOWNLOAD] = False
+    model: Annotated[Path, typer.Option(help=MODEL)]
 
 
 @dataclass(frozen=True)
@@ -155,6 +150,8 @@ def recommend(
     method, serving, overridden, notes = saved_as(
         model, search.settings(k), k=k, exclude_seen=search.exclude_seen
     )
+    if what == "lists":
+        method.check_ranks()
     for note in notes:
         print(f"note: {printable(note)}", file=sys.stderr)
     read, corpus = read_recipe(path, source.overrides or [], evaluable=False)
@@ -170,7 +167,7 @@ def recommend(
     if what == "lists":
         asked = _users(whom, corpus)
         allowed = _allowed(limits, asked, corpus, serving.exclude_seen)
-        answer = _lists(method, predictor, corpus, serving, (asked, allowed))
+        answer = _lists(predictor, corpus, serving, (asked, allowed))
         short = partial(
             shortfall, users=asked, k=k, corpus=corpus, allowed=allowed,
             exclude_seen=serving.exclude_seen,
@@ -284,11 +281,7 @@ def _key(
 
 
 def _lists(
-    method: Method,
-    predictor: Any,
-    corpus: Corpus,
-    serving: ServingConfig,
-    asked: tuple[np.ndarray, Allowed | None],
+    predictor: Any, corpus: Corpus, serving: ServingConfig, asked: tuple[np.ndarray, Allowed | None]
 ) -> Answer:
     """User numbers → their lists.
 
@@ -299,10 +292,6 @@ def _lists(
     from p5rec.recommend.lists import to_frame
 
     users, allowed = asked
-    if not hasattr(predictor, "recommend"):
-        raise UserError(
-            f"--what lists: expected a method that ranks items, got a {method.kind}; name another"
-        )
 
     def answer(rows: np.ndarray) -> pl.DataFrame:
         lists = predictor.recommend(

@@ -85,12 +85,15 @@ def read_yaml(path: Path, layer: int = 0) -> tuple[Tree, Lines]:
             path, "UTF-8 text", f"{error.reason} at byte {error.start}", "re-save it"
         ) from None
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise fault(path, "a mapping of keys", "something else", "write `key: value` lines")
         lines: Lines = {}
         _walk(node, (), path, lines)
-        return yaml.safe_load(text), {at: Place(line, layer) for at, line in lines.items()}
+        return loader.construct_document(node), {
+            at: Place(line, layer) for at, line in lines.items()
+        }
     except RecursionError:
         raise fault(path, "YAML that people can read", "too deep a nesting", "flatten it") from None
     except yaml.MarkedYAMLError as error:

@@ -65,6 +65,7 @@ class Method(Config):
         by_content: whether it knows an item by more than its training events, so that it can list
             one that has none.
         grid: the values tried by default; of equal ones the first wins.
+        untuned: settings that no grid changes.
     """
 
     kind: str
@@ -78,6 +79,7 @@ class Method(Config):
     prompted: ClassVar[bool] = False
     by_content: ClassVar[bool] = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    untuned: ClassVar[frozenset[str]] = frozenset({"kind", "tune", "permute_histories"})
 
     def learn(self, interactions: Interactions, split: Split) -> Any:
         """A predictor fitted to the training events; draws follow ``split.seed``."""
@@ -231,6 +233,16 @@ class Method(Config):
                 f"--ask: expected what a {self.kind} answers, got {strange[0]!r}; leave it out"
             )
 
+    def check_ranks(self) -> None:
+        """
+        Raises:
+            UserError: what is fitted makes no lists.
+        """
+        if LISTS not in self.capabilities:
+            raise UserError(
+                f"--what lists: expected a method that ranks items, got a {self.kind}; name another"
+            )
+
     def check(self, ids: Mapping[str, Any]) -> None:
         """Checks what can be checked without the data.
 
@@ -278,15 +290,17 @@ class Method(Config):
 
     @model_validator(mode="after")
     def _tunes_what_it_has(self) -> Self:
-        settings = type(self).model_fields.keys() - {"kind", "tune", "permute_histories"}
+        settings = type(self).model_fields.keys() - self.untuned
         if strange := [name for name in self.tune if name.partition(".")[0] not in settings]:
             raise ValueError(f"tune: no setting {min(strange)!r}; known: {sorted(settings)}")
-        if self.tune and self.capabilities[0] not in VALIDATION:
-            raise ValueError(f"tune: validation measures no {self.kind}: leave it out")
         if empty := [name for name, values in self.tune.items() if not values]:
             raise ValueError(f"tune: expected at least one value of {empty[0]!r}")
-        if self.tune:
-            self.points()  # every point must be a config
+        points = self.points() if self.tune else ()  # every point must be a config
+        if any(point.capabilities[:1] not in {(name,) for name in VALIDATION} for point in points):
+            raise ValueError(
+                f"tune: validation measures no {self.kind} without {' or '.join(VALIDATION)}: "
+                "leave it out"
+            )
         return self
 
 

@@ -22,8 +22,12 @@ class Predictor(Protocol):
     @property
     def lineage(self) -> Lineage | None: ...
 
+
+class Learned(Predictor, Protocol):
+    """What :meth:`p5rec.methods.base.Method.learn` returns."""
+
     def save(self, folder: Path) -> None:
-        """Write all that :meth:`Method.load` needs into ``folder``."""
+        """Write all that :meth:`p5rec.methods.base.Method.load` needs into ``folder``."""
         ...
 
 

@@ -35,9 +35,9 @@ def launch(command: list[str], folder: Path, **environment: str) -> tuple[str, l
         env=known, capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    (metrics,) = (folder / "home/store/train").glob("*/metrics.jsonl")
+    (metrics,) = (folder / "home/store/fit").glob("*/model/metrics.jsonl")
     logs = map(json.loads, metrics.read_text().splitlines())
-    return metrics.parent.name, [log["loss"] for log in logs if "loss" in log]
+    return metrics.parents[1].name, [log["loss"] for log in logs if "loss" in log]
 
 
 @pytest.fixture(scope="module")

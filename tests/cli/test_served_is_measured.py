@@ -67,6 +67,10 @@ methods:
   bpr: {kind: bpr, factors: 4, epochs: 2, l2: 0.01}
   biases: {kind: bias, user_shrink: 3}
   factors: {kind: mf, factors: 2, factor_l2: 5}
+  weights: {kind: linear}
+  clicks: {kind: item-click-rate, smoothing: 3}
+  turned: {kind: ease, l2: 50, permute_histories: true}
+  turned-clicks: {like: clicks, permute_histories: true}
   prompted:
     backbone: *small
     train: {tasks: {sequential-next: {}}, steps: 3, batch: 4, precision: float32}
@@ -74,13 +78,14 @@ methods:
 evaluate:
   k: 12
   exclude_seen: false
-  ask: {rating: 6, dense-rating: 6, sequential-next: 6}
+  ask: {rating: 6, dense-rating: 6, sequential-next: 6, click: 6}
   samples: 1
 """
 METHODS = (
     "codes", "hybrid", "hybrid-light", "hybrid-no-linear", "hybrid-codes", "both", "diverse",
     "sampled", "swapped", "t5", "llm", "rating", "asked", "prompted",
     "popularity", "item-knn", "ease-recency", "sasrec", "bpr", "biases", "factors",
+    "weights", "clicks", "turned", "turned-clicks",
 )  # fmt: skip
 FITTED = {"method.json", "config.json", "items.json", "lineage.npy", "model.safetensors"}
 WEIGHTS, LINEAR = "trained.safetensors", "linear.safetensors"
@@ -202,7 +207,8 @@ def test_every_model_is_whole_and_shares_the_bytes_of_its_weights(ran: Path) -> 
     for method in models.iterdir():
         settings = json.loads((method / "config.json").read_text())
         if settings["kind"] != "generative":
-            assert {path.name for path in method.iterdir()} == FITTED
+            more = {LINEAR} if settings["kind"] == "linear" else set()
+            assert {path.name for path in method.iterdir()} == FITTED | more
             continue
         manifest = json.loads((method / "manifest.json").read_text())
         weighs = settings["decode"]["linear_weight"]

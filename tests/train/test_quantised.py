@@ -63,7 +63,7 @@ def test_4_and_8_bits_end_within_a_tenth_of_16(
 ) -> None:
     losses, found = {}, {}
     for bits in (None, "4bit", "8bit"):
-        backbone = llama(base, quantize=bits).model_copy(
+        backbone = llama(base, lora=True, quantize=bits).model_copy(
             update={"dtype": "bfloat16", "lora": LoraSettings(rank=8)}
         )
         _, curve, found[bits] = learn(backbone, corpus, codes, tmp_path / str(bits))

@@ -38,11 +38,11 @@ class LinearPredictor(DenseScorer):
     lineage: Lineage | None = None
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`.dense.DenseScorer`."""
+        """See :class:`..baselines.dense.DenseScorer`."""
         return np.nan_to_num(self.linear.logs(histories), nan=np.log(np.float32(FLOOR)))
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         self.linear.save(folder / FILE)
         save_arrays(folder, {"tie": self.tie})
 

@@ -11,6 +11,7 @@ from p5rec.core.artefacts import Lineage, read_json
 from p5rec.core.errors import fault
 from p5rec.core.types import Corpus
 from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.models.config import DENSE
 from p5rec.recommend.capabilities import check_asked
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
@@ -34,20 +35,6 @@ class GenerativePredictor:
     decode: DecodeConfig
     lineage: Lineage | None = None
 
-    @cached_property
-    def recommender(self) -> GenerativeRecommender:
-        """Ranks the catalogue.
-
-        Raises:
-            UserError: the model was not taught to.
-        """
-        return GenerativeRecommender(self.bundle, self.decode, self.bundle.settings.tie_seed)
-
-    @property
-    def recommend(self) -> Any:
-        """See :class:`p5rec.methods.predictors.Recommends`."""
-        return self.recommender.recommend
-
     def answer(self, serving: ServingConfig, corpus: Corpus, part: str, folder: Path) -> None:
         """See :func:`p5rec.recommend.model_answers.answer_model`."""
         answer_model(self.bundle, self.decode, serving, corpus, part, folder)
@@ -64,6 +51,20 @@ class GenerativePredictor:
         check_asked(self.bundle, what)
         kind = PairRater if what == "ratings" else PairExplainer
         return kind(self.bundle, corpus, self.decode)
+
+
+class RankingPredictor(GenerativePredictor):
+    """The same of a model that was taught to rank the catalogue."""
+
+    @cached_property
+    def recommender(self) -> GenerativeRecommender:
+        """Ranks the catalogue."""
+        return GenerativeRecommender(self.bundle, self.decode, self.bundle.settings.tie_seed)
+
+    @property
+    def recommend(self) -> Any:
+        """See :class:`p5rec.methods.predictors.Recommends`."""
+        return self.recommender.recommend
 
 
 def opened(
@@ -85,4 +86,7 @@ def opened(
             folder / "codes", f"codes of the items in {ITEMS}", "those of others",
             "copy the folder anew",
         )  # fmt: skip
-    return GenerativePredictor(bundle.ready(decode.precision), decode)
+    ranks = DENSE in bundle.settings.tasks
+    return (RankingPredictor if ranks else GenerativePredictor)(
+        bundle.ready(decode.precision), decode
+    )
