@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from p5rec.core.artefacts import LINEAGE, Lineage
@@ -103,14 +104,7 @@ class Evaluation:
         Raises:
             UserError: the disk is full, or does not let us write there.
         """
-        from p5rec.core.publishing import lay_out
-        from p5rec.evaluate.per_user import write_cases
-        from p5rec.report.files import write_report
-
-        with TemporaryDirectory() as made:
-            write_report(self.report, Path(made))
-            write_cases(self.measured, self.dataset.corpus, Path(made))
-            lay_out({p.name: p for p in Path(made).iterdir()}, Path(folder).expanduser())
+        write(self.report, self.measured, self.dataset.corpus, Path(folder).expanduser())
 
     def _compared(self, pairs: Pairs) -> list[Comparison]:
         from p5rec.evaluate.compare import comparisons
@@ -265,17 +259,33 @@ def measure(
     return [*measured, *list_references(answered, corpus, part, seed)], samples
 
 
-def seen_events(folder: Path, corpus: Corpus, *parts: str) -> tuple[int, int] | None:
-    """Of the events of ``parts``, how many the model in ``folder``, or one that it began from,
+def write(report: Report, measured: Sequence[Measured], corpus: Corpus, out: Path) -> None:
+    """Writes the report, its pages, pictures and cases into ``out``: all of them, or none.
+
+    Raises:
+        UserError: the disk is full, or does not let us write there.
+    """
+    from p5rec.core.publishing import lay_out
+    from p5rec.evaluate.per_user import write_cases
+    from p5rec.report.files import write_report
+
+    with TemporaryDirectory() as made:
+        write_report(report, Path(made))
+        write_cases(measured, corpus, Path(made))
+        lay_out({path.name: path for path in Path(made).iterdir()}, out)
+
+
+def seen_events(folder: Path, corpus: Corpus, which: np.ndarray) -> tuple[int, int] | None:
+    """Of some events of ``corpus``, how many the model in ``folder``, or one that it began from,
     learned from, and their number; None: nobody noted that.
 
     Args:
         folder: holds the lineage.
-        parts: names; ``unused`` events are in none.
+        which: ``(E,)`` bool, the events.
     """
     if not (folder / LINEAGE).is_file():
         return None
-    keys = corpus.interactions.event_keys[corpus.split.mask(*parts)]
+    keys = corpus.interactions.event_keys[which]
     return int(Lineage.read(folder).among(keys).sum()), len(keys)
 
 
@@ -302,7 +312,7 @@ def _learned(name: str, model: Model, data: Dataset, on: Part, allow: bool) -> I
     """
     lineage = model.files().get(LINEAGE)
     corpus = data.corpus
-    found = None if lineage is None else seen_events(lineage.parent, corpus, on)
+    found = None if lineage is None else seen_events(lineage.parent, corpus, corpus.split.mask(on))
     if found is None:
         yield f"{name} has no {LINEAGE}: it may have seen what it is measured on."
         return

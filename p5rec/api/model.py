@@ -16,7 +16,7 @@ from p5rec.core.artefacts import LINEAGE, Lineage, read_json, write_json, writin
 from p5rec.core.errors import UserError, fault
 from p5rec.core.publishing import lay_out
 from p5rec.core.types import Catalog, RankedLists
-from p5rec.methods.base import Method
+from p5rec.methods.base import LISTS, Method
 from p5rec.methods.fitted import Fitted
 from p5rec.methods.folder import ITEMS, check_items, is_fitted, read_method
 from p5rec.methods.pairs import answers_about, pair_frame
@@ -93,9 +93,12 @@ class Model:
             requests = Requests.of_users(users, self._data("users=[...]").corpus)
         else:
             requests = Requests.of_histories(histories, ids)
+        if LISTS not in self.method.capabilities:
+            raise UserError(
+                f"recommend: expected a method that ranks items, got a {self.method.kind}; "
+                "take another model"
+            )
         predictor = self.predictor(k)
-        if not hasattr(predictor, "recommend"):
-            raise self._cannot("ranks items")
         from p5rec.recommend.lists import to_frame
         from p5rec.recommend.requests import check_some_left
 
@@ -223,12 +226,6 @@ class Model:
                 "give histories=[[...]], or load it with p5rec.load(folder, dataset)",
             )  # fmt: skip
         return self.dataset
-
-    def _cannot(self, what: str) -> UserError:
-        return UserError(
-            f"expected a method that {what}, got a {self.method.kind}, which does not; "
-            "take another one"
-        )
 
     def _of_pairs(self, what: str, pairs: Frame, frame: Kind | None) -> Frame:
         corpus = self._data("pairs").corpus

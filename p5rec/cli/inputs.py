@@ -105,16 +105,16 @@ def read_sections(config: str | Path, overrides: Sequence[str] = (), **sections:
 def learned_elsewhere(folder: Path, corpus: Corpus) -> list[str]:
     """A warning where the method in ``folder``, or one that it began from, learned from events that
     do not train here."""
-    from p5rec.core.artefacts import LINEAGE, Lineage
+    from p5rec.api.evaluation import seen_events
+    from p5rec.core.artefacts import LINEAGE
 
-    name = folder.resolve().name
-    if not (folder / LINEAGE).is_file():
+    name, found = folder.resolve().name, seen_events(folder, corpus, ~corpus.split.mask("train"))
+    if found is None:
         return [f"{name} has no {LINEAGE}: it may have seen what it is measured on."]
-    others = corpus.interactions.event_keys[~corpus.split.mask("train")]
-    seen = int(Lineage.read(folder).among(others).sum())
+    seen, count = found
     if not seen:
         return []
     return [
-        f"{name} learned from {seen:,} of the {len(others):,} events that do not train here: it "
-        "may have seen what it is measured on."
+        f"{name} learned from {seen:,} of the {count:,} events that do not train here: it may have "
+        "seen what it is measured on."
     ]

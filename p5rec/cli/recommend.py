@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from p5rec.core.types import Corpus
     from p5rec.data.config import DataConfig
     from p5rec.decode.allowed import Allowed
-    from p5rec.methods.base import Method
     from p5rec.recommend.serving import ServingConfig
 
     Answer = Callable[[np.ndarray], pl.DataFrame]
@@ -158,6 +157,7 @@ def recommend(
     from p5rec.core.artefacts import read_json
     from p5rec.core.launch import rank
     from p5rec.methods.folder import check_items
+    from p5rec.methods.pairs import answers_about
     from p5rec.recommend.parts import manifest_of, write_in_parts
     from p5rec.recommend.shortfall import sentences, shortfall
 
@@ -174,7 +174,8 @@ def recommend(
         )  # fmt: skip
     else:
         asked, items = _read_pairs(whom.pairs, corpus)
-        answer = _answers(_of_pairs(method, predictor, corpus, what), corpus, asked, items, what)
+        ask = answers_about(method, predictor, corpus, what)
+        answer = _answers(ask, corpus, asked, items, what)
     key = _key(
         source, read.data,
         asked={"asked": whom.users or whom.pairs, "where": whom.where, **asdict(limits)},
@@ -305,47 +306,13 @@ def _lists(
     return answer
 
 
-def _of_pairs(method: Method, predictor: Any, corpus: Corpus, what: str) -> Any:
-    """Users and items → what the method says of them.
-
-    Raises:
-        UserError: it does not offer that.
-    """
-    import numpy as np
-
-    from p5rec.methods.tune import requests_of
-    from p5rec.tasks.view import unnamed_view
-
-    if of_pairs := getattr(predictor, "of_pairs", None):
-        return of_pairs(what, corpus)
-    if what != "ratings" or not hasattr(predictor, "predict_rating"):
-        raise UserError(
-            f"--what: expected what a {method.kind} offers, got {what}; name another folder"
-        )
-    scale = unnamed_view(corpus).scale
-    assert scale is not None, "it was fitted to ratings"
-
-    def rate(users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        rated = predictor.predict_rating(requests_of(users), items)
-        return np.clip(rated, scale.low, scale.high)
-
-    return rate
-
-
-def _answers(ask: Any, corpus: Corpus, users: np.ndarray, items: np.ndarray, what: str) -> Answer:
+def _answers(
+    ask: Callable[..., Any], corpus: Corpus, users: np.ndarray, items: np.ndarray, what: str
+) -> Answer:
     """Pair numbers → what ``ask`` says of them."""
-    import polars as pl
-
-    ids, titles = corpus.catalog.ids, corpus.catalog.titles
+    from p5rec.methods.pairs import pair_frame
 
     def answer(rows: np.ndarray) -> pl.DataFrame:
-        return pl.DataFrame(
-            {
-                "user": [corpus.user_ids[row] for row in users[rows]],
-                "item": [ids[row] for row in items[rows]],
-                "title": [titles[row] for row in items[rows]],
-                what.removesuffix("s"): ask(users[rows], items[rows]),
-            }
-        )
+        return pair_frame(ask(users[rows], items[rows]), corpus, users[rows], items[rows], what)
 
     return answer
