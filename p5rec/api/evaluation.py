@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from p5rec.core.artefacts import LINEAGE, Lineage
@@ -173,8 +172,11 @@ def evaluate(
     if not runs or not all(runs.values()):
         raise UserError("evaluate: expected models, got none; name one at least")
     prepared = data.prepared(verbose=False)
-    notes = [note for each in _named(runs) for note in _learned(*each, data, on, allow_seen)]
+    notes: list[str] = []
     for name, model in _named(runs):
+        lineage = model.files().get(LINEAGE)
+        where = None if lineage is None else lineage.parent
+        notes += check_unseen(name, where, data.corpus, on, allow_seen=allow_seen)
         if model.dataset is not data:
             _check_items(name, model, data)
     asked = {
@@ -275,18 +277,43 @@ def write(report: Report, measured: Sequence[Measured], corpus: Corpus, out: Pat
         lay_out({path.name: path for path in Path(made).iterdir()}, out)
 
 
-def seen_events(folder: Path, corpus: Corpus, which: np.ndarray) -> tuple[int, int] | None:
-    """Of some events of ``corpus``, how many the model in ``folder``, or one that it began from,
-    learned from, and their number; None: nobody noted that.
+def check_unseen(
+    name: str, folder: Path | None, corpus: Corpus, part: Part, *, allow_seen: bool
+) -> list[str]:
+    """What a reader must know of the events that a model, or one that it began from, learned from.
 
     Args:
-        folder: holds the lineage.
-        which: ``(E,)`` bool, the events.
+        name: of the model.
+        folder: holds its lineage; None: there is none.
+        corpus: what it is measured on.
+        part: the held-out events.
+        allow_seen: it may have learned from these.
+
+    Raises:
+        UserError: it learned from some of ``part``, and may not.
     """
-    if not (folder / LINEAGE).is_file():
-        return None
-    keys = corpus.interactions.event_keys[which]
-    return int(Lineage.read(folder).among(keys).sum()), len(keys)
+    if folder is None or not (folder / LINEAGE).is_file():
+        return [f"{name} has no {LINEAGE}: it may have seen what it is measured on."]
+    split, seen = corpus.split, Lineage.read(folder).among(corpus.interactions.event_keys)
+    measured, others = split.mask(part), ~split.mask("train")
+    count, total = int((seen & measured).sum()), int(measured.sum())
+    if count and not allow_seen:
+        raise UserError(
+            f"{name}: expected a model that did not learn from what it is measured on, got one "
+            f"that learned from {count:,} of the {total:,} {part} events; fit it under this split, "
+            "or allow it (allow_seen)"
+        )
+    if count:
+        return [
+            f"{name} learned from {count:,} of the {total:,} {part} events that it is measured on: "
+            "its figures say nothing of new events."
+        ]
+    if elsewhere := int((seen & others).sum()):
+        return [
+            f"{name} learned from {elsewhere:,} of the {others.sum():,} events that do not train "
+            f"here, none of them {part} events."
+        ]
+    return []
 
 
 @dataclass(frozen=True)
@@ -302,32 +329,6 @@ def _named(runs: Mapping[str, Sequence[Model]]) -> Iterator[tuple[str, Model]]:
     for name, each in runs.items():
         for model in each:
             yield name, model
-
-
-def _learned(name: str, model: Model, data: Dataset, on: Part, allow: bool) -> Iterator[str]:
-    """Notes on what a model learned from.
-
-    Raises:
-        UserError: it learned from events of the part, and that is not allowed.
-    """
-    lineage = model.files().get(LINEAGE)
-    corpus = data.corpus
-    found = None if lineage is None else seen_events(lineage.parent, corpus, corpus.split.mask(on))
-    if found is None:
-        yield f"{name} has no {LINEAGE}: it may have seen what it is measured on."
-        return
-    seen, count = found
-    if seen and not allow:
-        raise UserError(
-            f"{name}: expected a model that did not learn from what it is measured on, got one "
-            f"that saw {seen:,} of the {count:,} {on} events; fit it under this split, or say "
-            "allow_seen=True"
-        )
-    if seen:
-        yield (
-            f"{name} learned from {seen:,} of the {count:,} {on} events that it is measured on: "
-            "its figures say nothing of new events."
-        )
 
 
 def _check_items(name: str, model: Model, data: Dataset) -> None:

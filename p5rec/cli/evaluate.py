@@ -45,6 +45,14 @@ class Source(Around):
             "(from 1), item, and score if there is one."
         ),
     ] = None
+    allow_seen: Annotated[
+        bool,
+        typer.Option(
+            "--allow-seen",
+            help="Measure a model that learned from the events it is measured on; the report says "
+            "so.",
+        ),
+    ] = False
 
     def check(self) -> None:
         """
@@ -181,7 +189,7 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
         saved: see :func:`~p5rec.cli.asking.saved_as`.
         seed: of the bootstrap.
     """
-    from p5rec.api.evaluation import measure
+    from p5rec.api.evaluation import check_unseen, measure
     from p5rec.core.artefacts import Store
     from p5rec.evaluate.answers import Answered
     from p5rec.evaluate.assemble import Rules
@@ -190,16 +198,15 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
     from p5rec.methods.folder import check_items
     from p5rec.pipeline.prepared import Prepared
 
-    from .inputs import learned_elsewhere
-
     folder, (method, serving, given, notes) = source.model, saved
     assert folder is not None, "checked when the options were"
     if LISTS in method.capabilities and "questions" not in given:
         serving = serving.about(part)
     method.check_asked(serving.questions)
     check_items(folder, corpus, source.ids)
-    predictor = method.opened(folder, source.ids, download=source.allow_download)
     name, codes = folder.resolve().name, source.ids or folder / "codes"
+    notes = [*notes, *check_unseen(name, folder, corpus, part, allow_seen=source.allow_seen)]
+    predictor = method.opened(folder, source.ids, download=source.allow_download)
     with TemporaryDirectory() as made:
         answers, store = Path(made) / "answers", Store(Path(made) / "beside", say=lambda _: None)
         answers.mkdir()
@@ -209,7 +216,6 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
         beside = Prepared(corpus, "", store)
         measured, samples = measure({name: [answered]}, beside, part, seed)
     told = {"method": method.dump(), "serving": serving.dump(), "overridden": given}
-    notes = [*notes, *learned_elsewhere(folder, corpus)]
     return Figures(measured, Rules(seed, exclude_seen=serving.exclude_seen), told, notes, samples)
 
 

@@ -59,7 +59,7 @@ def test_what_was_learned_is_not_measured_on(train: p5rec.Dataset) -> None:
     with pytest.raises(p5rec.UserError) as caught:
         p5rec.evaluate({"ease": ease}, train, "valid")
     (line,) = caught.value.lines
-    assert f"saw {seen} of the {len(train.valid)} valid events" in line
+    assert f"learned from {seen} of the {len(train.valid)} valid events" in line
     found = p5rec.evaluate({"ease": ease}, train, "valid", allow_seen=True)
     assert any(f"learned from {seen} of" in note for note in found.report.notes)
 
