@@ -5,34 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from p5rec.core.artefacts import LINEAGE, Lineage
+from p5rec.core.artefacts import LINEAGE
 from p5rec.core.errors import UserError, did_you_mean, fault
-from p5rec.core.types import Corpus
-from p5rec.evaluate.schema import Comparison, Part, Report, Sample
-from p5rec.methods.base import LISTS
+from p5rec.evaluate.schema import Comparison, Part, Report
 from p5rec.methods.folder import check_items
 
 from .dataset import Dataset
 from .frames import Frame, Kind, to_kind
+from .measuring import Query, answers_of, check_unseen, measure, query_of, write
 from .model import Model
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from p5rec.evaluate.answers import Answered
+    from p5rec.evaluate.assemble import Rules
     from p5rec.evaluate.measured import Measured
-    from p5rec.pipeline.prepared import Prepared
-    from p5rec.recommend.serving import ServingConfig
 
-SAMPLES = 10  # answers that a report shows, of each kind
 Pairs = Sequence[tuple[str, str]]
 Models = Mapping[str, Model | Sequence[Model]]
 
@@ -67,10 +62,10 @@ class Evaluation:
             for method in block.methods:
                 row: dict[str, Any] = {"task": method.task, "split": method.split}
                 row |= {"method": method.name, "n": method.n}
-                for name, measure in method.metrics.items():
-                    row[name] = measure.value
+                for name, found in method.metrics.items():
+                    row[name] = found.value
                     if intervals:
-                        row |= {f"{name} low": measure.low, f"{name} high": measure.high}
+                        row |= {f"{name} low": found.low, f"{name} high": found.high}
                 rows.append(row)
         return self._out(pl.DataFrame(rows, infer_schema_length=None), frame)
 
@@ -162,50 +157,35 @@ def evaluate(
         UserError: a model learned from events of that part, has other items, or is asked for what
             it does not offer.
     """
-    from p5rec.evaluate.assemble import Rules, assemble
+    from p5rec.evaluate.assemble import assemble
 
     started = time.perf_counter()
     if on not in ("test", "valid"):
         raise fault("evaluate: on", "test or valid", repr(on), "name one of them")
-    named = {models.method.kind: models} if isinstance(models, Model) else models
-    runs = {name: [one] if isinstance(one, Model) else [*one] for name, one in named.items()}
-    if not runs or not all(runs.values()):
-        raise UserError("evaluate: expected models, got none; name one at least")
-    prepared = data.prepared(verbose=False)
-    notes: list[str] = []
-    for name, model in _named(runs):
-        lineage = model.files().get(LINEAGE)
-        where = None if lineage is None else lineage.parent
-        notes += check_unseen(name, where, data.corpus, on, allow_seen=allow_seen)
-        if model.dataset is not data:
-            _check_items(name, model, data)
-    asked = {
-        name: [_as_asked(name, model, on, ask, k, exclude_seen) for model in each]
+    runs = _runs(models)
+    notes = [note for each in _named(runs) for note in _checked(*each, data, on, allow_seen)]
+    queries = {
+        name: [query_of(name, model, on, ask, k, exclude_seen) for model in each]
         for name, each in runs.items()
     }
-    rules = {each.serving.exclude_seen for own in asked.values() for each in own}
-    if len(rules) > 1:
-        raise UserError(
-            "evaluate: expected models whose lists hold seen items alike, got both; "
-            "say exclude_seen=True or False"
-        )
+    rules = _rules(queries, data.config.seed, compare)
+    prepared = data.prepared(verbose=False)
     with ExitStack() as stack:
         answered = {
-            name: [_answered(name, each, prepared, data, on, stack) for each in own]
-            for name, own in asked.items()
+            name: [answers_of(name, each, prepared, data, on, stack) for each in own]
+            for name, own in queries.items()
         }
         measured, samples = measure(answered, prepared, on, data.config.seed)
-    seeds = sorted({each.serving.fit_seed for own in asked.values() for each in own})
     report = assemble(
         data.corpus,
         measured,
-        Rules(data.config.seed, seeds, compare, exclude_seen=rules.pop()),
+        rules,
         seconds=time.perf_counter() - started,
         manifest={
             "command": "p5rec.evaluate",
             "data": data.config.dump(),
             "part": on,
-            "methods": {n: [one.method.dump() for one in each] for n, each in asked.items()},
+            "methods": {n: [one.method.dump() for one in each] for n, each in queries.items()},
         },
         notes=notes,
         samples=samples,
@@ -224,172 +204,47 @@ def compare(models: Models, data: Dataset, on: Part = "test", **settings: Any) -
     return evaluate(models, data, on, compare=pairs, **settings).comparisons
 
 
-def measure(
-    answered: Mapping[str, Sequence[Answered]], prepared: Prepared, part: Part, seed: int
-) -> tuple[list[Measured], list[Sample]]:
-    """The figures of methods, and of the reference baselines on the questions they were asked.
-
-    Args:
-        answered: what each answered about ``part``, one a seed; figures are means over these.
-        prepared: the data, and where references are cached.
-        seed: of the bootstrap.
-
-    Returns:
-        The figures, and answers of the first seed to look at.
-    """
-    from p5rec.evaluate.answers import list_references, measure_answers
-    from p5rec.evaluate.families import measure_reference
-    from p5rec.evaluate.measured import average
-    from p5rec.pipeline.answers import ask_references
-    from p5rec.recommend.model_answers import read_asked
-    from p5rec.tasks.view import unnamed_view
-
-    corpus = prepared.corpus
-    measured, samples = list[Any](), list[Sample]()
-    for runs in answered.values():
-        each = []
-        for nth, run in enumerate(runs):
-            shown = 0 if nth else SAMPLES
-            figures, seen = measure_answers(run, corpus, part, seed=seed, shown=shown)
-            each.append(figures)
-            samples += seen
-        measured += [average(found, seed) for found in zip(*each, strict=True)]
-    asked = [every for runs in answered.values() for every in read_asked(runs[0].folder)]
-    view, facts = unnamed_view(corpus), {"split": part, "seed": seed}
-    for reference in ask_references(asked, prepared, answered):
-        measured.append(measure_reference(reference, view, facts))
-    return [*measured, *list_references(answered, corpus, part, seed)], samples
-
-
-def write(report: Report, measured: Sequence[Measured], corpus: Corpus, out: Path) -> None:
-    """Writes the report, its pages, pictures and cases into ``out``: all of them, or none.
-
-    Raises:
-        UserError: the disk is full, or does not let us write there.
-    """
-    from p5rec.core.publishing import lay_out
-    from p5rec.evaluate.per_user import write_cases
-    from p5rec.report.files import write_report
-
-    with TemporaryDirectory() as made:
-        write_report(report, Path(made))
-        write_cases(measured, corpus, Path(made))
-        lay_out({path.name: path for path in Path(made).iterdir()}, out)
-
-
-def check_unseen(
-    name: str, folder: Path | None, corpus: Corpus, part: Part, *, allow_seen: bool
-) -> list[str]:
-    """What a reader must know of the events that a model, or one that it began from, learned from.
-
-    Args:
-        name: of the model.
-        folder: holds its lineage; None: there is none.
-        corpus: what it is measured on.
-        part: the held-out events.
-        allow_seen: it may have learned from these.
-
-    Raises:
-        UserError: it learned from some of ``part``, and may not.
-    """
-    if folder is None or not (folder / LINEAGE).is_file():
-        return [f"{name} has no {LINEAGE}: it may have seen what it is measured on."]
-    split, seen = corpus.split, Lineage.read(folder).among(corpus.interactions.event_keys)
-    measured, others = split.mask(part), ~split.mask("train")
-    count, total = int((seen & measured).sum()), int(measured.sum())
-    if count and not allow_seen:
-        raise UserError(
-            f"{name}: expected a model that did not learn from what it is measured on, got one "
-            f"that learned from {count:,} of the {total:,} {part} events; fit it under this split, "
-            "or allow it (allow_seen)"
-        )
-    if count:
-        return [
-            f"{name} learned from {count:,} of the {total:,} {part} events that it is measured on: "
-            "its figures say nothing of new events."
-        ]
-    if elsewhere := int((seen & others).sum()):
-        return [
-            f"{name} learned from {elsewhere:,} of the {others.sum():,} events that do not train "
-            f"here, none of them {part} events."
-        ]
-    return []
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A model as it is measured."""
-
-    model: Model
-    method: Any
-    serving: ServingConfig
-
-
 def _named(runs: Mapping[str, Sequence[Model]]) -> Iterator[tuple[str, Model]]:
     for name, each in runs.items():
         for model in each:
             yield name, model
 
 
-def _check_items(name: str, model: Model, data: Dataset) -> None:
-    try:
-        check_items(model.folder, data.corpus)
-    except UserError as error:
-        raise UserError(*(f"{name}: {line}" for line in error.lines)) from None
+def _runs(models: Models | Model) -> dict[str, list[Model]]:
+    named = {models.method.kind: models} if isinstance(models, Model) else models
+    runs = {name: [one] if isinstance(one, Model) else [*one] for name, one in named.items()}
+    if not runs or not all(runs.values()):
+        raise UserError("evaluate: expected models, got none; name one at least")
+    return runs
 
 
-def _as_asked(
-    name: str,
-    model: Model,
-    on: Part,
-    ask: Mapping[str, int] | None,
-    k: int | None,
-    exclude_seen: bool | None,
-) -> _Asked:
-    """How a model is asked.
+def _checked(name: str, model: Model, data: Dataset, on: Part, allow: bool) -> list[str]:
+    """Notes on a model.
 
     Raises:
-        UserError: it answers nothing that is asked.
+        UserError: it has other items, or has learned from the events that it is measured on.
     """
-    questions = None if ask is None else {t: n for t, n in ask.items() if t in model.method.tasks}
-    method = model.method.overridden(model.folder, {"k": k})
-    serving = model.serving.overridden(
-        f"{name}: evaluate", k=k, exclude_seen=exclude_seen, questions=questions
-    )
-    if ask is None:
-        serving = serving.about(on)
-    if not serving.questions and LISTS not in method.capabilities:
-        answers = ", ".join(method.tasks) or "nothing"
+    if model.dataset is not data:
+        try:
+            check_items(model.folder, data.corpus)
+        except UserError as error:
+            raise UserError(*(f"{name}: {line}" for line in error.lines)) from None
+    lineage = model.files().get(LINEAGE)
+    folder = None if lineage is None else lineage.parent
+    return check_unseen(name, folder, data.corpus, on, allow_seen=allow)
+
+
+def _rules(queries: Mapping[str, Sequence[Query]], seed: int, pairs: Pairs) -> Rules:
+    from p5rec.evaluate.assemble import Rules
+
+    serving = [each.serving for own in queries.values() for each in own]
+    if len(found := {each.exclude_seen for each in serving}) > 1:
         raise UserError(
-            f"{name}: expected a model that ranks, or ask= with a task that it answers, got a "
-            f"{method.kind}, which answers {answers}; say ask={{{method.tasks[0]!r}: 500}}"
+            "evaluate: expected models whose lists hold seen items alike, got both; "
+            "say exclude_seen=True or False"
         )
-    return _Asked(model, method, serving)
-
-
-def _answered(
-    name: str, asked: _Asked, prepared: Prepared, data: Dataset, on: Part, stack: ExitStack
-) -> Answered:
-    """What a model answers: kept by the stage of a recipe where it was fitted to these data."""
-    from p5rec.evaluate.answers import Answered
-    from p5rec.evaluate.footing import learned_facts
-    from p5rec.methods.answering import predict
-    from p5rec.pipeline.answers import ask_fitted
-
-    model, method, fitted = asked.model, asked.method, asked.model.fitted
-    about: dict[str, Any] = {"train_seconds": 0.0}
-    if fitted is not None:
-        facts = learned_facts(name, {name: method}) if method.prompted else {}
-        about = {**fitted.about, **facts}
-    if fitted is not None and model.dataset is not None and model.dataset.data.key == data.data.key:
-        same = replace(fitted, method=method)
-        folder = ask_fitted(same, asked.serving, prepared, on).path
-    else:
-        folder = Path(stack.enter_context(TemporaryDirectory()))
-        predictor = method.opened(model.folder, download=True)
-        predict(method, predictor, asked.serving, data.corpus, on, folder)
-    codes = model.folder / "codes"
-    return Answered(name, folder, method, codes if codes.is_dir() else None, about)
+    seeds = sorted({each.fit_seed for each in serving})
+    return Rules(seed, seeds, pairs, exclude_seen=found.pop())
 
 
 def _comparison_frame(found: Sequence[Comparison]) -> pl.DataFrame:

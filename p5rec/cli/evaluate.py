@@ -133,7 +133,7 @@ def evaluate(
         saved = saved_as(model, search.settings(k), **others)
     started = time.perf_counter()
     recipe, corpus = read_recipe(path, source.overrides or [])
-    from p5rec.api.evaluation import write
+    from p5rec.api.measuring import write
     from p5rec.evaluate.assemble import assemble
     from p5rec.report.terminal import table
 
@@ -189,7 +189,7 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
         saved: see :func:`~p5rec.cli.asking.saved_as`.
         seed: of the bootstrap.
     """
-    from p5rec.api.evaluation import check_unseen, measure
+    from p5rec.api.measuring import check_unseen, measure
     from p5rec.core.artefacts import Store
     from p5rec.evaluate.answers import Answered
     from p5rec.evaluate.assemble import Rules
