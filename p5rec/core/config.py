@@ -18,6 +18,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, create_model
 
 from .errors import UserError, did_you_mean, fault
+from .kinds import UNKNOWN
 from .recipes import config_path
 from .schema import GONE, Switched, fields_at, settled, without_members
 
@@ -266,4 +267,7 @@ def _sentence(schema: type[BaseModel], error: Any, lines: Lines, source: str | P
     if error["type"] == "missing":
         return f"{where}: expected a value for {name!r}, got none; add it"
     got = repr(error["input"])
-    return f"{where}: {name}: {error['msg'].lower()}, got {got[:80]}; change the value"
+    hint = "change the value"
+    if error["type"] == UNKNOWN:
+        hint = did_you_mean(str(error["input"]), error["ctx"]["known"])
+    return f"{where}: {name}: {error['msg'].lower()}, got {got[:80]}; {hint}"

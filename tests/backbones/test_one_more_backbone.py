@@ -161,4 +161,4 @@ def test_its_settings_are_its_own(here: Path) -> None:
     found = result("plan", "my.yaml", "methods.mine.backbone.dtype=float32", "recipe=1")
     assert "expected a known key, got 'methods.mine.backbone.dtype'" in str(found.exception)
     found = result("plan", "my.yaml", "methods.mine.backbone.kind=grru")
-    assert "expected a kind of backbone (gru, pretrained, scratch)" in str(found.exception)
+    assert "expected a kind of backbone" in str(found.exception)

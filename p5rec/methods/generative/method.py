@@ -251,7 +251,8 @@ class Generative(LearnerConfig, Method):
 
     def check_ranks(self) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
-        WORK.get("check taught")(self.tasks, DENSE)
+        if LISTS not in self.capabilities:
+            WORK.get("check taught")(self.tasks, DENSE)
 
     def check(self, ids: Mapping[str, Any]) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
