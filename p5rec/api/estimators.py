@@ -207,11 +207,12 @@ def _signature(schema: type[Method], preset: Preset) -> Signature:
     fields = {name: info for name, info in schema.model_fields.items() if name != "kind"}
     if _has_ids(schema):
         fields.pop("ids", None)
+    below = {"tune": dict(schema.grid), **preset.settings}
     options = [
         Parameter(
             name,
             Parameter.KEYWORD_ONLY,
-            default=preset.settings.get(name, info.get_default(call_default_factory=True)),
+            default=below.get(name, info.get_default(call_default_factory=True)),
             annotation=info.annotation,
         )
         for name, info in fields.items()

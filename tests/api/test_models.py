@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +154,9 @@ def test_settings_and_their_mistakes() -> None:
     assert p5rec.EaseRecency().config.tune["half_life"]
     assert p5rec.Ease(l2=5).config.tune == {}
     assert p5rec.Sasrec(width=32, tune={}, seed=2).seed == 2
-    assert "l2: float" in str(p5rec.Ease.__signature__).replace("'", "")
+    assert signature(p5rec.Ease).parameters["l2"].annotation is float
     assert "l2:" in str(p5rec.Ease.__doc__)
+    assert signature(p5rec.Ease).parameters["tune"].default == METHODS.get("ease").grid
     with pytest.raises(p5rec.UserError) as caught:
         p5rec.Ease(halflife=1)
     said = "Ease: expected a known key, got 'halflife'; did you mean 'half_life'?"
