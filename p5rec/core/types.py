@@ -19,6 +19,7 @@ import pyarrow as pa
 from .rng import event_keys
 
 TRAIN, VALID, TEST = 0, 1, 2
+NOBODY = -1  # the user row of a request that comes from no user of the data
 PARTS: Mapping[str, int] = {"train": TRAIN, "valid": VALID, "test": TEST}
 
 
@@ -193,7 +194,7 @@ class Histories:
     """B requests, each a user and what the user did, oldest first, as one ragged array.
 
     Attributes:
-        users: ``(B,)`` int32 user rows.
+        users: ``(B,)`` int32 user rows, or ``NOBODY``.
         items: ``(S,)`` int32 item rows of all histories, one after another.
         offsets: ``(B+1,)`` int64: request ``b`` holds ``items[offsets[b]:offsets[b+1]]``.
         keys: ``(B,)`` uint64, what is drawn for a request hangs on; None: on its number.
@@ -353,12 +354,12 @@ class RankedLists:
         return RankedLists(self.users[rows], self.items[rows], self.scores[rows])
 
 
-def check_rows(kind: str, rows: np.ndarray, count: int) -> None:
-    """Refuse rows outside ``0 .. count - 1``.
+def check_rows(kind: str, rows: np.ndarray, count: int, least: int = 0) -> None:
+    """Refuse rows outside ``least .. count - 1``.
 
     Raises:
         ValueError: naming the first of them.
     """
-    outside = rows[(rows < 0) | (rows >= count)]
+    outside = rows[(rows < least) | (rows >= count)]
     if len(outside):
         raise ValueError(f"expected {kind} rows 0 to {count - 1}, got {outside[0]}")

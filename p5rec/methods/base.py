@@ -123,6 +123,11 @@ class Method(Config):
             )
         return self.load(folder)
 
+    def reopened(self, predictor: Any, folder: Path) -> Any:
+        """The predictor in ``folder``, where ``predictor`` is that of the same method with other
+        settings of the search."""
+        return self.opened(folder, download=True)
+
     def first_seed(self, split_seed: int) -> int:
         """The seed of the first fit; further ones add 1, 2, ..."""
         return split_seed

@@ -17,12 +17,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import PeftModel, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from p5rec.backbones.adapters import LAST, stack_names
+from p5rec.backbones.adapters import LAST, is_adapted, stack_names
 from p5rec.backbones.attention import shorten
 from p5rec.backbones.config import LoraSettings
 from p5rec.backbones.load import load_backbone
@@ -215,7 +214,7 @@ def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = Non
     folder.mkdir(parents=True, exist_ok=True)
     lm = bundle.model.lm
     adapter = set()
-    if isinstance(lm, PeftModel):
+    if is_adapted(lm):
         lm.save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
         adapter = {name for name, _ in bundle.model.named_parameters() if "lora_" in name}
     state = trainable_state(bundle.model)
@@ -316,12 +315,14 @@ def load_bundle(folder: Path, ids: Path | None = None, *, download: bool = False
     return replace(bundle, linear=part)
 
 
-def load_adapters(lm: PeftModel, folder: Path, names: Mapping[str, str]) -> None:
+def load_adapters(lm: Any, folder: Path, names: Mapping[str, str]) -> None:
     """Fills adapters of ``lm`` with those of the bundle in ``folder``.
 
     Args:
         names: an adapter in the bundle → the one in ``lm``.
     """
+    from peft import set_peft_model_state_dict
+
     for saved, name in names.items():
         inner = "adapter" if saved == LAST else f"adapter/{saved}"
         tensors = read_tensors(folder / inner / "adapter_model.safetensors")

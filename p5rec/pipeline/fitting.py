@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from p5rec.core.artefacts import Artefact, Lineage, Make, read_json, write_json
 from p5rec.core.code import Work
+from p5rec.core.progress import is_silent
 from p5rec.core.publishing import bring
 from p5rec.core.types import Corpus
 from p5rec.data.train_events import swapped
@@ -45,12 +46,16 @@ ALONE = Among()
 
 
 def fit_method(
-    method: Method, prepared: Prepared, among: Among = ALONE, repeats: int = 1
+    method: Method, prepared: Prepared, among: Among = ALONE, repeats: int = 1, first: int = 0
 ) -> list[Fitted]:
     """The method fitted to the training events, once for each seed.
 
-    Validation chooses under the first seed; the others fit what it chose. A method without draws is
-    fitted once.
+    Validation chooses under the method's own seed; the others fit what it chose. A method without
+    draws is fitted once.
+
+    Args:
+        repeats: seeds.
+        first: what the first of them is above the method's own.
     """
     points = method.points()
     best, trials = 0, []
@@ -59,7 +64,7 @@ def fit_method(
         values = [trial.value for trial in trials]
         best = values.index(max(values))  # of equal ones the first
     found = []
-    for n in range(repeats if method.drawn else 1):
+    for n in range(first, first + repeats) if method.drawn else (0,):
         tried = trials[best] if trials and not n else None
         run = _Run.of(points[best], prepared, among, n)
         made = tried.made if tried and tried.made else run.fit(tried.model if tried else None)
@@ -106,7 +111,7 @@ class _Trial:
 def _try(points: Sequence[Method], prepared: Prepared, among: Among) -> list[_Trial]:
     """The trials of ``points``, a stage each, or two where all processes fit together."""
     quiet = replace(prepared, store=prepared.store.quiet())
-    off = bool(prepared.store.rank)
+    off = is_silent() or bool(prepared.store.rank)
     with tqdm(points, desc=f"tune {points[0].kind}", unit="trial", leave=None, disable=off) as bar:
         return [_Run.of(point, quiet, among, 0).trial() for point in bar]
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import derive_seed, keyed, tie_order
-from p5rec.core.types import Histories, Interactions, Split, check_rows
+from p5rec.core.types import NOBODY, Histories, Interactions, Split, check_rows
 
 from ..arrays import load_arrays, save_arrays
 from . import fitting
@@ -67,10 +67,10 @@ class BprPredictor(DenseScorer):
 
     def scores(self, histories: Histories) -> np.ndarray:
         """See :class:`.dense.DenseScorer`; of histories the users are read."""
-        check_rows("user", histories.users, len(self.known))
+        check_rows("user", histories.users, len(self.known), NOBODY)
         users, items, bias = (table.detach().numpy() for table in self.factors.parameters())
         scores = fitting.products(users[histories.users], items) + bias[:, 0]
-        scores[~self.known[histories.users]] = self.counts
+        scores[~np.append(self.known, False)[histories.users]] = self.counts
         return scores
 
     def item_vectors(self) -> np.ndarray:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from p5rec.core.patience import Patience
+from p5rec.core.progress import is_silent
 from p5rec.core.rng import derive_seed, sampled
 from p5rec.core.types import Interactions, Split
 from p5rec.data.split import cases
@@ -104,7 +105,7 @@ def train(
         name: of the progress bar.
     """
     waited, kept = Patience(patience), None
-    with tqdm(range(epochs), desc=name, unit="pass", leave=None) as bar:
+    with tqdm(range(epochs), desc=name, unit="pass", leave=None, disable=is_silent()) as bar:
         for n in bar:
             told = {"loss": f"{one_pass(n):.3f}"}
             if figure is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -167,6 +168,12 @@ class Generative(LearnerConfig, Method):
             folder, self.decode, ids, download=download
         )
         return predictor
+
+    def reopened(self, predictor: GenerativePredictor, folder: Path) -> GenerativePredictor:
+        """See :class:`~p5rec.methods.base.Method`: the model is not read again."""
+        if predictor.decode.precision != self.decode.precision:
+            return self.opened(folder, download=True)
+        return replace(predictor, decode=self.decode)
 
     @property
     def _network(self) -> Work:
