@@ -20,7 +20,7 @@ from p5rec.core.errors import fault
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN, Corpus
 from p5rec.data.known import known_rows, read_columns
-from p5rec.data.rawlog import as_id
+from p5rec.data.cells import as_id
 
 from .findings import LEAST, SHOWN, Finding, shown, too_many
 from .repeats import plain

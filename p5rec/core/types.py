@@ -1,6 +1,6 @@
 """The data spine: the immutable values that every stage takes and returns.
 
-External ids (what the user's files hold) exist in :class:`Catalog` and ``Corpus.user_ids`` alone;
+External ids (what the user's files hold) exist in :class:`Catalog` and :class:`Users` alone;
 everywhere else users and items are row numbers, and keys (hashes of the ids) where something is
 drawn about them. E events, U users, N items, B requests,
 S the summed length of B histories, K list length, L code levels.
@@ -8,14 +8,15 @@ S the summed length of B histories, K list length, L code levels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from .features import Behaviours, Context, Users, attribute_values, take_context
 from .rng import event_keys
 
 TRAIN, VALID, TEST = 0, 1, 2
@@ -35,6 +36,10 @@ class Interactions:
         texts: further text columns of length E, such as ``review`` and ``summary``.
         user_keys, item_keys: ``(U,)`` and ``(N,)`` uint64, the keys of their external ids
             (:func:`p5rec.core.rng.id_keys`).
+        context: what else is known of each event, numbers and categories by name.
+        labels: ``(E,)`` int8, 1 or 0 where the data say so, -1 where they do not; None where they
+            label nothing.
+        behaviours: what was done; None where all events are of one kind.
     """
 
     users: np.ndarray
@@ -44,6 +49,9 @@ class Interactions:
     user_keys: np.ndarray
     item_keys: np.ndarray
     texts: Mapping[str, pa.ChunkedArray] = field(default_factory=dict)
+    context: Mapping[str, Context] = field(default_factory=dict)
+    labels: np.ndarray | None = None
+    behaviours: Behaviours | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -68,6 +76,33 @@ class Interactions:
     def offsets(self) -> np.ndarray:
         """``(U+1,)`` int64: the events of user ``u`` are rows ``offsets[u]:offsets[u+1]``."""
         return np.searchsorted(self.users, np.arange(self.n_users + 1)).astype(np.int64)
+
+    @cached_property
+    def is_target(self) -> np.ndarray:
+        """``(E,)`` bool: events that may be asked for; the others are history alone."""
+        return np.ones(len(self), bool) if self.behaviours is None else self.behaviours.is_target
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """``(E,)`` float64: what each event counts for in a matrix of users and items."""
+        return np.ones(len(self)) if self.behaviours is None else self.behaviours.event_weights
+
+    def moved(self, rows: np.ndarray) -> dict[str, Any]:
+        """All that is said of events but whose they are and when, at ``rows``: to :func:`replace`
+        with."""
+        return {
+            "items": self.items[rows],
+            "ratings": None if self.ratings is None else self.ratings[rows],
+            "texts": {name: column.take(rows) for name, column in self.texts.items()},
+            "context": {name: take_context(each, rows) for name, each in self.context.items()},
+            "labels": None if self.labels is None else self.labels[rows],
+            "behaviours": None if self.behaviours is None else self.behaviours.take(rows),
+        }
+
+    def take(self, rows: np.ndarray) -> Interactions:
+        """The events ``rows``, ascending numbers."""
+        own = {"users": self.users[rows], "times": self.times[rows]}
+        return replace(self, **own, **self.moved(rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,18 +142,7 @@ class Catalog:
 
     def values(self, attribute: str) -> list[tuple[str, ...]]:
         """Values of one attribute as ``(N,)`` tuples of strings; empty where unknown."""
-        column = self.table.column(attribute).to_pylist()
-        return [_as_words(value) for value in column]
-
-
-def _as_words(value: object) -> tuple[str, ...]:
-    if value is None or value == "":
-        return ()
-    if isinstance(value, list):
-        return tuple(str(v) for v in value if v is not None and v != "")
-    if isinstance(value, float) and value.is_integer():
-        return (str(int(value)),)
-    return (str(value),)
+        return attribute_values(self.table, attribute)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,8 +170,13 @@ class Corpus:
 
     interactions: Interactions
     catalog: Catalog
-    user_ids: Sequence[str]
+    users: Users
     split: Split
+
+    @property
+    def user_ids(self) -> list[str]:
+        """External ids of the users, ``(U,)``."""
+        return self.users.ids
 
 
 def runs(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -172,12 +201,14 @@ class Histories:
         items: ``(S,)`` int32 item rows of all histories, one after another.
         offsets: ``(B+1,)`` int64: request ``b`` holds ``items[offsets[b]:offsets[b+1]]``.
         keys: ``(B,)`` uint64, what is drawn for a request hangs on; None: on its number.
+        behaviours: what was done, of the S events; None: all are of one kind.
     """
 
     users: np.ndarray
     items: np.ndarray
     offsets: np.ndarray
     keys: np.ndarray | None = None
+    behaviours: Behaviours | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -194,13 +225,31 @@ class Histories:
         """The requests ``rows``, in that order."""
         source, offsets = runs(self.offsets[:-1][rows], self.lengths[rows])
         keys = None if self.keys is None else self.keys[rows]
-        return Histories(self.users[rows], self.items[source], offsets, keys)
+        return Histories(
+            self.users[rows], self.items[source], offsets, keys, self._behaviours(source)
+        )
 
     def tail(self, n: int) -> Histories:
         """The same requests, each with its last ``n`` events."""
         lengths = np.minimum(self.lengths, n)
         source, offsets = runs(self.offsets[1:] - lengths, lengths)
-        return Histories(self.users, self.items[source], offsets, self.keys)
+        return Histories(
+            self.users, self.items[source], offsets, self.keys, self._behaviours(source)
+        )
+
+    def of_targets(self) -> Histories:
+        """The same requests with their target events alone: what a user has, and not what a user
+        looked at."""
+        if self.behaviours is None:
+            return self
+        kept = self.behaviours.is_target
+        counts = np.bincount(self.requests()[kept], minlength=len(self))
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        items, behaviours = self.items[kept], self.behaviours.take(kept)
+        return Histories(self.users, items, offsets, self.keys, behaviours)
+
+    def _behaviours(self, rows: np.ndarray) -> Behaviours | None:
+        return None if self.behaviours is None else self.behaviours.take(rows)
 
     def requests(self) -> np.ndarray:
         """``(S,)`` the request that each entry of ``items`` belongs to."""

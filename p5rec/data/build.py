@@ -11,11 +11,13 @@ import polars as pl
 import pyarrow as pa
 
 from p5rec.core.errors import fault
+from p5rec.core.features import Users
 from p5rec.core.rng import by_key, derive_rng, event_keys, id_keys
 from p5rec.core.types import PARTS, Catalog, Corpus, Interactions
 
 from .config import DataConfig
 from .describe import tied_share
+from .event_columns import BEHAVIOUR, check_further, columns_told, event_columns
 from .items import check_known
 from .rawlog import TEXTS, RawLog, Source
 from .reduce import k_core, one_per_pair, repeats, time_order
@@ -45,6 +47,10 @@ def build(
     missing = config.items.missing if config.items else "error"
     events, unknown = check_known(log.events, log.items, log.places, missing)
     dropped = {"incomplete": log.incomplete, "missing_items": unknown}
+    check_further(events, config, where)
+    if config.users and log.users is None:
+        got = f"none, as a source {config.source!r} has none of its own"
+        raise fault("data.users", "a user table", got, "set data.users.path, or unset data.users")
     if config.min_rating is not None:
         if "rating" not in events.columns:
             raise fault(where, "ratings, for data.min_rating", "none", "unset data.min_rating")
@@ -59,6 +65,7 @@ def build(
         raise fault(where, "times, for the split by time", "an order only", "split leave-one-out")
     corpus, ties = _corpus(events, log, config)
     summary = _summary(corpus, config, log.ordinal, dropped, repeated, ties)
+    summary["user_table"] = _unmatched(corpus.users, log.users)
     if evaluable:
         check_evaluable(summary, where)
     return corpus, summary
@@ -81,29 +88,45 @@ def _reduced(
     ids = [events[column].unique().sort() for column in ("user", "item")]
     users, items = _places(events["user"], ids[0]), _places(events["item"], ids[1])
     times, rows = events["time"].to_numpy(), events["row"].to_numpy()
+    done = _done(events)
     keys = event_keys(
         id_keys(ids[0].to_list())[users], id_keys(ids[1].to_list())[items], times, rows
     )
     order = time_order(users, times, keys, config.seed)
-    exact = repeats((users, items, times), rows)
+    exact = repeats((users, items, times, *done), rows)
     copied = _copied(events, users, times, exact, order)
     told = events.select(pl.exclude("row", "user", "item", "time"))
     same = told.hash_rows().to_numpy() if told.width else np.zeros(len(events))
     repeated = {
         "exact": int(exact.sum()),
-        "of_them_differing": int((exact & ~repeats((users, items, times, same), rows)).sum()),
+        "of_them_differing": int((exact & ~repeats((users, items, times, *done, same), rows)).sum()),
         "copied_reviews": int(copied.sum()),
     }
     kept = np.ones(len(events), dtype=bool)
     if config.dedupe in ("exact", "review"):
         kept = ~(exact | copied) if config.dedupe == "review" else ~exact
     elif config.dedupe != "none":
-        kept[order] = one_per_pair(users[order], items[order], config.dedupe)
+        things = _pairs(items, *done)
+        kept[order] = one_per_pair(users[order], things[order], config.dedupe)
     dropped["repeats"] = int((~kept).sum())
     core = kept.copy()
     core[kept] = k_core(users[kept], items[kept], config.k_core.user, config.k_core.item)
     dropped["k_core"] = int(kept.sum() - core.sum())
     return events.filter(pl.Series(core)), repeated
+
+
+def _done(events: pl.DataFrame) -> list[np.ndarray]:
+    """The events' behaviours ``(E,)`` as numbers, where there are any."""
+    if BEHAVIOUR not in events.columns:
+        return []
+    return [_places(events[BEHAVIOUR], events[BEHAVIOUR].unique().sort())]
+
+
+def _pairs(items: np.ndarray, behaviours: np.ndarray | None = None) -> np.ndarray:
+    """``(E,)`` a number for each item, or for each thing that was done with each item."""
+    if behaviours is None:
+        return items
+    return items.astype(np.int64) * (int(behaviours.max(initial=0)) + 1) + behaviours
 
 
 def _copied(
@@ -147,6 +170,7 @@ def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corp
             for name in TEXTS
             if name in events.columns
         },
+        **event_columns(events, order, config),
     )
     table = item_ids.to_frame("item").join(log.items, on="item", how="left", maintain_order="left")
     if config.permute_text:
@@ -159,7 +183,23 @@ def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corp
         table = table.select("item").hstack(table.drop("item")[dealt])
     split = make_split(interactions, config.split, config.seed, few_shot=config.few_shot)
     catalog = Catalog(table.to_arrow(compat_level=pl.CompatLevel.oldest()))
-    return Corpus(interactions, catalog, user_ids.to_list(), split), ties
+    return Corpus(interactions, catalog, _users(user_ids, log.users), split), ties
+
+
+def _users(ids: pl.Series, table: pl.DataFrame | None) -> Users:
+    """The users in order of row, with what ``table`` knows of them."""
+    users = ids.to_frame("user")
+    if table is not None:
+        users = users.join(table, on="user", how="left", maintain_order="left")
+    return Users(users.to_arrow(compat_level=pl.CompatLevel.oldest()))
+
+
+def _unmatched(users: Users, table: pl.DataFrame | None) -> dict[str, int] | None:
+    """How many users have no row in the user table, and rows no user; None: there is no table."""
+    if table is None:
+        return None
+    known = table["user"].is_in(users.ids).sum()
+    return {"users_without_row": len(users) - int(known), "rows_without_user": len(table) - int(known)}
 
 
 def _rows(ids: pl.Series, seed: int, what: str) -> tuple[pl.Series, np.ndarray]:
@@ -214,6 +254,8 @@ def _summary(
         "ratings": ratings,
         "texts": sorted(log.texts),
         "attributes": list(corpus.catalog.attributes),
+        "user_attributes": list(corpus.users.attributes),
+        "context": columns_told(log.context),
         "repeats": repeated,
         "tied_share": round(ties, 6),
         "dropped": dropped,

@@ -10,6 +10,11 @@ Rules, each over a user's events in time order:
   one side.
 - ``few-shot``: leave-one-out, with ``k`` of the training events drawn for each user; the others
   are ``UNUSED``, in no part.
+
+Where behaviours say which events are targets, the rules count target events alone, as if there were
+no others. Those others are history: they train nothing by themselves and are never held out. One
+is in the training part as long as it comes before its user's first held-out event (under ``time``
+also before anybody's), and in no part from there on.
 """
 
 from __future__ import annotations
@@ -38,17 +43,36 @@ def make_split(interactions: Interactions, name: str, seed: int = 0, *, few_shot
     Raises:
         UserError: no such rule.
     """
-    if name == "time":
-        parts = _by_time(interactions.times)
-    elif name == "user-time":
-        parts = _by_user_time(interactions)
-    elif name in ("leave-one-out", "few-shot"):
-        parts = _leave_one_out(interactions)
-        if name == "few-shot":
-            parts = _few(interactions, parts, few_shot, seed)
-    else:
-        raise UserError(f"expected a known split, got {name!r}; {did_you_mean(name, RULES)}")
+    if interactions.is_target.all():
+        return Split(name, _parts(interactions, name, seed, few_shot), seed)
+    targets = np.flatnonzero(interactions.is_target)
+    parts = np.full(len(interactions), UNUSED, dtype=np.int8)
+    parts[targets] = _parts(interactions.take(targets), name, seed, few_shot)
+    parts[~interactions.is_target & _before_held_out(interactions, parts, name)] = TRAIN
     return Split(name, parts, seed)
+
+
+def _parts(interactions: Interactions, name: str, seed: int, few_shot: int) -> np.ndarray:
+    """``(E,)`` int8, the parts of events that may all be held out."""
+    if name == "time":
+        return _by_time(interactions.times)
+    if name == "user-time":
+        return _by_user_time(interactions)
+    if name in ("leave-one-out", "few-shot"):
+        parts = _leave_one_out(interactions)
+        return _few(interactions, parts, few_shot, seed) if name == "few-shot" else parts
+    raise UserError(f"expected a known split, got {name!r}; {did_you_mean(name, RULES)}")
+
+
+def _before_held_out(interactions: Interactions, parts: np.ndarray, name: str) -> np.ndarray:
+    """``(E,)`` bool: events before their user's first held-out one, under ``time`` all users'."""
+    held = np.flatnonzero(parts > TRAIN)
+    first = np.full(interactions.n_users, len(interactions))
+    np.minimum.at(first, interactions.users[held], held)
+    before: np.ndarray = np.arange(len(interactions)) < first[interactions.users]
+    if name == "time" and len(held):
+        before &= interactions.times < interactions.times[held].min()
+    return before
 
 
 def histories_of(interactions: Interactions, users: np.ndarray | None = None) -> Histories:
@@ -61,9 +85,10 @@ def histories_of(interactions: Interactions, users: np.ndarray | None = None) ->
     items, offsets, keys = interactions.items, interactions.offsets, interactions.user_keys
     if users is None:
         everyone = np.arange(interactions.n_users, dtype=np.int32)
-        return Histories(everyone, items, offsets, keys)
+        return Histories(everyone, items, offsets, keys, interactions.behaviours)
     rows, own = runs(offsets[users], offsets[users + 1] - offsets[users])
-    return Histories(users.astype(np.int32), items[rows], own, keys[users])
+    done = interactions.behaviours and interactions.behaviours.take(rows)
+    return Histories(users.astype(np.int32), items[rows], own, keys[users], done)
 
 
 def cases(
@@ -94,7 +119,8 @@ def cases(
     usable &= np.arange(len(interactions)) < target_of[interactions.users]
     counts = np.bincount(interactions.users[usable], minlength=interactions.n_users)[users]
     keys = interactions.user_keys[users]
-    histories = Histories(users, interactions.items[usable], _offsets(counts), keys)
+    done = interactions.behaviours and interactions.behaviours.take(usable)
+    histories = Histories(users, interactions.items[usable], _offsets(counts), keys, done)
     return histories, interactions.items[events], events
 
 

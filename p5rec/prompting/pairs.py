@@ -54,9 +54,12 @@ class PairView(CorpusView):
             times=np.append(times, times.max(initial=0)),
             ratings=None if log.ratings is None else np.append(log.ratings[own], np.float32("nan")),
             texts={name: _longer(column[own]) for name, column in log.texts.items()},
+            context={},  # of the pair nothing is known
+            labels=None,
+            behaviours=log.behaviours and log.behaviours.take(own).and_target(),
         )
         split = Split(corpus.split.name, np.append(parts, TEST).astype(np.int8), corpus.split.seed)
-        pair = Corpus(events, corpus.catalog, corpus.user_ids, split)
+        pair = Corpus(events, corpus.catalog, corpus.users, split)
         return cls(pair, whole.names, whole)
 
     @property

@@ -10,7 +10,7 @@ import polars as pl
 from p5rec.core.errors import fault
 from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.known import numbered, read_columns
-from p5rec.data.rawlog import as_id
+from p5rec.data.cells import as_id
 from p5rec.data.split import cases
 
 

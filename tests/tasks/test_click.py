@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from p5rec.core.features import Users
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
 from p5rec.data.build import build as built
 from p5rec.data.config import DataConfig
@@ -121,7 +122,7 @@ def test_popular_items_are_told_from_others(build: Callable) -> None:
     log, split = build(lists, 40, held_out=2)
     names = [f"i{n}" for n in range(40)]
     users = [f"u{n}" for n in range(200)]
-    skewed = Corpus(log, Catalog(pa.table({"item": names, "title": names})), users, split)
+    skewed = Corpus(log, Catalog(pa.table({"item": names, "title": names})), Users.of(users), split)
     value = VALIDATION.get("predict_click")(skewed)
     assert value(ItemClickRate().learn(log, split)) > 0.65
 
@@ -139,7 +140,7 @@ def test_a_user_that_is_gone_changes_no_other_user_s_questions(corpus: Corpus) -
     )
     ids = [name for n, name in enumerate(corpus.user_ids) if n != gone]
     split = Split(corpus.split.name, corpus.split.parts[kept], corpus.split.seed)
-    left = Corpus(fewer, Catalog(corpus.catalog.table), ids, split)
+    left = Corpus(fewer, Catalog(corpus.catalog.table), Users.of(ids), split)
     found = []
     for each in (corpus, left):
         asked = pose("click", unnamed_view(each), "test", None, seed=1)
