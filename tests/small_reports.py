@@ -31,7 +31,9 @@ def four_users() -> Corpus:
             "genres": [["Comedy"] if n % 2 else ["Drama", "War"] for n in range(N)],
         }
     )
-    return Corpus(log, Catalog(table), Users.of(["a", "b", "c", "d"]), Split("leave-one-out", parts))
+    return Corpus(
+        log, Catalog(table), Users.of(["a", "b", "c", "d"]), Split("leave-one-out", parts)
+    )
 
 
 def lists_with(*places: int) -> RankedLists:

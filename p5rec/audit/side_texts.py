@@ -19,8 +19,8 @@ import polars as pl
 from p5rec.core.errors import fault
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN, Corpus
-from p5rec.data.known import known_rows, read_columns
 from p5rec.data.cells import as_id
+from p5rec.data.known import known_rows, read_columns
 
 from .findings import LEAST, SHOWN, Finding, shown, too_many
 from .repeats import plain

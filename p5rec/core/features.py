@@ -1,4 +1,4 @@
-"""What a data set knows beside who took what, and when: users' attributes, what else each event has.
+"""What data hold beside who took what, and when: users' attributes, what else each event has.
 
 E events, U users.
 """
@@ -107,15 +107,17 @@ class Behaviours:
     @property
     def is_target(self) -> np.ndarray:
         """``(E,)`` bool: events of a target behaviour."""
-        return np.isin(self.names, self.targets)[self.codes]
+        found: np.ndarray = np.isin(self.names, self.targets)[self.codes]
+        return found
 
     @property
     def event_weights(self) -> np.ndarray:
         """``(E,)`` float64: what each event counts for."""
-        return np.array(self.weights, dtype=np.float64)[self.codes]
+        found: np.ndarray = np.array(self.weights, dtype=np.float64)[self.codes]
+        return found
 
-    def take(self, rows: np.ndarray) -> Behaviours:
-        """The behaviours at ``rows``, numbers or a mask."""
+    def take(self, rows: np.ndarray | slice) -> Behaviours:
+        """The behaviours at ``rows``: numbers, a mask or a slice."""
         return replace(self, codes=self.codes[rows])
 
     def and_target(self) -> Behaviours:

@@ -8,9 +8,9 @@ import polars as pl
 
 from p5rec.core.errors import UserError, did_you_mean, fault
 
+from .cells import as_id
 from .config import AttributeConfig
 from .files import Dialect, existing, kind
-from .cells import as_id
 from .tables import Places, Table, read_table
 
 # numbers that are written again just as they stand, so that it does not matter which they are

@@ -93,13 +93,14 @@ def _reduced(
         id_keys(ids[0].to_list())[users], id_keys(ids[1].to_list())[items], times, rows
     )
     order = time_order(users, times, keys, config.seed)
-    exact = repeats((users, items, times, *done), rows)
+    alike = (users, items, times, *done)
+    exact = repeats(alike, rows)
     copied = _copied(events, users, times, exact, order)
     told = events.select(pl.exclude("row", "user", "item", "time"))
     same = told.hash_rows().to_numpy() if told.width else np.zeros(len(events))
     repeated = {
         "exact": int(exact.sum()),
-        "of_them_differing": int((exact & ~repeats((users, items, times, *done, same), rows)).sum()),
+        "of_them_differing": int((exact & ~repeats((*alike, same), rows)).sum()),
         "copied_reviews": int(copied.sum()),
     }
     kept = np.ones(len(events), dtype=bool)
@@ -126,7 +127,8 @@ def _pairs(items: np.ndarray, behaviours: np.ndarray | None = None) -> np.ndarra
     """``(E,)`` a number for each item, or for each thing that was done with each item."""
     if behaviours is None:
         return items
-    return items.astype(np.int64) * (int(behaviours.max(initial=0)) + 1) + behaviours
+    pairs: np.ndarray = items.astype(np.int64) * (int(behaviours.max(initial=0)) + 1) + behaviours
+    return pairs
 
 
 def _copied(
@@ -198,8 +200,8 @@ def _unmatched(users: Users, table: pl.DataFrame | None) -> dict[str, int] | Non
     """How many users have no row in the user table, and rows no user; None: there is no table."""
     if table is None:
         return None
-    known = table["user"].is_in(users.ids).sum()
-    return {"users_without_row": len(users) - int(known), "rows_without_user": len(table) - int(known)}
+    known = int(table["user"].is_in(users.ids).sum())
+    return {"users_without_row": len(users) - known, "rows_without_user": len(table) - known}
 
 
 def _rows(ids: pl.Series, seed: int, what: str) -> tuple[pl.Series, np.ndarray]:

@@ -239,8 +239,9 @@ class DataConfig(Config):
             nothing is labelled.
         behaviour: the kinds of events; None: all are of one kind.
         min_rating: events rated lower are dropped first, on the data's scale; None keeps all.
-        dedupe: what a repeated event leaves behind; where there are behaviours, events of different
-            ones are no repeats. ``exact`` drops rows equal in user, item and time, which are recording faults and would put an event on both sides of a split;
+        dedupe: what a repeated event leaves behind; events of different behaviours are no repeats.
+            ``exact`` drops rows equal in user, item and time, which
+            are recording faults and would put an event on both sides of a split;
             ``review`` drops those, and all but one of the events in which a user at one moment
             says the same words of several items: one review listed under every variant of a
             product, which a split would show to the training and ask about. Which item keeps it

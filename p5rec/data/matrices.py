@@ -53,4 +53,5 @@ def _largest_of_each(keys: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Where each distinct key has its largest weight, in order of keys."""
     order = np.lexsort((weights, keys))
     last: np.ndarray = np.append(np.diff(keys[order]) != 0, np.ones(min(1, len(keys)), bool))
-    return order[last]
+    largest: np.ndarray = order[last]
+    return largest

@@ -16,7 +16,7 @@ from p5rec.core.errors import UserError
 from p5rec.core.rng import combined, derive_seed
 from p5rec.core.types import TEST, TRAIN, VALID, Corpus, Example, Split
 from p5rec.tasks.registry import TASKS
-from p5rec.tasks.view import CorpusView, Scale
+from p5rec.tasks.view import CorpusView, Known, Scale
 
 from . import fewshot
 from .library import PromptLibrary
@@ -95,9 +95,14 @@ class PairView(CorpusView):
         return self.whole._item_ratings
 
     @property
-    def attributes(self) -> list[tuple[tuple[str, tuple[str, ...]], ...]]:
+    def attributes(self) -> list[Known]:
         """See :attr:`CorpusView.attributes`."""
         return self.whole.attributes
+
+    @property
+    def user_attributes(self) -> list[Known]:
+        """See :attr:`CorpusView.user_attributes`."""
+        return self.whole.user_attributes
 
     @property
     def traits(self) -> list[tuple[str, ...]]:

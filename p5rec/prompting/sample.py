@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.features import Users
-from p5rec.core.features import Users
 from p5rec.core.rng import derive_rng, id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
 from p5rec.tasks.draft import Limits

@@ -10,6 +10,7 @@ import polars as pl
 from p5rec.core.errors import fault
 from p5rec.core.types import Corpus
 from p5rec.data.known import known_rows, read_columns
+from p5rec.data.split import histories_of
 from p5rec.decode.allowed import Allowed, ItemLists
 
 from .conditions import rows_where
@@ -80,8 +81,7 @@ def check_some_left(
         UserError: it names the first such user, and how many there are.
     """
     if exclude_seen:
-        log = corpus.interactions
-        seen = ItemLists(log.items.astype(np.int64), log.offsets).take(users)
+        seen = ItemLists.seen(histories_of(corpus.interactions, users))
         allowed = allowed & Allowed(never=seen)
     empty = np.flatnonzero(allowed.counts(len(users), len(corpus.catalog)) == 0)
     if len(empty):

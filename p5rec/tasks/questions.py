@@ -61,4 +61,5 @@ def histories_before(view: CorpusView, events: np.ndarray) -> Histories:
     offsets = np.cumsum([0, *map(len, past)], dtype=np.int64)
     users = log.users[events]
     rows = np.concatenate([np.zeros(0, np.int64), *past])
-    return Histories(users, log.items[rows], offsets, log.user_keys[users])
+    done = log.behaviours and log.behaviours.take(rows)
+    return Histories(users, log.items[rows], offsets, log.user_keys[users], done)

@@ -9,7 +9,6 @@ import pytest
 from small_corpora import EACH, make_view
 
 from p5rec.core.errors import UserError
-from p5rec.core.features import Users
 from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Example
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import TOLD, PairQuestions, PairView

@@ -64,9 +64,7 @@ def log_of(
     items = item_table(config, events, found, read_own)
     users = user_table(config, found, read_own_users)
     files = tuple(found.values())
-    return RawLog(
-        events, items, files, incomplete=incomplete, places=table.places, users=users
-    )
+    return RawLog(events, items, files, incomplete=incomplete, places=table.places, users=users)
 
 
 SOURCE = Source(
