@@ -226,6 +226,7 @@ def check_evaluable(summary: Mapping[str, Any], where: Path) -> None:
     split = summary["split"]
     if not split["test"]:
         need = "3 events" if split["name"] in ("leave-one-out", "few-shot") else "more events"
+        need += f" of {' or '.join(summary['targets'])}" if summary["targets"] else ""
         raise fault(
             where, f"a user to evaluate under the split {split['name']}",
             f"none of {summary['users']}",
@@ -258,6 +259,8 @@ def _summary(
         "attributes": list(corpus.catalog.attributes),
         "user_attributes": list(corpus.users.attributes),
         "context": columns_told(log.context),
+        "unlabelled": None if log.labels is None else int((log.labels < 0).sum()),
+        "targets": log.behaviours and log.behaviours.targets,
         "repeats": repeated,
         "tied_share": round(ties, 6),
         "dropped": dropped,
