@@ -1,4 +1,4 @@
-"""Views and carts beside purchases: what they count for, and that they help where they say something."""
+"""Views and carts beside purchases: what they count for, and that they help where they should."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from p5rec.core.types import Corpus, Interactions, Split
 from p5rec.data.build import build as built
 from p5rec.data.config import DataConfig
 from p5rec.data.matrices import history_matrix, training_matrix
-from p5rec.data.split import cases
+from p5rec.data.split import cases, histories_of
 from p5rec.data.windows import Windows
 from p5rec.methods.baselines.bpr import Bpr
 from p5rec.methods.baselines.ease import Ease
@@ -42,16 +42,10 @@ def test_matrices_weigh_what_was_done(build: Any) -> None:
     log = mixed(log, "vvbcc vv")
     found = training_matrix(log, split).toarray()
     np.testing.assert_allclose(found, [[0.5, 1, 0.5], [0, 0, 0.2]])
-    asked = replace(cases_of_all(log), keys=None)
+    asked = replace(histories_of(log), keys=None)
     np.testing.assert_allclose(history_matrix(asked, 3).toarray(), found)
     fading = history_matrix(asked, 3, half_life=1).toarray()
     np.testing.assert_allclose(fading, [[0.5, 0.25, 0.25], [0, 0, 0.2]])
-
-
-def cases_of_all(log: Interactions) -> Any:
-    from p5rec.data.split import histories_of
-
-    return histories_of(log)
 
 
 def test_a_behaviour_without_weight_says_nothing(build: Any) -> None:
@@ -70,7 +64,7 @@ def test_a_view_does_not_hide_an_item(build: Any, method: Any) -> None:
     """Seen items are those of target events: what was viewed may be recommended."""
     log, split = build([[0, 1, 2], [1, 2, 3], [0, 3]], 4)
     log = mixed(log, "bvb vbb bb")
-    lists = method.learn(log, split).recommend(cases_of_all(log), 4)
+    lists = method.learn(log, split).recommend(histories_of(log), 4)
     listed = [set(own[own >= 0].tolist()) for own in lists.items]
     assert listed == [{1, 3}, {0, 1}, {1, 2}]
 
@@ -79,9 +73,8 @@ def test_sasrec_windows_ask_for_targets_alone(build: Any) -> None:
     rng = np.random.default_rng(0)
     log, split = build([np.arange(u, u + 2 + u) for u in range(12)], 30)
     log = mixed(log, "".join(rng.choice(list("bvc"), len(log))))
-    target_of = {
-        (u, i): bool(t) for u, i, t in zip(log.users, log.items, log.is_target, strict=True)
-    }
+    pairs = zip(log.users, log.items, strict=True)
+    target_of = dict(zip(pairs, log.is_target.tolist(), strict=True))
     windows = TrainingWindows(log, split, window=4, batch=8, seed=0)
     asked = 0
     for items, wanted in windows.batches(0):
@@ -103,7 +96,7 @@ def test_trained_methods_run_on_mixed_logs(build: Any, method: Any) -> None:
     taken = np.bincount(log.items[log.is_target], minlength=12)
     assert (fitted.counts == taken).all()
     assert len(fitted.lineage.events) == len(log)
-    assert np.isfinite(fitted.recommend(cases_of_all(log), 3).scores).all()
+    assert np.isfinite(fitted.recommend(histories_of(log), 3).scores).all()
 
 
 def test_windows_without_a_target_are_left_out(build: Any) -> None:
@@ -184,7 +177,7 @@ def test_views_help_where_they_say_something_and_not_elsewhere(method: Any, tmp_
 
 
 def test_no_later_view_is_read(tmp_path: Path) -> None:
-    """What happens after a user's first held-out purchase changes nothing that is learned or read."""
+    """What happens after a user's first held-out purchase is neither learned nor read."""
     everything, _ = world(tmp_path, planted=True, seed=1)
     log, split = everything.interactions, everything.split
     late = split.parts < 0
