@@ -55,7 +55,7 @@ def build(
         if "rating" not in events.columns:
             raise fault(where, "ratings, for data.min_rating", "none", "unset data.min_rating")
         before = len(events)
-        events = events.filter(pl.col("rating") >= config.min_rating)
+        events = events.filter((pl.col("rating") >= config.min_rating).fill_null(True))
         dropped["min_rating"] = before - len(events)
     events, repeated = _reduced(events, config, dropped)
     if not len(events):
@@ -246,7 +246,8 @@ def _summary(
     if log.ratings is None:
         ratings = None
     else:
-        ratings = {"min": float(log.ratings.min()), "max": float(log.ratings.max())}
+        rated = log.ratings[np.isfinite(log.ratings)]
+        ratings = {"min": float(rated.min()), "max": float(rated.max())} if len(rated) else None
     return {
         "source": config.source,
         "users": log.n_users,

@@ -231,8 +231,9 @@ class DataConfig(Config):
             ``excel``, serial dates of a spreadsheet. None detects epoch values of one unit,
             digits of a date (``20240131``, ``20240131235959``) and ISO 8601 (UTC where no zone is
             written), and asks where numbers can mean several things.
-        incomplete: what to do when a row of the log lacks a user, item, time or (where that column
-            is there) rating, or a behaviour: refuse, or drop and count the rows.
+        incomplete: what to do when a row of the log lacks a user, item, time, behaviour or (where
+            that column is there) rating, which events that are history alone need not have: refuse,
+            or drop and count the rows.
         context: further columns of the log, of numbers or categories: name → ``number`` or
             ``category`` where the column has that name, or column and kind.
         label: which events are positive and which negative; nothing is dropped by it. None:
@@ -240,8 +241,8 @@ class DataConfig(Config):
         behaviour: the kinds of events; None: all are of one kind.
         min_rating: events rated lower are dropped first, on the data's scale; None keeps all.
         dedupe: what a repeated event leaves behind; events of different behaviours are no repeats.
-            ``exact`` drops rows equal in user, item and time, which
-            are recording faults and would put an event on both sides of a split;
+            ``exact`` drops rows equal in user, item and time, which are recording faults and would
+            put an event on both sides of a split;
             ``review`` drops those, and all but one of the events in which a user at one moment
             says the same words of several items: one review listed under every variant of a
             product, which a split would show to the training and ask about. Which item keeps it

@@ -46,7 +46,9 @@ def describe(corpus: Corpus, *, ordinal: bool = False) -> dict[str, Any]:
         "events_per_item": _quantiles(np.bincount(log.items, minlength=log.n_items)),
         "times": None if ordinal else _span(log.times),
         "tied_times": 0.0 if ordinal else tied_share(log.users, log.times),
-        "ratings": None if log.ratings is None else _histogram(log.ratings),
+        "ratings": None
+        if log.ratings is None
+        else _histogram(log.ratings[np.isfinite(log.ratings)]),
         "texts": sorted(log.texts),
         "attributes": list(corpus.catalog.attributes),
         "user_attributes": list(corpus.users.attributes),

@@ -28,8 +28,9 @@ class RawLog:
 
     Attributes:
         events: ``user``, ``item`` (text), ``time`` (int64: microseconds since 1970 UTC, or the
-            position where the source has order only), ``rating`` (float32), ``review`` and
-            ``summary`` (text) where the source has them, what the config asks for beside them (see
+            position where the source has order only), ``rating`` (float32, null where events of a
+            behaviour that is no target have none), ``review`` and ``summary`` (text) where the
+            source has them, what the config asks for beside them (see
             :func:`~p5rec.data.event_columns.further_columns`), and ``row``, the record's number in
             its file as a spreadsheet counts it (see :class:`~p5rec.data.tables.Table`).
         items: ``item`` (unique), ``title``, and attributes: text, numbers or lists of text.
@@ -132,6 +133,8 @@ def check_events(
     raw = table.frame.select(pl.col(column).alias(part) for part, column in columns.items())
     told = {part: raw[part] for part in (*REQUIRED, "rating", BEHAVIOUR) if part in columns}
     gone = {part: absent(values, part) for part, values in told.items()}
+    if config.behaviour and "rating" in gone:  # who only looked need not rate
+        gone["rating"] &= as_id(raw[BEHAVIOUR]).is_in(config.behaviour.targets)
     whole = ~pl.DataFrame(gone).select(pl.any_horizontal(pl.all())).to_series()
     if config.incomplete == "drop":
         raw, rows = raw.filter(whole), rows.filter(whole)
@@ -147,9 +150,10 @@ def check_events(
     out = out.with_columns(_times(raw["time"], columns["time"], places, config, rows).alias("time"))
     if "rating" in columns:
         ratings, todo = as_number(raw["rating"]), "fix or remove the row"
-        bad = ~ratings.is_finite().fill_null(False)
+        none = absent(raw["rating"], "rating")
+        bad = ~(ratings.is_finite().fill_null(False) | none)
         refuse(bad, raw["rating"], places, rows, "a number", columns["rating"], todo)
-        out = out.with_columns(ratings.alias("rating"))
+        out = out.with_columns(ratings.set(none, None).alias("rating"))
     texts = [pl.col(t).cast(pl.String).fill_null("") for t in TEXTS if t in columns]
     beside = read_further(raw, config, places, rows)
     return out.hstack(raw.select(texts)).hstack(beside), len(table.rows) - len(raw)

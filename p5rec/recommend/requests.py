@@ -38,8 +38,10 @@ def users_where(condition: str, corpus: Corpus) -> np.ndarray:
         "last": np.where(some, log.times[log.offsets[1:] - 1], 0),
     }
     if log.ratings is not None:
-        total = np.bincount(log.users, weights=log.ratings, minlength=log.n_users)
-        columns["mean_rating"] = total / np.maximum(counts, 1)
+        rated = np.isfinite(log.ratings)
+        total = np.bincount(log.users[rated], log.ratings[rated], minlength=log.n_users)
+        count = np.bincount(log.users[rated], minlength=log.n_users)
+        columns["mean_rating"] = total / np.maximum(count, 1)
     return rows_where(condition, pl.DataFrame(columns), "--where")
 
 

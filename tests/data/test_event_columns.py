@@ -234,3 +234,19 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
         ("a", "y", 2, None, "2", 0, "buy"),
         ("a", "z", 3, 3.0, None, -1, "buy"),
     ]
+
+
+def test_who_only_looks_need_not_rate(tmp_path: Path) -> None:
+    rows = "a,x,1,,view\na,y,2,3,buy\na,z,3,5,buy\na,x,4,4,buy\na,w,5,1,buy\n"
+    more = {"context": {}, "label": {"rating_at_least": 4}, "min_rating": 2}
+    text = "user,item,time,rating,event\n"
+    corpus, summary = build(config(tmp_path, text + rows, **more))
+    log = corpus.interactions
+    assert log.ratings is not None
+    assert log.labels is not None
+    assert np.isnan(log.ratings).tolist() == [True, False, False, False]
+    assert log.labels.tolist() == [-1, 0, 1, 1]
+    assert (summary["ratings"], summary["dropped"]["min_rating"]) == ({"min": 3.0, "max": 5.0}, 1)
+    assert describe(corpus)["ratings"] == {"3": 1, "4": 1, "5": 1}
+    with pytest.raises(UserError, match="row 2: expected a rating in column 'rating', got nothing"):
+        build(config(tmp_path, text + "a,x,1,,buy\n", **more))
