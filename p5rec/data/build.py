@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from p5rec.core.errors import fault
-from p5rec.core.features import Users
+from p5rec.core.features import Behaviours, Users
 from p5rec.core.rng import by_key, derive_rng, event_keys, id_keys
 from p5rec.core.types import PARTS, Catalog, Corpus, Interactions
 
@@ -226,12 +226,20 @@ def check_evaluable(summary: Mapping[str, Any], where: Path) -> None:
     split = summary["split"]
     if not split["test"]:
         need = "3 events" if split["name"] in ("leave-one-out", "few-shot") else "more events"
-        need += f" of {' or '.join(summary['targets'])}" if summary["targets"] else ""
+        need += (
+            f" of {' or '.join(summary['behaviours']['targets'])}" if summary["behaviours"] else ""
+        )
         raise fault(
             where, f"a user to evaluate under the split {split['name']}",
             f"none of {summary['users']}",
             f"bring at least one user with {need}, or lower k_core and min_rating",
         )  # fmt: skip
+
+
+def _roles(behaviours: Behaviours) -> dict[str, list[str]]:
+    """The behaviours that are targets, and those that are history alone."""
+    targets, names = behaviours.targets, behaviours.names
+    return {"targets": list(targets), "history": [name for name in names if name not in targets]}
 
 
 def _summary(
@@ -261,7 +269,7 @@ def _summary(
         "user_attributes": list(corpus.users.attributes),
         "context": columns_told(log.context),
         "unlabelled": None if log.labels is None else int((log.labels < 0).sum()),
-        "targets": log.behaviours and log.behaviours.targets,
+        "behaviours": log.behaviours and _roles(log.behaviours),
         "repeats": repeated,
         "tied_share": round(ties, 6),
         "dropped": dropped,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -95,6 +95,20 @@ def users_told(summary: Mapping[str, Any]) -> list[str]:
         "rows_without_user": "rows of the user table are of nobody in the log: left out.",
     }
     return [f"{told[name]:,} {words}" for name, words in why.items() if told.get(name)]
+
+
+def behaviours_told(summary: Mapping[str, Any]) -> list[str]:
+    """Which events a report's figures are of, where there are several kinds."""
+    roles = summary["behaviours"]
+    if roles is None:
+        return []
+    told = f"Events of {_listed(roles['targets'])} are recommended and held out"
+    rest = f"; those of {_listed(roles['history'])} are history alone" if roles["history"] else ""
+    return [f"{told}{rest}."]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def repeats_told(summary: Mapping[str, Any], dedupe: str) -> list[str]:

@@ -14,7 +14,7 @@ from p5rec.core.features import Categories
 from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.describe import as_lines, describe
+from p5rec.data.describe import as_lines, behaviours_told, describe
 from p5rec.data.prepare import load_corpus, prepare
 
 HEAD = "user,item,time,qty,Country,clicked,event\n"
@@ -82,7 +82,12 @@ def test_they_are_typed_and_stay_with_their_events(tmp_path: Path) -> None:
     assert summary["context"] == {
         "qty": {"missing": 2, "values": 4}, "country": {"missing": 1, "values": 4},
     }  # fmt: skip
-    assert (summary["unlabelled"], summary["targets"]) == (1, ("buy",))
+    assert (summary["unlabelled"], summary["behaviours"]) == (
+        1, {"targets": ["buy"], "history": ["view"]},
+    )  # fmt: skip
+    assert behaviours_told(summary) == [
+        "Events of buy are recommended and held out; those of view are history alone."
+    ]
 
 
 def test_saved_equals_built_and_is_mapped(tmp_path: Path) -> None:
