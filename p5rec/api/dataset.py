@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from p5rec.core.artefacts import Artefact, Store, read_json
 from p5rec.core.config import bind
@@ -19,13 +20,18 @@ from p5rec.core.types import PARTS, Corpus
 from p5rec.data.build import check_evaluable
 from p5rec.data.config import ColumnsConfig, DataConfig, read_section
 from p5rec.data.describe import describe
+from p5rec.data.event_columns import further_columns
 from p5rec.data.prepare import SUMMARY, load_corpus, prepare_data
 from p5rec.data.rawlog import OWN, resolve
 from p5rec.pipeline.prepared import Prepared
 
 from .frames import Frame, Kind, column_names, in_words_of, keep, kind_of, to_kind, to_polars
 
-EVENTS, ITEMS = "events", "items"  # what messages call the two frames
+EVENTS, ITEMS, USERS = "events", "items", "users"  # what messages call the frames
+COLUMNS = {  # table → keyword → what its section calls the column
+    ITEMS: {"item_id": "item", "title": "title", "attributes": "attributes"},
+    USERS: {"user_id": "user", "user_attributes": "attributes"},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +61,7 @@ class Dataset:
         item: str | None = None,
         time: str | None = None,
         rating: str | None = None,
+        users: Frame | None = None,
         **settings: Any,
     ) -> Dataset:
         """The data set of a polars or pandas frame with a row an event.
@@ -65,34 +72,34 @@ class Dataset:
             user, item, time, rating: columns of ``events``; None: those called so, of which
                 ``rating`` need not be there. Times are dates, ISO 8601 text or epoch values. The
                 column ``item`` of ``items`` has the same name, or is called ``item``.
-            **settings: ``review`` and ``summary`` (text columns of ``events``), ``title`` (column
-                of ``items``), ``attributes`` (the columns of ``items`` that methods may read: a
-                list, or name → column), ``missing`` (``error`` or ``drop`` events of items that
-                ``items`` lacks), and the fields of :class:`~p5rec.data.config.DataConfig`:
-                ``time_format``, ``incomplete``, ``min_rating``, ``dedupe``, ``k_core``,
-                ``catalog``, ``split``, ``seed``, ...
+            users: a row a user; None: nothing is known of them.
+            **settings: ``basket`` (column of ``events`` with an order's or a session's id),
+                ``review`` and ``summary`` (text columns of it), ``title`` (column of ``items``),
+                ``attributes`` and ``user_attributes`` (the columns of ``items`` and of ``users``
+                that methods may read: a list, or name → column), ``missing`` (``error`` or ``drop``
+                events of items that ``items`` lacks), and the fields of
+                :class:`~p5rec.data.config.DataConfig`: ``context``, ``label``, ``behaviour``,
+                ``baskets``, ``time_format``, ``incomplete``, ``min_rating``, ``dedupe``,
+                ``k_core``, ``catalog``, ``split``, ``seed``, ...
 
         Raises:
             UserError: a column is missing, or a setting is not known. What is wrong with rows is
                 said when the data set is first used; rows count from 1.
         """
         named = {"user": user, "item": item, "time": time, "rating": rating}
-        tree = _section({**named, **settings})
-        chosen = ColumnsConfig(**tree["columns"])
-        store = _store()
+        tree = {**_section({**named, **settings}), "source": "table"}
         with in_words_of({EVENTS: EVENTS}):
-            columns = resolve(Path(EVENTS), column_names(events, EVENTS), chosen, OWN)
+            asked = bind(DataConfig, tree, {}, "Dataset.from_frame")
+            present, further = column_names(events, EVENTS), further_columns(asked)
+            columns = resolve(Path(EVENTS), present, asked.columns, OWN, further)
+        store = _store()
         log = keep(to_polars(events, EVENTS, [*columns.values()]), store)
-        names = {str(log): EVENTS}
-        if items is not None:
-            table = tree["items"] = {"columns": {}, **(tree["items"] or {})}
-            present = column_names(items, ITEMS)
-            table["columns"]["item"] = item if item in present else "item"
-            file = keep(to_polars(items, ITEMS, _read_of_items(table["columns"], present)), store)
-            table["path"] = str(file)
-            names[str(file)] = ITEMS
+        names, tree["path"] = {str(log): EVENTS}, str(log)
+        for name, frame, column in ((ITEMS, items, item), (USERS, users, user)):
+            if frame is not None:
+                tree[name] = _kept(frame, name, tree[name] or {"columns": {}}, column, store)
+                names[tree[name]["path"]] = name
         with in_words_of(names):
-            tree = {**tree, "source": "table", "path": str(log)}
             config = bind(DataConfig, tree, {}, "Dataset.from_frame")
         return cls(config, kind_of(events), names)
 
@@ -103,8 +110,8 @@ class Dataset:
         Args:
             path: a file or folder, or the name of an embedded set (``ml-100k``).
             source: its kind, see ``p5rec data sources``.
-            **settings: as those of :meth:`from_frame`; ``items`` is the path of the item table,
-                ``item_id`` its id column.
+            **settings: as those of :meth:`from_frame`; ``items`` and ``users`` are the paths of
+                those tables, ``item_id`` and ``user_id`` their id columns.
 
         Raises:
             UserError: a setting is not known.
@@ -135,8 +142,8 @@ class Dataset:
         """The same data under a split, read and cleaned now.
 
         Args:
-            rule: ``leave-one-out``, ``time``, ``user-time`` or ``few-shot``
-                (:mod:`p5rec.data.split`).
+            rule: ``leave-one-out``, ``time``, ``user-time``, ``few-shot``, ``last-basket`` or
+                ``last-basket-item`` (:mod:`p5rec.data.split`).
             seed: breaks equal times, and draws the few-shot events.
             **settings: ``few_shot``, training events a user under that rule.
 
@@ -186,18 +193,15 @@ class Dataset:
 
     @property
     def users(self) -> Frame:
-        """A row a user: ``user``, and ``events``, their number."""
-        log = self.corpus.interactions
-        return self._out(pl.DataFrame({"user": self._user_ids, "events": np.diff(log.offsets)}))
+        """A row a user: ``user``, the attributes, and ``events``, their number."""
+        return self._counted(self.corpus.users.table, np.diff(self.corpus.interactions.offsets))
 
     @property
     def items(self) -> Frame:
         """The item table: ``item``, ``title``, the attributes, and ``events``, their number."""
-        table = pl.from_arrow(self.corpus.catalog.table)
-        assert isinstance(table, pl.DataFrame)
         log = self.corpus.interactions
         counts = np.bincount(log.items, minlength=log.n_items)
-        return self._out(table.with_columns(events=pl.Series(counts)))
+        return self._counted(self.corpus.catalog.table, counts)
 
     @property
     def events(self) -> Frame:
@@ -255,6 +259,11 @@ class Dataset:
             found = found.with_columns(part=names.gather(place))
         return self._out(found)
 
+    def _counted(self, table: pa.Table, events: np.ndarray) -> Frame:
+        frame = pl.from_arrow(table)
+        assert isinstance(frame, pl.DataFrame)
+        return self._out(frame.with_columns(events=pl.Series(events)))
+
     def _out(self, frame: pl.DataFrame) -> Frame:
         return to_kind(frame, self.kind)
 
@@ -268,26 +277,41 @@ def _section(settings: Mapping[str, Any]) -> dict[str, Any]:
     tree = {name: value for name, value in settings.items() if value is not None}
     columns = dict(tree.pop("columns", {}))
     columns |= {name: tree.pop(name) for name in ColumnsConfig.model_fields if name in tree}
-    table: dict[str, Any] = {"columns": {}}
-    items = tree.pop("items", None)
-    if isinstance(items, Mapping):
-        table |= items
-    elif items is not None:
-        table["path"] = str(items)
-    if "missing" in tree:
+    tables = {name: _table(tree, name) for name in COLUMNS}
+    return {**tree, "columns": columns, **tables}
+
+
+def _table(tree: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """What keywords say of the table of items or users, taken out of ``tree``."""
+    told = tree.pop(name, None)
+    if told is not None and not isinstance(told, Mapping):
+        told = {"path": str(told)}
+    table: dict[str, Any] = {"columns": {}, **(told or {})}
+    if name == ITEMS and "missing" in tree:
         table["missing"] = tree.pop("missing")
-    for word, name in (("item_id", "item"), ("title", "title"), ("attributes", "attributes")):
-        if word in tree:
-            table["columns"][name] = tree.pop(word)
+    words = {column: tree.pop(word) for word, column in COLUMNS[name].items() if word in tree}
+    table["columns"] = {**table["columns"], **words}
     read = table["columns"].get("attributes")
     if read is not None and not isinstance(read, Mapping):
         table["columns"]["attributes"] = {name: name for name in read}
-    return {**tree, "columns": columns, "items": table if table != {"columns": {}} else None}
+    return table if table != {"columns": {}} else None
 
 
-def _read_of_items(columns: Mapping[str, Any], present: Sequence[str]) -> list[str]:
-    """The columns of an item table that are read; where one is missing all, for the hint."""
+def _kept(
+    frame: Frame, name: str, table: Mapping[str, Any], column: str | None, store: Store
+) -> dict[str, Any]:
+    """The section of a table of items or users that is a frame, which goes into ``store``.
+
+    Of its columns those are kept that are read; where one is missing all, for the hint.
+
+    Args:
+        column: what the log calls the id.
+    """
+    present, own = column_names(frame, name), name.removesuffix("s")
+    columns = {**table["columns"], own: column if column in present else own}
     attributes = columns.get("attributes", {}).values()
-    named = [a["column"] if isinstance(a, Mapping) else str(a) for a in attributes]
-    wanted = [columns["item"], columns.get("title", "title"), *named]
-    return wanted if set(wanted) <= {*present} else [*present]
+    wanted = [a["column"] if isinstance(a, Mapping) else str(a) for a in attributes]
+    wanted += [columns[own], *([columns.get("title", "title")] if name == ITEMS else [])]
+    read = wanted if set(wanted) <= {*present} else present
+    file = keep(to_polars(frame, name, read), store)
+    return {**table, "columns": columns, "path": str(file)}

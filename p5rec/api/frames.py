@@ -22,7 +22,7 @@ from p5rec.core.errors import UserError, fault
 Frame = Any  # a polars or pandas frame
 Kind = Literal["polars", "pandas"]
 FILE = "frame.parquet"
-SETTING = re.compile(r"\bdata\.(?:items\.)?(?:columns\.)?(\w+)")  # data.columns.user → user
+SETTING = re.compile(r"\bdata\.(?:items\.|users\.)?(?:columns\.)?(\w+)")  # data.columns.user → user
 
 
 def kind_of(frame: Frame) -> Kind:

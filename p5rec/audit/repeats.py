@@ -37,10 +37,11 @@ def plain(text: str) -> str:
 def _exact(corpus: Corpus) -> Iterator[Finding]:
     """Events equal in user, item and time; across the split, the answer was trained on."""
     log, parts = corpus.interactions, corpus.split.parts
-    order = np.lexsort((parts, log.times, log.items, log.users))
+    done = () if log.behaviours is None else (log.behaviours.codes,)
+    order = np.lexsort((parts, *done, log.times, log.items, log.users))
     order = order[parts[order] != UNUSED]
     same = np.ones(max(0, len(order) - 1), dtype=bool)
-    for column in (log.users, log.items, log.times):
+    for column in (log.users, log.items, log.times, *done):
         same &= np.diff(column[order]) == 0
     across = same & (np.diff(parts[order]) > 0)
     for mask, severity, what in (
@@ -85,8 +86,8 @@ def _copied_reviews(corpus: Corpus) -> Iterator[Finding]:
 
 def _met(corpus: Corpus) -> Iterator[Finding]:
     """Targets of the test that their user has met: more of them than among training events?"""
-    histories, _, events = cases(corpus.interactions, corpus.split, "test")
-    requests, events = each_target(events)
+    asked, _, events = cases(corpus.interactions, corpus.split, "test")
+    histories, (requests, events) = asked.of_targets(), each_target(events)
     targets = corpus.interactions.items[events]
     met = _holds(histories, histories.items, requests, targets)
     if not met.any():
@@ -112,7 +113,7 @@ def _usual(corpus: Corpus) -> float:
     Where no training event repeats, all of them count.
     """
     log = corpus.interactions
-    rows = np.flatnonzero(corpus.split.parts == TRAIN)
+    rows = np.flatnonzero((corpus.split.parts == TRAIN) & log.is_target)
     users, items = log.users[rows], log.items[rows]
     _, first = np.unique(users.astype(np.int64) * log.n_items + items, return_index=True)
     new = np.zeros(len(rows), dtype=bool)

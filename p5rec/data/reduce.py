@@ -22,10 +22,11 @@ def time_order(
     the sort order of ids, nor anybody else's events decide between equal times.
 
     Args:
-        baskets: ``(E,)`` uint64 keys of the baskets that events are in, which stay together.
+        baskets: ``(E,)`` uint64, drawn for the baskets that events are in: those of one time come
+            in its order, and their events stay together.
     """
-    shuffled = [keyed(each, seed, "equal times") for each in (keys, baskets) if each is not None]
-    return np.lexsort((*shuffled, times, users))
+    shuffled = keyed(keys, seed, "equal times")
+    return np.lexsort((shuffled, *([] if baskets is None else [baskets]), times, users))
 
 
 def repeats(columns: Sequence[np.ndarray], rank: np.ndarray) -> np.ndarray:

@@ -13,6 +13,11 @@ Rules, each over a user's events in time order:
 - ``last-basket``: the events of the last basket test, those of the one before validate, the rest
   train; a user with fewer than 3 baskets trains only. Asked for is the whole basket.
 - ``last-basket-item``: the same parts, and asked for is one event of the basket, drawn by its key.
+
+Where behaviours say which events are targets, the rules count target events alone, as if there were
+no others. Those others are history: they train nothing by themselves and are never held out. One
+is in the training part as long as it comes before its user's first held-out event (under ``time``
+also before anybody's), and in no part from there on.
 """
 
 from __future__ import annotations
@@ -52,19 +57,38 @@ def make_split(interactions: Interactions, name: str, seed: int = 0, *, few_shot
     Raises:
         UserError: no such rule.
     """
-    if name == "time":
-        parts = _by_time(interactions.times)
-    elif name == "user-time":
-        parts = _by_user_time(interactions)
-    elif name in ("leave-one-out", "few-shot"):
-        parts = _leave_one_out(interactions)
-        if name == "few-shot":
-            parts = _few(interactions, parts, few_shot, seed)
-    elif name in OF_BASKETS:
-        parts = _last_basket(interactions)
-    else:
-        raise UserError(f"expected a known split, got {name!r}; {did_you_mean(name, RULES)}")
+    if interactions.is_target.all():
+        return Split(name, _parts(interactions, name, seed, few_shot), seed)
+    targets = np.flatnonzero(interactions.is_target)
+    parts = np.full(len(interactions), UNUSED, dtype=np.int8)
+    parts[targets] = _parts(interactions.take(targets), name, seed, few_shot)
+    parts[~interactions.is_target & _before_held_out(interactions, parts, name)] = TRAIN
     return Split(name, parts, seed)
+
+
+def _parts(interactions: Interactions, name: str, seed: int, few_shot: int) -> np.ndarray:
+    """``(E,)`` int8, the parts of events that may all be held out."""
+    if name == "time":
+        return _by_time(interactions.times)
+    if name == "user-time":
+        return _by_user_time(interactions)
+    if name in ("leave-one-out", "few-shot"):
+        parts = _leave_one_out(interactions)
+        return _few(interactions, parts, few_shot, seed) if name == "few-shot" else parts
+    if name in OF_BASKETS:
+        return _last_basket(interactions)
+    raise UserError(f"expected a known split, got {name!r}; {did_you_mean(name, RULES)}")
+
+
+def _before_held_out(interactions: Interactions, parts: np.ndarray, name: str) -> np.ndarray:
+    """``(E,)`` bool: events before their user's first held-out one, under ``time`` all users'."""
+    held = np.flatnonzero(parts > TRAIN)
+    first = np.full(interactions.n_users, len(interactions))
+    np.minimum.at(first, interactions.users[held], held)
+    before: np.ndarray = np.arange(len(interactions)) < first[interactions.users]
+    if name == "time" and len(held):
+        before &= interactions.times < interactions.times[held].min()
+    return before
 
 
 def histories_of(interactions: Interactions, users: np.ndarray | None = None) -> Histories:
@@ -85,16 +109,21 @@ def histories_from(
     interactions: Interactions, users: np.ndarray, events: np.ndarray, offsets: np.ndarray
 ) -> Histories:
     """Requests of ``users (B,)`` that hold ``events (S,)``, split at ``offsets (B + 1,)``."""
-    baskets = None if interactions.baskets is None else interactions.baskets[events]
-    keys = interactions.user_keys[users]
-    return Histories(users, interactions.items[events], offsets, keys, baskets)
+    baskets, done = interactions.baskets, interactions.behaviours
+    return Histories(
+        users,
+        interactions.items[events],
+        offsets,
+        interactions.user_keys[users],
+        None if baskets is None else baskets[events],
+        None if done is None else done.take(events),
+    )
 
 
 def baskets_of(interactions: Interactions) -> np.ndarray:
-    """``(E,)`` the number of each event's basket; of a log without any, events of one moment."""
-    if interactions.baskets is not None:
-        return interactions.baskets
-    return numbered(interactions.users, interactions.times)
+    """``(E,)`` the number of each event's basket, from 0; of a log without any, events of one
+    moment."""
+    return numbered(interactions.users, interactions.moments)
 
 
 def cases(

@@ -22,8 +22,8 @@ def slices(
     each fifth of the training events ends, so that every slice holds about as much of the data
     and items of equal frequency stay together. ``short-history``: users with at most
     :data:`SHORT` training events. ``unseen-item``: targets without any, in no quintile. ``repeat``:
-    the user had the target before, in whatever part; ``new``: the others. These two are there
-    only where some target is a repeat.
+    the user had the target before, in whatever part and by a target behaviour; ``new``: the
+    others. These two are there only where some target is a repeat.
 
     Args:
         users: ``(B,)`` user rows, -1 where a case is nobody's.
@@ -61,8 +61,13 @@ def slices(
 
 def _repeats(interactions: Interactions, events: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Whether the user of each event had its item, the target, before; in the events' shape."""
-    pairs = interactions.users.astype(np.int64) * interactions.n_items + interactions.items
-    _, first, pair = np.unique(pairs, return_index=True, return_inverse=True)
+    taken = np.flatnonzero(interactions.is_target)
+    users, items = interactions.users[taken].astype(np.int64), interactions.items[taken]
+    _, first, pair = np.unique(
+        users * interactions.n_items + items, return_index=True, return_inverse=True
+    )
+    again = np.zeros(len(interactions), dtype=bool)
+    again[taken] = first[pair] < np.arange(len(taken))
     its_own = (events >= 0) & (interactions.items[events] == targets)
-    again: np.ndarray = its_own & (first[pair[events]] < events)
-    return again
+    found: np.ndarray = its_own & again[events]
+    return found

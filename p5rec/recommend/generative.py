@@ -53,8 +53,7 @@ class GenerativeRecommender:
             allowed: the items that each request may be given.
         """
         if exclude_seen:
-            seen = ItemLists(histories.items.astype(np.int64), histories.offsets)
-            allowed = (allowed or Allowed()) & Allowed(never=seen)
+            allowed = (allowed or Allowed()) & Allowed(never=ItemLists.seen(histories))
         items, scores = rank_prompts(
             self.tables,
             self.bundle.histories(histories),

@@ -38,8 +38,10 @@ def users_where(condition: str, corpus: Corpus) -> np.ndarray:
         "last": np.where(some, log.times[log.offsets[1:] - 1], 0),
     }
     if log.ratings is not None:
-        total = np.bincount(log.users, weights=log.ratings, minlength=log.n_users)
-        columns["mean_rating"] = total / np.maximum(counts, 1)
+        rated = np.isfinite(log.ratings)
+        total = np.bincount(log.users[rated], log.ratings[rated], minlength=log.n_users)
+        count = np.bincount(log.users[rated], minlength=log.n_users)
+        columns["mean_rating"] = total / np.maximum(count, 1)
     return rows_where(condition, pl.DataFrame(columns), "--where")
 
 
@@ -93,7 +95,7 @@ def check_some_left(
         UserError: it names the first such user, and how many there are.
     """
     if exclude_seen:
-        seen = ItemLists(histories.items.astype(np.int64), histories.offsets)
+        seen = ItemLists.seen(histories)
         allowed = allowed & Allowed(never=seen)
     empty = np.flatnonzero(allowed.counts(len(histories), n_items) == 0)
     if len(empty):

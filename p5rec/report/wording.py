@@ -33,6 +33,10 @@ SLICES = {
     "repeat": "repeats",
     "new": "new",
 }
+NEGATIVES = {  # of clicks
+    "labelled": "events that the data label, positive and negative",
+    "drawn": "each event beside an item drawn from those its user has not met",
+}
 JUDGED = (
     "A list is a hit where the item that came next, or one of the next basket, is among its first "
     "ten. A choice or a verdict "
@@ -100,7 +104,12 @@ def setting(block: Block, protocol: Protocol) -> str:
             said.append(f"all {protocol.candidates:,} items ranked")
         if protocol.exclude_seen is not None:
             said.append("seen items " + ("left out" if protocol.exclude_seen else "allowed"))
+    said += [NEGATIVES[each] for each in NEGATIVES if _have(block, each)]
     return ", ".join(said)
+
+
+def _have(block: Block, negatives: str) -> bool:
+    return any(method.about.get("negatives") == negatives for method in block.methods)
 
 
 def legend(protocol: Protocol) -> str:

@@ -14,6 +14,7 @@ from p5rec.audit.checks import audit_corpus
 from p5rec.audit.findings import SHOWN
 from p5rec.audit.lineage import artefacts_under, audit_artefacts, behind
 from p5rec.core.artefacts import Lineage, Store
+from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import Catalog, Corpus, Interactions
 from p5rec.data.build import build
@@ -37,7 +38,7 @@ def corpus(
         item_keys=id_keys(ids),
     )
     catalog = Catalog(pa.table({"item": ids, "title": ids}))
-    return Corpus(log, catalog, [f"u{u}" for u in range(U)], make_split(log, rule))
+    return Corpus(log, catalog, Users.of([f"u{u}" for u in range(U)]), make_split(log, rule))
 
 
 def test_shared_moments_are_told_with_what_takes_them_as_sets() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Interactions, Split
 from p5rec.methods.baselines.text_rows import asked_rows, has_people_s_words, training_rows
@@ -45,7 +46,7 @@ def make(said: tuple[tuple[int, int, int, str, str], ...] = SAID) -> CorpusView:
     names = [f"i{n}" for n in range(4)]
     catalog = Catalog(pa.table({"item": names, "title": names}))
     split = Split("by hand", np.array(parts, dtype=np.int8))
-    return unnamed_view(Corpus(log, catalog, ["a", "b", "c", "d"], split))
+    return unnamed_view(Corpus(log, catalog, Users.of(["a", "b", "c", "d"]), split))
 
 
 def told(name: str, task: str, view: CorpusView) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 from small_runs import ITEMS, log
 
 from p5rec.core.errors import UserError
+from p5rec.core.features import Users
 from p5rec.core.types import Catalog, Corpus
 from p5rec.methods.baselines.ease import Ease
 from p5rec.methods.baselines.itemknn import ItemKnn
@@ -20,7 +21,7 @@ def corpus() -> Corpus:
     interactions, split = log()
     ids = [f"i{n}" for n in range(ITEMS)]
     catalog = Catalog(pa.table({"item": ids, "title": ids}))
-    return Corpus(interactions, catalog, [f"u{n}" for n in range(30)], split)
+    return Corpus(interactions, catalog, Users.of([f"u{n}" for n in range(30)]), split)
 
 
 def test_a_catalogue_that_is_too_large_for_ease_has_neighbours(corpus: Corpus) -> None:

@@ -77,9 +77,10 @@ class PersonalGeneralFrequency(PersonalFrequency):
     kind: Literal["personal-general-frequency"] = "personal-general-frequency"  # type: ignore[assignment]
 
     def learn(self, interactions: Interactions, split: Split) -> FrequencyPredictor:
-        """Count the training events of each item."""
+        """Count the training events of each item, those of target behaviours."""
         train = split.mask("train")
-        counts = np.bincount(interactions.items[train], minlength=interactions.n_items)
+        counted = interactions.items[train & interactions.is_target]
+        counts = np.bincount(counted, minlength=interactions.n_items)
         behind = (counts / (1 + counts.max())).astype(np.float32)
         tie = tie_order(interactions.item_keys, split.seed)
         lineage = Lineage(interactions.event_keys[train])

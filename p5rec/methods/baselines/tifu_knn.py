@@ -63,6 +63,7 @@ class TifuKnnPredictor(DenseScorer):
         """See :class:`.dense.DenseScorer`."""
         from p5rec.recommend.ranking import CELLS  # a config is read without torch
 
+        histories = histories.of_targets()
         own = self.method.vectors(histories, len(self.tie))
         step = max(1, CELLS // max(1, len(self.keys)))
         found = np.empty(own.shape, dtype=np.float32)
@@ -129,8 +130,8 @@ class TifuKnn(Method):
     }
 
     def learn(self, interactions: Interactions, split: Split) -> TifuKnnPredictor:
-        """The vectors of the training histories."""
-        events = np.flatnonzero(split.mask("train"))
+        """The vectors of the training histories, of target behaviours alone."""
+        events = np.flatnonzero(split.mask("train") & interactions.is_target)
         counts = np.bincount(interactions.items[events], minlength=interactions.n_items)
         users, first = np.unique(interactions.users[events], return_index=True)
         offsets = np.append(first, len(events)).astype(np.int64)

@@ -66,7 +66,7 @@ def fit(config: LinearConfig, log: Interactions, split: Split) -> LinearPredicto
     else:
         weights = ItemKnn(neighbours=config.kept).learn(log, split).similar
     train = split.mask("train")
-    events = np.bincount(log.items[train], minlength=log.n_items)
+    events = np.bincount(log.items[train], log.weights[train], minlength=log.n_items)
     discount = np.maximum(events, 1).astype(np.float32) ** -config.popularity_discount
     linear = Linear(csr_array(weights * discount))
     tie = tie_order(log.item_keys, split.seed)
