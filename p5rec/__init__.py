@@ -33,8 +33,11 @@ if TYPE_CHECKING:
         MostFrequent,
         MostFrequentOfItem,
         NearestReview,
+        PersonalFrequency,
+        PersonalGeneralFrequency,
         Popularity,
         Sasrec,
+        TifuKnn,
         UserMean,
     )
     from .api.evaluation import Evaluation, compare, evaluate
@@ -70,8 +73,11 @@ __all__ = [
     "MostFrequent",
     "MostFrequentOfItem",
     "NearestReview",
+    "PersonalFrequency",
+    "PersonalGeneralFrequency",
     "Popularity",
     "Sasrec",
+    "TifuKnn",
     "UserError",
     "UserMean",
     "audit",

@@ -104,6 +104,8 @@ def _in_baskets(events: pl.DataFrame, config: DataConfig) -> pl.DataFrame:
     if config.behaviour:
         ids = pl.when(pl.col(BEHAVIOUR).is_in(config.behaviour.targets)).then(ids)
     events = events.with_columns(basket=ids)
+    if not known:
+        return events
     first = pl.col("time").min().over("user", "basket")
     return events.with_columns(pl.when(pl.col("basket").is_null()).then("time").otherwise(first))
 

@@ -203,9 +203,8 @@ def _leave_one_out(interactions: Interactions) -> np.ndarray:
 
 
 def _last_basket(interactions: Interactions) -> np.ndarray:
-    baskets, offsets = baskets_of(interactions), interactions.offsets
-    ends = baskets[np.maximum(offsets[1:] - 1, 0)][interactions.users]
-    starts = baskets[np.minimum(offsets[:-1], max(len(baskets) - 1, 0))][interactions.users]
+    baskets, offsets, users = baskets_of(interactions), interactions.offsets, interactions.users
+    starts, ends = baskets[offsets[users]], baskets[offsets[users + 1] - 1]
     behind, enough = ends - baskets, ends - starts >= 2
     parts = np.full(len(interactions), TRAIN, dtype=np.int8)
     parts[enough & (behind == 1)] = VALID

@@ -124,3 +124,36 @@ def test_arrow_and_lazy_frames_and_mappings(train: p5rec.Dataset) -> None:
     for frame in (events.lazy(), events.to_arrow(), events.to_dict(as_series=False)):
         data = p5rec.Dataset.from_frame(frame, rating="stars", **COLUMNS)
         assert data.events.drop("part").equals(train.events.drop("part"))
+
+
+def test_orders_users_context_labels_and_behaviours() -> None:
+    events = shop_events().with_columns(
+        order=pl.format("{}-{}", "customer", pl.int_range(pl.len()).over("customer") // 2),
+        done=pl.lit("buy"),
+        hour=pl.lit(9),
+        opened=pl.lit(1),
+    )
+    sooner = pl.col("bought_at") - pl.duration(seconds=1)
+    views = events.with_columns(done=pl.lit("view"), order=None, bought_at=sooner)
+    people = pl.DataFrame(
+        {"customer": [f"u{n}" for n in range(USERS)], "town": ["Bonn"] * USERS, "age": 30}
+    )
+    data = p5rec.Dataset.from_frame(
+        pl.concat([events, views.select(events.columns)]), users=people, basket="order",
+        user_attributes=["town"], context={"hour": "number"}, label={"column": "opened"},
+        behaviour={"column": "done", "targets": ["buy"], "weights": {"view": 0.5}}, **COLUMNS,
+    ).split("last-basket")  # fmt: skip
+    log = data.corpus.interactions
+    assert data.users.columns == ["user", "town", "events"]
+    assert data.items["events"].sum() == 2 * USERS * EACH
+    told = data.describe()
+    assert told["baskets"] == USERS * -(-EACH // 2)
+    assert told["behaviours"] == {"buy (target)": USERS * EACH, "view": USERS * EACH}
+    assert [*log.context] == ["hour"]
+    assert (log.labels == 1).all()
+    assert log.is_target[data.corpus.split.mask("valid", "test")].all()
+    assert len(p5rec.PersonalFrequency().fit(data, verbose=False).recommend(["u1"], k=3)) == 3
+    with pytest.raises(p5rec.UserError, match="expected a column 'dome' for behaviour"):
+        p5rec.Dataset.from_frame(events, behaviour={"column": "dome", "targets": ["b"]}, **COLUMNS)
+    with pytest.raises(p5rec.UserError, match="users: expected a column 'twon'"):
+        p5rec.Dataset.from_frame(events, users=people, user_attributes=["twon"], **COLUMNS).split()

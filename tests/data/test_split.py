@@ -14,9 +14,11 @@ from p5rec.core.features import Behaviours
 from p5rec.core.rng import id_keys
 from p5rec.core.types import Interactions
 from p5rec.data.split import (
+    OF_BASKETS,
     RULES,
     UNUSED,
     cases,
+    each_target,
     histories_of,
     make_split,
 )
@@ -201,13 +203,17 @@ def test_targets_alone_are_asked_for_and_histories_say_what_was_done(
 ) -> None:
     split = make_split(data, rule, few_shot=2)
     asked, targets, events = cases(data, split, part)
-    assert data.is_target[events].all()
-    assert (targets == data.items[events]).all()
+    requests, flat = each_target(events)
+    assert (data.users[flat] == asked.users[requests]).all()
+    assert data.is_target[flat].all()
+    assert (targets[targets >= 0] == data.items[flat]).all()
     assert asked.behaviours is not None
     assert len(asked.behaviours.codes) == len(asked.items)
     taken = asked.of_targets()
     for b, user in enumerate(asked.users):
-        mine = np.flatnonzero((data.users == user) & (np.arange(len(data)) < events[b]))
+        held = np.flatnonzero(split.mask(part) & (data.users == user))
+        until = held[0] if rule in OF_BASKETS else held[-1]
+        mine = np.flatnonzero((data.users == user) & (np.arange(len(data)) < until))
         mine = mine[split.parts[mine] != UNUSED]
         assert asked[b].tolist() == data.items[mine].tolist()
         assert taken[b].tolist() == data.items[mine[data.is_target[mine]]].tolist()

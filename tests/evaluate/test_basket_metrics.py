@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import Catalog, Corpus, Interactions, RankedLists, numbered
 from p5rec.data.split import cases, make_split
@@ -38,7 +39,7 @@ def corpus() -> Corpus:
         {"item": [f"i{n}" for n in range(ITEMS)], "title": [f"T{n}" for n in range(ITEMS)]}
     )
     split = make_split(log, "last-basket")
-    return Corpus(log, Catalog(table), [f"u{n}" for n in range(USERS)], split)
+    return Corpus(log, Catalog(table), Users.of([f"u{n}" for n in range(USERS)]), split)
 
 
 @pytest.fixture(scope="module")
