@@ -234,8 +234,8 @@ class DataConfig(Config):
             digits of a date (``20240131``, ``20240131235959``) and ISO 8601 (UTC where no zone is
             written), and asks where numbers can mean several things.
         incomplete: what to do when a row of the log lacks a user, item, time, behaviour or (where
-            that column is there) rating, which events that are history alone need not have: refuse,
-            or drop and count the rows.
+            that column is there) rating or basket, which events that are history alone need not
+            have: refuse, or drop and count the rows.
         context: further columns of the log, of numbers or categories: name → ``number`` or
             ``category`` where the column has that name, or column and kind.
         label: which events are positive and which negative; nothing is dropped by it. None:
@@ -256,8 +256,9 @@ class DataConfig(Config):
         permute_text: deal titles and attributes out anew among the items: the control.
         baskets: a user's events under one id of ``columns.basket`` (without that column, of one
             moment) are a set, in which order carries no information: an order's events all have
-            the time of its first, recency counts baskets, and splits may hold out a basket. None:
-            where the log has that column, or the split needs baskets.
+            the time of its first, recency counts baskets, and splits may hold out a basket. Target
+            events alone form them; events that are history alone come after the baskets of their
+            moment. None: where the log has that column, or the split needs baskets.
         split: the rule, see ``p5rec.data.split``.
         few_shot: training events a user, under ``few-shot``.
         seed: breaks equal times, shuffles row numbers, deals texts out, and draws the few-shot
