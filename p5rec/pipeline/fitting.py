@@ -65,8 +65,9 @@ def fit_method(
         made = tried.made if tried and tried.made else run.fit(tried.model if tried else None)
         spent = [trial.seconds for trial in trials if not n]
         about = {
-            "train_seconds": round(sum(spent) or made.manifest["seconds"], 3),
+            "train_seconds": round(sum(spent) or run.seconds(made), 3),
             **points[best].describe(),
+            **points[best].chosen(made.path / MODEL),
             **({"configs_tried": len(points)} if spent else {}),
         }
         found.append(Fitted(points[best], run.seed, made, run.complete(made), about))
@@ -133,12 +134,7 @@ class _Run:
     def of(cls, method: Method, prepared: Prepared, among: Among, nth: int) -> _Run:
         """The ``nth`` run of ``method``."""
         corpus = prepared.corpus
-        return cls.under(method, prepared, among, nth, method.first_seed(corpus.split.seed) + nth)
-
-    @classmethod
-    def under(cls, method: Method, prepared: Prepared, among: Among, nth: int, seed: int) -> _Run:
-        """The same under a seed that is not the method's own."""
-        corpus = prepared.corpus
+        seed = method.first_seed(corpus.split.seed) + nth
         if method.permute_histories:
             corpus = swapped(corpus, ["train"], seed)
         return cls(method, prepared, among, nth, seed, corpus)
@@ -172,6 +168,19 @@ class _Run:
             code=(_complete, *method.fitted_by),
             inputs={"data": self.prepared.data, "fit": made, **_keys(beside)},
         )
+
+    def seconds(self, made: Artefact) -> float:
+        """That the stage ``made`` took which fitted it, and those that fitted its parts."""
+        quiet = replace(self, prepared=replace(self.prepared, store=self.prepared.store.quiet()))
+        needs = self.method.needs(self.seed).values()
+        parts = [quiet.part(need.method) for need in needs if isinstance(need, Part)]
+        spent: float = made.manifest["seconds"]
+        return spent + sum(part.seconds(part.fit()) for part in parts)
+
+    def part(self, method: Method) -> _Run:
+        """The run of a method that this one needs; one without draws has a first run alone."""
+        nth = self.nth if method.drawn else 0
+        return _Run.of(method, self.prepared, self.among, nth)
 
     def trial(self) -> _Trial:
         """Its figure on validation."""
@@ -223,8 +232,9 @@ class _Run:
                 runs = among.methods[name]
                 run = runs[self.nth % len(runs)]
                 return run.trained, run.made
-            case Part(method, seed):
-                made = _Run.under(method, self.prepared, among, self.nth, seed).fit()
+            case Part(method):
+                run = self.part(method)
+                made = run.complete(run.fit())
                 return made.path / MODEL, made
             case Made():
                 needed = self._found(need.needs)

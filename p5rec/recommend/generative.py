@@ -14,6 +14,7 @@ from .capabilities import check_taught
 from .config import DecodeConfig
 from .listing import rank_prompts
 from .tables import RankingTables
+from .whole import whole_scores
 
 
 class GenerativeRecommender:
@@ -64,6 +65,13 @@ class GenerativeRecommender:
             more=self._linear(histories),
         )
         return RankedLists(histories.users, items, scores)
+
+    def item_logs(self, histories: Histories) -> np.ndarray:
+        """``(B, N)`` float32: the item head's log-probabilities of all items; ``search: items``."""
+        out = np.empty((len(histories), len(self.tables.tie)), dtype=np.float32)
+        for rows, found in whole_scores(self.tables, self.bundle.histories(histories)):
+            out[rows] = found
+        return out
 
     def _linear(self, histories: Histories) -> Callable[[np.ndarray], np.ndarray] | None:
         linear, weight = self.bundle.linear, np.float32(self.config.linear_weight)

@@ -83,6 +83,11 @@ class Generative(LearnerConfig, Method):
         return (LISTS,) if DENSE in self.train.tasks else ()
 
     @property
+    def scores_items(self) -> bool:  # type: ignore[override]
+        """Whether it has an item head, which is trained on histories."""
+        return self.item_head is not None and DENSE in self.train.tasks
+
+    @property
     def tasks(self) -> tuple[str, ...]:
         """See :class:`~p5rec.methods.base.Method`: all that it is trained on."""
         return tuple(self.train.tasks)
@@ -133,8 +138,7 @@ class Generative(LearnerConfig, Method):
             users=self.train.users,
             permute_histories=self.permute_histories,
         )
-        drawn = self.train.users < 1 or self.permute_histories
-        return {"linear": Part(part, seed if drawn else self.train.seed)}
+        return {"linear": Part(part)}
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
         """See :func:`.fitting.fit`."""

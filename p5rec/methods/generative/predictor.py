@@ -7,9 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from p5rec.core.artefacts import Lineage, read_json
 from p5rec.core.errors import fault
-from p5rec.core.types import Corpus
+from p5rec.core.types import Corpus, Histories
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.recommend.capabilities import check_asked
 from p5rec.recommend.config import DecodeConfig
@@ -47,6 +49,21 @@ class GenerativePredictor:
     def recommend(self) -> Any:
         """See :class:`p5rec.methods.predictors.Recommends`."""
         return self.recommender.recommend
+
+    @cached_property
+    def scorer(self) -> GenerativeRecommender:
+        """Asks the item head alone.
+
+        Raises:
+            UserError: there is none, or the model was not taught to rank.
+        """
+        at_once = {"search": "items", "per_prefix": None}
+        decode = self.decode.model_copy(update=at_once)
+        return GenerativeRecommender(self.bundle, decode, self.bundle.settings.tie_seed)
+
+    def item_logs(self, histories: Histories) -> np.ndarray:
+        """See :class:`p5rec.methods.predictors.ScoresItems`."""
+        return self.scorer.item_logs(histories)
 
     def answer(self, serving: ServingConfig, corpus: Corpus, part: str, folder: Path) -> None:
         """See :func:`p5rec.recommend.model_answers.answer_model`."""
