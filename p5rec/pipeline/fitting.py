@@ -159,7 +159,7 @@ class _Run:
 
     def complete(self, made: Artefact) -> Artefact:
         """The stage that puts its folder together."""
-        method, beside = self.method, self._found(self.method.beside(self.seed))
+        method, beside = self.method, self.quiet._found(self.method.beside(self.seed))
         settings = {**method.dump(), "tune": {}}
         return self.prepared.store.quiet().stage(
             "model",
@@ -171,11 +171,15 @@ class _Run:
 
     def seconds(self, made: Artefact) -> float:
         """That the stage ``made`` took which fitted it, and those that fitted its parts."""
-        quiet = replace(self, prepared=replace(self.prepared, store=self.prepared.store.quiet()))
         needs = self.method.needs(self.seed).values()
-        parts = [quiet.part(need.method) for need in needs if isinstance(need, Part)]
+        parts = [self.quiet.part(need.method) for need in needs if isinstance(need, Part)]
         spent: float = made.manifest["seconds"]
         return spent + sum(part.seconds(part.fit()) for part in parts)
+
+    @property
+    def quiet(self) -> _Run:
+        """The same, which says nothing of its stages."""
+        return replace(self, prepared=replace(self.prepared, store=self.prepared.store.quiet()))
 
     def part(self, method: Method) -> _Run:
         """The run of a method that this one needs; one without draws has a first run alone."""
@@ -233,8 +237,8 @@ class _Run:
                 run = runs[self.nth % len(runs)]
                 return run.trained, run.made
             case Part(method):
-                run = self.part(method)
-                made = run.complete(run.fit())
+                part = self.part(method)
+                made = part.complete(part.fit())
                 return made.path / MODEL, made
             case Made():
                 needed = self._found(need.needs)

@@ -195,25 +195,3 @@ class TrainConfig(Config):
     def slots(self) -> int:
         """Slots a step."""
         return self.batch * self.accumulate
-
-
-class LinearConfig(Config):
-    """Item-to-item weights beside the model (:class:`p5rec.models.linear.Linear`).
-
-    Attributes:
-        kind: ``ease`` (Steck 2019, arXiv:1905.03375); ``item-knn``, the cosine of two items' users;
-            ``auto``, EASE up to ``max_items``, whose cubic time and square memory it cannot afford
-            beyond.
-        l2: of EASE, in users.
-        kept: weights of each item that are kept, the largest by their size.
-        max_items: of ``auto``.
-        popularity_discount: what is said of an item is divided by its training events to this
-            power, between 0 (least squares, which favour what is popular) and 1 (Steck 2011,
-            "Item popularity and recommendation accuracy", has such a power in what is counted).
-    """
-
-    kind: Literal["auto", "ease", "item-knn"] = "auto"
-    l2: float = Field(100.0, gt=0)
-    kept: int = Field(500, ge=1)
-    max_items: int = Field(20_000, ge=1)
-    popularity_discount: float = Field(0.3, ge=0, le=1)

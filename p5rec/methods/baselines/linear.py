@@ -143,7 +143,9 @@ class Linear(Method):
     def fit_settings(self) -> dict[str, object]:
         """See :class:`p5rec.methods.base.Method`: how a history is read shapes no fit."""
         queried = ("half_life", "popularity_discount")
-        return {name: value for name, value in super().fit_settings().items() if name not in queried}
+        return {
+            name: value for name, value in super().fit_settings().items() if name not in queried
+        }
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
         """See :class:`p5rec.methods.base.Method`."""

@@ -46,24 +46,24 @@ class Grid:
         """The config that each of the fits is made by."""
         return [self.points[self.fits.index(fit)] for fit in range(max(self.fits) + 1)]
 
-    def along(self, candidate: int) -> list[list[int]]:
-        """For each setting the candidates that differ from one in no other."""
-        shape = tuple(len(values) for values in self.values.values())
-        if not shape:
-            return []
-        numbers = np.arange(len(self.points)).reshape(shape)
-        at = np.unravel_index(candidate, shape)
-        return [
-            numbers[(*at[:axis], slice(None), *at[axis + 1 :])].tolist()
-            for axis, size in enumerate(shape)
-            if size > 1
-        ]
+    @property
+    def axes(self) -> int:
+        """Settings that are chosen."""
+        return len(self.values)
+
+    def along(self, candidate: int, axis: int) -> list[int]:
+        """The candidates that differ from one in a single setting, itself among them."""
+        at = self._at(candidate)
+        size = [len(values) for values in self.values.values()]
+        step = int(np.prod(size[axis + 1 :], dtype=int))  # the last setting changes first
+        return [candidate + (n - at[axis]) * step for n in range(size[axis])]
 
     def settings(self, candidate: int) -> dict[str, Any]:
-        """Those that are chosen among, with their values."""
+        """Those that are chosen, with their values."""
+        at = self._at(candidate)
+        return {name: values[n] for (name, values), n in zip(self.values.items(), at, strict=True)}
+
+    def _at(self, candidate: int) -> list[int]:
+        """The place of a candidate's value among those of each setting."""
         shape = tuple(len(values) for values in self.values.values())
-        at = np.unravel_index(candidate, shape) if shape else ()
-        return {
-            name: values[int(n)]
-            for (name, values), n in zip(self.values.items(), at, strict=True)
-        }
+        return [int(n) for n in np.unravel_index(candidate, shape)] if shape else []

@@ -227,9 +227,10 @@ class Fusion(Method):
         """What is wrong with the parts; None: nothing."""
         for name, part in self.methods.items():
             if not part.scores_items:
-                return f"parts.{name}: expected {SCORED}, got a {part.kind} that does not; leave it out"
+                return f"parts.{name}: expected {SCORED}, got a {part.kind}, which does not"
         if strange := self.weights.keys() - self.parts.keys():
-            return f"weights: expected a part, got {min(strange)!r}; name one of {', '.join(self.parts)}"
+            known = ", ".join(self.parts)
+            return f"weights: expected a part ({known}), got {min(strange)!r}; rename it"
         if len({part.semantic_ids for part in self.methods.values()} - {None}) > 1:
             return "parts: expected the same ids in all parts, got others; set their ids"
         return None

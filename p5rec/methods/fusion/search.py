@@ -178,12 +178,11 @@ class Search:
 
     def _moved(self, point: Point, part: int) -> Point:
         """The best weight and candidate of ``part``, one of its settings at a time."""
-        weights = WEIGHTS if part else FIRST
-        if part in self.fixed:
-            weights = (self.fixed[part],)
+        weights = [self.fixed[part]] if part in self.fixed else [*(WEIGHTS if part else FIRST)]
+        grid = self.scores.grids[part]
         point = self.best([point, *(point.weighing(part, weight) for weight in weights)])
-        for axis in range(len(self.scores.grids[part].along(0)) if any(weights) else 0):
-            others = self.scores.grids[part].along(point.taken[part])[axis]
+        for axis in range(grid.axes if any(weights) else 0):
+            others = grid.along(point.taken[part], axis)
             near = _near(point.weights[part], weights)
             moved = (point.weighing(part, w).taking(part, c) for c in others for w in near)
             point = self.best([point, *moved])
