@@ -145,19 +145,23 @@ def _turn(
     tree: Tree, signal: str, part: str, switch: str, has_it: Callable[[Tree], bool], wanted: str
 ) -> str:
     """Turns ``part.switch`` of the methods whose signal is in place; their names."""
-    fresh = [
-        name for name, method in _trained(tree).items()
-        if has_it(method) and not method[part][switch]
-    ]  # fmt: skip
+    trained = _trained(tree)
+    fresh = [name for name, m in trained.items() if has_it(m) and not m[part][switch]]
     _refuse_none(fresh, signal, wanted)
     for name in fresh:
-        tree["methods"][name][part][switch] = True
+        trained[name][part][switch] = True
     return ", ".join(fresh)
 
 
 def _trained(tree: Tree) -> dict[str, Tree]:
-    """The methods that train a language model."""
-    return {name: method for name, method in tree["methods"].items() if method["kind"] == DEFAULT}
+    """The methods that train a language model, those among the parts of others as well."""
+    found = {}
+    for name, method in tree["methods"].items():
+        own = {f"{name}.parts.{part}": inner for part, inner in method.get("parts", {}).items()}
+        for place, section in {name: method, **own}.items():
+            if isinstance(section, dict) and section["kind"] == DEFAULT:
+                found[place] = section
+    return found
 
 
 def _has_learned(method: Tree) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from p5rec.core.artefacts import read_json, write_json
 from p5rec.core.config import Config, bind
+from p5rec.core.errors import fault
 
 FILE = "fusion.json"
 
@@ -49,6 +50,10 @@ class Choice(Config):
         Raises:
             UserError: the file is missing or damaged.
         """
+        if not (folder / FILE).is_file():
+            raise fault(
+                folder / FILE, "the file that was saved", "nothing there", "copy the folder anew"
+            )
         return bind(cls, read_json(folder / FILE), {}, folder / FILE)
 
     def facts(self) -> dict[str, Any]:
