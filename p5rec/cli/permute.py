@@ -155,13 +155,14 @@ def _turn(
 
 def _trained(tree: Tree) -> dict[str, Tree]:
     """The methods that train a language model, those among the parts of others as well."""
-    found = {}
+    every = dict(tree["methods"])
     for name, method in tree["methods"].items():
-        own = {f"{name}.parts.{part}": inner for part, inner in method.get("parts", {}).items()}
-        for place, section in {name: method, **own}.items():
-            if isinstance(section, dict) and section["kind"] == DEFAULT:
-                found[place] = section
-    return found
+        every |= {f"{name}.parts.{part}": own for part, own in method.get("parts", {}).items()}
+    return {
+        name: section
+        for name, section in every.items()
+        if isinstance(section, dict) and section["kind"] == DEFAULT
+    }
 
 
 def _has_learned(method: Tree) -> bool:

@@ -188,17 +188,20 @@ class _Run:
 
     def trial(self) -> _Trial:
         """Its figure on validation."""
-        if self.method.collective or self.method.beside(self.seed):
+        method = self.method
+        shared = method.fit_settings().keys() != method.dump().keys() - {"tune"}
+        if method.collective or method.beside(self.seed) or shared:
             return self._measured_apart()
-        needed = self._found(self.method.needs(self.seed))
-        inputs = {**self.method.fit_reads(), **_keys(needed)}
+        needed = self._found(method.needs(self.seed))
+        inputs = {**method.fit_reads(), **_keys(needed)}
         trial = self._trial_stage(
             partial(_trial, self, _folders(needed)), (_trial, *self._measured_by()), inputs
         )
         return _Trial(trial, None)
 
     def _measured_apart(self) -> _Trial:
-        """The same in stages: a fit of all processes, its folder, and the measuring."""
+        """The same in stages: a fit of all processes, or one that other points read as well, its
+        folder, and the measuring."""
         made = self.fit()
         folder = self.complete(made)
         measure = partial(_measure, self.method, folder.path / MODEL, self.corpus)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,11 @@ from tiny_models import some_codes
 from p5rec.core.artefacts import Lineage, Store
 from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_rng, id_keys
-from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
+from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Histories, Interactions, Split
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.split import cases
+from p5rec.ids.files import save_codes
 from p5rec.methods.baselines.linear import Linear
 from p5rec.methods.baselines.repeats import Repeats
 from p5rec.methods.fitted import Fitted
@@ -36,6 +39,22 @@ from p5rec.pipeline.prepared import Prepared
 ITEMS, GROUPS = 40, 8
 NOISE = {"kind": "noise"}
 LINEAR = {"kind": "linear", "l2": 20.0, "tune": {"half_life": (None, 2.0)}}
+
+
+NETWORK = Generative.model_validate(
+    {
+        "backbone": {"kind": "scratch", "width": 16, "layers": 1, "heads": 2, "feedforward": 8},
+        "item_head": {},
+        "train": {"steps": 2, "batch": 4, "precision": "float32"},
+        "decode": {"search": "beam"},
+    }
+)
+
+
+def small() -> Corpus:
+    """30 users of 24 items."""
+    world = {"kind": "markov", "users": 30, "items": 24, "events": 6}
+    return build(DataConfig(source="world", world=world))[0]
 
 
 @pytest.fixture(autouse=True)
@@ -126,17 +145,7 @@ def test_the_choice_is_no_worse_than_a_part_and_says_what_it_is_worth(tmp_path: 
 
 def test_it_is_the_sum_of_its_parts(tmp_path: Path) -> None:
     """At fixed weights: the item head's log-probabilities and the weights of linear."""
-    corpus = build(
-        DataConfig(source="world", world={"kind": "markov", "users": 30, "items": 24, "events": 6})
-    )[0]
-    network = Generative.model_validate(
-        {
-            "backbone": {"kind": "scratch", "width": 16, "layers": 1, "heads": 2, "feedforward": 8},
-            "item_head": {},
-            "train": {"steps": 2, "batch": 4, "precision": "float32"},
-            "decode": {"search": "beam"},
-        }
-    )
+    corpus, network = small(), NETWORK
     linear = Linear(tune={}, half_life=3, popularity_discount=0.5)
     fits = Fits.of(corpus, some_codes(24), tmp_path)
     fusion = Fusion(
@@ -154,6 +163,30 @@ def test_it_is_the_sum_of_its_parts(tmp_path: Path) -> None:
     more = linear.learn(corpus.interactions, corpus.split).item_logs(histories)
     wanted = pooled(said, torch.from_numpy(np.float32(0.7) * more)).numpy()
     assert np.array_equal(run.method.load(run.folder).scores(histories), wanted)
+
+
+def test_extended_ids_rank_new_items_beside_the_old_ones(tmp_path: Path) -> None:
+    corpus, codes = small(), some_codes(24)
+    fits = Fits.of(corpus, codes, tmp_path / "store")
+    parts = {"network": NETWORK, "linear": Linear(tune={}), "repeats": Repeats(tune={})}
+    weights = dict.fromkeys(parts, 1.0)
+    among = Among({"semantic": [fits.ids]})
+    (run,) = fit_method(Fusion(parts=parts, weights=weights), fits.prepared, among)
+    free = {*product(*map(range, codes.sizes))} - {*map(tuple, codes.codes.tolist())}
+    more = replace(codes, codes=np.array([min(free), *codes.codes], dtype=np.int32))
+    save_codes(more, tmp_path / "ids", ["new", *corpus.catalog.ids])
+    histories, _, _ = cases(corpus.interactions, corpus.split, "test")
+    before = run.method.load(run.folder)
+    after = run.method.opened(run.folder, tmp_path / "ids")
+    later = Histories(histories.users, histories.items + 1, histories.offsets)
+    scores = after.scores(later)
+    assert np.isfinite(scores).all()
+    old = scores[:, 1:] - before.scores(histories)
+    assert old == pytest.approx(np.broadcast_to(old[:, :1], old.shape), abs=1e-4)
+    plain = Fusion(parts={"repeats": Repeats(tune={})})
+    (run,) = fit_method(plain, fits.prepared, among)
+    with pytest.raises(UserError, match="--ids: expected a model with codes"):
+        plain.opened(run.folder, tmp_path / "ids")
 
 
 def test_items_of_which_nothing_is_known_keep_their_probability() -> None:

@@ -73,7 +73,11 @@ def queries(corpus: Corpus) -> list[Query]:
     ]
     fitted = [
         METHODS.get(kind)(**given).learn(corpus.interactions, corpus.split)
-        for kind, given in (("ease", {}), ("sasrec", {"epochs": 1, "width": 8, "heads": 1}))
+        for kind, given in (
+            ("ease", {}),
+            ("linear", {}),
+            ("sasrec", {"epochs": 1, "width": 8, "heads": 1}),
+        )
     ]
     raters: list[Any] = [
         PairRater(bundle, corpus, DECODE),

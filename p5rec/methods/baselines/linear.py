@@ -23,6 +23,7 @@ from p5rec.data.train_events import of_some_users
 from ..arrays import load_arrays, save_arrays, sparse, sparse_parts
 from ..base import Method
 from ..needs import Inputs
+from ..plans import Plan, Surroundings
 from .dense import DenseScorer
 from .ease import Ease
 from .itemknn import ItemKnn
@@ -175,6 +176,12 @@ class Linear(Method):
             self.popularity_discount,
             Lineage(interactions.event_keys[train]),
         )
+
+    def plan(self, corpus: Corpus, among: Surroundings) -> Plan:
+        """See :class:`p5rec.methods.base.Method`: EASE takes two matrices, N by N."""
+        n_items = len(corpus.catalog)
+        dense = self.weights == "ease" or (self.weights == "auto" and n_items <= self.max_items)
+        return Plan(len(self.points()), 2 * 4.0 * n_items**2 * dense)
 
     def load(self, folder: Path) -> LinearPredictor:
         """See :class:`p5rec.methods.base.Method`."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from p5rec.core.types import Corpus
 
 from ..base import Method
-from ..plans import Planned, Surroundings
+from ..plans import Plan, Planned, Surroundings
+from .grid import Grid
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,14 @@ def plan(parts: Mapping[str, Method], corpus: Corpus, among: Surroundings) -> Fu
         for name, part in parts.items()
         if _key(part) in keys.values()
     }
-    plans = {name: part.plan(corpus, among) for name, part in parts.items() if name not in shared}
-    return FusionPlan({name: plan for name, plan in plans.items() if plan is not None}, shared)
+    own = {}
+    for name, part in parts.items():
+        found = None if name in shared else part.plan(corpus, among)
+        if isinstance(found, Plan):
+            found = replace(found, fits=len(Grid.of(part).fitted))
+        if found is not None:
+            own[name] = found
+    return FusionPlan(own, shared)
 
 
 def _key(method: Method) -> tuple[Any, ...]:
