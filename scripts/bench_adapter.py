@@ -47,7 +47,7 @@ def main() -> None:
         for items in ("tokens", "positions"):
             folder = Path(made) / items
             bundle = trained(items, asked, corpus, codes, folder)
-            weigh(items, bundle, folder / "bundle")
+            weigh(items, bundle, folder)
             if items == "tokens":
                 compare(bundle.ready(), folder)
 
@@ -63,7 +63,7 @@ def trained(
         train=TrainConfig(steps=asked.steps, batch=4, warmup=2),
     )  # fmt: skip
     train(method, corpus, codes, folder)
-    return load_bundle(folder / "bundle")
+    return load_bundle(folder)
 
 
 def weigh(items: str, bundle: Bundle, folder: Path) -> None:
@@ -88,8 +88,9 @@ def weigh(items: str, bundle: Bundle, folder: Path) -> None:
 @torch.no_grad()
 def compare(bundle: Bundle, folder: Path) -> None:
     """Prints how far the exported model's logits lie from the adapter model's, both in float32."""
-    export(folder / "bundle", folder / "plain")
-    plain = AutoModelForCausalLM.from_pretrained(folder / "plain").eval()
+    into = folder.with_name("plain")
+    export(folder, into)
+    plain = AutoModelForCausalLM.from_pretrained(into).eval()
     items = bundle.layout.items[:32].reshape(4, 32)
     words = np.random.default_rng(1).integers(100, 40_000, items.shape)
     ids = torch.from_numpy(np.stack([words, items], axis=2).reshape(4, 64))

@@ -30,7 +30,7 @@ from p5rec.core.types import Histories, ItemCodes
 from p5rec.methods.baselines.ease import Ease, EasePredictor
 from p5rec.methods.baselines.linear import Linear, LinearPredictor
 from p5rec.methods.fusion.predictor import FusionPredictor
-from p5rec.methods.generative.predictor import GenerativePredictor
+from p5rec.methods.generative.predictor import ScoringPredictor
 from p5rec.models.checkpoint import BundleSettings, build, load_bundle, save_bundle
 from p5rec.models.config import ItemHeadConfig
 from p5rec.recommend.config import DecodeConfig
@@ -114,7 +114,7 @@ def of(items: int, queries: int) -> dict[str, dict[str, float]]:
         network(items, Path(folder))
         for name, decode in SEARCHES.items():
             bundle = load_bundle(Path(folder)).ready()
-            predictors[name] = GenerativePredictor(bundle, decode)
+            predictors[name] = ScoringPredictor(bundle, decode)
     parts, tie = ((1.0, predictors["network"]), (1.0, linear(items))), np.arange(items)
     predictors["hybrid"] = FusionPredictor(parts, tie)
     if items <= Ease().max_items:

@@ -76,9 +76,8 @@ def one_task(task: str, layers: int) -> Generative:
 def held_out_loss(contest: Contest, method: Generative) -> Callable[[], float]:
     """The loss on rows that nobody trains on, the same for every way."""
     bundle = contest.bundle
-    tasks, _ = build_training_data(
-        method.reseeded(1), contest.corpus, bundle, taught_prompts(method)
-    )
+    other = method.seeded(method.train.seed + 1)
+    tasks, _ = build_training_data(other, contest.corpus, bundle, taught_prompts(method))
     tables = list(tasks.values())
     task_of, row_of = (a.ravel() for a in np.indices((len(tables), HELD_OUT)))
     ones = np.ones(len(tables), dtype=np.int64)
@@ -105,7 +104,7 @@ def ndcg(way: str, lesson: Contest, users: int) -> Callable[[], float]:
     view = bundle.view(lesson.corpus)
 
     def look() -> float:
-        answers = ask(bundle, view, FAMILY, "valid", users, decode, 0)
+        answers: Any = ask(bundle, view, FAMILY, "valid", users, decode, 0)
         found = ranking.per_user(np.array(answers.lists), np.array(answers.items), (10,))
         return float(found["NDCG@10"].mean())
 

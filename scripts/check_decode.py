@@ -22,9 +22,11 @@ from decode_ways import by_function, by_processor, generated, ours
 from torch import Tensor
 from transformers import T5Config, T5ForConditionalGeneration
 
-from p5rec.cli.inputs import read_model, read_recipe
+from p5rec.cli.inputs import read_recipe
 from p5rec.data.split import cases
 from p5rec.decode.token_rows import TokenRows
+from p5rec.methods.folder import check_items
+from p5rec.models.checkpoint import load_bundle
 from p5rec.models.generate import ItemSearch
 
 TIES = ", place by place: the others order scores that are equal within that another way"
@@ -73,7 +75,8 @@ def main() -> None:
     parser.add_argument("--full", type=int, default=3, help="users whose list is of all items")
     asked = parser.parse_args()
     _, corpus = read_recipe(asked.config)
-    bundle = read_model(asked.model, corpus, "float32")
+    check_items(asked.model, corpus)
+    bundle = load_bundle(asked.model).ready()
     histories, _, _ = cases(corpus.interactions, corpus.split, "test")
     histories = histories.take(np.arange(min(asked.users, len(histories))))
     recent = histories.tail(bundle.settings.window)

@@ -6,7 +6,7 @@ In each fold a twentieth of the items of ml-100k is taken out of the log and the
 compact decoder is trained on what is left, the ids are extended to the items taken out
 (``p5rec ids extend``), and the same model ranks all items for users whose test event is one of
 them. Beside it: the same model with those items at free codes drawn by chance, and what the new
-new items cost users whose test event is an old one. Overrides: of ``recipes/configs/sft/ids.yaml``.
+items cost users whose test event is an old one. Overrides: of ``recipes/configs/sft/ids.yaml``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import polars as pl
 
 from p5rec.cli.run import load
 from p5rec.core.artefacts import Store
-from p5rec.core.config import bind, read_tree
+from p5rec.core.config import load as load_config
 from p5rec.core.paths import assets, cache_home
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import Corpus, ItemCodes, RankedLists
@@ -34,11 +34,9 @@ from p5rec.evaluate.assemble import Rules, assemble
 from p5rec.evaluate.measure import ranking
 from p5rec.ids.files import save_codes
 from p5rec.methods.views import view_methods
-from p5rec.models.checkpoint import load_bundle
-from p5rec.models.linear import linear_file
+from p5rec.pipeline.fitting import Among, fit_method
 from p5rec.pipeline.ids import build_ids
-from p5rec.pipeline.training import fit_linear, teach
-from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.pipeline.prepared import Prepared
 from p5rec.report.files import write_report
 from p5rec.report.terminal import table
 from p5rec.train.extension import extended
@@ -95,26 +93,22 @@ def fold(
     """Lists and targets by what they show; users and items are rows of ``everything``."""
     data = prepare_data(old, store)
     corpus = load_corpus(data.path)
+    prepared = Prepared(corpus, data, store)
     views = view_methods(recipe.ids, recipe.methods)[method.ids]
-    ids = build_ids(recipe.ids[method.ids], views, corpus, data, store)[0]
-    model = teach(method, corpus, data, ids, store).path / "bundle"
-    linear = linear_file(fit_linear(method, corpus, data, store))
-    codes, _ = extended(ids.path, everything)
+    ids = build_ids(recipe.ids[method.ids], views, prepared)
+    (fitted,) = fit_method(method, prepared, Among({method.ids: ids}))
+    codes, _ = extended(ids[0].path, everything)
     new = ~np.isin(everything.catalog.ids, corpus.catalog.ids)
     histories, targets, _ = cases(everything.interactions, everything.split, "test")
     cold, warm = np.flatnonzero(new[targets]), np.flatnonzero(~new[targets])
 
     def ranked(codes: ItemCodes, rows: np.ndarray) -> tuple[RankedLists, np.ndarray]:
         save_codes(codes, work / "codes", everything.catalog.ids)
-        bundle = load_bundle(model, work / "codes", linear).ready()
-        recommender = GenerativeRecommender(bundle, method.decode, everything.split.seed)
-        return recommender.recommend(histories.take(rows), K), targets[rows]
+        predictor = fitted.method.opened(fitted.folder, work / "codes")
+        return predictor.recommend(histories.take(rows), K), targets[rows]
 
     before, _, _ = cases(corpus.interactions, corpus.split, "test")
-    recommender = GenerativeRecommender(
-        load_bundle(model, linear=linear).ready(), method.decode, "m"
-    )
-    without = recommender.recommend(before, K)
+    without = fitted.method.load(fitted.folder).recommend(before, K)
     return {
         "cold: extended": ranked(codes, cold),
         "cold: by chance": ranked(by_chance(codes, new, seed), cold),
@@ -151,11 +145,9 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     asked = parser.parse_args()
     started = time.perf_counter()
-    path = assets("recipes") / "configs/sft/ids.yaml"
-    tree, lines = read_tree(path, asked.overrides)
-    recipe: Any = bind(
-        load(assets("recipes") / "sft.py").SCHEMA, {"name": "cold", **tree}, lines, path
-    )
+    recipes = assets("recipes")
+    schema = load(recipes / "sft.py").SCHEMA
+    recipe: Any = load_config(recipes / "configs/sft/ids.yaml", schema, asked.overrides)
     store, work = Store(cache_home() / "store"), asked.out / "work"
     method = recipe.methods[asked.method]
     whole = load_corpus(prepare_data(recipe.data, store).path)

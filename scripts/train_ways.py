@@ -33,6 +33,7 @@ from p5rec.ids.files import load_codes
 from p5rec.methods.generative.method import Generative
 from p5rec.models.checkpoint import Bundle, build
 from p5rec.pipeline.ids import build_ids
+from p5rec.pipeline.prepared import Prepared
 from p5rec.train.examples.row import IGNORE, Row, Rows
 from p5rec.train.learner import settings_of, taught_prompts
 from p5rec.train.schedule import Schedule
@@ -85,7 +86,7 @@ def contest(method: Generative) -> Contest:
     store = Store(cache_home() / "store", say=lambda _: None)
     data = prepare_data(DataConfig(source="recbole", path="ml-100k"), store)
     corpus = load_corpus(data.path)
-    ids = build_ids(IdsConfig.model_validate(IDS), {}, corpus, data, store)[0]
+    (ids,) = build_ids(IdsConfig.model_validate(IDS), {}, Prepared(corpus, data, store))
     codes = load_codes(ids.path, corpus.catalog.ids)
     library = taught_prompts(method)
     settings = settings_of(method, corpus).model_copy(update={"scale": ()})

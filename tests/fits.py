@@ -1,4 +1,4 @@
-"""Generative methods fitted to small corpora through the pipeline's stages."""
+"""Methods fitted to small corpora through the pipeline's stages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from p5rec.core.artefacts import Artefact, Lineage, Store
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.files import save_codes
+from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
-from p5rec.methods.generative.method import Generative
 from p5rec.pipeline.fitting import Among, fit_method
 from p5rec.pipeline.prepared import Prepared
 
@@ -32,7 +32,12 @@ class Fits:
         data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
         return cls(Prepared(corpus, data, store), store.stage("ids", keep, config={}, code=()))
 
-    def fit(self, method: Generative, **earlier: Fitted) -> Fitted:
+    def fit(self, method: Method, **earlier: Fitted) -> Fitted:
         """``method``, fitted after the methods that it may start from."""
-        among = Among({method.ids: [self.ids]}, {name: [run] for name, run in earlier.items()})
-        return fit_method(method, self.prepared, among)[0]
+        return self.fit_all(method, 1, **earlier)[0]
+
+    def fit_all(self, method: Method, repeats: int, **earlier: Fitted) -> list[Fitted]:
+        """The same under each of ``repeats`` seeds."""
+        ids = {method.semantic_ids or "": [self.ids]}
+        among = Among(ids, {name: [run] for name, run in earlier.items()})
+        return fit_method(method, self.prepared, among, repeats)

@@ -91,8 +91,8 @@ def _family(
     with_shots = config.model_copy(update={"shots": max(config.shots, SHOTS)})
     bare, shot = (
         EvaluationSource(
-            view, library, family, part, template_ids=wordings, rows=rows, seed=seed, config=posed
-        )
+            view, library, family, part, template_ids=wordings, seed=seed, config=posed
+        ).only(rows)
         for posed in (config.model_copy(update={"shots": 0}), with_shots)
     )
     yield from _late_histories(view, family, bare.rows)

@@ -161,8 +161,7 @@ def _prepared(folder: Path, artefacts: Mapping[str, Artefact]) -> Target:
             continue
         if about["stage"] == "ids":
             codes[key] = load_codes(artefact.path, corpus.catalog.ids)
-        if about["stage"] == "train":
-            told = about["config"]["prompts"]
+        if about["stage"] == "fit" and (told := about["config"].get("prompts")):
             posed.append(
                 PromptsConfig(**{k: v for k, v in told.items() if k in PromptsConfig.model_fields})
             )

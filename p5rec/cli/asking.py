@@ -8,16 +8,30 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
+from .options import ALLOW_DOWNLOAD, CONFIG, changes
+
 if TYPE_CHECKING:
     from p5rec.methods.base import Method
     from p5rec.recommend.serving import ServingConfig
 
-CONFIG = typer.Option(
-    help="A YAML file, a shipped config's name, or a run's folder, whose data section gives the "
-    "histories and the split; default: the run that the model lies in."
-)
-OVERRIDES = typer.Argument(metavar="KEY=VALUE", help="On top of the config: data.path=new.csv.")
-IDS = typer.Option(help="Codes that extend the model's own to new items: `p5rec ids extend`.")
+
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """What a saved model is asked about: a recipe's data, and the items that it is to know."""
+
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help=f"{CONFIG}, whose data section gives the histories and the split; default: the "
+            "run that the model lies in."
+        ),
+    ] = None
+    overrides: Annotated[list[str] | None, changes("data.path=new.csv")] = None
+    ids: Annotated[
+        Path | None,
+        typer.Option(help="Codes that extend the model's own to new items: `p5rec ids extend`."),
+    ] = None
+    allow_download: Annotated[bool, ALLOW_DOWNLOAD] = False
 
 
 @dataclass(frozen=True)

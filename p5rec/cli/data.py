@@ -11,6 +11,8 @@ import typer
 from p5rec.core.errors import UserError
 from p5rec.core.recipes import config_path
 
+from .options import CONFIG, changes
+
 if TYPE_CHECKING:
     from p5rec.data.config import DataConfig
 
@@ -23,11 +25,7 @@ app = typer.Typer(
 
 ConfigFile = Annotated[
     str | None,
-    typer.Option(
-        "--config",
-        help="A YAML file, a shipped config's name, or a run's folder, whose `data:` section says "
-        "what to read.",
-    ),
+    typer.Option("--config", help=f"{CONFIG}, whose `data:` section says what to read."),
 ]
 SourceName = Annotated[
     str | None,
@@ -37,10 +35,7 @@ LogPath = Annotated[
     str | None,
     typer.Option("--path", help="With --source: the log, its folder, or `ml-100k` (embedded)."),
 ]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="KEY=VALUE", help="On top of the YAML: data.split=time."),
-]
+Overrides = Annotated[list[str] | None, changes("data.split=time")]
 
 
 def read_config(

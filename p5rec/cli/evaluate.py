@@ -16,15 +16,14 @@ import typer
 from p5rec.core.errors import UserError
 from p5rec.core.terminal import printable
 
-from .asking import CONFIG, IDS, OVERRIDES, SearchOptions, saved_as
-from .inputs import ALLOW_DOWNLOAD
-from .options import spread
+from .asking import Around, SearchOptions, saved_as
+from .options import MODEL, spread
 
 if TYPE_CHECKING:
     from p5rec.core.types import Corpus
     from p5rec.evaluate.assemble import Rules
     from p5rec.evaluate.measured import Measured
-    from p5rec.evaluate.schema import Sample
+    from p5rec.evaluate.schema import Report, Sample
 
     from .asking import Saved
 
@@ -34,16 +33,11 @@ Part = Literal["test", "valid"]
 SAMPLES = 10
 
 
-@dataclass(frozen=True)
-class Source:
+@dataclass(frozen=True, kw_only=True)
+class Source(Around):
     """What is measured, and the data that it is measured on."""
 
-    config: Annotated[str | None, CONFIG] = None
-    overrides: Annotated[list[str] | None, OVERRIDES] = None
-    model: Annotated[
-        Path | None, typer.Option(help="A model's folder: RUN_FOLDER/models/METHOD.")
-    ] = None
-    ids: Annotated[Path | None, IDS] = None
+    model: Annotated[Path | None, typer.Option(help=MODEL)] = None
     lists: Annotated[
         Path | None,
         typer.Option(
@@ -51,7 +45,15 @@ class Source:
             "(from 1), item, and score if there is one."
         ),
     ] = None
-    allow_download: Annotated[bool, ALLOW_DOWNLOAD] = False
+
+    def check(self) -> None:
+        """
+        Raises:
+            UserError: there is neither a model nor a file of lists, or both.
+        """
+        if (self.model is None) == (self.lists is None):
+            got = "neither" if self.model is None else "both"
+            raise UserError(f"expected --model FOLDER or --lists FILE, got {got}; give one of them")
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,8 @@ def evaluate(
     Lists are measured against the whole catalogue; a user without a list counts as a miss.
     Intervals are 95 % bootstrap intervals over users.
     """
+    source.check()
     model, lists = source.model, source.lists
-    if (model is None) == (lists is None):
-        got = "neither" if model is None else "both"
-        raise UserError(f"expected --model FOLDER or --lists FILE, got {got}; give one of them")
     if lists is not None and ask:
         raise UserError(f"expected --ask beside --model only, got {ask[0]!r}; lists cannot answer")
     from p5rec.core.errors import all_of
@@ -125,10 +125,7 @@ def evaluate(
         saved = saved_as(model, search.settings(k), **others)
     started = time.perf_counter()
     recipe, corpus = read_recipe(path, source.overrides or [])
-    from p5rec.core.publishing import lay_out
     from p5rec.evaluate.assemble import assemble
-    from p5rec.evaluate.per_user import write_cases
-    from p5rec.report.files import write_report
     from p5rec.report.terminal import table
 
     found = (
@@ -152,15 +149,23 @@ def evaluate(
         samples=found.samples,
     )
     if out is not None:
-        with TemporaryDirectory() as made:
-            write_report(report, Path(made))
-            write_cases(found.measured, corpus, Path(made))
-            lay_out({path.name: path for path in Path(made).iterdir()}, out)
+        _write(report, found.measured, corpus, out)
     print(table(report))
     for note in report.notes:
         print(f"note: {printable(note)}")
     if out is not None:
         print(f"\nreport  {out}/report.html   (text: {out}/report.md, numbers: {out}/report.json)")
+
+
+def _write(report: Report, measured: list[Measured], corpus: Corpus, out: Path) -> None:
+    from p5rec.core.publishing import lay_out
+    from p5rec.evaluate.per_user import write_cases
+    from p5rec.report.files import write_report
+
+    with TemporaryDirectory() as made:
+        write_report(report, Path(made))
+        write_cases(measured, corpus, Path(made))
+        lay_out({path.name: path for path in Path(made).iterdir()}, out)
 
 
 def _of_lists(path: Path | None, corpus: Corpus, part: Part, seed: int) -> Figures:

@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from .inputs import ALLOW_DOWNLOAD
+from .options import ALLOW_DOWNLOAD, MODEL
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def export(
-    model: Annotated[Path, typer.Argument(help="A model's folder: RUN_FOLDER/models/METHOD.")],
+    model: Annotated[Path, typer.Argument(help=MODEL)],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="A new folder.")],
     dtype: Annotated[
         Literal["float32", "bfloat16"], typer.Option(help="Of the weights.")

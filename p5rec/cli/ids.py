@@ -12,7 +12,7 @@ import typer
 from p5rec.core.errors import UserError, fault
 from p5rec.core.terminal import printable
 
-from .inputs import ALLOW_DOWNLOAD
+from .options import ALLOW_DOWNLOAD, CONFIG, changes
 
 if TYPE_CHECKING:
     from p5rec.core.artefacts import Artefact, Store
@@ -26,17 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Config = Annotated[
-    str,
-    typer.Option(
-        help="A YAML file, a shipped config's name, or a run's folder; data and ids are read."
-    ),
-]
+Config = Annotated[str, typer.Option(help=f"{CONFIG}; data and ids are read.")]
 Out = Annotated[Path, typer.Option(help="Folder for the codes, their figures and pictures.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="KEY=VALUE", help="On top of the config: ids.semantic.codebook=128."),
-]
+Overrides = Annotated[list[str] | None, changes("ids.semantic.codebook=128")]
 Made = Annotated[Path, typer.Argument(help="A folder written by `p5rec ids build`.")]
 
 

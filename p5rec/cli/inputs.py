@@ -7,14 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from p5rec.core.errors import UserError
 from p5rec.core.recipes import RECORD, config_path
-
-ALLOW_DOWNLOAD = typer.Option(
-    "--allow-download", help="Fetch the model that a folder names, if it is not on this machine."
-)
 
 if TYPE_CHECKING:
     from p5rec.core.artefacts import Artefact, Store

@@ -1,4 +1,4 @@
-"""Groups of options as values: declared once, shared by commands."""
+"""What commands share of their options: texts, and groups of options as values."""
 
 from __future__ import annotations
 
@@ -6,6 +6,19 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass
 from inspect import Parameter, Signature, signature
 from typing import Any, get_type_hints
+
+import typer
+
+CONFIG = "A YAML file, a shipped config's name, or a run's folder"
+MODEL = "A model's folder: RUN_FOLDER/models/METHOD."
+ALLOW_DOWNLOAD = typer.Option(
+    "--allow-download", help="Fetch the model that a folder names, if it is not on this machine."
+)
+
+
+def changes(examples: str) -> Any:
+    """The argument of changes to a config, such as ``examples``."""
+    return typer.Argument(metavar="KEY=VALUE", help=f"On top of the config: {examples}.")
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

@@ -6,21 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import CONFIG, changes
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def plan(
-    config: Annotated[
-        str,
-        typer.Argument(
-            metavar="CONFIG", help="A YAML file, a shipped config's name, or a run's folder."
-        ),
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="On top: methods.small.train.steps=200."),
-    ] = None,
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help=f"{CONFIG}.")],
+    overrides: Annotated[list[str] | None, changes("methods.small.train.steps=200")] = None,
     gpu: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A100, H100, L4, T4, ...; repeatable.")
     ] = None,
@@ -64,7 +58,8 @@ def plan(
     among = Surroundings(recipe.ids, methods, gpus)
     alike: dict[str, list[str]] = {}
     for name, method in sorted(methods.items(), key=lambda each: not each[1].collective):
-        one = json.dumps([method.fit_settings(), method.semantic_ids, method.starts_from])
+        points = [point.fit_settings() for point in method.points()]
+        one = json.dumps([points, method.semantic_ids, method.starts_from])
         alike.setdefault(one, []).append(name)
     found = {
         tuple(names): told

@@ -10,6 +10,8 @@ import typer
 
 from p5rec.core.errors import UserError, fault
 
+from .options import CONFIG
+
 if TYPE_CHECKING:
     from p5rec.prompting.library import PromptLibrary
 
@@ -28,11 +30,7 @@ Folders = Annotated[
 ]
 ConfigFile = Annotated[
     str | None,
-    typer.Option(
-        "--config",
-        help="A YAML file, a shipped config's name, or a run's folder: methods may name further "
-        "folders.",
-    ),
+    typer.Option("--config", help=f"{CONFIG}: methods may name further folders."),
 ]
 Folder = Annotated[Path | None, typer.Argument(help="The shipped prompts by default.")]
 Name = Annotated[str, typer.Argument(help="A template's id, as `p5rec prompts list` shows it.")]

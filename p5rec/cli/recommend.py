@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
 from p5rec.core.errors import UserError, fault
 from p5rec.core.terminal import printable
 
-from .asking import CONFIG, IDS, OVERRIDES, SearchOptions, saved_as
-from .inputs import ALLOW_DOWNLOAD
-from .options import spread
+from .asking import Around, SearchOptions, saved_as
+from .options import MODEL, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,20 +27,14 @@ if TYPE_CHECKING:
     from p5rec.methods.base import Method
     from p5rec.recommend.serving import ServingConfig
 
-    Answer = Callable[[np.ndarray], pl.DataFrame]
-
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@dataclass(frozen=True)
-class Source:
+@dataclass(frozen=True, kw_only=True)
+class Source(Around):
     """A model and the data that its histories come from."""
 
-    model: Annotated[Path, typer.Option(help="A model's folder: RUN_FOLDER/models/METHOD.")]
-    config: Annotated[str | None, CONFIG] = None
-    overrides: Annotated[list[str] | None, OVERRIDES] = None
-    ids: Annotated[Path | None, IDS] = None
-    allow_download: Annotated[bool, ALLOW_DOWNLOAD] = False
+    model: Annotated[Path, typer.Option(help=MODEL)]
 
 
 @dataclass(frozen=True)
@@ -111,6 +103,20 @@ class Limits:
     ] = None
 
 
+class Asked(NamedTuple):
+    """What is asked.
+
+    Attributes:
+        answer: numbers of questions ``(n,)`` → rows of answers.
+        total: questions.
+        told: files of all answers → further facts for the manifest.
+    """
+
+    answer: Callable[[np.ndarray], pl.DataFrame]
+    total: int
+    told: Callable[[Sequence[Path]], dict[str, Any]] = lambda _: {}
+
+
 @app.command()
 @spread
 def recommend(
@@ -155,6 +161,8 @@ def recommend(
     method, serving, overridden, notes = saved_as(
         model, search.settings(k), k=k, exclude_seen=search.exclude_seen
     )
+    if what == "lists":
+        method.check_ranks()
     for note in notes:
         print(f"note: {printable(note)}", file=sys.stderr)
     read, corpus = read_recipe(path, source.overrides or [], evaluable=False)
@@ -162,22 +170,14 @@ def recommend(
     from p5rec.core.launch import rank
     from p5rec.methods.folder import check_items
     from p5rec.recommend.parts import manifest_of, write_in_parts
-    from p5rec.recommend.shortfall import sentences, shortfall
+    from p5rec.recommend.shortfall import sentences
 
     check_items(model, corpus, ids)
     predictor = method.opened(model, ids, download=source.allow_download)
-    short = None
     if what == "lists":
-        asked = _users(whom, corpus)
-        allowed = _allowed(limits, asked, corpus, serving.exclude_seen)
-        answer = _lists(method, predictor, corpus, serving, (asked, allowed))
-        short = partial(
-            shortfall, users=asked, k=k, corpus=corpus, allowed=allowed,
-            exclude_seen=serving.exclude_seen,
-        )  # fmt: skip
+        asked = _lists(whom, limits, predictor, corpus, serving)
     else:
-        asked, items = _read_pairs(whom.pairs, corpus)
-        answer = _answers(_of_pairs(method, predictor, corpus, what), corpus, asked, items, what)
+        asked = _pairs(whom, what, method, predictor, corpus)
     key = _key(
         source, read.data,
         asked={"asked": whom.users or whom.pairs, "where": whom.where, **asdict(limits)},
@@ -185,14 +185,15 @@ def recommend(
     )  # fmt: skip
 
     def told(files: Sequence[Path]) -> dict[str, Any]:
-        return {"overridden": overridden} | ({"answers": short(files)} if short else {})
+        return {"overridden": overridden, **asked.told(files)}
 
-    rows = write_in_parts(answer, len(asked), out, key, unit=what.removesuffix("s"), told=told)
+    unit = what.removesuffix("s")
+    rows = write_in_parts(asked.answer, asked.total, out, key, unit=unit, told=told)
     if rank():
         return
     for path in out:
         print(f"{rows} rows: {path}")
-    if short is not None:
+    if what == "lists":
         for sentence in sentences(read_json(manifest_of(out[0]))["answers"]):
             print(f"p5rec: {printable(sentence)}", file=sys.stderr)
 
@@ -279,36 +280,32 @@ def _key(
 
 
 def _lists(
-    method: Method,
-    predictor: Any,
-    corpus: Corpus,
-    serving: ServingConfig,
-    asked: tuple[np.ndarray, Allowed | None],
-) -> Answer:
-    """User numbers → their lists.
-
-    Args:
-        asked: the users, and what each may be given.
-    """
+    whom: Whom, limits: Limits, predictor: Any, corpus: Corpus, serving: ServingConfig
+) -> Asked:
+    """Lists of users, and how many items are missing in them."""
     from p5rec.data.split import histories_of
     from p5rec.recommend.lists import to_frame
+    from p5rec.recommend.shortfall import shortfall
 
-    users, allowed = asked
-    if not hasattr(predictor, "recommend"):
-        raise UserError(
-            f"--what lists: expected a method that ranks items, got a {method.kind}; name another"
-        )
+    users, rule = _users(whom, corpus), serving.exclude_seen
+    allowed = _allowed(limits, users, corpus, rule)
 
     def answer(rows: np.ndarray) -> pl.DataFrame:
         lists = predictor.recommend(
             histories_of(corpus.interactions, users[rows]),
             serving.k,
-            exclude_seen=serving.exclude_seen,
+            exclude_seen=rule,
             allowed=allowed and allowed.take(rows),
         )
         return to_frame(lists, corpus.catalog, corpus.user_ids)
 
-    return answer
+    def told(files: Sequence[Path]) -> dict[str, Any]:
+        short = shortfall(
+            files, users=users, k=serving.k, corpus=corpus, allowed=allowed, exclude_seen=rule
+        )
+        return {"answers": short}
+
+    return Asked(answer, len(users), told)
 
 
 def _of_pairs(method: Method, predictor: Any, corpus: Corpus, what: str) -> Any:
@@ -338,10 +335,12 @@ def _of_pairs(method: Method, predictor: Any, corpus: Corpus, what: str) -> Any:
     return rate
 
 
-def _answers(ask: Any, corpus: Corpus, users: np.ndarray, items: np.ndarray, what: str) -> Answer:
-    """Pair numbers → what ``ask`` says of them."""
+def _pairs(whom: Whom, what: str, method: Method, predictor: Any, corpus: Corpus) -> Asked:
+    """What the method says of pairs."""
     import polars as pl
 
+    users, items = _read_pairs(whom.pairs, corpus)
+    ask = _of_pairs(method, predictor, corpus, what)
     ids, titles = corpus.catalog.ids, corpus.catalog.titles
 
     def answer(rows: np.ndarray) -> pl.DataFrame:
@@ -354,4 +353,4 @@ def _answers(ask: Any, corpus: Corpus, users: np.ndarray, items: np.ndarray, wha
             }
         )
 
-    return answer
+    return Asked(answer, len(users))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,22 +14,39 @@ import typer
 from p5rec.core.errors import UserError, fault
 from p5rec.core.recipes import RECORD, config_path, shipped
 
+from .options import CONFIG, changes, spread
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-Permute = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Deal one signal out at random, its control: ids, text, history, answers or "
-        "weights; several with commas. The run is called <name>-permute-<signals>."
-    ),
-]
-Force = Annotated[
-    bool,
-    typer.Option("--force", help="Write into the folder of a run of another config, too."),
-]
+ConfigFile = Annotated[str, typer.Option(help=f"{CONFIG}.")]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where a run's results go, and what is done with its config."""
+
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for report, lists and models; default: runs/<config's name>."),
+    ] = None
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the whole config, defaults included, and stop.")
+    ] = False
+    permute: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Deal one signal out at random, its control: ids, text, history, answers or "
+            "weights; several with commas. The run is called <name>-permute-<signals>."
+        ),
+    ] = None
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Write into the folder of a run of another config, too."),
+    ] = False
 
 
 @app.command()
+@spread
 def run(
     recipe: Annotated[
         str,
@@ -37,24 +56,11 @@ def run(
         ),
     ] = "",
     overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="KEY=VALUE",
-            help="On top of the config: methods.small.train.steps=200 data.split=time.",
-        ),
+        list[str] | None, changes("methods.small.train.steps=200 data.split=time")
     ] = None,
-    config: Annotated[
-        str, typer.Option(help="A YAML file, a shipped config's name, or a run's folder.")
-    ] = "",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for report, lists and models; default: runs/<config's name>."),
-    ] = None,
-    show: Annotated[
-        bool, typer.Option("--show", help="Print the whole config, defaults included, and stop.")
-    ] = False,
-    permute: Permute = None,
-    force: Force = False,
+    config: ConfigFile = "",
+    *,
+    options: Options,
 ) -> None:
     """Run a recipe: from an interaction log to a report, ranked lists and models.
 
@@ -68,7 +74,7 @@ def run(
             print(f"{name}: {', '.join(sorted(configs))}")
         return
     script, path = resolve(recipe, config)
-    _run(script, path, overrides or [], out, permute or [], show=show, force=force)
+    execute(script, path, overrides or [], options)
 
 
 def main(script: str) -> None:
@@ -78,17 +84,13 @@ def main(script: str) -> None:
     command = typer.Typer(add_completion=False)
 
     @command.command()
+    @spread
     def _(
-        config: Annotated[
-            str, typer.Option(help="A YAML file, a shipped config's name, or a run's folder.")
-        ],
-        overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value")] = None,
-        out: Annotated[Path | None, typer.Option(help="Where results go.")] = None,
-        permute: Permute = None,
-        force: Force = False,
+        config: ConfigFile,
+        options: Options,
+        overrides: Annotated[list[str] | None, changes("key.sub=value")] = None,
     ) -> None:
-        path = config_path(config)
-        _run(Path(script), path, overrides or [], out, permute or [], force=force)
+        execute(Path(script), config_path(config), overrides or [], options)
 
     guarded(command)
 
@@ -117,16 +119,8 @@ def resolve(recipe: str, config: str) -> tuple[Path, Path]:
     return assets("recipes") / f"{name}.py", path
 
 
-def _run(
-    script: Path,
-    path: Path,
-    overrides: list[str],
-    out: Path | None,
-    permute: list[str],
-    *,
-    show: bool = False,
-    force: bool = False,
-) -> None:
+def execute(script: Path, path: Path, overrides: Sequence[str], options: Options) -> None:
+    """Runs the recipe of ``script`` with the config in ``path``."""
     from p5rec.core.artefacts import Store, atomic_write, writing
     from p5rec.core.config import bind, dump_yaml, read_tree
     from p5rec.core.launch import rank
@@ -136,21 +130,21 @@ def _run(
     from .permute import permuted, signals_of
     from .runs import check_same, made_from
 
-    signals = signals_of(permute)
+    signals = signals_of(options.permute or [])
     tree, lines = read_tree(path, overrides)
     module = load(script)
     cfg: Any = bind(module.SCHEMA, {"name": _plain(path.stem), **tree}, lines, path)
     cfg = module.settle(cfg, lines)
-    if not show:
+    if not options.show:
         module.check(cfg, lines)
     cfg = bind(module.SCHEMA, permuted(cfg.dump(), signals), lines, path)
-    if show:
+    if options.show:
         print(dump_yaml(cfg), end="")
         return
-    folder = out or Path("runs") / cfg.name
+    folder = options.out or Path("runs") / cfg.name
     if not rank():  # the others write nothing
         check_folder(folder)
-        if not force:
+        if not options.force:
             check_same(folder, path, cfg)
     origin = made_from(path, folder, cfg)
     store = Store(cache_home() / "store")

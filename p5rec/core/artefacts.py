@@ -8,16 +8,14 @@ Who makes a stage holds its lock, so that runs at the same time make it once.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from copy import copy
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
@@ -30,13 +28,13 @@ import numpy as np
 from .code import CODE, Work, version_of
 from .errors import Refused, UserError, disk_full, fault
 from .launch import rank
-from .locks import alone, held, launch_word
+from .locks import alone
 from .using import InUse, runs_file
+from .working import MANIFEST, disk_told, follow, missing, publish, sizes, together, working
 
 WAITING = "another run is making it; waiting"
 LIBRARIES = ("numpy", "polars", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
-MANIFEST, LINEAGE = "manifest.json", "lineage.npy"
-REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+LINEAGE = "lineage.npy"
 
 
 @contextmanager
@@ -266,50 +264,26 @@ class Store:
             "inputs": {k: v.key if isinstance(v, Artefact) else v for k, v in inputs.items()},
         }
         key = digest(parts)
-        final = self.root / name / key
-        work = self.root / name / f".{key}.work"
+        final, work = self.root / name / key, self.root / name / f".{key}.work"
         if self.rank:
-            return Artefact(final, key, fresh=_follow(final, work, make if collective else None))
+            return Artefact(final, key, fresh=follow(final, work, make if collective else None))
         self.used.add(self.root, f"{name}/{key}")
         line = f"{name} {what}".strip()
         if not missing(final):
             return self._kept(final, line)
         started = time.perf_counter()
-        try:
+        with disk_told(name, self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
             with alone(work.with_suffix(".lock"), lambda: self.say(f"{line}: {WAITING}")):
                 if final.exists():
                     if not (gone := missing(final)):
                         return self._kept(final, line)
                     self.say(f"{line}: {gone[0]} of {final} is missing or damaged; making it again")
-                with _working(work, resumable), _told(work) if collective else nullcontext():
+                with working(work, resumable), together(work) if collective else nullcontext():
                     lineage = make(work)
-                    spent: dict[str, float] = {}
-                    for value in inputs.values():
-                        if isinstance(value, Artefact):
-                            lineage = lineage | value.lineage
-                            spent |= value.manifest["spent"]
-                    seconds = round(time.perf_counter() - started, 3)
-                    np.save(work / LINEAGE, lineage.events)
-                    about = {
-                        **parts,
-                        "lineage": lineage.summary(),
-                        "seconds": seconds,
-                        "spent": {**spent, f"{name}/{key}": seconds},
-                        "versions": library_versions(),
-                        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-                        "files": _sizes(work),
-                    }
-                    write_json(work / MANIFEST, about)
-                    _publish(work, final)
-        except Exception as error:
-            reason = _unwritable(error, self.root)
-            if reason is None:
-                raise
-            raise UserError(
-                f"{name}: expected to write under {self.root}, got {reason}; "
-                "free some space or set P5REC_HOME to another disk, then run again"
-            ) from error
+                    before = [value for value in inputs.values() if isinstance(value, Artefact)]
+                    _describe(work, f"{name}/{key}", parts, lineage, before, started)
+                    publish(work, final)
         self.say(f"{line}: made {final} in {time.perf_counter() - started:.1f} s")
         return Artefact(final, key, fresh=True)
 
@@ -320,79 +294,36 @@ class Store:
         return Artefact(final, final.name)
 
 
-def missing(folder: Path) -> list[str]:
-    """Files of the artefact in ``folder`` that are not there, or not as long as they were made;
-    its manifest's name where it was never finished."""
-    try:
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError):
-        return [MANIFEST]
-    found = _sizes(folder)
-    return [name for name, size in files.items() if found.get(name) != size]
-
-
-def _sizes(folder: Path) -> dict[str, int]:
-    """Bytes of each file in ``folder``, by its place there."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): path.stat().st_size
-        for path in files
-        if path != folder / MANIFEST
-    }
-
-
-@contextmanager
-def _working(work: Path, resumable: bool) -> Iterator[None]:
-    """The folder to make an artefact in; what an earlier run left stays only to go on from."""
-    if not resumable:
-        shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(exist_ok=True)
-    try:
-        yield
-    finally:
-        if not resumable:
-            shutil.rmtree(work, ignore_errors=True)
-
-
-def _told(work: Path) -> AbstractContextManager[None]:
-    """Meanwhile the other processes of this launch know that they are to make it with us."""
-    return alone(work.with_suffix(f".{launch_word()}.lock"))
-
-
-def _follow(final: Path, work: Path, make: Make | None) -> bool:
-    """Returns when the first process of our launch has the artefact; launchers end us if it dies.
+def _describe(
+    work: Path,
+    stage: str,
+    parts: Mapping[str, Any],
+    lineage: Lineage,
+    before: Iterable[Artefact],
+    started: float,
+) -> None:
+    """Writes the lineage and the manifest of what was made in ``work``.
 
     Args:
-        make: what to do with it when it makes the artefact, and not before.
-
-    Returns:
-        Whether there was anything to wait for.
+        stage: its name and key.
+        parts: what the key is the hash of.
+        lineage: the events that it used itself.
+        before: the artefacts that it read.
+        started: when, on the clock of ``time.perf_counter``.
     """
-    waited = False
-    while missing(final):
-        waited = True
-        if make is not None and held(work.with_suffix(f".{launch_word()}.lock")):
-            make(work)
-            make = None
-        time.sleep(0.2)
-    return waited
-
-
-def _publish(work: Path, final: Path) -> None:
-    """Renames ``work`` to ``final``, in place of what is left of an artefact there."""
-    old = work.with_suffix(".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        os.replace(final, old)
-    os.replace(work, final)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _unwritable(error: Exception, root: Path) -> str | None:
-    """Why the disk refused a write under ``root``, None where ``error`` says something else."""
-    if isinstance(error, UserError):
-        return error.reason if isinstance(error, Refused) else None
-    if isinstance(error, OSError) and error.errno in REFUSED:
-        inside = root in Path(str(error.filename)).parents
-        return error.strerror if inside else None
-    return "a full disk" if disk_full(error, root if root.exists() else None) else None
+    spent: dict[str, float] = {}
+    for artefact in before:
+        lineage = lineage | artefact.lineage
+        spent |= artefact.manifest["spent"]
+    seconds = round(time.perf_counter() - started, 3)
+    np.save(work / LINEAGE, lineage.events)
+    about = {
+        **parts,
+        "lineage": lineage.summary(),
+        "seconds": seconds,
+        "spent": {**spent, stage: seconds},
+        "versions": library_versions(),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "files": sizes(work),
+    }
+    write_json(work / MANIFEST, about)

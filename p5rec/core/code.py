@@ -117,6 +117,7 @@ class Code:
 CODE = Code(PACKAGE.parent)
 
 
+@cache
 def version_of(distribution: str) -> str:
     """The installed version, or ``absent``."""
     try:

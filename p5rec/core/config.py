@@ -18,6 +18,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, create_model
 
 from .errors import UserError, did_you_mean, fault
+from .kinds import UNKNOWN
 from .recipes import config_path
 from .schema import GONE, Switched, fields_at, settled, without_members
 
@@ -85,12 +86,15 @@ def read_yaml(path: Path, layer: int = 0) -> tuple[Tree, Lines]:
             path, "UTF-8 text", f"{error.reason} at byte {error.start}", "re-save it"
         ) from None
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise fault(path, "a mapping of keys", "something else", "write `key: value` lines")
         lines: Lines = {}
         _walk(node, (), path, lines)
-        return yaml.safe_load(text), {at: Place(line, layer) for at, line in lines.items()}
+        return loader.construct_document(node), {
+            at: Place(line, layer) for at, line in lines.items()
+        }
     except RecursionError:
         raise fault(path, "YAML that people can read", "too deep a nesting", "flatten it") from None
     except yaml.MarkedYAMLError as error:
@@ -263,4 +267,7 @@ def _sentence(schema: type[BaseModel], error: Any, lines: Lines, source: str | P
     if error["type"] == "missing":
         return f"{where}: expected a value for {name!r}, got none; add it"
     got = repr(error["input"])
-    return f"{where}: {name}: {error['msg'].lower()}, got {got[:80]}; change the value"
+    hint = "change the value"
+    if error["type"] == UNKNOWN:
+        hint = did_you_mean(str(error["input"]), error["ctx"]["known"])
+    return f"{where}: {name}: {error['msg'].lower()}, got {got[:80]}; {hint}"

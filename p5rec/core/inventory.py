@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from .artefacts import MANIFEST, missing
 from .locks import held, if_free
 from .using import REPORT, RUNNING, in_use, read_runs
+from .working import MANIFEST, missing
 
 FINISHED, DAMAGED, UNFINISHED, LEFT = "finished", "damaged", "unfinished", "left over"
 

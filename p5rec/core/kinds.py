@@ -10,6 +10,8 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 
 from .registry import Registry
 
+UNKNOWN = "unknown_kind"  # the type of the error of a kind that is not registered
+
 
 class Kinds:
     """What an annotation says of such a section: ``Annotated[Base, Kinds(REGISTRY, "default")]``.
@@ -48,8 +50,7 @@ class Kinds:
         section = value if isinstance(value, Mapping) else {"kind": getattr(value, "kind", None)}
         schema = self.of(section)
         if schema is None:
-            known = ", ".join(self.registry)
-            raise PydanticCustomError("kind", f"expected a {self.registry.kind} ({known})")
+            raise self._unknown(value)
         try:
             return schema.model_validate(value)
         except ValidationError as error:
@@ -58,8 +59,19 @@ class Kinds:
                 error.title, [_under(kind, each) for each in error.errors()]
             ) from None
 
+    def _unknown(self, value: Any) -> ValidationError:
+        told = PydanticCustomError(
+            UNKNOWN, "expected a {what}", {"what": self.registry.kind, "known": [*self.registry]}
+        )
+        named = isinstance(value, Mapping) and "kind" in value
+        fault = InitErrorDetails(
+            type=told, loc=("kind",) if named else (), input=value["kind"] if named else value
+        )
+        return ValidationError.from_exception_data(self.registry.kind, [fault])
+
 
 def _under(kind: str, error: Any) -> InitErrorDetails:
     """``error`` one step further down, in words that stay."""
-    told = PydanticCustomError(error["type"], error["msg"])
+    more = error["ctx"] if error["type"] == UNKNOWN else None
+    told = PydanticCustomError(error["type"], error["msg"], more)
     return InitErrorDetails(type=told, loc=(kind, *error["loc"]), input=error["input"])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import model_validator
 
-from p5rec.core.artefacts import Lineage
+from p5rec.core.artefacts import Lineage, digest
 from p5rec.core.code import Work
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
@@ -58,7 +58,8 @@ class Method(Config):
         capabilities: what its predictors can do; validation measures the first. Of each but
             ``recommend`` follow the tasks whose questions the method can be asked.
         embeds_items: whether what is fitted is an :class:`~.predictors.EmbedsItems`.
-        scores_items: whether what is fitted is a :class:`~.predictors.ScoresItems`.
+        scores_items: whether what is fitted is a :class:`~.predictors.ScoresItems`; a part of a
+            fusion is, and one without codes a :class:`~.predictors.ScoresOtherItems`.
         drawn: whether a fit depends on random draws, so that other seeds give other models.
         collective: whether all processes of a launch fit it together, and an interrupted fit goes
             on; others are fitted by the first process.
@@ -66,6 +67,7 @@ class Method(Config):
         by_content: whether it knows an item by more than its training events, so that it can list
             one that has none.
         grid: the values tried by default; of equal ones the first wins.
+        untuned: settings that no grid changes.
     """
 
     kind: str
@@ -80,6 +82,7 @@ class Method(Config):
     prompted: ClassVar[bool] = False
     by_content: ClassVar[bool] = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    untuned: ClassVar[frozenset[str]] = frozenset({"kind", "tune", "permute_histories"})
 
     def learn(self, interactions: Interactions, split: Split) -> Any:
         """A predictor fitted to the training events; draws follow ``split.seed``."""
@@ -228,6 +231,16 @@ class Method(Config):
                 f"--ask: expected what a {self.kind} answers, got {strange[0]!r}; leave it out"
             )
 
+    def check_ranks(self) -> None:
+        """
+        Raises:
+            UserError: what is fitted makes no lists.
+        """
+        if LISTS not in self.capabilities:
+            raise UserError(
+                f"--what lists: expected a method that ranks items, got a {self.kind}; name another"
+            )
+
     def check(self, ids: Mapping[str, Any]) -> None:
         """Checks what can be checked without the data.
 
@@ -258,7 +271,12 @@ class Method(Config):
     def plan(self, corpus: Corpus, among: Surroundings) -> Planned | None:
         """What fitting takes: models that validation compares, and the memory of the largest; None
         where that cannot be said before."""
-        return Plan(len(self.points()))
+        return Plan(self.fits)
+
+    @property
+    def fits(self) -> int:
+        """The fits that the points of the grid take; those that differ in queries share one."""
+        return len({digest(point.fit_settings()) for point in self.points()})
 
     def within(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
         """The same as it stands in a recipe: what it names is filled in.
@@ -295,15 +313,17 @@ class Method(Config):
 
     @model_validator(mode="after")
     def _tunes_what_it_has(self) -> Self:
-        settings = type(self).model_fields.keys() - {"kind", "tune", "permute_histories"}
+        settings = type(self).model_fields.keys() - self.untuned
         if strange := [name for name in self.tune if name.partition(".")[0] not in settings]:
             raise ValueError(f"tune: no setting {min(strange)!r}; known: {sorted(settings)}")
-        if self.tune and self.capabilities[0] not in VALIDATION:
-            raise ValueError(f"tune: validation measures no {self.kind}: leave it out")
         if empty := [name for name, values in self.tune.items() if not values]:
             raise ValueError(f"tune: expected at least one value of {empty[0]!r}")
-        if self.tune:
-            self.points()  # every point must be a config
+        points = self.points() if self.tune else ()  # every point must be a config
+        if any(point.capabilities[:1] not in {(name,) for name in VALIDATION} for point in points):
+            raise ValueError(
+                f"tune: validation measures no {self.kind} without {' or '.join(VALIDATION)}: "
+                "leave it out"
+            )
         return self
 
 

@@ -12,7 +12,6 @@ from p5rec.core.code import Work
 from p5rec.core.types import Corpus
 
 Inputs = Mapping[str, Path]  # name → the folder of an artefact that a method needs
-NONE: Inputs = {}
 
 
 @dataclass(frozen=True)

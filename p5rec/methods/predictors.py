@@ -22,8 +22,12 @@ class Predictor(Protocol):
     @property
     def lineage(self) -> Lineage | None: ...
 
+
+class Learned(Predictor, Protocol):
+    """What :meth:`p5rec.methods.base.Method.learn` returns."""
+
     def save(self, folder: Path) -> None:
-        """Write all that :meth:`Method.load` needs into ``folder``."""
+        """Write all that :meth:`p5rec.methods.base.Method.load` needs into ``folder``."""
         ...
 
 
@@ -69,6 +73,11 @@ class ScoresItems(Predictor, Protocol):
         A request's values do not depend on those beside it.
         """
         ...
+
+
+@runtime_checkable
+class ScoresOtherItems(ScoresItems, Protocol):
+    """Can do so over other items, with what it has learned of its own."""
 
     def over(self, row_of: np.ndarray) -> Self:
         """The same over other items.

@@ -13,7 +13,7 @@ plain one holds the truth too seldom. ``scripts/bench_intervals.py`` measures bo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,11 +37,6 @@ class Interval:
     value: float
     low: float
     high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the whole interval lies on one side of 0."""
-        return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True)
@@ -125,19 +120,6 @@ def paired(
         Difference(value, *_bounds(drawn, (1 - LEVEL) / 2), _p_value(drawn))
         for value, drawn in zip(values, spread.T, strict=True)
     ]
-
-
-def mean_intervals(
-    columns: Mapping[str, np.ndarray], users: np.ndarray, *, seed: int
-) -> dict[str, Interval]:
-    """The mean of each ``(B,)`` column over rows of ``users`` ``(B,)``, with its interval."""
-    found = bootstrap(mean_of(np.stack(list(columns.values()), axis=1)), users, seed=seed)
-    return dict(zip(columns, found, strict=True))
-
-
-def paired_means(a: np.ndarray, b: np.ndarray, users: np.ndarray, *, seed: int) -> Difference:
-    """The difference of the means of ``a`` and ``b``, both ``(B,)`` over the same rows."""
-    return paired(mean_of(a), mean_of(b), users, seed=seed)[0]
 
 
 def _measured(statistic: Statistic, users: np.ndarray) -> list[float]:

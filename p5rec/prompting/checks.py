@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,9 +31,21 @@ Where = Callable[..., str]  # key path → "file:line" of the nearest key on it
 def read_family(path: Path) -> tuple[FamilySpec, Where]:
     """The family in a prompt file, and where each of its keys stands.
 
+    A file that stayed as it was is read once.
+
     Raises:
         UserError: one line a fault, all of them.
     """
+    try:
+        text = path.read_bytes()
+    except OSError:
+        text = b""  # reading it again says what is wrong
+    return _read(path, text)
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, text: bytes) -> tuple[FamilySpec, Where]:
+    """See :func:`read_family`; ``text`` is what the file holds."""
     try:
         tree, lines = read_yaml(path)
     except yaml.YAMLError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 
@@ -29,10 +30,12 @@ class EvaluationSource(Sequence[Example]):
         family: the family to pose.
         part: ``train``, ``valid`` or ``test``.
         template_ids: wordings, by id; the first seen one that fits by default.
-        users: pose these users' rows only, ``(B,)``; in the tasks about items it has no meaning.
-        rows: pose these rows only, ``(R,)``, of those the task can pose.
         seed: of every draw.
         config: how much is shown.
+
+    Attributes:
+        rows: ``(R,)`` the rows that are posed: all that the task has in the part.
+        templates: the wordings.
 
     Raises:
         UserError: the family or a wording is unknown, or the data cannot offer what it needs.
@@ -46,15 +49,13 @@ class EvaluationSource(Sequence[Example]):
         part: str,
         *,
         template_ids: Sequence[str] = (),
-        users: np.ndarray | None = None,
-        rows: np.ndarray | None = None,
         seed: int = 0,
         config: PromptsConfig | None = None,
     ) -> None:
         self.view, self.seed, self.config = view, seed, config or PromptsConfig()
         spec = library.family(family)
         task = TASKS.get(spec.task)
-        if reason := TASKS.get(spec.task).unavailable(view, part):
+        if reason := task.unavailable(view, part):
             raise UserError(reason)
         fitting = {t.id: t for t in library.fitting(family, view)}
         wanted = [library.get(name) for name in template_ids] or [
@@ -70,12 +71,14 @@ class EvaluationSource(Sequence[Example]):
             raise UserError(*faults or [f"{family}: no wording fits the data"])
         self.templates = tuple(wanted)
         self.rows = task.rows(view, part)
-        if users is not None and not task.of_items:
-            self.rows = self.rows[np.isin(view.corpus.interactions.users[self.rows], users)]
-        if rows is not None:
-            self.rows = self.rows[np.isin(self.rows, rows)]
         self._task = spec.task
         self._pool = fewshot.Pool.of(view, spec.task)
+
+    def only(self, rows: np.ndarray) -> EvaluationSource:
+        """The same about those of its rows that are among ``rows``."""
+        found = copy(self)
+        found.rows = self.rows[np.isin(self.rows, rows)]
+        return found
 
     def __len__(self) -> int:
         return len(self.rows) * len(self.templates)

@@ -79,13 +79,6 @@ def parse(
     return PARSERS[answer](clean, names, scale, options)
 
 
-def parse_rate(parsed: Sequence[Parsed]) -> float:
-    """The share that parsed, NaN of nothing."""
-    if not parsed:
-        return float("nan")
-    return sum(not isinstance(p, Unparsed) for p in parsed) / len(parsed)
-
-
 def _text(text: str, *known: object) -> Parsed:
     return ParsedText(text)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import TASK
@@ -90,10 +90,10 @@ def _source(
     fitting = library.fitting(family, view, unseen=unseen)
     reads = settings.trained or settings.prompts.items == "title"
     chosen = [t.full_id for t in fitting if reads or not t.names_codes][:1]
-    given: Any = {"template_ids": chosen, "seed": seed, "config": settings.prompts}
-    source = EvaluationSource(view, library, family, part, **given)
-    rows = drawn(source.rows, source.keys, n, seed)
-    return EvaluationSource(view, library, family, part, rows=rows, **given)
+    source = EvaluationSource(
+        view, library, family, part, template_ids=chosen, seed=seed, config=settings.prompts
+    )
+    return source.only(drawn(source.rows, source.keys, n, seed))
 
 
 def _in_words(posed: Posed) -> Predictions:

@@ -94,18 +94,11 @@ def write_in_parts(
                 sweep(path)
             _open(folder, wanted)
         meet(0)
-        mine = list(zip(starts, files, strict=True))[own::world]
-        with (
-            tqdm(total=-(-total // world), desc="answer", unit=unit, disable=own > 0) as bar,
-            shown(),
-        ):
-            for start, file in mine:
-                rows = np.arange(start, min(start + part, total))
-                if not file.exists():
-                    frame = answer(rows)
-                    with atomic_write(file, "wb") as handle:
-                        frame.write_parquet(handle)
-                bar.update(len(rows))
+        mine = [
+            (file, np.arange(start, min(start + part, total)))
+            for start, file in list(zip(starts, files, strict=True))[own::world]
+        ]
+        _answer(answer, mine, unit, quiet=own > 0)
         meet(0)
         if own:
             return 0
@@ -117,6 +110,24 @@ def write_in_parts(
         write_json(manifest, {"key": wanted, **facts, **made})
         shutil.rmtree(folder)
     return rows
+
+
+def _answer(
+    answer: Callable[[np.ndarray], pl.DataFrame],
+    parts: Sequence[tuple[Path, np.ndarray]],
+    unit: str,
+    *,
+    quiet: bool,
+) -> None:
+    """The answers to the questions of each of ``parts`` in its file, if they are not there yet."""
+    total = sum(len(rows) for _, rows in parts)
+    with tqdm(total=total, desc="answer", unit=unit, disable=quiet) as bar, shown():
+        for file, rows in parts:
+            if not file.exists():
+                frame = answer(rows)
+                with atomic_write(file, "wb") as handle:
+                    frame.write_parquet(handle)
+            bar.update(len(rows))
 
 
 def manifest_of(out: Path) -> Path:

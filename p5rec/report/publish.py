@@ -9,7 +9,6 @@ from typing import Any
 
 from p5rec.core.artefacts import (
     LINEAGE,
-    MANIFEST,
     Artefact,
     Lineage,
     read_json,
@@ -19,6 +18,7 @@ from p5rec.core.artefacts import (
 )
 from p5rec.core.publishing import lay_out
 from p5rec.core.types import Corpus
+from p5rec.core.working import MANIFEST
 from p5rec.data.describe import dropped_told, repeats_told
 from p5rec.data.prepare import SUMMARY
 from p5rec.evaluate.agreement import sentence, told_by_ids

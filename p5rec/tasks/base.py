@@ -32,7 +32,7 @@ class Task:
         name: as it is called in prompt files, ``evaluate.ask`` and reports.
         predictions: the type of its answers.
         capability: what a fitted method must be able to do to be asked (see
-            ``p5rec.methods.base``). Of ``recommend``, the lists for all users are the answers.
+            ``p5rec.methods.predictors``). Of ``recommend``, lists for all users are the answers.
         metrics: that stand for it in a report; the first sorts.
         rows: ``(view, part) → (R,)`` the event rows (item rows where ``of_items``) to pose.
         build: the record of one of them.

@@ -10,17 +10,16 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from commands import figures, result, said, settle
 from oracles import score_codes
 from tiny_models import make_bundle, scratch, some_codes
 from torch import Tensor
 from torch.testing import assert_close
 from transformers import LogitsProcessorList
-from typer.testing import CliRunner
 
 from p5rec.backbones.adapters import adapt
 from p5rec.backbones.config import BackboneConfig, LoraSettings
 from p5rec.backbones.registry import BACKBONES
-from p5rec.cli.main import app
 from p5rec.core.errors import UserError
 from p5rec.decode.beam import beam_search
 from p5rec.models.checkpoint import Bundle, load_bundle, save_bundle
@@ -50,30 +49,12 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("P5REC_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "my.yaml").write_text(RECIPE)
-    return tmp_path
+    return settle(tmp_path, RECIPE, monkeypatch)
 
 
 def gru(**settings: Any) -> BackboneConfig:
     config: BackboneConfig = BACKBONES.get("gru")(**settings)
     return config
-
-
-def result(*words: str) -> Any:
-    return CliRunner().invoke(app, list(words))
-
-
-def said(*words: str) -> str:
-    found = result(*words)
-    assert found.exit_code == 0, found.output + str(found.exception)
-    return str(found.output)
-
-
-def figures(folder: str, task: str = "sequential") -> dict[str, Any]:
-    report = json.loads(Path(folder, "report.json").read_text())
-    return {m["name"]: m for m in report["methods"] if m["task"] == task}
 
 
 def test_it_goes_through_every_command(here: Path) -> None:
@@ -180,4 +161,4 @@ def test_its_settings_are_its_own(here: Path) -> None:
     found = result("plan", "my.yaml", "methods.mine.backbone.dtype=float32", "recipe=1")
     assert "expected a known key, got 'methods.mine.backbone.dtype'" in str(found.exception)
     found = result("plan", "my.yaml", "methods.mine.backbone.kind=grru")
-    assert "expected a kind of backbone (gru, pretrained, scratch)" in str(found.exception)
+    assert "expected a kind of backbone" in str(found.exception)

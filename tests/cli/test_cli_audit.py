@@ -12,6 +12,9 @@ import polars as pl
 import pytest
 from my_folder import Mine, Trained
 
+from p5rec.audit.targets import find_targets
+from p5rec.prompting.source import PromptsConfig
+
 
 @pytest.fixture(autouse=True)
 def few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +99,14 @@ def test_a_run_and_its_store_are_clean(p5rec: Any, trained: Trained, monkeypatch
         code, out, err = p5rec("audit", target)
         assert (code, err) == (0, ""), out
         assert "leaks found: 0, warnings found: 0" in out
+
+
+def test_a_run_is_audited_as_its_methods_pose_prompts(trained: Trained, monkeypatch: Any) -> None:
+    monkeypatch.setenv("P5REC_HOME", str(trained.folder / "home"))
+    for target in (trained.out, trained.folder / "home" / "store"):
+        ((found,), _) = find_targets(target, [], "")
+        assert found.prompts == [PromptsConfig()]
+        assert len(found.codes) == 1
 
 
 def test_prompts_of_ones_own_are_read(p5rec: Any, mine: Mine) -> None:

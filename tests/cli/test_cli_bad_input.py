@@ -78,7 +78,7 @@ def test_a_broken_input_of_a_run(p5rec: Any, mine: Mine, home: Path, name: str) 
     assert files(mine.folder) == before
     assert not (mine.folder / "out").exists()
     assert not [path for path in made if ".work" in path.as_posix()]
-    assert not list(home.glob("store/train/*"))
+    assert not list(home.glob("store/fit/*"))
 
 
 def test_an_empty_log(p5rec: Any, mine: Mine, home: Path) -> None:

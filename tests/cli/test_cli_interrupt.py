@@ -28,7 +28,7 @@ def start(mine: Mine, home: Path, out: str) -> subprocess.Popen[str]:
 
 
 def steps_logged(home: Path) -> int:
-    found = list(home.glob("store/train/.*/metrics.jsonl"))
+    found = list(home.glob("store/fit/.*/model/metrics.jsonl"))
     return len(found[0].read_text().splitlines()) if found else 0
 
 
@@ -53,12 +53,12 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(mine: Mine, tmp_path: P
     stopped = steps_logged(home)
     assert 3 <= stopped < STEPS
     assert not (mine.folder / "out").exists()
-    assert not list(home.glob("store/train/[!.]*"))
+    assert not list(home.glob("store/fit/[!.]*/model/metrics.jsonl"))
 
     again = start(mine, home, "out")
     said, err = again.communicate(timeout=120)
     assert again.returncode == 0, err
-    assert [line.split()[1] for line in said.splitlines()[:3]] == ["kept", "kept", "kept"]
+    assert [line.count(": kept ") for line in said.splitlines()[:4]] == [1, 1, 1, 0]
     first_bar = next(line for line in err.split("\r") if "step/s" in line)
     assert f"| {stopped}/{STEPS} [" in first_bar, "it went on where it had stopped"
 
@@ -81,5 +81,5 @@ def test_an_interrupt_before_training_leaves_nothing(mine: Mine, tmp_path: Path)
     _, err = running.communicate(timeout=120)
     assert (running.returncode, err.strip().splitlines()[-1].count("interrupted")) == (130, 1), err
     assert "Traceback" not in err
-    assert not list(home.glob("store/[!t]*/.*"))  # training keeps what it may go on from
+    assert not list(home.glob("store/[!f]*/.*"))  # training keeps what it may go on from
     assert not (mine.folder / "out").exists()

@@ -46,6 +46,22 @@ def test_methods_that_share_a_training_are_planned_once(p5rec: Any, mine: Mine) 
     assert told["again"]["steps"] == told["mine"]["steps"]
 
 
+def test_a_grid_is_no_training_of_one_point(p5rec: Any, mine: Mine) -> None:
+    more = (
+        "methods.part={kind: repeats}",
+        "methods.tuned={kind: linear, tune: {l2: [10, 100], half_life: [1, 2]}}",
+        "methods.both={kind: fusion, parts: {own: part, new: {kind: linear}}}",
+        "methods.mine.tune={train.learning_rate: [0.001, 0.01]}",
+    )
+    code, out, err = p5rec("plan", mine.config, *more)
+    assert (code, err) == (0, "")
+    assert out.startswith("mine\n")
+    assert "\n  trials      2 such trainings" in out
+    assert "\npart: 1 to fit\n" in out
+    assert "\ntuned: 2 to fit\n" in out
+    assert "\nboth\n  own: shared with part\n  new: 3 to fit\n" in out
+
+
 def test_a_card_that_is_not_known_is_refused_in_one_line(p5rec: Any, mine: Mine) -> None:
     code, out, err = p5rec("plan", mine.config, "--gpu", "H10")
     assert (code, out) == (2, "")

@@ -76,6 +76,10 @@ methods:
   bpr: {kind: bpr, factors: 4, epochs: 2, l2: 0.01}
   biases: {kind: bias, user_shrink: 3}
   factors: {kind: mf, factors: 2, factor_l2: 5}
+  weights: {kind: linear, l2: 5, tune: {half_life: [~, 2]}}
+  clicks: {kind: item-click-rate, smoothing: 3}
+  turned: {kind: ease, l2: 50, permute_histories: true}
+  turned-clicks: {like: clicks, permute_histories: true}
   prompted:
     backbone: *small
     train: {tasks: {sequential-next: {}}, steps: 3, batch: 4, precision: float32}
@@ -83,13 +87,14 @@ methods:
 evaluate:
   k: 12
   exclude_seen: false
-  ask: {rating: 6, dense-rating: 6, sequential-next: 6}
+  ask: {rating: 6, dense-rating: 6, sequential-next: 6, click: 6}
   samples: 1
 """
 METHODS = (
     "codes", "network", "hybrid", "hybrid-light", "hybrid-codes", "both", "diverse",
     "sampled", "swapped", "t5", "llm", "llm-near", "rating", "asked", "prompted",
     "popularity", "item-knn", "ease-recency", "repeats", "sasrec", "bpr", "biases", "factors",
+    "weights", "clicks", "turned", "turned-clicks",
 )  # fmt: skip
 FITTED = {"method.json", "config.json", "items.json", "lineage.npy", "model.safetensors"}
 FUSED = ("hybrid", "hybrid-light", "swapped", "llm-near")
@@ -273,7 +278,15 @@ def test_another_linear_part_trains_no_network_and_other_readings_fit_nothing(
     few = [
         each for each in few if each not in ("methods.network=null", "methods.hybrid-light=null")
     ]
-    words = ("run", "sft", "--config", ran / "every.yaml", "baselines=[]", "evaluate.ask={}", *few)
+    words = (
+        "run",
+        "sft",
+        "--config",
+        ran / "every.yaml",
+        "baselines=[]",
+        "evaluate.ask=null",
+        *few,
+    )
     l2 = "methods.hybrid-light.parts.linear.l2=7"
     code, said, err = p5rec(*words, l2, "--out", tmp_path / "out")
     assert code == 0, err

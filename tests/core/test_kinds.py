@@ -63,9 +63,9 @@ def test_a_kind_has_settings_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("one: {kind: oval}", "my.yaml:2: one: expected a kind of shape (circle, square), got"),
-        ("one: {kind: [oval]}", "my.yaml:2: one: expected a kind of shape (circle, square), got"),
-        ("one: 3", "my.yaml:2: one: expected a kind of shape (circle, square), got 3"),
+        ("one: {kind: oval}", "one.kind: expected a kind of shape, got 'oval'; known: circle"),
+        ("one: {kind: [oval]}", "one.kind: expected a kind of shape, got ['oval']; known"),
+        ("one: 3", "my.yaml:2: one: expected a kind of shape, got 3; known: circle, square"),
         ("one: {kind: square, sid: 1}", "expected a known key, got 'one.sid'; did you mean 'side'"),
         ("more: {a: {kind: square, radius: 1}}", "expected a known key, got 'more.a.radius'"),
         ("more:\n  a:\n    radius: wide", "my.yaml:4: more.a.radius: input should be a valid int"),

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from means import mean_intervals
 
 from p5rec.core.types import RankedLists
 from p5rec.evaluate.compare import compare
 from p5rec.evaluate.measure import accuracy, ranking, rating, text
 from p5rec.evaluate.measured import average
-from p5rec.metrics.intervals import mean_intervals
 
 RUN = {"split": "test", "seed": 0}
 

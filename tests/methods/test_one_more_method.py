@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from typer.testing import CliRunner
+from commands import figures, said, settle
 
-from p5rec.cli.main import app
 from p5rec.methods.registry import METHODS
 
 RECIPE = """
@@ -28,21 +27,7 @@ evaluate: {k: 10, ask: {click: 40}, compare: [[mine, popularity], [mine, item-cl
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(METHODS._targets, "last-item", "last_item:LastItem")
-    monkeypatch.setenv("P5REC_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "my.yaml").write_text(RECIPE)
-    return tmp_path
-
-
-def said(*words: str) -> str:
-    result = CliRunner().invoke(app, list(words))
-    assert result.exit_code == 0, result.output + str(result.exception)
-    return result.output
-
-
-def figures(folder: str, task: str = "sequential") -> dict[str, dict[str, object]]:
-    report = json.loads(Path(folder, "report.json").read_text())
-    return {m["name"]: m for m in report["methods"] if m["task"] == task}
+    return settle(tmp_path, RECIPE, monkeypatch)
 
 
 def test_it_goes_through_every_command(here: Path) -> None:

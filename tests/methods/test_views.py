@@ -42,7 +42,7 @@ def test_a_section_a_method_of_the_recipe_or_a_baseline() -> None:
             {"kind": "ease"},
             "expected a method with item vectors, got 'ease'; take one of bpr, mf, ",
         ),
-        ({"kind": "sasrek"}, "expected a kind of method (bias, bpr, "),
+        ({"kind": "sasrek"}, "expected a kind of method, got 'sasrek'; did you mean 'sasrec'"),
         ({"kind": "sasrec", "width": 0}, "input should be greater than or equal to 2, got 0"),
         ({"train": {"steps": 1}}, "expected a method with item vectors, got 'generative'"),
     ],

@@ -14,7 +14,6 @@ from p5rec.core.types import TRAIN
 from p5rec.prompting import fewshot
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.parse import ParsedText, Unparsed, parse_rate
 from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
 from p5rec.tasks.draft import Limits
 from p5rec.tasks.literal import literal
@@ -280,14 +279,12 @@ def test_evaluation_poses_every_row_in_every_wording(
     assert len(posed) == 2 * 12
     assert posed.record(0).candidates == posed.record(1).candidates
     assert [e.prompt_id for e in posed][:2] == [both[0] + ".v1", both[1]]
-    some = EvaluationSource(
-        view, library, "sequential-candidates", "test", template_ids=both, users=np.array([4, 6])
-    )
+    some = posed.only(posed.rows[[4, 6]])
     assert list(some) == [posed[i] for i in (8, 9, 12, 13)]
     default = EvaluationSource(view, library, "rating", "valid")
     assert {e.prompt_id for e in default} == {"rating.direct-question.v1"}
-    items = EvaluationSource(view, library, "item-id-to-text", "test", rows=np.array([3, 9]))
-    assert set(items.rows) <= {3, 9}
+    items = EvaluationSource(view, library, "item-id-to-text", "test")
+    assert set(items.only(np.array([3, 9])).rows) <= {3, 9}
     with pytest.raises(UserError, match="family 'rating'"):
         EvaluationSource(view, library, "rating", "test", template_ids=["direct.gift"])
 
@@ -299,11 +296,6 @@ def test_names_must_fit_the_catalogue(view: CorpusView) -> None:
         ItemNames(["<a>"], ["x", "y"])
     with pytest.raises(ValueError, match="2 names for 40 items"):
         CorpusView(view.corpus, ItemNames(["<a>", "<b>"], ["x", "y"]))
-
-
-def test_parse_rate() -> None:
-    assert parse_rate([ParsedText("a"), Unparsed("", "empty")]) == 0.5
-    assert np.isnan(parse_rate([]))
 
 
 @pytest.mark.parametrize("token", ["<|im_end|>", "<a_3>", "</s>", "<a_1><b_2>"])

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from commands import figures, report, result, said, settle
 
-from p5rec.cli.main import app
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.sample import sample_view
@@ -40,30 +37,12 @@ templates:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(TASKS._targets, "rated-well", "rated_well:RATED_WELL")
-    monkeypatch.setenv("P5REC_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "my.yaml").write_text(RECIPE)
-    return tmp_path
-
-
-def said(*words: str) -> str:
-    result = CliRunner().invoke(app, list(words))
-    assert result.exit_code == 0, result.output + str(result.exception)
-    return result.output
-
-
-def report(folder: str) -> dict[str, Any]:
-    tree: dict[str, Any] = json.loads(Path(folder, "report.json").read_text())
-    return tree
-
-
-def of_task(folder: str) -> dict[str, Any]:
-    return {m["name"]: m for m in report(folder)["methods"] if m["task"] == "rated-well"}
+    return settle(tmp_path, RECIPE, monkeypatch)
 
 
 def test_it_goes_through_every_command(here: Path) -> None:
     said("run", "my.yaml")
-    found = of_task("runs/my")
+    found = figures("runs/my", "rated-well")
     assert found.keys() == {"mine", "item-click-rate"}
     assert found["mine"]["metrics"].keys() == {"accuracy", "AUC", "log loss", "Brier"}
     assert found["mine"]["n"] == 40
@@ -71,7 +50,7 @@ def test_it_goes_through_every_command(here: Path) -> None:
     assert (pair["a"], pair["b"]) == ("mine", "item-click-rate")
 
     said("evaluate", "--model", "runs/my/models/mine", "--out", "again")
-    assert of_task("again")["mine"]["metrics"] == found["mine"]["metrics"]
+    assert figures("again", "rated-well")["mine"]["metrics"] == found["mine"]["metrics"]
     shown = said("report", "show", "runs/my")
     head = next(line for line in shown.splitlines() if "Brier" in line)
     assert head.split()[:3] == ["method", "Brier", "accuracy"]
@@ -94,6 +73,6 @@ def test_a_question_that_the_data_cannot_pose_is_refused(here: Path) -> None:
         "{source: table, path: log.csv}",
     )
     (here / "bare.yaml").write_text(bare)
-    result = CliRunner().invoke(app, ["run", "bare.yaml"])
-    assert result.exit_code
-    assert "rated-well needs ratings in the training events" in str(result.exception)
+    found = result("run", "bare.yaml")
+    assert found.exit_code
+    assert "rated-well needs ratings in the training events" in str(found.exception)

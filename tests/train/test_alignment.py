@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from fits import Fits
+from means import paired_means
 from tiny_models import scratch
 
 from p5rec.core.errors import UserError
@@ -21,7 +22,7 @@ from p5rec.ids.base import fit
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.fitted import Fitted
 from p5rec.methods.generative.method import Generative
-from p5rec.metrics.intervals import Interval, paired_means
+from p5rec.metrics.intervals import Interval
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender

@@ -79,7 +79,7 @@ class BprPredictor(DenseScorer):
         return np.where(self.counts[:, None] > 0, factors, np.float32(np.nan))
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         tables = {f"factors.{k}": v.numpy() for k, v in self.factors.state_dict().items()}
         own = {"counts": self.counts, "known": self.known, "tie": self.tie}
         save_arrays(folder, own | tables)

@@ -44,7 +44,7 @@ class ItemRates:
         return rates
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         save_arrays(folder, {"rates": self.rates})
 
 

@@ -44,7 +44,7 @@ class EasePredictor(DenseScorer):
         return history_matrix(histories, len(self.tie), self.half_life) @ self.weights
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         save_arrays(folder, {"weights": self.weights, "tie": self.tie})
 
 

@@ -63,7 +63,7 @@ class Factors:
         return np.where(known, self.items[:, 1:], np.nan).astype(np.float32)
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         arrays = {"users": self.users, "items": self.items}
         save_arrays(folder, {"mean": np.array([self.mean]), **arrays})
 

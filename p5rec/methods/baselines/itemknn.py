@@ -44,7 +44,7 @@ class ItemKnnPredictor(DenseScorer):
         return (seen @ self.similar).toarray()
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         save_arrays(folder, {"tie": self.tie, **sparse_parts("similar", self.similar)})
 
 

@@ -85,7 +85,7 @@ class LinearPredictor(DenseScorer):
         return np.nan_to_num(self.item_logs(histories), nan=np.log(FLOOR))
 
     def over(self, row_of: np.ndarray) -> Self:
-        """See :class:`p5rec.methods.predictors.ScoresItems`."""
+        """See :class:`p5rec.methods.predictors.ScoresOtherItems`."""
         entries = self.weights.tocoo()
         place = np.full(len(self.tie), -1)
         known = row_of >= 0
@@ -98,7 +98,7 @@ class LinearPredictor(DenseScorer):
         return replace(self, weights=weights, events=events, tie=np.arange(size))
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         arrays = {"events": self.events, "tie": self.tie}
         save_arrays(folder, {**arrays, **sparse_parts("weights", self.weights)})
 
@@ -181,7 +181,7 @@ class Linear(Method):
         """See :class:`p5rec.methods.base.Method`: EASE takes two matrices, N by N."""
         n_items = len(corpus.catalog)
         dense = self.weights == "ease" or (self.weights == "auto" and n_items <= self.max_items)
-        return Plan(len(self.points()), 2 * 4.0 * n_items**2 * dense)
+        return Plan(self.fits, 2 * 4.0 * n_items**2 * dense)
 
     def load(self, folder: Path) -> LinearPredictor:
         """See :class:`p5rec.methods.base.Method`."""

@@ -36,7 +36,7 @@ class PopularityPredictor(DenseScorer):
         return np.broadcast_to(self.counts, (len(histories), len(self.counts)))
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         save_arrays(folder, {"counts": self.counts, "tie": self.tie})
 
 

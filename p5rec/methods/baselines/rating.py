@@ -49,7 +49,7 @@ class Biases:
         return (self.mean + biases).astype(np.float32)
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         arrays = {"user_bias": self.user_bias, "item_bias": self.item_bias}
         save_arrays(folder, {"mean": np.array([self.mean]), **arrays})
 

@@ -56,11 +56,11 @@ class RepeatsPredictor(DenseScorer):
         return np.log1p(shares / FLOOR)
 
     def over(self, row_of: np.ndarray) -> Self:
-        """See :class:`p5rec.methods.predictors.ScoresItems`."""
+        """See :class:`p5rec.methods.predictors.ScoresOtherItems`."""
         return replace(self, tie=np.arange(len(row_of)))
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         save_arrays(folder, {"tie": self.tie})
 
 

@@ -77,7 +77,7 @@ class SasrecPredictor(DenseScorer):
         return scores
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         weights = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
         save_arrays(folder, {"counts": self.counts, "tie": self.tie, **weights})
 

@@ -76,7 +76,7 @@ class Texts:
         return _similarity(self.known.words)
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         known = self.known
         told: dict[str, Any] = {"common": self.common, "of_item": None, "known": None}
         if self.of_item is not None:
@@ -103,7 +103,7 @@ class FirstSentences:
         return [SENTENCE.split(words, maxsplit=1)[0] for words in asked.words]
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Predictor`; nothing was learned."""
+        """See :class:`p5rec.methods.predictors.Learned`; nothing was learned."""
 
 
 class TextMethod(Method):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from p5rec.core.types import Corpus
 
 from ..base import Method
-from ..plans import Plan, Planned, Surroundings
-from .grid import Grid
+from ..plans import Planned, Surroundings
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,8 @@ def plan(parts: Mapping[str, Method], corpus: Corpus, among: Surroundings) -> Fu
         for name, part in parts.items()
         if _key(part) in keys.values()
     }
-    own = {}
-    for name, part in parts.items():
-        found = None if name in shared else part.plan(corpus, among)
-        if isinstance(found, Plan):
-            found = replace(found, fits=len(Grid.of(part).fitted))
-        if found is not None:
-            own[name] = found
-    return FusionPlan(own, shared)
+    plans = {name: part.plan(corpus, among) for name, part in parts.items() if name not in shared}
+    return FusionPlan({name: plan for name, plan in plans.items() if plan is not None}, shared)
 
 
 def _key(method: Method) -> tuple[Any, ...]:

@@ -63,6 +63,7 @@ class Generative(LearnerConfig, Method):
     decode: DecodeConfig = DecodeConfig()
     start: str | None = None
 
+    untuned = Method.untuned | NEEDED
     collective = True
     prompted = True
     by_content = True
@@ -74,7 +75,11 @@ class Generative(LearnerConfig, Method):
 
     @property
     def capabilities(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What its tasks train it to do beside its prompt families."""
+        """What its tasks train it to do beside its prompt families.
+
+        Ratings and texts are none of them: a question in words is about an event of a corpus, with
+        the ratings, times and texts of the user's earlier ones, and a request holds items alone.
+        """
         return (LISTS,) if DENSE in self.train.tasks else ()
 
     @property
@@ -212,8 +217,15 @@ class Generative(LearnerConfig, Method):
 
     def check_asked(self, tasks: Collection[str]) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
-        for task in tasks if tasks or DENSE in self.tasks else (DENSE,):
+        for task in tasks:
             WORK.get("check taught")(self.tasks, task)
+        if not tasks:
+            self.check_ranks()
+
+    def check_ranks(self) -> None:
+        """See :class:`~p5rec.methods.base.Method`."""
+        if LISTS not in self.capabilities:
+            WORK.get("check taught")(self.tasks, DENSE)
 
     def check(self, ids: Mapping[str, Any]) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
@@ -261,10 +273,4 @@ class Generative(LearnerConfig, Method):
     def _ranks_what_it_scores(self) -> Self:
         if self.decode.search == "items" and self.item_head is None:
             raise ValueError("decode.search: items ranks by an item head: set item_head")
-        return self
-
-    @model_validator(mode="after")
-    def _tunes_what_ranks(self) -> Self:
-        if self.tune and DENSE not in self.train.tasks:
-            raise ValueError(f"tune: validation measures lists, which need the task {DENSE}")
         return self

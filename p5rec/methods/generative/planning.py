@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ def plan(method: Any, corpus: Corpus, among: Surroundings) -> Plan | None:
     Args:
         method: a :class:`~.method.Generative`, which imports this.
     """
-    if not plannable(method):
+    first, *others = method.points()
+    if not plannable(first):
         return None
-    codes = stand_in_codes(among.ids[method.ids], len(corpus.catalog))
-    return plan_training(method, codes, corpus, _below(method, corpus, among), among.gpus)
+    codes = stand_in_codes(among.ids[first.ids], len(corpus.catalog))
+    told = plan_training(first, codes, corpus, _below(first, corpus, among), among.gpus)
+    return replace(told, trials=1 + len(others))
 
 
 def _below(method: Any, corpus: Corpus, among: Surroundings) -> tuple[LoraSettings, ...]:

@@ -13,6 +13,7 @@ from p5rec.core.artefacts import Lineage, read_json
 from p5rec.core.errors import fault
 from p5rec.core.types import Corpus, Histories
 from p5rec.models.checkpoint import Bundle, load_bundle
+from p5rec.models.config import DENSE
 from p5rec.recommend.capabilities import check_asked
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
@@ -36,35 +37,6 @@ class GenerativePredictor:
     decode: DecodeConfig
     lineage: Lineage | None = None
 
-    @cached_property
-    def recommender(self) -> GenerativeRecommender:
-        """Ranks the catalogue.
-
-        Raises:
-            UserError: the model was not taught to.
-        """
-        return GenerativeRecommender(self.bundle, self.decode, self.bundle.settings.tie_seed)
-
-    @property
-    def recommend(self) -> Any:
-        """See :class:`p5rec.methods.predictors.Recommends`."""
-        return self.recommender.recommend
-
-    @cached_property
-    def scorer(self) -> GenerativeRecommender:
-        """Asks the item head alone.
-
-        Raises:
-            UserError: there is none, or the model was not taught to rank.
-        """
-        at_once = {"search": "items", "per_prefix": None}
-        decode = self.decode.model_copy(update=at_once)
-        return GenerativeRecommender(self.bundle, decode, self.bundle.settings.tie_seed)
-
-    def item_logs(self, histories: Histories) -> np.ndarray:
-        """See :class:`p5rec.methods.predictors.ScoresItems`."""
-        return self.scorer.item_logs(histories)
-
     def answer(self, serving: ServingConfig, corpus: Corpus, part: str, folder: Path) -> None:
         """See :func:`p5rec.recommend.model_answers.answer_model`."""
         answer_model(self.bundle, self.decode, serving, corpus, part, folder)
@@ -81,6 +53,34 @@ class GenerativePredictor:
         check_asked(self.bundle, what)
         kind = PairRater if what == "ratings" else PairExplainer
         return kind(self.bundle, corpus, self.decode)
+
+
+class RankingPredictor(GenerativePredictor):
+    """The same of a model that was taught to rank the catalogue."""
+
+    @cached_property
+    def recommender(self) -> GenerativeRecommender:
+        """Ranks the catalogue."""
+        return GenerativeRecommender(self.bundle, self.decode, self.bundle.settings.tie_seed)
+
+    @property
+    def recommend(self) -> Any:
+        """See :class:`p5rec.methods.predictors.Recommends`."""
+        return self.recommender.recommend
+
+
+class ScoringPredictor(RankingPredictor):
+    """The same with an item head, which scores all items at once."""
+
+    @cached_property
+    def scorer(self) -> GenerativeRecommender:
+        """Asks the item head alone."""
+        decode = self.decode.model_copy(update={"search": "items", "per_prefix": None})
+        return GenerativeRecommender(self.bundle, decode, self.bundle.settings.tie_seed)
+
+    def item_logs(self, histories: Histories) -> np.ndarray:
+        """See :class:`p5rec.methods.predictors.ScoresItems`."""
+        return self.scorer.item_logs(histories)
 
 
 def opened(
@@ -102,4 +102,7 @@ def opened(
             folder / "codes", f"codes of the items in {ITEMS}", "those of others",
             "copy the folder anew",
         )  # fmt: skip
-    return GenerativePredictor(bundle.ready(decode.precision), decode)
+    kind = GenerativePredictor
+    if DENSE in bundle.settings.tasks:
+        kind = RankingPredictor if bundle.model.item_head is None else ScoringPredictor
+    return kind(bundle.ready(decode.precision), decode)

@@ -55,6 +55,7 @@ class Plan:
         fits: whether its memory holds the training, for each GPU.
         rate: FLOPs a second measured on this machine.
         at_most: training may end before.
+        trials: such trainings, among which validation chooses.
     """
 
     weights: Weights
@@ -67,6 +68,7 @@ class Plan:
     fits: Mapping[str, bool]
     rate: float
     at_most: bool
+    trials: int = 1
 
     def dump(self) -> dict[str, Any]:
         """As plain data."""
@@ -119,6 +121,8 @@ class Plan:
         for place, seconds in self.seconds.items():
             full = "" if self.fits.get(place, True) else "; its memory is too small"
             lines.append(f"  {'time':<11} {_clock(seconds)} on {place}{full}")
+        if self.trials > 1:
+            lines.append(f"  {'trials':<11} {self.trials} such trainings, of which one is chosen")
         return lines
 
 

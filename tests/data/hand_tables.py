@@ -1,0 +1,42 @@
+"""Tables written by a test, and what they are read as."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p5rec.core.errors import UserError
+from p5rec.data.build import read_log
+from p5rec.data.config import DataConfig
+
+HEAD = "user,item,time,name\n"
+
+
+def log(names: list[str], users: int = 10) -> str:
+    """A log of ``users`` users with six events each; the names stand in a column of no use."""
+    rows = [
+        f"u{n // 6},i{n % 7},{1_600_000_000 + n},{names[n % len(names)]}" for n in range(6 * users)
+    ]
+    return HEAD + "\n".join(rows) + "\n"
+
+
+def refused(call: Any, *words: str) -> str:
+    with pytest.raises(UserError) as caught:
+        call()
+    (line,) = caught.value.lines
+    assert "\n" not in line
+    for word in words:
+        assert word in line
+    return line
+
+
+def table(path: Path, text: str | bytes) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def events(path: Path, **more: Any) -> int:
+    return len(read_log(DataConfig(source="table", path=str(path), **more)).events)

@@ -1,0 +1,92 @@
+"""What is loaded has the capabilities that its config names, and no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from every_kind import BASELINES, baseline_of, generative, sample_fits
+from fits import Fits
+
+from p5rec.core.errors import UserError
+from p5rec.data.split import cases
+from p5rec.methods.base import Method
+from p5rec.methods.baselines.text_rows import asked_rows
+from p5rec.methods.predictors import (
+    EmbedsItems,
+    PredictsClicks,
+    PredictsRatings,
+    Recommends,
+    ScoresItems,
+)
+from p5rec.tasks.registry import TASKS
+from p5rec.tasks.view import unnamed_view
+
+QUERIES = ("recommend", "predict_rating", "predict_click", "write")
+PROTOCOLS = {
+    "recommend": Recommends,
+    "predict_rating": PredictsRatings,
+    "predict_click": PredictsClicks,
+}
+MIXES = (("dense",), ("dense", "rating", "explanation"), ("dense-rating",), ("rating", "summary"))
+
+
+@pytest.fixture
+def fits(tmp_path: Path) -> Fits:
+    return sample_fits(tmp_path)
+
+
+def check(method: Method, model: Any) -> None:
+    """Whether a loaded model offers what its config says."""
+    assert {name for name in QUERIES if hasattr(model, name)} == {*method.capabilities}
+    for name, protocol in PROTOCOLS.items():
+        assert isinstance(model, protocol) == (name in method.capabilities)
+    assert isinstance(model, EmbedsItems) == method.embeds_items
+    assert isinstance(model, ScoresItems) == method.scores_items
+    asked = {TASKS.get(task).capability for task in method.tasks if not method.prompted}
+    assert asked <= {*method.capabilities}
+
+
+@pytest.mark.parametrize("kind", BASELINES)
+def test_a_baseline_offers_what_it_names(kind: str, fits: Fits) -> None:
+    method, corpus = baseline_of(kind), fits.prepared.corpus
+    fitted = fits.fit(method)
+    model = method.load(fitted.folder)
+    check(method, model)
+    histories, targets, events = cases(corpus.interactions, corpus.split, "test")
+    for name in ("predict_rating", "predict_click"):
+        if name in method.capabilities:
+            assert getattr(model, name)(histories, targets).shape == targets.shape
+    if "recommend" in method.capabilities:
+        assert model.recommend(histories, 2).items.shape == (len(histories), 2)
+    if "write" in method.capabilities:
+        rows = asked_rows(unnamed_view(corpus), method.tasks[0], events, 20)
+        assert len(model.write(rows)) == len(events)
+    if method.embeds_items:
+        assert len(model.item_vectors()) == len(corpus.catalog)
+
+
+@pytest.mark.parametrize("tasks", MIXES, ids="+".join)
+def test_a_language_model_offers_what_it_was_trained_on(tasks: tuple[str, ...], fits: Fits) -> None:
+    method, corpus = generative(*tasks), fits.prepared.corpus
+    model = method.load(fits.fit(method).folder)
+    check(method, model)
+    assert hasattr(model, "recommend") == ("dense" in tasks)
+    ways = {"ratings": {"rating", "dense-rating"}, "explanations": {"explanation"}}
+    for what, taught in ways.items():
+        if taught & {*tasks}:
+            assert len(model.of_pairs(what, corpus)(np.array([0, 1]), np.array([2, 3]))) == 2
+            continue
+        with pytest.raises(UserError, match="expected a model taught"):
+            model.of_pairs(what, corpus)
+
+
+def test_what_makes_no_lists_says_so() -> None:
+    generative("dense").check_ranks()
+    baseline_of("popularity").check_ranks()
+    with pytest.raises(UserError, match="expected a model taught 'dense', got one taught rating;"):
+        generative("rating").check_ranks()
+    with pytest.raises(UserError, match="expected a method that ranks items, got a bias;"):
+        baseline_of("bias").check_ranks()

@@ -1,0 +1,74 @@
+"""Every kind of method is permuted, repeated over seeds, and answers alike from a copy."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from every_kind import BASELINES, baseline_of, generative, sample_fits
+
+from p5rec.methods.answering import predict
+from p5rec.methods.base import LISTS, Method
+from p5rec.methods.folder import read_method
+from p5rec.pipeline.answers import ask_fitted
+from p5rec.recommend import list_files
+from p5rec.recommend.model_answers import read_asked
+from p5rec.recommend.serving import ServingConfig
+
+KINDS = {
+    **{kind: baseline_of(kind, permute_histories=True) for kind in BASELINES},
+    "generative": generative("dense", "rating", permute_histories=True),
+}
+TIMES = {"seconds": 0.0}
+
+
+def said(folder: Path) -> list[Any]:
+    """Lists and answers in ``folder``, whatever they took."""
+    found: list[Any] = [each.model_copy(update=TIMES) for each in read_asked(folder)]
+    if (folder / list_files.LISTS).is_file():
+        lists = list_files.read_lists(folder)
+        found += [lists.users.tolist(), lists.items.tolist(), lists.scores.tobytes()]
+    return found
+
+
+@pytest.mark.parametrize("method", KINDS.values(), ids=KINDS)
+def test_a_copy_of_its_folder_answers_as_it_was_measured(method: Method, tmp_path: Path) -> None:
+    fits = sample_fits(tmp_path / "store")
+    corpus, runs = fits.prepared.corpus, fits.fit_all(method, 2)
+    assert len(runs) == 1 + method.drawn
+    assert len({run.seed for run in runs}) == len(runs)
+    train = corpus.interactions.event_keys[corpus.split.mask("train")]
+    questions = {task: 3 for task in method.tasks if task != "dense"}
+    for n, run in enumerate(runs):
+        assert set(run.made.lineage.events) <= set(train)
+        serving = ServingConfig(k=3, questions=questions, fit_seed=run.seed)
+        made = ask_fitted(run, serving, fits.prepared, "test")
+        shutil.copytree(run.folder, tmp_path / f"copy {n}")
+        served = read_method(tmp_path / f"copy {n}")
+        assert served == run.method
+        (tmp_path / f"said {n}").mkdir()
+        model = served.opened(tmp_path / f"copy {n}")
+        predict(served, model, serving, corpus, "test", tmp_path / f"said {n}")
+        answers = said(made.path)
+        assert answers
+        assert said(tmp_path / f"said {n}") == answers
+        assert (made.path / list_files.LISTS).is_file() == (LISTS in method.capabilities)
+    if len(runs) > 1:
+        assert len({run.made.key for run in runs}) == 2
+
+
+def test_permuted_histories_are_what_is_read(tmp_path: Path) -> None:
+    fits = sample_fits(tmp_path / "store")
+    kinds = ("item-knn", "ease", "linear")
+    for kind in kinds:
+        lists = []
+        for permuted in (False, True):
+            run = fits.fit(baseline_of(kind, permute_histories=permuted))
+            serving = ServingConfig(k=3, fit_seed=run.seed)
+            lists.append(
+                list_files.read_lists(ask_fitted(run, serving, fits.prepared, "test").path)
+            )
+        assert not np.array_equal(lists[0].scores, lists[1].scores)

@@ -1,0 +1,19 @@
+"""What scripts import of the package is there: they run seldom, and names move often."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = sorted(Path(__file__).parents[1].glob("scripts/*.py"))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_what_a_script_imports_is_there(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("p5rec"):
+            names = [alias.name for alias in node.names]
+            module = __import__(str(node.module), fromlist=names)
+            assert [name for name in names if not hasattr(module, name)] == []
