@@ -49,7 +49,7 @@ def check(cfg: Any, lines: Lines) -> None:
     check_names(cfg, lines)
     all_of(
         lambda: check_files(cfg.data),
-        lambda: check_methods(cfg.methods, cfg.ids),
+        lambda: check_methods(methods_of(cfg), cfg.ids),
         lambda: view_methods(cfg.ids, cfg.methods, lines),
     )
 

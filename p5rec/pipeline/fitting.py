@@ -70,8 +70,9 @@ def fit_method(
         made = tried.made if tried and tried.made else run.fit(tried.model if tried else None)
         spent = [trial.seconds for trial in trials if not n]
         about = {
-            "train_seconds": round(sum(spent) or made.manifest["seconds"], 3),
+            "train_seconds": round(sum(spent) or run.seconds(made), 3),
             **points[best].describe(),
+            **points[best].chosen(made.path / MODEL),
             **({"configs_tried": len(points)} if spent else {}),
         }
         found.append(Fitted(points[best], run.seed, made, run.complete(made), about))
@@ -138,12 +139,7 @@ class _Run:
     def of(cls, method: Method, prepared: Prepared, among: Among, nth: int) -> _Run:
         """The ``nth`` run of ``method``."""
         corpus = prepared.corpus
-        return cls.under(method, prepared, among, nth, method.first_seed(corpus.split.seed) + nth)
-
-    @classmethod
-    def under(cls, method: Method, prepared: Prepared, among: Among, nth: int, seed: int) -> _Run:
-        """The same under a seed that is not the method's own."""
-        corpus = prepared.corpus
+        seed = method.first_seed(corpus.split.seed) + nth
         if method.permute_histories:
             corpus = swapped(corpus, ["train"], seed)
         return cls(method, prepared, among, nth, seed, corpus)
@@ -172,7 +168,7 @@ class _Run:
 
     def complete(self, made: Artefact) -> Artefact:
         """The stage that puts its folder together."""
-        method, beside = self.method, self._found(self.method.beside(self.seed))
+        method, beside = self.method, self.quiet._found(self.method.beside(self.seed))
         settings = {**method.dump(), "tune": {}}
         return self.prepared.store.quiet().stage(
             "model",
@@ -182,19 +178,39 @@ class _Run:
             inputs={"data": self.prepared.data, "fit": made, **_keys(beside)},
         )
 
+    def seconds(self, made: Artefact) -> float:
+        """That the stage ``made`` took which fitted it, and those that fitted its parts."""
+        needs = self.method.needs(self.seed).values()
+        parts = [self.quiet.part(need.method) for need in needs if isinstance(need, Part)]
+        spent: float = made.manifest["seconds"]
+        return spent + sum(part.seconds(part.fit()) for part in parts)
+
+    @property
+    def quiet(self) -> _Run:
+        """The same, which says nothing of its stages."""
+        return replace(self, prepared=replace(self.prepared, store=self.prepared.store.quiet()))
+
+    def part(self, method: Method) -> _Run:
+        """The run of a method that this one needs; one without draws has a first run alone."""
+        nth = self.nth if method.drawn else 0
+        return _Run.of(method, self.prepared, self.among, nth)
+
     def trial(self) -> _Trial:
         """Its figure on validation."""
-        if self.method.collective or self.method.beside(self.seed):
+        method = self.method
+        shared = method.fit_settings().keys() != method.dump().keys() - {"tune"}
+        if method.collective or method.beside(self.seed) or shared:
             return self._measured_apart()
-        needed = self._found(self.method.needs(self.seed))
-        inputs = {**self.method.fit_reads(), **_keys(needed)}
+        needed = self._found(method.needs(self.seed))
+        inputs = {**method.fit_reads(), **_keys(needed)}
         trial = self._trial_stage(
             partial(_trial, self, _folders(needed)), (_trial, *self._measured_by()), inputs
         )
         return _Trial(trial, None)
 
     def _measured_apart(self) -> _Trial:
-        """The same in stages: a fit of all processes, its folder, and the measuring."""
+        """The same in stages: a fit of all processes, or one that other points read as well, its
+        folder, and the measuring."""
         made = self.fit()
         folder = self.complete(made)
         measure = partial(_measure, self.method, folder.path / MODEL, self.corpus)
@@ -240,8 +256,9 @@ class _Run:
                 runs = among.methods[name]
                 run = runs[self.nth % len(runs)]
                 return run.trained, run.made
-            case Part(method, seed):
-                made = _Run.under(method, self.prepared, among, self.nth, seed).fit()
+            case Part(method):
+                part = self.part(method)
+                made = part.complete(part.fit())
                 return made.path / MODEL, made
             case Made():
                 needed = self._found(need.needs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,14 @@ import pytest
 from p5rec.core.rng import id_keys
 from p5rec.core.types import Histories, Interactions, Split, numbered
 from p5rec.data.split import cases, histories_of, make_split
-from p5rec.methods.baselines.frequency import PersonalFrequency, PersonalGeneralFrequency
+from p5rec.methods.baselines.frequency import (
+    FLOOR,
+    FrequencyPredictor,
+    PersonalFrequency,
+    PersonalGeneralFrequency,
+)
 from p5rec.methods.baselines.tifu_knn import TifuKnn
+from p5rec.methods.predictors import ScoresItems
 
 ITEMS = 9
 
@@ -135,3 +142,25 @@ def test_held_out_baskets_are_unseen() -> None:
     histories, _, _ = cases(log, split, "valid")
     alone = [model.scores(histories.take(np.array([b])))[0] for b in range(len(histories))]
     np.testing.assert_array_equal(model.scores(histories), alone)
+
+
+def test_items_that_are_new_to_a_user_gain_nothing_as_a_part(ask: Any) -> None:
+    behind, tie = np.zeros(5, dtype=np.float32), np.arange(5)
+    predictor = FrequencyPredictor(behind, tie, None)
+    assert isinstance(predictor, ScoresItems)
+    logs = predictor.item_logs(ask([[3, 1, 1, 2], []]))
+    assert logs.dtype == np.float32
+    assert logs[1].tolist() == [0] * 5
+    assert logs[0] == pytest.approx([0, *np.log1p([1 / FLOOR, 0.5 / FLOOR, 0.5 / FLOOR]), 0])
+    new = predictor.over(np.array([4, -1, -1]))
+    assert (new.item_logs(ask([[1]]))[0] > 0).tolist() == [False, True, False]
+
+
+def test_one_fit_serves_every_half_life(build: Any, ask: Any, tmp_path: Path) -> None:
+    world = build([[0, 1, 2], [3, 4]], 5)
+    PersonalFrequency().learn(*world).save(tmp_path)
+    late = PersonalFrequency(half_life=2)
+    assert late.fit_settings() == PersonalFrequency().fit_settings()
+    requests = ask([[3, 1, 1]])
+    loaded = late.load(tmp_path).scores(requests)
+    assert np.array_equal(loaded, late.learn(*world).scores(requests))

@@ -6,9 +6,9 @@ Personal frequency is P-TopFreq, with the most popular items behind it GP-TopFre
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -21,6 +21,8 @@ from p5rec.data.matrices import frequency_matrix
 from ..arrays import load_arrays, save_arrays
 from ..base import Method
 from .dense import DenseScorer
+
+FLOOR = np.float32(0.03)  # of the most frequent item's baskets: what an item counts for besides
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +43,28 @@ class FrequencyPredictor(DenseScorer):
 
     def scores(self, histories: Histories) -> np.ndarray:
         """See :class:`.dense.DenseScorer`."""
-        own = frequency_matrix(histories, len(self.tie), self.half_life).toarray()
+        own = self._own(histories)
         return np.where(own > 0, 1 + own, self.behind)
 
+    def item_logs(self, histories: Histories) -> np.ndarray:
+        """See :class:`p5rec.methods.predictors.ScoresItems`: 0 for items that are new to a user,
+        up to ``log(1 + 1 / FLOOR)`` for those of the history."""
+        own = self._own(histories)
+        best = own.max(axis=1, keepdims=True, initial=0)
+        shares = np.divide(own, best, out=np.zeros_like(own), where=best > 0)
+        return np.log1p(shares / FLOOR)
+
+    def over(self, row_of: np.ndarray) -> Self:
+        """See :class:`p5rec.methods.predictors.ScoresOtherItems`."""
+        behind = np.where(row_of >= 0, self.behind[row_of], np.float32(0))
+        return replace(self, behind=behind, tie=np.arange(len(row_of)))
+
+    def _own(self, histories: Histories) -> np.ndarray:
+        """``(B, N)`` float32 baskets of a history that hold an item."""
+        return frequency_matrix(histories, len(self.tie), self.half_life).toarray()
+
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Predictor`."""
+        """See :class:`p5rec.methods.predictors.Learned`."""
         save_arrays(folder, {"behind": self.behind, "tie": self.tie})
 
 
@@ -59,6 +78,12 @@ class PersonalFrequency(Method):
 
     kind: Literal["personal-frequency"] = "personal-frequency"
     half_life: float | None = Field(default=None, gt=0)
+
+    scores_items = True
+
+    def fit_settings(self) -> dict[str, object]:
+        """See :class:`p5rec.methods.base.Method`: how a history is read shapes no fit."""
+        return {name: v for name, v in super().fit_settings().items() if name != "half_life"}
 
     def learn(self, interactions: Interactions, split: Split) -> FrequencyPredictor:
         """Nothing is learned: a history is its own model."""
