@@ -2,7 +2,7 @@
 
 The classes are made of the methods' registry when they are asked for: one for each kind, with the
 name of its config class, and one for each preset: the baselines' short names (``EaseRecency``) and
-the shipped configs in ``SHIPPED`` (``Hybrid``).
+the shipped configs in ``SHIPPED`` (``Hybrid``, and its network alone, ``HybridNetwork``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .dataset import Dataset
     from .model import Model
 
-SHIPPED = {"Hybrid": ("hybrid", "hybrid")}  # class → a shipped config, and a method of it
+# class → a shipped config, and a method of it
+SHIPPED = {"Hybrid": ("hybrid", "hybrid"), "HybridNetwork": ("hybrid", "hybrid-no-linear")}
 START = "start"  # what the method that a fit begins from is called
 
 
@@ -110,7 +111,8 @@ class Estimator:
         from .model import Model
 
         prepared = dataset.prepared(store, verbose=verbose)
-        method, name = self.config, type(self).__name__
+        unseen, name = prepared.corpus.split.exclude_seen, type(self).__name__
+        method = self.config.within({}, exclude_seen=unseen)
         if faults := [f"{name}: {line}" for line in method.check_data(prepared.corpus, ())]:
             raise UserError(*faults)
         with nullcontext() if verbose else silent():
@@ -174,9 +176,12 @@ def _preset(name: str) -> Preset:
     if name in SHIPPED:
         config, method = SHIPPED[name]
         tree, _ = read_tree(config_path(config))
-        section = dict(tree["methods"][method])
-        ids = tree["ids"][section.get("ids", "semantic")]
-        return Preset(section.pop("kind", DEFAULT), section, ids)
+        methods = tree["methods"]
+        section = dict(methods[method])
+        if "parts" in section:  # by name, or sections: here sections alone
+            parts = section["parts"].items()
+            section["parts"] = {n: methods[p] if isinstance(p, str) else p for n, p in parts}
+        return Preset(section.pop("kind", DEFAULT), section, tree["ids"]["semantic"])
     if name in (short := _short()):
         section = dict(short[name])
         return Preset(section.pop("kind"), section)

@@ -11,9 +11,11 @@ import polars as pl
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.data.split import histories_of
+from p5rec.tasks.draft import Limits
 from p5rec.tasks.view import unnamed_view
 
 from .base import Method
+from .baselines.text_rows import pair_rows
 from .tune import requests_of
 
 Answers = Callable[[np.ndarray, np.ndarray], Any]  # users and items (B,) → B answers
@@ -35,6 +37,9 @@ def answers_about(method: Method, predictor: Any, corpus: Corpus, what: str) -> 
     if of_pairs := getattr(predictor, "of_pairs", None):
         answers: Answers = of_pairs(what, corpus)
         return answers
+    if what == "explanations" and "explanation" in method.tasks and hasattr(predictor, "write"):
+        view, words = unnamed_view(corpus), getattr(method, "max_words", Limits().max_words)
+        return lambda users, items: predictor.write(pair_rows(view, users, items, words))
     if what != "ratings" or not hasattr(predictor, "predict_rating"):
         raise UserError(
             f"expected a method that offers {what}, got a {method.kind}, which does not; "

@@ -7,11 +7,12 @@ import polars as pl
 import p5rec
 
 USERS, ITEMS, EACH = 40, 24, 7
-SMALL = {
+NETWORK = {
     "backbone": {"width": 16, "feedforward": 32},
-    "ids": {"codebook": 8, "vectors": {"text": None, "cooccurrence": {"dim": 4}}},
     "train": {"passes": {"most": 1}, "warmup": 0},
 }
+IDS = {"codebook": 8, "vectors": {"text": None, "cooccurrence": {"dim": 4}}}
+SMALL = {"parts": {"network": NETWORK}, "ids": IDS}
 
 
 def shop_events() -> pl.DataFrame:

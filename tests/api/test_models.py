@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from small_shop import SMALL
+from small_shop import IDS, NETWORK
 
 import p5rec
 from p5rec.core.config import read_tree
@@ -167,8 +167,11 @@ def test_settings_and_their_mistakes() -> None:
 
 def test_hybrid_is_the_shipped_one() -> None:
     tree, _ = read_tree(config_path("hybrid"))
-    made = p5rec.Hybrid()
-    assert made.config == METHODS.get("generative")(**tree["methods"]["hybrid"])
+    made, methods = p5rec.Hybrid(), tree["methods"]
+    network = METHODS.get("generative")(**methods["hybrid-no-linear"])
+    assert p5rec.HybridNetwork().config == network
+    parts = {**methods["hybrid"]["parts"], "network": network.dump()}
+    assert made.config == METHODS.get("fusion")(**{**methods["hybrid"], "parts": parts})
     assert made.ids is not None
     assert made.ids.dump() == type(made.ids)(**tree["ids"]["semantic"]).dump()
 
@@ -183,18 +186,18 @@ def test_seeds_are_those_of_a_recipe_s_runs(train: p5rec.Dataset) -> None:
     assert not first.recommend(k=3).equals(second.recommend(k=3))
 
 
-def test_a_fit_may_begin_from_a_model(
-    train: p5rec.Dataset, hybrid: p5rec.Model, tmp_path: Path
-) -> None:
-    longer = p5rec.Hybrid(start=hybrid, **SMALL).fit(train, verbose=False)
-    hybrid.save(tmp_path / "m")
-    same = p5rec.Hybrid(start=tmp_path / "m", **SMALL).fit(train, verbose=False)
+def test_a_fit_may_begin_from_a_model(train: p5rec.Dataset, tmp_path: Path) -> None:
+    small = {**NETWORK, "ids": IDS}
+    first = p5rec.HybridNetwork(**small).fit(train, verbose=False)
+    longer = p5rec.HybridNetwork(start=first, **small).fit(train, verbose=False)
+    first.save(tmp_path / "m")
+    same = p5rec.HybridNetwork(start=tmp_path / "m", **small).fit(train, verbose=False)
     assert longer.recommend(k=3).equals(same.recommend(k=3))
 
 
 def test_what_a_model_says_of_itself(hybrid: p5rec.Model, ease: p5rec.Model) -> None:
     about = hybrid.describe()
-    assert about["kind"] == "generative"
+    assert about["kind"] == "fusion"
     assert about["items"] == 24
     assert about["events_seen"] == 200
     assert repr(ease) == "Model(ease, 24 items)"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_shop import SMALL
+from small_shop import IDS, NETWORK
 
 import p5rec
 from p5rec.cli.main import main
@@ -20,14 +20,13 @@ def test_a_recipe_finds_what_was_fitted_here(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    own = {name: SMALL[name] for name in ("backbone", "train")}
     recipe = {
         "base": "hybrid",
         "data": train.config.dump(),
-        "ids": {"semantic": SMALL["ids"]},
+        "ids": {"semantic": IDS},
         "baselines": ["popularity"],
         "repeats": 1,
-        "methods": {"hybrid": own, "hybrid-no-linear": None, "hybrid-codes": None},
+        "methods": {"hybrid-no-linear": NETWORK, "hybrid-codes": None},
         "evaluate": {"compare": [["hybrid", "popularity"]]},
     }
     config, out = tmp_path / "mine.yaml", tmp_path / "out"
