@@ -31,9 +31,11 @@ methods:
   hybrid:
     backbone: {{kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
     item_head: {{}}
-    linear: {{}}
     train: {{tasks: {{dense: {{}}, sequential-next: {{}}}}, steps: 3, batch: 4, precision: float32}}
     decode: {{search: items}}
+  fused:
+    kind: fusion
+    parts: {{network: hybrid, repeats: {{kind: personal-frequency}}}}
 evaluate:
   k: 10
   exclude_seen: false
@@ -84,7 +86,7 @@ def lists_of(found: dict[str, Any]) -> dict[str, Any]:
 def test_the_report_measures_baskets(ran: Path) -> None:
     found, first = report(ran / "out"), "Recall@10"
     methods = lists_of(found)
-    assert len(methods) == 7
+    assert len(methods) == 8
     for method in methods.values():
         assert {first, "NDCG@10"} == {*method["slices"]["repeat"]["metrics"]}
         assert method["slices"]["new"]["n"] > 0
@@ -101,7 +103,7 @@ def test_the_report_measures_baskets(ran: Path) -> None:
     assert cases["item"].null_count() == len(cases)
 
 
-@pytest.mark.parametrize("name", ["personal-general-frequency", "tifu", "recent", "hybrid"])
+@pytest.mark.parametrize("name", ["personal-general-frequency", "tifu", "recent", "hybrid", "fused"])
 def test_what_is_served_is_what_was_measured(
     p5rec: Any, ran: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
