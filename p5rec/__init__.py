@@ -1,7 +1,50 @@
-"""p5rec: a unified generative recommender with parameter-efficient fine-tuning."""
+"""p5rec: a unified generative recommender with parameter-efficient fine-tuning.
+
+The names of ``__all__`` are imported when they are first used, so that this package opens at once
+and without torch.
+"""
 
 import logging
 import os
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api.auditing import Findings, audit
+    from .api.dataset import Dataset
+    from .api.estimators import (
+        Bias,
+        Bpr,
+        Ease,
+        EaseRecency,
+        Estimator,
+        Fusion,
+        Generative,
+        GlobalMean,
+        Hybrid,
+        HybridNetwork,
+        ItemClickRate,
+        ItemKnn,
+        ItemKnnRecency,
+        ItemMean,
+        LeadSentence,
+        Linear,
+        MatrixFactorization,
+        MostFrequent,
+        MostFrequentOfItem,
+        NearestReview,
+        PersonalFrequency,
+        PersonalGeneralFrequency,
+        Popularity,
+        Sasrec,
+        TifuKnn,
+        UserMean,
+    )
+    from .api.evaluation import Evaluation, compare, evaluate
+    from .api.model import Model, load
+    from .core.errors import UserError
 
 # the libraries below report their use to their makers unless told otherwise
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -9,3 +52,94 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 __version__ = "0.1.0"
+__all__ = [
+    "Bias",
+    "Bpr",
+    "Dataset",
+    "Ease",
+    "EaseRecency",
+    "Estimator",
+    "Evaluation",
+    "Findings",
+    "Fusion",
+    "Generative",
+    "GlobalMean",
+    "Hybrid",
+    "HybridNetwork",
+    "ItemClickRate",
+    "ItemKnn",
+    "ItemKnnRecency",
+    "ItemMean",
+    "LeadSentence",
+    "Linear",
+    "MatrixFactorization",
+    "Model",
+    "MostFrequent",
+    "MostFrequentOfItem",
+    "NearestReview",
+    "PersonalFrequency",
+    "PersonalGeneralFrequency",
+    "Popularity",
+    "Sasrec",
+    "TifuKnn",
+    "UserError",
+    "UserMean",
+    "audit",
+    "compare",
+    "evaluate",
+    "load",
+]
+
+_METHODS = "p5rec.api.estimators"  # where a name with a capital is that stands nowhere below
+_PLACES = {
+    "Dataset": "p5rec.api.dataset",
+    "Evaluation": "p5rec.api.evaluation",
+    "Findings": "p5rec.api.auditing",
+    "Model": "p5rec.api.model",
+    "UserError": "p5rec.core.errors",
+    "compare": "p5rec.api.evaluation",
+    "load": "p5rec.api.model",
+}
+_FUNCTIONS = {"audit": "p5rec.api.auditing", "evaluate": "p5rec.api.evaluation"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FUNCTIONS:
+        return import_module(f"p5rec.{name}")
+    if name in _PLACES or name[:1].isupper():
+        return getattr(import_module(_PLACES.get(name, _METHODS)), name)
+    raise AttributeError(f"module 'p5rec' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Function(ModuleType):
+    """A package that is also called, as the function of its name."""
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        return self._function(*args, **settings)
+
+    @property
+    def _function(self) -> Any:
+        name = self.__name__.rpartition(".")[2]
+        return getattr(import_module(_FUNCTIONS[name]), name)
+
+    @property
+    def __signature__(self) -> Any:
+        from inspect import signature
+
+        return signature(self._function)
+
+
+class _Package(ModuleType):
+    """This package: ``audit`` and ``evaluate`` are packages below it and functions of it."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _FUNCTIONS and isinstance(value, ModuleType):
+            value.__class__ = _Function
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

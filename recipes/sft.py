@@ -49,7 +49,7 @@ def check(cfg: Any, lines: Lines) -> None:
     check_names(cfg, lines)
     all_of(
         lambda: check_files(cfg.data),
-        lambda: check_methods(cfg.methods, cfg.ids),
+        lambda: check_methods(methods_of(cfg), cfg.ids),
         lambda: view_methods(cfg.ids, cfg.methods, lines),
     )
 
@@ -68,7 +68,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
 
     methods = methods_of(cfg)
     data = prepare_data(cfg.data, store)
-    corpus = load_corpus(data.path)
+    corpus = load_corpus(data.path).validated(exclude_seen=cfg.evaluate.exclude_seen)
     prepared = Prepared(corpus, data, store)
     check_data(methods, cfg.evaluate.ask, corpus)
     views = view_methods(cfg.ids, cfg.methods)

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TRAIN, Catalog, Corpus, Interactions, ItemCodes, Split
 from p5rec.ids.base import Fitted, fit
@@ -39,7 +40,7 @@ def corpus_of(n_items: int) -> Corpus:
     keys = id_keys(["u"]), id_keys(range(n_items))
     log = Interactions(empty, empty, empty.astype(np.int64), None, *keys)
     table = pa.table({"item": np.arange(n_items).astype(str), "title": np.full(n_items, "")})
-    return Corpus(log, Catalog(table), ["u"], Split("all", np.full(1, TRAIN, np.int8)))
+    return Corpus(log, Catalog(table), Users.of(["u"]), Split("all", np.full(1, TRAIN, np.int8)))
 
 
 def config(scheme: str, levels: int, codebook: int) -> IdsConfig:

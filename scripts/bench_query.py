@@ -2,12 +2,12 @@
 
 python scripts/bench_query.py [--items 1682 100000] [--queries 300] [--json out.json]
 
-Builds the hybrid of ``recipes/configs/sft/hybrid.yaml`` with drawn weights, codes and item-to-item
-weights, saves it and loads it as ``p5rec recommend`` does. Histories of 20 to 200 items are then
-asked for ten items each, seen ones left out: one at a time on one thread, the median and the 95th
-percentile of which are told without the first few, and 256 at a time. Beside it stands EASE, where
-its square matrix is not larger than a method is allowed to make it. Drawn weights answer nothing;
-how long they take is what trained ones take.
+Builds the network of ``recipes/configs/sft/hybrid.yaml`` with drawn weights and codes, saves it and
+loads it as ``p5rec recommend`` does; the hybrid adds item-to-item weights, drawn as well. Histories
+of 20 to 200 items are then asked for ten items each, seen ones left out: one at a time on one
+thread, the median and the 95th percentile of which are told without the first few, and 256 at a
+time. Beside it stands EASE, where its square matrix is not larger than a method is allowed to make
+it. Drawn weights answer nothing; how long they take is what trained ones take.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,39 +28,44 @@ from p5rec.backbones.scratch import Scratch
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import Histories, ItemCodes
 from p5rec.methods.baselines.ease import Ease, EasePredictor
-from p5rec.methods.generative.config import LinearConfig
+from p5rec.methods.baselines.linear import Linear, LinearPredictor
+from p5rec.methods.fusion.predictor import FusionPredictor
+from p5rec.methods.generative.predictor import ScoringPredictor
 from p5rec.models.checkpoint import BundleSettings, build, load_bundle, save_bundle
 from p5rec.models.config import ItemHeadConfig
-from p5rec.models.linear import Linear
 from p5rec.recommend.config import DecodeConfig
-from p5rec.recommend.generative import GenerativeRecommender
 
 K, BATCH, FIRST = 10, 256, 5
 SHAPE = Scratch(width=64, layers=1, heads=2, feedforward=128, dropout=0.2)
 SEARCHES = {
-    "hybrid": DecodeConfig(search="items"),
-    "hybrid, by codes": DecodeConfig(search="auto"),
+    "network": DecodeConfig(search="items"),
+    "network, by codes": DecodeConfig(search="auto"),
 }
 
 
-def hybrid(items: int, folder: Path) -> None:
-    """Saves a hybrid over ``items`` items."""
+def network(items: int, folder: Path) -> None:
+    """Saves a network over ``items`` items."""
     rng = derive_rng(0, "bench query", items)
     book = 2 ** int(np.ceil(np.log2(2 * items) / 2))
     flat = rng.choice(book * book, items, replace=False)
     codes = np.stack(np.divmod(flat, book), axis=1).astype(np.int32)
     head = ItemHeadConfig(spread=0.16)
-    settings = BundleSettings(backbone=SHAPE, seed=0, item_head=head, linear=True)
+    settings = BundleSettings(backbone=SHAPE, seed=0, item_head=head)
     ids = [f"i{row}" for row in range(items)]
     bundle = build(settings, ItemCodes(codes, (book, book), "drawn"), ids)
     bundle.model.draw_rows(torch.ones(items, dtype=torch.bool))
-    kept = min(items, LinearConfig().kept)
+    save_bundle(bundle, folder)
+
+
+def linear(items: int) -> LinearPredictor:
+    """Item-to-item weights over ``items`` items."""
+    rng, kept = derive_rng(0, "bench query", "linear"), min(items, Linear().kept)
     columns = np.sort(rng.integers(0, items, (items, kept)), axis=1)
     data = rng.normal(0.02, 0.05, items * kept).astype(np.float32)
     starts = np.arange(items + 1) * kept
     weights = csr_array((data, columns.ravel(), starts), shape=(items, items))
     weights.sum_duplicates()
-    save_bundle(replace(bundle, linear=Linear(weights)), folder)
+    return LinearPredictor(weights, np.ones(items, dtype=np.float32), rng.permutation(items))
 
 
 def ease(items: int) -> EasePredictor:
@@ -107,10 +111,12 @@ def of(items: int, queries: int) -> dict[str, dict[str, float]]:
     requests = histories(items, queries)
     predictors: dict[str, Any] = {}
     with TemporaryDirectory() as folder:
-        hybrid(items, Path(folder))
+        network(items, Path(folder))
         for name, decode in SEARCHES.items():
             bundle = load_bundle(Path(folder)).ready()
-            predictors[name] = GenerativeRecommender(bundle, decode)
+            predictors[name] = ScoringPredictor(bundle, decode)
+    parts, tie = ((1.0, predictors["network"]), (1.0, linear(items))), np.arange(items)
+    predictors["hybrid"] = FusionPredictor(parts, tie)
     if items <= Ease().max_items:
         predictors["EASE"] = ease(items)
     return {

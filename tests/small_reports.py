@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Interactions, RankedLists, Split
 from p5rec.evaluate.schema import Measure, Method, Protocol, Report
@@ -30,7 +31,9 @@ def four_users() -> Corpus:
             "genres": [["Comedy"] if n % 2 else ["Drama", "War"] for n in range(N)],
         }
     )
-    return Corpus(log, Catalog(table), ["a", "b", "c", "d"], Split("leave-one-out", parts))
+    return Corpus(
+        log, Catalog(table), Users.of(["a", "b", "c", "d"]), Split("leave-one-out", parts)
+    )
 
 
 def lists_with(*places: int) -> RankedLists:

@@ -118,7 +118,7 @@ def told(corpus: Corpus) -> list[tuple[object, ...]]:
     return [event for event in found if event[0] != GONE]
 
 
-@pytest.mark.parametrize("split", ["leave-one-out", "user-time", "few-shot"])
+@pytest.mark.parametrize("split", ["leave-one-out", "user-time", "few-shot", "last-basket"])
 def test_events_ties_and_splits(logs: Path, split: str) -> None:
     whole, left = (corpus_of(log, split=split) for log in (logs, without(logs)))
     assert (whole.interactions.n_users, left.interactions.n_users) == (USERS, USERS - 1)

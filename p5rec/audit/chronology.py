@@ -23,7 +23,7 @@ import polars as pl
 
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN, Corpus, ItemCodes
-from p5rec.data.split import cases
+from p5rec.data.split import cases, each_target
 
 from .findings import LEAST, SURE, Finding, Row, shown
 
@@ -133,11 +133,14 @@ def _questions(corpus: Corpus) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     found: list[tuple[np.ndarray, ...]] = []
     for part in ("valid", "test"):
-        histories, targets, events = cases(corpus.interactions, corpus.split, part)
-        known = histories.lengths > 0
-        last = histories.items[histories.offsets[1:][known] - 1]
-        moved = last != targets[known]
-        found.append((last[moved], targets[known][moved], events[known][moved]))
+        histories, _, events = cases(corpus.interactions, corpus.split, part)
+        requests, events = each_target(events)
+        known = histories.lengths[requests] > 0
+        requests, events = requests[known], events[known]
+        last = histories.items[histories.offsets[1:][requests] - 1]
+        targets = corpus.interactions.items[events]
+        moved = last != targets
+        found.append((last[moved], targets[moved], events[moved]))
     last, targets, events = (np.concatenate(each) for each in zip(*found, strict=True))
     if len(targets) > CASES:
         kept = np.sort(derive_rng(0, "audit", "cases").permutation(len(targets))[:CASES])

@@ -15,6 +15,7 @@ from p5rec.core.types import PARTS, Corpus
 LEAST = 20  # fewer items, users or ties than this show nothing
 SURE = 0.001  # chance of a false alarm that a test may have
 SHOWN = 5  # rows of evidence
+SEVERITIES = ("leak", "warning", "note")  # the worst first
 
 Row = Mapping[str, str | int]
 

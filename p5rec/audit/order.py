@@ -15,6 +15,11 @@ from p5rec.data.split import UNUSED
 from .chronology import ranks_of_ids
 from .findings import LEAST, SHOWN, Finding, shown
 
+BASKETS = (
+    ": data.baskets: true takes them as sets (data.columns.basket names the column of an order's "
+    "id), data.split: last-basket holds out a user's last basket"
+)
+
 
 def audit_order(corpus: Corpus, *, ordinal: bool) -> Iterator[Finding]:
     """Order of a corpus; ``ordinal``: its times are positions, so they have no ties."""
@@ -101,7 +106,8 @@ def _ties(corpus: Corpus, ranks: np.ndarray) -> Iterator[Finding]:
             "note",
             "4 ties",
             f"{share:.0%} of the events share user and moment with another; their order is a "
-            "seeded shuffle and carries no information",
+            "seeded shuffle and carries no information"
+            + ("" if log.baskets is not None else BASKETS),
             {"share": share},
         )
 

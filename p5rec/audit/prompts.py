@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from p5rec.core.examples import Example
 from p5rec.core.rng import sampled
-from p5rec.core.types import Example
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import PromptsConfig

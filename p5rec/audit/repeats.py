@@ -11,7 +11,7 @@ import polars as pl
 
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TEST, TRAIN, Corpus, Histories
-from p5rec.data.split import UNUSED, cases
+from p5rec.data.split import UNUSED, cases, each_target
 
 from .findings import LEAST, Finding, shown, too_many
 
@@ -37,10 +37,11 @@ def plain(text: str) -> str:
 def _exact(corpus: Corpus) -> Iterator[Finding]:
     """Events equal in user, item and time; across the split, the answer was trained on."""
     log, parts = corpus.interactions, corpus.split.parts
-    order = np.lexsort((parts, log.times, log.items, log.users))
+    done = () if log.behaviours is None else (log.behaviours.codes,)
+    order = np.lexsort((parts, *done, log.times, log.items, log.users))
     order = order[parts[order] != UNUSED]
     same = np.ones(max(0, len(order) - 1), dtype=bool)
-    for column in (log.users, log.items, log.times):
+    for column in (log.users, log.items, log.times, *done):
         same &= np.diff(column[order]) == 0
     across = same & (np.diff(parts[order]) > 0)
     for mask, severity, what in (
@@ -85,8 +86,10 @@ def _copied_reviews(corpus: Corpus) -> Iterator[Finding]:
 
 def _met(corpus: Corpus) -> Iterator[Finding]:
     """Targets of the test that their user has met: more of them than among training events?"""
-    histories, targets, events = cases(corpus.interactions, corpus.split, "test")
-    met = _holds(histories, histories.items, targets)
+    asked, _, events = cases(corpus.interactions, corpus.split, "test")
+    histories, (requests, events) = asked.of_targets(), each_target(events)
+    targets = corpus.interactions.items[events]
+    met = _holds(histories, histories.items, requests, targets)
     if not met.any():
         return
     usual = _usual(corpus)
@@ -97,7 +100,8 @@ def _met(corpus: Corpus) -> Iterator[Finding]:
         f"{met.mean():.1%} of the {len(met):,} test targets are in their user's own history, of "
         f"the last training events {usual:.1%}: "
         + ("held-out events were copied into training; " if leak else "users come back to items; ")
-        + "with seen items filtered nobody can hit them (data.dedupe takes repeats out)",
+        + "with seen items filtered nobody can hit them (evaluate.exclude_seen: false lets lists "
+        "hold them, data.dedupe takes them out)",
         {"share": float(met.mean()), "usual": usual},
         shown(corpus, events[met]),
     )
@@ -109,7 +113,7 @@ def _usual(corpus: Corpus) -> float:
     Where no training event repeats, all of them count.
     """
     log = corpus.interactions
-    rows = np.flatnonzero(corpus.split.parts == TRAIN)
+    rows = np.flatnonzero((corpus.split.parts == TRAIN) & log.is_target)
     users, items = log.users[rows], log.items[rows]
     _, first = np.unique(users.astype(np.int64) * log.n_items + items, return_index=True)
     new = np.zeros(len(rows), dtype=bool)
@@ -126,13 +130,19 @@ def _twins(corpus: Corpus) -> Iterator[Finding]:
     groups = [group for group in _same_words(corpus) if (group >= 0).any()]
     if not groups:
         return
-    histories, targets, events = cases(log, corpus.split, "test")
+    histories, _, events = cases(log, corpus.split, "test")
+    requests, events = each_target(events)
+    targets = log.items[events]
     rng = derive_rng(0, "audit", "twins")
 
     def met(asked: np.ndarray) -> np.ndarray:
-        found = [_holds(histories, g[histories.items], g[asked]) & (g[asked] >= 0) for g in groups]
-        twin: np.ndarray = np.any(found, axis=0) & ~_holds(histories, histories.items, asked)
-        return twin
+        twins = [
+            _holds(histories, g[histories.items], requests, g[asked]) & (g[asked] >= 0)
+            for g in groups
+        ]
+        same = _holds(histories, histories.items, requests, asked)
+        found: np.ndarray = np.any(twins, axis=0) & ~same
+        return found
 
     true = met(targets)
     if not true.any():
@@ -168,8 +178,14 @@ def _same_words(corpus: Corpus) -> Iterator[np.ndarray]:
         yield np.where(empty | (count[number] < 2), -1, number)
 
 
-def _holds(histories: Histories, marks: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """``(B,)`` bool: one of a request's ``marks`` ``(S,)`` is what it wants ``(B,)``."""
-    asked = histories.requests()
-    found: np.ndarray = np.bincount(asked[marks == wanted[asked]], minlength=len(histories)) > 0
+def _holds(
+    histories: Histories, marks: np.ndarray, requests: np.ndarray, wanted: np.ndarray
+) -> np.ndarray:
+    """``(n,)`` bool: one of the ``marks`` ``(S,)`` of ``requests (n,)`` is what it wants ``(n,)``.
+
+    Marks are numbers from -1 on.
+    """
+    size = 2 + max(int(marks.max(initial=0)), int(wanted.max(initial=0)))
+    had = histories.requests() * size + marks
+    found: np.ndarray = np.isin(requests * size + wanted, had)
     return found

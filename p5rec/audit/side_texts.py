@@ -19,8 +19,8 @@ import polars as pl
 from p5rec.core.errors import fault
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN, Corpus
+from p5rec.data.cells import as_id
 from p5rec.data.known import known_rows, read_columns
-from p5rec.data.rawlog import as_id
 
 from .findings import LEAST, SHOWN, Finding, shown, too_many
 from .repeats import plain
@@ -203,7 +203,8 @@ def _figures(corpus: Corpus, train: np.ndarray) -> Mapping[str, tuple[np.ndarray
     counts = [np.bincount(log.items[m], minlength=N) for m in (np.ones_like(train), train)]
     found = {"number of events": (counts[0].astype(float), counts[1].astype(float))}
     if log.ratings is not None:
-        sums = [np.bincount(log.items[m], log.ratings[m], N) for m in (np.ones_like(train), train)]
+        given = np.nan_to_num(log.ratings)
+        sums = [np.bincount(log.items[m], given[m], N) for m in (np.ones_like(train), train)]
         means = [s / np.maximum(1, c) for s, c in zip(sums, counts, strict=True)]
         found["mean rating"] = (means[0], means[1])
     return found

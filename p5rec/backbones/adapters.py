@@ -1,13 +1,15 @@
-"""Low-rank adapters on a network's linear layers, one stack above another (peft)."""
+"""Low-rank adapters on a network's linear layers, one stack above another (peft).
+
+peft takes seconds to import, and a network without adapters needs none of it.
+"""
 
 from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
@@ -15,6 +17,9 @@ from transformers.pytorch_utils import Conv1D
 from p5rec.core.errors import UserError, did_you_mean
 
 from .config import LoraSettings
+
+if TYPE_CHECKING:
+    from peft import LoraConfig, PeftModel
 
 LAST = "default"  # the adapter that trains, as peft names the only one
 
@@ -25,6 +30,8 @@ def adapt(model: Any, stack: Sequence[LoraSettings], seed: int) -> PeftModel:
     Raises:
         UserError: its blocks have no linear layers, or not those that ``lora.targets`` names.
     """
+    from peft import get_peft_model
+
     configs = [_lora_config(model, lora) for lora in stack]
     names = stack_names(len(stack))
     with torch.random.fork_rng(devices=[]):
@@ -36,6 +43,11 @@ def adapt(model: Any, stack: Sequence[LoraSettings], seed: int) -> PeftModel:
     for name, parameter in adapted.named_parameters():
         parameter.requires_grad_(name.endswith(".new") or f".{LAST}." in name)
     return adapted
+
+
+def is_adapted(model: Any) -> bool:
+    """Whether ``model`` has adapters around it (a ``PeftModel``)."""
+    return type(model).__module__.partition(".")[0] == "peft"
 
 
 def stack_names(n: int) -> list[str]:
@@ -56,6 +68,8 @@ def _lora_config(model: nn.Module, lora: LoraSettings) -> LoraConfig:
             *(f"lora.targets: expected a linear layer, got {n!r}; {did_you_mean(n, known)}"
               for n in strange)
         )  # fmt: skip
+    from peft import LoraConfig
+
     return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,

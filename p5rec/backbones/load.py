@@ -9,13 +9,12 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from peft import PeftModel
 from transformers import AddedToken, PreTrainedTokenizerBase
 
 from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_seed
 
-from .adapters import adapt
+from .adapters import adapt, is_adapted
 from .base import Traits
 from .config import BackboneConfig, LoraSettings
 from .grow import grow
@@ -40,7 +39,7 @@ class Backbone:
     @property
     def causal(self) -> Any:
         """The :class:`.base.Network` under its adapters."""
-        return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        return self.model.get_base_model() if is_adapted(self.model) else self.model
 
     @cached_property
     def traits(self) -> Traits:

@@ -57,10 +57,6 @@ class SearchOptions:
         float | None,
         typer.Option(min=0, help="Weight of the item head beside the codes, where there is one."),
     ] = None
-    linear_weight: Annotated[
-        float | None,
-        typer.Option(min=0, help="Weight of the linear part, where there is one."),
-    ] = None
     precision: Annotated[
         Literal["float32", "bfloat16"] | None, typer.Option(help="Of the language model.")
     ] = None

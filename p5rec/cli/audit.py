@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-SEVERITIES = ("leak", "warning", "note")
 INDENT, WIDEST = 9, 120
 
 
@@ -60,6 +59,7 @@ def audit(
     the file of --json is written. A log is split as `data.split` says (leave-one-out).
     """
     from p5rec.audit.checks import audit_target
+    from p5rec.audit.findings import SEVERITIES
     from p5rec.audit.targets import find_targets
     from p5rec.core.artefacts import write_json, writing
 

@@ -96,7 +96,7 @@ def describe(
 
     corpus, summary = build(read_config(config, source, path, overrides))
     found = measure(corpus, ordinal=summary["ordinal"])
-    found |= {name: summary[name] for name in ("repeats", "dropped")}
+    found |= {name: summary[name] for name in ("user_table", "repeats", "dropped")}
     print(json.dumps(found, indent=2) if as_json else "\n".join(as_lines(found)))
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from p5rec.core.types import Corpus
     from p5rec.evaluate.assemble import Rules
     from p5rec.evaluate.measured import Measured
-    from p5rec.evaluate.schema import Report, Sample
+    from p5rec.evaluate.schema import Sample
 
     from .asking import Saved
 
@@ -45,6 +45,14 @@ class Source(Around):
             "(from 1), item, and score if there is one."
         ),
     ] = None
+    allow_seen: Annotated[
+        bool,
+        typer.Option(
+            "--allow-seen",
+            help="Measure a model that learned from the events it is measured on; the report says "
+            "so.",
+        ),
+    ] = False
 
     def check(self) -> None:
         """
@@ -125,6 +133,7 @@ def evaluate(
         saved = saved_as(model, search.settings(k), **others)
     started = time.perf_counter()
     recipe, corpus = read_recipe(path, source.overrides or [])
+    from p5rec.api.measuring import write
     from p5rec.evaluate.assemble import assemble
     from p5rec.report.terminal import table
 
@@ -149,23 +158,12 @@ def evaluate(
         samples=found.samples,
     )
     if out is not None:
-        _write(report, found.measured, corpus, out)
+        write(report, found.measured, corpus, out)
     print(table(report))
     for note in report.notes:
         print(f"note: {printable(note)}")
     if out is not None:
         print(f"\nreport  {out}/report.html   (text: {out}/report.md, numbers: {out}/report.json)")
-
-
-def _write(report: Report, measured: list[Measured], corpus: Corpus, out: Path) -> None:
-    from p5rec.core.publishing import lay_out
-    from p5rec.evaluate.per_user import write_cases
-    from p5rec.report.files import write_report
-
-    with TemporaryDirectory() as made:
-        write_report(report, Path(made))
-        write_cases(measured, corpus, Path(made))
-        lay_out({path.name: path for path in Path(made).iterdir()}, out)
 
 
 def _of_lists(path: Path | None, corpus: Corpus, part: Part, seed: int) -> Figures:
@@ -191,19 +189,14 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
         saved: see :func:`~p5rec.cli.asking.saved_as`.
         seed: of the bootstrap.
     """
+    from p5rec.api.measuring import check_unseen, measure
     from p5rec.core.artefacts import Store
-    from p5rec.evaluate.answers import Answered, list_references, measure_answers
+    from p5rec.evaluate.answers import Answered
     from p5rec.evaluate.assemble import Rules
-    from p5rec.evaluate.families import measure_reference
     from p5rec.methods.answering import predict
     from p5rec.methods.base import LISTS
     from p5rec.methods.folder import check_items
-    from p5rec.pipeline.answers import ask_references
     from p5rec.pipeline.prepared import Prepared
-    from p5rec.recommend.model_answers import read_asked
-    from p5rec.tasks.view import unnamed_view
-
-    from .inputs import learned_elsewhere
 
     folder, (method, serving, given, notes) = source.model, saved
     assert folder is not None, "checked when the options were"
@@ -211,21 +204,18 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
         serving = serving.about(part)
     method.check_asked(serving.questions)
     check_items(folder, corpus, source.ids)
-    predictor = method.opened(folder, source.ids, download=source.allow_download)
     name, codes = folder.resolve().name, source.ids or folder / "codes"
+    notes = [*notes, *check_unseen(name, folder, corpus, part, allow_seen=source.allow_seen)]
+    predictor = method.opened(folder, source.ids, download=source.allow_download)
     with TemporaryDirectory() as made:
         answers, store = Path(made) / "answers", Store(Path(made) / "beside", say=lambda _: None)
         answers.mkdir()
         predict(method, predictor, serving, corpus, part, answers)
         about = {"train_seconds": 0.0}
         answered = Answered(name, answers, method, codes if codes.is_dir() else None, about)
-        measured, samples = measure_answers(answered, corpus, part, seed=seed, shown=SAMPLES)
-        view, run = unnamed_view(corpus), {"split": part, "seed": seed}
-        for reference in ask_references(read_asked(answers), Prepared(corpus, "", store)):
-            measured.append(measure_reference(reference, view, run))
-        measured += list_references({name: [answered]}, corpus, part, seed)
+        beside = Prepared(corpus, "", store)
+        measured, samples = measure({name: [answered]}, beside, part, seed)
     told = {"method": method.dump(), "serving": serving.dump(), "overridden": given}
-    notes = [*notes, *learned_elsewhere(folder, corpus)]
     return Figures(measured, Rules(seed, exclude_seen=serving.exclude_seen), told, notes, samples)
 
 

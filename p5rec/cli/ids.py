@@ -177,6 +177,7 @@ def _read(
     config: str, overrides: Sequence[str] | None, out: Path | None = None
 ) -> tuple[Any, Corpus, Artefact, Store]:
     """A recipe's ``data``, ``ids``, ``methods`` and ``seed``, its prepared data, and the store."""
+    from p5rec.evaluate.config import EvaluateConfig
     from p5rec.ids.config import IdsConfig
 
     from .inputs import read_prepared
@@ -184,12 +185,14 @@ def _read(
 
     if out is not None:
         check_folder(out)
-    return read_prepared(
+    recipe, corpus, data, store = read_prepared(
         config,
         overrides or [],
         ids=(dict[str, IdsConfig], {"semantic": IdsConfig()}),
         methods=(dict[str, Any], {}),  # read where ids name one
+        evaluate=(EvaluateConfig, EvaluateConfig()),
     )
+    return recipe, corpus.validated(exclude_seen=recipe.evaluate.exclude_seen), data, store
 
 
 def _keep(

@@ -100,21 +100,3 @@ def read_sections(config: str | Path, overrides: Sequence[str] = (), **sections:
     read: Any = bind(schema, own, lines, path)
     check_files(read.data)
     return read
-
-
-def learned_elsewhere(folder: Path, corpus: Corpus) -> list[str]:
-    """A warning where the method in ``folder``, or one that it began from, learned from events that
-    do not train here."""
-    from p5rec.core.artefacts import LINEAGE, Lineage
-
-    name = folder.resolve().name
-    if not (folder / LINEAGE).is_file():
-        return [f"{name} has no {LINEAGE}: it may have seen what it is measured on."]
-    others = corpus.interactions.event_keys[~corpus.split.mask("train")]
-    seen = int(Lineage.read(folder).among(others).sum())
-    if not seen:
-        return []
-    return [
-        f"{name} learned from {seen:,} of the {len(others):,} events that do not train here: it "
-        "may have seen what it is measured on."
-    ]

@@ -145,19 +145,24 @@ def _turn(
     tree: Tree, signal: str, part: str, switch: str, has_it: Callable[[Tree], bool], wanted: str
 ) -> str:
     """Turns ``part.switch`` of the methods whose signal is in place; their names."""
-    fresh = [
-        name for name, method in _trained(tree).items()
-        if has_it(method) and not method[part][switch]
-    ]  # fmt: skip
+    trained = _trained(tree)
+    fresh = [name for name, m in trained.items() if has_it(m) and not m[part][switch]]
     _refuse_none(fresh, signal, wanted)
     for name in fresh:
-        tree["methods"][name][part][switch] = True
+        trained[name][part][switch] = True
     return ", ".join(fresh)
 
 
 def _trained(tree: Tree) -> dict[str, Tree]:
-    """The methods that train a language model."""
-    return {name: method for name, method in tree["methods"].items() if method["kind"] == DEFAULT}
+    """The methods that train a language model, those among the parts of others as well."""
+    every = dict(tree["methods"])
+    for name, method in tree["methods"].items():
+        every |= {f"{name}.parts.{part}": own for part, own in method.get("parts", {}).items()}
+    return {
+        name: section
+        for name, section in every.items()
+        if isinstance(section, dict) and section["kind"] == DEFAULT
+    }
 
 
 def _has_learned(method: Tree) -> bool:

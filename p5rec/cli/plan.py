@@ -50,7 +50,7 @@ def plan(
         "baselines": (tuple[str, ...], ()),
     }
     named = read_sections(config, overrides or (), **sections)
-    check_methods(named.methods, named.ids)
+    check_methods(methods_of(named), named.ids)
     view_methods(named.ids, named.methods)
     recipe, corpus, _, _ = read_prepared(config, overrides or (), **sections)
     methods = methods_of(recipe)

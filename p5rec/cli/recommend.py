@@ -219,6 +219,7 @@ def _users(whom: Whom, corpus: Corpus) -> np.ndarray:
 
 def _allowed(limits: Limits, users: np.ndarray, corpus: Corpus, unseen: bool) -> Allowed | None:
     """What each user may be given, seen items aside; None: everything."""
+    from p5rec.data.split import histories_of
     from p5rec.decode.allowed import Allowed
     from p5rec.recommend.requests import check_some_left, items_in, items_where, pairs_in
 
@@ -235,7 +236,11 @@ def _allowed(limits: Limits, users: np.ndarray, corpus: Corpus, unseen: bool) ->
     )
     for mask in parts:
         allowed = allowed & Allowed(within=mask)
-    check_some_left(allowed, users, corpus, exclude_seen=unseen)
+    names = [corpus.user_ids[user] for user in users]
+    check_some_left(
+        allowed, histories_of(corpus.interactions, users), names, len(corpus.catalog),
+        exclude_seen=unseen,
+    )  # fmt: skip
     return allowed
 
 
@@ -308,49 +313,14 @@ def _lists(
     return Asked(answer, len(users), told)
 
 
-def _of_pairs(method: Method, predictor: Any, corpus: Corpus, what: str) -> Any:
-    """Users and items → what the method says of them.
-
-    Raises:
-        UserError: it does not offer that.
-    """
-    import numpy as np
-
-    from p5rec.methods.tune import requests_of
-    from p5rec.tasks.view import unnamed_view
-
-    if of_pairs := getattr(predictor, "of_pairs", None):
-        return of_pairs(what, corpus)
-    if what != "ratings" or not hasattr(predictor, "predict_rating"):
-        raise UserError(
-            f"--what: expected what a {method.kind} offers, got {what}; name another folder"
-        )
-    scale = unnamed_view(corpus).scale
-    assert scale is not None, "it was fitted to ratings"
-
-    def rate(users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        rated = predictor.predict_rating(requests_of(users), items)
-        return np.clip(rated, scale.low, scale.high)
-
-    return rate
-
-
 def _pairs(whom: Whom, what: str, method: Method, predictor: Any, corpus: Corpus) -> Asked:
     """What the method says of pairs."""
-    import polars as pl
+    from p5rec.methods.pairs import answers_about, pair_frame
 
     users, items = _read_pairs(whom.pairs, corpus)
-    ask = _of_pairs(method, predictor, corpus, what)
-    ids, titles = corpus.catalog.ids, corpus.catalog.titles
+    ask = answers_about(method, predictor, corpus, what)
 
     def answer(rows: np.ndarray) -> pl.DataFrame:
-        return pl.DataFrame(
-            {
-                "user": [corpus.user_ids[row] for row in users[rows]],
-                "item": [ids[row] for row in items[rows]],
-                "title": [titles[row] for row in items[rows]],
-                what.removesuffix("s"): ask(users[rows], items[rows]),
-            }
-        )
+        return pair_frame(ask(users[rows], items[rows]), corpus, users[rows], items[rows], what)
 
     return Asked(answer, len(users))

@@ -152,7 +152,7 @@ def overridden(tree: Tree, lines: Lines, overrides: Sequence[str]) -> Tree:
         lines |= dict.fromkeys(_keys(leaf, at), Place(f"override {override!r}", 1))
         for part in reversed(at):
             leaf = {part: leaf}
-        tree = _merge(tree, leaf)
+        tree = merge(tree, leaf)
     return tree
 
 
@@ -177,7 +177,7 @@ def _alike(tree: Tree, lines: Lines, at: tuple[str | int, ...] = ()) -> Tree:
             got = f"{sibling!r}" + ", which is taken away" * taken
             hint = did_you_mean(str(sibling), [k for k in out if k != key and out[k] is not GONE])
             raise UserError(f"{where}: expected `like` to name an entry beside, got {got}; {hint}")
-        whole = _merge(below, own)
+        whole = merge(below, own)
         if isinstance(value, Switched):  # what another kind is like, its own keys are not
             whole = Switched(whole, value.own, value.kinds)
         out[key] = whole
@@ -205,18 +205,18 @@ def _over_bases(path: Path, above: tuple[Path, ...]) -> tuple[Tree, Lines]:
     except UserError as error:
         raise UserError(*(f"{lines[('base',)]}: base: {line}" for line in error.lines)) from None
     below, below_lines = _over_bases(found, (*above, path.resolve()))
-    return _merge(below, tree), {**below_lines, **lines}
+    return merge(below, tree), {**below_lines, **lines}
 
 
-def _merge(below: Tree, above: Mapping[str, Any]) -> Tree:
+def merge(below: Tree, above: Mapping[str, Any]) -> Tree:
     """``above`` over ``below``: mappings merge, everything else replaces."""
     if isinstance(above, Switched):
-        return Switched(_merged(below, above), _merge(below, above.own), above.kinds)
+        return Switched(_merged(below, above), merge(below, above.own), above.kinds)
     kinds = below.get("kind"), above.get("kind")
     if kinds[1] is not None and kinds[0] != kinds[1]:
         return Switched(_merged(below, above), dict(above), kinds)
     if isinstance(below, Switched):
-        return Switched(_merged(below, above), _merge(below.own, above), below.kinds)
+        return Switched(_merged(below, above), merge(below.own, above), below.kinds)
     return _merged(below, above)
 
 
@@ -228,7 +228,7 @@ def _merged(below: Tree, above: Mapping[str, Any]) -> Tree:
             merged[key] = GONE
         else:
             both = isinstance(old, dict) and isinstance(value, dict)
-            merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
+            merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
     return merged
 
 

@@ -26,6 +26,10 @@ class UserError(Exception):
         super().__init__("\n".join(lines))
         self.lines = tuple(lines)
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentences alone."""
+        return [f"{type(self).__name__}: {line}" for line in self.lines]
+
 
 class Refused(UserError):
     """The disk did not let us write.

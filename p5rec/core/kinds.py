@@ -23,10 +23,11 @@ class Kinds:
     Args:
         registry: kind → config class, which has a field ``kind``.
         default: the kind of a section that names none.
+        named: whether a word may stand in place of a section, the name of one elsewhere.
     """
 
-    def __init__(self, registry: Registry, default: str) -> None:
-        self.registry, self.default = registry, default
+    def __init__(self, registry: Registry, default: str, *, named: bool = False) -> None:
+        self.registry, self.default, self.named = registry, default, named
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -44,6 +45,8 @@ class Kinds:
         return self.registry.get(kind) if known else None
 
     def _bound(self, value: Any) -> Any:
+        if self.named and isinstance(value, str):
+            return value
         section = value if isinstance(value, Mapping) else {"kind": getattr(value, "kind", None)}
         schema = self.of(section)
         if schema is None:

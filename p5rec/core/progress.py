@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _SHOWN = ContextVar("shown", default=False)
+_SILENT = ContextVar("silent", default=False)
 
 
 @contextmanager
@@ -24,9 +25,24 @@ def shown() -> Iterator[None]:
 
 
 @contextmanager
+def silent() -> Iterator[None]:
+    """Nothing is drawn inside, the bars of fits neither."""
+    before = _SILENT.set(True)
+    try:
+        yield
+    finally:
+        _SILENT.reset(before)
+
+
+def is_silent() -> bool:
+    """Whether bars are off here."""
+    return _SILENT.get()
+
+
+@contextmanager
 def bar(total: int, desc: str, unit: str) -> Iterator[Callable[[int], object]]:
     """What to call with each number of units done, out of ``total``."""
-    if not _SHOWN.get():
+    if is_silent() or not _SHOWN.get():
         yield lambda done: None
         return
     from tqdm import tqdm

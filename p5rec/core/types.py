@@ -1,6 +1,6 @@
 """The data spine: the immutable values that every stage takes and returns.
 
-External ids (what the user's files hold) exist in :class:`Catalog` and ``Corpus.user_ids`` alone;
+External ids (what the user's files hold) exist in :class:`Catalog` and :class:`Users` alone;
 everywhere else users and items are row numbers, and keys (hashes of the ids) where something is
 drawn about them. E events, U users, N items, B requests,
 S the summed length of B histories, K list length, L code levels.
@@ -8,17 +8,19 @@ S the summed length of B histories, K list length, L code levels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from .features import Behaviours, Context, Users, attribute_values, take_context
 from .rng import event_keys
 
 TRAIN, VALID, TEST = 0, 1, 2
+NOBODY = -1  # the user row of a request that comes from no user of the data
 PARTS: Mapping[str, int] = {"train": TRAIN, "valid": VALID, "test": TEST}
 
 
@@ -35,6 +37,14 @@ class Interactions:
         texts: further text columns of length E, such as ``review`` and ``summary``.
         user_keys, item_keys: ``(U,)`` and ``(N,)`` uint64, the keys of their external ids
             (:func:`p5rec.core.rng.id_keys`).
+        baskets: ``(E,)`` int64, ascending: the number of the basket that an event is in, a set of
+            one user's events whose order carries no information; None: each event stands alone.
+            Events that are history alone share no basket with target events: a number of theirs is
+            a moment.
+        context: what else is known of each event, numbers and categories by name.
+        labels: ``(E,)`` int8, 1 or 0 where the data say so, -1 where they do not; None where they
+            label nothing.
+        behaviours: what was done; None where all events are of one kind.
     """
 
     users: np.ndarray
@@ -44,6 +54,10 @@ class Interactions:
     user_keys: np.ndarray
     item_keys: np.ndarray
     texts: Mapping[str, pa.ChunkedArray] = field(default_factory=dict)
+    baskets: np.ndarray | None = None
+    context: Mapping[str, Context] = field(default_factory=dict)
+    labels: np.ndarray | None = None
+    behaviours: Behaviours | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -64,10 +78,44 @@ class Interactions:
         users, items = self.user_keys[self.users], self.item_keys[self.items]
         return event_keys(users, items, self.times)
 
+    @property
+    def moments(self) -> np.ndarray:
+        """``(E,)`` what a user's events ascend in: their baskets, or their times where there are
+        none. Events of one moment have no order."""
+        return self.times if self.baskets is None else self.baskets
+
     @cached_property
     def offsets(self) -> np.ndarray:
         """``(U+1,)`` int64: the events of user ``u`` are rows ``offsets[u]:offsets[u+1]``."""
         return np.searchsorted(self.users, np.arange(self.n_users + 1)).astype(np.int64)
+
+    @cached_property
+    def is_target(self) -> np.ndarray:
+        """``(E,)`` bool: events that may be asked for; the others are history alone."""
+        return np.ones(len(self), bool) if self.behaviours is None else self.behaviours.is_target
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """``(E,)`` float64: what each event counts for in a matrix of users and items."""
+        return np.ones(len(self)) if self.behaviours is None else self.behaviours.event_weights
+
+    def moved(self, rows: np.ndarray) -> dict[str, Any]:
+        """All that is said of events but whose they are and when, at ``rows``: to :func:`replace`
+        with."""
+        return {
+            "items": self.items[rows],
+            "ratings": None if self.ratings is None else self.ratings[rows],
+            "texts": {name: column.take(rows) for name, column in self.texts.items()},
+            "context": {name: take_context(each, rows) for name, each in self.context.items()},
+            "labels": None if self.labels is None else self.labels[rows],
+            "behaviours": None if self.behaviours is None else self.behaviours.take(rows),
+        }
+
+    def take(self, rows: np.ndarray) -> Interactions:
+        """The events ``rows``, ascending numbers."""
+        baskets = None if self.baskets is None else self.baskets[rows]
+        own = {"users": self.users[rows], "times": self.times[rows], "baskets": baskets}
+        return replace(self, **own, **self.moved(rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,18 +155,7 @@ class Catalog:
 
     def values(self, attribute: str) -> list[tuple[str, ...]]:
         """Values of one attribute as ``(N,)`` tuples of strings; empty where unknown."""
-        column = self.table.column(attribute).to_pylist()
-        return [_as_words(value) for value in column]
-
-
-def _as_words(value: object) -> tuple[str, ...]:
-    if value is None or value == "":
-        return ()
-    if isinstance(value, list):
-        return tuple(str(v) for v in value if v is not None and v != "")
-    if isinstance(value, float) and value.is_integer():
-        return (str(int(value)),)
-    return (str(value),)
+        return attribute_values(self.table, attribute)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,11 +166,14 @@ class Split:
         name: the rule, e.g. ``leave-one-out`` (see ``p5rec.data.split``).
         parts: ``(E,)`` int8 of ``TRAIN``, ``VALID``, ``TEST``.
         seed: the seed of any draw the rule makes.
+        exclude_seen: whether lists for validation users leave out the items of their histories;
+            what is chosen on validation is chosen for lists of that kind.
     """
 
     name: str
     parts: np.ndarray
     seed: int = 0
+    exclude_seen: bool = True
 
     def mask(self, *names: str) -> np.ndarray:
         """``(E,)`` bool: events in any of the named parts."""
@@ -146,8 +186,26 @@ class Corpus:
 
     interactions: Interactions
     catalog: Catalog
-    user_ids: Sequence[str]
+    users: Users
     split: Split
+
+    @property
+    def user_ids(self) -> list[str]:
+        """External ids of the users, ``(U,)``."""
+        return self.users.ids
+
+    def validated(self, *, exclude_seen: bool) -> Corpus:
+        """The same, whose validation lists leave out seen items or may hold them."""
+        return replace(self, split=replace(self.split, exclude_seen=exclude_seen))
+
+
+def numbered(*columns: np.ndarray) -> np.ndarray:
+    """``(E,)`` int64: neighbours that are equal in every one of ``columns (E,)`` share a number,
+    which ascends from 0."""
+    new = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        new[1:] |= column[1:] != column[:-1]
+    return np.cumsum(new)
 
 
 def runs(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -168,16 +226,21 @@ class Histories:
     """B requests, each a user and what the user did, oldest first, as one ragged array.
 
     Attributes:
-        users: ``(B,)`` int32 user rows.
+        users: ``(B,)`` int32 user rows, or ``NOBODY``.
         items: ``(S,)`` int32 item rows of all histories, one after another.
         offsets: ``(B+1,)`` int64: request ``b`` holds ``items[offsets[b]:offsets[b+1]]``.
         keys: ``(B,)`` uint64, what is drawn for a request hangs on; None: on its number.
+        baskets: ``(S,)`` int64, ascending within a request: the basket that each entry of
+            ``items`` is from; None: each stands alone.
+        behaviours: what was done, of the S events; None: all are of one kind.
     """
 
     users: np.ndarray
     items: np.ndarray
     offsets: np.ndarray
     keys: np.ndarray | None = None
+    baskets: np.ndarray | None = None
+    behaviours: Behaviours | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -194,17 +257,55 @@ class Histories:
         """The requests ``rows``, in that order."""
         source, offsets = runs(self.offsets[:-1][rows], self.lengths[rows])
         keys = None if self.keys is None else self.keys[rows]
-        return Histories(self.users[rows], self.items[source], offsets, keys)
+        return Histories(self.users[rows], self.items[source], offsets, keys, **self._at(source))
 
     def tail(self, n: int) -> Histories:
         """The same requests, each with its last ``n`` events."""
         lengths = np.minimum(self.lengths, n)
         source, offsets = runs(self.offsets[1:] - lengths, lengths)
-        return Histories(self.users, self.items[source], offsets, self.keys)
+        return Histories(self.users, self.items[source], offsets, self.keys, **self._at(source))
+
+    def of_targets(self) -> Histories:
+        """The same requests with their target events alone: what a user has, and not what a user
+        looked at."""
+        if self.behaviours is None:
+            return self
+        kept = np.flatnonzero(self.behaviours.is_target)
+        counts = np.bincount(self.requests()[kept], minlength=len(self))
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Histories(self.users, self.items[kept], offsets, self.keys, **self._at(kept))
+
+    def _at(self, source: np.ndarray) -> dict[str, Any]:
+        """What else is known of the events ``source`` of the S."""
+        return {
+            "baskets": None if self.baskets is None else self.baskets[source],
+            "behaviours": None if self.behaviours is None else self.behaviours.take(source),
+        }
 
     def requests(self) -> np.ndarray:
         """``(S,)`` the request that each entry of ``items`` belongs to."""
         return np.repeat(np.arange(len(self)), self.lengths)
+
+    def basket_numbers(self) -> np.ndarray:
+        """``(S,)`` int64: the basket of each entry of ``items``, numbered through all requests."""
+        if self.baskets is None:
+            return np.arange(len(self.items))
+        return numbered(self.requests(), self.baskets)
+
+    def ages(self) -> np.ndarray:
+        """``(S,)`` int64: how many baskets of its request come after that of each entry.
+
+        They are counted in target events: where these form baskets, what is history alone ages by
+        the baskets after it and ages nothing itself.
+        """
+        numbers = self.basket_numbers()
+        counted = np.ones(len(numbers))
+        if self.baskets is not None and self.behaviours is not None:
+            counted = self.behaviours.is_target
+        passed = np.cumsum(np.bincount(numbers, counted) > 0)[numbers]
+        last = np.maximum(self.offsets[1:] - 1, 0)[self.requests()]
+        ages: np.ndarray = passed[last] - passed
+        return ages
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,49 +345,6 @@ class ItemCodes:
         return flat
 
 
-class Less(Protocol):
-    """A question that can be made to show less.
-
-    Attributes:
-        steps: how many times.
-    """
-
-    @property
-    def steps(self) -> int: ...
-
-    def __call__(self, step: int) -> Example:
-        """The question after ``step`` steps, from 1 on, each of which leaves a little more out."""
-        ...
-
-
-@dataclass(frozen=True)
-class Example:
-    """One text-to-text training or evaluation record.
-
-    Attributes:
-        source: what the model reads.
-        target: what it should answer.
-        task: the task family, e.g. ``rating``.
-        prompt_id: template and version, e.g. ``rating.direct.v1``.
-        rating: the number behind a rating task, on the data's scale; None elsewhere.
-        user, item, event: rows this example is about, -1 where none.
-        system: the system message, where the template has one.
-        less: the same question showing less, for a model that cannot read all of it; None: it is
-            this one or nothing.
-    """
-
-    source: str
-    target: str
-    task: str
-    prompt_id: str
-    rating: float | None = None
-    user: int = -1
-    item: int = -1
-    event: int = -1
-    system: str = ""
-    less: Less | None = field(default=None, compare=False, repr=False)
-
-
 @dataclass(frozen=True, eq=False)
 class RankedLists:
     """What a recommender answers.
@@ -306,12 +364,12 @@ class RankedLists:
         return RankedLists(self.users[rows], self.items[rows], self.scores[rows])
 
 
-def check_rows(kind: str, rows: np.ndarray, count: int) -> None:
-    """Refuse rows outside ``0 .. count - 1``.
+def check_rows(kind: str, rows: np.ndarray, count: int, least: int = 0) -> None:
+    """Refuse rows outside ``least .. count - 1``.
 
     Raises:
         ValueError: naming the first of them.
     """
-    outside = rows[(rows < 0) | (rows >= count)]
+    outside = rows[(rows < least) | (rows >= count)]
     if len(outside):
         raise ValueError(f"expected {kind} rows 0 to {count - 1}, got {outside[0]}")

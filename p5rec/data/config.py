@@ -5,9 +5,9 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from p5rec.core.config import Config, bind, read_tree
 from p5rec.core.errors import fault
@@ -35,7 +35,8 @@ Separator = Annotated[str, AfterValidator(_separator)]
 class ColumnsConfig(Config):
     """Names of the log's columns in the user's file; None takes the source's own name.
 
-    The ``table`` source's own names are the field names themselves.
+    The ``table`` source's own names are the field names themselves. ``basket`` is the id of an
+    order, an invoice, a session: one user's events under one id are a basket.
     """
 
     user: str | None = None
@@ -44,6 +45,7 @@ class ColumnsConfig(Config):
     rating: str | None = None
     review: str | None = None
     summary: str | None = None
+    basket: str | None = None
 
 
 class AttributeConfig(Config):
@@ -99,6 +101,93 @@ class ItemTableConfig(Config):
     missing: Literal["error", "drop"] = "error"
 
 
+class UserColumnsConfig(Config):
+    """Names of the user table's columns.
+
+    Attributes:
+        user: the id that the log uses; None means ``user``.
+        attributes: attribute name → its column, or column and separator. Only what is named here
+            reaches a prompt.
+    """
+
+    user: str | None = None
+    attributes: dict[str, str | AttributeConfig] = Field(default_factory=dict)
+
+    @field_validator("attributes")
+    @classmethod
+    def _no_second_id(cls, value: dict[str, object]) -> dict[str, object]:
+        if "user" in value:
+            raise ValueError("user cannot name an attribute")
+        return value
+
+
+class UserTableConfig(Config):
+    """The table of users: CSV, TSV, Parquet or JSON lines.
+
+    Users of the log without a row there have no attributes, and rows of nobody in the log are left
+    out; both are counted.
+
+    Attributes:
+        path: the file; None takes the table that belongs to the source, if it has one.
+        columns: which column holds what; read only where ``path`` is given.
+        encoding, separator: as those of :class:`DataConfig`, which they follow where None.
+    """
+
+    path: str | None = None
+    columns: UserColumnsConfig = UserColumnsConfig()
+    encoding: Encoding | None = None
+    separator: Separator | None = None
+
+
+Kind = Literal["number", "category"]
+
+
+class ContextConfig(Config):
+    """A context column.
+
+    Attributes:
+        column: its column in the log.
+        kind: ``number``, kept as float32, or ``category``, text of which each value is one of some.
+    """
+
+    column: str
+    kind: Kind
+
+
+class LabelConfig(Config):
+    """What makes an event a positive or a negative one; exactly one of the two.
+
+    Attributes:
+        column: of the log: 1 or 0 (or true, false), empty where nothing is known.
+        rating_at_least: events rated so or higher are positive, the other rated ones negative.
+    """
+
+    column: str | None = None
+    rating_at_least: float | None = Field(default=None, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _one(self) -> LabelConfig:
+        if (self.column is None) == (self.rating_at_least is None):
+            raise ValueError("needs either column or rating_at_least")
+        return self
+
+
+class BehaviourConfig(Config):
+    """What users do with items, such as to view, to put into a cart and to buy them.
+
+    Attributes:
+        column: of the log: the behaviour of each event.
+        targets: the behaviours that are recommended and held out. The others are history alone: no
+            split holds them out and no metric counts them.
+        weights: behaviour → what an event of it counts for, beside 1, in the matrices of users and
+            items that linear methods learn from and read.
+    """
+
+    column: str
+    targets: list[str] = Field(min_length=1)
+    weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+
+
 class KCoreConfig(Config):
     """Least number of events a user, and an item, must keep; 1 is off."""
 
@@ -133,6 +222,7 @@ class DataConfig(Config):
         path: the log, or the folder that holds it, seen from the working directory; ``ml-100k``
             means the embedded MovieLens set, fetched once into the cache.
         items: the item table; None takes the source's own, else titles are the ids.
+        users: the user table; None takes the source's own, else nothing is known of users.
         columns: the log's column names where they are not the source's own.
         encoding: of text files, such as ``latin-1``, ``cp1252`` or ``gbk``; None is UTF-8, or what
             a byte order mark says.
@@ -143,11 +233,18 @@ class DataConfig(Config):
             ``excel``, serial dates of a spreadsheet. None detects epoch values of one unit,
             digits of a date (``20240131``, ``20240131235959``) and ISO 8601 (UTC where no zone is
             written), and asks where numbers can mean several things.
-        incomplete: what to do when a row of the log lacks a user, item, time or (where that column
-            is there) rating: refuse, or drop and count the rows.
+        incomplete: what to do when a row of the log lacks a user, item, time, behaviour or (where
+            that column is there) rating or basket, which events that are history alone need not
+            have: refuse, or drop and count the rows.
+        context: further columns of the log, of numbers or categories: name → ``number`` or
+            ``category`` where the column has that name, or column and kind.
+        label: which events are positive and which negative; nothing is dropped by it. None:
+            nothing is labelled.
+        behaviour: the kinds of events; None: all are of one kind.
         min_rating: events rated lower are dropped first, on the data's scale; None keeps all.
-        dedupe: what a repeated event leaves behind. ``exact`` drops rows equal in user, item and
-            time, which are recording faults and would put an event on both sides of a split;
+        dedupe: what a repeated event leaves behind; events of different behaviours are no repeats.
+            ``exact`` drops rows equal in user, item and time, which are recording faults and would
+            put an event on both sides of a split;
             ``review`` drops those, and all but one of the events in which a user at one moment
             says the same words of several items: one review listed under every variant of a
             product, which a split would show to the training and ask about. Which item keeps it
@@ -157,6 +254,11 @@ class DataConfig(Config):
         catalog: what may be recommended: items with events left (``log``), or every row of the
             item table, never-seen items included (``table``).
         permute_text: deal titles and attributes out anew among the items: the control.
+        baskets: a user's events under one id of ``columns.basket`` (without that column, of one
+            moment) are a set, in which order carries no information: an order's events all have
+            the time of its first, recency counts baskets, and splits may hold out a basket. Target
+            events alone form them; events that are history alone come after the baskets of their
+            moment. None: where the log has that column, or the split needs baskets.
         split: the rule, see ``p5rec.data.split``.
         few_shot: training events a user, under ``few-shot``.
         seed: breaks equal times, shuffles row numbers, deals texts out, and draws the few-shot
@@ -167,20 +269,38 @@ class DataConfig(Config):
     source: str
     path: str | None = None
     items: ItemTableConfig | None = None
+    users: UserTableConfig | None = None
     columns: ColumnsConfig = ColumnsConfig()
     encoding: Encoding | None = None
     separator: Separator | None = None
     time_format: str | None = None
     incomplete: Literal["error", "drop"] = "error"
+    context: dict[Annotated[str, Field(min_length=1)], Kind | ContextConfig] = {}
+    label: LabelConfig | None = None
+    behaviour: BehaviourConfig | None = None
     min_rating: float | None = None
     dedupe: Literal["none", "exact", "review", "first", "last"] = "exact"
     k_core: KCoreConfig = KCoreConfig()
     catalog: Literal["log", "table"] = "log"
     permute_text: bool = False
-    split: Literal["leave-one-out", "time", "user-time", "few-shot"] = "leave-one-out"
+    baskets: bool | None = None
+    split: Literal[
+        "leave-one-out", "time", "user-time", "few-shot", "last-basket", "last-basket-item"
+    ] = "leave-one-out"
     few_shot: int = Field(default=5, ge=1)
     seed: int = 0
     world: WorldConfig = WorldConfig()
+
+    @property
+    def of_baskets(self) -> bool:
+        """Whether the split holds out baskets."""
+        return self.split.startswith("last-basket")
+
+    @model_validator(mode="after")
+    def _needs_baskets(self) -> Self:
+        if self.of_baskets and self.baskets is False:
+            raise ValueError(f"baskets: the split {self.split} needs them; leave it out")
+        return self
 
 
 def read_section(path: Path, overrides: Sequence[str] = ()) -> DataConfig:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from p5rec.core.features import Behaviours, Categories, Context
 from p5rec.core.terminal import printable
 from p5rec.core.types import PARTS, Corpus
 
+from .split import baskets_of
+
+SHOWN = 5  # values of a category
 QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 
 
@@ -22,28 +26,41 @@ def describe(corpus: Corpus, *, ordinal: bool = False) -> dict[str, Any]:
         ordinal: its times are positions, so they have no dates and no ties.
 
     Returns:
-        ``density`` is the share of user-item pairs with an event; ``tied_times`` the share of
-        events that share user and second with another; ``cold_test_events`` are test events whose
-        item has no training event, ``new_test_users`` test users without one.
+        ``density`` is the share of user-item pairs with an event; ``repeated_pairs`` are target
+        events of a user with an item after the first; ``tied_times`` the share of events that
+        share user and second with another; ``baskets`` are those of the corpus, or a user's events
+        of one second where it has none, target events alone; ``positive`` is the share of labelled
+        events with label 1; ``cold_test_events`` are test events whose item has no training event,
+        ``new_test_users`` test users without one.
     """
     log, split = corpus.interactions, corpus.split
-    pairs = np.unique(log.users.astype(np.int64) * log.n_items + log.items)
+    pairs = log.users.astype(np.int64) * log.n_items + log.items
+    met, taken = np.unique(pairs), pairs[log.is_target]
     train, test = split.mask("train"), split.mask("test")
     per_item = np.bincount(log.items[train], minlength=log.n_items)
     per_user = np.bincount(log.users[train], minlength=log.n_users)
+    _, sizes = np.unique(baskets_of(log)[log.is_target], return_counts=True)
     return {
         "users": log.n_users,
         "items": log.n_items,
         "events": len(log),
-        "density": len(pairs) / max(1, log.n_users * log.n_items),
-        "repeated_pairs": len(log) - len(pairs),
+        "density": len(met) / max(1, log.n_users * log.n_items),
+        "repeated_pairs": len(taken) - len(np.unique(taken)),
         "events_per_user": _quantiles(np.diff(log.offsets)),
         "events_per_item": _quantiles(np.bincount(log.items, minlength=log.n_items)),
         "times": None if ordinal else _span(log.times),
         "tied_times": 0.0 if ordinal else tied_share(log.users, log.times),
-        "ratings": None if log.ratings is None else _histogram(log.ratings),
+        "baskets": len(sizes),
+        "events_per_basket": _quantiles(sizes),
+        "ratings": None
+        if log.ratings is None
+        else _histogram(log.ratings[np.isfinite(log.ratings)]),
         "texts": sorted(log.texts),
         "attributes": list(corpus.catalog.attributes),
+        "user_attributes": list(corpus.users.attributes),
+        **{f"context {name}": _column(column) for name, column in log.context.items()},
+        "labels": None if log.labels is None else _labels(log.labels),
+        "behaviours": None if log.behaviours is None else _behaviours(log.behaviours),
         "split": {"name": split.name, **{part: int(split.mask(part).sum()) for part in PARTS}},
         "cold_test_events": int((per_item[log.items[test]] == 0).sum()),
         "new_test_users": int((per_user[np.unique(log.users[test])] == 0).sum()),
@@ -75,6 +92,31 @@ def dropped_told(summary: Mapping[str, Any]) -> list[str]:
     return [f"{dropped[name]:,} {words}" for name, words in why.items() if dropped.get(name)]
 
 
+def users_told(summary: Mapping[str, Any]) -> list[str]:
+    """What a report's reader must know of a user table that does not fit the log."""
+    told = summary["user_table"] or {}
+    why = {
+        "users_without_row": "users of the log have no row in the user table: nothing is known of "
+        "them.",
+        "rows_without_user": "rows of the user table are of nobody in the log: left out.",
+    }
+    return [f"{told[name]:,} {words}" for name, words in why.items() if told.get(name)]
+
+
+def behaviours_told(summary: Mapping[str, Any]) -> list[str]:
+    """Which events a report's figures are of, where there are several kinds."""
+    roles = summary["behaviours"]
+    if roles is None:
+        return []
+    told = f"Events of {_listed(roles['targets'])} are recommended and held out"
+    rest = f"; those of {_listed(roles['history'])} are history alone" if roles["history"] else ""
+    return [f"{told}{rest}."]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
 def repeats_told(summary: Mapping[str, Any], dedupe: str) -> list[str]:
     """What a report's reader must know of a prepared corpus's repeats: a sentence a kind."""
     counts = summary["repeats"]
@@ -102,6 +144,34 @@ def tied_share(users: np.ndarray, times: np.ndarray) -> float:
     tied[1:] |= same
     tied[:-1] |= same
     return float(tied.mean()) if len(tied) else 0.0
+
+
+def _column(column: Context) -> dict[str, float]:
+    """A context column: how it is spread, or how often its values are; and events without one."""
+    if not isinstance(column, Categories):
+        there = column[~np.isnan(column)]
+        return {**_quantiles(there), "unknown": len(column) - len(there)}
+    counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.values))
+    most = np.argsort(-counts, kind="stable")[:SHOWN]
+    found = {column.values[code]: int(counts[code]) for code in most.tolist()}
+    if rest := int(counts.sum()) - sum(found.values()):
+        found[f"{len(counts) - len(most):,} more"] = rest
+    return {**found, "unknown": int((column.codes < 0).sum())}
+
+
+def _labels(labels: np.ndarray) -> dict[str, float]:
+    known = labels >= 0
+    rate = float((labels[known] == 1).mean()) if known.any() else 0.0
+    return {"labelled": int(known.sum()), "unknown": int((~known).sum()), "positive": rate}
+
+
+def _behaviours(behaviours: Behaviours) -> dict[str, int]:
+    """Events of each behaviour; targets are marked."""
+    counts = np.bincount(behaviours.codes, minlength=len(behaviours.names))
+    return {
+        name + " (target)" * (name in behaviours.targets): int(count)
+        for name, count in zip(behaviours.names, counts, strict=True)
+    }
 
 
 def _quantiles(counts: np.ndarray) -> dict[str, float]:

@@ -7,18 +7,14 @@ from pathlib import Path
 
 import polars as pl
 
-from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.errors import fault
 
-from .config import AttributeConfig, DataConfig, ItemColumnsConfig
-from .files import Dialect, existing, kind
-from .rawlog import as_id
-from .tables import Places, read_table
+from .attributes import attribute, check_ids, read_described
+from .config import DataConfig, ItemColumnsConfig
+from .files import Dialect, existing
+from .tables import Places
 
 YEAR = r"\((\d{4})\)\s*$"
-# numbers that are written again just as they stand, so that it does not matter which they are
-WHOLE = r"^(0|-?[1-9][0-9]{0,14})$"
-BROKEN = r"^-?(0|[1-9][0-9]{0,9})\.[0-9]{0,3}[1-9]$"
-POINTED = r"^-?(0|[1-9][0-9]{0,9})\.(0|[0-9]{0,3}[1-9])$"  # a column of floats
 OwnItems = Callable[[Path, Dialect], pl.DataFrame]
 
 
@@ -31,32 +27,8 @@ def read_item_table(path: str, chosen: ItemColumnsConfig, dialect: Dialect) -> p
     Raises:
         UserError: the file or a column is missing, or ids are missing or repeated.
     """
-    file = existing(path)
-    item, title = chosen.item or "item", chosen.title or "title"
-    attributes = {
-        name: AttributeConfig(column=value) if isinstance(value, str) else value
-        for name, value in chosen.attributes.items()
-    }
-    parts = {"item": item, "title": title}
-    parts |= {f"attributes.{name}": value.column for name, value in attributes.items()}
-    table = read_table(file, list(dict.fromkeys(parts.values())), dialect)
-    present = table.names
-    faults = [
-        f"{file}: expected a column {column!r} for the {part}, got none; "
-        f"{did_you_mean(column, present)} (set data.items.columns.{part})"
-        for part, column in parts.items()
-        if column not in present
-    ]
-    if faults:
-        raise UserError(*faults)
-    table.require_text(item, title)
-    table.require_text(*(value.column for value in attributes.values()), lists=True)
-    frame, typed = table.frame, kind(file) == "parquet"
-    columns = [
-        _attribute(frame[value.column], value.separator, typed).alias(name)
-        for name, value in attributes.items()
-    ]
-    found = pl.DataFrame([as_id(frame[item]).alias("item"), frame[title].alias("title"), *columns])
+    keys = {"item": chosen.item or "item", "title": chosen.title or "title"}
+    found, table = read_described(path, keys, chosen.attributes, dialect, "data.items")
     return check_items(found, table.places, table.rows)
 
 
@@ -70,21 +42,9 @@ def check_items(table: pl.DataFrame, places: Places, rows: pl.Series) -> pl.Data
     Raises:
         UserError: an id is missing or repeated.
     """
-    table = table.with_columns(as_id(table["item"]), pl.col("title").cast(pl.String))
-    if table["item"].null_count():
-        at = table["item"].is_null().arg_max() or 0
-        raise fault(places.at(rows[at]), "an item id", "nothing", "fill in the id")
-    repeated = table.select("item", rows.alias("row")).filter(pl.col("item").is_duplicated())
-    if len(repeated):
-        groups = repeated.group_by("item", maintain_order=True).agg("row")
-        name, twice = groups.row(0)
-        more = f" (and {len(groups) - 1} more ids)" if len(groups) > 1 else ""
-        raise fault(
-            places.path, "each item once", f"{name!r} in {places.all(twice)}{more}",
-            "remove the repeats",
-        )  # fmt: skip
+    table = check_ids(table.with_columns(pl.col("title").cast(pl.String)), "item", places, rows)
     plain = [c for c in table.columns if c not in ("item", "title")]
-    return table.with_columns(_attribute(table[c], None) for c in plain)
+    return table.with_columns(attribute(table[c], None) for c in plain)
 
 
 def item_file(config: DataConfig, own: Path | None = None) -> dict[str, Path]:
@@ -143,44 +103,3 @@ def check_known(
             "add them to the table, or set data.items.missing to drop",
         )
     return (events.filter(~unknown) if n_events else events), n_events
-
-
-def _attribute(column: pl.Series, separator: str | None, typed: bool = True) -> pl.Series:
-    """Text, a number, or a list of text; nested lists are flattened, repeats dropped.
-
-    Args:
-        column: as it was read.
-        separator: splits text into a list.
-        typed: text is meant as text; else it may be numbers.
-    """
-    if isinstance(column.dtype, pl.Array):
-        column = column.arr.to_list()
-    if isinstance(column.dtype, pl.List):
-        element = pl.element()
-        inner = column.dtype.inner
-        while isinstance(inner, pl.List | pl.Array):
-            element, inner = element.explode(), inner.inner
-        words = element.cast(pl.String).drop_nulls()
-        return column.list.eval(words.unique(maintain_order=True))
-    if separator:
-        split = column.cast(pl.String).str.split(separator)
-        words = pl.element().str.strip_chars()
-        return split.list.eval(words.filter(words != ""))
-    if column.dtype.is_float():
-        return column.fill_nan(None)
-    if column.dtype.is_integer():
-        return column
-    text = column.cast(pl.String)
-    return text if typed else _numbers(text)
-
-
-def _numbers(text: pl.Series) -> pl.Series:
-    """A column as numbers, if each of them is written as it would be written again."""
-    told = text.drop_nulls()
-    if not len(told):
-        return text
-    if told.str.contains(WHOLE).all():
-        return text.cast(pl.Int64)
-    if any(told.str.contains(form).all() for form in (f"{WHOLE}|{BROKEN}", POINTED)):
-        return text.cast(pl.Float64)
-    return text

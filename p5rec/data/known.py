@@ -10,8 +10,8 @@ import polars as pl
 
 from p5rec.core.errors import did_you_mean, fault
 
+from .cells import as_id
 from .files import existing
-from .rawlog import as_id
 from .tables import read_table
 
 HINTED = 1000  # known ids that are searched for near ones

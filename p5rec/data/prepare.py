@@ -22,21 +22,25 @@ from p5rec.core.artefacts import (
     writing,
 )
 from p5rec.core.errors import fault
+from p5rec.core.features import Behaviours, Categories, Users
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
 
 from .build import build, check_evaluable
 from .config import DataConfig
+from .event_columns import BEHAVIOUR, CONTEXT, LABEL
 from .fetch import WHEELS
 from .files import existing, parts
 from .items import item_file
 from .rawlog import TEXTS, Source
 from .sources.registry import SOURCES
+from .users import user_file
 
 SUMMARY = "summary.json"
+COLUMNS = "columns.json"
 
 
 def input_digests(config: DataConfig) -> dict[str, str]:
-    """SHA-256 of every input file, under the part it plays (``events``, ``items``).
+    """SHA-256 of every input file, under the part it plays (``events``, ``items``, ``users``).
 
     The parts of a folder have their names below that: ``events/part-0.csv``.
 
@@ -62,6 +66,7 @@ def check_files(config: DataConfig) -> None:
     source: Source = SOURCES.get(config.source)
     if config.path in WHEELS:
         item_file(config)
+        user_file(config)
     else:
         source.files(config)
 
@@ -86,7 +91,7 @@ def prepare_data(config: DataConfig, store: Store, *, evaluable: bool = True) ->
 
 def prepare(config: DataConfig, out: Path, *, evaluable: bool = True) -> Lineage:
     """Writes the corpus into the folder ``out``: three ``datasets`` data sets, the keys of
-    users and items, and a summary.
+    users and items, what codes stand for, and a summary.
 
     Returns:
         An empty lineage: preparing defines the events, it learns nothing from them.
@@ -128,10 +133,12 @@ def load_corpus(path: Path) -> Corpus:
     summary = read_json(path / SUMMARY)
     events, items, users = (_load(path / name) for name in ("events", "items", "users"))
     views = {
-        name: events.column(name).chunk(0).to_numpy(zero_copy_only=True)
-        for name in ("user", "item", "time", "rating", "part")
+        name: _view(events, name)
+        for name in ("user", "item", "time", "rating", "basket", "part", LABEL, BEHAVIOUR)
         if name in events.column_names
     }
+    beside = read_json(path / COLUMNS)
+    numbers = {name: _view(events, CONTEXT + name) for name in beside["context"]}
     interactions = Interactions(
         users=views["user"],
         items=views["item"],
@@ -140,9 +147,27 @@ def load_corpus(path: Path) -> Corpus:
         user_keys=_load_keys(path / "user_keys.npy"),
         item_keys=_load_keys(path / "item_keys.npy"),
         texts={name: events.column(name) for name in TEXTS if name in events.column_names},
+        baskets=views.get("basket"),
+        context={
+            name: numbers[name] if values is None else Categories(numbers[name], tuple(values))
+            for name, values in beside["context"].items()
+        },
+        labels=views.get(LABEL),
+        behaviours=_behaviours(views.get(BEHAVIOUR), beside["behaviours"]),
     )
     split = Split(summary["split"]["name"], views["part"], summary["split"]["seed"])
-    return Corpus(interactions, Catalog(items), users.column("user").to_pylist(), split)
+    return Corpus(interactions, Catalog(items), Users(users), split)
+
+
+def _view(events: pa.Table, name: str) -> np.ndarray:
+    view: np.ndarray = events.column(name).chunk(0).to_numpy(zero_copy_only=True)
+    return view
+
+
+def _behaviours(codes: np.ndarray | None, told: dict[str, Any] | None) -> Behaviours | None:
+    if codes is None or told is None:
+        return None
+    return Behaviours(codes, **{name: tuple(values) for name, values in told.items()})
 
 
 def _write(corpus: Corpus, summary: dict[str, Any], out: Path) -> None:
@@ -150,13 +175,35 @@ def _write(corpus: Corpus, summary: dict[str, Any], out: Path) -> None:
     columns: dict[str, Any] = {"user": log.users, "item": log.items, "time": log.times}
     if log.ratings is not None:
         columns["rating"] = log.ratings
+    if log.baskets is not None:
+        columns["basket"] = log.baskets
     columns |= {**log.texts, "part": corpus.split.parts}
+    for name, column in log.context.items():
+        columns[CONTEXT + name] = column.codes if isinstance(column, Categories) else column
+    if log.labels is not None:
+        columns[LABEL] = log.labels
+    if log.behaviours is not None:
+        columns[BEHAVIOUR] = log.behaviours.codes
     _save(pa.table(columns), out / "events")
     _save(corpus.catalog.table, out / "items")
-    _save(pa.table({"user": pa.array(list(corpus.user_ids), pa.string())}), out / "users")
+    _save(corpus.users.table, out / "users")
+    write_json(out / COLUMNS, _names(log))
     np.save(out / "user_keys.npy", log.user_keys)
     np.save(out / "item_keys.npy", log.item_keys)
     write_json(out / SUMMARY, summary)
+
+
+def _names(log: Interactions) -> dict[str, Any]:
+    """What the codes of categories and behaviours stand for; None of a column of numbers."""
+    done = log.behaviours
+    return {
+        "context": {
+            name: list(column.values) if isinstance(column, Categories) else None
+            for name, column in log.context.items()
+        },
+        "behaviours": done
+        and {"names": done.names, "targets": done.targets, "weights": done.weights},
+    }
 
 
 def _save(table: pa.Table, folder: Path) -> None:

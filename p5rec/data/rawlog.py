@@ -10,24 +10,16 @@ import polars as pl
 
 from p5rec.core.errors import UserError, did_you_mean, fault
 
+from .cells import IDS, absent, as_id, as_number, nulls, refuse
 from .config import ColumnsConfig, DataConfig
+from .event_columns import BEHAVIOUR, further_columns, read_further
 from .tables import Places, Table
 from .times import FORMATS, Unclear, microseconds
 
 Names = Mapping[str, tuple[str, ...]]
 REQUIRED = ("user", "item", "time")
-NOTHING = (
-    "",
-    "nan",
-    "nat",
-    "null",
-    "none",
-    "na",
-    "n/a",
-    "\\n",
-)  # absent, as exports write it
-SHOWN = 80  # characters of a value in a message
 TEXTS = ("review", "summary")
+OF_TARGETS = ("rating", "basket")  # what events that are history alone need not have
 OWN: Names = {name: (name,) for name in ColumnsConfig.model_fields}
 
 
@@ -37,13 +29,18 @@ class RawLog:
 
     Attributes:
         events: ``user``, ``item`` (text), ``time`` (int64: microseconds since 1970 UTC, or the
-            position where the source has order only), ``rating`` (float32), ``review`` and
-            ``summary`` (text) where the source has them, and ``row``, the record's number in its
-            file as a spreadsheet counts it (see :class:`~p5rec.data.tables.Table`).
+            position where the source has order only), ``rating`` (float32) and ``basket`` (text)
+            where the source has them, null where events of a behaviour that is no target have none,
+            ``review`` and ``summary`` (text) where the source has them, what the config asks for
+            beside them (see :func:`~p5rec.data.event_columns.further_columns`), and ``row``, the
+            record's number in its file as a spreadsheet counts it (see
+            :class:`~p5rec.data.tables.Table`).
         items: ``item`` (unique), ``title``, and attributes: text, numbers or lists of text.
+        users: ``user`` (unique) and attributes, whoever has events; None where there is no table.
         files: every file that was read; the log is the first.
         ordinal: times are positions, not moments.
-        incomplete: rows that were dropped because they lack a user, item, time or rating.
+        incomplete: rows that were dropped because they lack a user, item, time, rating, basket or
+            behaviour.
         places: what the row numbers mean; None where there is no file.
     """
 
@@ -53,6 +50,7 @@ class RawLog:
     ordinal: bool = False
     incomplete: int = 0
     places: Places | None = None
+    users: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,8 @@ class Source:
 
     Attributes:
         summary: one line for ``p5rec data sources``.
-        files: the files it would read, under the part they play (``events``, ``items``).
+        files: the files it would read, under the part they play (``events``, ``items``,
+            ``users``).
         read: the log in them.
     """
 
@@ -70,7 +69,13 @@ class Source:
     read: Callable[[DataConfig], RawLog]
 
 
-def resolve(path: Path, present: list[str], chosen: ColumnsConfig, own: Names) -> dict[str, str]:
+def resolve(
+    path: Path,
+    present: list[str],
+    chosen: ColumnsConfig,
+    own: Names,
+    further: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """Which column of ``path`` plays which part.
 
     Args:
@@ -78,12 +83,20 @@ def resolve(path: Path, present: list[str], chosen: ColumnsConfig, own: Names) -
         present: its columns.
         chosen: the user's mapping; a column named there must be present.
         own: the names that the source uses, best first.
+        further: part → column that must be present
+            (:func:`~p5rec.data.event_columns.further_columns`).
 
     Raises:
         UserError: columns are missing, one line each, with the nearest names.
     """
-    found: dict[str, str] = {}
-    faults: list[str] = []
+    further = further or {}
+    found = {part: name for part, name in further.items() if name in present}
+    faults = [
+        f"{path}: expected a column {name!r} for data.{part}, got none; "
+        f"{did_you_mean(name, present)}"
+        for part, name in further.items()
+        if part not in found
+    ]
     for part, wanted in chosen:
         options = (wanted,) if wanted else own.get(part, ())
         name = next((option for option in options if option in present), None)
@@ -111,66 +124,43 @@ def check_events(
         config: says how times are written, and whether incomplete rows are dropped.
 
     Raises:
-        UserError: no event, a user, item, time or rating missing where that is an error, a time or
-            rating that cannot be read.
+        UserError: no event, a user, item, time, rating, basket or behaviour missing where that is
+            an error, a time, a rating or one of the further columns that cannot be read.
     """
     places, rows = table.places, table.rows
     if not len(rows):
         raise fault(places.path, "at least one event", "an empty log", "check the file")
-    table.require_text(*(columns[text] for text in TEXTS if text in columns))
+    further = further_columns(config)
+    table.require_text(*(columns[text] for text in TEXTS if text in columns), *further.values())
     raw = table.frame.select(pl.col(column).alias(part) for part, column in columns.items())
-    told = {part: raw[part] for part in (*REQUIRED, "rating") if part in columns}
-    absent = {part: _absent(values, part) for part, values in told.items()}
-    whole = ~pl.DataFrame(absent).select(pl.any_horizontal(pl.all())).to_series()
+    told = {p: raw[p] for p in (*REQUIRED, *OF_TARGETS, BEHAVIOUR) if p in columns}
+    gone = {part: absent(values, part) for part, values in told.items()}
+    if config.behaviour:  # who only looked need not rate, and has no order
+        asked = as_id(raw[BEHAVIOUR]).is_in(config.behaviour.targets)
+        gone |= {part: gone[part] & asked for part in OF_TARGETS if part in gone}
+    whole = ~pl.DataFrame(gone).select(pl.any_horizontal(pl.all())).to_series()
     if config.incomplete == "drop":
         raw, rows = raw.filter(whole), rows.filter(whole)
     else:
         todo = "fill it in, or set data.incomplete to drop"
-        for part, bad in absent.items():
-            what = f"a {part} id" if part in ("user", "item") else f"a {part}"
-            _refuse(bad, raw[part], places, rows, what, columns[part], todo)
-    out = pl.DataFrame({"row": rows, "user": as_id(raw["user"]), "item": as_id(raw["item"])})
-    for part in ("user", "item"):
+        for part, bad in gone.items():
+            what = f"a {part} id" if part in IDS else f"a {part.partition('.')[0]}"
+            refuse(bad, raw[part], places, rows, what, columns[part], todo)
+    out = pl.DataFrame({"row": rows, **{p: as_id(raw[p]) for p in IDS if p in columns}})
+    for part in out.columns[1:]:
         todo = "store ids as text or whole numbers"
-        _refuse(out[part].is_null(), raw[part], places, rows, f"a {part} id", columns[part], todo)
+        bad = out[part].is_null() & ~absent(raw[part], part)
+        refuse(bad, raw[part], places, rows, f"a {part} id", columns[part], todo)
     out = out.with_columns(_times(raw["time"], columns["time"], places, config, rows).alias("time"))
     if "rating" in columns:
-        ratings, todo = _ratings(raw["rating"]), "fix or remove the row"
-        bad = ~ratings.is_finite().fill_null(False)
-        _refuse(bad, raw["rating"], places, rows, "a number", columns["rating"], todo)
-        out = out.with_columns(ratings.alias("rating"))
+        ratings, todo = as_number(raw["rating"]), "fix or remove the row"
+        none = absent(raw["rating"], "rating")
+        bad = ~(ratings.is_finite().fill_null(False) | none)
+        refuse(bad, raw["rating"], places, rows, "a number", columns["rating"], todo)
+        out = out.with_columns(ratings.set(none, None).alias("rating"))
     texts = [pl.col(t).cast(pl.String).fill_null("") for t in TEXTS if t in columns]
-    return out.hstack(raw.select(texts)), len(table.rows) - len(raw)
-
-
-def as_id(column: pl.Series) -> pl.Series:
-    """Ids as text, null where empty or no id (not finite, or a column of lists, maps or bytes).
-
-    Whole floats (a nullable integer column) lose their ``.0``.
-    """
-    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
-        return _nulls(column, pl.String)
-    if column.dtype.is_float():
-        column = column.set(~column.is_finite().fill_null(False), None)
-        exact = (column.abs() < 2**53).all()  # beyond, whole floats are no exact numbers
-        if exact and bool((column == column.round(0)).all()):
-            column = column.cast(pl.Int64)
-    text = column.cast(pl.String)
-    return text.set(text == "", None)
-
-
-def _absent(values: pl.Series, part: str) -> pl.Series:
-    """``(E,)`` bool: nothing stands there; of numbers and times, not even a word for nothing."""
-    bad = values.is_null()
-    if values.dtype.is_float():
-        bad |= values.is_nan().fill_null(False)
-    if values.dtype == pl.String:
-        words = values.str.strip_chars()
-        if part in ("user", "item"):
-            bad |= (words == "").fill_null(False)
-        else:
-            bad |= words.str.to_lowercase().is_in(NOTHING).fill_null(False)
-    return bad
+    beside = read_further(raw, config, places, rows)
+    return out.hstack(raw.select(texts)).hstack(beside), len(table.rows) - len(raw)
 
 
 def _times(
@@ -179,7 +169,7 @@ def _times(
     """Microseconds since 1970 UTC ``(E,)``, all of them read."""
     chosen = config.time_format
     if not len(values):
-        return _nulls(values, pl.Int64)
+        return nulls(values, pl.Int64)
     try:
         times = microseconds(values, chosen)
     except Unclear as error:
@@ -191,31 +181,5 @@ def _times(
     if chosen is not None:
         wanted = f"a time like {chosen}" if chosen not in FORMATS else f"a number ({chosen})"
         todo = "fix it, or change data.time_format"
-    _refuse(times.is_null(), values, places, rows, wanted, column, todo)
+    refuse(times.is_null(), values, places, rows, wanted, column, todo)
     return times
-
-
-def _ratings(values: pl.Series) -> pl.Series:
-    if values.dtype.is_nested() or values.dtype.is_temporal() or values.dtype == pl.Binary:
-        return _nulls(values, pl.Float32)
-    if not values.dtype.is_numeric():
-        values = values.cast(pl.String).str.strip_chars()
-    return values.cast(pl.Float32, strict=False)
-
-
-def _nulls(like: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
-    return pl.Series(like.name, [None] * len(like), dtype=dtype)
-
-
-def _refuse(
-    bad: pl.Series, values: pl.Series, places: Places, rows: pl.Series, expected: str,
-    column: str, todo: str,
-) -> None:  # fmt: skip
-    if not bad.any():
-        return
-    at = int(bad.arg_max() or 0)
-    value, more = values[at], int(bad.sum()) - 1
-    value = value.to_list() if isinstance(value, pl.Series) else value
-    got = "nothing" if value is None or value == "" else repr(value)[:SHOWN]
-    others = f" (and {more:,} more rows)" if more else ""
-    raise fault(places.at(rows[at]), f"{expected} in column {column!r}", got + others, todo)

@@ -9,13 +9,24 @@ import numpy as np
 from p5rec.core.rng import keyed
 
 
-def time_order(users: np.ndarray, times: np.ndarray, keys: np.ndarray, seed: int) -> np.ndarray:
+def time_order(
+    users: np.ndarray,
+    times: np.ndarray,
+    keys: np.ndarray,
+    seed: int,
+    baskets: np.ndarray | None = None,
+) -> np.ndarray:
     """``(E,)`` the events by user, then time, then a seeded shuffle of equal times.
 
     The shuffle is drawn from the events' ``keys (E,)``: neither the order of rows in the file, nor
     the sort order of ids, nor anybody else's events decide between equal times.
+
+    Args:
+        baskets: ``(E,)`` uint64, drawn for the baskets that events are in: those of one time come
+            in its order, and their events stay together.
     """
-    return np.lexsort((keyed(keys, seed, "equal times"), times, users))
+    shuffled = keyed(keys, seed, "equal times")
+    return np.lexsort((shuffled, *([] if baskets is None else [baskets]), times, users))
 
 
 def repeats(columns: Sequence[np.ndarray], rank: np.ndarray) -> np.ndarray:

@@ -10,6 +10,14 @@ Rules, each over a user's events in time order:
   one side.
 - ``few-shot``: leave-one-out, with ``k`` of the training events drawn for each user; the others
   are ``UNUSED``, in no part.
+- ``last-basket``: the events of the last basket test, those of the one before validate, the rest
+  train; a user with fewer than 3 baskets trains only. Asked for is the whole basket.
+- ``last-basket-item``: the same parts, and asked for is one event of the basket, drawn by its key.
+
+Where behaviours say which events are targets, the rules count target events alone, as if there were
+no others. Those others are history: they train nothing by themselves and are never held out. One
+is in the training part as long as it comes before its user's first held-out event (under ``time``
+also before anybody's), and in no part from there on.
 """
 
 from __future__ import annotations
@@ -20,10 +28,21 @@ import numpy as np
 
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.rng import keyed
-from p5rec.core.types import PARTS, TEST, TRAIN, VALID, Histories, Interactions, Split, runs
+from p5rec.core.types import (
+    PARTS,
+    TEST,
+    TRAIN,
+    VALID,
+    Histories,
+    Interactions,
+    Split,
+    numbered,
+    runs,
+)
 
 UNUSED = -1
-RULES = ("leave-one-out", "user-time", "time", "few-shot")
+OF_BASKETS = ("last-basket", "last-basket-item")  # rules that hold out baskets
+RULES = ("leave-one-out", "user-time", "time", "few-shot", *OF_BASKETS)
 
 
 def make_split(interactions: Interactions, name: str, seed: int = 0, *, few_shot: int = 5) -> Split:
@@ -38,17 +57,38 @@ def make_split(interactions: Interactions, name: str, seed: int = 0, *, few_shot
     Raises:
         UserError: no such rule.
     """
-    if name == "time":
-        parts = _by_time(interactions.times)
-    elif name == "user-time":
-        parts = _by_user_time(interactions)
-    elif name in ("leave-one-out", "few-shot"):
-        parts = _leave_one_out(interactions)
-        if name == "few-shot":
-            parts = _few(interactions, parts, few_shot, seed)
-    else:
-        raise UserError(f"expected a known split, got {name!r}; {did_you_mean(name, RULES)}")
+    if interactions.is_target.all():
+        return Split(name, _parts(interactions, name, seed, few_shot), seed)
+    targets = np.flatnonzero(interactions.is_target)
+    parts = np.full(len(interactions), UNUSED, dtype=np.int8)
+    parts[targets] = _parts(interactions.take(targets), name, seed, few_shot)
+    parts[~interactions.is_target & _before_held_out(interactions, parts, name)] = TRAIN
     return Split(name, parts, seed)
+
+
+def _parts(interactions: Interactions, name: str, seed: int, few_shot: int) -> np.ndarray:
+    """``(E,)`` int8, the parts of events that may all be held out."""
+    if name == "time":
+        return _by_time(interactions.times)
+    if name == "user-time":
+        return _by_user_time(interactions)
+    if name in ("leave-one-out", "few-shot"):
+        parts = _leave_one_out(interactions)
+        return _few(interactions, parts, few_shot, seed) if name == "few-shot" else parts
+    if name in OF_BASKETS:
+        return _last_basket(interactions)
+    raise UserError(f"expected a known split, got {name!r}; {did_you_mean(name, RULES)}")
+
+
+def _before_held_out(interactions: Interactions, parts: np.ndarray, name: str) -> np.ndarray:
+    """``(E,)`` bool: events before their user's first held-out one, under ``time`` all users'."""
+    held = np.flatnonzero(parts > TRAIN)
+    first = np.full(interactions.n_users, len(interactions))
+    np.minimum.at(first, interactions.users[held], held)
+    before: np.ndarray = np.arange(len(interactions)) < first[interactions.users]
+    if name == "time" and len(held):
+        before &= interactions.times < interactions.times[held].min()
+    return before
 
 
 def histories_of(interactions: Interactions, users: np.ndarray | None = None) -> Histories:
@@ -58,18 +98,39 @@ def histories_of(interactions: Interactions, users: np.ndarray | None = None) ->
         interactions: E events.
         users: ``(B,)`` user rows, in the order wanted; None means all of them.
     """
-    items, offsets, keys = interactions.items, interactions.offsets, interactions.user_keys
+    offsets = interactions.offsets
     if users is None:
-        everyone = np.arange(interactions.n_users, dtype=np.int32)
-        return Histories(everyone, items, offsets, keys)
+        users = np.arange(interactions.n_users)
     rows, own = runs(offsets[users], offsets[users + 1] - offsets[users])
-    return Histories(users.astype(np.int32), items[rows], own, keys[users])
+    return histories_from(interactions, users.astype(np.int32), rows, own)
+
+
+def histories_from(
+    interactions: Interactions, users: np.ndarray, events: np.ndarray, offsets: np.ndarray
+) -> Histories:
+    """Requests of ``users (B,)`` that hold ``events (S,)``, split at ``offsets (B + 1,)``."""
+    baskets, done = interactions.baskets, interactions.behaviours
+    return Histories(
+        users,
+        interactions.items[events],
+        offsets,
+        interactions.user_keys[users],
+        None if baskets is None else baskets[events],
+        None if done is None else done.take(events),
+    )
+
+
+def baskets_of(interactions: Interactions) -> np.ndarray:
+    """``(E,)`` the number of each event's basket, from 0; of a log without any, events of one
+    moment."""
+    return numbered(interactions.users, interactions.moments)
 
 
 def cases(
     interactions: Interactions, split: Split, part: str, history: Sequence[str] | None = None
 ) -> tuple[Histories, np.ndarray, np.ndarray]:
-    """One next-item question for each user with an event in ``part``: which was the last one?
+    """One question for each user with an event in ``part``: which item was the last one there, or
+    under ``last-basket`` which items were.
 
     Args:
         interactions: E events.
@@ -80,22 +141,50 @@ def cases(
 
     Returns:
         B requests, each with all the user's events of those parts before the target, oldest
-        first (empty for a user who is new in ``part``, which the rule ``time`` brings about);
-        the targets ``(B,)`` int32 item rows; their events ``(B,)`` int64 rows.
+        first (empty for a user who is new in ``part``, which the rule ``time`` brings about), under
+        a rule of baskets with none of the target's basket; the targets ``(B,)`` int32 item rows;
+        their events ``(B,)`` int64 rows. Under ``last-basket`` both are ``(B, T)``, each item of a
+        basket once, filled up with -1.
     """
     before = history if history is not None else [p for p in PARTS if PARTS[p] < PARTS[part]]
     within = np.flatnonzero(split.mask(part))
-    users = interactions.users[within]
-    last = np.flatnonzero(np.diff(users, append=-1))
-    events, users = within[last], users[last]
-    target_of = np.full(interactions.n_users, -1, dtype=np.int64)
-    target_of[users] = events
-    usable = split.mask(part, *before)
-    usable &= np.arange(len(interactions)) < target_of[interactions.users]
+    owners = interactions.users[within]
+    last = np.flatnonzero(np.diff(owners, append=-1))
+    events, users = within[last], owners[last]
+    of_baskets = split.name in OF_BASKETS
+    until = np.full(interactions.n_users, -1, dtype=np.int64)
+    until[users] = within[np.flatnonzero(np.diff(owners, prepend=-1))] if of_baskets else events
+    usable = split.mask(*before) if of_baskets else split.mask(part, *before)
+    usable &= np.arange(len(interactions)) < until[interactions.users]
     counts = np.bincount(interactions.users[usable], minlength=interactions.n_users)[users]
-    keys = interactions.user_keys[users]
-    histories = Histories(users, interactions.items[usable], _offsets(counts), keys)
-    return histories, interactions.items[events], events
+    histories = histories_from(interactions, users, np.flatnonzero(usable), _offsets(counts))
+    if split.name == "last-basket":
+        events = _side_by_side(interactions, within, users)
+    return histories, np.where(events >= 0, interactions.items[events], -1), events
+
+
+def each_target(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The targets of :func:`cases` one by one: ``(n,)`` the request of each, ``(n,)`` its event.
+
+    Args:
+        events: ``(B,)`` or ``(B, T)``.
+    """
+    table = events if events.ndim == 2 else events[:, None]
+    requests, at = np.nonzero(table >= 0)
+    return requests, table[requests, at]
+
+
+def _side_by_side(interactions: Interactions, events: np.ndarray, users: np.ndarray) -> np.ndarray:
+    """``(B, T)`` int64: of ``events (n,)`` those of each of ``users (B,)``, the first with each
+    item, filled up with -1."""
+    pairs = interactions.users[events].astype(np.int64) * interactions.n_items
+    _, first = np.unique(pairs + interactions.items[events], return_index=True)
+    events = events[np.sort(first)]
+    request = np.searchsorted(users, interactions.users[events])
+    place = np.arange(len(events)) - np.searchsorted(request, request)
+    table = np.full((len(users), int(place.max(initial=0)) + 1), -1, dtype=np.int64)
+    table[request, place] = events
+    return table
 
 
 def _positions(interactions: Interactions) -> tuple[np.ndarray, np.ndarray]:
@@ -110,6 +199,16 @@ def _leave_one_out(interactions: Interactions) -> np.ndarray:
     parts = np.full(len(interactions), TRAIN, dtype=np.int8)
     parts[(count >= 3) & (place == count - 2)] = VALID
     parts[(count >= 3) & (place == count - 1)] = TEST
+    return parts
+
+
+def _last_basket(interactions: Interactions) -> np.ndarray:
+    baskets, offsets, users = baskets_of(interactions), interactions.offsets, interactions.users
+    starts, ends = baskets[offsets[users]], baskets[offsets[users + 1] - 1]
+    behind, enough = ends - baskets, ends - starts >= 2
+    parts = np.full(len(interactions), TRAIN, dtype=np.int8)
+    parts[enough & (behind == 1)] = VALID
+    parts[enough & (behind == 0)] = TEST
     return parts
 
 

@@ -47,12 +47,7 @@ def swapped(corpus: Corpus, parts: Sequence[str], seed: int) -> Corpus:
     for part in parts:
         places = np.flatnonzero(corpus.split.mask(part))
         source[places] = places[_deal(log.users[places], derive_rng(seed, "swap", part), part)]
-    dealt = replace(
-        log,
-        items=log.items[source],
-        ratings=None if log.ratings is None else log.ratings[source],
-        texts={name: column.take(source) for name, column in log.texts.items()},
-    )
+    dealt = replace(log, **log.moved(source))
     return replace(corpus, interactions=dealt)
 
 

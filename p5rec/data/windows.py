@@ -37,7 +37,9 @@ def cut(offsets: np.ndarray, window: int, luck: np.ndarray) -> tuple[np.ndarray,
 
 
 class Cutter:
-    """Training histories, cut anew in each epoch.
+    """Training histories, cut anew in each epoch; pieces that ask for nothing are left out.
+
+    Every event of a piece but the first is asked for, if it is one of a target behaviour.
 
     Args:
         interactions, split: the training part alone is used.
@@ -55,11 +57,18 @@ class Cutter:
         self.user_keys = interactions.user_keys
         self.offsets = np.searchsorted(self.users, np.arange(interactions.n_users + 1))
         self.window, self.seed = window, seed
+        done, self._targets = interactions.behaviours, None
+        if done is not None:  # (E + 1,) how many lie before each event
+            self._targets = np.append(0, np.cumsum(done.take(self.events).is_target))
 
     def epoch(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """The windows of epoch n: begin and end among ``events``, and their keys (:func:`cut`)."""
         luck = keyed(self.user_keys, self.seed, "windows", n)
-        return cut(self.offsets, self.window, luck)
+        cuts, keys = cut(self.offsets, self.window, luck)
+        if self._targets is None:
+            return cuts, keys
+        asks = self._targets[cuts[:, 1]] > self._targets[cuts[:, 0] + 1]
+        return cuts[asks], keys[asks]
 
 
 class Windows:
@@ -70,7 +79,7 @@ class Windows:
         window: the most events of a row; longer histories give several rows.
         n_rows: how many rows there must be, over as many epochs as that takes; None: one epoch.
         seed: of every draw.
-        shuffle_ties: draw the order of events that share a time anew for each row.
+        shuffle_ties: draw the order of events of one moment anew for each row.
 
     Attributes:
         keys: ``(R,)`` uint64, what is drawn for a row hangs on: its user, its epoch and its place
@@ -93,12 +102,14 @@ class Windows:
     ) -> None:
         cutter = Cutter(interactions, split, window, seed)
         self.events = cutter.events
-        self.times = interactions.times  # of all events, where they lie: on the disk
+        self.moments = interactions.moments  # of all events, where they lie: on the disk
+        self.behaviours = interactions.behaviours
         self.window, self.seed, self.shuffle_ties = window, seed, shuffle_ties
         first, keys = cutter.epoch(0)
         if not len(first):
             raise UserError(
-                "dense training: expected users with 2 training events or more, got none; "
+                "dense training: expected users with 2 training events or more (the later one of a "
+                "target behaviour), got none; "
                 "use a log with longer histories or another split"
             )
         epochs, named, count = [first], [keys], len(first)
@@ -125,5 +136,11 @@ class Windows:
         rng = derive_rng(self.seed, "row", int(self.keys[i]))
         events = self.events[begin:end]
         if self.shuffle_ties:
-            events = events[np.lexsort((rng.random(len(events)), self.times[events]))]
+            events = events[np.lexsort((rng.random(len(events)), self.moments[events]))]
         return events, rng
+
+    def targets(self, events: np.ndarray) -> np.ndarray:
+        """``(n,)`` bool: which of the event rows ``events (n,)`` are to be asked for."""
+        if self.behaviours is None:
+            return np.ones(len(events), dtype=bool)
+        return self.behaviours.take(events).is_target

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from p5rec.core.types import runs
+from p5rec.core.types import Histories, runs
 
 from .trie import Trie
 
@@ -48,6 +48,12 @@ class ItemLists:
         """The rows of ``(B, M)``; what is negative is left out."""
         there = table >= 0
         return cls(table[there].astype(np.int64), np.append(0, np.cumsum(there.sum(1))))
+
+    @classmethod
+    def seen(cls, histories: Histories) -> ItemLists:
+        """The items of the target events in B histories."""
+        own = histories.of_targets()
+        return cls(own.items.astype(np.int64), own.offsets)
 
     @property
     def owners(self) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Numbers of methods. Called, the package is :func:`p5rec.api.evaluation.evaluate`."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from p5rec.core.artefacts import Artefact, read_json
 from p5rec.core.types import Corpus, RankedLists
-from p5rec.data.split import cases
+from p5rec.data.split import cases, each_target
 from p5rec.ids.files import load_codes
 from p5rec.ids.tokens import item_strings
 from p5rec.methods.base import Method
@@ -209,7 +209,9 @@ def list_references(
     Args:
         answered: by method, one a seed.
     """
-    _, targets, events = cases(corpus.interactions, corpus.split, part)
+    _, _, events = cases(corpus.interactions, corpus.split, part)
+    requests, events = each_target(events)
+    targets = corpus.interactions.items[events]
     asked = {
         name: {
             a.task: a
@@ -228,11 +230,11 @@ def list_references(
             each = []
             for run in runs if (runs[0].folder / LISTS).is_file() else ():
                 about = {**run.about, **read_json(run.folder / ABOUT)}
-                seconds = about["infer_seconds"] * len(rows) / len(events)
+                seconds = about["infer_seconds"] * len(rows) / (requests[-1] + 1)
                 each.append(
                     ranking(
-                        shown, read_lists(run.folder).take(rows), targets[rows], corpus, task=task,
-                        split=part, seed=seed, train_seconds=about["train_seconds"],
+                        shown, read_lists(run.folder).take(requests[rows]), targets[rows], corpus,
+                        task=task, split=part, seed=seed, train_seconds=about["train_seconds"],
                         infer_seconds=seconds, events=events[rows], cannot=run.cannot,
                         about={key: about[key] for key in LEARNED if key in about},
                     )

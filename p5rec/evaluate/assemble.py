@@ -108,7 +108,10 @@ def fingerprint(corpus: Corpus) -> str:
     """A short hash of users, items, events and their parts: equal where figures can be compared."""
     log, state = corpus.interactions, blake2b(digest_size=10)
     columns = [log.users, log.items, log.times, corpus.split.parts]
-    for column in columns if log.ratings is None else [*columns, log.ratings]:
+    columns += [column for column in (log.ratings, log.labels) if column is not None]
+    if log.behaviours is not None:
+        columns += [log.behaviours.codes, log.is_target]
+    for column in columns:
         state.update(column.tobytes())
     state.update(json.dumps([list(corpus.user_ids), corpus.catalog.ids]).encode())
     return state.hexdigest()

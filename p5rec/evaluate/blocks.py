@@ -11,6 +11,7 @@ from p5rec.tasks.registry import TASKS
 
 from .schema import Method, Report
 
+OF_BASKETS = ("Recall@10", "NDCG@10")  # the main metrics where whole baskets are asked for
 LOWER_IS_BETTER = frozenset({"RMSE", "MAE", "log loss", "Brier", "ECE"})
 
 
@@ -61,6 +62,8 @@ def main_metrics(task: str, have: Iterable[str]) -> tuple[str, ...]:
         have: the entry's metrics.
     """
     have, specs = list(have), [TASKS.get(name) for name in TASKS]
+    if {*OF_BASKETS} <= {*have}:
+        return OF_BASKETS
     known = next((s.metrics for s in specs if s.name == task.removesuffix(UNSEEN)), None)
     alike = max((s.metrics for s in specs), key=partial(_shared, have))
     wanted = next((names for names in (known, alike) if names and {*names} & {*have}), have[:2])

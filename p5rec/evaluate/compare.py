@@ -9,12 +9,12 @@ import numpy as np
 from p5rec.metrics.intervals import LEVEL, RESAMPLES, paired
 from p5rec.metrics.together import holm, resamples_for
 
-from .blocks import LOWER_IS_BETTER
+from .blocks import LOWER_IS_BETTER, OF_BASKETS
 from .measured import Measured
 from .schema import NO_DIFFERENCE, Comparison, Verdict
 
 # what pairs are compared in, where they have the first; else it is the first that they have
-COMPARED = (("HR@10", "NDCG@10"), ("BLEU-4", "ROUGE-L"))
+COMPARED = (OF_BASKETS, ("HR@10", "NDCG@10"), ("BLEU-4", "ROUGE-L"))
 
 
 def compare(

@@ -25,8 +25,8 @@ class EvaluateConfig(Config):
         parts: held-out parts that lists are made for; choose between methods on ``valid``, and
             claim on ``test``. Questions are asked about ``test``.
         k: length of the ranked lists.
-        exclude_seen: leave the items of a user's history out of the lists; baselines are tuned, and
-            trainings looked at, without them in any case.
+        exclude_seen: leave the items of a user's history out of the lists, those on validation
+            too, by which settings are chosen and trainings stopped.
         ask: prompt family or task → how many held-out rows to put to each method that was taught it
             or can answer it.
         unseen: put the questions in wordings that no training row had, too.

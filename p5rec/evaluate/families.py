@@ -103,6 +103,7 @@ def _written(name: str, asked: Any, view: CorpusView, run: dict[str, Any]) -> li
 
 def _clicked(name: str, asked: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
     chances, clicked = np.array(asked.chances), np.array(asked.clicked, dtype=bool)
+    run["about"]["negatives"] = asked.negatives
     return [measure.clicks(name, chances, clicked, np.array(asked.users), **run)]
 
 

@@ -21,9 +21,10 @@ from p5rec.metrics import text as written
 from p5rec.metrics.intervals import Statistic, mean_of, ratio_of
 from p5rec.metrics.slices import slices
 
-from .measured import Figures, Measured, Run, measured
+from .measured import Figures, Measured, Run, cases_of, measured
 
 SLICE_DEPTH = 10
+OF_BASKETS = ("Recall", "NDCG", "HR", "MRR")
 
 
 def ranking(
@@ -38,29 +39,43 @@ def ranking(
 ) -> Measured:
     """HR, NDCG and MRR at 5, 10 and 20, as far as the lists reach, and what the lists are like.
 
+    Of baskets Recall stands before them, and a slice counts the targets in it alone: the recall of
+    ``repeat`` is the share of a basket's repeats that are found.
+
     Args:
         name: the method.
         lists: ``(B, K)``.
-        targets: ``(B,)`` the right item of each list.
+        targets: ``(B,)`` the right item of each list, or ``(B, T)`` the basket, see
+            :func:`p5rec.data.split.cases`.
         corpus: its training events define slices and novelty.
         cannot: slices that the method has no answer for, such as ``unseen-item``.
-        events: ``(B,)`` the events that the targets are of, -1 where none, to tell repeats.
+        events: the events that the targets are of, -1 where none, to tell repeats.
         **run: see :class:`Run`; the task is ``sequential`` unless named.
     """
     items, n_items = lists.items, len(corpus.catalog)
     depths = [k for k in listed.KS if k <= items.shape[1]] or [items.shape[1]]
-    values = listed.per_user(items, targets, depths)
+    values = _listed(items, targets, depths)
     log = corpus.interactions
     counts = np.bincount(log.items[corpus.split.mask("train")], minlength=n_items)
     real = np.where(items < n_items, items, -1)
     depth = max((k for k in depths if k <= SLICE_DEPTH), default=depths[0])
-    sliced = [f"HR@{depth}", f"NDCG@{depth}"]
-    run["subjects"] = targets
+    baskets = targets.ndim == 2
+    sliced = [f"{'Recall' if baskets else 'HR'}@{depth}", f"NDCG@{depth}"]
+
+    def within(part: np.ndarray) -> Statistic:
+        rows = cases_of(part)
+        if baskets:
+            found = listed.per_user(items[rows], np.where(part, targets, -1)[rows], (depth,))
+            return _means({m: found[m] for m in sliced})
+        return _means({m: values[m][rows] for m in sliced})
+
+    if not baskets:
+        run["subjects"] = targets
     run["parts"] = slices(lists.users, targets, log, corpus.split, events)
     figures = Figures(
         values, _means(values), list(values),
         sliced=sliced,
-        within=lambda rows: _means({m: values[m][rows] for m in sliced}),
+        within=within,
         cannot=cannot,
         invalid_rate=listed.invalid_rate(items, n_items),
         duplicate_rate=listed.duplicate_rate(items),
@@ -74,6 +89,15 @@ def ranking(
         },
     )  # fmt: skip
     return measured(name, "sequential", run, lists.users, figures)
+
+
+def _listed(items: np.ndarray, targets: np.ndarray, depths: Sequence[int]) -> dict[str, np.ndarray]:
+    """The metrics of lists ``(B, K)``, name to ``(B,)``: see :func:`ranking`."""
+    values = listed.per_user(items, targets, depths)
+    if targets.ndim == 1:
+        return values
+    names = [f"{metric}@{k}" for k in depths for metric in OF_BASKETS]
+    return {name: values[name] for name in names}
 
 
 def rating(

@@ -47,9 +47,9 @@ class Measured:
         values: what each case contributes, name to ``(B,)``.
         statistic: row weights ``(R, B)`` to ``(R, M)``, the M metrics in the entry's order.
         items: ``(B,)`` the item that each case is about, -1 where it is not known.
-        parts: name to ``(B,)`` bool, the cases of each slice.
-        within: some cases ``(B,)`` bool to the statistic of the sliced metrics over them alone;
-            None where nothing is sliced.
+        parts: name to ``(B,)`` bool, the cases of each slice, or ``(B, T)`` bool, the targets.
+        within: a slice to the statistic of the sliced metrics over its cases alone, and of those
+            over its targets alone; None where nothing is sliced.
         runs: what was averaged, where it is a mean over seeds.
     """
 
@@ -185,14 +185,21 @@ def _sliced(
     if within is None:
         return {}
 
-    def measured(rows: np.ndarray) -> dict[str, Measure]:
-        intervals = bootstrap(within(rows), units[rows], seed=seed)
+    def measured(part: np.ndarray) -> dict[str, Measure]:
+        intervals = bootstrap(within(part), units[cases_of(part)], seed=seed)
         return {m: Measure.of(i) for m, i in zip(metrics, intervals, strict=True)}
 
     return {
-        name: Slice(n=int(rows.sum()), metrics="cannot" if name in cannot else measured(rows))
-        for name, rows in parts.items()
+        name: Slice(
+            n=int(cases_of(part).sum()), metrics="cannot" if name in cannot else measured(part)
+        )
+        for name, part in parts.items()
     }
+
+
+def cases_of(part: np.ndarray) -> np.ndarray:
+    """``(B,)`` the cases of a slice ``(B,)``, or those with a target in it of ``(B, T)``."""
+    return part if part.ndim == 1 else np.logical_or.reduce(part, axis=1)
 
 
 def _units(users: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from p5rec.core.rng import by_key
 from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.split import cases
+from p5rec.metrics.ranking import hits
 from p5rec.metrics.text import groundedness
 from p5rec.tasks.literal import squeeze
 from p5rec.tasks.predictions import Choices, Listed, Predictions, RankedItems, Texts, Verdicts
@@ -53,6 +54,7 @@ def list_samples(
     histories, targets, _ = cases(corpus.interactions, corpus.split, part)
     titles, latest = corpus.catalog.titles, histories.tail(LATEST)
     places = _places(lists.items, targets)
+    wanted = targets if targets.ndim == 2 else targets[:, None]
     keys = corpus.interactions.user_keys[histories.users]
     rows = draw(places <= SHOWN, n, keys, seed, part)
     return [
@@ -63,7 +65,7 @@ def list_samples(
                 "user": corpus.user_ids[lists.users[row]],
                 "latest": "; ".join(titles[i] for i in latest[row]),
             },
-            expected=titles[targets[row]],
+            expected="; ".join(titles[i] for i in wanted[row] if i >= 0),
             right=bool(places[row] <= SHOWN),
             **_looked_up(lists.items[row], int(places[row]), titles),
         )
@@ -148,9 +150,10 @@ RIGHT: Mapping[type[Predictions], Callable[[Any, CorpusView], np.ndarray | None]
 
 
 def _places(items: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """``(B,)`` the place of each target in its list ``(B, K)``, from 1; beyond any if absent."""
+    """``(B,)`` the place of each target, ``(B,)`` or the first of ``(B, T)``, in its list
+    ``(B, K)``, from 1; beyond any if absent."""
     absent = np.ones((len(targets), 1), dtype=bool)
-    places = np.concatenate([items == targets[:, None], absent], axis=1).argmax(axis=1) + 1
+    places = np.concatenate([hits(items, targets), absent], axis=1).argmax(axis=1) + 1
     return np.where(places > items.shape[1], np.iinfo(places.dtype).max, places)
 
 

@@ -24,9 +24,9 @@ from p5rec.core.artefacts import atomic_write, writing
 from p5rec.core.errors import UserError, did_you_mean, fault
 from p5rec.core.rng import by_key, id_keys
 from p5rec.core.types import ItemCodes
+from p5rec.data.cells import as_id
 from p5rec.data.files import PACKED, existing, kind, read_lines
 from p5rec.data.known import read_columns
-from p5rec.data.rawlog import as_id
 
 from .collisions import Collisions, extra_level
 from .config import DEEPEST

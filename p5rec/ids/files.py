@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -22,8 +22,10 @@ from p5rec.core.config import Config, bind
 from p5rec.core.errors import fault
 from p5rec.core.types import ItemCodes
 
-from .collisions import Collisions
 from .prefixes import sharing
+
+if TYPE_CHECKING:  # codes are read without what makes them
+    from .collisions import Collisions
 
 MANIFEST, TENSORS, ITEMS = "codes.json", "codes.safetensors", "items.json"
 AGAIN = "build the codes again (p5rec ids build)"

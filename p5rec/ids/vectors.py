@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from p5rec.core.errors import fault
+from p5rec.data.cells import as_id
 from p5rec.data.known import read_columns
-from p5rec.data.rawlog import as_id
 
 CONTENT = ("text", "file")  # views that may know an item that nobody has met
 RIDGE = 0.01  # of the mean eigenvalue

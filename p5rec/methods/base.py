@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import model_validator
 
-from p5rec.core.artefacts import Lineage
+from p5rec.core.artefacts import Lineage, digest
 from p5rec.core.code import Work
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
@@ -58,10 +58,13 @@ class Method(Config):
         capabilities: what its predictors can do; validation measures the first. Of each but
             ``recommend`` follow the tasks whose questions the method can be asked.
         embeds_items: whether what is fitted is an :class:`~.predictors.EmbedsItems`.
+        scores_items: whether what is fitted is a :class:`~.predictors.ScoresItems`; a part of a
+            fusion is, and one without codes a :class:`~.predictors.ScoresOtherItems`.
         drawn: whether a fit depends on random draws, so that other seeds give other models.
         collective: whether all processes of a launch fit it together, and an interrupted fit goes
             on; others are fitted by the first process.
         prompted: whether it is asked in prompt families, those among its :attr:`tasks`.
+        watches_lists: whether a fit looks at lists for validation users, to know when to stop.
         by_content: whether it knows an item by more than its training events, so that it can list
             one that has none.
         grid: the values tried by default; of equal ones the first wins.
@@ -74,9 +77,11 @@ class Method(Config):
 
     capabilities: ClassVar[tuple[str, ...]] = (LISTS,)
     embeds_items: ClassVar[bool] = False
+    scores_items: ClassVar[bool] = False
     drawn: ClassVar[bool] = False
     collective: ClassVar[bool] = False
     prompted: ClassVar[bool] = False
+    watches_lists: ClassVar[bool] = False
     by_content: ClassVar[bool] = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     untuned: ClassVar[frozenset[str]] = frozenset({"kind", "tune", "permute_histories"})
@@ -120,6 +125,11 @@ class Method(Config):
                 "leave it out"
             )
         return self.load(folder)
+
+    def reopened(self, predictor: Any, folder: Path) -> Any:
+        """The predictor in ``folder``, where ``predictor`` is that of the same method with other
+        settings of the search."""
+        return self.opened(folder, download=True)
 
     def first_seed(self, split_seed: int) -> int:
         """The seed of the first fit; further ones add 1, 2, ..."""
@@ -268,7 +278,32 @@ class Method(Config):
     def plan(self, corpus: Corpus, among: Surroundings) -> Planned | None:
         """What fitting takes: models that validation compares, and the memory of the largest; None
         where that cannot be said before."""
-        return Plan(len(self.points()))
+        return Plan(self.fits)
+
+    @property
+    def fits(self) -> int:
+        """The fits that the points of the grid take; those that differ in queries share one."""
+        return len({digest(point.fit_settings()) for point in self.points()})
+
+    def within(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
+        """The same as it stands in a recipe: what it names is filled in.
+
+        Args:
+            methods: of the recipe, by name.
+            exclude_seen: whether the recipe measures lists without the items of histories.
+
+        Raises:
+            UserError: it names what is not there.
+        """
+        return self
+
+    def chosen(self, model: Path) -> dict[str, Any]:
+        """What a fit chose, facts for a report by name.
+
+        Args:
+            model: what :meth:`fit` filled.
+        """
+        return {}
 
     def describe(self) -> dict[str, Any]:
         """Facts for a report, by name."""

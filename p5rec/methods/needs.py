@@ -36,15 +36,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Part:
-    """A method that is fitted for this one.
+    """The complete folder of a method that is fitted for this one, under a seed of its own: the
+    n-th fit of this one reads the n-th fit of that.
 
     Attributes:
         method: its config, a :class:`~p5rec.methods.base.Method`.
-        seed: of its draws.
     """
 
     method: Any
-    seed: int
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -60,4 +60,29 @@ class EmbedsItems(Predictor, Protocol):
 
     def item_vectors(self) -> np.ndarray:
         """``(N, d)`` float32; a row of NaN is an item without a training event."""
+        ...
+
+
+@runtime_checkable
+class ScoresItems(Predictor, Protocol):
+    """Has a logarithm for each item, which can be added to those of others."""
+
+    def item_logs(self, histories: Histories) -> np.ndarray:
+        """``(B, N)`` float32; NaN where nothing is known of an item.
+
+        A request's values do not depend on those beside it.
+        """
+        ...
+
+
+@runtime_checkable
+class ScoresOtherItems(ScoresItems, Protocol):
+    """Can do so over other items, with what it has learned of its own."""
+
+    def over(self, row_of: np.ndarray) -> Self:
+        """The same over other items.
+
+        Args:
+            row_of: ``(M,)`` the row of each of M items, -1 for those of which nothing is known.
+        """
         ...

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from p5rec.core.errors import UserError
 from p5rec.core.kinds import Kinds
 from p5rec.core.registry import Registry
 from p5rec.data.matrices import HALF_LIVES
@@ -18,10 +19,14 @@ METHODS = Registry(
     "kind of method",
     {
         "generative": "p5rec.methods.generative.method:Generative",
-        "linear": "p5rec.methods.generative.linear:LinearPart",
+        "fusion": "p5rec.methods.fusion.method:Fusion",
         "popularity": "p5rec.methods.baselines.popularity:Popularity",
         "item-knn": "p5rec.methods.baselines.itemknn:ItemKnn",
         "ease": "p5rec.methods.baselines.ease:Ease",
+        "personal-frequency": "p5rec.methods.baselines.frequency:PersonalFrequency",
+        "personal-general-frequency": "p5rec.methods.baselines.frequency:PersonalGeneralFrequency",
+        "tifu-knn": "p5rec.methods.baselines.tifu_knn:TifuKnn",
+        "linear": "p5rec.methods.baselines.linear:Linear",
         "bpr": "p5rec.methods.baselines.bpr:Bpr",
         "sasrec": "p5rec.methods.baselines.sasrec:Sasrec",
         "global-mean": "p5rec.methods.baselines.rating:GlobalMean",
@@ -51,6 +56,9 @@ RANKING: Mapping[str, Mapping[str, Any]] = {
         "kind": "ease",
         "tune": {"l2": (100.0, 250.0, 500.0, 1000.0), **RECENCY},
     },
+    "personal-frequency": {"kind": "personal-frequency"},
+    "personal-general-frequency": {"kind": "personal-general-frequency"},
+    "tifu-knn": {"kind": "tifu-knn"},
     "bpr": {"kind": "bpr"},
     "sasrec": {"kind": "sasrec"},
 }
@@ -58,14 +66,34 @@ RANKING: Mapping[str, Mapping[str, Any]] = {
 DEFAULT = "generative"  # the kind of a section that names none
 
 
-def any_method() -> Any:
-    """The annotation of a method's section: its ``kind`` says which config it is."""
-    return Annotated[Any, Kinds(METHODS, DEFAULT)]
+def any_method(*, named: bool = False) -> Any:
+    """The annotation of a method's section: its ``kind`` says which config it is.
+
+    Args:
+        named: whether the name of another method may stand there.
+    """
+    return Annotated[Any, Kinds(METHODS, DEFAULT, named=named)]
 
 
 def methods_of(recipe: Any) -> dict[str, Any]:
-    """All methods of a recipe by name, those of the short form first."""
-    return {name: baseline(name) for name in recipe.baselines if name in RANKING} | recipe.methods
+    """All methods of a recipe by name, those of the short form first, with what they name filled
+    in.
+
+    Raises:
+        UserError: a line for each method that names what is not there.
+    """
+    short = {name: baseline(name) for name in recipe.baselines if name in RANKING}
+    every, errors = short | recipe.methods, []
+    unseen = getattr(getattr(recipe, "evaluate", None), "exclude_seen", True)
+    found = {}
+    for name, method in every.items():
+        try:
+            found[name] = method.within(every, exclude_seen=unseen)
+        except UserError as error:
+            errors += [f"methods.{name}.{line}" for line in error.lines]
+    if errors:
+        raise UserError(*errors)
+    return found
 
 
 def baseline(name: str) -> Any:

@@ -17,19 +17,24 @@ Metric = Callable[[Any], float]  # larger is better
 
 
 def by_ranking(
-    histories: Histories, targets: np.ndarray, metric: str = "NDCG@10"
+    histories: Histories,
+    targets: np.ndarray,
+    metric: str = "NDCG@10",
+    *,
+    exclude_seen: bool = True,
 ) -> Callable[[Recommends], float]:
-    """The mean of a ranking metric, seen items left out.
+    """The mean of a ranking metric.
 
     Args:
         histories: B validation requests: training events only.
-        targets: ``(B,)`` the validation items.
+        targets: ``(B,)`` the validation items, or ``(B, T)`` the baskets.
         metric: a name that :func:`p5rec.metrics.ranking.per_user` gives, ``<name>@<k>``.
+        exclude_seen: leave the items of a history out of its list.
     """
     k = int(metric.partition("@")[2])
 
     def value(model: Recommends) -> float:
-        items = model.recommend(histories, k).items
+        items = model.recommend(histories, k, exclude_seen=exclude_seen).items
         return float(ranking.per_user(items, targets, (k,))[metric].mean())
 
     return value
@@ -55,7 +60,7 @@ def by_rmse(
 def of_lists(corpus: Corpus) -> Metric:
     """NDCG@10 of the lists for all validation users."""
     histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
-    return by_ranking(histories, targets)
+    return by_ranking(histories, targets, exclude_seen=corpus.split.exclude_seen)
 
 
 def of_ratings(corpus: Corpus) -> Metric:

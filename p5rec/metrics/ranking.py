@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 KS = (5, 10, 20)
+CELLS = 2**24  # pairs of a listed and a relevant item that are held at a time
 
 
 def per_user(
@@ -54,9 +56,8 @@ def per_user(
     if not known.any(axis=1).all():
         raise ValueError("every list needs a relevant item")
 
-    matches = (items[:, :, None] == relevant[:, None, :]) & known[:, None, :]
-    # place of each relevant item, from 0; K where it is absent
-    places = np.where(matches.any(axis=1), matches.argmax(axis=1), items.shape[1])
+    places = _places(items, relevant)
+    places[~known] = items.shape[1]
     gains = 1 / np.log2(places + 2.0)
     nth = np.sort(places, axis=1)
     precisions = np.arange(1, places.shape[1] + 1) / (nth + 1)  # down to the nth one found
@@ -65,7 +66,7 @@ def per_user(
     found: dict[str, np.ndarray] = {}
     for k in ks:
         hit = places < k
-        found[f"HR@{k}"] = hit.any(axis=1).astype(np.float64)
+        found[f"HR@{k}"] = np.logical_or.reduce(hit, axis=1).astype(np.float64)
         found[f"NDCG@{k}"] = (gains * hit).sum(axis=1) / ideal[np.minimum(number, k)]
         found[f"MRR@{k}"] = np.where(hit, 1 / (places + 1.0), 0).max(axis=1)
         if targets.ndim == 2:
@@ -73,6 +74,30 @@ def per_user(
             found[f"Precision@{k}"] = hit.sum(axis=1) / k
             found[f"MAP@{k}"] = (precisions * (nth < k)).sum(axis=1) / number
     return found
+
+
+def hits(items: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """``(B, K)`` bool: the entries of each list that are relevant.
+
+    Args:
+        items, targets: see :func:`per_user`.
+    """
+    relevant = targets if targets.ndim == 2 else targets[:, None]
+    size = 1 + max(int(items.max(initial=0)), int(relevant.max(initial=0)))
+    rows = np.arange(len(items), dtype=np.int64)[:, None] * size
+    found: np.ndarray = np.isin(rows + items, (rows + relevant)[relevant >= 0]) & (items >= 0)
+    return found
+
+
+def _places(items: np.ndarray, relevant: np.ndarray) -> NDArray[np.int64]:
+    """``(B, T)`` the place of each relevant item in its list, from 0; K where it is absent."""
+    places = np.empty(relevant.shape, dtype=np.int64)
+    step = max(1, CELLS // max(1, items.shape[1] * relevant.shape[1]))
+    for start in range(0, len(items), step):
+        rows = slice(start, start + step)
+        matches = items[rows, :, None] == relevant[rows, None, :]
+        places[rows] = np.where(matches.any(axis=1), matches.argmax(axis=1), items.shape[1])
+    return places
 
 
 def invalid_rate(items: np.ndarray, n_items: int) -> float:

@@ -3,26 +3,24 @@
 A folder holds ``manifest.json`` (settings and the hash of every other file), ``adapter/`` (the
 low-rank adapters as peft writes them, those of earlier trainings in folders within),
 ``trained.safetensors`` (new token rows, heads, and every weight of a model trained whole),
-``tokenizer/``, ``codes/``, ``prompts.json``, and, where it was joined with them, a linear part in
-``linear.safetensors``. The frozen base model is named, not copied.
+``tokenizer/``, ``codes/``, ``prompts.json``. The frozen base model is named, not copied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from peft import PeftModel, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from p5rec.backbones.adapters import LAST, stack_names
+from p5rec.backbones.adapters import LAST, is_adapted, stack_names
 from p5rec.backbones.attention import shorten
 from p5rec.backbones.config import LoraSettings
 from p5rec.backbones.load import load_backbone
@@ -40,15 +38,13 @@ from p5rec.tasks.view import CorpusView, item_names
 
 from .config import BUNDLE, HeadsConfig, ItemHeadConfig
 from .inputs import CodeLayout, literal_for
-from .linear import FILE as LINEAR
-from .linear import Linear
 from .multitask import MultitaskModel
 from .ratings import RatedHistories
 
 WEIGHTS, PROMPTS = "trained.safetensors", "prompts.json"
 ROWS = "item_rows"  # the items' own rows, among the weights
 MANIFEST = BUNDLE
-PARTS = ("adapter", "codes", "tokenizer", PROMPTS, WEIGHTS, LINEAR)
+PARTS = ("adapter", "codes", "tokenizer", PROMPTS, WEIGHTS)
 
 
 class BundleSettings(Config):
@@ -68,7 +64,6 @@ class BundleSettings(Config):
     prompts: PromptsConfig = PromptsConfig()
     below: tuple[LoraSettings, ...] = ()  # adapters of earlier trainings, oldest first
     trained: bool = True  # false: asked as it is, without heads; it knows no item codes
-    linear: bool = False  # it has a linear part
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +77,6 @@ class Bundle:
         settings: how it was built.
         item_ids: ``(N,)`` external ids of the items it knows.
         prompts: the prompt library it was taught with, as plain data; empty where none.
-        linear: what is added to its lists of histories; None: nothing.
     """
 
     model: MultitaskModel
@@ -91,7 +85,6 @@ class Bundle:
     settings: BundleSettings
     item_ids: Sequence[str]
     prompts: dict[str, Any]
-    linear: Linear | None = None
 
     @cached_property
     def item_keys(self) -> np.ndarray:
@@ -215,7 +208,7 @@ def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = Non
     folder.mkdir(parents=True, exist_ok=True)
     lm = bundle.model.lm
     adapter = set()
-    if isinstance(lm, PeftModel):
+    if is_adapted(lm):
         lm.save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
         adapter = {name for name, _ in bundle.model.named_parameters() if "lora_" in name}
     state = trainable_state(bundle.model)
@@ -223,8 +216,6 @@ def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = Non
     bundle.tokenizer.save_pretrained(str(folder / "tokenizer"))
     save_codes(bundle.layout.codes, folder / "codes", bundle.item_ids)
     write_json(folder / PROMPTS, bundle.prompts)
-    if bundle.linear is not None:
-        bundle.linear.save(folder / LINEAR)
     own = [folder / name for name in PARTS]
     files = sorted(p for part in own for p in (part, *part.rglob("*")) if p.is_file())
     write_json(
@@ -263,22 +254,13 @@ def read_settings(folder: Path) -> tuple[BundleSettings, dict[str, Any]]:
 
 
 def network(folder: Path) -> str:
-    """A short hash of the trained network in ``folder``, whatever was joined with it since.
+    """A short hash of the trained network in ``folder``.
 
     Raises:
         UserError: a file is missing, damaged, or not what the manifest says.
     """
     settings, about = read_settings(folder)
-    files = read_json(folder / MANIFEST)["files"]
-    own = {name: found for name, found in files.items() if name != LINEAR}
-    return digest([settings.model_copy(update={"linear": False}).dump(), own, about])
-
-
-def joined_manifest(folder: Path, linear: Path) -> dict[str, Any]:
-    """The manifest of the bundle in ``folder`` with the file of a linear part beside it."""
-    manifest: dict[str, Any] = read_json(folder / MANIFEST)
-    manifest["settings"]["linear"] = True
-    return manifest | {"files": manifest["files"] | {LINEAR: file_sha256(linear)}}
+    return digest([settings.dump(), read_json(folder / MANIFEST)["files"], about])
 
 
 def load_bundle(folder: Path, ids: Path | None = None, *, download: bool = False) -> Bundle:
@@ -300,28 +282,28 @@ def load_bundle(folder: Path, ids: Path | None = None, *, download: bool = False
     item_ids, codes = (known, taught) if ids is None else (load_item_ids(ids), load_codes(ids))
     bundle = build(settings, codes, item_ids, read_json(folder / PROMPTS), download=download)
     state = read_tensors(folder / WEIGHTS)
-    part = Linear.load(folder / LINEAR, len(known)) if settings.linear else None
     if ids is not None:
         row_of = rows_among(item_ids, known)
         if wrong := unlike(codes, taught, row_of):
             raise fault(ids, *wrong)
         if ROWS in state:
             state[ROWS] = placed(state[ROWS], row_of)
-        part = part and part.placed(row_of)
     if settings.backbone.lora is not None:
         names = stack_names(len(settings.below) + 1)
         load_adapters(bundle.model.lm, folder, dict(zip(names, names, strict=True)))
         state |= {n: t for n, t in trainable_state(bundle.model).items() if "lora_" in n}
     load_trainable(bundle.model, state, folder / WEIGHTS)
-    return replace(bundle, linear=part)
+    return bundle
 
 
-def load_adapters(lm: PeftModel, folder: Path, names: Mapping[str, str]) -> None:
+def load_adapters(lm: Any, folder: Path, names: Mapping[str, str]) -> None:
     """Fills adapters of ``lm`` with those of the bundle in ``folder``.
 
     Args:
         names: an adapter in the bundle → the one in ``lm``.
     """
+    from peft import set_peft_model_state_dict
+
     for saved, name in names.items():
         inner = "adapter" if saved == LAST else f"adapter/{saved}"
         tensors = read_tensors(folder / inner / "adapter_model.safetensors")

@@ -53,12 +53,11 @@ def export(model: Path, out: Path, dtype: str = "float32", *, download: bool = F
             "a plain language model cannot; train it with backbone.items: tokens and item_rows: "
             "false",
         )  # fmt: skip
-    for part in ("item_head", "linear"):
-        if getattr(bundle.settings, part):
-            raise fault(
-                model, "a model that ranks by codes alone", f"one with {part}",
-                f"a plain language model has none; train it without {part}",
-            )  # fmt: skip
+    if bundle.settings.item_head:
+        raise fault(
+            model, "a model that ranks by codes alone", "one with item_head",
+            "a plain language model has none; train it without item_head",
+        )  # fmt: skip
     work = out.with_name(f".{out.name}.{token_hex(4)}.work")
     with writing(out):
         try:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from p5rec.core.types import Example, Histories, ItemCodes
+from p5rec.core.examples import Example
+from p5rec.core.types import Histories, ItemCodes
 from p5rec.prompting.render import to_messages
 from p5rec.tasks.literal import Literal
 

@@ -12,7 +12,6 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from p5rec.backbones.attention import adds_mask
 
-from .linear import pooled
 from .multitask import MultitaskModel
 from .readers import DecoderReader, Rereader, TreeReader
 
@@ -52,18 +51,6 @@ def _decode(
     return model.states(encoded, attention_mask, input_ids=decoder_input_ids, **cache)
 
 
-def item_scores(
-    model: MultitaskModel, states: Tensor, more: Tensor | None, table: Tensor | None = None
-) -> Tensor:
-    """``(B, N)``: what the item head says in states ``(B, D)``, with ``more (B, N)``, if any.
-
-    Args:
-        table: see :meth:`p5rec.models.items.ItemModel.item_logs`.
-    """
-    said = model.item_logs(states, table)
-    return said if more is None else pooled(said, more)
-
-
 class CodeScorer(ABC):
     """Scores code prefixes for B prompts that are read once.
 
@@ -71,14 +58,11 @@ class CodeScorer(ABC):
         model: in eval mode.
         input_ids, attention_mask: ``(B, T)``, padded on either side.
         item_weight: of what the item head says of whole items, added at their last codes.
-        more: ``(B, N)`` what is added to what the item head says, or else to what the codes say
-            (:func:`p5rec.models.linear.pooled`); None: nothing.
         table: ``(N, D)`` of the item head (:meth:`p5rec.models.items.ItemModel.item_table`); None:
             it is made here.
     """
 
     item_weight = 0.0
-    more: Tensor | None = None  # (B, N)
     table: Tensor | None = None  # (N, D)
     whole: Tensor | None = None  # (B, N), what is added at last codes
 
@@ -88,10 +72,9 @@ class CodeScorer(ABC):
         input_ids: Tensor,
         attention_mask: Tensor,
         item_weight: float = 0.0,
-        more: Tensor | None = None,
         table: Tensor | None = None,
     ) -> None:
-        self.model, self.more, self.table = model, more, table
+        self.model, self.table = model, table
         if model.item_head is not None:
             self.item_weight = item_weight
         self.reader = prompt_reader(model, input_ids, attention_mask)
@@ -109,10 +92,7 @@ class CodeScorer(ABC):
         self.level, state = 0, self._read()
         self.nodes = torch.zeros(len(state), 1, dtype=torch.int64, device=state.device)
         if self.item_weight:
-            scores = item_scores(self.model, state, self.more, self.table)
-            self.whole = self.item_weight * scores
-        elif self.more is not None:
-            self.whole = pooled(torch.zeros_like(self.more), self.more)
+            self.whole = self.item_weight * self.model.item_logs(state, self.table)
         return self._log_probs(state[:, None])[:, 0]
 
     def step(self, codes: Tensor, parents: Tensor) -> Tensor:
@@ -195,9 +175,8 @@ def code_scorer(
     input_ids: Tensor,
     attention_mask: Tensor,
     item_weight: float = 0.0,
-    more: Tensor | None = None,
     table: Tensor | None = None,
 ) -> CodeScorer:
     """The scorer that suits ``model``; arguments as :class:`CodeScorer`."""
     kind = TokenScorer if model.code_head is None else PositionScorer
-    return kind(model, input_ids, attention_mask, item_weight, more, table)
+    return kind(model, input_ids, attention_mask, item_weight, table)

@@ -14,10 +14,11 @@ from tqdm import tqdm
 
 from p5rec.core.artefacts import Artefact, Lineage, Make, read_json, write_json
 from p5rec.core.code import Work
+from p5rec.core.progress import is_silent
 from p5rec.core.publishing import bring
 from p5rec.core.types import Corpus
 from p5rec.data.train_events import swapped
-from p5rec.methods.base import VALIDATION, Method
+from p5rec.methods.base import LISTS, VALIDATION, Method
 from p5rec.methods.fitted import MODEL, Fitted
 from p5rec.methods.folder import complete
 from p5rec.methods.needs import Codes, Inputs, Made, Model, Need, Part
@@ -45,12 +46,16 @@ ALONE = Among()
 
 
 def fit_method(
-    method: Method, prepared: Prepared, among: Among = ALONE, repeats: int = 1
+    method: Method, prepared: Prepared, among: Among = ALONE, repeats: int = 1, first: int = 0
 ) -> list[Fitted]:
     """The method fitted to the training events, once for each seed.
 
-    Validation chooses under the first seed; the others fit what it chose. A method without draws is
-    fitted once.
+    Validation chooses under the method's own seed; the others fit what it chose. A method without
+    draws is fitted once.
+
+    Args:
+        repeats: seeds.
+        first: what the first of them is above the method's own.
     """
     points = method.points()
     best, trials = 0, []
@@ -59,14 +64,15 @@ def fit_method(
         values = [trial.value for trial in trials]
         best = values.index(max(values))  # of equal ones the first
     found = []
-    for n in range(repeats if method.drawn else 1):
+    for n in range(first, first + repeats) if method.drawn else (0,):
         tried = trials[best] if trials and not n else None
         run = _Run.of(points[best], prepared, among, n)
         made = tried.made if tried and tried.made else run.fit(tried.model if tried else None)
         spent = [trial.seconds for trial in trials if not n]
         about = {
-            "train_seconds": round(sum(spent) or made.manifest["seconds"], 3),
+            "train_seconds": round(sum(spent) or run.seconds(made), 3),
             **points[best].describe(),
+            **points[best].chosen(made.path / MODEL),
             **({"configs_tried": len(points)} if spent else {}),
         }
         found.append(Fitted(points[best], run.seed, made, run.complete(made), about))
@@ -106,7 +112,7 @@ class _Trial:
 def _try(points: Sequence[Method], prepared: Prepared, among: Among) -> list[_Trial]:
     """The trials of ``points``, a stage each, or two where all processes fit together."""
     quiet = replace(prepared, store=prepared.store.quiet())
-    off = bool(prepared.store.rank)
+    off = is_silent() or bool(prepared.store.rank)
     with tqdm(points, desc=f"tune {points[0].kind}", unit="trial", leave=None, disable=off) as bar:
         return [_Run.of(point, quiet, among, 0).trial() for point in bar]
 
@@ -133,12 +139,7 @@ class _Run:
     def of(cls, method: Method, prepared: Prepared, among: Among, nth: int) -> _Run:
         """The ``nth`` run of ``method``."""
         corpus = prepared.corpus
-        return cls.under(method, prepared, among, nth, method.first_seed(corpus.split.seed) + nth)
-
-    @classmethod
-    def under(cls, method: Method, prepared: Prepared, among: Among, nth: int, seed: int) -> _Run:
-        """The same under a seed that is not the method's own."""
-        corpus = prepared.corpus
+        seed = method.first_seed(corpus.split.seed) + nth
         if method.permute_histories:
             corpus = swapped(corpus, ["train"], seed)
         return cls(method, prepared, among, nth, seed, corpus)
@@ -153,7 +154,11 @@ class _Run:
         return self.prepared.store.stage(
             "fit",
             partial(_fit, self, _folders(needed), tried),
-            config={**method.fit_settings(), "seed": self.seed},
+            config={
+                **method.fit_settings(),
+                "seed": self.seed,
+                **self._lists(method.watches_lists),
+            },
             code=(_fit, *method.fitted_by),
             inputs={"data": self.prepared.data, **method.fit_reads(), **_keys(needed)},
             resumable=method.collective,
@@ -163,7 +168,7 @@ class _Run:
 
     def complete(self, made: Artefact) -> Artefact:
         """The stage that puts its folder together."""
-        method, beside = self.method, self._found(self.method.beside(self.seed))
+        method, beside = self.method, self.quiet._found(self.method.beside(self.seed))
         settings = {**method.dump(), "tune": {}}
         return self.prepared.store.quiet().stage(
             "model",
@@ -173,19 +178,39 @@ class _Run:
             inputs={"data": self.prepared.data, "fit": made, **_keys(beside)},
         )
 
+    def seconds(self, made: Artefact) -> float:
+        """That the stage ``made`` took which fitted it, and those that fitted its parts."""
+        needs = self.method.needs(self.seed).values()
+        parts = [self.quiet.part(need.method) for need in needs if isinstance(need, Part)]
+        spent: float = made.manifest["seconds"]
+        return spent + sum(part.seconds(part.fit()) for part in parts)
+
+    @property
+    def quiet(self) -> _Run:
+        """The same, which says nothing of its stages."""
+        return replace(self, prepared=replace(self.prepared, store=self.prepared.store.quiet()))
+
+    def part(self, method: Method) -> _Run:
+        """The run of a method that this one needs; one without draws has a first run alone."""
+        nth = self.nth if method.drawn else 0
+        return _Run.of(method, self.prepared, self.among, nth)
+
     def trial(self) -> _Trial:
         """Its figure on validation."""
-        if self.method.collective or self.method.beside(self.seed):
+        method = self.method
+        shared = method.fit_settings().keys() != method.dump().keys() - {"tune"}
+        if method.collective or method.beside(self.seed) or shared:
             return self._measured_apart()
-        needed = self._found(self.method.needs(self.seed))
-        inputs = {**self.method.fit_reads(), **_keys(needed)}
+        needed = self._found(method.needs(self.seed))
+        inputs = {**method.fit_reads(), **_keys(needed)}
         trial = self._trial_stage(
             partial(_trial, self, _folders(needed)), (_trial, *self._measured_by()), inputs
         )
         return _Trial(trial, None)
 
     def _measured_apart(self) -> _Trial:
-        """The same in stages: a fit of all processes, its folder, and the measuring."""
+        """The same in stages: a fit of all processes, or one that other points read as well, its
+        folder, and the measuring."""
         made = self.fit()
         folder = self.complete(made)
         measure = partial(_measure, self.method, folder.path / MODEL, self.corpus)
@@ -203,10 +228,18 @@ class _Run:
         return self.prepared.store.stage(
             "trial",
             work,
-            config={**self.method.fit_settings(), "seed": self.seed},
+            config={
+                **self.method.fit_settings(),
+                "seed": self.seed,
+                **self._lists(self.method.capabilities[0] == LISTS),
+            },
             code=code,
             inputs={"data": self.prepared.data, **inputs},
         )
+
+    def _lists(self, matter: bool) -> dict[str, bool]:
+        """What validation lists are like, for the key of a stage to which that may ``matter``."""
+        return {} if self.corpus.split.exclude_seen or not matter else {"exclude_seen": False}
 
     def _found(self, needs: Mapping[str, Need]) -> _Found:
         return {name: self._one(need) for name, need in needs.items()}
@@ -223,8 +256,9 @@ class _Run:
                 runs = among.methods[name]
                 run = runs[self.nth % len(runs)]
                 return run.trained, run.made
-            case Part(method, seed):
-                made = _Run.under(method, self.prepared, among, self.nth, seed).fit()
+            case Part(method):
+                part = self.part(method)
+                made = part.complete(part.fit())
                 return made.path / MODEL, made
             case Made():
                 needed = self._found(need.needs)

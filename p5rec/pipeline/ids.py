@@ -20,18 +20,27 @@ from .prepared import Prepared
 
 
 def build_ids(
-    config: IdsConfig, views: Mapping[str, Method], prepared: Prepared, repeats: int = 1
+    config: IdsConfig,
+    views: Mapping[str, Method],
+    prepared: Prepared,
+    repeats: int = 1,
+    first: int = 0,
 ) -> list[Artefact]:
     """Codes for every item, from training events and item texts, once for each seed.
 
     Args:
         views: the methods whose item vectors go in, by view (``p5rec.methods.views``); the codes of
             a seed read the model of that seed.
+        repeats: seeds.
+        first: what the first of them is above the config's own.
     """
-    fitted = {name: fit_method(method, prepared, repeats=repeats) for name, method in views.items()}
+    fitted = {
+        name: fit_method(method, prepared, repeats=repeats, first=first)
+        for name, method in views.items()
+    }
     return [
         _build(
-            config.reseeded(n),
+            config.reseeded(first + n),
             {name: runs[n % len(runs)] for name, runs in fitted.items()},
             prepared,
         )

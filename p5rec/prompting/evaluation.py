@@ -8,7 +8,7 @@ from copy import copy
 import numpy as np
 
 from p5rec.core.errors import UserError
-from p5rec.core.types import Example
+from p5rec.core.examples import Example
 from p5rec.tasks.fields import Record
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView

@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from p5rec.core.errors import UserError
+from p5rec.core.examples import Example
 from p5rec.core.rng import combined, derive_seed
-from p5rec.core.types import TEST, TRAIN, VALID, Corpus, Example, Split
+from p5rec.core.types import TEST, TRAIN, VALID, Corpus, Split
 from p5rec.tasks.registry import TASKS
-from p5rec.tasks.view import CorpusView, Scale
+from p5rec.tasks.view import CorpusView, Known, Scale
 
 from . import fewshot
 from .library import PromptLibrary
@@ -54,9 +55,13 @@ class PairView(CorpusView):
             times=np.append(times, times.max(initial=0)),
             ratings=None if log.ratings is None else np.append(log.ratings[own], np.float32("nan")),
             texts={name: _longer(column[own]) for name, column in log.texts.items()},
+            baskets=None if log.baskets is None else _one_more(log.baskets[own]),
+            context={},  # of the pair nothing is known
+            labels=None,
+            behaviours=log.behaviours and log.behaviours.take(own).and_target(),
         )
         split = Split(corpus.split.name, np.append(parts, TEST).astype(np.int8), corpus.split.seed)
-        pair = Corpus(events, corpus.catalog, corpus.user_ids, split)
+        pair = Corpus(events, corpus.catalog, corpus.users, split)
         return cls(pair, whole.names, whole)
 
     @property
@@ -92,14 +97,23 @@ class PairView(CorpusView):
         return self.whole._item_ratings
 
     @property
-    def attributes(self) -> list[tuple[tuple[str, tuple[str, ...]], ...]]:
+    def attributes(self) -> list[Known]:
         """See :attr:`CorpusView.attributes`."""
         return self.whole.attributes
+
+    @property
+    def user_attributes(self) -> list[Known]:
+        """See :attr:`CorpusView.user_attributes`."""
+        return self.whole.user_attributes
 
     @property
     def traits(self) -> list[tuple[str, ...]]:
         """See :attr:`CorpusView.traits`."""
         return self.whole.traits
+
+
+def _one_more(baskets: np.ndarray) -> np.ndarray:
+    return np.append(baskets, baskets.max(initial=-1) + 1)
 
 
 def _longer(column: pa.ChunkedArray) -> pa.ChunkedArray:

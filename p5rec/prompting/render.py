@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
-from p5rec.core.types import Example
+from p5rec.core.examples import Example
 from p5rec.tasks.fields import FIELDS, Field, Kind, Record, Value
 from p5rec.tasks.literal import squeeze
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from p5rec.core.errors import UserError, did_you_mean
+from p5rec.core.features import Users
 from p5rec.core.rng import derive_rng, id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
 from p5rec.tasks.draft import Limits
@@ -30,6 +31,8 @@ BOOKS = (
     ("The Beekeeper's Atlas", ["Adventure", "Romance"], 2010),
     ("Under the Copper Moon", ["Romance"], 1979),
 )
+
+READERS = {"age": (34, 27, 61, 45), "occupation": ("teacher", "nurse", "sailor", "gardener")}
 
 # user, book, rating, summary, review
 READINGS = (
@@ -80,8 +83,9 @@ def sample_view() -> CorpusView:
             "year": years,
         }
     )
+    people = pa.table({"user": readers, **{name: list(each) for name, each in READERS.items()}})
     parts = np.select([from_end == 1, from_end == 2], [TEST, VALID], TRAIN).astype(np.int8)
-    corpus = Corpus(log, Catalog(table), readers, Split("sample", parts))
+    corpus = Corpus(log, Catalog(table), Users(people), Split("sample", parts))
     ids = [f"<a_{n // 4}><b_{n % 4}><c_{n * 3 % 8}>" for n in range(len(BOOKS))]
     return CorpusView(corpus, ItemNames(ids, titles))
 

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
+from p5rec.core.examples import Example
 from p5rec.core.rng import by_key, derive_rng, derive_seed
-from p5rec.core.types import Example
 from p5rec.tasks.draft import Limits
 from p5rec.tasks.fields import Record
 from p5rec.tasks.registry import TASKS

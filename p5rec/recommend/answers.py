@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from transformers import LogitsProcessorList
 
-from p5rec.core.types import Example
+from p5rec.core.examples import Example
 from p5rec.decode.allowed import Allowed
 from p5rec.decode.grammar import Grammar
 from p5rec.decode.token_rows import TokenRows

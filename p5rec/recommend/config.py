@@ -19,13 +19,11 @@ class DecodeConfig(Config):
         k: length of the lists.
         item_weight: of the item head's log-probabilities beside those of the codes, where the model
             has one; prefixes are chosen by codes alone.
-        linear_weight: of what the linear part says of the whole history, where there is one, beside
-            what the item head says, or the codes where there is no such head.
         beams: prefixes kept at a level; at least k.
         search: ``beam``; ``exhaustive``, which keeps every prefix and scores every item; ``auto``,
             exhaustive where that adds at most a tenth to the work; ``sample``, items drawn without
             replacement, each as often as the model finds it likely; ``items``, all items at once as
-            the item head and the linear part score them, the codes not asked.
+            the item head scores them, the codes not asked.
         per_prefix: diversity: the most items of a list whose first codes are equal; null: any
             number.
         prefix_depth: how many codes that looks at.
@@ -37,7 +35,6 @@ class DecodeConfig(Config):
 
     k: int = Field(20, ge=1)
     item_weight: float = Field(10.0, ge=0)
-    linear_weight: float = Field(1.0, ge=0)
     beams: int = Field(50, ge=1)
     search: Literal["auto", "beam", "exhaustive", "sample", "items"] = "auto"
     per_prefix: Annotated[int, Field(ge=1)] | None = None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from p5rec.core.types import Histories, RankedLists
@@ -14,13 +12,14 @@ from .capabilities import check_taught
 from .config import DecodeConfig
 from .listing import rank_prompts
 from .tables import RankingTables
+from .whole import whole_scores
 
 
 class GenerativeRecommender:
     """Reads a history as one sequence of item codes, as dense training taught it.
 
-    Where the bundle has a linear part, that reads the whole history beside it. What all queries
-    read is made when it is, and stays as it was; threads may share it, and it is silent.
+    What all queries read is made when it is, and stays as it was; threads may share it, and it is
+    silent.
 
     Args:
         bundle: ready to answer, and no longer trained.
@@ -36,8 +35,7 @@ class GenerativeRecommender:
         check_taught(bundle.settings.tasks, "dense")
         self.bundle, self.config, self.seed = bundle, config, seed
         self.tables = RankingTables.build(bundle, config, seed)
-        # made on first use, which is now
-        _ = bundle.layout.items, bundle.linear and bundle.linear.spoken_for
+        _ = bundle.layout.items  # made on first use, which is now
 
     def recommend(
         self,
@@ -53,20 +51,15 @@ class GenerativeRecommender:
             allowed: the items that each request may be given.
         """
         if exclude_seen:
-            seen = ItemLists(histories.items.astype(np.int64), histories.offsets)
-            allowed = (allowed or Allowed()) & Allowed(never=seen)
+            allowed = (allowed or Allowed()) & Allowed(never=ItemLists.seen(histories))
         items, scores = rank_prompts(
-            self.tables,
-            self.bundle.histories(histories),
-            k,
-            allowed,
-            histories.keys,
-            more=self._linear(histories),
+            self.tables, self.bundle.histories(histories), k, allowed, histories.keys
         )
         return RankedLists(histories.users, items, scores)
 
-    def _linear(self, histories: Histories) -> Callable[[np.ndarray], np.ndarray] | None:
-        linear, weight = self.bundle.linear, np.float32(self.config.linear_weight)
-        if linear is None or not weight:
-            return None
-        return lambda rows: weight * linear.logs(histories.take(rows))
+    def item_logs(self, histories: Histories) -> np.ndarray:
+        """``(B, N)`` float32: the item head's log-probabilities of all items; ``search: items``."""
+        out = np.empty((len(histories), len(self.tables.tie)), dtype=np.float32)
+        for rows, found in whole_scores(self.tables, self.bundle.histories(histories)):
+            out[rows] = found
+        return out

@@ -9,8 +9,8 @@ import polars as pl
 
 from p5rec.core.errors import fault
 from p5rec.core.types import Corpus, RankedLists
+from p5rec.data.cells import as_id
 from p5rec.data.known import numbered, read_columns
-from p5rec.data.rawlog import as_id
 from p5rec.data.split import cases
 
 
@@ -77,7 +77,7 @@ def import_lists(path: Path, corpus: Corpus, part: str) -> tuple[RankedLists, li
 
 def lists_seen(lists: RankedLists, corpus: Corpus, part: str) -> bool:
     """Whether any list holds an item of its user's history, in the order of ``cases``."""
-    asked, _, _ = cases(corpus.interactions, corpus.split, part)
+    asked = cases(corpus.interactions, corpus.split, part)[0].of_targets()
     n_items = len(corpus.catalog)
     request, place = np.nonzero((lists.items >= 0) & (lists.items < n_items))
     listed = request * n_items + lists.items[request, place]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from p5rec.core.types import Example
+from p5rec.core.examples import Example
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.grammar import Grammar, choice
 from p5rec.models.checkpoint import Bundle

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +30,6 @@ def rank_prompts(
     k: int,
     allowed: Allowed | None = None,
     requests: np.ndarray | None = None,
-    more: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ``k`` best items after each of B prompts, or as many as are allowed.
 
@@ -41,15 +39,13 @@ def rank_prompts(
         k: K.
         allowed: the items each may be given; None: all.
         requests: ``(B,)`` uint64, what a request's draws hang on; None: its number.
-        more: requests ``(n,)``, by number → ``(n, N)`` what is added to the log-probabilities of
-            whole items (see :class:`~p5rec.models.scorer.CodeScorer`); None: nothing.
 
     Returns:
         Items ``(B, k)`` int32, -1 where a list ended early; their scores ``(B, k)`` float32,
-        log-probabilities where nothing is added.
+        log-probabilities.
     """
     if tables.ranks is None:
-        return rank_whole(tables, prompts, k, allowed, more)
+        return rank_whole(tables, prompts, k, allowed)
     bundle, config, names, trie = tables.bundle, tables.config, tables.names, tables.trie
     device, wide = bundle.model.device, max(config.beams, k)
     scorer: Callable[..., Scorer]
@@ -76,11 +72,8 @@ def rank_prompts(
     for rows, ids, mask in batches:
         opened = None if allowed is None else OpenNodes(trie, allowed.take(rows))
         drawn = config.search == "sample"
-        given: dict[str, Any] = {}
-        if more is not None:
-            given = {"more": torch.from_numpy(more(rows)).to(device)}
         found, gained = beam_search(
-            scorer(ids, mask, **given),
+            scorer(ids, mask),
             trie,
             wide,
             k=k,

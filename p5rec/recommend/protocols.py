@@ -32,7 +32,7 @@ class Recommender(Protocol):
         Args:
             histories: B requests.
             k: K, at least 1.
-            exclude_seen: leave out the items of the request's own history.
+            exclude_seen: leave out the items of the target events in the request's own history.
             allowed: the items that each request may be given.
 
         Returns:

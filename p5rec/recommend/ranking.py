@@ -85,7 +85,7 @@ def rank_all(
         histories: the requests.
         k: K.
         tie: ``(N,)``, see :func:`rank`.
-        exclude_seen: leave out the items of each request's own history.
+        exclude_seen: leave out the items of the target events in each request's own history.
         allowed: the items that each request may be given.
 
     Raises:
@@ -102,5 +102,6 @@ def rank_all(
         if allowed is not None:
             may = allowed.take(rows).mask(len(rows), len(tie))
             found = np.where(may, found, np.float32(-np.inf))
-        items[rows], scores[rows] = rank(found, k, tie, block if exclude_seen else None)
+        seen = block.of_targets() if exclude_seen else None
+        items[rows], scores[rows] = rank(found, k, tie, seen)
     return RankedLists(histories.users, items, scores)

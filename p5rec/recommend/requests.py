@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from p5rec.core.errors import fault
-from p5rec.core.types import Corpus
+from p5rec.core.types import Corpus, Histories
 from p5rec.data.known import known_rows, read_columns
 from p5rec.decode.allowed import Allowed, ItemLists
 
@@ -37,8 +38,10 @@ def users_where(condition: str, corpus: Corpus) -> np.ndarray:
         "last": np.where(some, log.times[log.offsets[1:] - 1], 0),
     }
     if log.ratings is not None:
-        total = np.bincount(log.users, weights=log.ratings, minlength=log.n_users)
-        columns["mean_rating"] = total / np.maximum(counts, 1)
+        rated = np.isfinite(log.ratings)
+        total = np.bincount(log.users[rated], log.ratings[rated], minlength=log.n_users)
+        count = np.bincount(log.users[rated], minlength=log.n_users)
+        columns["mean_rating"] = total / np.maximum(count, 1)
     return rows_where(condition, pl.DataFrame(columns), "--where")
 
 
@@ -72,22 +75,33 @@ def pairs_in(path: Path, users: np.ndarray, corpus: Corpus) -> ItemLists:
 
 
 def check_some_left(
-    allowed: Allowed, users: np.ndarray, corpus: Corpus, *, exclude_seen: bool
+    allowed: Allowed,
+    histories: Histories,
+    names: Sequence[str],
+    n_items: int,
+    *,
+    exclude_seen: bool,
 ) -> None:
-    """Refuses constraints that leave a user with no item at all.
+    """Refuses constraints that leave a request with no item at all.
+
+    Args:
+        allowed: what each of B requests may be given, seen items aside.
+        histories: the requests.
+        names: B, what each is called: its user.
+        n_items: N.
+        exclude_seen: lists leave out what a history holds.
 
     Raises:
         UserError: it names the first such user, and how many there are.
     """
     if exclude_seen:
-        log = corpus.interactions
-        seen = ItemLists(log.items.astype(np.int64), log.offsets).take(users)
+        seen = ItemLists.seen(histories)
         allowed = allowed & Allowed(never=seen)
-    empty = np.flatnonzero(allowed.counts(len(users), len(corpus.catalog)) == 0)
+    empty = np.flatnonzero(allowed.counts(len(histories), n_items) == 0)
     if len(empty):
         more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
         raise fault(
             "recommend", "at least one item that each user may be given",
-            f"none for user {corpus.user_ids[users[empty[0]]]!r}{more}",
-            "loosen --only, --never, --stock or --items-where, or leave these users out",
+            f"none for user {names[empty[0]]!r}{more}",
+            "loosen what limits the lists (allow, deny, candidates), or leave these users out",
         )  # fmt: skip

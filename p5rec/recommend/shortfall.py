@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from p5rec.core.types import Corpus
+from p5rec.data.split import histories_of
 from p5rec.decode.allowed import Allowed, ItemLists
 
 NAMED = 3  # users that a sentence names
@@ -48,8 +49,7 @@ def shortfall(
     within = allowed.counts(len(users), n_items)
     free = within
     if exclude_seen:
-        log = corpus.interactions
-        seen = ItemLists(log.items.astype(np.int64), log.offsets).take(users)
+        seen = ItemLists.seen(histories_of(corpus.interactions, users))
         free = (allowed & Allowed(never=seen)).counts(len(users), n_items)
     need = np.minimum(listed + 1, k)  # with as many to choose from, the list would be longer
     reasons = np.select(

@@ -20,12 +20,12 @@ SHOWN = ("HR@10", "NDCG@10")
 def validator(
     corpus: Corpus, config: DecodeConfig, users: int
 ) -> Callable[[Bundle], dict[str, float]]:
-    """Measures a bundle on the last validation item of at most ``users`` seeded users.
+    """Measures a bundle on the last validation item, or the basket, of at most ``users`` users.
 
     Returns:
-        bundle → the metrics in ``SHOWN``, seen items left out; nothing where there is nobody to
-        ask or the model is not taught ``dense``, without which its lists mean nothing. A model
-        with an item head is looked at by that (:func:`settings_for`).
+        bundle → the metrics in ``SHOWN``, seen items in the lists or not as the split says;
+        nothing where there is nobody to ask or the model is not taught ``dense``, without which its
+        lists mean nothing. A model with an item head is looked at by that (:func:`settings_for`).
     """
     histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
     keys = corpus.interactions.user_keys[histories.users]
@@ -37,7 +37,9 @@ def validator(
             return {}
         quick = settings_for(config, item_head=bundle.model.item_head is not None)
         with shown():
-            lists = GenerativeRecommender(bundle, quick).recommend(histories, 10)
+            lists = GenerativeRecommender(bundle, quick).recommend(
+                histories, 10, exclude_seen=corpus.split.exclude_seen
+            )
         found = ranking.per_user(lists.items, targets, (10,))
         return {name: float(found[name].mean()) for name in SHOWN}
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
 from p5rec.decode.allowed import Allowed
-from p5rec.models.scorer import item_scores, prompt_reader
+from p5rec.models.scorer import prompt_reader
 
 from .batching import prompt_batches
 from .ranking import rank
@@ -20,18 +20,28 @@ def rank_whole(
     prompts: Sequence[np.ndarray],
     k: int,
     allowed: Allowed | None = None,
-    more: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Arguments and answer as those of :func:`p5rec.recommend.listing.rank_prompts`."""
-    bundle, model = tables.bundle, tables.bundle.model
     items = np.empty((len(prompts), k), dtype=np.int32)
     scores = np.empty((len(prompts), k), dtype=np.float32)
-    batches = prompt_batches(bundle, prompts, tables.config.batch_tokens, desc="rank", unit="user")
-    for rows, ids, mask in batches:
-        state = prompt_reader(model, ids, mask).read(keep=False)
-        given = None if more is None else torch.from_numpy(more(rows)).to(model.device)
-        found = item_scores(model, state, given, tables.vectors).cpu().numpy()
+    for rows, found in whole_scores(tables, prompts):
         if allowed is not None:
             found[~allowed.take(rows).mask(*found.shape)] = -np.inf
         items[rows], scores[rows] = rank(found, k, tables.tie)
     return items, scores
+
+
+@torch.inference_mode()
+def whole_scores(
+    tables: RankingTables, prompts: Sequence[np.ndarray]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What is said of all N items after each prompt, a batch at a time.
+
+    Yields:
+        The prompts' numbers ``(b,)``, and ``(b, N)`` float32.
+    """
+    bundle, model = tables.bundle, tables.bundle.model
+    batches = prompt_batches(bundle, prompts, tables.config.batch_tokens, desc="rank", unit="user")
+    for rows, ids, mask in batches:
+        state = prompt_reader(model, ids, mask).read(keep=False)
+        yield rows, model.item_logs(state, tables.vectors).cpu().numpy()

@@ -7,6 +7,7 @@ of Okabe and Ito, which most colour-blind readers can tell apart.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import BytesIO
 from itertools import cycle, product
 from pathlib import Path
 from string import ascii_lowercase
@@ -51,12 +52,27 @@ PANEL = 2.9  # inches high
 LABEL_GAP = 0.09  # of a panel's height
 
 
+class Picture(Figure):
+    """A figure that a notebook shows, whether or not it has set up matplotlib."""
+
+    def _repr_png_(self) -> bytes:
+        with BytesIO() as made:
+            self.savefig(made, format="png", dpi=DPI)
+            return made.getvalue()
+
+
 def metric_bars(report: Report, path: Path) -> None:
+    """The PNG of :func:`metric_figure`."""
+    with matplotlib.rc_context(STYLE):
+        save(metric_figure(report), path)
+
+
+def metric_figure(report: Report) -> Picture:
     """The first two main metrics of every task: a bar a method, best on top, with its interval."""
     shown = blocks(report)
     bars = [len(block.methods) for block in shown]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, 0.36 * sum(bars) + 0.85 * len(bars)), layout=layout())
+        figure = Picture(figsize=(9, 0.36 * sum(bars) + 0.85 * len(bars)), layout=layout())
         grid = figure.subplots(
             len(shown), PANEL_METRICS, squeeze=False, sharey="row", height_ratios=bars
         )
@@ -65,7 +81,7 @@ def metric_bars(report: Report, path: Path) -> None:
                 axes.set_visible(False)
             for axes, metric in zip(row, block.metrics, strict=False):
                 _bars(axes, block, metric)
-        save(figure, path)
+    return figure
 
 
 def _bars(axes: Any, block: Block, metric: str) -> None:

@@ -19,7 +19,7 @@ from p5rec.core.artefacts import (
 from p5rec.core.publishing import lay_out
 from p5rec.core.types import Corpus
 from p5rec.core.working import MANIFEST
-from p5rec.data.describe import dropped_told, repeats_told
+from p5rec.data.describe import behaviours_told, dropped_told, repeats_told, users_told
 from p5rec.data.prepare import SUMMARY
 from p5rec.evaluate.agreement import sentence, told_by_ids
 from p5rec.evaluate.answers import Outputs, Repeated, measure_run
@@ -59,7 +59,8 @@ def publish(cfg: Any, data: Artefact, corpus: Corpus, made: Outputs, folder: Pat
     measured, samples = measure_run(cfg, corpus, made)
     _write_lists(made.answers[cfg.evaluate.parts[-1]], corpus, folder)
     summary = read_json(data.path / SUMMARY)
-    notes = [*cfg.notes, *dropped_told(summary), *repeats_told(summary, cfg.data.dedupe)]
+    notes = [*cfg.notes, *behaviours_told(summary), *dropped_told(summary), *users_told(summary)]
+    notes += repeats_told(summary, cfg.data.dedupe)
     pictures = {}
     if agreed := _draw_agreement(cfg, made.ids, measured, folder):
         notes.append(agreed)

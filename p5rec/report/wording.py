@@ -16,6 +16,10 @@ RULES = {
     "test",
     "time": "the first 80 % of all events train, the next 10 % validate, the last 10 % test",
     "few-shot": "leave-one-out, with a few drawn training events a user",
+    "last-basket": "each user's last basket tests, the one before it validates, the rest train; "
+    "users with fewer than 3 baskets train only",
+    "last-basket-item": "each user's last basket tests, the one before it validates, the rest "
+    "train; one drawn item of a basket is asked for",
 }
 
 SLICES = {
@@ -29,8 +33,13 @@ SLICES = {
     "repeat": "repeats",
     "new": "new",
 }
+NEGATIVES = {  # of clicks
+    "labelled": "events that the data label, positive and negative",
+    "drawn": "each event beside an item drawn from those its user has not met",
+}
 JUDGED = (
-    "A list is a hit where the item that came next is among its first ten. A choice or a verdict "
+    "A list is a hit where the item that came next, or one of the next basket, is among its first "
+    "ten. A choice or a verdict "
     "is right where it names the right one, a text about an item alone where it is the expected "
     "one, any other text where every attribute that it names stands in its item's record. Ratings "
     "are more or less near."
@@ -95,7 +104,12 @@ def setting(block: Block, protocol: Protocol) -> str:
             said.append(f"all {protocol.candidates:,} items ranked")
         if protocol.exclude_seen is not None:
             said.append("seen items " + ("left out" if protocol.exclude_seen else "allowed"))
+    said += [NEGATIVES[each] for each in NEGATIVES if _have(block, each)]
     return ", ".join(said)
+
+
+def _have(block: Block, negatives: str) -> bool:
+    return any(method.about.get("negatives") == negatives for method in block.methods)
 
 
 def legend(protocol: Protocol) -> str:
@@ -120,7 +134,8 @@ def about_slices(report: Report) -> list[str]:
         said.append("Cannot: the method knows items by their training events alone; in the whole "
                     "such targets count as misses.")  # fmt: skip
     if "repeat" in names:
-        said.append("Repeats: targets that the user had before; new: the others.")
+        said.append("Repeats: targets that the user had before; new: the others. Of a basket each "
+                    "slice counts the targets in it alone.")  # fmt: skip
         if report.protocol.exclude_seen:
             said.append("Items of the history were left out of the lists, so repeats are misses "
                         "by construction.")  # fmt: skip

@@ -1,7 +1,8 @@
-"""Did the user take the item, or is it one that was drawn?
+"""Did the user take the item?
 
-Every held-out event is asked about twice: as it is, and with an item in place of its own that the
-user has not met.
+Where the data label events, these are asked about, positive and negative ones. Elsewhere every
+held-out event is asked about twice: as it is, and with an item in place of its own that the user
+has not met.
 """
 
 from __future__ import annotations
@@ -16,12 +17,22 @@ from .sequential import next_rows
 from .view import CorpusView
 
 
+def _rows(view: CorpusView, part: str) -> np.ndarray:
+    if view.labelled is None:
+        return next_rows(view, part)
+    return np.flatnonzero(view.targets(part) & view.labelled)
+
+
 def _taken(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
-    log = view.corpus.interactions
-    return Record("click", {"verdict": YES}, int(log.users[event]), int(log.items[event]), event)
+    log, labelled = view.corpus.interactions, view.labelled is not None
+    verdict = NO if labelled and log.labels is not None and log.labels[event] == 0 else YES
+    user, item = int(log.users[event]), int(log.items[event])
+    return Record("click", {"verdict": verdict}, user, item, event, labelled=labelled)
 
 
 def _drawn(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record | None:
+    if view.labelled is not None:
+        return None
     user = int(view.corpus.interactions.users[event])
     others = view.sample_negatives(user, 1, rng)  # none where the user has met all there are
     return Record("click", {"verdict": NO}, user, others[0], event) if others else None
@@ -34,7 +45,7 @@ CLICK = Task(
     metrics=("AUC", "log loss", "Brier"),
     references=("item-click-rate",),
     answers=("verdict",),
-    rows=next_rows,
+    rows=_rows,
     build=_taken,
     further=_drawn,
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from .base import Task
-from .draft import CHOICE, LIKED, Draft, Limits
+from .draft import CHOICE, LIKED, USER, Draft, Limits
 from .fields import Record
 from .predictions import RankedItems
 from .sequential import next_rows
@@ -29,7 +29,7 @@ DIRECT = Task(
     predictions=RankedItems,
     capability="recommend",
     metrics=("HR@10", "NDCG@10"),
-    given=(*LIKED, *CHOICE),
+    given=(*USER, *LIKED, *CHOICE),
     answers=("target",),
     rows=next_rows,
     build=_direct,

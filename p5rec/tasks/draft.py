@@ -14,6 +14,7 @@ HISTORY = ("history", "history_titles", "history_both", "last", "last_title")
 LIKED = ("liked", "liked_titles", "liked_both", "taste")
 CHOICE = ("candidates", "candidate_titles", "options", "title_options")
 ITEM = ("item", "title", "attributes")
+USER = ("user_attributes",)
 STARS = ("stars", "lowest", "highest")
 
 
@@ -136,6 +137,7 @@ class Draft:
             }
 
     def record(self, task: str, event: int, item: int) -> Record:
-        """The finished record of an event."""
+        """The finished record of an event; the fields ``USER`` are in each."""
         user = int(self.view.corpus.interactions.users[event])
+        self.values["user_attributes"] = self.limits.cut(self.view.user_attribute_text(user))
         return Record(task, self.values, user, item, event, mentions=frozenset(self.shown))

@@ -6,7 +6,7 @@ import numpy as np
 
 from . import explain
 from .base import Task
-from .draft import ITEM, LIKED, STARS, Draft, Limits
+from .draft import ITEM, LIKED, STARS, USER, Draft, Limits
 from .fields import Record
 from .predictions import Texts
 from .reviews import COPIED, METRICS, review_rows
@@ -42,7 +42,7 @@ EXPLANATION = Task(
     capability="write",
     metrics=METRICS,
     references=COPIED,
-    given=(*ITEM, *LIKED, *STARS),
+    given=(*USER, *ITEM, *LIKED, *STARS),
     answers=("explanation",),
     rows=_explanation_rows,
     build=_explanation,

@@ -21,6 +21,7 @@ DATA: Mapping[str, str] = {
     "review": "review texts",
     "summary": "review summaries",
     "attributes": "attributes in the item table",
+    "user_attributes": "attributes in the user table",
 }
 
 
@@ -48,6 +49,9 @@ FIELDS: Mapping[str, Field] = {
     "title": Field("title", "title of the item in question", gives="words"),
     "attributes": Field(
         "text", "its attributes, as `name: values; ...`", "attributes", gives="words"
+    ),
+    "user_attributes": Field(
+        "text", "the user's, as `name: values; ...`", "user_attributes", gives="words"
     ),
     "history": Field("items", "ids of the user's earlier items, oldest first", gives="events"),
     "history_titles": Field("titles", "their titles", gives="events"),
@@ -106,6 +110,7 @@ class Record:
         rating: the number behind a rating task, else None.
         mentions: item rows whose id or text any field holds, the answer's included.
         candidates: item rows offered to choose from, in the order shown.
+        labelled: the data say of this event whether it is positive.
     """
 
     task: str
@@ -116,3 +121,4 @@ class Record:
     rating: float | None = None
     mentions: frozenset[int] = frozenset()
     candidates: tuple[int, ...] = ()
+    labelled: bool = False

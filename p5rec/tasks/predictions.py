@@ -224,19 +224,26 @@ class Clicks(Predictions):
 
     Attributes:
         clicked: whether it happened.
+        negatives: what did not happen was ``labelled`` so in the data, or is an item that was
+            ``drawn``.
         chances: probabilities that it does, 0 to 1.
     """
 
     kind: Literal["click"] = "click"
     clicked: list[bool]
+    negatives: Literal["drawn", "labelled"] = "drawn"
     chances: list[float] = []
 
-    question: ClassVar[tuple[str, ...]] = (*QUESTION, "clicked")
+    question: ClassVar[tuple[str, ...]] = (*QUESTION, "clicked", "negatives")
 
     @classmethod
     def truth(cls, records: Sequence[Record], answer: str, limits: Limits) -> dict[str, Any]:
         """See :class:`Predictions`."""
-        return {"clicked": [record.values[answer] == YES for record in records]}
+        labelled = any(record.labelled for record in records)
+        return {
+            "clicked": [record.values[answer] == YES for record in records],
+            "negatives": "labelled" if labelled else "drawn",
+        }
 
     def answers(self, values: np.ndarray) -> dict[str, Any]:
         """See :class:`Predictions`; ``(B,)`` probabilities."""

@@ -7,6 +7,7 @@ import numpy as np
 from p5rec.core.errors import UserError
 from p5rec.core.rng import sampled
 from p5rec.core.types import Histories
+from p5rec.data.split import histories_from
 
 from .draft import Limits
 from .predictions import Predictions
@@ -59,6 +60,5 @@ def histories_before(view: CorpusView, events: np.ndarray) -> Histories:
     log = view.corpus.interactions
     past = [view.past(event) for event in events.tolist()]
     offsets = np.cumsum([0, *map(len, past)], dtype=np.int64)
-    users = log.users[events]
     rows = np.concatenate([np.zeros(0, np.int64), *past])
-    return Histories(users, log.items[rows], offsets, log.user_keys[users])
+    return histories_from(log, log.users[events], rows, offsets)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from .base import Task
-from .draft import HISTORY, ITEM, Draft, Limits
+from .draft import HISTORY, ITEM, USER, Draft, Limits
 from .fields import Record
 from .predictions import Ratings
 from .view import CorpusView, decimal
@@ -55,7 +55,7 @@ RATING = Task(
     capability="predict_rating",
     metrics=("RMSE", "MAE", "AUC"),
     references=("global-mean", "user-mean", "item-mean", "bias", "mf"),
-    given=(*ITEM, *HISTORY, *SHOWN),
+    given=(*USER, *ITEM, *HISTORY, *SHOWN),
     answers=("rating",),
     rows=_rating_rows,
     build=_rating,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .base import Task
-from .draft import ITEM, STARS, Draft, Limits
+from .draft import ITEM, STARS, USER, Draft, Limits
 from .fields import Record
 from .predictions import Texts
 from .view import CorpusView
@@ -51,7 +51,7 @@ REVIEW = Task(
     capability="write",
     metrics=METRICS,
     references=COPIED,
-    given=(*ITEM, *STARS, "headline"),
+    given=(*USER, *ITEM, *STARS, "headline"),
     answers=("review",),
     rows=review_rows,
     build=_review,
@@ -64,7 +64,7 @@ SUMMARY = Task(
     capability="write",
     metrics=METRICS,
     references=("lead-sentence", *COPIED),
-    given=(*ITEM, *STARS, "review"),
+    given=(*USER, *ITEM, *STARS, "review"),
     answers=("summary",),
     rows=_summary_rows,
     build=_summary,

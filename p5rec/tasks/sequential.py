@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from .base import Task
-from .draft import CHOICE, HISTORY, ITEM, Draft, Limits
+from .draft import CHOICE, HISTORY, ITEM, USER, Draft, Limits
 from .fields import NO, YES, Record
 from .predictions import Choices, RankedItems, Verdicts
 from .view import CorpusView
@@ -54,7 +54,7 @@ NEXT = Task(
     predictions=RankedItems,
     capability="recommend",
     metrics=("HR@10", "NDCG@10"),
-    given=HISTORY,
+    given=(*USER, *HISTORY),
     answers=("target",),
     rows=next_rows,
     build=_next,
@@ -65,7 +65,7 @@ CANDIDATES = Task(
     predictions=Choices,
     capability="recommend",
     metrics=("accuracy",),
-    given=(*HISTORY, *CHOICE),
+    given=(*USER, *HISTORY, *CHOICE),
     answers=("target", "target_title"),
     rows=next_rows,
     build=_pick,
@@ -76,7 +76,7 @@ YESNO = Task(
     predictions=Verdicts,
     capability="predict_click",
     metrics=("accuracy", "AUC", "log loss", "Brier"),
-    given=(*ITEM, *HISTORY),
+    given=(*USER, *ITEM, *HISTORY),
     answers=("verdict",),
     rows=next_rows,
     build=_yesno,

@@ -1,4 +1,4 @@
-"""What prompts may know of a corpus: a target's visible past, the rating scale, item attributes.
+"""What prompts may know of a corpus: a target's visible past, the rating scale, attributes.
 
 The past of an event is what its user did before it, in the parts that come before its own:
 training events for a training or validation target, those and validation events for a test target.
@@ -16,11 +16,13 @@ from functools import cached_property
 import numpy as np
 import pyarrow.compute as pc
 
-from p5rec.core.types import PARTS, TRAIN, Corpus
+from p5rec.core.features import Users
+from p5rec.core.types import PARTS, TRAIN, Catalog, Corpus
 from p5rec.data.negatives import sample_negatives
 
 from .literal import Literal, literal, squeeze
 
+Known = tuple[tuple[str, tuple[str, ...]], ...]  # attributes, each with its values
 TOKEN_GAP = re.compile(r">\s+<")
 LIKED = 0.75  # an event is liked from this fraction of the scale on: 4 on 1..5
 TRAIT_WORDS = 3  # a longer attribute value is prose, not a trait
@@ -128,6 +130,8 @@ class CorpusView:
             found.add("ratings")
         if any(self.attributes):
             found.add("attributes")
+        if any(self.user_attributes):
+            found.add("user_attributes")
         return frozenset(found)
 
     @cached_property
@@ -179,10 +183,10 @@ class CorpusView:
 
     @cached_property
     def liked(self) -> np.ndarray:
-        """``(E,)`` bool: events rated ``scale.liked`` or more; every event where none is rated."""
+        """``(E,)`` bool: events rated ``scale.liked`` or more; targets where none is rated."""
         ratings = self.corpus.interactions.ratings
         if ratings is None or self.scale is None:
-            return np.ones(len(self.corpus.interactions), dtype=bool)
+            return self.corpus.interactions.is_target
         return np.where(self.rated, ratings, -np.inf) >= self.scale.liked
 
     @cached_property
@@ -194,12 +198,20 @@ class CorpusView:
 
     @cached_property
     def first(self) -> np.ndarray:
-        """``(E,)`` bool: the user's first event with that item."""
+        """``(E,)`` bool: the user's first target event with that item."""
         log = self.corpus.interactions
-        _, rows = np.unique(log.users.astype(np.int64) * log.n_items + log.items, return_index=True)
+        taken = np.flatnonzero(log.is_target)
+        pairs = log.users[taken].astype(np.int64) * log.n_items + log.items[taken]
         mask = np.zeros(len(log), dtype=bool)
-        mask[rows] = True
+        mask[taken[np.unique(pairs, return_index=True)[1]]] = True
         return mask
+
+    @cached_property
+    def labelled(self) -> np.ndarray | None:
+        """``(E,)`` bool: events with a label; None where there is none at all."""
+        labels = self.corpus.interactions.labels
+        known = None if labels is None else labels >= 0
+        return known if known is not None and known.any() else None
 
     def filled(self, text: str) -> np.ndarray:
         """``(E,)`` bool: events whose text column ``text`` holds more than white space."""
@@ -235,21 +247,22 @@ class CorpusView:
         return sample_negatives(self.user_items(user), self.names.titles, keys, count, rng)
 
     @cached_property
-    def attributes(self) -> list[tuple[tuple[str, tuple[str, ...]], ...]]:
+    def attributes(self) -> list[Known]:
         """``(N,)`` an item's known attributes, each with its values."""
-        table, literal = self.corpus.catalog, self.names.literal
-        columns = [(literal(name), table.values(name)) for name in table.attributes]
-        return [
-            tuple(
-                (name, tuple(map(literal, values[row]))) for name, values in columns if values[row]
-            )
-            for row in range(len(table))
-        ]
+        return _known(self.corpus.catalog, self.names.literal)
+
+    @cached_property
+    def user_attributes(self) -> list[Known]:
+        """``(U,)`` a user's known attributes, each with its values."""
+        return _known(self.corpus.users, self.names.literal)
 
     def attribute_text(self, item: int) -> str:
         """An item's attributes as ``name: value, value; name: value``."""
-        pairs = ((name.replace("_", " "), values) for name, values in self.attributes[item])
-        return "; ".join(f"{name}: {', '.join(values)}" for name, values in pairs)
+        return _in_words(self.attributes[item])
+
+    def user_attribute_text(self, user: int) -> str:
+        """A user's attributes as ``name: value, value; name: value``."""
+        return _in_words(self.user_attributes[user])
 
     @cached_property
     def traits(self) -> list[tuple[str, ...]]:
@@ -263,8 +276,8 @@ class CorpusView:
         ]
 
     def targets(self, part: str) -> np.ndarray:
-        """``(E,)`` bool: the part's events; of the training part, those that have a past."""
-        inside = self.corpus.split.parts == PARTS[part]
+        """``(E,)`` bool: the part's target events; in training, those that have a past."""
+        inside = (self.corpus.split.parts == PARTS[part]) & self.corpus.interactions.is_target
         return inside & (self.depth > 0) if PARTS[part] == TRAIN else inside
 
 
@@ -272,6 +285,20 @@ def unnamed_view(corpus: Corpus) -> CorpusView:
     """The corpus before its items have codes: numbers stand in for them."""
     stand_ins = [f"<{row}>" for row in range(len(corpus.catalog))]
     return CorpusView(corpus, ItemNames(stand_ins, corpus.catalog.titles))
+
+
+def _known(table: Catalog | Users, literal: Literal) -> list[Known]:
+    """The known attributes of each row of ``table``."""
+    columns = [(literal(name), table.values(name)) for name in table.attributes]
+    return [
+        tuple((name, tuple(map(literal, values[row]))) for name, values in columns if values[row])
+        for row in range(len(table))
+    ]
+
+
+def _in_words(known: Known) -> str:
+    pairs = ((name.replace("_", " "), values) for name, values in known)
+    return "; ".join(f"{name}: {', '.join(values)}" for name, values in pairs)
 
 
 def _is_trait(value: str) -> bool:

@@ -14,12 +14,13 @@ from p5rec.audit.checks import audit_corpus
 from p5rec.audit.findings import SHOWN
 from p5rec.audit.lineage import artefacts_under, audit_artefacts, behind
 from p5rec.core.artefacts import Lineage, Store
+from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import Catalog, Corpus, Interactions
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare
-from p5rec.data.split import make_split
+from p5rec.data.split import baskets_of, make_split
 
 
 def corpus(
@@ -37,7 +38,20 @@ def corpus(
         item_keys=id_keys(ids),
     )
     catalog = Catalog(pa.table({"item": ids, "title": ids}))
-    return Corpus(log, catalog, [f"u{u}" for u in range(U)], make_split(log, rule))
+    return Corpus(log, catalog, Users.of([f"u{u}" for u in range(U)]), make_split(log, rule))
+
+
+def test_shared_moments_are_told_with_what_takes_them_as_sets() -> None:
+    rng = np.random.default_rng(0)
+    times = np.tile(np.repeat(np.arange(1, 5), 2), (200, 1)) * 1000
+    found = corpus(drawn(rng), shuffled_ids(rng), times)
+    (note,) = (f for f in audit_corpus(found) if f.check == "4 ties")
+    assert "data.baskets: true" in note.sentence
+    assert "last-basket" in note.sentence
+    log = found.interactions
+    sets = replace(found, interactions=replace(log, baskets=baskets_of(log)))
+    (note,) = (f for f in audit_corpus(sets) if f.check == "4 ties")
+    assert "data.baskets" not in note.sentence
 
 
 def leaks(found: Corpus) -> set[str]:

@@ -139,6 +139,12 @@ def test_a_model_that_may_have_seen_the_answers_is_told(measure: Any, trained: T
         assert re.search(r"note: \w+ learned from \d+ of the \d+ events that do not train", out)
         code, out, _ = measure("--model", model)
         assert (code, "learned from" in out) == (0, False)
+        code, _, err = measure("--model", model, "data.min_rating=2")
+        assert (code, "expected a model that did not learn from what it is measured on" in err) == (
+            2, True,
+        )  # fmt: skip
+        code, out, _ = measure("--model", model, "data.min_rating=2", "--allow-seen")
+        assert (code, "its figures say nothing of new events" in out) == (0, True)
 
 
 FAULTS = {

@@ -18,7 +18,8 @@ def shown(p5rec: Any, folder: Path, text: str, *words: str) -> tuple[int, Any, s
 
 
 def test_what_is_dropped_takes_its_comparisons_along(p5rec: Any, tmp_path: Path) -> None:
-    text = "base: quickstart\nmethods: {llm: null}\nbaselines: [ease, popularity]\n"
+    dropped = "methods: {llm: null, llm-no-linear: null}"
+    text = f"base: quickstart\n{dropped}\nbaselines: [ease, popularity]\n"
     code, found, err = shown(p5rec, tmp_path, text)
     assert (code, err) == (0, "")
     assert set(found["methods"]) == {"hybrid", "hybrid-no-linear", "hybrid-codes"}

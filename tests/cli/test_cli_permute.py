@@ -60,6 +60,22 @@ def test_one_switch_is_turned_and_told(signal: str, switch: str) -> None:
     assert before == tree()
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_the_parts_of_a_fusion_are_reached(named: bool) -> None:
+    before = tree("hybrid")
+    if not named:
+        network = before["methods"].pop("hybrid-no-linear")
+        before["methods"] = {"hybrid": before["methods"]["hybrid"]}
+        before["methods"]["hybrid"]["parts"]["network"] = network
+    place = "methods.hybrid-no-linear" if named else "methods.hybrid.parts.network"
+    turned = changes(before, permuted(before, ["ids", "text"]))
+    assert turned["ids.semantic.permute"]
+    assert turned["data.permute_text"]
+    assert place.removeprefix("methods.") in turned["notes"][-1]
+    swapped = changes(before, permuted(before, ["history"]))
+    assert swapped["methods.hybrid.permute_histories"]
+
+
 def test_several_methods_and_signals() -> None:
     before = tree("codes")
     after = permuted(before, ["ids", "history"])

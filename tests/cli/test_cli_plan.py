@@ -48,8 +48,9 @@ def test_methods_that_share_a_training_are_planned_once(p5rec: Any, mine: Mine) 
 
 def test_a_grid_is_no_training_of_one_point(p5rec: Any, mine: Mine) -> None:
     more = (
-        "methods.part={kind: linear}",
-        "methods.tuned={kind: linear, tune: {weights.l2: [10, 100]}}",
+        "methods.part={kind: personal-frequency}",
+        "methods.tuned={kind: linear, tune: {l2: [10, 100], half_life: [1, 2]}}",
+        "methods.both={kind: fusion, parts: {own: part, new: {kind: linear}}}",
         "methods.mine.tune={train.learning_rate: [0.001, 0.01]}",
     )
     code, out, err = p5rec("plan", mine.config, *more)
@@ -58,6 +59,7 @@ def test_a_grid_is_no_training_of_one_point(p5rec: Any, mine: Mine) -> None:
     assert "\n  trials      2 such trainings" in out
     assert "\npart: 1 to fit\n" in out
     assert "\ntuned: 2 to fit\n" in out
+    assert "\nboth\n  own: shared with part\n  new: 3 to fit\n" in out
 
 
 def test_a_card_that_is_not_known_is_refused_in_one_line(p5rec: Any, mine: Mine) -> None:

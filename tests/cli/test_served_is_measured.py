@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import yaml
 
 from p5rec.cli.main import main
 
@@ -26,19 +27,23 @@ methods:
     backbone: &small {kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}
     train: &few {steps: 3, batch: 4, learning_rate: 0.01, precision: float32, warmup: 0}
     decode: {beams: 3, k: 3, search: beam}
-  hybrid:
+  network:
     backbone: *small
     item_head: {}
-    linear: {}
     train: *few
     decode: {search: items}
-  hybrid-light: {like: hybrid, linear: {l2: 5}, decode: {search: items, linear_weight: 0.3}}
-  hybrid-no-linear: {like: hybrid, decode: {linear_weight: 0}}
-  hybrid-codes: {like: hybrid, decode: {search: exhaustive, item_weight: 0, linear_weight: 0}}
-  both: {like: hybrid, decode: {search: beam, beams: 4, k: 4, item_weight: 2}}
+  hybrid:
+    kind: fusion
+    parts: {network: network, linear: {kind: linear}, repeats: {kind: personal-frequency}}
+  hybrid-light:
+    kind: fusion
+    parts: {network: network, linear: {kind: linear, l2: 5, tune: {}}}
+    weights: {network: 1, linear: 0.3}
+  hybrid-codes: {like: network, decode: {search: exhaustive, item_weight: 0}}
+  both: {like: network, decode: {search: beam, beams: 4, k: 4, item_weight: 2}}
   diverse: {like: codes, decode: {per_prefix: 1, beams: 12}}
   sampled: {like: codes, decode: {search: sample, beams: 12}}
-  swapped: {like: hybrid, permute_histories: true}
+  swapped: {like: hybrid-light, permute_histories: true}
   t5:
     backbone: {kind: scratch, items: tokens, item_rows: false,
                shape: t5, width: 16, layers: 1, heads: 2, feedforward: 32}
@@ -48,9 +53,12 @@ methods:
     backbone: {kind: scratch, lora: {rank: 2},
                width: 16, layers: 2, heads: 2, feedforward: 32, dropout: 0.0}
     item_head: {}
-    linear: {kind: item-knn}
     train: *few
     decode: {search: items, precision: bfloat16, batch_tokens: 64}
+  llm-near:
+    kind: fusion
+    parts: {network: llm, linear: {kind: linear, weights: item-knn, tune: {}}}
+    weights: {network: 1, linear: 1}
   rating:
     backbone: *small
     train:
@@ -63,11 +71,12 @@ methods:
     backbone: *small
     train: {tasks: {sequential-next: {}, dense: {}}, steps: 3, batch: 4, precision: float32}
     decode: {beams: 7, k: 7, batch_tokens: 300}
+  repeats: {kind: personal-frequency}
   sasrec: {kind: sasrec, width: 8, epochs: 2, dropout: 0.1}
   bpr: {kind: bpr, factors: 4, epochs: 2, l2: 0.01}
   biases: {kind: bias, user_shrink: 3}
   factors: {kind: mf, factors: 2, factor_l2: 5}
-  weights: {kind: linear}
+  weights: {kind: linear, l2: 5, tune: {half_life: [~, 2]}}
   clicks: {kind: item-click-rate, smoothing: 3}
   turned: {kind: ease, l2: 50, permute_histories: true}
   turned-clicks: {like: clicks, permute_histories: true}
@@ -82,13 +91,14 @@ evaluate:
   samples: 1
 """
 METHODS = (
-    "codes", "hybrid", "hybrid-light", "hybrid-no-linear", "hybrid-codes", "both", "diverse",
-    "sampled", "swapped", "t5", "llm", "rating", "asked", "prompted",
-    "popularity", "item-knn", "ease-recency", "sasrec", "bpr", "biases", "factors",
+    "codes", "network", "hybrid", "hybrid-light", "hybrid-codes", "both", "diverse",
+    "sampled", "swapped", "t5", "llm", "llm-near", "rating", "asked", "prompted",
+    "popularity", "item-knn", "ease-recency", "repeats", "sasrec", "bpr", "biases", "factors",
     "weights", "clicks", "turned", "turned-clicks",
 )  # fmt: skip
 FITTED = {"method.json", "config.json", "items.json", "lineage.npy", "model.safetensors"}
-WEIGHTS, LINEAR = "trained.safetensors", "linear.safetensors"
+FUSED = ("hybrid", "hybrid-light", "swapped", "llm-near")
+WEIGHTS, NETWORK = "trained.safetensors", "parts/network"
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +151,7 @@ def test_a_model_measured_again_has_every_figure_of_the_report(
 
 def test_methods_of_one_training_are_measured_apart(ran: Path) -> None:
     found = figures(ran / "out")
-    named = ("hybrid", "hybrid-light", "hybrid-no-linear", "hybrid-codes", "both")
+    named = ("network", "hybrid-light", "hybrid-codes", "both")
     told = [json.dumps(found[name, "sequential"]["metrics"]) for name in named]
     assert len(set(told)) == len(named)
 
@@ -175,46 +185,46 @@ def test_what_options_set_is_in_the_report(
     monkeypatch.setenv("P5REC_HOME", str(ran / "home"))
     words = ("evaluate", "--config", ran / "every.yaml", "--out", "again")
     model = ran / "out/models/both"
-    code, _, err = p5rec(*words, "--model", model, "--item-weight", 0, "--linear-weight", 0,
+    code, _, err = p5rec(*words, "--model", model, "--item-weight", 0,
                          "--search", "exhaustive", "--beams", 50)  # fmt: skip
     assert code == 0, err
     found = figures(Path("again"))["both", "sequential"]["metrics"]
     assert found == figures(ran / "out")["hybrid-codes", "sequential"]["metrics"]
     manifest = json.loads(Path("again/report.json").read_text())["manifest"]
-    assert manifest["overridden"] == ["beams", "item_weight", "linear_weight", "search"]
+    assert manifest["overridden"] == ["beams", "item_weight", "search"]
     assert manifest["method"]["decode"]["item_weight"] == 0
     code, _, err = p5rec(*words, "--model", ran / "out/models/codes", "--item-weight", 1)
     assert (code, err.count("\n")) == (2, 1)
     assert "--item-weight: expected a model with an item head, got one without" in err
-    code, _, err = p5rec(*words, "--model", ran / "out/models/hybrid-no-linear",
-                         "--linear-weight", 1)  # fmt: skip
-    assert (code, "--linear-weight: expected a model with a linear part" in err) == (2, True)
+    code, _, err = p5rec(*words, "--model", ran / "out/models/hybrid", "--search", "beam")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--search: expected a model that searches for its lists, got a fusion" in err
     code, _, err = p5rec(*words, "--model", model, "--per-prefix", 1, "--search", "items")
     assert (code, err.count("\n")) == (2, 1)
     assert "expected --per-prefix or --search items, got both" in err
-    code, _, err = p5rec(*words, "--model", ran / "out/models/hybrid", "--per-prefix", 1)
+    code, _, err = p5rec(*words, "--model", ran / "out/models/network", "--per-prefix", 1)
     assert (code, "got one beside the other, with which" in err) == (2, True)
 
 
 def test_every_model_is_whole_and_shares_the_bytes_of_its_weights(ran: Path) -> None:
     models, store = ran / "out/models", ran / "home/store"
-    one = (models / "hybrid" / WEIGHTS).stat()
-    for name in ("hybrid-no-linear", "hybrid-codes", "hybrid-light"):
+    one = (models / "network" / WEIGHTS).stat()
+    for name in ("hybrid-codes", "both", f"hybrid-light/{NETWORK}"):
         assert (models / name / WEIGHTS).stat().st_ino == one.st_ino
     kept = [path.stat().st_ino for path in store.glob(f"fit/*/model/{WEIGHTS}")]
     assert one.st_ino in kept
     assert not stat.S_IMODE(one.st_mode) & 0o222
     for method in models.iterdir():
         settings = json.loads((method / "config.json").read_text())
+        if settings["kind"] == "fusion":
+            weights = json.loads((method / "fusion.json").read_text())["weights"]
+            parts = {path.name for path in (method / "parts").iterdir()}
+            assert parts == {name for name, weight in weights.items() if weight}
+            continue
         if settings["kind"] != "generative":
-            more = {LINEAR} if settings["kind"] == "linear" else set()
-            assert {path.name for path in method.iterdir()} == FITTED | more
+            assert {path.name for path in method.iterdir()} == FITTED
             continue
         manifest = json.loads((method / "manifest.json").read_text())
-        weighs = settings["decode"]["linear_weight"]
-        with_linear = method.name.startswith(("hybrid", "both", "llm", "swapped")) and weighs > 0
-        assert (LINEAR in manifest["files"]) == (method / LINEAR).is_file() == with_linear
-        assert manifest["settings"]["linear"] == with_linear
         for place in (*manifest["files"], "method.json"):
             assert (method / place).is_file()
             if not place.endswith(".safetensors"):  # what a hand may edit is nobody else's
@@ -222,7 +232,7 @@ def test_every_model_is_whole_and_shares_the_bytes_of_its_weights(ran: Path) -> 
 
 
 def copied(ran: Path, folder: Path) -> Path:
-    return shutil.copytree(ran / "out/models/hybrid", folder / "hybrid")
+    return shutil.copytree(ran / "out/models/hybrid-light", folder / "hybrid-light")
 
 
 def test_a_model_without_its_settings_is_asked_by_the_defaults_and_says_so(
@@ -241,7 +251,13 @@ def test_a_model_without_its_settings_is_asked_by_the_defaults_and_says_so(
     assert (code, "method.json: version: input should be 2, got 3" in err) == (2, True)
 
 
-@pytest.mark.parametrize("file", [WEIGHTS, LINEAR, "codes/codes.json", "items.json"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        f"{NETWORK}/{WEIGHTS}", f"{NETWORK}/codes/codes.json", "items.json", "fusion.json",
+        "parts/linear/items.json",
+    ],
+)  # fmt: skip
 def test_a_partly_deleted_model_names_the_file(
     p5rec: Any, ran: Path, tmp_path: Path, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,19 +270,42 @@ def test_a_partly_deleted_model_names_the_file(
     assert f"{model / file}: expected the file that was saved, got" in err
 
 
-def test_another_linear_part_trains_no_network(
+def test_another_linear_part_trains_no_network_and_other_readings_fit_nothing(
     p5rec: Any, ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("P5REC_HOME", str(ran / "home"))
-    words = ("run", "sft", "--config", ran / "every.yaml", "--out", tmp_path / "out")
-    code, said, err = p5rec(*words, "methods.hybrid-light.linear.l2=7")
+    few = [f"methods.{n}=null" for n in METHODS if n in yaml.safe_load(RECIPE)["methods"]]
+    few = [
+        each for each in few if each not in ("methods.network=null", "methods.hybrid-light=null")
+    ]
+    words = (
+        "run",
+        "sft",
+        "--config",
+        ran / "every.yaml",
+        "baselines=[]",
+        "evaluate.ask=null",
+        *few,
+    )
+    l2 = "methods.hybrid-light.parts.linear.l2=7"
+    code, said, err = p5rec(*words, l2, "--out", tmp_path / "out")
     assert code == 0, err
     assert "fit generative: made" not in said
     assert said.count("fit linear: made") == 1
-    assert said.count("answers generative: made") == 1
+    assert "answers generative: made" not in said
     again, first = (folder / "models/hybrid-light" for folder in (tmp_path / "out", ran / "out"))
-    assert os.path.samefile(again / WEIGHTS, first / WEIGHTS)
-    assert (again / LINEAR).read_bytes() != (first / LINEAR).read_bytes()
+    assert os.path.samefile(again / NETWORK / WEIGHTS, first / NETWORK / WEIGHTS)
+    linear = "parts/linear/model.safetensors"
+    assert (again / linear).read_bytes() != (first / linear).read_bytes()
+    read = (
+        "methods.hybrid-light.parts.linear.half_life=3",
+        "methods.hybrid-light.weights.linear=2",
+    )
+    code, said, err = p5rec(*words, *read, "--out", tmp_path / "read")
+    assert code == 0, err
+    made = [line for line in said.splitlines() if line.startswith("fit ") and ": made" in line]
+    assert [line.partition(":")[0] for line in made] == ["fit fusion"]
+    assert os.path.samefile(tmp_path / "read/models/hybrid-light" / linear, first / linear)
 
 
 def test_a_method_without_codes_takes_none_and_rates_where_it_can(

@@ -42,7 +42,6 @@ methods:
     backbone: &backbone
       {{kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
     item_head: {{}}
-    linear: {{kept: 5}}
     train:
       tasks: {{dense: {{}}, rating: {{}}, summary: {{}}}}
       steps: 4
@@ -51,6 +50,7 @@ methods:
       evaluate_every: 2
       patience: 1
     decode: {{max_new_tokens: 4}}
+  both: {{kind: fusion, parts: {{network: first, linear: {{kind: linear}}}}}}
   passed:
     backbone: *backbone
     item_head: {{}}
@@ -186,9 +186,9 @@ def test_comments_and_docstrings_re_make_nothing(seen: list[Seen], tmp_path: Pat
 def test_a_changed_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Path) -> None:
     found = remade(seen, changed(tmp_path, "methods/baselines/ease.py", "\nX = 1\n"))
     assert {each["kind"] for each in found.pop("trial")} == {"ease"}
-    assert {each["kind"] for each in found.pop("fit")} == {"ease", "linear"}
-    assert {each["kind"] for each in found.pop("model")} == {"ease"}
-    assert len(found.pop("answers")) == 2  # the lists of ease and of ease-recency
+    assert {each["kind"] for each in found.pop("fit")} == {"ease", "linear", "fusion"}
+    assert {each["kind"] for each in found.pop("model")} == {"ease", "linear", "fusion"}
+    assert len(found.pop("answers")) == 3  # the lists of ease, of ease-recency and of both
     assert found.keys() == {"report"}
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from p5rec.core.errors import UserError
+from p5rec.core.features import Behaviours
 from p5rec.core.rng import id_keys
 from p5rec.core.types import Interactions
 from p5rec.data.split import (
+    OF_BASKETS,
     RULES,
     UNUSED,
     cases,
+    each_target,
     histories_of,
     make_split,
 )
@@ -134,3 +139,85 @@ def test_histories_of_hold_everything() -> None:
     some = histories_of(events, np.array([2, 0, 2]))
     assert some.users.tolist() == [2, 0, 2]
     assert [some[b].tolist() for b in range(3)] == [[7], [1, 2, 3, 4], [7]]
+
+
+@st.composite
+def mixed_logs(draw: st.DrawFn) -> Interactions:
+    """Logs in which some events are views, which are history alone."""
+    data = draw(logs)
+    codes = draw(st.lists(st.integers(0, 1), min_size=len(data), max_size=len(data)))
+    done = Behaviours(np.array(codes, dtype=np.int8), ("buy", "view"), ("buy",), (1.0, 0.2))
+    return replace(data, behaviours=done)
+
+
+def with_views(*histories: str, times: list[int] | None = None) -> Interactions:
+    """``bvb``: bought, viewed, bought; items are numbers from 0."""
+    data = log(*(list(range(len(h))) for h in histories), times=times)
+    codes = np.array([int(c == "v") for h in histories for c in h], dtype=np.int8)
+    return replace(data, behaviours=Behaviours(codes, ("buy", "view"), ("buy",), (1.0, 0.2)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "history", "parts"),
+    [
+        ("leave-one-out", "vbvbvbv", [0, 0, 0, 1, -1, 2, -1]),
+        ("leave-one-out", "vvvbvbv", [0, 0, 0, 0, 0, 0, 0]),  # two purchases train only
+        ("leave-one-out", "vvvv", [0, 0, 0, 0]),
+        ("user-time", "vbbbvbvb", [0, 0, 0, 0, 0, 0, 0, 2]),
+        ("few-shot", "vbvbvbb", [0, 0, 0, 0, 0, 1, 2]),
+    ],
+)
+def test_views_are_history_until_something_is_held_out(
+    rule: str, history: str, parts: list[int]
+) -> None:
+    assert make_split(with_views(history), rule, few_shot=5).parts.tolist() == parts
+
+
+def test_under_time_views_train_until_the_first_held_out_moment() -> None:
+    data = with_views("bbbbbbbbbb", "vvv", times=[*range(10), 1, 8, 12])
+    split = make_split(data, "time")
+    assert split.parts[:10].tolist() == [0] * 8 + [1, 2]
+    assert split.parts[10:].tolist() == [0, UNUSED, UNUSED]
+
+
+@given(data=mixed_logs(), rule=st.sampled_from(RULES))
+def test_targets_are_split_as_if_they_were_alone(data: Interactions, rule: str) -> None:
+    split = make_split(data, rule, few_shot=2)
+    targets = np.flatnonzero(data.is_target)
+    alone = make_split(data.take(targets), rule, few_shot=2)
+    assert (split.parts[targets] == alone.parts).all()
+    views = np.flatnonzero(~data.is_target)
+    assert np.isin(split.parts[views], [UNUSED, 0]).all()
+    held = np.flatnonzero(split.parts > 0)
+    for view in views:
+        mine = held[data.users[held] == data.users[view]]
+        late = len(mine) and view > mine[0]
+        if rule == "time" and len(held):
+            late = late or data.times[view] >= data.times[held].min()
+        assert (split.parts[view] == UNUSED) == bool(late)
+
+
+@given(data=mixed_logs(), rule=st.sampled_from(RULES), part=st.sampled_from(["valid", "test"]))
+def test_targets_alone_are_asked_for_and_histories_say_what_was_done(
+    data: Interactions, rule: str, part: str
+) -> None:
+    split = make_split(data, rule, few_shot=2)
+    asked, targets, events = cases(data, split, part)
+    requests, flat = each_target(events)
+    assert (data.users[flat] == asked.users[requests]).all()
+    assert data.is_target[flat].all()
+    assert (targets[targets >= 0] == data.items[flat]).all()
+    assert asked.behaviours is not None
+    assert len(asked.behaviours.codes) == len(asked.items)
+    taken = asked.of_targets()
+    for b, user in enumerate(asked.users):
+        held = np.flatnonzero(split.mask(part) & (data.users == user))
+        until = held[0] if rule in OF_BASKETS else held[-1]
+        mine = np.flatnonzero((data.users == user) & (np.arange(len(data)) < until))
+        mine = mine[split.parts[mine] != UNUSED]
+        assert asked[b].tolist() == data.items[mine].tolist()
+        assert taken[b].tolist() == data.items[mine[data.is_target[mine]]].tolist()
+        assert asked.take(np.array([b])).of_targets()[0].tolist() == taken[b].tolist()
+        assert asked.tail(2).of_targets()[b].tolist() == [
+            data.items[event] for event in mine[-2:] if data.is_target[event]
+        ]

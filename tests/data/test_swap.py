@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from p5rec.core.errors import UserError
+from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
 from p5rec.data.train_events import swapped
@@ -23,7 +24,7 @@ def corpus(lengths: np.ndarray | None = None) -> Corpus:
     keys = id_keys(range(len(lengths))), id_keys(range(ITEMS))
     log = Interactions(users, items, np.arange(len(users)), ratings, *keys)
     parts = rng.choice([0, 0, 0, 1, 2], len(users)).astype(np.int8)
-    return Corpus(log, Catalog(None), [], Split("by hand", parts))
+    return Corpus(log, Catalog(None), Users.of([]), Split("by hand", parts))
 
 
 def test_items_keep_their_ratings_and_users_their_places() -> None:

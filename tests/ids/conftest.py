@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
 
@@ -41,4 +42,4 @@ def corpus(world: tuple[Interactions, Split]) -> Corpus:
         }
     )
     users = [f"u{n}" for n in range(interactions.n_users)]
-    return Corpus(interactions, Catalog(table), users, split)
+    return Corpus(interactions, Catalog(table), Users.of(users), split)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from p5rec.core.errors import UserError
+from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TRAIN, Catalog, Corpus, Interactions, Split
 from p5rec.ids.base import fit
@@ -37,7 +38,7 @@ def world(n_items: int, seed: int = 0) -> tuple[Corpus, np.ndarray]:
     split = Split("all", np.full(len(users), TRAIN, np.int8))
     centres = np.random.default_rng(1).normal(size=(GROUPS, 16))
     text = centres[group] + 0.2 * np.random.default_rng(2).normal(size=(n_items, 16))
-    return Corpus(log, Catalog(table), [f"u{n}" for n in range(160)], split), text.astype(
+    return Corpus(log, Catalog(table), Users.of([f"u{n}" for n in range(160)]), split), text.astype(
         np.float32
     )
 

@@ -14,7 +14,13 @@ from p5rec.core.errors import UserError
 from p5rec.data.split import cases
 from p5rec.methods.base import Method
 from p5rec.methods.baselines.text_rows import asked_rows
-from p5rec.methods.predictors import EmbedsItems, PredictsClicks, PredictsRatings, Recommends
+from p5rec.methods.predictors import (
+    EmbedsItems,
+    PredictsClicks,
+    PredictsRatings,
+    Recommends,
+    ScoresItems,
+)
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import unnamed_view
 
@@ -38,6 +44,7 @@ def check(method: Method, model: Any) -> None:
     for name, protocol in PROTOCOLS.items():
         assert isinstance(model, protocol) == (name in method.capabilities)
     assert isinstance(model, EmbedsItems) == method.embeds_items
+    assert isinstance(model, ScoresItems) == method.scores_items
     asked = {TASKS.get(task).capability for task in method.tasks if not method.prompted}
     assert asked <= {*method.capabilities}
 

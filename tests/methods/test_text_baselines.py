@@ -9,9 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from p5rec.core.errors import UserError
+from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Interactions, Split
 from p5rec.methods.baselines.text_rows import asked_rows, has_people_s_words, training_rows
+from p5rec.methods.pairs import answers_about
 from p5rec.methods.registry import METHODS
 from p5rec.tasks.reviews import SUMMARY
 from p5rec.tasks.view import CorpusView, unnamed_view
@@ -45,7 +48,7 @@ def make(said: tuple[tuple[int, int, int, str, str], ...] = SAID) -> CorpusView:
     names = [f"i{n}" for n in range(4)]
     catalog = Catalog(pa.table({"item": names, "title": names}))
     split = Split("by hand", np.array(parts, dtype=np.int8))
-    return unnamed_view(Corpus(log, catalog, ["a", "b", "c", "d"], split))
+    return unnamed_view(Corpus(log, catalog, Users.of(["a", "b", "c", "d"]), split))
 
 
 def told(name: str, task: str, view: CorpusView) -> list[str]:
@@ -144,3 +147,21 @@ def test_reviews_without_a_word_and_tasks_without_reviews() -> None:
     assert not has_people_s_words(
         unnamed_view(replace(view.corpus, interactions=log)), "explanation"
     )
+
+
+def test_pairs_that_need_not_have_met_are_explained(tmp_path: Path) -> None:
+    """In the item's own words, or those of whoever wrote most like the user."""
+    corpus = make().corpus
+    users, items = np.array([3, 0]), np.array([2, 1])
+    texts = {}
+    for name in ("most-frequent", "nearest-review"):
+        method = METHODS.get(name)(task="explanation")
+        method.fit(corpus, tmp_path, seed=0, inputs={})
+        texts[name] = answers_about(method, method.load(tmp_path), corpus, "explanations")(
+            users, items
+        )
+    assert texts["most-frequent"] == [STICKY, STICKY]
+    assert texts["nearest-review"][1] in {STICKY, "Smells of roses, as I love it to smell."}
+    summaries = METHODS.get("most-frequent")(task="summary")
+    with pytest.raises(UserError, match="offers explanations, got a most-frequent"):
+        answers_about(summaries, summaries.load(tmp_path), corpus, "explanations")

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_models import make_bundle, scratch, some_codes
 
-from p5rec.core.types import Example, Histories
+from p5rec.core.examples import Example
+from p5rec.core.types import Histories
 from p5rec.models.inputs import by_length, encode_target, fit_source, pad
 
 ROWS = st.lists(st.lists(st.integers(1, 9), max_size=6), min_size=1, max_size=6)

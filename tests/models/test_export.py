@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from scipy.sparse import csr_array
 from tiny_models import llama, make_bundle, save_gpt2, save_llama, save_t5, scratch, some_codes
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
@@ -22,7 +20,6 @@ from p5rec.core.errors import UserError
 from p5rec.models.checkpoint import Bundle, load_bundle, save_bundle
 from p5rec.models.config import ItemHeadConfig
 from p5rec.models.export import export
-from p5rec.models.linear import Linear
 
 SCALE = (1.0, 2.0, 3.0)
 DORA = {"lora": LoraSettings(rank=4, dora=True)}
@@ -178,15 +175,13 @@ def test_what_lies_beside_the_weights(saved: Path, tmp_path: Path) -> None:
     [
         ("positions", {}, r"train it with backbone\.items: tokens"),
         ("tokens", {"item_head": ItemHeadConfig()}, "train it without item_head"),
-        ("tokens", {"linear": True}, "train it without linear"),
     ],
 )
 def test_what_a_plain_model_cannot_carry_is_refused(
     tmp_path: Path, items: str, parts: dict[str, Any], told: str
 ) -> None:
     bundle = make_bundle(scratch(items=items), some_codes(), **parts)
-    linear = Linear(csr_array(np.eye(24, dtype=np.float32))) if "linear" in parts else None
-    save_bundle(replace(bundle, linear=linear), tmp_path / "bundle")
+    save_bundle(bundle, tmp_path / "bundle")
     with pytest.raises(UserError, match=told) as caught:
         export(tmp_path / "bundle", tmp_path / "out")
     assert len(caught.value.lines) == 1

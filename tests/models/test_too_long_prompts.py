@@ -9,7 +9,7 @@ import pytest
 from tiny_models import make_bundle, scratch
 from transformers import PreTrainedTokenizerBase
 
-from p5rec.core.types import Example
+from p5rec.core.examples import Example
 from p5rec.models.inputs import fit_source, literal_for
 from p5rec.prompting.evaluation import EvaluationSource
 from p5rec.prompting.library import PromptLibrary

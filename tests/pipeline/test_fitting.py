@@ -15,6 +15,7 @@ from p5rec.data.split import cases
 from p5rec.methods.base import Method
 from p5rec.methods.baselines.bpr import Bpr
 from p5rec.methods.baselines.ease import Ease
+from p5rec.methods.baselines.linear import Linear
 from p5rec.methods.baselines.popularity import Popularity
 from p5rec.methods.tune import by_ranking
 from p5rec.pipeline import fitting
@@ -129,3 +130,18 @@ def test_a_killed_search_goes_on_where_it_stopped(
         fitted(Ease(), corpus, data, store, 1)
     fitted(Ease(), corpus, data, store, 1)
     assert tried == [100, 250, 500, 500, 1000]
+
+
+def test_points_that_read_one_fit_are_measured_apart(
+    corpus: Corpus, data: Artefact, store: Store
+) -> None:
+    method = Linear(l2=5, tune={"half_life": [None, 1.0], "popularity_discount": [0.0, 0.5]})
+    (run,) = fitted(method, corpus, data, store, 1)
+    assert len(list((store.root / "fit").iterdir())) == 1
+    histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
+    value = by_ranking(histories, targets)
+    points = [(value(p.learn(corpus.interactions, corpus.split)), p) for p in method.points()]
+    assert len({found for found, _ in points}) > 1
+    best = max(found for found, _ in points)
+    assert run.method == next(point for found, point in points if found == best)
+    assert value(run.method.load(run.folder)) == best

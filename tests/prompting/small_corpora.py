@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
 from p5rec.tasks.view import CorpusView, ItemNames
@@ -56,5 +57,7 @@ def make_view(
     step = np.tile(np.arange(EACH), USERS)
     parts = np.select([step == EACH - 1, step == EACH - 2], [TEST, VALID], TRAIN).astype(np.int8)
     user_ids = [f"person-{u}" for u in range(USERS)]
-    corpus = Corpus(log, Catalog(pa.table(table)), user_ids, Split("leave-one-out", parts))
+    corpus = Corpus(
+        log, Catalog(pa.table(table)), Users.of(user_ids), Split("leave-one-out", parts)
+    )
     return CorpusView(corpus, ItemNames([f"<a_{n % 7}><b_{n}>" for n in range(ITEMS)], titles))

@@ -9,7 +9,8 @@ import pytest
 from small_corpora import EACH, make_view
 
 from p5rec.core.errors import UserError
-from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Example
+from p5rec.core.examples import Example
+from p5rec.core.types import TEST, TRAIN, Catalog, Corpus
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import TOLD, PairQuestions, PairView
 from p5rec.prompting.source import PromptsConfig
@@ -119,7 +120,7 @@ def test_an_item_without_attributes_can_be_asked_about(library: PromptLibrary) -
     table = view.corpus.catalog.table.to_pylist()
     table[3] |= {"genres": [], "year": None}
     catalog = Catalog(view.corpus.catalog.table.from_pylist(table))
-    corpus = Corpus(view.corpus.interactions, catalog, view.corpus.user_ids, view.corpus.split)
+    corpus = Corpus(view.corpus.interactions, catalog, view.corpus.users, view.corpus.split)
     (example,) = asked(CorpusView(corpus, view.names), library, "explanation", PAIRS[:1])
     assert "Title-03." in example.source
 

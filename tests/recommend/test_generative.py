@@ -11,8 +11,9 @@ from oracles import exhaustive, score_codes
 from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.core.errors import UserError
+from p5rec.core.examples import Example
 from p5rec.core.rng import id_keys, tie_order
-from p5rec.core.types import Catalog, Example, Histories, RankedLists
+from p5rec.core.types import Catalog, Histories, RankedLists
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
 from p5rec.recommend.answers import encode_all, rank_answers, write

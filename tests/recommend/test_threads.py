@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
 from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.core.progress import shown
@@ -20,7 +19,6 @@ from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.methods.registry import METHODS
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.config import ItemHeadConfig
-from p5rec.models.linear import Linear
 from p5rec.prompting.library import PromptLibrary
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
@@ -31,7 +29,7 @@ TAUGHT = ("dense", "rating", "explanation")
 DECODE = DecodeConfig(k=5, beams=8, max_new_tokens=4)
 SEARCHES: dict[str, dict[str, Any]] = {
     "items": {"search": "items"},
-    "beam": {"search": "beam", "item_weight": 0, "linear_weight": 0},
+    "beam": {"search": "beam", "item_weight": 0},
     "auto": {"search": "auto"},
     "sample": {"search": "sample"},
     "diverse": {"per_prefix": 1},
@@ -48,14 +46,12 @@ def corpus() -> Corpus:
 
 def loaded(corpus: Corpus, **more: Any) -> Bundle:
     """A hybrid as it is when it has just been loaded."""
-    weights = np.random.default_rng(0).random((ITEMS, ITEMS)).astype(np.float32)
     made = make_bundle(
-        scratch(), some_codes(ITEMS), item_head=ItemHeadConfig(), linear=True, tasks=TAUGHT,
+        scratch(), some_codes(ITEMS), item_head=ItemHeadConfig(), tasks=TAUGHT,
         scale=(1.0, 2.0, 3.0, 4.0, 5.0), max_tokens=300, **more,
     )  # fmt: skip
     prompts = PromptLibrary.load().subset_dump()
-    linear = Linear(csr_array(weights))
-    return replace(made, linear=linear, item_ids=corpus.catalog.ids, prompts=prompts).ready()
+    return replace(made, item_ids=corpus.catalog.ids, prompts=prompts).ready()
 
 
 def requests(number: int) -> Histories:
@@ -77,7 +73,11 @@ def queries(corpus: Corpus) -> list[Query]:
     ]
     fitted = [
         METHODS.get(kind)(**given).learn(corpus.interactions, corpus.split)
-        for kind, given in (("ease", {}), ("sasrec", {"epochs": 1, "width": 8, "heads": 1}))
+        for kind, given in (
+            ("ease", {}),
+            ("linear", {}),
+            ("sasrec", {"epochs": 1, "width": 8, "heads": 1}),
+        )
     ]
     raters: list[Any] = [
         PairRater(bundle, corpus, DECODE),

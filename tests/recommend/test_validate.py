@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from tiny_models import make_bundle, scratch, some_codes
 
+from p5rec.core.features import Users
 from p5rec.core.types import Catalog, Corpus
 from p5rec.data.split import cases
 from p5rec.metrics import ranking
@@ -24,7 +25,7 @@ def corpus(build) -> Corpus:
     events, split = build([rng.integers(0, 24, 8).tolist() for _ in range(30)], 24, held_out=2)
     names = [f"i{row}" for row in range(24)]
     table = pa.table({"item": names, "title": names})
-    return Corpus(events, Catalog(table), [f"u{row}" for row in range(30)], split)
+    return Corpus(events, Catalog(table), Users.of([f"u{row}" for row in range(30)]), split)
 
 
 def test_figures_are_those_of_the_validation_lists(corpus: Corpus) -> None:

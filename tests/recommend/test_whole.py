@@ -1,13 +1,10 @@
-"""Lists by whole items at once: the item head and the linear part, without a search."""
+"""Lists by whole items at once: the item head, without a search."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from scipy.sparse import csr_array
 from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.core.errors import UserError
@@ -16,7 +13,6 @@ from p5rec.core.types import Histories
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.config import ItemHeadConfig
-from p5rec.models.linear import Linear
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.ranking import rank
@@ -28,10 +24,7 @@ AT_ONCE = DecodeConfig(k=6, search="items", batch_tokens=60)
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    weights = np.random.default_rng(0).random((ITEMS, ITEMS)).astype(np.float32)
-    weights[:, 3] = 0
-    made = make_bundle(scratch(), some_codes(ITEMS), item_head=ItemHeadConfig(), linear=True)
-    return replace(made, linear=Linear(csr_array(weights))).ready()
+    return make_bundle(scratch(), some_codes(ITEMS), item_head=ItemHeadConfig()).ready()
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +39,8 @@ def by_hand(bundle: Bundle, history: np.ndarray) -> np.ndarray:
     model = bundle.model
     tokens = np.concatenate([[bundle.bos], bundle.layout.items[history].reshape(-1)])
     embedded, _ = model.embed(torch.from_numpy(tokens)[None])
-    scores = model.item_logs(model.states(inputs_embeds=embedded)[0, -1:])[0].numpy()
-    shares = bundle.linear.weights.toarray()[np.unique(history)].sum(0)
-    more = np.log((shares / shares.max() if len(history) else shares) + 0.03)
-    known = np.arange(ITEMS) != 3
-    chances = np.exp(scores)
-    mean = (chances * np.exp(more))[known].sum() / chances[known].sum()
-    return scores + np.where(known, more, np.log(mean))
+    scores: np.ndarray = model.item_logs(model.states(inputs_embeds=embedded)[0, -1:])[0].numpy()
+    return scores
 
 
 @pytest.mark.parametrize("exclude_seen", [True, False])
@@ -71,6 +59,14 @@ def test_lists_are_the_best_of_all_items(
         )
         assert found.items[row].tolist() == items[0].tolist()
         assert found.scores[row] == pytest.approx(best[0], abs=2e-5)
+
+
+def test_all_items_are_scored_whatever_is_listed(bundle: Bundle, histories: Histories) -> None:
+    found = GenerativeRecommender(bundle, AT_ONCE).item_logs(histories)
+    assert found.dtype == np.float32
+    for row in range(len(histories)):
+        own = by_hand(bundle, histories[row])
+        assert found[row] == pytest.approx(own, abs=2e-5)
 
 
 def test_short_lists_end_early(bundle: Bundle, histories: Histories) -> None:

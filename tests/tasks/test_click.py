@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from p5rec.core.features import Users
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
 from p5rec.data.build import build as built
 from p5rec.data.config import DataConfig
+from p5rec.evaluate.families import measure_predictions
 from p5rec.methods.base import VALIDATION
 from p5rec.methods.baselines.click_rate import ItemClickRate, expected_draws
 from p5rec.methods.predictors import PredictsClicks
@@ -121,7 +125,7 @@ def test_popular_items_are_told_from_others(build: Callable) -> None:
     log, split = build(lists, 40, held_out=2)
     names = [f"i{n}" for n in range(40)]
     users = [f"u{n}" for n in range(200)]
-    skewed = Corpus(log, Catalog(pa.table({"item": names, "title": names})), users, split)
+    skewed = Corpus(log, Catalog(pa.table({"item": names, "title": names})), Users.of(users), split)
     value = VALIDATION.get("predict_click")(skewed)
     assert value(ItemClickRate().learn(log, split)) > 0.65
 
@@ -139,10 +143,55 @@ def test_a_user_that_is_gone_changes_no_other_user_s_questions(corpus: Corpus) -
     )
     ids = [name for n, name in enumerate(corpus.user_ids) if n != gone]
     split = Split(corpus.split.name, corpus.split.parts[kept], corpus.split.seed)
-    left = Corpus(fewer, Catalog(corpus.catalog.table), ids, split)
+    left = Corpus(fewer, Catalog(corpus.catalog.table), Users.of(ids), split)
     found = []
     for each in (corpus, left):
         asked = pose("click", unnamed_view(each), "test", None, seed=1)
         users = [each.user_ids[user] for user in asked.users]
         found.append({*zip(users, asked.items, asked.clicked, strict=True)})
     assert found[1] == {question for question in found[0] if question[0] != corpus.user_ids[gone]}
+
+
+def labelled(corpus: Corpus, label: np.ndarray) -> Corpus:
+    return replace(corpus, interactions=replace(corpus.interactions, labels=label.astype(np.int8)))
+
+
+def test_labelled_events_are_asked_about_and_nothing_is_drawn(corpus: Corpus) -> None:
+    log, test = corpus.interactions, corpus.split.mask("test")
+    labels = np.where(np.arange(len(log)) % 3 == 0, -1, log.items % 2)
+    view = unnamed_view(labelled(corpus, labels))
+    asked = pose("click", view, "test", None, seed=3)
+    assert isinstance(asked, Clicks)
+    assert asked.negatives == "labelled"
+    assert asked.events == np.flatnonzero(test & (labels >= 0)).tolist()
+    assert asked.items == log.items[asked.events].tolist()
+    assert asked.clicked == (labels[asked.events] == 1).tolist()
+    assert asked.expected == ["yes" if label else "no" for label in labels[asked.events]]
+    drawn = pose("click", unnamed_view(corpus), "test", None, seed=3)
+    assert isinstance(drawn, Clicks)
+    assert drawn.negatives == "drawn"
+
+
+def test_without_a_single_label_negatives_are_drawn(corpus: Corpus) -> None:
+    unknown = labelled(corpus, np.full(len(corpus.interactions), -1))
+    one, other = (pose("click", unnamed_view(each), "test", 9, 3) for each in (unknown, corpus))
+    assert one == other
+
+
+def test_the_report_says_which_negatives_there_are(corpus: Corpus) -> None:
+    labels = corpus.interactions.items % 2
+    for each, negatives in ((corpus, "drawn"), (labelled(corpus, labels), "labelled")):
+        view = unnamed_view(each)
+        asked: Any = pose("click", view, "test", None, 0)
+        answered = asked.model_copy(update={"chances": [0.5] * len(asked.clicked)})
+        (found,) = measure_predictions("even", answered, view, {"split": "test", "seed": 0})
+        assert found.method.about["negatives"] == negatives
+
+
+def test_rates_of_labelled_events(build: Callable) -> None:
+    log, split = build([[0, 0, 1], [0, 1, 2]], 4)
+    labels = np.array([1, 0, 1, 1, -1, 0], dtype=np.int8)
+    rates = ItemClickRate(smoothing=1).learn(replace(log, labels=labels), split).rates
+    rate = 3 / 5
+    expected = [(2 + rate) / 4, (1 + rate) / 2, rate / 2, rate]
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)

@@ -13,8 +13,9 @@ from tiny_models import llama, make_bundle, save_llama, save_t5, scratch, some_c
 from torch import Tensor
 
 from p5rec.backbones.config import BackboneConfig
+from p5rec.core.examples import Example
 from p5rec.core.rng import id_keys, occurrence
-from p5rec.core.types import TEST, TRAIN, VALID, Example, Interactions, Split
+from p5rec.core.types import TEST, TRAIN, VALID, Interactions, Split
 from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
 from p5rec.train.callbacks.validation import EvalFn

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from tiny_models import make_bundle, scratch
 
 from p5rec.core.errors import UserError
+from p5rec.core.features import Behaviours
 from p5rec.core.rng import id_keys, keyed
 from p5rec.core.types import TEST, TRAIN, VALID, Interactions, ItemCodes, Split
 from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import CodeLayout
+from p5rec.train.alignment.data import choose
 from p5rec.train.config import DenseConfig
 from p5rec.train.examples.histories import DenseRatingRows, DenseRows
 from p5rec.train.examples.row import IGNORE
@@ -267,3 +269,25 @@ def test_rating_rows_tell_what_is_known_and_ask_for_ratings_alone() -> None:
 def _events(tokens: np.ndarray, bundle: Bundle) -> list[int]:
     first, second = (tokens.reshape(-1, 2) - bundle.layout.first - [0, 8]).T
     return (8 * first + second).tolist()
+
+
+@pytest.mark.parametrize("shuffle_ties", [True, False])
+def test_events_of_history_alone_are_read_and_not_asked_for(shuffle_ties: bool) -> None:
+    log, split = unique_log([9, 12, 7, 5, 6])
+    codes = (np.arange(len(log)) % 3 > 0).astype(np.int8)
+    done = Behaviours(codes, ("buy", "view"), ("buy",), (1.0, 0.2))
+    rows = rows_over((replace(log, behaviours=done), split), 60, shuffle_ties=shuffle_ties)
+    asked = set()
+    for i in range(60):
+        first, second = (rows[i].input_ids[1:].reshape(-1, 2) - [100, 150]).T
+        events, labels = 50 * first + second, rows[i].labels[1:].reshape(-1, 2)
+        told = (labels != IGNORE).all(axis=1)
+        assert ((labels != IGNORE).any(axis=1) == told).all()
+        assert (told == (codes[events] == 0)).all()
+        split_at = (rows[i].split - 1) // 2
+        assert codes[events[split_at]] == 0 or not (codes[events[1:]] == 0).any()
+        chosen = choose(rows, i, None, 0)
+        assert (codes[events[(chosen - 1) // 2]] == 0).all()
+        asked |= set(events[told].tolist())
+    assert asked <= set(np.flatnonzero(codes == 0).tolist())
+    assert len(asked) > 5

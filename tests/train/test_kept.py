@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from small_runs import config, curve, log, same, train, weights
 from tiny_models import scratch
 
+from p5rec.core.features import Users
 from p5rec.core.types import Catalog, Corpus
 from p5rec.models.averages import RunningMean
 from p5rec.train.config import TrainConfig
@@ -88,7 +89,7 @@ def corpus(users: int, events: int) -> Corpus:
     interactions, split = log(users, events)
     names = [f"i{n}" for n in range(interactions.n_items)]
     catalog = Catalog(pa.table({"item": names, "title": names}))
-    return Corpus(interactions, catalog, [f"u{n}" for n in range(users)], split)
+    return Corpus(interactions, catalog, Users.of([f"u{n}" for n in range(users)]), split)
 
 
 def test_passes_are_told_in_steps_of_the_data() -> None:

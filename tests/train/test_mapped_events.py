@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Interactions, Split
 from p5rec.data import prepare
@@ -33,7 +34,7 @@ def write(folder: Path) -> None:
     corpus = Corpus(
         Interactions(users, items, times, ratings, id_keys(range(USERS)), id_keys(names)),
         Catalog(pa.table({"item": names, "title": names})),
-        [f"u{row}" for row in range(USERS)],
+        Users.of([f"u{row}" for row in range(USERS)]),
         Split("by hand", parts),
     )
     prepare._write(corpus, {"split": {"name": "by hand", "seed": 0}}, folder)

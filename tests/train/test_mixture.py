@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from small_runs import Questions
 from tiny_models import make_bundle, scratch
 
+from p5rec.core.examples import Example
 from p5rec.core.rng import occurrence
-from p5rec.core.types import Example
 from p5rec.train.config import TaskConfig
 from p5rec.train.examples.collate import Collator
 from p5rec.train.examples.prompted import PromptRows

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +20,7 @@ from p5rec.data.files import Dialect, load_text
 from p5rec.data.items import YEAR, check_items, item_file
 from p5rec.data.rawlog import Names, RawLog, Source
 from p5rec.data.tables import Table, read_table
+from p5rec.data.users import check_users, user_file
 
 from . import recbole
 from .table import dialect, log_of
@@ -29,6 +31,12 @@ LAYOUTS = {
     "ratings.dat": "movies.dat",
     "ratings.csv": "movies.csv",
     "ratings.csv.gz": "movies.csv.gz",
+}
+# log file → user table beside it, its separator and its columns; a postcode names few people, and
+# is left out
+USERS = {
+    "u.data": ("u.user", "|", ("user", "age", "gender", "occupation", "postcode")),
+    "ratings.dat": ("users.dat", "::", ("user", "gender", "age", "occupation", "postcode")),
 }
 FIELDS = ("userId", "movieId", "rating", "timestamp")
 MOVIE_FIELDS = ("movieId", "title", "genres")
@@ -45,7 +53,7 @@ GENRES = (
 
 
 def files(config: DataConfig) -> dict[str, Path]:
-    """The ratings and the movies beside them, or the item table that the config names."""
+    """The ratings, and the movies and users beside them, or the tables that the config names."""
     if _is_atomic(config):
         return recbole.files(config)
     log = located(config.path)
@@ -57,16 +65,22 @@ def files(config: DataConfig) -> dict[str, Path]:
         log = log / inside[0]
     if log.name not in LAYOUTS:
         raise fault(log, f"one of {', '.join(LAYOUTS)}", log.name, "use the source `table`")
-    return {"events": log} | item_file(config, log.with_name(LAYOUTS[log.name]))
+    users = USERS.get(log.name)
+    return {
+        "events": log,
+        **item_file(config, log.with_name(LAYOUTS[log.name])),
+        **user_file(config, log.with_name(users[0]) if users else None),
+    }
 
 
 def read(config: DataConfig) -> RawLog:
-    """Ratings with times; titles as published (``Toy Story (1995)``), year and genres."""
+    """Ratings with times; titles as published (``Toy Story (1995)``), year and genres; of users
+    age, gender and occupation, where the set tells them."""
     if _is_atomic(config):
         return recbole.read(config)
     found = files(config)
     table = _ratings(found["events"], dialect(config))
-    return log_of(config, found, table, OWN, _movies)
+    return log_of(config, found, table, OWN, _movies, partial(_users, found["events"].name))
 
 
 def _is_atomic(config: DataConfig) -> bool:
@@ -100,6 +114,14 @@ def _movies(path: Path, dialect: Dialect) -> pl.DataFrame:
         words.list.eval(pl.element().filter(~pl.element().is_in(NO_GENRE))).alias("genres"),
     )
     return check_items(table, read.places, read.rows)
+
+
+def _users(log: str, path: Path, dialect: Dialect) -> pl.DataFrame:
+    """The user table that lies beside a log of this name."""
+    _, separator, names = USERS[log]
+    read = _headless(path, separator, names, dialect)
+    table = read.frame.select("user", "age", "gender", "occupation")
+    return check_users(table, read.places, read.rows, typed=False)
 
 
 def _flagged(path: Path, dialect: Dialect) -> Table:

@@ -17,6 +17,7 @@ from p5rec.data.files import Dialect, load_text
 from p5rec.data.items import YEAR, check_items, item_file
 from p5rec.data.rawlog import Names, RawLog, Source
 from p5rec.data.tables import Table
+from p5rec.data.users import check_users, user_file
 
 from .table import dialect, log_of
 
@@ -31,24 +32,27 @@ OWN: Names = {
 TITLES = ("title", "movie_title", "name", "item_name")
 # RecBole's names for two attributes that the rest of p5rec calls otherwise
 RENAMED = {"release_year": "year", "class": "genres"}
+POSTCODE = "zip_code"  # names few people, and is left out
 
 
 def files(config: DataConfig) -> dict[str, Path]:
-    """The ``.inter`` file, and the item table: the user's, or the ``.item`` beside it."""
+    """The ``.inter`` file, and the tables of items and users: those that the config names, or the
+    ``.item`` and ``.user`` beside it."""
     log = located(config.path)
     if log.is_dir():
         inside = sorted(log.glob("*.inter"))
         if len(inside) != 1:
             raise fault(log, "one .inter file in the folder", f"{len(inside)}", "name the file")
         log = inside[0]
-    return {"events": log} | item_file(config, log.with_suffix(".item"))
+    items, users = log.with_suffix(".item"), log.with_suffix(".user")
+    return {"events": log} | item_file(config, items) | user_file(config, users)
 
 
 def read(config: DataConfig) -> RawLog:
     """The log; titles gain the release year, ``token_seq`` columns become lists."""
     found = files(config)
     table, _ = _atomic(found["events"], dialect(config))
-    return log_of(config, found, table, OWN, _items)
+    return log_of(config, found, table, OWN, _items, _users)
 
 
 def _atomic(path: Path, dialect: Dialect) -> tuple[Table, dict[str, str]]:
@@ -75,19 +79,39 @@ def _items(path: Path, dialect: Dialect) -> pl.DataFrame:
     title = next((name for name in TITLES if name in frame.columns), "item_id")
     columns = [pl.col("item_id").alias("item"), _title(title, frame.columns).alias("title")]
     for name, declared in types.items():
-        column = pl.col(name)
-        # float_seq holds vectors: no attribute that a prompt could show
-        if name in ("item_id", title) or declared == "float_seq":
-            continue
-        if declared == "float":
-            column = column.cast(pl.Float64, strict=False)
-        elif declared == "token_seq":
-            column = column.str.split(" ").list.eval(pl.element().filter(pl.element() != ""))
-        elif name == "release_year":
-            column = column.cast(pl.Int32, strict=False)
-        renamed = RENAMED.get(name, name)
-        columns.append(column.alias(name if renamed in types else renamed))
+        if name not in ("item_id", title) and (column := _attribute(name, declared)) is not None:
+            renamed = RENAMED.get(name, name)
+            columns.append(column.alias(name if renamed in types else renamed))
     return check_items(frame.select(columns), read.places, read.rows)
+
+
+def _users(path: Path, dialect: Dialect) -> pl.DataFrame:
+    read, types = _atomic(path, dialect)
+    if "user_id" not in types:
+        raise fault(
+            path,
+            "a column 'user_id:token'",
+            ", ".join(types),
+            "name the id column so, or give data.users.path and its columns",
+        )
+    columns = [pl.col("user_id").alias("user")]
+    for name, declared in types.items():
+        known = name in ("user_id", POSTCODE)
+        if not known and (column := _attribute(name, declared)) is not None:
+            columns.append(column.alias(name))
+    return check_users(read.frame.select(columns), read.places, read.rows, typed=False)
+
+
+def _attribute(name: str, declared: str) -> pl.Expr | None:
+    """A column of the type that it declares; None for vectors, which no prompt could show."""
+    column = pl.col(name)
+    if declared == "float_seq":
+        return None
+    if declared == "float":
+        return column.cast(pl.Float64, strict=False)
+    if declared == "token_seq":
+        return column.str.split(" ").list.eval(pl.element().filter(pl.element() != ""))
+    return column.cast(pl.Int32, strict=False) if name == "release_year" else column
 
 
 def _title(name: str, columns: list[str]) -> pl.Expr:
@@ -99,4 +123,4 @@ def _title(name: str, columns: list[str]) -> pl.Expr:
     return pl.when(bare.fill_null(False)).then(dated).otherwise(title)
 
 
-SOURCE = Source("RecBole atomic files (.inter, .item)", files, read)
+SOURCE = Source("RecBole atomic files (.inter, .item, .user)", files, read)

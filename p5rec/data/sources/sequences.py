@@ -10,6 +10,7 @@ from p5rec.data.files import read_lines
 from p5rec.data.items import item_table
 from p5rec.data.rawlog import RawLog, Source
 from p5rec.data.tables import Places
+from p5rec.data.users import user_table
 
 from .table import dialect, files
 
@@ -40,7 +41,8 @@ def read(config: DataConfig) -> RawLog:
     events = lines.with_columns(position).explode("item", "time")
     items = item_table(config, events, found)
     places = Places.of(path)
-    return RawLog(events, items, tuple(found.values()), ordinal=True, places=places)
+    users = user_table(config, found)
+    return RawLog(events, items, tuple(found.values()), ordinal=True, places=places, users=users)
 
 
 SOURCE = Source("lines of `user item item ...`, oldest first (order only)", files, read)

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from p5rec.data.config import DataConfig
+from p5rec.data.event_columns import further_columns
 from p5rec.data.files import Dialect, existing
 from p5rec.data.items import OwnItems, item_file, item_table
 from p5rec.data.rawlog import OWN, Names, RawLog, Source, check_events, resolve
 from p5rec.data.tables import Table, read_table
+from p5rec.data.users import OwnUsers, user_file, user_table
 
 
 def files(config: DataConfig) -> dict[str, Path]:
-    """The log and, where the config names one, the item table."""
-    return {"events": existing(config.path)} | item_file(config)
+    """The log and the tables of items and users that the config names."""
+    return {"events": existing(config.path)} | item_file(config) | user_file(config)
 
 
 def read(config: DataConfig) -> RawLog:
@@ -31,7 +33,9 @@ def dialect(config: DataConfig) -> Dialect:
 def events_table(config: DataConfig, path: Path, own: Names) -> Table:
     """The columns of a log that may play a part: the user's, else those that ``own`` names."""
     wanted = [(chosen,) if chosen else own.get(part, ()) for part, chosen in config.columns]
-    return read_table(path, [name for names in wanted for name in names], dialect(config))
+    wanted.append(tuple(further_columns(config).values()))
+    names = dict.fromkeys(name for names in wanted for name in names)
+    return read_table(path, list(names), dialect(config))
 
 
 def log_of(
@@ -40,24 +44,27 @@ def log_of(
     table: Table,
     own: Names,
     read_own: OwnItems | None = None,
+    read_own_users: OwnUsers | None = None,
 ) -> RawLog:
-    """The log in ``table``, checked, with its items.
+    """The log in ``table``, checked, with its items and users.
 
     Args:
         config: the user's choices.
         found: the files that are read, by the part they play.
         table: the log's columns.
         own: the names that the source uses.
-        read_own: reads the source's own item table, where it has one.
+        read_own, read_own_users: read the source's own tables, where it has them.
 
     Raises:
-        UserError: see :func:`~p5rec.data.rawlog.check_events`, or the item table is broken.
+        UserError: see :func:`~p5rec.data.rawlog.check_events`, or a table is broken.
     """
-    columns = resolve(table.places.path, table.names, config.columns, own)
+    further = further_columns(config)
+    columns = resolve(table.places.path, table.names, config.columns, own, further)
     events, incomplete = check_events(table, columns, config)
     items = item_table(config, events, found, read_own)
+    users = user_table(config, found, read_own_users)
     files = tuple(found.values())
-    return RawLog(events, items, files, incomplete=incomplete, places=table.places)
+    return RawLog(events, items, files, incomplete=incomplete, places=table.places, users=users)
 
 
 SOURCE = Source(

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import derive_seed, keyed, tie_order
-from p5rec.core.types import Histories, Interactions, Split, check_rows
+from p5rec.core.types import NOBODY, Histories, Interactions, Split, check_rows
 
 from ..arrays import load_arrays, save_arrays
 from . import fitting
@@ -67,10 +67,10 @@ class BprPredictor(DenseScorer):
 
     def scores(self, histories: Histories) -> np.ndarray:
         """See :class:`.dense.DenseScorer`; of histories the users are read."""
-        check_rows("user", histories.users, len(self.known))
+        check_rows("user", histories.users, len(self.known), NOBODY)
         users, items, bias = (table.detach().numpy() for table in self.factors.parameters())
         scores = fitting.products(users[histories.users], items) + bias[:, 0]
-        scores[~self.known[histories.users]] = self.counts
+        scores[~np.append(self.known, False)[histories.users]] = self.counts
         return scores
 
     def item_vectors(self) -> np.ndarray:
@@ -97,15 +97,17 @@ def load(folder: Path) -> BprPredictor:
 
 
 def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPredictor:
-    """Learns from triples: a training event and an item its user has not taken, drawn anew."""
+    """Learns from triples: a training event of a target behaviour, and an item, drawn anew, that
+    its user has no training event with."""
     train = split.mask("train")
+    asked = train & interactions.is_target
     users, items = (
-        torch.from_numpy(rows[train].astype(np.int64))
+        torch.from_numpy(rows[asked].astype(np.int64))
         for rows in (interactions.users, interactions.items)
     )
     n_users, n_items = interactions.n_users, interactions.n_items
-    taken = np.unique((users * n_items + items).numpy())
-    keys = interactions.event_keys[train]
+    met = interactions.users[train].astype(np.int64) * n_items + interactions.items[train]
+    taken, keys = np.unique(met), interactions.event_keys[asked]
     batch = int(np.clip(len(users) // 10, 1, method.batch))
     with fitting.drawn_under(split.seed, "bpr"):
         model = Factors(n_users, n_items, method.factors)
@@ -115,7 +117,7 @@ def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPre
             np.bincount(items, minlength=n_items).astype(np.float32),
             np.bincount(users, minlength=n_users) > 0,
             tie_order(interactions.item_keys, split.seed),
-            Lineage(keys),
+            Lineage(interactions.event_keys[train]),
         )
         optimizer = torch.optim.Adam(model.parameters(), lr=method.learning_rate, fused=True)
 

@@ -1,8 +1,9 @@
 """How often an item is taken: the same probability of a click for everybody.
 
-Every training event is set against one item that is drawn evenly from those its user has not met in
-training, as the task ``click`` does. Nothing is drawn here: of each item the number of such draws
-is known in the mean.
+Where the data label events, the positive and negative ones are counted. Elsewhere every training
+event is set against one item that is drawn evenly from those its user has not met in training, as
+the task ``click`` does. Nothing is drawn here: of each item the number of such draws is known in
+the mean.
 """
 
 from __future__ import annotations
@@ -49,10 +50,11 @@ class ItemRates:
 
 
 class ItemClickRate(Method):
-    """``(events + smoothing / 2) / (events + draws + smoothing)`` of each item.
+    """``(taken + smoothing * rate) / (taken + left + smoothing)`` of each item.
 
     Attributes:
-        smoothing: events and draws in equal parts that are added to each item.
+        smoothing: events that are added to each item, taken and left at the ``rate`` of all: one
+            half where what is left is drawn.
     """
 
     kind: Literal["item-click-rate"] = "item-click-rate"
@@ -62,12 +64,19 @@ class ItemClickRate(Method):
     grid = {"smoothing": (1.0, 3.0, 10.0, 30.0, 100.0)}
 
     def learn(self, interactions: Interactions, split: Split) -> ItemRates:
-        """Count the training events of each item, and the draws to be expected."""
-        train, n_items = split.mask("train"), interactions.n_items
-        items = interactions.items[train]
-        events = np.bincount(items, minlength=n_items)
-        draws = expected_draws(interactions.users[train], items, n_items)
-        rates = (events + self.smoothing / 2) / (events + draws + self.smoothing)
+        """Count how often each item was taken and left in training events."""
+        train, n_items, labels = split.mask("train"), interactions.n_items, interactions.labels
+        asked = train & interactions.is_target
+        items, users, rate = interactions.items[asked], interactions.users[asked], 0.5
+        if labels is not None and (labels >= 0).any():
+            taken, left = (
+                np.bincount(items[labels[asked] == label], minlength=n_items) for label in (1, 0)
+            )
+            rate = taken.sum() / max(1, taken.sum() + left.sum())
+        else:
+            taken = np.bincount(items, minlength=n_items)
+            left = expected_draws(users, items, n_items)
+        rates = (taken + self.smoothing * rate) / (taken + left + self.smoothing)
         return ItemRates(rates.astype(np.float32), Lineage(interactions.event_keys[train]))
 
     def load(self, folder: Path) -> ItemRates:

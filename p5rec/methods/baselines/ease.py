@@ -53,8 +53,8 @@ class Ease(Method):
 
     Attributes:
         l2: the ridge penalty, lambda in the paper, in users.
-        half_life: events after which an item of the history counts half; None: all count alike,
-            as in the paper.
+        half_life: baskets (events, where each stands alone) after which an item of the history
+            counts half; None: all count alike, as in the paper.
         max_items: the largest catalogue to try; time grows with its cube, memory with its square.
     """
 

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import derive_rng
-from p5rec.core.types import Histories, Interactions, Split, check_rows
+from p5rec.core.types import NOBODY, Histories, Interactions, Split, check_rows
 
 from ..arrays import load_arrays, save_arrays
 from ..base import Method
@@ -51,9 +51,11 @@ class Factors:
         Raises:
             ValueError: user or item rows outside the data.
         """
-        check_rows("user", histories.users, len(self.users))
+        check_rows("user", histories.users, len(self.users), NOBODY)
         check_rows("item", items, len(self.items))
-        user, item = self.users[histories.users], self.items[items]
+        nobody = np.zeros((1, self.users.shape[1]))
+        users = np.concatenate([self.users, nobody])
+        user, item = users[histories.users], self.items[items]
         shared = (user[:, 1:] * item[:, 1:]).sum(axis=1)
         return (self.mean + user[:, 0] + item[:, 0] + shared).astype(np.float32)
 

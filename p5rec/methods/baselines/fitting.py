@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from p5rec.core.patience import Patience
+from p5rec.core.progress import is_silent
 from p5rec.core.rng import derive_seed, sampled
 from p5rec.core.types import Interactions, Split
 from p5rec.data.split import cases
@@ -51,8 +52,8 @@ def on_validation(
 ) -> Callable[[], float] | None:
     """NDCG@10 of a recommender that is still being trained; None where nothing validates.
 
-    Asked about are the last validation items of a seeded draw of ``VALIDATED`` users, whose
-    histories hold their training events alone.
+    Asked about are the last validation items, or the validation baskets, of a seeded draw of
+    ``VALIDATED`` users, whose histories hold their training events alone.
 
     Args:
         recommender: as it stands at the moment.
@@ -62,7 +63,7 @@ def on_validation(
         return None
     keys = interactions.user_keys[histories.users]
     rows = sampled(keys, VALIDATED, split.seed, "validation users")
-    figure = by_ranking(histories.take(rows), targets[rows])
+    figure = by_ranking(histories.take(rows), targets[rows], exclude_seen=split.exclude_seen)
     return lambda: figure(recommender())
 
 
@@ -104,7 +105,7 @@ def train(
         name: of the progress bar.
     """
     waited, kept = Patience(patience), None
-    with tqdm(range(epochs), desc=name, unit="pass", leave=None) as bar:
+    with tqdm(range(epochs), desc=name, unit="pass", leave=None, disable=is_silent()) as bar:
         for n in bar:
             told = {"loss": f"{one_pass(n):.3f}"}
             if figure is not None:

@@ -54,7 +54,8 @@ class ItemKnn(Method):
     Attributes:
         neighbours: items that each item of a history speaks for.
         shrink: users added to the denominator of the cosine, so that pairs met by few count less.
-        half_life: events after which an item of the history counts half; None: all count alike.
+        half_life: baskets (events, where each stands alone) after which an item of the history
+            counts half; None: all count alike.
     """
 
     kind: Literal["item-knn"] = "item-knn"

@@ -30,6 +30,7 @@ class IterativeMethod(Method):
 
     embeds_items = True
     drawn = True
+    watches_lists = True
 
 
 class SasrecSettings(IterativeMethod):

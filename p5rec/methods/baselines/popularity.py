@@ -46,9 +46,10 @@ class Popularity(Method):
     kind: Literal["popularity"] = "popularity"
 
     def learn(self, interactions: Interactions, split: Split) -> PopularityPredictor:
-        """Count the training events of each item."""
+        """Count the training events of each item, those of target behaviours."""
         train = split.mask("train")
-        counts = np.bincount(interactions.items[train], minlength=interactions.n_items)
+        counted = interactions.items[train & interactions.is_target]
+        counts = np.bincount(counted, minlength=interactions.n_items)
         tie = tie_order(interactions.item_keys, split.seed)
         return PopularityPredictor(
             counts.astype(np.float32), tie, Lineage(interactions.event_keys[train])

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.errors import fault
-from p5rec.core.types import Histories, Interactions, Split, check_rows
+from p5rec.core.types import NOBODY, Histories, Interactions, Split, check_rows
 
 from ..arrays import load_arrays, save_arrays
 from ..base import Method
@@ -43,9 +43,9 @@ class Biases:
         Raises:
             ValueError: user or item rows outside the data.
         """
-        check_rows("user", histories.users, len(self.user_bias))
+        check_rows("user", histories.users, len(self.user_bias), NOBODY)
         check_rows("item", items, len(self.item_bias))
-        biases = self.user_bias[histories.users] + self.item_bias[items]
+        biases = np.append(self.user_bias, 0)[histories.users] + self.item_bias[items]
         return (self.mean + biases).astype(np.float32)
 
     def save(self, folder: Path) -> None:

@@ -99,13 +99,14 @@ def _network(method: SasrecSettings, n_items: int) -> Network:
 
 
 def fit(method: SasrecSettings, interactions: Interactions, split: Split) -> SasrecPredictor:
-    """Trains on every event of the training histories but the first."""
+    """Trains on every event of the training histories but the first, of target behaviours."""
     train, n_items = split.mask("train"), interactions.n_items
     windows = TrainingWindows(interactions, split, method.window, method.batch, split.seed)
     with fitting.drawn_under(split.seed, "sasrec"):
         network = _network(method, n_items)
         copy, mean = fitting.averaged(network, method.averaged * windows.steps)
-        counts = np.bincount(interactions.items[train], minlength=n_items).astype(np.float32)
+        taken = interactions.items[train & interactions.is_target]
+        counts = np.bincount(taken, minlength=n_items).astype(np.float32)
         tie = tie_order(interactions.item_keys, split.seed)
         lineage = Lineage(interactions.event_keys[train])
         now = partial(SasrecPredictor, copy, counts, tie, method, lineage)

@@ -38,15 +38,20 @@ class TrainingWindows:
     ) -> None:
         self.cutter, self.seed = Cutter(interactions, split, window + 1, seed), seed
         train = self.cutter.events
-        self.times, self.keys = interactions.times[train], interactions.event_keys[train]
+        self.moments, self.keys = interactions.moments[train], interactions.event_keys[train]
         self.items = interactions.items[train].astype(np.int64)
+        done = interactions.behaviours
+        self.targets = None if done is None else done.take(train).is_target
         self.batch = int(np.clip(len(self.items) // 10, 1, batch))
         self.steps = len(self.items) / self.batch
 
     def batches(self, n: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Pass n: items ``(R, T)`` and which of ``(R, T - 1)`` are followed by a real event."""
+        """Pass n: items ``(R, T)`` and which of ``(R, T - 1)`` are followed by a real event that is
+        asked for."""
         ties = keyed(self.keys, self.seed, "ties", n)
-        items = self.items[np.lexsort((ties, self.times, self.cutter.users))]
+        drawn = np.lexsort((ties, self.moments, self.cutter.users))
+        items = self.items[drawn]
+        targets = None if self.targets is None else self.targets[drawn]
         cuts, _ = self.cutter.epoch(n)
         lengths = cuts[:, 1] - cuts[:, 0]
         order = np.argsort(lengths, kind="stable")  # of equal length: shuffled, as they were cut
@@ -60,10 +65,10 @@ class TrainingWindows:
                 continue
             at = cuts[rows, :1] + np.arange(lengths[rows[-1]])
             real = at < cuts[rows, 1:]
-            yield (
-                torch.from_numpy(items[np.where(real, at, cuts[rows, :1])]),
-                torch.from_numpy(real[:, 1:]),
-            )
+            at = np.where(real, at, cuts[rows, :1])
+            wanted = real[:, 1:] if targets is None else real[:, 1:] & targets[at[:, 1:]]
+            if wanted.any():
+                yield torch.from_numpy(items[at]), torch.from_numpy(wanted)
 
 
 def rectangles(

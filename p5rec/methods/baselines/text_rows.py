@@ -100,6 +100,18 @@ def asked_rows(view: CorpusView, task: str, events: np.ndarray, max_words: int) 
     return TextRows(log.items[events], words, shown, [], Lineage.none())
 
 
+def pair_rows(view: CorpusView, users: np.ndarray, items: np.ndarray, max_words: int) -> TextRows:
+    """Rows about ``items (B,)`` and what ``users (B,)`` wrote so far, whether they met or not."""
+    log, limits = view.corpus.interactions, Limits(max_words=max_words)
+    own = {user: range(*log.offsets[user : user + 2].tolist()) for user in set(users.tolist())}
+    said = {
+        user: " ".join(limits.cut(view.text("review", row)) for row in rows)
+        for user, rows in own.items()
+    }
+    words = [said[user] for user in users.tolist()]
+    return TextRows(items, words, shown=False, answers=[], lineage=Lineage.none())
+
+
 def _said(view: CorpusView, event: int, shown: bool, limits: Limits) -> str:
     if shown:
         return limits.cut(view.text("review", event))

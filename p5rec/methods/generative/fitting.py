@@ -1,4 +1,4 @@
-"""A generative method's fit, and the folder that is complete with its linear part."""
+"""A generative method's fit, and the pairs that it is aligned to."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from p5rec.core.artefacts import Lineage, write_json
+from p5rec.core.artefacts import Lineage
 from p5rec.core.errors import fault
 from p5rec.core.types import Corpus
 from p5rec.ids.files import load_codes
-from p5rec.models.checkpoint import MANIFEST, Bundle, joined_manifest, load_bundle, read_settings
-from p5rec.models.linear import FILE as LINEAR
+from p5rec.models.checkpoint import Bundle, load_bundle, read_settings
 from p5rec.train.alignment.mining import mine
 from p5rec.train.config import PreferenceConfig
 from p5rec.train.learner import LearnerConfig
@@ -64,18 +63,3 @@ def mine_pairs(
         seed=learner.train.seed,
     )
     return Lineage(corpus.interactions.event_keys[corpus.split.mask("train")])
-
-
-def files(model: Path, linear: Path | None, work: Path) -> dict[str, Path]:
-    """The files of a complete folder, by their place there.
-
-    Args:
-        model: of a fit.
-        linear: the folder of a fitted linear part; None: there is none.
-        work: an empty folder for what must be written.
-    """
-    found = {p.relative_to(model).as_posix(): p for p in model.rglob("*") if p.is_file()}
-    if linear is None:
-        return found
-    write_json(work / MANIFEST, joined_manifest(model, linear / LINEAR))
-    return found | {LINEAR: linear / LINEAR, MANIFEST: work / MANIFEST}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -22,10 +23,8 @@ from p5rec.train.config import PreferenceConfig
 from p5rec.train.learner import LearnerConfig, taught_prompts
 
 from ..base import LISTS, Method
-from ..needs import Codes, Inputs, Made, Model, Need, Part
+from ..needs import Codes, Inputs, Made, Model, Need
 from ..plans import Surroundings
-from .config import LinearConfig
-from .linear import LinearPart
 
 if TYPE_CHECKING:
     from p5rec.train.estimate.plan import Plan
@@ -38,7 +37,6 @@ WORK = Registry(
     {
         "fit": "p5rec.methods.generative.fitting:fit",
         "mine pairs": "p5rec.methods.generative.fitting:mine_pairs",
-        "files": "p5rec.methods.generative.fitting:files",
         "validate": "p5rec.recommend.validate:validator",
         "open": "p5rec.methods.generative.predictor:opened",
         "check": "p5rec.methods.generative.checks:check",
@@ -48,7 +46,7 @@ WORK = Registry(
         "network": "p5rec.models.checkpoint:network",
     },
 )
-QUERIED = frozenset({"decode", "linear"})  # settings of queries alone
+QUERIED = frozenset({"decode"})  # settings of queries alone
 NEEDED = frozenset({"ids", "start"})  # settings that name what a fit reads
 
 
@@ -57,19 +55,18 @@ class Generative(LearnerConfig, Method):
 
     Attributes:
         ids: which of the recipe's ids.
-        linear: adds to lists what a linear model says of the whole history; None: nothing.
         decode: how lists are searched for.
         start: begin from what another method of the recipe has learned, or from a model's folder.
     """
 
     kind: Literal["generative"] = "generative"
     ids: str = "semantic"
-    linear: LinearConfig | None = None
     decode: DecodeConfig = DecodeConfig()
     start: str | None = None
 
     untuned = Method.untuned | NEEDED
     collective = True
+    watches_lists = True
     prompted = True
     by_content = True
 
@@ -86,6 +83,11 @@ class Generative(LearnerConfig, Method):
         the ratings, times and texts of the user's earlier ones, and a request holds items alone.
         """
         return (LISTS,) if DENSE in self.train.tasks else ()
+
+    @property
+    def scores_items(self) -> bool:  # type: ignore[override]
+        """Whether it has an item head, which is trained on histories."""
+        return self.item_head is not None and DENSE in self.train.tasks
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -129,18 +131,6 @@ class Generative(LearnerConfig, Method):
             needs,
         )
 
-    def beside(self, seed: int) -> Mapping[str, Need]:
-        """See :class:`~p5rec.methods.base.Method`: the linear part."""
-        if self.linear is None or not self.decode.linear_weight:
-            return {}
-        part = LinearPart(
-            weights=self.linear,
-            users=self.train.users,
-            permute_histories=self.permute_histories,
-        )
-        drawn = self.train.users < 1 or self.permute_histories
-        return {"linear": Part(part, seed if drawn else self.train.seed)}
-
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
         """See :func:`.fitting.fit`."""
         validate = None
@@ -148,11 +138,6 @@ class Generative(LearnerConfig, Method):
             validate = WORK.get("validate")(corpus, decode, self.train.evaluate_users)
         seen: Lineage = WORK.get("fit")(self.seeded(seed), validate, corpus, folder, inputs)
         return seen
-
-    def files(self, model: Path, beside: Inputs, work: Path) -> dict[str, Path]:
-        """See :func:`.fitting.files`."""
-        found: dict[str, Path] = WORK.get("files")(model, beside.get("linear"), work)
-        return found
 
     def load(self, folder: Path) -> GenerativePredictor:
         """See :class:`~p5rec.methods.base.Method`."""
@@ -166,6 +151,12 @@ class Generative(LearnerConfig, Method):
             folder, self.decode, ids, download=download
         )
         return predictor
+
+    def reopened(self, predictor: GenerativePredictor, folder: Path) -> GenerativePredictor:
+        """See :class:`~p5rec.methods.base.Method`: the model is not read again."""
+        if predictor.decode.precision != self.decode.precision:
+            return self.opened(folder, download=True)
+        return replace(predictor, decode=self.decode)
 
     @property
     def _network(self) -> Work:
@@ -224,14 +215,11 @@ class Generative(LearnerConfig, Method):
                 f"--search items: expected a model with an item head, got {folder}, which has "
                 "none; take another search"
             )
-        linear = self.linear if self.decode.linear_weight else None  # without, it was not fitted
-        for name, part in (("item_weight", self.item_head), ("linear_weight", linear)):
-            if chosen.get(name) and part is None:
-                option, what = "--" + name.replace("_", "-"), name.removesuffix("_weight")
-                raise UserError(
-                    f"{option}: expected a model with {'an' if what == 'item' else 'a'} {what} "
-                    f"{'head' if what == 'item' else 'part'}, got one without; leave the option out"
-                )
+        if chosen.get("item_weight") and self.item_head is None:
+            raise UserError(
+                "--item-weight: expected a model with an item head, got one without; leave the "
+                "option out"
+            )
         settings["beams"] = max(settings["beams"], settings["k"])
         return self.model_copy(update={"decode": DecodeConfig(**settings)})
 

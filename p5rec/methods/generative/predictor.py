@@ -7,9 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from p5rec.core.artefacts import Lineage, read_json
 from p5rec.core.errors import fault
-from p5rec.core.types import Corpus
+from p5rec.core.types import Corpus, Histories
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.models.config import DENSE
 from p5rec.recommend.capabilities import check_asked
@@ -67,6 +69,20 @@ class RankingPredictor(GenerativePredictor):
         return self.recommender.recommend
 
 
+class ScoringPredictor(RankingPredictor):
+    """The same with an item head, which scores all items at once."""
+
+    @cached_property
+    def scorer(self) -> GenerativeRecommender:
+        """Asks the item head alone."""
+        decode = self.decode.model_copy(update={"search": "items", "per_prefix": None})
+        return GenerativeRecommender(self.bundle, decode, self.bundle.settings.tie_seed)
+
+    def item_logs(self, histories: Histories) -> np.ndarray:
+        """See :class:`p5rec.methods.predictors.ScoresItems`."""
+        return self.scorer.item_logs(histories)
+
+
 def opened(
     folder: Path, decode: DecodeConfig, ids: Path | None, *, download: bool
 ) -> GenerativePredictor:
@@ -86,7 +102,7 @@ def opened(
             folder / "codes", f"codes of the items in {ITEMS}", "those of others",
             "copy the folder anew",
         )  # fmt: skip
-    ranks = DENSE in bundle.settings.tasks
-    return (RankingPredictor if ranks else GenerativePredictor)(
-        bundle.ready(decode.precision), decode
-    )
+    kind = GenerativePredictor
+    if DENSE in bundle.settings.tasks:
+        kind = RankingPredictor if bundle.model.item_head is None else ScoringPredictor
+    return kind(bundle.ready(decode.precision), decode)

@@ -1,4 +1,5 @@
-"""Histories as training rows: each is one sequence, and every event in it is a target.
+"""Histories as training rows: each is one sequence, and every event in it is a target, but for
+those of behaviours that are history alone.
 
 Where there is an encoder, it reads a history up to a drawn event, and the decoder is asked for what
 follows: for few items, because the first is what a list is made of, and the further ones teach the
@@ -56,11 +57,14 @@ class DenseRows:
         (events, rng), config = self.windows.row(i), self.config
         items, levels = self.items[events], self.layout.codes.levels
         tokens = np.concatenate([[self.bos], self.layout.items[items].reshape(-1)])
-        labels = tokens.copy()
+        labels, targets = tokens.copy(), self.windows.targets(events)
         labels[0] = IGNORE
+        labels[1:][~targets.repeat(levels)] = IGNORE
         hidden = rng.random(len(items)) < config.item_dropout
         blank = np.concatenate([[False], hidden.repeat(levels)])
-        split = 1 + levels * int(rng.integers(1, len(items)))
+        later = 1 + np.flatnonzero(targets[1:])
+        later = later if len(later) else np.arange(1, len(items))  # a tie may bring it to the front
+        split = 1 + levels * int(later[rng.integers(1, len(later) + 1) - 1])
         if rng.random() >= config.start:
             tokens, labels, blank, split = tokens[1:], labels[1:], blank[1:], split - 1
             labels[:levels] = IGNORE

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from p5rec.core.types import Example
+from p5rec.core.examples import Example
 from p5rec.models.inputs import encode_target, fit_source
 
 from .row import IGNORE, Row

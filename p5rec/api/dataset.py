@@ -1,0 +1,317 @@
+"""A data set: events, items and a split, under external ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from p5rec.core.artefacts import Artefact, Store, read_json
+from p5rec.core.config import bind
+from p5rec.core.paths import cache_home
+from p5rec.core.recipes import config_path
+from p5rec.core.types import PARTS, Corpus
+from p5rec.data.build import check_evaluable
+from p5rec.data.config import ColumnsConfig, DataConfig, read_section
+from p5rec.data.describe import describe
+from p5rec.data.event_columns import further_columns
+from p5rec.data.prepare import SUMMARY, load_corpus, prepare_data
+from p5rec.data.rawlog import OWN, resolve
+from p5rec.pipeline.prepared import Prepared
+
+from .frames import Frame, Kind, column_names, in_words_of, keep, kind_of, to_kind, to_polars
+
+EVENTS, ITEMS, USERS = "events", "items", "users"  # what messages call the frames
+COLUMNS = {  # table → keyword → what its section calls the column
+    ITEMS: {"item_id": "item", "title": "title", "attributes": "attributes"},
+    USERS: {"user_id": "user", "user_attributes": "attributes"},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Events of users with items, the item table, and which events train, validate and test.
+
+    It is read, cleaned and split as a recipe's ``data:`` section is, when it is first needed, and
+    cached (``P5REC_HOME``). Ids are text on the outside, whatever the frame had.
+
+    Attributes:
+        config: what is read, and how: the fields of a recipe's ``data:`` section.
+        kind: the frames that come out: ``polars``, or ``pandas`` where pandas went in.
+        names: files of the cache → the frames they hold, for messages.
+    """
+
+    config: DataConfig
+    kind: Kind = "polars"
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_frame(
+        cls,
+        events: Frame,
+        items: Frame | None = None,
+        *,
+        user: str | None = None,
+        item: str | None = None,
+        time: str | None = None,
+        rating: str | None = None,
+        users: Frame | None = None,
+        **settings: Any,
+    ) -> Dataset:
+        """The data set of a polars or pandas frame with a row an event.
+
+        Args:
+            events: the log.
+            items: a row an item; None: titles are the ids.
+            user, item, time, rating: columns of ``events``; None: those called so, of which
+                ``rating`` need not be there. Times are dates, ISO 8601 text or epoch values. The
+                column ``item`` of ``items`` has the same name, or is called ``item``.
+            users: a row a user; None: nothing is known of them.
+            **settings: ``basket`` (column of ``events`` with an order's or a session's id),
+                ``review`` and ``summary`` (text columns of it), ``title`` (column of ``items``),
+                ``attributes`` and ``user_attributes`` (the columns of ``items`` and of ``users``
+                that methods may read: a list, or name → column), ``missing`` (``error`` or ``drop``
+                events of items that ``items`` lacks), and the fields of
+                :class:`~p5rec.data.config.DataConfig`: ``context``, ``label``, ``behaviour``,
+                ``baskets``, ``time_format``, ``incomplete``, ``min_rating``, ``dedupe``,
+                ``k_core``, ``catalog``, ``split``, ``seed``, ...
+
+        Raises:
+            UserError: a column is missing, or a setting is not known. What is wrong with rows is
+                said when the data set is first used; rows count from 1.
+        """
+        named = {"user": user, "item": item, "time": time, "rating": rating}
+        tree = {**_section({**named, **settings}), "source": "table"}
+        with in_words_of({EVENTS: EVENTS}):
+            asked = bind(DataConfig, tree, {}, "Dataset.from_frame")
+            present, further = column_names(events, EVENTS), further_columns(asked)
+            columns = resolve(Path(EVENTS), present, asked.columns, OWN, further)
+        store = _store()
+        log = keep(to_polars(events, EVENTS, [*columns.values()]), store)
+        names, tree["path"] = {str(log): EVENTS}, str(log)
+        for name, frame, column in ((ITEMS, items, item), (USERS, users, user)):
+            if frame is not None:
+                tree[name] = _kept(frame, name, tree[name] or {"columns": {}}, column, store)
+                names[tree[name]["path"]] = name
+        with in_words_of(names):
+            config = bind(DataConfig, tree, {}, "Dataset.from_frame")
+        return cls(config, kind_of(events), names)
+
+    @classmethod
+    def from_file(cls, path: str | Path, source: str = "table", **settings: Any) -> Dataset:
+        """The data set of a log on disk.
+
+        Args:
+            path: a file or folder, or the name of an embedded set (``ml-100k``).
+            source: its kind, see ``p5rec data sources``.
+            **settings: as those of :meth:`from_frame`; ``items`` and ``users`` are the paths of
+                those tables, ``item_id`` and ``user_id`` their id columns.
+
+        Raises:
+            UserError: a setting is not known.
+        """
+        tree = {**_section(settings), "source": source, "path": str(path)}
+        return cls(bind(DataConfig, tree, {}, "Dataset.from_file"))
+
+    @classmethod
+    def from_config(
+        cls, config: str | Path | Mapping[str, Any] | DataConfig, overrides: Sequence[str] = ()
+    ) -> Dataset:
+        """The data set that a recipe's ``data:`` section describes.
+
+        Args:
+            config: a YAML file, a shipped config's name, a run's folder, or the section itself.
+            overrides: ``data.key=value``, on top of a YAML.
+
+        Raises:
+            UserError: it cannot be read, or says something that is not known.
+        """
+        if isinstance(config, DataConfig):
+            return cls(config)
+        if isinstance(config, Mapping):
+            return cls(bind(DataConfig, dict(config), {}, "data"))
+        return cls(read_section(config_path(config), overrides))
+
+    def split(self, rule: str = "leave-one-out", seed: int = 0, **settings: Any) -> Dataset:
+        """The same data under a split, read and cleaned now.
+
+        Args:
+            rule: ``leave-one-out``, ``time``, ``user-time``, ``few-shot``, ``last-basket`` or
+                ``last-basket-item`` (:mod:`p5rec.data.split`).
+            seed: breaks equal times, and draws the few-shot events.
+            **settings: ``few_shot``, training events a user under that rule.
+
+        Raises:
+            UserError: a row is broken, nothing is left, or nobody can be tested on.
+        """
+        tree = {**self.config.dump(), **settings, "split": rule, "seed": seed}
+        made = replace(self, config=bind(DataConfig, tree, {}, "Dataset.split"))
+        with in_words_of(self.names):
+            check_evaluable(made.summary, Path(made.config.path or made.config.source))
+        return made
+
+    @cached_property
+    def data(self) -> Artefact:
+        """The stage that prepared it.
+
+        Raises:
+            UserError: see :meth:`split`; that nobody can be tested on is no error here.
+        """
+        with in_words_of(self.names):
+            return prepare_data(self.config, _store().quiet(), evaluable=False)
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The same under row numbers, memory-mapped: what the package works on inside."""
+        return load_corpus(self.data.path)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What was read, and how many events went, by what they lacked (``dropped``)."""
+        found: dict[str, Any] = read_json(self.data.path / SUMMARY)
+        return found
+
+    def prepared(self, store: str | Path | None = None, *, verbose: bool = True) -> Prepared:
+        """What stages are made on.
+
+        Args:
+            store: the folder that caches them; None: that of the command line.
+            verbose: print a line for each stage.
+        """
+        cached = _store(store)
+        return Prepared(self.corpus, self.data, cached if verbose else cached.quiet())
+
+    def describe(self) -> dict[str, Any]:
+        """Counts, shape and split, as ``p5rec data describe`` prints them."""
+        return describe(self.corpus, ordinal=self.summary["ordinal"])
+
+    @property
+    def users(self) -> Frame:
+        """A row a user: ``user``, the attributes, and ``events``, their number."""
+        return self._counted(self.corpus.users.table, np.diff(self.corpus.interactions.offsets))
+
+    @property
+    def items(self) -> Frame:
+        """The item table: ``item``, ``title``, the attributes, and ``events``, their number."""
+        log = self.corpus.interactions
+        counts = np.bincount(log.items, minlength=log.n_items)
+        return self._counted(self.corpus.catalog.table, counts)
+
+    @property
+    def events(self) -> Frame:
+        """All events by user, then time: ``user``, ``item``, ``time`` (UTC; the position where
+        there is order only), ``rating`` where there are some, ``part`` (``train``, ``valid``,
+        ``test``; null: unused)."""
+        return self._events(None)
+
+    @property
+    def train(self) -> Frame:
+        """The training events, as :attr:`events` less ``part``."""
+        return self._events("train")
+
+    @property
+    def valid(self) -> Frame:
+        """The validation events, as :attr:`events` less ``part``."""
+        return self._events("valid")
+
+    @property
+    def test(self) -> Frame:
+        """The test events, as :attr:`events` less ``part``."""
+        return self._events("test")
+
+    def __repr__(self) -> str:
+        if "data" not in self.__dict__:
+            return f"Dataset({self.config.source}, split {self.config.split}, not read yet)"
+        about = self.summary
+        counts = ", ".join(f"{about[name]:,} {name}" for name in ("users", "items", "events"))
+        return f"Dataset({counts}, split {self.config.split})"
+
+    @cached_property
+    def _user_ids(self) -> pl.Series:
+        return pl.Series("user", list(self.corpus.user_ids), dtype=pl.String)
+
+    @cached_property
+    def _item_ids(self) -> pl.Series:
+        return pl.Series("item", self.corpus.catalog.ids, dtype=pl.String)
+
+    def _events(self, part: str | None) -> Frame:
+        log, split = self.corpus.interactions, self.corpus.split
+        rows = np.arange(len(log)) if part is None else np.flatnonzero(split.mask(part))
+        times = pl.Series("time", log.times[rows])
+        found = pl.DataFrame(
+            [
+                self._user_ids.gather(log.users[rows]).alias("user"),
+                self._item_ids.gather(log.items[rows]).alias("item"),
+                times if self.summary["ordinal"] else pl.from_epoch(times, "s"),
+            ]
+        )
+        if log.ratings is not None:
+            found = found.with_columns(rating=pl.Series(log.ratings[rows]))
+        if part is None:
+            names = pl.Series([*PARTS, None], dtype=pl.String)
+            place = np.where(split.parts < 0, len(PARTS), split.parts)
+            found = found.with_columns(part=names.gather(place))
+        return self._out(found)
+
+    def _counted(self, table: pa.Table, events: np.ndarray) -> Frame:
+        frame = pl.from_arrow(table)
+        assert isinstance(frame, pl.DataFrame)
+        return self._out(frame.with_columns(events=pl.Series(events)))
+
+    def _out(self, frame: pl.DataFrame) -> Frame:
+        return to_kind(frame, self.kind)
+
+
+def _store(root: str | Path | None = None) -> Store:
+    return Store(cache_home() / "store" if root is None else Path(root).expanduser())
+
+
+def _section(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A ``data:`` section of keywords: names of columns go where the section has them."""
+    tree = {name: value for name, value in settings.items() if value is not None}
+    columns = dict(tree.pop("columns", {}))
+    columns |= {name: tree.pop(name) for name in ColumnsConfig.model_fields if name in tree}
+    tables = {name: _table(tree, name) for name in COLUMNS}
+    return {**tree, "columns": columns, **tables}
+
+
+def _table(tree: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """What keywords say of the table of items or users, taken out of ``tree``."""
+    told = tree.pop(name, None)
+    if told is not None and not isinstance(told, Mapping):
+        told = {"path": str(told)}
+    table: dict[str, Any] = {"columns": {}, **(told or {})}
+    if name == ITEMS and "missing" in tree:
+        table["missing"] = tree.pop("missing")
+    words = {column: tree.pop(word) for word, column in COLUMNS[name].items() if word in tree}
+    table["columns"] = {**table["columns"], **words}
+    read = table["columns"].get("attributes")
+    if read is not None and not isinstance(read, Mapping):
+        table["columns"]["attributes"] = {name: name for name in read}
+    return table if table != {"columns": {}} else None
+
+
+def _kept(
+    frame: Frame, name: str, table: Mapping[str, Any], column: str | None, store: Store
+) -> dict[str, Any]:
+    """The section of a table of items or users that is a frame, which goes into ``store``.
+
+    Of its columns those are kept that are read; where one is missing all, for the hint.
+
+    Args:
+        column: what the log calls the id.
+    """
+    present, own = column_names(frame, name), name.removesuffix("s")
+    columns = {**table["columns"], own: column if column in present else own}
+    attributes = columns.get("attributes", {}).values()
+    wanted = [a["column"] if isinstance(a, Mapping) else str(a) for a in attributes]
+    wanted += [columns[own], *([columns.get("title", "title")] if name == ITEMS else [])]
+    read = wanted if set(wanted) <= {*present} else present
+    file = keep(to_polars(frame, name, read), store)
+    return {**table, "columns": columns, "path": str(file)}

@@ -1,0 +1,233 @@
+"""Every method as a class: its settings are keywords, and it is fitted to a data set.
+
+The classes are made of the methods' registry when they are asked for: one for each kind, with the
+name of its config class, and one for each preset: the baselines' short names (``EaseRecency``) and
+the shipped configs in ``SHIPPED`` (``Hybrid``, and its network alone, ``HybridNetwork``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cache
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from p5rec.core.config import bind, merge, read_tree
+from p5rec.core.errors import UserError
+from p5rec.core.recipes import config_path
+from p5rec.ids.config import IdsConfig
+from p5rec.methods.base import Method
+from p5rec.methods.registry import DEFAULT, METHODS, RANKING
+
+if TYPE_CHECKING:
+    from .dataset import Dataset
+    from .model import Model
+
+# class → a shipped config, and a method of it
+SHIPPED = {"Hybrid": ("hybrid", "hybrid"), "HybridNetwork": ("hybrid", "hybrid-no-linear")}
+START = "start"  # what the method that a fit begins from is called
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a class sets below its caller's settings.
+
+    Attributes:
+        kind: of the method.
+        settings: its section.
+        ids: the section of its semantic ids.
+    """
+
+    kind: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    ids: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Estimator:
+    """A method's settings, ready to be fitted.
+
+    Attributes:
+        preset: what the class sets.
+        config: the settings: a section of a recipe's ``methods:``.
+        ids: those of the semantic ids, where the method names items by some.
+        seed: see :meth:`__init__`.
+    """
+
+    preset: ClassVar[Preset]
+
+    def __init__(self, *, seed: int = 0, **settings: Any) -> None:
+        """Settings on top of the class's; nested ones (``train={"batch": 64}``) replace what they
+        name and leave the rest.
+
+        Args:
+            seed: added to the method's own seed, that of the data's split or of its training: the
+                seed ``n`` gives the model that the ``n + 1``-th run of a recipe has.
+            **settings: those of the method; ``tune`` maps settings to the values among which
+                validation chooses; ``ids`` are the settings of its semantic ids; ``start`` is a
+                fitted model, or a saved one's folder, that the fit begins from.
+
+        Raises:
+            UserError: a line for each setting that is not known, or has a value that it cannot.
+        """
+        name, kind = type(self).__name__, self.preset.kind
+        self.seed = seed
+        self._start: Any = None
+        ids = settings.pop("ids", {}) if _has_ids(METHODS.get(kind)) else {}
+        start: Any = settings.get("start")
+        if hasattr(start, "fitted"):  # a model
+            self._start = start
+            settings["start"] = START if start.fitted is not None else str(start.folder)
+        elif isinstance(start, Path):
+            settings["start"] = str(start)
+        tree = {**merge(dict(self.preset.settings), settings), "kind": kind}
+        self.config: Method = bind(METHODS.get(kind), tree, {}, name)
+        self.ids: IdsConfig | None = None
+        if self.config.semantic_ids is not None:
+            below = merge(dict(self.preset.ids), dict(ids))
+            self.ids = bind(IdsConfig, below, {}, f"{name}: ids")
+
+    def fit(
+        self, dataset: Dataset, *, store: str | Path | None = None, verbose: bool = True
+    ) -> Model:
+        """The model fitted to the training events of ``dataset``.
+
+        What was fitted before is found in the cache, whether by a recipe or from here.
+
+        Args:
+            dataset: the data, under a split; validation events choose settings and stop training.
+            store: the folder of the cache; None: that of the command line.
+            verbose: print a line for each stage, and progress.
+
+        Raises:
+            UserError: the data lack what the method needs.
+        """
+        from p5rec.core.progress import silent
+        from p5rec.evaluate.config import EvaluateConfig
+        from p5rec.pipeline.fitting import Among, fit_method
+
+        from .model import Model
+
+        prepared = dataset.prepared(store, verbose=verbose)
+        unseen, name = prepared.corpus.split.exclude_seen, type(self).__name__
+        method = self.config.within({}, exclude_seen=unseen)
+        if faults := [f"{name}: {line}" for line in method.check_data(prepared.corpus, ())]:
+            raise UserError(*faults)
+        with nullcontext() if verbose else silent():
+            made = Among(self._codes(prepared), self._starts())
+            (fitted,) = fit_method(method, prepared, made, first=self.seed)
+        serving = EvaluateConfig().serving(fitted.method, dataset.config.seed, fitted.seed)
+        return Model(fitted.folder, fitted.method, serving, dataset, fitted)
+
+    def __repr__(self) -> str:
+        changed = self.config.model_dump(exclude_defaults=True, exclude={"kind", "tune"})
+        words = [f"{name}={value!r}" for name, value in changed.items()]
+        return f"{type(self).__name__}({', '.join([*words, f'seed={self.seed}'])})"
+
+    def _codes(self, prepared: Any) -> dict[str, Any]:
+        """The stages of its semantic ids, by name."""
+        from p5rec.methods.views import view_methods
+        from p5rec.pipeline.ids import build_ids
+
+        if self.ids is None:
+            return {}
+        name = str(self.config.semantic_ids)
+        self.config.check({name: self.ids})
+        views = view_methods({name: self.ids}, {})[name]
+        return {name: build_ids(self.ids, views, prepared, first=self.seed)}
+
+    def _starts(self) -> dict[str, Any]:
+        start = self._start
+        return {START: [start.fitted]} if start is not None and start.fitted is not None else {}
+
+
+def names() -> list[str]:
+    """Names of all classes."""
+    return [*_kinds(), *_short(), *SHIPPED]
+
+
+def __getattr__(name: str) -> type[Estimator]:
+    if name not in names():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return estimator(name)
+
+
+@cache
+def estimator(name: str) -> type[Estimator]:
+    """The class of that name; the same each time.
+
+    Raises:
+        KeyError: there is none.
+    """
+    preset = _preset(name)
+    schema: type[Method] = METHODS.get(preset.kind)
+    about = {
+        "preset": preset,
+        "__doc__": _doc(schema, preset),
+        "__signature__": _signature(schema, preset),
+        "__module__": __name__,
+    }
+    return type(name, (Estimator,), about)
+
+
+def _preset(name: str) -> Preset:
+    if name in SHIPPED:
+        config, method = SHIPPED[name]
+        tree, _ = read_tree(config_path(config))
+        methods = tree["methods"]
+        section = dict(methods[method])
+        if "parts" in section:  # by name, or sections: here sections alone
+            parts = section["parts"].items()
+            section["parts"] = {n: methods[p] if isinstance(p, str) else p for n, p in parts}
+        return Preset(section.pop("kind", DEFAULT), section, tree["ids"]["semantic"])
+    if name in (short := _short()):
+        section = dict(short[name])
+        return Preset(section.pop("kind"), section)
+    return Preset(_kinds()[name])
+
+
+def _kinds() -> dict[str, str]:
+    """Class → its kind of method."""
+    return {METHODS.target(kind).partition(":")[2]: kind for kind in METHODS}
+
+
+def _short() -> dict[str, Mapping[str, Any]]:
+    """Class → the section of a baseline whose short name is no kind."""
+    return {_class_name(name): RANKING[name] for name in RANKING if name not in METHODS}
+
+
+def _class_name(word: str) -> str:
+    """``ease-recency`` as ``EaseRecency``."""
+    return "".join(part.capitalize() for part in word.split("-"))
+
+
+def _has_ids(schema: type[Method]) -> bool:
+    return schema.semantic_ids is not Method.semantic_ids
+
+
+def _signature(schema: type[Method], preset: Preset) -> Signature:
+    """The settings as keywords, with their types and defaults."""
+    fields = {name: info for name, info in schema.model_fields.items() if name != "kind"}
+    if _has_ids(schema):
+        fields.pop("ids", None)
+    below = {"tune": dict(schema.grid), **preset.settings}
+    options = [
+        Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            default=below.get(name, info.get_default(call_default_factory=True)),
+            annotation=info.annotation,
+        )
+        for name, info in fields.items()
+    ]
+    ids = [Parameter("ids", Parameter.KEYWORD_ONLY, default={}, annotation=Mapping[str, Any])]
+    seed = Parameter("seed", Parameter.KEYWORD_ONLY, default=0, annotation=int)
+    return Signature([*options, *(ids if _has_ids(schema) else []), seed])
+
+
+def _doc(schema: type[Method], preset: Preset) -> str:
+    about = (schema.__doc__ or "").strip()
+    below = f"\n\nSet here unless you say otherwise: {preset.settings}" if preset.settings else ""
+    return f"{about}{below}\n\n{(Estimator.__init__.__doc__ or '').strip()}"

@@ -1,0 +1,261 @@
+"""Fitted models measured on held-out events: tables, comparisons, a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from p5rec.core.artefacts import LINEAGE
+from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.evaluate.schema import Comparison, Part, Report
+from p5rec.methods.folder import check_items
+
+from .dataset import Dataset
+from .frames import Frame, Kind, to_kind
+from .measuring import Query, answers_of, check_unseen, measure, query_of, write
+from .model import Model
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from p5rec.evaluate.assemble import Rules
+    from p5rec.evaluate.measured import Measured
+
+Pairs = Sequence[tuple[str, str]]
+Models = Mapping[str, Model | Sequence[Model]]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What was measured.
+
+    Attributes:
+        report: all of it, as data.
+        measured: every method on every task, case by case.
+        dataset: what it was measured on.
+    """
+
+    report: Report
+    measured: Sequence[Measured] = field(repr=False)
+    dataset: Dataset
+
+    def table(self, *, intervals: bool = False, frame: Kind | None = None) -> Frame:
+        """A row a method and task, best first: ``task``, ``split``, ``method``, ``n`` (cases) and
+        a column a metric.
+
+        Args:
+            intervals: the bounds of each metric's 95 % interval beside it, ``<metric> low`` and
+                ``<metric> high``.
+            frame: ``polars`` or ``pandas``; None: as the data came.
+        """
+        from p5rec.evaluate.blocks import blocks
+
+        rows: list[dict[str, Any]] = []
+        for block in blocks(self.report):
+            for method in block.methods:
+                row: dict[str, Any] = {"task": method.task, "split": method.split}
+                row |= {"method": method.name, "n": method.n}
+                for name, found in method.metrics.items():
+                    row[name] = found.value
+                    if intervals:
+                        row |= {f"{name} low": found.low, f"{name} high": found.high}
+                rows.append(row)
+        return self._out(pl.DataFrame(rows, infer_schema_length=None), frame)
+
+    def compare(self, a: str, b: str, frame: Kind | None = None) -> Frame:
+        """How much better ``a`` is than ``b``, over the users of both: ``task``, ``metric``,
+        ``value`` (a less b), ``low`` and ``high`` (95 %), ``p``, ``verdict``, ``sentence``.
+
+        Several comparisons are chances to claim something: name them all in ``compare`` of
+        :func:`evaluate`, and their report corrects for their number.
+
+        Raises:
+            UserError: one of them was not measured, or they were not on the same cases.
+        """
+        return self._out(_comparison_frame(self._compared([(a, b)])), frame)
+
+    @property
+    def comparisons(self) -> Frame:
+        """Those of the report, rows as those of :meth:`compare`."""
+        return self._out(_comparison_frame(self.report.comparisons), None)
+
+    def plot(self) -> Figure:
+        """The main metrics with their intervals, as a picture that a notebook shows."""
+        from p5rec.report.plots import metric_figure
+
+        return metric_figure(self.report)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes ``report.html``, ``report.md``, ``report.json``, the cases and pictures.
+
+        Raises:
+            UserError: the disk is full, or does not let us write there.
+        """
+        write(self.report, self.measured, self.dataset.corpus, Path(folder).expanduser())
+
+    def _compared(self, pairs: Pairs) -> list[Comparison]:
+        from p5rec.evaluate.compare import comparisons
+
+        known = {entry.method.name for entry in self.measured}
+        for name in (name for pair in pairs for name in pair):
+            if name not in known:
+                raise fault("compare", "a method", repr(name), did_you_mean(name, known))
+        found = comparisons(self.measured, pairs, self.dataset.config.seed)
+        if not found:
+            raise UserError(
+                f"compare: expected methods measured on the same cases, got {pairs[0]}; "
+                "evaluate them on one task"
+            )
+        return found
+
+    def _out(self, frame: pl.DataFrame, kind: Kind | None) -> Frame:
+        return to_kind(frame, kind or self.dataset.kind)
+
+    def __str__(self) -> str:
+        from p5rec.report.terminal import table
+
+        return "\n".join([table(self.report), *(f"note: {note}" for note in self.report.notes)])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+def evaluate(
+    models: Models | Model,
+    data: Dataset,
+    on: Part = "test",
+    *,
+    ask: Mapping[str, int] | None = None,
+    allow_seen: bool = False,
+    compare: Pairs = (),
+    k: int | None = None,
+    exclude_seen: bool | None = None,
+) -> Evaluation:
+    """Measures models on the held-out events of ``data``, against its whole catalogue.
+
+    Args:
+        models: by the name that reports give them; several models under one name are runs with
+            other seeds, and stand there as their mean.
+        data: the data set, under a split.
+        on: ``test``, or ``valid``, where methods are chosen.
+        ask: task → held-out questions that are put to each model which answers it
+            (``{"rating": 500}``); None: those that a loaded model was measured by.
+        allow_seen: measure a model that learned from the events it is measured on; the report says
+            so.
+        compare: pairs of names for the report; the first is claimed to be better.
+        k: items a list; None: as saved, 20 of a fresh model.
+        exclude_seen: lists leave out what a history holds; None: as saved.
+
+    Raises:
+        UserError: a model learned from events of that part, has other items, or is asked for what
+            it does not offer.
+    """
+    from p5rec.evaluate.assemble import assemble
+
+    started = time.perf_counter()
+    if on not in ("test", "valid"):
+        raise fault("evaluate: on", "test or valid", repr(on), "name one of them")
+    runs = _runs(models)
+    notes = [note for each in _named(runs) for note in _checked(*each, data, on, allow_seen)]
+    queries = {
+        name: [query_of(name, model, on, ask, k, exclude_seen) for model in each]
+        for name, each in runs.items()
+    }
+    rules = _rules(queries, data.config.seed, compare)
+    prepared = data.prepared(verbose=False)
+    with ExitStack() as stack:
+        answered = {
+            name: [answers_of(name, each, prepared, data, on, stack) for each in own]
+            for name, own in queries.items()
+        }
+        measured, samples = measure(answered, prepared, on, data.config.seed)
+    report = assemble(
+        data.corpus,
+        measured,
+        rules,
+        seconds=time.perf_counter() - started,
+        manifest={
+            "command": "p5rec.evaluate",
+            "data": data.config.dump(),
+            "part": on,
+            "methods": {n: [one.method.dump() for one in each] for n, each in queries.items()},
+        },
+        notes=notes,
+        samples=samples,
+    )
+    found = Evaluation(report, measured, data)
+    if compare:
+        found._compared(compare)
+    return found
+
+
+def compare(models: Models, data: Dataset, on: Part = "test", **settings: Any) -> Frame:
+    """The first of ``models`` against each of the others, corrected for their number; arguments as
+    those of :func:`evaluate`, rows as those of :meth:`Evaluation.compare`."""
+    first, *others = models
+    pairs = [(first, other) for other in others]
+    return evaluate(models, data, on, compare=pairs, **settings).comparisons
+
+
+def _named(runs: Mapping[str, Sequence[Model]]) -> Iterator[tuple[str, Model]]:
+    for name, each in runs.items():
+        for model in each:
+            yield name, model
+
+
+def _runs(models: Models | Model) -> dict[str, list[Model]]:
+    named = {models.method.kind: models} if isinstance(models, Model) else models
+    runs = {name: [one] if isinstance(one, Model) else [*one] for name, one in named.items()}
+    if not runs or not all(runs.values()):
+        raise UserError("evaluate: expected models, got none; name one at least")
+    return runs
+
+
+def _checked(name: str, model: Model, data: Dataset, on: Part, allow: bool) -> list[str]:
+    """Notes on a model.
+
+    Raises:
+        UserError: it has other items, or has learned from the events that it is measured on.
+    """
+    if model.dataset is not data:
+        try:
+            check_items(model.folder, data.corpus)
+        except UserError as error:
+            raise UserError(*(f"{name}: {line}" for line in error.lines)) from None
+    lineage = model.files().get(LINEAGE)
+    folder = None if lineage is None else lineage.parent
+    return check_unseen(name, folder, data.corpus, on, allow_seen=allow)
+
+
+def _rules(queries: Mapping[str, Sequence[Query]], seed: int, pairs: Pairs) -> Rules:
+    from p5rec.evaluate.assemble import Rules
+
+    serving = [each.serving for own in queries.values() for each in own]
+    if len(found := {each.exclude_seen for each in serving}) > 1:
+        raise UserError(
+            "evaluate: expected models whose lists hold seen items alike, got both; "
+            "say exclude_seen=True or False"
+        )
+    seeds = sorted({each.fit_seed for each in serving})
+    return Rules(seed, seeds, pairs, exclude_seen=found.pop())
+
+
+def _comparison_frame(found: Sequence[Comparison]) -> pl.DataFrame:
+    columns = ("a", "b", "task", "split", "metric", "value", "low", "high")
+    rows = [
+        {
+            **{name: getattr(one, name) for name in columns},
+            "p": one.p if one.p_adjusted is None else one.p_adjusted,
+            "verdict": one.verdict,
+            "sentence": one.sentence,
+        }
+        for one in found
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)

@@ -1,0 +1,188 @@
+"""Models queried about held-out events, and what is measured of their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from p5rec.core.artefacts import LINEAGE, Lineage
+from p5rec.core.errors import UserError
+from p5rec.core.types import Corpus
+from p5rec.evaluate.schema import Part, Report, Sample
+from p5rec.methods.base import LISTS, Method
+
+from .dataset import Dataset
+from .model import Model
+
+if TYPE_CHECKING:
+    from p5rec.evaluate.answers import Answered
+    from p5rec.evaluate.measured import Measured
+    from p5rec.pipeline.prepared import Prepared
+    from p5rec.recommend.serving import ServingConfig
+
+SAMPLES = 10  # answers that a report shows, of each kind
+
+
+@dataclass(frozen=True)
+class Query:
+    """A model as it is measured.
+
+    Attributes:
+        model: the model.
+        method: its settings, those of this query among them.
+        serving: how it is queried.
+    """
+
+    model: Model
+    method: Method
+    serving: ServingConfig
+
+
+def query_of(
+    name: str,
+    model: Model,
+    on: Part,
+    ask: Mapping[str, int] | None,
+    k: int | None,
+    exclude_seen: bool | None,
+) -> Query:
+    """How a model is queried; arguments as those of :func:`p5rec.api.evaluation.evaluate`.
+
+    Raises:
+        UserError: it answers nothing that is asked.
+    """
+    questions = None if ask is None else {t: n for t, n in ask.items() if t in model.method.tasks}
+    method = model.method.overridden(model.folder, {"k": k})
+    serving = model.serving.overridden(
+        f"{name}: evaluate", k=k, exclude_seen=exclude_seen, questions=questions
+    )
+    if ask is None:
+        serving = serving.about(on)
+    if not serving.questions and LISTS not in method.capabilities:
+        answers = ", ".join(method.tasks) or "nothing"
+        raise UserError(
+            f"{name}: expected a model that ranks, or ask= with a task that it answers, got a "
+            f"{method.kind}, which answers {answers}; say ask={{{method.tasks[0]!r}: 500}}"
+        )
+    return Query(model, method, serving)
+
+
+def answers_of(
+    name: str, query: Query, prepared: Prepared, data: Dataset, on: Part, stack: ExitStack
+) -> Answered:
+    """What a model answers: kept by the stage of a recipe where it was fitted to these data."""
+    from p5rec.evaluate.answers import Answered
+    from p5rec.evaluate.footing import learned_facts
+    from p5rec.methods.answering import predict
+    from p5rec.pipeline.answers import ask_fitted
+
+    model, method, fitted = query.model, query.method, query.model.fitted
+    about: dict[str, Any] = {"train_seconds": 0.0}
+    if fitted is not None:
+        facts = learned_facts(name, {name: method}) if method.prompted else {}
+        about = {**fitted.about, **facts}
+    if fitted is not None and model.dataset is not None and model.dataset.data.key == data.data.key:
+        same = replace(fitted, method=method)
+        folder = ask_fitted(same, query.serving, prepared, on).path
+    else:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        predictor = method.opened(model.folder, download=True)
+        predict(method, predictor, query.serving, data.corpus, on, folder)
+    codes = model.folder / "codes"
+    return Answered(name, folder, method, codes if codes.is_dir() else None, about)
+
+
+def measure(
+    answered: Mapping[str, Sequence[Answered]], prepared: Prepared, part: Part, seed: int
+) -> tuple[list[Measured], list[Sample]]:
+    """The figures of methods, and of the reference baselines on the questions they were asked.
+
+    Args:
+        answered: what each answered about ``part``, one a seed; figures are means over these.
+        prepared: the data, and where references are cached.
+        seed: of the bootstrap.
+
+    Returns:
+        The figures, and answers of the first seed to look at.
+    """
+    from p5rec.evaluate.answers import list_references, measure_answers
+    from p5rec.evaluate.families import measure_reference
+    from p5rec.evaluate.measured import average
+    from p5rec.pipeline.answers import ask_references
+    from p5rec.recommend.model_answers import read_asked
+    from p5rec.tasks.view import unnamed_view
+
+    corpus = prepared.corpus
+    measured, samples = list[Any](), list[Sample]()
+    for runs in answered.values():
+        each = []
+        for nth, run in enumerate(runs):
+            shown = 0 if nth else SAMPLES
+            figures, seen = measure_answers(run, corpus, part, seed=seed, shown=shown)
+            each.append(figures)
+            samples += seen
+        measured += [average(found, seed) for found in zip(*each, strict=True)]
+    asked = [every for runs in answered.values() for every in read_asked(runs[0].folder)]
+    view, facts = unnamed_view(corpus), {"split": part, "seed": seed}
+    for reference in ask_references(asked, prepared, answered):
+        measured.append(measure_reference(reference, view, facts))
+    return [*measured, *list_references(answered, corpus, part, seed)], samples
+
+
+def write(report: Report, measured: Sequence[Measured], corpus: Corpus, out: Path) -> None:
+    """Writes the report, its pages, pictures and cases into ``out``: all of them, or none.
+
+    Raises:
+        UserError: the disk is full, or does not let us write there.
+    """
+    from p5rec.core.publishing import lay_out
+    from p5rec.evaluate.per_user import write_cases
+    from p5rec.report.files import write_report
+
+    with TemporaryDirectory() as made:
+        write_report(report, Path(made))
+        write_cases(measured, corpus, Path(made))
+        lay_out({path.name: path for path in Path(made).iterdir()}, out)
+
+
+def check_unseen(
+    name: str, folder: Path | None, corpus: Corpus, part: Part, *, allow_seen: bool
+) -> list[str]:
+    """What a reader must know of the events that a model, or one that it began from, learned from.
+
+    Args:
+        name: of the model.
+        folder: holds its lineage; None: there is none.
+        corpus: what it is measured on.
+        part: the held-out events.
+        allow_seen: it may have learned from these.
+
+    Raises:
+        UserError: it learned from some of ``part``, and may not.
+    """
+    if folder is None or not (folder / LINEAGE).is_file():
+        return [f"{name} has no {LINEAGE}: it may have seen what it is measured on."]
+    split, seen = corpus.split, Lineage.read(folder).among(corpus.interactions.event_keys)
+    measured, others = split.mask(part), ~split.mask("train")
+    count, total = int((seen & measured).sum()), int(measured.sum())
+    if count and not allow_seen:
+        raise UserError(
+            f"{name}: expected a model that did not learn from what it is measured on, got one "
+            f"that learned from {count:,} of the {total:,} {part} events; fit it under this split, "
+            "or allow it (allow_seen)"
+        )
+    if count:
+        return [
+            f"{name} learned from {count:,} of the {total:,} {part} events that it is measured on: "
+            "its figures say nothing of new events."
+        ]
+    if elsewhere := int((seen & others).sum()):
+        return [
+            f"{name} learned from {elsewhere:,} of the {others.sum():,} events that do not train "
+            f"here, none of them {part} events."
+        ]
+    return []

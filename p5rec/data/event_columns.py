@@ -1,0 +1,175 @@
+"""What a log may say of an event beside user, item, time and rating: context, a label, a behaviour.
+
+The columns come from the log as text or types, travel with their rows through every filter under
+the names below, and become arrays once it is known which events are left. E events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from p5rec.core.errors import did_you_mean, fault
+from p5rec.core.features import Behaviours, Categories, Context
+
+from .cells import absent, as_id, as_number, refuse
+from .config import BehaviourConfig, ContextConfig, DataConfig
+from .tables import Places
+
+# columns of a log's frame; what config key they come from
+CONTEXT, LABEL, BEHAVIOUR = "context.", "label.column", "behaviour.column"
+MOST = 100  # behaviours
+TRUE, FALSE = ("1", "1.0", "true"), ("0", "0.0", "false")
+
+
+def further_columns(config: DataConfig) -> dict[str, str]:
+    """Name in the log's frame → column of the file, of all that the config asks for."""
+    found = {CONTEXT + name: each.column for name, each in context_of(config).items()}
+    if config.label and config.label.column is not None:
+        found[LABEL] = config.label.column
+    if config.behaviour:
+        found[BEHAVIOUR] = config.behaviour.column
+    return found
+
+
+def context_of(config: DataConfig) -> dict[str, ContextConfig]:
+    """Every context column, told in full."""
+    return {
+        name: ContextConfig(column=name, kind=each) if isinstance(each, str) else each
+        for name, each in config.context.items()
+    }
+
+
+def read_further(
+    raw: pl.DataFrame, config: DataConfig, places: Places, rows: pl.Series
+) -> pl.DataFrame:
+    """The further columns, typed: numbers float32, labels Int8, others text; null where unknown.
+
+    Args:
+        raw: the columns under the names of :func:`further_columns`, E rows.
+        config: says what they are.
+        places, rows: where each row stands, for messages.
+
+    Raises:
+        UserError: a number or a label cannot be read; it names the row.
+    """
+    found: dict[str, pl.Series] = {}
+    todo = "fix it, or leave the cell empty"
+    for name, each in context_of(config).items():
+        values = raw[CONTEXT + name]
+        if each.kind == "category":
+            found[CONTEXT + name] = as_id(values).set(absent(values, "category"), None)
+            continue
+        gone, numbers = absent(values, "number"), as_number(values)
+        bad = ~numbers.is_finite().fill_null(False) & ~gone
+        refuse(bad, values, places, rows, "a number", each.column, todo)
+        found[CONTEXT + name] = numbers.set(gone, None)
+    if LABEL in raw.columns:
+        values = raw[LABEL]
+        words = values.cast(pl.String).str.strip_chars().str.to_lowercase()
+        gone, positive = absent(values, "number"), words.is_in(TRUE)
+        bad = ~(positive | words.is_in(FALSE)).fill_null(False) & ~gone
+        refuse(bad, values, places, rows, "1 or 0", further_columns(config)[LABEL], todo)
+        found[LABEL] = positive.cast(pl.Int8).set(gone, None)
+    if BEHAVIOUR in raw.columns:
+        found[BEHAVIOUR] = as_id(raw[BEHAVIOUR])
+    return pl.DataFrame([values.alias(name) for name, values in found.items()])
+
+
+def check_further(events: pl.DataFrame, config: DataConfig, where: Path) -> None:
+    """Refuses a log that lacks what the config asks for beside user, item and time.
+
+    Args:
+        events: the log's frame.
+        where: what it is of, for messages.
+
+    Raises:
+        UserError: it names the setting.
+    """
+    for name, column in further_columns(config).items():
+        if name not in events.columns:
+            got = f"a source {config.source!r}, which has none"
+            raise fault(where, f"a column {column!r}", got, f"unset data.{name}")
+    if config.label and config.label.column is None and "rating" not in events.columns:
+        todo = "unset data.label"
+        raise fault(where, "ratings, for data.label.rating_at_least", "none", todo)
+    if config.behaviour:
+        _check_behaviours(events[BEHAVIOUR], config.behaviour, where)
+
+
+def _check_behaviours(values: pl.Series, chosen: BehaviourConfig, where: Path) -> None:
+    names = values.unique().sort().to_list()
+    if len(names) > MOST:
+        expected = f"at most {MOST} behaviours in column {chosen.column!r}"
+        raise fault(where, expected, f"{len(names):,}", "name another column")
+    for key, wanted in (("targets", chosen.targets), ("weights", chosen.weights)):
+        if unknown := next((name for name in wanted if name not in names), None):
+            expected = f"events of the behaviour {unknown!r} in column {chosen.column!r}"
+            todo = f"{did_you_mean(unknown, names)} (set data.behaviour.{key})"
+            raise fault(where, expected, "none", todo)
+
+
+def event_columns(events: pl.DataFrame, order: np.ndarray, config: DataConfig) -> dict[str, Any]:
+    """The fields ``context``, ``labels`` and ``behaviours`` of
+    :class:`~p5rec.core.types.Interactions`.
+
+    Args:
+        events: the log's frame, of the events that are left.
+        order: ``(E,)`` the rows of it, as the events come.
+        config: says what they are.
+    """
+    events = events.select(pl.exclude("row", "user", "item", "time")).select(pl.all().gather(order))
+    context: dict[str, Context] = {}
+    for name, each in context_of(config).items():
+        values = events[CONTEXT + name]
+        if each.kind == "number":
+            context[name] = values.fill_null(float("nan")).to_numpy()
+        else:
+            context[name] = Categories(*_coded(values))
+    return {
+        "context": context,
+        "labels": _labels(events, config),
+        "behaviours": config.behaviour and _behaviours(events[BEHAVIOUR], config.behaviour),
+    }
+
+
+def _labels(events: pl.DataFrame, config: DataConfig) -> np.ndarray | None:
+    if config.label is None:
+        return None
+    if (least := config.label.rating_at_least) is None:
+        labels = events[LABEL].fill_null(-1)
+    else:
+        rating = events["rating"].fill_nan(None)
+        labels = (rating >= np.float32(least)).cast(pl.Int8).fill_null(-1)
+    return labels.to_numpy()
+
+
+def _behaviours(values: pl.Series, chosen: BehaviourConfig) -> Behaviours:
+    codes, names = _coded(values)
+    names = tuple(dict.fromkeys([*names, *sorted(chosen.targets)]))  # all targets may be gone
+    weights = tuple(chosen.weights.get(name, 1.0) for name in names)
+    return Behaviours(codes.astype(np.int8), names, tuple(sorted(set(chosen.targets))), weights)
+
+
+def _coded(values: pl.Series) -> tuple[np.ndarray, tuple[str, ...]]:
+    """``(E,)`` int32 places among the sorted values, -1 where null; and the values."""
+    names = values.drop_nulls().unique().sort()
+    codes = values.cast(pl.Enum(names)).to_physical().cast(pl.Int32).fill_null(-1)
+    return codes.to_numpy(), tuple(names.to_list())
+
+
+def columns_told(columns: Mapping[str, Context]) -> dict[str, dict[str, int]]:
+    """Of each context column: how many events lack it, and how many values it has."""
+    found = {}
+    for name, column in columns.items():
+        if isinstance(column, Categories):
+            missing, values = int((column.codes < 0).sum()), len(column.values)
+        else:
+            there = column[~np.isnan(column)]
+            missing, values = len(column) - len(there), len(np.unique(there))
+        found[name] = {"missing": missing, "values": values}
+    return found

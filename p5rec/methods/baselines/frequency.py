@@ -1,0 +1,112 @@
+"""What a user bought most often: the baselines that repeat purchases call for.
+
+Personal frequency is P-TopFreq, with the most popular items behind it GP-TopFreq (Li et al. 2021,
+"A Next Basket Recommendation Reality Check", arXiv:2109.14233). B requests, N items.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import Field
+
+from p5rec.core.artefacts import Lineage
+from p5rec.core.rng import tie_order
+from p5rec.core.types import Histories, Interactions, Split
+from p5rec.data.matrices import frequency_matrix
+
+from ..arrays import load_arrays, save_arrays
+from ..base import Method
+from .dense import DenseScorer
+
+FLOOR = np.float32(0.03)  # of the most frequent item's baskets: what an item counts for besides
+
+
+@dataclass(frozen=True, eq=False)
+class FrequencyPredictor(DenseScorer):
+    """Ranks by the baskets of the history that hold an item, and other items behind those.
+
+    Attributes:
+        behind: ``(N,)`` float32 from 0 to below 1: what an item scores that the history lacks.
+        tie: ``(N,)`` tie order.
+        half_life: see :class:`PersonalFrequency`.
+        lineage: the training events.
+    """
+
+    behind: np.ndarray
+    tie: np.ndarray
+    half_life: float | None
+    lineage: Lineage | None = None
+
+    def scores(self, histories: Histories) -> np.ndarray:
+        """See :class:`.dense.DenseScorer`."""
+        own = self._own(histories)
+        return np.where(own > 0, 1 + own, self.behind)
+
+    def item_logs(self, histories: Histories) -> np.ndarray:
+        """See :class:`p5rec.methods.predictors.ScoresItems`: 0 for items that are new to a user,
+        up to ``log(1 + 1 / FLOOR)`` for those of the history."""
+        own = self._own(histories)
+        best = own.max(axis=1, keepdims=True, initial=0)
+        shares = np.divide(own, best, out=np.zeros_like(own), where=best > 0)
+        return np.log1p(shares / FLOOR)
+
+    def over(self, row_of: np.ndarray) -> Self:
+        """See :class:`p5rec.methods.predictors.ScoresOtherItems`."""
+        behind = np.where(row_of >= 0, self.behind[row_of], np.float32(0))
+        return replace(self, behind=behind, tie=np.arange(len(row_of)))
+
+    def _own(self, histories: Histories) -> np.ndarray:
+        """``(B, N)`` float32 baskets of a history that hold an item."""
+        return frequency_matrix(histories, len(self.tie), self.half_life).toarray()
+
+    def save(self, folder: Path) -> None:
+        """See :class:`p5rec.methods.predictors.Learned`."""
+        save_arrays(folder, {"behind": self.behind, "tie": self.tie})
+
+
+class PersonalFrequency(Method):
+    """How baskets of a history count.
+
+    Attributes:
+        half_life: baskets (events, where each stands alone) after which a basket counts half; None:
+            all count alike.
+    """
+
+    kind: Literal["personal-frequency"] = "personal-frequency"
+    half_life: float | None = Field(default=None, gt=0)
+
+    scores_items = True
+
+    def fit_settings(self) -> dict[str, object]:
+        """See :class:`p5rec.methods.base.Method`: how a history is read shapes no fit."""
+        return {name: v for name, v in super().fit_settings().items() if name != "half_life"}
+
+    def learn(self, interactions: Interactions, split: Split) -> FrequencyPredictor:
+        """Nothing is learned: a history is its own model."""
+        behind = np.zeros(interactions.n_items, dtype=np.float32)
+        tie = tie_order(interactions.item_keys, split.seed)
+        return FrequencyPredictor(behind, tie, self.half_life, Lineage.none())
+
+    def load(self, folder: Path) -> FrequencyPredictor:
+        """See :class:`p5rec.methods.base.Method`."""
+        return FrequencyPredictor(**load_arrays(folder), half_life=self.half_life)
+
+
+class PersonalGeneralFrequency(PersonalFrequency):
+    """The same, with all other items behind by their training events."""
+
+    kind: Literal["personal-general-frequency"] = "personal-general-frequency"  # type: ignore[assignment]
+
+    def learn(self, interactions: Interactions, split: Split) -> FrequencyPredictor:
+        """Count the training events of each item, those of target behaviours."""
+        train = split.mask("train")
+        counted = interactions.items[train & interactions.is_target]
+        counts = np.bincount(counted, minlength=interactions.n_items)
+        behind = (counts / (1 + counts.max())).astype(np.float32)
+        tie = tie_order(interactions.item_keys, split.seed)
+        lineage = Lineage(interactions.event_keys[train])
+        return FrequencyPredictor(behind, tie, self.half_life, lineage)

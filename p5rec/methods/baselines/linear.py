@@ -1,0 +1,213 @@
+"""Item-to-item weights in closed form, of any catalogue: EASE or cosines, cut to the largest.
+
+B requests, N items.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import Field
+from scipy.sparse import csr_array
+
+from p5rec.core.artefacts import Lineage
+from p5rec.core.rng import tie_order
+from p5rec.core.types import Corpus, Histories, Interactions, Split
+from p5rec.data.matrices import HALF_LIVES, history_matrix
+from p5rec.data.train_events import of_some_users
+
+from ..arrays import load_arrays, save_arrays, sparse, sparse_parts
+from ..base import Method
+from ..needs import Inputs
+from ..plans import Plan, Surroundings
+from .dense import DenseScorer
+from .ease import Ease
+from .itemknn import ItemKnn
+
+FLOOR = np.float32(0.03)  # of the best item's score: what an item without any counts for
+
+
+@dataclass(frozen=True, eq=False)
+class LinearPredictor(DenseScorer):
+    """Ranks by what the items of a history predict together.
+
+    Attributes:
+        weights: ``(N, N)`` sparse float32; row i holds item i's weights for the others.
+        events: ``(N,)`` float32 training events of each item.
+        tie: ``(N,)`` tie order.
+        half_life, popularity_discount: see :class:`Linear`.
+        lineage: the training events.
+    """
+
+    weights: csr_array
+    events: np.ndarray
+    tie: np.ndarray
+    half_life: float | None = None
+    popularity_discount: float = 0.0
+    lineage: Lineage | None = None
+
+    @cached_property
+    def discounted(self) -> csr_array:
+        """``(N, N)``: the weights, each divided by its target's events to the discount's power."""
+        scale = np.maximum(self.events, 1).astype(np.float32) ** -self.popularity_discount
+        kept = self.weights
+        data = kept.data * scale[kept.indices]
+        return csr_array((data, kept.indices, kept.indptr), shape=kept.shape)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """``(N,)`` bool: the items for which at least one item has a weight."""
+        known: np.ndarray = np.bincount(self.weights.indices, minlength=len(self.tie)) > 0
+        return known
+
+    def item_logs(self, histories: Histories) -> np.ndarray:
+        """See :class:`p5rec.methods.predictors.ScoresItems`.
+
+        Logarithms of the summed weights as shares of the best item's, each raised by ``FLOOR``,
+        which bounds what an item without weights can lose; all equal where nothing is known of a
+        history.
+        """
+        read = history_matrix(histories, len(self.tie), self.half_life)
+        # row by row: a request's scores do not depend on its neighbours
+        scores = (read @ self.discounted).toarray().clip(min=0)
+        best = scores.max(axis=1, keepdims=True, initial=0)
+        shares = np.divide(scores, best, out=np.zeros_like(scores), where=best > 0)
+        logs = np.log(shares + FLOOR)
+        logs[:, ~self.predicted] = np.nan
+        return logs
+
+    def scores(self, histories: Histories) -> np.ndarray:
+        """See :class:`.dense.DenseScorer`; an item of which nothing is known scores the floor."""
+        return np.nan_to_num(self.item_logs(histories), nan=np.log(FLOOR))
+
+    def over(self, row_of: np.ndarray) -> Self:
+        """See :class:`p5rec.methods.predictors.ScoresOtherItems`."""
+        entries = self.weights.tocoo()
+        place = np.full(len(self.tie), -1)
+        known = row_of >= 0
+        place[row_of[known]] = np.flatnonzero(known)
+        rows, columns = place[entries.row], place[entries.col]
+        kept = (rows >= 0) & (columns >= 0)
+        pairs, size = (rows[kept], columns[kept]), len(row_of)
+        weights = csr_array((entries.data[kept], pairs), shape=(size, size))
+        events = np.where(known, self.events[row_of], 0)
+        return replace(self, weights=weights, events=events, tie=np.arange(size))
+
+    def save(self, folder: Path) -> None:
+        """See :class:`p5rec.methods.predictors.Learned`."""
+        arrays = {"events": self.events, "tie": self.tie}
+        save_arrays(folder, {**arrays, **sparse_parts("weights", self.weights)})
+
+
+class Linear(Method):
+    """How the weights are fitted and a history is read.
+
+    Attributes:
+        weights: ``ease`` (Steck 2019, arXiv:1905.03375); ``item-knn``, the cosine of two items'
+            users; ``auto``, EASE up to ``max_items``, whose cubic time and square memory it cannot
+            afford beyond.
+        l2: of EASE, in users.
+        kept: weights of each item that are kept, the largest by their size.
+        max_items: of ``auto``.
+        users: share of the users, drawn, whose events are learned from.
+        half_life: events after which an item of the history counts half; None: all count alike.
+        popularity_discount: an item's weights are divided by its training events to this power,
+            between 0 (least squares, which favour what is popular) and 1 (Steck 2011, "Item
+            popularity and recommendation accuracy", has such a power in what is counted).
+    """
+
+    kind: Literal["linear"] = "linear"
+    weights: Literal["auto", "ease", "item-knn"] = "auto"
+    l2: float = Field(100.0, gt=0)
+    kept: int = Field(500, ge=1)
+    max_items: int = Field(20_000, ge=1)
+    users: float = Field(1.0, gt=0, le=1)
+    half_life: float | None = Field(default=None, gt=0)
+    popularity_discount: float = Field(0.3, ge=0, le=1)
+
+    grid = {
+        "l2": (100.0, 300.0, 1000.0),
+        "half_life": (None, 32.0, 16.0, *reversed(HALF_LIVES)),
+        "popularity_discount": (0.3, 0.0, 0.15, 0.5),
+    }
+    scores_items = True
+
+    @property
+    def drawn(self) -> bool:  # type: ignore[override]
+        """Whether it learns from a draw of the users."""
+        return self.users < 1
+
+    def fit_settings(self) -> dict[str, object]:
+        """See :class:`p5rec.methods.base.Method`: how a history is read shapes no fit."""
+        queried = ("half_life", "popularity_discount")
+        return {
+            name: value for name, value in super().fit_settings().items() if name not in queried
+        }
+
+    def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
+        """See :class:`p5rec.methods.base.Method`."""
+        if self.users < 1:
+            corpus = of_some_users(corpus, self.users, seed)
+        return super().fit(corpus, folder, seed=seed, inputs=inputs)
+
+    def learn(self, interactions: Interactions, split: Split) -> LinearPredictor:
+        """Fit the weights to the training events.
+
+        Raises:
+            UserError: ``ease`` is asked for more items than it can take.
+        """
+        few = interactions.n_items <= self.max_items
+        if self.weights == "ease" or (self.weights == "auto" and few):
+            ease = Ease(l2=self.l2, max_items=self.max_items)
+            weights = largest(ease.learn(interactions, split).weights, self.kept)
+        else:
+            weights = ItemKnn(neighbours=self.kept).learn(interactions, split).similar
+        train = split.mask("train")
+        events = np.bincount(
+            interactions.items[train], interactions.weights[train], interactions.n_items
+        )
+        return LinearPredictor(
+            weights,
+            events.astype(np.float32),
+            tie_order(interactions.item_keys, split.seed),
+            self.half_life,
+            self.popularity_discount,
+            Lineage(interactions.event_keys[train]),
+        )
+
+    def plan(self, corpus: Corpus, among: Surroundings) -> Plan:
+        """See :class:`p5rec.methods.base.Method`: EASE takes two matrices, N by N."""
+        n_items = len(corpus.catalog)
+        dense = self.weights == "ease" or (self.weights == "auto" and n_items <= self.max_items)
+        return Plan(self.fits, 2 * 4.0 * n_items**2 * dense)
+
+    def load(self, folder: Path) -> LinearPredictor:
+        """See :class:`p5rec.methods.base.Method`."""
+        arrays = load_arrays(folder)
+        return LinearPredictor(
+            sparse("weights", arrays),
+            arrays["events"],
+            arrays["tie"],
+            self.half_life,
+            self.popularity_discount,
+        )
+
+
+def largest(weights: np.ndarray, kept: int) -> csr_array:
+    """``(N, N)`` sparse: the ``kept`` entries of each row of ``weights (N, N)`` that are furthest
+    from 0, in the order of their columns."""
+    n_items = len(weights)
+    if kept >= n_items:
+        return csr_array(weights)
+    columns = np.empty((n_items, kept), dtype=np.int32)
+    for row, values in enumerate(weights):  # one row at a time: no second matrix of N by N
+        columns[row] = np.sort(np.argpartition(np.abs(values), -kept)[-kept:])
+    data = np.take_along_axis(weights, columns, axis=1)
+    starts = np.arange(n_items + 1) * kept
+    found = csr_array((data.ravel(), columns.ravel(), starts), shape=(n_items, n_items))
+    found.eliminate_zeros()
+    return found

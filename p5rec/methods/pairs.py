@@ -1,0 +1,75 @@
+"""What fitted methods say of pairs of a user and an item of the data, who need not have met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from p5rec.core.errors import UserError
+from p5rec.core.types import Corpus
+from p5rec.data.split import histories_of
+from p5rec.tasks.draft import Limits
+from p5rec.tasks.view import unnamed_view
+
+from .base import Method
+from .baselines.text_rows import pair_rows
+from .tune import requests_of
+
+Answers = Callable[[np.ndarray, np.ndarray], Any]  # users and items (B,) → B answers
+
+
+def answers_about(method: Method, predictor: Any, corpus: Corpus, what: str) -> Answers:
+    """What answers about users and items of ``corpus``.
+
+    Args:
+        what: ``ratings``, in points of the data's scale and within it; ``clicks``, probabilities;
+            or ``explanations``.
+
+    Raises:
+        UserError: the method does not offer that, or the data lack what it needs.
+    """
+    if what == "clicks" and hasattr(predictor, "predict_click"):
+        log = corpus.interactions
+        return lambda users, items: predictor.predict_click(histories_of(log, users), items)
+    if of_pairs := getattr(predictor, "of_pairs", None):
+        answers: Answers = of_pairs(what, corpus)
+        return answers
+    if what == "explanations" and "explanation" in method.tasks and hasattr(predictor, "write"):
+        view, words = unnamed_view(corpus), getattr(method, "max_words", Limits().max_words)
+        return lambda users, items: predictor.write(pair_rows(view, users, items, words))
+    if what != "ratings" or not hasattr(predictor, "predict_rating"):
+        raise UserError(
+            f"expected a method that offers {what}, got a {method.kind}, which does not; "
+            "take another model"
+        )
+    scale = unnamed_view(corpus).scale
+    assert scale is not None, "it was fitted to ratings"
+
+    def rate(users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        rated = predictor.predict_rating(requests_of(users), items)
+        return np.clip(rated, scale.low, scale.high)
+
+    return rate
+
+
+def pair_frame(
+    answers: Any, corpus: Corpus, users: np.ndarray, items: np.ndarray, what: str
+) -> pl.DataFrame:
+    """Columns user, item, title, and ``rating``, ``click`` or ``explanation``.
+
+    Args:
+        answers: B, about ``users`` and ``items`` ``(B,)``.
+        what: see :func:`answers_about`.
+    """
+    ids, titles = corpus.catalog.ids, corpus.catalog.titles
+    return pl.DataFrame(
+        {
+            "user": [corpus.user_ids[row] for row in users],
+            "item": [ids[row] for row in items],
+            "title": [titles[row] for row in items],
+            what.removesuffix("s"): answers,
+        }
+    )

@@ -1,0 +1,50 @@
+"""A small shop's log as frames."""
+
+from __future__ import annotations
+
+import polars as pl
+
+import p5rec
+
+USERS, ITEMS, EACH = 40, 24, 7
+NETWORK = {
+    "backbone": {"width": 16, "feedforward": 32},
+    "train": {"passes": {"most": 1}, "warmup": 0},
+}
+IDS = {"codebook": 8, "vectors": {"text": None, "cooccurrence": {"dim": 4}}}
+SMALL = {"parts": {"network": NETWORK}, "ids": IDS}
+
+
+def shop_events() -> pl.DataFrame:
+    """40 customers with 7 of 24 articles each, and their stars."""
+    rows = [
+        {
+            "customer": f"u{user}",
+            "sku": f"A-{(7 * user + 5 * step) % ITEMS}",
+            "bought_at": 1_700_000_000 + step * 86_400 + user,
+            "stars": 1 + (step + user) % 5,
+        }
+        for user in range(USERS)
+        for step in range(EACH)
+    ]
+    return pl.DataFrame(rows).with_columns(pl.from_epoch("bought_at", "s"))
+
+
+def shop_items() -> pl.DataFrame:
+    """A title and a colour each."""
+    colours = ("red", "green", "blue")
+    return pl.DataFrame(
+        {
+            "sku": [f"A-{n}" for n in range(ITEMS)],
+            "title": [f"Article {n}" for n in range(ITEMS)],
+            "colour": [colours[n % 3] for n in range(ITEMS)],
+        }
+    )
+
+
+def shop(**settings: object) -> p5rec.Dataset:
+    """The data set of both frames."""
+    columns = {"user": "customer", "item": "sku", "time": "bought_at", "rating": "stars"}
+    return p5rec.Dataset.from_frame(
+        shop_events(), shop_items(), attributes=["colour"], **columns, **settings
+    )

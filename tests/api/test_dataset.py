@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from small_shop import EACH, ITEMS, USERS, shop, shop_events, shop_items
+
+import p5rec
+from p5rec.data.prepare import load_corpus, prepare_data
+
+COLUMNS = {"user": "customer", "item": "sku", "time": "bought_at"}
+
+
+def test_frames_of_external_ids(train: p5rec.Dataset) -> None:
+    assert train.users.shape == (USERS, 2)
+    assert set(train.items.columns) == {"item", "title", "colour", "events"}
+    assert len(train.items) == ITEMS
+    events = train.events
+    assert events.columns == ["user", "item", "time", "rating", "part"]
+    first = shop_events().select(
+        user="customer", item="sku", time="bought_at", rating=pl.col("stars").cast(pl.Float32)
+    )
+    keys = ["user", "time"]
+    assert events.drop("part").sort(keys).equals(first.sort(keys))
+    assert events["part"].value_counts().sort("part").rows() == [
+        ("test", USERS), ("train", USERS * (EACH - 2)), ("valid", USERS)
+    ]  # fmt: skip
+    assert len(train.test) == len(train.valid) == USERS
+    last = first.sort("time").group_by("user").last()
+    assert train.test.sort("user").equals(last.select(train.test.columns).sort("user"))
+    assert train.describe()["split"]["test"] == USERS
+    assert repr(train) == "Dataset(40 users, 24 items, 280 events, split leave-one-out)"
+
+
+def test_a_frame_is_what_a_file_is(tmp_path: Path, train: p5rec.Dataset) -> None:
+    shop_events().write_parquet(tmp_path / "log.parquet")
+    shop_items().write_parquet(tmp_path / "items.parquet")
+    file = p5rec.Dataset.from_file(
+        tmp_path / "log.parquet", items=tmp_path / "items.parquet", item_id="sku",
+        attributes=["colour"], rating="stars", **COLUMNS,
+    )  # fmt: skip
+    section = {
+        "source": "table", "path": str(tmp_path / "log.parquet"),
+        "columns": {"rating": "stars", **COLUMNS},
+        "items": {"path": str(tmp_path / "items.parquet"),
+                  "columns": {"item": "sku", "attributes": {"colour": "colour"}}},
+    }  # fmt: skip
+    same = p5rec.Dataset.from_config(section)
+    assert file.config == same.config
+    assert file.events.equals(train.events)
+    assert file.items.equals(train.items)
+
+
+def test_splits_and_settings_are_those_of_a_recipe(train: p5rec.Dataset) -> None:
+    by_time = shop(min_rating=2, k_core={"user": 2, "item": 1}).split("time", seed=3)
+    store = by_time.prepared().store
+    corpus = load_corpus(prepare_data(by_time.config, store).path)
+    assert (corpus.split.name, corpus.split.seed) == ("time", 3)
+    assert by_time.summary["dropped"]["min_rating"] == 56
+    assert by_time.describe()["split"]["train"] == int(corpus.split.mask("train").sum())
+
+
+def test_a_shipped_world() -> None:
+    world = p5rec.Dataset.from_config({"source": "world", "world": {"users": 8, "items": 9}})
+    assert len(world.users) == 8
+    assert repr(world).startswith("Dataset(8 users")
+
+
+ERRORS = {
+    "a column": (
+        lambda: p5rec.Dataset.from_frame(
+            shop_events(), user="custmer", item="sku", time="bought_at"
+        ),
+        "events: expected a column 'custmer' for the user, got none; did you mean 'customer'? "
+        "(set user)",
+    ),
+    "a value": (
+        lambda: p5rec.Dataset.from_frame(
+            shop_events().with_columns(sku=pl.when(pl.col("customer") != "u1").then("sku")),
+            **COLUMNS,
+        ).split(),
+        "events, row 8: expected a item id in column 'sku', got nothing (and 6 more rows); fill it "
+        "in, or set incomplete to drop",
+    ),
+    "an item": (
+        lambda: p5rec.Dataset.from_frame(shop_events(), shop_items().head(23), **COLUMNS).split(),
+        "events, row",
+    ),
+    "a setting": (
+        lambda: p5rec.Dataset.from_frame(shop_events(), dedup="first", **COLUMNS),
+        "Dataset.from_frame: expected a known key, got 'dedup'; did you mean 'dedupe'?",
+    ),
+    "a split": (lambda: shop().split("leave-two-out"), "Dataset.split: split: "),
+    "nobody": (
+        lambda: p5rec.Dataset.from_frame(shop_events().head(2), **COLUMNS).split(),
+        "events: expected a user to evaluate under the split leave-one-out, got none of 1; bring "
+        "at least one user with 3 events, or lower k_core and min_rating",
+    ),
+    "no frame": (
+        lambda: p5rec.Dataset.from_frame("log.csv"),
+        "events: expected a frame (polars, pandas or Arrow), got a str; make it one",
+    ),
+    "mixed ids": (
+        lambda: p5rec.Dataset.from_frame({"user": [1, "a"], "item": [1, 2], "time": [1, 2]}),
+        "events: expected columns of one type each, got ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_are_one_line_about_the_frame(name: str) -> None:
+    make, said = ERRORS[name]
+    with pytest.raises(p5rec.UserError) as caught:
+        make()
+    (line,) = caught.value.lines
+    assert line.startswith(said)
+    assert "parquet" not in line
+    assert "data." not in line
+
+
+def test_arrow_and_lazy_frames_and_mappings(train: p5rec.Dataset) -> None:
+    events = shop_events()
+    for frame in (events.lazy(), events.to_arrow(), events.to_dict(as_series=False)):
+        data = p5rec.Dataset.from_frame(frame, rating="stars", **COLUMNS)
+        assert data.events.drop("part").equals(train.events.drop("part"))
+
+
+def test_orders_users_context_labels_and_behaviours() -> None:
+    events = shop_events().with_columns(
+        order=pl.format("{}-{}", "customer", pl.int_range(pl.len()).over("customer") // 2),
+        done=pl.lit("buy"),
+        hour=pl.lit(9),
+        opened=pl.lit(1),
+    )
+    sooner = pl.col("bought_at") - pl.duration(seconds=1)
+    views = events.with_columns(done=pl.lit("view"), order=None, bought_at=sooner)
+    people = pl.DataFrame(
+        {"customer": [f"u{n}" for n in range(USERS)], "town": ["Bonn"] * USERS, "age": 30}
+    )
+    data = p5rec.Dataset.from_frame(
+        pl.concat([events, views.select(events.columns)]), users=people, basket="order",
+        user_attributes=["town"], context={"hour": "number"}, label={"column": "opened"},
+        behaviour={"column": "done", "targets": ["buy"], "weights": {"view": 0.5}}, **COLUMNS,
+    ).split("last-basket")  # fmt: skip
+    log = data.corpus.interactions
+    assert data.users.columns == ["user", "town", "events"]
+    assert data.items["events"].sum() == 2 * USERS * EACH
+    told = data.describe()
+    assert told["baskets"] == USERS * -(-EACH // 2)
+    assert told["behaviours"] == {"buy (target)": USERS * EACH, "view": USERS * EACH}
+    assert [*log.context] == ["hour"]
+    assert (log.labels == 1).all()
+    assert log.is_target[data.corpus.split.mask("valid", "test")].all()
+    assert len(p5rec.PersonalFrequency().fit(data, verbose=False).recommend(["u1"], k=3)) == 3
+    with pytest.raises(p5rec.UserError, match="expected a column 'dome' for behaviour"):
+        p5rec.Dataset.from_frame(events, behaviour={"column": "dome", "targets": ["b"]}, **COLUMNS)
+    with pytest.raises(p5rec.UserError, match="users: expected a column 'twon'"):
+        p5rec.Dataset.from_frame(events, users=people, user_attributes=["twon"], **COLUMNS).split()

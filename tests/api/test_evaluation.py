@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from inspect import signature
+from pathlib import Path
+
+import polars as pl
+import pytest
+from small_shop import shop, shop_events, shop_items
+
+import p5rec
+from p5rec.evaluate.schema import load_report
+
+
+def test_a_report_of_models(
+    hybrid: p5rec.Model, ease: p5rec.Model, train: p5rec.Dataset, tmp_path: Path
+) -> None:
+    found = p5rec.evaluate(
+        {"hybrid": hybrid, "ease": ease}, train, compare=[("hybrid", "ease")], k=10
+    )
+    table = found.table(intervals=True)
+    assert set(table["method"]) == {"hybrid", "ease"}
+    assert {"NDCG@10", "NDCG@10 low", "NDCG@10 high"} <= {*table.columns}
+    assert found.comparisons["metric"].to_list() == ["HR@10", "NDCG@10"]
+    assert found.compare("ease", "hybrid")["a"][0] == "ease"
+    assert found.plot()._repr_png_().startswith(b"\x89PNG")
+    assert "<pre>" in found._repr_html_()
+    found.save(tmp_path / "out")
+    assert load_report(tmp_path / "out").methods == found.report.methods
+    with pytest.raises(p5rec.UserError, match="compare: expected a method, got 'sasrec'"):
+        found.compare("hybrid", "sasrec")
+
+
+def test_loaded_or_fitted_figures_are_the_same(
+    ease: p5rec.Model, train: p5rec.Dataset, tmp_path: Path
+) -> None:
+    ease.save(tmp_path / "m")
+    one, other = (
+        p5rec.evaluate(model, train, on="valid").table()
+        for model in (ease, p5rec.load(tmp_path / "m"))
+    )
+    assert one.equals(other)
+
+
+def test_several_seeds_stand_as_their_mean(train: p5rec.Dataset) -> None:
+    few = {"epochs": 1, "width": 8, "dropout": 0.0}
+    runs = [p5rec.Sasrec(seed=n, **few).fit(train, verbose=False) for n in (0, 1)]
+    report = p5rec.evaluate({"sasrec": runs}, train).report
+    assert len(report.methods[0].by_seed["NDCG@10"]) == 2
+    assert report.protocol.seeds == [0, 1]
+
+
+def test_what_was_learned_is_not_measured_on(train: p5rec.Dataset) -> None:
+    """Under another split the model has seen events of the part."""
+    other = shop().split("time")
+    ease = p5rec.Ease(l2=10.0).fit(other, verbose=False)
+    seen = other.train.join(train.valid, on=["user", "item", "time"]).height
+    assert seen
+    p5rec.evaluate({"ease": ease}, other)
+    with pytest.raises(p5rec.UserError) as caught:
+        p5rec.evaluate({"ease": ease}, train, "valid")
+    (line,) = caught.value.lines
+    assert f"learned from {seen} of the {len(train.valid)} valid events" in line
+    found = p5rec.evaluate({"ease": ease}, train, "valid", allow_seen=True)
+    assert any(f"learned from {seen} of" in note for note in found.report.notes)
+
+
+def test_ratings_are_asked_for(train: p5rec.Dataset) -> None:
+    bias = p5rec.Bias(user_shrink=1.0, item_shrink=1.0).fit(train, verbose=False)
+    table = p5rec.evaluate({"bias": bias}, train, ask={"rating": 20}).table()
+    assert "bias" in table["method"].to_list()
+    assert "global-mean" in table["method"].to_list()  # the reference beside it
+    with pytest.raises(p5rec.UserError, match="expected a model that ranks, or ask="):
+        p5rec.evaluate({"bias": bias}, train)
+
+
+def test_models_of_other_items_are_refused(ease: p5rec.Model) -> None:
+    kept = shop_events().filter(pl.col("sku") != "A-3")
+    other = p5rec.Dataset.from_frame(
+        kept, shop_items(), user="customer", item="sku", time="bought_at"
+    ).split()
+    with pytest.raises(p5rec.UserError, match=r"^ease: .*the 24 items it was fitted to"):
+        p5rec.evaluate({"ease": ease}, other, allow_seen=True)
+
+
+def test_one_against_the_others(
+    hybrid: p5rec.Model, ease: p5rec.Model, train: p5rec.Dataset
+) -> None:
+    found = p5rec.compare({"hybrid": hybrid, "ease": ease}, train)
+    assert found["b"].to_list() == ["ease", "ease"]
+
+
+def test_an_audit_finds_a_planted_leak() -> None:
+    assert not p5rec.audit(shop().split()).leaks
+    events = shop_events()
+    twice = p5rec.Dataset.from_frame(
+        pl.concat([events, events]), user="customer", item="sku", time="bought_at", dedupe="none"
+    )
+    found = p5rec.audit(twice.split())
+    assert len(found)
+    assert found.table().columns == ["severity", "check", "sentence"]
+    assert found.found[0].sentence[:20] in found._repr_html_()
+
+
+def test_packages_of_these_names_are_functions_and_packages() -> None:
+    import p5rec.audit.checks as checks
+    import p5rec.evaluate.measure as measure
+
+    assert callable(p5rec.audit)
+    assert [*signature(p5rec.evaluate).parameters][:3] == ["models", "data", "on"]
+    assert p5rec.audit.checks is checks
+    assert p5rec.evaluate.measure is measure

@@ -1,0 +1,211 @@
+"""Views beside the purchases of baskets: they are history, in no basket, and tell nothing early."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from p5rec.core.errors import UserError
+from p5rec.core.types import Corpus, Histories
+from p5rec.data.build import build
+from p5rec.data.config import DataConfig
+from p5rec.data.describe import describe
+from p5rec.data.matrices import frequency_matrix, history_matrix
+from p5rec.data.prepare import load_corpus, prepare
+from p5rec.data.split import UNUSED, cases, each_target, histories_of
+from p5rec.methods.baselines.ease import Ease
+from p5rec.methods.baselines.frequency import PersonalGeneralFrequency
+from p5rec.methods.baselines.itemknn import ItemKnn
+from p5rec.methods.baselines.tifu_knn import TifuKnn
+
+WEIGHTS = {"view": 0.25}
+BEHAVIOUR = {"column": "event", "targets": ["buy"], "weights": WEIGHTS}
+# item, time, order, event: of ann, whose view of `ink` falls between two events of an order
+ANN = [
+    ("tea", 0, None, "view"), ("tea", 10, "o1", "buy"), ("jam", 12, "o1", "buy"),
+    ("ink", 11, None, "view"), ("oil", 20, None, "view"), ("oil", 30, "o2", "buy"),
+    ("ink", 30, None, "view"), ("jam", 40, None, "view"), ("tea", 50, "o3", "buy"),
+    ("ink", 60, None, "view"), ("ink", 70, "o4", "buy"), ("tea", 71, "o4", "buy"),
+    ("tea", 72, "o4", "buy"), ("oil", 70, None, "view"), ("oil", 80, None, "view"),
+]  # fmt: skip
+HISTORY = ["tea", "jam tea", "ink", "oil", "oil", "ink", "jam"]  # ann's, moment by moment
+
+
+def write(path: Path, rows: list[tuple[Any, ...]]) -> Path:
+    schema = ["user", "item", "time", "order", "event"]
+    frame = pl.DataFrame(rows, schema=schema, orient="row", infer_schema_length=None)
+    frame.with_columns(pl.col("time") + 1_600_000_000).write_csv(path)
+    return path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(2)
+    rows: list[tuple[Any, ...]] = [("ann", *row) for row in ANN]
+    items = ["tea", "jam", "ink", "oil", "rye"]
+    for user in range(12):  # with 1 to 4 orders, and views at any time, the same one too
+        for order in range(1 + user % 4):
+            time = int(rng.integers(0, 9))
+            bought = rng.choice(items, 3)
+            rows += [(f"u{user}", item, time, f"{user}-{order}", "buy") for item in bought]
+            rows += [
+                (f"u{user}", rng.choice(items), t, None, "view") for t in rng.integers(0, 9, 4)
+            ]
+    return write(tmp_path / "log.csv", rows)
+
+
+def config(file: Path, **changes: Any) -> DataConfig:
+    columns = {"basket": "order"}
+    told = {"columns": columns, "split": "last-basket", "behaviour": BEHAVIOUR, **changes}
+    return DataConfig(source="table", path=str(file), time_format="s", **told)
+
+
+def shop(file: Path, **changes: Any) -> Corpus:
+    return build(config(file, **changes))[0]
+
+
+def moments(corpus: Corpus, items: np.ndarray, numbers: np.ndarray) -> list[str]:
+    """The items of each number, in words."""
+    words = [corpus.catalog.ids[item] for item in items.tolist()]
+    return [
+        " ".join(sorted(word for word, own in zip(words, numbers, strict=True) if own == number))
+        for number in dict.fromkeys(numbers.tolist())
+    ]
+
+
+def test_a_basket_holds_purchases_alone(file: Path) -> None:
+    corpus = shop(file)
+    log = corpus.interactions
+    assert log.baskets is not None
+    assert (np.diff(log.baskets) >= 0).all()
+    own = log.users == corpus.user_ids.index("ann")
+    found = moments(corpus, log.items[own], log.baskets[own])
+    assert found == [*HISTORY, "tea", "ink", "ink tea", "oil", "oil"]
+    for basket in np.unique(log.baskets):
+        assert len({*log.is_target[log.baskets == basket].tolist()}) == 1
+    told = describe(corpus)
+    assert told["baskets"] == len(np.unique(log.baskets[log.is_target]))
+    assert told["events_per_basket"]["max"] == 3
+
+
+@pytest.mark.parametrize("split", ["last-basket", "last-basket-item"])
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_views_are_history_that_ends_before_the_basket(file: Path, split: str, part: str) -> None:
+    corpus = shop(file, split=split)
+    log, alone = corpus.interactions, shop(_purchases(file), split=split, behaviour=None)
+    asked, targets, events = cases(log, corpus.split, part)
+    _, flat = each_target(events)
+    assert log.is_target[flat].all()
+    assert _named(corpus, asked, targets) == _named(alone, *_asked(alone, part))
+    assert asked.behaviours is not None
+    assert not asked.behaviours.is_target.all()
+    held = corpus.split.parts > 0
+    assert log.is_target[held].all()
+    for b, user in enumerate(asked.users.tolist()):
+        first = np.flatnonzero((log.users == user) & corpus.split.mask(part))[0]
+        train = np.flatnonzero((log.users == user) & held)[0]
+        own = np.flatnonzero((log.users == user) & (np.arange(len(log)) < first))
+        own = own[log.is_target[own] | (own < train)]
+        assert asked[b].tolist() == log.items[own].tolist()
+        assert (log.times[own] <= log.times[first]).all()
+        views = own[~log.is_target[own]]
+        assert (log.times[views] < log.times[train]).all()
+    late = ~log.is_target & (corpus.split.parts == UNUSED)
+    assert late.any()
+
+
+def _asked(corpus: Corpus, part: str) -> tuple[Histories, np.ndarray]:
+    histories, targets, _ = cases(corpus.interactions, corpus.split, part)
+    return histories, targets
+
+
+def _named(corpus: Corpus, histories: Histories, targets: np.ndarray) -> dict[str, list[str]]:
+    table = targets.reshape(len(targets), -1)
+    return {
+        corpus.user_ids[user]: sorted(corpus.catalog.ids[item] for item in row if item >= 0)
+        for user, row in zip(histories.users.tolist(), table.tolist(), strict=True)
+    }
+
+
+def _purchases(file: Path) -> Path:
+    path = file.with_name("bought.csv")
+    pl.read_csv(file).filter(pl.col("event") == "buy").write_csv(path)
+    return path
+
+
+def of_ann(corpus: Corpus) -> Histories:
+    """What ann's last basket is to be told from."""
+    histories, _ = _asked(corpus, "test")
+    return histories.take(np.flatnonzero(histories.users == corpus.user_ids.index("ann")))
+
+
+def test_recency_counts_baskets_of_purchases_and_weighs_views(file: Path) -> None:
+    corpus = shop(file)
+    ann, n_items = of_ann(corpus), len(corpus.catalog)
+    assert moments(corpus, ann.items, ann.baskets) == [*HISTORY, "tea"]
+    assert ann.ages().tolist() == [3, 2, 2, 2, 2, 1, 1, 1, 0]
+    assert ann.of_targets().ages().tolist() == [2, 2, 1, 0]
+    at = [corpus.catalog.ids.index(item) for item in ("tea", "jam", "ink", "oil")]
+    recent = history_matrix(ann, n_items, half_life=1.0).toarray()[0, at]
+    assert recent.tolist() == [1, 0.25, 0.125, 0.5]
+    assert history_matrix(ann, n_items).toarray()[0, at].tolist() == [1, 1, 0.25, 1]
+    assert frequency_matrix(ann, n_items).toarray()[0, at].tolist() == [2, 1, 0, 1]
+
+
+@pytest.mark.parametrize("method", [PersonalGeneralFrequency(half_life=2), TifuKnn(neighbours=3)])
+def test_what_counts_baskets_reads_purchases_alone(file: Path, method: Any) -> None:
+    corpus, alone = shop(file), shop(_purchases(file), behaviour=None)
+    assert corpus.catalog.ids == alone.catalog.ids
+    found = [
+        method.learn(each.interactions, each.split).recommend(_asked(each, "test")[0], 5).items
+        for each in (corpus, alone)
+    ]
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("method", [Ease(half_life=1.0, l2=5), ItemKnn(), TifuKnn(neighbours=3)])
+def test_nothing_after_the_first_held_out_basket_tells(file: Path, method: Any) -> None:
+    corpus = shop(file)
+    log, late = corpus.interactions, corpus.split.parts == UNUSED
+    assert late.any()
+    changed = replace(log, items=np.where(late, 0, log.items).astype(np.int32))
+    found = []
+    for each in (log, changed):
+        histories, _, _ = cases(each, corpus.split, "test")
+        found.append(method.learn(each, corpus.split).recommend(histories, 3).items)
+    np.testing.assert_array_equal(*found)
+
+
+def test_both_are_kept_and_taken(file: Path, tmp_path: Path) -> None:
+    made = shop(file).interactions
+    prepare(config(file), tmp_path / "data")
+    read = load_corpus(tmp_path / "data").interactions
+    np.testing.assert_array_equal(made.baskets, read.baskets)
+    np.testing.assert_array_equal(made.is_target, read.is_target)
+    targets = np.flatnonzero(read.is_target)
+    bought = read.take(targets)
+    assert made.baskets is not None
+    np.testing.assert_array_equal(bought.baskets, made.baskets[targets])
+    histories = histories_of(read)
+    np.testing.assert_array_equal(histories.baskets, made.baskets)
+    np.testing.assert_array_equal(histories.of_targets().baskets, made.baskets[targets])
+
+
+def test_a_purchase_needs_an_order_and_a_view_none(tmp_path: Path) -> None:
+    path = write(tmp_path / "log.csv", [("a", "x", 1, None, "view"), ("a", "x", 2, None, "buy")])
+    with pytest.raises(UserError, match="row 3: expected a basket id in column 'order'"):
+        shop(path)
+
+
+def test_moments_are_baskets_of_purchases_too(file: Path) -> None:
+    corpus = shop(file, columns={}, baskets=True)
+    log = corpus.interactions
+    own = log.users == corpus.user_ids.index("ann")
+    found = moments(corpus, log.items[own], log.baskets[own])
+    assert found[:8] == ["tea", "tea", "ink", "jam", "oil", "oil", "ink", "jam"]
+    assert found[8:] == ["tea", "ink", "ink", "oil", "tea", "tea", "oil"]

@@ -1,0 +1,166 @@
+"""Frequencies of a user's own baskets, alone, above popularity, and blended with neighbours'."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from p5rec.core.rng import id_keys
+from p5rec.core.types import Histories, Interactions, Split, numbered
+from p5rec.data.split import cases, histories_of, make_split
+from p5rec.methods.baselines.frequency import (
+    FLOOR,
+    FrequencyPredictor,
+    PersonalFrequency,
+    PersonalGeneralFrequency,
+)
+from p5rec.methods.baselines.tifu_knn import TifuKnn
+from p5rec.methods.predictors import ScoresItems
+
+ITEMS = 9
+
+
+def log_of(users: list[list[list[int]]]) -> Interactions:
+    """Events of users, each a list of baskets."""
+    rows = [
+        (user, item, basket)
+        for user, baskets in enumerate(users)
+        for basket, items in enumerate(baskets)
+        for item in items
+    ]
+    owners, items, times = np.array(rows).T
+    keys = id_keys(range(len(users))), id_keys(range(ITEMS))
+    return Interactions(
+        owners.astype(np.int32), items.astype(np.int32), times, None, *keys,
+        baskets=numbered(owners, times),
+    )  # fmt: skip
+
+
+def request(*baskets: list[int]) -> Histories:
+    """Somebody whom no corpus knows."""
+    items = np.array([item for basket in baskets for item in basket], dtype=np.int32)
+    number = np.repeat(np.arange(len(baskets)), [len(basket) for basket in baskets])
+    offsets = np.array([0, len(items)])
+    return Histories(np.array([-1], np.int32), items, offsets, None, number)
+
+
+def drawn(seed: int, users: int = 14) -> list[list[list[int]]]:
+    rng = np.random.default_rng(seed)
+    return [
+        [rng.integers(0, ITEMS, rng.integers(1, 5)).tolist() for _ in range(rng.integers(1, 12))]
+        for _ in range(users)
+    ]
+
+
+def everything(log: Interactions) -> Split:
+    return Split("by hand", np.zeros(len(log), dtype=np.int8), seed=1)
+
+
+def test_personal_frequency_counts_the_baskets_of_the_history() -> None:
+    log = log_of([[[0, 1]], [[2]]])
+    model = PersonalFrequency().learn(log, everything(log))
+    found = model.recommend(request([5, 5, 3], [5, 3], [5, 7]), 4, exclude_seen=False)
+    assert found.items[0, :3].tolist() == [5, 3, 7]
+    assert found.scores[0].tolist() == [4, 3, 2, 0]
+    assert not len(model.lineage.events)
+
+
+def test_recent_baskets_may_count_more() -> None:
+    log = log_of([[[0]]])
+    model = PersonalFrequency(half_life=1.0).learn(log, everything(log))
+    found = model.recommend(request([3, 4], [3], [4], [2]), 3, exclude_seen=False)
+    assert found.items[0].tolist() == [2, 4, 3]
+    assert found.scores[0].tolist() == [2, 1.625, 1.375]
+
+
+def test_the_popular_follow_what_is_personal() -> None:
+    log = log_of([[[0, 1], [0, 2], [0]], [[1], [0]]])
+    model = PersonalGeneralFrequency().learn(log, everything(log))
+    found = model.recommend(request([8], [8, 2]), 4, exclude_seen=False)
+    assert found.items[0].tolist() == [8, 2, 0, 1]
+    new = model.recommend(request([8], [8, 2]), 2)
+    assert new.items[0].tolist() == [0, 1]
+
+
+def vector(baskets: list[list[int]], method: TifuKnn) -> np.ndarray:
+    """A user's vector, basket by basket."""
+    n, m = len(baskets), min(method.groups, len(baskets))
+    found, at = np.zeros(ITEMS), 0
+    for g in range(m):
+        size = n // m + (g >= m - n % m)
+        group = np.zeros(ITEMS)
+        for j, basket in enumerate(baskets[at : at + size]):
+            group[list(set(basket))] += method.within_decay ** (size - 1 - j) / size
+        found += method.group_decay ** (m - 1 - g) * group / m
+        at += size
+    assert at == n
+    return found
+
+
+@pytest.mark.parametrize("groups", [1, 3, 7, 20])
+def test_tifu_knn_by_loop(groups: int, tmp_path: Path) -> None:
+    method = TifuKnn(groups=groups, within_decay=0.8, group_decay=0.6, neighbours=4, alpha=0.35)
+    users = drawn(groups)
+    log = log_of(users)
+    model = method.learn(log, everything(log))
+    table = np.stack([vector(baskets, method) for baskets in users])
+    np.testing.assert_allclose(model.users.toarray(), table, rtol=1e-6)
+    found = model.scores(histories_of(log))
+    for user, own in enumerate(table):
+        distance = np.square(table - own).sum(axis=1)
+        distance[user] = np.inf
+        near = table[np.argsort(distance)[:4]].mean(axis=0)
+        np.testing.assert_allclose(found[user], 0.35 * own + 0.65 * near, rtol=1e-5, atol=1e-6)
+    model.save(tmp_path)
+    np.testing.assert_array_equal(method.load(tmp_path).scores(histories_of(log)), found)
+
+
+def test_whoever_is_new_has_neighbours_too() -> None:
+    users = drawn(3)
+    log = log_of(users)
+    method = TifuKnn(neighbours=3)
+    model = method.learn(log, everything(log))
+    baskets = [[1, 2], [2, 7], [0]]
+    table = np.stack([vector(each, method) for each in users])
+    own = vector(baskets, method)
+    near = table[np.argsort(np.square(table - own).sum(axis=1))[:3]].mean(axis=0)
+    np.testing.assert_allclose(
+        model.scores(request(*baskets))[0], 0.7 * own + 0.3 * near, rtol=1e-5, atol=1e-6
+    )
+    assert model.scores(request())[0].tolist() == np.bincount(log.items, minlength=ITEMS).tolist()
+
+
+def test_held_out_baskets_are_unseen() -> None:
+    log = log_of(drawn(5))
+    split = make_split(log, "last-basket")
+    model = TifuKnn().learn(log, split)
+    kept = split.mask("train")
+    assert model.lineage.among(log.event_keys).tolist() == kept.tolist()
+    histories, _, _ = cases(log, split, "valid")
+    alone = [model.scores(histories.take(np.array([b])))[0] for b in range(len(histories))]
+    np.testing.assert_array_equal(model.scores(histories), alone)
+
+
+def test_items_that_are_new_to_a_user_gain_nothing_as_a_part(ask: Any) -> None:
+    behind, tie = np.zeros(5, dtype=np.float32), np.arange(5)
+    predictor = FrequencyPredictor(behind, tie, None)
+    assert isinstance(predictor, ScoresItems)
+    logs = predictor.item_logs(ask([[3, 1, 1, 2], []]))
+    assert logs.dtype == np.float32
+    assert logs[1].tolist() == [0] * 5
+    assert logs[0] == pytest.approx([0, *np.log1p([1 / FLOOR, 0.5 / FLOOR, 0.5 / FLOOR]), 0])
+    new = predictor.over(np.array([4, -1, -1]))
+    assert (new.item_logs(ask([[1]]))[0] > 0).tolist() == [False, True, False]
+
+
+def test_one_fit_serves_every_half_life(build: Any, ask: Any, tmp_path: Path) -> None:
+    world = build([[0, 1, 2], [3, 4]], 5)
+    PersonalFrequency().learn(*world).save(tmp_path)
+    late = PersonalFrequency(half_life=2)
+    assert late.fit_settings() == PersonalFrequency().fit_settings()
+    requests = ask([[3, 1, 1]])
+    loaded = late.load(tmp_path).scores(requests)
+    assert np.array_equal(loaded, late.learn(*world).scores(requests))

@@ -1,0 +1,133 @@
+"""Item-to-item weights: how they are fitted, what they predict, and over other items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from p5rec.core.errors import UserError
+from p5rec.core.rng import id_keys
+from p5rec.core.types import TEST, TRAIN, VALID, Histories, Interactions, Split
+from p5rec.methods.baselines.ease import Ease
+from p5rec.methods.baselines.itemknn import ItemKnn
+from p5rec.methods.baselines.linear import FLOOR, Linear, LinearPredictor, largest
+from p5rec.methods.predictors import ScoresItems
+
+Ask = Callable[..., Histories]
+
+ITEMS, UNKNOWN = 24, 11
+ASKED = [[1, 2, 2, 5], [], [7], [23, 0]]
+
+
+@pytest.fixture(scope="module")
+def drawn() -> tuple[Interactions, Split]:
+    rng = np.random.default_rng(0)
+    users, events = 30, 9
+    owner = np.repeat(np.arange(users, dtype=np.int32), events)
+    items = (ITEMS * rng.random(users * events) ** 1.5).astype(np.int32)
+    parts = np.full(users * events, TRAIN, dtype=np.int8)
+    parts[events - 2 :: events], parts[events - 1 :: events] = VALID, TEST
+    times = np.tile(np.arange(events), users)
+    log = Interactions(owner, items, times, None, id_keys(range(users)), id_keys(range(ITEMS)))
+    return log, Split("leave-one-out", parts)
+
+
+@pytest.fixture
+def predictor() -> LinearPredictor:
+    weights = np.random.default_rng(0).normal(size=(ITEMS, ITEMS)).astype(np.float32)
+    weights[np.abs(weights) < 0.7] = 0
+    weights[7] = 0  # it predicts no others
+    weights[:, UNKNOWN] = 0  # and none predicts this one
+    events = np.arange(ITEMS, dtype=np.float32)
+    return LinearPredictor(csr_array(weights), events, np.arange(ITEMS))
+
+
+def by_hand(predictor: LinearPredictor, history: list[int]) -> np.ndarray:
+    dense = predictor.weights.toarray()
+    scores = np.maximum(sum((dense[i] for i in set(history)), np.zeros(ITEMS)), 0)
+    shares = scores / scores.max() if scores.max() > 0 else scores
+    logs: np.ndarray = np.log(shares + FLOOR)
+    logs[UNKNOWN] = np.nan
+    return logs
+
+
+def test_a_catalogue_that_is_too_large_for_ease_has_neighbours(
+    drawn: tuple[Interactions, Split],
+) -> None:
+    weights = Ease(l2=3).learn(*drawn).weights
+    found = Linear(l2=3, max_items=ITEMS).learn(*drawn)
+    assert np.array_equal(found.weights.toarray(), weights)
+    near = ItemKnn(neighbours=5).learn(*drawn).similar.toarray()
+    for asked in ({"max_items": ITEMS - 1}, {"weights": "item-knn"}):
+        found = Linear(kept=5, **asked).learn(*drawn)
+        assert np.array_equal(found.weights.toarray(), near)
+    with pytest.raises(UserError, match=f"expected at most {ITEMS - 1} items, got {ITEMS}"):
+        Linear(weights="ease", max_items=ITEMS - 1).learn(*drawn)
+
+
+def test_how_a_history_is_read_needs_no_other_fit(
+    drawn: tuple[Interactions, Split], tmp_path: Path, ask: Ask
+) -> None:
+    Linear(kept=5, half_life=2).learn(*drawn).save(tmp_path)
+    other = Linear(kept=5, half_life=8, popularity_discount=0.5)
+    assert other.fit_settings() == Linear(kept=5).fit_settings()
+    assert other.fit_settings() != Linear(kept=6).fit_settings()
+    loaded, learned = other.load(tmp_path), other.learn(*drawn)
+    assert isinstance(loaded, ScoresItems)
+    requests = ask(ASKED)
+    assert np.array_equal(loaded.item_logs(requests), learned.item_logs(requests), equal_nan=True)
+    first = learned.recommend(requests, 6)
+    assert np.array_equal(loaded.recommend(requests, 6).scores, first.scores)
+
+
+def test_weights_of_an_item_are_discounted_by_how_popular_it_is(predictor: LinearPredictor) -> None:
+    halved = replace(predictor, popularity_discount=0.5).discounted.toarray()
+    root = np.sqrt(np.maximum(predictor.events, 1))
+    assert np.allclose(halved * root, predictor.weights.toarray(), rtol=1e-5, atol=0)
+
+
+def test_each_item_keeps_its_largest_weights_whichever_their_sign() -> None:
+    weights = np.array([[0, -5, 2, 1], [3, 0, 0, 0], [1, -2, 0, -3], [4, 3, 2, 0]], np.float32)
+    assert largest(weights, 2).toarray().tolist() == [
+        [0, -5, 2, 0], [3, 0, 0, 0], [0, -2, 0, -3], [4, 3, 0, 0]
+    ]  # fmt: skip
+    assert np.array_equal(largest(weights, 9).toarray(), weights)
+
+
+def test_it_predicts_what_the_items_of_a_history_do_together(
+    predictor: LinearPredictor, ask: Ask
+) -> None:
+    found = predictor.item_logs(ask(ASKED))
+    assert found.dtype == np.float32
+    for row, history in zip(found, ASKED, strict=True):
+        assert row == pytest.approx(by_hand(predictor, history), abs=1e-5, nan_ok=True)
+    known = np.delete(found, UNKNOWN, axis=1)
+    assert len(set(known[1])) == len(set(known[2])) == 1
+    scores = predictor.scores(ask(ASKED))
+    assert (scores[:, UNKNOWN] == scores.min()).all()
+
+
+def test_a_request_s_scores_are_its_own(predictor: LinearPredictor, ask: Ask) -> None:
+    recent = replace(predictor, half_life=2.0)
+    together = recent.item_logs(ask(ASKED))
+    for row, history in zip(together, ASKED, strict=True):
+        assert np.array_equal(recent.item_logs(ask([history]))[0], row, equal_nan=True)
+    assert not np.array_equal(together, predictor.item_logs(ask(ASKED)), equal_nan=True)
+
+
+def test_over_other_items_it_predicts_the_same_of_those_it_knows(
+    predictor: LinearPredictor, ask: Ask
+) -> None:
+    row_of = np.array([5, -1, 1, 2, 0])
+    moved, known = predictor.over(row_of), row_of >= 0
+    dense, other = predictor.weights.toarray(), moved.weights.toarray()
+    assert np.array_equal(other[np.ix_(known, known)], dense[np.ix_(row_of[known], row_of[known])])
+    assert not other[~known].any()
+    assert not other[:, ~known].any()
+    assert moved.events.tolist() == [5, 0, 1, 2, 0]
+    assert np.isnan(moved.item_logs(ask([[0, 3]]))[0, 1])
