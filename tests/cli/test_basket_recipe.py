@@ -103,7 +103,9 @@ def test_the_report_measures_baskets(ran: Path) -> None:
     assert cases["item"].null_count() == len(cases)
 
 
-@pytest.mark.parametrize("name", ["personal-general-frequency", "tifu", "recent", "hybrid", "fused"])
+@pytest.mark.parametrize(
+    "name", ["personal-general-frequency", "tifu", "recent", "hybrid", "fused"]
+)
 def test_what_is_served_is_what_was_measured(
     p5rec: Any, ran: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
