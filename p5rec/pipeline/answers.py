@@ -53,7 +53,8 @@ def ask_references(
         without: names of baselines that the recipe has as methods of its own.
     """
     view, found = unnamed_view(prepared.corpus), []
-    every = {digest(a.unanswered().dump()): a.unanswered() for a in asked if not a.unseen}
+    posed = [each.unanswered() for each in asked if not each.unseen]
+    every = {digest(questions.dump()): questions for questions in posed}
     for questions in every.values():
         for name in TASKS.get(questions.task).references:
             method = METHODS.get(name).reference(questions, view)

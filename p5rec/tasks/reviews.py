@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Task
+from .base import Build, Task
 from .draft import ITEM, STARS, USER, Draft, Limits
 from .fields import Record
 from .predictions import Texts
@@ -20,29 +20,24 @@ def review_rows(view: CorpusView, part: str) -> np.ndarray:
     return np.flatnonzero(view.corpus.split.mask(part) & view.filled("review"))
 
 
-def _review(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
-    item = int(view.corpus.interactions.items[event])
-    draft = Draft(view, limits)
-    draft.item(item)
-    draft.ratings(event)
-    draft.values["headline"] = limits.cut(view.text("summary", event))
-    draft.values["review"] = limits.cut(view.text("review", event))
-    return draft.record("review", event, item)
-
-
 def _summary_rows(view: CorpusView, part: str) -> np.ndarray:
     rows = review_rows(view, part)
     return rows[view.filled("summary")[rows]]
 
 
-def _summary(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
-    item = int(view.corpus.interactions.items[event])
-    draft = Draft(view, limits)
-    draft.item(item)
-    draft.ratings(event)
-    draft.values["review"] = limits.cut(view.text("review", event))
-    draft.values["summary"] = limits.cut(view.text("summary", event))
-    return draft.record("summary", event, item)
+def _build(task: str, summary: str) -> Build:
+    """The records of ``task``, the text above a review under the field ``summary``."""
+
+    def build(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
+        item = int(view.corpus.interactions.items[event])
+        draft = Draft(view, limits)
+        draft.item(item)
+        draft.ratings(event)
+        draft.values[summary] = limits.cut(view.text("summary", event))
+        draft.values["review"] = limits.cut(view.text("review", event))
+        return draft.record(task, event, item)
+
+    return build
 
 
 REVIEW = Task(
@@ -54,7 +49,7 @@ REVIEW = Task(
     given=(*USER, *ITEM, *STARS, "headline"),
     answers=("review",),
     rows=review_rows,
-    build=_review,
+    build=_build("review", "headline"),
     needs=(("review",),),
 )
 
@@ -67,6 +62,6 @@ SUMMARY = Task(
     given=(*USER, *ITEM, *STARS, "review"),
     answers=("summary",),
     rows=_summary_rows,
-    build=_summary,
+    build=_build("summary", "summary"),
     needs=(("review",), ("summary",)),
 )
