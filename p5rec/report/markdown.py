@@ -11,7 +11,7 @@ from p5rec.evaluate.footing import columns, footing
 from p5rec.evaluate.schema import Measure, Method, Report, Sample, Slice
 
 from .numbers import ABSENT, bracket, footing_cell, number, seconds, share
-from .wording import about_slices, legend, outcome, sentences, setting
+from .wording import about_slices, legend, outcome, outdone, sentences, setting
 
 # what Markdown would obey: emphasis, code, tables, HTML, links, headings
 SPECIAL = re.compile(r"[\\`*<>|~$]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)|^#")
@@ -21,6 +21,8 @@ SHOWN = 20  # places of a sample's list
 def page(report: Report) -> str:
     """``report`` as Markdown; pictures and files are named relative to the report's folder."""
     lines = ["# Report", ""]
+    if said := outdone(report):
+        lines += [f"**{escaped(said)}**", ""]
     for block in blocks(report):
         lines += _results(block, report)
     lines += [escaped(legend(report.protocol)), ""]

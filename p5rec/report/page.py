@@ -18,7 +18,7 @@ from .numbers import seconds
 from .page_figures import compared, every_figure, results, sliced
 from .page_samples import examples
 from .training_log import read_log
-from .wording import RERUN, sentences
+from .wording import RERUN, outdone, sentences
 
 DRAWN_HERE = ("plots/metrics.png", "plots/training.png")
 FIRST = 8  # sentences on differences at the top of the page
@@ -103,6 +103,7 @@ def _headline(report: Report) -> list[Html]:
     return [
         tag("p", "p5rec report", class_="quiet"),
         tag("h1", name_of(report)),
+        tag("p", tag("strong", said)) if (said := outdone(report)) else Html(),
         tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in facts.items() if v)),
         join([tag("h2", "Findings"), _bullets(said)]) if said else Html(),
         join([tag("h2", "To be known"), _bullets(report.notes)]) if report.notes else Html(),

@@ -9,7 +9,7 @@ from p5rec.evaluate.blocks import Block, blocks
 from p5rec.evaluate.schema import Report
 
 from .numbers import bracket, number, seconds, share
-from .wording import legend, setting
+from .wording import legend, outdone, setting
 
 WIDTH = 110
 NAME_WIDTH = 24
@@ -18,7 +18,7 @@ GAP = "  "
 
 def table(report: Report) -> str:
     """The main numbers of every task, best method first, at most ``WIDTH`` columns wide."""
-    parts = []
+    parts = [_wrapped(said), ""] if (said := outdone(report)) else []
     for block in blocks(report):
         how = setting(block, report.protocol)
         parts += [_wrapped(f"{block.task}, {block.split}" + (f": {how}" if how else "")), ""]

@@ -8,6 +8,8 @@ from p5rec.evaluate.blocks import Block
 from p5rec.evaluate.schema import Protocol, Report, Sample
 from p5rec.metrics.slices import SHORT
 
+from .numbers import number
+
 RERUN = "p5rec run sft --config config.yaml"  # a run leaves its config beside its report
 RULES = {
     "leave-one-out": "each user's last event tests, the one before it validates, the rest train; "
@@ -110,6 +112,29 @@ def setting(block: Block, protocol: Protocol) -> str:
 
 def _have(block: Block, negatives: str) -> bool:
     return any(method.about.get("negatives") == negatives for method in block.methods)
+
+
+def outdone(report: Report) -> str:
+    """That another method is better than the one that a run is about, the first of its comparisons:
+    a line to be read before any other. Empty where none is shown to be, each by itself."""
+    lost = [
+        c
+        for c in report.comparisons
+        if c.alone == "worse" and c.split == "test" and c.a == report.comparisons[0].a
+    ]
+    if not lost:
+        return ""
+    metric = lost[0].metric  # metrics come in the order of what they weigh
+    most = max((c for c in lost if c.metric == metric), key=lambda c: abs(c.value or 0))
+    value = {
+        m.name: m.metrics[metric].value
+        for m in report.methods
+        if (m.task, m.split) == (most.task, most.split) and metric in m.metrics
+    }
+    return (
+        f"On this data {most.b} is better than {most.a}: {metric} {number(value.get(most.b))} against "
+        f"{number(value.get(most.a))}. Take {most.b}."
+    )
 
 
 def legend(protocol: Protocol) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -53,7 +52,7 @@ class Divergence(TrainerCallback):
         self.losses = [*self.losses, float(torch.stack(self.parts).sum())][-WINDOW:]
         self.parts = []
         if len(self.losses) == WINDOW or (len(self.losses) == OPENING and self.level is None):
-            high = float(np.quantile(self.losses, 0.8))
+            high = float(torch.tensor(self.losses).quantile(0.8))
             self.level = high if self.level is None else min(self.level, high)
         if not self.factor or len(self.losses) < OPENING + PATIENCE:
             return
