@@ -132,8 +132,8 @@ def outdone(report: Report) -> str:
         if (m.task, m.split) == (most.task, most.split) and metric in m.metrics
     }
     return (
-        f"On this data {most.b} is better than {most.a}: {metric} {number(value.get(most.b))} against "
-        f"{number(value.get(most.a))}. Take {most.b}."
+        f"On this data {most.b} is better than {most.a}: {metric} "
+        f"{number(value.get(most.b))} against {number(value.get(most.a))}. Take {most.b}."
     )
 
 
