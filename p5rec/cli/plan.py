@@ -23,8 +23,9 @@ def plan(
     """Say what each method's training will read, how much memory it needs and how long it takes.
 
     Data are prepared, or taken from the cache. Of a model the configuration and the tokenizer are
-    read, no weights. Times are arithmetic over speed: measured here for a second, published for
-    GPUs, times the share of it that training is taken to reach.
+    read, no weights. A small model of drawn weights makes a few of its steps here, which tell the
+    time. Other times are arithmetic over speed: measured here for a second, published for GPUs,
+    times the share of it that training is taken to reach.
     """
     import json
 

@@ -103,7 +103,7 @@ def _headline(report: Report) -> list[Html]:
     return [
         tag("p", "p5rec report", class_="quiet"),
         tag("h1", name_of(report)),
-        tag("p", tag("strong", said)) if (said := outdone(report)) else Html(),
+        tag("p", tag("strong", better)) if (better := outdone(report)) else Html(),
         tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in facts.items() if v)),
         join([tag("h2", "Findings"), _bullets(said)]) if said else Html(),
         join([tag("h2", "To be known"), _bullets(report.notes)]) if report.notes else Html(),

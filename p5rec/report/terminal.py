@@ -18,7 +18,7 @@ GAP = "  "
 
 def table(report: Report) -> str:
     """The main numbers of every task, best method first, at most ``WIDTH`` columns wide."""
-    parts = [_wrapped(said), ""] if (said := outdone(report)) else []
+    parts = [_wrapped(better), ""] if (better := outdone(report)) else []
     for block in blocks(report):
         how = setting(block, report.protocol)
         parts += [_wrapped(f"{block.task}, {block.split}" + (f": {how}" if how else "")), ""]

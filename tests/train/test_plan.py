@@ -21,9 +21,10 @@ from p5rec.methods.generative.method import Generative
 from p5rec.models.checkpoint import Bundle, BundleSettings, build
 from p5rec.models.multitask import Batch
 from p5rec.train.config import TrainConfig
+from p5rec.train.estimate import timing
 from p5rec.train.estimate.cost import flops, load_of, weights_of
 from p5rec.train.estimate.memory import kept_for_backward, memory_of
-from p5rec.train.estimate.plan import plan, stand_in_codes
+from p5rec.train.estimate.plan import Look, plan, stand_in_codes
 from p5rec.train.examples.collate import Collator
 from p5rec.train.examples.row import Row
 from p5rec.train.optimizer import make_optimizer
@@ -100,6 +101,7 @@ def test_the_rows_told_are_those_that_training_reads(
 
     monkeypatch.setattr(Collator, "__call__", spy)
     told = plan(method, stand_in_codes(IDS, len(corpus.catalog)), corpus)
+    read.clear()  # what was read to be timed
     train(method, corpus, stand_in_codes(IDS, len(corpus.catalog)), tmp_path)
     dense, prompts = told.tasks["dense"].load, told.tasks["sequential-next"].load
     assert [dense.rows, dense.tokens] == pytest.approx(read[0][:2].tolist())
@@ -190,3 +192,28 @@ def test_gradients_and_moments_take_what_is_told(folder: Path) -> None:
     gradients = [p.grad for p in bundle.model.parameters() if p.grad is not None]
     assert told.gradients == sum(g.numel() * g.element_size() for g in gradients)
     assert told.weights == sum(p.numel() * p.element_size() for p in bundle.model.parameters())
+
+
+def test_a_small_model_is_timed_by_its_own_steps_and_looks(
+    corpus: Corpus, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = {"tasks": {"dense": {}}, "steps": 40, "evaluate_every": 10}
+    method = Generative(backbone=scratch(), train=TrainConfig(**TRAIN | steps))
+    codes, looked = stand_in_codes(IDS, len(corpus.catalog)), []
+    real = timing.step_seconds
+
+    def timed(model: Any, tokenizer: Any, schedule: Any) -> float:
+        before = [p.detach().clone() for p in model.parameters()]
+        assert real(model, tokenizer, schedule) > 0
+        assert any((a != b).any() for a, b in zip(before, model.parameters(), strict=True))
+        return 3.0
+
+    monkeypatch.setattr("p5rec.train.estimate.plan.step_seconds", timed)
+    monkeypatch.setattr("p5rec.train.estimate.plan.seconds_of", lambda work: work() or 0.5)
+    told = plan(method, codes, corpus, look=Look(looked.append, 4))
+    assert len(looked) == 1
+    assert told.timed == {"step": 3.0, "look": 2.0}
+    assert told.seconds["this machine"] == 40 * 3 + 4 * 2
+    assert "3,000 ms a step, 2,000 ms a look, as measured" in "".join(told.lines())
+    read = Generative(backbone=llama(folder), train=method.train)
+    assert plan(read, codes, corpus).timed == {}  # its weights would have to be read

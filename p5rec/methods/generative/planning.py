@@ -8,12 +8,16 @@ from typing import Any
 
 from p5rec.backbones.config import LoraSettings
 from p5rec.core.types import Corpus
+from p5rec.data.split import cases
 from p5rec.models.start import begun_from
-from p5rec.train.estimate.plan import Plan, plannable, stand_in_codes
+from p5rec.recommend.validate import validator
+from p5rec.train.estimate.plan import Look, Plan, plannable, stand_in_codes
 from p5rec.train.estimate.plan import plan as plan_training
 from p5rec.train.learner import settings_of
 
 from ..plans import Surroundings
+
+USERS = 500  # whom a look is timed with
 
 
 def plan(method: Any, corpus: Corpus, among: Surroundings) -> Plan | None:
@@ -28,8 +32,18 @@ def plan(method: Any, corpus: Corpus, among: Surroundings) -> Plan | None:
     if not plannable(first):
         return None
     codes = stand_in_codes(among.ids[first.ids], len(corpus.catalog))
-    told = plan_training(first, codes, corpus, _below(first, corpus, among), among.gpus)
+    below, look = _below(first, corpus, among), _look(first, corpus)
+    told = plan_training(first, codes, corpus, below, among.gpus, look)
     return replace(told, trials=1 + len(others))
+
+
+def _look(method: Any, corpus: Corpus) -> Look | None:
+    """What a look at validation does; None: there are none."""
+    if (decode := method.validated_by) is None:
+        return None
+    users = cases(corpus.interactions, corpus.split, "valid")[0].users
+    asked = min(method.train.evaluate_users, len(users))
+    return Look(validator(corpus, decode, USERS), max(1, asked / USERS)) if asked else None
 
 
 def _below(method: Any, corpus: Corpus, among: Surroundings) -> tuple[LoraSettings, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -18,11 +19,14 @@ from p5rec.models.checkpoint import Bundle, build
 
 from ..examples.row import Rows
 from ..learner import LearnerConfig, settings_of, taught_prompts
+from ..schedule import Schedule
 from ..training_data import build_training_data, epoch_sizes
 from .cost import Load, Weights, flops, load_of, matmul_rate, weights_of
 from .gpus import GPUS
 from .memory import Memory, memory_of
+from .timing import seconds_of, step_seconds
 
+SMALL = 5e7  # weights of a model that is drawn to time its steps
 SAMPLE = 64  # rows of each task that are made to be counted
 HERE = "this machine"
 # share of the speed in products of matrices that training reaches: on a CPU as it was measured
@@ -41,6 +45,19 @@ class TaskPlan:
 
 
 @dataclass(frozen=True)
+class Look:
+    """A look at validation.
+
+    Attributes:
+        validate: one at some of the users.
+        times: all users are so many times more.
+    """
+
+    validate: Callable[[Bundle], object]
+    times: float
+
+
+@dataclass(frozen=True)
 class Plan:
     """One method's training.
 
@@ -54,6 +71,8 @@ class Plan:
         seconds: on this machine and on the GPUs asked for.
         fits: whether its memory holds the training, for each GPU.
         rate: FLOPs a second measured on this machine.
+        timed: seconds of a training step and of a look at validation here, as they were measured;
+            empty: the time here is arithmetic.
         at_most: training may end before.
         trials: such trainings, among which validation chooses.
     """
@@ -67,6 +86,7 @@ class Plan:
     seconds: Mapping[str, float]
     fits: Mapping[str, bool]
     rate: float
+    timed: Mapping[str, float]
     at_most: bool
     trials: int = 1
 
@@ -120,10 +140,16 @@ class Plan:
         ]
         for place, seconds in self.seconds.items():
             full = "" if self.fits.get(place, True) else "; its memory is too small"
-            lines.append(f"  {'time':<11} {_clock(seconds)} on {place}{full}")
+            lines.append(f"  {'time':<11} {_clock(seconds)} on {place}{full}{self._timed(place)}")
         if self.trials > 1:
             lines.append(f"  {'trials':<11} {self.trials} such trainings, of which one is chosen")
         return lines
+
+    def _timed(self, place: str) -> str:
+        if place != HERE or not self.timed:
+            return ""
+        each = ", ".join(f"{1e3 * spent:,.0f} ms a {what}" for what, spent in self.timed.items())
+        return f": {each}, as measured"
 
 
 def _clock(seconds: float) -> str:
@@ -153,16 +179,19 @@ def plan(
     corpus: Corpus,
     below: Sequence[LoraSettings] = (),
     gpus: Sequence[str] = (),
+    look: Look | None = None,
 ) -> Plan:
     """What training ``learner`` will take; no weights are read.
 
     Of every task a seeded sample of rows is made, and stands for the others; where the lengths of
-    all rows are known, as those of histories are, in proportion to them.
+    all rows are known, as those of histories are, in proportion to them. A small model of drawn
+    weights makes a few of its steps, which tell the time here.
 
     Args:
         codes: of the items (:func:`stand_in_codes`).
         below: adapters of the model that it starts from.
         gpus: names in :data:`.gpus.GPUS`.
+        look: validation, where training has checks.
 
     Raises:
         ValueError: nothing is trained, or a trained model is aligned: what that takes depends on
@@ -176,7 +205,7 @@ def plan(
     settings = settings_of(learner, corpus).model_copy(update={"below": tuple(below)})
     prompts = library.subset_dump()
     bundle = build(settings, codes, corpus.catalog.ids, prompts, empty=True, download=True)
-    tables, _ = build_training_data(learner, seen, bundle, library)
+    tables, task_of = build_training_data(learner, seen, bundle, library)
     sizes = epoch_sizes(learner, seen, library)
     tasks, shapes = {}, [(train.batch, max(1, train.packing))]
     for task, rows in tables.items():
@@ -192,14 +221,23 @@ def plan(
     rate = matmul_rate(model, int(batch.positions), getattr(torch, train.precision))
     on_gpu = torch.cuda.is_available()
     reached = GPU_UTILISATION if on_gpu else CPU_UTILISATION[train.precision]
-    seconds = {HERE: work / rate / reached}
+    seconds, timed = {HERE: work / rate / reached}, {}
+    weights = weights_of(model)
+    if learner.backbone.source is None and weights.total < SMALL and not on_gpu:
+        real = build(settings, codes, corpus.catalog.ids, prompts)
+        schedule = Schedule(tables, task_of, train)
+        timed = {"step": step_seconds(real.model, real.tokenizer, schedule)}
+        seconds[HERE] = train.steps * timed["step"]
+        if look is not None:
+            timed["look"] = look.times * seconds_of(partial(look.validate, real))
+            seconds[HERE] += train.steps // train.evaluate_every * timed["look"]
     told = train.steps * train.accumulate * model.traits.depth * LAUNCH
     for gpu in gpus:
         seconds[gpu] = max(work / GPUS[gpu].rate / GPU_UTILISATION, told)
     fits = {gpu: memory.peak < GPUS[gpu].memory * 2**30 for gpu in gpus}
     at_most = bool(train.passes or train.patience)
     return Plan(
-        weights_of(model), train.steps, tasks, total, memory, work, seconds, fits, rate, at_most
+        weights, train.steps, tasks, total, memory, work, seconds, fits, rate, timed, at_most
     )
 
 
