@@ -80,6 +80,7 @@ __all__ = [
     "PersonalFrequency",
     "PersonalGeneralFrequency",
     "Popularity",
+    "PopularityRecency",
     "Sasrec",
     "TifuKnn",
     "UserError",

@@ -46,6 +46,7 @@ RECENCY = {"half_life": HALF_LIVES}
 # short name → its section in `methods:`
 RANKING: Mapping[str, Mapping[str, Any]] = {
     "popularity": {"kind": "popularity"},
+    "popularity-recency": {"kind": "popularity", "tune": {"half_life": (0.3, 0.1, 0.03, 0.01)}},
     "item-knn": {"kind": "item-knn"},
     "item-knn-recency": {
         "kind": "item-knn",

@@ -1,12 +1,14 @@
-"""The most popular items: the same list for everybody, less what each has seen."""
+"""The most popular items, of all times or lately: the same list for everybody, less what each has
+seen. N items."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
+from pydantic import Field
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import tie_order
@@ -16,13 +18,15 @@ from ..arrays import load_arrays, save_arrays
 from ..base import Method
 from .dense import DenseScorer
 
+NEVER = np.float32(0.5)  # events that an item counts for besides: one without any has a logarithm
+
 
 @dataclass(frozen=True, eq=False)
 class PopularityPredictor(DenseScorer):
     """Ranks by training events.
 
     Attributes:
-        counts: ``(N,)`` float32 training events of each item.
+        counts: ``(N,)`` float32 training events of each item, as they are weighed.
         tie: ``(N,)`` tie order.
         lineage: the training events.
     """
@@ -35,25 +39,51 @@ class PopularityPredictor(DenseScorer):
         """See :class:`.dense.DenseScorer`."""
         return np.broadcast_to(self.counts, (len(histories), len(self.counts)))
 
+    def item_logs(self, histories: Histories) -> np.ndarray:
+        """See :class:`p5rec.methods.predictors.ScoresItems`; the same for all requests."""
+        return np.log(self.scores(histories) + NEVER)
+
+    def over(self, row_of: np.ndarray) -> Self:
+        """See :class:`p5rec.methods.predictors.ScoresOtherItems`; unknown items have no events."""
+        counts = np.where(row_of >= 0, self.counts[row_of], np.float32(0))
+        return replace(self, counts=counts, tie=np.arange(len(row_of)))
+
     def save(self, folder: Path) -> None:
         """See :class:`p5rec.methods.predictors.Learned`."""
         save_arrays(folder, {"counts": self.counts, "tie": self.tie})
 
 
 class Popularity(Method):
-    """Nothing to choose."""
+    """How events count.
+
+    Attributes:
+        half_life: the share of all training events, the latest of the log, after which an event
+            counts half; None: all count alike. Weights are scaled so that they sum to the events.
+    """
 
     kind: Literal["popularity"] = "popularity"
+    half_life: float | None = Field(default=None, gt=0)
+
+    scores_items = True
 
     def learn(self, interactions: Interactions, split: Split) -> PopularityPredictor:
         """Count the training events of each item, those of target behaviours."""
         train = split.mask("train")
-        counted = interactions.items[train & interactions.is_target]
-        counts = np.bincount(counted, minlength=interactions.n_items)
+        counted = train & interactions.is_target
+        weights = self._weights(interactions.times[counted])
+        counts = np.bincount(interactions.items[counted], weights, minlength=interactions.n_items)
         tie = tie_order(interactions.item_keys, split.seed)
         return PopularityPredictor(
             counts.astype(np.float32), tie, Lineage(interactions.event_keys[train])
         )
+
+    def _weights(self, times: np.ndarray) -> np.ndarray:
+        """``(n,)`` what events at ``times (n,)`` count for."""
+        if self.half_life is None or not len(times):
+            return np.ones(len(times))
+        later = len(times) - np.searchsorted(np.sort(times), times, side="right")
+        weights: np.ndarray = 0.5 ** (later / (self.half_life * len(times)))
+        return weights * (len(times) / weights.sum())
 
     def load(self, folder: Path) -> PopularityPredictor:
         """See :class:`p5rec.methods.base.Method`."""
