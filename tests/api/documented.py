@@ -19,7 +19,7 @@ def run_code(code: str, names: dict[str, Any]) -> list[Any]:
     """Runs ``code`` in the namespace ``names``, which it fills.
 
     Returns:
-        The values of its expressions, in order: what a notebook shows.
+        The values of its expressions, in order, less None.
     """
     shown = []
     for statement in ast.parse(code).body:
@@ -28,4 +28,4 @@ def run_code(code: str, names: dict[str, Any]) -> list[Any]:
             shown.append(eval(expression, names))  # noqa: S307
         else:
             exec(compile(ast.Module([statement], []), "<documented>", "exec"), names)  # noqa: S102
-    return shown
+    return [value for value in shown if value is not None]

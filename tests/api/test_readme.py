@@ -71,7 +71,7 @@ def test_the_example(
 ) -> None:
     found = ran(frames, tmp_path, monkeypatch)
     check(found)
-    table = pl.DataFrame(found["shown"][2].table(frame="polars"))
+    table = found["shown"][2].table(frame="polars")
     value = dict(zip(table["method"], table["NDCG@10"], strict=True))
     assert value["hybrid"] > value["ease"]
-    assert value["hybrid"] > 0.115  # .129 in the README's table; two standard errors are .017
+    assert value["hybrid"] > 0.11  # .129 in the README's table, with an interval of +-.017
