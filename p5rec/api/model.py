@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -15,17 +15,19 @@ import polars as pl
 from p5rec.core.artefacts import LINEAGE, Lineage, read_json, write_json, writing
 from p5rec.core.errors import UserError, fault
 from p5rec.core.publishing import lay_out
+from p5rec.core.registry import uncollected
 from p5rec.core.types import Catalog, RankedLists
 from p5rec.methods.base import LISTS, Method
 from p5rec.methods.fitted import Fitted
 from p5rec.methods.folder import ITEMS, check_items, is_fitted, read_method
-from p5rec.methods.pairs import answers_about, pair_frame
 from p5rec.recommend.serving import FILE as SERVING
 from p5rec.recommend.serving import ServingConfig, read_serving
 
-from .dataset import Dataset
 from .frames import Frame, Kind, column_names, kind_of, to_kind, to_polars
 from .queries import Ids, Requests, allowed_of, rows_of
+
+if TYPE_CHECKING:  # a model makes lists for histories without data
+    from .dataset import Dataset
 
 
 @dataclass(eq=False)
@@ -204,7 +206,8 @@ class Model:
         """What answers (:mod:`p5rec.methods.predictors`), for lists of ``k``; it stays loaded."""
         method = self.method.overridden(self.folder, {"k": k})
         if self._opened is None:
-            self._opened = method, method.opened(self.folder, download=True)
+            with uncollected():
+                self._opened = method, method.opened(self.folder, download=True)
         before, predictor = self._opened
         if before != method:
             self._opened = method, method.reopened(predictor, self.folder)
@@ -228,6 +231,8 @@ class Model:
         return self.dataset
 
     def _of_pairs(self, what: str, pairs: Frame, frame: Kind | None) -> Frame:
+        from p5rec.methods.pairs import answers_about, pair_frame
+
         corpus = self._data("pairs").corpus
         column_names(pairs, "pairs")
         table = to_polars(pairs, "pairs", ["user", "item"])
