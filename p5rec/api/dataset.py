@@ -115,8 +115,8 @@ class Dataset:
         Args:
             path: a file or folder, or the name of an embedded set (``ml-100k``).
             source: its kind, see ``p5rec data sources``.
-            **settings: as the keywords of :meth:`from_frame`; ``items`` and ``users`` are the paths of
-                those tables, ``item_id`` and ``user_id`` their id columns.
+            **settings: as the keywords of :meth:`from_frame`; ``items`` and ``users`` are the paths
+                of those tables, ``item_id`` and ``user_id`` their id columns.
 
         Raises:
             UserError: a setting is not known.
