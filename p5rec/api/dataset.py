@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -298,7 +298,13 @@ def _named(codes: np.ndarray, names: Sequence[str]) -> pl.Series:
 
 
 def _store(root: str | Path | None = None) -> Store:
-    return Store(cache_home() / "store" if root is None else Path(root).expanduser())
+    return _session(cache_home() / "store" if root is None else Path(root).expanduser())
+
+
+@cache
+def _session(root: Path) -> Store:
+    """The store under ``root``: what this session has asked of it stays there until it ends."""
+    return Store(root)
 
 
 def _section(settings: Mapping[str, Any]) -> dict[str, Any]:

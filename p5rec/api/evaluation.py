@@ -282,7 +282,7 @@ def _rules(
     from p5rec.evaluate.assemble import Rules
 
     serving = [each.serving for own in queries.values() for each in own]
-    found = {each.exclude_seen for each in (*serving, *lists.values())}
+    found = {each.exclude_seen for each in serving} | {own.exclude_seen for own in lists.values()}
     if len(found) > 1:
         raise UserError(
             "evaluate: expected models whose lists hold seen items alike, got both; "
