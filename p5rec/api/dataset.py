@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -20,13 +21,16 @@ from p5rec.core.recipes import config_path
 from p5rec.core.types import PARTS, Corpus, Interactions
 from p5rec.data.build import check_evaluable
 from p5rec.data.config import ColumnsConfig, DataConfig, read_section
-from p5rec.data.describe import describe
+from p5rec.data.describe import as_lines, describe
 from p5rec.data.event_columns import further_columns
 from p5rec.data.prepare import SUMMARY, load_corpus, prepare_data
 from p5rec.data.rawlog import OWN, resolve
 from p5rec.pipeline.prepared import Prepared
 
 from .frames import Frame, Kind, column_names, in_words_of, keep, kind_of, to_kind, to_polars
+
+if TYPE_CHECKING:
+    from p5rec.report.plots import Picture
 
 EVENTS, ITEMS, USERS = "events", "items", "users"  # what messages call the frames
 COLUMNS = {  # table → keyword → what its section calls the column
@@ -196,6 +200,13 @@ class Dataset:
         """Counts, shape and split, as ``p5rec data describe`` prints them."""
         return describe(self.corpus, ordinal=self.summary["ordinal"])
 
+    def plot(self) -> Picture:
+        """How much each user did, how unequal items are and when events were, as a picture that a
+        notebook shows."""
+        from p5rec.report.data_plots import data_figure
+
+        return data_figure(self.corpus.interactions, ordinal=self.summary["ordinal"])
+
     @property
     def users(self) -> Frame:
         """A row a user: ``user``, the attributes, and ``events``, their number."""
@@ -237,6 +248,11 @@ class Dataset:
         about = self.summary
         counts = ", ".join(f"{about[name]:,} {name}" for name in ("users", "items", "events"))
         return f"Dataset({counts}, split {self.config.split})"
+
+    def _repr_html_(self) -> str:
+        if "data" not in self.__dict__:
+            return f"<pre>{escape(repr(self))}</pre>"
+        return f"<pre>{escape(chr(10).join(as_lines(self.describe())))}</pre>"
 
     @cached_property
     def _user_ids(self) -> pl.Series:

@@ -32,10 +32,9 @@ from .measuring import (
 from .model import Model
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from p5rec.evaluate.assemble import Rules
     from p5rec.evaluate.measured import Measured
+    from p5rec.report.plots import Picture
 
 Pairs = Sequence[tuple[str, str]]
 Models = Mapping[str, Model | Sequence[Model] | Frame]
@@ -95,7 +94,7 @@ class Evaluation:
         """Those of the report, rows as those of :meth:`compare`."""
         return self._out(_comparison_frame(self.report.comparisons), None)
 
-    def plot(self) -> Figure:
+    def plot(self) -> Picture:
         """The main metrics with their intervals, as a picture that a notebook shows."""
         from p5rec.report.plots import metric_figure
 

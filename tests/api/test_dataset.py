@@ -33,6 +33,15 @@ def test_frames_of_external_ids(train: p5rec.Dataset) -> None:
     assert repr(train) == "Dataset(40 users, 24 items, 280 events, split leave-one-out)"
 
 
+def test_a_notebook_shows_the_data(train: p5rec.Dataset) -> None:
+    assert "<pre>users " in train._repr_html_()
+    assert shop()._repr_html_() == "<pre>Dataset(table, split leave-one-out, not read yet)</pre>"
+    assert len(train.plot().axes) == 3
+    assert train.plot()._repr_png_().startswith(b"\x89PNG")
+    rows = {"user": ["a", "a", "b"], "item": ["x", "y", "x"]}
+    assert len(p5rec.Dataset.from_frame(rows, time=None).plot().axes) == 2
+
+
 def test_a_frame_is_what_a_file_is(tmp_path: Path, train: p5rec.Dataset) -> None:
     shop_events().write_parquet(tmp_path / "log.parquet")
     shop_items().write_parquet(tmp_path / "items.parquet")
