@@ -11,6 +11,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from .core.registry import uncollected
+
 if TYPE_CHECKING:
     from .api.auditing import Findings, audit
     from .api.dataset import Dataset
@@ -108,7 +110,8 @@ def __getattr__(name: str) -> Any:
     if name in _FUNCTIONS:
         return import_module(f"p5rec.{name}")
     if name in _PLACES or name[:1].isupper():
-        return getattr(import_module(_PLACES.get(name, _METHODS)), name)
+        with uncollected():
+            return getattr(import_module(_PLACES.get(name, _METHODS)), name)
     raise AttributeError(f"module 'p5rec' has no attribute {name!r}")
 
 

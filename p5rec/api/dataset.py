@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -14,18 +15,22 @@ import pyarrow as pa
 
 from p5rec.core.artefacts import Artefact, Store, read_json
 from p5rec.core.config import bind
+from p5rec.core.features import Categories
 from p5rec.core.paths import cache_home
 from p5rec.core.recipes import config_path
-from p5rec.core.types import PARTS, Corpus
+from p5rec.core.types import PARTS, Corpus, Interactions
 from p5rec.data.build import check_evaluable
 from p5rec.data.config import ColumnsConfig, DataConfig, read_section
-from p5rec.data.describe import describe
+from p5rec.data.describe import as_lines, describe
 from p5rec.data.event_columns import further_columns
 from p5rec.data.prepare import SUMMARY, load_corpus, prepare_data
 from p5rec.data.rawlog import OWN, resolve
 from p5rec.pipeline.prepared import Prepared
 
 from .frames import Frame, Kind, column_names, in_words_of, keep, kind_of, to_kind, to_polars
+
+if TYPE_CHECKING:
+    from p5rec.report.plots import Picture
 
 EVENTS, ITEMS, USERS = "events", "items", "users"  # what messages call the frames
 COLUMNS = {  # table → keyword → what its section calls the column
@@ -59,7 +64,7 @@ class Dataset:
         *,
         user: str | None = None,
         item: str | None = None,
-        time: str | None = None,
+        time: str | None = "time",
         rating: str | None = None,
         users: Frame | None = None,
         **settings: Any,
@@ -69,9 +74,11 @@ class Dataset:
         Args:
             events: the log.
             items: a row an item; None: titles are the ids.
-            user, item, time, rating: columns of ``events``; None: those called so, of which
-                ``rating`` need not be there. Times are dates, ISO 8601 text or epoch values. The
-                column ``item`` of ``items`` has the same name, or is called ``item``.
+            user, item, rating: columns of ``events``; None: those called so, of which ``rating``
+                need not be there. The column ``item`` of ``items`` has the same name, or is called
+                ``item``.
+            time: column of ``events``: dates, ISO 8601 text or epoch values; None: there are no
+                times, and the rows of a user are in order, oldest first.
             users: a row a user; None: nothing is known of them.
             **settings: ``basket`` (column of ``events`` with an order's or a session's id),
                 ``review`` and ``summary`` (text columns of it), ``title`` (column of ``items``),
@@ -86,12 +93,14 @@ class Dataset:
             UserError: a column is missing, or a setting is not known. What is wrong with rows is
                 said when the data set is first used; rows count from 1.
         """
-        named = {"user": user, "item": item, "time": time, "rating": rating}
+        named = {"user": user, "item": item, "rating": rating}
+        if time != "time":  # which it is called anyway
+            named["time"] = time
         tree = {**_section({**named, **settings}), "source": "table"}
         with in_words_of({EVENTS: EVENTS}):
             asked = bind(DataConfig, tree, {}, "Dataset.from_frame")
             present, further = column_names(events, EVENTS), further_columns(asked)
-            columns = resolve(Path(EVENTS), present, asked.columns, OWN, further)
+            columns = resolve(Path(EVENTS), present, asked.columns, OWN, further, asked.order)
         store = _store()
         log = keep(to_polars(events, EVENTS, [*columns.values()]), store)
         names, tree["path"] = {str(log): EVENTS}, str(log)
@@ -110,8 +119,8 @@ class Dataset:
         Args:
             path: a file or folder, or the name of an embedded set (``ml-100k``).
             source: its kind, see ``p5rec data sources``.
-            **settings: as those of :meth:`from_frame`; ``items`` and ``users`` are the paths of
-                those tables, ``item_id`` and ``user_id`` their id columns.
+            **settings: as the keywords of :meth:`from_frame`; ``items`` and ``users`` are the paths
+                of those tables, ``item_id`` and ``user_id`` their id columns.
 
         Raises:
             UserError: a setting is not known.
@@ -191,6 +200,13 @@ class Dataset:
         """Counts, shape and split, as ``p5rec data describe`` prints them."""
         return describe(self.corpus, ordinal=self.summary["ordinal"])
 
+    def plot(self) -> Picture:
+        """How much each user did, how unequal items are and when events were, as a picture that a
+        notebook shows."""
+        from p5rec.report.data_plots import data_figure
+
+        return data_figure(self.corpus.interactions, ordinal=self.summary["ordinal"])
+
     @property
     def users(self) -> Frame:
         """A row a user: ``user``, the attributes, and ``events``, their number."""
@@ -206,8 +222,9 @@ class Dataset:
     @property
     def events(self) -> Frame:
         """All events by user, then time: ``user``, ``item``, ``time`` (UTC; the position where
-        there is order only), ``rating`` where there are some, ``part`` (``train``, ``valid``,
-        ``test``; null: unused)."""
+        there is order only), and where there are some ``rating``, ``basket`` (a number: events of
+        one user's basket share it), ``behaviour``, ``label`` (1 or 0; null: unknown) and the
+        columns of ``context``; ``part`` (``train``, ``valid``, ``test``; null: unused)."""
         return self._events(None)
 
     @property
@@ -232,6 +249,11 @@ class Dataset:
         counts = ", ".join(f"{about[name]:,} {name}" for name in ("users", "items", "events"))
         return f"Dataset({counts}, split {self.config.split})"
 
+    def _repr_html_(self) -> str:
+        if "data" not in self.__dict__:
+            return f"<pre>{escape(repr(self))}</pre>"
+        return f"<pre>{escape(chr(10).join(as_lines(self.describe())))}</pre>"
+
     @cached_property
     def _user_ids(self) -> pl.Series:
         return pl.Series("user", list(self.corpus.user_ids), dtype=pl.String)
@@ -251,12 +273,9 @@ class Dataset:
                 times if self.summary["ordinal"] else pl.from_epoch(times, "s"),
             ]
         )
-        if log.ratings is not None:
-            found = found.with_columns(rating=pl.Series(log.ratings[rows]))
+        found = found.hstack(_beside(log.take(rows)))
         if part is None:
-            names = pl.Series([*PARTS, None], dtype=pl.String)
-            place = np.where(split.parts < 0, len(PARTS), split.parts)
-            found = found.with_columns(part=names.gather(place))
+            found = found.with_columns(part=_named(split.parts, [*PARTS]))
         return self._out(found)
 
     def _counted(self, table: pa.Table, events: np.ndarray) -> Frame:
@@ -268,13 +287,47 @@ class Dataset:
         return to_kind(frame, self.kind)
 
 
+def _beside(log: Interactions) -> pl.DataFrame:
+    """What events have beside user, item and time, under the names that users gave."""
+    found: dict[str, pl.Series] = {}
+    if log.ratings is not None:
+        found["rating"] = pl.Series(log.ratings)
+    if log.baskets is not None:
+        found["basket"] = pl.Series(log.baskets)
+    if (done := log.behaviours) is not None:
+        found["behaviour"] = _named(done.codes, done.names)
+    if log.labels is not None:
+        labels = pl.Series(log.labels)
+        found["label"] = labels.set(labels < 0, None)
+    for name, column in log.context.items():
+        if isinstance(column, Categories):
+            found[name] = _named(column.codes, column.values)
+        else:
+            found[name] = pl.Series(column).fill_nan(None)
+    return pl.DataFrame(found)
+
+
+def _named(codes: np.ndarray, names: Sequence[str]) -> pl.Series:
+    """What ``codes (E,)`` stand for; null where they are below 0."""
+    values = pl.Series([*names, None], dtype=pl.String)
+    return values.gather(np.where(codes < 0, len(names), codes))
+
+
 def _store(root: str | Path | None = None) -> Store:
-    return Store(cache_home() / "store" if root is None else Path(root).expanduser())
+    return _session(cache_home() / "store" if root is None else Path(root).expanduser())
+
+
+@cache
+def _session(root: Path) -> Store:
+    """The store under ``root``: what this session has asked of it stays there until it ends."""
+    return Store(root)
 
 
 def _section(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A ``data:`` section of keywords: names of columns go where the section has them."""
     tree = {name: value for name, value in settings.items() if value is not None}
+    if "time" in settings and settings["time"] is None:
+        tree["order"] = "rows"
     columns = dict(tree.pop("columns", {}))
     columns |= {name: tree.pop(name) for name in ColumnsConfig.model_fields if name in tree}
     tables = {name: _table(tree, name) for name in COLUMNS}

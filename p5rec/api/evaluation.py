@@ -18,18 +18,26 @@ from p5rec.evaluate.schema import Comparison, Part, Report
 from p5rec.methods.folder import check_items
 
 from .dataset import Dataset
-from .frames import Frame, Kind, to_kind
-from .measuring import Query, answers_of, check_unseen, measure, query_of, write
+from .frames import Frame, Kind, to_kind, to_polars
+from .measuring import (
+    Imported,
+    Query,
+    answers_of,
+    check_unseen,
+    measure,
+    measure_imported,
+    query_of,
+    write,
+)
 from .model import Model
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from p5rec.evaluate.assemble import Rules
     from p5rec.evaluate.measured import Measured
+    from p5rec.report.plots import Picture
 
 Pairs = Sequence[tuple[str, str]]
-Models = Mapping[str, Model | Sequence[Model]]
+Models = Mapping[str, Model | Sequence[Model] | Frame]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +94,7 @@ class Evaluation:
         """Those of the report, rows as those of :meth:`compare`."""
         return self._out(_comparison_frame(self.report.comparisons), None)
 
-    def plot(self) -> Figure:
+    def plot(self) -> Picture:
         """The main metrics with their intervals, as a picture that a notebook shows."""
         from p5rec.report.plots import metric_figure
 
@@ -142,7 +150,9 @@ def evaluate(
 
     Args:
         models: by the name that reports give them; several models under one name are runs with
-            other seeds, and stand there as their mean.
+            other seeds, and stand there as their mean. A frame in place of a model holds lists
+            that were made elsewhere: ``user``, ``rank`` (from 1), ``item``, and ``score`` where
+            there is one; a user of whom it has none counts as a miss.
         data: the data set, under a split.
         on: ``test``, or ``valid``, where methods are chosen.
         ask: task → held-out questions that are put to each model which answers it
@@ -155,20 +165,22 @@ def evaluate(
 
     Raises:
         UserError: a model learned from events of that part, has other items, or is asked for what
-            it does not offer.
+            it does not offer; or a frame holds no lists.
     """
     from p5rec.evaluate.assemble import assemble
 
     started = time.perf_counter()
     if on not in ("test", "valid"):
         raise fault("evaluate: on", "test or valid", repr(on), "name one of them")
-    runs = _runs(models)
+    runs, frames = _runs(models)
     notes = [note for each in _named(runs) for note in _checked(*each, data, on, allow_seen)]
+    lists = {name: _imported(name, frame, data, on) for name, frame in frames.items()}
+    notes += [f"{name}: {note}" for name, own in lists.items() for note in own.notes]
     queries = {
         name: [query_of(name, model, on, ask, k, exclude_seen) for model in each]
         for name, each in runs.items()
     }
-    rules = _rules(queries, data.config.seed, compare)
+    rules = _rules(queries, lists, data.config.seed, compare)
     prepared = data.prepared(verbose=False)
     with ExitStack() as stack:
         answered = {
@@ -176,6 +188,8 @@ def evaluate(
             for name, own in queries.items()
         }
         measured, samples = measure(answered, prepared, on, data.config.seed)
+    measured += [own.measured for own in lists.values()]
+    samples += [sample for own in lists.values() for sample in own.samples]
     report = assemble(
         data.corpus,
         measured,
@@ -186,6 +200,7 @@ def evaluate(
             "data": data.config.dump(),
             "part": on,
             "methods": {n: [one.method.dump() for one in each] for n, each in queries.items()},
+            "lists": [*lists],
         },
         notes=notes,
         samples=samples,
@@ -210,12 +225,38 @@ def _named(runs: Mapping[str, Sequence[Model]]) -> Iterator[tuple[str, Model]]:
             yield name, model
 
 
-def _runs(models: Models | Model) -> dict[str, list[Model]]:
+def _runs(models: Models | Model) -> tuple[dict[str, Sequence[Model]], dict[str, Frame]]:
+    """The models, and the frames of lists, by name."""
     named = {models.method.kind: models} if isinstance(models, Model) else models
-    runs = {name: [one] if isinstance(one, Model) else [*one] for name, one in named.items()}
-    if not runs or not all(runs.values()):
+    runs: dict[str, Sequence[Model]] = {}
+    frames: dict[str, Frame] = {}
+    for name, one in named.items():
+        if isinstance(one, Model):
+            runs[name] = [one]
+        elif isinstance(one, list | tuple):
+            runs[name] = one
+        else:
+            frames[name] = one
+    if not named or not all(runs.values()):
         raise UserError("evaluate: expected models, got none; name one at least")
-    return runs
+    return runs, frames
+
+
+def _imported(name: str, frame: Frame, data: Dataset, on: Part) -> Imported:
+    """Lists out of a frame, measured.
+
+    Raises:
+        UserError: it is no frame, lacks a column, or holds no lists.
+    """
+    from p5rec.recommend.imported import COLUMNS, OPTIONAL
+
+    table, where = to_polars(frame, name, [*COLUMNS, *OPTIONAL]), Path(name)
+    if missing := next((column for column in COLUMNS if column not in table.columns), None):
+        raise fault(name, f"a column {missing!r}", "none", "name it so")
+    if not len(table):
+        raise fault(name, "at least one row", "none", "fill the frame")
+    rows = table.with_row_index("row", offset=1)
+    return measure_imported(name, rows, where, data.corpus, on, data.config.seed, {})
 
 
 def _checked(name: str, model: Model, data: Dataset, on: Part, allow: bool) -> list[str]:
@@ -226,7 +267,7 @@ def _checked(name: str, model: Model, data: Dataset, on: Part, allow: bool) -> l
     """
     if model.dataset is not data:
         try:
-            check_items(model.folder, data.corpus)
+            check_items(model.folder, data.corpus, model.ids)
         except UserError as error:
             raise UserError(*(f"{name}: {line}" for line in error.lines)) from None
     lineage = model.files().get(LINEAGE)
@@ -234,17 +275,20 @@ def _checked(name: str, model: Model, data: Dataset, on: Part, allow: bool) -> l
     return check_unseen(name, folder, data.corpus, on, allow_seen=allow)
 
 
-def _rules(queries: Mapping[str, Sequence[Query]], seed: int, pairs: Pairs) -> Rules:
+def _rules(
+    queries: Mapping[str, Sequence[Query]], lists: Mapping[str, Imported], seed: int, pairs: Pairs
+) -> Rules:
     from p5rec.evaluate.assemble import Rules
 
     serving = [each.serving for own in queries.values() for each in own]
-    if len(found := {each.exclude_seen for each in serving}) > 1:
+    found = {each.exclude_seen for each in serving} | {own.exclude_seen for own in lists.values()}
+    if len(found) > 1:
         raise UserError(
             "evaluate: expected models whose lists hold seen items alike, got both; "
             "say exclude_seen=True or False"
         )
-    seeds = sorted({each.fit_seed for each in serving})
-    return Rules(seed, seeds, pairs, exclude_seen=found.pop())
+    seeds = sorted({each.fit_seed for each in serving}) or [0]
+    return Rules(seed, seeds, pairs, exclude_seen=found.pop(), ours=not lists)
 
 
 def _comparison_frame(found: Sequence[Comparison]) -> pl.DataFrame:

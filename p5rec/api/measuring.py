@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from p5rec.core.artefacts import LINEAGE, Lineage
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
@@ -90,10 +92,58 @@ def answers_of(
         folder = ask_fitted(same, query.serving, prepared, on).path
     else:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        predictor = method.opened(model.folder, download=True)
+        predictor = method.opened(model.folder, model.ids, download=True)
         predict(method, predictor, query.serving, data.corpus, on, folder)
-    codes = model.folder / "codes"
+    codes = model.ids or model.folder / "codes"
     return Answered(name, folder, method, codes if codes.is_dir() else None, about)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Lists that were made elsewhere, measured.
+
+    Attributes:
+        measured: their figures.
+        exclude_seen: whether none of them holds an item of its user's history.
+        notes: what a reader of the figures must know.
+        samples: some to look at.
+    """
+
+    measured: Measured
+    exclude_seen: bool
+    notes: list[str]
+    samples: list[Sample]
+
+
+def measure_imported(
+    name: str,
+    table: pl.DataFrame,
+    where: Path,
+    corpus: Corpus,
+    part: Part,
+    seed: int,
+    about: Mapping[str, Any],
+) -> Imported:
+    """The figures of lists in a table; arguments as those of
+    :func:`p5rec.recommend.imported.import_lists`.
+
+    Args:
+        name: as reports call them.
+        where: the table's file, or what it is called.
+        seed: of the bootstrap.
+        about: facts for the report.
+    """
+    from p5rec.evaluate.answers import measure_lists
+    from p5rec.evaluate.samples import list_samples
+    from p5rec.recommend.imported import import_lists, lists_seen
+
+    lists, notes = import_lists(table, where, corpus, part)
+    return Imported(
+        measure_lists(name, lists, corpus, about, seed, part),
+        not lists_seen(lists, corpus, part),
+        notes,
+        list_samples(name, lists, corpus, SAMPLES, seed, part),
+    )
 
 
 def measure(

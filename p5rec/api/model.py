@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -15,17 +15,19 @@ import polars as pl
 from p5rec.core.artefacts import LINEAGE, Lineage, read_json, write_json, writing
 from p5rec.core.errors import UserError, fault
 from p5rec.core.publishing import lay_out
+from p5rec.core.registry import uncollected
 from p5rec.core.types import Catalog, RankedLists
 from p5rec.methods.base import LISTS, Method
 from p5rec.methods.fitted import Fitted
 from p5rec.methods.folder import ITEMS, check_items, is_fitted, read_method
-from p5rec.methods.pairs import answers_about, pair_frame
 from p5rec.recommend.serving import FILE as SERVING
 from p5rec.recommend.serving import ServingConfig, read_serving
 
-from .dataset import Dataset
 from .frames import Frame, Kind, column_names, kind_of, to_kind, to_polars
 from .queries import Ids, Requests, allowed_of, rows_of
+
+if TYPE_CHECKING:  # a model makes lists for histories without data
+    from .dataset import Dataset
 
 
 @dataclass(eq=False)
@@ -39,6 +41,7 @@ class Model:
         dataset: the users that it knows by their ids, and their histories; None: it makes lists
             for histories alone.
         fitted: what the pipeline made of it; None: it was loaded.
+        ids: codes that extend its own to the items of ``dataset``; None: its items are all.
     """
 
     folder: Path
@@ -46,6 +49,7 @@ class Model:
     serving: ServingConfig
     dataset: Dataset | None = None
     fitted: Fitted | None = None
+    ids: Path | None = None
     _opened: tuple[Method, Any] | None = field(default=None, init=False, repr=False)
 
     def recommend(
@@ -155,8 +159,12 @@ class Model:
             folder: a new one, or that of a saved model, which is replaced.
 
         Raises:
-            UserError: it holds something else, or the disk is full or does not let us write there.
+            UserError: it holds something else, the model's codes are extended, or the disk is full
+                or does not let us write there.
         """
+        if self.ids is not None:
+            got, todo = f"one with those in {self.ids}", "keep that folder beside the model's"
+            raise fault("save", "a model with codes of its own", got, todo)
         out = Path(folder).expanduser()
         if out.exists() and not is_fitted(out) and not (out.is_dir() and not any(out.iterdir())):
             raise fault(out, "a new folder, or a saved model's", "another one", "name a new one")
@@ -204,7 +212,8 @@ class Model:
         """What answers (:mod:`p5rec.methods.predictors`), for lists of ``k``; it stays loaded."""
         method = self.method.overridden(self.folder, {"k": k})
         if self._opened is None:
-            self._opened = method, method.opened(self.folder, download=True)
+            with uncollected():
+                self._opened = method, method.opened(self.folder, self.ids, download=True)
         before, predictor = self._opened
         if before != method:
             self._opened = method, method.reopened(predictor, self.folder)
@@ -212,6 +221,8 @@ class Model:
 
     @cached_property
     def _catalog(self) -> Catalog:
+        if self.ids is not None and self.dataset is not None:
+            return self.dataset.corpus.catalog
         known = read_json(self.folder / ITEMS)
         table = pl.DataFrame({"item": known["ids"], "title": known["titles"]})
         return Catalog(table.to_arrow())
@@ -228,6 +239,8 @@ class Model:
         return self.dataset
 
     def _of_pairs(self, what: str, pairs: Frame, frame: Kind | None) -> Frame:
+        from p5rec.methods.pairs import answers_about, pair_frame
+
         corpus = self._data("pairs").corpus
         column_names(pairs, "pairs")
         table = to_polars(pairs, "pairs", ["user", "item"])
@@ -240,19 +253,31 @@ class Model:
         return to_kind(found, frame or kind_of(pairs))
 
 
-def load(folder: str | Path, dataset: Dataset | None = None) -> Model:
+def load(
+    folder: str | Path, dataset: Dataset | None = None, *, ids: str | Path | None = None
+) -> Model:
     """The model in a folder: saved by :meth:`Model.save`, or ``RUN_FOLDER/models/METHOD``.
 
     Args:
         folder: where it lies.
         dataset: to ask it about users of, with the items it was fitted to; None: it makes lists
             for histories alone.
+        ids: a folder of codes that extend the model's own to new items (``p5rec ids extend``),
+            which are those of ``dataset``; None: the model's items are all.
 
     Raises:
-        UserError: there is no model, it is damaged, or the data have other items.
+        UserError: there is no model, it is damaged, the data have other items, or there are
+            ``ids``, and no data or no codes that they extend.
     """
-    place = Path(folder).expanduser()
+    place, extended = Path(folder).expanduser(), None if ids is None else Path(ids).expanduser()
     method = read_method(place)
+    serving = read_serving(place) or ServingConfig()
+    model = Model(place, method, serving, dataset, ids=extended)
     if dataset is not None:
-        check_items(place, dataset.corpus)
-    return Model(place, method, read_serving(place) or ServingConfig(), dataset)
+        check_items(place, dataset.corpus, extended)
+    if extended is not None:
+        if dataset is None:
+            todo = "write p5rec.load(folder, dataset, ids=...)"
+            raise fault("load: ids", "the data with the new items beside them", "none", todo)
+        model.predictor()
+    return model

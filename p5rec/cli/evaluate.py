@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 Part = Literal["test", "valid"]
-SAMPLES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,19 +166,16 @@ def evaluate(
 
 
 def _of_lists(path: Path | None, corpus: Corpus, part: Part, seed: int) -> Figures:
+    from p5rec.api.measuring import measure_imported
     from p5rec.core.artefacts import file_sha256
-    from p5rec.evaluate.answers import measure_lists
     from p5rec.evaluate.assemble import Rules
-    from p5rec.evaluate.samples import list_samples
-    from p5rec.recommend.imported import import_lists, lists_seen
+    from p5rec.recommend.imported import read_file
 
     assert path is not None, "checked when the options were"
-    lists, notes = import_lists(path, corpus, part)
     about = {"file": str(path), "sha256": file_sha256(path)}
-    measured = [measure_lists(path.stem, lists, corpus, about, seed, part)]
-    rules = Rules(seed, exclude_seen=not lists_seen(lists, corpus, part), ours=False)
-    samples = list_samples(path.stem, lists, corpus, SAMPLES, seed, part)
-    return Figures(measured, rules, {}, notes, samples)
+    found = measure_imported(path.stem, read_file(path), path, corpus, part, seed, about)
+    rules = Rules(seed, exclude_seen=found.exclude_seen, ours=False)
+    return Figures([found.measured], rules, {}, found.notes, found.samples)
 
 
 def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: int) -> Figures:

@@ -26,7 +26,10 @@ COMMANDS = {
     "plan": ("plan", "Say what a training will take: weights, rows, memory, time."),
     "run": ("run", "Run a recipe: from an interaction log to a report and ranked lists."),
     "compare": ("compare", "Zero-shot, few-shot and fine-tuned beside the baselines."),
-    "recommend": ("recommend", "Write ranked lists, ratings or explanations with a trained model."),
+    "recommend": (
+        "recommend",
+        "Write lists, ratings, clicks or explanations with a trained model.",
+    ),
     "export": ("export", "Write a trained model as a plain folder that transformers opens."),
     "evaluate": ("evaluate", "Measure a trained model or a file of ranked lists."),
     "report": ("report", "Show a run's report, rebuild its pages, or compare two runs."),

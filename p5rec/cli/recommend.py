@@ -1,4 +1,4 @@
-"""``p5rec recommend``: ranked lists, ratings or explanations from a trained model."""
+"""``p5rec recommend``: ranked lists, ratings, clicks or explanations from a trained model."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ class Whom:
         str | None,
         typer.Option(
             metavar="SQL",
-            help='For lists: users for whom this holds: "events >= 20 AND mean_rating > 3".',
+            help='For lists: users for whom this holds: "events >= 20 AND user.age < 30".',
         ),
     ] = None
     pairs: Annotated[
         Path | None,
         typer.Option(
-            help="For ratings and explanations: a table file with columns user and item; the "
-            "user need not have met the item."
+            help="For ratings, clicks and explanations: a table file with columns user and item; "
+            "the user need not have met the item."
         ),
     ] = None
 
@@ -129,11 +129,12 @@ def recommend(
     limits: Limits,
     search: SearchOptions,
     what: Annotated[
-        Literal["lists", "ratings", "explanations"], typer.Option(help="What to write.")
+        Literal["lists", "ratings", "clicks", "explanations"], typer.Option(help="What to write.")
     ] = "lists",
     k: Annotated[int, typer.Option(min=1, help="Items a list.")] = 10,
 ) -> None:
-    """Rank items for users by their whole history, or rate or explain given pairs.
+    """Rank items for users by their whole history, or rate or explain given pairs, or tell how
+    likely users take them.
 
     The model is asked as it was when its run's report measured it (method.json in its folder); the
     options from --search on take the place of single settings, and the manifest says which did.
@@ -142,7 +143,8 @@ def recommend(
     `accelerate launch` or `torchrun` each process answers its share.
 
     Table files are CSV, TSV, Parquet or JSON lines. Lists have the columns user, rank (from 1),
-    item, title, score (log-probability); ratings are in points of the data's scale.
+    item, title, score (log-probability); ratings are in points of the data's scale, clicks
+    probabilities.
     """
     whom.check(what)
     from p5rec.core.errors import all_of

@@ -220,6 +220,15 @@ class Store:
         object.__setattr__(found, "say", lambda _: None)
         return found
 
+    def holding(self, path: Path) -> Artefact | None:
+        """The stage in whose folder the file ``path`` lies, which is noted as asked for; None: it
+        lies elsewhere."""
+        folder = path.absolute().parent
+        if folder.parent.parent != self.root.absolute() or not (folder / MANIFEST).is_file():
+            return None
+        self.used.add(self.root, f"{folder.parent.name}/{folder.name}")
+        return Artefact(folder, folder.name)
+
     def published(self, folder: Path) -> None:
         """Notes that the run in ``folder`` was made of every stage asked for so far."""
         noted = {"folder": str(folder.resolve()), "stages": list(self.used.stages)}

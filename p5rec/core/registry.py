@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 from .errors import UserError, did_you_mean
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage collection inside: of torch and transformers nothing that an import makes goes,
+    and looking through it again and again takes a quarter of the time to import them."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 class Registry:
@@ -34,7 +49,8 @@ class Registry:
             UserError: no such name; the message holds the nearest ones.
         """
         module, _, attribute = self.target(name).partition(":")
-        return getattr(import_module(module), attribute)
+        with uncollected():
+            return getattr(import_module(module), attribute)
 
     def target(self, name: str) -> str:
         """Where the object behind ``name`` is: ``"package.module:attribute"``.

@@ -140,6 +140,7 @@ class UserTableConfig(Config):
 
 
 Kind = Literal["number", "category"]
+OF_EVENTS = ("basket", "behaviour", "label", "part")  # what else an event may have
 
 
 class ContextConfig(Config):
@@ -233,6 +234,8 @@ class DataConfig(Config):
             ``excel``, serial dates of a spreadsheet. None detects epoch values of one unit,
             digits of a date (``20240131``, ``20240131235959``) and ISO 8601 (UTC where no zone is
             written), and asks where numbers can mean several things.
+        order: what a user's events are in order by: their times, or the rows of a log without
+            times, oldest first. Under ``rows`` no column of times is read.
         incomplete: what to do when a row of the log lacks a user, item, time, behaviour or (where
             that column is there) rating or basket, which events that are history alone need not
             have: refuse, or drop and count the rows.
@@ -274,6 +277,7 @@ class DataConfig(Config):
     encoding: Encoding | None = None
     separator: Separator | None = None
     time_format: str | None = None
+    order: Literal["time", "rows"] = "time"
     incomplete: Literal["error", "drop"] = "error"
     context: dict[Annotated[str, Field(min_length=1)], Kind | ContextConfig] = {}
     label: LabelConfig | None = None
@@ -295,6 +299,19 @@ class DataConfig(Config):
     def of_baskets(self) -> bool:
         """Whether the split holds out baskets."""
         return self.split.startswith("last-basket")
+
+    @field_validator("context")
+    @classmethod
+    def _no_second_column(cls, value: dict[str, object]) -> dict[str, object]:
+        if taken := {"user", "item", "time", "rating", *OF_EVENTS} & value.keys():
+            raise ValueError(f"{' and '.join(sorted(taken))} cannot name a context column")
+        return value
+
+    @model_validator(mode="after")
+    def _has_times(self) -> Self:
+        if self.order == "rows" and (self.columns.time or self.time_format):
+            raise ValueError("order: by rows no times are read; leave columns.time or order out")
+        return self
 
     @model_validator(mode="after")
     def _needs_baskets(self) -> Self:

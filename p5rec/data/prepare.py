@@ -74,15 +74,21 @@ def check_files(config: DataConfig) -> None:
 def prepare_data(config: DataConfig, store: Store, *, evaluable: bool = True) -> Artefact:
     """The stage of the data: the corpus read, checked, ordered and split.
 
+    Files that lie in ``store`` are the stages that made them: these stay as long as the data do.
+
     Raises:
         UserError: see :func:`build`.
     """
+    inputs: dict[str, Artefact | str] = {**input_digests(config)}
+    for part, path in SOURCES.get(config.source).files(config).items():
+        if (made := store.holding(path)) is not None:
+            inputs[part] = made
     data = store.stage(
         "data",
         partial(prepare, config, evaluable=evaluable),
         config=config.dump(),
         code=(prepare, SOURCES.target(config.source)),
-        inputs=input_digests(config),
+        inputs=inputs,
     )
     if evaluable:  # it may have been made for a command that evaluates nobody
         check_evaluable(read_json(data.path / SUMMARY), Path(config.path or config.source))

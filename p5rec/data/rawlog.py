@@ -75,6 +75,7 @@ def resolve(
     chosen: ColumnsConfig,
     own: Names,
     further: Mapping[str, str] | None = None,
+    order: str = "time",
 ) -> dict[str, str]:
     """Which column of ``path`` plays which part.
 
@@ -85,6 +86,7 @@ def resolve(
         own: the names that the source uses, best first.
         further: part → column that must be present
             (:func:`~p5rec.data.event_columns.further_columns`).
+        order: what events are in order by (:class:`~p5rec.data.config.DataConfig`).
 
     Raises:
         UserError: columns are missing, one line each, with the nearest names.
@@ -98,15 +100,20 @@ def resolve(
         if part not in found
     ]
     for part, wanted in chosen:
+        if part == "time" and order == "rows":
+            continue
         options = (wanted,) if wanted else own.get(part, ())
         name = next((option for option in options if option in present), None)
         if name is not None:
             found[part] = name
         elif wanted or part in REQUIRED:
             word = options[0] if options else part
+            hint = did_you_mean(word, present)
+            todo = f"set data.columns.{part}"
+            if part == "time":
+                todo += ", or data.order to rows where these are in order, oldest first"
             faults.append(
-                f"{path}: expected a column {word!r} for the {part}, got none; "
-                f"{did_you_mean(word, present)} (set data.columns.{part})"
+                f"{path}: expected a column {word!r} for the {part}, got none; {hint} ({todo})"
             )
     if faults:
         raise UserError(*faults)
@@ -151,7 +158,11 @@ def check_events(
         todo = "store ids as text or whole numbers"
         bad = out[part].is_null() & ~absent(raw[part], part)
         refuse(bad, raw[part], places, rows, f"a {part} id", columns[part], todo)
-    out = out.with_columns(_times(raw["time"], columns["time"], places, config, rows).alias("time"))
+    if config.order == "rows":
+        out = out.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over("user").alias("time"))
+    else:
+        times = _times(raw["time"], columns["time"], places, config, rows)
+        out = out.with_columns(times.alias("time"))
     if "rating" in columns:
         ratings, todo = as_number(raw["rating"]), "fix or remove the row"
         none = absent(raw["rating"], "rating")

@@ -121,8 +121,7 @@ class Method(Config):
         """
         if ids is not None:
             raise UserError(
-                f"--ids: expected a model with codes, got a {self.kind}, which has none; "
-                "leave it out"
+                f"ids: expected a model with codes, got a {self.kind}, which has none; leave it out"
             )
         return self.load(folder)
 

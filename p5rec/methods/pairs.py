@@ -34,7 +34,8 @@ def answers_about(method: Method, predictor: Any, corpus: Corpus, what: str) -> 
     if what == "clicks" and hasattr(predictor, "predict_click"):
         log = corpus.interactions
         return lambda users, items: predictor.predict_click(histories_of(log, users), items)
-    if of_pairs := getattr(predictor, "of_pairs", None):
+    of_pairs = getattr(predictor, "of_pairs", None)
+    if what != "clicks" and of_pairs is not None:
         answers: Answers = of_pairs(what, corpus)
         return answers
     if what == "explanations" and "explanation" in method.tasks and hasattr(predictor, "write"):

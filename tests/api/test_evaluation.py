@@ -41,6 +41,29 @@ def test_loaded_or_fitted_figures_are_the_same(
     assert one.equals(other)
 
 
+@pytest.mark.parametrize("pandas", [False, True])
+def test_lists_made_elsewhere(ease: p5rec.Model, train: p5rec.Dataset, pandas: bool) -> None:
+    """A frame of a model's own lists measures as the model does."""
+    seen = {user: rows["item"].to_list() for (user,), rows in train.events.filter(
+        pl.col("part") != "test").group_by("user")}  # fmt: skip
+    lists = ease.recommend(histories=seen, k=10).drop("title")
+    if pandas:
+        pytest.importorskip("pandas")
+        lists = lists.to_pandas()
+    found = p5rec.evaluate({"mine": lists, "ease": ease}, train, compare=[("mine", "ease")], k=10)
+    table = found.table().drop("method")
+    assert table[0].equals(table[1])
+    assert set(found.comparisons["value"]) == {0.0}
+    few = p5rec.evaluate({"mine": lists[lists["user"] == "u1"] if pandas else lists[:10]}, train)
+    assert few.report.notes[0].startswith("mine: 39 of 40 users have no list in mine; each counts")
+    with pytest.raises(p5rec.UserError, match=r"^mine: expected a column 'rank', got none"):
+        p5rec.evaluate(
+            {"mine": lists.drop(columns="rank") if pandas else lists.drop("rank")}, train
+        )
+    with pytest.raises(p5rec.UserError, match=r"^mine: expected a frame"):
+        p5rec.evaluate({"mine": "lists.csv"}, train)
+
+
 def test_several_seeds_stand_as_their_mean(train: p5rec.Dataset) -> None:
     few = {"epochs": 1, "width": 8, "dropout": 0.0}
     runs = [p5rec.Sasrec(seed=n, **few).fit(train, verbose=False) for n in (0, 1)]

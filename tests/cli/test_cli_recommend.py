@@ -9,6 +9,11 @@ import polars as pl
 import pytest
 from my_folder import EACH, ITEMS, USERS, Mine, Trained
 
+from p5rec.api.dataset import Dataset
+from p5rec.api.estimators import estimator
+from p5rec.api.evaluation import evaluate
+from p5rec.api.model import load
+from p5rec.core.errors import UserError
 from p5rec.ids.files import load_codes, load_item_ids
 
 
@@ -71,6 +76,19 @@ def test_ratings_and_explanations_of_pairs_that_never_met(ask: Any) -> None:
     assert abs(pl.read_parquet("s.parquet")["rating"][0] - rated["rating"][2]) < 1e-5
 
 
+def test_clicks_of_pairs(ask: Any, p5rec: Any, trained: Trained) -> None:
+    data = Dataset.from_config(trained.config).split()
+    rate = estimator("ItemClickRate")(smoothing=10.0).fit(data, verbose=False)
+    rate.save("rate")
+    pairs = pl.DataFrame({"user": ["u5", "u0"], "item": ["i2", "i9"]})
+    pairs.write_csv("pairs.csv")
+    what = ("--what", "clicks", "--pairs", "pairs.csv", "--out", "c.parquet")
+    assert p5rec("recommend", "--model", "rate", "--config", trained.config, *what)[0] == 0
+    assert pl.read_parquet("c.parquet").equals(rate.predict_click(pairs))
+    code, _, said = ask(*what)
+    assert (code, "expected a method that offers clicks, got a generative" in said) == (2, True)
+
+
 def listed(ask: Any, *words: Any) -> pl.DataFrame:
     code, _, err = ask("--out", "c.parquet", *words)
     assert code == 0, err
@@ -102,6 +120,12 @@ def test_users_can_be_asked_for_by_what_they_did(ask: Any, trained: Trained) -> 
     high = log.group_by("user").agg(pl.col("rating").mean()).filter(pl.col("rating") > 3)
     lists = listed(ask, "--where", f"mean_rating > 3 AND events = {EACH}")
     assert set(lists["user"]) == set(high["user"])
+    pl.DataFrame({"user": ["u1", "u2"], "age": [17, 40]}).write_csv("users.csv")
+    table = ("data.users.path=users.csv", "data.users.columns.attributes.age=age")
+    young = listed(ask, "--where", "user.age < 18 AND events > 0", *table)
+    assert set(young["user"]) == {"u1"}
+    code, _, said = ask("--out", "d.parquet", "--where", "user.ages < 18", *table)
+    assert (code, "the unknown word 'user.ages'); " in said) == (2, True)
 
 
 def test_diverse_and_drawn_lists(ask: Any, trained: Trained) -> None:
@@ -202,6 +226,14 @@ def test_new_items_are_ranked_by_a_model_that_never_saw_them(
     assert lists.group_by("user").len()["len"].unique().to_list() == [left]
     for item in ("i90", "i91"):
         assert lists.filter(pl.col("item") == item)["user"].n_unique() == USERS
+    data = Dataset.from_config(trained.config, new)
+    model = load(trained.model, data, ids="ids")
+    assert model.recommend(k=left).equals(lists)
+    assert evaluate(model, data.split(), ask={}).table()["n"].to_list() == [USERS]
+    with pytest.raises(UserError, match="expected a model with codes of its own, got one with"):
+        model.save("copied")
+    with pytest.raises(UserError, match="load: ids: expected the data with the new items beside"):
+        load(trained.model, ids="ids")
     code, out, _ = p5rec("evaluate", *ask, "--ids", "ids", *new)
     assert (code, "all 26 items ranked" in out) == (0, True)
     code, _, said = p5rec("recommend", *ask, "--out", "b.parquet", *new)

@@ -316,7 +316,7 @@ def test_a_method_without_codes_takes_none_and_rates_where_it_can(
     words = ("--config", ran / "every.yaml", "--out", "x.csv")
     code, _, err = p5rec("recommend", "--model", models / "popularity", "--ids", ids, *words)
     assert code == 2
-    assert "--ids: expected a model with codes" in err
+    assert "ids: expected a model with codes" in err
     code, _, err = p5rec("recommend", "--model", models / "item-knn", *words)
     assert code == 0, err
     table = Path("x.csv").read_text().splitlines()

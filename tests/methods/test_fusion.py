@@ -186,7 +186,7 @@ def test_extended_ids_rank_new_items_beside_the_old_ones(tmp_path: Path) -> None
     assert old == pytest.approx(np.broadcast_to(old[:, :1], old.shape), abs=1e-4)
     plain = Fusion(parts={"repeats": PersonalFrequency()})
     (run,) = fit_method(plain, fits.prepared, among)
-    with pytest.raises(UserError, match="--ids: expected a model with codes"):
+    with pytest.raises(UserError, match="ids: expected a model with codes"):
         plain.opened(run.folder, tmp_path / "ids")
 
 

@@ -59,12 +59,13 @@ def log_of(
         UserError: see :func:`~p5rec.data.rawlog.check_events`, or a table is broken.
     """
     further = further_columns(config)
-    columns = resolve(table.places.path, table.names, config.columns, own, further)
+    columns = resolve(table.places.path, table.names, config.columns, own, further, config.order)
     events, incomplete = check_events(table, columns, config)
     items = item_table(config, events, found, read_own)
     users = user_table(config, found, read_own_users)
     files = tuple(found.values())
-    return RawLog(events, items, files, incomplete=incomplete, places=table.places, users=users)
+    ordinal = config.order == "rows"
+    return RawLog(events, items, files, ordinal, incomplete, table.places, users)
 
 
 SOURCE = Source(

@@ -54,7 +54,7 @@ def opened(folder: Path, ids: Path | None, *, download: bool) -> FusionPredictor
     """
     if ids is not None and not (folder / "codes").is_dir():
         raise UserError(
-            f"--ids: expected a model with codes, got {folder}, of whose parts none with codes has "
+            f"ids: expected a model with codes, got {folder}, of whose parts none with codes has "
             "a weight; leave it out"
         )
     choice, known = Choice.read(folder), read_json(folder / ITEMS)["ids"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,11 +17,12 @@ from p5rec.models.config import DENSE
 from p5rec.recommend.capabilities import check_asked
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
-from p5rec.recommend.model_answers import answer_model
-from p5rec.recommend.pairs import PairExplainer, PairRater
-from p5rec.recommend.serving import ServingConfig
 
 from ..folder import ITEMS
+
+if TYPE_CHECKING:  # who asks for lists alone needs none of it
+    from p5rec.recommend.pairs import PairExplainer, PairRater
+    from p5rec.recommend.serving import ServingConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,8 @@ class GenerativePredictor:
 
     def answer(self, serving: ServingConfig, corpus: Corpus, part: str, folder: Path) -> None:
         """See :func:`p5rec.recommend.model_answers.answer_model`."""
+        from p5rec.recommend.model_answers import answer_model
+
         answer_model(self.bundle, self.decode, serving, corpus, part, folder)
 
     def of_pairs(self, what: str, corpus: Corpus) -> PairRater | PairExplainer:
@@ -50,6 +53,8 @@ class GenerativePredictor:
         Raises:
             UserError: the model was not taught that.
         """
+        from p5rec.recommend.pairs import PairExplainer, PairRater
+
         check_asked(self.bundle, what)
         kind = PairRater if what == "ratings" else PairExplainer
         return kind(self.bundle, corpus, self.decode)

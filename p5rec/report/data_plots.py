@@ -1,0 +1,74 @@
+"""A picture of a data set: how much each user did, how unequal items are, when events were."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.ticker import PercentFormatter
+
+from p5rec.core.types import Interactions
+
+from .plots import SOFT, STRONG, STYLE, Picture, layout
+
+BINS, MOMENTS = 24, 60  # of a histogram; of a log's time
+
+
+def data_figure(log: Interactions, *, ordinal: bool) -> Picture:
+    """Events a user, the share of events that the most popular items have, and events over time.
+
+    Args:
+        log: the events.
+        ordinal: they have an order and no times, and the last panel is left out.
+    """
+    with matplotlib.rc_context(STYLE):
+        panels = 2 if ordinal else 3
+        figure = Picture(figsize=(3.6 * panels, 2.9), layout=layout())
+        places = figure.subplots(1, panels)
+        _of_users(places[0], np.diff(log.offsets))
+        _of_items(places[1], np.bincount(log.items, minlength=log.n_items))
+        if not ordinal:
+            _over_time(places[2], log.times)
+    return figure
+
+
+def _of_users(axes: Any, counts: np.ndarray) -> None:
+    counts = counts[counts > 0]
+    edges = np.unique(np.geomspace(counts.min(), counts.max() + 1, BINS).round())
+    median = float(np.median(counts))
+    axes.hist(counts, bins=edges, color=SOFT)
+    axes.axvline(median, color=STRONG, linewidth=1.2)
+    axes.set_xscale("log")
+    axes.set_title("Events of a user")
+    axes.set_xlabel(f"events (median {median:,.0f})")
+    axes.set_ylabel("users")
+
+
+def _of_items(axes: Any, counts: np.ndarray) -> None:
+    popular = np.sort(counts)[::-1]
+    share = np.cumsum(popular) / max(1, popular.sum())
+    at = np.arange(1, len(share) + 1) / len(share)
+    tenth = float(share[max(1, round(len(share) / 10)) - 1])
+    axes.fill_between(at, share, color=SOFT, linewidth=0)
+    axes.plot(at, share, color=STRONG, linewidth=1.2)
+    axes.set_title("Share of the popular items")
+    axes.set_xlabel(f"items, popular first (a tenth: {tenth:.0%})")
+    axes.set_ylabel("of all events")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1))
+
+
+def _over_time(axes: Any, times: np.ndarray) -> None:
+    moments = times.astype("datetime64[s]")
+    counts, edges = np.histogram(times, bins=MOMENTS)
+    axes.stairs(counts, edges.astype("datetime64[s]"), fill=True, color=SOFT)
+    locator = AutoDateLocator(maxticks=6)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.set_xlim(moments.min(), moments.max())
+    axes.set_title("Events over time")
+    axes.set_ylabel("events")

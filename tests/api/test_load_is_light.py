@@ -1,0 +1,26 @@
+"""A saved hybrid answers without the libraries that only training and reports need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import p5rec
+
+UNUSED = (
+    "bitsandbytes", "datasets", "deepspeed", "evaluate", "gguf", "matplotlib", "pandas", "peft",
+    "sklearn", "transformers.trainer", "trl", "p5rec.pipeline.prepared", "p5rec.train.training",
+)  # fmt: skip
+SCRIPT = f"""
+import sys
+import p5rec
+found = p5rec.load(sys.argv[1]).recommend(histories=[["A-1", "A-2"]], k=3)
+assert len(found) == 3
+assert not (met := [name for name in {UNUSED} if name in sys.modules]), met
+"""
+
+
+def test_the_first_list_imports_no_trainer(hybrid: p5rec.Model, tmp_path: Path) -> None:
+    hybrid.save(tmp_path / "m")
+    subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path / "m")], check=True)
