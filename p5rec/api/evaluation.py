@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from p5rec.core.artefacts import LINEAGE
 from p5rec.core.errors import UserError, did_you_mean, fault
 from p5rec.evaluate.schema import Comparison, Part, Report
 from p5rec.methods.folder import check_items
@@ -162,6 +161,7 @@ def evaluate(
     started = time.perf_counter()
     if on not in ("test", "valid"):
         raise fault("evaluate: on", "test or valid", repr(on), "name one of them")
+    data.check_evaluable()
     runs = _runs(models)
     notes = [note for each in _named(runs) for note in _checked(*each, data, on, allow_seen)]
     queries = {
@@ -229,9 +229,7 @@ def _checked(name: str, model: Model, data: Dataset, on: Part, allow: bool) -> l
             check_items(model.folder, data.corpus)
         except UserError as error:
             raise UserError(*(f"{name}: {line}" for line in error.lines)) from None
-    lineage = model.files().get(LINEAGE)
-    folder = None if lineage is None else lineage.parent
-    return check_unseen(name, folder, data.corpus, on, allow_seen=allow)
+    return check_unseen(name, model.folder, data.corpus, on, allow_seen=allow)
 
 
 def _rules(queries: Mapping[str, Sequence[Query]], seed: int, pairs: Pairs) -> Rules:

@@ -166,16 +166,12 @@ class Model:
 
     def files(self) -> dict[str, Path]:
         """The files and folders of its folder, by name."""
-        found = {path.name: path for path in self.folder.iterdir()}
-        if self.fitted is not None:
-            found[LINEAGE] = self.fitted.complete.path / LINEAGE
-        return found
+        return {path.name: path for path in self.folder.iterdir()}
 
     @property
     def lineage(self) -> Lineage | None:
         """The events it learned from; None: nobody noted them."""
-        file = self.files().get(LINEAGE)
-        return None if file is None else Lineage.read(file.parent)
+        return Lineage.read(self.folder) if (self.folder / LINEAGE).is_file() else None
 
     @property
     def items(self) -> Frame:
