@@ -186,6 +186,11 @@ def evaluate(
             "data": data.config.dump(),
             "part": on,
             "methods": {n: [one.method.dump() for one in each] for n, each in queries.items()},
+            "provenance": {
+                name: [one.provenance and one.provenance.facts() for one in each]
+                for name, each in runs.items()
+                if any(one.provenance for one in each)
+            },
         },
         notes=notes,
         samples=samples,
@@ -229,7 +234,8 @@ def _checked(name: str, model: Model, data: Dataset, on: Part, allow: bool) -> l
             check_items(model.folder, data.corpus)
         except UserError as error:
             raise UserError(*(f"{name}: {line}" for line in error.lines)) from None
-    return check_unseen(name, model.folder, data.corpus, on, allow_seen=allow)
+    notes = check_unseen(name, model.folder, data.corpus, on, allow_seen=allow)
+    return notes if model.provenance is None else [*notes, model.provenance.sentence(name)]
 
 
 def _rules(queries: Mapping[str, Sequence[Query]], seed: int, pairs: Pairs) -> Rules:

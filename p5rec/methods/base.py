@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from p5rec.tasks.view import CorpusView
 
 TRAINING = "the training events"
-ANEW, ONWARDS = "anew", "from the model before"
+ANEW, ONWARDS = "anew", "from an earlier model"
 REPLAY = 1.0  # users without new events that an update trains on, for each user with some
 LISTS = "recommend"  # the capability whose answers are lists for all users
 # capability → the metric of a corpus's validation part by which settings are chosen
