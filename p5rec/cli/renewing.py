@@ -1,4 +1,4 @@
-"""What `p5rec refit` and `p5rec update` share: the model they start from, and the one they leave."""
+"""What ``p5rec refit`` and ``update`` share: the model they start from, the one they leave."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ def leave(made: Renewed, model: Path, out: Path) -> None:
         return
     saved, fitted = read_serving(model) or ServingConfig(), made.fitted
     serving = saved.model_copy(update={"fit_seed": fitted.seed})
-    about = {"provenance": made.provenance, "news": made.news}
-    Model(fitted.folder, fitted.method, serving, fitted=fitted, **about).save(out)
+    new = Model(fitted.folder, fitted.method, serving, None, fitted, made.provenance, made.news)
+    new.save(out)
     for line in _lines(made):
         print(printable(line))
     print(f"model   {out}: ask it with `p5rec recommend`")
@@ -106,9 +106,8 @@ def leave(made: Renewed, model: Path, out: Path) -> None:
 
 def _lines(made: Renewed) -> list[str]:
     about = made.provenance
-    parts = (
-        about.fitted if "fitted" not in about.fitted else {made.fitted.method.kind: about.fitted}
-    )
+    whole = "fitted" in about.fitted  # no fusion of parts
+    parts = {made.fitted.method.kind: about.fitted} if whole else about.fitted
     found = []
     for name, facts in parts.items():
         length = "".join(f", {facts[unit]} {unit}" for unit in ("epochs", "steps") if unit in facts)
