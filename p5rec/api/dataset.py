@@ -25,6 +25,7 @@ from p5rec.data.describe import as_lines, describe
 from p5rec.data.event_columns import further_columns
 from p5rec.data.prepare import SUMMARY, load_corpus, prepare_data
 from p5rec.data.rawlog import OWN, resolve
+from p5rec.data.split import ALL
 from p5rec.pipeline.prepared import Prepared
 
 from .frames import Frame, Kind, column_names, in_words_of, keep, kind_of, to_kind, to_polars
@@ -151,8 +152,8 @@ class Dataset:
         """The same data under a split, read and cleaned now.
 
         Args:
-            rule: ``leave-one-out``, ``time``, ``user-time``, ``few-shot``, ``last-basket`` or
-                ``last-basket-item`` (:mod:`p5rec.data.split`).
+            rule: ``leave-one-out``, ``time``, ``user-time``, ``few-shot``, ``last-basket``,
+                ``last-basket-item``, or ``all``, which holds nothing out (:mod:`p5rec.data.split`).
             seed: breaks equal times, and draws the few-shot events.
             **settings: ``few_shot``, training events a user under that rule.
 
@@ -161,9 +162,29 @@ class Dataset:
         """
         tree = {**self.config.dump(), **settings, "split": rule, "seed": seed}
         made = replace(self, config=bind(DataConfig, tree, {}, "Dataset.split"))
-        with in_words_of(self.names):
-            check_evaluable(made.summary, Path(made.config.path or made.config.source))
+        made.check_readable() if rule == ALL else made.check_evaluable()
         return made
+
+    def of_all_events(self) -> Dataset:
+        """The same under the rule ``all``: what a model in production is fitted to."""
+        return replace(self, config=self.config.of_all_events())
+
+    def check_readable(self) -> None:
+        """Reads and cleans it now.
+
+        Raises:
+            UserError: a row is broken, or nothing is left.
+        """
+        assert self.data
+
+    def check_evaluable(self) -> None:
+        """The same, and whether somebody can be tested on.
+
+        Raises:
+            UserError: a row is broken, nothing is left, or nobody can be.
+        """
+        with in_words_of(self.names):
+            check_evaluable(self.summary, Path(self.config.path or self.config.source))
 
     @cached_property
     def data(self) -> Artefact:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from p5rec.core.artefacts import LINEAGE
 from p5rec.core.errors import UserError, did_you_mean, fault
 from p5rec.evaluate.schema import Comparison, Part, Report
 from p5rec.methods.folder import check_items
@@ -172,6 +171,7 @@ def evaluate(
     started = time.perf_counter()
     if on not in ("test", "valid"):
         raise fault("evaluate: on", "test or valid", repr(on), "name one of them")
+    data.check_evaluable()
     runs, frames = _runs(models)
     notes = [note for each in _named(runs) for note in _checked(*each, data, on, allow_seen)]
     lists = {name: _imported(name, frame, data, on) for name, frame in frames.items()}
@@ -201,6 +201,11 @@ def evaluate(
             "part": on,
             "methods": {n: [one.method.dump() for one in each] for n, each in queries.items()},
             "lists": [*lists],
+            "provenance": {
+                name: [one.provenance and one.provenance.facts() for one in each]
+                for name, each in runs.items()
+                if any(one.provenance for one in each)
+            },
         },
         notes=notes,
         samples=samples,
@@ -270,9 +275,8 @@ def _checked(name: str, model: Model, data: Dataset, on: Part, allow: bool) -> l
             check_items(model.folder, data.corpus, model.ids)
         except UserError as error:
             raise UserError(*(f"{name}: {line}" for line in error.lines)) from None
-    lineage = model.files().get(LINEAGE)
-    folder = None if lineage is None else lineage.parent
-    return check_unseen(name, folder, data.corpus, on, allow_seen=allow)
+    notes = check_unseen(name, model.folder, data.corpus, on, allow_seen=allow)
+    return notes if model.provenance is None else [*notes, model.provenance.sentence(name)]
 
 
 def _rules(

@@ -200,13 +200,13 @@ def write(report: Report, measured: Sequence[Measured], corpus: Corpus, out: Pat
 
 
 def check_unseen(
-    name: str, folder: Path | None, corpus: Corpus, part: Part, *, allow_seen: bool
+    name: str, folder: Path, corpus: Corpus, part: Part, *, allow_seen: bool
 ) -> list[str]:
     """What a reader must know of the events that a model, or one that it began from, learned from.
 
     Args:
         name: of the model.
-        folder: holds its lineage; None: there is none.
+        folder: its own, which holds its lineage if somebody noted that.
         corpus: what it is measured on.
         part: the held-out events.
         allow_seen: it may have learned from these.
@@ -214,7 +214,7 @@ def check_unseen(
     Raises:
         UserError: it learned from some of ``part``, and may not.
     """
-    if folder is None or not (folder / LINEAGE).is_file():
+    if not (folder / LINEAGE).is_file():
         return [f"{name} has no {LINEAGE}: it may have seen what it is measured on."]
     split, seen = corpus.split, Lineage.read(folder).among(corpus.interactions.event_keys)
     measured, others = split.mask(part), ~split.mask("train")

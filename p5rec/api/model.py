@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,15 @@ import polars as pl
 
 from p5rec.core.artefacts import LINEAGE, Lineage, read_json, write_json, writing
 from p5rec.core.errors import UserError, fault
+from p5rec.core.progress import silent
 from p5rec.core.publishing import lay_out
 from p5rec.core.registry import uncollected
 from p5rec.core.types import Catalog, RankedLists
 from p5rec.methods.base import LISTS, Method
 from p5rec.methods.fitted import Fitted
 from p5rec.methods.folder import ITEMS, check_items, is_fitted, read_method
+from p5rec.methods.provenance import FILE as PROVENANCE
+from p5rec.methods.provenance import NEWS, News, Provenance, read_provenance
 from p5rec.recommend.serving import FILE as SERVING
 from p5rec.recommend.serving import ServingConfig, read_serving
 
@@ -42,6 +46,8 @@ class Model:
             for histories alone.
         fitted: what the pipeline made of it; None: it was loaded.
         ids: codes that extend its own to the items of ``dataset``; None: its items are all.
+        provenance: how it was made of a model before it; None: validation chose it.
+        news: what was new to it then.
     """
 
     folder: Path
@@ -50,6 +56,8 @@ class Model:
     dataset: Dataset | None = None
     fitted: Fitted | None = None
     ids: Path | None = None
+    provenance: Provenance | None = None
+    news: News | None = None
     _opened: tuple[Method, Any] | None = field(default=None, init=False, repr=False)
 
     def recommend(
@@ -169,21 +177,100 @@ class Model:
         if out.exists() and not is_fitted(out) and not (out.is_dir() and not any(out.iterdir())):
             raise fault(out, "a new folder, or a saved model's", "another one", "name a new one")
         with writing(out), TemporaryDirectory() as work:
-            write_json(Path(work) / SERVING, self.serving.dump())
-            lay_out({out.name: self.files() | {SERVING: Path(work) / SERVING}}, out.parent)
+            beside = {SERVING: self.serving, PROVENANCE: self.provenance, NEWS: self.news}
+            kept = {name: told for name, told in beside.items() if told is not None}
+            for name, told in kept.items():
+                write_json(Path(work) / name, told.dump())
+            lay_out({out.name: self.files() | {n: Path(work) / n for n in kept}}, out.parent)
+
+    def refit(
+        self,
+        dataset: Dataset | None = None,
+        *,
+        store: str | Path | None = None,
+        verbose: bool = True,
+    ) -> Model:
+        """The same method, as validation chose it, fitted to all events: nothing is held out.
+
+        Args:
+            dataset: the data, of which the split is not read; None: those it was fitted to.
+            store: the folder of the cache; None: that of the command line.
+            verbose: print a line for each stage, and progress.
+
+        Raises:
+            UserError: the data lack what the method needs, or it cannot be refitted.
+        """
+        from p5rec.pipeline.production import refit
+
+        data = dataset or self._data("refit without a data set")
+        chosen, original = self._chosen(data), self.dataset or data
+        views = chosen.views(lambda: original.prepared(store, verbose=verbose), {})
+        return self._renewed(partial(refit, chosen, views=views), data, store, verbose=verbose)
+
+    def update(
+        self,
+        dataset: Dataset,
+        share: float | None = None,
+        *,
+        store: str | Path | None = None,
+        verbose: bool = True,
+    ) -> Model:
+        """The model that goes on from this one over today's log; what it makes of it is in
+        ``provenance`` and ``news``.
+
+        Semantic ids of old items stay, new ones get free ones. A language model and SASRec go on
+        from their weights, over the users with new events and as many others; other methods are
+        fitted anew. Weights of a fusion stay.
+
+        Args:
+            dataset: the whole log, old events and new ones; its split is not read.
+            share: of the epochs of a whole training; None: 0.2.
+            store, verbose: as those of :meth:`refit`.
+
+        Raises:
+            UserError: no event is new, the data lack what the method needs, or it cannot go on.
+        """
+        from p5rec.pipeline.production import SHARE, update
+
+        part = SHARE if share is None else share
+        work = partial(update, self._chosen(dataset), share=part)
+        return self._renewed(work, dataset, store, verbose=verbose)
+
+    def _chosen(self, data: Dataset) -> Any:
+        from p5rec.pipeline.production import Chosen
+
+        return Chosen.of(self.folder, self.provenance, self.serving.fit_seed, data.config.seed)
+
+    def _renewed(
+        self,
+        make: Callable[..., Any],
+        data: Dataset,
+        store: str | Path | None,
+        *,
+        verbose: bool,
+    ) -> Model:
+        everything = data.of_all_events()
+        with nullcontext() if verbose else silent():
+            made = make(prepared=everything.prepared(store, verbose=verbose))
+        serving = self.serving.model_copy(update={"fit_seed": made.fitted.seed})
+        return Model(
+            made.fitted.folder,
+            made.fitted.method,
+            serving,
+            everything,
+            made.fitted,
+            made.provenance,
+            made.news,
+        )
 
     def files(self) -> dict[str, Path]:
         """The files and folders of its folder, by name."""
-        found = {path.name: path for path in self.folder.iterdir()}
-        if self.fitted is not None:
-            found[LINEAGE] = self.fitted.complete.path / LINEAGE
-        return found
+        return {path.name: path for path in self.folder.iterdir()}
 
     @property
     def lineage(self) -> Lineage | None:
         """The events it learned from; None: nobody noted them."""
-        file = self.files().get(LINEAGE)
-        return None if file is None else Lineage.read(file.parent)
+        return Lineage.read(self.folder) if (self.folder / LINEAGE).is_file() else None
 
     @property
     def items(self) -> Frame:
@@ -202,6 +289,7 @@ class Model:
             "tasks": list(self.method.tasks),
             "items": len(self._catalog),
             "events_seen": None if lineage is None else len(lineage.events),
+            **({} if self.provenance is None else {"provenance": self.provenance.facts()}),
             **({} if self.fitted is None else self.fitted.about),
         }
 
@@ -272,7 +360,8 @@ def load(
     place, extended = Path(folder).expanduser(), None if ids is None else Path(ids).expanduser()
     method = read_method(place)
     serving = read_serving(place) or ServingConfig()
-    model = Model(place, method, serving, dataset, ids=extended)
+    made = read_provenance(place)
+    model = Model(place, method, serving, dataset, ids=extended, provenance=made)
     if dataset is not None:
         check_items(place, dataset.corpus, extended)
     if extended is not None:

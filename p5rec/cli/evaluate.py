@@ -192,6 +192,7 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
     from p5rec.methods.answering import predict
     from p5rec.methods.base import LISTS
     from p5rec.methods.folder import check_items
+    from p5rec.methods.provenance import read_provenance
     from p5rec.pipeline.prepared import Prepared
 
     folder, (method, serving, given, notes) = source.model, saved
@@ -202,16 +203,20 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
     check_items(folder, corpus, source.ids)
     name, codes = folder.resolve().name, source.ids or folder / "codes"
     notes = [*notes, *check_unseen(name, folder, corpus, part, allow_seen=source.allow_seen)]
+    told: dict[str, Any] = {"method": method.dump()}
+    if (made := read_provenance(folder)) is not None:
+        notes.append(made.sentence(name))
+        told["provenance"] = made.facts()
     predictor = method.opened(folder, source.ids, download=source.allow_download)
-    with TemporaryDirectory() as made:
-        answers, store = Path(made) / "answers", Store(Path(made) / "beside", say=lambda _: None)
+    with TemporaryDirectory() as work:
+        answers, store = Path(work) / "answers", Store(Path(work) / "beside", say=lambda _: None)
         answers.mkdir()
         predict(method, predictor, serving, corpus, part, answers)
         about = {"train_seconds": 0.0}
         answered = Answered(name, answers, method, codes if codes.is_dir() else None, about)
         beside = Prepared(corpus, "", store)
         measured, samples = measure({name: [answered]}, beside, part, seed)
-    told = {"method": method.dump(), "serving": serving.dump(), "overridden": given}
+    told |= {"serving": serving.dump(), "overridden": given}
     return Figures(measured, Rules(seed, exclude_seen=serving.exclude_seen), told, notes, samples)
 
 

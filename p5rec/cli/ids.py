@@ -127,6 +127,9 @@ def extend(
     from p5rec.train.extension import extended
 
     codes, added = extended(folder, corpus, download=allow_download)
+    if not added:
+        todo = "point --config at the new data; with catalog: table, items without events count too"
+        raise fault(folder, "a table with new items", "none", todo)
     _keep(codes, corpus, recipe.seed, out, encoder=folder)
     print(f"{added} items are new, {len(codes) - added} keep their codes")
 
@@ -219,14 +222,13 @@ def _keep(
 def _lay_out(made: Path, corpus: Corpus, out: Path, encoder: Path | None = None) -> None:
     """Codes in ``made``, their figures, what can extend them, and their pictures into ``out``."""
     from p5rec.core.publishing import lay_out
-    from p5rec.ids import encoder as kept
     from p5rec.ids import files, sunburst, sunburst_page
     from p5rec.ids.quality import FILE
     from p5rec.report.plots import code_usage
 
     codes = files.load_codes(made)
     sources = {name: made / name for name in (files.MANIFEST, files.TENSORS, files.ITEMS, FILE)}
-    for name in (kept.MANIFEST, kept.TENSORS):
+    for name in files.MADE_BY:
         if ((encoder or made) / name).is_file():
             sources[name] = (encoder or made) / name
     with TemporaryDirectory() as work:

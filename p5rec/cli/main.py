@@ -26,6 +26,8 @@ COMMANDS = {
     "plan": ("plan", "Say what a training will take: weights, rows, memory, time."),
     "run": ("run", "Run a recipe: from an interaction log to a report and ranked lists."),
     "compare": ("compare", "Zero-shot, few-shot and fine-tuned beside the baselines."),
+    "refit": ("refit", "Fit what validation chose to all events, for production."),
+    "update": ("update", "Let a model go on over a log that has grown."),
     "recommend": (
         "recommend",
         "Write lists, ratings, clicks or explanations with a trained model.",

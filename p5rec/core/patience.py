@@ -27,6 +27,11 @@ class Patience:
         """The best figure so far."""
         return max(self.figures, default=-math.inf)
 
+    @property
+    def best_look(self) -> int | None:
+        """Which of the looks, counted from 1, saw it first; None: there was none."""
+        return self.figures.index(self.best) + 1 if self.figures else None
+
     def better(self, figure: float) -> bool:
         """Whether ``figure`` is better than all before it."""
         found = figure > self.best

@@ -22,7 +22,7 @@ from .items import check_known
 from .rawlog import TEXTS, RawLog, Source
 from .reduce import k_core, one_per_pair, repeats, time_order
 from .sources.registry import SOURCES
-from .split import make_split
+from .split import ALL, make_split
 
 LAST = np.uint64(2**64 - 1)
 NEEDS = {  # rule → what a user that can be evaluated has
@@ -270,6 +270,11 @@ def check_evaluable(summary: Mapping[str, Any], where: Path) -> None:
         UserError: it says what is missing.
     """
     split = summary["split"]
+    if split["name"] == ALL:
+        raise fault(
+            "data.split", "a rule that holds events out, to evaluate on", f"{ALL!r}",
+            "name another, or fit what was evaluated to all events with `p5rec refit`",
+        )  # fmt: skip
     if not split["test"]:
         need = NEEDS.get(split["name"], "more events")
         if done := summary["behaviours"]:

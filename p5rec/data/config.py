@@ -289,7 +289,7 @@ class DataConfig(Config):
     permute_text: bool = False
     baskets: bool | None = None
     split: Literal[
-        "leave-one-out", "time", "user-time", "few-shot", "last-basket", "last-basket-item"
+        "leave-one-out", "time", "user-time", "few-shot", "last-basket", "last-basket-item", "all"
     ] = "leave-one-out"
     few_shot: int = Field(default=5, ge=1)
     seed: int = 0
@@ -299,6 +299,11 @@ class DataConfig(Config):
     def of_baskets(self) -> bool:
         """Whether the split holds out baskets."""
         return self.split.startswith("last-basket")
+
+    def of_all_events(self) -> Self:
+        """The same, every event of which trains; what was a basket is one still."""
+        baskets = True if self.of_baskets else self.baskets
+        return self.model_copy(update={"split": "all", "baskets": baskets})
 
     @field_validator("context")
     @classmethod

@@ -13,6 +13,7 @@ Rules, each over a user's events in time order:
 - ``last-basket``: the events of the last basket test, those of the one before validate, the rest
   train; a user with fewer than 3 baskets trains only. Asked for is the whole basket.
 - ``last-basket-item``: the same parts, and asked for is one event of the basket, drawn by its key.
+- ``all``: every event trains. Nothing is held out, so nothing can be chosen or evaluated.
 
 Where behaviours say which events are targets, the rules count target events alone, as if there were
 no others. Those others are history: they train nothing by themselves and are never held out. One
@@ -41,8 +42,9 @@ from p5rec.core.types import (
 )
 
 UNUSED = -1
+ALL = "all"  # the rule that holds nothing out
 OF_BASKETS = ("last-basket", "last-basket-item")  # rules that hold out baskets
-RULES = ("leave-one-out", "user-time", "time", "few-shot", *OF_BASKETS)
+RULES = ("leave-one-out", "user-time", "time", "few-shot", *OF_BASKETS, ALL)
 
 
 def make_split(interactions: Interactions, name: str, seed: int = 0, *, few_shot: int = 5) -> Split:
@@ -77,6 +79,8 @@ def _parts(interactions: Interactions, name: str, seed: int, few_shot: int) -> n
         return _few(interactions, parts, few_shot, seed) if name == "few-shot" else parts
     if name in OF_BASKETS:
         return _last_basket(interactions)
+    if name == ALL:
+        return np.full(len(interactions), TRAIN, dtype=np.int8)
     raise UserError(f"expected a known split, got {name!r}; {did_you_mean(name, RULES)}")
 
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from p5rec.core.artefacts import Lineage
 from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_rng, sampled
-from p5rec.core.types import Corpus
+from p5rec.core.types import Corpus, Interactions, Split
 
 from .split import UNUSED
 
@@ -27,6 +28,26 @@ def of_some_users(corpus: Corpus, share: float, seed: int) -> Corpus:
     kept = users[sampled(log.user_keys[users], count, seed, "users")]
     parts = np.where(train & ~np.isin(log.users, kept), UNUSED, corpus.split.parts)
     return replace(corpus, split=replace(corpus.split, parts=parts.astype(np.int8)))
+
+
+def with_news(interactions: Interactions, split: Split, known: Lineage, replay: float) -> Split:
+    """The split with the training events of the users who have some that are not ``known``, and of
+    ``replay`` times as many others, drawn.
+
+    Others' training events are in no part. Where nobody has news, or all do, everybody is taken.
+    """
+    train = split.mask("train")
+    users = np.unique(interactions.users[train])
+    news = train & ~known.among(interactions.event_keys)
+    fresh = np.unique(interactions.users[news])
+    if not len(fresh):
+        return split
+    others = np.setdiff1d(users, fresh, assume_unique=True)
+    keys, count = interactions.user_keys[others], round(replay * len(fresh))
+    drawn = sampled(keys, count, split.seed, "replay", len(known.events))
+    kept = np.concatenate([fresh, others[drawn]])
+    parts = np.where(train & ~np.isin(interactions.users, kept), UNUSED, split.parts)
+    return replace(split, parts=parts.astype(np.int8))
 
 
 def swapped(corpus: Corpus, parts: Sequence[str], seed: int) -> Corpus:

@@ -20,12 +20,12 @@ from .assignment import assign
 from .base import Fitted
 from .collisions import part
 from .config import QUANTISERS, IdsConfig
-from .files import AGAIN
+from .files import AGAIN, ENCODER, ENCODER_TENSORS
 from .prefixes import sharing
 from .quantiser import ItemData, Quantiser, code_all
 from .vectors import Fusion
 
-MANIFEST, TENSORS = "encoder.json", "encoder.safetensors"
+MANIFEST, TENSORS = ENCODER, ENCODER_TENSORS
 
 
 class EncoderManifest(Config):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # codes are read without what makes them
     from .collisions import Collisions
 
 MANIFEST, TENSORS, ITEMS = "codes.json", "codes.safetensors", "items.json"
+# how codes were made, and what codes further items, beside them where ids were built
+CONFIG, ENCODER, ENCODER_TENSORS = MADE_BY = ("ids.json", "encoder.json", "encoder.safetensors")
 AGAIN = "build the codes again (p5rec ids build)"
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from p5rec.tasks.view import CorpusView
 
 TRAINING = "the training events"
+ANEW, ONWARDS = "anew", "from an earlier model"
+REPLAY = 1.0  # users without new events that an update trains on, for each user with some
 LISTS = "recommend"  # the capability whose answers are lists for all users
 # capability → the metric of a corpus's validation part by which settings are chosen
 VALIDATION = Registry(
@@ -303,6 +305,41 @@ class Method(Config):
             model: what :meth:`fit` filled.
         """
         return {}
+
+    @property
+    def chooses(self) -> bool:
+        """Whether a fit needs validation events: to choose settings, or to know when to stop."""
+        return len(self.points()) > 1
+
+    def as_chosen(self, model: Path) -> Self:
+        """The same as validation chose it: settings, and how long it trains. Nothing is left to
+        choose (:attr:`chooses`).
+
+        Args:
+            model: a complete folder of a fit of this config.
+
+        Raises:
+            UserError: the folder does not say what was chosen.
+        """
+        return self.model_copy(update={"tune": {}})
+
+    def continued(self, model: Path, share: float) -> Self:
+        """The same as it goes on from a fitted model, over data that have grown.
+
+        A method that cannot go on is fitted anew: what it is here.
+
+        Args:
+            model: a complete folder of a fit of this config, or of one that grew from it.
+            share: of the epochs (or steps) of a whole training.
+
+        Raises:
+            UserError: it can neither go on nor be fitted anew.
+        """
+        return self
+
+    def account(self) -> dict[str, Any]:
+        """How it is fitted, where nothing is left to choose: facts for a manifest, by name."""
+        return {"fitted": ANEW}
 
     def describe(self) -> dict[str, Any]:
         """Facts for a report, by name."""

@@ -316,9 +316,10 @@ def rows_among(item_ids: Sequence[str], known: Sequence[str]) -> np.ndarray:
     return np.array([place.get(item, -1) for item in item_ids])
 
 
-def placed(rows: Tensor, row_of: np.ndarray) -> Tensor:
-    """``(N, D)``: ``rows`` at ``row_of (N,)``, zeros where that is -1."""
-    out = torch.zeros(len(row_of), rows.shape[1])
+def placed(rows: Tensor, row_of: np.ndarray, others: Tensor | None = None) -> Tensor:
+    """``(N, D)``: ``rows`` at ``row_of (N,)``; where that is -1 those of ``others (N, D)``, or
+    zeros."""
+    out = torch.zeros(len(row_of), rows.shape[1]) if others is None else others.detach().clone()
     out[row_of >= 0] = rows[row_of[row_of >= 0]]
     return out
 

@@ -60,7 +60,8 @@ def carry_over(start: Path, bundle: Bundle) -> None:
     """Fills ``bundle``, fresh from :func:`begun_from`, with what was learned in ``start``.
 
     Rows of codes and items are taken where the codes are the same or extend the old ones,
-    otherwise they begin anew; rating heads are taken where the scale is the same.
+    otherwise they begin anew, as do those of new items; rating heads are taken where the scale is
+    the same.
     """
     first, _ = read_settings(start)
     state = read_tensors(start / WEIGHTS)
@@ -69,7 +70,7 @@ def carry_over(start: Path, bundle: Bundle) -> None:
     if unlike(bundle.layout.codes, taught, row_of):
         state = {n: t for n, t in state.items() if n != ROWS and not n.endswith(".new")}
     elif ROWS in state:
-        state[ROWS] = placed(state[ROWS], row_of)
+        state[ROWS] = placed(state[ROWS], row_of, bundle.model.item_rows)
     if first.scale != bundle.settings.scale:
         state = {n: t for n, t in state.items() if not n.startswith("heads.")}
     wanted = trainable_state(bundle.model).keys()

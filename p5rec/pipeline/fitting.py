@@ -12,11 +12,21 @@ from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
-from p5rec.core.artefacts import Artefact, Lineage, Make, read_json, write_json
+from p5rec.core.artefacts import (
+    LINEAGE,
+    Artefact,
+    Lineage,
+    Make,
+    digest,
+    read_json,
+    write_json,
+)
 from p5rec.core.code import Work
+from p5rec.core.errors import fault
 from p5rec.core.progress import is_silent
 from p5rec.core.publishing import bring
 from p5rec.core.types import Corpus
+from p5rec.data.split import ALL
 from p5rec.data.train_events import swapped
 from p5rec.methods.base import LISTS, VALIDATION, Method
 from p5rec.methods.fitted import MODEL, Fitted
@@ -56,7 +66,15 @@ def fit_method(
     Args:
         repeats: seeds.
         first: what the first of them is above the method's own.
+
+    Raises:
+        UserError: something is to be chosen, and the split holds nothing out to choose it by.
     """
+    if method.chooses and prepared.corpus.split.name == ALL:
+        raise fault(
+            "data.split", f"a rule that holds events out, by which a {method.kind} is chosen",
+            repr(ALL), "fit it under one, then refit what was chosen (p5rec refit)",
+        )  # fmt: skip
     points = method.points()
     best, trials = 0, []
     if len(points) > 1:
@@ -172,7 +190,7 @@ class _Run:
         settings = {**method.dump(), "tune": {}}
         return self.prepared.store.quiet().stage(
             "model",
-            partial(_complete, self, made.path / MODEL, _folders(beside)),
+            partial(_complete, self, made, _folders(beside)),
             config={**settings, "seed": self.seed},
             code=(_complete, *method.fitted_by),
             inputs={"data": self.prepared.data, "fit": made, **_keys(beside)},
@@ -252,7 +270,7 @@ class _Run:
                 return ids[self.nth % len(ids)].path, ids[self.nth % len(ids)]
             case Model(name, hashed):
                 if name not in among.methods:
-                    return Path(name), hashed(Path(name))
+                    return Path(name), digest([hashed(Path(name)), _seen_by(Path(name)).summary()])
                 runs = among.methods[name]
                 run = runs[self.nth % len(runs)]
                 return run.trained, run.made
@@ -295,18 +313,27 @@ def _fit(run: _Run, inputs: Inputs, tried: Path | None, folder: Path) -> Lineage
         bring(tried, model)
         return Lineage.read(tried.parent)
     model.mkdir(exist_ok=True)
-    return run.seen(run.method.fit(run.corpus, model, seed=run.seed, inputs=inputs))
+    seen = run.seen(run.method.fit(run.corpus, model, seed=run.seed, inputs=inputs))
+    for name, need in run.method.needs(run.seed).items():
+        if isinstance(need, Model):  # a saved one's events, which no stage has noted
+            seen = seen | _seen_by(inputs[name])
+    return seen
+
+
+def _seen_by(model: Path) -> Lineage:
+    """The events that the model in a folder has seen, as far as it says so."""
+    return Lineage.read(model) if (model / LINEAGE).is_file() else Lineage.none()
 
 
 def _make(run: _Run, need: Made, inputs: Inputs, folder: Path) -> Lineage:
     return run.seen(need.work(run.corpus, inputs, folder))
 
 
-def _complete(run: _Run, model: Path, beside: Inputs, folder: Path) -> Lineage:
-    """The folder of a run's model with all that it is queried with."""
+def _complete(run: _Run, made: Artefact, beside: Inputs, folder: Path) -> Lineage:
+    """The folder of a run's model with all that it is queried with, and the events it has seen."""
     with TemporaryDirectory(dir=folder) as work:
-        files = complete(run.method, model, beside, run.corpus.catalog, Path(work))
-        bring(files, folder / MODEL)
+        files = complete(run.method, made.path / MODEL, beside, run.corpus.catalog, Path(work))
+        bring({**files, LINEAGE: made.path / LINEAGE}, folder / MODEL)
     return Lineage.none()
 
 

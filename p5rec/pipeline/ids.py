@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 from p5rec.backbones.sources import fingerprint
 from p5rec.backbones.views import encode_items
-from p5rec.core.artefacts import Artefact, Store, file_sha256
+from p5rec.core.artefacts import Artefact, Store, digest, file_sha256
 from p5rec.data.files import existing
-from p5rec.ids.config import POLICIES, SCHEMES, IdsConfig
+from p5rec.ids.config import POLICIES, QUANTISERS, SCHEMES, IdsConfig
 from p5rec.ids.make import VECTORS, make_codes
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
+from p5rec.methods.folder import contents
 from p5rec.methods.views import save_vectors
+from p5rec.train.extension import extend_codes
 
 from .fitting import fit_method
 from .prepared import Prepared
@@ -48,9 +51,23 @@ def build_ids(
     ]
 
 
+def extend_ids(codes: Path, prepared: Prepared) -> Artefact:
+    """Those of ``codes``, a model's, for the items of other data: old items keep theirs.
+
+    Raises:
+        UserError: see :func:`p5rec.train.extension.extended`.
+    """
+    return prepared.store.stage(
+        "ids",
+        partial(extend_codes, codes, prepared.corpus),
+        config={},
+        code=(extend_codes, *map(QUANTISERS.target, QUANTISERS)),
+        inputs={"data": prepared.data, "codes": digest(contents(codes))},
+    )
+
+
 def _build(config: IdsConfig, fitted: Mapping[str, Fitted], prepared: Prepared) -> Artefact:
     corpus = prepared.corpus
-    config = config.sized(len(corpus.catalog))
     views = {name: _item_vectors(run, prepared.store) for name, run in fitted.items()}
     if config.vectors.text:
         views["text"] = _encode_texts(config.vectors.text, prepared)

@@ -149,7 +149,7 @@ def show(
         folders = {}
         for name, run in fitted.items():
             write_json(Path(work) / name / SERVING, serving[name].dump())
-            beside = {SERVING: Path(work) / name / SERVING, LINEAGE: run.complete.path / LINEAGE}
+            beside = {SERVING: Path(work) / name / SERVING}
             folders[f"models/{name}"] = {p.name: p for p in run.folder.iterdir()} | beside
         lay_out({**{path.name: path for path in kept}, **folders, **codes}, out)
     print()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
-from p5rec.data.train_events import of_some_users
+from p5rec.data.train_events import of_some_users, with_news
 
 Reward = Literal["hit", "rank", "prefix"]
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
@@ -80,12 +83,21 @@ class PassesConfig(Config):
         average: passes over which the weights are averaged.
         patience: training ends when the mean validation NDCG@10 of so many passes is not above
             that of as many before; the weights of the best one are kept.
+        epochs: training ends after so many, without validation checks, though the learning rate is
+            that of a training of ``most``; None: validation checks say when.
     """
 
     most: int = Field(100, ge=1)
     events: int = Field(2048, ge=1)
     average: float = Field(8.0, ge=0)
     patience: int = Field(8, ge=1)
+    epochs: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _ends(self) -> PassesConfig:
+        if self.epochs is not None and self.epochs > self.most:
+            raise ValueError(f"expected at most {self.most} (most) epochs, got {self.epochs}")
+        return self
 
 
 class TrainConfig(Config):
@@ -102,7 +114,12 @@ class TrainConfig(Config):
     align: Annotated[PreferenceConfig | GroupConfig, Field(discriminator="objective")] | None = None
     # share of the users, drawn, whose events are learned from
     users: float = Field(1.0, gt=0, le=1)
+    # of a training that begins from a model: users of whom that has seen all, drawn, that are
+    # trained on beside each user of whom it has not; None: everybody is
+    replay: Annotated[float, Field(ge=0)] | None = None
     steps: int = Field(500, ge=0)  # 0: nothing is trained, the model is asked as it is
+    # training ends after so many steps, though the learning rate is that of all; None: after all
+    stop_after: Annotated[int, Field(ge=1)] | None = None
     # batch, steps, divisor, average and looks at validation as the data have it; for dense alone
     passes: PassesConfig | None = None
     batch: int = Field(16, ge=1)  # slots of a forward pass; several processes may share them
@@ -162,15 +179,31 @@ class TrainConfig(Config):
             raise ValueError("patience needs looks at validation: set evaluate_every")
         return self
 
+    @model_validator(mode="after")
+    def _ends_once(self) -> TrainConfig:
+        if self.stop_after is not None and (self.passes or self.patience):
+            raise ValueError("stop_after says when training ends: unset passes and patience")
+        return self
+
+    @property
+    def last_step(self) -> int:
+        """Steps that are taken at most."""
+        return self.steps if self.stop_after is None else min(self.stop_after, self.steps)
+
     @property
     def looks(self) -> bool:
         """Whether there are validation checks."""
-        return self.steps > 0 and bool(self.passes or self.evaluate_every)
+        return self.steps > 0 and bool(self._waits or self.evaluate_every)
 
     @property
     def judged(self) -> bool:
         """Whether validation checks decide when training ends and which weights are kept."""
-        return self.looks and bool(self.passes or self.patience)
+        return self.looks and bool(self._waits or self.patience)
+
+    @property
+    def _waits(self) -> bool:
+        """Whether passes end when validation says so."""
+        return self.passes is not None and self.passes.epochs is None
 
     def check_trackers(self) -> None:
         """
@@ -187,9 +220,18 @@ class TrainConfig(Config):
                 )
             )
 
-    def training_events(self, corpus: Corpus) -> Corpus:
-        """``corpus`` with the training events that are learned from."""
-        return corpus if self.users == 1 else of_some_users(corpus, self.users, self.seed)
+    def training_events(self, corpus: Corpus, start: Path | None = None) -> Corpus:
+        """``corpus`` with the training events that are learned from.
+
+        Args:
+            start: the folder of the model that the training begins from.
+        """
+        if self.users < 1:
+            corpus = of_some_users(corpus, self.users, self.seed)
+        if start is None or self.replay is None:
+            return corpus
+        split = with_news(corpus.interactions, corpus.split, Lineage.read(start), self.replay)
+        return replace(corpus, split=split)
 
     @property
     def slots(self) -> int:

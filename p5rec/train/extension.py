@@ -8,13 +8,23 @@ import numpy as np
 
 from p5rec.backbones.encoder import encode
 from p5rec.backbones.views import item_texts
-from p5rec.core.errors import fault
+from p5rec.core.artefacts import Lineage
+from p5rec.core.publishing import bring
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.encoder import ItemEncoder, load_encoder
-from p5rec.ids.files import load_codes, load_item_ids
+from p5rec.ids.files import MADE_BY, load_codes, load_item_ids, save_codes
 from p5rec.ids.vectors import file_vectors
 
-HINT = "point --config at the new data; with catalog: table, items without events count too"
+
+def extend_codes(codes: Path, corpus: Corpus, folder: Path) -> Lineage:
+    """Writes the codes in ``codes`` for the items of ``corpus`` into ``folder``, and what was
+    beside them (:func:`extended`)."""
+    found, _ = extended(codes, corpus)
+    save_codes(found, folder, corpus.catalog.ids)
+    for name in MADE_BY:
+        if (codes / name).is_file():
+            bring(codes / name, folder / name)
+    return Lineage.none()
 
 
 def extended(folder: Path, corpus: Corpus, *, download: bool = False) -> tuple[ItemCodes, int]:
@@ -29,17 +39,17 @@ def extended(folder: Path, corpus: Corpus, *, download: bool = False) -> tuple[I
         Codes of the items of the table, in its order, old ones as they were; how many are new.
 
     Raises:
-        UserError: what made the codes was not kept, there is no room, or nothing is new.
+        UserError: what made the codes was not kept, or there is no room.
     """
-    codes, encoder = load_codes(folder), load_encoder(folder)
+    codes = load_codes(folder)
     row_of = {item: row for row, item in enumerate(load_item_ids(folder))}
     known = np.array([row_of.get(item, -1) for item in corpus.catalog.ids])
     new = np.flatnonzero(known < 0)
-    if not len(new):
-        raise fault(folder, "a table with new items", "none", HINT)
-    placed = encoder.extend(codes, corpus, new, _views(encoder, corpus, new, download))
     out = codes.codes[known]
-    out[new] = placed
+    if len(new):
+        encoder = load_encoder(folder)
+        views = _views(encoder, corpus, new, download)
+        out[new] = encoder.extend(codes, corpus, new, views)
     return ItemCodes(out, codes.sizes, codes.scheme, codes.tied), len(new)
 
 

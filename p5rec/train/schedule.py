@@ -42,6 +42,7 @@ def in_steps(config: TrainConfig, corpus: Corpus) -> TrainConfig:
     batch = max(1, round(rows * min(passes.events / events, 1 / STEPS)))
     batch -= batch % EVEN if batch > EVEN else 0
     steps = ceil(rows / batch)
+    waits = passes.epochs is None
     return config.model_copy(
         update={
             "passes": None,
@@ -50,8 +51,9 @@ def in_steps(config: TrainConfig, corpus: Corpus) -> TrainConfig:
             "steps": passes.most * steps,
             "divisor": taught / steps,
             "average": passes.average * steps,
-            "evaluate_every": steps,
-            "patience": passes.patience,
+            "evaluate_every": steps if waits else 0,
+            "patience": passes.patience if waits else 0,
+            "stop_after": None if passes.epochs is None else passes.epochs * steps,
         }
     )
 

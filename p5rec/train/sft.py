@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from datasets import Dataset
@@ -43,6 +44,18 @@ from .trainer import MultitaskTrainer
 SCHEDULES = {"cosine": "cosine", "constant": "constant_with_warmup"}  # as transformers names them
 
 
+class Trained(NamedTuple):
+    """What a training left.
+
+    Attributes:
+        weights: by name.
+        steps: after how many of them the model was so.
+    """
+
+    weights: dict[str, Tensor]
+    steps: int
+
+
 def fit(
     model: MultitaskModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -50,7 +63,7 @@ def fit(
     folder: Path,
     eval_fn: EvalFn | None = None,
     objective: Objective = supervised,
-) -> dict[str, Tensor]:
+) -> Trained:
     """Trains ``model`` in place.
 
     Progress, ``metrics.jsonl`` and resumable checkpoints go to ``folder``; if it holds a whole
@@ -63,7 +76,7 @@ def fit(
         objective: how a batch becomes a loss.
 
     Returns:
-        The trained weights by name. Where processes hold ``model`` in pieces, it stays in pieces.
+        The trained weights. Where processes hold ``model`` in pieces, it stays in pieces.
 
     Raises:
         KeyboardInterrupt: after a checkpoint was written, on SIGINT and SIGTERM.
@@ -101,7 +114,7 @@ def fit(
         trainer.train(resume_from_checkpoint=os.fspath(last) if last else None)
     kept.leave()
     model.eval()
-    return whole_state(model)
+    return Trained(whole_state(model), kept.steps)
 
 
 def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
@@ -166,7 +179,7 @@ def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
     batch, accumulate = share(config.batch, config.accumulate)
     arguments = SFTConfig(
         output_dir=str(folder),
-        max_steps=config.steps,
+        max_steps=config.last_step,
         per_device_train_batch_size=batch,
         gradient_accumulation_steps=accumulate,
         learning_rate=config.learning_rate,

@@ -38,10 +38,11 @@ OPTIMISER, SCHEDULE = "optimizer.safetensors", "scheduler.safetensors"  # of a c
 
 
 class MultitaskTrainer(SFTTrainer):
-    """Differs from its parent in five places: the loss is the objective's, the optimiser knows
-    the new rows, a checkpoint holds trainable weights only, states in it are no pickles (but for
-    those that DeepSpeed and FSDP write in pieces), and nothing is sent anywhere but to the
-    trackers of ``report_to``."""
+    """Differs from its parent in six places: the loss is the objective's, the optimiser knows
+    the new rows, the learning rate is that of all steps even where training ends before, a
+    checkpoint holds trainable weights only, states in it are no pickles (but for those that
+    DeepSpeed and FSDP write in pieces), and nothing is sent anywhere but to the trackers of
+    ``report_to``."""
 
     optimizer: torch.optim.Optimizer | None
 
@@ -116,6 +117,11 @@ class MultitaskTrainer(SFTTrainer):
         if self.optimizer is None:
             self.optimizer = make_optimizer(self.model, self.recipe)
         return self.optimizer
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> Any:
+        return super().create_scheduler(self.recipe.steps, optimizer)
 
     def _get_output_dir(self, trial: Any) -> str:
         return os.path.join(self.args.output_dir, FOLDER, WRITING)

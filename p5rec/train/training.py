@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.launch import rank
@@ -23,7 +22,7 @@ from .callbacks.checkpoints import FOLDER
 from .distributed import in_pieces
 from .learner import LearnerConfig, settings_of, taught_prompts, train_ratings
 from .schedule import Schedule
-from .sft import fit
+from .sft import Trained, fit
 from .training_data import build_training_data, shown
 
 
@@ -51,7 +50,7 @@ def train(
         UserError: a task is unknown, the data cannot offer what it needs, or ``start`` is of
             another backbone.
     """
-    library, seen = taught_prompts(config), config.train.training_events(corpus)
+    library, seen = taught_prompts(config), config.train.training_events(corpus, start)
     config = config.in_steps(seen)
     settings = settings_of(config, corpus)
     if start is not None:
@@ -65,19 +64,20 @@ def train(
             bundle.model.draw_rows(torch.from_numpy(shown(seen)))
     if start is not None:
         carry_over(start, bundle)
-    weights = {}
+    trained = Trained({}, 0)
     if settings.trained:
-        weights = _fit(config, seen, bundle, library, folder, validate, pairs)
+        trained = _fit(config, seen, bundle, library, folder, validate, pairs)
     lineage = Lineage(corpus.interactions.event_keys[seen.split.mask("train")])
     if rank() == 0:
         if in_pieces(bundle.model):
             bundle = build(
                 settings, codes, corpus.catalog.ids, library.subset_dump(), download=True
             )
-            load_trainable(bundle.model, weights, folder)
+            load_trainable(bundle.model, trained.weights, folder)
         about = {
             "prompts": library.hashes(),
             "train": config.train.dump(),
+            "steps": trained.steps,
             "lineage": lineage.summary(),
         }
         if start is not None:
@@ -95,7 +95,7 @@ def _fit(
     folder: Path,
     validate: Callable[[Bundle], Mapping[str, float]] | None,
     pairs: Path | None,
-) -> dict[str, Tensor]:
+) -> Trained:
     tasks, task_of = build_training_data(config, corpus, bundle, library, pairs)
     return fit(
         bundle.model,

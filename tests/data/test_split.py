@@ -54,6 +54,16 @@ def test_time_keeps_a_moment_together() -> None:
     assert split.parts.tolist() == [0] * 7 + [1, 1, 2]
 
 
+def test_all_events_train() -> None:
+    data = log([1, 2, 3, 4], [5, 6], [7])
+    viewed = replace(
+        data, behaviours=Behaviours(np.array([0, 1] * 3 + [0]), ("a", "b"), ("a",), (1, 1))
+    )
+    for events in (data, viewed):
+        assert make_split(events, "all").parts.tolist() == [0] * 7
+        assert not len(cases(events, make_split(events, "all"), "valid")[1])
+
+
 def test_few_shot_draws_k_of_the_training_events() -> None:
     data = log(list(range(9)), [1, 2, 3, 4], [1, 2])
     full = make_split(data, "leave-one-out")

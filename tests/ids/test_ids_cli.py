@@ -20,7 +20,7 @@ methods: {somebody: else's}
 """
 FOLDER = {
     "codes.json", "codes.safetensors", "items.json", "encoder.json", "encoder.safetensors",
-    "quality.json", "usage.png", "tree.png", "tree.html",
+    "ids.json", "quality.json", "usage.png", "tree.png", "tree.html",
 }  # fmt: skip
 
 

@@ -103,7 +103,7 @@ def fit_rows(
         for name, task in settings.tasks.items()
     }
     schedule = Schedule(tasks, task_of[slots], settings, occurrence(task_of)[slots])
-    return fit(bundle.model, bundle.tokenizer, schedule, folder, eval_fn)
+    return fit(bundle.model, bundle.tokenizer, schedule, folder, eval_fn).weights
 
 
 def rows_of(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> Rows:

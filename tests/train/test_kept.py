@@ -46,6 +46,10 @@ def test_a_run_without_a_better_look_stops_and_leaves_the_best_weights(tmp_path:
     assert same(stopped, short)
     first = train(DROPOUT, settings, tmp_path / "four", figures(0.3, 0.1, 0.0, 0.0))
     assert not same(stopped, first)
+    # so many steps and no looks leave the same weights
+    exact = train(DROPOUT, config(steps=30, stop_after=4), tmp_path / "five")
+    assert same(stopped, exact)
+    assert len(curve(tmp_path / "five", "loss")["loss"]) == 4
 
 
 def test_nothing_is_judged_without_its_figure(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ E training events, U users, N items, D factors.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from p5rec.core.types import NOBODY, Histories, Interactions, Split, check_rows
 from ..arrays import load_arrays, save_arrays
 from . import fitting
 from .dense import DenseScorer
-from .iterative import BprSettings
+from .iterative import EPOCHS, BprSettings
 
 SPREAD = 0.1  # of the factors before training
 REDRAWS = 3  # of negatives that the user has taken; a few that remain do little harm
@@ -56,6 +56,7 @@ class BprPredictor(DenseScorer):
         counts: ``(N,)`` float32 training events of each item.
         known: ``(U,)`` bool: users with training events.
         tie: ``(N,)`` tie order.
+        epochs: after which they were so.
         lineage: the training events.
     """
 
@@ -63,6 +64,7 @@ class BprPredictor(DenseScorer):
     counts: np.ndarray
     known: np.ndarray
     tie: np.ndarray
+    epochs: int = 0
     lineage: Lineage | None = None
 
     def scores(self, histories: Histories) -> np.ndarray:
@@ -82,18 +84,19 @@ class BprPredictor(DenseScorer):
         """See :class:`p5rec.methods.predictors.Learned`."""
         tables = {f"factors.{k}": v.numpy() for k, v in self.factors.state_dict().items()}
         own = {"counts": self.counts, "known": self.known, "tie": self.tie}
-        save_arrays(folder, own | tables)
+        save_arrays(folder, {**own, EPOCHS: np.array([self.epochs]), **tables})
 
 
 def load(folder: Path) -> BprPredictor:
     """What :meth:`BprPredictor.save` wrote."""
     arrays = load_arrays(folder)
     own = {name: arrays.pop(name) for name in ("counts", "known", "tie")}
+    epochs = int(arrays.pop(EPOCHS)[0])
     tables = {k.removeprefix("factors."): torch.from_numpy(v) for k, v in arrays.items()}
     users, items = tables["users.weight"], tables["items.weight"]
     factors = Factors(len(users), len(items), users.shape[1]).requires_grad_(False)
     factors.load_state_dict(tables)
-    return BprPredictor(factors, **own)
+    return BprPredictor(factors, **own, epochs=epochs)
 
 
 def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPredictor:
@@ -117,7 +120,7 @@ def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPre
             np.bincount(items, minlength=n_items).astype(np.float32),
             np.bincount(users, minlength=n_users) > 0,
             tie_order(interactions.item_keys, split.seed),
-            Lineage(interactions.event_keys[train]),
+            lineage=Lineage(interactions.event_keys[train]),
         )
         optimizer = torch.optim.Adam(model.parameters(), lr=method.learning_rate, fused=True)
 
@@ -127,7 +130,7 @@ def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPre
             for rows in torch.randperm(len(users)).split(batch):
                 yield model.loss(users[rows], items[rows], left[rows], method.l2)
 
-        fitting.train(
+        epochs = fitting.train(
             copy,
             lambda n: fitting.updates(losses(n), optimizer, mean),
             fitting.on_validation(lambda: fitted, interactions, split),
@@ -135,7 +138,7 @@ def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPre
             patience=method.patience,
             name="bpr",
         )
-    return fitted
+    return replace(fitted, epochs=epochs)
 
 
 def _not_taken(

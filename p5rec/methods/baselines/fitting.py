@@ -93,7 +93,7 @@ def train(
     epochs: int,
     patience: int,
     name: str,
-) -> None:
+) -> int:
     """Passes over the training events until ``patience`` of them are no better than those before.
 
     Args:
@@ -101,10 +101,14 @@ def train(
         one_pass: trains pass n, counted from 0, and says its mean loss.
         figure: larger is better.
         epochs: passes at most.
-        patience: in passes.
+        patience: in passes; 0: without ``figure``, all of them.
         name: of the progress bar.
+
+    Returns:
+        The passes after which the model was as it is left.
     """
     waited, kept = Patience(patience), None
+    figure = figure if patience else None
     with tqdm(range(epochs), desc=name, unit="pass", leave=None, disable=is_silent()) as bar:
         for n in bar:
             told = {"loss": f"{one_pass(n):.3f}"}
@@ -118,6 +122,7 @@ def train(
                 break
     if kept is not None:
         model.load_state_dict(kept)
+    return waited.best_look or epochs
 
 
 def products(vectors: np.ndarray, table: np.ndarray) -> np.ndarray:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from p5rec.core.types import Interactions, Split
+from p5rec.core.artefacts import Lineage
+from p5rec.core.types import Corpus, Interactions, Split
 
+from ..needs import Inputs
 from .iterative import SasrecSettings
 
 if TYPE_CHECKING:
@@ -21,6 +24,16 @@ class Sasrec(SasrecSettings):
         from .sasrec_training import fit
 
         return fit(self, interactions, split)
+
+    def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
+        """See :class:`p5rec.methods.base.Method`."""
+        from .sasrec_training import fit
+
+        split = replace(corpus.split, seed=seed)
+        model = fit(self, corpus.interactions, split, inputs.get("start"))
+        model.save(folder)
+        assert model.lineage is not None
+        return model.lineage
 
     def load(self, folder: Path) -> SasrecPredictor:
         """See :class:`p5rec.methods.base.Method`."""

@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 
 from p5rec.core.artefacts import Lineage
+from p5rec.core.errors import fault
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, Split
+from p5rec.data.train_events import with_news
 from p5rec.models.catalogue import catalogue_loss, draw, quick
 from p5rec.models.sasrec import Sasrec as Network
 from p5rec.models.sasrec import SasrecShape
@@ -28,9 +30,10 @@ from p5rec.models.sasrec import SasrecShape
 from ..arrays import load_arrays, save_arrays
 from . import fitting
 from .dense import DenseScorer
-from .iterative import SasrecSettings
+from .iterative import EPOCHS, SasrecSettings
 from .sequences import TrainingWindows, rectangles
 
+ITEMS = "items.weight"  # of the network: a row an item
 WARMUP = 100  # steps until the learning rate is whole
 
 
@@ -45,14 +48,18 @@ class SasrecPredictor(DenseScorer):
         network: trained.
         counts: ``(N,)`` float32 training events of each item.
         tie: ``(N,)`` tie order.
+        item_keys: ``(N,)`` uint64, keys of the items' external ids.
         method: how it was fitted.
+        epochs: after which the network was so.
         lineage: the training events.
     """
 
     network: Network
     counts: np.ndarray
     tie: np.ndarray
+    item_keys: np.ndarray
     method: SasrecSettings
+    epochs: int = 0
     lineage: Lineage | None = None
 
     @cached_property
@@ -79,18 +86,20 @@ class SasrecPredictor(DenseScorer):
     def save(self, folder: Path) -> None:
         """See :class:`p5rec.methods.predictors.Learned`."""
         weights = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
-        save_arrays(folder, {"counts": self.counts, "tie": self.tie, **weights})
+        own = {"counts": self.counts, "tie": self.tie, "item_keys": self.item_keys}
+        save_arrays(folder, {**own, EPOCHS: np.array([self.epochs]), **weights})
 
 
 def load(method: SasrecSettings, folder: Path) -> SasrecPredictor:
     """What :meth:`SasrecPredictor.save` wrote."""
     arrays = load_arrays(folder)
-    counts, tie = arrays.pop("counts"), arrays.pop("tie")
+    counts, tie, item_keys = (arrays.pop(name) for name in ("counts", "tie", "item_keys"))
+    epochs = int(arrays.pop(EPOCHS)[0])
     network = _network(method, len(tie)).requires_grad_(False).eval()
     network.load_state_dict(
         {name.removeprefix("network."): torch.from_numpy(each) for name, each in arrays.items()}
     )
-    return SasrecPredictor(network, counts, tie, method)
+    return SasrecPredictor(network, counts, tie, item_keys, method, epochs)
 
 
 def _network(method: SasrecSettings, n_items: int) -> Network:
@@ -98,18 +107,30 @@ def _network(method: SasrecSettings, n_items: int) -> Network:
     return Network(SasrecShape(n_items, *sizes, method.dropout))
 
 
-def fit(method: SasrecSettings, interactions: Interactions, split: Split) -> SasrecPredictor:
-    """Trains on every event of the training histories but the first, of target behaviours."""
+def fit(
+    method: SasrecSettings, interactions: Interactions, split: Split, start: Path | None = None
+) -> SasrecPredictor:
+    """Trains on every event of the training histories but the first, of target behaviours.
+
+    Args:
+        start: the folder of a model whose weights it begins from.
+    """
     train, n_items = split.mask("train"), interactions.n_items
-    windows = TrainingWindows(interactions, split, method.window, method.batch, split.seed)
+    read = split
+    if start is not None and method.replay is not None:
+        read = with_news(interactions, split, Lineage.read(start), method.replay)
+    windows = TrainingWindows(interactions, read, method.window, method.batch, split.seed)
     with fitting.drawn_under(split.seed, "sasrec"):
         network = _network(method, n_items)
+        if start is not None:
+            _carry_over(start, network, interactions.item_keys)
         copy, mean = fitting.averaged(network, method.averaged * windows.steps)
         taken = interactions.items[train & interactions.is_target]
         counts = np.bincount(taken, minlength=n_items).astype(np.float32)
         tie = tie_order(interactions.item_keys, split.seed)
         lineage = Lineage(interactions.event_keys[train])
-        now = partial(SasrecPredictor, copy, counts, tie, method, lineage)
+        own = copy, counts, tie, interactions.item_keys, method
+        now = partial(SasrecPredictor, *own, lineage=lineage)
         optimizer = torch.optim.Adam(network.parameters(), lr=method.learning_rate, fused=True)
         warm = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)
         dtype = quick(torch.device("cpu"))
@@ -122,7 +143,7 @@ def fit(method: SasrecSettings, interactions: Interactions, split: Split) -> Sas
                 yield catalogue_loss(states, network.vectors(), targets, drawn, dtype)
                 warm.step()
 
-        fitting.train(
+        epochs = fitting.train(
             copy,
             lambda n: fitting.updates(losses(n), optimizer, mean),
             fitting.on_validation(now, interactions, split),
@@ -130,4 +151,28 @@ def fit(method: SasrecSettings, interactions: Interactions, split: Split) -> Sas
             patience=method.patience,
             name="sasrec",
         )
-    return now()
+    return now(epochs=epochs)
+
+
+@torch.no_grad()
+def _carry_over(start: Path, network: Network, item_keys: np.ndarray) -> None:
+    """Gives ``network`` the weights in ``start``; items that it does not know stay as they are.
+
+    Raises:
+        UserError: the sizes differ.
+    """
+    arrays = load_arrays(start)
+    known = {int(key): row for row, key in enumerate(arrays["item_keys"])}
+    row_of = np.array([known.get(int(key), -1) for key in item_keys])
+    kept = torch.from_numpy(np.flatnonzero(row_of >= 0))
+    for name, weight in network.state_dict().items():
+        old = torch.from_numpy(arrays[f"network.{name}"])
+        if old.shape[1:] != weight.shape[1:] or (name != ITEMS and len(old) != len(weight)):
+            raise fault(
+                start, f"a SASRec of the same sizes to start from ({name} {tuple(weight.shape)})",
+                f"{tuple(old.shape)}", "give both the same settings",
+            )  # fmt: skip
+        if name == ITEMS:
+            weight[kept] = old[row_of[row_of >= 0]]
+        else:
+            weight.copy_(old)

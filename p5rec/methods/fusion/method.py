@@ -147,7 +147,7 @@ class Fusion(Method):
         """See :class:`~p5rec.methods.base.Method`: within lie the folders of the parts that have a
         weight, and the codes by which one of them names items lie there once more."""
         found, choice = super().files(model, beside, work), Choice.read(model)
-        for name, method in self.settled(choice).methods.items():
+        for name, method in self._settled(choice).methods.items():
             if choice.weights[name]:
                 fit = self.grids[name].fits[choice.candidates[name]]
                 folder = beside[fit_name(name, fit)]
@@ -159,10 +159,34 @@ class Fusion(Method):
                 found |= {at: path for at, path in files.items() if at.startswith("codes/")}
         return found
 
-    def settled(self, choice: Choice) -> Self:
-        """The same with what validation chose: nothing is left to be searched for."""
+    def _settled(self, choice: Choice) -> Self:
+        """The same with the weights and settings that validation chose."""
         parts = {name: grid.points[choice.candidates[name]] for name, grid in self.grids.items()}
         return self.model_copy(update={"parts": parts, "weights": choice.weights})
+
+    @property
+    def chooses(self) -> bool:
+        """See :class:`~p5rec.methods.base.Method`: weights, or something of a part."""
+        fixed = self.weights.keys() == self.parts.keys()
+        return not fixed or any(part.chooses for part in self.methods.values())
+
+    def as_chosen(self, model: Path) -> Self:
+        """See :class:`~p5rec.methods.base.Method`: the parts that have a weight, as they were
+        chosen themselves."""
+        choice = Choice.read(model)
+        weights = {name: weight for name, weight in choice.weights.items() if weight}
+        methods = self._settled(choice).methods
+        parts = {name: methods[name].as_chosen(model / PARTS / name) for name in weights}
+        return self.model_copy(update={"parts": parts, "weights": weights, "tune": {}})
+
+    def continued(self, model: Path, share: float) -> Self:
+        """See :class:`~p5rec.methods.base.Method`: the parts that can, go on."""
+        parts = {n: part.continued(model / PARTS / n, share) for n, part in self.methods.items()}
+        return self.model_copy(update={"parts": parts})
+
+    def account(self) -> dict[str, Any]:
+        """See :class:`~p5rec.methods.base.Method`: that of each part."""
+        return {name: part.account() for name, part in self.methods.items()}
 
     def load(self, folder: Path) -> FusionPredictor:
         """See :class:`~p5rec.methods.base.Method`."""

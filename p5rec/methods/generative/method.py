@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
 from p5rec.backbones.registry import BACKBONES
-from p5rec.core.artefacts import Lineage, digest
+from p5rec.core.artefacts import Lineage, digest, read_json
 from p5rec.core.code import Work
-from p5rec.core.errors import UserError
+from p5rec.core.errors import UserError, fault
 from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
-from p5rec.models.config import DENSE
+from p5rec.ids.files import MADE_BY
+from p5rec.models.config import BUNDLE, DENSE
 from p5rec.recommend.config import DecodeConfig, settings_for
 from p5rec.tasks.registry import TASKS
 from p5rec.train.config import PreferenceConfig
 from p5rec.train.learner import LearnerConfig, taught_prompts
 
-from ..base import LISTS, Method
+from ..base import LISTS, ONWARDS, REPLAY, Method
 from ..needs import Codes, Inputs, Made, Model, Need
 from ..plans import Surroundings
 
@@ -131,6 +133,16 @@ class Generative(LearnerConfig, Method):
             needs,
         )
 
+    def beside(self, seed: int) -> Mapping[str, Need]:
+        """See :class:`~p5rec.methods.base.Method`: what codes further items."""
+        return {"ids": Codes(self.ids)}
+
+    def files(self, model: Path, beside: Inputs, work: Path) -> dict[str, Path]:
+        """See :class:`~p5rec.methods.base.Method`: with the codes lies what codes further items,
+        and how they were made."""
+        made = {f"codes/{name}": beside["ids"] / name for name in MADE_BY}
+        return super().files(model, beside, work) | {n: p for n, p in made.items() if p.is_file()}
+
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
         """See :func:`.fitting.fit`."""
         validate = None
@@ -138,6 +150,55 @@ class Generative(LearnerConfig, Method):
             validate = WORK.get("validate")(corpus, decode, self.train.evaluate_users)
         seen: Lineage = WORK.get("fit")(self.seeded(seed), validate, corpus, folder, inputs)
         return seen
+
+    @property
+    def chooses(self) -> bool:
+        """See :class:`~p5rec.methods.base.Method`: when to stop, too."""
+        return super().chooses or self.train.judged
+
+    def as_chosen(self, model: Path) -> Self:
+        """See :class:`~p5rec.methods.base.Method`: as long a training as the best look came
+        after, or all of it."""
+        plain = super().as_chosen(model)
+        if not self.train.judged:
+            train = self.train.model_copy(update={"evaluate_every": 0})
+            return plain.model_copy(update={"train": train})
+        about = read_json(model / BUNDLE)["about"]
+        if "steps" not in about:
+            todo = "fit it again"
+            raise fault(model, "a model that says how long it trained", "one without", todo)
+        settled: dict[str, Any] = {"evaluate_every": 0, "patience": 0}
+        if self.train.passes is None:
+            settled["stop_after"] = about["steps"]
+        else:
+            epochs = {"epochs": about["steps"] // about["train"]["evaluate_every"]}
+            settled["passes"] = self.train.passes.model_copy(update=epochs)
+        return plain.model_copy(update={"train": self.train.model_copy(update=settled)})
+
+    def continued(self, model: Path, share: float) -> Self:
+        """See :class:`~p5rec.methods.base.Method`: over the users with new events, and as many
+        others."""
+        if not self.drawn:
+            return self
+        if self.train.align is not None:
+            raise UserError(
+                "update: expected a method that is trained on histories alone, got one that is "
+                "aligned (train.align), which does not go on; refit it"
+            )
+        passes, train = self.train.passes, dict[str, Any](replay=REPLAY)
+        if passes is None:
+            train |= {"steps": ceil(share * self.train.last_step), "stop_after": None}
+        else:
+            epochs = ceil(share * (passes.epochs or passes.most))
+            train["passes"] = passes.model_copy(update={"most": epochs, "epochs": epochs})
+        update = {"start": str(model), "train": self.train.model_copy(update=train)}
+        return self.model_copy(update=update)
+
+    def account(self) -> dict[str, Any]:
+        """See :class:`~p5rec.methods.base.Method`."""
+        passes, onwards = self.train.passes, self.start is not None
+        length = {"steps": self.train.last_step} if passes is None else {"epochs": passes.epochs}
+        return {**super().account(), **({"fitted": ONWARDS} if onwards else {}), **length}
 
     def load(self, folder: Path) -> GenerativePredictor:
         """See :class:`~p5rec.methods.base.Method`."""

@@ -52,6 +52,7 @@ class Kept(TrainerCallback):
         self.weights = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.mean: RunningMean | None = None
         self.average, self.patience = config.average, Patience(config.patience)
+        self.every, self.last_step = config.evaluate_every, config.last_step
         self.saved: dict[str, Tensor] = {}
         self.taken = 0
         if last is not None and (last / FILE).is_file():
@@ -119,6 +120,12 @@ class Kept(TrainerCallback):
                 weight.copy_(self.best[name])
         elif self.mean is not None:
             self.mean.swap()
+
+    @property
+    def steps(self) -> int:
+        """How many steps the weights that are kept have been trained for."""
+        look = self.patience.best_look
+        return self.last_step if look is None else look * self.every
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Writes the weights into ``folder``, a checkpoint's; returns what to note beside them."""

@@ -210,11 +210,12 @@ def plan(
     tasks, shapes = {}, [(train.batch, max(1, train.packing))]
     for task, rows in tables.items():
         load, most = _sampled(rows, bundle, train.seed)
+        load = load * (train.last_step / train.steps)
         tasks[task] = TaskPlan(sizes[task], load)
         shapes.append((train.batch * train.tasks[task].rows, max(most, train.packing)))
     total = sum((task.load for task in tasks.values()), Load())
     model = bundle.model
-    batch = total * (1 / (train.steps * train.accumulate))
+    batch = total * (1 / (train.last_step * train.accumulate))
     memory = memory_of(model, learner.backbone, train, max(shapes, key=prod), batch)
     again = 4 / 3 if train.gradient_checkpointing else 1
     work = again * flops(model, total)
@@ -227,17 +228,17 @@ def plan(
         real = build(settings, codes, corpus.catalog.ids, prompts)
         schedule = Schedule(tables, task_of, train)
         timed = {"step": step_seconds(real.model, real.tokenizer, schedule)}
-        seconds[HERE] = train.steps * timed["step"]
+        seconds[HERE] = train.last_step * timed["step"]
         if look is not None:
             timed["look"] = look.times * seconds_of(partial(look.validate, real))
-            seconds[HERE] += train.steps // train.evaluate_every * timed["look"]
-    told = train.steps * train.accumulate * model.traits.depth * LAUNCH
+            seconds[HERE] += train.last_step // train.evaluate_every * timed["look"]
+    told = train.last_step * train.accumulate * model.traits.depth * LAUNCH
     for gpu in gpus:
         seconds[gpu] = max(work / GPUS[gpu].rate / GPU_UTILISATION, told)
     fits = {gpu: memory.peak < GPUS[gpu].memory * 2**30 for gpu in gpus}
-    at_most = bool(train.passes or train.patience)
+    at_most = bool(train.patience)
     return Plan(
-        weights, train.steps, tasks, total, memory, work, seconds, fits, rate, timed, at_most
+        weights, train.last_step, tasks, total, memory, work, seconds, fits, rate, timed, at_most
     )
 
 

@@ -1,0 +1,158 @@
+"""Models for production from Python: refit, update, what they say of themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from small_shop import ITEMS, SMALL, USERS, shop_events, shop_items
+from torch import Tensor
+
+import p5rec
+from p5rec.ids.files import load_codes, load_item_ids
+from p5rec.models.checkpoint import WEIGHTS, read_tensors
+
+NEW = 6
+COLUMNS = {"user": "customer", "item": "sku", "time": "bought_at", "rating": "stars"}
+
+
+def tomorrow(gone: int = 0, each: int = 4) -> p5rec.Dataset:
+    """The shop later: six new customers, two new articles, ``gone`` old ones no more."""
+    rows = [
+        {
+            "customer": f"n{user}" if user < NEW else f"u{user}",
+            "sku": f"A-{20 + (user + step) % 6}",
+            "bought_at": 1_700_900_000 + step * 86_400 + user,
+            "stars": 5,
+        }
+        for user in range(NEW + 4)
+        for step in range(each)
+    ]
+    later = pl.DataFrame(rows).with_columns(pl.from_epoch("bought_at", "s"))
+    more = {"sku": ["A-24", "A-25"], "title": ["New", "Newer"], "colour": ["red", "blue"]}
+    items = pl.concat([shop_items(), pl.DataFrame(more)])
+    events = pl.concat([shop_events(), later.select(shop_events().columns)])
+    left = [f"A-{n}" for n in range(gone)]
+    return p5rec.Dataset.from_frame(
+        events.filter(~pl.col("sku").is_in(left)),
+        items.filter(~pl.col("sku").is_in(left)),
+        attributes=["colour"],
+        **COLUMNS,
+    )
+
+
+def rows(model: p5rec.Model) -> dict[str, Tensor]:
+    """Each item's own row in the network, by id."""
+    part = model.folder / "parts" / "network"
+    table = read_tensors(part / WEIGHTS)["item_rows"]
+    return dict(zip(load_item_ids(part / "codes"), table, strict=True))
+
+
+def codes(model: p5rec.Model) -> dict[str, list[int]]:
+    folder = model.folder / "codes"
+    return dict(zip(load_item_ids(folder), load_codes(folder).codes.tolist(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def refitted(train: p5rec.Dataset) -> p5rec.Model:
+    fusion = {**SMALL, "weights": {"network": 1.0, "linear": 0.5}}
+    return p5rec.Hybrid(**fusion).fit(train, verbose=False).refit(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def updated(refitted: p5rec.Model) -> p5rec.Model:
+    return refitted.update(tomorrow(gone=1), verbose=False)
+
+
+def test_an_update_goes_on_from_the_model_before(
+    refitted: p5rec.Model, updated: p5rec.Model
+) -> None:
+    about = updated.describe()["provenance"]
+    assert about["fitted"]["network"] == {"fitted": "from an earlier model", "epochs": 1}
+    assert about["fitted"]["linear"] == {"fitted": "anew"}
+    assert (about["new_users"], about["new_items"], about["gone_items"]) == (NEW, 2, 1)
+    assert about["before"] == refitted.provenance.events
+    assert [each["made"] for each in about["earlier"]] == ["refit"]
+    assert {*updated.news.users} == {f"n{n}" for n in range(NEW)}
+    assert {*updated.news.items} == {"A-24", "A-25"}
+    assert updated.news.gone == ("A-0",)
+    assert updated.news.lines()[1].startswith("1 items left the catalogue")
+    # weights of the fusion stay; so do the codes of old items
+    assert updated.method.weights == refitted.method.weights
+    old, new = codes(refitted), codes(updated)
+    assert new.keys() == old.keys() - {"A-0"} | {"A-24", "A-25"}
+    assert all(new[item] == old[item] for item in new.keys() & old.keys())
+    assert len({*map(tuple, new.values())}) == len(new)
+    # rows have moved, but not far: a fresh start would have drawn others
+    before, after = rows(refitted), rows(updated)
+    moved = [float((after[item] - before[item]).norm()) for item in new.keys() & old.keys()]
+    assert 0 < np.mean(moved) < 0.5 * np.mean([float(row.norm()) for row in before.values()])
+    assert all(float(after[item].norm()) > 0 for item in ("A-24", "A-25"))
+    lists = updated.recommend(users=["n0"], histories=None, k=5)
+    assert len(lists) == 5
+    assert len(updated.recommend(histories=[["A-24"]], k=ITEMS)) == ITEMS
+
+
+def test_a_saved_model_is_updated_as_well(
+    refitted: p5rec.Model, updated: p5rec.Model, tmp_path: Path
+) -> None:
+    refitted.save(tmp_path / "m")
+    loaded = p5rec.load(tmp_path / "m")
+    assert loaded.provenance == refitted.provenance
+    again = loaded.update(tomorrow(gone=1), verbose=False)
+    histories = [["A-3", "A-9"], ["A-25"]]
+    lists = [model.recommend(histories=histories, k=5) for model in (again, updated)]
+    assert lists[0].equals(lists[1])
+    again.save(tmp_path / "m")  # in its place
+    assert json.loads((tmp_path / "m" / "news.json").read_text())["gone"] == ["A-0"]
+    after = p5rec.load(tmp_path / "m")
+    with pytest.raises(p5rec.UserError, match="update: expected events that the model has not"):
+        after.update(tomorrow(gone=1))
+    # epochs of the next update are a share of a whole training, not of the last update
+    more = after.update(tomorrow(each=5), share=1.0, verbose=False).provenance
+    assert more.fitted["network"] == {"fitted": "from an earlier model", "epochs": 1}
+    whole = after.refit(tomorrow(), verbose=False)
+    assert whole.provenance.fitted["network"]["fitted"] == "anew"
+    assert [each["made"] for each in whole.provenance.earlier] == ["refit", "update"]
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (
+            p5rec.Sasrec(width=8, epochs=5, tune={}),
+            {"fitted": "from an earlier model", "epochs": 1},
+        ),
+        (p5rec.Bpr(factors=4, epochs=2, tune={}), {"fitted": "anew"}),
+        (p5rec.Ease(tune={}), {"fitted": "anew"}),
+        (p5rec.ItemMean(), {"fitted": "anew"}),
+    ],
+)
+def test_what_can_go_on_does_and_the_rest_is_fitted_anew(
+    model: p5rec.Estimator, said: dict[str, object], train: p5rec.Dataset
+) -> None:
+    now = model.fit(train, verbose=False).update(tomorrow(), verbose=False)
+    assert now.provenance.fitted.items() >= said.items()
+    assert now.lineage.among(tomorrow().corpus.interactions.event_keys).all()
+    assert len(now.items) == ITEMS + 2
+
+
+def test_a_model_that_has_seen_all_is_not_measured(updated: p5rec.Model) -> None:
+    data = tomorrow(gone=1).split()
+    with pytest.raises(p5rec.UserError, match="expected a model that did not learn from what"):
+        p5rec.evaluate(updated, data)
+    found = p5rec.evaluate({"u": updated}, data, allow_seen=True)
+    assert any(note.startswith("u was updated on 20") for note in found.report.notes)
+    assert found.report.manifest["provenance"]["u"][0]["new_users"] == NEW
+    with pytest.raises(p5rec.UserError, match="expected a rule that holds events out, to eval"):
+        p5rec.evaluate(updated, tomorrow(gone=1).split("all"))
+
+
+def test_all_events_train_under_the_rule_all(train: p5rec.Dataset) -> None:
+    data = tomorrow().split("all")
+    assert len(data.train) == len(data.events)
+    assert len(data.valid) == len(data.test) == 0
+    assert len(train.users) == USERS

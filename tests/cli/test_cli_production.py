@@ -1,0 +1,115 @@
+"""``p5rec refit`` and ``update``: from a run to a model in production, and the day after."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from my_folder import ITEMS, Trained, files, write_mine
+
+
+@pytest.fixture
+def yours(tmp_path: Path) -> Path:
+    """The data of ``trained`` in a folder of the test's own, with events of tomorrow."""
+    mine = write_mine(tmp_path)
+    with open(mine.folder / "log.csv", "a") as log:
+        log.writelines(
+            f"new{n},i{(n + m) % 25},{2_000_000 + m},5\n" for n in range(3) for m in (1, 2)
+        )
+        log.write("new0,i24,2000009,4\n")
+    with open(mine.folder / "items.csv", "a") as items:
+        items.write("i24,Title 24,Drama\n")
+    return mine.folder
+
+
+def test_a_run_is_refitted_and_goes_on_tomorrow(p5rec: Any, trained: Trained, yours: Path) -> None:
+    code, said, err = p5rec("refit", trained.out, "--method", "mine", "--out", "production")
+    assert code == 0, err
+    assert "generative: anew, 4 steps\n280 events, 80 of them new to the model\n" in said
+    code, said, err = p5rec(
+        "update", "production", "--config", yours / "my.yaml", "--out", "tomorrow", "--share", 0.5
+    )
+    assert code == 0, err
+    assert "generative: from an earlier model, 2 steps\n287 events, 7 of them new" in said
+    assert "3 new users, 1 new items\n" in said
+    news = json.loads(Path("tomorrow/news.json").read_text())
+    assert (sorted(news["users"]), news["items"]) == (["new0", "new1", "new2"], ["i24"])
+    about = json.loads(Path("tomorrow/provenance.json").read_text())
+    assert (about["made"], [each["made"] for each in about["earlier"]]) == ("update", ["refit"])
+    code, _, err = p5rec(
+        "recommend", "--model", "tomorrow", "--config", yours / "my.yaml", "--out", "lists.parquet",
+        "--k", ITEMS, "--with-seen",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "i24" in pl.read_parquet("lists.parquet")["item"]
+
+
+def test_a_model_of_all_events_is_measured_where_that_is_allowed(
+    p5rec: Any, trained: Trained
+) -> None:
+    assert p5rec("refit", trained.model, "--out", "production")[0] == 0
+    measure = "evaluate", "--model", "production", "--config", trained.config, "--ask", "rating=5"
+    code, _, err = p5rec(*measure)
+    assert code == 2
+    assert "expected a model that did not learn from what it is measured on" in err
+    code, said, err = p5rec(*measure, "--allow-seen", "--out", "report")
+    assert code == 0, err
+    assert "note: production was refitted to all events on 20" in said
+    manifest = json.loads(Path("report/report.json").read_text())["manifest"]
+    assert manifest["provenance"]["new_events"] == 80
+
+
+def test_what_a_method_starts_from_is_refitted_with_it(p5rec: Any, tmp_path: Path) -> None:
+    mine = write_mine(tmp_path)
+    short = "steps: 3, tasks: {dense: {}}"
+    code, _, err = p5rec(
+        "run", "sft", "--config", mine.config, "--out", "run", "evaluate.ask={}",
+        "evaluate.compare=[]", f"methods.more={{like: mine, start: mine, train: {{{short}}}}}",
+    )  # fmt: skip
+    assert code == 0, err
+    code, said, err = p5rec("refit", "run", "--method", "more", "--out", "production")
+    assert code == 0, err
+    assert said.count("fit generative: made ") == 2
+    assert "generative: from an earlier model, 3 steps" in said
+
+
+FAULTS: dict[str, tuple[list[str], str]] = {
+    "no method": (["refit", "{run}"], "--method: expected a method of the run, got none; "),
+    "another": (["refit", "{run}", "--method", "min"], "got 'min'; did you mean 'mine'?"),
+    "no model": (["update", "{run}/ids"], "expected a fitted method's folder, got no config.json"),
+    "a share": (
+        ["update", "{run}", "--method", "mine", "--share", "2"],
+        "expected a share above 0",
+    ),
+    "nothing new": (
+        ["update", "{production}", "--config", "{run}"],
+        "update: expected events that the model has not seen, got none among 280",
+    ),
+    "all": (
+        ["run", "{run}", "data.split=all"],
+        "data.split: expected a rule that holds events out",
+    ),
+    "all, measured": (
+        ["evaluate", "--model", "{run}/models/mine", "data.split=all"],
+        "data.split: expected a rule that holds events out, to evaluate on, got 'all'; ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_are_one_line_and_leave_nothing(p5rec: Any, trained: Trained, name: str) -> None:
+    words, said = FAULTS[name]
+    places = {"run": trained.out, "production": Path("production")}
+    if name == "nothing new":
+        assert p5rec("refit", trained.model, "--out", "production")[0] == 0
+    before = files(Path())
+    command = [word.format(**places) for word in words]
+    out = [] if command[0] == "evaluate" else ["--out", "out"]
+    code, _, err = p5rec(*command, *out)
+    assert code == 2
+    assert said in err
+    assert len(err.splitlines()) == 1
+    assert files(Path()) == before
