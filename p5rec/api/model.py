@@ -259,8 +259,8 @@ class Model:
             serving,
             everything,
             made.fitted,
-            made.provenance,
-            made.news,
+            provenance=made.provenance,
+            news=made.news,
         )
 
     def files(self) -> dict[str, Path]:
