@@ -97,8 +97,11 @@ def leave(made: Renewed, model: Path, out: Path) -> None:
         return
     saved, fitted = read_serving(model) or ServingConfig(), made.fitted
     serving = saved.model_copy(update={"fit_seed": fitted.seed})
-    renewed = {"fitted": fitted, "provenance": made.provenance, "news": made.news}
-    Model(fitted.folder, fitted.method, serving, **renewed).save(out)
+    new = Model(
+        fitted.folder, fitted.method, serving, fitted=fitted,
+        provenance=made.provenance, news=made.news,
+    )  # fmt: skip
+    new.save(out)
     for line in _lines(made):
         print(printable(line))
     print(f"model   {out}: ask it with `p5rec recommend`")
