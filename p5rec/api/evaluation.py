@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ Pairs = Sequence[tuple[str, str]]
 Models = Mapping[str, Model | Sequence[Model] | Frame]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """What was measured.
 
@@ -51,7 +51,7 @@ class Evaluation:
     """
 
     report: Report
-    measured: Sequence[Measured] = field(repr=False)
+    measured: Sequence[Measured]
     dataset: Dataset
 
     def table(self, *, intervals: bool = False, frame: Kind | None = None) -> Frame:
@@ -130,6 +130,8 @@ class Evaluation:
         from p5rec.report.terminal import table
 
         return "\n".join([table(self.report), *(f"note: {note}" for note in self.report.notes)])
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
