@@ -280,17 +280,25 @@ def _checked(name: str, model: Model, data: Dataset, on: Part, allow: bool) -> l
 def _rules(
     queries: Mapping[str, Sequence[Query]], lists: Mapping[str, Imported], seed: int, pairs: Pairs
 ) -> Rules:
+    """
+    Raises:
+        UserError: some lists leave out what a user has seen, and others do not.
+    """
     from p5rec.evaluate.assemble import Rules
 
-    serving = [each.serving for own in queries.values() for each in own]
-    found = {each.exclude_seen for each in serving} | {own.exclude_seen for own in lists.values()}
-    if len(found) > 1:
+    serving = {name: each.serving for name, own in queries.items() for each in own}
+    holding = [name for name, own in lists.items() if not own.exclude_seen]
+    repeating = [name for name, each in serving.items() if not each.exclude_seen]
+    leaving = [name for name, each in serving.items() if each.exclude_seen]
+    if leaving and (holding or repeating):
         raise UserError(
-            "evaluate: expected models whose lists hold seen items alike, got both; "
-            "say exclude_seen=True or False"
+            "evaluate: expected lists that all may hold what a user has seen, or none, got "
+            f"{(holding or repeating)[0]} with such items and {leaving[0]} without; "
+            f"say exclude_seen={not holding}"
         )
-    seeds = sorted({each.fit_seed for each in serving}) or [0]
-    return Rules(seed, seeds, pairs, exclude_seen=found.pop(), ours=not lists)
+    seeds = sorted({each.serving.fit_seed for own in queries.values() for each in own}) or [0]
+    exclude = bool(leaving) if serving else not holding
+    return Rules(seed, seeds, pairs, exclude_seen=exclude, ours=not lists)
 
 
 def _comparison_frame(found: Sequence[Comparison]) -> pl.DataFrame:
