@@ -286,17 +286,17 @@ def _rules(
     """
     from p5rec.evaluate.assemble import Rules
 
-    serving = {name: each.serving for name, own in queries.items() for each in own}
+    serving = [(name, each.serving) for name, own in queries.items() for each in own]
     holding = [name for name, own in lists.items() if not own.exclude_seen]
-    repeating = [name for name, each in serving.items() if not each.exclude_seen]
-    leaving = [name for name, each in serving.items() if each.exclude_seen]
+    repeating = [name for name, each in serving if not each.exclude_seen]
+    leaving = [name for name, each in serving if each.exclude_seen]
     if leaving and (holding or repeating):
         raise UserError(
             "evaluate: expected lists that all may hold what a user has seen, or none, got "
             f"{(holding or repeating)[0]} with such items and {leaving[0]} without; "
             f"say exclude_seen={not holding}"
         )
-    seeds = sorted({each.serving.fit_seed for own in queries.values() for each in own}) or [0]
+    seeds = sorted({each.fit_seed for _, each in serving}) or [0]
     exclude = bool(leaving) if serving else not holding
     return Rules(seed, seeds, pairs, exclude_seen=exclude, ours=not lists)
 
