@@ -6,6 +6,7 @@ python scripts/readme_tree.py [--check]
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ def sentence(path: Path) -> str:
     if path.suffix == ".py":
         doc = ast.get_docstring(ast.parse(text)) or ""
         return doc.split("\n\n")[0].replace("\n", " ")
+    if path.suffix == ".ipynb":
+        text = "".join(json.loads(text)["cells"][0]["source"])
     for line in text.splitlines()[:4]:
         if line.startswith("#") and not line.startswith("#!"):
             return line.lstrip("# ").strip()

@@ -18,7 +18,7 @@ from .dataset import Dataset
 from .frames import Frame, Kind, in_words_of, to_kind
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Findings:
     """What an audit found, the worst first.
 
@@ -50,6 +50,8 @@ class Findings:
         counts = Counter[str](one.severity for one in self.found)
         said = [f"{one.severity}: {one.check}: {one.sentence}" for one in self.found]
         return "\n".join([*said, ", ".join(f"{s}s found: {counts[s]}" for s in SEVERITIES)])
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         rows = "".join(

@@ -294,7 +294,7 @@ class Dataset:
                 times if self.summary["ordinal"] else pl.from_epoch(times, "s"),
             ]
         )
-        found = found.hstack(_beside(log.take(rows)))
+        found = found.hstack(_beside(log, rows))
         if part is None:
             found = found.with_columns(part=_named(split.parts, [*PARTS]))
         return self._out(found)
@@ -308,23 +308,23 @@ class Dataset:
         return to_kind(frame, self.kind)
 
 
-def _beside(log: Interactions) -> pl.DataFrame:
-    """What events have beside user, item and time, under the names that users gave."""
+def _beside(log: Interactions, rows: np.ndarray) -> pl.DataFrame:
+    """What the events ``rows`` have beside user, item and time, under the names that users gave."""
     found: dict[str, pl.Series] = {}
     if log.ratings is not None:
-        found["rating"] = pl.Series(log.ratings)
+        found["rating"] = pl.Series(log.ratings[rows])
     if log.baskets is not None:
-        found["basket"] = pl.Series(log.baskets)
+        found["basket"] = pl.Series(log.baskets[rows])
     if (done := log.behaviours) is not None:
-        found["behaviour"] = _named(done.codes, done.names)
+        found["behaviour"] = _named(done.codes[rows], done.names)
     if log.labels is not None:
-        labels = pl.Series(log.labels)
+        labels = pl.Series(log.labels[rows])
         found["label"] = labels.set(labels < 0, None)
     for name, column in log.context.items():
         if isinstance(column, Categories):
-            found[name] = _named(column.codes, column.values)
+            found[name] = _named(column.codes[rows], column.values)
         else:
-            found[name] = pl.Series(column).fill_nan(None)
+            found[name] = pl.Series(column[rows]).fill_nan(None)
     return pl.DataFrame(found)
 
 

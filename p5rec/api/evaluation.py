@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ Pairs = Sequence[tuple[str, str]]
 Models = Mapping[str, Model | Sequence[Model] | Frame]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """What was measured.
 
@@ -50,7 +50,7 @@ class Evaluation:
     """
 
     report: Report
-    measured: Sequence[Measured] = field(repr=False)
+    measured: Sequence[Measured]
     dataset: Dataset
 
     def table(self, *, intervals: bool = False, frame: Kind | None = None) -> Frame:
@@ -129,6 +129,8 @@ class Evaluation:
         from p5rec.report.terminal import table
 
         return "\n".join([table(self.report), *(f"note: {note}" for note in self.report.notes)])
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
@@ -282,17 +284,25 @@ def _checked(name: str, model: Model, data: Dataset, on: Part, allow: bool) -> l
 def _rules(
     queries: Mapping[str, Sequence[Query]], lists: Mapping[str, Imported], seed: int, pairs: Pairs
 ) -> Rules:
+    """
+    Raises:
+        UserError: some lists leave out what a user has seen, and others do not.
+    """
     from p5rec.evaluate.assemble import Rules
 
-    serving = [each.serving for own in queries.values() for each in own]
-    found = {each.exclude_seen for each in serving} | {own.exclude_seen for own in lists.values()}
-    if len(found) > 1:
+    serving = [(name, each.serving) for name, own in queries.items() for each in own]
+    holding = [name for name, own in lists.items() if not own.exclude_seen]
+    repeating = [name for name, each in serving if not each.exclude_seen]
+    leaving = [name for name, each in serving if each.exclude_seen]
+    if leaving and (holding or repeating):
         raise UserError(
-            "evaluate: expected models whose lists hold seen items alike, got both; "
-            "say exclude_seen=True or False"
+            "evaluate: expected lists that all may hold what a user has seen, or none, got "
+            f"{(holding or repeating)[0]} with such items and {leaving[0]} without; "
+            f"say exclude_seen={not holding}"
         )
-    seeds = sorted({each.fit_seed for each in serving}) or [0]
-    return Rules(seed, seeds, pairs, exclude_seen=found.pop(), ours=not lists)
+    seeds = sorted({each.fit_seed for _, each in serving}) or [0]
+    exclude = bool(leaving) if serving else not holding
+    return Rules(seed, seeds, pairs, exclude_seen=exclude, ours=not lists)
 
 
 def _comparison_frame(found: Sequence[Comparison]) -> pl.DataFrame:

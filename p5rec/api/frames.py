@@ -100,7 +100,7 @@ def keep(frame: pl.DataFrame, store: Store) -> Path:
         store.root.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=store.root, prefix=".frame-") as work:
             file = Path(work) / FILE
-            frame.write_parquet(file)
+            frame.write_parquet(file, compression="lz4")  # quick: it is read once
 
             def put(folder: Path) -> Lineage:
                 os.replace(file, folder / FILE)

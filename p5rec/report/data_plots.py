@@ -66,7 +66,7 @@ def _over_time(axes: Any, times: np.ndarray) -> None:
     moments = times.astype("datetime64[s]")
     counts, edges = np.histogram(times, bins=MOMENTS)
     axes.stairs(counts, edges.astype("datetime64[s]"), fill=True, color=SOFT)
-    locator = AutoDateLocator(maxticks=6)
+    locator = AutoDateLocator(minticks=3, maxticks=6)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axes.set_xlim(moments.min(), moments.max())

@@ -56,6 +56,13 @@ def test_lists_made_elsewhere(ease: p5rec.Model, train: p5rec.Dataset, pandas: b
     assert set(found.comparisons["value"]) == {0.0}
     few = p5rec.evaluate({"mine": lists[lists["user"] == "u1"] if pandas else lists[:10]}, train)
     assert few.report.notes[0].startswith("mine: 39 of 40 users have no list in mine; each counts")
+    again = ease.recommend(k=10, exclude_seen=False)
+    with pytest.raises(
+        p5rec.UserError, match=r"got again with .* and ease without; say exclude_seen=F"
+    ):
+        p5rec.evaluate({"again": again, "ease": ease}, train)
+    both = p5rec.evaluate({"again": again, "mine": lists, "ease": ease}, train, exclude_seen=False)
+    assert not both.report.protocol.exclude_seen
     with pytest.raises(p5rec.UserError, match=r"^mine: expected a column 'rank', got none"):
         p5rec.evaluate(
             {"mine": lists.drop(columns="rank") if pandas else lists.drop("rank")}, train

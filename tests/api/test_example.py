@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import runpy
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from small_shop import SMALL, shop_events, shop_items
+from documented import code_block, run_code
+from small_shop import SMALL, USERS, shop_events, shop_items
 
 import p5rec
 
-DOCS = Path(__file__).resolve().parents[2] / "docs/python.md"
 NAMES = {"A-2": "B-02", "A-1": "C-1", "A-3": "C-2"}  # as the example calls some articles
 
 
@@ -28,31 +26,27 @@ def as_pandas(frame: pl.DataFrame) -> Any:
 
 
 @pytest.mark.parametrize("made", [as_polars, as_pandas])
-def test_the_example(
-    made: Any, hybrid: p5rec.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = re.search(r"```python\n(.*?)```", DOCS.read_text(), re.S)
-    assert found is not None
+def test_the_example(made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(p5rec, "Hybrid", partial(p5rec.Hybrid, **SMALL), raising=False)
-    events, items = (
-        made(frame.with_columns(pl.col("sku").replace(NAMES)))
-        for frame in (shop_events(), shop_items())
-    )
-    shown: list[Any] = []
-    names = {"events": events, "items": items, "show": shown.append}
-    lines = [re.sub(r"^(model\.recommend\(.*?\))( *#.*)?$", r"show(\1)", line)
-             for line in found[1].splitlines()]  # fmt: skip
-    (tmp_path / "example.py").write_text("\n".join(lines))
-    left = runpy.run_path(str(tmp_path / "example.py"), names)
-    lists, new = shown
-    assert type(lists) is type(new) is type(events)
-    assert list(lists.columns) == ["user", "rank", "item", "title", "score"]
-    assert list(lists["rank"]) == list(range(1, 11))
-    assert set(lists["user"]) == {"u1"}
+    named = [each.with_columns(pl.col("sku").replace(NAMES))
+             for each in (shop_events(), shop_items())]  # fmt: skip
+    people = pl.DataFrame({"customer": [f"u{n}" for n in range(USERS)], "age": 30})
+    bought = set(named[0].filter(pl.col("customer") == "u1")["sku"])
+    others = [item for item in named[1]["sku"] if item not in bought][:10]
+    served = pl.DataFrame({"user": ["u1"] * 10, "rank": range(1, 11), "item": others})
+    events, items, customers, lists = map(made, (*named, people, served))
+    names = {"events": events, "items": items, "customers": customers, "lists": lists}
+    own, new, compared = run_code(code_block("docs/python.md"), names)
+    assert type(own) is type(new) is type(compared) is type(events)
+    assert list(own.columns) == ["user", "rank", "item", "title", "score"]
+    assert list(own["rank"]) == list(range(1, 11))
+    assert set(own["user"]) == {"u1"}
+    assert "A-17" not in set(own["item"])
     assert set(new["item"]) == {"C-1", "C-2"}
-    again = left["model"].recommend(users=["u1"], k=10)
-    assert again.equals(lists)  # it was saved and loaded in between
+    assert set(compared["a"]) == {"hybrid"}
+    again = names["again"].recommend(users=["u1"], k=10, deny={"u1": ["A-17"]})
+    assert again.equals(own)  # it was saved and loaded in between
 
 
 def test_what_comes_out_of_both_is_the_same() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 
@@ -27,3 +28,22 @@ def test_every_name_is_there_and_no_other() -> None:
     assert {*p5rec.__all__} <= {*dir(p5rec)}
     assert not hasattr(p5rec, "Nothing")
     assert not hasattr(p5rec, "nothing")
+
+
+def test_every_public_name_is_described_and_typed() -> None:
+    for name in p5rec.__all__:
+        found = getattr(p5rec, name)
+        own = vars(found) if inspect.isclass(found) else {}
+        inner = {key: value for key, value in own.items() if not key.startswith("_")}
+        for place, each in {
+            name: found,
+            **{f"{name}.{n}": each for n, each in inner.items()},
+        }.items():
+            if isinstance(each, property):
+                each = each.fget
+            each = getattr(each, "__func__", getattr(each, "func", each))
+            if inspect.isclass(each) or inspect.isroutine(each):
+                assert inspect.getdoc(each), place
+            if inspect.isfunction(each):
+                told = {*each.__annotations__} | {"self", "cls"}
+                assert {*inspect.signature(each).parameters, "return"} <= told, place
