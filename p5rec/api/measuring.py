@@ -9,11 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from p5rec.core.artefacts import LINEAGE, Lineage
-from p5rec.core.errors import UserError
+from p5rec.core.artefacts import LINEAGE, Lineage, read_json
+from p5rec.core.errors import UserError, fault
 from p5rec.core.types import Corpus
 from p5rec.evaluate.schema import Part, Report, Sample
 from p5rec.methods.base import LISTS, Method
+from p5rec.methods.folder import ITEMS, check_items
 
 from .dataset import Dataset
 from .model import Model
@@ -91,7 +92,8 @@ def answers_of(
     else:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         predictor = method.opened(model.folder, download=True)
-        predict(method, predictor, query.serving, data.corpus, on, folder)
+        asked = over(predictor, query.serving, model.folder, data.corpus)
+        predict(method, *asked, data.corpus, on, folder)
     codes = model.folder / "codes"
     return Answered(name, folder, method, codes if codes.is_dir() else None, about)
 
@@ -147,6 +149,54 @@ def write(report: Report, measured: Sequence[Measured], corpus: Corpus, out: Pat
         write_report(report, Path(made))
         write_cases(measured, corpus, Path(made))
         lay_out({path.name: path for path in Path(made).iterdir()}, out)
+
+
+def known_items(name: str, folder: Path, corpus: Corpus, *, others: bool) -> list[str]:
+    """What a reader must know of the items that a model knows.
+
+    Args:
+        name: of the model.
+        folder: its own.
+        corpus: what it is measured on.
+        others: they may be others than those of ``corpus``.
+
+    Raises:
+        UserError: they are, and may not.
+    """
+    if not others:
+        check_items(folder, corpus)
+        return []
+    known, here = {*read_json(folder / ITEMS)["ids"]}, corpus.catalog.ids
+    count = sum(item in known for item in here)
+    if len(known) == count == len(here):
+        return []
+    return [
+        f"{name} knows {count:,} of the {len(here):,} items: the others are left out of the "
+        "histories that it reads, and are misses where they are asked for."
+    ]
+
+
+def over(
+    predictor: Any, serving: ServingConfig, folder: Path, corpus: Corpus
+) -> tuple[Any, ServingConfig]:
+    """The predictor in ``folder`` over the items of ``corpus``, and how it is queried: for lists
+    alone where it has others.
+
+    Raises:
+        UserError: it has others, and does not rank.
+    """
+    from p5rec.recommend.other_items import OverOtherItems
+
+    known, here = read_json(folder / ITEMS)["ids"], corpus.catalog.ids
+    if known == here:
+        return predictor, serving
+    if not hasattr(predictor, "recommend"):
+        raise fault(
+            folder, "a model that ranks, to measure on other items", "one that does not",
+            "measure it on the items that it was fitted to",
+        )  # fmt: skip
+    lists = serving.model_copy(update={"questions": {}})
+    return OverOtherItems.of(predictor, known, here), lists
 
 
 def check_unseen(

@@ -54,6 +54,15 @@ class Source(Around):
         ),
     ] = False
 
+    other_items: Annotated[
+        bool,
+        typer.Option(
+            "--other-items",
+            help="Measure the lists of a model that knows other items than the data: what it does "
+            "not know is left out of histories, and is a miss where it is asked for.",
+        ),
+    ] = False
+
     def check(self) -> None:
         """
         Raises:
@@ -189,7 +198,7 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
         saved: see :func:`~p5rec.cli.asking.saved_as`.
         seed: of the bootstrap.
     """
-    from p5rec.api.measuring import check_unseen, measure
+    from p5rec.api.measuring import check_unseen, known_items, measure, over
     from p5rec.core.artefacts import Store
     from p5rec.evaluate.answers import Answered
     from p5rec.evaluate.assemble import Rules
@@ -204,14 +213,19 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
     if LISTS in method.capabilities and "questions" not in given:
         serving = serving.about(part)
     method.check_asked(serving.questions)
-    check_items(folder, corpus, source.ids)
     name, codes = folder.resolve().name, source.ids or folder / "codes"
+    if source.ids is None:
+        notes = [*notes, *known_items(name, folder, corpus, others=source.other_items)]
+    else:
+        check_items(folder, corpus, source.ids)
     notes = [*notes, *check_unseen(name, folder, corpus, part, allow_seen=source.allow_seen)]
     told: dict[str, Any] = {"method": method.dump()}
     if (made := read_provenance(folder)) is not None:
         notes.append(made.sentence(name))
         told["provenance"] = made.facts()
     predictor = method.opened(folder, source.ids, download=source.allow_download)
+    if source.ids is None:
+        predictor, serving = over(predictor, serving, folder, corpus)
     with TemporaryDirectory() as work:
         answers, store = Path(work) / "answers", Store(Path(work) / "beside", say=lambda _: None)
         answers.mkdir()
