@@ -13,6 +13,7 @@ from p5rec.core.artefacts import LINEAGE, Lineage, read_json
 from p5rec.core.errors import UserError, fault
 from p5rec.core.types import Corpus
 from p5rec.evaluate.schema import Part, Report, Sample
+from p5rec.ids.files import load_item_ids
 from p5rec.methods.base import LISTS, Method
 from p5rec.methods.folder import ITEMS, check_items
 
@@ -94,8 +95,7 @@ def answers_of(
         predictor = method.opened(model.folder, download=True)
         asked = over(predictor, query.serving, model.folder, data.corpus)
         predict(method, *asked, data.corpus, on, folder)
-    codes = model.folder / "codes"
-    return Answered(name, folder, method, codes if codes.is_dir() else None, about)
+    return Answered(name, folder, method, codes_for(model.folder / "codes", data.corpus), about)
 
 
 def measure(
@@ -174,6 +174,13 @@ def known_items(name: str, folder: Path, corpus: Corpus, *, others: bool) -> lis
         f"{name} knows {count:,} of the {len(here):,} items: the others are left out of the "
         "histories that it reads, and are misses where they are asked for."
     ]
+
+
+def codes_for(codes: Path, corpus: Corpus) -> Path | None:
+    """A folder of semantic ids, if it is there and they are those of the items of ``corpus``."""
+    if not codes.is_dir() or load_item_ids(codes) != corpus.catalog.ids:
+        return None
+    return codes
 
 
 def over(

@@ -198,7 +198,7 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
         saved: see :func:`~p5rec.cli.asking.saved_as`.
         seed: of the bootstrap.
     """
-    from p5rec.api.measuring import check_unseen, known_items, measure, over
+    from p5rec.api.measuring import check_unseen, codes_for, known_items, measure, over
     from p5rec.core.artefacts import Store
     from p5rec.evaluate.answers import Answered
     from p5rec.evaluate.assemble import Rules
@@ -231,7 +231,7 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
         answers.mkdir()
         predict(method, predictor, serving, corpus, part, answers)
         about = {"train_seconds": 0.0}
-        answered = Answered(name, answers, method, codes if codes.is_dir() else None, about)
+        answered = Answered(name, answers, method, codes_for(codes, corpus), about)
         beside = Prepared(corpus, "", store)
         measured, samples = measure({name: [answered]}, beside, part, seed)
     told |= {"serving": serving.dump(), "overridden": given}
