@@ -164,7 +164,7 @@ def test_a_model_of_yesterday_is_measured_on_what_came_later(
     after = tomorrow(each=6)
     data = after.split("time", test_from="2023-11-29")
     assert len(data.test) == len(after.events) - len(tomorrow().events)
-    with pytest.raises(p5rec.UserError, match="old: .*: expected the 24 items it was fitted"):
+    with pytest.raises(p5rec.UserError, match=r"old: .*: expected the 24 items it was fitted"):
         p5rec.evaluate({"old": refitted, "new": updated}, data)
     ease = p5rec.Ease(tune={}).fit(data, verbose=False)
     models = {"old": refitted, "new": updated, "ease": ease}
