@@ -23,7 +23,7 @@ from p5rec.methods.fitted import Fitted
 from p5rec.methods.folder import ITEMS, check_items, is_fitted, read_method
 from p5rec.methods.pairs import answers_about, pair_frame
 from p5rec.methods.provenance import FILE as PROVENANCE
-from p5rec.methods.provenance import NEWS, News, Provenance, read_provenance
+from p5rec.methods.provenance import NEWS, News, Provenance, read_news, read_provenance
 from p5rec.recommend.serving import FILE as SERVING
 from p5rec.recommend.serving import ServingConfig, read_serving
 
@@ -245,15 +245,8 @@ class Model:
         with nullcontext() if verbose else silent():
             made = make(prepared=everything.prepared(store, verbose=verbose))
         serving = self.serving.model_copy(update={"fit_seed": made.fitted.seed})
-        return Model(
-            made.fitted.folder,
-            made.fitted.method,
-            serving,
-            everything,
-            made.fitted,
-            made.provenance,
-            made.news,
-        )
+        fitted, about = made.fitted, (made.provenance, made.news)
+        return Model(fitted.folder, fitted.method, serving, everything, fitted, *about)
 
     def files(self) -> dict[str, Path]:
         """The files and folders of its folder, by name."""
@@ -344,4 +337,5 @@ def load(folder: str | Path, dataset: Dataset | None = None) -> Model:
     if dataset is not None:
         check_items(place, dataset.corpus)
     serving = read_serving(place) or ServingConfig()
-    return Model(place, method, serving, dataset, provenance=read_provenance(place))
+    about = read_provenance(place), read_news(place)
+    return Model(place, method, serving, dataset, None, *about)

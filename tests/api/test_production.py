@@ -109,6 +109,7 @@ def test_a_saved_model_is_updated_as_well(
     again.save(tmp_path / "m")  # in its place
     assert json.loads((tmp_path / "m" / "news.json").read_text())["gone"] == ["A-0"]
     after = p5rec.load(tmp_path / "m")
+    assert after.news == updated.news
     with pytest.raises(p5rec.UserError, match="update: expected events that the model has not"):
         after.update(tomorrow(gone=1))
     # epochs of the next update are a share of a whole training, not of the last update
