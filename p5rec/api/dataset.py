@@ -155,7 +155,8 @@ class Dataset:
             rule: ``leave-one-out``, ``time``, ``user-time``, ``few-shot``, ``last-basket``,
                 ``last-basket-item``, or ``all``, which holds nothing out (:mod:`p5rec.data.split`).
             seed: breaks equal times, and draws the few-shot events.
-            **settings: ``few_shot``, training events a user under that rule.
+            **settings: ``few_shot``, training events a user under that rule; ``test_from``, the
+                first moment whose events test under ``time``.
 
         Raises:
             UserError: a row is broken, nothing is left, or nobody can be tested on.

@@ -8,13 +8,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
 from p5rec.core.errors import UserError, did_you_mean, fault
 from p5rec.evaluate.schema import Comparison, Part, Report
-from p5rec.methods.folder import check_items
 
 from .dataset import Dataset
 from .frames import Frame, Kind, to_kind, to_polars
@@ -23,6 +22,7 @@ from .measuring import (
     Query,
     answers_of,
     check_unseen,
+    known_items,
     measure,
     measure_imported,
     query_of,
@@ -143,6 +143,7 @@ def evaluate(
     *,
     ask: Mapping[str, int] | None = None,
     allow_seen: bool = False,
+    other_items: bool = False,
     compare: Pairs = (),
     k: int | None = None,
     exclude_seen: bool | None = None,
@@ -160,6 +161,9 @@ def evaluate(
             (``{"rating": 500}``); None: those that a loaded model was measured by.
         allow_seen: measure a model that learned from the events it is measured on; the report says
             so.
+        other_items: measure models that know other items than the data, such as yesterday's on the
+            events of today, by their lists: what a model does not know is left out of the histories
+            that it reads, and is a miss where it is asked for. The report says how many.
         compare: pairs of names for the report; the first is claimed to be better.
         k: items a list; None: as saved, 20 of a fresh model.
         exclude_seen: lists leave out what a history holds; None: as saved.
@@ -175,7 +179,8 @@ def evaluate(
         raise fault("evaluate: on", "test or valid", repr(on), "name one of them")
     data.check_evaluable()
     runs, frames = _runs(models)
-    notes = [note for each in _named(runs) for note in _checked(*each, data, on, allow_seen)]
+    allowed = Allowed(allow_seen, other_items)
+    notes = [note for each in _named(runs) for note in _checked(*each, data, on, allowed)]
     lists = {name: _imported(name, frame, data, on) for name, frame in frames.items()}
     notes += [f"{name}: {note}" for name, own in lists.items() for note in own.notes]
     queries = {
@@ -266,18 +271,26 @@ def _imported(name: str, frame: Frame, data: Dataset, on: Part) -> Imported:
     return measure_imported(name, rows, where, data.corpus, on, data.config.seed, {})
 
 
-def _checked(name: str, model: Model, data: Dataset, on: Part, allow: bool) -> list[str]:
+class Allowed(NamedTuple):
+    """What models may be: such as have seen what they are measured on, or know other items."""
+
+    seen: bool
+    other_items: bool
+
+
+def _checked(name: str, model: Model, data: Dataset, on: Part, allow: Allowed) -> list[str]:
     """Notes on a model.
 
     Raises:
         UserError: it has other items, or has learned from the events that it is measured on.
     """
+    notes = []
     if model.dataset is not data:
         try:
-            check_items(model.folder, data.corpus, model.ids)
+            notes = known_items(name, model.folder, data.corpus, model.ids, allow.other_items)
         except UserError as error:
             raise UserError(*(f"{name}: {line}" for line in error.lines)) from None
-    notes = check_unseen(name, model.folder, data.corpus, on, allow_seen=allow)
+    notes += check_unseen(name, model.folder, data.corpus, on, allow_seen=allow.seen)
     return notes if model.provenance is None else [*notes, model.provenance.sentence(name)]
 
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from p5rec.core.artefacts import LINEAGE, Lineage
-from p5rec.core.errors import UserError
+from p5rec.core.artefacts import LINEAGE, Lineage, read_json
+from p5rec.core.errors import UserError, fault
 from p5rec.core.types import Corpus
 from p5rec.evaluate.schema import Part, Report, Sample
+from p5rec.ids.files import load_item_ids
 from p5rec.methods.base import LISTS, Method
+from p5rec.methods.folder import ITEMS, check_items
 
 from .dataset import Dataset
 from .model import Model
@@ -93,9 +95,10 @@ def answers_of(
     else:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         predictor = method.opened(model.folder, model.ids, download=True)
-        predict(method, predictor, query.serving, data.corpus, on, folder)
-    codes = model.ids or model.folder / "codes"
-    return Answered(name, folder, method, codes if codes.is_dir() else None, about)
+        asked = over(predictor, query.serving, model.folder, data.corpus, model.ids)
+        predict(method, *asked, data.corpus, on, folder)
+    codes = codes_for(model.ids or model.folder / "codes", data.corpus)
+    return Answered(name, folder, method, codes, about)
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,64 @@ def write(report: Report, measured: Sequence[Measured], corpus: Corpus, out: Pat
         write_report(report, Path(made))
         write_cases(measured, corpus, Path(made))
         lay_out({path.name: path for path in Path(made).iterdir()}, out)
+
+
+def known_items(
+    name: str, folder: Path, corpus: Corpus, ids: Path | None, others: bool
+) -> list[str]:
+    """What a reader must know of the items that a model knows.
+
+    Args:
+        name: of the model.
+        folder: its own.
+        corpus: what it is measured on.
+        ids: codes that extend the model's own; None: there are none.
+        others: its items may be others than those of ``corpus``.
+
+    Raises:
+        UserError: they are, and may not.
+    """
+    if not others or ids is not None:
+        check_items(folder, corpus, ids)
+        return []
+    known, here = {*read_json(folder / ITEMS)["ids"]}, corpus.catalog.ids
+    count = sum(item in known for item in here)
+    if len(known) == count == len(here):
+        return []
+    return [
+        f"{name} knows {count:,} of the {len(here):,} items: the others are left out of the "
+        "histories that it reads, and are misses where they are asked for."
+    ]
+
+
+def codes_for(codes: Path, corpus: Corpus) -> Path | None:
+    """A folder of semantic ids, if it is there and they are those of the items of ``corpus``."""
+    if not codes.is_dir() or load_item_ids(codes) != corpus.catalog.ids:
+        return None
+    return codes
+
+
+def over(
+    predictor: Any, serving: ServingConfig, folder: Path, corpus: Corpus, ids: Path | None = None
+) -> tuple[Any, ServingConfig]:
+    """The predictor in ``folder`` over the items of ``corpus``, and how it is queried: for lists
+    alone where it has others.
+
+    Raises:
+        UserError: it has others, and does not rank.
+    """
+    from p5rec.recommend.other_items import OverOtherItems
+
+    known, here = read_json(folder / ITEMS)["ids"], corpus.catalog.ids
+    if known == here or ids is not None:
+        return predictor, serving
+    if not hasattr(predictor, "recommend"):
+        raise fault(
+            folder, "a model that ranks, to measure on other items", "one that does not",
+            "measure it on the items that it was fitted to",
+        )  # fmt: skip
+    lists = serving.model_copy(update={"questions": {}})
+    return OverOtherItems.of(predictor, known, here), lists
 
 
 def check_unseen(

@@ -23,7 +23,7 @@ from p5rec.methods.base import LISTS, Method
 from p5rec.methods.fitted import Fitted
 from p5rec.methods.folder import ITEMS, check_items, is_fitted, read_method
 from p5rec.methods.provenance import FILE as PROVENANCE
-from p5rec.methods.provenance import NEWS, News, Provenance, read_provenance
+from p5rec.methods.provenance import NEWS, News, Provenance, read_news, read_provenance
 from p5rec.recommend.serving import FILE as SERVING
 from p5rec.recommend.serving import ServingConfig, read_serving
 
@@ -253,15 +253,8 @@ class Model:
         with nullcontext() if verbose else silent():
             made = make(prepared=everything.prepared(store, verbose=verbose))
         serving = self.serving.model_copy(update={"fit_seed": made.fitted.seed})
-        return Model(
-            made.fitted.folder,
-            made.fitted.method,
-            serving,
-            everything,
-            made.fitted,
-            provenance=made.provenance,
-            news=made.news,
-        )
+        fitted, about = made.fitted, {"provenance": made.provenance, "news": made.news}
+        return Model(fitted.folder, fitted.method, serving, everything, fitted, **about)
 
     def files(self) -> dict[str, Path]:
         """The files and folders of its folder, by name."""
@@ -360,8 +353,8 @@ def load(
     place, extended = Path(folder).expanduser(), None if ids is None else Path(ids).expanduser()
     method = read_method(place)
     serving = read_serving(place) or ServingConfig()
-    made = read_provenance(place)
-    model = Model(place, method, serving, dataset, ids=extended, provenance=made)
+    about = {"provenance": read_provenance(place), "news": read_news(place)}
+    model = Model(place, method, serving, dataset, ids=extended, **about)
     if dataset is not None:
         check_items(place, dataset.corpus, extended)
     if extended is not None:

@@ -53,6 +53,15 @@ class Source(Around):
         ),
     ] = False
 
+    other_items: Annotated[
+        bool,
+        typer.Option(
+            "--other-items",
+            help="Measure the lists of a model that knows other items than the data: what it does "
+            "not know is left out of histories, and is a miss where it is asked for.",
+        ),
+    ] = False
+
     def check(self) -> None:
         """
         Raises:
@@ -185,13 +194,12 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
         saved: see :func:`~p5rec.cli.asking.saved_as`.
         seed: of the bootstrap.
     """
-    from p5rec.api.measuring import check_unseen, measure
+    from p5rec.api.measuring import check_unseen, codes_for, known_items, measure, over
     from p5rec.core.artefacts import Store
     from p5rec.evaluate.answers import Answered
     from p5rec.evaluate.assemble import Rules
     from p5rec.methods.answering import predict
     from p5rec.methods.base import LISTS
-    from p5rec.methods.folder import check_items
     from p5rec.methods.provenance import read_provenance
     from p5rec.pipeline.prepared import Prepared
 
@@ -200,20 +208,21 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
     if LISTS in method.capabilities and "questions" not in given:
         serving = serving.about(part)
     method.check_asked(serving.questions)
-    check_items(folder, corpus, source.ids)
     name, codes = folder.resolve().name, source.ids or folder / "codes"
+    notes = [*notes, *known_items(name, folder, corpus, source.ids, source.other_items)]
     notes = [*notes, *check_unseen(name, folder, corpus, part, allow_seen=source.allow_seen)]
     told: dict[str, Any] = {"method": method.dump()}
     if (made := read_provenance(folder)) is not None:
         notes.append(made.sentence(name))
         told["provenance"] = made.facts()
     predictor = method.opened(folder, source.ids, download=source.allow_download)
+    predictor, serving = over(predictor, serving, folder, corpus, source.ids)
     with TemporaryDirectory() as work:
         answers, store = Path(work) / "answers", Store(Path(work) / "beside", say=lambda _: None)
         answers.mkdir()
         predict(method, predictor, serving, corpus, part, answers)
         about = {"train_seconds": 0.0}
-        answered = Answered(name, answers, method, codes if codes.is_dir() else None, about)
+        answered = Answered(name, answers, method, codes_for(codes, corpus), about)
         beside = Prepared(corpus, "", store)
         measured, samples = measure({name: [answered]}, beside, part, seed)
     told |= {"serving": serving.dump(), "overridden": given}

@@ -109,7 +109,7 @@ def leave(made: Renewed, model: Path, out: Path) -> None:
 
 def _lines(made: Renewed) -> list[str]:
     about = made.provenance
-    whole = "fitted" in about.fitted  # no fusion of parts
+    whole = isinstance(about.fitted.get("fitted"), str)  # no fusion of parts
     parts = {made.fitted.method.kind: about.fitted} if whole else about.fitted
     found = []
     for name, facts in parts.items():

@@ -157,7 +157,16 @@ class Lineage:
 
     @classmethod
     def read(cls, folder: Path) -> Lineage:
-        """What a stage, or a model that is laid out, has seen."""
+        """What a stage, or a model that is laid out, has seen.
+
+        Raises:
+            UserError: nobody noted that.
+        """
+        if not (folder / LINEAGE).is_file():
+            raise fault(
+                folder / LINEAGE, "the events that a model has seen", "nothing there",
+                "copy the folder anew, or fit it again",
+            )  # fmt: skip
         return cls(np.load(folder / LINEAGE, allow_pickle=False))
 
     def __or__(self, other: Lineage) -> Lineage:

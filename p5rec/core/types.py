@@ -268,9 +268,11 @@ class Histories:
     def of_targets(self) -> Histories:
         """The same requests with their target events alone: what a user has, and not what a user
         looked at."""
-        if self.behaviours is None:
-            return self
-        kept = np.flatnonzero(self.behaviours.is_target)
+        return self if self.behaviours is None else self.where(self.behaviours.is_target)
+
+    def where(self, which: np.ndarray) -> Histories:
+        """The same requests with those of their events alone that ``which (S,)`` bool says."""
+        kept = np.flatnonzero(which)
         counts = np.bincount(self.requests()[kept], minlength=len(self))
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         return Histories(self.users, self.items[kept], offsets, self.keys, **self._at(kept))

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import UserError, fault
 from p5rec.core.features import Behaviours, Users
 from p5rec.core.rng import by_key, derive_rng, event_keys, id_keys, keyed
 from p5rec.core.types import PARTS, Catalog, Corpus, Interactions, numbered
@@ -23,6 +23,7 @@ from .rawlog import TEXTS, RawLog, Source
 from .reduce import k_core, one_per_pair, repeats, time_order
 from .sources.registry import SOURCES
 from .split import ALL, make_split
+from .times import Unclear, microseconds
 
 LAST = np.uint64(2**64 - 1)
 NEEDS = {  # rule → what a user that can be evaluated has
@@ -228,9 +229,33 @@ def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corp
             )  # fmt: skip
         dealt = derive_rng(config.seed, "texts").permutation(len(table))
         table = table.select("item").hstack(table.drop("item")[dealt])
-    split = make_split(interactions, config.split, config.seed, few_shot=config.few_shot)
+    split = make_split(
+        interactions,
+        config.split,
+        config.seed,
+        few_shot=config.few_shot,
+        test_from=_moment(config),
+    )
     catalog = Catalog(table.to_arrow(compat_level=pl.CompatLevel.oldest()))
     return Corpus(interactions, catalog, _users(user_ids, log.users), split), ties
+
+
+def _moment(config: DataConfig) -> int | None:
+    """``test_from`` in seconds; None where it is left out.
+
+    Raises:
+        UserError: it is no time.
+    """
+    if config.test_from is None:
+        return None
+    try:
+        (moment,) = microseconds(pl.Series([config.test_from]), config.time_format)
+    except Unclear as error:
+        raise UserError(f"data.test_from: {error}") from None
+    if moment is None:
+        got = repr(config.test_from)
+        raise fault("data.test_from", "a time", got, "write it as 2024-01-31 or 2024-01-31T12:00")
+    return -(-int(moment) // 1_000_000)
 
 
 def _users(ids: pl.Series, table: pl.DataFrame | None) -> Users:

@@ -264,6 +264,8 @@ class DataConfig(Config):
             moment. None: where the log has that column, or the split needs baskets.
         split: the rule, see ``p5rec.data.split``.
         few_shot: training events a user, under ``few-shot``.
+        test_from: the first moment whose events test, under ``time``: ISO 8601, or as
+            ``time_format`` says; None: that of 90 % of the events.
         seed: breaks equal times, shuffles row numbers, deals texts out, and draws the few-shot
             events.
         world: the world's parameters, for the source ``world``.
@@ -292,6 +294,7 @@ class DataConfig(Config):
         "leave-one-out", "time", "user-time", "few-shot", "last-basket", "last-basket-item", "all"
     ] = "leave-one-out"
     few_shot: int = Field(default=5, ge=1)
+    test_from: str | int | None = None
     seed: int = 0
     world: WorldConfig = WorldConfig()
 
@@ -300,10 +303,16 @@ class DataConfig(Config):
         """Whether the split holds out baskets."""
         return self.split.startswith("last-basket")
 
+    @model_validator(mode="after")
+    def _cuts_by_time(self) -> Self:
+        if self.test_from is not None and self.split != "time":
+            raise ValueError(f"test_from: expected the split time, got {self.split}; leave it out")
+        return self
+
     def of_all_events(self) -> Self:
         """The same, every event of which trains; what was a basket is one still."""
         baskets = True if self.of_baskets else self.baskets
-        return self.model_copy(update={"split": "all", "baskets": baskets})
+        return self.model_copy(update={"split": "all", "baskets": baskets, "test_from": None})
 
     @field_validator("context")
     @classmethod

@@ -7,7 +7,8 @@ Rules, each over a user's events in time order:
 - ``user-time``: event ``j`` of ``n`` trains while ``(j + 1/2) / n < 0.8``, validates while it is
   below 0.9, and tests from there on.
 - ``time``: the log is cut at the times of its 80 % and 90 % event; events of one moment stay on
-  one side.
+  one side. Where it is said from when events test, that is the second cut, and the first is at the
+  time of 8/9 of the events before.
 - ``few-shot``: leave-one-out, with ``k`` of the training events drawn for each user; the others
   are ``UNUSED``, in no part.
 - ``last-basket``: the events of the last basket test, those of the one before validate, the rest
@@ -47,7 +48,14 @@ OF_BASKETS = ("last-basket", "last-basket-item")  # rules that hold out baskets
 RULES = ("leave-one-out", "user-time", "time", "few-shot", *OF_BASKETS, ALL)
 
 
-def make_split(interactions: Interactions, name: str, seed: int = 0, *, few_shot: int = 5) -> Split:
+def make_split(
+    interactions: Interactions,
+    name: str,
+    seed: int = 0,
+    *,
+    few_shot: int = 5,
+    test_from: int | None = None,
+) -> Split:
     """The split of ``interactions`` by the rule ``name``.
 
     Args:
@@ -55,23 +63,26 @@ def make_split(interactions: Interactions, name: str, seed: int = 0, *, few_shot
         name: a rule, see the module.
         seed: draws the few-shot events.
         few_shot: training events a user, under ``few-shot``.
+        test_from: the first time that tests, under ``time``; None: see the module.
 
     Raises:
         UserError: no such rule.
     """
     if interactions.is_target.all():
-        return Split(name, _parts(interactions, name, seed, few_shot), seed)
+        return Split(name, _parts(interactions, name, seed, few_shot, test_from), seed)
     targets = np.flatnonzero(interactions.is_target)
     parts = np.full(len(interactions), UNUSED, dtype=np.int8)
-    parts[targets] = _parts(interactions.take(targets), name, seed, few_shot)
+    parts[targets] = _parts(interactions.take(targets), name, seed, few_shot, test_from)
     parts[~interactions.is_target & _before_held_out(interactions, parts, name)] = TRAIN
     return Split(name, parts, seed)
 
 
-def _parts(interactions: Interactions, name: str, seed: int, few_shot: int) -> np.ndarray:
+def _parts(
+    interactions: Interactions, name: str, seed: int, few_shot: int, test_from: int | None
+) -> np.ndarray:
     """``(E,)`` int8, the parts of events that may all be held out."""
     if name == "time":
-        return _by_time(interactions.times)
+        return _by_time(interactions.times, test_from)
     if name == "user-time":
         return _by_user_time(interactions)
     if name in ("leave-one-out", "few-shot"):
@@ -224,10 +235,13 @@ def _by_user_time(interactions: Interactions) -> np.ndarray:
     )
 
 
-def _by_time(times: np.ndarray) -> np.ndarray:
+def _by_time(times: np.ndarray, test_from: int | None) -> np.ndarray:
     if not len(times):
         return np.zeros(0, dtype=np.int8)
-    first_valid, first_test = np.sort(times)[[len(times) * 8 // 10, len(times) * 9 // 10]]
+    ordered = np.sort(times)
+    first_valid, first_test = ordered[[len(times) * 8 // 10, len(times) * 9 // 10]]
+    if test_from is not None:
+        first_valid, first_test = ordered[np.searchsorted(ordered, test_from) * 8 // 9], test_from
     return np.where(times < first_valid, TRAIN, np.where(times < first_test, VALID, TEST)).astype(
         np.int8
     )

@@ -91,3 +91,13 @@ def read_provenance(folder: Path) -> Provenance | None:
     """
     path = folder / FILE
     return bind(Provenance, read_json(path), {}, path) if path.is_file() else None
+
+
+def read_news(folder: Path) -> News | None:
+    """Those of the model in ``folder``; None: it was made of no other.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = folder / NEWS
+    return bind(News, read_json(path), {}, path) if path.is_file() else None

@@ -80,6 +80,12 @@ def carry_over(start: Path, bundle: Bundle) -> None:
         load_adapters(bundle.model.lm, start, dict(names))
 
 
-def origin(start: Path) -> dict[str, Any]:
-    """What a manifest says of where a training began: the bundle's hash and its own account."""
-    return {"bundle": network(start), **read_settings(start)[1]}
+def origin(start: Path, *, whole: bool = True) -> dict[str, Any]:
+    """What a manifest says of where a training began: the bundle's hash and its own account.
+
+    Args:
+        whole: with where that one began; without, a chain of many trainings stays short.
+    """
+    about = read_settings(start)[1]
+    kept = {name: told for name, told in about.items() if whole or name != "start"}
+    return {"bundle": network(start), **kept}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from p5rec.core.artefacts import LINEAGE, Lineage, read_json
+from p5rec.core.artefacts import Lineage, read_json
 from p5rec.core.config import bind
 from p5rec.core.errors import UserError, fault
 from p5rec.core.types import Corpus
@@ -158,7 +158,7 @@ def update(chosen: Chosen, prepared: Prepared, share: float = SHARE) -> Renewed:
     """
     if not 0 < share <= 1:
         raise fault("update: share", "a share above 0, at most 1", str(share), "leave it out")
-    known = _lineage(chosen.folder)
+    known = Lineage.read(chosen.folder)
     log, train = prepared.corpus.interactions, prepared.corpus.split.mask("train")
     if known.among(log.event_keys[train]).all():
         raise fault(
@@ -179,23 +179,10 @@ def _check(method: Method, corpus: Corpus) -> None:
         raise UserError(*faults)
 
 
-def _lineage(folder: Path) -> Lineage:
-    """
-    Raises:
-        UserError: nobody noted what the model in ``folder`` has seen.
-    """
-    if not (folder / LINEAGE).is_file():
-        raise fault(
-            folder / LINEAGE, "the events that the model has seen", "nothing there",
-            "copy the folder anew, or refit it",
-        )  # fmt: skip
-    return Lineage.read(folder)
-
-
 def _renewed(
     made: Literal["refit", "update"], chosen: Chosen, fitted: Fitted, corpus: Corpus
 ) -> Renewed:
-    known, seen = _lineage(chosen.folder), Lineage.read(fitted.folder)
+    known, seen = Lineage.read(chosen.folder), Lineage.read(fitted.folder)
     before, news = chosen.provenance, _news(chosen.folder, known, corpus)
     earlier = () if before is None else (*before.earlier, _in_short(before))
     provenance = Provenance(

@@ -81,7 +81,7 @@ def train(
             "lineage": lineage.summary(),
         }
         if start is not None:
-            about["start"] = origin(start)
+            about["start"] = origin(start, whole=config.train.replay is None)
         save_bundle(bundle, folder, about)
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
     return lineage

@@ -109,6 +109,7 @@ def test_a_saved_model_is_updated_as_well(
     again.save(tmp_path / "m")  # in its place
     assert json.loads((tmp_path / "m" / "news.json").read_text())["gone"] == ["A-0"]
     after = p5rec.load(tmp_path / "m")
+    assert after.news == updated.news
     with pytest.raises(p5rec.UserError, match="update: expected events that the model has not"):
         after.update(tomorrow(gone=1))
     # epochs of the next update are a share of a whole training, not of the last update
@@ -156,3 +157,22 @@ def test_all_events_train_under_the_rule_all(train: p5rec.Dataset) -> None:
     assert len(data.train) == len(data.events)
     assert len(data.valid) == len(data.test) == 0
     assert len(train.users) == USERS
+
+
+def test_a_model_of_yesterday_is_measured_on_what_came_later(
+    refitted: p5rec.Model, updated: p5rec.Model
+) -> None:
+    after = tomorrow(each=6)
+    data = after.split("time", test_from="2023-11-29")
+    assert len(data.test) == len(after.events) - len(tomorrow().events)
+    with pytest.raises(p5rec.UserError, match=r"old: .*: expected the 24 items it was fitted"):
+        p5rec.evaluate({"old": refitted, "new": updated}, data)
+    ease = p5rec.Ease(tune={}).fit(data, verbose=False)
+    models = {"old": refitted, "new": updated, "ease": ease}
+    found = p5rec.evaluate(models, data, other_items=True)
+    assert {*found.table()["n"]} == {NEW + 4}
+    assert "old knows 24 of the 26 items: the others are left out" in found.report.notes[0]
+    with pytest.raises(p5rec.UserError, match="test_from: expected a time, got 'soon'; write it"):
+        after.split("time", test_from="soon")
+    with pytest.raises(p5rec.UserError, match="test_from: expected the split time, got leave-one-"):
+        after.split(test_from="2024-01-01")

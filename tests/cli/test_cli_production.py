@@ -47,6 +47,18 @@ def test_a_run_is_refitted_and_goes_on_tomorrow(p5rec: Any, trained: Trained, yo
     assert "i24" in pl.read_parquet("lists.parquet")["item"]
 
 
+def test_it_is_measured_on_what_came_later(p5rec: Any, trained: Trained, yours: Path) -> None:
+    assert p5rec("refit", trained.model, "--out", "production")[0] == 0
+    later = "data.split=time", "data.test_from=2000000"
+    measure = "evaluate", "--model", "production", "--config", yours / "my.yaml", *later
+    code, _, err = p5rec(*measure)
+    assert (code, "expected the 24 items it was fitted to" in err) == (2, True)
+    code, said, err = p5rec(*measure, "--other-items")
+    assert code == 0, err
+    assert "note: production knows 24 of the 25 items: " in said
+    assert "sequential, test: time split, all 25 items ranked" in said
+
+
 def test_a_model_of_all_events_is_measured_where_that_is_allowed(
     p5rec: Any, trained: Trained
 ) -> None:

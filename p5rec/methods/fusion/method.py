@@ -147,7 +147,7 @@ class Fusion(Method):
         """See :class:`~p5rec.methods.base.Method`: within lie the folders of the parts that have a
         weight, and the codes by which one of them names items lie there once more."""
         found, choice = super().files(model, beside, work), Choice.read(model)
-        for name, method in self._settled(choice).methods.items():
+        for name, method in self.settled(choice).methods.items():
             if choice.weights[name]:
                 fit = self.grids[name].fits[choice.candidates[name]]
                 folder = beside[fit_name(name, fit)]
@@ -159,7 +159,7 @@ class Fusion(Method):
                 found |= {at: path for at, path in files.items() if at.startswith("codes/")}
         return found
 
-    def _settled(self, choice: Choice) -> Self:
+    def settled(self, choice: Choice) -> Self:
         """The same with the weights and settings that validation chose."""
         parts = {name: grid.points[choice.candidates[name]] for name, grid in self.grids.items()}
         return self.model_copy(update={"parts": parts, "weights": choice.weights})
@@ -175,7 +175,7 @@ class Fusion(Method):
         chosen themselves."""
         choice = Choice.read(model)
         weights = {name: weight for name, weight in choice.weights.items() if weight}
-        methods = self._settled(choice).methods
+        methods = self.settled(choice).methods
         parts = {name: methods[name].as_chosen(model / PARTS / name) for name in weights}
         return self.model_copy(update={"parts": parts, "weights": weights, "tune": {}})
 
