@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from p5rec.core.errors import UserError
+from p5rec.core.features import Behaviours
 from p5rec.core.rng import combined, derive_rng, keyed
 from p5rec.core.types import Interactions, Split
 
@@ -138,6 +139,10 @@ class Windows:
         if self.shuffle_ties:
             events = events[np.lexsort((rng.random(len(events)), self.moments[events]))]
         return events, rng
+
+    def done(self, events: np.ndarray) -> Behaviours | None:
+        """What was done at the event rows ``events``; None: all are of one kind."""
+        return None if self.behaviours is None else self.behaviours.take(events)
 
     def targets(self, events: np.ndarray) -> np.ndarray:
         """``(n,)`` bool: which of the event rows ``events (n,)`` are to be asked for."""

@@ -90,7 +90,7 @@ def test_windows_hold_every_training_event_and_no_other(build):
     windows = TrainingWindows(events, split, window=4, batch=8, seed=0)
     for n in range(3):
         asked = 0
-        for items, real in windows.batches(n):
+        for items, _, real in windows.batches(n):
             assert items.shape[1] <= 5
             assert real.sum() <= 8 + 4
             assert real[:, 0].all()
@@ -105,7 +105,7 @@ def test_windows_hold_every_training_event_and_no_other(build):
 def test_rectangles_hold_each_request_once(ask):
     requests = ask([[1, 2, 3], [], [4], [5, 6, 7, 8, 9], [1] * 6])
     found = {}
-    for rows, items, last in rectangles(requests, 6):
+    for rows, (items,), last in rectangles(requests, 6, requests.items):
         assert items.shape[1] in (1, 4, 6)
         for b, row in enumerate(rows):
             found[int(row)] = items[b, : last[b] + 1].tolist()

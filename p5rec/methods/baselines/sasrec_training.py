@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from p5rec.core.artefacts import Lineage
+from p5rec.core.artefacts import Lineage, read_json, write_json
+from p5rec.core.features import behaviour_codes
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, Split
 from p5rec.models.catalogue import catalogue_loss, draw, quick
@@ -31,6 +32,7 @@ from .dense import DenseScorer
 from .iterative import SasrecSettings
 from .sequences import TrainingWindows, rectangles
 
+BEHAVIOURS = "behaviours.json"
 WARMUP = 100  # steps until the learning rate is whole
 
 
@@ -46,6 +48,7 @@ class SasrecPredictor(DenseScorer):
         counts: ``(N,)`` float32 training events of each item.
         tie: ``(N,)`` tie order.
         method: how it was fitted.
+        behaviours: the names of those that it tells apart.
         lineage: the training events.
     """
 
@@ -53,6 +56,7 @@ class SasrecPredictor(DenseScorer):
     counts: np.ndarray
     tie: np.ndarray
     method: SasrecSettings
+    behaviours: tuple[str, ...] = ()
     lineage: Lineage | None = None
 
     @cached_property
@@ -69,8 +73,9 @@ class SasrecPredictor(DenseScorer):
         """See :class:`.dense.DenseScorer`."""
         read = histories.tail(self.method.window)
         states = np.zeros((len(read), self.method.width), dtype=np.float32)
-        for rows, items, last in rectangles(read, self.method.window):
-            found = self.network(torch.from_numpy(items))
+        done = behaviour_codes(read.behaviours, self.behaviours, len(read.items))
+        for rows, columns, last in rectangles(read, self.method.window, read.items, done):
+            found = self.network(*map(torch.from_numpy, columns))
             states[rows] = found[np.arange(len(rows)), last[: len(rows)]].numpy()
         scores = fitting.products(states, self.vectors)
         scores[histories.lengths == 0] = self.counts
@@ -80,22 +85,24 @@ class SasrecPredictor(DenseScorer):
         """See :class:`p5rec.methods.predictors.Learned`."""
         weights = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
         save_arrays(folder, {"counts": self.counts, "tie": self.tie, **weights})
+        write_json(folder / BEHAVIOURS, self.behaviours)
 
 
 def load(method: SasrecSettings, folder: Path) -> SasrecPredictor:
     """What :meth:`SasrecPredictor.save` wrote."""
     arrays = load_arrays(folder)
     counts, tie = arrays.pop("counts"), arrays.pop("tie")
-    network = _network(method, len(tie)).requires_grad_(False).eval()
+    behaviours = tuple(read_json(folder / BEHAVIOURS))
+    network = _network(method, len(tie), behaviours).requires_grad_(False).eval()
     network.load_state_dict(
         {name.removeprefix("network."): torch.from_numpy(each) for name, each in arrays.items()}
     )
-    return SasrecPredictor(network, counts, tie, method)
+    return SasrecPredictor(network, counts, tie, method, behaviours)
 
 
-def _network(method: SasrecSettings, n_items: int) -> Network:
+def _network(method: SasrecSettings, n_items: int, behaviours: tuple[str, ...]) -> Network:
     sizes = method.width, method.layers, method.heads, method.window
-    return Network(SasrecShape(n_items, *sizes, method.dropout))
+    return Network(SasrecShape(n_items, *sizes, method.dropout, len(behaviours)))
 
 
 def fit(method: SasrecSettings, interactions: Interactions, split: Split) -> SasrecPredictor:
@@ -103,22 +110,22 @@ def fit(method: SasrecSettings, interactions: Interactions, split: Split) -> Sas
     train, n_items = split.mask("train"), interactions.n_items
     windows = TrainingWindows(interactions, split, method.window, method.batch, split.seed)
     with fitting.drawn_under(split.seed, "sasrec"):
-        network = _network(method, n_items)
+        network = _network(method, n_items, windows.behaviours)
         copy, mean = fitting.averaged(network, method.averaged * windows.steps)
         taken = interactions.items[train & interactions.is_target]
         counts = np.bincount(taken, minlength=n_items).astype(np.float32)
         tie = tie_order(interactions.item_keys, split.seed)
         lineage = Lineage(interactions.event_keys[train])
-        now = partial(SasrecPredictor, copy, counts, tie, method, lineage)
+        now = partial(SasrecPredictor, copy, counts, tie, method, windows.behaviours, lineage)
         optimizer = torch.optim.Adam(network.parameters(), lr=method.learning_rate, fused=True)
         warm = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)
         dtype = quick(torch.device("cpu"))
 
         def losses(n: int) -> Iterator[Tensor]:
-            for items, real in windows.batches(n):
-                states = network(items[:, :-1])[real] / method.temperature
+            for items, done, asked in windows.batches(n):
+                states = network(items[:, :-1], done[:, :-1])[asked] / method.temperature
                 drawn = draw(n_items, method.negatives, states.device)
-                targets = items[:, 1:][real]
+                targets = items[:, 1:][asked]
                 yield catalogue_loss(states, network.vectors(), targets, drawn, dtype)
                 warm.step()
 

@@ -6,16 +6,32 @@ E training events, U users, B requests, R windows, T events.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from p5rec.core.features import behaviour_codes
 from p5rec.core.rng import derive_rng, keyed
-from p5rec.core.types import Histories, Interactions, Split
+from p5rec.core.types import Histories, Interactions, Split, runs
 from p5rec.data.windows import Cutter
 
 ROWS = 32  # requests that a network reads at a time
+
+
+class Rectangle(NamedTuple):
+    """Windows of one batch.
+
+    Attributes:
+        items, done: ``(R, T)`` int64, the item of each event and its behaviour
+            (:attr:`p5rec.core.features.Behaviours.told_apart`).
+        asked: ``(R, T - 1)`` bool, whether a real event follows that is asked for.
+    """
+
+    items: Tensor
+    done: Tensor
+    asked: Tensor
 
 
 class TrainingWindows:
@@ -31,6 +47,7 @@ class TrainingWindows:
 
     Attributes:
         steps: batches a pass, about.
+        behaviours: the names of those that are told apart; empty where all events are of one kind.
     """
 
     def __init__(
@@ -41,16 +58,18 @@ class TrainingWindows:
         self.moments, self.keys = interactions.moments[train], interactions.event_keys[train]
         self.items = interactions.items[train].astype(np.int64)
         done = interactions.behaviours
-        self.targets = None if done is None else done.take(train).is_target
+        self.behaviours = () if done is None else done.told_apart
+        own = None if done is None else done.take(train)
+        self.targets = None if own is None else own.is_target
+        self.done = behaviour_codes(own, self.behaviours, len(train))
         self.batch = int(np.clip(len(self.items) // 10, 1, batch))
         self.steps = len(self.items) / self.batch
 
-    def batches(self, n: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Pass n: items ``(R, T)`` and which of ``(R, T - 1)`` are followed by a real event that is
-        asked for."""
+    def batches(self, n: int) -> Iterator[Rectangle]:
+        """Pass n."""
         ties = keyed(self.keys, self.seed, "ties", n)
         drawn = np.lexsort((ties, self.moments, self.cutter.users))
-        items = self.items[drawn]
+        items, done = self.items[drawn], self.done[drawn]
         targets = None if self.targets is None else self.targets[drawn]
         cuts, _ = self.cutter.epoch(n)
         lengths = cuts[:, 1] - cuts[:, 0]
@@ -68,12 +87,12 @@ class TrainingWindows:
             at = np.where(real, at, cuts[rows, :1])
             wanted = real[:, 1:] if targets is None else real[:, 1:] & targets[at[:, 1:]]
             if wanted.any():
-                yield torch.from_numpy(items[at]), torch.from_numpy(wanted)
+                yield Rectangle(*map(torch.from_numpy, (items[at], done[at], wanted)))
 
 
 def rectangles(
-    histories: Histories, window: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    histories: Histories, window: int, *columns: np.ndarray
+) -> Iterator[tuple[np.ndarray, list[np.ndarray], np.ndarray]]:
     """Requests with a history, in batches whose shape hangs on each one's own length alone.
 
     So what a network makes of a request is the same bits whatever stands beside it.
@@ -81,10 +100,11 @@ def rectangles(
     Args:
         histories: B requests of at most ``window`` events.
         window: the longest.
+        columns: ``(S,)`` what is read of each event.
 
     Yields:
-        The requests ``(b,)``; items ``(ROWS, T)`` and the place of the last ``(ROWS,)``, the first
-        b of them those of the requests; T is a power of 2 or the window.
+        The requests ``(b,)``; each column ``(ROWS, T)`` int64, and the place of the last event
+        ``(ROWS,)``, the first b of them those of the requests; T is a power of 2 or the window.
     """
     length = histories.lengths
     whole = 2 ** np.ceil(np.log2(np.maximum(length, 1))).astype(np.int64)
@@ -93,10 +113,10 @@ def rectangles(
         alike = np.flatnonzero(whole == width)
         for at in range(0, len(alike), ROWS):
             rows = alike[at : at + ROWS]
-            items = np.zeros((ROWS, width), dtype=np.int64)
             last = np.zeros(ROWS, dtype=np.int64)
             last[: len(rows)] = length[rows] - 1
-            items[: len(rows)][np.arange(width) <= last[: len(rows), None]] = histories.take(
-                rows
-            ).items
-            yield rows, items, last
+            source, _ = runs(histories.offsets[:-1][rows], length[rows])
+            tables = [np.zeros((ROWS, width), dtype=np.int64) for _ in columns]
+            for table, column in zip(tables, columns, strict=True):
+                table[: len(rows)][np.arange(width) <= last[: len(rows), None]] = column[source]
+            yield rows, tables, last

@@ -24,7 +24,7 @@ def choose(rows: DenseRows, i: int, positions: int | None, seed: int) -> np.ndar
     events = int(rows.windows.lengths[i])
     order = derive_rng(seed, "positions", int(rows.windows.keys[i])).permutation(events)
     order = order[rows.windows.targets(rows.windows.row(i)[0])[order]]
-    return 1 + np.sort(order[:positions]) * rows.layout.codes.levels
+    return 1 + np.sort(order[:positions]) * rows.layout.stride
 
 
 def seeds(rows: DenseRows, i: int, tokens: np.ndarray, seed: int) -> np.ndarray:
