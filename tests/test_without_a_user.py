@@ -178,9 +178,9 @@ def test_windows_of_sasrec(pair: Pair) -> None:
         split = replace(corpus.split, parts=np.where(kept, corpus.split.parts, PARTS["test"]))
         windows = TrainingWindows(corpus.interactions, split, 4, 10**6, 0)
         return Counter(
-            tuple(corpus.catalog.ids[item] for item in items[: 1 + int(real.sum())].tolist())
+            tuple(corpus.catalog.ids[item] for item in items[: 1 + asked].tolist())
             for batch in windows.batches(1)
-            for items, real in zip(*batch, strict=True)
+            for items, asked in zip(batch.items, batch.row.bincount().tolist(), strict=True)
         )
 
     whole, left = pair

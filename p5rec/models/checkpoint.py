@@ -160,7 +160,8 @@ def build(
             heads=settings.heads,
             item_head=settings.item_head,
         ).eval()
-    layout = CodeLayout(codes, backbone.first_new, done)
+    merged = settings.backbone.items == "positions"
+    layout = CodeLayout(codes, backbone.first_new, done, merged)
     return Bundle(model, backbone.tokenizer, layout, settings, item_ids, prompts or {})
 
 

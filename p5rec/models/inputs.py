@@ -30,11 +30,13 @@ class CodeLayout:
         first: the token id of code 0 of level 0.
         behaviours: their names, in the order of their tokens, which follow the codes'; an event of
             which nothing is said is of the first. Empty: they are not told apart.
+        merged: an event takes one position of the model; else each token has its own.
     """
 
     codes: ItemCodes
     first: int
     behaviours: tuple[str, ...] = ()
+    merged: bool = True
 
     @cached_property
     def items(self) -> np.ndarray:

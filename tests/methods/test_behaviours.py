@@ -78,13 +78,13 @@ def test_sasrec_windows_ask_for_targets_alone(build: Any) -> None:
     target_of = dict(zip(pairs, log.is_target.tolist(), strict=True))
     windows = TrainingWindows(log, split, window=4, batch=8, seed=0)
     asked = 0
-    for items, _, wanted in windows.batches(0):
-        assert wanted.any()
-        asked += int(wanted.sum())
-        for row, own in zip(items.tolist(), wanted.tolist(), strict=True):
-            users = [u for u in range(12) if {(u, i) in target_of for i in row} == {True}]
-            for item, told in zip(row[1:], own, strict=True):
-                assert not told or any(target_of[u, item] for u in users)
+    for items, _, rows, columns, _ in windows.batches(0):
+        assert len(rows)
+        asked += len(rows)
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            own = items[row].tolist()
+            users = [u for u in range(12) if {(u, i) in target_of for i in own} == {True}]
+            assert any(target_of[u, own[column]] for u in users)
     assert 0 < asked < log.is_target.sum()
 
 

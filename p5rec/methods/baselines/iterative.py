@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from p5rec.data.targets import Targets
+
 from ..base import Method
 
 
@@ -40,6 +42,8 @@ class SasrecSettings(IterativeMethod):
         width, layers, heads, window, dropout: see ``p5rec.models.sasrec.SasrecShape``.
         temperature: cosines are divided by it before the softmax.
         negatives: items drawn for each step; a catalogue of up to twice as many is asked for whole.
+        targets: ``next-event`` or ``next-basket`` (see ``p5rec.data.targets``); None: as the split
+            has it.
     """
 
     kind: Literal["sasrec"] = "sasrec"
@@ -50,6 +54,7 @@ class SasrecSettings(IterativeMethod):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     temperature: float = Field(default=0.1, ge=0.05)
     negatives: int = Field(default=1024, ge=1)
+    targets: Targets | None = None
 
     grid = {"dropout": (0.2, 0.4)}
 

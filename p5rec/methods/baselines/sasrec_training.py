@@ -108,7 +108,9 @@ def _network(method: SasrecSettings, n_items: int, behaviours: tuple[str, ...]) 
 def fit(method: SasrecSettings, interactions: Interactions, split: Split) -> SasrecPredictor:
     """Trains on every event of the training histories but the first, of target behaviours."""
     train, n_items = split.mask("train"), interactions.n_items
-    windows = TrainingWindows(interactions, split, method.window, method.batch, split.seed)
+    windows = TrainingWindows(
+        interactions, split, method.window, method.batch, split.seed, method.targets
+    )
     with fitting.drawn_under(split.seed, "sasrec"):
         network = _network(method, n_items, windows.behaviours)
         copy, mean = fitting.averaged(network, method.averaged * windows.steps)
@@ -122,10 +124,10 @@ def fit(method: SasrecSettings, interactions: Interactions, split: Split) -> Sas
         dtype = quick(torch.device("cpu"))
 
         def losses(n: int) -> Iterator[Tensor]:
-            for items, done, asked in windows.batches(n):
-                states = network(items[:, :-1], done[:, :-1])[asked] / method.temperature
+            for items, done, row, column, after in windows.batches(n):
+                states = network(items[:, :-1], done[:, :-1])[row, after] / method.temperature
                 drawn = draw(n_items, method.negatives, states.device)
-                targets = items[:, 1:][asked]
+                targets = items[row, column]
                 yield catalogue_loss(states, network.vectors(), targets, drawn, dtype)
                 warm.step()
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from p5rec.core.features import behaviour_codes
 from p5rec.core.rng import derive_rng, keyed
 from p5rec.core.types import Histories, Interactions, Split, runs
+from p5rec.data.targets import Targets, steps_back
 from p5rec.data.windows import Cutter
 
 ROWS = 32  # requests that a network reads at a time
@@ -26,12 +27,15 @@ class Rectangle(NamedTuple):
     Attributes:
         items, done: ``(R, T)`` int64, the item of each event and its behaviour
             (:attr:`p5rec.core.features.Behaviours.told_apart`).
-        asked: ``(R, T - 1)`` bool, whether a real event follows that is asked for.
+        row, column: ``(M,)`` which of the events are asked for, in order.
+        after: ``(M,)`` the columns of those after which they are.
     """
 
     items: Tensor
     done: Tensor
-    asked: Tensor
+    row: Tensor
+    column: Tensor
+    after: Tensor
 
 
 class TrainingWindows:
@@ -44,6 +48,7 @@ class TrainingWindows:
         window: the most events that are read; a window has one more, which is asked for.
         batch: the most positions of a batch; where the log is small, at most a tenth of it.
         seed: of every draw.
+        targets: see :class:`p5rec.data.windows.Cutter`.
 
     Attributes:
         steps: batches a pass, about.
@@ -51,9 +56,16 @@ class TrainingWindows:
     """
 
     def __init__(
-        self, interactions: Interactions, split: Split, window: int, batch: int, seed: int
+        self,
+        interactions: Interactions,
+        split: Split,
+        window: int,
+        batch: int,
+        seed: int,
+        targets: Targets | None = None,
     ) -> None:
-        self.cutter, self.seed = Cutter(interactions, split, window + 1, seed), seed
+        self.cutter, self.seed = Cutter(interactions, split, window + 1, seed, targets), seed
+        self.back = steps_back(self.cutter.groups, self.cutter.targets)
         train = self.cutter.events
         self.moments, self.keys = interactions.moments[train], interactions.event_keys[train]
         self.items = interactions.items[train].astype(np.int64)
@@ -85,9 +97,14 @@ class TrainingWindows:
             at = cuts[rows, :1] + np.arange(lengths[rows[-1]])
             real = at < cuts[rows, 1:]
             at = np.where(real, at, cuts[rows, :1])
-            wanted = real[:, 1:] if targets is None else real[:, 1:] & targets[at[:, 1:]]
-            if wanted.any():
-                yield Rectangle(*map(torch.from_numpy, (items[at], done[at], wanted)))
+            after = np.arange(at.shape[1]) - self.back[at]
+            wanted = real & (after >= 0)
+            if targets is not None:
+                wanted &= targets[at]
+            row, column = np.nonzero(wanted)
+            if len(row):
+                told = items[at], done[at], row, column, after[wanted]
+                yield Rectangle(*map(torch.from_numpy, told))
 
 
 def rectangles(
