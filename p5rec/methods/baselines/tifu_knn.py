@@ -78,7 +78,7 @@ class TifuKnnPredictor(DenseScorer):
         return found
 
     def item_logs(self, histories: Histories) -> np.ndarray:
-        """See :class:`p5rec.methods.predictors.ScoresItems` and :func:`.frequency.logs_of_shares`."""
+        """See :class:`p5rec.methods.predictors.ScoresItems`; :func:`.frequency.logs_of_shares`."""
         return logs_of_shares(self.scores(histories))
 
     def over(self, row_of: np.ndarray) -> Self:
