@@ -2,7 +2,8 @@
 
 Of the user who leaves, one twin met only what others met too, the other an item nobody else met.
 What is left out here is learned or counted from everyone: scales, means of items, codes, weights,
-the time at which a log is cut, and the order in which a training goes through its batches.
+the time at which a log is cut, since when an item could be shown (the first event of anybody; here
+of several at once), and the order in which a training goes through its batches.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 
 from p5rec.core.rng import id_keys, sampled, tie_order
 from p5rec.core.types import PARTS, Corpus
+from p5rec.data.available import Available
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_folder
@@ -178,9 +180,9 @@ def test_windows_of_sasrec(pair: Pair) -> None:
         split = replace(corpus.split, parts=np.where(kept, corpus.split.parts, PARTS["test"]))
         windows = TrainingWindows(corpus.interactions, split, 4, 10**6, 0)
         return Counter(
-            tuple(corpus.catalog.ids[item] for item in items[: 1 + int(real.sum())].tolist())
+            tuple(corpus.catalog.ids[item] for item in items[: 1 + asked].tolist())
             for batch in windows.batches(1)
-            for items, real in zip(*batch, strict=True)
+            for items, asked in zip(batch.items, batch.row.bincount().tolist(), strict=True)
         )
 
     whole, left = pair
@@ -291,7 +293,9 @@ def test_negatives_and_lineage(pair: Pair) -> None:
         log, train = corpus.interactions, corpus.split.mask("train")
         users, keys = torch.from_numpy(log.users[train].astype(np.int64)), log.event_keys[train]
         taken = np.unique(log.users[train].astype(np.int64) * log.n_items + log.items[train])
-        drawn = _not_taken(users, log.n_items, taken, keys, 9).tolist()
+        available = Available.of(log, train)
+        shown = available, available.counts(log.times[train])
+        drawn = _not_taken(users, taken, shown, keys, 9).tolist()
         negatives.append(dict(zip(keys.tolist(), drawn, strict=True)))
         lineages.append(Popularity().learn(log, corpus.split).lineage)
     whole = pair[0].interactions

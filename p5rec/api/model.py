@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -253,8 +253,9 @@ class Model:
         with nullcontext() if verbose else silent():
             made = make(prepared=everything.prepared(store, verbose=verbose))
         serving = self.serving.model_copy(update={"fit_seed": made.fitted.seed})
-        fitted, about = made.fitted, {"provenance": made.provenance, "news": made.news}
-        return Model(fitted.folder, fitted.method, serving, everything, fitted, **about)
+        fitted = made.fitted
+        renewed = Model(fitted.folder, fitted.method, serving, everything, fitted)
+        return replace(renewed, provenance=made.provenance, news=made.news)
 
     def files(self) -> dict[str, Path]:
         """The files and folders of its folder, by name."""
@@ -353,8 +354,8 @@ def load(
     place, extended = Path(folder).expanduser(), None if ids is None else Path(ids).expanduser()
     method = read_method(place)
     serving = read_serving(place) or ServingConfig()
-    about = {"provenance": read_provenance(place), "news": read_news(place)}
-    model = Model(place, method, serving, dataset, ids=extended, **about)
+    made, news = read_provenance(place), read_news(place)
+    model = Model(place, method, serving, dataset, ids=extended, provenance=made, news=news)
     if dataset is not None:
         check_items(place, dataset.corpus, extended)
     if extended is not None:

@@ -12,6 +12,8 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from .errors import fault
+
 
 def attribute_values(table: pa.Table, attribute: str) -> list[tuple[str, ...]]:
     """A column of ``table`` as a tuple of strings a row; empty where unknown."""
@@ -120,7 +122,40 @@ class Behaviours:
         """The behaviours at ``rows``: numbers, a mask or a slice."""
         return replace(self, codes=self.codes[rows])
 
+    @property
+    def told_apart(self) -> tuple[str, ...]:
+        """The names as a network numbers them: the first target, then the others in order."""
+        usual = self.targets[0]
+        return (usual, *(name for name in self.names if name != usual))
+
     def and_target(self) -> Behaviours:
         """The same events, and one more of a target behaviour."""
         code = self.codes.dtype.type(self.names.index(self.targets[0]))
         return replace(self, codes=np.append(self.codes, code))
+
+
+def behaviour_codes(
+    behaviours: Behaviours | None, known: Sequence[str], n_events: int
+) -> np.ndarray:
+    """``(E,)`` int64: the place of each event's behaviour among ``known``.
+
+    Args:
+        behaviours: what was done at the E events; None: each is of the first behaviour known.
+        known: the names of :attr:`Behaviours.told_apart`; empty: behaviours are not told apart.
+        n_events: E.
+
+    Raises:
+        UserError: an event is of a behaviour that is not known.
+    """
+    if behaviours is None or not known:
+        return np.zeros(n_events, dtype=np.int64)
+    place = {name: code for code, name in enumerate(known)}
+    of_names = np.array([place.get(name, -1) for name in behaviours.names], dtype=np.int64)
+    codes: np.ndarray = of_names[behaviours.codes]
+    if (codes < 0).any():
+        strange = behaviours.names[int(behaviours.codes[codes < 0][0])]
+        raise fault(
+            "histories", f"behaviours that the model knows ({', '.join(known)})", repr(strange),
+            "leave such events out, or train again",
+        )  # fmt: skip
+    return codes

@@ -45,6 +45,7 @@ class Interactions:
         labels: ``(E,)`` int8, 1 or 0 where the data say so, -1 where they do not; None where they
             label nothing.
         behaviours: what was done; None where all events are of one kind.
+        dated: times are moments, which can be compared between users; else positions.
     """
 
     users: np.ndarray
@@ -58,6 +59,7 @@ class Interactions:
     context: Mapping[str, Context] = field(default_factory=dict)
     labels: np.ndarray | None = None
     behaviours: Behaviours | None = None
+    dated: bool = True
 
     def __len__(self) -> int:
         return len(self.users)

@@ -219,6 +219,7 @@ def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corp
         },
         baskets=None if baskets is None else numbered(users, times, baskets[order]),
         **event_columns(events, order, config),
+        dated=not log.ordinal,
     )
     table = item_ids.to_frame("item").join(log.items, on="item", how="left", maintain_order="left")
     if config.permute_text:

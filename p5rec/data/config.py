@@ -202,12 +202,14 @@ class WorldConfig(Config):
     Attributes:
         kind: what was planted.
         users, items: sizes U and N.
-        events: events a user; under ``checkerboard`` at most half the items.
-        p: probability that a ``markov`` event is the successor of the one before.
+        events: events a user, under ``shop`` purchases; under ``checkerboard`` at most half the
+            items.
+        p: probability that a ``markov`` event is the successor of the one before, and that a view
+            in a ``shop`` is of the user's taste.
         seed: the world's own seed, apart from the split's.
     """
 
-    kind: Literal["checkerboard", "markov", "null"] = "markov"
+    kind: Literal["checkerboard", "markov", "null", "shop"] = "markov"
     users: int = Field(default=200, ge=1)
     items: int = Field(default=100, ge=4)
     events: int = Field(default=12, ge=1)

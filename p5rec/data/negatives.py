@@ -11,12 +11,14 @@ from p5rec.core.rng import mixed, smallest
 
 def sample_negatives(
     met: np.ndarray,
+    available: np.ndarray,
     titles: Sequence[str],
     item_keys: np.ndarray,
     count: int,
     rng: np.random.Generator,
 ) -> list[int]:
-    """Up to ``count`` different items, drawn evenly from those that a user has not met.
+    """Up to ``count`` different items, drawn evenly from those that a user could have been shown
+    and has not met.
 
     They are the first in an order of hashes of the items' ids, so that an item that is not drawn
     changes nothing by being there. Their titles differ from each other and from those of the items
@@ -24,16 +26,18 @@ def sample_negatives(
 
     Args:
         met: item rows of the user's events.
+        available: ``(N,)`` bool, which items could have been shown.
         titles: of the N items of the catalogue.
         item_keys: ``(N,)`` uint64, of their external ids.
         rng: of this draw.
     """
-    hashes = mixed(item_keys ^ rng.integers(2**64, dtype=np.uint64))
+    items = np.flatnonzero(available)
+    hashes = mixed(item_keys[items] ^ rng.integers(2**64, dtype=np.uint64))
     taken = {titles[item] for item in met}
     few = 2 * count + len(taken) + 8  # are enough but where many titles are alike
-    found = _distinct(smallest(hashes, few), titles, taken)
+    found = _distinct(items[smallest(hashes, few)], titles, taken)
     if len(found) < count:
-        found = _distinct(smallest(hashes, len(hashes)), titles, taken)
+        found = _distinct(items[smallest(hashes, len(items))], titles, taken)
     return found[:count]
 
 

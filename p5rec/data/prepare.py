@@ -160,6 +160,7 @@ def load_corpus(path: Path) -> Corpus:
         },
         labels=views.get(LABEL),
         behaviours=_behaviours(views.get(BEHAVIOUR), beside["behaviours"]),
+        dated=not summary["ordinal"],
     )
     split = Split(summary["split"]["name"], views["part"], summary["split"]["seed"])
     return Corpus(interactions, Catalog(items), Users(users), split)

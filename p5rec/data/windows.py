@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from p5rec.core.errors import UserError
+from p5rec.core.features import Behaviours
 from p5rec.core.rng import combined, derive_rng, keyed
-from p5rec.core.types import Interactions, Split
+from p5rec.core.types import Interactions, Split, numbered
+
+from .targets import Targets, steps_back, targets_of
 
 
 def cut(offsets: np.ndarray, window: int, luck: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -39,35 +42,53 @@ def cut(offsets: np.ndarray, window: int, luck: np.ndarray) -> tuple[np.ndarray,
 class Cutter:
     """Training histories, cut anew in each epoch; pieces that ask for nothing are left out.
 
-    Every event of a piece but the first is asked for, if it is one of a target behaviour.
+    Every event of a piece is asked for that is one of a target behaviour, if the piece holds the
+    event after which it is asked for (:mod:`.targets`).
 
     Args:
         interactions, split: the training part alone is used.
         window: the most events of a window.
         seed: of every draw.
+        targets: what is asked for; None: as the split has it.
 
     Attributes:
         events: ``(E,)`` rows of the training events, by user.
         users: ``(E,)`` theirs.
+        targets: what is asked for.
+        groups: ``(E,)`` ascending, equal for events of one user and moment.
     """
 
-    def __init__(self, interactions: Interactions, split: Split, window: int, seed: int) -> None:
+    def __init__(
+        self,
+        interactions: Interactions,
+        split: Split,
+        window: int,
+        seed: int,
+        targets: Targets | None = None,
+    ) -> None:
         self.events = np.flatnonzero(split.mask("train"))
         self.users = interactions.users[self.events]
         self.user_keys = interactions.user_keys
         self.offsets = np.searchsorted(self.users, np.arange(interactions.n_users + 1))
         self.window, self.seed = window, seed
-        done, self._targets = interactions.behaviours, None
-        if done is not None:  # (E + 1,) how many lie before each event
-            self._targets = np.append(0, np.cumsum(done.take(self.events).is_target))
+        self.targets = targets_of(split, targets)
+        self.groups = numbered(self.users, interactions.moments[self.events])
+        done = interactions.behaviours
+        target = np.ones(len(self.events), bool)
+        if done is not None:
+            target = done.take(self.events).is_target
+        self._before = np.append(0, np.cumsum(target))  # (E + 1,) how many lie before each event
+        # (E,) the first event that can be asked for in a piece that begins here
+        self._asked = np.arange(1, len(self.events) + 1)
+        if self.targets == "next-basket":
+            self._asked = np.searchsorted(self.groups, self.groups, side="right")
 
     def epoch(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """The windows of epoch n: begin and end among ``events``, and their keys (:func:`cut`)."""
         luck = keyed(self.user_keys, self.seed, "windows", n)
         cuts, keys = cut(self.offsets, self.window, luck)
-        if self._targets is None:
-            return cuts, keys
-        asks = self._targets[cuts[:, 1]] > self._targets[cuts[:, 0] + 1]
+        begin, end = cuts.T
+        asks = self._before[end] > self._before[np.minimum(self._asked[begin], end)]
         return cuts[asks], keys[asks]
 
 
@@ -79,6 +100,7 @@ class Windows:
         window: the most events of a row; longer histories give several rows.
         n_rows: how many rows there must be, over as many epochs as that takes; None: one epoch.
         seed: of every draw.
+        targets: what is asked for; None: as the split has it.
         shuffle_ties: draw the order of events of one moment anew for each row.
 
     Attributes:
@@ -97,19 +119,20 @@ class Windows:
         window: int,
         n_rows: int | None,
         seed: int,
+        targets: Targets | None = None,
         *,
         shuffle_ties: bool = True,
     ) -> None:
-        cutter = Cutter(interactions, split, window, seed)
-        self.events = cutter.events
+        cutter = Cutter(interactions, split, window, seed, targets)
+        self.events, self.asks = cutter.events, cutter.targets
         self.moments = interactions.moments  # of all events, where they lie: on the disk
         self.behaviours = interactions.behaviours
         self.window, self.seed, self.shuffle_ties = window, seed, shuffle_ties
         first, keys = cutter.epoch(0)
         if not len(first):
             raise UserError(
-                "dense training: expected users with 2 training events or more (the later one of a "
-                "target behaviour), got none; "
+                "dense training: expected users with 2 training events or more (2 baskets, where "
+                "targets: next-basket; the later one of a target behaviour), got none; "
                 "use a log with longer histories or another split"
             )
         epochs, named, count = [first], [keys], len(first)
@@ -138,6 +161,15 @@ class Windows:
         if self.shuffle_ties:
             events = events[np.lexsort((rng.random(len(events)), self.moments[events]))]
         return events, rng
+
+    def back(self, events: np.ndarray) -> np.ndarray:
+        """``(n,)``: where each of the event rows of :meth:`row` is asked for
+        (:func:`.targets.steps_back`)."""
+        return steps_back(self.moments[events], self.asks)
+
+    def done(self, events: np.ndarray) -> Behaviours | None:
+        """What was done at the event rows ``events``; None: all are of one kind."""
+        return None if self.behaviours is None else self.behaviours.take(events)
 
     def targets(self, events: np.ndarray) -> np.ndarray:
         """``(n,)`` bool: which of the event rows ``events (n,)`` are to be asked for."""

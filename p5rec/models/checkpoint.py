@@ -60,6 +60,7 @@ class BundleSettings(Config):
     window: int = 100  # events the model reads of a history
     opens: bool = True  # a start token opens every history, not the empty ones alone
     statistics: bool = False  # what is known of item and user is told before a rating
+    behaviours: tuple[str, ...] = ()  # told apart in histories, first that of an event without one
     max_tokens: int = 768  # of a prompt
     prompts: PromptsConfig = PromptsConfig()
     below: tuple[LoraSettings, ...] = ()  # adapters of earlier trainings, oldest first
@@ -144,7 +145,8 @@ def build(
         empty, download: let the language model have shapes alone, and fetch it where it is not on
             this machine (see :func:`load_backbone`).
     """
-    words = token_strings(codes.sizes)
+    done = settings.behaviours
+    words = [*token_strings(codes.sizes), *(f"<behaviour_{n}>" for n in range(len(done)))]
     backbone = load_backbone(
         settings.backbone, words, settings.seed, settings.below, empty=empty, download=download
     )
@@ -158,7 +160,8 @@ def build(
             heads=settings.heads,
             item_head=settings.item_head,
         ).eval()
-    layout = CodeLayout(codes, backbone.first_new)
+    merged = settings.backbone.items == "positions"
+    layout = CodeLayout(codes, backbone.first_new, done, merged)
     return Bundle(model, backbone.tokenizer, layout, settings, item_ids, prompts or {})
 
 

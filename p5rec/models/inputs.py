@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from p5rec.core.examples import Example
+from p5rec.core.features import Behaviours, behaviour_codes
 from p5rec.core.types import Histories, ItemCodes
 from p5rec.prompting.render import to_messages
 from p5rec.tasks.literal import Literal
@@ -21,26 +22,56 @@ from p5rec.tasks.literal import Literal
 
 @dataclass(frozen=True, eq=False)
 class CodeLayout:
-    """Item codes as token ids: code ``c`` of level ``l`` is token ``first + starts[l] + c``.
+    """Events as token ids: code ``c`` of level ``l`` is token ``first + starts[l] + c``; where
+    behaviours are told apart, an event is its item's codes and the token of what was done.
 
     Attributes:
         codes: the items' codes, ``(N, L)``.
         first: the token id of code 0 of level 0.
+        behaviours: their names, in the order of their tokens, which follow the codes'; an event of
+            which nothing is said is of the first. Empty: they are not told apart.
+        merged: an event takes one position of the model; else each token has its own.
     """
 
     codes: ItemCodes
     first: int
+    behaviours: tuple[str, ...] = ()
+    merged: bool = True
 
     @cached_property
     def items(self) -> np.ndarray:
         """``(N, L)`` int64 token ids of every item."""
         return self.codes.flat + self.first
 
+    @property
+    def first_behaviour(self) -> int:
+        """The token of the first behaviour, where they are told apart."""
+        return self.first + sum(self.codes.sizes)
+
+    @property
+    def stride(self) -> int:
+        """Tokens an event."""
+        return self.codes.levels + bool(self.behaviours)
+
+    def events(self, items: np.ndarray, behaviours: Behaviours | None = None) -> np.ndarray:
+        """``(n, stride)`` int64 token ids of events.
+
+        Args:
+            items: ``(n,)`` theirs.
+            behaviours: what was done.
+
+        Raises:
+            UserError: a behaviour is not known.
+        """
+        if not self.behaviours:
+            return self.items[items]
+        done = behaviour_codes(behaviours, self.behaviours, len(items))
+        return np.concatenate([self.items[items], self.first_behaviour + done[:, None]], axis=1)
+
     def histories(self, histories: Histories) -> list[np.ndarray]:
-        """Each history as one token sequence, oldest first: B arrays of ``length * L`` ids."""
-        levels = self.codes.levels
-        tokens = self.items[histories.items].reshape(-1)
-        cuts = histories.offsets[1:] * levels
+        """Each history as one token sequence, oldest first: B arrays of ``length * stride``."""
+        tokens = self.events(histories.items, histories.behaviours).reshape(-1)
+        cuts = histories.offsets[1:] * self.stride
         return np.split(tokens, cuts)[: len(histories)]
 
 

@@ -18,7 +18,7 @@ from p5rec.decode.trie import Trie
 
 from .config import HeadsConfig, ItemHeadConfig
 from .heads import CodeHead, ItemHead, RatingHeads
-from .positions import Positions, ahead, merge, whole_items
+from .positions import Positions, ahead, behind, merge, whole_items
 
 # times more items than children: from here on it is faster to fetch the children's rows alone
 FEW = 40
@@ -28,7 +28,8 @@ class ItemModel(nn.Module):
     """A backbone with item codes in its vocabulary, and the heads that read its states.
 
     Args:
-        backbone: the language model, grown by ``sum(codes.sizes)`` code tokens.
+        backbone: the language model, grown by ``sum(codes.sizes)`` code tokens, and by those of
+            behaviours where these are told apart: one that follows an item shares its position.
         codes: the items' codes, ``(N, L)``.
         config: how items are read and named. With ``items: positions`` an item stands at one
             position, the sum of its codes' rows, and a :class:`CodeHead` names its codes; otherwise
@@ -43,6 +44,7 @@ class ItemModel(nn.Module):
     Attributes:
         trie: the items, on the model's device.
         traits: of the language model.
+        first_behaviour: the token of the first behaviour, where these are told apart.
 
     Raises:
         ValueError: items that share codes have rows of their own, or a token for each code.
@@ -64,6 +66,8 @@ class ItemModel(nn.Module):
         self.lm = backbone.model
         self.first = backbone.first_new
         self.sizes, self.tied, self.normalisation = codes.sizes, codes.tied, config.normalisation
+        self.first_behaviour = self.first + sum(codes.sizes)
+        self.reads_behaviours = self.tokens > self.first_behaviour
         self.starts = [self.first + int(start) for start in codes.starts]
         self.trie = Trie.build(codes.codes, codes.sizes)
         self.traits = backbone.traits
@@ -110,7 +114,7 @@ class ItemModel(nn.Module):
 
     @property
     def tokens(self) -> int:
-        """V: words, and codes of items."""
+        """V: words, codes of items, and behaviours."""
         return int(self.causal.get_input_embeddings().tokens)
 
     @property
@@ -244,14 +248,17 @@ class ItemModel(nn.Module):
         levels = len(self.sizes)
         real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
         rows = self.causal.get_input_embeddings()(ids)
-        whole = torch.zeros_like(ids, dtype=torch.bool)
+        whole, marks = torch.zeros_like(ids, dtype=torch.bool), None
         if self.code_head is not None:
             whole = whole_items(ids, self.first, self.sizes)
             more = sum(ahead(rows, level) for level in range(1, self.told))
             if self.item_rows is not None:
                 more = more + self.item_rows[self.items_at(ids, whole)].to(rows.dtype)
+            if self.reads_behaviours:
+                marks = behind(whole, levels) & (ids >= self.first_behaviour)
+                more = more + ahead(marks[..., None] * rows, levels)
             rows = rows + whole[..., None] * more
-        at = merge(whole, real, levels, at_end=at_end)
+        at = merge(whole, real, levels, marks, at_end=at_end)
         if blank is not None:
             rows = rows.masked_fill(blank[..., None], 0)
         return rows.gather(1, at.opens[..., None].expand(-1, -1, rows.shape[-1])), at

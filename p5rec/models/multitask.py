@@ -24,6 +24,8 @@ class Batch:
             first token of a line and of a document. An item is asked as a whole.
         weights: ``(B, T)`` the loss weight of each token's task.
         tasks: ``(B, T)`` which task each token belongs to; None: all to one.
+        back: ``(B, T)`` where an item begins, how many positions before its own stands the one
+            that is to name it; None: it is the one before, always.
         blank: ``(B, T)`` bool, tokens that the model is not shown.
         ratings: ``(B, T)`` what the heads are to say at a token, on the data's scale; NaN where
             nothing. An item has said all it has to say at its last code.
@@ -39,6 +41,7 @@ class Batch:
     labels: Tensor
     weights: Tensor
     tasks: Tensor | None = None
+    back: Tensor | None = None
     blank: Tensor | None = None
     ratings: Tensor | None = None
     candidates: Tensor | None = None
@@ -82,7 +85,7 @@ class MultitaskModel(ItemModel):
                 batch.source, batch.source_mask, batch.source_blank
             )
         hidden = self.states(**inputs)
-        codes, *begins = self._items(hidden, at.places, labels)
+        codes, before, *begins = self._items(hidden, at.places, labels, batch.back)
         share = 1.0 if self.item_head is None else self.item_head.config.codes
         each = torch.zeros_like(weights).index_put(tuple(begins), share * codes.sum(0))
         told = labels
@@ -106,7 +109,7 @@ class MultitaskModel(ItemModel):
         if self.item_head is not None:
             row, token = begins
             items = self.items_at(batch.input_ids, labels != -100)[row, token]
-            read = hidden[row, at.places[row, token] - 1]
+            read = hidden[row, before]
             whole = self.item_head.loss(read, self.item_vectors(), items, weights[row, token])
             loss = loss + whole / torch.as_tensor(count).clamp(min=1)
             parts["item_loss"] = whole.detach() / (len(items) or math.nan)
@@ -116,15 +119,17 @@ class MultitaskModel(ItemModel):
         return out
 
     def _items(
-        self, hidden: Tensor, places: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """``(L, M)``: the loss of each code of the items asked, and ``(M,)`` where they are."""
+        self, hidden: Tensor, places: Tensor, labels: Tensor, back: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """``(L, M)``: the loss of each code of the items asked, ``(M,)`` the positions that name
+        them, and ``(M,)`` where they are."""
         asked = whole_items(labels, self.first, self.sizes)
         asked[:, 0] = False  # nothing stands before it that could say it
         row, token = asked.nonzero(as_tuple=True)
         place = token[:, None] + torch.arange(len(self.starts), device=token.device)
         codes = labels[row[:, None], place] - labels.new_tensor(self.starts)
-        return -self._code_logs(hidden, row, places[row, token] - 1, codes).T, row, token
+        before = places[row, token] - (1 if back is None else back[row, token])
+        return -self._code_logs(hidden, row, before, codes).T, before, row, token
 
     def _weigh(self, hidden: Tensor, places: Tensor, batch: Batch, candidates: Tensor) -> Tensor:
         row, token = (candidates[..., 0] >= 0).nonzero(as_tuple=True)

@@ -43,21 +43,35 @@ def whole_items(ids: Tensor, first: int, sizes: Sequence[int]) -> Tensor:
     return whole
 
 
+def behind(values: Tensor, steps: int) -> Tensor:
+    """``(B, T, ...)``: the value ``steps`` tokens earlier; 0 (False) before the beginning."""
+    return torch.cat([torch.zeros_like(values[:, :steps]), values], dim=1)[:, : values.shape[1]]
+
+
 def ahead(values: Tensor, steps: int) -> Tensor:
     """``(B, T, ...)``: the value ``steps`` tokens later; 0 (False) beyond the end."""
     return torch.cat([values[:, steps:], torch.zeros_like(values[:, :steps])], dim=1)
 
 
-def merge(whole: Tensor, mask: Tensor, levels: int, *, at_end: bool = False) -> Positions:
+def merge(
+    whole: Tensor,
+    mask: Tensor,
+    levels: int,
+    marks: Tensor | None = None,
+    *,
+    at_end: bool = False,
+) -> Positions:
     """One position for each word and for each whole item.
 
     Args:
         whole: ``(B, T)`` bool, where whole items begin (:func:`whole_items`).
         mask: ``(B, T)`` bool, False for padding on either side.
         levels: L.
+        marks: ``(B, T)`` bool, further tokens that share the position of the one before; None:
+            there are none.
         at_end: let the last positions be the real ones, not the first.
     """
-    inner = torch.zeros_like(whole)
+    inner = torch.zeros_like(whole) if marks is None else marks.clone()
     for level in range(1, levels):
         inner[:, level:] |= whole[:, : whole.shape[1] - level]
     opening = mask & ~inner

@@ -27,6 +27,7 @@ class SasrecShape:
         layers, heads: blocks, and H.
         window: the most events it reads.
         dropout: of the vectors read, and of what each layer adds.
+        behaviours: how many are told apart; 0: events are items and nothing else.
     """
 
     n_items: int
@@ -35,6 +36,7 @@ class SasrecShape:
     heads: int
     window: int
     dropout: float
+    behaviours: int = 0
 
 
 class Sasrec(nn.Module):
@@ -49,15 +51,22 @@ class Sasrec(nn.Module):
         self.norm = nn.LayerNorm(shape.width)
         nn.init.normal_(self.items.weight, std=SPREAD)
         nn.init.normal_(self.places.weight, std=SPREAD)
+        self.behaviours = None
+        if shape.behaviours:
+            self.behaviours = nn.Embedding(shape.behaviours, shape.width)
+            nn.init.normal_(self.behaviours.weight, std=SPREAD)
 
-    def forward(self, items: Tensor) -> Tensor:
+    def forward(self, items: Tensor, done: Tensor | None = None) -> Tensor:
         """Unit states ``(B, T, D)``; what comes after an event does not change its state.
 
         Args:
             items: ``(B, T)`` item rows, T at most the window; shorter histories end in any item.
+            done: ``(B, T)`` the behaviour of each event, where these are told apart.
         """
         width = self.items.embedding_dim
         read = self.items(items) * width**0.5 + self.places.weight[: items.shape[1]]
+        if self.behaviours is not None:
+            read = read + self.behaviours(done)
         states = self.dropout(read)
         for block in self.blocks:
             states = block(states)

@@ -6,8 +6,11 @@ was trained whole goes on with its weights. The second bundle holds all it needs
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from p5rec.backbones.adapters import stack_names
 from p5rec.core.errors import fault
@@ -59,9 +62,9 @@ def begun_from(settings: BundleSettings, start: Path) -> BundleSettings:
 def carry_over(start: Path, bundle: Bundle) -> None:
     """Fills ``bundle``, fresh from :func:`begun_from`, with what was learned in ``start``.
 
-    Rows of codes and items are taken where the codes are the same or extend the old ones,
-    otherwise they begin anew, as do those of new items; rating heads are taken where the scale is
-    the same.
+    Rows of codes, behaviours and items are taken where the codes are the same or extend the old
+    ones, otherwise they begin anew, as do those of new items; rating heads are taken where the
+    scale is the same.
     """
     first, _ = read_settings(start)
     state = read_tensors(start / WEIGHTS)
@@ -69,8 +72,11 @@ def carry_over(start: Path, bundle: Bundle) -> None:
     row_of = rows_among(bundle.item_ids, known)
     if unlike(bundle.layout.codes, taught, row_of):
         state = {n: t for n, t in state.items() if n != ROWS and not n.endswith(".new")}
-    elif ROWS in state:
-        state[ROWS] = placed(state[ROWS], row_of, bundle.model.item_rows)
+    else:
+        if ROWS in state:
+            state[ROWS] = placed(state[ROWS], row_of, bundle.model.item_rows)
+        if first.behaviours != bundle.settings.behaviours:
+            state |= _with_behaviours(state, bundle, first.behaviours)
     if first.scale != bundle.settings.scale:
         state = {n: t for n, t in state.items() if not n.startswith("heads.")}
     wanted = trainable_state(bundle.model).keys()
@@ -78,6 +84,21 @@ def carry_over(start: Path, bundle: Bundle) -> None:
     if below := len(bundle.settings.below):
         names = zip(stack_names(below), stack_names(below + 1), strict=False)
         load_adapters(bundle.model.lm, start, dict(names))
+
+
+def _with_behaviours(
+    state: Mapping[str, Tensor], bundle: Bundle, names: Sequence[str]
+) -> dict[str, Tensor]:
+    """The token rows of ``state``, whose behaviours are ``names``, in the order of ``bundle``'s;
+    a behaviour that is new has the row that was drawn for it."""
+    codes, now = sum(bundle.layout.codes.sizes), bundle.settings.behaviours
+    both = [name for name in now if name in names]
+    own = [*range(codes), *(codes + now.index(name) for name in both)]
+    there = [*range(codes), *(codes + names.index(name) for name in both)]
+    fresh = {n: t.clone() for n, t in trainable_state(bundle.model).items() if n.endswith(".new")}
+    for name, rows in fresh.items():
+        rows[own] = state[name][there]
+    return fresh
 
 
 def origin(start: Path, *, whole: bool = True) -> dict[str, Any]:

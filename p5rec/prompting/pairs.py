@@ -16,6 +16,7 @@ from p5rec.core.errors import UserError
 from p5rec.core.examples import Example
 from p5rec.core.rng import combined, derive_seed
 from p5rec.core.types import TEST, TRAIN, VALID, Corpus, Split
+from p5rec.data.available import Available
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView, Known, Scale
 
@@ -81,6 +82,11 @@ class PairView(CorpusView):
     def has(self) -> frozenset[str]:
         """See :attr:`CorpusView.has`."""
         return self.whole.has
+
+    @property
+    def available(self) -> Available:  # type: ignore[override]
+        """See :attr:`CorpusView.available`."""
+        return self.whole.available
 
     @property
     def scale(self) -> Scale | None:

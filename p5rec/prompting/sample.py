@@ -73,6 +73,7 @@ def sample_view() -> CorpusView:
         user_keys=id_keys(readers),
         item_keys=id_keys(books),
         texts={"summary": pa.chunked_array([summaries]), "review": pa.chunked_array([reviews])},
+        dated=False,
     )
     titles, genres, years = zip(*BOOKS, strict=True)
     table = pa.table(

@@ -37,7 +37,7 @@ class Work(NamedTuple):
         reads = model.causal.get_encoder() if model.seq2seq else model.decoder
         reader = sum(p.numel() for p in reads.parameters())
         if head is None:
-            return cls(bundle.settings.window * model.trie.levels * reader, step)
+            return cls(bundle.settings.window * bundle.layout.stride * reader, step)
         return cls(bundle.settings.window * reader, sum(p.numel() for p in head.parameters()))
 
 

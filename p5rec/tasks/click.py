@@ -2,7 +2,7 @@
 
 Where the data label events, these are asked about, positive and negative ones. Elsewhere every
 held-out event is asked about twice: as it is, and with an item in place of its own that the user
-has not met.
+could have been shown then and has not met.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _drawn(view: CorpusView, event: int, rng: np.random.Generator, limits: Limit
     if view.labelled is not None:
         return None
     user = int(view.corpus.interactions.users[event])
-    others = view.sample_negatives(user, 1, rng)  # none where the user has met all there are
+    others = view.sample_negatives(event, 1, rng)  # none where the user has met all there are
     return Record("click", {"verdict": NO}, user, others[0], event) if others else None
 
 

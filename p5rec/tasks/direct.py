@@ -20,7 +20,7 @@ def _direct(view: CorpusView, event: int, rng: np.random.Generator, limits: Limi
     draft = Draft(view, limits)
     draft.liked(event, rng)
     draft.target(item)
-    candidates = draft.choice(int(log.users[event]), item, rng)
+    candidates = draft.choice(event, item, rng)
     return replace(draft.record("direct", event, item), candidates=candidates)
 
 

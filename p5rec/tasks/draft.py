@@ -104,9 +104,9 @@ class Draft:
         self.shown.update(items)
         return recent
 
-    def choice(self, user: int, target: int, rng: np.random.Generator) -> tuple[int, ...]:
+    def choice(self, event: int, target: int, rng: np.random.Generator) -> tuple[int, ...]:
         """The fields ``CHOICE``: the target among sampled negatives, shuffled."""
-        others = self.view.sample_negatives(user, self.limits.candidates - 1, rng)
+        others = self.view.sample_negatives(event, self.limits.candidates - 1, rng)
         items = tuple(rng.permutation([target, *others]).tolist())
         self.values |= {
             "candidates": _ids(self.view, items),

@@ -34,7 +34,7 @@ def _pick(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits
     draft = Draft(view, limits)
     draft.history(event)
     draft.target(item)
-    candidates = draft.choice(int(log.users[event]), item, rng)
+    candidates = draft.choice(event, item, rng)
     return replace(draft.record("sequential-candidates", event, item), candidates=candidates)
 
 
@@ -42,7 +42,7 @@ def _yesno(view: CorpusView, event: int, rng: np.random.Generator, limits: Limit
     log = view.corpus.interactions
     draft = Draft(view, limits)
     draft.history(event)
-    others = view.sample_negatives(int(log.users[event]), 1, rng) if rng.random() < 0.5 else []
+    others = view.sample_negatives(event, 1, rng) if rng.random() < 0.5 else []
     item = others[0] if others else int(log.items[event])
     draft.item(item)
     draft.values["verdict"] = NO if others else YES

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from p5rec.core.features import Users
 from p5rec.core.types import PARTS, TRAIN, Catalog, Corpus
+from p5rec.data.available import Available
 from p5rec.data.negatives import sample_negatives
 
 from .literal import Literal, literal, squeeze
@@ -241,10 +242,17 @@ class CorpusView:
         log = self.corpus.interactions
         return log.items[log.offsets[user] : log.offsets[user + 1]]
 
-    def sample_negatives(self, user: int, count: int, rng: np.random.Generator) -> list[int]:
-        """Up to ``count`` items the user has no event with, with titles that differ."""
-        keys = self.corpus.interactions.item_keys
-        return sample_negatives(self.user_items(user), self.names.titles, keys, count, rng)
+    @cached_property
+    def available(self) -> Available:
+        """Since when each item could be shown: its first event of any part."""
+        return Available.of(self.corpus.interactions)
+
+    def sample_negatives(self, event: int, count: int, rng: np.random.Generator) -> list[int]:
+        """Up to ``count`` items, with titles that differ, that could be shown at the time of
+        ``event`` and that its user has no event with."""
+        log, titles = self.corpus.interactions, self.names.titles
+        met, shown = self.user_items(log.users[event]), self.available.at(log.times[event])
+        return sample_negatives(met, shown, titles, log.item_keys, count, rng)
 
     @cached_property
     def attributes(self) -> list[Known]:

@@ -13,6 +13,7 @@ from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
+from p5rec.data.targets import Targets
 from p5rec.data.train_events import of_some_users, with_news
 
 Reward = Literal["hit", "rank", "prefix"]
@@ -29,6 +30,9 @@ class DenseConfig(Config):
     """Whole histories as sequences of item codes; every item position is a target."""
 
     window: int = Field(100, ge=2)  # events a row; longer histories give several rows
+    # what each item is asked after: next-event, the event before it; next-basket, all events before
+    # its basket (p5rec.data.targets); null: as the split has it
+    targets: Targets | None = None
     shuffle_ties: bool = True  # draw the order of events that share a time anew for each row
     # share of the rows that open with the start token and ask for the first item after it; below 1
     # only an empty history is read with it

@@ -51,6 +51,7 @@ def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
     from p5rec.models.checkpoint import BundleSettings  # a config is read without torch
 
     library, trained = taught_prompts(config), config.train.steps > 0
+    done = corpus.interactions.behaviours
     rated = DENSE_RATING in config.train.tasks or any(
         library.family(name).task == "rating" for name in library.families()
     )
@@ -65,6 +66,7 @@ def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
         window=config.train.dense.window,
         opens=config.train.dense.start == 1,
         statistics=config.train.dense.statistics,
+        behaviours=done.told_apart if done and trained and DENSE in config.train.tasks else (),
         max_tokens=config.train.max_tokens,
         prompts=config.prompts,
         trained=trained,

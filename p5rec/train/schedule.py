@@ -35,10 +35,11 @@ def in_steps(config: TrainConfig, corpus: Corpus) -> TrainConfig:
     passes = config.passes
     if passes is None:
         return config
-    windows = Windows(corpus.interactions, corpus.split, config.dense.window, None, config.seed)
+    dense, log = config.dense, corpus.interactions
+    windows = Windows(log, corpus.split, dense.window, None, config.seed, dense.targets)
     rows, lengths = windows.epoch_rows, windows.lengths
     events = int(lengths.sum())
-    taught = int(np.minimum(lengths, config.dense.asked or lengths).sum())
+    taught = int(np.minimum(lengths, dense.asked or lengths).sum())
     batch = max(1, round(rows * min(passes.events / events, 1 / STEPS)))
     batch -= batch % EVEN if batch > EVEN else 0
     steps = ceil(rows / batch)

@@ -72,7 +72,8 @@ def _rows(
     if task == DENSE_RATING:
         events = corpus.interactions
         assert events.ratings is not None, "checked before anything was trained"
-        windows = history_windows(corpus, config.train.dense, n_rows, seed)
+        every = config.train.dense.model_copy(update={"targets": "next-event"})
+        windows = history_windows(corpus, every, n_rows, seed)
         known = view.item_ratings if config.train.dense.statistics else None
         return DenseRatingRows(
             windows, events.items, events.ratings, bundle.rated_histories(), known
@@ -92,6 +93,7 @@ def history_windows(corpus: Corpus, config: DenseConfig, n_rows: int | None, see
         config.window,
         n_rows,
         seed,
+        config.targets,
         shuffle_ties=config.shuffle_ties,
     )
 

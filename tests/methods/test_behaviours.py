@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from p5rec.core.errors import UserError
 from p5rec.core.features import Behaviours
 from p5rec.core.types import Corpus, Interactions, Split
 from p5rec.data.build import build as built
@@ -77,13 +78,13 @@ def test_sasrec_windows_ask_for_targets_alone(build: Any) -> None:
     target_of = dict(zip(pairs, log.is_target.tolist(), strict=True))
     windows = TrainingWindows(log, split, window=4, batch=8, seed=0)
     asked = 0
-    for items, wanted in windows.batches(0):
-        assert wanted.any()
-        asked += int(wanted.sum())
-        for row, own in zip(items.tolist(), wanted.tolist(), strict=True):
-            users = [u for u in range(12) if {(u, i) in target_of for i in row} == {True}]
-            for item, told in zip(row[1:], own, strict=True):
-                assert not told or any(target_of[u, item] for u in users)
+    for items, _, rows, columns, _ in windows.batches(0):
+        assert len(rows)
+        asked += len(rows)
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            own = items[row].tolist()
+            users = [u for u in range(12) if {(u, i) in target_of for i in own} == {True}]
+            assert any(target_of[u, own[column]] for u in users)
     assert 0 < asked < log.is_target.sum()
 
 
@@ -113,6 +114,32 @@ def test_a_repeat_is_of_a_target(build: Any) -> None:
     events = np.array([2, 3])
     found = slices(np.zeros(2, int), log.items[events], log, split, events)
     assert found["repeat"].tolist() == [False, True]
+
+
+def test_sasrec_tells_behaviours_apart(build: Any, tmp_path: Path) -> None:
+    """By name: in any order, or some of them; what is served is what was measured."""
+    rng = np.random.default_rng(2)
+    log, split = build([rng.integers(0, 12, 8) for _ in range(30)], 12)
+    log = mixed(log, "".join(rng.choice(list("bvc"), len(log))))
+    fitted = Sasrec(epochs=2, width=8, heads=2).learn(log, split)
+    assert fitted.behaviours == ("buy", "cart", "view")
+    asked = histories_of(log)
+    lists = fitted.recommend(asked, 12, exclude_seen=False)
+    fitted.save(tmp_path)
+    served = Sasrec(epochs=2, width=8, heads=2).load(tmp_path)
+    turned = Behaviours((2 - log.behaviours.codes), ("view", "cart", "buy"), ("buy",), WEIGHTS)
+    again = served.recommend(replace(asked, behaviours=turned), 12, exclude_seen=False)
+    np.testing.assert_array_equal(lists.scores, again.scores)
+    as_bought = replace(turned, codes=np.full_like(turned.codes, 2))
+    alone = [
+        served.recommend(replace(asked, behaviours=done), 12, exclude_seen=False).scores
+        for done in (None, as_bought)
+    ]
+    np.testing.assert_array_equal(*alone)
+    assert (alone[0] != lists.scores).any()
+    strange = Behaviours(turned.codes, ("view", "wish", "buy"), ("buy",), WEIGHTS)
+    with pytest.raises(UserError, match=r"buy, cart, view.*got 'wish'"):
+        served.recommend(replace(asked, behaviours=strange), 12)
 
 
 def world(folder: Path, *, planted: bool, seed: int) -> tuple[Corpus, Corpus]:
@@ -165,7 +192,9 @@ def interval(differences: np.ndarray) -> tuple[float, float]:
     return float(mean - 1.96 * error), float(mean + 1.96 * error)
 
 
-@pytest.mark.parametrize("method", [Ease(l2=20), ItemKnn(neighbours=20)])
+@pytest.mark.parametrize(
+    "method", [Ease(l2=20), ItemKnn(neighbours=20), Sasrec(width=16, epochs=30, averaged=2)]
+)
 def test_views_help_where_they_say_something_and_not_elsewhere(method: Any, tmp_path: Path) -> None:
     for planted in (True, False):
         everything, bought = world(tmp_path, planted=planted, seed=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,22 @@ def test_held_out_baskets_are_unseen() -> None:
     histories, _, _ = cases(log, split, "valid")
     alone = [model.scores(histories.take(np.array([b])))[0] for b in range(len(histories))]
     np.testing.assert_array_equal(model.scores(histories), alone)
+
+
+def test_tifu_knn_is_a_part_and_keeps_what_it_knows_over_other_items() -> None:
+    log = log_of(drawn(6))
+    model = TifuKnn(neighbours=4).learn(log, everything(log))
+    assert isinstance(model, ScoresItems)
+    asked = request([2, 5], [5], [7])
+    logs, scores = model.item_logs(asked)[0], model.scores(asked)[0]
+    np.testing.assert_allclose(logs, np.log1p(scores / scores.max() / FLOOR), rtol=1e-5)
+    row_of = np.array([7, -1, 5, 2, *(item for item in range(ITEMS) if item not in (2, 5, 7))])
+    items = np.array([np.flatnonzero(row_of == item)[0] for item in asked.items], np.int32)
+    found = model.over(row_of).item_logs(replace(asked, items=items))[0]
+    np.testing.assert_allclose(found[row_of >= 0], logs[row_of[row_of >= 0]], rtol=1e-5)
+    assert found[1] == 0
+    nothing = model.over(row_of).scores(request())[0]
+    assert nothing.tolist() == [0 if row < 0 else model.counts[row] for row in row_of]
 
 
 def test_items_that_are_new_to_a_user_gain_nothing_as_a_part(ask: Any) -> None:

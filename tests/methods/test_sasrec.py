@@ -90,13 +90,12 @@ def test_windows_hold_every_training_event_and_no_other(build):
     windows = TrainingWindows(events, split, window=4, batch=8, seed=0)
     for n in range(3):
         asked = 0
-        for items, real in windows.batches(n):
+        for items, _, row, column, after in windows.batches(n):
             assert items.shape[1] <= 5
-            assert real.sum() <= 8 + 4
-            assert real[:, 0].all()
-            follows = items[:, 1:] - items[:, :-1] == 1  # histories ascend by one
-            assert (follows | ~real).all()
-            asked += int(real.sum())
+            assert len(row) <= 8 + 4
+            assert (row.unique() == torch.arange(len(items))).all()
+            assert (items[row, column] - items[row, after] == 1).all()  # histories ascend by one
+            asked += len(row)
         lengths = np.bincount(events.users[train])
         most = np.maximum(lengths - 1, 0).sum()
         assert most * 0.6 < asked <= most
@@ -105,7 +104,7 @@ def test_windows_hold_every_training_event_and_no_other(build):
 def test_rectangles_hold_each_request_once(ask):
     requests = ask([[1, 2, 3], [], [4], [5, 6, 7, 8, 9], [1] * 6])
     found = {}
-    for rows, items, last in rectangles(requests, 6):
+    for rows, (items,), last in rectangles(requests, 6, requests.items):
         assert items.shape[1] in (1, 4, 6)
         for b, row in enumerate(rows):
             found[int(row)] = items[b, : last[b] + 1].tolist()

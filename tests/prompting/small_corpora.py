@@ -44,6 +44,7 @@ def make_view(
         user_keys=id_keys(range(USERS)),
         item_keys=id_keys(range(ITEMS)),
         texts=columns,
+        dated=False,
     )
     titles = titles or [f"Title-{n:02d}." for n in range(ITEMS)]
     table = {"item": [f"external-{n}" for n in range(ITEMS)], "title": titles}

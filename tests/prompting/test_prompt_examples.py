@@ -131,7 +131,7 @@ def test_few_negatives_are_all_given_and_titles_differ() -> None:
     titles = ["Twin" if n >= 20 else f"T{n}" for n in range(ITEMS)]
     twins = make_view(titles=titles)
     for user in range(4):
-        found = twins.sample_negatives(user, ITEMS, derive_rng(0, user))
+        found = twins.sample_negatives(user * EACH, ITEMS, derive_rng(0, user))
         named = [titles[i] for i in found]
         assert len(set(named)) == len(named)
         assert not set(named) & {titles[i] for i in twins.user_items(user)}

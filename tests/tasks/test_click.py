@@ -13,6 +13,7 @@ import pytest
 
 from p5rec.core.features import Users
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
+from p5rec.data.available import ALWAYS, Available
 from p5rec.data.build import build as built
 from p5rec.data.config import DataConfig
 from p5rec.evaluate.families import measure_predictions
@@ -82,13 +83,17 @@ def test_answers_are_stored_and_read_by_their_kind(view: CorpusView, tmp_path: P
 
 def test_expected_draws_are_what_drawing_gives_in_the_mean() -> None:
     rng = np.random.default_rng(0)
-    users, items = rng.integers(8, size=60), rng.integers(12, size=60)
-    counts = np.zeros(12)
-    for user in users:
-        unmet = np.setdiff1d(np.arange(12), items[users == user])
-        counts[unmet] += 1 / len(unmet)
-    np.testing.assert_allclose(expected_draws(users, items, 12), counts)
-    everything = expected_draws(np.zeros(3, np.int64), np.arange(3), 3)
+    users, items, times = (rng.integers(n, size=60) for n in (8, 12, 9))
+    for since in (np.full(12, ALWAYS), rng.integers(0, 9, 12), np.full(12, 99)):
+        counts, available = np.zeros(12), Available(since)
+        for user, time in zip(users, times, strict=True):
+            could = np.flatnonzero(available.at(time))
+            if len(unmet := np.setdiff1d(could, items[users == user])):
+                counts[unmet] += 1 / len(unmet)
+        found = expected_draws(users, items, times, available)
+        np.testing.assert_allclose(found, counts, atol=1e-12)
+    always = Available(np.full(3, ALWAYS))
+    everything = expected_draws(np.zeros(3, np.int64), np.arange(3), np.zeros(3), always)
     assert everything.tolist() == [0, 0, 0]
 
 
@@ -131,7 +136,10 @@ def test_popular_items_are_told_from_others(build: Callable) -> None:
 
 
 def test_a_user_that_is_gone_changes_no_other_user_s_questions(corpus: Corpus) -> None:
-    log, gone = corpus.interactions, 3
+    log = corpus.interactions
+    early = np.lexsort((log.times, log.items))
+    first = log.users[early[np.unique(log.items[early], return_index=True)[1]]]
+    gone = int(np.setdiff1d(np.arange(log.n_users), first)[0])  # no item's time began with theirs
     kept = log.users != gone
     fewer = Interactions(
         users=log.users[kept] - (log.users[kept] > gone),

@@ -44,10 +44,13 @@ def corpus_of(kind: str, **changes: Any) -> Corpus:
     return build(DataConfig(source="world", world=world))[0]
 
 
-def lists(corpus: Corpus, folder: Path) -> tuple[RankedLists, RankedLists, Histories, np.ndarray]:
+def lists(
+    corpus: Corpus, folder: Path, **changes: Any
+) -> tuple[RankedLists, RankedLists, Histories, np.ndarray]:
     """The test lists of a tiny trained model and of popularity, the requests, the targets."""
     codes = fit(IDS, corpus).codes
-    train(SETTINGS, corpus, codes, folder)
+    settings = SETTINGS.model_copy(update={"train": SETTINGS.train.model_copy(update=changes)})
+    train(settings, corpus, codes, folder)
     bundle = load_bundle(folder).ready()
     histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
     model = GenerativeRecommender(bundle, SETTINGS.decode, corpus.split.seed)
@@ -89,6 +92,24 @@ def test_on_a_checkerboard_everyone_keeps_to_a_colour(tmp_path: Path) -> None:
     kept = numbers[model.items] % 2 == colour[:, None]
     assert kept.mean() > 0.95
     assert gain(model, popularity, targets, 5).low > 0
+
+
+@pytest.mark.parametrize("planted", [True, False])
+def test_views_help_where_they_tell_a_taste_and_not_elsewhere(
+    planted: bool, tmp_path: Path
+) -> None:
+    found = []
+    for behaviour in ({"column": "behaviour", "targets": ["purchase"]}, None):
+        world = {"kind": "shop", "users": 300, "items": ITEMS, "events": 5, "p": 0.9 * planted}
+        corpus = build(
+            DataConfig(source="world", world=world, behaviour=behaviour, catalog="table")
+        )[0]
+        model, _, _, targets = lists(corpus, tmp_path / str(behaviour is None), steps=150)
+        found.append((model, targets))
+    (everything, targets), (bought, same) = found
+    assert (targets == same).all()
+    low = gain(everything, bought, targets, 5).low
+    assert low > 0 if planted else low <= 0
 
 
 @pytest.fixture

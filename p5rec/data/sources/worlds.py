@@ -5,6 +5,11 @@ user's last event is the only one of its colour left, so a perfect ranker's HR@1
 ``markov``: an item is followed by its :func:`successor` with probability p, else by a uniform
 draw, so HR@1 of the best possible ranker is p + (1 - p) / N before seen items are filtered.
 ``null``: items and ratings are drawn independently of everything: nothing can be learned.
+``shop``: a user, who has one of 8 tastes, views an item, puts another into the cart and buys a
+third, over and over. A purchase is of the taste half the time, a view with probability p; carts are
+of another taste as often, and mislead who does not tell behaviours apart. All else is drawn evenly:
+with p = 0 views and carts say nothing. With ``data.behaviour`` (whatever its column) the log has
+events of all three kinds, ``view``, ``cart`` and ``purchase``; without, the same purchases alone.
 
 User ``u7`` and item ``i12`` are number 7 and number 12; the numbers carry no order in time.
 """
@@ -19,6 +24,7 @@ import polars as pl
 from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_rng
 from p5rec.data.config import DataConfig, WorldConfig
+from p5rec.data.event_columns import BEHAVIOUR
 from p5rec.data.rawlog import RawLog, Source
 
 COLOURS = ("Amber", "Azure", "Crimson", "Golden", "Ivory", "Jade", "Scarlet", "Silver")
@@ -26,6 +32,8 @@ THINGS = ("Bridge", "Forest", "Garden", "Harbour", "Island", "Lantern", "Mountai
 GENRES = ("Action", "Comedy", "Drama", "Mystery", "Romance", "Western")
 FEELINGS = ("Awful", "Weak", "Fair", "Good", "Superb")
 VERDICTS = ("Avoid it", "Disappointing", "It was fine", "Well worth it", "A favourite")
+TASTES = 8
+DONE = ("view", "cart", "purchase")
 START, HOUR = 1_577_836_800, 3600  # 2020-01-01 UTC, seconds
 
 
@@ -47,6 +55,9 @@ def read(config: DataConfig) -> RawLog:
     world = config.world
     items = _items(world)
     drawn = _draw(world)
+    done = world.kind == "shop" and config.behaviour is not None
+    if world.kind == "shop" and not done:
+        drawn = drawn[:, len(DONE) - 1 :: len(DONE)]
     U, n = drawn.shape
     rng = derive_rng(world.seed, "world", "times")
     gaps = rng.integers(1, 24, size=(U, n)).cumsum(axis=1)
@@ -61,11 +72,14 @@ def read(config: DataConfig) -> RawLog:
             "rating": _ratings(world, users, drawn.ravel()),
         }
     )
+    if done:
+        kinds = pl.Series(BEHAVIOUR, np.resize(np.asarray(DONE), U * n))
+        events = events.with_columns(kinds)
     return RawLog(_with_texts(events, items), items, ())
 
 
 def _draw(world: WorldConfig) -> np.ndarray:
-    """``(U, n)`` item numbers, oldest first."""
+    """``(U, n)`` item numbers, oldest first; under ``shop`` those of :data:`DONE` in turn."""
     U, N, n = world.users, world.items, world.events
     rng = derive_rng(world.seed, "world", "items")
     if world.kind == "checkerboard":
@@ -76,12 +90,27 @@ def _draw(world: WorldConfig) -> np.ndarray:
             )
         order = rng.random((U, N // 2)).argsort(axis=1)[:, :n]
         return 2 * order + np.arange(U)[:, None] % 2
+    if world.kind == "shop":
+        return _shop(world, rng)
     drawn = rng.integers(0, N, size=(U, n))
     if world.kind == "markov":
         after, follows = successor(world), rng.random((U, n)) < world.p
         for t in range(1, n):
             drawn[:, t] = np.where(follows[:, t], after[drawn[:, t - 1]], drawn[:, t])
     return drawn
+
+
+def _shop(world: WorldConfig, rng: np.random.Generator) -> np.ndarray:
+    """Items of one taste have numbers that are equal modulo the number of tastes."""
+    U, N, n = world.users, world.items, world.events
+    tastes = min(TASTES, N)
+    drawn = rng.integers(0, N, size=(U, n, len(DONE)))
+    own = rng.integers(0, tastes, size=(U, 1, 1))
+    other = (own + rng.integers(1, tastes, size=(U, 1, 1))) % tastes
+    of_taste = drawn // tastes % (N // tastes) * tastes
+    of_taste = of_taste + np.concatenate([own, other, own], axis=2)
+    kept = rng.random((U, n, len(DONE))) < [world.p, world.p, 0.5]
+    return np.where(kept, of_taste, drawn).reshape(U, -1)
 
 
 def _items(world: WorldConfig) -> pl.DataFrame:

@@ -1,9 +1,9 @@
 """How often an item is taken: the same probability of a click for everybody.
 
 Where the data label events, the positive and negative ones are counted. Elsewhere every training
-event is set against one item that is drawn evenly from those its user has not met in training, as
-the task ``click`` does. Nothing is drawn here: of each item the number of such draws is known in
-the mean.
+event is set against one item that is drawn evenly from those its user could have been shown then
+and has not met in training, as the task ``click`` does. Nothing is drawn here: of each item the
+number of such draws is known in the mean.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import Field
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.types import Histories, Interactions, Split, check_rows
+from p5rec.data.available import Available
 
 from ..arrays import load_arrays, save_arrays
 from ..base import Method
@@ -75,7 +76,8 @@ class ItemClickRate(Method):
             rate = taken.sum() / max(1, taken.sum() + left.sum())
         else:
             taken = np.bincount(items, minlength=n_items)
-            left = expected_draws(users, items, n_items)
+            available = Available.of(interactions, train)
+            left = expected_draws(users, items, interactions.times[asked], available)
         rates = (taken + self.smoothing * rate) / (taken + left + self.smoothing)
         return ItemRates(rates.astype(np.float32), Lineage(interactions.event_keys[train]))
 
@@ -84,17 +86,32 @@ class ItemClickRate(Method):
         return ItemRates(**load_arrays(folder))
 
 
-def expected_draws(users: np.ndarray, items: np.ndarray, n_items: int) -> np.ndarray:
-    """``(N,)`` how often each item is drawn in the mean, if each event draws one its user has not.
+def expected_draws(
+    users: np.ndarray, items: np.ndarray, times: np.ndarray, available: Available
+) -> np.ndarray:
+    """``(N,)`` how often each item is drawn in the mean, if each event draws one that could be
+    shown then and that its user has not met.
 
     Args:
-        users, items: ``(E,)`` rows of the events.
-        n_items: N.
+        users, items, times: ``(E,)`` of the events.
+        available: of the N items.
     """
+    n_items, (moments, at) = len(available.since), np.unique(times, return_inverse=True)
+    apart = len(moments) + 1  # between users, where (user, moment) is one number
+    since = np.searchsorted(moments, available.since)  # the first moment of each item
     pairs = np.unique(users.astype(np.int64) * n_items + items)
     met_by, met = pairs // n_items, pairs % n_items
-    count, known = np.bincount(users), np.bincount(met_by)
-    each = count / np.maximum(n_items - known, 1)  # draws of each item that the user has not met
-    each[known >= n_items] = 0
-    draws: np.ndarray = each.sum() - np.bincount(met, weights=each[met_by], minlength=n_items)
-    return draws
+    own, asked = met_by * apart + since[met], users.astype(np.int64) * apart + at
+    ordered = np.sort(own)
+    begins = np.searchsorted(ordered, users.astype(np.int64) * apart)
+    known = np.searchsorted(ordered, asked, side="right") - begins
+    left = available.counts(times) - known
+    each = np.where(left > 0, 1 / np.maximum(left, 1), 0.0)  # draws of each item that is left
+    later = np.cumsum(np.bincount(at, each, len(moments))[::-1])[::-1]
+    draws = np.append(later, 0.0)[since]
+    order = np.argsort(asked, kind="stable")
+    sums = np.append(0.0, np.cumsum(each[order]))
+    ends = np.searchsorted(asked[order], (met_by + 1) * apart)
+    theirs = sums[ends] - sums[np.searchsorted(asked[order], own)]
+    found: np.ndarray = np.maximum(draws - np.bincount(met, theirs, n_items), 0)
+    return found

@@ -25,6 +25,15 @@ from .dense import DenseScorer
 FLOOR = np.float32(0.03)  # of the most frequent item's baskets: what an item counts for besides
 
 
+def logs_of_shares(scores: np.ndarray) -> np.ndarray:
+    """``(B, N)``: ``log(1 + share / FLOOR)``, each of ``scores (B, N)``, none below 0, as a share
+    of the best in its row."""
+    best = scores.max(axis=1, keepdims=True, initial=0)
+    shares = np.divide(scores, best, out=np.zeros_like(scores), where=best > 0)
+    logs: np.ndarray = np.log1p(shares / FLOOR)
+    return logs
+
+
 @dataclass(frozen=True, eq=False)
 class FrequencyPredictor(DenseScorer):
     """Ranks by the baskets of the history that hold an item, and other items behind those.
@@ -49,10 +58,7 @@ class FrequencyPredictor(DenseScorer):
     def item_logs(self, histories: Histories) -> np.ndarray:
         """See :class:`p5rec.methods.predictors.ScoresItems`: 0 for items that are new to a user,
         up to ``log(1 + 1 / FLOOR)`` for those of the history."""
-        own = self._own(histories)
-        best = own.max(axis=1, keepdims=True, initial=0)
-        shares = np.divide(own, best, out=np.zeros_like(own), where=best > 0)
-        return np.log1p(shares / FLOOR)
+        return logs_of_shares(self._own(histories))
 
     def over(self, row_of: np.ndarray) -> Self:
         """See :class:`p5rec.methods.predictors.ScoresOtherItems`."""

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from p5rec.core.artefacts import file_sha256
 from p5rec.core.errors import fault
+from p5rec.data.targets import Targets
 
 from ..arrays import FILE, load_arrays
 from ..base import ONWARDS, REPLAY, Method
@@ -68,6 +69,8 @@ class SasrecSettings(IterativeMethod):
         width, layers, heads, window, dropout: see ``p5rec.models.sasrec.SasrecShape``.
         temperature: cosines are divided by it before the softmax.
         negatives: items drawn for each step; a catalogue of up to twice as many is asked for whole.
+        targets: ``next-event`` or ``next-basket`` (see ``p5rec.data.targets``); None: as the split
+            has it.
         start: the folder of a model, or a method of the recipe, of this kind and these sizes, from
             whose weights training begins; items that it does not know begin as they do without.
         replay: of a training with a ``start``: users of whom that has seen all, drawn, that are
@@ -82,6 +85,7 @@ class SasrecSettings(IterativeMethod):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     temperature: float = Field(default=0.1, ge=0.05)
     negatives: int = Field(default=1024, ge=1)
+    targets: Targets | None = None
     start: str | None = None
     replay: float | None = Field(default=None, ge=0)
 

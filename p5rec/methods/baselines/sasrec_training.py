@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from p5rec.core.artefacts import Lineage
+from p5rec.core.artefacts import Lineage, read_json, write_json
 from p5rec.core.errors import fault
+from p5rec.core.features import behaviour_codes
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, Split
 from p5rec.data.train_events import with_news
@@ -34,6 +35,7 @@ from .iterative import EPOCHS, SasrecSettings
 from .sequences import TrainingWindows, rectangles
 
 ITEMS = "items.weight"  # of the network: a row an item
+BEHAVIOURS = "behaviours.json"
 WARMUP = 100  # steps until the learning rate is whole
 
 
@@ -51,6 +53,7 @@ class SasrecPredictor(DenseScorer):
         item_keys: ``(N,)`` uint64, keys of the items' external ids.
         method: how it was fitted.
         epochs: after which the network was so.
+        behaviours: the names of those that it tells apart.
         lineage: the training events.
     """
 
@@ -60,6 +63,7 @@ class SasrecPredictor(DenseScorer):
     item_keys: np.ndarray
     method: SasrecSettings
     epochs: int = 0
+    behaviours: tuple[str, ...] = ()
     lineage: Lineage | None = None
 
     @cached_property
@@ -76,8 +80,9 @@ class SasrecPredictor(DenseScorer):
         """See :class:`.dense.DenseScorer`."""
         read = histories.tail(self.method.window)
         states = np.zeros((len(read), self.method.width), dtype=np.float32)
-        for rows, items, last in rectangles(read, self.method.window):
-            found = self.network(torch.from_numpy(items))
+        done = behaviour_codes(read.behaviours, self.behaviours, len(read.items))
+        for rows, columns, last in rectangles(read, self.method.window, read.items, done):
+            found = self.network(*map(torch.from_numpy, columns))
             states[rows] = found[np.arange(len(rows)), last[: len(rows)]].numpy()
         scores = fitting.products(states, self.vectors)
         scores[histories.lengths == 0] = self.counts
@@ -88,23 +93,24 @@ class SasrecPredictor(DenseScorer):
         weights = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
         own = {"counts": self.counts, "tie": self.tie, "item_keys": self.item_keys}
         save_arrays(folder, {**own, EPOCHS: np.array([self.epochs]), **weights})
+        write_json(folder / BEHAVIOURS, self.behaviours)
 
 
 def load(method: SasrecSettings, folder: Path) -> SasrecPredictor:
     """What :meth:`SasrecPredictor.save` wrote."""
     arrays = load_arrays(folder)
     counts, tie, item_keys = (arrays.pop(name) for name in ("counts", "tie", "item_keys"))
-    epochs = int(arrays.pop(EPOCHS)[0])
-    network = _network(method, len(tie)).requires_grad_(False).eval()
+    epochs, behaviours = int(arrays.pop(EPOCHS)[0]), tuple(read_json(folder / BEHAVIOURS))
+    network = _network(method, len(tie), behaviours).requires_grad_(False).eval()
     network.load_state_dict(
         {name.removeprefix("network."): torch.from_numpy(each) for name, each in arrays.items()}
     )
-    return SasrecPredictor(network, counts, tie, item_keys, method, epochs)
+    return SasrecPredictor(network, counts, tie, item_keys, method, epochs, behaviours)
 
 
-def _network(method: SasrecSettings, n_items: int) -> Network:
+def _network(method: SasrecSettings, n_items: int, behaviours: tuple[str, ...]) -> Network:
     sizes = method.width, method.layers, method.heads, method.window
-    return Network(SasrecShape(n_items, *sizes, method.dropout))
+    return Network(SasrecShape(n_items, *sizes, method.dropout, len(behaviours)))
 
 
 def fit(
@@ -119,27 +125,29 @@ def fit(
     read = split
     if start is not None and method.replay is not None:
         read = with_news(interactions, split, Lineage.read(start), method.replay)
-    windows = TrainingWindows(interactions, read, method.window, method.batch, split.seed)
+    windows = TrainingWindows(
+        interactions, read, method.window, method.batch, split.seed, method.targets
+    )
     with fitting.drawn_under(split.seed, "sasrec"):
-        network = _network(method, n_items)
+        network = _network(method, n_items, windows.behaviours)
         if start is not None:
-            _carry_over(start, network, interactions.item_keys)
+            _carry_over(start, network, interactions.item_keys, windows.behaviours)
         copy, mean = fitting.averaged(network, method.averaged * windows.steps)
         taken = interactions.items[train & interactions.is_target]
         counts = np.bincount(taken, minlength=n_items).astype(np.float32)
         tie = tie_order(interactions.item_keys, split.seed)
         lineage = Lineage(interactions.event_keys[train])
         own = copy, counts, tie, interactions.item_keys, method
-        now = partial(SasrecPredictor, *own, lineage=lineage)
+        now = partial(SasrecPredictor, *own, behaviours=windows.behaviours, lineage=lineage)
         optimizer = torch.optim.Adam(network.parameters(), lr=method.learning_rate, fused=True)
         warm = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)
         dtype = quick(torch.device("cpu"))
 
         def losses(n: int) -> Iterator[Tensor]:
-            for items, real in windows.batches(n):
-                states = network(items[:, :-1])[real] / method.temperature
+            for items, done, row, column, after in windows.batches(n):
+                states = network(items[:, :-1], done[:, :-1])[row, after] / method.temperature
                 drawn = draw(n_items, method.negatives, states.device)
-                targets = items[:, 1:][real]
+                targets = items[row, column]
                 yield catalogue_loss(states, network.vectors(), targets, drawn, dtype)
                 warm.step()
 
@@ -155,12 +163,19 @@ def fit(
 
 
 @torch.no_grad()
-def _carry_over(start: Path, network: Network, item_keys: np.ndarray) -> None:
+def _carry_over(
+    start: Path, network: Network, item_keys: np.ndarray, behaviours: tuple[str, ...]
+) -> None:
     """Gives ``network`` the weights in ``start``; items that it does not know stay as they are.
 
     Raises:
-        UserError: the sizes differ.
+        UserError: the sizes or the behaviours differ.
     """
+    if (names := tuple(read_json(start / BEHAVIOURS))) != behaviours:
+        raise fault(
+            start, f"a SASRec of the same behaviours ({', '.join(behaviours) or 'none'})",
+            ", ".join(names) or "none", "fit it anew",
+        )  # fmt: skip
     arrays = load_arrays(start)
     known = {int(key): row for row, key in enumerate(arrays["item_keys"])}
     row_of = np.array([known.get(int(key), -1) for key in item_keys])

@@ -6,10 +6,10 @@ arXiv:2006.00556. U users, N items, B requests, n baskets of a request.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -24,6 +24,7 @@ from p5rec.data.split import histories_from
 from ..arrays import load_arrays, save_arrays, sparse, sparse_parts
 from ..base import Method
 from .dense import DenseScorer
+from .frequency import logs_of_shares
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,19 @@ class TifuKnnPredictor(DenseScorer):
         found[histories.lengths == 0] = self.counts
         return found
 
+    def item_logs(self, histories: Histories) -> np.ndarray:
+        """See :class:`p5rec.methods.predictors.ScoresItems`; :func:`.frequency.logs_of_shares`."""
+        return logs_of_shares(self.scores(histories))
+
+    def over(self, row_of: np.ndarray) -> Self:
+        """See :class:`p5rec.methods.predictors.ScoresOtherItems`."""
+        known = np.flatnonzero(row_of >= 0)
+        shape = len(self.tie), len(row_of)
+        ones = np.ones(len(known), dtype=np.float32)
+        users = csr_array(self.users @ csr_array((ones, (row_of[known], known)), shape=shape))
+        counts = np.where(row_of >= 0, self.counts[row_of], np.float32(0))
+        return replace(self, users=users, counts=counts, tie=np.arange(len(row_of)))
+
     def _neighbours(self, own: csr_array, keys: np.ndarray | None) -> csr_array:
         """``(b, U)`` sparse, what each user counts in the mean of a request's nearest users.
 
@@ -122,6 +136,7 @@ class TifuKnn(Method):
     neighbours: int = Field(default=300, ge=1)
     alpha: float = Field(default=0.7, ge=0, le=1)
 
+    scores_items = True
     grid = {
         "groups": (1, 3, 7),
         "group_decay": (0.7, 1.0),

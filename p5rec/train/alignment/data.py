@@ -16,15 +16,18 @@ NAMES = ("offsets", "places", "items", "scores")  # of the files of pairs
 
 
 def choose(rows: DenseRows, i: int, positions: int | None, seed: int) -> np.ndarray:
-    """``(P,)`` ascending: the tokens of row ``i`` at which the items begin that teach.
+    """``(P,)`` ascending: the tokens of row ``i`` at which the items begin that teach: of a basket
+    that is asked for as a whole, the first.
 
     Args:
         positions: how many at most, drawn; None: all.
     """
     events = int(rows.windows.lengths[i])
     order = derive_rng(seed, "positions", int(rows.windows.keys[i])).permutation(events)
-    order = order[rows.windows.targets(rows.windows.row(i)[0])[order]]
-    return 1 + np.sort(order[:positions]) * rows.layout.codes.levels
+    own, _ = rows.windows.row(i)
+    teach = rows.windows.targets(own) & (rows.windows.back(own) == 1)
+    order = order[teach[order]]
+    return 1 + np.sort(order[:positions]) * rows.layout.stride
 
 
 def seeds(rows: DenseRows, i: int, tokens: np.ndarray, seed: int) -> np.ndarray:

@@ -60,10 +60,10 @@ def load_of(rows: Iterable[Row], layout: CodeLayout, *, merged: bool) -> Load:
     """
     sizes, total = layout.codes.sizes, Load()
     for row in rows:
-        tokens, saved = len(row.input_ids), (len(sizes) - 1) * merged
+        tokens, done = len(row.input_ids), row.input_ids >= layout.first_behaviour
         shown, asked = (_items(array, layout) for array in (row.input_ids, row.labels[1:]))
         words = int(((row.labels[1:] != IGNORE) & (row.labels[1:] < layout.first)).sum())
-        positions = tokens - saved * shown
+        positions = tokens - merged * ((len(sizes) - 1) * shown + int(done.sum()))
         pairs = positions * (positions + 1) / 2
         total += Load(1, tokens, positions, pairs, words, asked, row.shortened, row.cut)
     return total

@@ -20,6 +20,7 @@ FILLERS: dict[str, Any] = {
     "candidates": np.int64(-1),
     "reference": np.float32(0),
     "draws": np.int64(0),
+    "back": np.int64(1),
 }
 ALWAYS = ("blank", "ratings")  # in a batch, whether a row has them or not
 

@@ -51,27 +51,36 @@ class DenseRows:
     @cached_property
     def lengths(self) -> np.ndarray:
         """``(R,)`` tokens a row."""
-        return self.windows.lengths * self.layout.codes.levels + 1
+        return self.windows.lengths * self.layout.stride + 1
 
     def __getitem__(self, i: int) -> Row:
         (events, rng), config = self.windows.row(i), self.config
-        items, levels = self.items[events], self.layout.codes.levels
-        tokens = np.concatenate([[self.bos], self.layout.items[items].reshape(-1)])
-        labels, targets = tokens.copy(), self.windows.targets(events)
-        labels[0] = IGNORE
-        labels[1:][~targets.repeat(levels)] = IGNORE
-        hidden = rng.random(len(items)) < config.item_dropout
-        blank = np.concatenate([[False], hidden.repeat(levels)])
-        later = 1 + np.flatnonzero(targets[1:])
-        later = later if len(later) else np.arange(1, len(items))  # a tie may bring it to the front
-        split = 1 + levels * int(later[rng.integers(1, len(later) + 1) - 1])
+        levels, stride = self.layout.codes.levels, self.layout.stride
+        each = self.layout.events(self.items[events], self.windows.done(events))  # (n, stride)
+        targets, back = self.windows.targets(events), self.windows.back(events)
+        if not self.layout.merged:  # after its first code no state is without the events between
+            targets = targets & (back == 1)
+        after = np.arange(len(events)) - back  # the event after which each is asked for
+        asked = np.where(targets[:, None] & (np.arange(stride) < levels), each, IGNORE)
+        tokens = np.concatenate([[self.bos], each.reshape(-1)])
+        labels = np.concatenate([[IGNORE], asked.reshape(-1)])
+        hidden = rng.random(len(events)) < config.item_dropout
+        blank = np.concatenate([[False], hidden.repeat(stride)])
+        steps = np.concatenate([[1], back.repeat(stride)])
+        later = 1 + np.unique(after[targets & (after >= 0)])
+        if not len(later):  # a tie may bring the one that is asked for to the front
+            later = np.arange(1, len(events))
+        split = 1 + stride * int(later[rng.integers(1, len(later) + 1) - 1])
         if rng.random() >= config.start:
-            tokens, labels, blank, split = tokens[1:], labels[1:], blank[1:], split - 1
-            labels[:levels] = IGNORE
+            labels[1:][(after < 0).repeat(stride)] = IGNORE
+            tokens, labels, blank, steps = tokens[1:], labels[1:], blank[1:], steps[1:]
+            split -= 1
         if config.asked:
             named = np.flatnonzero(labels != IGNORE).reshape(-1, levels)
             labels[rng.permutation(named)[config.asked :]] = IGNORE
-        return Row(tokens, labels, blank=blank, split=split, stop=split + levels * config.ahead)
+        stop = split + stride * config.ahead
+        apart = steps if self.layout.merged and (back > 1).any() else None
+        return Row(tokens, labels, back=apart, blank=blank, split=split, stop=stop)
 
 
 class DenseRatingRows:

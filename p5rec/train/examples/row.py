@@ -28,6 +28,8 @@ class Row:
         reference: ``(T, K)`` float32, their log-probabilities before alignment.
         draws: ``(T,)`` int64, the seed of what is drawn in place of the item that begins at a
             token, 0 where nothing is; None: nothing anywhere.
+        back: ``(T,)`` int64, how many positions before its own stands the one that is to name the
+            item that begins at a token; None: it is the one before, always.
         shortened, cut: of a prompt that was too long (see ``p5rec.models.inputs.Question``); an
             answer that lost its end is cut, too.
     """
@@ -41,6 +43,7 @@ class Row:
     candidates: np.ndarray | None = None
     reference: np.ndarray | None = None
     draws: np.ndarray | None = None
+    back: np.ndarray | None = None
     shortened: bool = False
     cut: bool = False
 
@@ -52,6 +55,7 @@ class Row:
                 stood, so what was to be said of that one is said there.
         """
         at, end, ratings, blank = self.split, self.stop, self.ratings, self.blank
+        back = None if self.back is None else np.concatenate([[1], self.back[at:end]])
         opened = np.concatenate([[start], self.input_ids[at:end]])
         labels = np.concatenate([[IGNORE], self.labels[at:end]])
         hidden = None if blank is None else np.concatenate([[False], blank[at:end]])
@@ -59,7 +63,7 @@ class Row:
             self.input_ids[:at], np.full(at, IGNORE), blank=None if blank is None else blank[:at]
         )
         told = None if ratings is None else ratings[at - 1 : end]
-        return source, Row(opened, labels, told, hidden)
+        return source, Row(opened, labels, told, hidden, back=back)
 
 
 class Rows(Protocol):
