@@ -86,7 +86,8 @@ def main() -> None:
         os.chdir(folder)
         found = executed(json.loads(file.read_text(encoding="utf-8")))
         os.chdir(before)
-    file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True)  # as ruff writes it
+    file.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from p5rec.core.types import Interactions
 from .plots import SOFT, STRONG, STYLE, Picture, layout
 
 BINS, MOMENTS = 24, 60  # of a histogram; of a log's time
+TICKS = 7  # at most, on an axis of counts
 
 
 def data_figure(log: Interactions, *, ordinal: bool) -> Picture:
@@ -41,6 +42,12 @@ def _of_users(axes: Any, counts: np.ndarray) -> None:
     axes.hist(counts, bins=edges, color=SOFT)
     axes.axvline(median, color=STRONG, linewidth=1.2)
     axes.set_xscale("log")
+    ticks = [step * 10**power for power in range(9) for step in (1, 2, 5)]
+    ticks = [tick for tick in ticks if edges[0] <= tick <= edges[-1]]
+    if len(ticks) > TICKS:
+        ticks = [tick for tick in ticks if str(tick)[0] == "1"]
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.minorticks_off()
     axes.set_title("Events of a user")
     axes.set_xlabel(f"events (median {median:,.0f})")
     axes.set_ylabel("users")
