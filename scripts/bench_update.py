@@ -12,7 +12,8 @@ before. Each is asked for events of slice n + 1, at most so many of a user (``--
 by all that the user did before, whether the model knew that user or not. An item that a model does
 not know is left out of histories, and is a miss where it is asked for. NDCG@10 is the mean over
 users of the mean of their questions; intervals are 95 % bootstrap intervals over users, those of
-paired differences too. Seconds are those of the call; the data are prepared before.
+paired differences too. Seconds are those of the processor during the call; the data are prepared
+before.
 """
 
 from __future__ import annotations
@@ -120,9 +121,9 @@ def interval(values: np.ndarray, *names: str | int) -> list[float]:
 
 
 def timed(make: Callable[[], p5rec.Model]) -> tuple[p5rec.Model, float]:
-    """What ``make`` returns, and the seconds that it took."""
-    started = time.perf_counter()
-    return make(), time.perf_counter() - started
+    """What ``make`` returns, and the processor seconds that it took."""
+    started = time.process_time()
+    return make(), time.process_time() - started
 
 
 def compare(log: Log, asked: argparse.Namespace, store: Path) -> dict[str, Any]:

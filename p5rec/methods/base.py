@@ -370,6 +370,11 @@ class Method(Config):
         return self
 
 
+def share_of(length: int, share: float) -> int:
+    """So many of ``length`` epochs or steps as are at most a ``share`` of them, at least one."""
+    return max(1, int(share * length))
+
+
 def _placed(tree: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """``tree`` with ``values`` at their places, such as ``train.learning_rate``."""
     out = deepcopy(tree)

@@ -16,7 +16,8 @@ RULES = {
     "users with fewer than 3 events train only",
     "user-time": "each user's first 80 % of events train, the next 10 % validate, the last 10 % "
     "test",
-    "time": "the first 80 % of all events train, the next 10 % validate, the last 10 % test",
+    "time": "the first 80 % of all events train, the next 10 % validate, the last 10 % test, "
+    "unless data.test_from says where the test begins",
     "few-shot": "leave-one-out, with a few drawn training events a user",
     "last-basket": "each user's last basket tests, the one before it validates, the rest train; "
     "users with fewer than 3 baskets train only",

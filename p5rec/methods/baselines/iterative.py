@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,7 +13,7 @@ from p5rec.core.errors import fault
 from p5rec.data.targets import Targets
 
 from ..arrays import FILE, load_arrays
-from ..base import ONWARDS, REPLAY, Method
+from ..base import ONWARDS, REPLAY, Method, share_of
 from ..needs import Model, Need
 
 EPOCHS = "epochs"  # of a fitted method's arrays: after how many its weights were so
@@ -107,7 +106,7 @@ class SasrecSettings(IterativeMethod):
 
     def continued(self, model: Path, share: float) -> Self:
         """See :class:`p5rec.methods.base.Method`."""
-        settings = {"epochs": ceil(share * self.epochs), "start": str(model), "replay": REPLAY}
+        settings = {"epochs": share_of(self.epochs, share), "start": str(model), "replay": REPLAY}
         return self.model_copy(update=settings)
 
     def account(self) -> dict[str, Any]:

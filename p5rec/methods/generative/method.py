@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -24,7 +23,7 @@ from p5rec.tasks.registry import TASKS
 from p5rec.train.config import PreferenceConfig
 from p5rec.train.learner import LearnerConfig, taught_prompts
 
-from ..base import LISTS, ONWARDS, REPLAY, Method
+from ..base import LISTS, ONWARDS, REPLAY, Method, share_of
 from ..needs import Codes, Inputs, Made, Model, Need
 from ..plans import Surroundings
 
@@ -187,9 +186,9 @@ class Generative(LearnerConfig, Method):
             )
         passes, train = self.train.passes, dict[str, Any](replay=REPLAY)
         if passes is None:
-            train |= {"steps": ceil(share * self.train.last_step), "stop_after": None}
+            train |= {"steps": share_of(self.train.last_step, share), "stop_after": None}
         else:
-            epochs = ceil(share * (passes.epochs or passes.most))
+            epochs = share_of(passes.epochs or passes.most, share)
             train["passes"] = passes.model_copy(update={"most": epochs, "epochs": epochs})
         update = {"start": str(model), "train": self.train.model_copy(update=train)}
         return self.model_copy(update=update)
