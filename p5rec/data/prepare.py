@@ -160,7 +160,7 @@ def load_corpus(path: Path) -> Corpus:
         },
         labels=views.get(LABEL),
         behaviours=_behaviours(views.get(BEHAVIOUR), beside["behaviours"]),
-        dated=not summary["ordinal"],
+        dated=beside["dated"],
     )
     split = Split(summary["split"]["name"], views["part"], summary["split"]["seed"])
     return Corpus(interactions, Catalog(items), Users(users), split)
@@ -201,7 +201,8 @@ def _write(corpus: Corpus, summary: dict[str, Any], out: Path) -> None:
 
 
 def _names(log: Interactions) -> dict[str, Any]:
-    """What the codes of categories and behaviours stand for; None of a column of numbers."""
+    """What columns mean: the codes of categories (None of a column of numbers) and of behaviours,
+    and whether times are moments."""
     done = log.behaviours
     return {
         "context": {
@@ -210,6 +211,7 @@ def _names(log: Interactions) -> dict[str, Any]:
         },
         "behaviours": done
         and {"names": done.names, "targets": done.targets, "weights": done.weights},
+        "dated": log.dated,
     }
 
 
