@@ -20,7 +20,6 @@ import torch
 
 from p5rec.core.rng import id_keys, sampled, tie_order
 from p5rec.core.types import PARTS, Corpus
-from p5rec.data.available import Available
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_folder
@@ -293,9 +292,7 @@ def test_negatives_and_lineage(pair: Pair) -> None:
         log, train = corpus.interactions, corpus.split.mask("train")
         users, keys = torch.from_numpy(log.users[train].astype(np.int64)), log.event_keys[train]
         taken = np.unique(log.users[train].astype(np.int64) * log.n_items + log.items[train])
-        available = Available.of(log, train)
-        shown = available, available.counts(log.times[train])
-        drawn = _not_taken(users, taken, shown, keys, 9).tolist()
+        drawn = _not_taken(users, log.n_items, taken, keys, 9).tolist()
         negatives.append(dict(zip(keys.tolist(), drawn, strict=True)))
         lineages.append(Popularity().learn(log, corpus.split).lineage)
     whole = pair[0].interactions

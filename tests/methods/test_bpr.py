@@ -4,7 +4,6 @@ import numpy as np
 import torch
 
 from p5rec.core.rng import id_keys
-from p5rec.data.available import ALWAYS, Available
 from p5rec.methods.baselines import bpr_training
 from p5rec.methods.baselines.bpr import Bpr
 from p5rec.methods.baselines.bpr_training import Factors
@@ -35,20 +34,10 @@ def test_the_loss_by_hand():
 def test_negatives_are_items_that_the_user_has_not():
     users = torch.tensor([0] * 500 + [1] * 500)
     taken = np.array([0, 1, 2, 10 + 9])  # user 0 has items 0, 1, 2; user 1 has item 9
-    shown = Available(np.full(10, ALWAYS)), np.full(1000, 10)
-    drawn = bpr_training._not_taken(users, taken, shown, id_keys(range(1000)), 0).numpy()
+    drawn = bpr_training._not_taken(users, 10, taken, id_keys(range(1000)), 0).numpy()
     assert np.bincount(drawn[:500], minlength=10)[:3].sum() <= 10  # three redraws
     assert np.bincount(drawn[500:], minlength=10)[9] == 0
     assert len(np.unique(drawn[500:])) == 9
-
-
-def test_negatives_could_be_shown_at_the_time():
-    users, taken = torch.zeros(600, dtype=torch.int64), np.array([0])
-    available = Available(np.repeat([0, 7], 5))
-    shown = available, available.counts(np.repeat([3, 9], 300))
-    drawn = bpr_training._not_taken(users, taken, shown, id_keys(range(600)), 0).numpy()
-    assert set(drawn[:300].tolist()) - {0} == {1, 2, 3, 4}
-    assert set(drawn[300:].tolist()) - {0} == set(range(1, 10))
 
 
 def test_the_seed_and_nothing_else_moves_it(build, ask):

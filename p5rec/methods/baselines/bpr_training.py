@@ -18,7 +18,6 @@ from torch.nn import functional as F
 from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import derive_seed, keyed, tie_order
 from p5rec.core.types import NOBODY, Histories, Interactions, Split, check_rows
-from p5rec.data.available import Available
 
 from ..arrays import load_arrays, save_arrays
 from . import fitting
@@ -102,7 +101,7 @@ def load(folder: Path) -> BprPredictor:
 
 def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPredictor:
     """Learns from triples: a training event of a target behaviour, and an item, drawn anew, that
-    could have been shown then and that its user has no training event with."""
+    its user has no training event with."""
     train = split.mask("train")
     asked = train & interactions.is_target
     users, items = (
@@ -112,8 +111,6 @@ def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPre
     n_users, n_items = interactions.n_users, interactions.n_items
     met = interactions.users[train].astype(np.int64) * n_items + interactions.items[train]
     taken, keys = np.unique(met), interactions.event_keys[asked]
-    available = Available.of(interactions, train)
-    shown = available.counts(interactions.times[asked])
     batch = int(np.clip(len(users) // 10, 1, method.batch))
     with fitting.drawn_under(split.seed, "bpr"):
         model = Factors(n_users, n_items, method.factors)
@@ -129,7 +126,7 @@ def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPre
 
         def losses(n: int) -> Iterator[Tensor]:
             drawn = derive_seed(split.seed, "bpr negatives", n)
-            left = _not_taken(users, taken, (available, shown), keys, drawn)
+            left = _not_taken(users, n_items, taken, keys, drawn)
             for rows in torch.randperm(len(users)).split(batch):
                 yield model.loss(users[rows], items[rows], left[rows], method.l2)
 
@@ -145,25 +142,19 @@ def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPre
 
 
 def _not_taken(
-    users: Tensor,
-    taken: np.ndarray,
-    shown: tuple[Available, np.ndarray],
-    keys: np.ndarray,
-    seed: int,
+    users: Tensor, n_items: int, taken: np.ndarray, keys: np.ndarray, seed: int
 ) -> Tensor:
     """``(E,)`` an item for each event that its user has no training event with.
 
     Args:
         users: ``(E,)`` the events' users.
         taken: the pairs ``user * N + item`` that are, ascending.
-        shown: the N items, and ``(E,)`` how many of them could be shown at each event.
         keys: ``(E,)`` uint64 of the events, which what is drawn for each hangs on.
     """
-    available, counts = shown
-    first = users.numpy() * len(available.since)
+    first = users.numpy() * n_items
 
     def items(rows: np.ndarray | slice, redraw: int) -> np.ndarray:
-        return available.drawn(counts[rows], keyed(keys[rows], seed, redraw))
+        return (keyed(keys[rows], seed, redraw) % np.uint64(n_items)).astype(np.int64)
 
     drawn = items(slice(None), 0)
     for redraw in range(1, REDRAWS + 1):
