@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from p5rec.core.artefacts import Artefact
+from p5rec.core.artefacts import LINEAGE, Artefact
 from p5rec.core.types import Corpus
+from p5rec.core.working import MANIFEST
 from p5rec.data.prepare import SUMMARY, load_corpus
 
 from .findings import Finding, shown
@@ -18,12 +19,14 @@ OUTSIDE = {"file": "a file of item vectors", "start": "a model trained elsewhere
 
 
 def artefacts_under(root: Path) -> dict[str, Artefact]:
-    """The finished artefacts under ``root``, by key."""
-    return {
-        path.parent.name: Artefact(path.parent, path.parent.name)
-        for path in sorted(root.rglob("manifest.json"))
-        if (path.parent / "lineage.npy").is_file() and not path.parent.name.startswith(".")
-    }
+    """The finished artefacts under ``root``, by key; folders of models within them are none."""
+    found = {}
+    for path in sorted(root.rglob(LINEAGE)):
+        one = Artefact(path.parent, path.parent.name)
+        made = (one.path / MANIFEST).is_file() and not one.key.startswith(".")
+        if made and "stage" in one.manifest:
+            found[one.key] = one
+    return found
 
 
 def behind(keys: Iterable[str], artefacts: Mapping[str, Artefact]) -> dict[str, Artefact]:

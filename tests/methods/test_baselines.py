@@ -14,7 +14,9 @@ from p5rec.methods.registry import baseline as named
 from p5rec.metrics import ranking
 
 N_ITEMS = 40
-ALIKE = ("popularity", "personal-frequency", "personal-general-frequency")  # new items, to all
+ALIKE = (  # new items, to all
+    "popularity", "popularity-recency", "personal-frequency", "personal-general-frequency",
+)  # fmt: skip
 STOPPED = ("bpr", "sasrec")  # trained until validation, which the tuner reads as well, is no better
 
 

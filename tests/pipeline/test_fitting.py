@@ -58,7 +58,10 @@ def reads_training(made: Artefact, corpus: Corpus) -> bool:
 
 def test_without_draws_it_is_fitted_once(corpus: Corpus, data: Artefact, store: Store) -> None:
     (run,) = fitted(Popularity(), corpus, data, store, 3)
-    assert (run.about["configs_tried"], run.about["tuned"]) == (1, {"kind": "popularity"})
+    assert (run.about["configs_tried"], run.about["tuned"]) == (
+        1,
+        {"kind": "popularity", "half_life": None},
+    )
     assert not (store.root / "trial").exists()
     histories, _, _ = cases(corpus.interactions, corpus.split, "test")
     made = ask_fitted(run, SERVING, Prepared(corpus, data, store), "test")
