@@ -284,7 +284,7 @@ def check_unseen(
         raise UserError(
             f"{name}: expected a model that did not learn from what it is measured on, got one "
             f"that learned from {count:,} of the {total:,} {part} events; fit it under this split, "
-            "or allow it (allow_seen)"
+            "or allow it (--allow-seen, allow_seen=True)"
         )
     if count:
         return [
