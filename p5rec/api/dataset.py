@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from p5rec.core.artefacts import Artefact, Store, read_json
 from p5rec.core.config import bind
+from p5rec.core.errors import fault
 from p5rec.core.features import Categories
 from p5rec.core.paths import cache_home
 from p5rec.core.recipes import config_path
@@ -390,3 +391,18 @@ def _kept(
     read = wanted if set(wanted) <= {*present} else present
     file = keep(to_polars(frame, name, read), store)
     return {**table, "columns": columns, "path": str(file)}
+
+
+def data_set(data: object, where: str) -> Dataset:
+    """``data``, which must be one.
+
+    Args:
+        where: who takes it, for the message.
+
+    Raises:
+        UserError: it is something else, such as a frame.
+    """
+    if not isinstance(data, Dataset):
+        todo = "make one with p5rec.Dataset.from_frame or .from_file"
+        raise fault(where, "a p5rec.Dataset", f"a {type(data).__name__}", todo)
+    return data

@@ -108,10 +108,12 @@ class Estimator:
         from p5rec.evaluate.config import EvaluateConfig
         from p5rec.pipeline.fitting import Among, fit_method
 
+        from .dataset import data_set
         from .model import Model
 
-        prepared = dataset.prepared(store, verbose=verbose)
-        unseen, name = prepared.corpus.split.exclude_seen, type(self).__name__
+        name = type(self).__name__
+        prepared = data_set(dataset, f"{name}.fit").prepared(store, verbose=verbose)
+        unseen = prepared.corpus.split.exclude_seen
         method = self.config.within({}, exclude_seen=unseen)
         if faults := [f"{name}: {line}" for line in method.check_data(prepared.corpus, ())]:
             raise UserError(*faults)

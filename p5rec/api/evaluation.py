@@ -15,7 +15,7 @@ import polars as pl
 from p5rec.core.errors import UserError, did_you_mean, fault
 from p5rec.evaluate.schema import Comparison, Part, Report
 
-from .dataset import Dataset
+from .dataset import Dataset, data_set
 from .frames import Frame, Kind, to_kind, to_polars
 from .measuring import (
     Imported,
@@ -177,7 +177,7 @@ def evaluate(
     started = time.perf_counter()
     if on not in ("test", "valid"):
         raise fault("evaluate: on", "test or valid", repr(on), "name one of them")
-    data.check_evaluable()
+    data_set(data, "evaluate").check_evaluable()
     runs, frames = _runs(models)
     allowed = Allowed(allow_seen, other_items)
     notes = [note for each in _named(runs) for note in _checked(*each, data, on, allowed)]

@@ -239,6 +239,9 @@ class Model:
     def _chosen(self, data: Dataset) -> Any:
         from p5rec.pipeline.production import Chosen
 
+        from .dataset import data_set
+
+        data = data_set(data, "refit and update")
         return Chosen.of(self.folder, self.provenance, self.serving.fit_seed, data.config.seed)
 
     def _renewed(
@@ -357,6 +360,9 @@ def load(
     made, news = read_provenance(place), read_news(place)
     model = Model(place, method, serving, dataset, ids=extended, provenance=made, news=news)
     if dataset is not None:
+        from .dataset import data_set
+
+        data_set(dataset, "load")
         check_items(place, dataset.corpus, extended)
     if extended is not None:
         if dataset is None:

@@ -36,6 +36,9 @@ class Source:
         typer.Option(help=f"{CONFIG}, whose data are read; default: the run of the model."),
     ] = None
     out: Annotated[Path, typer.Option(help="Folder for the new model.")]
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the folder of a model that is there.")
+    ] = False
 
     @property
     def model(self) -> Path:
@@ -54,6 +57,11 @@ class Source:
             raise fault("--method", "a method of the run", got, did_you_mean(name, known))
         return models / name
 
+    def _check_free(self) -> None:
+        if not self.force and self.out.is_dir() and any(self.out.iterdir()):
+            todo = "name a new one, or replace what is there with --force"
+            raise fault("--out", "a new folder", f"{self.out}, which is not empty", todo)
+
     def read(self) -> tuple[Any, Dataset]:
         """The recipe's sections, and its data.
 
@@ -67,7 +75,7 @@ class Source:
         from .outputs import check_folder
 
         model = self.model
-        all_of(lambda: check_model(model), lambda: check_folder(self.out))
+        all_of(lambda: check_model(model), lambda: check_folder(self.out), self._check_free)
         path = config_beside(model, self.config)
         recipe = read_sections(path, self.overrides or [], methods=(dict[str, Any], {}))
         return recipe, Dataset.from_config(recipe.data)
@@ -116,4 +124,5 @@ def _lines(made: Renewed) -> list[str]:
         length = "".join(f", {facts[unit]} {unit}" for unit in ("epochs", "steps") if unit in facts)
         found.append(f"{name}: {facts['fitted']}{length}")
     seen = f"{about.events['events_seen']:,} events, {about.new_events:,} of them new to the model"
-    return [*found, seen, *made.news.lines()]
+    gone = f"{about.gone_events:,} events that the model had seen are not in this log"
+    return [*found, seen, *([gone] if about.gone_events else []), *made.news.lines()]

@@ -163,14 +163,20 @@ class Lineage:
         """What a stage, or a model that is laid out, has seen.
 
         Raises:
-            UserError: nobody noted that.
+            UserError: nobody noted that, or the file is damaged.
         """
         if not (folder / LINEAGE).is_file():
             raise fault(
                 folder / LINEAGE, "the events that a model has seen", "nothing there",
                 "copy the folder anew, or fit it again",
             )  # fmt: skip
-        return cls(np.load(folder / LINEAGE, allow_pickle=False))
+        try:
+            return cls(np.load(folder / LINEAGE, allow_pickle=False))
+        except (OSError, EOFError, ValueError, TypeError):
+            raise fault(
+                folder / LINEAGE, "keys of events", "a damaged file",
+                "copy the folder anew, or fit it again",
+            ) from None  # fmt: skip
 
     def __or__(self, other: Lineage) -> Lineage:
         return Lineage(np.concatenate([self.events, other.events]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -304,6 +305,11 @@ class DataConfig(Config):
     def of_baskets(self) -> bool:
         """Whether the split holds out baskets."""
         return self.split.startswith("last-basket")
+
+    @field_validator("test_from", mode="before")
+    @classmethod
+    def _dates_are_written(cls, value: object) -> object:
+        return value.isoformat() if isinstance(value, date) else value  # as YAML reads 2024-03-25
 
     @model_validator(mode="after")
     def _cuts_by_time(self) -> Self:

@@ -53,6 +53,7 @@ class Provenance(Config):
         events: the lineage, ``events_seen`` and ``digest``.
         before: that of the model it was made of.
         new_events: of the lineage, not in that one.
+        gone_events: of that one, not in the log.
         new_users, new_items, gone_items: how many (:class:`News`).
         earlier: how the models before it were made, oldest first: ``made``, ``at``, ``events``.
     """
@@ -65,6 +66,7 @@ class Provenance(Config):
     events: dict[str, Any]
     before: dict[str, Any]
     new_events: int
+    gone_events: int
     new_users: int
     new_items: int
     gone_items: int

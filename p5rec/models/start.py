@@ -44,6 +44,8 @@ def begun_from(settings: BundleSettings, start: Path) -> BundleSettings:
         for name, value in settings.backbone
         if name != "lora" and value != getattr(first.backbone, name, None)
     ]
+    if first.behaviours and not {*first.behaviours} & {*settings.behaviours}:
+        differ.append("data.behaviour")
     here, there = settings.backbone.lora, first.backbone.lora
     if (here is None) != (there is None):
         differ.append("backbone.lora")

@@ -154,7 +154,8 @@ def update(chosen: Chosen, prepared: Prepared, share: float = SHARE) -> Renewed:
         share: of the epochs of a whole training.
 
     Raises:
-        UserError: no event is new, the data lack what the method needs, or it cannot go on.
+        UserError: no event is new, most of the events that the model has seen are not there, the
+            data lack what the method needs, or it cannot go on.
     """
     if not 0 < share <= 1:
         raise fault("update: share", "a share above 0, at most 1", str(share), "leave it out")
@@ -165,6 +166,12 @@ def update(chosen: Chosen, prepared: Prepared, share: float = SHARE) -> Renewed:
             "update", "events that the model has not seen", f"none among {train.sum():,}",
             "bring the log of today, or leave the model as it is",
         )  # fmt: skip
+    if (kept := len(known.events) - _gone(known, prepared.corpus)) < len(known.events) / 2:
+        raise fault(
+            "update", "the whole log of today, old events and new ones",
+            f"one with {kept:,} of the {len(known.events):,} events that the model has seen",
+            "bring them too (their users, items and times as they were), or refit it",
+        )  # fmt: skip
     method = chosen.method.continued(chosen.folder, share)
     _check(method, prepared.corpus)
     ids = {}
@@ -172,6 +179,11 @@ def update(chosen: Chosen, prepared: Prepared, share: float = SHARE) -> Renewed:
         ids[method.semantic_ids] = [extend_ids(chosen.folder / CODES, prepared)]
     (fitted,) = fit_method(method, prepared, Among(ids), first=chosen.nth)
     return _renewed("update", chosen, fitted, prepared.corpus)
+
+
+def _gone(known: Lineage, corpus: Corpus) -> int:
+    """How many of the events ``known`` are not in the log."""
+    return int((~np.isin(known.events, corpus.interactions.event_keys)).sum())
 
 
 def _check(method: Method, corpus: Corpus) -> None:
@@ -193,6 +205,7 @@ def _renewed(
         events=seen.summary(),
         before=known.summary(),
         new_events=int((~known.among(seen.events)).sum()),
+        gone_events=_gone(known, corpus),
         new_users=len(news.users),
         new_items=len(news.items),
         gone_items=len(news.gone),

@@ -117,12 +117,11 @@ def _have(block: Block, negatives: str) -> bool:
 
 def outdone(report: Report) -> str:
     """That another method is better than the one that a run is about, the first of its comparisons:
-    a line to be read before any other. Empty where none is shown to be, each by itself."""
-    lost = [
-        c
-        for c in report.comparisons
-        if c.alone == "worse" and c.split == "test" and c.a == report.comparisons[0].a
-    ]
+    a line to be read before any other. Empty where none is shown to be, each by itself, or where
+    it is in one metric and the opposite in another."""
+    own = [c for c in report.comparisons if c.split == "test" and c.a == report.comparisons[0].a]
+    won = {(c.b, c.task) for c in own if c.alone == "better"}
+    lost = [c for c in own if c.alone == "worse" and (c.b, c.task) not in won]
     if not lost:
         return ""
     metric = lost[0].metric  # metrics come in the order of what they weigh

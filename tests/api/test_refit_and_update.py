@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -174,5 +176,14 @@ def test_a_model_of_yesterday_is_measured_on_what_came_later(
     assert "old knows 24 of the 26 items: the others are left out" in found.report.notes[0]
     with pytest.raises(p5rec.UserError, match="test_from: expected a time, got 'soon'; write it"):
         after.split("time", test_from="soon")
+    assert after.split("time", test_from=date(2023, 11, 29)).config == data.config
     with pytest.raises(p5rec.UserError, match="test_from: expected the split time, got leave-one-"):
         after.split(test_from="2024-01-01")
+
+
+def test_a_frame_is_no_data_set(updated: p5rec.Model) -> None:
+    for call in (updated.update, p5rec.Ease().fit, partial(p5rec.evaluate, updated)):
+        with pytest.raises(
+            p5rec.UserError, match=r"expected a p5rec.Dataset, got a DataFrame; make"
+        ):
+            call(pl.DataFrame({"user": [1]}))

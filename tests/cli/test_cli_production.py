@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,19 @@ FAULTS: dict[str, tuple[list[str], str]] = {
         ["update", "{production}", "--config", "{run}"],
         "update: expected events that the model has not seen, got none among 280",
     ),
+    "today alone": (
+        ["update", "{production}", "--config", "{today}"],
+        "update: expected the whole log of today, old events and new ones, got one with 0 of the "
+        "280 events that the model has seen; bring them too",
+    ),
+    "taken": (
+        ["refit", "{run}", "--method", "mine", "--out", "{run}"],
+        "--out: expected a new folder, got {run}, which is not empty; ",
+    ),
+    "damaged": (
+        ["update", "{damaged}", "--config", "{run}"],
+        "lineage.npy: expected keys of events, got a damaged file; copy the folder anew",
+    ),
     "all": (
         ["run", "{run}", "data.split=all"],
         "data.split: expected a rule that holds events out",
@@ -112,16 +126,23 @@ FAULTS: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_faults_are_one_line_and_leave_nothing(p5rec: Any, trained: Trained, name: str) -> None:
+def test_faults_are_one_line_and_leave_nothing(
+    p5rec: Any, trained: Trained, yours: Path, name: str
+) -> None:
     words, said = FAULTS[name]
-    places = {"run": trained.out, "production": Path("production")}
-    if name == "nothing new":
+    places = {"run": trained.out, "production": Path("production"), "damaged": Path("damaged")}
+    places["today"] = yours / "my.yaml"
+    if places.keys() & {word.strip("{}") for word in words} - {"run"}:
         assert p5rec("refit", trained.model, "--out", "production")[0] == 0
+        shutil.copytree("production", "damaged")
+        Path("damaged/lineage.npy").write_bytes(b"")
+        log = pl.read_csv(yours / "log.csv").with_columns(pl.col("time") + 1)
+        log.write_csv(yours / "log.csv")
     before = files(Path())
     command = [word.format(**places) for word in words]
-    out = [] if command[0] == "evaluate" else ["--out", "out"]
+    out = [] if command[0] == "evaluate" or "--out" in command else ["--out", "out"]
     code, _, err = p5rec(*command, *out)
     assert code == 2
-    assert said in err
+    assert said.format(**places) in err
     assert len(err.splitlines()) == 1
     assert files(Path()) == before

@@ -36,6 +36,7 @@ def test_nothing_is_said_without_a_shown_difference_of_the_first_method(method, 
     for held in (
         [against("ease", -0.2, "no difference shown")],
         [against("ease", -0.2, "worse", split="valid")],
+        [against("ease", -0.2, "worse"), against("ease", 0.1, "better", "NDCG@10")],
         [against("ease", 0.2, "better"), against("ease", -0.2, "worse", a="part of mine")],
         [],
     ):

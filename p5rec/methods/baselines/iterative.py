@@ -115,6 +115,8 @@ class SasrecSettings(IterativeMethod):
 
 
 def _hash(model: Path) -> str:
+    if not (model / FILE).is_file():
+        raise fault(model / FILE, "a SASRec's weights", "nothing there", "copy the folder anew")
     return file_sha256(model / FILE)
 
 
