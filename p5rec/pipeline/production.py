@@ -164,7 +164,7 @@ def update(chosen: Chosen, prepared: Prepared, share: float = SHARE) -> Renewed:
     if known.among(log.event_keys[train]).all():
         raise fault(
             "update", "events that the model has not seen", f"none among {train.sum():,}",
-            "bring the log of today, or leave the model as it is",
+            "bring the log of today; if only the catalogue changed, refit the model",
         )  # fmt: skip
     if (kept := len(known.events) - _gone(known, prepared.corpus)) < len(known.events) / 2:
         raise fault(
