@@ -21,7 +21,7 @@ from p5rec.core.paths import cache_home
 from p5rec.core.recipes import config_path
 from p5rec.core.types import PARTS, Corpus, Interactions
 from p5rec.data.build import check_evaluable
-from p5rec.data.config import ColumnsConfig, DataConfig, read_section
+from p5rec.data.config import DataConfig, read_section
 from p5rec.data.describe import as_lines, describe
 from p5rec.data.event_columns import further_columns
 from p5rec.data.prepare import SUMMARY, load_corpus, prepare_data
@@ -30,15 +30,10 @@ from p5rec.data.split import ALL
 from p5rec.pipeline.prepared import Prepared
 
 from .frames import Frame, Kind, column_names, in_words_of, keep, kind_of, to_kind, to_polars
+from .keywords import EVENTS, ITEMS, USERS, kept, section
 
 if TYPE_CHECKING:
     from p5rec.report.plots import Picture
-
-EVENTS, ITEMS, USERS = "events", "items", "users"  # what messages call the frames
-COLUMNS = {  # table → keyword → what its section calls the column
-    ITEMS: {"item_id": "item", "title": "title", "attributes": "attributes"},
-    USERS: {"user_id": "user", "user_attributes": "attributes"},
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +93,7 @@ class Dataset:
         named = {"user": user, "item": item, "rating": rating}
         if time != "time":  # which it is called anyway
             named["time"] = time
-        tree = {**_section({**named, **settings}), "source": "table"}
+        tree = {**section({**named, **settings}), "source": "table"}
         with in_words_of({EVENTS: EVENTS}):
             asked = bind(DataConfig, tree, {}, "Dataset.from_frame")
             present, further = column_names(events, EVENTS), further_columns(asked)
@@ -108,7 +103,7 @@ class Dataset:
         names, tree["path"] = {str(log): EVENTS}, str(log)
         for name, frame, column in ((ITEMS, items, item), (USERS, users, user)):
             if frame is not None:
-                tree[name] = _kept(frame, name, tree[name] or {"columns": {}}, column, store)
+                tree[name] = kept(frame, name, tree[name] or {"columns": {}}, column, store)
                 names[tree[name]["path"]] = name
         with in_words_of(names):
             config = bind(DataConfig, tree, {}, "Dataset.from_frame")
@@ -127,7 +122,7 @@ class Dataset:
         Raises:
             UserError: a setting is not known.
         """
-        tree = {**_section(settings), "source": source, "path": str(path)}
+        tree = {**section(settings), "source": source, "path": str(path)}
         return cls(bind(DataConfig, tree, {}, "Dataset.from_file"))
 
     @classmethod
@@ -344,53 +339,6 @@ def _store(root: str | Path | None = None) -> Store:
 def _session(root: Path) -> Store:
     """The store under ``root``: what this session has asked of it stays there until it ends."""
     return Store(root)
-
-
-def _section(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A ``data:`` section of keywords: names of columns go where the section has them."""
-    tree = {name: value for name, value in settings.items() if value is not None}
-    if "time" in settings and settings["time"] is None:
-        tree["order"] = "rows"
-    columns = dict(tree.pop("columns", {}))
-    columns |= {name: tree.pop(name) for name in ColumnsConfig.model_fields if name in tree}
-    tables = {name: _table(tree, name) for name in COLUMNS}
-    return {**tree, "columns": columns, **tables}
-
-
-def _table(tree: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """What keywords say of the table of items or users, taken out of ``tree``."""
-    told = tree.pop(name, None)
-    if told is not None and not isinstance(told, Mapping):
-        told = {"path": str(told)}
-    table: dict[str, Any] = {"columns": {}, **(told or {})}
-    if name == ITEMS and "missing" in tree:
-        table["missing"] = tree.pop("missing")
-    words = {column: tree.pop(word) for word, column in COLUMNS[name].items() if word in tree}
-    table["columns"] = {**table["columns"], **words}
-    read = table["columns"].get("attributes")
-    if read is not None and not isinstance(read, Mapping):
-        table["columns"]["attributes"] = {name: name for name in read}
-    return table if table != {"columns": {}} else None
-
-
-def _kept(
-    frame: Frame, name: str, table: Mapping[str, Any], column: str | None, store: Store
-) -> dict[str, Any]:
-    """The section of a table of items or users that is a frame, which goes into ``store``.
-
-    Of its columns those are kept that are read; where one is missing all, for the hint.
-
-    Args:
-        column: what the log calls the id.
-    """
-    present, own = column_names(frame, name), name.removesuffix("s")
-    columns = {**table["columns"], own: column if column in present else own}
-    attributes = columns.get("attributes", {}).values()
-    wanted = [a["column"] if isinstance(a, Mapping) else str(a) for a in attributes]
-    wanted += [columns[own], *([columns.get("title", "title")] if name == ITEMS else [])]
-    read = wanted if set(wanted) <= {*present} else present
-    file = keep(to_polars(frame, name, read), store)
-    return {**table, "columns": columns, "path": str(file)}
 
 
 def data_set(data: object, where: str) -> Dataset:
