@@ -15,9 +15,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from p5rec.core.artefacts import read_json
 from p5rec.evaluate.blocks import OF_BASKETS
-from p5rec.evaluate.schema import RECORD, Comparison, Method, load_report
+from p5rec.evaluate.schema import Comparison, Method, Report, load_report
 from p5rec.report.markdown import table
 
 SHOWN = 2.8 / (2 * 1.96)  # of an interval's width
@@ -41,7 +40,7 @@ def line(run: Path) -> list[str]:
     methods = {m.name: m for m in report.methods if m.split == "test" and _metrics(m)}
     ours = methods[name]
     against = [c for c in report.comparisons if c.a == name and c.split == "test"]
-    parts = {c.b for c in against if c.b in _own(run, name)}
+    parts = {c.b for c in against} & _own(report, name)
     other = max(
         (methods[c.b] for c in against if c.b not in parts), key=lambda m: _value(m, _metrics(m)[1])
     )
@@ -61,9 +60,9 @@ def line(run: Path) -> list[str]:
     ]
 
 
-def _own(run: Path, name: str) -> set[str]:
+def _own(report: Report, name: str) -> set[str]:
     """The methods of the run that are parts of ``name``."""
-    methods: dict[str, Any] = read_json(run / RECORD)["manifest"]["config"]["methods"]
+    methods: dict[str, Any] = report.manifest["config"]["methods"]
     named = methods.get(name, {}).get("parts", {}).values()
     return {part for part in named if isinstance(part, str)}
 

@@ -1,4 +1,4 @@
-"""The events that train: those of some users, or all of them swapped between users."""
+"""The events that train: counted, those of some users, or all of them swapped between users."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from p5rec.core.rng import derive_rng, sampled
 from p5rec.core.types import Corpus, Interactions, Split
 
 from .split import UNUSED
+
+
+def taken(interactions: Interactions, split: Split) -> np.ndarray:
+    """``(N,)`` int64 training events of each item, those of target behaviours."""
+    asked = split.mask("train") & interactions.is_target
+    return np.bincount(interactions.items[asked], minlength=interactions.n_items)
 
 
 def of_some_users(corpus: Corpus, share: float, seed: int) -> Corpus:

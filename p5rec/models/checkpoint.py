@@ -8,7 +8,7 @@ low-rank adapters as peft writes them, those of earlier trainings in folders wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -313,7 +313,7 @@ def load_adapters(lm: Any, folder: Path, names: Mapping[str, str]) -> None:
         set_peft_model_state_dict(lm, tensors, name)
 
 
-def rows_among(item_ids: Sequence[str], known: Sequence[str]) -> np.ndarray:
+def rows_among(item_ids: Sequence[Hashable], known: Sequence[Hashable]) -> np.ndarray:
     """``(N,)`` the row in ``known`` of each item, -1 for those that are not there."""
     place = {item: row for row, item in enumerate(known)}
     return np.array([place.get(item, -1) for item in item_ids])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from p5rec.core.types import NOBODY, Histories, RankedLists
+from p5rec.models.checkpoint import rows_among
 
 from .protocols import Recommender
 
@@ -39,7 +40,7 @@ class OverOtherItems:
     @classmethod
     def of(cls, recommender: Recommender, known: Sequence[str], items: Sequence[str]) -> Self:
         """By external ids: ``known (M,)`` of its own, ``items (N,)`` of the data."""
-        return cls(recommender, _rows(items, known), _rows(known, items))
+        return cls(recommender, rows_among(items, known), rows_among(known, items))
 
     def recommend(
         self,
@@ -65,8 +66,3 @@ class OverOtherItems:
         known = histories.where(self.own[histories.items] >= 0)
         users = np.full(len(known), NOBODY, dtype=np.int32)
         return replace(known, users=users, items=self.own[known.items].astype(np.int32))
-
-
-def _rows(items: Sequence[str], among: Sequence[str]) -> np.ndarray:
-    place = {item: row for row, item in enumerate(among)}
-    return np.array([place.get(item, -1) for item in items])

@@ -17,6 +17,7 @@ from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, Split
 from p5rec.data.matrices import frequency_matrix
+from p5rec.data.train_events import taken
 
 from ..arrays import load_arrays, save_arrays
 from ..base import Method
@@ -109,10 +110,8 @@ class PersonalGeneralFrequency(PersonalFrequency):
 
     def learn(self, interactions: Interactions, split: Split) -> FrequencyPredictor:
         """Count the training events of each item, those of target behaviours."""
-        train = split.mask("train")
-        counted = interactions.items[train & interactions.is_target]
-        counts = np.bincount(counted, minlength=interactions.n_items)
+        counts = taken(interactions, split)
         behind = (counts / (1 + counts.max())).astype(np.float32)
         tie = tie_order(interactions.item_keys, split.seed)
-        lineage = Lineage(interactions.event_keys[train])
+        lineage = Lineage(interactions.event_keys[split.mask("train")])
         return FrequencyPredictor(behind, tie, self.half_life, lineage)

@@ -23,8 +23,9 @@ from p5rec.core.errors import fault
 from p5rec.core.features import behaviour_codes
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, Split
-from p5rec.data.train_events import with_news
+from p5rec.data.train_events import taken, with_news
 from p5rec.models.catalogue import catalogue_loss, draw, quick
+from p5rec.models.checkpoint import rows_among
 from p5rec.models.sasrec import Sasrec as Network
 from p5rec.models.sasrec import SasrecShape
 
@@ -133,8 +134,7 @@ def fit(
         if start is not None:
             _carry_over(start, network, interactions.item_keys, windows.behaviours)
         copy, mean = fitting.averaged(network, method.averaged * windows.steps)
-        taken = interactions.items[train & interactions.is_target]
-        counts = np.bincount(taken, minlength=n_items).astype(np.float32)
+        counts = taken(interactions, split).astype(np.float32)
         tie = tie_order(interactions.item_keys, split.seed)
         lineage = Lineage(interactions.event_keys[train])
         own = copy, counts, tie, interactions.item_keys, method
@@ -177,8 +177,7 @@ def _carry_over(
             ", ".join(names) or "none", "fit it anew",
         )  # fmt: skip
     arrays = load_arrays(start)
-    known = {int(key): row for row, key in enumerate(arrays["item_keys"])}
-    row_of = np.array([known.get(int(key), -1) for key in item_keys])
+    row_of = rows_among(item_keys.tolist(), arrays["item_keys"].tolist())
     kept = torch.from_numpy(np.flatnonzero(row_of >= 0))
     for name, weight in network.state_dict().items():
         old = torch.from_numpy(arrays[f"network.{name}"])

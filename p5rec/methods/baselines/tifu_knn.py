@@ -20,6 +20,7 @@ from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, Split
 from p5rec.data.matrices import basket_items
 from p5rec.data.split import histories_from
+from p5rec.data.train_events import taken
 
 from ..arrays import load_arrays, save_arrays, sparse, sparse_parts
 from ..base import Method
@@ -147,7 +148,6 @@ class TifuKnn(Method):
     def learn(self, interactions: Interactions, split: Split) -> TifuKnnPredictor:
         """The vectors of the training histories, of target behaviours alone."""
         events = np.flatnonzero(split.mask("train") & interactions.is_target)
-        counts = np.bincount(interactions.items[events], minlength=interactions.n_items)
         users, first = np.unique(interactions.users[events], return_index=True)
         offsets = np.append(first, len(events)).astype(np.int64)
         histories = histories_from(interactions, users, events, offsets)
@@ -155,7 +155,7 @@ class TifuKnn(Method):
         return TifuKnnPredictor(
             self.vectors(histories, interactions.n_items),
             keys,
-            counts.astype(np.float32),
+            taken(interactions, split).astype(np.float32),
             tie_order(interactions.item_keys, split.seed),
             tie_order(keys, split.seed),
             self,
