@@ -59,7 +59,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     # imported here, for they take seconds: what is wrong with a config is told before
     from p5rec.evaluate.answers import Outputs
     from p5rec.methods.fitted import Fitted
-    from p5rec.pipeline.answers import ask_fitted, ask_references
+    from p5rec.pipeline.answers import predict_fitted, predict_references
     from p5rec.pipeline.fitting import Among, fit_method
     from p5rec.pipeline.ids import build_ids
     from p5rec.pipeline.prepared import Prepared
@@ -70,7 +70,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     data = prepare_data(cfg.data, store)
     corpus = load_corpus(data.path).validated(exclude_seen=cfg.evaluate.exclude_seen)
     prepared = Prepared(corpus, data, store)
-    check_data(methods, cfg.evaluate.ask, corpus)
+    check_data(methods, cfg.evaluate.prompts, corpus)
     views = view_methods(cfg.ids, cfg.methods)
     named = {method.semantic_ids for method in methods.values()}
     ids = {
@@ -87,17 +87,17 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     }
     answers = {
         part: {
-            name: [ask_fitted(run, serving[name], prepared, part) for run in runs]
+            name: [predict_fitted(run, serving[name], prepared, part) for run in runs]
             for name, runs in fitted.items()
             if LISTS in runs[0].method.capabilities or serving[name].about(part).questions
         }
-        for part in cfg.evaluate.parts
+        for part in cfg.evaluate.splits
     }
     asked = {
         part: [each for runs in found.values() for each in read_asked(runs[0].path)]
         for part, found in answers.items()
     }
-    references = {part: ask_references(each, prepared, fitted) for part, each in asked.items()}
+    references = {part: predict_references(each, prepared, fitted) for part, each in asked.items()}
     made = Outputs(ids, fitted, answers, references)
     report = store.stage(
         "report",

@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--quantize", choices=["4bit", "8bit"])
     asked = parser.parse_args()
     world = {"kind": "markov", "users": 200, "items": ITEMS, "events": 10}
-    corpus = build(DataConfig(source="world", world=world))[0]
+    corpus = build(DataConfig(source="synthetic", synthetic=world))[0]
     table = np.random.default_rng(0).integers(0, 256, (len(corpus.catalog), 4)).astype(np.int32)
     codes = ItemCodes(table, SIZES, "drawn")
     with TemporaryDirectory() as made:
@@ -57,7 +57,7 @@ def trained(
 ) -> Bundle:
     method = Generative(
         backbone=Pretrained(
-            items=items, item_rows=False, lora=LoraSettings(rank=asked.rank),
+            items=items, item_embeddings=False, lora=LoraSettings(rank=asked.rank),
             quantize=asked.quantize,
         ),
         train=TrainConfig(steps=asked.steps, batch=4, warmup=2),

@@ -2,7 +2,7 @@
 
 python scripts/bench_behaviours.py [--users 600] [--seed 0]
 
-Each method is fitted to a made-up shop (``data.world.kind: shop``) twice, to all events and to the
+Each method is fitted to a made-up shop (``data.synthetic.kind: shop``) twice, to all events and to the
 purchases alone, and asked for the same held-out purchases: NDCG@10 of both, and their difference
 with its 95 % interval over users. About 2 minutes on one core.
 """
@@ -53,17 +53,17 @@ NETWORK = Generative(
     },
     item_head={"spread": 0.16},
     train={
-        "passes": {"most": 150, "average": 2, "patience": 40},
-        "dense": {"start": 0.02},
+        "epochs": {"max_epochs": 150, "ema_epochs": 2, "patience": 40},
+        "next_item": {"bos_probability": 0.02},
         "learning_rate": 0.002,
-        "row_learning_rate": 0.016,
+        "embedding_learning_rate": 0.016,
         "schedule": "constant",
         "warmup": 20,
         "weight_decay": 0.0,
         "clip": 10,
         "precision": "float32",
     },
-    decode={"search": "items"},
+    decode={"search": "item-head"},
 )
 
 
@@ -71,7 +71,9 @@ def shop(p: float, users: int, seed: int, *, behaviours: bool) -> Corpus:
     """A shop's log, whole or purchases alone; users, items and held-out purchases are the same."""
     world = {"kind": "shop", "users": users, "items": 48, "events": 5, "p": p, "seed": seed}
     chosen = BEHAVIOUR if behaviours else None
-    return build(DataConfig(source="world", world=world, behaviour=chosen, catalog="table"))[0]
+    return build(
+        DataConfig(source="synthetic", synthetic=world, behaviour=chosen, catalog="table")
+    )[0]
 
 
 def of_method(method: Method) -> Fit:

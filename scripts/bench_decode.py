@@ -40,7 +40,7 @@ FLOAT = {"smollm2": "bfloat16", "small": "float32"}
 def bundle_of(model: str, items: int, kind: str, normalisation: str = "items") -> Bundle:
     """An untrained model over random codes: what it says is idle, how long it takes is not."""
     codes = random_codes(items, 2 * items)
-    reads = {"items": kind, "item_rows": False, "normalisation": normalisation}
+    reads = {"items": kind, "item_embeddings": False, "normalisation": normalisation}
     backbone = (
         Scratch(**SMALL, **reads)
         if model == "small"

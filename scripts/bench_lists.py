@@ -28,8 +28,8 @@ import polars as pl
 
 RECIPE = """\
 data:
-  source: world
-  world: {{kind: markov, users: {users}, items: 500, events: 20}}
+  source: synthetic
+  synthetic: {{kind: markov, users: {users}, items: 500, events: 20}}
 ids:
   semantic: {{levels: 2, codebook: 32, vectors: {{text: null}}}}
 baselines: [popularity]

@@ -42,8 +42,8 @@ def fitted(folder: Path) -> Path:
     import p5rec
 
     train = p5rec.Dataset.from_file("ml-100k", source="recbole").split("leave-one-out")
-    parts = {"network": {"train": {"passes": {"most": 1}}}}
-    p5rec.Hybrid(parts=parts).fit(train, verbose=False).save(folder)
+    components = {"network": {"train": {"epochs": {"max_epochs": 1}}}}
+    p5rec.Hybrid(components=components).fit(train, verbose=False).save(folder)
     return folder
 
 

@@ -28,7 +28,7 @@ from p5rec.backbones.scratch import Scratch
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import Histories, ItemCodes
 from p5rec.methods.baselines.ease import Ease, EasePredictor
-from p5rec.methods.baselines.linear import Linear, LinearPredictor
+from p5rec.methods.baselines.item_to_item import ItemToItem, ItemToItemPredictor
 from p5rec.methods.fusion.predictor import FusionPredictor
 from p5rec.methods.generative.predictor import ScoringPredictor
 from p5rec.models.checkpoint import BundleSettings, build, load_bundle, save_bundle
@@ -38,7 +38,7 @@ from p5rec.recommend.config import DecodeConfig
 K, BATCH, FIRST = 10, 256, 5
 SHAPE = Scratch(width=64, layers=1, heads=2, feedforward=128, dropout=0.2)
 SEARCHES = {
-    "network": DecodeConfig(search="items"),
+    "network": DecodeConfig(search="item-head"),
     "network, by codes": DecodeConfig(search="auto"),
 }
 
@@ -57,15 +57,15 @@ def network(items: int, folder: Path) -> None:
     save_bundle(bundle, folder)
 
 
-def linear(items: int) -> LinearPredictor:
+def linear(items: int) -> ItemToItemPredictor:
     """Item-to-item weights over ``items`` items."""
-    rng, kept = derive_rng(0, "bench query", "linear"), min(items, Linear().kept)
+    rng, kept = derive_rng(0, "bench query", "linear"), min(items, ItemToItem().max_neighbours)
     columns = np.sort(rng.integers(0, items, (items, kept)), axis=1)
     data = rng.normal(0.02, 0.05, items * kept).astype(np.float32)
     starts = np.arange(items + 1) * kept
     weights = csr_array((data, columns.ravel(), starts), shape=(items, items))
     weights.sum_duplicates()
-    return LinearPredictor(weights, np.ones(items, dtype=np.float32), rng.permutation(items))
+    return ItemToItemPredictor(weights, np.ones(items, dtype=np.float32), rng.permutation(items))
 
 
 def ease(items: int) -> EasePredictor:

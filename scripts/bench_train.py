@@ -10,7 +10,7 @@ memory, the loss on held-out rows at equal wall time, and the distance to the fl
 the matrix products alone would take at the rate this machine reaches on the blocks' own shapes.
 
 Second, a shallow SmolLM2 learns MovieLens 100k from whole histories in which every item is a target
-(``dense``), from one-target rows of item codes, and from the prompts of ``sequential-next``: item
+(``next-item``), from one-target rows of item codes, and from the prompts of ``sequential-next``: item
 positions taught a second, and validation NDCG@10 over wall time.
 
 The ways take turns step by step, each in a process of its own.
@@ -44,13 +44,17 @@ from p5rec.train.learner import taught_prompts
 from p5rec.train.training_data import build_training_data
 
 MIXTURE = {
-    "dense": {"share": 4}, "rating": {}, "sequential-next": {}, "sequential-candidates": {},
+    "next-item": {"share": 4}, "rating": {}, "sequential-next": {}, "sequential-candidates": {},
     "sequential-yesno": {"share": 2}, "direct": {}, "explanation": {},
     "item-text-to-id": {"share": 2}, "item-id-to-text": {},
 }  # fmt: skip
 STEPS, HELD_OUT = 30, 2  # steps of the first part, rows a task that measure it
 SAME = {"ours": None, "stock": None, "stock, checkpointing": 5}  # steps, None: all
-TARGETS = {"dense": "dense", "codes": "dense", "prompts": "sequential-next"}  # way → task
+TARGETS = {
+    "next-item": "next-item",
+    "codes": "next-item",
+    "prompts": "sequential-next",
+}  # way → task
 FAMILY = "sequential-next"
 
 
@@ -58,9 +62,9 @@ def same_rows(layers: int, batch: int) -> Generative:
     """The first part's method."""
     return Generative.model_validate({
         "backbone": {"name": "smollm2", "layers": layers, "dtype": "float32", "items": "tokens",
-                     "item_rows": False, "normalisation": "vocab"},
+                     "item_embeddings": False, "normalisation": "vocab"},
         "train": {"tasks": MIXTURE, "steps": STEPS, "batch": batch, "learning_rate": 1e-3,
-                  "warmup": 3, "precision": "float32", "max_tokens": 320, "dense": {"window": 60}},
+                  "warmup": 3, "precision": "float32", "max_tokens": 320, "next_item": {"window": 60}},
     })  # fmt: skip
 
 
@@ -69,7 +73,7 @@ def one_task(task: str, layers: int) -> Generative:
     return Generative.model_validate({
         "backbone": {"name": "smollm2", "layers": layers},
         "train": {"tasks": {task: {}}, "steps": 3000, "batch": 16, "learning_rate": 2e-3,
-                  "row_learning_rate": 1e-2, "warmup": 10, "dense": {"window": 60}},
+                  "embedding_learning_rate": 1e-2, "warmup": 10, "next_item": {"window": 60}},
     })  # fmt: skip
 
 
@@ -125,7 +129,7 @@ def learn_targets(line: Connection, way: str, method: Generative, users: int) ->
     """A process of the second part."""
     lesson = contest(method)
     if way == "codes":
-        rows = {"dense": OneTarget(lesson, len(lesson.task_of))}
+        rows = {"next-item": OneTarget(lesson, len(lesson.task_of))}
         lesson = Contest(method, lesson.corpus, lesson.bundle, rows, lesson.task_of)
     turns = Turns(line, ndcg(way, lesson, users))
     line.send("ready")
@@ -290,7 +294,7 @@ def plot(same: list[dict[str, Any]], targets: list[dict[str, Any]], path: Path) 
         left.plot(looks[:, 0], looks[:, 2], color=color, label=row["way"], marker="o", markersize=4)
     left.set(xlabel="seconds of training", title="loss on held-out rows, the same rows trained")
     names = {
-        "dense": "whole histories",
+        "next-item": "whole histories",
         "codes": "one target, item codes",
         "prompts": "one target, prompts",
     }

@@ -2,7 +2,7 @@
 what refit and update take.
 
 python scripts/bench_update.py LOG [--user user] [--item item] [--time time] [--items TABLE]
-    [--title title] [--method Hybrid] [--passes N] [--share 0.2] [--questions 20] [--with-seen]
+    [--title title] [--method Hybrid] [--epochs N] [--share 0.2] [--questions 20] [--include-seen]
     [--no-text] [--json out.json]
 
 Events are cut by time into five slices of like size. Validation chooses the method's settings on
@@ -35,8 +35,8 @@ from p5rec.core.rng import derive_rng
 
 SLICES, K, DRAWS = 5, 10, 1000
 EPOCHS = {  # method → the setting that bounds its training
-    "Hybrid": lambda n: {"parts": {"network": {"train": {"passes": {"most": n}}}}},
-    "HybridNetwork": lambda n: {"train": {"passes": {"most": n}}},
+    "Hybrid": lambda n: {"components": {"network": {"train": {"epochs": {"max_epochs": n}}}}},
+    "HybridNetwork": lambda n: {"train": {"epochs": {"max_epochs": n}}},
     "Sasrec": lambda n: {"epochs": n},
     "Bpr": lambda n: {"epochs": n},
 }
@@ -102,11 +102,11 @@ def _table(path: Path) -> pl.DataFrame:
     return pl.read_csv(path, infer_schema_length=None)
 
 
-def gains(model: p5rec.Model, asked: Questions, with_seen: bool) -> np.ndarray:
+def gains(model: p5rec.Model, asked: Questions, include_seen: bool) -> np.ndarray:
     """NDCG@10 of each user, the mean over what was asked."""
     known = {*model.items["item"]}
     read = {name: [i for i in items if i in known] for name, items in asked.histories.items()}
-    lists = model.recommend(histories=read, k=K, exclude_seen=not with_seen, frame="polars")
+    lists = model.recommend(histories=read, k=K, exclude_seen=not include_seen, frame="polars")
     wanted = pl.DataFrame({"whom": asked.users, "user": [*read], "item": asked.targets})
     found = wanted.join(lists, on=["user", "item"], how="left", maintain_order="left")
     gain = (1 / (1 + pl.col("rank")).log(2)).fill_null(0.0).mean()
@@ -128,7 +128,7 @@ def timed(make: Callable[[], p5rec.Model]) -> tuple[p5rec.Model, float]:
 
 def compare(log: Log, asked: argparse.Namespace, store: Path) -> dict[str, Any]:
     """The figures of every slice."""
-    settings = EPOCHS[asked.method](asked.passes) if asked.passes else {}
+    settings = EPOCHS[asked.method](asked.epochs) if asked.epochs else {}
     if asked.no_text:
         settings["ids"] = {"vectors": {"text": None}}
     first = log.until(1)
@@ -156,7 +156,7 @@ def compare(log: Log, asked: argparse.Namespace, store: Path) -> dict[str, Any]:
             row["fitted"] = updated.provenance.fitted
         questions = log.questions(n + 1, asked.questions)
         models = {"stale": stale, "refit": refitted, "update": updated}
-        found = {name: gains(m, questions, asked.with_seen) for name, m in models.items()}
+        found = {name: gains(m, questions, asked.include_seen) for name, m in models.items()}
         row |= {"users": len(found["stale"]), "questions": len(questions.users)}
         row |= {name: interval(values, n) for name, values in found.items()}
         row["update - stale"] = interval(found["update"] - found["stale"], n)
@@ -180,10 +180,10 @@ def main() -> None:
     parser.add_argument("--items", type=Path)
     parser.add_argument("--item-of-table", default=None)
     parser.add_argument("--method", default="Hybrid")
-    parser.add_argument("--passes", type=int)
+    parser.add_argument("--epochs", type=int)
     parser.add_argument("--questions", type=int, default=20)
     parser.add_argument("--share", type=float)
-    parser.add_argument("--with-seen", action="store_true")
+    parser.add_argument("--include-seen", action="store_true")
     parser.add_argument("--no-text", action="store_true")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--json", type=Path)

@@ -179,7 +179,7 @@ def main() -> None:
             f"{asked.folds} folds, each without {size} of {n_items} items in training; the cold "
             "cases are the users whose test event is one of them, each in one fold at most.",
             f"The model and its ids are {asked.method} of the recipe ids, which knows items by "
-            "their codes alone (item_rows: false).",
+            "their codes alone (item_embeddings: false).",
         ],
     )
     print(table(write_report(report, asked.out)))

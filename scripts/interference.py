@@ -15,7 +15,7 @@ from pathlib import Path
 
 from p5rec.evaluate.blocks import LOWER_IS_BETTER, main_metrics
 from p5rec.evaluate.schema import Measure, Method, Report, load_report
-from p5rec.models.config import DENSE_RATING
+from p5rec.models.config import RATING_SEQUENCE
 from p5rec.prompting.template import UNSEEN
 from p5rec.report.numbers import bracket, number
 
@@ -44,7 +44,9 @@ def rows(report: Report) -> list[list[str]]:
         others = [
             _entry(report, f"{family}-alone{bare}", together.task),
             _entry(report, together.name.replace(name, "permuted"), together.task),
-            _entry(report, name + bare, together.task + UNSEEN) if family != DENSE_RATING else None,
+            _entry(report, name + bare, together.task + UNSEEN)
+            if family != RATING_SEQUENCE
+            else None,
         ]
         metric = main_metrics(together.task, together.metrics)[0]
         cells = [_cell(method, metric) for method in (together, *others)]

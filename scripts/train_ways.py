@@ -117,7 +117,7 @@ class OneTarget:
         later = np.flatnonzero(self.first < np.arange(len(users)))
         self.target = np.resize(derive_rng(0, "one target").permutation(later), n)
         self.start = np.maximum(
-            self.first[self.target], self.target - contest.method.train.dense.window + 1
+            self.first[self.target], self.target - contest.method.train.next_item.window + 1
         )
 
     def __len__(self) -> int:

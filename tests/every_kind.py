@@ -19,7 +19,9 @@ WRITERS = ("most-frequent", "most-frequent-of-item", "nearest-review")
 SETTINGS: dict[str, dict[str, Any]] = {  # what a kind is not by default: quick, or told its task
     "bpr": {"factors": 4, "epochs": 1},
     "sasrec": {"width": 4, "heads": 1, "epochs": 1},
-    "fusion": {"parts": {n: {"kind": n, "tune": {}} for n in ("linear", "personal-frequency")}},
+    "fusion": {
+        "components": {n: {"kind": n, "tune": {}} for n in ("item-to-item", "personal-frequency")}
+    },
     "lead-sentence": {"task": "summary"},
     **{kind: {"task": "explanation"} for kind in WRITERS},
 }

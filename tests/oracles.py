@@ -51,8 +51,8 @@ def score_codes(
             if model.tied and level == levels - 1:
                 logits = -catalogue[None, :, level].float().expand(n_items, -1)
             if level == levels - 1 and model.names_own:
-                assert model.item_rows is not None
-                logits = logits + state.float() @ model.item_rows.float().T
+                assert model.item_embeddings is not None
+                logits = logits + state.float() @ model.item_embeddings.float().T
             first = (catalogue[:, : level + 1, None] == catalogue.T[None, : level + 1]).all(1)
             alone = first.float().argmax(1) == item  # each next code once
             logs = logits.masked_fill(~(kin & alone), -torch.inf).logsumexp(1)

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from p5rec.core.rng import id_keys, sampled, tie_order
-from p5rec.core.types import PARTS, Corpus
+from p5rec.core.types import SPLITS, Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_folder
@@ -109,7 +109,7 @@ def view_of(corpus: Corpus) -> CorpusView:
 def told(corpus: Corpus) -> list[tuple[object, ...]]:
     """The others' events in their order: who, what, when, in which part, under which key."""
     log = corpus.interactions
-    columns = (log.times, log.ratings, corpus.split.parts, log.event_keys)
+    columns = (log.times, log.ratings, corpus.split.of_event, log.event_keys)
     found = [
         (corpus.user_ids[user], corpus.catalog.ids[item], *rest)
         for user, item, *rest in zip(
@@ -176,7 +176,9 @@ def test_windows(pair: Pair) -> None:
 
 def test_windows_of_sasrec(pair: Pair) -> None:
     def counted(corpus: Corpus, kept: np.ndarray) -> Counter[tuple[str, ...]]:
-        split = replace(corpus.split, parts=np.where(kept, corpus.split.parts, PARTS["test"]))
+        split = replace(
+            corpus.split, of_event=np.where(kept, corpus.split.of_event, SPLITS["test"])
+        )
         windows = TrainingWindows(corpus.interactions, split, 4, 10**6, 0)
         return Counter(
             tuple(corpus.catalog.ids[item] for item in items[: 1 + asked].tolist())

@@ -33,14 +33,14 @@ def scratch(
 ) -> Scratch:
     """A GPT-NeoX-shaped decoder, or a T5, with tied embeddings."""
     settings = LoraSettings(rank=4) if lora else None
-    changes.setdefault("item_rows", changes.get("items") != "tokens")
+    changes.setdefault("item_embeddings", changes.get("items") != "tokens")
     return Scratch(**{**SHAPE, "dropout": dropout, "shape": shape, "lora": settings, **changes})
 
 
 def llama(folder: Path, *, lora: bool = False, **changes: Any) -> Pretrained:
     """The model that :func:`save_llama`, :func:`save_gpt2` or :func:`save_t5` wrote."""
     settings = LoraSettings(rank=4) if lora else None
-    changes.setdefault("item_rows", changes.get("items") != "tokens")
+    changes.setdefault("item_embeddings", changes.get("items") != "tokens")
     return Pretrained(name=str(folder), lora=settings, dtype="float32", **changes)
 
 
@@ -118,7 +118,7 @@ def make_bundle(
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for name, parameter in bundle.model.named_parameters():
-            if name.endswith((".new", "item_rows")):
+            if name.endswith((".new", "item_embeddings")):
                 parameter.add_(spread * torch.randn(parameter.shape, generator=generator))
             elif "lora_B" in name:
                 parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))

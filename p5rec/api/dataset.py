@@ -15,11 +15,11 @@ import pyarrow as pa
 
 from p5rec.core.artefacts import Artefact, Store, read_json
 from p5rec.core.config import bind
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.features import Categories
 from p5rec.core.paths import cache_home
 from p5rec.core.recipes import config_path
-from p5rec.core.types import PARTS, Corpus, Interactions
+from p5rec.core.types import SPLITS, Corpus, Interactions
 from p5rec.data.build import check_evaluable
 from p5rec.data.config import DataConfig, read_section
 from p5rec.data.describe import as_lines, describe
@@ -293,7 +293,7 @@ class Dataset:
         )
         found = found.hstack(_beside(log, rows))
         if part is None:
-            found = found.with_columns(part=_named(split.parts, [*PARTS]))
+            found = found.with_columns(part=_named(split.of_event, [*SPLITS]))
         return self._out(found)
 
     def _counted(self, table: pa.Table, events: np.ndarray) -> Frame:
@@ -352,5 +352,5 @@ def data_set(data: object, where: str) -> Dataset:
     """
     if not isinstance(data, Dataset):
         todo = "make one with p5rec.Dataset.from_frame or .from_file"
-        raise fault(where, "a p5rec.Dataset", f"a {type(data).__name__}", todo)
+        raise input_error(where, "a p5rec.Dataset", f"a {type(data).__name__}", todo)
     return data

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .model import Model
 
 # class → a shipped config, and a method of it
-SHIPPED = {"Hybrid": ("hybrid", "hybrid"), "HybridNetwork": ("hybrid", "hybrid-no-linear")}
+SHIPPED = {"Hybrid": ("hybrid", "hybrid"), "HybridNetwork": ("hybrid", "hybrid-network")}
 START = "start"  # what the method that a fit begins from is called
 
 
@@ -181,8 +181,8 @@ def _preset(name: str) -> Preset:
         methods = tree["methods"]
         section = dict(methods[method])
         if "parts" in section:  # by name, or sections: here sections alone
-            parts = section["parts"].items()
-            section["parts"] = {n: methods[p] if isinstance(p, str) else p for n, p in parts}
+            parts = section["components"].items()
+            section["components"] = {n: methods[p] if isinstance(p, str) else p for n, p in parts}
         return Preset(section.pop("kind", DEFAULT), section, tree["ids"]["semantic"])
     if name in (short := _short()):
         section = dict(short[name])

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from p5rec.core.errors import UserError, did_you_mean, fault
-from p5rec.evaluate.schema import Comparison, Part, Report
+from p5rec.core.errors import UserError, did_you_mean, input_error
+from p5rec.evaluate.schema import Comparison, Report, SplitName
 
 from .dataset import Dataset, data_set
 from .frames import Frame, Kind, to_kind, to_polars
@@ -113,7 +113,7 @@ class Evaluation:
         known = {entry.method.name for entry in self.measured}
         for name in (name for pair in pairs for name in pair):
             if name not in known:
-                raise fault("compare", "a method", repr(name), did_you_mean(name, known))
+                raise input_error("compare", "a method", repr(name), did_you_mean(name, known))
         found = comparisons(self.measured, pairs, self.dataset.config.seed)
         if not found:
             raise UserError(
@@ -139,9 +139,9 @@ class Evaluation:
 def evaluate(
     models: Models | Model,
     data: Dataset,
-    on: Part = "test",
+    on: SplitName = "test",
     *,
-    ask: Mapping[str, int] | None = None,
+    prompts: Mapping[str, int] | None = None,
     allow_seen: bool = False,
     other_items: bool = False,
     compare: Pairs = (),
@@ -157,7 +157,7 @@ def evaluate(
             there is one; a user of whom it has none counts as a miss.
         data: the data set, under a split.
         on: ``test``, or ``valid``, where methods are chosen.
-        ask: task → held-out questions that are put to each model which answers it
+        prompts: task → held-out questions that are put to each model which answers it
             (``{"rating": 500}``); None: those that a loaded model was measured by.
         allow_seen: measure a model that learned from the events it is measured on; the report says
             so.
@@ -176,7 +176,7 @@ def evaluate(
 
     started = time.perf_counter()
     if on not in ("test", "valid"):
-        raise fault("evaluate: on", "test or valid", repr(on), "name one of them")
+        raise input_error("evaluate: on", "test or valid", repr(on), "name one of them")
     data_set(data, "evaluate").check_evaluable()
     runs, frames = _runs(models)
     allowed = Allowed(allow_seen, other_items)
@@ -184,7 +184,7 @@ def evaluate(
     lists = {name: _imported(name, frame, data, on) for name, frame in frames.items()}
     notes += [f"{name}: {note}" for name, own in lists.items() for note in own.notes]
     queries = {
-        name: [query_of(name, model, on, ask, k, exclude_seen) for model in each]
+        name: [query_of(name, model, on, prompts, k, exclude_seen) for model in each]
         for name, each in runs.items()
     }
     rules = _rules(queries, lists, data.config.seed, compare)
@@ -223,7 +223,7 @@ def evaluate(
     return found
 
 
-def compare(models: Models, data: Dataset, on: Part = "test", **settings: Any) -> Frame:
+def compare(models: Models, data: Dataset, on: SplitName = "test", **settings: Any) -> Frame:
     """The first of ``models`` against each of the others, corrected for their number; arguments as
     those of :func:`evaluate`, rows as those of :meth:`Evaluation.compare`."""
     first, *others = models
@@ -254,7 +254,7 @@ def _runs(models: Models | Model) -> tuple[dict[str, Sequence[Model]], dict[str,
     return runs, frames
 
 
-def _imported(name: str, frame: Frame, data: Dataset, on: Part) -> Imported:
+def _imported(name: str, frame: Frame, data: Dataset, on: SplitName) -> Imported:
     """Lists out of a frame, measured.
 
     Raises:
@@ -264,9 +264,9 @@ def _imported(name: str, frame: Frame, data: Dataset, on: Part) -> Imported:
 
     table, where = to_polars(frame, name, [*COLUMNS, *OPTIONAL]), Path(name)
     if missing := next((column for column in COLUMNS if column not in table.columns), None):
-        raise fault(name, f"a column {missing!r}", "none", "name it so")
+        raise input_error(name, f"a column {missing!r}", "none", "name it so")
     if not len(table):
-        raise fault(name, "at least one row", "none", "fill the frame")
+        raise input_error(name, "at least one row", "none", "fill the frame")
     rows = table.with_row_index("row", offset=1)
     return measure_imported(name, rows, where, data.corpus, on, data.config.seed, {})
 
@@ -278,7 +278,7 @@ class Allowed(NamedTuple):
     other_items: bool
 
 
-def _checked(name: str, model: Model, data: Dataset, on: Part, allow: Allowed) -> list[str]:
+def _checked(name: str, model: Model, data: Dataset, on: SplitName, allow: Allowed) -> list[str]:
     """Notes on a model.
 
     Raises:

@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from p5rec.core.artefacts import Lineage, Store, file_sha256, writing
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 
 Frame = Any  # a polars or pandas frame
 Kind = Literal["polars", "pandas"]
@@ -53,7 +53,9 @@ def to_polars(frame: Frame, name: str, columns: Collection[str] | None = None) -
             found = pl.DataFrame(frame).select(wanted)
     except (pa.ArrowException, pl.exceptions.PolarsError, TypeError, ValueError) as error:
         got = str(error).splitlines()[0]
-        raise fault(name, "columns of one type each", got, "cast the mixed one to text") from None
+        raise input_error(
+            name, "columns of one type each", got, "cast the mixed one to text"
+        ) from None
     assert isinstance(found, pl.DataFrame)
     return found
 
@@ -70,12 +72,12 @@ def column_names(frame: Frame, name: str) -> list[str]:
     if isinstance(frame, pa.Table):
         names = frame.column_names
     if names is None or isinstance(frame, str):
-        raise fault(
+        raise input_error(
             name, "a frame (polars, pandas or Arrow)", f"a {type(frame).__name__}", "make it one"
         )
     found = [str(column) for column in names]
     if twice := next((c for n, c in enumerate(found) if c in found[:n]), None):
-        raise fault(name, "each column once", f"{twice!r} twice", "rename one")
+        raise input_error(name, "each column once", f"{twice!r} twice", "rename one")
     return found
 
 
@@ -86,7 +88,7 @@ def to_kind(frame: pl.DataFrame, kind: Kind) -> Frame:
         UserError: ``kind`` is no such library.
     """
     if kind not in ("polars", "pandas"):
-        raise fault("frame", "polars or pandas", repr(kind), "name one of them")
+        raise input_error("frame", "polars or pandas", repr(kind), "name one of them")
     return frame.to_pandas() if kind == "pandas" else frame
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from p5rec.core.artefacts import LINEAGE, Lineage, read_json
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 from p5rec.core.types import Corpus
-from p5rec.evaluate.schema import Part, Report, Sample
+from p5rec.evaluate.schema import Report, Sample, SplitName
 from p5rec.ids.files import load_item_ids
 from p5rec.methods.base import LISTS, Method
 from p5rec.methods.folder import ITEMS, check_items
@@ -49,8 +49,8 @@ class Query:
 def query_of(
     name: str,
     model: Model,
-    on: Part,
-    ask: Mapping[str, int] | None,
+    on: SplitName,
+    prompts: Mapping[str, int] | None,
     k: int | None,
     exclude_seen: bool | None,
 ) -> Query:
@@ -59,30 +59,32 @@ def query_of(
     Raises:
         UserError: it answers nothing that is asked.
     """
-    questions = None if ask is None else {t: n for t, n in ask.items() if t in model.method.tasks}
+    questions = (
+        None if prompts is None else {t: n for t, n in prompts.items() if t in model.method.tasks}
+    )
     method = model.method.overridden(model.folder, {"k": k})
     serving = model.serving.overridden(
-        f"{name}: evaluate", k=k, exclude_seen=exclude_seen, questions=questions
+        f"{name}: evaluate", k=k, exclude_seen=exclude_seen, prompts=questions
     )
-    if ask is None:
+    if prompts is None:
         serving = serving.about(on)
-    if not serving.questions and LISTS not in method.capabilities:
+    if not serving.prompts and LISTS not in method.capabilities:
         answers = ", ".join(method.tasks) or "nothing"
         raise UserError(
-            f"{name}: expected a model that ranks, or ask= with a task that it answers, got a "
-            f"{method.kind}, which answers {answers}; say ask={{{method.tasks[0]!r}: 500}}"
+            f"{name}: expected a model that ranks, or prompts= with a task that it answers, got a "
+            f"{method.kind}, which answers {answers}; say prompts={{{method.tasks[0]!r}: 500}}"
         )
     return Query(model, method, serving)
 
 
 def answers_of(
-    name: str, query: Query, prepared: Prepared, data: Dataset, on: Part, stack: ExitStack
+    name: str, query: Query, prepared: Prepared, data: Dataset, on: SplitName, stack: ExitStack
 ) -> Answered:
     """What a model answers: kept by the stage of a recipe where it was fitted to these data."""
     from p5rec.evaluate.answers import Answered
     from p5rec.evaluate.footing import learned_facts
     from p5rec.methods.answering import predict
-    from p5rec.pipeline.answers import ask_fitted
+    from p5rec.pipeline.answers import predict_fitted
 
     model, method, fitted = query.model, query.method, query.model.fitted
     about: dict[str, Any] = {"train_seconds": 0.0}
@@ -91,7 +93,7 @@ def answers_of(
         about = {**fitted.about, **facts}
     if fitted is not None and model.dataset is not None and model.dataset.data.key == data.data.key:
         same = replace(fitted, method=method)
-        folder = ask_fitted(same, query.serving, prepared, on).path
+        folder = predict_fitted(same, query.serving, prepared, on).path
     else:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         predictor = method.opened(model.folder, model.ids, download=True)
@@ -123,7 +125,7 @@ def measure_imported(
     table: pl.DataFrame,
     where: Path,
     corpus: Corpus,
-    part: Part,
+    split_name: SplitName,
     seed: int,
     about: Mapping[str, Any],
 ) -> Imported:
@@ -140,17 +142,17 @@ def measure_imported(
     from p5rec.evaluate.samples import list_samples
     from p5rec.recommend.imported import import_lists, lists_seen
 
-    lists, notes = import_lists(table, where, corpus, part)
+    lists, notes = import_lists(table, where, corpus, split_name)
     return Imported(
-        measure_lists(name, lists, corpus, about, seed, part),
-        not lists_seen(lists, corpus, part),
+        measure_lists(name, lists, corpus, about, seed, split_name),
+        not lists_seen(lists, corpus, split_name),
         notes,
-        list_samples(name, lists, corpus, SAMPLES, seed, part),
+        list_samples(name, lists, corpus, SAMPLES, seed, split_name),
     )
 
 
 def measure(
-    answered: Mapping[str, Sequence[Answered]], prepared: Prepared, part: Part, seed: int
+    answered: Mapping[str, Sequence[Answered]], prepared: Prepared, split_name: SplitName, seed: int
 ) -> tuple[list[Measured], list[Sample]]:
     """The figures of methods, and of the reference baselines on the questions they were asked.
 
@@ -165,7 +167,7 @@ def measure(
     from p5rec.evaluate.answers import list_references, measure_answers
     from p5rec.evaluate.families import measure_reference
     from p5rec.evaluate.measured import average
-    from p5rec.pipeline.answers import ask_references
+    from p5rec.pipeline.answers import predict_references
     from p5rec.recommend.model_answers import read_asked
     from p5rec.tasks.view import unnamed_view
 
@@ -175,15 +177,15 @@ def measure(
         each = []
         for nth, run in enumerate(runs):
             shown = 0 if nth else SAMPLES
-            figures, seen = measure_answers(run, corpus, part, seed=seed, shown=shown)
+            figures, seen = measure_answers(run, corpus, split_name, seed=seed, shown=shown)
             each.append(figures)
             samples += seen
         measured += [average(found, seed) for found in zip(*each, strict=True)]
     asked = [every for runs in answered.values() for every in read_asked(runs[0].folder)]
-    view, facts = unnamed_view(corpus), {"split": part, "seed": seed}
-    for reference in ask_references(asked, prepared, answered):
+    view, facts = unnamed_view(corpus), {"split": split_name, "seed": seed}
+    for reference in predict_references(asked, prepared, answered):
         measured.append(measure_reference(reference, view, facts))
-    return [*measured, *list_references(answered, corpus, part, seed)], samples
+    return [*measured, *list_references(answered, corpus, split_name, seed)], samples
 
 
 def write(report: Report, measured: Sequence[Measured], corpus: Corpus, out: Path) -> None:
@@ -252,7 +254,7 @@ def over(
     if known == here or ids is not None:
         return predictor, serving
     if not hasattr(predictor, "recommend"):
-        raise fault(
+        raise input_error(
             folder, "a model that ranks, to measure on other items", "one that does not",
             "measure it on the items that it was fitted to",
         )  # fmt: skip
@@ -261,7 +263,7 @@ def over(
 
 
 def check_unseen(
-    name: str, folder: Path, corpus: Corpus, part: Part, *, allow_seen: bool
+    name: str, folder: Path, corpus: Corpus, split_name: SplitName, *, allow_seen: bool
 ) -> list[str]:
     """What a reader must know of the events that a model, or one that it began from, learned from.
 
@@ -278,22 +280,22 @@ def check_unseen(
     if not (folder / LINEAGE).is_file():
         return [f"{name} has no {LINEAGE}: it may have seen what it is measured on."]
     split, seen = corpus.split, Lineage.read(folder).among(corpus.interactions.event_keys)
-    measured, others = split.mask(part), ~split.mask("train")
+    measured, others = split.mask(split_name), ~split.mask("train")
     count, total = int((seen & measured).sum()), int(measured.sum())
     if count and not allow_seen:
         raise UserError(
             f"{name}: expected a model that did not learn from what it is measured on, got one "
-            f"that learned from {count:,} of the {total:,} {part} events; fit it under this split, "
+            f"that learned from {count:,} of the {total:,} {split_name} events; fit it under this split, "
             "or allow it (--allow-seen, allow_seen=True)"
         )
     if count:
         return [
-            f"{name} learned from {count:,} of the {total:,} {part} events that it is measured on: "
+            f"{name} learned from {count:,} of the {total:,} {split_name} events that it is measured on: "
             "its figures say nothing of new events."
         ]
     if elsewhere := int((seen & others).sum()):
         return [
             f"{name} learned from {elsewhere:,} of the {others.sum():,} events that do not train "
-            f"here, none of them {part} events."
+            f"here, none of them {split_name} events."
         ]
     return []

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from p5rec.core.artefacts import LINEAGE, Lineage, read_json, write_json, writing
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 from p5rec.core.progress import silent
 from p5rec.core.publishing import lay_out
 from p5rec.core.registry import uncollected
@@ -98,7 +98,7 @@ class Model:
         if users is not None and histories is not None:
             raise UserError("recommend: expected users or histories, got both; name one")
         if k < 1:
-            raise fault("recommend: k", "at least 1", str(k), "ask for an item at least")
+            raise input_error("recommend: k", "at least 1", str(k), "ask for an item at least")
         kind = self._kind(frame)
         ids = self._catalog.ids
         if histories is None:
@@ -172,10 +172,12 @@ class Model:
         """
         if self.ids is not None:
             got, todo = f"one with those in {self.ids}", "keep that folder beside the model's"
-            raise fault("save", "a model with codes of its own", got, todo)
+            raise input_error("save", "a model with codes of its own", got, todo)
         out = Path(folder).expanduser()
         if out.exists() and not is_fitted(out) and not (out.is_dir() and not any(out.iterdir())):
-            raise fault(out, "a new folder, or a saved model's", "another one", "name a new one")
+            raise input_error(
+                out, "a new folder, or a saved model's", "another one", "name a new one"
+            )
         with writing(out), TemporaryDirectory() as work:
             beside = {SERVING: self.serving, PROVENANCE: self.provenance, NEWS: self.news}
             kept = {name: told for name, told in beside.items() if told is not None}
@@ -317,7 +319,7 @@ class Model:
 
     def _data(self, what: str) -> Dataset:
         if self.dataset is None:
-            raise fault(
+            raise input_error(
                 what, "a model with a data set", "one that was loaded without",
                 "give histories=[[...]], or load it with p5rec.load(folder, dataset)",
             )  # fmt: skip
@@ -330,7 +332,7 @@ class Model:
         column_names(pairs, "pairs")
         table = to_polars(pairs, "pairs", ["user", "item"])
         if missing := next((c for c in ("user", "item") if c not in table.columns), None):
-            raise fault("pairs", f"a column {missing!r}", "none", "name it so")
+            raise input_error("pairs", f"a column {missing!r}", "none", "name it so")
         users = rows_of(table["user"], corpus.user_ids, "user", "pairs")
         items = rows_of(table["item"], corpus.catalog.ids, "item", "pairs")
         ask = answers_about(self.method, self.predictor(), corpus, what)
@@ -367,6 +369,6 @@ def load(
     if extended is not None:
         if dataset is None:
             todo = "write p5rec.load(folder, dataset, ids=...)"
-            raise fault("load: ids", "the data with the new items beside them", "none", todo)
+            raise input_error("load: ids", "the data with the new items beside them", "none", todo)
         model.predictor()
     return model

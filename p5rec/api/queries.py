@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 from p5rec.core.rng import id_keys
 from p5rec.core.types import NOBODY, Corpus, Histories
 from p5rec.data.known import known_rows
@@ -144,7 +144,7 @@ def series_of(ids: Sequence[Any], name: str) -> pl.Series:
         return pl.Series("id", ids)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
         got = str(error).splitlines()[0]
-        raise fault(name, "ids of one type", got, "make all of them text") from None
+        raise input_error(name, "ids of one type", got, "make all of them text") from None
 
 
 def _listed(ids: Ids, name: str) -> list[Any]:
@@ -159,11 +159,11 @@ def _lists(
     """The items that a mapping has for each of ``names``; what it says of others is not read."""
     if not isinstance(lists, Mapping):
         got = f"a {type(lists).__name__}"
-        raise fault(name, "user → items", got, "write {user: [...]}, or candidates=[...]")
+        raise input_error(name, "user → items", got, "write {user: [...]}, or candidates=[...]")
     own = {str(user): _listed(items, name) for user, items in lists.items()}
     if not own.keys() & {*names}:
         got, todo = repr(next(iter(own), "nobody")), "name them as users or histories do"
-        raise fault(name, "users that lists are made for", got, todo)
+        raise input_error(name, "users that lists are made for", got, todo)
     found = [own.get(user, []) for user in names]
     flat = [item for items in found for item in items]
     whose = [user for user, items in zip(names, found, strict=True) for _ in items]

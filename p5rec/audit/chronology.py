@@ -132,8 +132,8 @@ def _questions(corpus: Corpus) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Where both are one item, its number says nothing, and the question is left out.
     """
     found: list[tuple[np.ndarray, ...]] = []
-    for part in ("valid", "test"):
-        histories, _, events = cases(corpus.interactions, corpus.split, part)
+    for split_name in ("valid", "test"):
+        histories, _, events = cases(corpus.interactions, corpus.split, split_name)
         requests, events = each_target(events)
         known = histories.lengths[requests] > 0
         requests, events = requests[known], events[known]
@@ -186,7 +186,7 @@ def _by_user(corpus: Corpus, ranks: np.ndarray) -> _Line:
     starts = np.maximum.accumulate(np.where(broken, np.arange(len(pairs)), 0))[tops]
     chain = list(_chain(numbers, starts, tops, N))
     brought = [first[low : top + 1] for low, top in chain]
-    held = sum(int((corpus.split.parts[events] > TRAIN).sum()) for events in brought)
+    held = sum(int((corpus.split.of_event[events] > TRAIN).sum()) for events in brought)
     rising = sum(int((np.diff(events) > 0).sum()) for events in brought)
     covered = sum(len(events) for events in brought)
     return _Line(
@@ -228,7 +228,7 @@ def _by_time(corpus: Corpus, ranks: np.ndarray) -> _Line:
     walk = np.argsort(log.times, kind="stable")
     items, first = np.unique(log.items[walk], return_index=True)
     met = np.argsort(first)
-    held = corpus.split.parts[walk[first[met]]] > TRAIN
+    held = corpus.split.of_event[walk[first[met]]] > TRAIN
     follows = np.diff(ranked(np.argsort(ranks[items[met]])), prepend=-1) == 1
     rising = float(follows[held].mean()) if held.any() else 0.0
     return _Line(float(follows.mean()), int(held.sum()), rising)

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from p5rec.core.types import PARTS, Corpus
+from p5rec.core.types import SPLITS, Corpus
 
 LEAST = 20  # fewer items, users or ties than this show nothing
 SURE = 0.001  # chance of a false alarm that a test may have
@@ -49,13 +49,13 @@ def shown(
         events: ``(n,)`` event rows.
         beside: more to say of each of them, by name.
     """
-    log, names = corpus.interactions, {number: name for name, number in PARTS.items()}
+    log, names = corpus.interactions, {number: name for name, number in SPLITS.items()}
     return tuple(
         {
             "user": corpus.user_ids[log.users[event]],
             "item": corpus.catalog.ids[log.items[event]],
             "time": int(log.times[event]),
-            "part": names.get(int(corpus.split.parts[event]), "unused"),
+            "part": names.get(int(corpus.split.of_event[event]), "unused"),
             **{name: words[n] for name, words in (beside or {}).items()},
         }
         for n, event in enumerate(events[:SHOWN].tolist())

@@ -114,7 +114,7 @@ def _ties(corpus: Corpus, ranks: np.ndarray) -> Iterator[Finding]:
 
 def _split(corpus: Corpus) -> Iterator[Finding]:
     """Events of an earlier part that come after, or are later than, one of a later part."""
-    log, parts = corpus.interactions, corpus.split.parts
+    log, parts = corpus.interactions, corpus.split.of_event
     used = np.flatnonzero(parts != UNUSED)
     users, times, order = log.users[used], log.times[used], parts[used]
     early = np.zeros(len(used), dtype=bool)

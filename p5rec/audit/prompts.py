@@ -66,12 +66,12 @@ def audit_prompts(
     found: list[Finding] = []
     for family in library.families():
         task = library.family(family).task
-        for part in ("valid", "test"):
-            if TASKS.get(task).of_items or TASKS.get(task).unavailable(view, part):
+        for split_name in ("valid", "test"):
+            if TASKS.get(task).of_items or TASKS.get(task).unavailable(view, split_name):
                 continue
             fitting = [t.full_id for t in library.fitting(family, view)]
             if fitting:
-                found += _family(view, names, library, family, part, fitting, config, seed)
+                found += _family(view, names, library, family, split_name, fitting, config, seed)
     return found
 
 
@@ -80,18 +80,18 @@ def _family(
     names: Names,
     library: PromptLibrary,
     family: str,
-    part: str,
+    split_name: str,
     wordings: list[str],
     config: PromptsConfig,
     seed: int,
 ) -> Iterator[Finding]:
     task = TASKS.get(library.family(family).task)
-    rows = task.rows(view, part)
-    rows = rows[sampled(task.keys(view)[rows], ROWS, seed, "audit", family, part)]
+    rows = task.rows(view, split_name)
+    rows = rows[sampled(task.keys(view)[rows], ROWS, seed, "audit", family, split_name)]
     with_shots = config.model_copy(update={"shots": max(config.shots, SHOTS)})
     bare, shot = (
         EvaluationSource(
-            view, library, family, part, template_ids=wordings, seed=seed, config=posed
+            view, library, family, split_name, template_ids=wordings, seed=seed, config=posed
         ).only(rows)
         for posed in (config.model_copy(update={"shots": 0}), with_shots)
     )
@@ -110,17 +110,17 @@ def _family(
         if not template.given & set(CHOICE):
             target = hidden & {record.item}
             _look(worked, view, names, record, shot[i], target, others, coded)
-    yield from _told(view, family, part, plainly, "the question")
+    yield from _told(view, family, split_name, plainly, "the question")
     if not plainly.named:
-        yield from _told(view, family, part, worked, "a question after worked examples")
+        yield from _told(view, family, split_name, worked, "a question after worked examples")
 
 
 def _hidden(view: CorpusView, record: Record, template: Template) -> set[int]:
     """Items that a prompt may not name: met by its user in the part asked about or later alone."""
-    log, part = view.corpus.interactions, view.corpus.split.parts[record.event]
+    log, split_name = view.corpus.interactions, view.corpus.split.of_event[record.event]
     events = np.arange(*log.offsets[[record.user, record.user + 1]])
-    late = set(log.items[events[view.corpus.split.parts[events] >= part]].tolist())
-    before = view.corpus.split.parts[events] < part
+    late = set(log.items[events[view.corpus.split.of_event[events] >= split_name]].tolist())
+    before = view.corpus.split.of_event[events] < split_name
     late -= set(log.items[events[before & (events < record.event)]].tolist())
     if template.given & set(CHOICE):
         late -= set(record.candidates)
@@ -155,7 +155,9 @@ def _look(
     met.fair |= {(record.event, event) for event, items in others.items() if named(items)}
 
 
-def _told(view: CorpusView, family: str, part: str, met: _Met, what: str) -> Iterator[Finding]:
+def _told(
+    view: CorpusView, family: str, split_name: str, met: _Met, what: str
+) -> Iterator[Finding]:
     fair = len(met.fair) / OTHERS
     if not met.by_code and not too_many(len(met.named), max(fair, 1 / OTHERS**2)):
         return
@@ -163,7 +165,7 @@ def _told(view: CorpusView, family: str, part: str, met: _Met, what: str) -> Ite
     yield Finding(
         "leak",
         "2 target in a prompt",
-        f"{family}, {part}: {what} names an item that the answer is to find or that its user met "
+        f"{family}, {split_name}: {what} names an item that the answer is to find or that its user met "
         f"only later, for {len(met.named)} of {len(met.asked)} events (by accident: {fair:.1f})",
         {"events": float(len(met.named)), "asked": float(len(met.asked))},
         shown(view.corpus, np.array(events), {"prompt": [met.named[e][-LONG:] for e in events]}),
@@ -172,7 +174,7 @@ def _told(view: CorpusView, family: str, part: str, met: _Met, what: str) -> Ite
 
 def _late_histories(view: CorpusView, family: str, rows: np.ndarray) -> Iterator[Finding]:
     """Events of a history that are not before the one asked about, in part and in time."""
-    log, parts = view.corpus.interactions, view.corpus.split.parts
+    log, parts = view.corpus.interactions, view.corpus.split.of_event
     wrong = [
         row
         for row in rows.tolist()

@@ -36,7 +36,7 @@ def plain(text: str) -> str:
 
 def _exact(corpus: Corpus) -> Iterator[Finding]:
     """Events equal in user, item and time; across the split, the answer was trained on."""
-    log, parts = corpus.interactions, corpus.split.parts
+    log, parts = corpus.interactions, corpus.split.of_event
     done = () if log.behaviours is None else (log.behaviours.codes,)
     order = np.lexsort((parts, *done, log.times, log.items, log.users))
     order = order[parts[order] != UNUSED]
@@ -61,7 +61,7 @@ def _exact(corpus: Corpus) -> Iterator[Finding]:
 
 def _copied_reviews(corpus: Corpus) -> Iterator[Finding]:
     """2: the review to be written stands in an earlier part, under another item."""
-    log, parts = corpus.interactions, corpus.split.parts
+    log, parts = corpus.interactions, corpus.split.of_event
     if not log.texts:
         return
     said = {name: pl.Series(column).fill_null("") for name, column in log.texts.items()}
@@ -113,7 +113,7 @@ def _usual(corpus: Corpus) -> float:
     Where no training event repeats, all of them count.
     """
     log = corpus.interactions
-    rows = np.flatnonzero((corpus.split.parts == TRAIN) & log.is_target)
+    rows = np.flatnonzero((corpus.split.of_event == TRAIN) & log.is_target)
     users, items = log.users[rows], log.items[rows]
     _, first = np.unique(users.astype(np.int64) * log.n_items + items, return_index=True)
     new = np.zeros(len(rows), dtype=bool)

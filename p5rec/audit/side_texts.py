@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN, Corpus
 from p5rec.data.cells import as_id
@@ -91,7 +91,7 @@ def audit_profiles(corpus: Corpus, path: Path) -> Iterator[Finding]:
     others = [name for name in table.columns if name not in ("row", "user")]
     table = table.filter(as_id(table["user"]).is_in(list(corpus.user_ids)))
     if not len(table):
-        raise fault(path, "users of the log", "none of them", "check the column user")
+        raise input_error(path, "users of the log", "none of them", "check the column user")
     rows = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
     names, log = Names.of(corpus), corpus.interactions
     text_of = np.full(log.n_users, -1)
@@ -121,7 +121,7 @@ def _names_targets(
         what: the texts, for people.
         least: share of targets that a text which leaks must name.
     """
-    parts = corpus.split.parts[events]
+    parts = corpus.split.of_event[events]
     log, rng = corpus.interactions, derive_rng(0, "audit", what)
     held, trained = (_some(np.flatnonzero(m), rng) for m in (parts > TRAIN, parts == TRAIN))
     items = log.items[events]

@@ -9,7 +9,7 @@ from typing import Any
 
 from p5rec.core.artefacts import Artefact, read_json
 from p5rec.core.config import bind, overridden, read_tree
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 from p5rec.core.paths import cache_home
 from p5rec.core.recipes import YAML, config_path, shipped
 from p5rec.core.types import Corpus, ItemCodes
@@ -116,7 +116,7 @@ def _guess(path: Path) -> tuple[str, Path]:
         if not logs and any(set(p.suffixes) & KINDS.keys() for p in path.iterdir()):
             return "table", path
         if len(logs) != 1:
-            raise fault(
+            raise input_error(
                 path, "a run, prepared data, a store, or a folder with one log",
                 f"{len(logs)} logs", "name a file, or a YAML",
             )  # fmt: skip
@@ -127,7 +127,7 @@ def _guess(path: Path) -> tuple[str, Path]:
         if path.name.endswith(ending):
             return known, path
     if not any(suffix in KINDS for suffix in path.suffixes):
-        raise fault(
+        raise input_error(
             path, f"a YAML, a folder, or a log ({', '.join((*KINDS, '.txt', '.inter'))})",
             repr(path.name), "rename it, or name its --source",
         )  # fmt: skip
@@ -147,7 +147,9 @@ def _of_folder(target: Path) -> tuple[list[Target], list[Finding]]:
         root, artefacts = target, artefacts_under(target)
         prepared = sorted(path.parent for path in target.rglob(SUMMARY))
     if not prepared:
-        raise fault(root, "the prepared data behind it", "none", "run it again, or name a YAML")
+        raise input_error(
+            root, "the prepared data behind it", "none", "run it again, or name a YAML"
+        )
     lineage = audit_artefacts(root, artefacts)
     return [_prepared(folder, artefacts) for folder in prepared], lineage
 

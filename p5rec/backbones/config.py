@@ -41,7 +41,7 @@ class BackboneConfig(Config):
     kind: str
     lora: LoraSettings | None = None  # None: every weight trains
     items: Literal["positions", "tokens"] = "positions"  # one position an item, or one a code
-    item_rows: bool = True  # a row of its own for each item beside those of its codes
+    item_embeddings: bool = True  # a row of its own for each item beside those of its codes
     # what the probabilities of a code share: those that lead to an item, its level, or all tokens
     normalisation: Literal["items", "level", "vocab"] = "items"
 
@@ -77,8 +77,8 @@ class BackboneConfig(Config):
 
     @model_validator(mode="after")
     def _rows_need_positions(self) -> BackboneConfig:
-        if self.item_rows and self.items != "positions":
-            raise ValueError("item_rows needs items: positions; set it to false")
+        if self.item_embeddings and self.items != "positions":
+            raise ValueError("item_embeddings needs items: positions; set it to false")
         if self.normalisation != "items" and self.items != "tokens":
             raise ValueError(f"normalisation {self.normalisation} needs items: tokens")
         return self

@@ -35,7 +35,7 @@ class Grown(nn.Module):
         return torch.cat([self.old.weight, self.new.to(self.old.weight.dtype)])
 
 
-class GrownEmbedding(Grown):
+class ExtendedEmbedding(Grown):
     """Token embedding over ``V + n`` tokens."""
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class GrownEmbedding(Grown):
         return torch.where(is_new[..., None], new.to(old.dtype), old)
 
 
-class GrownHead(Grown):
+class ExtendedHead(Grown):
     """Output head over ``V + n`` tokens."""
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -71,8 +71,8 @@ def grow(model: Any, n_new: int, seed: int) -> Any:
     rows = nn.Parameter(old.mean(0) + SPREAD * noise.to(old.device) * old.std(0))
     tied = head.weight is embedding.weight
     head_rows = rows if tied else nn.Parameter(rows.detach().clone())
-    model.set_input_embeddings(GrownEmbedding(embedding, rows))
-    model.set_output_embeddings(GrownHead(head, head_rows))
+    model.set_input_embeddings(ExtendedEmbedding(embedding, rows))
+    model.set_output_embeddings(ExtendedHead(head, head_rows))
     if isinstance(model, PreTrainedModel):
         model.config.vocab_size = old.shape[0] + n_new
     return model

@@ -39,7 +39,7 @@ class SearchOptions:
     """How a model that searches for its lists does so; None: as saved."""
 
     search: Annotated[
-        Literal["auto", "beam", "exhaustive", "sample", "items"] | None,
+        Literal["auto", "beam", "exhaustive", "sample", "item-head"] | None,
         typer.Option(
             help="beam; exhaustive scores every item; auto is exhaustive where that costs little; "
             "sample draws items as often as the model finds them likely; items scores whole items "
@@ -53,28 +53,28 @@ class SearchOptions:
         int | None,
         typer.Option(min=1, help="Diversity: at most so many items with the same first code."),
     ] = None
-    item_weight: Annotated[
+    item_head_weight: Annotated[
         float | None,
         typer.Option(min=0, help="Weight of the item head beside the codes, where there is one."),
     ] = None
     precision: Annotated[
         Literal["float32", "bfloat16"] | None, typer.Option(help="Of the language model.")
     ] = None
-    with_seen: Annotated[
+    include_seen: Annotated[
         bool | None,
         typer.Option(
-            "--with-seen/--without-seen", help="Whether to list items that the user already has."
+            "--include-seen/--exclude-seen", help="Whether to list items that the user already has."
         ),
     ] = None
 
     def settings(self, k: int | None) -> dict[str, Any]:
         """Those of the search, for lists of ``k`` items; None: as saved."""
-        return {name: v for name, v in asdict(self).items() if name != "with_seen"} | {"k": k}
+        return {name: v for name, v in asdict(self).items() if name != "include_seen"} | {"k": k}
 
     @property
     def exclude_seen(self) -> bool | None:
         """Whether lists leave out what a user has."""
-        return None if self.with_seen is None else not self.with_seen
+        return None if self.include_seen is None else not self.include_seen
 
 
 class Saved(NamedTuple):

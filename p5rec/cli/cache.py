@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 
 if TYPE_CHECKING:
     from p5rec.core.inventory import Entry
@@ -133,7 +133,9 @@ def _number(option: str, text: str, units: Mapping[str, float]) -> float | None:
         scale = units.get(unit)
     if found is None or scale is None:
         shape = "12h, 30d or 8w" if units is SECONDS else "500MB or 2GB"
-        raise fault(option, f"an amount such as {shape}", repr(text), "give a number and a unit")
+        raise input_error(
+            option, f"an amount such as {shape}", repr(text), "give a number and a unit"
+        )
     return float(found[1]) * scale
 
 

@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def compare(
     options: Options,
     overrides: Annotated[
-        list[str] | None, changes("data.path=my.csv evaluate.ask.rating=50")
+        list[str] | None, changes("data.path=my.csv evaluate.prompts.rating=50")
     ] = None,
     config: ConfigFile = "compare",
 ) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-Part = Literal["test", "valid"]
+SplitName = Literal["test", "valid"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,15 +95,15 @@ class Figures:
 def evaluate(
     source: Source,
     search: SearchOptions,
-    ask: Annotated[
+    prompts: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FAMILY=N",
             help="Put N questions of a prompt family to the model, in place of those that its "
-            "run put to it; repeatable: --ask rating=500.",
+            "run put to it; repeatable: --prompts rating=500.",
         ),
     ] = None,
-    part: Annotated[Part, typer.Option(help="The held-out events to measure on.")] = "test",
+    on: Annotated[SplitName, typer.Option(help="The held-out events to measure on.")] = "test",
     k: Annotated[int | None, typer.Option(min=5, help="Items a list of the model.")] = None,
     out: Annotated[
         Path | None,
@@ -121,14 +121,16 @@ def evaluate(
     """
     source.check()
     model, lists = source.model, source.lists
-    if lists is not None and ask:
-        raise UserError(f"expected --ask beside --model only, got {ask[0]!r}; lists cannot answer")
+    if lists is not None and prompts:
+        raise UserError(
+            f"expected --prompts beside --model only, got {prompts[0]!r}; lists cannot answer"
+        )
     from p5rec.core.errors import all_of
 
     from .inputs import check_model, check_tables, config_beside, read_recipe
     from .outputs import check_folder
 
-    asked = None if ask is None else _questions(ask)
+    asked = None if prompts is None else _questions(prompts)
     path = config_beside(model, source.config)
     all_of(
         lambda: check_model(model, source.ids),
@@ -137,7 +139,7 @@ def evaluate(
     )
     saved = None
     if model is not None:
-        others = {"k": k, "exclude_seen": search.exclude_seen, "questions": asked}
+        others = {"k": k, "exclude_seen": search.exclude_seen, "prompts": asked}
         saved = saved_as(model, search.settings(k), **others)
     started = time.perf_counter()
     recipe, corpus = read_recipe(path, source.overrides or [])
@@ -146,9 +148,9 @@ def evaluate(
     from p5rec.report.terminal import table
 
     found = (
-        _of_lists(lists, corpus, part, recipe.seed)
+        _of_lists(lists, corpus, on, recipe.seed)
         if saved is None
-        else _of_model(source, saved, corpus, part, recipe.seed)
+        else _of_model(source, saved, corpus, on, recipe.seed)
     )
     report = assemble(
         corpus,
@@ -159,7 +161,7 @@ def evaluate(
             "command": shlex.join(["p5rec", *sys.argv[1:]]),
             "data": recipe.data.dump(),
             "measured": str(lists or model),
-            "part": part,
+            "split": on,
             **found.about,
         },
         notes=found.notes,
@@ -174,7 +176,7 @@ def evaluate(
         print(f"\nreport  {out}/report.html   (text: {out}/report.md, numbers: {out}/report.json)")
 
 
-def _of_lists(path: Path | None, corpus: Corpus, part: Part, seed: int) -> Figures:
+def _of_lists(path: Path | None, corpus: Corpus, on: SplitName, seed: int) -> Figures:
     from p5rec.api.measuring import measure_imported
     from p5rec.core.artefacts import file_sha256
     from p5rec.evaluate.assemble import Rules
@@ -182,12 +184,12 @@ def _of_lists(path: Path | None, corpus: Corpus, part: Part, seed: int) -> Figur
 
     assert path is not None, "checked when the options were"
     about = {"file": str(path), "sha256": file_sha256(path)}
-    found = measure_imported(path.stem, read_file(path), path, corpus, part, seed, about)
+    found = measure_imported(path.stem, read_file(path), path, corpus, on, seed, about)
     rules = Rules(seed, exclude_seen=found.exclude_seen, ours=False)
     return Figures([found.measured], rules, {}, found.notes, found.samples)
 
 
-def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: int) -> Figures:
+def _of_model(source: Source, saved: Saved, corpus: Corpus, on: SplitName, seed: int) -> Figures:
     """The figures of a fitted method.
 
     Args:
@@ -206,11 +208,11 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
     folder, (method, serving, given, notes) = source.model, saved
     assert folder is not None, "checked when the options were"
     if LISTS in method.capabilities and "questions" not in given:
-        serving = serving.about(part)
-    method.check_asked(serving.questions)
+        serving = serving.about(on)
+    method.check_asked(serving.prompts)
     name, codes = folder.resolve().name, source.ids or folder / "codes"
     notes = [*notes, *known_items(name, folder, corpus, source.ids, source.other_items)]
-    notes = [*notes, *check_unseen(name, folder, corpus, part, allow_seen=source.allow_seen)]
+    notes = [*notes, *check_unseen(name, folder, corpus, on, allow_seen=source.allow_seen)]
     told: dict[str, Any] = {"method": method.dump()}
     if (made := read_provenance(folder)) is not None:
         notes.append(made.sentence(name))
@@ -220,11 +222,11 @@ def _of_model(source: Source, saved: Saved, corpus: Corpus, part: Part, seed: in
     with TemporaryDirectory() as work:
         answers, store = Path(work) / "answers", Store(Path(work) / "beside", say=lambda _: None)
         answers.mkdir()
-        predict(method, predictor, serving, corpus, part, answers)
+        predict(method, predictor, serving, corpus, on, answers)
         about = {"train_seconds": 0.0}
         answered = Answered(name, answers, method, codes_for(codes, corpus), about)
         beside = Prepared(corpus, "", store)
-        measured, samples = measure({name: [answered]}, beside, part, seed)
+        measured, samples = measure({name: [answered]}, beside, on, seed)
     told |= {"serving": serving.dump(), "overridden": given}
     return Figures(measured, Rules(seed, exclude_seen=serving.exclude_seen), told, notes, samples)
 
@@ -235,6 +237,6 @@ def _questions(words: list[str]) -> dict[str, int]:
     for word in words:
         family, _, count = word.partition("=")
         if not family or not count.isdigit() or int(count) < 1:
-            raise UserError(f"--ask: expected FAMILY=N, got {word!r}; write rating=500")
+            raise UserError(f"--prompts: expected FAMILY=N, got {word!r}; write rating=500")
         found[family] = int(count)
     return found

@@ -26,13 +26,15 @@ def export(
     Adapters are merged and the items' tokens become rows of the embedding. Models that read items
     as tokens can be written so (backbone.items: tokens), others are more than a language model.
     """
-    from p5rec.core.errors import fault
+    from p5rec.core.errors import input_error
     from p5rec.models.config import BUNDLE
 
     from .outputs import check_folder
 
     if not (model / BUNDLE).is_file():
-        raise fault(model, "a trained language model's folder", f"no {BUNDLE}", "check the path")
+        raise input_error(
+            model, "a trained language model's folder", f"no {BUNDLE}", "check the path"
+        )
     check_folder(out)
     from p5rec.models.export import export
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 from p5rec.core.terminal import printable
 
 from .options import ALLOW_DOWNLOAD, CONFIG, changes
@@ -70,7 +70,7 @@ def inspect(
     try:
         _print_report(report, manifest.collisions, codes)
     except (KeyError, TypeError) as error:
-        raise fault(folder / FILE, "the figures of the codes", repr(error), AGAIN) from None
+        raise input_error(folder / FILE, "the figures of the codes", repr(error), AGAIN) from None
 
 
 @app.command()
@@ -129,7 +129,7 @@ def extend(
     codes, added = extended(folder, corpus, download=allow_download)
     if not added:
         todo = "point --config at the new data; with catalog: table, items without events count too"
-        raise fault(folder, "a table with new items", "none", todo)
+        raise input_error(folder, "a table with new items", "none", todo)
     _keep(codes, corpus, recipe.seed, out, encoder=folder)
     print(f"{added} items are new, {len(codes) - added} keep their codes")
 
@@ -246,7 +246,7 @@ def _figures(folder: Path) -> dict[str, Any]:
 
     found = read_json(folder / FILE)
     if not isinstance(found, dict):
-        raise fault(folder / FILE, "the figures of the codes", type(found).__name__, AGAIN)
+        raise input_error(folder / FILE, "the figures of the codes", type(found).__name__, AGAIN)
     return found
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from p5rec.core.errors import Refused, fault
+from p5rec.core.errors import Refused, input_error
 
 
 def check_folder(out: Path) -> None:
@@ -16,7 +16,7 @@ def check_folder(out: Path) -> None:
         UserError: it is a file, or lies where nothing can be made.
     """
     if out.exists() and not out.is_dir():
-        raise fault(out, "a folder to write to", "a file", "name another place")
+        raise input_error(out, "a folder to write to", "a file", "name another place")
     _check_writable(out)
 
 
@@ -30,10 +30,10 @@ def check_file(out: Path, endings: Sequence[str] = ()) -> None:
         UserError: it is a folder, has another ending, or lies where nothing can be made.
     """
     if out.is_dir():
-        raise fault(out, "a file to write to", "a folder", "name a file")
+        raise input_error(out, "a file to write to", "a folder", "name a file")
     if endings and out.suffix.lower() not in endings:
         got = repr(out.suffix) if out.suffix else "no ending"
-        raise fault(out, " or ".join(endings), got, "change the file's ending")
+        raise input_error(out, " or ".join(endings), got, "change the file's ending")
     _check_writable(out.absolute().parent)
 
 

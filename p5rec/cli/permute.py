@@ -15,7 +15,7 @@ from p5rec.core.config import Tree
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.ids.config import BY_VECTORS
 from p5rec.methods.registry import DEFAULT
-from p5rec.models.config import DENSE, DENSE_RATING
+from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE
 from p5rec.prompting.library import PromptLibrary
 from p5rec.tasks.registry import TASKS
 
@@ -61,7 +61,7 @@ def _ids(tree: Tree) -> str:
         method["ids"]
         for method in _trained(tree).values()
         # prompts that call items by their titles know no codes
-        if method["prompts"]["items"] == "codes" or DENSE in method["train"]["tasks"]
+        if method["prompts"]["items"] == "codes" or NEXT_ITEM in method["train"]["tasks"]
     }
     fresh = [name for name in tree["ids"] if name in used and not tree["ids"][name]["permute"]]
     _refuse_none(fresh, "ids", "ids that a method is trained on and that are not permuted already")
@@ -124,7 +124,7 @@ def _keep_views(tree: Tree, turned: Sequence[str]) -> None:
 def _answers(tree: Tree) -> str:
     """Answers of prompt families dealt out anew among their training rows."""
     wanted = "a method that trains on a prompt family, its answers in place"
-    turned = _turn(tree, "answers", "train", "permute_answers", _trains_families, wanted)
+    turned = _turn(tree, "answers", "train", "permute_targets", _trains_families, wanted)
     return (
         f"{turned}: the answers of each prompt family are dealt out anew among its "
         "training rows; questions are asked as ever"
@@ -157,7 +157,7 @@ def _trained(tree: Tree) -> dict[str, Tree]:
     """The methods that train a language model, those among the parts of others as well."""
     every = dict(tree["methods"])
     for name, method in tree["methods"].items():
-        every |= {f"{name}.parts.{part}": own for part, own in method.get("parts", {}).items()}
+        every |= {f"{name}.components.{part}": own for part, own in method.get("parts", {}).items()}
     return {
         name: section
         for name, section in every.items()
@@ -177,7 +177,7 @@ def _trains_families(method: Tree) -> bool:
 
 def _families(method: Tree) -> list[str]:
     """The prompt families among a method's tasks."""
-    return [task for task in method["train"]["tasks"] if task not in (DENSE, DENSE_RATING)]
+    return [task for task in method["train"]["tasks"] if task not in (NEXT_ITEM, RATING_SEQUENCE)]
 
 
 def _reads_histories(method: Tree) -> bool:

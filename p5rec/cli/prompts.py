@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 
 from .options import CONFIG
 
@@ -158,7 +158,7 @@ def _named(name: str) -> list[Path]:
     schema = compose("Methods", prompts=(PromptsConfig, PromptsConfig()))
     methods = tree.get("methods") or {}
     if not isinstance(methods, dict):
-        raise fault(lines[("methods",)], "a mapping", repr(methods), "write `name: {...}`")
+        raise input_error(lines[("methods",)], "a mapping", repr(methods), "write `name: {...}`")
     found: dict[str, None] = {}
     for key, method in methods.items():
         said = isinstance(method, dict) and "prompts" in method

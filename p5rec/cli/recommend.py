@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 from p5rec.core.terminal import printable
 
 from .asking import Around, SearchOptions, saved_as
@@ -82,7 +82,7 @@ class Whom:
 class Limits:
     """Which items lists may hold."""
 
-    stock: Annotated[
+    candidates: Annotated[
         Path | None,
         typer.Option(help="List only items in this table file with a column item."),
     ] = None
@@ -93,11 +93,11 @@ class Limits:
             help="List only items whose record says so: \"array_contains(genres, 'Drama')\".",
         ),
     ] = None
-    only: Annotated[
+    allow: Annotated[
         Path | None,
         typer.Option(help="Each user's own allow-list: a table file with columns user and item."),
     ] = None
-    never: Annotated[
+    deny: Annotated[
         Path | None,
         typer.Option(help="Each user's own deny-list: a table file with columns user and item."),
     ] = None
@@ -158,7 +158,7 @@ def recommend(
         lambda: _check_formats(out),
         *(lambda file=file: check_file(file) for file in out),
         lambda: check_model(model, ids),
-        lambda: check_tables(whom.users, limits.stock, limits.only, limits.never, whom.pairs),
+        lambda: check_tables(whom.users, limits.candidates, limits.allow, limits.deny, whom.pairs),
     )
     method, serving, overridden, notes = saved_as(
         model, search.settings(k), k=k, exclude_seen=search.exclude_seen
@@ -206,7 +206,7 @@ def _check_formats(out: list[Path]) -> None:
     for path in out:
         if path.suffix not in FORMATS:
             got = repr(path.suffix) if path.suffix else "no ending"
-            raise fault(path, " or ".join(FORMATS), got, "change the file's ending")
+            raise input_error(path, " or ".join(FORMATS), got, "change the file's ending")
 
 
 def _users(whom: Whom, corpus: Corpus) -> np.ndarray:
@@ -228,13 +228,13 @@ def _allowed(limits: Limits, users: np.ndarray, corpus: Corpus, unseen: bool) ->
     if limits == Limits():
         return None
     parts = []
-    if limits.stock:
-        parts.append(items_in(limits.stock, corpus))
+    if limits.candidates:
+        parts.append(items_in(limits.candidates, corpus))
     if limits.items_where:
         parts.append(items_where(limits.items_where, corpus))
     allowed = Allowed(
-        only=pairs_in(limits.only, users, corpus) if limits.only else None,
-        never=pairs_in(limits.never, users, corpus) if limits.never else None,
+        only=pairs_in(limits.allow, users, corpus) if limits.allow else None,
+        never=pairs_in(limits.deny, users, corpus) if limits.deny else None,
     )
     for mask in parts:
         allowed = allowed & Allowed(within=mask)

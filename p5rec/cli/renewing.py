@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from p5rec.core.errors import did_you_mean, fault
+from p5rec.core.errors import did_you_mean, input_error
 from p5rec.core.terminal import printable
 
 from .options import CONFIG, changes
@@ -54,13 +54,13 @@ class Source:
         name = known[0] if not self.method and len(known) == 1 else self.method
         if name not in known:
             got = repr(name) if name else "none"
-            raise fault("--method", "a method of the run", got, did_you_mean(name, known))
+            raise input_error("--method", "a method of the run", got, did_you_mean(name, known))
         return models / name
 
     def _check_free(self) -> None:
         if not self.force and self.out.is_dir() and any(self.out.iterdir()):
             todo = "name a new one, or replace what is there with --force"
-            raise fault("--out", "a new folder", f"{self.out}, which is not empty", todo)
+            raise input_error("--out", "a new folder", f"{self.out}, which is not empty", todo)
 
     def read(self) -> tuple[Any, Dataset]:
         """The recipe's sections, and its data.

@@ -69,10 +69,10 @@ def diff(
             help="Also compare a method of A with one of B that has another name; repeatable.",
         ),
     ] = None,
-    anyway: Annotated[
+    force: Annotated[
         bool,
         typer.Option(
-            "--anyway",
+            "--force",
             help="Show figures side by side, without differences, where data, split or rules "
             "differ; such runs are refused otherwise.",
         ),
@@ -97,7 +97,7 @@ def diff(
             check_file(place)
     a, b = load_run(first), load_run(second)
     seed = (a.report.manifest.get("config") or {}).get("seed", 0)
-    found = difference(a, b, pairs, seed, anyway=anyway)
+    found = difference(a, b, pairs, seed, force=force)
     for path, written in ((html, pages.page), (md, pages.markdown)):
         if path is not None:
             with writing(path), atomic_write(path) as handle:

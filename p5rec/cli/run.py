@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 from p5rec.core.recipes import RECORD, config_path, shipped
 
 from .options import CONFIG, changes, spread
@@ -166,7 +166,7 @@ def load(script: Path) -> Any:
 
     spec = spec_from_file_location(f"p5rec_recipe_{script.stem}", script)
     if spec is None or spec.loader is None:
-        raise fault(script, "a recipe", "a file that cannot be read", "check the path")
+        raise input_error(script, "a recipe", "a file that cannot be read", "check the path")
     module = module_from_spec(spec)
     sys.modules[spec.name] = module  # annotations of the recipe's classes are looked up there
     spec.loader.exec_module(module)

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from p5rec.core.config import Config, read_yaml
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 from p5rec.core.recipes import RECORD, shipped
 
 ORIGIN = "# made by p5rec run from "  # then the config, as seen from the run's folder
@@ -46,7 +46,7 @@ def check_same(folder: Path, path: Path, config: Config) -> None:
     if origin == made_from(path, folder, config) or _content(folder) == config.dump():
         return
     made = origin.removeprefix(ORIGIN).strip() if origin else "a config that is not known"
-    raise fault(
+    raise input_error(
         folder, f"a run of {path}, or none", f"one of another config ({made})",
         "name another folder (--out), or replace it (--force)",
     )  # fmt: skip

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from .code import CODE, Work, version_of
-from .errors import Refused, UserError, disk_full, fault
+from .errors import Refused, UserError, disk_full, input_error
 from .launch import rank
 from .locks import alone
 from .using import InUse, runs_file
@@ -86,7 +86,7 @@ def writing(place: Path) -> Iterator[None]:
         full = disk_full(error, next(p for p in (place, *place.absolute().parents) if p.exists()))
         if isinstance(error, FileNotFoundError) and not full:
             todo = "run the command again, which makes anew what is missing"
-            raise fault(error.filename or place, "a file", "nothing there", todo) from error
+            raise input_error(error.filename or place, "a file", "nothing there", todo) from error
         if not full and not isinstance(error, OSError):
             raise
         reason = "a full disk" if full else getattr(error, "strerror", None) or str(error)
@@ -102,9 +102,11 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise fault(path, "a JSON file", "nothing there", "check the folder") from None
+        raise input_error(path, "a JSON file", "nothing there", "check the folder") from None
     except (ValueError, RecursionError) as error:
-        raise fault(path, "valid JSON", str(error), "the file is damaged: make it again") from None
+        raise input_error(
+            path, "valid JSON", str(error), "the file is damaged: make it again"
+        ) from None
 
 
 def file_sha256(path: Path) -> str:
@@ -166,14 +168,14 @@ class Lineage:
             UserError: nobody noted that, or the file is damaged.
         """
         if not (folder / LINEAGE).is_file():
-            raise fault(
+            raise input_error(
                 folder / LINEAGE, "the events that a model has seen", "nothing there",
                 "copy the folder anew, or fit it again",
             )  # fmt: skip
         try:
             return cls(np.load(folder / LINEAGE, allow_pickle=False))
         except (OSError, EOFError, ValueError, TypeError):
-            raise fault(
+            raise input_error(
                 folder / LINEAGE, "keys of events", "a damaged file",
                 "copy the folder anew, or fit it again",
             ) from None  # fmt: skip

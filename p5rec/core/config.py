@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, create_model
 
-from .errors import UserError, did_you_mean, fault
+from .errors import UserError, did_you_mean, input_error
 from .kinds import UNKNOWN
 from .recipes import config_path
 from .schema import GONE, Switched, fields_at, settled, without_members
@@ -78,48 +78,54 @@ def read_yaml(path: Path, layer: int = 0) -> tuple[Tree, Lines]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise fault(path, "a YAML file", "nothing there", "check the path") from None
+        raise input_error(path, "a YAML file", "nothing there", "check the path") from None
     except OSError as error:
-        raise fault(path, "a YAML file", str(error.strerror), "check the path") from None
+        raise input_error(path, "a YAML file", str(error.strerror), "check the path") from None
     except UnicodeDecodeError as error:
-        raise fault(
+        raise input_error(
             path, "UTF-8 text", f"{error.reason} at byte {error.start}", "re-save it"
         ) from None
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
-            raise fault(path, "a mapping of keys", "something else", "write `key: value` lines")
+            raise input_error(
+                path, "a mapping of keys", "something else", "write `key: value` lines"
+            )
         lines: Lines = {}
         _walk(node, (), path, lines)
         return loader.construct_document(node), {
             at: Place(line, layer) for at, line in lines.items()
         }
     except RecursionError:
-        raise fault(path, "YAML that people can read", "too deep a nesting", "flatten it") from None
+        raise input_error(
+            path, "YAML that people can read", "too deep a nesting", "flatten it"
+        ) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
-        raise fault(path, "valid YAML", error.problem or "a fault", "mend it", line=line) from None
+        raise input_error(
+            path, "valid YAML", error.problem or "a fault", "mend it", line=line
+        ) from None
     except yaml.YAMLError as error:
         got = str(error).splitlines()[0]
-        raise fault(path, "valid YAML", got, "mend the file") from None
+        raise input_error(path, "valid YAML", got, "mend the file") from None
 
 
 def _walk(node: yaml.Node, at: tuple[str | int, ...], path: Path, lines: Lines) -> None:
     lines[at] = f"{path}:{node.start_mark.line + 1}"
     if len(lines) > MOST or len(at) > DEEPEST:
         got = f"more than {MOST:,} values, or {DEEPEST} levels, aliases written out"
-        raise fault(path, "YAML that people can read", got, "shorten it")
+        raise input_error(path, "YAML that people can read", got, "shorten it")
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.tag != "tag:yaml.org,2002:str":
                 got = repr(key.value) if isinstance(key, yaml.ScalarNode) else "a list or mapping"
-                raise fault(path, "keys that are words", f"{got}, which YAML reads as none",
+                raise input_error(path, "keys that are words", f"{got}, which YAML reads as none",
                             "quote it", line=key.start_mark.line + 1)  # fmt: skip
             here = (*at, key.value)
             if here in lines:
-                raise fault(path, "each key once", f"{key.value!r} again", "remove one",
+                raise input_error(path, "each key once", f"{key.value!r} again", "remove one",
                             line=key.start_mark.line + 1)  # fmt: skip
             _walk(value, here, path, lines)
             lines[here] = f"{path}:{key.start_mark.line + 1}"
@@ -195,7 +201,7 @@ def _keys(value: Any, at: tuple[str | int, ...]) -> Iterator[tuple[str | int, ..
 def _over_bases(path: Path, above: tuple[Path, ...]) -> tuple[Tree, Lines]:
     if path.resolve() in above:
         chain = " > ".join(p.name for p in (*above, path))
-        raise fault(path, "a base that ends", f"a circle ({chain})", "remove one `base:`")
+        raise input_error(path, "a base that ends", f"a circle ({chain})", "remove one `base:`")
     tree, lines = read_yaml(path, -len(above))
     base = tree.pop("base", None)
     if base is None:

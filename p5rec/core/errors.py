@@ -45,7 +45,7 @@ class Refused(UserError):
         self.reason = reason
 
 
-def fault(
+def input_error(
     where: str | Path, expected: str, got: str, todo: str, *, line: int | None = None
 ) -> UserError:
     """The usual sentence: ``where[:line]: expected E, got G; do T``."""

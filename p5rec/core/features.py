@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from .errors import fault
+from .errors import input_error
 
 
 def attribute_values(table: pa.Table, attribute: str) -> list[tuple[str, ...]]:
@@ -154,7 +154,7 @@ def behaviour_codes(
     codes: np.ndarray = of_names[behaviours.codes]
     if (codes < 0).any():
         strange = behaviours.names[int(behaviours.codes[codes < 0][0])]
-        raise fault(
+        raise input_error(
             "histories", f"behaviours that the model knows ({', '.join(known)})", repr(strange),
             "leave such events out, or train again",
         )  # fmt: skip

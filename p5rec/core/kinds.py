@@ -64,10 +64,10 @@ class Kinds:
             UNKNOWN, "expected a {what}", {"what": self.registry.kind, "known": [*self.registry]}
         )
         named = isinstance(value, Mapping) and "kind" in value
-        fault = InitErrorDetails(
+        input_error = InitErrorDetails(
             type=told, loc=("kind",) if named else (), input=value["kind"] if named else value
         )
-        return ValidationError.from_exception_data(self.registry.kind, [fault])
+        return ValidationError.from_exception_data(self.registry.kind, [input_error])
 
 
 def _under(kind: str, error: Any) -> InitErrorDetails:

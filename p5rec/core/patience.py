@@ -28,7 +28,7 @@ class Patience:
         return max(self.figures, default=-math.inf)
 
     @property
-    def best_look(self) -> int | None:
+    def best_check(self) -> int | None:
         """Which of the looks, counted from 1, saw it first; None: there was none."""
         return self.figures.index(self.best) + 1 if self.figures else None
 

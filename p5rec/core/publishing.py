@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from .artefacts import read_json, write_json, writing
-from .errors import fault
+from .errors import input_error
 from .locks import alone, say_waiting
 
 WORK = ".publishing-"  # and a word of its own: new results on their way to their places
@@ -70,7 +70,7 @@ def _check_inside(places: Iterable[str], out: Path) -> None:
         parent = (root / place).parent.resolve()
         plain = Path(place).name and ".." not in Path(place).parts
         if not plain or not parent.is_relative_to(root):
-            raise fault(
+            raise input_error(
                 out, "results that stay in this folder", f"one at {place!r}, which leads out of it",
                 "rename it, or remove the link there",
             )  # fmt: skip

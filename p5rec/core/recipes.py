@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from .errors import UserError, did_you_mean, fault
+from .errors import UserError, did_you_mean, input_error
 from .paths import assets
 
 YAML = (".yaml", ".yml")
@@ -42,7 +42,7 @@ def config_path(name: str | Path, beside: Path = Path(), also: Iterable[str] = (
     if (place / RECORD).is_file():
         return place / RECORD
     if place.is_dir():
-        raise fault(
+        raise input_error(
             place, f"a run's folder, which holds {RECORD}", "a folder without",
             "name a YAML file, a run's folder or a shipped config",
         )  # fmt: skip

@@ -21,7 +21,7 @@ from .rng import event_keys
 
 TRAIN, VALID, TEST = 0, 1, 2
 NOBODY = -1  # the user row of a request that comes from no user of the data
-PARTS: Mapping[str, int] = {"train": TRAIN, "valid": VALID, "test": TEST}
+SPLITS: Mapping[str, int] = {"train": TRAIN, "valid": VALID, "test": TEST}
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,20 +166,20 @@ class Split:
 
     Attributes:
         name: the rule, e.g. ``leave-one-out`` (see ``p5rec.data.split``).
-        parts: ``(E,)`` int8 of ``TRAIN``, ``VALID``, ``TEST``.
+        of_event: ``(E,)`` int8 of ``TRAIN``, ``VALID``, ``TEST``.
         seed: the seed of any draw the rule makes.
         exclude_seen: whether lists for validation users leave out the items of their histories;
             what is chosen on validation is chosen for lists of that kind.
     """
 
     name: str
-    parts: np.ndarray
+    of_event: np.ndarray
     seed: int = 0
     exclude_seen: bool = True
 
     def mask(self, *names: str) -> np.ndarray:
-        """``(E,)`` bool: events in any of the named parts."""
-        return np.isin(self.parts, [PARTS[name] for name in names])
+        """``(E,)`` bool: events in any of the named splits."""
+        return np.isin(self.of_event, [SPLITS[name] for name in names])
 
 
 @dataclass(frozen=True, eq=False)

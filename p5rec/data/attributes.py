@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.errors import UserError, did_you_mean, input_error
 
 from .cells import as_id
 from .config import AttributeConfig
@@ -89,13 +89,13 @@ def check_ids(table: pl.DataFrame, name: str, places: Places, rows: pl.Series) -
     if table[name].null_count():
         at = table[name].is_null().arg_max() or 0
         article = "an" if name[0] in "aeio" else "a"
-        raise fault(places.at(rows[at]), f"{article} {name} id", "nothing", "fill in the id")
+        raise input_error(places.at(rows[at]), f"{article} {name} id", "nothing", "fill in the id")
     repeated = table.select(name, rows.alias("row")).filter(pl.col(name).is_duplicated())
     if len(repeated):
         groups = repeated.group_by(name, maintain_order=True).agg("row")
         first, twice = groups.row(0)
         more = f" (and {len(groups) - 1} more ids)" if len(groups) > 1 else ""
-        raise fault(
+        raise input_error(
             places.path, f"each {name} once", f"{first!r} in {places.all(twice)}{more}",
             "remove the repeats",
         )  # fmt: skip

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 from p5rec.core.features import Behaviours, Users
 from p5rec.core.rng import by_key, derive_rng, event_keys, id_keys, keyed
-from p5rec.core.types import PARTS, Catalog, Corpus, Interactions, numbered
+from p5rec.core.types import SPLITS, Catalog, Corpus, Interactions, numbered
 
 from .config import DataConfig
 from .describe import tied_share
@@ -52,17 +52,21 @@ def build(
             there are no texts to permute.
     """
     log = log or read_log(config)
-    where = log.files[0] if log.files else Path(f"world {config.world.kind}")
+    where = log.files[0] if log.files else Path(f"world {config.synthetic.kind}")
     missing = config.items.missing if config.items else "error"
     events, unknown = check_known(log.events, log.items, log.places, missing)
     dropped = {"incomplete": log.incomplete, "missing_items": unknown}
     check_further(events, config, where)
     if config.users and log.users is None:
         got = f"none, as a source {config.source!r} has none of its own"
-        raise fault("data.users", "a user table", got, "set data.users.path, or unset data.users")
+        raise input_error(
+            "data.users", "a user table", got, "set data.users.path, or unset data.users"
+        )
     if config.min_rating is not None:
         if "rating" not in events.columns:
-            raise fault(where, "ratings, for data.min_rating", "none", "unset data.min_rating")
+            raise input_error(
+                where, "ratings, for data.min_rating", "none", "unset data.min_rating"
+            )
         before = len(events)
         events = events.filter((pl.col("rating") >= config.min_rating).fill_null(True))
         dropped["min_rating"] = before - len(events)
@@ -70,9 +74,13 @@ def build(
     events, repeated = _reduced(events, config, dropped)
     if not len(events):
         gone = ", ".join(f"{name} {n}" for name, n in dropped.items() if n)
-        raise fault(where, "events to be left", f"none (dropped: {gone})", "loosen these limits")
+        raise input_error(
+            where, "events to be left", f"none (dropped: {gone})", "loosen these limits"
+        )
     if config.split == "time" and log.ordinal:
-        raise fault(where, "times, for the split by time", "an order only", "split leave-one-out")
+        raise input_error(
+            where, "times, for the split by time", "an order only", "split leave-one-out"
+        )
     corpus, ties = _corpus(events, log, config)
     summary = _summary(corpus, config, log.ordinal, dropped, repeated, ties)
     summary["user_table"] = _unmatched(corpus.users, log.users)
@@ -224,7 +232,7 @@ def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corp
     table = item_ids.to_frame("item").join(log.items, on="item", how="left", maintain_order="left")
     if config.permute_text:
         if table.columns == ["item", "title"] and (table["title"] == table["item"]).all():
-            raise fault(
+            raise input_error(
                 "data.permute_text", "an item table with titles or attributes",
                 "titles that are the ids", "name one under data.items, or unset it",
             )  # fmt: skip
@@ -255,7 +263,9 @@ def _moment(config: DataConfig) -> int | None:
         raise UserError(f"data.test_from: {error}") from None
     if moment is None:
         got = repr(config.test_from)
-        raise fault("data.test_from", "a time", got, "write it as 2024-01-31 or 2024-01-31T12:00")
+        raise input_error(
+            "data.test_from", "a time", got, "write it as 2024-01-31 or 2024-01-31T12:00"
+        )
     return -(-int(moment) // 1_000_000)
 
 
@@ -297,7 +307,7 @@ def check_evaluable(summary: Mapping[str, Any], where: Path) -> None:
     """
     split = summary["split"]
     if split["name"] == ALL:
-        raise fault(
+        raise input_error(
             "data.split", "a rule that holds events out, to evaluate on", f"{ALL!r}",
             "name another, or fit what was evaluated to all events with `p5rec refit`",
         )  # fmt: skip
@@ -305,7 +315,7 @@ def check_evaluable(summary: Mapping[str, Any], where: Path) -> None:
         need = NEEDS.get(split["name"], "more events")
         if done := summary["behaviours"]:
             need += f" of {' or '.join(done['targets'])}"
-        raise fault(
+        raise input_error(
             where, f"a user to evaluate under the split {split['name']}",
             f"none of {summary['users']}",
             f"bring at least one user with {need}, or lower k_core and min_rating",
@@ -352,6 +362,6 @@ def _summary(
         "split": {
             "name": split.name,
             "seed": split.seed,
-            **{part: int(split.mask(part).sum()) for part in PARTS},
+            **{split_name: int(split.mask(split_name).sum()) for split_name in SPLITS},
         },
     }

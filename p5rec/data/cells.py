@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 
 from .tables import Places
 
@@ -89,4 +89,4 @@ def refuse(
     value = value.to_list() if isinstance(value, pl.Series) else value
     got = "nothing" if value is None or value == "" else repr(value)[:SHOWN]
     others = f" (and {more:,} more rows)" if more else ""
-    raise fault(places.at(rows[at]), f"{expected} in column {column!r}", got + others, todo)
+    raise input_error(places.at(rows[at]), f"{expected} in column {column!r}", got + others, todo)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from p5rec.core.config import Config, bind, read_tree
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 
 
 def _encoding(name: str) -> str:
@@ -197,8 +197,8 @@ class KCoreConfig(Config):
     item: int = Field(default=1, ge=1)
 
 
-class WorldConfig(Config):
-    """A synthetic world with a known answer (see ``p5rec.data.sources.worlds``).
+class SyntheticConfig(Config):
+    """A synthetic world with a known answer (see ``p5rec.data.sources.synthetic``).
 
     Attributes:
         kind: what was planted.
@@ -299,7 +299,7 @@ class DataConfig(Config):
     few_shot: int = Field(default=5, ge=1)
     test_from: str | int | None = None
     seed: int = 0
-    world: WorldConfig = WorldConfig()
+    synthetic: SyntheticConfig = SyntheticConfig()
 
     @property
     def of_baskets(self) -> bool:
@@ -355,6 +355,6 @@ def read_section(path: Path, overrides: Sequence[str] = ()) -> DataConfig:
     tree, lines = read_tree(path, overrides)
     section = tree.get("data")
     if not isinstance(section, dict):
-        raise fault(path, "a section `data:`", "none", "say there what to read")
+        raise input_error(path, "a section `data:`", "none", "say there what to read")
     inner = {at[1:]: line for at, line in lines.items() if at[:1] == ("data",)}
     return bind(DataConfig, section, inner, path)

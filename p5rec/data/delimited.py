@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 
 from .files import BLOCK, Dialect, telling
 
@@ -90,13 +90,13 @@ class _Place(NamedTuple):
         if found := next((s for s in SEPARATORS if s != self.separator and s in only), None):
             todo = self.dialect.remedy("separator", repr(found), f"use {self.separator!r}")
             got = f"one column {only[:SHOWN]!r}"
-            raise fault(self.path, f"columns separated by {self.separator!r}", got, todo)
+            raise input_error(self.path, f"columns separated by {self.separator!r}", got, todo)
         return check_names(self.path, header)
 
     def ragged(self, row: int, found: int, expected: int) -> UserError:
         """The fault of a row with ``found`` cells."""
         todo = "quote cells that hold separators, or fix the row"
-        return fault(f"{self.path}, row {row}", _cells(expected), _cells(found), todo)
+        return input_error(f"{self.path}, row {row}", _cells(expected), _cells(found), todo)
 
 
 def check_names(path: Path, names: list[str]) -> list[str]:
@@ -108,7 +108,7 @@ def check_names(path: Path, names: list[str]) -> list[str]:
     for at, name in enumerate(names):
         if name and name in names[:at]:
             got = f"{name!r} in columns {names.index(name) + 1} and {at + 1}"
-            raise fault(path, "each column name once", got, "rename or remove one of them")
+            raise input_error(path, "each column name once", got, "rename or remove one of them")
     return names
 
 
@@ -153,7 +153,9 @@ def _plain(data: bytes, place: _Place, wanted: Sequence[str] | None) -> Records:
         frame = frame.rename(dict(zip(frame.columns, in_order, strict=True))).select(list(chosen))
         if len(frame) != len(rows):
             got = f"{len(frame):,} from the parser"
-            raise fault(place.path, f"{len(rows):,} records, one a line", got, "report this file")
+            raise input_error(
+                place.path, f"{len(rows):,} records, one a line", got, "report this file"
+            )
     return Records(names, frame, rows.astype(np.uint32))
 
 
@@ -247,7 +249,7 @@ def _check_lines(data: bytes, place: _Place, columns: int, row: int, line: int) 
     """
     cells = _cells_of_lines(_newlines(data), place.separator)
     if columns > 1 and bool(np.isin(cells, (0, columns)).all()):
-        raise fault(
+        raise input_error(
             f"{place.path}, row {row}",
             "quotation marks that close in their row",
             f"a cell that runs on to line {line}, though each line is a row by itself",
@@ -268,7 +270,7 @@ def _misquoted(data: bytes, place: _Place, row: int) -> UserError:
     column, cell, closed = _faulty_cell(text, place.separator)
     name = repr(header[column]) if column < len(header) else f"{column + 1}"
     got = f"{cell[:SHOWN]!r}" if closed else f"{cell[:SHOWN]!r}, which is never closed"
-    return fault(
+    return input_error(
         f"{place.path}, row {row}",
         f"paired quotation marks in column {name}",
         got,

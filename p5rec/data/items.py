@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 
 from .attributes import attribute, check_ids, read_described
 from .config import DataConfig, ItemColumnsConfig
@@ -96,7 +96,7 @@ def check_known(
     if n_events and missing == "error":
         lost = events.filter(unknown)
         n = lost["item"].n_unique()
-        raise fault(
+        raise input_error(
             places.at(lost["row"][0]) if places else f"row {lost['row'][0]}",
             "every item of the log in the item table",
             f"item {lost['item'][0]!r} without a row there ({n} such items, {n_events} events)",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 
 from .delimited import BATCH, Records
 
@@ -99,15 +99,17 @@ def _records(data: bytes, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             record = _DECODER.decode(line)
         except json.JSONDecodeError as error:
-            raise fault(path, "a JSON object", error.msg, "fix that line", line=row) from None
+            raise input_error(path, "a JSON object", error.msg, "fix that line", line=row) from None
         except _TwiceError as error:
             got, todo = f"{error.args[0]!r} twice", "rename or remove one of them"
-            raise fault(path, "each key once", got, todo, line=row) from None
+            raise input_error(path, "each key once", got, todo, line=row) from None
         except RecursionError:
             got = "a nesting beyond all bounds"
-            raise fault(path, "a JSON object", got, "fix that line", line=row) from None
+            raise input_error(path, "a JSON object", got, "fix that line", line=row) from None
         if not isinstance(record, dict):
-            raise fault(path, "a JSON object", line[:40].strip(), "one object a line", line=row)
+            raise input_error(
+                path, "a JSON object", line[:40].strip(), "one object a line", line=row
+            )
         yield row, record
 
 
@@ -150,4 +152,4 @@ def _encodable(text: str) -> bool:
 
 def _refused(path: Path, row: int, name: str, got: str) -> UserError:
     expected = f"text, a number or a list of them in {name!r}"
-    return fault(path, expected, got, "re-export the file", line=row)
+    return input_error(path, expected, got, "re-export the file", line=row)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from p5rec.core.errors import did_you_mean, fault
+from p5rec.core.errors import did_you_mean, input_error
 
 from .cells import as_id
 from .files import existing
@@ -31,11 +31,11 @@ def read_columns(
         UserError: the file or a required column is missing, or there is no record.
     """
     if existing(path).is_dir():
-        raise fault(path, "one table file", "a folder", "name the file")
+        raise input_error(path, "one table file", "a folder", "name the file")
     table = read_table(path, None if optional is None else [*required, *optional])
     table.require(*required)
     if not len(table.rows):
-        raise fault(path, "at least one row", "none", "fill the file")
+        raise input_error(path, "at least one row", "none", "fill the file")
     return table.frame.drop("row", strict=False).insert_column(0, table.rows)
 
 
@@ -61,7 +61,7 @@ def known_rows(
         name, more = ids["id"][first], found.null_count() - 1
         value = names[first] if name is None else name
         got = "nothing" if value is None or value == "" else repr(value)[:SHOWN]
-        raise fault(
+        raise input_error(
             f"{path}, row {numbers[first]}",
             f"a known {kind}",
             got + (f" (and {more} more)" if more else ""),

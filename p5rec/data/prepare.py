@@ -21,7 +21,7 @@ from p5rec.core.artefacts import (
     write_json,
     writing,
 )
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.features import Behaviours, Categories, Users
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
 
@@ -116,7 +116,7 @@ def prepare_folder(config: DataConfig, out: Path) -> None:
         UserError: ``out`` is taken or cannot be written, or see :func:`prepare`.
     """
     if out.exists():
-        raise fault(out, "a new folder", "one that exists", "name another or remove it")
+        raise input_error(out, "a new folder", "one that exists", "name another or remove it")
     corpus, summary = build(config)
     work = out.with_name(f".{out.name}.{token_hex(4)}.work")
     with writing(out):
@@ -135,7 +135,9 @@ def load_corpus(path: Path) -> Corpus:
         UserError: the folder holds no prepared data.
     """
     if not (existing(path) / SUMMARY).is_file():
-        raise fault(path, "prepared data", f"no {SUMMARY}", "make it with `p5rec data prepare`")
+        raise input_error(
+            path, "prepared data", f"no {SUMMARY}", "make it with `p5rec data prepare`"
+        )
     summary = read_json(path / SUMMARY)
     events, items, users = (_load(path / name) for name in ("events", "items", "users"))
     views = {
@@ -184,7 +186,7 @@ def _write(corpus: Corpus, summary: dict[str, Any], out: Path) -> None:
         columns["rating"] = log.ratings
     if log.baskets is not None:
         columns["basket"] = log.baskets
-    columns |= {**log.texts, "part": corpus.split.parts}
+    columns |= {**log.texts, "part": corpus.split.of_event}
     for name, column in log.context.items():
         columns[CONTEXT + name] = column.codes if isinstance(column, Categories) else column
     if log.labels is not None:
@@ -243,7 +245,7 @@ def _load(folder: Path) -> pa.Table:
         table: pa.Table = datasets.load_from_disk(str(folder)).data.table
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         got = next(iter(str(error).splitlines()), "a damaged file")
-        raise fault(folder, "a data set", got, "prepare the data again") from None
+        raise input_error(folder, "a data set", got, "prepare the data again") from None
     return table
 
 
@@ -252,5 +254,5 @@ def _load_keys(path: Path) -> np.ndarray:
         keys: np.ndarray = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError) as error:
         got = next(iter(str(error).splitlines()), "a damaged file")
-        raise fault(path, "keys of users or items", got, "prepare the data again") from None
+        raise input_error(path, "keys of users or items", got, "prepare the data again") from None
     return keys

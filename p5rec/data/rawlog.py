@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.errors import UserError, did_you_mean, input_error
 
 from .cells import IDS, absent, as_id, as_number, nulls, refuse
 from .config import ColumnsConfig, DataConfig
@@ -136,7 +136,7 @@ def check_events(
     """
     places, rows = table.places, table.rows
     if not len(rows):
-        raise fault(places.path, "at least one event", "an empty log", "check the file")
+        raise input_error(places.path, "at least one event", "an empty log", "check the file")
     further = further_columns(config)
     table.require_text(*(columns[text] for text in TEXTS if text in columns), *further.values())
     raw = table.frame.select(pl.col(column).alias(part) for part, column in columns.items())
@@ -186,7 +186,7 @@ def _times(
     except Unclear as error:
         got = f"{error.got.format(*(rows[at] for at in error.rows[1:]))} in column {column!r}"
         where = places.at(rows[error.rows[0]])
-        raise fault(where, error.expected, got, error.todo) from None
+        raise input_error(where, error.expected, got, error.todo) from None
     wanted = "epoch or ISO 8601 time"
     todo = "fix it, or say in data.time_format how times are written"
     if chosen is not None:

@@ -10,16 +10,16 @@ Rules, each over a user's events in time order:
   one side. Where it is said from when events test, that is the second cut, and the first is at the
   time of 8/9 of the events before.
 - ``few-shot``: leave-one-out, with ``k`` of the training events drawn for each user; the others
-  are ``UNUSED``, in no part.
+  are ``UNUSED``, in no split.
 - ``last-basket``: the events of the last basket test, those of the one before validate, the rest
   train; a user with fewer than 3 baskets trains only. Asked for is the whole basket.
-- ``last-basket-item``: the same parts, and asked for is one event of the basket, drawn by its key.
+- ``last-basket-item``: the same splits, and asked for is one event of the basket, drawn by its key.
 - ``all``: every event trains. Nothing is held out, so nothing can be chosen or evaluated.
 
 Where behaviours say which events are targets, the rules count target events alone, as if there were
 no others. Those others are history: they train nothing by themselves and are never held out. One
-is in the training part as long as it comes before its user's first held-out event (under ``time``
-also before anybody's), and in no part from there on.
+is in the training split as long as it comes before its user's first held-out event (under ``time``
+also before anybody's), and in no split from there on.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import numpy as np
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.rng import keyed
 from p5rec.core.types import (
-    PARTS,
+    SPLITS,
     TEST,
     TRAIN,
     VALID,
@@ -71,23 +71,23 @@ def make_split(
     if interactions.is_target.all():
         return Split(name, _parts(interactions, name, seed, few_shot, test_from), seed)
     targets = np.flatnonzero(interactions.is_target)
-    parts = np.full(len(interactions), UNUSED, dtype=np.int8)
-    parts[targets] = _parts(interactions.take(targets), name, seed, few_shot, test_from)
-    parts[~interactions.is_target & _before_held_out(interactions, parts, name)] = TRAIN
-    return Split(name, parts, seed)
+    splits = np.full(len(interactions), UNUSED, dtype=np.int8)
+    splits[targets] = _parts(interactions.take(targets), name, seed, few_shot, test_from)
+    splits[~interactions.is_target & _before_held_out(interactions, splits, name)] = TRAIN
+    return Split(name, splits, seed)
 
 
 def _parts(
     interactions: Interactions, name: str, seed: int, few_shot: int, test_from: int | None
 ) -> np.ndarray:
-    """``(E,)`` int8, the parts of events that may all be held out."""
+    """``(E,)`` int8, the splits of events that may all be held out."""
     if name == "time":
         return _by_time(interactions.times, test_from)
     if name == "user-time":
         return _by_user_time(interactions)
     if name in ("leave-one-out", "few-shot"):
-        parts = _leave_one_out(interactions)
-        return _few(interactions, parts, few_shot, seed) if name == "few-shot" else parts
+        splits = _leave_one_out(interactions)
+        return _few(interactions, splits, few_shot, seed) if name == "few-shot" else splits
     if name in OF_BASKETS:
         return _last_basket(interactions)
     if name == ALL:
@@ -95,9 +95,9 @@ def _parts(
     raise UserError(f"expected a known split, got {name!r}; {did_you_mean(name, RULES)}")
 
 
-def _before_held_out(interactions: Interactions, parts: np.ndarray, name: str) -> np.ndarray:
+def _before_held_out(interactions: Interactions, splits: np.ndarray, name: str) -> np.ndarray:
     """``(E,)`` bool: events before their user's first held-out one, under ``time`` all users'."""
-    held = np.flatnonzero(parts > TRAIN)
+    held = np.flatnonzero(splits > TRAIN)
     first = np.full(interactions.n_users, len(interactions))
     np.minimum.at(first, interactions.users[held], held)
     before: np.ndarray = np.arange(len(interactions)) < first[interactions.users]
@@ -107,7 +107,7 @@ def _before_held_out(interactions: Interactions, parts: np.ndarray, name: str) -
 
 
 def histories_of(interactions: Interactions, users: np.ndarray | None = None) -> Histories:
-    """Everything that users did, whatever the part: what a list for today is made from.
+    """Everything that users did, whatever the split: what a list for today is made from.
 
     Args:
         interactions: E events.
@@ -142,34 +142,36 @@ def baskets_of(interactions: Interactions) -> np.ndarray:
 
 
 def cases(
-    interactions: Interactions, split: Split, part: str, history: Sequence[str] | None = None
+    interactions: Interactions, split: Split, split_name: str, history: Sequence[str] | None = None
 ) -> tuple[Histories, np.ndarray, np.ndarray]:
-    """One question for each user with an event in ``part``: which item was the last one there, or
+    """One question for each user with an event in ``split``: which item was the last one there, or
     under ``last-basket`` which items were.
 
     Args:
         interactions: E events.
-        split: their parts.
-        part: ``valid`` or ``test``.
-        history: parts that the history may come from, besides ``part`` itself; None means all
+        split: their splits.
+        split: ``valid`` or ``test``.
+        history: splits that the history may come from, besides ``split`` itself; None means all
             that lie before it (``train``, and ``valid`` under ``test``).
 
     Returns:
-        B requests, each with all the user's events of those parts before the target, oldest
-        first (empty for a user who is new in ``part``, which the rule ``time`` brings about), under
+        B requests, each with all the user's events of those splits before the target, oldest
+        first (empty for a user who is new in ``split``, which the rule ``time`` brings about), under
         a rule of baskets with none of the target's basket; the targets ``(B,)`` int32 item rows;
         their events ``(B,)`` int64 rows. Under ``last-basket`` both are ``(B, T)``, each item of a
         basket once, filled up with -1.
     """
-    before = history if history is not None else [p for p in PARTS if PARTS[p] < PARTS[part]]
-    within = np.flatnonzero(split.mask(part))
+    before = (
+        history if history is not None else [p for p in SPLITS if SPLITS[p] < SPLITS[split_name]]
+    )
+    within = np.flatnonzero(split.mask(split_name))
     owners = interactions.users[within]
     last = np.flatnonzero(np.diff(owners, append=-1))
     events, users = within[last], owners[last]
     of_baskets = split.name in OF_BASKETS
     until = np.full(interactions.n_users, -1, dtype=np.int64)
     until[users] = within[np.flatnonzero(np.diff(owners, prepend=-1))] if of_baskets else events
-    usable = split.mask(*before) if of_baskets else split.mask(part, *before)
+    usable = split.mask(*before) if of_baskets else split.mask(split_name, *before)
     usable &= np.arange(len(interactions)) < until[interactions.users]
     counts = np.bincount(interactions.users[usable], minlength=interactions.n_users)[users]
     histories = histories_from(interactions, users, np.flatnonzero(usable), _offsets(counts))
@@ -211,20 +213,20 @@ def _positions(interactions: Interactions) -> tuple[np.ndarray, np.ndarray]:
 
 def _leave_one_out(interactions: Interactions) -> np.ndarray:
     place, count = _positions(interactions)
-    parts = np.full(len(interactions), TRAIN, dtype=np.int8)
-    parts[(count >= 3) & (place == count - 2)] = VALID
-    parts[(count >= 3) & (place == count - 1)] = TEST
-    return parts
+    splits = np.full(len(interactions), TRAIN, dtype=np.int8)
+    splits[(count >= 3) & (place == count - 2)] = VALID
+    splits[(count >= 3) & (place == count - 1)] = TEST
+    return splits
 
 
 def _last_basket(interactions: Interactions) -> np.ndarray:
     baskets, offsets, users = baskets_of(interactions), interactions.offsets, interactions.users
     starts, ends = baskets[offsets[users]], baskets[offsets[users + 1] - 1]
     behind, enough = ends - baskets, ends - starts >= 2
-    parts = np.full(len(interactions), TRAIN, dtype=np.int8)
-    parts[enough & (behind == 1)] = VALID
-    parts[enough & (behind == 0)] = TEST
-    return parts
+    splits = np.full(len(interactions), TRAIN, dtype=np.int8)
+    splits[enough & (behind == 1)] = VALID
+    splits[enough & (behind == 0)] = TEST
+    return splits
 
 
 def _by_user_time(interactions: Interactions) -> np.ndarray:
@@ -247,14 +249,14 @@ def _by_time(times: np.ndarray, test_from: int | None) -> np.ndarray:
     )
 
 
-def _few(interactions: Interactions, parts: np.ndarray, k: int, seed: int) -> np.ndarray:
-    train = np.flatnonzero(parts == TRAIN)
+def _few(interactions: Interactions, splits: np.ndarray, k: int, seed: int) -> np.ndarray:
+    train = np.flatnonzero(splits == TRAIN)
     users = interactions.users[train]
     luck = keyed(interactions.event_keys[train], seed, "few-shot")
     order = np.lexsort((luck, users))
     starts = np.searchsorted(users, users)  # users ascend, so sorting within them moves no start
     drawn = np.arange(len(train)) - starts < k
-    kept = parts.copy()
+    kept = splits.copy()
     kept[train[order[~drawn]]] = UNUSED
     return kept
 

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from p5rec.core.errors import did_you_mean, fault
+from p5rec.core.errors import did_you_mean, input_error
 
 from .delimited import Records, check_names, read_delimited
 from .files import Dialect, existing, kind, load_text, parts, telling
@@ -88,7 +88,7 @@ class Table:
         """
         if missing := next((name for name in names if name not in self.names), None):
             hint = did_you_mean(missing, self.names)
-            raise fault(self.places.path, f"a column {missing!r}", "none", hint)
+            raise input_error(self.places.path, f"a column {missing!r}", "none", hint)
 
     def require_text(self, *names: str, lists: bool = False) -> None:
         """Refuses values of these columns that are no text, number, truth or time.
@@ -112,7 +112,7 @@ class Table:
                 where = self.places.at(self.rows[int(there.arg_max() or 0)])
                 got = f"values of type {str(self.frame.schema[name]).split('(')[0]}"
                 todo = "export the column as text, or name another"
-                raise fault(where, f"{expected} in column {name!r}", got, todo)
+                raise input_error(where, f"{expected} in column {name!r}", got, todo)
 
 
 def read_table(
@@ -167,7 +167,7 @@ def _read(path: Path, columns: Sequence[str] | None, dialect: Dialect) -> Record
 
 def _read_parquet(path: Path, columns: Sequence[str] | None) -> Records:
     if not path.stat().st_size:
-        raise fault(path, "a readable parquet", "an empty file", "check the file")
+        raise input_error(path, "a readable parquet", "an empty file", "check the file")
     with telling(path, "parquet"), open(path, "rb") as handle:
         file = pq.ParquetFile(handle)
         names, count = check_names(path, file.schema_arrow.names), file.metadata.num_rows
@@ -176,7 +176,7 @@ def _read_parquet(path: Path, columns: Sequence[str] | None) -> Records:
         frame = pl.read_parquet(path, columns=wanted, glob=False, hive_partitioning=False)
     if wanted and len(frame) != count:
         got = f"{len(frame):,} from the parser"
-        raise fault(path, f"{count:,} records, as its footer says", got, "report this file")
+        raise input_error(path, f"{count:,} records, as its footer says", got, "report this file")
     return Records(names, frame, np.arange(1, count + 1, dtype=np.uint32))
 
 
@@ -189,7 +189,9 @@ def _check_alike(files: Sequence[Path], found: Sequence[Records]) -> None:
         if set(part.names) != set(first):
             odd = sorted(set(part.names) ^ set(first))
             got = f"a difference in {', '.join(map(repr, odd[:SHOWN]))}"
-            raise fault(file, f"the columns of {files[0].name}", got, "export all parts alike")
+            raise input_error(
+                file, f"the columns of {files[0].name}", got, "export all parts alike"
+            )
 
 
 def _joined(files: Sequence[Path], found: Sequence[Records]) -> pl.DataFrame:
@@ -202,7 +204,7 @@ def _joined(files: Sequence[Path], found: Sequence[Records]) -> pl.DataFrame:
             if not _fit(whole[name], frame[name]):
                 expected = f"column {name!r} of type {before}, as in the parts before"
                 got = str(frame.schema[name])
-                raise fault(file, expected, got, "export all parts with the same types")
+                raise input_error(file, expected, got, "export all parts with the same types")
         whole = pl.concat([whole, frame.select(whole.columns)], how="vertical_relaxed")
     return whole
 

@@ -25,22 +25,22 @@ def of_some_users(corpus: Corpus, share: float, seed: int) -> Corpus:
     """The corpus with the training events of a seeded ``share`` of its users, at least one.
 
     A smaller share's users are among a larger one's. Other users' training events are in no
-    part.
+    split.
     """
     log = corpus.interactions
     train = corpus.split.mask("train")
     users = np.unique(log.users[train])
     count = max(1, round(share * len(users)))
     kept = users[sampled(log.user_keys[users], count, seed, "users")]
-    parts = np.where(train & ~np.isin(log.users, kept), UNUSED, corpus.split.parts)
-    return replace(corpus, split=replace(corpus.split, parts=parts.astype(np.int8)))
+    splits = np.where(train & ~np.isin(log.users, kept), UNUSED, corpus.split.of_event)
+    return replace(corpus, split=replace(corpus.split, of_event=splits.astype(np.int8)))
 
 
 def with_news(interactions: Interactions, split: Split, known: Lineage, replay: float) -> Split:
     """The split with the training events of the users who have some that are not ``known``, and of
     ``replay`` times as many others, drawn.
 
-    Others' training events are in no part. Where nobody has news, or all do, everybody is taken.
+    Others' training events are in no split. Where nobody has news, or all do, everybody is taken.
     """
     train = split.mask("train")
     users = np.unique(interactions.users[train])
@@ -52,38 +52,40 @@ def with_news(interactions: Interactions, split: Split, known: Lineage, replay: 
     keys, count = interactions.user_keys[others], round(replay * len(fresh))
     drawn = sampled(keys, count, split.seed, "replay", len(known.events))
     kept = np.concatenate([fresh, others[drawn]])
-    parts = np.where(train & ~np.isin(interactions.users, kept), UNUSED, split.parts)
-    return replace(split, parts=parts.astype(np.int8))
+    splits = np.where(train & ~np.isin(interactions.users, kept), UNUSED, split.of_event)
+    return replace(split, of_event=splits.astype(np.int8))
 
 
-def swapped(corpus: Corpus, parts: Sequence[str], seed: int) -> Corpus:
-    """The corpus with the events of each of ``parts`` permuted between users within that part.
+def swapped(corpus: Corpus, splits: Sequence[str], seed: int) -> Corpus:
+    """The corpus with the events of each of ``splits`` permuted between users within that split.
 
     The control that shows whether a model reads its user. Every event is dealt to another user, as
     cards are: one to each place in turn. Places keep their user and time, so histories keep their
     lengths and their times; items keep all of their ratings, so what is true of an item stays true.
     What goes is whose events they are: a history holds events of as many strangers as it is long,
-    or nearly, and none of its own user. Events of other parts stay: of those, the items and ratings
+    or nearly, and none of its own user. Events of other splits stay: of those, the items and ratings
     that are asked about.
 
     Raises:
-        UserError: one user has more than half of a part's events.
+        UserError: one user has more than half of a split's events.
     """
     log = corpus.interactions
     source = np.arange(len(log))
-    for part in parts:
-        places = np.flatnonzero(corpus.split.mask(part))
-        source[places] = places[_deal(log.users[places], derive_rng(seed, "swap", part), part)]
+    for split_name in splits:
+        places = np.flatnonzero(corpus.split.mask(split_name))
+        source[places] = places[
+            _deal(log.users[places], derive_rng(seed, "swap", split_name), split_name)
+        ]
     dealt = replace(log, **log.moved(source))
     return replace(corpus, interactions=dealt)
 
 
-def _deal(users: np.ndarray, rng: np.random.Generator, part: str) -> np.ndarray:
+def _deal(users: np.ndarray, rng: np.random.Generator, split_name: str) -> np.ndarray:
     """``(n,)``: the event that each place gets, of places and events of ``users (n,)``."""
     counts = np.bincount(users, minlength=1)
     if 2 * counts.max() > len(users) > 0:
         raise UserError(
-            f"swapped histories: expected users with at most half of the {part} events, got one "
+            f"swapped histories: expected users with at most half of the {split_name} events, got one "
             f"with {counts.max()} of {len(users)}; the control needs others to swap with"
         )
     drawn = rng.random(len(users))

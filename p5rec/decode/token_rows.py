@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 
 from .trie import Trie
 
@@ -42,7 +42,7 @@ class TokenRows:
         rows = np.asarray(rows)
         ended = rows == END
         if not rows.size or ended[:, 0].any() or (ended[:, :-1] & ~ended[:, 1:]).any():
-            raise fault(
+            raise input_error(
                 "item tokens", "rows of token ids, at least one each, -1 only after the end",
                 f"an array {rows.shape} with an empty or a broken row", "mend the rows",
             )  # fmt: skip
@@ -116,7 +116,7 @@ def _check_prefixes(trie: Trie, rows: np.ndarray) -> None:
             node = int(bad.nonzero()[0, 0])
             one = trie.leaf_item[trie.leaf_starts[level][node]]
             two = trie.leaf_item[trie.leaf_starts[level][node] + 1]
-            raise fault(
+            raise input_error(
                 "item tokens", "no row that is the beginning of another",
                 f"row {int(one)} at the beginning of row {int(two)}",
                 "end every row with a token of its own (the end-of-text token)",

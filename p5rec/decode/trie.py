@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class Trie:
         if not begins.all():
             second = int(np.flatnonzero(~begins)[0])
             pair = sorted(order[[second - 1, second]].tolist())
-            raise fault(
+            raise input_error(
                 "item codes",
                 "different codes for all items",
                 f"{rows[second].tolist()} for both item rows {pair[0]} and {pair[1]}",
@@ -199,7 +199,7 @@ class Trie:
 
 def _check(codes: np.ndarray, sizes: Sequence[int]) -> None:
     if codes.ndim != 2 or codes.shape[1] != len(sizes) or not codes.size:
-        raise fault(
+        raise input_error(
             "item codes",
             f"at least one item with {len(sizes)} codes",
             f"an array {codes.shape}",
@@ -208,7 +208,7 @@ def _check(codes: np.ndarray, sizes: Sequence[int]) -> None:
     if (codes.min(axis=0) < 0).any() or (codes.max(axis=0) >= np.asarray(sizes)).any():
         outside = (codes < 0) | (codes >= np.asarray(sizes))
         row = int(np.flatnonzero(outside.any(axis=1))[0])
-        raise fault(
+        raise input_error(
             "item codes",
             f"codes from 0 to below {list(sizes)}",
             f"{codes[row].tolist()} for item row {row}",

@@ -26,7 +26,7 @@ from .footing import LEARNED, learned_facts
 from .measure import ranking
 from .measured import Measured, average
 from .samples import family_samples, list_samples
-from .schema import Part, Sample
+from .schema import Sample, SplitName
 
 BLIND = ("unseen-item",)  # of baselines, which know an item by its training events alone
 Repeated = Mapping[str, Sequence[Artefact]]  # by name, one a seed
@@ -74,8 +74,8 @@ class Outputs:
 
     ids: Repeated
     fitted: Mapping[str, Sequence[Fitted]]
-    answers: Mapping[Part, Repeated]
-    references: Mapping[Part, Sequence[Reference]]
+    answers: Mapping[SplitName, Repeated]
+    references: Mapping[SplitName, Sequence[Reference]]
 
     def named(self) -> Iterator[tuple[str, Artefact]]:
         """Every artefact under a name of its own."""
@@ -85,17 +85,17 @@ class Outputs:
             for name, runs in made.items():
                 for n, artefact in enumerate(runs):
                     yield f"{kind} {name} {n}", artefact
-        for part, found in self.references.items():
+        for split_name, found in self.references.items():
             for n, reference in enumerate(found):
-                yield f"reference {part} {n}", reference.made
+                yield f"reference {split_name} {n}", reference.made
 
-    def answered(self, name: str, part: Part) -> list[Answered]:
+    def answered(self, name: str, split_name: SplitName) -> list[Answered]:
         """A method's answers about ``part``, one a seed."""
         methods = {name: runs[0].method for name, runs in self.fitted.items()}
         learned = learned_facts(name, methods) if methods[name].prompted else {}
         return [
             Answered(name, made.path, run.method, run.codes, {**run.about, **learned})
-            for made, run in zip(self.answers[part][name], self.fitted[name], strict=True)
+            for made, run in zip(self.answers[split_name][name], self.fitted[name], strict=True)
         ]
 
 
@@ -110,34 +110,34 @@ def measure_run(cfg: Any, corpus: Corpus, made: Outputs) -> tuple[list[Measured]
     measured: list[Measured] = []
     samples: list[Sample] = []
     view = unnamed_view(corpus)
-    for part, found in made.answers.items():
+    for split_name, found in made.answers.items():
         for name in found:
-            figures, seen = _of_method(cfg, name, part, corpus, made)
+            figures, seen = _of_method(cfg, name, split_name, corpus, made)
             measured += figures
-            samples += seen if part == cfg.evaluate.parts[-1] else []
-        run = {"split": part, "seed": cfg.seed}
-        measured += [measure_reference(each, view, run) for each in made.references[part]]
-        each_of = {name: made.answered(name, part) for name in found}
-        measured += list_references(each_of, corpus, part, cfg.seed)
+            samples += seen if split_name == cfg.evaluate.splits[-1] else []
+        run = {"split": split_name, "seed": cfg.seed}
+        measured += [measure_reference(each, view, run) for each in made.references[split_name]]
+        each_of = {name: made.answered(name, split_name) for name in found}
+        measured += list_references(each_of, corpus, split_name, cfg.seed)
     return measured, samples
 
 
 def _of_method(
-    cfg: Any, name: str, part: Part, corpus: Corpus, made: Outputs
+    cfg: Any, name: str, split_name: SplitName, corpus: Corpus, made: Outputs
 ) -> tuple[list[Measured], list[Sample]]:
     """A method's figures, means over its runs, and the first run's samples."""
     each: list[list[Measured]] = []
     shown: list[Sample] = []
-    for nth, answered in enumerate(made.answered(name, part)):
+    for nth, answered in enumerate(made.answered(name, split_name)):
         count = 0 if nth else cfg.evaluate.samples
-        found, seen = measure_answers(answered, corpus, part, seed=cfg.seed, shown=count)
+        found, seen = measure_answers(answered, corpus, split_name, seed=cfg.seed, shown=count)
         each.append(found)
         shown += seen
     return [average(found, cfg.seed) for found in zip(*each, strict=True)], shown
 
 
 def measure_answers(
-    answered: Answered, corpus: Corpus, part: Part, *, seed: int, shown: int
+    answered: Answered, corpus: Corpus, split_name: SplitName, *, seed: int, shown: int
 ) -> tuple[list[Measured], list[Sample]]:
     """The numbers of what a method answered, and some answers to look at.
 
@@ -151,14 +151,18 @@ def measure_answers(
     if (folder / LISTS).is_file():
         lists = read_lists(folder)
         facts = {**about, **read_json(folder / ABOUT)}
-        measured.append(measure_lists(name, lists, corpus, facts, seed, part, answered.cannot))
+        measured.append(
+            measure_lists(name, lists, corpus, facts, seed, split_name, answered.cannot)
+        )
         if answered.codes is not None:
-            seen += list_samples(name, lists, corpus, shown, seed, part)
+            seen += list_samples(name, lists, corpus, shown, seed, split_name)
     view = _view(corpus, answered.codes)
     told = {key: value for key, value in about.items() if key in answered.told}
     spent = {"train_seconds": about.get("train_seconds", 0.0), "about": told}
     for asked in read_asked(folder):
-        measured += measure_predictions(name, asked, view, {"split": part, "seed": seed, **spent})
+        measured += measure_predictions(
+            name, asked, view, {"split": split_name, "seed": seed, **spent}
+        )
         seen += family_samples(name, asked, view, shown, seed) if answered.codes else []
     return measured, seen
 
@@ -176,13 +180,13 @@ def measure_lists(
     corpus: Corpus,
     about: Mapping[str, Any],
     seed: int,
-    part: Part = "test",
+    split_name: SplitName = "test",
     cannot: Collection[str] = (),
 ) -> Measured:
     """A method's lists against what the users did in ``part``."""
-    histories, targets, events = cases(corpus.interactions, corpus.split, part)
+    histories, targets, events = cases(corpus.interactions, corpus.split, split_name)
     if not np.array_equal(histories.users, lists.users):
-        raise ValueError(f"{name}: lists for other users than the {part} part has")
+        raise ValueError(f"{name}: lists for other users than the {split_name} part has")
     facts = {k: v for k, v in about.items() if not k.endswith("_seconds")}
     return ranking(
         name,
@@ -191,7 +195,7 @@ def measure_lists(
         corpus,
         cannot=cannot,
         events=events,
-        split=part,
+        split=split_name,
         seed=seed,
         train_seconds=about.get("train_seconds", 0.0),
         infer_seconds=about.get("infer_seconds", 0.0),
@@ -200,7 +204,7 @@ def measure_lists(
 
 
 def list_references(
-    answered: Mapping[str, Sequence[Answered]], corpus: Corpus, part: Part, seed: int
+    answered: Mapping[str, Sequence[Answered]], corpus: Corpus, split_name: SplitName, seed: int
 ) -> list[Measured]:
     """Ranked lists beside the answers to prompts that asked for the same items, on those users.
 
@@ -209,7 +213,7 @@ def list_references(
     Args:
         answered: by method, one a seed.
     """
-    _, _, events = cases(corpus.interactions, corpus.split, part)
+    _, _, events = cases(corpus.interactions, corpus.split, split_name)
     requests, events = each_target(events)
     targets = corpus.interactions.items[events]
     asked = {
@@ -234,7 +238,7 @@ def list_references(
                 each.append(
                     ranking(
                         shown, read_lists(run.folder).take(requests[rows]), targets[rows], corpus,
-                        task=task, split=part, seed=seed, train_seconds=about["train_seconds"],
+                        task=task, split=split_name, seed=seed, train_seconds=about["train_seconds"],
                         infer_seconds=seconds, events=events[rows], cannot=run.cannot,
                         about={key: about[key] for key in LEARNED if key in about},
                     )

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 from p5rec.core.artefacts import library_versions
-from p5rec.core.types import PARTS, Corpus
+from p5rec.core.types import SPLITS, Corpus
 
 from .compare import comparisons
 from .measured import Measured
@@ -68,7 +68,7 @@ def assemble(
             "users": log.n_users,
             "items": log.n_items,
             "events": len(log),
-            **{f"{part}_events": int(split.mask(part).sum()) for part in PARTS},
+            **{f"{split_name}_events": int(split.mask(split_name).sum()) for split_name in SPLITS},
             "fingerprint": fingerprint(corpus),
         },
         protocol=Protocol(
@@ -107,7 +107,7 @@ def _too_long(measured: Sequence[Measured]) -> list[str]:
 def fingerprint(corpus: Corpus) -> str:
     """A short hash of users, items, events and their parts: equal where figures can be compared."""
     log, state = corpus.interactions, blake2b(digest_size=10)
-    columns = [log.users, log.items, log.times, corpus.split.parts]
+    columns = [log.users, log.items, log.times, corpus.split.of_event]
     columns += [column for column in (log.ratings, log.labels) if column is not None]
     if log.behaviours is not None:
         columns += [log.behaviours.codes, log.is_target]

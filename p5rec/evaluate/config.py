@@ -15,7 +15,7 @@ from p5rec.recommend.config import READINGS
 from p5rec.recommend.serving import ServingConfig
 from p5rec.tasks.registry import TASKS
 
-from .schema import Part
+from .schema import SplitName
 
 
 class EvaluateConfig(Config):
@@ -37,11 +37,11 @@ class EvaluateConfig(Config):
         samples: users whose answers the report shows.
     """
 
-    parts: tuple[Part, ...] = Field(("test",), min_length=1)
+    splits: tuple[SplitName, ...] = Field(("test",), min_length=1)
     k: int = Field(20, ge=5)
     exclude_seen: bool = True
-    ask: dict[str, int] = {}
-    unseen: bool = False
+    prompts: dict[str, int] = {}
+    held_out_templates: bool = False
     compare: tuple[tuple[str, str], ...] = ()
     samples: int = Field(10, ge=0)
 
@@ -55,8 +55,8 @@ class EvaluateConfig(Config):
         return ServingConfig(
             k=self.k,
             exclude_seen=self.exclude_seen,
-            questions={task: n for task, n in self.ask.items() if task in method.tasks},
-            unseen=self.unseen and method.prompted,
+            prompts={task: n for task, n in self.prompts.items() if task in method.tasks},
+            held_out_templates=self.held_out_templates and method.prompted,
             seed=seed,
             fit_seed=fit_seed,
         )
@@ -83,7 +83,7 @@ def without_dropped(recipe: Any, lines: Lines) -> Any:
         recipe: a config with ``baselines``, ``methods`` and ``evaluate``.
         lines: what set each key of it.
     """
-    asked, pairs = recipe.evaluate.ask, recipe.evaluate.compare
+    asked, pairs = recipe.evaluate.prompts, recipe.evaluate.compare
     methods = {at[1] for at in lines if at[:1] == ("methods",) and len(at) > 1}
     gone = {name: _layer(lines, "methods", name) for name in methods - recipe.methods.keys()}
     unfit = {name: _layer(lines, "baselines") for name in set(RANKING) - {*recipe.baselines}}
@@ -99,13 +99,13 @@ def without_dropped(recipe: Any, lines: Lines) -> Any:
         return not any(dropped.get(name.partition(" (")[0], here) > here for name in pair)
 
     def put(family: str) -> bool:
-        here = _layer(lines, "evaluate", "ask", family)
+        here = _layer(lines, "evaluate", "prompts", family)
         above = max([*gone.values(), no_longer_trained.get(family, here)])
         return family in taught or not (family in no_longer_trained and above > here)
 
     kept = {
         "compare": tuple(pair for n, pair in enumerate(pairs) if compared(n, pair)),
-        "ask": {family: count for family, count in asked.items() if put(family)},
+        "prompts": {family: count for family, count in asked.items() if put(family)},
     }
     return recipe.model_copy(update={"evaluate": recipe.evaluate.model_copy(update=kept)})
 
@@ -130,7 +130,7 @@ def check_names(recipe: Any, lines: Lines | None = None) -> None:
 
 
 def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
-    methods, asked = recipe.methods, recipe.evaluate.ask
+    methods, asked = recipe.methods, recipe.evaluate.prompts
     for name in methods:
         if name in recipe.baselines:
             yield f"methods.{name}: expected a name that no baseline has, got it twice; rename it"
@@ -145,15 +145,15 @@ def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
             )  # fmt: skip
         if not (method.prompted or LISTS in method.capabilities or {*method.tasks} & {*asked}):
             yield (
-                f"methods.{name}: expected evaluate.ask to say how many questions of "
+                f"methods.{name}: expected evaluate.prompts to say how many questions of "
                 f"{method.tasks[0]!r} a {method.kind} is put, got none; add {method.tasks[0]}: 500"
             )
     taught = {task for method in methods.values() for task in method.tasks}
     for family in asked:
         if family not in taught:
             yield _unknown(
-                lines, ("evaluate", "ask", family),
-                "evaluate.ask", "a task that a method is taught", family, taught,
+                lines, ("evaluate", "prompts", family),
+                "evaluate.prompts", "a task that a method is taught", family, taught,
             )  # fmt: skip
     references = {name for task in TASKS for name in TASKS.get(task).references}
     known = (*methods, *recipe.baselines, *references)

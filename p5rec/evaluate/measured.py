@@ -14,7 +14,7 @@ import numpy as np
 
 from p5rec.metrics.intervals import Statistic, bootstrap
 
-from .schema import Measure, Method, Part, Slice
+from .schema import Measure, Method, Slice, SplitName
 
 Within = Callable[[np.ndarray], Statistic]
 
@@ -26,7 +26,7 @@ class Run(TypedDict):
     ``tokens`` those of all questions that a language model was asked.
     """
 
-    split: Part
+    split: SplitName
     seed: int
     task: NotRequired[str]
     subjects: NotRequired[np.ndarray]

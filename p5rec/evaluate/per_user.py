@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from p5rec.core.artefacts import atomic_write
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus
 from p5rec.metrics import probability as stated
 from p5rec.metrics import rating as rated
@@ -74,7 +74,7 @@ def read_cases(folder: Path) -> pl.DataFrame | None:
         return table.select(*KEYS, pl.exclude(*KEYS))
     except (pl.exceptions.PolarsError, OSError) as error:
         got = str(error).splitlines()[0]
-        raise fault(path, "the cases of a run", got, "remove it or run again") from None
+        raise input_error(path, "the cases of a run", got, "remove it or run again") from None
 
 
 def measured_of(method: Method, cases: pl.DataFrame) -> tuple[Measured, pl.DataFrame] | None:

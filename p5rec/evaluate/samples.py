@@ -19,7 +19,7 @@ from p5rec.tasks.view import CorpusView
 
 from .families import verdicts
 from .measure import attribute_values
-from .schema import Part, Sample
+from .schema import Sample, SplitName
 
 SHOWN = 10  # places of a list; the right item among them is a hit
 NO_ITEM = "(no item of the catalogue)"
@@ -48,15 +48,15 @@ def draw(right: np.ndarray | None, n: int, keys: np.ndarray, seed: int, *names: 
 
 
 def list_samples(
-    name: str, lists: RankedLists, corpus: Corpus, n: int, seed: int, part: Part = "test"
+    name: str, lists: RankedLists, corpus: Corpus, n: int, seed: int, split_name: SplitName = "test"
 ) -> list[Sample]:
     """Drawn lists beside the users' latest titles and what came next, hits before misses."""
-    histories, targets, _ = cases(corpus.interactions, corpus.split, part)
+    histories, targets, _ = cases(corpus.interactions, corpus.split, split_name)
     titles, latest = corpus.catalog.titles, histories.tail(LATEST)
     places = _places(lists.items, targets)
     wanted = targets if targets.ndim == 2 else targets[:, None]
     keys = corpus.interactions.user_keys[histories.users]
-    rows = draw(places <= SHOWN, n, keys, seed, part)
+    rows = draw(places <= SHOWN, n, keys, seed, split_name)
     return [
         Sample(
             kind="ranked list",

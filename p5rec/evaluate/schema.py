@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from p5rec.core.artefacts import read_json
 from p5rec.core.config import Config
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.metrics.intervals import LEVEL, RESAMPLES, Interval
 
 RECORD = "report.json"
@@ -36,7 +36,7 @@ def plain(value: Any) -> Any:
 
 Facts = Annotated[dict[str, Any], BeforeValidator(plain)]
 Number = Annotated[float | None, BeforeValidator(plain)]
-Part = Literal["test", "valid"]
+SplitName = Literal["test", "valid"]
 Verdict = Literal["better", "worse", "no difference shown"]
 NO_DIFFERENCE: Verdict = "no difference shown"
 
@@ -81,7 +81,7 @@ class Method(Config):
 
     name: str
     task: str
-    split: Part
+    split: SplitName
     metrics: dict[str, Measure] = Field(min_length=1)
     by_seed: dict[str, list[Number]] = Field(default_factory=dict)
     invalid_rate: Number
@@ -112,7 +112,7 @@ class Comparison(Config):
     a: str
     b: str
     task: str
-    split: Part
+    split: SplitName
     metric: str
     value: Number
     low: Number
@@ -222,4 +222,4 @@ def load_report(folder: Path) -> Report:
         first, *more = error.errors()
         where = ".".join(map(str, first["loc"])) or "the whole file"
         got = f"{where}: {first['msg'].lower()}" + (f" (and {len(more)} more)" if more else "")
-        raise fault(path, "a report of this version", got, "run its recipe again") from None
+        raise input_error(path, "a report of this version", got, "run its recipe again") from None

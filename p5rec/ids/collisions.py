@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 
 from .assignment import assign, plan, spill
 from .prefixes import by_group, prefix_groups, rank_in_run, sharing
@@ -143,7 +143,7 @@ def part(
 def _moved(policy: str, coded: Coded, order: np.ndarray, choose: Choose) -> Resolved:
     sizes, n_items = coded.sizes, len(coded.codes)
     if n_items > prod(sizes):
-        raise fault(
+        raise input_error(
             "ids",
             f"at most {prod(sizes)} items for levels of {', '.join(map(str, sizes))} codes",
             f"{n_items} items",

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import svds
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import Interactions, Split
 
@@ -64,7 +64,7 @@ def cooccurrence_vectors(
     """
     information = ppmi(pair_counts(interactions, split, config.window))
     if not information.nnz:
-        raise fault(
+        raise input_error(
             "ids.vectors.cooccurrence",
             "training histories in which some items go together",
             f"{int(split.mask('train').sum())} training events without any such pair",

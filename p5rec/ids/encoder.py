@@ -12,7 +12,7 @@ from safetensors.numpy import load, save
 
 from p5rec.core.artefacts import atomic_write, file_sha256, read_json, write_json
 from p5rec.core.config import Config, bind
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.rng import by_key
 from p5rec.core.types import Corpus, ItemCodes
 
@@ -69,7 +69,7 @@ class ItemEncoder:
             UserError: there is no room for that many.
         """
         if len(codes) + len(rows) > prod(codes.sizes):
-            raise fault(
+            raise input_error(
                 "ids extend",
                 f"at most {prod(codes.sizes) - len(codes)} new items, the codes that are free",
                 str(len(rows)),
@@ -129,14 +129,16 @@ def load_encoder(folder: Path) -> ItemEncoder:
         UserError: it was not kept, or is damaged.
     """
     if not (folder / MANIFEST).is_file():
-        raise fault(
+        raise input_error(
             folder, "codes that can be extended", f"no {MANIFEST} (permuted or imported codes?)",
             "build the ids with a scheme of p5rec",
         )  # fmt: skip
     manifest = bind(EncoderManifest, read_json(folder / MANIFEST), {}, folder / MANIFEST)
     path = folder / TENSORS
     if not path.is_file() or file_sha256(path) != manifest.sha256:
-        raise fault(path, f"the file that {MANIFEST} names", "another or a damaged one", AGAIN)
+        raise input_error(
+            path, f"the file that {MANIFEST} names", "another or a damaged one", AGAIN
+        )
     state = load(path.read_bytes())
     own, fusing = (
         {n.removeprefix(kind): array for n, array in state.items() if n.startswith(kind)}

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from p5rec.core.artefacts import atomic_write, writing
-from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.errors import UserError, did_you_mean, input_error
 from p5rec.core.rng import by_key, id_keys
 from p5rec.core.types import ItemCodes
 from p5rec.data.cells import as_id
@@ -91,7 +91,7 @@ def export_codes(codes: ItemCodes, item_ids: Sequence[str], path: Path) -> None:
     """
     if path.suffix.lower() not in (".json", ".parquet"):
         got = path.suffix or "no ending"
-        raise fault(path, "a file that ends in .json or .parquet", got, "rename it")
+        raise input_error(path, "a file that ends in .json or .parquet", got, "rename it")
     with writing(path):
         if path.suffix.lower() == ".json":
             words = token_strings(codes.sizes)
@@ -156,7 +156,7 @@ def _cells(path: Path, item: str, column: str) -> list[Cell]:
     mapping = name.lower().endswith(".json")
     cells = list(_from_mapping(path) if mapping else _from_records(path, item, column))
     if not cells:
-        raise fault(path, "at least one item", "none", "fill the file")
+        raise input_error(path, "at least one item", "none", "fill the file")
     return cells
 
 
@@ -178,7 +178,9 @@ class Pairs(tuple[tuple[str, Any], ...]):
 def _from_mapping(path: Path) -> Iterator[Cell]:
     tree = _json("\n".join(text for _, text in _lines(path)), path)
     if not isinstance(tree, Pairs):
-        raise fault(path, "a JSON object of items and their codes", _shown(tree), "export it so")
+        raise input_error(
+            path, "a JSON object of items and their codes", _shown(tree), "export it so"
+        )
     for name, value in tree:
         yield Cell(name, value, f"{path}, item {shortly(name)}")
 
@@ -190,10 +192,10 @@ def _from_records(path: Path, item: str, column: str) -> Iterator[Cell]:
         record = _json(text, path, row)
         where = f"{path}, row {row}"
         if not isinstance(record, Pairs):
-            raise fault(where, "a JSON object", _shown(record), "write one object a line")
+            raise input_error(where, "a JSON object", _shown(record), "write one object a line")
         values = dict(record)
         if missing := next((name for name in (item, column) if name not in values), None):
-            raise fault(where, f"a column {missing!r}", "none", did_you_mean(missing, values))
+            raise input_error(where, f"a column {missing!r}", "none", did_you_mean(missing, values))
         yield Cell(_id(values[item], where), values[column], where)
 
 
@@ -209,7 +211,7 @@ def _json(text: str, path: Path, row: int = 1) -> Any:
         line, got = row + error.lineno - 1, error.msg
     except (ValueError, RecursionError):  # Python's own bounds
         line, got = row, "a number or a nesting beyond all bounds"
-    raise fault(f"{path}, row {line}", "valid JSON", got, "mend or re-export the file")
+    raise input_error(f"{path}, row {line}", "valid JSON", got, "mend or re-export the file")
 
 
 def _id(value: object, where: str) -> str:
@@ -217,7 +219,7 @@ def _id(value: object, where: str) -> str:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    raise fault(where, "the id of an item", _shown(value), "mend or remove the row")
+    raise input_error(where, "the id of an item", _shown(value), "mend or remove the row")
 
 
 def _shown(value: object) -> str:
@@ -229,7 +231,7 @@ def _shown(value: object) -> str:
 def _refuse_missing(path: Path, item_ids: Sequence[str], cells: Sequence[Cell]) -> None:
     present = {cell.item for cell in cells}
     if missing := [name for name in item_ids if name not in present]:
-        raise fault(
+        raise input_error(
             path,
             f"codes for all {len(item_ids)} items of the table",
             f"none for {len(missing)} of them, such as {missing[0]!r}",
@@ -244,7 +246,9 @@ def _read_alike(path: Path, cells: Sequence[Cell]) -> tuple[str, list[Row]]:
     votes = Counter(INTEGERS if found == DIGITS else found for found in kinds)
     main = max(FITS, key=lambda name: votes[name])
     if not votes[main]:
-        raise fault(path, "codes", f"nothing for all {len(cells)} items", "name another column")
+        raise input_error(
+            path, "codes", f"nothing for all {len(cells)} items", "name another column"
+        )
     for found, cell in zip(kinds, cells, strict=True):
         if found not in FITS[main]:
             raise _mixed(cell, f"{main}, as most items have")
@@ -308,7 +312,7 @@ def _integer(element: object, cell: Cell) -> int:
     value = int(digits) if digits.isdecimal() and len(digits) <= 10 else -1
     if not 0 <= value <= LARGEST:
         expected = f"integer codes from 0 to {LARGEST}"
-        raise fault(cell.where, expected, shortly(element), "mend or re-export the file")
+        raise input_error(cell.where, expected, shortly(element), "mend or re-export the file")
     return value
 
 
@@ -323,7 +327,7 @@ def _refuse_ragged(shapes: Sequence[str], cells: Sequence[Cell]) -> None:
     usual = Counter(shapes).most_common(1)[0][0]
     for shape, cell in zip(shapes, cells, strict=True):
         if shape != usual:
-            raise fault(
+            raise input_error(
                 cell.where,
                 f"{usual}, as most items have",
                 f"{shape} for item {shortly(cell.item)}",
@@ -335,7 +339,9 @@ def _refuse_deep(split: Sequence[Sequence[object]], cells: Sequence[Cell]) -> No
     for elements, cell in zip(split, cells, strict=True):
         if len(elements) > DEEPEST:
             got = f"{len(elements)} for item {shortly(cell.item)}"
-            raise fault(cell.where, f"at most {DEEPEST} codes an item", got, "shorten the ids")
+            raise input_error(
+                cell.where, f"at most {DEEPEST} codes an item", got, "shorten the ids"
+            )
 
 
 def _one_each(cells: Sequence[Cell], rows: Sequence[Row]) -> dict[str, Row]:
@@ -344,7 +350,7 @@ def _one_each(cells: Sequence[Cell], rows: Sequence[Row]) -> dict[str, Row]:
     for cell, row in zip(cells, rows, strict=True):
         first, before = found.setdefault(cell.item, (cell, row))
         if before != row:
-            raise fault(
+            raise input_error(
                 cell.where,
                 f"one set of codes for item {shortly(cell.item)}",
                 f"{shortly(row)} after {shortly(before)} in {first.where}",
@@ -367,11 +373,11 @@ def _compact(
 
 
 def _mixed(cell: Cell, expected: str) -> UserError:
-    return fault(cell.where, expected, _shown(cell.value), "give all items codes of one kind")
+    return input_error(cell.where, expected, _shown(cell.value), "give all items codes of one kind")
 
 
 def _unreadable(value: object, cell: Cell) -> UserError:
-    return fault(
+    return input_error(
         cell.where,
         "level words like <a_12>, integers or words",
         _shown(value),

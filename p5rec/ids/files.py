@@ -19,7 +19,7 @@ from safetensors.numpy import load, save
 
 from p5rec.core.artefacts import atomic_write, file_sha256, read_json, write_json
 from p5rec.core.config import Config, bind
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.types import ItemCodes
 
 from .prefixes import sharing
@@ -96,14 +96,16 @@ def load_codes(folder: Path, item_ids: Sequence[str] | None = None) -> ItemCodes
     manifest = read_manifest(folder)
     path = folder / TENSORS
     if not path.is_file():
-        raise fault(path, "a codes file", "nothing there", AGAIN)
+        raise input_error(path, "a codes file", "nothing there", AGAIN)
     if file_sha256(path) != manifest.sha256:
-        raise fault(path, f"the file that {MANIFEST} names", "another or a damaged one", AGAIN)
+        raise input_error(
+            path, f"the file that {MANIFEST} names", "another or a damaged one", AGAIN
+        )
     try:
         tensors = load(path.read_bytes())
         array = tensors["codes"]
     except Exception as error:  # safetensors raises its own class, and KeyError is damage as well
-        raise fault(path, "a tensor named codes", str(error), AGAIN) from None
+        raise input_error(path, "a tensor named codes", str(error), AGAIN) from None
     _check_array(path, array, manifest)
     if item_ids is not None:
         check_matches(folder, item_ids)
@@ -121,7 +123,7 @@ def load_item_ids(folder: Path) -> list[str]:
         not isinstance(ids, list)
         or ItemsRecord.of(list(map(str, ids))) != read_manifest(folder).items
     ):
-        raise fault(folder / ITEMS, f"the items of {MANIFEST}", "others", AGAIN)
+        raise input_error(folder / ITEMS, f"the items of {MANIFEST}", "others", AGAIN)
     return [str(item) for item in ids]
 
 
@@ -133,22 +135,24 @@ def read_manifest(folder: Path) -> CodesManifest:
     """
     tree = read_json(folder / MANIFEST)
     if not isinstance(tree, dict):
-        raise fault(folder / MANIFEST, "a JSON object", type(tree).__name__, AGAIN)
+        raise input_error(folder / MANIFEST, "a JSON object", type(tree).__name__, AGAIN)
     return bind(CodesManifest, tree, {}, folder / MANIFEST)
 
 
 def _check_array(path: Path, array: np.ndarray, manifest: CodesManifest) -> None:
     shape = (manifest.items.count, len(manifest.sizes))
     if array.shape != shape or array.dtype != np.int32:
-        raise fault(path, f"int32 codes {shape}", f"{array.dtype} {array.shape}", AGAIN)
+        raise input_error(path, f"int32 codes {shape}", f"{array.dtype} {array.shape}", AGAIN)
     outside = (array < 0) | (array >= np.array(manifest.sizes))
     if outside.any():
         row = int(np.argwhere(outside)[0, 0])
-        raise fault(
+        raise input_error(
             path, f"codes below {manifest.sizes}", f"{array[row].tolist()} at item row {row}", AGAIN
         )
     if shared := sharing(array):
-        raise fault(path, "different codes for all items", f"{shared} items that share", AGAIN)
+        raise input_error(
+            path, "different codes for all items", f"{shared} items that share", AGAIN
+        )
 
 
 def check_matches(folder: Path, item_ids: Sequence[str]) -> None:
@@ -166,4 +170,4 @@ def check_matches(folder: Path, item_ids: Sequence[str]) -> None:
         got = f"the same {here.count} items in another order"
     else:
         got = f"{here.count} items in both, but not the same ones"
-    raise fault(folder / MANIFEST, "codes made for this item table", got, AGAIN)
+    raise input_error(folder / MANIFEST, "codes made for this item table", got, AGAIN)

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.rng import by_key, derive_rng
 from p5rec.core.types import Catalog, ItemCodes
 
@@ -117,7 +117,7 @@ def by_category(config: IdsConfig, items: ItemData) -> Coded:
     """
     known = items.catalog.attributes
     if config.attribute not in known:
-        raise fault(
+        raise input_error(
             "ids.attribute",
             f"an attribute of the items ({', '.join(known) or 'they have none'})",
             repr(config.attribute),
@@ -163,7 +163,7 @@ def room(n_items: int, sizes: tuple[int, ...]) -> None:
         UserError: fewer tuples than items, or so many that they cannot be numbered.
     """
     if not n_items <= prod(sizes) <= 2**62:
-        raise fault(
+        raise input_error(
             "ids",
             f"between {n_items} (the items) and 2^62 code tuples",
             f"{prod(sizes)} from levels of {', '.join(map(str, sizes))} codes",

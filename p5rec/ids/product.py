@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.rng import derive_rng, derive_seed
 
 from .clusters import cluster, sampled
@@ -85,7 +85,7 @@ def _fitted(config: IdsConfig, items: ItemData, rounds: int) -> Coded:
     enough(len(items), config.sizes)
     width = items.vectors.shape[1]
     if width < config.levels:
-        raise fault(
+        raise input_error(
             "ids.levels", f"at most {width}, the width of the vectors", str(config.levels),
             "lower it or make the vectors wider",
         )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.rng import derive_seed
 
 from .clusters import cluster
@@ -53,7 +53,7 @@ def enough(n_items: int, sizes: tuple[int, ...]) -> None:
         UserError: there are.
     """
     if n_items < max(sizes):
-        raise fault(
+        raise input_error(
             "ids.codebook",
             f"at least {max(sizes)} items, one a code",
             f"{n_items} items",

@@ -246,5 +246,5 @@ def _arrays(half: Half) -> dict[str, np.ndarray]:
 
 def _half(x: np.ndarray, weights: Mapping[str, np.ndarray]) -> np.ndarray:
     inner = np.maximum(x @ weights["up"].T + weights["up bias"], 0)
-    out: np.ndarray = x @ weights["linear"] + inner @ weights["down"].T + weights["down bias"]
+    out: np.ndarray = x @ weights["ease"] + inner @ weights["down"].T + weights["down bias"]
     return out.astype(np.float32)

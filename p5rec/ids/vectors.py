@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.data.cells import as_id
 from p5rec.data.known import read_columns
 
@@ -157,21 +157,23 @@ def file_vectors(path: Path, item_ids: Sequence[str]) -> np.ndarray:
     if path.suffix == ".npy":
         return _array(path, len(item_ids))
     if path.suffix != ".parquet":
-        raise fault(path, "a .npy or .parquet file", repr(path.suffix), "name such a file")
+        raise input_error(path, "a .npy or .parquet file", repr(path.suffix), "name such a file")
     table = read_columns(path, ["item", "vector"])
     if not isinstance(table.schema["vector"], pl.List | pl.Array):
         got = str(table.schema["vector"])
-        raise fault(path, "lists of numbers in column vector", got, "re-export the file")
+        raise input_error(path, "lists of numbers in column vector", got, "re-export the file")
     widths = table["vector"].cast(pl.List(pl.Float32)).list.len().unique().to_list()
     if len(widths) != 1 or not widths[0]:
-        raise fault(path, "vectors of one length", f"lengths {sorted(widths)[:3]}", "mend the file")
+        raise input_error(
+            path, "vectors of one length", f"lengths {sorted(widths)[:3]}", "mend the file"
+        )
     given = np.array(table["vector"].to_list(), dtype=np.float32)
     row_of = {item: row for row, item in enumerate(as_id(table["item"]).to_list())}
     rows = np.array([row_of.get(item, -1) for item in item_ids])
     out = np.full((len(item_ids), widths[0]), np.nan, dtype=np.float32)
     out[rows >= 0] = given[rows[rows >= 0]]
     if not (rows >= 0).any():
-        raise fault(path, "vectors of the items", "none of them", "check the column item")
+        raise input_error(path, "vectors of the items", "none of them", "check the column item")
     return out
 
 
@@ -179,10 +181,14 @@ def _array(path: Path, n_items: int) -> np.ndarray:
     try:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError:
-        raise fault(path, "a .npy file", "nothing there", "check the path") from None
+        raise input_error(path, "a .npy file", "nothing there", "check the path") from None
     except ValueError as error:
-        raise fault(path, "an array of numbers", str(error), "save it without objects") from None
+        raise input_error(
+            path, "an array of numbers", str(error), "save it without objects"
+        ) from None
     if array.ndim != 2 or len(array) != n_items or array.dtype.kind != "f":
         got = f"{array.dtype} {array.shape}"
-        raise fault(path, f"float vectors, one for each of {n_items} items", got, "mend the file")
+        raise input_error(
+            path, f"float vectors, one for each of {n_items} items", got, "mend the file"
+        )
     return array.astype(np.float32, copy=False)

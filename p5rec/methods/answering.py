@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from p5rec.core.artefacts import write_json
-from p5rec.core.types import PARTS, Corpus
+from p5rec.core.types import SPLITS, Corpus
 from p5rec.data.train_events import swapped
 from p5rec.recommend.list_files import answer
 from p5rec.recommend.model_answers import ASKED
@@ -17,7 +17,12 @@ from .queries import answered, questions
 
 
 def predict(
-    method: Method, predictor: Any, serving: ServingConfig, corpus: Corpus, part: str, out: Path
+    method: Method,
+    predictor: Any,
+    serving: ServingConfig,
+    corpus: Corpus,
+    split_name: str,
+    out: Path,
 ) -> None:
     """Lists for the users of ``part`` and answers to its questions, into ``out``.
 
@@ -26,13 +31,13 @@ def predict(
     """
     seen = corpus
     if method.permute_histories:
-        before = [name for name, number in PARTS.items() if number < PARTS[part]]
+        before = [name for name, number in SPLITS.items() if number < SPLITS[split_name]]
         seen = swapped(corpus, before, serving.fit_seed)
     if hasattr(predictor, "answer"):
-        predictor.answer(serving, seen, part, out)
+        predictor.answer(serving, seen, split_name, out)
         return
     if LISTS in method.capabilities:
-        answer(predictor, seen, part, serving.k, out, {}, exclude_seen=serving.exclude_seen)
-    for task, n in serving.questions.items():
-        asked = questions(method, corpus, task, part, n, serving.seed)
+        answer(predictor, seen, split_name, serving.k, out, {}, exclude_seen=serving.exclude_seen)
+    for task, n in serving.prompts.items():
+        asked = questions(method, corpus, task, split_name, n, serving.seed)
         write_json(out / f"{ASKED}{task}.json", answered(predictor, asked, corpus, seen).dump())

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 
 FILE = "model.safetensors"
 
@@ -31,10 +31,12 @@ def load_arrays(folder: Path) -> dict[str, Any]:
     try:
         arrays: dict[str, Any] = load_file(path)
     except FileNotFoundError:
-        raise fault(path, "a fitted method's arrays", "nothing there", "fit it again") from None
+        raise input_error(
+            path, "a fitted method's arrays", "nothing there", "fit it again"
+        ) from None
     except (OSError, SafetensorError) as error:
         got = str(error).splitlines()[0]
-        raise fault(path, "a fitted method's arrays", got, "fit it again") from None
+        raise input_error(path, "a fitted method's arrays", got, "fit it again") from None
     return arrays
 
 

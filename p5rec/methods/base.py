@@ -236,7 +236,7 @@ class Method(Config):
         """
         if strange := [task for task in tasks if task not in self.tasks]:
             raise UserError(
-                f"--ask: expected what a {self.kind} answers, got {strange[0]!r}; leave it out"
+                f"--prompts: expected what a {self.kind} answers, got {strange[0]!r}; leave it out"
             )
 
     def check_ranks(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
-from p5rec.core.errors import UserError, all_of, did_you_mean, fault
+from p5rec.core.errors import UserError, all_of, did_you_mean, input_error
 from p5rec.core.types import Corpus
 from p5rec.data.files import existing
 from p5rec.ids.config import IdsConfig
@@ -27,11 +27,13 @@ def in_order(methods: Mapping[str, Method]) -> list[str]:
         start = methods[name].starts_from
         if name in above:
             circle = " > ".join((*above, name))
-            raise fault(f"methods.{name}.start", "a first method", f"a circle ({circle})", "cut it")
+            raise input_error(
+                f"methods.{name}.start", "a first method", f"a circle ({circle})", "cut it"
+            )
         if start is not None and start in methods:
             place(start, (*above, name))
         elif start is not None and not is_fitted(Path(start)):
-            raise fault(
+            raise input_error(
                 f"methods.{name}.start", "a method's name or a model's folder", repr(start),
                 did_you_mean(start, [other for other in methods if other != name]),
             )  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from p5rec.core.artefacts import file_sha256, read_json, write_json
 from p5rec.core.config import bind
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.types import Catalog, Corpus
 from p5rec.ids.files import load_item_ids
 
@@ -50,9 +50,9 @@ def check_fitted(folder: Path) -> None:
         UserError: ``folder`` does not hold a fitted method.
     """
     if not (folder / CONFIG).is_file():
-        raise fault(folder, "a fitted method's folder", f"no {CONFIG}", "check the path")
+        raise input_error(folder, "a fitted method's folder", f"no {CONFIG}", "check the path")
     if not (folder / ITEMS).is_file():
-        raise fault(
+        raise input_error(
             folder / ITEMS, "the file that was saved", "nothing there", "copy the folder anew"
         )
 
@@ -73,7 +73,7 @@ def read_method(folder: Path) -> Method:
     tree = read_json(folder / CONFIG)
     kind = str(tree.get("kind")) if isinstance(tree, dict) else ""
     if kind not in METHODS:
-        raise fault(
+        raise input_error(
             folder / CONFIG, f"a kind of method ({', '.join(METHODS)})", repr(kind),
             "install the package that brings it, or copy the folder anew",
         )  # fmt: skip
@@ -94,7 +94,7 @@ def check_items(folder: Path, corpus: Corpus, ids: Path | None = None) -> None:
     here = list(corpus.catalog.ids)
     if known != here:
         how = "in another order" if sorted(known) == sorted(here) else "that differs"
-        raise fault(
+        raise input_error(
             ids or folder, f"the {len(known)} items it was {'made for' if ids else 'fitted to'}",
             f"an item table of {len(here)} {how}",
             "use the data section it was fitted with, extend its codes to new items "

@@ -35,7 +35,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Part:
+class Component:
     """The complete folder of a method that is fitted for this one, under a seed of its own: the
     n-th fit of this one reads the n-th fit of that.
 
@@ -65,4 +65,4 @@ class Made:
     needs: Mapping[str, Need] = field(default_factory=dict)
 
 
-Need = Codes | Model | Part | Made
+Need = Codes | Model | Component | Made

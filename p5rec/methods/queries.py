@@ -20,7 +20,7 @@ from .baselines.text_rows import asked_rows
 
 
 def questions(
-    method: Method, corpus: Corpus, task: str, part: str, n: int, seed: int
+    method: Method, corpus: Corpus, task: str, split_name: str, n: int, seed: int
 ) -> Predictions:
     """``n`` seeded rows of a task in ``part``, those that a language model is asked.
 
@@ -32,7 +32,7 @@ def questions(
         UserError: the data cannot pose them.
     """
     limits = Limits(max_words=getattr(method, "max_words", Limits().max_words))
-    return pose(task, unnamed_view(corpus), part, n, seed, limits)
+    return pose(task, unnamed_view(corpus), split_name, n, seed, limits)
 
 
 def answered(predictor: Any, asked: Predictions, corpus: Corpus, seen: Corpus) -> Predictions:

@@ -26,7 +26,7 @@ METHODS = Registry(
         "personal-frequency": "p5rec.methods.baselines.frequency:PersonalFrequency",
         "personal-general-frequency": "p5rec.methods.baselines.frequency:PersonalGeneralFrequency",
         "tifu-knn": "p5rec.methods.baselines.tifu_knn:TifuKnn",
-        "linear": "p5rec.methods.baselines.linear:Linear",
+        "item-to-item": "p5rec.methods.baselines.item_to_item:ItemToItem",
         "bpr": "p5rec.methods.baselines.bpr:Bpr",
         "sasrec": "p5rec.methods.baselines.sasrec:Sasrec",
         "global-mean": "p5rec.methods.baselines.rating:GlobalMean",

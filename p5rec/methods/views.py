@@ -10,7 +10,7 @@ import numpy as np
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Lines, bind, compose
-from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.errors import UserError, did_you_mean, input_error
 from p5rec.ids.config import IdsConfig
 
 from .base import Method
@@ -72,10 +72,10 @@ def _method(named: str | dict[str, Any], at: At, methods: Mapping[str, Any], lin
         section, name, at = known[named], named, ("methods", named)
     else:
         expected = "a method of the recipe or a baseline"
-        raise fault(where, expected, repr(named), did_you_mean(named, able))
+        raise input_error(where, expected, repr(named), did_you_mean(named, able))
     if _kind(section) in METHODS and not _embeds(_kind(section)):
         todo = f"take one of {', '.join(able)}"
-        raise fault(where, "a method with item vectors", repr(name), todo)
+        raise input_error(where, "a method with item vectors", repr(name), todo)
     return section if isinstance(section, Method) else _bound(section, at, lines)
 
 

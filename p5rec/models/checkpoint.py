@@ -28,7 +28,7 @@ from p5rec.backbones.registry import AnyBackbone
 from p5rec.backbones.transformer import quantised
 from p5rec.core.artefacts import digest, file_sha256, library_versions, read_json, write_json
 from p5rec.core.config import Config, bind
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 from p5rec.core.rng import derive_seed, id_keys
 from p5rec.core.types import Corpus, Histories, ItemCodes
 from p5rec.ids.files import load_codes, load_item_ids, save_codes
@@ -42,7 +42,7 @@ from .multitask import MultitaskModel
 from .ratings import RatedHistories
 
 WEIGHTS, PROMPTS = "trained.safetensors", "prompts.json"
-ROWS = "item_rows"  # the items' own rows, among the weights
+ROWS = "item_embeddings"  # the items' own rows, among the weights
 MANIFEST = BUNDLE
 PARTS = ("adapter", "codes", "tokenizer", PROMPTS, WEIGHTS)
 
@@ -56,7 +56,7 @@ class BundleSettings(Config):
     scale: tuple[float, ...] = ()  # the ratings it knows; empty: none, and no heads
     heads: HeadsConfig = HeadsConfig()
     item_head: ItemHeadConfig | None = None
-    tasks: tuple[str, ...] = ("dense",)
+    tasks: tuple[str, ...] = ("next-item",)
     window: int = 100  # events the model reads of a history
     opens: bool = True  # a start token opens every history, not the empty ones alone
     statistics: bool = False  # what is known of item and user is told before a rating
@@ -182,12 +182,14 @@ def load_trainable(model: nn.Module, state: dict[str, Tensor], source: Path) -> 
     """
     if differ := state.keys() ^ trainable_state(model).keys():
         got = f"others ({', '.join(sorted(differ)[:3])})"
-        raise fault(source, "this model's weights", got, "train again with this configuration")
+        raise input_error(
+            source, "this model's weights", got, "train again with this configuration"
+        )
     try:
         model.load_state_dict(state, strict=False)
     except RuntimeError as error:
         got = str(error).splitlines()[-1].strip()
-        raise fault(source, "weights of this shape", got, "train again") from None
+        raise input_error(source, "weights of this shape", got, "train again") from None
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -199,7 +201,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except Exception as error:  # safetensors raises a class of its own
-        raise fault(path, "a whole safetensors file", str(error), "train again") from None
+        raise input_error(path, "a whole safetensors file", str(error), "train again") from None
 
 
 def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = None) -> None:
@@ -240,12 +242,12 @@ def read_settings(folder: Path) -> tuple[BundleSettings, dict[str, Any]]:
         UserError: a file is missing, damaged, or not what the manifest says.
     """
     if not (folder / MANIFEST).is_file():
-        raise fault(folder, "a trained model's folder", f"no {MANIFEST}", "check the path")
+        raise input_error(folder, "a trained model's folder", f"no {MANIFEST}", "check the path")
     manifest = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or not all(
         isinstance(manifest.get(key), dict) for key in ("files", "settings")
     ):
-        raise fault(folder / MANIFEST, "a manifest", "another file", "train again")
+        raise input_error(folder / MANIFEST, "a manifest", "another file", "train again")
     broken = [n for n, h in manifest["files"].items() if not _intact(folder / n, h)]
     if broken:
         raise UserError(
@@ -288,7 +290,7 @@ def load_bundle(folder: Path, ids: Path | None = None, *, download: bool = False
     if ids is not None:
         row_of = rows_among(item_ids, known)
         if wrong := unlike(codes, taught, row_of):
-            raise fault(ids, *wrong)
+            raise input_error(ids, *wrong)
         if ROWS in state:
             state[ROWS] = placed(state[ROWS], row_of)
     if settings.backbone.lora is not None:

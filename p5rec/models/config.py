@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from p5rec.core.config import Config
 
-DENSE, DENSE_RATING = "dense", "dense-rating"  # the tasks that are no prompt families
+NEXT_ITEM, RATING_SEQUENCE = "next-item", "rating-sequence"  # the tasks that are no prompt families
 BUNDLE = "manifest.json"  # what shows that a folder holds a trained model
 
 
@@ -60,7 +60,7 @@ class ItemHeadConfig(Config):
         temperature: cosines are divided by it before the softmax.
         negatives: items drawn for a batch; a catalogue of up to twice as many is asked for whole.
         spread: standard deviation of the items' own rows before training. Cosines do not see how
-            long a row is, but what reads it does, and ``train.row_learning_rate`` should fit.
+            long a row is, but what reads it does, and ``train.embedding_learning_rate`` should fit.
     """
 
     weight: float = Field(1.0, gt=0)

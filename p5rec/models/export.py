@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from p5rec.backbones.merge import merge
 from p5rec.core.artefacts import file_sha256, library_versions, read_json, write_json, writing
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.ids.tokens import item_strings
 
 from .checkpoint import MANIFEST, Bundle, load_bundle
@@ -39,22 +39,22 @@ def export(model: Path, out: Path, dtype: str = "float32", *, download: bool = F
             or scored as wholes.
     """
     if out.exists():
-        raise fault(out, "a new folder", "one that exists", "name another or delete it")
+        raise input_error(out, "a new folder", "one that exists", "name another or delete it")
     bundle = load_bundle(model, download=download)
     if not isinstance(bundle.model.causal, PreTrainedModel):
-        raise fault(
+        raise input_error(
             model, "a model around a network of transformers",
             f"backbone.kind: {bundle.settings.backbone.kind}",
             "a plain language model's folder holds no other; ask it through p5rec",
         )  # fmt: skip
     if bundle.settings.backbone.items != "tokens":
-        raise fault(
+        raise input_error(
             model, "a model that reads a token a code", "one that reads an item as one position",
-            "a plain language model cannot; train it with backbone.items: tokens and item_rows: "
+            "a plain language model cannot; train it with backbone.items: tokens and item_embeddings: "
             "false",
         )  # fmt: skip
     if bundle.settings.item_head:
-        raise fault(
+        raise input_error(
             model, "a model that ranks by codes alone", "one with item_head",
             "a plain language model has none; train it without item_head",
         )  # fmt: skip

@@ -33,7 +33,7 @@ class ItemModel(nn.Module):
         codes: the items' codes, ``(N, L)``.
         config: how items are read and named. With ``items: positions`` an item stands at one
             position, the sum of its codes' rows, and a :class:`CodeHead` names its codes; otherwise
-            each code is a token of its own. With ``item_rows`` each item has a row of its own
+            each code is a token of its own. With ``item_embeddings`` each item has a row of its own
             beside those of its codes, in which it is read and, by the item head or else at its last
             code, named. It starts at zero (but see :meth:`draw_rows`): an item that is never seen
             is known by its codes alone. Memory and training time grow with N.
@@ -61,7 +61,7 @@ class ItemModel(nn.Module):
     ) -> None:
         super().__init__()
         merged = config.items == "positions"
-        if codes.tied and (config.item_rows or not merged):
+        if codes.tied and (config.item_embeddings or not merged):
             raise ValueError("items that share codes need positions, and no rows of their own")
         self.lm = backbone.model
         self.first = backbone.first_new
@@ -78,7 +78,9 @@ class ItemModel(nn.Module):
         self.rating_words = heads.words  # whether rows with ratings teach their text
         self.code_head = CodeHead(width, config.head_dropout) if merged else None
         self.item_head = ItemHead(width, item_head) if item_head else None
-        self.item_rows = nn.Parameter(torch.zeros(len(codes), width)) if config.item_rows else None
+        self.item_embeddings = (
+            nn.Parameter(torch.zeros(len(codes), width)) if config.item_embeddings else None
+        )
         self._follow()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -130,7 +132,7 @@ class ItemModel(nn.Module):
     @property
     def names_own(self) -> bool:
         """Whether an item's own row is in its last code: an item head names it otherwise."""
-        return self.item_rows is not None and self.item_head is None
+        return self.item_embeddings is not None and self.item_head is None
 
     @torch.no_grad()
     def draw_rows(self, taught: Tensor) -> None:
@@ -142,10 +144,12 @@ class ItemModel(nn.Module):
         Args:
             taught: ``(N,)`` bool.
         """
-        assert self.item_rows is not None
+        assert self.item_embeddings is not None
         assert self.item_head is not None
-        nn.init.normal_(self.item_rows, std=self.item_head.config.spread).mul_(taught[:, None])
-        self.item_rows.register_hook(lambda slope: slope * taught.to(slope.device)[:, None])
+        nn.init.normal_(self.item_embeddings, std=self.item_head.config.spread).mul_(
+            taught[:, None]
+        )
+        self.item_embeddings.register_hook(lambda slope: slope * taught.to(slope.device)[:, None])
 
     @property
     def told(self) -> int:
@@ -156,7 +160,7 @@ class ItemModel(nn.Module):
         """``(N, D)``: all items as they are read where each takes one position."""
         codes = self.trie.item_codes
         rows: Tensor = sum(self.code_rows(n)[codes[:, n]] for n in range(self.told))  # type: ignore[assignment]
-        return rows if self.item_rows is None else rows + self.item_rows
+        return rows if self.item_embeddings is None else rows + self.item_embeddings
 
     def item_table(self) -> Tensor:
         """``(N, D)``: the vectors by which the item head names items.
@@ -215,11 +219,11 @@ class ItemModel(nn.Module):
 
     def _own(self, states: Tensor, leaf: Tensor) -> Tensor:
         """``(..., F)`` float32: what states ``(..., D)`` say to the items' own rows at ``leaf``."""
-        assert self.item_rows is not None
-        if not torch.is_grad_enabled() and len(self.item_rows) > FEW * leaf.shape[-1]:
-            rows = self.item_rows[self.trie.leaf_item[leaf]].to(states.dtype)
+        assert self.item_embeddings is not None
+        if not torch.is_grad_enabled() and len(self.item_embeddings) > FEW * leaf.shape[-1]:
+            rows = self.item_embeddings[self.trie.leaf_item[leaf]].to(states.dtype)
             return (rows @ states[..., None])[..., 0].float()
-        rows = self.item_rows[self.trie.leaf_item].to(states.dtype)
+        rows = self.item_embeddings[self.trie.leaf_item].to(states.dtype)
         return linear(states, rows).float().gather(-1, leaf)
 
     def items_at(self, ids: Tensor, whole: Tensor) -> Tensor:
@@ -252,8 +256,8 @@ class ItemModel(nn.Module):
         if self.code_head is not None:
             whole = whole_items(ids, self.first, self.sizes)
             more = sum(ahead(rows, level) for level in range(1, self.told))
-            if self.item_rows is not None:
-                more = more + self.item_rows[self.items_at(ids, whole)].to(rows.dtype)
+            if self.item_embeddings is not None:
+                more = more + self.item_embeddings[self.items_at(ids, whole)].to(rows.dtype)
             if self.reads_behaviours:
                 marks = behind(whole, levels) & (ids >= self.first_behaviour)
                 more = more + ahead(marks[..., None] * rows, levels)

@@ -18,10 +18,10 @@ from transformers import PreTrainedTokenizerBase
 
 from p5rec.core.types import runs
 
-from .config import DENSE_RATING
+from .config import RATING_SEQUENCE
 from .inputs import CodeLayout
 
-TASK = DENSE_RATING  # the task that teaches them
+TASK = RATING_SEQUENCE  # the task that teaches them
 
 
 def rating_words(tokenizer: PreTrainedTokenizerBase, scale: Sequence[float]) -> list[np.ndarray]:

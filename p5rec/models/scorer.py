@@ -57,12 +57,12 @@ class CodeScorer(ABC):
     Args:
         model: in eval mode.
         input_ids, attention_mask: ``(B, T)``, padded on either side.
-        item_weight: of what the item head says of whole items, added at their last codes.
+        item_head_weight: of what the item head says of whole items, added at their last codes.
         table: ``(N, D)`` of the item head (:meth:`p5rec.models.items.ItemModel.item_table`); None:
             it is made here.
     """
 
-    item_weight = 0.0
+    item_head_weight = 0.0
     table: Tensor | None = None  # (N, D)
     whole: Tensor | None = None  # (B, N), what is added at last codes
 
@@ -71,12 +71,12 @@ class CodeScorer(ABC):
         model: MultitaskModel,
         input_ids: Tensor,
         attention_mask: Tensor,
-        item_weight: float = 0.0,
+        item_head_weight: float = 0.0,
         table: Tensor | None = None,
     ) -> None:
         self.model, self.table = model, table
         if model.item_head is not None:
-            self.item_weight = item_weight
+            self.item_head_weight = item_head_weight
         self.reader = prompt_reader(model, input_ids, attention_mask)
 
     @abstractmethod
@@ -91,8 +91,8 @@ class CodeScorer(ABC):
         """``(B, C_0)``: log-probabilities of the first code."""
         self.level, state = 0, self._read()
         self.nodes = torch.zeros(len(state), 1, dtype=torch.int64, device=state.device)
-        if self.item_weight:
-            self.whole = self.item_weight * self.model.item_logs(state, self.table)
+        if self.item_head_weight:
+            self.whole = self.item_head_weight * self.model.item_logs(state, self.table)
         return self._log_probs(state[:, None])[:, 0]
 
     def step(self, codes: Tensor, parents: Tensor) -> Tensor:
@@ -174,9 +174,9 @@ def code_scorer(
     model: MultitaskModel,
     input_ids: Tensor,
     attention_mask: Tensor,
-    item_weight: float = 0.0,
+    item_head_weight: float = 0.0,
     table: Tensor | None = None,
 ) -> CodeScorer:
     """The scorer that suits ``model``; arguments as :class:`CodeScorer`."""
     kind = TokenScorer if model.code_head is None else PositionScorer
-    return kind(model, input_ids, attention_mask, item_weight, table)
+    return kind(model, input_ids, attention_mask, item_head_weight, table)

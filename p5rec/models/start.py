@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from p5rec.backbones.adapters import stack_names
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.ids.files import load_codes, load_item_ids
 
 from .checkpoint import (
@@ -53,7 +53,7 @@ def begun_from(settings: BundleSettings, start: Path) -> BundleSettings:
     if drawn and settings.seed != first.seed:
         differ.append("train.seed, under which its frozen weights were drawn")
     if differ:
-        raise fault(
+        raise input_error(
             start, "a model of the same backbone to start from", f"another {', '.join(differ)}",
             "give both the same; where both have adapters these may differ",
         )  # fmt: skip
@@ -76,7 +76,7 @@ def carry_over(start: Path, bundle: Bundle) -> None:
         state = {n: t for n, t in state.items() if n != ROWS and not n.endswith(".new")}
     else:
         if ROWS in state:
-            state[ROWS] = placed(state[ROWS], row_of, bundle.model.item_rows)
+            state[ROWS] = placed(state[ROWS], row_of, bundle.model.item_embeddings)
         if first.behaviours != bundle.settings.behaviours:
             state |= _with_behaviours(state, bundle, first.behaviours)
     if first.scale != bundle.settings.scale:

@@ -23,13 +23,15 @@ from .fitting import fit_method
 from .prepared import Prepared
 
 
-def ask_fitted(fitted: Fitted, serving: ServingConfig, prepared: Prepared, part: str) -> Artefact:
+def predict_fitted(
+    fitted: Fitted, serving: ServingConfig, prepared: Prepared, split_name: str
+) -> Artefact:
     """The stage of a fitted method's predictions for a held-out part."""
-    serving = serving.about(part)
+    serving = serving.about(split_name)
     return prepared.store.stage(
         "answers",
-        partial(_predict, fitted.method, fitted.folder, serving, prepared.corpus, part),
-        config={"part": part, **serving.dump()},
+        partial(_predict, fitted.method, fitted.folder, serving, prepared.corpus, split_name),
+        config={"part": split_name, **serving.dump()},
         code=(_predict, *fitted.method.queried_by, *map(TASKS.target, TASKS)),
         inputs={"data": prepared.data, "model": fitted.complete},
         what=fitted.method.kind,
@@ -37,13 +39,18 @@ def ask_fitted(fitted: Fitted, serving: ServingConfig, prepared: Prepared, part:
 
 
 def _predict(
-    method: Method, model: Path, serving: ServingConfig, corpus: Corpus, part: str, folder: Path
+    method: Method,
+    model: Path,
+    serving: ServingConfig,
+    corpus: Corpus,
+    split_name: str,
+    folder: Path,
 ) -> Lineage:
-    predict(method, method.load(model), serving, corpus, part, folder)
+    predict(method, method.load(model), serving, corpus, split_name, folder)
     return Lineage.none()
 
 
-def ask_references(
+def predict_references(
     asked: Iterable[Predictions], prepared: Prepared, without: Collection[str] = ()
 ) -> list[Reference]:
     """The reference baselines of every task beside the answers to its questions, once a question.

@@ -22,7 +22,7 @@ from p5rec.core.artefacts import (
     write_json,
 )
 from p5rec.core.code import Work
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.progress import is_silent
 from p5rec.core.publishing import bring
 from p5rec.core.types import Corpus
@@ -31,7 +31,7 @@ from p5rec.data.train_events import swapped
 from p5rec.methods.base import LISTS, VALIDATION, Method
 from p5rec.methods.fitted import MODEL, Fitted
 from p5rec.methods.folder import complete
-from p5rec.methods.needs import Codes, Inputs, Made, Model, Need, Part
+from p5rec.methods.needs import Codes, Component, Inputs, Made, Model, Need
 
 from .prepared import Prepared
 
@@ -71,7 +71,7 @@ def fit_method(
         UserError: something is to be chosen, and the split holds nothing out to choose it by.
     """
     if method.chooses and prepared.corpus.split.name == ALL:
-        raise fault(
+        raise input_error(
             "data.split", f"a rule that holds events out, by which a {method.kind} is chosen",
             repr(ALL), "fit it under one, then refit what was chosen (p5rec refit)",
         )  # fmt: skip
@@ -199,16 +199,18 @@ class _Run:
     def seconds(self, made: Artefact) -> float:
         """That the stage ``made`` took which fitted it, and those that fitted its parts."""
         needs = self.method.needs(self.seed).values()
-        parts = [self.quiet.part(need.method) for need in needs if isinstance(need, Part)]
+        components = [
+            self.quiet.component(need.method) for need in needs if isinstance(need, Component)
+        ]
         spent: float = made.manifest["seconds"]
-        return spent + sum(part.seconds(part.fit()) for part in parts)
+        return spent + sum(component.seconds(component.fit()) for component in components)
 
     @property
     def quiet(self) -> _Run:
         """The same, which says nothing of its stages."""
         return replace(self, prepared=replace(self.prepared, store=self.prepared.store.quiet()))
 
-    def part(self, method: Method) -> _Run:
+    def component(self, method: Method) -> _Run:
         """The run of a method that this one needs; one without draws has a first run alone."""
         nth = self.nth if method.drawn else 0
         return _Run.of(method, self.prepared, self.among, nth)
@@ -274,9 +276,9 @@ class _Run:
                 runs = among.methods[name]
                 run = runs[self.nth % len(runs)]
                 return run.trained, run.made
-            case Part(method):
-                part = self.part(method)
-                made = part.complete(part.fit())
+            case Component(method):
+                component = self.component(method)
+                made = component.complete(component.fit())
                 return made.path / MODEL, made
             case Made():
                 needed = self._found(need.needs)

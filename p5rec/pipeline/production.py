@@ -13,7 +13,7 @@ import numpy as np
 
 from p5rec.core.artefacts import Lineage, read_json
 from p5rec.core.config import bind
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 from p5rec.core.types import Corpus
 from p5rec.ids.config import IdsConfig
 from p5rec.ids.files import CONFIG as IDS
@@ -76,7 +76,7 @@ class Chosen:
             return None
         path = self.folder / CODES / IDS
         if not path.is_file():
-            raise fault(
+            raise input_error(
                 path, "how the semantic ids were made", "nothing there",
                 "refit a model whose ids were built by a recipe or by fit()",
             )  # fmt: skip
@@ -130,7 +130,7 @@ def refit(
     method, starts = chosen.method, starts or {}
     start = method.starts_from
     if start is not None and start not in starts and not is_fitted(Path(start)):
-        raise fault(
+        raise input_error(
             "refit", "a method that begins from nothing, or from a model's folder",
             f"one that begins from {start!r}", "refit it from its run's folder (p5rec refit)",
         )  # fmt: skip
@@ -158,16 +158,16 @@ def update(chosen: Chosen, prepared: Prepared, share: float = SHARE) -> Renewed:
             data lack what the method needs, or it cannot go on.
     """
     if not 0 < share <= 1:
-        raise fault("update: share", "a share above 0, at most 1", str(share), "leave it out")
+        raise input_error("update: share", "a share above 0, at most 1", str(share), "leave it out")
     known = Lineage.read(chosen.folder)
     log, train = prepared.corpus.interactions, prepared.corpus.split.mask("train")
     if known.among(log.event_keys[train]).all():
-        raise fault(
+        raise input_error(
             "update", "events that the model has not seen", f"none among {train.sum():,}",
             "bring the log of today; if only the catalogue changed, refit the model",
         )  # fmt: skip
     if (kept := len(known.events) - _gone(known, prepared.corpus)) < len(known.events) / 2:
-        raise fault(
+        raise input_error(
             "update", "the whole log of today, old events and new ones",
             f"one with {kept:,} of the {len(known.events):,} events that the model has seen",
             "bring them too (their users, items and times as they were), or refit it",

@@ -46,7 +46,7 @@ class EvaluationSource(Sequence[Example]):
         view: CorpusView,
         library: PromptLibrary,
         family: str,
-        part: str,
+        split_name: str,
         *,
         template_ids: Sequence[str] = (),
         seed: int = 0,
@@ -55,7 +55,7 @@ class EvaluationSource(Sequence[Example]):
         self.view, self.seed, self.config = view, seed, config or PromptsConfig()
         spec = library.family(family)
         task = TASKS.get(spec.task)
-        if reason := task.unavailable(view, part):
+        if reason := task.unavailable(view, split_name):
             raise UserError(reason)
         fitting = {t.id: t for t in library.fitting(family, view)}
         wanted = [library.get(name) for name in template_ids] or [
@@ -70,7 +70,7 @@ class EvaluationSource(Sequence[Example]):
         if faults or not wanted:
             raise UserError(*faults or [f"{family}: no wording fits the data"])
         self.templates = tuple(wanted)
-        self.rows = task.rows(view, part)
+        self.rows = task.rows(view, split_name)
         self._task = spec.task
         self._pool = fewshot.Pool.of(view, spec.task)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from p5rec.core.artefacts import digest
-from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.errors import UserError, did_you_mean, input_error
 from p5rec.core.paths import assets
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView
@@ -141,7 +141,9 @@ def _files(folders: Iterable[Path], faults: list[str]) -> list[Path]:
     for folder in folders:
         files = sorted(folder.glob("*.yaml"))
         if not files:
-            faults += fault(folder, "a folder of prompt files (*.yaml)", "none", "check it").lines
+            faults += input_error(
+                folder, "a folder of prompt files (*.yaml)", "none", "check it"
+            ).lines
         faults += [
             f"{path}: expected the ending .yaml, got .yml; rename the file"
             for path in sorted(folder.glob("*.yml"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from p5rec.core.artefacts import read_json, write_json
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 
 from .library import PromptLibrary
 
@@ -24,7 +24,7 @@ def lint(folder: Path) -> PromptLibrary:
     """
     library = PromptLibrary.load(folder)
     if not (folder / NAME).exists():
-        raise fault(
+        raise input_error(
             folder / NAME, "a lock file", "nothing there", f"run `p5rec prompts lock {folder}`"
         )
     locked = _read(folder)
@@ -60,7 +60,7 @@ def _read(folder: Path) -> dict[str, str]:
     path = folder / NAME
     locked = read_json(path) if path.exists() else {}
     if not isinstance(locked, dict):
-        raise fault(path, "a mapping of ids to hashes", "something else", "restore the file")
+        raise input_error(path, "a mapping of ids to hashes", "something else", "restore the file")
     return locked
 
 

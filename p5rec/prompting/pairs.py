@@ -47,7 +47,7 @@ class PairView(CorpusView):
         corpus, log = whole.corpus, whole.corpus.interactions
         own = slice(int(log.offsets[user]), int(log.offsets[user + 1]))
         items = np.append(log.items[own], log.items.dtype.type(item))
-        parts = np.where(corpus.split.parts[own] == TRAIN, TRAIN, VALID)
+        parts = np.where(corpus.split.of_event[own] == TRAIN, TRAIN, VALID)
         times = log.times[own]
         events = replace(
             log,

@@ -38,7 +38,7 @@ UNWORDED: Mapping[str, Unworded] = {TASK: Unworded(RATING.name, at_histories)}
 
 
 def task_of(bundle: Bundle, family: str) -> str:
-    """The task that a family asks, by its name; ``dense-rating`` asks what ``rating`` does."""
+    """The task that a family asks, by its name; ``rating-sequence`` asks what ``rating`` does."""
     if family in UNWORDED:
         return UNWORDED[family].task
     return PromptLibrary.from_dump(bundle.prompts).family(family).task
@@ -48,7 +48,7 @@ def ask(
     bundle: Bundle,
     view: CorpusView,
     family: str,
-    part: str,
+    split_name: str,
     n: int,
     decode: DecodeConfig,
     seed: int,
@@ -60,13 +60,13 @@ def ask(
     It is the first of those that were taught, or the first that no training row had. Tasks that
     can be asked about the same rows are. A model that knows no item codes, having not been
     trained, gets the first wording without them, unless its prompts write titles in their place.
-    ``dense-rating`` asks for ratings at the end of histories, without a wording.
+    ``rating-sequence`` asks for ratings at the end of histories, without a wording.
     """
     started = time.perf_counter()
     if family in UNWORDED:
-        made = UNWORDED[family].ask(bundle, view, part, n, decode, seed)
+        made = UNWORDED[family].ask(bundle, view, split_name, n, decode, seed)
     else:
-        source = _source(bundle, view, family, part, n, seed, unseen)
+        source = _source(bundle, view, family, split_name, n, seed, unseen)
         made = _in_words(Posed(bundle, view, source, list(source), decode, seed))
     about = {
         "family": family,
@@ -77,21 +77,21 @@ def ask(
     return made.model_copy(update=about)
 
 
-def unseen_wordings(bundle: Bundle, view: CorpusView, families: Iterable[str]) -> list[str]:
+def held_out_templates(bundle: Bundle, view: CorpusView, families: Iterable[str]) -> list[str]:
     """Those of ``families`` that have a wording which no training row had."""
     library = PromptLibrary.from_dump(bundle.prompts)
     return [f for f in families if f in library.specs and library.fitting(f, view, unseen=True)]
 
 
 def _source(
-    bundle: Bundle, view: CorpusView, family: str, part: str, n: int, seed: int, unseen: bool
+    bundle: Bundle, view: CorpusView, family: str, split_name: str, n: int, seed: int, unseen: bool
 ) -> EvaluationSource:
     library, settings = PromptLibrary.from_dump(bundle.prompts), bundle.settings
     fitting = library.fitting(family, view, unseen=unseen)
     reads = settings.trained or settings.prompts.items == "title"
     chosen = [t.full_id for t in fitting if reads or not t.names_codes][:1]
     source = EvaluationSource(
-        view, library, family, part, template_ids=chosen, seed=seed, config=settings.prompts
+        view, library, family, split_name, template_ids=chosen, seed=seed, config=settings.prompts
     )
     return source.only(drawn(source.rows, source.keys, n, seed))
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import polars as pl
 
-from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.errors import UserError, did_you_mean, input_error
 
 LONGEST = 4_000  # characters
 TOKEN = re.compile(
@@ -53,19 +53,19 @@ def rows_where(condition: str, frame: pl.DataFrame, option: str) -> np.ndarray:
         holds = frame.select(pl.sql_expr(quoted)).to_series()
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         got = str(error).splitlines()[0][:200]
-        raise _fault(option, frame.columns, condition, got) from None
+        raise _input_error(option, frame.columns, condition, got) from None
     if holds.dtype != pl.Boolean or len(holds) not in (1, len(frame)):
-        raise _fault(option, frame.columns, condition, "which is no yes or no for each row")
+        raise _input_error(option, frame.columns, condition, "which is no yes or no for each row")
     kept = np.broadcast_to(holds.fill_null(False).to_numpy(), len(frame))
     if not kept.any():
-        raise fault(option, "a condition that holds somewhere", repr(condition), "loosen it")
+        raise input_error(option, "a condition that holds somewhere", repr(condition), "loosen it")
     return np.flatnonzero(kept)
 
 
 def _quoted(condition: str, columns: list[str], option: str) -> str:
     """``condition`` with the names of columns in quotation marks; anything strange is refused."""
     if len(condition) > LONGEST:
-        raise fault(
+        raise input_error(
             option, f"a condition of at most {LONGEST:,} characters", f"{len(condition):,}",
             "put the names into a file",
         )  # fmt: skip
@@ -74,7 +74,7 @@ def _quoted(condition: str, columns: list[str], option: str) -> str:
         found = TOKEN.match(condition, at)
         if found is None:
             what = f"{condition[at : at + 10]!r}, which no condition has"
-            raise _fault(option, columns, condition, what)
+            raise _input_error(option, columns, condition, what)
         out.append(_piece(found, columns, condition, option))
         at = found.end()
     return "".join(out)
@@ -86,22 +86,24 @@ def _piece(found: re.Match[str], columns: list[str], condition: str, option: str
         name = name.replace('""', '"')
         if name in columns:
             return found[0]
-        raise _fault(option, columns, condition, f"the unknown column {name!r}", name)
+        raise _input_error(option, columns, condition, f"the unknown column {name!r}", name)
     if word is None:
         return found[0]
     if call:
         if word.lower() in FUNCTIONS | WORDS:
             return found[0]
         known = sorted(FUNCTIONS)
-        raise _fault(option, columns, condition, f"the unknown function {word!r}", word, known)
+        raise _input_error(
+            option, columns, condition, f"the unknown function {word!r}", word, known
+        )
     if word in columns:
         return f'"{word}"'
     if word.lower() in WORDS:
         return found[0]
-    raise _fault(option, columns, condition, f"the unknown word {word!r}", word)
+    raise _input_error(option, columns, condition, f"the unknown word {word!r}", word)
 
 
-def _fault(
+def _input_error(
     option: str,
     columns: list[str],
     condition: str,
@@ -115,4 +117,4 @@ def _fault(
         if name
         else "write one such as " + f"\"{columns[0]}\" = 'x'"
     )
-    return fault(option, expected, f"{condition[:200]!r} ({what})", hint)
+    return input_error(option, expected, f"{condition[:200]!r} ({what})", hint)

@@ -17,7 +17,7 @@ class DecodeConfig(Config):
 
     Attributes:
         k: length of the lists.
-        item_weight: of the item head's log-probabilities beside those of the codes, where the model
+        item_head_weight: of the item head's log-probabilities beside those of the codes, where the model
             has one; prefixes are chosen by codes alone.
         beams: prefixes kept at a level; at least k.
         search: ``beam``; ``exhaustive``, which keeps every prefix and scores every item; ``auto``,
@@ -34,9 +34,9 @@ class DecodeConfig(Config):
     """
 
     k: int = Field(20, ge=1)
-    item_weight: float = Field(10.0, ge=0)
+    item_head_weight: float = Field(10.0, ge=0)
     beams: int = Field(50, ge=1)
-    search: Literal["auto", "beam", "exhaustive", "sample", "items"] = "auto"
+    search: Literal["auto", "beam", "exhaustive", "sample", "item-head"] = "auto"
     per_prefix: Annotated[int, Field(ge=1)] | None = None
     prefix_depth: int = Field(1, ge=1)
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -46,8 +46,8 @@ class DecodeConfig(Config):
 
     @model_validator(mode="after")
     def _diverse_by_codes(self) -> DecodeConfig:
-        if self.search == "items" and self.per_prefix is not None:
-            raise ValueError("per_prefix looks at codes: expected another search than items")
+        if self.search == "item-head" and self.per_prefix is not None:
+            raise ValueError("per_prefix looks at codes: expected another search than item-head")
         return self
 
     @model_validator(mode="after")
@@ -60,4 +60,4 @@ class DecodeConfig(Config):
 def settings_for(config: DecodeConfig, *, item_head: bool) -> DecodeConfig:
     """How validation checks search for lists: as ``config`` says, or by the item head alone, one
     product for what may be a long search."""
-    return DecodeConfig(search="items") if item_head else config
+    return DecodeConfig(search="item-head") if item_head else config

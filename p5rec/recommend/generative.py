@@ -27,12 +27,12 @@ class GenerativeRecommender:
         seed: of the tie order.
 
     Raises:
-        UserError: the model was not taught ``dense``, or is to be asked for whole items by a head
+        UserError: the model was not taught ``next-item``, or is to be asked for whole items by a head
             that it does not have.
     """
 
     def __init__(self, bundle: Bundle, config: DecodeConfig, seed: int = 0) -> None:
-        check_taught(bundle.settings.tasks, "dense")
+        check_taught(bundle.settings.tasks, "next-item")
         self.bundle, self.config, self.seed = bundle, config, seed
         self.tables = RankingTables.build(bundle, config, seed)
         _ = bundle.layout.items  # made on first use, which is now
@@ -58,7 +58,7 @@ class GenerativeRecommender:
         return RankedLists(histories.users, items, scores)
 
     def item_logs(self, histories: Histories) -> np.ndarray:
-        """``(B, N)`` float32: the item head's log-probabilities of all items; ``search: items``."""
+        """``(B, N)`` float32: the item head's log-probabilities of all items; ``search: item-head``."""
         out = np.empty((len(histories), len(self.tables.tie)), dtype=np.float32)
         for rows, found in whole_scores(self.tables, self.bundle.histories(histories)):
             out[rows] = found

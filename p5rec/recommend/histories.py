@@ -1,4 +1,4 @@
-"""Ratings asked for at the end of histories, without a wording: the family ``dense-rating``."""
+"""Ratings asked for at the end of histories, without a wording: the family ``rating-sequence``."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ READ = "the history with its ratings, and the item"
 
 
 def at_histories(
-    bundle: Bundle, view: CorpusView, part: str, n: int, decode: DecodeConfig, seed: int
+    bundle: Bundle, view: CorpusView, split_name: str, n: int, decode: DecodeConfig, seed: int
 ) -> Predictions:
     """What a model says of the ratings of ``n`` seeded rows of ``part``.
 
     The rows are those of the task ``rating``.
 
     Args:
-        bundle: taught ``dense-rating``.
+        bundle: taught ``rating-sequence``.
         view: the corpus, with ratings.
         part: a held-out part.
         n: rows.
         decode: precision and batch size.
         seed: of the choice of rows.
     """
-    posed = pose(RATING.name, view, part, n, seed)
+    posed = pose(RATING.name, view, split_name, n, seed)
     prompts = rating_histories(bundle, view, posed.events)
     about = {"read": READ, "tokens": sum(map(len, prompts))}
     return posed.model_copy(update={**rating_fields(bundle, prompts, decode), **about})

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.cells import as_id
 from p5rec.data.known import numbered, read_columns
@@ -27,7 +27,7 @@ def read_file(path: Path) -> pl.DataFrame:
 
 
 def import_lists(
-    table: pl.DataFrame, path: Path, corpus: Corpus, part: str
+    table: pl.DataFrame, path: Path, corpus: Corpus, split_name: str
 ) -> tuple[RankedLists, list[str]]:
     """The lists in a table, a row a place in a list, for the users with a target in ``part``.
 
@@ -53,7 +53,9 @@ def import_lists(
     nobody = as_id(table["user"]).is_null()
     if nobody.any():
         row = table["row"][int(nobody.arg_max() or 0)]
-        raise fault(f"{path}, row {row}", "a user id", "nothing", "fill it in or remove the row")
+        raise input_error(
+            f"{path}, row {row}", "a user id", "nothing", "fill it in or remove the row"
+        )
     n_users, n_items = corpus.interactions.n_users, len(corpus.catalog)
     users = numbered(table["user"], corpus.user_ids)
     items = numbered(table["item"], corpus.catalog.ids)
@@ -61,14 +63,17 @@ def import_lists(
     scores = _numbers(table, "score", path) if "score" in table.columns else -ranks
     _check_ranks(users, ranks, table, path)
 
-    asked, _, _ = cases(corpus.interactions, corpus.split, part)
+    asked, _, _ = cases(corpus.interactions, corpus.split, split_name)
     case_of = np.full(max(n_users, int(users.max()) + 1), -1)
     case_of[asked.users] = np.arange(len(asked))
     kept = case_of[users] >= 0
     if not kept.any():
         got = f"lists of {len(np.unique(users))} others"
-        raise fault(
-            path, f"lists for users with an event in the {part} part", got, "measure another part"
+        raise input_error(
+            path,
+            f"lists for users with an event in the {split_name} part",
+            got,
+            "measure another part",
         )
     strange = kept & (items >= n_items)
     rows, places = case_of[users[kept]], ranks[kept] - 1
@@ -83,7 +88,7 @@ def import_lists(
     said = {
         f"{missing:,} of {len(asked):,} users have no list in {path.name}; each counts as a miss.":
             missing,
-        f"{others:,} users of {path.name} have no event in the {part} part and were not measured.":
+        f"{others:,} users of {path.name} have no event in the {split_name} part and were not measured.":
             others,
         f"{unknown:,} users of {path.name} are not in the data and were not measured.": unknown,
         f"{strange.sum():,} of {kept.sum():,} places name no item of the catalogue: each keeps its "
@@ -92,9 +97,9 @@ def import_lists(
     return lists, [sentence for sentence, count in said.items() if count]
 
 
-def lists_seen(lists: RankedLists, corpus: Corpus, part: str) -> bool:
+def lists_seen(lists: RankedLists, corpus: Corpus, split_name: str) -> bool:
     """Whether any list holds an item of its user's history, in the order of ``cases``."""
-    asked = cases(corpus.interactions, corpus.split, part)[0].of_targets()
+    asked = cases(corpus.interactions, corpus.split, split_name)[0].of_targets()
     n_items = len(corpus.catalog)
     request, place = np.nonzero((lists.items >= 0) & (lists.items < n_items))
     listed = request * n_items + lists.items[request, place]
@@ -112,7 +117,7 @@ def _numbers(table: pl.DataFrame, column: str, path: Path) -> np.ndarray:
     if bad.any():
         at = bad.arg_max() or 0
         got = table[column][at]
-        raise fault(
+        raise input_error(
             f"{path}, row {table['row'][at]}", f"{expected} in column {column!r}",
             "nothing" if got in (None, "") else repr(got), "mend the row",
         )  # fmt: skip
@@ -129,7 +134,7 @@ def _check_ranks(users: np.ndarray, ranks: np.ndarray, table: pl.DataFrame, path
         return
     row = order[wrong[0]]
     got, wanted = int(ranks[row]), int(expected[wrong[0]])
-    raise fault(
+    raise input_error(
         f"{path}, row {table['row'][int(row)]}",
         f"rank {wanted} of user {table['user'][int(row)]!r}",
         f"rank {got} again" if got < wanted else f"rank {got}",

@@ -21,7 +21,7 @@ LISTS, ABOUT = "lists.safetensors", "about.json"
 def answer(
     recommender: Recommender,
     corpus: Corpus,
-    part: str,
+    split_name: str,
     k: int,
     folder: Path,
     about: dict[str, Any],
@@ -29,7 +29,7 @@ def answer(
     exclude_seen: bool = True,
 ) -> None:
     """Lists for every user with a target in ``part`` into ``folder``."""
-    histories, _, _ = cases(corpus.interactions, corpus.split, part)
+    histories, _, _ = cases(corpus.interactions, corpus.split, split_name)
     started = time.perf_counter()
     lists = recommender.recommend(histories, k, exclude_seen=exclude_seen)
     about = {**about, "infer_seconds": round(time.perf_counter() - started, 3)}

@@ -51,7 +51,10 @@ def rank_prompts(
     scorer: Callable[..., Scorer]
     if names is None:
         scorer = partial(
-            code_scorer, bundle.model, item_weight=config.item_weight, table=tables.vectors
+            code_scorer,
+            bundle.model,
+            item_head_weight=config.item_head_weight,
+            table=tables.vectors,
         )
         wide = width(tables, k)
     else:

@@ -10,7 +10,7 @@ from p5rec.core.types import Corpus
 from p5rec.models.checkpoint import Bundle
 from p5rec.tasks.predictions import Predictions, read_predictions
 
-from .ask import ask, task_of, unseen_wordings
+from .ask import ask, held_out_templates, task_of
 from .config import DecodeConfig
 from .generative import GenerativeRecommender
 from .list_files import answer
@@ -25,7 +25,7 @@ def answer_model(
     decode: DecodeConfig,
     serving: ServingConfig,
     corpus: Corpus,
-    part: str,
+    split_name: str,
     folder: Path,
 ) -> None:
     """A trained model's lists for ``part``, and what it says to prompted questions.
@@ -35,20 +35,30 @@ def answer_model(
         decode: how lists are searched for.
         serving: what it is asked; of the questions, those that the model was taught are put.
     """
-    taught, families, seed = set(bundle.settings.tasks), serving.questions, serving.seed
-    if "dense" in taught:
+    taught, families, seed = set(bundle.settings.tasks), serving.prompts, serving.seed
+    if "next-item" in taught:
         recommender = GenerativeRecommender(bundle, decode, bundle.settings.tie_seed)
-        answer(recommender, corpus, part, serving.k, folder, {}, exclude_seen=serving.exclude_seen)
+        answer(
+            recommender,
+            corpus,
+            split_name,
+            serving.k,
+            folder,
+            {},
+            exclude_seen=serving.exclude_seen,
+        )
     view = bundle.view(corpus)
     asked_about = sorted(families.keys() & taught)
     tasks = {family: task_of(bundle, family) for family in asked_about}
     for family in asked_about:
         form = family if list(tasks.values()).count(tasks[family]) > 1 else ""
-        asked = ask(bundle, view, family, part, families[family], decode, seed)
+        asked = ask(bundle, view, family, split_name, families[family], decode, seed)
         asked = asked.model_copy(update={"form": form})
         write_json(folder / f"{ASKED}{family}.json", asked.dump())
-    for family in unseen_wordings(bundle, view, asked_about) if serving.unseen else ():
-        asked = ask(bundle, view, family, part, families[family], decode, seed, unseen=True)
+    for family in (
+        held_out_templates(bundle, view, asked_about) if serving.held_out_templates else ()
+    ):
+        asked = ask(bundle, view, family, split_name, families[family], decode, seed, unseen=True)
         write_json(folder / f"{ASKED}{family}.unseen.json", asked.dump())
 
 

@@ -29,7 +29,7 @@ class PairRater:
         decode: precision and batch size.
 
     Raises:
-        UserError: the model was taught neither ``rating`` nor ``dense-rating``, or the data have
+        UserError: the model was taught neither ``rating`` nor ``rating-sequence``, or the data have
             no ratings.
     """
 

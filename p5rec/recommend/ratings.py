@@ -117,13 +117,13 @@ def own_reading(readings: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def rating_histories(bundle: Bundle, view: CorpusView, events: Iterable[int]) -> list[np.ndarray]:
-    """Token sequences at whose end a model taught ``dense-rating`` says the rating of B events.
+    """Token sequences at whose end a model taught ``rating-sequence`` says the rating of B events.
 
     Each is what the event's user did before, the latest of it, with its ratings, and then the
     event's item.
 
     Args:
-        bundle: taught ``dense-rating``.
+        bundle: taught ``rating-sequence``.
         view: the corpus, with ratings.
         events: rows of it.
     """

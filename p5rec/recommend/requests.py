@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus, Histories
 from p5rec.data.known import known_rows, read_columns
 from p5rec.decode.allowed import Allowed, ItemLists
@@ -103,7 +103,7 @@ def check_some_left(
     empty = np.flatnonzero(allowed.counts(len(histories), n_items) == 0)
     if len(empty):
         more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
-        raise fault(
+        raise input_error(
             "recommend", "at least one item that each user may be given",
             f"none for user {names[empty[0]]!r}{more}",
             "loosen what limits the lists (allow, deny, candidates), or leave these users out",

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from p5rec.core.artefacts import read_json
 from p5rec.core.config import Config, bind
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 
 FILE = "method.json"
 
@@ -27,17 +27,17 @@ class ServingConfig(Config):
         fit_seed: of the fit; histories that are permuted in queries are so under it.
     """
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     k: int = Field(20, ge=1)
     exclude_seen: bool = True
-    questions: dict[str, int] = {}
-    unseen: bool = False
+    prompts: dict[str, int] = {}
+    held_out_templates: bool = False
     seed: int = 0
     fit_seed: int = 0
 
-    def about(self, part: str) -> ServingConfig:
+    def about(self, split_name: str) -> ServingConfig:
         """The same for a held-out part: prompted families are asked about ``test`` alone."""
-        return self if part == "test" else self.model_copy(update={"questions": {}})
+        return self if split_name == "test" else self.model_copy(update={"prompts": {}})
 
     def overridden(self, source: str | Path, **settings: Any) -> ServingConfig:
         """The same with what a request sets itself; None stands for "as saved".
@@ -63,5 +63,7 @@ def read_serving(folder: Path) -> ServingConfig | None:
         return None
     tree = read_json(path)
     if not isinstance(tree, dict):
-        raise fault(path, "settings by name", type(tree).__name__, "copy the model's folder anew")
+        raise input_error(
+            path, "settings by name", type(tree).__name__, "copy the model's folder anew"
+        )
     return bind(ServingConfig, tree, {}, path)

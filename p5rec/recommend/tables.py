@@ -81,13 +81,13 @@ class RankingTables:
         Raises:
             UserError: whole items are asked for of a model without an item head.
         """
-        model, whole = bundle.model, config.search == "items"
+        model, whole = bundle.model, config.search == "item-head"
         if whole:
             check_head(bundle)
         names = None if names is None else names.to(model.device)
         trie = model.trie if names is None else names.trie
         tie = tie_order(bundle.item_keys, seed)
-        weighs = whole or (names is None and config.item_weight > 0)
+        weighs = whole or (names is None and config.item_head_weight > 0)
         return cls(
             bundle,
             config,

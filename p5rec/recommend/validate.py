@@ -24,7 +24,7 @@ def validator(
 
     Returns:
         bundle → the metrics in ``SHOWN``, seen items in the lists or not as the split says;
-        nothing where there is nobody to ask or the model is not taught ``dense``, without which its
+        nothing where there is nobody to ask or the model is not taught ``next-item``, without which its
         lists mean nothing. A model with an item head is looked at by that (:func:`settings_for`).
     """
     histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
@@ -33,7 +33,7 @@ def validator(
     histories, targets = histories.take(rows), targets[rows]
 
     def figures(bundle: Bundle) -> dict[str, float]:
-        if "dense" not in bundle.settings.tasks or not len(rows):
+        if "next-item" not in bundle.settings.tasks or not len(rows):
             return {}
         quick = settings_for(config, item_head=bundle.model.item_head is not None)
         with shown():

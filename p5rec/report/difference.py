@@ -97,7 +97,7 @@ def load_run(place: Path) -> Run:
 
 
 def difference(
-    a: Run, b: Run, pairs: Sequence[tuple[str, str]], seed: int, *, anyway: bool = False
+    a: Run, b: Run, pairs: Sequence[tuple[str, str]], seed: int, *, force: bool = False
 ) -> Difference:
     """What differs from A to B.
 
@@ -105,17 +105,17 @@ def difference(
         a, b: the runs.
         pairs: methods of A and of B to hold against each other, besides those of one name.
         seed: of the bootstrap.
-        anyway: show figures side by side, without differences, where they cannot be compared.
+        force: show figures side by side, without differences, where they cannot be compared.
 
     Raises:
         UserError: the runs have other data, splits or rules, or no method in common, or a pair
             names nothing.
     """
     obstacles = tuple(_obstacles(a.report, b.report))
-    if obstacles and not anyway:
+    if obstacles and not force:
         raise UserError(
             *(f"{a.place} and {b.place}: expected {line}" for line in obstacles),
-            "figures of the two cannot be compared; --anyway shows them side by side, "
+            "figures of the two cannot be compared; --force shows them side by side, "
             "without differences",
         )
     found = list(_matched(a, b, pairs))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from p5rec.core.artefacts import atomic_write, write_json, writing
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.types import ItemCodes
 from p5rec.evaluate.schema import RECORD, Report
 
@@ -79,7 +79,9 @@ def _gather(name: str, source: Path, folder: Path) -> str:
     """Copies a training record into ``folder``, unless it is there already; its place there."""
     place = Path("training") / (re.sub(r"[^\w.-]+", "-", name) + ".jsonl")
     if not source.is_file():
-        raise fault(source, f"the training record of {name}", "nothing there", "check its path")
+        raise input_error(
+            source, f"the training record of {name}", "nothing there", "check its path"
+        )
     if source.resolve() != (folder / place).resolve():
         with open(source, "rb") as original, atomic_write(folder / place, "wb") as copy:
             shutil.copyfileobj(original, copy)

@@ -57,7 +57,7 @@ def publish(cfg: Any, data: Artefact, corpus: Corpus, made: Outputs, folder: Pat
         made: lists are laid out and samples shown of the last part.
     """
     measured, samples = measure_run(cfg, corpus, made)
-    _write_lists(made.answers[cfg.evaluate.parts[-1]], corpus, folder)
+    _write_lists(made.answers[cfg.evaluate.splits[-1]], corpus, folder)
     summary = read_json(data.path / SUMMARY)
     notes = [*cfg.notes, *behaviours_told(summary), *dropped_told(summary), *users_told(summary)]
     notes += repeats_told(summary, cfg.data.dedupe)
@@ -108,7 +108,7 @@ def _draw_agreement(cfg: Any, ids: Repeated, measured: Sequence[Measured], folde
     told = told_by_ids(cfg.methods, bits)
     if not told:
         return ""
-    part = cfg.evaluate.parts[0]
+    part = cfg.evaluate.splits[0]
     reached = {
         entry.method.name: float(entry.method.metrics[RANKED_BY].value or 0)
         for entry in measured

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 
 LOSS = "loss"
 VALIDATION = "valid_"
@@ -31,14 +31,18 @@ def read_log(source: Path) -> Log:
     try:
         lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
-        raise fault(source, "a training record", "nothing there", "run its recipe again") from None
+        raise input_error(
+            source, "a training record", "nothing there", "run its recipe again"
+        ) from None
     for place, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
             step = float(entry["step"])
         except (ValueError, KeyError, TypeError):
             todo = "remove the line"
-            raise fault(source, "a JSON object with a step", line[:40], todo, line=place) from None
+            raise input_error(
+                source, "a JSON object with a step", line[:40], todo, line=place
+            ) from None
         for key, value in entry.items():
             if not (key == LOSS or key.startswith(VALIDATION)):
                 continue

@@ -29,7 +29,7 @@ class Task:
     """One kind of question.
 
     Attributes:
-        name: as it is called in prompt files, ``evaluate.ask`` and reports.
+        name: as it is called in prompt files, ``evaluate.prompts`` and reports.
         predictions: the type of its answers.
         capability: what a fitted method must be able to do to be asked (see
             ``p5rec.methods.predictors``). Of ``recommend``, lists for all users are the answers.
@@ -74,14 +74,16 @@ class Task:
         log = view.corpus.interactions
         return log.item_keys if self.of_items else log.event_keys
 
-    def unavailable(self, view: CorpusView, part: str = "train") -> str | None:
+    def unavailable(self, view: CorpusView, split_name: str = "train") -> str | None:
         """Why the task cannot be posed over this corpus, None where it can."""
         for group in self.needs:
             if not view.has.intersection(group):
                 wanted = " or ".join(DATA[d] for d in group)
                 return f"{self.name} needs {wanted}, and the data have none"
-        if not len(self.rows(view, part)):
-            return f"{self.name}: no {'item' if self.of_items else f'{part} event'} can be posed"
+        if not len(self.rows(view, split_name)):
+            return (
+                f"{self.name}: no {'item' if self.of_items else f'{split_name} event'} can be posed"
+            )
         return None
 
     def seed(self, view: CorpusView, row: int, seed: int) -> int:

@@ -17,10 +17,10 @@ from .sequential import next_rows
 from .view import CorpusView
 
 
-def _rows(view: CorpusView, part: str) -> np.ndarray:
+def _rows(view: CorpusView, split_name: str) -> np.ndarray:
     if view.labelled is None:
-        return next_rows(view, part)
-    return np.flatnonzero(view.targets(part) & view.labelled)
+        return next_rows(view, split_name)
+    return np.flatnonzero(view.targets(split_name) & view.labelled)
 
 
 def _taken(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:

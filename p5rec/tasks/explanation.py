@@ -13,12 +13,12 @@ from .reviews import COPIED, METRICS, review_rows
 from .view import CorpusView
 
 
-def _explanation_rows(view: CorpusView, part: str) -> np.ndarray:
+def _explanation_rows(view: CorpusView, split_name: str) -> np.ndarray:
     if "review" in view.has:
-        return review_rows(view, part)
+        return review_rows(view, split_name)
     told = np.array([bool(traits) for traits in view.traits])[view.corpus.interactions.items]
     new = view.first & (view.depth > 0)
-    return np.flatnonzero(view.targets(part) & view.liked & new & told)
+    return np.flatnonzero(view.targets(split_name) & view.liked & new & told)
 
 
 def _explanation(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:

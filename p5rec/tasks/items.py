@@ -12,11 +12,11 @@ from .reviews import METRICS
 from .view import CorpusView
 
 
-def _item_rows(view: CorpusView, part: str) -> np.ndarray:
+def _item_rows(view: CorpusView, split_name: str) -> np.ndarray:
     # the item table is no interaction: every item may train; evaluation asks for the part's items
-    if part == "train":
+    if split_name == "train":
         return np.arange(len(view.names.ids))
-    return np.unique(view.corpus.interactions.items[view.targets(part)])
+    return np.unique(view.corpus.interactions.items[view.targets(split_name)])
 
 
 def _item(task: str) -> Build:

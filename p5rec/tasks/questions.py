@@ -25,7 +25,12 @@ def drawn(rows: np.ndarray, keys: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 
 def pose(
-    task: str, view: CorpusView, part: str, n: int | None, seed: int, limits: Limits | None = None
+    task: str,
+    view: CorpusView,
+    split_name: str,
+    n: int | None,
+    seed: int,
+    limits: Limits | None = None,
 ) -> Predictions:
     """The questions of a task about ``n`` seeded rows of ``part``, not answered.
 
@@ -41,9 +46,9 @@ def pose(
         UserError: there is no such task, or the data cannot pose it.
     """
     spec, limits = TASKS.get(task), limits or Limits()
-    if reason := spec.unavailable(view, part):
+    if reason := spec.unavailable(view, split_name):
         raise UserError(f"{reason}; take it out")
-    rows = spec.rows(view, part)
+    rows = spec.rows(view, split_name)
     if n is not None:
         rows = drawn(rows, spec.keys(view)[rows], n, seed)
     records = [r for row in rows.tolist() for r in spec.records(view, row, seed, limits)]

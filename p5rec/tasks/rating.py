@@ -18,8 +18,8 @@ SHOWN = (
 )  # fmt: skip
 
 
-def _rating_rows(view: CorpusView, part: str) -> np.ndarray:
-    return np.flatnonzero(view.targets(part) & view.rated)
+def _rating_rows(view: CorpusView, split_name: str) -> np.ndarray:
+    return np.flatnonzero(view.targets(split_name) & view.rated)
 
 
 def _rating(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:

@@ -14,14 +14,14 @@ METRICS = ("BLEU-4", "ROUGE-1", "ROUGE-2", "ROUGE-L", "groundedness")  # of text
 COPIED = ("most-frequent", "most-frequent-of-item", "nearest-review")  # what copying can do
 
 
-def review_rows(view: CorpusView, part: str) -> np.ndarray:
+def review_rows(view: CorpusView, split_name: str) -> np.ndarray:
     """``(R,)`` events with a review."""
     # no past is needed: most people who write write once
-    return np.flatnonzero(view.corpus.split.mask(part) & view.filled("review"))
+    return np.flatnonzero(view.corpus.split.mask(split_name) & view.filled("review"))
 
 
-def _summary_rows(view: CorpusView, part: str) -> np.ndarray:
-    rows = review_rows(view, part)
+def _summary_rows(view: CorpusView, split_name: str) -> np.ndarray:
+    rows = review_rows(view, split_name)
     return rows[view.filled("summary")[rows]]
 
 

@@ -13,11 +13,11 @@ from .predictions import Choices, RankedItems, Verdicts
 from .view import CorpusView
 
 
-def next_rows(view: CorpusView, part: str) -> np.ndarray:
+def next_rows(view: CorpusView, split_name: str) -> np.ndarray:
     """``(R,)`` events whose item can be asked for; training ones are first meetings."""
     # a training target that is already in the history would teach to repeat what lists leave out
-    targets = view.targets(part)
-    return np.flatnonzero(targets & view.first if part == "train" else targets)
+    targets = view.targets(split_name)
+    return np.flatnonzero(targets & view.first if split_name == "train" else targets)
 
 
 def _next(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from p5rec.core.features import Users
-from p5rec.core.types import PARTS, TRAIN, Catalog, Corpus
+from p5rec.core.types import SPLITS, TRAIN, Catalog, Corpus
 from p5rec.data.available import Available
 from p5rec.data.negatives import sample_negatives
 
@@ -177,7 +177,7 @@ class CorpusView:
         """
         log, (sums, counts) = self.corpus.interactions, self._item_ratings
         assert log.ratings is not None, "item ratings are asked of a corpus without ratings"
-        own = self.rated[events] & (self.corpus.split.parts[events] == TRAIN)
+        own = self.rated[events] & (self.corpus.split.of_event[events] == TRAIN)
         count = counts[log.items[events]] - own
         rest = sums[log.items[events]] - np.where(own, log.ratings[events], 0)
         return np.stack([np.where(count, rest / count.clip(1), self.mean), count], axis=1)
@@ -194,7 +194,7 @@ class CorpusView:
     def depth(self) -> np.ndarray:
         """``(E,)`` number of training events of the same user before each event."""
         log = self.corpus.interactions
-        count = np.concatenate([[0], np.cumsum(self.corpus.split.parts == TRAIN)])
+        count = np.concatenate([[0], np.cumsum(self.corpus.split.of_event == TRAIN)])
         return count[:-1] - count[log.offsets[log.users]]
 
     @cached_property
@@ -232,7 +232,7 @@ class CorpusView:
         """Rows of the events visible to the target ``event``, oldest first."""
         log = self.corpus.interactions
         start = log.offsets[log.users[event]]
-        parts = self.corpus.split.parts[start : event + 1]
+        parts = self.corpus.split.of_event[start : event + 1]
         # an event in no part (below TRAIN) was dropped by the split, and is seen by nobody
         visible = (parts[:-1] >= TRAIN) & (parts[:-1] < max(int(parts[-1]), TRAIN + 1))
         return start + np.flatnonzero(visible)
@@ -283,10 +283,12 @@ class CorpusView:
             for known in self.attributes
         ]
 
-    def targets(self, part: str) -> np.ndarray:
+    def targets(self, split_name: str) -> np.ndarray:
         """``(E,)`` bool: the part's target events; in training, those that have a past."""
-        inside = (self.corpus.split.parts == PARTS[part]) & self.corpus.interactions.is_target
-        return inside & (self.depth > 0) if PARTS[part] == TRAIN else inside
+        inside = (
+            self.corpus.split.of_event == SPLITS[split_name]
+        ) & self.corpus.interactions.is_target
+        return inside & (self.depth > 0) if SPLITS[split_name] == TRAIN else inside
 
 
 def unnamed_view(corpus: Corpus) -> CorpusView:

@@ -26,7 +26,7 @@ PACKAGES: dict[Tracker, tuple[str, ...]] = {
 }
 
 
-class DenseConfig(Config):
+class NextItemConfig(Config):
     """Whole histories as sequences of item codes; every item position is a target."""
 
     window: int = Field(100, ge=2)  # events a row; longer histories give several rows
@@ -36,12 +36,14 @@ class DenseConfig(Config):
     shuffle_ties: bool = True  # draw the order of events that share a time anew for each row
     # share of the rows that open with the start token and ask for the first item after it; below 1
     # only an empty history is read with it
-    start: float = Field(1.0, ge=0, le=1)
+    bos_probability: float = Field(1.0, ge=0, le=1)
     item_dropout: float = Field(0.0, ge=0, lt=1)  # share of items not shown to those after them
     # items a row that are asked for, drawn: 1 is the control of dense training; null: all
-    asked: Annotated[int, Field(ge=1)] | None = None
-    ahead: int = Field(4, ge=1)  # items a decoder is asked for after what its encoder read
-    # tell what is known of item and user before each rating (dense-rating)
+    targets_per_example: Annotated[int, Field(ge=1)] | None = None
+    decoder_targets: int = Field(
+        4, ge=1
+    )  # items a decoder is asked for after what its encoder read
+    # tell what is known of item and user before each rating (rating-sequence)
     statistics: bool = False
 
 
@@ -49,12 +51,12 @@ class TaskConfig(Config):
     """One task family in the mixture."""
 
     share: float = Field(1.0, gt=0)  # of the slots in batches, relative to the other tasks
-    rows: int = Field(1, ge=1)  # that fill one slot: several where they are short
+    examples: int = Field(1, ge=1)  # that fill one slot: several where they are short
     weight: float = Field(1.0, gt=0)  # of its loss
 
 
 class AlignConfig(Config):
-    """How rows of ``dense`` teach a model that is trained already (``methods.<name>.start``)."""
+    """How rows of ``next-item`` teach a model that is trained already (``methods.<name>.start``)."""
 
     nll: float = Field(0.0, ge=0)  # weight of the loss of supervised training beside the objective
     positions: Annotated[int, Field(ge=1)] | None = None  # items a row that teach, drawn; null: all
@@ -78,29 +80,33 @@ class GroupConfig(AlignConfig):
     rewards: dict[Reward, float] = Field({"hit": 1.0, "rank": 1.0}, min_length=1)
 
 
-class PassesConfig(Config):
-    """Passes over the histories in place of steps, so that a recipe fits data of any size.
+class EpochsConfig(Config):
+    """The length of training in epochs instead of steps, so that a recipe fits data of any size.
 
     Attributes:
-        most: after so many training ends in any case.
-        events: items taught in a step, about; small data have smaller steps, ten a pass.
-        average: passes over which the weights are averaged.
-        patience: training ends when the mean validation NDCG@10 of so many passes is not above
-            that of as many before; the weights of the best one are kept.
-        epochs: training ends after so many, without validation checks, though the learning rate is
-            that of a training of ``most``; None: validation checks say when.
+        max_epochs: training ends after this number of epochs at the latest.
+        targets_per_step: target items of a step, approximately; a small data set has smaller steps,
+            ten an epoch.
+        ema_epochs: epochs over which the weights are averaged.
+        patience: early stopping, in epochs: training ends when the mean validation NDCG@10 of the
+            last ``patience`` epochs is not above that of the ``patience`` epochs before; the
+            weights of the best epoch are used.
+        stop_after: training ends after this number of epochs, without validation checks; the
+            learning rate is that of ``max_epochs``; None: early stopping.
     """
 
-    most: int = Field(100, ge=1)
-    events: int = Field(2048, ge=1)
-    average: float = Field(8.0, ge=0)
+    max_epochs: int = Field(100, ge=1)
+    targets_per_step: int = Field(2048, ge=1)
+    ema_epochs: float = Field(8.0, ge=0)
     patience: int = Field(8, ge=1)
-    epochs: Annotated[int, Field(ge=1)] | None = None
+    stop_after: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
-    def _ends(self) -> PassesConfig:
-        if self.epochs is not None and self.epochs > self.most:
-            raise ValueError(f"expected at most {self.most} (most) epochs, got {self.epochs}")
+    def _ends(self) -> EpochsConfig:
+        if self.stop_after is not None and self.stop_after > self.max_epochs:
+            raise ValueError(
+                f"stop_after: expected at most max_epochs ({self.max_epochs}), got {self.stop_after}"
+            )
         return self
 
 
@@ -110,11 +116,11 @@ class TrainConfig(Config):
     A slot of a batch holds one row, or as many as the task that has it says.
     """
 
-    tasks: dict[str, TaskConfig] = Field(default={"dense": TaskConfig()}, min_length=1)
+    tasks: dict[str, TaskConfig] = Field(default={"next-item": TaskConfig()}, min_length=1)
     # multiplies the shares by (examples a task has)^(1 / temperature); None: they stay
     temperature: Annotated[float, Field(gt=0)] | None = None
-    permute_answers: bool = False  # deal out a prompt family's answers among its rows: the control
-    dense: DenseConfig = DenseConfig()
+    permute_targets: bool = False  # deal out a prompt family's answers among its rows: the control
+    next_item: NextItemConfig = NextItemConfig()
     align: Annotated[PreferenceConfig | GroupConfig, Field(discriminator="objective")] | None = None
     # share of the users, drawn, whose events are learned from
     users: float = Field(1.0, gt=0, le=1)
@@ -125,13 +131,13 @@ class TrainConfig(Config):
     # training ends after so many steps, though the learning rate is that of all; None: after all
     stop_after: Annotated[int, Field(ge=1)] | None = None
     # batch, steps, divisor, average and looks at validation as the data have it; for dense alone
-    passes: PassesConfig | None = None
+    epochs: EpochsConfig | None = None
     batch: int = Field(16, ge=1)  # slots of a forward pass; several processes may share them
     accumulate: int = Field(1, ge=1)  # batches a step
     # labels that a step's loss is divided by; None: its own, and those of short rows weigh more
     divisor: Annotated[float, Field(gt=0)] | None = None
     learning_rate: float = Field(1e-3, gt=0)
-    row_learning_rate: float | None = None  # of new token and item rows; None: learning_rate
+    embedding_learning_rate: float | None = None  # of new token and item rows; None: learning_rate
     weight_decay: float = Field(0.01, ge=0)
     warmup: int = Field(20, ge=0)  # steps
     schedule: Literal["cosine", "constant"] = "cosine"  # of the learning rate after the warmup
@@ -169,24 +175,24 @@ class TrainConfig(Config):
 
     @model_validator(mode="after")
     def _alignment_asks_for_every_item(self) -> TrainConfig:
-        if self.align and self.dense.start < 1:
-            raise ValueError("align asks for first items too: set dense.start to 1")
-        if self.align and self.dense.asked:
+        if self.align and self.next_item.bos_probability < 1:
+            raise ValueError("align asks for first items too: set next_item.bos_probability to 1")
+        if self.align and self.next_item.targets_per_example:
             raise ValueError("align has its own items to ask for: set align.positions")
         return self
 
     @model_validator(mode="after")
     def _looks_are_taken(self) -> TrainConfig:
-        if self.passes and set(self.tasks) != {"dense"}:
-            raise ValueError("passes are over histories: expected the task dense alone")
+        if self.epochs and set(self.tasks) != {"next-item"}:
+            raise ValueError("epochs: expected the task next-item alone")
         if self.patience and not self.evaluate_every:
             raise ValueError("patience needs looks at validation: set evaluate_every")
         return self
 
     @model_validator(mode="after")
     def _ends_once(self) -> TrainConfig:
-        if self.stop_after is not None and (self.passes or self.patience):
-            raise ValueError("stop_after says when training ends: unset passes and patience")
+        if self.stop_after is not None and (self.epochs or self.patience):
+            raise ValueError("stop_after says when training ends: unset epochs and patience")
         return self
 
     @property
@@ -207,7 +213,7 @@ class TrainConfig(Config):
     @property
     def _waits(self) -> bool:
         """Whether passes end when validation says so."""
-        return self.passes is not None and self.passes.epochs is None
+        return self.epochs is not None and self.epochs.stop_after is None
 
     def check_trackers(self) -> None:
         """

@@ -18,7 +18,7 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from trl.models.utils import add_hooks, remove_hooks
 
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 from p5rec.core.launch import processes
 from p5rec.models.checkpoint import trainable_state
 
@@ -91,7 +91,7 @@ def check_quantised(quantised: bool, found: str) -> None:
         UserError: ``found`` (see :func:`spread`) says that processes hold pieces of them.
     """
     if quantised and found.startswith(("ZeRO-3", "FSDP")):
-        raise fault(
+        raise input_error(
             "backbone.quantize", "whole weights", found,
             "launch with zero2 or multi_gpu, or leave the backbone unquantised",
         )  # fmt: skip

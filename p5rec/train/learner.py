@@ -12,7 +12,7 @@ from p5rec.backbones.registry import AnyBackbone
 from p5rec.core.config import Config
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.types import Corpus
-from p5rec.models.config import DENSE, DENSE_RATING, HeadsConfig, ItemHeadConfig
+from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE, HeadsConfig, ItemHeadConfig
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import PromptsConfig
 
@@ -52,7 +52,7 @@ def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
 
     library, trained = taught_prompts(config), config.train.steps > 0
     done = corpus.interactions.behaviours
-    rated = DENSE_RATING in config.train.tasks or any(
+    rated = RATING_SEQUENCE in config.train.tasks or any(
         library.family(name).task == "rating" for name in library.families()
     )
     return BundleSettings(
@@ -63,10 +63,10 @@ def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
         heads=config.heads if trained else HeadsConfig.none(),
         item_head=config.item_head if trained else None,
         tasks=tuple(config.train.tasks),
-        window=config.train.dense.window,
-        opens=config.train.dense.start == 1,
-        statistics=config.train.dense.statistics,
-        behaviours=done.told_apart if done and trained and DENSE in config.train.tasks else (),
+        window=config.train.next_item.window,
+        opens=config.train.next_item.bos_probability == 1,
+        statistics=config.train.next_item.statistics,
+        behaviours=done.told_apart if done and trained and NEXT_ITEM in config.train.tasks else (),
         max_tokens=config.train.max_tokens,
         prompts=config.prompts,
         trained=trained,
@@ -89,8 +89,8 @@ def taught_prompts(config: LearnerConfig) -> PromptLibrary:
         UserError: a task is neither a dense one nor a family; a prompt file is faulty.
     """
     library = PromptLibrary.load(extra=[Path(f) for f in config.prompts.folders])
-    families = [task for task in config.train.tasks if task not in (DENSE, DENSE_RATING)]
-    known = (DENSE, DENSE_RATING, *library.families())
+    families = [task for task in config.train.tasks if task not in (NEXT_ITEM, RATING_SEQUENCE)]
+    known = (NEXT_ITEM, RATING_SEQUENCE, *library.families())
     if strange := [name for name in families if name not in known]:
         raise UserError(
             *(f"train.tasks: expected a task, got {n!r}; {did_you_mean(n, known)}" for n in strange)

@@ -8,7 +8,7 @@ import torch
 from bitsandbytes.optim import AdamW8bit
 from torch import nn
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 
 from .config import TrainConfig
 
@@ -37,18 +37,24 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             plain = "matrices" if parameter.ndim > 1 else "vectors"
-            groups["rows" if name.endswith((".new", "item_rows")) else plain].append(parameter)
+            groups["rows" if name.endswith((".new", "item_embeddings")) else plain].append(
+                parameter
+            )
     rate, decay = config.learning_rate, config.weight_decay
     settings: list[dict[str, Any]] = [
         {"params": groups["matrices"], "weight_decay": decay},
         {"params": groups["vectors"], "weight_decay": 0.0},
-        {"params": groups["rows"], "weight_decay": decay, "lr": config.row_learning_rate or rate},
+        {
+            "params": groups["rows"],
+            "weight_decay": decay,
+            "lr": config.embedding_learning_rate or rate,
+        },
     ]
     if config.optimizer == "adamw":
         return torch.optim.AdamW(settings, lr=rate, betas=BETAS)
     paged = config.optimizer.startswith("paged")
     if paged and not torch.cuda.is_available():
-        raise fault("train.optimizer", "a GPU for paged moments", "none", "take adamw-8bit")
+        raise input_error("train.optimizer", "a GPU for paged moments", "none", "take adamw-8bit")
     for group, bits in zip(settings, (8, 8, 32), strict=True):
         group["optim_bits"] = bits
     return RowsInFull(settings, lr=rate, betas=BETAS, is_paged=paged)

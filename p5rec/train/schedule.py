@@ -27,34 +27,34 @@ EVEN = 8  # a batch is a multiple of it where it can be, so that several process
 
 
 def in_steps(config: TrainConfig, corpus: Corpus) -> TrainConfig:
-    """``config`` with its ``passes``, if it has any, told in steps of this corpus.
+    """``config`` with its ``epochs``, if it has any, told in steps of this corpus.
 
     Raises:
         UserError: nobody has two training events.
     """
-    passes = config.passes
-    if passes is None:
+    epochs = config.epochs
+    if epochs is None:
         return config
-    dense, log = config.dense, corpus.interactions
-    windows = Windows(log, corpus.split, dense.window, None, config.seed, dense.targets)
+    next_item, log = config.next_item, corpus.interactions
+    windows = Windows(log, corpus.split, next_item.window, None, config.seed, next_item.targets)
     rows, lengths = windows.epoch_rows, windows.lengths
     events = int(lengths.sum())
-    taught = int(np.minimum(lengths, dense.asked or lengths).sum())
-    batch = max(1, round(rows * min(passes.events / events, 1 / STEPS)))
+    taught = int(np.minimum(lengths, next_item.targets_per_example or lengths).sum())
+    batch = max(1, round(rows * min(epochs.targets_per_step / events, 1 / STEPS)))
     batch -= batch % EVEN if batch > EVEN else 0
     steps = ceil(rows / batch)
-    waits = passes.epochs is None
+    waits = epochs.stop_after is None
     return config.model_copy(
         update={
-            "passes": None,
+            "epochs": None,
             "batch": batch,
             "accumulate": 1,
-            "steps": passes.most * steps,
+            "steps": epochs.max_epochs * steps,
             "divisor": taught / steps,
-            "average": passes.average * steps,
+            "average": epochs.ema_epochs * steps,
             "evaluate_every": steps if waits else 0,
-            "patience": passes.patience if waits else 0,
-            "stop_after": None if passes.epochs is None else passes.epochs * steps,
+            "patience": epochs.patience if waits else 0,
+            "stop_after": None if epochs.stop_after is None else epochs.stop_after * steps,
         }
     )
 
@@ -119,7 +119,7 @@ class Schedule:
         self.tasks, self.config = tasks, config
         asked = [config.tasks[name] for name in tasks]
         self.weights = np.array([task.weight for task in asked])
-        self.rows = np.array([task.rows for task in asked])
+        self.rows = np.array([task.examples for task in asked])
         self.task_of = task_of
         self.slot_of = occurrence(task_of) if slot_of is None else slot_of
         lengths = np.empty(len(task_of), dtype=np.int64)

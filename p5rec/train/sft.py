@@ -17,7 +17,7 @@ from trl import SFTConfig
 
 from p5rec.backbones.transformer import quantised
 from p5rec.core.artefacts import read_json
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 from p5rec.core.launch import rank
 from p5rec.models.multitask import MultitaskModel
 
@@ -119,7 +119,11 @@ def fit(
 
 def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
     """Refuses what the model's network cannot do."""
-    refused = {"packing": config.packing, "align": config.align, "dense.asked": config.dense.asked}
+    refused = {
+        "packing": config.packing,
+        "align": config.align,
+        "next_item.targets_per_example": config.next_item.targets_per_example,
+    }
     for key, value in refused.items():
         if model.seq2seq and value:
             raise UserError(f"train.{key}: expected none for a model with an encoder; take it out")
@@ -143,7 +147,7 @@ def _check_launch(trainer: MultitaskTrainer, last: Path | None, run: dict[str, s
     found = spread(accelerator)
     check_quantised(quantised(trainer.model.causal), found)
     if last and run["weights"] != found:
-        raise fault(
+        raise input_error(
             last, f"weights and optimiser states as it holds them ({run['weights']})", found,
             "launch it as before, or delete the folder",
         )  # fmt: skip

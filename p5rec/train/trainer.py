@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from trl import SFTTrainer
 
 from p5rec.core.artefacts import write_json
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.models.checkpoint import WEIGHTS, load_trainable, read_tensors
 
 from .alignment.objectives import Objective
@@ -94,7 +94,7 @@ class MultitaskTrainer(SFTTrainer):
 
     def _check(self, what: str, value: torch.Tensor) -> None:
         if not value.isfinite():
-            raise fault(
+            raise input_error(
                 f"train, step {self.state.global_step + 1}", f"a finite {what}",
                 f"{value.item()} ({self.told(self.state.global_step)})",
                 "lower learning_rate, or set train.precision to float32",

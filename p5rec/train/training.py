@@ -58,7 +58,7 @@ def train(
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump(), download=True)
     if bundle.model.heads is not None:
         bundle.model.heads.start_at(torch.from_numpy(train_ratings(seen)))
-    if bundle.model.item_head is not None and settings.backbone.item_rows:
+    if bundle.model.item_head is not None and settings.backbone.item_embeddings:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(settings.seed, "item rows"))
             bundle.model.draw_rows(torch.from_numpy(shown(seen)))

@@ -10,19 +10,22 @@ from p5rec.core.rng import derive_rng, derive_seed
 from p5rec.core.types import Corpus
 from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.config import DENSE, DENSE_RATING
+from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import unnamed_view
 
-from .alignment.data import DrawRows, PreferenceRows, load_pairs
-from .config import DenseConfig, GroupConfig, PreferenceConfig, TaskConfig, TrainConfig
-from .examples.histories import DenseRatingRows, DenseRows
-from .examples.prompted import PromptRows
+from .alignment.data import PreferenceExamples, SampledExamples, load_pairs
+from .config import GroupConfig, NextItemConfig, PreferenceConfig, TaskConfig, TrainConfig
+from .examples.histories import NextItemExamples, RatingSequenceExamples
+from .examples.prompted import PromptExamples
 from .examples.row import Rows
 from .learner import LearnerConfig
 from .schedule import assign_tasks, tempered
+
+# random streams of the tasks that have one of another name
+STREAMS = {NEXT_ITEM: "dense", RATING_SEQUENCE: "dense-rating"}
 
 
 def build_training_data(
@@ -41,7 +44,7 @@ def build_training_data(
     task_of = assign_tasks(_mixture(config, corpus, library), n_slots, config.train.seed)
     tasks = {
         name: _rows(
-            name, int((task_of == i).sum()) * task.rows, config, corpus, bundle, library, pairs
+            name, int((task_of == i).sum()) * task.examples, config, corpus, bundle, library, pairs
         )
         for i, (name, task) in enumerate(config.train.tasks.items())
     }
@@ -66,26 +69,28 @@ def _rows(
     library: PromptLibrary,
     pairs: Path | None,
 ) -> Rows:
-    if task == DENSE:
-        return dense_rows(n_rows, config.train, corpus, bundle, pairs)
-    seed, view = derive_seed(config.train.seed, task), bundle.view(corpus)
-    if task == DENSE_RATING:
+    if task == NEXT_ITEM:
+        return next_item_examples(n_rows, config.train, corpus, bundle, pairs)
+    seed, view = derive_seed(config.train.seed, STREAMS.get(task, task)), bundle.view(corpus)
+    if task == RATING_SEQUENCE:
         events = corpus.interactions
         assert events.ratings is not None, "checked before anything was trained"
-        every = config.train.dense.model_copy(update={"targets": "next-event"})
+        every = config.train.next_item.model_copy(update={"targets": "next-event"})
         windows = history_windows(corpus, every, n_rows, seed)
-        known = view.item_ratings if config.train.dense.statistics else None
-        return DenseRatingRows(
+        known = view.item_ratings if config.train.next_item.statistics else None
+        return RatingSequenceExamples(
             windows, events.items, events.ratings, bundle.rated_histories(), known
         )
     examples = ExampleSource(view, library, {task: 1.0}, n_rows, seed, config.prompts)
     answered_by = None
-    if config.train.permute_answers:
+    if config.train.permute_targets:
         answered_by = derive_rng(seed, "answers").permutation(n_rows)
-    return PromptRows(examples, bundle.tokenizer, config.train.max_tokens, answered_by)
+    return PromptExamples(examples, bundle.tokenizer, config.train.max_tokens, answered_by)
 
 
-def history_windows(corpus: Corpus, config: DenseConfig, n_rows: int | None, seed: int) -> Windows:
+def history_windows(
+    corpus: Corpus, config: NextItemConfig, n_rows: int | None, seed: int
+) -> Windows:
     """The training histories in windows; as many as asked, or those of one epoch."""
     return Windows(
         corpus.interactions,
@@ -100,17 +105,17 @@ def history_windows(corpus: Corpus, config: DenseConfig, n_rows: int | None, see
 
 def history_rows(
     config: TrainConfig, corpus: Corpus, bundle: Bundle, n_rows: int | None
-) -> DenseRows:
-    """Histories for the task ``dense``; as many as asked, or those of one epoch."""
-    events, seed = corpus.interactions, derive_seed(config.seed, DENSE)
-    windows = history_windows(corpus, config.dense, n_rows, seed)
-    return DenseRows(windows, events.items, bundle.layout, bundle.bos, config.dense)
+) -> NextItemExamples:
+    """Histories for the task ``next-item``; as many as asked, or those of one epoch."""
+    events, seed = corpus.interactions, derive_seed(config.seed, "dense")
+    windows = history_windows(corpus, config.next_item, n_rows, seed)
+    return NextItemExamples(windows, events.items, bundle.layout, bundle.bos, config.next_item)
 
 
-def dense_rows(
+def next_item_examples(
     n_rows: int, config: TrainConfig, corpus: Corpus, bundle: Bundle, pairs: Path | None
 ) -> Rows:
-    """Rows of the task ``dense``.
+    """Rows of the task ``next-item``.
 
     Args:
         n_rows: how many.
@@ -120,17 +125,17 @@ def dense_rows(
         case PreferenceConfig():
             assert pairs is not None, "made before"
             rows = history_rows(config, corpus, bundle, None)
-            return PreferenceRows(rows, load_pairs(pairs), n_rows)
+            return PreferenceExamples(rows, load_pairs(pairs), n_rows)
         case GroupConfig(positions=positions):
             rows = history_rows(config, corpus, bundle, n_rows)
-            return DrawRows(rows, positions, derive_seed(config.seed, "draw"))
+            return SampledExamples(rows, positions, derive_seed(config.seed, "draw"))
     return history_rows(config, corpus, bundle, n_rows)
 
 
 def epoch_sizes(config: LearnerConfig, corpus: Corpus, library: PromptLibrary) -> dict[str, int]:
     """How many examples each task has."""
     view = unnamed_view(corpus)
-    windows = history_windows(corpus, config.train.dense, 0, 0)
+    windows = history_windows(corpus, config.train.next_item, 0, 0)
     sizes = dict.fromkeys(config.train.tasks, windows.epoch_rows)
     for family in library.families():
         posed = TASKS.get(library.family(family).task)

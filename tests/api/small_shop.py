@@ -9,10 +9,10 @@ import p5rec
 USERS, ITEMS, EACH = 40, 24, 7
 NETWORK = {
     "backbone": {"width": 16, "feedforward": 32},
-    "train": {"passes": {"most": 1}, "warmup": 0},
+    "train": {"epochs": {"max_epochs": 1}, "warmup": 0},
 }
 IDS = {"codebook": 8, "vectors": {"text": None, "cooccurrence": {"dim": 4}}}
-SMALL = {"parts": {"network": NETWORK}, "ids": IDS}
+SMALL = {"components": {"network": NETWORK}, "ids": IDS}
 
 
 def shop_events() -> pl.DataFrame:

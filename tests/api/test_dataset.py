@@ -71,7 +71,9 @@ def test_splits_and_settings_are_those_of_a_recipe(train: p5rec.Dataset) -> None
 
 
 def test_a_shipped_world() -> None:
-    world = p5rec.Dataset.from_config({"source": "world", "world": {"users": 8, "items": 9}})
+    world = p5rec.Dataset.from_config(
+        {"source": "synthetic", "synthetic": {"users": 8, "items": 9}}
+    )
     assert len(world.users) == 8
     assert repr(world).startswith("Dataset(8 users")
 

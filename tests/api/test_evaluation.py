@@ -96,10 +96,10 @@ def test_what_was_learned_is_not_measured_on(train: p5rec.Dataset) -> None:
 
 def test_ratings_are_asked_for(train: p5rec.Dataset) -> None:
     bias = p5rec.Bias(user_shrink=1.0, item_shrink=1.0).fit(train, verbose=False)
-    table = p5rec.evaluate({"bias": bias}, train, ask={"rating": 20}).table()
+    table = p5rec.evaluate({"bias": bias}, train, prompts={"rating": 20}).table()
     assert "bias" in table["method"].to_list()
     assert "global-mean" in table["method"].to_list()  # the reference beside it
-    with pytest.raises(p5rec.UserError, match="expected a model that ranks, or ask="):
+    with pytest.raises(p5rec.UserError, match="expected a model that ranks, or prompts="):
         p5rec.evaluate({"bias": bias}, train)
 
 

@@ -168,10 +168,10 @@ def test_settings_and_their_mistakes() -> None:
 def test_hybrid_is_the_shipped_one() -> None:
     tree, _ = read_tree(config_path("hybrid"))
     made, methods = p5rec.Hybrid(), tree["methods"]
-    network = METHODS.get("generative")(**methods["hybrid-no-linear"])
+    network = METHODS.get("generative")(**methods["hybrid-network"])
     assert p5rec.HybridNetwork().config == network
-    parts = {**methods["hybrid"]["parts"], "network": network.dump()}
-    assert made.config == METHODS.get("fusion")(**{**methods["hybrid"], "parts": parts})
+    components = {**methods["hybrid"]["components"], "network": network.dump()}
+    assert made.config == METHODS.get("fusion")(**{**methods["hybrid"], "components": components})
     assert made.ids is not None
     assert made.ids.dump() == type(made.ids)(**tree["ids"]["semantic"]).dump()
 

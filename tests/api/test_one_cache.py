@@ -26,7 +26,7 @@ def test_a_recipe_finds_what_was_fitted_here(
         "ids": {"semantic": IDS},
         "baselines": ["popularity"],
         "repeats": 1,
-        "methods": {"hybrid-no-linear": NETWORK, "hybrid-codes": None},
+        "methods": {"hybrid-network": NETWORK, "hybrid-codes": None},
         "evaluate": {"compare": [["hybrid", "popularity"]]},
     }
     config, out = tmp_path / "mine.yaml", tmp_path / "out"
@@ -38,7 +38,7 @@ def test_a_recipe_finds_what_was_fitted_here(
         main()
     said = capsys.readouterr().out
     assert caught.value.code in (0, None), said
-    for stage in ("data", "ids", "fit generative", "fit linear"):
+    for stage in ("data", "ids", "fit generative", "fit item-to-item"):
         assert f"{stage}: kept" in said
     model = p5rec.load(out / "models/hybrid", train)
     assert model.recommend(k=5).equals(hybrid.recommend(k=5))

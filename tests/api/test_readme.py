@@ -51,7 +51,7 @@ def test_the_example_in_seconds(
     frames: str, movielens: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A part of the hybrid stands for all of it."""
-    monkeypatch.setattr(p5rec, "Hybrid", partial(p5rec.Linear, **QUICK), raising=False)
+    monkeypatch.setattr(p5rec, "Hybrid", partial(p5rec.ItemToItem, **QUICK), raising=False)
     check(ran(frames, tmp_path, monkeypatch))
 
 

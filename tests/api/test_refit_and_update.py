@@ -48,8 +48,8 @@ def tomorrow(gone: int = 0, each: int = 4) -> p5rec.Dataset:
 
 def rows(model: p5rec.Model) -> dict[str, Tensor]:
     """Each item's own row in the network, by id."""
-    part = model.folder / "parts" / "network"
-    table = read_tensors(part / WEIGHTS)["item_rows"]
+    part = model.folder / "components" / "network"
+    table = read_tensors(part / WEIGHTS)["item_embeddings"]
     return dict(zip(load_item_ids(part / "codes"), table, strict=True))
 
 
@@ -60,7 +60,7 @@ def codes(model: p5rec.Model) -> dict[str, list[int]]:
 
 @pytest.fixture(scope="module")
 def refitted(train: p5rec.Dataset) -> p5rec.Model:
-    fusion = {**SMALL, "weights": {"network": 1.0, "linear": 0.5}}
+    fusion = {**SMALL, "weights": {"network": 1.0, "ease": 0.5}}
     return p5rec.Hybrid(**fusion).fit(train, verbose=False).refit(verbose=False)
 
 
@@ -74,7 +74,7 @@ def test_an_update_goes_on_from_the_model_before(
 ) -> None:
     about = updated.describe()["provenance"]
     assert about["fitted"]["network"] == {"fitted": "from an earlier model", "epochs": 1}
-    assert about["fitted"]["linear"] == {"fitted": "anew"}
+    assert about["fitted"]["ease"] == {"fitted": "anew"}
     assert (about["new_users"], about["new_items"], about["gone_items"]) == (NEW, 2, 1)
     assert about["before"] == refitted.provenance.events
     assert [each["made"] for each in about["earlier"]] == ["refit"]

@@ -77,7 +77,7 @@ def test_honest_data_raise_nothing(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("kind", ["checkerboard", "markov", "null"])
 def test_worlds_hold_no_leak(kind: str) -> None:
-    assert leaks(build(DataConfig(source="world", world={"kind": kind}))[0]) == set()
+    assert leaks(build(DataConfig(source="synthetic", synthetic={"kind": kind}))[0]) == set()
 
 
 def test_ids_in_order_of_appearance(rng: np.random.Generator) -> None:
@@ -170,9 +170,9 @@ def test_ties_resolved_by_id(rng: np.random.Generator) -> None:
 
 def test_a_split_that_turns_back(rng: np.random.Generator) -> None:
     honest = corpus(drawn(rng), shuffled_ids(rng))
-    parts = honest.split.parts.copy()
+    parts = honest.split.of_event.copy()
     parts[[6, 7]] = parts[[7, 6]]
-    broken = replace(honest, split=replace(honest.split, parts=parts))
+    broken = replace(honest, split=replace(honest.split, of_event=parts))
     assert leaks(broken) == {"split against time"}
 
 
@@ -197,7 +197,7 @@ def test_repeats_and_impossible_times(rng: np.random.Generator) -> None:
 
 
 def test_lineage_of_a_run(tmp_path: Path) -> None:
-    world = DataConfig(source="world", world={"users": 30})
+    world = DataConfig(source="synthetic", synthetic={"users": 30})
     store = Store(tmp_path, say=lambda line: None)
     data = store.stage("data", lambda out: prepare(world, out), config=world.dump(), code=())
     corpus = load_corpus(data.path)
@@ -241,11 +241,11 @@ def test_a_review_under_two_items_is_found_and_taken_out(
     found, summary = build(config)
     assert summary["repeats"]["copied_reviews"] == 2
     assert len(found.interactions) == left - 1
-    parts = found.split.parts.copy()
+    parts = found.split.of_event.copy()
     parts[:] = 0
     good = [str(t) == "good" for t in found.interactions.texts["review"]]
     parts[np.flatnonzero(good)[-1]] = 2
-    planted = replace(found, split=replace(found.split, parts=parts))
+    planted = replace(found, split=replace(found.split, of_event=parts))
     assert ("2 copied reviews" in leaks(planted)) == (dedupe == "exact")
     # the same words at another moment are a habit, and stay
     (tmp_path / "log.jsonl").write_text("\n".join(rows) + "\n")

@@ -28,14 +28,14 @@ from p5rec.models.scorer import code_scorer
 from p5rec.models.writing import write_tokens
 
 RECIPE = """
-data: {source: world, world: {kind: markov, users: 40, items: 24, events: 8}}
+data: {source: synthetic, synthetic: {kind: markov, users: 40, items: 24, events: 8}}
 ids: {semantic: {levels: 2, codebook: 6, vectors: {text: null, cooccurrence: {dim: 4}}}}
 baselines: [popularity]
 methods:
   mine:
     backbone: {kind: gru, width: 24, layers: 1}
     train: {steps: 40, batch: 8, learning_rate: 0.02, precision: float32, warmup: 3,
-            tasks: {dense: {share: 3}, rating: {}}}
+            tasks: {next-item: {share: 3}, rating: {}}}
     decode: {max_new_tokens: 4}
 repeats: 2
 evaluate: {k: 10, ask: {rating: 10}, compare: [[mine, popularity]]}
@@ -98,7 +98,7 @@ def prompts(bundle: Bundle) -> tuple[Tensor, Tensor]:
 @torch.inference_mode()
 def test_lists_are_those_of_scoring_every_item(items: str) -> None:
     codes = some_codes(24, (4, 3, 4))
-    bundle = make_bundle(gru(items=items, item_rows=items == "positions"), codes).ready()
+    bundle = make_bundle(gru(items=items, item_embeddings=items == "positions"), codes).ready()
     ids, mask = prompts(bundle)
     wanted = score_codes(bundle.model, ids, mask, torch.from_numpy(codes.codes).long())
     trie = bundle.model.trie

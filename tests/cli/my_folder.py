@@ -20,7 +20,7 @@ methods:
   mine:
     backbone: {{kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
     train:
-      tasks: {{dense: {{}}, rating: {{}}, explanation: {{}}}}
+      tasks: {{next-item: {{}}, rating: {{}}, explanation: {{}}}}
       steps: 4
       batch: 4
       precision: float32

@@ -25,7 +25,16 @@ def measure(p5rec: Any, trained: Trained) -> Any:
 
 def test_a_model_measured_again_has_the_numbers_of_its_run(measure: Any, trained: Trained) -> None:
     code, out, _ = measure(
-        "--model", trained.model, "--k", 10, "--ask", "rating=10", "--beams", 20, "--out", "again"
+        "--model",
+        trained.model,
+        "--k",
+        10,
+        "--prompts",
+        "rating=10",
+        "--beams",
+        20,
+        "--out",
+        "again",
     )
     assert code == 0
     readings = ("mine (mean)", "mine (words)", "mine (text)", "bias")
@@ -90,7 +99,7 @@ def test_lists_by_hand(measure: Any, trained: Trained) -> None:
 
 def test_the_part_is_chosen_and_seen_items_are_told(measure: Any, trained: Trained) -> None:
     last_items(trained, 2).write_ndjson("before.jsonl")
-    code, out, _ = measure("--lists", "before.jsonl", "--part", "valid", "--out", "valid")
+    code, out, _ = measure("--lists", "before.jsonl", "--on", "valid", "--out", "valid")
     assert (code, "seen items left out" in out) == (0, True)
     assert numbers(Path("valid"), "before", "sequential")["metrics"]["HR@1"]["value"] == 1
     code, out, _ = measure("--lists", "before.jsonl", "--out", "test")
@@ -187,11 +196,11 @@ def test_broken_lists_are_one_line(measure: Any, trained: Trained, name: str) ->
     [
         ([], "expected --model FOLDER or --lists FILE, got neither"),
         (["--lists", "a.csv", "--model", "m"], "got both"),
-        (["--lists", "a.csv", "--ask", "rating=3"], "expected --ask beside --model only"),
+        (["--lists", "a.csv", "--prompts", "rating=3"], "expected --prompts beside --model only"),
         (["--lists", "a.csv"], "a.csv: expected a file or folder, got nothing there"),
         (["--model", "m"], "m: expected a fitted method's folder, got no config.json"),
-        (["--model", "m", "--ask", "rating"], "--ask: expected FAMILY=N, got 'rating'"),
-        (["--model", "m", "--ask", "rating=0"], "--ask: expected FAMILY=N, got 'rating=0'"),
+        (["--model", "m", "--prompts", "rating"], "--prompts: expected FAMILY=N, got 'rating'"),
+        (["--model", "m", "--prompts", "rating=0"], "--prompts: expected FAMILY=N, got 'rating=0'"),
     ],
 )
 def test_words_that_do_not_go_together(measure: Any, words: list[str], said: str) -> None:

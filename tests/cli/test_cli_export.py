@@ -30,5 +30,5 @@ def test_a_model_of_positions_is_refused_in_one_line(
     code, out, err = p5rec("export", trained.model, "--out", tmp_path / "plain")
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
-    assert "train it with backbone.items: tokens and item_rows: false" in err
+    assert "train it with backbone.items: tokens and item_embeddings: false" in err
     assert not (tmp_path / "plain").exists()

@@ -18,12 +18,12 @@ def shown(p5rec: Any, folder: Path, text: str, *words: str) -> tuple[int, Any, s
 
 
 def test_what_is_dropped_takes_its_comparisons_along(p5rec: Any, tmp_path: Path) -> None:
-    dropped = "methods: {llm: null, llm-no-linear: null}"
+    dropped = "methods: {llm: null, llm-network: null}"
     text = f"base: quickstart\n{dropped}\nbaselines: [ease, popularity]\n"
     code, found, err = shown(p5rec, tmp_path, text)
     assert (code, err) == (0, "")
-    assert set(found["methods"]) == {"hybrid", "hybrid-no-linear", "hybrid-codes"}
-    assert found["evaluate"]["compare"] == [["hybrid", "ease"], ["hybrid", "hybrid-no-linear"]]
+    assert set(found["methods"]) == {"hybrid", "hybrid-network", "hybrid-codes"}
+    assert found["evaluate"]["compare"] == [["hybrid", "ease"], ["hybrid", "hybrid-network"]]
     code, found, err = shown(p5rec, tmp_path, "base: quickstart\n", "baselines=[ease]")
     assert ["hybrid", "sasrec"] not in found["evaluate"]["compare"]
 
@@ -56,7 +56,7 @@ def test_its_questions_go_with_the_last_method_that_was_taught_them(
         ),
         (
             "base: tiny\nevaluate: {ask: {explanation: 5}}\n",
-            (), "top.yaml:2: evaluate.ask: expected a task that a method is taught",
+            (), "top.yaml:2: evaluate.prompts: expected a task that a method is taught",
         ),
     ],
 )  # fmt: skip
@@ -69,7 +69,7 @@ def test_a_name_that_is_written_on_top_must_be_there(
     assert said in err
 
 
-QUICK = ("methods.mine.train.steps=1", "evaluate.ask={}", "evaluate.samples=0")
+QUICK = ("methods.mine.train.steps=1", "evaluate.prompts={}", "evaluate.samples=0")
 
 
 def test_a_run_is_not_replaced_by_another_config(p5rec: Any, mine: Mine, tmp_path: Path) -> None:

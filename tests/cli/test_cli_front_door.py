@@ -85,7 +85,7 @@ def test_run_lists_recipes_and_configs(p5rec: Any) -> None:
         (["tiny", "methods.tiny.train.steps=-1"], "methods.tiny.train.steps: input should be"),
         (["tiny", "baselines=[eas]", "evaluate.compare=[]"], "got 'eas'; did you mean 'ease'?"),
         (["tiny", "methods.tiny.ids=semantik"], "one of ids, got 'semantik'; did you mean 'sema"),
-        (["tiny", "evaluate.ask.rateing=5"], "got 'rateing'; did you mean 'rating'?"),
+        (["tiny", "evaluate.prompts.rateing=5"], "got 'rateing'; did you mean 'rating'?"),
         (["tiny", "evaluate.compare=[[tiny, eas]]"], "got 'eas'; did you mean 'ease'?"),
     ],
 )

@@ -44,7 +44,7 @@ def changes(before: Any, after: Any, at: str = "") -> dict[str, Any]:
         ("ids", "ids.semantic.permute"),
         ("text", "data.permute_text"),
         ("history", "methods.llm.permute_histories"),
-        ("answers", "methods.llm.train.permute_answers"),
+        ("answers", "methods.llm.train.permute_targets"),
         ("weights", "methods.llm.backbone.permute"),
     ],
 )
@@ -64,10 +64,10 @@ def test_one_switch_is_turned_and_told(signal: str, switch: str) -> None:
 def test_the_parts_of_a_fusion_are_reached(named: bool) -> None:
     before = tree("hybrid")
     if not named:
-        network = before["methods"].pop("hybrid-no-linear")
+        network = before["methods"].pop("hybrid-network")
         before["methods"] = {"hybrid": before["methods"]["hybrid"]}
-        before["methods"]["hybrid"]["parts"]["network"] = network
-    place = "methods.hybrid-no-linear" if named else "methods.hybrid.parts.network"
+        before["methods"]["hybrid"]["components"]["network"] = network
+    place = "methods.hybrid-network" if named else "methods.hybrid.components.network"
     turned = changes(before, permuted(before, ["ids", "text"]))
     assert turned["ids.semantic.permute"]
     assert turned["data.permute_text"]
@@ -174,7 +174,7 @@ def test_a_run_meets_the_permuted_world_from_end_to_end(
     assert report["manifest"]["config"]["name"] == f"my-permute-{signal}"
     assert report["notes"][0].startswith(f"Permuted ({signal}): ")
     assert np.array_equal(plain.interactions.items, dealt.interactions.items)
-    assert np.array_equal(plain.split.parts, dealt.split.parts)
+    assert np.array_equal(plain.split.of_event, dealt.split.of_event)
     assert plain.catalog.ids == dealt.catalog.ids
     texts = [
         list(zip(c.catalog.titles, c.catalog.values("genres"), strict=True)) for c in (plain, dealt)

@@ -49,8 +49,8 @@ def test_methods_that_share_a_training_are_planned_once(p5rec: Any, mine: Mine) 
 def test_a_grid_is_no_training_of_one_point(p5rec: Any, mine: Mine) -> None:
     more = (
         "methods.part={kind: personal-frequency}",
-        "methods.tuned={kind: linear, tune: {l2: [10, 100], half_life: [1, 2]}}",
-        "methods.both={kind: fusion, parts: {own: part, new: {kind: linear}}}",
+        "methods.tuned={kind: item-to-item, tune: {l2: [10, 100], half_life: [1, 2]}}",
+        "methods.both={kind: fusion, components: {own: part, new: {kind: item-to-item}}}",
         "methods.mine.tune={train.learning_rate: [0.001, 0.01]}",
     )
     code, out, err = p5rec("plan", mine.config, *more)

@@ -42,7 +42,7 @@ def test_a_run_is_refitted_and_goes_on_tomorrow(p5rec: Any, trained: Trained, yo
     assert (about["made"], [each["made"] for each in about["earlier"]]) == ("update", ["refit"])
     code, _, err = p5rec(
         "recommend", "--model", "tomorrow", "--config", yours / "my.yaml", "--out", "lists.parquet",
-        "--k", ITEMS, "--with-seen",
+        "--k", ITEMS, "--include-seen",
     )  # fmt: skip
     assert code == 0, err
     assert "i24" in pl.read_parquet("lists.parquet")["item"]
@@ -64,7 +64,15 @@ def test_a_model_of_all_events_is_measured_where_that_is_allowed(
     p5rec: Any, trained: Trained
 ) -> None:
     assert p5rec("refit", trained.model, "--out", "production")[0] == 0
-    measure = "evaluate", "--model", "production", "--config", trained.config, "--ask", "rating=5"
+    measure = (
+        "evaluate",
+        "--model",
+        "production",
+        "--config",
+        trained.config,
+        "--prompts",
+        "rating=5",
+    )
     code, _, err = p5rec(*measure)
     assert code == 2
     assert "expected a model that did not learn from what it is measured on" in err
@@ -77,9 +85,9 @@ def test_a_model_of_all_events_is_measured_where_that_is_allowed(
 
 def test_what_a_method_starts_from_is_refitted_with_it(p5rec: Any, tmp_path: Path) -> None:
     mine = write_mine(tmp_path)
-    short = "steps: 3, tasks: {dense: {}}"
+    short = "steps: 3, tasks: {next-item: {}}"
     code, _, err = p5rec(
-        "run", "sft", "--config", mine.config, "--out", "run", "evaluate.ask={}",
+        "run", "sft", "--config", mine.config, "--out", "run", "evaluate.prompts={}",
         "evaluate.compare=[]", f"methods.more={{like: mine, start: mine, train: {{{short}}}}}",
     )  # fmt: skip
     assert code == 0, err

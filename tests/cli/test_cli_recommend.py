@@ -45,7 +45,7 @@ def test_all_that_is_left_is_listed(ask: Any) -> None:
     assert lists.group_by("user", maintain_order=True).len().rows() == [
         ("u3", ITEMS - EACH), ("u1", ITEMS - EACH)
     ]  # fmt: skip
-    assert ask("--out", "b.csv", "--k", ITEMS, "--users", "users.csv", "--with-seen")[0] == 0
+    assert ask("--out", "b.csv", "--k", ITEMS, "--users", "users.csv", "--include-seen")[0] == 0
     assert pl.read_csv("b.csv").group_by("user").len()["len"].to_list() == [ITEMS, ITEMS]
 
 
@@ -100,7 +100,7 @@ def test_lists_keep_within_stock_records_and_each_user_s_own_lists(
 ) -> None:
     pl.DataFrame({"item": [f"i{n}" for n in range(0, ITEMS, 2)]}).write_csv("stock.csv")
     pl.DataFrame({"user": ["u1", "u1"], "item": ["i2", "i4"]}).write_csv("never.csv")
-    lists = listed(ask, "--k", ITEMS, "--stock", "stock.csv", "--never", "never.csv")
+    lists = listed(ask, "--k", ITEMS, "--candidates", "stock.csv", "--deny", "never.csv")
     assert {int(item[1:]) % 2 for item in lists["item"]} == {0}
     assert not set(lists.filter(pl.col("user") == "u1")["item"]) & {"i2", "i4"}
     items = pl.read_csv(trained.folder / "items.csv")
@@ -111,7 +111,7 @@ def test_lists_keep_within_stock_records_and_each_user_s_own_lists(
     assert len(some)
     pl.DataFrame({"user": ["u1", "u2", "u2"], "item": ["i3", "i5", "i6"]}).write_csv("only.csv")
     pl.DataFrame({"user": ["u2", "u1"]}).write_csv("two.csv")
-    own = listed(ask, "--only", "only.csv", "--users", "two.csv", "--with-seen")
+    own = listed(ask, "--allow", "only.csv", "--users", "two.csv", "--include-seen")
     assert set(own.select("user", "item").rows()) == {("u1", "i3"), ("u2", "i5"), ("u2", "i6")}
 
 
@@ -129,15 +129,15 @@ def test_users_can_be_asked_for_by_what_they_did(ask: Any, trained: Trained) -> 
 
 
 def test_diverse_and_drawn_lists(ask: Any, trained: Trained) -> None:
-    diverse = listed(ask, "--k", 3, "--per-prefix", 1, "--with-seen")
+    diverse = listed(ask, "--k", 3, "--per-prefix", 1, "--include-seen")
     codes = load_codes(trained.model / "codes").codes[:, 0]
     ids = load_item_ids(trained.model / "codes")
     first = {item: int(code) for item, code in zip(ids, codes, strict=True)}
     for _, items in diverse.group_by("user").agg("item").rows():
         assert len({first[item] for item in items}) == len(items)
-    plain = listed(ask, "--k", 3, "--with-seen")
+    plain = listed(ask, "--k", 3, "--include-seen")
     assert not diverse.equals(plain)
-    drawn = listed(ask, "--k", 3, "--search", "sample", "--with-seen")
+    drawn = listed(ask, "--k", 3, "--search", "sample", "--include-seen")
     assert drawn.group_by("user").len()["len"].to_list() == [3] * USERS
     assert not drawn.equals(plain)
 
@@ -155,13 +155,16 @@ FAULTS: dict[str, tuple[list[str], str]] = {
         "g.csv, row 2: expected a known item, g",
     ),
     "nothing left": (
-        ["--only", "p1.csv"],
+        ["--allow", "p1.csv"],
         "expected at least one item that each user may be given, got none for user",
     ),
     "no such column": (["--where", "evnts > 3"], "--where: expected a condition on user, events"),
     "never true": (["--items-where", "title = 'x'"], "a condition that holds somewhere"),
-    "diversity without codes": (["--search", "items", "--per-prefix", "2"], "got both; name one"),
-    "items without a head": (["--search", "items"], "expected a model with an item head"),
+    "diversity without codes": (
+        ["--search", "item-head", "--per-prefix", "2"],
+        "got both; name one",
+    ),
+    "items without a head": (["--search", "item-head"], "expected a model with an item head"),
     "two kinds of users": (["--users", "p.csv", "--where", "events > 1"], "got both; name one"),
     "an ending": (["--out", "a.xls"], "a.xls: expected .parquet or .jsonl or .csv, got '.xls'"),
     "a new log": (["data.path=no.csv"], "no.csv: expected a file or folder, got nothing there"),
@@ -184,14 +187,14 @@ def test_faults_are_one_line_and_write_nothing(ask: Any, name: str) -> None:
 
 
 def test_a_model_is_asked_only_what_it_was_taught(p5rec: Any, mine: Mine) -> None:
-    mine.replace("my.yaml", "{dense: {}, rating: {}, explanation: {}}", "{sequential-next: {}}")
+    mine.replace("my.yaml", "{next-item: {}, rating: {}, explanation: {}}", "{sequential-next: {}}")
     mine.replace("my.yaml", "ask: {rating: 10, explanation: 4}", "ask: {sequential-next: 5}")
     mine.replace("my.yaml", "compare: [[mine, popularity]]", "compare: []")
     assert p5rec("run", "sft", "--config", mine.config, "--out", "out")[0] == 0
     Path("p.csv").write_text("user,item\nu1,i1\n")
     words = ("recommend", "--model", "out/models/mine", "--config", mine.config, "--out", "a.csv")
     for task, more in {
-        "dense": (),
+        "next-item": (),
         "rating": ("--what", "ratings", "--pairs", "p.csv"),
         "explanation": ("--what", "explanations", "--pairs", "p.csv"),
     }.items():
@@ -200,10 +203,10 @@ def test_a_model_is_asked_only_what_it_was_taught(p5rec: Any, mine: Mine) -> Non
         assert f"expected a model taught {task!r}, got one taught sequential-next" in err
     code, _, err = p5rec("evaluate", "--model", "out/models/mine", "--config", mine.config)
     assert code == 0, err  # of what its run put to it
-    words = ("evaluate", "--model", "out/models/mine", "--config", mine.config, "--part", "valid")
+    words = ("evaluate", "--model", "out/models/mine", "--config", mine.config, "--on", "valid")
     code, out, _ = p5rec(*words)
     assert (code, out.count("sequential-next, valid")) == (0, 1)
-    asked = ("--ask", "sequential-next=7")
+    asked = ("--prompts", "sequential-next=7")
     code, out, _ = p5rec("evaluate", "--model", "out/models/mine", "--config", mine.config, *asked)
     assert (code, out.count("sequential, test"), out.count("sequential-next, test")) == (0, 0, 1)
 

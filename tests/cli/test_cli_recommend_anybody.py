@@ -50,7 +50,9 @@ def test_who_got_no_list_and_why(p5rec: Any, trained: Trained) -> None:
     }  # fmt: skip
     assert p5rec(*words, "--out", "a.csv", *new)[:2] == (code, out)  # nothing to do, told again
     Path("stock.csv").write_text("item\ni1\ni2\n")
-    code, _, err = p5rec(*words, "--out", "b.csv", "--stock", "stock.csv", "--with-seen", *new)
+    code, _, err = p5rec(
+        *words, "--out", "b.csv", "--candidates", "stock.csv", "--include-seen", *new
+    )
     assert code == 0
     assert "3 of 3 users got fewer than 5 items" in err
     assert "; the constraints leave no more: 3" in err

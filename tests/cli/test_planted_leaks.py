@@ -130,8 +130,8 @@ def ties_by_id() -> list[str]:
 
 def split_against_time() -> list[str]:
     corpus = Log.drawn().corpus()
-    parts = corpus.split.parts.reshape(-1, 8)[:, ::-1].ravel().copy()
-    return _save(replace(corpus, split=replace(corpus.split, parts=parts)))
+    parts = corpus.split.of_event.reshape(-1, 8)[:, ::-1].ravel().copy()
+    return _save(replace(corpus, split=replace(corpus.split, of_event=parts)))
 
 
 def events_copied_across_the_split() -> list[str]:
@@ -258,9 +258,9 @@ def test_a_history_that_holds_its_target_is_found(
 
 
 def world(kind: str, seed: int, **shape: int) -> list[str]:
-    Path("world.yaml").write_text("data: {source: world}\n")
-    more = [f"data.world.{name}={size}" for name, size in shape.items()]
-    return ["world.yaml", f"data.world.kind='{kind}'", f"data.world.seed={seed}", *more]
+    Path("world.yaml").write_text("data: {source: synthetic}\n")
+    more = [f"data.synthetic.{name}={size}" for name, size in shape.items()]
+    return ["world.yaml", f"data.synthetic.kind='{kind}'", f"data.synthetic.seed={seed}", *more]
 
 
 def honest_texts() -> list[str]:
@@ -296,7 +296,7 @@ CLEAN: dict[str, Callable[[], list[str]]] = {
     "markov-certain": lambda: world("markov", 2, p=1, users=60, items=40),
     "null": lambda: world("null", 3),
     "null-sparse": lambda: world("null", 4, users=90, items=900, events=6),
-    "null-dense": lambda: world("null", 5, users=50, items=30, events=20),
+    "null-next-item": lambda: world("null", 5, users=50, items=30, events=20),
     "checkerboard": lambda: world("checkerboard", 6),
     "log": lambda: Log.drawn(seed=7).write(),
     "long-log": lambda: Log.drawn(seed=8, users=60, n=20, items=80).write(),

@@ -22,12 +22,12 @@ CONFIGS = [(recipe, path) for recipe, found in shipped().items() for path in fou
 SMALL = "methods.small."
 TOY = [
     "ids.semantic={codebook: 6, vectors: {text: null, cooccurrence: {dim: 8}}}",
-    "methods.hybrid-no-linear.train.passes.most=2",
+    "methods.hybrid-network.train.epochs.max_epochs=2",
     f"{SMALL}backbone={{kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32}}",
     f"{SMALL}train.steps=4",
     f"{SMALL}train.batch=4",
     f"{SMALL}decode={{beams: 20, max_new_tokens: 8}}",
-    "evaluate.ask={rating: 5, explanation: 5}",
+    "evaluate.prompts={rating: 5, explanation: 5}",
 ]
 
 
@@ -84,17 +84,17 @@ def test_a_recipe_runs_on_a_toy_world(p5rec: Any, recipe: str, tmp_path: Path) -
 
 
 WHOLE = """
-data: {source: world, world: {kind: markov, users: 120, items: 40, events: 12}}
+data: {source: synthetic, synthetic: {kind: markov, users: 120, items: 40, events: 12}}
 ids: {semantic: {levels: 2, codebook: 8, vectors: {text: null}}}
 baselines: []
 methods:
   model:
     backbone: {kind: scratch, width: 32, layers: 1, heads: 2, feedforward: 64}
     item_head: {}
-    train: {passes: {most: 3, patience: 1}, dense: {start: 0.1}, precision: float32}
-    decode: {search: items}
-  codes: {like: model, decode: {search: beam, item_weight: 0}}
-  both: {kind: fusion, parts: {network: model, linear: {kind: linear}}, weights: {linear: 1}}
+    train: {epochs: {max_epochs: 3, patience: 1}, next_item: {bos_probability: 0.1}, precision: float32}
+    decode: {search: item-head}
+  codes: {like: model, decode: {search: beam, item_head_weight: 0}}
+  both: {kind: fusion, components: {network: model, ease: {kind: item-to-item}}, weights: {ease: 1}}
 """
 
 
@@ -125,17 +125,17 @@ def test_whole_items_are_learned_by_passes_and_ranked(p5rec: Any, tmp_path: Path
     assert "set item_head" in err
     asked = ("--model", tmp_path / "out" / "models" / "model", "--config", tmp_path / "whole.yaml")
     written = tmp_path / "lists.parquet"
-    code, _, err = p5rec("recommend", *asked, "--search", "items", "--out", written)
+    code, _, err = p5rec("recommend", *asked, "--search", "item-head", "--out", written)
     assert code == 0, err
     assert pl.read_parquet(written)["user"].n_unique() == 120
 
 
 def test_methods_go_on_from_one_another(p5rec: Any, tmp_path: Path) -> None:
     """Supervised training longer, and both objectives of alignment, side by side in one report."""
-    more = "{like: tiny, start: tiny, train: {steps: 3, tasks: {dense: {}}"
+    more = "{like: tiny, start: tiny, train: {steps: 3, tasks: {next-item: {}}"
     code, said, err = p5rec(
         "run", "tiny", "--out", tmp_path / "out", "methods.tiny.train.steps=6",
-        "methods.tiny.train.tasks={dense: {}}", "evaluate.ask={}", f"methods.more={more}}}}}",
+        "methods.tiny.train.tasks={next-item: {}}", "evaluate.prompts={}", f"methods.more={more}}}}}",
         f"methods.sdpo={more}, align: {{objective: sdpo, negatives: 3}}}}}}",
         f"methods.grpo={more}, align: {{objective: grpo, group: 4}}}}}}",
     )  # fmt: skip

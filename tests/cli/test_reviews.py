@@ -15,7 +15,7 @@ TINY = [
     "methods.llm.train={tasks: {rating: {}, summary: {}, explanation: {}, review: {}}, steps: 4, "
     "batch: 4, precision: float32}",
     "methods.llm.decode={max_new_tokens: 4, closed: true}",
-    "evaluate.ask={rating: 9, summary: 9, explanation: 9, review: 9}",
+    "evaluate.prompts={rating: 9, summary: 9, explanation: 9, review: 9}",
 ]
 FEELS = ("Lovely", "Sticky", "Plain", "Bright")
 

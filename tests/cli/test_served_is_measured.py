@@ -19,7 +19,7 @@ import yaml
 from p5rec.cli.main import main
 
 RECIPE = """
-data: {source: world, world: {kind: markov, users: 40, items: 24, events: 8}}
+data: {source: synthetic, synthetic: {kind: markov, users: 40, items: 24, events: 8}}
 ids: {semantic: {levels: 2, codebook: 6, vectors: {text: null, cooccurrence: {dim: 4}}}}
 baselines: [popularity, item-knn, ease-recency]
 methods:
@@ -31,21 +31,21 @@ methods:
     backbone: *small
     item_head: {}
     train: *few
-    decode: {search: items}
+    decode: {search: item-head}
   hybrid:
     kind: fusion
-    parts: {network: network, linear: {kind: linear}, repeats: {kind: personal-frequency}}
+    components: {network: network, ease: {kind: item-to-item}, repeats: {kind: personal-frequency}}
   hybrid-light:
     kind: fusion
-    parts: {network: network, linear: {kind: linear, l2: 5, tune: {}}}
-    weights: {network: 1, linear: 0.3}
-  hybrid-codes: {like: network, decode: {search: exhaustive, item_weight: 0}}
-  both: {like: network, decode: {search: beam, beams: 4, k: 4, item_weight: 2}}
+    components: {network: network, ease: {kind: item-to-item, l2: 5, tune: {}}}
+    weights: {network: 1, ease: 0.3}
+  hybrid-codes: {like: network, decode: {search: exhaustive, item_head_weight: 0}}
+  both: {like: network, decode: {search: beam, beams: 4, k: 4, item_head_weight: 2}}
   diverse: {like: codes, decode: {per_prefix: 1, beams: 12}}
   sampled: {like: codes, decode: {search: sample, beams: 12}}
   swapped: {like: hybrid-light, permute_histories: true}
   t5:
-    backbone: {kind: scratch, items: tokens, item_rows: false,
+    backbone: {kind: scratch, items: tokens, item_embeddings: false,
                shape: t5, width: 16, layers: 1, heads: 2, feedforward: 32}
     train: *few
     decode: {beams: 20}
@@ -54,29 +54,29 @@ methods:
                width: 16, layers: 2, heads: 2, feedforward: 32, dropout: 0.0}
     item_head: {}
     train: *few
-    decode: {search: items, precision: bfloat16, batch_tokens: 64}
+    decode: {search: item-head, precision: bfloat16, batch_tokens: 64}
   llm-near:
     kind: fusion
-    parts: {network: llm, linear: {kind: linear, weights: item-knn, tune: {}}}
-    weights: {network: 1, linear: 1}
+    components: {network: llm, ease: {kind: item-to-item, weights: item-knn, tune: {}}}
+    weights: {network: 1, ease: 1}
   rating:
     backbone: *small
     train:
-      tasks: {dense: {}, dense-rating: {}, rating: {}}
+      tasks: {next-item: {}, rating-sequence: {}, rating: {}}
       steps: 3
       batch: 4
       precision: float32
     decode: {beams: 20, max_new_tokens: 4}
   asked:
     backbone: *small
-    train: {tasks: {sequential-next: {}, dense: {}}, steps: 3, batch: 4, precision: float32}
+    train: {tasks: {sequential-next: {}, next-item: {}}, steps: 3, batch: 4, precision: float32}
     decode: {beams: 7, k: 7, batch_tokens: 300}
   repeats: {kind: personal-frequency}
   sasrec: {kind: sasrec, width: 8, epochs: 2, dropout: 0.1}
   bpr: {kind: bpr, factors: 4, epochs: 2, l2: 0.01}
   biases: {kind: bias, user_shrink: 3}
   factors: {kind: mf, factors: 2, factor_l2: 5}
-  weights: {kind: linear, l2: 5, tune: {half_life: [~, 2]}}
+  weights: {kind: item-to-item, l2: 5, tune: {half_life: [~, 2]}}
   clicks: {kind: item-click-rate, smoothing: 3}
   turned: {kind: ease, l2: 50, permute_histories: true}
   turned-clicks: {like: clicks, permute_histories: true}
@@ -87,7 +87,7 @@ methods:
 evaluate:
   k: 12
   exclude_seen: false
-  ask: {rating: 6, dense-rating: 6, sequential-next: 6, click: 6}
+  ask: {rating: 6, rating-sequence: 6, sequential-next: 6, click: 6}
   samples: 1
 """
 METHODS = (
@@ -172,7 +172,7 @@ def test_lists_are_made_as_they_were_measured(
         "beams": 0,
     }
     assert told["key"]["exclude_seen"] is False
-    assert p5rec(*words, "--out", "b.parquet", "--without-seen", "--search", "beam")[0] == 0
+    assert p5rec(*words, "--out", "b.parquet", "--exclude-seen", "--search", "beam")[0] == 0
     told = json.loads(Path("b.parquet.manifest.json").read_text())
     assert told["overridden"] == ["exclude_seen", "k", "search"]
     assert told["key"]["exclude_seen"] is True
@@ -191,17 +191,17 @@ def test_what_options_set_is_in_the_report(
     found = figures(Path("again"))["both", "sequential"]["metrics"]
     assert found == figures(ran / "out")["hybrid-codes", "sequential"]["metrics"]
     manifest = json.loads(Path("again/report.json").read_text())["manifest"]
-    assert manifest["overridden"] == ["beams", "item_weight", "search"]
-    assert manifest["method"]["decode"]["item_weight"] == 0
+    assert manifest["overridden"] == ["beams", "item_head_weight", "search"]
+    assert manifest["method"]["decode"]["item_head_weight"] == 0
     code, _, err = p5rec(*words, "--model", ran / "out/models/codes", "--item-weight", 1)
     assert (code, err.count("\n")) == (2, 1)
     assert "--item-weight: expected a model with an item head, got one without" in err
     code, _, err = p5rec(*words, "--model", ran / "out/models/hybrid", "--search", "beam")
     assert (code, err.count("\n")) == (2, 1)
     assert "--search: expected a model that searches for its lists, got a fusion" in err
-    code, _, err = p5rec(*words, "--model", model, "--per-prefix", 1, "--search", "items")
+    code, _, err = p5rec(*words, "--model", model, "--per-prefix", 1, "--search", "item-head")
     assert (code, err.count("\n")) == (2, 1)
-    assert "expected --per-prefix or --search items, got both" in err
+    assert "expected --per-prefix or --search item-head, got both" in err
     code, _, err = p5rec(*words, "--model", ran / "out/models/network", "--per-prefix", 1)
     assert (code, "got one beside the other, with which" in err) == (2, True)
 
@@ -256,7 +256,7 @@ def test_a_model_without_its_settings_is_asked_by_the_defaults_and_says_so(
     "file",
     [
         f"{NETWORK}/{WEIGHTS}", f"{NETWORK}/codes/codes.json", "items.json", "fusion.json",
-        "parts/linear/items.json",
+        "components/ease/items.json",
     ],
 )  # fmt: skip
 def test_a_partly_deleted_model_names_the_file(
@@ -285,22 +285,22 @@ def test_another_linear_part_trains_no_network_and_other_readings_fit_nothing(
         "--config",
         ran / "every.yaml",
         "baselines=[]",
-        "evaluate.ask=null",
+        "evaluate.prompts=null",
         *few,
     )
-    l2 = "methods.hybrid-light.parts.linear.l2=7"
+    l2 = "methods.hybrid-light.components.ease.l2=7"
     code, said, err = p5rec(*words, l2, "--out", tmp_path / "out")
     assert code == 0, err
     assert "fit generative: made" not in said
-    assert said.count("fit linear: made") == 1
+    assert said.count("fit item-to-item: made") == 1
     assert "answers generative: made" not in said
     again, first = (folder / "models/hybrid-light" for folder in (tmp_path / "out", ran / "out"))
     assert os.path.samefile(again / NETWORK / WEIGHTS, first / NETWORK / WEIGHTS)
-    linear = "parts/linear/model.safetensors"
+    linear = "components/ease/model.safetensors"
     assert (again / linear).read_bytes() != (first / linear).read_bytes()
     read = (
-        "methods.hybrid-light.parts.linear.half_life=3",
-        "methods.hybrid-light.weights.linear=2",
+        "methods.hybrid-light.components.ease.half_life=3",
+        "methods.hybrid-light.weights.ease=2",
     )
     code, said, err = p5rec(*words, *read, "--out", tmp_path / "read")
     assert code == 0, err

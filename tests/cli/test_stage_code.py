@@ -43,22 +43,22 @@ methods:
       {{kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
     item_head: {{}}
     train:
-      tasks: {{dense: {{}}, rating: {{}}, summary: {{}}}}
+      tasks: {{next-item: {{}}, rating: {{}}, summary: {{}}}}
       steps: 4
       batch: 4
       precision: float32
       evaluate_every: 2
       patience: 1
     decode: {{max_new_tokens: 4}}
-  both: {{kind: fusion, parts: {{network: first, linear: {{kind: linear}}}}}}
+  both: {{kind: fusion, components: {{network: first, linear: {{kind: item-to-item}}}}}}
   passed:
     backbone: *backbone
     item_head: {{}}
-    train: {{passes: {{most: 1}}, precision: float32}}
+    train: {{epochs: {{max_epochs: 1}}, precision: float32}}
   aligned:
     like: first
     start: first
-    train: {{tasks: {{dense: {{}}}}, align: {{objective: sdpo, negatives: 2}}}}
+    train: {{tasks: {{next-item: {{}}}}, align: {{objective: sdpo, negatives: 2}}}}
 evaluate:
   k: 10
   ask: {{rating: 5, summary: 5}}
@@ -186,8 +186,8 @@ def test_comments_and_docstrings_re_make_nothing(seen: list[Seen], tmp_path: Pat
 def test_a_changed_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Path) -> None:
     found = remade(seen, changed(tmp_path, "methods/baselines/ease.py", "\nX = 1\n"))
     assert {each["kind"] for each in found.pop("trial")} == {"ease"}
-    assert {each["kind"] for each in found.pop("fit")} == {"ease", "linear", "fusion"}
-    assert {each["kind"] for each in found.pop("model")} == {"ease", "linear", "fusion"}
+    assert {each["kind"] for each in found.pop("fit")} == {"ease", "item-to-item", "fusion"}
+    assert {each["kind"] for each in found.pop("model")} == {"ease", "item-to-item", "fusion"}
     assert len(found.pop("answers")) == 3  # the lists of ease, of ease-recency and of both
     assert found.keys() == {"report"}
 

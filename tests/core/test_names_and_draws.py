@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.errors import UserError, did_you_mean, input_error
 from p5rec.core.registry import Registry
 from p5rec.core.rng import derive_rng, derive_seed, id_keys, keyed, tie_order
 
@@ -30,7 +30,7 @@ def test_hints_name_what_is_near_or_list_what_there_is() -> None:
 
 
 def test_a_fault_is_one_sentence_with_its_place() -> None:
-    error = fault("log.csv", "a number", "'x'", "mend it", line=3)
+    error = input_error("log.csv", "a number", "'x'", "mend it", line=3)
     assert error.lines == ("log.csv:3: expected a number, got 'x'; mend it",)
     assert error.exit_code == 2
 

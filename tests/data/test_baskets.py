@@ -56,7 +56,7 @@ def of_user(corpus: Corpus, user: str) -> list[tuple[int, set[str], int]]:
     for basket in dict.fromkeys(log.baskets[own].tolist()):
         at = own[log.baskets[own] == basket]
         assert (np.diff(at) == 1).all()
-        (time,), (part,) = set(log.times[at].tolist()), set(corpus.split.parts[at].tolist())
+        (time,), (part,) = set(log.times[at].tolist()), set(corpus.split.of_event[at].tolist())
         found.append((time - 1_600_000_000, set(named(corpus, log.items[at])), part))
     return found
 
@@ -118,7 +118,7 @@ def test_the_whole_basket_is_asked_for_and_shows_in_no_history(file: Path, part:
 
 def test_one_item_of_the_basket_is_asked_for(file: Path) -> None:
     whole, one = (shop(file, **ORDERS | {"split": f"last-basket{end}"}) for end in ("", "-item"))
-    np.testing.assert_array_equal(whole.split.parts, one.split.parts)
+    np.testing.assert_array_equal(whole.split.of_event, one.split.of_event)
     every, single = (cases(c.interactions, c.split, "test") for c in (whole, one))
     np.testing.assert_array_equal(every[0].items, single[0].items)
     assert single[1].ndim == 1

@@ -104,7 +104,7 @@ def test_views_are_history_that_ends_before_the_basket(file: Path, split: str, p
     assert _named(corpus, asked, targets) == _named(alone, *_asked(alone, part))
     assert asked.behaviours is not None
     assert not asked.behaviours.is_target.all()
-    held = corpus.split.parts > 0
+    held = corpus.split.of_event > 0
     assert log.is_target[held].all()
     for b, user in enumerate(asked.users.tolist()):
         first = np.flatnonzero((log.users == user) & corpus.split.mask(part))[0]
@@ -115,7 +115,7 @@ def test_views_are_history_that_ends_before_the_basket(file: Path, split: str, p
         assert (log.times[own] <= log.times[first]).all()
         views = own[~log.is_target[own]]
         assert (log.times[views] < log.times[train]).all()
-    late = ~log.is_target & (corpus.split.parts == UNUSED)
+    late = ~log.is_target & (corpus.split.of_event == UNUSED)
     assert late.any()
 
 
@@ -171,7 +171,7 @@ def test_what_counts_baskets_reads_purchases_alone(file: Path, method: Any) -> N
 @pytest.mark.parametrize("method", [Ease(half_life=1.0, l2=5), ItemKnn(), TifuKnn(neighbours=3)])
 def test_nothing_after_the_first_held_out_basket_tells(file: Path, method: Any) -> None:
     corpus = shop(file)
-    log, late = corpus.interactions, corpus.split.parts == UNUSED
+    log, late = corpus.interactions, corpus.split.of_event == UNUSED
     assert late.any()
     changed = replace(log, items=np.where(late, 0, log.items).astype(np.int32))
     found = []

@@ -55,7 +55,7 @@ def test_describe(p5rec: Any, recipe: Path) -> None:
     assert found["dropped"]["min_rating"] == 1
     assert found["ratings"] == {"2": 1, "3": 1, "4": 2, "5": 2}
     assert found["times"] == {"first": "1997-12-04", "last": "1997-12-04"}
-    code, out, _ = p5rec("data", "describe", "--source", "world")
+    code, out, _ = p5rec("data", "describe", "--source", "synthetic")
     assert code == 0
     assert "2,400" in next(line for line in out.splitlines() if line.startswith("events "))
 

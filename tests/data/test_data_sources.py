@@ -217,7 +217,7 @@ def test_ids_of_float_columns_lose_their_point(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", list(SOURCES))
 def test_every_source_refuses_a_missing_file(tmp_path: Path, name: str) -> None:
-    if name == "world":
+    if name == "synthetic":
         assert SOURCES.get(name).files(DataConfig(source=name)) == {}
         return
     for path in (None, str(tmp_path / "nowhere.csv")):

@@ -207,8 +207,10 @@ def test_all_missing_columns_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_source_without_columns_says_so() -> None:
-    with pytest.raises(UserError, match=r"a source 'world', which has none; unset data\.context"):
-        build(DataConfig(source="world", context={"q": "number"}))
+    with pytest.raises(
+        UserError, match=r"a source 'synthetic', which has none; unset data\.context"
+    ):
+        build(DataConfig(source="synthetic", context={"q": "number"}))
 
 
 def test_incomplete_rows_without_a_behaviour_can_be_dropped(tmp_path: Path) -> None:

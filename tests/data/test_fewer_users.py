@@ -13,7 +13,7 @@ WORLD = {"kind": "markov", "users": 40, "items": 12, "events": 6}
 
 
 def test_a_smaller_share_s_users_are_among_a_larger_one_s() -> None:
-    corpus = build(DataConfig(source="world", world=WORLD))[0]
+    corpus = build(DataConfig(source="synthetic", synthetic=WORLD))[0]
     log, train = corpus.interactions, corpus.split.mask("train")
     before: set[int] = set()
     for share, users in ((0.001, 1), (0.05, 2), (0.5, 20), (1.0, 40)):
@@ -32,7 +32,7 @@ def test_a_smaller_share_s_users_are_among_a_larger_one_s() -> None:
 
 
 def test_users_with_news_are_trained_on_and_as_many_others() -> None:
-    corpus = build(DataConfig(source="world", world=WORLD, split="all"), evaluable=False)[0]
+    corpus = build(DataConfig(source="synthetic", synthetic=WORLD, split="all"), evaluable=False)[0]
     log = corpus.interactions
     fresh = log.users < 4
     known = Lineage(log.event_keys[~fresh | (np.arange(len(log)) % 2 == 0)])

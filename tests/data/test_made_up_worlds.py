@@ -9,12 +9,12 @@ from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.sources.worlds import successor
+from p5rec.data.sources.synthetic import successor
 from p5rec.data.split import cases
 
 
 def world(kind: str, **sizes: object) -> tuple[Corpus, DataConfig]:
-    config = DataConfig(source="world", world={"kind": kind, **sizes})
+    config = DataConfig(source="synthetic", synthetic={"kind": kind, **sizes})
     return build(config)[0], config
 
 
@@ -35,7 +35,7 @@ def test_checkerboard_leaves_one_answer() -> None:
 def test_markov_follows_its_successor_p_of_the_time() -> None:
     corpus, config = world("markov", users=300, items=60, events=10, p=0.8)
     log, item = corpus.interactions, numbers(corpus.catalog.ids)
-    after = successor(config.world)
+    after = successor(config.synthetic)
     assert sorted(after.tolist()) == list(range(60))
     drawn = item[log.items]
     inside = np.diff(log.users) == 0
@@ -47,7 +47,7 @@ def test_null_knows_nothing() -> None:
     corpus, config = world("null", users=400, items=50, events=10)
     log, item = corpus.interactions, numbers(corpus.catalog.ids)
     drawn, inside = item[log.items], np.diff(log.users) == 0
-    share = (successor(config.world)[drawn[:-1]] == drawn[1:])[inside].mean()
+    share = (successor(config.synthetic)[drawn[:-1]] == drawn[1:])[inside].mean()
     assert share == pytest.approx(1 / 50, abs=0.01)
 
 
@@ -73,9 +73,9 @@ def test_worlds_offer_every_field_and_repeat_themselves(kind: str) -> None:
     assert len(set(corpus.catalog.titles)) == len(corpus.catalog)
     again = build(config)[0]
     assert (again.interactions.items == corpus.interactions.items).all()
-    other = build(config.model_copy(update={"world": config.world.model_copy(update={"seed": 1})}))[
-        0
-    ]
+    other = build(
+        config.model_copy(update={"world": config.synthetic.model_copy(update={"seed": 1})})
+    )[0]
     assert (
         len(other.interactions) != len(corpus.interactions)
         or (other.interactions.items != corpus.interactions.items).any()

@@ -22,7 +22,7 @@ from p5rec.data.prepare import input_digests, load_corpus, prepare
 def external(corpus: Corpus) -> list[tuple[str, str, int, int]]:
     """The events in order, under external ids, users sorted."""
     log, ids = corpus.interactions, corpus.catalog.ids
-    rows = zip(log.users, log.items, log.times, corpus.split.parts, strict=True)
+    rows = zip(log.users, log.items, log.times, corpus.split.of_event, strict=True)
     named = [(corpus.user_ids[u], ids[i], int(t), int(p)) for u, i, t, p in rows]
     return sorted(named, key=lambda event: event[0])
 
@@ -45,15 +45,15 @@ def test_saved_equals_built(table: Path, tmp_path: Path) -> None:
         assert (one == other).all()
     assert loaded.interactions.users.dtype == np.int32
     assert loaded.interactions.times.dtype == np.int64
-    assert (built.split.parts == loaded.split.parts).all()
-    assert loaded.split.parts.dtype == np.int8
+    assert (built.split.of_event == loaded.split.of_event).all()
+    assert loaded.split.of_event.dtype == np.int8
     assert loaded.user_ids == built.user_ids
     assert loaded.catalog.table.to_pylist() == built.catalog.table.to_pylist()
     assert read_json(out / "summary.json") == summary
 
 
 def test_texts_survive(tmp_path: Path) -> None:
-    world = DataConfig(source="world", world={"users": 30})
+    world = DataConfig(source="synthetic", synthetic={"users": 30})
     prepare(world, tmp_path)
     built, loaded = build(world)[0].interactions.texts, load_corpus(tmp_path).interactions.texts
     assert loaded["review"].to_pylist() == built["review"].to_pylist()
@@ -152,7 +152,7 @@ def test_missing_items_can_be_dropped(table: Path) -> None:
 
 
 def test_permuted_texts_go_to_other_items_and_nothing_else_moves() -> None:
-    world = {"source": "world", "world": {"users": 30}}
+    world = {"source": "synthetic", "synthetic": {"users": 30}}
     plain, dealt, other = (
         build(DataConfig(**world, permute_text=permuted, seed=seed))[0]
         for permuted, seed in ((False, 0), (True, 0), (True, 1))
@@ -188,7 +188,7 @@ def test_digests_are_those_of_the_inputs(table: Path) -> None:
     found = input_digests(config(table))
     assert found["events"] == hashlib.sha256(table.read_bytes()).hexdigest()
     assert set(found) == {"events", "items"}
-    assert input_digests(DataConfig(source="world")) == {}
+    assert input_digests(DataConfig(source="synthetic")) == {}
 
 
 def test_as_a_stage_it_is_made_once(table: Path, tmp_path: Path) -> None:

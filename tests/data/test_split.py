@@ -40,18 +40,18 @@ logs = st.lists(st.lists(st.integers(0, 9), max_size=14), min_size=1, max_size=8
 
 def test_leave_one_out() -> None:
     split = make_split(log([1, 2, 3, 4], [5, 6], [7, 8, 9]), "leave-one-out")
-    assert split.parts.tolist() == [0, 0, 1, 2, 0, 0, 0, 1, 2]
+    assert split.of_event.tolist() == [0, 0, 1, 2, 0, 0, 0, 1, 2]
 
 
 def test_user_time() -> None:
     split = make_split(log(list(range(10)), [1], [1, 2, 3], [1, 2, 3, 4, 5]), "user-time")
-    assert split.parts[:10].tolist() == [0] * 8 + [1, 2]
-    assert split.parts[10:].tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 2]
+    assert split.of_event[:10].tolist() == [0] * 8 + [1, 2]
+    assert split.of_event[10:].tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 2]
 
 
 def test_time_keeps_a_moment_together() -> None:
     split = make_split(log(list(range(10)), times=[0, 1, 2, 3, 4, 5, 6, 7, 7, 9]), "time")
-    assert split.parts.tolist() == [0] * 7 + [1, 1, 2]
+    assert split.of_event.tolist() == [0] * 7 + [1, 1, 2]
 
 
 def test_all_events_train() -> None:
@@ -60,7 +60,7 @@ def test_all_events_train() -> None:
         data, behaviours=Behaviours(np.array([0, 1] * 3 + [0]), ("a", "b"), ("a",), (1, 1))
     )
     for events in (data, viewed):
-        assert make_split(events, "all").parts.tolist() == [0] * 7
+        assert make_split(events, "all").components.tolist() == [0] * 7
         assert not len(cases(events, make_split(events, "all"), "valid")[1])
 
 
@@ -70,9 +70,11 @@ def test_few_shot_draws_k_of_the_training_events() -> None:
     split = make_split(data, "few-shot", seed=3, few_shot=2)
     assert np.bincount(data.users[split.mask("train")]).tolist() == [2, 2, 2]
     assert (split.mask("valid", "test") == full.mask("valid", "test")).all()
-    assert (split.parts == UNUSED).sum() == 5
-    others = [make_split(data, "few-shot", seed=s, few_shot=2).parts.tolist() for s in range(5)]
-    assert split.parts.tolist() in others
+    assert (split.of_event == UNUSED).sum() == 5
+    others = [
+        make_split(data, "few-shot", seed=s, few_shot=2).components.tolist() for s in range(5)
+    ]
+    assert split.of_event.tolist() in others
     assert len({tuple(parts) for parts in others}) > 1
 
 
@@ -115,19 +117,19 @@ def test_a_new_user_has_an_empty_history() -> None:
     assert targets.tolist() == [3]
 
 
-@given(data=logs, rule=st.sampled_from(RULES), part=st.sampled_from(["valid", "test"]))
+@given(data=logs, rule=st.sampled_from(RULES), split_name=st.sampled_from(["valid", "test"]))
 def test_histories_hold_what_came_before_and_nothing_else(
-    data: Interactions, rule: str, part: str
+    data: Interactions, rule: str, split_name: str
 ) -> None:
     split = make_split(data, rule, few_shot=2)
     order = {"train": 0, "valid": 1, "test": 2}
-    asked, targets, events = cases(data, split, part)
-    with_part = np.unique(data.users[split.mask(part)])
+    asked, targets, events = cases(data, split, split_name)
+    with_part = np.unique(data.users[split.mask(split_name)])
     assert asked.users.tolist() == with_part.tolist()
     for b, user in enumerate(asked.users):
         mine = np.flatnonzero(data.users == user)
-        target = [e for e in mine if split.parts[e] == order[part]][-1]
-        before = [e for e in mine if e < target and 0 <= split.parts[e] <= order[part]]
+        target = [e for e in mine if split.of_event[e] == order[split_name]][-1]
+        before = [e for e in mine if e < target and 0 <= split.of_event[e] <= order[split_name]]
         assert events[b] == target
         assert targets[b] == data.items[target]
         assert asked[b].tolist() == data.items[before].tolist()
@@ -136,9 +138,9 @@ def test_histories_hold_what_came_before_and_nothing_else(
 @given(data=logs, rule=st.sampled_from(RULES))
 def test_parts_never_go_back_in_time(data: Interactions, rule: str) -> None:
     split = make_split(data, rule, few_shot=2)
-    used = split.parts != UNUSED
+    used = split.of_event != UNUSED
     for user in range(data.n_users):
-        parts = split.parts[used & (data.users == user)]
+        parts = split.of_event[used & (data.users == user)]
         assert (np.diff(parts) >= 0).all()
 
 
@@ -180,14 +182,14 @@ def with_views(*histories: str, times: list[int] | None = None) -> Interactions:
 def test_views_are_history_until_something_is_held_out(
     rule: str, history: str, parts: list[int]
 ) -> None:
-    assert make_split(with_views(history), rule, few_shot=5).parts.tolist() == parts
+    assert make_split(with_views(history), rule, few_shot=5).components.tolist() == parts
 
 
 def test_under_time_views_train_until_the_first_held_out_moment() -> None:
     data = with_views("bbbbbbbbbb", "vvv", times=[*range(10), 1, 8, 12])
     split = make_split(data, "time")
-    assert split.parts[:10].tolist() == [0] * 8 + [1, 2]
-    assert split.parts[10:].tolist() == [0, UNUSED, UNUSED]
+    assert split.of_event[:10].tolist() == [0] * 8 + [1, 2]
+    assert split.of_event[10:].tolist() == [0, UNUSED, UNUSED]
 
 
 @given(data=mixed_logs(), rule=st.sampled_from(RULES))
@@ -195,24 +197,26 @@ def test_targets_are_split_as_if_they_were_alone(data: Interactions, rule: str) 
     split = make_split(data, rule, few_shot=2)
     targets = np.flatnonzero(data.is_target)
     alone = make_split(data.take(targets), rule, few_shot=2)
-    assert (split.parts[targets] == alone.parts).all()
+    assert (split.of_event[targets] == alone.parts).all()
     views = np.flatnonzero(~data.is_target)
-    assert np.isin(split.parts[views], [UNUSED, 0]).all()
-    held = np.flatnonzero(split.parts > 0)
+    assert np.isin(split.of_event[views], [UNUSED, 0]).all()
+    held = np.flatnonzero(split.of_event > 0)
     for view in views:
         mine = held[data.users[held] == data.users[view]]
         late = len(mine) and view > mine[0]
         if rule == "time" and len(held):
             late = late or data.times[view] >= data.times[held].min()
-        assert (split.parts[view] == UNUSED) == bool(late)
+        assert (split.of_event[view] == UNUSED) == bool(late)
 
 
-@given(data=mixed_logs(), rule=st.sampled_from(RULES), part=st.sampled_from(["valid", "test"]))
+@given(
+    data=mixed_logs(), rule=st.sampled_from(RULES), split_name=st.sampled_from(["valid", "test"])
+)
 def test_targets_alone_are_asked_for_and_histories_say_what_was_done(
-    data: Interactions, rule: str, part: str
+    data: Interactions, rule: str, split_name: str
 ) -> None:
     split = make_split(data, rule, few_shot=2)
-    asked, targets, events = cases(data, split, part)
+    asked, targets, events = cases(data, split, split_name)
     requests, flat = each_target(events)
     assert (data.users[flat] == asked.users[requests]).all()
     assert data.is_target[flat].all()
@@ -221,10 +225,10 @@ def test_targets_alone_are_asked_for_and_histories_say_what_was_done(
     assert len(asked.behaviours.codes) == len(asked.items)
     taken = asked.of_targets()
     for b, user in enumerate(asked.users):
-        held = np.flatnonzero(split.mask(part) & (data.users == user))
+        held = np.flatnonzero(split.mask(split_name) & (data.users == user))
         until = held[0] if rule in OF_BASKETS else held[-1]
         mine = np.flatnonzero((data.users == user) & (np.arange(len(data)) < until))
-        mine = mine[split.parts[mine] != UNUSED]
+        mine = mine[split.of_event[mine] != UNUSED]
         assert asked[b].tolist() == data.items[mine].tolist()
         assert taken[b].tolist() == data.items[mine[data.is_target[mine]]].tolist()
         assert asked.take(np.array([b])).of_targets()[0].tolist() == taken[b].tolist()

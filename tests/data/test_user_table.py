@@ -81,7 +81,7 @@ def test_a_bad_table(table: Path, text: str, columns: dict[str, Any], message: s
 
 def test_a_source_without_users_says_so() -> None:
     with pytest.raises(UserError, match=r"data.users: expected a user table, got none"):
-        build(DataConfig(source="world", users={}))
+        build(DataConfig(source="synthetic", users={}))
 
 
 @pytest.mark.parametrize("kind", ["100k", "1m", "recbole"])

@@ -26,7 +26,7 @@ RATINGS = [5.0, 1.0, 3.0, 4.0]
 @pytest.fixture(scope="module")
 def view() -> CorpusView:
     world = {"kind": "markov", "users": 30, "items": 24, "events": 8}
-    corpus = build(DataConfig(source="world", world=world))[0]
+    corpus = build(DataConfig(source="synthetic", synthetic=world))[0]
     return CorpusView(corpus, ItemNames([f"<{n}>" for n in range(24)], corpus.catalog.titles))
 
 
@@ -71,7 +71,7 @@ def test_forms_of_the_task_stand_side_by_side(view: CorpusView) -> None:
 
 def test_what_was_learned_from_is_told_of_histories_too(view: CorpusView) -> None:
     run = {"split": "test", "seed": 0, "about": {"learned": "those of 0.2 of the users"}}
-    asked = answers(family="dense-rating", prompt_ids=(), texts=[], read=READ)
+    asked = answers(family="rating-sequence", prompt_ids=(), texts=[], read=READ)
     about = measure_predictions("m", asked, view, run)[0].method.about
     assert about["learned"] == "those of 0.2 of the users"
     assert about["read"] == "the history with its ratings, and the item"
@@ -92,12 +92,12 @@ def test_readings_are_called_by_name_in_comparisons() -> None:
         recipe = SimpleNamespace(
             ids={"semantic": IdsConfig()},
             baselines=(),
-            methods={"m": Generative(train={"tasks": {"rating": {}, "dense-rating": {}}})},
-            evaluate=EvaluateConfig(ask={"rating": 5, "dense-rating": 5}, compare=[names]),
+            methods={"m": Generative(train={"tasks": {"rating": {}, "rating-sequence": {}}})},
+            evaluate=EvaluateConfig(ask={"rating": 5, "rating-sequence": 5}, compare=[names]),
         )
         check_names(recipe)
 
-    check("m (mean, dense-rating)", "m (text)")
+    check("m (mean, rating-sequence)", "m (text)")
     check("m (class)", "mf")
     for wrong, near in (("m (worsd)", r"m \(words\)"), ("m (text, rated)", r"m \(text, rating\)")):
         with pytest.raises(UserError, match=f"did you mean '{near}'"):

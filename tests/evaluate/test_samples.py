@@ -65,7 +65,7 @@ def test_a_place_beyond_those_shown_is_a_miss_and_told(
 @pytest.fixture(scope="module")
 def view() -> CorpusView:
     world = {"kind": "markov", "users": 30, "items": 24, "events": 8}
-    corpus = build(DataConfig(source="world", world=world))[0]
+    corpus = build(DataConfig(source="synthetic", synthetic=world))[0]
     return CorpusView(corpus, ItemNames([f"<{n}>" for n in range(24)], corpus.catalog.titles))
 
 

@@ -57,7 +57,7 @@ def test_pairs_that_avoid_each_other_count_as_zero() -> None:
 
 def test_vectors_do_not_see_events_outside_training(world: tuple[Interactions, Split]) -> None:
     events, split = world
-    held_out = split.parts != 0
+    held_out = split.of_event != 0
     items = events.items.copy()
     items[held_out] = np.random.default_rng(1).integers(0, events.n_items, held_out.sum())
     other = replace(events, items=items)

@@ -75,7 +75,7 @@ def test_the_lineage_is_exactly_the_training_events(scheme: str, corpus: Corpus)
 def test_held_out_events_change_nothing(scheme: str, corpus: Corpus) -> None:
     log, split = corpus.interactions, corpus.split
     other = log.items.copy()
-    held_out = split.parts != TRAIN
+    held_out = split.of_event != TRAIN
     other[held_out] = np.random.default_rng(0).permutation(other[held_out]) % 24
     changed = replace(corpus, interactions=replace(log, items=other))
     one, two = (fit(config(scheme), each).codes.codes for each in (corpus, changed))

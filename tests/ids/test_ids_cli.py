@@ -14,7 +14,7 @@ from p5rec.core.errors import UserError
 from p5rec.ids.files import load_codes, load_item_ids
 
 RECIPE = """\
-data: {source: world, world: {kind: checkerboard, users: 60, items: 40}}
+data: {source: synthetic, synthetic: {kind: checkerboard, users: 60, items: 40}}
 ids: {semantic: {codebook: 6, vectors: {text: null, cooccurrence: {dim: 8}}}}
 methods: {somebody: else's}
 """
@@ -159,4 +159,4 @@ def test_codes_go_out_and_come_back(recipe: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(old.codes, new.codes)  # all codes were in use
     with pytest.raises(UserError, match="expected codes that can be extended"):
         run("extend", tmp_path / "back", "--config", recipe, "--out", tmp_path / "more",
-            "data.world.items=44")  # fmt: skip
+            "data.synthetic.items=44")  # fmt: skip

@@ -13,11 +13,11 @@ from p5rec.core.rng import derive_rng, tie_order
 from p5rec.core.types import Histories, Interactions, Split
 from p5rec.methods.arrays import load_arrays, save_arrays
 from p5rec.methods.base import Method
-from p5rec.methods.baselines.dense import DenseScorer
+from p5rec.methods.baselines.scorer import ItemScorer
 
 
 @dataclass(frozen=True, eq=False)
-class Draws(DenseScorer):
+class Draws(ItemScorer):
     """``tie (N,)``."""
 
     tie: np.ndarray

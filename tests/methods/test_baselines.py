@@ -101,8 +101,8 @@ def test_seen_items_are_left_out_only_when_asked(model, ask):
     without = model.recommend(requests, N_ITEMS)
     for b, seen in enumerate(REQUESTS):
         assert set(without.items[b]) - {-1} == set(range(N_ITEMS)) - set(seen)
-    with_seen = model.recommend(requests, N_ITEMS, exclude_seen=False)
-    np.testing.assert_array_equal(np.sort(with_seen.items, axis=1)[3], np.arange(N_ITEMS))
+    include_seen = model.recommend(requests, N_ITEMS, exclude_seen=False)
+    np.testing.assert_array_equal(np.sort(include_seen.items, axis=1)[3], np.arange(N_ITEMS))
 
 
 def test_more_places_than_items(model, ask):

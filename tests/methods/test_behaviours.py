@@ -209,7 +209,7 @@ def test_no_later_view_is_read(tmp_path: Path) -> None:
     """What happens after a user's first held-out purchase is neither learned nor read."""
     everything, _ = world(tmp_path, planted=True, seed=1)
     log, split = everything.interactions, everything.split
-    late = split.parts < 0
+    late = split.of_event < 0
     assert late.any()
     changed = replace(log, items=np.where(late, 0, log.items).astype(np.int32))
     before, after = (_lists(each, split) for each in (log, changed))

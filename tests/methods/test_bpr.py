@@ -47,7 +47,7 @@ def test_the_seed_and_nothing_else_moves_it(build, ask):
     torch.manual_seed(2)
     two = SMALL.learn(events, split).recommend(ask([[1]]), 5)
     np.testing.assert_array_equal(one.scores, two.scores)
-    other = SMALL.learn(events, type(split)(split.name, split.parts, 9))
+    other = SMALL.learn(events, type(split)(split.name, split.of_event, 9))
     assert (other.recommend(ask([[1]]), 5).scores != one.scores).any()
 
 

@@ -30,7 +30,12 @@ PROTOCOLS = {
     "predict_rating": PredictsRatings,
     "predict_click": PredictsClicks,
 }
-MIXES = (("dense",), ("dense", "rating", "explanation"), ("dense-rating",), ("rating", "summary"))
+MIXES = (
+    ("next-item",),
+    ("next-item", "rating", "explanation"),
+    ("rating-sequence",),
+    ("rating", "summary"),
+)
 
 
 @pytest.fixture
@@ -73,8 +78,8 @@ def test_a_language_model_offers_what_it_was_trained_on(tasks: tuple[str, ...], 
     method, corpus = generative(*tasks), fits.prepared.corpus
     model = method.load(fits.fit(method).folder)
     check(method, model)
-    assert hasattr(model, "recommend") == ("dense" in tasks)
-    ways = {"ratings": {"rating", "dense-rating"}, "explanations": {"explanation"}}
+    assert hasattr(model, "recommend") == ("next-item" in tasks)
+    ways = {"ratings": {"rating", "rating-sequence"}, "explanations": {"explanation"}}
     for what, taught in ways.items():
         if taught & {*tasks}:
             assert len(model.of_pairs(what, corpus)(np.array([0, 1]), np.array([2, 3]))) == 2
@@ -84,9 +89,11 @@ def test_a_language_model_offers_what_it_was_trained_on(tasks: tuple[str, ...], 
 
 
 def test_what_makes_no_lists_says_so() -> None:
-    generative("dense").check_ranks()
+    generative("next-item").check_ranks()
     baseline_of("popularity").check_ranks()
-    with pytest.raises(UserError, match="expected a model taught 'dense', got one taught rating;"):
+    with pytest.raises(
+        UserError, match="expected a model taught 'next-item', got one taught rating;"
+    ):
         generative("rating").check_ranks()
     with pytest.raises(UserError, match="expected a method that ranks items, got a bias;"):
         baseline_of("bias").check_ranks()

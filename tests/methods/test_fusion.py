@@ -1,4 +1,4 @@
-"""A fusion: what its parts' logarithms come to, and what a search on validation makes of them."""
+"""A fusion: what its components' logarithms come to, and what a search on validation makes of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from p5rec.data.config import DataConfig
 from p5rec.data.split import cases
 from p5rec.ids.files import save_codes
 from p5rec.methods.baselines.frequency import PersonalFrequency
-from p5rec.methods.baselines.linear import Linear
+from p5rec.methods.baselines.item_to_item import ItemToItem
 from p5rec.methods.fitted import Fitted
 from p5rec.methods.fusion.choice import Choice
 from p5rec.methods.fusion.grid import Grid
@@ -38,7 +38,7 @@ from p5rec.pipeline.prepared import Prepared
 
 ITEMS, GROUPS = 40, 8
 NOISE = {"kind": "noise"}
-LINEAR = {"kind": "linear", "l2": 20.0, "tune": {"half_life": (None, 2.0)}}
+LINEAR = {"kind": "item-to-item", "l2": 20.0, "tune": {"half_life": (None, 2.0)}}
 REPEATS = {"kind": "personal-frequency", "tune": {"half_life": (None, 64.0, 16.0, 4.0)}}
 
 
@@ -55,7 +55,7 @@ NETWORK = Generative.model_validate(
 def small() -> Corpus:
     """30 users of 24 items."""
     world = {"kind": "markov", "users": 30, "items": 24, "events": 6}
-    return build(DataConfig(source="world", world=world))[0]
+    return build(DataConfig(source="synthetic", synthetic=world))[0]
 
 
 @pytest.fixture(autouse=True)
@@ -67,13 +67,13 @@ def corpus_of(histories: Sequence[Sequence[int]]) -> Corpus:
     """Leave-one-out over item lists of one length."""
     users, events = len(histories), len(histories[0])
     owner = np.repeat(np.arange(users, dtype=np.int32), events)
-    parts = np.tile([*[TRAIN] * (events - 2), VALID, TEST], users).astype(np.int8)
+    components = np.tile([*[TRAIN] * (events - 2), VALID, TEST], users).astype(np.int8)
     items = np.array(histories, dtype=np.int32).ravel()
     keys = id_keys(range(users)), id_keys(range(ITEMS))
     log = Interactions(owner, items, np.tile(np.arange(events), users), None, *keys)
     ids = [str(n) for n in range(ITEMS)]
     catalog = Catalog(pa.table({"item": ids, "title": ids}))
-    return Corpus(log, catalog, [str(n) for n in range(users)], Split("leave-one-out", parts))
+    return Corpus(log, catalog, [str(n) for n in range(users)], Split("leave-one-out", components))
 
 
 def of_groups(*, again: float = 0.0) -> Corpus:
@@ -90,42 +90,46 @@ def of_groups(*, again: float = 0.0) -> Corpus:
 
 
 def fitted(
-    parts: dict[str, Any], corpus: Corpus, folder: Path, **settings: Any
+    components: dict[str, Any], corpus: Corpus, folder: Path, **settings: Any
 ) -> tuple[Fitted, Choice]:
     store = Store(folder / "store", lambda _: None, 0)
     data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
-    (run,) = fit_method(Fusion(parts=parts, **settings), Prepared(corpus, data, store), Among())
+    (run,) = fit_method(
+        Fusion(components=components, **settings), Prepared(corpus, data, store), Among()
+    )
     return run, Choice.read(run.folder)
 
 
 def test_a_part_that_knows_nothing_has_no_weight_and_is_not_kept(tmp_path: Path) -> None:
-    run, choice = fitted({"linear": LINEAR, "noise": NOISE}, of_groups(), tmp_path)
-    assert choice.weights == {"linear": 1.0, "noise": 0.0}
-    assert [path.name for path in (run.folder / "parts").iterdir()] == ["linear"]
-    assert choice.value == choice.alone["linear"] > choice.alone["noise"]
-    run, choice = fitted({"noise": NOISE, "linear": LINEAR}, of_groups(), tmp_path)
-    assert choice.weights["noise"] == 0  # the first part as well
-    assert choice.weights["linear"] > 0
+    run, choice = fitted({"ease": LINEAR, "noise": NOISE}, of_groups(), tmp_path)
+    assert choice.weights == {"ease": 1.0, "noise": 0.0}
+    assert [path.name for path in (run.folder / "components").iterdir()] == ["ease"]
+    assert choice.value == choice.alone["ease"] > choice.alone["noise"]
+    run, choice = fitted({"noise": NOISE, "ease": LINEAR}, of_groups(), tmp_path)
+    assert choice.weights["noise"] == 0  # the first component as well
+    assert choice.weights["ease"] > 0
     assert run.about["weights"] == choice.weights
     assert run.about["validation NDCG@10"]["fusion"] == choice.value
 
 
 @pytest.mark.parametrize("unseen", [True, False])
 def test_repeats_count_where_lists_may_hold_them(unseen: bool, tmp_path: Path) -> None:
-    parts = {"linear": LINEAR, "repeats": REPEATS}
-    _, choice = fitted(parts, of_groups(again=0.8), tmp_path, exclude_seen=unseen)
+    components = {"ease": LINEAR, "repeats": REPEATS}
+    _, choice = fitted(components, of_groups(again=0.8), tmp_path, exclude_seen=unseen)
     assert (choice.weights["repeats"] > 0) == (not unseen)
     assert choice.exclude_seen == unseen
-    assert Fusion(parts=parts).within({}, exclude_seen=unseen).exclude_seen == unseen
+    assert Fusion(components=components).within({}, exclude_seen=unseen).exclude_seen == unseen
 
 
 def test_the_choice_is_no_worse_than_a_part_and_says_what_it_is_worth(tmp_path: Path) -> None:
-    parts = {"linear": {"kind": "linear"}, "repeats": REPEATS}
+    components = {"ease": {"kind": "item-to-item"}, "repeats": REPEATS}
     corpus = build(
-        DataConfig(source="world", world={"kind": "markov", "users": 60, "items": 30, "events": 9})
+        DataConfig(
+            source="synthetic", synthetic={"kind": "markov", "users": 60, "items": 30, "events": 9}
+        )
     )[0]
-    run, choice = fitted(parts, corpus, tmp_path / "one")
-    again, same = fitted(parts, corpus, tmp_path / "two")
+    run, choice = fitted(components, corpus, tmp_path / "one")
+    again, same = fitted(components, corpus, tmp_path / "two")
     assert same == choice
     assert choice.users == 60
     assert choice.value is not None
@@ -133,9 +137,9 @@ def test_the_choice_is_no_worse_than_a_part_and_says_what_it_is_worth(tmp_path: 
     histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
     served = run.method.load(run.folder)
     assert by_ranking(histories, targets)(served) == pytest.approx(choice.value, abs=1e-12)
-    assert choice.settings["linear"]["half_life"] in (1.0, 2.0)  # the last item says the most
+    assert choice.settings["ease"]["half_life"] in (1.0, 2.0)  # the last item says the most
     settled = run.method.settled(choice)
-    assert all(not part.tune for part in settled.methods.values())
+    assert all(not component.tune for component in settled.methods.values())
     assert settled.weights == choice.weights
     found = served.recommend(histories, 5)
     other = again.method.load(again.folder).recommend(histories, 5)
@@ -147,15 +151,15 @@ def test_the_choice_is_no_worse_than_a_part_and_says_what_it_is_worth(tmp_path: 
 def test_it_is_the_sum_of_its_parts(tmp_path: Path) -> None:
     """At fixed weights: the item head's log-probabilities and the weights of linear."""
     corpus, network = small(), NETWORK
-    linear = Linear(tune={}, half_life=3, popularity_discount=0.5)
+    linear = ItemToItem(tune={}, half_life=3, popularity_discount=0.5)
     fits = Fits.of(corpus, some_codes(24), tmp_path)
     fusion = Fusion(
-        parts={"network": network, "linear": linear}, weights={"network": 1, "linear": 0.7}
+        components={"network": network, "ease": linear}, weights={"network": 1, "ease": 0.7}
     )
     among = Among({"semantic": [fits.ids]})
     (alone,) = fit_method(network, fits.prepared, among)
     (run,) = fit_method(fusion, fits.prepared, among)
-    weights = run.folder / "parts/network/trained.safetensors"
+    weights = run.folder / "components/network/trained.safetensors"
     assert weights.samefile(alone.folder / "trained.safetensors")
     assert run.about["train_seconds"] >= alone.about["train_seconds"]
     histories, _, _ = cases(corpus.interactions, corpus.split, "test")
@@ -169,10 +173,10 @@ def test_it_is_the_sum_of_its_parts(tmp_path: Path) -> None:
 def test_extended_ids_rank_new_items_beside_the_old_ones(tmp_path: Path) -> None:
     corpus, codes = small(), some_codes(24)
     fits = Fits.of(corpus, codes, tmp_path / "store")
-    parts = {"network": NETWORK, "linear": Linear(tune={}), "repeats": PersonalFrequency()}
-    weights = dict.fromkeys(parts, 1.0)
+    components = {"network": NETWORK, "ease": ItemToItem(tune={}), "repeats": PersonalFrequency()}
+    weights = dict.fromkeys(components, 1.0)
     among = Among({"semantic": [fits.ids]})
-    (run,) = fit_method(Fusion(parts=parts, weights=weights), fits.prepared, among)
+    (run,) = fit_method(Fusion(components=components, weights=weights), fits.prepared, among)
     free = {*product(*map(range, codes.sizes))} - {*map(tuple, codes.codes.tolist())}
     more = replace(codes, codes=np.array([min(free), *codes.codes], dtype=np.int32))
     save_codes(more, tmp_path / "ids", ["new", *corpus.catalog.ids])
@@ -184,7 +188,7 @@ def test_extended_ids_rank_new_items_beside_the_old_ones(tmp_path: Path) -> None
     assert np.isfinite(scores).all()
     old = scores[:, 1:] - before.scores(histories)
     assert old == pytest.approx(np.broadcast_to(old[:, :1], old.shape), abs=1e-4)
-    plain = Fusion(parts={"repeats": PersonalFrequency()})
+    plain = Fusion(components={"repeats": PersonalFrequency()})
     (run,) = fit_method(plain, fits.prepared, among)
     with pytest.raises(UserError, match="ids: expected a model with codes"):
         plain.opened(run.folder, tmp_path / "ids")
@@ -207,8 +211,8 @@ def test_items_of_which_nothing_is_known_keep_their_probability() -> None:
 
 
 def test_candidates_share_the_fits_that_do_not_differ() -> None:
-    part = Linear(tune={"l2": (1, 2), "half_life": (None, 3), "kept": (9,)})
-    grid = Grid.of(part)
+    component = ItemToItem(tune={"l2": (1, 2), "half_life": (None, 3), "max_neighbours": (9,)})
+    grid = Grid.of(component)
     assert grid.fits == (0, 0, 1, 1)
     assert [(method.l2, method.half_life) for method in grid.fitted] == [(1, None), (2, None)]
     assert grid.settings(3) == {"l2": 2, "half_life": 3, "kept": 9}
@@ -218,17 +222,17 @@ def test_candidates_share_the_fits_that_do_not_differ() -> None:
 
 def test_what_cannot_be_fused_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a method that scores items, got a bpr"):
-        Fusion(parts={"a": {"kind": "bpr"}})
+        Fusion(components={"a": {"kind": "bpr"}})
     with pytest.raises(ValueError, match="expected a method that scores items, got a generative"):
-        Fusion(parts={"a": {}})  # it has no item head
-    with pytest.raises(ValueError, match=r"weights: expected a part \(a\), got 'b'"):
-        Fusion(parts={"a": LINEAR}, weights={"b": 1})
-    with pytest.raises(UserError, match=r"parts\.a: expected a section, or the name of"):
-        Fusion(parts={"a": "mine"}).within({"yours": Linear()}, exclude_seen=True)
-    named = Fusion(parts={"a": "mine"}).within({"mine": Linear(l2=7)}, exclude_seen=True)
+        Fusion(components={"a": {}})  # it has no item head
+    with pytest.raises(ValueError, match=r"weights: expected a component \(a\), got 'b'"):
+        Fusion(components={"a": LINEAR}, weights={"b": 1})
+    with pytest.raises(UserError, match=r"components\.a: expected a section, or the name of"):
+        Fusion(components={"a": "mine"}).within({"yours": ItemToItem()}, exclude_seen=True)
+    named = Fusion(components={"a": "mine"}).within({"mine": ItemToItem(l2=7)}, exclude_seen=True)
     assert named.methods["a"].l2 == 7
 
 
 def test_a_part_s_histories_are_permuted_with_the_whole_s() -> None:
-    fusion = Fusion(parts={"linear": LINEAR}, permute_histories=True)
-    assert fusion.methods["linear"].permute_histories
+    fusion = Fusion(components={"ease": LINEAR}, permute_histories=True)
+    assert fusion.methods["ease"].permute_histories

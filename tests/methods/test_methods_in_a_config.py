@@ -47,7 +47,7 @@ def test_the_kind_says_which_config_it_is() -> None:
             "methods.a: value error, tune: validation measures no generative without predict_",
         ),
         (
-            {"tune": {"train.tasks": [{"dense": {}}, {"rating": {}}]}},
+            {"tune": {"train.tasks": [{"next-item": {}}, {"rating": {}}]}},
             "methods.a: value error, tune: validation measures no generative without predict_",
         ),
         (

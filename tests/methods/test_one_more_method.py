@@ -14,7 +14,7 @@ from commands import figures, said, settle
 from p5rec.methods.registry import METHODS
 
 RECIPE = """
-data: {source: world, world: {kind: markov, users: 60, items: 30, events: 10}}
+data: {source: synthetic, synthetic: {kind: markov, users: 60, items: 30, events: 10}}
 baselines: [popularity]
 methods:
   mine: {kind: last-item}

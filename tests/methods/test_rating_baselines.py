@@ -108,7 +108,7 @@ def rmse_of_factors(build, ask, planted):
     truth = 3 + planted * users @ items.T
     ratings = [truth[u, own] + rng.normal(0, 0.3, 32) for u, own in enumerate(chosen)]
     log, split = build(chosen, 60, held_out=1, ratings=ratings)
-    parts = split.parts.reshape(150, 32)
+    parts = split.of_event.reshape(150, 32)
     parts[:, -8:-4], parts[:, -4:] = 1, 2
     valid, test = split.mask("valid"), split.mask("test")
     asked = [ask([[]] * mask.sum(), users=log.users[mask]) for mask in (valid, test)]

@@ -129,9 +129,9 @@ def test_saved_and_loaded_it_answers_the_same(name: str, tmp_path: Path) -> None
 
 def test_validation_reviews_are_not_a_user_s_past() -> None:
     view = make()
-    parts = view.corpus.split.parts.copy()
+    parts = view.corpus.split.of_event.copy()
     parts[0] = 1
-    later = unnamed_view(replace(view.corpus, split=replace(view.corpus.split, parts=parts)))
+    later = unnamed_view(replace(view.corpus, split=replace(view.corpus.split, of_event=parts)))
     asked = asked_rows(later, "explanation", np.array([2]), 100)
     assert list(asked.words) == [SAID[1][3]]
     assert not asked.answers

@@ -26,7 +26,7 @@ from p5rec.pipeline.prepared import Prepared
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     world = {"kind": "markov", "users": 30, "items": 12, "events": 16}
-    return build(DataConfig(source="world", world=world, dedupe="none"))[0]
+    return build(DataConfig(source="synthetic", synthetic=world, dedupe="none"))[0]
 
 
 class Told:
@@ -64,7 +64,7 @@ def test_a_generative_model_is_looked_at_so_too(
     told = Told()
     monkeypatch.setattr(validate, "GenerativeRecommender", lambda *_: told)
     bundle: Any = SimpleNamespace(
-        settings=SimpleNamespace(tasks=("dense",)), model=SimpleNamespace(item_head=None)
+        settings=SimpleNamespace(tasks=("next-item",)), model=SimpleNamespace(item_head=None)
     )
     for exclude_seen in (True, False):
         seen = corpus.validated(exclude_seen=exclude_seen)

@@ -40,7 +40,7 @@ def test_every_target_is_in_one_quintile_or_unseen():
     found = slices(rng.integers(0, events.n_users, 500), targets, events, split)
     shares = [mask for name, mask in found.items() if name != "short-history"]
     np.testing.assert_array_equal(np.sum(shares, axis=0), 1)
-    met = slices(np.zeros(len(split.parts), dtype=int), events.items, events, split)
+    met = slices(np.zeros(len(split.of_event), dtype=int), events.items, events, split)
     train = split.mask("train")
     for q in range(1, 6):
         assert 0.1 < met[f"item-frequency-q{q}"][train].mean() < 0.35

@@ -61,7 +61,7 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         folder = save(tmp_path_factory.mktemp("base"))
         bits = next((bits for bits in ("4bit", "8bit") if request.param.endswith(bits)), None)
         config = llama(folder, lora=True, quantize=bits)
-    made = make_bundle(config, some_codes(), scale=SCALE, tasks=("dense", "rating"))
+    made = make_bundle(config, some_codes(), scale=SCALE, tasks=("next-item", "rating"))
     torch.nn.init.normal_(made.model.heads.regression.weight, std=0.1)
     return made
 
@@ -238,7 +238,7 @@ def grown(tmp_path: Path) -> tuple[Path, Path, Bundle]:
     old = ItemCodes(whole.codes[:20], whole.sizes, whole.scheme)
     made = make_bundle(scratch(), old)
     with torch.no_grad():
-        made.model.item_rows.normal_()
+        made.model.item_embeddings.normal_()
     save_bundle(made, tmp_path / "bundle")
     order = np.random.default_rng(1).permutation(24)
     names = [made.item_ids[row] if row < 20 else f"new{row}" for row in order]
@@ -257,16 +257,16 @@ def test_extended_codes_add_items_and_change_nothing_of_the_others(
     for row, item in enumerate(made.item_ids):
         now = place[item]
         assert bundle.layout.items[now].tolist() == made.layout.items[row].tolist()
-        assert torch.equal(bundle.model.item_rows[now], made.model.item_rows[row])
+        assert torch.equal(bundle.model.item_embeddings[now], made.model.item_embeddings[row])
         asked = torch.from_numpy(made.layout.items[row])[None]
         assert torch.equal(bundle.model.embed(asked)[0], made.model.embed(asked)[0])
     new = [row for item, row in place.items() if item.startswith("new")]
     assert len(new) == 4
-    assert not bundle.model.item_rows[new].any()
+    assert not bundle.model.item_embeddings[new].any()
     users = np.zeros(1, np.int32)
     history = Histories(users, np.array([place[made.item_ids[0]]], np.int32), np.array([0, 1]))
     decode = DecodeConfig(k=23, beams=24)
-    taught = replace(bundle, settings=bundle.settings.model_copy(update={"tasks": ("dense",)}))
+    taught = replace(bundle, settings=bundle.settings.model_copy(update={"tasks": ("next-item",)}))
     lists = GenerativeRecommender(taught.ready(), decode).recommend(history, 23)
     assert set(new) <= set(lists.items[0].tolist())
 
@@ -290,7 +290,7 @@ def test_codes_that_are_no_extension_are_refused(grown: tuple[Path, Path, Bundle
 def test_items_that_share_codes_are_ranked_by_their_number_alone() -> None:
     pairs = np.array([[a, b, n] for a in range(3) for b in range(2) for n in range(2)], np.int32)
     codes = ItemCodes(pairs, (3, 2, 2), "shared", tied=True)
-    bundle = make_bundle(scratch(item_rows=False), codes).ready()
+    bundle = make_bundle(scratch(item_embeddings=False), codes).ready()
     ids = torch.from_numpy(bundle.layout.items[[3, 7]]).reshape(1, -1)
     catalogue = torch.from_numpy(pairs).long()
     scores = score_codes(bundle.model, ids, torch.ones_like(ids), catalogue)[0].reshape(-1, 2)
@@ -298,7 +298,7 @@ def test_items_that_share_codes_are_ranked_by_their_number_alone() -> None:
     # within a pair the first comes first, by the same factor everywhere
     torch.testing.assert_close(scores[:, 0] - scores[:, 1], torch.ones(6), rtol=0, atol=1e-4)
     # the search says what the oracle says
-    settings = bundle.settings.model_copy(update={"tasks": ("dense",)})
+    settings = bundle.settings.model_copy(update={"tasks": ("next-item",)})
     history = Histories(np.zeros(1, np.int32), np.array([3, 7], np.int32), np.array([0, 2]))
     taught = replace(bundle, settings=settings)
     lists = GenerativeRecommender(taught, DecodeConfig(k=12, beams=12)).recommend(

@@ -181,12 +181,12 @@ def over(request: pytest.FixtureRequest) -> Callable[[np.ndarray], MultitaskMode
         torch.manual_seed(0)
         config = scratch(
             items="tokens" if request.param == "tokens" else "positions",
-            item_rows=request.param == "item rows",
+            item_embeddings=request.param == "item rows",
         )
         codes = ItemCodes(table, LARGEST, "drawn")
         model = MultitaskModel(backbone, codes, config).eval()
-        if model.item_rows is not None:
-            torch.nn.init.normal_(model.item_rows)
+        if model.item_embeddings is not None:
+            torch.nn.init.normal_(model.item_embeddings)
         return model
 
     return make

@@ -128,7 +128,7 @@ def parts(bundle: Bundle) -> dict[str, torch.Tensor]:
     model = bundle.model
     return {
         "codes": model.causal.get_input_embeddings().new,
-        "items": model.item_rows,
+        "items": model.item_embeddings,
         "head": model.code_head.up.weight,
         "ratings": model.heads.regression.weight,
         "adapter": next(p for n, p in model.named_parameters() if "lora_B.stage-1" in n),
@@ -165,7 +165,7 @@ def test_more_items_keep_the_rows_of_those_that_were_there(first: tuple[Path, Bu
     ids = [*(f"i{n}" for n in order), "new"]
     now = parts(begun(start, made, ItemCodes(table, (6, 5), "more"), ids))
     assert torch.equal(now["codes"], made.model.causal.get_input_embeddings().new)
-    assert torch.equal(now["items"][:22], made.model.item_rows[torch.from_numpy(order)])
+    assert torch.equal(now["items"][:22], made.model.item_embeddings[torch.from_numpy(order)])
     assert not now["items"][22].any()
 
 
@@ -182,7 +182,10 @@ def test_heads_of_another_scale_begin_anew(first: tuple[Path, Bundle]) -> None:
     ("change", "says"),
     [
         ({"lora": None}, "another backbone.lora;"),
-        ({"items": "tokens", "item_rows": False}, r"another backbone.items, backbone.item_rows;"),
+        (
+            {"items": "tokens", "item_embeddings": False},
+            r"another backbone.items, backbone.item_embeddings;",
+        ),
         ({"seed": 1}, "another train.seed, under which its frozen weights were drawn;"),
     ],
 )

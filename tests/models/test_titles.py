@@ -82,7 +82,7 @@ def test_short_rows_rank_as_whole_names_do(bundle: Bundle) -> None:
 def test_a_model_that_answers_in_titles_shows_titles_where_ids_stand() -> None:
     titles = ["The Same", "The Same", *map(str, range(10))]
     world = {"kind": "markov", "users": 20, "items": len(titles), "events": 6}
-    corpus = build(DataConfig(source="world", world=world))[0]
+    corpus = build(DataConfig(source="synthetic", synthetic=world))[0]
     table = pa.table({"item": corpus.catalog.ids, "title": titles[: len(corpus.catalog)]})
     corpus = replace(corpus, catalog=Catalog(table))
     codes = some_codes(len(corpus.catalog))

@@ -16,7 +16,7 @@ from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.sample import sample_view
 from p5rec.prompting.source import PromptsConfig
 from p5rec.tasks.view import CorpusView
-from p5rec.train.examples.prompted import PromptRows
+from p5rec.train.examples.prompted import PromptExamples
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_titles_get_shorter_before_a_choice_goes(
     names = replace(view.names, titles=titles)
     examples = posed("sequential-candidates", replace(view, names=names), candidates=2)
     assert len({example.prompt_id for example in examples}) > 5
-    rows = PromptRows(examples, tokenizer, 620)
+    rows = PromptExamples(examples, tokenizer, 620)
     for example, row in zip(examples, map(rows.__getitem__, range(len(rows))), strict=True):
         assert (row.shortened, row.cut) == (len(example.source) > 620, False)
         question, answer = row.input_ids[: row.split], row.input_ids[row.split :]
@@ -104,7 +104,7 @@ def test_titles_to_choose_from_stay_different(tokenizer: PreTrainedTokenizerBase
 def test_dealt_out_answers_stay_those_of_others(tokenizer: PreTrainedTokenizerBase) -> None:
     examples = posed("sequential-candidates", candidates=3)
     dealt = np.roll(np.arange(len(examples)), 1)
-    rows = PromptRows(examples, tokenizer, 200, answered_by=dealt)
+    rows = PromptExamples(examples, tokenizer, 200, answered_by=dealt)
     assert any(rows[i].shortened for i in range(len(rows)))
     for i, other in enumerate(dealt):
         said = tokenizer.decode(rows[i].input_ids[rows[i].split : -1])
@@ -113,9 +113,9 @@ def test_dealt_out_answers_stay_those_of_others(tokenizer: PreTrainedTokenizerBa
 
 def test_rows_say_what_became_of_their_prompts(tokenizer: PreTrainedTokenizerBase) -> None:
     examples = posed("sequential-candidates", candidates=3)
-    fits = PromptRows(examples, tokenizer, 10**4)
+    fits = PromptExamples(examples, tokenizer, 10**4)
     assert not any(row.shortened or row.cut for row in map(fits.__getitem__, range(len(examples))))
-    tight = [PromptRows(examples, tokenizer, 150)[i] for i in range(len(examples))]
+    tight = [PromptExamples(examples, tokenizer, 150)[i] for i in range(len(examples))]
     assert all(len(row.input_ids) <= 150 for row in tight)
     assert any(row.cut for row in tight)
 

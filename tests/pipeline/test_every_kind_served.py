@@ -13,14 +13,14 @@ from every_kind import BASELINES, baseline_of, generative, sample_fits
 from p5rec.methods.answering import predict
 from p5rec.methods.base import LISTS, Method
 from p5rec.methods.folder import read_method
-from p5rec.pipeline.answers import ask_fitted
+from p5rec.pipeline.answers import predict_fitted
 from p5rec.recommend import list_files
 from p5rec.recommend.model_answers import read_asked
 from p5rec.recommend.serving import ServingConfig
 
 KINDS = {
     **{kind: baseline_of(kind, permute_histories=True) for kind in BASELINES},
-    "generative": generative("dense", "rating", permute_histories=True),
+    "generative": generative("next-item", "rating", permute_histories=True),
 }
 TIMES = {"seconds": 0.0}
 
@@ -41,11 +41,11 @@ def test_a_copy_of_its_folder_answers_as_it_was_measured(method: Method, tmp_pat
     assert len(runs) == 1 + method.drawn
     assert len({run.seed for run in runs}) == len(runs)
     train = corpus.interactions.event_keys[corpus.split.mask("train")]
-    questions = {task: 3 for task in method.tasks if task != "dense"}
+    questions = {task: 3 for task in method.tasks if task != "next-item"}
     for n, run in enumerate(runs):
         assert set(run.made.lineage.events) <= set(train)
-        serving = ServingConfig(k=3, questions=questions, fit_seed=run.seed)
-        made = ask_fitted(run, serving, fits.prepared, "test")
+        serving = ServingConfig(k=3, prompts=questions, fit_seed=run.seed)
+        made = predict_fitted(run, serving, fits.prepared, "test")
         shutil.copytree(run.folder, tmp_path / f"copy {n}")
         served = read_method(tmp_path / f"copy {n}")
         assert served == run.method
@@ -62,13 +62,13 @@ def test_a_copy_of_its_folder_answers_as_it_was_measured(method: Method, tmp_pat
 
 def test_permuted_histories_are_what_is_read(tmp_path: Path) -> None:
     fits = sample_fits(tmp_path / "store")
-    kinds = ("item-knn", "ease", "linear")
+    kinds = ("item-knn", "ease", "item-to-item")
     for kind in kinds:
         lists = []
         for permuted in (False, True):
             run = fits.fit(baseline_of(kind, permute_histories=permuted))
             serving = ServingConfig(k=3, fit_seed=run.seed)
             lists.append(
-                list_files.read_lists(ask_fitted(run, serving, fits.prepared, "test").path)
+                list_files.read_lists(predict_fitted(run, serving, fits.prepared, "test").path)
             )
         assert not np.array_equal(lists[0].scores, lists[1].scores)

@@ -15,11 +15,11 @@ from p5rec.data.split import cases
 from p5rec.methods.base import Method
 from p5rec.methods.baselines.bpr import Bpr
 from p5rec.methods.baselines.ease import Ease
-from p5rec.methods.baselines.linear import Linear
+from p5rec.methods.baselines.item_to_item import ItemToItem
 from p5rec.methods.baselines.popularity import Popularity
 from p5rec.methods.tune import by_ranking
 from p5rec.pipeline import fitting
-from p5rec.pipeline.answers import ask_fitted
+from p5rec.pipeline.answers import predict_fitted
 from p5rec.pipeline.fitting import MODEL, Fitted, fit_method
 from p5rec.pipeline.prepared import Prepared
 from p5rec.recommend.list_files import read_lists
@@ -31,7 +31,7 @@ SERVING = ServingConfig(k=5)
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     world = {"kind": "markov", "users": 30, "items": 24, "events": 8}
-    return build(DataConfig(source="world", world=world))[0]
+    return build(DataConfig(source="synthetic", synthetic=world))[0]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_without_draws_it_is_fitted_once(corpus: Corpus, data: Artefact, store: 
     )
     assert not (store.root / "trial").exists()
     histories, _, _ = cases(corpus.interactions, corpus.split, "test")
-    made = ask_fitted(run, SERVING, Prepared(corpus, data, store), "test")
+    made = predict_fitted(run, SERVING, Prepared(corpus, data, store), "test")
     assert read_lists(made.path).users.tolist() == histories.users.tolist()
     assert reads_training(made, corpus)
 
@@ -83,7 +83,7 @@ def test_with_draws_it_is_tuned_once_and_fitted_under_every_seed(
     runs = fitted(Bpr(epochs=3), corpus, data, store, 3)
     assert [run.about["configs_tried"] for run in runs] == [3, 1, 1]
     assert runs[0].method == runs[1].method == runs[2].method
-    lists = [ask_fitted(run, SERVING, Prepared(corpus, data, store), "test") for run in runs]
+    lists = [predict_fitted(run, SERVING, Prepared(corpus, data, store), "test") for run in runs]
     scores = [read_lists(made.path).scores for made in lists]
     assert not np.array_equal(scores[1], scores[0])
     assert not np.array_equal(scores[1], scores[2])
@@ -138,7 +138,7 @@ def test_a_killed_search_goes_on_where_it_stopped(
 def test_points_that_read_one_fit_are_measured_apart(
     corpus: Corpus, data: Artefact, store: Store
 ) -> None:
-    method = Linear(l2=5, tune={"half_life": [None, 1.0], "popularity_discount": [0.0, 0.5]})
+    method = ItemToItem(l2=5, tune={"half_life": [None, 1.0], "popularity_discount": [0.0, 0.5]})
     (run,) = fitted(method, corpus, data, store, 1)
     assert len(list((store.root / "fit").iterdir())) == 1
     histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")

@@ -31,7 +31,7 @@ SASREC = Sasrec(width=16, window=12, epochs=10, averaged=1, tune={})
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     world = {"kind": "checkerboard", "users": 80, "items": 30, "events": 12}
-    return build(DataConfig(source="world", world=world))[0]
+    return build(DataConfig(source="synthetic", synthetic=world))[0]
 
 
 @pytest.fixture

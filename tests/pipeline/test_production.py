@@ -25,21 +25,21 @@ from p5rec.pipeline.prepared import Prepared
 from p5rec.pipeline.production import Chosen, refit
 
 WORLD = {"kind": "markov", "users": 40, "items": 24, "events": 8}
-DATA = DataConfig(source="world", world=WORLD, seed=3)
+DATA = DataConfig(source="synthetic", synthetic=WORLD, seed=3)
 IDS = IdsConfig(levels=2, codebook="auto", vectors={"text": None, "cooccurrence": {"dim": 4}})
 BACKBONE = {"kind": "scratch", **scratch(width=8, layers=1, feedforward=8).dump()}
-TRAIN = {"precision": "float32", "warmup": 2, "seed": 1, "dense": {"window": 8}}
+TRAIN = {"precision": "float32", "warmup": 2, "seed": 1, "next_item": {"window": 8}}
 NETWORK = {
-    "kind": "generative", "backbone": BACKBONE, "item_head": {}, "decode": {"search": "items"},
-    "train": {**TRAIN, "passes": {"most": 6, "average": 2, "patience": 2}},
+    "kind": "generative", "backbone": BACKBONE, "item_head": {}, "decode": {"search": "item-head"},
+    "train": {**TRAIN, "epochs": {"max_epochs": 6, "ema_epochs": 2, "patience": 2}},
 }  # fmt: skip
 STEPS = {"steps": 24, "evaluate_every": 3, "patience": 2, "batch": 8}
 PARTS = {
     "network": NETWORK,
-    "linear": {"kind": "linear", "tune": {"l2": (1.0, 30.0), "half_life": (None, 2.0)}},
+    "ease": {"kind": "item-to-item", "tune": {"l2": (1.0, 30.0), "half_life": (None, 2.0)}},
 }
 METHOD: dict[str, dict[str, Any]] = {
-    "fusion": {"parts": PARTS, "exclude_seen": True, "weights": {"linear": 0.5}},
+    "fusion": {"components": PARTS, "exclude_seen": True, "weights": {"ease": 0.5}},
     "generative": {**NETWORK, "train": {**TRAIN, **STEPS}},
     "sasrec": {"width": 8, "epochs": 9, "patience": 1, "tune": {"dropout": (0.0, 0.3)}},
     "bpr": {"factors": 4, "epochs": 9, "patience": 1, "tune": {"l2": (0.0, 0.01)}},
@@ -105,11 +105,11 @@ def test_what_is_chosen_is_said_of_each_part(tmp_path: Path) -> None:
     run = fitted(method, prepared(DATA, tmp_path))
     chosen = method.as_chosen(run.folder)
     told = chosen.account()
-    assert told["linear"] == {"fitted": "anew"}
+    assert told["ease"] == {"fitted": "anew"}
     assert 1 <= told["network"]["epochs"] <= 6
-    assert chosen.weights["linear"] == 0.5
-    passes = chosen.methods["network"].train.passes
-    assert (passes.most, passes.epochs) == (6, told["network"]["epochs"])
+    assert chosen.weights["ease"] == 0.5
+    epochs = chosen.methods["network"].train.epochs
+    assert (epochs.max_epochs, epochs.stop_after) == (6, told["network"]["epochs"])
 
 
 @pytest.mark.parametrize("kind", METHOD)

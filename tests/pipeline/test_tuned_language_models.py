@@ -24,7 +24,7 @@ RATES = [1e-6, 0.03]
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     world = {"kind": "markov", "users": 30, "items": 12, "events": 8}
-    return build(DataConfig(source="world", world=world))[0]
+    return build(DataConfig(source="synthetic", synthetic=world))[0]
 
 
 @pytest.fixture

@@ -34,7 +34,11 @@ def test_a_pair_stands_after_everything_its_user_did(view: CorpusView) -> None:
         log, row = pair.corpus.interactions, pair.event
         own = slice(user * EACH, (user + 1) * EACH)
         assert (len(log), row) == (EACH + 1, EACH)
-        assert (log.users[row], log.items[row], pair.corpus.split.parts[row]) == (user, item, TEST)
+        assert (log.users[row], log.items[row], pair.corpus.split.of_event[row]) == (
+            user,
+            item,
+            TEST,
+        )
         assert np.isnan(log.ratings[row])
         assert pair.text("summary", row) == ""
         for name in ("users", "items", "times", "ratings"):
@@ -56,14 +60,14 @@ def test_what_is_known_at_large_is_what_the_corpus_says(view: CorpusView) -> Non
 
 def test_a_few_shot_split_hides_its_unused_events_from_targets_but_not_from_pairs() -> None:
     view = make_view()
-    parts = view.corpus.split.parts.copy()
+    parts = view.corpus.split.of_event.copy()
     parts[1:3] = -1
-    corpus = replace(view.corpus, split=replace(view.corpus.split, parts=parts))
+    corpus = replace(view.corpus, split=replace(view.corpus.split, of_event=parts))
     few = CorpusView(corpus, view.names)
     assert few.past(EACH - 1).tolist() == [0, 3, 4, 5, 6]
     pair = PairView.of(few, 0, 1)
     assert pair.past(pair.event).tolist() == list(range(EACH))
-    assert (pair.corpus.split.parts >= TRAIN).all()
+    assert (pair.corpus.split.of_event >= TRAIN).all()
 
 
 def test_the_log_is_not_copied(view: CorpusView, library: PromptLibrary) -> None:

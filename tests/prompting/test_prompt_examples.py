@@ -53,7 +53,7 @@ def test_no_prompt_names_a_user_or_an_external_item_id(
 def test_training_examples_use_training_events_alone(
     view: CorpusView, library: PromptLibrary
 ) -> None:
-    log, parts = view.corpus.interactions, view.corpus.split.parts
+    log, parts = view.corpus.interactions, view.corpus.split.of_event
     source = ExampleSource(view, library, EVEN, 600, 0)
     for example in source:
         if example.event < 0:
@@ -207,7 +207,7 @@ def test_worked_examples_are_other_users_training_rows(view: CorpusView) -> None
             assert name != "rating" or len(shots) == 3
             for shot in shots:
                 assert shot.user != record.user
-                assert view.corpus.split.parts[shot.event] == TRAIN
+                assert view.corpus.split.of_event[shot.event] == TRAIN
                 assert record.item not in shot.mentions
 
 

@@ -90,7 +90,7 @@ def test_each_fault_is_told_at_its_line(
 ) -> None:
     assert old in GOOD
     told = faults(write(tmp_path, GOOD.replace(old, new)))
-    hits = [fault for fault in told if words in fault]
+    hits = [input_error for input_error in told if words in input_error]
     assert hits, told
     assert hits[0].startswith(f"{tmp_path / 'shop.yaml'}:{line}: "), hits
 
@@ -105,7 +105,10 @@ def test_no_value_of_a_wrong_type_gets_through_or_crashes(tmp_path: Path, junk: 
         if value and "description" not in key:
             swapped = [*lines[:i], f"{key}: {junk}", *lines[i + 1 :]]
             told = faults(write(tmp_path, "\n".join(swapped)))
-            assert any(f"shop.yaml:{i + 1}:" in fault for fault in told), (swapped[i], told)
+            assert any(f"shop.yaml:{i + 1}:" in input_error for input_error in told), (
+                swapped[i],
+                told,
+            )
 
 
 def test_a_repeated_id_names_both_places(tmp_path: Path) -> None:

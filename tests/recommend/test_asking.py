@@ -24,7 +24,7 @@ from p5rec.methods.generative.method import Generative
 from p5rec.methods.generative.predictor import GenerativePredictor
 from p5rec.models.checkpoint import Bundle, save_bundle
 from p5rec.models.config import HeadsConfig
-from p5rec.pipeline.answers import ask_fitted
+from p5rec.pipeline.answers import predict_fitted
 from p5rec.pipeline.prepared import Prepared
 from p5rec.prompting.library import PromptLibrary
 from p5rec.recommend.ask import ask
@@ -47,14 +47,14 @@ SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     world = {"kind": "markov", "users": 30, "items": ITEMS, "events": 8}
-    return build(DataConfig(source="world", world=world))[0]
+    return build(DataConfig(source="synthetic", synthetic=world))[0]
 
 
 @pytest.fixture(scope="module")
 def bundle(corpus: Corpus) -> Bundle:
     made = make_bundle(
         scratch(), some_codes(len(corpus.catalog)), scale=SCALE,
-        tasks=("dense", *FAMILIES), max_tokens=300,
+        tasks=("next-item", *FAMILIES), max_tokens=300,
     )  # fmt: skip
     prompts = PromptLibrary.load().subset_dump()
     bundle = Bundle(
@@ -94,7 +94,7 @@ def test_every_family_is_asked_and_its_answers_are_plain_data(
         given = [i for i in answers if i >= 0]
         assert len(set(given)) == len(given)
         if event >= 0:
-            assert split.parts[event] == 2  # a test event
+            assert split.of_event[event] == 2  # a test event
             past = events.items[events.offsets[events.users[event]] : event]
             offered = {item} if isinstance(found, Choices) else set()
             assert not set(given) & set(past.tolist()) - offered
@@ -128,10 +128,10 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
 
     data = store.stage("data", lambda folder: Lineage.none(), config={}, code=())
     model = store.stage("model", make, config={}, code=())
-    serving = ServingConfig(k=5, questions={"rating": 3, "unheard-of": 2})
+    serving = ServingConfig(k=5, prompts={"rating": 3, "unheard-of": 2})
     fitted = Fitted(Generative(decode=DECODE), 0, model, model, {})
     prepared = Prepared(corpus, data, store)
-    answers = ask_fitted(fitted, serving, prepared, "test")
+    answers = predict_fitted(fitted, serving, prepared, "test")
     lists = read_lists(answers.path)
     histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
     assert lists.items.shape == (len(targets), 5)
@@ -141,15 +141,15 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
     keys = corpus.interactions.event_keys
     # it has seen what its model has seen
     assert np.array_equal(answers.lineage.among(keys), corpus.split.mask("train"))
-    assert not ask_fitted(fitted, serving, prepared, "test").fresh
+    assert not predict_fitted(fitted, serving, prepared, "test").fresh
 
 
 def test_a_history_is_read_up_to_the_item_and_no_later_rating(
     bundle: Bundle, view: CorpusView, corpus: Corpus
 ) -> None:
-    settings = bundle.settings.model_copy(update={"tasks": ("dense-rating", *FAMILIES)})
+    settings = bundle.settings.model_copy(update={"tasks": ("rating-sequence", *FAMILIES)})
     taught = replace(bundle, settings=settings)
-    found = ask(taught, view, "dense-rating", "test", 6, DECODE, seed=1)
+    found = ask(taught, view, "rating-sequence", "test", 6, DECODE, seed=1)
     asked = ask(taught, view, "rating", "test", 6, DECODE, seed=1)
     same = ("task", "users", "items", "events", "expected", "ratings")
     assert [getattr(found, name) for name in same] == [getattr(asked, name) for name in same]
@@ -175,7 +175,9 @@ def test_a_history_is_read_up_to_the_item_and_no_later_rating(
 def test_a_history_tells_what_is_known_of_its_items(
     bundle: Bundle, view: CorpusView, corpus: Corpus
 ) -> None:
-    settings = bundle.settings.model_copy(update={"tasks": ("dense-rating",), "statistics": True})
+    settings = bundle.settings.model_copy(
+        update={"tasks": ("rating-sequence",), "statistics": True}
+    )
     (event,) = np.flatnonzero(corpus.split.mask("test"))[3:4]
     (prompt,) = rating_histories(replace(bundle, settings=settings), view, [event])
     log, train = corpus.interactions, corpus.split.mask("train")
@@ -233,15 +235,15 @@ def test_forms_of_one_task_are_asked_about_the_same_rows_and_told_apart(
     bundle: Bundle, corpus: Corpus, tmp_path: Path
 ) -> None:
     settings = bundle.settings.model_copy(
-        update={"tasks": ("dense-rating", "rating", "rating-statistics", "sequential-yesno")}
+        update={"tasks": ("rating-sequence", "rating", "rating-statistics", "sequential-yesno")}
     )
-    families = dict.fromkeys(("dense-rating", "rating", "rating-statistics"), 5)
+    families = dict.fromkeys(("rating-sequence", "rating", "rating-statistics"), 5)
     families |= {"sequential-yesno": 3}
-    serving = ServingConfig(k=5, questions=families)
+    serving = ServingConfig(k=5, prompts=families)
     answer_model(replace(bundle, settings=settings), DECODE, serving, corpus, "test", tmp_path)
     found = {asked.family: asked for asked in read_asked(tmp_path)}
     assert {name: asked.form for name, asked in found.items()} == {
-        "dense-rating": "dense-rating", "rating": "rating",
+        "rating-sequence": "rating-sequence", "rating": "rating",
         "rating-statistics": "rating-statistics", "sequential-yesno": "",
     }  # fmt: skip
     events = [asked.events for asked in found.values() if asked.task == "rating"]
@@ -255,7 +257,7 @@ def test_unseen_wordings_ask_about_the_same_rows_and_are_told_apart(
     tasks = ("rating", "sequential-yesno")
     settings = bundle.settings.model_copy(update={"tasks": tasks})
     taught = replace(bundle, settings=settings, prompts=PromptLibrary.load().subset_dump())
-    serving = ServingConfig(k=5, questions=dict.fromkeys(tasks, 4), unseen=True)
+    serving = ServingConfig(k=5, prompts=dict.fromkeys(tasks, 4), held_out_templates=True)
     answer_model(taught, DECODE, serving, corpus, "test", tmp_path)
     found = {asked.task: asked for asked in read_asked(tmp_path)}
     library = PromptLibrary.load()
@@ -285,9 +287,9 @@ def test_a_model_that_was_not_trained_is_asked_in_titles(bundle: Bundle, view: C
 def test_a_control_reads_strangers_and_is_asked_of_the_real_events(
     bundle: Bundle, corpus: Corpus, tmp_path: Path
 ) -> None:
-    settings = bundle.settings.model_copy(update={"tasks": ("dense-rating",)})
+    settings = bundle.settings.model_copy(update={"tasks": ("rating-sequence",)})
     predictor = GenerativePredictor(replace(bundle, settings=settings), DECODE)
-    serving = ServingConfig(k=5, questions={"dense-rating": 20})
+    serving = ServingConfig(k=5, prompts={"rating-sequence": 20})
     asked = {}
     for permuted in (False, True):
         folder = tmp_path / str(permuted)
@@ -301,7 +303,7 @@ def test_a_control_reads_strangers_and_is_asked_of_the_real_events(
 
 
 def test_a_window_cuts_the_oldest_events(bundle: Bundle, view: CorpusView, corpus: Corpus) -> None:
-    settings = bundle.settings.model_copy(update={"tasks": ("dense-rating",), "window": 3})
+    settings = bundle.settings.model_copy(update={"tasks": ("rating-sequence",), "window": 3})
     (event,) = np.flatnonzero(corpus.split.mask("test"))[:1]
     (prompt,) = rating_histories(replace(bundle, settings=settings), view, [event])
     items = prompt[prompt >= bundle.layout.first].reshape(-1, bundle.layout.codes.levels)
@@ -310,7 +312,7 @@ def test_a_window_cuts_the_oldest_events(bundle: Bundle, view: CorpusView, corpu
 
 
 def test_ratings_of_data_without_any_are_refused(bundle: Bundle, corpus: Corpus) -> None:
-    settings = bundle.settings.model_copy(update={"tasks": ("dense-rating",)})
+    settings = bundle.settings.model_copy(update={"tasks": ("rating-sequence",)})
     bare = replace(corpus, interactions=replace(corpus.interactions, ratings=None))
     with pytest.raises(UserError, match="expected data with ratings, got none"):
         PairRater(replace(bundle, settings=settings), bare, DECODE)

@@ -31,7 +31,7 @@ WIDE = DecodeConfig(k=10, beams=30, batch_tokens=200, max_new_tokens=8)
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
     made = make_bundle(
-        scratch(), some_codes(ITEMS), scale=SCALE, tasks=("dense", "rating"), window=6
+        scratch(), some_codes(ITEMS), scale=SCALE, tasks=("next-item", "rating"), window=6
     )
     torch.nn.init.normal_(made.model.heads.regression.weight, std=0.1)
     return made.ready()
@@ -109,7 +109,9 @@ def test_no_requests_give_no_lists(tiny: GenerativeRecommender, ask) -> None:
 
 def test_a_model_is_asked_only_what_it_was_taught() -> None:
     untaught = make_bundle(scratch(), tasks=("rating",))
-    with pytest.raises(UserError, match="expected a model taught 'dense', got one taught rating"):
+    with pytest.raises(
+        UserError, match="expected a model taught 'next-item', got one taught rating"
+    ):
         GenerativeRecommender(untaught, WIDE)
 
 

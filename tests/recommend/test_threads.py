@@ -25,11 +25,11 @@ from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.pairs import PairExplainer, PairRater
 
 THREADS, QUERIES, ITEMS = 10, 60, 24
-TAUGHT = ("dense", "rating", "explanation")
+TAUGHT = ("next-item", "rating", "explanation")
 DECODE = DecodeConfig(k=5, beams=8, max_new_tokens=4)
 SEARCHES: dict[str, dict[str, Any]] = {
-    "items": {"search": "items"},
-    "beam": {"search": "beam", "item_weight": 0},
+    "items": {"search": "item-head"},
+    "beam": {"search": "beam", "item_head_weight": 0},
     "auto": {"search": "auto"},
     "sample": {"search": "sample"},
     "diverse": {"per_prefix": 1},
@@ -41,7 +41,7 @@ Query = Callable[[], Any]
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     world = {"kind": "markov", "users": 30, "items": ITEMS, "events": 8}
-    return build(DataConfig(source="world", world=world))[0]
+    return build(DataConfig(source="synthetic", synthetic=world))[0]
 
 
 def loaded(corpus: Corpus, **more: Any) -> Bundle:
@@ -66,7 +66,9 @@ def requests(number: int) -> Histories:
 def queries(corpus: Corpus) -> list[Query]:
     """Queries of every kind, mixed, to predictors made anew."""
     bundle = loaded(corpus)
-    settings = bundle.settings.model_copy(update={"tasks": ("dense-rating",), "statistics": True})
+    settings = bundle.settings.model_copy(
+        update={"tasks": ("rating-sequence",), "statistics": True}
+    )
     lists = [
         GenerativeRecommender(bundle, DecodeConfig(k=5, beams=8, **search))
         for name, search in SEARCHES.items()
@@ -75,7 +77,7 @@ def queries(corpus: Corpus) -> list[Query]:
         METHODS.get(kind)(**given).learn(corpus.interactions, corpus.split)
         for kind, given in (
             ("ease", {}),
-            ("linear", {}),
+            ("item-to-item", {}),
             ("sasrec", {"epochs": 1, "width": 8, "heads": 1}),
         )
     ]

@@ -41,11 +41,11 @@ def test_figures_are_those_of_the_validation_lists(corpus: Corpus) -> None:
 def test_a_model_that_scores_whole_items_is_looked_at_by_them(corpus: Corpus) -> None:
     bundle = make_bundle(scratch(), some_codes(24), item_head=ItemHeadConfig()).ready()
     histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
-    at_once = DECODE.model_copy(update={"search": "items"})
+    at_once = DECODE.model_copy(update={"search": "item-head"})
     lists = GenerativeRecommender(bundle, at_once).recommend(histories, 10)
     wanted = ranking.per_user(lists.items, targets, (10,))["NDCG@10"].mean()
     assert validator(corpus, DECODE, users=1000)(bundle)["NDCG@10"] == wanted
-    by_codes = DECODE.model_copy(update={"item_weight": 0.0, "per_prefix": 1})
+    by_codes = DECODE.model_copy(update={"item_head_weight": 0.0, "per_prefix": 1})
     assert validator(corpus, by_codes, users=1000)(bundle)["NDCG@10"] == wanted
 
 

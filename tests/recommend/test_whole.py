@@ -19,7 +19,7 @@ from p5rec.recommend.ranking import rank
 from p5rec.recommend.tables import RankingTables
 
 ITEMS = 24
-AT_ONCE = DecodeConfig(k=6, search="items", batch_tokens=60)
+AT_ONCE = DecodeConfig(k=6, search="item-head", batch_tokens=60)
 
 
 @pytest.fixture(scope="module")
@@ -87,4 +87,4 @@ def test_a_model_without_an_item_head_cannot() -> None:
 
 def test_diversity_by_codes_needs_codes() -> None:
     with pytest.raises(ValueError, match="per_prefix looks at codes"):
-        DecodeConfig(search="items", per_prefix=2)
+        DecodeConfig(search="item-head", per_prefix=2)

@@ -148,7 +148,7 @@ def test_unlike_runs_are_refused_loudly(
     with pytest.raises(UserError, match="figures of the two cannot be compared") as caught:
         between(a, b)
     assert said in caught.value.lines[0]
-    found = between(a, b, anyway=True)
+    found = between(a, b, force=True)
     assert {(row.paired, row.why) for row in found.rows} == {(None, "not comparable")}
     for written in (text(found), markdown(found), page(found)):
         assert LOUD in written
@@ -176,7 +176,7 @@ def test_the_command_prints_writes_and_refuses(
     altered(b, lambda tree: tree["data"].update(fingerprint="0"))
     refused = CliRunner().invoke(app, ["diff", str(a), str(b)])
     assert isinstance(refused.exception, UserError)
-    assert CliRunner().invoke(app, ["diff", str(a), str(b), "--anyway"]).exit_code == 0
+    assert CliRunner().invoke(app, ["diff", str(a), str(b), "--force"]).exit_code == 0
     wrong = CliRunner().invoke(app, ["diff", str(a), str(b), "--pair", "m"])
     assert "expected A_NAME=B_NAME, got 'm'" in str(wrong.exception)
 

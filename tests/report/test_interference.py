@@ -30,11 +30,11 @@ def test_each_family_finds_its_others_by_name(
             rated("permuted (words, rating)", 1.2),
             rated("rating-alone (words)", 1.3),
             rated("together (words)", 1.25, f"rating{UNSEEN}"),
-            rated("together (words, dense-rating)", 0.9),
+            rated("together (words, rating-sequence)", 0.9),
         )
     )
     assert [[cell.split(" [")[0] for cell in row] for row in found] == [
         ["direct", "HR@10", ".2000", ".1000", "-", ".1500", "0.75"],
         ["rating (words)", "RMSE", "1.0000", "1.3000", "1.2000", "1.2500", "0.80"],
-        ["dense-rating (words)", "RMSE", ".9000", "-", "-", "-", "-"],
+        ["rating-sequence (words)", "RMSE", ".9000", "-", "-", "-", "-"],
     ]

@@ -29,7 +29,7 @@ from p5rec.tasks.view import CorpusView, unnamed_view
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     world = {"kind": "markov", "users": 40, "items": 25, "events": 8}
-    return built(DataConfig(source="world", world=world))[0]
+    return built(DataConfig(source="synthetic", synthetic=world))[0]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_every_event_is_asked_about_as_it_is_and_with_a_drawn_item(
     assert asked.clicked == [True, False] * 20
     assert asked.expected == ["yes", "no"] * 20
     assert (events[::2] == events[1::2]).all()
-    assert (corpus.split.parts[events] == 2).all()
+    assert (corpus.split.of_event[events] == 2).all()
     assert (items[::2] == log.items[events[::2]]).all()
     for user, item in zip(asked.users[1::2], items[1::2], strict=True):
         assert item not in view.user_items(user)
@@ -150,7 +150,7 @@ def test_a_user_that_is_gone_changes_no_other_user_s_questions(corpus: Corpus) -
         item_keys=log.item_keys,
     )
     ids = [name for n, name in enumerate(corpus.user_ids) if n != gone]
-    split = Split(corpus.split.name, corpus.split.parts[kept], corpus.split.seed)
+    split = Split(corpus.split.name, corpus.split.of_event[kept], corpus.split.seed)
     left = Corpus(fewer, Catalog(corpus.catalog.table), Users.of(ids), split)
     found = []
     for each in (corpus, left):

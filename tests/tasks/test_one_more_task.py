@@ -13,7 +13,7 @@ from p5rec.prompting.sample import sample_view
 from p5rec.tasks.registry import TASKS
 
 RECIPE = """
-data: {source: world, world: {kind: markov, users: 60, items: 30, events: 10}}
+data: {source: synthetic, synthetic: {kind: markov, users: 60, items: 30, events: 10}}
 baselines: [popularity]
 methods:
   mine: {kind: item-click-rate, smoothing: 1.0}
@@ -69,7 +69,7 @@ def test_a_question_that_the_data_cannot_pose_is_refused(here: Path) -> None:
     log = "user,item,time\n" + "".join(f"u{n % 9},i{n % 7},{n}\n" for n in range(60))
     (here / "log.csv").write_text(log)
     bare = RECIPE.replace(
-        "{source: world, world: {kind: markov, users: 60, items: 30, events: 10}}",
+        "{source: synthetic, synthetic: {kind: markov, users: 60, items: 30, events: 10}}",
         "{source: table, path: log.csv}",
     )
     (here / "bare.yaml").write_text(bare)

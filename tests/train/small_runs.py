@@ -20,8 +20,8 @@ from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
 from p5rec.train.callbacks.validation import EvalFn
 from p5rec.train.config import TrainConfig
-from p5rec.train.examples.histories import DenseRows
-from p5rec.train.examples.prompted import PromptRows
+from p5rec.train.examples.histories import NextItemExamples
+from p5rec.train.examples.prompted import PromptExamples
 from p5rec.train.examples.row import Rows
 from p5rec.train.schedule import Schedule, assign_tasks
 from p5rec.train.sft import fit
@@ -65,8 +65,8 @@ class Questions(list[Example]):
 def config(**changes: Any) -> TrainConfig:
     """30 steps in float32 over both tasks."""
     settings: dict[str, Any] = {
-        "tasks": {"dense": {"share": 2.0}, "rating": {"weight": 0.5}},
-        "dense": {"window": 5, "item_dropout": 0.2},
+        "tasks": {"next-item": {"share": 2.0}, "rating": {"weight": 0.5}},
+        "next_item": {"window": 5, "item_dropout": 0.2},
         "steps": 30,
         "batch": 4,
         "learning_rate": 0.01,
@@ -107,18 +107,20 @@ def fit_rows(
 
 
 def rows_of(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> Rows:
-    if name == "dense":
+    if name == "next-item":
         interactions, split = log()
         windows = Windows(
             interactions,
             split,
-            settings.dense.window,
+            settings.next_item.window,
             n,
             settings.seed,
-            shuffle_ties=settings.dense.shuffle_ties,
+            shuffle_ties=settings.next_item.shuffle_ties,
         )
-        return DenseRows(windows, interactions.items, bundle.layout, bundle.bos, settings.dense)
-    return PromptRows(Questions(n), bundle.tokenizer, settings.max_tokens)
+        return NextItemExamples(
+            windows, interactions.items, bundle.layout, bundle.bos, settings.next_item
+        )
+    return PromptExamples(Questions(n), bundle.tokenizer, settings.max_tokens)
 
 
 def weights(bundle: Bundle) -> dict[str, Tensor]:

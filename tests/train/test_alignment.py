@@ -48,7 +48,7 @@ def method(steps: int, rate: float = 0.01, **changes: Any) -> Generative:
 
 def corpus_of(kind: str) -> Corpus:
     world = {"kind": kind, "users": 240, "items": ITEMS, "events": 12}
-    return build(DataConfig(source="world", world=world))[0]
+    return build(DataConfig(source="synthetic", synthetic=world))[0]
 
 
 class World:
@@ -150,7 +150,12 @@ def test_a_crashed_run_goes_on_to_the_same_weights(
 ) -> None:
     world, start = taught
     settings = method(
-        6, 1e-3, align=OBJECTIVES[name], save_every=2, evaluate_every=1, dense={"item_dropout": 0.2}
+        6,
+        1e-3,
+        align=OBJECTIVES[name],
+        save_every=2,
+        evaluate_every=1,
+        next_item={"item_dropout": 0.2},
     )
     paths: dict[str, Any] = {"start": start.trained}
     if name == "sdpo":
@@ -199,9 +204,9 @@ def test_accumulated_batches_equal_one_large_batch(
 
 def test_a_config_says_what_alignment_needs() -> None:
     align = {"objective": "sdpo"}
-    with pytest.raises(ValueError, match="needs a trained model and the task dense"):
+    with pytest.raises(ValueError, match="needs a trained model and the task next-item"):
         Generative(train={"align": align})
-    with pytest.raises(ValueError, match="needs a trained model and the task dense"):
+    with pytest.raises(ValueError, match="needs a trained model and the task next-item"):
         Generative(start="small", train={"align": align, "tasks": {"rating": {}}})
     with pytest.raises(ValueError, match="negatives"):
         TrainConfig(align={"objective": "grpo", "negatives": 3})

@@ -71,6 +71,7 @@ def test_a_model_with_an_encoder_is_not_packed(tmp_path: Path) -> None:
 
 def test_a_model_with_an_encoder_is_asked_for_what_follows(tmp_path: Path) -> None:
     with pytest.raises(
-        UserError, match=r"train\.dense\.asked: expected none for a model with an enc"
+        UserError,
+        match=r"train\.next_item\.targets_per_example: expected none for a model with an enc",
     ):
-        train(scratch(shape="t5"), config(dense={"asked": 1}), tmp_path)
+        train(scratch(shape="t5"), config(next_item={"targets_per_example": 1}), tmp_path)

@@ -18,7 +18,7 @@ from p5rec.models.checkpoint import Bundle
 from p5rec.models.multitask import Batch
 from p5rec.models.ratings import RatedHistories
 from p5rec.train.examples.collate import Collator, pack
-from p5rec.train.examples.prompted import PromptRows
+from p5rec.train.examples.prompted import PromptExamples
 from p5rec.train.examples.row import IGNORE, Row
 
 N = 12
@@ -48,7 +48,7 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def collator(bundle: Bundle, **changes: int) -> Collator:
     """Twelve rows, of histories and questions in turn."""
-    tasks = [rows_of(name, bundle, config(), N) for name in ("dense", "rating")]
+    tasks = [rows_of(name, bundle, config(), N) for name in ("next-item", "rating")]
     start = bundle.model.start if bundle.model.seq2seq else None
     pad = bundle.tokenizer.pad_token_id
     one = np.ones(2, dtype=int)
@@ -146,20 +146,22 @@ def test_halves_share_out_a_row_and_lose_nothing_that_is_asked() -> None:
 def test_a_decoder_is_asked_for_so_many_items(bundle: Bundle) -> None:
     levels = bundle.layout.codes.levels
     for ahead in (1, 2, 100):
-        rows = rows_of("dense", bundle, config(dense={"window": 8, "ahead": ahead}), 30)
+        rows = rows_of(
+            "next-item", bundle, config(next_item={"window": 8, "decoder_targets": ahead}), 30
+        )
         asked = [(rows[i].halves(1)[1].labels != IGNORE).sum() // levels for i in range(30)]
         left = [(len(rows[i].labels) - rows[i].split) // levels for i in range(30)]
         assert asked == [min(ahead, n) for n in left]
 
 
 def test_a_history_is_split_before_an_item_and_a_question_where_it_ends(bundle: Bundle) -> None:
-    dense = rows_of("dense", bundle, config(dense={"window": 6}), 40)
+    dense = rows_of("next-item", bundle, config(next_item={"window": 6}), 40)
     levels, first = bundle.layout.codes.levels, bundle.layout.first
     cuts = [dense[i].split for i in range(40)]
     assert all((cut - 1) % levels == 0 and cut > 1 for cut in cuts)
     assert len(set(cuts)) > 2
     assert all(dense[i].split < len(dense[i].labels) for i in range(40))
-    question = PromptRows(Questions(1), bundle.tokenizer, 200)[0]
+    question = PromptExamples(Questions(1), bundle.tokenizer, 200)[0]
     assert (question.labels[: question.split] == IGNORE).all()
     assert (question.labels[question.split :] != IGNORE).all()
     histories = RatedHistories(bundle.layout, bundle.tokenizer, SCALE, 1)

@@ -24,7 +24,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_its_rows(tmp_path: Pat
         train(DROPOUT, settings, tmp_path)
     said = str(caught.value)
     assert re.search(r"train, step \d+: expected a finite loss, got (nan|inf)", said), said
-    assert re.search(r"rows of (dense|rating) \d+, \d+", said), said
+    assert re.search(r"rows of (next-item|rating) \d+, \d+", said), said
 
 
 def test_a_run_whose_loss_explodes_stops_and_names_where_it_began(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_run_whose_loss_explodes_stops_and_names_where_it_began(tmp_path: Path
         train(scratch(items="tokens"), config(**wild), tmp_path / "watched")
     said = str(caught.value)
     assert "set train.diverged to a larger factor or to 0 (never)" in said
-    assert re.search(r"it had rows of (dense|rating) \d+, \d+", said)
+    assert re.search(r"it had rows of (next-item|rating) \d+, \d+", said)
     first = int(re.search(r"train, step (\d+): expected a loss near", said)[1])
     assert len(curve(tmp_path / "watched", "loss")["loss"]) == first + 18  # the last is not logged
     assert min(losses[first - 1 : first + 19]) > 5 * np.quantile(losses[:10], 0.8)
@@ -75,6 +75,6 @@ def step(watch: Divergence, loss: float, at: int = 0) -> None:
 
 def test_a_gradient_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
     bundle = make_bundle(scratch(), some_codes(ITEMS), scale=SCALE)
-    bundle.model.item_rows.register_hook(lambda gradient: gradient * np.inf)
+    bundle.model.item_embeddings.register_hook(lambda gradient: gradient * np.inf)
     with pytest.raises(UserError, match=r"step 1: expected a finite gradient norm, got (nan|inf)"):
         fit_rows(bundle, config(steps=3), tmp_path)

@@ -97,13 +97,13 @@ def corpus(users: int, events: int) -> Corpus:
 
 
 def test_passes_are_told_in_steps_of_the_data() -> None:
-    small = in_steps(TrainConfig(passes={"most": 3, "average": 2}), corpus(30, 9))
+    small = in_steps(TrainConfig(epochs={"max_epochs": 3, "ema_epochs": 2}), corpus(30, 9))
     assert (small.batch, small.steps, small.evaluate_every) == (3, 30, 10)  # ten steps a pass
-    assert (small.average, small.patience, small.passes) == (20, 8, None)
+    assert (small.average, small.patience, small.epochs) == (20, 8, None)
     assert small.divisor == 21  # 210 events in ten steps
-    sparse = in_steps(TrainConfig(passes={}, dense={"asked": 3}), corpus(30, 9))
+    sparse = in_steps(TrainConfig(epochs={}, next_item={"targets_per_example": 3}), corpus(30, 9))
     assert (sparse.batch, sparse.divisor) == (3, 9)
-    large = in_steps(TrainConfig(passes={"most": 3, "events": 70}), corpus(600, 9))
+    large = in_steps(TrainConfig(epochs={"max_epochs": 3, "targets_per_step": 70}), corpus(600, 9))
     assert (large.batch, large.steps) == (8, 3 * 75)  # ten rows of seven, in an even batch
     plain = TrainConfig(steps=7)
     assert in_steps(plain, corpus(3, 9)) is plain
@@ -112,10 +112,19 @@ def test_passes_are_told_in_steps_of_the_data() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"passes": {}, "tasks": {"dense": {}, "rating": {}}}, "expected the task dense alone"),
+        (
+            {"epochs": {}, "tasks": {"next-item": {}, "rating": {}}},
+            "expected the task next-item alone",
+        ),
         ({"patience": 2}, "set evaluate_every"),
-        ({"align": {"objective": "sdpo"}, "dense": {"start": 0.5}}, r"set dense\.start to 1"),
-        ({"align": {"objective": "sdpo"}, "dense": {"asked": 1}}, r"set align\.positions"),
+        (
+            {"align": {"objective": "sdpo"}, "next_item": {"bos_probability": 0.5}},
+            r"set next_item\.bos_probability to 1",
+        ),
+        (
+            {"align": {"objective": "sdpo"}, "next_item": {"targets_per_example": 1}},
+            r"set align\.positions",
+        ),
     ],
 )
 def test_what_cannot_be_kept_is_refused(settings: dict[str, object], told: str) -> None:

@@ -13,7 +13,7 @@ from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Interactions, Split
 from p5rec.data import prepare
 from p5rec.data.windows import Windows
-from p5rec.train.config import DenseConfig
+from p5rec.train.config import NextItemConfig
 
 USERS, EACH, ITEMS = 4000, 50, 1000
 
@@ -47,7 +47,7 @@ def test_events_are_not_copied(tmp_path: Path) -> None:
         start = held()
         corpus = prepare.load_corpus(tmp_path)
         loaded = held()
-        windows = Windows(corpus.interactions, corpus.split, DenseConfig().window, 1000, 0)
+        windows = Windows(corpus.interactions, corpus.split, NextItemConfig().window, 1000, 0)
         training = held() - loaded
     finally:
         tracemalloc.stop()

@@ -15,7 +15,7 @@ from p5rec.core.errors import UserError
 from p5rec.models.multitask import MultitaskModel
 from p5rec.train.optimizer import make_optimizer
 
-WIDE = {"row_learning_rate": 0.02, "weight_decay": 0.1}
+WIDE = {"embedding_learning_rate": 0.02, "weight_decay": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_matrices_have_8bit_moments_and_rows_32bit_ones() -> None:
     assert kinds["lm.gpt_neox.layers.0.mlp.dense_h_to_4h.weight"] == torch.uint8
     assert kinds["lm.gpt_neox.layers.0.mlp.dense_h_to_4h.bias"] == torch.float32
     assert kinds["lm.gpt_neox.embed_in.new"] == torch.float32
-    assert kinds["item_rows"] == torch.float32
+    assert kinds["item_embeddings"] == torch.float32
 
 
 def test_8bit_moments_learn_as_32bit_ones_do(tmp_path: Path) -> None:

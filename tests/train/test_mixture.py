@@ -13,7 +13,7 @@ from p5rec.core.examples import Example
 from p5rec.core.rng import occurrence
 from p5rec.train.config import TaskConfig
 from p5rec.train.examples.collate import Collator
-from p5rec.train.examples.prompted import PromptRows
+from p5rec.train.examples.prompted import PromptExamples
 from p5rec.train.schedule import assign_tasks, batch_order, tempered
 
 TASKS = {"a": TaskConfig(share=3), "b": TaskConfig(share=1), "c": TaskConfig(share=1)}
@@ -85,8 +85,8 @@ def test_batches_do_change_places() -> None:
     assert order.tolist() != list(range(128))
 
 
-def rows(max_tokens: int, examples: list[Example]) -> PromptRows:
-    return PromptRows(examples, make_bundle(scratch()).tokenizer, max_tokens)
+def rows(max_tokens: int, examples: list[Example]) -> PromptExamples:
+    return PromptExamples(examples, make_bundle(scratch()).tokenizer, max_tokens)
 
 
 def test_a_prompt_row_asks_for_the_answer_alone() -> None:
@@ -107,7 +107,7 @@ def test_a_prompt_row_asks_for_the_answer_alone() -> None:
 
 def test_permuted_answers_are_those_of_others_their_ratings_with_them() -> None:
     own = rows(200, Questions(5))
-    dealt = PromptRows(own.examples, own.tokenizer, 200, np.array([3, 4, 0, 1, 2]))
+    dealt = PromptExamples(own.examples, own.tokenizer, 200, np.array([3, 4, 0, 1, 2]))
     for i, other in enumerate([3, 4, 0, 1, 2]):
         found, asker, answerer = dealt[i], own[i], own[other]
         assert found.input_ids[: found.split].tolist() == asker.input_ids[: asker.split].tolist()

@@ -16,9 +16,9 @@ from p5rec.models.checkpoint import Bundle
 from p5rec.models.config import ItemHeadConfig
 from p5rec.models.multitask import Batch
 from p5rec.train.alignment.data import choose
-from p5rec.train.config import DenseConfig
+from p5rec.train.config import NextItemConfig
 from p5rec.train.examples.collate import Collator
-from p5rec.train.examples.histories import DenseRows
+from p5rec.train.examples.histories import NextItemExamples
 from p5rec.train.examples.row import IGNORE, Row
 
 KINDS = {
@@ -30,11 +30,11 @@ KINDS = {
 N = 12
 
 
-def rows_for(bundle: Bundle, **changes: object) -> DenseRows:
+def rows_for(bundle: Bundle, **changes: object) -> NextItemExamples:
     events, split = log()
-    config = DenseConfig(window=7, targets="next-basket", **changes)
+    config = NextItemConfig(window=7, targets="next-basket", **changes)
     windows = Windows(events, split, config.window, N, 0, config.targets)
-    return DenseRows(windows, events.items, bundle.layout, bundle.bos, config)
+    return NextItemExamples(windows, events.items, bundle.layout, bundle.bos, config)
 
 
 def loss(bundle: Bundle, rows: list[Row], packing: int = 0) -> float:
@@ -49,7 +49,7 @@ def loss(bundle: Bundle, rows: list[Row], packing: int = 0) -> float:
     return found
 
 
-def one_by_one(bundle: Bundle, rows: DenseRows, i: int) -> list[Row]:
+def one_by_one(bundle: Bundle, rows: NextItemExamples, i: int) -> list[Row]:
     """A row for each item that row ``i`` asks for, after what lies before its basket."""
     events, _ = rows.windows.row(i)
     row, moments, levels = rows[i], rows.windows.moments[events], bundle.layout.codes.levels
@@ -91,10 +91,10 @@ def test_each_item_is_asked_for_after_all_before_its_basket(
     assert several > N // 2 or kind == "t5-tokens"
 
 
-class FirstBasket(DenseRows):
+class FirstBasket(NextItemExamples):
     """Rows whose decoder reads one basket."""
 
-    def __init__(self, rows: DenseRows) -> None:
+    def __init__(self, rows: NextItemExamples) -> None:
         super().__init__(rows.windows, rows.items, rows.layout, rows.bos, rows.config)
 
     def __getitem__(self, i: int) -> Row:

@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     world = {"kind": "markov", "users": 30, "items": 40, "events": 12}
-    return build_corpus(DataConfig(source="world", world=world))[0]
+    return build_corpus(DataConfig(source="synthetic", synthetic=world))[0]
 
 
 def backbone(kind: str, folder: Path) -> BackboneConfig:
@@ -85,8 +85,8 @@ def test_a_model_of_shapes_alone_has_the_weights_of_the_real_one(kind: str, fold
 def test_the_rows_told_are_those_that_training_reads(
     steps: int, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tasks = {"dense": {"share": 2}, "sequential-next": {"rows": 2}}
-    settings = TrainConfig(**TRAIN, tasks=tasks, steps=steps, dense={"window": 5})  # type: ignore[arg-type]
+    tasks = {"next-item": {"share": 2}, "sequential-next": {"examples": 2}}
+    settings = TrainConfig(**TRAIN, tasks=tasks, steps=steps, next_item={"window": 5})  # type: ignore[arg-type]
     method = Generative(backbone=scratch(items="tokens"), train=settings)
     read: dict[int, np.ndarray] = {}
     collate = Collator.__call__
@@ -103,7 +103,7 @@ def test_the_rows_told_are_those_that_training_reads(
     told = plan(method, stand_in_codes(IDS, len(corpus.catalog)), corpus)
     read.clear()  # what was read to be timed
     train(method, corpus, stand_in_codes(IDS, len(corpus.catalog)), tmp_path)
-    dense, prompts = told.tasks["dense"].load, told.tasks["sequential-next"].load
+    dense, prompts = told.tasks["next-item"].load, told.tasks["sequential-next"].load
     assert [dense.rows, dense.tokens] == pytest.approx(read[0][:2].tolist())
     exact = 1e-9 if steps == 6 else 0.02
     assert 2 * dense.items == pytest.approx(read[0][2], rel=exact)
@@ -197,7 +197,7 @@ def test_gradients_and_moments_take_what_is_told(folder: Path) -> None:
 def test_a_small_model_is_timed_by_its_own_steps_and_looks(
     corpus: Corpus, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = {"tasks": {"dense": {}}, "steps": 40, "evaluate_every": 10}
+    steps = {"tasks": {"next-item": {}}, "steps": 40, "evaluate_every": 10}
     method = Generative(backbone=scratch(), train=TrainConfig(**TRAIN | steps))
     codes, looked = stand_in_codes(IDS, len(corpus.catalog)), []
     real = timing.step_seconds

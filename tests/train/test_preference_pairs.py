@@ -17,10 +17,10 @@ from p5rec.core.types import Interactions, Split
 from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
 from p5rec.train.alignment import mining as module
-from p5rec.train.alignment.data import DrawRows, Pairs, PreferenceRows, load_pairs
+from p5rec.train.alignment.data import Pairs, PreferenceExamples, SampledExamples, load_pairs
 from p5rec.train.alignment.mining import mine
-from p5rec.train.config import DenseConfig
-from p5rec.train.examples.histories import DenseRows
+from p5rec.train.config import NextItemConfig
+from p5rec.train.examples.histories import NextItemExamples
 
 MADE: dict[str, Any] = {"negatives": 3, "seed": 0}
 LOG = log(users=6, events=7)
@@ -28,10 +28,10 @@ LOG = log(users=6, events=7)
 
 def histories(
     bundle: Bundle, data: tuple[Interactions, Split] = LOG, n_rows: int | None = None
-) -> DenseRows:
-    config = DenseConfig(window=4)
+) -> NextItemExamples:
+    config = NextItemConfig(window=4)
     windows = Windows(*data, config.window, n_rows, 0)
-    return DenseRows(windows, data[0].items, bundle.layout, bundle.bos, config)
+    return NextItemExamples(windows, data[0].items, bundle.layout, bundle.bos, config)
 
 
 def mined(
@@ -114,7 +114,7 @@ def test_the_size_of_a_batch_moves_nothing(tmp_path: Path, monkeypatch: pytest.M
 def test_rows_hold_their_pairs_and_come_again_every_epoch(tmp_path: Path) -> None:
     bundle = make_bundle(scratch(), some_codes(ITEMS), spread=0.3).ready()
     base, pairs = histories(bundle), mined(bundle, tmp_path, positions=2)
-    rows = PreferenceRows(base, pairs, 3 * len(base) + 1)
+    rows = PreferenceExamples(base, pairs, 3 * len(base) + 1)
     assert len(rows) == len(rows.lengths) == 3 * len(base) + 1
     for i in range(len(rows)):
         row, (places, items, scores) = rows[i], pairs[i % len(base)]
@@ -135,7 +135,7 @@ def test_an_item_without_rivals_is_no_pair() -> None:
     places = np.array([1, 3])
     items = np.array([[4, -1, -1], [5, 6, -1]])
     table = np.tile([0, 2], len(base))[: len(base) + 1]
-    row = PreferenceRows(base, Pairs(table, places, items, np.zeros((2, 3))), 1)[0]
+    row = PreferenceExamples(base, Pairs(table, places, items, np.zeros((2, 3))), 1)[0]
     assert (row.candidates[1] == -1).all()
     assert row.candidates[3].tolist() == [5, 6, -1]
 
@@ -144,7 +144,7 @@ def test_every_place_of_every_row_draws_with_a_seed_of_its_own() -> None:
     bundle = make_bundle(scratch(), some_codes(ITEMS))
     base = histories(bundle, n_rows=40)
     seeds: list[int] = []
-    for i, row in enumerate(DrawRows(base, 2, seed=3)):
+    for i, row in enumerate(SampledExamples(base, 2, seed=3)):
         places = np.flatnonzero(row.draws)
         assert len(places) == 2
         asked = np.flatnonzero(row.labels != -100)
@@ -154,6 +154,6 @@ def test_every_place_of_every_row_draws_with_a_seed_of_its_own() -> None:
             break
     assert len(set(seeds)) == len(seeds) == 80
     assert min(seeds) > 0
-    again = DrawRows(base, 2, seed=3)[7].draws
-    assert again.tolist() == DrawRows(base, 2, seed=3)[7].draws.tolist()
-    assert again.tolist() != DrawRows(base, 2, seed=4)[7].draws.tolist()
+    again = SampledExamples(base, 2, seed=3)[7].draws
+    assert again.tolist() == SampledExamples(base, 2, seed=3)[7].draws.tolist()
+    assert again.tolist() != SampledExamples(base, 2, seed=4)[7].draws.tolist()

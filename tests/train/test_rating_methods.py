@@ -33,12 +33,12 @@ ITEMS = 24
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
     world = {"kind": "markov", "users": 30, "items": ITEMS, "events": 8}
-    return build(DataConfig(source="world", world=world))[0]
+    return build(DataConfig(source="synthetic", synthetic=world))[0]
 
 
 def taught(corpus: Corpus, folder: Path, heads: dict[str, Any], **changes: Any) -> Bundle:
     settings = {
-        "tasks": {"dense-rating": {}}, "steps": 2, "batch": 4, "precision": "float32",
+        "tasks": {"rating-sequence": {}}, "steps": 2, "batch": 4, "precision": "float32",
         "warmup": 0, **changes,
     }  # fmt: skip
     config = Generative(backbone=scratch(), train=settings, heads=heads)
@@ -57,16 +57,16 @@ def test_a_bundle_comes_back_with_the_heads_it_was_taught(corpus: Corpus, tmp_pa
 
 
 def test_statistics_are_taught_as_they_are_asked(corpus: Corpus, tmp_path: Path) -> None:
-    bundle = taught(corpus, tmp_path, {}, dense={"statistics": True, "window": 4})
+    bundle = taught(corpus, tmp_path, {}, next_item={"statistics": True, "window": 4})
     assert bundle.settings.statistics
     library = taught_prompts(Generative())
     settings = {
-        "tasks": {"dense-rating": {}}, "steps": 2, "batch": 4,
-        "dense": {"statistics": True, "window": 4},
+        "tasks": {"rating-sequence": {}}, "steps": 2, "batch": 4,
+        "next_item": {"statistics": True, "window": 4},
     }  # fmt: skip
     config = Generative(backbone=scratch(), train=settings)
     seen = config.train.training_events(corpus)
-    rows = training_data.build_training_data(config, seen, bundle, library)[0]["dense-rating"]
+    rows = training_data.build_training_data(config, seen, bundle, library)[0]["rating-sequence"]
     text = bundle.tokenizer.decode(rows[0].input_ids)
     assert text.count(" mean ") == rows.windows.lengths[0]
 
@@ -89,7 +89,7 @@ def test_what_knows_no_codes_is_asked_in_words_alone(corpus: Corpus) -> None:
 
     for task in ("rating", "rating-statistics", "sequential-yesno"):
         check(task)
-    for task in ("dense", "dense-rating", "sequential-next", "direct", "item-id-to-text"):
+    for task in ("next-item", "rating-sequence", "sequential-next", "direct", "item-id-to-text"):
         with pytest.raises(UserError, match=f"words alone where train.steps is 0, got '{task}'"):
             check(task)
 
@@ -106,7 +106,7 @@ def test_the_control_is_fitted_to_permuted_histories_and_nothing_else(
     rows = training_data._rows
     monkeypatch.setattr(training_data, "_rows", watch)
     fits = Fits.of(corpus, some_codes(ITEMS), tmp_path / "store")
-    settings = {"tasks": {"dense-rating": {}}, "steps": 1, "batch": 4, "seed": 3}
+    settings = {"tasks": {"rating-sequence": {}}, "steps": 1, "batch": 4, "seed": 3}
     plain = Generative(backbone=scratch(), train=settings)
     runs = [
         fits.fit(plain.model_copy(update={"permute_histories": permuted}))

@@ -22,8 +22,8 @@ from p5rec.models.scorer import prompt_reader
 from p5rec.models.start import carry_over
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
-from p5rec.train.config import DenseConfig
-from p5rec.train.examples.histories import DenseRows
+from p5rec.train.config import NextItemConfig
+from p5rec.train.examples.histories import NextItemExamples
 
 NAMES, WEIGHTS = ("buy", "cart", "view"), (1.0, 0.5, 0.2)
 SHAPES = ["decoder", "decoder-tokens", "t5", "t5-tokens"]
@@ -76,7 +76,9 @@ def test_what_is_served_is_what_is_trained(backbone: Any) -> None:
     bundle, (events, split) = bundle_of(backbone), log()
     events = mixed(events)
     windows = Windows(events, split, 5, 4, 0)
-    rows = DenseRows(windows, events.items, bundle.layout, bundle.bos, DenseConfig(window=5))
+    rows = NextItemExamples(
+        windows, events.items, bundle.layout, bundle.bos, NextItemConfig(window=5)
+    )
     model, layout = bundle.model.eval(), bundle.layout
     for i in range(len(rows)):
         row, (own, _) = rows[i], windows.row(i)

@@ -14,7 +14,7 @@ from tiny_models import make_bundle, scratch, some_codes
 from torch import Tensor
 from trl import GRPOConfig, GRPOTrainer
 
-from p5rec.backbones.grow import GrownHead
+from p5rec.backbones.grow import ExtendedHead
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.multitask import Batch
 from p5rec.train.alignment.objectives import Grpo, grpo_loss
@@ -149,7 +149,7 @@ def test_the_loss_and_its_gradient_are_those_of_trl(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model of tokens under its own softmax is what trl's trainer takes; the same items drawn."""
-    monkeypatch.setattr(GrownHead, "bias", None, raising=False)  # trl's fused head asks for it
+    monkeypatch.setattr(ExtendedHead, "bias", None, raising=False)  # trl's fused head asks for it
     bundle = make_bundle(scratch(items="tokens", normalisation="vocab"))
     model, causal = bundle.model.eval(), bundle.model.causal
     own = causal.forward

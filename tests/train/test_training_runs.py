@@ -82,7 +82,7 @@ def test_every_trainable_weight_is_optimised_once_at_its_own_rate(tmp_path: Path
 
     original, sft.MultitaskTrainer = sft.MultitaskTrainer, Spy
     try:
-        settings = config(steps=1, row_learning_rate=0.5, weight_decay=0.1)
+        settings = config(steps=1, embedding_learning_rate=0.5, weight_decay=0.1)
         bundle = train(scratch(lora=True), settings, tmp_path)
     finally:
         sft.MultitaskTrainer = original
@@ -93,7 +93,7 @@ def test_every_trainable_weight_is_optimised_once_at_its_own_rate(tmp_path: Path
     rows = bundle.model.causal.get_input_embeddings().new
     assert [group["lr"] for group in groups] == [0.01, 0.01, 0.5]
     assert [group["weight_decay"] for group in groups] == [0.1, 0.0, 0.1]
-    assert {*map(id, groups[2]["params"])} == {id(rows), id(bundle.model.item_rows)}
+    assert {*map(id, groups[2]["params"])} == {id(rows), id(bundle.model.item_embeddings)}
 
 
 def test_frozen_weights_do_not_move(tmp_path: Path) -> None:
@@ -139,6 +139,6 @@ def test_a_step_reads_the_same_rows_on_any_number_of_processes(
 
 
 def test_a_config_says_what_it_refuses() -> None:
-    for bad in ({"steps": -1}, {"tasks": {}}, {"dense": {"window": 1}}, {"batch": 0}):
+    for bad in ({"steps": -1}, {"tasks": {}}, {"next_item": {"window": 1}}, {"batch": 0}):
         with pytest.raises(ValueError, match=r"greater than|at least 1"):
             TrainConfig(**bad)

@@ -117,7 +117,7 @@ def test_rows_begin_anew_where_the_codes_are_others(world: Any, tmp_path: Path) 
     train(method(1, start=str(start)), other, codes, tmp_path / "other", start=start)
     before, after = load_bundle(start), load_bundle(tmp_path / "other")
     assert after.layout.codes.codes.shape == (12, 2)
-    assert after.model.item_rows.abs().max() <= 0.011  # one step of the optimiser
+    assert after.model.item_embeddings.abs().max() <= 0.011  # one step of the optimiser
     name = "lm.gpt_neox.layers.0.mlp.dense_h_to_4h.weight"
     old, new = (bundle.model.get_parameter(name).detach().numpy() for bundle in (before, after))
     fresh = run(method(1)).trained

@@ -14,8 +14,8 @@ from tiny_models import scratch
 from p5rec.core.code import Code
 from p5rec.core.types import Corpus, Histories, RankedLists
 from p5rec.data.build import build
-from p5rec.data.config import DataConfig, WorldConfig
-from p5rec.data.sources.worlds import successor
+from p5rec.data.config import DataConfig, SyntheticConfig
+from p5rec.data.sources.synthetic import successor
 from p5rec.data.split import cases
 from p5rec.ids.base import fit
 from p5rec.ids.config import IdsConfig
@@ -27,7 +27,7 @@ from p5rec.models.config import ItemHeadConfig
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.validate import validator
-from p5rec.train.config import PassesConfig, TrainConfig
+from p5rec.train.config import EpochsConfig, TrainConfig
 from p5rec.train.training import train
 
 ITEMS = 40
@@ -41,7 +41,7 @@ IDS = IdsConfig(levels=2, codebook=8, vectors={"text": None, "cooccurrence": {"d
 
 def corpus_of(kind: str, **changes: Any) -> Corpus:
     world = {"kind": kind, "users": 240, "items": ITEMS, "events": 12, **changes}
-    return build(DataConfig(source="world", world=world))[0]
+    return build(DataConfig(source="synthetic", synthetic=world))[0]
 
 
 def lists(
@@ -71,7 +71,7 @@ def test_the_successor_of_an_item_is_learned(tmp_path: Path) -> None:
     assert found.low > 0.3
     # what it puts first is the planted successor itself, by its external id
     numbers = np.array([int(name[1:]) for name in corpus.catalog.ids])
-    after = successor(WorldConfig(kind="markov", users=240, items=ITEMS, events=12))
+    after = successor(SyntheticConfig(kind="markov", users=240, items=ITEMS, events=12))
     last = numbers[histories.items[histories.offsets[1:] - 1]]
     followed = numbers[model.items[:, 0]] == after[last]
     seen = np.array([after[n] in numbers[histories[b]] for b, n in enumerate(last)])
@@ -102,7 +102,7 @@ def test_views_help_where_they_tell_a_taste_and_not_elsewhere(
     for behaviour in ({"column": "behaviour", "targets": ["purchase"]}, None):
         world = {"kind": "shop", "users": 300, "items": ITEMS, "events": 5, "p": 0.9 * planted}
         corpus = build(
-            DataConfig(source="world", world=world, behaviour=behaviour, catalog="table")
+            DataConfig(source="synthetic", synthetic=world, behaviour=behaviour, catalog="table")
         )[0]
         model, _, _, targets = lists(corpus, tmp_path / str(behaviour is None), steps=150)
         found.append((model, targets))
@@ -145,7 +145,7 @@ JUDGED = {"evaluate_every": 1, "patience": 1, "evaluate_users": 5}
         ({}, None, False),
         ({"evaluate_every": 1}, None, False),  # the looks are on the record, and decide nothing
         (JUDGED, None, True),
-        ({"passes": PassesConfig(most=1)}, None, True),
+        ({"epochs": EpochsConfig(max_epochs=1)}, None, True),
         (JUDGED, ItemHeadConfig(), False),  # looked at by the head alone
     ],
 )
@@ -177,7 +177,7 @@ def test_a_changed_prompt_is_taught_anew(taught, tmp_path: Path) -> None:
     text = source.read_text().replace("family: rating", "family: stars")
     (folder / "stars.yaml").write_text(text)
     tasks = SETTINGS.train.model_copy(
-        update={"steps": 1, "tasks": {"stars": SETTINGS.train.tasks["dense"]}}
+        update={"steps": 1, "tasks": {"stars": SETTINGS.train.tasks["next-item"]}}
     )
     prompts = SETTINGS.prompts.model_copy(update={"folders": (str(folder),)})
     first = taught(train=tasks, prompts=prompts)

@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 import polars as pl
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.data.config import DataConfig
 from p5rec.data.delimited import Records
 from p5rec.data.fetch import located
@@ -53,14 +53,14 @@ def files(config: DataConfig) -> dict[str, Path]:
         tables = sorted(p for p in log.iterdir() if _plain(p).suffix in (".json", ".jsonl"))
         reviews = [p for p in tables if not p.name.startswith("meta")]
         if len(reviews) != 1:
-            raise fault(log, "one file of reviews", f"{len(reviews)}", "name the file itself")
+            raise input_error(log, "one file of reviews", f"{len(reviews)}", "name the file itself")
         log, metas = reviews[0], [p for p in tables if p.name.startswith("meta")]
     else:
         category = _plain(log).stem.removeprefix("reviews_").removesuffix("_5")
         start = f"meta_{category}.json"
         metas = sorted(path for path in log.parent.iterdir() if path.name.startswith(start))
     if len(metas) > 1 and not (config.items and config.items.path):
-        raise fault(log.parent, "one metadata file", f"{len(metas)}", "set data.items.path")
+        raise input_error(log.parent, "one metadata file", f"{len(metas)}", "set data.items.path")
     return {"events": log} | item_file(config, metas[0] if metas else None)
 
 
@@ -77,7 +77,7 @@ def _metadata(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
     names = read.names
     item = next((name for name in OWN["item"] if name in names), None)
     if item is None or "title" not in names:
-        raise fault(path, "columns asin (or parent_asin) and title", ", ".join(names)[:80],
+        raise input_error(path, "columns asin (or parent_asin) and title", ", ".join(names)[:80],
                     "give data.items.path and its columns")  # fmt: skip
     chosen = {"item": item, "title": "title"}
     for part, options in (("brand", BRANDS), ("categories", CATEGORIES)):
@@ -118,13 +118,13 @@ def _literals(path: Path) -> Table:
 def _literal(line: str, path: Path, number: int) -> dict[str, Any]:
     if len(line) > LONGEST:
         got, todo = "a longer one", "remove the record"
-        raise fault(path, f"lines of at most {LONGEST:,} characters", got, todo, line=number)
+        raise input_error(path, f"lines of at most {LONGEST:,} characters", got, todo, line=number)
     try:
         row = ast.literal_eval(line)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         row = None
     if not isinstance(row, dict):
-        raise fault(path, "a Python mapping", repr(line[:40]), "fix the line", line=number)
+        raise input_error(path, "a Python mapping", repr(line[:40]), "fix the line", line=number)
     return row
 
 
@@ -146,7 +146,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
             with opened(path, "rt", encoding="utf-8-sig") as handle:
                 yield handle  # type: ignore[misc]
         except (EOFError, zlib.error) as error:
-            raise fault(path, "a whole file", str(error), "download it again") from None
+            raise input_error(path, "a whole file", str(error), "download it again") from None
 
 
 def _plain(path: Path) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.data.config import DataConfig
 from p5rec.data.delimited import read_delimited
 from p5rec.data.fetch import located
@@ -61,10 +61,10 @@ def files(config: DataConfig) -> dict[str, Path]:
         inside = [name for name in LAYOUTS if (log / name).is_file()]
         if len(inside) != 1:
             got = ", ".join(inside) or "none of them"
-            raise fault(log, f"one of {', '.join(LAYOUTS)}", got, "name the file itself")
+            raise input_error(log, f"one of {', '.join(LAYOUTS)}", got, "name the file itself")
         log = log / inside[0]
     if log.name not in LAYOUTS:
-        raise fault(log, f"one of {', '.join(LAYOUTS)}", log.name, "use the source `table`")
+        raise input_error(log, f"one of {', '.join(LAYOUTS)}", log.name, "use the source `table`")
     users = USERS.get(log.name)
     return {
         "events": log,

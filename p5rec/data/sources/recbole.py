@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.data.config import DataConfig
 from p5rec.data.delimited import check_names, read_delimited
 from p5rec.data.fetch import located
@@ -42,7 +42,9 @@ def files(config: DataConfig) -> dict[str, Path]:
     if log.is_dir():
         inside = sorted(log.glob("*.inter"))
         if len(inside) != 1:
-            raise fault(log, "one .inter file in the folder", f"{len(inside)}", "name the file")
+            raise input_error(
+                log, "one .inter file in the folder", f"{len(inside)}", "name the file"
+            )
         log = inside[0]
     items, users = log.with_suffix(".item"), log.with_suffix(".user")
     return {"events": log} | item_file(config, items) | user_file(config, users)
@@ -70,7 +72,7 @@ def _items(path: Path, dialect: Dialect) -> pl.DataFrame:
     read, types = _atomic(path, dialect)
     frame = read.frame
     if "item_id" not in frame.columns:
-        raise fault(
+        raise input_error(
             path,
             "a column 'item_id:token'",
             ", ".join(frame.columns),
@@ -88,7 +90,7 @@ def _items(path: Path, dialect: Dialect) -> pl.DataFrame:
 def _users(path: Path, dialect: Dialect) -> pl.DataFrame:
     read, types = _atomic(path, dialect)
     if "user_id" not in types:
-        raise fault(
+        raise input_error(
             path,
             "a column 'user_id:token'",
             ", ".join(types),

@@ -12,6 +12,6 @@ SOURCES = Registry(
         "recbole": "p5rec.data.sources.recbole:SOURCE",
         "sequences": "p5rec.data.sources.sequences:SOURCE",
         "table": "p5rec.data.sources.table:SOURCE",
-        "world": "p5rec.data.sources.worlds:SOURCE",
+        "synthetic": "p5rec.data.sources.synthetic:SOURCE",
     },
 )

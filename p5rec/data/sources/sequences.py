@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.data.config import DataConfig
 from p5rec.data.files import read_lines
 from p5rec.data.items import item_table
@@ -30,11 +30,11 @@ def read(config: DataConfig) -> RawLog:
     lines = lines.select("row", words.list.first().alias("user"), words.list.slice(1).alias("item"))
     lines = lines.filter(pl.col("item").list.len() > 0)
     if not len(lines):
-        raise fault(path, "lines of `user item item ...`", "no event", "check the file")
+        raise input_error(path, "lines of `user item item ...`", "no event", "check the file")
     again = lines.filter(pl.col("user").is_duplicated())
     if len(again):
         rows = again.filter(pl.col("user") == again["user"][0])["row"].to_list()
-        raise fault(
+        raise input_error(
             path, "one line a user", f"{again['user'][0]!r} again", "join the lines", line=rows[1]
         )
     position = pl.int_ranges(pl.col("item").list.len()).alias("time")

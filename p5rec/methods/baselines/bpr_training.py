@@ -21,8 +21,8 @@ from p5rec.core.types import NOBODY, Histories, Interactions, Split, check_rows
 
 from ..arrays import load_arrays, save_arrays
 from . import fitting
-from .dense import DenseScorer
 from .iterative import EPOCHS, BprSettings
+from .scorer import ItemScorer
 
 SPREAD = 0.1  # of the factors before training
 REDRAWS = 3  # of negatives that the user has taken; a few that remain do little harm
@@ -48,7 +48,7 @@ class Factors(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class BprPredictor(DenseScorer):
+class BprPredictor(ItemScorer):
     """Ranks by factors; a user without training events gets the most popular items.
 
     Attributes:
@@ -68,7 +68,7 @@ class BprPredictor(DenseScorer):
     lineage: Lineage | None = None
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`.dense.DenseScorer`; of histories the users are read."""
+        """See :class:`.scorer.ItemScorer`; of histories the users are read."""
         check_rows("user", histories.users, len(self.known), NOBODY)
         users, items, bias = (table.detach().numpy() for table in self.factors.parameters())
         scores = fitting.products(users[histories.users], items) + bias[:, 0]

@@ -11,7 +11,7 @@ from pydantic import Field
 from scipy.linalg import inv
 
 from p5rec.core.artefacts import Lineage
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Corpus, Histories, Interactions, Split
 from p5rec.data.matrices import history_matrix, training_matrix
@@ -19,11 +19,11 @@ from p5rec.data.matrices import history_matrix, training_matrix
 from ..arrays import load_arrays, save_arrays
 from ..base import Method
 from ..plans import Plan, Surroundings
-from .dense import DenseScorer
+from .scorer import ItemScorer
 
 
 @dataclass(frozen=True, eq=False)
-class EasePredictor(DenseScorer):
+class EasePredictor(ItemScorer):
     """Scores items by a linear map of the history.
 
     Attributes:
@@ -39,7 +39,7 @@ class EasePredictor(DenseScorer):
     lineage: Lineage | None = None
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`.dense.DenseScorer`."""
+        """See :class:`.scorer.ItemScorer`."""
         # sparse times dense adds row by row: a request's scores do not depend on its neighbours
         return history_matrix(histories, len(self.tie), self.half_life) @ self.weights
 
@@ -73,7 +73,7 @@ class Ease(Method):
         """
         n_items = interactions.n_items
         if n_items > self.max_items:
-            raise fault(
+            raise input_error(
                 "ease",
                 f"at most {self.max_items} items",
                 f"{n_items}, whose matrices take {2 * 4 * n_items**2 / 1e9:.0f} GB",

@@ -122,7 +122,7 @@ def train(
                 break
     if kept is not None:
         model.load_state_dict(kept)
-    return waited.best_look or epochs
+    return waited.best_check or epochs
 
 
 def products(vectors: np.ndarray, table: np.ndarray) -> np.ndarray:

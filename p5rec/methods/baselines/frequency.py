@@ -21,7 +21,7 @@ from p5rec.data.train_events import taken
 
 from ..arrays import load_arrays, save_arrays
 from ..base import Method
-from .dense import DenseScorer
+from .scorer import ItemScorer
 
 FLOOR = np.float32(0.03)  # of the most frequent item's baskets: what an item counts for besides
 
@@ -36,7 +36,7 @@ def logs_of_shares(scores: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class FrequencyPredictor(DenseScorer):
+class FrequencyPredictor(ItemScorer):
     """Ranks by the baskets of the history that hold an item, and other items behind those.
 
     Attributes:
@@ -52,7 +52,7 @@ class FrequencyPredictor(DenseScorer):
     lineage: Lineage | None = None
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`.dense.DenseScorer`."""
+        """See :class:`.scorer.ItemScorer`."""
         own = self._own(histories)
         return np.where(own > 0, 1 + own, self.behind)
 

@@ -17,11 +17,11 @@ from p5rec.data.matrices import history_matrix, training_matrix
 
 from ..arrays import load_arrays, save_arrays, sparse, sparse_parts
 from ..base import Method
-from .dense import DenseScorer
+from .scorer import ItemScorer
 
 
 @dataclass(frozen=True, eq=False)
-class ItemKnnPredictor(DenseScorer):
+class ItemKnnPredictor(ItemScorer):
     """Scores an item by its similarity to the items of the history, summed.
 
     An item that is no neighbour of any scores 0, and such items follow in the tie order.
@@ -39,7 +39,7 @@ class ItemKnnPredictor(DenseScorer):
     lineage: Lineage | None = None
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`.dense.DenseScorer`."""
+        """See :class:`.scorer.ItemScorer`."""
         seen = history_matrix(histories, len(self.tie), self.half_life)
         return (seen @ self.similar).toarray()
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from p5rec.core.artefacts import file_sha256
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.data.targets import Targets
 
 from ..arrays import FILE, load_arrays
@@ -52,7 +52,7 @@ class IterativeMethod(Method):
         arrays = load_arrays(model)
         if EPOCHS not in arrays:
             todo = "fit it again"
-            raise fault(model, "a model that says how long it trained", "one without", todo)
+            raise input_error(model, "a model that says how long it trained", "one without", todo)
         settled = {"epochs": int(arrays[EPOCHS][0]), "patience": 0}
         return super().as_chosen(model).model_copy(update=settled)
 
@@ -116,7 +116,9 @@ class SasrecSettings(IterativeMethod):
 
 def _hash(model: Path) -> str:
     if not (model / FILE).is_file():
-        raise fault(model / FILE, "a SASRec's weights", "nothing there", "copy the folder anew")
+        raise input_error(
+            model / FILE, "a SASRec's weights", "nothing there", "copy the folder anew"
+        )
     return file_sha256(model / FILE)
 
 

@@ -16,13 +16,13 @@ from p5rec.core.types import Histories, Interactions, Split
 
 from ..arrays import load_arrays, save_arrays
 from ..base import Method
-from .dense import DenseScorer
+from .scorer import ItemScorer
 
 NEVER = np.float32(0.5)  # events that an item counts for besides: one without any has a logarithm
 
 
 @dataclass(frozen=True, eq=False)
-class PopularityPredictor(DenseScorer):
+class PopularityPredictor(ItemScorer):
     """Ranks by training events.
 
     Attributes:
@@ -36,7 +36,7 @@ class PopularityPredictor(DenseScorer):
     lineage: Lineage | None = None
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`.dense.DenseScorer`."""
+        """See :class:`.scorer.ItemScorer`."""
         return np.broadcast_to(self.counts, (len(histories), len(self.counts)))
 
     def item_logs(self, histories: Histories) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from p5rec.core.artefacts import Lineage
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.types import NOBODY, Histories, Interactions, Split, check_rows
 
 from ..arrays import load_arrays, save_arrays
@@ -146,7 +146,9 @@ def training_ratings(
     if interactions.ratings is None or not len(
         rows := np.flatnonzero(split.mask("train") & np.isfinite(interactions.ratings))
     ):
-        raise fault(name, "training events with ratings", "none", "map a rating column of the data")
+        raise input_error(
+            name, "training events with ratings", "none", "map a rating column of the data"
+        )
     ratings = interactions.ratings[rows].astype(np.float64)
     return interactions.users[rows], interactions.items[rows], ratings
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from p5rec.core.artefacts import Lineage, read_json, write_json
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.features import behaviour_codes
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, Split
@@ -31,8 +31,8 @@ from p5rec.models.sasrec import SasrecShape
 
 from ..arrays import load_arrays, save_arrays
 from . import fitting
-from .dense import DenseScorer
 from .iterative import EPOCHS, SasrecSettings
+from .scorer import ItemScorer
 from .sequences import TrainingWindows, rectangles
 
 ITEMS = "items.weight"  # of the network: a row an item
@@ -41,7 +41,7 @@ WARMUP = 100  # steps until the learning rate is whole
 
 
 @dataclass(frozen=True, eq=False)
-class SasrecPredictor(DenseScorer):
+class SasrecPredictor(ItemScorer):
     """Ranks by the cosine with the state after the last event.
 
     A request without a history gets the most popular items. The network stays as it is once lists
@@ -78,7 +78,7 @@ class SasrecPredictor(DenseScorer):
 
     @torch.no_grad()
     def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`.dense.DenseScorer`."""
+        """See :class:`.scorer.ItemScorer`."""
         read = histories.tail(self.method.window)
         states = np.zeros((len(read), self.method.width), dtype=np.float32)
         done = behaviour_codes(read.behaviours, self.behaviours, len(read.items))
@@ -172,7 +172,7 @@ def _carry_over(
         UserError: the sizes or the behaviours differ.
     """
     if (names := tuple(read_json(start / BEHAVIOURS))) != behaviours:
-        raise fault(
+        raise input_error(
             start, f"a SASRec of the same behaviours ({', '.join(behaviours) or 'none'})",
             ", ".join(names) or "none", "fit it anew",
         )  # fmt: skip
@@ -182,7 +182,7 @@ def _carry_over(
     for name, weight in network.state_dict().items():
         old = torch.from_numpy(arrays[f"network.{name}"])
         if old.shape[1:] != weight.shape[1:] or (name != ITEMS and len(old) != len(weight)):
-            raise fault(
+            raise input_error(
                 start, f"a SASRec of the same sizes to start from ({name} {tuple(weight.shape)})",
                 f"{tuple(old.shape)}", "give both the same settings",
             )  # fmt: skip

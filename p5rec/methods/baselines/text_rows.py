@@ -116,5 +116,5 @@ def _said(view: CorpusView, event: int, shown: bool, limits: Limits) -> str:
     if shown:
         return limits.cut(view.text("review", event))
     past = view.past(event)
-    own = past[view.corpus.split.parts[past] == TRAIN]
+    own = past[view.corpus.split.of_event[past] == TRAIN]
     return " ".join(limits.cut(view.text("review", row)) for row in own.tolist())

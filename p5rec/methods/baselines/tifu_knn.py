@@ -24,12 +24,12 @@ from p5rec.data.train_events import taken
 
 from ..arrays import load_arrays, save_arrays, sparse, sparse_parts
 from ..base import Method
-from .dense import DenseScorer
 from .frequency import logs_of_shares
+from .scorer import ItemScorer
 
 
 @dataclass(frozen=True, eq=False)
-class TifuKnnPredictor(DenseScorer):
+class TifuKnnPredictor(ItemScorer):
     """Blends the vector of the history with the mean of those of the nearest users.
 
     Nobody is a neighbour of their own, which users' keys tell. A request without a history gets the
@@ -62,7 +62,7 @@ class TifuKnnPredictor(DenseScorer):
         return np.asarray(self.users.power(2).sum(axis=1))
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`.dense.DenseScorer`."""
+        """See :class:`.scorer.ItemScorer`."""
         from p5rec.recommend.ranking import CELLS  # a config is read without torch
 
         histories = histories.of_targets()

@@ -7,7 +7,7 @@ from typing import Any
 
 from p5rec.core.artefacts import read_json, write_json
 from p5rec.core.config import Config, bind
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 
 FILE = "fusion.json"
 
@@ -51,7 +51,7 @@ class Choice(Config):
             UserError: the file is missing or damaged.
         """
         if not (folder / FILE).is_file():
-            raise fault(
+            raise input_error(
                 folder / FILE, "the file that was saved", "nothing there", "copy the folder anew"
             )
         return bind(cls, read_json(folder / FILE), {}, folder / FILE)

@@ -11,12 +11,12 @@ from p5rec.core.artefacts import digest
 
 from ..base import Method
 
-PARTS = "parts"  # of a fusion's folder: where those of its parts lie
+COMPONENTS = "components"  # of a fusion's folder: where those of its parts lie
 
 
-def fit_name(part: str, fit: int) -> str:
+def fit_name(component: str, fit: int) -> str:
     """What a fit of a part is called among the inputs of a fusion."""
-    return f"{part}.{fit}"
+    return f"{component}.{fit}"
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Grid:
     values: dict[str, tuple[Any, ...]]
 
     @classmethod
-    def of(cls, part: Method) -> Self:
+    def of(cls, component: Method) -> Self:
         """The candidates of ``part``."""
-        points, numbers = part.points(), dict[str, int]()
+        points, numbers = component.points(), dict[str, int]()
         keys = (digest(point.fit_settings()) for point in points)
         fits = tuple(numbers.setdefault(key, len(numbers)) for key in keys)
-        return cls(points, fits, dict(part.tune))
+        return cls(points, fits, dict(component.tune))
 
     @property
     def fitted(self) -> list[Method]:

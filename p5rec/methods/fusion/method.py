@@ -11,17 +11,17 @@ from pydantic import Field, model_validator
 from p5rec.core.artefacts import Lineage, write_json
 from p5rec.core.code import Work
 from p5rec.core.config import FileName
-from p5rec.core.errors import UserError, did_you_mean, fault
+from p5rec.core.errors import UserError, did_you_mean, input_error
 from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
 
 from ..base import Method
 from ..folder import CONFIG
-from ..needs import Inputs, Need, Part
+from ..needs import Component, Inputs, Need
 from ..plans import Planned, Surroundings
 from ..registry import any_method
 from .choice import Choice
-from .grid import PARTS, Grid, fit_name
+from .grid import COMPONENTS, Grid, fit_name
 from .planning import plan
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Fusion(Method):
     """
 
     kind: Literal["fusion"] = "fusion"
-    parts: dict[FileName, any_method(named=True)] = Field(min_length=1)  # type: ignore[valid-type]
+    components: dict[FileName, any_method(named=True)] = Field(min_length=1)  # type: ignore[valid-type]
     weights: dict[str, float] = {}
     exclude_seen: bool | None = None
 
@@ -62,45 +62,49 @@ class Fusion(Method):
         """The parts' configs by name, less those that are names of the recipe's."""
         turned = {"permute_histories": True} if self.permute_histories else {}
         return {
-            name: part.model_copy(update=turned)
-            for name, part in self.parts.items()
-            if isinstance(part, Method)
+            name: component.model_copy(update=turned)
+            for name, component in self.components.items()
+            if isinstance(component, Method)
         }
 
     @property
     def grids(self) -> dict[str, Grid]:
         """The parts' candidates, by name."""
-        return {name: Grid.of(part) for name, part in self.methods.items()}
+        return {name: Grid.of(component) for name, component in self.methods.items()}
 
     @property
     def drawn(self) -> bool:  # type: ignore[override]
         """Whether a part is."""
-        return any(part.drawn for part in self.methods.values())
+        return any(component.drawn for component in self.methods.values())
 
     @property
     def by_content(self) -> bool:  # type: ignore[override]
         """Whether a part does."""
-        return any(part.by_content for part in self.methods.values())
+        return any(component.by_content for component in self.methods.values())
 
     @property
     def semantic_ids(self) -> str | None:
         """See :class:`~p5rec.methods.base.Method`: the parts'."""
-        return next(filter(None, (part.semantic_ids for part in self.methods.values())), None)
+        return next(
+            filter(None, (component.semantic_ids for component in self.methods.values())), None
+        )
 
     @property
     def starts_from(self) -> str | None:
         """See :class:`~p5rec.methods.base.Method`: where a part begins."""
-        return next(filter(None, (part.starts_from for part in self.methods.values())), None)
+        return next(
+            filter(None, (component.starts_from for component in self.methods.values())), None
+        )
 
     @property
     def share(self) -> float:
         """See :class:`~p5rec.methods.base.Method`: the least of a part."""
-        return min((part.share for part in self.methods.values()), default=1.0)
+        return min((component.share for component in self.methods.values()), default=1.0)
 
     def of_all_users(self) -> Self:
         """See :class:`~p5rec.methods.base.Method`."""
-        whole = {name: part.of_all_users() for name, part in self.methods.items()}
-        return self.model_copy(update={"parts": {**self.parts, **whole}})
+        whole = {name: component.of_all_users() for name, component in self.methods.items()}
+        return self.model_copy(update={"parts": {**self.components, **whole}})
 
     def first_seed(self, split_seed: int) -> int:
         """See :class:`~p5rec.methods.base.Method`: that of the first part."""
@@ -110,16 +114,16 @@ class Fusion(Method):
     def within(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
         """See :class:`~p5rec.methods.base.Method`."""
         able = [name for name, method in methods.items() if method.scores_items]
-        parts = {}
-        for part, method in self.parts.items():
+        components = {}
+        for component, method in self.components.items():
             if isinstance(method, str) and method not in able:
-                raise fault(
-                    f"parts.{part}", f"a section, or the name of {SCORED}", repr(method),
+                raise input_error(
+                    f"parts.{component}", f"a section, or the name of {SCORED}", repr(method),
                     did_you_mean(method, able),
                 )  # fmt: skip
-            parts[part] = methods[method] if isinstance(method, str) else method
+            components[component] = methods[method] if isinstance(method, str) else method
         unseen = exclude_seen if self.exclude_seen is None else self.exclude_seen
-        filled = self.model_copy(update={"parts": parts, "exclude_seen": unseen})
+        filled = self.model_copy(update={"parts": components, "exclude_seen": unseen})
         if wrong := filled._wrong():
             raise UserError(wrong)
         return filled
@@ -134,7 +138,7 @@ class Fusion(Method):
     def needs(self, seed: int) -> Mapping[str, Need]:
         """See :class:`~p5rec.methods.base.Method`: every fit that the search reads."""
         return {
-            fit_name(name, fit): Part(method)
+            fit_name(name, fit): Component(method)
             for name, grid in self.grids.items()
             for fit, method in enumerate(grid.fitted)
         }
@@ -152,23 +156,25 @@ class Fusion(Method):
                 fit = self.grids[name].fits[choice.candidates[name]]
                 folder = beside[fit_name(name, fit)]
                 inner = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*")}
-                inner[CONFIG] = work / PARTS / name / CONFIG
+                inner[CONFIG] = work / COMPONENTS / name / CONFIG
                 write_json(inner[CONFIG], method.dump())
                 files = {place: path for place, path in inner.items() if path.is_file()}
-                found |= {f"{PARTS}/{name}/{place}": path for place, path in files.items()}
+                found |= {f"{COMPONENTS}/{name}/{place}": path for place, path in files.items()}
                 found |= {at: path for at, path in files.items() if at.startswith("codes/")}
         return found
 
     def settled(self, choice: Choice) -> Self:
         """The same with the weights and settings that validation chose."""
-        parts = {name: grid.points[choice.candidates[name]] for name, grid in self.grids.items()}
-        return self.model_copy(update={"parts": parts, "weights": choice.weights})
+        components = {
+            name: grid.points[choice.candidates[name]] for name, grid in self.grids.items()
+        }
+        return self.model_copy(update={"parts": components, "weights": choice.weights})
 
     @property
     def chooses(self) -> bool:
         """See :class:`~p5rec.methods.base.Method`: weights, or something of a part."""
-        fixed = self.weights.keys() == self.parts.keys()
-        return not fixed or any(part.chooses for part in self.methods.values())
+        fixed = self.weights.keys() == self.components.keys()
+        return not fixed or any(component.chooses for component in self.methods.values())
 
     def as_chosen(self, model: Path) -> Self:
         """See :class:`~p5rec.methods.base.Method`: the parts that have a weight, as they were
@@ -176,17 +182,20 @@ class Fusion(Method):
         choice = Choice.read(model)
         weights = {name: weight for name, weight in choice.weights.items() if weight}
         methods = self.settled(choice).methods
-        parts = {name: methods[name].as_chosen(model / PARTS / name) for name in weights}
-        return self.model_copy(update={"parts": parts, "weights": weights, "tune": {}})
+        components = {name: methods[name].as_chosen(model / COMPONENTS / name) for name in weights}
+        return self.model_copy(update={"parts": components, "weights": weights, "tune": {}})
 
     def continued(self, model: Path, share: float) -> Self:
         """See :class:`~p5rec.methods.base.Method`: the parts that can, go on."""
-        parts = {n: part.continued(model / PARTS / n, share) for n, part in self.methods.items()}
-        return self.model_copy(update={"parts": parts})
+        components = {
+            n: component.continued(model / COMPONENTS / n, share)
+            for n, component in self.methods.items()
+        }
+        return self.model_copy(update={"parts": components})
 
     def account(self) -> dict[str, Any]:
         """See :class:`~p5rec.methods.base.Method`: that of each part."""
-        return {name: part.account() for name, part in self.methods.items()}
+        return {name: component.account() for name, component in self.methods.items()}
 
     def load(self, folder: Path) -> FusionPredictor:
         """See :class:`~p5rec.methods.base.Method`."""
@@ -202,23 +211,23 @@ class Fusion(Method):
     @property
     def fitted_by(self) -> tuple[Work, ...]:
         """See :class:`~p5rec.methods.base.Method`."""
-        return (*super().fitted_by, WORK.target("search"), *self._parts_queried_by)
+        return (*super().fitted_by, WORK.target("search"), *self._components_queried_by)
 
     @property
     def queried_by(self) -> tuple[Work, ...]:
         """See :class:`~p5rec.methods.base.Method`."""
-        return (*super().queried_by, WORK.target("open"), *self._parts_queried_by)
+        return (*super().queried_by, WORK.target("open"), *self._components_queried_by)
 
     @property
-    def _parts_queried_by(self) -> tuple[Work, ...]:
-        return tuple(work for part in self.methods.values() for work in part.queried_by)
+    def _components_queried_by(self) -> tuple[Work, ...]:
+        return tuple(work for component in self.methods.values() for work in component.queried_by)
 
     def check(self, ids: Mapping[str, Any]) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
         faults = []
-        for name, part in self.methods.items():
+        for name, component in self.methods.items():
             try:
-                part.check(ids)
+                component.check(ids)
             except UserError as error:
                 faults += [f"parts.{name}: {line}" for line in error.lines]
         if faults:
@@ -226,8 +235,8 @@ class Fusion(Method):
 
     def check_data(self, corpus: Corpus, asked: Collection[str]) -> Iterator[str]:
         """See :class:`~p5rec.methods.base.Method`."""
-        for name, part in self.methods.items():
-            yield from (f"parts.{name}: {line}" for line in part.check_data(corpus, ()))
+        for name, component in self.methods.items():
+            yield from (f"parts.{name}: {line}" for line in component.check_data(corpus, ()))
 
     def plan(self, corpus: Corpus, among: Surroundings) -> Planned:
         """See :func:`.planning.plan`."""
@@ -249,12 +258,12 @@ class Fusion(Method):
 
     def _wrong(self) -> str | None:
         """What is wrong with the parts; None: nothing."""
-        for name, part in self.methods.items():
-            if not part.scores_items:
-                return f"parts.{name}: expected {SCORED}, got a {part.kind}, which does not"
-        if strange := self.weights.keys() - self.parts.keys():
-            known = ", ".join(self.parts)
+        for name, component in self.methods.items():
+            if not component.scores_items:
+                return f"parts.{name}: expected {SCORED}, got a {component.kind}, which does not"
+        if strange := self.weights.keys() - self.components.keys():
+            known = ", ".join(self.components)
             return f"weights: expected a part ({known}), got {min(strange)!r}; rename it"
-        if len({part.semantic_ids for part in self.methods.values()} - {None}) > 1:
+        if len({component.semantic_ids for component in self.methods.values()} - {None}) > 1:
             return "parts: expected the same ids in all parts, got others; set their ids"
         return None

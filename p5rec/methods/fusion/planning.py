@@ -31,14 +31,16 @@ class FusionPlan:
 
     def lines(self) -> list[str]:
         """In words."""
-        found = [f"  {part}: shared with {method}" for part, method in self.shared.items()]
+        found = [
+            f"  {component}: shared with {method}" for component, method in self.shared.items()
+        ]
         for name, plan in self.own.items():
             first, *others = plan.lines()
             found += [f"  {name}: {first.strip()}", *others]
         return found
 
 
-def plan(parts: Mapping[str, Method], corpus: Corpus, among: Surroundings) -> FusionPlan:
+def plan(components: Mapping[str, Method], corpus: Corpus, among: Surroundings) -> FusionPlan:
     """What fitting ``parts`` takes.
 
     Args:
@@ -46,11 +48,15 @@ def plan(parts: Mapping[str, Method], corpus: Corpus, among: Surroundings) -> Fu
     """
     keys = {name: _key(method) for name, method in among.methods.items()}
     shared = {
-        name: next(other for other, key in keys.items() if key == _key(part))
-        for name, part in parts.items()
-        if _key(part) in keys.values()
+        name: next(other for other, key in keys.items() if key == _key(component))
+        for name, component in components.items()
+        if _key(component) in keys.values()
     }
-    plans = {name: part.plan(corpus, among) for name, part in parts.items() if name not in shared}
+    plans = {
+        name: component.plan(corpus, among)
+        for name, component in components.items()
+        if name not in shared
+    }
     return FusionPlan({name: plan for name, plan in plans.items() if plan is not None}, shared)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 Weighted = Sequence[tuple[float, np.ndarray]]  # a weight, and logarithms ``(B, N)`` float32
 
 
-def fused(parts: Weighted, shape: tuple[int, int]) -> np.ndarray:
+def fused(components: Weighted, shape: tuple[int, int]) -> np.ndarray:
     """``(B, N)`` float32: the weighted sum of the parts' logarithms, in their order.
 
     Args:
@@ -22,7 +22,7 @@ def fused(parts: Weighted, shape: tuple[int, int]) -> np.ndarray:
         shape: B and N.
     """
     scores = torch.zeros(shape)
-    for weight, logs in parts:
+    for weight, logs in components:
         scores = pooled(scores, torch.from_numpy(np.float32(weight) * logs))
     return scores.numpy()
 

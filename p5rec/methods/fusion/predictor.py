@@ -14,16 +14,16 @@ from p5rec.core.types import Histories
 from p5rec.ids.files import load_item_ids
 from p5rec.models.checkpoint import rows_among
 
-from ..baselines.dense import DenseScorer
+from ..baselines.scorer import ItemScorer
 from ..folder import ITEMS, read_method
 from ..predictors import ScoresItems
 from .choice import Choice
-from .grid import PARTS
+from .grid import COMPONENTS
 from .pooling import fused
 
 
 @dataclass(frozen=True, eq=False)
-class FusionPredictor(DenseScorer):
+class FusionPredictor(ItemScorer):
     """Ranks by the weighted sum of what its parts say of every item.
 
     Attributes:
@@ -32,13 +32,13 @@ class FusionPredictor(DenseScorer):
         lineage: None: a folder's manifest says it.
     """
 
-    parts: tuple[tuple[float, ScoresItems], ...]
+    components: tuple[tuple[float, ScoresItems], ...]
     tie: np.ndarray
     lineage: Lineage | None = None
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`p5rec.methods.baselines.dense.DenseScorer`."""
-        said = [(weight, part.item_logs(histories)) for weight, part in self.parts]
+        """See :class:`p5rec.methods.baselines.scorer.ItemScorer`."""
+        said = [(weight, component.item_logs(histories)) for weight, component in self.components]
         return fused(said, (len(histories), len(self.tie)))
 
 
@@ -59,14 +59,16 @@ def opened(folder: Path, ids: Path | None, *, download: bool) -> FusionPredictor
         )
     choice, known = Choice.read(folder), read_json(folder / ITEMS)["ids"]
     item_ids = known if ids is None else load_item_ids(ids)
-    parts = []
+    components = []
     for name, weight in choice.weights.items():
         if not weight:
             continue
-        method = read_method(folder / PARTS / name)
+        method = read_method(folder / COMPONENTS / name)
         coded = method.semantic_ids is not None
-        part = method.opened(folder / PARTS / name, ids if coded else None, download=download)
+        component = method.opened(
+            folder / COMPONENTS / name, ids if coded else None, download=download
+        )
         if ids is not None and not coded:
-            part = part.over(rows_among(item_ids, known))
-        parts.append((weight, part))
-    return FusionPredictor(tuple(parts), tie_order(id_keys(item_ids), choice.tie_seed))
+            component = component.over(rows_among(item_ids, known))
+        components.append((weight, component))
+    return FusionPredictor(tuple(components), tie_order(id_keys(item_ids), choice.tie_seed))

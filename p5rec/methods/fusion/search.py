@@ -37,13 +37,13 @@ class Point(NamedTuple):
     weights: tuple[float, ...]
     taken: tuple[int, ...]
 
-    def weighing(self, part: int, weight: float) -> Point:
+    def weighing(self, component: int, weight: float) -> Point:
         """The same with another weight of ``part``."""
-        return Point(_put(self.weights, part, weight), self.taken)
+        return Point(_put(self.weights, component, weight), self.taken)
 
-    def taking(self, part: int, candidate: int) -> Point:
+    def taking(self, component: int, candidate: int) -> Point:
         """The same with another candidate of ``part``."""
-        return Point(self.weights, _put(self.taken, part, candidate))
+        return Point(self.weights, _put(self.taken, component, candidate))
 
 
 def _put(values: tuple[Any, ...], place: int, value: Any) -> tuple[Any, ...]:
@@ -73,19 +73,19 @@ class Scores:
         self.histories, self.n_items = histories, n_items
         self.held: list[dict[int, np.ndarray]] = [{} for _ in grids]
 
-    def of(self, part: int, candidate: int) -> np.ndarray:
+    def of(self, component: int, candidate: int) -> np.ndarray:
         """``(U, N)`` float32 (:meth:`~p5rec.methods.predictors.ScoresItems.item_logs`)."""
-        held = self.held[part]
+        held = self.held[component]
         if candidate not in held:
             for old in list(held)[:-1]:
                 del held[old]
-            held[candidate] = self._asked(part, candidate)
+            held[candidate] = self._asked(component, candidate)
         held[candidate] = held.pop(candidate)  # the last of the two
         return held[candidate]
 
-    def _asked(self, part: int, candidate: int) -> np.ndarray:
-        grid = self.grids[part]
-        predictor = grid.points[candidate].load(self.folders[part][grid.fits[candidate]])
+    def _asked(self, component: int, candidate: int) -> np.ndarray:
+        grid = self.grids[component]
+        predictor = grid.points[candidate].load(self.folders[component][grid.fits[candidate]])
         out = np.empty((len(self.histories), self.n_items), dtype=np.float32)
         for rows in blocks(*out.shape):
             out[rows] = predictor.item_logs(self.histories.take(rows))
@@ -126,8 +126,8 @@ class Search:
 
     def _measured(self, point: Point) -> np.ndarray:
         logs = [
-            (weight, self.scores.of(part, point.taken[part]))
-            for part, weight in enumerate(point.weights)
+            (weight, self.scores.of(component, point.taken[component]))
+            for component, weight in enumerate(point.weights)
             if weight
         ]
         histories = self.scores.histories
@@ -153,7 +153,9 @@ class Search:
     def start(self) -> Point:
         """The first candidates; the first part alone, but for weights that are fixed."""
         n_parts = len(self.scores.grids)
-        weights = tuple(self.fixed.get(part, float(not part)) for part in range(n_parts))
+        weights = tuple(
+            self.fixed.get(component, float(not component)) for component in range(n_parts)
+        )
         return Point(weights, (0,) * n_parts)
 
     def found(self) -> Point:
@@ -170,33 +172,39 @@ class Search:
         """The point that no move of one part makes better, or that of the last round."""
         for _ in range(ROUNDS):
             before = point
-            for part in range(len(point.weights)):
-                point = self._moved(point, part)
+            for component in range(len(point.weights)):
+                point = self._moved(point, component)
             if point == before:
                 break
         return point
 
-    def _moved(self, point: Point, part: int) -> Point:
+    def _moved(self, point: Point, component: int) -> Point:
         """The best weight and candidate of ``part``, one of its settings at a time."""
-        weights = [self.fixed[part]] if part in self.fixed else [*(WEIGHTS if part else FIRST)]
-        grid = self.scores.grids[part]
-        point = self.best([point, *(point.weighing(part, weight) for weight in weights)])
+        weights = (
+            [self.fixed[component]]
+            if component in self.fixed
+            else [*(WEIGHTS if component else FIRST)]
+        )
+        grid = self.scores.grids[component]
+        point = self.best([point, *(point.weighing(component, weight) for weight in weights)])
         for axis in range(grid.axes if any(weights) else 0):
-            others = grid.along(point.taken[part], axis)
-            near = _near(point.weights[part], weights)
-            moved = (point.weighing(part, w).taking(part, c) for c in others for w in near)
+            others = grid.along(point.taken[component], axis)
+            near = _near(point.weights[component], weights)
+            moved = (
+                point.weighing(component, w).taking(component, c) for c in others for w in near
+            )
             point = self.best([point, *moved])
-        return self.best([point, *(point.weighing(part, weight) for weight in weights)])
+        return self.best([point, *(point.weighing(component, weight) for weight in weights)])
 
     def _spare(self, point: Point) -> int | None:
         """The part that is least worth its place; None: each is worth it."""
-        active = [part for part, weight in enumerate(point.weights) if weight]
+        active = [component for component, weight in enumerate(point.weights) if weight]
         losses = {}
-        for part in active if len(active) > 1 else ():
-            if part not in self.fixed:
-                lost = self.values(point) - self.values(point.weighing(part, 0.0))
+        for component in active if len(active) > 1 else ():
+            if component not in self.fixed:
+                lost = self.values(point) - self.values(point.weighing(component, 0.0))
                 if lost.mean() <= lost.std() / np.sqrt(len(lost)):
-                    losses[part] = lost.mean()
+                    losses[component] = lost.mean()
         return min(losses, key=losses.__getitem__, default=None)
 
 
@@ -240,7 +248,7 @@ def search(
     ]
     scores = Scores([*grids.values()], folders, histories.take(rows), log.n_items)
     tie = tie_order(log.item_keys, split.seed)
-    fixed = {part: weights[name] for part, name in enumerate(grids) if name in weights}
+    fixed = {component: weights[name] for component, name in enumerate(grids) if name in weights}
     looked = Search(scores, targets[rows], tie, exclude_seen=exclude_seen, fixed=fixed)
     return _chosen(looked, grids, split.seed)
 
@@ -249,8 +257,8 @@ def _chosen(looked: Search, grids: Mapping[str, Grid], tie_seed: int) -> Choice:
     n_parts, n_users = len(grids), len(looked.targets)
     point = looked.found() if n_users else looked.start
     alone = {}
-    for part, name in enumerate(grids) if n_users else ():
-        weights = tuple(float(part == other) for other in range(n_parts))
+    for component, name in enumerate(grids) if n_users else ():
+        weights = tuple(float(component == other) for other in range(n_parts))
         alone[name] = float(looked.values(Point(weights, point.taken)).mean())
     named = dict(zip(grids, point.taken, strict=True))
     return Choice(

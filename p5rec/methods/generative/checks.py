@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.ids.config import IdsConfig
-from p5rec.models.config import DENSE_RATING
+from p5rec.models.config import RATING_SEQUENCE
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import unavailable
 from p5rec.tasks.registry import TASKS
@@ -29,10 +29,10 @@ def check(method: LearnerConfig, name: str, ids: Mapping[str, IdsConfig]) -> Non
     taught_prompts(method)
     method.train.check_trackers()
     shared = name in ids and ids[name].collisions == "shared"
-    if shared and (method.backbone.item_rows or method.backbone.items != "positions"):
+    if shared and (method.backbone.item_embeddings or method.backbone.items != "positions"):
         raise UserError(
-            "backbone: expected items: positions and item_rows: false beside ids whose items share "
-            f"codes, got item_rows: {method.backbone.item_rows}, items: {method.backbone.items}; "
+            "backbone: expected items: positions and item_embeddings: false beside ids whose items share "
+            f"codes, got item_embeddings: {method.backbone.item_embeddings}, items: {method.backbone.items}; "
             f"set them, or resolve the collisions of {name!r}"
         )
 
@@ -46,14 +46,14 @@ def faults(method: LearnerConfig, corpus: Corpus, asked: Collection[str]) -> Ite
     view, library = unnamed_view(corpus), taught_prompts(method)
     if not method.train.steps and method.prompts.items == "codes":
         yield from _unreadable(method, library)
-    if DENSE_RATING in method.train.tasks and view.scale is None:
-        yield f"{DENSE_RATING} needs ratings, and the data have none; take it out of train.tasks"
+    if RATING_SEQUENCE in method.train.tasks and view.scale is None:
+        yield f"{RATING_SEQUENCE} needs ratings, and the data have none; take it out of train.tasks"
     for family in library.families():
         task = library.family(family).task
         if reason := unavailable(library, family, view):
             yield f"{reason}; take it out of train.tasks"
         elif family in asked and (reason := TASKS.get(task).unavailable(view, "test")):
-            yield f"{reason}; take it out of evaluate.ask"
+            yield f"{reason}; take it out of evaluate.prompts"
 
 
 def _unreadable(method: LearnerConfig, library: PromptLibrary) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from p5rec.core.artefacts import Lineage
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus
 from p5rec.ids.files import load_codes
 from p5rec.models.checkpoint import Bundle, load_bundle, read_settings
@@ -47,7 +47,7 @@ def mine_pairs(
     """
     start = inputs["start"]
     if not np.array_equal(load_codes(start / "codes").codes, load_codes(inputs["ids"]).codes):
-        raise fault(
+        raise input_error(
             start, "a model of the same items and ids to align", "one of others",
             "give both methods the same ids",
         )  # fmt: skip

@@ -13,11 +13,11 @@ from pydantic import model_validator
 from p5rec.backbones.registry import BACKBONES
 from p5rec.core.artefacts import Lineage, digest, read_json
 from p5rec.core.code import Work
-from p5rec.core.errors import UserError, fault
+from p5rec.core.errors import UserError, input_error
 from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
 from p5rec.ids.files import MADE_BY
-from p5rec.models.config import BUNDLE, DENSE
+from p5rec.models.config import BUNDLE, NEXT_ITEM
 from p5rec.recommend.config import DecodeConfig, settings_for
 from p5rec.tasks.registry import TASKS
 from p5rec.train.config import PreferenceConfig
@@ -83,12 +83,12 @@ class Generative(LearnerConfig, Method):
         Ratings and texts are none of them: a question in words is about an event of a corpus, with
         the ratings, times and texts of the user's earlier ones, and a request holds items alone.
         """
-        return (LISTS,) if DENSE in self.train.tasks else ()
+        return (LISTS,) if NEXT_ITEM in self.train.tasks else ()
 
     @property
     def scores_items(self) -> bool:  # type: ignore[override]
         """Whether it has an item head, which is trained on histories."""
-        return self.item_head is not None and DENSE in self.train.tasks
+        return self.item_head is not None and NEXT_ITEM in self.train.tasks
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -121,8 +121,8 @@ class Generative(LearnerConfig, Method):
         return found
 
     def _pairs(self, align: PreferenceConfig, seed: int, needs: Mapping[str, Need]) -> Made:
-        settings = {**align.dump(), "seed": seed, "dense": self.train.dense.dump()}
-        kept = {"negatives", "positions", "rejected", "seed", "dense"}
+        settings = {**align.dump(), "seed": seed, "next_item": self.train.next_item.dump()}
+        kept = {"negatives", "positions", "rejected", "seed", "next_item"}
         learner = self.seeded(seed)
         return Made(
             "pairs",
@@ -165,13 +165,13 @@ class Generative(LearnerConfig, Method):
         about = read_json(model / BUNDLE)["about"]
         if "steps" not in about:
             todo = "fit it again"
-            raise fault(model, "a model that says how long it trained", "one without", todo)
+            raise input_error(model, "a model that says how long it trained", "one without", todo)
         settled: dict[str, Any] = {"evaluate_every": 0, "patience": 0}
-        if self.train.passes is None:
+        if self.train.epochs is None:
             settled["stop_after"] = about["steps"]
         else:
             epochs = {"epochs": about["steps"] // about["train"]["evaluate_every"]}
-            settled["passes"] = self.train.passes.model_copy(update=epochs)
+            settled["epochs"] = self.train.epochs.model_copy(update=epochs)
         return plain.model_copy(update={"train": self.train.model_copy(update=settled)})
 
     def continued(self, model: Path, share: float) -> Self:
@@ -184,19 +184,23 @@ class Generative(LearnerConfig, Method):
                 "update: expected a method that is trained on histories alone, got one that is "
                 "aligned (train.align), which does not go on; refit it"
             )
-        passes, train = self.train.passes, dict[str, Any](replay=REPLAY)
-        if passes is None:
+        schedule, train = self.train.epochs, dict[str, Any](replay=REPLAY)
+        if schedule is None:
             train |= {"steps": share_of(self.train.last_step, share), "stop_after": None}
         else:
-            epochs = share_of(passes.epochs or passes.most, share)
-            train["passes"] = passes.model_copy(update={"most": epochs, "epochs": epochs})
+            epochs = share_of(schedule.stop_after or schedule.max_epochs, share)
+            train["epochs"] = schedule.model_copy(
+                update={"max_epochs": epochs, "stop_after": epochs}
+            )
         update = {"start": str(model), "train": self.train.model_copy(update=train)}
         return self.model_copy(update=update)
 
     def account(self) -> dict[str, Any]:
         """See :class:`~p5rec.methods.base.Method`."""
-        passes, onwards = self.train.passes, self.start is not None
-        length = {"steps": self.train.last_step} if passes is None else {"epochs": passes.epochs}
+        schedule, onwards = self.train.epochs, self.start is not None
+        length = (
+            {"steps": self.train.last_step} if schedule is None else {"epochs": schedule.stop_after}
+        )
         return {**super().account(), **({"fitted": ONWARDS} if onwards else {}), **length}
 
     def load(self, folder: Path) -> GenerativePredictor:
@@ -269,13 +273,13 @@ class Generative(LearnerConfig, Method):
         if settings["search"] == "items" and settings["per_prefix"]:
             both = "search" in chosen and "per_prefix" in chosen
             got = "both" if both else f"one beside the other, with which {folder} was saved"
-            raise UserError(f"expected --per-prefix or --search items, got {got}; name one")
+            raise UserError(f"expected --per-prefix or --search item-head, got {got}; name one")
         if settings["search"] == "items" and self.item_head is None:
             raise UserError(
-                f"--search items: expected a model with an item head, got {folder}, which has "
+                f"--search item-head: expected a model with an item head, got {folder}, which has "
                 "none; take another search"
             )
-        if chosen.get("item_weight") and self.item_head is None:
+        if chosen.get("item_head_weight") and self.item_head is None:
             raise UserError(
                 "--item-weight: expected a model with an item head, got one without; leave the "
                 "option out"
@@ -293,7 +297,7 @@ class Generative(LearnerConfig, Method):
     def check_ranks(self) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
         if LISTS not in self.capabilities:
-            WORK.get("check taught")(self.tasks, DENSE)
+            WORK.get("check taught")(self.tasks, NEXT_ITEM)
 
     def check(self, ids: Mapping[str, Any]) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
@@ -331,14 +335,14 @@ class Generative(LearnerConfig, Method):
 
     @model_validator(mode="after")
     def _aligns_what_is_trained(self) -> Self:
-        if self.train.align and (self.start is None or DENSE not in self.train.tasks):
+        if self.train.align and (self.start is None or NEXT_ITEM not in self.train.tasks):
             raise ValueError(
-                f"train.align needs a trained model and the task {DENSE}: set start, train.tasks"
+                f"train.align needs a trained model and the task {NEXT_ITEM}: set start, train.tasks"
             )
         return self
 
     @model_validator(mode="after")
     def _ranks_what_it_scores(self) -> Self:
-        if self.decode.search == "items" and self.item_head is None:
-            raise ValueError("decode.search: items ranks by an item head: set item_head")
+        if self.decode.search == "item-head" and self.item_head is None:
+            raise ValueError("decode.search: item-head ranks by an item head: set item_head")
         return self

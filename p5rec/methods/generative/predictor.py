@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from p5rec.core.artefacts import Lineage, read_json
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus, Histories
 from p5rec.models.checkpoint import Bundle, load_bundle
-from p5rec.models.config import DENSE
+from p5rec.models.config import NEXT_ITEM
 from p5rec.recommend.capabilities import check_asked
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
@@ -38,11 +38,11 @@ class GenerativePredictor:
     decode: DecodeConfig
     lineage: Lineage | None = None
 
-    def answer(self, serving: ServingConfig, corpus: Corpus, part: str, folder: Path) -> None:
+    def answer(self, serving: ServingConfig, corpus: Corpus, split_name: str, folder: Path) -> None:
         """See :func:`p5rec.recommend.model_answers.answer_model`."""
         from p5rec.recommend.model_answers import answer_model
 
-        answer_model(self.bundle, self.decode, serving, corpus, part, folder)
+        answer_model(self.bundle, self.decode, serving, corpus, split_name, folder)
 
     def of_pairs(self, what: str, corpus: Corpus) -> PairRater | PairExplainer:
         """What the model says of pairs of a user and an item of ``corpus``.
@@ -80,7 +80,7 @@ class ScoringPredictor(RankingPredictor):
     @cached_property
     def scorer(self) -> GenerativeRecommender:
         """Asks the item head alone."""
-        decode = self.decode.model_copy(update={"search": "items", "per_prefix": None})
+        decode = self.decode.model_copy(update={"search": "item-head", "per_prefix": None})
         return GenerativeRecommender(self.bundle, decode, self.bundle.settings.tie_seed)
 
     def item_logs(self, histories: Histories) -> np.ndarray:
@@ -103,11 +103,11 @@ def opened(
     """
     bundle = load_bundle(folder, ids, download=download)
     if ids is None and list(bundle.item_ids) != read_json(folder / ITEMS)["ids"]:
-        raise fault(
+        raise input_error(
             folder / "codes", f"codes of the items in {ITEMS}", "those of others",
             "copy the folder anew",
         )  # fmt: skip
     kind = GenerativePredictor
-    if DENSE in bundle.settings.tasks:
+    if NEXT_ITEM in bundle.settings.tasks:
         kind = RankingPredictor if bundle.model.item_head is None else ScoringPredictor
     return kind(bundle.ready(decode.precision), decode)

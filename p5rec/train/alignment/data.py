@@ -9,13 +9,13 @@ import numpy as np
 
 from p5rec.core.rng import derive_rng, derive_seed
 
-from ..examples.histories import DenseRows
+from ..examples.histories import NextItemExamples
 from ..examples.row import IGNORE, Row
 
 NAMES = ("offsets", "places", "items", "scores")  # of the files of pairs
 
 
-def choose(rows: DenseRows, i: int, positions: int | None, seed: int) -> np.ndarray:
+def choose(rows: NextItemExamples, i: int, positions: int | None, seed: int) -> np.ndarray:
     """``(P,)`` ascending: the tokens of row ``i`` at which the items begin that teach: of a basket
     that is asked for as a whole, the first.
 
@@ -30,7 +30,7 @@ def choose(rows: DenseRows, i: int, positions: int | None, seed: int) -> np.ndar
     return 1 + np.sort(order[:positions]) * rows.layout.stride
 
 
-def seeds(rows: DenseRows, i: int, tokens: np.ndarray, seed: int) -> np.ndarray:
+def seeds(rows: NextItemExamples, i: int, tokens: np.ndarray, seed: int) -> np.ndarray:
     """``(P,)`` positive, one for each of the ``tokens (P,)`` of row ``i``, far apart."""
     key = int(rows.windows.keys[i])
     return np.array([derive_seed(seed, "draws", key, int(token)) >> 1 for token in tokens])
@@ -44,7 +44,7 @@ def only(row: Row, tokens: np.ndarray, levels: int) -> Row:
     return replace(row, labels=labels)
 
 
-class DrawRows:
+class SampledExamples:
     """Histories in which items are drawn and rewarded.
 
     Args:
@@ -53,7 +53,7 @@ class DrawRows:
         seed: of the choice and of the draws.
     """
 
-    def __init__(self, rows: DenseRows, positions: int | None, seed: int) -> None:
+    def __init__(self, rows: NextItemExamples, positions: int | None, seed: int) -> None:
         self.rows, self.positions, self.seed = rows, positions, seed
         self.lengths = rows.lengths
 
@@ -95,7 +95,7 @@ def load_pairs(folder: Path) -> Pairs:
     return Pairs(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES))
 
 
-class PreferenceRows:
+class PreferenceExamples:
     """Histories in which each item stands against others, over and over.
 
     Args:
@@ -104,7 +104,7 @@ class PreferenceRows:
         n_rows: how many rows there must be.
     """
 
-    def __init__(self, rows: DenseRows, pairs: Pairs, n_rows: int) -> None:
+    def __init__(self, rows: NextItemExamples, pairs: Pairs, n_rows: int) -> None:
         self.rows, self.pairs, self.n_rows = rows, pairs, n_rows
         self.lengths = np.resize(rows.lengths, n_rows)
 

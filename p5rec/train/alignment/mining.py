@@ -25,7 +25,7 @@ from p5rec.models.inputs import by_length, pad
 from p5rec.models.multitask import Batch, MultitaskModel
 from p5rec.models.proposals import drawn, held, items_in, listed
 
-from ..examples.histories import DenseRows
+from ..examples.histories import NextItemExamples
 from ..examples.row import IGNORE
 from .data import choose, seeds
 
@@ -34,7 +34,7 @@ TOKENS = 1024  # of histories read at a time
 
 def mine(
     bundle: Bundle,
-    rows: DenseRows,
+    rows: NextItemExamples,
     folder: Path,
     *,
     negatives: int,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 
 OPENING, WINDOW, PATIENCE = 10, 50, 20  # steps
 
@@ -40,7 +40,7 @@ class Divergence(TrainerCallback):
 
     def add(self, loss: torch.Tensor) -> None:
         """Counts ``loss`` to the step in hand."""
-        self.parts.append(loss.detach())
+        self.components.append(loss.detach())
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -58,7 +58,7 @@ class Divergence(TrainerCallback):
             return
         least, first = min(self.losses[-PATIENCE:]), state.global_step - PATIENCE
         if self.level is not None and least > self.factor * self.level:
-            raise fault(
+            raise input_error(
                 f"train, step {first + 1}", f"a loss near those before ({self.level:.3g})",
                 f"{least:.3g} or more for {PATIENCE} steps (it had {self.told(first)})",
                 "lower learning_rate, or set train.diverged to a larger factor or to 0 (never)",

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from p5rec.core.errors import fault
+from p5rec.core.errors import input_error
 from p5rec.core.patience import Patience
 from p5rec.models.averages import RunningMean
 from p5rec.models.checkpoint import read_tensors
@@ -45,7 +45,7 @@ class Kept(TrainerCallback):
         self, model: nn.Module, config: TrainConfig, last: Path | None, state: dict[str, Any] | None
     ) -> None:
         if (config.average or config.patience) and in_pieces(model):
-            raise fault(
+            raise input_error(
                 "train.average and train.patience", "whole weights in each process", "pieces",
                 "set both to 0, or launch with zero2 or multi_gpu",
             )  # fmt: skip
@@ -124,7 +124,7 @@ class Kept(TrainerCallback):
     @property
     def steps(self) -> int:
         """How many steps the weights that are kept have been trained for."""
-        look = self.patience.best_look
+        look = self.patience.best_check
         return self.last_step if look is None else look * self.every
 
     def save(self, folder: Path) -> dict[str, Any]:

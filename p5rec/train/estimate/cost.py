@@ -102,7 +102,7 @@ def weights_of(model: MultitaskModel) -> Weights:
         total=sum(p.numel() for p in model.parameters()),
         trained=sum(trained.values()),
         adapters=counted(".lora_"),
-        rows=counted(".new.", ".item_rows."),
+        rows=counted(".new.", ".item_embeddings."),
         heads=counted(".heads.", ".code_head."),
     )
 
@@ -134,8 +134,8 @@ def flops(model: MultitaskModel, load: Load) -> float:
 def _item(model: MultitaskModel, width: int) -> float:
     """Of naming one item: its level's codes, the items' own rows, the network between the codes."""
     cost: float = TRAINED * sum(model.sizes) * width
-    if model.item_rows is not None:
-        cost += TRAINED * model.item_rows.numel()
+    if model.item_embeddings is not None:
+        cost += TRAINED * model.item_embeddings.numel()
     if model.code_head is not None:
         inner = sum(p.numel() for p in model.code_head.parameters() if p.ndim == 2)
         cost += TRAINED * (len(model.sizes) - 1) * inner

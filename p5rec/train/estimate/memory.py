@@ -56,12 +56,12 @@ def memory_of(
         batch: what a batch asks, on average.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
-    rows = [p for n, p in model.named_parameters() if n.endswith((".new", "item_rows"))]
+    rows = [p for n, p in model.named_parameters() if n.endswith((".new", "item_embeddings"))]
     numbers, in_full = sum(p.numel() for p in trained), sum(p.numel() for p in rows)
     moments = MOMENTS[train.optimizer] * (numbers - in_full) + MOMENTS["adamw"] * in_full
     words, codes = model.tokens, sum(model.sizes)
-    if model.item_rows is not None:
-        codes += len(model.item_rows)
+    if model.item_embeddings is not None:
+        codes += len(model.item_embeddings)
     if model.normalisation == "vocab":
         codes = words * len(model.sizes)
     gradients = sum(p.numel() * p.element_size() for p in trained)

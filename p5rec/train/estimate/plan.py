@@ -212,7 +212,7 @@ def plan(
         load, most = _sampled(rows, bundle, train.seed)
         load = load * (train.last_step / train.steps)
         tasks[task] = TaskPlan(sizes[task], load)
-        shapes.append((train.batch * train.tasks[task].rows, max(most, train.packing)))
+        shapes.append((train.batch * train.tasks[task].examples, max(most, train.packing)))
     total = sum((task.load for task in tasks.values()), Load())
     model = bundle.model
     batch = total * (1 / (train.last_step * train.accumulate))

@@ -17,13 +17,13 @@ from p5rec.data.windows import Windows
 from p5rec.models.inputs import CodeLayout
 from p5rec.models.ratings import RatedHistories
 
-from ..config import DenseConfig
+from ..config import NextItemConfig
 from .row import IGNORE, Row
 
 TOLD = 20  # tokens, about, in which statistics are told
 
 
-class DenseRows:
+class NextItemExamples:
     """Items in order: each is to be named after those before it.
 
     Args:
@@ -40,7 +40,7 @@ class DenseRows:
         items: np.ndarray,
         layout: CodeLayout,
         bos: int,
-        config: DenseConfig,
+        config: NextItemConfig,
     ) -> None:
         self.windows, self.items, self.layout, self.bos = windows, items, layout, bos
         self.config = config
@@ -71,19 +71,19 @@ class DenseRows:
         if not len(later):  # a tie may bring the one that is asked for to the front
             later = np.arange(1, len(events))
         split = 1 + stride * int(later[rng.integers(1, len(later) + 1) - 1])
-        if rng.random() >= config.start:
+        if rng.random() >= config.bos_probability:
             labels[1:][(after < 0).repeat(stride)] = IGNORE
             tokens, labels, blank, steps = tokens[1:], labels[1:], blank[1:], steps[1:]
             split -= 1
-        if config.asked:
+        if config.targets_per_example:
             named = np.flatnonzero(labels != IGNORE).reshape(-1, levels)
-            labels[rng.permutation(named)[config.asked :]] = IGNORE
-        stop = split + stride * config.ahead
+            labels[rng.permutation(named)[config.targets_per_example :]] = IGNORE
+        stop = split + stride * config.decoder_targets
         apart = steps if self.layout.merged and (back > 1).any() else None
         return Row(tokens, labels, back=apart, blank=blank, split=split, stop=stop)
 
 
-class DenseRatingRows:
+class RatingSequenceExamples:
     """Items and their ratings in turn: each rating is to be told, in words and by the heads.
 
     Args:

@@ -14,7 +14,7 @@ from p5rec.models.inputs import encode_target, fit_source
 from .row import IGNORE, Row
 
 
-class PromptRows:
+class PromptExamples:
     """Rows of one prompt family.
 
     Args:

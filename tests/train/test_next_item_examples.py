@@ -20,8 +20,8 @@ from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import CodeLayout
 from p5rec.train.alignment.data import choose
-from p5rec.train.config import DenseConfig
-from p5rec.train.examples.histories import DenseRatingRows, DenseRows
+from p5rec.train.config import NextItemConfig
+from p5rec.train.examples.histories import NextItemExamples, RatingSequenceExamples
 from p5rec.train.examples.row import IGNORE
 
 BOS = 1
@@ -46,16 +46,16 @@ def unique_log(lengths: list[int], held_out: int = 2, seed: int = 0) -> tuple[In
 
 def rows_over(
     log: tuple[Interactions, Split], n_rows: int, seed: int = 0, **changes: Any
-) -> DenseRows:
+) -> NextItemExamples:
     codes = np.arange(max(1, log[0].n_items), dtype=np.int32)
     table = ItemCodes(np.stack([codes // 50, codes % 50], axis=1), (50, 50), "by hand")
-    config = DenseConfig(**{"window": 5, **changes})
+    config = NextItemConfig(**{"window": 5, **changes})
     windows = Windows(*log, config.window, n_rows, seed, shuffle_ties=config.shuffle_ties)
     layout = CodeLayout(table, first=100)
-    return DenseRows(windows, log[0].items, layout, BOS, config)
+    return NextItemExamples(windows, log[0].items, layout, BOS, config)
 
 
-def events_of(rows: DenseRows, i: int) -> list[int]:
+def events_of(rows: NextItemExamples, i: int) -> list[int]:
     """The events of a row, read back from its tokens."""
     row = rows[i]
     assert row.input_ids[0] == BOS
@@ -76,7 +76,7 @@ def windows_by_loop(
         own = [
             event
             for event in range(len(interactions))
-            if interactions.users[event] == user and split.parts[event] == TRAIN
+            if interactions.users[event] == user and split.of_event[event] == TRAIN
         ]
         cut = luck[user] % window if len(own) > window else 0
         pieces = [own[:cut], *(own[at : at + window] for at in range(cut, len(own), window))]
@@ -111,8 +111,8 @@ def test_each_training_event_is_a_target_about_equally_often_and_no_other_ever()
     epoch = len(windows_by_loop(log, 5, 0, 0))
     rows = rows_over(log, 300 * epoch)
     seen = Counter(event for i in range(len(rows)) for event in events_of(rows, i))
-    assert not set(seen) & set(np.flatnonzero(split.parts != TRAIN).tolist())
-    train = np.flatnonzero(split.parts == TRAIN)
+    assert not set(seen) & set(np.flatnonzero(split.of_event != TRAIN).tolist())
+    train = np.flatnonzero(split.of_event == TRAIN)
     many = np.bincount(interactions.users[train])[interactions.users[train]] >= 2
     counts = np.array([seen[event] for event in train])
     assert (counts[~many] == 0).all()
@@ -223,10 +223,10 @@ def test_rating_rows_tell_the_ratings_and_nothing_else() -> None:
     codes = np.arange(log.n_items)
     table = ItemCodes(np.stack([codes // 8, codes % 8], axis=1).astype(np.int32), (8, 8), "by hand")
     bundle = make_bundle(scratch(), table, scale=(1.0, 2.5))
-    settings = DenseConfig(window=5)
+    settings = NextItemConfig(window=5)
     windows = Windows(log, split, settings.window, 40, 0)
-    rows = DenseRatingRows(windows, log.items, given, bundle.rated_histories())
-    plain = DenseRows(windows, log.items, bundle.layout, bundle.bos, settings)
+    rows = RatingSequenceExamples(windows, log.items, given, bundle.rated_histories())
+    plain = NextItemExamples(windows, log.items, bundle.layout, bundle.bos, settings)
     for i in range(40):
         row, events = rows[i], _events(plain[i].input_ids[1:], bundle)
         assert _events(row.input_ids[row.input_ids >= bundle.layout.first], bundle) == events
@@ -252,7 +252,7 @@ def test_rating_rows_tell_what_is_known_and_ask_for_ratings_alone() -> None:
     bundle = make_bundle(scratch(), table, scale=(1.0, 2.5))
     windows = Windows(log, split, 5, 40, 0)
     known = np.stack([np.arange(len(log)), 7 * np.arange(len(log))], axis=1)
-    rows = DenseRatingRows(
+    rows = RatingSequenceExamples(
         windows, log.items, given, bundle.rated_histories(), lambda events: known[events]
     )
     for i in range(40):

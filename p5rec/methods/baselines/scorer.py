@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from p5rec.decode.allowed import Allowed
 
 
-class DenseScorer:
+class ItemScorer:
     """Ranks by :meth:`scores`.
 
     Attributes:

@@ -24,15 +24,15 @@ from ..arrays import load_arrays, save_arrays, sparse, sparse_parts
 from ..base import Method
 from ..needs import Inputs
 from ..plans import Plan, Surroundings
-from .dense import DenseScorer
 from .ease import Ease
 from .itemknn import ItemKnn
+from .scorer import ItemScorer
 
 FLOOR = np.float32(0.03)  # of the best item's score: what an item without any counts for
 
 
 @dataclass(frozen=True, eq=False)
-class LinearPredictor(DenseScorer):
+class ItemToItemPredictor(ItemScorer):
     """Ranks by what the items of a history predict together.
 
     Attributes:
@@ -81,7 +81,7 @@ class LinearPredictor(DenseScorer):
         return logs
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`.dense.DenseScorer`; an item of which nothing is known scores the floor."""
+        """See :class:`.scorer.ItemScorer`; an item of which nothing is known scores the floor."""
         return np.nan_to_num(self.item_logs(histories), nan=np.log(FLOOR))
 
     def over(self, row_of: np.ndarray) -> Self:
@@ -103,7 +103,7 @@ class LinearPredictor(DenseScorer):
         save_arrays(folder, {**arrays, **sparse_parts("weights", self.weights)})
 
 
-class Linear(Method):
+class ItemToItem(Method):
     """How the weights are fitted and a history is read.
 
     Attributes:
@@ -111,7 +111,7 @@ class Linear(Method):
             users; ``auto``, EASE up to ``max_items``, whose cubic time and square memory it cannot
             afford beyond.
         l2: of EASE, in users.
-        kept: weights of each item that are kept, the largest by their size.
+        max_neighbours: weights of each item that stay, the largest by absolute value.
         max_items: of ``auto``.
         users: share of the users, drawn, whose events are learned from.
         half_life: events after which an item of the history counts half; None: all count alike.
@@ -120,10 +120,10 @@ class Linear(Method):
             popularity and recommendation accuracy", has such a power in what is counted).
     """
 
-    kind: Literal["linear"] = "linear"
+    kind: Literal["item-to-item"] = "item-to-item"
     weights: Literal["auto", "ease", "item-knn"] = "auto"
     l2: float = Field(100.0, gt=0)
-    kept: int = Field(500, ge=1)
+    max_neighbours: int = Field(500, ge=1)
     max_items: int = Field(20_000, ge=1)
     users: float = Field(1.0, gt=0, le=1)
     half_life: float | None = Field(default=None, gt=0)
@@ -154,7 +154,7 @@ class Linear(Method):
             corpus = of_some_users(corpus, self.users, seed)
         return super().fit(corpus, folder, seed=seed, inputs=inputs)
 
-    def learn(self, interactions: Interactions, split: Split) -> LinearPredictor:
+    def learn(self, interactions: Interactions, split: Split) -> ItemToItemPredictor:
         """Fit the weights to the training events.
 
         Raises:
@@ -163,14 +163,14 @@ class Linear(Method):
         few = interactions.n_items <= self.max_items
         if self.weights == "ease" or (self.weights == "auto" and few):
             ease = Ease(l2=self.l2, max_items=self.max_items)
-            weights = largest(ease.learn(interactions, split).weights, self.kept)
+            weights = largest(ease.learn(interactions, split).weights, self.max_neighbours)
         else:
-            weights = ItemKnn(neighbours=self.kept).learn(interactions, split).similar
+            weights = ItemKnn(neighbours=self.max_neighbours).learn(interactions, split).similar
         train = split.mask("train")
         events = np.bincount(
             interactions.items[train], interactions.weights[train], interactions.n_items
         )
-        return LinearPredictor(
+        return ItemToItemPredictor(
             weights,
             events.astype(np.float32),
             tie_order(interactions.item_keys, split.seed),
@@ -185,10 +185,10 @@ class Linear(Method):
         dense = self.weights == "ease" or (self.weights == "auto" and n_items <= self.max_items)
         return Plan(self.fits, 2 * 4.0 * n_items**2 * dense)
 
-    def load(self, folder: Path) -> LinearPredictor:
+    def load(self, folder: Path) -> ItemToItemPredictor:
         """See :class:`p5rec.methods.base.Method`."""
         arrays = load_arrays(folder)
-        return LinearPredictor(
+        return ItemToItemPredictor(
             sparse("weights", arrays),
             arrays["events"],
             arrays["tie"],

@@ -23,7 +23,7 @@ import polars as pl
 
 from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_rng
-from p5rec.data.config import DataConfig, WorldConfig
+from p5rec.data.config import DataConfig, SyntheticConfig
 from p5rec.data.event_columns import BEHAVIOUR
 from p5rec.data.rawlog import RawLog, Source
 
@@ -37,7 +37,7 @@ DONE = ("view", "cart", "purchase")
 START, HOUR = 1_577_836_800, 3600  # 2020-01-01 UTC, seconds
 
 
-def successor(world: WorldConfig) -> np.ndarray:
+def successor(world: SyntheticConfig) -> np.ndarray:
     """``(N,)`` the number of the item that follows each item: one cycle through all of them."""
     cycle = derive_rng(world.seed, "world", "cycle").permutation(world.items)
     after = np.empty(world.items, dtype=np.int64)
@@ -52,7 +52,7 @@ def files(config: DataConfig) -> dict[str, Path]:
 
 def read(config: DataConfig) -> RawLog:
     """The world's log and item table, with ratings, titles, genres, years and short reviews."""
-    world = config.world
+    world = config.synthetic
     items = _items(world)
     drawn = _draw(world)
     done = world.kind == "shop" and config.behaviour is not None
@@ -78,15 +78,15 @@ def read(config: DataConfig) -> RawLog:
     return RawLog(_with_texts(events, items), items, ())
 
 
-def _draw(world: WorldConfig) -> np.ndarray:
+def _draw(world: SyntheticConfig) -> np.ndarray:
     """``(U, n)`` item numbers, oldest first; under ``shop`` those of :data:`DONE` in turn."""
     U, N, n = world.users, world.items, world.events
     rng = derive_rng(world.seed, "world", "items")
     if world.kind == "checkerboard":
         if n > N // 2:
             raise UserError(
-                f"data.world.events: expected at most items / 2 = {N // 2} on a checkerboard, "
-                f"got {n}; lower it or raise data.world.items"
+                f"data.synthetic.events: expected at most items / 2 = {N // 2} on a checkerboard, "
+                f"got {n}; lower it or raise data.synthetic.items"
             )
         order = rng.random((U, N // 2)).argsort(axis=1)[:, :n]
         return 2 * order + np.arange(U)[:, None] % 2
@@ -100,7 +100,7 @@ def _draw(world: WorldConfig) -> np.ndarray:
     return drawn
 
 
-def _shop(world: WorldConfig, rng: np.random.Generator) -> np.ndarray:
+def _shop(world: SyntheticConfig, rng: np.random.Generator) -> np.ndarray:
     """Items of one taste have numbers that are equal modulo the number of tastes."""
     U, N, n = world.users, world.items, world.events
     tastes = min(TASTES, N)
@@ -113,7 +113,7 @@ def _shop(world: WorldConfig, rng: np.random.Generator) -> np.ndarray:
     return np.where(kept, of_taste, drawn).reshape(U, -1)
 
 
-def _items(world: WorldConfig) -> pl.DataFrame:
+def _items(world: SyntheticConfig) -> pl.DataFrame:
     """Titles and attributes; on a checkerboard the genres tell an item's colour."""
     N = world.items
     rng = derive_rng(world.seed, "world", "attributes")
@@ -138,7 +138,7 @@ def _items(world: WorldConfig) -> pl.DataFrame:
     return table.select("item", title.alias("title"), "year", genres)
 
 
-def _ratings(world: WorldConfig, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+def _ratings(world: SyntheticConfig, users: np.ndarray, items: np.ndarray) -> np.ndarray:
     """``(E,)`` stars 1 to 5: a user's effect, an item's, and noise; under ``null`` noise alone."""
     rng = derive_rng(world.seed, "world", "ratings")
     effect = 0.0 if world.kind == "null" else 0.8
@@ -162,4 +162,4 @@ def _names(letter: str, numbers: np.ndarray) -> pl.Series:
     return (letter + pl.Series(numbers).cast(pl.String)).alias("name")
 
 
-SOURCE = Source("synthetic worlds with a known answer (see data.world)", files, read)
+SOURCE = Source("synthetic worlds with a known answer (see data.synthetic)", files, read)

@@ -14,8 +14,8 @@ from p5rec.core.errors import UserError
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Histories, Interactions, Split
 from p5rec.methods.baselines.ease import Ease
+from p5rec.methods.baselines.item_to_item import FLOOR, ItemToItem, ItemToItemPredictor, largest
 from p5rec.methods.baselines.itemknn import ItemKnn
-from p5rec.methods.baselines.linear import FLOOR, Linear, LinearPredictor, largest
 from p5rec.methods.predictors import ScoresItems
 
 Ask = Callable[..., Histories]
@@ -38,16 +38,16 @@ def drawn() -> tuple[Interactions, Split]:
 
 
 @pytest.fixture
-def predictor() -> LinearPredictor:
+def predictor() -> ItemToItemPredictor:
     weights = np.random.default_rng(0).normal(size=(ITEMS, ITEMS)).astype(np.float32)
     weights[np.abs(weights) < 0.7] = 0
     weights[7] = 0  # it predicts no others
     weights[:, UNKNOWN] = 0  # and none predicts this one
     events = np.arange(ITEMS, dtype=np.float32)
-    return LinearPredictor(csr_array(weights), events, np.arange(ITEMS))
+    return ItemToItemPredictor(csr_array(weights), events, np.arange(ITEMS))
 
 
-def by_hand(predictor: LinearPredictor, history: list[int]) -> np.ndarray:
+def by_hand(predictor: ItemToItemPredictor, history: list[int]) -> np.ndarray:
     dense = predictor.weights.toarray()
     scores = np.maximum(sum((dense[i] for i in set(history)), np.zeros(ITEMS)), 0)
     shares = scores / scores.max() if scores.max() > 0 else scores
@@ -60,23 +60,23 @@ def test_a_catalogue_that_is_too_large_for_ease_has_neighbours(
     drawn: tuple[Interactions, Split],
 ) -> None:
     weights = Ease(l2=3).learn(*drawn).weights
-    found = Linear(l2=3, max_items=ITEMS).learn(*drawn)
+    found = ItemToItem(l2=3, max_items=ITEMS).learn(*drawn)
     assert np.array_equal(found.weights.toarray(), weights)
     near = ItemKnn(neighbours=5).learn(*drawn).similar.toarray()
     for asked in ({"max_items": ITEMS - 1}, {"weights": "item-knn"}):
-        found = Linear(kept=5, **asked).learn(*drawn)
+        found = ItemToItem(kept=5, **asked).learn(*drawn)
         assert np.array_equal(found.weights.toarray(), near)
     with pytest.raises(UserError, match=f"expected at most {ITEMS - 1} items, got {ITEMS}"):
-        Linear(weights="ease", max_items=ITEMS - 1).learn(*drawn)
+        ItemToItem(weights="ease", max_items=ITEMS - 1).learn(*drawn)
 
 
 def test_how_a_history_is_read_needs_no_other_fit(
     drawn: tuple[Interactions, Split], tmp_path: Path, ask: Ask
 ) -> None:
-    Linear(kept=5, half_life=2).learn(*drawn).save(tmp_path)
-    other = Linear(kept=5, half_life=8, popularity_discount=0.5)
-    assert other.fit_settings() == Linear(kept=5).fit_settings()
-    assert other.fit_settings() != Linear(kept=6).fit_settings()
+    ItemToItem(kept=5, half_life=2).learn(*drawn).save(tmp_path)
+    other = ItemToItem(kept=5, half_life=8, popularity_discount=0.5)
+    assert other.fit_settings() == ItemToItem(kept=5).fit_settings()
+    assert other.fit_settings() != ItemToItem(kept=6).fit_settings()
     loaded, learned = other.load(tmp_path), other.learn(*drawn)
     assert isinstance(loaded, ScoresItems)
     requests = ask(ASKED)
@@ -85,7 +85,9 @@ def test_how_a_history_is_read_needs_no_other_fit(
     assert np.array_equal(loaded.recommend(requests, 6).scores, first.scores)
 
 
-def test_weights_of_an_item_are_discounted_by_how_popular_it_is(predictor: LinearPredictor) -> None:
+def test_weights_of_an_item_are_discounted_by_how_popular_it_is(
+    predictor: ItemToItemPredictor,
+) -> None:
     halved = replace(predictor, popularity_discount=0.5).discounted.toarray()
     root = np.sqrt(np.maximum(predictor.events, 1))
     assert np.allclose(halved * root, predictor.weights.toarray(), rtol=1e-5, atol=0)
@@ -100,7 +102,7 @@ def test_each_item_keeps_its_largest_weights_whichever_their_sign() -> None:
 
 
 def test_it_predicts_what_the_items_of_a_history_do_together(
-    predictor: LinearPredictor, ask: Ask
+    predictor: ItemToItemPredictor, ask: Ask
 ) -> None:
     found = predictor.item_logs(ask(ASKED))
     assert found.dtype == np.float32
@@ -112,7 +114,7 @@ def test_it_predicts_what_the_items_of_a_history_do_together(
     assert (scores[:, UNKNOWN] == scores.min()).all()
 
 
-def test_a_request_s_scores_are_its_own(predictor: LinearPredictor, ask: Ask) -> None:
+def test_a_request_s_scores_are_its_own(predictor: ItemToItemPredictor, ask: Ask) -> None:
     recent = replace(predictor, half_life=2.0)
     together = recent.item_logs(ask(ASKED))
     for row, history in zip(together, ASKED, strict=True):
@@ -121,7 +123,7 @@ def test_a_request_s_scores_are_its_own(predictor: LinearPredictor, ask: Ask) ->
 
 
 def test_over_other_items_it_predicts_the_same_of_those_it_knows(
-    predictor: LinearPredictor, ask: Ask
+    predictor: ItemToItemPredictor, ask: Ask
 ) -> None:
     row_of = np.array([5, -1, 1, 2, 0])
     moved, known = predictor.over(row_of), row_of >= 0
