@@ -40,13 +40,13 @@ def load_arrays(folder: Path) -> dict[str, Any]:
     return arrays
 
 
-def sparse_parts(name: str, matrix: csr_array) -> dict[str, np.ndarray]:
+def sparse_arrays(name: str, matrix: csr_array) -> dict[str, np.ndarray]:
     """A square sparse matrix as arrays."""
     return {f"{name}.{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
 
 
 def sparse(name: str, arrays: Mapping[str, np.ndarray], columns: int | None = None) -> csr_array:
-    """The matrix that :func:`sparse_parts` took apart, with ``columns``; None: it is square."""
+    """The matrix that :func:`sparse_arrays` took apart, with ``columns``; None: it is square."""
     data, indices, indptr = (arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr"))
     n = len(indptr) - 1
     return csr_array((data, indices, indptr), shape=(n, n if columns is None else columns))

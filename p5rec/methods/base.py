@@ -24,7 +24,7 @@ from p5rec.core.types import Corpus, Interactions, Split
 from p5rec.tasks.registry import TASKS
 
 from .needs import Inputs, Need
-from .plans import Plan, Planned, Surroundings
+from .plans import Plan, Planned, PlanContext
 from .registry import METHODS
 
 if TYPE_CHECKING:
@@ -53,10 +53,6 @@ class Method(Config):
     the config says otherwise, less the settings that the config fixes itself.
 
     Attributes:
-        kind: the name in the registry.
-        tune: setting → values to try; empty: fit what is set.
-        permute_histories: each event of a history is another user's, in training and in queries:
-            the control of what histories tell.
         capabilities: what its predictors can do; validation measures the first. Of each but
             ``recommend`` follow the tasks whose questions the method can be asked.
         embeds_items: whether what is fitted is an :class:`~.predictors.EmbedsItems`.
@@ -66,25 +62,30 @@ class Method(Config):
         collective: whether all processes of a launch fit it together, and an interrupted fit goes
             on; others are fitted by the first process.
         prompted: whether it is asked in prompt families, those among its :attr:`tasks`.
-        watches_lists: whether a fit looks at lists for validation users, to know when to stop.
-        by_content: whether it knows an item by more than its training events, so that it can list
+        validates_during_fit: whether a fit looks at lists for validation users, to know when to stop.
+        content_based: whether it knows an item by more than its training events, so that it can list
             one that has none.
         grid: the values tried by default; of equal ones the first wins.
         untuned: settings that no grid changes.
     """
 
     kind: str
+    """Kind of method."""
     tune: dict[str, tuple[Any, ...]] = {}
+    """Setting → values to try; validation chooses. Empty: no search."""
     permute_histories: bool = False
+    """Permutation control: replace each event of a history by another user's, in training and in
+    queries. It measures what histories contribute.
+    """
 
     capabilities: ClassVar[tuple[str, ...]] = (LISTS,)
     embeds_items: ClassVar[bool] = False
     scores_items: ClassVar[bool] = False
-    drawn: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
     collective: ClassVar[bool] = False
     prompted: ClassVar[bool] = False
-    watches_lists: ClassVar[bool] = False
-    by_content: ClassVar[bool] = False
+    validates_during_fit: ClassVar[bool] = False
+    content_based: ClassVar[bool] = False
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     untuned: ClassVar[frozenset[str]] = frozenset({"kind", "tune", "permute_histories"})
 
@@ -111,7 +112,7 @@ class Method(Config):
         """The predictor (:mod:`.predictors`) in ``folder``, a complete one (:meth:`files`)."""
         raise NotImplementedError
 
-    def opened(self, folder: Path, ids: Path | None = None, *, download: bool = False) -> Any:
+    def open_predictor(self, folder: Path, ids: Path | None = None, *, download: bool = False) -> Any:
         """The same of a folder that came from anywhere.
 
         Args:
@@ -127,10 +128,10 @@ class Method(Config):
             )
         return self.load(folder)
 
-    def reopened(self, predictor: Any, folder: Path) -> Any:
+    def reopen_predictor(self, predictor: Any, folder: Path) -> Any:
         """The predictor in ``folder``, where ``predictor`` is that of the same method with other
         settings of the search."""
-        return self.opened(folder, download=True)
+        return self.open_predictor(folder, download=True)
 
     def first_seed(self, split_seed: int) -> int:
         """The seed of the first fit; further ones add 1, 2, ..."""
@@ -140,11 +141,11 @@ class Method(Config):
         """What a fit under ``seed`` reads beside the data, by name."""
         return {}
 
-    def beside(self, seed: int) -> Mapping[str, Need]:
+    def query_needs(self, seed: int) -> Mapping[str, Need]:
         """What a fitted model is queried with, by name: its settings shape no fit."""
         return {}
 
-    def files(self, model: Path, beside: Inputs, work: Path) -> dict[str, Path]:
+    def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
         """The files of a folder that is complete in itself, by their place there.
 
         Args:
@@ -198,7 +199,7 @@ class Method(Config):
         return None
 
     @property
-    def learned(self) -> str:
+    def trained_on(self) -> str:
         """What the method knows of its tasks, in words."""
         return TRAINING if self.share == 1 else f"those of {self.share:.3g} of the users"
 
@@ -229,7 +230,7 @@ class Method(Config):
                 )
         return self
 
-    def check_asked(self, tasks: Collection[str]) -> None:
+    def check_prompts(self, tasks: Collection[str]) -> None:
         """
         Raises:
             UserError: the method cannot be asked one of ``tasks``, or nothing is left to ask it.
@@ -276,7 +277,7 @@ class Method(Config):
             for point in every
         )
 
-    def plan(self, corpus: Corpus, among: Surroundings) -> Planned | None:
+    def plan(self, corpus: Corpus, among: PlanContext) -> Planned | None:
         """What fitting takes: models that validation compares, and the memory of the largest; None
         where that cannot be said before."""
         return Plan(self.fits)

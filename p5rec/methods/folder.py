@@ -23,7 +23,7 @@ CONFIG, ITEMS = "config.json", "items.json"
 
 
 def complete(
-    method: Method, model: Path, beside: Inputs, catalog: Catalog, work: Path
+    method: Method, model: Path, query_inputs: Inputs, catalog: Catalog, work: Path
 ) -> dict[str, Path]:
     """The files of a method's folder, by their path in it.
 
@@ -35,7 +35,7 @@ def complete(
     """
     write_json(work / CONFIG, method.dump())
     write_json(work / ITEMS, {"ids": list(catalog.ids), "titles": list(catalog.titles)})
-    files = method.files(model, beside, work)
+    files = method.files(model, query_inputs, work)
     return files | {name: work / name for name in (CONFIG, ITEMS)}
 
 

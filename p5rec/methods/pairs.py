@@ -11,17 +11,17 @@ import polars as pl
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.data.split import histories_of
-from p5rec.tasks.draft import Limits
+from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.view import unnamed_view
 
 from .base import Method
-from .baselines.text_rows import pair_rows
+from .baselines.text_examples import pair_examples
 from .tune import requests_of
 
-Answers = Callable[[np.ndarray, np.ndarray], Any]  # users and items (B,) → B answers
+PairPredictor = Callable[[np.ndarray, np.ndarray], Any]  # users and items (B,) → B answers
 
 
-def answers_about(method: Method, predictor: Any, corpus: Corpus, what: str) -> Answers:
+def pair_predictor(method: Method, predictor: Any, corpus: Corpus, what: str) -> PairPredictor:
     """What answers about users and items of ``corpus``.
 
     Args:
@@ -36,11 +36,11 @@ def answers_about(method: Method, predictor: Any, corpus: Corpus, what: str) -> 
         return lambda users, items: predictor.predict_click(histories_of(log, users), items)
     of_pairs = getattr(predictor, "of_pairs", None)
     if what != "clicks" and of_pairs is not None:
-        answers: Answers = of_pairs(what, corpus)
+        answers: PairPredictor = of_pairs(what, corpus)
         return answers
     if what == "explanations" and "explanation" in method.tasks and hasattr(predictor, "write"):
         view, words = unnamed_view(corpus), getattr(method, "max_words", Limits().max_words)
-        return lambda users, items: predictor.write(pair_rows(view, users, items, words))
+        return lambda users, items: predictor.write(pair_examples(view, users, items, words))
     if what != "ratings" or not hasattr(predictor, "predict_rating"):
         raise UserError(
             f"expected a method that offers {what}, got a {method.kind}, which does not; "
@@ -63,7 +63,7 @@ def pair_frame(
 
     Args:
         answers: B, about ``users`` and ``items`` ``(B,)``.
-        what: see :func:`answers_about`.
+        what: see :func:`pair_predictor`.
     """
     ids, titles = corpus.catalog.ids, corpus.catalog.titles
     return pl.DataFrame(

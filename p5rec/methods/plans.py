@@ -42,7 +42,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class PlanContext:
     """What a plan reads beside a method's config.
 
     Attributes:

@@ -23,7 +23,7 @@ class Predictor(Protocol):
     def lineage(self) -> Lineage | None: ...
 
 
-class Learned(Predictor, Protocol):
+class FittedPredictor(Predictor, Protocol):
     """What :meth:`p5rec.methods.base.Method.learn` returns."""
 
     def save(self, folder: Path) -> None:

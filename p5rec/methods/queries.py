@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from p5rec.core.types import Corpus, Histories
-from p5rec.tasks.draft import Limits
+from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.predictions import Predictions
-from p5rec.tasks.questions import histories_before, pose
+from p5rec.tasks.queries import histories_before, sample_queries
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView, unnamed_view
 
 from .base import Method
-from .baselines.text_rows import asked_rows
+from .baselines.text_examples import query_examples
 
 
 def questions(
@@ -32,7 +32,7 @@ def questions(
         UserError: the data cannot pose them.
     """
     limits = Limits(max_words=getattr(method, "max_words", Limits().max_words))
-    return pose(task, unnamed_view(corpus), split_name, n, seed, limits)
+    return sample_queries(task, unnamed_view(corpus), split_name, n, seed, limits)
 
 
 def answered(predictor: Any, asked: Predictions, corpus: Corpus, seen: Corpus) -> Predictions:
@@ -46,7 +46,7 @@ def answered(predictor: Any, asked: Predictions, corpus: Corpus, seen: Corpus) -
     histories = histories_before(unnamed_view(seen), np.array(asked.events))
     started = time.perf_counter()
     values = query(predictor, unnamed_view(corpus), histories, asked)
-    return asked.answered(values, time.perf_counter() - started)
+    return asked.with_predictions(values, time.perf_counter() - started)
 
 
 def _ratings(predictor: Any, view: CorpusView, histories: Histories, asked: Any) -> Any:
@@ -58,7 +58,7 @@ def _clicks(predictor: Any, view: CorpusView, histories: Histories, asked: Any) 
 
 
 def _texts(predictor: Any, view: CorpusView, histories: Histories, asked: Any) -> Any:
-    return predictor.write(asked_rows(view, asked.task, np.array(asked.events), asked.max_words))
+    return predictor.write(query_examples(view, asked.task, np.array(asked.events), asked.max_words))
 
 
 # capability → its answers to questions

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from p5rec.core.types import Corpus, Histories
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.metrics import ranking
 
 from .predictors import PredictsRatings, Recommends
@@ -59,7 +59,7 @@ def by_rmse(
 
 def of_lists(corpus: Corpus) -> Metric:
     """NDCG@10 of the lists for all validation users."""
-    histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
+    histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     return by_ranking(histories, targets, exclude_seen=corpus.split.exclude_seen)
 
 

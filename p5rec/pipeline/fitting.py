@@ -16,18 +16,18 @@ from p5rec.core.artefacts import (
     LINEAGE,
     Artefact,
     Lineage,
-    Make,
+    Compute,
     digest,
     read_json,
     write_json,
 )
 from p5rec.core.code import Work
 from p5rec.core.errors import input_error
-from p5rec.core.progress import is_silent
+from p5rec.core.progress import bars_are_off
 from p5rec.core.publishing import bring
 from p5rec.core.types import Corpus
 from p5rec.data.split import ALL
-from p5rec.data.train_events import swapped
+from p5rec.data.train_events import permute_histories
 from p5rec.methods.base import LISTS, VALIDATION, Method
 from p5rec.methods.fitted import MODEL, Fitted
 from p5rec.methods.folder import complete
@@ -40,7 +40,7 @@ KEPT = 2**26  # bytes of a trial's model that are worth keeping until the best i
 
 
 @dataclass(frozen=True)
-class Among:
+class RunContext:
     """What a run has made so far, by name, one a seed: methods may need it.
 
     Attributes:
@@ -52,11 +52,11 @@ class Among:
     methods: Mapping[str, Sequence[Fitted]] = field(default_factory=dict)
 
 
-ALONE = Among()
+ALONE = RunContext()
 
 
 def fit_method(
-    method: Method, prepared: Prepared, among: Among = ALONE, repeats: int = 1, first: int = 0
+    method: Method, prepared: Prepared, among: RunContext = ALONE, repeats: int = 1, first: int = 0
 ) -> list[Fitted]:
     """The method fitted to the training events, once for each seed.
 
@@ -82,7 +82,7 @@ def fit_method(
         values = [trial.value for trial in trials]
         best = values.index(max(values))  # of equal ones the first
     found = []
-    for n in range(first, first + repeats) if method.drawn else (0,):
+    for n in range(first, first + repeats) if method.stochastic else (0,):
         tried = trials[best] if trials and not n else None
         run = _Run.of(points[best], prepared, among, n)
         made = tried.made if tried and tried.made else run.fit(tried.model if tried else None)
@@ -127,10 +127,10 @@ class _Trial:
         return self.stage.path / MODEL
 
 
-def _try(points: Sequence[Method], prepared: Prepared, among: Among) -> list[_Trial]:
+def _try(points: Sequence[Method], prepared: Prepared, among: RunContext) -> list[_Trial]:
     """The trials of ``points``, a stage each, or two where all processes fit together."""
     quiet = replace(prepared, store=prepared.store.quiet())
-    off = is_silent() or bool(prepared.store.rank)
+    off = bars_are_off() or bool(prepared.store.rank)
     with tqdm(points, desc=f"tune {points[0].kind}", unit="trial", leave=None, disable=off) as bar:
         return [_Run.of(point, quiet, among, 0).trial() for point in bar]
 
@@ -148,18 +148,18 @@ class _Run:
 
     method: Method
     prepared: Prepared
-    among: Among
+    among: RunContext
     nth: int
     seed: int
     corpus: Corpus
 
     @classmethod
-    def of(cls, method: Method, prepared: Prepared, among: Among, nth: int) -> _Run:
+    def of(cls, method: Method, prepared: Prepared, among: RunContext, nth: int) -> _Run:
         """The ``nth`` run of ``method``."""
         corpus = prepared.corpus
         seed = method.first_seed(corpus.split.seed) + nth
         if method.permute_histories:
-            corpus = swapped(corpus, ["train"], seed)
+            corpus = permute_histories(corpus, ["train"], seed)
         return cls(method, prepared, among, nth, seed, corpus)
 
     def fit(self, tried: Path | None = None) -> Artefact:
@@ -175,7 +175,7 @@ class _Run:
             config={
                 **method.fit_settings(),
                 "seed": self.seed,
-                **self._lists(method.watches_lists),
+                **self._lists(method.validates_during_fit),
             },
             code=(_fit, *method.fitted_by),
             inputs={"data": self.prepared.data, **method.fit_reads(), **_keys(needed)},
@@ -186,14 +186,14 @@ class _Run:
 
     def complete(self, made: Artefact) -> Artefact:
         """The stage that puts its folder together."""
-        method, beside = self.method, self.quiet._found(self.method.beside(self.seed))
+        method, query_inputs = self.method, self.quiet._found(self.method.query_needs(self.seed))
         settings = {**method.dump(), "tune": {}}
         return self.prepared.store.quiet().stage(
             "model",
-            partial(_complete, self, made, _folders(beside)),
+            partial(_complete, self, made, _folders(query_inputs)),
             config={**settings, "seed": self.seed},
             code=(_complete, *method.fitted_by),
-            inputs={"data": self.prepared.data, "fit": made, **_keys(beside)},
+            inputs={"data": self.prepared.data, "fit": made, **_keys(query_inputs)},
         )
 
     def seconds(self, made: Artefact) -> float:
@@ -212,14 +212,14 @@ class _Run:
 
     def component(self, method: Method) -> _Run:
         """The run of a method that this one needs; one without draws has a first run alone."""
-        nth = self.nth if method.drawn else 0
+        nth = self.nth if method.stochastic else 0
         return _Run.of(method, self.prepared, self.among, nth)
 
     def trial(self) -> _Trial:
         """Its figure on validation."""
         method = self.method
         shared = method.fit_settings().keys() != method.dump().keys() - {"tune"}
-        if method.collective or method.beside(self.seed) or shared:
+        if method.collective or method.query_needs(self.seed) or shared:
             return self._measured_apart()
         needed = self._found(method.needs(self.seed))
         inputs = {**method.fit_reads(), **_keys(needed)}
@@ -243,7 +243,7 @@ class _Run:
         return (*dict.fromkeys((*method.fitted_by, *method.queried_by, metric)),)
 
     def _trial_stage(
-        self, work: Make, code: tuple[Work, ...], inputs: Mapping[str, Artefact | str]
+        self, work: Compute, code: tuple[Work, ...], inputs: Mapping[str, Artefact | str]
     ) -> Artefact:
         return self.prepared.store.stage(
             "trial",
@@ -294,7 +294,7 @@ class _Run:
     def seen(self, lineage: Lineage) -> Lineage:
         """``lineage`` in keys of the events as they were before any were permuted."""
         before, after = (c.interactions.event_keys for c in (self.prepared.corpus, self.corpus))
-        return Lineage(before[lineage.among(after)])
+        return Lineage(before[lineage.contains(after)])
 
 
 _Found = Mapping[str, tuple[Path, Artefact | str]]  # name → a folder, and what is in the key
@@ -331,10 +331,10 @@ def _make(run: _Run, need: Made, inputs: Inputs, folder: Path) -> Lineage:
     return run.seen(need.work(run.corpus, inputs, folder))
 
 
-def _complete(run: _Run, made: Artefact, beside: Inputs, folder: Path) -> Lineage:
+def _complete(run: _Run, made: Artefact, query_inputs: Inputs, folder: Path) -> Lineage:
     """The folder of a run's model with all that it is queried with, and the events it has seen."""
     with TemporaryDirectory(dir=folder) as work:
-        files = complete(run.method, made.path / MODEL, beside, run.corpus.catalog, Path(work))
+        files = complete(run.method, made.path / MODEL, query_inputs, run.corpus.catalog, Path(work))
         bring({**files, LINEAGE: made.path / LINEAGE}, folder / MODEL)
     return Lineage.none()
 

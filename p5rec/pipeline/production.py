@@ -23,7 +23,7 @@ from p5rec.methods.folder import ITEMS, is_fitted, read_method
 from p5rec.methods.provenance import News, Provenance
 from p5rec.methods.views import view_methods
 
-from .fitting import Among, fit_method
+from .fitting import RunContext, fit_method
 from .ids import build_ids, extend_ids
 from .prepared import Prepared
 
@@ -138,7 +138,7 @@ def refit(
     ids = {}
     if (config := chosen.ids) is not None:
         ids[str(method.semantic_ids)] = build_ids(config, views, prepared, first=chosen.nth)
-    (fitted,) = fit_method(method, prepared, Among(ids, starts), first=chosen.nth)
+    (fitted,) = fit_method(method, prepared, RunContext(ids, starts), first=chosen.nth)
     return _renewed("refit", chosen, fitted, prepared.corpus)
 
 
@@ -161,7 +161,7 @@ def update(chosen: Chosen, prepared: Prepared, share: float = SHARE) -> Renewed:
         raise input_error("update: share", "a share above 0, at most 1", str(share), "leave it out")
     known = Lineage.read(chosen.folder)
     log, train = prepared.corpus.interactions, prepared.corpus.split.mask("train")
-    if known.among(log.event_keys[train]).all():
+    if known.contains(log.event_keys[train]).all():
         raise input_error(
             "update", "events that the model has not seen", f"none among {train.sum():,}",
             "bring the log of today; if only the catalogue changed, refit the model",
@@ -177,7 +177,7 @@ def update(chosen: Chosen, prepared: Prepared, share: float = SHARE) -> Renewed:
     ids = {}
     if method.semantic_ids is not None:
         ids[method.semantic_ids] = [extend_ids(chosen.folder / CODES, prepared)]
-    (fitted,) = fit_method(method, prepared, Among(ids), first=chosen.nth)
+    (fitted,) = fit_method(method, prepared, RunContext(ids), first=chosen.nth)
     return _renewed("update", chosen, fitted, prepared.corpus)
 
 
@@ -204,7 +204,7 @@ def _renewed(
         fitted=fitted.method.account(),
         events=seen.summary(),
         before=known.summary(),
-        new_events=int((~known.among(seen.events)).sum()),
+        new_events=int((~known.contains(seen.events)).sum()),
         gone_events=_gone(known, corpus),
         new_users=len(news.users),
         new_items=len(news.items),
@@ -221,7 +221,7 @@ def _in_short(made: Provenance) -> dict[str, Any]:
 def _news(folder: Path, known: Lineage, corpus: Corpus) -> News:
     """What the model in ``folder``, which has seen the events ``known``, lacks of ``corpus``."""
     log, listed = corpus.interactions, read_json(folder / ITEMS)["ids"]
-    met = np.bincount(log.users[known.among(log.event_keys)], minlength=log.n_users) > 0
+    met = np.bincount(log.users[known.contains(log.event_keys)], minlength=log.n_users) > 0
     names, items, old = corpus.user_ids, corpus.catalog.ids, {*listed}
     now = {*items}
     return News(

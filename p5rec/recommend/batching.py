@@ -1,4 +1,4 @@
-"""Prompts in padded batches of like length: the loop that every answer goes through."""
+"""Prompts in padded batches of similar length: the loop behind every prediction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from torch import Tensor
 
-from p5rec.core.progress import bar
+from p5rec.core.progress import progress_bar
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import by_length, pad
 
@@ -25,16 +25,16 @@ def prompt_batches(
 
     Args:
         prompts: B arrays of token ids.
-        extra: tokens that each prompt will need besides its own.
-        desc, unit: of the progress bar, where one is shown (:mod:`p5rec.core.progress`).
+        extra: tokens that decoding adds to each prompt.
+        desc, unit: of the progress bar, where there is one (:mod:`p5rec.core.progress`).
 
     Yields:
         The prompts' numbers ``(b,)``, their ids and their mask ``(b, T)`` on the model's device.
     """
     lengths = np.array([len(prompt) for prompt in prompts])
     device = bundle.model.device
-    with bar(len(prompts), desc, unit) as advance:
-        for rows in by_length(lengths + extra, tokens):
-            ids, mask = pad([prompts[r] for r in rows], bundle.tokenizer.pad_token_id)
-            yield rows, ids.to(device), mask.to(device)
-            advance(len(rows))
+    with progress_bar(len(prompts), desc, unit) as advance:
+        for numbers in by_length(lengths + extra, tokens):
+            ids, mask = pad([prompts[n] for n in numbers], bundle.tokenizer.pad_token_id)
+            yield numbers, ids.to(device), mask.to(device)
+            advance(len(numbers))

@@ -1,4 +1,4 @@
-"""SQL conditions on a table's columns: expressions, and nothing else that SQL can do."""
+"""SQL conditions on a table's columns: expressions, without any other feature of SQL."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ FUNCTIONS = frozenset({
 def rows_where(condition: str, frame: pl.DataFrame, option: str) -> np.ndarray:
     """The rows ``(n,)`` of ``frame`` for which a SQL ``condition`` holds.
 
-    It may use the columns, also those that are named like a word of SQL, constants, operators and
-    the functions in ``FUNCTIONS``: no query, no other table, no file.
+    A condition may use the table's columns, also those named like an SQL keyword, constants,
+    operators and the functions in ``FUNCTIONS``. It may contain no query, table or file.
 
     Args:
         condition: such as ``events > 3 AND user <> 'x'``.
         frame: the rows.
-        option: where the condition stands, for messages.
+        option: the command's option, for messages.
 
     Raises:
-        UserError: the condition says something else, or holds nowhere.
+        UserError: the condition is invalid, or holds for no row.
     """
     quoted = _quoted(condition, frame.columns, option)
     try:
@@ -55,15 +55,17 @@ def rows_where(condition: str, frame: pl.DataFrame, option: str) -> np.ndarray:
         got = str(error).splitlines()[0][:200]
         raise _input_error(option, frame.columns, condition, got) from None
     if holds.dtype != pl.Boolean or len(holds) not in (1, len(frame)):
-        raise _input_error(option, frame.columns, condition, "which is no yes or no for each row")
-    kept = np.broadcast_to(holds.fill_null(False).to_numpy(), len(frame))
-    if not kept.any():
-        raise input_error(option, "a condition that holds somewhere", repr(condition), "loosen it")
-    return np.flatnonzero(kept)
+        raise _input_error(option, frame.columns, condition, "which is not true or false for each row")
+    selected = np.broadcast_to(holds.fill_null(False).to_numpy(), len(frame))
+    if not selected.any():
+        raise input_error(
+            option, "a condition that holds for a row", repr(condition), "loosen it"
+        )
+    return np.flatnonzero(selected)
 
 
 def _quoted(condition: str, columns: list[str], option: str) -> str:
-    """``condition`` with the names of columns in quotation marks; anything strange is refused."""
+    """``condition`` with quoted column names; unknown tokens are refused."""
     if len(condition) > LONGEST:
         raise input_error(
             option, f"a condition of at most {LONGEST:,} characters", f"{len(condition):,}",
@@ -71,27 +73,27 @@ def _quoted(condition: str, columns: list[str], option: str) -> str:
         )  # fmt: skip
     out, at = [], 0
     while at < len(condition):
-        found = TOKEN.match(condition, at)
-        if found is None:
-            what = f"{condition[at : at + 10]!r}, which no condition has"
+        match = TOKEN.match(condition, at)
+        if match is None:
+            what = f"{condition[at : at + 10]!r}, which is no part of a condition"
             raise _input_error(option, columns, condition, what)
-        out.append(_piece(found, columns, condition, option))
-        at = found.end()
+        out.append(_token(match, columns, condition, option))
+        at = match.end()
     return "".join(out)
 
 
-def _piece(found: re.Match[str], columns: list[str], condition: str, option: str) -> str:
-    name, word, call = found["quoted"], found["word"], found["call"] or ""
+def _token(match: re.Match[str], columns: list[str], condition: str, option: str) -> str:
+    name, word, call = match["quoted"], match["word"], match["call"] or ""
     if name is not None:
         name = name.replace('""', '"')
         if name in columns:
-            return found[0]
+            return match[0]
         raise _input_error(option, columns, condition, f"the unknown column {name!r}", name)
     if word is None:
-        return found[0]
+        return match[0]
     if call:
         if word.lower() in FUNCTIONS | WORDS:
-            return found[0]
+            return match[0]
         known = sorted(FUNCTIONS)
         raise _input_error(
             option, columns, condition, f"the unknown function {word!r}", word, known
@@ -99,7 +101,7 @@ def _piece(found: re.Match[str], columns: list[str], condition: str, option: str
     if word in columns:
         return f'"{word}"'
     if word.lower() in WORDS:
-        return found[0]
+        return match[0]
     raise _input_error(option, columns, condition, f"the unknown word {word!r}", word)
 
 
@@ -115,6 +117,6 @@ def _input_error(
     hint = (
         did_you_mean(name, known or columns)
         if name
-        else "write one such as " + f"\"{columns[0]}\" = 'x'"
+        else "write a condition like " + f"\"{columns[0]}\" = 'x'"
     )
     return input_error(option, expected, f"{condition[:200]!r} ({what})", hint)

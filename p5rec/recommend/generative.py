@@ -1,4 +1,4 @@
-"""The trained model as a recommender: a history in, its continuation out."""
+"""The trained model as a recommender: history in, ranked next items out."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from p5rec.core.types import Histories, RankedLists
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
 
-from .capabilities import check_taught
+from .capabilities import require_task
 from .config import DecodeConfig
-from .listing import rank_prompts
+from .prompt_ranking import rank_for_prompts
 from .tables import RankingTables
-from .whole import whole_scores
+from .item_head import item_head_scores
 
 
 class GenerativeRecommender:
-    """Reads a history as one sequence of item codes, as dense training taught it.
+    """Reads a history as one sequence of item codes, as in next-item training.
 
-    What all queries read is made when it is, and stays as it was; threads may share it, and it is
-    silent.
+    The constructor computes all that queries share. Threads may share a recommender. It writes
+    nothing to the terminal.
 
     Args:
-        bundle: ready to answer, and no longer trained.
+        bundle: ready to predict; its training is over.
         config: beams, precision.
         seed: of the tie order.
 
     Raises:
-        UserError: the model was not taught ``next-item``, or is to be asked for whole items by a head
-            that it does not have.
+        UserError: the model was not trained on ``next-item``, or ``search: item-head`` is set and
+            the model has no item head.
     """
 
     def __init__(self, bundle: Bundle, config: DecodeConfig, seed: int = 0) -> None:
-        check_taught(bundle.settings.tasks, "next-item")
+        require_task(bundle.settings.tasks, "next-item")
         self.bundle, self.config, self.seed = bundle, config, seed
         self.tables = RankingTables.build(bundle, config, seed)
-        _ = bundle.layout.items  # made on first use, which is now
+        _ = bundle.layout.items  # computed on first use, which is now
 
     def recommend(
         self,
@@ -45,14 +45,14 @@ class GenerativeRecommender:
         exclude_seen: bool = True,
         allowed: Allowed | None = None,
     ) -> RankedLists:
-        """``(B, k)`` lists; see :class:`p5rec.recommend.protocols.Recommender`.
+        """``(B, k)`` ranked lists; see :class:`p5rec.recommend.protocols.Recommender`.
 
         Args:
-            allowed: the items that each request may be given.
+            allowed: the items that may be recommended to each request.
         """
         if exclude_seen:
-            allowed = (allowed or Allowed()) & Allowed(never=ItemLists.seen(histories))
-        items, scores = rank_prompts(
+            allowed = (allowed or Allowed()) & Allowed(deny=ItemLists.seen(histories))
+        items, scores = rank_for_prompts(
             self.tables, self.bundle.histories(histories), k, allowed, histories.keys
         )
         return RankedLists(histories.users, items, scores)
@@ -60,6 +60,6 @@ class GenerativeRecommender:
     def item_logs(self, histories: Histories) -> np.ndarray:
         """``(B, N)`` float32: the item head's log-probabilities of all items; ``search: item-head``."""
         out = np.empty((len(histories), len(self.tables.tie)), dtype=np.float32)
-        for rows, found in whole_scores(self.tables, self.bundle.histories(histories)):
-            out[rows] = found
+        for requests, scores in item_head_scores(self.tables, self.bundle.histories(histories)):
+            out[requests] = scores
         return out

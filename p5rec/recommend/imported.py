@@ -1,4 +1,4 @@
-"""Anybody's ranked lists out of a table, put beside the questions they answer."""
+"""Ranked lists of other systems, read from a table and aligned with the test instances."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.cells import as_id
 from p5rec.data.known import numbered, read_columns
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 
 COLUMNS, OPTIONAL = ("user", "rank", "item"), ("score",)
 
 
 def read_file(path: Path) -> pl.DataFrame:
-    """The table of lists in a CSV, TSV, Parquet or JSON lines file, as :func:`import_lists` reads
-    it.
+    """The table in a CSV, TSV, Parquet or JSON lines file, for :func:`import_lists`.
 
     Raises:
-        UserError: the file or a column is missing, or there is no row.
+        UserError: the file or a column is missing, or the table is empty.
     """
     return read_columns(path, COLUMNS, OPTIONAL)
 
@@ -29,25 +28,24 @@ def read_file(path: Path) -> pl.DataFrame:
 def import_lists(
     table: pl.DataFrame, path: Path, corpus: Corpus, split_name: str
 ) -> tuple[RankedLists, list[str]]:
-    """The lists in a table, a row a place in a list, for the users with a target in ``part``.
+    """The ranked lists in a table, one row per rank, for the users with a target in a split.
 
-    An item that the catalogue lacks keeps its place: it counts as invalid, and never as a hit.
+    An item outside the catalogue keeps its rank. It counts as invalid and is no hit.
 
     Args:
-        table: columns ``user``, ``rank`` (from 1, without gaps), ``item``, and ``score`` where
-            there is one; without, the negated rank stands for it; and ``row``, the number of each
-            row for messages.
-        path: where it stands, or what it is called.
-        corpus: whose users and items it names.
-        part: ``valid`` or ``test``.
+        table: columns ``user``, ``rank`` (from 1, without gaps), ``item``, optionally ``score``
+            (without it, the negated rank), and ``row``, the number of each row for messages.
+        path: the file, or a name for messages.
+        corpus: the data that define users and items.
+        split_name: ``valid`` or ``test``.
 
     Returns:
-        ``(B, K)`` lists in the order of :func:`p5rec.data.split.cases`, K the longest, empty for
-        users the file leaves out, unknown items under numbers beyond the catalogue's; and
-        sentences on what a reader of the numbers must know.
+        ``(B, K)`` lists in the order of :func:`p5rec.data.split.cases`, K the longest. Users
+        without a list in the table get an empty one; unknown items get numbers beyond the
+        catalogue's. Second, sentences about missing lists and unknown users and items.
 
     Raises:
-        UserError: a user is missing, a rank or score is no number, a rank is repeated or left out,
+        UserError: a user is missing, a rank or score is no number, a rank is repeated or missing,
             or no user has a target.
     """
     nobody = as_id(table["user"]).is_null()
@@ -63,7 +61,7 @@ def import_lists(
     scores = _numbers(table, "score", path) if "score" in table.columns else -ranks
     _check_ranks(users, ranks, table, path)
 
-    asked, _, _ = cases(corpus.interactions, corpus.split, split_name)
+    asked, _, _ = instances(corpus.interactions, corpus.split, split_name)
     case_of = np.full(max(n_users, int(users.max()) + 1), -1)
     case_of[asked.users] = np.arange(len(asked))
     kept = case_of[users] >= 0
@@ -99,7 +97,7 @@ def import_lists(
 
 def lists_seen(lists: RankedLists, corpus: Corpus, split_name: str) -> bool:
     """Whether any list holds an item of its user's history, in the order of ``cases``."""
-    asked = cases(corpus.interactions, corpus.split, split_name)[0].of_targets()
+    asked = instances(corpus.interactions, corpus.split, split_name)[0].of_targets()
     n_items = len(corpus.catalog)
     request, place = np.nonzero((lists.items >= 0) & (lists.items < n_items))
     listed = request * n_items + lists.items[request, place]
@@ -119,13 +117,13 @@ def _numbers(table: pl.DataFrame, column: str, path: Path) -> np.ndarray:
         got = table[column][at]
         raise input_error(
             f"{path}, row {table['row'][at]}", f"{expected} in column {column!r}",
-            "nothing" if got in (None, "") else repr(got), "mend the row",
+            "nothing" if got in (None, "") else repr(got), "fix the row",
         )  # fmt: skip
     return values.to_numpy()
 
 
 def _check_ranks(users: np.ndarray, ranks: np.ndarray, table: pl.DataFrame, path: Path) -> None:
-    """Each user's ranks must be 1, 2, 3, ... in any order of rows."""
+    """Refuses ranks of a user that are not 1, 2, 3, ..., in any order of rows."""
     order = np.lexsort((ranks, users))
     starts = np.searchsorted(users[order], users[order])
     expected = np.arange(len(order)) - starts + 1

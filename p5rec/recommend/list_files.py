@@ -1,4 +1,4 @@
-"""A method's lists on disk: the work that every method answers with, and back."""
+"""A method's recommendations on disk: written and read."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from safetensors.numpy import load_file, save_file
 
 from p5rec.core.artefacts import write_json
 from p5rec.core.types import Corpus, RankedLists
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 
 from .protocols import Recommender
 
 LISTS, ABOUT = "lists.safetensors", "about.json"
 
 
-def answer(
+def write_recommendations(
     recommender: Recommender,
     corpus: Corpus,
     split_name: str,
@@ -28,8 +28,8 @@ def answer(
     *,
     exclude_seen: bool = True,
 ) -> None:
-    """Lists for every user with a target in ``part`` into ``folder``."""
-    histories, _, _ = cases(corpus.interactions, corpus.split, split_name)
+    """Writes the ranked lists of every user with a target in a split into ``folder``."""
+    histories, _, _ = instances(corpus.interactions, corpus.split, split_name)
     started = time.perf_counter()
     lists = recommender.recommend(histories, k, exclude_seen=exclude_seen)
     about = {**about, "infer_seconds": round(time.perf_counter() - started, 3)}
@@ -39,6 +39,6 @@ def answer(
 
 
 def read_lists(folder: Path) -> RankedLists:
-    """The lists that :func:`answer` kept."""
+    """The ranked lists that :func:`write_recommendations` wrote."""
     tensors = load_file(folder / LISTS)
     return RankedLists(tensors["users"], tensors["items"], tensors["scores"])

@@ -1,4 +1,4 @@
-"""Ranked lists as files: one row a place in a list, external ids and titles, never row numbers."""
+"""Ranked lists as files: one row per rank, with external ids and titles."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ FORMATS = {
 
 def to_frame(lists: RankedLists, catalog: Catalog, user_ids: Sequence[str]) -> pl.DataFrame:
     """Columns user, rank (from 1), item, title, score; lists that ended early have fewer rows."""
-    request, place = np.nonzero(lists.items >= 0)
-    rows = lists.items[request, place]
+    request, position = np.nonzero(lists.items >= 0)
+    rows = lists.items[request, position]
     users = [user_ids[row] for row in lists.users[request]]
     return pl.DataFrame(
         {
             "user": pl.Series(users, dtype=pl.String),
-            "rank": (place + 1).astype(np.int32),
+            "rank": (position + 1).astype(np.int32),
             "item": pl.Series([catalog.ids[r] for r in rows], dtype=pl.String),
             "title": pl.Series([catalog.titles[r] for r in rows], dtype=pl.String),
-            "score": lists.scores[request, place].astype(np.float32),
+            "score": lists.scores[request, position].astype(np.float32),
         }
     )
 
 
 def write_lists(frame: pl.DataFrame, *paths: Path) -> None:
-    """Writes ``frame`` whole to each path, in the format of its suffix (``FORMATS``).
+    """Writes ``frame`` atomically to each path, in the format of its suffix (``FORMATS``).
 
     Raises:
-        UserError: the disk is full, or does not let us write there.
+        UserError: the disk is full, or the path is not writable.
     """
     for path in paths:
         with writing(path), atomic_write(path, "wb") as handle:

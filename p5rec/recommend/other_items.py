@@ -1,6 +1,6 @@
-"""A recommender asked about a catalogue that is not its own: data of another day.
+"""A recommender for a catalogue that differs from the one it was fitted to.
 
-B requests, N items of the data, M items of its own.
+B requests, N items of the data, M items of the recommender.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from p5rec.core.types import NOBODY, Histories, RankedLists
-from p5rec.models.checkpoint import rows_among
+from p5rec.models.checkpoint import item_indices
 
 from .protocols import Recommender
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class OverOtherItems:
-    """Ranks the items that both know.
+class OtherCatalogRecommender:
+    """Ranks the items that are in both catalogues.
 
-    What it does not know is left out of histories, and requests come from nobody it knows: rows of
-    users are those of the data.
+    Histories are reduced to items that the recommender knows. Its requests have no user: user rows
+    are those of the data.
 
     Attributes:
         recommender: ranks its own M items.
-        own: ``(N,)`` its row of each item of the data, -1 where it has none.
-        listed: ``(M,)`` the data's row of each item of its own, -1 where they have none.
+        own: ``(N,)`` the recommender's row of each item of the data; -1: it has none.
+        listed: ``(M,)`` the data's row of each item of the recommender; -1: they have none.
     """
 
     recommender: Recommender
@@ -39,8 +39,8 @@ class OverOtherItems:
 
     @classmethod
     def of(cls, recommender: Recommender, known: Sequence[str], items: Sequence[str]) -> Self:
-        """By external ids: ``known (M,)`` of its own, ``items (N,)`` of the data."""
-        return cls(recommender, rows_among(items, known), rows_among(known, items))
+        """By external ids: ``known (M,)`` of the recommender, ``items (N,)`` of the data."""
+        return cls(recommender, item_indices(items, known), item_indices(known, items))
 
     def recommend(
         self,
@@ -50,19 +50,19 @@ class OverOtherItems:
         exclude_seen: bool = True,
         allowed: Allowed | None = None,
     ) -> RankedLists:
-        """See :class:`.protocols.Recommender`; of ``allowed`` there must be none."""
+        """See :class:`.protocols.Recommender`; ``allowed`` must be None."""
         from p5rec.decode.allowed import Allowed
 
         assert allowed is None, "rows of the data"
-        within = Allowed(within=self.listed >= 0)
+        within = Allowed(candidates=self.listed >= 0)
         lists = self.recommender.recommend(
-            self._read(histories), k, exclude_seen=exclude_seen, allowed=within
+            self._translated(histories), k, exclude_seen=exclude_seen, allowed=within
         )
         items = np.where(lists.items >= 0, self.listed[lists.items], -1)
         return RankedLists(histories.users, items.astype(np.int32), lists.scores)
 
-    def _read(self, histories: Histories) -> Histories:
-        """The requests under its own rows."""
+    def _translated(self, histories: Histories) -> Histories:
+        """The requests with the recommender's item rows."""
         known = histories.where(self.own[histories.items] >= 0)
         users = np.full(len(known), NOBODY, dtype=np.int32)
         return replace(known, users=users, items=self.own[known.items].astype(np.int32))

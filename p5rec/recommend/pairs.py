@@ -1,6 +1,7 @@
-"""A trained model asked about pairs of a user and an item that need not have met.
+"""A trained model's predictions for pairs of a user and an item, with or without an event.
 
-What all pairs share is made once; threads may share it, and it is silent.
+The constructors compute what all pairs share. Threads may share the predictors, which write nothing
+to the terminal.
 """
 
 from __future__ import annotations
@@ -12,25 +13,25 @@ from p5rec.core.types import Corpus
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import TASK
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.pairs import PairQuestions, PairView
+from p5rec.prompting.pairs import PairPrompts, PairView
 
-from .answers import encode_all, write
-from .capabilities import check_taught
+from .prompt_predictions import encode_prompts, generate_texts
+from .capabilities import require_task
 from .config import DecodeConfig
-from .ratings import own_reading, rating_history, read_ratings, scale_words
+from .ratings import preferred_estimate, rating_history, estimate_ratings, scale_words
 
 
 class PairRater:
-    """What users would rate items.
+    """Predicts ratings.
 
     Args:
-        bundle: ready to answer.
-        corpus: all of it counts as what the users did.
+        bundle: ready to predict.
+        corpus: the users' histories are all their events.
         decode: precision and batch size.
 
     Raises:
-        UserError: the model was taught neither ``rating`` nor ``rating-sequence``, or the data have
-            no ratings.
+        UserError: the model was trained on neither ``rating`` nor ``rating-sequence``, or the data
+            have no ratings.
     """
 
     def __init__(self, bundle: Bundle, corpus: Corpus, decode: DecodeConfig) -> None:
@@ -48,16 +49,16 @@ class PairRater:
         """``(B,)`` float32 on the data's scale.
 
         Args:
-            users, items: ``(B,)`` rows, the b-th of each a pair.
+            users, items: ``(B,)`` rows of the b-th pair.
         """
         if self.questions is not None:
-            prompts = encode_all(self.bundle, self.questions.pose(users, items))
+            prompts = encode_prompts(self.bundle, self.questions.examples(users, items))
         else:
             prompts = [
                 self._history(user, item)
                 for user, item in zip(users.tolist(), items.tolist(), strict=True)
             ]
-        return own_reading(read_ratings(self.bundle, prompts, self.decode, self.words))
+        return preferred_estimate(estimate_ratings(self.bundle, prompts, self.decode, self.words))
 
     def _history(self, user: int, item: int) -> np.ndarray:
         view = PairView.of(self.view, user, item)
@@ -65,10 +66,10 @@ class PairRater:
 
 
 class PairExplainer:
-    """Why items suit users; arguments as :class:`PairRater`.
+    """Explains why items suit users; arguments as :class:`PairRater`.
 
     Raises:
-        UserError: the model was not taught ``explanation``, or the data lack what that needs.
+        UserError: the model was not trained on ``explanation``, or the data lack its fields.
     """
 
     def __init__(self, bundle: Bundle, corpus: Corpus, decode: DecodeConfig) -> None:
@@ -77,12 +78,12 @@ class PairExplainer:
 
     def __call__(self, users: np.ndarray, items: np.ndarray) -> list[str]:
         """B texts; arguments as :meth:`PairRater.__call__`."""
-        return write(self.bundle, self.questions.pose(users, items), self.decode)
+        return generate_texts(self.bundle, self.questions.examples(users, items), self.decode)
 
 
-def _questions(bundle: Bundle, corpus: Corpus, family: str) -> PairQuestions:
-    check_taught(bundle.settings.tasks, family)
-    return PairQuestions(
+def _questions(bundle: Bundle, corpus: Corpus, family: str) -> PairPrompts:
+    require_task(bundle.settings.tasks, family)
+    return PairPrompts(
         bundle.view(corpus),
         PromptLibrary.from_dump(bundle.prompts),
         family,

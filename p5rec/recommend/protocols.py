@@ -1,4 +1,4 @@
-"""What anything that ranks items offers.
+"""The interface of a recommender.
 
 B requests, K list length.
 """
@@ -27,15 +27,15 @@ class Recommender(Protocol):
     ) -> RankedLists:
         """The best ``k`` items of each request.
 
-        A request's list depends on that request alone, not on those beside it.
+        A request's list does not depend on the other requests.
 
         Args:
             histories: B requests.
             k: K, at least 1.
             exclude_seen: leave out the items of the target events in the request's own history.
-            allowed: the items that each request may be given.
+            allowed: the items that may be recommended to each request.
 
         Returns:
-            ``(B, k)`` lists, filled up with -1 where fewer than k items remain.
+            ``(B, k)`` ranked lists, padded with -1 where fewer than k items remain.
         """
         ...

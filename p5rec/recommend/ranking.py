@@ -1,4 +1,4 @@
-"""The one place where dense scores become ranked lists.
+"""Scores of all items → ranked lists.
 
 B requests, N items, K list length.
 """
@@ -24,25 +24,25 @@ _SIGN = np.uint32(2**31)
 def rank(
     scores: np.ndarray, k: int, tie: np.ndarray, exclude: Histories | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ``k`` best items of each row, in exact order.
+    """The ``k`` best items of each request, in exact order.
 
-    What is at least as good as the k-th best score stays in the running; each such score becomes
-    one integer key: the float's bits, turned so that better is smaller, above the item's place in
-    the tie order. Keys are distinct, so a sort of those few equals a full one, ties across the
-    boundary included.
+    The candidates are the items that score at least the k-th best score. Each candidate gets one
+    integer key: the bits of its score, inverted so that better scores have smaller keys, above the
+    item's position in the tie order. Keys are distinct, so sorting the candidates equals a full
+    sort, with ties at the boundary resolved.
 
     Args:
-        scores: ``(B, N)``, compared as float32; -inf where an item must not be listed.
+        scores: ``(B, N)``, compared as float32; -inf where an item must not be recommended.
         k: K, at least 1.
         tie: ``(N,)`` permutation (:func:`p5rec.core.rng.tie_order`): of equal scores the item
             with the smaller value comes first.
-        exclude: items to leave out of each row, its request's history.
+        exclude: histories whose items are left out of each request's list.
 
     Returns:
         ``(B, k)`` int32 item rows and ``(B, k)`` float32 scores, -1 and -inf where fewer remain.
 
     Raises:
-        ValueError: ``k`` below 1, NaN among the scores, or items outside the catalogue.
+        ValueError: ``k`` below 1, NaN in the scores, or items outside the catalogue.
     """
     n_requests, n_items = scores.shape
     if k < 1:
@@ -54,14 +54,14 @@ def rank(
         check_rows("item", exclude.items, n_items)
         scores[exclude.requests(), exclude.items] = -np.inf
     least = torch.from_numpy(scores).topk(min(k, n_items)).values[:, -1:].numpy()
-    least = np.maximum(least, np.finfo(np.float32).min)  # -inf is not in the running
+    least = np.maximum(least, np.finfo(np.float32).min)  # -inf is no candidate
     row, item = np.divmod(np.flatnonzero(scores >= least), n_items)
     bits = scores[row, item].view(np.uint32)
     descending = np.where(bits & _SIGN, bits, ~(bits | _SIGN))
     keys = (descending.astype(np.uint64) << np.uint64(32)) | tie[item].astype(np.uint64)
-    running = np.bincount(row, minlength=n_requests)
-    column = np.arange(len(row)) - np.repeat(running.cumsum() - running, running)
-    shape = (n_requests, max(k, running.max(initial=0)))
+    candidates = np.bincount(row, minlength=n_requests)
+    column = np.arange(len(row)) - np.repeat(candidates.cumsum() - candidates, candidates)
+    shape = (n_requests, max(k, candidates.max(initial=0)))
     table, items = np.full(shape, _LAST), np.full(shape, -1, dtype=np.int32)
     values = np.full(shape, -np.inf, dtype=np.float32)
     table[row, column], items[row, column], values[row, column] = keys, item, scores[row, item]
@@ -78,7 +78,7 @@ def rank_all(
     exclude_seen: bool,
     allowed: Allowed | None = None,
 ) -> RankedLists:
-    """Lists for every request, scored a block of requests at a time so that memory stays bounded.
+    """Ranked lists for all requests, in blocks of requests that bound the memory.
 
     Args:
         score: B requests to ``(B, N)`` scores.
@@ -86,7 +86,7 @@ def rank_all(
         k: K.
         tie: ``(N,)``, see :func:`rank`.
         exclude_seen: leave out the items of the target events in each request's own history.
-        allowed: the items that each request may be given.
+        allowed: the items that may be recommended to each request.
 
     Raises:
         ValueError: as :func:`rank`.
@@ -98,10 +98,10 @@ def rank_all(
     for start in range(0, len(histories), step):
         rows = np.arange(start, min(start + step, len(histories)))
         block = histories.take(rows)
-        found = score(block)
+        block_scores = score(block)
         if allowed is not None:
-            may = allowed.take(rows).mask(len(rows), len(tie))
-            found = np.where(may, found, np.float32(-np.inf))
+            mask = allowed.take(rows).mask(len(rows), len(tie))
+            block_scores = np.where(mask, block_scores, np.float32(-np.inf))
         seen = block.of_targets() if exclude_seen else None
-        items[rows], scores[rows] = rank(found, k, tie, seen)
+        items[rows], scores[rows] = rank(block_scores, k, tie, seen)
     return RankedLists(histories.users, items, scores)

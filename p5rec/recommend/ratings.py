@@ -1,8 +1,8 @@
-"""Ratings from a model: every reading of one question, or of a history and an item.
+"""Rating estimates of a model, from a prompt or from a history and an item.
 
-Of a number in words, a model's probabilities say more than the one word that it writes: their
-expected value is a rating between the words (as in Liu et al. 2023, *G-Eval*, arXiv:2303.16634,
-section 2, for scores).
+A model that writes ratings as words has several estimators. The expected value over the words'
+probabilities is more precise than the most likely word, because it lies between the words (Liu et
+al. 2023, *G-Eval*, arXiv:2303.16634, section 2, does the same for scores).
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from torch import Tensor
 
 from p5rec.metrics.rating import LIKED
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.ratings import RatedHistories, answer_words
-from p5rec.models.words import AnswerWords, RatingWords
+from p5rec.models.ratings import RatedHistories, prefix_free_tokens
+from p5rec.models.words import WordScorer, RatingWordScorer
 from p5rec.tasks.view import CorpusView
 
 from .batching import prompt_batches
 from .config import DecodeConfig
 
-OWN = ("mean", "regression", "expectation", "words")  # what a model is taken to say, if it can
+PREFERRED = ("mean", "regression", "expectation", "words")  # the first that a model has
 
 
-class Rated(NamedTuple):
-    """What a model says of B ratings.
+class RatingEstimates(NamedTuple):
+    """A model's estimates of B ratings.
 
     Attributes:
-        readings: name to ``(B,)`` float32 on the data's scale. Of the heads there are,
-            ``regression``, ``class``, ``expectation`` and ``mean`` (see ``RatingHeads.read``); of
-            a model whose words were not kept from ratings, ``words``, the expected value over the
-            words of the scale, and ``text``, the likeliest of those words, which is what greedy
-            decoding writes where each is one token and nothing else may be written.
-        chances: of the readings that are means over probabilities, ``expectation`` and ``words``,
-            those probabilities' sum from ``liked`` on, ``(B,)`` float32.
+        estimates: estimator → ``(B,)`` float32 on the data's scale. Prediction heads give
+            ``regression``, ``class``, ``expectation`` and ``mean`` (see ``RatingHeads``). A model
+            that is trained to write ratings gives ``words``, the expected value over the words of
+            the scale, and ``text``, the most likely of those words: greedy decoding writes it where
+            each word is one token and no other text is allowed.
+        probabilities: estimator → ``(B,)`` float32, the probability of a rating of at least
+            ``liked``; for ``expectation`` and ``words``, which are means over probabilities.
     """
 
-    readings: dict[str, np.ndarray]
-    chances: dict[str, np.ndarray]
+    estimates: dict[str, np.ndarray]
+    probabilities: dict[str, np.ndarray]
 
 
-def read_ratings(
+def estimate_ratings(
     bundle: Bundle,
     prompts: Sequence[np.ndarray],
     config: DecodeConfig,
-    words: RatingWords | None = None,
+    words: RatingWordScorer | None = None,
 ) -> dict[str, np.ndarray]:
-    """The readings of :func:`rate`."""
-    return rate(bundle, prompts, config, words=words).readings
+    """The estimates of :func:`rate`."""
+    return rate(bundle, prompts, config, words=words).estimates
 
 
 @torch.inference_mode()
@@ -59,73 +59,73 @@ def rate(
     prompts: Sequence[np.ndarray],
     config: DecodeConfig,
     liked: float = LIKED,
-    words: RatingWords | None = None,
-) -> Rated:
-    """All that a model says of a rating at the end of B token sequences, each read once.
+    words: RatingWordScorer | None = None,
+) -> RatingEstimates:
+    """All estimates of the rating at the end of B token sequences, in one forward pass each.
 
     Args:
-        liked: the least rating of something liked.
-        words: of the model's scale (:func:`scale_words`), for those who ask more than once.
+        liked: the lowest rating that counts as liked.
+        words: of the model's scale (:func:`scale_words`), for callers with several calls.
     """
     model, batches = bundle.model, config.batch_tokens
     words = words or scale_words(bundle)
     scale = torch.tensor(bundle.settings.scale, dtype=torch.float32, device=model.device)
     above = scale >= liked
-    rated = Rated({}, {})
-    for rows, ids, mask in prompt_batches(bundle, prompts, batches, desc="rate", unit="pair"):
+    result = RatingEstimates({}, {})
+    for numbers, ids, mask in prompt_batches(bundle, prompts, batches, desc="rate", unit="pair"):
         state, logs = words.read(ids, mask)
-        said: dict[str, Tensor] = {}
-        chances: dict[str, Tensor] = {}
+        estimates: dict[str, Tensor] = {}
+        probabilities: dict[str, Tensor] = {}
         if model.heads is not None:
             value, classes = model.heads(state)
-            said |= model.heads.readings(value, classes)
+            estimates |= model.heads.estimates(value, classes)
             if classes is not None:
-                chances["expectation"] = classes.exp()[:, above].sum(-1)
+                probabilities["expectation"] = classes.exp()[:, above].sum(-1)
         if bundle.settings.heads.words:
             shares = logs.softmax(-1)
-            said |= {"words": shares @ scale, "text": scale[logs.argmax(-1)]}
-            chances["words"] = shares[:, above].sum(-1)
-        for into, values in zip(rated, (said, chances), strict=True):
-            for name, each in values.items():
-                whole = into.setdefault(name, np.empty(len(prompts), dtype=np.float32))
-                whole[rows] = each.cpu().numpy()
-    return rated
+            estimates |= {"words": shares @ scale, "text": scale[logs.argmax(-1)]}
+            probabilities["words"] = shares[:, above].sum(-1)
+        for collected, batch in zip(result, (estimates, probabilities), strict=True):
+            for name, values in batch.items():
+                column = collected.setdefault(name, np.empty(len(prompts), dtype=np.float32))
+                column[numbers] = values.cpu().numpy()
+    return result
 
 
-def scale_words(bundle: Bundle) -> RatingWords:
-    """The words of the ratings that a model knows."""
-    return RatingWords(bundle.model, bundle.tokenizer, bundle.settings.scale)
+def scale_words(bundle: Bundle) -> RatingWordScorer:
+    """The words of a model's rating scale."""
+    return RatingWordScorer(bundle.model, bundle.tokenizer, bundle.settings.scale)
 
 
 @torch.inference_mode()
-def chance_of_yes(
+def yes_probabilities(
     bundle: Bundle, prompts: Sequence[np.ndarray], config: DecodeConfig
 ) -> np.ndarray:
-    """How likely a model is to answer yes where nothing but yes and no is possible, ``(B,)``."""
-    words = AnswerWords(bundle.model, answer_words(bundle.tokenizer, ("yes", "no")))
-    found = np.empty(len(prompts), dtype=np.float32)
-    batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="weigh", unit="answer")
-    for rows, ids, mask in batches:
+    """``(B,)``: the probability of yes where the model may only write yes or no."""
+    words = WordScorer(bundle.model, prefix_free_tokens(bundle.tokenizer, ("yes", "no")))
+    probabilities = np.empty(len(prompts), dtype=np.float32)
+    batches = prompt_batches(bundle, prompts, config.batch_tokens, desc="decide", unit="prompt")
+    for numbers, ids, mask in batches:
         _, logs = words.read(ids, mask)
-        found[rows] = logs.softmax(-1)[:, 0].cpu().numpy()
-    return found
+        probabilities[numbers] = logs.softmax(-1)[:, 0].cpu().numpy()
+    return probabilities
 
 
-def own_reading(readings: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The reading that stands for the model: that of all its heads, or of its words."""
-    return next(readings[name] for name in OWN if name in readings)
+def preferred_estimate(estimates: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The estimate that represents the model: that of its prediction heads, or of its words."""
+    return next(estimates[name] for name in PREFERRED if name in estimates)
 
 
 def rating_histories(bundle: Bundle, view: CorpusView, events: Iterable[int]) -> list[np.ndarray]:
-    """Token sequences at whose end a model taught ``rating-sequence`` says the rating of B events.
+    """B token sequences whose rating a model trained on ``rating-sequence`` predicts.
 
-    Each is what the event's user did before, the latest of it, with its ratings, and then the
-    event's item.
+    Each holds the latest earlier events of the event's user with their ratings, then the event's
+    item.
 
     Args:
-        bundle: taught ``rating-sequence``.
+        bundle: trained on ``rating-sequence``.
         view: the corpus, with ratings.
-        events: rows of it.
+        events: B rows of the corpus.
     """
     histories = bundle.rated_histories()
     return [rating_history(bundle, histories, view, event) for event in events]
@@ -134,9 +134,9 @@ def rating_histories(bundle: Bundle, view: CorpusView, events: Iterable[int]) ->
 def rating_history(
     bundle: Bundle, histories: RatedHistories, view: CorpusView, event: int
 ) -> np.ndarray:
-    """One of :func:`rating_histories`, as ``histories`` writes them."""
+    """The token sequence of one event (:func:`rating_histories`)."""
     log, settings = view.corpus.interactions, bundle.settings
-    assert log.ratings is not None, "a rating is asked of a corpus without ratings"
+    assert log.ratings is not None, "the corpus has no ratings"
     past = view.past(event)[1 - settings.window :]
     ratings, rows = np.append(log.ratings[past], np.float32(np.nan)), np.append(past, event)
     known = view.item_ratings(rows) if settings.statistics else None

@@ -77,7 +77,7 @@ def pairs_in(path: Path, users: np.ndarray, corpus: Corpus) -> ItemLists:
     return lists.take(users)
 
 
-def check_some_left(
+def check_items_left(
     allowed: Allowed,
     histories: Histories,
     names: Sequence[str],
@@ -99,7 +99,7 @@ def check_some_left(
     """
     if exclude_seen:
         seen = ItemLists.seen(histories)
-        allowed = allowed & Allowed(never=seen)
+        allowed = allowed & Allowed(deny=seen)
     empty = np.flatnonzero(allowed.counts(len(histories), n_items) == 0)
     if len(empty):
         more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""

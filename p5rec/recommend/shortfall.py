@@ -50,7 +50,7 @@ def shortfall(
     free = within
     if exclude_seen:
         seen = ItemLists.seen(histories_of(corpus.interactions, users))
-        free = (allowed & Allowed(never=seen)).counts(len(users), n_items)
+        free = (allowed & Allowed(deny=seen)).counts(len(users), n_items)
     need = np.minimum(listed + 1, k)  # with as many to choose from, the list would be longer
     reasons = np.select(
         [n_items < need, within < need, free < need],

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from p5rec.core.rng import tie_order
-from p5rec.decode.token_rows import TokenRows
+from p5rec.decode.token_sequences import TokenSequences
 from p5rec.decode.trie import Trie
 from p5rec.models.checkpoint import Bundle
 
-from .capabilities import check_head
+from .capabilities import require_item_head
 from .config import DecodeConfig
 
 
@@ -63,7 +63,7 @@ class RankingTables:
     tie: np.ndarray
     ranks: list[Tensor] | None
     vectors: Tensor | None
-    names: TokenRows | None
+    names: TokenSequences | None
     work: Work
 
     @property
@@ -74,7 +74,7 @@ class RankingTables:
     @classmethod
     @torch.inference_mode()
     def build(
-        cls, bundle: Bundle, config: DecodeConfig, seed: int, names: TokenRows | None = None
+        cls, bundle: Bundle, config: DecodeConfig, seed: int, names: TokenSequences | None = None
     ) -> RankingTables:
         """The tables that ``config`` needs, and no others.
 
@@ -83,7 +83,7 @@ class RankingTables:
         """
         model, whole = bundle.model, config.search == "item-head"
         if whole:
-            check_head(bundle)
+            require_item_head(bundle)
         names = None if names is None else names.to(model.device)
         trie = model.trie if names is None else names.trie
         tie = tie_order(bundle.item_keys, seed)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from p5rec.core.progress import shown
+from p5rec.core.progress import progress_bars
 from p5rec.core.rng import sampled
 from p5rec.core.types import Corpus
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.metrics import ranking
 from p5rec.models.checkpoint import Bundle
 
@@ -27,7 +27,7 @@ def validator(
         nothing where there is nobody to ask or the model is not taught ``next-item``, without which its
         lists mean nothing. A model with an item head is looked at by that (:func:`settings_for`).
     """
-    histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
+    histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     keys = corpus.interactions.user_keys[histories.users]
     rows = sampled(keys, users, corpus.split.seed, "validation users")
     histories, targets = histories.take(rows), targets[rows]
@@ -36,7 +36,7 @@ def validator(
         if "next-item" not in bundle.settings.tasks or not len(rows):
             return {}
         quick = settings_for(config, item_head=bundle.model.item_head is not None)
-        with shown():
+        with progress_bars():
             lists = GenerativeRecommender(bundle, quick).recommend(
                 histories, 10, exclude_seen=corpus.split.exclude_seen
             )

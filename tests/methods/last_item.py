@@ -48,7 +48,7 @@ class LastItem(Method):
     noise: float = Field(default=0.01, ge=0)
 
     capabilities = ("recommend", "predict_click")
-    drawn = True
+    stochastic = True
     grid = {"noise": (0.01, 0.5)}
 
     def learn(self, interactions: Interactions, split: Split) -> Follows:

@@ -79,7 +79,7 @@ def test_saved_and_loaded_to_the_bit(model, baseline, ask, tmp_path):
 def test_allowed_items_alone_are_listed(model, ask):
     within = np.arange(N_ITEMS) % 2 == 0
     never = ItemLists.joined([[b] for b in range(len(REQUESTS))])
-    found = model.recommend(ask(REQUESTS), 10, allowed=Allowed(within=within, never=never)).items
+    found = model.recommend(ask(REQUESTS), 10, allowed=Allowed(candidates=within, deny=never)).items
     every = model.recommend(ask(REQUESTS), N_ITEMS).items
     for b, row in enumerate(every):
         wanted = [i for i in row.tolist() if i >= 0 and within[i] and i != b][:10]
@@ -138,7 +138,7 @@ def test_unknown_items_are_refused(model, ask):
 def test_training_events_alone_are_seen(model, baseline, world, ask):
     events, split = world
     read = split.mask("train") & (baseline.kind != "personal-frequency")  # which learns nothing
-    np.testing.assert_array_equal(model.lineage.among(events.event_keys), read)
+    np.testing.assert_array_equal(model.lineage.contains(events.event_keys), read)
     other = events.items.copy()
     unread = split.mask("test") if baseline.kind in STOPPED else ~split.mask("train")
     other[unread] = 0

@@ -16,7 +16,7 @@ from p5rec.core.types import Corpus, Interactions, Split
 from p5rec.data.build import build as built
 from p5rec.data.config import DataConfig
 from p5rec.data.matrices import history_matrix, training_matrix
-from p5rec.data.split import cases, histories_of
+from p5rec.data.split import instances, histories_of
 from p5rec.data.windows import Windows
 from p5rec.methods.baselines.bpr import Bpr
 from p5rec.methods.baselines.ease import Ease
@@ -103,7 +103,7 @@ def test_trained_methods_run_on_mixed_logs(build: Any, method: Any) -> None:
 def test_windows_without_a_target_are_left_out(build: Any) -> None:
     log, split = build([[0, 1, 2], [3, 4, 5], [6, 7]], 8)
     windows = Windows(mixed(log, "bvv vvb vc"), split, 5, None, 0)
-    assert windows.epoch_rows == 1
+    assert windows.epoch_windows == 1
     assert windows.row(0)[0].tolist() == [3, 4, 5]
     assert windows.targets(np.array([3, 4, 5])).tolist() == [False, False, True]
 
@@ -180,7 +180,7 @@ def world(folder: Path, *, planted: bool, seed: int) -> tuple[Corpus, Corpus]:
 
 def ndcg(method: Any, corpus: Corpus) -> np.ndarray:
     """``(U,)`` NDCG@10 of each test user."""
-    histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
+    histories, targets, _ = instances(corpus.interactions, corpus.split, "test")
     lists = method.learn(corpus.interactions, corpus.split).recommend(histories, 10)
     found: np.ndarray = ranking.per_user(lists.items, targets, (10,))["NDCG@10"]
     return found
@@ -193,13 +193,13 @@ def interval(differences: np.ndarray) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(
-    "method", [Ease(l2=20), ItemKnn(neighbours=20), Sasrec(width=16, epochs=30, averaged=2)]
+    "method", [Ease(l2=20), ItemKnn(neighbours=20), Sasrec(width=16, epochs=30, ema_epochs=2)]
 )
 def test_views_help_where_they_say_something_and_not_elsewhere(method: Any, tmp_path: Path) -> None:
     for planted in (True, False):
         everything, bought = world(tmp_path, planted=planted, seed=3)
         assert everything.user_ids == bought.user_ids
-        targets = [cases(each.interactions, each.split, "test")[1] for each in (everything, bought)]
+        targets = [instances(each.interactions, each.split, "test")[1] for each in (everything, bought)]
         assert (targets[0] == targets[1]).all()
         low, high = interval(ndcg(method, everything) - ndcg(method, bought))
         assert low > 0 if planted else low <= 0, (planted, low, high)
@@ -217,6 +217,6 @@ def test_no_later_view_is_read(tmp_path: Path) -> None:
 
 
 def _lists(log: Interactions, split: Split) -> np.ndarray:
-    histories, _, _ = cases(log, split, "test")
+    histories, _, _ = instances(log, split, "test")
     found: np.ndarray = Ease(l2=20).learn(log, split).recommend(histories, 10).items
     return found

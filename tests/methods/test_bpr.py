@@ -80,7 +80,7 @@ def test_the_average_follows_and_does_not_lag_at_first():
     found = []
     for step in range(400):
         network.weight.data.fill_(step)
-        mean.follow()
+        mean.update()
         found.append(step - copy.weight.item())
     assert found[9] < 2
     assert 18 < found[-1] < 20  # a mean of the last 20 or so lies that far behind

@@ -11,9 +11,9 @@ from every_kind import BASELINES, baseline_of, generative, sample_fits
 from fits import Fits
 
 from p5rec.core.errors import UserError
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.methods.base import Method
-from p5rec.methods.baselines.text_rows import asked_rows
+from p5rec.methods.baselines.text_examples import query_examples
 from p5rec.methods.predictors import (
     EmbedsItems,
     PredictsClicks,
@@ -60,14 +60,14 @@ def test_a_baseline_offers_what_it_names(kind: str, fits: Fits) -> None:
     fitted = fits.fit(method)
     model = method.load(fitted.folder)
     check(method, model)
-    histories, targets, events = cases(corpus.interactions, corpus.split, "test")
+    histories, targets, events = instances(corpus.interactions, corpus.split, "test")
     for name in ("predict_rating", "predict_click"):
         if name in method.capabilities:
             assert getattr(model, name)(histories, targets).shape == targets.shape
     if "recommend" in method.capabilities:
         assert model.recommend(histories, 2).items.shape == (len(histories), 2)
     if "write" in method.capabilities:
-        rows = asked_rows(unnamed_view(corpus), method.tasks[0], events, 20)
+        rows = query_examples(unnamed_view(corpus), method.tasks[0], events, 20)
         assert len(model.write(rows)) == len(events)
     if method.embeds_items:
         assert len(model.item_vectors()) == len(corpus.catalog)

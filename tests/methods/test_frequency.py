@@ -11,7 +11,7 @@ import pytest
 
 from p5rec.core.rng import id_keys
 from p5rec.core.types import Histories, Interactions, Split, numbered
-from p5rec.data.split import cases, histories_of, make_split
+from p5rec.data.split import instances, histories_of, make_split
 from p5rec.methods.baselines.frequency import (
     FLOOR,
     FrequencyPredictor,
@@ -139,8 +139,8 @@ def test_held_out_baskets_are_unseen() -> None:
     split = make_split(log, "last-basket")
     model = TifuKnn().learn(log, split)
     kept = split.mask("train")
-    assert model.lineage.among(log.event_keys).tolist() == kept.tolist()
-    histories, _, _ = cases(log, split, "valid")
+    assert model.lineage.contains(log.event_keys).tolist() == kept.tolist()
+    histories, _, _ = instances(log, split, "valid")
     alone = [model.scores(histories.take(np.array([b])))[0] for b in range(len(histories))]
     np.testing.assert_array_equal(model.scores(histories), alone)
 

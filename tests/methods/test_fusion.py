@@ -21,7 +21,7 @@ from p5rec.core.rng import derive_rng, id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Histories, Interactions, Split
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.ids.files import save_codes
 from p5rec.methods.baselines.frequency import PersonalFrequency
 from p5rec.methods.baselines.item_to_item import ItemToItem
@@ -33,7 +33,7 @@ from p5rec.methods.fusion.pooling import fused, pooled
 from p5rec.methods.generative.method import Generative
 from p5rec.methods.registry import METHODS
 from p5rec.methods.tune import by_ranking
-from p5rec.pipeline.fitting import Among, fit_method
+from p5rec.pipeline.fitting import RunContext, fit_method
 from p5rec.pipeline.prepared import Prepared
 
 ITEMS, GROUPS = 40, 8
@@ -95,7 +95,7 @@ def fitted(
     store = Store(folder / "store", lambda _: None, 0)
     data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
     (run,) = fit_method(
-        Fusion(components=components, **settings), Prepared(corpus, data, store), Among()
+        Fusion(components=components, **settings), Prepared(corpus, data, store), RunContext()
     )
     return run, Choice.read(run.folder)
 
@@ -134,7 +134,7 @@ def test_the_choice_is_no_worse_than_a_part_and_says_what_it_is_worth(tmp_path: 
     assert choice.users == 60
     assert choice.value is not None
     assert choice.value >= max(choice.alone.values())
-    histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
+    histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     served = run.method.load(run.folder)
     assert by_ranking(histories, targets)(served) == pytest.approx(choice.value, abs=1e-12)
     assert choice.settings["ease"]["half_life"] in (1.0, 2.0)  # the last item says the most
@@ -156,13 +156,13 @@ def test_it_is_the_sum_of_its_parts(tmp_path: Path) -> None:
     fusion = Fusion(
         components={"network": network, "ease": linear}, weights={"network": 1, "ease": 0.7}
     )
-    among = Among({"semantic": [fits.ids]})
+    among = RunContext({"semantic": [fits.ids]})
     (alone,) = fit_method(network, fits.prepared, among)
     (run,) = fit_method(fusion, fits.prepared, among)
     weights = run.folder / "components/network/trained.safetensors"
     assert weights.samefile(alone.folder / "trained.safetensors")
     assert run.about["train_seconds"] >= alone.about["train_seconds"]
-    histories, _, _ = cases(corpus.interactions, corpus.split, "test")
+    histories, _, _ = instances(corpus.interactions, corpus.split, "test")
     said = torch.from_numpy(network.load(alone.folder).item_logs(histories))
     assert torch.allclose(said.exp().sum(1), torch.ones(len(histories)), atol=1e-5)
     more = linear.learn(corpus.interactions, corpus.split).item_logs(histories)
@@ -175,14 +175,14 @@ def test_extended_ids_rank_new_items_beside_the_old_ones(tmp_path: Path) -> None
     fits = Fits.of(corpus, codes, tmp_path / "store")
     components = {"network": NETWORK, "ease": ItemToItem(tune={}), "repeats": PersonalFrequency()}
     weights = dict.fromkeys(components, 1.0)
-    among = Among({"semantic": [fits.ids]})
+    among = RunContext({"semantic": [fits.ids]})
     (run,) = fit_method(Fusion(components=components, weights=weights), fits.prepared, among)
     free = {*product(*map(range, codes.sizes))} - {*map(tuple, codes.codes.tolist())}
     more = replace(codes, codes=np.array([min(free), *codes.codes], dtype=np.int32))
     save_codes(more, tmp_path / "ids", ["new", *corpus.catalog.ids])
-    histories, _, _ = cases(corpus.interactions, corpus.split, "test")
+    histories, _, _ = instances(corpus.interactions, corpus.split, "test")
     before = run.method.load(run.folder)
-    after = run.method.opened(run.folder, tmp_path / "ids")
+    after = run.method.open_predictor(run.folder, tmp_path / "ids")
     later = Histories(histories.users, histories.items + 1, histories.offsets)
     scores = after.scores(later)
     assert np.isfinite(scores).all()
@@ -191,7 +191,7 @@ def test_extended_ids_rank_new_items_beside_the_old_ones(tmp_path: Path) -> None
     plain = Fusion(components={"repeats": PersonalFrequency()})
     (run,) = fit_method(plain, fits.prepared, among)
     with pytest.raises(UserError, match="ids: expected a model with codes"):
-        plain.opened(run.folder, tmp_path / "ids")
+        plain.open_predictor(run.folder, tmp_path / "ids")
 
 
 def test_items_of_which_nothing_is_known_keep_their_probability() -> None:

@@ -21,7 +21,7 @@ from p5rec.methods.predictors import ScoresItems
 Ask = Callable[..., Histories]
 
 ITEMS, UNKNOWN = 24, 11
-ASKED = [[1, 2, 2, 5], [], [7], [23, 0]]
+HISTORIES = [[1, 2, 2, 5], [], [7], [23, 0]]
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_how_a_history_is_read_needs_no_other_fit(
     assert other.fit_settings() != ItemToItem(kept=6).fit_settings()
     loaded, learned = other.load(tmp_path), other.learn(*drawn)
     assert isinstance(loaded, ScoresItems)
-    requests = ask(ASKED)
+    requests = ask(HISTORIES)
     assert np.array_equal(loaded.item_logs(requests), learned.item_logs(requests), equal_nan=True)
     first = learned.recommend(requests, 6)
     assert np.array_equal(loaded.recommend(requests, 6).scores, first.scores)
@@ -104,22 +104,22 @@ def test_each_item_keeps_its_largest_weights_whichever_their_sign() -> None:
 def test_it_predicts_what_the_items_of_a_history_do_together(
     predictor: ItemToItemPredictor, ask: Ask
 ) -> None:
-    found = predictor.item_logs(ask(ASKED))
+    found = predictor.item_logs(ask(HISTORIES))
     assert found.dtype == np.float32
-    for row, history in zip(found, ASKED, strict=True):
+    for row, history in zip(found, HISTORIES, strict=True):
         assert row == pytest.approx(by_hand(predictor, history), abs=1e-5, nan_ok=True)
     known = np.delete(found, UNKNOWN, axis=1)
     assert len(set(known[1])) == len(set(known[2])) == 1
-    scores = predictor.scores(ask(ASKED))
+    scores = predictor.scores(ask(HISTORIES))
     assert (scores[:, UNKNOWN] == scores.min()).all()
 
 
 def test_a_request_s_scores_are_its_own(predictor: ItemToItemPredictor, ask: Ask) -> None:
     recent = replace(predictor, half_life=2.0)
-    together = recent.item_logs(ask(ASKED))
-    for row, history in zip(together, ASKED, strict=True):
+    together = recent.item_logs(ask(HISTORIES))
+    for row, history in zip(together, HISTORIES, strict=True):
         assert np.array_equal(recent.item_logs(ask([history]))[0], row, equal_nan=True)
-    assert not np.array_equal(together, predictor.item_logs(ask(ASKED)), equal_nan=True)
+    assert not np.array_equal(together, predictor.item_logs(ask(HISTORIES)), equal_nan=True)
 
 
 def test_over_other_items_it_predicts_the_same_of_those_it_knows(

@@ -51,7 +51,7 @@ def test_it_goes_through_every_command(here: Path) -> None:
     area = {name: method["metrics"]["AUC"]["value"] for name, method in clicks.items()}
     assert area["mine"] > area["item-click-rate"]
     assert {"log loss", "Brier"} < clicks["mine"]["metrics"].keys()
-    assert "ECE" in clicks["mine"]["beside"]
+    assert "ECE" in clicks["mine"]["other_metrics"]
     pairs = json.loads(Path("runs/my/report.json").read_text())["comparisons"]
     assert [(c["task"], c["metric"]) for c in pairs if c["b"] == "item-click-rate"] == [
         ("click", "AUC")

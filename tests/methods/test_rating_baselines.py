@@ -44,7 +44,7 @@ class TestContract:
         model = baseline(name).learn(*world)
         assert isinstance(model, PredictsRatings)
         events, split = world
-        np.testing.assert_array_equal(model.lineage.among(events.event_keys), split.mask("train"))
+        np.testing.assert_array_equal(model.lineage.contains(events.event_keys), split.mask("train"))
 
     def test_items_have_vectors_where_the_method_says_so(self, name, world):
         method = baseline(name)

@@ -13,7 +13,7 @@ from p5rec.metrics import ranking
 from p5rec.models.sasrec import Sasrec, SasrecShape
 
 N_ITEMS = 24
-SMALL = Method(width=16, dropout=0.1, epochs=15, averaged=1)
+SMALL = Method(width=16, dropout=0.1, epochs=15, ema_epochs=1)
 
 
 def chains(n_users, seed=0):
@@ -70,7 +70,7 @@ def test_what_is_tested_on_is_never_read(build, ask):
     events, split = build(chains(20), N_ITEMS, held_out=2)
     config = SMALL.model_copy(update={"epochs": 3})
     one = config.learn(events, split)
-    np.testing.assert_array_equal(one.lineage.among(events.event_keys), split.mask("train"))
+    np.testing.assert_array_equal(one.lineage.contains(events.event_keys), split.mask("train"))
     changed = replace(events, items=np.where(split.mask("test"), 0, events.items))
     two = config.learn(changed, split)
     lists = [model.recommend(ask([[1, 2]]), 5).scores for model in (one, two)]

@@ -40,9 +40,9 @@ def test_steps_back_lead_before_the_basket() -> None:
 def test_windows_of_one_basket_ask_for_nothing(build: Any) -> None:
     log, split = build([[0, 1, 2], [3, 4, 5]], 8)
     log = replace(log, baskets=np.array([0, 0, 0, 1, 2, 2]))
-    assert Windows(log, split, 5, None, 0).epoch_rows == 2
+    assert Windows(log, split, 5, None, 0).epoch_windows == 2
     windows = Windows(log, split, 5, None, 0, "next-basket")
-    assert windows.epoch_rows == 1
+    assert windows.epoch_windows == 1
     events, _ = windows.row(0)
     assert windows.back(events).tolist() == [1, 1, 2]
     alone = replace(log, baskets=np.array([0, 0, 0, 1, 1, 1]))

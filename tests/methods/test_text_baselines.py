@@ -13,8 +13,8 @@ from p5rec.core.errors import UserError
 from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, Catalog, Corpus, Interactions, Split
-from p5rec.methods.baselines.text_rows import asked_rows, has_people_s_words, training_rows
-from p5rec.methods.pairs import answers_about
+from p5rec.methods.baselines.text_examples import query_examples, has_written_targets, training_examples
+from p5rec.methods.pairs import pair_predictor
 from p5rec.methods.registry import METHODS
 from p5rec.tasks.reviews import SUMMARY
 from p5rec.tasks.view import CorpusView, unnamed_view
@@ -52,9 +52,9 @@ def make(said: tuple[tuple[int, int, int, str, str], ...] = SAID) -> CorpusView:
 
 
 def told(name: str, task: str, view: CorpusView) -> list[str]:
-    writer = METHODS.get(name)(task=task).read(training_rows(view, task, 100))
+    writer = METHODS.get(name)(task=task).read(training_examples(view, task, 100))
     events = np.flatnonzero(view.corpus.split.mask("test"))
-    return writer.write(asked_rows(view, task, events, 100))
+    return writer.write(query_examples(view, task, events, 100))
 
 
 STICKY, ORDINARY = "Too sticky for my dry hair.", "Quite ordinary stuff from a shop."
@@ -102,19 +102,19 @@ def test_nothing_held_out_is_read_to_learn_from(name: str, task: str) -> None:
     train = view.corpus.split.mask("train")
     if METHODS.get(name).needs_shown and task != "summary":
         return
-    known = training_rows(view, task, 100)
+    known = training_examples(view, task, 100)
     assert known.shown == (task == "summary")
     writer = METHODS.get(name)(task=task).read(known)
     read = writer.lineage.events
-    seen = writer.lineage.among(view.corpus.interactions.event_keys)
+    seen = writer.lineage.contains(view.corpus.interactions.event_keys)
     assert np.array_equal(seen, train) or (name == "lead-sentence" and not len(read))
-    same = training_rows(other, task, 100)
+    same = training_examples(other, task, 100)
     assert (known.words, known.answers) == (same.words, same.answers)
     if task != "summary":
         assert told(name, task, view) == told(name, task, other)
     # a row's answer is its own, whoever is asked beside it
     events = np.flatnonzero(view.corpus.split.mask("test"))
-    alone = [writer.write(asked_rows(view, task, events[n : n + 1], 100))[0] for n in range(3)]
+    alone = [writer.write(query_examples(view, task, events[n : n + 1], 100))[0] for n in range(3)]
     assert alone == told(name, task, view)
 
 
@@ -123,7 +123,7 @@ def test_saved_and_loaded_it_answers_the_same(name: str, tmp_path: Path) -> None
     view, method = make(), METHODS.get(name)(task="summary")
     method.fit(view.corpus, tmp_path, seed=0, inputs={})
     events = np.flatnonzero(view.corpus.split.mask("test"))
-    loaded = method.load(tmp_path).write(asked_rows(view, "summary", events, 100))
+    loaded = method.load(tmp_path).write(query_examples(view, "summary", events, 100))
     assert loaded == told(name, "summary", view)
 
 
@@ -132,7 +132,7 @@ def test_validation_reviews_are_not_a_user_s_past() -> None:
     parts = view.corpus.split.of_event.copy()
     parts[0] = 1
     later = unnamed_view(replace(view.corpus, split=replace(view.corpus.split, of_event=parts)))
-    asked = asked_rows(later, "explanation", np.array([2]), 100)
+    asked = query_examples(later, "explanation", np.array([2]), 100)
     assert list(asked.words) == [SAID[1][3]]
     assert not asked.answers
 
@@ -140,11 +140,11 @@ def test_validation_reviews_are_not_a_user_s_past() -> None:
 def test_reviews_without_a_word_and_tasks_without_reviews() -> None:
     view = make(tuple((u, i, p, "...", s) for u, i, p, _, s in SAID))
     assert told("nearest-review", "summary", view) == ["Five Stars", "Bah", "Bah"]
-    assert has_people_s_words(view, "summary")
-    assert not has_people_s_words(view, "rating")
-    assert not has_people_s_words(view, "item-id-to-text")
+    assert has_written_targets(view, "summary")
+    assert not has_written_targets(view, "rating")
+    assert not has_written_targets(view, "item-id-to-text")
     log = replace(view.corpus.interactions, texts={})
-    assert not has_people_s_words(
+    assert not has_written_targets(
         unnamed_view(replace(view.corpus, interactions=log)), "explanation"
     )
 
@@ -157,11 +157,11 @@ def test_pairs_that_need_not_have_met_are_explained(tmp_path: Path) -> None:
     for name in ("most-frequent", "nearest-review"):
         method = METHODS.get(name)(task="explanation")
         method.fit(corpus, tmp_path, seed=0, inputs={})
-        texts[name] = answers_about(method, method.load(tmp_path), corpus, "explanations")(
+        texts[name] = pair_predictor(method, method.load(tmp_path), corpus, "explanations")(
             users, items
         )
     assert texts["most-frequent"] == [STICKY, STICKY]
     assert texts["nearest-review"][1] in {STICKY, "Smells of roses, as I love it to smell."}
     summaries = METHODS.get("most-frequent")(task="summary")
     with pytest.raises(UserError, match="offers explanations, got a most-frequent"):
-        answers_about(summaries, summaries.load(tmp_path), corpus, "explanations")
+        pair_predictor(summaries, summaries.load(tmp_path), corpus, "explanations")

@@ -45,7 +45,7 @@ class Told:
 
 @pytest.mark.parametrize("exclude_seen", [True, False])
 def test_the_split_says_how(corpus: Corpus, exclude_seen: bool) -> None:
-    corpus, model = corpus.validated(exclude_seen=exclude_seen), Told()
+    corpus, model = corpus.with_validation(exclude_seen=exclude_seen), Told()
     of_lists(corpus)(model)
     figure = on_validation(lambda: model, corpus.interactions, corpus.split)
     assert figure is not None
@@ -67,7 +67,7 @@ def test_a_generative_model_is_looked_at_so_too(
         settings=SimpleNamespace(tasks=("next-item",)), model=SimpleNamespace(item_head=None)
     )
     for exclude_seen in (True, False):
-        seen = corpus.validated(exclude_seen=exclude_seen)
+        seen = corpus.with_validation(exclude_seen=exclude_seen)
         validate.validator(seen, DecodeConfig(), 10)(bundle)
     assert told.asked == [True, False]
 
@@ -75,7 +75,7 @@ def test_a_generative_model_is_looked_at_so_too(
 def test_what_is_bought_again_is_found_where_lists_may_hold_it(corpus: Corpus) -> None:
     model = PersonalFrequency().learn(corpus.interactions, corpus.split)
     without, having = (
-        of_lists(corpus.validated(exclude_seen=each))(model) for each in (True, False)
+        of_lists(corpus.with_validation(exclude_seen=each))(model) for each in (True, False)
     )
     assert having > without
 
@@ -101,10 +101,10 @@ def test_it_is_in_the_keys_where_it_matters(
     data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
     first = keys(method, corpus, store, data, stage)
     assert keys(method, corpus, store, data, stage) == first
-    both = keys(method, corpus.validated(exclude_seen=False), store, data, stage)
+    both = keys(method, corpus.with_validation(exclude_seen=False), store, data, stage)
     assert len(both) == (2 if anew else 1) * len(first)
 
 
 def test_a_rating_has_no_lists() -> None:
     assert Bias().capabilities[0] != "recommend"
-    assert not Bias.watches_lists
+    assert not Bias.validates_during_fit

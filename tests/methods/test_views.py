@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from p5rec.core.config import Place
+from p5rec.core.config import KeyOrigin
 from p5rec.core.errors import UserError
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.baselines.ease import Ease
@@ -49,7 +49,7 @@ def test_a_section_a_method_of_the_recipe_or_a_baseline() -> None:
 )
 def test_what_is_wrong_is_one_line_that_names_the_key(method: Any, says: str) -> None:
     with pytest.raises(UserError) as caught:
-        bound(method, {tuple(AT.split(".")[:5]): Place("my.yaml:7")})
+        bound(method, {tuple(AT.split(".")[:5]): KeyOrigin("my.yaml:7")})
     (line,) = caught.value.lines
     assert says in line
     assert line.startswith(f"my.yaml:7: {AT}")
@@ -58,7 +58,7 @@ def test_what_is_wrong_is_one_line_that_names_the_key(method: Any, says: str) ->
 def test_an_unknown_setting_has_its_place_and_the_nearest_known_one() -> None:
     at = (*AT.split("."), "widht")
     with pytest.raises(UserError) as caught:
-        bound({"kind": "sasrec", "widht": 8}, {at: Place("my.yaml:9")})
+        bound({"kind": "sasrec", "widht": 8}, {at: KeyOrigin("my.yaml:9")})
     assert str(caught.value) == (
         f"my.yaml:9: expected a known key, got '{AT}.widht'; did you mean 'width'?"
     )

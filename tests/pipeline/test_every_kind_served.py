@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from every_kind import BASELINES, baseline_of, generative, sample_fits
 
-from p5rec.methods.answering import predict
+from p5rec.methods.predicting import predict
 from p5rec.methods.base import LISTS, Method
 from p5rec.methods.folder import read_method
-from p5rec.pipeline.answers import predict_fitted
+from p5rec.pipeline.predictions import predict_fitted
 from p5rec.recommend import list_files
-from p5rec.recommend.model_answers import read_asked
+from p5rec.recommend.model_predictions import read_prompted
 from p5rec.recommend.serving import ServingConfig
 
 KINDS = {
@@ -27,7 +27,7 @@ TIMES = {"seconds": 0.0}
 
 def said(folder: Path) -> list[Any]:
     """Lists and answers in ``folder``, whatever they took."""
-    found: list[Any] = [each.model_copy(update=TIMES) for each in read_asked(folder)]
+    found: list[Any] = [each.model_copy(update=TIMES) for each in read_prompted(folder)]
     if (folder / list_files.LISTS).is_file():
         lists = list_files.read_lists(folder)
         found += [lists.users.tolist(), lists.items.tolist(), lists.scores.tobytes()]
@@ -37,8 +37,8 @@ def said(folder: Path) -> list[Any]:
 @pytest.mark.parametrize("method", KINDS.values(), ids=KINDS)
 def test_a_copy_of_its_folder_answers_as_it_was_measured(method: Method, tmp_path: Path) -> None:
     fits = sample_fits(tmp_path / "store")
-    corpus, runs = fits.prepared.corpus, fits.fit_all(method, 2)
-    assert len(runs) == 1 + method.drawn
+    corpus, runs = fits.prepared.corpus, fits.fit_prompts(method, 2)
+    assert len(runs) == 1 + method.stochastic
     assert len({run.seed for run in runs}) == len(runs)
     train = corpus.interactions.event_keys[corpus.split.mask("train")]
     questions = {task: 3 for task in method.tasks if task != "next-item"}
@@ -50,7 +50,7 @@ def test_a_copy_of_its_folder_answers_as_it_was_measured(method: Method, tmp_pat
         served = read_method(tmp_path / f"copy {n}")
         assert served == run.method
         (tmp_path / f"said {n}").mkdir()
-        model = served.opened(tmp_path / f"copy {n}")
+        model = served.open_predictor(tmp_path / f"copy {n}")
         predict(served, model, serving, corpus, "test", tmp_path / f"said {n}")
         answers = said(made.path)
         assert answers

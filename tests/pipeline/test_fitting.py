@@ -11,7 +11,7 @@ from p5rec.core.artefacts import Artefact, Lineage, Store
 from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.methods.base import Method
 from p5rec.methods.baselines.bpr import Bpr
 from p5rec.methods.baselines.ease import Ease
@@ -19,7 +19,7 @@ from p5rec.methods.baselines.item_to_item import ItemToItem
 from p5rec.methods.baselines.popularity import Popularity
 from p5rec.methods.tune import by_ranking
 from p5rec.pipeline import fitting
-from p5rec.pipeline.answers import predict_fitted
+from p5rec.pipeline.predictions import predict_fitted
 from p5rec.pipeline.fitting import MODEL, Fitted, fit_method
 from p5rec.pipeline.prepared import Prepared
 from p5rec.recommend.list_files import read_lists
@@ -50,7 +50,7 @@ def fitted(method: Method, corpus: Corpus, data: Artefact, store: Store, n: int)
 
 def reads_training(made: Artefact, corpus: Corpus) -> bool:
     """Whether the training events and no others are in the lineage."""
-    seen = made.lineage.among(corpus.interactions.event_keys)
+    seen = made.lineage.contains(corpus.interactions.event_keys)
     return np.array_equal(seen, corpus.split.mask("train")) and seen.sum() == len(
         made.lineage.events
     )
@@ -63,7 +63,7 @@ def test_without_draws_it_is_fitted_once(corpus: Corpus, data: Artefact, store: 
         {"kind": "popularity", "half_life": None},
     )
     assert not (store.root / "trial").exists()
-    histories, _, _ = cases(corpus.interactions, corpus.split, "test")
+    histories, _, _ = instances(corpus.interactions, corpus.split, "test")
     made = predict_fitted(run, SERVING, Prepared(corpus, data, store), "test")
     assert read_lists(made.path).users.tolist() == histories.users.tolist()
     assert reads_training(made, corpus)
@@ -99,7 +99,7 @@ def test_the_best_point_on_validation_is_chosen(
     monkeypatch.setattr(fitting, "KEPT", kept)
     method = Ease(tune={"l2": [1e6, 5.0], "half_life": [8.0, 1.0]})
     (run,) = fitted(method, corpus, data, store, 1)
-    histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
+    histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     value = by_ranking(histories, targets)
     points = [(value(p.learn(corpus.interactions, corpus.split)), p) for p in method.points()]
     best = max(found for found, _ in points)
@@ -109,7 +109,7 @@ def test_the_best_point_on_validation_is_chosen(
         [bool(kept)] * 4
     )
     seen = corpus.interactions.event_keys[corpus.split.mask("train")]
-    assert run.made.lineage.among(corpus.interactions.event_keys).sum() == len(seen)
+    assert run.made.lineage.contains(corpus.interactions.event_keys).sum() == len(seen)
     model = run.method.load(run.folder)
     assert np.array_equal(
         model.weights, run.method.learn(corpus.interactions, corpus.split).weights
@@ -141,7 +141,7 @@ def test_points_that_read_one_fit_are_measured_apart(
     method = ItemToItem(l2=5, tune={"half_life": [None, 1.0], "popularity_discount": [0.0, 0.5]})
     (run,) = fitted(method, corpus, data, store, 1)
     assert len(list((store.root / "fit").iterdir())) == 1
-    histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
+    histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     value = by_ranking(histories, targets)
     points = [(value(p.learn(corpus.interactions, corpus.split)), p) for p in method.points()]
     assert len({found for found, _ in points}) > 1

@@ -25,7 +25,7 @@ from p5rec.pipeline.fitting import fit_method
 from p5rec.pipeline.ids import build_ids
 from p5rec.pipeline.prepared import Prepared
 
-SASREC = Sasrec(width=16, window=12, epochs=10, averaged=1, tune={})
+SASREC = Sasrec(width=16, window=12, epochs=10, ema_epochs=1, tune={})
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_vectors_of_a_method_are_made_once(make: Any, corpus: Corpus, tmp_path: 
     seen = np.bincount(corpus.interactions.items[corpus.split.mask("train")], minlength=30) > 0
     assert (table.shape, table.dtype) == ((30, 16), np.float32)
     np.testing.assert_array_equal(np.isnan(table[:, 0]), ~seen)
-    seen_of = first.lineage.among(corpus.interactions.event_keys)
+    seen_of = first.lineage.contains(corpus.interactions.event_keys)
     assert np.array_equal(seen_of, corpus.split.mask("train"))
     # items of a colour lie together: nobody mixes the two
     colour = np.array([int(name[1:]) % 2 for name in corpus.catalog.ids])[seen]
@@ -118,6 +118,6 @@ def test_the_stage_keeps_codes_what_made_them_and_their_figures(make: Any, corpu
     assert load_item_ids(made) == corpus.catalog.ids
     assert load_codes(made).sizes == (6, 6)
     assert load_encoder(made).config.codebook == 6
-    figures = json.loads((made / "quality.json").read_text())
+    figures = json.loads((made / "codebook_metrics.json").read_text())
     assert figures["next_item_bits"] > figures["next_item_bits_permuted"]
     assert len(figures["samples"]) == 6

@@ -19,7 +19,7 @@ from p5rec.ids.config import IdsConfig
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
 from p5rec.methods.registry import METHODS
-from p5rec.pipeline.fitting import Among, fit_method
+from p5rec.pipeline.fitting import RunContext, fit_method
 from p5rec.pipeline.ids import build_ids
 from p5rec.pipeline.prepared import Prepared
 from p5rec.pipeline.production import Chosen, refit
@@ -58,7 +58,7 @@ def fitted(method: Method, on: Prepared, first: int = 1) -> Fitted:
     ids: dict[str, list[Artefact]] = {}
     if method.semantic_ids:
         ids[method.semantic_ids] = build_ids(IDS, {}, on, first=first)
-    return fit_method(method, on, Among(ids), first=first)[0]
+    return fit_method(method, on, RunContext(ids), first=first)[0]
 
 
 def weights(run: Fitted) -> dict[str, np.ndarray]:
@@ -82,7 +82,7 @@ def test_a_refit_is_a_training_over_all_events_for_the_chosen_epochs(
     method = METHODS.get(kind)(**METHOD[kind])
     first = fitted(method, prepared(DATA, tmp_path / "first"))
     chosen = Chosen.of(first.folder, None, first.seed, DATA.seed)
-    assert (chosen.nth, chosen.method.chooses) == (1 if method.drawn else 0, False)
+    assert (chosen.nth, chosen.method.chooses) == (1 if method.stochastic else 0, False)
     # nothing is left to choose: over the same events it is the model that validation chose
     again = fitted(chosen.method, prepared(DATA, tmp_path / "again"), first=chosen.nth)
     assert same(again, first)
@@ -95,7 +95,7 @@ def test_a_refit_is_a_training_over_all_events_for_the_chosen_epochs(
     assert same(made.fitted, written)
     assert not same(made.fitted, first)
     events = everything.corpus.interactions.event_keys
-    assert made.fitted.complete.lineage.among(events).all()
+    assert made.fitted.complete.lineage.contains(events).all()
     assert made.provenance.new_events == 2 * WORLD["users"]
     assert (made.provenance.made, made.provenance.new_users) == ("refit", 0)
 

@@ -60,7 +60,7 @@ def tuned(**changes: Any) -> Generative:
 def test_validation_chooses_and_every_seed_fits_what_it_chose(
     fits: Fits, corpus: Corpus, fitted: list[Any]
 ) -> None:
-    runs = fits.fit_all(tuned(), 2)
+    runs = fits.fit_prompts(tuned(), 2)
     trials = (fits.prepared.store.root / "trial").glob(f"*/{TRIAL}")
     values = sorted(read_json(path)["value"] for path in trials)
     assert len(values) == 2
@@ -74,7 +74,7 @@ def test_validation_chooses_and_every_seed_fits_what_it_chose(
     model = runs[0].method.load(runs[0].folder)
     assert of_lists(corpus)(model) == pytest.approx(values[1])
     assert runs[0].about["train_seconds"] > runs[0].made.manifest["seconds"]
-    again = fits.fit_all(tuned(), 2)
+    again = fits.fit_prompts(tuned(), 2)
     assert len(fitted) == 3
     assert [run.complete.path for run in again] == [run.complete.path for run in runs]
 
@@ -94,11 +94,11 @@ def test_a_killed_search_goes_on_with_the_histories_that_were_permuted(
         patch.setattr(Generative, "fit", killed)
         with pytest.raises(KeyboardInterrupt):
             fits.fit(method)
-    (run,) = fits.fit_all(method, 1)
+    (run,) = fits.fit_prompts(method, 1)
     assert [rate for rate, _, _ in fitted] == RATES
     for _, _, read in fitted:
         assert not np.array_equal(read.interactions.items, corpus.interactions.items)
     own = corpus.interactions.event_keys
-    assert np.array_equal(run.made.lineage.among(own), corpus.split.mask("train"))
+    assert np.array_equal(run.made.lineage.contains(own), corpus.split.mask("train"))
     assert run.made.manifest["lineage"]["events_seen"] == corpus.split.mask("train").sum()
     assert run.method.permute_histories

@@ -15,26 +15,26 @@ from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.ids.tokens import item_strings
-from p5rec.methods.answering import predict
+from p5rec.methods.predicting import predict
 from p5rec.methods.fitted import MODEL, Fitted
 from p5rec.methods.folder import ITEMS as KNOWN_ITEMS
 from p5rec.methods.generative.method import Generative
 from p5rec.methods.generative.predictor import GenerativePredictor
 from p5rec.models.checkpoint import Bundle, save_bundle
 from p5rec.models.config import HeadsConfig
-from p5rec.pipeline.answers import predict_fitted
+from p5rec.pipeline.predictions import predict_fitted
 from p5rec.pipeline.prepared import Prepared
 from p5rec.prompting.library import PromptLibrary
-from p5rec.recommend.ask import ask
-from p5rec.recommend.config import READINGS, DecodeConfig
+from p5rec.recommend.family_predictions import ask
+from p5rec.recommend.config import RATING_ESTIMATORS, DecodeConfig
 from p5rec.recommend.list_files import read_lists
-from p5rec.recommend.model_answers import answer_model, read_asked
+from p5rec.recommend.model_predictions import predict_model, read_prompted
 from p5rec.recommend.pairs import PairRater
-from p5rec.recommend.ratings import own_reading, rate, rating_histories, read_ratings
+from p5rec.recommend.ratings import preferred_estimate, rate, rating_histories, estimate_ratings
 from p5rec.recommend.serving import ServingConfig
-from p5rec.tasks.predictions import Choices, Listed, Ratings, read_predictions
+from p5rec.tasks.predictions import Choices, RankedPredictions, Ratings, read_predictions
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView, ItemNames
 
@@ -80,13 +80,13 @@ def test_every_family_is_asked_and_its_answers_are_plain_data(
     n = len(found.expected)
     assert 0 < n <= 6
     assert len(found.users) == len(found.items) == len(found.events) == n
-    ranked = isinstance(found, Listed)
+    ranked = isinstance(found, RankedPredictions)
     assert type(found) is TASKS.get(found.task).predictions
     assert len(found.lists if ranked else found.texts) == n
     assert not ranked or len(found.scores) == n
     assert found.task == PromptLibrary.load().family(family).task
     if isinstance(found, Ratings):
-        assert {len(said) for said in found.readings.values()} == {n} == {len(found.ratings)}
+        assert {len(said) for said in found.estimates.values()} == {n} == {len(found.ratings)}
     events, split = corpus.interactions, corpus.split
     for item, event, answers in zip(
         found.items, found.events, found.lists if ranked else (), strict=False
@@ -133,14 +133,14 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
     prepared = Prepared(corpus, data, store)
     answers = predict_fitted(fitted, serving, prepared, "test")
     lists = read_lists(answers.path)
-    histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
+    histories, targets, _ = instances(corpus.interactions, corpus.split, "test")
     assert lists.items.shape == (len(targets), 5)
     assert lists.users.tolist() == histories.users.tolist()
     assert read_json(answers.path / "about.json")["infer_seconds"] >= 0
-    assert [found.family for found in read_asked(answers.path)] == ["rating"]
+    assert [found.family for found in read_prompted(answers.path)] == ["rating"]
     keys = corpus.interactions.event_keys
     # it has seen what its model has seen
-    assert np.array_equal(answers.lineage.among(keys), corpus.split.mask("train"))
+    assert np.array_equal(answers.lineage.contains(keys), corpus.split.mask("train"))
     assert not predict_fitted(fitted, serving, prepared, "test").fresh
 
 
@@ -153,7 +153,7 @@ def test_a_history_is_read_up_to_the_item_and_no_later_rating(
     asked = ask(taught, view, "rating", "test", 6, DECODE, seed=1)
     same = ("task", "users", "items", "events", "expected", "ratings")
     assert [getattr(found, name) for name in same] == [getattr(asked, name) for name in same]
-    assert found.readings != asked.readings
+    assert found.estimates != asked.estimates
     log = corpus.interactions
     prompts = rating_histories(taught, view, found.events)
     for event, prompt in zip(found.events, prompts, strict=True):
@@ -161,10 +161,10 @@ def test_a_history_is_read_up_to_the_item_and_no_later_rating(
         items = np.append(log.items[before], log.items[event])
         ratings = np.append(log.ratings[before], np.float32(np.nan))
         assert prompt.tolist() == taught.rated_histories().write(items, ratings)[0].tolist()
-    readings = read_ratings(taught, prompts, DECODE)
-    assert found.readings == {n: said.tolist() for n, said in readings.items() if n != "text"}
-    assert found.texts == [f"{said:g}" for said in readings["text"]]
-    assert list(found.readings) == ["regression", "class", "expectation", "mean", "words"]
+    estimates = estimate_ratings(taught, prompts, DECODE)
+    assert found.estimates == {n: said.tolist() for n, said in estimates.items() if n != "text"}
+    assert found.texts == [f"{said:g}" for said in estimates["text"]]
+    assert list(found.estimates) == ["regression", "class", "expectation", "mean", "words"]
     # a pair that never met is read the same way, after all that its user did
     users, items = np.array([3, 3]), np.array([5, 9])
     rated = PairRater(taught, corpus, DECODE)(users, items)
@@ -200,7 +200,7 @@ def test_words_that_were_not_taught_are_not_read(
                        tasks=("rating",), max_tokens=300)  # fmt: skip
     taught = replace(made, prompts=bundle.prompts).ready()
     found = ask(taught, view, "rating", "test", 4, DECODE, seed=1)
-    assert list(found.readings) == ["regression"]
+    assert list(found.estimates) == ["regression"]
     assert found.texts == []
     assert len(found.expected) == 4
 
@@ -211,24 +211,24 @@ def test_chances_are_kept_where_they_are_predicted(bundle: Bundle, view: CorpusV
         family: ask(bundle, view, family, "test", 6, closed, seed=1)
         for family in ("rating", "sequential-yesno")
     }
-    assert sorted(asked["rating"].chances) == ["expectation", "words"]
-    assert all(0 < chance < 1 for chance in asked["sequential-yesno"].chances)
-    assert len(asked["sequential-yesno"].chances) == 6
+    assert sorted(asked["rating"].probabilities) == ["expectation", "words"]
+    assert all(0 < chance < 1 for chance in asked["sequential-yesno"].probabilities)
+    assert len(asked["sequential-yesno"].probabilities) == 6
     (event,) = np.flatnonzero(view.corpus.split.mask("test"))[:1]
     prompt = rating_histories(bundle, view, [event])
     for liked, wanted in ((SCALE[0], 1.0), (SCALE[-1] + 1, 0.0)):
-        sums = rate(bundle, prompt, DECODE, liked=liked).chances
+        sums = rate(bundle, prompt, DECODE, liked=liked).probabilities
         assert [float(s[0]) for s in sums.values()] == pytest.approx([wanted] * 2, abs=1e-5)
-    assert ask(bundle, view, "sequential-yesno", "test", 2, DECODE, seed=1).chances == []
+    assert ask(bundle, view, "sequential-yesno", "test", 2, DECODE, seed=1).probabilities == []
 
 
 def test_a_model_speaks_with_all_its_heads_or_else_in_words() -> None:
-    said = {name: np.array([float(n)]) for n, name in enumerate(READINGS)}
-    assert READINGS[int(own_reading(said)[0])] == "mean"
+    said = {name: np.array([float(n)]) for n, name in enumerate(RATING_ESTIMATORS)}
+    assert RATING_ESTIMATORS[int(preferred_estimate(said)[0])] == "mean"
     del said["mean"], said["class"], said["expectation"]
-    assert READINGS[int(own_reading(said)[0])] == "regression"
+    assert RATING_ESTIMATORS[int(preferred_estimate(said)[0])] == "regression"
     del said["regression"]
-    assert READINGS[int(own_reading(said)[0])] == "words"
+    assert RATING_ESTIMATORS[int(preferred_estimate(said)[0])] == "words"
 
 
 def test_forms_of_one_task_are_asked_about_the_same_rows_and_told_apart(
@@ -240,8 +240,8 @@ def test_forms_of_one_task_are_asked_about_the_same_rows_and_told_apart(
     families = dict.fromkeys(("rating-sequence", "rating", "rating-statistics"), 5)
     families |= {"sequential-yesno": 3}
     serving = ServingConfig(k=5, prompts=families)
-    answer_model(replace(bundle, settings=settings), DECODE, serving, corpus, "test", tmp_path)
-    found = {asked.family: asked for asked in read_asked(tmp_path)}
+    predict_model(replace(bundle, settings=settings), DECODE, serving, corpus, "test", tmp_path)
+    found = {asked.family: asked for asked in read_prompted(tmp_path)}
     assert {name: asked.form for name, asked in found.items()} == {
         "rating-sequence": "rating-sequence", "rating": "rating",
         "rating-statistics": "rating-statistics", "sequential-yesno": "",
@@ -258,15 +258,15 @@ def test_unseen_wordings_ask_about_the_same_rows_and_are_told_apart(
     settings = bundle.settings.model_copy(update={"tasks": tasks})
     taught = replace(bundle, settings=settings, prompts=PromptLibrary.load().subset_dump())
     serving = ServingConfig(k=5, prompts=dict.fromkeys(tasks, 4), held_out_templates=True)
-    answer_model(taught, DECODE, serving, corpus, "test", tmp_path)
-    found = {asked.task: asked for asked in read_asked(tmp_path)}
+    predict_model(taught, DECODE, serving, corpus, "test", tmp_path)
+    found = {asked.task: asked for asked in read_prompted(tmp_path)}
     library = PromptLibrary.load()
-    assert found.keys() == {f"{t}{how}" for t in tasks for how in ("", ", unseen wording")}
+    assert found.keys() == {f"{t}{how}" for t in tasks for how in ("", ", held-out template")}
     for task in tasks:
-        seen, unseen = found[task], found[f"{task}, unseen wording"]
+        seen, unseen = found[task], found[f"{task}, held-out template"]
         assert seen.events == unseen.events
-        assert (seen.unseen, unseen.unseen) == (False, True)
-        held_out = {t.full_id for t in library.templates(task, unseen=True)}
+        assert (seen.held_out, unseen.held_out) == (False, True)
+        held_out = {t.full_id for t in library.templates(task, held_out=True)}
         assert set(unseen.prompt_ids) <= held_out
         assert not set(seen.prompt_ids) & held_out
 
@@ -295,10 +295,10 @@ def test_a_control_reads_strangers_and_is_asked_of_the_real_events(
         folder = tmp_path / str(permuted)
         folder.mkdir()
         predict(Generative(permute_histories=permuted), predictor, serving, corpus, "test", folder)
-        (asked[permuted],) = read_asked(folder)
+        (asked[permuted],) = read_prompted(folder)
     for name in ("users", "items", "events", "ratings"):
         assert getattr(asked[True], name) == getattr(asked[False], name)
-    pairs = zip(asked[True].readings["mean"], asked[False].readings["mean"], strict=True)
+    pairs = zip(asked[True].estimates["mean"], asked[False].estimates["mean"], strict=True)
     assert all(one != other for one, other in pairs)
 
 

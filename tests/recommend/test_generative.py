@@ -16,12 +16,12 @@ from p5rec.core.rng import id_keys, tie_order
 from p5rec.core.types import Catalog, Histories, RankedLists
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
-from p5rec.recommend.answers import encode_all, rank_answers, write
+from p5rec.recommend.prompt_predictions import encode_prompts, rank_for_examples, write
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.lists import to_frame, write_lists
 from p5rec.recommend.protocols import Recommender
-from p5rec.recommend.ratings import read_ratings
+from p5rec.recommend.ratings import estimate_ratings
 
 ITEMS = 24
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -123,20 +123,20 @@ QUESTIONS = [
 
 def test_options_are_all_that_may_be_answered(bundle: Bundle) -> None:
     options = np.array([[1, 5, 9], [2, 3, 4], [0, 1, 2], [7, 8, 9], [20, 21, 22]])
-    only = Allowed(only=ItemLists.from_table(options))
-    items, _ = rank_answers(bundle, QUESTIONS, WIDE, 0, only)
+    only = Allowed(allow=ItemLists.from_table(options))
+    items, _ = rank_for_examples(bundle, QUESTIONS, WIDE, 0, only)
     assert [sorted(row[:3].tolist()) for row in items] == options.tolist()
     assert (items[:, 3:] == -1).all()
-    everything, _ = rank_answers(bundle, QUESTIONS, WIDE, 0)
+    everything, _ = rank_for_examples(bundle, QUESTIONS, WIDE, 0)
     assert (everything >= 0).all()
     order = {tuple(row) for row in everything.tolist()}
     assert len(order) > 1
 
 
 def test_ratings_stay_on_the_scale_and_are_each_question_s_own(bundle: Bundle) -> None:
-    prompts = encode_all(bundle, QUESTIONS)
-    together = read_ratings(bundle, prompts, WIDE)
-    alone = [read_ratings(bundle, [prompt], WIDE) for prompt in prompts]
+    prompts = encode_prompts(bundle, QUESTIONS)
+    together = estimate_ratings(bundle, prompts, WIDE)
+    alone = [estimate_ratings(bundle, [prompt], WIDE) for prompt in prompts]
     for name, ratings in together.items():
         assert ratings.dtype == np.float32
         assert ((ratings >= 1) & (ratings <= 5)).all()

@@ -11,7 +11,7 @@ from tiny_models import make_bundle, scratch, some_codes
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
 from p5rec.recommend.config import DecodeConfig
-from p5rec.recommend.listing import rank_prompts, width
+from p5rec.recommend.prompt_ranking import rank_for_prompts, width
 from p5rec.recommend.tables import RankingTables
 
 MANY = [np.random.default_rng(n).integers(3, 250, 3 + n) for n in range(40)]
@@ -41,11 +41,11 @@ def every(bundle: Bundle, prompts: list[np.ndarray]) -> np.ndarray:
 
 def test_exhaustive_finds_the_best_of_all(bundle: Bundle) -> None:
     one = DecodeConfig(k=1, beams=1, search="exhaustive")
-    items, scores = rank_prompts(tables(bundle, one), MANY, 1)
+    items, scores = rank_for_prompts(tables(bundle, one), MANY, 1)
     best = every(bundle, MANY).max(axis=1, keepdims=True)
     np.testing.assert_allclose(scores, best, atol=2e-5)
     beam = one.model_copy(update={"search": "beam"})
-    narrow, _ = rank_prompts(tables(bundle, beam), MANY, 1)
+    narrow, _ = rank_for_prompts(tables(bundle, beam), MANY, 1)
     assert (narrow != items).any()  # one beam misses some of them
 
 
@@ -60,10 +60,10 @@ def test_auto_is_exact_where_that_costs_little() -> None:
 def test_drawn_lists_are_a_request_s_own(bundle: Bundle) -> None:
     draw = DecodeConfig(k=4, beams=6, search="sample")
     requests = np.arange(10, 15, dtype=np.uint64)
-    items, _ = rank_prompts(tables(bundle, draw, 5), PROMPTS, 4, requests=requests)
-    again, _ = rank_prompts(tables(bundle, draw, 5), PROMPTS[2:], 4, requests=requests[2:])
+    items, _ = rank_for_prompts(tables(bundle, draw, 5), PROMPTS, 4, requests=requests)
+    again, _ = rank_for_prompts(tables(bundle, draw, 5), PROMPTS[2:], 4, requests=requests[2:])
     assert np.array_equal(items[2:], again)
-    other, _ = rank_prompts(tables(bundle, draw, 6), PROMPTS, 4, requests=requests)
+    other, _ = rank_for_prompts(tables(bundle, draw, 6), PROMPTS, 4, requests=requests)
     assert not np.array_equal(items, other)
     assert all(len(set(row)) == 4 for row in items.tolist())
 
@@ -71,7 +71,7 @@ def test_drawn_lists_are_a_request_s_own(bundle: Bundle) -> None:
 def test_diverse_lists_keep_below_the_cap_and_within_what_is_allowed(bundle: Bundle) -> None:
     diverse = DecodeConfig(k=6, beams=6, per_prefix=1)
     never = ItemLists.joined([np.arange(0, 40, 3)] * 5)
-    items, _ = rank_prompts(tables(bundle, diverse), PROMPTS, 6, Allowed(never=never))
+    items, _ = rank_for_prompts(tables(bundle, diverse), PROMPTS, 6, Allowed(deny=never))
     first = bundle.layout.codes.codes[:, 0]
     for row in items.tolist():
         assert len({int(first[i]) for i in row}) == 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from p5rec.core.types import NOBODY, Histories, RankedLists
-from p5rec.recommend.other_items import OverOtherItems
+from p5rec.recommend.other_items import OtherCatalogRecommender
 
 OWN = ("a", "b", "c", "d")  # what it knows
 DATA = ("e", "d", "b", "a")  # c is gone, e is new
@@ -18,7 +18,7 @@ class Alphabet:
         self, histories: Histories, k: int, *, exclude_seen: bool = True, allowed: object = None
     ) -> RankedLists:
         self.asked = histories
-        within = allowed.within  # type: ignore[attr-defined]
+        within = allowed.candidates  # type: ignore[attr-defined]
         items = np.full((len(histories), k), -1)
         for b in range(len(histories)):
             seen = set(histories[b].tolist()) if exclude_seen else set()
@@ -33,7 +33,7 @@ def test_both_speak_of_the_items_that_both_know() -> None:
     keys, users = np.array([7, 8], np.uint64), np.array([3, 0], np.int32)
     histories = Histories(users, read, np.array([0, 3, 5]), keys, baskets=np.array([0, 0, 1, 2, 3]))
     model = Alphabet()
-    lists = OverOtherItems.of(model, OWN, DATA).recommend(histories, 3)
+    lists = OtherCatalogRecommender.of(model, OWN, DATA).recommend(histories, 3)
     asked = model.asked
     assert [[OWN[row] for row in asked[b]] for b in range(2)] == [["a", "d"], []]
     assert asked.baskets is not None

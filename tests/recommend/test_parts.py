@@ -17,7 +17,7 @@ import pytest
 
 from p5rec.core.errors import UserError
 from p5rec.data.known import read_columns
-from p5rec.recommend.parts import write_in_parts
+from p5rec.recommend.sharded_output import write_in_shards
 
 READ = {".parquet": pl.read_parquet, ".jsonl": pl.read_ndjson, ".csv": pl.read_csv}
 KEY = {"model": "m"}
@@ -43,7 +43,7 @@ class Counted:
 
 
 def write(answer: Callable, *outs: Path, total: int = 53, key: dict | None = None) -> int:
-    return write_in_parts(answer, total, outs, key or KEY, unit="user", part=10)
+    return write_in_shards(answer, total, outs, key or KEY, unit="user", part=10)
 
 
 def test_the_parts_joined_are_the_whole_in_every_format(tmp_path: Path) -> None:
@@ -117,13 +117,13 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_parts import rows_of
-from p5rec.recommend.parts import write_in_parts
+from p5rec.recommend.sharded_output import write_in_shards
 
 def answer(questions):
     time.sleep({pause})
     return rows_of(questions)
 
-print(write_in_parts(answer, 53, [Path({out!r})], {{"model": "m"}}, unit="user", part=10))
+print(write_in_shards(answer, 53, [Path({out!r})], {{"model": "m"}}, unit="user", part=10))
 """
 
 

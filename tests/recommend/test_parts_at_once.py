@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from p5rec.recommend.parts import write_in_parts
+from p5rec.recommend.sharded_output import write_in_shards
 
 
 class Slow:
@@ -32,7 +32,7 @@ class Slow:
 
 
 def write(answer: Slow, outs: list[Path], key: str) -> int:
-    return write_in_parts(answer, 30, outs, {"model": key}, unit="user", part=10)
+    return write_in_shards(answer, 30, outs, {"model": key}, unit="user", part=10)
 
 
 def both(outs: Any, keys: Any, capsys: Any) -> tuple[Slow, Slow]:

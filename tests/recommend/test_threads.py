@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tiny_models import make_bundle, scratch, some_codes
 
-from p5rec.core.progress import shown
+from p5rec.core.progress import progress_bars
 from p5rec.core.types import Corpus, Histories
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
@@ -89,7 +89,7 @@ def queries(corpus: Corpus) -> list[Query]:
 
     def ranked(recommender: Any, number: int) -> Query:
         histories = requests(number)
-        few = Allowed(only=ItemLists.joined([[1, 5, 7, 11]] * len(histories)))
+        few = Allowed(allow=ItemLists.joined([[1, 5, 7, 11]] * len(histories)))
         allowed = few if number % 4 == 0 else None
         k, unseen = 1 + number % 7, number % 2 == 0
 
@@ -131,7 +131,7 @@ def test_bars_are_drawn_where_somebody_waits(
     recommender = GenerativeRecommender(loaded(corpus), DECODE)
     recommender.recommend(requests(2), 3)
     assert capfd.readouterr() == ("", "")
-    with shown(), ThreadPoolExecutor(1) as pool:
+    with progress_bars(), ThreadPoolExecutor(1) as pool:
         pool.submit(recommender.recommend, requests(2), 3).result()
         assert capfd.readouterr() == ("", "")
         recommender.recommend(requests(2), 3)

@@ -9,7 +9,7 @@ from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.core.features import Users
 from p5rec.core.types import Catalog, Corpus
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.metrics import ranking
 from p5rec.models.config import ItemHeadConfig
 from p5rec.recommend.config import DecodeConfig
@@ -31,7 +31,7 @@ def corpus(build) -> Corpus:
 def test_figures_are_those_of_the_validation_lists(corpus: Corpus) -> None:
     bundle = make_bundle(scratch(), some_codes(24)).ready()
     found = validator(corpus, DECODE, users=1000)(bundle)
-    histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
+    histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     lists = GenerativeRecommender(bundle, DECODE).recommend(histories, 10)
     wanted = ranking.per_user(lists.items, targets, (10,))
     assert found == {name: wanted[name].mean() for name in ("HR@10", "NDCG@10")}
@@ -40,7 +40,7 @@ def test_figures_are_those_of_the_validation_lists(corpus: Corpus) -> None:
 
 def test_a_model_that_scores_whole_items_is_looked_at_by_them(corpus: Corpus) -> None:
     bundle = make_bundle(scratch(), some_codes(24), item_head=ItemHeadConfig()).ready()
-    histories, targets, _ = cases(corpus.interactions, corpus.split, "valid")
+    histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     at_once = DECODE.model_copy(update={"search": "item-head"})
     lists = GenerativeRecommender(bundle, at_once).recommend(histories, 10)
     wanted = ranking.per_user(lists.items, targets, (10,))["NDCG@10"].mean()

@@ -49,7 +49,7 @@ def test_lists_are_the_best_of_all_items(
 ) -> None:
     asked = GenerativeRecommender(bundle, AT_ONCE, seed=4)
     within = np.arange(ITEMS) % 5 != 1
-    found = asked.recommend(histories, 6, exclude_seen=exclude_seen, allowed=Allowed(within=within))
+    found = asked.recommend(histories, 6, exclude_seen=exclude_seen, allowed=Allowed(candidates=within))
     for row in range(len(histories)):
         own = histories.take(np.array([row]))
         scores = by_hand(bundle, own.items)[None]
@@ -71,7 +71,7 @@ def test_all_items_are_scored_whatever_is_listed(bundle: Bundle, histories: Hist
 
 def test_short_lists_end_early(bundle: Bundle, histories: Histories) -> None:
     asked = GenerativeRecommender(bundle, AT_ONCE)
-    few = Allowed(only=ItemLists.joined([[5, 7]] * len(histories)))
+    few = Allowed(allow=ItemLists.joined([[5, 7]] * len(histories)))
     found = asked.recommend(histories, 6, exclude_seen=False, allowed=few)
     assert np.array_equal(np.sort(found.items[:, :2]), np.tile([5, 7], (len(histories), 1)))
     assert (found.items[:, 2:] == -1).all()

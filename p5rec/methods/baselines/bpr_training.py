@@ -81,7 +81,7 @@ class BprPredictor(ItemScorer):
         return np.where(self.counts[:, None] > 0, factors, np.float32(np.nan))
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Learned`."""
+        """See :class:`p5rec.methods.predictors.FittedPredictor`."""
         tables = {f"factors.{k}": v.numpy() for k, v in self.factors.state_dict().items()}
         own = {"counts": self.counts, "known": self.known, "tie": self.tie}
         save_arrays(folder, {**own, EPOCHS: np.array([self.epochs]), **tables})
@@ -114,7 +114,7 @@ def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPre
     batch = int(np.clip(len(users) // 10, 1, method.batch))
     with fitting.drawn_under(split.seed, "bpr"):
         model = Factors(n_users, n_items, method.factors)
-        copy, mean = fitting.averaged(model, method.averaged * len(users) / batch)
+        copy, mean = fitting.with_average(model, method.ema_epochs * len(users) / batch)
         fitted = BprPredictor(
             copy,
             np.bincount(items, minlength=n_items).astype(np.float32),

@@ -18,7 +18,7 @@ from p5rec.data.matrices import history_matrix, training_matrix
 
 from ..arrays import load_arrays, save_arrays
 from ..base import Method
-from ..plans import Plan, Surroundings
+from ..plans import Plan, PlanContext
 from .scorer import ItemScorer
 
 
@@ -44,24 +44,22 @@ class EasePredictor(ItemScorer):
         return history_matrix(histories, len(self.tie), self.half_life) @ self.weights
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Learned`."""
+        """See :class:`p5rec.methods.predictors.FittedPredictor`."""
         save_arrays(folder, {"weights": self.weights, "tie": self.tie})
 
 
 class Ease(Method):
-    """How the weights are fitted and the history is read.
-
-    Attributes:
-        l2: the ridge penalty, lambda in the paper, in users.
-        half_life: baskets (events, where each stands alone) after which an item of the history
-            counts half; None: all count alike, as in the paper.
-        max_items: the largest catalogue to try; time grows with its cube, memory with its square.
-    """
+    """How the weights are fitted and the history is read."""
 
     kind: Literal["ease"] = "ease"
     l2: float = Field(default=500.0, gt=0)
+    """Ridge penalty (lambda in the paper), in users."""
     half_life: float | None = Field(default=None, gt=0)
+    """Baskets (events, without baskets) after which an item of the history counts half. null: all
+    count alike, as in the paper.
+    """
     max_items: int = Field(default=20_000, ge=1)
+    """Largest catalogue allowed. Time grows with its cube, memory with its square."""
 
     grid = {"l2": (100.0, 250.0, 500.0, 1000.0)}
 
@@ -91,7 +89,7 @@ class Ease(Method):
             weights, tie, self.half_life, Lineage(interactions.event_keys[split.mask("train")])
         )
 
-    def plan(self, corpus: Corpus, among: Surroundings) -> Plan:
+    def plan(self, corpus: Corpus, among: PlanContext) -> Plan:
         """See :class:`p5rec.methods.base.Method`: two matrices of the catalogue's square."""
         return Plan(len(self.points()), 2 * 4.0 * len(corpus.catalog) ** 2)
 

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from p5rec.core.patience import Patience
-from p5rec.core.progress import is_silent
+from p5rec.core.progress import bars_are_off
 from p5rec.core.rng import derive_seed, sampled
 from p5rec.core.types import Interactions, Split
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.models.averages import RunningMean
 
 from ..predictors import Recommends
@@ -58,7 +58,7 @@ def on_validation(
     Args:
         recommender: as it stands at the moment.
     """
-    histories, targets, _ = cases(interactions, split, "valid", history=("train",))
+    histories, targets, _ = instances(interactions, split, "valid", history=("train",))
     if not len(targets):
         return None
     keys = interactions.user_keys[histories.users]
@@ -67,7 +67,7 @@ def on_validation(
     return lambda: figure(recommender())
 
 
-def averaged(network: Network, steps: float) -> tuple[Network, RunningMean]:
+def with_average(network: Network, steps: float) -> tuple[Network, RunningMean]:
     """A copy of a network, and what makes its weights the mean of those over about ``steps``."""
     copy = deepcopy(network).requires_grad_(False).eval()
     return copy, RunningMean(list(network.parameters()), list(copy.parameters()), steps)
@@ -80,7 +80,7 @@ def updates(losses: Iterable[Tensor], optimizer: torch.optim.Optimizer, mean: Ru
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        mean.follow()
+        mean.update()
         seen.append(loss.detach())
     return float(torch.stack(seen).mean()) if seen else 0.0
 
@@ -109,16 +109,16 @@ def train(
     """
     waited, kept = Patience(patience), None
     figure = figure if patience else None
-    with tqdm(range(epochs), desc=name, unit="pass", leave=None, disable=is_silent()) as bar:
+    with tqdm(range(epochs), desc=name, unit="pass", leave=None, disable=bars_are_off()) as bar:
         for n in bar:
             told = {"loss": f"{one_pass(n):.3f}"}
             if figure is not None:
                 value = figure()
-                if waited.better(value):
+                if waited.improves(value):
                     kept = {key: array.clone() for key, array in model.state_dict().items()}
                 told |= {"NDCG@10": f"{value:.4f}", "best": f"{waited.best:.4f}"}
             bar.set_postfix(told)
-            if waited.over:
+            if waited.exhausted:
                 break
     if kept is not None:
         model.load_state_dict(kept)

@@ -17,7 +17,7 @@ from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, Split
 from p5rec.data.matrices import frequency_matrix
-from p5rec.data.train_events import taken
+from p5rec.data.train_events import training_counts
 
 from ..arrays import load_arrays, save_arrays
 from ..base import Method
@@ -71,20 +71,16 @@ class FrequencyPredictor(ItemScorer):
         return frequency_matrix(histories, len(self.tie), self.half_life).toarray()
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Learned`."""
+        """See :class:`p5rec.methods.predictors.FittedPredictor`."""
         save_arrays(folder, {"behind": self.behind, "tie": self.tie})
 
 
 class PersonalFrequency(Method):
-    """How baskets of a history count.
-
-    Attributes:
-        half_life: baskets (events, where each stands alone) after which a basket counts half; None:
-            all count alike.
-    """
+    """How baskets of a history count."""
 
     kind: Literal["personal-frequency"] = "personal-frequency"
     half_life: float | None = Field(default=None, gt=0)
+    """Baskets (events, without baskets) after which a basket counts half. null: all count alike."""
 
     scores_items = True
 
@@ -110,7 +106,7 @@ class PersonalGeneralFrequency(PersonalFrequency):
 
     def learn(self, interactions: Interactions, split: Split) -> FrequencyPredictor:
         """Count the training events of each item, those of target behaviours."""
-        counts = taken(interactions, split)
+        counts = training_counts(interactions, split)
         behind = (counts / (1 + counts.max())).astype(np.float32)
         tie = tie_order(interactions.item_keys, split.seed)
         lineage = Lineage(interactions.event_keys[split.mask("train")])

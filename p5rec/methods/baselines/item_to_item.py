@@ -18,12 +18,12 @@ from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Corpus, Histories, Interactions, Split
 from p5rec.data.matrices import HALF_LIVES, history_matrix
-from p5rec.data.train_events import of_some_users
+from p5rec.data.train_events import subsample_users
 
-from ..arrays import load_arrays, save_arrays, sparse, sparse_parts
+from ..arrays import load_arrays, save_arrays, sparse, sparse_arrays
 from ..base import Method
 from ..needs import Inputs
-from ..plans import Plan, Surroundings
+from ..plans import Plan, PlanContext
 from .ease import Ease
 from .itemknn import ItemKnn
 from .scorer import ItemScorer
@@ -98,9 +98,9 @@ class ItemToItemPredictor(ItemScorer):
         return replace(self, weights=weights, events=events, tie=np.arange(size))
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Learned`."""
+        """See :class:`p5rec.methods.predictors.FittedPredictor`."""
         arrays = {"events": self.events, "tie": self.tie}
-        save_arrays(folder, {**arrays, **sparse_parts("weights", self.weights)})
+        save_arrays(folder, {**arrays, **sparse_arrays("weights", self.weights)})
 
 
 class ItemToItem(Method):
@@ -137,7 +137,7 @@ class ItemToItem(Method):
     scores_items = True
 
     @property
-    def drawn(self) -> bool:  # type: ignore[override]
+    def stochastic(self) -> bool:  # type: ignore[override]
         """Whether it learns from a draw of the users."""
         return self.users < 1
 
@@ -151,7 +151,7 @@ class ItemToItem(Method):
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
         """See :class:`p5rec.methods.base.Method`."""
         if self.users < 1:
-            corpus = of_some_users(corpus, self.users, seed)
+            corpus = subsample_users(corpus, self.users, seed)
         return super().fit(corpus, folder, seed=seed, inputs=inputs)
 
     def learn(self, interactions: Interactions, split: Split) -> ItemToItemPredictor:
@@ -179,7 +179,7 @@ class ItemToItem(Method):
             Lineage(interactions.event_keys[train]),
         )
 
-    def plan(self, corpus: Corpus, among: Surroundings) -> Plan:
+    def plan(self, corpus: Corpus, among: PlanContext) -> Plan:
         """See :class:`p5rec.methods.base.Method`: EASE takes two matrices, N by N."""
         n_items = len(corpus.catalog)
         dense = self.weights == "ease" or (self.weights == "auto" and n_items <= self.max_items)

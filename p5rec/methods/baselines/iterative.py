@@ -26,7 +26,7 @@ class IterativeMethod(Method):
         learning_rate: of Adam.
         batch: the most positions or triples of a step; smaller logs take smaller steps, 10 an epoch
             or more.
-        averaged: the weights that are kept are the mean of those of about so many epochs.
+        ema_epochs: the weights that are kept are the mean of those of about so many epochs.
         epochs: passes over the training events, at most.
         patience: training ends when the mean validation NDCG@10 of so many epochs is not above
             that of as many before; 0: it takes all ``epochs``, and no validation checks.
@@ -34,13 +34,13 @@ class IterativeMethod(Method):
 
     learning_rate: float = Field(default=2e-3, gt=0)
     batch: int = Field(default=2048, ge=1)
-    averaged: float = Field(default=8, ge=0)
+    ema_epochs: float = Field(default=8, ge=0)
     epochs: int = Field(default=100, ge=1)
     patience: int = Field(default=8, ge=0)
 
     embeds_items = True
-    drawn = True
-    watches_lists = True
+    stochastic = True
+    validates_during_fit = True
 
     @property
     def chooses(self) -> bool:
@@ -135,7 +135,7 @@ class BprSettings(IterativeMethod):
     l2: float = Field(default=0.005, ge=0)
     learning_rate: float = Field(default=5e-3, gt=0)
     batch: int = Field(default=1024, ge=1)
-    averaged: float = Field(default=5, ge=0)
+    ema_epochs: float = Field(default=5, ge=0)
     patience: int = Field(default=10, ge=0)
 
     grid = {"l2": (0.005, 0.002, 0.01)}

@@ -49,20 +49,18 @@ class PopularityPredictor(ItemScorer):
         return replace(self, counts=counts, tie=np.arange(len(row_of)))
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Learned`."""
+        """See :class:`p5rec.methods.predictors.FittedPredictor`."""
         save_arrays(folder, {"counts": self.counts, "tie": self.tie})
 
 
 class Popularity(Method):
-    """How events count.
-
-    Attributes:
-        half_life: the share of all training events, the latest of the log, after which an event
-            counts half; None: all count alike. Weights are scaled so that they sum to the events.
-    """
+    """How events count."""
 
     kind: Literal["popularity"] = "popularity"
     half_life: float | None = Field(default=None, gt=0)
+    """Share of the training events, counted from the end of the log, after which an event counts
+    half. null: all count alike. The weights sum to the number of events.
+    """
 
     scores_items = True
 

@@ -23,9 +23,9 @@ from p5rec.core.errors import input_error
 from p5rec.core.features import behaviour_codes
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, Split
-from p5rec.data.train_events import taken, with_news
-from p5rec.models.catalogue import catalogue_loss, draw, quick
-from p5rec.models.checkpoint import rows_among
+from p5rec.data.train_events import training_counts, with_new_events
+from p5rec.models.catalogue import catalogue_loss, sample_items, fast_dtype
+from p5rec.models.checkpoint import item_indices
 from p5rec.models.sasrec import Sasrec as Network
 from p5rec.models.sasrec import SasrecShape
 
@@ -90,7 +90,7 @@ class SasrecPredictor(ItemScorer):
         return scores
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Learned`."""
+        """See :class:`p5rec.methods.predictors.FittedPredictor`."""
         weights = {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
         own = {"counts": self.counts, "tie": self.tie, "item_keys": self.item_keys}
         save_arrays(folder, {**own, EPOCHS: np.array([self.epochs]), **weights})
@@ -125,7 +125,7 @@ def fit(
     train, n_items = split.mask("train"), interactions.n_items
     read = split
     if start is not None and method.replay is not None:
-        read = with_news(interactions, split, Lineage.read(start), method.replay)
+        read = with_new_events(interactions, split, Lineage.read(start), method.replay)
     windows = TrainingWindows(
         interactions, read, method.window, method.batch, split.seed, method.targets
     )
@@ -133,20 +133,20 @@ def fit(
         network = _network(method, n_items, windows.behaviours)
         if start is not None:
             _carry_over(start, network, interactions.item_keys, windows.behaviours)
-        copy, mean = fitting.averaged(network, method.averaged * windows.steps)
-        counts = taken(interactions, split).astype(np.float32)
+        copy, mean = fitting.with_average(network, method.ema_epochs * windows.steps)
+        counts = training_counts(interactions, split).astype(np.float32)
         tie = tie_order(interactions.item_keys, split.seed)
         lineage = Lineage(interactions.event_keys[train])
         own = copy, counts, tie, interactions.item_keys, method
         now = partial(SasrecPredictor, *own, behaviours=windows.behaviours, lineage=lineage)
         optimizer = torch.optim.Adam(network.parameters(), lr=method.learning_rate, fused=True)
         warm = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / WARMUP, total_iters=WARMUP)
-        dtype = quick(torch.device("cpu"))
+        dtype = fast_dtype(torch.device("cpu"))
 
         def losses(n: int) -> Iterator[Tensor]:
             for items, done, row, column, after in windows.batches(n):
                 states = network(items[:, :-1], done[:, :-1])[row, after] / method.temperature
-                drawn = draw(n_items, method.negatives, states.device)
+                drawn = sample_items(n_items, method.negatives, states.device)
                 targets = items[row, column]
                 yield catalogue_loss(states, network.vectors(), targets, drawn, dtype)
                 warm.step()
@@ -177,7 +177,7 @@ def _carry_over(
             ", ".join(names) or "none", "fit it anew",
         )  # fmt: skip
     arrays = load_arrays(start)
-    row_of = rows_among(item_keys.tolist(), arrays["item_keys"].tolist())
+    row_of = item_indices(item_keys.tolist(), arrays["item_keys"].tolist())
     kept = torch.from_numpy(np.flatnonzero(row_of >= 0))
     for name, weight in network.state_dict().items():
         old = torch.from_numpy(arrays[f"network.{name}"])

@@ -26,7 +26,7 @@ class Rectangle(NamedTuple):
 
     Attributes:
         items, done: ``(R, T)`` int64, the item of each event and its behaviour
-            (:attr:`p5rec.core.features.Behaviours.told_apart`).
+            (:attr:`p5rec.core.features.Behaviours.vocabulary`).
         row, column: ``(M,)`` which of the events are asked for, in order.
         after: ``(M,)`` the columns of those after which they are.
     """
@@ -70,7 +70,7 @@ class TrainingWindows:
         self.moments, self.keys = interactions.moments[train], interactions.event_keys[train]
         self.items = interactions.items[train].astype(np.int64)
         done = interactions.behaviours
-        self.behaviours = () if done is None else done.told_apart
+        self.behaviours = () if done is None else done.vocabulary
         own = None if done is None else done.take(train)
         self.targets = None if own is None else own.is_target
         self.done = behaviour_codes(own, self.behaviours, len(train))

@@ -24,12 +24,12 @@ from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView, unnamed_view
 
 from ..base import Inputs, Method
-from .text_rows import (
-    TextRows,
-    asks_for_words,
-    has_people_s_words,
-    shows_words,
-    training_rows,
+from .text_examples import (
+    TextExamples,
+    has_text_target,
+    has_written_targets,
+    prompt_has_review,
+    training_examples,
 )
 
 FILE = "texts.json"
@@ -50,10 +50,10 @@ class Texts:
 
     common: str = ""
     of_item: dict[int, str] | None = None
-    known: TextRows | None = None
+    known: TextExamples | None = None
     lineage: Lineage | None = None
 
-    def write(self, asked: TextRows) -> list[str]:
+    def write(self, asked: TextExamples) -> list[str]:
         """R texts; each depends on its own row alone."""
         own = self.of_item or {}
         texts = [own.get(item, self.common) for item in asked.items.tolist()]
@@ -76,7 +76,7 @@ class Texts:
         return _similarity(self.known.words)
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Learned`."""
+        """See :class:`p5rec.methods.predictors.FittedPredictor`."""
         known = self.known
         told: dict[str, Any] = {"common": self.common, "of_item": None, "known": None}
         if self.of_item is not None:
@@ -98,25 +98,25 @@ class FirstSentences:
         """None: no event was read."""
         return Lineage.none()
 
-    def write(self, asked: TextRows) -> list[str]:
+    def write(self, asked: TextExamples) -> list[str]:
         """R texts; each depends on its own row alone."""
         return [SENTENCE.split(words, maxsplit=1)[0] for words in asked.words]
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.Learned`; nothing was learned."""
+        """See :class:`p5rec.methods.predictors.FittedPredictor`; nothing was learned."""
 
 
 class TextMethod(Method):
     """A way of copying.
 
     Attributes:
-        task: whose questions it answers.
-        max_words: of a review and of an answer.
         needs_shown: it works on a text that the question shows.
     """
 
     task: str
+    """Task whose prompts it answers."""
     max_words: int = Field(default=100, ge=1)
+    """Most words of a review and of an answer."""
 
     capabilities = ("write",)
     needs_shown: ClassVar[bool] = False
@@ -124,8 +124,8 @@ class TextMethod(Method):
     @field_validator("task")
     @classmethod
     def _answered_in_words(cls, task: str) -> str:
-        wanted = [name for name in TASKS if asks_for_words(name)]
-        wanted = [name for name in wanted if shows_words(name) or not cls.needs_shown]
+        wanted = [name for name in TASKS if has_text_target(name)]
+        wanted = [name for name in wanted if prompt_has_review(name) or not cls.needs_shown]
         if task not in wanted:
             raise ValueError(f"expected a task whose answers people wrote ({', '.join(wanted)})")
         return task
@@ -143,18 +143,18 @@ class TextMethod(Method):
     @classmethod
     def reference(cls, asked: Any, view: CorpusView) -> Self | None:
         """See :class:`p5rec.methods.base.Method`."""
-        shown = shows_words(asked.task) or not cls.needs_shown
-        if not shown or not has_people_s_words(view, asked.task):
+        shown = prompt_has_review(asked.task) or not cls.needs_shown
+        if not shown or not has_written_targets(view, asked.task):
             return None
         return cls.model_validate({"task": asked.task, "max_words": asked.max_words})
 
-    def read(self, known: TextRows) -> Any:
+    def read(self, known: TextExamples) -> Any:
         """A predictor out of the training rows."""
         raise NotImplementedError
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
         """See :class:`p5rec.methods.base.Method`; nothing is drawn."""
-        model = self.read(training_rows(unnamed_view(corpus), self.task, self.max_words))
+        model = self.read(training_examples(unnamed_view(corpus), self.task, self.max_words))
         model.save(folder)
         lineage: Lineage = model.lineage
         return lineage
@@ -165,7 +165,7 @@ class TextMethod(Method):
         known, of_item = told["known"], told["of_item"]
         if known is not None:
             items = np.array(known.pop("items"), dtype=np.int32)
-            known = TextRows(items, **known, lineage=Lineage.none())
+            known = TextExamples(items, **known, lineage=Lineage.none())
         return Texts(told["common"], None if of_item is None else dict(of_item), known)
 
 
@@ -174,7 +174,7 @@ class MostFrequent(TextMethod):
 
     kind: Literal["most-frequent"] = "most-frequent"
 
-    def read(self, known: TextRows) -> Texts:
+    def read(self, known: TextExamples) -> Texts:
         """Count the answers."""
         overall = Counter(known.answers)
         return Texts(_best(overall, overall), lineage=known.lineage)
@@ -189,7 +189,7 @@ class MostFrequentOfItem(TextMethod):
 
     kind: Literal["most-frequent-of-item"] = "most-frequent-of-item"
 
-    def read(self, known: TextRows) -> Texts:
+    def read(self, known: TextExamples) -> Texts:
         """Count the answers of each item."""
         return _of_items(known)
 
@@ -204,7 +204,7 @@ class NearestReview(TextMethod):
 
     kind: Literal["nearest-review"] = "nearest-review"
 
-    def read(self, known: TextRows) -> Texts:
+    def read(self, known: TextExamples) -> Texts:
         """Keep the training rows."""
         return _of_items(known, known)
 
@@ -215,7 +215,7 @@ class LeadSentence(TextMethod):
     kind: Literal["lead-sentence"] = "lead-sentence"
     needs_shown = True
 
-    def read(self, known: TextRows) -> FirstSentences:
+    def read(self, known: TextExamples) -> FirstSentences:
         """Nothing."""
         return FirstSentences()
 
@@ -224,7 +224,7 @@ class LeadSentence(TextMethod):
         return FirstSentences()
 
 
-def _of_items(known: TextRows, compared: TextRows | None = None) -> Texts:
+def _of_items(known: TextExamples, compared: TextExamples | None = None) -> Texts:
     overall = Counter(known.answers)
     per_item: dict[int, Counter[str]] = {}
     for item, answer in zip(known.items.tolist(), known.answers, strict=True):

@@ -20,9 +20,9 @@ from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, Split
 from p5rec.data.matrices import basket_items
 from p5rec.data.split import histories_from
-from p5rec.data.train_events import taken
+from p5rec.data.train_events import training_counts
 
-from ..arrays import load_arrays, save_arrays, sparse, sparse_parts
+from ..arrays import load_arrays, save_arrays, sparse, sparse_arrays
 from ..base import Method
 from .frequency import logs_of_shares
 from .scorer import ItemScorer
@@ -114,28 +114,26 @@ class TifuKnnPredictor(ItemScorer):
     def save(self, folder: Path) -> None:
         """See :class:`p5rec.methods.predictors.Predictor`."""
         arrays = {"keys": self.keys, "counts": self.counts, "tie": self.tie}
-        users = sparse_parts("users", self.users)
+        users = sparse_arrays("users", self.users)
         save_arrays(folder, {**arrays, "user_tie": self.user_tie, **users})
 
 
 class TifuKnn(Method):
-    """How frequencies decay and are blended. The names in the paper stand in brackets.
-
-    Attributes:
-        groups: parts into which a history's baskets are cut, as even as can be, the later ones
-            longer (m); a history of fewer baskets has a group each.
-        within_decay: weight of a basket against the next one in its group (r_b).
-        group_decay: weight of a group against the next one (r_g).
-        neighbours: nearest users, by Euclidean distance (k).
-        alpha: weight of the user's own frequencies against the mean of the neighbours'.
-    """
+    """How frequencies decay and are blended. The names in the paper stand in brackets."""
 
     kind: Literal["tifu-knn"] = "tifu-knn"
     groups: int = Field(default=7, ge=1)
+    """Groups into which a history's baskets are cut, as evenly as possible, the later ones longer
+    (m in the paper). A history of fewer baskets has one group per basket.
+    """
     within_decay: float = Field(default=0.9, gt=0, le=1)
+    """Weight of a basket relative to the next one in its group (r_b in the paper)."""
     group_decay: float = Field(default=0.7, gt=0, le=1)
+    """Weight of a group relative to the next one (r_g in the paper)."""
     neighbours: int = Field(default=300, ge=1)
+    """Nearest users by Euclidean distance (k in the paper)."""
     alpha: float = Field(default=0.7, ge=0, le=1)
+    """Weight of the user's own frequencies; the neighbours' mean has 1 - alpha."""
 
     scores_items = True
     grid = {
@@ -155,7 +153,7 @@ class TifuKnn(Method):
         return TifuKnnPredictor(
             self.vectors(histories, interactions.n_items),
             keys,
-            taken(interactions, split).astype(np.float32),
+            training_counts(interactions, split).astype(np.float32),
             tie_order(interactions.item_keys, split.seed),
             tie_order(keys, split.seed),
             self,

@@ -18,7 +18,7 @@ from p5rec.core.types import Corpus
 from ..base import Method
 from ..folder import CONFIG
 from ..needs import Component, Inputs, Need
-from ..plans import Planned, Surroundings
+from ..plans import Planned, PlanContext
 from ..registry import any_method
 from .choice import Choice
 from .grid import COMPONENTS, Grid, fit_name
@@ -31,7 +31,7 @@ WORK = Registry(
     "work of a fusion",
     {
         "search": "p5rec.methods.fusion.search:search",
-        "open": "p5rec.methods.fusion.predictor:opened",
+        "open": "p5rec.methods.fusion.predictor:open_predictor",
     },
 )
 SCORED = "a method that scores items"
@@ -73,14 +73,14 @@ class Fusion(Method):
         return {name: Grid.of(component) for name, component in self.methods.items()}
 
     @property
-    def drawn(self) -> bool:  # type: ignore[override]
+    def stochastic(self) -> bool:  # type: ignore[override]
         """Whether a part is."""
-        return any(component.drawn for component in self.methods.values())
+        return any(component.stochastic for component in self.methods.values())
 
     @property
-    def by_content(self) -> bool:  # type: ignore[override]
+    def content_based(self) -> bool:  # type: ignore[override]
         """Whether a part does."""
-        return any(component.by_content for component in self.methods.values())
+        return any(component.content_based for component in self.methods.values())
 
     @property
     def semantic_ids(self) -> str | None:
@@ -143,18 +143,18 @@ class Fusion(Method):
             for fit, method in enumerate(grid.fitted)
         }
 
-    def beside(self, seed: int) -> Mapping[str, Need]:
+    def query_needs(self, seed: int) -> Mapping[str, Need]:
         """See :class:`~p5rec.methods.base.Method`: the same, of which the chosen ones are taken."""
         return self.needs(seed)
 
-    def files(self, model: Path, beside: Inputs, work: Path) -> dict[str, Path]:
+    def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
         """See :class:`~p5rec.methods.base.Method`: within lie the folders of the parts that have a
         weight, and the codes by which one of them names items lie there once more."""
-        found, choice = super().files(model, beside, work), Choice.read(model)
+        found, choice = super().files(model, query_inputs, work), Choice.read(model)
         for name, method in self.settled(choice).methods.items():
             if choice.weights[name]:
                 fit = self.grids[name].fits[choice.candidates[name]]
-                folder = beside[fit_name(name, fit)]
+                folder = query_inputs[fit_name(name, fit)]
                 inner = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*")}
                 inner[CONFIG] = work / COMPONENTS / name / CONFIG
                 write_json(inner[CONFIG], method.dump())
@@ -199,9 +199,9 @@ class Fusion(Method):
 
     def load(self, folder: Path) -> FusionPredictor:
         """See :class:`~p5rec.methods.base.Method`."""
-        return self.opened(folder, download=True)
+        return self.open_predictor(folder, download=True)
 
-    def opened(
+    def open_predictor(
         self, folder: Path, ids: Path | None = None, *, download: bool = False
     ) -> FusionPredictor:
         """See :class:`~p5rec.methods.base.Method`."""
@@ -238,7 +238,7 @@ class Fusion(Method):
         for name, component in self.methods.items():
             yield from (f"parts.{name}: {line}" for line in component.check_data(corpus, ()))
 
-    def plan(self, corpus: Corpus, among: Surroundings) -> Planned:
+    def plan(self, corpus: Corpus, among: PlanContext) -> Planned:
         """See :func:`.planning.plan`."""
         return plan(self.methods, corpus, among)
 

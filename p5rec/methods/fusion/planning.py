@@ -9,7 +9,7 @@ from typing import Any
 from p5rec.core.types import Corpus
 
 from ..base import Method
-from ..plans import Planned, Surroundings
+from ..plans import Planned, PlanContext
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class FusionPlan:
         return found
 
 
-def plan(components: Mapping[str, Method], corpus: Corpus, among: Surroundings) -> FusionPlan:
+def plan(components: Mapping[str, Method], corpus: Corpus, among: PlanContext) -> FusionPlan:
     """What fitting ``parts`` takes.
 
     Args:

@@ -12,7 +12,7 @@ from p5rec.core.errors import UserError
 from p5rec.core.rng import id_keys, tie_order
 from p5rec.core.types import Histories
 from p5rec.ids.files import load_item_ids
-from p5rec.models.checkpoint import rows_among
+from p5rec.models.checkpoint import item_indices
 
 from ..baselines.scorer import ItemScorer
 from ..folder import ITEMS, read_method
@@ -42,7 +42,7 @@ class FusionPredictor(ItemScorer):
         return fused(said, (len(histories), len(self.tie)))
 
 
-def opened(folder: Path, ids: Path | None, *, download: bool) -> FusionPredictor:
+def open_predictor(folder: Path, ids: Path | None, *, download: bool) -> FusionPredictor:
     """The predictor in ``folder``; a part of weight 0 is not read.
 
     Args:
@@ -65,10 +65,10 @@ def opened(folder: Path, ids: Path | None, *, download: bool) -> FusionPredictor
             continue
         method = read_method(folder / COMPONENTS / name)
         coded = method.semantic_ids is not None
-        component = method.opened(
+        component = method.open_predictor(
             folder / COMPONENTS / name, ids if coded else None, download=download
         )
         if ids is not None and not coded:
-            component = component.over(rows_among(item_ids, known))
+            component = component.over(item_indices(item_ids, known))
         components.append((weight, component))
     return FusionPredictor(tuple(components), tie_order(id_keys(item_ids), choice.tie_seed))

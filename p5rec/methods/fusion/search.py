@@ -13,7 +13,7 @@ import numpy as np
 
 from p5rec.core.rng import sampled, tie_order
 from p5rec.core.types import Corpus, Histories
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.metrics.ranking import per_user
 from p5rec.recommend.ranking import CELLS, rank
 
@@ -239,7 +239,7 @@ def search(
         inputs: the folders of fits, by :func:`.grid.fit_name`.
     """
     log, split = corpus.interactions, corpus.split
-    histories, targets, _ = cases(log, split, "valid")
+    histories, targets, _ = instances(log, split, "valid")
     most = min(USERS, max(1, HELD // log.n_items))
     rows = sampled(log.user_keys[histories.users], most, split.seed, "validation users")
     folders = [

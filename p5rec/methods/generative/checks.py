@@ -12,7 +12,7 @@ from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import unavailable
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import unnamed_view
-from p5rec.train.learner import LearnerConfig, taught_prompts
+from p5rec.train.learner import LearnerConfig, training_prompts
 
 
 def check(method: LearnerConfig, name: str, ids: Mapping[str, IdsConfig]) -> None:
@@ -26,7 +26,7 @@ def check(method: LearnerConfig, name: str, ids: Mapping[str, IdsConfig]) -> Non
         UserError: a task, a folder of prompts or a tracker is not there; or the method's ids share
             codes, which it cannot tell apart.
     """
-    taught_prompts(method)
+    training_prompts(method)
     method.train.check_trackers()
     shared = name in ids and ids[name].collisions == "shared"
     if shared and (method.backbone.item_embeddings or method.backbone.items != "positions"):
@@ -43,7 +43,7 @@ def faults(method: LearnerConfig, corpus: Corpus, asked: Collection[str]) -> Ite
     Args:
         asked: families to be asked about the test part.
     """
-    view, library = unnamed_view(corpus), taught_prompts(method)
+    view, library = unnamed_view(corpus), training_prompts(method)
     if not method.train.steps and method.prompts.items == "codes":
         yield from _unreadable(method, library)
     if RATING_SEQUENCE in method.train.tasks and view.scale is None:
@@ -60,8 +60,8 @@ def _unreadable(method: LearnerConfig, library: PromptLibrary) -> Iterator[str]:
     """What cannot be asked of a model that knows no item codes, a line a task."""
     told = {
         t.family
-        for t in library.templates(unseen=False)
-        if not t.names_codes and t.answer not in ("item", "options")
+        for t in library.templates(held_out=False)
+        if not t.names_codes and t.target_type not in ("item", "options")
     }
     for task in method.train.tasks:
         if task not in told:

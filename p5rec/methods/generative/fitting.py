@@ -12,11 +12,11 @@ from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus
 from p5rec.ids.files import load_codes
 from p5rec.models.checkpoint import Bundle, load_bundle, read_settings
-from p5rec.train.alignment.mining import mine
+from p5rec.train.alignment.hard_negatives import mine
 from p5rec.train.config import PreferenceConfig
 from p5rec.train.learner import LearnerConfig
 from p5rec.train.training import train
-from p5rec.train.training_data import history_rows
+from p5rec.train.training_data import history_examples
 
 from ..needs import Inputs
 
@@ -55,7 +55,7 @@ def mine_pairs(
     bundle = load_bundle(start, download=own).ready()
     mine(
         bundle,
-        history_rows(learner.train, corpus, bundle, None),
+        history_examples(learner.train, corpus, bundle, None),
         folder,
         negatives=align.negatives,
         positions=align.positions,

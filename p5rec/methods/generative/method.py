@@ -21,11 +21,11 @@ from p5rec.models.config import BUNDLE, NEXT_ITEM
 from p5rec.recommend.config import DecodeConfig, settings_for
 from p5rec.tasks.registry import TASKS
 from p5rec.train.config import PreferenceConfig
-from p5rec.train.learner import LearnerConfig, taught_prompts
+from p5rec.train.learner import LearnerConfig, training_prompts
 
 from ..base import LISTS, ONWARDS, REPLAY, Method, share_of
 from ..needs import Codes, Inputs, Made, Model, Need
-from ..plans import Surroundings
+from ..plans import PlanContext
 
 if TYPE_CHECKING:
     from p5rec.train.estimate.plan import Plan
@@ -39,12 +39,12 @@ WORK = Registry(
         "fit": "p5rec.methods.generative.fitting:fit",
         "mine pairs": "p5rec.methods.generative.fitting:mine_pairs",
         "validate": "p5rec.recommend.validate:validator",
-        "open": "p5rec.methods.generative.predictor:opened",
+        "open": "p5rec.methods.generative.predictor:open_predictor",
         "check": "p5rec.methods.generative.checks:check",
-        "check taught": "p5rec.recommend.capabilities:check_taught",
+        "check taught": "p5rec.recommend.capabilities:require_task",
         "faults": "p5rec.methods.generative.checks:faults",
         "plan": "p5rec.methods.generative.planning:plan",
-        "network": "p5rec.models.checkpoint:network",
+        "network": "p5rec.models.checkpoint:network_hash",
     },
 )
 QUERIED = frozenset({"decode"})  # settings of queries alone
@@ -52,27 +52,26 @@ NEEDED = frozenset({"ids", "start"})  # settings that name what a fit reads
 
 
 class Generative(LearnerConfig, Method):
-    """A language model that names items by their semantic ids.
-
-    Attributes:
-        ids: which of the recipe's ids.
-        decode: how lists are searched for.
-        start: begin from what another method of the recipe has learned, or from a model's folder.
-    """
+    """A language model that names items by their semantic ids."""
 
     kind: Literal["generative"] = "generative"
     ids: str = "semantic"
+    """Semantic ids to use, by their name under ``ids``."""
     decode: DecodeConfig = DecodeConfig()
+    """How ranked lists are searched."""
     start: str | None = None
+    """Model to initialise from: another method of the recipe, or a model's folder. null: the
+    backbone's own weights.
+    """
 
     untuned = Method.untuned | NEEDED
     collective = True
-    watches_lists = True
+    validates_during_fit = True
     prompted = True
-    by_content = True
+    content_based = True
 
     @property
-    def drawn(self) -> bool:  # type: ignore[override]
+    def stochastic(self) -> bool:  # type: ignore[override]
         """Whether it trains: untrained, all seeds would give one model."""
         return self.train.steps > 0
 
@@ -132,15 +131,15 @@ class Generative(LearnerConfig, Method):
             needs,
         )
 
-    def beside(self, seed: int) -> Mapping[str, Need]:
+    def query_needs(self, seed: int) -> Mapping[str, Need]:
         """See :class:`~p5rec.methods.base.Method`: what codes further items."""
         return {"ids": Codes(self.ids)}
 
-    def files(self, model: Path, beside: Inputs, work: Path) -> dict[str, Path]:
+    def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
         """See :class:`~p5rec.methods.base.Method`: with the codes lies what codes further items,
         and how they were made."""
-        made = {f"codes/{name}": beside["ids"] / name for name in MADE_BY}
-        return super().files(model, beside, work) | {n: p for n, p in made.items() if p.is_file()}
+        made = {f"codes/{name}": query_inputs["ids"] / name for name in MADE_BY}
+        return super().files(model, query_inputs, work) | {n: p for n, p in made.items() if p.is_file()}
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
         """See :func:`.fitting.fit`."""
@@ -153,13 +152,13 @@ class Generative(LearnerConfig, Method):
     @property
     def chooses(self) -> bool:
         """See :class:`~p5rec.methods.base.Method`: when to stop, too."""
-        return super().chooses or self.train.judged
+        return super().chooses or self.train.early_stopping
 
     def as_chosen(self, model: Path) -> Self:
         """See :class:`~p5rec.methods.base.Method`: as long a training as the best look came
         after, or all of it."""
         plain = super().as_chosen(model)
-        if not self.train.judged:
+        if not self.train.early_stopping:
             train = self.train.model_copy(update={"evaluate_every": 0})
             return plain.model_copy(update={"train": train})
         about = read_json(model / BUNDLE)["about"]
@@ -177,7 +176,7 @@ class Generative(LearnerConfig, Method):
     def continued(self, model: Path, share: float) -> Self:
         """See :class:`~p5rec.methods.base.Method`: over the users with new events, and as many
         others."""
-        if not self.drawn:
+        if not self.stochastic:
             return self
         if self.train.align is not None:
             raise UserError(
@@ -205,9 +204,9 @@ class Generative(LearnerConfig, Method):
 
     def load(self, folder: Path) -> GenerativePredictor:
         """See :class:`~p5rec.methods.base.Method`."""
-        return self.opened(folder, download=True)
+        return self.open_predictor(folder, download=True)
 
-    def opened(
+    def open_predictor(
         self, folder: Path, ids: Path | None = None, *, download: bool = False
     ) -> GenerativePredictor:
         """See :class:`~p5rec.methods.base.Method`."""
@@ -216,10 +215,10 @@ class Generative(LearnerConfig, Method):
         )
         return predictor
 
-    def reopened(self, predictor: GenerativePredictor, folder: Path) -> GenerativePredictor:
+    def reopen_predictor(self, predictor: GenerativePredictor, folder: Path) -> GenerativePredictor:
         """See :class:`~p5rec.methods.base.Method`: the model is not read again."""
         if predictor.decode.precision != self.decode.precision:
-            return self.opened(folder, download=True)
+            return self.open_predictor(folder, download=True)
         return replace(predictor, decode=self.decode)
 
     @property
@@ -231,7 +230,7 @@ class Generative(LearnerConfig, Method):
     def fitted_by(self) -> tuple[Work, ...]:
         """See :class:`~p5rec.methods.base.Method`."""
         names = ("fit", "validate") if self.train.looks else ("fit",)
-        library = taught_prompts(self)
+        library = training_prompts(self)
         posed = map(TASKS.target, sorted({spec.task for spec in library.specs.values()}))
         return (*super().fitted_by, *map(WORK.target, names), self._network, *posed)
 
@@ -255,13 +254,13 @@ class Generative(LearnerConfig, Method):
         left = QUERIED | NEEDED
         settings = {name: v for name, v in super().fit_settings().items() if name not in left}
         settings["train"] = {n: v for n, v in settings["train"].items() if n != "report_to"}
-        if self.train.judged and (decode := self.validated_by):
+        if self.train.early_stopping and (decode := self.validated_by):
             settings["validation"] = decode.dump()
         return settings
 
     def fit_reads(self) -> dict[str, str]:
         """See :class:`~p5rec.methods.base.Method`: prompts, and the files of a backbone."""
-        prompts = digest(taught_prompts(self).subset_dump())
+        prompts = digest(training_prompts(self).subset_dump())
         return {"prompts": prompts, **self.backbone.fingerprint()}
 
     def overridden(self, folder: Path, search: Mapping[str, Any]) -> Self:
@@ -287,7 +286,7 @@ class Generative(LearnerConfig, Method):
         settings["beams"] = max(settings["beams"], settings["k"])
         return self.model_copy(update={"decode": DecodeConfig(**settings)})
 
-    def check_asked(self, tasks: Collection[str]) -> None:
+    def check_prompts(self, tasks: Collection[str]) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
         for task in tasks:
             WORK.get("check taught")(self.tasks, task)
@@ -308,17 +307,17 @@ class Generative(LearnerConfig, Method):
         faults: Iterator[str] = WORK.get("faults")(self, corpus, asked)
         return faults
 
-    def plan(self, corpus: Corpus, among: Surroundings) -> Plan | None:
+    def plan(self, corpus: Corpus, among: PlanContext) -> Plan | None:
         """See :func:`.planning.plan`."""
         plan: Plan | None = WORK.get("plan")(self, corpus, among)
         return plan
 
     @property
-    def learned(self) -> str:
+    def trained_on(self) -> str:
         """See :class:`~p5rec.methods.base.Method`."""
         if not self.train.steps:
             return {0: "nothing", 1: "1 example"}.get(n := self.prompts.shots, f"{n} examples")
-        return super().learned
+        return super().trained_on
 
     @property
     def share(self) -> float:

@@ -14,7 +14,7 @@ from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus, Histories
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.models.config import NEXT_ITEM
-from p5rec.recommend.capabilities import check_asked
+from p5rec.recommend.capabilities import require_output
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 
@@ -39,10 +39,10 @@ class GenerativePredictor:
     lineage: Lineage | None = None
 
     def answer(self, serving: ServingConfig, corpus: Corpus, split_name: str, folder: Path) -> None:
-        """See :func:`p5rec.recommend.model_answers.answer_model`."""
-        from p5rec.recommend.model_answers import answer_model
+        """See :func:`p5rec.recommend.model_predictions.predict_model`."""
+        from p5rec.recommend.model_predictions import predict_model
 
-        answer_model(self.bundle, self.decode, serving, corpus, split_name, folder)
+        predict_model(self.bundle, self.decode, serving, corpus, split_name, folder)
 
     def of_pairs(self, what: str, corpus: Corpus) -> PairRater | PairExplainer:
         """What the model says of pairs of a user and an item of ``corpus``.
@@ -55,7 +55,7 @@ class GenerativePredictor:
         """
         from p5rec.recommend.pairs import PairExplainer, PairRater
 
-        check_asked(self.bundle, what)
+        require_output(self.bundle, what)
         kind = PairRater if what == "ratings" else PairExplainer
         return kind(self.bundle, corpus, self.decode)
 
@@ -88,7 +88,7 @@ class ScoringPredictor(RankingPredictor):
         return self.scorer.item_logs(histories)
 
 
-def opened(
+def open_predictor(
     folder: Path, decode: DecodeConfig, ids: Path | None, *, download: bool
 ) -> GenerativePredictor:
     """The predictor in ``folder``.

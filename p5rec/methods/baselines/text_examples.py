@@ -13,7 +13,7 @@ import numpy as np
 from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN
-from p5rec.tasks.draft import Limits
+from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.predictions import Texts
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView
@@ -22,7 +22,7 @@ SHOWN = "review"  # the field of a question that holds a text to be worked on
 
 
 @dataclass(frozen=True, eq=False)
-class TextRows:
+class TextExamples:
     """R rows of a text task.
 
     Attributes:
@@ -41,66 +41,66 @@ class TextRows:
     lineage: Lineage
 
 
-def has_people_s_words(view: CorpusView, task: str) -> bool:
+def has_written_targets(view: CorpusView, task: str) -> bool:
     """Whether the answers of the task ``task`` are what people wrote in reviews."""
-    return asks_for_words(task) and "review" in view.has
+    return has_text_target(task) and "review" in view.has
 
 
-def asks_for_words(task: str) -> bool:
+def has_text_target(task: str) -> bool:
     """Whether the task ``task`` asks for texts about what users did."""
     found = TASKS.get(task)
     return found.predictions is Texts and not found.of_items
 
 
-def shows_words(task: str) -> bool:
+def prompt_has_review(task: str) -> bool:
     """Whether the questions of the task ``task`` show the review."""
-    return SHOWN in TASKS.get(task).given
+    return SHOWN in TASKS.get(task).source_fields
 
 
-def training_rows(view: CorpusView, task: str, max_words: int) -> TextRows:
+def training_examples(view: CorpusView, task: str, max_words: int) -> TextExamples:
     """The training rows of a task, answered.
 
     Args:
         view: the corpus.
-        task: one that :func:`has_people_s_words`.
+        task: one that :func:`has_written_targets`.
         max_words: of a review and of an answer.
     """
     limits = Limits(max_words=max_words)
     rows = TASKS.get(task).rows(view, "train")
-    return TextRows(
+    return TextExamples(
         items=view.corpus.interactions.items[rows],
         words=[limits.cut(view.text("review", row)) for row in rows.tolist()],
-        shown=shows_words(task),
-        answers=right_answers(view, task, rows, max_words),
+        shown=prompt_has_review(task),
+        answers=targets_of(view, task, rows, max_words),
         lineage=Lineage(view.corpus.interactions.event_keys[rows]),
     )
 
 
-def right_answers(view: CorpusView, task: str, rows: np.ndarray, max_words: int) -> list[str]:
+def targets_of(view: CorpusView, task: str, rows: np.ndarray, max_words: int) -> list[str]:
     """R texts, the answers to the questions of a task about ``rows (R,)``.
 
     Args:
-        view, task, max_words: see :func:`training_rows`.
+        view, task, max_words: see :func:`training_examples`.
     """
     posed, limits = TASKS.get(task), Limits(max_words=max_words)
     draw = derive_rng(0, "text rows", task)  # the answer hangs on none of what a record draws
     records = (posed.build(view, row, draw, limits) for row in rows.tolist())
-    return [str(record.values[posed.answers[0]]) for record in records]
+    return [str(record.values[posed.target_fields[0]]) for record in records]
 
 
-def asked_rows(view: CorpusView, task: str, events: np.ndarray, max_words: int) -> TextRows:
+def query_examples(view: CorpusView, task: str, events: np.ndarray, max_words: int) -> TextExamples:
     """Rows of a task as a question tells them: no answer, and no review that is one.
 
     Args:
-        view, task, max_words: see :func:`training_rows`.
+        view, task, max_words: see :func:`training_examples`.
         events: ``(R,)`` their event rows.
     """
-    log, shown = view.corpus.interactions, shows_words(task)
+    log, shown = view.corpus.interactions, prompt_has_review(task)
     words = [_said(view, event, shown, Limits(max_words=max_words)) for event in events.tolist()]
-    return TextRows(log.items[events], words, shown, [], Lineage.none())
+    return TextExamples(log.items[events], words, shown, [], Lineage.none())
 
 
-def pair_rows(view: CorpusView, users: np.ndarray, items: np.ndarray, max_words: int) -> TextRows:
+def pair_examples(view: CorpusView, users: np.ndarray, items: np.ndarray, max_words: int) -> TextExamples:
     """Rows about ``items (B,)`` and what ``users (B,)`` wrote so far, whether they met or not."""
     log, limits = view.corpus.interactions, Limits(max_words=max_words)
     own = {user: range(*log.offsets[user : user + 2].tolist()) for user in set(users.tolist())}
@@ -109,7 +109,7 @@ def pair_rows(view: CorpusView, users: np.ndarray, items: np.ndarray, max_words:
         for user, rows in own.items()
     }
     words = [said[user] for user in users.tolist()]
-    return TextRows(items, words, shown=False, answers=[], lineage=Lineage.none())
+    return TextExamples(items, words, shown=False, answers=[], lineage=Lineage.none())
 
 
 def _said(view: CorpusView, event: int, shown: bool, limits: Limits) -> str:

@@ -35,15 +35,15 @@ from p5rec.core.artefacts import (
 )
 from p5rec.core.errors import UserError
 from p5rec.core.launch import processes, rank
-from p5rec.core.locks import alone, say_waiting
-from p5rec.core.progress import shown
+from p5rec.core.locks import exclusive_lock, print_waiting
+from p5rec.core.progress import progress_bars
 
 PART = 1000  # questions
 KEY = "key.json"
 NOT_DONE = -1  # in place of a number of rows
 
 
-def write_in_parts(
+def write_in_shards(
     answer: Callable[[np.ndarray], pl.DataFrame],
     total: int,
     outs: Sequence[Path],
@@ -76,7 +76,7 @@ def write_in_parts(
     """
     own, world = rank(), processes()
     folder = outs[0].with_name(f".{outs[0].name}.parts")
-    manifest = manifest_of(outs[0])
+    manifest = manifest_path(outs[0])
     wanted = json.loads(json.dumps({**key, "questions": total, "part": part}))
     starts = list(range(0, total, part))
     files = [folder / f"{number:06}.parquet" for number in range(len(starts))]
@@ -84,7 +84,7 @@ def write_in_parts(
         if not own:
             for out in sorted(set(outs)):
                 lock = out.with_name(f".{out.name}.lock")
-                stack.enter_context(alone(lock, say_waiting(f"another run is writing {out}")))
+                stack.enter_context(exclusive_lock(lock, print_waiting(f"another run is writing {out}")))
         done = meet(NOT_DONE if own else _done(manifest, wanted, outs))
         if done != NOT_DONE:
             return 0 if own else done
@@ -121,7 +121,7 @@ def _answer(
 ) -> None:
     """The answers to the questions of each of ``parts`` in its file, if they are not there yet."""
     total = sum(len(rows) for _, rows in parts)
-    with tqdm(total=total, desc="answer", unit=unit, disable=quiet) as bar, shown():
+    with tqdm(total=total, desc="answer", unit=unit, disable=quiet) as bar, progress_bars():
         for file, rows in parts:
             if not file.exists():
                 frame = answer(rows)
@@ -130,7 +130,7 @@ def _answer(
             bar.update(len(rows))
 
 
-def manifest_of(out: Path) -> Path:
+def manifest_path(out: Path) -> Path:
     """Where the manifest of answers lies whose first file is ``out``."""
     return out.with_name(f"{out.name}.manifest.json")
 

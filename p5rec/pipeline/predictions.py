@@ -9,7 +9,7 @@ from pathlib import Path
 from p5rec.core.artefacts import Artefact, Lineage, digest, write_json
 from p5rec.core.types import Corpus
 from p5rec.evaluate.families import Reference
-from p5rec.methods.answering import predict
+from p5rec.methods.predicting import predict
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
 from p5rec.methods.queries import answered
@@ -60,7 +60,7 @@ def predict_references(
         without: names of baselines that the recipe has as methods of its own.
     """
     view, found = unnamed_view(prepared.corpus), []
-    posed = [each.unanswered() for each in asked if not each.unseen]
+    posed = [each.queries_only() for each in asked if not each.held_out]
     every = {digest(questions.dump()): questions for questions in posed}
     for questions in every.values():
         for name in TASKS.get(questions.task).references:

@@ -1,4 +1,4 @@
-"""Prompts → ranked items: the one loop in which a model walks the item tree."""
+"""Prompts → ranked items: the loop that decodes item codes in the item trie."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import torch
 from p5rec.core.rng import keyed
 from p5rec.decode.allowed import Allowed, OpenNodes
 from p5rec.decode.beam import Cap, Scorer, beam_search
-from p5rec.decode.sampling import Draws
+from p5rec.decode.stochastic_beam import GumbelNoise
 from p5rec.decode.trie import Trie
 from p5rec.models.scorer import code_scorer
-from p5rec.models.titles import name_scorer
+from p5rec.models.titles import title_scorer
 
 from .batching import prompt_batches
 from .tables import RankingTables
-from .whole import rank_whole
+from .item_head import rank_by_item_head
 
-EXACT_AT = 0.1  # the more work, as a share of all, for which a search is made exact
+EXACT_AT = 0.1  # extra work, as a share of the whole, up to which a search is made exact
 
 
 @torch.inference_mode()
-def rank_prompts(
+def rank_for_prompts(
     tables: RankingTables,
     prompts: Sequence[np.ndarray],
     k: int,
@@ -34,20 +34,20 @@ def rank_prompts(
     """The ``k`` best items after each of B prompts, or as many as are allowed.
 
     Args:
-        tables: the model and how it is asked.
+        tables: the model and how it is queried.
         prompts: B arrays of token ids.
         k: K.
-        allowed: the items each may be given; None: all.
-        requests: ``(B,)`` uint64, what a request's draws hang on; None: its number.
+        allowed: the items that may be recommended to each request; None: all.
+        requests: ``(B,)`` uint64 keys, which seed the sampling of a request; None: its number.
 
     Returns:
         Items ``(B, k)`` int32, -1 where a list ended early; their scores ``(B, k)`` float32,
         log-probabilities.
     """
     if tables.ranks is None:
-        return rank_whole(tables, prompts, k, allowed)
+        return rank_by_item_head(tables, prompts, k, allowed)
     bundle, config, names, trie = tables.bundle, tables.config, tables.names, tables.trie
-    device, wide = bundle.model.device, max(config.beams, k)
+    device, beams = bundle.model.device, max(config.beams, k)
     scorer: Callable[..., Scorer]
     if names is None:
         scorer = partial(
@@ -56,9 +56,9 @@ def rank_prompts(
             item_head_weight=config.item_head_weight,
             table=tables.vectors,
         )
-        wide = width(tables, k)
+        beams = beam_width(tables, k)
     else:
-        scorer = partial(name_scorer, bundle.model, names)
+        scorer = partial(title_scorer, bundle.model, names)
     items = np.empty((len(prompts), k), dtype=np.int32)
     scores = np.empty((len(prompts), k), dtype=np.float32)
     cap = None if config.per_prefix is None else Cap(config.prefix_depth, config.per_prefix)
@@ -68,7 +68,7 @@ def rank_prompts(
         bundle,
         prompts,
         config.batch_tokens,
-        extra=nodes_read(trie, wide),
+        extra=nodes_read(trie, beams),
         desc="rank",
         unit="user",
     )
@@ -78,12 +78,12 @@ def rank_prompts(
         found, gained = beam_search(
             scorer(ids, mask),
             trie,
-            wide,
+            beams,
             k=k,
             ranks=tables.ranks,
             open_nodes=opened,
             cap=cap,
-            draws=Draws(torch.from_numpy(seeds[rows]).to(device), trie) if drawn else None,
+            noise=GumbelNoise(torch.from_numpy(seeds[rows]).to(device), trie) if drawn else None,
         )
         items[rows] = found.cpu().numpy()
         scores[rows] = gained.cpu().numpy()
@@ -91,21 +91,21 @@ def rank_prompts(
 
 
 def nodes_read(trie: Trie, beams: int) -> int:
-    """How many nodes of the tree a search reads for each request, the root left out."""
+    """The trie nodes that a search evaluates for each request, without the root."""
     return sum(min(beams, nodes) for nodes in trie.inner)
 
 
-def width(tables: RankingTables, k: int) -> int:
-    """The beams of a search for ``k`` items: as many as asked, or as many as make it exact.
+def beam_width(tables: RankingTables, k: int) -> int:
+    """The beams of a search for ``k`` items: the configured number, or enough for an exact search.
 
-    ``auto`` makes it exact where that adds little to the work, counted in parameters read for a
-    history as long as the model's window: whom else is asked about changes nothing.
+    ``auto`` makes the search exact where that adds little work, counted in parameters read for a
+    history as long as the model's window. So the width does not depend on the other requests.
     """
     trie, config, work = tables.bundle.model.trie, tables.config, tables.work
     beams = max(config.beams, k)
     exact = max([beams, *trie.inner])
     if config.search == "exhaustive":
         return exact
-    asked = work.prompt + nodes_read(trie, beams) * work.step
-    more = (nodes_read(trie, exact) - nodes_read(trie, beams)) * work.step
-    return exact if config.search == "auto" and more <= EXACT_AT * asked else beams
+    base = work.prompt + nodes_read(trie, beams) * work.step
+    extra = (nodes_read(trie, exact) - nodes_read(trie, beams)) * work.step
+    return exact if config.search == "auto" and extra <= EXACT_AT * base else beams

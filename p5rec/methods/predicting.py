@@ -7,9 +7,9 @@ from typing import Any
 
 from p5rec.core.artefacts import write_json
 from p5rec.core.types import SPLITS, Corpus
-from p5rec.data.train_events import swapped
+from p5rec.data.train_events import permute_histories
 from p5rec.recommend.list_files import answer
-from p5rec.recommend.model_answers import ASKED
+from p5rec.recommend.model_predictions import PROMPTED
 from p5rec.recommend.serving import ServingConfig
 
 from .base import LISTS, Method
@@ -32,7 +32,7 @@ def predict(
     seen = corpus
     if method.permute_histories:
         before = [name for name, number in SPLITS.items() if number < SPLITS[split_name]]
-        seen = swapped(corpus, before, serving.fit_seed)
+        seen = permute_histories(corpus, before, serving.fit_seed)
     if hasattr(predictor, "answer"):
         predictor.answer(serving, seen, split_name, out)
         return
@@ -40,4 +40,4 @@ def predict(
         answer(predictor, seen, split_name, serving.k, out, {}, exclude_seen=serving.exclude_seen)
     for task, n in serving.prompts.items():
         asked = questions(method, corpus, task, split_name, n, serving.seed)
-        write_json(out / f"{ASKED}{task}.json", answered(predictor, asked, corpus, seen).dump())
+        write_json(out / f"{PROMPTED}{task}.json", answered(predictor, asked, corpus, seen).dump())

@@ -1,4 +1,4 @@
-"""Prompts → ranked items by what is said of whole items: one product in place of a search."""
+"""Prompts → items ranked by the item head: it scores the full catalogue in one matrix product."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ from .ranking import rank
 from .tables import RankingTables
 
 
-def rank_whole(
+def rank_by_item_head(
     tables: RankingTables,
     prompts: Sequence[np.ndarray],
     k: int,
     allowed: Allowed | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Arguments and answer as those of :func:`p5rec.recommend.listing.rank_prompts`."""
+    """Arguments and result as of :func:`p5rec.recommend.prompt_ranking.rank_for_prompts`."""
     items = np.empty((len(prompts), k), dtype=np.int32)
     scores = np.empty((len(prompts), k), dtype=np.float32)
-    for rows, found in whole_scores(tables, prompts):
+    for requests, catalogue_scores in item_head_scores(tables, prompts):
         if allowed is not None:
-            found[~allowed.take(rows).mask(*found.shape)] = -np.inf
-        items[rows], scores[rows] = rank(found, k, tables.tie)
+            mask = allowed.take(requests).mask(*catalogue_scores.shape)
+            catalogue_scores[~mask] = -np.inf
+        items[requests], scores[requests] = rank(catalogue_scores, k, tables.tie)
     return items, scores
 
 
 @torch.inference_mode()
-def whole_scores(
+def item_head_scores(
     tables: RankingTables, prompts: Sequence[np.ndarray]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """What is said of all N items after each prompt, a batch at a time.
+    """The item head's log-probabilities of all N items after each prompt, a batch at a time.
 
     Yields:
-        The prompts' numbers ``(b,)``, and ``(b, N)`` float32.
+        The prompts' numbers ``(b,)``, and their scores ``(b, N)`` float32.
     """
     bundle, model = tables.bundle, tables.bundle.model
     batches = prompt_batches(bundle, prompts, tables.config.batch_tokens, desc="rank", unit="user")
-    for rows, ids, mask in batches:
+    for requests, ids, mask in batches:
         state = prompt_reader(model, ids, mask).read(keep=False)
-        yield rows, model.item_logs(state, tables.vectors).cpu().numpy()
+        yield requests, model.item_logs(state, tables.vectors).cpu().numpy()
