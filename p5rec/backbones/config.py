@@ -1,4 +1,4 @@
-"""What a recipe says of any backbone: how it is adapted and how it reads items."""
+"""Settings of every backbone: adapters, and how it represents items."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ if TYPE_CHECKING:
 
 
 class LoraSettings(Config):
-    """Low-rank adapters (Hu et al. 2021) on every linear layer of the decoder blocks.
-
-    Attributes:
-        rank, alpha, dropout: of the adapters; they are scaled by alpha / rank.
-        targets: names of linear layers, or patterns of names (``*_proj``); empty: all inside the
-            blocks.
-        rslora: scale by alpha / sqrt(rank) (Kalajdzievski 2023, arXiv 2312.03732).
-        dora: learn the length of each weight's columns beside (Liu et al. 2024, arXiv 2402.09353).
-    """
+    """Low-rank adapters (Hu et al. 2021) on every linear layer of the decoder blocks."""
 
     rank: int = Field(16, ge=1)
+    """Rank of the adapters."""
     alpha: int = Field(32, ge=1)
+    """Scale: the adapters' output is multiplied by alpha / rank."""
     dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout probability on the adapters' input."""
     targets: tuple[str, ...] = ()
+    """Linear layers that get an adapter, by name or by a pattern such as ``*_proj``. Empty: every
+    linear layer of the blocks.
+    """
     rslora: bool = False
+    """Multiply by alpha / sqrt(rank) instead of alpha / rank (Kalajdzievski 2023,
+    arXiv:2312.03732).
+    """
     dora: bool = False
+    """Also learn the norm of each weight column (DoRA, Liu et al. 2024, arXiv:2402.09353)."""
 
 
 class BackboneConfig(Config):
@@ -39,44 +41,52 @@ class BackboneConfig(Config):
     """
 
     kind: str
-    lora: LoraSettings | None = None  # None: every weight trains
-    items: Literal["positions", "tokens"] = "positions"  # one position an item, or one a code
-    item_embeddings: bool = True  # a row of its own for each item beside those of its codes
-    # what the probabilities of a code share: those that lead to an item, its level, or all tokens
+    """Kind of backbone."""
+    lora: LoraSettings | None = None
+    """Low-rank adapters. null: every weight is trained."""
+    items: Literal["positions", "tokens"] = "positions"
+    """What an item occupies in the input: one position, or one token per code."""
+    item_embeddings: bool = True
+    """Give each item an embedding of its own, added to those of its codes. Needs ``items:
+    positions``.
+    """
     normalisation: Literal["items", "level", "vocab"] = "items"
+    """Softmax over which codes: those that lead to an item, all codes of the level, or the whole
+    vocabulary. Other than ``items`` it needs ``items: tokens``.
+    """
 
     def open(self, seed: int, *, empty: bool, download: bool) -> tuple[Network, Any]:
-        """The network and its tokenizer, one of transformers, before items are known.
+        """The network and its tokenizer (of transformers), before item tokens are added.
 
         Args:
-            seed: of weights that are drawn.
-            empty: its weights will not be used, and modules are made on the ``meta`` device:
-                nothing large need be read.
-            download: whether what is not on this machine may be fetched.
+            seed: of random weights.
+            empty: only shapes are needed and modules are created on the ``meta`` device, so no
+                weights need to be read.
+            download: whether missing files may be downloaded.
         """
         raise NotImplementedError
 
     @property
     def head_dropout(self) -> float:
-        """Of what is trained beside the network, as within it."""
+        """Dropout of the heads trained on top of the network."""
         return self.lora.dropout if self.lora else 0.0
 
     @property
     def source(self) -> str | None:
-        """What its weights are read from and may have to be fetched; None: they are drawn."""
+        """Where pretrained weights come from; None: random weights."""
         return None
 
     @property
     def frozen_bytes(self) -> float | None:
-        """Bytes that a frozen weight of a linear layer takes where it is quantised."""
+        """Bytes a frozen quantised weight of a linear layer takes; None: not quantised."""
         return None
 
     def fingerprint(self) -> dict[str, str]:
-        """Hashes of the user's files that it is read from, which may change under their names."""
+        """Hashes of the user's files that the network is read from."""
         return {}
 
     @model_validator(mode="after")
-    def _rows_need_positions(self) -> BackboneConfig:
+    def _item_embeddings_need_positions(self) -> BackboneConfig:
         if self.item_embeddings and self.items != "positions":
             raise ValueError("item_embeddings needs items: positions; set it to false")
         if self.normalisation != "items" and self.items != "tokens":

@@ -11,7 +11,7 @@ from p5rec.core.config import Config, Lines
 from p5rec.core.errors import UserError, did_you_mean
 from p5rec.methods.base import LISTS, Method
 from p5rec.methods.registry import RANKING
-from p5rec.recommend.config import READINGS
+from p5rec.recommend.config import RATING_ESTIMATORS
 from p5rec.recommend.serving import ServingConfig
 from p5rec.tasks.registry import TASKS
 
@@ -19,31 +19,31 @@ from .schema import SplitName
 
 
 class EvaluateConfig(Config):
-    """Lists, prompted families, and which methods are set against each other.
-
-    Attributes:
-        parts: held-out parts that lists are made for; choose between methods on ``valid``, and
-            claim on ``test``. Questions are asked about ``test``.
-        k: length of the ranked lists.
-        exclude_seen: leave the items of a user's history out of the lists, those on validation
-            too, by which settings are chosen and trainings stopped.
-        ask: prompt family or task → how many held-out rows to put to each method that was taught it
-            or can answer it.
-        unseen: put the questions in wordings that no training row had, too.
-        compare: pairs of methods; the first is claimed to be better. A reading of a method's
-            ratings is called ``method (reading)``, the readings being regression, class,
-            expectation, mean, words and text; where the method is asked in several families of
-            the task, ``method (reading, family)``.
-        samples: users whose answers the report shows.
-    """
+    """Lists, prompted families, and which methods are set against each other."""
 
     splits: tuple[SplitName, ...] = Field(("test",), min_length=1)
+    """Held-out splits to make lists for. Choose between methods on ``valid``; report ``test``.
+    Prompts are evaluated on ``test``.
+    """
     k: int = Field(20, ge=5)
+    """Length of the ranked lists."""
     exclude_seen: bool = True
+    """Leave the items of a user's history out of the lists, also on validation, where settings are
+    chosen and training is stopped.
+    """
     prompts: dict[str, int] = {}
+    """Prompt family or task → number of test instances per method that is trained on it or can
+    predict it.
+    """
     held_out_templates: bool = False
+    """Also evaluate on prompt templates held out of training."""
     compare: tuple[tuple[str, str], ...] = ()
+    """Pairs of methods for a paired comparison; the claim is that the first is better. A method's
+    rating estimator is written ``method (estimator)``: regression, class, expectation, mean, words
+    or text; with several families of the task, ``method (estimator, family)``.
+    """
     samples: int = Field(10, ge=0)
+    """Users whose lists and answers the report shows."""
 
     def serving(self, method: Method, seed: int, fit_seed: int) -> ServingConfig:
         """How a method of the recipe is queried, here and wherever its model is used later.
@@ -62,7 +62,7 @@ class EvaluateConfig(Config):
         )
 
 
-def reading_name(method: str, reading: str, form: str) -> str:
+def estimator_name(method: str, reading: str, form: str) -> str:
     """What a report calls one reading of a method's ratings: ``llm (words)``.
 
     Args:
@@ -159,8 +159,8 @@ def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
     known = (*methods, *recipe.baselines, *references)
     prompted = [name for name, method in methods.items() if method.prompted]
     read = {
-        reading_name(name, reading, form)
-        for name in prompted for reading in READINGS for form in ("", *asked)
+        estimator_name(name, reading, form)
+        for name in prompted for reading in RATING_ESTIMATORS for form in ("", *asked)
     }  # fmt: skip
     places = {
         name: ("evaluate", "compare", n)

@@ -1,7 +1,7 @@
-"""The schema of a prompt file, and the frozen template it turns into.
+"""The schema of a prompt file, and the immutable template built from it.
 
-A text holds plain ``{name}`` slots and nothing else: no attribute, index, format spec or
-conversion. Literal braces are doubled.
+Texts use plain ``{name}`` slots, without attributes, indices, format specs or conversions. A
+literal brace is doubled.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pydantic import Field, StringConstraints
 
 from p5rec.core.artefacts import digest
 from p5rec.core.config import Config
-from p5rec.tasks.fields import CODED, Answer, Kind
+from p5rec.tasks.fields import CODED, TargetType, Kind
 
-UNSEEN = ", unseen wording"  # of a task that is asked in templates held out of training
-EXAMPLES = "examples"  # the slot that worked examples fill
+HELD_OUT = ", held-out template"  # suffix of a task evaluated on held-out templates
+EXAMPLES = "examples"  # the slot of worked examples
 SHOT_SLOTS = frozenset({"source", "target"})  # the slots of a worked example's layout
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -29,77 +29,69 @@ Layout = Annotated[str, StringConstraints(strict=True)]
 
 
 class FewShot(Config):
-    """How worked examples fill the slot ``{examples}``; without any, the slot is empty.
-
-    Attributes:
-        example: layout of one, over the slots ``{source}`` and ``{target}``.
-        join: what stands between two.
-        end: what stands after the last.
-    """
+    """The layout of worked examples in the slot ``{examples}``; without examples it is empty."""
 
     example: Layout
+    """Layout of one worked example, over the slots ``{source}`` and ``{target}``."""
     join: Layout = "\n\n"
+    """Text between two examples."""
     end: Layout = "\n\n"
+    """Text after the last example."""
 
 
 class TemplateSpec(Config):
-    """One wording, as written in YAML.
-
-    Attributes:
-        id: a slug, unique in its family.
-        version: goes up whenever the text changes; the lock file watches over it.
-        unseen: held out of training, to measure unseen wordings.
-        system: the system message, if any.
-        source: what the model reads; holds ``{examples}`` once.
-        target: what it should answer.
-        few_shot: replaces the family's layout of worked examples.
-    """
+    """One prompt template as written in YAML."""
 
     id: Slug
+    """Slug, unique in its family."""
     version: Annotated[int, Field(strict=True, ge=1)]
-    unseen: Annotated[bool, Field(strict=True)] = False
+    """Version. Raise it with every change of the text; the lock file checks it."""
+    held_out: Annotated[bool, Field(strict=True)] = False
+    """Hold this template out of training, to measure unseen templates."""
     system: Layout = ""
+    """System message; empty: none."""
     source: Text
+    """Text of the prompt; holds ``{examples}`` once."""
     target: Text
+    """Text of the expected answer."""
     few_shot: FewShot | None = None
+    """Layout of worked examples in place of the family's."""
 
 
 class FamilyHead(Config):
-    """What the wordings of a family share.
-
-    Attributes:
-        family: its name, a slug.
-        task: the task of :mod:`.tasks` whose records it words.
-        description: a sentence for the reader.
-        answer: the type of the answer.
-        fields: the fields its wordings use, each with its kind.
-        few_shot: layout of worked examples.
-    """
+    """The settings that all templates of a family share."""
 
     family: Slug
+    """Name of the family, a slug."""
     task: Slug
+    """Task whose records the templates render."""
     description: Text
-    answer: Answer
+    """One sentence for the reader."""
+    target_type: TargetType
+    """Type of the answer."""
     fields: dict[str, Kind]
+    """Field → its type, for every field that the templates use."""
     few_shot: FewShot
+    """Layout of worked examples."""
 
 
 class FamilySpec(FamilyHead):
-    """A whole prompt file."""
+    """The contents of a prompt file."""
 
     templates: tuple[TemplateSpec, ...]
+    """Prompt templates of the family."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """One wording with everything it needs (see :class:`TemplateSpec`, :class:`FamilyHead`)."""
+    """One prompt template with the settings of its family (see :class:`TemplateSpec`, :class:`FamilyHead`)."""
 
     family: str
     task: str
-    answer: Answer
+    target_type: TargetType
     slug: str
     version: int
-    unseen: bool
+    held_out: bool
     system: str
     source: str
     target: str
@@ -112,42 +104,42 @@ class Template:
 
     @property
     def full_id(self) -> str:
-        """``<family>.<slug>.v<version>``: names one text for ever."""
+        """``<family>.<slug>.v<version>``: the permanent id of one text."""
         return f"{self.id}.v{self.version}"
 
     @property
-    def given(self) -> frozenset[str]:
-        """Fields the source and the system message use."""
+    def source_fields(self) -> frozenset[str]:
+        """Fields used in the source and the system message."""
         return (names(self.source) | names(self.system)) - {EXAMPLES}
 
     @property
     def fields(self) -> frozenset[str]:
-        """Fields it uses anywhere."""
-        return self.given | names(self.target)
+        """All fields used in the template."""
+        return self.source_fields | names(self.target)
 
     @property
     def names_codes(self) -> bool:
-        """Whether any text of it holds an item's semantic id."""
+        """Whether the template contains semantic ids."""
         return any(name in CODED for name in self.fields)
 
     @property
     def hash(self) -> str:
-        """Hash of everything that reaches the model."""
+        """Hash of all texts that reach the model."""
         shot = self.few_shot
         return digest(
-            [self.answer, self.system, self.source, self.target, shot.example, shot.join, shot.end]
+            [self.target_type, self.system, self.source, self.target, shot.example, shot.join, shot.end]
         )
 
 
 def resolve(family: FamilyHead, spec: TemplateSpec) -> Template:
-    """The template behind one entry of a prompt file."""
+    """The template of one entry of a prompt file."""
     return Template(
         family=family.family,
         task=family.task,
-        answer=family.answer,
+        target_type=family.target_type,
         slug=spec.id,
         version=spec.version,
-        unseen=spec.unseen,
+        held_out=spec.held_out,
         system=spec.system.strip(),
         source=spec.source,
         target=spec.target,
@@ -157,20 +149,20 @@ def resolve(family: FamilyHead, spec: TemplateSpec) -> Template:
 
 @cache
 def slots(text: str) -> tuple[tuple[str, str | None], ...]:
-    """``text`` as pairs of literal text and the slot that follows it, None where none does.
+    """``text`` as pairs of literal text and the slot after it; None at the end.
 
     Raises:
-        ValueError: a brace stands alone, or a slot is more than a plain name.
+        ValueError: a single brace, or a slot that is no plain name.
     """
     try:
-        parts = list(Formatter().parse(text))
+        pieces = list(Formatter().parse(text))
     except ValueError as error:
         raise ValueError(f"{error}; double a literal brace") from None
-    for _, name, spec, conversion in parts:
+    for _, name, spec, conversion in pieces:
         if name is not None and (spec or conversion or not NAME.fullmatch(name)):
             tail = (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
             raise ValueError(f"a slot must be a plain {{name}}, got {{{name}{tail}}}")
-    return tuple((literal, name) for literal, name, _, _ in parts)
+    return tuple((literal, name) for literal, name, _, _ in pieces)
 
 
 def names(text: str) -> frozenset[str]:
@@ -179,7 +171,7 @@ def names(text: str) -> frozenset[str]:
 
 
 def fill(text: str, words: dict[str, str]) -> str:
-    """``text`` with each slot replaced by its words, which are taken literally."""
+    """Replaces each slot of ``text`` with its words, taken literally."""
     return "".join(
         literal + (words[name] if name is not None else "") for literal, name in slots(text)
     )
