@@ -55,12 +55,12 @@ def rows_where(condition: str, frame: pl.DataFrame, option: str) -> np.ndarray:
         got = str(error).splitlines()[0][:200]
         raise _input_error(option, frame.columns, condition, got) from None
     if holds.dtype != pl.Boolean or len(holds) not in (1, len(frame)):
-        raise _input_error(option, frame.columns, condition, "which is not true or false for each row")
+        raise _input_error(
+            option, frame.columns, condition, "which is not true or false for each row"
+        )
     selected = np.broadcast_to(holds.fill_null(False).to_numpy(), len(frame))
     if not selected.any():
-        raise input_error(
-            option, "a condition that holds for a row", repr(condition), "loosen it"
-        )
+        raise input_error(option, "a condition that holds for a row", repr(condition), "loosen it")
     return np.flatnonzero(selected)
 
 

@@ -16,10 +16,10 @@ from p5rec.tasks.queries import sample_rows
 from p5rec.tasks.rating import RATING
 from p5rec.tasks.view import CorpusView
 
-from .prompt_predictions import fit_prompts
 from .config import DecodeConfig
-from .rating_sequences import predict_at_histories
 from .prediction_kinds import PREDICTED_FIELDS, PromptSet
+from .prompt_predictions import fit_prompts
+from .rating_sequences import predict_at_histories
 
 
 class PromptFreeFamily(NamedTuple):
@@ -34,7 +34,9 @@ class PromptFreeFamily(NamedTuple):
     predict: Callable[[Bundle, CorpusView, str, int, DecodeConfig, int], Predictions]
 
 
-PROMPT_FREE: Mapping[str, PromptFreeFamily] = {TASK: PromptFreeFamily(RATING.name, predict_at_histories)}
+PROMPT_FREE: Mapping[str, PromptFreeFamily] = {
+    TASK: PromptFreeFamily(RATING.name, predict_at_histories)
+}
 
 
 def task_of(bundle: Bundle, family: str) -> str:
@@ -85,7 +87,13 @@ def held_out_templates(bundle: Bundle, view: CorpusView, families: Iterable[str]
 
 
 def _source(
-    bundle: Bundle, view: CorpusView, family: str, split_name: str, n: int, seed: int, held_out: bool
+    bundle: Bundle,
+    view: CorpusView,
+    family: str,
+    split_name: str,
+    n: int,
+    seed: int,
+    held_out: bool,
 ) -> EvaluationSource:
     library, settings = PromptLibrary.from_dump(bundle.prompts), bundle.settings
     fitting = library.fitting(family, view, held_out=held_out)

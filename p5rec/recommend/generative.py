@@ -10,9 +10,9 @@ from p5rec.models.checkpoint import Bundle
 
 from .capabilities import require_task
 from .config import DecodeConfig
+from .item_head import item_head_scores
 from .prompt_ranking import rank_for_prompts
 from .tables import RankingTables
-from .item_head import item_head_scores
 
 
 class GenerativeRecommender:

@@ -40,7 +40,7 @@ def import_lists(
         split_name: ``valid`` or ``test``.
 
     Returns:
-        ``(B, K)`` lists in the order of :func:`p5rec.data.split.cases`, K the longest. Users
+        ``(B, K)`` lists in the order of :func:`p5rec.data.split.instances`, K the longest. Users
         without a list in the table get an empty one; unknown items get numbers beyond the
         catalogue's. Second, sentences about missing lists and unknown users and items.
 
@@ -61,47 +61,48 @@ def import_lists(
     scores = _numbers(table, "score", path) if "score" in table.columns else -ranks
     _check_ranks(users, ranks, table, path)
 
-    asked, _, _ = instances(corpus.interactions, corpus.split, split_name)
-    case_of = np.full(max(n_users, int(users.max()) + 1), -1)
-    case_of[asked.users] = np.arange(len(asked))
-    kept = case_of[users] >= 0
-    if not kept.any():
-        got = f"lists of {len(np.unique(users))} others"
+    histories, _, _ = instances(corpus.interactions, corpus.split, split_name)
+    instance_of = np.full(max(n_users, int(users.max()) + 1), -1)
+    instance_of[histories.users] = np.arange(len(histories))
+    measured = instance_of[users] >= 0
+    if not measured.any():
+        got = f"lists of {len(np.unique(users))} other users"
         raise input_error(
             path,
-            f"lists for users with an event in the {split_name} part",
+            f"lists for users with an event in the {split_name} split",
             got,
-            "measure another part",
+            "evaluate on another split",
         )
-    strange = kept & (items >= n_items)
-    rows, places = case_of[users[kept]], ranks[kept] - 1
-    shape = (len(asked), int(places.max()) + 1)
+    invalid = measured & (items >= n_items)
+    requests, positions = instance_of[users[measured]], ranks[measured] - 1
+    shape = (len(histories), int(positions.max()) + 1)
     lists = RankedLists(
-        asked.users, np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32)
+        histories.users, np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32)
     )
-    lists.items[rows, places], lists.scores[rows, places] = items[kept], scores[kept]
+    lists.items[requests, positions] = items[measured]
+    lists.scores[requests, positions] = scores[measured]
     unknown = len(np.unique(users[users >= n_users]))
-    others = len(np.unique(users[~kept])) - unknown
-    missing = len(asked) - len(np.unique(rows))
-    said = {
-        f"{missing:,} of {len(asked):,} users have no list in {path.name}; each counts as a miss.":
-            missing,
-        f"{others:,} users of {path.name} have no event in the {split_name} part and were not measured.":
-            others,
-        f"{unknown:,} users of {path.name} are not in the data and were not measured.": unknown,
-        f"{strange.sum():,} of {kept.sum():,} places name no item of the catalogue: each keeps its "
-        "rank, and none is a hit.": int(strange.sum()),
+    others = len(np.unique(users[~measured])) - unknown
+    missing = len(histories) - len(np.unique(requests))
+    warnings = {
+        f"{missing:,} of {len(histories):,} users have no list in {path.name}; each counts as a "
+        "miss.": missing,
+        f"{others:,} users of {path.name} have no event in the {split_name} split and were not "
+        "evaluated.": others,
+        f"{unknown:,} users of {path.name} are not in the data and were not evaluated.": unknown,
+        f"{invalid.sum():,} of {measured.sum():,} recommendations name no item of the catalogue: "
+        "each keeps its rank, and none is a hit.": int(invalid.sum()),
     }  # fmt: skip
-    return lists, [sentence for sentence, count in said.items() if count]
+    return lists, [sentence for sentence, count in warnings.items() if count]
 
 
 def lists_seen(lists: RankedLists, corpus: Corpus, split_name: str) -> bool:
-    """Whether any list holds an item of its user's history, in the order of ``cases``."""
-    asked = instances(corpus.interactions, corpus.split, split_name)[0].of_targets()
+    """Whether any list contains an item of its user's history; see :func:`import_lists`."""
+    histories = instances(corpus.interactions, corpus.split, split_name)[0].of_targets()
     n_items = len(corpus.catalog)
-    request, place = np.nonzero((lists.items >= 0) & (lists.items < n_items))
-    listed = request * n_items + lists.items[request, place]
-    return bool(np.isin(listed, asked.requests() * n_items + asked.items).any())
+    request, position = np.nonzero((lists.items >= 0) & (lists.items < n_items))
+    listed = request * n_items + lists.items[request, position]
+    return bool(np.isin(listed, histories.requests() * n_items + histories.items).any())
 
 
 def _numbers(table: pl.DataFrame, column: str, path: Path) -> np.ndarray:

@@ -10,8 +10,8 @@ from p5rec.core.types import Corpus
 from p5rec.models.checkpoint import Bundle
 from p5rec.tasks.predictions import Predictions, read_predictions
 
-from .family_predictions import held_out_templates, predict_family, task_of
 from .config import DecodeConfig
+from .family_predictions import held_out_templates, predict_family, task_of
 from .generative import GenerativeRecommender
 from .list_files import write_recommendations
 from .serving import ServingConfig

@@ -15,10 +15,10 @@ from p5rec.models.ratings import TASK
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.pairs import PairPrompts, PairView
 
-from .prompt_predictions import encode_prompts, generate_texts
 from .capabilities import require_task
 from .config import DecodeConfig
-from .ratings import preferred_estimate, rating_history, estimate_ratings, scale_words
+from .prompt_predictions import encode_prompts, generate_texts
+from .ratings import estimate_ratings, preferred_estimate, rating_history, scale_words
 
 
 class PairRater:

@@ -19,9 +19,9 @@ from p5rec.tasks.fields import Record
 from p5rec.tasks.predictions import Choices, Predictions, RankedItems, Ratings, Texts, Verdicts
 from p5rec.tasks.view import CorpusView
 
-from .prompt_predictions import encode_prompts, generate_texts, rank_for_examples
 from .config import DecodeConfig
-from .ratings import yes_probabilities, rate
+from .prompt_predictions import encode_prompts, generate_texts, rank_for_examples
+from .ratings import rate, yes_probabilities
 
 VERDICT = Grammar.of(choice(VERDICTS))  # the texts of a prediction of yes or no
 Fields = dict[str, Any]  # of a type of predictions
@@ -76,7 +76,9 @@ def _ranked(prompts: PromptSet, allowed: Allowed) -> Fields:
 
 
 def _ratings(prompts: PromptSet) -> Fields:
-    fields = rating_fields(prompts.bundle, encode_prompts(prompts.bundle, prompts.examples), prompts.decode)
+    fields = rating_fields(
+        prompts.bundle, encode_prompts(prompts.bundle, prompts.examples), prompts.decode
+    )
     fields["ratings"] = [example.rating for example in prompts.examples]
     free_text = bool(fields["texts"]) and not prompts.decode.closed
     return fields | (_written(prompts) if free_text else {})
@@ -95,7 +97,9 @@ def rating_fields(bundle: Bundle, prompts: list[np.ndarray], decode: DecodeConfi
 def _verdicts(prompts: PromptSet) -> Fields:
     if not prompts.decode.closed:
         return _written(prompts)
-    probabilities = yes_probabilities(prompts.bundle, encode_prompts(prompts.bundle, prompts.examples), prompts.decode)
+    probabilities = yes_probabilities(
+        prompts.bundle, encode_prompts(prompts.bundle, prompts.examples), prompts.decode
+    )
     texts = generate_texts(prompts.bundle, prompts.examples, prompts.decode, VERDICT)
     return {"texts": texts, "probabilities": probabilities.tolist()}
 

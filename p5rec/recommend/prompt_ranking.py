@@ -17,8 +17,8 @@ from p5rec.models.scorer import code_scorer
 from p5rec.models.titles import title_scorer
 
 from .batching import prompt_batches
-from .tables import RankingTables
 from .item_head import rank_by_item_head
+from .tables import RankingTables
 
 EXACT_AT = 0.1  # extra work, as a share of the whole, up to which a search is made exact
 

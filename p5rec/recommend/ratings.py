@@ -17,7 +17,7 @@ from torch import Tensor
 from p5rec.metrics.rating import LIKED
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import RatedHistories, prefix_free_tokens
-from p5rec.models.words import WordScorer, RatingWordScorer
+from p5rec.models.words import RatingWordScorer, WordScorer
 from p5rec.tasks.view import CorpusView
 
 from .batching import prompt_batches

@@ -1,4 +1,4 @@
-"""Whom to make lists for, and which items they may hold: files and conditions → rows and masks."""
+"""The users of a request and its allowed items: files and conditions → rows and masks."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from .conditions import rows_where
 
 
 def users_in(path: Path, corpus: Corpus) -> np.ndarray:
-    """``(B,)`` the users that a table file names in its column user, each once, in its order."""
+    """``(B,)`` the distinct users in column user of a table file, in their order there."""
     table = read_columns(path, ["user"])
     rows = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
     return rows[np.sort(np.unique(rows, return_index=True)[1])]
 
 
 def users_where(condition: str, corpus: Corpus) -> np.ndarray:
-    """``(B,)`` the users for whom a SQL condition on their log and their attributes holds.
+    """``(B,)`` the users for whom a SQL condition holds.
 
-    Columns: user; events, how many; first and last, when (or places in the order, where the log
-    has no times); mean_rating, where it has ratings; and ``user.NAME`` for each attribute.
+    Columns: ``user``; ``events``, their number; ``first`` and ``last``, their times (positions in
+    the log if it has no times); ``mean_rating``, if the log has ratings; and ``user.NAME`` for each
+    attribute.
     """
     log, counts = corpus.interactions, np.diff(corpus.interactions.offsets)
     some = counts > 0
@@ -58,7 +59,7 @@ def items_where(condition: str, corpus: Corpus) -> np.ndarray:
 
 
 def items_in(path: Path, corpus: Corpus) -> np.ndarray:
-    """``(N,)`` bool: the items that a table file names in its column item."""
+    """``(N,)`` bool: the items in column item of a table file."""
     table = read_columns(path, ["item"])
     mask = np.zeros(len(corpus.catalog), dtype=bool)
     mask[known_rows(table["item"], corpus.catalog.ids, "item", path, table["row"])] = True
@@ -66,13 +67,15 @@ def items_in(path: Path, corpus: Corpus) -> np.ndarray:
 
 
 def pairs_in(path: Path, users: np.ndarray, corpus: Corpus) -> ItemLists:
-    """The items that a table file with columns user and item names for each of ``users (B,)``;
-    what it says of other users does not matter."""
+    """The items of each of ``users (B,)`` in a table file with columns user and item.
+
+    Other users in the file are ignored.
+    """
     table = read_columns(path, ["user", "item"])
-    who = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
+    owners = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
     items = known_rows(table["item"], corpus.catalog.ids, "item", path, table["row"])
-    order = np.argsort(who, kind="stable")
-    counts = np.bincount(who, minlength=len(corpus.user_ids))
+    order = np.argsort(owners, kind="stable")
+    counts = np.bincount(owners, minlength=len(corpus.user_ids))
     lists = ItemLists(items[order].astype(np.int64), np.append(0, np.cumsum(counts)))
     return lists.take(users)
 
@@ -85,17 +88,18 @@ def check_items_left(
     *,
     exclude_seen: bool,
 ) -> None:
-    """Refuses constraints that leave a request with no item at all.
+    """Refuses constraints that leave a request without items.
 
     Args:
-        allowed: what each of B requests may be given, seen items aside.
+        allowed: the items that may be recommended to each of B requests, before seen items are
+            left out.
         histories: the requests.
-        names: B, what each is called: its user.
+        names: B user ids.
         n_items: N.
-        exclude_seen: lists leave out what a history holds.
+        exclude_seen: lists leave out the items of a history.
 
     Raises:
-        UserError: it names the first such user, and how many there are.
+        UserError: a request has no item left; the message names the first one and their number.
     """
     if exclude_seen:
         seen = ItemLists.seen(histories)
@@ -104,7 +108,7 @@ def check_items_left(
     if len(empty):
         more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
         raise input_error(
-            "recommend", "at least one item that each user may be given",
+            "recommend", "at least one allowed item for each user",
             f"none for user {names[empty[0]]!r}{more}",
-            "loosen what limits the lists (allow, deny, candidates), or leave these users out",
+            "loosen the constraints (allow, deny, candidates), or leave these users out",
         )  # fmt: skip

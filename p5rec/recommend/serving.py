@@ -1,4 +1,4 @@
-"""How a method was queried when it was measured, kept with it and asked again the same way."""
+"""How a method is queried, saved with it: evaluation and serving query it in the same way."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ FILE = "method.json"
 
 
 class ServingConfig(Config):
-    """What a method's lists and answers depend on beside its folder and the data.
+    """The settings of a method's predictions, besides its folder and the data.
 
     Attributes:
-        version: of this file's form.
-        k: length of the lists that were measured.
+        version: of the file format.
+        k: length of the evaluated ranked lists.
         exclude_seen: leave the items of a history out of its list.
-        questions: prompt family → held-out rows of ``test`` that were put to it.
-        unseen: put them in wordings that no training row had, too.
-        seed: of the choice of questions.
-        fit_seed: of the fit; histories that are permuted in queries are so under it.
+        prompts: prompt family → test instances that the method is evaluated on.
+        held_out_templates: evaluate on held-out prompt templates, too.
+        seed: of the sample of test instances.
+        fit_seed: of the fit; histories permuted in queries are permuted under this seed.
     """
 
     version: Literal[3] = 3
@@ -36,24 +36,24 @@ class ServingConfig(Config):
     fit_seed: int = 0
 
     def about(self, split_name: str) -> ServingConfig:
-        """The same for a held-out part: prompted families are asked about ``test`` alone."""
+        """The settings for a held-out split: prompt families are evaluated on ``test`` alone."""
         return self if split_name == "test" else self.model_copy(update={"prompts": {}})
 
     def overridden(self, source: str | Path, **settings: Any) -> ServingConfig:
-        """The same with what a request sets itself; None stands for "as saved".
+        """The settings with those of a request; None keeps the saved value.
 
         Args:
-            source: what a fault names.
+            source: named in error messages.
 
         Raises:
-            UserError: the settings do not go together.
+            UserError: the settings contradict each other.
         """
-        chosen = {name: value for name, value in settings.items() if value is not None}
-        return bind(ServingConfig, {**self.dump(), **chosen}, {}, source)
+        overrides = {name: value for name, value in settings.items() if value is not None}
+        return bind(ServingConfig, {**self.dump(), **overrides}, {}, source)
 
 
 def read_serving(folder: Path) -> ServingConfig | None:
-    """How the model in ``folder`` was asked; None where its folder does not say so.
+    """The serving settings of the model in ``folder``; None: the folder has none.
 
     Raises:
         UserError: the file is damaged, or of a later version.

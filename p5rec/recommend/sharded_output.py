@@ -1,10 +1,10 @@
-"""Answers to many questions, written part by part: a kill loses one part, and memory holds one.
+"""Output of many requests, computed in shards: an interrupted run loses one shard at most.
 
-Parts lie in a hidden folder beside the first file until all are there; then they are joined into
-the files asked for, which appear whole, and a manifest beside the first says what made them: the
-same command has then nothing to do. Commands that write the same file take turns. Launched as
-several processes (torchrun, accelerate), each answers its share of the parts and the first one
-joins them.
+Shards lie in a hidden folder beside the first output file until all are complete. Then they are
+merged into the output files, each of which is replaced atomically. A manifest beside the first file
+records their inputs, so that the same command has nothing to do. Commands that write the same file
+take turns. With several processes (torchrun, accelerate), each computes its share of the shards and
+the first process merges them. Memory holds one shard.
 """
 
 from __future__ import annotations
@@ -38,114 +38,115 @@ from p5rec.core.launch import processes, rank
 from p5rec.core.locks import exclusive_lock, print_waiting
 from p5rec.core.progress import progress_bars
 
-PART = 1000  # questions
+SHARD_SIZE = 1000  # requests
 KEY = "key.json"
-NOT_DONE = -1  # in place of a number of rows
+NOT_DONE = -1  # instead of a number of rows
 
 
 def write_in_shards(
-    answer: Callable[[np.ndarray], pl.DataFrame],
+    compute: Callable[[np.ndarray], pl.DataFrame],
     total: int,
     outs: Sequence[Path],
     key: Mapping[str, Any],
     *,
     unit: str,
-    part: int = PART,
-    told: Callable[[Sequence[Path]], Mapping[str, Any]] | None = None,
+    shard_size: int = SHARD_SIZE,
+    summarize: Callable[[Sequence[Path]], Mapping[str, Any]] | None = None,
 ) -> int:
-    """The answers to questions ``0 .. total - 1``, in that order, in each of the files ``outs``.
+    """Writes the output of requests ``0 .. total - 1``, in that order, to each of ``outs``.
 
-    Whatever a run before this one has finished under the same key is kept; under another key it is
-    thrown away.
+    Complete shards of an earlier run with the same key are reused; those with another key are
+    deleted.
 
     Args:
-        answer: numbers of questions ``(n,)`` → their answers as rows; a question's rows depend on
-            it alone.
-        total: questions, at least one.
+        compute: request numbers ``(n,)`` → their rows; a request's rows depend on it alone.
+        total: requests, at least one.
         outs: ``.parquet``, ``.jsonl`` or ``.csv``.
-        key: all that the answers depend on, as plain data.
+        key: everything that the output depends on, as plain data.
         unit: of the progress bar.
-        part: questions a part.
-        told: Parquet files of all answers → further facts for the manifest.
+        shard_size: requests per shard.
+        summarize: the shards' Parquet files → further facts for the manifest.
 
     Returns:
         Rows written; 0 in every process but the first.
 
     Raises:
-        UserError: the disk is full, or does not let us write there.
+        UserError: the disk is full, or the path is not writable.
     """
-    own, world = rank(), processes()
-    folder = outs[0].with_name(f".{outs[0].name}.parts")
+    process, n_processes = rank(), processes()
+    folder = outs[0].with_name(f".{outs[0].name}.shards")
     manifest = manifest_path(outs[0])
-    wanted = json.loads(json.dumps({**key, "questions": total, "part": part}))
-    starts = list(range(0, total, part))
+    full_key = json.loads(json.dumps({**key, "requests": total, "shard_size": shard_size}))
+    starts = list(range(0, total, shard_size))
     files = [folder / f"{number:06}.parquet" for number in range(len(starts))]
-    with writing(outs[0]), _together(world) as meet, ExitStack() as stack:
-        if not own:
+    with writing(outs[0]), _process_group(n_processes) as broadcast, ExitStack() as stack:
+        if not process:
             for out in sorted(set(outs)):
                 lock = out.with_name(f".{out.name}.lock")
-                stack.enter_context(exclusive_lock(lock, print_waiting(f"another run is writing {out}")))
-        done = meet(NOT_DONE if own else _done(manifest, wanted, outs))
+                stack.enter_context(
+                    exclusive_lock(lock, print_waiting(f"another run is writing {out}"))
+                )
+        done = broadcast(NOT_DONE if process else _rows_done(manifest, full_key, outs))
         if done != NOT_DONE:
-            return 0 if own else done
-        if not own:
-            stack.enter_context(_tidy(folder, files))
+            return 0 if process else done
+        if not process:
+            stack.enter_context(_remove_if_empty(folder, files))
             for path in (*outs, manifest):
                 sweep(path)
-            _open(folder, wanted)
-        meet(0)
-        mine = [
-            (file, np.arange(start, min(start + part, total)))
-            for start, file in list(zip(starts, files, strict=True))[own::world]
+            _open(folder, full_key)
+        broadcast(0)
+        shards = [
+            (file, np.arange(start, min(start + shard_size, total)))
+            for start, file in list(zip(starts, files, strict=True))[process::n_processes]
         ]
-        _answer(answer, mine, unit, quiet=own > 0)
-        meet(0)
-        if own:
+        _compute(compute, shards, unit, quiet=process > 0)
+        broadcast(0)
+        if process:
             return 0
         for out in outs:
-            _join(files, out)
+            _merge(files, out)
         rows = sum(pq.ParquetFile(file).metadata.num_rows for file in files)
-        facts = {} if told is None else dict(told(files))
-        made = {"rows": rows, "files": _digests(outs), "versions": library_versions()}
-        write_json(manifest, {"key": wanted, **facts, **made})
+        facts = {} if summarize is None else dict(summarize(files))
+        facts |= {"rows": rows, "files": _digests(outs), "versions": library_versions()}
+        write_json(manifest, {"key": full_key, **facts})
         shutil.rmtree(folder)
     return rows
 
 
-def _answer(
-    answer: Callable[[np.ndarray], pl.DataFrame],
-    parts: Sequence[tuple[Path, np.ndarray]],
+def _compute(
+    compute: Callable[[np.ndarray], pl.DataFrame],
+    shards: Sequence[tuple[Path, np.ndarray]],
     unit: str,
     *,
     quiet: bool,
 ) -> None:
-    """The answers to the questions of each of ``parts`` in its file, if they are not there yet."""
-    total = sum(len(rows) for _, rows in parts)
-    with tqdm(total=total, desc="answer", unit=unit, disable=quiet) as bar, progress_bars():
-        for file, rows in parts:
+    """Computes the shards that are not in their files yet."""
+    total = sum(len(requests) for _, requests in shards)
+    with tqdm(total=total, desc="predict", unit=unit, disable=quiet) as bar, progress_bars():
+        for file, requests in shards:
             if not file.exists():
-                frame = answer(rows)
+                frame = compute(requests)
                 with atomic_write(file, "wb") as handle:
                     frame.write_parquet(handle)
-            bar.update(len(rows))
+            bar.update(len(requests))
 
 
 def manifest_path(out: Path) -> Path:
-    """Where the manifest of answers lies whose first file is ``out``."""
+    """The manifest of the outputs whose first file is ``out``."""
     return out.with_name(f"{out.name}.manifest.json")
 
 
-def _done(manifest: Path, key: Mapping[str, Any], outs: Sequence[Path]) -> int:
-    """The rows in ``outs`` if they are what ``key`` makes, whole and unchanged."""
+def _rows_done(manifest: Path, key: Mapping[str, Any], outs: Sequence[Path]) -> int:
+    """The number of rows in ``outs`` if they are complete, unchanged and have this key."""
     if not manifest.is_file() or not all(out.is_file() for out in outs):
         return NOT_DONE
     try:
-        told = read_json(manifest)
-    except UserError:  # a damaged manifest vouches for nothing
+        recorded = read_json(manifest)
+    except UserError:  # a damaged manifest proves nothing
         return NOT_DONE
-    if not isinstance(told, dict) or told.get("key") != key:
+    if not isinstance(recorded, dict) or recorded.get("key") != key:
         return NOT_DONE
-    return int(told["rows"]) if told.get("files") == _digests(outs) else NOT_DONE
+    return int(recorded["rows"]) if recorded.get("files") == _digests(outs) else NOT_DONE
 
 
 def _digests(outs: Sequence[Path]) -> dict[str, str]:
@@ -153,8 +154,8 @@ def _digests(outs: Sequence[Path]) -> dict[str, str]:
 
 
 @contextmanager
-def _tidy(folder: Path, files: Sequence[Path]) -> Iterator[None]:
-    """Leaves no folder behind if it ends before there is anything to go on from."""
+def _remove_if_empty(folder: Path, files: Sequence[Path]) -> Iterator[None]:
+    """Deletes the folder of shards if an error occurs before the first shard is complete."""
     try:
         yield
     except BaseException:
@@ -164,35 +165,35 @@ def _tidy(folder: Path, files: Sequence[Path]) -> Iterator[None]:
 
 
 @contextmanager
-def _together(world: int) -> Iterator[Callable[[int], int]]:
-    """What each process calls to wait for the others and to hear the first one's number."""
-    if world == 1:
+def _process_group(n_processes: int) -> Iterator[Callable[[int], int]]:
+    """Yields a function that waits for all processes and returns the first process' number."""
+    if n_processes == 1:
         yield lambda number: number
         return
     distributed.init_process_group("gloo", timeout=timedelta(days=30))
 
-    def meet(number: int) -> int:
+    def broadcast(number: int) -> int:
         distributed.barrier()
-        told = torch.tensor([number])
-        distributed.broadcast(told, src=0)
-        return int(told)
+        first = torch.tensor([number])
+        distributed.broadcast(first, src=0)
+        return int(first)
 
     try:
-        yield meet
+        yield broadcast
     finally:
         distributed.destroy_process_group()
 
 
 def _open(folder: Path, key: Mapping[str, Any]) -> None:
-    """The folder of parts under this key: as it was left, or empty."""
-    place = folder / KEY
-    if not place.exists() or read_json(place) != key:
+    """Opens the folder of shards; deletes shards with another key."""
+    path = folder / KEY
+    if not path.exists() or read_json(path) != key:
         shutil.rmtree(folder, ignore_errors=True)
-        write_json(place, key)
+        write_json(path, key)
 
 
-def _join(files: Sequence[Path], out: Path) -> None:
-    """The parts as one file, one part in memory at a time."""
+def _merge(files: Sequence[Path], out: Path) -> None:
+    """Writes the shards to one file, with one shard in memory at a time."""
     with atomic_write(out, "wb") as handle:
         if out.suffix == ".parquet":
             with pq.ParquetWriter(handle, pq.read_schema(files[0])) as writer:

@@ -1,4 +1,4 @@
-"""Who got no list, or a shorter one than was asked for, and why."""
+"""Users who got no list, or one with fewer than k items, and the reasons."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from p5rec.core.types import Corpus
 from p5rec.data.split import histories_of
 from p5rec.decode.allowed import Allowed, ItemLists
 
-NAMED = 3  # users that a sentence names
+NAMED = 3  # users that a message names
 
 
 def shortfall(
@@ -26,36 +26,41 @@ def shortfall(
     *,
     exclude_seen: bool,
 ) -> dict[str, Any]:
-    """How the lists in ``files`` fall short of ``k`` items for each of ``users (B,)``.
+    """Counts users whose lists in ``files`` have fewer than ``k`` items, by reason.
 
     Args:
-        files: Parquet, a row a place in a list, with a column user.
-        users: whom lists were asked for.
-        k: items a list.
-        corpus: whose users they are.
-        allowed: the items each may be given, seen ones aside; None: all.
-        exclude_seen: lists leave out what a user has met.
+        files: Parquet, one row per rank, with a column user.
+        users: ``(B,)`` the requested users.
+        k: items per list.
+        corpus: the data.
+        allowed: the items that may be recommended to each user, before seen items are left out;
+            None: all.
+        exclude_seen: lists leave out the items of a user's history.
 
     Returns:
-        ``users`` and ``k``; under ``without`` (a list) and ``shorter`` (than k), the number of
-        such users, ``why`` with a number for each reason, and ``ids``, all of them.
+        ``users`` and ``k``; under ``without`` (no list) and ``shorter`` (fewer than k items), the
+        number of users, ``why`` with a number for each reason, and ``ids`` with all user ids.
     """
     ids = pl.Series("user", [corpus.user_ids[user] for user in users], dtype=pl.String)
-    found = pl.concat([pl.read_parquet(file.read_bytes(), columns=["user"]) for file in files])
-    lengths = found.group_by("user").len()
+    ranks = pl.concat([pl.read_parquet(file.read_bytes(), columns=["user"]) for file in files])
+    lengths = ranks.group_by("user").len()
     counts = ids.to_frame().join(lengths, on="user", how="left", maintain_order="left")["len"]
     listed = counts.fill_null(0).to_numpy().astype(np.int64)
     n_items, allowed = len(corpus.catalog), allowed or Allowed()
-    within = allowed.counts(len(users), n_items)
-    free = within
+    candidates = allowed.counts(len(users), n_items)
+    unseen = candidates
     if exclude_seen:
         seen = ItemLists.seen(histories_of(corpus.interactions, users))
-        free = (allowed & Allowed(deny=seen)).counts(len(users), n_items)
-    need = np.minimum(listed + 1, k)  # with as many to choose from, the list would be longer
+        unseen = (allowed & Allowed(deny=seen)).counts(len(users), n_items)
+    need = np.minimum(listed + 1, k)  # candidates for which the list would be longer
     reasons = np.select(
-        [n_items < need, within < need, free < need],
-        ["the catalogue has no more", "the constraints leave no more", "they have met all others"],
-        "the search found no more",
+        [n_items < need, candidates < need, unseen < need],
+        [
+            "the catalogue has no more items",
+            "the constraints leave no more items",
+            "all other items are in their history",
+        ],
+        "the search found no more items",
     )
     groups = {"without": listed == 0, "shorter": (listed > 0) & (listed < k)}
     return {"users": len(users), "k": k} | {
@@ -68,17 +73,17 @@ def shortfall(
     }
 
 
-def sentences(told: dict[str, Any]) -> list[str]:
-    """The same in words: a sentence for each group that somebody is in."""
-    kinds = {"without": "no list", "shorter": f"fewer than {told['k']} items"}
+def shortfall_lines(report: dict[str, Any]) -> list[str]:
+    """The report of :func:`shortfall` as text: a line for each group that is not empty."""
+    kinds = {"without": "no list", "shorter": f"fewer than {report['k']} items"}
     lines = []
     for name, words in kinds.items():
-        group = told[name]
+        group = report[name]
         if group["users"]:
             named = ", ".join(map(repr, group["ids"][:NAMED]))
             more = ", ..." if group["users"] > NAMED else ""
             why = "; ".join(f"{reason}: {n:,}" for reason, n in group["why"].items())
             lines.append(
-                f"{group['users']:,} of {told['users']:,} users got {words} ({named}{more}); {why}"
+                f"{group['users']:,} of {report['users']:,} users got {words} ({named}{more}); {why}"
             )
     return lines

@@ -1,4 +1,4 @@
-"""What every query to one model reads, made once: tie order, tree, the item head's vectors."""
+"""Tables that all queries to a model share: tie order, trie ranks, the item head's vectors."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .config import DecodeConfig
 
 
 class Work(NamedTuple):
-    """Parameters that are read.
+    """The cost of a search, in parameters read.
 
     Attributes:
         prompt: for a history as long as the model's window.
-        step: for each node of the tree.
+        step: for each node of the trie.
     """
 
     prompt: int
@@ -34,27 +34,28 @@ class Work(NamedTuple):
         """The work of ``bundle``."""
         model, head = bundle.model, bundle.model.code_head
         step = sum(p.numel() for p in model.decoder.parameters())
-        reads = model.causal.get_encoder() if model.seq2seq else model.decoder
-        reader = sum(p.numel() for p in reads.parameters())
+        encoder = model.causal.get_encoder() if model.seq2seq else model.decoder
+        per_token = sum(p.numel() for p in encoder.parameters())
         if head is None:
-            return cls(bundle.settings.window * bundle.layout.stride * reader, step)
-        return cls(bundle.settings.window * reader, sum(p.numel() for p in head.parameters()))
+            return cls(bundle.settings.window * bundle.layout.stride * per_token, step)
+        return cls(bundle.settings.window * per_token, sum(p.numel() for p in head.parameters()))
 
 
 @dataclass(frozen=True, eq=False)
 class RankingTables:
-    """A model, how it is asked, and what that takes of each item. Threads may share it.
+    """A model, its search settings, and tables of the items. Threads may share it.
 
     Attributes:
-        bundle: ready to answer; its weights stay what they were.
+        bundle: ready to predict; its weights do not change.
         config: the search.
-        seed: of the tie order, and of what is drawn.
+        seed: of the tie order and of sampling.
         tie: ``(N,)`` the tie order.
-        ranks: L + 1 tensors ``(n_l,)``, the least place in it below each node; None: no tree is
-            searched.
-        vectors: ``(N, D)`` the item head's; None: it is not asked.
-        names: of the items, where the model answers in words; None: it answers in codes.
-        work: of a search.
+        ranks: L + 1 tensors ``(n_l,)``, the lowest tie position below each trie node; None: the
+            trie is not searched.
+        vectors: ``(N, D)`` of the item head; None: it is not used.
+        names: token sequences of the items, if the model generates titles; None: it generates
+            codes.
+        work: the cost of a search.
     """
 
     bundle: Bundle
@@ -68,7 +69,7 @@ class RankingTables:
 
     @property
     def trie(self) -> Trie:
-        """The tree that is searched, on the model's device."""
+        """The trie that is searched, on the model's device."""
         return self.bundle.model.trie if self.names is None else self.names.trie
 
     @classmethod
@@ -76,25 +77,25 @@ class RankingTables:
     def build(
         cls, bundle: Bundle, config: DecodeConfig, seed: int, names: TokenSequences | None = None
     ) -> RankingTables:
-        """The tables that ``config`` needs, and no others.
+        """The tables that ``config`` needs.
 
         Raises:
-            UserError: whole items are asked for of a model without an item head.
+            UserError: ``search: item-head`` is set for a model without an item head.
         """
-        model, whole = bundle.model, config.search == "item-head"
-        if whole:
+        model, by_item_head = bundle.model, config.search == "item-head"
+        if by_item_head:
             require_item_head(bundle)
         names = None if names is None else names.to(model.device)
         trie = model.trie if names is None else names.trie
         tie = tie_order(bundle.item_keys, seed)
-        weighs = whole or (names is None and config.item_head_weight > 0)
+        uses_head = by_item_head or (names is None and config.item_head_weight > 0)
         return cls(
             bundle,
             config,
             seed,
             tie,
-            None if whole else trie.smallest_below(torch.from_numpy(tie).to(model.device)),
-            model.item_table() if weighs and model.item_head is not None else None,
+            None if by_item_head else trie.smallest_below(torch.from_numpy(tie).to(model.device)),
+            model.item_table() if uses_head and model.item_head is not None else None,
             names,
             Work.of(bundle),
         )

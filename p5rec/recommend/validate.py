@@ -1,4 +1,4 @@
-"""How well a model ranks validation items while it is being trained."""
+"""Ranking metrics on validation events during training."""
 
 from __future__ import annotations
 
@@ -14,33 +14,36 @@ from p5rec.models.checkpoint import Bundle
 from .config import DecodeConfig, settings_for
 from .generative import GenerativeRecommender
 
-SHOWN = ("HR@10", "NDCG@10")
+METRICS = ("HR@10", "NDCG@10")
 
 
 def validator(
     corpus: Corpus, config: DecodeConfig, users: int
 ) -> Callable[[Bundle], dict[str, float]]:
-    """Measures a bundle on the last validation item, or the basket, of at most ``users`` users.
+    """The validation check of a training run.
+
+    It evaluates on the last validation item, or the validation basket, of at most ``users`` users.
+    The split says whether lists leave out seen items. A model with an item head ranks by it
+    (:func:`settings_for`).
 
     Returns:
-        bundle → the metrics in ``SHOWN``, seen items in the lists or not as the split says;
-        nothing where there is nobody to ask or the model is not taught ``next-item``, without which its
-        lists mean nothing. A model with an item head is looked at by that (:func:`settings_for`).
+        bundle → the metrics in ``METRICS``; empty if there are no validation users, or if the model
+        is not trained on ``next-item``.
     """
     histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     keys = corpus.interactions.user_keys[histories.users]
     rows = sampled(keys, users, corpus.split.seed, "validation users")
     histories, targets = histories.take(rows), targets[rows]
 
-    def figures(bundle: Bundle) -> dict[str, float]:
+    def metrics(bundle: Bundle) -> dict[str, float]:
         if "next-item" not in bundle.settings.tasks or not len(rows):
             return {}
-        quick = settings_for(config, item_head=bundle.model.item_head is not None)
+        decode = settings_for(config, item_head=bundle.model.item_head is not None)
         with progress_bars():
-            lists = GenerativeRecommender(bundle, quick).recommend(
+            lists = GenerativeRecommender(bundle, decode).recommend(
                 histories, 10, exclude_seen=corpus.split.exclude_seen
             )
-        found = ranking.per_user(lists.items, targets, (10,))
-        return {name: float(found[name].mean()) for name in SHOWN}
+        per_user = ranking.per_user(lists.items, targets, (10,))
+        return {name: float(per_user[name].mean()) for name in METRICS}
 
-    return figures
+    return metrics
