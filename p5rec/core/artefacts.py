@@ -1,9 +1,9 @@
-"""The store: every stage's result under the hash of what made it, with its manifest and lineage.
+"""The content-hashed store: the result of each stage, with its manifest and lineage.
 
-A stage runs in a working folder and becomes visible by one rename, so a half-made artefact is
-never seen. The key is the hash of the stage's name, its config, the keys of its inputs, the code it
-runs and the libraries' versions, so a second run finds what the first one made and does nothing.
-Who makes a stage holds its lock, so that runs at the same time make it once.
+A stage writes into a working folder, which one rename publishes, so no reader sees an unfinished
+artefact. The key is the hash of the stage's name, its config, the keys of its inputs, its code and
+the versions of its libraries. A second run with the same key reads the cached result. The process
+that runs a stage holds its lock, so concurrent runs compute it once.
 """
 
 from __future__ import annotations
@@ -26,13 +26,22 @@ from typing import Any
 import numpy as np
 
 from .code import CODE, Work, version_of
-from .errors import Refused, UserError, disk_full, input_error
+from .errors import UserError, WriteRefused, disk_full, input_error
 from .launch import rank
-from .locks import alone
+from .locks import exclusive_lock
 from .using import InUse, runs_file
-from .working import MANIFEST, disk_told, follow, missing, publish, sizes, together, working
+from .working import (
+    MANIFEST,
+    collective_lock,
+    disk_errors,
+    follow,
+    missing,
+    publish,
+    sizes,
+    working,
+)
 
-WAITING = "another run is making it; waiting"
+WAITING = "another run is computing it; waiting"
 LIBRARIES = ("numpy", "polars", "torch", "transformers", "peft", "trl", "accelerate", "datasets")
 LINEAGE = "lineage.npy"
 
@@ -41,7 +50,7 @@ LINEAGE = "lineage.npy"
 def atomic_write(path: Path, mode: str = "w") -> Iterator[Any]:
     """A file handle whose contents appear at ``path`` whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{token_hex(4)}.tmp")  # no other writer's, anywhere
+    temporary = path.with_name(f".{path.name}.{token_hex(4)}.tmp")  # unique to this writer
     try:
         with open(
             temporary, mode.replace("w", "x"), encoding=None if "b" in mode else "utf-8"
@@ -55,46 +64,49 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[Any]:
 
 
 def sweep(path: Path) -> None:
-    """Removes what killed writers of ``path`` were writing; nobody may be writing it now."""
-    left = re.compile(
+    """Removes the temporary files that killed writers of ``path`` left.
+
+    No process may be writing ``path`` at the time.
+    """
+    pattern = re.compile(
         rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.tmp"
-    )  # as atomic_write names them
-    for beside in path.parent.iterdir() if path.parent.is_dir() else ():
-        if left.fullmatch(beside.name):
-            beside.unlink(missing_ok=True)
+    )  # the names that atomic_write chooses
+    for neighbour in path.parent.iterdir() if path.parent.is_dir() else ():
+        if pattern.fullmatch(neighbour.name):
+            neighbour.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """``value`` as readable JSON, atomically."""
+    """Writes ``value`` as indented JSON, atomically."""
     with atomic_write(path) as handle:
         json.dump(value, handle, indent=2, ensure_ascii=False)
         handle.write("\n")
 
 
 @contextmanager
-def writing(place: Path) -> Iterator[None]:
-    """Tells in one line what the disk refuses while ``place`` is being written.
+def writing(path: Path) -> Iterator[None]:
+    """Turns write errors under ``path`` into one-line user errors.
 
     Raises:
-        Refused: the disk is full, or does not let us write there.
+        WriteRefused: the disk is full, or the folder is not writable.
     """
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        full = disk_full(error, next(p for p in (place, *place.absolute().parents) if p.exists()))
+        full = disk_full(error, next(p for p in (path, *path.absolute().parents) if p.exists()))
         if isinstance(error, FileNotFoundError) and not full:
-            todo = "run the command again, which makes anew what is missing"
-            raise input_error(error.filename or place, "a file", "nothing there", todo) from error
+            todo = "run the command again; it recreates missing files"
+            raise input_error(error.filename or path, "a file", "nothing there", todo) from error
         if not full and not isinstance(error, OSError):
             raise
         reason = "a full disk" if full else getattr(error, "strerror", None) or str(error)
-        raise Refused(place, reason) from error
+        raise WriteRefused(path, reason) from error
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file of ours.
+    """Reads a JSON file that p5rec wrote.
 
     Raises:
         UserError: the file is missing or damaged.
@@ -105,16 +117,16 @@ def read_json(path: Path) -> Any:
         raise input_error(path, "a JSON file", "nothing there", "check the folder") from None
     except (ValueError, RecursionError) as error:
         raise input_error(
-            path, "valid JSON", str(error), "the file is damaged: make it again"
+            path, "valid JSON", str(error), "the file is damaged: create it again"
         ) from None
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, read in pieces."""
+    """SHA-256 of a file's bytes, read in blocks."""
     digest = sha256()
     with open(path, "rb") as handle:
-        while piece := handle.read(1 << 20):
-            digest.update(piece)
+        while block := handle.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()
 
 
@@ -125,7 +137,7 @@ def digest(value: Any) -> str:
 
 
 def seconds_of(artefacts: Iterable[Artefact]) -> float:
-    """What the stages of ``artefacts`` took, those before them included, each counted once."""
+    """Seconds that ``artefacts`` and their upstream stages took, each stage counted once."""
     spent: dict[str, float] = {}
     for artefact in artefacts:
         spent |= artefact.manifest["spent"]
@@ -133,16 +145,16 @@ def seconds_of(artefacts: Iterable[Artefact]) -> float:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries a result depends on."""
+    """Versions of the libraries that a result depends on."""
     return {name: version_of(name) for name in ("p5rec", *LIBRARIES)}
 
 
 @dataclass(frozen=True, eq=False)
 class Lineage:
-    """Which events an artefact has seen, whatever the version of the data they are found in.
+    """The events an artefact was computed from, identified across versions of the data.
 
     Attributes:
-        events: ``(S,)`` uint64, their keys (``Interactions.event_keys``), ascending, each once.
+        events: ``(S,)`` uint64 event keys (``Interactions.event_keys``), ascending and unique.
     """
 
     events: np.ndarray
@@ -151,51 +163,51 @@ class Lineage:
         if self.events.dtype == bool:
             raise TypeError("expected keys of events, got a mask")
         keys = np.sort(np.asarray(self.events, dtype=np.uint64))
-        new = np.ones(len(keys), dtype=bool)  # np.unique takes a hundred times as long
+        new = np.ones(len(keys), dtype=bool)  # np.unique is a hundred times slower
         new[1:] = keys[1:] != keys[:-1]
         object.__setattr__(self, "events", keys[new])
 
     @classmethod
     def none(cls) -> Lineage:
-        """Nothing seen."""
+        """An empty lineage."""
         return cls(np.zeros(0, dtype=np.uint64))
 
     @classmethod
     def read(cls, folder: Path) -> Lineage:
-        """What a stage, or a model that is laid out, has seen.
+        """The lineage file in the folder of a stage or a published model.
 
         Raises:
-            UserError: nobody noted that, or the file is damaged.
+            UserError: the file is missing or damaged.
         """
         if not (folder / LINEAGE).is_file():
             raise input_error(
-                folder / LINEAGE, "the events that a model has seen", "nothing there",
-                "copy the folder anew, or fit it again",
+                folder / LINEAGE, "the training events of a model", "nothing there",
+                "copy the folder again, or refit the model",
             )  # fmt: skip
         try:
             return cls(np.load(folder / LINEAGE, allow_pickle=False))
         except (OSError, EOFError, ValueError, TypeError):
             raise input_error(
-                folder / LINEAGE, "keys of events", "a damaged file",
-                "copy the folder anew, or fit it again",
+                folder / LINEAGE, "event keys", "a damaged file",
+                "copy the folder again, or refit the model",
             ) from None  # fmt: skip
 
     def __or__(self, other: Lineage) -> Lineage:
         return Lineage(np.concatenate([self.events, other.events]))
 
-    def among(self, keys: np.ndarray) -> np.ndarray:
-        """``(E,)`` bool: which of the events ``keys (E,)`` are among those seen."""
+    def contains(self, keys: np.ndarray) -> np.ndarray:
+        """``(E,)`` bool: which of the events ``keys (E,)`` are in the lineage."""
         return np.isin(keys, self.events)
 
     def summary(self) -> dict[str, Any]:
-        """A count and a digest, for the manifest."""
-        told = sha256(self.events.astype("<u8").tobytes()).hexdigest()[:20]
-        return {"events_seen": len(self.events), "digest": told}
+        """The number of events and a digest, for the manifest."""
+        digest = sha256(self.events.astype("<u8").tobytes()).hexdigest()[:20]
+        return {"events_seen": len(self.events), "digest": digest}
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A finished stage: its folder, its key, and whether it was found or made just now."""
+    """A finished stage: its folder, its key, and whether it was just computed (``fresh``)."""
 
     path: Path
     key: str
@@ -203,62 +215,64 @@ class Artefact:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What made it: stage, config, inputs, versions, lineage, counts, seconds, and those that
-        it and the stages before it took (``spent``)."""
+        """Provenance: stage, config, inputs, versions, lineage, counts, seconds, and the seconds
+        of this stage and of each upstream stage (``spent``)."""
         value: dict[str, Any] = read_json(self.path / "manifest.json")
         return value
 
     @property
     def lineage(self) -> Lineage:
-        """Which events it has seen, its inputs' included."""
+        """The events it was computed from, including those of its inputs."""
         return Lineage.read(self.path)
 
 
-Make = Callable[[Path], Lineage]
+Compute = Callable[[Path], Lineage]
 
 
 @dataclass(frozen=True)
 class Store:
-    """Artefacts under one folder, found by content.
+    """Artefacts under one folder, addressed by content hash.
 
     Attributes:
         root: the folder.
-        say: told one line a stage, "made" or "kept".
-        rank: this process's number among those launched together; number 0 makes the artefacts
-            and the others wait for them.
-        used: the stages asked for so far.
+        notify: receives one log line per stage, "made" or "cached".
+        rank: the rank of this process in its launch; rank 0 computes the artefacts, the others
+            wait for them.
+        used: the stages requested so far.
     """
 
     root: Path
-    say: Callable[[str], None] = print
+    notify: Callable[[str], None] = print
     rank: int = field(default_factory=rank)
     used: InUse = field(default_factory=InUse, init=False, compare=False, repr=False)
 
     def quiet(self) -> Store:
         """The same store, without a line for each stage."""
-        found = copy(self)
-        object.__setattr__(found, "say", lambda _: None)
-        return found
+        store = copy(self)
+        object.__setattr__(store, "notify", lambda _: None)
+        return store
 
-    def holding(self, path: Path) -> Artefact | None:
-        """The stage in whose folder the file ``path`` lies, which is noted as asked for; None: it
-        lies elsewhere."""
+    def artefact_of(self, path: Path) -> Artefact | None:
+        """The stage whose folder contains the file ``path``; None if no stage does.
+
+        The stage is recorded as used.
+        """
         folder = path.absolute().parent
         if folder.parent.parent != self.root.absolute() or not (folder / MANIFEST).is_file():
             return None
         self.used.add(self.root, f"{folder.parent.name}/{folder.name}")
         return Artefact(folder, folder.name)
 
-    def published(self, folder: Path) -> None:
-        """Notes that the run in ``folder`` was made of every stage asked for so far."""
-        noted = {"folder": str(folder.resolve()), "stages": list(self.used.stages)}
-        with suppress(OSError):  # the results are there; a store that we may only read has no notes
-            write_json(runs_file(self.root, folder), noted)
+    def note_run(self, folder: Path) -> None:
+        """Records that the run in ``folder`` uses every stage requested so far."""
+        run = {"folder": str(folder.resolve()), "stages": list(self.used.stages)}
+        with suppress(OSError):  # a read-only store has no records; the results are complete
+            write_json(runs_file(self.root, folder), run)
 
     def stage(
         self,
         name: str,
-        make: Make,
+        compute: Compute,
         *,
         config: Mapping[str, Any],
         code: tuple[Work, ...],
@@ -267,87 +281,93 @@ class Store:
         collective: bool = False,
         what: str = "",
     ) -> Artefact:
-        """The artefact of a stage, made now unless it is there.
+        """The artefact of a stage: cached, or computed now.
 
         Args:
-            name: the stage, a word; also the folder under ``root``.
-            make: fills the folder it is given and returns the events it used itself.
-            config: everything that steers it, seeds included, as plain data.
-            code: the functions that ``make`` calls, and the targets of the registry's names that
-                they look up: what these can run (:mod:`p5rec.core.code`) is in the key.
-            inputs: artefacts (or content hashes of files) it reads.
-            resumable: keep the working folder when interrupted, so that ``make`` can go on from it.
-            collective: every process runs ``make`` (training) on the working folder, so it must
-                be resumable as well.
-            what: names in its line what the stage is of.
+            name: the name of the stage and of its folder under ``root``.
+            compute: fills the given folder and returns the lineage of the events it reads itself.
+            config: every setting of the stage, seeds included, as plain data.
+            code: the functions that ``compute`` calls and the targets of the registry names that
+                they look up; the key contains the code reachable from them
+                (:mod:`p5rec.core.code`).
+            inputs: the artefacts (or content hashes of files) that the stage reads.
+            resumable: keep the working folder of an interrupted stage, so ``compute`` can resume.
+            collective: every process runs ``compute`` (training) on the working folder, so the
+                stage must be resumable as well.
+            what: the subject of the stage, for its log line.
 
         Raises:
-            UserError: the disk is full or the folder cannot be written.
+            UserError: the disk is full or the folder is not writable.
         """
         inputs = dict(inputs or {})
-        parts = {
+        recipe = {
             "stage": name,
             "config": config,
             "code": CODE.digest(*code),
             "libraries": CODE.libraries(*code),
             "inputs": {k: v.key if isinstance(v, Artefact) else v for k, v in inputs.items()},
         }
-        key = digest(parts)
+        key = digest(recipe)
         final, work = self.root / name / key, self.root / name / f".{key}.work"
         if self.rank:
-            return Artefact(final, key, fresh=follow(final, work, make if collective else None))
+            return Artefact(final, key, fresh=follow(final, work, compute if collective else None))
         self.used.add(self.root, f"{name}/{key}")
         line = f"{name} {what}".strip()
         if not missing(final):
-            return self._kept(final, line)
+            return self._cached(final, line)
         started = time.perf_counter()
-        with disk_told(name, self.root):
+        with disk_errors(name, self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
-            with alone(work.with_suffix(".lock"), lambda: self.say(f"{line}: {WAITING}")):
+            with exclusive_lock(
+                work.with_suffix(".lock"), lambda: self.notify(f"{line}: {WAITING}")
+            ):
                 if final.exists():
-                    if not (gone := missing(final)):
-                        return self._kept(final, line)
-                    self.say(f"{line}: {gone[0]} of {final} is missing or damaged; making it again")
-                with working(work, resumable), together(work) if collective else nullcontext():
-                    lineage = make(work)
-                    before = [value for value in inputs.values() if isinstance(value, Artefact)]
-                    _describe(work, f"{name}/{key}", parts, lineage, before, started)
+                    if not (lost := missing(final)):
+                        return self._cached(final, line)
+                    self.notify(f"{line}: {lost[0]} of {final} is missing or damaged; recomputing")
+                with (
+                    working(work, resumable),
+                    collective_lock(work) if collective else nullcontext(),
+                ):
+                    lineage = compute(work)
+                    upstream = [value for value in inputs.values() if isinstance(value, Artefact)]
+                    _describe(work, f"{name}/{key}", recipe, lineage, upstream, started)
                     publish(work, final)
-        self.say(f"{line}: made {final} in {time.perf_counter() - started:.1f} s")
+        self.notify(f"{line}: made {final} in {time.perf_counter() - started:.1f} s")
         return Artefact(final, key, fresh=True)
 
-    def _kept(self, final: Path, line: str) -> Artefact:
-        with suppress(OSError):  # a store that we may only read
-            os.utime(final / MANIFEST)  # when it was last of use
-        self.say(f"{line}: kept {final}")
+    def _cached(self, final: Path, line: str) -> Artefact:
+        with suppress(OSError):  # a read-only store
+            os.utime(final / MANIFEST)  # the time of last use
+        self.notify(f"{line}: cached {final}")
         return Artefact(final, final.name)
 
 
 def _describe(
     work: Path,
     stage: str,
-    parts: Mapping[str, Any],
+    recipe: Mapping[str, Any],
     lineage: Lineage,
-    before: Iterable[Artefact],
+    upstream: Iterable[Artefact],
     started: float,
 ) -> None:
-    """Writes the lineage and the manifest of what was made in ``work``.
+    """Writes the lineage and the manifest of the artefact in ``work``.
 
     Args:
         stage: its name and key.
-        parts: what the key is the hash of.
-        lineage: the events that it used itself.
-        before: the artefacts that it read.
-        started: when, on the clock of ``time.perf_counter``.
+        recipe: the data that the key hashes.
+        lineage: the events that the stage read itself.
+        upstream: the artefacts that the stage read.
+        started: the start on the clock of ``time.perf_counter``, seconds.
     """
     spent: dict[str, float] = {}
-    for artefact in before:
+    for artefact in upstream:
         lineage = lineage | artefact.lineage
         spent |= artefact.manifest["spent"]
     seconds = round(time.perf_counter() - started, 3)
     np.save(work / LINEAGE, lineage.events)
-    about = {
-        **parts,
+    manifest = {
+        **recipe,
         "lineage": lineage.summary(),
         "seconds": seconds,
         "spent": {**spent, stage: seconds},
@@ -355,4 +375,4 @@ def _describe(
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "files": sizes(work),
     }
-    write_json(work / MANIFEST, about)
+    write_json(work / MANIFEST, manifest)

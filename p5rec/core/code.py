@@ -1,8 +1,8 @@
-"""The code behind a stage: the modules of p5rec that its work can run, and what else shapes it.
+"""Code digests: the modules of p5rec that a stage can run, and the libraries that it uses.
 
-The modules are those that the work's own module imports, and theirs, read from the sources. Of each
-its syntax tree counts: comments, docstrings and layout do not, nor do imports for type checkers
-alone. A name in a registry imports nothing, so who uses one names its target as well.
+The modules are the import closure of the module that defines the work, read from the sources. A
+module's digest hashes its syntax tree without comments, docstrings, layout and imports for type
+checkers. A registry name imports nothing, so a stage that uses one must also name its target.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import Any
 
 from .paths import PACKAGE
 
-# a function or class that does the work, or "package.module:attribute" for one
+# a function or class that a stage runs, or its "package.module:attribute"
 Work = Callable[..., Any] | str
 
-# what is imported → the distributions that shape results through it
-SHAPING = {
+# imported package → the distributions whose version can change a result
+RELEVANT_DISTRIBUTIONS = {
     "accelerate": ("accelerate",),
     "bitsandbytes": ("bitsandbytes",),
     "datasets": ("datasets",),
@@ -47,11 +47,11 @@ PAGES = {".html", ".css", ".js"}
 
 @dataclass(frozen=True)
 class Module:
-    """What counts of a module.
+    """The digest and the imports of one module.
 
     Attributes:
         digest: of its syntax tree and of the pages that it reads.
-        imports: names that it imports, of modules or of what is in them, packages of both included.
+        imports: the names that it imports (modules or their members) and all parent packages.
     """
 
     digest: str
@@ -71,46 +71,46 @@ class Code:
     def closure(self, *work: Work) -> list[str]:
         """Names of the modules of p5rec that ``work`` can run, sorted.
 
-        Where work lies in a package of its own, which a user wrote, modules of that count too.
+        If a user's package defines the work, the modules of that package count too.
 
         Raises:
-            ValueError: work is in no module whose source can be read.
+            ValueError: the source of the work's module is not available.
         """
-        found: set[str] = set()
-        waiting = [_place(each).partition(":")[0] for each in work]
+        reached: set[str] = set()
+        waiting = [_target(each).partition(":")[0] for each in work]
         ours = {PACKAGE.name, *(name.partition(".")[0] for name in waiting)}
         if strange := [name for name in waiting if _file(self.root, name) is None]:
             raise ValueError(f"expected work in a module with a source, got {', '.join(strange)}")
         waiting += [package for name in waiting for package in _packages(name)]
         while waiting:
             name = waiting.pop()
-            mine = name.partition(".")[0] in ours and _file(self.root, name) is not None
-            if name not in found and mine:
-                found.add(name)
+            counts = name.partition(".")[0] in ours and _file(self.root, name) is not None
+            if name not in reached and counts:
+                reached.add(name)
                 waiting += _read(self.root, name).imports
-        return sorted(found)
+        return sorted(reached)
 
     def digest(self, *work: Work) -> str:
-        """A short hash of what ``work`` is and of all that it can run."""
+        """A short hash of ``work`` and of all modules that it can run."""
         state = blake2b(digest_size=8)
-        for place in sorted({_place(each) for each in work}):
-            state.update(f"{place}\n".encode())
+        for target in sorted({_target(each) for each in work}):
+            state.update(f"{target}\n".encode())
         for name in self.closure(*work):
             state.update(f"{name} {_read(self.root, name).digest}\n".encode())
         return state.hexdigest()
 
     def libraries(self, *work: Work) -> dict[str, str]:
-        """Versions of what shapes the results of ``work``: libraries, and Python, whose syntax
-        trees the digest is made of."""
+        """Versions of the libraries that can change the results of ``work``, and of Python, whose
+        syntax trees the digest hashes."""
         imported = {
             name.partition(".")[0]
             for module in self.closure(*work)
             for name in _read(self.root, module).imports
         }
-        shaping = sorted({each for name in imported for each in SHAPING.get(name, ())})
+        relevant = {each for name in imported for each in RELEVANT_DISTRIBUTIONS.get(name, ())}
         return {
             "python": f"{sys.version_info.major}.{sys.version_info.minor}",
-            **{name: version_of(name) for name in shaping},
+            **{name: version_of(name) for name in sorted(relevant)},
         }
 
 
@@ -126,7 +126,7 @@ def version_of(distribution: str) -> str:
         return "absent"
 
 
-def _place(work: Work) -> str:
+def _target(work: Work) -> str:
     return work if isinstance(work, str) else f"{work.__module__}:{work.__qualname__}"
 
 
@@ -137,7 +137,7 @@ def _packages(name: str) -> list[str]:
 
 @cache
 def _file(root: Path, name: str) -> Path | None:
-    """The source of a module: of p5rec below ``root``, of others where Python finds it."""
+    """The source file of a module: of p5rec under ``root``, of others on Python's path."""
     if name.partition(".")[0] != PACKAGE.name:
         spec = find_spec(name)
         found = Path(spec.origin) if spec and spec.origin else Path()
@@ -149,7 +149,7 @@ def _file(root: Path, name: str) -> Path | None:
 @cache
 def _read(root: Path, name: str) -> Module:
     path = _file(root, name)
-    assert path is not None, "asked for modules alone"
+    assert path is not None, "expected the name of a module"
     tree = _Bare().visit(ast.parse(path.read_bytes()))
     state = blake2b(ast.dump(tree).encode(), digest_size=16)
     for package in _read_from(tree):
@@ -162,7 +162,7 @@ def _read(root: Path, name: str) -> Module:
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """What a module in ``package`` imports, wherever it does."""
+    """The names that a module in ``package`` imports, at any depth of its code."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -193,21 +193,21 @@ def _name(node: ast.expr) -> str | None:
 
 
 class _Bare(ast.NodeTransformer):
-    """Leaves out what no result depends on."""
+    """Removes the nodes of a syntax tree that no result depends on."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        """Docstrings go, and other strings that stand alone."""
+        """Removes docstrings and other string statements."""
         is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if is_text else self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
-        """What is there for type checkers alone goes."""
+        """Removes the branches for type checkers."""
         test = self.generic_visit(node)
         assert isinstance(test, ast.If)
         return test.orelse if _name(test.test) == "TYPE_CHECKING" else test
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """The entries of a registry go: those in use are named as work."""
+        """Removes the entries of a registry; a stage names those it uses as work."""
         self.generic_visit(node)
         if _called(node) == "Registry":
             node.args = node.args[:1]

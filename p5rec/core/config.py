@@ -1,10 +1,10 @@
 """Strict YAML → typed, frozen config, and back.
 
-A recipe's YAML may start from another one (``base: name.yaml``, or a shipped config's name;
-mappings merge, ``null`` takes away what is below, everything else replaces), an entry may be
-``like:`` one beside it, and ``key.sub=value`` overrides come on top. A section whose ``kind``
-chooses its schema starts anew where another kind comes on top. The whole is checked at once:
-every fault is told, with its file, line and nearest known key.
+A recipe's YAML may inherit from another one (``base: name.yaml``, or a shipped config's name):
+mappings merge, ``null`` removes the inherited value, other values replace it. An entry may inherit
+from its sibling (``like: sibling``). Overrides (``key.sub=value``) are applied last. A section
+whose ``kind`` selects its schema inherits nothing from a section of another kind. All errors are
+reported at once, each with its file, line and nearest known key.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from .schema import GONE, Switched, fields_at, settled, without_members
 T = TypeVar("T", bound="Config")
 Tree = dict[str, Any]
 Lines = dict[tuple[str | int, ...], str]
-MOST, DEEPEST = 100_000, 100  # values of a YAML file, and how deep they may lie
+MAX_VALUES, MAX_DEPTH = 100_000, 100  # limits of a YAML file
 
 
-class Place(str):
-    """The ``file:line`` that set a key, or the override that did.
+class KeyOrigin(str):
+    """The ``file:line`` or the override that set a key.
 
     Attributes:
-        layer: the higher wins: 1 of overrides, 0 of the config itself, -1 of its base, and so on.
+        layer: 1 for overrides, 0 for the config, -1 for its base, and so on; the highest wins.
     """
 
     layer: int
 
-    def __new__(cls, text: str, layer: int = 0) -> Place:
+    def __new__(cls, text: str, layer: int = 0) -> KeyOrigin:
         """``text`` with its layer."""
-        place = super().__new__(cls, text)
-        place.layer = layer
-        return place
+        origin = super().__new__(cls, text)
+        origin.layer = layer
+        return origin
 
 
 class Config(BaseModel):
-    """Base of every config: frozen, no unknown keys, defaults checked like values."""
+    """Base of every config: frozen, without unknown keys; defaults are validated as well."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -56,21 +56,23 @@ class Config(BaseModel):
 
 def _names_a_file(name: str) -> str:
     if not re.fullmatch(r"\w[\w.-]*", name):
-        raise ValueError("expected a name of letters, digits, '_', '.' and '-', no mark first")
+        raise ValueError(
+            "expected a name of letters, digits, '_', '.' and '-', first a letter, digit or '_'"
+        )
     return name
 
 
-FileName = Annotated[str, AfterValidator(_names_a_file)]  # it becomes a file's or a folder's
+FileName = Annotated[str, AfterValidator(_names_a_file)]  # becomes the name of a file or folder
 
 
-def compose(name: str, /, **parts: Any) -> type[Config]:
-    """A config class of the given parts: ``compose("Sft", data=DataConfig, seed=(int, 0))``."""
-    fields = {k: v if isinstance(v, tuple) else (v, ...) for k, v in parts.items()}
-    return create_model(name, __base__=Config, **fields)  # type: ignore[no-any-return, call-overload]
+def compose(name: str, /, **fields: Any) -> type[Config]:
+    """A config class with the given fields: ``compose("Sft", data=DataConfig, seed=(int, 0))``."""
+    types = {k: v if isinstance(v, tuple) else (v, ...) for k, v in fields.items()}
+    return create_model(name, __base__=Config, **types)  # type: ignore[no-any-return, call-overload]
 
 
 def read_yaml(path: Path, layer: int = 0) -> tuple[Tree, Lines]:
-    """The mapping in ``path`` and, for each key path, the :class:`Place` that set it.
+    """The mapping in ``path`` and, for each key path, the :class:`KeyOrigin` that set it.
 
     Raises:
         UserError: the file is missing, is not YAML, repeats a key, or is not a mapping.
@@ -95,34 +97,36 @@ def read_yaml(path: Path, layer: int = 0) -> tuple[Tree, Lines]:
         lines: Lines = {}
         _walk(node, (), path, lines)
         return loader.construct_document(node), {
-            at: Place(line, layer) for at, line in lines.items()
+            at: KeyOrigin(line, layer) for at, line in lines.items()
         }
     except RecursionError:
         raise input_error(
-            path, "YAML that people can read", "too deep a nesting", "flatten it"
+            path, "readable YAML", "a nesting that is too deep", "flatten it"
         ) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
         raise input_error(
-            path, "valid YAML", error.problem or "a fault", "mend it", line=line
+            path, "valid YAML", error.problem or "an error", "fix it", line=line
         ) from None
     except yaml.YAMLError as error:
         got = str(error).splitlines()[0]
-        raise input_error(path, "valid YAML", got, "mend the file") from None
+        raise input_error(path, "valid YAML", got, "fix the file") from None
 
 
 def _walk(node: yaml.Node, at: tuple[str | int, ...], path: Path, lines: Lines) -> None:
     lines[at] = f"{path}:{node.start_mark.line + 1}"
-    if len(lines) > MOST or len(at) > DEEPEST:
-        got = f"more than {MOST:,} values, or {DEEPEST} levels, aliases written out"
-        raise input_error(path, "YAML that people can read", got, "shorten it")
+    if len(lines) > MAX_VALUES or len(at) > MAX_DEPTH:
+        got = f"more than {MAX_VALUES:,} values or {MAX_DEPTH} levels (aliases expanded)"
+        raise input_error(path, "readable YAML", got, "shorten it")
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.tag != "tag:yaml.org,2002:str":
                 got = repr(key.value) if isinstance(key, yaml.ScalarNode) else "a list or mapping"
-                raise input_error(path, "keys that are words", f"{got}, which YAML reads as none",
-                            "quote it", line=key.start_mark.line + 1)  # fmt: skip
+                raise input_error(
+                    path, "keys that are strings", f"{got}, which YAML reads as another type",
+                    "quote it", line=key.start_mark.line + 1,
+                )  # fmt: skip
             here = (*at, key.value)
             if here in lines:
                 raise input_error(path, "each key once", f"{key.value!r} again", "remove one",
@@ -135,14 +139,14 @@ def _walk(node: yaml.Node, at: tuple[str | int, ...], path: Path, lines: Lines) 
 
 
 def read_tree(path: Path, overrides: Sequence[str] = ()) -> tuple[Tree, Lines]:
-    """The YAML at ``path`` over its ``base``, with ``key.sub=value`` overrides on top."""
+    """The YAML at ``path`` merged over its ``base``, with ``key.sub=value`` overrides applied."""
     tree, lines = _over_bases(path, ())
     tree = overridden(tree, lines, overrides)
-    return _alike(tree, lines), lines
+    return _resolve_like(tree, lines), lines
 
 
 def overridden(tree: Tree, lines: Lines, overrides: Sequence[str]) -> Tree:
-    """``tree`` with ``key.sub=value`` overrides on top; ``lines`` learns where they came from."""
+    """``tree`` with ``key.sub=value`` overrides applied; their origins are added to ``lines``."""
     for override in overrides:
         key, sign, value = override.partition("=")
         if not sign or not key:
@@ -155,80 +159,83 @@ def overridden(tree: Tree, lines: Lines, overrides: Sequence[str]) -> Tree:
         except (yaml.YAMLError, RecursionError):
             raise UserError(f"{override!r}: expected a YAML value after '='; quote it") from None
         at = tuple(key.split("."))
-        lines |= dict.fromkeys(_keys(leaf, at), Place(f"override {override!r}", 1))
-        for part in reversed(at):
-            leaf = {part: leaf}
+        lines |= dict.fromkeys(_keys(leaf, at), KeyOrigin(f"override {override!r}", 1))
+        for step in reversed(at):
+            leaf = {step: leaf}
         tree = merge(tree, leaf)
     return tree
 
 
-def _alike(tree: Tree, lines: Lines, at: tuple[str | int, ...] = ()) -> Tree:
-    """Entries that say ``like: sibling`` get the sibling's keys below their own.
+def _resolve_like(tree: Tree, lines: Lines, at: tuple[str | int, ...] = ()) -> Tree:
+    """Merges each entry with ``like: sibling`` over its sibling.
 
-    That is how a control is kept equal to what it controls but for what it names.
+    So a control differs from the entry that it controls only in the keys that it sets.
     """
     if isinstance(tree, Switched):
-        return Switched(_alike(dict(tree), lines, at), _alike(tree.own, lines, at), tree.kinds)
+        both, own = _resolve_like(dict(tree), lines, at), _resolve_like(tree.own, lines, at)
+        return Switched(both, own, tree.kinds)
     out: Tree = {}
     for key, value in tree.items():
-        out[key] = _alike(value, lines, (*at, key)) if isinstance(value, dict) else value
+        out[key] = _resolve_like(value, lines, (*at, key)) if isinstance(value, dict) else value
     for key, value in out.items():
         if not isinstance(value, dict) or "like" not in value:
             continue
         sibling, own = value["like"], {k: v for k, v in value.items() if k != "like"}
-        below = out.get(sibling) if isinstance(sibling, str) else None
-        if not isinstance(below, dict) or "like" in below or sibling == key:
+        inherited = out.get(sibling) if isinstance(sibling, str) else None
+        if not isinstance(inherited, dict) or "like" in inherited or sibling == key:
             where = lines.get((*at, key, "like"), ".".join(map(str, (*at, key))))
-            taken = isinstance(sibling, str) and out.get(sibling) is GONE
-            got = f"{sibling!r}" + ", which is taken away" * taken
+            removed = isinstance(sibling, str) and out.get(sibling) is GONE
+            got = f"{sibling!r}" + ", which is removed" * removed
             hint = did_you_mean(str(sibling), [k for k in out if k != key and out[k] is not GONE])
-            raise UserError(f"{where}: expected `like` to name an entry beside, got {got}; {hint}")
-        whole = merge(below, own)
-        if isinstance(value, Switched):  # what another kind is like, its own keys are not
-            whole = Switched(whole, value.own, value.kinds)
-        out[key] = whole
+            raise UserError(f"{where}: expected `like` to name a sibling entry, got {got}; {hint}")
+        merged = merge(inherited, own)
+        if isinstance(value, Switched):  # an entry of another kind inherits nothing
+            merged = Switched(merged, value.own, value.kinds)
+        out[key] = merged
     return out
 
 
 def _keys(value: Any, at: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
-    """``at`` and every key path below it."""
+    """``at`` and every key path under it."""
     yield at
-    below = value.items() if isinstance(value, dict) else ()
-    for key, inner in enumerate(value) if isinstance(value, list) else below:
+    entries = value.items() if isinstance(value, dict) else ()
+    for key, inner in enumerate(value) if isinstance(value, list) else entries:
         yield from _keys(inner, (*at, key))
 
 
-def _over_bases(path: Path, above: tuple[Path, ...]) -> tuple[Tree, Lines]:
-    if path.resolve() in above:
-        chain = " > ".join(p.name for p in (*above, path))
-        raise input_error(path, "a base that ends", f"a circle ({chain})", "remove one `base:`")
-    tree, lines = read_yaml(path, -len(above))
+def _over_bases(path: Path, derived: tuple[Path, ...]) -> tuple[Tree, Lines]:
+    if path.resolve() in derived:
+        chain = " > ".join(p.name for p in (*derived, path))
+        raise input_error(
+            path, "a chain of bases that ends", f"a cycle ({chain})", "remove one `base:`"
+        )
+    tree, lines = read_yaml(path, -len(derived))
     base = tree.pop("base", None)
     if base is None:
         return tree, lines
     try:
-        found = config_path(str(base), path.parent)
+        base_path = config_path(str(base), path.parent)
     except UserError as error:
         raise UserError(*(f"{lines[('base',)]}: base: {line}" for line in error.lines)) from None
-    below, below_lines = _over_bases(found, (*above, path.resolve()))
-    return merge(below, tree), {**below_lines, **lines}
+    base_tree, base_lines = _over_bases(base_path, (*derived, path.resolve()))
+    return merge(base_tree, tree), {**base_lines, **lines}
 
 
-def merge(below: Tree, above: Mapping[str, Any]) -> Tree:
-    """``above`` over ``below``: mappings merge, everything else replaces."""
-    if isinstance(above, Switched):
-        return Switched(_merged(below, above), merge(below, above.own), above.kinds)
-    kinds = below.get("kind"), above.get("kind")
+def merge(base: Tree, update: Mapping[str, Any]) -> Tree:
+    """``update`` over ``base``: mappings merge, other values replace."""
+    if isinstance(update, Switched):
+        return Switched(_merged(base, update), merge(base, update.own), update.kinds)
+    kinds = base.get("kind"), update.get("kind")
     if kinds[1] is not None and kinds[0] != kinds[1]:
-        return Switched(_merged(below, above), dict(above), kinds)
-    if isinstance(below, Switched):
-        return Switched(_merged(below, above), merge(below.own, above), below.kinds)
-    return _merged(below, above)
+        return Switched(_merged(base, update), dict(update), kinds)
+    if isinstance(base, Switched):
+        return Switched(_merged(base, update), merge(base.own, update), base.kinds)
+    return _merged(base, update)
 
 
-def _merged(below: Tree, above: Mapping[str, Any]) -> Tree:
-    merged = dict(below)
-    for key, value in above.items():
+def _merged(base: Tree, update: Mapping[str, Any]) -> Tree:
+    merged = dict(base)
+    for key, value in update.items():
         old = merged.get(key)
         if value is None and old is not None:
             merged[key] = GONE
@@ -239,10 +246,10 @@ def _merged(below: Tree, above: Mapping[str, Any]) -> Tree:
 
 
 def bind(schema: type[T], tree: Tree, lines: Lines, source: str | Path) -> T:
-    """``tree`` as a ``schema``; what a ``null`` in it takes away is gone (:mod:`.schema`).
+    """``tree`` validated as a ``schema``, after its ``null`` values are applied (:mod:`.schema`).
 
     Raises:
-        UserError: one line a fault, all of them.
+        UserError: the tree is invalid; one line for each error.
     """
     try:
         return schema(**settled(schema, tree))
@@ -257,7 +264,7 @@ def load(path: Path, schema: type[T], overrides: Sequence[str] = ()) -> T:
 
 
 def dump_yaml(config: Config) -> str:
-    """YAML that loads to an equal config."""
+    """The config as YAML that loads to an equal config."""
     text: str = yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True)
     return text
 

@@ -1,4 +1,4 @@
-"""The two kinds of failure: the user's, told in one line, and ours, told in a traceback."""
+"""The two kinds of failure: user errors, printed as one line, and bugs, printed as a traceback."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 FULL_WORDS = ("No space left on device", "Disk quota exceeded")
-LEAST_FREE = 2**16  # bytes; a disk with less is full for our purposes
+LEAST_FREE = 2**16  # bytes; a disk with less free space counts as full
 
 
 class UserError(Exception):
-    """Something the user can mend. The command line prints each line and exits with code 2.
+    """An error that the user can fix. The command line prints each line and exits with code 2.
 
     Args:
-        lines: one sentence a fault, each saying what was expected, what was got, what to do.
+        lines: one sentence per error: what was expected, what was got, what to do.
     """
 
     exit_code = 2
@@ -27,37 +27,37 @@ class UserError(Exception):
         self.lines = tuple(lines)
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows: the sentences alone."""
+        """What a notebook prints: the sentences without a traceback."""
         return [f"{type(self).__name__}: {line}" for line in self.lines]
 
 
-class Refused(UserError):
-    """The disk did not let us write.
+class WriteRefused(UserError):
+    """The operating system refused a write.
 
     Args:
-        place: what was being written.
-        reason: a few words, such as "a full disk".
+        path: the file or folder to be written.
+        reason: a few words, for example "a full disk".
     """
 
-    def __init__(self, place: str | Path, reason: str) -> None:
-        todo = "free some space or name another place, then run again"
-        super().__init__(f"{place}: expected to write there, got {reason}; {todo}")
+    def __init__(self, path: str | Path, reason: str) -> None:
+        todo = "free some space or name another folder, then run again"
+        super().__init__(f"{path}: expected to write there, got {reason}; {todo}")
         self.reason = reason
 
 
 def input_error(
     where: str | Path, expected: str, got: str, todo: str, *, line: int | None = None
 ) -> UserError:
-    """The usual sentence: ``where[:line]: expected E, got G; do T``."""
-    place = f"{where}:{line}" if line is not None else str(where)
-    return UserError(f"{place}: expected {expected}, got {got}; {todo}")
+    """The standard error sentence: ``where[:line]: expected E, got G; do T``."""
+    location = f"{where}:{line}" if line is not None else str(where)
+    return UserError(f"{location}: expected {expected}, got {got}; {todo}")
 
 
 def all_of(*checks: Callable[[], object]) -> None:
-    """Runs every check and tells what any of them has to say.
+    """Runs every check and reports all their errors at once.
 
     Raises:
-        UserError: the lines of all that raised one.
+        UserError: at least one check raised one; it holds the lines of all of them.
     """
     lines: list[str] = []
     for check in checks:
@@ -70,31 +70,30 @@ def all_of(*checks: Callable[[], object]) -> None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known words, or lists them when none is near."""
+    """A hint: the known names nearest to ``name``, or the list of known names."""
     options: Sequence[str] = sorted(known)
     near = get_close_matches(name, options, n=3, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(repr(word) for word in near) + "?"
-    shown = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
-    return f"known: {shown}"
+    listing = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
+    return f"known: {listing}"
 
 
 def disk_full(error: BaseException | None, folder: Path | None = None) -> bool:
-    """Whether ``error`` comes of a full disk.
+    """Whether a full disk caused ``error``.
 
-    Half the libraries that write for us raise classes of their own for it, and some (numpy,
-    torch) say nothing of the cause; there, the disk itself is asked.
+    Several libraries raise their own exception classes for a full disk, and some (numpy, torch)
+    hide the cause. So the free space of the disk is checked as well.
 
     Args:
-        error: what was raised.
-        folder: where was being written, if that is known.
+        error: the exception.
+        folder: the folder that was being written, if known.
     """
     disk = shutil.disk_usage(folder) if folder is not None else None
     if disk and disk.total and disk.free < LEAST_FREE:
         return True
     while error is not None:
-        said = getattr(error, "errno", None) in FULL or any(w in str(error) for w in FULL_WORDS)
-        if said:
+        if getattr(error, "errno", None) in FULL or any(w in str(error) for w in FULL_WORDS):
             return True
         error = error.__cause__ or error.__context__
     return False

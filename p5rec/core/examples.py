@@ -1,4 +1,4 @@
-"""Records of text to text: what a model reads and what it should answer."""
+"""Text-to-text examples: the source that a model reads and the target that it should generate."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 
-class Less(Protocol):
-    """A question that can be made to show less.
+class Shortener(Protocol):
+    """Renders an example again with a shorter prompt.
 
     Attributes:
-        steps: how many times.
+        steps: the number of times the prompt can be shortened.
     """
 
     @property
     def steps(self) -> int: ...
 
     def __call__(self, step: int) -> Example:
-        """The question after ``step`` steps, from 1 on, each of which leaves a little more out."""
+        """The example after ``step`` steps (from 1), each of which removes a little more."""
         ...
 
 
@@ -26,15 +26,15 @@ class Example:
     """One text-to-text training or evaluation record.
 
     Attributes:
-        source: what the model reads.
-        target: what it should answer.
+        source: the prompt that the model reads.
+        target: the text that it should generate.
         task: the task family, e.g. ``rating``.
         prompt_id: template and version, e.g. ``rating.direct.v1``.
-        rating: the number behind a rating task, on the data's scale; None elsewhere.
-        user, item, event: rows this example is about, -1 where none.
-        system: the system message, where the template has one.
-        less: the same question showing less, for a model that cannot read all of it; None: it is
-            this one or nothing.
+        rating: the rating of a rating task, on the data's scale; None for other tasks.
+        user, item, event: row numbers of the subject; -1 for none.
+        system: the system message, if the template has one.
+        shorten: renders the example with a shorter prompt, for a model with a short context; None
+            if the prompt cannot be shortened.
     """
 
     source: str
@@ -46,4 +46,4 @@ class Example:
     item: int = -1
     event: int = -1
     system: str = ""
-    less: Less | None = field(default=None, compare=False, repr=False)
+    shorten: Shortener | None = field(default=None, compare=False, repr=False)

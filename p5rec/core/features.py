@@ -1,4 +1,4 @@
-"""What data hold beside who took what, and when: users' attributes, what else each event has.
+"""Side information of users and events: user attributes, context columns, behaviours.
 
 E events, U users.
 """
@@ -16,11 +16,11 @@ from .errors import input_error
 
 
 def attribute_values(table: pa.Table, attribute: str) -> list[tuple[str, ...]]:
-    """A column of ``table`` as a tuple of strings a row; empty where unknown."""
-    return [_as_words(value) for value in table.column(attribute).to_pylist()]
+    """A column of ``table`` with one tuple of strings per row; empty where unknown."""
+    return [_as_strings(value) for value in table.column(attribute).to_pylist()]
 
 
-def _as_words(value: object) -> tuple[str, ...]:
+def _as_strings(value: object) -> tuple[str, ...]:
     if value is None or value == "":
         return ()
     if isinstance(value, list):
@@ -32,7 +32,7 @@ def _as_words(value: object) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Users:
-    """The users, a row each.
+    """The user table, one row per user.
 
     Attributes:
         table: columns ``user`` (unique external id) and any attributes (strings, numbers, or lists
@@ -43,7 +43,7 @@ class Users:
 
     @classmethod
     def of(cls, ids: Sequence[str]) -> Users:
-        """Users of whom nothing but their ids is known."""
+        """Users without attributes."""
         return cls(pa.table({"user": pa.array(list(ids), pa.string())}))
 
     def __len__(self) -> int:
@@ -67,38 +67,38 @@ class Users:
 
 @dataclass(frozen=True, eq=False)
 class Categories:
-    """A column of categories.
+    """A categorical column.
 
     Attributes:
-        codes: ``(E,)`` int32, the place of each event's value among ``values``; -1: unknown.
-        values: each once, in order.
+        codes: ``(E,)`` int32, the index of each event's value in ``values``; -1 if unknown.
+        values: the distinct values, in order.
     """
 
     codes: np.ndarray
     values: tuple[str, ...]
 
-    def take(self, rows: np.ndarray) -> Categories:
-        """The column at ``rows``."""
-        return Categories(self.codes[rows], self.values)
+    def take(self, events: np.ndarray) -> Categories:
+        """The column of ``events``."""
+        return Categories(self.codes[events], self.values)
 
 
 Context = np.ndarray | Categories  # numbers: (E,) float32, NaN where unknown
 
 
-def take_context(column: Context, rows: np.ndarray) -> Context:
-    """A context column at ``rows``."""
-    return column.take(rows) if isinstance(column, Categories) else column[rows]
+def take_context(column: Context, events: np.ndarray) -> Context:
+    """The context column of ``events``."""
+    return column.take(events) if isinstance(column, Categories) else column[events]
 
 
 @dataclass(frozen=True, eq=False)
 class Behaviours:
-    """What a user did with an item at each event: saw it, put it into a cart, bought it.
+    """The behaviour of each event, such as view, cart or purchase.
 
     Attributes:
-        codes: ``(E,)`` int8, the place of each event's behaviour among ``names``.
-        names: of the behaviours.
-        targets: those that are recommended and held out; the others are history alone.
-        weights: what an event of each behaviour counts for in a matrix of users and items.
+        codes: ``(E,)`` int8, the index of each event's behaviour in ``names``.
+        names: the names of the behaviours.
+        targets: the behaviours to recommend and hold out; the others only appear in histories.
+        weights: the weight of an event of each behaviour in a user-item matrix.
     """
 
     codes: np.ndarray
@@ -109,27 +109,27 @@ class Behaviours:
     @property
     def is_target(self) -> np.ndarray:
         """``(E,)`` bool: events of a target behaviour."""
-        found: np.ndarray = np.isin(self.names, self.targets)[self.codes]
-        return found
+        mask: np.ndarray = np.isin(self.names, self.targets)[self.codes]
+        return mask
 
     @property
     def event_weights(self) -> np.ndarray:
-        """``(E,)`` float64: what each event counts for."""
-        found: np.ndarray = np.array(self.weights, dtype=np.float64)[self.codes]
-        return found
+        """``(E,)`` float64: the weight of each event."""
+        weights: np.ndarray = np.array(self.weights, dtype=np.float64)[self.codes]
+        return weights
 
-    def take(self, rows: np.ndarray | slice) -> Behaviours:
-        """The behaviours at ``rows``: numbers, a mask or a slice."""
-        return replace(self, codes=self.codes[rows])
+    def take(self, events: np.ndarray | slice) -> Behaviours:
+        """The behaviours of ``events``: indices, a mask or a slice."""
+        return replace(self, codes=self.codes[events])
 
     @property
-    def told_apart(self) -> tuple[str, ...]:
-        """The names as a network numbers them: the first target, then the others in order."""
-        usual = self.targets[0]
-        return (usual, *(name for name in self.names if name != usual))
+    def vocabulary(self) -> tuple[str, ...]:
+        """The names in the order of a network's embeddings: the first target, then the others."""
+        first = self.targets[0]
+        return (first, *(name for name in self.names if name != first))
 
-    def and_target(self) -> Behaviours:
-        """The same events, and one more of a target behaviour."""
+    def with_target(self) -> Behaviours:
+        """The same events, followed by one more event of a target behaviour."""
         code = self.codes.dtype.type(self.names.index(self.targets[0]))
         return replace(self, codes=np.append(self.codes, code))
 
@@ -137,25 +137,25 @@ class Behaviours:
 def behaviour_codes(
     behaviours: Behaviours | None, known: Sequence[str], n_events: int
 ) -> np.ndarray:
-    """``(E,)`` int64: the place of each event's behaviour among ``known``.
+    """``(E,)`` int64: the index of each event's behaviour in ``known``.
 
     Args:
-        behaviours: what was done at the E events; None: each is of the first behaviour known.
-        known: the names of :attr:`Behaviours.told_apart`; empty: behaviours are not told apart.
+        behaviours: the behaviours of the E events; None gives each event the first known one.
+        known: the names of :attr:`Behaviours.vocabulary`; empty if the model ignores behaviours.
         n_events: E.
 
     Raises:
-        UserError: an event is of a behaviour that is not known.
+        UserError: an event has an unknown behaviour.
     """
     if behaviours is None or not known:
         return np.zeros(n_events, dtype=np.int64)
-    place = {name: code for code, name in enumerate(known)}
-    of_names = np.array([place.get(name, -1) for name in behaviours.names], dtype=np.int64)
-    codes: np.ndarray = of_names[behaviours.codes]
+    index = {name: code for code, name in enumerate(known)}
+    by_name = np.array([index.get(name, -1) for name in behaviours.names], dtype=np.int64)
+    codes: np.ndarray = by_name[behaviours.codes]
     if (codes < 0).any():
-        strange = behaviours.names[int(behaviours.codes[codes < 0][0])]
+        unknown = behaviours.names[int(behaviours.codes[codes < 0][0])]
         raise input_error(
-            "histories", f"behaviours that the model knows ({', '.join(known)})", repr(strange),
-            "leave such events out, or train again",
+            "histories", f"behaviours that the model knows ({', '.join(known)})", repr(unknown),
+            "remove these events, or train again",
         )  # fmt: skip
     return codes

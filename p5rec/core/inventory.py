@@ -1,4 +1,4 @@
-"""What lies in a store, how large it is, who needs it, and how it goes."""
+"""The entries of a store: their sizes, their uses, and their removal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from .locks import held, if_free
+from .locks import held, try_lock
 from .using import REPORT, RUNNING, in_use, read_runs
 from .working import MANIFEST, missing
 
@@ -24,15 +24,15 @@ class Entry:
     """A folder or file of the store.
 
     Attributes:
-        path: where it is.
-        stage: the stage that made it.
-        key: of the stage, ``""`` for what is no stage's.
-        state: ``finished``; ``damaged`` (files are missing or cut short); ``unfinished`` (a
-            working folder, from which a training may go on); ``left over``.
+        path: the folder or file.
+        stage: the stage that it belongs to.
+        key: the key of the stage; ``""`` if it belongs to no stage.
+        state: ``finished``; ``damaged`` (files are missing or truncated); ``unfinished`` (a
+            working folder, from which a training can resume); ``left over``.
         size: bytes.
-        used: when it was made or last of use, in seconds since 1970.
-        command: what made it, as far as that is known.
-        runs: folders of the runs that it is a part of.
+        used: time of creation or last use, seconds since 1970.
+        command: the command that computed it, if known.
+        runs: folders of the runs that use it.
     """
 
     path: Path
@@ -46,33 +46,33 @@ class Entry:
 
 
 def entries(root: Path) -> list[Entry]:
-    """Everything in the store under ``root``, the least recently used first."""
+    """All entries of the store under ``root``, least recently used first."""
     manifests = {
         f"{path.parent.parent.name}/{path.parent.name}": _manifest(path)
         for path in root.glob(f"[!.]*/[!.]*/{MANIFEST}")
     }
-    runs = _reached(root, manifests)
-    found = []
+    runs = _runs_by_stage(root, manifests)
+    listing = []
     for path in sorted(root.glob("[!.]*/*")):
         name = f"{path.parent.name}/{path.name}"
-        about = manifests.get(name, {})
-        with suppress(FileNotFoundError):  # made or dropped just now by somebody else
-            found.append(
+        manifest = manifests.get(name, {})
+        with suppress(FileNotFoundError):  # another process has just moved it
+            listing.append(
                 Entry(
                     path, path.parent.name, path.name.lstrip(".").split(".")[0], _state(path),
-                    size_of(path), (path / MANIFEST if about else path).stat().st_mtime,
-                    about.get("command", ""), tuple(runs.get(name, ())),
+                    size_of(path), (path / MANIFEST if manifest else path).stat().st_mtime,
+                    manifest.get("command", ""), tuple(runs.get(name, ())),
                 )
             )  # fmt: skip
-    found += [
+    listing += [
         Entry(path, path.parent.name, "", LEFT, size_of(path), path.stat().st_mtime)
-        for path in _of_ended(root)
+        for path in _stale_records(root)
     ]
-    return sorted(found, key=lambda entry: entry.used)
+    return sorted(listing, key=lambda entry: entry.used)
 
 
-def _of_ended(root: Path) -> Iterator[Path]:
-    """Notes of processes that have ended and of runs whose folder has gone."""
+def _stale_records(root: Path) -> Iterator[Path]:
+    """Records of ended processes and of runs whose folder no longer exists."""
     for path in (root / RUNNING).glob(".*.lock"):
         if not held(path) and path.exists():
             yield path
@@ -97,10 +97,10 @@ def _state(path: Path) -> str:
     return DAMAGED if missing(path) else FINISHED
 
 
-def _reached(root: Path, manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Stage → the folders of the runs that it is a part of, or an input of such a part."""
+def _runs_by_stage(root: Path, manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Stage → the folders of the runs that use it, directly or as an upstream stage."""
     named = {name.split("/")[1]: name for name in manifests}
-    found: dict[str, list[str]] = {}
+    runs: dict[str, list[str]] = {}
     for folder, stages in read_runs(root).values():
         if not (Path(folder) / REPORT).is_file():
             continue
@@ -112,8 +112,8 @@ def _reached(root: Path, manifests: Mapping[str, Mapping[str, Any]]) -> dict[str
             inputs = manifests.get(stage, {}).get("inputs", {}).values()
             todo += [named[key] for key in inputs if key in named]
         for stage in seen:
-            found.setdefault(stage, []).append(folder)
-    return found
+            runs.setdefault(stage, []).append(folder)
+    return runs
 
 
 def size_of(path: Path) -> int:
@@ -121,16 +121,16 @@ def size_of(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
     total = 0
     for file in files:
-        with suppress(OSError):  # it may go meanwhile
+        with suppress(OSError):  # another process may remove it
             total += file.stat().st_size if file.is_file() else 0
     return total
 
 
 def remove(entry: Entry, root: Path) -> bool:
-    """Takes ``entry`` out of the store at once, and then from the disk.
+    """Removes ``entry`` from the store by one rename, then deletes its files.
 
     Returns:
-        False where a living process makes or reads it; it stays.
+        False if a living process computes or reads the entry; then nothing is removed.
     """
     if not entry.key:
         entry.path.unlink(missing_ok=True)
@@ -138,7 +138,7 @@ def remove(entry: Entry, root: Path) -> bool:
     elif entry.path.suffix == ".lock":
         done = not held(entry.path)
     else:
-        with if_free(entry.path.with_name(f".{entry.key}.lock")) as free:
+        with try_lock(entry.path.with_name(f".{entry.key}.lock")) as free:
             done = free and f"{entry.stage}/{entry.key}" not in in_use(root)
             if done:
                 gone = entry.path.with_name(f".{entry.key}.{uuid4().hex[:8]}.gone")

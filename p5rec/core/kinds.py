@@ -1,4 +1,4 @@
-"""A section of a config whose ``kind`` says which schema of a registry it has."""
+"""Config sections whose key ``kind`` selects their schema from a registry."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 
 from .registry import Registry
 
-UNKNOWN = "unknown_kind"  # the type of the error of a kind that is not registered
+UNKNOWN = "unknown_kind"  # the error type for a kind that is not registered
 
 
 class Kinds:
-    """What an annotation says of such a section: ``Annotated[Base, Kinds(REGISTRY, "default")]``.
+    """The annotation of a section by kind: ``Annotated[Base, Kinds(REGISTRY, "default")]``.
 
-    The registry is looked up when a value is bound, so what was registered meanwhile counts, and
-    kinds that no value has are not imported. The place of an error holds the kind, as that of a
-    union's member does.
+    Binding a value reads the registry, so kinds registered later work, and the modules of unused
+    kinds are not imported. The location of an error contains the kind, like the member name of a
+    union.
 
     Args:
-        registry: kind → config class, which has a field ``kind``.
-        default: the kind of a section that names none.
-        named: whether a word may stand in place of a section, the name of one elsewhere.
+        registry: kind → config class with a field ``kind``.
+        default: the kind of a section without the key.
+        named: whether a string may replace the section: the name of a section defined elsewhere.
     """
 
     def __init__(self, registry: Registry, default: str, *, named: bool = False) -> None:
@@ -39,7 +39,7 @@ class Kinds:
         return [self.registry.get(kind) for kind in self.registry]
 
     def of(self, section: Mapping[str, Any]) -> type[BaseModel] | None:
-        """The config class of a section; None: its kind is unknown."""
+        """The config class of a section; None if its kind is unknown."""
         kind = section.get("kind", self.default)
         known = isinstance(kind, str) and kind in self.registry
         return self.registry.get(kind) if known else None
@@ -60,18 +60,18 @@ class Kinds:
             ) from None
 
     def _unknown(self, value: Any) -> ValidationError:
-        told = PydanticCustomError(
+        error = PydanticCustomError(
             UNKNOWN, "expected a {what}", {"what": self.registry.kind, "known": [*self.registry]}
         )
         named = isinstance(value, Mapping) and "kind" in value
-        input_error = InitErrorDetails(
-            type=told, loc=("kind",) if named else (), input=value["kind"] if named else value
+        details = InitErrorDetails(
+            type=error, loc=("kind",) if named else (), input=value["kind"] if named else value
         )
-        return ValidationError.from_exception_data(self.registry.kind, [input_error])
+        return ValidationError.from_exception_data(self.registry.kind, [details])
 
 
 def _under(kind: str, error: Any) -> InitErrorDetails:
-    """``error`` one step further down, in words that stay."""
-    more = error["ctx"] if error["type"] == UNKNOWN else None
-    told = PydanticCustomError(error["type"], error["msg"], more)
-    return InitErrorDetails(type=told, loc=(kind, *error["loc"]), input=error["input"])
+    """``error`` with ``kind`` in front of its location and the same message."""
+    context = error["ctx"] if error["type"] == UNKNOWN else None
+    custom = PydanticCustomError(error["type"], error["msg"], context)
+    return InitErrorDetails(type=custom, loc=(kind, *error["loc"]), input=error["input"])

@@ -1,5 +1,4 @@
-"""Which of the processes launched together this one is, as the launcher (torchrun, accelerate)
-says it."""
+"""The rank and the world size of this process, as the launcher (torchrun, accelerate) sets them."""
 
 from __future__ import annotations
 
@@ -7,10 +6,10 @@ import os
 
 
 def rank() -> int:
-    """This process's number, from 0; number 0 writes what is written once."""
+    """The rank of this process, from 0; rank 0 writes the files."""
     return int(os.environ.get("RANK", "0"))
 
 
 def processes() -> int:
-    """Processes launched together; 1 without a launcher."""
+    """The number of processes in this launch; 1 without a launcher."""
     return int(os.environ.get("WORLD_SIZE", "1"))

@@ -1,7 +1,7 @@
-"""Locks between processes: files that one of them holds, and lets go of when it dies.
+"""Locks between processes: a lock file that one process holds until it releases it or dies.
 
-On a network file system such locks are advisory: they keep machines apart only where the server
-passes them on.
+On a network file system these locks are advisory: they exclude other machines only if the file
+server supports locks.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ LAUNCHED_BY = ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT")
 
 
 @contextmanager
-def alone(path: Path, waits: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Holds the lock file ``path``, which is there only as long as somebody holds it.
+def exclusive_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Holds the lock file ``path``, which exists only while a process holds it.
 
     Args:
-        waits: called once if another process has it.
+        path: the lock file.
+        on_wait: called once if another process holds the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
@@ -32,24 +33,24 @@ def alone(path: Path, waits: Callable[[], None] = lambda: None) -> Iterator[None
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            waits()
+            on_wait()
             lock.acquire()
         yield
     finally:
         if lock.is_locked:
-            drop(lock)
-        else:  # interrupted on the way in
+            release(lock)
+        else:  # interrupted while acquiring
             held(path)
 
 
-def say_waiting(busy: str) -> Callable[[], None]:
-    """For :func:`alone`: a line on stderr that says what is waited for."""
+def print_waiting(busy: str) -> Callable[[], None]:
+    """A callback for :func:`exclusive_lock` that prints the reason for the wait to stderr."""
     return lambda: print(f"{busy}; waiting", file=sys.stderr)
 
 
 @contextmanager
-def if_free(path: Path) -> Iterator[bool]:
-    """Holds ``path`` if nobody else does, and says whether that is so."""
+def try_lock(path: Path) -> Iterator[bool]:
+    """Holds the lock ``path`` if no other process does; yields whether it does."""
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
@@ -59,27 +60,27 @@ def if_free(path: Path) -> Iterator[bool]:
     try:
         yield True
     finally:
-        drop(lock)
+        release(lock)
 
 
 def held(path: Path) -> bool:
-    """Whether a living process holds ``path``; the file of a dead one goes."""
+    """Whether a living process holds the lock ``path``; removes the file of a dead process."""
     if not path.exists():
         return False
-    with if_free(path) as free:
+    with try_lock(path) as free:
         return not free
 
 
-def drop(lock: FileLock) -> None:
-    """Removes the file and lets go of it; who waits for it sees that, and makes another."""
+def release(lock: FileLock) -> None:
+    """Removes the lock file and releases it; a waiting process then creates a new file."""
     with suppress(OSError):
         os.unlink(lock.lock_file)
     lock.release()
 
 
-def launch_word() -> str:
-    """A word that processes launched together share, and no other launch that lives beside it."""
-    words = [os.environ.get(name, "") for name in LAUNCHED_BY]
+def launch_id() -> str:
+    """An id that the processes of one launch share and concurrent launches do not."""
+    values = [os.environ.get(name, "") for name in LAUNCHED_BY]
     if os.environ.get("LOCAL_WORLD_SIZE") == os.environ.get("WORLD_SIZE"):
-        words.append(socket.gethostname())  # addresses and ports of one machine say no more
-    return blake2b("\n".join(words).encode(), digest_size=4).hexdigest()
+        values.append(socket.gethostname())  # two machines may use the same local address and port
+    return blake2b("\n".join(values).encode(), digest_size=4).hexdigest()

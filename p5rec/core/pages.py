@@ -1,4 +1,4 @@
-"""Pages of one file each: style and script stand in it, and nothing else may run or be fetched."""
+"""Self-contained HTML pages: style and script are inline, and the policy blocks every request."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from string import Template
 
 
 def fill_page(assets: Traversable, name: str, *, images: bool = False, **fields: str) -> str:
-    """``NAME.html`` with ``NAME.css`` and ``NAME.js`` in it.
+    """``NAME.html`` with ``NAME.css`` and ``NAME.js`` inlined.
 
-    Its policy forbids every request and, by the hashes of its own, every other script and style.
+    The content security policy forbids every request and, by hash, every other script and style.
 
     Args:
         assets: the folder of the three files.
-        name: of the page.
-        images: the page shows pictures, which it holds itself.
-        **fields: what stands for ``$field`` in the HTML, escaped already.
+        name: the name of the page.
+        images: whether the page contains inline images.
+        **fields: the values of ``$field`` in the HTML, already escaped.
     """
 
     def asset(kind: str) -> str:

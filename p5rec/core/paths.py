@@ -1,4 +1,4 @@
-"""Where things are: shipped prompts and recipes, the user's cache."""
+"""Paths of the shipped prompts and recipes and of the user's cache."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def assets(kind: str) -> Path:
 
 
 def cache_home() -> Path:
-    """Where fetched data, converted models and cached stages lie (``P5REC_HOME`` moves it)."""
+    """The folder of fetched data, converted models and cached stages; ``P5REC_HOME`` sets it."""
     home = os.environ.get("P5REC_HOME")
     if home:
         return Path(home).expanduser()

@@ -1,4 +1,4 @@
-"""When a figure has stopped rising."""
+"""Early stopping: detects when a validation metric has stopped rising."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Patience:
-    """Waits until a figure, the larger the better, no longer rises: until the mean of its last
-    looks is not above the mean of as many before.
+    """Stops a training when its validation metric (higher is better) no longer rises.
 
-    Counting looks since the best would be ruled by luck: with few users one look is noisy, and one
-    that is too good ends a training whose figure still rises.
+    The rule compares the mean of the last ``checks`` validation checks with the mean of as many
+    before. It does not count the checks since the best one: with few users each check is noisy,
+    and one lucky check would stop a training that still improves.
 
     Attributes:
-        looks: how many are averaged; 0: wait for ever.
-        figures: those seen so far.
+        checks: the number of validation checks in each mean; 0 disables early stopping.
+        values: the metric at each validation check so far.
     """
 
-    looks: int
-    figures: list[float] = field(default_factory=list)
+    checks: int
+    values: list[float] = field(default_factory=list)
 
     @property
     def best(self) -> float:
-        """The best figure so far."""
-        return max(self.figures, default=-math.inf)
+        """The best value so far; ``-inf`` before the first check."""
+        return max(self.values, default=-math.inf)
 
     @property
     def best_check(self) -> int | None:
-        """Which of the looks, counted from 1, saw it first; None: there was none."""
-        return self.figures.index(self.best) + 1 if self.figures else None
+        """The first check, counted from 1, with the best value; None before the first check."""
+        return self.values.index(self.best) + 1 if self.values else None
 
-    def better(self, figure: float) -> bool:
-        """Whether ``figure`` is better than all before it."""
-        found = figure > self.best
-        self.figures.append(figure)
-        return found
+    def improves(self, value: float) -> bool:
+        """Records ``value``; returns whether it is better than all values before."""
+        improved = value > self.best
+        self.values.append(value)
+        return improved
 
     @property
-    def over(self) -> bool:
-        """Whether it has been long enough."""
-        last, before = self.figures[-self.looks :], self.figures[-2 * self.looks : -self.looks]
-        return 0 < self.looks <= len(before) and sum(last) <= sum(before)
+    def exhausted(self) -> bool:
+        """Whether training should stop."""
+        last, before = self.values[-self.checks :], self.values[-2 * self.checks : -self.checks]
+        return 0 < self.checks <= len(before) and sum(last) <= sum(before)

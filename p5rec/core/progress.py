@@ -1,7 +1,7 @@
-"""Progress bars, where somebody waits for much work: a single query shows none.
+"""Progress bars for long work; a single query draws none.
 
-Whoever works through many batches says so with :func:`shown`; what is called inside draws its bars,
-in that thread alone. Everywhere else the same code is silent.
+Code that processes many batches enables them with :func:`progress_bars`. They apply to the current
+thread only. Without that context the same code draws no bar.
 """
 
 from __future__ import annotations
@@ -10,43 +10,43 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_SHOWN = ContextVar("shown", default=False)
-_SILENT = ContextVar("silent", default=False)
+_BARS = ContextVar("progress_bars", default=False)
+_NO_BARS = ContextVar("no_progress_bars", default=False)
 
 
 @contextmanager
-def shown() -> Iterator[None]:
-    """Bars are drawn inside."""
-    before = _SHOWN.set(True)
+def progress_bars() -> Iterator[None]:
+    """Enables progress bars inside the context."""
+    before = _BARS.set(True)
     try:
         yield
     finally:
-        _SHOWN.reset(before)
+        _BARS.reset(before)
 
 
 @contextmanager
-def silent() -> Iterator[None]:
-    """Nothing is drawn inside, the bars of fits neither."""
-    before = _SILENT.set(True)
+def no_progress_bars() -> Iterator[None]:
+    """Disables all progress bars inside the context, including those of fits."""
+    before = _NO_BARS.set(True)
     try:
         yield
     finally:
-        _SILENT.reset(before)
+        _NO_BARS.reset(before)
 
 
-def is_silent() -> bool:
-    """Whether bars are off here."""
-    return _SILENT.get()
+def bars_are_off() -> bool:
+    """Whether :func:`no_progress_bars` is active."""
+    return _NO_BARS.get()
 
 
 @contextmanager
-def bar(total: int, desc: str, unit: str) -> Iterator[Callable[[int], object]]:
-    """What to call with each number of units done, out of ``total``."""
-    if is_silent() or not _SHOWN.get():
-        yield lambda done: None
+def progress_bar(total: int, desc: str, unit: str) -> Iterator[Callable[[int], object]]:
+    """Draws a bar of ``total`` units; yields a function that advances it by a number of units."""
+    if bars_are_off() or not _BARS.get():
+        yield lambda advance: None
         return
     from tqdm import tqdm
 
-    # leave=None: a bar inside another one goes when it is full
-    with tqdm(total=total, desc=desc, unit=unit, leave=None) as drawn:
-        yield drawn.update
+    # leave=None: a nested bar disappears when it is full
+    with tqdm(total=total, desc=desc, unit=unit, leave=None) as bar:
+        yield bar.update

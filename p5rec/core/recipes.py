@@ -1,4 +1,4 @@
-"""What recipes and configs are shipped, and a config found by what a user calls it."""
+"""The shipped recipes and configs, and the lookup of a config by name, file or run folder."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .errors import UserError, did_you_mean, input_error
 from .paths import assets
 
 YAML = (".yaml", ".yml")
-RECORD = "config.yaml"  # the whole config of a run, in its folder
+RECORD = "config.yaml"  # the full config of a run, in its folder
 
 
 def shipped() -> dict[str, dict[str, Path]]:
-    """Recipe → the configs shipped for it."""
+    """Recipe → name → path of each shipped config."""
     folder = assets("recipes")
     return {
         script.stem: {p.stem: p for p in (folder / "configs" / script.stem).glob("*.yaml")}
@@ -22,28 +22,27 @@ def shipped() -> dict[str, dict[str, Path]]:
 
 
 def config_path(name: str | Path, beside: Path = Path(), also: Iterable[str] = ()) -> Path:
-    """The YAML that ``name`` means.
+    """The YAML file that ``name`` refers to.
 
     Args:
-        name: a YAML file, the name of a shipped config, or the folder of a run, whose config is
-            meant.
-        beside: the folder that relative paths are seen from.
-        also: further words that may have been meant, for the hint.
+        name: a YAML file, the name of a shipped config, or the folder of a run.
+        beside: the folder that relative paths start from.
+        also: further valid names, for the hint.
 
     Raises:
-        UserError: it is none of them.
+        UserError: ``name`` is none of them.
     """
-    word, place = str(name), beside / Path(name).expanduser()
-    if place.suffix in YAML and not place.is_dir():
-        return place
-    known = {config: path for configs in shipped().values() for config, path in configs.items()}
+    word, path = str(name), beside / Path(name).expanduser()
+    if path.suffix in YAML and not path.is_dir():
+        return path
+    known = {config: file for configs in shipped().values() for config, file in configs.items()}
     if word in known:
         return known[word]
-    if (place / RECORD).is_file():
-        return place / RECORD
-    if place.is_dir():
+    if (path / RECORD).is_file():
+        return path / RECORD
+    if path.is_dir():
         raise input_error(
-            place, f"a run's folder, which holds {RECORD}", "a folder without",
+            path, f"a run's folder, which holds {RECORD}", "a folder without",
             "name a YAML file, a run's folder or a shipped config",
         )  # fmt: skip
     raise UserError(

@@ -1,4 +1,4 @@
-"""Names a user may type, resolved lazily to code."""
+"""Registries: names that a user may type, resolved lazily to code."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from .errors import UserError, did_you_mean
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """No garbage collection inside: of torch and transformers nothing that an import makes goes,
-    and looking through it again and again takes a quarter of the time to import them."""
+    """Disables garbage collection inside the context.
+
+    An import of torch and transformers frees nothing, and collections take a quarter of its time.
+    """
     before = gc.isenabled()
     gc.disable()
     try:
@@ -25,10 +27,10 @@ def uncollected() -> Iterator[None]:
 
 
 class Registry:
-    """Maps a name to ``"package.module:attribute"``; nothing is imported until it is asked for.
+    """Maps a name to ``"package.module:attribute"``; an entry is imported on first access.
 
     Args:
-        kind: what the names are, for messages ("data source", "id scheme").
+        kind: the kind of the entries, for messages ("data source", "id scheme").
         entries: name → target.
     """
 
@@ -46,17 +48,17 @@ class Registry:
         """The object behind ``name``.
 
         Raises:
-            UserError: no such name; the message holds the nearest ones.
+            UserError: the name is unknown; the message contains the nearest names.
         """
         module, _, attribute = self.target(name).partition(":")
         with uncollected():
             return getattr(import_module(module), attribute)
 
     def target(self, name: str) -> str:
-        """Where the object behind ``name`` is: ``"package.module:attribute"``.
+        """The target of ``name``: ``"package.module:attribute"``.
 
         Raises:
-            UserError: no such name; the message holds the nearest ones.
+            UserError: the name is unknown; the message contains the nearest names.
         """
         if name not in self._targets:
             raise UserError(

@@ -1,7 +1,7 @@
-"""Text of data or models on a terminal: shown, never obeyed.
+"""Safe terminal output of text from data or models.
 
-A title may hold what a terminal takes for a command (ESC and its kin, C1 codes), what turns the
-order of reading around, or a line of its own. Such characters are written out as ``\\u001b``.
+A title may contain terminal control characters (ESC, C1 codes), bidirectional overrides or line
+breaks. They are escaped, e.g. as ``\\u001b``.
 """
 
 from __future__ import annotations
@@ -13,41 +13,41 @@ from contextlib import contextmanager, redirect_stdout
 from io import TextIOBase, TextIOWrapper
 from typing import IO
 
-# control, lone halves of a pair, ends of lines
-UNSEEN = ("Cc", "Cs", "Zl", "Zp")
-TURNING = frozenset(
+# Unicode categories: control, surrogate, line separator, paragraph separator
+ESCAPED = ("Cc", "Cs", "Zl", "Zp")
+BIDIRECTIONAL = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 )
 
 
 def printable(text: object, keep: str = "") -> str:
-    """``text`` in one line, without a character that a terminal obeys.
+    """``text`` with its control characters escaped.
 
     Args:
-        text: anything; its ``str``.
-        keep: such characters that may stay: ``"\\n\\t"`` where lines are wanted.
+        text: any value; its ``str`` is used.
+        keep: control characters that are not escaped, e.g. ``"\\n\\t"``.
     """
     word = str(text)
     if word.isprintable():
         return word
     return "".join(
-        f"\\u{ord(letter):04x}" if _obeyed(letter) and letter not in keep else letter
+        f"\\u{ord(letter):04x}" if _is_control(letter) and letter not in keep else letter
         for letter in word
     )
 
 
-def _obeyed(letter: str) -> bool:
-    return letter in TURNING or unicodedata.category(letter) in UNSEEN
+def _is_control(letter: str) -> bool:
+    return letter in BIDIRECTIONAL or unicodedata.category(letter) in ESCAPED
 
 
-class _Shown(TextIOBase):
-    """A stream whose text cannot command the terminal behind it."""
+class _EscapedStream(TextIOBase):
+    """A stream that escapes control characters before it writes to the terminal."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        if not isinstance(text, str):  # click tries whether it may write bytes
+        if not isinstance(text, str):  # click tests whether the stream takes bytes
             raise TypeError(f"expected text, got {type(text).__name__}")
         self._stream.write(printable(text, keep="\n\t"))
         return len(text)
@@ -69,12 +69,12 @@ class _Shown(TextIOBase):
 
 @contextmanager
 def safe_output() -> Iterator[None]:
-    """All that is printed inside reaches the terminal as :func:`printable` has it.
+    """Applies :func:`printable` to everything printed inside the context.
 
-    A letter that the terminal's encoding lacks is written out (``\\xe9``); it ends no command.
+    A character that the terminal's encoding lacks is escaped (``\\xe9``) and raises no error.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    with redirect_stdout(_Shown(sys.stdout)):
+    with redirect_stdout(_EscapedStream(sys.stdout)):
         yield

@@ -1,9 +1,9 @@
-"""The data spine: the immutable values that every stage takes and returns.
+"""The core data types: immutable values that stages take and return.
 
-External ids (what the user's files hold) exist in :class:`Catalog` and :class:`Users` alone;
-everywhere else users and items are row numbers, and keys (hashes of the ids) where something is
-drawn about them. E events, U users, N items, B requests,
-S the summed length of B histories, K list length, L code levels.
+External ids (the ids in the user's files) exist only in :class:`Catalog` and :class:`Users`.
+Elsewhere users and items are row numbers of these tables; random draws use keys (hashes of the
+ids). E events, U users, N items, B requests, S total length of B histories, K list length, L code
+levels.
 """
 
 from __future__ import annotations
@@ -20,32 +20,30 @@ from .features import Behaviours, Context, Users, attribute_values, take_context
 from .rng import event_keys
 
 TRAIN, VALID, TEST = 0, 1, 2
-NOBODY = -1  # the user row of a request that comes from no user of the data
+NOBODY = -1  # the user of a request that comes from no user of the data
 SPLITS: Mapping[str, int] = {"train": TRAIN, "valid": VALID, "test": TEST}
 
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """Events in order of user, then time, then a seeded shuffle of equal times.
+    """Events sorted by user, then time; a seeded shuffle orders equal times.
 
     Attributes:
-        users: ``(E,)`` int32 user rows, ascending.
-        items: ``(E,)`` int32 item rows.
-        times: ``(E,)`` int64, seconds since 1970 UTC, or the position where a source has
-            order only.
-        ratings: ``(E,)`` float32, or None where the source has none.
-        texts: further text columns of length E, such as ``review`` and ``summary``.
+        users: ``(E,)`` int32 user row numbers, ascending.
+        items: ``(E,)`` int32 item row numbers.
+        times: ``(E,)`` int64, seconds since 1970 UTC; positions if the source has only an order.
+        ratings: ``(E,)`` float32, or None if the source has none.
+        texts: text columns of length E, for example ``review`` and ``summary``.
         user_keys, item_keys: ``(U,)`` and ``(N,)`` uint64, the keys of their external ids
             (:func:`p5rec.core.rng.id_keys`).
-        baskets: ``(E,)`` int64, ascending: the number of the basket that an event is in, a set of
-            one user's events whose order carries no information; None: each event stands alone.
-            Events that are history alone share no basket with target events: a number of theirs is
-            a moment.
-        context: what else is known of each event, numbers and categories by name.
-        labels: ``(E,)`` int8, 1 or 0 where the data say so, -1 where they do not; None where they
-            label nothing.
-        behaviours: what was done; None where all events are of one kind.
-        dated: times are moments, which can be compared between users; else positions.
+        baskets: ``(E,)`` int64, ascending: the basket number of each event. A basket is an
+            unordered set of one user's events. None means that each event is its own basket.
+            Events of other than target behaviours share no basket with target events; their
+            numbers are moments.
+        context: further columns of the events by name, numeric or categorical.
+        labels: ``(E,)`` int8, 1 positive, 0 negative, -1 unknown; None if the data have no labels.
+        behaviours: the behaviour of each event; None if all events are of one kind.
+        dated: whether times are moments, comparable between users; else they are positions.
     """
 
     users: np.ndarray
@@ -76,53 +74,52 @@ class Interactions:
 
     @cached_property
     def event_keys(self) -> np.ndarray:
-        """``(E,)`` uint64: by user, item, time and which of several equal events, no two alike."""
+        """``(E,)`` uint64, unique: by user, item, time and occurrence among equal events."""
         users, items = self.user_keys[self.users], self.item_keys[self.items]
         return event_keys(users, items, self.times)
 
     @property
     def moments(self) -> np.ndarray:
-        """``(E,)`` what a user's events ascend in: their baskets, or their times where there are
-        none. Events of one moment have no order."""
+        """``(E,)`` ascending for each user: the baskets, or the times if there are no baskets.
+        Events of one moment have no order."""
         return self.times if self.baskets is None else self.baskets
 
     @cached_property
     def offsets(self) -> np.ndarray:
-        """``(U+1,)`` int64: the events of user ``u`` are rows ``offsets[u]:offsets[u+1]``."""
+        """``(U+1,)`` int64: user ``u`` has the events ``offsets[u]:offsets[u+1]``."""
         return np.searchsorted(self.users, np.arange(self.n_users + 1)).astype(np.int64)
 
     @cached_property
     def is_target(self) -> np.ndarray:
-        """``(E,)`` bool: events that may be asked for; the others are history alone."""
+        """``(E,)`` bool: events of target behaviours; the others only appear in histories."""
         return np.ones(len(self), bool) if self.behaviours is None else self.behaviours.is_target
 
     @cached_property
     def weights(self) -> np.ndarray:
-        """``(E,)`` float64: what each event counts for in a matrix of users and items."""
+        """``(E,)`` float64: the weight of each event in a user-item matrix."""
         return np.ones(len(self)) if self.behaviours is None else self.behaviours.event_weights
 
-    def moved(self, rows: np.ndarray) -> dict[str, Any]:
-        """All that is said of events but whose they are and when, at ``rows``: to :func:`replace`
-        with."""
+    def content_at(self, events: np.ndarray) -> dict[str, Any]:
+        """All fields of ``events`` except user and time, as arguments of :func:`replace`."""
         return {
-            "items": self.items[rows],
-            "ratings": None if self.ratings is None else self.ratings[rows],
-            "texts": {name: column.take(rows) for name, column in self.texts.items()},
-            "context": {name: take_context(each, rows) for name, each in self.context.items()},
-            "labels": None if self.labels is None else self.labels[rows],
-            "behaviours": None if self.behaviours is None else self.behaviours.take(rows),
+            "items": self.items[events],
+            "ratings": None if self.ratings is None else self.ratings[events],
+            "texts": {name: column.take(events) for name, column in self.texts.items()},
+            "context": {name: take_context(each, events) for name, each in self.context.items()},
+            "labels": None if self.labels is None else self.labels[events],
+            "behaviours": None if self.behaviours is None else self.behaviours.take(events),
         }
 
-    def take(self, rows: np.ndarray) -> Interactions:
-        """The events ``rows``, ascending numbers."""
-        baskets = None if self.baskets is None else self.baskets[rows]
-        own = {"users": self.users[rows], "times": self.times[rows], "baskets": baskets}
-        return replace(self, **own, **self.moved(rows))
+    def take(self, events: np.ndarray) -> Interactions:
+        """The events with the ascending indices ``events``."""
+        baskets = None if self.baskets is None else self.baskets[events]
+        own = {"users": self.users[events], "times": self.times[events], "baskets": baskets}
+        return replace(self, **own, **self.content_at(events))
 
 
 @dataclass(frozen=True, eq=False)
 class Catalog:
-    """The item table, a row an item.
+    """The item table, one row per item.
 
     Attributes:
         table: columns ``item`` (unique external id), ``title``, and any attributes
@@ -142,7 +139,7 @@ class Catalog:
 
     @cached_property
     def titles(self) -> list[str]:
-        """Titles, ``(N,)``; the external id stands in where there is none."""
+        """Titles, ``(N,)``; an item without a title has ``item`` and its external id."""
         titles: list[str | None] = self.table.column("title").to_pylist()
         return [t or f"item {i}" for t, i in zip(titles, self.ids, strict=True)]
 
@@ -162,14 +159,14 @@ class Catalog:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Which events train, validate and test.
+    """The split of the events into training, validation and test.
 
     Attributes:
         name: the rule, e.g. ``leave-one-out`` (see ``p5rec.data.split``).
         of_event: ``(E,)`` int8 of ``TRAIN``, ``VALID``, ``TEST``.
-        seed: the seed of any draw the rule makes.
-        exclude_seen: whether lists for validation users leave out the items of their histories;
-            what is chosen on validation is chosen for lists of that kind.
+        seed: the seed of the rule's draws.
+        exclude_seen: whether recommendations on validation exclude the items of the history, as
+            those of the evaluation do. Hyper-parameters are chosen under this protocol.
     """
 
     name: str
@@ -196,14 +193,16 @@ class Corpus:
         """External ids of the users, ``(U,)``."""
         return self.users.ids
 
-    def validated(self, *, exclude_seen: bool) -> Corpus:
-        """The same, whose validation lists leave out seen items or may hold them."""
+    def with_validation(self, *, exclude_seen: bool) -> Corpus:
+        """A copy whose validation recommendations exclude seen items, or include them."""
         return replace(self, split=replace(self.split, exclude_seen=exclude_seen))
 
 
 def numbered(*columns: np.ndarray) -> np.ndarray:
-    """``(E,)`` int64: neighbours that are equal in every one of ``columns (E,)`` share a number,
-    which ascends from 0."""
+    """``(E,)`` int64 group numbers, ascending from 0.
+
+    Consecutive entries that are equal in every one of ``columns (E,)`` share a number.
+    """
     new = np.zeros(len(columns[0]), dtype=np.int64)
     for column in columns:
         new[1:] |= column[1:] != column[:-1]
@@ -211,13 +210,13 @@ def numbered(*columns: np.ndarray) -> np.ndarray:
 
 
 def runs(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Runs of neighbouring rows, one after another.
+    """The concatenated indices of B ranges.
 
     Args:
-        starts, lengths: ``(B,)`` the first row of each run, and how many it has.
+        starts, lengths: ``(B,)`` the first index and the length of each range.
 
     Returns:
-        ``(S,)`` int64, the rows of all runs; ``(B + 1,)`` int64, where each run begins in them.
+        ``(S,)`` int64, the indices of all ranges; ``(B + 1,)`` int64, the offsets of the ranges.
     """
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1]), offsets
@@ -225,16 +224,16 @@ def runs(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 @dataclass(frozen=True, eq=False)
 class Histories:
-    """B requests, each a user and what the user did, oldest first, as one ragged array.
+    """B requests, each a user and a history (oldest event first), as one ragged array.
 
     Attributes:
-        users: ``(B,)`` int32 user rows, or ``NOBODY``.
-        items: ``(S,)`` int32 item rows of all histories, one after another.
-        offsets: ``(B+1,)`` int64: request ``b`` holds ``items[offsets[b]:offsets[b+1]]``.
-        keys: ``(B,)`` uint64, what is drawn for a request hangs on; None: on its number.
-        baskets: ``(S,)`` int64, ascending within a request: the basket that each entry of
-            ``items`` is from; None: each stands alone.
-        behaviours: what was done, of the S events; None: all are of one kind.
+        users: ``(B,)`` int32 user row numbers, or ``NOBODY``.
+        items: ``(S,)`` int32 item row numbers of all histories, concatenated.
+        offsets: ``(B+1,)`` int64: request ``b`` has ``items[offsets[b]:offsets[b+1]]``.
+        keys: ``(B,)`` uint64, the keys of a request's random draws; None uses its number.
+        baskets: ``(S,)`` int64, ascending within a request: the basket of each entry of
+            ``items``; None means that each entry is its own basket.
+        behaviours: the behaviours of the S events; None if all are of one kind.
     """
 
     users: np.ndarray
@@ -252,7 +251,7 @@ class Histories:
 
     @property
     def lengths(self) -> np.ndarray:
-        """``(B,)`` number of events of each request."""
+        """``(B,)`` the number of events of each request."""
         return np.diff(self.offsets)
 
     def take(self, rows: np.ndarray) -> Histories:
@@ -262,66 +261,65 @@ class Histories:
         return Histories(self.users[rows], self.items[source], offsets, keys, **self._at(source))
 
     def tail(self, n: int) -> Histories:
-        """The same requests, each with its last ``n`` events."""
+        """The same requests with only the last ``n`` events of each."""
         lengths = np.minimum(self.lengths, n)
         source, offsets = runs(self.offsets[1:] - lengths, lengths)
         return Histories(self.users, self.items[source], offsets, self.keys, **self._at(source))
 
     def of_targets(self) -> Histories:
-        """The same requests with their target events alone: what a user has, and not what a user
-        looked at."""
+        """The same requests with only their events of target behaviours."""
         return self if self.behaviours is None else self.where(self.behaviours.is_target)
 
     def where(self, which: np.ndarray) -> Histories:
-        """The same requests with those of their events alone that ``which (S,)`` bool says."""
-        kept = np.flatnonzero(which)
-        counts = np.bincount(self.requests()[kept], minlength=len(self))
+        """The same requests with only the events where ``which (S,)`` is True."""
+        entries = np.flatnonzero(which)
+        counts = np.bincount(self.requests()[entries], minlength=len(self))
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Histories(self.users, self.items[kept], offsets, self.keys, **self._at(kept))
+        return Histories(self.users, self.items[entries], offsets, self.keys, **self._at(entries))
 
     def _at(self, source: np.ndarray) -> dict[str, Any]:
-        """What else is known of the events ``source`` of the S."""
+        """The optional fields of the entries ``source`` of the S."""
         return {
             "baskets": None if self.baskets is None else self.baskets[source],
             "behaviours": None if self.behaviours is None else self.behaviours.take(source),
         }
 
     def requests(self) -> np.ndarray:
-        """``(S,)`` the request that each entry of ``items`` belongs to."""
+        """``(S,)`` the request of each entry of ``items``."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
     def basket_numbers(self) -> np.ndarray:
-        """``(S,)`` int64: the basket of each entry of ``items``, numbered through all requests."""
+        """``(S,)`` int64: the basket of each entry of ``items``, numbered across all requests."""
         if self.baskets is None:
             return np.arange(len(self.items))
         return numbered(self.requests(), self.baskets)
 
     def ages(self) -> np.ndarray:
-        """``(S,)`` int64: how many baskets of its request come after that of each entry.
+        """``(S,)`` int64: the number of later baskets in the request of each entry.
 
-        They are counted in target events: where these form baskets, what is history alone ages by
-        the baskets after it and ages nothing itself.
+        If target events form baskets, only these baskets count; an event of another behaviour has
+        an age but adds none.
         """
         numbers = self.basket_numbers()
         counted = np.ones(len(numbers))
         if self.baskets is not None and self.behaviours is not None:
             counted = self.behaviours.is_target
-        passed = np.cumsum(np.bincount(numbers, counted) > 0)[numbers]
+        position = np.cumsum(np.bincount(numbers, counted) > 0)[numbers]
         last = np.maximum(self.offsets[1:] - 1, 0)[self.requests()]
-        ages: np.ndarray = passed[last] - passed
+        ages: np.ndarray = position[last] - position
         return ages
 
 
 @dataclass(frozen=True, eq=False)
 class ItemCodes:
-    """Semantic ids: a tuple of L codes an item.
+    """Semantic ids: a tuple of L codes for each item.
 
     Attributes:
         codes: ``(N, L)`` int32, ``0 <= codes[:, l] < sizes[l]``; rows are unique.
         sizes: the codebook size of each level, L integers.
-        scheme: the name of the scheme that made them.
-        tied: the last level is a number among items that share all codes before it, which a model
-            is not to tell apart: it ranks them by that number, whatever it has read.
+        scheme: the name of the id scheme.
+        tied: whether the last level only numbers the items that share all earlier codes. A model
+            does not predict that level: it ranks these items by their number.
     """
 
     codes: np.ndarray
@@ -339,24 +337,24 @@ class ItemCodes:
 
     @property
     def starts(self) -> np.ndarray:
-        """``(L,)`` int64: where each level begins in the flat range of ``sum(sizes)`` codes."""
+        """``(L,)`` int64: the offset of each level in the flat range of ``sum(sizes)`` codes."""
         return np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64)
 
     @property
     def flat(self) -> np.ndarray:
-        """``(N, L)`` int64: codes numbered through all levels, ``starts[l] + codes[:, l]``."""
+        """``(N, L)`` int64: codes numbered across all levels, ``starts[l] + codes[:, l]``."""
         flat: np.ndarray = self.codes.astype(np.int64) + self.starts
         return flat
 
 
 @dataclass(frozen=True, eq=False)
 class RankedLists:
-    """What a recommender answers.
+    """The recommendations for B requests: ranked lists of K items.
 
     Attributes:
-        users: ``(B,)`` int32 user rows.
-        items: ``(B, K)`` int32 item rows, best first, -1 where the list ended early.
-        scores: ``(B, K)`` float32, descending, -inf where the list ended early.
+        users: ``(B,)`` int32 user row numbers.
+        items: ``(B, K)`` int32 item row numbers, best first; -1 after the end of a short list.
+        scores: ``(B, K)`` float32, descending; -inf after the end of a short list.
     """
 
     users: np.ndarray
@@ -369,10 +367,10 @@ class RankedLists:
 
 
 def check_rows(kind: str, rows: np.ndarray, count: int, least: int = 0) -> None:
-    """Refuse rows outside ``least .. count - 1``.
+    """Checks that row numbers lie in ``least .. count - 1``.
 
     Raises:
-        ValueError: naming the first of them.
+        ValueError: a row number is out of range; the message names the first one.
     """
     outside = rows[(rows < least) | (rows >= count)]
     if len(outside):

@@ -1,4 +1,4 @@
-"""Who needs what of a store: the processes at work, and the run folders made from it."""
+"""The users of a store's stages: running processes and run folders."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from filelock import FileLock
 from .locks import held
 
 RUNNING, RUNS = ".running", ".runs"  # under a store's root
-REPORT = "report.json"  # a run's folder without one is no more
+REPORT = "report.json"  # a run folder without it no longer counts
 
 
 class InUse:
-    """The stages that this process reads, noted where others see them for as long as it needs
-    them. A store that cannot be written is left as it is.
+    """Records the stages that this process reads, visible to other processes while it runs.
+
+    A read-only store gets no record.
 
     Attributes:
-        stages: ``name/key`` of each.
+        stages: ``name/key`` of each stage.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,7 @@ class InUse:
         self._file: Path | None = None
 
     def add(self, root: Path, stage: str) -> None:
-        """Notes a stage of the store under ``root``, before it is looked for."""
+        """Records a stage of the store under ``root``, before the store is searched for it."""
         if stage in self.stages:
             return
         self.stages[stage] = None
@@ -44,38 +45,38 @@ class InUse:
 
     def _begin(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(file, thread_local=False)  # until we are forgotten
+        self._lock = FileLock(file, thread_local=False)  # released when the object is collected
         self._lock.acquire(blocking=False)
         self._file = file
         weakref.finalize(self, _end, file, os.getpid())
 
 
 def _end(file: Path, process: int) -> None:
-    if os.getpid() == process:  # not that of a fork
+    if os.getpid() == process:  # not in a forked child
         with suppress(OSError):
             file.unlink()
 
 
 def in_use(root: Path) -> set[str]:
     """``name/key`` of the stages that living processes read."""
-    found: set[str] = set()
+    stages: set[str] = set()
     for path in (root / RUNNING).glob(".*.lock"):
-        with suppress(FileNotFoundError):  # it ends just now
-            found |= set(path.read_text(encoding="utf-8").split()) if held(path) else set()
-    return found
+        with suppress(FileNotFoundError):  # the process has just ended
+            stages |= set(path.read_text(encoding="utf-8").split()) if held(path) else set()
+    return stages
 
 
 def runs_file(root: Path, folder: Path) -> Path:
-    """Where the store under ``root`` notes what the run in ``folder`` was made of."""
+    """The file in which the store under ``root`` records the stages of the run in ``folder``."""
     name = blake2b(os.fsencode(folder.resolve()), digest_size=8).hexdigest()
     return root / RUNS / f"{name}.json"
 
 
 def read_runs(root: Path) -> dict[Path, tuple[str, list[str]]]:
-    """File of a noted run → its folder and its stages (``name/key``)."""
-    found = {}
+    """Record file → the folder of the run and its stages (``name/key``)."""
+    runs = {}
     for path in sorted((root / RUNS).glob("*.json")):
         with suppress(OSError, ValueError, KeyError):
-            noted = json.loads(path.read_text(encoding="utf-8"))
-            found[path] = (str(noted["folder"]), list(noted["stages"]))
-    return found
+            run = json.loads(path.read_text(encoding="utf-8"))
+            runs[path] = (str(run["folder"]), list(run["stages"]))
+    return runs

@@ -1,4 +1,4 @@
-"""The folder in which a stage works until its artefact is whole, and who works in it together."""
+"""The working folder of a stage, and the processes of one launch that share it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from .errors import Refused, UserError, disk_full
-from .locks import alone, held, launch_word
+from .errors import UserError, WriteRefused, disk_full
+from .locks import exclusive_lock, held, launch_id
 
 MANIFEST = "manifest.json"
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
 
 def missing(folder: Path) -> list[str]:
-    """Files of the artefact in ``folder`` that are not there, or not as long as they were made;
-    its manifest's name where it was never finished."""
+    """Files of the artefact in ``folder`` that are missing or have the wrong size.
+
+    An unfinished artefact has no manifest; then the result names the manifest.
+    """
     try:
         files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError):
         return [MANIFEST]
-    found = sizes(folder)
-    return [name for name, size in files.items() if found.get(name) != size]
+    present = sizes(folder)
+    return [name for name, size in files.items() if present.get(name) != size]
 
 
 def sizes(folder: Path) -> dict[str, int]:
-    """Bytes of each file in ``folder``, by its place there."""
+    """Bytes of each file in ``folder``, by relative path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): path.stat().st_size
@@ -41,7 +43,7 @@ def sizes(folder: Path) -> dict[str, int]:
 
 @contextmanager
 def working(work: Path, resumable: bool) -> Iterator[None]:
-    """The folder to make an artefact in; what an earlier run left stays only to go on from."""
+    """Creates the working folder; only a resumable stage keeps the files of an earlier run."""
     if not resumable:
         shutil.rmtree(work, ignore_errors=True)
     work.mkdir(exist_ok=True)
@@ -52,32 +54,36 @@ def working(work: Path, resumable: bool) -> Iterator[None]:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def together(work: Path) -> AbstractContextManager[None]:
-    """Meanwhile the other processes of this launch know that they are to make it with us."""
-    return alone(work.with_suffix(f".{launch_word()}.lock"))
+def collective_lock(work: Path) -> AbstractContextManager[None]:
+    """While held, tells the other processes of this launch to join the computation."""
+    return exclusive_lock(work.with_suffix(f".{launch_id()}.lock"))
 
 
-def follow(final: Path, work: Path, make: Callable[[Path], object] | None) -> bool:
-    """Returns when the first process of our launch has the artefact; launchers end us if it dies.
+def follow(final: Path, work: Path, compute: Callable[[Path], object] | None) -> bool:
+    """Waits until rank 0 has published the artefact.
+
+    If rank 0 dies, the launcher stops this process.
 
     Args:
-        make: what to do with it when it makes the artefact, and not before.
+        final: the folder of the artefact.
+        work: its working folder.
+        compute: the collective work, run once when rank 0 starts it; None only waits.
 
     Returns:
-        Whether there was anything to wait for.
+        Whether the artefact was missing at first.
     """
     waited = False
     while missing(final):
         waited = True
-        if make is not None and held(work.with_suffix(f".{launch_word()}.lock")):
-            make(work)
-            make = None
+        if compute is not None and held(work.with_suffix(f".{launch_id()}.lock")):
+            compute(work)
+            compute = None
         time.sleep(0.2)
     return waited
 
 
 def publish(work: Path, final: Path) -> None:
-    """Renames ``work`` to ``final``, in place of what is left of an artefact there."""
+    """Renames ``work`` to ``final`` and removes an existing artefact there."""
     old = work.with_suffix(".old")
     shutil.rmtree(old, ignore_errors=True)
     if final.exists():
@@ -87,8 +93,8 @@ def publish(work: Path, final: Path) -> None:
 
 
 @contextmanager
-def disk_told(name: str, root: Path) -> Iterator[None]:
-    """Tells in one line what the disk refuses while the stage ``name`` is made under ``root``."""
+def disk_errors(name: str, root: Path) -> Iterator[None]:
+    """Turns write errors of the stage ``name`` under ``root`` into one-line user errors."""
     try:
         yield
     except Exception as error:
@@ -102,9 +108,9 @@ def disk_told(name: str, root: Path) -> Iterator[None]:
 
 
 def _unwritable(error: Exception, root: Path) -> str | None:
-    """Why the disk refused a write under ``root``, None where ``error`` says something else."""
+    """The reason of a failed write under ``root``; None if ``error`` has another cause."""
     if isinstance(error, UserError):
-        return error.reason if isinstance(error, Refused) else None
+        return error.reason if isinstance(error, WriteRefused) else None
     if isinstance(error, OSError) and error.errno in REFUSED:
         inside = root in Path(str(error.filename)).parents
         return error.strerror if inside else None

@@ -1,4 +1,4 @@
-"""A store of the test's own."""
+"""A store in a temporary folder."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ from p5rec.core.artefacts import Store
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store", say=lambda _: None, rank=0)
+    return Store(tmp_path / "store", notify=lambda _: None, rank=0)

@@ -1,4 +1,4 @@
-"""A stage that counts, and what a store holds."""
+"""A stage that counts its calls, and the listing of a store."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ CODE = ()
 FILES = ("/lineage.npy", "/manifest.json", "/result.txt")
 
 
-class Maker:
-    """Writes a file and remembers how often it was asked to."""
+class CountingStage:
+    """Writes a file and counts its calls."""
 
     def __init__(self, events: list[int] | None = None) -> None:
         self.calls = 0
@@ -25,6 +25,6 @@ class Maker:
         return Lineage(self.events)
 
 
-def left(store: Store) -> list[str]:
-    places = (p.relative_to(store.root).as_posix() for p in store.root.rglob("*"))
-    return sorted(place for place in places if not place.startswith(".running"))
+def files_of(store: Store) -> list[str]:
+    paths = (p.relative_to(store.root).as_posix() for p in store.root.rglob("*"))
+    return sorted(path for path in paths if not path.startswith(".running"))

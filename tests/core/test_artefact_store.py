@@ -1,4 +1,4 @@
-"""The store: what is kept, what is made again, and what a failure leaves behind."""
+"""The store: caching, recomputing, and the state after a failure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stages import CODE, FILES, Maker, left
+from stages import CODE, FILES, CountingStage, files_of
 
 from p5rec.core import artefacts, code
 from p5rec.core.artefacts import Artefact, Lineage, Store, atomic_write, digest, write_json
@@ -21,15 +21,15 @@ from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_rng
 
 
-def test_a_stage_is_made_once_and_kept_after(store: Store) -> None:
-    make, said = Maker(), []
-    store = Store(store.root, said.append, 0)
+def test_a_stage_is_computed_once_and_then_cached(store: Store) -> None:
+    make, log = CountingStage(), []
+    store = Store(store.root, log.append, 0)
     first = store.stage("ids", make, config={"a": 1}, code=CODE)
     second = store.stage("ids", make, config={"a": 1}, code=CODE)
     assert make.calls == 1
     assert (first.path, first.key) == (second.path, second.key)
     assert (first.fresh, second.fresh) == (True, False)
-    assert [line.split()[1] for line in said] == ["made", "kept"]
+    assert [line.split()[1] for line in log] == ["made", "cached"]
     assert first.manifest["config"] == {"a": 1}
     assert first.manifest["versions"]["numpy"] == np.__version__
     assert (first.path / "result.txt").read_text() == "done"
@@ -39,9 +39,9 @@ def test_config_input_code_and_name_are_all_in_the_key(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def key(name: str = "ids", config: Any = None, inputs: Any = None, code: Any = ()) -> str:
-        return store.stage(name, Maker(), config=config or {}, code=code, inputs=inputs).key
+        return store.stage(name, CountingStage(), config=config or {}, code=code, inputs=inputs).key
 
-    below = store.stage("data", Maker(), config={"seed": 1}, code=CODE)
+    upstream = store.stage("data", CountingStage(), config={"seed": 1}, code=CODE)
     keys = [
         key(),
         key(name="other"),
@@ -49,7 +49,7 @@ def test_config_input_code_and_name_are_all_in_the_key(
         key(config={"seed": 2}),
         key(inputs={"log": "abc"}),
         key(inputs={"log": "abd"}),
-        key(inputs={"log": below}),
+        key(inputs={"log": upstream}),
         key(code=(derive_rng,)),
         key(code=("p5rec.core.rng:tie_order",)),
     ]
@@ -57,14 +57,16 @@ def test_config_input_code_and_name_are_all_in_the_key(
     assert len({*keys, key(code=(derive_rng,))}) == len(keys) + 1
 
 
-def test_a_digest_ignores_the_order_of_keys_and_refuses_what_has_no_text(tmp_path: Path) -> None:
+def test_a_digest_ignores_the_order_of_keys_and_refuses_other_objects(tmp_path: Path) -> None:
     assert digest({"a": 1, "b": [2, 3]}) == digest({"b": [2, 3], "a": 1})
     assert digest([1, 2]) != digest([2, 1])
     with pytest.raises(TypeError):
         digest({"a": object()})
 
 
-@pytest.mark.parametrize("raised", [KeyboardInterrupt(), ValueError("ours"), UserError("theirs")])
+@pytest.mark.parametrize(
+    "raised", [KeyboardInterrupt(), ValueError("a bug"), UserError("a user error")]
+)
 def test_an_interrupted_stage_leaves_nothing(store: Store, raised: BaseException) -> None:
     def make(folder: Path) -> Lineage:
         (folder / "half.txt").write_text("half")
@@ -72,10 +74,10 @@ def test_an_interrupted_stage_leaves_nothing(store: Store, raised: BaseException
 
     with pytest.raises(type(raised)):
         store.stage("ids", make, config={}, code=CODE)
-    assert left(store) == ["ids"]
+    assert files_of(store) == ["ids"]
 
 
-def test_a_resumable_stage_goes_on_in_its_own_folder(store: Store) -> None:
+def test_a_resumable_stage_resumes_in_its_folder(store: Store) -> None:
     def make(folder: Path) -> Lineage:
         seen = sorted(p.name for p in folder.iterdir())
         (folder / "half.txt").write_text("half")
@@ -91,49 +93,49 @@ def test_a_resumable_stage_goes_on_in_its_own_folder(store: Store) -> None:
     assert not list(store.root.glob("train/.*.work"))
 
 
-def test_two_runs_of_a_resumable_stage_do_not_meet_in_its_folder(store: Store) -> None:
-    """The second waits for the first, says so, and has what the first made."""
-    said: list[str] = []
-    waits, begun, make = threading.Event(), threading.Event(), Maker()
+def test_two_runs_of_a_resumable_stage_do_not_share_its_folder(store: Store) -> None:
+    """The second run logs that it waits, then reads the first run's artefact."""
+    log: list[str] = []
+    waits, started, make = threading.Event(), threading.Event(), CountingStage()
 
     def told(line: str) -> None:
-        said.append(line)
+        log.append(line)
         waits.set()
 
     def slow(folder: Path) -> Lineage:
-        begun.set()
+        started.set()
         assert waits.wait(10)
         return make(folder)
 
-    def run(say: Callable[[str], None], make: Callable[[Path], Lineage]) -> Artefact:
-        mine = Store(store.root, say, 0)
-        return mine.stage("train", make, config={}, code=CODE, resumable=True)
+    def run(notify: Callable[[str], None], make: Callable[[Path], Lineage]) -> Artefact:
+        own_store = Store(store.root, notify, 0)
+        return own_store.stage("train", make, config={}, code=CODE, resumable=True)
 
     with ThreadPoolExecutor() as pool:
         first = pool.submit(run, lambda _: None, slow)
-        assert begun.wait(10)
+        assert started.wait(10)
         second = pool.submit(run, told, slow)
         assert first.result(20).path == second.result(20).path
-    assert said == [
-        "train: another run is making it; waiting",
-        f"train: kept {first.result().path}",
+    assert log == [
+        "train: another run is computing it; waiting",
+        f"train: cached {first.result().path}",
     ]
     assert make.calls == 1
     assert not list(store.root.glob("train/.*"))
 
 
-def test_a_half_made_folder_under_the_final_name_is_replaced(store: Store) -> None:
-    made = store.stage("ids", Maker(), config={}, code=CODE)
+def test_an_incomplete_folder_under_the_final_name_is_replaced(store: Store) -> None:
+    made = store.stage("ids", CountingStage(), config={}, code=CODE)
     (made.path / "manifest.json").unlink()
     (made.path / "rubbish.txt").write_text("x")
-    again = store.stage("ids", Maker(), config={}, code=CODE)
+    again = store.stage("ids", CountingStage(), config={}, code=CODE)
     assert again.fresh
     assert not (again.path / "rubbish.txt").exists()
 
 
-def test_two_threads_of_one_process_make_a_stage_once(store: Store) -> None:
-    """Nor do two containers, each with the same process number, meet in one folder."""
-    make, begun = Maker(), threading.Barrier(2)
+def test_two_threads_of_one_process_compute_a_stage_once(store: Store) -> None:
+    """So do two containers with the same process id."""
+    make, started = CountingStage(), threading.Barrier(2)
 
     def slow(folder: Path) -> Lineage:
         assert not list(folder.iterdir())
@@ -141,7 +143,7 @@ def test_two_threads_of_one_process_make_a_stage_once(store: Store) -> None:
         return make(folder)
 
     def run(_: int) -> Artefact:
-        begun.wait(10)
+        started.wait(10)
         return Store(store.root, lambda _: None, 0).stage("ids", slow, config={}, code=CODE)
 
     with ThreadPoolExecutor(2) as pool:
@@ -149,24 +151,24 @@ def test_two_threads_of_one_process_make_a_stage_once(store: Store) -> None:
     assert make.calls == 1
     assert one.path == other.path
     assert {one.fresh, other.fresh} == {True, False}
-    assert left(store) == ["ids", *(f"ids/{one.key}{name}" for name in ("", *FILES))]
+    assert files_of(store) == ["ids", *(f"ids/{one.key}{name}" for name in ("", *FILES))]
 
 
-def test_what_a_killed_run_left_is_no_part_of_the_next(store: Store) -> None:
-    key = store.stage("ids", Maker(), config={}, code=CODE).key
+def test_files_of_a_killed_run_are_not_in_the_next_artefact(store: Store) -> None:
+    key = store.stage("ids", CountingStage(), config={}, code=CODE).key
     shutil.rmtree(store.root)
     work = store.root / "ids" / f".{key}.work"
     work.mkdir(parents=True)
     (work / "half.txt").write_text("half")
     work.with_suffix(".lock").write_text("")
-    store.stage("ids", Maker(), config={}, code=CODE)
-    assert left(store) == ["ids", *(f"ids/{key}{name}" for name in ("", *FILES))]
+    store.stage("ids", CountingStage(), config={}, code=CODE)
+    assert files_of(store) == ["ids", *(f"ids/{key}{name}" for name in ("", *FILES))]
 
 
-def test_a_missing_or_shortened_file_is_noticed_and_made_again(store: Store) -> None:
-    said: list[str] = []
-    store = Store(store.root, said.append, 0)
-    make = Maker()
+def test_a_missing_or_truncated_file_is_recomputed(store: Store) -> None:
+    log: list[str] = []
+    store = Store(store.root, log.append, 0)
+    make = CountingStage()
     for n, damage in enumerate(
         (
             lambda path: (path / "result.txt").unlink(),
@@ -180,24 +182,26 @@ def test_a_missing_or_shortened_file_is_noticed_and_made_again(store: Store) -> 
         made = store.stage("ids", make, config={}, code=CODE)
         assert make.calls == n
         damage(made.path)
-        said.clear()
+        log.clear()
         again = store.stage("ids", make, config={}, code=CODE)
         assert again.fresh
         assert (again.path / "result.txt").read_text() == "done"
-        assert len(said) == 2
-        assert said[0].endswith("is missing or damaged; making it again")
-        assert left(store) == ["ids", *(f"ids/{made.key}{name}" for name in ("", *FILES))]
+        assert len(log) == 2
+        assert log[0].endswith("is missing or damaged; recomputing")
+        assert files_of(store) == ["ids", *(f"ids/{made.key}{name}" for name in ("", *FILES))]
     assert make.calls == 6
 
 
 def test_lineage_is_the_union_of_own_and_inputs(store: Store) -> None:
-    a = store.stage("a", Maker([7, 3]), config={}, code=CODE)
-    b = store.stage("b", Maker([2**63, 3]), config={}, code=CODE)
-    c = store.stage("c", Maker(), config={}, code=CODE, inputs={"a": a, "b": b, "file": "hash"})
+    a = store.stage("a", CountingStage([7, 3]), config={}, code=CODE)
+    b = store.stage("b", CountingStage([2**63, 3]), config={}, code=CODE)
+    c = store.stage(
+        "c", CountingStage(), config={}, code=CODE, inputs={"a": a, "b": b, "file": "hash"}
+    )
     assert c.lineage.events.tolist() == [3, 7, 2**63]
-    assert c.lineage.among(np.array([7, 8], dtype=np.uint64)).tolist() == [True, False]
+    assert c.lineage.contains(np.array([7, 8], dtype=np.uint64)).tolist() == [True, False]
     assert c.manifest["lineage"]["events_seen"] == 3
-    none = store.stage("d", Maker(), config={}, code=CODE)
+    none = store.stage("d", CountingStage(), config={}, code=CODE)
     assert none.lineage.events.tolist() == []
     assert c.lineage.summary()["digest"] != a.lineage.summary()["digest"]
 
@@ -215,7 +219,7 @@ def _hidden(*_: object) -> None:
 def test_a_full_disk_is_one_line_and_leaves_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch, where: str, fail: Callable[..., None]
 ) -> None:
-    make: Any = Maker()
+    make: Any = CountingStage()
     if where == "make":
         make = lambda folder: (folder / "half").write_text("x") and fail()  # noqa: E731
     elif where == "manifest":
@@ -226,11 +230,11 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
         store.stage("ids", make, config={}, code=CODE)
     assert len(caught.value.lines) == 1
     assert "\n" not in caught.value.lines[0]
-    assert left(store) == ["ids"]
+    assert files_of(store) == ["ids"]
 
 
-def test_our_own_faults_keep_their_traceback(store: Store, tmp_path: Path) -> None:
-    """A missing file or an unreadable one outside the store is no full disk."""
+def test_bugs_keep_their_traceback(store: Store, tmp_path: Path) -> None:
+    """A missing file, or an unreadable one outside the store, is not reported as a full disk."""
 
     def missing(folder: Path) -> Lineage:
         return Lineage(np.load(folder / "never written.npy"))
@@ -247,10 +251,12 @@ def test_our_own_faults_keep_their_traceback(store: Store, tmp_path: Path) -> No
 def test_a_store_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file, not a folder")
     with pytest.raises(UserError, match=r"to write under .*, got Not a directory"):
-        Store(tmp_path / "store", lambda _: None, 0).stage("ids", Maker(), config={}, code=CODE)
+        Store(tmp_path / "store", lambda _: None, 0).stage(
+            "ids", CountingStage(), config={}, code=CODE
+        )
 
 
-def test_a_written_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_file_is_written_completely_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "value.json"
     write_json(path, {"a": "é"})
     assert path.read_text(encoding="utf-8") == '{\n  "a": "é"\n}\n'
@@ -276,5 +282,5 @@ def test_a_damaged_json_file_is_named(tmp_path: Path, content: bytes | None, say
 
 
 def test_an_artefact_reads_its_own_manifest(store: Store) -> None:
-    made = store.stage("a", Maker([1, 1, 0]), config={}, code=CODE)
+    made = store.stage("a", CountingStage([1, 1, 0]), config={}, code=CODE)
     assert Artefact(made.path, made.key).lineage.events.tolist() == [0, 1]

@@ -1,4 +1,4 @@
-"""The code behind a stage: what is read of the sources, and what a change of them changes."""
+"""Code digests: which sources count, and which changes alter the digest."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WORK = "p5rec.a.work:work"
 
 
 def package(folder: Path, changes: Mapping[str, str] | None = None) -> Code:
-    """The small package with some files written differently."""
+    """The small package with some files replaced."""
     for name, text in {**SOURCES, **(changes or {})}.items():
         path = folder / "p5rec" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,20 +50,20 @@ def package(folder: Path, changes: Mapping[str, str] | None = None) -> Code:
     return Code(folder)
 
 
-def test_what_work_can_run_is_what_its_module_imports_at_any_depth(tmp_path: Path) -> None:
+def test_the_closure_holds_all_imports_at_any_depth(tmp_path: Path) -> None:
     assert package(tmp_path).closure(WORK) == [
         "p5rec", "p5rec.a", "p5rec.a.lazy", "p5rec.a.work", "p5rec.b", "p5rec.b.far",
         "p5rec.b.near", "p5rec.d", "p5rec.d.deep",
     ]  # fmt: skip
 
 
-def test_words_about_the_code_and_its_layout_do_not_count(tmp_path: Path) -> None:
-    told = SOURCES["a/work.py"].replace(
+def test_comments_docstrings_and_layout_do_not_count(tmp_path: Path) -> None:
+    text = SOURCES["a/work.py"].replace(
         "def work():\n", 'def work():\n    """Works."""\n    # slowly\n\n'
     )
-    told = '"""Work."""\n\n' + told.replace("    import torch\n", "")
+    text = '"""Work."""\n\n' + text.replace("    import torch\n", "")
     was = package(tmp_path / "was")
-    assert package(tmp_path / "now", {"a/work.py": told}).digest(WORK) == was.digest(WORK)
+    assert package(tmp_path / "now", {"a/work.py": text}).digest(WORK) == was.digest(WORK)
 
 
 @pytest.mark.parametrize("name", ["a/work", "a/lazy", "b/far", "d/deep", "d/__init__"])
@@ -81,29 +81,31 @@ def test_other_modules_do_not_count(tmp_path: Path) -> None:
     assert now.digest("p5rec.c.typed:X") != now.digest("p5rec.c.typed:Y")
 
 
-def test_an_entry_more_in_a_registry_does_not_count(tmp_path: Path) -> None:
+def test_a_new_registry_entry_does_not_count(tmp_path: Path) -> None:
     more = SOURCES["d/names.py"].replace("}", ', "two": "p5rec.b.far:far"}')
     was, now = package(tmp_path / "was"), package(tmp_path / "now", {"d/names.py": more})
     assert now.digest("p5rec.d.names:NAMES") == was.digest("p5rec.d.names:NAMES")
 
 
-def test_what_a_page_is_made_of_counts(tmp_path: Path) -> None:
+def test_the_files_of_a_page_count(tmp_path: Path) -> None:
     was, now = package(tmp_path / "was"), package(tmp_path / "now")
     (tmp_path / "now" / "p5rec" / "d" / "assets" / "page.css").write_text("b {}")
     assert now.digest("p5rec.d.page:PAGE") != was.digest("p5rec.d.page:PAGE")
     assert now.digest("p5rec.d.deep:X") == was.digest("p5rec.d.deep:X")
 
 
-def test_versions_are_those_of_what_is_imported(
+def test_versions_are_those_of_imported_packages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(code, "version_of", lambda name: f"{name} 1.0+cpu")
-    found = package(tmp_path).libraries(WORK)
-    del found["python"]
-    assert found == {"numpy": "numpy 1.0+cpu", "scikit-learn": "scikit-learn 1.0+cpu"}
+    result = package(tmp_path).libraries(WORK)
+    del result["python"]
+    assert result == {"numpy": "numpy 1.0+cpu", "scikit-learn": "scikit-learn 1.0+cpu"}
 
 
-def test_a_function_is_known_by_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_is_identified_by_its_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert CODE.digest(derive_rng) == CODE.digest("p5rec.core.rng:derive_rng")
     with pytest.raises(ValueError, match=r"in a module with a source, got builtins"):
         CODE.closure(len)
@@ -113,10 +115,10 @@ def test_a_function_is_known_by_its_module(tmp_path: Path, monkeypatch: pytest.M
         "of_a_user_again": "from p5rec.core import rng\n",
     }.items():
         (tmp_path / f"{name}.py").write_text(text)
-    found = CODE.closure("of_a_user:work")
-    assert {"of_a_user", "p5rec.core.rng"} <= {*found}
+    result = CODE.closure("of_a_user:work")
+    assert {"of_a_user", "p5rec.core.rng"} <= {*result}
     assert CODE.digest("of_a_user:work") != CODE.digest("of_a_user_again:work")
 
 
-def test_a_registry_says_where_a_name_leads() -> None:
+def test_a_registry_gives_the_target_of_a_name() -> None:
     assert Registry("kind", {"one": "p5rec.core.rng:tie_order"}).target("one").endswith("tie_order")

@@ -1,4 +1,4 @@
-"""YAML to typed config: strict, with every fault at its place."""
+"""YAML to typed config: strict, with every error at its file and line."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def lines_of(caught: pytest.ExceptionInfo[UserError]) -> list[str]:
     return list(caught.value.lines)
 
 
-def test_what_is_dumped_loads_equal(write) -> None:
+def test_a_dumped_config_loads_equal(write) -> None:
     text = "seed: 3\nmodels:\n  a: {adapter: {rank: 8}}\n  b: {}\nnoise: {kind: box, edges: [1]}\n"
     config = load(write("r.yaml", text), Recipe)
     assert config.models["a"].adapter == Adapter(rank=8)
@@ -63,7 +63,7 @@ def test_what_is_dumped_loads_equal(write) -> None:
     assert Recipe(**config.dump()) == config
 
 
-def test_a_composed_schema_is_as_strict_as_its_parts() -> None:
+def test_a_composed_schema_is_as_strict_as_its_fields() -> None:
     schema = compose("Sft", model=Model, seed=(int, 0))
     assert schema(model={}).dump()["seed"] == 0
     with pytest.raises(UserError) as caught:
@@ -79,7 +79,7 @@ def test_a_config_is_frozen() -> None:
         Adapter().rank = 5
 
 
-def test_an_unknown_key_is_told_with_its_line_and_the_nearest_name(write) -> None:
+def test_an_unknown_key_is_reported_with_its_line_and_the_nearest_name(write) -> None:
     path = write("r.yaml", "seed: 1\nmodels:\n  a:\n    layres: 3\n")
     with pytest.raises(UserError) as caught:
         load(path, Recipe)
@@ -100,7 +100,7 @@ def test_an_unknown_key_is_told_with_its_line_and_the_nearest_name(write) -> Non
         ({"steps": [{}, {"layres": 1}]}, "'layers'"),
     ],
 )
-def test_near_names_are_found_at_any_depth(tree: dict, near: str) -> None:
+def test_hints_name_near_keys_at_any_depth(tree: dict, near: str) -> None:
     with pytest.raises(UserError) as caught:
         bind(Recipe, {"seed": 1, **tree}, {}, "r.yaml")
     hints = [line for line in caught.value.lines if "did you mean" in line]
@@ -108,7 +108,7 @@ def test_near_names_are_found_at_any_depth(tree: dict, near: str) -> None:
     assert any(near in line for line in hints)
 
 
-def test_all_faults_are_told_at_once(write) -> None:
+def test_all_errors_are_reported_at_once(write) -> None:
     path = write(
         "r.yaml",
         "models:\n  a:\n    layers: 0\n    dtype: float16\n  b:\n    colour: red\nsteps: 5\n",
@@ -118,12 +118,12 @@ def test_all_faults_are_told_at_once(write) -> None:
     assert [line.split(" ")[0] for line in caught.value.lines] == [
         f"{path}:1:", f"{path}:3:", f"{path}:4:", f"{path}:6:", f"{path}:7:",
     ]  # fmt: skip
-    said = "\n".join(caught.value.lines)
-    for part in ("'seed', got none", "greater than or equal to 1, got 0", "'float16'", "colour"):
-        assert part in said
+    message = "\n".join(caught.value.lines)
+    for text in ("'seed', got none", "greater than or equal to 1, got 0", "'float16'", "colour"):
+        assert text in message
 
 
-def test_a_base_is_merged_below(write) -> None:
+def test_a_config_is_merged_over_its_base(write) -> None:
     write("bottom.yaml", "seed: 1\nmodels: {a: {layers: 3, name: x}, b: {}}\n")
     write("middle.yaml", "base: bottom.yaml\nseed: 2\n")
     path = write("top.yaml", "base: middle.yaml\nmodels: {a: {layers: 5}}\nsteps: [{}]\n")
@@ -133,35 +133,35 @@ def test_a_base_is_merged_below(write) -> None:
     assert len(config.steps) == 1
 
 
-def test_a_fault_in_a_base_is_told_at_the_base(write) -> None:
-    below = write("bottom.yaml", "seed: 1\nmodels:\n  a: {layres: 3}\n")
+def test_an_error_in_a_base_is_reported_at_the_base(write) -> None:
+    base = write("bottom.yaml", "seed: 1\nmodels:\n  a: {layres: 3}\n")
     path = write("top.yaml", "base: bottom.yaml\nseed: 2\n")
     with pytest.raises(UserError) as caught:
         load(path, Recipe)
-    assert lines_of(caught)[0].startswith(f"{below}:3: expected a known key")
+    assert lines_of(caught)[0].startswith(f"{base}:3: expected a known key")
 
 
-def test_a_base_that_is_missing_or_never_ends_is_one_line(write) -> None:
+def test_a_missing_base_or_a_cycle_of_bases_is_one_line(write) -> None:
     with pytest.raises(UserError, match=r"gone\.yaml: expected a YAML file, got nothing there"):
         read_tree(write("r.yaml", "base: gone.yaml\n"))
     write("a.yaml", "base: b.yaml\n")
-    with pytest.raises(UserError, match=r"got a circle \(a\.yaml > b\.yaml > a\.yaml\)"):
+    with pytest.raises(UserError, match=r"got a cycle \(a\.yaml > b\.yaml > a\.yaml\)"):
         read_tree(write("b.yaml", "base: a.yaml\n").with_name("a.yaml"))
 
 
-def test_an_entry_like_another_differs_in_what_it_names(write) -> None:
+def test_an_entry_with_like_inherits_from_its_sibling(write) -> None:
     text = "seed: 1\nmodels:\n  a: {layers: 3, adapter: {rank: 8}}\n  b: {like: a, layers: 5}\n"
     config = load(write("r.yaml", text), Recipe, ["models.c={like: a}"])
     assert config.models["b"] == Model(layers=5, adapter=Adapter(rank=8))
     assert config.models["c"] == config.models["a"]
     for sibling in ("z", "b", "[a]"):
         path = write("r.yaml", text.replace("like: a", f"like: {sibling}"))
-        with pytest.raises(UserError, match="expected `like` to name an entry beside") as caught:
+        with pytest.raises(UserError, match="expected `like` to name a sibling entry") as caught:
             load(path, Recipe)
         assert str(caught.value).startswith(f"{path}:4: ")
 
 
-def test_overrides_win_and_are_named_in_faults(write) -> None:
+def test_overrides_win_and_are_named_in_errors(write) -> None:
     path = write("r.yaml", "seed: 1\nmodels: {a: {name: x, layers: 3}}\n")
     config = load(path, Recipe, ["models.a.layers=7", "models.b={}", "seed=10"])
     assert config.models == {"a": Model(name="x", layers=7), "b": Model()}
@@ -190,12 +190,12 @@ def test_a_malformed_override_is_one_line(write, override: str) -> None:
         ("seed: 1\nmodels: {a: \n  - b\nseed: [", 3, "expected valid YAML"),
         ("seed: 1\nname: x\nseed: 2\n", 3, "expected each key once, got 'seed' again"),
         ("a:\n  b: 1\n  b: 2\n", 3, "expected each key once, got 'b' again"),
-        ("1: 2\n", 1, "expected keys that are words"),
+        ("1: 2\n", 1, "expected keys that are strings"),
         ("seed: !!python/object/apply:os.getcwd []\n", 1, "expected valid YAML"),
         ("a: 1\n\tb: 2\n", 2, "expected valid YAML"),
     ],
 )
-def test_broken_yaml_is_told_with_its_line(write, text: str, line: int, says: str) -> None:
+def test_broken_yaml_is_reported_with_its_line(write, text: str, line: int, says: str) -> None:
     path = write("r.yaml", text)
     with pytest.raises(UserError) as caught:
         read_yaml(path)
@@ -204,7 +204,7 @@ def test_broken_yaml_is_told_with_its_line(write, text: str, line: int, says: st
 
 
 @pytest.mark.parametrize("text", ["", "- 1\n- 2\n", "word"])
-def test_yaml_that_is_no_mapping_is_refused(write, text: str) -> None:
+def test_yaml_without_a_mapping_is_refused(write, text: str) -> None:
     with pytest.raises(UserError, match="expected a mapping of keys"):
         read_yaml(write("r.yaml", text))
 

@@ -1,4 +1,4 @@
-"""``null`` in a config: a value where the schema takes it, else it takes away what is below."""
+"""``null`` in a config: a value where the schema accepts it; elsewhere it removes."""
 
 from __future__ import annotations
 
@@ -53,48 +53,48 @@ def over(folder: Path, text: str, overrides: tuple[str, ...] = ()) -> Recipe:
     return load(folder / "top.yaml", Recipe, overrides)
 
 
-def test_it_takes_an_entry_of_the_base_away(tmp_path: Path) -> None:
-    found = over(tmp_path, "methods: {ids: null}\nattributes: {year: null}\nask: {rating: ~}")
-    assert list(found.methods) == ["two"]
-    assert found.attributes == {"genres": Part(name="g")}
-    assert found.ask == {"review": 50}
+def test_null_removes_an_entry_of_the_base(tmp_path: Path) -> None:
+    result = over(tmp_path, "methods: {ids: null}\nattributes: {year: null}\nask: {rating: ~}")
+    assert list(result.methods) == ["two"]
+    assert result.attributes == {"genres": Part(name="g")}
+    assert result.ask == {"review": 50}
     assert over(tmp_path, "", ("methods.two=null",)).methods.keys() == {"ids"}
 
 
-def test_a_section_or_a_list_has_its_default_again(tmp_path: Path) -> None:
+def test_null_resets_a_section_or_a_list_to_its_default(tmp_path: Path) -> None:
     text = "methods: null\nattributes: null\nask: null\nnames: null"
     plain = Recipe(seed=7, needed=Part())
     assert over(tmp_path, text) == plain
-    found = over(tmp_path, "methods: {two: {fixed: null, either: null}}").methods["two"]
-    assert (found.fixed, found.either, found.part) == (Part(), Part(), Part(size=9))
+    result = over(tmp_path, "methods: {two: {fixed: null, either: null}}").methods["two"]
+    assert (result.fixed, result.either, result.part) == (Part(), Part(), Part(size=9))
 
 
-def test_where_null_is_a_value_it_stays_one(tmp_path: Path) -> None:
+def test_null_stays_a_value_where_the_schema_accepts_it(tmp_path: Path) -> None:
     text = "methods: {two: {part: null, loss: null}, three: {part: {size: null}}}"
-    found = over(tmp_path, text).methods
-    assert (found["two"].part, found["two"].loss) == (None, None)
-    assert found["three"].part == Part(size=None)
+    result = over(tmp_path, text).methods
+    assert (result["two"].part, result["two"].loss) == (None, None)
+    assert result["three"].part == Part(size=None)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("seed: null", ":2: seed: input should be a valid integer, got None"),
         ("needed: null", ":2: expected a value for 'needed', got none"),
         ("methods: {new: null}", ":2: methods.new: input should be a valid dictionary"),
         ("ask: {new: null}", ":2: ask.new: input should be a valid integer, got None"),
         ("nmaes: null", ":2: expected a known key, got 'nmaes'; did you mean 'names'?"),
-        ("methods: {two: null, b: {like: two}}", "got 'two', which is taken away; known: ids"),
+        ("methods: {two: null, b: {like: two}}", "got 'two', which is removed; known: ids"),
     ],
 )
-def test_what_it_cannot_take_away_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+def test_a_null_that_removes_nothing_is_one_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         over(tmp_path, text)
     assert len(caught.value.lines) == 1
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_base_may_be_shipped_or_a_run(tmp_path: Path) -> None:
+def test_a_base_may_be_a_shipped_config_or_a_run(tmp_path: Path) -> None:
     (tmp_path / "runs" / "old").mkdir(parents=True)
     (tmp_path / "runs" / "old" / "config.yaml").write_text(BASE)
     (tmp_path / "top.yaml").write_text("base: runs/old\nseed: 1\n")
@@ -104,7 +104,7 @@ def test_a_base_may_be_shipped_or_a_run(tmp_path: Path) -> None:
         load(tmp_path / "top.yaml", Recipe)
 
 
-def test_a_mark_of_byte_order_is_no_key(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_no_key(tmp_path: Path) -> None:
     (tmp_path / "top.yaml").write_bytes(b"\xef\xbb\xbfseed: 1\n")
     assert read_yaml(tmp_path / "top.yaml")[0] == {"seed": 1}
     (tmp_path / "top.yaml").write_bytes(b"\xef\xbb\xbfseed: 1\nseed: 2\n")

@@ -19,36 +19,36 @@ def histories(rows: list[list[int]]) -> Histories:
     return Histories(np.arange(100, 100 + len(rows), dtype=np.int32), items, offsets)
 
 
-def plain(found: Histories) -> list[list[int]]:
-    return [found[b].tolist() for b in range(len(found))]
+def plain(result: Histories) -> list[list[int]]:
+    return [result[b].tolist() for b in range(len(result))]
 
 
 @given(rows=RAGGED)
 def test_lengths_and_owners(rows: list[list[int]]) -> None:
-    found = histories(rows)
-    assert plain(found) == rows
-    assert found.lengths.tolist() == [len(row) for row in rows]
-    assert found.requests().tolist() == [b for b, row in enumerate(rows) for _ in row]
+    result = histories(rows)
+    assert plain(result) == rows
+    assert result.lengths.tolist() == [len(row) for row in rows]
+    assert result.requests().tolist() == [b for b, row in enumerate(rows) for _ in row]
 
 
 @given(rows=RAGGED, data=st.data())
 def test_take_is_indexing(rows: list[list[int]], data: st.DataObject) -> None:
     which = data.draw(st.lists(st.sampled_from(range(len(rows))), max_size=6)) if rows else []
-    found = histories(rows).take(np.array(which, dtype=np.int64))
-    assert plain(found) == [rows[b] for b in which]
-    assert found.users.tolist() == [100 + b for b in which]
-    assert found.requests().tolist() == [b for b, w in enumerate(which) for _ in rows[w]]
+    result = histories(rows).take(np.array(which, dtype=np.int64))
+    assert plain(result) == [rows[b] for b in which]
+    assert result.users.tolist() == [100 + b for b in which]
+    assert result.requests().tolist() == [b for b, w in enumerate(which) for _ in rows[w]]
 
 
 @given(rows=RAGGED, n=st.integers(0, 8))
 def test_tail_keeps_the_last(rows: list[list[int]], n: int) -> None:
-    found = histories(rows).tail(n)
-    assert plain(found) == [row[max(0, len(row) - n) :] for row in rows]
-    assert found.users.tolist() == list(range(100, 100 + len(rows)))
-    assert found.offsets.dtype == np.int64
+    result = histories(rows).tail(n)
+    assert plain(result) == [row[max(0, len(row) - n) :] for row in rows]
+    assert result.users.tolist() == list(range(100, 100 + len(rows)))
+    assert result.offsets.dtype == np.int64
 
 
-def test_events_of_each_user_lie_between_its_offsets() -> None:
+def test_offsets_delimit_the_events_of_each_user() -> None:
     users = np.array([0, 0, 2, 2, 2], dtype=np.int32)
     log = Interactions(
         users, users, users.astype(np.int64), None, id_keys(range(4)), id_keys(range(3))
@@ -56,7 +56,7 @@ def test_events_of_each_user_lie_between_its_offsets() -> None:
     assert log.offsets.tolist() == [0, 2, 2, 5, 5]
 
 
-def test_codes_are_numbered_through_all_levels() -> None:
+def test_flat_codes_are_numbered_across_levels() -> None:
     codes = ItemCodes(np.array([[0, 0, 1], [2, 1, 0]], dtype=np.int32), (3, 2, 4), "by hand")
     assert codes.starts.tolist() == [0, 3, 5]
     assert codes.flat.tolist() == [[0, 3, 6], [2, 4, 5]]
@@ -79,7 +79,7 @@ def test_a_catalogue_fills_titles_and_splits_values() -> None:
     assert catalog.values("genres") == [("Crime",), (), ()]
 
 
-def test_a_mask_joins_parts() -> None:
+def test_a_mask_joins_splits() -> None:
     split = Split("by hand", np.array([0, 1, 2, -1, 0], dtype=np.int8))
     assert split.mask("train").tolist() == [True, False, False, False, True]
     assert split.mask("train", "test").tolist() == [True, False, True, False, True]

@@ -1,4 +1,4 @@
-"""Draws by key: uniform, apart from each other, and nobody else's business."""
+"""Draws by key: uniform, independent of each other and of other keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MANY = id_keys(range(100_000))
 
 
 def chi_square(counts: np.ndarray) -> float:
-    """Standard deviations by which counts differ from even ones."""
+    """Standard deviations by which counts differ from uniform ones."""
     expected = counts.sum() / counts.size
     degrees = counts.size - 1
     return float((((counts - expected) ** 2 / expected).sum() - degrees) / (2 * degrees) ** 0.5)
@@ -47,8 +47,8 @@ def test_purposes_and_seeds_are_independent(other: tuple[int, str]) -> None:
     assert abs(np.corrcoef(one, two)[0, 1]) < 0.02
 
 
-def test_neighbouring_keys_are_as_good_as_any() -> None:
-    """Numbers in place of hashes: combined and drawn from, they are uniform all the same."""
+def test_consecutive_keys_give_uniform_draws() -> None:
+    """Plain numbers in place of hashes still give uniform draws after combining."""
     pairs = combined(np.repeat(np.arange(300, dtype=np.uint64), 300),
                      np.tile(np.arange(300, dtype=np.uint64), 300))  # fmt: skip
     assert len(np.unique(pairs)) == len(pairs)
@@ -64,7 +64,7 @@ def test_occurrence(values: list[int], data: st.DataObject) -> None:
     assert occurrence(column[order], order).tolist() == [wanted[e] for e in order]
 
 
-def test_equal_events_have_different_keys_and_other_events_do_not_matter() -> None:
+def test_equal_events_have_different_keys_independent_of_other_events() -> None:
     users, items = id_keys(["u", "u", "v", "u"]), id_keys(["a", "a", "a", "b"])
     times = np.array([5, 5, 5, -1])
     keys = event_keys(users, items, times)
@@ -76,11 +76,11 @@ def test_equal_events_have_different_keys_and_other_events_do_not_matter() -> No
 
 
 @given(n=st.integers(0, 400), gone=st.integers(0, 399), take=st.integers(0, 40))
-def test_a_key_that_is_gone_changes_nothing_else(n: int, gone: int, take: int) -> None:
+def test_a_removed_key_changes_nothing_else(n: int, gone: int, take: int) -> None:
     keys = id_keys(range(n))
     left = np.delete(np.arange(n), [gone] if gone < n else [])
     order = by_key(keys, 3, "x")
-    assert left[by_key(keys[left], 3, "x")].tolist() == [row for row in order if row in left]
+    assert left[by_key(keys[left], 3, "x")].tolist() == [index for index in order if index in left]
     assert ranks(keys, 3, "x")[order].tolist() == list(range(n))
     some, fewer = sampled(keys, take, 3, "x"), left[sampled(keys[left], take, 3, "x")]
     assert sorted(some) == some.tolist()
@@ -89,7 +89,7 @@ def test_a_key_that_is_gone_changes_nothing_else(n: int, gone: int, take: int) -
 
 
 @given(n=st.integers(0, 2000), take=st.integers(0, 50), seed=st.integers(0, 5))
-def test_the_smallest_are_those_of_a_full_sort(n: int, take: int, seed: int) -> None:
+def test_the_smallest_equal_those_of_a_full_sort(n: int, take: int, seed: int) -> None:
     hashes = keyed(id_keys(range(n)), seed)
     assert smallest(hashes, take).tolist() == np.argsort(hashes)[:take].tolist()
 

@@ -1,4 +1,4 @@
-"""Sections whose schema a registry has under their kind."""
+"""Sections whose ``kind`` selects their schema from a registry."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ def drawing(tmp_path: Path, text: str, *overrides: str, base: str = "") -> Drawi
     return load(tmp_path / "my.yaml", Drawing, overrides)
 
 
-def test_a_kind_has_settings_of_its_own(tmp_path: Path) -> None:
-    found = drawing(
+def test_each_kind_has_its_own_settings(tmp_path: Path) -> None:
+    result = drawing(
         tmp_path, "one: {kind: square, side: 4}\nmore: {a: {radius: 3}, b: {kind: square}}"
     )
-    assert found.one == Square(side=4)
-    assert found.more == {"a": Circle(radius=3), "b": Square()}
-    assert Drawing(**found.dump()) == found
+    assert result.one == Square(side=4)
+    assert result.more == {"a": Circle(radius=3), "b": Square()}
+    assert Drawing(**result.dump()) == result
     assert Drawing().one == Circle()
-    assert found.dump()["one"] == {"kind": "square", "colour": "red", "side": 4, "depth": 3}
+    assert result.dump()["one"] == {"kind": "square", "colour": "red", "side": 4, "depth": 3}
 
 
 @pytest.mark.parametrize(
@@ -71,19 +71,19 @@ def test_a_kind_has_settings_of_its_own(tmp_path: Path) -> None:
         ("more:\n  a:\n    radius: wide", "my.yaml:4: more.a.radius: input should be a valid int"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, text: str, says: str) -> None:
+def test_an_error_is_reported_with_its_location(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(UserError) as caught:
         drawing(tmp_path, text)
     assert says in str(caught.value)
 
 
-def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         drawing(tmp_path, "one: {radius: wide, colour: [1]}\nmore: {a: {sides: 1}}")
     assert len(caught.value.lines) == 3
 
 
-def test_what_is_registered_later_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kinds_registered_later_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SHAPES._targets, "star", f"{__name__}:Star")
     assert drawing(tmp_path, "one: {kind: star, points: 6}").one == Star(points=6)
 
@@ -105,16 +105,16 @@ plain: {kind: x, stays: 1}
         ("one: {kind: circle, radius: 6}", ("one.kind=square", "one.side=1"), Square(side=1)),
     ],
 )
-def test_another_kind_on_top_starts_anew(
+def test_a_section_of_another_kind_inherits_nothing(
     tmp_path: Path, text: str, overrides: tuple[str, ...], one: Shape
 ) -> None:
-    found = drawing(tmp_path, f"{text}\nplain: {{kind: y}}", *overrides, base=BASE)
-    assert found.one == one
-    assert found.more["b"] == Square(side=9)  # like `a`, but for its kind
-    assert found.plain == {"kind": "y", "stays": 1}  # no registry decides
+    result = drawing(tmp_path, f"{text}\nplain: {{kind: y}}", *overrides, base=BASE)
+    assert result.one == one
+    assert result.more["b"] == Square(side=9)  # like `a`, of another kind
+    assert result.plain == {"kind": "y", "stays": 1}  # no registry decides
 
 
-def test_the_kind_that_none_names_is_the_same_kind(tmp_path: Path) -> None:
-    found = drawing(tmp_path, "more: {a: {kind: circle}, c: {like: b, depth: null}}", base=BASE)
-    assert found.more["a"] == Circle(radius=5, colour="green")
-    assert found.more["c"] == Square(side=9, depth=None)
+def test_the_default_kind_equals_the_same_kind_written_out(tmp_path: Path) -> None:
+    result = drawing(tmp_path, "more: {a: {kind: circle}, c: {like: b, depth: null}}", base=BASE)
+    assert result.more["a"] == Circle(radius=5, colour="green")
+    assert result.more["c"] == Square(side=9, depth=None)

@@ -1,4 +1,4 @@
-"""Lock files are there only as long as somebody holds them."""
+"""Lock files exist only while a process holds them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from p5rec.core.locks import alone, held
+from p5rec.core.locks import exclusive_lock, held
 
 
-def test_the_file_is_there_while_it_is_held(tmp_path: Path) -> None:
-    path = tmp_path / "below" / "a.lock"
-    with alone(path):
+def test_the_file_exists_while_the_lock_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.lock"
+    with exclusive_lock(path):
         assert held(path)
     assert not path.exists()
     assert not held(path)
 
 
-@pytest.mark.parametrize("taken", [True, False])
-def test_an_interrupt_on_the_way_in_leaves_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool
+@pytest.mark.parametrize("acquired", [True, False])
+def test_an_interrupt_while_acquiring_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, acquired: bool
 ) -> None:
     path, acquire, calls = tmp_path / "a.lock", FileLock.acquire, []
 
@@ -29,10 +29,10 @@ def test_an_interrupt_on_the_way_in_leaves_no_file(
         calls.append(self)
         if len(calls) > 1:
             return acquire(self, *args, **options)
-        acquire(self, *args, **options) if taken else path.touch()
+        acquire(self, *args, **options) if acquired else path.touch()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(FileLock, "acquire", stopped)
-    with pytest.raises(KeyboardInterrupt), alone(path):
+    with pytest.raises(KeyboardInterrupt), exclusive_lock(path):
         pytest.fail("it was interrupted before")
     assert not path.exists()

@@ -1,4 +1,4 @@
-"""What data say is shown by a terminal and never obeyed."""
+"""Control characters in data reach the terminal only escaped."""
 
 from __future__ import annotations
 
@@ -24,40 +24,40 @@ def test_printable() -> None:
     assert printable("Amélie 愛 👩‍🚀 – ok") == "Amélie 愛 👩‍🚀 – ok"
 
 
-def command(say: Any) -> typer.Typer:
+def app_of(command: Any) -> typer.Typer:
     app = typer.Typer()
-    app.command()(say)
+    app.command()(command)
     return app
 
 
-def run(monkeypatch: pytest.MonkeyPatch, say: Any, encoding: str = "utf-8") -> tuple[str, str]:
-    """What a command that does ``say`` leaves on stdout and stderr of an ``encoding``."""
+def run(monkeypatch: pytest.MonkeyPatch, command: Any, encoding: str = "utf-8") -> tuple[str, str]:
+    """The stdout and stderr of ``command`` with an ``encoding``."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding, newline="") for _ in range(2))
     monkeypatch.setattr(sys, "argv", ["p5rec"])
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
     with pytest.raises(SystemExit):
-        guarded(command(say))
+        guarded(app_of(command))
     assert sys.stdout is out
     return tuple(s.buffer.getvalue().decode() for s in (out, err) if not s.flush())  # type: ignore
 
 
-def test_nothing_that_a_command_prints_reaches_the_terminal_as_it_is(
+def test_all_printed_text_is_escaped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def say() -> None:
+    def command() -> None:
         print(EVIL)
         typer.echo("through typer")
         raise UserError(f"a.csv: expected a title, got {EVIL}\nanother line")
 
-    out, err = run(monkeypatch, say)
+    out, err = run(monkeypatch, command)
     assert out == f"{SAFE}\nthrough typer\n"
     assert err == f"p5rec: a.csv: expected a title, got {SAFE}\\u000aanother line\n"
 
 
 def test_letters_that_an_encoding_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def say() -> None:
+    def command() -> None:
         print("Amélie 愛")
         raise UserError("é")
 
-    assert run(monkeypatch, say, "ascii") == ("Am\\xe9lie \\u611b\n", "p5rec: \\xe9\n")
+    assert run(monkeypatch, command, "ascii") == ("Am\\xe9lie \\u611b\n", "p5rec: \\xe9\n")

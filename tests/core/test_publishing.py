@@ -1,4 +1,4 @@
-"""Results on their way to the user's folder: all or none; a full disk known by its many names."""
+"""Publishing outputs to the user's folder: all or none; recognising a full disk."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from p5rec.core.artefacts import sweep, writing
-from p5rec.core.errors import Refused, UserError, disk_full
-from p5rec.core.publishing import lay_out
+from p5rec.core.errors import UserError, WriteRefused, disk_full
+from p5rec.core.publishing import publish_outputs
 
 
 @pytest.fixture
@@ -36,16 +36,16 @@ def contents(folder: Path) -> dict[str, str]:
 NEW = {"report.md": "new", "deep/lists/a.csv": "new"}
 
 
-def test_older_results_are_replaced_and_everything_else_stays(
+def test_older_outputs_are_replaced_and_other_files_stay(
     sources: dict[str, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "runs" / "out"
-    lay_out(sources, out)
+    publish_outputs(sources, out)
     assert contents(out) == NEW
     (out / "notes.txt").write_text("the user's")
     (out / "report.md").write_text("old")
-    (out / "deep" / "lists" / "gone.csv").write_text("of a method that is no more")
-    lay_out(sources, out)
+    (out / "deep" / "lists" / "gone.csv").write_text("of a removed method")
+    publish_outputs(sources, out)
     assert contents(out) == NEW | {"notes.txt": "the user's"}
 
 
@@ -59,35 +59,35 @@ def test_a_refused_copy_changes_nothing(
         (out / "report.md").write_text("old")
 
     def no_space(source: object, copy: object) -> None:
-        Path(str(copy)).touch()  # half of it is there
+        Path(str(copy)).touch()  # half of the file is written
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(shutil, "copy2", no_space)
-    with pytest.raises(Refused, match=r"out: expected to write there, got a full disk"):
-        lay_out(sources, out)
+    with pytest.raises(WriteRefused, match=r"out: expected to write there, got a full disk"):
+        publish_outputs(sources, out)
     assert out.exists() == there
     assert not there or contents(out) == {"report.md": "old"}
     assert not list(out.glob(".*"))
 
 
 def killed_at(step: int, sources: dict[str, Path], out: Path) -> bool:
-    """Whether laying out, in a process that dies at its ``step``-th renaming, came to that."""
+    """Publishes in a process that dies at its ``step``-th rename; returns whether it died."""
     if not (child := os.fork()):
         left, rename = [step], os.replace
 
-        def last_words(source: object, target: object) -> None:
+        def dying_rename(source: object, target: object) -> None:
             if not left[0]:
                 os._exit(9)
             left[0] -= 1
             rename(str(source), str(target))
 
-        os.replace = last_words  # type: ignore[assignment]
-        lay_out(sources, out)
+        os.replace = dying_rename  # type: ignore[assignment]
+        publish_outputs(sources, out)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
 
-def test_killed_between_any_two_steps_the_next_command_finds_the_old_or_the_new(
+def test_a_kill_between_any_two_steps_leaves_the_old_or_the_new_outputs(
     sources: dict[str, Path], tmp_path: Path
 ) -> None:
     old = {"report.md": "old", "deep/lists/b.csv": "old", "notes.txt": "the user's"}
@@ -98,20 +98,20 @@ def test_killed_between_any_two_steps_the_next_command_finds_the_old_or_the_new(
             (out / name).write_text(text)
         if not killed_at(step, sources, out):
             break
-        lay_out({}, out)  # whatever comes next
+        publish_outputs({}, out)  # the next command
         assert contents(out) == old
-        lay_out(sources, out)
+        publish_outputs(sources, out)
         assert contents(out) == NEW | {"notes.txt": "the user's"}
         assert not list(out.glob(".*"))
-    assert step == 5  # the list of places, and two moves for each
+    assert step == 5  # the journal, and two moves for each path
     assert contents(out) == NEW | {"notes.txt": "the user's"}
 
 
-def test_a_refused_step_puts_everything_back(
+def test_a_refused_rename_rolls_back(
     sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, rename = tmp_path / "out", os.replace
-    lay_out(sources, out)
+    publish_outputs(sources, out)
     (out / "report.md").write_text("old")
 
     def refused(source: Path, target: Path) -> None:
@@ -121,29 +121,29 @@ def test_a_refused_step_puts_everything_back(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", refused)
-        with pytest.raises(Refused, match="Permission denied"):
-            lay_out(sources, out)
+        with pytest.raises(WriteRefused, match="Permission denied"):
+            publish_outputs(sources, out)
     assert contents(out) == NEW | {"report.md": "old"}
 
-    def gone(source: Path, target: Path) -> None:  # the disk, in the middle: nothing moves back
+    def gone(source: Path, target: Path) -> None:  # the disk fails: no rollback is possible
         if "new" in source.parts or "old" in source.parts:
             raise OSError(errno.EIO, "Input/output error")
         rename(source, target)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", gone)
-        with pytest.raises(Refused, match="Input/output error"):
-            lay_out(sources, out)
-    lay_out({}, out)
+        with pytest.raises(WriteRefused, match="Input/output error"):
+            publish_outputs(sources, out)
+    publish_outputs({}, out)
     assert contents(out) == NEW | {"report.md": "old"}
 
 
 @pytest.mark.parametrize(
-    "place",
+    "path",
     ["../elsewhere", "ids/../../elsewhere", "/elsewhere", "..", "", "there/lists", "ids/.."],
 )
 def test_nothing_leads_out_of_the_folder(
-    sources: dict[str, Path], tmp_path: Path, place: str
+    sources: dict[str, Path], tmp_path: Path, path: str
 ) -> None:
     precious = tmp_path / "elsewhere" / "lists"
     precious.mkdir(parents=True)
@@ -151,12 +151,12 @@ def test_nothing_leads_out_of_the_folder(
     out = tmp_path / "out"
     out.mkdir()
     (out / "there").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match="expected results that stay in this folder"):
-        lay_out({place: sources["deep/lists"]}, out)
+    with pytest.raises(UserError, match="expected outputs inside this folder"):
+        publish_outputs({path: sources["deep/lists"]}, out)
     assert contents(tmp_path / "elsewhere") == {"lists/a.csv": "precious"}
 
 
-def test_a_link_at_a_place_is_replaced_and_what_it_means_stays(
+def test_a_link_at_an_output_path_is_replaced_and_its_target_stays(
     sources: dict[str, Path], tmp_path: Path
 ) -> None:
     precious, out = tmp_path / "elsewhere", tmp_path / "out"
@@ -164,14 +164,12 @@ def test_a_link_at_a_place_is_replaced_and_what_it_means_stays(
     (precious / "a.csv").write_text("precious")
     (out / "deep").mkdir(parents=True)
     (out / "deep/lists").symlink_to(precious)
-    lay_out(sources, out)
+    publish_outputs(sources, out)
     assert contents(precious) == {"a.csv": "precious"}
     assert (contents(out), (out / "deep/lists").is_symlink()) == (NEW, False)
 
 
-def test_weights_share_their_bytes_or_are_copied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_are_hard_linked_or_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights, text = tmp_path / "w.safetensors", tmp_path / "a.json"
     weights.write_text("weights")
     text.write_text("text")
@@ -180,7 +178,7 @@ def test_weights_share_their_bytes_or_are_copied(
         "n": {"w.safetensors": weights},
     }
     out = tmp_path / "out"
-    lay_out(sources, out)
+    publish_outputs(sources, out)
     assert weights.stat().st_nlink == 3
     assert not weights.stat().st_mode & 0o222
     (out / "m/a.json").write_text("edited")
@@ -192,12 +190,12 @@ def test_weights_share_their_bytes_or_are_copied(
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", no_links)
-    lay_out(sources, tmp_path / "copies")
+    publish_outputs(sources, tmp_path / "copies")
     assert (tmp_path / "copies/n/w.safetensors").read_text() == "weights"
     assert weights.stat().st_nlink == 2
 
 
-def test_a_failed_command_leaves_what_another_has_published_meanwhile(
+def test_a_failed_command_keeps_the_outputs_of_another(
     sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
@@ -208,13 +206,13 @@ def test_a_failed_command_leaves_what_another_has_published_meanwhile(
         raise OSError(errno.ENOSPC, "No space left on device")
         yield
 
-    monkeypatch.setattr("p5rec.core.publishing.alone", after_another)
+    monkeypatch.setattr("p5rec.core.publishing.exclusive_lock", after_another)
     with pytest.raises(UserError):
-        lay_out(sources, out)
+        publish_outputs(sources, out)
     assert contents(out) == {"theirs.md": "another's results"}
 
 
-def test_only_what_was_half_written_of_a_file_is_swept(tmp_path: Path) -> None:
+def test_sweep_removes_only_temporary_files_of_its_path(tmp_path: Path) -> None:
     others = (".a.csv.parquet.0a1b2c3d.tmp", ".b.csv.0a1b2c3d.tmp", "a.csv", ".a.csv.lock")
     for name in (*others, ".a.csv.0a1b2c3d.tmp"):
         (tmp_path / name).touch()
@@ -222,10 +220,10 @@ def test_only_what_was_half_written_of_a_file_is_swept(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == set(others)
 
 
-def test_a_file_in_the_way(sources: dict[str, Path], tmp_path: Path) -> None:
+def test_an_output_folder_that_is_a_file(sources: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(Refused, match="got Not a directory"):
-        lay_out(sources, tmp_path / "out")
+    with pytest.raises(WriteRefused, match="got Not a directory"):
+        publish_outputs(sources, tmp_path / "out")
     assert (tmp_path / "out").read_text() == "a file"
 
 
@@ -234,15 +232,15 @@ def test_a_missing_source_is_no_full_disk(sources: dict[str, Path], tmp_path: Pa
     with pytest.raises(
         UserError, match=r"report\.html: expected a file, got nothing there"
     ) as caught:
-        lay_out(sources, tmp_path / "out")
+        publish_outputs(sources, tmp_path / "out")
     assert "space" not in str(caught.value)
     assert not (tmp_path / "out").exists()
 
 
-def test_writing_lets_our_own_faults_through(tmp_path: Path) -> None:
+def test_writing_does_not_catch_bugs(tmp_path: Path) -> None:
     with pytest.raises(KeyError), writing(tmp_path / "not" / "there"):
-        raise KeyError("ours")
-    with pytest.raises(Refused) as caught, writing(tmp_path / "a.csv"):
+        raise KeyError("a bug")
+    with pytest.raises(WriteRefused) as caught, writing(tmp_path / "a.csv"):
         raise PermissionError(errno.EACCES, "Permission denied")
     assert caught.value.reason == "Permission denied"
 
@@ -264,8 +262,8 @@ def test_a_full_disk_by_name(error: Exception) -> None:
     assert not disk_full(OSError(errno.ENOENT, "No such file or directory"))
 
 
-def test_a_full_disk_by_its_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    silent = RuntimeError("unexpected pos 576 vs 534")  # what torch has to say
+def test_a_full_disk_by_its_free_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = RuntimeError("unexpected pos 576 vs 534")  # torch's message
     assert not disk_full(silent, tmp_path)
     usage = type("Usage", (), {"total": 10**9, "free": 100})
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
