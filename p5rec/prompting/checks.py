@@ -1,4 +1,4 @@
-"""Reading one prompt file with every one of its faults, each at its line."""
+"""Reads and validates one prompt file; every error names its line."""
 
 from __future__ import annotations
 
@@ -29,81 +29,79 @@ Where = Callable[..., str]  # key path → "file:line" of the nearest key on it
 
 
 def read_family(path: Path) -> tuple[FamilySpec, Where]:
-    """The family in a prompt file, and where each of its keys stands.
+    """Returns the family in a prompt file and a lookup of the line of each key.
 
-    A file that stayed as it was is read once.
+    An unchanged file is parsed once.
 
     Raises:
-        UserError: one line a fault, all of them.
+        UserError: one line per error in the file.
     """
     try:
         text = path.read_bytes()
     except OSError:
-        text = b""  # reading it again says what is wrong
+        text = b""  # the read in `_read` raises the error with its reason
     return _read(path, text)
 
 
 @lru_cache(maxsize=256)
 def _read(path: Path, text: bytes) -> tuple[FamilySpec, Where]:
-    """See :func:`read_family`; ``text`` is what the file holds."""
+    """See :func:`read_family`; ``text`` is the content of the file."""
     try:
         tree, lines = read_yaml(path)
     except yaml.YAMLError as error:
         problem = " ".join(str(error).split())
-        raise UserError(
-            f"{path}: expected valid YAML, got {problem}; mend that character"
-        ) from None
+        raise UserError(f"{path}: expected valid YAML, got {problem}; fix that character") from None
     return check_family(tree, lines, path)
 
 
 def check_family(tree: Tree, lines: Lines, source: str | Path) -> tuple[FamilySpec, Where]:
-    """``tree`` as a family (see :func:`read_family`); ``lines`` may be empty."""
+    """Validates ``tree`` as a family (see :func:`read_family`); ``lines`` may be empty."""
 
     def where(*at: str | int) -> str:
-        found = (lines[at[:n]] for n in range(len(at), -1, -1) if at[:n] in lines)
-        return next(found, str(source))
+        known = (lines[at[:n]] for n in range(len(at), -1, -1) if at[:n] in lines)
+        return next(known, str(source))
 
-    faults: list[str] = []
+    errors: list[str] = []
     entries = tree.get("templates")
     if not isinstance(entries, list | tuple) or not entries:
-        faults.append(
-            f"{where('templates')}: expected `templates:`, a list of at least one wording, "
+        errors.append(
+            f"{where('templates')}: expected `templates:`, a list of at least one template, "
             f"got {str(entries)[:40]!r}; add one"
         )
         entries = []
     head = {key: value for key, value in tree.items() if key != "templates"}
-    family = _bind(FamilyHead, head, lines, (), source, faults)
-    faults += _fields_faults(tree, where)
+    family = _bind(FamilyHead, head, lines, (), source, errors)
+    errors += _field_errors(tree, where)
     fields, task = _mapping(tree.get("fields")), tree.get("task")
     specs: list[TemplateSpec] = []
-    misread: list[str] = []
+    text_errors: list[str] = []
     used: set[str] = set()
     slugs: dict[str, str] = {}
     for i, entry in enumerate(entries):
-        spec = _bind(TemplateSpec, entry, lines, ("templates", i), source, faults)
+        spec = _bind(TemplateSpec, entry, lines, ("templates", i), source, errors)
         specs += [spec] if spec else []
         raw = _mapping(entry)
         slug = str(raw.get("id"))
         if "id" in raw and slug in slugs:
-            faults.append(
+            errors.append(
                 f"{where('templates', i, 'id')}: expected an id of its own, got {slug!r} again "
                 f"(first at {slugs[slug]}); rename one"
             )
         slugs.setdefault(slug, where("templates", i, "id"))
-        misread += _text_faults(raw, fields, task, i, where, used)
-    faults += misread
-    # a misread text may be why a field looks unused, so this is told only when it is sure
-    if len(specs) == len(entries) and not misread:
-        faults += [
+        text_errors += _text_errors(raw, fields, task, i, where, used)
+    errors += text_errors
+    # a field may look unused because a text is malformed: checked in well-formed files alone
+    if len(specs) == len(entries) and not text_errors:
+        errors += [
             f"{where('fields', name)}: expected every declared field to be used, got {name!r} "
             "unused; remove it or use it"
             for name in fields
             if name not in used
         ]
     shot = _mapping(tree.get("few_shot"))
-    faults += _slot_faults(shot.get("example"), SHOT_SLOTS, where("few_shot", "example"), None)
-    if faults or family is None:
-        raise UserError(*faults)
+    errors += _slot_errors(shot.get("example"), SHOT_SLOTS, where("few_shot", "example"), None)
+    if errors or family is None:
+        raise UserError(*errors)
     return FamilySpec(**family.dump(), templates=tuple(specs)), where
 
 
@@ -113,45 +111,45 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _bind(
     schema: type[C], tree: object, lines: Lines, at: tuple[str | int, ...], source: str | Path,
-    faults: list[str],
+    errors: list[str],
 ) -> C | None:  # fmt: skip
-    """``tree`` as a ``schema``, or None with the faults noted."""
+    """``tree`` as a ``schema``, or None after appending its errors to ``errors``."""
     inner = {key[len(at) :]: line for key, line in lines.items() if key[: len(at)] == at}
     if not isinstance(tree, dict):
-        place = inner.get((), str(source))
-        faults.append(
-            f"{place}: expected a mapping, got {str(tree)[:40]!r}; write `key: value` lines"
+        location = inner.get((), str(source))
+        errors.append(
+            f"{location}: expected a mapping, got {str(tree)[:40]!r}; write `key: value` lines"
         )
         return None
     try:
         return bind(schema, tree, inner, source)
     except UserError as error:
-        faults += error.lines
+        errors += error.lines
         return None
 
 
-def _fields_faults(tree: Tree, where: Where) -> Iterator[str]:
-    """Faults of ``task``, ``answer`` and ``fields`` against what the task offers."""
+def _field_errors(tree: Tree, where: Where) -> Iterator[str]:
+    """Errors in ``task``, ``target_type`` and ``fields``, checked against the task."""
     name = tree.get("task")
     if not isinstance(name, str):
         return
-    worded = [each for each in TASKS if TASKS.get(each).given]
-    if name not in worded:
-        hint = did_you_mean(name, worded)
+    prompted = [each for each in TASKS if TASKS.get(each).source_fields]
+    if name not in prompted:
+        hint = did_you_mean(name, prompted)
         yield f"{where('task')}: expected a known task, got {name!r}; {hint}"
         return
     task: Task = TASKS.get(name)
-    if "answer" in tree and tree["answer"] != task.answer:
+    if "target_type" in tree and tree["target_type"] != task.target_type:
         yield (
-            f"{where('answer')}: expected {task.answer!r}, the answer of task {name!r}, "
-            f"got {tree['answer']!r}; change it"
+            f"{where('target_type')}: expected {task.target_type!r}, as task {name!r} has it, "
+            f"got {tree['target_type']!r}; change it"
         )
-    offered = (*task.given, *task.answers)
+    known = (*task.source_fields, *task.target_fields)
     for field, kind in _mapping(tree.get("fields")).items():
-        if field not in offered:
-            hint = did_you_mean(str(field), offered)
+        if field not in known:
+            hint = did_you_mean(str(field), known)
             yield (
-                f"{where('fields', field)}: expected a field that task {name!r} offers, "
+                f"{where('fields', field)}: expected a field of task {name!r}, "
                 f"got {field!r}; {hint}"
             )
         elif kind != FIELDS[field].kind:
@@ -161,7 +159,7 @@ def _fields_faults(tree: Tree, where: Where) -> Iterator[str]:
             )
 
 
-def _text_faults(
+def _text_errors(
     entry: Mapping[str, Any],
     fields: Mapping[str, Any],
     task: object,
@@ -169,26 +167,27 @@ def _text_faults(
     where: Where,
     used: set[str],
 ) -> Iterator[str]:
-    """Faults of one wording's texts; notes the fields they use."""
+    """Errors in the texts of one template; adds the fields they use to ``used``."""
     known: Task | None = TASKS.get(task) if isinstance(task, str) and task in TASKS else None
-    given = [f for f in fields if known is None or f in known.given]
-    answers = [f for f in fields if known is None or f in known.answers]
-    sides = {"system": given, "source": [*given, EXAMPLES], "target": answers}
+    source_fields = [f for f in fields if known is None or f in known.source_fields]
+    target_fields = [f for f in fields if known is None or f in known.target_fields]
+    sides = {"system": source_fields, "source": [*source_fields, EXAMPLES], "target": target_fields}
     for side, allowed in sides.items():
-        text, place = entry.get(side), where("templates", i, side)
-        yield from _slot_faults(text, allowed, place, fields)
-        found = _names(text)
-        used |= found
+        text, location = entry.get(side), where("templates", i, side)
+        yield from _slot_errors(text, allowed, location, fields)
+        slots = _names(text)
+        used |= slots
         if side == "source" and isinstance(text, str) and text.count(f"{{{EXAMPLES}}}") != 1:
             yield (
-                f"{place}: expected the slot {{{EXAMPLES}}} once, got it "
+                f"{location}: expected the slot {{{EXAMPLES}}} once, got it "
                 f"{text.count(f'{{{EXAMPLES}}}')} times; put it where worked examples belong"
             )
-        if side == "target" and isinstance(text, str) and not found:
-            yield f"{place}: expected a field in the target, got none; use one of {answers}"
+        if side == "target" and isinstance(text, str) and not slots:
+            fields_left = ", ".join(target_fields)
+            yield f"{location}: expected a field in the target, got none; use one of {fields_left}"
     shot = _mapping(entry.get("few_shot"))
-    place = where("templates", i, "few_shot", "example")
-    yield from _slot_faults(shot.get("example"), SHOT_SLOTS, place, None)
+    location = where("templates", i, "few_shot", "example")
+    yield from _slot_errors(shot.get("example"), SHOT_SLOTS, location, None)
 
 
 def _names(text: object) -> frozenset[str]:
@@ -198,21 +197,28 @@ def _names(text: object) -> frozenset[str]:
         return frozenset()
 
 
-def _slot_faults(
-    text: object, allowed: Any, place: str, fields: Mapping[str, Any] | None
+def _slot_errors(
+    text: object, allowed: Any, location: str, fields: Mapping[str, Any] | None
 ) -> Iterator[str]:
-    """Slots of ``text`` that are malformed or not ``allowed``; ``fields`` are those declared."""
+    """Errors for slots of ``text`` that are malformed or not ``allowed``.
+
+    Args:
+        text: a template text.
+        allowed: field names that this text may use.
+        location: ``file:line`` of the text.
+        fields: the declared fields; None in the layout of worked examples.
+    """
     if not isinstance(text, str):
         return
     try:
-        found = names(text)
+        slots = names(text)
     except ValueError as error:
-        yield f"{place}: expected plain {{name}} slots, got {error}; mend the text"
+        yield f"{location}: expected plain {{name}} slots, got {error}; fix the text"
         return
-    for name in sorted(found - set(allowed)):
+    for name in sorted(slots - set(allowed)):
         if fields is not None and name in fields:
-            why = "a field of the other side: sources use given fields, targets use answers"
-            yield f"{place}: expected one of {sorted(allowed)}, got {name!r}, {why}; move it"
+            why = "a field of the other side: sources use source fields, targets use target fields"
+            yield f"{location}: expected one of {sorted(allowed)}, got {name!r}, {why}; move it"
         else:
             hint = did_you_mean(name, allowed)
-            yield f"{place}: expected a declared field, got {name!r}; {hint} or declare it"
+            yield f"{location}: expected a declared field, got {name!r}; {hint} or declare it"

@@ -1,4 +1,4 @@
-"""Worked examples: training rows of other users, drawn anew for every row posed."""
+"""Worked examples: training rows of other users, sampled anew for every prompt."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from p5rec.core.rng import derive_rng
-from p5rec.tasks.draft import Limits
 from p5rec.tasks.fields import Record
+from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView
 
-TRIES = 40  # rows looked at for each example wanted, before fewer are given
+TRIES = 40  # rows tried per worked example; after that the prompt has fewer examples
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Rows to take worked examples from, on a ring in the order of their keys.
+    """Candidate rows for worked examples, on a ring ordered by key.
 
-    A draw is a point of the ring, and takes the first row from there on that fits, so that a row
-    which is not there changes only what would have taken it.
+    Each draw is a point on the ring and takes the first suitable row after it. Removing a row
+    from the pool therefore changes only the draws that would have taken this row.
 
     Attributes:
         rows: ``(R,)``.
@@ -40,7 +40,7 @@ class Pool:
         return cls(rows[order], keys[order])
 
     def after(self, point: np.uint64) -> list[int]:
-        """Up to ``TRIES`` rows from ``point`` on, around the ring."""
+        """Up to ``TRIES`` rows after ``point``, around the ring."""
         first = np.searchsorted(self.keys, point)
         near = first + np.arange(min(TRIES, len(self.rows)))
         rows: list[int] = self.rows.take(near, mode="wrap").tolist() if len(near) else []
@@ -50,18 +50,18 @@ class Pool:
 def choose(
     view: CorpusView, record: Record, pool: Pool, count: int, seed: int, limits: Limits
 ) -> tuple[Record, ...]:
-    """Up to ``count`` records to work through before ``record`` is posed.
+    """Up to ``count`` worked examples for the prompt of ``record``.
 
-    Each is another user's (another item's, in the tasks about items), and none names the item
-    that ``record`` is about, nor one of the same title, in any field.
+    Each example belongs to another user (to another item in item tasks). No field of an example
+    names the item of ``record`` or an item with the same title.
 
     Args:
         view: the corpus.
-        record: the row to be posed.
+        record: the record to prompt for.
         pool: training rows of the record's task.
-        count: examples wanted.
-        seed: the row's own.
-        limits: how much each shows.
+        count: number of worked examples.
+        seed: seed of the row.
+        limits: length limits of each record.
     """
     task = TASKS.get(record.task)
     own, keys = view.names.titles[record.item], task.keys(view)

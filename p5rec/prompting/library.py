@@ -1,4 +1,4 @@
-"""The prompt library: every family of a folder, loaded strictly, with all faults told at once."""
+"""The prompt library: every family of a folder, loaded strictly, with all errors told at once."""
 
 from __future__ import annotations
 
@@ -19,57 +19,57 @@ from .template import FamilySpec, Template, resolve
 
 @dataclass(frozen=True, eq=False)
 class PromptLibrary:
-    """Families of wordings, by name (see :class:`.template.FamilySpec`).
+    """Prompt families by name (see :class:`.template.FamilySpec`).
 
     Attributes:
         specs: family → its file's contents.
-        places: full template id → the ``file:line`` it stands at, where it came from a file.
+        locations: full template id → its ``file:line``, for templates read from files.
     """
 
     specs: Mapping[str, FamilySpec]
-    places: Mapping[str, str] = field(default_factory=dict)
+    locations: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path | None = None, extra: Iterable[Path] = ()) -> PromptLibrary:
         """The families of ``folder`` (the shipped one by default) and of further folders.
 
         Raises:
-            UserError: one line a fault, all faults of all files.
+            UserError: one line per error, all errors of all files.
         """
-        faults: list[str] = []
+        errors: list[str] = []
         specs: dict[str, FamilySpec] = {}
         files: dict[str, Path] = {}
-        places: dict[str, str] = {}
-        for path in _files([folder or assets("prompts"), *extra], faults):
+        locations: dict[str, str] = {}
+        for path in _files([folder or assets("prompts"), *extra], errors):
             try:
                 spec, where = read_family(path)
             except UserError as error:
-                faults += error.lines
+                errors += error.lines
                 continue
             if spec.family in specs:
-                faults.append(
+                errors.append(
                     f"{where('family')}: expected a family of its own, got {spec.family!r} again "
                     f"(first in {files[spec.family]}); rename one"
                 )
                 continue
             specs[spec.family], files[spec.family] = spec, path
             for i, entry in enumerate(spec.templates):
-                places[resolve(spec, entry).full_id] = where("templates", i)
-        if faults:
-            raise UserError(*faults)
-        return cls(specs, places)
+                locations[resolve(spec, entry).full_id] = where("templates", i)
+        if errors:
+            raise UserError(*errors)
+        return cls(specs, locations)
 
     @classmethod
     def from_dump(cls, dump: Mapping[str, Any], source: str = "stored prompts") -> PromptLibrary:
-        """The library behind a :meth:`subset_dump`.
+        """Restores the library from a :meth:`subset_dump`.
 
         Raises:
             UserError: the dump is damaged or belongs to another version of the schema.
         """
-        found = [
+        loaded = [
             check_family(dict(tree), {}, f"{source}: {name}")[0] for name, tree in dump.items()
         ]
-        return cls({spec.family: spec for spec in found})
+        return cls({spec.family: spec for spec in loaded})
 
     def families(self) -> tuple[str, ...]:
         """Names of the families, sorted."""
@@ -88,24 +88,24 @@ class PromptLibrary:
         return self.specs[name]
 
     def templates(
-        self, family: str | None = None, unseen: bool | None = None
+        self, family: str | None = None, held_out: bool | None = None
     ) -> tuple[Template, ...]:
-        """The wordings of one family (of all by default), in file order.
+        """The templates of one family (of all families by default), in file order.
 
         Args:
             family: its name.
-            unseen: only those held out of training, or only the others.
+            held_out: True: held-out templates alone; False: training templates alone.
         """
         chosen = [self.family(family)] if family else [self.specs[f] for f in self.families()]
-        found = (resolve(spec, entry) for spec in chosen for entry in spec.templates)
-        return tuple(t for t in found if unseen is None or t.unseen == unseen)
+        resolved = (resolve(spec, entry) for spec in chosen for entry in spec.templates)
+        return tuple(t for t in resolved if held_out is None or t.held_out == held_out)
 
     def fitting(
-        self, family: str, view: CorpusView, unseen: bool | None = None
+        self, family: str, view: CorpusView, held_out: bool | None = None
     ) -> tuple[Template, ...]:
-        """Those of :meth:`templates` whose fields the corpus can offer."""
+        """The :meth:`templates` whose fields the corpus can fill."""
         absent = TASKS.get(self.family(family).task).absent(view)
-        return tuple(t for t in self.templates(family, unseen) if not t.fields & absent)
+        return tuple(t for t in self.templates(family, held_out) if not t.fields & absent)
 
     def get(self, name: str) -> Template:
         """The template with this id or full id.
@@ -126,27 +126,27 @@ class PromptLibrary:
         return {t.full_id: t.hash for t in self.templates()}
 
     def digest(self) -> str:
-        """A hash of every wording, for manifests."""
+        """A hash of all templates, for manifests."""
         return digest(self.hashes())
 
     def subset_dump(self, names: Iterable[str] | None = None) -> dict[str, Any]:
-        """The families named (all by default) as plain data, to store with a checkpoint."""
+        """The named families (all by default) as plain data, stored with a checkpoint."""
         chosen = self.families() if names is None else sorted(names)
         return {name: self.family(name).dump() for name in chosen}
 
 
-def _files(folders: Iterable[Path], faults: list[str]) -> list[Path]:
-    """The prompt files of the folders; a folder or file that would go unread is a fault."""
-    found: list[Path] = []
+def _files(folders: Iterable[Path], errors: list[str]) -> list[Path]:
+    """The prompt files of the folders; an empty folder or a ``.yml`` file is an error."""
+    paths: list[Path] = []
     for folder in folders:
         files = sorted(folder.glob("*.yaml"))
         if not files:
-            faults += input_error(
+            errors += input_error(
                 folder, "a folder of prompt files (*.yaml)", "none", "check it"
             ).lines
-        faults += [
+        errors += [
             f"{path}: expected the ending .yaml, got .yml; rename the file"
             for path in sorted(folder.glob("*.yml"))
         ]
-        found += files
-    return found
+        paths += files
+    return paths

@@ -1,7 +1,7 @@
-"""The lock file: full template id → hash of its text, so that a text cannot change unseen.
+"""The lock file: full template id → hash of its text. It detects changed template texts.
 
-A line is never rewritten or dropped: an id with its version names one text for ever, which is what
-makes a version printed in an old report mean something.
+Entries are never rewritten or dropped: an id with its version identifies one text permanently, so
+the versions printed in old reports stay valid.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ NAME = "lock.json"
 
 
 def lint(folder: Path) -> PromptLibrary:
-    """The library in ``folder``, if its files are sound and its lock agrees.
+    """Loads the library in ``folder`` and checks it against the lock file.
 
     Raises:
-        UserError: one line a fault, all of them.
+        UserError: one line per error.
     """
     library = PromptLibrary.load(folder)
     if not (folder / NAME).exists():
@@ -28,28 +28,28 @@ def lint(folder: Path) -> PromptLibrary:
             folder / NAME, "a lock file", "nothing there", f"run `p5rec prompts lock {folder}`"
         )
     locked = _read(folder)
-    faults = _changed(library, locked) + [
-        f"{library.places[name]}: expected {name} in {folder / NAME}, got nothing; "
+    errors = _changed(library, locked) + [
+        f"{library.locations[name]}: expected {name} in {folder / NAME}, got nothing; "
         f"run `p5rec prompts lock {folder}`"
         for name in library.hashes()
         if name not in locked
     ]
-    if faults:
-        raise UserError(*faults)
+    if errors:
+        raise UserError(*errors)
     return library
 
 
 def write(folder: Path) -> list[str]:
-    """Adds the new and the bumped ids of ``folder`` to its lock file, and returns them.
+    """Adds new ids and new versions of ``folder`` to its lock file, and returns them.
 
     Raises:
         UserError: a locked text has changed under its version; nothing is written.
     """
     library = PromptLibrary.load(folder)
     locked = _read(folder)
-    faults = _changed(library, locked)
-    if faults:
-        raise UserError(*faults)
+    errors = _changed(library, locked)
+    if errors:
+        raise UserError(*errors)
     added = sorted(library.hashes().keys() - locked.keys())
     if added:
         write_json(folder / NAME, dict(sorted({**locked, **library.hashes()}.items())))
@@ -66,7 +66,7 @@ def _read(folder: Path) -> dict[str, str]:
 
 def _changed(library: PromptLibrary, locked: dict[str, str]) -> list[str]:
     return [
-        f"{library.places[name]}: expected the text locked for {name}, got another; "
+        f"{library.locations[name]}: expected the text locked for {name}, got another; "
         f"raise its version, then run `p5rec prompts lock`"
         for name, text in library.hashes().items()
         if locked.get(name, text) != text

@@ -1,8 +1,8 @@
-"""Questions about a user and an item that need not have met.
+"""Prompts for user-item pairs that need no interaction in the log.
 
-Each pair is one more event of its user, after everything the user did, of which nothing but the
-item is known. The prompt families pose it like any other event. It stands in a log of its own, that
-user's history and the pair; what is told of all events is told by the whole corpus.
+Each pair becomes one more event of its user, after all of the user's events; its item is known and
+nothing else. The prompt families render it like any other event. The pair has a log of its own: the
+user's history and the pair. Statistics over all events come from the whole corpus.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from p5rec.tasks.view import CorpusView, Known, Scale
 
 from . import fewshot
 from .library import PromptLibrary
-from .source import PromptsConfig, pose
+from .source import PromptsConfig, build_example
 
-# given fields that tell what the user did with the item, which is what a pair does not have
-TOLD = frozenset({"stars", "headline", "review", "summary"})
+# source fields that describe the interaction itself, which a pair does not have
+INTERACTION_FIELDS = frozenset({"stars", "headline", "review", "summary"})
 
 
 @dataclass(frozen=True, eq=False)
 class PairView(CorpusView):
-    """One user's events and a pair as the last of them.
+    """One user's events, with the pair as the last event.
 
-    Training events stay what they are; every other event counts as one of validation, so that all
-    of them are the pair's past.
+    Training events stay training events. All other events become validation events, so that the
+    pair's past contains every event of the user.
 
     Attributes:
-        whole: the corpus, which says what is known of items and ratings at large.
+        full: the view of the whole corpus, the source of item attributes and rating statistics.
     """
 
-    whole: CorpusView
+    full: CorpusView
 
     @classmethod
-    def of(cls, whole: CorpusView, user: int, item: int) -> PairView:
-        """The pair of a user row and an item row."""
-        corpus, log = whole.corpus, whole.corpus.interactions
+    def of(cls, full: CorpusView, user: int, item: int) -> PairView:
+        """The view of one pair: row numbers of a user and an item."""
+        corpus, log = full.corpus, full.corpus.interactions
         own = slice(int(log.offsets[user]), int(log.offsets[user + 1]))
         items = np.append(log.items[own], log.items.dtype.type(item))
-        parts = np.where(corpus.split.of_event[own] == TRAIN, TRAIN, VALID)
+        of_event = np.where(corpus.split.of_event[own] == TRAIN, TRAIN, VALID)
         times = log.times[own]
         events = replace(
             log,
@@ -55,19 +55,21 @@ class PairView(CorpusView):
             items=items,
             times=np.append(times, times.max(initial=0)),
             ratings=None if log.ratings is None else np.append(log.ratings[own], np.float32("nan")),
-            texts={name: _longer(column[own]) for name, column in log.texts.items()},
-            baskets=None if log.baskets is None else _one_more(log.baskets[own]),
-            context={},  # of the pair nothing is known
+            texts={name: _append_null(column[own]) for name, column in log.texts.items()},
+            baskets=None if log.baskets is None else _append_basket(log.baskets[own]),
+            context={},  # unknown for the pair
             labels=None,
-            behaviours=log.behaviours and log.behaviours.take(own).and_target(),
+            behaviours=log.behaviours and log.behaviours.take(own).with_target(),
         )
-        split = Split(corpus.split.name, np.append(parts, TEST).astype(np.int8), corpus.split.seed)
+        split = Split(
+            corpus.split.name, np.append(of_event, TEST).astype(np.int8), corpus.split.seed
+        )
         pair = Corpus(events, corpus.catalog, corpus.users, split)
-        return cls(pair, whole.names, whole)
+        return cls(pair, full.names, full)
 
     @property
     def event(self) -> int:
-        """The row of the pair."""
+        """The event row of the pair."""
         return len(self.corpus.interactions) - 1
 
     def past(self, event: int) -> np.ndarray:
@@ -81,68 +83,68 @@ class PairView(CorpusView):
     @property
     def has(self) -> frozenset[str]:
         """See :attr:`CorpusView.has`."""
-        return self.whole.has
+        return self.full.has
 
     @property
     def available(self) -> Available:  # type: ignore[override]
         """See :attr:`CorpusView.available`."""
-        return self.whole.available
+        return self.full.available
 
     @property
     def scale(self) -> Scale | None:
         """See :attr:`CorpusView.scale`."""
-        return self.whole.scale
+        return self.full.scale
 
     @property
     def mean(self) -> float:
         """See :attr:`CorpusView.mean`."""
-        return self.whole.mean
+        return self.full.mean
 
     @property
     def _item_ratings(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.whole._item_ratings
+        return self.full._item_ratings
 
     @property
     def attributes(self) -> list[Known]:
         """See :attr:`CorpusView.attributes`."""
-        return self.whole.attributes
+        return self.full.attributes
 
     @property
     def user_attributes(self) -> list[Known]:
         """See :attr:`CorpusView.user_attributes`."""
-        return self.whole.user_attributes
+        return self.full.user_attributes
 
     @property
     def traits(self) -> list[tuple[str, ...]]:
         """See :attr:`CorpusView.traits`."""
-        return self.whole.traits
+        return self.full.traits
 
 
-def _one_more(baskets: np.ndarray) -> np.ndarray:
+def _append_basket(baskets: np.ndarray) -> np.ndarray:
     return np.append(baskets, baskets.max(initial=-1) + 1)
 
 
-def _longer(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A text column, and one more event without a text."""
+def _append_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Appends one event without a text to a text column."""
     return pa.chunked_array([*column.chunks, pa.nulls(1, column.type)], type=column.type)
 
 
-class PairQuestions:
-    """Poses pairs in the first seen wording that needs nothing a pair does not have.
+class PairPrompts:
+    """Renders pairs in the first training template without fields of the interaction itself.
 
-    What all questions share is made when it is; threads may share it. A question depends on its
-    own pair alone, not on the pairs asked beside it. Targets are empty of meaning: nobody knows the
-    answers.
+    The constructor prepares the shared state; several threads may use one object. A prompt depends
+    on its own pair alone. The targets of the examples are meaningless, because the outcome of a
+    pair is unknown.
 
     Args:
-        view: what the users did.
-        library: the wordings.
-        family: a family about a user and an item, such as ``rating`` or ``explanation``.
-        seed: of every draw.
-        config: how much is shown.
+        view: the corpus.
+        library: the prompt templates.
+        family: a family about a user and an item: ``rating`` or ``explanation``, for example.
+        seed: seed of every random choice.
+        config: prompt settings.
 
     Raises:
-        UserError: the family is unknown, the data lack what it needs, or no wording is left.
+        UserError: the family is unknown, the data lack a field it needs, or no template fits.
     """
 
     def __init__(
@@ -159,25 +161,29 @@ class PairQuestions:
         task = library.family(family).task
         if reason := TASKS.get(task).unavailable(view):
             raise UserError(reason)
-        fitting = [t for t in library.fitting(family, view, unseen=False) if not t.given & TOLD]
+        fitting = [
+            t
+            for t in library.fitting(family, view, held_out=False)
+            if not t.source_fields & INTERACTION_FIELDS
+        ]
         if not fitting:
             raise UserError(
-                f"{family}: expected a wording that asks about any user and item, got none that "
-                "the data can fill; add one to the prompts and train again"
+                f"{family}: expected a template for any user and item, got none that the data "
+                "can fill; add one to the prompts and train again"
             )
         self.template, self.pool = fitting[0], fewshot.Pool.of(view, task)
 
-    def pose(self, users: np.ndarray, items: np.ndarray) -> list[Example]:
-        """B questions about ``users`` and ``items``, ``(B,)`` rows."""
+    def examples(self, users: np.ndarray, items: np.ndarray) -> list[Example]:
+        """The prompts of B pairs of ``users`` and ``items``, ``(B,)`` row numbers."""
         pairs = zip(users.tolist(), items.tolist(), strict=True)
-        return [self._pose(user, item) for user, item in pairs]
+        return [self._example(user, item) for user, item in pairs]
 
-    def _pose(self, user: int, item: int) -> Example:
+    def _example(self, user: int, item: int) -> Example:
         view = PairView.of(self.view, user, item)
         log = self.view.corpus.interactions
         (key,) = combined(log.user_keys[[user]], log.item_keys[[item]]).tolist()
         seed = derive_seed(self.seed, "pair", self.family, key)
-        _, example = pose(
+        _, example = build_example(
             view, self.template, view.event, self.pool, seed, self.config, others=self.view
         )
-        return replace(example, event=-1)  # it is none of the corpus
+        return replace(example, event=-1)  # the pair is no event of the corpus

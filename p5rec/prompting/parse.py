@@ -1,4 +1,4 @@
-"""A model's answer back into a value, or an explicit :class:`Unparsed` with the reason."""
+"""Parses generated text into a value, or an explicit :class:`Unparsed` with the reason."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from p5rec.tasks.fields import NO, YES, Answer
+from p5rec.tasks.fields import NO, YES, TargetType
 from p5rec.tasks.literal import squeeze
 from p5rec.tasks.view import ItemNames, Scale
 
@@ -18,14 +18,14 @@ VERDICTS = {YES: True, NO: False}
 
 @dataclass(frozen=True)
 class ParsedItem:
-    """An item row."""
+    """The row number of an item."""
 
     item: int
 
 
 @dataclass(frozen=True)
 class ParsedRating:
-    """A rating on the scale; ``clipped`` where the text held one beyond its ends."""
+    """A rating on the scale; ``clipped`` if the text held a value outside the scale."""
 
     value: float
     clipped: bool
@@ -47,7 +47,7 @@ class ParsedText:
 
 @dataclass(frozen=True)
 class Unparsed:
-    """Text that holds no answer of the type asked for."""
+    """Text without a value of the target type."""
 
     text: str
     reason: str
@@ -57,26 +57,26 @@ Parsed = ParsedItem | ParsedRating | ParsedYesNo | ParsedText | Unparsed
 
 
 def parse(
-    answer: Answer,
+    target_type: TargetType,
     text: str,
     *,
     names: ItemNames | None = None,
     scale: Scale | None = None,
     options: Sequence[int] = (),
 ) -> Parsed:
-    """The value of type ``answer`` in a model's ``text``.
+    """The value of type ``target_type`` in generated ``text``.
 
     Args:
-        answer: the type, as the template declares it.
-        text: what the model wrote.
-        names: the items' names; asked for by ``item`` and ``options``.
-        scale: the rating scale; asked for by ``rating``.
-        options: the item rows offered; asked for by ``options``.
+        target_type: the type that the template declares.
+        text: the generated text.
+        names: the items' names; required for ``item`` and ``options``.
+        scale: the rating scale; required for ``rating``.
+        options: row numbers of the candidate items; required for ``options``.
     """
     clean = squeeze(text)
     if not clean:
         return Unparsed(text, "empty")
-    return PARSERS[answer](clean, names, scale, options)
+    return PARSERS[target_type](clean, names, scale, options)
 
 
 def _text(text: str, *known: object) -> Parsed:
@@ -91,30 +91,30 @@ def _yesno(text: str, *known: object) -> Parsed:
 
 def _rating(text: str, names: object, scale: Scale | None, options: object) -> Parsed:
     if scale is None:
-        raise TypeError("a rating answer is parsed against a scale")
-    found = [
+        raise TypeError("a rating needs a scale")
+    numbers = [
         float(m.group())
         for m in NUMBER.finditer(text)
         # "4/5" and "4 out of 5" hold one rating: the other number is the top of the scale
         if not (OUT_OF.search(text[: m.start()]) and float(m.group()) == scale.high)
     ]
-    if len(found) != 1:
-        return Unparsed(text, "no number" if not found else "more than one number")
-    value = min(max(found[0], scale.low), scale.high)
-    return ParsedRating(value, clipped=value != found[0])
+    if len(numbers) != 1:
+        return Unparsed(text, "no number" if not numbers else "more than one number")
+    value = min(max(numbers[0], scale.low), scale.high)
+    return ParsedRating(value, clipped=value != numbers[0])
 
 
 def _item(text: str, names: ItemNames | None, *known: object) -> Parsed:
     if names is None:
-        raise TypeError("an item is parsed against item names")
+        raise TypeError("an item needs item names")
     row = names.row(text)
     return Unparsed(text, "no item's id") if row is None else ParsedItem(row)
 
 
 def _option(text: str, names: ItemNames | None, scale: object, options: Sequence[int]) -> Parsed:
-    """An option is named by its id, by its title, or by both as they were listed."""
+    """An option is named by its id, its title, or both as in the list of options."""
     if names is None:
-        raise TypeError("an option is parsed against item names")
+        raise TypeError("an option needs item names")
     by_id = names.row(text)
     titles = {row: squeeze(names.titles[row]) for row in options}
     named = [
@@ -127,8 +127,8 @@ def _option(text: str, names: ItemNames | None, scale: object, options: Sequence
     return ParsedItem(named[0])
 
 
-# type of answer → its parser of ``(text, names, scale, options)``
-PARSERS: Mapping[Answer, Callable[..., Parsed]] = {
+# target type → its parser of ``(text, names, scale, options)``
+PARSERS: Mapping[TargetType, Callable[..., Parsed]] = {
     "item": _item,
     "rating": _rating,
     "options": _option,

@@ -1,4 +1,4 @@
-"""The only place where prompt text is made."""
+"""Renders prompt text from records and templates; no other module writes prompt text."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from .template import EXAMPLES, Template, fill
 
 NOTHING = "nothing yet"
 UNKNOWN = "not known"
-TITLES_TO_CHOOSE = frozenset({"candidate_titles", "title_options"})
-# kind of a list → where the title stands in an entry
+CANDIDATE_TITLES = frozenset({"candidate_titles", "title_options"})
+# kind of a list → index of the title in an entry
 TITLE: Mapping[Kind, int] = {"titles": 0, "items_titled": 1, "choices": 1}
-# as shortening counts words: scripts from U+2E80 on have few spaces, and some titles have none
+# the unit of truncation: scripts from U+2E80 on have few spaces, and some titles have none
 WORD = re.compile(r"(?:[!-\u2e7f]{1,16}|\S)\s*")
 
 
 def words(kind: Kind, value: Value) -> str:
-    """A field's value as it stands in a prompt, data taken literally.
+    """Renders a field's value; data are taken literally.
 
-    A list is one line with commas, titles quoted; choices are a line each. An empty list reads
-    "nothing yet", other missing values "not known".
+    A list is one comma-separated line with quoted titles. Choices take one line each. An empty
+    list reads "nothing yet", any other missing value "not known".
     """
     if isinstance(value, float | int):
         return format(value, "g")
@@ -40,7 +40,7 @@ def words(kind: Kind, value: Value) -> str:
 
 
 def _entry(kind: Kind, entry: str | tuple[str, str]) -> str:
-    """One entry of a list: a name, an id with its title, or either with the rating it got."""
+    """One entry of a list: a name, an id with its title, or either with its rating."""
     first, second = (entry, "") if isinstance(entry, str) else entry
     if kind == "items_titled":
         return f'{squeeze(first)} "{squeeze(second)}"'
@@ -49,23 +49,26 @@ def _entry(kind: Kind, entry: str | tuple[str, str]) -> str:
 
 
 def render(template: Template, record: Record, examples: Sequence[Record] = ()) -> Example:
-    """The record in the template's words, after worked examples in the same words.
+    """Renders a record with a template, after worked examples in the same template.
 
     Args:
-        template: the wording.
-        record: the row to pose, of the template's task.
-        examples: records of other rows, answered in full.
+        template: the prompt template.
+        record: a record of the template's task.
+        examples: records of worked examples, rendered with their targets.
     """
-    return _rendered(template, record, examples, Shorter(template, record, tuple(examples)))
+    return _render(template, record, examples, Truncation(template, record, tuple(examples)))
 
 
 @dataclass(frozen=True)
-class Shorter:
-    """A record in the template's words, showing less (see :class:`p5rec.core.types.Less`).
+class Truncation:
+    """Shorter renderings of a record (see :class:`p5rec.core.examples.Shortener`).
 
-    First histories lose their oldest events, down to the last one, that of the worked examples at
-    the same time; then worked examples go, the first first; then texts and titles get
-    shorter, as long as titles to choose from differ; then histories are empty.
+    Truncation removes content in this order:
+
+    1. the oldest events of all histories, until one event is left;
+    2. worked examples, the first one first;
+    3. words of texts and titles, as long as candidate titles stay different;
+    4. the last event of the histories.
     """
 
     template: Template
@@ -74,78 +77,82 @@ class Shorter:
 
     @cached_property
     def _most(self) -> tuple[int, int]:
-        """Events of the longest history and words of the longest text that are shown."""
+        """Events of the longest history and words of the longest text."""
         events = words = 0
         for record in (self.record, *self.examples):
-            for name in self.template.given:
+            for name in self.template.source_fields:
                 field, value = FIELDS[name], record.values[name]
-                if field.gives == "events":
+                if field.truncate == "events":
                     events = max(events, len(cast(tuple[Any, ...], value)))
                 words = max(words, *map(len, map(WORD.findall, _texts(field, value))), 0)
         return events, words
 
     @cached_property
     def _fewest(self) -> int:
-        """Words that titles to choose from need, to differ where they do; 1 at least."""
+        """The fewest words, 1 or more, that keep different candidate titles different."""
         fewest = 1
         for record in (self.record, *self.examples):
-            for name in self.template.given & TITLES_TO_CHOOSE:
+            for name in self.template.source_fields & CANDIDATE_TITLES:
                 titles = _texts(FIELDS[name], record.values[name])
-                while len({_start(t, fewest) for t in titles}) < len({*titles}):
+                while len({_first_words(t, fewest) for t in titles}) < len({*titles}):
                     fewest += 1
         return fewest
 
     @cached_property
-    def _shrinks(self) -> frozenset[str]:
-        """Fields that are shortened: those given, and a title that the answer takes from them."""
-        given = self.template.given
-        return given | {"target_title"} if given & TITLES_TO_CHOOSE else given
+    def _truncatable(self) -> frozenset[str]:
+        """The truncatable fields: source fields, and a target title taken from candidates."""
+        source_fields = self.template.source_fields
+        if source_fields & CANDIDATE_TITLES:
+            return source_fields | {"target_title"}
+        return source_fields
 
     @property
     def steps(self) -> int:
-        """How many times a little more can be left out."""
+        """The number of truncation steps."""
         events, words = self._most
         return events + len(self.examples) + max(words - self._fewest, 0)
 
     def __call__(self, step: int) -> Example:
-        """After ``step`` steps."""
+        """The rendering after ``step`` truncation steps."""
         events, words = self._most
-        fewer = min(step, max(events - 1, 0))
-        left = step - fewer
-        gone = min(left, len(self.examples))
-        shorter = min(left - gone, max(words - self._fewest, 0))
-        kept = 0 if left - gone - shorter else events - fewer
+        cut_events = min(step, max(events - 1, 0))
+        step -= cut_events
+        cut_examples = min(step, len(self.examples))
+        step -= cut_examples
+        cut_words = min(step, max(words - self._fewest, 0))
+        step -= cut_words
+        last_events = 0 if step else events - cut_events
         record, *shots = (
-            self._shrunk(each, kept, words - shorter)
-            for each in (self.record, *self.examples[gone:])
+            self._truncate(each, last_events, words - cut_words)
+            for each in (self.record, *self.examples[cut_examples:])
         )
-        return _rendered(self.template, record, shots, None)
+        return _render(self.template, record, shots, None)
 
-    def _shrunk(self, record: Record, events: int, words: int) -> Record:
-        """The last ``events`` of its histories and the first ``words`` of its texts."""
+    def _truncate(self, record: Record, events: int, words: int) -> Record:
+        """Keeps the last ``events`` of histories and the first ``words`` of texts."""
         values = dict(record.values)
-        for name in self._shrinks & values.keys():
+        for name in self._truncatable & values.keys():
             field, value = FIELDS[name], record.values[name]
-            if field.gives == "events":
+            if field.truncate == "events":
                 value = cast(tuple[Any, ...], value)
                 value = value[max(len(value) - events, 0) :]
-            values[name] = _shortened(field, value, words)
+            values[name] = _truncate_texts(field, value, words)
         return replace(record, values=values)
 
 
 def _texts(field: Field, value: Value) -> list[str]:
-    """The texts in a value that may be shortened."""
+    """The truncatable texts in a value."""
     if isinstance(value, str):
-        return [value] if field.gives else []
-    if not field.gives or not isinstance(value, tuple) or field.kind not in TITLE:
+        return [value] if field.truncate else []
+    if not field.truncate or not isinstance(value, tuple) or field.kind not in TITLE:
         return []
     at = TITLE[field.kind]
     return [entry if isinstance(entry, str) else entry[at] for entry in value]
 
 
-def _shortened(field: Field, value: Value, words: int) -> Value:
-    """``value`` with the first ``words`` of each of its texts."""
-    short = [_start(text, words) for text in _texts(field, value)]
+def _truncate_texts(field: Field, value: Value, words: int) -> Value:
+    """Truncates each text in ``value`` to its first ``words`` words."""
+    short = [_first_words(text, words) for text in _texts(field, value)]
     if not short or not isinstance(value, tuple):
         return short[0] if short else value
     at = TITLE[field.kind]
@@ -156,14 +163,14 @@ def _shortened(field: Field, value: Value, words: int) -> Value:
     return cast(Value, tuple(entries))
 
 
-def _start(text: str, words: int) -> str:
-    """The first ``words`` of ``text``, as it is where it has no more."""
+def _first_words(text: str, words: int) -> str:
+    """The first ``words`` words of ``text``; a shorter text stays unchanged."""
     pieces = WORD.findall(text)
     return text if len(pieces) <= words else "".join(pieces[:words]).rstrip()
 
 
-def _rendered(
-    template: Template, record: Record, examples: Sequence[Record], less: Shorter | None
+def _render(
+    template: Template, record: Record, examples: Sequence[Record], shorten: Truncation | None
 ) -> Example:
     shots = []
     for example in examples:
@@ -180,30 +187,30 @@ def _rendered(
         user=record.user,
         item=record.item,
         event=record.event,
-        system=fill(template.system, _all_words(template, record)),
-        less=less,
+        system=fill(template.system, _render_fields(template, record)),
+        shorten=shorten,
     )
 
 
-def to_messages(example: Example, *, answered: bool = False) -> list[dict[str, str]]:
+def to_messages(example: Example, *, with_target: bool = False) -> list[dict[str, str]]:
     """The example as chat messages ``{"role", "content"}``, for a tokenizer's chat template.
 
     Args:
-        example: what to pose.
-        answered: add the target as the assistant's message.
+        example: the rendered prompt.
+        with_target: append the target as the assistant's message.
     """
     messages = [{"role": "user", "content": example.source}]
     if example.system:
         messages.insert(0, {"role": "system", "content": example.system})
-    if answered:
+    if with_target:
         messages.append({"role": "assistant", "content": example.target})
     return messages
 
 
 def _sides(template: Template, record: Record, examples: str) -> tuple[str, str]:
-    known = _all_words(template, record)
+    known = _render_fields(template, record)
     return fill(template.source, known | {EXAMPLES: examples}), fill(template.target, known)
 
 
-def _all_words(template: Template, record: Record) -> dict[str, str]:
+def _render_fields(template: Template, record: Record) -> dict[str, str]:
     return {name: words(FIELDS[name].kind, record.values[name]) for name in template.fields}

@@ -1,4 +1,4 @@
-"""A corpus of four invented readers and eight invented books, to show prompts without any data."""
+"""A corpus of four invented readers and eight invented books for prompt previews without data."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from p5rec.core.errors import UserError, did_you_mean
 from p5rec.core.features import Users
 from p5rec.core.rng import derive_rng, id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Catalog, Corpus, Interactions, Split
-from p5rec.tasks.draft import Limits
 from p5rec.tasks.fields import FIELDS, Kind, Record, Value
+from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView, ItemNames
 
@@ -35,7 +35,7 @@ BOOKS = (
 READERS = {"age": (34, 27, 61, 45), "occupation": ("teacher", "nurse", "sailor", "gardener")}
 
 # user, book, rating, summary, review
-READINGS = (
+REVIEWS = (
     (0, 1, 1, "Slow start", "It takes a hundred pages to leave the village. I gave up there."),
     (0, 0, 5, "Could not stop", "A mystery that trusts its reader. I finished it in one night."),
     (0, 3, 4, "Neat puzzle", "The crime is solved by a clock that runs backwards. Clever."),
@@ -58,7 +58,7 @@ READINGS = (
 
 def sample_view() -> CorpusView:
     """The sample corpus: each reader's last book is for test, the one before for validation."""
-    users, items, ratings, summaries, reviews = zip(*READINGS, strict=True)
+    users, items, ratings, summaries, reviews = zip(*REVIEWS, strict=True)
     users_array = np.array(users, dtype=np.int32)
     from_end = np.array([users[i:].count(user) for i, user in enumerate(users)])
     readers, books = (
@@ -85,25 +85,25 @@ def sample_view() -> CorpusView:
         }
     )
     people = pa.table({"user": readers, **{name: list(each) for name, each in READERS.items()}})
-    parts = np.select([from_end == 1, from_end == 2], [TEST, VALID], TRAIN).astype(np.int8)
-    corpus = Corpus(log, Catalog(table), Users(people), Split("sample", parts))
+    of_event = np.select([from_end == 1, from_end == 2], [TEST, VALID], TRAIN).astype(np.int8)
+    corpus = Corpus(log, Catalog(table), Users(people), Split("sample", of_event))
     ids = [f"<a_{n // 4}><b_{n % 4}><c_{n * 3 % 8}>" for n in range(len(BOOKS))]
     return CorpusView(corpus, ItemNames(ids, titles))
 
 
 def sample_records(task: str) -> list[Record]:
-    """A record of a task over the sample, and after it up to three worked examples."""
+    """A record of a task from the sample corpus, followed by up to three worked examples."""
     view, kind = sample_view(), TASKS.get(task)
-    posed = 4  # the first reader's test event, and the item of that event
+    row = 4  # the first reader's test event, and the item of that event
     rng, pool = derive_rng(0, "sample", task), fewshot.Pool.of(view, task)
-    record = kind.build(view, posed, rng, LIMITS)
+    record = kind.build(view, row, rng, LIMITS)
     return [record, *fewshot.choose(view, record, pool, 3, 0, LIMITS)]
 
 
 def override(template: Template, record: Record, settings: Mapping[str, str]) -> Record:
-    """``record`` with some of the template's fields set from words a user typed.
+    """Replaces field values of ``record`` with values typed on the command line.
 
-    Lists are split at ``;``, and an entry of id and title at its first space.
+    ``;`` separates list entries. The first space separates the id and the title of an entry.
 
     Raises:
         UserError: the template has no such field, or a number does not parse.

@@ -1,4 +1,4 @@
-"""Training examples: row ``i`` of a mixture of families, whatever the order or the worker."""
+"""Training examples: example ``i`` of a mixture of families, in any order and in any worker."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from p5rec.core.config import Config
 from p5rec.core.errors import UserError
 from p5rec.core.examples import Example
 from p5rec.core.rng import by_key, derive_rng, derive_seed
-from p5rec.tasks.draft import Limits
 from p5rec.tasks.fields import Record
+from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView
 
@@ -24,32 +24,30 @@ from .template import Template
 
 
 class PromptsConfig(Config):
-    """How records are posed.
-
-    Attributes:
-        folders: further folders of prompt files, besides the shipped one.
-        max_history: earlier items shown, the most recent ones.
-        candidates: items to choose from, the target included.
-        max_words: words of a review, an explanation or an attribute text.
-        shots: worked examples before each record.
-        items: how an item is written where an id is asked for or shown: its ``codes``, or its
-            ``title``, which any language model can read.
-    """
+    """How records are posed."""
 
     folders: tuple[str, ...] = ()
+    """Folders of further prompt files, besides the shipped ones."""
     max_history: Annotated[int, Field(ge=1)] = 10
+    """Most earlier items in a prompt; the most recent ones are shown."""
     candidates: Annotated[int, Field(ge=2)] = 10
+    """Items to choose from, the target included."""
     max_words: Annotated[int, Field(ge=1)] = 100
+    """Most words of a review, an explanation or an attribute text."""
     shots: Annotated[int, Field(ge=0)] = 0
+    """Worked examples before each prompt."""
     items: Literal["codes", "title"] = "codes"
+    """How an item is written where its id is predicted or shown: by its ``codes``, or by its
+    ``title``, which any language model can read.
+    """
 
     @property
     def limits(self) -> Limits:
-        """The part that a record's builder reads."""
+        """The limits of a record builder."""
         return Limits(self.max_history, self.candidates, self.max_words)
 
 
-def pose(
+def build_example(
     view: CorpusView,
     template: Template,
     row: int,
@@ -58,16 +56,16 @@ def pose(
     config: PromptsConfig,
     others: CorpusView | None = None,
 ) -> tuple[Record, Example]:
-    """Row ``row`` of the template's task, as a record and in words.
+    """Builds the record of ``row`` and renders it.
 
     Args:
         view: the corpus.
-        template: the wording.
-        row: an event row, or an item row in the tasks about items.
-        pool: training rows to take worked examples from.
-        seed: the row's own.
-        config: how much is shown.
-        others: the corpus that ``pool`` is of; None: ``view``.
+        template: the prompt template.
+        row: an event row; an item row in item tasks.
+        pool: training rows for worked examples.
+        seed: seed of the row.
+        config: prompt settings.
+        others: the corpus of ``pool``; None: ``view``.
     """
     record = TASKS.get(template.task).build(view, row, np.random.default_rng(seed), config.limits)
     shots = fewshot.choose(others or view, record, pool, config.shots, seed, config.limits)
@@ -75,24 +73,24 @@ def pose(
 
 
 class ExampleSource(Sequence[Example]):
-    """``length`` training examples, drawn from families by weight, in the seen wordings.
+    """``length`` examples from families sampled by weight, in the training templates.
 
-    A family goes through its rows in a seeded order, through all of them before any comes again.
-    Which family example ``i`` is of depends on ``(seed, i)`` alone. How an event (or item) is posed
-    the n-th time, its wording included, depends on its key, n and the seed alone, and so does which
-    of two events comes first.
+    A family goes through all its rows in a seeded order before it repeats one. The family of
+    example ``i`` depends on ``(seed, i)`` alone. The template and the random choices of the n-th
+    prompt of an event (or item) depend on its key, n and the seed alone, and so does the order of
+    events.
 
     Args:
-        view: the corpus; training events alone are posed, with training events as their past.
-        library: the wordings.
-        weights: family → share of the draws.
+        view: the corpus; examples use training events alone, with training events as their past.
+        library: the prompt templates.
+        weights: family → sampling weight.
         length: number of examples.
-        seed: of every draw.
-        config: how much is shown.
+        seed: seed of every random choice.
+        config: prompt settings.
 
     Raises:
-        UserError: a family is unknown, has no seen wording that fits the data, or the data cannot
-            pose it; a line each.
+        UserError: one line per family that is unknown, has no training template that fits the
+            data, or needs data that the corpus lacks.
     """
 
     def __init__(
@@ -107,24 +105,24 @@ class ExampleSource(Sequence[Example]):
         self.view, self.seed, self.config = view, seed, config or PromptsConfig()
         self.families = tuple(sorted(weights))
         reasons = [unavailable(library, family, view) for family in self.families]
-        if faults := [reason for reason in reasons if reason]:
-            raise UserError(*faults)
+        if errors := [reason for reason in reasons if reason]:
+            raise UserError(*errors)
         if min(weights.values(), default=0) < 0 or not sum(weights.values()):
             raise UserError(
                 f"expected a family weight above 0 and none below, got {dict(weights)}; change them"
             )
-        self._templates = [library.fitting(f, view, unseen=False) for f in self.families]
+        self._templates = [library.fitting(f, view, held_out=False) for f in self.families]
         self._tasks = [library.family(f).task for f in self.families]
         self._pools = [fewshot.Pool.of(view, task) for task in self._tasks]
         shares = np.array([weights[f] for f in self.families], dtype=np.float64)
-        draw = derive_rng(seed, "families").random(length)
-        self._family = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], draw, side="right")
+        points = derive_rng(seed, "families").random(length)
+        self._family = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], points, side="right")
         self._row = np.empty(length, dtype=np.int64)
-        self._pass = np.empty(length, dtype=np.int64)
+        self._repeat = np.empty(length, dtype=np.int64)
         for number, pool in enumerate(self._pools):
-            mine = np.flatnonzero(self._family == number)
-            self._row[mine] = self._order(self.families[number], pool, len(mine))
-            self._pass[mine] = np.arange(len(mine)) // len(pool.rows)
+            own = np.flatnonzero(self._family == number)
+            self._row[own] = self._order(self.families[number], pool, len(own))
+            self._repeat[own] = np.arange(len(own)) // len(pool.rows)
 
     def __len__(self) -> int:
         return len(self._family)
@@ -132,20 +130,20 @@ class ExampleSource(Sequence[Example]):
     def __getitem__(self, i: int) -> Example:  # type: ignore[override]
         number, row = int(self._family[i]), int(self._row[i])
         key = TASKS.get(self._tasks[number]).keys(self.view)[row]
-        names = (self.families[number], int(self._pass[i]), int(key))
+        names = (self.families[number], int(self._repeat[i]), int(key))
         seed, templates = derive_seed(self.seed, "example", *names), self._templates[number]
         template = templates[seed % len(templates)]
-        return pose(self.view, template, row, self._pools[number], seed, self.config)[1]
+        return build_example(self.view, template, row, self._pools[number], seed, self.config)[1]
 
     def _order(self, family: str, pool: fewshot.Pool, count: int) -> np.ndarray:
-        passes = range(-(-count // len(pool.rows)))
-        orders = [pool.rows[by_key(pool.keys, self.seed, "order", family, n)] for n in passes]
+        repeats = range(-(-count // len(pool.rows)))
+        orders = [pool.rows[by_key(pool.keys, self.seed, "order", family, n)] for n in repeats]
         return np.concatenate([pool.rows[:0], *orders])[:count]
 
 
 def unavailable(library: PromptLibrary, family: str, view: CorpusView) -> str | None:
-    """Why the family cannot train on this corpus, None where it can."""
+    """The reason why the family cannot train on this corpus, or None."""
     reason = TASKS.get(library.family(family).task).unavailable(view)
-    if reason is None and not library.fitting(family, view, unseen=False):
-        return f"{family}: every seen wording uses a field that the data cannot offer"
+    if reason is None and not library.fitting(family, view, held_out=False):
+        return f"{family}: every training template uses a field that the data lack"
     return reason

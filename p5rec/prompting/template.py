@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints
 
 from p5rec.core.artefacts import digest
 from p5rec.core.config import Config
-from p5rec.tasks.fields import CODED, TargetType, Kind
+from p5rec.tasks.fields import CODED, Kind, TargetType
 
 HELD_OUT = ", held-out template"  # suffix of a task evaluated on held-out templates
 EXAMPLES = "examples"  # the slot of worked examples
@@ -84,7 +84,7 @@ class FamilySpec(FamilyHead):
 
 @dataclass(frozen=True)
 class Template:
-    """One prompt template with the settings of its family (see :class:`TemplateSpec`, :class:`FamilyHead`)."""
+    """A prompt template with its family's settings (:class:`TemplateSpec`, :class:`FamilyHead`)."""
 
     family: str
     task: str
@@ -127,7 +127,15 @@ class Template:
         """Hash of all texts that reach the model."""
         shot = self.few_shot
         return digest(
-            [self.target_type, self.system, self.source, self.target, shot.example, shot.join, shot.end]
+            [
+                self.target_type,
+                self.system,
+                self.source,
+                self.target,
+                shot.example,
+                shot.join,
+                shot.end,
+            ]
         )
 
 

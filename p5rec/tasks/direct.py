@@ -1,4 +1,4 @@
-"""Which item suits the user, whose liked items are told in no order?"""
+"""Direct recommendation from the user's liked items, in no order."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from .base import Task
-from .draft import CHOICE, LIKED, USER, Draft, Limits
 from .fields import Record
 from .predictions import RankedItems
+from .record_builder import CHOICE, LIKED, USER, Limits, RecordBuilder
 from .sequential import next_rows
 from .view import CorpusView
 
@@ -17,11 +17,11 @@ from .view import CorpusView
 def _direct(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
     log = view.corpus.interactions
     item = int(log.items[event])
-    draft = Draft(view, limits)
-    draft.liked(event, rng)
-    draft.target(item)
-    candidates = draft.choice(event, item, rng)
-    return replace(draft.record("direct", event, item), candidates=candidates)
+    builder = RecordBuilder(view, limits)
+    builder.liked(event, rng)
+    builder.target(item)
+    candidates = builder.choice(event, item, rng)
+    return replace(builder.record("direct", event, item), candidates=candidates)
 
 
 DIRECT = Task(
@@ -29,8 +29,8 @@ DIRECT = Task(
     predictions=RankedItems,
     capability="recommend",
     metrics=("HR@10", "NDCG@10"),
-    given=(*USER, *LIKED, *CHOICE),
-    answers=("target",),
+    source_fields=(*USER, *LIKED, *CHOICE),
+    target_fields=("target",),
     rows=next_rows,
     build=_direct,
 )

@@ -1,9 +1,9 @@
-"""What an explanation says, where the data hold none of their own.
+"""Explanations for data without explanations of their own.
 
-With review texts, the sentence of the review that shares most words with the item's own record
-stands for the explanation. Without, one is **constructed** from the item's record and the items
-the user liked before: it claims nothing that these do not hold, and is no record of what anyone
-said.
+With review texts, the explanation is the review sentence that shares most words with the item's
+title and attributes. Without review texts, a sentence is **constructed** from the attributes of the
+item and of the items that the user liked before. It states only facts from these attributes, and no
+user wrote it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .view import CorpusView
 
 SENTENCE = re.compile(r"(?<=[.!?])\s+")
 WORD = re.compile(r"\w+")
-SHORT, LONG = 4, 30  # words of a sentence that can stand alone
+SHORT, LONG = 4, 30  # words of a self-contained sentence
 
 SHARED = (
     "You liked {liked}, and {title} is also {traits}.",
@@ -31,10 +31,10 @@ NEW = (
 )
 
 
-def quoted(review: str, title: str, attributes: str, max_words: int) -> str:
+def review_sentence(review: str, title: str, attributes: str, max_words: int) -> str:
     """The sentence of ``review`` that shares most words with the item's title and attributes.
 
-    The earliest wins a tie. A review without a sentence of 4 to 30 words is cut at 30.
+    Ties go to the earliest sentence. A review without a sentence of 4 to 30 words is cut at 30.
     """
     own = set(WORD.findall(f"{title} {attributes}".lower()))
     fitting = [s for s in SENTENCE.split(review) if SHORT <= len(s.split()) <= LONG]
@@ -43,16 +43,18 @@ def quoted(review: str, title: str, attributes: str, max_words: int) -> str:
     return max(fitting, key=lambda s: len(own & set(WORD.findall(s.lower()))))
 
 
-def grounded(view: CorpusView, item: int, liked: Sequence[int], rng: np.random.Generator) -> str:
-    """A constructed sentence that ties ``item`` to the liked items that share most traits with it.
+def attribute_sentence(
+    view: CorpusView, item: int, liked: Sequence[int], rng: np.random.Generator
+) -> str:
+    """A constructed sentence about the traits that ``item`` shares with liked items.
 
-    Empty for an item without a trait, of which nothing can be said.
+    Empty for an item without traits.
 
     Args:
         view: the corpus.
         item: the item to explain.
         liked: items the user liked before, most recent first.
-        rng: draws the wording.
+        rng: chooses the sentence template.
     """
     traits = view.traits[item]
     if not traits:
@@ -61,25 +63,25 @@ def grounded(view: CorpusView, item: int, liked: Sequence[int], rng: np.random.G
     best = max(range(len(liked)), key=lambda i: len(shared[i]))
     common = shared[best][:3]
     if not common:
-        return _say(NEW, view, item, liked[:1], traits[:3], rng)
+        return _fill_template(NEW, view, item, liked[:1], traits[:3], rng)
     also = [
         other
         for other, ones in zip(liked, shared, strict=True)
         if other != liked[best] and set(common) <= set(ones)
     ]
-    return _say(SHARED, view, item, [liked[best], *also[:1]], common, rng)
+    return _fill_template(SHARED, view, item, [liked[best], *also[:1]], common, rng)
 
 
-def _say(
-    wordings: Sequence[str],
+def _fill_template(
+    templates: Sequence[str],
     view: CorpusView,
     item: int,
     liked: Sequence[int],
     traits: Sequence[str],
     rng: np.random.Generator,
 ) -> str:
-    # str.format reads the braces of the wording alone: titles go in as they are
-    return wordings[int(rng.integers(len(wordings)))].format(
+    # str.format parses the braces of the template alone: titles stay literal
+    return templates[int(rng.integers(len(templates)))].format(
         title=_quote(view, item),
         liked=_list([_quote(view, other) for other in liked]),
         traits=_list(traits),

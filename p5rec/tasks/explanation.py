@@ -6,34 +6,34 @@ import numpy as np
 
 from . import explain
 from .base import Task
-from .draft import ITEM, LIKED, STARS, USER, Draft, Limits
 from .fields import Record
 from .predictions import Texts
-from .reviews import COPIED, METRICS, review_rows
+from .record_builder import ITEM, LIKED, STARS, USER, Limits, RecordBuilder
+from .reviews import COPYING_BASELINES, METRICS, review_rows
 from .view import CorpusView
 
 
 def _explanation_rows(view: CorpusView, split_name: str) -> np.ndarray:
     if "review" in view.has:
         return review_rows(view, split_name)
-    told = np.array([bool(traits) for traits in view.traits])[view.corpus.interactions.items]
+    has_traits = np.array([bool(traits) for traits in view.traits])[view.corpus.interactions.items]
     new = view.first & (view.depth > 0)
-    return np.flatnonzero(view.targets(split_name) & view.liked & new & told)
+    return np.flatnonzero(view.targets(split_name) & view.liked & new & has_traits)
 
 
 def _explanation(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
     item = int(view.corpus.interactions.items[event])
-    draft = Draft(view, limits)
-    draft.item(item)
-    recent = draft.liked(event, rng)
-    draft.ratings(event)
+    builder = RecordBuilder(view, limits)
+    builder.item(item)
+    recent = builder.liked(event, rng)
+    builder.ratings(event)
     title, attributes = view.names.titles[item], view.attribute_text(item)
-    draft.values["explanation"] = (
-        explain.quoted(view.text("review", event), title, attributes, limits.max_words)
+    builder.values["explanation"] = (
+        explain.review_sentence(view.text("review", event), title, attributes, limits.max_words)
         if "review" in view.has
-        else explain.grounded(view, item, recent, rng)
+        else explain.attribute_sentence(view, item, recent, rng)
     )
-    return draft.record("explanation", event, item)
+    return builder.record("explanation", event, item)
 
 
 EXPLANATION = Task(
@@ -41,9 +41,9 @@ EXPLANATION = Task(
     predictions=Texts,
     capability="write",
     metrics=METRICS,
-    references=COPIED,
-    given=(*USER, *ITEM, *LIKED, *STARS),
-    answers=("explanation",),
+    references=COPYING_BASELINES,
+    source_fields=(*USER, *ITEM, *LIKED, *STARS),
+    target_fields=("explanation",),
     rows=_explanation_rows,
     build=_explanation,
     needs=(("review", "attributes"),),

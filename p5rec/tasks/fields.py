@@ -1,7 +1,7 @@
-"""Every field a record may hold and a prompt name: its kind, the data it needs, and what it holds.
+"""All fields of records and prompts: kind, required data and contents.
 
-A name means the same in every task. The kind fixes the Python type of the value and how
-:mod:`p5rec.prompting.render` writes it; a field whose data a corpus lacks is never offered by it.
+A name has the same meaning in every task. The kind defines the Python type of the value and how
+:mod:`p5rec.prompting.render` writes it. Templates with a field that the corpus lacks are not used.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["item", "title", "items", "titles", "items_titled", "number", "text", "choices"]
-Answer = Literal["item", "rating", "options", "yesno", "text"]
-YES, NO = "yes", "no"  # of a verdict
+TargetType = Literal["item", "rating", "options", "yesno", "text"]
+YES, NO = "yes", "no"  # values of a verdict
 Value = str | float | tuple[str, ...] | tuple[tuple[str, str], ...]
 
-# data that a corpus may lack → how a message names it
+# optional data of a corpus → its name in messages
 DATA: Mapping[str, str] = {
     "ratings": "ratings in the training events",
     "review": "review texts",
@@ -30,39 +30,39 @@ class Field:
     """One field.
 
     Attributes:
-        kind: the type of its value and how it is written.
-        about: what it holds, for the reader.
-        needs: the data it is made of (a key of ``DATA``), or "" where every corpus has it.
-        gives: what is left out of it where a prompt is too long, from a history's beginning or a
-            text's end; "" where it stays as it is. Titles of a list, and a title that an answer
-            takes from one, are texts in this.
+        kind: type of the value and its format in a prompt.
+        about: description of the value.
+        needs: required data (a key of ``DATA``); "" if every corpus has them.
+        truncate: unit of truncation in a prompt that is too long: ``events`` from the start of a
+            history, or ``words`` from the end of a text; "": never truncated. Titles in a list,
+            and a target title taken from the list, count as texts.
     """
 
     kind: Kind
     about: str
     needs: str = ""
-    gives: Literal["", "events", "words"] = ""
+    truncate: Literal["", "events", "words"] = ""
 
 
 FIELDS: Mapping[str, Field] = {
     "item": Field("item", "semantic id of the item in question"),
-    "title": Field("title", "title of the item in question", gives="words"),
+    "title": Field("title", "title of the item in question", truncate="words"),
     "attributes": Field(
-        "text", "its attributes, as `name: values; ...`", "attributes", gives="words"
+        "text", "its attributes, as `name: values; ...`", "attributes", truncate="words"
     ),
     "user_attributes": Field(
-        "text", "the user's, as `name: values; ...`", "user_attributes", gives="words"
+        "text", "the user's, as `name: values; ...`", "user_attributes", truncate="words"
     ),
-    "history": Field("items", "ids of the user's earlier items, oldest first", gives="events"),
-    "history_titles": Field("titles", "their titles", gives="events"),
-    "history_both": Field("items_titled", "their ids and titles", gives="events"),
+    "history": Field("items", "ids of the user's earlier items, oldest first", truncate="events"),
+    "history_titles": Field("titles", "their titles", truncate="events"),
+    "history_both": Field("items_titled", "their ids and titles", truncate="events"),
     "last": Field("item", "id of the most recent item in the history"),
-    "last_title": Field("title", "its title", gives="words"),
+    "last_title": Field("title", "its title", truncate="words"),
     "rated_titles": Field(
-        "titles", "earlier titles, each with the user's rating", "ratings", gives="events"
+        "titles", "earlier titles, each with the user's rating", "ratings", truncate="events"
     ),
     "rated_items": Field(
-        "items", "earlier ids, each with the user's rating", "ratings", gives="events"
+        "items", "earlier ids, each with the user's rating", "ratings", truncate="events"
     ),
     "user_mean": Field("number", "mean of the user's earlier ratings", "ratings"),
     "user_count": Field("number", "how many those are", "ratings"),
@@ -70,28 +70,28 @@ FIELDS: Mapping[str, Field] = {
     "item_count": Field("number", "how many those are", "ratings"),
     "lowest": Field("number", "lower end of the rating scale", "ratings"),
     "highest": Field("number", "upper end of the rating scale", "ratings"),
-    "stars": Field("number", "the rating this user gave the item, told", "ratings"),
-    "liked": Field("items", "ids of earlier items the user liked, in no order", gives="events"),
-    "liked_titles": Field("titles", "their titles", gives="events"),
-    "liked_both": Field("items_titled", "their ids and titles", gives="events"),
+    "stars": Field("number", "the rating this user gave the item, as input", "ratings"),
+    "liked": Field("items", "ids of earlier items the user liked, in no order", truncate="events"),
+    "liked_titles": Field("titles", "their titles", truncate="events"),
+    "liked_both": Field("items_titled", "their ids and titles", truncate="events"),
     "taste": Field("text", "attribute values most common among them", "attributes"),
     "candidates": Field("items", "ids of the target and of sampled others, shuffled"),
-    "candidate_titles": Field("titles", "their titles", gives="words"),
-    "options": Field("choices", "ids and titles of the same, a line each", gives="words"),
-    "title_options": Field("choices", "titles of the same, a line each", gives="words"),
+    "candidate_titles": Field("titles", "their titles", truncate="words"),
+    "options": Field("choices", "ids and titles of the same, a line each", truncate="words"),
+    "title_options": Field("choices", "titles of the same, a line each", truncate="words"),
     "headline": Field(
-        "text", "the summary the user put above the review", "summary", gives="words"
+        "text", "the summary the user put above the review", "summary", truncate="words"
     ),
     "rating": Field("number", "the rating to predict", "ratings"),
     "target": Field("item", "semantic id of the item to name"),
-    "target_title": Field("title", "its title", gives="words"),
+    "target_title": Field("title", "its title", truncate="words"),
     "verdict": Field("text", "yes or no"),
     "explanation": Field("text", "why the item suits the user"),
-    "review": Field("text", "the user's review of the item", "review", gives="words"),
+    "review": Field("text", "the user's review of the item", "review", truncate="words"),
     "summary": Field("text", "the summary the user put above the review", "summary"),
 }
 
-# fields whose text holds semantic ids, which a model that was not trained cannot read
+# fields with semantic ids, which a model without training on them cannot read
 CODED = frozenset(
     {name for name, field in FIELDS.items() if field.kind in ("item", "items", "items_titled")}
     | {"options"}
@@ -100,17 +100,16 @@ CODED = frozenset(
 
 @dataclass(frozen=True)
 class Record:
-    """The values of one task's fields for one row of data, before any text is made.
+    """The field values of one task for one data row, before rendering.
 
     Attributes:
         task: the task that built it.
-        values: field → value, given fields and answers alike.
-        user, item, event: rows it is about, -1 where none; ``item`` is the item the answer is
-            about (the target of a recommendation).
-        rating: the number behind a rating task, else None.
-        mentions: item rows whose id or text any field holds, the answer's included.
-        candidates: item rows offered to choose from, in the order shown.
-        labelled: the data say of this event whether it is positive.
+        values: field → value, for source fields and target fields.
+        user, item, event: row numbers of the user, the target item and the event; -1: none.
+        rating: the target of a rating task, else None.
+        mentions: row numbers of all items in the field values, the target included.
+        candidates: row numbers of the candidate items, in the order of the prompt.
+        labelled: the data label this event as positive or negative.
     """
 
     task: str

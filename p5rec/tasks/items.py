@@ -1,19 +1,19 @@
-"""Which item is it: from its words to its id, and back."""
+"""Item tasks: from an item's text to its semantic id, and back."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .base import Build, Task
-from .draft import Draft, Limits
 from .fields import Record
 from .predictions import RankedItems, Texts
+from .record_builder import Limits, RecordBuilder
 from .reviews import METRICS
 from .view import CorpusView
 
 
 def _item_rows(view: CorpusView, split_name: str) -> np.ndarray:
-    # the item table is no interaction: every item may train; evaluation asks for the part's items
+    # every item of the item table may train; evaluation uses the items of the split
     if split_name == "train":
         return np.arange(len(view.names.ids))
     return np.unique(view.corpus.interactions.items[view.targets(split_name)])
@@ -21,9 +21,9 @@ def _item_rows(view: CorpusView, split_name: str) -> np.ndarray:
 
 def _item(task: str) -> Build:
     def build(view: CorpusView, item: int, rng: np.random.Generator, limits: Limits) -> Record:
-        draft = Draft(view, limits)
-        draft.item(item)
-        return Record(task, draft.values, item=item, mentions=frozenset([item]))
+        builder = RecordBuilder(view, limits)
+        builder.item(item)
+        return Record(task, builder.values, item=item, mentions=frozenset([item]))
 
     return build
 
@@ -33,8 +33,8 @@ TEXT_TO_ID = Task(
     predictions=RankedItems,
     capability="recommend",
     metrics=("HR@10", "NDCG@10"),
-    given=("title", "attributes"),
-    answers=("item",),
+    source_fields=("title", "attributes"),
+    target_fields=("item",),
     rows=_item_rows,
     build=_item("item-text-to-id"),
     of_items=True,
@@ -45,8 +45,8 @@ ID_TO_TEXT = Task(
     predictions=Texts,
     capability="write",
     metrics=METRICS,
-    given=("item",),
-    answers=("title", "attributes"),
+    source_fields=("item",),
+    target_fields=("title", "attributes"),
     rows=_item_rows,
     build=_item("item-id-to-text"),
     of_items=True,

@@ -1,7 +1,7 @@
-"""Data text as it may stand in a prompt: on one line, and no word of it reads as a token.
+"""Makes data text safe for prompts: one line, and no word that a tokenizer reads as a token.
 
-Titles and reviews come from anybody. A tokenizer takes some words for what they name (the end of a
-text, the turn of a speaker, an item's code), so in data none of them may be whole.
+Titles and reviews are untrusted text. A tokenizer reads some words as special tokens: the end of a
+text, the turn of a speaker, the code of an item. This module splits these words in data.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ def squeeze(text: str) -> str:
 
 
 class Literal:
-    """Takes words apart that a model's tokenizer would take for one of its own tokens.
+    """Splits words that a tokenizer would read as special tokens.
 
-    Item codes and most marks are written ``<...>``: whatever the model, a space after each ``<``
-    keeps data from being taken for one. Other words (``[INST]``) get a space inside.
+    Item codes and most special tokens have the form ``<...>``: a space after each ``<`` prevents a
+    match in any model. Other special tokens (``[INST]``) get a space inside.
 
     Args:
         words: the tokenizer's special and added tokens.
-        folded: whether it looks for some of them in a text whose letters have been made alike
-            (case, width), so that words like them must come apart too.
+        folded: the tokenizer normalises case or width before it matches tokens, so variants of the
+            tokens are split too.
     """
 
     def __init__(self, words: Iterable[str] = (), *, folded: bool = False) -> None:
@@ -38,23 +38,23 @@ class Literal:
         self._folded = folded
 
     def __call__(self, text: str) -> str:
-        """``text`` on one line, without a word that reads as a token."""
+        """``text`` on one line, without special tokens."""
         if self._folded and self._reads(normalize("NFKC", text)) and not self._reads(text):
             text = normalize("NFKC", text)
         text = TOKEN_START.sub("< ", squeeze(text))
         while self._words and self._words.search(text):
-            text = squeeze(self._words.sub(_apart, text))
+            text = squeeze(self._words.sub(_split, text))
         return text
 
     def _reads(self, text: str) -> bool:
         return bool(TOKEN_START.search(text) or (self._words and self._words.search(text)))
 
 
-def _apart(found: re.Match[str]) -> str:
-    """A word with a space between two of its letters; without one where it has no two in a row."""
-    word = found[0]
+def _split(match: re.Match[str]) -> str:
+    """Inserts a space into the matched word; a one-letter word becomes empty."""
+    word = match[0]
     cut = re.search(r"(?<=\S)(?=\S)", word)
     return f"{word[: cut.start()]} {word[cut.start() :]}" if cut else word[1:]
 
 
-literal = Literal()  # for text that no model in particular reads
+literal = Literal()  # for text without a specific model

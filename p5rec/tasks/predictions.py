@@ -1,7 +1,7 @@
-"""What a method answers to the questions of a task: a type for each kind of prediction.
+"""Queries of a task with a method's predictions: one type per kind of prediction.
 
-A value holds B questions and, once they are answered, the predictions. It is stored as JSON and
-read back by its ``kind``, which is what a prompt file calls its ``answer``.
+An object holds B queries and, after prediction, B predictions. It is stored as JSON and restored by
+its ``kind``, the ``target_type`` of prompt files.
 """
 
 from __future__ import annotations
@@ -15,40 +15,40 @@ import numpy as np
 from p5rec.core.artefacts import read_json
 from p5rec.core.config import Config
 
-from .draft import Limits
 from .fields import NO, YES, Record
+from .record_builder import Limits
 
 FILE = "predictions.json"
-QUESTION = ("task", "family", "users", "items", "events", "expected")
+QUERY_FIELDS = ("task", "family", "users", "items", "events", "expected")
 
 
 class Predictions(Config):
-    """B questions of one task, and what answering them took.
+    """B queries of one task and the cost of predicting them.
 
     Attributes:
-        kind: of the predictions.
-        task: what is asked; predictions of one task are measured together.
-        family: the prompt family, or the task where there is none.
-        form: tells this form of the task from others that the method was asked in; empty: none.
-        unseen: the wording is one that no training row had; the task says so too.
-        prompt_ids: wordings used.
-        read: what was read in place of a prompt; empty: a prompt, or a method's own features.
-        users, items, events: rows each question is about; -1 where none.
-        expected: the right answers in words.
-        seconds: all answers together.
-        tokens: of all questions.
-        shortened, cut: questions that were too long: made to show less, and of these and others
-            such as lost words (see ``p5rec.models.inputs.Question``).
-        question: names of the fields that make the questions.
+        kind: kind of the predictions.
+        task: name of the task; predictions of one task are evaluated together.
+        family: the prompt family; without a prompt, the task.
+        form: distinguishes several forms of a task for one method; "": one form alone.
+        held_out: the prompts use a held-out template; the task name has a suffix then.
+        prompt_ids: ids of the prompt templates.
+        model_input: description of a model input that is no prompt; "": a prompt, or features.
+        users, items, events: ``(B,)`` row numbers of each query; -1: none.
+        expected: ``(B,)`` targets as text.
+        seconds: prediction time of all queries.
+        tokens: prompt tokens of all queries.
+        shortened: number of prompts that were shortened to fit.
+        cut: number of prompts that lost tokens at the length limit.
+        query_fields: names of the fields that define the queries.
     """
 
     kind: str
     task: str
     family: str = ""
     form: str = ""
-    unseen: bool = False
+    held_out: bool = False
     prompt_ids: tuple[str, ...] = ()
-    read: str = ""
+    model_input: str = ""
     users: list[int]
     items: list[int]
     events: list[int]
@@ -58,16 +58,17 @@ class Predictions(Config):
     shortened: int = 0
     cut: int = 0
 
-    question: ClassVar[tuple[str, ...]] = QUESTION
+    query_fields: ClassVar[tuple[str, ...]] = QUERY_FIELDS
 
     @classmethod
-    def of(cls, task: str, answer: str, records: Sequence[Record], limits: Limits) -> Self:
-        """The questions of B ``records``, not answered.
+    def of(cls, task: str, target: str, records: Sequence[Record], limits: Limits) -> Self:
+        """The queries of B ``records``, without predictions.
 
         Args:
-            task: that made them.
-            answer: the field that holds the right answer.
-            limits: how much the records show.
+            task: name of the task.
+            target: the field of the target.
+            records: one record per query.
+            limits: length limits of the records.
         """
         return cls(
             task=task,
@@ -75,183 +76,191 @@ class Predictions(Config):
             users=[record.user for record in records],
             items=[record.item for record in records],
             events=[record.event for record in records],
-            expected=[_words(record.values[answer]) for record in records],
-            **cls.truth(records, answer, limits),
+            expected=[_words(record.values[target]) for record in records],
+            **cls.target_values(records, target, limits),
         )
 
     @classmethod
-    def truth(cls, records: Sequence[Record], answer: str, limits: Limits) -> dict[str, Any]:
-        """Fields of a kind's own that :meth:`of` takes from the records."""
+    def target_values(
+        cls, records: Sequence[Record], target: str, limits: Limits
+    ) -> dict[str, Any]:
+        """Fields of this kind that :meth:`of` takes from the records."""
         return {}
 
-    def unanswered(self) -> Self:
-        """The questions alone, asked of no method in particular."""
-        told = {name: getattr(self, name) for name in self.question}
-        return type(self)(**{**told, "family": self.task})
+    def queries_only(self) -> Self:
+        """The queries without the predictions of a method."""
+        queries = {name: getattr(self, name) for name in self.query_fields}
+        return type(self)(**{**queries, "family": self.task})
 
-    def answered(self, values: Any, seconds: float) -> Self:
-        """The questions with the answers of a capability.
+    def with_predictions(self, values: Any, seconds: float) -> Self:
+        """The queries with the predictions of a method.
 
         Args:
-            values: B answers as the task's capability gives them.
-            seconds: they took.
+            values: B predictions in the format of the task's capability.
+            seconds: prediction time.
         """
-        return self.model_copy(update={**self.answers(values), "seconds": seconds})
+        return self.model_copy(update={**self.prediction_values(values), "seconds": seconds})
 
-    def answers(self, values: Any) -> dict[str, Any]:
-        """Fields of a kind's own that :meth:`answered` fills."""
-        raise ValueError(f"a capability's values are no {self.kind} predictions")
+    def prediction_values(self, values: Any) -> dict[str, Any]:
+        """Fields of this kind that :meth:`with_predictions` sets."""
+        raise ValueError(f"a capability cannot predict {self.kind}")
 
-    def shown(self, row: int) -> list[str]:
-        """The prediction for question ``row`` in words, for a reader."""
+    def describe(self, row: int) -> list[str]:
+        """The prediction for query ``row`` as text for reports."""
         return []
 
 
-class Listed(Predictions):
-    """Items in order.
+class RankedPredictions(Predictions):
+    """Ranked lists of items.
 
     Attributes:
-        lists, scores: ranked items, best first, -1 where a list ended.
+        lists: item row numbers, best first; -1 after the end of a list.
+        scores: scores of the items.
     """
 
     lists: list[list[int]] = []
     scores: list[list[float]] = []
 
 
-class RankedItems(Listed):
-    """Lists out of the whole catalogue."""
+class RankedItems(RankedPredictions):
+    """Rankings of the whole catalogue."""
 
     kind: Literal["item"] = "item"
 
 
-class Choices(Listed):
-    """Lists out of a question's own options; the first item is the choice."""
+class Choices(RankedPredictions):
+    """Rankings of the candidates of a query; the first item is the choice."""
 
     kind: Literal["options"] = "options"
 
 
 class Ratings(Predictions):
-    """Ratings.
+    """Rating predictions.
 
     Attributes:
-        ratings: those given.
-        texts: written answers; empty where words were not taught.
-        readings: what each further reading says (see ``p5rec.recommend.ratings``); of a method
-            with one way to rate, the reading "".
-        chances: of being liked, by reading; empty where no probability was asked for.
+        ratings: the true ratings.
+        texts: generated texts; empty if the model was not trained on rating texts.
+        estimates: predictions by rating estimator (see ``p5rec.recommend.ratings``); a method with
+            one estimator calls it "".
+        probabilities: of "liked", by rating estimator; empty if they were not requested.
     """
 
     kind: Literal["rating"] = "rating"
     ratings: list[float]
     texts: list[str] = []
-    readings: dict[str, list[float]] = {}
-    chances: dict[str, list[float]] = {}
+    estimates: dict[str, list[float]] = {}
+    probabilities: dict[str, list[float]] = {}
 
-    question: ClassVar[tuple[str, ...]] = (*QUESTION, "ratings")
+    query_fields: ClassVar[tuple[str, ...]] = (*QUERY_FIELDS, "ratings")
 
     @classmethod
-    def truth(cls, records: Sequence[Record], answer: str, limits: Limits) -> dict[str, Any]:
+    def target_values(
+        cls, records: Sequence[Record], target: str, limits: Limits
+    ) -> dict[str, Any]:
         """See :class:`Predictions`."""
         return {"ratings": [record.rating for record in records]}
 
-    def unanswered(self) -> Self:
-        """See :class:`Predictions`; a wording's own words for the ratings are left out."""
+    def queries_only(self) -> Self:
+        """See :class:`Predictions`; the targets are numbers, whatever text the template uses."""
         expected = [_words(rating) for rating in self.ratings]
-        return super().unanswered().model_copy(update={"expected": expected})
+        return super().queries_only().model_copy(update={"expected": expected})
 
-    def answers(self, values: np.ndarray) -> dict[str, Any]:
+    def prediction_values(self, values: np.ndarray) -> dict[str, Any]:
         """See :class:`Predictions`; ``(B,)`` rating points."""
-        return {"readings": {"": values.tolist()}}
+        return {"estimates": {"": values.tolist()}}
 
-    def shown(self, row: int) -> list[str]:
-        """See :class:`Predictions`: the text, or what each reading says."""
-        read = [f"{name} {said[row]:.2f}" for name, said in self.readings.items()]
-        return self.texts[row : row + 1] or read
+    def describe(self, row: int) -> list[str]:
+        """See :class:`Predictions`: the text, or the estimate of each estimator."""
+        estimates = [f"{name} {values[row]:.2f}" for name, values in self.estimates.items()]
+        return self.texts[row : row + 1] or estimates
 
 
 class Verdicts(Predictions):
-    """Answers of yes or no.
+    """Yes-or-no predictions.
 
     Attributes:
-        texts: written answers.
-        chances: of yes; empty where no probability was asked for.
+        texts: generated texts.
+        probabilities: of yes; empty if they were not requested.
     """
 
     kind: Literal["yesno"] = "yesno"
     texts: list[str] = []
-    chances: list[float] = []
+    probabilities: list[float] = []
 
-    def answers(self, values: np.ndarray) -> dict[str, Any]:
+    def prediction_values(self, values: np.ndarray) -> dict[str, Any]:
         """See :class:`Predictions`; ``(B,)`` probabilities of yes."""
-        texts = [YES if chance > 0.5 else NO for chance in values.tolist()]
-        return {"texts": texts, "chances": values.tolist()}
+        texts = [YES if probability > 0.5 else NO for probability in values.tolist()]
+        return {"texts": texts, "probabilities": values.tolist()}
 
-    def shown(self, row: int) -> list[str]:
+    def describe(self, row: int) -> list[str]:
         """See :class:`Predictions`."""
         return [self.texts[row]]
 
 
 class Texts(Predictions):
-    """Texts.
+    """Generated texts.
 
     Attributes:
-        max_words: of a review or an answer, where it was cut.
-        texts: written answers.
+        max_words: most words of a target or a prediction; longer texts were truncated.
+        texts: generated texts.
     """
 
     kind: Literal["text"] = "text"
     max_words: int = Limits().max_words
     texts: list[str] = []
 
-    question: ClassVar[tuple[str, ...]] = (*QUESTION, "max_words")
+    query_fields: ClassVar[tuple[str, ...]] = (*QUERY_FIELDS, "max_words")
 
     @classmethod
-    def truth(cls, records: Sequence[Record], answer: str, limits: Limits) -> dict[str, Any]:
+    def target_values(
+        cls, records: Sequence[Record], target: str, limits: Limits
+    ) -> dict[str, Any]:
         """See :class:`Predictions`."""
         return {"max_words": limits.max_words}
 
-    def answers(self, values: Sequence[str]) -> dict[str, Any]:
+    def prediction_values(self, values: Sequence[str]) -> dict[str, Any]:
         """See :class:`Predictions`; B texts."""
         return {"texts": list(values)}
 
-    def shown(self, row: int) -> list[str]:
+    def describe(self, row: int) -> list[str]:
         """See :class:`Predictions`."""
         return [self.texts[row]]
 
 
 class Clicks(Predictions):
-    """Probabilities of a click, or of whatever else happens or does not.
+    """Click probabilities, or probabilities of another binary outcome.
 
     Attributes:
-        clicked: whether it happened.
-        negatives: what did not happen was ``labelled`` so in the data, or is an item that was
-            ``drawn``.
-        chances: probabilities that it does, 0 to 1.
+        clicked: the true outcomes.
+        negatives: source of the negatives: ``labelled`` in the data or ``sampled`` items.
+        probabilities: predicted probabilities, 0 to 1.
     """
 
     kind: Literal["click"] = "click"
     clicked: list[bool]
-    negatives: Literal["drawn", "labelled"] = "drawn"
-    chances: list[float] = []
+    negatives: Literal["sampled", "labelled"] = "sampled"
+    probabilities: list[float] = []
 
-    question: ClassVar[tuple[str, ...]] = (*QUESTION, "clicked", "negatives")
+    query_fields: ClassVar[tuple[str, ...]] = (*QUERY_FIELDS, "clicked", "negatives")
 
     @classmethod
-    def truth(cls, records: Sequence[Record], answer: str, limits: Limits) -> dict[str, Any]:
+    def target_values(
+        cls, records: Sequence[Record], target: str, limits: Limits
+    ) -> dict[str, Any]:
         """See :class:`Predictions`."""
         labelled = any(record.labelled for record in records)
         return {
-            "clicked": [record.values[answer] == YES for record in records],
-            "negatives": "labelled" if labelled else "drawn",
+            "clicked": [record.values[target] == YES for record in records],
+            "negatives": "labelled" if labelled else "sampled",
         }
 
-    def answers(self, values: np.ndarray) -> dict[str, Any]:
+    def prediction_values(self, values: np.ndarray) -> dict[str, Any]:
         """See :class:`Predictions`; ``(B,)`` probabilities."""
-        return {"chances": values.tolist()}
+        return {"probabilities": values.tolist()}
 
-    def shown(self, row: int) -> list[str]:
+    def describe(self, row: int) -> list[str]:
         """See :class:`Predictions`."""
-        return [f"{self.chances[row]:.3f}"]
+        return [f"{self.probabilities[row]:.3f}"]
 
 
 KINDS: Mapping[str, type[Predictions]] = {
@@ -261,7 +270,7 @@ KINDS: Mapping[str, type[Predictions]] = {
 
 
 def read_predictions(path: Path) -> Predictions:
-    """What :meth:`Predictions.dump` wrote into a file.
+    """Reads predictions from a file written with :meth:`Predictions.dump`.
 
     Raises:
         UserError: the file is damaged.

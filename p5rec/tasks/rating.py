@@ -1,4 +1,4 @@
-"""What would the user rate the item?"""
+"""Rating prediction."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from .base import Task
-from .draft import HISTORY, ITEM, USER, Draft, Limits
 from .fields import Record
 from .predictions import Ratings
+from .record_builder import HISTORY, ITEM, USER, Limits, RecordBuilder
 from .view import CorpusView, decimal
 
-SHOWN = (
+STATISTICS = (
     "rated_titles", "rated_items", "user_mean", "user_count", "item_mean", "item_count", "lowest",
     "highest",
 )  # fmt: skip
@@ -25,17 +25,17 @@ def _rating_rows(view: CorpusView, split_name: str) -> np.ndarray:
 def _rating(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
     log, scale = view.corpus.interactions, view.scale
     if log.ratings is None or scale is None:
-        raise ValueError("a rating record is asked of a corpus without ratings")
+        raise ValueError("expected a corpus with ratings, got one without")
     item, rating = int(log.items[event]), decimal(log.ratings[event])
-    draft = Draft(view, limits)
-    draft.item(item)
-    shown = draft.history(event)
+    builder = RecordBuilder(view, limits)
+    builder.item(item)
+    history = builder.history(event)
     past = view.past(event)
-    rated, known = shown[view.rated[shown]], past[view.rated[past]]
+    rated, known = history[view.rated[history]], past[view.rated[past]]
     scores = [format(float(r), "g") for r in log.ratings[rated]]
     pairs = list(zip(log.items[rated].tolist(), scores, strict=True))
     item_mean, item_count = view.item_ratings(np.array([event]))[0].tolist()
-    draft.values |= {
+    builder.values |= {
         "rated_titles": tuple((view.names.titles[i], score) for i, score in pairs),
         "rated_items": tuple((view.names.ids[i], score) for i, score in pairs),
         "user_mean": round(float(log.ratings[known].mean()) if len(known) else view.mean, 1),
@@ -46,7 +46,7 @@ def _rating(view: CorpusView, event: int, rng: np.random.Generator, limits: Limi
         "highest": scale.high,
         "rating": rating,
     }
-    return replace(draft.record("rating", event, item), rating=rating)
+    return replace(builder.record("rating", event, item), rating=rating)
 
 
 RATING = Task(
@@ -55,8 +55,8 @@ RATING = Task(
     capability="predict_rating",
     metrics=("RMSE", "MAE", "AUC"),
     references=("global-mean", "user-mean", "item-mean", "bias", "mf"),
-    given=(*USER, *ITEM, *HISTORY, *SHOWN),
-    answers=("rating",),
+    source_fields=(*USER, *ITEM, *HISTORY, *STATISTICS),
+    target_fields=("rating",),
     rows=_rating_rows,
     build=_rating,
     needs=(("ratings",),),

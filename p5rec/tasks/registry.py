@@ -1,4 +1,4 @@
-"""Tasks by name. A further one is a file of its own and a line here."""
+"""Tasks by name. A new task needs one file and one line here."""
 
 from __future__ import annotations
 

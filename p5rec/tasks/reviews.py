@@ -1,22 +1,28 @@
-"""What the user wrote of the item: the review, and the summary above it."""
+"""Review and summary generation."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .base import Build, Task
-from .draft import ITEM, STARS, USER, Draft, Limits
 from .fields import Record
 from .predictions import Texts
+from .record_builder import ITEM, STARS, USER, Limits, RecordBuilder
 from .view import CorpusView
 
-METRICS = ("BLEU-4", "ROUGE-1", "ROUGE-2", "ROUGE-L", "groundedness")  # of texts about items
-COPIED = ("most-frequent", "most-frequent-of-item", "nearest-review")  # what copying can do
+METRICS = (
+    "BLEU-4",
+    "ROUGE-1",
+    "ROUGE-2",
+    "ROUGE-L",
+    "groundedness",
+)  # of generated texts about items
+COPYING_BASELINES = ("most-frequent", "most-frequent-of-item", "nearest-review")
 
 
 def review_rows(view: CorpusView, split_name: str) -> np.ndarray:
     """``(R,)`` events with a review."""
-    # no past is needed: most people who write write once
+    # no history is required: most reviewers write one review
     return np.flatnonzero(view.corpus.split.mask(split_name) & view.filled("review"))
 
 
@@ -26,16 +32,16 @@ def _summary_rows(view: CorpusView, split_name: str) -> np.ndarray:
 
 
 def _build(task: str, summary: str) -> Build:
-    """The records of ``task``, the text above a review under the field ``summary``."""
+    """A record builder for ``task``; ``summary`` names the field of the review's summary."""
 
     def build(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
         item = int(view.corpus.interactions.items[event])
-        draft = Draft(view, limits)
-        draft.item(item)
-        draft.ratings(event)
-        draft.values[summary] = limits.cut(view.text("summary", event))
-        draft.values["review"] = limits.cut(view.text("review", event))
-        return draft.record(task, event, item)
+        builder = RecordBuilder(view, limits)
+        builder.item(item)
+        builder.ratings(event)
+        builder.values[summary] = limits.cut(view.text("summary", event))
+        builder.values["review"] = limits.cut(view.text("review", event))
+        return builder.record(task, event, item)
 
     return build
 
@@ -45,9 +51,9 @@ REVIEW = Task(
     predictions=Texts,
     capability="write",
     metrics=METRICS,
-    references=COPIED,
-    given=(*USER, *ITEM, *STARS, "headline"),
-    answers=("review",),
+    references=COPYING_BASELINES,
+    source_fields=(*USER, *ITEM, *STARS, "headline"),
+    target_fields=("review",),
     rows=review_rows,
     build=_build("review", "headline"),
     needs=(("review",),),
@@ -58,9 +64,9 @@ SUMMARY = Task(
     predictions=Texts,
     capability="write",
     metrics=METRICS,
-    references=("lead-sentence", *COPIED),
-    given=(*USER, *ITEM, *STARS, "review"),
-    answers=("summary",),
+    references=("lead-sentence", *COPYING_BASELINES),
+    source_fields=(*USER, *ITEM, *STARS, "review"),
+    target_fields=("summary",),
     rows=_summary_rows,
     build=_build("summary", "summary"),
     needs=(("review",), ("summary",)),

@@ -1,4 +1,4 @@
-"""What comes next: named freely, picked among a few, or is it this item?"""
+"""Next-item tasks: full-catalogue ranking, choice among candidates, and yes or no."""
 
 from __future__ import annotations
 
@@ -7,46 +7,46 @@ from dataclasses import replace
 import numpy as np
 
 from .base import Task
-from .draft import CHOICE, HISTORY, ITEM, USER, Draft, Limits
 from .fields import NO, YES, Record
 from .predictions import Choices, RankedItems, Verdicts
+from .record_builder import CHOICE, HISTORY, ITEM, USER, Limits, RecordBuilder
 from .view import CorpusView
 
 
 def next_rows(view: CorpusView, split_name: str) -> np.ndarray:
-    """``(R,)`` events whose item can be asked for; training ones are first meetings."""
-    # a training target that is already in the history would teach to repeat what lists leave out
+    """``(R,)`` target events; training targets are the user's first event with the item."""
+    # a repeated item as training target would train recommendations that exclude_seen removes
     targets = view.targets(split_name)
     return np.flatnonzero(targets & view.first if split_name == "train" else targets)
 
 
 def _next(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
     item = int(view.corpus.interactions.items[event])
-    draft = Draft(view, limits)
-    draft.history(event)
-    draft.target(item)
-    return draft.record("sequential-next", event, item)
+    builder = RecordBuilder(view, limits)
+    builder.history(event)
+    builder.target(item)
+    return builder.record("sequential-next", event, item)
 
 
-def _pick(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
+def _choose(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
     log = view.corpus.interactions
     item = int(log.items[event])
-    draft = Draft(view, limits)
-    draft.history(event)
-    draft.target(item)
-    candidates = draft.choice(event, item, rng)
-    return replace(draft.record("sequential-candidates", event, item), candidates=candidates)
+    builder = RecordBuilder(view, limits)
+    builder.history(event)
+    builder.target(item)
+    candidates = builder.choice(event, item, rng)
+    return replace(builder.record("sequential-candidates", event, item), candidates=candidates)
 
 
 def _yesno(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
     log = view.corpus.interactions
-    draft = Draft(view, limits)
-    draft.history(event)
-    others = view.sample_negatives(event, 1, rng) if rng.random() < 0.5 else []
-    item = others[0] if others else int(log.items[event])
-    draft.item(item)
-    draft.values["verdict"] = NO if others else YES
-    return draft.record("sequential-yesno", event, item)
+    builder = RecordBuilder(view, limits)
+    builder.history(event)
+    negatives = view.sample_negatives(event, 1, rng) if rng.random() < 0.5 else []
+    item = negatives[0] if negatives else int(log.items[event])
+    builder.item(item)
+    builder.values["verdict"] = NO if negatives else YES
+    return builder.record("sequential-yesno", event, item)
 
 
 NEXT = Task(
@@ -54,8 +54,8 @@ NEXT = Task(
     predictions=RankedItems,
     capability="recommend",
     metrics=("HR@10", "NDCG@10"),
-    given=(*USER, *HISTORY),
-    answers=("target",),
+    source_fields=(*USER, *HISTORY),
+    target_fields=("target",),
     rows=next_rows,
     build=_next,
 )
@@ -65,10 +65,10 @@ CANDIDATES = Task(
     predictions=Choices,
     capability="recommend",
     metrics=("accuracy",),
-    given=(*USER, *HISTORY, *CHOICE),
-    answers=("target", "target_title"),
+    source_fields=(*USER, *HISTORY, *CHOICE),
+    target_fields=("target", "target_title"),
     rows=next_rows,
-    build=_pick,
+    build=_choose,
 )
 
 YESNO = Task(
@@ -76,8 +76,8 @@ YESNO = Task(
     predictions=Verdicts,
     capability="predict_click",
     metrics=("accuracy", "AUC", "log loss", "Brier"),
-    given=(*USER, *ITEM, *HISTORY),
-    answers=("verdict",),
+    source_fields=(*USER, *ITEM, *HISTORY),
+    target_fields=("verdict",),
     rows=next_rows,
     build=_yesno,
 )

@@ -1,8 +1,8 @@
-"""What prompts may know of a corpus: a target's visible past, the rating scale, attributes.
+"""The corpus as prompts may use it: a target's visible history, the rating scale, attributes.
 
-The past of an event is what its user did before it, in the parts that come before its own:
-training events for a training or validation target, those and validation events for a test target.
-Same-second events keep the corpus's seeded order.
+The history of a training or validation target contains the user's earlier training events. The
+history of a test target contains earlier training and validation events. Events of the same second
+keep the seeded order of the corpus.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from .literal import Literal, literal, squeeze
 
 Known = tuple[tuple[str, tuple[str, ...]], ...]  # attributes, each with its values
 TOKEN_GAP = re.compile(r">\s+<")
-LIKED = 0.75  # an event is liked from this fraction of the scale on: 4 on 1..5
+LIKED = 0.75  # fraction of the scale from which a rating counts as liked: 4 on 1..5
 TRAIT_WORDS = 3  # a longer attribute value is prose, not a trait
 
 
 def decimal(rating: np.float32) -> float:
-    """A stored rating as the number the source wrote: 3.7, not 3.700000047..."""
+    """A stored rating as the number in the source: 3.7, not 3.700000047..."""
     return float(format(float(rating), "g"))
 
 
 @dataclass(frozen=True, eq=False)
 class ItemNames:
-    """How each item is written: ``(N,)`` id strings and ``(N,)`` titles.
+    """The texts that represent items in prompts: ``(N,)`` id strings and ``(N,)`` titles.
 
-    Titles are data, and kept literal, as all other data beside them are.
+    Titles, and all other data in prompts, pass through ``literal``.
 
     Attributes:
-        ids, titles: of the items.
-        literal: for the model that reads them.
+        ids, titles: one per item.
+        literal: escapes the special tokens of the model.
 
     Raises:
         ValueError: the lengths differ, or two items share an id.
@@ -64,12 +64,12 @@ class ItemNames:
         return {squeeze(name): row for row, name in enumerate(self.ids)}
 
     def row(self, text: str) -> int | None:
-        """The item whose id is exactly ``text``, but for space around it and between tokens."""
+        """The item with id ``text``; space around it and between tokens is ignored."""
         return self._rows.get(TOKEN_GAP.sub("><", squeeze(text)))
 
 
 def titles_as_ids(titles: Sequence[str], literal: Literal = literal) -> list[str]:
-    """Each title in quotation marks; one that came before gets a number, so that all differ."""
+    """Each title in quotation marks; repeated titles get a number, so all ids differ."""
     seen: Counter[str] = Counter()
     taken: set[str] = set()
     names = []
@@ -87,12 +87,13 @@ def titles_as_ids(titles: Sequence[str], literal: Literal = literal) -> list[str
 def item_names(
     written: str, ids: Sequence[str], titles: Sequence[str], literal: Literal = literal
 ) -> ItemNames:
-    """How prompts write items that are ``written`` as ``codes`` or by ``title``.
+    """The item names of prompts that write items as ``codes`` or by ``title``.
 
     Args:
-        ids: ``(N,)`` their codes in words.
+        written: ``codes`` or ``title``.
+        ids: ``(N,)`` codes as text.
         titles: ``(N,)``.
-        literal: for the model that reads them.
+        literal: escapes the special tokens of the model.
     """
     if written == "title":
         ids = titles_as_ids(titles, literal)
@@ -101,20 +102,20 @@ def item_names(
 
 @dataclass(frozen=True)
 class Scale:
-    """The range of ratings, taken from the training events."""
+    """The range of the training ratings."""
 
     low: float
     high: float
 
     @property
     def liked(self) -> float:
-        """The least rating that counts as liked."""
+        """The lowest rating that counts as liked."""
         return self.low + LIKED * (self.high - self.low)
 
 
 @dataclass(frozen=True, eq=False)
 class CorpusView:
-    """A corpus and its item names, with the look-ups that records are built from."""
+    """A corpus and its item names, with the look-ups that record builders use."""
 
     corpus: Corpus
     names: ItemNames
@@ -126,14 +127,14 @@ class CorpusView:
     @cached_property
     def has(self) -> frozenset[str]:
         """The data of ``fields.DATA`` that the corpus holds."""
-        found = {name for name in ("review", "summary") if self.filled(name).any()}
+        data = {name for name in ("review", "summary") if self.filled(name).any()}
         if self.scale is not None:
-            found.add("ratings")
+            data.add("ratings")
         if any(self.attributes):
-            found.add("attributes")
+            data.add("attributes")
         if any(self.user_attributes):
-            found.add("user_attributes")
-        return frozenset(found)
+            data.add("user_attributes")
+        return frozenset(data)
 
     @cached_property
     def rated(self) -> np.ndarray:
@@ -145,7 +146,7 @@ class CorpusView:
 
     @cached_property
     def scale(self) -> Scale | None:
-        """Lowest and highest training rating, None where there is none."""
+        """Lowest and highest training rating; None without training ratings."""
         seen = self.rated & self.corpus.split.mask("train")
         if self.corpus.interactions.ratings is None or not seen.any():
             return None
@@ -154,7 +155,7 @@ class CorpusView:
 
     @cached_property
     def mean(self) -> float:
-        """Mean training rating, NaN where there is none."""
+        """Mean training rating; NaN without training ratings."""
         ratings = self.corpus.interactions.ratings
         if ratings is None or self.scale is None:
             return float("nan")
@@ -165,7 +166,7 @@ class CorpusView:
         """``(N,)`` sum and number of each item's training ratings."""
         log = self.corpus.interactions
         seen = self.rated & self.corpus.split.mask("train")
-        assert log.ratings is not None, "item ratings are asked of a corpus without ratings"
+        assert log.ratings is not None, "the corpus has no ratings"
         items, ratings = log.items[seen], log.ratings[seen].astype(np.float64)
         many = len(self.names.ids)
         return np.bincount(items, ratings, many), np.bincount(items, minlength=many)
@@ -173,10 +174,10 @@ class CorpusView:
     def item_ratings(self, events: np.ndarray) -> np.ndarray:
         """``(n, 2)``: mean and number of the training ratings of each event's item.
 
-        The event's own is left out. Of no ratings the mean is that of all items.
+        The event's own rating is excluded. Items without ratings get the mean of all items.
         """
         log, (sums, counts) = self.corpus.interactions, self._item_ratings
-        assert log.ratings is not None, "item ratings are asked of a corpus without ratings"
+        assert log.ratings is not None, "the corpus has no ratings"
         own = self.rated[events] & (self.corpus.split.of_event[events] == TRAIN)
         count = counts[log.items[events]] - own
         rest = sums[log.items[events]] - np.where(own, log.ratings[events], 0)
@@ -184,7 +185,7 @@ class CorpusView:
 
     @cached_property
     def liked(self) -> np.ndarray:
-        """``(E,)`` bool: events rated ``scale.liked`` or more; targets where none is rated."""
+        """``(E,)`` bool: events rated ``scale.liked`` or more; without ratings, all targets."""
         ratings = self.corpus.interactions.ratings
         if ratings is None or self.scale is None:
             return self.corpus.interactions.is_target
@@ -209,7 +210,7 @@ class CorpusView:
 
     @cached_property
     def labelled(self) -> np.ndarray | None:
-        """``(E,)`` bool: events with a label; None where there is none at all."""
+        """``(E,)`` bool: events with a label; None if no event has one."""
         labels = self.corpus.interactions.labels
         known = None if labels is None else labels >= 0
         return known if known is not None and known.any() else None
@@ -223,7 +224,7 @@ class CorpusView:
         return np.asarray(length.to_numpy() > 0)
 
     def text(self, name: str, event: int) -> str:
-        """The text column ``name`` of an event, on one line; "" where there is none."""
+        """The text column ``name`` of an event, on one line; "" if it is missing."""
         column = self.corpus.interactions.texts.get(name)
         value = column[event].as_py() if column is not None else None
         return self.names.literal(value or "")
@@ -232,27 +233,29 @@ class CorpusView:
         """Rows of the events visible to the target ``event``, oldest first."""
         log = self.corpus.interactions
         start = log.offsets[log.users[event]]
-        parts = self.corpus.split.of_event[start : event + 1]
-        # an event in no part (below TRAIN) was dropped by the split, and is seen by nobody
-        visible = (parts[:-1] >= TRAIN) & (parts[:-1] < max(int(parts[-1]), TRAIN + 1))
+        of_event = self.corpus.split.of_event[start : event + 1]
+        # the split dropped events below TRAIN: they are visible to no target
+        visible = (of_event[:-1] >= TRAIN) & (of_event[:-1] < max(int(of_event[-1]), TRAIN + 1))
         return start + np.flatnonzero(visible)
 
     def user_items(self, user: int) -> np.ndarray:
-        """Items of all the user's events, of every part."""
+        """Items of all events of the user, in every split."""
         log = self.corpus.interactions
         return log.items[log.offsets[user] : log.offsets[user + 1]]
 
     @cached_property
     def available(self) -> Available:
-        """Since when each item could be shown: its first event of any part."""
+        """The time from which each item is available: its first event in any split."""
         return Available.of(self.corpus.interactions)
 
     def sample_negatives(self, event: int, count: int, rng: np.random.Generator) -> list[int]:
-        """Up to ``count`` items, with titles that differ, that could be shown at the time of
-        ``event`` and that its user has no event with."""
+        """Samples up to ``count`` negatives with different titles for ``event``.
+
+        Negatives are available at the time of the event, and the user has no event with them.
+        """
         log, titles = self.corpus.interactions, self.names.titles
-        met, shown = self.user_items(log.users[event]), self.available.at(log.times[event])
-        return sample_negatives(met, shown, titles, log.item_keys, count, rng)
+        met, available = self.user_items(log.users[event]), self.available.at(log.times[event])
+        return sample_negatives(met, available, titles, log.item_keys, count, rng)
 
     @cached_property
     def attributes(self) -> list[Known]:
@@ -274,7 +277,7 @@ class CorpusView:
 
     @cached_property
     def traits(self) -> list[tuple[str, ...]]:
-        """``(N,)`` an item's short attribute values, then its years; no other numbers."""
+        """``(N,)`` short attribute values of each item, then its years; no other numbers."""
         return [
             (
                 *(v for _, values in known for v in values if _is_trait(v)),
@@ -284,7 +287,7 @@ class CorpusView:
         ]
 
     def targets(self, split_name: str) -> np.ndarray:
-        """``(E,)`` bool: the part's target events; in training, those that have a past."""
+        """``(E,)`` bool: target events of a split; in training, those with a history."""
         inside = (
             self.corpus.split.of_event == SPLITS[split_name]
         ) & self.corpus.interactions.is_target
@@ -292,9 +295,9 @@ class CorpusView:
 
 
 def unnamed_view(corpus: Corpus) -> CorpusView:
-    """The corpus before its items have codes: numbers stand in for them."""
-    stand_ins = [f"<{row}>" for row in range(len(corpus.catalog))]
-    return CorpusView(corpus, ItemNames(stand_ins, corpus.catalog.titles))
+    """The corpus before its items have codes: row numbers serve as ids."""
+    placeholders = [f"<{row}>" for row in range(len(corpus.catalog))]
+    return CorpusView(corpus, ItemNames(placeholders, corpus.catalog.titles))
 
 
 def _known(table: Catalog | Users, literal: Literal) -> list[Known]:

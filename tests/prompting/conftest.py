@@ -1,4 +1,4 @@
-"""What the prompting tests share."""
+"""Fixtures of the prompting tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small corpora built from the data spine alone."""
+"""Small corpora built in memory."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def make_view(
             "year": [1980 + n for n in range(ITEMS)],
         }
     step = np.tile(np.arange(EACH), USERS)
-    parts = np.select([step == EACH - 1, step == EACH - 2], [TEST, VALID], TRAIN).astype(np.int8)
+    of_event = np.select([step == EACH - 1, step == EACH - 2], [TEST, VALID], TRAIN).astype(np.int8)
     user_ids = [f"person-{u}" for u in range(USERS)]
     corpus = Corpus(
-        log, Catalog(pa.table(table)), Users.of(user_ids), Split("leave-one-out", parts)
+        log, Catalog(pa.table(table)), Users.of(user_ids), Split("leave-one-out", of_event)
     )
     return CorpusView(corpus, ItemNames([f"<a_{n % 7}><b_{n}>" for n in range(ITEMS)], titles))

@@ -1,4 +1,4 @@
-"""Questions about any user and item: whose past they show, and what they may not hang on."""
+"""Prompts for user-item pairs: the history they show, and what they may not depend on."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from p5rec.core.errors import UserError
 from p5rec.core.examples import Example
 from p5rec.core.types import TEST, TRAIN, Catalog, Corpus
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.pairs import TOLD, PairQuestions, PairView
+from p5rec.prompting.pairs import INTERACTION_FIELDS, PairPrompts, PairView
 from p5rec.prompting.source import PromptsConfig
 from p5rec.tasks.view import CorpusView
 
 PAIRS = np.array([[4, 3], [0, 7], [4, 3], [11, 0], [4, 9]], dtype=np.int32)
-WHOLE = PromptsConfig(max_history=50, shots=2)
+FULL_HISTORY = PromptsConfig(max_history=50, shots=2)
 
 
-def asked(
+def prompts_for(
     view: CorpusView, library: PromptLibrary, family: str, pairs: np.ndarray = PAIRS
 ) -> list[Example]:
     users, items = pairs.T
-    return PairQuestions(view, library, family, config=WHOLE).pose(users, items)
+    return PairPrompts(view, library, family, config=FULL_HISTORY).examples(users, items)
 
 
-def test_a_pair_stands_after_everything_its_user_did(view: CorpusView) -> None:
+def test_a_pair_comes_after_all_events_of_its_user(view: CorpusView) -> None:
     real = view.corpus.interactions
     for user, item in PAIRS.tolist():
         pair = PairView.of(view, user, item)
@@ -45,11 +45,11 @@ def test_a_pair_stands_after_everything_its_user_did(view: CorpusView) -> None:
             assert getattr(log, name).dtype == getattr(real, name).dtype
             assert np.array_equal(getattr(log, name)[:row], getattr(real, name)[own])
         assert log.texts["summary"][:row].to_pylist() == real.texts["summary"][own].to_pylist()
-        assert pair.past(row).tolist() == list(range(EACH))  # no part left out
+        assert pair.past(row).tolist() == list(range(EACH))  # every split is included
         assert pair.user_items(user).tolist() == [*real.items[own], item]
 
 
-def test_what_is_known_at_large_is_what_the_corpus_says(view: CorpusView) -> None:
+def test_statistics_and_attributes_come_from_the_whole_corpus(view: CorpusView) -> None:
     pair = PairView.of(view, 4, 3)
     assert (pair.scale, pair.has, pair.mean) == (view.scale, view.has, view.mean)
     assert (pair.attributes, pair.traits) == (view.attributes, view.traits)
@@ -60,9 +60,9 @@ def test_what_is_known_at_large_is_what_the_corpus_says(view: CorpusView) -> Non
 
 def test_a_few_shot_split_hides_its_unused_events_from_targets_but_not_from_pairs() -> None:
     view = make_view()
-    parts = view.corpus.split.of_event.copy()
-    parts[1:3] = -1
-    corpus = replace(view.corpus, split=replace(view.corpus.split, of_event=parts))
+    of_event = view.corpus.split.of_event.copy()
+    of_event[1:3] = -1
+    corpus = replace(view.corpus, split=replace(view.corpus.split, of_event=of_event))
     few = CorpusView(corpus, view.names)
     assert few.past(EACH - 1).tolist() == [0, 3, 4, 5, 6]
     pair = PairView.of(few, 0, 1)
@@ -71,75 +71,75 @@ def test_a_few_shot_split_hides_its_unused_events_from_targets_but_not_from_pair
 
 
 def test_the_log_is_not_copied(view: CorpusView, library: PromptLibrary) -> None:
-    """What no event of the pair's user holds is not looked at once all is ready."""
-    questions = PairQuestions(view, library, "rating", config=PromptsConfig(shots=0))
+    """After construction, a prompt reads the events of the pair's user alone."""
+    prompts = PairPrompts(view, library, "rating", config=PromptsConfig(shots=0))
     log = view.corpus.interactions
-    (wanted,) = questions.pose(np.array([4]), np.array([3]))
+    (wanted,) = prompts.examples(np.array([4]), np.array([3]))
     others = np.ones(len(log), dtype=bool)
     others[4 * EACH : 5 * EACH] = False
     items, ratings = log.items.copy(), log.ratings.copy()
     log.items[others], log.ratings[others] = -1, np.nan
     try:
-        (again,) = questions.pose(np.array([4]), np.array([3]))
+        (again,) = prompts.examples(np.array([4]), np.array([3]))
         assert again.source == wanted.source
     finally:
         log.items[:], log.ratings[:] = items, ratings
 
 
 @pytest.mark.parametrize("family", ["rating", "explanation", "sequential-yesno", "review"])
-def test_a_question_hangs_on_its_own_pair_alone(
+def test_a_prompt_depends_on_its_own_pair_alone(
     view: CorpusView, library: PromptLibrary, family: str
 ) -> None:
-    together = asked(view, library, family)
+    together = prompts_for(view, library, family)
     for row, example in enumerate(together):
-        (alone,) = asked(view, library, family, PAIRS[[row]])
+        (alone,) = prompts_for(view, library, family, PAIRS[[row]])
         assert (alone.source, alone.prompt_id) == (example.source, example.prompt_id)
     assert together[0].source == together[2].source != together[4].source
     users, items = PAIRS.T
     assert [e.user for e in together] == users.tolist()
-    if family != "sequential-yesno":  # which may ask about another item
+    if family != "sequential-yesno":  # its prompt may contain another item
         assert [e.item for e in together] == items.tolist()
 
 
 @pytest.mark.parametrize("family", ["rating", "explanation", "review"])
-def test_no_wording_tells_what_a_pair_does_not_have(
+def test_pair_prompts_use_no_interaction_fields(
     view: CorpusView, library: PromptLibrary, family: str
 ) -> None:
-    for example in asked(view, library, family):
+    for example in prompts_for(view, library, family):
         template = library.get(example.prompt_id)
-        assert not template.given & TOLD
-        assert not template.unseen
+        assert not template.source_fields & INTERACTION_FIELDS
+        assert not template.held_out
 
 
-def test_the_whole_log_is_shown(view: CorpusView, library: PromptLibrary) -> None:
-    """The held-out items of the user are in the question, which is why it is no evaluation."""
+def test_the_prompt_has_held_out_items_too(view: CorpusView, library: PromptLibrary) -> None:
+    """Pair prompts contain the user's held-out items, so they are no evaluation."""
     titles = view.corpus.catalog.titles
-    for example in asked(view, library, "rating"):
+    for example in prompts_for(view, library, "rating"):
         own = view.user_items(example.user)
         assert all(f'"{titles[item]}"' in example.source for item in own)
 
 
-def test_an_item_without_attributes_can_be_asked_about(library: PromptLibrary) -> None:
+def test_an_item_without_attributes_gets_a_prompt(library: PromptLibrary) -> None:
     view = make_view(texts=False)
     table = view.corpus.catalog.table.to_pylist()
     table[3] |= {"genres": [], "year": None}
     catalog = Catalog(view.corpus.catalog.table.from_pylist(table))
     corpus = Corpus(view.corpus.interactions, catalog, view.corpus.users, view.corpus.split)
-    (example,) = asked(CorpusView(corpus, view.names), library, "explanation", PAIRS[:1])
+    (example,) = prompts_for(CorpusView(corpus, view.names), library, "explanation", PAIRS[:1])
     assert "Title-03." in example.source
 
 
 @pytest.mark.parametrize(
-    ("family", "options", "said"),
+    ("family", "options", "message"),
     [
         ("ratin", {}, "did you mean 'rating'"),
         ("rating", {"ratings": False}, "needs ratings in the training events"),
-        ("summary", {}, "summary: expected a wording that asks about any user and item, got none"),
+        ("summary", {}, "summary: expected a template for any user and item, got none"),
     ],
 )
-def test_what_cannot_be_asked(
-    library: PromptLibrary, family: str, options: dict[str, bool], said: str
+def test_pairs_without_a_prompt_are_errors(
+    library: PromptLibrary, family: str, options: dict[str, bool], message: str
 ) -> None:
-    with pytest.raises(UserError, match=said) as caught:
-        asked(make_view(**options), library, family)
+    with pytest.raises(UserError, match=message) as caught:
+        prompts_for(make_view(**options), library, family)
     assert len(caught.value.lines) == 1

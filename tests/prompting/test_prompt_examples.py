@@ -1,4 +1,4 @@
-"""Records and examples: what they may know, and that draws depend on (seed, row) alone."""
+"""Records and examples: no leakage, and random choices that depend on (seed, row) alone."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN
 from p5rec.prompting import fewshot
-from p5rec.prompting.evaluation import EvaluationSource
+from p5rec.prompting.instances import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import ExampleSource, PromptsConfig, unavailable
-from p5rec.tasks.draft import Limits
 from p5rec.tasks.literal import literal
+from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView, ItemNames
 
 OFFERS = {"candidates", "candidate_titles", "options", "title_options"}
-EVEN = dict.fromkeys([name for name in TASKS if TASKS.get(name).given], 1.0)
+EVEN = dict.fromkeys([name for name in TASKS if TASKS.get(name).source_fields], 1.0)
 
 
 @pytest.mark.parametrize("shots", [0, 2])
@@ -29,13 +29,18 @@ EVEN = dict.fromkeys([name for name in TASKS if TASKS.get(name).given], 1.0)
 def test_the_target_is_never_in_the_source(
     family: str, shots: int, view: CorpusView, library: PromptLibrary
 ) -> None:
-    open_ones = [t.id for t in library.templates(family) if not OFFERS & t.fields]
-    assert len(open_ones) >= 4
-    for part in ("train", "valid", "test"):
-        posed = EvaluationSource(
-            view, library, family, part, template_ids=open_ones, config=PromptsConfig(shots=shots)
+    without_candidates = [t.id for t in library.templates(family) if not OFFERS & t.fields]
+    assert len(without_candidates) >= 4
+    for split_name in ("train", "valid", "test"):
+        source = EvaluationSource(
+            view,
+            library,
+            family,
+            split_name,
+            template_ids=without_candidates,
+            config=PromptsConfig(shots=shots),
         )
-        for example in posed:
+        for example in source:
             assert view.names.ids[example.item] not in example.source
             if family != "item-text-to-id":
                 assert view.names.titles[example.item] not in example.source
@@ -53,41 +58,41 @@ def test_no_prompt_names_a_user_or_an_external_item_id(
 def test_training_examples_use_training_events_alone(
     view: CorpusView, library: PromptLibrary
 ) -> None:
-    log, parts = view.corpus.interactions, view.corpus.split.of_event
+    log, of_event = view.corpus.interactions, view.corpus.split.of_event
     source = ExampleSource(view, library, EVEN, 600, 0)
     for example in source:
         if example.event < 0:
             continue
-        assert parts[example.event] == TRAIN
-        mine = slice(*log.offsets[example.user : example.user + 2])
-        unseen = log.items[mine][np.arange(log.offsets[example.user], mine.stop) > example.event]
+        assert of_event[example.event] == TRAIN
+        own = slice(*log.offsets[example.user : example.user + 2])
+        held_out = log.items[own][np.arange(log.offsets[example.user], own.stop) > example.event]
         if example.task in ("sequential-next", "rating"):
-            for item in unseen:
+            for item in held_out:
                 assert view.names.titles[item] not in example.source
                 assert view.names.ids[item] not in example.source
 
 
-def test_the_past_of_a_target(view: CorpusView) -> None:
+def test_the_history_of_a_target(view: CorpusView) -> None:
     start = 3 * EACH
     assert view.past(start + 2).tolist() == [start, start + 1]
     assert view.past(start + EACH - 2).tolist() == list(range(start, start + EACH - 2))
-    # a test target sees the validation event
+    # the history of a test target has the validation event
     assert view.past(start + EACH - 1).tolist() == list(range(start, start + EACH - 1))
 
 
-def test_ratings_shown_are_the_past_ones(view: CorpusView) -> None:
+def test_a_rating_prompt_has_earlier_ratings_alone(view: CorpusView) -> None:
     log = view.corpus.interactions
     event = 5 * EACH + 4
     record = TASKS.get("rating").build(view, event, derive_rng(0), Limits(max_history=2))
-    told = log.ratings[event - 2 : event].astype(int).astype(str)
+    ratings = log.ratings[event - 2 : event].astype(int).astype(str)
     titles = [view.names.titles[i] for i in log.items[event - 2 : event]]
-    assert record.values["rated_titles"] == tuple(zip(titles, told, strict=True))
+    assert record.values["rated_titles"] == tuple(zip(titles, ratings, strict=True))
     assert record.values["user_mean"] == round(float(log.ratings[5 * EACH : event].mean()), 1)
 
 
-def test_statistics_leave_the_asked_event_out_and_know_training_alone(view: CorpusView) -> None:
+def test_statistics_exclude_the_target_event_and_use_training_alone(view: CorpusView) -> None:
     log, train = view.corpus.interactions, view.corpus.split.mask("train")
-    found = 0
+    checked = 0
     for event in np.flatnonzero(view.rated).tolist():
         record = TASKS.get("rating").build(view, event, derive_rng(0), Limits())
         others = [
@@ -99,40 +104,40 @@ def test_statistics_leave_the_asked_event_out_and_know_training_alone(view: Corp
         assert record.values["item_mean"] == pytest.approx(wanted)
         assert record.values["item_count"] == len(others)
         assert record.values["user_count"] == len(view.past(event))
-        found += bool(others) and bool(train[event])
-    assert found > 20
-    # whatever the answer, the question is the same
+        checked += bool(others) and bool(train[event])
+    assert checked > 20
+    # the prompt does not depend on the target
     other = CorpusView(
         replace(view.corpus, interactions=replace(log, ratings=log.ratings.copy())), view.names
     )
     event = int(np.flatnonzero(train)[9])
     other.corpus.interactions.ratings[event] = 6 - log.ratings[event]
-    asked = [
+    sources = [
         {n: v for n, v in TASKS.get("rating").build(each, event, derive_rng(0), Limits())
          .values.items() if n != "rating"}
         for each in (view, other)
     ]  # fmt: skip
-    assert asked[0] == asked[1]
+    assert sources[0] == sources[1]
 
 
 def test_candidates_are_the_target_and_negatives(view: CorpusView) -> None:
-    task, places = TASKS.get("sequential-candidates"), []
+    task, positions = TASKS.get("sequential-candidates"), []
     for event in task.rows(view, "train").tolist():
         record = task.build(view, event, derive_rng(0, event), Limits(candidates=6))
         assert len(set(record.candidates)) == 6
         others = set(record.candidates) - {record.item}
         assert len(others) == 5
         assert not others & set(view.user_items(record.user).tolist())
-        places.append(record.candidates.index(record.item))
-    assert set(places) == set(range(6))
+        positions.append(record.candidates.index(record.item))
+    assert set(positions) == set(range(6))
 
 
-def test_few_negatives_are_all_given_and_titles_differ() -> None:
+def test_a_small_catalogue_gives_all_negatives_with_different_titles() -> None:
     titles = ["Twin" if n >= 20 else f"T{n}" for n in range(ITEMS)]
     twins = make_view(titles=titles)
     for user in range(4):
-        found = twins.sample_negatives(user * EACH, ITEMS, derive_rng(0, user))
-        named = [titles[i] for i in found]
+        negatives = twins.sample_negatives(user * EACH, ITEMS, derive_rng(0, user))
+        named = [titles[i] for i in negatives]
         assert len(set(named)) == len(named)
         assert not set(named) & {titles[i] for i in twins.user_items(user)}
     full = make_view()
@@ -142,14 +147,14 @@ def test_few_negatives_are_all_given_and_titles_differ() -> None:
 def test_yes_and_no_are_even(view: CorpusView, library: PromptLibrary) -> None:
     source = ExampleSource(view, library, {"sequential-yesno": 1.0}, 600, 0)
     log = view.corpus.interactions
-    answers = []
+    verdicts = []
     for example in source:
-        answers.append(example.target == "yes")
+        verdicts.append(example.target == "yes")
         taken = example.item in view.user_items(example.user)
-        assert taken == answers[-1]
-        if answers[-1]:
+        assert taken == verdicts[-1]
+        if verdicts[-1]:
             assert example.item == log.items[example.event]
-    assert abs(np.mean(answers) - 0.5) < 0.08
+    assert abs(np.mean(verdicts) - 0.5) < 0.08
 
 
 def test_liked_items_are_liked_and_unordered(view: CorpusView) -> None:
@@ -167,7 +172,9 @@ def test_liked_items_are_liked_and_unordered(view: CorpusView) -> None:
     assert len(orders) > 1
 
 
-def test_rows_do_not_depend_on_order_or_company(view: CorpusView, library: PromptLibrary) -> None:
+def test_examples_do_not_depend_on_access_order_or_length(
+    view: CorpusView, library: PromptLibrary
+) -> None:
     def make(length: int = 200, seed: int = 3) -> ExampleSource:
         return ExampleSource(view, library, EVEN, length, seed, PromptsConfig(shots=1))
 
@@ -180,7 +187,9 @@ def test_rows_do_not_depend_on_order_or_company(view: CorpusView, library: Promp
         backward[200]
 
 
-def test_a_family_goes_through_all_its_rows_first(view: CorpusView, library: PromptLibrary) -> None:
+def test_a_family_uses_all_its_rows_before_a_repeat(
+    view: CorpusView, library: PromptLibrary
+) -> None:
     rows = TASKS.get("rating").rows(view, "train")
     source = ExampleSource(view, library, {"rating": 1.0}, 2 * len(rows), 0)
     events = [example.event for example in source]
@@ -188,12 +197,14 @@ def test_a_family_goes_through_all_its_rows_first(view: CorpusView, library: Pro
     assert events[: len(rows)] != events[len(rows) :]
 
 
-def test_weights_and_seen_wordings(view: CorpusView, library: PromptLibrary) -> None:
+def test_weights_and_training_templates(view: CorpusView, library: PromptLibrary) -> None:
     source = ExampleSource(view, library, {"rating": 3.0, "direct": 1.0}, 800, 0)
     examples = list(source)
     assert abs(np.mean([e.task == "rating" for e in examples]) - 0.75) < 0.05
-    seen = {t.full_id for f in ("rating", "direct") for t in library.templates(f, unseen=False)}
-    assert {e.prompt_id for e in examples} == seen
+    training = {
+        t.full_id for f in ("rating", "direct") for t in library.templates(f, held_out=False)
+    }
+    assert {e.prompt_id for e in examples} == training
 
 
 def test_worked_examples_are_other_users_training_rows(view: CorpusView) -> None:
@@ -227,7 +238,7 @@ def test_a_training_target_is_no_repeat() -> None:
     assert 3 not in TASKS.get("sequential-next").rows(CorpusView(view.corpus, view.names), "train")
 
 
-def test_what_the_data_lack_is_said(library: PromptLibrary) -> None:
+def test_missing_data_are_named(library: PromptLibrary) -> None:
     bare = make_view(ratings=False, texts=False, attributes=False)
     reasons = {f: unavailable(library, f, bare) for f in library.families()}
     lacking = {f for f, reason in reasons.items() if reason}
@@ -245,7 +256,7 @@ def test_what_the_data_lack_is_said(library: PromptLibrary) -> None:
         ExampleSource(bare, library, {"direct": 0.0}, 10, 0)
 
 
-def test_explanations_with_reviews_quote_the_telling_sentence(view: CorpusView) -> None:
+def test_explanations_with_reviews_are_review_sentences(view: CorpusView) -> None:
     task = TASKS.get("explanation")
     rows = task.rows(view, "train")
     assert not {1, 2} & set(rows.tolist())  # blank reviews
@@ -253,38 +264,38 @@ def test_explanations_with_reviews_quote_the_telling_sentence(view: CorpusView) 
     assert record.values["explanation"] in view.text("review", record.event)
 
 
-def test_explanations_without_reviews_are_grounded() -> None:
+def test_explanations_without_reviews_use_attributes_and_liked_items() -> None:
     view = make_view(texts=False)
     log, task = view.corpus.interactions, TASKS.get("explanation")
-    rows = [row for part in ("train", "test") for row in task.rows(view, part).tolist()]
+    rows = [row for name in ("train", "test") for row in task.rows(view, name).tolist()]
     assert rows
     for row in rows:
         record = task.build(view, row, derive_rng(0, row), Limits())
-        said = str(record.values["explanation"])
+        text = str(record.values["explanation"])
         assert log.ratings[row] >= 4
         past = {view.names.titles[i] for i in log.items[view.past(row)]}
-        named = {title for title in view.names.titles if title in said}
+        named = {title for title in view.names.titles if title in text}
         assert view.names.titles[record.item] in named
         assert named - {view.names.titles[record.item]} <= past
         assert len(named) >= 2
         for trait in ("Drama", "Noir", "Epic"):
-            assert (trait not in said) or trait in view.traits[record.item]
+            assert (trait not in text) or trait in view.traits[record.item]
 
 
-def test_evaluation_poses_every_row_in_every_wording(
+def test_evaluation_renders_every_row_in_every_template(
     view: CorpusView, library: PromptLibrary
 ) -> None:
     both = ["sequential-candidates.pick-one", "sequential-candidates.wager.v1"]
-    posed = EvaluationSource(view, library, "sequential-candidates", "test", template_ids=both)
-    assert len(posed) == 2 * 12
-    assert posed.record(0).candidates == posed.record(1).candidates
-    assert [e.prompt_id for e in posed][:2] == [both[0] + ".v1", both[1]]
-    some = posed.only(posed.rows[[4, 6]])
-    assert list(some) == [posed[i] for i in (8, 9, 12, 13)]
+    source = EvaluationSource(view, library, "sequential-candidates", "test", template_ids=both)
+    assert len(source) == 2 * 12
+    assert source.record(0).candidates == source.record(1).candidates
+    assert [e.prompt_id for e in source][:2] == [both[0] + ".v1", both[1]]
+    some = source.select(source.rows[[4, 6]])
+    assert list(some) == [source[i] for i in (8, 9, 12, 13)]
     default = EvaluationSource(view, library, "rating", "valid")
     assert {e.prompt_id for e in default} == {"rating.direct-question.v1"}
     items = EvaluationSource(view, library, "item-id-to-text", "test")
-    assert set(items.only(np.array([3, 9])).rows) <= {3, 9}
+    assert set(items.select(np.array([3, 9])).rows) <= {3, 9}
     with pytest.raises(UserError, match="family 'rating'"):
         EvaluationSource(view, library, "rating", "test", template_ids=["direct.gift"])
 
@@ -299,27 +310,27 @@ def test_names_must_fit_the_catalogue(view: CorpusView) -> None:
 
 
 @pytest.mark.parametrize("token", ["<|im_end|>", "<a_3>", "</s>", "<a_1><b_2>"])
-def test_data_cannot_speak_in_tokens(token: str) -> None:
+def test_data_hold_no_special_tokens(token: str) -> None:
     assert ItemNames(["<a_0>"], [f"Heat {token}"]).titles == [f"Heat {token}".replace("<", "< ")]
     assert token not in literal(f"nice{token} <3 x < y")
     assert literal("x < y\n<3") == "x < y < 3"
 
 
 @pytest.mark.parametrize("shots", [0, 2])
-def test_a_review_stands_in_no_question_but_its_summary_s(
+def test_a_review_is_in_summary_prompts_alone(
     shots: int, view: CorpusView, library: PromptLibrary
 ) -> None:
     config = PromptsConfig(shots=shots)
     for family in ("explanation", "review", "summary", "rating"):
         names = [t.id for t in library.templates(family)]
-        posed = EvaluationSource(view, library, family, "test", template_ids=names, config=config)
-        for example in posed:
+        source = EvaluationSource(view, library, family, "test", template_ids=names, config=config)
+        for example in source:
             own = f"Opinion {example.event} begins"
             assert (own in example.source + example.system) == (family == "summary")
 
 
 def test_a_user_s_first_review_trains(view: CorpusView) -> None:
-    """Where people's words are the answers; what is made of a past needs one."""
+    """Tasks with user-written targets need no history; all others do."""
     starts = view.corpus.interactions.offsets[:-1]
     for task in ("explanation", "review", "summary"):
         assert np.isin(starts, TASKS.get(task).rows(view, "train")).all()

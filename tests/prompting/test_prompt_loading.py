@@ -1,4 +1,4 @@
-"""Strict loading: every kind of fault, each at its line, all of all files at once."""
+"""Strict loading: each kind of error with its line, and all errors of all files at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GOOD = """\
 family: shop-rating
 task: rating
 description: Ratings in a shop.
-answer: rating
+target_type: rating
 fields:
   title: title
   rating: number
@@ -33,25 +33,25 @@ def write(folder: Path, text: str, name: str = "shop.yaml") -> Path:
     return folder
 
 
-def faults(folder: Path) -> tuple[str, ...]:
+def errors(folder: Path) -> tuple[str, ...]:
     with pytest.raises(UserError) as caught:
         PromptLibrary.load(folder)
     return caught.value.lines
 
 
-def test_a_sound_file_loads(tmp_path: Path) -> None:
+def test_a_valid_file_loads(tmp_path: Path) -> None:
     library = PromptLibrary.load(write(tmp_path, GOOD))
     template = library.get("shop-rating.plain")
     assert template.full_id == "shop-rating.plain.v1"
     assert template.fields == {"title", "rating"}
-    assert library.places[template.full_id].endswith("shop.yaml:11")
+    assert library.locations[template.full_id].endswith("shop.yaml:11")
 
 
 @pytest.mark.parametrize(
     ("old", "new", "line", "words"),
     [
-        ("answer: rating\n", "answr: rating\n", 4, "did you mean 'answer'"),
-        ("answer: rating", "answer: text", 4, "expected 'rating', the answer of task"),
+        ("target_type: rating\n", "target_typ: rating\n", 4, "did you mean 'target_type'"),
+        ("target_type: rating", "target_type: text", 4, "expected 'rating', as task"),
         ("task: rating", "task: ratings", 2, "did you mean 'rating'"),
         ("  title: title", "  titel: title", 6, "did you mean 'title'"),
         ("  title: title", "  title: text", 6, "expected kind 'title'"),
@@ -61,7 +61,7 @@ def test_a_sound_file_loads(tmp_path: Path) -> None:
         ("version: 1", "version: one", 12, "version"),
         ("version: 1", "version: '1'", 12, "version"),
         ("version: 1", "version: 0", 12, "version"),
-        ("version: 1", "version: 1\n    unsen: true", 13, "did you mean 'unseen'"),
+        ("version: 1", "version: 1\n    heldout: true", 13, "did you mean 'held_out'"),
         ("id: plain", "id: Plain Text", 11, "id"),
         ("{title}", "{titel}", 13, "did you mean 'title'"),
         ("{title}", "{rating}", 13, "a field of the other side"),
@@ -78,20 +78,20 @@ def test_a_sound_file_loads(tmp_path: Path) -> None:
         ('example: "{source} {target}"', 'example: "{src}"', 9, "did you mean 'source'"),
         ("family: shop-rating", "family: 3", 1, "family"),
         ("fields:\n  title: title\n  rating: number", "fields: [title, rating]", 5, "fields"),
-        ("templates:", "templates: []\nother:", 10, "a list of at least one wording"),
+        ("templates:", "templates: []\nother:", 10, "a list of at least one template"),
         ("  rating: number", "  rating: number\n  yes: number", 8, "got 'yes'"),
         ("description: Ratings", "no: 1\ndescription: Ratings", 3, "quote it"),
         ("description: Ratings", "description: {a: b: c}", 3, "valid YAML"),
         ("description: Ratings", "task: rating\ndescription: x", 3, "'task' again"),
     ],
 )
-def test_each_fault_is_told_at_its_line(
+def test_each_error_names_its_line(
     tmp_path: Path, old: str, new: str, line: int, words: str
 ) -> None:
     assert old in GOOD
-    told = faults(write(tmp_path, GOOD.replace(old, new)))
-    hits = [input_error for input_error in told if words in input_error]
-    assert hits, told
+    lines = errors(write(tmp_path, GOOD.replace(old, new)))
+    hits = [error for error in lines if words in error]
+    assert hits, lines
     assert hits[0].startswith(f"{tmp_path / 'shop.yaml'}:{line}: "), hits
 
 
@@ -103,22 +103,19 @@ def test_no_value_of_a_wrong_type_gets_through_or_crashes(tmp_path: Path, junk: 
     for i, line in enumerate(lines):
         key, _, value = line.partition(": ")
         if value and "description" not in key:
-            swapped = [*lines[:i], f"{key}: {junk}", *lines[i + 1 :]]
-            told = faults(write(tmp_path, "\n".join(swapped)))
-            assert any(f"shop.yaml:{i + 1}:" in input_error for input_error in told), (
-                swapped[i],
-                told,
-            )
+            changed = [*lines[:i], f"{key}: {junk}", *lines[i + 1 :]]
+            found = errors(write(tmp_path, "\n".join(changed)))
+            assert any(f"shop.yaml:{i + 1}:" in error for error in found), (changed[i], found)
 
 
-def test_a_repeated_id_names_both_places(tmp_path: Path) -> None:
+def test_a_repeated_id_names_both_lines(tmp_path: Path) -> None:
     again = GOOD + GOOD[GOOD.index("  - id") :].replace("version: 1", "version: 2")
-    (told,) = faults(write(tmp_path, again))
-    assert "shop.yaml:15: expected an id of its own, got 'plain'" in told
-    assert "shop.yaml:11" in told
+    (error,) = errors(write(tmp_path, again))
+    assert "shop.yaml:15: expected an id of its own, got 'plain'" in error
+    assert "shop.yaml:11" in error
 
 
-def test_all_faults_of_all_files_at_once(tmp_path: Path) -> None:
+def test_all_errors_of_all_files_at_once(tmp_path: Path) -> None:
     write(tmp_path, GOOD.replace("{title}", "{nope}").replace("version: 1", "version: x"), "a.yaml")
     write(tmp_path, "family: [unclosed", "b.yaml")
     write(tmp_path, GOOD.replace("target:", "targt:"), "c.yaml")
@@ -128,19 +125,27 @@ def test_all_faults_of_all_files_at_once(tmp_path: Path) -> None:
     (tmp_path / "g.yaml").write_bytes(b"family: \xff\n")
     write(tmp_path, "- a list\n", "h.yaml")
     write(tmp_path, "family: bell\x07\n", "i.yaml")
-    told = "\n".join(faults(tmp_path))
-    for part in ("a.yaml:13", "a.yaml:12", "b.yaml:", "c.yaml:14", "e.yaml:1", "f.yml", "g.yaml"):
-        assert part in told, part
-    assert "h.yaml" in told
-    assert "i.yaml" in told
-    assert "d.yaml:" not in told
+    text = "\n".join(errors(tmp_path))
+    for location in (
+        "a.yaml:13",
+        "a.yaml:12",
+        "b.yaml:",
+        "c.yaml:14",
+        "e.yaml:1",
+        "f.yml",
+        "g.yaml",
+    ):
+        assert location in text, location
+    assert "h.yaml" in text
+    assert "i.yaml" in text
+    assert "d.yaml:" not in text
 
 
-def test_an_empty_folder_is_a_fault(tmp_path: Path) -> None:
-    assert "a folder of prompt files" in faults(tmp_path)[0]
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    assert "a folder of prompt files" in errors(tmp_path)[0]
 
 
-def test_unknown_names_get_the_nearest(library: PromptLibrary) -> None:
+def test_unknown_names_suggest_the_nearest(library: PromptLibrary) -> None:
     with pytest.raises(UserError, match="did you mean 'rating'"):
         library.family("ratng")
     with pytest.raises(UserError, match=r"rating\.direct-question"):
@@ -161,16 +166,16 @@ def test_a_dump_reloads_equal(library: PromptLibrary) -> None:
     assert again.digest() != library.digest()
 
 
-def test_a_damaged_dump_is_told() -> None:
+def test_a_damaged_dump_is_an_error() -> None:
     with pytest.raises(UserError, match="stored prompts: rating"):
         PromptLibrary.from_dump({"rating": {"family": "rating"}})
 
 
-def test_shipped_families_have_eight_wordings_two_unseen(library: PromptLibrary) -> None:
+def test_shipped_families_have_eight_templates_two_held_out(library: PromptLibrary) -> None:
     assert len(library.families()) == 11
     for family in library.families():
         assert len(library.templates(family)) >= 8, family
-        assert len(library.templates(family, unseen=True)) == 2, family
+        assert len(library.templates(family, held_out=True)) == 2, family
         texts = {(t.source, t.target) for t in library.templates(family)}
         assert len(texts) == len(library.templates(family))
 

@@ -51,7 +51,7 @@ def test_a_changed_text_needs_a_new_version(folder: Path, old: str, new: str) ->
     assert (folder / "lock.json").read_bytes() == before
 
 
-def test_a_bumped_version_is_entered_and_the_old_one_kept(folder: Path) -> None:
+def test_a_new_version_is_added_and_the_old_one_stays(folder: Path) -> None:
     edit(folder, "A user has given", "One user has given")
     edit(folder, "id: direct-question\n    version: 1", "id: direct-question\n    version: 2")
     with pytest.raises(UserError, match=r"expected rating\.direct-question\.v2 in"):
@@ -64,12 +64,12 @@ def test_a_bumped_version_is_entered_and_the_old_one_kept(folder: Path) -> None:
     lock.lint(folder)
 
 
-def test_describing_is_no_change(folder: Path) -> None:
+def test_a_new_description_needs_no_version(folder: Path) -> None:
     edit(folder, "description: How", "description: Just how")
     lock.lint(folder)
 
 
-def test_a_missing_or_damaged_lock_is_told(folder: Path) -> None:
+def test_a_missing_or_damaged_lock_is_an_error(folder: Path) -> None:
     (folder / "lock.json").write_text("[]", encoding="utf-8")
     with pytest.raises(UserError, match="a mapping of ids to hashes"):
         lock.lint(folder)
@@ -82,15 +82,15 @@ def test_hashes_depend_on_what_reaches_the_model(library: PromptLibrary) -> None
     assert len(set(library.hashes().values())) == 88
 
 
-def test_the_readme_tells_every_task_and_field() -> None:
+def test_the_readme_lists_every_task_and_field() -> None:
     text = (assets("prompts") / "README.md").read_text(encoding="utf-8")
     for name, field in FIELDS.items():
         assert f"| `{name}` | {field.kind} | {field.about} |" in text
     for name in TASKS:
         task = TASKS.get(name)
-        if not task.given:
-            continue  # no prompt poses it
-        assert f"| `{name}` | {task.answer} |" in text
-        assert f"| `{' '.join(task.answers)}` |" in text
+        if not task.source_fields:
+            continue  # a task without prompts
+        assert f"| `{name}` | {task.target_type} |" in text
+        assert f"| `{' '.join(task.target_fields)}` |" in text
         if name != "sequential-candidates":
-            assert f"| `{' '.join(task.given)}` |" in text, name
+            assert f"| `{' '.join(task.source_fields)}` |" in text, name

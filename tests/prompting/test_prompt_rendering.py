@@ -1,4 +1,4 @@
-"""Text: golden renderings, literal data, messages, and answers that parse back."""
+"""Rendering: golden texts, literal data, chat messages, and targets that parse back."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.parse import ParsedItem, ParsedRating, ParsedText, ParsedYesNo, Unparsed, parse
 from p5rec.prompting.render import render, to_messages, words
 from p5rec.prompting.sample import sample_records
-from p5rec.tasks.draft import Limits
 from p5rec.tasks.fields import FIELDS
 from p5rec.tasks.literal import squeeze
+from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView, ItemNames
 
@@ -47,7 +47,7 @@ def test_data_stay_literal(template: Any) -> None:
     row = int(task.rows(RAW, "train")[3])
     record = task.build(RAW, row, derive_rng(0, "x"), Limits())
     example = render(template, record, [record])
-    # what is left of the text when every value is taken out holds no brace at all
+    # without the values, the text holds no brace
     rest = example.source + example.target + example.system
     rest = re.sub(r"\{title\} \{\} 100% \{0\} \{\{n\}\} \\n \d+", "", rest)
     assert not re.search(r"[{}]", rest), rest
@@ -56,7 +56,7 @@ def test_data_stay_literal(template: Any) -> None:
 
 
 @given(title=st.text(max_size=30), number=st.floats(0, 10).map(lambda x: round(x, 1)))
-def test_any_title_is_put_in_as_it_is(title: str, number: float) -> None:
+def test_titles_stay_literal(title: str, number: float) -> None:
     template = LIBRARY.get("rating.average-and-item")
     record = sample_records("rating")[0]
     values = {**record.values, "title": title, "user_mean": number}
@@ -66,28 +66,28 @@ def test_any_title_is_put_in_as_it_is(title: str, number: float) -> None:
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-@pytest.mark.parametrize("part", ["train", "valid", "test"])
-def test_answers_parse_back(template: Any, part: str, view: CorpusView) -> None:
+@pytest.mark.parametrize("split_name", ["train", "valid", "test"])
+def test_targets_parse_back(template: Any, split_name: str, view: CorpusView) -> None:
     task = TASKS.get(template.task)
-    for row in task.rows(view, part)[:12].tolist():
+    for row in task.rows(view, split_name)[:12].tolist():
         record = task.build(view, row, derive_rng(1, row), Limits())
         example = render(template, record)
-        found = parse(
-            template.answer,
+        parsed = parse(
+            template.target_type,
             f" {example.target}\n",
             names=view.names,
             scale=view.scale,
             options=record.candidates,
         )
-        match template.answer:
+        match template.target_type:
             case "item" | "options":
-                assert found == ParsedItem(record.item)
+                assert parsed == ParsedItem(record.item)
             case "rating":
-                assert found == ParsedRating(record.rating, clipped=False)
+                assert parsed == ParsedRating(record.rating, clipped=False)
             case "yesno":
-                assert found == ParsedYesNo(record.values["verdict"] == "yes")
+                assert parsed == ParsedYesNo(record.values["verdict"] == "yes")
             case "text":
-                assert found == ParsedText(squeeze(example.target))
+                assert parsed == ParsedText(squeeze(example.target))
 
 
 def test_values_as_words() -> None:
@@ -102,7 +102,7 @@ def test_values_as_words() -> None:
     assert words("text", "") == "not known"
 
 
-def test_examples_leave_no_trace_when_there_are_none() -> None:
+def test_without_worked_examples_the_slot_is_empty() -> None:
     record, *shots = sample_records("rating")
     template = LIBRARY.get("rating.score-sheet")
     bare, two = render(template, record), render(template, record, shots[:2])
@@ -116,12 +116,12 @@ def test_messages() -> None:
     record = sample_records("rating")[0]
     example = render(LIBRARY.get("rating.ids-only"), record)
     assert [m["role"] for m in to_messages(example)] == ["system", "user"]
-    assert to_messages(example, answered=True)[-1] == {"role": "assistant", "content": "5"}
+    assert to_messages(example, with_target=True)[-1] == {"role": "assistant", "content": "5"}
     plain = render(LIBRARY.get("rating.direct-question"), record)
     assert to_messages(plain) == [{"role": "user", "content": plain.source}]
 
 
-def test_an_example_knows_its_rows(view: CorpusView) -> None:
+def test_an_example_has_its_user_item_and_event(view: CorpusView) -> None:
     task = TASKS.get("rating")
     event = int(task.rows(view, "test")[2])
     record = task.build(view, event, derive_rng(0), Limits())
@@ -149,12 +149,12 @@ SCALE = make_view().scale
         ("9" * 400, 5.0, True),
     ],
 )
-def test_ratings_are_read_and_clipped(text: str, value: float, clipped: bool) -> None:
+def test_ratings_are_parsed_and_clipped(text: str, value: float, clipped: bool) -> None:
     assert parse("rating", text, scale=SCALE) == ParsedRating(value, clipped)
 
 
 @pytest.mark.parametrize(
-    ("answer", "text", "reason"),
+    ("target_type", "text", "reason"),
     [
         ("rating", "good", "no number"),
         ("rating", "3-4", "more than one number"),
@@ -169,9 +169,9 @@ def test_ratings_are_read_and_clipped(text: str, value: float, clipped: bool) ->
         ("options", "<a_9>", "none of the options"),
     ],
 )
-def test_what_does_not_parse_says_why(answer: Any, text: str, reason: str) -> None:
-    found = parse(answer, text, names=NAMES, scale=SCALE, options=(0, 1))
-    assert found == Unparsed(text, reason)
+def test_unparsed_text_has_a_reason(target_type: Any, text: str, reason: str) -> None:
+    parsed = parse(target_type, text, names=NAMES, scale=SCALE, options=(0, 1))
+    assert parsed == Unparsed(text, reason)
 
 
 def test_items_and_options() -> None:

@@ -1,4 +1,4 @@
-"""`p5rec prompts` through the front door, with no data anywhere."""
+"""`p5rec prompts` from the command line, without data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_list(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     assert call(monkeypatch, "list", "--family", "rating") == 0
     out = capsys.readouterr().out
     assert len(out.splitlines()) == 9
-    assert out.count("unseen") == 2
+    assert out.count("held-out") == 2
     assert call(monkeypatch, "list", "--family", "ratings") == 2
     assert "did you mean 'rating'" in capsys.readouterr().err
 
@@ -70,7 +70,7 @@ def test_render(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--set", "itm=3"), "got 'itm'; did you mean 'item'?"),
         (("--set", "rating=high"), "rating: expected a number, got 'high'"),
@@ -79,7 +79,7 @@ def test_render(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 )
 def test_bad_settings_are_one_line(
     words: tuple[str, ...],
-    said: str,
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -87,7 +87,7 @@ def test_bad_settings_are_one_line(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert len(captured.err.splitlines()) == 1
-    assert said in captured.err
+    assert message in captured.err
 
 
 def test_a_recipe_may_name_folders(

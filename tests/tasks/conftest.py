@@ -1,4 +1,4 @@
-"""Small logs by hand."""
+"""Small hand-made logs."""
 
 from hand_made import build
 

@@ -1,30 +1,30 @@
-"""A task in a file of its own: did the user rate the item above the middle of the scale?"""
+"""A new task in one file: did the user rate the item above the middle of the scale?"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from p5rec.tasks.base import Task
-from p5rec.tasks.draft import HISTORY, ITEM, Draft, Limits
 from p5rec.tasks.fields import NO, YES, Record
 from p5rec.tasks.predictions import Verdicts
+from p5rec.tasks.record_builder import HISTORY, ITEM, Limits, RecordBuilder
 from p5rec.tasks.view import CorpusView
 
 NAME = "rated-well"
 
 
-def _rows(view: CorpusView, part: str) -> np.ndarray:
-    return np.flatnonzero(view.targets(part) & view.rated)
+def _rated_events(view: CorpusView, split_name: str) -> np.ndarray:
+    return np.flatnonzero(view.targets(split_name) & view.rated)
 
 
 def _build(view: CorpusView, event: int, rng: np.random.Generator, limits: Limits) -> Record:
     log, scale = view.corpus.interactions, view.scale
-    draft = Draft(view, limits)
-    draft.history(event)
-    draft.item(int(log.items[event]))
+    builder = RecordBuilder(view, limits)
+    builder.history(event)
+    builder.item(int(log.items[event]))
     above = log.ratings[event] > (scale.low + scale.high) / 2
-    draft.values["verdict"] = YES if above else NO
-    return draft.record(NAME, event, int(log.items[event]))
+    builder.values["verdict"] = YES if above else NO
+    return builder.record(NAME, event, int(log.items[event]))
 
 
 RATED_WELL = Task(
@@ -33,9 +33,9 @@ RATED_WELL = Task(
     capability="predict_click",
     metrics=("Brier", "accuracy"),
     references=("item-click-rate",),
-    given=(*ITEM, *HISTORY),
-    answers=("verdict",),
-    rows=_rows,
+    source_fields=(*ITEM, *HISTORY),
+    target_fields=("verdict",),
+    rows=_rated_events,
     build=_build,
     needs=(("ratings",),),
 )

@@ -1,4 +1,4 @@
-"""A task is added in one file and a line of the registry; every command takes it."""
+"""A new task needs one file and one registry line; every command supports it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from commands import figures, report, result, said, settle
 
-from p5rec.prompting.evaluation import EvaluationSource
+from p5rec.prompting.instances import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.sample import sample_view
 from p5rec.tasks.registry import TASKS
@@ -17,13 +17,13 @@ data: {source: synthetic, synthetic: {kind: markov, users: 60, items: 30, events
 baselines: [popularity]
 methods:
   mine: {kind: item-click-rate, smoothing: 1.0}
-evaluate: {k: 10, ask: {rated-well: 40}, compare: [[mine, item-click-rate]]}
+evaluate: {k: 10, prompts: {rated-well: 40}, compare: [[mine, item-click-rate]]}
 """
 FAMILY = """
 family: well
 task: rated-well
 description: Whether the user rated the item above the middle.
-answer: yesno
+target_type: yesno
 fields: {title: title, verdict: text}
 few_shot: {example: "{source} {target}"}
 templates:
@@ -40,7 +40,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return settle(tmp_path, RECIPE, monkeypatch)
 
 
-def test_it_goes_through_every_command(here: Path) -> None:
+def test_every_command_supports_it(here: Path) -> None:
     said("run", "my.yaml")
     found = figures("runs/my", "rated-well")
     assert found.keys() == {"mine", "item-click-rate"}
@@ -56,7 +56,7 @@ def test_it_goes_through_every_command(here: Path) -> None:
     assert head.split()[:3] == ["method", "Brier", "accuracy"]
 
 
-def test_prompts_can_pose_it(here: Path) -> None:
+def test_prompt_templates_can_render_it(here: Path) -> None:
     (here / "families").mkdir()
     (here / "families" / "well.yaml").write_text(FAMILY)
     library = PromptLibrary.load(extra=[here / "families"])
@@ -65,7 +65,7 @@ def test_prompts_can_pose_it(here: Path) -> None:
     assert [e.target for e in examples] == ["yes", "no", "no", "yes"]
 
 
-def test_a_question_that_the_data_cannot_pose_is_refused(here: Path) -> None:
+def test_a_task_without_its_data_is_an_error(here: Path) -> None:
     log = "user,item,time\n" + "".join(f"u{n % 9},i{n % 7},{n}\n" for n in range(60))
     (here / "log.csv").write_text(log)
     bare = RECIPE.replace(

@@ -1,4 +1,4 @@
-"""Evaluation examples: named wordings posed about the events of one part."""
+"""Test instances: chosen prompt templates rendered for the events of one split."""
 
 from __future__ import annotations
 
@@ -15,30 +15,31 @@ from p5rec.tasks.view import CorpusView
 
 from . import fewshot
 from .library import PromptLibrary
-from .source import PromptsConfig, pose
+from .source import PromptsConfig, build_example
 
 
 class EvaluationSource(Sequence[Example]):
-    """Every row in every wording: row-major, so ``rows[i // len(templates)]`` is posed at ``i``.
+    """Every row in every template, row-major: example ``i`` renders ``rows[i // len(templates)]``.
 
-    A row's draws (candidates, worked examples, the item of a yes/no question) are the same in each
-    wording and under any choice of rows: they depend on the row's key and the seed.
+    The random choices of a row (candidates, worked examples, the item of a yes/no prompt) depend
+    on the row's key and the seed alone. They are the same in every template and for any selection
+    of rows.
 
     Args:
         view: the corpus.
-        library: the wordings.
-        family: the family to pose.
-        part: ``train``, ``valid`` or ``test``.
-        template_ids: wordings, by id; the first seen one that fits by default.
-        seed: of every draw.
-        config: how much is shown.
+        library: the prompt templates.
+        family: the prompt family to render.
+        split_name: ``train``, ``valid`` or ``test``.
+        template_ids: templates by id; by default the first training template that fits the data.
+        seed: seed of every random choice.
+        config: prompt settings.
 
     Attributes:
-        rows: ``(R,)`` the rows that are posed: all that the task has in the part.
-        templates: the wordings.
+        rows: ``(R,)`` the rendered rows: all rows of the task in the split.
+        templates: the prompt templates.
 
     Raises:
-        UserError: the family or a wording is unknown, or the data cannot offer what it needs.
+        UserError: the family or a template is unknown, or the data lack a field that it needs.
     """
 
     def __init__(
@@ -59,46 +60,46 @@ class EvaluationSource(Sequence[Example]):
             raise UserError(reason)
         fitting = {t.id: t for t in library.fitting(family, view)}
         wanted = [library.get(name) for name in template_ids] or [
-            t for t in fitting.values() if not t.unseen
+            t for t in fitting.values() if not t.held_out
         ][:1]
-        faults = [
-            f"expected a wording of family {family!r} that the data can fill, got {t.full_id}; "
+        errors = [
+            f"expected a template of family {family!r} that the data can fill, got {t.full_id}; "
             "choose another"
             for t in wanted
             if t.id not in fitting
         ]
-        if faults or not wanted:
-            raise UserError(*faults or [f"{family}: no wording fits the data"])
+        if errors or not wanted:
+            raise UserError(*errors or [f"{family}: no template fits the data"])
         self.templates = tuple(wanted)
         self.rows = task.rows(view, split_name)
         self._task = spec.task
         self._pool = fewshot.Pool.of(view, spec.task)
 
-    def only(self, rows: np.ndarray) -> EvaluationSource:
-        """The same about those of its rows that are among ``rows``."""
-        found = copy(self)
-        found.rows = self.rows[np.isin(self.rows, rows)]
-        return found
+    def select(self, rows: np.ndarray) -> EvaluationSource:
+        """A copy restricted to those of its rows that are in ``rows``."""
+        selected = copy(self)
+        selected.rows = self.rows[np.isin(self.rows, rows)]
+        return selected
 
     def __len__(self) -> int:
         return len(self.rows) * len(self.templates)
 
     def __getitem__(self, i: int) -> Example:  # type: ignore[override]
-        return self._pose(i)[1]
+        return self._build(i)[1]
 
     @property
     def keys(self) -> np.ndarray:
-        """Of each example, ``(len,)`` uint64: the key of the event or item that it is about."""
+        """``(len,)`` uint64: the key of each example's event or item."""
         return TASKS.get(self._task).keys(self.view)[self.rows].repeat(len(self.templates))
 
     def record(self, i: int) -> Record:
-        """The record behind example ``i``: its candidates and every field's value."""
-        return self._pose(i)[0]
+        """The record of example ``i``: its candidates and the value of every field."""
+        return self._build(i)[0]
 
-    def _pose(self, i: int) -> tuple[Record, Example]:
+    def _build(self, i: int) -> tuple[Record, Example]:
         if not -len(self) <= i < len(self):
             raise IndexError(i)
         at, which = divmod(i % len(self), len(self.templates))
         row = int(self.rows[at])
         seed = TASKS.get(self._task).seed(self.view, row, self.seed)
-        return pose(self.view, self.templates[which], row, self._pool, seed, self.config)
+        return build_example(self.view, self.templates[which], row, self._pool, seed, self.config)

@@ -1,4 +1,4 @@
-"""The parts of a record, each the fields that several tasks share, gathered for one row of data."""
+"""Builds the record of one data row from groups of fields that several tasks share."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ STARS = ("stars", "lowest", "highest")
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a record shows.
+    """Length limits of a record.
 
     Attributes:
-        max_history: earlier items, the most recent ones.
-        candidates: items to choose from, the target included.
-        max_words: words of a review, an explanation or an attribute text.
+        max_history: most earlier items; the most recent ones are used.
+        candidates: number of candidate items, the target included.
+        max_words: most words of a review, an explanation or an attribute text.
     """
 
     max_history: int = 10
@@ -51,25 +51,25 @@ def _both(view: CorpusView, items: Sequence[int]) -> tuple[tuple[str, str], ...]
 
 
 @dataclass
-class Draft:
-    """Values gathered for one row, and the items they show."""
+class RecordBuilder:
+    """Collects field values for one row, and the items that they mention."""
 
     view: CorpusView
     limits: Limits
     values: dict[str, Value] = field(default_factory=dict)
-    shown: set[int] = field(default_factory=set)
+    mentions: set[int] = field(default_factory=set)
 
     def item(self, item: int) -> None:
-        """The fields ``ITEM``."""
+        """Adds the fields ``ITEM``."""
         self.values |= {
             "item": self.view.names.ids[item],
             "title": self.view.names.titles[item],
             "attributes": self.limits.cut(self.view.attribute_text(item)),
         }
-        self.shown.add(item)
+        self.mentions.add(item)
 
     def history(self, event: int) -> np.ndarray:
-        """The fields ``HISTORY``; returns the rows of the events shown, oldest first."""
+        """Adds the fields ``HISTORY``; returns the event rows of the history, oldest first."""
         past = self.view.past(event)[-self.limits.max_history :]
         items = self.view.corpus.interactions.items[past].tolist()
         ids, titles = _ids(self.view, items), _titles(self.view, items)
@@ -80,13 +80,13 @@ class Draft:
             "last": ids[-1] if ids else "",
             "last_title": titles[-1] if titles else "",
         }
-        self.shown.update(items)
+        self.mentions.update(items)
         return past
 
     def liked(self, event: int, rng: np.random.Generator) -> list[int]:
-        """The fields ``LIKED``; returns the items, most recent first.
+        """Adds the fields ``LIKED``; returns the items, most recent first.
 
-        A user who liked nothing yet is described by the whole past.
+        If the user liked no item yet, the whole history takes their place.
         """
         past = self.view.past(event)
         best = past[self.view.liked[past]]
@@ -101,32 +101,32 @@ class Draft:
             "liked_both": _both(self.view, items),
             "taste": ", ".join(common),
         }
-        self.shown.update(items)
+        self.mentions.update(items)
         return recent
 
     def choice(self, event: int, target: int, rng: np.random.Generator) -> tuple[int, ...]:
-        """The fields ``CHOICE``: the target among sampled negatives, shuffled."""
-        others = self.view.sample_negatives(event, self.limits.candidates - 1, rng)
-        items = tuple(rng.permutation([target, *others]).tolist())
+        """Adds the fields ``CHOICE``: the target and sampled negatives, shuffled."""
+        negatives = self.view.sample_negatives(event, self.limits.candidates - 1, rng)
+        items = tuple(rng.permutation([target, *negatives]).tolist())
         self.values |= {
             "candidates": _ids(self.view, items),
             "candidate_titles": _titles(self.view, items),
             "options": _both(self.view, items),
             "title_options": _titles(self.view, items),
         }
-        self.shown.update(items)
+        self.mentions.update(items)
         return items
 
     def target(self, item: int) -> None:
-        """The item to name."""
+        """Adds the target item."""
         self.values |= {
             "target": self.view.names.ids[item],
             "target_title": self.view.names.titles[item],
         }
-        self.shown.add(item)
+        self.mentions.add(item)
 
     def ratings(self, event: int) -> None:
-        """The fields ``STARS``, where the corpus has ratings."""
+        """Adds the fields ``STARS`` if the corpus has ratings."""
         log, scale = self.view.corpus.interactions, self.view.scale
         if scale is not None and log.ratings is not None:
             rating = decimal(log.ratings[event])
@@ -137,7 +137,7 @@ class Draft:
             }
 
     def record(self, task: str, event: int, item: int) -> Record:
-        """The finished record of an event; the fields ``USER`` are in each."""
+        """The finished record of an event; adds the fields ``USER``."""
         user = int(self.view.corpus.interactions.users[event])
         self.values["user_attributes"] = self.limits.cut(self.view.user_attribute_text(user))
-        return Record(task, self.values, user, item, event, mentions=frozenset(self.shown))
+        return Record(task, self.values, user, item, event, mentions=frozenset(self.mentions))

@@ -1,4 +1,4 @@
-"""Questions about held-out rows, drawn by key: whoever is asked gets the same ones."""
+"""Queries about held-out rows, sampled by key: every method gets the same queries."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from p5rec.core.rng import sampled
 from p5rec.core.types import Histories
 from p5rec.data.split import histories_from
 
-from .draft import Limits
 from .predictions import Predictions
+from .record_builder import Limits
 from .registry import TASKS
 from .view import CorpusView
 
 
-def drawn(rows: np.ndarray, keys: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """A seeded draw of at most ``n`` of ``rows (R,)``, in their order.
+def sample_rows(rows: np.ndarray, keys: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """A seeded sample of at most ``n`` of ``rows (R,)``, in their order.
 
     Args:
-        keys: ``(R,)`` uint64, of the events or items that the rows are about.
+        rows: event rows or item rows.
+        keys: ``(R,)`` uint64 keys of the rows.
+        n: sample size.
+        seed: seed of the sample.
     """
     return rows[sampled(keys, n, seed, "ask")]
 
 
-def pose(
+def sample_queries(
     task: str,
     view: CorpusView,
     split_name: str,
@@ -32,35 +35,35 @@ def pose(
     seed: int,
     limits: Limits | None = None,
 ) -> Predictions:
-    """The questions of a task about ``n`` seeded rows of ``part``, not answered.
+    """The queries of a task about ``n`` sampled rows of a split, without predictions.
 
     Args:
-        task: its name.
+        task: name of the task.
         view: the corpus.
-        part: a held-out part.
-        n: rows; None: all of them.
-        seed: of the choice of rows, and of what is drawn for each.
-        limits: how much a record shows.
+        split_name: a held-out split.
+        n: number of rows; None: all rows.
+        seed: seed of the sample and of the random choices in each record.
+        limits: length limits of a record.
 
     Raises:
-        UserError: there is no such task, or the data cannot pose it.
+        UserError: the task is unknown, or the corpus has no queries for it.
     """
     spec, limits = TASKS.get(task), limits or Limits()
     if reason := spec.unavailable(view, split_name):
         raise UserError(f"{reason}; take it out")
     rows = spec.rows(view, split_name)
     if n is not None:
-        rows = drawn(rows, spec.keys(view)[rows], n, seed)
+        rows = sample_rows(rows, spec.keys(view)[rows], n, seed)
     records = [r for row in rows.tolist() for r in spec.records(view, row, seed, limits)]
-    found: Predictions = spec.predictions.of(task, spec.answers[0], records, limits)
-    return found
+    queries: Predictions = spec.predictions.of(task, spec.target_fields[0], records, limits)
+    return queries
 
 
 def histories_before(view: CorpusView, events: np.ndarray) -> Histories:
-    """B requests: what the user of each of ``events (B,)`` had done, in the parts before its own.
+    """B histories: the earlier events of the user of each of ``events (B,)``.
 
-    Training events come before a training or validation event, those and validation events before
-    a test event.
+    The history of a training or validation event has training events. The history of a test event
+    has training and validation events.
     """
     log = view.corpus.interactions
     past = [view.past(event) for event in events.tolist()]
