@@ -1,4 +1,4 @@
-"""A fitted method's numbers on disk."""
+"""A fitted method's arrays on disk."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def save_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def load_arrays(folder: Path) -> dict[str, Any]:
-    """What :func:`save_arrays` wrote, to the bit.
+    """The arrays that :func:`save_arrays` wrote, bit by bit.
 
     Raises:
-        UserError: the file is not there, or damaged.
+        UserError: the file is missing or damaged.
     """
     path = folder / FILE
     try:
@@ -42,11 +42,11 @@ def load_arrays(folder: Path) -> dict[str, Any]:
 
 def sparse_arrays(name: str, matrix: csr_array) -> dict[str, np.ndarray]:
     """A square sparse matrix as arrays."""
-    return {f"{name}.{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
+    return {f"{name}.{field}": getattr(matrix, field) for field in ("data", "indices", "indptr")}
 
 
 def sparse(name: str, arrays: Mapping[str, np.ndarray], columns: int | None = None) -> csr_array:
-    """The matrix that :func:`sparse_arrays` took apart, with ``columns``; None: it is square."""
-    data, indices, indptr = (arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr"))
+    """The matrix behind :func:`sparse_arrays`, with so many ``columns``; None: it is square."""
+    data, indices, indptr = (arrays[f"{name}.{field}"] for field in ("data", "indices", "indptr"))
     n = len(indptr) - 1
     return csr_array((data, indices, indptr), shape=(n, n if columns is None else columns))

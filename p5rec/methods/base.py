@@ -1,7 +1,7 @@
-"""A method: a config that is fitted to a folder, and what is loaded from there.
+"""A method: a config that fits a model into a folder and loads it from there.
 
-Whatever a user can name and compare is one, from popularity to a language model. A method is added
-in one file of its own and a line of :mod:`.registry`.
+Everything that a user can name and compare is a method, from popularity to a language model. A new
+method takes one file and one line in :mod:`.registry`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from p5rec.core.types import Corpus, Interactions, Split
 from p5rec.tasks.registry import TASKS
 
 from .needs import Inputs, Need
-from .plans import Plan, Planned, PlanContext
+from .plans import Plan, PlanContext, Planned
 from .registry import METHODS
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 TRAINING = "the training events"
 ANEW, ONWARDS = "anew", "from an earlier model"
 REPLAY = 1.0  # users without new events that an update trains on, for each user with some
-LISTS = "recommend"  # the capability whose answers are lists for all users
-# capability → the metric of a corpus's validation part by which settings are chosen
+LISTS = "recommend"  # the capability to rank items for all users
+# capability → the validation metric that selects settings
 VALIDATION = Registry(
     "capability that validation measures",
     {
@@ -47,24 +47,23 @@ VALIDATION = Registry(
 
 
 class Method(Config):
-    """A method's settings, which are what fits it.
+    """A method's settings, which also fit it.
 
-    ``tune`` maps settings to the values among which validation chooses. It is :attr:`grid` unless
-    the config says otherwise, less the settings that the config fixes itself.
+    ``tune`` maps settings to the values that validation chooses from. Its default is :attr:`grid`,
+    without the settings that the config fixes.
 
     Attributes:
-        capabilities: what its predictors can do; validation measures the first. Of each but
-            ``recommend`` follow the tasks whose questions the method can be asked.
-        embeds_items: whether what is fitted is an :class:`~.predictors.EmbedsItems`.
-        scores_items: whether what is fitted is a :class:`~.predictors.ScoresItems`; a part of a
-            fusion is, and one without codes a :class:`~.predictors.ScoresOtherItems`.
-        drawn: whether a fit depends on random draws, so that other seeds give other models.
-        collective: whether all processes of a launch fit it together, and an interrupted fit goes
-            on; others are fitted by the first process.
-        prompted: whether it is asked in prompt families, those among its :attr:`tasks`.
-        validates_during_fit: whether a fit looks at lists for validation users, to know when to stop.
-        content_based: whether it knows an item by more than its training events, so that it can list
-            one that has none.
+        capabilities: what its predictors can do; validation measures the first. Each one except
+            ``recommend`` makes the tasks of that capability available (:attr:`tasks`).
+        embeds_items: its predictor is an :class:`~.predictors.EmbedsItems`.
+        scores_items: its predictor is a :class:`~.predictors.ScoresItems`. Components of a fusion
+            must be; those without codes must be :class:`~.predictors.ScoresOtherItems`.
+        stochastic: a fit depends on its seed.
+        collective: all processes of a launch fit it together, and an interrupted fit resumes.
+            Other methods are fitted by the first process.
+        prompted: it is evaluated on prompt families, those among its :attr:`tasks`.
+        validates_during_fit: a fit evaluates ranked lists of validation users for early stopping.
+        content_based: it can recommend items without training events.
         grid: the values tried by default; of equal ones the first wins.
         untuned: settings that no grid changes.
     """
@@ -90,18 +89,20 @@ class Method(Config):
     untuned: ClassVar[frozenset[str]] = frozenset({"kind", "tune", "permute_histories"})
 
     def learn(self, interactions: Interactions, split: Split) -> Any:
-        """A predictor fitted to the training events; draws follow ``split.seed``."""
+        """A predictor fitted to the training events; random draws follow ``split.seed``."""
         raise NotImplementedError
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
-        """Fit to the training events of ``corpus``, and save into ``folder``.
+        """Fits to the training events of ``corpus`` and saves the model into ``folder``.
 
         Args:
-            seed: of every draw.
+            corpus: the data.
+            folder: receives the model.
+            seed: of all random draws.
             inputs: the artefacts of :meth:`needs`, by name.
 
         Returns:
-            The events that were seen.
+            The events that the model was fitted to.
         """
         model = self.learn(corpus.interactions, replace(corpus.split, seed=seed))
         model.save(folder)
@@ -109,15 +110,18 @@ class Method(Config):
         return lineage
 
     def load(self, folder: Path) -> Any:
-        """The predictor (:mod:`.predictors`) in ``folder``, a complete one (:meth:`files`)."""
+        """The predictor (:mod:`.predictors`) in ``folder``, which is complete (:meth:`files`)."""
         raise NotImplementedError
 
-    def open_predictor(self, folder: Path, ids: Path | None = None, *, download: bool = False) -> Any:
-        """The same of a folder that came from anywhere.
+    def open_predictor(
+        self, folder: Path, ids: Path | None = None, *, download: bool = False
+    ) -> Any:
+        """The predictor in a folder that may come from another machine.
 
         Args:
-            ids: codes that extend the model's own to new items; None: the model's.
-            download: whether a backbone that the folder names may be fetched.
+            folder: a complete model.
+            ids: codes that extend the model's codes to new items; None: the model's.
+            download: whether a backbone that the folder names may be downloaded.
 
         Raises:
             UserError: there are ``ids``, and the method has no codes.
@@ -129,8 +133,7 @@ class Method(Config):
         return self.load(folder)
 
     def reopen_predictor(self, predictor: Any, folder: Path) -> Any:
-        """The predictor in ``folder``, where ``predictor`` is that of the same method with other
-        settings of the search."""
+        """The predictor in ``folder``; ``predictor`` has the same model and other search settings."""
         return self.open_predictor(folder, download=True)
 
     def first_seed(self, split_seed: int) -> int:
@@ -138,112 +141,114 @@ class Method(Config):
         return split_seed
 
     def needs(self, seed: int) -> Mapping[str, Need]:
-        """What a fit under ``seed`` reads beside the data, by name."""
+        """The inputs of a fit under ``seed`` besides the data, by name."""
         return {}
 
     def query_needs(self, seed: int) -> Mapping[str, Need]:
-        """What a fitted model is queried with, by name: its settings shape no fit."""
+        """The inputs of queries to a fitted model, by name; they do not affect the fit."""
         return {}
 
     def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
-        """The files of a folder that is complete in itself, by their place there.
+        """The files of a complete folder, by their path in it.
 
         Args:
-            model: what :meth:`fit` filled.
+            model: the folder that :meth:`fit` filled.
             beside: the artefacts of :meth:`beside`.
-            work: an empty folder for files that must be written.
+            work: an empty folder for temporary files.
         """
         return {p.relative_to(model).as_posix(): p for p in model.rglob("*") if p.is_file()}
 
     @property
     def fitted_by(self) -> tuple[Work, ...]:
-        """The functions whose code shapes a fit."""
+        """The functions whose code affects a fit."""
         return (METHODS.target(self.kind),)
 
     @property
     def queried_by(self) -> tuple[Work, ...]:
-        """The functions whose code shapes predictions."""
+        """The functions whose code affects predictions."""
         return (METHODS.target(self.kind),)
 
     def fit_settings(self) -> dict[str, Any]:
-        """The settings that shape a fit, as plain data; those of queries alone are left out."""
+        """The settings that affect a fit, as plain data; without those of queries."""
         return {name: value for name, value in self.dump().items() if name != "tune"}
 
     def fit_reads(self) -> dict[str, str]:
-        """Hashes of the files outside the data that a fit reads, by name."""
+        """Hashes of the files that a fit reads outside the data, by name."""
         return {}
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks whose questions the method answers, beside the lists of one that ranks."""
+        """The tasks that the method makes predictions for, besides ranking the catalogue."""
         able = {*self.capabilities} - {LISTS}
         return tuple(name for name in TASKS if TASKS.get(name).capability in able)
 
     @classmethod
-    def reference(cls, asked: Predictions, view: CorpusView) -> Self | None:
-        """The method of this kind that stands beside whoever answers the questions ``asked``.
-
-        None: it has nothing to say about them.
-        """
-        made: Self = cls.model_validate({})
-        return made
+    def reference(cls, queries: Predictions, view: CorpusView) -> Self | None:
+        """The baseline of this kind for the test instances ``queries``; None: it cannot predict
+        them."""
+        method: Self = cls.model_validate({})
+        return method
 
     @property
     def semantic_ids(self) -> str | None:
-        """Which of the recipe's ids the method names items by; None: it needs none."""
+        """The name of the recipe's semantic ids that the method uses; None: it uses none."""
         return None
 
     @property
     def starts_from(self) -> str | None:
-        """The method of the recipe, or the saved model's folder, that a fit begins from."""
+        """The method or the model's folder whose weights a fit is initialised from."""
         return None
 
     @property
     def trained_on(self) -> str:
-        """What the method knows of its tasks, in words."""
+        """The method's training data, for the report."""
         return TRAINING if self.share == 1 else f"those of {self.share:.3g} of the users"
 
     @property
     def share(self) -> float:
-        """Of the users, whose events are learned from."""
+        """The share of users whose events are training data."""
         return 1.0
 
     def of_all_users(self) -> Self:
-        """The same, fitted to the events of all users."""
+        """The method fitted to the events of all users."""
         return self
 
     def overridden(self, folder: Path, search: Mapping[str, Any]) -> Self:
-        """The same with settings of the search that a request gives; None stands for "as saved".
+        """The method with the search settings of a request; None keeps the saved value.
 
         Args:
-            folder: that the method was read from, for messages.
+            folder: of the model, for messages.
+            search: setting → value.
 
         Raises:
-            UserError: the method does not search, or cannot so.
+            UserError: the method does not search, or the settings are invalid.
         """
         for name, value in search.items():
             if value is not None and name != "k":
                 option = "--" + name.replace("_", "-")
                 raise UserError(
-                    f"{option}: expected a model that searches for its lists, got a {self.kind} in "
+                    f"{option}: expected a model that decodes its lists, got a {self.kind} in "
                     f"{folder}, which scores every item; leave the option out"
                 )
         return self
 
     def check_prompts(self, tasks: Collection[str]) -> None:
-        """
+        """Checks the tasks of an evaluation.
+
         Raises:
-            UserError: the method cannot be asked one of ``tasks``, or nothing is left to ask it.
+            UserError: the method makes no predictions for one of ``tasks``, or ``tasks`` is empty
+                and it does not rank.
         """
-        if strange := [task for task in tasks if task not in self.tasks]:
+        if unknown := [task for task in tasks if task not in self.tasks]:
             raise UserError(
-                f"--prompts: expected what a {self.kind} answers, got {strange[0]!r}; leave it out"
+                f"--prompts: expected a task of a {self.kind}, got {unknown[0]!r}; leave it out"
             )
 
     def check_ranks(self) -> None:
-        """
+        """Checks that the method ranks items.
+
         Raises:
-            UserError: what is fitted makes no lists.
+            UserError: it does not.
         """
         if LISTS not in self.capabilities:
             raise UserError(
@@ -251,101 +256,100 @@ class Method(Config):
             )
 
     def check(self, ids: Mapping[str, Any]) -> None:
-        """Checks what can be checked without the data.
+        """Checks the config without the data.
 
         Args:
             ids: configs of the recipe's ids, by name.
 
         Raises:
-            UserError: a line for each fault.
+            UserError: a line for each error.
         """
 
-    def check_data(self, corpus: Corpus, asked: Collection[str]) -> Iterator[str]:
-        """What the data cannot offer to the method, a line each.
+    def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
+        """One line for each requirement that the data do not meet.
 
         Args:
-            asked: tasks that are asked about the test part.
+            corpus: the data.
+            tasks: tasks that the method is evaluated on.
         """
         yield from ()
 
     def points(self) -> tuple[Self, ...]:
-        """The configs of the grid, each without a grid of its own; at least one."""
+        """The configs of the grid, at least one, each with an empty ``tune``."""
         plain = {**self.dump(), "tune": {}}
-        every = product(*self.tune.values())
+        combinations = product(*self.tune.values())
         return tuple(
-            type(self)(**_placed(plain, dict(zip(self.tune, point, strict=True))))
-            for point in every
+            type(self)(**_with_values(plain, dict(zip(self.tune, values, strict=True))))
+            for values in combinations
         )
 
     def plan(self, corpus: Corpus, among: PlanContext) -> Planned | None:
-        """What fitting takes: models that validation compares, and the memory of the largest; None
-        where that cannot be said before."""
+        """The cost of a fit: number of models and memory of the largest; None: not known before."""
         return Plan(self.fits)
 
     @property
     def fits(self) -> int:
-        """The fits that the points of the grid take; those that differ in queries share one."""
+        """The number of fits for the grid; points that differ only in query settings share one."""
         return len({digest(point.fit_settings()) for point in self.points()})
 
-    def within(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
-        """The same as it stands in a recipe: what it names is filled in.
+    def resolve_names(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
+        """The method with the recipe's methods in place of their names.
 
         Args:
             methods: of the recipe, by name.
-            exclude_seen: whether the recipe measures lists without the items of histories.
+            exclude_seen: whether the recipe evaluates lists without the items of histories.
 
         Raises:
-            UserError: it names what is not there.
+            UserError: a name is unknown.
         """
         return self
 
     def chosen(self, model: Path) -> dict[str, Any]:
-        """What a fit chose, facts for a report by name.
+        """What validation selected, facts for a report by name.
 
         Args:
-            model: what :meth:`fit` filled.
+            model: the folder that :meth:`fit` filled.
         """
         return {}
 
     @property
-    def chooses(self) -> bool:
-        """Whether a fit needs validation events: to choose settings, or to know when to stop."""
+    def needs_validation(self) -> bool:
+        """Whether a fit needs validation events: to select settings, or for early stopping."""
         return len(self.points()) > 1
 
     def as_chosen(self, model: Path) -> Self:
-        """The same as validation chose it: settings, and how long it trains. Nothing is left to
-        choose (:attr:`chooses`).
+        """The method with the selected settings and training length, which needs no validation.
 
         Args:
             model: a complete folder of a fit of this config.
 
         Raises:
-            UserError: the folder does not say what was chosen.
+            UserError: the folder does not record what was selected.
         """
         return self.model_copy(update={"tune": {}})
 
-    def continued(self, model: Path, share: float) -> Self:
-        """The same as it goes on from a fitted model, over data that have grown.
+    def continue_from(self, model: Path, share: float) -> Self:
+        """The method initialised from a fitted model, for data with new events.
 
-        A method that cannot go on is fitted anew: what it is here.
+        By default, a method is fitted from scratch.
 
         Args:
-            model: a complete folder of a fit of this config, or of one that grew from it.
-            share: of the epochs (or steps) of a whole training.
+            model: a complete folder of a fit of this config, or of an update of one.
+            share: of the epochs (or steps) of a full training.
 
         Raises:
-            UserError: it can neither go on nor be fitted anew.
+            UserError: it can neither continue nor be fitted from scratch.
         """
         return self
 
-    def account(self) -> dict[str, Any]:
-        """How it is fitted, where nothing is left to choose: facts for a manifest, by name."""
+    def fit_facts(self) -> dict[str, Any]:
+        """How the method with selected settings is fitted: facts for a manifest, by name."""
         return {"fitted": ANEW}
 
     def describe(self) -> dict[str, Any]:
         """Facts for a report, by name."""
-        left = {"tune"} | (set() if self.permute_histories else {"permute_histories"})
-        tuned = {name: value for name, value in self.dump().items() if name not in left}
+        omitted = {"tune"} | (set() if self.permute_histories else {"permute_histories"})
+        tuned = {name: value for name, value in self.dump().items() if name not in omitted}
         return {"tuned": tuned, "configs_tried": 1}
 
     @model_validator(mode="before")
@@ -358,33 +362,32 @@ class Method(Config):
     @model_validator(mode="after")
     def _tunes_what_it_has(self) -> Self:
         settings = type(self).model_fields.keys() - self.untuned
-        if strange := [name for name in self.tune if name.partition(".")[0] not in settings]:
-            raise ValueError(f"tune: no setting {min(strange)!r}; known: {sorted(settings)}")
+        if unknown := [name for name in self.tune if name.partition(".")[0] not in settings]:
+            raise ValueError(f"tune: no setting {min(unknown)!r}; known: {sorted(settings)}")
         if empty := [name for name, values in self.tune.items() if not values]:
             raise ValueError(f"tune: expected at least one value of {empty[0]!r}")
         points = self.points() if self.tune else ()  # every point must be a config
         if any(point.capabilities[:1] not in {(name,) for name in VALIDATION} for point in points):
             raise ValueError(
-                f"tune: validation measures no {self.kind} without {' or '.join(VALIDATION)}: "
-                "leave it out"
+                f"tune: validation needs a {self.kind} with {' or '.join(VALIDATION)}: leave it out"
             )
         return self
 
 
 def share_of(length: int, share: float) -> int:
-    """So many of ``length`` epochs or steps as are at most a ``share`` of them, at least one."""
+    """A ``share`` of ``length`` epochs or steps, rounded down, at least one."""
     return max(1, int(share * length))
 
 
-def _placed(tree: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """``tree`` with ``values`` at their places, such as ``train.learning_rate``."""
+def _with_values(tree: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """``tree`` with ``values`` at their dotted keys (``train.learning_rate``)."""
     out = deepcopy(tree)
-    for place, value in values.items():
-        *path, last = place.split(".")
+    for key, value in values.items():
+        *path, last = key.split(".")
         inner: Any = out
         for name in path:
             inner = inner.get(name)
             if not isinstance(inner, dict):
-                raise ValueError(f"tune: expected a setting, got {place!r}; {name} has none")
+                raise ValueError(f"tune: expected a setting, got {key!r}; {name} has none")
         inner[last] = value
     return out

@@ -1,4 +1,4 @@
-"""What a recipe's methods ask of each other and of the data, checked before anything is fitted."""
+"""Checks of a recipe's methods against each other and the data, before anything is fitted."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from .folder import is_fitted
 
 
 def in_order(methods: Mapping[str, Method]) -> list[str]:
-    """The methods' names, each after the one that it starts from.
+    """The methods' names, each after the method that it is initialised from.
 
     Raises:
-        UserError: a start is neither a method nor a model's folder; or starts go round in a circle.
+        UserError: a start is neither a method nor a model's folder; or starts form a cycle.
     """
     order: dict[str, None] = {}
 
-    def place(name: str, above: tuple[str, ...] = ()) -> None:
+    def append(name: str, above: tuple[str, ...] = ()) -> None:
         start = methods[name].starts_from
         if name in above:
-            circle = " > ".join((*above, name))
+            cycle = " > ".join((*above, name))
             raise input_error(
-                f"methods.{name}.start", "a first method", f"a circle ({circle})", "cut it"
+                f"methods.{name}.start", "a first method", f"a cycle ({cycle})", "break it"
             )
         if start is not None and start in methods:
-            place(start, (*above, name))
+            append(start, (*above, name))
         elif start is not None and not is_fitted(Path(start)):
             raise input_error(
                 f"methods.{name}.start", "a method's name or a model's folder", repr(start),
@@ -40,15 +40,15 @@ def in_order(methods: Mapping[str, Method]) -> list[str]:
         order[name] = None
 
     for name in methods:
-        place(name)
+        append(name)
     return list(order)
 
 
 def check_methods(methods: Mapping[str, Method], ids: Mapping[str, IdsConfig]) -> None:
-    """What is wrong with methods and ids and is seen without the data.
+    """Checks methods and ids without the data.
 
     Raises:
-        UserError: a line for each fault.
+        UserError: a line for each error.
     """
 
     def check(name: str) -> None:
@@ -65,20 +65,21 @@ def check_methods(methods: Mapping[str, Method], ids: Mapping[str, IdsConfig]) -
     )
 
 
-def check_data(methods: Mapping[str, Method], asked: Collection[str], corpus: Corpus) -> None:
-    """Refuses what the data cannot offer, before anything is fitted.
+def check_data(methods: Mapping[str, Method], tasks: Collection[str], corpus: Corpus) -> None:
+    """Checks that the data meet the requirements of methods and tasks.
 
     Args:
         methods: by name.
-        asked: tasks that are asked about the test part.
+        tasks: tasks that the methods are evaluated on.
+        corpus: the data.
 
     Raises:
-        UserError: a line for each method and task that lacks something.
+        UserError: a line for each requirement that is not met.
     """
-    faults = [
+    errors = [
         f"methods.{name}: {line}"
         for name, method in methods.items()
-        for line in method.check_data(corpus, asked)
+        for line in method.check_data(corpus, tasks)
     ]
-    if faults:
-        raise UserError(*dict.fromkeys(faults))
+    if errors:
+        raise UserError(*dict.fromkeys(errors))

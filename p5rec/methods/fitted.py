@@ -1,4 +1,4 @@
-"""A method with its settings chosen, and what the pipeline made of it."""
+"""A method with selected settings, and the stages that fitted it."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ class Fitted:
 
     Attributes:
         method: the config that was fitted.
-        seed: of its draws.
-        made: the stage that fitted it; what it is queried with is not beside it.
-        complete: the stage that put its folder together.
-        about: facts for a report: ``train_seconds`` (of all trials), what the method says of
-            itself, and ``configs_tried`` where settings were chosen.
+        seed: of its random draws.
+        fit_stage: the stage that fitted it; without the inputs of queries.
+        model_stage: the stage that assembled the complete folder.
+        about: facts for a report: ``train_seconds`` (of all trials), the method's description,
+            and ``configs_tried`` where settings were selected.
     """
 
     method: Method
     seed: int
-    made: Artefact
-    complete: Artefact
+    fit_stage: Artefact
+    model_stage: Artefact
     about: Mapping[str, Any]
 
     @property
     def trained(self) -> Path:
-        """What :meth:`~p5rec.methods.base.Method.fit` filled."""
-        return self.made.path / MODEL
+        """The folder that :meth:`~p5rec.methods.base.Method.fit` filled."""
+        return self.fit_stage.path / MODEL
 
     @property
     def folder(self) -> Path:
         """The folder that :meth:`~p5rec.methods.base.Method.load` reads."""
-        return self.complete.path / MODEL
+        return self.model_stage.path / MODEL
 
     @property
     def codes(self) -> Path | None:
         """The folder of its semantic ids; None: it has none."""
-        found = self.folder / "codes"
-        return found if found.is_dir() else None
+        codes = self.folder / "codes"
+        return codes if codes.is_dir() else None

@@ -1,8 +1,8 @@
-"""The folder of a fitted method that is complete in itself: settings, model, items.
+"""The complete folder of a fitted method: settings, model, items.
 
-``config.json`` holds the method's settings, ``items.json`` the items it knows, ``method.json`` how
-it was queried when it was measured (:mod:`p5rec.recommend.serving`), ``lineage.npy`` the events it
-learned from; the rest is the method's own.
+``config.json`` holds the method's settings, ``items.json`` its items, ``method.json`` its serving
+settings (:mod:`p5rec.recommend.serving`), ``lineage.npy`` its training events. Each method adds
+files of its own.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def complete(
     """The files of a method's folder, by their path in it.
 
     Args:
-        model: what :meth:`~p5rec.methods.base.Method.fit` filled.
+        model: the folder that :meth:`~p5rec.methods.base.Method.fit` filled.
         beside: the artefacts that the method is queried with.
         catalog: its items.
-        work: an empty folder for the files that have to be written.
+        work: an empty folder for temporary files.
     """
     write_json(work / CONFIG, method.dump())
     write_json(work / ITEMS, {"ids": list(catalog.ids), "titles": list(catalog.titles)})
@@ -45,9 +45,10 @@ def is_fitted(folder: Path) -> bool:
 
 
 def check_fitted(folder: Path) -> None:
-    """
+    """Checks that ``folder`` holds a fitted method.
+
     Raises:
-        UserError: ``folder`` does not hold a fitted method.
+        UserError: it does not.
     """
     if not (folder / CONFIG).is_file():
         raise input_error(folder, "a fitted method's folder", f"no {CONFIG}", "check the path")
@@ -67,7 +68,7 @@ def read_method(folder: Path) -> Method:
     """The settings of the method in ``folder``.
 
     Raises:
-        UserError: the folder holds none, is damaged, or its kind is not known.
+        UserError: the folder holds no method, is damaged, or has an unknown kind.
     """
     check_fitted(folder)
     tree = read_json(folder / CONFIG)
@@ -75,27 +76,27 @@ def read_method(folder: Path) -> Method:
     if kind not in METHODS:
         raise input_error(
             folder / CONFIG, f"a kind of method ({', '.join(METHODS)})", repr(kind),
-            "install the package that brings it, or copy the folder anew",
+            "install the package that provides it, or copy the folder anew",
         )  # fmt: skip
     method: Method = bind(METHODS.get(kind), tree, {}, folder / CONFIG)
     return method
 
 
 def check_items(folder: Path, corpus: Corpus, ids: Path | None = None) -> None:
-    """Whether the method in ``folder`` knows the items of ``corpus``, in their order.
+    """Checks that the method in ``folder`` has the items of ``corpus``, in the same order.
 
     Args:
-        ids: codes that extend the model's own to new items; None: the model's items are all.
+        ids: codes that extend the model's codes to new items; None: the model's items only.
 
     Raises:
-        UserError: it does not.
+        UserError: items differ.
     """
     known = read_json(folder / ITEMS)["ids"] if ids is None else list(load_item_ids(ids))
     here = list(corpus.catalog.ids)
     if known != here:
         how = "in another order" if sorted(known) == sorted(here) else "that differs"
         raise input_error(
-            ids or folder, f"the {len(known)} items it was {'made for' if ids else 'fitted to'}",
+            ids or folder, f"the {len(known)} items it was {'built for' if ids else 'fitted to'}",
             f"an item table of {len(here)} {how}",
             "use the data section it was fitted with, extend its codes to new items "
             "(p5rec ids extend, then --ids) if it has codes, or fit it again",

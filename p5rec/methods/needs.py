@@ -1,4 +1,4 @@
-"""What a method is fitted or queried with beside the data: artefacts that the pipeline makes."""
+"""The inputs of a fit or a query besides the data: artefacts that the pipeline provides."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Model:
 
     Attributes:
         name: of a method of the recipe, or a saved model's folder.
-        hash: a folder → a hash of what is read there.
+        hash: a folder → a hash of the files that are read.
     """
 
     name: str
@@ -36,8 +36,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Component:
-    """The complete folder of a method that is fitted for this one, under a seed of its own: the
-    n-th fit of this one reads the n-th fit of that.
+    """The complete folder of a component method; the n-th fit reads the component's n-th fit.
 
     Attributes:
         method: its config, a :class:`~p5rec.methods.base.Method`.
@@ -48,14 +47,14 @@ class Component:
 
 @dataclass(frozen=True)
 class Made:
-    """What a stage of its own makes of the data and of other artefacts.
+    """The output of a separate stage.
 
     Attributes:
         stage: its name.
         work: ``(corpus, inputs, folder) → events seen``; fills the folder.
         code: the functions that it calls.
-        settings: what steers it, as plain data.
-        needs: its own inputs.
+        settings: its settings, as plain data.
+        needs: its inputs besides the data.
     """
 
     stage: str

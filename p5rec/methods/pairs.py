@@ -1,4 +1,4 @@
-"""What fitted methods say of pairs of a user and an item of the data, who need not have met."""
+"""Predictions of fitted methods for pairs of a user and an item, with or without an event."""
 
 from __future__ import annotations
 
@@ -18,51 +18,54 @@ from .base import Method
 from .baselines.text_examples import pair_examples
 from .tune import requests_of
 
-PairPredictor = Callable[[np.ndarray, np.ndarray], Any]  # users and items (B,) → B answers
+PairPredictor = Callable[[np.ndarray, np.ndarray], Any]  # users and items (B,) → B predictions
 
 
 def pair_predictor(method: Method, predictor: Any, corpus: Corpus, what: str) -> PairPredictor:
-    """What answers about users and items of ``corpus``.
+    """A function that predicts for users and items of ``corpus``.
 
     Args:
-        what: ``ratings``, in points of the data's scale and within it; ``clicks``, probabilities;
-            or ``explanations``.
+        method: the method.
+        predictor: its predictor.
+        corpus: the data.
+        what: ``ratings``, clipped to the data's scale; ``clicks``, probabilities; or
+            ``explanations``, texts.
 
     Raises:
-        UserError: the method does not offer that, or the data lack what it needs.
+        UserError: the method makes no such predictions, or the data lack fields that it needs.
     """
     if what == "clicks" and hasattr(predictor, "predict_click"):
         log = corpus.interactions
         return lambda users, items: predictor.predict_click(histories_of(log, users), items)
     of_pairs = getattr(predictor, "of_pairs", None)
     if what != "clicks" and of_pairs is not None:
-        answers: PairPredictor = of_pairs(what, corpus)
-        return answers
+        pairs: PairPredictor = of_pairs(what, corpus)
+        return pairs
     if what == "explanations" and "explanation" in method.tasks and hasattr(predictor, "write"):
         view, words = unnamed_view(corpus), getattr(method, "max_words", Limits().max_words)
         return lambda users, items: predictor.write(pair_examples(view, users, items, words))
     if what != "ratings" or not hasattr(predictor, "predict_rating"):
         raise UserError(
-            f"expected a method that offers {what}, got a {method.kind}, which does not; "
+            f"expected a method that predicts {what}, got a {method.kind}, which does not; "
             "take another model"
         )
     scale = unnamed_view(corpus).scale
     assert scale is not None, "it was fitted to ratings"
 
     def rate(users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        rated = predictor.predict_rating(requests_of(users), items)
-        return np.clip(rated, scale.low, scale.high)
+        ratings = predictor.predict_rating(requests_of(users), items)
+        return np.clip(ratings, scale.low, scale.high)
 
     return rate
 
 
 def pair_frame(
-    answers: Any, corpus: Corpus, users: np.ndarray, items: np.ndarray, what: str
+    predictions: Any, corpus: Corpus, users: np.ndarray, items: np.ndarray, what: str
 ) -> pl.DataFrame:
     """Columns user, item, title, and ``rating``, ``click`` or ``explanation``.
 
     Args:
-        answers: B, about ``users`` and ``items`` ``(B,)``.
+        predictions: B, for ``users`` and ``items`` ``(B,)``.
         what: see :func:`pair_predictor`.
     """
     ids, titles = corpus.catalog.ids, corpus.catalog.titles
@@ -71,6 +74,6 @@ def pair_frame(
             "user": [corpus.user_ids[row] for row in users],
             "item": [ids[row] for row in items],
             "title": [titles[row] for row in items],
-            what.removesuffix("s"): answers,
+            what.removesuffix("s"): predictions,
         }
     )

@@ -1,4 +1,4 @@
-"""What fitting a method takes, said before anything is fitted."""
+"""The cost of fitting a method, estimated before anything is fitted."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any, Protocol
 
 
 class Planned(Protocol):
-    """What fitting a method takes."""
+    """The estimated cost of a fit."""
 
     def dump(self) -> dict[str, Any]:
         """As plain data."""
         ...
 
     def lines(self) -> list[str]:
-        """In words."""
+        """As lines of text."""
         ...
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What fitting a method takes that is fitted to the data alone.
+    """The cost of a method that is fitted to the data alone.
 
     Attributes:
         fits: models that are fitted under the first seed.
-        memory: bytes that the largest takes beside the data; 0: little.
+        memory: bytes that the largest takes besides the data; 0: little.
     """
 
     fits: int
@@ -36,19 +36,19 @@ class Plan:
         return {"fits": self.fits, "memory": self.memory}
 
     def lines(self) -> list[str]:
-        """In words."""
-        memory = f", {self.memory / 1e9:.1f} GB beside the data" * (self.memory >= 5e7)
+        """As lines of text."""
+        memory = f", {self.memory / 1e9:.1f} GB besides the data" * (self.memory >= 5e7)
         return [f"  {self.fits} to fit{memory}"]
 
 
 @dataclass(frozen=True)
 class PlanContext:
-    """What a plan reads beside a method's config.
+    """The inputs of a plan besides a method's config.
 
     Attributes:
         ids: configs of the recipe's ids, by name.
         methods: the recipe's methods, by name.
-        gpus: to say times for, by name.
+        gpus: names of the GPUs to estimate times for.
     """
 
     ids: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Fitted methods: what is loaded from a folder, by what it can do. B requests."""
+"""The interfaces of fitted methods, one for each capability. B requests, N items."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from p5rec.recommend.protocols import Recommender
 
 
 class Predictor(Protocol):
-    """A fitted method. It has the capabilities below that it offers, and no others.
+    """A fitted method. It has the methods of its capabilities below, and no others.
 
     Attributes:
-        lineage: the events it saw; None where it was loaded, for a folder's manifest says it.
+        lineage: the events it was fitted to; None if it was loaded: the folder's manifest has them.
     """
 
     @property
@@ -24,10 +24,10 @@ class Predictor(Protocol):
 
 
 class FittedPredictor(Predictor, Protocol):
-    """What :meth:`p5rec.methods.base.Method.learn` returns."""
+    """The predictor that :meth:`p5rec.methods.base.Method.learn` returns."""
 
     def save(self, folder: Path) -> None:
-        """Write all that :meth:`p5rec.methods.base.Method.load` needs into ``folder``."""
+        """Writes the files that :meth:`p5rec.methods.base.Method.load` reads into ``folder``."""
         ...
 
 
@@ -38,51 +38,51 @@ class Recommends(Predictor, Recommender, Protocol):
 
 @runtime_checkable
 class PredictsRatings(Predictor, Protocol):
-    """Predicts what a user would rate an item."""
+    """Predicts a user's rating of an item."""
 
     def predict_rating(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """``(B,)`` float32 in rating points, not clipped: of ``items (B,)`` by each request."""
+        """``(B,)`` float32 in rating points, not clipped: each request's rating of its item."""
         ...
 
 
 @runtime_checkable
 class PredictsClicks(Predictor, Protocol):
-    """Predicts whether a user takes an item."""
+    """Predicts a user's click on an item."""
 
     def predict_click(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """``(B,)`` float32, the probability of a click on each of ``items (B,)`` by a request."""
+        """``(B,)`` float32: the probability that each request clicks on its item."""
         ...
 
 
 @runtime_checkable
 class EmbedsItems(Predictor, Protocol):
-    """Has a vector for each item."""
+    """Has an embedding of each item."""
 
     def item_vectors(self) -> np.ndarray:
-        """``(N, d)`` float32; a row of NaN is an item without a training event."""
+        """``(N, d)`` float32; NaN for items without training events."""
         ...
 
 
 @runtime_checkable
 class ScoresItems(Predictor, Protocol):
-    """Has a logarithm for each item, which can be added to those of others."""
+    """Scores each item on a logarithmic scale, so that scores of several methods can be added."""
 
     def item_logs(self, histories: Histories) -> np.ndarray:
-        """``(B, N)`` float32; NaN where nothing is known of an item.
+        """``(B, N)`` float32; NaN for unknown items.
 
-        A request's values do not depend on those beside it.
+        A request's scores do not depend on the other requests.
         """
         ...
 
 
 @runtime_checkable
 class ScoresOtherItems(ScoresItems, Protocol):
-    """Can do so over other items, with what it has learned of its own."""
+    """Can score the items of another catalogue."""
 
     def over(self, row_of: np.ndarray) -> Self:
-        """The same over other items.
+        """The predictor over another catalogue.
 
         Args:
-            row_of: ``(M,)`` the row of each of M items, -1 for those of which nothing is known.
+            row_of: ``(M,)`` the row in this catalogue of each of M items; -1: unknown items.
         """
         ...

@@ -1,6 +1,6 @@
-"""How a model in production was made of one before it, kept in its folder.
+"""The provenance of a model that was refitted or updated, in its folder.
 
-``provenance.json`` says so in figures, ``news.json`` names what was new.
+``provenance.json`` holds the numbers, ``news.json`` the new users and items.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from p5rec.core.config import Config, bind
 from .registry import any_method
 
 FILE, NEWS = "provenance.json", "news.json"
-SAID = {"refit": "was refitted to all events", "update": "was updated"}
+SENTENCES = {"refit": "was refitted to all events", "update": "was updated"}
 
 
 class News(Config):
-    """What a model knows that the one before it did not, under external ids.
+    """New users and items of a model compared with its predecessor, under external ids.
 
     Attributes:
-        users: with events, none of which that one had seen.
-        items: of the catalogue, which it could not list.
-        gone: items that it could list, and that are in the catalogue no more.
+        users: users without an event in the predecessor's training data.
+        items: items that the predecessor could not recommend.
+        gone: items of the predecessor that are no longer in the catalogue.
     """
 
     users: tuple[str, ...] = ()
@@ -32,30 +32,30 @@ class News(Config):
     gone: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """In words."""
-        found = [f"{len(self.users):,} new users, {len(self.items):,} new items"]
+        """As lines of text."""
+        lines = [f"{len(self.users):,} new users, {len(self.items):,} new items"]
         if self.gone:
-            left = f"{len(self.gone):,} items left the catalogue"
-            found.append(f"{left}: the model no longer lists them, nor knows them if they return")
-        return found
+            removed = f"{len(self.gone):,} items left the catalogue"
+            lines.append(f"{removed}: the model drops them; if they return, they are new items")
+        return lines
 
 
 class Provenance(Config):
-    """How a model was made of another.
+    """How a model was derived from its predecessor.
 
     Attributes:
-        made: ``refit``: what validation had chosen was fitted to all events; ``update``: training
-            went on from the weights of the model before.
-        at: when, UTC.
-        method: the settings that the next refit or update is made by: nothing is left to choose,
-            and epochs are those of a whole training.
-        fitted: how each part was fitted, and for how long.
+        made: ``refit``: the selected settings were fitted to all events; ``update``: training
+            continued from the predecessor's weights.
+        at: time, UTC.
+        method: the settings of the next refit or update, without anything to select; epochs are
+            those of a full training.
+        fitted: how each component was fitted, and for how long.
         events: the lineage, ``events_seen`` and ``digest``.
-        before: that of the model it was made of.
-        new_events: of the lineage, not in that one.
-        gone_events: of that one, not in the log.
-        new_users, new_items, gone_items: how many (:class:`News`).
-        earlier: how the models before it were made, oldest first: ``made``, ``at``, ``events``.
+        before: the predecessor's lineage.
+        new_events: events of the lineage that are not in the predecessor's.
+        gone_events: events of the predecessor's lineage that are not in the log.
+        new_users, new_items, gone_items: their numbers (:class:`News`).
+        earlier: earlier models, oldest first: ``made``, ``at``, ``events``.
     """
 
     version: Literal[1] = 1
@@ -73,20 +73,20 @@ class Provenance(Config):
     earlier: tuple[dict[str, Any], ...] = ()
 
     def facts(self) -> Mapping[str, Any]:
-        """All but the settings, for a manifest."""
+        """Everything except the settings, for a manifest."""
         return {name: value for name, value in self.dump().items() if name != "method"}
 
     def sentence(self, name: str) -> str:
-        """Of the model ``name``, for a report."""
+        """A sentence about the model ``name``, for a report."""
         return (
-            f"{name} {SAID[self.made]} on {self.at[:10]}: it has seen "
-            f"{self.events['events_seen']:,} events, {self.new_events:,} of them new to the model "
-            "it was made of."
+            f"{name} {SENTENCES[self.made]} on {self.at[:10]}: it was trained on "
+            f"{self.events['events_seen']:,} events, {self.new_events:,} of them new since its "
+            "predecessor."
         )
 
 
 def read_provenance(folder: Path) -> Provenance | None:
-    """That of the model in ``folder``; None: it was made of no other.
+    """The provenance of the model in ``folder``; None: it has no predecessor.
 
     Raises:
         UserError: the file is damaged.
@@ -96,7 +96,7 @@ def read_provenance(folder: Path) -> Provenance | None:
 
 
 def read_news(folder: Path) -> News | None:
-    """Those of the model in ``folder``; None: it was made of no other.
+    """The news of the model in ``folder``; None: it has no predecessor.
 
     Raises:
         UserError: the file is damaged.

@@ -1,4 +1,4 @@
-"""What fitted methods are asked beside lists: the questions of tasks about held-out events."""
+"""Predictions of fitted methods for tasks other than ranking, on held-out events."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from p5rec.core.types import Corpus, Histories
-from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.predictions import Predictions
 from p5rec.tasks.queries import histories_before, sample_queries
+from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView, unnamed_view
 
@@ -19,49 +19,57 @@ from .base import Method
 from .baselines.text_examples import query_examples
 
 
-def questions(
+def task_queries(
     method: Method, corpus: Corpus, task: str, split_name: str, n: int, seed: int
 ) -> Predictions:
-    """``n`` seeded rows of a task in ``part``, those that a language model is asked.
+    """``n`` seeded test instances of a task in a split, the same as for a language model.
 
     Args:
-        method: one that answers the task.
+        method: a method that makes predictions for the task.
+        corpus: the data.
         task: its name.
+        split_name: ``valid`` or ``test``.
+        n: test instances.
+        seed: of the sample.
 
     Raises:
-        UserError: the data cannot pose them.
+        UserError: the data have no such instances.
     """
     limits = Limits(max_words=getattr(method, "max_words", Limits().max_words))
     return sample_queries(task, unnamed_view(corpus), split_name, n, seed, limits)
 
 
-def answered(predictor: Any, asked: Predictions, corpus: Corpus, seen: Corpus) -> Predictions:
-    """What a predictor answers to the questions ``asked``.
+def predict_queries(
+    predictor: Any, queries: Predictions, corpus: Corpus, seen: Corpus
+) -> Predictions:
+    """A predictor's predictions for the test instances ``queries``.
 
     Args:
-        corpus: what they are about.
-        seen: whose histories it reads: ``corpus``, or the same with permuted histories.
+        corpus: the data of the test instances.
+        seen: the data of the histories: ``corpus``, or ``corpus`` with permuted histories.
     """
-    query = QUERIES[TASKS.get(asked.task).capability]
-    histories = histories_before(unnamed_view(seen), np.array(asked.events))
+    query = QUERIES[TASKS.get(queries.task).capability]
+    histories = histories_before(unnamed_view(seen), np.array(queries.events))
     started = time.perf_counter()
-    values = query(predictor, unnamed_view(corpus), histories, asked)
-    return asked.with_predictions(values, time.perf_counter() - started)
+    values = query(predictor, unnamed_view(corpus), histories, queries)
+    return queries.with_predictions(values, time.perf_counter() - started)
 
 
-def _ratings(predictor: Any, view: CorpusView, histories: Histories, asked: Any) -> Any:
-    return predictor.predict_rating(histories, np.array(asked.items))
+def _ratings(predictor: Any, view: CorpusView, histories: Histories, queries: Any) -> Any:
+    return predictor.predict_rating(histories, np.array(queries.items))
 
 
-def _clicks(predictor: Any, view: CorpusView, histories: Histories, asked: Any) -> Any:
-    return predictor.predict_click(histories, np.array(asked.items))
+def _clicks(predictor: Any, view: CorpusView, histories: Histories, queries: Any) -> Any:
+    return predictor.predict_click(histories, np.array(queries.items))
 
 
-def _texts(predictor: Any, view: CorpusView, histories: Histories, asked: Any) -> Any:
-    return predictor.write(query_examples(view, asked.task, np.array(asked.events), asked.max_words))
+def _texts(predictor: Any, view: CorpusView, histories: Histories, queries: Any) -> Any:
+    return predictor.write(
+        query_examples(view, queries.task, np.array(queries.events), queries.max_words)
+    )
 
 
-# capability → its answers to questions
+# capability → its predictions
 QUERIES: Mapping[str, Callable[[Any, CorpusView, Histories, Any], Any]] = {
     "predict_rating": _ratings,
     "predict_click": _clicks,

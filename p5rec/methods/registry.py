@@ -1,8 +1,7 @@
-"""Methods by kind, how a config names them, and the short names of those that are baselines.
+"""Methods by kind, their config sections, and the short names of baselines.
 
-``item-knn`` and ``ease`` are the published methods, for which a history is a set. The
-``-recency`` variants weigh its end higher, as any method that reads the order may; on next-item
-data they are much the stronger opponents.
+``item-knn`` and ``ease`` are the published methods, which read a history as a set. The
+``-recency`` variants give recent events more weight. On next-item data they are much stronger.
 """
 
 from __future__ import annotations
@@ -68,40 +67,39 @@ DEFAULT = "generative"  # the kind of a section that names none
 
 
 def any_method(*, named: bool = False) -> Any:
-    """The annotation of a method's section: its ``kind`` says which config it is.
+    """The annotation of a method's section: its ``kind`` selects the config class.
 
     Args:
-        named: whether the name of another method may stand there.
+        named: whether the name of another method is allowed.
     """
     return Annotated[Any, Kinds(METHODS, DEFAULT, named=named)]
 
 
 def methods_of(recipe: Any) -> dict[str, Any]:
-    """All methods of a recipe by name, those of the short form first, with what they name filled
-    in.
+    """All methods of a recipe by name, baselines first, with names of methods resolved.
 
     Raises:
-        UserError: a line for each method that names what is not there.
+        UserError: a line for each unknown name.
     """
     short = {name: baseline(name) for name in recipe.baselines if name in RANKING}
-    every, errors = short | recipe.methods, []
+    methods, errors = short | recipe.methods, []
     unseen = getattr(getattr(recipe, "evaluate", None), "exclude_seen", True)
-    found = {}
-    for name, method in every.items():
+    resolved = {}
+    for name, method in methods.items():
         try:
-            found[name] = method.within(every, exclude_seen=unseen)
+            resolved[name] = method.resolve_names(methods, exclude_seen=unseen)
         except UserError as error:
             errors += [f"methods.{name}.{line}" for line in error.lines]
     if errors:
         raise UserError(*errors)
-    return found
+    return resolved
 
 
 def baseline(name: str) -> Any:
-    """The method behind a short name.
+    """The method with a short name.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: the name is unknown.
     """
     section = RANKING.get(name, {"kind": name})
     return METHODS.get(section["kind"])(**section)

@@ -1,4 +1,4 @@
-"""How good a fitted method is on validation, by which its settings are chosen."""
+"""Validation metrics of fitted methods, which select their settings."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def by_ranking(
     """The mean of a ranking metric.
 
     Args:
-        histories: B validation requests: training events only.
+        histories: B validation requests with training events only.
         targets: ``(B,)`` the validation items, or ``(B, T)`` the baskets.
-        metric: a name that :func:`p5rec.metrics.ranking.per_user` gives, ``<name>@<k>``.
+        metric: a name of :func:`p5rec.metrics.ranking.per_user`, ``<name>@<k>``.
         exclude_seen: leave the items of a history out of its list.
     """
     k = int(metric.partition("@")[2])
@@ -58,7 +58,7 @@ def by_rmse(
 
 
 def of_lists(corpus: Corpus) -> Metric:
-    """NDCG@10 of the lists for all validation users."""
+    """NDCG@10 of the ranked lists of all validation users."""
     histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     return by_ranking(histories, targets, exclude_seen=corpus.split.exclude_seen)
 
@@ -66,11 +66,11 @@ def of_lists(corpus: Corpus) -> Metric:
 def of_ratings(corpus: Corpus) -> Metric:
     """The negated RMSE of all validation ratings."""
     log = corpus.interactions
-    assert log.ratings is not None, "a method that predicts ratings needs some"
+    assert log.ratings is not None, "rating prediction needs ratings"
     valid = corpus.split.mask("valid") & np.isfinite(log.ratings)
     return by_rmse(requests_of(log.users[valid]), log.items[valid], log.ratings[valid])
 
 
 def requests_of(users: np.ndarray) -> Histories:
-    """``(B,)`` requests that name users alone: all that the rating baselines read."""
+    """``(B,)`` requests with users and empty histories: rating baselines read users only."""
     return Histories(users, np.zeros(0, np.int32), np.zeros(len(users) + 1, np.int64))

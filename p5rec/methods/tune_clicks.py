@@ -1,4 +1,4 @@
-"""How good predicted clicks are on validation."""
+"""The validation metric of click prediction."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from p5rec.tasks.view import unnamed_view
 
 from .predictors import PredictsClicks
 
-VALIDATED = 5000  # events that are asked about, at most
+VALIDATED = 5000  # validation events, at most
 
 
 def of_clicks(corpus: Corpus) -> Callable[[PredictsClicks], float]:
-    """The AUC of clicks on ``VALIDATED`` validation events, asked as the task ``click`` does."""
+    """The AUC of the task ``click`` on at most ``VALIDATED`` validation events."""
     view = unnamed_view(corpus)
-    asked: Any = sample_queries(CLICK.name, view, "valid", VALIDATED, corpus.split.seed)
-    histories = histories_before(view, np.array(asked.events))
-    items, clicked = np.array(asked.items), np.array(asked.clicked)
+    queries: Any = sample_queries(CLICK.name, view, "valid", VALIDATED, corpus.split.seed)
+    histories = histories_before(view, np.array(queries.events))
+    items, clicked = np.array(queries.items), np.array(queries.clicked)
     return lambda model: float(auc(model.predict_click(histories, items), clicked)[0])

@@ -1,4 +1,4 @@
-"""Methods whose item vectors are views of the items in semantic ids."""
+"""Methods whose item embeddings are input views of semantic ids."""
 
 from __future__ import annotations
 
@@ -23,46 +23,43 @@ At = tuple[str, ...]
 def view_methods(
     ids: Mapping[str, IdsConfig], methods: Mapping[str, Any], lines: Lines | None = None
 ) -> Views:
-    """The method behind each view of each of the ids.
+    """The method of each view of all semantic ids.
 
     Args:
         ids: of a recipe, by name.
-        methods: of the recipe, by name, or their sections, of which those that are named are read.
-        lines: what set each key of the recipe, to say where an error is.
+        methods: the recipe's methods, or their sections, by name.
+        lines: the source line of each key of the recipe, for messages.
 
     Raises:
-        UserError: a line for each method that is not known, is no valid section, or has no item
-            vectors.
+        UserError: a line for each method that is unknown, invalid, or has no item vectors.
     """
-    found: Views = {}
+    views: Views = {}
     errors: list[str] = []
     for name, config in ids.items():
-        found[name] = {}
+        views[name] = {}
         for view, settings in config.vectors.methods.items():
             at = ("ids", name, "vectors", "methods", view, "method")
             try:
-                found[name][view] = _method(settings.method, at, methods, lines or {})
+                views[name][view] = _method(settings.method, at, methods, lines or {})
             except UserError as error:
                 errors += error.lines
     if errors:
         raise UserError(*errors)
-    return found
+    return views
 
 
 def save_vectors(method: Method, model: Path, file: str, folder: Path) -> Lineage:
-    """Writes the item vectors of the method fitted in ``model`` to ``file`` in ``folder``.
-
-    They are ``(N, d)`` float32 (:class:`.predictors.EmbedsItems`).
-    """
+    """Writes the ``(N, d)`` float32 item vectors of the method in ``model`` to a file in ``folder``
+    (:class:`.predictors.EmbedsItems`)."""
     np.save(folder / file, method.load(model).item_vectors())
     return Lineage.none()
 
 
 def _method(named: str | dict[str, Any], at: At, methods: Mapping[str, Any], lines: Lines) -> Any:
-    """The method that a view names, or describes in a section of its own."""
+    """The method of a view, which is a name or a section."""
     where = ".".join(at)
-    if place := next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), ""):
-        where = f"{place}: {where}"
+    if line := next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), ""):
+        where = f"{line}: {where}"
     baselines = {name: RANKING.get(name, {"kind": name}) for name in (*RANKING, *METHODS)}
     known: dict[str, Any] = {**baselines, **methods}
     able = sorted(name for name, section in known.items() if _embeds(_kind(section)))
@@ -80,7 +77,7 @@ def _method(named: str | dict[str, Any], at: At, methods: Mapping[str, Any], lin
 
 
 def _kind(method: Any) -> str:
-    """Of a method, or of a section."""
+    """The kind of a method or a section."""
     named = isinstance(method, Mapping)
     return str(method.get("kind", DEFAULT) if named else getattr(method, "kind", None))
 
@@ -90,12 +87,12 @@ def _embeds(kind: str) -> bool:
 
 
 def _bound(section: Any, at: At, lines: Lines) -> Any:
-    """The method of a section that stands at ``at`` in a recipe."""
+    """The method of the section at key ``at`` of a recipe."""
     annotation, tree = any_method(), section
     for key in reversed(at[1:]):
         annotation, tree = dict[str, annotation], {key: tree}  # type: ignore[valid-type]
     schema = compose("Recipe", **{at[0]: annotation})
-    found: Any = getattr(bind(schema, {at[0]: tree}, lines, at[0]), at[0])
+    section: Any = getattr(bind(schema, {at[0]: tree}, lines, at[0]), at[0])
     for key in at[1:]:
-        found = found[key]
-    return found
+        section = section[key]
+    return section

@@ -24,7 +24,7 @@ from p5rec.core.artefacts import (
 from p5rec.core.code import Work
 from p5rec.core.errors import input_error
 from p5rec.core.progress import bars_are_off
-from p5rec.core.publishing import bring
+from p5rec.core.publishing import copy_or_link
 from p5rec.core.types import Corpus
 from p5rec.data.split import ALL
 from p5rec.data.train_events import permute_histories
@@ -70,7 +70,7 @@ def fit_method(
     Raises:
         UserError: something is to be chosen, and the split holds nothing out to choose it by.
     """
-    if method.chooses and prepared.corpus.split.name == ALL:
+    if method.needs_validation and prepared.corpus.split.name == ALL:
         raise input_error(
             "data.split", f"a rule that holds events out, by which a {method.kind} is chosen",
             repr(ALL), "fit it under one, then refit what was chosen (p5rec refit)",
@@ -275,7 +275,7 @@ class _Run:
                     return Path(name), digest([hashed(Path(name)), _seen_by(Path(name)).summary()])
                 runs = among.methods[name]
                 run = runs[self.nth % len(runs)]
-                return run.trained, run.made
+                return run.trained, run.fit_stage
             case Component(method):
                 component = self.component(method)
                 made = component.complete(component.fit())
@@ -312,7 +312,7 @@ def _fit(run: _Run, inputs: Inputs, tried: Path | None, folder: Path) -> Lineage
     """The model of a run: that of its trial, where that kept it, or fitted now."""
     model = folder / MODEL
     if tried is not None and tried.is_dir():
-        bring(tried, model)
+        copy_or_link(tried, model)
         return Lineage.read(tried.parent)
     model.mkdir(exist_ok=True)
     seen = run.seen(run.method.fit(run.corpus, model, seed=run.seed, inputs=inputs))
@@ -335,7 +335,7 @@ def _complete(run: _Run, made: Artefact, query_inputs: Inputs, folder: Path) -> 
     """The folder of a run's model with all that it is queried with, and the events it has seen."""
     with TemporaryDirectory(dir=folder) as work:
         files = complete(run.method, made.path / MODEL, query_inputs, run.corpus.catalog, Path(work))
-        bring({**files, LINEAGE: made.path / LINEAGE}, folder / MODEL)
+        copy_or_link({**files, LINEAGE: made.path / LINEAGE}, folder / MODEL)
     return Lineage.none()
 
 

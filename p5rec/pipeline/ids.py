@@ -90,7 +90,7 @@ def _item_vectors(fitted: Fitted, store: Store) -> Artefact:
         partial(save_vectors, fitted.method, fitted.folder, VECTORS),
         config=fitted.method.dump(),
         code=(save_vectors, *fitted.method.queried_by),
-        inputs={"model": fitted.complete},
+        inputs={"model": fitted.model_stage},
     )
 
 

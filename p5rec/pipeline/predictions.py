@@ -12,7 +12,7 @@ from p5rec.evaluate.families import Reference
 from p5rec.methods.predicting import predict
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
-from p5rec.methods.queries import answered
+from p5rec.methods.queries import predict_queries
 from p5rec.methods.registry import METHODS
 from p5rec.recommend.serving import ServingConfig
 from p5rec.tasks.predictions import FILE, Predictions
@@ -29,11 +29,11 @@ def predict_fitted(
     """The stage of a fitted method's predictions for a held-out part."""
     serving = serving.about(split_name)
     return prepared.store.stage(
-        "answers",
+        "predictions",
         partial(_predict, fitted.method, fitted.folder, serving, prepared.corpus, split_name),
         config={"part": split_name, **serving.dump()},
         code=(_predict, *fitted.method.queried_by, *map(TASKS.target, TASKS)),
-        inputs={"data": prepared.data, "model": fitted.complete},
+        inputs={"data": prepared.data, "model": fitted.model_stage},
         what=fitted.method.kind,
     )
 
@@ -79,16 +79,16 @@ def _reference(name: str, fitted: Fitted, asked: Predictions, prepared: Prepared
         partial(_answer, method, fitted.folder, prepared.corpus, asked),
         config={"questions": digest(asked.dump())},
         code=(_answer, *method.queried_by, TASKS.target(asked.task)),
-        inputs={"data": prepared.data, "model": fitted.complete},
+        inputs={"data": prepared.data, "model": fitted.model_stage},
         what=name,
     )
-    read = fitted.made.manifest["lineage"]["events_seen"]
+    read = fitted.fit_stage.manifest["lineage"]["events_seen"]
     return Reference(name, made, {**fitted.about, "events_read": read})
 
 
 def _answer(
     method: Method, model: Path, corpus: Corpus, asked: Predictions, folder: Path
 ) -> Lineage:
-    found = answered(method.load(model), asked, corpus, corpus)
+    found = predict_queries(method.load(model), asked, corpus, corpus)
     write_json(folder / FILE, found.dump())
     return Lineage.none()

@@ -32,7 +32,7 @@ CODES = "codes"  # of a model's folder
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SourceModel:
     """A fitted model that others are made of.
 
     Attributes:
@@ -50,7 +50,7 @@ class Chosen:
     @classmethod
     def of(
         cls, folder: Path, provenance: Provenance | None, fit_seed: int, split_seed: int
-    ) -> Chosen:
+    ) -> SourceModel:
         """The model in ``folder``.
 
         Args:
@@ -99,7 +99,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Renewed:
+class RenewedModel:
     """A model that was made of another.
 
     Attributes:
@@ -113,11 +113,11 @@ class Renewed:
 
 
 def refit(
-    chosen: Chosen,
+    chosen: SourceModel,
     prepared: Prepared,
     views: Mapping[str, Method],
     starts: Mapping[str, Sequence[Fitted]] | None = None,
-) -> Renewed:
+) -> RenewedModel:
     """What validation chose, fitted to all training events of ``prepared``.
 
     Args:
@@ -142,7 +142,7 @@ def refit(
     return _renewed("refit", chosen, fitted, prepared.corpus)
 
 
-def update(chosen: Chosen, prepared: Prepared, share: float = SHARE) -> Renewed:
+def update(chosen: SourceModel, prepared: Prepared, share: float = SHARE) -> RenewedModel:
     """The model that goes on from ``chosen`` over the training events of ``prepared``.
 
     Semantic ids of old items stay; new items get the nearest that are free. Networks go on from
@@ -172,7 +172,7 @@ def update(chosen: Chosen, prepared: Prepared, share: float = SHARE) -> Renewed:
             f"one with {kept:,} of the {len(known.events):,} events that the model has seen",
             "bring them too (their users, items and times as they were), or refit it",
         )  # fmt: skip
-    method = chosen.method.continued(chosen.folder, share)
+    method = chosen.method.continue_from(chosen.folder, share)
     _check(method, prepared.corpus)
     ids = {}
     if method.semantic_ids is not None:
@@ -192,8 +192,8 @@ def _check(method: Method, corpus: Corpus) -> None:
 
 
 def _renewed(
-    made: Literal["refit", "update"], chosen: Chosen, fitted: Fitted, corpus: Corpus
-) -> Renewed:
+    made: Literal["refit", "update"], chosen: SourceModel, fitted: Fitted, corpus: Corpus
+) -> RenewedModel:
     known, seen = Lineage.read(chosen.folder), Lineage.read(fitted.folder)
     before, news = chosen.provenance, _news(chosen.folder, known, corpus)
     earlier = () if before is None else (*before.earlier, _in_short(before))
@@ -201,7 +201,7 @@ def _renewed(
         made=made,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         method=chosen.method,
-        fitted=fitted.method.account(),
+        fitted=fitted.method.fit_facts(),
         events=seen.summary(),
         before=known.summary(),
         new_events=int((~known.contains(seen.events)).sum()),
@@ -211,7 +211,7 @@ def _renewed(
         gone_items=len(news.gone),
         earlier=earlier,
     )
-    return Renewed(fitted, provenance, news)
+    return RenewedModel(fitted, provenance, news)
 
 
 def _in_short(made: Provenance) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def test_repeats_count_where_lists_may_hold_them(unseen: bool, tmp_path: Path) -
     _, choice = fitted(components, of_groups(again=0.8), tmp_path, exclude_seen=unseen)
     assert (choice.weights["repeats"] > 0) == (not unseen)
     assert choice.exclude_seen == unseen
-    assert Fusion(components=components).within({}, exclude_seen=unseen).exclude_seen == unseen
+    assert Fusion(components=components).resolve_names({}, exclude_seen=unseen).exclude_seen == unseen
 
 
 def test_the_choice_is_no_worse_than_a_part_and_says_what_it_is_worth(tmp_path: Path) -> None:
@@ -228,8 +228,8 @@ def test_what_cannot_be_fused_is_refused() -> None:
     with pytest.raises(ValueError, match=r"weights: expected a component \(a\), got 'b'"):
         Fusion(components={"a": LINEAR}, weights={"b": 1})
     with pytest.raises(UserError, match=r"components\.a: expected a section, or the name of"):
-        Fusion(components={"a": "mine"}).within({"yours": ItemToItem()}, exclude_seen=True)
-    named = Fusion(components={"a": "mine"}).within({"mine": ItemToItem(l2=7)}, exclude_seen=True)
+        Fusion(components={"a": "mine"}).resolve_names({"yours": ItemToItem()}, exclude_seen=True)
+    named = Fusion(components={"a": "mine"}).resolve_names({"mine": ItemToItem(l2=7)}, exclude_seen=True)
     assert named.methods["a"].l2 == 7
 
 

@@ -55,8 +55,8 @@ def test_the_kind_says_which_config_it_is() -> None:
             "got 'methods.a.train.learnrate'; did you mean 'learning_rate'",
         ),
         (
-            {"tune": {"item_head.spread": [1]}},
-            "tune: expected a setting, got 'item_head.spread'; item_head has none",
+            {"tune": {"item_head.init_std": [1]}},
+            "tune: expected a setting, got 'item_head.init_std'; item_head has none",
         ),
         ({"tune": {"ids": ["a", "b"]}}, "methods.a: value error, tune: no setting 'ids'; known: "),
         ({"kind": "most-frequent"}, "expected a value for 'methods.a.task', got none"),

@@ -43,7 +43,7 @@ def test_a_copy_of_its_folder_answers_as_it_was_measured(method: Method, tmp_pat
     train = corpus.interactions.event_keys[corpus.split.mask("train")]
     questions = {task: 3 for task in method.tasks if task != "next-item"}
     for n, run in enumerate(runs):
-        assert set(run.made.lineage.events) <= set(train)
+        assert set(run.fit_stage.lineage.events) <= set(train)
         serving = ServingConfig(k=3, prompts=questions, fit_seed=run.seed)
         made = predict_fitted(run, serving, fits.prepared, "test")
         shutil.copytree(run.folder, tmp_path / f"copy {n}")
@@ -57,7 +57,7 @@ def test_a_copy_of_its_folder_answers_as_it_was_measured(method: Method, tmp_pat
         assert said(tmp_path / f"said {n}") == answers
         assert (made.path / list_files.LISTS).is_file() == (LISTS in method.capabilities)
     if len(runs) > 1:
-        assert len({run.made.key for run in runs}) == 2
+        assert len({run.fit_stage.key for run in runs}) == 2
 
 
 def test_permuted_histories_are_what_is_read(tmp_path: Path) -> None:

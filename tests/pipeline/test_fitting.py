@@ -74,7 +74,7 @@ def test_swapped_histories_are_events_of_the_corpus(
 ) -> None:
     for method in (Popularity(permute_histories=True), Bpr(epochs=1, permute_histories=True)):
         (run,) = fitted(method, corpus, data, store, 1)
-        assert reads_training(run.made, corpus)
+        assert reads_training(run.fit_stage, corpus)
 
 
 def test_with_draws_it_is_tuned_once_and_fitted_under_every_seed(
@@ -87,9 +87,9 @@ def test_with_draws_it_is_tuned_once_and_fitted_under_every_seed(
     scores = [read_lists(made.path).scores for made in lists]
     assert not np.array_equal(scores[1], scores[0])
     assert not np.array_equal(scores[1], scores[2])
-    assert all(reads_training(run.made, corpus) for run in runs)
+    assert all(reads_training(run.fit_stage, corpus) for run in runs)
     again = fitted(Bpr(epochs=3), corpus, data, store, 2)
-    assert [run.made.fresh for run in again] == [False, False]
+    assert [run.fit_stage.fresh for run in again] == [False, False]
 
 
 @pytest.mark.parametrize("kept", [0, 2**26])
@@ -109,7 +109,7 @@ def test_the_best_point_on_validation_is_chosen(
         [bool(kept)] * 4
     )
     seen = corpus.interactions.event_keys[corpus.split.mask("train")]
-    assert run.made.lineage.contains(corpus.interactions.event_keys).sum() == len(seen)
+    assert run.fit_stage.lineage.contains(corpus.interactions.event_keys).sum() == len(seen)
     model = run.method.load(run.folder)
     assert np.array_equal(
         model.weights, run.method.learn(corpus.interactions, corpus.split).weights

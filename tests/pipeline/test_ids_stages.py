@@ -81,7 +81,7 @@ def test_codes_of_a_seed_read_the_model_of_that_seed(
     store = Store(tmp_path / "store", lambda _: None, 0)
     data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
     fitted = fit_method(SASREC, Prepared(corpus, data, store), repeats=2)
-    assert not any(run.made.fresh for run in fitted)  # one fit for the ids and for the lists
+    assert not any(run.fit_stage.fresh for run in fitted)  # one fit for the ids and for the lists
     for made, run in zip(runs, fitted, strict=True):
         key = made.manifest["inputs"]["deep vectors"]
         vectors = np.load(tmp_path / "store" / "vectors" / key / VECTORS)

@@ -22,7 +22,7 @@ from p5rec.methods.registry import METHODS
 from p5rec.pipeline.fitting import RunContext, fit_method
 from p5rec.pipeline.ids import build_ids
 from p5rec.pipeline.prepared import Prepared
-from p5rec.pipeline.production import Chosen, refit
+from p5rec.pipeline.production import SourceModel, refit
 
 WORLD = {"kind": "markov", "users": 40, "items": 24, "events": 8}
 DATA = DataConfig(source="synthetic", synthetic=WORLD, seed=3)
@@ -81,8 +81,8 @@ def test_a_refit_is_a_training_over_all_events_for_the_chosen_epochs(
 ) -> None:
     method = METHODS.get(kind)(**METHOD[kind])
     first = fitted(method, prepared(DATA, tmp_path / "first"))
-    chosen = Chosen.of(first.folder, None, first.seed, DATA.seed)
-    assert (chosen.nth, chosen.method.chooses) == (1 if method.stochastic else 0, False)
+    chosen = SourceModel.of(first.folder, None, first.seed, DATA.seed)
+    assert (chosen.nth, chosen.method.needs_validation) == (1 if method.stochastic else 0, False)
     # nothing is left to choose: over the same events it is the model that validation chose
     again = fitted(chosen.method, prepared(DATA, tmp_path / "again"), first=chosen.nth)
     assert same(again, first)
@@ -95,7 +95,7 @@ def test_a_refit_is_a_training_over_all_events_for_the_chosen_epochs(
     assert same(made.fitted, written)
     assert not same(made.fitted, first)
     events = everything.corpus.interactions.event_keys
-    assert made.fitted.complete.lineage.contains(events).all()
+    assert made.fitted.model_stage.lineage.contains(events).all()
     assert made.provenance.new_events == 2 * WORLD["users"]
     assert (made.provenance.made, made.provenance.new_users) == ("refit", 0)
 
@@ -104,7 +104,7 @@ def test_what_is_chosen_is_said_of_each_part(tmp_path: Path) -> None:
     method = METHODS.get("fusion")(**METHOD["fusion"])
     run = fitted(method, prepared(DATA, tmp_path))
     chosen = method.as_chosen(run.folder)
-    told = chosen.account()
+    told = chosen.fit_facts()
     assert told["ease"] == {"fitted": "anew"}
     assert 1 <= told["network"]["epochs"] <= 6
     assert chosen.weights["ease"] == 0.5
@@ -124,11 +124,11 @@ def test_a_method_must_begin_from_something_that_is_there(tmp_path: Path) -> Non
     run = fitted(METHODS.get("ease")(), on)
     lost = METHODS.get("sasrec")(start="another", tune={})
     with pytest.raises(UserError, match="refit: expected a method that begins from nothing"):
-        refit(Chosen(run.folder, lost, 0, None), on, {})
+        refit(SourceModel(run.folder, lost, 0, None), on, {})
 
 
 def test_codes_are_not_read_where_none_were_built(tmp_path: Path) -> None:
-    chosen = Chosen(tmp_path, METHODS.get("generative")(**METHOD["generative"]), 0, None)
+    chosen = SourceModel(tmp_path, METHODS.get("generative")(**METHOD["generative"]), 0, None)
     with pytest.raises(UserError, match="expected how the semantic ids were made, got nothing"):
         _ = chosen.ids
     assert replace(chosen, method=METHODS.get("ease")()).ids is None

@@ -73,10 +73,10 @@ def test_validation_chooses_and_every_seed_fits_what_it_chose(
     ]  # fmt: skip
     model = runs[0].method.load(runs[0].folder)
     assert of_lists(corpus)(model) == pytest.approx(values[1])
-    assert runs[0].about["train_seconds"] > runs[0].made.manifest["seconds"]
+    assert runs[0].about["train_seconds"] > runs[0].fit_stage.manifest["seconds"]
     again = fits.fit_prompts(tuned(), 2)
     assert len(fitted) == 3
-    assert [run.complete.path for run in again] == [run.complete.path for run in runs]
+    assert [run.model_stage.path for run in again] == [run.model_stage.path for run in runs]
 
 
 def test_a_killed_search_goes_on_with_the_histories_that_were_permuted(
@@ -99,6 +99,6 @@ def test_a_killed_search_goes_on_with_the_histories_that_were_permuted(
     for _, _, read in fitted:
         assert not np.array_equal(read.interactions.items, corpus.interactions.items)
     own = corpus.interactions.event_keys
-    assert np.array_equal(run.made.lineage.contains(own), corpus.split.mask("train"))
-    assert run.made.manifest["lineage"]["events_seen"] == corpus.split.mask("train").sum()
+    assert np.array_equal(run.fit_stage.lineage.contains(own), corpus.split.mask("train"))
+    assert run.fit_stage.manifest["lineage"]["events_seen"] == corpus.split.mask("train").sum()
     assert run.method.permute_histories

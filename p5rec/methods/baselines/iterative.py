@@ -42,9 +42,9 @@ class IterativeMethod(Method):
     validates_during_fit = True
 
     @property
-    def chooses(self) -> bool:
+    def needs_validation(self) -> bool:
         """See :class:`p5rec.methods.base.Method`: when to stop, too."""
-        return super().chooses or self.patience > 0
+        return super().needs_validation or self.patience > 0
 
     def as_chosen(self, model: Path) -> Self:
         """See :class:`p5rec.methods.base.Method`: so many epochs as the best check came after."""
@@ -55,9 +55,9 @@ class IterativeMethod(Method):
         settled = {"epochs": int(arrays[EPOCHS][0]), "patience": 0}
         return super().as_chosen(model).model_copy(update=settled)
 
-    def account(self) -> dict[str, Any]:
+    def fit_facts(self) -> dict[str, Any]:
         """See :class:`p5rec.methods.base.Method`."""
-        return {**super().account(), "epochs": self.epochs}
+        return {**super().fit_facts(), "epochs": self.epochs}
 
 
 class SasrecSettings(IterativeMethod):
@@ -107,14 +107,14 @@ class SasrecSettings(IterativeMethod):
         """See :class:`p5rec.methods.base.Method`; what it begins from is in the key by itself."""
         return {name: value for name, value in super().fit_settings().items() if name != "start"}
 
-    def continued(self, model: Path, share: float) -> Self:
+    def continue_from(self, model: Path, share: float) -> Self:
         """See :class:`p5rec.methods.base.Method`."""
         settings = {"epochs": share_of(self.epochs, share), "start": str(model), "replay": REPLAY}
         return self.model_copy(update=settings)
 
-    def account(self) -> dict[str, Any]:
+    def fit_facts(self) -> dict[str, Any]:
         """See :class:`p5rec.methods.base.Method`."""
-        return super().account() | ({"fitted": ONWARDS} if self.start else {})
+        return super().fit_facts() | ({"fitted": ONWARDS} if self.start else {})
 
 
 def _hash(model: Path) -> str:

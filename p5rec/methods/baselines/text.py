@@ -34,7 +34,7 @@ from .text_examples import (
 
 FILE = "texts.json"
 
-ROWS = 256  # rows asked about at a time, against all training rows
+ROWS = 256  # rows queries about at a time, against all training rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,17 +53,17 @@ class Texts:
     known: TextExamples | None = None
     lineage: Lineage | None = None
 
-    def write(self, asked: TextExamples) -> list[str]:
+    def write(self, queries: TextExamples) -> list[str]:
         """R texts; each depends on its own row alone."""
         own = self.of_item or {}
-        texts = [own.get(item, self.common) for item in asked.items.tolist()]
+        texts = [own.get(item, self.common) for item in queries.items.tolist()]
         if self.known is None:
             return texts
         for start in range(0, len(texts), ROWS):
             at = slice(start, start + ROWS)
-            scores = self._similar(asked.words[at])
-            if not asked.shown:
-                same = self.known.items == asked.items[at, None]
+            scores = self._similar(queries.words[at])
+            if not queries.shown:
+                same = self.known.items == queries.items[at, None]
                 scores[~same & same.any(axis=1, keepdims=True)] = 0
             nearest = scores.argmax(axis=1)
             for row in np.flatnonzero(scores.max(axis=1) > 0).tolist():
@@ -98,9 +98,9 @@ class FirstSentences:
         """None: no event was read."""
         return Lineage.none()
 
-    def write(self, asked: TextExamples) -> list[str]:
+    def write(self, queries: TextExamples) -> list[str]:
         """R texts; each depends on its own row alone."""
-        return [SENTENCE.split(words, maxsplit=1)[0] for words in asked.words]
+        return [SENTENCE.split(words, maxsplit=1)[0] for words in queries.words]
 
     def save(self, folder: Path) -> None:
         """See :class:`p5rec.methods.predictors.FittedPredictor`; nothing was learned."""
@@ -141,12 +141,12 @@ class TextMethod(Method):
         return (*super().fitted_by, TASKS.target(self.task))
 
     @classmethod
-    def reference(cls, asked: Any, view: CorpusView) -> Self | None:
+    def reference(cls, queries: Any, view: CorpusView) -> Self | None:
         """See :class:`p5rec.methods.base.Method`."""
-        shown = prompt_has_review(asked.task) or not cls.needs_shown
-        if not shown or not has_written_targets(view, asked.task):
+        shown = prompt_has_review(queries.task) or not cls.needs_shown
+        if not shown or not has_written_targets(view, queries.task):
             return None
-        return cls.model_validate({"task": asked.task, "max_words": asked.max_words})
+        return cls.model_validate({"task": queries.task, "max_words": queries.max_words})
 
     def read(self, known: TextExamples) -> Any:
         """A predictor out of the training rows."""
@@ -242,7 +242,7 @@ def _similarity(known: Sequence[str]) -> Callable[[Sequence[str]], np.ndarray]:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     if not any(map(WORD.search, known)):
-        return lambda asked: np.zeros((len(asked), len(known)), dtype=np.float32)
+        return lambda queries: np.zeros((len(queries), len(known)), dtype=np.float32)
     vectors = TfidfVectorizer(token_pattern=WORD.pattern, sublinear_tf=True, dtype=np.float32)
     weights = vectors.fit_transform(known).T.tocsr()
-    return lambda asked: (vectors.transform(asked) @ weights).toarray()
+    return lambda queries: (vectors.transform(queries) @ weights).toarray()

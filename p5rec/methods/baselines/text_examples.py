@@ -13,8 +13,8 @@ import numpy as np
 from p5rec.core.artefacts import Lineage
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN
-from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.predictions import Texts
+from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView
 
@@ -100,7 +100,9 @@ def query_examples(view: CorpusView, task: str, events: np.ndarray, max_words: i
     return TextExamples(log.items[events], words, shown, [], Lineage.none())
 
 
-def pair_examples(view: CorpusView, users: np.ndarray, items: np.ndarray, max_words: int) -> TextExamples:
+def pair_examples(
+    view: CorpusView, users: np.ndarray, items: np.ndarray, max_words: int
+) -> TextExamples:
     """Rows about ``items (B,)`` and what ``users (B,)`` wrote so far, whether they met or not."""
     log, limits = view.corpus.interactions, Limits(max_words=max_words)
     own = {user: range(*log.offsets[user : user + 2].tolist()) for user in set(users.tolist())}

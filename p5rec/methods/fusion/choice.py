@@ -1,4 +1,4 @@
-"""What validation chose of a fusion's parts, kept as ``fusion.json``."""
+"""The weights and settings that validation selected for a fusion, saved as ``fusion.json``."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ FILE = "fusion.json"
 
 
 class Choice(Config):
-    """The weights and settings of a fusion's parts.
+    """The selected weights and settings of a fusion's components.
 
     Attributes:
-        weights: of each part, in their order; a part of weight 0 is not asked.
-        settings: part → those of its settings that validation chose.
-        candidates: part → which of its candidates that is (:class:`.grid.Grid`).
-        tie_seed: of the order of items whose scores are equal.
+        weights: component → weight, in order; components of weight 0 are not used.
+        settings: component → its selected settings.
+        candidates: component → the number of its selected candidate (:class:`.grid.Grid`).
+        tie_seed: of the order of items with equal scores.
         exclude_seen: whether validation left out the items of histories.
-        users: validation users that were asked about; 0: there is none, and nothing was chosen.
-        metric: by which was chosen.
-        value: of the whole.
-        alone: of each part by itself.
-        tried: combinations that were measured.
+        users: number of validation users; 0: nothing was selected.
+        metric: the validation metric.
+        value: of the fusion.
+        alone: of each component by itself.
+        tried: combinations that were evaluated.
     """
 
     weights: dict[str, float]
@@ -45,7 +45,7 @@ class Choice(Config):
 
     @classmethod
     def read(cls, folder: Path) -> Choice:
-        """What :meth:`save` wrote.
+        """The choice that :meth:`save` wrote.
 
         Raises:
             UserError: the file is missing or damaged.
@@ -57,11 +57,11 @@ class Choice(Config):
         return bind(cls, read_json(folder / FILE), {}, folder / FILE)
 
     def facts(self) -> dict[str, Any]:
-        """For a report, by name."""
-        whole = {} if self.value is None else {"fusion": self.value}
+        """Facts for a report, by name."""
+        fusion = {} if self.value is None else {"fusion": self.value}
         return {
             "weights": self.weights,
-            "settings": {name: found for name, found in self.settings.items() if found},
-            f"validation {self.metric}": {**whole, **self.alone},
+            "settings": {name: settings for name, settings in self.settings.items() if settings},
+            f"validation {self.metric}": {**fusion, **self.alone},
             "configs_tried": max(1, self.tried),
         }

@@ -1,4 +1,4 @@
-"""The fusion of methods that score all items: weights and settings by a search on validation."""
+"""The fusion of methods that score all items, with weights and settings selected on validation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from p5rec.core.types import Corpus
 from ..base import Method
 from ..folder import CONFIG
 from ..needs import Component, Inputs, Need
-from ..plans import Planned, PlanContext
+from ..plans import PlanContext, Planned
 from ..registry import any_method
 from .choice import Choice
 from .grid import COMPONENTS, Grid, fit_name
@@ -38,11 +38,11 @@ SCORED = "a method that scores items"
 
 
 class Fusion(Method):
-    """Methods whose logarithms of items are weighed and added.
+    """A weighted sum of the logarithmic item scores of several methods.
 
-    Validation chooses the weights, and one point of each part's grid with them: a search over the
-    scores of validation users, for which nothing is fitted again. A part that is not worth its
-    place has the weight 0, and is not asked.
+    Validation selects the weights and one point of each component's grid. The search runs over
+    scores of validation users and refits nothing. A component without a contribution gets the
+    weight 0 and is not used.
     """
 
     kind: Literal["fusion"] = "fusion"
@@ -51,7 +51,7 @@ class Fusion(Method):
     items, or the name of one of the recipe's.
     """
     weights: dict[str, float] = {}
-    """Name → weight, for parts whose weight is fixed. Validation chooses the others."""
+    """Name → weight, for components with a fixed weight. Validation selects the others."""
     exclude_seen: bool | None = None
     """Leave the items of histories out of the lists that validation compares. null: as
     ``evaluate.exclude_seen``.
@@ -59,77 +59,80 @@ class Fusion(Method):
 
     @property
     def methods(self) -> dict[str, Method]:
-        """The parts' configs by name, less those that are names of the recipe's."""
-        turned = {"permute_histories": True} if self.permute_histories else {}
+        """The components' configs by name, without unresolved names."""
+        control = {"permute_histories": True} if self.permute_histories else {}
         return {
-            name: component.model_copy(update=turned)
+            name: component.model_copy(update=control)
             for name, component in self.components.items()
             if isinstance(component, Method)
         }
 
     @property
     def grids(self) -> dict[str, Grid]:
-        """The parts' candidates, by name."""
+        """The components' candidates, by name."""
         return {name: Grid.of(component) for name, component in self.methods.items()}
 
     @property
     def stochastic(self) -> bool:  # type: ignore[override]
-        """Whether a part is."""
+        """Whether a component is."""
         return any(component.stochastic for component in self.methods.values())
 
     @property
     def content_based(self) -> bool:  # type: ignore[override]
-        """Whether a part does."""
+        """Whether a component is."""
         return any(component.content_based for component in self.methods.values())
 
     @property
     def semantic_ids(self) -> str | None:
-        """See :class:`~p5rec.methods.base.Method`: the parts'."""
+        """See :class:`~p5rec.methods.base.Method`: the components'."""
         return next(
             filter(None, (component.semantic_ids for component in self.methods.values())), None
         )
 
     @property
     def starts_from(self) -> str | None:
-        """See :class:`~p5rec.methods.base.Method`: where a part begins."""
+        """See :class:`~p5rec.methods.base.Method`: that of a component."""
         return next(
             filter(None, (component.starts_from for component in self.methods.values())), None
         )
 
     @property
     def share(self) -> float:
-        """See :class:`~p5rec.methods.base.Method`: the least of a part."""
+        """See :class:`~p5rec.methods.base.Method`: the smallest of a component."""
         return min((component.share for component in self.methods.values()), default=1.0)
 
     def of_all_users(self) -> Self:
         """See :class:`~p5rec.methods.base.Method`."""
-        whole = {name: component.of_all_users() for name, component in self.methods.items()}
-        return self.model_copy(update={"parts": {**self.components, **whole}})
+        methods = {name: component.of_all_users() for name, component in self.methods.items()}
+        return self.model_copy(update={"components": {**self.components, **methods}})
 
     def first_seed(self, split_seed: int) -> int:
-        """See :class:`~p5rec.methods.base.Method`: that of the first part."""
+        """See :class:`~p5rec.methods.base.Method`: that of the first component."""
         first = next(iter(self.methods.values()), None)
         return split_seed if first is None else first.first_seed(split_seed)
 
-    def within(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
+    def resolve_names(self, methods: Mapping[str, Method], *, exclude_seen: bool) -> Self:
         """See :class:`~p5rec.methods.base.Method`."""
-        able = [name for name, method in methods.items() if method.scores_items]
+        scoring = [name for name, method in methods.items() if method.scores_items]
         components = {}
         for component, method in self.components.items():
-            if isinstance(method, str) and method not in able:
+            if isinstance(method, str) and method not in scoring:
                 raise input_error(
-                    f"parts.{component}", f"a section, or the name of {SCORED}", repr(method),
-                    did_you_mean(method, able),
+                    f"components.{component}", f"a section, or the name of {SCORED}", repr(method),
+                    did_you_mean(method, scoring),
                 )  # fmt: skip
             components[component] = methods[method] if isinstance(method, str) else method
         unseen = exclude_seen if self.exclude_seen is None else self.exclude_seen
-        filled = self.model_copy(update={"parts": components, "exclude_seen": unseen})
-        if wrong := filled._wrong():
-            raise UserError(wrong)
+        filled = self.model_copy(update={"components": components, "exclude_seen": unseen})
+        if error := filled._error():
+            raise UserError(error)
         return filled
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
-        """Search for weights and settings (:func:`.search.search`); the parts saw the events."""
+        """Searches for weights and settings (:func:`.search.search`).
+
+        The lineage is empty: that of the components is added by the pipeline.
+        """
         unseen = self.exclude_seen is not False
         choice: Choice = WORK.get("search")(self.grids, self.weights, unseen, corpus, inputs)
         choice.save(folder)
@@ -144,13 +147,13 @@ class Fusion(Method):
         }
 
     def query_needs(self, seed: int) -> Mapping[str, Need]:
-        """See :class:`~p5rec.methods.base.Method`: the same, of which the chosen ones are taken."""
+        """See :class:`~p5rec.methods.base.Method`: the same; :meth:`files` takes the selected ones."""
         return self.needs(seed)
 
     def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
-        """See :class:`~p5rec.methods.base.Method`: within lie the folders of the parts that have a
-        weight, and the codes by which one of them names items lie there once more."""
-        found, choice = super().files(model, query_inputs, work), Choice.read(model)
+        """See :class:`~p5rec.methods.base.Method`: adds the folders of the components that have a
+        weight, and a copy of the codes of one of them."""
+        contents, choice = super().files(model, query_inputs, work), Choice.read(model)
         for name, method in self.settled(choice).methods.items():
             if choice.weights[name]:
                 fit = self.grids[name].fits[choice.candidates[name]]
@@ -158,44 +161,44 @@ class Fusion(Method):
                 inner = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*")}
                 inner[CONFIG] = work / COMPONENTS / name / CONFIG
                 write_json(inner[CONFIG], method.dump())
-                files = {place: path for place, path in inner.items() if path.is_file()}
-                found |= {f"{COMPONENTS}/{name}/{place}": path for place, path in files.items()}
-                found |= {at: path for at, path in files.items() if at.startswith("codes/")}
-        return found
+                files = {at: path for at, path in inner.items() if path.is_file()}
+                contents |= {f"{COMPONENTS}/{name}/{at}": path for at, path in files.items()}
+                contents |= {at: path for at, path in files.items() if at.startswith("codes/")}
+        return contents
 
     def settled(self, choice: Choice) -> Self:
-        """The same with the weights and settings that validation chose."""
+        """The method with the weights and settings that validation selected."""
         components = {
             name: grid.points[choice.candidates[name]] for name, grid in self.grids.items()
         }
-        return self.model_copy(update={"parts": components, "weights": choice.weights})
+        return self.model_copy(update={"components": components, "weights": choice.weights})
 
     @property
-    def chooses(self) -> bool:
-        """See :class:`~p5rec.methods.base.Method`: weights, or something of a part."""
+    def needs_validation(self) -> bool:
+        """See :class:`~p5rec.methods.base.Method`: for weights, or for a component."""
         fixed = self.weights.keys() == self.components.keys()
-        return not fixed or any(component.chooses for component in self.methods.values())
+        return not fixed or any(component.needs_validation for component in self.methods.values())
 
     def as_chosen(self, model: Path) -> Self:
-        """See :class:`~p5rec.methods.base.Method`: the parts that have a weight, as they were
-        chosen themselves."""
+        """See :class:`~p5rec.methods.base.Method`: the components that have a weight, each with
+        its selected settings."""
         choice = Choice.read(model)
         weights = {name: weight for name, weight in choice.weights.items() if weight}
         methods = self.settled(choice).methods
         components = {name: methods[name].as_chosen(model / COMPONENTS / name) for name in weights}
-        return self.model_copy(update={"parts": components, "weights": weights, "tune": {}})
+        return self.model_copy(update={"components": components, "weights": weights, "tune": {}})
 
-    def continued(self, model: Path, share: float) -> Self:
-        """See :class:`~p5rec.methods.base.Method`: the parts that can, go on."""
+    def continue_from(self, model: Path, share: float) -> Self:
+        """See :class:`~p5rec.methods.base.Method`: continues the components that can."""
         components = {
-            n: component.continued(model / COMPONENTS / n, share)
+            n: component.continue_from(model / COMPONENTS / n, share)
             for n, component in self.methods.items()
         }
-        return self.model_copy(update={"parts": components})
+        return self.model_copy(update={"components": components})
 
-    def account(self) -> dict[str, Any]:
-        """See :class:`~p5rec.methods.base.Method`: that of each part."""
-        return {name: component.account() for name, component in self.methods.items()}
+    def fit_facts(self) -> dict[str, Any]:
+        """See :class:`~p5rec.methods.base.Method`: those of each component."""
+        return {name: component.fit_facts() for name, component in self.methods.items()}
 
     def load(self, folder: Path) -> FusionPredictor:
         """See :class:`~p5rec.methods.base.Method`."""
@@ -224,19 +227,19 @@ class Fusion(Method):
 
     def check(self, ids: Mapping[str, Any]) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
-        faults = []
+        errors = []
         for name, component in self.methods.items():
             try:
                 component.check(ids)
             except UserError as error:
-                faults += [f"parts.{name}: {line}" for line in error.lines]
-        if faults:
-            raise UserError(*faults)
+                errors += [f"components.{name}: {line}" for line in error.lines]
+        if errors:
+            raise UserError(*errors)
 
-    def check_data(self, corpus: Corpus, asked: Collection[str]) -> Iterator[str]:
+    def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
         """See :class:`~p5rec.methods.base.Method`."""
         for name, component in self.methods.items():
-            yield from (f"parts.{name}: {line}" for line in component.check_data(corpus, ()))
+            yield from (f"components.{name}: {line}" for line in component.check_data(corpus, ()))
 
     def plan(self, corpus: Corpus, among: PlanContext) -> Planned:
         """See :func:`.planning.plan`."""
@@ -252,18 +255,20 @@ class Fusion(Method):
 
     @model_validator(mode="after")
     def _fuses_what_scores(self) -> Self:
-        if wrong := self._wrong():
-            raise ValueError(wrong)
+        if error := self._error():
+            raise ValueError(error)
         return self
 
-    def _wrong(self) -> str | None:
-        """What is wrong with the parts; None: nothing."""
+    def _error(self) -> str | None:
+        """An error message about the components; None: they are valid."""
         for name, component in self.methods.items():
             if not component.scores_items:
-                return f"parts.{name}: expected {SCORED}, got a {component.kind}, which does not"
-        if strange := self.weights.keys() - self.components.keys():
+                return (
+                    f"components.{name}: expected {SCORED}, got a {component.kind}, which does not"
+                )
+        if unknown := self.weights.keys() - self.components.keys():
             known = ", ".join(self.components)
-            return f"weights: expected a part ({known}), got {min(strange)!r}; rename it"
+            return f"weights: expected a component ({known}), got {min(unknown)!r}; rename it"
         if len({component.semantic_ids for component in self.methods.values()} - {None}) > 1:
-            return "parts: expected the same ids in all parts, got others; set their ids"
+            return "components: expected the same ids in all components, got others; set their ids"
         return None

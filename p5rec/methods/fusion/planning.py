@@ -1,4 +1,4 @@
-"""What fitting a fusion takes: what its parts take."""
+"""The cost of fitting a fusion: that of its components."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 from p5rec.core.types import Corpus
 
 from ..base import Method
-from ..plans import Planned, PlanContext
+from ..plans import PlanContext, Planned
 
 
 @dataclass(frozen=True)
 class FusionPlan:
-    """The plans of the parts.
+    """The plans of the components.
 
     Attributes:
-        own: plans of the parts that are fitted for the fusion alone, by name.
-        shared: part → the method of the recipe whose fit it shares.
+        own: plans of the components that are fitted for the fusion alone, by name.
+        shared: component → the method of the recipe whose fit it shares.
     """
 
     own: Mapping[str, Planned]
@@ -27,24 +27,26 @@ class FusionPlan:
     def dump(self) -> dict[str, Any]:
         """As plain data."""
         own = {name: plan.dump() for name, plan in self.own.items()}
-        return {"parts": own, "shared": dict(self.shared)}
+        return {"components": own, "shared": dict(self.shared)}
 
     def lines(self) -> list[str]:
-        """In words."""
-        found = [
+        """As lines of text."""
+        lines = [
             f"  {component}: shared with {method}" for component, method in self.shared.items()
         ]
         for name, plan in self.own.items():
             first, *others = plan.lines()
-            found += [f"  {name}: {first.strip()}", *others]
-        return found
+            lines += [f"  {name}: {first.strip()}", *others]
+        return lines
 
 
 def plan(components: Mapping[str, Method], corpus: Corpus, among: PlanContext) -> FusionPlan:
-    """What fitting ``parts`` takes.
+    """The cost of fitting ``components``.
 
     Args:
-        parts: by name.
+        components: by name.
+        corpus: the data.
+        among: the recipe's ids and methods.
     """
     keys = {name: _key(method) for name, method in among.methods.items()}
     shared = {
@@ -61,5 +63,5 @@ def plan(components: Mapping[str, Method], corpus: Corpus, among: PlanContext) -
 
 
 def _key(method: Method) -> tuple[Any, ...]:
-    """What methods of one fit have in common."""
+    """Equal for methods that share a fit."""
     return method.fit_settings(), method.tune, method.semantic_ids, method.starts_from

@@ -1,4 +1,4 @@
-"""Logarithms that several methods have for each item, added.
+"""Sums of the logarithmic item scores of several methods.
 
 B requests, N items.
 """
@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Weighted = Sequence[tuple[float, np.ndarray]]  # a weight, and logarithms ``(B, N)`` float32
+Weighted = Sequence[tuple[float, np.ndarray]]  # weights and logarithmic scores ``(B, N)`` float32
 
 
 def fused(components: Weighted, shape: tuple[int, int]) -> np.ndarray:
-    """``(B, N)`` float32: the weighted sum of the parts' logarithms, in their order.
+    """``(B, N)`` float32: the weighted sum of the components' scores, in their order.
 
     Args:
-        parts: NaN where a part knows nothing of an item (:func:`pooled`).
+        components: scores are NaN for items that a component does not know (:func:`pooled`).
         shape: B and N.
     """
     scores = torch.zeros(shape)
@@ -28,11 +28,10 @@ def fused(components: Weighted, shape: tuple[int, int]) -> np.ndarray:
 
 
 def pooled(scores: Tensor, more: Tensor) -> Tensor:
-    """``(B, N)``: log-probabilities ``scores (B, N)`` with ``more (B, N)`` added.
+    """``(B, N)``: log-probabilities ``scores (B, N)`` plus ``more (B, N)``.
 
-    Where ``more`` is NaN, nothing is known: such items keep, together, the probability that
-    ``scores`` gives them. They gain what the others gain on the mean, so that an item nobody had
-    does not lose to all others for it.
+    NaN in ``more`` marks unknown items. Their total probability stays that of ``scores``: they gain
+    the mean gain of the known items, so that items without training events are not penalised.
     """
     both = scores + more
     known = ~more.isnan()

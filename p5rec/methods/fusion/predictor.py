@@ -1,4 +1,4 @@
-"""A fusion, loaded: its parts' logarithms, weighed and added. B requests, N items."""
+"""The predictor of a fusion: the weighted sum of its components' scores. B requests, N items."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .pooling import fused
 
 @dataclass(frozen=True, eq=False)
 class FusionPredictor(ItemScorer):
-    """Ranks by the weighted sum of what its parts say of every item.
+    """Ranks by the weighted sum of its components' scores.
 
     Attributes:
-        parts: weights and predictors.
+        components: weights and predictors.
         tie: ``(N,)`` tie order.
-        lineage: None: a folder's manifest says it.
+        lineage: None: the folder's manifest has it.
     """
 
     components: tuple[tuple[float, ScoresItems], ...]
@@ -38,23 +38,24 @@ class FusionPredictor(ItemScorer):
 
     def scores(self, histories: Histories) -> np.ndarray:
         """See :class:`p5rec.methods.baselines.scorer.ItemScorer`."""
-        said = [(weight, component.item_logs(histories)) for weight, component in self.components]
-        return fused(said, (len(histories), len(self.tie)))
+        logs = [(weight, component.item_logs(histories)) for weight, component in self.components]
+        return fused(logs, (len(histories), len(self.tie)))
 
 
 def open_predictor(folder: Path, ids: Path | None, *, download: bool) -> FusionPredictor:
-    """The predictor in ``folder``; a part of weight 0 is not read.
+    """The predictor in ``folder``; components of weight 0 are not loaded.
 
     Args:
-        ids: codes that extend the model's own to new items; None: the model's.
-        download: whether a part's backbone may be fetched.
+        folder: of the fusion.
+        ids: codes that extend the model's codes to new items; None: the model's.
+        download: whether a component's backbone may be downloaded.
 
     Raises:
-        UserError: a part is not whole; or there are ``ids``, and no part has codes.
+        UserError: a component is incomplete; or ``ids`` are given and no component has codes.
     """
     if ids is not None and not (folder / "codes").is_dir():
         raise UserError(
-            f"ids: expected a model with codes, got {folder}, of whose parts none with codes has "
+            f"ids: expected a model with codes, got {folder}, of whose components none with codes has "
             "a weight; leave it out"
         )
     choice, known = Choice.read(folder), read_json(folder / ITEMS)["ids"]

@@ -1,4 +1,4 @@
-"""The search for a fusion's weights and settings, over scores of validation users.
+"""The search for a fusion's weights and settings, on scores of validation users.
 
 U users, N items.
 """
@@ -23,41 +23,41 @@ from .grid import Grid, fit_name
 from .pooling import fused
 
 K, METRIC = 10, "NDCG@10"
-USERS = 3000  # validation users that are asked about, at most
+USERS = 3000  # validation users, at most
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
-FIRST = (0.0, 1.0)  # weights of the first part: the others' are relative to it
-UNWEIGHED = (0.3, 1.0, 3.0)  # tried with other settings where the weight is 0
-HELD = 2**25  # scores of a part that are held at a time
-ROUNDS = 3  # at most, over all parts
+FIRST = (0.0, 1.0)  # weights of the first component: the others' are relative to it
+UNWEIGHTED = (0.3, 1.0, 3.0)  # tried with other settings where the weight is 0
+HELD = 2**25  # scores of a component in memory at a time
+ROUNDS = 3  # over all components, at most
 
 
 class Point(NamedTuple):
-    """Of each part a weight, and which of its candidates is taken."""
+    """The weight of each component and the number of its candidate."""
 
     weights: tuple[float, ...]
     taken: tuple[int, ...]
 
     def weighing(self, component: int, weight: float) -> Point:
-        """The same with another weight of ``part``."""
+        """The point with another weight of ``component``."""
         return Point(_put(self.weights, component, weight), self.taken)
 
     def taking(self, component: int, candidate: int) -> Point:
-        """The same with another candidate of ``part``."""
+        """The point with another candidate of ``component``."""
         return Point(self.weights, _put(self.taken, component, candidate))
 
 
-def _put(values: tuple[Any, ...], place: int, value: Any) -> tuple[Any, ...]:
-    return (*values[:place], value, *values[place + 1 :])
+def _put(values: tuple[Any, ...], index: int, value: Any) -> tuple[Any, ...]:
+    return (*values[:index], value, *values[index + 1 :])
 
 
 class Scores:
-    """The parts' scores for the histories of validation users.
+    """The components' scores for the histories of validation users.
 
-    Of each part those of the last two candidates that were asked for are held.
+    It caches the scores of the last two candidates of each component.
 
     Args:
-        grids: each part's candidates.
-        folders: of each part, those of its fits.
+        grids: each component's candidates.
+        folders: the folders of each component's fits.
         histories: U requests.
         n_items: N.
     """
@@ -79,11 +79,11 @@ class Scores:
         if candidate not in held:
             for old in list(held)[:-1]:
                 del held[old]
-            held[candidate] = self._asked(component, candidate)
+            held[candidate] = self._scored(component, candidate)
         held[candidate] = held.pop(candidate)  # the last of the two
         return held[candidate]
 
-    def _asked(self, component: int, candidate: int) -> np.ndarray:
+    def _scored(self, component: int, candidate: int) -> np.ndarray:
         grid = self.grids[component]
         predictor = grid.points[candidate].load(self.folders[component][grid.fits[candidate]])
         out = np.empty((len(self.histories), self.n_items), dtype=np.float32)
@@ -93,14 +93,14 @@ class Scores:
 
 
 class Search:
-    """Points and what they are worth on validation.
+    """Points and their validation metrics.
 
     Args:
         scores: of U users.
         targets: ``(U,)`` or ``(U, T)`` their held-out items.
         tie: ``(N,)`` tie order.
         exclude_seen: leave the items of histories out.
-        fixed: part → its weight, where that is not searched for.
+        fixed: component → its weight, where it is not searched for.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Search:
     def values(self, point: Point) -> np.ndarray:
         """``(U,)`` the metric of each user."""
         taken = tuple(c if w else 0 for w, c in zip(*point, strict=True))
-        point = Point(point.weights, taken)  # what a part without weight takes is all the same
+        point = Point(point.weights, taken)  # candidates of weight 0 do not matter
         if point not in self.known:
             self.known[point] = self._measured(point)
         return self.known[point]
@@ -131,45 +131,47 @@ class Search:
             if weight
         ]
         histories = self.scores.histories
-        found = np.empty(len(histories))
+        values = np.empty(len(histories))
         for rows in blocks(len(histories), len(self.tie)):
-            summed = fused([(w, said[rows]) for w, said in logs], (len(rows), len(self.tie)))
+            summed = fused([(w, each[rows]) for w, each in logs], (len(rows), len(self.tie)))
             seen = histories.take(rows) if self.exclude_seen else None
             items, _ = rank(summed, K, self.tie, seen)
-            found[rows] = per_user(items, self.targets[rows], (K,))[METRIC]
-        return found
+            values[rows] = per_user(items, self.targets[rows], (K,))[METRIC]
+        return values
 
     def best(self, points: Iterable[Point]) -> Point:
-        """The best of ``points``; of equal ones that with the smaller weights, then that whose
-        candidates come first."""
+        """The best of ``points``; of equal ones, that with smaller weights, then that with earlier
+        candidates."""
 
-        def worth(point: Point) -> tuple[Any, ...]:
+        def order(point: Point) -> tuple[Any, ...]:
             value = float(self.values(point).mean())
             return value, -sum(point.weights), tuple(-each for each in point.taken)
 
-        return max((point for point in points if any(point.weights)), key=worth)
+        return max((point for point in points if any(point.weights)), key=order)
 
     @property
     def start(self) -> Point:
-        """The first candidates; the first part alone, but for weights that are fixed."""
-        n_parts = len(self.scores.grids)
+        """The first candidates, and the first component alone, besides fixed weights."""
+        n_components = len(self.scores.grids)
         weights = tuple(
-            self.fixed.get(component, float(not component)) for component in range(n_parts)
+            self.fixed.get(component, float(not component)) for component in range(n_components)
         )
-        return Point(weights, (0,) * n_parts)
+        return Point(weights, (0,) * n_components)
 
-    def found(self) -> Point:
-        """The best point that moves of one part at a time lead to, less the parts that are not
-        worth their place: without which it is worse by no more than the standard error of the
-        difference."""
+    def result(self) -> Point:
+        """The best point of a coordinate search, without components that do not contribute.
+
+        A component does not contribute if the loss without it is at most the standard error of the
+        difference.
+        """
         point = self.climbed(self.start)
-        while (spare := self._spare(point)) is not None:
-            self.fixed[spare] = 0.0
-            point = self.climbed(point.weighing(spare, 0.0))
+        while (redundant := self._redundant(point)) is not None:
+            self.fixed[redundant] = 0.0
+            point = self.climbed(point.weighing(redundant, 0.0))
         return point
 
     def climbed(self, point: Point) -> Point:
-        """The point that no move of one part makes better, or that of the last round."""
+        """The point that no change of one component improves, or that of the last round."""
         for _ in range(ROUNDS):
             before = point
             for component in range(len(point.weights)):
@@ -179,7 +181,7 @@ class Search:
         return point
 
     def _moved(self, point: Point, component: int) -> Point:
-        """The best weight and candidate of ``part``, one of its settings at a time."""
+        """The best weight and candidate of ``component``, one of its settings at a time."""
         weights = (
             [self.fixed[component]]
             if component in self.fixed
@@ -196,8 +198,8 @@ class Search:
             point = self.best([point, *moved])
         return self.best([point, *(point.weighing(component, weight) for weight in weights)])
 
-    def _spare(self, point: Point) -> int | None:
-        """The part that is least worth its place; None: each is worth it."""
+    def _redundant(self, point: Point) -> int | None:
+        """The component with the smallest contribution; None: all contribute."""
         active = [component for component, weight in enumerate(point.weights) if weight]
         losses = {}
         for component in active if len(active) > 1 else ():
@@ -211,13 +213,13 @@ class Search:
 def _near(weight: float, weights: Sequence[float]) -> list[float]:
     """The weights that are tried with other settings."""
     if not weight:
-        return [each for each in UNWEIGHED if each in weights]
-    place = weights.index(weight)
-    return [each for each in weights[max(0, place - 1) : place + 2] if each]
+        return [each for each in UNWEIGHTED if each in weights]
+    index = weights.index(weight)
+    return [each for each in weights[max(0, index - 1) : index + 2] if each]
 
 
 def blocks(n_rows: int, n_items: int) -> Iterator[np.ndarray]:
-    """Row numbers, as many at a time as scores are held (:data:`CELLS`)."""
+    """Blocks of row numbers, bounded by the scores in memory (:data:`CELLS`)."""
     step = max(1, CELLS // n_items)
     for start in range(0, n_rows, step):
         yield np.arange(start, min(start + step, n_rows))
@@ -230,12 +232,13 @@ def search(
     corpus: Corpus,
     inputs: Inputs,
 ) -> Choice:
-    """The weights and settings of parts that validation chooses.
+    """Selects the weights and settings of components on validation.
 
     Args:
-        grids: the parts' candidates, by name.
-        weights: those that are fixed, by name.
+        grids: the components' candidates, by name.
+        weights: fixed weights, by name.
         exclude_seen: leave the items of histories out of the lists.
+        corpus: the data.
         inputs: the folders of fits, by :func:`.grid.fit_name`.
     """
     log, split = corpus.interactions, corpus.split
@@ -249,27 +252,27 @@ def search(
     scores = Scores([*grids.values()], folders, histories.take(rows), log.n_items)
     tie = tie_order(log.item_keys, split.seed)
     fixed = {component: weights[name] for component, name in enumerate(grids) if name in weights}
-    looked = Search(scores, targets[rows], tie, exclude_seen=exclude_seen, fixed=fixed)
-    return _chosen(looked, grids, split.seed)
+    searched = Search(scores, targets[rows], tie, exclude_seen=exclude_seen, fixed=fixed)
+    return _chosen(searched, grids, split.seed)
 
 
-def _chosen(looked: Search, grids: Mapping[str, Grid], tie_seed: int) -> Choice:
-    n_parts, n_users = len(grids), len(looked.targets)
-    point = looked.found() if n_users else looked.start
+def _chosen(searched: Search, grids: Mapping[str, Grid], tie_seed: int) -> Choice:
+    n_components, n_users = len(grids), len(searched.targets)
+    point = searched.result() if n_users else searched.start
     alone = {}
     for component, name in enumerate(grids) if n_users else ():
-        weights = tuple(float(component == other) for other in range(n_parts))
-        alone[name] = float(looked.values(Point(weights, point.taken)).mean())
+        weights = tuple(float(component == other) for other in range(n_components))
+        alone[name] = float(searched.values(Point(weights, point.taken)).mean())
     named = dict(zip(grids, point.taken, strict=True))
     return Choice(
         weights=dict(zip(grids, point.weights, strict=True)),
         settings={name: grids[name].settings(taken) for name, taken in named.items()},
         candidates={name: int(taken) for name, taken in named.items()},
         tie_seed=tie_seed,
-        exclude_seen=looked.exclude_seen,
+        exclude_seen=searched.exclude_seen,
         users=n_users,
         metric=METRIC,
-        value=float(looked.values(point).mean()) if n_users else None,
+        value=float(searched.values(point).mean()) if n_users else None,
         alone=alone,
-        tried=len(looked.known),
+        tried=len(searched.known),
     )

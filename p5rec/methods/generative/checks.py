@@ -1,4 +1,4 @@
-"""What a generative method asks of its recipe and of the data, checked before it is trained."""
+"""Checks of a generative method against its recipe and the data, before training."""
 
 from __future__ import annotations
 
@@ -16,56 +16,59 @@ from p5rec.train.learner import LearnerConfig, training_prompts
 
 
 def check(method: LearnerConfig, name: str, ids: Mapping[str, IdsConfig]) -> None:
-    """Checks what can be checked without the data.
+    """Checks the config without the data.
 
     Args:
-        name: of the ids that the method names items by.
+        method: the config.
+        name: of the semantic ids that the method uses.
         ids: the recipe's.
 
     Raises:
-        UserError: a task, a folder of prompts or a tracker is not there; or the method's ids share
-            codes, which it cannot tell apart.
+        UserError: a task, a folder of prompts or a tracker is missing; or items share codes, which
+            the method cannot tell apart.
     """
     training_prompts(method)
     method.train.check_trackers()
     shared = name in ids and ids[name].collisions == "shared"
     if shared and (method.backbone.item_embeddings or method.backbone.items != "positions"):
         raise UserError(
-            "backbone: expected items: positions and item_embeddings: false beside ids whose items share "
-            f"codes, got item_embeddings: {method.backbone.item_embeddings}, items: {method.backbone.items}; "
-            f"set them, or resolve the collisions of {name!r}"
+            "backbone: expected items: positions and item_embeddings: false for ids whose items "
+            f"share codes, got item_embeddings: {method.backbone.item_embeddings}, "
+            f"items: {method.backbone.items}; set them, or resolve the collisions of {name!r}"
         )
 
 
-def faults(method: LearnerConfig, corpus: Corpus, asked: Collection[str]) -> Iterator[str]:
-    """What the data cannot teach the method, or be asked of it, a line each.
+def data_errors(method: LearnerConfig, corpus: Corpus, families: Collection[str]) -> Iterator[str]:
+    """One line for each task that the data do not support.
 
     Args:
-        asked: families to be asked about the test part.
+        method: the config.
+        corpus: the data.
+        families: prompt families that the method is evaluated on.
     """
     view, library = unnamed_view(corpus), training_prompts(method)
     if not method.train.steps and method.prompts.items == "codes":
-        yield from _unreadable(method, library)
+        yield from _needing_codes(method, library)
     if RATING_SEQUENCE in method.train.tasks and view.scale is None:
         yield f"{RATING_SEQUENCE} needs ratings, and the data have none; take it out of train.tasks"
     for family in library.families():
         task = library.family(family).task
         if reason := unavailable(library, family, view):
             yield f"{reason}; take it out of train.tasks"
-        elif family in asked and (reason := TASKS.get(task).unavailable(view, "test")):
+        elif family in families and (reason := TASKS.get(task).unavailable(view, "test")):
             yield f"{reason}; take it out of evaluate.prompts"
 
 
-def _unreadable(method: LearnerConfig, library: PromptLibrary) -> Iterator[str]:
-    """What cannot be asked of a model that knows no item codes, a line a task."""
-    told = {
+def _needing_codes(method: LearnerConfig, library: PromptLibrary) -> Iterator[str]:
+    """One line for each task that a zero-shot model cannot do, because it needs item codes."""
+    without_codes = {
         t.family
         for t in library.templates(held_out=False)
         if not t.names_codes and t.target_type not in ("item", "options")
     }
     for task in method.train.tasks:
-        if task not in told:
+        if task not in without_codes:
             yield (
-                f"expected tasks in words alone where train.steps is 0, got {task!r}, which an "
-                "untrained model cannot be asked; take it out of train.tasks"
+                f"expected tasks without item codes where train.steps is 0, got {task!r}, whose "
+                "prompts a zero-shot model cannot read; take it out of train.tasks"
             )

@@ -1,4 +1,4 @@
-"""A generative method's fit, and the pairs that it is aligned to."""
+"""A generative method's fit, and the preference pairs that it is aligned to."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ def fit(
     folder: Path,
     inputs: Inputs,
 ) -> Lineage:
-    """Trains on the codes in ``inputs["ids"]``, from the model in ``inputs["start"]`` if there is
-    one; arguments as :func:`p5rec.train.training.train`."""
+    """Trains on the codes in ``inputs["ids"]``, initialised from ``inputs["start"]`` if given.
+
+    Other arguments are those of :func:`p5rec.train.training.train`.
+    """
     codes = load_codes(inputs["ids"], corpus.catalog.ids)
     start, pairs = inputs.get("start"), inputs.get("pairs")
     return train(learner, corpus, codes, folder, validate, start=start, pairs=pairs)
@@ -40,15 +42,16 @@ def fit(
 def mine_pairs(
     learner: LearnerConfig, align: PreferenceConfig, corpus: Corpus, inputs: Inputs, folder: Path
 ) -> Lineage:
-    """What the model in ``inputs["start"]`` would name in place of each training event.
+    """Mines hard negatives: items that the model in ``inputs["start"]`` recommends instead of the
+    training targets.
 
     Raises:
-        UserError: it knows the items by other codes than ``inputs["ids"]``.
+        UserError: the model's codes differ from ``inputs["ids"]``.
     """
     start = inputs["start"]
     if not np.array_equal(load_codes(start / "codes").codes, load_codes(inputs["ids"]).codes):
         raise input_error(
-            start, "a model of the same items and ids to align", "one of others",
+            start, "a model with the same items and ids to align", "one with others",
             "give both methods the same ids",
         )  # fmt: skip
     own = read_settings(start)[0].backbone.source == learner.backbone.source

@@ -1,4 +1,4 @@
-"""The generative method: a language model over items that have codes, and how it is queried."""
+"""The generative method: a language model over items with semantic ids."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from p5rec.core.code import Work
 from p5rec.core.errors import UserError, input_error
 from p5rec.core.registry import Registry
 from p5rec.core.types import Corpus
-from p5rec.ids.files import MADE_BY
+from p5rec.ids.files import ENCODER_FILES
 from p5rec.models.config import BUNDLE, NEXT_ITEM
 from p5rec.recommend.config import DecodeConfig, settings_for
 from p5rec.tasks.registry import TASKS
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from .predictor import GenerativePredictor
 
-# each is imported where it is needed, and is in the keys of the stages that need it
+# imported on use; the code of each is part of the keys of the stages that use it
 WORK = Registry(
     "work of a generative method",
     {
@@ -41,14 +41,14 @@ WORK = Registry(
         "validate": "p5rec.recommend.validate:validator",
         "open": "p5rec.methods.generative.predictor:open_predictor",
         "check": "p5rec.methods.generative.checks:check",
-        "check taught": "p5rec.recommend.capabilities:require_task",
-        "faults": "p5rec.methods.generative.checks:faults",
+        "require task": "p5rec.recommend.capabilities:require_task",
+        "data errors": "p5rec.methods.generative.checks:data_errors",
         "plan": "p5rec.methods.generative.planning:plan",
         "network": "p5rec.models.checkpoint:network_hash",
     },
 )
-QUERIED = frozenset({"decode"})  # settings of queries alone
-NEEDED = frozenset({"ids", "start"})  # settings that name what a fit reads
+QUERIED = frozenset({"decode"})  # settings that affect queries alone
+NEEDED = frozenset({"ids", "start"})  # settings that name inputs of a fit
 
 
 class Generative(LearnerConfig, Method):
@@ -72,15 +72,15 @@ class Generative(LearnerConfig, Method):
 
     @property
     def stochastic(self) -> bool:  # type: ignore[override]
-        """Whether it trains: untrained, all seeds would give one model."""
+        """Whether it trains: without training, all seeds give the same model."""
         return self.train.steps > 0
 
     @property
     def capabilities(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What its tasks train it to do beside its prompt families.
+        """``recommend``, if it is trained on next-item prediction.
 
-        Ratings and texts are none of them: a question in words is about an event of a corpus, with
-        the ratings, times and texts of the user's earlier ones, and a request holds items alone.
+        It has no ``predict_rating`` or ``write``: its prompts need an event of a corpus, with the
+        ratings, times and texts of the user's earlier events, while a request has items alone.
         """
         return (LISTS,) if NEXT_ITEM in self.train.tasks else ()
 
@@ -91,7 +91,7 @@ class Generative(LearnerConfig, Method):
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """See :class:`~p5rec.methods.base.Method`: all that it is trained on."""
+        """See :class:`~p5rec.methods.base.Method`: the tasks that it is trained on."""
         return tuple(self.train.tasks)
 
     @property
@@ -105,41 +105,42 @@ class Generative(LearnerConfig, Method):
         return self.start
 
     def first_seed(self, split_seed: int) -> int:
-        """See :class:`~p5rec.methods.base.Method`: the training's own."""
+        """See :class:`~p5rec.methods.base.Method`: that of the training config."""
         return self.train.seed
 
     def needs(self, seed: int) -> Mapping[str, Need]:
-        """See :class:`~p5rec.methods.base.Method`: codes, and what the training begins from."""
+        """See :class:`~p5rec.methods.base.Method`: codes, and the model it is initialised from."""
         codes = Codes(self.ids)
         if self.start is None:
             return {"ids": codes}
         start = Model(self.start, WORK.get("network"))
-        found: dict[str, Need] = {"ids": codes, "start": start}
+        needs: dict[str, Need] = {"ids": codes, "start": start}
         if isinstance(self.train.align, PreferenceConfig):
-            found["pairs"] = self._pairs(self.train.align, seed, {"ids": codes, "start": start})
-        return found
+            needs["pairs"] = self._pairs(self.train.align, seed, {"ids": codes, "start": start})
+        return needs
 
     def _pairs(self, align: PreferenceConfig, seed: int, needs: Mapping[str, Need]) -> Made:
         settings = {**align.dump(), "seed": seed, "next_item": self.train.next_item.dump()}
-        kept = {"negatives", "positions", "rejected", "seed", "next_item"}
+        names = {"negatives", "positions", "rejected", "seed", "next_item"}
         learner = self.seeded(seed)
         return Made(
             "pairs",
             partial(WORK.get("mine pairs"), learner, align),
             (WORK.target("mine pairs"), self._network),
-            {name: value for name, value in settings.items() if name in kept},
+            {name: value for name, value in settings.items() if name in names},
             needs,
         )
 
     def query_needs(self, seed: int) -> Mapping[str, Need]:
-        """See :class:`~p5rec.methods.base.Method`: what codes further items."""
+        """See :class:`~p5rec.methods.base.Method`: the encoder of new items."""
         return {"ids": Codes(self.ids)}
 
     def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:
-        """See :class:`~p5rec.methods.base.Method`: with the codes lies what codes further items,
-        and how they were made."""
-        made = {f"codes/{name}": query_inputs["ids"] / name for name in MADE_BY}
-        return super().files(model, query_inputs, work) | {n: p for n, p in made.items() if p.is_file()}
+        """See :class:`~p5rec.methods.base.Method`: adds the encoder of new items and the config of
+        the codes."""
+        encoder = {f"codes/{name}": query_inputs["ids"] / name for name in ENCODER_FILES}
+        files = super().files(model, query_inputs, work)
+        return files | {name: path for name, path in encoder.items() if path.is_file()}
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
         """See :func:`.fitting.fit`."""
@@ -150,13 +151,13 @@ class Generative(LearnerConfig, Method):
         return seen
 
     @property
-    def chooses(self) -> bool:
-        """See :class:`~p5rec.methods.base.Method`: when to stop, too."""
-        return super().chooses or self.train.early_stopping
+    def needs_validation(self) -> bool:
+        """See :class:`~p5rec.methods.base.Method`: also for early stopping."""
+        return super().needs_validation or self.train.early_stopping
 
     def as_chosen(self, model: Path) -> Self:
-        """See :class:`~p5rec.methods.base.Method`: as long a training as the best look came
-        after, or all of it."""
+        """See :class:`~p5rec.methods.base.Method`: training ends at the best validation check, or
+        runs in full."""
         plain = super().as_chosen(model)
         if not self.train.early_stopping:
             train = self.train.model_copy(update={"evaluate_every": 0})
@@ -164,24 +165,24 @@ class Generative(LearnerConfig, Method):
         about = read_json(model / BUNDLE)["about"]
         if "steps" not in about:
             todo = "fit it again"
-            raise input_error(model, "a model that says how long it trained", "one without", todo)
-        settled: dict[str, Any] = {"evaluate_every": 0, "patience": 0}
+            raise input_error(model, "a model with its number of training steps", "none", todo)
+        length: dict[str, Any] = {"evaluate_every": 0, "patience": 0}
         if self.train.epochs is None:
-            settled["stop_after"] = about["steps"]
+            length["stop_after"] = about["steps"]
         else:
-            epochs = {"epochs": about["steps"] // about["train"]["evaluate_every"]}
-            settled["epochs"] = self.train.epochs.model_copy(update=epochs)
-        return plain.model_copy(update={"train": self.train.model_copy(update=settled)})
+            epochs = {"stop_after": about["steps"] // about["train"]["evaluate_every"]}
+            length["epochs"] = self.train.epochs.model_copy(update=epochs)
+        return plain.model_copy(update={"train": self.train.model_copy(update=length)})
 
-    def continued(self, model: Path, share: float) -> Self:
-        """See :class:`~p5rec.methods.base.Method`: over the users with new events, and as many
-        others."""
+    def continue_from(self, model: Path, share: float) -> Self:
+        """See :class:`~p5rec.methods.base.Method`: trains on users with new events, and on as many
+        other users."""
         if not self.stochastic:
             return self
         if self.train.align is not None:
             raise UserError(
                 "update: expected a method that is trained on histories alone, got one that is "
-                "aligned (train.align), which does not go on; refit it"
+                "aligned (train.align), which cannot be updated; refit it"
             )
         schedule, train = self.train.epochs, dict[str, Any](replay=REPLAY)
         if schedule is None:
@@ -194,13 +195,14 @@ class Generative(LearnerConfig, Method):
         update = {"start": str(model), "train": self.train.model_copy(update=train)}
         return self.model_copy(update=update)
 
-    def account(self) -> dict[str, Any]:
+    def fit_facts(self) -> dict[str, Any]:
         """See :class:`~p5rec.methods.base.Method`."""
-        schedule, onwards = self.train.epochs, self.start is not None
+        schedule = self.train.epochs
         length = (
             {"steps": self.train.last_step} if schedule is None else {"epochs": schedule.stop_after}
         )
-        return {**super().account(), **({"fitted": ONWARDS} if onwards else {}), **length}
+        origin = {} if self.start is None else {"fitted": ONWARDS}
+        return {**super().fit_facts(), **origin, **length}
 
     def load(self, folder: Path) -> GenerativePredictor:
         """See :class:`~p5rec.methods.base.Method`."""
@@ -223,7 +225,7 @@ class Generative(LearnerConfig, Method):
 
     @property
     def _network(self) -> Work:
-        """What opens the backbone; a start has the same kind."""
+        """The function that loads the backbone; the model in ``start`` has the same kind."""
         return BACKBONES.target(self.backbone.kind)
 
     @property
@@ -231,8 +233,8 @@ class Generative(LearnerConfig, Method):
         """See :class:`~p5rec.methods.base.Method`."""
         names = ("fit", "validate") if self.train.looks else ("fit",)
         library = training_prompts(self)
-        posed = map(TASKS.target, sorted({spec.task for spec in library.specs.values()}))
-        return (*super().fitted_by, *map(WORK.target, names), self._network, *posed)
+        tasks = map(TASKS.target, sorted({spec.task for spec in library.specs.values()}))
+        return (*super().fitted_by, *map(WORK.target, names), self._network, *tasks)
 
     @property
     def queried_by(self) -> tuple[Work, ...]:
@@ -241,7 +243,7 @@ class Generative(LearnerConfig, Method):
 
     @property
     def validated_by(self) -> DecodeConfig | None:
-        """How validation checks search for lists; None: there are no checks."""
+        """The search settings of validation checks; None: there are no checks."""
         if not self.train.looks:
             return None
         return settings_for(self.decode, item_head=self.item_head is not None)
@@ -249,10 +251,10 @@ class Generative(LearnerConfig, Method):
     def fit_settings(self) -> dict[str, Any]:
         """See :class:`~p5rec.methods.base.Method`.
 
-        How lists are searched for shapes a fit where validation checks say when to stop.
+        Search settings affect a fit with early stopping.
         """
-        left = QUERIED | NEEDED
-        settings = {name: v for name, v in super().fit_settings().items() if name not in left}
+        omitted = QUERIED | NEEDED
+        settings = {name: v for name, v in super().fit_settings().items() if name not in omitted}
         settings["train"] = {n: v for n, v in settings["train"].items() if n != "report_to"}
         if self.train.early_stopping and (decode := self.validated_by):
             settings["validation"] = decode.dump()
@@ -265,22 +267,22 @@ class Generative(LearnerConfig, Method):
 
     def overridden(self, folder: Path, search: Mapping[str, Any]) -> Self:
         """See :class:`~p5rec.methods.base.Method`."""
-        chosen = {name: value for name, value in search.items() if value is not None}
-        if not chosen:
+        overrides = {name: value for name, value in search.items() if value is not None}
+        if not overrides:
             return self
-        settings = {**self.decode.dump(), **chosen}
-        if settings["search"] == "items" and settings["per_prefix"]:
-            both = "search" in chosen and "per_prefix" in chosen
-            got = "both" if both else f"one beside the other, with which {folder} was saved"
+        settings = {**self.decode.dump(), **overrides}
+        if settings["search"] == "item-head" and settings["per_prefix"]:
+            both = "search" in overrides and "per_prefix" in overrides
+            got = "both" if both else f"one, while {folder} was saved with the other"
             raise UserError(f"expected --per-prefix or --search item-head, got {got}; name one")
-        if settings["search"] == "items" and self.item_head is None:
+        if settings["search"] == "item-head" and self.item_head is None:
             raise UserError(
                 f"--search item-head: expected a model with an item head, got {folder}, which has "
                 "none; take another search"
             )
-        if chosen.get("item_head_weight") and self.item_head is None:
+        if overrides.get("item_head_weight") and self.item_head is None:
             raise UserError(
-                "--item-weight: expected a model with an item head, got one without; leave the "
+                "--item-head-weight: expected a model with an item head, got one without; leave the "
                 "option out"
             )
         settings["beams"] = max(settings["beams"], settings["k"])
@@ -289,23 +291,23 @@ class Generative(LearnerConfig, Method):
     def check_prompts(self, tasks: Collection[str]) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
         for task in tasks:
-            WORK.get("check taught")(self.tasks, task)
+            WORK.get("require task")(self.tasks, task)
         if not tasks:
             self.check_ranks()
 
     def check_ranks(self) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
         if LISTS not in self.capabilities:
-            WORK.get("check taught")(self.tasks, NEXT_ITEM)
+            WORK.get("require task")(self.tasks, NEXT_ITEM)
 
     def check(self, ids: Mapping[str, Any]) -> None:
         """See :class:`~p5rec.methods.base.Method`."""
         WORK.get("check")(self, self.ids, ids)
 
-    def check_data(self, corpus: Corpus, asked: Collection[str]) -> Iterator[str]:
-        """See :func:`.checks.faults`."""
-        faults: Iterator[str] = WORK.get("faults")(self, corpus, asked)
-        return faults
+    def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
+        """See :func:`.checks.data_errors`."""
+        errors: Iterator[str] = WORK.get("data errors")(self, corpus, tasks)
+        return errors
 
     def plan(self, corpus: Corpus, among: PlanContext) -> Plan | None:
         """See :func:`.planning.plan`."""
@@ -325,7 +327,7 @@ class Generative(LearnerConfig, Method):
         return self.train.users
 
     def of_all_users(self) -> Self:
-        """The same, trained on all users."""
+        """The method trained on all users."""
         return self.model_copy(update={"train": self.train.model_copy(update={"users": 1.0})})
 
     def describe(self) -> dict[str, Any]:

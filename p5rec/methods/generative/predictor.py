@@ -1,4 +1,4 @@
-"""A trained language model as a predictor, with the capabilities that its training gave it."""
+"""A trained language model as a predictor, with the capabilities that it was trained for."""
 
 from __future__ import annotations
 
@@ -20,38 +20,42 @@ from p5rec.recommend.generative import GenerativeRecommender
 
 from ..folder import ITEMS
 
-if TYPE_CHECKING:  # who asks for lists alone needs none of it
+if TYPE_CHECKING:  # ranking alone does not import these
     from p5rec.recommend.pairs import PairExplainer, PairRater
     from p5rec.recommend.serving import ServingConfig
 
 
 @dataclass(frozen=True, eq=False)
 class GenerativePredictor:
-    """What a generative method's folder holds, ready to answer.
+    """The model in a generative method's folder, ready to predict.
 
     Attributes:
         bundle: the model.
-        decode: how it is searched.
+        decode: the search settings.
+        lineage: None: the folder's manifest has it.
     """
 
     bundle: Bundle
     decode: DecodeConfig
     lineage: Lineage | None = None
 
-    def answer(self, serving: ServingConfig, corpus: Corpus, split_name: str, folder: Path) -> None:
+    def predict_split(
+        self, serving: ServingConfig, corpus: Corpus, split_name: str, folder: Path
+    ) -> None:
         """See :func:`p5rec.recommend.model_predictions.predict_model`."""
         from p5rec.recommend.model_predictions import predict_model
 
         predict_model(self.bundle, self.decode, serving, corpus, split_name, folder)
 
     def of_pairs(self, what: str, corpus: Corpus) -> PairRater | PairExplainer:
-        """What the model says of pairs of a user and an item of ``corpus``.
+        """A predictor for pairs of a user and an item of ``corpus``.
 
         Args:
             what: ``ratings`` or ``explanations``.
+            corpus: the data.
 
         Raises:
-            UserError: the model was not taught that.
+            UserError: the model was not trained on that task.
         """
         from p5rec.recommend.pairs import PairExplainer, PairRater
 
@@ -61,7 +65,7 @@ class GenerativePredictor:
 
 
 class RankingPredictor(GenerativePredictor):
-    """The same of a model that was taught to rank the catalogue."""
+    """A predictor that was trained to rank the catalogue."""
 
     @cached_property
     def recommender(self) -> GenerativeRecommender:
@@ -75,11 +79,11 @@ class RankingPredictor(GenerativePredictor):
 
 
 class ScoringPredictor(RankingPredictor):
-    """The same with an item head, which scores all items at once."""
+    """A ranking predictor with an item head, which scores all items at once."""
 
     @cached_property
     def scorer(self) -> GenerativeRecommender:
-        """Asks the item head alone."""
+        """Ranks by the item head alone."""
         decode = self.decode.model_copy(update={"search": "item-head", "per_prefix": None})
         return GenerativeRecommender(self.bundle, decode, self.bundle.settings.tie_seed)
 
@@ -94,17 +98,17 @@ def open_predictor(
     """The predictor in ``folder``.
 
     Args:
-        ids: codes that extend the model's own to new items; None: the model's.
-        download: whether its backbone may be fetched.
+        ids: codes that extend the model's codes to new items; None: the model's.
+        download: whether its backbone may be downloaded.
 
     Raises:
-        UserError: see :func:`p5rec.models.checkpoint.load_bundle`; or the model's codes are of
-            other items than the folder's.
+        UserError: see :func:`p5rec.models.checkpoint.load_bundle`; or the items of the model's
+            codes differ from the folder's.
     """
     bundle = load_bundle(folder, ids, download=download)
     if ids is None and list(bundle.item_ids) != read_json(folder / ITEMS)["ids"]:
         raise input_error(
-            folder / "codes", f"codes of the items in {ITEMS}", "those of others",
+            folder / "codes", f"codes of the items in {ITEMS}", "codes of other items",
             "copy the folder anew",
         )  # fmt: skip
     kind = GenerativePredictor
