@@ -1,6 +1,6 @@
-"""Low-rank adapters on a network's linear layers, one stack above another (peft).
+"""Stacked low-rank adapters on a network's linear layers (peft).
 
-peft takes seconds to import, and a network without adapters needs none of it.
+peft takes seconds to import, so it is imported only for networks with adapters.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from .config import LoraSettings
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
 
-LAST = "default"  # the adapter that trains, as peft names the only one
+LAST = "default"  # peft's name of a single adapter; here that of the trainable one
 
 
 def adapt(model: Any, stack: Sequence[LoraSettings], seed: int) -> PeftModel:
-    """``model`` with low-rank adapters that add up; besides the last only the new rows train.
+    """Adds a stack of low-rank adapters to ``model``; their outputs are summed.
+
+    Only the last adapter and the new token embeddings are trainable.
 
     Raises:
-        UserError: its blocks have no linear layers, or not those that ``lora.targets`` names.
+        UserError: the blocks have no linear layers, or lack those in ``lora.targets``.
     """
     from peft import get_peft_model
 
@@ -51,22 +53,22 @@ def is_adapted(model: Any) -> bool:
 
 
 def stack_names(n: int) -> list[str]:
-    """What peft is told to call ``n`` adapters, oldest first."""
+    """peft's names of ``n`` stacked adapters, oldest first."""
     return [*(f"stage-{k}" for k in range(1, n)), LAST]
 
 
 def _lora_config(model: nn.Module, lora: LoraSettings) -> LoraConfig:
-    known = block_linears(model)
-    if not known:
+    available = block_linears(model)
+    if not available:
         raise UserError(
             f"backbone.lora: expected a network with linear layers, got {type(model).__name__}; "
             "set it to null"
         )
-    chosen = {target: fnmatch.filter(known, target) for target in lora.targets}
-    if strange := sorted(target for target, names in chosen.items() if not names):
+    chosen = {target: fnmatch.filter(available, target) for target in lora.targets}
+    if unknown := sorted(target for target, names in chosen.items() if not names):
         raise UserError(
-            *(f"lora.targets: expected a linear layer, got {n!r}; {did_you_mean(n, known)}"
-              for n in strange)
+            *(f"lora.targets: expected a linear layer, got {n!r}; {did_you_mean(n, available)}"
+              for n in unknown)
         )  # fmt: skip
     from peft import LoraConfig
 
@@ -74,25 +76,25 @@ def _lora_config(model: nn.Module, lora: LoraSettings) -> LoraConfig:
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=sorted({name for names in chosen.values() for name in names}) or known,
+        target_modules=sorted({name for names in chosen.values() for name in names}) or available,
         use_rslora=lora.rslora,
         use_dora=lora.dora,
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
-        task_type=_task_of(model),
+        task_type=_peft_task_type(model),
     )
 
 
-def _task_of(model: nn.Module) -> str | None:
-    """What peft calls a model's kind; None: none that it has methods for."""
+def _peft_task_type(model: nn.Module) -> str | None:
+    """peft's name of the model's type; None: a type that peft does not know."""
     if not isinstance(model, PreTrainedModel):
         return None
     return "SEQ_2_SEQ_LM" if model.config.is_encoder_decoder else "CAUSAL_LM"
 
 
 def block_linears(model: Any) -> list[str]:
-    """Names of the linear layers inside the decoder blocks, the head left out.
+    """Names of the linear layers in the decoder blocks, without the output head.
 
-    GPT-2 writes its linear layers as a transposed ``Conv1D``.
+    GPT-2 implements its linear layers as a transposed ``Conv1D``.
     """
     head, kinds = set(model.get_output_embeddings().modules()), (nn.Linear, Conv1D)
     linears = [n for n, m in model.named_modules() if isinstance(m, kinds) and m not in head]

@@ -1,8 +1,8 @@
-"""Attention for short sequences on a CPU: plain products, keys and values shared, not copied.
+"""Attention for short sequences on a CPU: two batched products and a softmax.
 
-PyTorch's fused attention on a CPU is made for long sequences; on prompts of some hundred tokens two
-batched products and a softmax take about half its time, and where several query heads share
-one head of keys they need no copies of it.
+PyTorch's fused CPU attention is optimised for long sequences. On prompts of a few hundred tokens
+this implementation takes about half its time. Query heads that share one key head (grouped-query
+attention) need no copy of the keys and values.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def short_attention(
     scaling: float | None = None,
     **unused: Any,
 ) -> tuple[Tensor, None]:
-    """Softmax attention as transformers calls it; inference only: it knows no dropout.
+    """Softmax attention with the signature that transformers expects; inference only, no dropout.
 
     Args:
         query: ``(B, H, T, D)``.
-        key, value: ``(B, G, S, D)``, G heads of keys for H heads of queries.
+        key, value: ``(B, G, S, D)``, G key heads for H query heads.
         attention_mask: ``(B, 1, T, S)``, added to the scores, or None.
 
     Returns:
@@ -43,13 +43,13 @@ def short_attention(
     scores = (grouped @ key.transpose(2, 3)).view(batch, heads, length, -1)
     if attention_mask is not None:
         scores += attention_mask
-    shares = scores.softmax(-1, dtype=torch.float32).to(value.dtype)
-    mixed = shares.view(batch, groups, -1, key.shape[2]) @ value
+    weights = scores.softmax(-1, dtype=torch.float32).to(value.dtype)
+    mixed = weights.view(batch, groups, -1, key.shape[2]) @ value
     return mixed.view(batch, heads, length, width).transpose(1, 2).contiguous(), None
 
 
-def shorten(model: nn.Module) -> None:
-    """Lets ``model`` answer with :func:`short_attention` where it would take PyTorch's."""
+def use_short_attention(model: nn.Module) -> None:
+    """Replaces PyTorch's fused attention in ``model`` with :func:`short_attention`."""
     if isinstance(model, PreTrainedModel) and model.config._attn_implementation == "sdpa":
         AttentionInterface.register(NAME, short_attention)
         AttentionMaskInterface.register(NAME, eager_mask)
@@ -57,5 +57,5 @@ def shorten(model: nn.Module) -> None:
 
 
 def adds_mask(model: PreTrainedModel) -> bool:
-    """Whether a model's attention adds its mask to the scores."""
+    """Whether a model's attention expects an additive mask (else a boolean one)."""
     return model.config._attn_implementation in ("eager", NAME)

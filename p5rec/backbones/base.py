@@ -1,6 +1,6 @@
-"""What a network must be to stand under a recipe's model, and what it may offer beside.
+"""The interface that a network must implement to be a backbone, and its optional methods.
 
-B lines, T positions of a line, D width, V tokens.
+B sequences, T positions of a sequence, D hidden width, V vocabulary size.
 """
 
 from __future__ import annotations
@@ -13,71 +13,72 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Traits:
-    """What others must know of a network. The defaults are those of the plainest one.
+    """Properties of a network. The defaults describe the simplest one.
 
     Attributes:
         width: D.
-        depth: blocks that positions pass through, one after the other; for estimates.
-        attention: numbers in all heads of a block together; 0: it has no attention.
-        start: the token that opens every answer where an encoder reads the questions; None: there
-            is no encoder.
-        shrink: by which states are multiplied before the head reads them.
-        keeps: its decoder keeps what it read as transformers' decoders do: it takes
-            ``attention_mask``, ``position_ids``, ``past_key_values`` and ``use_cache`` too, so a
-            prompt is read once for all that may follow. Without, it is read anew for each.
-        packs: where ``position_ids (B, T)`` begin anew, so does a row that sees none before it.
+        depth: number of blocks; for estimates of memory and time.
+        attention: total width of the attention heads of a block; 0: no attention.
+        decoder_start: the token with which the decoder starts every output sequence; None: the
+            network has no encoder.
+        state_scale: factor on hidden states before the output head.
+        kv_cache: the decoder supports the key-value cache of transformers: it takes
+            ``attention_mask``, ``position_ids``, ``past_key_values`` and ``use_cache`` too. A
+            prompt is then computed once for all its continuations, otherwise once for each.
+        packing: attention is restricted to one packed sequence: a new one starts wherever
+            ``position_ids (B, T)`` restart.
     """
 
     width: int
     depth: int = 1
     attention: int = 0
-    start: int | None = None
-    shrink: float = 1.0
-    keeps: bool = False
-    packs: bool = False
+    decoder_start: int | None = None
+    state_scale: float = 1.0
+    kv_cache: bool = False
+    packing: bool = False
 
 
 class Network(Protocol):
-    """A ``torch.nn.Module`` that reads lines of embedded tokens from left to right.
+    """A causal ``torch.nn.Module`` over sequences of embedded tokens.
 
-    Token rows are grown in place: the embedding and the head are replaced by ones over more tokens
-    (:mod:`.grow`), in which no parameter of the network's own learns.
+    The vocabulary is extended in place: :mod:`.extend` replaces the embedding and the output head
+    by ones with more tokens. The network's own parameters in them stay frozen.
 
-    Every model of transformers with a language head is one. What a network may offer beside:
+    Every language model of transformers implements this interface. Optional members:
 
-    - ``generate``, which writes text, as transformers have it; without, words are asked for one
-      by one;
-    - ``gradient_checkpointing_enable``, as they have it, for ``train.gradient_checkpointing``;
-    - linear layers in its decoder, for ``lora``;
-    - ``get_encoder``, for a network whose :attr:`Traits.start` is set: a module that is called with
-      ``inputs_embeds (B, T, D)`` and ``attention_mask (B, T)``. Its decoder takes
-      ``encoder_hidden_states``, ``encoder_attention_mask`` and all that :attr:`Traits.keeps` says.
+    - ``generate`` with the signature of transformers: generates text; without it, text is
+      generated token by token;
+    - ``gradient_checkpointing_enable`` with the signature of transformers: for
+      ``train.gradient_checkpointing``;
+    - linear layers in the decoder: for ``lora``;
+    - ``get_encoder``: for a network with :attr:`Traits.decoder_start`. The encoder is called with
+      ``inputs_embeds (B, T, D)`` and ``attention_mask (B, T)``. The decoder then takes
+      ``encoder_hidden_states``, ``encoder_attention_mask`` and all arguments of
+      :attr:`Traits.kv_cache`.
     """
 
     @property
     def traits(self) -> Traits:
-        """Of a model of transformers see :func:`.transformer.traits_of`."""
+        """See :class:`Traits`; for a model of transformers :func:`.transformer.traits_of`."""
         ...
 
     def get_input_embeddings(self) -> Any:
-        """An ``nn.Embedding`` ``(V, D)``, or what it was replaced by: ids ``(B, T)`` →
-        ``(B, T, D)``."""
+        """An ``nn.Embedding`` ``(V, D)`` or its replacement: ids ``(B, T)`` → ``(B, T, D)``."""
         ...
 
-    def set_input_embeddings(self, rows: nn.Module) -> None: ...
+    def set_input_embeddings(self, embedding: nn.Module) -> None: ...
 
     def get_output_embeddings(self) -> Any:
-        """An ``nn.Linear`` from D to V, whose weight may be the embedding's, or what it was
-        replaced by."""
+        """An ``nn.Linear`` from D to V, possibly tied to the embedding, or its replacement."""
         ...
 
     def set_output_embeddings(self, head: nn.Module) -> None: ...
 
     def get_decoder(self) -> nn.Module:
-        """The module that holds all weights between embedding and head.
+        """The module with all weights between embedding and output head.
 
-        It is called with ``inputs_embeds (B, T, D)`` and answers with something that has
-        ``last_hidden_state (B, T, D)``. What stands at a position depends on no later one, so lines
-        are padded on the right without a mask.
+        It is called with ``inputs_embeds (B, T, D)`` and returns an object with
+        ``last_hidden_state (B, T, D)``. It is causal, so sequences are padded on the right without
+        a mask.
         """
         ...

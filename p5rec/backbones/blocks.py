@@ -1,8 +1,8 @@
-"""A pretrained model changed before it is taught: without some of its blocks, or scrambled.
+"""Changes to a pretrained model before training: removed blocks, or permuted weights.
 
-A decoder's last blocks turn its state into words, so the first ``n`` alone speak no language; with
-blocks left out of the middle most of it survives (Gromov et al. 2024, arXiv 2403.17887; Men et al.
-2024, arXiv 2403.03853), and adapters mend the rest.
+A decoder's last blocks map its state to words, so the first ``n`` blocks alone are no language
+model. Removing blocks from the middle keeps most of the ability (Gromov et al. 2024, arXiv
+2403.17887; Men et al. 2024, arXiv 2403.03853), and adapters recover part of the rest.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from transformers import PreTrainedModel
 
 from p5rec.core.errors import UserError
 
-PER_BLOCK = ("layer_types", "no_rope_layers")  # lists in a model's configuration, an entry a block
+PER_BLOCK = ("layer_types", "no_rope_layers")  # lists in a model's config with one entry a block
 
 
-def keep_blocks(model: PreTrainedModel, numbers: Sequence[int]) -> None:
-    """Leaves in ``model`` the blocks of these numbers, counted from 0; they are counted anew.
+def select_blocks(model: PreTrainedModel, numbers: Sequence[int]) -> None:
+    """Removes all blocks of ``model`` except those in ``numbers`` (from 0) and renumbers them.
 
     Raises:
-        UserError: the model has fewer blocks, or an encoder beside its decoder.
+        UserError: the model has fewer blocks, or it has an encoder.
     """
     shape = model.config.get_text_config()
     n = shape.num_hidden_layers
@@ -30,7 +30,7 @@ def keep_blocks(model: PreTrainedModel, numbers: Sequence[int]) -> None:
               if isinstance(s, nn.ModuleList) and len(s) == n]  # fmt: skip
     if model.config.is_encoder_decoder or len(stacks) != 1:
         raise UserError(
-            "backbone.layers: expected a decoder, one stack of blocks, to choose numbers from, got "
+            "backbone.layers: expected a decoder with one stack of blocks, got "
             f"{type(model).__name__}; give the number of first blocks instead"
         )
     if numbers[-1] >= n:
@@ -39,27 +39,26 @@ def keep_blocks(model: PreTrainedModel, numbers: Sequence[int]) -> None:
             f"got {numbers[-1]}; leave it out"
         )
     owner, name = stacks[0]
-    kept = nn.ModuleList(getattr(owner, name)[number] for number in numbers)
-    setattr(owner, name, kept)
-    for place, block in enumerate(kept):
+    blocks = nn.ModuleList(getattr(owner, name)[number] for number in numbers)
+    setattr(owner, name, blocks)
+    for index, block in enumerate(blocks):
         for module in block.modules():
             if hasattr(module, "layer_idx"):
-                setattr(module, "layer_idx", place)  # noqa: B010  # a module declares no ints
-    shape.num_hidden_layers = len(kept)
+                setattr(module, "layer_idx", index)  # noqa: B010  # a module declares no ints
+    shape.num_hidden_layers = len(blocks)
     for key in PER_BLOCK:
-        if each := getattr(shape, key, None):
-            setattr(shape, key, [each[number] for number in numbers])
+        if per_block := getattr(shape, key, None):
+            setattr(shape, key, [per_block[number] for number in numbers])
 
 
 @torch.no_grad()
-def deal_out(model: nn.Module, seed: int) -> None:
-    """Deals the numbers of every weight out anew among its own places: the control of what a model
-    has learned.
+def permute_weights(model: nn.Module, seed: int) -> None:
+    """Permutes the entries of every weight tensor at random: the control for pretraining.
 
-    Each matrix and each norm keeps its mean, its spread and all that is rare in it, so that states
-    are of about the size they had; what was learned is gone. The same seed gives the same places.
+    Each tensor keeps its distribution of values, so hidden states keep about their size, but what
+    the model has learned is lost. The same seed gives the same permutation.
     """
-    drawn = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     for weight in model.parameters():
-        places = torch.randperm(weight.numel(), generator=drawn).to(weight.device)
-        weight.copy_(weight.flatten()[places].view_as(weight))
+        order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
+        weight.copy_(weight.flatten()[order].view_as(weight))

@@ -1,4 +1,4 @@
-"""A frozen text encoder: texts in, unit vectors out."""
+"""Embeddings of texts from a frozen text encoder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer
 
 from .quiet import quiet
-from .sources import opened
+from .sources import open_model
 
 
 def encode(
@@ -26,15 +26,15 @@ def encode(
 
     Args:
         texts: N texts.
-        encoder: ``minilm`` (all-MiniLM-L6-v2, D = 384), ``smollm2``, a folder, or a hub name; a
-            language model's vector is the mean of its last hidden states.
+        encoder: ``minilm`` (all-MiniLM-L6-v2, D = 384), ``smollm2``, a folder, or a hub name; for
+            a language model, the mean of its last hidden states is the vector.
         batch: texts a forward pass.
-        max_tokens: longer texts are cut.
-        download: whether what is not on this machine may be fetched.
+        max_tokens: longer texts are truncated.
+        download: whether missing files may be downloaded.
 
     Raises:
-        UserError: there is no such encoder, it is not on this machine and may not be downloaded,
-            or its weights are no safetensors.
+        UserError: the encoder does not exist, is not on this machine and may not be downloaded, or
+            has no weights in safetensors.
     """
     quiet()
 
@@ -44,20 +44,20 @@ def encode(
         )
         return AutoTokenizer.from_pretrained(source, local_files_only=local), model.eval()
 
-    tokenizer, model = opened(
+    tokenizer, model = open_model(
         encoder, read, what="text encoder", download=download,
         expected="'minilm', 'smollm2', a folder or a hub name",
     )  # fmt: skip
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    # neighbours in length share a batch, so little of it is padding
+    # sorted by length, so that batches contain little padding
     order = np.argsort([len(text) for text in texts], kind="stable")
     vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
     with torch.inference_mode():
         for start in tqdm(range(0, len(texts), batch), desc="encode", unit="batch", leave=False):
-            rows = order[start : start + batch]
+            chosen = order[start : start + batch]
             inputs = tokenizer(
-                [texts[r] for r in rows],
+                [texts[i] for i in chosen],
                 padding=True,
                 truncation=True,
                 max_length=max_tokens,
@@ -66,5 +66,5 @@ def encode(
             hidden = model(**inputs).last_hidden_state
             mask = inputs["attention_mask"][..., None]
             pooled = (hidden * mask).sum(1) / mask.sum(1)
-            vectors[rows] = torch.nn.functional.normalize(pooled, dim=-1).numpy()
+            vectors[chosen] = torch.nn.functional.normalize(pooled, dim=-1).numpy()
     return vectors

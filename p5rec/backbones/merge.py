@@ -1,4 +1,4 @@
-"""An adapted, grown model as a plain one: the same logits out of ordinary layers."""
+"""Merges adapters and new token embeddings into a plain model with the same logits."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from torch.nn.functional import pad
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from .grow import Grown
+from .extend import ExtendedMatrix
 
 
 @torch.no_grad()
 def merge(model: PreTrainedModel) -> PreTrainedModel:
-    """``model``, changed in place: adapters inside the weights, new token rows below the old ones.
+    """Merges adapters and new token embeddings into the weights of ``model``, in place.
 
-    All weights become float32; a quantised base is dequantised.
+    All weights become float32; quantised weights are dequantised.
 
     Args:
-        model: the causal model under its adapters (``Backbone.causal``).
+        model: the language model without its adapter wrapper (``Backbone.causal``).
     """
     if getattr(model, "is_quantized", False):
         model.dequantize(dtype=torch.float32)
     model.to(torch.float32).eval()
     for name, layer in list(model.named_modules()):
         if isinstance(layer, LoraLayer):
-            model.set_submodule(name, _read_off(layer))
+            model.set_submodule(name, _merged_layer(layer))
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
-    rows = nn.Embedding.from_pretrained(embedding.weight, freeze=False)
-    model.set_input_embeddings(rows)
-    model.set_output_embeddings(_head(head, rows.weight if head.new is embedding.new else None))
+    merged = nn.Embedding.from_pretrained(embedding.weight, freeze=False)
+    model.set_input_embeddings(merged)
+    model.set_output_embeddings(_head(head, merged.weight if head.new is embedding.new else None))
     model.config.use_cache = True
     return model
 
 
-def _read_off(layer: Any) -> nn.Module:
-    """The plain layer under ``layer``'s adapters, with what they add.
+def _merged_layer(layer: Any) -> nn.Module:
+    """The base layer of ``layer`` with its adapters merged in.
 
-    A linear layer is what it does to unit vectors; so it is read, whatever the adapters' kind
-    and number.
+    The outputs for all unit vectors are the columns of the merged matrix, for any type and number
+    of adapters.
     """
     base: nn.Linear | Conv1D = layer.base_layer
     transposed = isinstance(base, Conv1D)
@@ -56,12 +56,12 @@ def _read_off(layer: Any) -> nn.Module:
     return base
 
 
-def _head(head: Grown, tied: nn.Parameter | None) -> nn.Linear:
-    """The head over old and new tokens; ``tied`` ``(V, D)``: the embedding whose rows it shares."""
+def _head(head: ExtendedMatrix, tied: nn.Parameter | None) -> nn.Linear:
+    """The head over all tokens; ``tied`` ``(V, D)``: the embedding matrix that it is tied to."""
     weight = nn.Parameter(head.weight) if tied is None else tied
     bias = head.old.bias
     out = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
     out.weight = weight
-    if bias is not None:  # new rows have none
+    if bias is not None:  # new tokens have no bias
         out.bias = nn.Parameter(pad(bias, (0, len(weight) - len(bias))))
     return out

@@ -1,4 +1,4 @@
-"""Language models of transformers by name: opened, cut, quantised."""
+"""Pretrained language models of transformers: loaded by name, truncated, quantised."""
 
 from __future__ import annotations
 
@@ -41,16 +41,22 @@ class Pretrained(BackboneConfig):
     """A language model of transformers by name, its weights read."""
 
     kind: Literal["pretrained"] = "pretrained"
-    name: str = "smollm2"  # smollm2 | a local folder | a hub name
-    # keep the first n blocks, or the blocks of these numbers, from 0 on; None: all
+    name: str = "smollm2"
+    """The model: ``smollm2`` (built in), a local folder, or a name on the Hugging Face hub."""
     layers: Annotated[int, Field(ge=1)] | Blocks | None = None
-    # of the frozen weights; what trains is float32
+    """Blocks to keep: the first n, or a list of block numbers from 0. null: all."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    # of the frozen weights: NF4 with quantised scales (QLoRA), or LLM.int8(); needs lora
+    """Number format of the frozen weights. Trained weights are float32."""
     quantize: Literal["4bit", "8bit"] | None = None
-    # deal the numbers of each of its weights out anew: the control of what it has learned
+    """Quantisation of the frozen weights: 4-bit NF4 with quantised scales (QLoRA), or LLM.int8().
+    Needs ``lora``. null: none.
+    """
     permute: bool = False
+    """Permutation control: permute the entries of each weight matrix, which destroys what
+    pretraining learned.
+    """
     lora: LoraSettings | None = LoraSettings()
+    """Low-rank adapters. null: every weight is trained."""
 
     @property
     def source(self) -> str:
@@ -81,27 +87,27 @@ class Pretrained(BackboneConfig):
         if self.quantize and self.lora is None:
             raise ValueError("a quantized backbone trains through adapters only: set lora")
         if self.permute and self.quantize:
-            raise ValueError("permute: quantised weights cannot be dealt out; set quantize to null")
+            raise ValueError("permute: quantised weights cannot be permuted; set quantize to null")
         return self
 
 
 def open_pretrained(
     config: Pretrained, seed: int, *, empty: bool, download: bool
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model that ``config`` names and its tokenizer; see :meth:`.config.BackboneConfig.open`.
+    """The model and the tokenizer of ``config``; see :meth:`.config.BackboneConfig.open`.
 
     Raises:
         UserError: the name is neither built in, nor a folder, nor reachable on the hub; it is not
-            on this machine and may not be downloaded; or its weights are no safetensors, or not
-            whole.
+            on this machine and may not be downloaded; or weights are missing or not in
+            safetensors.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-    from .blocks import deal_out, keep_blocks
-    from .sources import opened
+    from .blocks import permute_weights, select_blocks
+    from .sources import open_model
 
-    # what trains is float32, whatever the arithmetic: bfloat16 loses an update below 1/256
+    # trainable weights are float32: bfloat16 loses relative updates below 1/256
     dtype = "float32" if config.lora is None else config.dtype
     options: dict[str, object] = {"dtype": getattr(torch, dtype)}
     if config.quantize:
@@ -118,32 +124,32 @@ def open_pretrained(
             options["num_decoder_layers"] = first
         kind = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
         if empty:
-            return _unfilled(kind, shape, options), tokenizer, NONE_MISSING
-        model, found = kind.from_pretrained(
+            return _without_weights(kind, shape, options), tokenizer, NONE_MISSING
+        model, loading_info = kind.from_pretrained(
             source, output_loading_info=True, use_safetensors=True, local_files_only=local,
             **options,
         )  # fmt: skip
-        return model, tokenizer, found
+        return model, tokenizer, loading_info
 
-    model, tokenizer, found = opened(
+    model, tokenizer, loading_info = open_model(
         config.name, read, what="backbone", download=download,
         expected="'smollm2', a folder with a causal language model, or a hub name",
     )  # fmt: skip
-    if missing := sorted(found["missing_keys"]):
+    if missing := sorted(loading_info["missing_keys"]):
         raise UserError(
             f"backbone {config.name!r}: expected weights for all its layers, got none for "
-            f"{len(missing)} ({missing[0]}, ...); lower backbone.layers or mend the folder"
+            f"{len(missing)} ({missing[0]}, ...); lower backbone.layers or fix the folder"
         )
     if isinstance(config.layers, tuple):
-        keep_blocks(model, config.layers)
+        select_blocks(model, config.layers)
     if config.permute and not empty:
-        deal_out(model, derive_seed(seed, "dealt weights"))
+        permute_weights(model, derive_seed(seed, "dealt weights"))
     if config.quantize and not empty:
         _prepare_quantised(model)
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.bos_token or tokenizer.eos_token
     model.config.use_cache = False
-    # the checkpoint's sampling habits must not steer our decoding (protocol, leak 6)
+    # the checkpoint's own sampling settings must not affect decoding
     model.generation_config = type(model.generation_config)(
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -152,8 +158,10 @@ def open_pretrained(
     return model, tokenizer
 
 
-def _unfilled(kind: Any, shape: PretrainedConfig, options: dict[str, Any]) -> PreTrainedModel:
-    """A model of this ``shape``, its weights not read."""
+def _without_weights(
+    kind: Any, shape: PretrainedConfig, options: dict[str, Any]
+) -> PreTrainedModel:
+    """A model of this ``shape`` without pretrained weights."""
     for key in ("num_hidden_layers", "num_decoder_layers"):
         if key in options:
             setattr(shape, key, options[key])
@@ -178,11 +186,11 @@ def _quantization(bits: str) -> BitsAndBytesConfig:
 
 
 def _prepare_quantised(model: PreTrainedModel) -> None:
-    """Norms, embedding and head in float32, as in QLoRA; the 4-bit weights left as they lie.
+    """Norms, embedding and head in float32, as in QLoRA; 4-bit weights are never repacked.
 
-    On a CPU bitsandbytes repacks them at the first look in eval mode: the scales are rounded once
-    more, and no gradient passes them from then on, so a look at validation would end the training
-    of all layers but the last.
+    On a CPU bitsandbytes repacks 4-bit weights at the first forward pass in eval mode. That rounds
+    the scales once more and blocks gradients, so a validation check would end the training of all
+    layers but the last.
     """
     from bitsandbytes.nn import Linear4bit
     from peft import prepare_model_for_kbit_training

@@ -1,4 +1,4 @@
-"""Silence the libraries' own talk, so that what is printed is ours."""
+"""Silences messages of the libraries."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from transformers.utils import logging as transformers_logging
 
 
 def quiet() -> None:
-    """Hides notices that ask nothing of the user; called where models are loaded.
+    """Hides notices that need no action from the user; called before models are loaded.
 
-    Faults do not pass unseen: missing weights are checked by the loader, and what raises raises.
-    Hidden are the report on keys left over in a checkpoint (a model cut to fewer layers has many),
-    the bar of loading weights (not of downloads, and not ours), and warnings about the libraries'
-    own future.
+    Hidden are the list of unused checkpoint keys (a truncated model has many), the progress bar of
+    weight loading (not those of downloads), and deprecation warnings inside the libraries. Errors
+    stay visible, and the loader checks for missing weights itself.
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.set_tqdm_hook(_hidden)

@@ -1,4 +1,4 @@
-"""Kinds of backbone, and how a config names one."""
+"""The registry of backbone kinds."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ BACKBONES = Registry(
     },
 )
 
-# a config's section
+# type of a config's backbone section
 AnyBackbone = Annotated[BackboneConfig, Kinds(BACKBONES, default="pretrained")]

@@ -1,4 +1,4 @@
-"""Models with random weights and a byte tokenizer: the compact ones, and tiny ones for tests."""
+"""Compact models with random weights and a byte tokenizer."""
 
 from __future__ import annotations
 
@@ -33,13 +33,21 @@ class Scratch(BackboneConfig):
 
     kind: Literal["scratch"] = "scratch"
     shape: Literal["decoder", "t5"] = "decoder"
+    """Decoder-only (rotary positions, pre-norm, GELU), or an encoder-decoder shaped like T5."""
     width: int = Field(128, ge=1)
-    layers: int = Field(4, ge=1)  # of the decoder, and of the encoder
+    """Width of the hidden states."""
+    layers: int = Field(4, ge=1)
+    """Blocks of the decoder; also of the encoder under ``t5``."""
     heads: int = Field(4, ge=1)
-    head_width: Annotated[int, Field(ge=1)] | None = None  # t5 alone; None: width / heads
+    """Attention heads."""
+    head_width: Annotated[int, Field(ge=1)] | None = None
+    """Width of an attention head, under ``t5`` alone. null: width / heads."""
     feedforward: int = Field(512, ge=1)
+    """Width of the feed-forward layers."""
     dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout probability."""
     max_positions: int = Field(4096, ge=1)
+    """Most positions of a sequence."""
 
     @model_validator(mode="after")
     def _heads_turn(self) -> Scratch:
@@ -47,7 +55,7 @@ class Scratch(BackboneConfig):
             return self
         if self.head_width is not None:
             raise ValueError("head_width is for shape: t5; a decoder's heads share its width")
-        # rotary positions turn pairs of numbers, so a head's width must be even
+        # rotary positions rotate pairs of dimensions, so a head's width must be even
         if self.width % (2 * self.heads):
             raise ValueError(f"width ({self.width}) must be a multiple of 2 * heads ({self.heads})")
         return self
@@ -63,7 +71,7 @@ class Scratch(BackboneConfig):
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer of 256 bytes and three specials: it reads any text and needs no file."""
+    """A tokenizer of 256 bytes and three special tokens: it encodes any text and needs no file."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -79,7 +87,7 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def build_scratch(config: Scratch, seed: int) -> PreTrainedModel:
-    """The model that ``config`` describes, its weights drawn under ``seed``."""
+    """The model of ``config``, initialised at random with ``seed``."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -90,9 +98,10 @@ def build_scratch(config: Scratch, seed: int) -> PreTrainedModel:
 
 
 def _decoder(config: Scratch) -> GPTNeoXForCausalLM:
-    """GPT-NeoX is chosen among the shapes that transformers offers because it has rotary positions
-    and dropout on residuals and embeddings, which small data need. (Dropout on attention would
-    cost the fast attention path.)
+    """A GPT-NeoX decoder.
+
+    GPT-NeoX has rotary positions, and dropout on residuals and embeddings, which small data need.
+    Dropout on attention would disable fast attention.
     """
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
@@ -116,7 +125,7 @@ def _decoder(config: Scratch) -> GPTNeoXForCausalLM:
 
 
 def _t5(config: Scratch) -> T5ForConditionalGeneration:
-    """The shape of TIGER (Rajput et al. 2023, arXiv 2305.05065, section 4.1): T5 with ReLU."""
+    """T5 with ReLU, the architecture of TIGER (Rajput et al. 2023, arXiv 2305.05065, 4.1)."""
     from transformers import T5Config, T5ForConditionalGeneration
 
     return T5ForConditionalGeneration(

@@ -1,4 +1,4 @@
-"""SmolLM2-135M-Instruct out of its GGUF file, converted once to safetensors and cached."""
+"""Converts SmolLM2-135M-Instruct from its GGUF file to safetensors, once, and caches it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from p5rec.data.fetch import fetch
 from .quiet import quiet
 
 
-def _place() -> Path:
+def _cache_folder() -> Path:
     return cache_home() / "converted" / "smollm2"
 
 
 def converted() -> bool:
     """Whether the converted model is in the cache."""
-    return (_place() / "model.safetensors").is_file()
+    return (_cache_folder() / "model.safetensors").is_file()
 
 
 def smollm2_folder() -> Path:
-    """The folder with the converted model (bfloat16) and tokenizer, made on first use."""
-    final = _place()
+    """The folder with the converted model (bfloat16) and tokenizer; converted on first use."""
+    final = _cache_folder()
     if converted():
         return final
     quiet()
@@ -35,7 +35,7 @@ def smollm2_folder() -> Path:
     gguf = next(source.glob("*.gguf")).name
     work = final.with_name(f".smollm2.{token_hex(4)}.work")
     try:
-        with torch.device("cpu"):  # a caller may be making shapes alone
+        with torch.device("cpu"):  # the caller may be on the meta device
             model = AutoModelForCausalLM.from_pretrained(
                 source,
                 gguf_file=gguf,
@@ -44,7 +44,7 @@ def smollm2_folder() -> Path:
             )
         model.to(torch.bfloat16).save_pretrained(work)
         tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=gguf)
-        # the file pads with the end token, which would hide the end of every answer from the loss
+        # the file pads with the end token, which would exclude it from the loss of every target
         tokenizer.pad_token = "<|endoftext|>"
         tokenizer.save_pretrained(work)
         try:

@@ -1,7 +1,7 @@
-"""Where a model's files come from, and whether anything may be downloaded for them.
+"""Finds a model's files, and downloads them where that is allowed.
 
-What a user named may be downloaded, and one line says so; what a saved model names, which may be
-anybody's, only if the user allows it.
+A model that the user names may be downloaded; one line reports it. A model that a saved model
+names, which may come from anybody, is downloaded only if the user allows it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .smollm2 import converted, smollm2_folder
 
 T = TypeVar("T")
 ALLOW = "--allow-download"
-EMBEDDED: dict[str, Callable[[], Path]] = {
+BUILT_IN: dict[str, Callable[[], Path]] = {
     "smollm2": smollm2_folder,
     "minilm": lambda: fetch("minilm"),
 }
@@ -33,26 +33,30 @@ TO_CONVERT = (
 )
 
 
-def opened(
+def open_model(
     name: str, read: Callable[[str, bool], T], *, what: str, expected: str, download: bool
 ) -> T:
-    """What ``read`` makes of the model ``name``, which it opens from this machine if it can.
+    """Opens the model ``name`` with ``read``, from this machine if possible.
 
     Args:
-        name: of :data:`EMBEDDED`, a folder, or a hub name.
-        read: given a folder or a hub name, and whether files on this machine are all there are.
-        what, expected: the names of the thing and of what it may be, in messages.
-        download: whether missing files may be fetched.
+        name: a key of :data:`BUILT_IN`, a folder, or a hub name.
+        read: opens a folder or a hub name; its second argument says whether only local files may
+            be used.
+        what, expected: for messages: what is opened, and which names are valid.
+        download: whether missing files may be downloaded.
+
+    Returns:
+        The value of ``read``.
 
     Raises:
-        UserError: there is no such model, it is not on this machine and may not be downloaded, or
-            its weights are no safetensors.
+        UserError: the model does not exist, is not on this machine and may not be downloaded, or
+            has no weights in safetensors.
     """
     begin = f"{what} {name!r}: expected {expected}"
-    if name in EMBEDDED:
+    if name in BUILT_IN:
         if not (download or fetched(name) or (name == "smollm2" and converted())):
             raise UserError(f"{begin}, got one that is not on this machine; add {ALLOW}")
-        source = str(EMBEDDED[name]())
+        source = str(BUILT_IN[name]())
     else:
         source = name
     try:
@@ -78,16 +82,18 @@ def opened(
 
 
 def fingerprint(name: str) -> dict[str, str]:
-    """Hashes of the files behind a backbone or a text encoder where ``name`` is a folder of the
-    user's: what is in it may change under the same name."""
+    """Hashes of the files of a backbone or text encoder if ``name`` is a user's folder.
+
+    The contents of such a folder may change under the same name.
+    """
     folder = Path(name)
-    if name in EMBEDDED or not folder.is_dir():
+    if name in BUILT_IN or not folder.is_dir():
         return {}
     return {p.name: file_sha256(p) for p in sorted(folder.iterdir()) if p.is_file()}
 
 
 def _on_a_hub(name: str) -> bool:
-    """Whether a hub could know it by this name."""
+    """Whether ``name`` is a valid name of a hub repository."""
     try:
         validate_repo_id(name)
     except HFValidationError:
@@ -96,6 +102,6 @@ def _on_a_hub(name: str) -> bool:
 
 
 def _pickled(source: str) -> bool:
-    """Whether a folder has weights, but none in safetensors."""
+    """Whether a folder has weights, but not in safetensors."""
     folder = Path(source)
     return any(folder.glob("*.bin")) and not any(folder.glob("*.safetensors"))

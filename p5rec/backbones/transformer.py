@@ -1,4 +1,4 @@
-"""Models of transformers as networks: what is said of them elsewhere than a network says it."""
+"""Models of transformers as networks: properties that they define elsewhere than a Network does."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from .base import Network, Traits
 
 
 def traits_of(network: Network | PreTrainedModel) -> Traits:
-    """What ``network`` is and can do."""
+    """Properties of ``network``."""
     if not isinstance(network, PreTrainedModel):
         return network.traits
     config: Any = network.config
     width = config.hidden_size
-    # a T5 whose head is its embedding reads states made smaller
-    shrink = width**-0.5 if getattr(config, "scale_decoder_outputs", False) else 1.0
+    # T5 with tied embeddings scales states down before the head
+    state_scale = width**-0.5 if getattr(config, "scale_decoder_outputs", False) else 1.0
     return Traits(
         width,
         depth=config.num_hidden_layers,
         attention=getattr(config, "num_attention_heads", 0)
         * (getattr(config, "head_dim", None) or 0)
         or width,
-        start=int(config.decoder_start_token_id) if config.is_encoder_decoder else None,
-        shrink=shrink,
-        keeps=True,
-        packs=not config.is_encoder_decoder,
+        decoder_start=int(config.decoder_start_token_id) if config.is_encoder_decoder else None,
+        state_scale=state_scale,
+        kv_cache=True,
+        packing=not config.is_encoder_decoder,
     )
 
 
@@ -40,13 +40,12 @@ def decoder_of(network: Network | PreTrainedModel) -> nn.Module:
 
 
 def configs_of(network: Network | PreTrainedModel) -> tuple[Any, Any]:
-    """What transformers' trainer reads and writes of any model: configs, of architecture and of
-    generation."""
+    """The architecture and generation configs, which the trainer of transformers needs."""
     if isinstance(network, PreTrainedModel):
         return network.config, network.generation_config
     return PretrainedConfig(), GenerationConfig()
 
 
 def quantised(network: Network | PreTrainedModel) -> bool:
-    """Whether its frozen weights have fewer bits than numbers have."""
+    """Whether the frozen weights are quantised."""
     return bool(getattr(network, "is_quantized", False))

@@ -1,4 +1,4 @@
-"""Items' texts, and the work of the stage that turns them into vectors."""
+"""Item texts, and the stage that embeds them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .encoder import encode
 
 
 def encode_items(encoder: str, catalog: Catalog, file: str, folder: Path) -> Lineage:
-    """Writes the vectors ``(N, D)`` of the items' texts to ``file`` in ``folder``.
+    """Writes the text embeddings ``(N, D)`` of all items to ``file`` in ``folder``.
 
     Raises:
         UserError: see :func:`p5rec.backbones.encoder.encode`.
@@ -23,10 +23,10 @@ def encode_items(encoder: str, catalog: Catalog, file: str, folder: Path) -> Lin
 
 
 def item_texts(catalog: Catalog) -> list[str]:
-    """What a text encoder reads of each item, ``(N,)``: the title, then ``attribute: values``."""
+    """The text of each item for a text encoder, ``(N,)``: the title, then ``attribute: values``."""
     columns = [[_clause(name, v) for v in catalog.values(name)] for name in catalog.attributes]
     rows = zip(catalog.titles, *columns, strict=True)
-    return [". ".join(part for part in row if part) for row in rows]
+    return [". ".join(clause for clause in row if clause) for row in rows]
 
 
 def _clause(name: str, values: tuple[str, ...]) -> str:

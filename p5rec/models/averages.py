@@ -1,4 +1,4 @@
-"""The running mean of weights while they are trained."""
+"""An exponential moving average (EMA) of weights during training."""
 
 from __future__ import annotations
 
@@ -9,36 +9,37 @@ from torch import Tensor
 
 
 class RunningMean:
-    """Follows the mean of the values that weights had lately.
+    """Maintains the exponential moving average of weights.
 
-    Sparse data pull a small network to and fro long after it has learned; what it is on the whole
-    ranks better than what it is at any step (Polyak & Juditsky 1992, *Acceleration of stochastic
-    approximation by averaging*; here an exponential mean, so that the beginning is forgotten).
+    On sparse data the weights of a small network keep fluctuating after convergence. Averaged
+    weights rank better than those of any single step (Polyak & Juditsky 1992, *Acceleration of
+    stochastic approximation by averaging*; here an EMA, which forgets early steps).
 
     Args:
-        weights: what is trained, in place.
-        means: tensors like them, which become the means.
-        steps: over how many updates, about; fewer in the beginning, so that the mean does not lag.
-        taken: updates that ``means`` follow already.
+        weights: the trained tensors, which change in place.
+        means: tensors of the same shapes; they hold the averages.
+        steps: approximate number of updates in the average; fewer early in training, so that the
+            average does not lag.
+        updates: number of updates that ``means`` already contain.
     """
 
     def __init__(
-        self, weights: Sequence[Tensor], means: Sequence[Tensor], steps: float, taken: int = 0
+        self, weights: Sequence[Tensor], means: Sequence[Tensor], steps: float, updates: int = 0
     ) -> None:
         self.weights, self.means = list(weights), list(means)
-        self.steps, self.taken = steps, taken
+        self.steps, self.updates = steps, updates
 
     @torch.no_grad()
-    def follow(self) -> None:
-        """After each update."""
-        self.taken += 1
-        share = max(1 / max(1, self.steps), 9 / (10 + self.taken))
-        torch._foreach_lerp_(self.means, self.weights, share)
+    def update(self) -> None:
+        """Adds the current weights to the average; call after each optimiser step."""
+        self.updates += 1
+        rate = max(1 / max(1, self.steps), 9 / (10 + self.updates))
+        torch._foreach_lerp_(self.means, self.weights, rate)
 
     @torch.no_grad()
     def swap(self) -> None:
-        """Exchanges the weights and their means; a second time, it undoes the first."""
+        """Exchanges the weights and their averages; a second call undoes the first."""
         for mean, weight in zip(self.means, self.weights, strict=True):
-            kept = mean.clone()
+            average = mean.clone()
             mean.copy_(weight)
-            weight.copy_(kept)
+            weight.copy_(average)

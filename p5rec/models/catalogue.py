@@ -1,14 +1,15 @@
-"""The softmax over a whole catalogue as a loss, or over items drawn for all positions at once.
+"""The full-catalogue softmax loss, or a sampled softmax with negatives shared by all positions.
 
-A position with state h whose next item is t loses ``log(1 + sum_j w exp(h . (e_j - e_t)))``, j over
-all other items (w = 1), or over those drawn: each stands for ``w = N / C`` items then, and the sum
-is unbiased (the correction for uniform proposals, Bengio & Senecal 2008, *Adaptive importance
-sampling to accelerate training of a neural probabilistic language model*).
+The loss of a position with state h and target t is ``log(1 + sum_j w exp(h . (e_j - e_t)))``. The
+full softmax sums over all other items with w = 1. The sampled softmax sums over the sampled
+negatives with ``w = N / C``, which makes the sum unbiased (the correction for a uniform proposal
+distribution, Bengio & Senecal 2008, *Adaptive importance sampling to accelerate training of a
+neural probabilistic language model*).
 
-The gradients are worked out beside the loss, some positions at a time, so the ``(P, C)`` scores are
-never held as a whole, and each is written and read but a few times.
+Loss and gradients are computed together, in blocks of positions, so the ``(P, C)`` scores are never
+in memory at once.
 
-P positions, N items, C drawn, D width.
+P positions, N items, C sampled items, D hidden width.
 """
 
 from __future__ import annotations
@@ -18,44 +19,44 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CELLS = 2**20  # scores held at a time
+CELLS = 2**20  # scores in memory at a time
 
 
 def catalogue_loss(
     states: Tensor,
     table: Tensor,
     targets: Tensor,
-    drawn: Tensor | None = None,
+    sampled: Tensor | None = None,
     dtype: torch.dtype = torch.float32,
     weights: Tensor | None = None,
 ) -> Tensor:
-    """Mean loss of naming each position's next item, in nats, or its sum under ``weights``.
+    """Mean next-item loss of all positions in nats, or the sum weighted by ``weights``.
 
     Args:
-        states: ``(P, D)``; ``states @ table.T`` must stay within 40 of 0.
+        states: ``(P, D)``; the absolute value of ``states @ table.T`` must not exceed 40.
         table: ``(N, D)`` item vectors.
-        targets: ``(P,)`` the next items.
-        drawn: ``(C,)`` distinct items; None: all.
-        dtype: of the products and of the exponentials.
+        targets: ``(P,)`` next items.
+        sampled: ``(C,)`` distinct sampled items; None: the full softmax.
+        dtype: of the products and exponentials.
         weights: ``(P,)``, constants; None: 1 / P each.
     """
     if weights is None:
         weights = states.new_full((len(states),), 1 / max(1, len(states)))
-    loss: Tensor = _CatalogueLoss.apply(states, table, targets, drawn, dtype, weights)  # type: ignore[no-untyped-call]
+    loss: Tensor = _CatalogueLoss.apply(states, table, targets, sampled, dtype, weights)  # type: ignore[no-untyped-call]
     return loss
 
 
-def draw(n_items: int, count: int, device: torch.device) -> Tensor | None:
-    """``(count,)`` distinct items; None, all, of a catalogue of up to twice as many."""
+def sample_items(n_items: int, count: int, device: torch.device) -> Tensor | None:
+    """``(count,)`` distinct random items; None if the catalogue has at most twice as many."""
     return torch.randperm(n_items, device=device)[:count] if 2 * count < n_items else None
 
 
-def quick(device: torch.device) -> torch.dtype:
-    """In what scores are computed: bfloat16 where the processor multiplies it."""
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """The dtype for scores: bfloat16 if the processor has instructions for it, else float32."""
     if device.type != "cpu":
         return torch.bfloat16
-    able = torch.cpu.get_capabilities()
-    return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else torch.float32
+    cpu = torch.cpu.get_capabilities()
+    return torch.bfloat16 if cpu.get("avx512_bf16") or cpu.get("amx_bf16") else torch.float32
 
 
 class _CatalogueLoss(torch.autograd.Function):
@@ -65,45 +66,48 @@ class _CatalogueLoss(torch.autograd.Function):
         states: Tensor,
         table: Tensor,
         targets: Tensor,
-        drawn: Tensor | None,
+        sampled: Tensor | None,
         dtype: torch.dtype,
         weights: Tensor,
     ) -> Tensor:
         n_items, count = len(table), len(states)
-        others = table if drawn is None else table[drawn]
-        each = n_items / len(others)
-        column = targets  # of each target among the others, -1 where it is not drawn
-        if drawn is not None:
-            place = torch.full((n_items,), -1, device=table.device)
-            place[drawn] = torch.arange(len(drawn), device=table.device)
-            column = place[targets]
-        own = table[targets]
-        right = (states * own).sum(1)
-        low = others.to(dtype)
-        of_states, of_others = torch.empty_like(states), torch.zeros_like(others)
-        total, missed = states.new_zeros(()), torch.empty_like(right)
-        step = max(1, CELLS // len(others))
-        for at in range(0, count, step):
-            part = slice(at, at + step)
-            here = states[part].to(dtype)
-            odds = torch.addmm(-right[part, None].to(dtype), here, low.T).exp_()
-            listed = torch.nonzero(column[part] >= 0)[:, 0]
-            odds[listed, column[part][listed]] = 0
-            against = each * odds.sum(1, dtype=torch.float32)
-            total += weights[part] @ against.log1p()
-            share = each * weights[part] / (1 + against)
-            of_states[part] = (odds @ low) * share[:, None]
-            of_others += odds.T @ (here * share[:, None].to(dtype))
-            missed[part] = -weights[part] * against / (1 + against)
-        of_states += missed[:, None] * own
-        of_table = (
-            of_others if drawn is None else torch.zeros_like(table).index_copy_(0, drawn, of_others)
+        n_items, count = len(table), len(states)
+        negatives = table if sampled is None else table[sampled]
+        ratio = n_items / len(negatives)
+        column = targets  # index of each target among the negatives, -1 if it is not sampled
+        if sampled is not None:
+            index = torch.full((n_items,), -1, device=table.device)
+            index[sampled] = torch.arange(len(sampled), device=table.device)
+            column = index[targets]
+        target_vectors = table[targets]
+        target_scores = (states * target_vectors).sum(1)
+        low = negatives.to(dtype)
+        grad_states, grad_negatives = torch.empty_like(states), torch.zeros_like(negatives)
+        total, grad_targets = states.new_zeros(()), torch.empty_like(target_scores)
+        step = max(1, CELLS // len(negatives))
+        for start in range(0, count, step):
+            block = slice(start, start + step)
+            low_states = states[block].to(dtype)
+            odds = torch.addmm(-target_scores[block, None].to(dtype), low_states, low.T).exp_()
+            in_sample = torch.nonzero(column[block] >= 0)[:, 0]
+            odds[in_sample, column[block][in_sample]] = 0
+            sums = ratio * odds.sum(1, dtype=torch.float32)
+            total += weights[block] @ sums.log1p()
+            scale = ratio * weights[block] / (1 + sums)
+            grad_states[block] = (odds @ low) * scale[:, None]
+            grad_negatives += odds.T @ (low_states * scale[:, None].to(dtype))
+            grad_targets[block] = -weights[block] * sums / (1 + sums)
+        grad_states += grad_targets[:, None] * target_vectors
+        grad_table = (
+            grad_negatives
+            if sampled is None
+            else torch.zeros_like(table).index_copy_(0, sampled, grad_negatives)
         )
-        of_table.index_add_(0, targets, missed[:, None] * states)
-        ctx.save_for_backward(of_states, of_table)
+        grad_table.index_add_(0, targets, grad_targets[:, None] * states)
+        ctx.save_for_backward(grad_states, grad_table)
         return total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        of_states, of_table = ctx.saved_tensors
-        return grads[0] * of_states, grads[0] * of_table, None, None, None, None
+        grad_states, grad_table = ctx.saved_tensors
+        return grads[0] * grad_states, grads[0] * grad_table, None, None, None, None

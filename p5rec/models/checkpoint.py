@@ -1,9 +1,10 @@
-"""One bundle: what was trained, its tokenizer, codes, prompts, and how to build it again.
+"""Bundles: a trained model with its tokenizer, codes, prompts and settings.
 
-A folder holds ``manifest.json`` (settings and the hash of every other file), ``adapter/`` (the
-low-rank adapters as peft writes them, those of earlier trainings in folders within),
-``trained.safetensors`` (new token rows, heads, and every weight of a model trained whole),
-``tokenizer/``, ``codes/``, ``prompts.json``. The frozen base model is named, not copied.
+A bundle's folder holds ``manifest.json`` (settings and the hash of every other file), ``adapter/``
+(the low-rank adapters in peft's format, those of earlier trainings in subfolders),
+``trained.safetensors`` (all other trained weights: new token embeddings, heads, and without
+adapters every weight), ``tokenizer/``, ``codes/`` and ``prompts.json``. A frozen base model is
+referenced by name, not copied.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from p5rec.backbones.adapters import LAST, is_adapted, stack_names
-from p5rec.backbones.attention import shorten
+from p5rec.backbones.attention import use_short_attention
 from p5rec.backbones.config import LoraSettings
 from p5rec.backbones.load import load_backbone
 from p5rec.backbones.registry import AnyBackbone
@@ -42,42 +43,42 @@ from .multitask import MultitaskModel
 from .ratings import RatedHistories
 
 WEIGHTS, PROMPTS = "trained.safetensors", "prompts.json"
-ROWS = "item_embeddings"  # the items' own rows, among the weights
+ITEM_EMBEDDINGS = "item_embeddings"  # name of the weight
 MANIFEST = BUNDLE
-PARTS = ("adapter", "codes", "tokenizer", PROMPTS, WEIGHTS)
+CONTENTS = ("adapter", "codes", "tokenizer", PROMPTS, WEIGHTS)
 
 
 class BundleSettings(Config):
-    """What it takes to build the model again and to ask it as it was taught."""
+    """Settings to rebuild the model and to prompt it as in training."""
 
     backbone: AnyBackbone
-    seed: int  # of every weight that was drawn
-    tie_seed: int = 0  # of the order of items whose scores are equal, and of what lists draw
-    scale: tuple[float, ...] = ()  # the ratings it knows; empty: none, and no heads
+    seed: int  # of all random weights
+    tie_seed: int = 0  # of the order of items with equal scores, and of sampled recommendations
+    scale: tuple[float, ...] = ()  # distinct ratings, ascending; empty: no rating heads
     heads: HeadsConfig = HeadsConfig()
     item_head: ItemHeadConfig | None = None
     tasks: tuple[str, ...] = ("next-item",)
-    window: int = 100  # events the model reads of a history
-    opens: bool = True  # a start token opens every history, not the empty ones alone
-    statistics: bool = False  # what is known of item and user is told before a rating
-    behaviours: tuple[str, ...] = ()  # told apart in histories, first that of an event without one
+    window: int = 100  # maximum events of a history in the input
+    prepend_bos: bool = True  # every history starts with the start token; false: empty ones only
+    statistics: bool = False  # rating statistics of item and user precede each rating
+    behaviours: tuple[str, ...] = ()  # distinguished in histories; the first is the default
     max_tokens: int = 768  # of a prompt
     prompts: PromptsConfig = PromptsConfig()
-    below: tuple[LoraSettings, ...] = ()  # adapters of earlier trainings, oldest first
-    trained: bool = True  # false: asked as it is, without heads; it knows no item codes
+    base_adapters: tuple[LoraSettings, ...] = ()  # of earlier trainings, oldest first
+    trained: bool = True  # false: zero-shot, without heads or item codes
 
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A model and everything needed to ask it.
+    """A model and everything needed for inference.
 
     Attributes:
         model: in eval mode.
         tokenizer: with the item tokens.
-        layout: the items' codes and where they lie in the vocabulary.
-        settings: how it was built.
-        item_ids: ``(N,)`` external ids of the items it knows.
-        prompts: the prompt library it was taught with, as plain data; empty where none.
+        layout: the items' codes and their token ids.
+        settings: how the model was built.
+        item_ids: ``(N,)`` external ids of the items.
+        prompts: the prompt library of training as plain data; empty if there was none.
     """
 
     model: MultitaskModel
@@ -94,39 +95,42 @@ class Bundle:
 
     @property
     def bos(self) -> int:
-        """The token that opens a history."""
+        """The start token of a history."""
         bos = self.tokenizer.bos_token_id
         return self.tokenizer.eos_token_id if bos is None else bos
 
     def view(self, corpus: Corpus) -> CorpusView:
-        """``corpus`` as this model's prompts show it, its items written as the model knows them."""
-        ids, written = item_strings(self.layout.codes), self.settings.prompts.items
+        """``corpus`` for this model's prompts, with items written as in training."""
+        ids, items = item_strings(self.layout.codes), self.settings.prompts.items
         plain = literal_for(self.tokenizer)
-        return CorpusView(corpus, item_names(written, ids, corpus.catalog.titles, plain))
+        return CorpusView(corpus, item_names(items, ids, corpus.catalog.titles, plain))
 
     def histories(self, histories: Histories) -> list[np.ndarray]:
-        """B prompts, token ids: the latest events of each history as this model reads them."""
+        """B prompts as token ids: the latest events of each history."""
         start = np.array([self.bos])
         return [
-            np.concatenate([start, tokens]) if self.settings.opens or not len(tokens) else tokens
+            np.concatenate([start, tokens])
+            if self.settings.prepend_bos or not len(tokens)
+            else tokens
             for tokens in self.layout.histories(histories.tail(self.settings.window))
         ]
 
     def rated_histories(self) -> RatedHistories:
-        """How this model reads a history with its ratings."""
+        """Converts histories with ratings to this model's tokens."""
         return RatedHistories(self.layout, self.tokenizer, self.settings.scale, self.bos)
 
     def ready(self, precision: str = "float32") -> Bundle:
-        """This bundle for answering: in eval mode, on the GPU if there is one, in ``precision``.
+        """This bundle for inference: in eval mode, on the GPU if there is one, in ``precision``.
 
-        float32 is the default because lists must not depend on which requests share a batch.
+        The default is float32, so that recommendations do not depend on the other requests of a
+        batch.
         """
         self.model.eval()
         if not quantised(self.model.causal):
             self.model.lm.to(dtype=getattr(torch, precision))  # the heads stay in float32
         self.model.to("cuda" if torch.cuda.is_available() else "cpu")
         if self.model.device.type == "cpu" and not self.model.seq2seq:
-            shorten(self.model.causal)
+            use_short_attention(self.model.causal)
         return self
 
 
@@ -142,14 +146,16 @@ def build(
     """A bundle before training.
 
     Args:
-        empty, download: let the language model have shapes alone, and fetch it where it is not on
-            this machine (see :func:`load_backbone`).
+        empty: create the language model without weights.
+        download: download the language model if it is not on this machine (see
+            :func:`load_backbone`).
     """
-    done = settings.behaviours
-    words = [*token_strings(codes.sizes), *(f"<behaviour_{n}>" for n in range(len(done)))]
+    behaviours = settings.behaviours
+    tokens = [*token_strings(codes.sizes), *(f"<behaviour_{n}>" for n in range(len(behaviours)))]
     backbone = load_backbone(
-        settings.backbone, words, settings.seed, settings.below, empty=empty, download=download
-    )
+        settings.backbone, tokens, settings.seed, settings.base_adapters,
+        empty=empty, download=download,
+    )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(settings.seed, "heads"))
         model = MultitaskModel(
@@ -161,12 +167,12 @@ def build(
             item_head=settings.item_head,
         ).eval()
     merged = settings.backbone.items == "positions"
-    layout = CodeLayout(codes, backbone.first_new, done, merged)
+    layout = CodeLayout(codes, backbone.first_new, behaviours, merged)
     return Bundle(model, backbone.tokenizer, layout, settings, item_ids, prompts or {})
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:
-    """Every trainable weight by name, each shared one once."""
+    """Every trainable weight by name; a shared weight occurs once."""
     return {
         name: parameter.detach().contiguous()
         for name, parameter in model.named_parameters()
@@ -175,10 +181,10 @@ def trainable_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def load_trainable(model: nn.Module, state: dict[str, Tensor], source: Path) -> None:
-    """Fills trainable weights of ``model`` with ``state``.
+    """Loads ``state`` into the trainable weights of ``model``.
 
     Raises:
-        UserError: ``state`` does not hold exactly the trainable weights.
+        UserError: ``state`` is not exactly the set of trainable weights.
     """
     if differ := state.keys() ^ trainable_state(model).keys():
         got = f"others ({', '.join(sorted(differ)[:3])})"
@@ -201,14 +207,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except Exception as error:  # safetensors raises a class of its own
-        raise input_error(path, "a whole safetensors file", str(error), "train again") from None
+        raise input_error(path, "a complete safetensors file", str(error), "train again") from None
 
 
 def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = None) -> None:
-    """Writes the bundle into ``folder``, its manifest last.
+    """Writes the bundle into ``folder``, the manifest last.
 
     Args:
-        about: whatever else the manifest should say (tasks, steps, prompt versions).
+        about: further facts for the manifest (tasks, steps, prompt versions).
     """
     folder.mkdir(parents=True, exist_ok=True)
     lm = bundle.model.lm
@@ -221,8 +227,8 @@ def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = Non
     bundle.tokenizer.save_pretrained(str(folder / "tokenizer"))
     save_codes(bundle.layout.codes, folder / "codes", bundle.item_ids)
     write_json(folder / PROMPTS, bundle.prompts)
-    own = [folder / name for name in PARTS]
-    files = sorted(p for part in own for p in (part, *part.rglob("*")) if p.is_file())
+    contents = [folder / name for name in CONTENTS]
+    files = sorted(p for path in contents for p in (path, *path.rglob("*")) if p.is_file())
     write_json(
         folder / MANIFEST,
         {
@@ -235,11 +241,12 @@ def save_bundle(bundle: Bundle, folder: Path, about: dict[str, Any] | None = Non
 
 
 def read_settings(folder: Path) -> tuple[BundleSettings, dict[str, Any]]:
-    """How the bundle in ``folder`` was built and what its manifest says about it, every file
-    checked against its hash.
+    """The settings of the bundle in ``folder`` and the facts of its manifest.
+
+    Every file is checked against its hash.
 
     Raises:
-        UserError: a file is missing, damaged, or not what the manifest says.
+        UserError: a file is missing, damaged, or differs from the manifest.
     """
     if not (folder / MANIFEST).is_file():
         raise input_error(folder, "a trained model's folder", f"no {MANIFEST}", "check the path")
@@ -258,43 +265,43 @@ def read_settings(folder: Path) -> tuple[BundleSettings, dict[str, Any]]:
     return settings, manifest.get("about", {})
 
 
-def network(folder: Path) -> str:
+def network_hash(folder: Path) -> str:
     """A short hash of the trained network in ``folder``.
 
     Raises:
-        UserError: a file is missing, damaged, or not what the manifest says.
+        UserError: a file is missing, damaged, or differs from the manifest.
     """
     settings, about = read_settings(folder)
     return digest([settings.dump(), read_json(folder / MANIFEST)["files"], about])
 
 
 def load_bundle(folder: Path, ids: Path | None = None, *, download: bool = False) -> Bundle:
-    """The bundle in ``folder``, every file checked against its hash.
+    """The bundle in ``folder``; every file is checked against its hash.
 
     Args:
-        ids: a folder of codes that extend the model's own (``p5rec ids extend``): it then ranks
-            their items. A new item has what its codes say and, where items have rows of their own,
-            a row of zeros.
-        download: whether a backbone that it names may be fetched; nothing else ever is.
+        ids: a folder of codes that extend the model's own (``p5rec ids extend``); the model then
+            ranks their items. A new item is represented by its codes only; its item embedding, if
+            the model has them, is zero.
+        download: whether the backbone may be downloaded; nothing else ever is.
 
     Raises:
-        UserError: a file is missing, damaged, or not what the manifest says; its backbone is not
-            on this machine and may not be downloaded; or ``ids`` give an
-            item of the model other codes.
+        UserError: a file is missing, damaged, or differs from the manifest; the backbone is not on
+            this machine and may not be downloaded; or ``ids`` assign other codes to an item of
+            the model.
     """
     settings, _ = read_settings(folder)
-    known, taught = load_item_ids(folder / "codes"), load_codes(folder / "codes")
-    item_ids, codes = (known, taught) if ids is None else (load_item_ids(ids), load_codes(ids))
+    known, trained = load_item_ids(folder / "codes"), load_codes(folder / "codes")
+    item_ids, codes = (known, trained) if ids is None else (load_item_ids(ids), load_codes(ids))
     bundle = build(settings, codes, item_ids, read_json(folder / PROMPTS), download=download)
     state = read_tensors(folder / WEIGHTS)
     if ids is not None:
-        row_of = rows_among(item_ids, known)
-        if wrong := unlike(codes, taught, row_of):
-            raise input_error(ids, *wrong)
-        if ROWS in state:
-            state[ROWS] = placed(state[ROWS], row_of)
+        indices = item_indices(item_ids, known)
+        if mismatch := codes_mismatch(codes, trained, indices):
+            raise input_error(ids, *mismatch)
+        if ITEM_EMBEDDINGS in state:
+            state[ITEM_EMBEDDINGS] = scatter_embeddings(state[ITEM_EMBEDDINGS], indices)
     if settings.backbone.lora is not None:
-        names = stack_names(len(settings.below) + 1)
+        names = stack_names(len(settings.base_adapters) + 1)
         load_adapters(bundle.model.lm, folder, dict(zip(names, names, strict=True)))
         state |= {n: t for n, t in trainable_state(bundle.model).items() if "lora_" in n}
     load_trainable(bundle.model, state, folder / WEIGHTS)
@@ -302,10 +309,10 @@ def load_bundle(folder: Path, ids: Path | None = None, *, download: bool = False
 
 
 def load_adapters(lm: Any, folder: Path, names: Mapping[str, str]) -> None:
-    """Fills adapters of ``lm`` with those of the bundle in ``folder``.
+    """Loads adapters of the bundle in ``folder`` into ``lm``.
 
     Args:
-        names: an adapter in the bundle → the one in ``lm``.
+        names: name of the adapter in the bundle → its name in ``lm``.
     """
     from peft import set_peft_model_state_dict
 
@@ -315,41 +322,46 @@ def load_adapters(lm: Any, folder: Path, names: Mapping[str, str]) -> None:
         set_peft_model_state_dict(lm, tensors, name)
 
 
-def rows_among(item_ids: Sequence[Hashable], known: Sequence[Hashable]) -> np.ndarray:
-    """``(N,)`` the row in ``known`` of each item, -1 for those that are not there."""
-    place = {item: row for row, item in enumerate(known)}
-    return np.array([place.get(item, -1) for item in item_ids])
+def item_indices(item_ids: Sequence[Hashable], known: Sequence[Hashable]) -> np.ndarray:
+    """``(N,)`` the index in ``known`` of each item, -1 for items not in ``known``."""
+    index_of = {item: index for index, item in enumerate(known)}
+    return np.array([index_of.get(item, -1) for item in item_ids])
 
 
-def placed(rows: Tensor, row_of: np.ndarray, others: Tensor | None = None) -> Tensor:
-    """``(N, D)``: ``rows`` at ``row_of (N,)``; where that is -1 those of ``others (N, D)``, or
-    zeros."""
-    out = torch.zeros(len(row_of), rows.shape[1]) if others is None else others.detach().clone()
-    out[row_of >= 0] = rows[row_of[row_of >= 0]]
+def scatter_embeddings(
+    embeddings: Tensor, indices: np.ndarray, default: Tensor | None = None
+) -> Tensor:
+    """``(N, D)``: ``embeddings`` at ``indices (N,)``; for -1 those of ``default (N, D)`` or 0."""
+    shape = len(indices), embeddings.shape[1]
+    out = torch.zeros(shape) if default is None else default.detach().clone()
+    out[indices >= 0] = embeddings[indices[indices >= 0]]
     return out
 
 
-def unlike(codes: ItemCodes, taught: ItemCodes, row_of: np.ndarray) -> tuple[str, str, str] | None:
-    """Why ``codes`` do not extend those that a model was taught; None: they do.
+def codes_mismatch(
+    codes: ItemCodes, trained: ItemCodes, indices: np.ndarray
+) -> tuple[str, str, str] | None:
+    """Why ``codes`` do not extend the codes that a model was trained with; None: they do.
 
     Args:
-        row_of: ``(N,)`` the row in the model's table of each item of ``codes``, -1 for new ones.
+        indices: ``(N,)`` the index in the model's codes of each item of ``codes``, -1 for new
+            items.
 
     Returns:
-        What is expected, what there is, and what to do.
+        For an error message: what is expected, what there is, and what to do.
     """
-    kept = row_of >= 0
-    if codes.sizes != taught.sizes or codes.tied != taught.tied:
+    known = indices >= 0
+    if codes.sizes != trained.sizes or codes.tied != trained.tied:
         return (
-            f"levels of {', '.join(map(str, taught.sizes))} codes, as the model's",
+            f"levels of {', '.join(map(str, trained.sizes))} codes, as the model's",
             ", ".join(map(str, codes.sizes)),
             "extend the codes that it was trained with",
         )
-    other = int((codes.codes[kept] != taught.codes[row_of[kept]]).any(axis=1).sum())
-    if other or not kept.any():
+    changed = int((codes.codes[known] != trained.codes[indices[known]]).any(axis=1).sum())
+    if changed or not known.any():
         return (
-            "the model's items with the codes it was taught",
-            f"{other} with others" if other else "none of its items",
+            "the model's items with the codes of its training",
+            f"{changed} with other codes" if changed else "none of its items",
             "extend the codes that it was trained with (RUN_FOLDER/models/METHOD/codes)",
         )
     return None

@@ -34,16 +34,16 @@ class HeadsConfig(Config):
 
     @classmethod
     def none(cls) -> HeadsConfig:
-        """No head at all."""
+        """Settings without rating heads."""
         return cls(regression=None, classification=None)
 
     @property
     def any(self) -> bool:
-        """Whether there is a head."""
+        """Whether there is at least one rating head."""
         return bool(self.regression or self.classification)
 
     @model_validator(mode="after")
-    def _something_is_taught(self) -> HeadsConfig:
+    def _has_a_target(self) -> HeadsConfig:
         if not (self.any or self.words):
             raise ValueError("expected a regression, a classification or words, got none of them")
         return self
@@ -60,7 +60,7 @@ class ItemHeadConfig(Config):
     """Temperature of the softmax over cosines."""
     negatives: int = Field(8192, ge=1)
     """Sampled negatives per batch. A catalogue of up to twice as many items is scored in full."""
-    spread: float = Field(0.02, gt=0)
+    init_std: float = Field(0.02, gt=0)
     """Standard deviation of the initial item embeddings. Cosines ignore an embedding's norm, but
-    the network that reads it does not: choose ``train.row_learning_rate`` to fit.
+    the network that reads it does not: choose ``train.embedding_learning_rate`` to fit.
     """

@@ -1,4 +1,4 @@
-"""A trained model as a folder that any program reads: no adapters, no code of ours."""
+"""Exports a trained model as a plain transformers folder, without adapters or p5rec code."""
 
 from __future__ import annotations
 
@@ -24,19 +24,18 @@ ITEMS = "items.json"
 
 
 def export(model: Path, out: Path, dtype: str = "float32", *, download: bool = False) -> None:
-    """Writes the bundle in ``model`` as a plain language model's folder, whole or not at all.
+    """Writes the bundle in ``model`` as a plain language model's folder, atomically.
 
-    Besides weights, config, tokenizer and generation settings it holds ``items.json``
-    (each item's id and the tokens that name it), the rating heads where there are some, which a
-    plain model has no place for, and a manifest.
+    The folder has weights, config, tokenizer, generation settings, ``items.json`` (the tokens of
+    each item id), a manifest, and the rating heads if there are any, in a file of their own.
 
     Args:
         dtype: of the weights: ``float32`` or ``bfloat16``.
-        download: whether a backbone that is not on this machine may be fetched.
+        download: whether a backbone that is not on this machine may be downloaded.
 
     Raises:
-        UserError: ``out`` exists, the bundle is not whole, or its items are more than tokens
-            or scored as wholes.
+        UserError: ``out`` exists, the bundle is incomplete, or a plain language model cannot
+            represent it: its items are no plain tokens, or it has an item head.
     """
     if out.exists():
         raise input_error(out, "a new folder", "one that exists", "name another or delete it")
@@ -45,19 +44,17 @@ def export(model: Path, out: Path, dtype: str = "float32", *, download: bool = F
         raise input_error(
             model, "a model around a network of transformers",
             f"backbone.kind: {bundle.settings.backbone.kind}",
-            "a plain language model's folder holds no other; ask it through p5rec",
+            "only such models can be exported; use this one through p5rec",
         )  # fmt: skip
     if bundle.settings.backbone.items != "tokens":
         raise input_error(
-            model, "a model that reads a token a code", "one that reads an item as one position",
-            "a plain language model cannot; train it with backbone.items: tokens and item_embeddings: "
-            "false",
+            model, "a model with one token for each code", "one with one position for each item",
+            "train it with backbone.items: tokens and item_embeddings: false",
         )  # fmt: skip
     if bundle.settings.item_head:
         raise input_error(
-            model, "a model that ranks by codes alone", "one with item_head",
-            "a plain language model has none; train it without item_head",
-        )  # fmt: skip
+            model, "a model without an item head", "one with", "train it without item_head"
+        )
     work = out.with_name(f".{out.name}.{token_hex(4)}.work")
     with writing(out):
         try:
@@ -81,13 +78,13 @@ def _write(bundle: Bundle, folder: Path, dtype: str) -> None:
 
 def _write_manifest(bundle: Bundle, folder: Path, model: Path, dtype: str) -> None:
     files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
-    made_from: dict[str, Any] = read_json(model / MANIFEST)
+    source: dict[str, Any] = read_json(model / MANIFEST)
     write_json(
         folder / MANIFEST,
         {
             "model": file_sha256(model / MANIFEST),
-            "settings": made_from["settings"],
-            "about": made_from["about"],
+            "settings": source["settings"],
+            "about": source["about"],
             "dtype": dtype,
             "bos": bundle.bos,
             "versions": library_versions(),

@@ -1,7 +1,7 @@
-"""The search inside ``model.generate``: any transformers model, causal or encoder-decoder.
+"""Beam search over items inside ``model.generate`` of any transformers model.
 
-rows = TokenRows.build(item_tokens)
-out = model.generate(**prompts, custom_generate=ItemSearch(rows), num_beams=20,
+items = TokenSequences.build(item_tokens)
+out = model.generate(**prompts, custom_generate=ItemSearch(items), num_beams=20,
                      num_return_sequences=10)
 """
 
@@ -21,16 +21,16 @@ from transformers.generation.utils import (
 from p5rec.backbones.attention import adds_mask
 from p5rec.decode.allowed import Allowed, OpenNodes
 from p5rec.decode.beam import beam_search
-from p5rec.decode.token_rows import END, TokenRows
+from p5rec.decode.token_sequences import END, TokenSequences
 
 from .readers import DecoderReader, Reader, TreeReader
 
 
-class TokenRowScorer:
-    """What a reader that answers with logits says of token rows; a ``Scorer`` of the search."""
+class ItemTokenScorer:
+    """Log-probabilities of item tokens from a reader's logits; a ``Scorer`` of the beam search."""
 
-    def __init__(self, reader: Reader, rows: TokenRows, normalisation: str) -> None:
-        self.reader, self.rows, self.normalisation = reader, rows, normalisation
+    def __init__(self, reader: Reader, sequences: TokenSequences, normalisation: str) -> None:
+        self.reader, self.sequences, self.normalisation = reader, sequences, normalisation
 
     def start(self) -> Tensor:
         """``(B, C_0)``."""
@@ -40,72 +40,72 @@ class TokenRowScorer:
 
     def step(self, codes: Tensor, parents: Tensor) -> Tensor:
         """``(B, K, C_l)``."""
-        trie = self.rows.trie
+        trie = self.sequences.trie
         self.nodes = trie.descend(self.level, self.nodes.gather(1, parents), codes)
-        tokens = self.rows.tokens[self.level][codes]
+        tokens = self.sequences.tokens[self.level][codes]
         logits = self.reader.follow({"input_ids": tokens.clamp(min=0)}, parents)
         self.level += 1
         return self._log_probs(logits)
 
     def _log_probs(self, logits: Tensor) -> Tensor:
-        return self.rows.log_probs(self.level, self.nodes, logits, self.normalisation)
+        return self.sequences.log_probs(self.level, self.nodes, logits, self.normalisation)
 
 
 class ItemSearch:
-    """A ``custom_generate`` for ``generate``: exact beam search over items, the prompt read once.
+    """A ``custom_generate`` for ``generate``: exact beam search over items with one prompt pass.
 
-    It heeds ``num_beams``, ``num_return_sequences``, ``return_dict_in_generate`` and
-    ``output_scores``, and no other setting: no penalty, no sampling, no stopping rule reaches in.
-    The answer is what ``generate`` answers: prompt and item tokens, filled up with the pad token;
-    where fewer items are allowed than asked, rows of pad tokens.
+    It uses ``num_beams``, ``num_return_sequences``, ``return_dict_in_generate`` and
+    ``output_scores``. All other generation settings are ignored: penalties, sampling, stopping
+    rules. The output has the form of ``generate``: prompt and item tokens, padded with the pad
+    token. If fewer items are allowed than requested, the remaining sequences are pad tokens.
 
     Args:
-        rows: the items' tokens.
-        normalisation: see ``TokenRows.log_probs``; ``vocab`` is that of ``generate``.
-        allowed: the items each prompt may be answered with; None: all.
-        tie: ``(N,)`` a permutation that orders equal scores; None: by row.
+        sequences: the items' tokens.
+        normalisation: see ``TokenSequences.log_probs``; ``vocab`` is that of ``generate``.
+        allowed: the allowed items of each prompt; None: all.
+        tie: ``(N,)`` a permutation that orders items of equal score; None: by index.
     """
 
     def __init__(
         self,
-        rows: TokenRows,
+        sequences: TokenSequences,
         normalisation: str = "vocab",
         allowed: Allowed | None = None,
         tie: Tensor | None = None,
     ) -> None:
-        self.rows, self.normalisation, self.allowed = rows, normalisation, allowed
-        tie = torch.arange(len(rows.trie)) if tie is None else tie
-        self.ranks = rows.trie.smallest_below(tie)
+        self.sequences, self.normalisation, self.allowed = sequences, normalisation, allowed
+        tie = torch.arange(len(sequences.trie)) if tie is None else tie
+        self.ranks = sequences.trie.smallest_below(tie)
 
     def __call__(
         self, model: Any, input_ids: Tensor, generation_config: Any, **inputs: Any
     ) -> Tensor | GenerateBeamOutput:
-        """What ``generate`` calls; ``input_ids`` come repeated for each beam.
+        """Called by ``generate``, with ``input_ids`` repeated for each beam.
 
         Raises:
-            ValueError: more sequences wanted than beams.
+            ValueError: ``num_return_sequences`` exceeds the number of beams.
         """
         device = input_ids.device
         beams, k = generation_config.num_beams, generation_config.num_return_sequences
-        rows, each = self.rows.to(device), max(beams, k)
-        scorer = TokenRowScorer(
-            self._reader(model, input_ids, inputs, each), rows, self.normalisation
+        sequences, each = self.sequences.to(device), max(beams, k)
+        scorer = ItemTokenScorer(
+            self._reader(model, input_ids, inputs, each), sequences, self.normalisation
         )
-        opened = None if self.allowed is None else OpenNodes(rows.trie, self.allowed)
+        open_nodes = None if self.allowed is None else OpenNodes(sequences.trie, self.allowed)
         items, scores = beam_search(
             scorer,
-            rows.trie,
+            sequences.trie,
             beams,
             k=k,
             ranks=[level.to(device) for level in self.ranks],
-            open_nodes=opened,
+            open_nodes=open_nodes,
         )
-        said = self._tokens(rows, items)
+        tokens = self._tokens(sequences, items)
         filler = generation_config.pad_token_id
         filler = generation_config.eos_token_id if filler is None else filler
-        said = said.masked_fill(said == END, filler)
-        before = input_ids[::each].repeat_interleave(k, dim=0)
-        sequences = torch.cat([before, said.flatten(0, 1)], dim=1)
+        tokens = tokens.masked_fill(tokens == END, filler)
+        prompts = input_ids[::each].repeat_interleave(k, dim=0)
+        sequences = torch.cat([prompts, tokens.flatten(0, 1)], dim=1)
         if not generation_config.return_dict_in_generate:
             return sequences
         kind = (
@@ -115,23 +115,23 @@ class ItemSearch:
         )
         return kind(sequences=sequences, sequences_scores=scores.flatten())
 
-    def items(self, said: Tensor) -> Tensor:
-        """The item rows ``(...)`` that answers ``(..., n)`` name; -1 for what is no item."""
-        rows = self.rows.to(said.device)
-        levels = rows.trie.levels
-        whole = pad(said[..., :levels], (0, max(0, levels - said.shape[-1])), value=END)
-        nodes, known = rows.walk(whole)
-        return torch.where(known, rows.trie.leaf_item[nodes], -1)
+    def items(self, tokens: Tensor) -> Tensor:
+        """The items ``(...)`` of generated tokens ``(..., n)``; -1 if they are no item."""
+        sequences = self.sequences.to(tokens.device)
+        levels = sequences.trie.levels
+        padded = pad(tokens[..., :levels], (0, max(0, levels - tokens.shape[-1])), value=END)
+        nodes, known = sequences.walk(padded)
+        return torch.where(known, sequences.trie.leaf_item[nodes], -1)
 
     @staticmethod
-    def _tokens(rows: TokenRows, items: Tensor) -> Tensor:
-        """``(B, k)`` items → ``(B, k, L)`` tokens, -1 after the end and for no item."""
-        leaf = rows.trie.item_leaf[items.clamp(min=0)]
+    def _tokens(sequences: TokenSequences, items: Tensor) -> Tensor:
+        """``(B, k)`` items → ``(B, k, L)`` tokens, -1 after the end and for empty entries."""
+        leaf = sequences.trie.item_leaf[items.clamp(min=0)]
         columns = []
-        for level in range(rows.trie.levels):
-            borders = rows.trie.leaf_starts[level + 1]
+        for level in range(sequences.trie.levels):
+            borders = sequences.trie.leaf_starts[level + 1]
             node = torch.searchsorted(borders, leaf, right=True) - 1
-            columns.append(rows.tokens[level][rows.trie.codes[level][node]])
+            columns.append(sequences.tokens[level][sequences.trie.codes[level][node]])
         return torch.stack(columns, dim=-1).masked_fill((items < 0)[..., None], END)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Heads that read a hidden state: an item's further codes, the whole item, a rating."""
+"""Heads on a hidden state: code head (codes after the first), item head, rating heads."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from torch.nn.functional import (
     softplus,
 )
 
-from .catalogue import catalogue_loss, draw, quick
+from .catalogue import catalogue_loss, fast_dtype, sample_items
 from .config import HeadsConfig, ItemHeadConfig
 
 
 class CodeHead(nn.Module):
-    """The state before an item, and the codes named so far → the state before its next code.
+    """Predicts the state before the next code from the state before the item and earlier codes.
 
-    With it an item takes one position of the language model instead of L: the model is run once
-    an item, this small network once a code. The idea of a small second network for the codes
-    within a position is that of the RQ-Transformer (Lee et al. 2022, arXiv:2203.01941, section
-    3.2.2). DEVIATION: a perceptron over the sum of the codes' rows in place of a transformer.
+    With a code head an item takes one position of the language model instead of L: the language
+    model runs once an item, this small network once a code. The RQ-Transformer (Lee et al. 2022,
+    arXiv:2203.01941, section 3.2.2) introduced a small second network for the codes within a
+    position. DEVIATION: a perceptron over the sum of the code embeddings replaces its transformer.
 
     Args:
         width: D.
-        dropout: share of hidden numbers left out in training.
+        dropout: dropout rate of the hidden layer.
     """
 
     def __init__(self, width: int, dropout: float) -> None:
@@ -42,17 +42,17 @@ class CodeHead(nn.Module):
         self.dropout = dropout
 
     def forward(self, hidden: Tensor, codes: Tensor) -> Tensor:
-        """``(..., D)`` states before items, ``(..., D)`` sums of code rows → ``(..., D)``."""
+        """``(..., D)`` states before items, ``(..., D)`` sums of code embeddings → ``(..., D)``."""
         hidden = hidden.float()
         inner = gelu(self.up(torch.cat([hidden, codes.float()], dim=-1)))
         return self.norm(hidden + self.down(dropout(inner, self.dropout, self.training)))
 
 
 class ItemHead(nn.Module):
-    """States against vectors of whole items, by their cosine: a softmax over the catalogue.
+    """An item-level softmax over the catalogue: cosine of states and item vectors.
 
-    It learns what the codes of an item cannot say, and says it of all items at once; the codes
-    learn what an item has in common with others. The two are given the same vectors to learn.
+    The item head learns what is specific to an item and scores all items at once; the codes learn
+    what an item shares with others. Both use the same embeddings.
 
     Args:
         width: D.
@@ -64,28 +64,29 @@ class ItemHead(nn.Module):
         self.config, self.norm = config, nn.LayerNorm(width)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """``(..., D)`` states before items → ``(..., D)``, whose products with
-        :meth:`vectors` are logits."""
+        """``(..., D)`` states before items → ``(..., D)``; products with :meth:`vectors` are
+        logits."""
         return normalize(self.norm(hidden.float()), dim=-1) / self.config.temperature
 
-    def vectors(self, rows: Tensor) -> Tensor:
-        """``(N, D)`` item rows → ``(N, D)`` of length 1."""
-        return normalize(rows.float(), dim=-1)
+    def vectors(self, embeddings: Tensor) -> Tensor:
+        """``(N, D)`` item embeddings → ``(N, D)`` unit vectors."""
+        return normalize(embeddings.float(), dim=-1)
 
-    def loss(self, hidden: Tensor, rows: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """The sum of ``weights (M,)`` times each loss, in nats.
+    def loss(self, hidden: Tensor, embeddings: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """The weighted sum of the losses of M targets, in nats.
 
         Args:
             hidden: ``(M, D)`` states before items.
-            rows: ``(N, D)`` of all items.
-            targets: ``(M,)`` the items.
+            embeddings: ``(N, D)`` of all items.
+            targets: ``(M,)`` items.
+            weights: ``(M,)``.
         """
         device = hidden.device
-        drawn = draw(len(rows), self.config.negatives, device)
-        states, table = self(hidden), self.vectors(rows)
+        sampled = sample_items(len(embeddings), self.config.negatives, device)
+        states, table = self(hidden), self.vectors(embeddings)
         with torch.autocast(device.type, enabled=False):
             return catalogue_loss(
-                states, table, targets, drawn, quick(device), self.config.weight * weights
+                states, table, targets, sampled, fast_dtype(device), self.config.weight * weights
             )
 
 
@@ -93,8 +94,7 @@ class CumulativeLink(nn.Module):
     """One score against ascending thresholds: P(class <= k) = sigmoid(threshold_k - score).
 
     The proportional odds model (McCullagh 1980, *Regression models for ordinal data*, section 2).
-    Each threshold but the first is its predecessor and a softplus, so they ascend whatever is
-    learned.
+    Each threshold after the first is its predecessor plus a softplus, so thresholds always ascend.
 
     Args:
         width: D.
@@ -111,17 +111,17 @@ class CumulativeLink(nn.Module):
         """``(K - 1,)``, ascending."""
         return torch.cat([self.steps[:1], softplus(self.steps[1:])]).cumsum(0)
 
-    def forward(self, read: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor) -> Tensor:
         """``(B, D)`` → ``(B, K)`` log-probabilities of the classes."""
-        end, score = self.steps.new_tensor([torch.inf]), self.score(read)
+        end, score = self.steps.new_tensor([torch.inf]), self.score(hidden)
         edges = torch.cat([-end, self.thresholds, end])
         low, high = edges[:-1], edges[1:]
-        # log(sigmoid(a) - sigmoid(b)), in the terms that neither overflow nor cancel
+        # log(sigmoid(a) - sigmoid(b)) without overflow or cancellation
         between = torch.log(-torch.expm1(low - high))
         return logsigmoid(high - score) + logsigmoid(score - low) + between
 
-    def start_at(self, shares: Tensor) -> None:
-        """Says of everything what is true on the whole: ``(K,)`` shares, none of them 0."""
+    def init_to_marginal(self, shares: Tensor) -> None:
+        """Initialises the predictions to class frequencies ``shares (K,)``, all above 0."""
         thresholds = shares.cumsum(0)[:-1].logit()
         gaps = thresholds.diff()
         self.steps.copy_(torch.cat([thresholds[:1], gaps + torch.log(-torch.expm1(-gaps))]))
@@ -133,8 +133,8 @@ class RatingHeads(nn.Module):
 
     Args:
         width: D, the hidden size.
-        scale: the ratings that occur, ascending, K of them.
-        config: which heads, and their losses.
+        scale: the K distinct ratings, ascending.
+        config: which heads exist, and their losses.
     """
 
     scale: Tensor
@@ -158,63 +158,64 @@ class RatingHeads(nn.Module):
     def forward(self, hidden: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """``(B, D)`` → the rating ``(B,)`` and log-probabilities of the classes ``(B, K)``.
 
-        Both are float32; None where there is no such head.
+        Both are float32; None for a head that does not exist.
         """
-        read = self.norm(hidden.float())
-        value = None if self.regression is None else self.regression(read).squeeze(-1)
-        logits = None if self.classification is None else self.classification(read)
+        normed = self.norm(hidden.float())
+        value = None if self.regression is None else self.regression(normed).squeeze(-1)
+        logits = None if self.classification is None else self.classification(normed)
         return value, None if logits is None else logits.log_softmax(-1)
 
     @torch.no_grad()
-    def start_at(self, ratings: Tensor) -> None:
-        """Lets untrained heads say of everything what is true of ``ratings (n,)`` as a whole."""
+    def init_to_marginal(self, ratings: Tensor) -> None:
+        """Initialises the heads' predictions to the mean and frequencies of ``ratings (n,)``."""
         counts = torch.bincount(self._classes(ratings), minlength=len(self.scale)).clamp(min=1)
         shares = counts / counts.sum()
         if self.regression is not None:
             self.regression.bias.fill_(ratings.mean())
         if isinstance(self.classification, CumulativeLink):
-            self.classification.start_at(shares)
+            self.classification.init_to_marginal(shares)
         elif self.classification is not None:
             nn.init.zeros_(self.classification.weight)
             self.classification.bias.copy_(shares.log())
 
     def loss(self, hidden: Tensor, ratings: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """``(M,)``: the weighted sum of the heads' losses; and those of each head by name.
+        """The weighted sum of the heads' losses ``(M,)``, and the losses of each head by name.
 
         Args:
             hidden: ``(M, D)``, M may be 0.
             ratings: ``(M,)``.
         """
         value, logs = self(hidden)
-        losses, parts = torch.zeros_like(ratings), {}
+        losses, by_head = torch.zeros_like(ratings), {}
         if value is not None:
             measure = huber_loss if self.config.regression == "huber" else mse_loss
             error = measure(value, ratings, reduction="none")
-            losses, parts["regression_loss"] = losses + self.config.balance * error, error
+            losses, by_head["regression_loss"] = losses + self.config.balance * error, error
         if logs is not None:
             error = nll_loss(logs, self._classes(ratings), reduction="none")
-            losses, parts["classification_loss"] = losses + error, error
-        return losses, parts
+            losses, by_head["classification_loss"] = losses + error, error
+        return losses, by_head
 
     def _classes(self, ratings: Tensor) -> Tensor:
         return (ratings[:, None] - self.scale).abs().argmin(1)
 
-    def read(self, hidden: Tensor) -> dict[str, Tensor]:
-        """What the heads there are say of ``(B, D)``, each ``(B,)`` and on the scale.
+    def predict(self, hidden: Tensor) -> dict[str, Tensor]:
+        """Rating estimates ``(B,)`` by name from states ``(B, D)``, clamped to the scale.
 
-        ``regression``, the number; ``class``, the likeliest class; ``expectation``, the mean of
-        the classes; ``mean``, that of the regression and the expectation.
+        ``regression``: the regression head; ``class``: the most likely class; ``expectation``: the
+        expected value over the classes; ``mean``: the mean of regression and expectation.
         """
-        return self.readings(*self(hidden))
+        return self.estimates(*self(hidden))
 
-    def readings(self, value: Tensor | None, logs: Tensor | None) -> dict[str, Tensor]:
-        """The same of what :meth:`forward` gave."""
-        found = {}
+    def estimates(self, value: Tensor | None, logs: Tensor | None) -> dict[str, Tensor]:
+        """The estimates of :meth:`predict` from the outputs of :meth:`forward`."""
+        estimates = {}
         if value is not None:
-            found["regression"] = value
+            estimates["regression"] = value
         if logs is not None:
-            found["class"] = self.scale[logs.argmax(-1)]
-            found["expectation"] = logs.exp() @ self.scale
+            estimates["class"] = self.scale[logs.argmax(-1)]
+            estimates["expectation"] = logs.exp() @ self.scale
         if value is not None and logs is not None:
-            found["mean"] = (value + found["expectation"]) / 2
-        return {name: said.clamp(self.scale[0], self.scale[-1]) for name, said in found.items()}
+            estimates["mean"] = (value + estimates["expectation"]) / 2
+        low, high = self.scale[0], self.scale[-1]
+        return {name: estimate.clamp(low, high) for name, estimate in estimates.items()}

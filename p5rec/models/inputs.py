@@ -1,4 +1,4 @@
-"""What a model reads: items as code tokens, prompts as token ids, and both in padded batches."""
+"""Model inputs: items as code tokens, prompts as token ids, padded batches."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from p5rec.tasks.literal import Literal
 
 @dataclass(frozen=True, eq=False)
 class CodeLayout:
-    """Events as token ids: code ``c`` of level ``l`` is token ``first + starts[l] + c``; where
-    behaviours are told apart, an event is its item's codes and the token of what was done.
+    """Maps events to token ids: code ``c`` of level ``l`` is token ``first + starts[l] + c``.
+
+    With behaviours, an event is its item's codes followed by the token of its behaviour.
 
     Attributes:
         codes: the items' codes, ``(N, L)``.
         first: the token id of code 0 of level 0.
-        behaviours: their names, in the order of their tokens, which follow the codes'; an event of
-            which nothing is said is of the first. Empty: they are not told apart.
-        merged: an event takes one position of the model; else each token has its own.
+        behaviours: names of the behaviours, in the order of their tokens, which follow the codes.
+            An event without a behaviour has the first. Empty: behaviours are not distinguished.
+        merged: an event takes one position of the model; otherwise each token takes one.
     """
 
     codes: ItemCodes
@@ -45,7 +46,7 @@ class CodeLayout:
 
     @property
     def first_behaviour(self) -> int:
-        """The token of the first behaviour, where they are told apart."""
+        """The token of the first behaviour, if behaviours are distinguished."""
         return self.first + sum(self.codes.sizes)
 
     @property
@@ -57,16 +58,16 @@ class CodeLayout:
         """``(n, stride)`` int64 token ids of events.
 
         Args:
-            items: ``(n,)`` theirs.
-            behaviours: what was done.
+            items: ``(n,)`` of the events.
+            behaviours: of the events.
 
         Raises:
-            UserError: a behaviour is not known.
+            UserError: a behaviour is unknown.
         """
         if not self.behaviours:
             return self.items[items]
-        done = behaviour_codes(behaviours, self.behaviours, len(items))
-        return np.concatenate([self.items[items], self.first_behaviour + done[:, None]], axis=1)
+        kinds = behaviour_codes(behaviours, self.behaviours, len(items))
+        return np.concatenate([self.items[items], self.first_behaviour + kinds[:, None]], axis=1)
 
     def histories(self, histories: Histories) -> list[np.ndarray]:
         """Each history as one token sequence, oldest first: B arrays of ``length * stride``."""
@@ -75,68 +76,69 @@ class CodeLayout:
         return np.split(tokens, cuts)[: len(histories)]
 
 
-class Question(NamedTuple):
-    """A question as token ids, and what it took to make it fit.
+class PromptTokens(NamedTuple):
+    """A prompt as token ids, and how it was shortened to fit.
 
     Attributes:
         ids: ``(T,)`` int64.
-        answer: what it should be answered, in the words that it shows.
-        shortened: it shows less than it would have: a shorter history, fewer worked examples,
-            shorter texts and titles.
-        cut: nor was that enough, and its words lost their beginning.
+        target: the target text, with titles as the prompt has them.
+        shortened: the prompt has a shorter history, fewer worked examples, or shorter texts and
+            titles than it would have without a limit.
+        cut: shortening was not enough, and the beginning of the prompt was cut off.
     """
 
     ids: np.ndarray
-    answer: str = ""
+    target: str = ""
     shortened: bool = False
     cut: bool = False
 
 
 def literal_for(tokenizer: PreTrainedTokenizerBase) -> Literal:
-    """How data text is written so that ``tokenizer`` takes no word of it for a token of its own."""
+    """Escapes text of the data so that ``tokenizer`` maps none of it to a special token."""
     added = tokenizer.added_tokens_decoder.values()
     special = {*tokenizer.all_special_tokens, *(t.content for t in added if t.special)}
-    # a single letter that was added is a letter
+    # an added token of a single letter is an ordinary letter
     plain = {token.content for token in added if len(token.content.strip()) > 1}
     return Literal(special | plain, folded=any(token.normalized for token in added))
 
 
-def fit_source(tokenizer: PreTrainedTokenizerBase, example: Example, max_tokens: int) -> Question:
-    """The question in at most ``max_tokens``, up to where the answer begins.
+def fit_prompt(
+    tokenizer: PreTrainedTokenizerBase, example: Example, max_tokens: int
+) -> PromptTokens:
+    """The prompt in at most ``max_tokens`` tokens, up to the beginning of the target.
 
-    It is written through the model's own chat template where it has one.
+    The model's chat template is applied if it has one.
 
-    One that is too long is made to show less, as little less as will do: first its histories lose
-    their oldest events, then worked examples go, then texts and titles get shorter. What it asks,
-    what there is to choose from, by id or by titles that differ, and what a chat template writes
-    around it stay; an answer repeats a title as it is shown. If that is not enough, its
-    own words lose their beginning, for what is asked stands at their end.
+    A prompt that is too long is shortened by as little as necessary, in this order: the oldest
+    events of histories, worked examples, texts and titles. The question, the candidates (by id or
+    distinct titles) and the text of the chat template are never shortened. A title in the target
+    is shortened in the same way. If the prompt is still too long, its beginning is cut off, because
+    the question is at its end.
     """
     ids = _ids(tokenizer, example)
     if len(ids) <= max_tokens:
-        return Question(ids, example.target)
+        return PromptTokens(ids, example.target)
 
-    def first(steps: int, less: Callable[[int], Example]) -> Question | None:
-        """The first of ``less(1 .. steps)``, each shorter than the one before, that fits."""
-        taken = bisect_left(
-            range(1, steps + 1), True, key=lambda n: len(_ids(tokenizer, less(n))) <= max_tokens
+    def first(steps: int, shorten: Callable[[int], Example]) -> PromptTokens | None:
+        """The first of ``shorten(1 .. steps)`` that fits; each is shorter than the last."""
+        index = bisect_left(
+            range(1, steps + 1), True, key=lambda n: len(_ids(tokenizer, shorten(n))) <= max_tokens
         )
-        if taken == steps:
+        if index == steps:
             return None
-        shown = less(taken + 1)
-        return Question(_ids(tokenizer, shown), shown.target, shortened=True)
+        fitting = shorten(index + 1)
+        return PromptTokens(_ids(tokenizer, fitting), fitting.target, shortened=True)
 
-    least, less = example, example.less
-    if less is not None and less.steps:
-        if found := first(less.steps, less):
-            return found
-        least = less(less.steps)
-    words = least.source
-    if found := first(len(words) - 1, lambda n: replace(least, source=words[n:].lstrip())):
-        return found._replace(shortened=least is not example, cut=True)
-    return Question(
-        ids[-max_tokens:], example.target, cut=True
-    )  # there is no room for what stands around it
+    shortest, shorten = example, example.shorten
+    if shorten is not None and shorten.steps:
+        if fitting := first(shorten.steps, shorten):
+            return fitting
+        shortest = shorten(shorten.steps)
+    text = shortest.source
+    if fitting := first(len(text) - 1, lambda n: replace(shortest, source=text[n:].lstrip())):
+        return fitting._replace(shortened=shortest is not example, cut=True)
+    # not even the chat template fits
+    return PromptTokens(ids[-max_tokens:], example.target, cut=True)
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, example: Example) -> np.ndarray:
@@ -145,29 +147,33 @@ def _ids(tokenizer: PreTrainedTokenizerBase, example: Example) -> np.ndarray:
             to_messages(example), tokenize=False, add_generation_prompt=True
         )
     else:
-        text = "\n".join(part for part in (example.system, example.source) if part) + "\n"
-    # a chat template writes the marks that the model knows; elsewhere its tokenizer does
+        text = "\n".join(each for each in (example.system, example.source) if each) + "\n"
+    # a chat template contains the special tokens; without one the tokenizer adds them
     ids = tokenizer(text, add_special_tokens=not tokenizer.chat_template)["input_ids"]
     return np.asarray(ids, dtype=np.int64)
 
 
 def encode_target(tokenizer: PreTrainedTokenizerBase, example: Example) -> np.ndarray:
-    """``(T,)`` ids of the answer and the token that ends it."""
+    """``(T,)`` ids of the target and the end token."""
     ids = tokenizer(example.target, add_special_tokens=False)["input_ids"]
     return np.asarray([*ids, tokenizer.eos_token_id], dtype=np.int64)
 
 
-def pad(rows: Sequence[np.ndarray], value: float) -> tuple[Tensor, Tensor]:
-    """Rows ``(B, T, ...)``, of their own type, and their mask ``(B, T)`` int64, T the longest."""
-    lengths = np.array([len(row) for row in rows])
+def pad(sequences: Sequence[np.ndarray], value: float) -> tuple[Tensor, Tensor]:
+    """Pads sequences on the right: ``(B, T, ...)`` in their own dtype, and a mask ``(B, T)`` int64.
+
+    T is the length of the longest sequence.
+    """
+    lengths = np.array([len(sequence) for sequence in sequences])
     real = np.arange(lengths.max()) < lengths[:, None]
-    out = np.full((*real.shape, *rows[0].shape[1:]), value, dtype=rows[0].dtype)
-    out[real] = np.concatenate(rows)
+    shape = (*real.shape, *sequences[0].shape[1:])
+    out = np.full(shape, value, dtype=sequences[0].dtype)
+    out[real] = np.concatenate(sequences)
     return torch.from_numpy(out), torch.from_numpy(real.astype(np.int64))
 
 
 def by_length(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
-    """Rows in groups of like length, at most ``tokens`` padded tokens each, longest first.
+    """Indices in batches of similar length with at most ``tokens`` padded tokens, longest first.
 
     The longest come first, so a batch that does not fit in memory fails at once.
     """

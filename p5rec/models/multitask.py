@@ -1,4 +1,4 @@
-"""Every task's loss in one forward pass of one language model over items."""
+"""The losses of all tasks in one forward pass of a language model over items."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from .items import ItemModel
-from .positions import restarted, row_has, whole_items
+from .positions import any_in_document, item_starts, restarted
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Lines of rows and what each token is to teach.
+    """B sequences of T tokens with labels; a sequence holds one example, or several when packed.
 
     Attributes:
-        input_ids: ``(B, T)``, padded on the right: what comes after a token is hidden from it
-            by causality, so there is no mask, and attention keeps its fast path.
-        labels: ``(B, T)`` aligned with ``input_ids``; -100 where nothing is asked, as at the
-            first token of a line and of a document. An item is asked as a whole.
+        input_ids: ``(B, T)``, padded on the right. The model is causal, so there is no mask, and
+            attention keeps its fast path.
+        labels: ``(B, T)`` aligned with ``input_ids``; -100 for no target, as at the first token
+            of a sequence and of a document. An item is a target with all its codes or none.
         weights: ``(B, T)`` the loss weight of each token's task.
-        tasks: ``(B, T)`` which task each token belongs to; None: all to one.
-        back: ``(B, T)`` where an item begins, how many positions before its own stands the one
-            that is to name it; None: it is the one before, always.
-        blank: ``(B, T)`` bool, tokens that the model is not shown.
-        ratings: ``(B, T)`` what the heads are to say at a token, on the data's scale; NaN where
-            nothing. An item has said all it has to say at its last code.
-        candidates: ``(B, T, K)`` items to be weighed where one begins; where the first is -1,
-            none are. A row must have a line of its own, and no encoder.
-        documents: ``(B, T)`` the number, ascending, of the row that each token of a packed line
-            belongs to: rows do not see each other. None: a line is a row.
-        source, source_mask, source_blank: ``(B, S)`` what the encoder reads, where there is
-            one.
+        tasks: ``(B, T)`` the task of each token; None: all tokens have the same.
+        back: ``(B, T)`` for the first token of an item: how many positions earlier its item is
+            predicted; None: one position earlier, always.
+        blank: ``(B, T)`` bool, tokens hidden from the model.
+        ratings: ``(B, T)`` target of the rating heads at a token, on the data's scale; NaN for no
+            target. The target of an item is at its last code.
+        candidates: ``(B, T, K)`` items to score at the first token of an item; a first entry of
+            -1 means none. Needs one example a sequence, and no encoder.
+        documents: ``(B, T)`` the ascending number of the example that each token of a packed
+            sequence belongs to; examples do not attend to each other. None: no packing.
+        source, source_mask, source_blank: ``(B, S)`` input of the encoder, if there is one.
     """
 
     input_ids: Tensor
@@ -52,26 +51,25 @@ class Batch:
 
 
 class MultitaskModel(ItemModel):
-    """A model over items that learns every task's rows; its parts are :class:`ItemModel`'s.
+    """An :class:`ItemModel` with the losses of all tasks.
 
-    The language-model loss is taken on labelled positions only. Where the label is an item, its
-    codes have the log-probabilities of :meth:`log_probs`; where it is a word, the softmax runs over
-    the whole vocabulary.
+    The language-model loss is computed at labelled positions only: for an item from the
+    log-probabilities of its codes (:meth:`log_probs`), for a word from a softmax over the
+    vocabulary.
     """
 
     def forward(self, batch: Batch, count: Tensor | float | None = None) -> dict[str, Tensor]:
-        """The weighted loss of a batch and its parts.
+        """The weighted loss of a batch and its loss terms.
 
         Args:
-            count: what the summed loss is divided by; None: the labels here.
+            count: divisor of the summed loss; None: the number of labels in the batch.
 
         Returns:
-            ``loss`` and, for logging, mean ``code_loss`` and ``level_losses (L,)``, ``item_loss``
-            under its weight, ``text_loss``,
-            ``regression_loss``, ``classification_loss``, and ``task_losses``, a label's mean in
-            each task: NaN where the batch asks for none. With candidates ``candidate_logs
-            (M, K, L)`` beside: the log-probability of each of their codes, at the M tokens that
-            have any, in order.
+            ``loss`` and, for logging, mean ``code_loss``, ``level_losses (L,)``, weighted
+            ``item_loss``, ``text_loss``, ``regression_loss``, ``classification_loss``, and
+            ``task_losses``, the mean per label of each task. A term without targets in the batch
+            is NaN. With candidates also ``candidate_logs (M, K, L)``: the log-probability of each
+            code of the candidates, at the M tokens that have some, in order.
         """
         labels, weights, ratings, documents = (
             batch.labels, batch.weights, batch.ratings, batch.documents
@@ -79,126 +77,133 @@ class MultitaskModel(ItemModel):
         embedded, at = self.embed(batch.input_ids, blank=batch.blank)
         inputs = {"inputs_embeds": embedded}
         if documents is not None:
-            inputs["position_ids"] = restarted(documents.gather(1, at.opens))
+            inputs["position_ids"] = restarted(documents.gather(1, at.first_tokens))
         if batch.source is not None:
             inputs["encoded"], inputs["real"] = self.encode(
                 batch.source, batch.source_mask, batch.source_blank
             )
         hidden = self.states(**inputs)
-        codes, before, *begins = self._items(hidden, at.places, labels, batch.back)
-        share = 1.0 if self.item_head is None else self.item_head.config.codes
-        each = torch.zeros_like(weights).index_put(tuple(begins), share * codes.sum(0))
-        told = labels
+        codes, before, *starts = self._items(hidden, at.token_positions, labels, batch.back)
+        code_weight = 1.0 if self.item_head is None else self.item_head.config.codes
+        per_token = torch.zeros_like(weights).index_put(tuple(starts), code_weight * codes.sum(0))
+        word_labels = labels
         if ratings is not None and not self.rating_words:
-            told = labels.masked_fill(row_has(ratings.isfinite(), documents), -100)
-        words, *where = self._words(hidden, at.places, told)
-        each = each.index_put(tuple(where), words)
-        parts = {
+            rated = any_in_document(ratings.isfinite(), documents)
+            word_labels = labels.masked_fill(rated, -100)
+        words, *where = self._words(hidden, at.token_positions, word_labels)
+        per_token = per_token.index_put(tuple(where), words)
+        terms = {
             "code_loss": mean(codes),
             "level_losses": codes.detach().sum(1) / (codes.shape[1] or math.nan),
             "text_loss": mean(words),
         }
         if self.heads is not None and ratings is not None:
-            row, token = ratings.isfinite().nonzero(as_tuple=True)
-            read = hidden[row, at.places[row, token]]
-            losses, by_head = self.heads.loss(read, ratings[row, token])
-            each = each.index_put((row, token), losses, accumulate=True)
-            parts |= {name: mean(part) for name, part in by_head.items()}
+            sequence, token = ratings.isfinite().nonzero(as_tuple=True)
+            states = hidden[sequence, at.token_positions[sequence, token]]
+            losses, by_head = self.heads.loss(states, ratings[sequence, token])
+            per_token = per_token.index_put((sequence, token), losses, accumulate=True)
+            terms |= {name: mean(term) for name, term in by_head.items()}
         count = (labels[:, 1:] != -100).sum() if count is None else count
-        loss = (each * weights).sum() / torch.as_tensor(count).clamp(min=1)
+        loss = (per_token * weights).sum() / torch.as_tensor(count).clamp(min=1)
         if self.item_head is not None:
-            row, token = begins
-            items = self.items_at(batch.input_ids, labels != -100)[row, token]
-            read = hidden[row, before]
-            whole = self.item_head.loss(read, self.item_vectors(), items, weights[row, token])
-            loss = loss + whole / torch.as_tensor(count).clamp(min=1)
-            parts["item_loss"] = whole.detach() / (len(items) or math.nan)
-        out = {"loss": loss, "task_losses": by_task(each, labels, batch.tasks), **parts}
+            sequence, token = starts
+            items = self.items_at(batch.input_ids, labels != -100)[sequence, token]
+            states, vectors = hidden[sequence, before], self.item_vectors()
+            item_loss = self.item_head.loss(states, vectors, items, weights[sequence, token])
+            loss = loss + item_loss / torch.as_tensor(count).clamp(min=1)
+            terms["item_loss"] = item_loss.detach() / (len(items) or math.nan)
+        out = {"loss": loss, "task_losses": by_task(per_token, labels, batch.tasks), **terms}
         if batch.candidates is not None:
-            out["candidate_logs"] = self._weigh(hidden, at.places, batch, batch.candidates)
+            out["candidate_logs"] = self._candidate_logs(
+                hidden, at.token_positions, batch, batch.candidates
+            )
         return out
 
     def _items(
-        self, hidden: Tensor, places: Tensor, labels: Tensor, back: Tensor | None
+        self, hidden: Tensor, token_positions: Tensor, labels: Tensor, back: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """``(L, M)``: the loss of each code of the items asked, ``(M,)`` the positions that name
-        them, and ``(M,)`` where they are."""
-        asked = whole_items(labels, self.first, self.sizes)
-        asked[:, 0] = False  # nothing stands before it that could say it
-        row, token = asked.nonzero(as_tuple=True)
-        place = token[:, None] + torch.arange(len(self.starts), device=token.device)
-        codes = labels[row[:, None], place] - labels.new_tensor(self.starts)
-        before = places[row, token] - (1 if back is None else back[row, token])
-        return -self._code_logs(hidden, row, before, codes).T, before, row, token
+        """The loss ``(L, M)`` of each code of M target items, the positions ``(M,)`` that predict
+        them, and their sequences ``(M,)`` and first tokens ``(M,)``."""
+        targets = item_starts(labels, self.first, self.sizes)
+        targets[:, 0] = False  # no position precedes the first token
+        sequence, token = targets.nonzero(as_tuple=True)
+        tokens = token[:, None] + torch.arange(len(self.starts), device=token.device)
+        codes = labels[sequence[:, None], tokens] - labels.new_tensor(self.starts)
+        before = token_positions[sequence, token] - (1 if back is None else back[sequence, token])
+        return -self._code_logs(hidden, sequence, before, codes).T, before, sequence, token
 
-    def _weigh(self, hidden: Tensor, places: Tensor, batch: Batch, candidates: Tensor) -> Tensor:
-        row, token = (candidates[..., 0] >= 0).nonzero(as_tuple=True)
-        codes = self.trie.paths(candidates[row, token].clamp(min=0))  # (M, K, L)
+    def _candidate_logs(
+        self, hidden: Tensor, token_positions: Tensor, batch: Batch, candidates: Tensor
+    ) -> Tensor:
+        """``(M, K, L)``: log-probabilities of the codes of all candidates."""
+        sequence, token = (candidates[..., 0] >= 0).nonzero(as_tuple=True)
+        codes = self.trie.paths(candidates[sequence, token].clamp(min=0))  # (M, K, L)
         if self.code_head is not None:
-            return self._code_logs(hidden, row[:, None], (places[row, token] - 1)[:, None], codes)
-        # each candidate stands where the next item stood: what comes later is hidden from it
+            before = token_positions[sequence, token] - 1
+            return self._code_logs(hidden, sequence[:, None], before[:, None], codes)
+        # each candidate replaces the next item; later tokens are hidden from it
         many, k, levels = codes.shape
-        place = token[:, None, None] + torch.arange(levels, device=token.device)
-        ids = batch.input_ids[row][:, None].expand(-1, k, -1)
-        ids = ids.scatter(2, place.expand_as(codes), codes + codes.new_tensor(self.starts))
-        shown = None if batch.blank is None else batch.blank[row].repeat_interleave(k, 0)
-        embedded, _ = self.embed(ids.flatten(0, 1), blank=shown)
+        tokens = token[:, None, None] + torch.arange(levels, device=token.device)
+        ids = batch.input_ids[sequence][:, None].expand(-1, k, -1)
+        ids = ids.scatter(2, tokens.expand_as(codes), codes + codes.new_tensor(self.starts))
+        blank = None if batch.blank is None else batch.blank[sequence].repeat_interleave(k, 0)
+        embedded, _ = self.embed(ids.flatten(0, 1), blank=blank)
         states = self.states(inputs_embeds=embedded)
-        own = torch.arange(many * k, device=token.device).view(many, k)
-        return self._code_logs(states, own, token[:, None] - 1, codes)
+        index = torch.arange(many * k, device=token.device).view(many, k)
+        return self._code_logs(states, index, token[:, None] - 1, codes)
 
-    def _code_logs(self, hidden: Tensor, row: Tensor, before: Tensor, codes: Tensor) -> Tensor:
+    def _code_logs(self, hidden: Tensor, sequence: Tensor, before: Tensor, codes: Tensor) -> Tensor:
         """Log-probabilities ``(..., L)`` of the codes ``(..., L)`` of items.
 
         Args:
             hidden: ``(B, P, D)``.
-            row, before: ``(...)``, or what broadcasts to that: the position that items follow.
+            sequence, before: ``(...)`` or broadcastable to it: the position before each item.
         """
-        state, nodes = hidden[row, before], torch.zeros_like(row)
+        state, nodes = hidden[sequence, before], torch.zeros_like(sequence)
         prefix = state.new_zeros(state.shape, dtype=torch.float32)
-        found = []
+        by_level = []
         for level in range(len(self.sizes)):
             code = codes[..., level]
             if level:
-                state = self._next_state(hidden, row, before, prefix, level)
+                state = self._next_state(hidden, sequence, before, prefix, level)
             logs = self.log_probs(state, level, nodes).expand(*code.shape, -1)
-            found.append(logs.gather(-1, code[..., None])[..., 0])
+            by_level.append(logs.gather(-1, code[..., None])[..., 0])
             nodes = self.trie.descend(level, nodes, code)
             if self.code_head is not None:
-                prefix = prefix + self.code_rows(level)[code]
-        return torch.stack(found, dim=-1)
+                prefix = prefix + self.code_embeddings(level)[code]
+        return torch.stack(by_level, dim=-1)
 
     def _next_state(
-        self, hidden: Tensor, row: Tensor, before: Tensor, prefix: Tensor, level: int
+        self, hidden: Tensor, sequence: Tensor, before: Tensor, prefix: Tensor, level: int
     ) -> Tensor:
-        """``(..., D)``: what names the code of ``level`` of items that follow ``before``."""
+        """``(..., D)``: the state that predicts the code of ``level`` of items after ``before``."""
         if self.code_head is None:
-            return hidden[row, before + level]
-        state: Tensor = self.code_head(hidden[row, before].expand_as(prefix), prefix)
+            return hidden[sequence, before + level]
+        state: Tensor = self.code_head(hidden[sequence, before].expand_as(prefix), prefix)
         return state
 
     def _words(
-        self, hidden: Tensor, places: Tensor, labels: Tensor
+        self, hidden: Tensor, token_positions: Tensor, labels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """``(M,)``: the loss of each word asked, and where they are."""
-        asked = (labels >= 0) & (labels < self.first)
-        asked[:, 0] = False
-        row, token = asked.nonzero(as_tuple=True)
-        state = hidden[row, places[row, token] - 1]
+        """The loss of each target word, its sequence and its token, each ``(M,)``."""
+        targets = (labels >= 0) & (labels < self.first)
+        targets[:, 0] = False
+        sequence, token = targets.nonzero(as_tuple=True)
+        state = hidden[sequence, token_positions[sequence, token] - 1]
         logits = self.causal.get_output_embeddings()(state).float()
-        return cross_entropy(logits, labels[row, token], reduction="none"), row, token
+        return cross_entropy(logits, labels[sequence, token], reduction="none"), sequence, token
 
     def add_model_tags(self, tags: object) -> None:
-        """Model cards are not this model's business; the trainer asks."""
+        """Does nothing; the trainer calls it, and p5rec writes no model cards."""
 
 
 def mean(losses: Tensor) -> Tensor:
-    """Their mean, for a log; NaN of none."""
+    """The mean loss for logging, without gradient; NaN if there is none."""
     return losses.detach().sum() / (losses.numel() or math.nan)
 
 
 def by_task(losses: Tensor, labels: Tensor, tasks: Tensor | None) -> Tensor:
-    """A label's mean loss in each task up to the last that is here; NaN of a task without any.
+    """The mean loss per label of each task up to the last in the batch; NaN without labels.
 
     Args:
         losses, labels, tasks: ``(B, T)``.

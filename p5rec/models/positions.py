@@ -1,6 +1,6 @@
-"""Where the tokens of a batch stand: item codes one by one, or all codes of an item in one place.
+"""The positions of a batch's tokens: one for each code, or one for all codes of an item.
 
-B requests, T tokens, P positions, L levels.
+B sequences, T tokens, P positions, L levels.
 """
 
 from __future__ import annotations
@@ -14,98 +14,99 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Positions:
-    """How T tokens become P positions.
+    """The map from T tokens to P positions.
 
     Attributes:
-        places: ``(B, T)`` int64, the position of each token.
-        opens: ``(B, P)`` int64, the first token of each position; any token where there is none.
-        real: ``(B, P)`` bool, whether there is one.
+        token_positions: ``(B, T)`` int64, the position of each token.
+        first_tokens: ``(B, P)`` int64, the first token of each position; arbitrary for padding.
+        real: ``(B, P)`` bool, False for padding.
     """
 
-    places: Tensor
-    opens: Tensor
+    token_positions: Tensor
+    first_tokens: Tensor
     real: Tensor
 
 
-def whole_items(ids: Tensor, first: int, sizes: Sequence[int]) -> Tensor:
-    """``(B, T)`` bool: where all L codes of an item begin, one of each level in order.
+def item_starts(ids: Tensor, first: int, sizes: Sequence[int]) -> Tensor:
+    """``(B, T)`` bool: whether all L codes of an item start here, one of each level in order.
 
     Args:
         ids: ``(B, T)`` token ids.
         first: the token id of code 0 of level 0.
         sizes: codebook sizes, L integers.
     """
-    whole = torch.ones_like(ids, dtype=torch.bool)
-    start = first
+    starts = torch.ones_like(ids, dtype=torch.bool)
+    first_code = first
     for level, size in enumerate(sizes):
-        whole &= ahead((ids >= start) & (ids < start + size), level)
-        start += size
-    return whole
+        starts &= ahead((ids >= first_code) & (ids < first_code + size), level)
+        first_code += size
+    return starts
 
 
 def behind(values: Tensor, steps: int) -> Tensor:
-    """``(B, T, ...)``: the value ``steps`` tokens earlier; 0 (False) before the beginning."""
+    """``(B, T, ...)``: the value ``steps`` tokens earlier; 0 (False) before the first token."""
     return torch.cat([torch.zeros_like(values[:, :steps]), values], dim=1)[:, : values.shape[1]]
 
 
 def ahead(values: Tensor, steps: int) -> Tensor:
-    """``(B, T, ...)``: the value ``steps`` tokens later; 0 (False) beyond the end."""
+    """``(B, T, ...)``: the value ``steps`` tokens later; 0 (False) after the last token."""
     return torch.cat([values[:, steps:], torch.zeros_like(values[:, :steps])], dim=1)
 
 
 def merge(
-    whole: Tensor,
+    starts: Tensor,
     mask: Tensor,
     levels: int,
-    marks: Tensor | None = None,
+    attached: Tensor | None = None,
     *,
     at_end: bool = False,
 ) -> Positions:
-    """One position for each word and for each whole item.
+    """Assigns one position to each word and to each item.
 
     Args:
-        whole: ``(B, T)`` bool, where whole items begin (:func:`whole_items`).
+        starts: ``(B, T)`` bool, where items start (:func:`item_starts`).
         mask: ``(B, T)`` bool, False for padding on either side.
         levels: L.
-        marks: ``(B, T)`` bool, further tokens that share the position of the one before; None:
-            there are none.
-        at_end: let the last positions be the real ones, not the first.
+        attached: ``(B, T)`` bool, further tokens that share the position of the token before;
+            None: there are none.
+        at_end: pad positions on the left, not on the right.
     """
-    inner = torch.zeros_like(whole) if marks is None else marks.clone()
+    inner = torch.zeros_like(starts) if attached is None else attached.clone()
     for level in range(1, levels):
-        inner[:, level:] |= whole[:, : whole.shape[1] - level]
+        inner[:, level:] |= starts[:, : starts.shape[1] - level]
     opening = mask & ~inner
     counts = opening.sum(1, keepdim=True)
     width = int(counts.max())
     order = (opening if at_end else ~opening).to(torch.int8).argsort(dim=1, stable=True)
-    column = torch.arange(width, device=whole.device)
+    column = torch.arange(width, device=starts.device)
     if at_end:
-        opens, real, shift = order[:, -width:], column >= width - counts, width - counts
+        first_tokens, real, shift = order[:, -width:], column >= width - counts, width - counts
     else:
-        opens, real, shift = order[:, :width], column < counts, torch.zeros_like(counts)
-    return Positions((opening.cumsum(1) - 1 + shift).clamp(min=0), opens, real)
+        first_tokens, real, shift = order[:, :width], column < counts, torch.zeros_like(counts)
+    return Positions((opening.cumsum(1) - 1 + shift).clamp(min=0), first_tokens, real)
 
 
 def restarted(documents: Tensor) -> Tensor:
-    """``(B, P)``: where each position stands in its own document.
+    """``(B, P)``: the index of each position within its own document.
 
     Args:
-        documents: ``(B, P)`` the document of each position; those of one lie side by side.
+        documents: ``(B, P)`` the document of each position; a document is contiguous.
     """
     column = torch.arange(documents.shape[1], device=documents.device)
-    opens = torch.ones_like(documents, dtype=torch.bool)
-    opens[:, 1:] = documents[:, 1:] != documents[:, :-1]
-    return column - torch.where(opens, column, 0).cummax(1).values
+    first_tokens = torch.ones_like(documents, dtype=torch.bool)
+    first_tokens[:, 1:] = documents[:, 1:] != documents[:, :-1]
+    return column - torch.where(first_tokens, column, 0).cummax(1).values
 
 
-def row_has(marks: Tensor, documents: Tensor | None) -> Tensor:
-    """``(B, T)`` bool: whether any token of the same row is marked.
+def any_in_document(marks: Tensor, documents: Tensor | None) -> Tensor:
+    """``(B, T)`` bool: whether any token of the same document is marked.
 
     Args:
         marks: ``(B, T)`` bool.
-        documents: ``(B, T)`` the row of each token, from 0 on; None: a line is a row.
+        documents: ``(B, T)`` the document of each token, from 0 on; None: a sequence is one
+            document.
     """
     if documents is None:
         return marks.any(1, keepdim=True).expand_as(marks)
-    rows = torch.zeros(len(marks), int(documents.max()) + 1, device=marks.device)
-    return rows.scatter_add(1, documents, marks.float()).gather(1, documents) > 0
+    counts = torch.zeros(len(marks), int(documents.max()) + 1, device=marks.device)
+    return counts.scatter_add(1, documents, marks.float()).gather(1, documents) > 0

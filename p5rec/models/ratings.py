@@ -1,11 +1,11 @@
-"""Histories with their ratings as token sequences: an item, the words of its rating, the next.
+"""Rating sequences: histories as tokens in which items and the words of their ratings alternate.
 
-The order of Zhai et al. 2024 (*Actions speak louder than words*, section 2.2), where an item and
-what the user did with it take turns: what stands at an item has seen the item and every rating
-before, so one pass over a history predicts all of its ratings.
+As in Zhai et al. 2024 (*Actions speak louder than words*, section 2.2), items and actions
+alternate. The state at an item depends on the item and all earlier ratings, so one forward pass
+over a history predicts all of its ratings.
 
-Between an item and its rating there may be a few words of what is known of both sides, statistics
-in the prompt as in M6-Rec (Cui et al. 2022, arXiv:2205.08084).
+Rating statistics of the item and the user may precede each rating, as in M6-Rec (Cui et al. 2022,
+arXiv:2205.08084).
 """
 
 from __future__ import annotations
@@ -25,28 +25,30 @@ TASK = RATING_SEQUENCE  # the task that teaches them
 
 
 def rating_words(tokenizer: PreTrainedTokenizerBase, scale: Sequence[float]) -> list[np.ndarray]:
-    """The token ids of each rating as an answer, none of them the beginning of another.
+    """The token ids of each rating as text, none of them a prefix of another.
 
-    A rating that begins another (3 and 3.5) is closed by the end token.
+    A rating that is a prefix of another (3 and 3.5) is followed by the end token.
     """
-    return answer_words(tokenizer, [format(rating, "g") for rating in scale])
+    return prefix_free_tokens(tokenizer, [format(rating, "g") for rating in scale])
 
 
-def answer_words(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> list[np.ndarray]:
-    """The token ids of each of ``words``, none of them the beginning of another."""
+def prefix_free_tokens(
+    tokenizer: PreTrainedTokenizerBase, words: Sequence[str]
+) -> list[np.ndarray]:
+    """The token ids of each of ``words``, none of them a prefix of another."""
     ids = [tuple(each) for each in tokenizer(list(words), add_special_tokens=False)["input_ids"]]
-    begun = {each[:n] for each in ids for n in range(1, len(each))}
+    prefixes = {each[:n] for each in ids for n in range(1, len(each))}
     end = tokenizer.eos_token_id
-    return [np.array([*each, end] if each in begun else each, dtype=np.int64) for each in ids]
+    return [np.array([*each, end] if each in prefixes else each, dtype=np.int64) for each in ids]
 
 
-class Written(NamedTuple):
-    """A history as tokens.
+class RatingSequence(NamedTuple):
+    """A rated history as tokens.
 
     Attributes:
         tokens: ``(T,)`` int64.
-        ends: ``(n,)`` where what stands before each item's rating ends.
-        words: ``(T,)`` bool, the words of ratings.
+        ends: ``(n,)`` index of the last token before each item's rating.
+        words: ``(T,)`` bool, the tokens of ratings.
     """
 
     tokens: np.ndarray
@@ -55,13 +57,13 @@ class Written(NamedTuple):
 
 
 class RatedHistories:
-    """Writes histories of items and ratings as tokens.
+    """Converts rated histories to rating sequences.
 
     Args:
         layout: the codes of the items.
-        tokenizer: the model's; it says how a rating is written.
-        scale: the ratings that occur, ascending; any other is written as the nearest of them.
-        bos: the token that opens every sequence.
+        tokenizer: of the model, for the words of ratings.
+        scale: the distinct ratings, ascending; any other rating is rounded to the nearest.
+        bos: the start token of every sequence.
     """
 
     def __init__(
@@ -73,49 +75,49 @@ class RatedHistories:
     ) -> None:
         self.layout, self.tokenizer, self.bos = layout, tokenizer, bos
         self.scale = np.asarray(scale, dtype=np.float32)
-        # what is not rated is written as nothing, the last entry
+        # the last entry, no tokens, is for items without a rating
         words = [*rating_words(tokenizer, scale), np.empty(0, dtype=np.int64)]
         self.lengths = np.array([len(word) for word in words])
         self.starts, self.words = np.cumsum(self.lengths) - self.lengths, np.concatenate(words)
 
     def write(
-        self, items: np.ndarray, ratings: np.ndarray, known: np.ndarray | None = None
-    ) -> Written:
-        """One history, oldest first: an item, what is known of it, its rating.
+        self, items: np.ndarray, ratings: np.ndarray, statistics: np.ndarray | None = None
+    ) -> RatingSequence:
+        """The rating sequence of one history, oldest first: item, statistics, rating, ...
 
         Args:
-            items: ``(n,)`` item rows.
-            ratings: ``(n,)``, NaN where an item has none.
-            known: ``(n, 2)`` mean and number of each item's ratings, to be told with the mean of
-                the user's ratings so far; None: nothing is told.
+            items: ``(n,)`` items.
+            ratings: ``(n,)``, NaN for items without a rating.
+            statistics: ``(n, 2)`` mean and number of each item's ratings. They are written before
+                each rating, with the mean of the user's earlier ratings; None: no statistics.
         """
-        near = np.abs(self.scale - ratings[:, None]).argmin(1)
-        kind = np.where(np.isnan(ratings), len(self.scale), near)
-        told = [] if known is None else self._told(ratings, known)
-        levels, said = self.layout.codes.levels, self.lengths[kind]
-        between = np.array([len(each) for each in told]) if told else np.zeros_like(said)
-        whole = levels + between + said
-        begins = 1 + np.cumsum(whole) - whole
-        ends = begins + levels + between - 1
-        tokens = np.full(1 + whole.sum(), self.bos, dtype=np.int64)
-        tokens[begins[:, None] + np.arange(levels)] = self.layout.items[items]
-        if told:
-            tokens[runs(begins + levels, between)[0]] = np.concatenate(told)
+        nearest = np.abs(self.scale - ratings[:, None]).argmin(1)
+        index = np.where(np.isnan(ratings), len(self.scale), nearest)
+        texts = [] if statistics is None else self._statistics(ratings, statistics)
+        levels, n_words = self.layout.codes.levels, self.lengths[index]
+        between = np.array([len(each) for each in texts]) if texts else np.zeros_like(n_words)
+        lengths = levels + between + n_words
+        starts = 1 + np.cumsum(lengths) - lengths
+        ends = starts + levels + between - 1
+        tokens = np.full(1 + lengths.sum(), self.bos, dtype=np.int64)
+        tokens[starts[:, None] + np.arange(levels)] = self.layout.items[items]
+        if texts:
+            tokens[runs(starts + levels, between)[0]] = np.concatenate(texts)
         words = np.zeros(len(tokens), dtype=bool)
-        words[runs(ends + 1, said)[0]] = True
-        tokens[words] = self.words[runs(self.starts[kind], said)[0]]
-        return Written(tokens, ends, words)
+        words[runs(ends + 1, n_words)[0]] = True
+        tokens[words] = self.words[runs(self.starts[index], n_words)[0]]
+        return RatingSequence(tokens, ends, words)
 
-    def _told(self, ratings: np.ndarray, known: np.ndarray) -> list[np.ndarray]:
-        """The tokens of what is known before each rating."""
-        there = np.isfinite(ratings)
-        count = np.cumsum(there) - there
+    def _statistics(self, ratings: np.ndarray, statistics: np.ndarray) -> list[np.ndarray]:
+        """The tokens of the statistics before each rating."""
+        rated = np.isfinite(ratings)
+        count = np.cumsum(rated) - rated
         total = np.cumsum(np.nan_to_num(ratings)) - np.nan_to_num(ratings)
         texts = [
             f" mean {mean:.2f} of {number:.0f}, user {total[n] / count[n]:.1f}: "
             if count[n]
             else f" mean {mean:.2f} of {number:.0f}: "
-            for n, (mean, number) in enumerate(known)
+            for n, (mean, number) in enumerate(statistics)
         ]
         ids = self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
         return [np.asarray(each, dtype=np.int64) for each in ids]

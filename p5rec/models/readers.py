@@ -1,7 +1,7 @@
-"""Language models as a search reads them: the prompt once, then many continuations side by side.
+"""Incremental decoding: one pass over the prompts, then one step for all beams at a time.
 
-B requests, T tokens of a prompt, K beams, X whatever the model answers a token with: a hidden
-state or logits.
+B requests, T tokens of a prompt, K beams, X size of the output at a token: a hidden state or
+logits.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from torch.nn.functional import pad
 from transformers import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
-# of prompts read at a time on a CPU: what lies between two layers then stays in its caches
-CACHED_TOKENS = 512  # a thread
-READ_ANEW = 2**14  # tokens at a time of lines that are read from their beginning
-WORTH_SHARING = 16  # tokens that all prompts begin with, from which they are read once for all
+# tokens of prompts per thread and forward pass on a CPU: activations then fit in its caches
+CACHED_TOKENS = 512
+REREAD_TOKENS = 2**14  # tokens of a forward pass without a key-value cache
+MIN_SHARED_TOKENS = 16  # a common prefix of all prompts of this length is computed only once
 
 
 class Reader(Protocol):
-    """Reads prompts once and continuations of them token by token."""
+    """Computes the outputs of a model for prompts and, token by token, for their continuations."""
 
     def read(self, *, keep: bool = True) -> Tensor:
-        """``(B, X)``: the answer after each prompt.
+        """``(B, X)``: the output after each prompt.
 
         Args:
-            keep: what :meth:`follow` needs.
+            keep: keep the state that :meth:`follow` needs.
         """
         ...
 
     def follow(self, inputs: dict[str, Tensor], parents: Tensor) -> Tensor:
-        """The answers after one more token of each beam.
+        """The outputs after one more token of each beam.
 
         Args:
             inputs: ``input_ids`` ``(B, K)`` or ``inputs_embeds`` ``(B, K, D)``.
-            parents: ``(B, K)``, which beam of the call before each one extends.
+            parents: ``(B, K)``, the beam of the previous call that each beam extends.
 
         Returns:
             ``(B, K, X)``.
@@ -46,19 +46,19 @@ class Reader(Protocol):
 
 
 class TreeReader:
-    """A causal model whose beams are extra tokens of one row.
+    """A causal model in which all beams of a request are extra tokens of one sequence.
 
-    Each beam sees its prompt and its own ancestors through a tree mask and stands at its own
-    position (as in SpecInfer, Miao et al. 2024, arXiv 2305.09781, section 4.2), so neither the
-    prompt nor what the model keeps of it is ever copied to the beams.
+    A tree attention mask lets each beam attend to its prompt and its own ancestors only, at its own
+    position (as in SpecInfer, Miao et al. 2024, arXiv 2305.09781, section 4.2). The key-value cache
+    of the prompt is therefore never copied to the beams.
 
     Args:
         run: the model: keyword arguments of a transformers decoder → ``(B, T, X)``.
-        prompt: its first inputs, ``(B, T)`` ids or ``(B, T, D)`` embeddings by name. What all
-            of them begin with is read once for all.
+        prompt: the prompts, ``(B, T)`` ids or ``(B, T, D)`` embeddings by name. A common prefix
+            of all prompts is computed only once.
         mask: ``(B, T)`` bool, real tokens.
-        right: all that pads stands on the right: causality hides it from the prompts.
-        added: the model's attention adds its mask to the scores; else it is bool.
+        right: all padding is on the right, where a causal model ignores it.
+        added: the model's attention expects an additive mask; else a boolean one.
     """
 
     def __init__(
@@ -77,48 +77,48 @@ class TreeReader:
     def read(self, *, keep: bool = True) -> Tensor:
         """See :class:`Reader`."""
         self.depth, self.ancestors = 0, self.mask.new_zeros(len(self.mask), 1, 0)
-        rows, length = self.mask.shape
-        preface = self._preface(keep)
+        batch, length = self.mask.shape
+        shared = self._shared_prefix(keep)
         at_once = max(1, CACHED_TOKENS * torch.get_num_threads() // length)
-        at_once = at_once if self.mask.device.type == "cpu" else rows
-        parts = [
-            self._prefill(slice(first, first + at_once), keep, preface)
-            for first in range(0, rows, at_once)
+        at_once = at_once if self.mask.device.type == "cpu" else batch
+        chunks = [
+            self._prefill(slice(first, first + at_once), keep, shared)
+            for first in range(0, batch, at_once)
         ]
-        caches = [cache for _, cache in parts]
-        self.cache = _joined(caches) if keep and len(caches) > 1 else caches[0]
-        return torch.cat([answers for answers, _ in parts])
+        caches = [cache for _, cache in chunks]
+        self.cache = _concatenated(caches) if keep and len(caches) > 1 else caches[0]
+        return torch.cat([outputs for outputs, _ in chunks])
 
-    def _preface(self, keep: bool) -> Any:
-        """What the model keeps of the tokens that all prompts begin with; None: too few."""
+    def _shared_prefix(self, keep: bool) -> Any:
+        """The key-value cache of the common prefix of all prompts; None: it is too short."""
         if not (keep and self.right and len(self.mask) > 1):
             return None
         (prompt,) = self.prompt.values()
         same = (prompt == prompt[:1]).view(*self.mask.shape, -1).all(2) & self.mask
         shared = int(same.all(0).long().cumprod(0).sum())
-        shared = min(shared, int(self.lengths.min()) - 1)  # the last token answers
-        if shared < WORTH_SHARING:
+        shared = min(shared, int(self.lengths.min()) - 1)  # the last token has the output
+        if shared < MIN_SHARED_TOKENS:
             return None
         cache = DynamicCache()
         once = {name: value[:1, :shared] for name, value in self.prompt.items()}
         self.run(**once, attention_mask=None, past_key_values=cache, use_cache=True)
         return cache
 
-    def _prefill(self, rows: slice, keep: bool, preface: Any) -> tuple[Tensor, Any]:
-        """``(n, X)``: the answers after some prompts, and what the model keeps of them."""
-        mask, cache, done = self.mask[rows], DynamicCache() if keep else None, 0
-        if preface is not None:
-            done = preface.get_seq_length()
-            cache = _joined([preface] * len(mask))
+    def _prefill(self, chunk: slice, keep: bool, shared: Any) -> tuple[Tensor, Any]:
+        """The outputs ``(n, X)`` after some prompts, and their key-value cache."""
+        mask, cache, done = self.mask[chunk], DynamicCache() if keep else None, 0
+        if shared is not None:
+            done = shared.get_seq_length()
+            cache = _concatenated([shared] * len(mask))
         hidden: dict[str, Any] = {"attention_mask": None}
         if not self.right:
             positions = (mask.cumsum(1) - 1).clamp(min=0)
             hidden = {"attention_mask": mask.long(), "position_ids": positions}
-        prompts = {name: value[rows, done:] for name, value in self.prompt.items()}
-        answers = self.run(**prompts, **hidden, past_key_values=cache, use_cache=keep)
-        self.dtype = answers.dtype
+        prompts = {name: value[chunk, done:] for name, value in self.prompt.items()}
+        outputs = self.run(**prompts, **hidden, past_key_values=cache, use_cache=keep)
+        self.dtype = outputs.dtype
         last = (torch.arange(mask.shape[1], device=mask.device) * mask).argmax(1) - done
-        return answers[torch.arange(len(answers), device=answers.device), last], cache
+        return outputs[torch.arange(len(outputs), device=outputs.device), last], cache
 
     def follow(self, inputs: dict[str, Tensor], parents: Tensor) -> Tensor:
         """See :class:`Reader`."""
@@ -127,7 +127,7 @@ class TreeReader:
         line = parents[..., None].expand(-1, -1, self.ancestors.shape[2])
         self.ancestors = torch.cat([self.ancestors.gather(1, line), own], dim=2)
         visible = torch.cat([self.mask[:, None].expand(-1, beams, -1), self.ancestors], dim=2)
-        answers = self.run(
+        outputs = self.run(
             **inputs,
             attention_mask=self._as_mask(visible[:, None]),
             position_ids=(self.lengths + self.depth)[:, None].expand(batch, beams),
@@ -135,29 +135,29 @@ class TreeReader:
             use_cache=True,
         )
         self.depth += 1
-        return answers
+        return outputs
 
     def _as_mask(self, visible: Tensor) -> Tensor:
         if not self.added:
             return visible
-        hidden_by = torch.finfo(self.dtype).min
-        return torch.zeros_like(visible, dtype=self.dtype).masked_fill(~visible, hidden_by)
+        hidden = torch.finfo(self.dtype).min
+        return torch.zeros_like(visible, dtype=self.dtype).masked_fill(~visible, hidden)
 
 
-def _joined(caches: list[Any]) -> Any:
-    """What a model keeps of some prompts, and of others, as of all together: a copy."""
-    joined = DynamicCache()
+def _concatenated(caches: list[Any]) -> Any:
+    """The key-value caches of several batches as one; a copy."""
+    out = DynamicCache()
     for layer, each in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
         keys, values = (torch.cat([getattr(c, n) for c in each]) for n in ("keys", "values"))
-        joined.update(keys, values, layer)
-    return joined
+        out.update(keys, values, layer)
+    return out
 
 
 class Rereader:
-    """A network that keeps nothing of what it read: each continuation is read with its prompt anew.
+    """A network without a key-value cache: each continuation is computed from its beginning.
 
     Args:
-        run: the model: ``inputs_embeds (B, T, D)`` → ``(B, T, X)``; what comes later is hidden.
+        run: the causal model: ``inputs_embeds (B, T, D)`` → ``(B, T, X)``.
         embed: token ids ``(B, K)`` → ``(B, K, D)``.
         prompt: ``(B, T, D)``, padded on the right.
         mask: ``(B, T)`` bool, real tokens.
@@ -180,38 +180,39 @@ class Rereader:
 
     def follow(self, inputs: dict[str, Tensor], parents: Tensor) -> Tensor:
         """See :class:`Reader`."""
-        rows = (
+        embedded = (
             inputs["inputs_embeds"] if "inputs_embeds" in inputs else self.embed(*inputs.values())
         )
         before = parents[..., None, None].expand(-1, -1, *self.paths.shape[2:])
-        self.paths = torch.cat([self.paths.gather(1, before), rows[:, :, None]], dim=2)
+        self.paths = torch.cat([self.paths.gather(1, before), embedded[:, :, None]], dim=2)
         batch, beams, depth, width = self.paths.shape
-        lines = pad(self.prompt, (0, 0, 0, depth)).repeat_interleave(beams, 0)
+        sequences = pad(self.prompt, (0, 0, 0, depth)).repeat_interleave(beams, 0)
         lengths = self.lengths.repeat_interleave(beams)
-        place = lengths[:, None] + torch.arange(depth, device=lengths.device)
-        place = place[..., None].expand(-1, -1, width)
-        lines = lines.scatter(1, place, self.paths.flatten(0, 1))
-        return self._last(lines, lengths + depth).unflatten(0, (batch, beams))
+        index = lengths[:, None] + torch.arange(depth, device=lengths.device)
+        index = index[..., None].expand(-1, -1, width)
+        sequences = sequences.scatter(1, index, self.paths.flatten(0, 1))
+        return self._last(sequences, lengths + depth).unflatten(0, (batch, beams))
 
-    def _last(self, lines: Tensor, lengths: Tensor) -> Tensor:
-        """The answers ``(n, X)`` at the ends of ``lines (n, T, D)``, some lines at a time."""
-        at_once = max(1, READ_ANEW // lines.shape[1])
-        answers = torch.cat([
-            self.run(inputs_embeds=part)[torch.arange(len(part), device=part.device), ends - 1]
-            for part, ends in zip(lines.split(at_once), lengths.split(at_once), strict=True)
+    def _last(self, sequences: Tensor, lengths: Tensor) -> Tensor:
+        """The outputs ``(n, X)`` at the ends of ``sequences (n, T, D)``, in chunks."""
+        at_once = max(1, REREAD_TOKENS // sequences.shape[1])
+        chunks = zip(sequences.split(at_once), lengths.split(at_once), strict=True)
+        outputs = torch.cat([
+            self.run(inputs_embeds=chunk)[torch.arange(len(chunk), device=chunk.device), ends - 1]
+            for chunk, ends in chunks
         ])  # fmt: skip
-        self.dtype = answers.dtype
-        return answers
+        self.dtype = outputs.dtype
+        return outputs
 
 
 class DecoderReader:
-    """An encoder-decoder model: the encoder is run once a prompt, the beams are decoder rows.
+    """An encoder-decoder model: one encoder pass a prompt; each beam is a decoder sequence.
 
     Args:
         run: the model: keyword arguments of a transformers encoder-decoder → ``(B, T, X)``.
-        encoded: ``(B, T, D)``, what the encoder made of the prompts.
+        encoded: ``(B, T, D)``, encoder states of the prompts.
         mask: ``(B, T)``, real tokens of the prompts; None: all.
-        start: the token that opens every answer.
+        start: the start token of the decoder.
     """
 
     def __init__(
@@ -222,32 +223,32 @@ class DecoderReader:
     def read(self, *, keep: bool = True) -> Tensor:
         """See :class:`Reader`."""
         self.cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-        self.of_rows = self.encoded, self.mask
-        begin = torch.full((len(self.encoded), 1), self.start, device=self.encoded.device)
-        return self._run({"decoder_input_ids": begin})
+        self.of_beams = self.encoded, self.mask
+        start = torch.full((len(self.encoded), 1), self.start, device=self.encoded.device)
+        return self._run({"decoder_input_ids": start})
 
     def follow(self, inputs: dict[str, Tensor], parents: Tensor) -> Tensor:
         """See :class:`Reader`."""
         batch, beams = parents.shape
-        encoded, mask = self.of_rows
+        encoded, mask = self.of_beams
         before = len(encoded) // batch
         first = torch.arange(batch, device=parents.device)[:, None] * before
-        taken = (first + parents).flatten()
-        self.cache.self_attention_cache.batch_select_indices(taken)
-        if beams != before:  # else each beam still reads the prompt that it read before
-            self.cache.cross_attention_cache.batch_select_indices(taken)
-            self.of_rows = encoded[taken], None if mask is None else mask[taken]
+        indices = (first + parents).flatten()
+        self.cache.self_attention_cache.batch_select_indices(indices)
+        if beams != before:  # else the prompt of each beam stays the same
+            self.cache.cross_attention_cache.batch_select_indices(indices)
+            self.of_beams = encoded[indices], None if mask is None else mask[indices]
         named = {f"decoder_{name}": value.flatten(0, 1)[:, None] for name, value in inputs.items()}
         return self._run(named).unflatten(0, (batch, beams))
 
     def _run(self, inputs: dict[str, Tensor]) -> Tensor:
-        encoded, mask = self.of_rows
-        answers = self.run(
+        encoded, mask = self.of_beams
+        outputs = self.run(
             **inputs,
             encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
             attention_mask=mask,
             past_key_values=self.cache,
             use_cache=True,
         )[:, -1]
-        self.dtype = answers.dtype
-        return answers
+        self.dtype = outputs.dtype
+        return outputs

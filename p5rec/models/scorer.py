@@ -1,4 +1,4 @@
-"""A multitask model as the beam sees it: log-probabilities of codes, prompt read once."""
+"""Scorers for beam search: log-probabilities of codes, after one pass over the prompts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .readers import DecoderReader, Rereader, TreeReader
 def prompt_reader(
     model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor
 ) -> TreeReader | DecoderReader | Rereader:
-    """B prompts as ``model`` reads them; it answers with hidden states.
+    """A reader of B prompts with ``model``, whose outputs are hidden states.
 
     Args:
         model: in eval mode.
@@ -29,7 +29,7 @@ def prompt_reader(
         encoded, real = model.encode(input_ids, attention_mask)
         return DecoderReader(partial(_decode, model), encoded, real, model.start)
     embedded, at = model.embed(input_ids, attention_mask)
-    if not model.traits.keeps:
+    if not model.traits.kv_cache:
         return Rereader(model.states, model.causal.get_input_embeddings(), embedded, at.real)
     return TreeReader(
         model.states,
@@ -52,19 +52,19 @@ def _decode(
 
 
 class CodeScorer(ABC):
-    """Scores code prefixes for B prompts that are read once.
+    """Scores code prefixes for B prompts with one pass over the prompts.
 
     Args:
         model: in eval mode.
         input_ids, attention_mask: ``(B, T)``, padded on either side.
-        item_head_weight: of what the item head says of whole items, added at their last codes.
+        item_head_weight: weight of the item head's log-probabilities, added at the last code.
         table: ``(N, D)`` of the item head (:meth:`p5rec.models.items.ItemModel.item_table`); None:
-            it is made here.
+            it is computed here.
     """
 
     item_head_weight = 0.0
     table: Tensor | None = None  # (N, D)
-    whole: Tensor | None = None  # (B, N), what is added at last codes
+    item_scores: Tensor | None = None  # (B, N), added at the last code
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class CodeScorer(ABC):
         self.level, state = 0, self._read()
         self.nodes = torch.zeros(len(state), 1, dtype=torch.int64, device=state.device)
         if self.item_head_weight:
-            self.whole = self.item_head_weight * self.model.item_logs(state, self.table)
+            self.item_scores = self.item_head_weight * self.model.item_logs(state, self.table)
         return self._log_probs(state[:, None])[:, 0]
 
     def step(self, codes: Tensor, parents: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class CodeScorer(ABC):
 
         Args:
             codes: the last code of each beam.
-            parents: which beam of the previous step each one extends.
+            parents: the beam of the previous step that each beam extends.
         """
         self.nodes = self.model.trie.descend(self.level, self.nodes.gather(1, parents), codes)
         states = self._follow(codes, parents)
@@ -109,27 +109,26 @@ class CodeScorer(ABC):
 
     def _log_probs(self, states: Tensor) -> Tensor:
         logs, trie = self.model.log_probs(states, self.level, self.nodes), self.model.trie
-        if self.whole is None or self.level + 1 < trie.levels:
+        if self.item_scores is None or self.level + 1 < trie.levels:
             return logs
-        return trie.raised(self.level, self.nodes, logs, self._whole)
+        return trie.raised(self.level, self.nodes, logs, self._leaf_scores)
 
-    def _whole(self, leaves: Tensor) -> Tensor:
-        """``(B, K, F)``: what is said of the whole items at ``leaves``."""
-        assert self.whole is not None
+    def _leaf_scores(self, leaves: Tensor) -> Tensor:
+        """``(B, K, F)``: the item head's weighted scores of the items at ``leaves``."""
+        assert self.item_scores is not None
         items = self.model.trie.leaf_item[leaves]
-        return self.whole.gather(1, items.flatten(1)).view_as(leaves)
+        return self.item_scores.gather(1, items.flatten(1)).view_as(leaves)
 
 
 class TokenScorer(CodeScorer):
-    """For models in which each code is a token: the beams are tokens of a tree.
+    """For models in which each code is a token: beams are tokens of a tree.
 
-    Where the probabilities of a code are shared among those that lead to an item, a beam with one
-    item below it has nothing left to ask: its further codes are certain, and the language model is
-    not run for it.
+    With the normalisation ``items``, the remaining codes of a beam with only one item are certain,
+    so the language model is not run for it.
     """
 
     def _read(self) -> Tensor:
-        self.slots: Tensor | None = None  # (B, K): where the reader keeps the last beams
+        self.slots: Tensor | None = None  # (B, K): the reader's index of each beam
         return self.reader.read()
 
     def _follow(self, codes: Tensor, parents: Tensor) -> Tensor:
@@ -138,21 +137,23 @@ class TokenScorer(CodeScorer):
             return self.reader.follow({"input_ids": tokens}, parents)
         before = parents if self.slots is None else self.slots.gather(1, parents)
         leaves = self.model.trie.leaf_starts[self.level + 1]
-        asked = leaves[self.nodes + 1] - leaves[self.nodes] > 1
-        most = int(asked.sum(1).max())
+        ambiguous = leaves[self.nodes + 1] - leaves[self.nodes] > 1
+        most = int(ambiguous.sum(1).max())
         width = self.model.traits.width
         states = torch.zeros(*codes.shape, width, device=codes.device, dtype=self.reader.dtype)
-        order = (~asked).to(torch.int8).argsort(dim=1, stable=True)
+        order = (~ambiguous).to(torch.int8).argsort(dim=1, stable=True)
         self.slots = order.argsort(dim=1).clamp(max=max(0, most - 1))
         if not most:
             return states
         order = order[:, :most]
-        read = self.reader.follow({"input_ids": tokens.gather(1, order)}, before.gather(1, order))
-        return states.scatter(1, order[..., None].expand(-1, -1, width), read)
+        computed = self.reader.follow(
+            {"input_ids": tokens.gather(1, order)}, before.gather(1, order)
+        )
+        return states.scatter(1, order[..., None].expand(-1, -1, width), computed)
 
 
 class PositionScorer(CodeScorer):
-    """For models in which an item is one position: the language model is run once a prompt."""
+    """For models in which an item is one position: one language model pass a prompt."""
 
     def _read(self) -> Tensor:
         self.state = self.reader.read(keep=False)
@@ -163,7 +164,7 @@ class PositionScorer(CodeScorer):
         assert self.model.code_head is not None
         width = self.prefix.shape[2]
         inherited = self.prefix.gather(1, parents[..., None].expand(-1, -1, width))
-        self.prefix = inherited + self.model.code_rows(self.level)[codes]
+        self.prefix = inherited + self.model.code_embeddings(self.level)[codes]
         states: Tensor = self.model.code_head(
             self.state[:, None].expand(-1, codes.shape[1], -1), self.prefix
         )
@@ -177,6 +178,6 @@ def code_scorer(
     item_head_weight: float = 0.0,
     table: Tensor | None = None,
 ) -> CodeScorer:
-    """The scorer that suits ``model``; arguments as :class:`CodeScorer`."""
+    """The scorer for the type of ``model``; arguments as in :class:`CodeScorer`."""
     kind = TokenScorer if model.code_head is None else PositionScorer
     return kind(model, input_ids, attention_mask, item_head_weight, table)

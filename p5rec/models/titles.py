@@ -1,4 +1,4 @@
-"""Items by the words of their names: the tree in which a language model looks for them.
+"""Item titles as token sequences, for beam search over titles.
 
 N items, L tokens.
 """
@@ -11,43 +11,45 @@ import numpy as np
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from p5rec.decode.token_rows import END, TokenRows
+from p5rec.decode.token_sequences import END, TokenSequences
 
-from .generate import TokenRowScorer
+from .generate import ItemTokenScorer
 from .multitask import MultitaskModel
 from .scorer import prompt_reader
-from .words import Speaking
+from .words import LogitsReader
 
 
-def name_rows(tokenizer: PreTrainedTokenizerBase, names: Sequence[str]) -> TokenRows:
-    """The N different ``names`` in tokens, each as far as it takes to tell it from the others.
+def title_tokens(tokenizer: PreTrainedTokenizerBase, titles: Sequence[str]) -> TokenSequences:
+    """The shortest unambiguous token prefix of each of N distinct ``titles``.
 
-    Where probabilities are shared among the tokens that lead to an item, what follows is certain:
-    the short rows get the scores of the whole ones (and of the token that ends them).
+    With the normalisation ``items`` the tokens after such a prefix are certain, so it has the same
+    score as the full title and its end token.
     """
-    tokens = tokenizer(list(names), add_special_tokens=False)["input_ids"]
-    rows = [[*ids, tokenizer.eos_token_id] for ids in tokens]
-    table = np.full((len(rows), max(map(len, rows))), END)
-    table[np.arange(table.shape[1]) < np.array([len(row) for row in rows])[:, None]] = [
-        token for row in rows for token in row
+    tokens = tokenizer(list(titles), add_special_tokens=False)["input_ids"]
+    sequences = [[*ids, tokenizer.eos_token_id] for ids in tokens]
+    lengths = np.array([len(sequence) for sequence in sequences])
+    table = np.full((len(sequences), lengths.max()), END)
+    table[np.arange(table.shape[1]) < lengths[:, None]] = [
+        token for sequence in sequences for token in sequence
     ]
     order = np.lexsort(table.T[::-1])
     ranked = table[order]
-    shared = (ranked[1:] == ranked[:-1]).cumprod(axis=1).sum(axis=1)  # with the next row
-    kept = np.maximum(np.append(0, shared), np.append(shared, 0)) + 1
-    ranked[np.arange(table.shape[1]) >= kept[:, None]] = END
+    shared = (ranked[1:] == ranked[:-1]).cumprod(axis=1).sum(axis=1)  # with the next title
+    prefix = np.maximum(np.append(0, shared), np.append(shared, 0)) + 1
+    ranked[np.arange(table.shape[1]) >= prefix[:, None]] = END
     table[order] = ranked
-    return TokenRows.build(table[:, : kept.max()])
+    return TokenSequences.build(table[:, : prefix.max()])
 
 
-def name_scorer(
-    model: MultitaskModel, rows: TokenRows, input_ids: Tensor, attention_mask: Tensor
-) -> TokenRowScorer:
-    """What ``model`` says of the names in ``rows`` after B prompts.
+def title_scorer(
+    model: MultitaskModel, titles: TokenSequences, input_ids: Tensor, attention_mask: Tensor
+) -> ItemTokenScorer:
+    """A scorer of ``titles`` after B prompts.
 
     Args:
         model: in eval mode.
+        titles: see :func:`title_tokens`.
         input_ids, attention_mask: ``(B, T)``, padded on the right.
     """
     reader = prompt_reader(model, input_ids, attention_mask)
-    return TokenRowScorer(Speaking(model, reader, reader.read()), rows, "items")
+    return ItemTokenScorer(LogitsReader(model, reader, reader.read()), titles, "items")

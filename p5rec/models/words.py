@@ -1,6 +1,6 @@
-"""The words of a rating scale, or yes and no, as a model's answer: how likely each of them is.
+"""Log-probabilities of fixed texts after a prompt: the words of a rating scale, or yes and no.
 
-B requests, R ratings, T tokens, D width, V vocabulary.
+B requests, R texts, T tokens, D hidden width, V vocabulary size.
 """
 
 from __future__ import annotations
@@ -13,54 +13,53 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from p5rec.decode.beam import beam_search
-from p5rec.decode.token_rows import END, TokenRows
+from p5rec.decode.token_sequences import END, TokenSequences
 
-from .generate import TokenRowScorer
+from .generate import ItemTokenScorer
 from .multitask import MultitaskModel
 from .ratings import rating_words
 from .readers import Reader
 from .scorer import prompt_reader
 
 
-class AnswerWords:
-    """Reads prompts once and scores every answer there may be, as a whole, after each of them.
+class WordScorer:
+    """Scores a fixed set of texts after each prompt, with one pass over the prompts.
 
     Args:
         model: in eval mode.
-        words: the token ids of each answer, none of them the beginning of another.
+        words: the token ids of each text, none of them a prefix of another.
     """
 
     def __init__(self, model: MultitaskModel, words: Sequence[np.ndarray]) -> None:
         table = np.full((len(words), max(map(len, words))), END)
         for row, word in enumerate(words):
             table[row, : len(word)] = word
-        self.model, self.rows = model, TokenRows.build(table).to(model.device)
+        self.model, self.sequences = model, TokenSequences.build(table).to(model.device)
 
     def read(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The state after each prompt ``(B, D)`` and log-probabilities of the words ``(B, R)``.
+        """The state after each prompt ``(B, D)`` and log-probabilities of the texts ``(B, R)``.
 
-        Those are a language model's own, over all tokens: what they leave is the probability of
-        an answer that is none of them.
+        They are normalised over all tokens, so the probabilities of the R texts sum to at most 1.
 
         Args:
             ids, mask: ``(B, T)``, padded on the right.
         """
         reader = prompt_reader(self.model, ids, mask)
-        trie = self.rows.trie
+        trie = self.sequences.trie
         state = reader.read(keep=trie.levels > 1)
-        every = len(trie)
-        found, scores = beam_search(
-            TokenRowScorer(Speaking(self.model, reader, state), self.rows, "vocab"),
+        n_texts = len(trie)
+        order, scores = beam_search(
+            ItemTokenScorer(LogitsReader(self.model, reader, state), self.sequences, "vocab"),
             trie,
-            every,
-            k=every,
-            ranks=trie.smallest_below(torch.arange(every, device=ids.device)),
+            n_texts,
+            k=n_texts,
+            ranks=trie.smallest_below(torch.arange(n_texts, device=ids.device)),
         )
-        return state, torch.empty_like(scores).scatter_(1, found, scores)
+        return state, torch.empty_like(scores).scatter_(1, order, scores)
 
 
-class RatingWords(AnswerWords):
-    """The same for the ratings of a scale.
+class RatingWordScorer(WordScorer):
+    """A :class:`WordScorer` for the ratings of a scale.
 
     Args:
         model: in eval mode.
@@ -74,13 +73,13 @@ class RatingWords(AnswerWords):
         super().__init__(model, rating_words(tokenizer, scale))
 
 
-class Speaking:
-    """A reader of states as one of logits, which are made of few states only.
+class LogitsReader:
+    """Wraps a reader of states as a reader of logits, which computes logits of few states only.
 
     Args:
         model: in eval mode.
-        reader: of its states.
-        state: ``(B, D)`` that ``reader`` read after the prompts.
+        reader: of hidden states.
+        state: ``(B, D)``, the output of ``reader`` after the prompts.
     """
 
     def __init__(self, model: MultitaskModel, reader: Reader, state: Tensor) -> None:

@@ -111,17 +111,17 @@ def autocast_inside(model: nn.Module) -> None:
     model.forward = torch.autocast(device, torch.bfloat16)(model.forward)
 
 
-def in_pieces(model: nn.Module) -> bool:
+def is_sharded(model: nn.Module) -> bool:
     """Whether no process holds all of ``model``."""
     return any(isinstance(p, DTensor) or hasattr(p, "ds_id") for p in model.parameters())
 
 
-def whole_state(model: nn.Module) -> dict[str, Tensor]:
+def full_state(model: nn.Module) -> dict[str, Tensor]:
     """:func:`trainable_state` of a model that may be in pieces.
 
     All processes must call it together, and each gets all of it.
     """
-    if not in_pieces(model):
+    if not is_sharded(model):
         return trainable_state(model)
     return {name: _whole(p) for name, p in model.named_parameters() if p.requires_grad}
 
@@ -135,14 +135,14 @@ def _whole(parameter: nn.Parameter) -> Tensor:
         return parameter.detach().clone()
 
 
-def load_pieces(model: nn.Module, state: dict[str, Tensor]) -> None:
+def load_sharded(model: nn.Module, state: dict[str, Tensor]) -> None:
     """Fills weights of an FSDP2 ``model`` with whole ones, each process its pieces."""
     options = StateDictOptions(full_state_dict=True, strict=False)
     set_model_state_dict(model, dict(state), options=options)
 
 
 @contextmanager
-def made_whole(model: nn.Module, wrapped: Any) -> Iterator[None]:
+def gathered(model: nn.Module, wrapped: Any) -> Iterator[None]:
     """For a while, every process holds all of ``model``, so that parts of it can be asked alone.
 
     Args:
@@ -152,7 +152,7 @@ def made_whole(model: nn.Module, wrapped: Any) -> Iterator[None]:
         model.unshard()
         yield
         model.reshard()
-    elif in_pieces(model):
+    elif is_sharded(model):
         import deepspeed
 
         with deepspeed.zero.GatheredParameters(list(model.parameters())):

@@ -9,10 +9,10 @@ import numpy as np
 from p5rec.backbones.encoder import encode
 from p5rec.backbones.views import item_texts
 from p5rec.core.artefacts import Lineage
-from p5rec.core.publishing import bring
+from p5rec.core.publishing import copy_or_link
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.encoder import ItemEncoder, load_encoder
-from p5rec.ids.files import MADE_BY, load_codes, load_item_ids, save_codes
+from p5rec.ids.files import ENCODER_FILES, load_codes, load_item_ids, save_codes
 from p5rec.ids.vectors import file_vectors
 
 
@@ -21,9 +21,9 @@ def extend_codes(codes: Path, corpus: Corpus, folder: Path) -> Lineage:
     beside them (:func:`extended`)."""
     found, _ = extended(codes, corpus)
     save_codes(found, folder, corpus.catalog.ids)
-    for name in MADE_BY:
+    for name in ENCODER_FILES:
         if (codes / name).is_file():
-            bring(codes / name, folder / name)
+            copy_or_link(codes / name, folder / name)
     return Lineage.none()
 
 
@@ -42,8 +42,8 @@ def extended(folder: Path, corpus: Corpus, *, download: bool = False) -> tuple[I
         UserError: what made the codes was not kept, or there is no room.
     """
     codes = load_codes(folder)
-    row_of = {item: row for row, item in enumerate(load_item_ids(folder))}
-    known = np.array([row_of.get(item, -1) for item in corpus.catalog.ids])
+    index_of = {item: row for row, item in enumerate(load_item_ids(folder))}
+    known = np.array([index_of.get(item, -1) for item in corpus.catalog.ids])
     new = np.flatnonzero(known < 0)
     out = codes.codes[known]
     if len(new):

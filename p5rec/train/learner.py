@@ -17,40 +17,42 @@ from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import PromptsConfig
 
 from .config import TrainConfig
-from .schedule import in_steps
+from .schedule import epochs_to_steps
 
 if TYPE_CHECKING:
     from p5rec.models.checkpoint import BundleSettings
 
 
 class LearnerConfig(Config):
-    """A language model, its heads and its training.
-
-    Attributes:
-        heads: of ratings, where they are trained.
-        item_head: scores whole items beside their codes; None: codes alone are scored.
-    """
+    """A language model, its heads and its training."""
 
     backbone: AnyBackbone = Pretrained()
+    """The network: a pretrained language model, or a compact one trained from scratch."""
     train: TrainConfig = TrainConfig()
+    """How it is trained."""
     heads: HeadsConfig = HeadsConfig()
+    """Prediction heads of ratings."""
     item_head: ItemHeadConfig | None = None
+    """Head that scores the full catalogue with one softmax, beside the codes. null: items are
+    scored by their codes alone.
+    """
     prompts: PromptsConfig = PromptsConfig()
+    """How records become prompts."""
 
     def seeded(self, seed: int) -> Self:
         """The same, trained under ``seed``."""
         return self.model_copy(update={"train": self.train.model_copy(update={"seed": seed})})
 
-    def in_steps(self, corpus: Corpus) -> Self:
+    def epochs_to_steps(self, corpus: Corpus) -> Self:
         """The same, its training in steps (:func:`p5rec.train.schedule.in_steps`)."""
-        return self.model_copy(update={"train": in_steps(self.train, corpus)})
+        return self.model_copy(update={"train": epochs_to_steps(self.train, corpus)})
 
 
 def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
     """What a bundle of this learner remembers."""
     from p5rec.models.checkpoint import BundleSettings  # a config is read without torch
 
-    library, trained = taught_prompts(config), config.train.steps > 0
+    library, trained = training_prompts(config), config.train.steps > 0
     done = corpus.interactions.behaviours
     rated = RATING_SEQUENCE in config.train.tasks or any(
         library.family(name).task == "rating" for name in library.families()
@@ -64,9 +66,9 @@ def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
         item_head=config.item_head if trained else None,
         tasks=tuple(config.train.tasks),
         window=config.train.next_item.window,
-        opens=config.train.next_item.bos_probability == 1,
+        prepend_bos=config.train.next_item.bos_probability == 1,
         statistics=config.train.next_item.statistics,
-        behaviours=done.told_apart if done and trained and NEXT_ITEM in config.train.tasks else (),
+        behaviours=done.vocabulary if done and trained and NEXT_ITEM in config.train.tasks else (),
         max_tokens=config.train.max_tokens,
         prompts=config.prompts,
         trained=trained,
@@ -82,7 +84,7 @@ def train_ratings(corpus: Corpus) -> np.ndarray:
     return seen[np.isfinite(seen)]
 
 
-def taught_prompts(config: LearnerConfig) -> PromptLibrary:
+def training_prompts(config: LearnerConfig) -> PromptLibrary:
     """The prompt families among the learner's tasks.
 
     Raises:

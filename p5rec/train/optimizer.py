@@ -15,7 +15,7 @@ from .config import TrainConfig
 BETAS = (0.9, 0.98)
 
 
-class RowsInFull(AdamW8bit):
+class MixedBitsAdamW(AdamW8bit):
     """AdamW with 8-bit moments (Dettmers et al. 2022, arXiv 2110.02861), save where a group of
     parameters says ``optim_bits``; tensors of less than 4,096 numbers have 32-bit ones."""
 
@@ -57,4 +57,4 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
         raise input_error("train.optimizer", "a GPU for paged moments", "none", "take adamw-8bit")
     for group, bits in zip(settings, (8, 8, 32), strict=True):
         group["optim_bits"] = bits
-    return RowsInFull(settings, lr=rate, betas=BETAS, is_paged=paged)
+    return MixedBitsAdamW(settings, lr=rate, betas=BETAS, is_paged=paged)

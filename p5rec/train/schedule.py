@@ -17,7 +17,7 @@ from p5rec.core.types import Corpus
 from p5rec.data.windows import Windows
 
 from .config import TaskConfig, TrainConfig
-from .examples.row import Rows
+from .examples.example import TrainingExamples
 
 if TYPE_CHECKING:
     from .examples.collate import Collator
@@ -26,7 +26,7 @@ STEPS = 10  # a pass has at least so many: smaller logs take smaller steps
 EVEN = 8  # a batch is a multiple of it where it can be, so that several processes can share it
 
 
-def in_steps(config: TrainConfig, corpus: Corpus) -> TrainConfig:
+def epochs_to_steps(config: TrainConfig, corpus: Corpus) -> TrainConfig:
     """``config`` with its ``epochs``, if it has any, told in steps of this corpus.
 
     Raises:
@@ -37,7 +37,7 @@ def in_steps(config: TrainConfig, corpus: Corpus) -> TrainConfig:
         return config
     next_item, log = config.next_item, corpus.interactions
     windows = Windows(log, corpus.split, next_item.window, None, config.seed, next_item.targets)
-    rows, lengths = windows.epoch_rows, windows.lengths
+    rows, lengths = windows.epoch_windows, windows.lengths
     events = int(lengths.sum())
     taught = int(np.minimum(lengths, next_item.targets_per_example or lengths).sum())
     batch = max(1, round(rows * min(epochs.targets_per_step / events, 1 / STEPS)))
@@ -111,7 +111,7 @@ class Schedule:
 
     def __init__(
         self,
-        tasks: Mapping[str, Rows],
+        tasks: Mapping[str, TrainingExamples],
         task_of: np.ndarray,
         config: TrainConfig,
         slot_of: np.ndarray | None = None,
@@ -132,7 +132,7 @@ class Schedule:
     def told(self, done: int) -> str:
         """The rows of the step after ``done`` others, in words."""
         slots = self.order[done * self.config.slots : (done + 1) * self.config.slots]
-        task_of, row_of = self.collator(0, None).filled(slots)
+        task_of, index_of = self.collator(0, None).filled(slots)
         named = [
             f"{name} {', '.join(map(str, row_of[task_of == task]))}"
             for task, name in enumerate(self.tasks)

@@ -22,21 +22,21 @@ from p5rec.core.launch import rank
 from p5rec.models.multitask import MultitaskModel
 
 from .alignment.objectives import Objective, supervised
-from .callbacks.checkpoints import FOLDER, RUN, newest_whole
+from .callbacks.checkpoints import FOLDER, RUN, newest_intact
 from .callbacks.divergence import Divergence
 from .callbacks.progress import MetricsFile, Progress
 from .callbacks.saving import Interrupt, SaveByTime
-from .callbacks.validation import EvalFn, Kept, Validation
+from .callbacks.validation import EvalFn, FinalWeights, Validation
 from .config import TrainConfig
 from .distributed import (
     autocast_inside,
     check_joined,
     check_quantised,
-    made_whole,
+    gathered,
     share,
     spread,
     under_deepspeed,
-    whole_state,
+    full_state,
 )
 from .schedule import Schedule
 from .trainer import MultitaskTrainer
@@ -89,9 +89,9 @@ def fit(
     _check_network(model, config)
     if config.precision == "bfloat16" and under_deepspeed():
         autocast_inside(model)
-    last = newest_whole(folder / FOLDER, writes=rank() == 0)
+    last = newest_intact(folder / FOLDER, writes=rank() == 0)
     run = read_json(last / RUN) if last else {}
-    kept = Kept(model, config, last, run.get("kept"))
+    kept = FinalWeights(model, config, last, run.get("kept"))
     trainer = MultitaskTrainer(
         recipe=config,
         objective=objective,
@@ -114,7 +114,7 @@ def fit(
         trainer.train(resume_from_checkpoint=os.fspath(last) if last else None)
     kept.leave()
     model.eval()
-    return Trained(whole_state(model), kept.steps)
+    return Trained(full_state(model), kept.steps)
 
 
 def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
@@ -129,7 +129,7 @@ def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
             raise UserError(f"train.{key}: expected none for a model with an encoder; take it out")
     network = model.causal
     lacking = {
-        "packing": config.packing and not model.traits.packs,
+        "packing": config.packing and not model.traits.packing,
         "gradient_checkpointing": config.gradient_checkpointing
         and not hasattr(network, "gradient_checkpointing_enable"),
     }
@@ -164,7 +164,7 @@ def _watched(trainer: MultitaskTrainer, folder: Path, eval_fn: EvalFn | None) ->
     if eval_fn is not None:
 
         def look() -> dict[str, float]:
-            with made_whole(trainer.model, trainer.model_wrapped):
+            with gathered(trainer.model, trainer.model_wrapped):
                 return dict(eval_fn())
 
         trainer.add_callback(

@@ -29,9 +29,9 @@ from .callbacks.checkpoints import (
     set_random_state,
 )
 from .callbacks.divergence import Divergence
-from .callbacks.validation import Kept
+from .callbacks.validation import FinalWeights
 from .config import TrainConfig
-from .distributed import in_pieces, load_pieces, spread, whole_state
+from .distributed import is_sharded, load_sharded, spread, full_state
 from .optimizer import make_optimizer
 
 OPTIMISER, SCHEDULE = "optimizer.safetensors", "scheduler.safetensors"  # of a checkpoint
@@ -53,7 +53,7 @@ class MultitaskTrainer(SFTTrainer):
         objective: Objective,
         told: Callable[[int], str],
         watch: Divergence,
-        kept: Kept,
+        kept: FinalWeights,
         **arguments: Any,
     ) -> None:
         self.recipe, self.objective, self.told = recipe, objective, told
@@ -140,7 +140,7 @@ class MultitaskTrainer(SFTTrainer):
                 write_json(made / RUN, about)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        state = whole_state(self.model)  # all processes take part
+        state = full_state(self.model)  # all processes take part
         if self.args.should_save:
             folder = Path(output_dir or self.args.output_dir)
             folder.mkdir(parents=True, exist_ok=True)
@@ -182,7 +182,7 @@ class MultitaskTrainer(SFTTrainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         path = Path(resume_from_checkpoint) / WEIGHTS
         model = self.model if model is None else model
-        fill = load_pieces if in_pieces(model) else partial(load_trainable, source=path)
+        fill = load_sharded if is_sharded(model) else partial(load_trainable, source=path)
         fill(model, read_tensors(path))
 
     def create_model_card(self, *_: Any, **__: Any) -> None:

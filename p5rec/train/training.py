@@ -14,13 +14,13 @@ from p5rec.core.launch import rank
 from p5rec.core.rng import derive_seed
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.models.checkpoint import Bundle, build, load_trainable, save_bundle
-from p5rec.models.start import begun_from, carry_over, origin
+from p5rec.models.initialise import resolve_initialisation, initialise_from, provenance
 from p5rec.prompting.library import PromptLibrary
 
 from .alignment.objectives import objective
 from .callbacks.checkpoints import FOLDER
-from .distributed import in_pieces
-from .learner import LearnerConfig, settings_of, taught_prompts, train_ratings
+from .distributed import is_sharded
+from .learner import LearnerConfig, settings_of, training_prompts, train_ratings
 from .schedule import Schedule
 from .sft import Trained, fit
 from .training_data import build_training_data, shown
@@ -44,32 +44,32 @@ def train(
     Args:
         validate: measures the model every ``config.train.evaluate_every`` steps, for the record.
         start: the folder of a bundle to begin from.
-        pairs: what alignment by preference learns from (:func:`p5rec.train.alignment.mining.mine`).
+        pairs: what alignment by preference learns from (:func:`p5rec.train.alignment.hard_negatives.mine`).
 
     Raises:
         UserError: a task is unknown, the data cannot offer what it needs, or ``start`` is of
             another backbone.
     """
-    library, seen = taught_prompts(config), config.train.training_events(corpus, start)
-    config = config.in_steps(seen)
+    library, seen = training_prompts(config), config.train.training_events(corpus, start)
+    config = config.epochs_to_steps(seen)
     settings = settings_of(config, corpus)
     if start is not None:
-        settings = begun_from(settings, start)
+        settings = resolve_initialisation(settings, start)
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump(), download=True)
     if bundle.model.heads is not None:
-        bundle.model.heads.start_at(torch.from_numpy(train_ratings(seen)))
+        bundle.model.heads.init_to_marginal(torch.from_numpy(train_ratings(seen)))
     if bundle.model.item_head is not None and settings.backbone.item_embeddings:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(settings.seed, "item rows"))
-            bundle.model.draw_rows(torch.from_numpy(shown(seen)))
+            bundle.model.init_item_embeddings(torch.from_numpy(shown(seen)))
     if start is not None:
-        carry_over(start, bundle)
+        initialise_from(start, bundle)
     trained = Trained({}, 0)
     if settings.trained:
         trained = _fit(config, seen, bundle, library, folder, validate, pairs)
     lineage = Lineage(corpus.interactions.event_keys[seen.split.mask("train")])
     if rank() == 0:
-        if in_pieces(bundle.model):
+        if is_sharded(bundle.model):
             bundle = build(
                 settings, codes, corpus.catalog.ids, library.subset_dump(), download=True
             )
@@ -81,7 +81,7 @@ def train(
             "lineage": lineage.summary(),
         }
         if start is not None:
-            about["start"] = origin(start, whole=config.train.replay is None)
+            about["start"] = provenance(start, full=config.train.replay is None)
         save_bundle(bundle, folder, about)
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
     return lineage

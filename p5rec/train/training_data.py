@@ -20,7 +20,7 @@ from .alignment.data import PreferenceExamples, SampledExamples, load_pairs
 from .config import GroupConfig, NextItemConfig, PreferenceConfig, TaskConfig, TrainConfig
 from .examples.histories import NextItemExamples, RatingSequenceExamples
 from .examples.prompted import PromptExamples
-from .examples.row import Rows
+from .examples.example import TrainingExamples
 from .learner import LearnerConfig
 from .schedule import assign_tasks, tempered
 
@@ -34,7 +34,7 @@ def build_training_data(
     bundle: Bundle,
     library: PromptLibrary,
     pairs: Path | None = None,
-) -> tuple[dict[str, Rows], np.ndarray]:
+) -> tuple[dict[str, TrainingExamples], np.ndarray]:
     """The rows of each task that the training reads, and ``(S,)`` each slot's task.
 
     Args:
@@ -68,7 +68,7 @@ def _rows(
     bundle: Bundle,
     library: PromptLibrary,
     pairs: Path | None,
-) -> Rows:
+) -> TrainingExamples:
     if task == NEXT_ITEM:
         return next_item_examples(n_rows, config.train, corpus, bundle, pairs)
     seed, view = derive_seed(config.train.seed, STREAMS.get(task, task)), bundle.view(corpus)
@@ -103,7 +103,7 @@ def history_windows(
     )
 
 
-def history_rows(
+def history_examples(
     config: TrainConfig, corpus: Corpus, bundle: Bundle, n_rows: int | None
 ) -> NextItemExamples:
     """Histories for the task ``next-item``; as many as asked, or those of one epoch."""
@@ -114,29 +114,29 @@ def history_rows(
 
 def next_item_examples(
     n_rows: int, config: TrainConfig, corpus: Corpus, bundle: Bundle, pairs: Path | None
-) -> Rows:
+) -> TrainingExamples:
     """Rows of the task ``next-item``.
 
     Args:
         n_rows: how many.
-        pairs: a folder of :func:`p5rec.train.alignment.mining.mine`, where the objective compares.
+        pairs: a folder of :func:`p5rec.train.alignment.hard_negatives.mine`, where the objective compares.
     """
     match config.align:
         case PreferenceConfig():
             assert pairs is not None, "made before"
-            rows = history_rows(config, corpus, bundle, None)
+            rows = history_examples(config, corpus, bundle, None)
             return PreferenceExamples(rows, load_pairs(pairs), n_rows)
         case GroupConfig(positions=positions):
-            rows = history_rows(config, corpus, bundle, n_rows)
+            rows = history_examples(config, corpus, bundle, n_rows)
             return SampledExamples(rows, positions, derive_seed(config.seed, "draw"))
-    return history_rows(config, corpus, bundle, n_rows)
+    return history_examples(config, corpus, bundle, n_rows)
 
 
 def epoch_sizes(config: LearnerConfig, corpus: Corpus, library: PromptLibrary) -> dict[str, int]:
     """How many examples each task has."""
     view = unnamed_view(corpus)
     windows = history_windows(corpus, config.train.next_item, 0, 0)
-    sizes = dict.fromkeys(config.train.tasks, windows.epoch_rows)
+    sizes = dict.fromkeys(config.train.tasks, windows.epoch_windows)
     for family in library.families():
         posed = TASKS.get(library.family(family).task)
         sizes[family] = len(posed.rows(view, "train"))

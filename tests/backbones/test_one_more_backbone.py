@@ -25,7 +25,7 @@ from p5rec.decode.beam import beam_search
 from p5rec.models.checkpoint import Bundle, load_bundle, save_bundle
 from p5rec.models.inputs import pad
 from p5rec.models.scorer import code_scorer
-from p5rec.models.writing import write_tokens
+from p5rec.models.text_generation import generate_tokens
 
 RECIPE = """
 data: {source: synthetic, synthetic: {kind: markov, users: 40, items: 24, events: 8}}
@@ -111,7 +111,9 @@ def test_lists_are_those_of_scoring_every_item(items: str) -> None:
 def written(bundle: Bundle, ids: Tensor, mask: Tensor) -> list[list[int]]:
     tokenizer, rules = bundle.tokenizer, LogitsProcessorList()
     ends = {"end": tokenizer.eos_token_id, "filler": tokenizer.pad_token_id}
-    said: list[list[int]] = write_tokens(bundle.model, (ids, mask), rules, most=6, **ends).tolist()
+    said: list[list[int]] = generate_tokens(
+        bundle.model, (ids, mask), rules, most=6, **ends
+    ).tolist()
     return said
 
 

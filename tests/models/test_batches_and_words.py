@@ -10,7 +10,7 @@ from tiny_models import make_bundle, scratch, some_codes
 
 from p5rec.core.examples import Example
 from p5rec.core.types import Histories
-from p5rec.models.inputs import by_length, encode_target, fit_source, pad
+from p5rec.models.inputs import by_length, encode_target, fit_prompt, pad
 
 ROWS = st.lists(st.lists(st.integers(1, 9), max_size=6), min_size=1, max_size=6)
 
@@ -63,13 +63,13 @@ def test_a_prompt_loses_its_beginning_and_an_answer_ends_with_the_end_token(chat
     if not chat:
         tokenizer.chat_template = None
     example = Example("What next after <a_1><b_2>?", "<a_3><b_4>", "t", "t.v1", system="Be brief.")
-    whole = fit_source(tokenizer, example, 500).ids
+    whole = fit_prompt(tokenizer, example, 500).ids
     text = tokenizer.decode(whole)
     if chat:
         assert text == "system: Be brief.\nuser: What next after <a_1><b_2>?\nassistant: "
     else:
         assert text == "Be brief.\nWhat next after <a_1><b_2>?\n"
-    assert fit_source(tokenizer, example, 10).ids.tolist() == whole[-10:].tolist()
+    assert fit_prompt(tokenizer, example, 10).ids.tolist() == whole[-10:].tolist()
     answer = encode_target(tokenizer, example)
     assert tokenizer.decode(answer) == "<a_3><b_4><|end|>"
     assert answer[-1] == tokenizer.eos_token_id != tokenizer.pad_token_id

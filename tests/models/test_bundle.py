@@ -19,17 +19,17 @@ from p5rec.core.examples import Example
 from p5rec.core.types import Histories, ItemCodes
 from p5rec.ids.files import load_codes, save_codes
 from p5rec.models.checkpoint import Bundle, BundleSettings, build, load_bundle, save_bundle
-from p5rec.recommend.answers import encode_all, write
+from p5rec.recommend.prompt_predictions import encode_prompts, write
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
-from p5rec.recommend.ratings import read_ratings
+from p5rec.recommend.ratings import estimate_ratings
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 QUESTIONS = [
     Example(f"Will user {n} like <a_{n}><b_1>?", "yes", "rating", "rating.v1", rating=4.0)
     for n in range(4)
 ]
-ASKED = Histories(
+HISTORIES = Histories(
     np.arange(3, dtype=np.int32),
     np.array([1, 2, 3, 4, 5, 6, 7], dtype=np.int32),
     np.array([0, 4, 4, 7]),
@@ -75,9 +75,9 @@ def saved(bundle: Bundle, tmp_path: Path) -> Path:
 def answers(bundle: Bundle) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
     decode = DecodeConfig(k=8, beams=24, max_new_tokens=6)
     ready = bundle.ready()
-    lists = GenerativeRecommender(ready, decode).recommend(ASKED, 8)
+    lists = GenerativeRecommender(ready, decode).recommend(HISTORIES, 8)
     ratings, texts = (
-        np.stack(list(read_ratings(ready, encode_all(ready, QUESTIONS), decode).values())),
+        np.stack(list(estimate_ratings(ready, encode_prompts(ready, QUESTIONS), decode).values())),
         write(ready, QUESTIONS, decode),
     )
     return lists.items, lists.scores, ratings, texts

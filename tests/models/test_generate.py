@@ -19,7 +19,7 @@ from transformers import (
 
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.decode.processor import ItemLogitsProcessor
-from p5rec.decode.token_rows import TokenRows
+from p5rec.decode.token_sequences import TokenSequences
 from p5rec.models.generate import ItemSearch
 
 VOCABULARY, END, LENGTH = 120, 1, 11
@@ -87,7 +87,7 @@ def test_lists_are_those_of_generate(
     model: PreTrainedModel, prompts: dict[str, Tensor], normalisation: str, beams: int
 ) -> None:
     table = fixed_rows()
-    rows, start = TokenRows.build(table), before(model)
+    rows, start = TokenSequences.build(table), before(model)
     processor = ItemLogitsProcessor(rows, start, END, normalisation)
     theirs = run(model, prompts, beams, 3, logits_processor=LogitsProcessorList([processor]))
     ours = run(model, prompts, beams, 3, custom_generate=ItemSearch(rows, normalisation))
@@ -110,7 +110,7 @@ def test_with_beams_for_all_items_it_is_scoring_every_item(
     model: PreTrainedModel, prompts: dict[str, Tensor]
 ) -> None:
     table = ragged_rows()
-    rows, start = TokenRows.build(table), before(model)
+    rows, start = TokenSequences.build(table), before(model)
     search = ItemSearch(rows)
     out = run(model, prompts, len(table), 5, custom_generate=search)
     items = search.items(out.sequences[:, start:]).view(4, -1)
@@ -140,7 +140,7 @@ def by_forcing(
 
 
 def test_answers_name_items_however_many_tokens_they_have() -> None:
-    search = ItemSearch(TokenRows.build(ragged_rows()))
+    search = ItemSearch(TokenSequences.build(ragged_rows()))
     table = torch.from_numpy(ragged_rows())
     every = torch.arange(len(table))
     longer = torch.cat([table.clamp(min=0), table[:, :2] * 0], dim=1)
@@ -154,8 +154,8 @@ def test_answers_name_items_however_many_tokens_they_have() -> None:
 def test_only_allowed_items_and_pads_where_there_are_no_more(
     model: PreTrainedModel, prompts: dict[str, Tensor]
 ) -> None:
-    rows, start = TokenRows.build(fixed_rows()), before(model)
-    only = Allowed(only=ItemLists.joined([[1, 2], [3], [4, 5, 6], [7, 8, 9, 10]]))
+    rows, start = TokenSequences.build(fixed_rows()), before(model)
+    only = Allowed(allow=ItemLists.joined([[1, 2], [3], [4, 5, 6], [7, 8, 9, 10]]))
     search = ItemSearch(rows, allowed=only)
     out = run(model, prompts, 3, 3, custom_generate=search)
     items = search.items(out.sequences[:, start:]).view(4, 3).tolist()

@@ -29,14 +29,14 @@ def heads_of(config: HeadsConfig, scale: tuple[float, ...] = SCALE) -> RatingHea
 
 def probabilities(heads: RatingHeads, hidden: torch.Tensor) -> np.ndarray:
     """``(B, K)`` of each class, from the definition of the head."""
-    read = heads.norm(hidden)
+    predict = heads.norm(hidden)
     if isinstance(heads.classification, torch.nn.Linear):
-        return heads.classification(read).softmax(-1).numpy().astype(float)
-    score = heads.classification.score(read).numpy().astype(float)
+        return heads.classification(predict).softmax(-1).numpy().astype(float)
+    score = heads.classification.score(predict).numpy().astype(float)
     steps = heads.classification.steps.numpy().astype(float)
     thresholds = np.cumsum([steps[0], *np.log1p(np.exp(steps[1:]))])
-    below = 1 / (1 + np.exp(score - thresholds))
-    return np.diff(np.pad(below, ((0, 0), (1, 1)), constant_values=(0, 1)), axis=1)
+    base_adapters = 1 / (1 + np.exp(score - thresholds))
+    return np.diff(np.pad(base_adapters, ((0, 0), (1, 1)), constant_values=(0, 1)), axis=1)
 
 
 @torch.no_grad()
@@ -70,7 +70,7 @@ def test_losses_by_hand(config: HeadsConfig) -> None:
 def test_readings_by_hand(config: HeadsConfig) -> None:
     scale = (0.5, 2.0, 2.5, 4.0, 4.5)
     heads, hidden = heads_of(config, scale), torch.randn(40, 8, generator=torch.manual_seed(1))
-    found, wanted = heads.read(hidden), {}
+    found, wanted = heads.predict(hidden), {}
     if config.regression:
         value = heads.regression(heads.norm(hidden))[:, 0].numpy()
         wanted["regression"] = value
@@ -104,7 +104,7 @@ def test_an_ordinal_head_learns_an_order() -> None:
     heads = RatingHeads(4, SCALE, HeadsConfig(regression=None, classification="ordinal"))
     hidden = torch.randn(400, 4)
     ratings = (3 + 1.2 * hidden[:, 0]).round().clamp(1, 5)
-    heads.start_at(ratings)
+    heads.init_to_marginal(ratings)
     optimiser = torch.optim.Adam(heads.parameters(), lr=0.05)
     first = float(heads.loss(hidden, ratings)[0].detach().sum())
     for _ in range(150):
@@ -114,7 +114,7 @@ def test_an_ordinal_head_learns_an_order() -> None:
         optimiser.step()
     assert float(loss.detach()) < 0.75 * first
     with torch.no_grad():
-        said = heads.read(hidden)["expectation"]
+        said = heads.predict(hidden)["expectation"]
     assert float((said - ratings).square().mean().sqrt()) < 0.75 * float(ratings.std())
 
 
@@ -122,7 +122,7 @@ def test_an_ordinal_head_learns_an_order() -> None:
 @pytest.mark.parametrize("classification", ["ce", "ordinal"])
 def test_heads_can_start_at_what_is_true_of_all_ratings(classification: str) -> None:
     heads = RatingHeads(8, SCALE, HeadsConfig(classification=classification))
-    heads.start_at(torch.tensor([5.0, 5, 5, 3]))
+    heads.init_to_marginal(torch.tensor([5.0, 5, 5, 3]))
     value, logs = heads(torch.randn(3, 8))
     assert value.tolist() == [4.5] * 3
     shares = logs.exp()
@@ -156,6 +156,6 @@ def test_a_model_has_the_heads_it_is_told_to_have(config: HeadsConfig) -> None:
 def test_heads_answer_in_any_precision() -> None:
     bundle = make_bundle(scratch(), some_codes(), scale=(0.1, 0.2, 3.3)).ready("bfloat16")
     with torch.no_grad():
-        found = bundle.model.heads.read(torch.randn(4, 32, dtype=torch.bfloat16))
+        found = bundle.model.heads.predict(torch.randn(4, 32, dtype=torch.bfloat16))
     assert {said.dtype for said in found.values()} == {torch.float32}
     assert bundle.model.heads.scale.tolist() == pytest.approx([0.1, 0.2, 3.3], rel=1e-6)

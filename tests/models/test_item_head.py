@@ -100,7 +100,7 @@ def test_a_model_that_was_asked_can_be_trained_on() -> None:
     with torch.inference_mode():
         model.item_vectors()
     model.item_vectors().square().sum().backward()
-    assert model.code_rows(0).requires_grad
+    assert model.code_embeddings(0).requires_grad
 
 
 def test_it_learns_and_is_kept(tmp_path: Path) -> None:

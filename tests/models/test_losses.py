@@ -14,7 +14,7 @@ from torch import Tensor
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.config import HeadsConfig
 from p5rec.models.multitask import Batch
-from p5rec.models.positions import whole_items
+from p5rec.models.positions import item_starts
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 
@@ -105,7 +105,7 @@ def test_candidates_have_the_log_probabilities_of_every_item_s_own_pass(bundle: 
     """Four items where an item begins, in two rows; none elsewhere, and the loss stays."""
     model, given = bundle.model, batch(bundle)
     catalogue = torch.from_numpy(bundle.layout.codes.codes).long()
-    begins = whole_items(given["input_ids"], model.first, model.sizes)
+    begins = item_starts(given["input_ids"], model.first, model.sizes)
     begins[:, 0] = begins[1] = begins[3] = False
     assert begins.sum() >= 4
     candidates = torch.full((*begins.shape, 4), -1)

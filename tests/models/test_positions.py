@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p5rec.models.positions import merge, whole_items
+from p5rec.models.positions import merge, item_starts
 
 FIRST, SIZES = 10, (3, 2, 2)  # words are 0..9, codes of the levels 10..12, 13..14, 15..16
 
@@ -26,12 +26,12 @@ TEXTS = st.lists(
 
 def by_hand(text: list[int]) -> list[int]:
     """The first token of each position."""
-    opens, t = [], 0
+    first_tokens, t = [], 0
     while t < len(text):
-        opens.append(t)
+        first_tokens.append(t)
         levels = [(x >= 10) + (x >= 13) + (x >= 15) for x in text[t : t + 3]]
         t += 3 if levels == [1, 2, 3] else 1
-    return opens
+    return first_tokens
 
 
 @given(texts=TEXTS, left=st.booleans(), at_end=st.booleans())
@@ -46,22 +46,22 @@ def test_a_whole_item_is_one_position_and_all_else_its_own(
     mask = torch.tensor(
         [g + o if left else o + g for o, g in zip(ones, gaps, strict=True)], dtype=torch.bool
     )
-    at = merge(whole_items(ids, FIRST, SIZES), mask, 3, at_end=at_end)
+    at = merge(item_starts(ids, FIRST, SIZES), mask, 3, at_end=at_end)
     wanted = [by_hand(text) for text in texts]
-    assert at.real.shape == at.opens.shape == (len(texts), max(map(len, wanted)))
-    for b, opens in enumerate(wanted):
+    assert at.real.shape == at.first_tokens.shape == (len(texts), max(map(len, wanted)))
+    for b, first_tokens in enumerate(wanted):
         shift = len(gaps[b]) if left else 0
         real = at.real[b].nonzero()[:, 0]
-        assert len(real) == len(opens)
+        assert len(real) == len(first_tokens)
         assert real[-1] == at.real.shape[1] - 1 if at_end else real[0] == 0
-        assert at.opens[b, real].tolist() == [shift + t for t in opens]
-        places = at.places[b, shift : shift + len(texts[b])]
-        owner = [max(t for t in opens if t <= token) for token in range(len(texts[b]))]
-        assert at.opens[b, places].tolist() == [shift + t for t in owner]
+        assert at.first_tokens[b, real].tolist() == [shift + t for t in first_tokens]
+        token_positions = at.token_positions[b, shift : shift + len(texts[b])]
+        owner = [max(t for t in first_tokens if t <= token) for token in range(len(texts[b]))]
+        assert at.first_tokens[b, token_positions].tolist() == [shift + t for t in owner]
 
 
 def test_items_of_one_level() -> None:
     ids = torch.tensor([[4, 10, 11, 5]])
-    whole = whole_items(ids, FIRST, (3,))
+    whole = item_starts(ids, FIRST, (3,))
     assert whole.tolist() == [[False, True, True, False]]
-    assert merge(whole, torch.ones_like(whole), 1).places.tolist() == [[0, 1, 2, 3]]
+    assert merge(whole, torch.ones_like(whole), 1).token_positions.tolist() == [[0, 1, 2, 3]]

@@ -10,9 +10,9 @@ from tiny_models import make_bundle, scratch, some_codes
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import pad
 from p5rec.models.ratings import rating_words
-from p5rec.models.words import RatingWords
+from p5rec.models.words import RatingWordScorer
 from p5rec.recommend.config import DecodeConfig
-from p5rec.recommend.ratings import read_ratings
+from p5rec.recommend.ratings import estimate_ratings
 
 SCALES = [(1.0, 2.0, 3.0, 4.0, 5.0), (0.5, 1.0, 3.0, 3.5, 10.0)]
 
@@ -50,14 +50,14 @@ def test_words_are_scored_as_if_each_were_written_out(scale: tuple[float, ...], 
     bundle = made(scale, items)
     asked = prompts(bundle)
     ids, mask = pad(asked, bundle.tokenizer.pad_token_id)
-    _, logs = RatingWords(bundle.model, bundle.tokenizer, scale).read(ids, mask)
+    _, logs = RatingWordScorer(bundle.model, bundle.tokenizer, scale).read(ids, mask)
     wanted = np.stack([by_enumeration(bundle, prompt) for prompt in asked])
     assert np.allclose(logs.numpy(), wanted, atol=1e-4)
     assert wanted.std(axis=1).min() > 0.01
-    readings = read_ratings(bundle, asked, DecodeConfig())
-    chances = np.exp(wanted) / np.exp(wanted).sum(axis=1, keepdims=True)
-    assert readings["words"] == pytest.approx(chances @ np.array(scale), abs=1e-4)
-    assert readings["text"].tolist() == [scale[i] for i in wanted.argmax(axis=1)]
+    estimates = estimate_ratings(bundle, asked, DecodeConfig())
+    probabilities = np.exp(wanted) / np.exp(wanted).sum(axis=1, keepdims=True)
+    assert estimates["words"] == pytest.approx(probabilities @ np.array(scale), abs=1e-4)
+    assert estimates["text"].tolist() == [scale[i] for i in wanted.argmax(axis=1)]
 
 
 def test_a_word_that_begins_another_is_closed() -> None:

@@ -231,7 +231,7 @@ def test_with_beams_for_all_items_the_search_is_exhaustive_scoring(
         ranks=model.trie.smallest_below(tie),
         open_nodes=OpenNodes(
             model.trie,
-            Allowed(never=ItemLists.joined([np.flatnonzero(~row) for row in alive.numpy()])),
+            Allowed(deny=ItemLists.joined([np.flatnonzero(~row) for row in alive.numpy()])),
         ),
     )
     full = score_codes(model, ids, mask, torch.from_numpy(table).long())

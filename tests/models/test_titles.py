@@ -14,11 +14,11 @@ from p5rec.core.types import Catalog
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.decode.allowed import Allowed, ItemLists
-from p5rec.decode.token_rows import END, TokenRows
+from p5rec.decode.token_sequences import END, TokenSequences
 from p5rec.models.checkpoint import Bundle
-from p5rec.models.titles import name_rows
+from p5rec.models.titles import title_tokens
 from p5rec.recommend.config import DecodeConfig
-from p5rec.recommend.listing import rank_prompts
+from p5rec.recommend.prompt_ranking import rank_for_prompts
 from p5rec.recommend.tables import RankingTables
 
 NAMES = ['"Alien"', '"Aliens"', '"Alien 3"', '"Brazil"', '"Big"', '"Big" #2', '"Zulu"']
@@ -51,7 +51,7 @@ def whole_rows(bundle: Bundle) -> np.ndarray:
 
 
 def test_a_name_goes_as_far_as_it_takes_to_tell_it_from_the_others(bundle: Bundle) -> None:
-    rows, table = name_rows(bundle.tokenizer, NAMES), whole_rows(bundle)
+    rows, table = title_tokens(bundle.tokenizer, NAMES), whole_rows(bundle)
     paths = rows.trie.paths(torch.arange(len(NAMES)))
     for item, path in enumerate(paths.tolist()):
         said = [int(rows.tokens[level][code]) for level, code in enumerate(path)]
@@ -64,17 +64,17 @@ def test_a_name_goes_as_far_as_it_takes_to_tell_it_from_the_others(bundle: Bundl
 def test_short_rows_rank_as_whole_names_do(bundle: Bundle) -> None:
     texts = ['What next after "Big"?', "Say: "]
     prompts = [np.array(bundle.tokenizer(text)["input_ids"]) for text in texts]
-    whole = TokenRows.build(whole_rows(bundle))
+    whole = TokenSequences.build(whole_rows(bundle))
     written = RankingTables.build(bundle, WIDE, 0, whole)
-    short = RankingTables.build(bundle, WIDE, 0, name_rows(bundle.tokenizer, NAMES))
-    wanted, found = (rank_prompts(tables, prompts, 7) for tables in (written, short))
+    short = RankingTables.build(bundle, WIDE, 0, title_tokens(bundle.tokenizer, NAMES))
+    wanted, found = (rank_for_prompts(tables, prompts, 7) for tables in (written, short))
     assert np.array_equal(found[0], wanted[0])
     assert found[1] == pytest.approx(wanted[1], abs=1e-4)
     assert np.exp(found[1]).sum(axis=1) == pytest.approx(np.ones(2), abs=1e-4)
     assert found[1].std() > 0.01
     assert sorted(found[0][0].tolist()) == list(range(len(NAMES)))
-    only = Allowed(only=ItemLists.joined([[0, 3], [5, 1]]))
-    items, _ = rank_prompts(written, prompts, 7, only)
+    only = Allowed(allow=ItemLists.joined([[0, 3], [5, 1]]))
+    items, _ = rank_for_prompts(written, prompts, 7, only)
     assert [sorted(row[:2].tolist()) for row in items] == [[0, 3], [1, 5]]
     assert (items[:, 2:] == -1).all()
 

@@ -10,8 +10,8 @@ from tiny_models import make_bundle, scratch
 from transformers import PreTrainedTokenizerBase
 
 from p5rec.core.examples import Example
-from p5rec.models.inputs import fit_source, literal_for
-from p5rec.prompting.evaluation import EvaluationSource
+from p5rec.models.inputs import fit_prompt, literal_for
+from p5rec.prompting.instances import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.sample import sample_view
 from p5rec.prompting.source import PromptsConfig
@@ -39,13 +39,17 @@ def test_every_length_holds_and_shows_as_much_as_fits(
     family: str, shots: int, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     for example in posed(family, candidates=3, shots=shots)[:6]:
-        whole = fit_source(tokenizer, example, 10**6).ids
-        assert not fit_source(tokenizer, example, len(whole)).shortened
-        least = example.less(example.less.steps) if example.less and example.less.steps else example
-        shortest = len(fit_source(tokenizer, least, 10**6).ids)
+        whole = fit_prompt(tokenizer, example, 10**6).ids
+        assert not fit_prompt(tokenizer, example, len(whole)).shortened
+        least = (
+            example.shorten(example.shorten.steps)
+            if example.shorten and example.shorten.steps
+            else example
+        )
+        shortest = len(fit_prompt(tokenizer, least, 10**6).ids)
         head, foot = tokenizer.decode(whole)[:6], tokenizer.decode(whole)[-12:]
         for limit in np.linspace(60, len(whole) - 1, 7).astype(int).tolist():
-            found = fit_source(tokenizer, example, limit)
+            found = fit_prompt(tokenizer, example, limit)
             text = tokenizer.decode(found.ids)
             assert len(found.ids) <= limit
             if abs(limit - shortest) > 12:  # an empty history is words, too
@@ -57,8 +61,8 @@ def test_every_length_holds_and_shows_as_much_as_fits(
 def test_a_history_goes_before_an_option(tokenizer: PreTrainedTokenizerBase) -> None:
     shown = 0
     for example in posed("sequential-candidates", candidates=4):
-        whole = len(fit_source(tokenizer, example, 10**6).ids)
-        found = fit_source(tokenizer, example, whole - 1)
+        whole = len(fit_prompt(tokenizer, example, 10**6).ids)
+        found = fit_prompt(tokenizer, example, whole - 1)
         assert (found.shortened, found.cut) == (True, False)
         text = tokenizer.decode(found.ids)
         assert example.target in text
@@ -96,7 +100,9 @@ def test_titles_to_choose_from_stay_different(tokenizer: PreTrainedTokenizerBase
     titles = [f"one long series of books, volume {i}" for i in range(len(view.names.ids))]
     view = replace(view, names=replace(view.names, titles=titles))
     for example in posed("sequential-candidates", view, candidates=4):
-        lines = (example.less(example.less.steps) if example.less else example).source.splitlines()
+        lines = (
+            example.shorten(example.shorten.steps) if example.shorten else example
+        ).source.splitlines()
         shown = [line for line in lines if line.startswith("- ")]
         assert len({*shown}) == len(shown)
 

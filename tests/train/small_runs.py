@@ -22,7 +22,7 @@ from p5rec.train.callbacks.validation import EvalFn
 from p5rec.train.config import TrainConfig
 from p5rec.train.examples.histories import NextItemExamples
 from p5rec.train.examples.prompted import PromptExamples
-from p5rec.train.examples.row import Rows
+from p5rec.train.examples.example import TrainingExamples
 from p5rec.train.schedule import Schedule, assign_tasks
 from p5rec.train.sft import fit
 
@@ -106,7 +106,7 @@ def fit_rows(
     return fit(bundle.model, bundle.tokenizer, schedule, folder, eval_fn).weights
 
 
-def rows_of(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> Rows:
+def rows_of(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> TrainingExamples:
     if name == "next-item":
         interactions, split = log()
         windows = Windows(

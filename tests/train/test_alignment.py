@@ -17,7 +17,7 @@ from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.ids.base import fit
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.fitted import Fitted
@@ -66,7 +66,7 @@ class World:
     def first(self, model: Fitted) -> tuple[np.ndarray, np.ndarray]:
         """``(B,)`` whether the first of each test list is right, and whose it is."""
         bundle = load_bundle(model.trained).ready()
-        histories, targets, _ = cases(self.corpus.interactions, self.corpus.split, "test")
+        histories, targets, _ = instances(self.corpus.interactions, self.corpus.split, "test")
         lists = GenerativeRecommender(bundle, DecodeConfig(k=5, beams=40)).recommend(histories, 5)
         return (lists.items[:, 0] == targets).astype(float), lists.users
 
@@ -127,16 +127,16 @@ def test_what_steers_alignment_is_made_again_and_nothing_else(
     world, start = taught
     settings = OBJECTIVES[name]
     one = world.teach(method(1, align=settings), start)
-    assert not world.teach(method(1, align=settings), start).made.fresh
+    assert not world.teach(method(1, align=settings), start).fit_stage.fresh
     pairs = len(list((world.store.root / "pairs").glob("*"))) if name == "sdpo" else 0
     other = world.teach(method(1, align={**settings, "nll": 0.5}), start)
-    assert other.made.fresh
-    assert other.made.key != one.made.key
-    assert world.teach(method(1, align=settings), other).made.fresh  # from another model
+    assert other.fit_stage.fresh
+    assert other.fit_stage.key != one.fit_stage.key
+    assert world.teach(method(1, align=settings), other).fit_stage.fresh  # from another model
     if name == "sdpo":  # the weight of a loss changes no pair; another model lists others
         assert len(list((world.store.root / "pairs").glob("*"))) == pairs + 1
     train_part = world.corpus.split.mask("train")
-    seen = one.made.lineage.among(world.corpus.interactions.event_keys)
+    seen = one.fit_stage.lineage.contains(world.corpus.interactions.event_keys)
     assert np.array_equal(seen, train_part)
 
 

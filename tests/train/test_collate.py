@@ -19,7 +19,7 @@ from p5rec.models.multitask import Batch
 from p5rec.models.ratings import RatedHistories
 from p5rec.train.examples.collate import Collator, pack
 from p5rec.train.examples.prompted import PromptExamples
-from p5rec.train.examples.row import IGNORE, Row
+from p5rec.train.examples.example import IGNORE, TrainingExample
 
 N = 12
 WEIGHTS = np.array([1.0, 0.5])
@@ -118,7 +118,7 @@ def test_a_line_is_never_too_long_and_no_row_is_lost(lengths: list[int], size: i
 
 
 def test_the_first_token_of_a_line_is_never_asked(bundle: Bundle) -> None:
-    row = Row(np.array([5, 6, 7]), np.array([5, 6, 7]))
+    row = TrainingExample(np.array([5, 6, 7]), np.array([5, 6, 7]))
     both = np.array([2])  # rows of the one slot that is read
     collate = Collator(
         [[row, row]], WEIGHTS, both, np.zeros(1, int), np.zeros(1, int), 0, packing=10
@@ -134,7 +134,7 @@ def test_halves_share_out_a_row_and_lose_nothing_that_is_asked() -> None:
     ratings[[2, 5]] = 4.0, 2.0
     labels = np.where(tokens > 12, tokens, IGNORE)
     blank = tokens % 2 == 0
-    read, asked = Row(tokens, labels, ratings, blank, split=3).halves(start=1)
+    read, asked = TrainingExample(tokens, labels, ratings, blank, split=3).halves(start=1)
     assert read.input_ids.tolist() == [10, 11, 12]
     assert asked.input_ids.tolist() == [1, 13, 14, 15, 16]
     assert asked.labels.tolist() == [IGNORE, 13, 14, 15, 16]

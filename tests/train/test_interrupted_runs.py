@@ -17,7 +17,7 @@ from tiny_models import scratch
 from p5rec.core.artefacts import file_sha256
 from p5rec.core.errors import UserError
 from p5rec.models.checkpoint import Bundle
-from p5rec.train.callbacks.checkpoints import newest_whole
+from p5rec.train.callbacks.checkpoints import newest_intact
 
 DROPOUT = scratch(dropout=0.2)
 
@@ -187,7 +187,7 @@ def test_training_falls_back_to_the_checkpoint_before_a_damaged_one(
     folder = tmp_path / "run"
     shutil.copytree(crashed, folder)
     harm(folder / "checkpoints/checkpoint-6" / file, cut)
-    found = newest_whole(folder / "checkpoints", writes=True)
+    found = newest_intact(folder / "checkpoints", writes=True)
     assert found == folder / "checkpoints/checkpoint-3"
     said = capsys.readouterr().out
     assert said == (

@@ -155,9 +155,9 @@ def test_a_batch_is_its_rows_padded_with_their_task_s_weight() -> None:
 def test_short_rows_fill_a_slot_several_at_a_time() -> None:
     one, three = np.ones(2), np.array([1, 3])
     collator = Collator([], one, three, np.array([0, 1, 1, 0]), np.array([0, 0, 1, 1]), pad_id=0)
-    task_of, row_of = collator.filled(np.array([2, 3, 1]))
+    task_of, index_of = collator.filled(np.array([2, 3, 1]))
     assert task_of.tolist() == [1, 1, 1, 0, 1, 1, 1]
-    assert row_of.tolist() == [3, 4, 5, 1, 0, 1, 2]
+    assert index_of.tolist() == [3, 4, 5, 1, 0, 1, 2]
 
 
 def test_rows_that_hide_and_rate_nothing_stand_beside_those_that_do() -> None:

@@ -19,7 +19,7 @@ from p5rec.train.alignment.data import choose
 from p5rec.train.config import NextItemConfig
 from p5rec.train.examples.collate import Collator
 from p5rec.train.examples.histories import NextItemExamples
-from p5rec.train.examples.row import IGNORE, Row
+from p5rec.train.examples.example import IGNORE, TrainingExample
 
 KINDS = {
     "decoder": scratch(),
@@ -37,7 +37,7 @@ def rows_for(bundle: Bundle, **changes: object) -> NextItemExamples:
     return NextItemExamples(windows, events.items, bundle.layout, bundle.bos, config)
 
 
-def loss(bundle: Bundle, rows: list[Row], packing: int = 0) -> float:
+def loss(bundle: Bundle, rows: list[TrainingExample], packing: int = 0) -> float:
     start = bundle.model.start if bundle.model.seq2seq else None
     one, n = np.ones(1, dtype=int), len(rows)
     pad = bundle.tokenizer.pad_token_id
@@ -49,7 +49,7 @@ def loss(bundle: Bundle, rows: list[Row], packing: int = 0) -> float:
     return found
 
 
-def one_by_one(bundle: Bundle, rows: NextItemExamples, i: int) -> list[Row]:
+def one_by_one(bundle: Bundle, rows: NextItemExamples, i: int) -> list[TrainingExample]:
     """A row for each item that row ``i`` asks for, after what lies before its basket."""
     events, _ = rows.windows.row(i)
     row, moments, levels = rows[i], rows.windows.moments[events], bundle.layout.codes.levels
@@ -68,7 +68,7 @@ def one_by_one(bundle: Bundle, rows: NextItemExamples, i: int) -> list[Row]:
         tokens = np.concatenate([[bundle.bos][:opens], own.ravel()]).astype(np.int64)
         asked = np.full_like(tokens, IGNORE)
         asked[-levels:] = tokens[-levels:]
-        found.append(Row(tokens, asked, split=len(tokens) - levels))
+        found.append(TrainingExample(tokens, asked, split=len(tokens) - levels))
     return found
 
 
@@ -97,7 +97,7 @@ class FirstBasket(NextItemExamples):
     def __init__(self, rows: NextItemExamples) -> None:
         super().__init__(rows.windows, rows.items, rows.layout, rows.bos, rows.config)
 
-    def __getitem__(self, i: int) -> Row:
+    def __getitem__(self, i: int) -> TrainingExample:
         row, levels = super().__getitem__(i), self.layout.codes.levels
         moments = self.windows.moments[self.windows.row(i)[0]]
         split = (row.split - 1) // levels

@@ -22,7 +22,7 @@ from p5rec.models.inputs import CodeLayout
 from p5rec.train.alignment.data import choose
 from p5rec.train.config import NextItemConfig
 from p5rec.train.examples.histories import NextItemExamples, RatingSequenceExamples
-from p5rec.train.examples.row import IGNORE
+from p5rec.train.examples.example import IGNORE
 
 BOS = 1
 

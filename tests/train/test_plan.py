@@ -23,10 +23,10 @@ from p5rec.models.multitask import Batch
 from p5rec.train.config import TrainConfig
 from p5rec.train.estimate import timing
 from p5rec.train.estimate.cost import flops, load_of, weights_of
-from p5rec.train.estimate.memory import kept_for_backward, memory_of
-from p5rec.train.estimate.plan import Look, plan, stand_in_codes
+from p5rec.train.estimate.memory import activation_bytes, memory_of
+from p5rec.train.estimate.plan import ValidationTiming, plan, stand_in_codes
 from p5rec.train.examples.collate import Collator
-from p5rec.train.examples.row import Row
+from p5rec.train.examples.example import TrainingExample
 from p5rec.train.optimizer import make_optimizer
 from p5rec.train.training import train
 
@@ -114,15 +114,15 @@ def test_the_rows_told_are_those_that_training_reads(
     assert told.total.rows == dense.rows + prompts.rows
 
 
-def rows_of(bundle: Bundle) -> list[Row]:
+def rows_of(bundle: Bundle) -> list[TrainingExample]:
     """Histories of 12 items, all of them asked, and as long questions with an answer of 3 words."""
     rng = np.random.default_rng(0)
     rows = []
     for _ in range(4):
         tokens = np.concatenate([[1], bundle.layout.items[rng.integers(0, 24, 12)].ravel()])
-        rows.append(Row(tokens, np.where(np.arange(25) > 0, tokens, -100)))
+        rows.append(TrainingExample(tokens, np.where(np.arange(25) > 0, tokens, -100)))
         words = rng.integers(5, 200, 25)
-        rows.append(Row(words, np.where(np.arange(25) > 21, words, -100)))
+        rows.append(TrainingExample(words, np.where(np.arange(25) > 21, words, -100)))
     return rows
 
 
@@ -166,7 +166,7 @@ def test_the_activations_told_are_those_kept(kind: str, checkpointing: bool, fol
     real = sum(t.untyped_storage().nbytes() for at, t in kept.items() if at not in weights)
     shapes = made(config, empty=True).model
     changed = settings.model_copy(update={"gradient_checkpointing": checkpointing})
-    told = kept_for_backward(shapes, changed, (4, 30))
+    told = activation_bytes(shapes, changed, (4, 30))
     if checkpointing:  # two blocks: one of them, and what they read
         real = real / 2 + 2 * read.numel() * 4
     assert 0.98 * real < told < 1.2 * real  # the mask that attention does without is counted
@@ -210,7 +210,7 @@ def test_a_small_model_is_timed_by_its_own_steps_and_looks(
 
     monkeypatch.setattr("p5rec.train.estimate.plan.step_seconds", timed)
     monkeypatch.setattr("p5rec.train.estimate.plan.seconds_of", lambda work: work() or 0.5)
-    told = plan(method, codes, corpus, look=Look(looked.append, 4))
+    told = plan(method, codes, corpus, look=ValidationTiming(looked.append, 4))
     assert len(looked) == 1
     assert told.timed == {"step": 3.0, "look": 2.0}
     assert told.seconds["this machine"] == 40 * 3 + 4 * 2

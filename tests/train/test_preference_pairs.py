@@ -18,7 +18,7 @@ from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
 from p5rec.train.alignment import mining as module
 from p5rec.train.alignment.data import Pairs, PreferenceExamples, SampledExamples, load_pairs
-from p5rec.train.alignment.mining import mine
+from p5rec.train.alignment.hard_negatives import mine
 from p5rec.train.config import NextItemConfig
 from p5rec.train.examples.histories import NextItemExamples
 

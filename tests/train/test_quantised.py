@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_runs import curve
-from test_worlds import IDS, SETTINGS, corpus_of
+from test_synthetic_training import IDS, SETTINGS, corpus_of
 from tiny_models import llama, save_llama
 
 from p5rec.backbones.config import BackboneConfig, LoraSettings
 from p5rec.core.types import Corpus, ItemCodes
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.ids.base import fit
 from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.recommend.generative import GenerativeRecommender
@@ -39,7 +39,7 @@ def learn(
     method = SETTINGS.model_copy(update={"backbone": backbone, "train": settings})
     train(method, corpus, codes, folder)
     bundle = load_bundle(folder)
-    histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
+    histories, targets, _ = instances(corpus.interactions, corpus.split, "test")
     lists = GenerativeRecommender(bundle.ready(), SETTINGS.decode).recommend(histories, 5)
     return bundle, curve(folder, "loss")["loss"], float((lists.items[:, 0] == targets).mean())
 

@@ -16,7 +16,7 @@ from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.train_events import swapped
+from p5rec.data.train_events import permute_histories
 from p5rec.methods.checks import check_data
 from p5rec.methods.generative.method import Generative
 from p5rec.models import checkpoint
@@ -24,7 +24,7 @@ from p5rec.models.checkpoint import Bundle, load_bundle
 from p5rec.models.config import HeadsConfig
 from p5rec.models.heads import CumulativeLink
 from p5rec.train import training_data
-from p5rec.train.learner import taught_prompts
+from p5rec.train.learner import training_prompts
 from p5rec.train.training import train
 
 ITEMS = 24
@@ -59,7 +59,7 @@ def test_a_bundle_comes_back_with_the_heads_it_was_taught(corpus: Corpus, tmp_pa
 def test_statistics_are_taught_as_they_are_asked(corpus: Corpus, tmp_path: Path) -> None:
     bundle = taught(corpus, tmp_path, {}, next_item={"statistics": True, "window": 4})
     assert bundle.settings.statistics
-    library = taught_prompts(Generative())
+    library = training_prompts(Generative())
     settings = {
         "tasks": {"rating-sequence": {}}, "steps": 2, "batch": 4,
         "next_item": {"statistics": True, "window": 4},
@@ -116,9 +116,9 @@ def test_the_control_is_fitted_to_permuted_histories_and_nothing_else(
     assert one.settings == other.settings
     keys = corpus.interactions.event_keys
     assert all(
-        np.array_equal(run.made.lineage.among(keys), corpus.split.mask("train")) for run in runs
+        np.array_equal(run.fit_stage.lineage.contains(keys), corpus.split.mask("train")) for run in runs
     )
-    permuted = swapped(corpus, ["train"], 3).interactions
+    permuted = permute_histories(corpus, ["train"], 3).interactions
     for given, wanted in zip(seen, (corpus.interactions, permuted), strict=True):
         assert np.array_equal(given.interactions.items, wanted.items)
         assert np.array_equal(given.interactions.ratings, wanted.ratings, equal_nan=True)
@@ -127,7 +127,7 @@ def test_the_control_is_fitted_to_permuted_histories_and_nothing_else(
 def test_what_swapped_models_answer_hangs_on_validation_too(corpus: Corpus) -> None:
     """A test event's history ends with validation events: a deal of both parts moves them all."""
     before = corpus.interactions
-    log = swapped(corpus, ["train", "valid"], 0).interactions
+    log = permute_histories(corpus, ["train", "valid"], 0).interactions
     moved = replace(before, items=log.items).items != before.items
     assert moved[corpus.split.mask("train", "valid")].mean() > 0.8
     assert not moved[corpus.split.mask("test")].any()

@@ -19,7 +19,7 @@ from p5rec.data.split import histories_of
 from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle, BundleSettings, build, load_bundle, save_bundle
 from p5rec.models.scorer import prompt_reader
-from p5rec.models.start import carry_over
+from p5rec.models.initialise import carry_over
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.train.config import NextItemConfig

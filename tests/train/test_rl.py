@@ -14,7 +14,7 @@ from tiny_models import make_bundle, scratch, some_codes
 from torch import Tensor
 from trl import GRPOConfig, GRPOTrainer
 
-from p5rec.backbones.grow import ExtendedHead
+from p5rec.backbones.extend import ExtendedHead
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.multitask import Batch
 from p5rec.train.alignment.objectives import Grpo, grpo_loss

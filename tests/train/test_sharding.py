@@ -21,7 +21,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from p5rec.models.checkpoint import trainable_state
 from p5rec.models.multitask import Batch
-from p5rec.train.distributed import in_pieces, load_pieces, made_whole, whole_state
+from p5rec.train.distributed import is_sharded, load_sharded, gathered, full_state
 
 dist.init_process_group("gloo")
 mesh = init_device_mesh("cpu", (2,))
@@ -31,7 +31,7 @@ answer = asking(bundle)()
 for layer in bundle.model.decoder.layers:
     fully_shard(layer, mesh=mesh)
 fully_shard(bundle.model, mesh=mesh)
-assert in_pieces(bundle.model)
+assert is_sharded(bundle.model)
 held = sum(p.to_local().numel() for p in bundle.model.parameters())
 assert held < 0.6 * sum(value.numel() for value in wanted.values())
 ids = torch.tensor([[bundle.bos, *bundle.layout.items[:3].reshape(-1)]])
@@ -39,14 +39,14 @@ bundle.model(Batch(ids, ids, torch.ones(ids.shape)))["loss"].backward()  # sets 
 
 
 def holds(state):
-    found = whole_state(bundle.model)
+    found = full_state(bundle.model)
     return found.keys() == state.keys() and all(torch.equal(found[n], state[n]) for n in state)
 
 
 assert holds(wanted)
-with made_whole(bundle.model, bundle.model):
+with gathered(bundle.model, bundle.model):
     assert asking(bundle)() == answer
-load_pieces(bundle.model, {name: value + 1 for name, value in wanted.items()})
+load_sharded(bundle.model, {name: value + 1 for name, value in wanted.items()})
 assert not holds(wanted)
 assert holds({name: value + 1 for name, value in wanted.items()})
 dist.destroy_process_group()

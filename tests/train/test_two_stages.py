@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from fits import Fits
-from test_worlds import IDS, SETTINGS, corpus_of, gain
+from test_synthetic_training import IDS, SETTINGS, corpus_of, gain
 from tiny_models import scratch
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus, ItemCodes, RankedLists
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.ids.base import fit
 from p5rec.methods.checks import in_order
 from p5rec.methods.fitted import Fitted
@@ -31,7 +31,7 @@ def method(steps: int, **changes: Any) -> Generative:
 
 
 def lists(corpus: Corpus, folder: Path) -> RankedLists:
-    histories, _, _ = cases(corpus.interactions, corpus.split, "test")
+    histories, _, _ = instances(corpus.interactions, corpus.split, "test")
     bundle = load_bundle(folder).ready()
     return GenerativeRecommender(bundle, SETTINGS.decode).recommend(histories, 5)
 
@@ -41,15 +41,15 @@ def lists(corpus: Corpus, folder: Path) -> RankedLists:
 def test_few_steps_after_a_first_training_beat_few_steps(lora: bool, tmp_path: Path) -> None:
     public, own = corpus_of("markov", users=240), corpus_of("markov", users=60, events=14)
     codes = fit(IDS, public).codes
-    row_of = {item: row for row, item in enumerate(public.catalog.ids)}
-    mine = codes.codes[[row_of[item] for item in own.catalog.ids]]
+    index_of = {item: row for row, item in enumerate(public.catalog.ids)}
+    mine = codes.codes[[index_of[item] for item in own.catalog.ids]]
     backbone = scratch(lora=lora)
     train(method(80, backbone=backbone), public, codes, tmp_path / "public")
     few, same = method(5, backbone=backbone), ItemCodes(mine, codes.sizes, codes.scheme)
     start = tmp_path / "public"
     train(few, own, same, tmp_path / "both", start=start)
     train(few, own, same, tmp_path / "own")
-    targets = cases(own.interactions, own.split, "test")[1]
+    targets = instances(own.interactions, own.split, "test")[1]
     both, alone = (lists(own, tmp_path / name) for name in ("both", "own"))
     assert gain(both, alone, targets, 1).low > 0.1
 
@@ -72,9 +72,9 @@ def test_a_model_is_taught_again_when_what_it_began_from_is_another(world: Any) 
     first, other = run(method(2)), run(method(3))
     second = method(1, start="first")
     made = run(second, first=first)
-    assert made.made.fresh
-    assert not run(second, first=first).made.fresh
-    assert len({made.made.key, run(method(1)).made.key, run(second, first=other).made.key}) == 3
+    assert made.fit_stage.fresh
+    assert not run(second, first=first).fit_stage.fresh
+    assert len({made.fit_stage.key, run(method(1)).fit_stage.key, run(second, first=other).fit_stage.key}) == 3
     assert about(made)["start"] == {"bundle": network(first.trained), **about(first)}
     seen = corpus.interactions.event_keys[corpus.split.mask("train")]
     assert about(made)["lineage"] == Lineage(seen).summary()
@@ -82,11 +82,11 @@ def test_a_model_is_taught_again_when_what_it_began_from_is_another(world: Any) 
     folder = method(1, start=str(first.trained))
     there = run(folder)
     assert about(there)["start"] == about(made)["start"]
-    assert not run(folder).made.fresh
+    assert not run(folder).fit_stage.fresh
     manifest = first.trained / "manifest.json"
     text = manifest.read_text().replace('"steps": 2', '"steps": 7')
     manifest.write_text(text)
-    assert run(folder).made.key != there.made.key
+    assert run(folder).fit_stage.key != there.fit_stage.key
     third = run(method(1, start="second"), second=made)
     assert about(third)["start"]["start"]["bundle"] == about(made)["start"]["bundle"]
 

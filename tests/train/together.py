@@ -20,7 +20,7 @@ from tiny_models import make_bundle, some_codes
 from p5rec.backbones.config import BackboneConfig
 from p5rec.core.launch import rank
 from p5rec.models.checkpoint import Bundle
-from p5rec.train.distributed import in_pieces
+from p5rec.train.distributed import is_sharded
 from p5rec.train.examples.collate import Collator
 
 STEPS, ROWS = 12, 8
@@ -73,7 +73,7 @@ def record(backbone: BackboneConfig, folder: Path) -> None:
     about = {
         "world": dist.get_world_size(),
         "type": PartialState().distributed_type.value,
-        "pieces": in_pieces(bundle.model),
+        "pieces": is_sharded(bundle.model),
         "read": read,
     }
     (folder / f"about{rank()}.json").write_text(json.dumps(about))

@@ -10,7 +10,7 @@ import numpy as np
 from p5rec.core.rng import derive_rng, derive_seed
 
 from ..examples.histories import NextItemExamples
-from ..examples.row import IGNORE, Row
+from ..examples.example import IGNORE, TrainingExample
 
 NAMES = ("offsets", "places", "items", "scores")  # of the files of pairs
 
@@ -36,7 +36,7 @@ def seeds(rows: NextItemExamples, i: int, tokens: np.ndarray, seed: int) -> np.n
     return np.array([derive_seed(seed, "draws", key, int(token)) >> 1 for token in tokens])
 
 
-def only(row: Row, tokens: np.ndarray, levels: int) -> Row:
+def only(row: TrainingExample, tokens: np.ndarray, levels: int) -> TrainingExample:
     """``row``, asked for the items that begin at ``tokens`` alone."""
     labels = np.full_like(row.labels, IGNORE)
     asked = (tokens[:, None] + np.arange(levels)).ravel()
@@ -60,7 +60,7 @@ class SampledExamples:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, i: int) -> Row:
+    def __getitem__(self, i: int) -> TrainingExample:
         row = self.rows[i]
         chosen = choose(self.rows, i, self.positions, self.seed)
         draws = np.zeros(len(row.labels), dtype=np.int64)
@@ -91,7 +91,7 @@ class Pairs:
 
 
 def load_pairs(folder: Path) -> Pairs:
-    """The pairs that :func:`.mining.mine` left in ``folder``, as views of its files."""
+    """The pairs that :func:`.hard_negatives.mine_negatives` left in ``folder``, as views of its files."""
     return Pairs(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in NAMES))
 
 
@@ -111,7 +111,7 @@ class PreferenceExamples:
     def __len__(self) -> int:
         return self.n_rows
 
-    def __getitem__(self, i: int) -> Row:
+    def __getitem__(self, i: int) -> TrainingExample:
         i %= len(self.rows)
         row, (chosen, items, scores) = self.rows[i], self.pairs[i]
         candidates = np.full((len(row.labels), items.shape[1]), -1, dtype=np.int64)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from p5rec.models.multitask import Batch, MultitaskModel
-from p5rec.models.proposals import drawn, held, items_in
+from p5rec.models.candidate_sampling import sampled_candidates, preceding_items, item_starting_at
 
 from ..config import AlignConfig, GroupConfig, PreferenceConfig
 from .rewards import Group, advantages, reward
@@ -128,7 +128,7 @@ class Grpo:
         if "draws" not in inputs:
             return supervised(model, inputs, count)
         seeds, ids = inputs.pop("draws"), inputs["input_ids"]
-        items, (row, token) = items_in(self.model, ids), seeds.nonzero(as_tuple=True)
+        items, (row, token) = item_starting_at(self.model, ids), seeds.nonzero(as_tuple=True)
         chosen = self._draw(ids, items, row, token, seeds[row, token])
         left = chosen[:, 0] >= 0  # else the row has had every item there is
         row, token, chosen = row[left], token[left], chosen[left]
@@ -150,7 +150,7 @@ class Grpo:
         self, ids: Tensor, items: Tensor, row: Tensor, token: Tensor, seeds: Tensor
     ) -> Tensor:
         each = seeds[:, None] + torch.arange(self.config.group, device=ids.device)
-        return drawn(self.model, ids, (row, token), each, never=held(items, row, token - 1))
+        return sampled_candidates(self.model, ids, (row, token), each, excluded=preceding_items(items, row, token - 1))
 
     def _group(self, chosen: Tensor, target: Tensor, logs: Tensor) -> Group:
         trie = self.model.trie

@@ -37,7 +37,7 @@ def finished(folder: Path) -> list[Path]:
     )
 
 
-def newest_whole(folder: Path, writes: bool) -> Path | None:
+def newest_intact(folder: Path, writes: bool) -> Path | None:
     """The newest checkpoint in ``folder`` whose files are as they were written, if there is one.
 
     Damaged ones that are newer go, for the run will write others of those names, and a line says

@@ -40,7 +40,7 @@ class Divergence(TrainerCallback):
 
     def add(self, loss: torch.Tensor) -> None:
         """Counts ``loss`` to the step in hand."""
-        self.components.append(loss.detach())
+        self.parts.append(loss.detach())
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

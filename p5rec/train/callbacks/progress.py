@@ -10,7 +10,7 @@ from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from p5rec.core.artefacts import atomic_write
-from p5rec.core.progress import is_silent
+from p5rec.core.progress import bars_are_off
 
 SHOWN = {"loss": "loss", "valid_NDCG@10": "NDCG@10"}  # of a log, and what the bar calls it
 
@@ -30,7 +30,7 @@ class Progress(TrainerCallback):
             initial=state.global_step,
             desc="train",
             unit="step",
-            disable=is_silent() or not state.is_world_process_zero,
+            disable=bars_are_off() or not state.is_world_process_zero,
         )
 
     def on_step_end(

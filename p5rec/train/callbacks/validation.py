@@ -20,7 +20,7 @@ from p5rec.models.averages import RunningMean
 from p5rec.models.checkpoint import read_tensors
 
 from ..config import TrainConfig
-from ..distributed import in_pieces
+from ..distributed import is_sharded
 
 FILE = "kept.safetensors"  # of a checkpoint
 JUDGED = "NDCG@10"
@@ -28,7 +28,7 @@ JUDGED = "NDCG@10"
 EvalFn = Callable[[], Mapping[str, float]]
 
 
-class Kept(TrainerCallback):
+class FinalWeights(TrainerCallback):
     """The weights that a training is to leave: averaged, and of the step that validated best.
 
     Args:
@@ -44,7 +44,7 @@ class Kept(TrainerCallback):
     def __init__(
         self, model: nn.Module, config: TrainConfig, last: Path | None, state: dict[str, Any] | None
     ) -> None:
-        if (config.average or config.patience) and in_pieces(model):
+        if (config.average or config.patience) and is_sharded(model):
             raise input_error(
                 "train.average and train.patience", "whole weights in each process", "pieces",
                 "set both to 0, or launch with zero2 or multi_gpu",
@@ -83,7 +83,7 @@ class Kept(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if self.mean is not None:
-            self.mean.follow()
+            self.mean.update()
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -103,14 +103,14 @@ class Kept(TrainerCallback):
         Args:
             figures: of validation; nothing is judged without ``JUDGED`` among them.
         """
-        if not self.patience.looks or JUDGED not in figures:
+        if not self.patience.checks or JUDGED not in figures:
             return False
         figure = torch.tensor(figures[JUDGED], dtype=torch.float64, device=args.device)
         if args.world_size > 1:
             figure = broadcast(figure)
-        if self.patience.better(float(figure)):
+        if self.patience.improves(float(figure)):
             self.best = {name: weight.detach().clone() for name, weight in self.weights.items()}
-        return self.patience.over
+        return self.patience.exhausted
 
     @torch.no_grad()
     def leave(self) -> None:
@@ -150,7 +150,7 @@ class Validation(TrainerCallback):
     and may end the training."""
 
     def __init__(
-        self, eval_fn: EvalFn, every: int, note: Callable[[dict[str, float]], None], kept: Kept
+        self, eval_fn: EvalFn, every: int, note: Callable[[dict[str, float]], None], kept: FinalWeights
     ) -> None:
         self.eval_fn, self.every, self.note, self.kept = eval_fn, every, note, kept
 

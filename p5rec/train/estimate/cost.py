@@ -16,9 +16,9 @@ from torch.nn.functional import linear
 
 from p5rec.models.inputs import CodeLayout
 from p5rec.models.multitask import MultitaskModel
-from p5rec.models.positions import whole_items
+from p5rec.models.positions import item_starts
 
-from ..examples.row import IGNORE, Row
+from ..examples.example import IGNORE, TrainingExample
 
 # FLOPs a weight and position, two for each product: forward, gradient of the input, of the weight
 FROZEN, TRAINED = 4, 6
@@ -52,7 +52,7 @@ class Load:
         return Load(*map(sum, zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
-def load_of(rows: Iterable[Row], layout: CodeLayout, *, merged: bool) -> Load:
+def load_of(rows: Iterable[TrainingExample], layout: CodeLayout, *, merged: bool) -> Load:
     """The load of ``rows``.
 
     Args:
@@ -70,7 +70,7 @@ def load_of(rows: Iterable[Row], layout: CodeLayout, *, merged: bool) -> Load:
 
 
 def _items(ids: np.ndarray, layout: CodeLayout) -> int:
-    whole = whole_items(torch.from_numpy(ids)[None], layout.first, layout.codes.sizes)
+    whole = item_starts(torch.from_numpy(ids)[None], layout.first, layout.codes.sizes)
     return int(whole.sum())
 
 

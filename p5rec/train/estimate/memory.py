@@ -65,7 +65,7 @@ def memory_of(
     if model.normalisation == "vocab":
         codes = words * len(model.sizes)
     gradients = sum(p.numel() * p.element_size() for p in trained)
-    activations = kept_for_backward(model, train, shape)
+    activations = activation_bytes(model, train, shape)
     logits = 4.0 * LOGITS * (batch.words * words + batch.items * codes)
     return Memory(
         weights=_weights(model, backbone),
@@ -87,7 +87,7 @@ def _weights(model: MultitaskModel, backbone: BackboneConfig) -> float:
     return full - sum(w.numel() * (w.element_size() - backbone.frozen_bytes) for w in frozen)
 
 
-def kept_for_backward(model: MultitaskModel, train: TrainConfig, shape: tuple[int, int]) -> float:
+def activation_bytes(model: MultitaskModel, train: TrainConfig, shape: tuple[int, int]) -> float:
     """Bytes that the blocks keep between their forward and backward passes.
 
     They are run on fake tensors, which have shapes and no numbers, and what autograd saves is

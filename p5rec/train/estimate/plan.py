@@ -17,8 +17,8 @@ from p5rec.core.types import Corpus, ItemCodes
 from p5rec.ids.config import IdsConfig
 from p5rec.models.checkpoint import Bundle, build
 
-from ..examples.row import Rows
-from ..learner import LearnerConfig, settings_of, taught_prompts
+from ..examples.example import TrainingExamples
+from ..learner import LearnerConfig, settings_of, training_prompts
 from ..schedule import Schedule
 from ..training_data import build_training_data, epoch_sizes
 from .cost import Load, Weights, flops, load_of, matmul_rate, weights_of
@@ -40,12 +40,12 @@ LAUNCH = 1e-3  # seconds a block and step that a GPU is busy being told what to 
 class TaskPlan:
     """One task: rows of an epoch, and what all steps read of it."""
 
-    epoch_rows: int
+    epoch_windows: int
     load: Load
 
 
 @dataclass(frozen=True)
-class Look:
+class ValidationTiming:
     """A look at validation.
 
     Attributes:
@@ -111,9 +111,9 @@ class Plan:
     def _tasks(self) -> list[str]:
         lines = []
         for task, told in self.tasks.items():
-            load, epochs = told.load, told.load.rows / told.epoch_rows
+            load, epochs = told.load, told.load.rows / told.epoch_windows
             lines.append(
-                f"  {task:<11} {load.rows:,.0f} rows of {told.epoch_rows:,} an epoch ({epochs:.1f} "
+                f"  {task:<11} {load.rows:,.0f} rows of {told.epoch_windows:,} an epoch ({epochs:.1f} "
                 f"epochs): {load.tokens:,.0f} tokens, {load.items:,.0f} items and "
                 f"{load.words:,.0f} words taught"
             )
@@ -177,9 +177,9 @@ def plan(
     learner: LearnerConfig,
     codes: ItemCodes,
     corpus: Corpus,
-    below: Sequence[LoraSettings] = (),
+    base_adapters: Sequence[LoraSettings] = (),
     gpus: Sequence[str] = (),
-    look: Look | None = None,
+    look: ValidationTiming | None = None,
 ) -> Plan:
     """What training ``learner`` will take; no weights are read.
 
@@ -200,9 +200,9 @@ def plan(
     if not plannable(learner):
         raise ValueError("expected a training on rows that are known before")
     seen = learner.train.training_events(corpus)
-    learner = learner.in_steps(seen)
-    library, train = taught_prompts(learner), learner.train
-    settings = settings_of(learner, corpus).model_copy(update={"below": tuple(below)})
+    learner = learner.epochs_to_steps(seen)
+    library, train = training_prompts(learner), learner.train
+    settings = settings_of(learner, corpus).model_copy(update={"base_adapters": tuple(base_adapters)})
     prompts = library.subset_dump()
     bundle = build(settings, codes, corpus.catalog.ids, prompts, empty=True, download=True)
     tables, task_of = build_training_data(learner, seen, bundle, library)
@@ -242,7 +242,7 @@ def plan(
     )
 
 
-def _sampled(rows: Rows, bundle: Bundle, seed: int) -> tuple[Load, int]:
+def _sampled(rows: TrainingExamples, bundle: Bundle, seed: int) -> tuple[Load, int]:
     """The load of all ``rows``, and positions of the longest that was looked at."""
     if not len(rows):
         return Load(), 1

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from p5rec.core.progress import silent
+from p5rec.core.progress import no_progress_bars
 from p5rec.models.multitask import MultitaskModel
 
 from ..alignment.objectives import supervised
@@ -52,7 +52,7 @@ def step_seconds(
 
 def seconds_of(work: Callable[[], object]) -> float:
     """Seconds that ``work`` takes, once it has been done before; it draws no bars."""
-    with silent():
+    with no_progress_bars():
         work()
         started = time.perf_counter()
         work()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from p5rec.models.inputs import pad
 
-from .row import IGNORE, Row, Rows
+from .example import IGNORE, TrainingExample, TrainingExamples
 
 # columns of a row that it may leave out, and what each of its tokens then has there
 FILLERS: dict[str, Any] = {
@@ -40,7 +40,7 @@ class Collator:
         packing: tokens a line, into which rows are packed; 0: each row has a line of its own.
     """
 
-    tasks: Sequence[Rows]
+    tasks: Sequence[TrainingExamples]
     weights: np.ndarray
     rows: np.ndarray
     task_of: np.ndarray
@@ -50,8 +50,8 @@ class Collator:
     packing: int = 0
 
     def __call__(self, batch: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        task_of, row_of = self.filled(np.array([entry["slot"] for entry in batch]))
-        rows = [self.tasks[task][int(n)] for task, n in zip(task_of, row_of, strict=True)]
+        task_of, index_of = self.filled(np.array([entry["slot"] for entry in batch]))
+        rows = [self.tasks[task][int(n)] for task, n in zip(task_of, index_of, strict=True)]
         source: dict[str, Tensor] = {}
         if self.start is not None:
             halves = [row.halves(self.start) for row in rows]
@@ -114,7 +114,7 @@ def _opened(labels: np.ndarray) -> np.ndarray:
     return np.concatenate([[IGNORE], labels[1:]])
 
 
-def _column(rows: Sequence[Row], name: str) -> list[np.ndarray]:
+def _column(rows: Sequence[TrainingExample], name: str) -> list[np.ndarray]:
     """What each row has in a column of :data:`FILLERS`, ``(T, ...)``."""
     given = [getattr(row, name) for row in rows]
     wide = next((values.shape[1:] for values in given if values is not None), ())

@@ -18,7 +18,7 @@ from p5rec.models.inputs import CodeLayout
 from p5rec.models.ratings import RatedHistories
 
 from ..config import NextItemConfig
-from .row import IGNORE, Row
+from .example import IGNORE, TrainingExample
 
 TOLD = 20  # tokens, about, in which statistics are told
 
@@ -53,7 +53,7 @@ class NextItemExamples:
         """``(R,)`` tokens a row."""
         return self.windows.lengths * self.layout.stride + 1
 
-    def __getitem__(self, i: int) -> Row:
+    def __getitem__(self, i: int) -> TrainingExample:
         (events, rng), config = self.windows.row(i), self.config
         levels, stride = self.layout.codes.levels, self.layout.stride
         each = self.layout.events(self.items[events], self.windows.done(events))  # (n, stride)
@@ -80,7 +80,7 @@ class NextItemExamples:
             labels[rng.permutation(named)[config.targets_per_example :]] = IGNORE
         stop = split + stride * config.decoder_targets
         apart = steps if self.layout.merged and (back > 1).any() else None
-        return Row(tokens, labels, back=apart, blank=blank, split=split, stop=stop)
+        return TrainingExample(tokens, labels, back=apart, blank=blank, split=split, stop=stop)
 
 
 class RatingSequenceExamples:
@@ -114,11 +114,11 @@ class RatingSequenceExamples:
         each = self.histories.layout.codes.levels + 1 + (TOLD if self.known else 0)
         return self.windows.lengths * each + 1
 
-    def __getitem__(self, i: int) -> Row:
+    def __getitem__(self, i: int) -> TrainingExample:
         events, rng = self.windows.row(i)
         known = None if self.known is None else self.known(events)
         tokens, ends, words = self.histories.write(self.items[events], self.ratings[events], known)
         ratings = np.full(len(tokens), np.nan, dtype=np.float32)
         ratings[ends] = self.ratings[events]
         labels = np.where(words, tokens, IGNORE)
-        return Row(tokens, labels, ratings=ratings, split=1 + int(rng.choice(ends)))
+        return TrainingExample(tokens, labels, ratings=ratings, split=1 + int(rng.choice(ends)))

@@ -9,9 +9,9 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from p5rec.core.examples import Example
-from p5rec.models.inputs import encode_target, fit_source
+from p5rec.models.inputs import encode_target, fit_prompt
 
-from .row import IGNORE, Row
+from .example import IGNORE, TrainingExample
 
 
 class PromptExamples:
@@ -44,16 +44,16 @@ class PromptExamples:
         """``(R,)`` equal numbers: rows of a family are near enough in length."""
         return np.full(len(self), self.max_tokens)
 
-    def __getitem__(self, i: int) -> Row:
+    def __getitem__(self, i: int) -> TrainingExample:
         example = self.examples[i]
         if self.answered_by is not None:
             other = self.examples[int(self.answered_by[i])]
             example = replace(example, target=other.target, rating=other.rating)
         answer = encode_target(self.tokenizer, example)
         target = answer[: self.max_tokens // 2]
-        question = fit_source(self.tokenizer, example, self.max_tokens - len(target))
-        if self.answered_by is None and question.answer != example.target:
-            answer = encode_target(self.tokenizer, replace(example, target=question.answer))
+        question = fit_prompt(self.tokenizer, example, self.max_tokens - len(target))
+        if self.answered_by is None and question.target != example.target:
+            answer = encode_target(self.tokenizer, replace(example, target=question.target))
             target = answer[: self.max_tokens // 2]
         source, cut = question.ids, question.cut or len(target) < len(answer)
         labels = np.concatenate([np.full(len(source), IGNORE), target])
@@ -61,6 +61,6 @@ class PromptExamples:
         if example.rating is not None:
             ratings = np.full(len(tokens), np.nan, dtype=np.float32)
             ratings[len(source) - 1] = example.rating  # the question has been read, the answer not
-        return Row(
+        return TrainingExample(
             tokens, labels, ratings, split=len(source), shortened=question.shortened, cut=cut
         )

@@ -23,10 +23,10 @@ from p5rec.core.rng import tie_order
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import by_length, pad
 from p5rec.models.multitask import Batch, MultitaskModel
-from p5rec.models.proposals import drawn, held, items_in, listed
+from p5rec.models.candidate_sampling import sampled_candidates, preceding_items, item_starting_at, top_candidates
 
 from ..examples.histories import NextItemExamples
-from ..examples.row import IGNORE
+from ..examples.example import IGNORE
 from .data import choose, seeds
 
 TOKENS = 1024  # of histories read at a time
@@ -72,16 +72,16 @@ def mine(
             own = np.repeat(np.arange(len(batch)), np.diff(offsets)[batch])
             row = torch.from_numpy(own).to(ids.device)
             token = torch.from_numpy(np.concatenate([chosen[i] for i in batch])).to(ids.device)
-            begun = items_in(model, ids)
-            never = held(begun, row, token)
+            begun = item_starting_at(model, ids)
+            excluded = preceding_items(begun, row, token)
             if rejected == "drawn":
                 first = np.concatenate([seeds(rows, i, chosen[i], seed) for i in batch])
                 each = torch.from_numpy(first[:, None] + np.arange(negatives)).to(ids.device)
-                named = drawn(model, ids, (row, token), each, never=never)
+                named = sampled_candidates(model, ids, (row, token), each, excluded=excluded)
             else:
-                named = listed(
+                named = top_candidates(
                     model, ids, (row, token), negatives,
-                    beams=2 * negatives, ranks=ranks, never=never,
+                    beams=2 * negatives, ranks=ranks, excluded=excluded,
                 )  # fmt: skip
             found = torch.cat([begun[row, token, None], named], dim=1)
             at = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in batch])

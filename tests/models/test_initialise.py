@@ -16,7 +16,7 @@ from p5rec.backbones.merge import merge
 from p5rec.core.errors import UserError
 from p5rec.core.types import ItemCodes
 from p5rec.models.checkpoint import Bundle, BundleSettings, build, load_bundle, save_bundle
-from p5rec.models.start import begun_from, carry_over
+from p5rec.models.initialise import resolve_initialisation, initialise_from
 
 SCALE = (1.0, 2.0, 3.0)
 DORA = LoraSettings(rank=2, dora=True)
@@ -34,8 +34,8 @@ def backbone(kind: str, folder: Path) -> BackboneConfig:
 
 def second(start: Path, settings: BundleSettings, like: Bundle) -> Bundle:
     """A bundle of the same items before its training, begun from ``start``."""
-    bundle = build(begun_from(settings, start), like.layout.codes, like.item_ids)
-    carry_over(start, bundle)
+    bundle = build(resolve_initialisation(settings, start), like.layout.codes, like.item_ids)
+    initialise_from(start, bundle)
     return bundle
 
 
@@ -98,7 +98,10 @@ def test_nothing_is_lost_at_the_start_and_all_of_it_is_kept(kind: str, tmp_path:
     # a third one on top
     third = second(tmp_path / "second", settings, first)
     assert all(map(torch.equal, said(third), said(again)))
-    assert [lora.rank for lora in third.settings.below] == [first.settings.backbone.lora.rank, 8]
+    assert [lora.rank for lora in third.settings.base_adapters] == [
+        first.settings.backbone.lora.rank,
+        8,
+    ]
     # and all of them merge into one
     if "4bit" not in kind:
         wanted = again.model.causal(input_ids=asked(again)).logits
@@ -144,7 +147,7 @@ def begun(start: Path, made: Bundle, codes: ItemCodes, ids: list[str], **changes
 def test_other_items_begin_anew_and_the_rest_serves(first: tuple[Path, Bundle]) -> None:
     start, made = first
     old = dict(made.model.named_parameters())
-    fresh = build(begun_from(made.settings, start), made.layout.codes, made.item_ids)
+    fresh = build(resolve_initialisation(made.settings, start), made.layout.codes, made.item_ids)
     for sizes in ((6, 5), (7, 4)):
         codes = some_codes(20, sizes, seed=3)
         now = parts(begun(start, made, codes, [f"i{n}" for n in range(20)]))
@@ -197,7 +200,7 @@ def test_another_backbone_is_refused(first: tuple[Path, Bundle], change: Any, sa
         backbone = made.settings.backbone.model_copy(update=change)
         settings = made.settings.model_copy(update={"backbone": backbone})
     with pytest.raises(UserError, match=says) as caught:
-        begun_from(settings, start)
+        resolve_initialisation(settings, start)
     assert len(caught.value.lines) == 1
 
 
@@ -205,4 +208,4 @@ def test_a_damaged_start_is_refused(first: tuple[Path, Bundle]) -> None:
     start, made = first
     (start / "adapter" / "adapter_model.safetensors").write_bytes(b"short")
     with pytest.raises(UserError, match="expected the file that was saved"):
-        begun_from(made.settings, start)
+        resolve_initialisation(made.settings, start)

@@ -1,6 +1,6 @@
-"""Text from a model, the likeliest word at each step.
+"""Greedy text generation.
 
-B requests, T tokens of a prompt, n tokens of the longest answer.
+B requests, T tokens of a prompt, n tokens of the longest output.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from transformers import LogitsProcessorList
 
 from .multitask import MultitaskModel
 from .scorer import prompt_reader
-from .words import Speaking
+from .words import LogitsReader
 
 
-def write_tokens(
+def generate_tokens(
     model: MultitaskModel,
     prompts: tuple[Tensor, Tensor],
     rules: LogitsProcessorList,
@@ -23,21 +23,21 @@ def write_tokens(
     end: int,
     filler: int,
 ) -> Tensor:
-    """``(B, n)``: the answers' tokens, filled up with ``filler`` after ``end``.
+    """``(B, n)``: generated tokens, padded with ``filler`` after ``end``.
 
-    A network that has no ``generate`` of its own is read word by word.
+    A network without ``generate`` is run token by token.
 
     Args:
         model: in eval mode.
         prompts: ids and mask, ``(B, T)``.
-        rules: what may be written: tokens so far and their scores → scores.
-        most: tokens of an answer.
+        rules: constraints: tokens so far and their scores → scores.
+        most: maximum number of generated tokens.
     """
     if not hasattr(model.causal, "generate"):
-        return _word_by_word(model, prompts, rules, most=most, end=end, filler=filler)
+        return _token_by_token(model, prompts, rules, most=most, end=end, filler=filler)
     embedded, at = model.embed(*prompts, at_end=True)
-    # every knob is set here, so that no checkpoint's own settings reach in
-    answers: Tensor = model.causal.generate(
+    # every option is set, so that a checkpoint's own settings have no effect
+    tokens: Tensor = model.causal.generate(
         inputs_embeds=embedded,
         attention_mask=at.real.long(),
         logits_processor=rules,
@@ -48,10 +48,10 @@ def write_tokens(
         eos_token_id=end,
         pad_token_id=filler,
     )
-    return answers
+    return tokens
 
 
-def _word_by_word(
+def _token_by_token(
     model: MultitaskModel,
     prompts: tuple[Tensor, Tensor],
     rules: LogitsProcessorList,
@@ -61,14 +61,14 @@ def _word_by_word(
     filler: int,
 ) -> Tensor:
     reader = prompt_reader(model, *prompts)
-    speaking = Speaking(model, reader, reader.read())
-    logits = speaking.read()
-    said = torch.empty(len(logits), 0, dtype=torch.int64, device=logits.device)
+    logits_reader = LogitsReader(model, reader, reader.read())
+    logits = logits_reader.read()
+    tokens = torch.empty(len(logits), 0, dtype=torch.int64, device=logits.device)
     done = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
     alone = torch.zeros(len(logits), 1, dtype=torch.int64, device=logits.device)
     while True:
-        word = rules(said, logits.float()).argmax(-1).masked_fill(done, filler)
-        said, done = torch.cat([said, word[:, None]], dim=1), done | (word == end)
-        if said.shape[1] == most or bool(done.all()):
-            return said
-        logits = speaking.follow({"input_ids": word[:, None]}, alone)[:, 0]
+        token = rules(tokens, logits.float()).argmax(-1).masked_fill(done, filler)
+        tokens, done = torch.cat([tokens, token[:, None]], dim=1), done | (token == end)
+        if tokens.shape[1] == most or bool(done.all()):
+            return tokens
+        logits = logits_reader.follow({"input_ids": token[:, None]}, alone)[:, 0]

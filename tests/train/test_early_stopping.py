@@ -16,7 +16,7 @@ from p5rec.core.features import Users
 from p5rec.core.types import Catalog, Corpus
 from p5rec.models.averages import RunningMean
 from p5rec.train.config import TrainConfig
-from p5rec.train.schedule import in_steps
+from p5rec.train.schedule import epochs_to_steps
 
 DROPOUT = scratch(dropout=0.2)
 
@@ -97,16 +97,16 @@ def corpus(users: int, events: int) -> Corpus:
 
 
 def test_passes_are_told_in_steps_of_the_data() -> None:
-    small = in_steps(TrainConfig(epochs={"max_epochs": 3, "ema_epochs": 2}), corpus(30, 9))
+    small = epochs_to_steps(TrainConfig(epochs={"max_epochs": 3, "ema_epochs": 2}), corpus(30, 9))
     assert (small.batch, small.steps, small.evaluate_every) == (3, 30, 10)  # ten steps a pass
     assert (small.average, small.patience, small.epochs) == (20, 8, None)
     assert small.divisor == 21  # 210 events in ten steps
-    sparse = in_steps(TrainConfig(epochs={}, next_item={"targets_per_example": 3}), corpus(30, 9))
+    sparse = epochs_to_steps(TrainConfig(epochs={}, next_item={"targets_per_example": 3}), corpus(30, 9))
     assert (sparse.batch, sparse.divisor) == (3, 9)
-    large = in_steps(TrainConfig(epochs={"max_epochs": 3, "targets_per_step": 70}), corpus(600, 9))
+    large = epochs_to_steps(TrainConfig(epochs={"max_epochs": 3, "targets_per_step": 70}), corpus(600, 9))
     assert (large.batch, large.steps) == (8, 3 * 75)  # ten rows of seven, in an even batch
     plain = TrainConfig(steps=7)
-    assert in_steps(plain, corpus(3, 9)) is plain
+    assert epochs_to_steps(plain, corpus(3, 9)) is plain
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ IGNORE = -100
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class TrainingExample:
     """Token ids and what is asked of them.
 
     Attributes:
@@ -30,7 +30,7 @@ class Row:
             token, 0 where nothing is; None: nothing anywhere.
         back: ``(T,)`` int64, how many positions before its own stands the one that is to name the
             item that begins at a token; None: it is the one before, always.
-        shortened, cut: of a prompt that was too long (see ``p5rec.models.inputs.Question``); an
+        shortened, cut: of a prompt that was too long (see ``p5rec.models.inputs.PromptTokens``); an
             answer that lost its end is cut, too.
     """
 
@@ -47,7 +47,7 @@ class Row:
     shortened: bool = False
     cut: bool = False
 
-    def halves(self, start: int) -> tuple[Row, Row]:
+    def halves(self, start: int) -> tuple[TrainingExample, TrainingExample]:
         """What an encoder reads, and what its decoder reads and is asked.
 
         Args:
@@ -59,19 +59,19 @@ class Row:
         opened = np.concatenate([[start], self.input_ids[at:end]])
         labels = np.concatenate([[IGNORE], self.labels[at:end]])
         hidden = None if blank is None else np.concatenate([[False], blank[at:end]])
-        source = Row(
+        source = TrainingExample(
             self.input_ids[:at], np.full(at, IGNORE), blank=None if blank is None else blank[:at]
         )
         told = None if ratings is None else ratings[at - 1 : end]
-        return source, Row(opened, labels, told, hidden, back=back)
+        return source, TrainingExample(opened, labels, told, hidden, back=back)
 
 
-class Rows(Protocol):
+class TrainingExamples(Protocol):
     """Rows of one task: row ``i`` is the same whenever, wherever and in what order it is asked."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, i: int) -> Row: ...
+    def __getitem__(self, i: int) -> TrainingExample: ...
 
     @property
     def lengths(self) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""New tokens for a model whose old rows stay as they are.
+"""An extended vocabulary: trainable embeddings of new tokens beside a frozen embedding matrix.
 
-The old matrix is never copied, resized or trained: a second, small matrix holds the new rows, in
-float32 whatever the model's own type, and is the only part of the embedding that learns.
+The pretrained matrix is never copied, resized or trained. A second, small float32 matrix holds the
+embeddings of the new tokens and is the only trainable one.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-# of the old rows' spread: at 1 the first softmax over codes is far from even (loss 17, not 4)
-SPREAD = 0.1
+# initial standard deviation as a fraction of the pretrained embeddings'; at 1 the first softmax
+# over codes is far from uniform (loss 17, not 4)
+RELATIVE_STD = 0.1
 
 
-class Grown(nn.Module):
-    """A frozen matrix of ``V`` token rows and a trainable one of ``n`` more, side by side."""
+class ExtendedMatrix(nn.Module):
+    """A frozen matrix of ``V`` token embeddings and a trainable one of ``n`` new tokens."""
 
     def __init__(self, old: nn.Embedding | nn.Linear, new: nn.Parameter) -> None:
         super().__init__()
@@ -31,11 +32,11 @@ class Grown(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """``(V + n, D)``, a copy; for readers, not for training."""
+        """``(V + n, D)``, a copy without gradient to the parameters; for inspection and export."""
         return torch.cat([self.old.weight, self.new.to(self.old.weight.dtype)])
 
 
-class ExtendedEmbedding(Grown):
+class ExtendedEmbedding(ExtendedMatrix):
     """Token embedding over ``V + n`` tokens."""
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -47,7 +48,7 @@ class ExtendedEmbedding(Grown):
         return torch.where(is_new[..., None], new.to(old.dtype), old)
 
 
-class ExtendedHead(Grown):
+class ExtendedHead(ExtendedMatrix):
     """Output head over ``V + n`` tokens."""
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -56,23 +57,22 @@ class ExtendedHead(Grown):
         return torch.cat([self.old(hidden), new], dim=-1)
 
 
-def grow(model: Any, n_new: int, seed: int) -> Any:
-    """The network ``model`` with ``n_new`` more tokens; their ids begin at the old vocabulary's
-    size.
+def extend_vocabulary(model: Any, n_new: int, seed: int) -> Any:
+    """Extends the vocabulary of ``model`` by ``n_new`` tokens, whose ids follow the existing ones.
 
-    New rows start near the mean of the old ones, so that they begin as ordinary words and nearly
-    alike. Where input and output share one matrix, they share the new rows too.
+    The new embeddings are initialised near the mean of the existing ones, so they start as nearly
+    identical ordinary words. If input and output embeddings are tied, so are the new ones.
     """
     embedding: nn.Embedding = model.get_input_embeddings()
     head = model.get_output_embeddings()
     old = embedding.weight.detach().float()
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(n_new, old.shape[1], generator=generator, device="cpu")
-    rows = nn.Parameter(old.mean(0) + SPREAD * noise.to(old.device) * old.std(0))
+    new = nn.Parameter(old.mean(0) + RELATIVE_STD * noise.to(old.device) * old.std(0))
     tied = head.weight is embedding.weight
-    head_rows = rows if tied else nn.Parameter(rows.detach().clone())
-    model.set_input_embeddings(ExtendedEmbedding(embedding, rows))
-    model.set_output_embeddings(ExtendedHead(head, head_rows))
+    head_new = new if tied else nn.Parameter(new.detach().clone())
+    model.set_input_embeddings(ExtendedEmbedding(embedding, new))
+    model.set_output_embeddings(ExtendedHead(head, head_new))
     if isinstance(model, PreTrainedModel):
         model.config.vocab_size = old.shape[0] + n_new
     return model

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from p5rec.backbones.grow import grow
+from p5rec.backbones.extend import extend_vocabulary
 from p5rec.backbones.scratch import Scratch, build_scratch
 
 SIZES = {"width": 16, "layers": 1, "heads": 2, "feedforward": 16, "dropout": 0.0}
@@ -34,7 +34,7 @@ def test_old_rows_and_old_logits_stay_to_the_bit(make, dtype: torch.dtype) -> No
     before = copy.deepcopy(model)
     size = model.config.vocab_size
     ids = torch.randint(0, size, (3, 9))
-    grown = grow(model, 7, seed=0)
+    grown = extend_vocabulary(model, 7, seed=0)
     assert grown.config.vocab_size == size + 7
     after, wanted = grown(input_ids=ids).logits, before(input_ids=ids).logits
     assert after.shape == (3, 9, size + 7)
@@ -50,7 +50,7 @@ def test_old_rows_and_old_logits_stay_to_the_bit(make, dtype: torch.dtype) -> No
 
 @pytest.mark.parametrize("make", [tied, untied])
 def test_a_new_token_reads_and_writes_its_own_row(make) -> None:
-    model = grow(make(), 4, seed=0)
+    model = extend_vocabulary(make(), 4, seed=0)
     first = model.config.vocab_size - 4
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     ids = torch.tensor([[first + 2, 5, first]])
@@ -64,7 +64,7 @@ def test_a_new_token_reads_and_writes_its_own_row(make) -> None:
 
 
 def test_tied_matrices_share_their_new_rows_and_untied_do_not() -> None:
-    shared, apart = grow(tied(), 4, seed=0), grow(untied(), 4, seed=0)
+    shared, apart = extend_vocabulary(tied(), 4, seed=0), extend_vocabulary(untied(), 4, seed=0)
     assert shared.get_input_embeddings().new is shared.get_output_embeddings().new
     rows = [apart.get_input_embeddings().new, apart.get_output_embeddings().new]
     assert rows[0] is not rows[1]
@@ -73,7 +73,7 @@ def test_tied_matrices_share_their_new_rows_and_untied_do_not() -> None:
 
 @pytest.mark.parametrize("make", [tied, untied])
 def test_gradients_reach_each_new_row_that_was_used(make) -> None:
-    model = grow(make(), 4, seed=0)
+    model = extend_vocabulary(make(), 4, seed=0)
     first = model.config.vocab_size - 4
     for parameter in model.parameters():
         parameter.requires_grad_(False)
@@ -85,7 +85,8 @@ def test_gradients_reach_each_new_row_that_was_used(make) -> None:
 
 def test_new_rows_are_drawn_under_the_seed_near_the_mean_in_float32() -> None:
     one, same, other = (
-        grow(tied().to(torch.bfloat16), 50, seed=s).get_input_embeddings() for s in (0, 0, 1)
+        extend_vocabulary(tied().to(torch.bfloat16), 50, seed=s).get_input_embeddings()
+        for s in (0, 0, 1)
     )
     assert one.new.dtype == torch.float32
     assert torch.equal(one.new, same.new)

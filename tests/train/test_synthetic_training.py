@@ -16,7 +16,7 @@ from p5rec.core.types import Corpus, Histories, RankedLists
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig, SyntheticConfig
 from p5rec.data.sources.synthetic import successor
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.ids.base import fit
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.baselines.popularity import Popularity
@@ -52,7 +52,7 @@ def lists(
     settings = SETTINGS.model_copy(update={"train": SETTINGS.train.model_copy(update=changes)})
     train(settings, corpus, codes, folder)
     bundle = load_bundle(folder).ready()
-    histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
+    histories, targets, _ = instances(corpus.interactions, corpus.split, "test")
     model = GenerativeRecommender(bundle, SETTINGS.decode, corpus.split.seed)
     common = Popularity().learn(corpus.interactions, corpus.split)
     return model.recommend(histories, 5), common.recommend(histories, 5), histories, targets
