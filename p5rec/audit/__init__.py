@@ -1,1 +1,1 @@
-"""Leak checks. Called, the package is :func:`p5rec.api.auditing.audit`."""
+"""Leak checks. Calling the package calls :func:`p5rec.api.auditing.audit`."""

@@ -1,7 +1,7 @@
-"""The leaks that published code has, looked for in a corpus and in what was made of it.
+"""Checks for the leaks of published code, in a corpus and in the artefacts made from it.
 
-Numbers in front of the checks are those of the project's measuring rules: 1 ids in order of
-appearance, 2 the target in a text, 3 things learned from held-out events, 4 order by id.
+The number of a check is that of its kind of leak: 1 ids in order of appearance, 2 the target in a
+text, 3 training on held-out events, 4 order by id.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from .targets import Target
 
 
 def audit_corpus(corpus: Corpus, *, ordinal: bool = False, seen: bool = False) -> list[Finding]:
-    """Everything suspicious about a prepared corpus.
+    """The findings of a prepared corpus.
 
     Args:
         corpus: the corpus.
-        ordinal: its times are positions.
-        seen: the items' own ids can be seen, as in a log that anybody may read.
+        ordinal: whether its times are mere positions.
+        seen: whether the items' own ids are public, as in a published log.
     """
     return [
         *audit_ids(corpus, seen=seen),
@@ -41,32 +41,32 @@ def audit_corpus(corpus: Corpus, *, ordinal: bool = False, seen: bool = False) -
 
 
 def audit_target(target: Target, prompts: Sequence[str], users: Path | None) -> list[Finding]:
-    """All that every check finds in a corpus and beside it.
+    """The findings of all checks.
 
     Args:
-        target: the corpus and what was made of it.
-        prompts: folders of prompt files besides the shipped one and those it names.
-        users: a table of users' texts.
+        target: the corpus and the artefacts made from it.
+        prompts: folders of prompt files, besides the shipped one and those of the target.
+        users: a table of user profiles.
 
     Raises:
         UserError: a table or a prompt file cannot be read.
     """
     corpus, log = target.corpus, target.log
-    found = audit_corpus(corpus, ordinal=target.ordinal, seen=target.seen)
+    findings = audit_corpus(corpus, ordinal=target.ordinal, seen=target.seen)
     for name, codes in target.codes.items():
-        found += audit_codes(corpus, codes, name)
+        findings += audit_codes(corpus, codes, name)
     if users is not None:
-        found += audit_profiles(corpus, users)
-    strings = [f"<{row}>" for row in range(len(corpus.catalog))]  # where there are no codes yet
+        findings += audit_profiles(corpus, users)
+    strings = [f"<{row}>" for row in range(len(corpus.catalog))]  # names of items without codes
     if target.codes:
         strings = item_strings(next(iter(target.codes.values())))
     titles = corpus.catalog.titles
-    for posed in target.prompts or [PromptsConfig()]:
-        view = CorpusView(corpus, item_names(posed.items, strings, titles))
-        folders = [Path(folder) for folder in (*posed.folders, *prompts)]
-        found += audit_prompts(view, PromptLibrary.load(extra=folders), posed)
+    for config in target.prompts or [PromptsConfig()]:
+        view = CorpusView(corpus, item_names(config.items, strings, titles))
+        folders = [Path(folder) for folder in (*config.folders, *prompts)]
+        findings += audit_prompts(view, PromptLibrary.load(extra=folders), config)
     if log is not None:
-        found = with_file_rows(found, log.events, 1 if log.ordinal else 1_000_000)
+        findings = with_file_rows(findings, log.events, 1 if log.ordinal else 1_000_000)
         if not log.ordinal and log.files:
-            found += audit_file_order(log.events)
-    return found
+            findings += audit_file_order(log.events)
+    return findings

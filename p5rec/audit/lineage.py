@@ -1,4 +1,4 @@
-"""Leak 3: a stage that learned from validation or test events, read off its lineage."""
+"""Leak 3: a stage that was fitted to validation or test events, according to its lineage."""
 
 from __future__ import annotations
 
@@ -12,79 +12,79 @@ from p5rec.core.types import Corpus
 from p5rec.core.working import MANIFEST
 from p5rec.data.prepare import SUMMARY, load_corpus
 
-from .findings import Finding, shown
+from .findings import Finding, evidence_of
 
-# inputs that may come from outside → what they are
+# inputs from outside the cache → their description
 OUTSIDE = {"file": "a file of item vectors", "start": "a model trained elsewhere"}
 
 
 def artefacts_under(root: Path) -> dict[str, Artefact]:
-    """The finished artefacts under ``root``, by key; folders of models within them are none."""
-    found = {}
+    """The finished artefacts under ``root``, by key, without the model folders inside them."""
+    artefacts = {}
     for path in sorted(root.rglob(LINEAGE)):
-        one = Artefact(path.parent, path.parent.name)
-        made = (one.path / MANIFEST).is_file() and not one.key.startswith(".")
-        if made and "stage" in one.manifest:
-            found[one.key] = one
-    return found
+        artefact = Artefact(path.parent, path.parent.name)
+        finished = (artefact.path / MANIFEST).is_file() and not artefact.key.startswith(".")
+        if finished and "stage" in artefact.manifest:
+            artefacts[artefact.key] = artefact
+    return artefacts
 
 
 def behind(keys: Iterable[str], artefacts: Mapping[str, Artefact]) -> dict[str, Artefact]:
-    """The artefacts ``keys`` and all that went into them, by key, as far as they are known."""
-    waiting, met = list(keys), dict[str, Artefact]()
+    """The artefacts ``keys`` and their known direct and indirect inputs, by key."""
+    waiting, visited = list(keys), dict[str, Artefact]()
     while waiting:
         at = waiting.pop()
-        if at in artefacts and at not in met:
-            met[at] = artefacts[at]
+        if at in artefacts and at not in visited:
+            visited[at] = artefacts[at]
             waiting += artefacts[at].manifest["inputs"].values()
-    return met
+    return visited
 
 
 def audit_artefacts(root: Path, artefacts: Mapping[str, Artefact]) -> list[Finding]:
-    """What artefacts have seen of their corpus beyond its training events.
+    """Findings about artefacts whose lineage has held-out or unknown events.
 
     Args:
-        root: where they lie, for the message.
-        artefacts: by key; their prepared corpora must be among them.
+        root: their folder, for messages.
+        artefacts: by key, with the prepared corpora among them.
     """
     corpora = {
         key: load_corpus(artefact.path)
         for key, artefact in artefacts.items()
         if (artefact.path / SUMMARY).is_file() and (artefact.path / "events").is_dir()
     }
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for key, artefact in artefacts.items():
         lineage, stage = artefact.lineage, artefact.manifest["stage"]
-        found += _unknown(stage, key, artefact.manifest["inputs"], artefacts)
+        findings += _unknown(stage, key, artefact.manifest["inputs"], artefacts)
         if not len(lineage.events):
             continue
         corpus = next((corpora[k] for k in behind([key], artefacts) if k in corpora), None)
         seen = np.zeros(0, dtype=bool)
         if corpus is not None:
-            seen = lineage.among(corpus.interactions.event_keys)
-            found += _held_out(stage, key, seen, corpus)
+            seen = lineage.contains(corpus.interactions.event_keys)
+            findings += _held_out(stage, key, seen, corpus)
         if elsewhere := len(lineage.events) - int(seen.sum()):
-            found.append(
+            findings.append(
                 Finding(
                     "warning",
                     "3 lineage",
-                    f"{stage} {key} saw {elsewhere:,} events, but their corpus is not under "
-                    f"{root}: audit the folder that holds both",
+                    f"{stage} {key} has {elsewhere:,} events in its lineage whose corpus is not "
+                    f"under {root}: audit the folder that holds both",
                 )
             )
-    return found
+    return findings
 
 
 def _unknown(
     stage: str, key: str, inputs: Mapping[str, str], artefacts: Mapping[str, Artefact]
 ) -> list[Finding]:
-    """What was learned elsewhere went in: nobody here can tell which events it saw."""
+    """Warnings about inputs that were made elsewhere, so that their events are unknown."""
     return [
         Finding(
             "warning",
             "3 lineage",
-            f"{stage} {key} was made from {what}, and what that has seen is not known here: make "
-            "sure that it learned from training events alone",
+            f"{stage} {key} was made from {what} with an unknown lineage: make sure that it was "
+            "fitted to training events alone",
         )
         for name, what in OUTSIDE.items()
         if name in inputs and inputs[name] not in artefacts
@@ -99,9 +99,9 @@ def _held_out(stage: str, key: str, seen: np.ndarray, corpus: Corpus) -> list[Fi
         Finding(
             "leak",
             "3 lineage",
-            f"{stage} {key} has seen {valid.sum():,} validation and {test.sum():,} test "
-            "events, its inputs' included: what it learned there is in its result",
+            f"{stage} {key} has {valid.sum():,} validation and {test.sum():,} test events in its "
+            "lineage, those of its inputs included: its result depends on held-out events",
             {"valid": float(valid.sum()), "test": float(test.sum())},
-            shown(corpus, np.flatnonzero(valid | test)),
+            evidence_of(corpus, np.flatnonzero(valid | test)),
         )
     ]

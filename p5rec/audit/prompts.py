@@ -1,4 +1,4 @@
-"""Leak 2: the target, or anything else held out of the user's history, in what a model reads."""
+"""Leak 2: the target, or another held-out item of the user, in the prompts of a model."""
 
 from __future__ import annotations
 
@@ -9,61 +9,62 @@ import numpy as np
 
 from p5rec.core.examples import Example
 from p5rec.core.rng import sampled
-from p5rec.prompting.evaluation import EvaluationSource
+from p5rec.prompting.instances import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import PromptsConfig
 from p5rec.prompting.template import Template
-from p5rec.tasks.draft import CHOICE
 from p5rec.tasks.fields import Record
+from p5rec.tasks.record_builder import CHOICE
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView
 
-from .findings import SHOWN, Finding, shown, too_many
+from .findings import MAX_EVIDENCE, Finding, evidence_of, too_many
 from .repeats import plain
 from .side_texts import Names
 
-ROWS = 20  # of each family and held-out part, asked in all of its wordings
-OTHERS = 5  # questions whose hidden items are looked for by way of comparison
-SHOTS = 2  # worked examples put before a question, at least
-LONG = 300  # characters of a prompt that are shown
+MAX_EVENTS = 20  # sampled events of each family and split, each with all prompt templates
+OTHERS = 5  # other queries whose hidden items give the rate of accidental mentions
+SHOTS = 2  # minimum number of worked examples in few-shot prompts
+EXCERPT = 300  # characters of a prompt in the evidence
 
 
 @dataclass
-class _Met:
-    """Questions whose prompt names what it must not, by event; wordings of one count once.
+class _Mentions:
+    """Events whose prompts mention a hidden item, counted once for all templates.
 
     Attributes:
-        asked: events asked about.
-        named: a prompt of each event that names what it must not.
-        by_code: some of them by code, which is never an accident.
-        fair: event and other event whose hidden items a prompt of the first names.
+        queried: all events.
+        named: event to a prompt that mentions a hidden item.
+        by_code: whether a prompt mentions one by its code, which is never accidental.
+        accidental: pairs of an event and another event whose hidden items its prompt mentions.
     """
 
-    asked: set[int] = field(default_factory=set)
+    queried: set[int] = field(default_factory=set)
     named: dict[int, str] = field(default_factory=dict)
     by_code: bool = False
-    fair: set[tuple[int, int]] = field(default_factory=set)
+    accidental: set[tuple[int, int]] = field(default_factory=set)
 
 
 def audit_prompts(
     view: CorpusView, library: PromptLibrary, config: PromptsConfig | None = None, seed: int = 0
 ) -> list[Finding]:
-    """Every wording of every family, posed about held-out events and read as a model reads it.
+    """Audits the rendered prompts of every template of every family on held-out events.
 
-    Item tasks may not show the target, unless it is among the options; no prompt may show an item
-    that the user met only in the part asked about or later; worked examples may not name the
-    target. Items are looked for by code, where they have codes, and by title. Titles that other
-    shown titles hold do not count, nor do as many as texts hold by accident.
+    Prompts of item tasks may not mention the target, unless it is among the options. No prompt may
+    mention an item whose first event of the user is in the queried split or later, and no worked
+    example may mention the target. The search is by code, where items have codes, and by title. A
+    title inside another mentioned title does not count, nor does a number of mentions that is
+    expected by accident.
 
     Args:
-        view: the corpus and how items are named.
-        library: the wordings.
-        config: how they are posed, where worked examples are few, with ``SHOTS`` of them.
-        seed: of the choice of rows, and of their draws.
+        view: the corpus and the names of its items.
+        library: the prompt templates.
+        config: the prompt settings; few-shot prompts have at least ``SHOTS`` worked examples.
+        seed: seed of the sampled events and of the rendering.
     """
     config = config or PromptsConfig()
     names = Names.of(view.corpus)
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for family in library.families():
         task = library.family(family).task
         for split_name in ("valid", "test"):
@@ -71,8 +72,8 @@ def audit_prompts(
                 continue
             fitting = [t.full_id for t in library.fitting(family, view)]
             if fitting:
-                found += _family(view, names, library, family, split_name, fitting, config, seed)
-    return found
+                findings += _family(view, names, library, family, split_name, fitting, config, seed)
+    return findings
 
 
 def _family(
@@ -81,22 +82,22 @@ def _family(
     library: PromptLibrary,
     family: str,
     split_name: str,
-    wordings: list[str],
+    template_ids: list[str],
     config: PromptsConfig,
     seed: int,
 ) -> Iterator[Finding]:
     task = TASKS.get(library.family(family).task)
     rows = task.rows(view, split_name)
-    rows = rows[sampled(task.keys(view)[rows], ROWS, seed, "audit", family, split_name)]
+    rows = rows[sampled(task.keys(view)[rows], MAX_EVENTS, seed, "audit", family, split_name)]
     with_shots = config.model_copy(update={"shots": max(config.shots, SHOTS)})
     bare, shot = (
         EvaluationSource(
-            view, library, family, split_name, template_ids=wordings, seed=seed, config=posed
-        ).only(rows)
-        for posed in (config.model_copy(update={"shots": 0}), with_shots)
+            view, library, family, split_name, template_ids=template_ids, seed=seed, config=prompts
+        ).select(rows)
+        for prompts in (config.model_copy(update={"shots": 0}), with_shots)
     )
     yield from _late_histories(view, family, bare.rows)
-    plainly, worked, coded = _Met(), _Met(), config.items == "codes"
+    zero_shot, few_shot, coded = _Mentions(), _Mentions(), config.items == "codes"
     records = [bare.record(i) for i in range(0, len(bare), len(bare.templates))]
     for i in range(len(bare)):
         at, which = divmod(i, len(bare.templates))
@@ -106,31 +107,31 @@ def _family(
             r.event: _hidden(view, r, template) - record.mentions - hidden
             for r in (records[(at + n) % len(records)] for n in range(1, OTHERS + 1))
         }
-        _look(plainly, view, names, record, bare[i], hidden, others, coded)
-        if not template.given & set(CHOICE):
+        _search(zero_shot, view, names, record, bare[i], hidden, others, coded)
+        if not template.source_fields & set(CHOICE):
             target = hidden & {record.item}
-            _look(worked, view, names, record, shot[i], target, others, coded)
-    yield from _told(view, family, split_name, plainly, "the question")
-    if not plainly.named:
-        yield from _told(view, family, split_name, worked, "a question after worked examples")
+            _search(few_shot, view, names, record, shot[i], target, others, coded)
+    yield from _leaks(view, family, split_name, zero_shot, "the prompt")
+    if not zero_shot.named:
+        yield from _leaks(view, family, split_name, few_shot, "the prompt with worked examples")
 
 
 def _hidden(view: CorpusView, record: Record, template: Template) -> set[int]:
-    """Items that a prompt may not name: met by its user in the part asked about or later alone."""
+    """Items that a prompt may not mention: their first event is in the queried split or later."""
     log, split_name = view.corpus.interactions, view.corpus.split.of_event[record.event]
     events = np.arange(*log.offsets[[record.user, record.user + 1]])
     late = set(log.items[events[view.corpus.split.of_event[events] >= split_name]].tolist())
     before = view.corpus.split.of_event[events] < split_name
     late -= set(log.items[events[before & (events < record.event)]].tolist())
-    if template.given & set(CHOICE):
+    if template.source_fields & set(CHOICE):
         late -= set(record.candidates)
-    if "item" in TASKS.get(record.task).given:  # the question is about it
+    if "item" in TASKS.get(record.task).source_fields:  # the query is about it
         late.discard(record.item)
     return late
 
 
-def _look(
-    met: _Met,
+def _search(
+    mentions: _Mentions,
     view: CorpusView,
     names: Names,
     record: Record,
@@ -139,54 +140,60 @@ def _look(
     others: Mapping[int, set[int]],
     coded: bool,
 ) -> None:
-    """Notes whether the prompt names a hidden item, and whether one hidden in other questions."""
+    """Records whether the prompt mentions a hidden item, of its own query or of others."""
     text = f"{example.system}\n{example.source}"
     words = f" {plain(text)} "
-    beside = sorted(record.mentions - hidden)
+    mentioned = sorted(record.mentions - hidden)
 
     def named(items: set[int]) -> bool:
-        return any(names.named(words, item, lambda: beside) for item in items)
+        return any(names.named(words, item, lambda: mentioned) for item in items)
 
-    met.asked.add(record.event)
+    mentions.queried.add(record.event)
     by_code = coded and any(view.names.ids[item] in text for item in hidden)
     if by_code or named(hidden):
-        met.by_code |= by_code
-        met.named.setdefault(record.event, text)
-    met.fair |= {(record.event, event) for event, items in others.items() if named(items)}
+        mentions.by_code |= by_code
+        mentions.named.setdefault(record.event, text)
+    mentions.accidental |= {
+        (record.event, event) for event, items in others.items() if named(items)
+    }
 
 
-def _told(
-    view: CorpusView, family: str, split_name: str, met: _Met, what: str
+def _leaks(
+    view: CorpusView, family: str, split_name: str, mentions: _Mentions, subject: str
 ) -> Iterator[Finding]:
-    fair = len(met.fair) / OTHERS
-    if not met.by_code and not too_many(len(met.named), max(fair, 1 / OTHERS**2)):
+    expected = len(mentions.accidental) / OTHERS
+    if not mentions.by_code and not too_many(len(mentions.named), max(expected, 1 / OTHERS**2)):
         return
-    events = list(met.named)[:SHOWN]
+    events = list(mentions.named)[:MAX_EVIDENCE]
     yield Finding(
         "leak",
         "2 target in a prompt",
-        f"{family}, {split_name}: {what} names an item that the answer is to find or that its user met "
-        f"only later, for {len(met.named)} of {len(met.asked)} events (by accident: {fair:.1f})",
-        {"events": float(len(met.named)), "asked": float(len(met.asked))},
-        shown(view.corpus, np.array(events), {"prompt": [met.named[e][-LONG:] for e in events]}),
+        f"{family}, {split_name}: {subject} mentions the target or an item of a later event, for "
+        f"{len(mentions.named)} of {len(mentions.queried)} events (by accident: {expected:.1f})",
+        {"events": float(len(mentions.named)), "queried": float(len(mentions.queried))},
+        evidence_of(
+            view.corpus,
+            np.array(events),
+            {"prompt": [mentions.named[e][-EXCERPT:] for e in events]},
+        ),
     )
 
 
 def _late_histories(view: CorpusView, family: str, rows: np.ndarray) -> Iterator[Finding]:
-    """Events of a history that are not before the one asked about, in part and in time."""
-    log, parts = view.corpus.interactions, view.corpus.split.of_event
+    """Events of a history that are not before the queried event, in split and in time."""
+    log, splits = view.corpus.interactions, view.corpus.split.of_event
     wrong = [
         row
         for row in rows.tolist()
         for past in [view.past(row)]
-        if ((parts[past] >= parts[row]) | (log.times[past] > log.times[row])).any()
+        if ((splits[past] >= splits[row]) | (log.times[past] > log.times[row])).any()
     ]
     if wrong:
         yield Finding(
             "leak",
             "2 held-out events in a history",
-            f"{family}: {len(wrong):,} of {len(rows):,} histories hold events of the part asked "
-            f"about, or later ones",
+            f"{family}: {len(wrong):,} of {len(rows):,} histories have events of the queried split "
+            "or later ones",
             {"histories": float(len(wrong))},
-            shown(view.corpus, np.array(wrong)),
+            evidence_of(view.corpus, np.array(wrong)),
         )

@@ -1,4 +1,4 @@
-"""Events and reviews on both sides of the split, and items that are one under two ids."""
+"""Repeated events and reviews across splits, and duplicate items under different ids."""
 
 from __future__ import annotations
 
@@ -11,106 +11,106 @@ import polars as pl
 
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TEST, TRAIN, Corpus, Histories
-from p5rec.data.split import UNUSED, cases, each_target
+from p5rec.data.split import UNUSED, each_target, instances
 
-from .findings import LEAST, Finding, shown, too_many
+from .findings import MIN_COUNT, Finding, evidence_of, too_many
 
 WORD = re.compile(r"\w+")
-PROSE = 30  # characters from which on an equal attribute makes two items one
-DEALS = 20
-DEEPER = 1.5  # times as often may a longer history hold an item
+PROSE = 30  # minimum length of an attribute whose equality makes two items duplicates
+PERMUTATIONS = 20
+LONGER = 1.5  # tolerated ratio of repeats, as test histories are longer than training histories
 
 
 def audit_repeats(corpus: Corpus) -> Iterator[Finding]:
-    """Repeated events, reviews and pairs across the split, twins of a target in its history."""
+    """Audits repeated events, reviews and targets across splits, and duplicates of targets."""
     yield from _exact(corpus)
     yield from _copied_reviews(corpus)
-    yield from _met(corpus)
-    yield from _twins(corpus)
+    yield from _repeated_targets(corpus)
+    yield from _duplicate_targets(corpus)
 
 
 def plain(text: str) -> str:
-    """``text`` as its words alone, in lower case: what is left where only the writing differs."""
+    """The words of ``text`` in lower case, without punctuation."""
     return " ".join(WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
 def _exact(corpus: Corpus) -> Iterator[Finding]:
-    """Events equal in user, item and time; across the split, the answer was trained on."""
-    log, parts = corpus.interactions, corpus.split.of_event
-    done = () if log.behaviours is None else (log.behaviours.codes,)
-    order = np.lexsort((parts, *done, log.times, log.items, log.users))
-    order = order[parts[order] != UNUSED]
+    """Events equal in user, item and time; across splits, the target is in the training data."""
+    log, splits = corpus.interactions, corpus.split.of_event
+    behaviour = () if log.behaviours is None else (log.behaviours.codes,)
+    order = np.lexsort((splits, *behaviour, log.times, log.items, log.users))
+    order = order[splits[order] != UNUSED]
     same = np.ones(max(0, len(order) - 1), dtype=bool)
-    for column in (log.users, log.items, log.times, *done):
+    for column in (log.users, log.items, log.times, *behaviour):
         same &= np.diff(column[order]) == 0
-    across = same & (np.diff(parts[order]) > 0)
+    across = same & (np.diff(splits[order]) > 0)
     for mask, severity, what in (
-        (across, "leak", "and stand in a later part: what is held out is trained on too"),
-        (same & ~across, "warning", "in the same part"),
+        (across, "leak", "and are in a later split: training data has held-out events"),
+        (same & ~across, "warning", "in the same split"),
     ):
         if mask.any():
             yield Finding(
                 severity,  # type: ignore[arg-type]
                 "exact repeats" + (" across the split" if severity == "leak" else ""),
                 f"{mask.sum():,} events equal another in user, item and time {what}; data.dedupe "
-                "takes them out",
+                "removes them",
                 {"events": float(mask.sum())},
-                shown(corpus, order[1:][mask]),
+                evidence_of(corpus, order[1:][mask]),
             )
 
 
 def _copied_reviews(corpus: Corpus) -> Iterator[Finding]:
-    """2: the review to be written stands in an earlier part, under another item."""
-    log, parts = corpus.interactions, corpus.split.of_event
+    """Leak 2: a target review that is also in an earlier split, under another item."""
+    log, splits = corpus.interactions, corpus.split.of_event
     if not log.texts:
         return
-    said = {name: pl.Series(column).fill_null("") for name, column in log.texts.items()}
-    told = pl.DataFrame({"user": log.users, "time": log.times, "part": parts, **said})
-    told = told.with_row_index("event").filter(
-        pl.col("part") != UNUSED, pl.any_horizontal(pl.col(*said) != "")
+    texts = {name: pl.Series(column).fill_null("") for name, column in log.texts.items()}
+    reviews = pl.DataFrame({"user": log.users, "time": log.times, "split": splits, **texts})
+    reviews = reviews.with_row_index("event").filter(
+        pl.col("split") != UNUSED, pl.any_horizontal(pl.col(*texts) != "")
     )
-    first = pl.col("part").min().over("user", "time", *said)
-    asked = told.select("event", "part", first=first).filter(pl.col("part") == TEST)
-    copied = asked.filter(pl.col("first") < TEST)["event"].to_numpy()
+    first = pl.col("split").min().over("user", "time", *texts)
+    tested = reviews.select("event", "split", first=first).filter(pl.col("split") == TEST)
+    copied = tested.filter(pl.col("first") < TEST)["event"].to_numpy()
     if len(copied):
         yield Finding(
             "leak",
             "2 copied reviews",
-            f"{len(copied):,} of the {len(asked):,} test reviews are, word for word, what the same "
-            "user said at the same moment of another item, in an earlier part; data.dedupe: review "
-            "takes them out",
+            f"{len(copied):,} of the {len(tested):,} test reviews equal a review by the same "
+            "user at the same time of another item, in an earlier split; data.dedupe: review "
+            "removes them",
             {"events": float(len(copied))},
-            shown(corpus, copied),
+            evidence_of(corpus, copied),
         )
 
 
-def _met(corpus: Corpus) -> Iterator[Finding]:
-    """Targets of the test that their user has met: more of them than among training events?"""
-    asked, _, events = cases(corpus.interactions, corpus.split, "test")
-    histories, (requests, events) = asked.of_targets(), each_target(events)
+def _repeated_targets(corpus: Corpus) -> Iterator[Finding]:
+    """Test targets in their own history: more than the repeats of training events explain?"""
+    at_cut, _, events = instances(corpus.interactions, corpus.split, "test")
+    histories, (requests, events) = at_cut.of_targets(), each_target(events)
     targets = corpus.interactions.items[events]
-    met = _holds(histories, histories.items, requests, targets)
-    if not met.any():
+    repeated = _holds(histories, histories.items, requests, targets)
+    if not repeated.any():
         return
     usual = _usual(corpus)
-    leak = too_many(int(met.sum()), DEEPER * usual * len(met))
+    leak = too_many(int(repeated.sum()), LONGER * usual * len(repeated))
     yield Finding(
         "leak" if leak else "note",
-        "targets already met",
-        f"{met.mean():.1%} of the {len(met):,} test targets are in their user's own history, of "
-        f"the last training events {usual:.1%}: "
-        + ("held-out events were copied into training; " if leak else "users come back to items; ")
-        + "with seen items filtered nobody can hit them (evaluate.exclude_seen: false lets lists "
-        "hold them, data.dedupe takes them out)",
-        {"share": float(met.mean()), "usual": usual},
-        shown(corpus, events[met]),
+        "targets already seen",
+        f"{repeated.mean():.1%} of the {len(repeated):,} test targets are in their user's history "
+        f"(last training events: {usual:.1%}): "
+        + ("held-out events were copied into training; " if leak else "users repeat items; ")
+        + "lists that exclude seen items cannot contain them (evaluate.exclude_seen: false allows "
+        "them, data.dedupe removes them)",
+        {"share": float(repeated.mean()), "usual": usual},
+        evidence_of(corpus, events[repeated]),
     )
 
 
 def _usual(corpus: Corpus) -> float:
-    """Share of the users' last training events that repeat an earlier one, one more added.
+    """The share of users' last training events that repeat an earlier item, with one added.
 
-    Where no training event repeats, all of them count.
+    Where no training event repeats an item, the share is one of all training events.
     """
     log = corpus.interactions
     rows = np.flatnonzero((corpus.split.of_event == TRAIN) & log.is_target)
@@ -124,47 +124,49 @@ def _usual(corpus: Corpus) -> float:
     return float((1 + (~new[last]).sum()) / last.sum())
 
 
-def _twins(corpus: Corpus) -> Iterator[Finding]:
-    """A target whose twin, the same title or long text under another id, the user has met."""
+def _duplicate_targets(corpus: Corpus) -> Iterator[Finding]:
+    """Targets with a duplicate in the user's history: equal title or long text, another id."""
     log = corpus.interactions
     groups = [group for group in _same_words(corpus) if (group >= 0).any()]
     if not groups:
         return
-    histories, _, events = cases(log, corpus.split, "test")
+    histories, _, events = instances(log, corpus.split, "test")
     requests, events = each_target(events)
     targets = log.items[events]
     rng = derive_rng(0, "audit", "twins")
 
-    def met(asked: np.ndarray) -> np.ndarray:
-        twins = [
-            _holds(histories, g[histories.items], requests, g[asked]) & (g[asked] >= 0)
+    def has_duplicate(targets: np.ndarray) -> np.ndarray:
+        duplicates = [
+            _holds(histories, g[histories.items], requests, g[targets]) & (g[targets] >= 0)
             for g in groups
         ]
-        same = _holds(histories, histories.items, requests, asked)
-        found: np.ndarray = np.any(twins, axis=0) & ~same
+        same = _holds(histories, histories.items, requests, targets)
+        found: np.ndarray = np.any(duplicates, axis=0) & ~same
         return found
 
-    true = met(targets)
+    true = has_duplicate(targets)
     if not true.any():
         return
-    fair = float(np.mean([met(rng.permutation(targets)).sum() for _ in range(DEALS)]))
-    many = too_many(int(true.sum()), max(fair, 1 / DEALS)) and true.mean() >= 0.01
+    expected = float(
+        np.mean([has_duplicate(rng.permutation(targets)).sum() for _ in range(PERMUTATIONS)])
+    )
+    many = too_many(int(true.sum()), max(expected, 1 / PERMUTATIONS)) and true.mean() >= 0.01
     items = int(np.any([group >= 0 for group in groups], axis=0).sum())
     titles = [corpus.catalog.titles[item] for item in targets[true].tolist()]
     yield Finding(
-        "leak" if many and true.sum() >= LEAST else "warning",
+        "leak" if many and true.sum() >= MIN_COUNT else "warning",
         "near-duplicate items",
-        f"{items:,} items share their title or text with another id, and {true.sum():,} test "
-        f"targets ({true.mean():.2%}; dealt out anew: {fair:.1f}) have such a twin in their user's "
+        f"{items:,} items have the title or text of another id, and {true.sum():,} test targets "
+        f"({true.mean():.2%}; permuted: {expected:.1f}) have such a duplicate in their user's "
         "history: merge these ids",
         {"items": float(items), "targets": float(true.sum()), "share": float(true.mean())},
-        shown(corpus, events[true], {"title": titles}),
+        evidence_of(corpus, events[true], {"title": titles}),
     )
 
 
 def _same_words(corpus: Corpus) -> Iterator[np.ndarray]:
-    """``(N,)`` for titles and each attribute of prose: the number of an item's words, -1 where no
-    other item has them."""
+    """``(N,)`` for titles and each text attribute: the index of an item's text, -1 where no other
+    item has the same text."""
     catalog = corpus.catalog
     columns = [
         [plain(t) if t != i else "" for t, i in zip(catalog.titles, catalog.ids, strict=True)]
@@ -181,11 +183,12 @@ def _same_words(corpus: Corpus) -> Iterator[np.ndarray]:
 def _holds(
     histories: Histories, marks: np.ndarray, requests: np.ndarray, wanted: np.ndarray
 ) -> np.ndarray:
-    """``(n,)`` bool: one of the ``marks`` ``(S,)`` of ``requests (n,)`` is what it wants ``(n,)``.
+    """``(n,)`` bool: whether ``wanted (n,)`` is among the ``marks (S,)`` of the histories
+    ``requests (n,)``.
 
-    Marks are numbers from -1 on.
+    Marks are integers, -1 or above.
     """
     size = 2 + max(int(marks.max(initial=0)), int(wanted.max(initial=0)))
-    had = histories.requests() * size + marks
-    found: np.ndarray = np.isin(requests * size + wanted, had)
+    known = histories.requests() * size + marks
+    found: np.ndarray = np.isin(requests * size + wanted, known)
     return found

@@ -1,4 +1,4 @@
-"""What an audit is pointed at, whatever it is: corpora, and what was made of them."""
+"""The targets of an audit: corpora, and the artefacts made from them."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ ENDINGS = {".inter": "recbole", ".txt": "sequences", ".txt.gz": "sequences"}
 
 @dataclass(frozen=True)
 class Target:
-    """One corpus and what there is beside it.
+    """One corpus and the artefacts made from it.
 
     Attributes:
         corpus: the corpus.
-        ordinal: its times are positions.
-        log: what its files hold, where they were read just now.
-        seen: it is a log that anybody may read, ids and all.
-        codes: item codes made of it, by name.
-        prompts: the ways in which its prompts are posed.
+        ordinal: whether its times are mere positions.
+        log: the log, where the target is a file.
+        seen: whether it is a log with public ids.
+        codes: item codes by name.
+        prompts: the prompt settings of its methods.
     """
 
     corpus: Corpus
@@ -54,22 +54,22 @@ class Target:
 def find_targets(
     target: str | Path, overrides: Sequence[str], source: str
 ) -> tuple[list[Target], list[Finding]]:
-    """The corpora behind ``target``, and what the lineage of artefacts there tells.
+    """The corpora behind ``target``, and the findings from the lineage of its artefacts.
 
     Args:
         target: a recipe, a run's folder, a prepared folder, a store, or a log.
-        overrides: ``data.key=value``, where files are read.
-        source: kind of the log; empty: guessed from its name.
+        overrides: ``data.key=value``, for targets whose files are read.
+        source: the data source of a log; empty: derived from its name.
 
     Raises:
-        UserError: there is nothing to audit, or it cannot be read.
+        UserError: the target has nothing to audit, or cannot be read.
     """
     target = Path(target)
     if target.suffix in YAML or (not target.exists() and _names_a_config(target)):
         return [_of_recipe(config_path(target), overrides)], []
     folder = existing(target)
-    made = folder.is_dir() and ((folder / RECORD).is_file() or any(folder.rglob(SUMMARY)))
-    if made and not source:
+    is_output = folder.is_dir() and ((folder / RECORD).is_file() or any(folder.rglob(SUMMARY)))
+    if is_output and not source:
         if overrides:
             raise UserError(f"{target}: expected KEY=VALUE beside a YAML or a log, got a folder")
         return _of_folder(folder)
@@ -83,33 +83,35 @@ def _names_a_config(target: Path) -> bool:
 def _of_recipe(path: Path, overrides: Sequence[str]) -> Target:
     config = read_section(path, overrides)
     methods = read_tree(path, overrides)[0].get("methods")
-    told = [m for m in methods.values() if isinstance(m, dict)] if isinstance(methods, dict) else []
-    posed = [bind(PromptsConfig, method.get("prompts") or {}, {}, path) for method in told]
-    return _read(config, prompts=_different(posed))
+    trees = (
+        [m for m in methods.values() if isinstance(m, dict)] if isinstance(methods, dict) else []
+    )
+    prompts = [bind(PromptsConfig, tree.get("prompts") or {}, {}, path) for tree in trees]
+    return _read(config, prompts=_distinct(prompts))
 
 
 def _of_log(path: Path, overrides: Sequence[str], source: str) -> Target:
-    """A log as it is: repeated rows stay."""
+    """A log without any deduplication."""
     known, file = (source, path) if source else _guess(path)
     lines: dict[tuple[str | int, ...], str] = {}
     tree = {"data": {"source": known, "path": str(file), "dedupe": "none"}}
     tree = overridden(tree, lines, overrides)
-    strange = [word for word in overrides if not word.startswith("data.")]
-    if strange:
-        raise UserError(f"expected data.key=value beside a log, got {strange[0]!r}")
+    other = [word for word in overrides if not word.startswith("data.")]
+    if other:
+        raise UserError(f"expected data.key=value beside a log, got {other[0]!r}")
     inner = {at[1:]: line for at, line in lines.items() if at[:1] == ("data",)}
     return _read(bind(DataConfig, tree["data"], inner, path), seen=True)
 
 
-def _read(config: DataConfig, **beside: Any) -> Target:
+def _read(config: DataConfig, **attributes: Any) -> Target:
     log = read_log(config)
     corpus, summary = build(config, log)
-    return Target(corpus, summary["ordinal"], log, **beside)
+    return Target(corpus, summary["ordinal"], log, **attributes)
 
 
 def _guess(path: Path) -> tuple[str, Path]:
-    """The source that reads a log of this name, and the log; of a folder, the one log in it, or
-    the log whose parts it holds."""
+    """The data source of a log, by its name, and the log's path; of a folder, the one log in it,
+    or the folder itself where it holds the shards of a table."""
     if path.is_dir():
         logs = [p for p in sorted(path.iterdir()) if p.name in movielens.LAYOUTS]
         logs += [*path.glob("*.inter"), *path.glob("sequences.txt*")]
@@ -137,7 +139,7 @@ def _guess(path: Path) -> tuple[str, Path]:
 
 
 def _of_folder(target: Path) -> tuple[list[Target], list[Finding]]:
-    """A prepared folder, a store, or the artefacts behind a run's report."""
+    """The targets of a prepared folder, a store, or a run."""
     if (target / RECORD).is_file():
         root = cache_home() / "store"
         keys = load_report(target).manifest.get("artefacts", {}).values()
@@ -156,20 +158,20 @@ def _of_folder(target: Path) -> tuple[list[Target], list[Finding]]:
 
 def _prepared(folder: Path, artefacts: Mapping[str, Artefact]) -> Target:
     corpus = load_corpus(folder)
-    codes, posed = {}, []
+    codes, prompts = {}, []
     for key, artefact in artefacts.items():
         about = artefact.manifest
         if folder.name not in behind([key], artefacts):
             continue
         if about["stage"] == "ids":
             codes[key] = load_codes(artefact.path, corpus.catalog.ids)
-        if about["stage"] == "fit" and (told := about["config"].get("prompts")):
-            posed.append(
-                PromptsConfig(**{k: v for k, v in told.items() if k in PromptsConfig.model_fields})
+        if about["stage"] == "fit" and (tree := about["config"].get("prompts")):
+            prompts.append(
+                PromptsConfig(**{k: v for k, v in tree.items() if k in PromptsConfig.model_fields})
             )
     ordinal = read_json(folder / SUMMARY)["ordinal"]
-    return Target(corpus, ordinal, codes=codes, prompts=_different(posed))
+    return Target(corpus, ordinal, codes=codes, prompts=_distinct(prompts))
 
 
-def _different(posed: Sequence[PromptsConfig]) -> list[PromptsConfig]:
-    return [one for n, one in enumerate(posed) if one not in posed[:n]]
+def _distinct(configs: Sequence[PromptsConfig]) -> list[PromptsConfig]:
+    return [config for n, config in enumerate(configs) if config not in configs[:n]]

@@ -1,1 +1,1 @@
-"""Numbers of methods. Called, the package is :func:`p5rec.api.evaluation.evaluate`."""
+"""Metrics of methods. Calling the package calls :func:`p5rec.api.evaluation.evaluate`."""

@@ -15,31 +15,31 @@ from .compare import comparisons
 from .measured import Measured
 from .schema import Protocol, Report, Sample
 
-OUR_RULES = {
+COMMON_RULES = {
     "ties": "a seeded order of the items' ids, the same for every method",
-    "chosen_on": "validation",
+    "selected_on": "validation",
     "code_probabilities": "over the codes that lead to an item",
 }
-CORRECTION = "Holm's step-down over the comparisons on one task, part and metric"
+CORRECTION = "Holm's step-down over the comparisons on one task, split and metric"
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How answers were made, and how methods are compared.
+    """How predictions were made, and how methods are compared.
 
     Attributes:
-        seed: of the bootstrap.
-        seeds: of the trained methods' runs.
-        pairs: methods that are compared.
+        seed: seed of the bootstrap.
+        seeds: seeds of the trained methods' runs.
+        pairs: the methods to compare, two by two.
         exclude_seen: whether the lists leave out the items of each user's history.
-        ours: the answers were made here, so that what put them in order is known.
+        own: p5rec made the predictions, so the order of equal scores is known.
     """
 
     seed: int
     seeds: Sequence[int] = (0,)
     pairs: Sequence[tuple[str, str]] = ()
     exclude_seen: bool = True
-    ours: bool = True
+    own: bool = True
 
 
 def assemble(
@@ -53,13 +53,13 @@ def assemble(
     notes: Sequence[str] = (),
     curves: Mapping[str, str] | None = None,
 ) -> Report:
-    """The report, before it is written.
+    """The report as a value, not yet written.
 
     Args:
-        corpus: what was measured on.
-        measured: every method on every task and part.
-        rules: those of the measuring.
-        seconds: wall clock of all of it.
+        corpus: the data set that the methods were measured on.
+        measured: every method on every task and split.
+        rules: the evaluation protocol.
+        seconds: wall clock of the whole run.
         manifest, samples, notes, curves: as the report holds them.
     """
     log, split = corpus.interactions, corpus.split
@@ -77,7 +77,7 @@ def assemble(
             exclude_seen=rules.exclude_seen,
             seeds=list(rules.seeds),
             correction=CORRECTION if rules.pairs else "",
-            **(OUR_RULES if rules.ours else {}),
+            **(COMMON_RULES if rules.own else {}),
         ),
         manifest={**manifest, "versions": library_versions()},
         seconds=round(seconds, 1),
@@ -90,22 +90,22 @@ def assemble(
 
 
 def _too_long(measured: Sequence[Measured]) -> list[str]:
-    """Which questions a method could not be asked as they stand."""
-    told: dict[str, None] = {}
+    """Notes about prompts that were too long for a method."""
+    notes: dict[str, None] = {}
     for entry in measured:
         method = entry.method
         shortened, cut = (method.about.get(f"prompts_{how}", 0) for how in ("shortened", "cut"))
         if shortened or cut:
-            told[
+            notes[
                 f"{method.task} ({method.split}), {method.name}: of {method.n:,} prompts "
-                f"{shortened:,} were longer than the model reads and show a shorter history; "
-                f"{cut:,} lost words all the same."
+                f"{shortened:,} exceeded the model's token limit and show a shorter history; "
+                f"{cut:,} were also truncated."
             ] = None
-    return list(told)
+    return list(notes)
 
 
 def fingerprint(corpus: Corpus) -> str:
-    """A short hash of users, items, events and their parts: equal where figures can be compared."""
+    """A short hash of users, items, events and split: equal where metrics can be compared."""
     log, state = corpus.interactions, blake2b(digest_size=10)
     columns = [log.users, log.items, log.times, corpus.split.of_event]
     columns += [column for column in (log.ratings, log.labels) if column is not None]

@@ -1,4 +1,4 @@
-"""Two methods on the same cases: by how much they differ, and what may be claimed of it."""
+"""Paired comparisons of methods on the same test instances: differences, intervals, verdicts."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from .blocks import LOWER_IS_BETTER, OF_BASKETS
 from .measured import Measured
 from .schema import NO_DIFFERENCE, Comparison, Verdict
 
-# what pairs are compared in, where they have the first; else it is the first that they have
+# the metrics of a comparison: the first group whose first metric both methods report; without
+# any, the first metric that they report
 COMPARED = (OF_BASKETS, ("HR@10", "NDCG@10"), ("BLEU-4", "ROUGE-L"))
 
 
 def compare(
     a: Measured, b: Measured, metric: str, seed: int, resamples: int = RESAMPLES
 ) -> Comparison:
-    """The difference ``a - b`` with its interval, from a bootstrap that both share.
+    """The difference ``a - b`` with its interval, from one paired bootstrap.
 
     Args:
-        a, b: measured on the same task, part and users, in the same order.
-        metric: one that both have, e.g. ``HR@10``.
-        seed: of the bootstrap.
-        resamples: how many; :func:`adjusted` needs more for many comparisons.
+        a, b: measured on the same task, split and users, in the same order.
+        metric: a metric of both, e.g. ``HR@10``.
+        seed: seed of the bootstrap.
+        resamples: their number; :func:`adjusted` needs more for many comparisons.
 
     Returns:
-        The comparison by itself; :func:`adjusted` puts it among others.
+        The uncorrected comparison; :func:`adjusted` corrects it for several comparisons.
 
     Raises:
-        ValueError: the two were not measured on the same cases, or lack the metric.
+        ValueError: the two were measured on different test instances, or lack the metric.
     """
     ours, theirs = a.method, b.method
     if (ours.task, ours.split) != (theirs.task, theirs.split) or not np.array_equal(
         a.users, b.users
     ):
-        raise ValueError(f"{ours.name} and {theirs.name} were not measured on the same cases")
+        raise ValueError(f"{ours.name} and {theirs.name} were measured on different test instances")
     if metric not in ours.metrics or metric not in theirs.metrics:
         raise ValueError(f"{ours.name} and {theirs.name} do not both have {metric}")
     at, there = list(ours.metrics).index(metric), list(theirs.metrics).index(metric)
@@ -49,7 +50,7 @@ def compare(
         seed=seed,
         resamples=resamples,
     )
-    found = Comparison(
+    comparison = Comparison(
         a=ours.name,
         b=theirs.name,
         task=ours.task,
@@ -62,14 +63,14 @@ def compare(
         by_seed=_by_seed(a, b, metric),
         sentence="",
     )
-    return adjusted([found])[0]
+    return adjusted([comparison])[0]
 
 
 def comparisons(
     measured: Sequence[Measured], pairs: Sequence[tuple[str, str]], seed: int
 ) -> list[Comparison]:
-    """Every pair on every task and metric that both methods have."""
-    found: list[Comparison] = []
+    """A comparison of every pair on every task and metric that both methods have."""
+    compared: list[Comparison] = []
     resamples = resamples_for(len(pairs))
     for first, second in pairs:
         for a in measured:
@@ -83,39 +84,38 @@ def comparisons(
                 names = tuple(ours.metrics)
                 wanted = next((m for m in COMPARED if m[0] in names), names[:1])
                 shared = [metric for metric in wanted if metric in theirs.metrics]
-                found += [compare(a, b, metric, seed, resamples) for metric in shared]
-    return adjusted(found)
+                compared += [compare(a, b, metric, seed, resamples) for metric in shared]
+    return adjusted(compared)
 
 
-def adjusted(found: Sequence[Comparison]) -> list[Comparison]:
-    """The comparisons with what may be claimed of each among the others.
+def adjusted(uncorrected: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with p-values and verdicts corrected for their number.
 
-    Those on one task, part and metric are taken together (:func:`p5rec.metrics.together.holm`):
-    they are the chances that one table gives to claim something of its methods. Validation is
-    where methods are chosen and test where they are claimed, and a claim names its metric, so
-    these are not added up.
+    The comparisons on one task, split and metric form a family, corrected by
+    :func:`p5rec.metrics.together.holm`. Splits and metrics are separate families: methods are
+    selected on validation and claims are made on test, and every claim names its metric.
     """
     families: dict[tuple[str, str, str], list[int]] = {}
-    for n, one in enumerate(found):
+    for n, one in enumerate(uncorrected):
         families.setdefault((one.task, one.split, one.metric), []).append(n)
-    made = list(found)
+    corrected = list(uncorrected)
     for members in families.values():
-        p = np.array([np.nan if found[n].p is None else found[n].p for n in members])
-        for n, held in zip(members, holm(p).tolist(), strict=True):
-            one = found[n]
+        p = np.array([np.nan if (own := uncorrected[n].p) is None else own for n in members])
+        for n, p_adjusted in zip(members, holm(p).tolist(), strict=True):
+            one = uncorrected[n]
             changed = {
-                "together": len(members),
-                "p_adjusted": None if np.isnan(held) else held,
-                "alone": _verdict(one, one.p),
-                "verdict": _verdict(one, held),
+                "family_size": len(members),
+                "p_adjusted": None if np.isnan(p_adjusted) else p_adjusted,
+                "uncorrected_verdict": _verdict(one, one.p),
+                "verdict": _verdict(one, p_adjusted),
             }
-            made[n] = one.model_copy(update=changed)
-            made[n] = made[n].model_copy(update={"sentence": _sentence(made[n])})
-    return made
+            one = one.model_copy(update=changed)
+            corrected[n] = one.model_copy(update={"sentence": _sentence(one)})
+    return corrected
 
 
 def _by_seed(a: Measured, b: Measured, metric: str) -> list[float]:
-    """The difference under each seed, where either was trained with several."""
+    """The difference under each seed; empty where neither was trained with several."""
     if not (a.method.by_seed or b.method.by_seed):
         return []
     ours, theirs = (
@@ -135,31 +135,31 @@ def _verdict(one: Comparison, p: float | None) -> Verdict | None:
 
 
 def _sentence(one: Comparison) -> str:
-    """Where a difference is claimed, the winner comes first and the figures are its own."""
+    """The comparison in words. Of a claimed difference the winner comes first."""
     if one.value is None or one.low is None or one.high is None or one.p is None:
         return f"{one.a} vs {one.b}: {one.metric} could not be compared"
-    turned = one.verdict == "worse"
-    low, high = (-one.high, -one.low) if turned else (one.low, one.high)
-    sign = -1 if turned else 1
+    swapped = one.verdict == "worse"
+    low, high = (-one.high, -one.low) if swapped else (one.low, one.high)
+    sign = -1 if swapped else 1
     seeds = " / ".join(f"{sign * gap:+.4f}" for gap in one.by_seed if gap is not None)
     by_seed = f"; by seed {seeds}" if seeds else ""
     bounds = f"[{low:+.4f}, {high:+.4f}]"
-    p = f"p {_chance(one.p)}"
-    if one.together and one.together > 1 and one.alone != NO_DIFFERENCE:
-        p += f", corrected {_chance(one.p_adjusted)}"
+    p = f"p {_p_value(one.p)}"
+    if one.family_size and one.family_size > 1 and one.uncorrected_verdict != NO_DIFFERENCE:
+        p += f", corrected {_p_value(one.p_adjusted)}"
     if one.verdict != NO_DIFFERENCE:
-        first, second = (one.b, one.a) if turned else (one.a, one.b)
+        first, second = (one.b, one.a) if swapped else (one.a, one.b)
         gap = f"{sign * one.value:+.4f} {bounds}"
         return f"{first} beats {second} by {gap} in {one.metric} ({p}{by_seed})"
-    if one.alone != NO_DIFFERENCE:
-        gap = f"{one.value:+.4f} {bounds} by itself"
-        return f"{one.a} vs {one.b}: {NO_DIFFERENCE} among {one.together} comparisons in " + (
+    if one.uncorrected_verdict != NO_DIFFERENCE:
+        gap = f"{one.value:+.4f} {bounds} uncorrected"
+        return f"{one.a} vs {one.b}: {NO_DIFFERENCE} among {one.family_size} comparisons in " + (
             f"{one.metric}, {gap} ({p}{by_seed})"
         )
     return f"{one.a} vs {one.b}: {NO_DIFFERENCE} {bounds} in {one.metric} ({p}{by_seed})"
 
 
-def _chance(p: float | None) -> str:
-    """A p-value of about three decimals, never 0."""
+def _p_value(p: float | None) -> str:
+    """A p-value with about three decimals, never printed as 0."""
     assert p is not None, "a comparison that was made has a p-value"
     return f"{p:.3f}".removeprefix("0") if p >= 0.001 else f"{p:.0e}"

@@ -1,4 +1,4 @@
-"""What a recipe measures, as its ``evaluate:`` section says it."""
+"""The ``evaluate:`` section of a recipe, and the checks of the names that it uses."""
 
 from __future__ import annotations
 
@@ -46,11 +46,12 @@ class EvaluateConfig(Config):
     """Users whose lists and answers the report shows."""
 
     def serving(self, method: Method, seed: int, fit_seed: int) -> ServingConfig:
-        """How a method of the recipe is queried, here and wherever its model is used later.
+        """How a method of the recipe is queried, in its report and later when its model is served.
 
         Args:
-            seed: of the choice of questions.
-            fit_seed: of its fit.
+            method: the method.
+            seed: seed of the sampled queries.
+            fit_seed: seed of its fit.
         """
         return ServingConfig(
             k=self.k,
@@ -62,75 +63,77 @@ class EvaluateConfig(Config):
         )
 
 
-def estimator_name(method: str, reading: str, form: str) -> str:
-    """What a report calls one reading of a method's ratings: ``llm (words)``.
+def estimator_name(method: str, estimator: str, form: str) -> str:
+    """The report's name of a method's rating estimator: ``llm (words)``.
 
     Args:
-        reading: empty where the method has one way to rate.
-        form: the family, where the method was asked for ratings in several; else empty.
+        method: the method's name.
+        estimator: empty where the method has a single one.
+        form: the prompt family, where the method predicts ratings in several; else empty.
     """
-    told = ", ".join(filter(None, (reading, form)))
-    return f"{method} ({told})" if told else method
+    suffix = ", ".join(filter(None, (estimator, form)))
+    return f"{method} ({suffix})" if suffix else method
 
 
 def without_dropped(recipe: Any, lines: Lines) -> Any:
-    """``recipe`` less what its base measures of methods and baselines that it does not take over.
+    """``recipe`` without the comparisons and prompts whose methods or baselines it has dropped.
 
-    A comparison goes where a layer above it (the config over its base, an override over both)
-    dropped what it names; a question, where so did the last method that was taught it.
+    A config overrides its base, and a command-line override overrides both. A comparison goes when
+    a higher layer drops a method or baseline that it names. The prompts of a task go when a higher
+    layer drops the last method trained on it.
 
     Args:
         recipe: a config with ``baselines``, ``methods`` and ``evaluate``.
-        lines: what set each key of it.
+        lines: the source line of each key.
     """
-    asked, pairs = recipe.evaluate.prompts, recipe.evaluate.compare
+    prompts, pairs = recipe.evaluate.prompts, recipe.evaluate.compare
     methods = {at[1] for at in lines if at[:1] == ("methods",) and len(at) > 1}
-    gone = {name: _layer(lines, "methods", name) for name in methods - recipe.methods.keys()}
-    unfit = {name: _layer(lines, "baselines") for name in set(RANKING) - {*recipe.baselines}}
-    dropped = {**unfit, **gone}
-    taught = {task for method in recipe.methods.values() for task in method.tasks}
+    removed = {name: _layer(lines, "methods", name) for name in methods - recipe.methods.keys()}
+    unused = {name: _layer(lines, "baselines") for name in set(RANKING) - {*recipe.baselines}}
+    dropped = {**unused, **removed}
+    tasks = {task for method in recipe.methods.values() for task in method.tasks}
     no_longer_trained = {
         at[4]: _layer(lines, *at) for at in lines
-        if at[2:4] == ("train", "tasks") and len(at) == 5 and at[4] not in taught
+        if at[2:4] == ("train", "tasks") and len(at) == 5 and at[4] not in tasks
     }  # fmt: skip
 
     def compared(n: int, pair: tuple[str, str]) -> bool:
         here = _layer(lines, "evaluate", "compare", n)
         return not any(dropped.get(name.partition(" (")[0], here) > here for name in pair)
 
-    def put(family: str) -> bool:
+    def queried(family: str) -> bool:
         here = _layer(lines, "evaluate", "prompts", family)
-        above = max([*gone.values(), no_longer_trained.get(family, here)])
-        return family in taught or not (family in no_longer_trained and above > here)
+        above = max([*removed.values(), no_longer_trained.get(family, here)])
+        return family in tasks or not (family in no_longer_trained and above > here)
 
-    kept = {
+    update = {
         "compare": tuple(pair for n, pair in enumerate(pairs) if compared(n, pair)),
-        "prompts": {family: count for family, count in asked.items() if put(family)},
+        "prompts": {family: count for family, count in prompts.items() if queried(family)},
     }
-    return recipe.model_copy(update={"evaluate": recipe.evaluate.model_copy(update=kept)})
+    return recipe.model_copy(update={"evaluate": recipe.evaluate.model_copy(update=update)})
 
 
 def _layer(lines: Lines, *at: str | int) -> int:
-    """Of the place that set a key: the higher wins."""
+    """The layer of the config that set a key; a higher layer overrides a lower one."""
     return getattr(lines.get(at), "layer", 0)
 
 
 def check_names(recipe: Any, lines: Lines | None = None) -> None:
-    """What the sections of a recipe say of each other, checked before anything is made.
+    """Checks that every name in a recipe exists, before any stage runs.
 
     Args:
         recipe: a config with ``ids``, ``baselines``, ``methods`` and ``evaluate``.
-        lines: what set each key of it, to say where a fault is.
+        lines: the source line of each key, for error messages.
 
     Raises:
-        UserError: a line for each name that names nothing.
+        UserError: one line for each unknown name.
     """
-    if faults := list(_faults(recipe, lines or {})):
-        raise UserError(*faults)
+    if errors := list(_name_errors(recipe, lines or {})):
+        raise UserError(*errors)
 
 
-def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
-    methods, asked = recipe.methods, recipe.evaluate.prompts
+def _name_errors(recipe: Any, lines: Lines) -> Iterator[str]:
+    methods, prompts = recipe.methods, recipe.evaluate.prompts
     for name in methods:
         if name in recipe.baselines:
             yield f"methods.{name}: expected a name that no baseline has, got it twice; rename it"
@@ -143,38 +146,38 @@ def _faults(recipe: Any, lines: Lines) -> Iterator[str]:
                 lines, ("methods", name, "ids"),
                 f"methods.{name}.ids", "one of ids", method.semantic_ids, recipe.ids,
             )  # fmt: skip
-        if not (method.prompted or LISTS in method.capabilities or {*method.tasks} & {*asked}):
+        if not (method.prompted or LISTS in method.capabilities or {*method.tasks} & {*prompts}):
             yield (
-                f"methods.{name}: expected evaluate.prompts to say how many questions of "
-                f"{method.tasks[0]!r} a {method.kind} is put, got none; add {method.tasks[0]}: 500"
+                f"methods.{name}: expected the number of {method.tasks[0]!r} queries for a "
+                f"{method.kind} in evaluate.prompts, got none; add {method.tasks[0]}: 500"
             )
-    taught = {task for method in methods.values() for task in method.tasks}
-    for family in asked:
-        if family not in taught:
+    tasks = {task for method in methods.values() for task in method.tasks}
+    for family in prompts:
+        if family not in tasks:
             yield _unknown(
                 lines, ("evaluate", "prompts", family),
-                "evaluate.prompts", "a task that a method is taught", family, taught,
+                "evaluate.prompts", "a task of a method", family, tasks,
             )  # fmt: skip
     references = {name for task in TASKS for name in TASKS.get(task).references}
     known = (*methods, *recipe.baselines, *references)
     prompted = [name for name, method in methods.items() if method.prompted]
-    read = {
-        estimator_name(name, reading, form)
-        for name in prompted for reading in RATING_ESTIMATORS for form in ("", *asked)
+    estimators = {
+        estimator_name(name, estimator, form)
+        for name in prompted for estimator in RATING_ESTIMATORS for form in ("", *prompts)
     }  # fmt: skip
-    places = {
+    positions = {
         name: ("evaluate", "compare", n)
         for n, pair in reversed([*enumerate(recipe.evaluate.compare)]) for name in pair
     }  # fmt: skip
     for name in dict.fromkeys(name for pair in recipe.evaluate.compare for name in pair):
-        if name not in known and name not in read:
-            wanted, among = "a method or baseline", (*known, *read)
-            yield _unknown(lines, places[name], "evaluate.compare", wanted, name, among)
+        if name not in known and name not in estimators:
+            wanted, among = "a method or baseline", (*known, *estimators)
+            yield _unknown(lines, positions[name], "evaluate.compare", wanted, name, among)
 
 
 def _unknown(
     lines: Lines, at: tuple[str | int, ...], where: str, expected: str, got: str, known: Any
 ) -> str:
-    found = next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), None)
-    place = f"{found}: {where}" if found else where
-    return f"{place}: expected {expected}, got {got!r}; {did_you_mean(got, known)}"
+    line = next((lines[at[:n]] for n in range(len(at), 0, -1) if at[:n] in lines), None)
+    location = f"{line}: {where}" if line else where
+    return f"{location}: expected {expected}, got {got!r}; {did_you_mean(got, known)}"

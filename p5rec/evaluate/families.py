@@ -1,4 +1,4 @@
-"""Predictions for a task's questions → its numbers, each kind by its own metrics."""
+"""Predictions on a task's queries → its metrics, by the type of prediction."""
 
 from __future__ import annotations
 
@@ -28,109 +28,118 @@ from p5rec.tasks.predictions import (
 from p5rec.tasks.view import CorpusView, Scale
 
 from . import measure
-from .config import reading_name
+from .config import estimator_name
 from .measured import Measured
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a method that was fitted to the data alone answers to a task's questions.
+    """The predictions of a reference baseline on a task's queries.
 
     Attributes:
-        name: the method.
-        made: its predictions, in ``FILE`` of :mod:`p5rec.tasks.predictions`.
-        about: of its fit; ``train_seconds`` is among it.
+        name: the method's name.
+        artefact: its predictions, in ``FILE`` of :mod:`p5rec.tasks.predictions`.
+        about: facts about its fit, ``train_seconds`` among them.
     """
 
     name: str
-    made: Artefact
+    artefact: Artefact
     about: Mapping[str, Any]
 
 
 def measure_reference(reference: Reference, view: CorpusView, run: dict[str, Any]) -> Measured:
-    """A fitted method's entry."""
-    asked, about = read_predictions(reference.made.path / FILE), dict(reference.about)
+    """The report entry of a reference baseline."""
+    predictions, about = read_predictions(reference.artefact.path / FILE), dict(reference.about)
     spent = {"train_seconds": about.pop("train_seconds", 0.0), "about": about}
-    (found,) = measure_predictions(reference.name, asked, view, {**run, **spent})
-    return found
+    (measured,) = measure_predictions(reference.name, predictions, view, {**run, **spent})
+    return measured
 
 
 def measure_predictions(
-    name: str, asked: Predictions, view: CorpusView, run: Mapping[str, Any]
+    name: str, predictions: Predictions, view: CorpusView, run: Mapping[str, Any]
 ) -> list[Measured]:
-    """One entry, or for ratings one a reading of the same answers, all on the same rows."""
-    users, items = np.array(asked.users), np.array(asked.items)
-    events, corpus = np.array(asked.events), view.corpus
+    """One entry of the report; for ratings one for each estimator, on the same test instances."""
+    users, items = np.array(predictions.users), np.array(predictions.items)
+    events, corpus = np.array(predictions.events), view.corpus
     about = dict(run.get("about", {}))
-    if asked.prompt_ids:
-        about["prompts"] = list(asked.prompt_ids)
-    if asked.shortened or asked.cut:
-        about |= {"prompts_shortened": asked.shortened, "prompts_cut": asked.cut}
-    if asked.read:
-        about["read"] = asked.read
+    if predictions.prompt_ids:
+        about["prompts"] = list(predictions.prompt_ids)
+    if predictions.shortened or predictions.cut:
+        about |= {"prompts_shortened": predictions.shortened, "prompts_cut": predictions.cut}
+    if predictions.model_input:
+        about["model_input"] = predictions.model_input
     run = {
-        **run, "task": asked.task, "infer_seconds": asked.seconds, "about": about,
-        "subjects": items, "parts": slices(users, items, corpus.interactions, corpus.split, events),
-        **({"tokens": asked.tokens} if asked.tokens else {}),
+        **run, "task": predictions.task, "infer_seconds": predictions.seconds, "about": about,
+        "items": items, "slices": slices(users, items, corpus.interactions, corpus.split, events),
+        **({"tokens": predictions.tokens} if predictions.tokens else {}),
     }  # fmt: skip
-    return MEASURED[type(asked)](name, asked, view, run)
+    return MEASURED[type(predictions)](name, predictions, view, run)
 
 
-def _ranked(name: str, asked: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
-    users, items = np.array(asked.users), np.array(asked.items)
-    lists = RankedLists(users, np.array(asked.lists), np.array(asked.scores, dtype=np.float32))
-    events = np.array(asked.events)
+def _ranked(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
+    users, items = np.array(predictions.users), np.array(predictions.items)
+    lists = RankedLists(
+        users, np.array(predictions.lists), np.array(predictions.scores, dtype=np.float32)
+    )
+    events = np.array(predictions.events)
     return [measure.ranking(name, lists, items, view.corpus, events=events, **run)]
 
 
-def _chosen(name: str, asked: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
-    right = (np.array(asked.lists)[:, 0] == np.array(asked.items)).astype(float)
-    return [measure.accuracy(name, right, np.array(asked.users), **run)]
+def _chosen(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
+    right = (np.array(predictions.lists)[:, 0] == np.array(predictions.items)).astype(float)
+    return [measure.accuracy(name, right, np.array(predictions.users), **run)]
 
 
-def _judged(name: str, asked: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
-    said, users = verdicts(asked), np.array(asked.users)
-    right = np.array([text.strip().lower() == YES for text in asked.expected])
-    chances = np.array(asked.chances) if asked.chances else None
-    return [measure.accuracy(name, said, users, chances, right, **run)]
+def _judged(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
+    correct, users = verdicts(predictions), np.array(predictions.users)
+    positive = np.array([text.strip().lower() == YES for text in predictions.expected])
+    probabilities = np.array(predictions.probabilities) if predictions.probabilities else None
+    return [measure.accuracy(name, correct, users, probabilities, positive, **run)]
 
 
-def _written(name: str, asked: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
-    items, users = np.array(asked.items), np.array(asked.users)
+def _written(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
+    items, users = np.array(predictions.items), np.array(predictions.users)
     catalog = view.corpus.catalog
-    return [measure.text(name, asked.texts, asked.expected, items, catalog, users, **run)]
+    return [
+        measure.text(name, predictions.texts, predictions.expected, items, catalog, users, **run)
+    ]
 
 
-def _clicked(name: str, asked: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
-    chances, clicked = np.array(asked.chances), np.array(asked.clicked, dtype=bool)
-    run["about"]["negatives"] = asked.negatives
-    return [measure.clicks(name, chances, clicked, np.array(asked.users), **run)]
+def _clicked(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
+    probabilities, clicked = (
+        np.array(predictions.probabilities),
+        np.array(predictions.clicked, dtype=bool),
+    )
+    run["about"]["negatives"] = predictions.negatives
+    return [measure.clicks(name, probabilities, clicked, np.array(predictions.users), **run)]
 
 
-def _rated(name: str, asked: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
+def _rated(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
     scale = view.scale
-    assert scale is not None, "ratings were asked for of data that have some"
-    read = {of: np.array(said) for of, said in asked.readings.items()}
-    if asked.texts:
-        read["text"] = _numbers(asked.texts, scale)
+    assert scale is not None, "rating predictions need data with ratings"
+    estimates = {of: np.array(own) for of, own in predictions.estimates.items()}
+    if predictions.texts:
+        estimates["text"] = _numbers(predictions.texts, scale)
     of_scale = partial(
         measure.rating,
-        ratings=np.array(asked.ratings),
-        users=np.array(asked.users),
+        ratings=np.array(predictions.ratings),
+        users=np.array(predictions.users),
         scale=(scale.low, scale.high),
     )
     return [
         of_scale(
-            reading_name(name, of, asked.form),
-            said,
-            chances=np.array(asked.chances[of]) if of in asked.chances else None,
+            estimator_name(name, of, predictions.form),
+            values,
+            probabilities=np.array(predictions.probabilities[of])
+            if of in predictions.probabilities
+            else None,
             **run,
         )
-        for of, said in read.items()
+        for of, values in estimates.items()
     ]
 
 
-# a type of predictions → its entries
+# a type of predictions → the function that measures it
 MEASURED: Mapping[
     type[Predictions], Callable[[str, Any, CorpusView, dict[str, Any]], list[Measured]]
 ] = {
@@ -144,19 +153,19 @@ MEASURED: Mapping[
 
 
 def _numbers(texts: list[str], scale: Scale) -> np.ndarray:
-    read = [parse("rating", text, scale=scale) for text in texts]
-    return np.array([p.value if isinstance(p, ParsedRating) else np.nan for p in read])
+    parsed = [parse("rating", text, scale=scale) for text in texts]
+    return np.array([p.value if isinstance(p, ParsedRating) else np.nan for p in parsed])
 
 
-def verdicts(asked: Verdicts) -> np.ndarray:
-    """``(B,)`` 1 where yes or no is right, 0 where it is wrong, NaN where it cannot be read."""
-    read = [parse("yesno", text) for text in asked.texts]
-    right = [parse("yesno", text) for text in asked.expected]
+def verdicts(predictions: Verdicts) -> np.ndarray:
+    """``(B,)`` 1 where yes or no is correct, 0 where it is wrong, NaN where it cannot be parsed."""
+    parsed = [parse("yesno", text) for text in predictions.texts]
+    targets = [parse("yesno", text) for text in predictions.expected]
     return np.array(
         [
-            float(p.value == r.value)
-            if isinstance(p, ParsedYesNo) and isinstance(r, ParsedYesNo)
+            float(p.value == t.value)
+            if isinstance(p, ParsedYesNo) and isinstance(t, ParsedYesNo)
             else np.nan
-            for p, r in zip(read, right, strict=True)
+            for p, t in zip(parsed, targets, strict=True)
         ]
     )

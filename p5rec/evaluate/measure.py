@@ -1,7 +1,7 @@
-"""The metrics of each task: a method's answers in, its numbers out, and the faults beside.
+"""The metrics of each task, computed from a method's predictions, with their error rates.
 
-B cases, K list length, N items. A case belongs to a user, or to none where its user is -1 (a
-question about an item).
+B test instances, K list length, N items. An instance belongs to a user, or to no user (-1) where
+a query is about an item alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from p5rec.metrics import text as written
 from p5rec.metrics.intervals import Statistic, mean_of, ratio_of
 from p5rec.metrics.slices import slices
 
-from .measured import Figures, Measured, Run, cases_of, measured
+from .measured import Figures, Measured, Run, instances_of, measured
 
 SLICE_DEPTH = 10
 OF_BASKETS = ("Recall", "NDCG", "HR", "MRR")
@@ -33,24 +33,24 @@ def ranking(
     targets: np.ndarray,
     corpus: Corpus,
     *,
-    cannot: Collection[str] = (),
+    unsupported: Collection[str] = (),
     events: np.ndarray | None = None,
     **run: Unpack[Run],
 ) -> Measured:
-    """HR, NDCG and MRR at 5, 10 and 20, as far as the lists reach, and what the lists are like.
+    """HR, NDCG and MRR at 5, 10 and 20, where K allows, and coverage, novelty and diversity.
 
-    Of baskets Recall stands before them, and a slice counts the targets in it alone: the recall of
-    ``repeat`` is the share of a basket's repeats that are found.
+    For baskets Recall comes first, and a slice counts its own targets alone: the recall of
+    ``repeat`` is the share of a basket's repeated items that are ranked.
 
     Args:
         name: the method.
         lists: ``(B, K)``.
-        targets: ``(B,)`` the right item of each list, or ``(B, T)`` the basket, see
+        targets: ``(B,)`` the target of each list, or ``(B, T)`` the basket, see
             :func:`p5rec.data.split.cases`.
         corpus: its training events define slices and novelty.
-        cannot: slices that the method has no answer for, such as ``unseen-item``.
-        events: the events that the targets are of, -1 where none, to tell repeats.
-        **run: see :class:`Run`; the task is ``sequential`` unless named.
+        unsupported: slices for which the method cannot predict, such as ``unseen-item``.
+        events: the events of the targets, -1 where none; they define the ``repeat`` slice.
+        **run: see :class:`Run`; the default task is ``sequential``.
     """
     items, n_items = lists.items, len(corpus.catalog)
     depths = [k for k in listed.KS if k <= items.shape[1]] or [items.shape[1]]
@@ -62,24 +62,24 @@ def ranking(
     baskets = targets.ndim == 2
     sliced = [f"{'Recall' if baskets else 'HR'}@{depth}", f"NDCG@{depth}"]
 
-    def within(part: np.ndarray) -> Statistic:
-        rows = cases_of(part)
+    def within(chosen: np.ndarray) -> Statistic:
+        some = instances_of(chosen)
         if baskets:
-            found = listed.per_user(items[rows], np.where(part, targets, -1)[rows], (depth,))
-            return _means({m: found[m] for m in sliced})
-        return _means({m: values[m][rows] for m in sliced})
+            own = listed.per_user(items[some], np.where(chosen, targets, -1)[some], (depth,))
+            return _means({m: own[m] for m in sliced})
+        return _means({m: values[m][some] for m in sliced})
 
     if not baskets:
-        run["subjects"] = targets
-    run["parts"] = slices(lists.users, targets, log, corpus.split, events)
+        run["items"] = targets
+    run["slices"] = slices(lists.users, targets, log, corpus.split, events)
     figures = Figures(
         values, _means(values), list(values),
         sliced=sliced,
         within=within,
-        cannot=cannot,
+        unsupported=unsupported,
         invalid_rate=listed.invalid_rate(items, n_items),
         duplicate_rate=listed.duplicate_rate(items),
-        beside={
+        other_metrics={
             "coverage": beyond.coverage(real, n_items),
             "novelty_bits": beyond.over_lists(beyond.novelty(real, counts)),
             "popularity": beyond.over_lists(beyond.popularity(real, counts)),
@@ -92,7 +92,7 @@ def ranking(
 
 
 def _listed(items: np.ndarray, targets: np.ndarray, depths: Sequence[int]) -> dict[str, np.ndarray]:
-    """The metrics of lists ``(B, K)``, name to ``(B,)``: see :func:`ranking`."""
+    """The metrics of ranked lists ``(B, K)``, name to ``(B,)``, see :func:`ranking`."""
     values = listed.per_user(items, targets, depths)
     if targets.ndim == 1:
         return values
@@ -106,39 +106,38 @@ def rating(
     ratings: np.ndarray,
     users: np.ndarray,
     scale: tuple[float, float],
-    chances: np.ndarray | None = None,
+    probabilities: np.ndarray | None = None,
     **run: Unpack[Run],
 ) -> Measured:
-    """RMSE, MAE and AUC of "liked", predictions clipped to the scale.
+    """RMSE, MAE and AUC of "liked" for predictions clipped to the scale.
 
-    Where chances are predicted, log loss and Brier score of "liked" too, and the calibration
-    error beside.
+    Predicted probabilities of "liked" add its log loss, Brier score and calibration error.
 
-    An answer that could not be read is NaN. It counts as the middle of the scale, so that all
-    methods are measured on the same cases; ``about`` holds the share that could be read.
+    A prediction that could not be parsed is NaN. It counts as the middle of the scale, so that all
+    methods are measured on the same instances; ``parse_rate`` in ``about`` is the parsed share.
 
     Args:
         name: the method.
-        predictions: ``(B,)`` rating points.
-        ratings: ``(B,)`` those given.
+        predictions: ``(B,)`` predicted ratings.
+        ratings: ``(B,)`` the users' ratings.
         users: ``(B,)``.
         scale: lowest and highest rating.
-        chances: ``(B,)`` predicted chances that the rating is one of "liked".
-        **run: see :class:`Run`; the task is ``rating`` unless named.
+        probabilities: ``(B,)`` predicted probabilities that the rating means "liked".
+        **run: see :class:`Run`; the default task is ``rating``.
     """
-    unread = np.isnan(predictions)
-    clipped = rated.clip(np.where(unread, sum(scale) / 2, predictions), scale)
-    run["about"] = {**run.get("about", {}), "parse_rate": 1 - _share(unread)}
-    losses, beside = _of_chances(chances, ratings >= rated.LIKED)
+    unparsed = np.isnan(predictions)
+    clipped = rated.clip(np.where(unparsed, sum(scale) / 2, predictions), scale)
+    run["about"] = {**run.get("about", {}), "parse_rate": 1 - _share(unparsed)}
+    losses, other_metrics = _probability_losses(probabilities, ratings >= rated.LIKED)
     statistic = rated.statistic(clipped, ratings)
     if losses:
-        statistic = _beside_each_other(statistic, _means(losses))
+        statistic = _concatenated(statistic, _means(losses))
     figures = Figures(
         {"prediction": clipped, "rating": ratings, **losses}, statistic, (*rated.NAMES, *losses),
-        sliced=rated.NAMES[:2],  # few cases have no AUC to speak of
-        within=lambda rows: _first(rated.statistic(clipped[rows], ratings[rows]), 2),
-        invalid_rate=_share(unread),
-        beside=beside,
+        sliced=rated.NAMES[:2],  # slices may be too small for an AUC
+        within=lambda chosen: _first(rated.statistic(clipped[chosen], ratings[chosen]), 2),
+        invalid_rate=_share(unparsed),
+        other_metrics=other_metrics,
     )  # fmt: skip
     return measured(name, "rating", run, users, figures)
 
@@ -152,31 +151,31 @@ def text(
     users: np.ndarray,
     **run: Unpack[Run],
 ) -> Measured:
-    """BLEU-4, ROUGE-1/2/L, groundedness, and the ratio of distinct sentences beside.
+    """BLEU-4, ROUGE-1/2/L, groundedness and the ratio of distinct sentences.
 
     Args:
         name: the method.
-        texts: B answers.
-        references: B texts by people.
-        items: ``(B,)`` what each text is about.
-        catalog: its attributes are the facts a text can name.
+        texts: B generated texts.
+        references: B texts written by users.
+        items: ``(B,)`` the item of each text.
+        catalog: its attributes are the facts that a text can mention.
         users: ``(B,)``.
-        **run: see :class:`Run`; the task is ``explanation`` unless named.
+        **run: see :class:`Run`; the default task is ``explanation``.
     """
     values = written.rouge(texts, references)
     grounded, named = written.groundedness(texts, items, attribute_values(catalog)).T
-    parts = (written.bleu(texts, references), _means(values), ratio_of(grounded, named))
-    run["subjects"] = items
+    statistics = (written.bleu(texts, references), _means(values), ratio_of(grounded, named))
+    run["items"] = items
     figures = Figures(
-        values, _beside_each_other(*parts), ("BLEU-4", *values, "groundedness"),
-        invalid_rate=_share(np.array([not answer.strip() for answer in texts])),
-        beside={"distinct_sentences": written.distinct_sentences(texts)},
+        values, _concatenated(*statistics), ("BLEU-4", *values, "groundedness"),
+        invalid_rate=_share(np.array([not written_text.strip() for written_text in texts])),
+        other_metrics={"distinct_sentences": written.distinct_sentences(texts)},
     )  # fmt: skip
     return measured(name, "explanation", run, users, figures)
 
 
 def attribute_values(catalog: Catalog) -> list[tuple[str, ...]]:
-    """All attribute values of each item, ``(N,)``: the facts that a text can name."""
+    """All attribute values of each item, ``(N,)``: the facts that a text can mention."""
     columns = [catalog.values(attribute) for attribute in catalog.attributes]
     return [tuple(chain(*own)) for own in zip(*columns, strict=True)] or [()] * len(catalog)
 
@@ -185,63 +184,62 @@ def accuracy(
     name: str,
     correct: np.ndarray,
     users: np.ndarray,
-    chances: np.ndarray | None = None,
-    happened: np.ndarray | None = None,
+    probabilities: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
     **run: Unpack[Run],
 ) -> Measured:
-    """Share of right answers where one of few is right: candidates, yes or no.
+    """The share of correct choices among a few candidates, or of correct yes or no predictions.
 
-    Where chances of yes are predicted, their AUC, log loss and Brier score too, and the
-    calibration error beside.
+    Predicted probabilities of yes add their AUC, log loss, Brier score and calibration error.
 
     Args:
         name: the method.
-        correct: ``(B,)`` 1 right, 0 wrong, NaN an answer that could not be read, which is wrong.
+        correct: ``(B,)`` 1 correct, 0 wrong, NaN not parsed, which counts as wrong.
         users: ``(B,)``.
-        chances: ``(B,)`` of yes.
-        happened: ``(B,)`` bool, where the right answer is yes; beside ``chances`` alone.
-        **run: see :class:`Run`; the task is ``choice`` unless named.
+        probabilities: ``(B,)`` predicted probabilities of yes.
+        labels: ``(B,)`` bool, whether the target is yes; only together with ``probabilities``.
+        **run: see :class:`Run`; the default task is ``choice``.
     """
-    unread = np.isnan(correct.astype(np.float64))
-    values = {"accuracy": np.where(unread, 0, correct).astype(np.float64)}
-    run["about"] = {**run.get("about", {}), "parse_rate": 1 - _share(unread)}
+    unparsed = np.isnan(correct.astype(np.float64))
+    values = {"accuracy": np.where(unparsed, 0, correct).astype(np.float64)}
+    run["about"] = {**run.get("about", {}), "parse_rate": 1 - _share(unparsed)}
     losses: dict[str, np.ndarray] = {}
-    beside: dict[str, float] = {}
+    other_metrics: dict[str, float] = {}
     statistic, names = _means(values), ["accuracy"]
-    if chances is not None and happened is not None:
-        losses, beside = _of_chances(chances, happened)
-        parts = (statistic, _area(chances, happened), _means(losses))
-        statistic, names = _beside_each_other(*parts), ["accuracy", "AUC", *losses]
+    if probabilities is not None and labels is not None:
+        losses, other_metrics = _probability_losses(probabilities, labels)
+        statistics = (statistic, _area(probabilities, labels), _means(losses))
+        statistic, names = _concatenated(*statistics), ["accuracy", "AUC", *losses]
     figures = Figures(
         {**values, **losses}, statistic, names,
         sliced=["accuracy"],
-        within=lambda rows: _means({"accuracy": values["accuracy"][rows]}),
-        invalid_rate=_share(unread),
-        beside=beside,
+        within=lambda chosen: _means({"accuracy": values["accuracy"][chosen]}),
+        invalid_rate=_share(unparsed),
+        other_metrics=other_metrics,
     )  # fmt: skip
     return measured(name, "choice", run, users, figures)
 
 
 def clicks(
-    name: str, chances: np.ndarray, clicked: np.ndarray, users: np.ndarray, **run: Unpack[Run]
+    name: str, probabilities: np.ndarray, clicked: np.ndarray, users: np.ndarray, **run: Unpack[Run]
 ) -> Measured:
-    """AUC, log loss and Brier score of predicted clicks, and the calibration error beside.
+    """AUC, log loss, Brier score and calibration error of predicted clicks.
 
     Args:
         name: the method.
-        chances: ``(B,)`` predicted probabilities.
-        clicked: ``(B,)`` bool, whether it happened.
+        probabilities: ``(B,)`` predicted probabilities.
+        clicked: ``(B,)`` bool, whether the user clicked.
         users: ``(B,)``.
-        **run: see :class:`Run`; the task is ``click`` unless named.
+        **run: see :class:`Run`; the default task is ``click``.
     """
-    losses, beside = _of_chances(chances, clicked)
+    losses, other_metrics = _probability_losses(probabilities, clicked)
     figures = Figures(
-        {"chance": chances, "happened": clicked, **losses},
-        stated.statistic(chances, clicked), stated.NAMES,
-        sliced=tuple(losses),  # few cases have no AUC to speak of
-        within=lambda rows: _means({name: loss[rows] for name, loss in losses.items()}),
+        {"probability": probabilities, "label": clicked, **losses},
+        stated.statistic(probabilities, clicked), stated.NAMES,
+        sliced=tuple(losses),  # slices may be too small for an AUC
+        within=lambda chosen: _means({name: loss[chosen] for name, loss in losses.items()}),
         invalid_rate=0.0,
-        beside=beside,
+        other_metrics=other_metrics,
     )  # fmt: skip
     return measured(name, "click", run, users, figures)
 
@@ -250,22 +248,22 @@ def _means(values: Mapping[str, np.ndarray]) -> Statistic:
     return mean_of(np.stack(list(values.values()), axis=1))
 
 
-def _of_chances(
-    chances: np.ndarray | None, happened: np.ndarray
+def _probability_losses(
+    probabilities: np.ndarray | None, labels: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """The losses of each case, and what has no interval; nothing where there are no chances."""
-    if chances is None:
+    """The losses of each instance, and their calibration error; empty without probabilities."""
+    if probabilities is None:
         return {}, {}
-    inside = np.clip(chances, 0, 1)  # a sum of probabilities may end a hair above 1
-    return stated.losses(inside, happened), {"ECE": stated.calibration_error(inside, happened)}
+    inside = np.clip(probabilities, 0, 1)  # a sum of probabilities may exceed 1 by rounding
+    return stated.losses(inside, labels), {"ECE": stated.calibration_error(inside, labels)}
 
 
-def _area(chances: np.ndarray, happened: np.ndarray) -> Statistic:
-    return lambda weights: rated.auc(chances, happened, weights)[:, None]
+def _area(probabilities: np.ndarray, labels: np.ndarray) -> Statistic:
+    return lambda weights: rated.auc(probabilities, labels, weights)[:, None]
 
 
-def _beside_each_other(*parts: Statistic) -> Statistic:
-    return lambda weights: np.concatenate([part(weights) for part in parts], axis=1)
+def _concatenated(*statistics: Statistic) -> Statistic:
+    return lambda weights: np.concatenate([each(weights) for each in statistics], axis=1)
 
 
 def _first(statistic: Statistic, n: int) -> Statistic:
@@ -279,5 +277,5 @@ def _diversity(items: np.ndarray, catalog: Catalog) -> dict[str, float]:
     return {"diversity": beyond.over_lists(beyond.intra_list_diversity(items, sets))}
 
 
-def _share(rows: np.ndarray) -> float:
-    return float(rows.mean()) if rows.size else 0.0
+def _share(mask: np.ndarray) -> float:
+    return float(mask.mean()) if mask.size else 0.0

@@ -1,7 +1,7 @@
-"""A method's entry in the report, and what comparing it, or averaging it over seeds, needs.
+"""A method's entry in the report, with the values needed to compare it or average it over seeds.
 
-B cases, M metrics, R resamples. A case belongs to a user, or to none where its user is -1 (a
-question about an item).
+B test instances, M metrics, R resamples. An instance belongs to a user, or to no user (-1) where
+a query is about an item alone.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ Within = Callable[[np.ndarray], Statistic]
 
 
 class Run(TypedDict):
-    """What only the caller knows: part, seed of the bootstrap, and how the answers came about.
+    """What the caller knows: split, seed of the bootstrap, and facts about the predictions.
 
-    ``subjects`` ``(B,)`` are the items that the cases are about, ``parts`` their slices;
-    ``tokens`` those of all questions that a language model was asked.
+    ``items`` ``(B,)`` are the items of the instances, ``slices`` their slices, ``tokens`` the
+    tokens of all prompts of a language model, ``train_seconds`` and ``infer_seconds`` wall clock.
     """
 
     split: SplitName
     seed: int
     task: NotRequired[str]
-    subjects: NotRequired[np.ndarray]
-    parts: NotRequired[Mapping[str, np.ndarray]]
+    items: NotRequired[np.ndarray]
+    slices: NotRequired[Mapping[str, np.ndarray]]
     train_seconds: NotRequired[float]
     infer_seconds: NotRequired[float]
     tokens: NotRequired[int]
@@ -39,18 +39,18 @@ class Run(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A method's entry in the report, and what comparing it with another needs.
+    """A method's entry in the report, with the values needed to compare it with another.
 
     Attributes:
         method: the entry.
-        users: ``(B,)`` the user of each case; a case of no user has a negative number of its own.
-        values: what each case contributes, name to ``(B,)``.
-        statistic: row weights ``(R, B)`` to ``(R, M)``, the M metrics in the entry's order.
-        items: ``(B,)`` the item that each case is about, -1 where it is not known.
-        parts: name to ``(B,)`` bool, the cases of each slice, or ``(B, T)`` bool, the targets.
-        within: a slice to the statistic of the sliced metrics over its cases alone, and of those
-            over its targets alone; None where nothing is sliced.
-        runs: what was averaged, where it is a mean over seeds.
+        users: ``(B,)`` the user of each instance; one without a user has its own negative number.
+        values: the value of each instance, name to ``(B,)``.
+        statistic: instance weights ``(R, B)`` to ``(R, M)``, the M metrics in the entry's order.
+        items: ``(B,)`` the item of each instance, -1 where it is unknown.
+        slices: name to ``(B,)`` bool, the instances of each slice, or ``(B, T)`` bool, its targets.
+        within: a slice to the statistic of the sliced metrics over its instances, counting its
+            targets alone; None where nothing is sliced.
+        runs: the averaged runs, where this is a mean over seeds.
     """
 
     method: Method
@@ -58,24 +58,24 @@ class Measured:
     values: Mapping[str, np.ndarray]
     statistic: Statistic
     items: np.ndarray
-    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    slices: Mapping[str, np.ndarray] = field(default_factory=dict)
     within: Within | None = None
     runs: tuple[Measured, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Figures:
-    """What a task's metrics are made of, and what stands beside them.
+    """The metrics of a task: values, statistic and names.
 
     Attributes:
-        values: what each case contributes, name to ``(B,)``.
-        statistic: row weights ``(R, B)`` to ``(R, M)``.
-        metrics: names of the M metrics.
-        invalid_rate, duplicate_rate: as the report holds them.
-        sliced: the metrics that slices have.
+        values: the value of each instance, name to ``(B,)``.
+        statistic: instance weights ``(R, B)`` to ``(R, M)``.
+        metrics: the names of the M metrics.
+        invalid_rate, duplicate_rate: see :class:`p5rec.evaluate.schema.Method`.
+        sliced: the metrics that are measured on slices.
         within: see :class:`Measured`.
-        cannot: slices that the method has no answer for.
-        beside: figures without an interval.
+        unsupported: slices for which the method cannot predict.
+        other_metrics: metrics without an interval.
     """
 
     values: Mapping[str, np.ndarray]
@@ -85,8 +85,8 @@ class Figures:
     duplicate_rate: float | None = None
     sliced: Sequence[str] = ()
     within: Within | None = None
-    cannot: Collection[str] = ()
-    beside: Mapping[str, float] = field(default_factory=dict)
+    unsupported: Collection[str] = ()
+    other_metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 def measured(name: str, task: str, run: Run, users: np.ndarray, figures: Figures) -> Measured:
@@ -94,16 +94,16 @@ def measured(name: str, task: str, run: Run, users: np.ndarray, figures: Figures
 
     Args:
         name: the method.
-        task: what it was measured on, unless ``run`` says it.
-        run: what the caller knows.
-        users: ``(B,)``, -1 where a case is no user's.
-        figures: what its metrics are made of.
+        task: the default where ``run`` names none.
+        run: see :class:`Run`.
+        users: ``(B,)``, -1 where an instance has no user.
+        figures: the values of its metrics.
     """
-    units, parts = _units(users), run.get("parts", {})
+    units, slices = _units(users), run.get("slices", {})
     intervals = bootstrap(figures.statistic, units, seed=run["seed"])
-    beside = dict(figures.beside)
+    other_metrics = dict(figures.other_metrics)
     if "tokens" in run and len(users):
-        beside["tokens_per_question"] = run["tokens"] / len(users)
+        other_metrics["tokens_per_prompt"] = run["tokens"] / len(users)
     method = Method(
         name=name,
         task=run.get("task", task),
@@ -114,23 +114,25 @@ def measured(name: str, task: str, run: Run, users: np.ndarray, figures: Figures
         n=len(users),
         train_seconds=run.get("train_seconds", 0.0),
         infer_seconds=run.get("infer_seconds", 0.0),
-        slices=_sliced(figures.within, figures.sliced, units, parts, figures.cannot, run["seed"]),
+        slices=_sliced(
+            figures.within, figures.sliced, units, slices, figures.unsupported, run["seed"]
+        ),
         about=dict(run.get("about", {})),
-        beside=beside,
+        other_metrics=other_metrics,
     )
-    items = run.get("subjects", np.full(len(users), -1))
-    return Measured(method, units, figures.values, figures.statistic, items, parts, figures.within)
+    items = run.get("items", np.full(len(users), -1))
+    return Measured(method, units, figures.values, figures.statistic, items, slices, figures.within)
 
 
 def average(runs: Sequence[Measured], seed: int) -> Measured:
-    """Runs of one method that differ by their seeds alone, as one entry: the mean of all figures.
+    """The mean of one method's runs with different seeds, as one entry.
 
-    An interval is that of the mean over the runs: it says what other users would change, and the
-    entry's ``by_seed`` what other seeds would.
+    An interval belongs to the mean over the runs and covers the choice of users. The variation
+    between seeds is in the entry's ``by_seed``.
 
     Args:
-        runs: measured on the same task, part and cases, at least one; one is its own average.
-        seed: of the bootstrap.
+        runs: measured on the same task, split and instances; at least one, which is its own mean.
+        seed: seed of the bootstrap.
     """
     first, methods = runs[0], [run.method for run in runs]
     if len(runs) == 1:
@@ -139,17 +141,17 @@ def average(runs: Sequence[Measured], seed: int) -> Measured:
     def statistic(weights: np.ndarray) -> np.ndarray:
         return np.mean([run.statistic(weights) for run in runs], axis=0)
 
-    def mean_within(rows: np.ndarray) -> Statistic:
-        each = [run.within(rows) for run in runs if run.within]
+    def mean_within(chosen: np.ndarray) -> Statistic:
+        each = [run.within(chosen) for run in runs if run.within]
         return lambda weights: np.mean([of(weights) for of in each], axis=0)
 
     within = mean_within if first.within else None
     values = {name: np.mean([run.values[name] for run in runs], axis=0) for name in first.values}
     intervals = bootstrap(statistic, first.users, seed=seed)
     cuts = first.method.slices
-    cannot = {name for name, cut in cuts.items() if cut.metrics == "cannot"}
-    able = [cut.metrics for cut in cuts.values() if cut.metrics != "cannot"]
-    sliced = list(able[0]) if able else []
+    unsupported = {name for name, cut in cuts.items() if cut.metrics == "unsupported"}
+    supported = [cut.metrics for cut in cuts.values() if cut.metrics != "unsupported"]
+    sliced = list(supported[0]) if supported else []
     method = first.method.model_copy(
         update={
             "metrics": {
@@ -160,12 +162,14 @@ def average(runs: Sequence[Measured], seed: int) -> Measured:
             "duplicate_rate": _mean([m.duplicate_rate for m in methods]),
             "train_seconds": _mean([m.train_seconds for m in methods]),
             "infer_seconds": _mean([m.infer_seconds for m in methods]),
-            "beside": {n: _mean([m.beside[n] for m in methods]) for n in first.method.beside},
-            "slices": _sliced(within, sliced, first.users, first.parts, cannot, seed),
+            "other_metrics": {
+                n: _mean([m.other_metrics[n] for m in methods]) for n in first.method.other_metrics
+            },
+            "slices": _sliced(within, sliced, first.users, first.slices, unsupported, seed),
         }
     )
     return Measured(
-        method, first.users, values, statistic, first.items, first.parts, within, tuple(runs)
+        method, first.users, values, statistic, first.items, first.slices, within, tuple(runs)
     )
 
 
@@ -178,30 +182,31 @@ def _sliced(
     within: Within | None,
     metrics: Sequence[str],
     units: np.ndarray,
-    parts: Mapping[str, np.ndarray],
-    cannot: Collection[str],
+    slices: Mapping[str, np.ndarray],
+    unsupported: Collection[str],
     seed: int,
 ) -> dict[str, Slice]:
     if within is None:
         return {}
 
-    def measured(part: np.ndarray) -> dict[str, Measure]:
-        intervals = bootstrap(within(part), units[cases_of(part)], seed=seed)
+    def measured(chosen: np.ndarray) -> dict[str, Measure]:
+        intervals = bootstrap(within(chosen), units[instances_of(chosen)], seed=seed)
         return {m: Measure.of(i) for m, i in zip(metrics, intervals, strict=True)}
 
     return {
         name: Slice(
-            n=int(cases_of(part).sum()), metrics="cannot" if name in cannot else measured(part)
+            n=int(instances_of(chosen).sum()),
+            metrics="unsupported" if name in unsupported else measured(chosen),
         )
-        for name, part in parts.items()
+        for name, chosen in slices.items()
     }
 
 
-def cases_of(part: np.ndarray) -> np.ndarray:
-    """``(B,)`` the cases of a slice ``(B,)``, or those with a target in it of ``(B, T)``."""
-    return part if part.ndim == 1 else np.logical_or.reduce(part, axis=1)
+def instances_of(chosen: np.ndarray) -> np.ndarray:
+    """``(B,)`` the instances of a slice ``(B,)``; of ``(B, T)``, those with a target in it."""
+    return chosen if chosen.ndim == 1 else np.logical_or.reduce(chosen, axis=1)
 
 
 def _units(users: np.ndarray) -> np.ndarray:
-    """What the bootstrap draws, ``(B,)``: users, and each case that is no user's by itself."""
+    """``(B,)`` the sampling units of the bootstrap: users, and each instance without a user."""
     return np.where(users >= 0, users, -1 - np.arange(len(users)))

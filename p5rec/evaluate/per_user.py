@@ -1,12 +1,12 @@
-"""What each case contributed to each figure, kept beside the report: any two runs can be paired.
+"""The metrics of every test instance, saved beside the report so that two runs can be paired.
 
-``per_user.parquet`` has a row a case of each method's run: ``task``, ``split``, ``method``,
-``run`` (0, or the number of the seed's run), ``user`` and ``item`` (external ids; null where a
-case is no user's), and a column a value, null where a task has no such value: ``HR@10`` and the
-like, ``accuracy``, ``ROUGE-1``; of ratings ``prediction``, clipped to the scale, and ``rating``; of
-clicks ``chance`` and ``happened``.
-Rows stand in the order of the test; BLEU and groundedness are of a whole set of texts and have
-no value a case.
+``per_user.parquet`` has one row for each test instance of each method's run. Its columns are
+``task``, ``split``, ``method``, ``run`` (0, or the index of the seed), ``user`` and ``item``
+(external ids; ``user`` is null where an instance belongs to no user), and one column for each
+value, null where a task does not have it: metrics such as ``HR@10``, ``accuracy`` or ``ROUGE-1``;
+for ratings ``prediction``, clipped to the scale, and ``rating``; for clicks ``probability`` and
+``label``. Rows keep the order of the test instances. BLEU and groundedness are metrics of a
+whole set of texts and have no column.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from .measured import Measured
 from .schema import Method
 
 FILE = "per_user.parquet"
-# columns of which metrics are made that are no mean over cases → those metrics, and how
-MADE_OF: Mapping[
+# columns → the metrics that are computed from them and are no mean over instances, and how
+VALUE_COLUMNS: Mapping[
     tuple[str, str], tuple[tuple[str, ...], Callable[[np.ndarray, np.ndarray], Statistic]]
 ] = {
     ("prediction", "rating"): (rated.NAMES, rated.statistic),
-    ("chance", "happened"): (stated.NAMES, stated.statistic),
+    ("probability", "label"): (stated.NAMES, stated.statistic),
 }
 KEYS = ("task", "split", "method", "run", "user", "item")
 
 
-def write_cases(measured: Sequence[Measured], corpus: Corpus, folder: Path) -> None:
-    """Keeps the cases of all methods in ``folder``."""
+def write_per_user(measured: Sequence[Measured], corpus: Corpus, folder: Path) -> None:
+    """Writes the test instances of all methods to ``folder``."""
     users = np.array([*corpus.user_ids, None], dtype=object)
     items = np.array([*corpus.catalog.ids, None], dtype=object)
     frames = []
@@ -60,8 +60,8 @@ def write_cases(measured: Sequence[Measured], corpus: Corpus, folder: Path) -> N
         pl.concat(frames, how="diagonal").write_parquet(handle, compression="zstd")
 
 
-def read_cases(folder: Path) -> pl.DataFrame | None:
-    """The cases kept in a run's folder; None where none were kept.
+def read_per_user(folder: Path) -> pl.DataFrame | None:
+    """The test instances saved in a run's folder; None if there are none.
 
     Raises:
         UserError: the file is damaged.
@@ -74,53 +74,55 @@ def read_cases(folder: Path) -> pl.DataFrame | None:
         return table.select(*KEYS, pl.exclude(*KEYS))
     except (pl.exceptions.PolarsError, OSError) as error:
         got = str(error).splitlines()[0]
-        raise input_error(path, "the cases of a run", got, "remove it or run again") from None
+        raise input_error(
+            path, "the test instances of a run", got, "remove it or run again"
+        ) from None
 
 
-def measured_of(method: Method, cases: pl.DataFrame) -> tuple[Measured, pl.DataFrame] | None:
-    """A method as it was measured, out of the cases that were kept, and whose they are.
+def measured_of(method: Method, instances: pl.DataFrame) -> tuple[Measured, pl.DataFrame] | None:
+    """A method's measurement, restored from the saved test instances of its run.
 
     Args:
         method: its entry in the report.
-        cases: of its run.
+        instances: the saved instances of all methods of the run.
 
     Returns:
-        What can be compared: the entry with the metrics that have values a case; and the ``user``
-        and ``item`` of each. None where the method has no cases.
+        The entry with those of its metrics that have a value for each instance, and the ``user``
+        and ``item`` of each instance. None where no instance of the method was saved.
     """
-    here = cases.filter(
+    own = instances.filter(
         pl.col("task") == method.task,
         pl.col("split") == method.split,
         pl.col("method") == method.name,
     )
-    known = {*method.metrics, *chain(*MADE_OF)}
-    values = [c.name for c in here if c.name in known and c.null_count() < len(here)]
+    known = {*method.metrics, *chain(*VALUE_COLUMNS)}
+    values = [c.name for c in own if c.name in known and c.null_count() < len(own)]
     if not values:
         return None
-    runs = here.partition_by("run", maintain_order=True)
+    runs = own.partition_by("run", maintain_order=True)
     each = [_statistic(run, values) for run in runs]
-    names = next((made for of, (made, _) in MADE_OF.items() if {*of} <= {*values}), values)
-    whose = runs[0].select("user", "item")
-    found = Measured(
+    computed = (names for of, (names, _) in VALUE_COLUMNS.items() if {*of} <= {*values})
+    names, keys = next(computed, values), runs[0].select("user", "item")
+    measured = Measured(
         method.model_copy(update={"metrics": {name: method.metrics[name] for name in names}}),
-        _units(whose["user"]),
+        _units(keys["user"]),
         {name: runs[0][name].to_numpy() for name in values},
         lambda weights: np.mean([of(weights) for of in each], axis=0),
-        np.full(len(whose), -1),
+        np.full(len(keys), -1),
     )
-    return found, whose
+    return measured, keys
 
 
 def _units(users: pl.Series) -> np.ndarray:
-    """``(B,)`` users by number, in the order in which they come, which the bootstrap draws by."""
-    nobody = users.is_null().to_numpy()
+    """``(B,)`` the sampling units of the bootstrap: users numbered in order of appearance."""
+    without = users.is_null().to_numpy()
     _, first, unit = np.unique(users.fill_null("").to_numpy(), return_index=True,
                                return_inverse=True)  # fmt: skip
-    return np.where(nobody, -1 - np.arange(len(users)), first[unit])
+    return np.where(without, -1 - np.arange(len(users)), first[unit])
 
 
 def _statistic(run: pl.DataFrame, values: Sequence[str]) -> Statistic:
-    for columns, (_, statistic) in MADE_OF.items():
+    for columns, (_, statistic) in VALUE_COLUMNS.items():
         if {*columns} <= {*values}:
             one, other = (run[name].to_numpy() for name in columns)
             return statistic(one, other)

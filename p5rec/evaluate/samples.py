@@ -1,4 +1,4 @@
-"""Answers to look at: some that are right and some that are wrong, drawn and not picked."""
+"""Randomly sampled predictions for the report, half of them correct where possible."""
 
 from __future__ import annotations
 
@@ -10,39 +10,48 @@ import numpy as np
 
 from p5rec.core.rng import by_key
 from p5rec.core.types import Corpus, RankedLists
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.metrics.ranking import hits
 from p5rec.metrics.text import groundedness
 from p5rec.tasks.literal import squeeze
-from p5rec.tasks.predictions import Choices, Listed, Predictions, RankedItems, Texts, Verdicts
+from p5rec.tasks.predictions import (
+    Choices,
+    Predictions,
+    RankedItems,
+    RankedPredictions,
+    Texts,
+    Verdicts,
+)
 from p5rec.tasks.view import CorpusView
 
 from .families import verdicts
 from .measure import attribute_values
 from .schema import Sample, SplitName
 
-SHOWN = 10  # places of a list; the right item among them is a hit
+DEPTH = 10  # entries of a ranked list; a target among them is a hit
 NO_ITEM = "(no item of the catalogue)"
-LATEST = 5  # titles of the history
+LATEST = 5  # latest titles of the history
 
 
-def draw(right: np.ndarray | None, n: int, keys: np.ndarray, seed: int, *names: str) -> list[int]:
-    """``n`` of all cases: half of them right ones, as far as there are, the others wrong.
+def sample_rows(
+    correct: np.ndarray | None, n: int, keys: np.ndarray, seed: int, *names: str
+) -> list[int]:
+    """``n`` random rows, half of them correct predictions where there are enough, then wrong ones.
 
-    The order in which cases are tried depends on their keys, the seed and ``names`` alone, so
-    methods that answered the same questions tend to show the same ones.
+    The order of the draw depends on the keys, the seed and ``names`` alone, so methods with the
+    same queries tend to show the same ones.
 
     Args:
-        right: ``(B,)`` bool; None where no answer is right or wrong.
-        n: cases wanted.
-        keys: ``(B,)`` uint64 of the cases.
-        seed: of the draw.
-        *names: what the cases are.
+        correct: ``(B,)`` bool; None where predictions are neither correct nor wrong.
+        n: number of rows.
+        keys: ``(B,)`` uint64 keys of the rows.
+        seed: seed of the sample.
+        *names: further names of the random stream.
     """
     order = by_key(keys, seed, "samples", *names)
-    if right is None:
+    if correct is None:
         return sorted(order[:n].tolist())
-    hits, misses = order[right[order]], order[~right[order]]
+    hits, misses = order[correct[order]], order[~correct[order]]
     some = max(min(n // 2, len(hits)), n - len(misses))
     return [*sorted(hits[:some].tolist()), *sorted(misses[: n - some].tolist())]
 
@@ -50,117 +59,117 @@ def draw(right: np.ndarray | None, n: int, keys: np.ndarray, seed: int, *names: 
 def list_samples(
     name: str, lists: RankedLists, corpus: Corpus, n: int, seed: int, split_name: SplitName = "test"
 ) -> list[Sample]:
-    """Drawn lists beside the users' latest titles and what came next, hits before misses."""
-    histories, targets, _ = cases(corpus.interactions, corpus.split, split_name)
+    """Random ranked lists with the users' latest titles and targets, hits before misses."""
+    histories, targets, _ = instances(corpus.interactions, corpus.split, split_name)
     titles, latest = corpus.catalog.titles, histories.tail(LATEST)
-    places = _places(lists.items, targets)
+    ranks = _ranks(lists.items, targets)
     wanted = targets if targets.ndim == 2 else targets[:, None]
     keys = corpus.interactions.user_keys[histories.users]
-    rows = draw(places <= SHOWN, n, keys, seed, split_name)
+    rows = sample_rows(ranks <= DEPTH, n, keys, seed, split_name)
     return [
         Sample(
             kind="ranked list",
             method=name,
-            asked={
+            query={
                 "user": corpus.user_ids[lists.users[row]],
                 "latest": "; ".join(titles[i] for i in latest[row]),
             },
-            expected="; ".join(titles[i] for i in wanted[row] if i >= 0),
-            right=bool(places[row] <= SHOWN),
-            **_looked_up(lists.items[row], int(places[row]), titles),
+            target="; ".join(titles[i] for i in wanted[row] if i >= 0),
+            correct=bool(ranks[row] <= DEPTH),
+            **_list_fields(lists.items[row], int(ranks[row]), titles),
         )
         for row in rows
     ]
 
 
 def family_samples(
-    name: str, asked: Predictions, view: CorpusView, n: int, seed: int
+    name: str, predictions: Predictions, view: CorpusView, n: int, seed: int
 ) -> list[Sample]:
-    """Drawn answers to a family's questions, right ones before wrong ones.
+    """Random predictions of a prompted task, correct ones before wrong ones.
 
-    A text about an item alone is right where it is the expected one; any other text where all the
-    attributes that it names are its item's. A rating is more or less near, so none is right.
+    A text about an item alone is correct where it equals the target; any other text is correct
+    where every attribute that it mentions belongs to its item. Ratings are neither.
     """
-    users, right = view.corpus.user_ids, RIGHT.get(type(asked), _unjudged)(asked, view)
-    log, events = view.corpus.interactions, np.array(asked.events, dtype=np.int64)
-    keys = log.item_keys[np.array(asked.items, dtype=np.int64)]
+    users, judge = view.corpus.user_ids, JUDGES.get(type(predictions), _unjudged)
+    correct, log = judge(predictions, view), view.corpus.interactions
+    events = np.array(predictions.events, dtype=np.int64)
+    keys = log.item_keys[np.array(predictions.items, dtype=np.int64)]
     keys[events >= 0] = log.event_keys[events[events >= 0]]
-    told = _listed if isinstance(asked, Listed) else _said
-    shown = []
-    for row in draw(right, n, keys, seed, asked.task):
-        question = {"user": users[asked.users[row]]} if asked.users[row] >= 0 else {}
-        found = told(asked, view.names.titles, row)
-        shown.append(
+    describe = _ranked_fields if isinstance(predictions, RankedPredictions) else _text_fields
+    samples = []
+    for row in sample_rows(correct, n, keys, seed, predictions.task):
+        user = {"user": users[predictions.users[row]]} if predictions.users[row] >= 0 else {}
+        fields = describe(predictions, view.names.titles, row)
+        samples.append(
             Sample(
-                kind=asked.family,
+                kind=predictions.family,
                 method=name,
-                asked={**question, **found.pop("asked")},
-                right=None if right is None else bool(right[row]),
-                **found,
+                query={**user, **fields.pop("query")},
+                correct=None if correct is None else bool(correct[row]),
+                **fields,
             )
         )
-    return shown
+    return samples
 
 
-def _listed(asked: Any, titles: Sequence[str], row: int) -> dict[str, Any]:
-    """What a sample says of the list that answers a question."""
-    items, target = np.array(asked.lists[row], dtype=np.int64), asked.items[row]
-    (place,) = _places(items[None], np.array([target])).tolist()
-    return {"asked": {}, "expected": titles[target], **_looked_up(items, place, titles)}
+def _ranked_fields(predictions: Any, titles: Sequence[str], row: int) -> dict[str, Any]:
+    """The fields of a sample whose prediction is a ranked list."""
+    items, target = np.array(predictions.lists[row], dtype=np.int64), predictions.items[row]
+    (rank,) = _ranks(items[None], np.array([target])).tolist()
+    return {"query": {}, "target": titles[target], **_list_fields(items, rank, titles)}
 
 
-def _said(asked: Any, titles: Sequence[str], row: int) -> dict[str, Any]:
-    """What a sample says of the text that answers a question, or of the numbers."""
+def _text_fields(predictions: Any, titles: Sequence[str], row: int) -> dict[str, Any]:
+    """The fields of a sample whose prediction is a text or a number."""
     return {
-        "asked": {"item": titles[asked.items[row]]},
-        "expected": asked.expected[row],
-        "answer": asked.shown(row),
+        "query": {"item": titles[predictions.items[row]]},
+        "target": predictions.expected[row],
+        "prediction": predictions.describe(row),
     }
 
 
-def _unjudged(asked: Any, view: CorpusView) -> None:
+def _unjudged(predictions: Any, view: CorpusView) -> None:
     return None
 
 
-def _in_list(asked: Any, view: CorpusView, within: int) -> np.ndarray:
-    return _places(np.array(asked.lists), np.array(asked.items)) <= within
+def _in_list(predictions: Any, view: CorpusView, within: int) -> np.ndarray:
+    return _ranks(np.array(predictions.lists), np.array(predictions.items)) <= within
 
 
-def _right_verdicts(asked: Any, view: CorpusView) -> np.ndarray:
-    return verdicts(asked) == 1
+def _correct_verdicts(predictions: Any, view: CorpusView) -> np.ndarray:
+    return verdicts(predictions) == 1
 
 
-def _right_texts(asked: Any, view: CorpusView) -> np.ndarray:
-    exact = np.array(
-        [squeeze(a) == squeeze(b) for a, b in zip(asked.texts, asked.expected, strict=True)]
-    )
+def _correct_texts(predictions: Any, view: CorpusView) -> np.ndarray:
+    pairs = zip(predictions.texts, predictions.expected, strict=True)
+    exact = np.array([squeeze(text) == squeeze(target) for text, target in pairs])
     facts = attribute_values(view.corpus.catalog)
-    grounded, named = groundedness(asked.texts, np.array(asked.items), facts).T
-    written = np.array([bool(text.strip()) for text in asked.texts])
-    return np.where(np.array(asked.users) < 0, exact, written & (grounded == named))
+    grounded, named = groundedness(predictions.texts, np.array(predictions.items), facts).T
+    written = np.array([bool(text.strip()) for text in predictions.texts])
+    return np.where(np.array(predictions.users) < 0, exact, written & (grounded == named))
 
 
-# a type of predictions → ``(B,)`` bool, which are right; a type that is not here is never so
-RIGHT: Mapping[type[Predictions], Callable[[Any, CorpusView], np.ndarray | None]] = {
-    RankedItems: partial(_in_list, within=SHOWN),
+# a type of predictions → ``(B,)`` bool, which are correct; other types are neither
+JUDGES: Mapping[type[Predictions], Callable[[Any, CorpusView], np.ndarray | None]] = {
+    RankedItems: partial(_in_list, within=DEPTH),
     Choices: partial(_in_list, within=1),
-    Verdicts: _right_verdicts,
-    Texts: _right_texts,
+    Verdicts: _correct_verdicts,
+    Texts: _correct_texts,
 }
 
 
-def _places(items: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """``(B,)`` the place of each target, ``(B,)`` or the first of ``(B, T)``, in its list
-    ``(B, K)``, from 1; beyond any if absent."""
+def _ranks(items: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """``(B,)`` the rank, from 1, of each target, ``(B,)`` or the first of ``(B, T)``, in its list
+    ``(B, K)``; the largest integer if absent."""
     absent = np.ones((len(targets), 1), dtype=bool)
-    places = np.concatenate([hits(items, targets), absent], axis=1).argmax(axis=1) + 1
-    return np.where(places > items.shape[1], np.iinfo(places.dtype).max, places)
+    ranks = np.concatenate([hits(items, targets), absent], axis=1).argmax(axis=1) + 1
+    return np.where(ranks > items.shape[1], np.iinfo(ranks.dtype).max, ranks)
 
 
-def _looked_up(items: np.ndarray, place: int, titles: Sequence[str]) -> dict[str, Any]:
-    """What a sample says of a list ``(K,)``."""
+def _list_fields(items: np.ndarray, rank: int, titles: Sequence[str]) -> dict[str, Any]:
+    """The fields of a sample that describe a ranked list ``(K,)``."""
     return {
-        "answer": [titles[i] if i < len(titles) else NO_ITEM for i in items[:SHOWN] if i >= 0],
-        "rank": place if place <= len(items) else None,
+        "prediction": [titles[i] if i < len(titles) else NO_ITEM for i in items[:DEPTH] if i >= 0],
+        "rank": rank if rank <= len(items) else None,
         "depth": len(items),
     }

@@ -1,4 +1,4 @@
-"""The report as typed data: what ``report.json`` may hold, and nothing it may not.
+"""The schema of ``report.json``.
 
 A number that could not be measured is None here and ``null`` in the file, never NaN.
 """
@@ -22,13 +22,13 @@ RECORD = "report.json"
 
 
 def plain(value: Any) -> Any:
-    """``value`` as JSON can hold it: numpy taken out of its shell, NaN and infinities as None."""
+    """``value`` as a JSON value: numpy values as Python values, NaN and infinities as None."""
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
     if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
+        return [plain(item) for item in value]
     if value is None or isinstance(value, str | int | float):
         return None if isinstance(value, float) and not isfinite(value) else value
     raise ValueError(f"JSON cannot hold a {type(value).__name__}")
@@ -50,33 +50,34 @@ class Measure(Config):
 
     @classmethod
     def of(cls, interval: Interval) -> Measure:
-        """The measure that an interval of ``p5rec.metrics`` holds."""
+        """A measure from an interval of ``p5rec.metrics``."""
         return cls(value=interval.value, low=interval.low, high=interval.high)
 
 
 class Slice(Config):
-    """One part of the test set; ``cannot`` where the method has no answer for such cases."""
+    """A slice of the test instances; ``unsupported`` where the method cannot predict for them."""
 
     n: int
-    metrics: dict[str, Measure] | Literal["cannot"]
+    metrics: dict[str, Measure] | Literal["unsupported"]
 
 
 class Method(Config):
-    """One method on one task and part.
+    """One method on one task and split.
 
     Attributes:
-        name: as a user reads it, e.g. ``item-knn``.
-        task: the family, e.g. ``sequential``.
-        split: the part it was measured on.
-        metrics: by name, e.g. ``HR@10``; where a method was trained with several seeds, the mean.
-        by_seed: each metric's value under each of those seeds; empty where there was one.
-        invalid_rate: share of answers that name no item (lists) or could not be read (others).
-        duplicate_rate: share of list entries that repeat another; None where answers are no lists.
-        n: cases measured.
+        name: the method's name, e.g. ``item-knn``.
+        task: the task or prompt family, e.g. ``sequential``.
+        split: the held-out split.
+        metrics: by name, e.g. ``HR@10``; the mean over the seeds of a trained method.
+        by_seed: each metric's value under each seed; empty where there was one seed.
+        invalid_rate: share of list entries that are no item, or of other predictions that could
+            not be parsed.
+        duplicate_rate: share of list entries that repeat another; None for other predictions.
+        n: number of test instances.
         train_seconds, infer_seconds: wall clock of one run.
-        beside: figures without an interval, e.g. ``coverage``.
+        other_metrics: metrics without an interval, e.g. ``coverage``.
         slices: by name, e.g. ``unseen-item``.
-        about: anything that helps to judge it: parameters, steps, tuned hyper-parameters.
+        about: facts about the method, e.g. parameters, steps and tuned hyper-parameters.
     """
 
     name: str
@@ -89,24 +90,24 @@ class Method(Config):
     n: int
     train_seconds: float
     infer_seconds: float
-    beside: dict[str, Number] = Field(default_factory=dict)
+    other_metrics: dict[str, Number] = Field(default_factory=dict)
     slices: dict[str, Slice] = Field(default_factory=dict)
     about: Facts = Field(default_factory=dict)
 
 
 class Comparison(Config):
-    """Method ``a`` minus method ``b`` in one metric, paired over users, and what may be said.
+    """Method ``a`` minus method ``b`` in one metric, paired over users.
 
     Attributes:
         value, low, high: the difference and its interval.
-        p: two-sided p-value of the bootstrap that made the interval.
-        alone: what the interval says by itself: is ``a`` better than ``b``, or worse?
-        together: comparisons on the same task, part and metric, this one among them.
-        p_adjusted: ``p`` with that number of chances allowed for.
-        verdict: what may be claimed, by ``p_adjusted``. None, as ``alone``, where the two could
-            not be compared, and in reports older than it.
-        by_seed: the difference under each seed; empty where neither has several.
-        sentence: all of it, for reading.
+        p: two-sided p-value from the same bootstrap as the interval.
+        uncorrected_verdict: whether ``a`` is better or worse than ``b`` by ``p``.
+        family_size: number of comparisons on the same task, split and metric.
+        p_adjusted: ``p``, corrected for ``family_size`` comparisons.
+        verdict: whether ``a`` is better or worse than ``b`` by ``p_adjusted``. Both verdicts are
+            None where the two could not be compared.
+        by_seed: the difference under each seed; empty where neither method has several seeds.
+        sentence: the comparison in words.
     """
 
     a: str
@@ -118,8 +119,8 @@ class Comparison(Config):
     low: Number
     high: Number
     p: Number = None
-    alone: Verdict | None = None
-    together: int | None = None
+    uncorrected_verdict: Verdict | None = None
+    family_size: int | None = None
     p_adjusted: Number = None
     verdict: Verdict | None = None
     by_seed: list[Number] = Field(default_factory=list)
@@ -127,43 +128,43 @@ class Comparison(Config):
 
 
 class Sample(Config):
-    """One answer to look at.
+    """One sampled prediction.
 
     Attributes:
-        kind: what it is, e.g. ``explanation``, ``ranked list``.
-        method: who answered.
-        asked: the question in named pieces, e.g. user, item, latest titles.
-        answer: a text, or titles, best first.
-        expected: what a person wrote or did, where that is known.
-        right: whether the answer is; None where that cannot be said of one answer.
-        rank: place of the right item in the list, from 1; None where it is not in it.
-        depth: length of the list that was searched for it, ``answer`` may be shorter; None where
-            the answer is no list.
+        kind: the kind of prediction, e.g. ``explanation``, ``ranked list``.
+        method: the method's name.
+        query: the query by field, e.g. user, item, latest titles.
+        prediction: a text, or titles, best first.
+        target: the target, as a text or titles; empty where it is unknown.
+        correct: whether the prediction is correct; None for predictions that are neither.
+        rank: rank of the target in the list, from 1; None where it is not in the list.
+        depth: length of the ranked list, of which ``prediction`` may be the start; None where the
+            prediction is no list.
     """
 
     kind: str
     method: str
-    asked: dict[str, str] = Field(default_factory=dict)
-    answer: list[str]
-    expected: str = ""
-    right: bool | None = None
+    query: dict[str, str] = Field(default_factory=dict)
+    prediction: list[str]
+    target: str = ""
+    correct: bool | None = None
     rank: int | None = None
     depth: int | None = None
 
 
 class Protocol(Config):
-    """The rules behind the numbers.
+    """The evaluation protocol.
 
     Attributes:
-        splits: rule of each task, e.g. ``{"sequential": "leave-one-out"}``.
-        candidates: items ranked for every user; the whole catalogue.
-        exclude_seen: whether items of the input history were left out of the lists.
-        seeds: of the trained methods' runs.
-        ties: what puts items of equal score in order.
-        chosen_on: the part that hyper-parameters and stopping points were chosen on.
-        code_probabilities: over which codes a generative model's probabilities are normalised.
-        correction: how claims of several comparisons are corrected for their number.
-        resamples, level: of the bootstrap over users.
+        splits: split rule of each task, e.g. ``{"sequential": "leave-one-out"}``.
+        candidates: number of items ranked for every user, the whole catalogue.
+        exclude_seen: whether ranked lists exclude the items of the input history.
+        seeds: seeds of the trained methods' runs.
+        ties: the order of items with equal scores.
+        selected_on: the split that selects hyper-parameters and stopping points.
+        code_probabilities: the codes over which a generative model normalises probabilities.
+        correction: the correction for multiple comparisons.
+        resamples, level: number of bootstrap resamples of users, and level of the intervals.
     """
 
     splits: dict[str, str]
@@ -171,7 +172,7 @@ class Protocol(Config):
     exclude_seen: bool | None = None
     seeds: list[int] = Field(min_length=1)
     ties: str = ""
-    chosen_on: str = ""
+    selected_on: str = ""
     code_probabilities: str = ""
     correction: str = ""
     resamples: int = RESAMPLES
@@ -179,17 +180,17 @@ class Protocol(Config):
 
 
 class Report(Config):
-    """Everything that a run found.
+    """The results of a run.
 
     Attributes:
         data: counts of the data set.
-        protocol: the rules.
-        manifest: what made it: command, config, ``versions`` of the libraries.
+        protocol: the evaluation protocol.
+        manifest: command, config and ``versions`` of the libraries.
         seconds: wall clock of the whole run.
-        methods: each with its numbers.
+        methods: the metrics of each method.
         comparisons: paired differences.
-        samples: answers to look at.
-        notes: sentences a reader must know.
+        samples: sampled predictions.
+        notes: sentences for the reader.
         curves: training run to its ``metrics.jsonl``, relative to the report's folder.
         pictures: caption to file, relative to the report's folder.
     """
@@ -210,12 +211,10 @@ def load_report(folder: Path) -> Report:
     """The report in a run's folder, equal to the one written.
 
     Raises:
-        UserError: it is missing, damaged, or holds something unknown.
+        UserError: the file is missing or damaged, or has an unknown key.
     """
     path = folder / RECORD
     tree = read_json(path)
-    if isinstance(tree, dict) and not tree.get("ladder"):
-        tree.pop("ladder", None)  # older reports hold an empty one
     try:
         return Report.model_validate(tree)
     except ValidationError as error:

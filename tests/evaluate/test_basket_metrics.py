@@ -1,4 +1,4 @@
-"""The metrics of whole baskets, against loops."""
+"""The metrics of basket targets, against loops."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import Catalog, Corpus, Interactions, RankedLists, numbered
-from p5rec.data.split import cases, make_split
-from p5rec.evaluate.answers import measure_lists
+from p5rec.data.split import instances, make_split
 from p5rec.evaluate.blocks import main_metrics
 from p5rec.evaluate.compare import comparisons
 from p5rec.evaluate.measured import average
+from p5rec.evaluate.predictions import measure_lists
 from p5rec.evaluate.samples import list_samples
 from p5rec.metrics.intervals import bootstrap, mean_of
 
@@ -45,37 +45,37 @@ def corpus() -> Corpus:
 @pytest.fixture(scope="module")
 def lists(corpus: Corpus) -> RankedLists:
     rng = np.random.default_rng(5)
-    users = cases(corpus.interactions, corpus.split, "test")[0].users
+    users = instances(corpus.interactions, corpus.split, "test")[0].users
     items = np.stack([rng.permutation(ITEMS)[:K] for _ in users]).astype(np.int32)
     return RankedLists(users, items, np.sort(rng.random(items.shape), axis=1)[:, ::-1])
 
 
 def baskets(corpus: Corpus, user: int) -> list[set[int]]:
-    log, found = corpus.interactions, {}
+    log, by_time = corpus.interactions, {}
     for row in np.flatnonzero(log.users == user):
-        found.setdefault(int(log.times[row]), set()).add(int(log.items[row]))
-    return [found[time] for time in sorted(found)]
+        by_time.setdefault(int(log.times[row]), set()).add(int(log.items[row]))
+    return [by_time[time] for time in sorted(by_time)]
 
 
-def by_loop(found: list[int], wanted: set[int], k: int) -> dict[str, float]:
-    places = [n for n, item in enumerate(found[:k], 1) if item in wanted]
+def metrics_by_loop(ranked: list[int], wanted: set[int], k: int) -> dict[str, float]:
+    ranks = [n for n, item in enumerate(ranked[:k], 1) if item in wanted]
     ideal = sum(1 / np.log2(n + 1) for n in range(1, min(len(wanted), k) + 1))
     return {
-        f"Recall@{k}": len(places) / len(wanted),
-        f"NDCG@{k}": sum(1 / np.log2(n + 1) for n in places) / ideal,
-        f"HR@{k}": float(bool(places)),
-        f"MRR@{k}": 1 / places[0] if places else 0.0,
+        f"Recall@{k}": len(ranks) / len(wanted),
+        f"NDCG@{k}": sum(1 / np.log2(n + 1) for n in ranks) / ideal,
+        f"HR@{k}": float(bool(ranks)),
+        f"MRR@{k}": 1 / ranks[0] if ranks else 0.0,
     }
 
 
-def test_every_metric_is_that_of_a_loop(corpus: Corpus, lists: RankedLists) -> None:
+def test_every_metric_equals_a_loop(corpus: Corpus, lists: RankedLists) -> None:
     found = measure_lists("m", lists, corpus, {}, 0)
-    asked = [user for user in range(USERS) if len(baskets(corpus, user)) >= 3]
-    assert lists.users.tolist() == asked
+    users = [user for user in range(USERS) if len(baskets(corpus, user)) >= 3]
+    assert lists.users.tolist() == users
     for k in (5, 10, 20):
         each = [
-            by_loop(items.tolist(), baskets(corpus, user)[-1], k)
-            for user, items in zip(asked, lists.items, strict=True)
+            metrics_by_loop(items.tolist(), baskets(corpus, user)[-1], k)
+            for user, items in zip(users, lists.items, strict=True)
         ]
         for metric in each[0]:
             np.testing.assert_allclose(found.values[metric], [row[metric] for row in each])
@@ -85,7 +85,7 @@ def test_every_metric_is_that_of_a_loop(corpus: Corpus, lists: RankedLists) -> N
     assert main_metrics("sequential", found.method.metrics) == ("Recall@10", "NDCG@10")
 
 
-def test_repeats_and_new_items_apart(corpus: Corpus, lists: RankedLists) -> None:
+def test_repeat_and_new_slices_equal_a_loop(corpus: Corpus, lists: RankedLists) -> None:
     slices = measure_lists("m", lists, corpus, {}, 0).method.slices
     for name in ("repeat", "new"):
         each = []
@@ -94,7 +94,7 @@ def test_repeats_and_new_items_apart(corpus: Corpus, lists: RankedLists) -> None
             old = set().union(*before)
             wanted = last & old if name == "repeat" else last - old
             if wanted:
-                each.append(by_loop(items, wanted, 10))
+                each.append(metrics_by_loop(items, wanted, 10))
         assert slices[name].n == len(each) > 0
         for metric in ("Recall@10", "NDCG@10"):
             assert slices[name].metrics[metric].value == pytest.approx(
@@ -102,30 +102,30 @@ def test_repeats_and_new_items_apart(corpus: Corpus, lists: RankedLists) -> None
             )
 
 
-def test_intervals_draw_users(corpus: Corpus, lists: RankedLists) -> None:
+def test_intervals_resample_users(corpus: Corpus, lists: RankedLists) -> None:
     found = measure_lists("m", lists, corpus, {}, 3)
-    (whole,) = bootstrap(mean_of(found.values["Recall@10"]), lists.users, seed=3)
+    (interval,) = bootstrap(mean_of(found.values["Recall@10"]), lists.users, seed=3)
     measure = found.method.metrics["Recall@10"]
-    assert (measure.low, measure.high) == (whole.low, whole.high)
+    assert (measure.low, measure.high) == (interval.low, interval.high)
 
 
 def test_methods_are_averaged_and_compared_by_baskets(corpus: Corpus, lists: RankedLists) -> None:
-    turned = RankedLists(lists.users, lists.items[:, ::-1], lists.scores)
-    one, other = (measure_lists("m", each, corpus, {}, 0) for each in (lists, turned))
+    reversed_lists = RankedLists(lists.users, lists.items[:, ::-1], lists.scores)
+    one, other = (measure_lists("m", each, corpus, {}, 0) for each in (lists, reversed_lists))
     mean = average([one, other], 0)
     both = [each.method.slices["new"].metrics["Recall@10"].value for each in (one, other)]
     assert mean.method.slices["new"].metrics["Recall@10"].value == pytest.approx(np.mean(both))
-    opponent = measure_lists("o", turned, corpus, {}, 0)
+    opponent = measure_lists("o", reversed_lists, corpus, {}, 0)
     found = comparisons([one, opponent], [("m", "o")], 0)
     assert [each.metric for each in found] == ["Recall@10", "NDCG@10"]
 
 
 def test_samples_name_the_basket(corpus: Corpus, lists: RankedLists) -> None:
-    shown = list_samples("m", lists, corpus, 4, 0)
-    for sample in shown:
-        user = corpus.user_ids.index(sample.asked["user"])
+    samples = list_samples("m", lists, corpus, 4, 0)
+    for sample in samples:
+        user = corpus.user_ids.index(sample.query["user"])
         wanted = {f"T{item}" for item in baskets(corpus, user)[-1]}
-        assert set(sample.expected.split("; ")) == wanted
-        first = next((n for n, title in enumerate(sample.answer, 1) if title in wanted), None)
-        assert sample.right == (first is not None)
+        assert set(sample.target.split("; ")) == wanted
+        first = next((n for n, title in enumerate(sample.prediction, 1) if title in wanted), None)
+        assert sample.correct == (first is not None)
         assert first is None or sample.rank == first
