@@ -133,7 +133,8 @@ class Method(Config):
         return self.load(folder)
 
     def reopen_predictor(self, predictor: Any, folder: Path) -> Any:
-        """The predictor in ``folder``; ``predictor`` has the same model and other search settings."""
+        """The predictor in ``folder``; ``predictor`` has the same model with other search
+        settings."""
         return self.open_predictor(folder, download=True)
 
     def first_seed(self, split_seed: int) -> int:

@@ -92,7 +92,7 @@ def _bound(section: Any, at: At, lines: Lines) -> Any:
     for key in reversed(at[1:]):
         annotation, tree = dict[str, annotation], {key: tree}  # type: ignore[valid-type]
     schema = compose("Recipe", **{at[0]: annotation})
-    section: Any = getattr(bind(schema, {at[0]: tree}, lines, at[0]), at[0])
+    method: Any = getattr(bind(schema, {at[0]: tree}, lines, at[0]), at[0])
     for key in at[1:]:
-        section = section[key]
-    return section
+        method = method[key]
+    return method

@@ -1,5 +1,5 @@
-"""The stages that fit a method: a trial for each point of its grid, the best one's model, and a
-folder that is complete with what the model is queried with."""
+"""The stages that fit a method: a trial for each point of its grid, the best point's model, and its
+complete folder with the inputs of queries."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tqdm import tqdm
 from p5rec.core.artefacts import (
     LINEAGE,
     Artefact,
-    Lineage,
     Compute,
+    Lineage,
     digest,
     read_json,
     write_json,
@@ -36,12 +36,12 @@ from p5rec.methods.needs import Codes, Component, Inputs, Made, Model, Need
 from .prepared import Prepared
 
 TRIAL = "trial.json"
-KEPT = 2**26  # bytes of a trial's model that are worth keeping until the best is known
+MAX_TRIAL_BYTES = 2**26  # larger models of trials are deleted, and fitted again if selected
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a run has made so far, by name, one a seed: methods may need it.
+    """The results of a run so far, by name, one per seed: methods may need them.
 
     Attributes:
         ids: semantic ids.
@@ -58,22 +58,25 @@ ALONE = RunContext()
 def fit_method(
     method: Method, prepared: Prepared, among: RunContext = ALONE, repeats: int = 1, first: int = 0
 ) -> list[Fitted]:
-    """The method fitted to the training events, once for each seed.
+    """Fits the method to the training events, once for each seed.
 
-    Validation chooses under the method's own seed; the others fit what it chose. A method without
-    draws is fitted once.
+    Validation selects settings under the method's own seed; other seeds use the same settings. A
+    method that is not stochastic is fitted once.
 
     Args:
-        repeats: seeds.
-        first: what the first of them is above the method's own.
+        method: the method.
+        prepared: the data.
+        among: the results of the run so far.
+        repeats: number of seeds.
+        first: offset of the first seed from the method's seed.
 
     Raises:
-        UserError: something is to be chosen, and the split holds nothing out to choose it by.
+        UserError: the method needs validation and the split has no validation events.
     """
     if method.needs_validation and prepared.corpus.split.name == ALL:
         raise input_error(
-            "data.split", f"a rule that holds events out, by which a {method.kind} is chosen",
-            repr(ALL), "fit it under one, then refit what was chosen (p5rec refit)",
+            "data.split", f"a rule with validation events, which a {method.kind} needs",
+            repr(ALL), "fit it with such a rule, then refit it (p5rec refit)",
         )  # fmt: skip
     points = method.points()
     best, trials = 0, []
@@ -102,8 +105,8 @@ class _Trial:
     """A point of a grid.
 
     Attributes:
-        stage: that measured it.
-        made: the stage that fitted it; None: ``stage`` did, and kept its model if that is small.
+        stage: the stage that evaluated it.
+        made: the stage that fitted it; None: ``stage`` did, and has its model if that is small.
     """
 
     stage: Artefact
@@ -111,24 +114,24 @@ class _Trial:
 
     @property
     def value(self) -> float:
-        """On validation; larger is better."""
+        """The validation metric; larger is better."""
         value: float = read_json(self.stage.path / TRIAL)["value"]
         return value
 
     @property
     def seconds(self) -> float:
-        """That fitting and measuring took."""
+        """The time of fitting and evaluating."""
         stages = [self.stage] + ([self.made] if self.made else [])
         return sum(stage.manifest["seconds"] for stage in stages)
 
     @property
     def model(self) -> Path:
-        """Where its model lies, if the stage kept it."""
+        """The folder of its model, if the stage has it."""
         return self.stage.path / MODEL
 
 
 def _try(points: Sequence[Method], prepared: Prepared, among: RunContext) -> list[_Trial]:
-    """The trials of ``points``, a stage each, or two where all processes fit together."""
+    """The trials of ``points``, with one stage each, or two for collective fits."""
     quiet = replace(prepared, store=prepared.store.quiet())
     off = bars_are_off() or bool(prepared.store.rank)
     with tqdm(points, desc=f"tune {points[0].kind}", unit="trial", leave=None, disable=off) as bar:
@@ -137,13 +140,13 @@ def _try(points: Sequence[Method], prepared: Prepared, among: RunContext) -> lis
 
 @dataclass(frozen=True)
 class _Run:
-    """A method under one seed.
+    """A fit of a method under one seed.
 
     Attributes:
-        method: its settings chosen.
-        nth: which of the seeds it is.
-        seed: of its draws.
-        corpus: what it is fitted to: its histories permuted if the method says so.
+        method: with selected settings.
+        nth: the number of the seed.
+        seed: of its random draws.
+        corpus: its data, with permuted histories if the method says so.
     """
 
     method: Method
@@ -166,9 +169,9 @@ class _Run:
         """The stage that fits it.
 
         Args:
-            tried: where the model of its trial lies, if that kept it.
+            tried: the folder of its trial's model, if the trial has it.
         """
-        method, needed = self.method, self._found(self.method.needs(self.seed))
+        method, needed = self.method, self._inputs(self.method.needs(self.seed))
         return self.prepared.store.stage(
             "fit",
             partial(_fit, self, _folders(needed), tried),
@@ -185,8 +188,8 @@ class _Run:
         )
 
     def complete(self, made: Artefact) -> Artefact:
-        """The stage that puts its folder together."""
-        method, query_inputs = self.method, self.quiet._found(self.method.query_needs(self.seed))
+        """The stage that assembles its complete folder."""
+        method, query_inputs = self.method, self.quiet._inputs(self.method.query_needs(self.seed))
         settings = {**method.dump(), "tune": {}}
         return self.prepared.store.quiet().stage(
             "model",
@@ -197,7 +200,7 @@ class _Run:
         )
 
     def seconds(self, made: Artefact) -> float:
-        """That the stage ``made`` took which fitted it, and those that fitted its parts."""
+        """The time of the stage ``made`` that fitted it, and of its components' fits."""
         needs = self.method.needs(self.seed).values()
         components = [
             self.quiet.component(need.method) for need in needs if isinstance(need, Component)
@@ -207,30 +210,30 @@ class _Run:
 
     @property
     def quiet(self) -> _Run:
-        """The same, which says nothing of its stages."""
+        """The run without log lines."""
         return replace(self, prepared=replace(self.prepared, store=self.prepared.store.quiet()))
 
     def component(self, method: Method) -> _Run:
-        """The run of a method that this one needs; one without draws has a first run alone."""
+        """The run of a component; a component that is not stochastic has one run."""
         nth = self.nth if method.stochastic else 0
         return _Run.of(method, self.prepared, self.among, nth)
 
     def trial(self) -> _Trial:
-        """Its figure on validation."""
+        """The trial of this run."""
         method = self.method
         shared = method.fit_settings().keys() != method.dump().keys() - {"tune"}
         if method.collective or method.query_needs(self.seed) or shared:
-            return self._measured_apart()
-        needed = self._found(method.needs(self.seed))
+            return self._separate_trial()
+        needed = self._inputs(method.needs(self.seed))
         inputs = {**method.fit_reads(), **_keys(needed)}
         trial = self._trial_stage(
             partial(_trial, self, _folders(needed)), (_trial, *self._measured_by()), inputs
         )
         return _Trial(trial, None)
 
-    def _measured_apart(self) -> _Trial:
-        """The same in stages: a fit of all processes, or one that other points read as well, its
-        folder, and the measuring."""
+    def _separate_trial(self) -> _Trial:
+        """The trial with separate stages for the fit, which is collective or shared by several
+        points, the folder, and the evaluation."""
         made = self.fit()
         folder = self.complete(made)
         measure = partial(_measure, self.method, folder.path / MODEL, self.corpus)
@@ -258,10 +261,10 @@ class _Run:
         )
 
     def _lists(self, matter: bool) -> dict[str, bool]:
-        """What validation lists are like, for the key of a stage to which that may ``matter``."""
+        """The setting of validation lists in a stage's key, where it can ``matter``."""
         return {} if self.corpus.split.exclude_seen or not matter else {"exclude_seen": False}
 
-    def _found(self, needs: Mapping[str, Need]) -> _Found:
+    def _inputs(self, needs: Mapping[str, Need]) -> _NeedInputs:
         return {name: self._one(need) for name, need in needs.items()}
 
     def _one(self, need: Need) -> tuple[Path, Artefact | str]:
@@ -281,7 +284,7 @@ class _Run:
                 made = component.complete(component.fit())
                 return made.path / MODEL, made
             case Made():
-                needed = self._found(need.needs)
+                needed = self._inputs(need.needs)
                 made = self.prepared.store.stage(
                     need.stage,
                     partial(_make, self, need, _folders(needed)),
@@ -292,24 +295,24 @@ class _Run:
                 return made.path, made
 
     def seen(self, lineage: Lineage) -> Lineage:
-        """``lineage`` in keys of the events as they were before any were permuted."""
+        """``lineage`` in the keys of the original events, before histories were permuted."""
         before, after = (c.interactions.event_keys for c in (self.prepared.corpus, self.corpus))
         return Lineage(before[lineage.contains(after)])
 
 
-_Found = Mapping[str, tuple[Path, Artefact | str]]  # name → a folder, and what is in the key
+_NeedInputs = Mapping[str, tuple[Path, Artefact | str]]  # name → a folder and its key
 
 
-def _folders(found: _Found) -> Inputs:
+def _folders(found: _NeedInputs) -> Inputs:
     return {name: folder for name, (folder, _) in found.items()}
 
 
-def _keys(found: _Found) -> dict[str, Artefact | str]:
+def _keys(found: _NeedInputs) -> dict[str, Artefact | str]:
     return {name: key for name, (_, key) in found.items()}
 
 
 def _fit(run: _Run, inputs: Inputs, tried: Path | None, folder: Path) -> Lineage:
-    """The model of a run: that of its trial, where that kept it, or fitted now."""
+    """Fits a run, or copies the model of its trial."""
     model = folder / MODEL
     if tried is not None and tried.is_dir():
         copy_or_link(tried, model)
@@ -317,13 +320,13 @@ def _fit(run: _Run, inputs: Inputs, tried: Path | None, folder: Path) -> Lineage
     model.mkdir(exist_ok=True)
     seen = run.seen(run.method.fit(run.corpus, model, seed=run.seed, inputs=inputs))
     for name, need in run.method.needs(run.seed).items():
-        if isinstance(need, Model):  # a saved one's events, which no stage has noted
+        if isinstance(need, Model):  # no stage records the events of a saved model
             seen = seen | _seen_by(inputs[name])
     return seen
 
 
 def _seen_by(model: Path) -> Lineage:
-    """The events that the model in a folder has seen, as far as it says so."""
+    """The training events of the model in a folder, if it records them."""
     return Lineage.read(model) if (model / LINEAGE).is_file() else Lineage.none()
 
 
@@ -332,19 +335,21 @@ def _make(run: _Run, need: Made, inputs: Inputs, folder: Path) -> Lineage:
 
 
 def _complete(run: _Run, made: Artefact, query_inputs: Inputs, folder: Path) -> Lineage:
-    """The folder of a run's model with all that it is queried with, and the events it has seen."""
+    """Assembles the complete folder of a run's model."""
     with TemporaryDirectory(dir=folder) as work:
-        files = complete(run.method, made.path / MODEL, query_inputs, run.corpus.catalog, Path(work))
+        files = complete(
+            run.method, made.path / MODEL, query_inputs, run.corpus.catalog, Path(work)
+        )
         copy_or_link({**files, LINEAGE: made.path / LINEAGE}, folder / MODEL)
     return Lineage.none()
 
 
 def _trial(run: _Run, inputs: Inputs, folder: Path) -> Lineage:
-    """Fits a run and measures it on validation; the model stays where it is small."""
+    """Fits a run and evaluates it on validation; small models are kept."""
     model = folder / MODEL
     lineage = _fit(run, inputs, None, folder)
     _measure(run.method, model, run.corpus, folder)
-    if sum(file.stat().st_size for file in model.rglob("*") if file.is_file()) > KEPT:
+    if sum(file.stat().st_size for file in model.rglob("*") if file.is_file()) > MAX_TRIAL_BYTES:
         shutil.rmtree(model)
     return lineage
 

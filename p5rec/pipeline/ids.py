@@ -1,4 +1,4 @@
-"""The stages that give items their ids, kept in the store and made again only when they must be."""
+"""The stages that build semantic ids, cached in the store."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ def build_ids(
     """Codes for every item, from training events and item texts, once for each seed.
 
     Args:
-        views: the methods whose item vectors go in, by view (``p5rec.methods.views``); the codes of
-            a seed read the model of that seed.
-        repeats: seeds.
-        first: what the first of them is above the config's own.
+        config: of the ids.
+        views: view → the method whose item vectors are used (``p5rec.methods.views``); the codes of
+            a seed use the model of that seed.
+        prepared: the data.
+        repeats: number of seeds.
+        first: offset of the first seed from the config's seed.
     """
     fitted = {
         name: fit_method(method, prepared, repeats=repeats, first=first)
@@ -52,7 +54,7 @@ def build_ids(
 
 
 def extend_ids(codes: Path, prepared: Prepared) -> Artefact:
-    """Those of ``codes``, a model's, for the items of other data: old items keep theirs.
+    """The ``codes`` of a model, extended to the items of other data; old items keep their codes.
 
     Raises:
         UserError: see :func:`p5rec.train.extension.extended`.

@@ -9,9 +9,9 @@ from pathlib import Path
 from p5rec.core.artefacts import Artefact, Lineage, digest, write_json
 from p5rec.core.types import Corpus
 from p5rec.evaluate.families import Reference
-from p5rec.methods.predicting import predict
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
+from p5rec.methods.predicting import predict
 from p5rec.methods.queries import predict_queries
 from p5rec.methods.registry import METHODS
 from p5rec.recommend.serving import ServingConfig
@@ -26,12 +26,12 @@ from .prepared import Prepared
 def predict_fitted(
     fitted: Fitted, serving: ServingConfig, prepared: Prepared, split_name: str
 ) -> Artefact:
-    """The stage of a fitted method's predictions for a held-out part."""
+    """The stage of a fitted method's predictions for a held-out split."""
     serving = serving.about(split_name)
     return prepared.store.stage(
         "predictions",
         partial(_predict, fitted.method, fitted.folder, serving, prepared.corpus, split_name),
-        config={"part": split_name, **serving.dump()},
+        config={"split": split_name, **serving.dump()},
         code=(_predict, *fitted.method.queried_by, *map(TASKS.target, TASKS)),
         inputs={"data": prepared.data, "model": fitted.model_stage},
         what=fitted.method.kind,
@@ -51,44 +51,45 @@ def _predict(
 
 
 def predict_references(
-    asked: Iterable[Predictions], prepared: Prepared, without: Collection[str] = ()
+    predictions: Iterable[Predictions], prepared: Prepared, without: Collection[str] = ()
 ) -> list[Reference]:
-    """The reference baselines of every task beside the answers to its questions, once a question.
+    """The reference baselines of every task on its test instances, once for equal instances.
 
     Args:
-        asked: predictions of methods.
-        without: names of baselines that the recipe has as methods of its own.
+        predictions: of methods; baselines are evaluated on the same test instances.
+        prepared: the data.
+        without: names of baselines that are methods of the recipe.
     """
-    view, found = unnamed_view(prepared.corpus), []
-    posed = [each.queries_only() for each in asked if not each.held_out]
-    every = {digest(questions.dump()): questions for questions in posed}
-    for questions in every.values():
-        for name in TASKS.get(questions.task).references:
-            method = METHODS.get(name).reference(questions, view)
+    view, references = unnamed_view(prepared.corpus), []
+    query_sets = [each.queries_only() for each in predictions if not each.held_out]
+    distinct = {digest(queries.dump()): queries for queries in query_sets}
+    for queries in distinct.values():
+        for name in TASKS.get(queries.task).references:
+            method = METHODS.get(name).reference(queries, view)
             if method is not None and name not in without:
                 (fitted,) = fit_method(method, prepared)
-                found.append(_reference(name, fitted, questions, prepared))
-    return found
+                references.append(_reference(name, fitted, queries, prepared))
+    return references
 
 
-def _reference(name: str, fitted: Fitted, asked: Predictions, prepared: Prepared) -> Reference:
-    """The stage of a baseline's answers to the questions ``asked``."""
+def _reference(name: str, fitted: Fitted, queries: Predictions, prepared: Prepared) -> Reference:
+    """The stage of a baseline's predictions for ``queries``."""
     method = fitted.method
-    made = prepared.store.stage(
+    stage = prepared.store.stage(
         "reference",
-        partial(_answer, method, fitted.folder, prepared.corpus, asked),
-        config={"questions": digest(asked.dump())},
-        code=(_answer, *method.queried_by, TASKS.target(asked.task)),
+        partial(_predict_queries, method, fitted.folder, prepared.corpus, queries),
+        config={"queries": digest(queries.dump())},
+        code=(_predict_queries, *method.queried_by, TASKS.target(queries.task)),
         inputs={"data": prepared.data, "model": fitted.model_stage},
         what=name,
     )
-    read = fitted.fit_stage.manifest["lineage"]["events_seen"]
-    return Reference(name, made, {**fitted.about, "events_read": read})
+    n_events = fitted.fit_stage.manifest["lineage"]["events_seen"]
+    return Reference(name, stage, {**fitted.about, "events_read": n_events})
 
 
-def _answer(
-    method: Method, model: Path, corpus: Corpus, asked: Predictions, folder: Path
+def _predict_queries(
+    method: Method, model: Path, corpus: Corpus, queries: Predictions, folder: Path
 ) -> Lineage:
-    found = predict_queries(method.load(model), asked, corpus, corpus)
-    write_json(folder / FILE, found.dump())
+    predictions = predict_queries(method.load(model), queries, corpus, corpus)
+    write_json(folder / FILE, predictions.dump())
     return Lineage.none()

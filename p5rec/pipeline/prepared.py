@@ -1,4 +1,4 @@
-"""What every stage of a run stands on."""
+"""The inputs of every stage of a run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from p5rec.core.types import Corpus
 
 @dataclass(frozen=True)
 class Prepared:
-    """Data that methods are fitted to, and where results are cached.
+    """The data and the cache.
 
     Attributes:
         corpus: the data.
-        data: the stage that made it, or what tells it from others.
-        store: where stages are found.
+        data: the stage that built the data, or a string that identifies them.
+        store: the cache of stages.
     """
 
     corpus: Corpus

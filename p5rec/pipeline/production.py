@@ -1,5 +1,5 @@
-"""Models for production: what validation chose, fitted to all events; and a model that goes on from
-the one before it, over a log that has grown."""
+"""Models for production: selected settings refitted to all events, and updates of a model with new
+events."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from .fitting import RunContext, fit_method
 from .ids import build_ids, extend_ids
 from .prepared import Prepared
 
-SHARE = 0.2  # of the epochs of a whole training that an update takes
-CODES = "codes"  # of a model's folder
+SHARE = 0.2  # epochs of an update, as a share of a full training
+CODES = "codes"  # the subfolder of a model's folder with its codes
 
 
 @dataclass(frozen=True)
 class SourceModel:
-    """A fitted model that others are made of.
+    """A fitted model to refit or update.
 
     Attributes:
-        folder: a complete one.
-        method: nothing of it is left to choose.
-        nth: which of the seeds it was fitted under.
-        provenance: how it was made of one before; None: validation chose it.
+        folder: a complete model folder.
+        method: its selected settings.
+        nth: the number of its seed.
+        provenance: how it was derived from a predecessor; None: from a run with validation.
     """
 
     folder: Path
@@ -54,12 +54,13 @@ class SourceModel:
         """The model in ``folder``.
 
         Args:
-            provenance: its own.
-            fit_seed: that of its fit.
-            split_seed: that of its data.
+            folder: a complete model folder.
+            provenance: of the model.
+            fit_seed: of its fit.
+            split_seed: of its data.
 
         Raises:
-            UserError: the folder holds none, or does not say what validation chose.
+            UserError: the folder holds no model, or does not record the selected settings.
         """
         saved = read_method(folder)
         method = saved.as_chosen(folder) if provenance is None else provenance.method
@@ -67,17 +68,17 @@ class SourceModel:
 
     @property
     def ids(self) -> IdsConfig | None:
-        """How its semantic ids were made; None: it has none.
+        """The config of its semantic ids; None: it has none.
 
         Raises:
-            UserError: its folder does not say so.
+            UserError: its folder does not record it.
         """
         if self.method.semantic_ids is None:
             return None
         path = self.folder / CODES / IDS
         if not path.is_file():
             raise input_error(
-                path, "how the semantic ids were made", "nothing there",
+                path, "the config of the semantic ids", "nothing there",
                 "refit a model whose ids were built by a recipe or by fit()",
             )  # fmt: skip
         return bind(IdsConfig, read_json(path), {}, path).reseeded(-self.nth)
@@ -85,10 +86,10 @@ class SourceModel:
     def views(
         self, original: Callable[[], Prepared], methods: Mapping[str, Any]
     ) -> dict[str, Method]:
-        """The methods whose item vectors its semantic ids are made of, as validation chose them.
+        """View → the method with selected settings whose item vectors its semantic ids use.
 
         Args:
-            original: the data that it was fitted to; called where there are such methods.
+            original: returns the data that it was fitted to; called if there are views.
             methods: sections of a recipe that ids may name.
         """
         if self.ids is None:
@@ -100,11 +101,12 @@ class SourceModel:
 
 @dataclass(frozen=True)
 class RenewedModel:
-    """A model that was made of another.
+    """A model that was refitted or updated.
 
     Attributes:
         fitted: the model.
-        provenance, news: of it.
+        provenance: how it was derived.
+        news: new users and items.
     """
 
     fitted: Fitted
@@ -118,21 +120,24 @@ def refit(
     views: Mapping[str, Method],
     starts: Mapping[str, Sequence[Fitted]] | None = None,
 ) -> RenewedModel:
-    """What validation chose, fitted to all training events of ``prepared``.
+    """Fits the selected settings to all training events of ``prepared``.
 
     Args:
+        chosen: the model with the settings.
+        prepared: the data.
         views: see :meth:`Chosen.views`.
-        starts: refitted models that the method may begin from, by name.
+        starts: refitted models that the method may be initialised from, by name.
 
     Raises:
-        UserError: the data lack what the method needs, or it begins from a model that is not there.
+        UserError: the data do not meet the method's requirements, or the model to initialise from
+            is missing.
     """
     method, starts = chosen.method, starts or {}
     start = method.starts_from
     if start is not None and start not in starts and not is_fitted(Path(start)):
         raise input_error(
-            "refit", "a method that begins from nothing, or from a model's folder",
-            f"one that begins from {start!r}", "refit it from its run's folder (p5rec refit)",
+            "refit", "a method without start, or with a model's folder as start",
+            f"one with start {start!r}", "refit it from its run's folder (p5rec refit)",
         )  # fmt: skip
     _check(method, prepared.corpus)
     ids = {}
@@ -143,19 +148,20 @@ def refit(
 
 
 def update(chosen: SourceModel, prepared: Prepared, share: float = SHARE) -> RenewedModel:
-    """The model that goes on from ``chosen`` over the training events of ``prepared``.
+    """Updates the model ``chosen`` with the training events of ``prepared``.
 
-    Semantic ids of old items stay; new items get the nearest that are free. Networks go on from
-    their weights, over the users with events that the model has not seen and as many others; what
-    has none is fitted anew. Weights of a fusion stay.
+    Old items keep their semantic ids; new items get the nearest unused ids. Networks continue from
+    their weights, on users with new events and as many other users. Other methods are fitted from
+    scratch. A fusion keeps its weights.
 
     Args:
-        prepared: the whole log, old events and new ones.
-        share: of the epochs of a whole training.
+        chosen: the model to update.
+        prepared: the full log, with old and new events.
+        share: epochs, as a share of a full training.
 
     Raises:
-        UserError: no event is new, most of the events that the model has seen are not there, the
-            data lack what the method needs, or it cannot go on.
+        UserError: no event is new, most of the model's training events are missing, the data do not
+            meet the method's requirements, or it cannot be updated.
     """
     if not 0 < share <= 1:
         raise input_error("update: share", "a share above 0, at most 1", str(share), "leave it out")
@@ -163,14 +169,14 @@ def update(chosen: SourceModel, prepared: Prepared, share: float = SHARE) -> Ren
     log, train = prepared.corpus.interactions, prepared.corpus.split.mask("train")
     if known.contains(log.event_keys[train]).all():
         raise input_error(
-            "update", "events that the model has not seen", f"none among {train.sum():,}",
-            "bring the log of today; if only the catalogue changed, refit the model",
+            "update", "events that the model was not trained on", f"none among {train.sum():,}",
+            "pass the current log; if only the catalogue changed, refit the model",
         )  # fmt: skip
-    if (kept := len(known.events) - _gone(known, prepared.corpus)) < len(known.events) / 2:
+    if (old := len(known.events) - _gone(known, prepared.corpus)) < len(known.events) / 2:
         raise input_error(
-            "update", "the whole log of today, old events and new ones",
-            f"one with {kept:,} of the {len(known.events):,} events that the model has seen",
-            "bring them too (their users, items and times as they were), or refit it",
+            "update", "the full current log, with old and new events",
+            f"one with {old:,} of the {len(known.events):,} events of the model's training",
+            "add them (with unchanged users, items and times), or refit the model",
         )  # fmt: skip
     method = chosen.method.continue_from(chosen.folder, share)
     _check(method, prepared.corpus)
@@ -182,13 +188,13 @@ def update(chosen: SourceModel, prepared: Prepared, share: float = SHARE) -> Ren
 
 
 def _gone(known: Lineage, corpus: Corpus) -> int:
-    """How many of the events ``known`` are not in the log."""
+    """The number of ``known`` events that are not in the log."""
     return int((~np.isin(known.events, corpus.interactions.event_keys)).sum())
 
 
 def _check(method: Method, corpus: Corpus) -> None:
-    if faults := list(method.check_data(corpus, ())):
-        raise UserError(*faults)
+    if errors := list(method.check_data(corpus, ())):
+        raise UserError(*errors)
 
 
 def _renewed(
@@ -196,7 +202,7 @@ def _renewed(
 ) -> RenewedModel:
     known, seen = Lineage.read(chosen.folder), Lineage.read(fitted.folder)
     before, news = chosen.provenance, _news(chosen.folder, known, corpus)
-    earlier = () if before is None else (*before.earlier, _in_short(before))
+    earlier = () if before is None else (*before.earlier, _summary(before))
     provenance = Provenance(
         made=made,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -214,18 +220,28 @@ def _renewed(
     return RenewedModel(fitted, provenance, news)
 
 
-def _in_short(made: Provenance) -> dict[str, Any]:
-    return {"made": made.made, "at": made.at, "events": made.events}
+def _summary(provenance: Provenance) -> dict[str, Any]:
+    return {
+        "made": provenance.made,
+        "at": provenance.at,
+        "events": provenance.events,
+    }
 
 
 def _news(folder: Path, known: Lineage, corpus: Corpus) -> News:
-    """What the model in ``folder``, which has seen the events ``known``, lacks of ``corpus``."""
+    """New users and items of ``corpus`` for the model in ``folder``.
+
+    Args:
+        folder: of the model.
+        known: its training events.
+        corpus: the data.
+    """
     log, listed = corpus.interactions, read_json(folder / ITEMS)["ids"]
-    met = np.bincount(log.users[known.contains(log.event_keys)], minlength=log.n_users) > 0
+    trained = np.bincount(log.users[known.contains(log.event_keys)], minlength=log.n_users) > 0
     names, items, old = corpus.user_ids, corpus.catalog.ids, {*listed}
     now = {*items}
     return News(
-        users=tuple(names[row] for row in np.flatnonzero(~met)),
+        users=tuple(names[row] for row in np.flatnonzero(~trained)),
         items=tuple(item for item in items if item not in old),
         gone=tuple(item for item in listed if item not in now),
     )

@@ -58,7 +58,7 @@ class GenerativeRecommender:
         return RankedLists(histories.users, items, scores)
 
     def item_logs(self, histories: Histories) -> np.ndarray:
-        """``(B, N)`` float32: the item head's log-probabilities of all items; ``search: item-head``."""
+        """``(B, N)`` float32: the item head's log-probabilities (``search: item-head``)."""
         out = np.empty((len(histories), len(self.tables.tie)), dtype=np.float32)
         for requests, scores in item_head_scores(self.tables, self.bundle.histories(histories)):
             out[requests] = scores

@@ -83,7 +83,6 @@ def shortfall_lines(report: dict[str, Any]) -> list[str]:
             named = ", ".join(map(repr, group["ids"][:NAMED]))
             more = ", ..." if group["users"] > NAMED else ""
             why = "; ".join(f"{reason}: {n:,}" for reason, n in group["why"].items())
-            lines.append(
-                f"{group['users']:,} of {report['users']:,} users got {words} ({named}{more}); {why}"
-            )
+            users = f"{group['users']:,} of {report['users']:,} users"
+            lines.append(f"{users} got {words} ({named}{more}); {why}")
     return lines

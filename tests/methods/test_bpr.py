@@ -7,7 +7,7 @@ from p5rec.core.rng import id_keys
 from p5rec.methods.baselines import bpr_training
 from p5rec.methods.baselines.bpr import Bpr
 from p5rec.methods.baselines.bpr_training import Factors
-from p5rec.methods.baselines.fitting import averaged, products, train
+from p5rec.methods.baselines.fitting import with_average, products, train
 
 SMALL = Bpr(factors=8, epochs=15, learning_rate=0.02)
 
@@ -34,7 +34,7 @@ def test_the_loss_by_hand():
 def test_negatives_are_items_that_the_user_has_not():
     users = torch.tensor([0] * 500 + [1] * 500)
     taken = np.array([0, 1, 2, 10 + 9])  # user 0 has items 0, 1, 2; user 1 has item 9
-    drawn = bpr_training._not_taken(users, 10, taken, id_keys(range(1000)), 0).numpy()
+    drawn = bpr_training._sampled_negatives(users, 10, taken, id_keys(range(1000)), 0).numpy()
     assert np.bincount(drawn[:500], minlength=10)[:3].sum() <= 10  # three redraws
     assert np.bincount(drawn[500:], minlength=10)[9] == 0
     assert len(np.unique(drawn[500:])) == 9
@@ -76,7 +76,7 @@ def test_training_ends_when_validation_does_and_keeps_the_best():
 def test_the_average_follows_and_does_not_lag_at_first():
     network = torch.nn.Linear(1, 1, bias=False)
     network.weight.data.fill_(0)
-    copy, mean = averaged(network, steps=20)
+    copy, mean = with_average(network, steps=20)
     found = []
     for step in range(400):
         network.weight.data.fill_(step)

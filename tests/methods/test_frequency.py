@@ -13,7 +13,7 @@ from p5rec.core.rng import id_keys
 from p5rec.core.types import Histories, Interactions, Split, numbered
 from p5rec.data.split import instances, histories_of, make_split
 from p5rec.methods.baselines.frequency import (
-    FLOOR,
+    SMOOTHING,
     FrequencyPredictor,
     PersonalFrequency,
     PersonalGeneralFrequency,
@@ -151,7 +151,7 @@ def test_tifu_knn_is_a_part_and_keeps_what_it_knows_over_other_items() -> None:
     assert isinstance(model, ScoresItems)
     asked = request([2, 5], [5], [7])
     logs, scores = model.item_logs(asked)[0], model.scores(asked)[0]
-    np.testing.assert_allclose(logs, np.log1p(scores / scores.max() / FLOOR), rtol=1e-5)
+    np.testing.assert_allclose(logs, np.log1p(scores / scores.max() / SMOOTHING), rtol=1e-5)
     row_of = np.array([7, -1, 5, 2, *(item for item in range(ITEMS) if item not in (2, 5, 7))])
     items = np.array([np.flatnonzero(row_of == item)[0] for item in asked.items], np.int32)
     found = model.over(row_of).item_logs(replace(asked, items=items))[0]
@@ -168,7 +168,7 @@ def test_items_that_are_new_to_a_user_gain_nothing_as_a_part(ask: Any) -> None:
     logs = predictor.item_logs(ask([[3, 1, 1, 2], []]))
     assert logs.dtype == np.float32
     assert logs[1].tolist() == [0] * 5
-    assert logs[0] == pytest.approx([0, *np.log1p([1 / FLOOR, 0.5 / FLOOR, 0.5 / FLOOR]), 0])
+    assert logs[0] == pytest.approx([0, *np.log1p([1 / SMOOTHING, 0.5 / SMOOTHING, 0.5 / SMOOTHING]), 0])
     new = predictor.over(np.array([4, -1, -1]))
     assert (new.item_logs(ask([[1]]))[0] > 0).tolist() == [False, True, False]
 

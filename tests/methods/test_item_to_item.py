@@ -14,7 +14,7 @@ from p5rec.core.errors import UserError
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TEST, TRAIN, VALID, Histories, Interactions, Split
 from p5rec.methods.baselines.ease import Ease
-from p5rec.methods.baselines.item_to_item import FLOOR, ItemToItem, ItemToItemPredictor, largest
+from p5rec.methods.baselines.item_to_item import SMOOTHING, ItemToItem, ItemToItemPredictor, largest
 from p5rec.methods.baselines.itemknn import ItemKnn
 from p5rec.methods.predictors import ScoresItems
 
@@ -51,7 +51,7 @@ def by_hand(predictor: ItemToItemPredictor, history: list[int]) -> np.ndarray:
     dense = predictor.weights.toarray()
     scores = np.maximum(sum((dense[i] for i in set(history)), np.zeros(ITEMS)), 0)
     shares = scores / scores.max() if scores.max() > 0 else scores
-    logs: np.ndarray = np.log(shares + FLOOR)
+    logs: np.ndarray = np.log(shares + SMOOTHING)
     logs[UNKNOWN] = np.nan
     return logs
 

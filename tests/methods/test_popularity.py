@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from p5rec.core.types import Histories
-from p5rec.methods.baselines.popularity import NEVER, Popularity, PopularityPredictor
+from p5rec.methods.baselines.popularity import SMOOTHING, Popularity, PopularityPredictor
 from p5rec.methods.predictors import ScoresOtherItems
 
 
@@ -44,4 +44,4 @@ def test_its_logarithms_are_one_row_for_everybody_and_know_every_item(build):
     assert logs.dtype == np.float32
     assert logs == pytest.approx(np.tile(np.log([1.5, 1.5, 1.5, 2.5, 0.5]), (2, 1)))
     other = model.over(np.array([3, -1]))
-    assert other.item_logs(histories)[0] == pytest.approx(np.log([2 + NEVER, NEVER]))
+    assert other.item_logs(histories)[0] == pytest.approx(np.log([2 + SMOOTHING, SMOOTHING]))

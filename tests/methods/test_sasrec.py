@@ -8,7 +8,7 @@ import torch
 
 from p5rec.methods.baselines.popularity import Popularity
 from p5rec.methods.baselines.sasrec import Sasrec as Method
-from p5rec.methods.baselines.sequences import TrainingWindows, rectangles
+from p5rec.methods.baselines.sequences import TrainingWindows, length_buckets
 from p5rec.metrics import ranking
 from p5rec.models.sasrec import Sasrec, SasrecShape
 
@@ -104,7 +104,7 @@ def test_windows_hold_every_training_event_and_no_other(build):
 def test_rectangles_hold_each_request_once(ask):
     requests = ask([[1, 2, 3], [], [4], [5, 6, 7, 8, 9], [1] * 6])
     found = {}
-    for rows, (items,), last in rectangles(requests, 6, requests.items):
+    for rows, (items,), last in length_buckets(requests, 6, requests.items):
         assert items.shape[1] in (1, 4, 6)
         for b, row in enumerate(rows):
             found[int(row)] = items[b, : last[b] + 1].tolist()

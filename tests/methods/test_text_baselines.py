@@ -52,7 +52,7 @@ def make(said: tuple[tuple[int, int, int, str, str], ...] = SAID) -> CorpusView:
 
 
 def told(name: str, task: str, view: CorpusView) -> list[str]:
-    writer = METHODS.get(name)(task=task).read(training_examples(view, task, 100))
+    writer = METHODS.get(name)(task=task).fit_examples(training_examples(view, task, 100))
     events = np.flatnonzero(view.corpus.split.mask("test"))
     return writer.write(query_examples(view, task, events, 100))
 
@@ -100,19 +100,19 @@ def test_nothing_held_out_is_read_to_learn_from(name: str, task: str) -> None:
         for u, i, p, r, s in SAID
     ))  # fmt: skip
     train = view.corpus.split.mask("train")
-    if METHODS.get(name).needs_shown and task != "summary":
+    if METHODS.get(name).needs_review and task != "summary":
         return
     known = training_examples(view, task, 100)
-    assert known.shown == (task == "summary")
-    writer = METHODS.get(name)(task=task).read(known)
+    assert known.has_review == (task == "summary")
+    writer = METHODS.get(name)(task=task).fit_examples(known)
     read = writer.lineage.events
     seen = writer.lineage.contains(view.corpus.interactions.event_keys)
     assert np.array_equal(seen, train) or (name == "lead-sentence" and not len(read))
     same = training_examples(other, task, 100)
-    assert (known.words, known.answers) == (same.words, same.answers)
+    assert (known.texts, known.targets) == (same.texts, same.targets)
     if task != "summary":
         assert told(name, task, view) == told(name, task, other)
-    # a row's answer is its own, whoever is asked beside it
+    # a row's answer is its own, whoever is queries beside it
     events = np.flatnonzero(view.corpus.split.mask("test"))
     alone = [writer.write(query_examples(view, task, events[n : n + 1], 100))[0] for n in range(3)]
     assert alone == told(name, task, view)
@@ -132,9 +132,9 @@ def test_validation_reviews_are_not_a_user_s_past() -> None:
     parts = view.corpus.split.of_event.copy()
     parts[0] = 1
     later = unnamed_view(replace(view.corpus, split=replace(view.corpus.split, of_event=parts)))
-    asked = query_examples(later, "explanation", np.array([2]), 100)
-    assert list(asked.words) == [SAID[1][3]]
-    assert not asked.answers
+    queries = query_examples(later, "explanation", np.array([2]), 100)
+    assert list(queries.texts) == [SAID[1][3]]
+    assert not queries.targets
 
 
 def test_reviews_without_a_word_and_tasks_without_reviews() -> None:

@@ -13,7 +13,7 @@ from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.methods.base import Method
 from p5rec.methods.baselines.ease import Ease
-from p5rec.methods.baselines.fitting import on_validation
+from p5rec.methods.baselines.fitting import validation_metric
 from p5rec.methods.baselines.frequency import PersonalFrequency
 from p5rec.methods.baselines.popularity import Popularity
 from p5rec.methods.baselines.rating import Bias
@@ -47,7 +47,7 @@ class Told:
 def test_the_split_says_how(corpus: Corpus, exclude_seen: bool) -> None:
     corpus, model = corpus.with_validation(exclude_seen=exclude_seen), Told()
     of_lists(corpus)(model)
-    figure = on_validation(lambda: model, corpus.interactions, corpus.split)
+    figure = validation_metric(lambda: model, corpus.interactions, corpus.split)
     assert figure is not None
     figure()
     assert model.asked == [exclude_seen] * 2

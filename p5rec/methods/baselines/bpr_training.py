@@ -1,5 +1,5 @@
-"""BPR: matrix factorisation that puts what a user took above what it did not take (Rendle et al.
-2009, arXiv:1205.2618).
+"""BPR: matrix factorisation that ranks a user's items above other items (Rendle et al. 2009,
+arXiv:1205.2618).
 
 E training events, U users, N items, D factors.
 """
@@ -24,27 +24,28 @@ from . import fitting
 from .iterative import EPOCHS, BprSettings
 from .scorer import ItemScorer
 
-SPREAD = 0.1  # of the factors before training
-REDRAWS = 3  # of negatives that the user has taken; a few that remain do little harm
+INIT_STD = 0.1  # of the factors
+REDRAWS = 3  # of negatives that the user interacted with; few remain
 
 
 class Factors(nn.Module):
-    """``user . item + bias`` of the item."""
+    """Scores ``user . item + bias`` of the item."""
 
     def __init__(self, n_users: int, n_items: int, width: int) -> None:
         super().__init__()
         self.users, self.items = nn.Embedding(n_users, width), nn.Embedding(n_items, width)
         self.bias = nn.Embedding(n_items, 1)
         for table in (self.users, self.items):
-            nn.init.normal_(table.weight, std=SPREAD)
+            nn.init.normal_(table.weight, std=INIT_STD)
         nn.init.zeros_(self.bias.weight)
 
-    def loss(self, users: Tensor, taken: Tensor, left: Tensor, l2: float) -> Tensor:
-        """The mean over ``(B,)`` triples of ``-ln sigmoid`` of the difference, and the penalty."""
-        user, one, other = self.users(users), self.items(taken), self.items(left)
-        apart = (user * (one - other)).sum(1) + (self.bias(taken) - self.bias(left))[:, 0]
-        squares = user.square().sum(1) + one.square().sum(1) + other.square().sum(1)
-        return (F.softplus(-apart) + l2 * squares).mean()
+    def loss(self, users: Tensor, positives: Tensor, negatives: Tensor, l2: float) -> Tensor:
+        """The mean over ``(B,)`` triples of ``-ln sigmoid`` of the margin, plus the penalty."""
+        user, positive, negative = self.users(users), self.items(positives), self.items(negatives)
+        bias = (self.bias(positives) - self.bias(negatives))[:, 0]
+        margin = (user * (positive - negative)).sum(1) + bias
+        squares = user.square().sum(1) + positive.square().sum(1) + negative.square().sum(1)
+        return (F.softplus(-margin) + l2 * squares).mean()
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ class BprPredictor(ItemScorer):
         counts: ``(N,)`` float32 training events of each item.
         known: ``(U,)`` bool: users with training events.
         tie: ``(N,)`` tie order.
-        epochs: after which they were so.
+        epochs: the length of the training.
         lineage: the training events.
     """
 
@@ -68,7 +69,7 @@ class BprPredictor(ItemScorer):
     lineage: Lineage | None = None
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`.scorer.ItemScorer`; of histories the users are read."""
+        """See :class:`.scorer.ItemScorer`; it reads the users of histories."""
         check_rows("user", histories.users, len(self.known), NOBODY)
         users, items, bias = (table.detach().numpy() for table in self.factors.parameters())
         scores = fitting.products(users[histories.users], items) + bias[:, 0]
@@ -88,7 +89,7 @@ class BprPredictor(ItemScorer):
 
 
 def load(folder: Path) -> BprPredictor:
-    """What :meth:`BprPredictor.save` wrote."""
+    """The predictor that :meth:`BprPredictor.save` wrote."""
     arrays = load_arrays(folder)
     own = {name: arrays.pop(name) for name in ("counts", "known", "tie")}
     epochs = int(arrays.pop(EPOCHS)[0])
@@ -100,19 +101,21 @@ def load(folder: Path) -> BprPredictor:
 
 
 def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPredictor:
-    """Learns from triples: a training event of a target behaviour, and an item, drawn anew, that
-    its user has no training event with."""
+    """Trains on triples: a training event of a target behaviour and a sampled negative.
+
+    Negatives are items without a training event of the user, sampled in each epoch.
+    """
     train = split.mask("train")
-    asked = train & interactions.is_target
+    targets = train & interactions.is_target
     users, items = (
-        torch.from_numpy(rows[asked].astype(np.int64))
+        torch.from_numpy(rows[targets].astype(np.int64))
         for rows in (interactions.users, interactions.items)
     )
     n_users, n_items = interactions.n_users, interactions.n_items
-    met = interactions.users[train].astype(np.int64) * n_items + interactions.items[train]
-    taken, keys = np.unique(met), interactions.event_keys[asked]
+    pairs = interactions.users[train].astype(np.int64) * n_items + interactions.items[train]
+    known_pairs, keys = np.unique(pairs), interactions.event_keys[targets]
     batch = int(np.clip(len(users) // 10, 1, method.batch))
-    with fitting.drawn_under(split.seed, "bpr"):
+    with fitting.seeded(split.seed, "bpr"):
         model = Factors(n_users, n_items, method.factors)
         copy, mean = fitting.with_average(model, method.ema_epochs * len(users) / batch)
         fitted = BprPredictor(
@@ -125,15 +128,15 @@ def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPre
         optimizer = torch.optim.Adam(model.parameters(), lr=method.learning_rate, fused=True)
 
         def losses(n: int) -> Iterator[Tensor]:
-            drawn = derive_seed(split.seed, "bpr negatives", n)
-            left = _not_taken(users, n_items, taken, keys, drawn)
+            seed = derive_seed(split.seed, "bpr negatives", n)
+            negatives = _sampled_negatives(users, n_items, known_pairs, keys, seed)
             for rows in torch.randperm(len(users)).split(batch):
-                yield model.loss(users[rows], items[rows], left[rows], method.l2)
+                yield model.loss(users[rows], items[rows], negatives[rows], method.l2)
 
         epochs = fitting.train(
             copy,
             lambda n: fitting.updates(losses(n), optimizer, mean),
-            fitting.on_validation(lambda: fitted, interactions, split),
+            fitting.validation_metric(lambda: fitted, interactions, split),
             epochs=method.epochs,
             patience=method.patience,
             name="bpr",
@@ -141,26 +144,27 @@ def fit(method: BprSettings, interactions: Interactions, split: Split) -> BprPre
     return replace(fitted, epochs=epochs)
 
 
-def _not_taken(
-    users: Tensor, n_items: int, taken: np.ndarray, keys: np.ndarray, seed: int
+def _sampled_negatives(
+    users: Tensor, n_items: int, known_pairs: np.ndarray, keys: np.ndarray, seed: int
 ) -> Tensor:
-    """``(E,)`` an item for each event that its user has no training event with.
+    """``(E,)`` a sampled item for each event, without training events of its user.
 
     Args:
         users: ``(E,)`` the events' users.
-        taken: the pairs ``user * N + item`` that are, ascending.
-        keys: ``(E,)`` uint64 of the events, which what is drawn for each hangs on.
+        n_items: N.
+        known_pairs: ``user * N + item`` of the training events, ascending.
+        keys: ``(E,)`` uint64 of the events; a sample depends on its event's key.
+        seed: of the samples.
     """
     first = users.numpy() * n_items
 
     def items(rows: np.ndarray | slice, redraw: int) -> np.ndarray:
         return (keyed(keys[rows], seed, redraw) % np.uint64(n_items)).astype(np.int64)
 
-    drawn = items(slice(None), 0)
+    sampled = items(slice(None), 0)
     for redraw in range(1, REDRAWS + 1):
-        pairs = first + drawn
-        again = np.flatnonzero(
-            taken[np.searchsorted(taken, pairs).clip(max=len(taken) - 1)] == pairs
-        )
-        drawn[again] = items(again, redraw)
-    return torch.from_numpy(drawn)
+        pairs = first + sampled
+        nearest = np.searchsorted(known_pairs, pairs).clip(max=len(known_pairs) - 1)
+        again = np.flatnonzero(known_pairs[nearest] == pairs)
+        sampled[again] = items(again, redraw)
+    return torch.from_numpy(sampled)

@@ -1,9 +1,9 @@
-"""How often an item is taken: the same probability of a click for everybody.
+"""Item click rates: the probability of a click on an item, equal for all users.
 
-Where the data label events, the positive and negative ones are counted. Elsewhere every training
-event is set against one item that is drawn evenly from those its user could have been shown then
-and has not met in training, as the task ``click`` does. Nothing is drawn here: of each item the
-number of such draws is known in the mean.
+With labelled events, it counts positive and negative ones. Without labels, each training event has
+one sampled negative, as in the task ``click``: an item drawn uniformly from those that were
+available at the time and that the user has no training event with. Instead of sampling, it computes
+the expected number of draws of each item.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..base import Method
 
 @dataclass(frozen=True, eq=False)
 class ItemRates:
-    """Predicts an item's share of events among its events and draws.
+    """Predicts an item's share of positives among its positives and negatives.
 
     Attributes:
         rates: ``(N,)`` float32, 0 to 1.
@@ -36,7 +36,7 @@ class ItemRates:
     lineage: Lineage | None = None
 
     def predict_click(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """See :class:`p5rec.methods.predictors.PredictsClicks`; of histories nothing is read.
+        """See :class:`p5rec.methods.predictors.PredictsClicks`; histories are ignored.
 
         Raises:
             ValueError: item rows outside the data.
@@ -51,7 +51,7 @@ class ItemRates:
 
 
 class ItemClickRate(Method):
-    """``(taken + smoothing * rate) / (taken + left + smoothing)`` of each item."""
+    """``(positives + smoothing * rate) / (positives + negatives + smoothing)`` of each item."""
 
     kind: Literal["item-click-rate"] = "item-click-rate"
     smoothing: float = Field(default=10.0, gt=0)
@@ -63,20 +63,21 @@ class ItemClickRate(Method):
     grid = {"smoothing": (1.0, 3.0, 10.0, 30.0, 100.0)}
 
     def learn(self, interactions: Interactions, split: Split) -> ItemRates:
-        """Count how often each item was taken and left in training events."""
+        """Counts positives and negatives of each item."""
         train, n_items, labels = split.mask("train"), interactions.n_items, interactions.labels
-        asked = train & interactions.is_target
-        items, users, rate = interactions.items[asked], interactions.users[asked], 0.5
+        targets = train & interactions.is_target
+        items, users, rate = interactions.items[targets], interactions.users[targets], 0.5
         if labels is not None and (labels >= 0).any():
-            taken, left = (
-                np.bincount(items[labels[asked] == label], minlength=n_items) for label in (1, 0)
+            positives, negatives = (
+                np.bincount(items[labels[targets] == label], minlength=n_items) for label in (1, 0)
             )
-            rate = taken.sum() / max(1, taken.sum() + left.sum())
+            rate = positives.sum() / max(1, positives.sum() + negatives.sum())
         else:
-            taken = np.bincount(items, minlength=n_items)
+            positives = np.bincount(items, minlength=n_items)
             available = Available.of(interactions, train)
-            left = expected_draws(users, items, interactions.times[asked], available)
-        rates = (taken + self.smoothing * rate) / (taken + left + self.smoothing)
+            negatives = expected_negatives(users, items, interactions.times[targets], available)
+        events = positives + negatives
+        rates = (positives + self.smoothing * rate) / (events + self.smoothing)
         return ItemRates(rates.astype(np.float32), Lineage(interactions.event_keys[train]))
 
     def load(self, folder: Path) -> ItemRates:
@@ -84,32 +85,35 @@ class ItemClickRate(Method):
         return ItemRates(**load_arrays(folder))
 
 
-def expected_draws(
+def expected_negatives(
     users: np.ndarray, items: np.ndarray, times: np.ndarray, available: Available
 ) -> np.ndarray:
-    """``(N,)`` how often each item is drawn in the mean, if each event draws one that could be
-    shown then and that its user has not met.
+    """``(N,)`` the expected number of times that each item is sampled as a negative.
+
+    Each event samples one item, uniformly from those available at its time that its user has no
+    event with.
 
     Args:
         users, items, times: ``(E,)`` of the events.
-        available: of the N items.
+        available: availability of the N items.
     """
     n_items, (moments, at) = len(available.since), np.unique(times, return_inverse=True)
-    apart = len(moments) + 1  # between users, where (user, moment) is one number
+    stride = len(moments) + 1  # user * stride + moment is one number
     since = np.searchsorted(moments, available.since)  # the first moment of each item
     pairs = np.unique(users.astype(np.int64) * n_items + items)
-    met_by, met = pairs // n_items, pairs % n_items
-    own, asked = met_by * apart + since[met], users.astype(np.int64) * apart + at
-    ordered = np.sort(own)
-    begins = np.searchsorted(ordered, users.astype(np.int64) * apart)
-    known = np.searchsorted(ordered, asked, side="right") - begins
-    left = available.counts(times) - known
-    each = np.where(left > 0, 1 / np.maximum(left, 1), 0.0)  # draws of each item that is left
+    pair_users, pair_items = pairs // n_items, pairs % n_items
+    available_at = pair_users * stride + since[pair_items]
+    event_at = users.astype(np.int64) * stride + at
+    ordered = np.sort(available_at)
+    begins = np.searchsorted(ordered, users.astype(np.int64) * stride)
+    known = np.searchsorted(ordered, event_at, side="right") - begins
+    candidates = available.counts(times) - known
+    each = np.where(candidates > 0, 1 / np.maximum(candidates, 1), 0.0)  # per candidate
     later = np.cumsum(np.bincount(at, each, len(moments))[::-1])[::-1]
     draws = np.append(later, 0.0)[since]
-    order = np.argsort(asked, kind="stable")
+    order = np.argsort(event_at, kind="stable")
     sums = np.append(0.0, np.cumsum(each[order]))
-    ends = np.searchsorted(asked[order], (met_by + 1) * apart)
-    theirs = sums[ends] - sums[np.searchsorted(asked[order], own)]
-    found: np.ndarray = np.maximum(draws - np.bincount(met, theirs, n_items), 0)
-    return found
+    ends = np.searchsorted(event_at[order], (pair_users + 1) * stride)
+    own = sums[ends] - sums[np.searchsorted(event_at[order], available_at)]
+    expected: np.ndarray = np.maximum(draws - np.bincount(pair_items, own, n_items), 0)
+    return expected

@@ -40,7 +40,7 @@ class EasePredictor(ItemScorer):
 
     def scores(self, histories: Histories) -> np.ndarray:
         """See :class:`.scorer.ItemScorer`."""
-        # sparse times dense adds row by row: a request's scores do not depend on its neighbours
+        # sparse times dense sums each row on its own: scores do not depend on other requests
         return history_matrix(histories, len(self.tie), self.half_life) @ self.weights
 
     def save(self, folder: Path) -> None:
@@ -64,7 +64,7 @@ class Ease(Method):
     grid = {"l2": (100.0, 250.0, 500.0, 1000.0)}
 
     def learn(self, interactions: Interactions, split: Split) -> EasePredictor:
-        """Solve for the weights (the paper's equation 8).
+        """Solves for the weights (the paper's equation 8).
 
         Raises:
             UserError: more items than ``max_items``.
@@ -75,13 +75,13 @@ class Ease(Method):
                 "ease",
                 f"at most {self.max_items} items",
                 f"{n_items}, whose matrices take {2 * 4 * n_items**2 / 1e9:.0f} GB",
-                "leave the method out, raise the k-core of the data, or raise max_items",
+                "remove the method, raise the k-core of the data, or raise max_items",
             )
         users_items = training_matrix(interactions, split)
         gram = (users_items.T @ users_items).toarray()
         gram[np.diag_indices(n_items)] += self.l2
         precision = inv(gram, assume_a="pos", overwrite_a=True, check_finite=False)
-        # LAPACK's order is that of columns, of which a sparse product would make a copy each time
+        # LAPACK returns column order, which each sparse product would copy
         weights = np.divide(precision, -np.diag(precision), order="C")
         np.fill_diagonal(weights, 0)
         tie = tie_order(interactions.item_keys, split.seed)
@@ -90,7 +90,7 @@ class Ease(Method):
         )
 
     def plan(self, corpus: Corpus, among: PlanContext) -> Plan:
-        """See :class:`p5rec.methods.base.Method`: two matrices of the catalogue's square."""
+        """See :class:`p5rec.methods.base.Method`: memory for two N by N matrices."""
         return Plan(len(self.points()), 2 * 4.0 * len(corpus.catalog) ** 2)
 
     def load(self, folder: Path) -> EasePredictor:

@@ -3,7 +3,7 @@
 A rating is ``mean + user_bias[u] + item_bias[i] + user_factors[u] . item_factors[i]`` (Koren, Bell
 & Volinsky 2009, *Matrix factorization techniques for recommender systems*), fitted as Zhou et al.
 2008 (*Large-scale parallel collaborative filtering for the Netflix prize*, section 3) do: all users
-at once with the items held still, then all items, each a small ridge regression of its own.
+with fixed items, then all items with fixed users, each by a small ridge regression.
 
 E training events, U users, N items, F factors.
 """
@@ -25,13 +25,13 @@ from ..arrays import load_arrays, save_arrays
 from ..base import Method
 from .rating import training_ratings
 
-CELLS = 2**22  # numbers of outer products held at a time: 32 MB
-SPREAD = 0.1  # of the factors before the first sweep
+CELLS = 2**22  # entries of outer products in memory at a time: 32 MB
+INIT_STD = 0.1  # of the factors
 
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """Predicts ratings from biases and factors; what has no training event has only zeros.
+    """Predicts ratings from biases and factors, which are zero without training events.
 
     Attributes:
         mean: of all training ratings.
@@ -46,7 +46,7 @@ class Factors:
     lineage: Lineage | None = None
 
     def predict_rating(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """See :class:`p5rec.methods.predictors.PredictsRatings`; of histories the users are read.
+        """See :class:`p5rec.methods.predictors.PredictsRatings`; it reads the users of histories.
 
         Raises:
             ValueError: user or item rows outside the data.
@@ -88,7 +88,7 @@ class MatrixFactorization(Method):
     grid = {"factors": (2, 4, 8, 16), "factor_l2": (5.0, 10.0, 20.0, 100.0)}
 
     def learn(self, interactions: Interactions, split: Split) -> Factors:
-        """Fits users and items in turn, from small random factors of the items.
+        """Fits users and items alternately, from small random factors of the items.
 
         Raises:
             UserError: no training event with a rating.
@@ -98,18 +98,18 @@ class MatrixFactorization(Method):
         penalty = np.array([self.bias_l2, *[self.factor_l2] * self.factors])
         of_users = np.zeros((interactions.n_users, 1 + self.factors))
         of_items = derive_rng(split.seed, "factors").normal(
-            0, SPREAD, (interactions.n_items, 1 + self.factors)
+            0, INIT_STD, (interactions.n_items, 1 + self.factors)
         )
         of_items[:, 0] = 0
         by_user, by_item = np.argsort(users, kind="stable"), np.argsort(items, kind="stable")
         for _ in range(self.sweeps):
-            for mine, own, others, by in (
+            for rows_of, own, others, by in (
                 (users, of_users, (items, of_items), by_user),
                 (items, of_items, (users, of_users), by_item),
             ):
                 rows, known = others[0][by], others[1]
                 rest = ratings[by] - mean - known[rows, 0]
-                own[:] = _ridge(mine[by], known[rows], rest, len(own), penalty)
+                own[:] = _ridge(rows_of[by], known[rows], rest, len(own), penalty)
         seen = np.bincount(items, minlength=len(of_items)) > 0
         return Factors(
             mean,
@@ -127,12 +127,13 @@ class MatrixFactorization(Method):
 def _ridge(
     rows: np.ndarray, known: np.ndarray, rest: np.ndarray, n: int, penalty: np.ndarray
 ) -> np.ndarray:
-    """``(n, 1 + F)``: the bias and factors of each row that explain what is left of its ratings.
+    """``(n, 1 + F)``: the bias and factors of each row, by ridge regression of the residuals.
 
     Args:
         rows: ``(E,)``, ascending.
-        known: ``(E, 1 + F)`` bias and factors of the other side; here its bias stands for a 1.
-        rest: ``(E,)``.
+        known: ``(E, 1 + F)`` biases and factors of the other side; the biases are ignored.
+        rest: ``(E,)`` residual ratings.
+        n: number of rows.
         penalty: ``(1 + F,)``.
     """
     design = np.concatenate([np.ones((len(rows), 1)), known[:, 1:]], axis=1)
@@ -140,9 +141,9 @@ def _ridge(
     left, right = np.zeros((n, width, width)), np.zeros((n, width))
     left += np.diag(penalty)
     for first in range(0, len(rows), max(1, CELLS // width**2)):
-        part = slice(first, first + max(1, CELLS // width**2))
-        own, start = np.unique(rows[part], return_index=True)
-        outer = design[part][:, :, None] * design[part][:, None, :]
+        block = slice(first, first + max(1, CELLS // width**2))
+        own, start = np.unique(rows[block], return_index=True)
+        outer = design[block][:, :, None] * design[block][:, None, :]
         left[own] += np.add.reduceat(outer, start, axis=0)
-        right[own] += np.add.reduceat(design[part] * rest[part, None], start, axis=0)
+        right[own] += np.add.reduceat(design[block] * rest[block, None], start, axis=0)
     return np.linalg.solve(left, right[..., None])[..., 0]

@@ -1,4 +1,4 @@
-"""What the baselines that are trained pass by pass share: when to stop, and scores out of vectors.
+"""Training by epochs with early stopping, and vector products, for several baselines.
 
 B requests, N items, D width.
 """
@@ -26,16 +26,16 @@ from p5rec.models.averages import RunningMean
 from ..predictors import Recommends
 from ..tune import by_ranking
 
-VALIDATED = 5000  # users that are looked at after each pass, at most
+VALIDATED = 5000  # users of a validation check, at most
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 @contextmanager
-def drawn_under(seed: int, *names: str) -> Iterator[None]:
-    """Torch's draws inside are those of ``seed`` and ``names``; sums are those of one thread.
+def seeded(seed: int, *names: str) -> Iterator[None]:
+    """Seeds torch by ``seed`` and ``names`` inside the context, and limits it to one thread.
 
-    Sums over several threads are rounded differently, and then the lists differ.
+    Sums over several threads are rounded differently, which would change ranked lists.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -47,42 +47,43 @@ def drawn_under(seed: int, *names: str) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def on_validation(
+def validation_metric(
     recommender: Callable[[], Recommends], interactions: Interactions, split: Split
 ) -> Callable[[], float] | None:
-    """NDCG@10 of a recommender that is still being trained; None where nothing validates.
+    """NDCG@10 of a recommender during training; None: there are no validation events.
 
-    Asked about are the last validation items, or the validation baskets, of a seeded draw of
-    ``VALIDATED`` users, whose histories hold their training events alone.
+    The metric is computed on the last validation items, or the validation baskets, of a seeded
+    sample of ``VALIDATED`` users, with their training events as histories.
 
     Args:
-        recommender: as it stands at the moment.
+        recommender: returns the recommender in its current state.
+        interactions, split: the data.
     """
     histories, targets, _ = instances(interactions, split, "valid", history=("train",))
     if not len(targets):
         return None
     keys = interactions.user_keys[histories.users]
     rows = sampled(keys, VALIDATED, split.seed, "validation users")
-    figure = by_ranking(histories.take(rows), targets[rows], exclude_seen=split.exclude_seen)
-    return lambda: figure(recommender())
+    metric = by_ranking(histories.take(rows), targets[rows], exclude_seen=split.exclude_seen)
+    return lambda: metric(recommender())
 
 
 def with_average(network: Network, steps: float) -> tuple[Network, RunningMean]:
-    """A copy of a network, and what makes its weights the mean of those over about ``steps``."""
+    """A copy of a network, and the moving average over about ``steps`` that fills its weights."""
     copy = deepcopy(network).requires_grad_(False).eval()
     return copy, RunningMean(list(network.parameters()), list(copy.parameters()), steps)
 
 
 def updates(losses: Iterable[Tensor], optimizer: torch.optim.Optimizer, mean: RunningMean) -> float:
-    """An update from each loss as it comes; their mean, 0 where there is none."""
-    seen = []
+    """Takes a step for each loss and returns the mean loss; 0 if there is none."""
+    values = []
     for loss in losses:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         mean.update()
-        seen.append(loss.detach())
-    return float(torch.stack(seen).mean()) if seen else 0.0
+        values.append(loss.detach())
+    return float(torch.stack(values).mean()) if values else 0.0
 
 
 def train(
@@ -94,18 +95,19 @@ def train(
     patience: int,
     name: str,
 ) -> int:
-    """Passes over the training events until ``patience`` of them are no better than those before.
+    """Trains until ``patience`` epochs are no better than those before, and restores the best.
 
     Args:
-        model: what is measured; left as it was after its best pass (the last without ``figure``).
-        one_pass: trains pass n, counted from 0, and says its mean loss.
-        figure: larger is better.
-        epochs: passes at most.
-        patience: in passes; 0: without ``figure``, all of them.
+        model: the evaluated model; it ends with the weights of its best epoch (without ``figure``,
+            of its last).
+        one_pass: trains epoch n, counted from 0, and returns its mean loss.
+        figure: the validation metric; larger is better.
+        epochs: the maximum.
+        patience: in epochs; 0: no early stopping.
         name: of the progress bar.
 
     Returns:
-        The passes after which the model was as it is left.
+        The epoch of the model's weights.
     """
     waited, kept = Patience(patience), None
     figure = figure if patience else None
@@ -126,9 +128,9 @@ def train(
 
 
 def products(vectors: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """``(B, N)`` float32, ``vectors @ table.T``, each row the same bits whatever stands beside it.
+    """``(B, N)`` float32, ``vectors @ table.T``, each row bitwise independent of the others.
 
-    A product of two matrices does not promise that: a row's place decides which kernel adds it up.
+    A matrix product does not guarantee that: the kernel of a row depends on its position.
 
     Args:
         vectors: ``(B, D)`` float32.

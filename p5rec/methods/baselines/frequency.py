@@ -1,4 +1,4 @@
-"""What a user bought most often: the baselines that repeat purchases call for.
+"""The items that a user bought most often: baselines for repeat purchases.
 
 Personal frequency is P-TopFreq, with the most popular items behind it GP-TopFreq (Li et al. 2021,
 "A Next Basket Recommendation Reality Check", arXiv:2109.14233). B requests, N items.
@@ -23,24 +23,24 @@ from ..arrays import load_arrays, save_arrays
 from ..base import Method
 from .scorer import ItemScorer
 
-FLOOR = np.float32(0.03)  # of the most frequent item's baskets: what an item counts for besides
+SMOOTHING = np.float32(0.03)  # added to each share of the most frequent item's baskets
 
 
 def logs_of_shares(scores: np.ndarray) -> np.ndarray:
-    """``(B, N)``: ``log(1 + share / FLOOR)``, each of ``scores (B, N)``, none below 0, as a share
-    of the best in its row."""
+    """``(B, N)``: ``log(1 + share / SMOOTHING)``; shares are non-negative ``scores (B, N)`` divided
+    by the best score of the request."""
     best = scores.max(axis=1, keepdims=True, initial=0)
     shares = np.divide(scores, best, out=np.zeros_like(scores), where=best > 0)
-    logs: np.ndarray = np.log1p(shares / FLOOR)
+    logs: np.ndarray = np.log1p(shares / SMOOTHING)
     return logs
 
 
 @dataclass(frozen=True, eq=False)
 class FrequencyPredictor(ItemScorer):
-    """Ranks by the baskets of the history that hold an item, and other items behind those.
+    """Ranks by the number of baskets of the history with an item; other items follow.
 
     Attributes:
-        behind: ``(N,)`` float32 from 0 to below 1: what an item scores that the history lacks.
+        behind: ``(N,)`` float32 in [0, 1): scores of items that are not in the history.
         tie: ``(N,)`` tie order.
         half_life: see :class:`PersonalFrequency`.
         lineage: the training events.
@@ -58,7 +58,7 @@ class FrequencyPredictor(ItemScorer):
 
     def item_logs(self, histories: Histories) -> np.ndarray:
         """See :class:`p5rec.methods.predictors.ScoresItems`: 0 for items that are new to a user,
-        up to ``log(1 + 1 / FLOOR)`` for those of the history."""
+        up to ``log(1 + 1 / SMOOTHING)`` for those of the history."""
         return logs_of_shares(self._own(histories))
 
     def over(self, row_of: np.ndarray) -> Self:
@@ -67,7 +67,7 @@ class FrequencyPredictor(ItemScorer):
         return replace(self, behind=behind, tie=np.arange(len(row_of)))
 
     def _own(self, histories: Histories) -> np.ndarray:
-        """``(B, N)`` float32 baskets of a history that hold an item."""
+        """``(B, N)`` float32: the number of baskets of a history with an item."""
         return frequency_matrix(histories, len(self.tie), self.half_life).toarray()
 
     def save(self, folder: Path) -> None:
@@ -76,7 +76,7 @@ class FrequencyPredictor(ItemScorer):
 
 
 class PersonalFrequency(Method):
-    """How baskets of a history count."""
+    """Ranks items by their frequency in the user's history."""
 
     kind: Literal["personal-frequency"] = "personal-frequency"
     half_life: float | None = Field(default=None, gt=0)
@@ -85,11 +85,11 @@ class PersonalFrequency(Method):
     scores_items = True
 
     def fit_settings(self) -> dict[str, object]:
-        """See :class:`p5rec.methods.base.Method`: how a history is read shapes no fit."""
+        """See :class:`p5rec.methods.base.Method`: the weights of a history do not affect a fit."""
         return {name: v for name, v in super().fit_settings().items() if name != "half_life"}
 
     def learn(self, interactions: Interactions, split: Split) -> FrequencyPredictor:
-        """Nothing is learned: a history is its own model."""
+        """A predictor without parameters: it needs histories alone."""
         behind = np.zeros(interactions.n_items, dtype=np.float32)
         tie = tie_order(interactions.item_keys, split.seed)
         return FrequencyPredictor(behind, tie, self.half_life, Lineage.none())
@@ -100,12 +100,12 @@ class PersonalFrequency(Method):
 
 
 class PersonalGeneralFrequency(PersonalFrequency):
-    """The same, with all other items behind by their training events."""
+    """Personal frequency; items outside the history follow by popularity."""
 
     kind: Literal["personal-general-frequency"] = "personal-general-frequency"  # type: ignore[assignment]
 
     def learn(self, interactions: Interactions, split: Split) -> FrequencyPredictor:
-        """Count the training events of each item, those of target behaviours."""
+        """Counts the training events of each item, for target behaviours."""
         counts = training_counts(interactions, split)
         behind = (counts / (1 + counts.max())).astype(np.float32)
         tie = tie_order(interactions.item_keys, split.seed)

@@ -1,4 +1,5 @@
-"""Item-to-item weights in closed form, of any catalogue: EASE or cosines, cut to the largest.
+"""Item-to-item weights in closed form for any catalogue size: EASE or cosines, pruned to the
+largest.
 
 B requests, N items.
 """
@@ -28,18 +29,18 @@ from .ease import Ease
 from .itemknn import ItemKnn
 from .scorer import ItemScorer
 
-FLOOR = np.float32(0.03)  # of the best item's score: what an item without any counts for
+SMOOTHING = np.float32(0.03)  # added to each share of the best item's score
 
 
 @dataclass(frozen=True, eq=False)
 class ItemToItemPredictor(ItemScorer):
-    """Ranks by what the items of a history predict together.
+    """Ranks by the summed weights of a history's items.
 
     Attributes:
         weights: ``(N, N)`` sparse float32; row i holds item i's weights for the others.
         events: ``(N,)`` float32 training events of each item.
         tie: ``(N,)`` tie order.
-        half_life, popularity_discount: see :class:`Linear`.
+        half_life, popularity_discount: see :class:`ItemToItem`.
         lineage: the training events.
     """
 
@@ -52,48 +53,48 @@ class ItemToItemPredictor(ItemScorer):
 
     @cached_property
     def discounted(self) -> csr_array:
-        """``(N, N)``: the weights, each divided by its target's events to the discount's power."""
+        """``(N, N)``: the weights, divided by the predicted item's events to the power of the
+        discount."""
         scale = np.maximum(self.events, 1).astype(np.float32) ** -self.popularity_discount
-        kept = self.weights
-        data = kept.data * scale[kept.indices]
-        return csr_array((data, kept.indices, kept.indptr), shape=kept.shape)
+        weights = self.weights
+        data = weights.data * scale[weights.indices]
+        return csr_array((data, weights.indices, weights.indptr), shape=weights.shape)
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """``(N,)`` bool: the items for which at least one item has a weight."""
+        """``(N,)`` bool: the items that at least one item has a weight for."""
         known: np.ndarray = np.bincount(self.weights.indices, minlength=len(self.tie)) > 0
         return known
 
     def item_logs(self, histories: Histories) -> np.ndarray:
         """See :class:`p5rec.methods.predictors.ScoresItems`.
 
-        Logarithms of the summed weights as shares of the best item's, each raised by ``FLOOR``,
-        which bounds what an item without weights can lose; all equal where nothing is known of a
-        history.
+        Logarithms of the summed weights as shares of the best item's, plus ``SMOOTHING``, which
+        bounds the loss of items without weights. All scores are equal for an unknown history.
         """
         read = history_matrix(histories, len(self.tie), self.half_life)
-        # row by row: a request's scores do not depend on its neighbours
+        # sums each row on its own: scores do not depend on other requests
         scores = (read @ self.discounted).toarray().clip(min=0)
         best = scores.max(axis=1, keepdims=True, initial=0)
         shares = np.divide(scores, best, out=np.zeros_like(scores), where=best > 0)
-        logs = np.log(shares + FLOOR)
+        logs = np.log(shares + SMOOTHING)
         logs[:, ~self.predicted] = np.nan
         return logs
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """See :class:`.scorer.ItemScorer`; an item of which nothing is known scores the floor."""
-        return np.nan_to_num(self.item_logs(histories), nan=np.log(FLOOR))
+        """See :class:`.scorer.ItemScorer`; unknown items get the lowest score."""
+        return np.nan_to_num(self.item_logs(histories), nan=np.log(SMOOTHING))
 
     def over(self, row_of: np.ndarray) -> Self:
         """See :class:`p5rec.methods.predictors.ScoresOtherItems`."""
         entries = self.weights.tocoo()
-        place = np.full(len(self.tie), -1)
+        new_row = np.full(len(self.tie), -1)
         known = row_of >= 0
-        place[row_of[known]] = np.flatnonzero(known)
-        rows, columns = place[entries.row], place[entries.col]
-        kept = (rows >= 0) & (columns >= 0)
-        pairs, size = (rows[kept], columns[kept]), len(row_of)
-        weights = csr_array((entries.data[kept], pairs), shape=(size, size))
+        new_row[row_of[known]] = np.flatnonzero(known)
+        rows, columns = new_row[entries.row], new_row[entries.col]
+        inside = (rows >= 0) & (columns >= 0)
+        pairs, size = (rows[inside], columns[inside]), len(row_of)
+        weights = csr_array((entries.data[inside], pairs), shape=(size, size))
         events = np.where(known, self.events[row_of], 0)
         return replace(self, weights=weights, events=events, tie=np.arange(size))
 
@@ -136,11 +137,11 @@ class ItemToItem(Method):
 
     @property
     def stochastic(self) -> bool:  # type: ignore[override]
-        """Whether it learns from a draw of the users."""
+        """Whether it is fitted to a random sample of the users."""
         return self.users < 1
 
     def fit_settings(self) -> dict[str, object]:
-        """See :class:`p5rec.methods.base.Method`: how a history is read shapes no fit."""
+        """See :class:`p5rec.methods.base.Method`: the weights of a history do not affect a fit."""
         queried = ("half_life", "popularity_discount")
         return {
             name: value for name, value in super().fit_settings().items() if name not in queried
@@ -153,10 +154,10 @@ class ItemToItem(Method):
         return super().fit(corpus, folder, seed=seed, inputs=inputs)
 
     def learn(self, interactions: Interactions, split: Split) -> ItemToItemPredictor:
-        """Fit the weights to the training events.
+        """Fits the weights to the training events.
 
         Raises:
-            UserError: ``ease`` is asked for more items than it can take.
+            UserError: ``weights: ease`` with more than ``max_items`` items.
         """
         few = interactions.n_items <= self.max_items
         if self.weights == "ease" or (self.weights == "auto" and few):
@@ -178,10 +179,10 @@ class ItemToItem(Method):
         )
 
     def plan(self, corpus: Corpus, among: PlanContext) -> Plan:
-        """See :class:`p5rec.methods.base.Method`: EASE takes two matrices, N by N."""
+        """See :class:`p5rec.methods.base.Method`: memory for two N by N matrices of EASE."""
         n_items = len(corpus.catalog)
-        dense = self.weights == "ease" or (self.weights == "auto" and n_items <= self.max_items)
-        return Plan(self.fits, 2 * 4.0 * n_items**2 * dense)
+        by_ease = self.weights == "ease" or (self.weights == "auto" and n_items <= self.max_items)
+        return Plan(self.fits, 2 * 4.0 * n_items**2 * by_ease)
 
     def load(self, folder: Path) -> ItemToItemPredictor:
         """See :class:`p5rec.methods.base.Method`."""
@@ -195,17 +196,17 @@ class ItemToItem(Method):
         )
 
 
-def largest(weights: np.ndarray, kept: int) -> csr_array:
-    """``(N, N)`` sparse: the ``kept`` entries of each row of ``weights (N, N)`` that are furthest
-    from 0, in the order of their columns."""
+def largest(weights: np.ndarray, count: int) -> csr_array:
+    """``(N, N)`` sparse: the ``count`` entries of each row of ``weights (N, N)`` with the largest
+    absolute values, in the order of their columns."""
     n_items = len(weights)
-    if kept >= n_items:
+    if count >= n_items:
         return csr_array(weights)
-    columns = np.empty((n_items, kept), dtype=np.int32)
-    for row, values in enumerate(weights):  # one row at a time: no second matrix of N by N
-        columns[row] = np.sort(np.argpartition(np.abs(values), -kept)[-kept:])
+    columns = np.empty((n_items, count), dtype=np.int32)
+    for row, values in enumerate(weights):  # one row at a time: no second N by N matrix
+        columns[row] = np.sort(np.argpartition(np.abs(values), -count)[-count:])
     data = np.take_along_axis(weights, columns, axis=1)
-    starts = np.arange(n_items + 1) * kept
-    found = csr_array((data.ravel(), columns.ravel(), starts), shape=(n_items, n_items))
-    found.eliminate_zeros()
-    return found
+    starts = np.arange(n_items + 1) * count
+    pruned = csr_array((data.ravel(), columns.ravel(), starts), shape=(n_items, n_items))
+    pruned.eliminate_zeros()
+    return pruned

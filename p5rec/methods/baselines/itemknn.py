@@ -22,9 +22,9 @@ from .scorer import ItemScorer
 
 @dataclass(frozen=True, eq=False)
 class ItemKnnPredictor(ItemScorer):
-    """Scores an item by its similarity to the items of the history, summed.
+    """Scores an item by its summed similarity to the items of the history.
 
-    An item that is no neighbour of any scores 0, and such items follow in the tie order.
+    Items that are no neighbour of a history's item score 0 and follow in the tie order.
 
     Attributes:
         similar: ``(N, N)`` sparse float32; row i holds the neighbours of item i.
@@ -65,8 +65,8 @@ class ItemKnn(Method):
     grid = {"neighbours": (20, 100, 500), "shrink": (0.0, 10.0)}
 
     def learn(self, interactions: Interactions, split: Split) -> ItemKnnPredictor:
-        """Find each item's neighbours, a block of items at a time."""
-        from p5rec.recommend.ranking import CELLS, rank  # a config is read without torch
+        """Finds each item's neighbours, a block of items at a time."""
+        from p5rec.recommend.ranking import CELLS, rank  # configs do not import torch
 
         users_items = training_matrix(interactions, split)
         items_users = users_items.T.tocsr()
@@ -78,9 +78,9 @@ class ItemKnn(Method):
             rows = np.arange(start, min(start + step, interactions.n_items))
             together = (items_users[rows] @ users_items).toarray()
             together[np.arange(len(rows)), rows] = 0
-            below = size[rows][:, None] * size + np.float32(self.shrink)
+            norms = size[rows][:, None] * size + np.float32(self.shrink)
             cosine = np.divide(
-                together, below, out=np.full_like(together, -np.inf), where=together > 0
+                together, norms, out=np.full_like(together, -np.inf), where=together > 0
             )
             blocks.append(_sparse(*rank(cosine, self.neighbours, tie), interactions.n_items))
         lineage = Lineage(interactions.event_keys[split.mask("train")])

@@ -1,4 +1,4 @@
-"""The settings that baselines share which train by epochs."""
+"""The settings of baselines that are trained by epochs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..arrays import FILE, load_arrays
 from ..base import ONWARDS, REPLAY, Method, share_of
 from ..needs import Model, Need
 
-EPOCHS = "epochs"  # of a fitted method's arrays: after how many its weights were so
+EPOCHS = "epochs"  # the array with the length of the training
 
 
 class IterativeMethod(Method):
-    """How a network learns."""
+    """A network and its optimizer."""
 
     learning_rate: float = Field(default=2e-3, gt=0)
     """Learning rate of Adam."""
@@ -43,17 +43,17 @@ class IterativeMethod(Method):
 
     @property
     def needs_validation(self) -> bool:
-        """See :class:`p5rec.methods.base.Method`: when to stop, too."""
+        """See :class:`p5rec.methods.base.Method`: also for early stopping."""
         return super().needs_validation or self.patience > 0
 
     def as_chosen(self, model: Path) -> Self:
-        """See :class:`p5rec.methods.base.Method`: so many epochs as the best check came after."""
+        """See :class:`p5rec.methods.base.Method`: training ends at the best validation check."""
         arrays = load_arrays(model)
         if EPOCHS not in arrays:
             todo = "fit it again"
-            raise input_error(model, "a model that says how long it trained", "one without", todo)
-        settled = {"epochs": int(arrays[EPOCHS][0]), "patience": 0}
-        return super().as_chosen(model).model_copy(update=settled)
+            raise input_error(model, "a model with its number of training epochs", "none", todo)
+        length = {"epochs": int(arrays[EPOCHS][0]), "patience": 0}
+        return super().as_chosen(model).model_copy(update=length)
 
     def fit_facts(self) -> dict[str, Any]:
         """See :class:`p5rec.methods.base.Method`."""
@@ -61,7 +61,7 @@ class IterativeMethod(Method):
 
 
 class SasrecSettings(IterativeMethod):
-    """The network and its training."""
+    """SASRec's network and its training."""
 
     kind: Literal["sasrec"] = "sasrec"
     width: int = Field(default=64, ge=2)
@@ -100,11 +100,11 @@ class SasrecSettings(IterativeMethod):
         return self.start
 
     def needs(self, seed: int) -> Mapping[str, Need]:
-        """See :class:`p5rec.methods.base.Method`: what the training begins from."""
+        """See :class:`p5rec.methods.base.Method`: the model that it is initialised from."""
         return {} if self.start is None else {"start": Model(self.start, _hash)}
 
     def fit_settings(self) -> dict[str, Any]:
-        """See :class:`p5rec.methods.base.Method`; what it begins from is in the key by itself."""
+        """See :class:`p5rec.methods.base.Method`; ``start`` enters the key as an input."""
         return {name: value for name, value in super().fit_settings().items() if name != "start"}
 
     def continue_from(self, model: Path, share: float) -> Self:
@@ -126,7 +126,7 @@ def _hash(model: Path) -> str:
 
 
 class BprSettings(IterativeMethod):
-    """How large the factors are and how they learn."""
+    """BPR's factors and their training."""
 
     kind: Literal["bpr"] = "bpr"
     factors: int = Field(default=64, ge=1)

@@ -1,5 +1,5 @@
-"""The most popular items, of all times or lately: the same list for everybody, less what each has
-seen. N items."""
+"""The most popular items, overall or recently: the same list for all users, without the items that
+each has seen. N items."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..arrays import load_arrays, save_arrays
 from ..base import Method
 from .scorer import ItemScorer
 
-NEVER = np.float32(0.5)  # events that an item counts for besides: one without any has a logarithm
+SMOOTHING = np.float32(0.5)  # added to an item's events, so that the logarithm is finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class PopularityPredictor(ItemScorer):
     """Ranks by training events.
 
     Attributes:
-        counts: ``(N,)`` float32 training events of each item, as they are weighed.
+        counts: ``(N,)`` float32 weighted training events of each item.
         tie: ``(N,)`` tie order.
         lineage: the training events.
     """
@@ -41,7 +41,7 @@ class PopularityPredictor(ItemScorer):
 
     def item_logs(self, histories: Histories) -> np.ndarray:
         """See :class:`p5rec.methods.predictors.ScoresItems`; the same for all requests."""
-        return np.log(self.scores(histories) + NEVER)
+        return np.log(self.scores(histories) + SMOOTHING)
 
     def over(self, row_of: np.ndarray) -> Self:
         """See :class:`p5rec.methods.predictors.ScoresOtherItems`; unknown items have no events."""
@@ -54,7 +54,7 @@ class PopularityPredictor(ItemScorer):
 
 
 class Popularity(Method):
-    """How events count."""
+    """Ranks items by their training events."""
 
     kind: Literal["popularity"] = "popularity"
     half_life: float | None = Field(default=None, gt=0)
@@ -65,7 +65,7 @@ class Popularity(Method):
     scores_items = True
 
     def learn(self, interactions: Interactions, split: Split) -> PopularityPredictor:
-        """Count the training events of each item, those of target behaviours."""
+        """Counts the training events of each item, for target behaviours."""
         train = split.mask("train")
         counted = train & interactions.is_target
         weights = self._weights(interactions.times[counted])
@@ -76,7 +76,7 @@ class Popularity(Method):
         )
 
     def _weights(self, times: np.ndarray) -> np.ndarray:
-        """``(n,)`` what events at ``times (n,)`` count for."""
+        """``(n,)`` weights of events at ``times (n,)``."""
         if self.half_life is None or not len(times):
             return np.ones(len(times))
         later = len(times) - np.searchsorted(np.sort(times), times, side="right")

@@ -1,7 +1,7 @@
-"""Rating baselines: means, and the regularised biases every factor model starts from.
+"""Rating baselines: means, and the regularised biases of factor models.
 
-All predict ``mean + user_bias[u] + item_bias[i]`` and differ in how hard each bias is drawn to 0:
-not at all, by a count, or wholly. A user or item without training events has bias 0.
+All predict ``mean + user_bias[u] + item_bias[i]``. They differ in the shrinkage of each bias: none,
+by a count, or to zero. A user or item without training events has bias 0.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Biases:
     lineage: Lineage | None = None
 
     def predict_rating(self, histories: Histories, items: np.ndarray) -> np.ndarray:
-        """See :class:`p5rec.methods.predictors.PredictsRatings`; of histories the users are read.
+        """See :class:`p5rec.methods.predictors.PredictsRatings`; it reads the users of histories.
 
         Raises:
             ValueError: user or item rows outside the data.
@@ -55,17 +55,17 @@ class Biases:
 
 
 class BiasMethod(Method):
-    """Fits biases; the kinds below differ in how far they are drawn to 0.
+    """Fits biases; the kinds below differ in their shrinkage.
 
     Attributes:
-        shrinks: ratings of the plain mean added to each user and to each item.
+        shrinks: ratings of the global mean added to each user and to each item.
     """
 
     capabilities = ("predict_rating",)
     shrinks: ClassVar[tuple[float, float]]
 
     def learn(self, interactions: Interactions, split: Split) -> Biases:
-        """Biases of users and items, in one sweep."""
+        """Fits biases of users and items in one sweep."""
         return _fit(self.kind, interactions, split, *self.shrinks)
 
     def load(self, folder: Path) -> Biases:
@@ -109,7 +109,7 @@ class Bias(BiasMethod):
     grid = dict.fromkeys(("user_shrink", "item_shrink"), (0.3, 1.0, 3.0, 10.0, 30.0))
 
     def learn(self, interactions: Interactions, split: Split) -> Biases:
-        """Both kinds of bias, until ``sweeps`` are done."""
+        """Fits both kinds of bias in ``sweeps`` sweeps."""
         shrinks = self.user_shrink, self.item_shrink
         return _fit(self.kind, interactions, split, *shrinks, self.sweeps)
 
@@ -138,7 +138,7 @@ def training_ratings(
     """Users, items and ratings ``(E,)`` of the training events that have a rating.
 
     Raises:
-        UserError: there is none.
+        UserError: no training event has a rating.
     """
     if interactions.ratings is None or not len(
         rows := np.flatnonzero(split.mask("train") & np.isfinite(interactions.ratings))
@@ -151,7 +151,7 @@ def training_ratings(
 
 
 def _shrunk_mean(rest: np.ndarray, rows: np.ndarray, like: np.ndarray, shrink: float) -> np.ndarray:
-    """Sum of ``rest`` by row over the row's count plus ``shrink``; 0 where that is 0."""
+    """Sums of ``rest`` by row, divided by the row's count plus ``shrink``; 0 for a zero divisor."""
     sums = np.bincount(rows, weights=rest, minlength=len(like))
-    below = np.bincount(rows, minlength=len(like)) + shrink
-    return np.divide(sums, below, out=np.zeros(len(like)), where=below > 0)
+    counts = np.bincount(rows, minlength=len(like)) + shrink
+    return np.divide(sums, counts, out=np.zeros(len(like)), where=counts > 0)

@@ -1,8 +1,8 @@
-"""SASRec as a baseline: every event of a training history is asked for after those before it.
+"""SASRec as a baseline: next-item prediction at every event of the training histories.
 
-The network is ``p5rec.models.sasrec`` (Kang & McAuley 2018), the loss a softmax over the catalogue,
-or over items drawn for a step, in place of the paper's one negative (Klenitskiy & Vasilev 2023,
-arXiv:2309.07602).
+The network is ``p5rec.models.sasrec`` (Kang & McAuley 2018). The loss is a softmax over the
+catalogue, or over sampled negatives, instead of the paper's single negative (Klenitskiy & Vasilev
+2023, arXiv:2309.07602).
 
 E training events, R windows, B requests, T events, P positions, N items, D width.
 """
@@ -33,28 +33,28 @@ from ..arrays import load_arrays, save_arrays
 from . import fitting
 from .iterative import EPOCHS, SasrecSettings
 from .scorer import ItemScorer
-from .sequences import TrainingWindows, rectangles
+from .sequences import TrainingWindows, length_buckets
 
-ITEMS = "items.weight"  # of the network: a row an item
+ITEMS = "items.weight"  # the network's item embeddings
 BEHAVIOURS = "behaviours.json"
-WARMUP = 100  # steps until the learning rate is whole
+WARMUP = 100  # steps of linear warm-up
 
 
 @dataclass(frozen=True, eq=False)
 class SasrecPredictor(ItemScorer):
-    """Ranks by the cosine with the state after the last event.
+    """Ranks by the cosine of item embeddings and the hidden state after the last event.
 
-    A request without a history gets the most popular items. The network stays as it is once lists
-    have been asked for.
+    A request without a history gets the most popular items. The item embeddings are cached on first
+    use.
 
     Attributes:
-        network: trained.
+        network: the trained network.
         counts: ``(N,)`` float32 training events of each item.
         tie: ``(N,)`` tie order.
         item_keys: ``(N,)`` uint64, keys of the items' external ids.
-        method: how it was fitted.
-        epochs: after which the network was so.
-        behaviours: the names of those that it tells apart.
+        method: the settings of the fit.
+        epochs: the length of the training.
+        behaviours: names of the behaviours that it distinguishes.
         lineage: the training events.
     """
 
@@ -69,7 +69,7 @@ class SasrecPredictor(ItemScorer):
 
     @cached_property
     def vectors(self) -> np.ndarray:
-        """``(N, D)`` float32 of the items."""
+        """``(N, D)`` float32 item embeddings."""
         return self.network.vectors().numpy()
 
     def item_vectors(self) -> np.ndarray:
@@ -82,9 +82,9 @@ class SasrecPredictor(ItemScorer):
         read = histories.tail(self.method.window)
         states = np.zeros((len(read), self.method.width), dtype=np.float32)
         done = behaviour_codes(read.behaviours, self.behaviours, len(read.items))
-        for rows, columns, last in rectangles(read, self.method.window, read.items, done):
-            found = self.network(*map(torch.from_numpy, columns))
-            states[rows] = found[np.arange(len(rows)), last[: len(rows)]].numpy()
+        for rows, columns, last in length_buckets(read, self.method.window, read.items, done):
+            hidden = self.network(*map(torch.from_numpy, columns))
+            states[rows] = hidden[np.arange(len(rows)), last[: len(rows)]].numpy()
         scores = fitting.products(states, self.vectors)
         scores[histories.lengths == 0] = self.counts
         return scores
@@ -98,7 +98,7 @@ class SasrecPredictor(ItemScorer):
 
 
 def load(method: SasrecSettings, folder: Path) -> SasrecPredictor:
-    """What :meth:`SasrecPredictor.save` wrote."""
+    """The predictor that :meth:`SasrecPredictor.save` wrote."""
     arrays = load_arrays(folder)
     counts, tie, item_keys = (arrays.pop(name) for name in ("counts", "tie", "item_keys"))
     epochs, behaviours = int(arrays.pop(EPOCHS)[0]), tuple(read_json(folder / BEHAVIOURS))
@@ -117,10 +117,14 @@ def _network(method: SasrecSettings, n_items: int, behaviours: tuple[str, ...]) 
 def fit(
     method: SasrecSettings, interactions: Interactions, split: Split, start: Path | None = None
 ) -> SasrecPredictor:
-    """Trains on every event of the training histories but the first, of target behaviours.
+    """Trains on next-item prediction at every event of the training histories.
+
+    Targets are events of target behaviours, without the first of a history.
 
     Args:
-        start: the folder of a model whose weights it begins from.
+        method: the settings.
+        interactions, split: the data.
+        start: the folder of a model to initialise from.
     """
     train, n_items = split.mask("train"), interactions.n_items
     read = split
@@ -129,10 +133,10 @@ def fit(
     windows = TrainingWindows(
         interactions, read, method.window, method.batch, split.seed, method.targets
     )
-    with fitting.drawn_under(split.seed, "sasrec"):
+    with fitting.seeded(split.seed, "sasrec"):
         network = _network(method, n_items, windows.behaviours)
         if start is not None:
-            _carry_over(start, network, interactions.item_keys, windows.behaviours)
+            _initialise(start, network, interactions.item_keys, windows.behaviours)
         copy, mean = fitting.with_average(network, method.ema_epochs * windows.steps)
         counts = training_counts(interactions, split).astype(np.float32)
         tie = tie_order(interactions.item_keys, split.seed)
@@ -154,7 +158,7 @@ def fit(
         epochs = fitting.train(
             copy,
             lambda n: fitting.updates(losses(n), optimizer, mean),
-            fitting.on_validation(now, interactions, split),
+            fitting.validation_metric(now, interactions, split),
             epochs=method.epochs,
             patience=method.patience,
             name="sasrec",
@@ -163,10 +167,10 @@ def fit(
 
 
 @torch.no_grad()
-def _carry_over(
+def _initialise(
     start: Path, network: Network, item_keys: np.ndarray, behaviours: tuple[str, ...]
 ) -> None:
-    """Gives ``network`` the weights in ``start``; items that it does not know stay as they are.
+    """Copies the weights in ``start`` into ``network``; embeddings of new items stay unchanged.
 
     Raises:
         UserError: the sizes or the behaviours differ.
@@ -178,7 +182,7 @@ def _carry_over(
         )  # fmt: skip
     arrays = load_arrays(start)
     row_of = item_indices(item_keys.tolist(), arrays["item_keys"].tolist())
-    kept = torch.from_numpy(np.flatnonzero(row_of >= 0))
+    known = torch.from_numpy(np.flatnonzero(row_of >= 0))
     for name, weight in network.state_dict().items():
         old = torch.from_numpy(arrays[f"network.{name}"])
         if old.shape[1:] != weight.shape[1:] or (name != ITEMS and len(old) != len(weight)):
@@ -187,6 +191,6 @@ def _carry_over(
                 f"{tuple(old.shape)}", "give both the same settings",
             )  # fmt: skip
         if name == ITEMS:
-            weight[kept] = old[row_of[row_of >= 0]]
+            weight[known] = old[row_of[row_of >= 0]]
         else:
             weight.copy_(old)

@@ -1,4 +1,4 @@
-"""What ranks by a score for every item of the catalogue."""
+"""The base class of predictors that score every item of the catalogue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ItemScorer:
     tie: np.ndarray
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """``(B, N)`` float32; a request's scores do not depend on those beside it."""
+        """``(B, N)`` float32; a request's scores do not depend on the other requests."""
         raise NotImplementedError
 
     def recommend(
@@ -34,7 +34,7 @@ class ItemScorer:
         allowed: Allowed | None = None,
     ) -> RankedLists:
         """See :class:`p5rec.methods.predictors.Recommends`."""
-        from p5rec.recommend.ranking import rank_all  # a config is read without torch
+        from p5rec.recommend.ranking import rank_all  # configs do not import torch
 
         return rank_all(
             self.scores, histories, k, self.tie, exclude_seen=exclude_seen, allowed=allowed

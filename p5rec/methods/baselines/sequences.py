@@ -1,4 +1,4 @@
-"""Histories as rectangles of like length, so that little is computed for padding.
+"""Batches of histories with similar lengths, which need little padding.
 
 E training events, U users, B requests, R windows, T events.
 """
@@ -18,17 +18,16 @@ from p5rec.core.types import Histories, Interactions, Split, runs
 from p5rec.data.targets import Targets, steps_back
 from p5rec.data.windows import Cutter
 
-ROWS = 32  # requests that a network reads at a time
+BATCH = 32  # requests per forward pass
 
 
-class Rectangle(NamedTuple):
+class WindowBatch(NamedTuple):
     """Windows of one batch.
 
     Attributes:
-        items, done: ``(R, T)`` int64, the item of each event and its behaviour
-            (:attr:`p5rec.core.features.Behaviours.vocabulary`).
-        row, column: ``(M,)`` which of the events are asked for, in order.
-        after: ``(M,)`` the columns of those after which they are.
+        items, done: ``(R, T)`` int64, the item of each event and its behaviour.
+        row, column: ``(M,)`` the positions of the targets, in order.
+        after: ``(M,)`` the column of the last event before each target.
     """
 
     items: Tensor
@@ -39,20 +38,20 @@ class Rectangle(NamedTuple):
 
 
 class TrainingWindows:
-    """The training histories in windows, cut, ordered and grouped anew in each pass.
+    """The training histories in windows, which are cut, ordered and batched anew in each epoch.
 
-    Events of one moment have no order, so each pass draws one.
+    Simultaneous events have no order, so each epoch draws a random one.
 
     Args:
-        interactions, split: the training part alone is used.
-        window: the most events that are read; a window has one more, which is asked for.
-        batch: the most positions of a batch; where the log is small, at most a tenth of it.
-        seed: of every draw.
+        interactions, split: the data; training events are used.
+        window: events that are read, at most; a window has one more, its last target.
+        batch: positions per batch, at most; at most a tenth of the log.
+        seed: of all random draws.
         targets: see :class:`p5rec.data.windows.Cutter`.
 
     Attributes:
-        steps: batches a pass, about.
-        behaviours: the names of those that are told apart; empty where all events are of one kind.
+        steps: batches per epoch, approximately.
+        behaviours: names of the behaviours that are distinguished; empty if the data have one kind.
     """
 
     def __init__(
@@ -77,19 +76,19 @@ class TrainingWindows:
         self.batch = int(np.clip(len(self.items) // 10, 1, batch))
         self.steps = len(self.items) / self.batch
 
-    def batches(self, n: int) -> Iterator[Rectangle]:
-        """Pass n."""
+    def batches(self, n: int) -> Iterator[WindowBatch]:
+        """The batches of epoch n."""
         ties = keyed(self.keys, self.seed, "ties", n)
-        drawn = np.lexsort((ties, self.moments, self.cutter.users))
-        items, done = self.items[drawn], self.done[drawn]
-        targets = None if self.targets is None else self.targets[drawn]
+        shuffled = np.lexsort((ties, self.moments, self.cutter.users))
+        items, done = self.items[shuffled], self.done[shuffled]
+        targets = None if self.targets is None else self.targets[shuffled]
         cuts, _ = self.cutter.epoch(n)
         lengths = cuts[:, 1] - cuts[:, 0]
-        order = np.argsort(lengths, kind="stable")  # of equal length: shuffled, as they were cut
+        order = np.argsort(lengths, kind="stable")  # equal lengths stay shuffled
         cuts, lengths = cuts[order], lengths[order]
-        asked = np.cumsum(lengths - 1)
-        ends = np.arange(self.batch, asked[-1] if len(asked) else 0, self.batch)
-        groups = np.split(np.arange(len(cuts)), np.unique(np.searchsorted(asked, ends)))
+        positions = np.cumsum(lengths - 1)
+        ends = np.arange(self.batch, positions[-1] if len(positions) else 0, self.batch)
+        groups = np.split(np.arange(len(cuts)), np.unique(np.searchsorted(positions, ends)))
         for g in derive_rng(self.seed, "batches", n).permutation(len(groups)):
             rows = groups[g]
             if not len(rows):
@@ -98,42 +97,42 @@ class TrainingWindows:
             real = at < cuts[rows, 1:]
             at = np.where(real, at, cuts[rows, :1])
             after = np.arange(at.shape[1]) - self.back[at]
-            wanted = real & (after >= 0)
+            is_target = real & (after >= 0)
             if targets is not None:
-                wanted &= targets[at]
-            row, column = np.nonzero(wanted)
+                is_target &= targets[at]
+            row, column = np.nonzero(is_target)
             if len(row):
-                told = items[at], done[at], row, column, after[wanted]
-                yield Rectangle(*map(torch.from_numpy, told))
+                arrays = items[at], done[at], row, column, after[is_target]
+                yield WindowBatch(*map(torch.from_numpy, arrays))
 
 
-def rectangles(
+def length_buckets(
     histories: Histories, window: int, *columns: np.ndarray
 ) -> Iterator[tuple[np.ndarray, list[np.ndarray], np.ndarray]]:
-    """Requests with a history, in batches whose shape hangs on each one's own length alone.
+    """Requests with a history, in batches whose shape depends only on each request's length.
 
-    So what a network makes of a request is the same bits whatever stands beside it.
+    So a network's output for a request is bitwise independent of the other requests.
 
     Args:
         histories: B requests of at most ``window`` events.
-        window: the longest.
-        columns: ``(S,)`` what is read of each event.
+        window: the longest history.
+        columns: ``(S,)`` features of the events.
 
     Yields:
-        The requests ``(b,)``; each column ``(ROWS, T)`` int64, and the place of the last event
-        ``(ROWS,)``, the first b of them those of the requests; T is a power of 2 or the window.
+        The requests ``(b,)``; each column ``(BATCH, T)`` int64; and the position of the last event
+        ``(BATCH,)``. The first b rows are those of the requests. T is a power of 2 or the window.
     """
     length = histories.lengths
-    whole = 2 ** np.ceil(np.log2(np.maximum(length, 1))).astype(np.int64)
-    whole = np.where(length > 0, np.minimum(whole, window), 0)
-    for width in np.unique(whole[whole > 0]):
-        alike = np.flatnonzero(whole == width)
-        for at in range(0, len(alike), ROWS):
-            rows = alike[at : at + ROWS]
-            last = np.zeros(ROWS, dtype=np.int64)
+    padded = 2 ** np.ceil(np.log2(np.maximum(length, 1))).astype(np.int64)
+    padded = np.where(length > 0, np.minimum(padded, window), 0)
+    for width in np.unique(padded[padded > 0]):
+        bucket = np.flatnonzero(padded == width)
+        for at in range(0, len(bucket), BATCH):
+            rows = bucket[at : at + BATCH]
+            last = np.zeros(BATCH, dtype=np.int64)
             last[: len(rows)] = length[rows] - 1
             source, _ = runs(histories.offsets[:-1][rows], length[rows])
-            tables = [np.zeros((ROWS, width), dtype=np.int64) for _ in columns]
+            tables = [np.zeros((BATCH, width), dtype=np.int64) for _ in columns]
             for table, column in zip(tables, columns, strict=True):
                 table[: len(rows)][np.arange(width) <= last[: len(rows), None]] = column[source]
             yield rows, tables, last

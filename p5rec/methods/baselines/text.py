@@ -1,7 +1,7 @@
-"""Text baselines: what can be had by copying.
+"""Text baselines, which copy training texts.
 
-They answer with what was written in training most often, or by the nearest author, or with the
-beginning of the text that the question shows. A model that writes has to beat them.
+They predict the most frequent training target, the target of the most similar review, or the first
+sentence of the review in the prompt. They are lower bounds for a model that generates text.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .text_examples import (
 
 FILE = "texts.json"
 
-ROWS = 256  # rows queries about at a time, against all training rows
+BATCH = 256  # queries compared with all training examples at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +42,10 @@ class Texts:
     """A fitted text baseline.
 
     Attributes:
-        common: the answer for everybody.
-        of_item: item row → the answer for it, where it has one of its own.
-        known: the training rows that are compared with, where any are.
-        lineage: the training events it read.
+        common: the default prediction.
+        of_item: item row → the prediction for this item.
+        known: the training examples for nearest-neighbour search; None: there is no search.
+        lineage: the training events.
     """
 
     common: str = ""
@@ -54,80 +54,80 @@ class Texts:
     lineage: Lineage | None = None
 
     def write(self, queries: TextExamples) -> list[str]:
-        """R texts; each depends on its own row alone."""
+        """R texts; each depends on its own query alone."""
         own = self.of_item or {}
         texts = [own.get(item, self.common) for item in queries.items.tolist()]
         if self.known is None:
             return texts
-        for start in range(0, len(texts), ROWS):
-            at = slice(start, start + ROWS)
-            scores = self._similar(queries.words[at])
-            if not queries.shown:
+        for start in range(0, len(texts), BATCH):
+            at = slice(start, start + BATCH)
+            scores = self._similar(queries.texts[at])
+            if not queries.has_review:
                 same = self.known.items == queries.items[at, None]
                 scores[~same & same.any(axis=1, keepdims=True)] = 0
             nearest = scores.argmax(axis=1)
             for row in np.flatnonzero(scores.max(axis=1) > 0).tolist():
-                texts[start + row] = self.known.answers[nearest[row]]
+                texts[start + row] = self.known.targets[nearest[row]]
         return texts
 
     @cached_property
     def _similar(self) -> Callable[[Sequence[str]], np.ndarray]:
         assert self.known is not None
-        return _similarity(self.known.words)
+        return _similarity(self.known.texts)
 
     def save(self, folder: Path) -> None:
         """See :class:`p5rec.methods.predictors.FittedPredictor`."""
         known = self.known
-        told: dict[str, Any] = {"common": self.common, "of_item": None, "known": None}
+        tree: dict[str, Any] = {"common": self.common, "of_item": None, "known": None}
         if self.of_item is not None:
-            told["of_item"] = list(self.of_item.items())
+            tree["of_item"] = list(self.of_item.items())
         if known is not None:
-            told["known"] = {
-                "items": known.items.tolist(), "words": list(known.words),
-                "answers": list(known.answers), "shown": known.shown,
+            tree["known"] = {
+                "items": known.items.tolist(), "texts": list(known.texts),
+                "targets": list(known.targets), "has_review": known.has_review,
             }  # fmt: skip
-        write_json(folder / FILE, told)
+        write_json(folder / FILE, tree)
 
 
 @dataclass(frozen=True)
 class FirstSentences:
-    """Answers with the first sentence of the text that the question shows."""
+    """Predicts the first sentence of the review in the prompt."""
 
     @property
     def lineage(self) -> Lineage:
-        """None: no event was read."""
+        """An empty lineage: it uses no training event."""
         return Lineage.none()
 
     def write(self, queries: TextExamples) -> list[str]:
-        """R texts; each depends on its own row alone."""
-        return [SENTENCE.split(words, maxsplit=1)[0] for words in queries.words]
+        """R texts; each depends on its own query alone."""
+        return [SENTENCE.split(text, maxsplit=1)[0] for text in queries.texts]
 
     def save(self, folder: Path) -> None:
-        """See :class:`p5rec.methods.predictors.FittedPredictor`; nothing was learned."""
+        """See :class:`p5rec.methods.predictors.FittedPredictor`; there are no parameters."""
 
 
 class TextMethod(Method):
-    """A way of copying.
+    """A text baseline.
 
     Attributes:
-        needs_shown: it works on a text that the question shows.
+        needs_review: it needs the review in the prompt.
     """
 
     task: str
-    """Task whose prompts it answers."""
+    """Task that it makes predictions for."""
     max_words: int = Field(default=100, ge=1)
-    """Most words of a review and of an answer."""
+    """Most words of a review and of a prediction."""
 
     capabilities = ("write",)
-    needs_shown: ClassVar[bool] = False
+    needs_review: ClassVar[bool] = False
 
     @field_validator("task")
     @classmethod
-    def _answered_in_words(cls, task: str) -> str:
-        wanted = [name for name in TASKS if has_text_target(name)]
-        wanted = [name for name in wanted if prompt_has_review(name) or not cls.needs_shown]
-        if task not in wanted:
-            raise ValueError(f"expected a task whose answers people wrote ({', '.join(wanted)})")
+    def _has_text_target(cls, task: str) -> str:
+        known = [name for name in TASKS if has_text_target(name)]
+        known = [name for name in known if prompt_has_review(name) or not cls.needs_review]
+        if task not in known:
+            raise ValueError(f"expected a task whose targets users wrote ({', '.join(known)})")
         return task
 
     @property
@@ -143,80 +143,83 @@ class TextMethod(Method):
     @classmethod
     def reference(cls, queries: Any, view: CorpusView) -> Self | None:
         """See :class:`p5rec.methods.base.Method`."""
-        shown = prompt_has_review(queries.task) or not cls.needs_shown
-        if not shown or not has_written_targets(view, queries.task):
+        usable = prompt_has_review(queries.task) or not cls.needs_review
+        if not usable or not has_written_targets(view, queries.task):
             return None
         return cls.model_validate({"task": queries.task, "max_words": queries.max_words})
 
-    def read(self, known: TextExamples) -> Any:
-        """A predictor out of the training rows."""
+    def fit_examples(self, known: TextExamples) -> Any:
+        """A predictor fitted to the training examples."""
         raise NotImplementedError
 
     def fit(self, corpus: Corpus, folder: Path, *, seed: int, inputs: Inputs) -> Lineage:
-        """See :class:`p5rec.methods.base.Method`; nothing is drawn."""
-        model = self.read(training_examples(unnamed_view(corpus), self.task, self.max_words))
+        """See :class:`p5rec.methods.base.Method`; nothing is random."""
+        model = self.fit_examples(
+            training_examples(unnamed_view(corpus), self.task, self.max_words)
+        )
         model.save(folder)
         lineage: Lineage = model.lineage
         return lineage
 
     def load(self, folder: Path) -> Any:
         """See :class:`p5rec.methods.base.Method`."""
-        told = read_json(folder / FILE)
-        known, of_item = told["known"], told["of_item"]
+        tree = read_json(folder / FILE)
+        known, of_item = tree["known"], tree["of_item"]
         if known is not None:
             items = np.array(known.pop("items"), dtype=np.int32)
             known = TextExamples(items, **known, lineage=Lineage.none())
-        return Texts(told["common"], None if of_item is None else dict(of_item), known)
+        return Texts(tree["common"], None if of_item is None else dict(of_item), known)
 
 
 class MostFrequent(TextMethod):
-    """The answer that most training rows have, to everybody; of equals, the first by letters."""
+    """The most frequent training target, for all queries; ties break alphabetically."""
 
     kind: Literal["most-frequent"] = "most-frequent"
 
-    def read(self, known: TextExamples) -> Texts:
-        """Count the answers."""
-        overall = Counter(known.answers)
+    def fit_examples(self, known: TextExamples) -> Texts:
+        """Counts the targets."""
+        overall = Counter(known.targets)
         return Texts(_best(overall, overall), lineage=known.lineage)
 
 
 class MostFrequentOfItem(TextMethod):
-    """The answer that most training rows about the same item have.
+    """The most frequent training target of the item.
 
-    Of equals it is the one more frequent over all items. An item without a training row gets what
-    everybody gets.
+    Ties break by the frequency over all items. An item without training examples gets the most
+    frequent target.
     """
 
     kind: Literal["most-frequent-of-item"] = "most-frequent-of-item"
 
-    def read(self, known: TextExamples) -> Texts:
-        """Count the answers of each item."""
+    def fit_examples(self, known: TextExamples) -> Texts:
+        """Counts the targets of each item."""
         return _of_items(known)
 
 
 class NearestReview(TextMethod):
-    """The answer of the training row whose review is nearest by TF-IDF (cosine, log counts).
+    """The target of the training example with the most similar review (TF-IDF with log counts,
+    cosine).
 
-    Where the question shows a review, nearest to that, among all training rows. Where it does not,
-    nearest to what the user wrote in training, among the rows about the same item, or all rows if
-    there is none. A row that shares no word with any gets the most frequent answer of its item.
+    With a review in the prompt, it searches all training examples for the nearest review. Without
+    one, it compares the user's training reviews with the examples of the same item, or with all if
+    there are none. A query without a common word gets the most frequent target of its item.
     """
 
     kind: Literal["nearest-review"] = "nearest-review"
 
-    def read(self, known: TextExamples) -> Texts:
-        """Keep the training rows."""
+    def fit_examples(self, known: TextExamples) -> Texts:
+        """Stores the training examples."""
         return _of_items(known, known)
 
 
 class LeadSentence(TextMethod):
-    """The first sentence of the text that the question shows; nothing is learned."""
+    """The first sentence of the review in the prompt; it has no parameters."""
 
     kind: Literal["lead-sentence"] = "lead-sentence"
-    needs_shown = True
+    needs_review = True
 
-    def read(self, known: TextExamples) -> FirstSentences:
-        """Nothing."""
+    def fit_examples(self, known: TextExamples) -> FirstSentences:
+        """A predictor without parameters."""
         return FirstSentences()
 
     def load(self, folder: Path) -> FirstSentences:
@@ -225,20 +228,20 @@ class LeadSentence(TextMethod):
 
 
 def _of_items(known: TextExamples, compared: TextExamples | None = None) -> Texts:
-    overall = Counter(known.answers)
+    overall = Counter(known.targets)
     per_item: dict[int, Counter[str]] = {}
-    for item, answer in zip(known.items.tolist(), known.answers, strict=True):
-        per_item.setdefault(item, Counter())[answer] += 1
+    for item, target in zip(known.items.tolist(), known.targets, strict=True):
+        per_item.setdefault(item, Counter())[target] += 1
     best = {item: _best(counts, overall) for item, counts in per_item.items()}
     return Texts(_best(overall, overall), best, compared, known.lineage)
 
 
 def _best(counts: Counter[str], overall: Counter[str]) -> str:
-    return min(counts, key=lambda answer: (-counts[answer], -overall[answer], answer))
+    return min(counts, key=lambda text: (-counts[text], -overall[text], text))
 
 
 def _similarity(known: Sequence[str]) -> Callable[[Sequence[str]], np.ndarray]:
-    """B texts to their ``(B, R)`` float32 cosines with the R known ones."""
+    """A function of B texts: their ``(B, R)`` float32 cosines with the R known texts."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     if not any(map(WORD.search, known)):

@@ -30,17 +30,17 @@ from .scorer import ItemScorer
 
 @dataclass(frozen=True, eq=False)
 class TifuKnnPredictor(ItemScorer):
-    """Blends the vector of the history with the mean of those of the nearest users.
+    """Blends the vector of the history with the mean of the nearest users' vectors.
 
-    Nobody is a neighbour of their own, which users' keys tell. A request without a history gets the
+    A user is not their own neighbour; keys identify users. A request without a history gets the
     most popular items.
 
     Attributes:
         users: ``(U, N)`` sparse float32, the vectors of the training histories.
-        keys: ``(U,)`` uint64, those of the users' ids.
+        keys: ``(U,)`` uint64 keys of the users' ids.
         counts: ``(N,)`` float32 training events of each item.
         tie, user_tie: ``(N,)`` and ``(U,)`` tie orders.
-        method: how it was fitted.
+        method: the settings of the fit.
         lineage: the training events.
     """
 
@@ -63,20 +63,20 @@ class TifuKnnPredictor(ItemScorer):
 
     def scores(self, histories: Histories) -> np.ndarray:
         """See :class:`.scorer.ItemScorer`."""
-        from p5rec.recommend.ranking import CELLS  # a config is read without torch
+        from p5rec.recommend.ranking import CELLS  # configs do not import torch
 
         histories = histories.of_targets()
         own = self.method.vectors(histories, len(self.tie))
         step = max(1, CELLS // max(1, len(self.keys)))
-        found = np.empty(own.shape, dtype=np.float32)
+        scores = np.empty(own.shape, dtype=np.float32)
         alpha = np.float32(self.method.alpha)
         for start in range(0, len(histories), step):
             rows = np.arange(start, min(start + step, len(histories)))
             keys = None if histories.keys is None else histories.keys[rows]
             others = self._neighbours(own[rows], keys) @ self.users
-            found[rows] = (alpha * own[rows] + (1 - alpha) * others).toarray()
-        found[histories.lengths == 0] = self.counts
-        return found
+            scores[rows] = (alpha * own[rows] + (1 - alpha) * others).toarray()
+        scores[histories.lengths == 0] = self.counts
+        return scores
 
     def item_logs(self, histories: Histories) -> np.ndarray:
         """See :class:`p5rec.methods.predictors.ScoresItems`; :func:`.frequency.logs_of_shares`."""
@@ -92,11 +92,11 @@ class TifuKnnPredictor(ItemScorer):
         return replace(self, users=users, counts=counts, tie=np.arange(len(row_of)))
 
     def _neighbours(self, own: csr_array, keys: np.ndarray | None) -> csr_array:
-        """``(b, U)`` sparse, what each user counts in the mean of a request's nearest users.
+        """``(b, U)`` sparse, the weight of each user in the mean of a request's nearest users.
 
         Args:
-            own: ``(b, N)`` sparse, the requests' vectors; products are taken row by row, so that
-                a request's bits do not depend on those beside it.
+            own: ``(b, N)`` sparse, the requests' vectors; products are computed row by row, so that
+                a request's result is bitwise independent of the other requests.
             keys: ``(b,)`` of the requests' users.
         """
         from p5rec.recommend.ranking import rank
@@ -144,7 +144,7 @@ class TifuKnn(Method):
     }
 
     def learn(self, interactions: Interactions, split: Split) -> TifuKnnPredictor:
-        """The vectors of the training histories, of target behaviours alone."""
+        """Computes the vectors of the training histories, for target behaviours."""
         events = np.flatnonzero(split.mask("train") & interactions.is_target)
         users, first = np.unique(interactions.users[events], return_index=True)
         offsets = np.append(first, len(events)).astype(np.int64)
@@ -176,15 +176,15 @@ class TifuKnn(Method):
         )
 
     def _weights(self, lengths: np.ndarray) -> np.ndarray:
-        """The weight of each basket of requests with so many baskets ``(B,)``, one by one."""
+        """The weight of each basket of requests that have ``lengths (B,)`` baskets, in order."""
         n = np.repeat(lengths, lengths)
-        place = np.arange(len(n)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        position = np.arange(len(n)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         groups = np.minimum(n, self.groups)
         size, longer = n // np.maximum(groups, 1), n % np.maximum(groups, 1)
         short = (groups - longer) * size  # baskets in groups of the smaller size
-        late = place >= short
+        late = position >= short
         size = size + late
-        since = np.where(late, place - short, place)
+        since = np.where(late, position - short, position)
         group = since // size + np.where(late, groups - longer, 0)
         within = self.within_decay ** (size - 1 - since % size) / size
         weights: np.ndarray = within * self.group_decay ** (groups - 1 - group) / groups

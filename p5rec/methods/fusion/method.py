@@ -147,7 +147,8 @@ class Fusion(Method):
         }
 
     def query_needs(self, seed: int) -> Mapping[str, Need]:
-        """See :class:`~p5rec.methods.base.Method`: the same; :meth:`files` takes the selected ones."""
+        """See :class:`~p5rec.methods.base.Method`: the same; :meth:`files` takes the selected
+        ones."""
         return self.needs(seed)
 
     def files(self, model: Path, query_inputs: Inputs, work: Path) -> dict[str, Path]:

@@ -12,7 +12,7 @@ from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus
 from p5rec.ids.files import load_codes
 from p5rec.models.checkpoint import Bundle, load_bundle, read_settings
-from p5rec.train.alignment.hard_negatives import mine
+from p5rec.train.alignment.hard_negatives import mine_negatives
 from p5rec.train.config import PreferenceConfig
 from p5rec.train.learner import LearnerConfig
 from p5rec.train.training import train
@@ -56,7 +56,7 @@ def mine_pairs(
         )  # fmt: skip
     own = read_settings(start)[0].backbone.source == learner.backbone.source
     bundle = load_bundle(start, download=own).ready()
-    mine(
+    mine_negatives(
         bundle,
         history_examples(learner.train, corpus, bundle, None),
         folder,

@@ -231,7 +231,7 @@ class Generative(LearnerConfig, Method):
     @property
     def fitted_by(self) -> tuple[Work, ...]:
         """See :class:`~p5rec.methods.base.Method`."""
-        names = ("fit", "validate") if self.train.looks else ("fit",)
+        names = ("fit", "validate") if self.train.has_validation else ("fit",)
         library = training_prompts(self)
         tasks = map(TASKS.target, sorted({spec.task for spec in library.specs.values()}))
         return (*super().fitted_by, *map(WORK.target, names), self._network, *tasks)
@@ -244,7 +244,7 @@ class Generative(LearnerConfig, Method):
     @property
     def validated_by(self) -> DecodeConfig | None:
         """The search settings of validation checks; None: there are no checks."""
-        if not self.train.looks:
+        if not self.train.has_validation:
             return None
         return settings_for(self.decode, item_head=self.item_head is not None)
 
@@ -282,8 +282,8 @@ class Generative(LearnerConfig, Method):
             )
         if overrides.get("item_head_weight") and self.item_head is None:
             raise UserError(
-                "--item-head-weight: expected a model with an item head, got one without; leave the "
-                "option out"
+                "--item-head-weight: expected a model with an item head, got one without; "
+                "leave the option out"
             )
         settings["beams"] = max(settings["beams"], settings["k"])
         return self.model_copy(update={"decode": DecodeConfig(**settings)})
@@ -338,7 +338,8 @@ class Generative(LearnerConfig, Method):
     def _aligns_what_is_trained(self) -> Self:
         if self.train.align and (self.start is None or NEXT_ITEM not in self.train.tasks):
             raise ValueError(
-                f"train.align needs a trained model and the task {NEXT_ITEM}: set start, train.tasks"
+                f"train.align needs a trained model and the task {NEXT_ITEM}: set start and "
+                "train.tasks"
             )
         return self
 
