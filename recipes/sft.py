@@ -1,4 +1,4 @@
-"""From an interaction log to ranked lists: prepare, build ids, fit, rank, measure, report.
+"""From an interaction log to a report: prepare data, build ids, fit, predict, evaluate, report.
 
 p5rec run sft --config my.yaml [key.sub=value ...]
 accelerate launch recipes/sft.py --config my.yaml
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from p5rec.core.artefacts import Store
-from p5rec.core.config import FileName, Lines, compose
+from p5rec.core.config import Config, FileName, Lines
 from p5rec.core.errors import all_of
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import check_files, load_corpus, prepare_data
@@ -25,27 +25,40 @@ from p5rec.methods.registry import METHODS, any_method, methods_of
 from p5rec.methods.views import view_methods
 from p5rec.tasks.registry import TASKS
 
-SCHEMA = compose(
-    "Sft",
-    name=(FileName, "sft"),
-    seed=(int, 0),  # of the bootstrap and of the choice of questions
-    repeats=(Annotated[int, Field(ge=1)], 1),  # runs of all that is drawn; the n-th adds n to seeds
-    data=DataConfig,
-    ids=(dict[FileName, IdsConfig], {"semantic": IdsConfig()}),
-    baselines=(tuple[str, ...], ("popularity", "item-knn", "ease", "ease-recency")),
-    methods=(dict[FileName, any_method()], {}),  # type: ignore[misc]
-    evaluate=(EvaluateConfig, EvaluateConfig()),
-    notes=(tuple[str, ...], ()),  # what a reader of the report must know
-)
+
+class Sft(Config):
+    """The config of the recipe."""
+
+    name: FileName = "sft"
+    """Name of the run. Default: the config file's name."""
+    seed: int = 0
+    """Seed of the bootstrap and of the sample of prompted test instances."""
+    repeats: Annotated[int, Field(ge=1)] = 1
+    """Runs of every randomised stage; the n-th run adds n to the seeds, counting from 0."""
+    data: DataConfig
+    """The interaction log, its tables and its split."""
+    ids: dict[FileName, IdsConfig] = {"semantic": IdsConfig()}
+    """Name → semantic ids."""
+    baselines: tuple[str, ...] = ("popularity", "item-knn", "ease", "ease-recency")
+    """Baselines by name, tuned on validation over their default grids."""
+    methods: dict[FileName, any_method()] = {}  # type: ignore[valid-type]
+    """Name → method."""
+    evaluate: EvaluateConfig = EvaluateConfig()
+    """The evaluation: splits, prompts and comparisons."""
+    notes: tuple[str, ...] = ()
+    """Notes for the reader of the report."""
+
+
+SCHEMA = Sft
 
 
 def settle(cfg: Any, lines: Lines) -> Any:
-    """``cfg`` as it will run, ``lines`` being what set each key of it."""
+    """``cfg`` as it will run; ``lines`` are the source lines of its keys."""
     return without_dropped(cfg, lines)
 
 
 def check(cfg: Any, lines: Lines) -> None:
-    """Whatever can be checked without the data, and before anything heavy is imported."""
+    """Checks the config without data, before any slow import."""
     check_names(cfg, lines)
     all_of(
         lambda: check_files(cfg.data),
@@ -55,60 +68,63 @@ def check(cfg: Any, lines: Lines) -> None:
 
 
 def main(cfg: Any, store: Store, out: Path) -> None:
-    """Every stage in order; each is kept and made again only if something it needs changed."""
-    # imported here, for they take seconds: what is wrong with a config is told before
-    from p5rec.evaluate.answers import Outputs
+    """Runs every stage in order; a stage runs again only if its inputs, config or code changed."""
+    # slow imports come after the checks, so that config errors are reported at once
+    from p5rec.evaluate.predictions import Outputs
     from p5rec.methods.fitted import Fitted
-    from p5rec.pipeline.answers import predict_fitted, predict_references
-    from p5rec.pipeline.fitting import Among, fit_method
+    from p5rec.pipeline.predictions import predict_fitted, predict_references
+    from p5rec.pipeline.fitting import RunContext, fit_method
     from p5rec.pipeline.ids import build_ids
     from p5rec.pipeline.prepared import Prepared
-    from p5rec.recommend.model_answers import read_asked
+    from p5rec.recommend.model_predictions import read_prompted
     from p5rec.report.publish import publish, show
 
     methods = methods_of(cfg)
     data = prepare_data(cfg.data, store)
-    corpus = load_corpus(data.path).validated(exclude_seen=cfg.evaluate.exclude_seen)
+    corpus = load_corpus(data.path).with_validation(exclude_seen=cfg.evaluate.exclude_seen)
     prepared = Prepared(corpus, data, store)
     check_data(methods, cfg.evaluate.prompts, corpus)
     views = view_methods(cfg.ids, cfg.methods)
-    named = {method.semantic_ids for method in methods.values()}
+    used = {method.semantic_ids for method in methods.values()}
     ids = {
         name: build_ids(config, views[name], prepared, cfg.repeats)
         for name, config in cfg.ids.items()
-        if name in named
+        if name in used
     }
     fitted: dict[str, list[Fitted]] = {}
     for name in in_order(methods):
-        fitted[name] = fit_method(methods[name], prepared, Among(ids, fitted), cfg.repeats)
+        fitted[name] = fit_method(methods[name], prepared, RunContext(ids, fitted), cfg.repeats)
     serving = {
         name: cfg.evaluate.serving(runs[0].method, cfg.seed, runs[0].seed)
         for name, runs in fitted.items()
     }
-    answers = {
-        part: {
-            name: [predict_fitted(run, serving[name], prepared, part) for run in runs]
+    predictions = {
+        split_name: {
+            name: [predict_fitted(run, serving[name], prepared, split_name) for run in runs]
             for name, runs in fitted.items()
             if LISTS in runs[0].method.capabilities or serving[name].about(part).questions
         }
-        for part in cfg.evaluate.splits
+        for split_name in cfg.evaluate.splits
     }
-    asked = {
-        part: [each for runs in found.values() for each in read_asked(runs[0].path)]
-        for part, found in answers.items()
+    prompted = {
+        split_name: [each for runs in by_method.values() for each in read_prompted(runs[0].path)]
+        for split_name, by_method in predictions.items()
     }
-    references = {part: predict_references(each, prepared, fitted) for part, each in asked.items()}
-    made = Outputs(ids, fitted, answers, references)
+    references = {
+        split_name: predict_references(each, prepared, fitted)
+        for split_name, each in prompted.items()
+    }
+    outputs = Outputs(ids, fitted, predictions, references)
     report = store.stage(
         "report",
-        partial(publish, cfg, data, corpus, made),
+        partial(publish, cfg, data, corpus, outputs),
         config=cfg.dump(),
         code=(
             publish,
             *sorted({METHODS.target(m.kind) for m in methods.values()}),
             *map(TASKS.target, TASKS),
         ),
-        inputs={"data": data, **dict(made.named())},
+        inputs={"data": data, **dict(outputs.named())},
     )
     if not store.rank:
         show(report.path, ids, {name: runs[0] for name, runs in fitted.items()}, serving, out)

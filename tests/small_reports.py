@@ -1,4 +1,4 @@
-"""A corpus of four users, lists for them, and reports without a run behind them."""
+"""A corpus of four users, ranked lists for them, and reports without a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def four_users() -> Corpus:
     own = [[*range(u + 5), 20 + u] for u in range(4)]
     users = np.repeat(np.arange(4, dtype=np.int32), [len(row) for row in own])
     items = np.array([i for row in own for i in row], dtype=np.int32)
-    parts = np.where(items >= 20, TEST, TRAIN).astype(np.int8)
+    splits = np.where(items >= 20, TEST, TRAIN).astype(np.int8)
     log = Interactions(
         users, items, np.arange(len(users)), None, id_keys(range(4)), id_keys(range(N))
     )
@@ -32,32 +32,32 @@ def four_users() -> Corpus:
         }
     )
     return Corpus(
-        log, Catalog(table), Users.of(["a", "b", "c", "d"]), Split("leave-one-out", parts)
+        log, Catalog(table), Users.of(["a", "b", "c", "d"]), Split("leave-one-out", splits)
     )
 
 
-def lists_with(*places: int) -> RankedLists:
-    """Lists of ten whose right item, 20 + u, stands at the given place (from 1; 0 is nowhere)."""
-    items = np.tile(np.arange(10, dtype=np.int32), (len(places), 1))
-    for user, place in enumerate(places):
-        if place:
-            items[user, place - 1] = 20 + user
-    scores = np.tile(-np.arange(10, dtype=np.float32), (len(places), 1))
-    return RankedLists(np.arange(len(places), dtype=np.int32), items, scores)
+def lists_with(*ranks: int) -> RankedLists:
+    """Lists of ten with the target, 20 + u, at the defaults rank (from 1; 0: not in the list)."""
+    items = np.tile(np.arange(10, dtype=np.int32), (len(ranks), 1))
+    for user, rank in enumerate(ranks):
+        if rank:
+            items[user, rank - 1] = 20 + user
+    scores = np.tile(-np.arange(10, dtype=np.float32), (len(ranks), 1))
+    return RankedLists(np.arange(len(ranks), dtype=np.int32), items, scores)
 
 
 def entry(name: str, values: dict[str, float], task: str = "sequential", **more: Any) -> Method:
     """A method's entry with these metrics."""
     metrics = {k: Measure(value=v, low=v - 0.01, high=v + 0.01) for k, v in values.items()}
-    given = {"split": "test", "invalid_rate": 0.0, "duplicate_rate": 0.0, "n": 4} | more
+    defaults = {"split": "test", "invalid_rate": 0.0, "duplicate_rate": 0.0, "n": 4} | more
     return Method(
-        name=name, task=task, metrics=metrics, train_seconds=1.0, infer_seconds=0.5, **given
+        name=name, task=task, metrics=metrics, train_seconds=1.0, infer_seconds=0.5, **defaults
     )
 
 
 def report_of(*methods: Method, **more: Any) -> Report:
     """A report of these entries."""
-    given = {
+    defaults = {
         "data": {"users": 4},
         "protocol": Protocol(
             splits={"sequential": "leave-one-out"}, candidates=N, exclude_seen=True, seeds=[0]
@@ -65,4 +65,4 @@ def report_of(*methods: Method, **more: Any) -> Report:
         "manifest": {"versions": {"p5rec": "0.1.0"}},
         "seconds": 3.0,
     }
-    return Report(methods=list(methods), **(given | more))
+    return Report(methods=list(methods), **(defaults | more))

@@ -1,4 +1,4 @@
-"""What more data is worth: a method trained on growing shares of the users, beside the others."""
+"""Learning curves: the metrics of a method by the share of the users that it is trained on."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from p5rec.evaluate.blocks import LOWER_IS_BETTER, Block, blocks
-from p5rec.evaluate.footing import Curve, curves
+from p5rec.evaluate.cost import Curve, learning_curves
 from p5rec.evaluate.schema import Report
 
 from .plots import COLOURS, MUTED, PANEL, STYLE, layout, save
 
-NAMED = 3  # lines in one label, at most
-GAP = 0.035  # of a panel's height, which a label takes
+MAX_NAMES = 3  # method names in one label
+GAP = 0.035  # height of a label, as a share of the panel's
 
 
 def apart(lines: Mapping[str, float], gap: float) -> list[tuple[str, float]]:
-    """Labels that do not run into each other: those of lines nearer than ``gap`` are one."""
+    """Labels of horizontal lines and their heights; lines nearer than ``gap`` share a label."""
     groups: list[list[tuple[float, str]]] = []
     for value, name in sorted((value, name) for name, value in lines.items()):
         if groups and value - groups[-1][0][0] < gap:
@@ -37,52 +37,52 @@ def apart(lines: Mapping[str, float], gap: float) -> list[tuple[str, float]]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = len(names) - NAMED + 1
-    return ", ".join(names if more < 2 else [*names[: NAMED - 1], f"{more} more"])
+    more = len(names) - MAX_NAMES + 1
+    return ", ".join(names if more < 2 else [*names[: MAX_NAMES - 1], f"{more} more"])
 
 
 def draw(report: Report, path: Path) -> bool:
-    """A panel for each task with such methods; False, and nothing drawn, where there is none."""
-    shown = [(block, found) for block in blocks(report) if (found := curves(block))]
-    if not shown:
+    """Draws a panel for each task with learning curves; False, and no file, where there is none."""
+    panels = [(block, curves) for block in blocks(report) if (curves := learning_curves(block))]
+    if not panels:
         return False
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, 1.3 * PANEL * len(shown)), layout=layout())
-        for axes, (block, found) in zip(
-            figure.subplots(len(shown), squeeze=False)[:, 0], shown, strict=True
+        figure = Figure(figsize=(9, 1.3 * PANEL * len(panels)), layout=layout())
+        for axes, (block, curves) in zip(
+            figure.subplots(len(panels), squeeze=False)[:, 0], panels, strict=True
         ):
-            _panel(axes, block, found)
+            _panel(axes, block, curves)
         save(figure, path)
     return True
 
 
-def _panel(axes: Axes, block: Block, found: Mapping[str, Curve]) -> None:
+def _panel(axes: Axes, block: Block, curves: Mapping[str, Curve]) -> None:
     metric = block.metrics[0]
     colours = cycle(COLOURS)
-    for (name, curve), colour in zip(found.items(), colours, strict=False):
+    for (name, curve), colour in zip(curves.items(), colours, strict=False):
         measures = [method.metrics[metric] for method in curve.values()]
         y, low, high = np.array([(m.value, m.low, m.high) for m in measures], dtype=float).T
         around = np.stack([y - low, high - y])
         axes.errorbar(list(curve), y, around, label=name, color=colour, marker="o", capsize=3)
-    drawn = {method.name for curve in found.values() for method in curve.values()}
+    drawn = {method.name for curve in curves.values() for method in curve.values()}
     axes.set_xscale("log")
-    shares = sorted({share for curve in found.values() for share in curve})
+    shares = sorted({share for curve in curves.values() for share in curve})
     axes.set_xticks(shares, [f"{share:.0%}" for share in shares])
     axes.xaxis.set_minor_locator(NullLocator())
-    beside = {
+    others = {
         method.name: measure.value
         for method in block.methods
         if method.name not in drawn and (measure := method.metrics.get(metric))
         if measure.value is not None
     }
-    for value in beside.values():
+    for value in others.values():
         axes.axhline(value, color=MUTED, linewidth=0.8, linestyle=":")
-    for names, value in apart(beside, GAP * float(np.ptp(axes.get_ylim()))):
+    for names, value in apart(others, GAP * float(np.ptp(axes.get_ylim()))):
         axes.annotate(
             names, (1.01, value), xycoords=axes.get_yaxis_transform(), fontsize=7,
             va="center", annotation_clip=False,
         )  # fmt: skip
     lower = ", lower is better" if metric in LOWER_IS_BETTER else ""
-    axes.set(xlabel="share of the users that were learned from", ylabel=metric + lower)
+    axes.set(xlabel="share of the users in training", ylabel=metric + lower)
     axes.set_title(f"{block.task}, {block.split}")
     axes.legend(frameon=False, fontsize=8)

@@ -1,4 +1,4 @@
-"""A picture of a data set: how much each user did, how unequal items are, when events were."""
+"""A picture of a data set: events per user, popularity of items, and events over time."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from p5rec.core.types import Interactions
 
 from .plots import SOFT, STRONG, STYLE, Picture, layout
 
-BINS, MOMENTS = 24, 60  # of a histogram; of a log's time
-TICKS = 7  # at most, on an axis of counts
+BINS, PERIODS = 24, 60  # bins of the histogram of users; of the time axis
+MAX_TICKS = 7  # on an axis of counts
 
 
 def data_figure(log: Interactions, *, ordinal: bool) -> Picture:
-    """Events a user, the share of events that the most popular items have, and events over time.
+    """Draws events per user, the cumulative share of popular items, and events over time.
 
     Args:
         log: the events.
-        ordinal: they have an order and no times, and the last panel is left out.
+        ordinal: times are mere positions, so the panel of events over time is left out.
     """
     with matplotlib.rc_context(STYLE):
         panels = 2 if ordinal else 3
         figure = Picture(figsize=(3.6 * panels, 2.9), layout=layout())
-        places = figure.subplots(1, panels)
-        _of_users(places[0], np.diff(log.offsets))
-        _of_items(places[1], np.bincount(log.items, minlength=log.n_items))
+        grid = figure.subplots(1, panels)
+        _of_users(grid[0], np.diff(log.offsets))
+        _of_items(grid[1], np.bincount(log.items, minlength=log.n_items))
         if not ordinal:
-            _over_time(places[2], log.times)
+            _over_time(grid[2], log.times)
     return figure
 
 
@@ -44,11 +44,11 @@ def _of_users(axes: Any, counts: np.ndarray) -> None:
     axes.set_xscale("log")
     ticks = [step * 10**power for power in range(9) for step in (1, 2, 5)]
     ticks = [tick for tick in ticks if edges[0] <= tick <= edges[-1]]
-    if len(ticks) > TICKS:
+    if len(ticks) > MAX_TICKS:
         ticks = [tick for tick in ticks if str(tick)[0] == "1"]
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_title("Events of a user")
+    axes.set_title("Events per user")
     axes.set_xlabel(f"events (median {median:,.0f})")
     axes.set_ylabel("users")
 
@@ -60,9 +60,9 @@ def _of_items(axes: Any, counts: np.ndarray) -> None:
     tenth = float(share[max(1, round(len(share) / 10)) - 1])
     axes.fill_between(at, share, color=SOFT, linewidth=0)
     axes.plot(at, share, color=STRONG, linewidth=1.2)
-    axes.set_title("Share of the popular items")
-    axes.set_xlabel(f"items, popular first (a tenth: {tenth:.0%})")
-    axes.set_ylabel("of all events")
+    axes.set_title("Share of popular items")
+    axes.set_xlabel(f"items by popularity (top 10 %: {tenth:.0%})")
+    axes.set_ylabel("share of all events")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     for axis in (axes.xaxis, axes.yaxis):
@@ -71,7 +71,7 @@ def _of_items(axes: Any, counts: np.ndarray) -> None:
 
 def _over_time(axes: Any, times: np.ndarray) -> None:
     moments = times.astype("datetime64[s]")
-    counts, edges = np.histogram(times, bins=MOMENTS)
+    counts, edges = np.histogram(times, bins=PERIODS)
     axes.stairs(counts, edges.astype("datetime64[s]"), fill=True, color=SOFT)
     locator = AutoDateLocator(minticks=3, maxticks=6)
     axes.xaxis.set_major_locator(locator)

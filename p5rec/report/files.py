@@ -1,6 +1,6 @@
 """A run's report on disk.
 
-``report.json`` is the record; the pages and the pictures are made from it and can be made again.
+``report.json`` holds all results; the pages and pictures are made from it at any time.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ METRICS, TRAINING, CODES = "plots/metrics.png", "plots/training.png", "plots/cod
 def write_report(
     report: Report, folder: Path, codes: Mapping[str, ItemCodes] | None = None
 ) -> Report:
-    """Writes ``report.json``, its two pages and the pictures into ``folder``, each whole.
+    """Writes ``report.json``, its two pages and the pictures into ``folder``, each atomically.
 
-    The training records that ``report.curves`` names are copied into the folder, so that it can
-    be moved and its pages made again anywhere.
+    The training logs in ``report.curves`` are copied into the folder, so that the folder can be
+    moved and its pages made again.
 
     Args:
         report: ``curves`` may name files anywhere.
-        folder: the run's.
+        folder: the run's folder.
         codes: item codes by scheme, for the picture of their usage.
 
     Returns:
         The report as written, with its pictures and copied curves.
 
     Raises:
-        UserError: the folder cannot be written, or a training record is broken.
+        UserError: the folder cannot be written, or a training log is damaged.
     """
     with writing(folder):
         curves = {
@@ -50,17 +50,19 @@ def write_report(
         if codes:
             pictures["Items per code"] = CODES
             plots.code_usage(codes, folder / CODES)
-        whole = report.model_copy(update={"curves": curves, "pictures": pictures | report.pictures})
-        write_json(folder / RECORD, whole.dump())
-    write_pages(whole, folder)
-    return whole
+        written = report.model_copy(
+            update={"curves": curves, "pictures": pictures | report.pictures}
+        )
+        write_json(folder / RECORD, written.dump())
+    write_pages(written, folder)
+    return written
 
 
 def write_pages(report: Report, folder: Path) -> None:
-    """Makes both pages and the pictures of metrics and training from a report.
+    """Writes both pages and the pictures of metrics and training of a report.
 
     Raises:
-        UserError: the folder cannot be written, or a training record is missing or broken.
+        UserError: the folder cannot be written, or a training log is missing or damaged.
     """
     with writing(folder):
         plots.metric_bars(report, folder / METRICS)
@@ -76,13 +78,11 @@ def write_pages(report: Report, folder: Path) -> None:
 
 
 def _gather(name: str, source: Path, folder: Path) -> str:
-    """Copies a training record into ``folder``, unless it is there already; its place there."""
-    place = Path("training") / (re.sub(r"[^\w.-]+", "-", name) + ".jsonl")
+    """Copies a training log into ``folder`` unless it is there; returns its path in the folder."""
+    path = Path("training") / (re.sub(r"[^\w.-]+", "-", name) + ".jsonl")
     if not source.is_file():
-        raise input_error(
-            source, f"the training record of {name}", "nothing there", "check its path"
-        )
-    if source.resolve() != (folder / place).resolve():
-        with open(source, "rb") as original, atomic_write(folder / place, "wb") as copy:
+        raise input_error(source, f"the training log of {name}", "no file", "check its path")
+    if source.resolve() != (folder / path).resolve():
+        with open(source, "rb") as original, atomic_write(folder / path, "wb") as copy:
             shutil.copyfileobj(original, copy)
-    return place.as_posix()
+    return path.as_posix()

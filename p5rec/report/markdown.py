@@ -1,4 +1,4 @@
-"""The report as a page to read: numbers first, then what they rest on."""
+"""The report as Markdown: results first, then protocol, data and manifest."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from p5rec.evaluate.blocks import Block, blocks, main_metrics
-from p5rec.evaluate.footing import columns, footing
+from p5rec.evaluate.cost import cost_columns, costs
 from p5rec.evaluate.schema import Measure, Method, Report, Sample, Slice
 
-from .numbers import ABSENT, bracket, footing_cell, number, seconds, share
-from .wording import about_slices, legend, outcome, outdone, sentences, setting
+from .numbers import ABSENT, bracket, cost_cell, number, seconds, share
+from .phrases import about_slices, legend, outcome, outdone, sentences, setting
 
-# what Markdown would obey: emphasis, code, tables, HTML, links, headings
+# characters with a meaning in Markdown: emphasis, code, tables, HTML, links, headings
 SPECIAL = re.compile(r"[\\`*<>|~$]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)|^#")
-SHOWN = 20  # places of a sample's list
+DEPTH = 20  # entries of a sample's list
 
 
 def page(report: Report) -> str:
     """``report`` as Markdown; pictures and files are named relative to the report's folder."""
     lines = ["# Report", ""]
-    if said := outdone(report):
-        lines += [f"**{escaped(said)}**", ""]
+    if warning := outdone(report):
+        lines += [f"**{escaped(warning)}**", ""]
     for block in blocks(report):
         lines += _results(block, report)
     lines += [escaped(legend(report.protocol)), ""]
@@ -35,22 +35,22 @@ def page(report: Report) -> str:
         ("Methods", _methods(report)),
         ("Notes", bullets(map(escaped, report.notes))),
         ("Samples", _samples(report.samples)),
-        ("Made by", _made_by(report)),
+        ("Provenance", _provenance(report)),
     ):
         lines += [f"## {title}", "", *body, ""] if body else []
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _results(block: Block, report: Report) -> list[str]:
-    how, on_footing = setting(block, report.protocol), columns(block)
+    how, cost_names = setting(block, report.protocol), cost_columns(block)
     head = [
-        "method", *on_footing, *block.metrics, "n", "invalid", "repeated",
+        "method", *cost_names, *block.metrics, "n", "invalid", "repeated",
         "train s", "infer s",
     ]  # fmt: skip
     rows = [
         [
             escaped(method.name),
-            *map(footing_cell, footing(method, on_footing)),
+            *map(cost_cell, costs(method, cost_names)),
             *(_cell(method.metrics.get(m), best=block.wins(method, m)) for m in block.metrics),
             f"{method.n:,}",
             share(method.invalid_rate),
@@ -93,9 +93,9 @@ def _slices(report: Report) -> list[str]:
         metrics = dict.fromkeys(
             metric
             for method in cut
-            for part in method.slices.values()
-            if part.metrics != "cannot"
-            for metric in part.metrics
+            for own in method.slices.values()
+            if own.metrics != "unsupported"
+            for metric in own.metrics
         )
         for metric in metrics:
             head = ["slice", "n", *(escaped(method.name) for method in cut)]
@@ -106,22 +106,22 @@ def _slices(report: Report) -> list[str]:
 
 
 def _slice_row(name: str, metric: str, methods: Sequence[Method]) -> list[str]:
-    parts = [method.slices.get(name) for method in methods]
-    n = next(part.n for part in parts if part)
-    return [escaped(name), f"{n:,}", *(_part(part, metric) for part in parts)]
+    slices = [method.slices.get(name) for method in methods]
+    n = next(own.n for own in slices if own)
+    return [escaped(name), f"{n:,}", *(_slice_cell(own, metric) for own in slices)]
 
 
-def _part(part: Slice | None, metric: str) -> str:
-    if part is None:
+def _slice_cell(own: Slice | None, metric: str) -> str:
+    if own is None:
         return ABSENT
-    return "cannot" if part.metrics == "cannot" else _cell(part.metrics.get(metric))
+    return "unsupported" if own.metrics == "unsupported" else _cell(own.metrics.get(metric))
 
 
 def _methods(report: Report) -> list[str]:
     return bullets(
-        f"{escaped(f'{m.name} ({m.task}, {m.split})')}: {', '.join(told)}"
+        f"{escaped(f'{m.name} ({m.task}, {m.split})')}: {', '.join(facts)}"
         for m in report.methods
-        if (told := [*_by_seed(m), *_pairs(m.beside), *_pairs(m.about)])
+        if (facts := [*_by_seed(m), *_pairs(m.other_metrics), *_pairs(m.about)])
     )
 
 
@@ -137,45 +137,45 @@ def _samples(samples: Sequence[Sample]) -> list[str]:
     for kind in dict.fromkeys(sample.kind for sample in samples):
         lines += [f"### {escaped(kind)}", ""]
         for sample in (s for s in samples if s.kind == kind):
-            asked = "; ".join(_pairs(sample.asked, ": "))
-            lines += [f"**{escaped(sample.method)}**" + (f", {asked}" if asked else ""), ""]
-            answers = [escaped(answer) for answer in sample.answer[:SHOWN]]
-            single = len(answers) == 1
-            lines += [f"> {a}" if single else f"{i}. {a}" for i, a in enumerate(answers, 1)]
-            if sample.expected:
-                said = outcome(sample)
+            query = "; ".join(_pairs(sample.query, ": "))
+            lines += [f"**{escaped(sample.method)}**" + (f", {query}" if query else ""), ""]
+            texts = [escaped(text) for text in sample.prediction[:DEPTH]]
+            single = len(texts) == 1
+            lines += [f"> {text}" if single else f"{i}. {text}" for i, text in enumerate(texts, 1)]
+            if sample.target:
+                result = outcome(sample)
                 lines += [
                     "",
-                    f"Expected: {escaped(sample.expected)}" + (f" ({said})" if said else ""),
+                    f"Target: {escaped(sample.target)}" + (f" ({result})" if result else ""),
                 ]
             lines += [""]
     return lines[:-1]
 
 
-def _made_by(report: Report) -> list[str]:
+def _provenance(report: Report) -> list[str]:
     versions = report.manifest.get("versions")
     scalars = {k: v for k, v in report.manifest.items() if not isinstance(v, dict | list)}
-    lines = [f"{seconds(report.seconds)} s in all", *_pairs(scalars, ": ")]
+    lines = [f"{seconds(report.seconds)} s in total", *_pairs(scalars, ": ")]
     if isinstance(versions, dict):
         lines.append("versions: " + ", ".join(_pairs(versions)))
-    lines.append("the whole record: [report.json](report.json)")
+    lines.append("all results: [report.json](report.json)")
     return bullets(lines)
 
 
 def _pairs(facts: Mapping[str, Any], sign: str = " ") -> list[str]:
     """``key value`` of each entry, escaped."""
-    return [f"{escaped(_words(key))}{sign}{escaped(_shown(v))}" for key, v in facts.items()]
+    return [f"{escaped(_words(key))}{sign}{escaped(_text(v))}" for key, v in facts.items()]
 
 
 def _words(key: str) -> str:
     return key.replace("_", " ")
 
 
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{_words(key)} {_shown(part)}" for key, part in value.items())
+        return ", ".join(f"{_words(key)} {_text(own)}" for key, own in value.items())
     if isinstance(value, list):
-        return ", ".join(map(_shown, value)) or "none"
+        return ", ".join(map(_text, value)) or "none"
     if value is None or isinstance(value, bool):
         return {None: ABSENT, True: "yes", False: "no"}[value]
     if isinstance(value, int):
@@ -184,16 +184,16 @@ def _shown(value: Any) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table whose cells are escaped already."""
+    """The lines of a table; its cells must be escaped."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return ["| " + " | ".join(cells) + " |" for cells in lines]
 
 
 def bullets(lines: Iterable[str]) -> list[str]:
-    """Lines of a list, escaped already."""
+    """The lines of a bulleted list; the lines must be escaped."""
     return [f"- {line}" for line in lines]
 
 
 def escaped(text: str) -> str:
-    """``text`` on one line, its signs shown and not obeyed, whoever or whatever wrote it."""
+    """``text`` on one line, with Markdown's special characters escaped."""
     return SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))

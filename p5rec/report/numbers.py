@@ -1,4 +1,4 @@
-"""Figures as tables show them: values, intervals, differences, shares and seconds."""
+"""The format of numbers in tables: values, intervals, differences, shares and seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ ABSENT = "-"
 
 
 def number(value: float | None) -> str:
-    """Four decimals without a leading zero, as tables of this field are written."""
+    """Four decimals without a leading zero, as is usual in tables of metrics."""
     if value is None:
         return ABSENT
     text = f"{value:.4f}"
@@ -16,7 +16,7 @@ def number(value: float | None) -> str:
 
 
 def bracket(measure: Measure | None) -> str:
-    """The bounds of an interval, ``[.1691, .2204]``; nothing where there are none."""
+    """The bounds of an interval, ``[.1691, .2204]``; empty where there are none."""
     if measure is None or measure.low is None:
         return ""
     return f"[{number(measure.low)}, {number(measure.high)}]"
@@ -28,14 +28,14 @@ def signed(value: float | None) -> str:
 
 
 def signed_bracket(comparison: Comparison) -> str:
-    """The bounds of a difference; nothing where there are none."""
+    """The bounds of a difference; empty where there are none."""
     if comparison.low is None or comparison.high is None:
         return ""
     return f"[{signed(comparison.low)}, {signed(comparison.high)}]"
 
 
 def share(value: float | None) -> str:
-    """A share in percent. Only a true zero is written 0."""
+    """A share in percent; only an exact zero is written 0."""
     if value is None:
         return ABSENT
     if value == 0:
@@ -44,12 +44,12 @@ def share(value: float | None) -> str:
 
 
 def seconds(value: float) -> str:
-    """Seconds, with a decimal while it matters."""
+    """Seconds, with one decimal below 100."""
     return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
-def footing_cell(value: str | float | None) -> str:
-    """What a method learned from, or what its answers cost, in words."""
+def cost_cell(value: str | float | None) -> str:
+    """A method's training data, or the cost of its predictions, as text."""
     if value is None:
         return ABSENT
     return value if isinstance(value, str) else f"{value:,.0f}" if value >= 10 else f"{value:.2g}"

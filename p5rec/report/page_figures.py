@@ -1,23 +1,23 @@
-"""The page's figures: main tables, what may be said of differences, slices, and every figure."""
+"""The tables of the report page: main results, differences, slices, and all metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from p5rec.evaluate.blocks import LOWER_IS_BETTER, Block, blocks
-from p5rec.evaluate.footing import columns, footing
+from p5rec.evaluate.cost import cost_columns, costs
 from p5rec.evaluate.schema import Comparison, Measure, Method, Report, Slice
 
 from .drawings import bar, span
 from .html import Html, cell, join, more, table, tag
-from .numbers import ABSENT, bracket, footing_cell, number, seconds, share, signed, signed_bracket
-from .wording import SLICES, about_slices, legend, setting
+from .numbers import ABSENT, bracket, cost_cell, number, seconds, share, signed, signed_bracket
+from .phrases import SLICES, about_slices, legend, setting
 
 Axis = tuple[float, float]
 
 
 def results(report: Report) -> list[Html]:
-    """A table a task and part: its main metrics with their intervals, best method first."""
+    """A table for each task and split: main metrics with intervals, best method first."""
     tables = [_result(block, report) for block in blocks(report)]
     return [*tables, tag("p", legend(report.protocol), class_="quiet")]
 
@@ -25,17 +25,17 @@ def results(report: Report) -> list[Html]:
 def _result(block: Block, report: Report) -> Html:
     axes = {m: span(method.metrics.get(m) for method in block.methods) for m in block.metrics}
     repeated = any(method.duplicate_rate is not None for method in block.methods)
-    on_footing = columns(block)
+    cost_names = cost_columns(block)
     head = [
         "method",
-        *on_footing,
+        *cost_names,
         *(_metric(metric, axes[metric]) for metric in block.metrics),
         "n", "invalid", *(["repeated"] if repeated else []), "train s", "infer s",
     ]  # fmt: skip
     rows = [
         [
             method.name,
-            *_footing(method, on_footing),
+            *_costs(method, cost_names),
             *(_measured(block, method, metric, axes[metric]) for metric in block.metrics),
             cell(f"{method.n:,}", value=method.n),
             _rate(method.invalid_rate),
@@ -46,19 +46,19 @@ def _result(block: Block, report: Report) -> Html:
         for method in block.methods
     ]
     how = setting(block, report.protocol)
-    said = how[:1].upper() + how[1:] + "." if how else ""
-    return table(f"{block.task}, {block.split}", head, rows, said=said, sortable=True)
+    note = how[:1].upper() + how[1:] + "." if how else ""
+    return table(f"{block.task}, {block.split}", head, rows, note=note, sortable=True)
 
 
-def _footing(method: Method, names: Sequence[str]) -> list[str | Html]:
+def _costs(method: Method, names: Sequence[str]) -> list[str | Html]:
     return [
-        entry if isinstance(entry, str) else cell(footing_cell(entry), value=entry)
-        for entry in footing(method, names)
+        entry if isinstance(entry, str) else cell(cost_cell(entry), value=entry)
+        for entry in costs(method, names)
     ]
 
 
 def _metric(metric: str, axis: Axis) -> Html:
-    """A column's head: the metric, and the ends of the line that its intervals lie on."""
+    """A column's heading: the metric and the ends of its axis."""
     lower = " (lower is better)" if metric in LOWER_IS_BETTER else ""
     ends = tag("span", tag("span", number(axis[0])), tag("span", number(axis[1])), class_="ends")
     return join([metric, lower, ends])
@@ -67,9 +67,9 @@ def _metric(metric: str, axis: Axis) -> Html:
 def _measured(block: Block, method: Method, metric: str, axis: Axis) -> Html:
     measure, best = method.metrics.get(metric), block.wins(method, metric)
     value = measure.value if measure else None
-    shown = tag("b", number(value), "*") if best else number(value)
+    text = tag("b", number(value), "*") if best else number(value)
     return cell(
-        shown, " ", tag("small", bracket(measure)), bar(measure, axis, strong=best), value=value
+        text, " ", tag("small", bracket(measure)), bar(measure, axis, strong=best), value=value
     )
 
 
@@ -78,13 +78,13 @@ def _rate(value: float | None) -> Html:
 
 
 def compared(report: Report) -> Iterator[Html]:
-    """What may be said of each difference, a table a task, part and metric."""
+    """A table of comparisons for each task, split and metric."""
     groups: dict[tuple[str, str, str], list[Comparison]] = {}
     for comparison in report.comparisons:
         at = (comparison.task, comparison.split, comparison.metric)
         groups.setdefault(at, []).append(comparison)
-    for (task, split, metric), found in groups.items():
-        axis = span([*found, Measure(value=0, low=0, high=0)])
+    for (task, split, metric), members in groups.items():
+        axis = span([*members, Measure(value=0, low=0, high=0)])
         rows = [
             [
                 c.sentence,
@@ -95,10 +95,10 @@ def compared(report: Report) -> Iterator[Html]:
                     value=c.value,
                 ),
             ]
-            for c in found
+            for c in members
         ]  # fmt: skip
         title = f"Differences in {metric}, {task}, {split}"
-        yield table(title, ["what may be said", _metric(metric, axis)], rows, sortable=True)
+        yield table(title, ["comparison", _metric(metric, axis)], rows, sortable=True)
 
 
 def claimed(comparison: Comparison) -> bool:
@@ -107,20 +107,20 @@ def claimed(comparison: Comparison) -> bool:
 
 
 def sliced(report: Report) -> Iterator[Html]:
-    """A table a task, part and metric, a slice a column."""
+    """A table for each task, split and metric, with a column for each slice."""
     for block in blocks(report):
         cut = [method for method in block.methods if method.slices]
-        parts = {name: part.n for method in cut for name, part in method.slices.items()}
+        counts = {name: own.n for method in cut for name, own in method.slices.items()}
         measured = [
-            part.metrics
+            own.metrics
             for method in cut
-            for part in method.slices.values()
-            if part.metrics != "cannot"
+            for own in method.slices.values()
+            if own.metrics != "unsupported"
         ]
         for metric in dict.fromkeys(metric for metrics in measured for metric in metrics):
-            head = ["method", *(_slice_head(name, n) for name, n in parts.items())]
+            head = ["method", *(_slice_head(name, n) for name, n in counts.items())]
             rows = [
-                [method.name, *(_slice(method.slices.get(name), metric) for name in parts)]
+                [method.name, *(_slice(method.slices.get(name), metric) for name in counts)]
                 for method in cut
             ]
             caption = f"{metric} by slice, {block.task}, {block.split}"
@@ -132,39 +132,43 @@ def _slice_head(name: str, n: int) -> Html:
     return join([SLICES.get(name, name), tag("span", f"n = {n:,}", class_="ends")])
 
 
-def _slice(part: Slice | None, metric: str) -> Html:
-    if part is None or part.metrics == "cannot":
-        return tag("td", "cannot" if part else ABSENT, class_="number")
-    measure = part.metrics.get(metric)
+def _slice(own: Slice | None, metric: str) -> Html:
+    if own is None or own.metrics == "unsupported":
+        return tag("td", "unsupported" if own else ABSENT, class_="number")
+    measure = own.metrics.get(metric)
     value = measure.value if measure else None
     return cell(number(value), tag("small", bracket(measure), class_="below"), value=value)
 
 
-def every_figure(report: Report) -> Iterator[Html]:
-    """All that the record holds of each method, in tables that are folded away."""
+def all_metrics(report: Report) -> Iterator[Html]:
+    """Folded tables of all metrics of each method."""
     for block in blocks(report):
         title = f"{block.task}, {block.split}"
         metrics = _names([list(method.metrics) for method in block.methods])
-        beside = _names([list(method.beside) for method in block.methods])
+        other = _names([list(method.other_metrics) for method in block.methods])
         rows = [
             [
                 method.name,
                 *(_plain(method.metrics.get(metric)) for metric in metrics),
-                *(cell(number(method.beside.get(b)), value=method.beside.get(b)) for b in beside),
+                *(_number(method.other_metrics.get(name)) for name in other),
             ]
             for method in block.methods
         ]
-        head = ["method", *metrics, *(name.replace("_", " ") for name in beside)]
-        shown = [table(f"Every figure, {title}", head, rows, sortable=True)]
+        head = ["method", *metrics, *(name.replace("_", " ") for name in other)]
+        tables = [table(f"All metrics, {title}", head, rows, sortable=True)]
         if any(method.by_seed for method in block.methods):
             rows = [
-                [f"{method.name}: {metric}", *(cell(number(v), value=v) for v in values)]
+                [f"{method.name}: {metric}", *map(_number, values)]
                 for method in block.methods
                 for metric, values in method.by_seed.items()
             ]
             head = ["method and metric", *(f"seed {n}" for n in report.protocol.seeds)]
-            shown.append(table(f"By seed, {title}", head, rows))
-        yield more(f"{title}: {', '.join(metrics)}", *shown)
+            tables.append(table(f"By seed, {title}", head, rows))
+        yield more(f"{title}: {', '.join(metrics)}", *tables)
+
+
+def _number(value: float | None) -> Html:
+    return cell(number(value), value=value)
 
 
 def _names(lists: Sequence[Sequence[str]]) -> list[str]:

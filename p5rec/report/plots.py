@@ -1,7 +1,7 @@
 """The report's pictures: metrics with their intervals, training curves, use of item codes.
 
-Drawn on figures of their own, never through ``pyplot``, so no state is shared. Colours are those
-of Okabe and Ito, which most colour-blind readers can tell apart.
+Figures are created without ``pyplot``, so no state is shared. The colours are those of Okabe and
+Ito, which most colour-blind readers can tell apart.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .training_log import LOSS, panel_title, panels, read_log, smoothed
 DPI = 100
 INK, MUTED, STRONG, SOFT = "#222222", "#767676", "#0072B2", "#A9C6DA"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")
-# of curves that share a colour, one after the other; and how a label says it
+# line styles of curves with the same colour, and their names in labels
 DASHES = {"-": "", "--": " (dashed)", ":": " (dotted)"}
 STYLE = {
     "font.size": 10,
@@ -48,35 +48,35 @@ STYLE = {
     "text.parse_math": False,
 }
 PANEL_METRICS = 2
-PANEL = 2.9  # inches high
-LABEL_GAP = 0.09  # of a panel's height
+PANEL = 2.9  # height in inches
+LABEL_GAP = 0.09  # height of a label, as a share of the panel's
 
 
 class Picture(Figure):
-    """A figure that a notebook shows, whether or not it has set up matplotlib."""
+    """A figure that a notebook displays without any set-up of matplotlib."""
 
     def _repr_png_(self) -> bytes:
-        with BytesIO() as made:
-            self.savefig(made, format="png", dpi=DPI)
-            return made.getvalue()
+        with BytesIO() as png:
+            self.savefig(png, format="png", dpi=DPI)
+            return png.getvalue()
 
 
 def metric_bars(report: Report, path: Path) -> None:
-    """The PNG of :func:`metric_figure`."""
+    """Writes :func:`metric_figure` as PNG."""
     with matplotlib.rc_context(STYLE):
         save(metric_figure(report), path)
 
 
 def metric_figure(report: Report) -> Picture:
-    """The first two main metrics of every task: a bar a method, best on top, with its interval."""
-    shown = blocks(report)
-    bars = [len(block.methods) for block in shown]
+    """Bars with intervals of the first two main metrics of every task, best method on top."""
+    every = blocks(report)
+    bars = [len(block.methods) for block in every]
     with matplotlib.rc_context(STYLE):
         figure = Picture(figsize=(9, 0.36 * sum(bars) + 0.85 * len(bars)), layout=layout())
         grid = figure.subplots(
-            len(shown), PANEL_METRICS, squeeze=False, sharey="row", height_ratios=bars
+            len(every), PANEL_METRICS, squeeze=False, sharey="row", height_ratios=bars
         )
-        for row, block in zip(grid, shown, strict=True):
+        for row, block in zip(grid, every, strict=True):
             for axes in row[len(block.metrics) :]:
                 axes.set_visible(False)
             for axes, metric in zip(row, block.metrics, strict=False):
@@ -86,20 +86,22 @@ def metric_figure(report: Report) -> Picture:
 
 def _bars(axes: Any, block: Block, metric: str) -> None:
     known = [
-        (place, method, measure)
-        for place, method in enumerate(block.methods)
+        (position, method, measure)
+        for position, method in enumerate(block.methods)
         if (measure := method.metrics.get(metric)) and measure.value is not None
     ]
-    places = np.array([place for place, _, _ in known])
+    positions = np.array([position for position, _, _ in known])
     values = np.array([m.value for _, _, m in known], dtype=float)
     low = np.array([m.value if m.low is None else m.low for _, _, m in known], dtype=float)
     high = np.array([m.value if m.high is None else m.high for _, _, m in known], dtype=float)
     colours = [STRONG if block.wins(method, metric) else SOFT for _, method, _ in known]
-    axes.barh(places, values, height=0.62, color=colours)
-    axes.hlines(places, low, high, color=INK, linewidth=1.2)
-    axes.plot(np.r_[low, high], np.r_[places, places], "|", color=INK, markersize=6)
-    for place, value, end in zip(places, values, np.fmax(values, high), strict=True):
-        axes.annotate(number(value), (end, place), (6, 0), textcoords="offset points", va="center")
+    axes.barh(positions, values, height=0.62, color=colours)
+    axes.hlines(positions, low, high, color=INK, linewidth=1.2)
+    axes.plot(np.r_[low, high], np.r_[positions, positions], "|", color=INK, markersize=6)
+    for position, value, end in zip(positions, values, np.fmax(values, high), strict=True):
+        axes.annotate(
+            number(value), (end, position), (6, 0), textcoords="offset points", va="center"
+        )
     axes.set_yticks(range(len(block.methods)), [method.name for method in block.methods])
     axes.set_ylim(len(block.methods) - 0.5, -0.5)
     axes.set_xlim(0, high.max(initial=0) * 1.2 or 1)
@@ -107,27 +109,27 @@ def _bars(axes: Any, block: Block, metric: str) -> None:
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=5)
     lower = " (lower is better)" if metric in LOWER_IS_BETTER else ""
-    part = "" if block.split == "test" else f", {block.split}"
-    axes.set_title(f"{block.task}{part}: {metric}{lower}")
+    split = "" if block.split == "test" else f", {block.split}"
+    axes.set_title(f"{block.task}{split}: {metric}{lower}")
 
 
 def training_curves(runs: Mapping[str, Path], path: Path) -> None:
-    """Loss per step of each run, and below it the validation metric where there is one.
+    """Draws the loss of each run by step, and a validation metric below where there is one.
 
     Args:
-        runs: name to its record (see ``training_log``).
-        path: the PNG.
+        runs: name to its training log (see ``training_log``).
+        path: the PNG to write.
 
     Raises:
-        UserError: a record is missing or broken.
+        UserError: a training log is missing or damaged.
     """
     logs = {name: read_log(source) for name, source in runs.items()}
-    shown = panels(logs.values())
+    keys = panels(logs.values())
     with matplotlib.rc_context(STYLE):
-        crowd = max(1.0, LABEL_GAP * len(runs))  # panels grow with the names beside them
-        figure = Figure(figsize=(9, PANEL * crowd * len(shown)), layout=layout())
-        grid = figure.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
-        for axes, key in zip(grid, shown, strict=True):
+        crowd = max(1.0, LABEL_GAP * len(runs))  # panels get higher with the number of names
+        figure = Figure(figsize=(9, PANEL * crowd * len(keys)), layout=layout())
+        grid = figure.subplots(len(keys), 1, squeeze=False, sharex=True)[:, 0]
+        for axes, key in zip(grid, keys, strict=True):
             _label_ends(
                 axes,
                 [
@@ -149,7 +151,7 @@ def training_curves(runs: Mapping[str, Path], path: Path) -> None:
 
 
 def _curve(axes: Any, points: np.ndarray, colour: str, dash: str, *, smooth: bool) -> float:
-    """Draws one run as its points, or as a moving mean over a thin trace; where it ends."""
+    """Draws one run, as points or as a moving mean over a thin line; returns its last value."""
     steps, values = points
     if not smooth:
         axes.plot(steps, values, dash, color=colour, linewidth=1.5, marker="o", markersize=4)
@@ -161,55 +163,57 @@ def _curve(axes: Any, points: np.ndarray, colour: str, dash: str, *, smooth: boo
 
 
 def _label_ends(axes: Any, ends: list[tuple[float, str, str]], gap: float) -> None:
-    """Names at the right edge, at the height where their lines end, pushed apart if need be.
+    """Puts names at the right edge, at the ends of their lines, at least ``gap`` apart.
 
     ``gap`` is a share of the axes' height.
     """
     low, high = axes.get_ylim()
     ends = sorted(ends)
-    places = [(value - low) / (high - low) for value, _, _ in ends]
-    for at in range(1, len(places)):  # up from the lowest, then down again from the top
-        places[at] = max(places[at], places[at - 1] + gap)
+    heights = [(value - low) / (high - low) for value, _, _ in ends]
+    for at in range(1, len(heights)):  # up from the lowest, then down again from the top
+        heights[at] = max(heights[at], heights[at - 1] + gap)
     ceiling = 1.0
-    for at in reversed(range(len(places))):
-        places[at] = min(places[at], ceiling)
-        ceiling = places[at] - gap
-    for place, (_, name, colour) in zip(places, ends, strict=True):
-        axes.annotate(name, (1, place), (6, 0), xycoords="axes fraction", color=colour,
+    for at in reversed(range(len(heights))):
+        heights[at] = min(heights[at], ceiling)
+        ceiling = heights[at] - gap
+    for height, (_, name, colour) in zip(heights, ends, strict=True):
+        axes.annotate(name, (1, height), (6, 0), xycoords="axes fraction", color=colour,
                       textcoords="offset points", va="center")  # fmt: skip
 
 
 def agreement(
-    told: Mapping[str, float], measured: Mapping[str, float], metric: str, path: Path
+    bits: Mapping[str, float], measured: Mapping[str, float], metric: str, path: Path
 ) -> None:
-    """A point a method: the bits its codes tell of the next item, and what it came to."""
-    names = sorted((name for name in told if name in measured), key=lambda name: measured[name])
-    x, y = (np.array([values[name] for name in names]) for values in (told, measured))
+    """Draws a point for each method: the information in its codes, and its metric."""
+    names = sorted((name for name in bits if name in measured), key=lambda name: measured[name])
+    x, y = (np.array([values[name] for name in names]) for values in (bits, measured))
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, max(4, 1.4 + 0.19 * len(names))), layout=layout())
         axes = figure.subplots()
         axes.plot(x, y, "o", color=STRONG, markersize=5)
-        # names in a column at the right, as high as their points where there is room
+        # names in a column at the right, at the height of their points where there is room
         low, high = y.min(), y.max()
         reach = high - low or 1
-        floor = -0.1
-        for name, bits, value in zip(names, x, y, strict=True):
-            floor = max((value - low) / reach, floor + 1 / len(names))
-            end = axes.get_yaxis_transform(), (1.03, low + floor * reach)
+        height = -0.1
+        for name, information, value in zip(names, x, y, strict=True):
+            height = max((value - low) / reach, height + 1 / len(names))
+            end = axes.get_yaxis_transform(), (1.03, low + height * reach)
             axes.annotate(
-                name, (bits, value), end[1], textcoords=end[0], va="center", fontsize=8.5,
+                name, (information, value), end[1], textcoords=end[0], va="center", fontsize=8.5,
                 arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.6, "shrinkB": 3},
                 annotation_clip=False,
             )  # fmt: skip
-        axes.set_ylim(low - 0.08 * reach, low + (max(1, floor) + 0.05) * reach)
-        axes.set_xlabel("bits that the last item's codes tell of the next item, before training")
+        axes.set_ylim(low - 0.08 * reach, low + (max(1, height) + 0.05) * reach)
+        axes.set_xlabel(
+            "information in the last item's codes about the next item (bits), before training"
+        )
         axes.set_ylabel(metric)
-        axes.set_title("What codes promise and what models make of them")
+        axes.set_title("Information in item codes and results of the models")
         save(figure, path)
 
 
 def code_usage(schemes: Mapping[str, ItemCodes], path: Path) -> None:
-    """Items per code, a row a scheme and a column a level, the fullest code first."""
+    """Draws items per code, with a row for each scheme and a column for each level."""
     levels = max(codes.levels for codes in schemes.values())
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(5, 3.2 * levels), 2.6 * len(schemes)), layout=layout())

@@ -1,4 +1,4 @@
-"""The last stage: the report of a run, its pages, pictures and lists, and where they are laid."""
+"""The last stage of a run: its report, pages, pictures and ranked lists, and their publishing."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from p5rec.core.artefacts import (
     write_json,
     writing,
 )
-from p5rec.core.publishing import lay_out
+from p5rec.core.publishing import publish_outputs
 from p5rec.core.types import Corpus
 from p5rec.core.working import MANIFEST
-from p5rec.data.describe import behaviours_told, dropped_told, repeats_told, users_told
+from p5rec.data.describe import behaviour_notes, dropped_notes, repeat_notes, user_table_notes
 from p5rec.data.prepare import SUMMARY
-from p5rec.evaluate.agreement import sentence, told_by_ids
-from p5rec.evaluate.answers import Outputs, Repeated, measure_run
+from p5rec.evaluate.agreement import next_item_information, sentence
 from p5rec.evaluate.assemble import Rules, assemble
 from p5rec.evaluate.measured import Measured
-from p5rec.evaluate.per_user import write_cases
+from p5rec.evaluate.per_user import write_per_user
+from p5rec.evaluate.predictions import Outputs, Repeated, measure_run
 from p5rec.evaluate.schema import load_report
+from p5rec.ids.codebook_metrics import FILE
 from p5rec.ids.files import load_codes
-from p5rec.ids.quality import FILE
 from p5rec.methods.fitted import Fitted
 from p5rec.recommend.list_files import LISTS, read_lists
 from p5rec.recommend.lists import to_frame, write_lists
@@ -37,8 +37,8 @@ from p5rec.recommend.serving import ServingConfig
 
 from . import data_curve, plots
 from .files import write_report
+from .phrases import RERUN
 from .terminal import table
-from .wording import RERUN
 
 LOG = "metrics.jsonl"
 AGREEMENT = "plots/agreement.png"
@@ -46,81 +46,89 @@ RANKED_BY = "NDCG@10"
 DATA_CURVE = "plots/data.png"
 
 
-def publish(cfg: Any, data: Artefact, corpus: Corpus, made: Outputs, folder: Path) -> Lineage:
+def publish(cfg: Any, data: Artefact, corpus: Corpus, outputs: Outputs, folder: Path) -> Lineage:
     """Writes report, pictures and ranked lists into ``folder``.
 
-    Figures are means over the seeds; lists, samples and curves are those of the first.
+    Metrics are means over the seeds. Lists, samples and curves come from the first seed, lists and
+    samples from the last split.
 
     Args:
         cfg: the recipe's config.
-        data: the prepared ``corpus``; its notes say which rows were repeats.
-        made: lists are laid out and samples shown of the last part.
+        data: the prepared data set; its summary has the notes on dropped and repeated rows.
+        corpus: the data set itself.
+        outputs: of the run's stages.
+        folder: the stage's folder.
     """
-    measured, samples = measure_run(cfg, corpus, made)
-    _write_lists(made.answers[cfg.evaluate.splits[-1]], corpus, folder)
+    measured, samples = measure_run(cfg, corpus, outputs)
+    _write_lists(outputs.predictions[cfg.evaluate.splits[-1]], corpus, folder)
     summary = read_json(data.path / SUMMARY)
-    notes = [*cfg.notes, *behaviours_told(summary), *dropped_told(summary), *users_told(summary)]
-    notes += repeats_told(summary, cfg.data.dedupe)
+    notes = [
+        *cfg.notes,
+        *behaviour_notes(summary),
+        *dropped_notes(summary),
+        *user_table_notes(summary),
+    ]
+    notes += repeat_notes(summary, cfg.data.dedupe)
     pictures = {}
-    if agreed := _draw_agreement(cfg, made.ids, measured, folder):
-        notes.append(agreed)
-        pictures["Codes before and after training"] = AGREEMENT
+    if note := _draw_agreement(cfg, outputs.ids, measured, folder):
+        notes.append(note)
+        pictures["Information in item codes and results"] = AGREEMENT
     report = assemble(
         corpus,
         measured,
         Rules(cfg.seed, range(cfg.repeats), cfg.evaluate.compare, cfg.evaluate.exclude_seen),
-        seconds=seconds_of([data, *(artefact for _, artefact in made.named())]),
+        seconds=seconds_of([data, *(artefact for _, artefact in outputs.named())]),
         manifest={
             "command": RERUN,
             "config": cfg.dump(),
             "artefacts": {
-                f"{part} {name} {n}": run.key
-                for part, found in made.answers.items()
-                for name, runs in found.items()
+                f"{split_name} {name} {n}": run.key
+                for split_name, by_method in outputs.predictions.items()
+                for name, runs in by_method.items()
                 for n, run in enumerate(runs)
             },
         },
         samples=samples,
         notes=notes,
-        curves=_training_logs(made.fitted),
+        curves=_training_logs(outputs.fitted),
     )
     if data_curve.draw(report, folder / DATA_CURVE):
-        pictures["What more data is worth"] = DATA_CURVE
+        pictures["Learning curves"] = DATA_CURVE
     report = report.model_copy(update={"pictures": pictures})
     write_report(
-        report, folder, {name: load_codes(runs[0].path) for name, runs in made.ids.items()}
+        report, folder, {name: load_codes(runs[0].path) for name, runs in outputs.ids.items()}
     )
-    write_cases(measured, corpus, folder)
+    write_per_user(measured, corpus, folder)
     return Lineage.none()
 
 
-def _write_lists(answers: Repeated, corpus: Corpus, folder: Path) -> None:
-    for name, runs in answers.items():
+def _write_lists(predictions: Repeated, corpus: Corpus, folder: Path) -> None:
+    for name, runs in predictions.items():
         if (runs[0].path / LISTS).is_file():
             frame = to_frame(read_lists(runs[0].path), corpus.catalog, corpus.user_ids)
             write_lists(frame, folder / f"lists/{name}.parquet", folder / f"lists/{name}.jsonl")
 
 
 def _draw_agreement(cfg: Any, ids: Repeated, measured: Sequence[Measured], folder: Path) -> str:
-    """Draws what codes promise against what models make of them, and says it; empty where methods
-    do not differ in their codes alone."""
+    """Draws the information in item codes against results, and returns their correlation in words;
+    empty where the methods differ in more than their codes."""
     bits = {name: read_json(runs[0].path / FILE)["next_item_bits"] for name, runs in ids.items()}
-    told = told_by_ids(cfg.methods, bits)
-    if not told:
+    information = next_item_information(cfg.methods, bits)
+    if not information:
         return ""
-    part = cfg.evaluate.splits[0]
-    reached = {
+    split_name = cfg.evaluate.splits[0]
+    results = {
         entry.method.name: float(entry.method.metrics[RANKED_BY].value or 0)
         for entry in measured
-        if entry.method.split == part and RANKED_BY in entry.method.metrics
+        if entry.method.split == split_name and RANKED_BY in entry.method.metrics
     }
-    metric = f"{RANKED_BY} ({part})"
-    plots.agreement(told, reached, metric, folder / AGREEMENT)
-    return sentence(told, reached, metric)
+    metric = f"{RANKED_BY} ({split_name})"
+    plots.agreement(information, results, metric, folder / AGREEMENT)
+    return sentence(information, results, metric)
 
 
 def _training_logs(fitted: Mapping[str, Sequence[Fitted]]) -> dict[str, str]:
-    """Records of training by method; one whose model several methods ask is the first one's."""
+    """Training logs by method; a log that methods share has the name of the first."""
     logs: dict[Path, str] = {}
     for name, runs in fitted.items():
         if (log := runs[0].trained / LOG).is_file():
@@ -129,34 +137,35 @@ def _training_logs(fitted: Mapping[str, Sequence[Fitted]]) -> dict[str, str]:
 
 
 def show(
-    made: Path,
+    report: Path,
     ids: Repeated,
     fitted: Mapping[str, Fitted],
     serving: Mapping[str, ServingConfig],
     out: Path,
 ) -> None:
-    """Lays results out where the user looks, and prints the table and the places.
+    """Publishes the outputs of a run, and prints the table and the paths.
 
     Args:
-        made: the report's folder.
-        ids: artefacts by name, one a seed; the first is laid out.
-        fitted: the methods whose folders are laid out.
-        serving: how each is queried.
+        report: the report stage's folder.
+        ids: semantic ids by name, one for each seed; the first is published.
+        fitted: the methods whose models are published.
+        serving: how each method is queried.
+        out: the folder that the user named.
     """
-    kept = [path for path in made.iterdir() if path.name not in (MANIFEST, LINEAGE)]
+    files = [path for path in report.iterdir() if path.name not in (MANIFEST, LINEAGE)]
     codes = {f"ids/{name}": runs[0].path for name, runs in ids.items()}
     with writing(out), TemporaryDirectory() as work:
         folders = {}
         for name, run in fitted.items():
             write_json(Path(work) / name / SERVING, serving[name].dump())
-            beside = {SERVING: Path(work) / name / SERVING}
-            folders[f"models/{name}"] = {p.name: p for p in run.folder.iterdir()} | beside
-        lay_out({**{path.name: path for path in kept}, **folders, **codes}, out)
+            settings = {SERVING: Path(work) / name / SERVING}
+            folders[f"models/{name}"] = {p.name: p for p in run.folder.iterdir()} | settings
+        publish_outputs({**{path.name: path for path in files}, **folders, **codes}, out)
     print()
     print(table(load_report(out)))
-    print(f"\nreport  {out}/report.html   (text: {out}/report.md, numbers: {out}/report.json)")
+    print(f"\nreport  {out}/report.html   (text: {out}/report.md, data: {out}/report.json)")
     print(f"lists   {out}/lists/<method>.parquet and .jsonl: user, rank, item, title, score")
     if ids:
-        print(f"ids     {out}/ids/<name>: look at them with `p5rec ids inspect`")
+        print(f"ids     {out}/ids/<name>: inspect them with `p5rec ids inspect`")
     if fitted:
-        print(f"models  {out}/models/<method>: ask them with `p5rec recommend`")
+        print(f"models  {out}/models/<method>: serve them with `p5rec recommend`")

@@ -9,7 +9,7 @@ from p5rec.evaluate.blocks import Block, blocks
 from p5rec.evaluate.schema import Report
 
 from .numbers import bracket, number, seconds, share
-from .wording import legend, outdone, setting
+from .phrases import legend, outdone, setting
 
 WIDTH = 110
 NAME_WIDTH = 24
@@ -18,23 +18,23 @@ GAP = "  "
 
 def table(report: Report) -> str:
     """The main numbers of every task, best method first, at most ``WIDTH`` columns wide."""
-    parts = [_wrapped(better), ""] if (better := outdone(report)) else []
+    lines = [_wrapped(warning), ""] if (warning := outdone(report)) else []
     for block in blocks(report):
-        how = setting(block, report.protocol)
-        parts += [_wrapped(f"{block.task}, {block.split}" + (f": {how}" if how else "")), ""]
-        parts += [*_fitting(block), ""]
-        said = [
+        protocol = setting(block, report.protocol)
+        title = f"{block.task}, {block.split}" + (f": {protocol}" if protocol else "")
+        lines += [_wrapped(title), "", *_fitting(block), ""]
+        sentences = [
             _wrapped(c.sentence)
             for c in report.comparisons
             if (c.task, c.split) == (block.task, block.split) and c.metric in block.metrics[:1]
         ]
-        parts += [*said, ""] if said else []
-    return "\n".join([*parts, _wrapped(legend(report.protocol))])
+        lines += [*sentences, ""] if sentences else []
+    return "\n".join([*lines, _wrapped(legend(report.protocol))])
 
 
 def _fitting(block: Block) -> list[str]:
-    """The block with as many intervals as the width allows, the last metrics losing theirs; where
-    none are left to lose, names are cut."""
+    """The block with as many intervals as the width allows, from the first metric on. Where no
+    interval fits, method names are shortened."""
     over = 0
     for bracketed in range(len(block.metrics), -1, -1):
         lines = _aligned(block, block.metrics[:bracketed])
@@ -68,7 +68,7 @@ def _aligned(block: Block, bracketed: Sequence[str], name_width: int = NAME_WIDT
 
 
 def column(*cells: str) -> list[str]:
-    """The cells, all as wide as the widest."""
+    """The cells, padded to the width of the widest."""
     width = max(map(len, cells))
     return [cell.ljust(width) for cell in cells]
 

@@ -1,4 +1,4 @@
-"""What a training left behind: ``metrics.jsonl``, its losses and validation figures by step."""
+"""The log of a training run: ``metrics.jsonl``, its losses and validation metrics by step."""
 
 from __future__ import annotations
 
@@ -13,57 +13,55 @@ from p5rec.core.errors import input_error
 
 LOSS = "loss"
 VALIDATION = "valid_"
-FAVOURITE = "valid_HR@10"
+PREFERRED = "valid_HR@10"
 
 Log = Mapping[str, np.ndarray]
 
 
 def read_log(source: Path) -> Log:
-    """The loss and each validation metric of a record, ``(2, n)`` steps and finite values.
+    """The loss and each validation metric of a training log, ``(2, n)`` steps and finite values.
 
     Args:
-        source: a JSON object a line with ``step`` and ``loss`` or ``valid_...`` keys.
+        source: one JSON object a line, with ``step`` and ``loss`` or ``valid_...`` keys.
 
     Raises:
-        UserError: the record is missing or broken.
+        UserError: the log is missing or damaged.
     """
-    found: dict[str, list[tuple[float, float]]] = {}
+    series: dict[str, list[tuple[float, float]]] = {}
     try:
         lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
-        raise input_error(
-            source, "a training record", "nothing there", "run its recipe again"
-        ) from None
-    for place, line in enumerate(lines, 1):
+        raise input_error(source, "a training log", "no file", "run its recipe again") from None
+    for number, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
             step = float(entry["step"])
         except (ValueError, KeyError, TypeError):
             todo = "remove the line"
             raise input_error(
-                source, "a JSON object with a step", line[:40], todo, line=place
+                source, "a JSON object with a step", line[:40], todo, line=number
             ) from None
         for key, value in entry.items():
             if not (key == LOSS or key.startswith(VALIDATION)):
                 continue
             if isinstance(value, int | float) and isfinite(value):
-                found.setdefault(key, []).append((step, value))
-    return {key: np.array(points).T for key, points in found.items()}
+                series.setdefault(key, []).append((step, value))
+    return {key: np.array(points).T for key, points in series.items()}
 
 
 def panels(logs: Iterable[Log]) -> list[str]:
-    """What is drawn of some trainings: the loss, and one validation metric where there is any."""
+    """The keys to draw: the loss, and one validation metric where there is any."""
     keys = dict.fromkeys(key for log in logs for key in log if key != LOSS)
-    validated = FAVOURITE if FAVOURITE in keys else next(iter(keys), None)
+    validated = PREFERRED if PREFERRED in keys else next(iter(keys), None)
     return [LOSS] + ([validated] if validated else [])
 
 
 def panel_title(key: str) -> str:
-    """What a panel shows."""
+    """The title of a panel."""
     return "Training loss" if key == LOSS else f"{key.removeprefix(VALIDATION)} on validation"
 
 
 def smoothed(points: np.ndarray) -> np.ndarray:
-    """``(2, n)`` points as their moving mean over a twenty-fifth of them."""
+    """The moving mean of ``(2, n)`` points over a twenty-fifth of them."""
     width = max(1, points.shape[1] // 25)
     return np.stack([np.convolve(x, np.ones(width) / width, mode="valid") for x in points])

@@ -13,7 +13,7 @@ def corpus() -> Corpus:
 
 
 @pytest.fixture(scope="session")
-def at_places() -> Callable[..., RankedLists]:
+def ranked_at() -> Callable[..., RankedLists]:
     return lists_with
 
 

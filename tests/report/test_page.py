@@ -1,4 +1,4 @@
-"""The page: nothing breaks it, it asks for nothing, and it holds every figure of the record."""
+"""The page: text is escaped, it makes no request, and it has every number of report.json."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from p5rec.evaluate.schema import (
     Slice,
     load_report,
 )  # fmt: skip
-from p5rec.prompting.template import UNSEEN
+from p5rec.prompting.template import HELD_OUT
 from p5rec.report.files import write_report
 from p5rec.report.html import ASSETS, VOID, tag
 from p5rec.report.numbers import number
@@ -34,11 +34,11 @@ from p5rec.report.page import page
 ROOT = Path(__file__).parents[2]
 RESULTS = sorted((ROOT / "docs" / "results").glob("*/report.json"))
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp; \u2028"
-NEVER_CLOSED = VOID | {"meta"}
+UNCLOSED = VOID | {"meta"}
 
 
 class Reader(HTMLParser):
-    """Reads a page, and sees to it that every element ends where it must."""
+    """Reads a page, and checks that every element is closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -52,11 +52,11 @@ class Reader(HTMLParser):
     def handle_starttag(self, name: str, attrs: list[tuple[str, str | None]]) -> None:
         assert len({key for key, _ in attrs}) == len(attrs)
         self.tags.append((name, dict(attrs)))
-        if name not in NEVER_CLOSED:
+        if name not in UNCLOSED:
             self.open.append(name)
 
     def handle_endtag(self, name: str) -> None:
-        if name not in NEVER_CLOSED:
+        if name not in UNCLOSED:
             assert self.open.pop() == name
 
     def handle_data(self, data: str) -> None:
@@ -70,17 +70,17 @@ class Reader(HTMLParser):
 
 @pytest.fixture
 def made(method: Callable[..., Method], report: Callable[..., Report]) -> Callable[[str], Report]:
-    """A report with something in every part, in which strangers' words are ``said``."""
+    """A report with content in every section, with ``said`` as text from outside."""
 
     def make(said: str) -> Report:
         rare = {"HR@10": Measure(value=0.21, low=0.1, high=0.3)}
-        parts = {
+        slices = {
             "item-frequency-q1": Slice(n=3, metrics=rare),
-            "unseen-item": Slice(n=2, metrics="cannot"),
+            "unseen-item": Slice(n=2, metrics="unsupported"),
             "repeat": Slice(n=1, metrics={"HR@10": Measure(value=0, low=0, high=0)}),
         }
-        ours = method("small", {"HR@10": 0.31, "NDCG@10": 0.17, "MRR@20": 0.123}, slices=parts,
-                      beside={"coverage": 0.456}, by_seed={"HR@10": [0.3, 0.32]},
+        ours = method("small", {"HR@10": 0.31, "NDCG@10": 0.17, "MRR@20": 0.123}, slices=slices,
+                      other_metrics={"coverage": 0.456}, by_seed={"HR@10": [0.3, 0.32]},
                       about={"prompts": ["rating.x.v1"], "file": said})  # fmt: skip
         difference = {"task": "sequential", "split": "test", "metric": "HR@10"}
         return report(
@@ -91,16 +91,17 @@ def made(method: Callable[..., Method], report: Callable[..., Report]) -> Callab
                 Comparison(a="small", b=said, **difference, value=0.09, low=0.02, high=0.16,
                            sentence=f"small beats {said}"),
                 Comparison(a="small", b="z", **difference, value=0.01, low=-0.02, high=0.04,
-                           sentence="small vs z: no difference shown"),
+                           sentence="small vs z: no difference words"),
             ],
             samples=[
-                Sample(kind="ranked list", method="small", asked={"user": said, "latest": said},
-                       answer=["Same", "Same", said], expected="Same", right=True, rank=2,
+                Sample(kind="ranked list", method="small", query={"user": said, "latest": said},
+                       prediction=["Same", "Same", said], target="Same", correct=True, rank=2,
                        depth=20),
-                Sample(kind="ranked list", method="small", asked={"user": "8"}, answer=["One"],
-                       expected=said, right=False, depth=20),
-                Sample(kind="ranked list", method="old", answer=["One", "Two"], expected="Two"),
-                Sample(kind=f"explanation {said}", method="llm", answer=[said], expected=said),
+                Sample(kind="ranked list", method="small", query={"user": "8"}, prediction=["One"],
+                       target=said, correct=False, depth=20),
+                Sample(kind="ranked list", method="old", prediction=["One", "Two"], target="Two",
+                       correct=True, rank=2, depth=2),
+                Sample(kind=f"explanation {said}", method="llm", prediction=[said], target=said),
             ],
             notes=[said],
             manifest={"config": {"name": said, "data": {"path": said}}, "versions": {"p5rec": "1"}},
@@ -109,14 +110,14 @@ def made(method: Callable[..., Method], report: Callable[..., Report]) -> Callab
     return make
 
 
-def test_strangers_words_stay_words(made: Callable[[str], Report], tmp_path: Path) -> None:
+def test_text_from_outside_is_never_markup(made: Callable[[str], Report], tmp_path: Path) -> None:
     calm, wild = (Reader(page(made(said), tmp_path)) for said in ("calm", HOSTILE))
     assert [name for name, _ in wild.tags] == [name for name, _ in calm.tags]
     assert wild.text.count("<script>alert(1)</script>") >= 11
     assert not any(key.startswith("on") for _, attrs in wild.tags for key in attrs)
 
 
-def test_the_page_asks_for_nothing_and_lets_nothing_else_run(
+def test_the_page_makes_no_request_and_runs_only_its_own_script(
     made: Callable[[str], Report], tmp_path: Path
 ) -> None:
     codes = ItemCodes(np.array([[0, 1], [1, 1]], dtype=np.int32), (2, 4), "random")
@@ -143,36 +144,36 @@ def test_the_page_asks_for_nothing_and_lets_nothing_else_run(
 def figures(report: Report) -> Iterator[float | None]:
     for one in report.methods:
         measures = [*one.metrics.values()]
-        measures += [m for s in one.slices.values() if s.metrics != "cannot"
+        measures += [m for s in one.slices.values() if s.metrics != "unsupported"
                      for m in s.metrics.values()]  # fmt: skip
         yield from (value for m in measures for value in (m.value, m.low, m.high))
-        yield from one.beside.values()
+        yield from one.other_metrics.values()
         yield from (value for values in one.by_seed.values() for value in values)
 
 
 @pytest.mark.parametrize("record", RESULTS, ids=lambda path: path.parent.name)
-def test_every_committed_figure_is_on_its_page(record: Path) -> None:
-    """Records of earlier days included."""
+def test_every_committed_number_is_on_its_page(record: Path) -> None:
+    """Every number of the committed reports is on their page."""
     report = load_report(record.parent)
-    shown = Reader(page(report, record.parent)).text
-    absent = {number(value) for value in figures(report)} - set(re.findall(r"-?[\d.]+|-", shown))
+    words = Reader(page(report, record.parent)).text
+    absent = {number(value) for value in figures(report)} - set(re.findall(r"-?[\d.]+|-", words))
     assert not absent
     for one in report.methods:
-        assert one.name in shown
+        assert one.name in words
     for one in report.comparisons:
-        assert one.sentence in shown
-        assert f"{one.value:+.4f}" in shown
-    for line in (*report.notes, *(s.expected for s in report.samples)):
-        assert " ".join(line.split()) in " ".join(shown.split())
+        assert one.sentence in words
+        assert f"{one.value:+.4f}" in words
+    for line in (*report.notes, *(s.target for s in report.samples)):
+        assert " ".join(line.split()) in " ".join(words.split())
 
 
-def test_every_part_is_told_in_words(made: Callable[[str], Report], tmp_path: Path) -> None:
+def test_every_section_has_its_content(made: Callable[[str], Report], tmp_path: Path) -> None:
     report = made("calm")
     found = Reader(page(report, tmp_path))
     for words in (
-        "small beats calm", "small vs z: no difference shown", "cannot",
-        "repeats are misses by construction", "place 2 of 20", "not among the first 20",
-        "place 2 of 2", "p5rec run sft --config config.yaml", "rating.x.v1", ".4560", ".3200",
+        "small beats calm", "small vs z: no difference words", "unsupported",
+        "so all repeats are misses", "rank 2 of 20", "not in the top 20",
+        "rank 2 of 2", "p5rec run sft --config config.yaml", "rating.x.v1", ".4560", ".3200",
     ):  # fmt: skip
         assert words in found.text, words
     assert {number(value) for value in figures(report)} <= set(re.findall(r"[\d.]+|-", found.text))
@@ -184,37 +185,35 @@ def test_every_part_is_told_in_words(made: Callable[[str], Report], tmp_path: Pa
     assert all(box["tabindex"] == "0" and box["aria-label"] for box in boxes)
 
 
-def test_a_task_in_unseen_wordings_is_named_once(
+def test_a_task_with_held_out_templates_is_named_once(
     method: Callable[..., Method], report: Callable[..., Report], tmp_path: Path
 ) -> None:
-    tasks = ("rating", f"rating{UNSEEN}", "direct")
+    tasks = ("rating", f"rating{HELD_OUT}", "direct")
     words = Reader(page(report(*(method("m", {"RMSE": 1.0}, t) for t in tasks)), tmp_path)).words
     assert words[words.index("measured") + 1] == (
-        "rating*, direct on test; * in unseen wordings too"
+        "rating*, direct on test; * with held-out templates too"
     )
 
 
-def test_the_right_item_is_marked_by_its_place(
-    made: Callable[[str], Report], tmp_path: Path
-) -> None:
-    """Two items of one title: the second is the right one."""
+def test_the_target_is_marked_by_its_rank(made: Callable[[str], Report], tmp_path: Path) -> None:
+    """Two items have the same title: the second is the target."""
     text = page(made("calm"), tmp_path)
-    assert "<li><bdi>Same</bdi></li><li><mark><bdi>Same</bdi></mark> ← the right one</li>" in text
+    assert "<li><bdi>Same</bdi></li><li><mark><bdi>Same</bdi></mark> ← target</li>" in text
     assert "old: 1 of 1 are hits" in text
 
 
-def test_a_heavy_picture_is_named_and_a_lost_one_left_out(
+def test_a_large_picture_is_named_and_a_missing_one_left_out(
     made: Callable[[str], Report], tmp_path: Path
 ) -> None:
     (tmp_path / "heavy.png").write_bytes(bytes(300_000))
     report = made("calm").model_copy(update={"pictures": {"Heavy": "heavy.png", "Lost": "no.png"}})
     text = page(report, tmp_path)
-    assert "Heavy: heavy.png, beside this page" in text
+    assert "Heavy: heavy.png in the folder of this page" in text
     assert "no.png" not in text
     assert "<img" not in text
 
 
-def test_a_protocol_that_says_little_is_enough(
+def test_an_empty_protocol_is_enough(
     method: Callable[..., Method], report: Callable[..., Report], tmp_path: Path
 ) -> None:
     bare = report(method("m", {"x": float("nan")}), protocol=Protocol(splits={}, seeds=[0]),

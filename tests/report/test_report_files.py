@@ -15,7 +15,7 @@ from p5rec.report.files import write_pages, write_report
 
 
 @pytest.fixture
-def whole(method, report, tmp_path):
+def complete(method, report, tmp_path):
     log = tmp_path / "elsewhere" / "metrics.jsonl"
     log.parent.mkdir()
     log.write_text('{"step": 10, "loss": 3.5}\n{"step": 20, "loss": 2.5, "valid_HR@10": 0.1}\n')
@@ -27,8 +27,8 @@ def whole(method, report, tmp_path):
     )
 
 
-def test_the_record_has_the_promised_shape(whole, tmp_path):
-    write_report(whole, tmp_path / "run")
+def test_report_json_has_the_documented_keys(complete, tmp_path):
+    write_report(complete, tmp_path / "run")
     tree = json.loads((tmp_path / "run" / "report.json").read_text())
     assert {"data", "protocol", "manifest", "seconds", "methods"} <= set(tree)
     entry = tree["methods"][1]
@@ -40,9 +40,9 @@ def test_the_record_has_the_promised_shape(whole, tmp_path):
     assert entry["about"] == {"parameters": 7}
 
 
-def test_it_loads_back_equal_and_moves_with_its_folder(whole, tmp_path):
+def test_it_loads_back_equal_and_moves_with_its_folder(complete, tmp_path):
     codes = ItemCodes(np.array([[0, 1], [1, 1]], dtype=np.int32), (2, 4), "random")
-    written = write_report(whole, tmp_path / "run", {"random": codes})
+    written = write_report(complete, tmp_path / "run", {"random": codes})
     assert load_report(tmp_path / "run") == written
     first = (tmp_path / "run" / "report.md").read_text()
     shutil.rmtree(tmp_path / "elsewhere")
@@ -79,7 +79,7 @@ def test_any_facts_survive_the_file_and_nan_is_null(data, value):
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"),
+    ("damage", "message"),
     [
         (lambda tree: "{", "expected valid JSON"),
         (lambda tree: json.dumps([tree]), "the whole file"),
@@ -87,42 +87,42 @@ def test_any_facts_survive_the_file_and_nan_is_null(data, value):
         (lambda tree: json.dumps({**tree, "methods": [{}]}), "methods.0.name: field required"),
     ],
 )
-def test_a_damaged_record_is_one_clear_line(whole, tmp_path, harm, said):
-    write_report(whole, tmp_path)
+def test_a_damaged_report_is_one_line(complete, tmp_path, damage, message):
+    write_report(complete, tmp_path)
     path = tmp_path / "report.json"
-    path.write_text(harm(json.loads(path.read_text())))
+    path.write_text(damage(json.loads(path.read_text())))
     with pytest.raises(UserError) as caught:
         load_report(tmp_path)
     (line,) = caught.value.lines
     assert line.startswith(f"{path}: expected")
-    assert said in line
+    assert message in line
 
 
-def test_a_missing_training_record_is_named_before_anything_is_written(whole, tmp_path):
-    gone = whole.model_copy(update={"curves": {"small": str(tmp_path / "none.jsonl")}})
-    with pytest.raises(UserError, match=r"none\.jsonl: expected the training record of small"):
+def test_a_missing_training_log_is_reported_before_any_write(complete, tmp_path):
+    gone = complete.model_copy(update={"curves": {"small": str(tmp_path / "none.jsonl")}})
+    with pytest.raises(UserError, match=r"none\.jsonl: expected the training log of small"):
         write_report(gone, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(whole, tmp_path, monkeypatch):
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(complete, tmp_path, monkeypatch):
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UserError, match="full disk") as caught:
-        write_report(whole, tmp_path / "run")
+        write_report(complete, tmp_path / "run")
     assert len(caught.value.lines) == 1
     assert [path for path in (tmp_path / "run").rglob("*") if path.is_file()] == []
 
 
-def test_the_page_shows_what_it_was_given(method, report, tmp_path):
+def test_the_page_has_best_values_and_escaped_samples(method, report, tmp_path):
     made = report(
         method("a|b", {"RMSE": 1.2, "MAE": 0.9}, "rating", duplicate_rate=None),
         method("small", {"RMSE": 0.9, "MAE": 0.95}, "rating", duplicate_rate=None),
         samples=[
-            Sample(kind="explanation", method="llm", answer=["<script>x</script>\n# [a](b)"]),
-            Sample(kind="list", method="llm", asked={"user": "7"}, answer=["One", "Two"]),
+            Sample(kind="explanation", method="llm", prediction=["<script>x</script>\n# [a](b)"]),
+            Sample(kind="list", method="llm", query={"user": "7"}, prediction=["One", "Two"]),
         ],
     )
     write_report(made, tmp_path)
@@ -133,10 +133,10 @@ def test_the_page_shows_what_it_was_given(method, report, tmp_path):
     assert page.index(small) < page.index(other)  # the lower error comes first
     assert r"> \<script\>x\</script\> # [a\](b)" in page
     assert "**llm**, user: 7\n\n1. One\n2. Two" in page
-    assert "Fewer than three" in page
+    assert "fewer than three" in page
 
 
-def test_the_page_tells_each_seeds_figures(method, report, tmp_path):
+def test_the_page_has_the_metrics_of_each_seed(method, report, tmp_path):
     entry = method("m", {"HR@10": 0.5, "MRR@10": 0.3})
     several = entry.model_copy(update={"by_seed": {"HR@10": [0.4, 0.6, 0.5], "MRR@10": [0.3] * 3}})
     made = report(several)
@@ -144,7 +144,7 @@ def test_the_page_tells_each_seeds_figures(method, report, tmp_path):
     write_report(made.model_copy(update={"protocol": rules}), tmp_path)
     page = (tmp_path / "report.md").read_text()
     assert "HR@10 by seed .4000 / .6000 / .5000" in page
-    assert "means over them" in page
-    assert "Fewer than three" not in page
+    assert "means over the seeds" in page
+    assert "fewer than three" not in page
     table = (tmp_path / "report.html").read_text().partition("By seed")[2].partition("</thead>")[0]
     assert [f"seed {n}" in table for n in range(4)] == [True, True, True, False]

@@ -14,7 +14,7 @@ def test_the_best_comes_first_and_is_marked(method, report):
         )
     ).splitlines()
     assert lines[0] == (
-        "sequential, test: leave-one-out split, all 30 items ranked, seen items left out"
+        "sequential, test: leave-one-out split, all 30 items ranked, seen items excluded"
     )
     small, popularity = lines[4:6]
     assert small.startswith("small       .1941* [.1841, .2041]  .0301  [.0201, .0401]")
@@ -23,7 +23,7 @@ def test_the_best_comes_first_and_is_marked(method, report):
     assert lines[-1].startswith("[low, high] is the 95 % interval over 1,000 bootstrap resamples")
 
 
-def test_lower_errors_are_best_and_lists_of_nothing_have_no_repeats(method, report):
+def test_lower_errors_are_best_and_ratings_have_no_repeats(method, report):
     made = report(
         method("mean", {"RMSE": 1.1}, "rating", duplicate_rate=None),
         method("bias", {"RMSE": 0.9}, "rating", duplicate_rate=None),
@@ -34,8 +34,8 @@ def test_lower_errors_are_best_and_lists_of_nothing_have_no_repeats(method, repo
     assert second.startswith("mean    1.1000  [1.0900, 1.1100]")
 
 
-def test_a_task_says_its_own_comparisons_in_its_first_metric(method, report):
-    def said(task, metric):
+def test_a_task_is_followed_by_comparisons_in_its_first_metric(method, report):
+    def comparison(task, metric):
         return Comparison(
             a="a", b="b", task=task, split="test", metric=metric, value=1, low=1, high=1,
             sentence=f"a beats b in {metric} of {task}",
@@ -44,7 +44,11 @@ def test_a_task_says_its_own_comparisons_in_its_first_metric(method, report):
     made = report(
         method("a", {"HR@10": 0.2, "NDCG@10": 0.1}),
         method("a", {"RMSE": 0.2}, "rating"),
-        comparisons=[said("rating", "RMSE"), said("sequential", "HR@10"), said("sequential", "x")],
+        comparisons=[
+            comparison("rating", "RMSE"),
+            comparison("sequential", "HR@10"),
+            comparison("sequential", "x"),
+        ],
     )
     text = table(made)
     assert "of x" not in text
@@ -62,16 +66,16 @@ NAMES = ("HR@10", "NDCG@10"), ("RMSE", "MAE", "AUC"), ("BLEU-4", "ROUGE-1", "ROU
     st.floats(-1e4, 1e4),
     st.integers(0, 10**9),
 )  # fmt: skip
-@example(["0" * 24], NAMES[1], -1000.0, 10**6)  # no interval left to lose
+@example(["0" * 24], NAMES[1], -1000.0, 10**6)  # no interval fits
 @example(["0" * 24], NAMES[2], -9999.5, 10**9)
-def test_it_is_never_wider_than_a_terminal(method, report, names, metrics, value, n):
+def test_the_table_fits_the_terminal(method, report, names, metrics, value, n):
     made = report(*(method(name, dict.fromkeys(metrics, value), n=n) for name in names))
     lines = table(made).splitlines()
     assert max(map(len, lines)) <= WIDTH
     assert len(lines) == 4 + len(names) + 2
 
 
-def test_too_wide_a_table_gives_up_its_last_intervals_first(method, report):
+def test_a_wide_table_drops_its_last_intervals_first(method, report):
     def row(name):
         made = method(name, {"RMSE": 1.0, "MAE": 2.0, "AUC": 0.5}, "rating")
         return table(report(made)).splitlines()[4]
@@ -83,7 +87,7 @@ def test_too_wide_a_table_gives_up_its_last_intervals_first(method, report):
 
 
 @pytest.mark.parametrize("value", [None, float("nan")])
-def test_what_was_not_measured_is_a_dash_and_comes_last(method, report, value):
+def test_a_missing_value_is_a_dash_and_comes_last(method, report, value):
     known = method("known", {"HR@10": 0.1})
     blank = {"value": value, "low": None, "high": None}
     unknown = known.model_copy(update={"name": "unknown"}).dump() | {"metrics": {"HR@10": blank}}

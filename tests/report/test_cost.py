@@ -1,4 +1,4 @@
-"""Untaught, shown examples and fine-tuned side by side: what the tables and the curve tell."""
+"""Zero-shot, few-shot and fine-tuned methods side by side: cost columns and learning curves."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from p5rec.evaluate.blocks import blocks
-from p5rec.evaluate.footing import COLUMNS, columns, curves, footing, whole
+from p5rec.evaluate.cost import COLUMNS, cost_columns, costs, full_data_method, learning_curves
 from p5rec.evaluate.schema import Method, Report
 from p5rec.methods.generative.method import Generative
 from p5rec.report.data_curve import apart, draw
 from p5rec.report.markdown import page
-from p5rec.report.numbers import footing_cell
+from p5rec.report.numbers import cost_cell
 
 
 def config(steps: int, shots: int = 0, users: float = 1.0) -> Generative:
@@ -28,26 +28,30 @@ METHODS = {
 }  # fmt: skip
 
 
-def test_what_was_learned_from_is_said_in_words() -> None:
-    told = {name: method.learned for name, method in METHODS.items()}
-    assert told["zero"] == "nothing"
-    assert told["one"] == "1 example"
-    assert told["five"] == "5 examples"
-    assert told["all"] == "the training events"
-    assert told["tenth"] == "those of 0.1 of the users"
+def test_training_data_are_described_in_words() -> None:
+    described = {name: method.trained_on for name, method in METHODS.items()}
+    assert described["zero"] == "nothing"
+    assert described["one"] == "1 example"
+    assert described["five"] == "5 examples"
+    assert described["all"] == "the training events"
+    assert described["tenth"] == "those of 0.1 of the users"
 
 
-def test_a_share_belongs_to_the_method_that_differs_in_nothing_else() -> None:
-    assert [whole(name, METHODS) for name in ("all", "half", "tenth")] == ["all"] * 3
-    assert whole("other", METHODS) == "other"
+def test_a_share_belongs_to_the_same_config_on_all_users() -> None:
+    assert [full_data_method(name, METHODS) for name in ("all", "half", "tenth")] == ["all"] * 3
+    assert full_data_method("other", METHODS) == "other"
 
 
 @pytest.fixture
 def compared(method: Callable[..., Method], report: Callable[..., Report]) -> Report:
     def entry(name: str, value: float, users: float, of: str) -> Method:
-        about = {"learned": METHODS[of].learned, "users": users, "whole": "all"}
+        about = {
+            "trained_on": METHODS[of].trained_on,
+            "user_share": users,
+            "full_data_method": "all",
+        }
         return method(
-            name, {"RMSE": value}, "rating", about=about, beside={"tokens_per_question": 123.4}
+            name, {"RMSE": value}, "rating", about=about, other_metrics={"tokens_per_prompt": 123.4}
         )
 
     return report(
@@ -60,45 +64,45 @@ def compared(method: Callable[..., Method], report: Callable[..., Report]) -> Re
     )
 
 
-def test_tables_tell_what_was_learned_from_and_what_an_answer_costs(compared: Report) -> None:
+def test_tables_have_training_data_and_cost_of_a_prediction(compared: Report) -> None:
     (block,) = blocks(compared)
-    assert columns(block) == COLUMNS
-    assert [*map(footing_cell, footing(block.methods[0], COLUMNS))] == [
+    assert cost_columns(block) == COLUMNS
+    assert [*map(cost_cell, costs(block.methods[0], COLUMNS))] == [
         "the training events",
         "123",
         "0.12",
     ]
     text = page(compared)
-    assert "| learned from | tokens | s an answer |" in text
+    assert "| trained on | tokens/prompt | s/prediction |" in text
     assert "| nothing | 123 |" in text
     assert "| item-mean | the training events | - | 0.12 |" in text
 
 
-def test_what_all_learned_from_alike_is_no_column(
+def test_equal_training_data_are_no_column(
     method: Callable[..., Method], report: Callable[..., Report]
 ) -> None:
-    beside = {"tokens_per_question": 50.0}
-    (block,) = blocks(report(method("a", {"RMSE": 1.0}, "rating", beside=beside)))
-    assert columns(block) == ("tokens", "s an answer")
-    assert [*map(footing_cell, footing(block.methods[0], columns(block)))] == ["50", "0.12"]
+    other_metrics = {"tokens_per_prompt": 50.0}
+    (block,) = blocks(report(method("a", {"RMSE": 1.0}, "rating", other_metrics=other_metrics)))
+    assert cost_columns(block) == ("tokens/prompt", "s/prediction")
+    assert [*map(cost_cell, costs(block.methods[0], cost_columns(block)))] == ["50", "0.12"]
     (bare,) = blocks(report(method("a", {"RMSE": 1.0}, "rating")))
-    assert columns(bare) == ()
+    assert cost_columns(bare) == ()
 
 
-def test_a_curve_joins_the_shares_of_one_reading(compared: Report, tmp_path: Path) -> None:
+def test_a_curve_joins_the_shares_of_one_estimator(compared: Report, tmp_path: Path) -> None:
     (block,) = blocks(compared)
-    found = curves(block)
+    found = learning_curves(block)
     assert {name: list(curve) for name, curve in found.items()} == {"all (words)": [0.1, 0.5, 1.0]}
     assert draw(compared, tmp_path / "data.png")
     assert (tmp_path / "data.png").stat().st_size > 5000
 
 
-def test_labels_of_lines_that_are_near_are_one() -> None:
+def test_close_lines_share_a_label() -> None:
     lines = {"b": 0.11, "a": 0.1, "far": 0.5, "c": 0.115, "d": 0.1}
     assert apart(lines, 0.02) == [("a, d, 2 more", pytest.approx(0.10625)), ("far", 0.5)]
 
 
-def test_nothing_is_drawn_where_all_learned_from_all(
+def test_without_shares_of_users_nothing_is_drawn(
     method: Callable[..., Method], report: Callable[..., Report], tmp_path: Path
 ) -> None:
     assert not draw(report(method("a", {"HR@10": 0.1})), tmp_path / "data.png")
