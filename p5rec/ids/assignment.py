@@ -1,6 +1,6 @@
-"""Items to codes with limited room: exactly, evenly, or greedily.
+"""Assigns items to codes of limited capacity: exactly, evenly, or greedily.
 
-n items, C codes, costs ``(n, C)``; a code that is not open costs infinity.
+n items, C codes, costs ``(n, C)``; an unavailable code costs infinity.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from scipy.special import logsumexp
 from .prefixes import rank_in_run
 
 SINKHORN_ROUNDS = 50
-SINKHORN_SHARPNESS = 20.0  # of the plan: costs are counted in this part of their mean
+SINKHORN_SHARPNESS = 20.0  # inverse temperature, in units of one over the mean cost
 
 
 def assign(costs: np.ndarray) -> np.ndarray:
-    """The assignment ``(n,)`` of rows of ``costs (n, C)`` to different codes of least total."""
-    chosen: np.ndarray = linear_sum_assignment(costs)[1]
-    return chosen
+    """The assignment ``(n,)`` of rows of ``costs (n, C)`` to different codes at the least cost."""
+    codes: np.ndarray = linear_sum_assignment(costs)[1]
+    return codes
 
 
 def plan(costs: np.ndarray) -> np.ndarray:
-    """``(n, C)`` log of the plan that gives each row 1 and each open code the same."""
+    """``(n, C)`` log of the transport plan with row sums 1 and equal sums for available codes."""
     open_codes = np.isfinite(costs[0])
     scale = costs[:, open_codes].mean() / SINKHORN_SHARPNESS
     log = -costs / scale if scale > 0 else np.where(np.isfinite(costs), 0.0, -np.inf)
@@ -35,22 +35,23 @@ def plan(costs: np.ndarray) -> np.ndarray:
     return log
 
 
-def spill(costs: np.ndarray, chosen: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """A code ``(n,)`` for each row of ``costs (n, C)``, code c taken at most ``room[c]`` times.
+def spill(costs: np.ndarray, chosen: np.ndarray, capacity: np.ndarray) -> np.ndarray:
+    """A code ``(n,)`` for each row of ``costs (n, C)``; code c is used ``capacity[c]`` times at
+    most.
 
-    Greedy in at most C rounds: of each overfull code the items with the least to lose ask for
-    their nearest code with room, which takes the cheapest it has room for.
+    Greedy, in at most C rounds. From each overfull code, the items with the smallest extra cost
+    move to the nearest code with free capacity; that code takes the cheapest of them.
     """
     chosen = chosen.copy()
     while True:
         count = np.bincount(chosen, minlength=costs.shape[1])
-        if (count <= room).all():
+        if (count <= capacity).all():
             return chosen
-        open_costs = np.where(count < room, costs, np.inf)
+        open_costs = np.where(count < capacity, costs, np.inf)
         target = open_costs.argmin(axis=1)
         loss = open_costs.min(axis=1) - costs[np.arange(len(costs)), chosen]
-        leaving = _cheapest(chosen, loss, np.maximum(count - room, 0))
-        taken = leaving[_cheapest(target[leaving], loss[leaving], np.maximum(room - count, 0))]
+        leaving = _cheapest(chosen, loss, np.maximum(count - capacity, 0))
+        taken = leaving[_cheapest(target[leaving], loss[leaving], np.maximum(capacity - count, 0))]
         chosen[taken] = target[taken]
 
 

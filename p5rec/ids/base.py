@@ -1,4 +1,4 @@
-"""Codes for items: views fused, a scheme fitted through the registry, collisions resolved."""
+"""Fits item codes: fuses views, fits the id scheme, resolves collisions."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from p5rec.core.types import Corpus, ItemCodes
 from .collisions import Collisions
 from .config import BY_EVENTS, POLICIES, SCHEMES, IdsConfig
 from .cooccurrence import cooccurrence_vectors
-from .gate import check
 from .plain import permuted
 from .quantiser import ItemData, Quantiser
+from .threshold import check
 from .vectors import CONTENT, Fusion
 
 
 class Fitted(NamedTuple):
-    """Codes, and what made them.
+    """The result of a fit.
 
     Attributes:
-        codes: of every item.
-        quantiser: codes further items (``p5rec.ids.encoder``); None for permuted codes, in which no
-            item has the place that a quantiser would give it.
-        fusion: makes their vectors; None where there are none.
-        lineage: the events that were seen.
-        collisions: what resolving them did.
+        codes: codes of all items.
+        quantiser: codes new items (``p5rec.ids.encoder``); None for permuted codes, which no
+            quantiser can reproduce.
+        fusion: makes the item vectors; None without vectors.
+        lineage: the training events used.
+        collisions: statistics of collision resolution.
     """
 
     codes: ItemCodes
@@ -39,30 +39,30 @@ class Fitted(NamedTuple):
     collisions: Collisions
 
 
-def fit(config: IdsConfig, corpus: Corpus, given: Mapping[str, np.ndarray] | None = None) -> Fitted:
-    """Codes for every item of the table, from the training events and the items' records alone.
+def fit(config: IdsConfig, corpus: Corpus, views: Mapping[str, np.ndarray] | None = None) -> Fitted:
+    """Fits codes for all items from the training events and the item table.
 
     Args:
-        config: the recipe's ``ids`` section; every draw depends on its seed alone.
-        corpus: all events; only the split's training part is looked at.
-        given: the parts of the vectors that the config names, but for ``cooccurrence``: name to
-            ``(N, d)``; a row of NaN is an item that the part does not know.
+        config: the recipe's ``ids`` section; its seed seeds every random choice.
+        corpus: all events; the fit uses the training split alone.
+        views: the views named in the config, except ``cooccurrence``: name to ``(N, d)``; a NaN row
+            marks an item without this view.
 
     Raises:
-        UserError: the items do not fit the codebooks, training pairs no two items, or the codes
-            are hopeless (see ``p5rec.ids.gate``).
+        UserError: the items do not fit the codebooks, no two items co-occur in training, or the
+            codes miss a quality threshold (see ``p5rec.ids.threshold``).
     """
     events, split = corpus.interactions, corpus.split
-    views = dict(given or {})
+    matrices = dict(views or {})
     if config.vectors.cooccurrence is not None:
-        views["cooccurrence"] = cooccurrence_vectors(
+        matrices["cooccurrence"] = cooccurrence_vectors(
             events, split, config.vectors.cooccurrence, config.seed
         )
     weights = config.vectors.weights
-    shapes = {name: view.shape for name, view in views.items()}
+    shapes = {name: view.shape for name, view in matrices.items()}
     if shapes.keys() != weights.keys() or any(n != events.n_items for n, _ in shapes.values()):
         raise ValueError(f"vectors {list(weights)} of {events.n_items} items, got {shapes}")
-    ordered = {name: views[name] for name in weights}
+    ordered = {name: matrices[name] for name in weights}
     fusion = Fusion.fit(ordered, weights, whiten=config.vectors.whiten) if ordered else None
     vectors = fusion(ordered) if fusion else np.zeros((events.n_items, 0), dtype=np.float32)
     coded = SCHEMES.get(config.scheme)(config, ItemData(vectors, corpus.catalog, events, split))

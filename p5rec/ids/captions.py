@@ -1,4 +1,4 @@
-"""What pictures of the code tree say: a headline, what is folded, the words of each wedge."""
+"""Captions of code tree plots: headline, tree size, folded nodes, and the words of each wedge."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from .wedges import Wedges
 LONGEST = 120  # characters of a title
 
 
-def captions(codes: ItemCodes, laid: Wedges) -> tuple[str, str, str]:
-    """A headline, the size of the tree, and what of it is not shown."""
+def captions(codes: ItemCodes, layout: Wedges) -> tuple[str, str, str]:
+    """A headline, the size of the tree, and a note on folded and hidden nodes."""
     used = [int(prefix_groups(codes.codes, level + 1).max()) + 1 for level in range(codes.levels)]
     deeper = [
         f", {n:,} at {letter}" for n, letter in zip(used[1:], ascii_lowercase[1:], strict=False)
     ]
-    room = " × ".join(f"{size:,}" for size in codes.sizes)
+    sizes = " × ".join(f"{size:,}" for size in codes.sizes)
     return (
         f"{codes.scheme}: {count(len(codes), 'item')} as a tree of codes",
         f"Rings from the inside: {count(used[0], 'node')} at level a{''.join(deeper)}; "
-        f"room for {room}",
-        _hidden(codes, laid),
+        f"codebooks of {sizes} codes",
+        _hidden(codes, layout),
     )
 
 
-def _hidden(codes: ItemCodes, laid: Wedges) -> str:
-    said = []
-    for ring in range(laid.rings):
-        fold = (laid.ring == ring) & (laid.node < 0)
+def _hidden(codes: ItemCodes, layout: Wedges) -> str:
+    notes = []
+    for ring in range(layout.rings):
+        fold = (layout.ring == ring) & (layout.node < 0)
         if fold.any():
-            nodes, items = int(laid.nodes[fold].sum()), int(laid.items[fold].sum())
-            said.append(
+            nodes, items = int(layout.nodes[fold].sum()), int(layout.items[fold].sum())
+            notes.append(
                 f"at level {ascii_lowercase[ring]} {nodes:,} small nodes ({count(items, 'item')}) "
                 f"are folded into {count(int(fold.sum()), 'grey wedge')}"
             )
-    if deeper := ascii_lowercase[laid.rings : codes.levels]:
-        said.append(f"level{'s' * (len(deeper) > 1)} {', '.join(deeper)} not shown")
-    text = "; ".join(said) or "every node is shown"
+    if deeper := ascii_lowercase[layout.rings : codes.levels]:
+        notes.append(f"level{'s' * (len(deeper) > 1)} {', '.join(deeper)} not shown")
+    text = "; ".join(notes) or "every node is shown"
     return text[0].upper() + text[1:]
 
 
@@ -49,16 +49,16 @@ def count(n: int, thing: str) -> str:
     return f"{n:,} {thing}{'s' * (n != 1)}"
 
 
-def words_of(codes: ItemCodes, catalog: Catalog, laid: Wedges) -> list[tuple[str, ...]]:
-    """``(W,)`` the words of each wedge, none where nodes are folded."""
-    names = node_names(codes, catalog, laid.rings)
+def wedge_words(codes: ItemCodes, catalog: Catalog, layout: Wedges) -> list[tuple[str, ...]]:
+    """``(W,)`` the words of each wedge; folded wedges have none."""
+    names = node_names(codes, catalog, layout.rings)
     return [
         names[ring][node] if node >= 0 else ()
-        for ring, node in zip(laid.ring.tolist(), laid.node.tolist(), strict=True)
+        for ring, node in zip(layout.ring.tolist(), layout.node.tolist(), strict=True)
     ]
 
 
 def cut(text: str, longest: int = LONGEST) -> str:
-    """The text on one line, and no longer than that many characters."""
+    """The text on one line, shortened to ``longest`` characters."""
     text = " ".join(text.split())
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"

@@ -1,8 +1,8 @@
-"""Makes every item's codes its own.
+"""Resolves collisions, so that every item has codes of its own.
 
-Items that no code may share are parted either by moving some to a code nearby, or by one more level
-that numbers them. Within a prefix the items are taken in a seeded order, never in row order: row
-numbers may follow the order in which histories mention the items, which is a leak.
+A policy either moves colliding items to a nearby code, or adds one level that numbers them. Within
+a prefix, items are processed in a seeded order and never in row order: row numbers may follow the
+order of items in histories, which would leak the target.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from .quantiser import Coded, Quantiser, error
 
 @dataclass(frozen=True)
 class Collisions:
-    """What a policy found and did.
+    """Statistics of collision resolution.
 
     Attributes:
-        policy: its name.
-        before, after: items whose codes another item also has.
-        moved: items of which at least one code changed.
-        error_before, error_after: mean squared distance of an item to what its codes stand for;
-            None where they stand for no vector.
+        policy: name of the policy.
+        before, after: number of items that share their codes with another item.
+        moved: number of items with at least one changed code.
+        error_before, error_after: mean squared distance of items to the vectors of their codes;
+            None if the codes represent no vectors.
     """
 
     policy: str
@@ -42,7 +42,7 @@ class Collisions:
 
 @dataclass(frozen=True, eq=False)
 class Resolved:
-    """Codes ``(N, L)`` int32, their codebook sizes, and how they came about."""
+    """Codes ``(N, L)`` int32, their codebook sizes, and the statistics of their resolution."""
 
     codes: np.ndarray
     sizes: tuple[int, ...]
@@ -53,9 +53,9 @@ Choose = Callable[[np.ndarray], np.ndarray]
 
 
 def nearest_free(coded: Coded, order: np.ndarray) -> Resolved:
-    """Moves items as little as it must, at best within their prefix at the last level.
+    """Moves as few items as possible, preferably within their prefix at the last level.
 
-    See :func:`part`; at the last level the total cost of a prefix is the least possible.
+    See :func:`separate`; at the last level the total cost of a prefix is minimal.
 
     Raises:
         UserError: more items than codes in all.
@@ -64,11 +64,11 @@ def nearest_free(coded: Coded, order: np.ndarray) -> Resolved:
 
 
 def sinkhorn(coded: Coded, order: np.ndarray) -> Resolved:
-    """As :func:`nearest_free`, by a plan that uses all codes of a crowded prefix alike.
+    """As :func:`nearest_free`, with a transport plan that uses all codes of a prefix equally.
 
     The plan is the entropic optimal transport of items to codes (Cuturi 2013), as LC-Rec spreads
-    colliding items over its last level (Zheng et al. 2024, section III-B). DEVIATION: what its
-    rounding would leave equal is parted by the assignment that the plan likes best.
+    colliding items over its last level (Zheng et al. 2024, section III-B). DEVIATION: items
+    that rounding would leave equal are separated by the most probable assignment under the plan.
 
     Raises:
         UserError: more items than codes in all.
@@ -77,24 +77,24 @@ def sinkhorn(coded: Coded, order: np.ndarray) -> Resolved:
 
 
 def extra_level(coded: Coded, order: np.ndarray) -> Resolved:
-    """One more level that numbers the items of equal codes (TIGER, section 3.1).
+    """Adds one level that numbers the items of equal codes (TIGER, section 3.1).
 
-    The new level has as many codes as the largest number of equal items. Nothing moves; where no
-    items are equal, no level is added.
+    The new level has as many codes as the largest number of equal items. No item moves. Without
+    collisions, no level is added.
     """
     return _numbered("extra-level", coded, order)
 
 
 def shared(coded: Coded, order: np.ndarray) -> Resolved:
-    """Leaves items of equal codes equal: a model cannot tell them apart.
+    """Keeps collisions: a model cannot distinguish items of equal codes.
 
-    A last level numbers them for the index alone, in the order given; see ``ItemCodes.tied`` for
-    how it ranks them.
+    A last level numbers these items for the index alone, in the given order. ``ItemCodes.tied``
+    describes their ranking.
     """
     return _numbered("shared", coded, order)
 
 
-def part(
+def separate(
     quantiser: Quantiser,
     points: np.ndarray,
     codes: np.ndarray,
@@ -103,39 +103,38 @@ def part(
     movable: np.ndarray,
     choose: Choose,
 ) -> np.ndarray:
-    """Different codes for all items, of which the movable ones alone may move.
+    """Gives all items different codes; only movable items change.
 
-    A prefix of length l has room for ``prod(sizes[l:])`` items. From the first level on, a prefix
-    whose items crowd one of its codes beyond that code's room lets the items that lose least go to
-    the nearest code with room; what follows a changed code is chosen anew. At the last level the
-    room is one item and no prefix holds more items than codes, so each crowded prefix is an
-    assignment problem. By induction over the levels no two items end up alike.
+    A prefix of length l has a capacity of ``prod(sizes[l:])`` items. From the first level on, codes
+    above their capacity lose the items with the smallest extra cost to the nearest code with free
+    capacity; the codes after a changed code are chosen again. At the last level the capacity is one
+    item and no prefix has more items than codes, so each crowded prefix is an assignment problem.
+    By induction over the levels, no two items have equal codes.
 
     Args:
-        quantiser: says what a code costs an item; a level beyond its own costs nothing.
-        points: ``(M, P)`` the movable items as it sees them.
-        codes: ``(N, L)`` int32; those of items that may not move are different already.
-        sizes: of the L levels; their product is at least N.
-        order: ``(N,)`` rows in the order in which equals are served.
+        quantiser: gives the cost of each code; levels beyond its own cost nothing.
+        points: ``(M, P)`` the movable items as points of the quantiser.
+        codes: ``(N, L)`` int32; fixed items already have different codes.
+        sizes: codes per level; their product is at least N.
+        order: ``(N,)`` row numbers in the order that breaks ties.
         movable: ``(N,)`` bool.
-        choose: costs ``(n, C)`` of which at least n codes are finite → a code ``(n,)`` each, all
-            different.
+        choose: maps costs ``(n, C)``, with at least n finite columns, to different codes ``(n,)``.
     """
-    codes, place = codes.copy(), np.cumsum(movable) - 1
+    codes, index = codes.copy(), np.cumsum(movable) - 1
     for level in range(len(sizes)):
-        room = prod(sizes[level + 1 :])
-        for rows in _crowded(codes, level, room, order):
+        capacity = prod(sizes[level + 1 :])
+        for rows in _crowded(codes, level, capacity, order):
             fixed, rows = rows[~movable[rows]], rows[movable[rows]]
             taken = np.bincount(codes[fixed, level], minlength=sizes[level])
-            costs = _costs(quantiser, points[place[rows]], codes[rows, :level], sizes)
+            costs = _costs(quantiser, points[index[rows]], codes[rows, :level], sizes)
             if level == len(sizes) - 1:
                 chosen = choose(np.where(taken > 0, np.inf, costs))
             else:
-                chosen = spill(costs, codes[rows, level], room - taken)
+                chosen = spill(costs, codes[rows, level], capacity - taken)
             moved = rows[chosen != codes[rows, level]]
             codes[rows, level] = chosen
             for after in range(level + 1, len(sizes)):
-                costs = _costs(quantiser, points[place[moved]], codes[moved, :after], sizes)
+                costs = _costs(quantiser, points[index[moved]], codes[moved, :after], sizes)
                 codes[moved, after] = costs.argmin(axis=1)
     return codes
 
@@ -150,8 +149,8 @@ def _moved(policy: str, coded: Coded, order: np.ndarray, choose: Choose) -> Reso
             "raise codebook or levels",
         )
     everyone = np.ones(n_items, dtype=bool)
-    codes = part(coded.quantiser, coded.points, coded.codes, sizes, order, everyone, choose)
-    found = Collisions(
+    codes = separate(coded.quantiser, coded.points, coded.codes, sizes, order, everyone, choose)
+    collisions = Collisions(
         policy=policy,
         before=sharing(coded.codes),
         after=sharing(codes),
@@ -159,20 +158,20 @@ def _moved(policy: str, coded: Coded, order: np.ndarray, choose: Choose) -> Reso
         error_before=error(coded.quantiser, coded.codes, coded.vectors),
         error_after=error(coded.quantiser, codes, coded.vectors),
     )
-    return Resolved(codes, sizes, found)
+    return Resolved(codes, sizes, collisions)
 
 
 def _numbered(policy: str, coded: Coded, order: np.ndarray) -> Resolved:
     codes, sizes = coded.codes, coded.sizes
     before = sharing(codes)
-    wrong = error(coded.quantiser, codes, coded.vectors)
+    distance = error(coded.quantiser, codes, coded.vectors)
     if before:
         groups = prefix_groups(codes, codes.shape[1])
         rows = order[np.argsort(groups[order], kind="stable")]
         number = np.empty(len(codes), dtype=np.int32)
         number[rows] = rank_in_run(groups[rows])
         codes, sizes = np.column_stack([codes, number]), (*sizes, int(number.max()) + 1)
-    return Resolved(codes, sizes, Collisions(policy, before, sharing(codes), 0, wrong, wrong))
+    return Resolved(codes, sizes, Collisions(policy, before, sharing(codes), 0, distance, distance))
 
 
 def _costs(
@@ -184,11 +183,11 @@ def _costs(
     return np.zeros((len(points), sizes[level]))
 
 
-def _crowded(codes: np.ndarray, level: int, room: int, order: np.ndarray) -> list[np.ndarray]:
-    """Rows of each prefix of length ``level`` with more than ``room`` items on one of its codes."""
+def _crowded(codes: np.ndarray, level: int, capacity: int, order: np.ndarray) -> list[np.ndarray]:
+    """Rows of each prefix of length ``level`` with more than ``capacity`` items on one code."""
     groups = prefix_groups(codes, level)
     children = prefix_groups(codes, level + 1)
-    full = np.bincount(children)[children] > room
+    full = np.bincount(children)[children] > capacity
     crowded = np.zeros(groups.max(initial=-1) + 1, dtype=bool)
     crowded[groups[full]] = True
     return by_group(groups, order[crowded[groups[order]]])

@@ -1,4 +1,4 @@
-"""What a recipe's ``ids`` section may say, and the names it may use."""
+"""The ``ids`` section of a recipe, and the registries of id schemes and policies."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from p5rec.core.registry import Registry
 SCHEMES = Registry(
     "id scheme",
     {
-        "random": "p5rec.ids.plain:by_chance",
-        "sequential": "p5rec.ids.plain:by_order",
-        "title": "p5rec.ids.plain:by_title",
-        "category": "p5rec.ids.plain:by_category",
+        "random": "p5rec.ids.plain:random_codes",
+        "sequential": "p5rec.ids.plain:sequential_codes",
+        "title": "p5rec.ids.plain:title_codes",
+        "category": "p5rec.ids.plain:category_codes",
         "h-kmeans": "p5rec.ids.hierarchical:by_kmeans",
         "cid": "p5rec.ids.hierarchical:by_cooccurrence",
         "cid-iid": "p5rec.ids.hierarchical:with_own_token",
@@ -30,7 +30,7 @@ SCHEMES = Registry(
 DEEPEST = 24  # levels
 BY_VECTORS = frozenset({"h-kmeans", "rq-kmeans", "rq-vae", "pq", "opq"})
 BY_EVENTS = frozenset({"sequential", "cid", "cid-iid"})
-# the learned part of a scheme, by the name under which it is kept
+# the learned quantiser of a scheme, by its name in saved files
 QUANTISERS = Registry(
     "quantiser",
     {
@@ -57,7 +57,7 @@ Weight = Annotated[float, Field(gt=0)]
 
 
 class CooccurrenceConfig(Config):
-    """Item vectors out of the training histories."""
+    """Item vectors from co-occurrence in training histories."""
 
     dim: Annotated[int, Field(ge=1)] = 64
     """Width of the vectors; at most one less than the number of items."""
@@ -88,7 +88,7 @@ class FileConfig(Config):
 
 
 class VectorsConfig(Config):
-    """What an item's vector is made of."""
+    """The views that make up an item vector."""
 
     text: str | None = "minilm"
     """Text encoder: ``minilm``, a folder, or a name on the hub. A language model's mean hidden
@@ -107,14 +107,14 @@ class VectorsConfig(Config):
 
     @property
     def weights(self) -> dict[str, float]:
-        """The parts that are asked for, with their weights."""
-        found = {"text": self.text_weight} if self.text is not None else {}
-        parts = {"cooccurrence": self.cooccurrence, **self.methods, "file": self.file}
-        return found | {name: part.weight for name, part in parts.items() if part is not None}
+        """The configured views and their weights."""
+        weights = {"text": self.text_weight} if self.text is not None else {}
+        views = {"cooccurrence": self.cooccurrence, **self.methods, "file": self.file}
+        return weights | {name: view.weight for name, view in views.items() if view is not None}
 
     @field_validator("methods")
     @classmethod
-    def _named_apart(cls, views: dict[str, MethodViewConfig]) -> dict[str, MethodViewConfig]:
+    def _unique_names(cls, views: dict[str, MethodViewConfig]) -> dict[str, MethodViewConfig]:
         if taken := sorted(views.keys() & {"text", "cooccurrence", "file"}):
             raise ValueError(f"expected names of their own; rename {taken[0]!r}")
         return views
@@ -140,7 +140,7 @@ class RqVaeConfig(Config):
 
 
 class IdsConfig(Config):
-    """How items get their codes."""
+    """How items are coded."""
 
     scheme: str = "rq-kmeans"
     """Id scheme: ``random``, ``sequential``, ``title``, ``category``, ``h-kmeans``, ``cid``,
@@ -176,7 +176,7 @@ class IdsConfig(Config):
         """The codebook size of each of the L levels.
 
         Raises:
-            ValueError: they hang on the items (:meth:`sized`).
+            ValueError: ``codebook: auto`` has no size before :meth:`sized`.
         """
         book = self.codebook
         if book == "auto":
@@ -184,7 +184,7 @@ class IdsConfig(Config):
         return (book,) * self.levels if isinstance(book, int) else tuple(book)
 
     def sized(self, n_items: int) -> IdsConfig:
-        """The same, its codebooks as large as ``n_items`` want them."""
+        """The config with codebook sizes for ``n_items`` in place of ``auto``."""
         if self.codebook != "auto":
             return self
         bits = -(-(2 * n_items - 1).bit_length() // self.levels)
@@ -192,13 +192,13 @@ class IdsConfig(Config):
 
     @property
     def policy(self) -> str:
-        """What parts items with equal codes."""
+        """The collision policy."""
         if self.collisions is not None:
             return self.collisions
         return "extra-level" if self.scheme in ("title", "category") else "nearest-free"
 
     def reseeded(self, n: int) -> IdsConfig:
-        """The same with ``n`` added to its seed."""
+        """The config with ``n`` added to its seed."""
         return self.model_copy(update={"seed": self.seed + n})
 
     @field_validator("scheme", "collisions")
@@ -213,10 +213,13 @@ class IdsConfig(Config):
     def _fits_together(self) -> IdsConfig:
         if self.codebook != "auto" and len(self.sizes) != self.levels:
             raise ValueError(
-                f"codebook names {len(self.sizes)} levels, levels says {self.levels}; match them"
+                f"expected {self.levels} codebook sizes, one per level, got {len(self.sizes)}; "
+                "match codebook and levels"
             )
         if not self.vectors.weights and self.scheme in BY_VECTORS:
-            raise ValueError(f"scheme {self.scheme} needs vectors.text or another part of vectors")
+            raise ValueError(f"scheme {self.scheme} needs vectors.text or another view")
         if self.scheme == "category" and self.attribute is None:
-            raise ValueError("scheme category needs attribute: the one that holds the categories")
+            raise ValueError(
+                "scheme category needs attribute: the item attribute with the categories"
+            )
         return self

@@ -1,4 +1,4 @@
-"""Item vectors out of who follows whom in the training histories.
+"""Item vectors from the co-occurrence of items in training histories.
 
 Levy & Goldberg, *Neural word embedding as implicit matrix factorization* (NIPS 2014): the positive
 pointwise mutual information of pairs within a window, factored by a truncated SVD, rows of
@@ -21,8 +21,8 @@ from .config import CooccurrenceConfig
 def pair_counts(interactions: Interactions, split: Split, window: int) -> sp.csr_array:
     """``(N, N)`` symmetric counts of training events at most ``window`` apart in one history.
 
-    Only training events exist here: the others are dropped first, so a pair never reaches over one.
-    An item's pairs with itself say nothing about other items and are left out.
+    Other events are dropped before pairs are formed, so the distance counts training events alone.
+    Pairs of an item with itself are excluded.
     """
     train = split.mask("train")
     users, items = interactions.users[train], interactions.items[train]
@@ -40,24 +40,25 @@ def ppmi(counts: sp.csr_array) -> sp.csr_array:
     marginal = np.asarray(counts.sum(axis=1)).ravel()
     pairs = counts.tocoo()
     value = np.log(pairs.data * marginal.sum() / (marginal[pairs.row] * marginal[pairs.col]))
-    keep = value > 0
-    return sp.csr_array((value[keep], (pairs.row[keep], pairs.col[keep])), shape=counts.shape)
+    positive = value > 0
+    entries = value[positive], (pairs.row[positive], pairs.col[positive])
+    return sp.csr_array(entries, shape=counts.shape)
 
 
 def cooccurrence_vectors(
     interactions: Interactions, split: Split, config: CooccurrenceConfig, seed: int
 ) -> np.ndarray:
-    """One vector an item from the training events alone.
+    """One vector per item from the training events alone.
 
     Args:
-        interactions: all events; those outside the training part are not looked at.
-        split: says which events train.
+        interactions: all events; events outside the training split are ignored.
+        split: the split.
         config: width and window.
-        seed: of the SVD's starting vector.
+        seed: seed of the initial vector of the SVD.
 
     Returns:
-        ``(N, d)`` float32, ``d = min(config.dim, N - 1)``. Items never seen in training (or never
-        beside another item) get a row of NaN: nothing is known of them.
+        ``(N, d)`` float32, ``d = min(config.dim, N - 1)``. Items without a training event, or
+        without co-occurrence, get a row of NaN.
 
     Raises:
         UserError: no two training events of one user lie within the window.
@@ -66,14 +67,14 @@ def cooccurrence_vectors(
     if not information.nnz:
         raise input_error(
             "ids.vectors.cooccurrence",
-            "training histories in which some items go together",
+            "training histories in which items co-occur",
             f"{int(split.mask('train').sum())} training events without any such pair",
             "use text vectors alone (cooccurrence: null) or more data",
         )
     n_items = information.shape[0]
     start = derive_rng(seed, "ids", "svd").standard_normal(n_items)
     left, values, _ = svds(information, k=min(config.dim, n_items - 1), v0=start, solver="arpack")
-    left, values = left[:, ::-1], values[::-1]  # svds answers smallest first
+    left, values = left[:, ::-1], values[::-1]  # svds returns the smallest values first
     # a singular vector's sign is arbitrary: its largest entry is made positive
     peak = left[np.abs(left).argmax(axis=0), np.arange(left.shape[1])]
     vectors = left * np.where(peak < 0, -1.0, 1.0) * np.sqrt(values)

@@ -1,4 +1,4 @@
-"""What made codes, kept beside them, so that items that come later get codes too."""
+"""The fitted encoder saved beside the codes; it codes new items later."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from p5rec.core.types import Corpus, ItemCodes
 
 from .assignment import assign
 from .base import Fitted
-from .collisions import part
+from .collisions import separate
 from .config import QUANTISERS, IdsConfig
-from .files import AGAIN, ENCODER, ENCODER_TENSORS
+from .files import ENCODER, ENCODER_TENSORS, REBUILD
 from .prefixes import sharing
 from .quantiser import ItemData, Quantiser, code_all
 from .vectors import Fusion
@@ -39,11 +39,11 @@ class EncoderManifest(Config):
 
 @dataclass(frozen=True, eq=False)
 class ItemEncoder:
-    """Codes items as the items of a fit were coded.
+    """Codes new items with the quantiser of an earlier fit.
 
     Attributes:
-        config: of the fit.
-        quantiser, fusion: what it learned.
+        config: config of the fit.
+        quantiser, fusion: the learned state.
     """
 
     config: IdsConfig
@@ -51,22 +51,22 @@ class ItemEncoder:
     fusion: Fusion | None
 
     def extend(
-        self, codes: ItemCodes, corpus: Corpus, rows: np.ndarray, given: Mapping[str, np.ndarray]
+        self, codes: ItemCodes, corpus: Corpus, rows: np.ndarray, views: Mapping[str, np.ndarray]
     ) -> np.ndarray:
-        """Codes ``(M, L)`` int32 for new items, none of them taken; the old ones stay.
+        """Unused codes ``(M, L)`` int32 for new items; existing items keep their codes.
 
-        An item gets the codes that the fit would have chosen, or the nearest that are free. It
-        needs no event: what a view does not know of it, the others suggest (``Fusion``).
+        A new item gets the codes that the fit would have chosen, or the nearest free codes. It
+        needs no events: ``Fusion`` estimates missing views from the other views.
 
         Args:
-            codes: of the items there are.
-            corpus: its item table holds the new items.
-            rows: ``(M,)`` where.
-            given: the views of the new items, ``(M, d)`` by name, those that the fit had; a row of
-                NaN, or a view left out, is not known.
+            codes: codes of the existing items.
+            corpus: the corpus with the new items in its item table.
+            rows: ``(M,)`` row numbers of the new items.
+            views: name to ``(M, d)``, the views of the fit for the new items; a NaN row, or a
+                missing view, is unknown.
 
         Raises:
-            UserError: there is no room for that many.
+            UserError: more new items than free codes.
         """
         if len(codes) + len(rows) > prod(codes.sizes):
             raise input_error(
@@ -75,14 +75,14 @@ class ItemEncoder:
                 str(len(rows)),
                 "build the ids again with a larger codebook, and train again",
             )
-        vectors = self._vectors(given, len(rows))
+        vectors = self._vectors(views, len(rows))
         items = ItemData(vectors, corpus.catalog.take(rows), corpus.interactions, corpus.split)
         coded = code_all(self.quantiser, items)
         order = by_key(items.keys, self.config.seed, "ids", "extend")
-        # a level that numbers what the quantiser leaves equal has no choice of its own
-        more = np.zeros((len(rows), codes.levels - coded.codes.shape[1]), dtype=np.int32)
-        new = np.concatenate([coded.codes, more], axis=1)
-        placed = part(
+        # the level of policy extra-level has no quantiser: it starts at code 0
+        extra = np.zeros((len(rows), codes.levels - coded.codes.shape[1]), dtype=np.int32)
+        new = np.concatenate([coded.codes, extra], axis=1)
+        separated = separate(
             self.quantiser,
             coded.points,
             np.concatenate([codes.codes, new]),
@@ -91,21 +91,21 @@ class ItemEncoder:
             np.arange(len(codes) + len(rows)) >= len(codes),
             assign,
         )
-        assert not sharing(placed)
-        return placed[len(codes) :]
+        assert not sharing(separated)
+        return separated[len(codes) :]
 
-    def _vectors(self, given: Mapping[str, np.ndarray], n_items: int) -> np.ndarray:
+    def _vectors(self, views: Mapping[str, np.ndarray], n_items: int) -> np.ndarray:
         if self.fusion is None:
             return np.zeros((n_items, 0), dtype=np.float32)
         unknown = {
             name: np.full((n_items, view.width), np.nan, dtype=np.float32)
             for name, view in self.fusion.views.items()
         }
-        return self.fusion({name: given.get(name, blank) for name, blank in unknown.items()})
+        return self.fusion({name: views.get(name, blank) for name, blank in unknown.items()})
 
 
 def save_encoder(fitted: Fitted, config: IdsConfig, folder: Path) -> None:
-    """Writes what ``fitted`` learned beside its codes; nothing where it can code no more items."""
+    """Writes the encoder of ``fitted`` beside its codes; permuted codes have none."""
     if fitted.quantiser is None:
         return
     state = {f"quantiser {name}": array for name, array in fitted.quantiser.state().items()}
@@ -123,21 +123,21 @@ def save_encoder(fitted: Fitted, config: IdsConfig, folder: Path) -> None:
 
 
 def load_encoder(folder: Path) -> ItemEncoder:
-    """What made the codes in ``folder``.
+    """Loads the encoder of the codes in ``folder``.
 
     Raises:
-        UserError: it was not kept, or is damaged.
+        UserError: it was not saved, or is damaged.
     """
     if not (folder / MANIFEST).is_file():
         raise input_error(
             folder, "codes that can be extended", f"no {MANIFEST} (permuted or imported codes?)",
-            "build the ids with a scheme of p5rec",
+            "build the codes with an id scheme of p5rec",
         )  # fmt: skip
     manifest = bind(EncoderManifest, read_json(folder / MANIFEST), {}, folder / MANIFEST)
     path = folder / TENSORS
     if not path.is_file() or file_sha256(path) != manifest.sha256:
         raise input_error(
-            path, f"the file that {MANIFEST} names", "another or a damaged one", AGAIN
+            path, f"the file that {MANIFEST} names", "another or a damaged one", REBUILD
         )
     state = load(path.read_bytes())
     own, fusing = (

@@ -1,8 +1,9 @@
-"""Codes in files that other programs write and read.
+"""Reads and writes codes in the file formats of other programs.
 
 ``.json`` has the layout of the index files of LC-Rec (Zheng et al. 2024) and LETTER (Wang et al.
 2024), ``{"item": ["<a_12>", "<b_3>"], ...}``; every other file is a table of items and codes. Codes
-may also be words, as in the textual ids of IDGenRec (Tan et al. 2024), each a code of its level.
+may also be words, as in the textual ids of IDGenRec (Tan et al. 2024); each word is a code of its
+level.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from p5rec.core.errors import UserError, did_you_mean, input_error
 from p5rec.core.rng import by_key, id_keys
 from p5rec.core.types import ItemCodes
 from p5rec.data.cells import as_id
-from p5rec.data.files import PACKED, existing, kind, read_lines
+from p5rec.data.files import PACKED, existing, read_lines
+from p5rec.data.files import kind as file_kind
 from p5rec.data.known import read_columns
 
 from .collisions import Collisions, extra_level
@@ -36,29 +38,29 @@ from .tokens import token_strings
 
 LARGEST = 2**31 - 1
 LEVELS, INTEGERS, DIGITS, WORDS, NOTHING = "level words", "integers", "digits", "words", "nothing"
-# what a file of one kind may hold beside it: digits may be meant as words, and no word as no id
+# kind of a file → kinds of cells it may contain: digits may be words, an empty cell has no words
 FITS = {LEVELS: {LEVELS}, INTEGERS: {INTEGERS, DIGITS}, WORDS: {WORDS, DIGITS, NOTHING}}
-NO_WORD = ""  # what fills up the shorter ids; first in any order
+NO_WORD = ""  # pads shorter ids; sorts first
 
 _LEVEL = re.compile(r"<([A-Za-z]{1,16})_([0-9]+)>")
 _RUN = re.compile(r"(?:<[A-Za-z]{1,16}_[0-9]+>[\s,]*)+")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 _BETWEEN = re.compile(r"\s*,\s*|\s+")
-_BROKEN = re.compile(r"<[^<>0-9]*[0-9][^<>]*>")  # a level word gone wrong
+_BROKEN = re.compile(r"<[^<>0-9]*[0-9][^<>]*>")  # a malformed level word
 _WRAPPED = re.compile(r"\[[^\[\]]*\]|\{[^{}]*\}")  # a list or set written as text
 
-Row = tuple[Any, ...]  # an item's codes as they were found: integers alone, or words alone
+Parsed = tuple[Any, ...]  # the codes of an item in the file: integers alone, or words alone
 
 
 @dataclass(frozen=True, eq=False)
 class Imported:
-    """Codes out of a file, and what was found in it.
+    """Codes read from a file.
 
     Attributes:
-        codes: of the N items of the table; the scheme is ``imported``.
-        kind: how the file's codes were read: ``level words``, ``integers`` or ``words``.
-        ignored: items of the file that the table has not.
-        collisions: what numbering the items of equal codes did.
+        codes: codes of the N items of the table; the scheme is ``imported``.
+        kind: kind of the codes in the file: ``level words``, ``integers`` or ``words``.
+        ignored: number of items in the file that are not in the table.
+        collisions: statistics of collision resolution.
     """
 
     codes: ItemCodes
@@ -68,12 +70,12 @@ class Imported:
 
     @property
     def shared(self) -> int:
-        """Items of the table whose codes in the file another of them also has."""
+        """Number of items of the table that share their codes in the file with another item."""
         return self.collisions.before
 
 
 class Cell(NamedTuple):
-    """What a file says of one item, and where."""
+    """The value of one item in a file, and its location."""
 
     item: str
     value: object
@@ -83,11 +85,11 @@ class Cell(NamedTuple):
 def export_codes(codes: ItemCodes, item_ids: Sequence[str], path: Path) -> None:
     """Writes the codes of the items with external ids ``item_ids (N,)``.
 
-    ``.json`` holds each item's level words, ``.parquet`` the columns ``item`` and ``codes``, a list
-    of integers. Neither says the sizes or whether the last level is tied.
+    ``.json`` maps each item to its level words. ``.parquet`` has the columns ``item`` and
+    ``codes``, a list of integers. Neither format stores the codebook sizes or ``ItemCodes.tied``.
 
     Raises:
-        UserError: the file's ending is another one, or the disk refuses it.
+        UserError: the file has another ending, or cannot be written.
     """
     if path.suffix.lower() not in (".json", ".parquet"):
         got = path.suffix or "no ending"
@@ -116,22 +118,22 @@ def import_codes(
     item: str = "item",
     seed: int = 0,
 ) -> Imported:
-    """Codes that others made, for the items with external ids ``item_ids (N,)``.
+    """Imports codes of other programs for the items with external ids ``item_ids (N,)``.
 
-    A file holds level words (``<a_12><b_3>``), integers or free words, as lists or as text; what
-    most of its items have decides. Each level keeps the codes that occur, numbered from 0 in
-    ascending order, words by code point; an id of fewer words is filled up with a code of its own.
-    Equal codes are numbered by one more level, as the policy ``extra-level`` does.
+    A file holds level words (``<a_12><b_3>``), integers or free words, as lists or as text; the
+    majority of its items decides. Each level keeps the codes that occur, renumbered from 0 in
+    ascending order (words by code point). A padding code fills up ids with fewer words. Equal codes
+    get one more level, as with the policy ``extra-level``.
 
     Args:
         path: ``.json`` (item to codes), or a table: ``.parquet``, ``.jsonl``, ``.csv``, ``.tsv``.
-        item_ids: the items; any others in the file are ignored.
-        column, item: the columns of a table that hold codes and items.
-        seed: of the order in which items of equal codes are numbered.
+        item_ids: external ids; other items in the file are ignored.
+        column, item: the table columns of codes and items.
+        seed: seed of the order in which items of equal codes are numbered.
 
     Raises:
-        UserError: the file cannot be read, lacks items, or holds codes of several kinds or lengths;
-            it names the place.
+        UserError: the file cannot be read, lacks items, or has codes of several kinds or lengths;
+            the message names the location.
     """
     path = existing(path)
     cells = _cells(path, item, column)
@@ -139,18 +141,19 @@ def import_codes(
     ignored = len({cell.item for cell in cells} - wanted)
     cells = [cell for cell in cells if cell.item in wanted]
     _refuse_missing(path, item_ids, cells)
-    found, rows = _read_alike(path, cells)
-    by_item = _one_each(cells, rows)
+    kind, parsed = _read_alike(path, cells)
+    by_item = _one_each(cells, parsed)
     codes, sizes = _compact([by_item[name] for name in item_ids])
-    nowhere = np.zeros((len(codes), 0))
+    no_vectors = np.zeros((len(codes), 0))
     order = by_key(id_keys(item_ids), seed, "ids", "collisions")
-    done = extra_level(Coded(codes, Words(sizes), nowhere, nowhere), order)
-    return Imported(ItemCodes(done.codes, done.sizes, "imported"), found, ignored, done.collisions)
+    resolved = extra_level(Coded(codes, Words(sizes), no_vectors, no_vectors), order)
+    numbered = ItemCodes(resolved.codes, resolved.sizes, "imported")
+    return Imported(numbered, kind, ignored, resolved.collisions)
 
 
 def _cells(path: Path, item: str, column: str) -> list[Cell]:
-    """The file's entries, in its order."""
-    if kind(path) != "jsonl":
+    """The entries of the file, in file order."""
+    if file_kind(path) != "jsonl":
         return list(_from_table(path, item, column))
     name = path.stem if path.suffix in PACKED else path.name
     mapping = name.lower().endswith(".json")
@@ -162,24 +165,24 @@ def _cells(path: Path, item: str, column: str) -> list[Cell]:
 
 def _from_table(path: Path, item: str, column: str) -> Iterator[Cell]:
     table = read_columns(path, [item, column])
-    ids, given = as_id(table[item]), table[item].to_list()
-    empty = None if kind(path) == "parquet" else ""  # text tables know no null
+    ids, raw_ids = as_id(table[item]), table[item].to_list()
+    empty = None if file_kind(path) == "parquet" else ""  # text tables have no nulls
     values = table[column].to_list()
-    for row, name, told, value in zip(table["row"], ids, given, values, strict=True):
+    for row, name, raw_id, value in zip(table["row"], ids, raw_ids, values, strict=True):
         where = f"{path}, row {row}"
-        name = _id(told if name is None else name, where)
+        name = _id(raw_id if name is None else name, where)
         yield Cell(name, empty if value is None else value, where)
 
 
 class Pairs(tuple[tuple[str, Any], ...]):
-    """A JSON object with all its entries, those of equal names too."""
+    """A JSON object with all its entries, duplicate names included."""
 
 
 def _from_mapping(path: Path) -> Iterator[Cell]:
     tree = _json("\n".join(text for _, text in _lines(path)), path)
     if not isinstance(tree, Pairs):
         raise input_error(
-            path, "a JSON object of items and their codes", _shown(tree), "export it so"
+            path, "a JSON object of items and their codes", _describe(tree), "export it so"
         )
     for name, value in tree:
         yield Cell(name, value, f"{path}, item {shortly(name)}")
@@ -192,7 +195,7 @@ def _from_records(path: Path, item: str, column: str) -> Iterator[Cell]:
         record = _json(text, path, row)
         where = f"{path}, row {row}"
         if not isinstance(record, Pairs):
-            raise input_error(where, "a JSON object", _shown(record), "write one object a line")
+            raise input_error(where, "a JSON object", _describe(record), "write one object a line")
         values = dict(record)
         if missing := next((name for name in (item, column) if name not in values), None):
             raise input_error(where, f"a column {missing!r}", "none", did_you_mean(missing, values))
@@ -204,14 +207,14 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _json(text: str, path: Path, row: int = 1) -> Any:
-    """The value of a text that begins in line ``row``."""
+    """Parses a JSON text that begins in line ``row``."""
     try:
         return json.loads(text, object_pairs_hook=Pairs)
     except json.JSONDecodeError as error:
         line, got = row + error.lineno - 1, error.msg
-    except (ValueError, RecursionError):  # Python's own bounds
-        line, got = row, "a number or a nesting beyond all bounds"
-    raise input_error(f"{path}, row {line}", "valid JSON", got, "mend or re-export the file")
+    except (ValueError, RecursionError):  # limits of Python
+        line, got = row, "a number or a nesting beyond the limits of Python"
+    raise input_error(f"{path}, row {line}", "valid JSON", got, "fix or re-export the file")
 
 
 def _id(value: object, where: str) -> str:
@@ -219,10 +222,10 @@ def _id(value: object, where: str) -> str:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    raise input_error(where, "the id of an item", _shown(value), "mend or remove the row")
+    raise input_error(where, "the id of an item", _describe(value), "fix or remove the row")
 
 
-def _shown(value: object) -> str:
+def _describe(value: object) -> str:
     if isinstance(value, Pairs):
         return "an object"
     return "nothing" if value is None or value == "" else shortly(value)
@@ -239,18 +242,18 @@ def _refuse_missing(path: Path, item_ids: Sequence[str], cells: Sequence[Cell]) 
         )
 
 
-def _read_alike(path: Path, cells: Sequence[Cell]) -> tuple[str, list[Row]]:
-    """The kind of codes that most cells hold, and each cell's codes, all read as that kind."""
+def _read_alike(path: Path, cells: Sequence[Cell]) -> tuple[str, list[Parsed]]:
+    """The kind of codes in most cells, and the codes of all cells parsed as this kind."""
     split = [_elements(cell) for cell in cells]
     kinds = [_kind(elements, cell) for elements, cell in zip(split, cells, strict=True)]
-    votes = Counter(INTEGERS if found == DIGITS else found for found in kinds)
+    votes = Counter(INTEGERS if kind == DIGITS else kind for kind in kinds)
     main = max(FITS, key=lambda name: votes[name])
     if not votes[main]:
         raise input_error(
             path, "codes", f"nothing for all {len(cells)} items", "name another column"
         )
-    for found, cell in zip(kinds, cells, strict=True):
-        if found not in FITS[main]:
+    for kind, cell in zip(kinds, cells, strict=True):
+        if kind not in FITS[main]:
             raise _mixed(cell, f"{main}, as most items have")
     _refuse_deep(split, cells)
     if main == WORDS:
@@ -263,7 +266,7 @@ def _read_alike(path: Path, cells: Sequence[Cell]) -> tuple[str, list[Row]]:
 
 
 def _elements(cell: Cell) -> Sequence[object]:
-    """A cell's codes one by one, not yet looked at."""
+    """The codes of a cell one by one, not yet validated."""
     value = cell.value
     if isinstance(value, str):
         text = value.strip()
@@ -281,7 +284,7 @@ def _elements(cell: Cell) -> Sequence[object]:
 
 
 def _kind(elements: Sequence[object], cell: Cell) -> str:
-    """What a cell's elements are, taken together."""
+    """The common kind of a cell's elements."""
     kinds = {_kind_of_one(element, cell) for element in elements}
     if kinds in ({INTEGERS, DIGITS}, {WORDS, DIGITS}):
         kinds.discard(DIGITS)
@@ -305,19 +308,19 @@ def _kind_of_one(element: object, cell: Cell) -> str:
 
 
 def _integer(element: object, cell: Cell) -> int:
-    """The number of a level word, of digits, or as it stands."""
+    """The code of a level word, of digits, or of an integer."""
     text = str(element)
     level = _LEVEL.fullmatch(text)
     digits = (level[2] if level else text).lstrip("0") or "0"
     value = int(digits) if digits.isdecimal() and len(digits) <= 10 else -1
     if not 0 <= value <= LARGEST:
         expected = f"integer codes from 0 to {LARGEST}"
-        raise input_error(cell.where, expected, shortly(element), "mend or re-export the file")
+        raise input_error(cell.where, expected, shortly(element), "fix or re-export the file")
     return value
 
 
 def _shape(elements: Sequence[object], main: str) -> str:
-    """What all items are to have in common, in words."""
+    """The shape that all items must share, as text."""
     if main == LEVELS:
         return "".join(f"<{str(element)[1:].rpartition('_')[0]}_..>" for element in elements)
     return f"{len(elements)} codes"
@@ -344,28 +347,30 @@ def _refuse_deep(split: Sequence[Sequence[object]], cells: Sequence[Cell]) -> No
             )
 
 
-def _one_each(cells: Sequence[Cell], rows: Sequence[Row]) -> dict[str, Row]:
-    """Each item's codes, however often the file says them."""
-    found: dict[str, tuple[Cell, Row]] = {}
-    for cell, row in zip(cells, rows, strict=True):
-        first, before = found.setdefault(cell.item, (cell, row))
-        if before != row:
+def _one_each(cells: Sequence[Cell], parsed: Sequence[Parsed]) -> dict[str, Parsed]:
+    """The codes of each item; repeated items must have equal codes."""
+    by_item: dict[str, tuple[Cell, Parsed]] = {}
+    for cell, codes in zip(cells, parsed, strict=True):
+        first, before = by_item.setdefault(cell.item, (cell, codes))
+        if before != codes:
             raise input_error(
                 cell.where,
                 f"one set of codes for item {shortly(cell.item)}",
-                f"{shortly(row)} after {shortly(before)} in {first.where}",
+                f"{shortly(codes)} after {shortly(before)} in {first.where}",
                 "keep one of them",
             )
-    return {item: row for item, (_, row) in found.items()}
+    return {item: codes for item, (_, codes) in by_item.items()}
 
 
 def _compact(
-    rows: Sequence[Row],
+    parsed: Sequence[Parsed],
 ) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Codes ``(N, L)`` int32 and their sizes: the distinct values of each level in order."""
-    levels = max(map(len, rows))
+    """Codes ``(N, L)`` int32 and codebook sizes: each level's distinct values in order."""
+    levels = max(map(len, parsed))
     columns, sizes = [], []
-    for column in zip(*(row + (NO_WORD,) * (levels - len(row)) for row in rows), strict=True):
+    for column in zip(
+        *(codes + (NO_WORD,) * (levels - len(codes)) for codes in parsed), strict=True
+    ):
         numbers = {value: code for code, value in enumerate(sorted(set(column)))}
         columns.append([numbers[value] for value in column])
         sizes.append(len(numbers))
@@ -373,13 +378,15 @@ def _compact(
 
 
 def _mixed(cell: Cell, expected: str) -> UserError:
-    return input_error(cell.where, expected, _shown(cell.value), "give all items codes of one kind")
+    return input_error(
+        cell.where, expected, _describe(cell.value), "give all items codes of one kind"
+    )
 
 
 def _unreadable(value: object, cell: Cell) -> UserError:
     return input_error(
         cell.where,
         "level words like <a_12>, integers or words",
-        _shown(value),
+        _describe(value),
         "write codes as <a_12><b_3> or 12 3, or name another column",
     )

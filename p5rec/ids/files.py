@@ -1,8 +1,8 @@
-"""Codes on disk: three files, checked on the way back.
+"""Codes on disk: three files, validated on load.
 
 A folder holds ``codes.safetensors`` (the codes, ``(N, L)`` int32), ``items.json`` (the items'
-external ids, in the order of the codes) and ``codes.json`` (scheme, sizes, the item table they
-belong to, what resolving collisions did, and the other files' hashes).
+external ids, in the order of the codes) and ``codes.json`` (scheme, sizes, digest of the
+item table, collision statistics, and the hashes of the other files).
 """
 
 from __future__ import annotations
@@ -24,17 +24,21 @@ from p5rec.core.types import ItemCodes
 
 from .prefixes import sharing
 
-if TYPE_CHECKING:  # codes are read without what makes them
+if TYPE_CHECKING:  # reading codes needs no fitting code
     from .collisions import Collisions
 
 MANIFEST, TENSORS, ITEMS = "codes.json", "codes.safetensors", "items.json"
-# how codes were made, and what codes further items, beside them where ids were built
-CONFIG, ENCODER, ENCODER_TENSORS = MADE_BY = ("ids.json", "encoder.json", "encoder.safetensors")
-AGAIN = "build the codes again (p5rec ids build)"
+# config and encoder, beside codes that were built here
+CONFIG, ENCODER, ENCODER_TENSORS = ENCODER_FILES = (
+    "ids.json",
+    "encoder.json",
+    "encoder.safetensors",
+)
+REBUILD = "build the codes again (p5rec ids build)"
 
 
 class ItemsRecord(Config):
-    """Which item table codes belong to: how many, and a hash of the external ids in row order."""
+    """The item table of the codes: its size, and a hash of the external ids in row order."""
 
     count: int
     digest: str
@@ -53,7 +57,7 @@ def _hash(words: Sequence[str]) -> str:
         data = word.encode()
         state.update(
             len(data).to_bytes(8, "big") + data
-        )  # a length before each: no two lists alike
+        )  # length prefixes make the hash unambiguous
     return state.hexdigest()[:32]
 
 
@@ -75,7 +79,7 @@ def save_codes(
     with atomic_write(folder / TENSORS, "wb") as handle:
         handle.write(save({"codes": np.ascontiguousarray(codes.codes, dtype=np.int32)}))
     write_json(folder / ITEMS, list(item_ids))
-    # the manifest comes last: with one file old and one new, the hash does not fit
+    # the manifest is written last: a mix of old and new files fails the hash check
     manifest = CodesManifest(
         scheme=codes.scheme,
         sizes=list(codes.sizes),
@@ -88,7 +92,7 @@ def save_codes(
 
 
 def load_codes(folder: Path, item_ids: Sequence[str] | None = None) -> ItemCodes:
-    """The codes in ``folder``, checked against the item table where its ids ``(N,)`` are given.
+    """Loads the codes in ``folder``; ``item_ids (N,)``, if given, are checked against them.
 
     Raises:
         UserError: a file is missing or damaged, or the codes belong to another item table.
@@ -96,16 +100,16 @@ def load_codes(folder: Path, item_ids: Sequence[str] | None = None) -> ItemCodes
     manifest = read_manifest(folder)
     path = folder / TENSORS
     if not path.is_file():
-        raise input_error(path, "a codes file", "nothing there", AGAIN)
+        raise input_error(path, "a codes file", "nothing there", REBUILD)
     if file_sha256(path) != manifest.sha256:
         raise input_error(
-            path, f"the file that {MANIFEST} names", "another or a damaged one", AGAIN
+            path, f"the file that {MANIFEST} names", "another or a damaged one", REBUILD
         )
     try:
         tensors = load(path.read_bytes())
         array = tensors["codes"]
-    except Exception as error:  # safetensors raises its own class, and KeyError is damage as well
-        raise input_error(path, "a tensor named codes", str(error), AGAIN) from None
+    except Exception as error:  # safetensors has its own error class; KeyError means damage too
+        raise input_error(path, "a tensor named codes", str(error), REBUILD) from None
     _check_array(path, array, manifest)
     if item_ids is not None:
         check_matches(folder, item_ids)
@@ -113,7 +117,7 @@ def load_codes(folder: Path, item_ids: Sequence[str] | None = None) -> ItemCodes
 
 
 def load_item_ids(folder: Path) -> list[str]:
-    """The external ids ``(N,)`` of the items that the codes in ``folder`` belong to.
+    """The external ids ``(N,)`` of the items of the codes in ``folder``.
 
     Raises:
         UserError: they are missing or damaged.
@@ -123,7 +127,7 @@ def load_item_ids(folder: Path) -> list[str]:
         not isinstance(ids, list)
         or ItemsRecord.of(list(map(str, ids))) != read_manifest(folder).items
     ):
-        raise input_error(folder / ITEMS, f"the items of {MANIFEST}", "others", AGAIN)
+        raise input_error(folder / ITEMS, f"the items of {MANIFEST}", "others", REBUILD)
     return [str(item) for item in ids]
 
 
@@ -135,39 +139,42 @@ def read_manifest(folder: Path) -> CodesManifest:
     """
     tree = read_json(folder / MANIFEST)
     if not isinstance(tree, dict):
-        raise input_error(folder / MANIFEST, "a JSON object", type(tree).__name__, AGAIN)
+        raise input_error(folder / MANIFEST, "a JSON object", type(tree).__name__, REBUILD)
     return bind(CodesManifest, tree, {}, folder / MANIFEST)
 
 
 def _check_array(path: Path, array: np.ndarray, manifest: CodesManifest) -> None:
     shape = (manifest.items.count, len(manifest.sizes))
     if array.shape != shape or array.dtype != np.int32:
-        raise input_error(path, f"int32 codes {shape}", f"{array.dtype} {array.shape}", AGAIN)
+        raise input_error(path, f"int32 codes {shape}", f"{array.dtype} {array.shape}", REBUILD)
     outside = (array < 0) | (array >= np.array(manifest.sizes))
     if outside.any():
         row = int(np.argwhere(outside)[0, 0])
         raise input_error(
-            path, f"codes below {manifest.sizes}", f"{array[row].tolist()} at item row {row}", AGAIN
+            path,
+            f"codes below {manifest.sizes}",
+            f"{array[row].tolist()} at item row {row}",
+            REBUILD,
         )
     if shared := sharing(array):
         raise input_error(
-            path, "different codes for all items", f"{shared} items that share", AGAIN
+            path, "different codes for all items", f"{shared} items that share codes", REBUILD
         )
 
 
 def check_matches(folder: Path, item_ids: Sequence[str]) -> None:
-    """Refuses codes that were made for another item table.
+    """Checks that the codes belong to this item table.
 
     Raises:
-        UserError: the number of items, the items, or their order differ; it says which.
+        UserError: the number of items, the items, or their order differ; the message says which.
     """
-    made, here = read_manifest(folder).items, ItemsRecord.of(item_ids)
-    if made == here:
+    stored, table = read_manifest(folder).items, ItemsRecord.of(item_ids)
+    if stored == table:
         return
-    if made.count != here.count:
-        got = f"{made.count} items in the codes and {here.count} in the table"
-    elif made.digest_any_order == here.digest_any_order:
-        got = f"the same {here.count} items in another order"
+    if stored.count != table.count:
+        got = f"{stored.count} items in the codes and {table.count} in the table"
+    elif stored.digest_any_order == table.digest_any_order:
+        got = f"the same {table.count} items in another order"
     else:
-        got = f"{here.count} items in both, but not the same ones"
-    raise input_error(folder / MANIFEST, "codes made for this item table", got, AGAIN)
+        got = f"{table.count} items in both, but not the same ones"
+    raise input_error(folder / MANIFEST, "codes made for this item table", got, REBUILD)

@@ -1,4 +1,4 @@
-"""The work of the stage that gives items their codes."""
+"""Fits and writes the codes of a recipe; the work of the ids stage."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from p5rec.core.artefacts import Lineage, write_json
 from p5rec.core.types import Corpus
 
 from .base import fit
+from .codebook_metrics import FILE, report
 from .config import IdsConfig
 from .encoder import save_encoder
 from .files import CONFIG, save_codes
-from .quality import FILE, report
 from .vectors import file_vectors
 
 VECTORS = "vectors.npy"
@@ -23,20 +23,22 @@ VECTORS = "vectors.npy"
 def make_codes(
     config: IdsConfig, corpus: Corpus, views: Mapping[str, Path], folder: Path
 ) -> Lineage:
-    """Fits codes and writes them into ``folder``, with what codes further items, how they were
-    made, and a report.
+    """Fits codes and writes codes, encoder, config and codebook metrics into ``folder``.
 
     Args:
-        views: the parts of the vectors that other stages made, by name: a folder with ``VECTORS``.
+        config: the recipe's ``ids`` section.
+        corpus: the corpus.
+        views: views of other stages: name to a folder with ``VECTORS``.
+        folder: the output folder.
 
     Raises:
-        UserError: see :func:`p5rec.ids.base.fit`, or the user's own vectors do not fit the items.
+        UserError: see :func:`p5rec.ids.base.fit`; or the vectors of ``file`` do not fit the items.
     """
     sized = config.sized(len(corpus.catalog))
-    given = {name: np.load(made / VECTORS) for name, made in views.items()}
+    arrays = {name: np.load(view / VECTORS) for name, view in views.items()}
     if config.vectors.file is not None:
-        given["file"] = file_vectors(Path(config.vectors.file.path), corpus.catalog.ids)
-    fitted = fit(sized, corpus, given)
+        arrays["file"] = file_vectors(Path(config.vectors.file.path), corpus.catalog.ids)
+    fitted = fit(sized, corpus, arrays)
     save_codes(fitted.codes, folder, corpus.catalog.ids, fitted.collisions)
     save_encoder(fitted, sized, folder)
     write_json(folder / CONFIG, config.dump())

@@ -1,6 +1,6 @@
-"""Codes that are given, not learned: drawn, counted, or read off the item table.
+"""Id schemes without learning: random, sequential, or from the item table.
 
-Those without meaning are the controls that every learned scheme has to beat.
+Random and sequential codes are the controls for learned schemes.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from .config import IdsConfig
 from .quantiser import Coded, ItemData
 
 WORD = re.compile(r"\w+")
-OTHER = 0  # the code of a word that is not in the vocabulary, and of no word
+OTHER = 0  # the code of out-of-vocabulary and missing words
 
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """Names each item by words: a vocabulary a level, code 0 for any other word and for none.
+    """Codes items by words: one vocabulary per level, code 0 for other and missing words.
 
     Attributes:
-        sizes: codes of each level.
-        source: ``title``, an attribute's name, or ``""``: no words, so any code is as good.
-        vocabularies: one list a level; word i has code i + 1.
+        sizes: codes per level.
+        source: ``title``, an attribute name, or ``""``: without words, all codes cost the same.
+        vocabularies: one list per level; word i has code i + 1.
     """
 
     sizes: tuple[int, ...]
@@ -40,19 +40,19 @@ class Words:
     vocabularies: tuple[tuple[str, ...], ...] = ()
     kind: ClassVar[str] = "words"
 
-    def see(self, items: ItemData) -> np.ndarray:
-        """``(N, L)`` the codes that their words ask for; -1 where any will do."""
+    def embed(self, items: ItemData) -> np.ndarray:
+        """``(N, L)`` the codes of the items' words; -1: any code."""
         if not self.vocabularies:
             return np.full((len(items), len(self.sizes)), -1, dtype=np.int64)
-        words = words_of(items.catalog, self.source)
+        words = item_words(items.catalog, self.source)
         codes = [
             {word: code for code, word in enumerate(vocabulary, 1)}
             for vocabulary in self.vocabularies
         ]
         return np.array(
             [
-                [of.get(own[level], OTHER) if level < len(own) else OTHER
-                 for level, of in enumerate(codes)]
+                [code_of.get(own[level], OTHER) if level < len(own) else OTHER
+                 for level, code_of in enumerate(codes)]
                 for own in words
             ],
             dtype=np.int64,
@@ -61,8 +61,8 @@ class Words:
     def costs(self, points: np.ndarray, codes: np.ndarray) -> np.ndarray:
         level = codes.shape[1]
         wanted = points[:, level, None]
-        found: np.ndarray = (wanted >= 0) & (np.arange(self.sizes[level]) != wanted)
-        return found.astype(np.float64)
+        other: np.ndarray = (wanted >= 0) & (np.arange(self.sizes[level]) != wanted)
+        return other.astype(np.float64)
 
     def reconstruct(self, codes: np.ndarray) -> None:
         return None
@@ -77,21 +77,21 @@ class Words:
         return cls(sizes, source, tuple(tuple(level.split("\t")) for level in levels))
 
 
-def by_chance(config: IdsConfig, items: ItemData) -> Coded:
-    """Different code tuples, every choice of them equally likely."""
+def random_codes(config: IdsConfig, items: ItemData) -> Coded:
+    """Distinct random code tuples, uniformly distributed."""
     codes = uniform(len(items), config.sizes, config.seed).codes
-    return _given(codes, Words(config.sizes), items)
+    return _with_points(codes, Words(config.sizes), items)
 
 
-def by_order(config: IdsConfig, items: ItemData) -> Coded:
-    """Items numbered as training histories mention them, user after user; the rest comes last.
+def sequential_codes(config: IdsConfig, items: ItemData) -> Coded:
+    """Items numbered by first appearance in training histories, user by user; others come last.
 
-    The sequential ids of Hua et al. 2023 (section 4.1), whose numbers ran over the held-out events
-    as well: there the answer was often the next number. Here training events alone are counted.
-    A number's digits, to the base of the codebook, are the codes.
+    The sequential ids of Hua et al. 2023 (section 4.1). Their numbering included held-out events,
+    so the target was often the next number. This numbering uses training events alone. The codes
+    are the digits of the number in the base of the codebook.
     """
-    room(len(items), config.sizes)
-    # no more first codes than the numbers need
+    check_capacity(len(items), config.sizes)
+    # the first codebook is as small as the numbers allow
     sizes = (-(-len(items) // prod(config.sizes[1:])), *config.sizes[1:])
     log = items.interactions
     seen, first = np.unique(log.items[items.split.mask("train")], return_index=True)
@@ -101,16 +101,16 @@ def by_order(config: IdsConfig, items: ItemData) -> Coded:
     number = np.empty(len(items), dtype=np.int64)
     number[order] = np.arange(len(items))
     codes = np.stack(np.unravel_index(number, sizes), axis=1).astype(np.int32)
-    return _given(codes, Words(sizes), items)
+    return _with_points(codes, Words(sizes), items)
 
 
-def by_title(config: IdsConfig, items: ItemData) -> Coded:
-    """The first words of each title, the commonest words of each place having codes."""
-    return _worded(config, items, "title")
+def title_codes(config: IdsConfig, items: ItemData) -> Coded:
+    """The first words of each title; the most frequent words at each position have codes."""
+    return _vocabulary_codes(config, items, "title")
 
 
-def by_category(config: IdsConfig, items: ItemData) -> Coded:
-    """The values of an attribute, from the first on: a path of categories.
+def category_codes(config: IdsConfig, items: ItemData) -> Coded:
+    """The values of an attribute as a path of categories.
 
     Raises:
         UserError: the item table has no such attribute.
@@ -121,43 +121,43 @@ def by_category(config: IdsConfig, items: ItemData) -> Coded:
             "ids.attribute",
             f"an attribute of the items ({', '.join(known) or 'they have none'})",
             repr(config.attribute),
-            "name the one that holds the categories",
+            "name the attribute with the categories",
         )
-    return _worded(config, items, str(config.attribute))
+    return _vocabulary_codes(config, items, str(config.attribute))
 
 
-def words_of(catalog: Catalog, source: str) -> list[Sequence[str]]:
-    """The words of each item, ``(N,)``: of its title, or the values of an attribute."""
+def item_words(catalog: Catalog, source: str) -> list[Sequence[str]]:
+    """``(N,)`` words of each item: words of its title, or values of an attribute."""
     if source == "title":
         return [WORD.findall(title.lower()) for title in catalog.titles]
     return [[" ".join(v.split()) for v in values] for values in catalog.values(source)]
 
 
 def permuted(codes: ItemCodes, seed: int) -> ItemCodes:
-    """The same code tuples, dealt out to the items by a seeded permutation.
+    """The permutation control: the same code tuples, randomly permuted over the items.
 
-    The control may differ in the mechanism alone: the codebooks, the number of parameters and the
-    shape of the tree are equal, and only the link between an item and its place is gone.
+    The control has equal codebooks, parameter counts and tree shape. It differs in the assignment
+    of codes to items alone.
     """
-    deal = derive_rng(seed, "ids", "permute").permutation(len(codes))
-    return ItemCodes(codes.codes[deal], codes.sizes, f"{codes.scheme}, permuted", codes.tied)
+    order = derive_rng(seed, "ids", "permute").permutation(len(codes))
+    return ItemCodes(codes.codes[order], codes.sizes, f"{codes.scheme}, permuted", codes.tied)
 
 
 def uniform(n_items: int, sizes: tuple[int, ...], seed: int) -> ItemCodes:
-    """N different code tuples, every choice of them equally likely.
+    """N distinct random code tuples, uniformly distributed.
 
     Raises:
         UserError: fewer tuples than items, or so many that they cannot be numbered.
     """
-    room(n_items, sizes)
+    check_capacity(n_items, sizes)
     rng = derive_rng(seed, "ids", "uniform")
     numbers = rng.choice(prod(sizes), size=n_items, replace=False)
     codes = np.stack(np.unravel_index(numbers, sizes), axis=1).astype(np.int32)
     return ItemCodes(codes, sizes, "random")
 
 
-def room(n_items: int, sizes: tuple[int, ...]) -> None:
-    """Refuses sizes that cannot number the items.
+def check_capacity(n_items: int, sizes: tuple[int, ...]) -> None:
+    """Checks that the codebooks can number the items.
 
     Raises:
         UserError: fewer tuples than items, or so many that they cannot be numbered.
@@ -171,12 +171,12 @@ def room(n_items: int, sizes: tuple[int, ...]) -> None:
         )
 
 
-def _given(codes: np.ndarray, quantiser: Words, items: ItemData) -> Coded:
-    return Coded(codes, quantiser, quantiser.see(items), items.vectors)
+def _with_points(codes: np.ndarray, quantiser: Words, items: ItemData) -> Coded:
+    return Coded(codes, quantiser, quantiser.embed(items), items.vectors)
 
 
-def _worded(config: IdsConfig, items: ItemData, source: str) -> Coded:
-    words = words_of(items.catalog, source)
+def _vocabulary_codes(config: IdsConfig, items: ItemData, source: str) -> Coded:
+    words = item_words(items.catalog, source)
     vocabularies = []
     for level, size in enumerate(config.sizes):
         counts = Counter(own[level] for own in words if level < len(own))
@@ -184,5 +184,5 @@ def _worded(config: IdsConfig, items: ItemData, source: str) -> Coded:
         vocabularies.append(tuple(common))
     sizes = tuple(len(vocabulary) + 1 for vocabulary in vocabularies)
     quantiser = Words(sizes, source, tuple(vocabularies))
-    codes = quantiser.see(items)
+    codes = quantiser.embed(items)
     return Coded(codes.astype(np.int32), quantiser, codes, items.vectors)

@@ -1,4 +1,4 @@
-"""How much the last item's codes say about the next item, before any model has seen them."""
+"""The information that the last item's codes carry about the next item, without a model."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from p5rec.core.types import Interactions, ItemCodes, Split
 
 from .prefixes import prefix_groups
 
-STRENGTHS = 10.0 ** np.arange(1, 7)  # events' worth of belief in what the level above says
+STRENGTHS = 10.0 ** np.arange(1, 7)  # prior strengths of the level above, in events
 
 
 def transitions(interactions: Interactions, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """``(P, 2)`` items that follow each other in training histories, and ``(P,)`` whose."""
+    """``(P, 2)`` pairs of successive items in training histories, and their users ``(P,)``."""
     train = split.mask("train")
     users, items = interactions.users[train], interactions.items[train]
     same = users[1:] == users[:-1]
@@ -23,47 +23,49 @@ def transitions(interactions: Interactions, split: Split) -> tuple[np.ndarray, n
 def predictability(
     codes: ItemCodes, interactions: Interactions, split: Split, seed: int
 ) -> tuple[float, float] | None:
-    """Bits by which the last item's codes make the next item more likely than its popularity does.
+    """Bits per item that the last item's codes save over popularity in predicting the next item.
 
-    Level by level the next item's code follows from the codes of the last one, by counts that lean
-    on what the level above says (a hierarchical Dirichlet, MacKay & Peto 1995): p_l(q | p) is
+    Each level predicts the next item's code from the codes of the last item, by counts smoothed
+    towards the level above (a hierarchical Dirichlet, MacKay & Peto 1995): p_l(q | p) is
     n(p, q) plus a strength times p_{l-1}(q') pop(q | q'), over n(p) plus the strength, where q' is
-    q without its last code. The histories of half of the users are counted, a quarter chooses each
-    level's strength, and the last quarter is predicted. Every set of unique codes ends at the same
-    counts of items after items; what differs is what the levels say where those are thin.
+    q without its last code. Half of the users provide the counts, a quarter selects the strength
+    of each level, and the last quarter is predicted. All sets of unique codes share the
+    item-to-item counts of the last level; they differ in the smoothing that their upper levels
+    give.
 
     Returns:
-        The bits saved an item, and the bits that popularity alone needs; None where training
-        histories are too few for all three parts.
+        The bits saved per item, and the bits per item of popularity alone; None if one of the three
+        groups of users has no training pairs.
     """
     pairs, users = transitions(interactions, split)
-    draw = uniform(keyed(interactions.user_keys, seed, "ids", "predict"))[users]
-    part = np.digitize(draw, (0.5, 0.75))
-    if len(np.unique(part)) < 3:
+    points = uniform(keyed(interactions.user_keys, seed, "ids", "predict"))[users]
+    group = np.digitize(points, (0.5, 0.75))
+    if len(np.unique(group)) < 3:
         return None
-    seen, asked, choosing = pairs[part == 0], pairs[part > 0], part[part > 0] == 1
-    popularity: np.ndarray = np.bincount(seen[:, 1], minlength=len(codes)) + 1.0
+    counted, predicted = pairs[group == 0], pairs[group > 0]
+    selecting = group[group > 0] == 1
+    popularity: np.ndarray = np.bincount(counted[:, 1], minlength=len(codes)) + 1.0
     popularity /= popularity.sum()
-    chance: np.ndarray = np.ones(len(asked))
+    probability: np.ndarray = np.ones(len(predicted))
     above: np.ndarray = np.zeros(len(codes), dtype=np.int64)
     mass_above: np.ndarray = np.ones(1)
     for level in range(1, codes.levels + 1):
         groups = prefix_groups(codes.codes, level)
         mass = np.bincount(groups, weights=popularity)
-        last, following = groups[asked].T
-        prior = chance * mass[following] / mass_above[above[asked[:, 1]]]
-        together = _counts(groups[seen], groups[asked], len(mass))
-        alone = np.bincount(groups[seen[:, 0]], minlength=len(mass))[last]
+        last, following = groups[predicted].T
+        prior = probability * mass[following] / mass_above[above[predicted[:, 1]]]
+        together = _counts(groups[counted], groups[predicted], len(mass))
+        alone = np.bincount(groups[counted[:, 0]], minlength=len(mass))[last]
         tried: list[np.ndarray] = [(together + m * prior) / (alone + m) for m in STRENGTHS]
-        chance = max(tried, key=lambda found: float(np.log(found[choosing]).sum()))
+        probability = max(tried, key=lambda each: float(np.log(each[selecting]).sum()))
         above, mass_above = groups, mass
-    null = -float(np.log2(popularity[asked[~choosing, 1]]).mean())
-    return null + float(np.log2(chance[~choosing]).mean()), null
+    null = -float(np.log2(popularity[predicted[~selecting, 1]]).mean())
+    return null + float(np.log2(probability[~selecting]).mean()), null
 
 
-def _counts(seen: np.ndarray, asked: np.ndarray, n: int) -> np.ndarray:
-    """How often each pair of ``asked (A, 2)`` occurs in ``seen (S, 2)``, numbers below ``n``."""
-    kinds, counts = np.unique(seen[:, 0] * n + seen[:, 1], return_counts=True)
-    keys = asked[:, 0] * n + asked[:, 1]
+def _counts(counted: np.ndarray, predicted: np.ndarray, n: int) -> np.ndarray:
+    """Counts of each pair of ``predicted (P, 2)`` in ``counted (C, 2)``; ids are below ``n``."""
+    kinds, counts = np.unique(counted[:, 0] * n + counted[:, 1], return_counts=True)
+    keys = predicted[:, 0] * n + predicted[:, 1]
     at = np.minimum(np.searchsorted(kinds, keys), len(kinds) - 1)
     return np.where(kinds[at] == keys, counts[at], 0)

@@ -1,4 +1,4 @@
-"""What turns an item into codes, level by level, and can do so again for an item it never saw."""
+"""Quantisers: code items level by level, including items outside the fit."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from p5rec.core.types import Catalog, Interactions, Split
 
 from .prefixes import by_group, prefix_groups
 
-ROWS = 65_536  # looked at together, or learned from, where all would be too many
+CHUNK = 65_536  # items per batch, and the largest training sample of some schemes
 
 
 @dataclass(frozen=True, eq=False)
 class ItemData:
-    """What may be known of N items when their codes are made.
+    """The input of an id scheme for N items.
 
     Attributes:
-        vectors: ``(N, D)`` float32; D is 0 where the recipe asks for none.
-        catalog: their rows of the item table.
-        interactions, split: the events; the training part alone is looked at.
+        vectors: ``(N, D)`` float32; D is 0 without vectors in the recipe.
+        catalog: the item table of these items.
+        interactions, split: the events and their split; schemes use training events alone.
     """
 
     vectors: np.ndarray
@@ -46,7 +46,7 @@ class Quantiser(Protocol):
 
     Attributes:
         kind: its name in ``p5rec.ids.config.QUANTISERS``.
-        sizes: codes of each of the L levels.
+        sizes: codes per level, L integers.
     """
 
     kind: ClassVar[str]
@@ -54,21 +54,21 @@ class Quantiser(Protocol):
     @property
     def sizes(self) -> tuple[int, ...]: ...
 
-    def see(self, items: ItemData) -> np.ndarray:
-        """``(N, P)``: the items as points of the space in which codes are chosen."""
+    def embed(self, items: ItemData) -> np.ndarray:
+        """``(N, P)``: the items as points in the space of the codebooks."""
         ...
 
     def costs(self, points: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """``(R, C_l)`` float64, what each code of level l costs points ``(R, P)`` that have the
-        codes ``(R, l)`` before it; finite everywhere, least at the code of choice."""
+        """``(R, C_l)`` float64: cost of each code of level l for points ``(R, P)`` with the
+        prefixes ``(R, l)``; finite everywhere, lowest at the best code."""
         ...
 
     def reconstruct(self, codes: np.ndarray) -> np.ndarray | None:
-        """``(R, D)``: the item vectors that codes ``(R, L)`` stand for; None where for none."""
+        """``(R, D)``: the item vectors that codes ``(R, L)`` represent; None if there are none."""
         ...
 
     def state(self) -> dict[str, np.ndarray]:
-        """Arrays by name that :meth:`restored` makes the same quantiser of."""
+        """The state as named arrays, for :meth:`restored`."""
         ...
 
     @classmethod
@@ -77,13 +77,13 @@ class Quantiser(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Coded:
-    """Items and their codes as a scheme made them; rows may still be equal.
+    """Items with the codes of an id scheme, before collision resolution.
 
     Attributes:
-        codes: ``(N, L)`` int32.
-        quantiser: what made them.
-        points: ``(N, P)`` where it saw the items.
-        vectors: ``(N, D)`` the items' vectors.
+        codes: ``(N, L)`` int32; items may share codes.
+        quantiser: the quantiser of the codes.
+        points: ``(N, P)`` the items as points of the quantiser.
+        vectors: ``(N, D)`` the item vectors.
     """
 
     codes: np.ndarray
@@ -93,16 +93,16 @@ class Coded:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Codes of each level."""
+        """Codes per level."""
         return self.quantiser.sizes
 
 
 def code_all(quantiser: Quantiser, items: ItemData) -> Coded:
-    """Every item under the codes of least cost, chosen level by level."""
-    points = quantiser.see(items)
+    """Codes all items greedily: the code of least cost at each level."""
+    points = quantiser.embed(items)
     codes = np.empty((len(items), len(quantiser.sizes)), dtype=np.int32)
-    for start in range(0, len(items), ROWS):
-        rows = slice(start, start + ROWS)
+    for start in range(0, len(items), CHUNK):
+        rows = slice(start, start + CHUNK)
         for level in range(codes.shape[1]):
             costs = quantiser.costs(points[rows], codes[rows, :level])
             codes[rows, level] = costs.argmin(axis=1)
@@ -110,14 +110,14 @@ def code_all(quantiser: Quantiser, items: ItemData) -> Coded:
 
 
 def error(quantiser: Quantiser, codes: np.ndarray, vectors: np.ndarray) -> float | None:
-    """Mean squared distance of ``vectors (N, D)`` to what ``codes (N, L)`` stand for."""
+    """Mean squared distance of ``vectors (N, D)`` to the reconstructions of ``codes (N, L)``."""
     total = 0.0
-    for start in range(0, len(codes), ROWS):
-        rows = slice(start, start + ROWS)
-        found = quantiser.reconstruct(codes[rows])
-        if found is None:
+    for start in range(0, len(codes), CHUNK):
+        rows = slice(start, start + CHUNK)
+        reconstructed = quantiser.reconstruct(codes[rows])
+        if reconstructed is None:
             return None
-        total += float(np.square(vectors[rows] - found, dtype=np.float64).sum())
+        total += float(np.square(vectors[rows] - reconstructed, dtype=np.float64).sum())
     return total / max(len(codes), 1)
 
 
@@ -125,16 +125,16 @@ def distances(points: np.ndarray, codebook: np.ndarray) -> np.ndarray:
     """``(R, C)`` squared distances of points ``(R, D)`` to centroids ``(C, D)``, in float64."""
     points, codebook = points.astype(np.float64), codebook.astype(np.float64)
     squares = np.square(points).sum(axis=1)[:, None] + np.square(codebook).sum(axis=1)
-    found: np.ndarray = np.maximum(squares - 2.0 * points @ codebook.T, 0.0)
-    return found
+    squared: np.ndarray = np.maximum(squares - 2.0 * points @ codebook.T, 0.0)
+    return squared
 
 
 @dataclass(frozen=True, eq=False)
 class Residual:
-    """Each level codes what the levels before left unsaid.
+    """Residual quantiser: each level codes the residual of the levels before.
 
     Attributes:
-        codebooks: L arrays ``(C_l, D)`` float32; an item stands at the sum of its centroids.
+        codebooks: L arrays ``(C_l, D)`` float32; an item is the sum of its centroids.
     """
 
     codebooks: tuple[np.ndarray, ...]
@@ -144,7 +144,7 @@ class Residual:
     def sizes(self) -> tuple[int, ...]:
         return tuple(len(book) for book in self.codebooks)
 
-    def see(self, items: ItemData) -> np.ndarray:
+    def embed(self, items: ItemData) -> np.ndarray:
         return items.vectors
 
     def costs(self, points: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -170,15 +170,15 @@ class Residual:
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """Each prefix has children of its own, each at the mean of the items below it.
+    """Tree quantiser: each prefix has child centroids of its own, at the means of their items.
 
-    A code that no item of a prefix has stands where the prefix stands.
+    A code without items has the centroid of its prefix.
 
     Attributes:
-        sizes: codes of each level.
-        keys: one array a level, ``(M_l,)`` int64 ascending: the prefixes that occur, numbered as
-            the digits of a number.
-        centres: one array a level, ``(M_l, D)`` float32; level 0 here is the root.
+        sizes: codes per level.
+        keys: one array per level, ``(M_l,)`` int64 ascending: the prefixes with items, each as a
+            number whose digits are the codes.
+        centres: one array per level, ``(M_l, D)`` float32; level 0 is the root.
     """
 
     sizes: tuple[int, ...]
@@ -200,7 +200,7 @@ class Tree:
             centres.append((sums / np.bincount(groups)[:, None]).astype(np.float32))
         return cls(sizes, tuple(keys), tuple(centres))
 
-    def see(self, items: ItemData) -> np.ndarray:
+    def embed(self, items: ItemData) -> np.ndarray:
         return items.vectors
 
     def costs(self, points: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -213,30 +213,30 @@ class Tree:
         return out
 
     def _children(self, prefix: np.ndarray, size: int) -> np.ndarray:
-        """``(size, D)``: where each code after ``prefix (l,)`` stands."""
+        """``(size, D)``: the centroid of each code after ``prefix (l,)``."""
         level = len(prefix)
         own = _key(prefix[None], self.sizes)[0]
-        found = np.repeat(self._place(prefix)[None], size, axis=0)
+        centres = np.repeat(self._centre(prefix)[None], size, axis=0)
         known = self.keys[level + 1]
         begin, end = np.searchsorted(known, [own * size, (own + 1) * size])
-        found[known[begin:end] - own * size] = self.centres[level + 1][begin:end]
-        return found
+        centres[known[begin:end] - own * size] = self.centres[level + 1][begin:end]
+        return centres
 
-    def _place(self, prefix: np.ndarray) -> np.ndarray:
-        """``(D,)``: where the longest known beginning of ``prefix`` stands."""
-        place = self.centres[0][0]
+    def _centre(self, prefix: np.ndarray) -> np.ndarray:
+        """``(D,)``: the centroid of the longest part of ``prefix`` with items."""
+        centre = self.centres[0][0]
         for level in range(1, len(prefix) + 1):
             key = _key(prefix[None, :level], self.sizes)[0]
             at = int(np.searchsorted(self.keys[level], key))
             if at == len(self.keys[level]) or self.keys[level][at] != key:
                 break
-            place = self.centres[level][at]
-        return place
+            centre = self.centres[level][at]
+        return centre
 
     def reconstruct(self, codes: np.ndarray) -> np.ndarray:
         kinds, kind = np.unique(codes, axis=0, return_inverse=True)
-        found: np.ndarray = np.stack([self._place(row) for row in kinds])[kind]
-        return found
+        vectors: np.ndarray = np.stack([self._centre(row) for row in kinds])[kind]
+        return vectors
 
     def state(self) -> dict[str, np.ndarray]:
         named: dict[str, Any] = {}

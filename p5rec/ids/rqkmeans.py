@@ -1,10 +1,10 @@
-"""Residual k-means: every level clusters what the levels before left unsaid.
+"""Residual k-means: each level clusters the residuals of the levels before.
 
 Residual vector quantisation as in Zeghidour et al., *SoundStream* (2021, section III-C), used for
 item ids by Rajput et al., *TIGER* (2023, section 3.1).
 
-DEVIATION: TIGER learns its codebooks inside an auto-encoder (``rq-vae`` here); this one fits each
-level by k-means on the residuals themselves, in the space of the item vectors.
+DEVIATION: TIGER learns its codebooks inside an auto-encoder (``rq-vae`` here). This scheme fits
+each level by k-means on the residuals of the item vectors.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from p5rec.core.rng import derive_seed
 
 from .clusters import cluster
 from .config import IdsConfig
-from .quantiser import ROWS, Coded, ItemData, Residual
+from .quantiser import CHUNK, Coded, ItemData, Residual
 
 
 def fit(config: IdsConfig, items: ItemData) -> Coded:
-    """Codes that are all in use at every level.
+    """Residual k-means codes; every code of every level is used.
 
     Raises:
         UserError: fewer items than codes a level.
@@ -34,28 +34,28 @@ def residual_means(
     vectors: np.ndarray, sizes: tuple[int, ...], seed: int, balanced: bool = False
 ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
     """Codes ``(N, L)`` int32 of ``vectors (N, D)`` and the codebooks, L arrays ``(C_l, D)``."""
-    left = np.array(vectors, dtype=np.float32)
-    codes, books = np.empty((len(left), len(sizes)), dtype=np.int32), []
+    residual = np.array(vectors, dtype=np.float32)
+    codes, books = np.empty((len(residual), len(sizes)), dtype=np.int32), []
     for level, size in enumerate(sizes):
         own = derive_seed(seed, "ids", "k-means", level) % 2**32
-        codes[:, level], book = cluster(left, size, own, balanced=balanced)
-        for start in range(0, len(left), ROWS):
-            rows = slice(start, start + ROWS)
-            left[rows] -= book[codes[rows, level]]
+        codes[:, level], book = cluster(residual, size, own, balanced=balanced)
+        for start in range(0, len(residual), CHUNK):
+            rows = slice(start, start + CHUNK)
+            residual[rows] -= book[codes[rows, level]]
         books.append(book)
     return codes, tuple(books)
 
 
 def enough(n_items: int, sizes: tuple[int, ...]) -> None:
-    """Refuses more codes a level than items.
+    """Checks that each level has at most as many codes as there are items.
 
     Raises:
-        UserError: there are.
+        UserError: a level has more codes.
     """
     if n_items < max(sizes):
         raise input_error(
             "ids.codebook",
-            f"at least {max(sizes)} items, one a code",
+            f"at least {max(sizes)} items, one per code",
             f"{n_items} items",
             f"set it to {n_items} or less",
         )

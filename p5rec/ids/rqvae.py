@@ -1,9 +1,9 @@
-"""Residual quantisation inside an auto-encoder, all of it learned together.
+"""Residual quantisation inside an auto-encoder, trained jointly.
 
-Lee et al. 2022 (*RQ-VAE*, section 3.1), as TIGER makes item ids with (Rajput et al. 2023, section
-3.1). DEVIATION: encoder and decoder are a linear map and its transpose with a perceptron beside
-each that says nothing at first, and the codebooks start as residual k-means: training begins where
-``rq-kmeans`` ends and can only improve on it.
+Lee et al. 2022 (*RQ-VAE*, section 3.1), the id scheme of TIGER (Rajput et al. 2023, section
+3.1). DEVIATION: encoder and decoder are a linear map and its transpose, each plus a perceptron that
+is initialised to zero output. The codebooks are initialised by residual k-means, so training starts
+from the solution of ``rq-kmeans``.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from p5rec.core.rng import derive_seed
 
 from .clusters import sampled
 from .config import IdsConfig, RqVaeConfig
-from .quantiser import ROWS, Coded, ItemData, Residual, code_all, distances
+from .quantiser import CHUNK, Coded, ItemData, Residual, code_all, distances
 from .rqkmeans import enough, residual_means
 
 
 class Half(nn.Module):
-    """``x @ linear`` and a perceptron that starts at zero: an encoder, or a decoder."""
+    """``x @ linear`` plus a perceptron initialised to zero output: an encoder or a decoder."""
 
     def __init__(self, linear: Tensor, hidden: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class AutoEncoder:
     def sizes(self) -> tuple[int, ...]:
         return self.inner.sizes
 
-    def see(self, items: ItemData) -> np.ndarray:
+    def embed(self, items: ItemData) -> np.ndarray:
         return _half(items.vectors, self.encoder)
 
     def costs(self, points: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -97,20 +97,20 @@ def fit(config: IdsConfig, items: ItemData) -> Coded:
     enough(len(items), config.sizes)
     seed = derive_seed(config.seed, "ids", "rq-vae") % 2**32
     rng = np.random.default_rng(seed)
-    vectors = sampled(items.vectors, ROWS, rng)
+    vectors = sampled(items.vectors, CHUNK, rng)
     threads = torch.get_num_threads()
-    # one thread: sums over several are rounded differently, and then the codes differ
+    # one thread: sums over several threads round differently and change codes
     torch.set_num_threads(1)
     try:
         with threadpool_limits(1), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            quantiser = _trained(vectors, config, config.rqvae, rng)
+            quantiser = _train(vectors, config, config.rqvae, rng)
             return code_all(quantiser, items)
     finally:
         torch.set_num_threads(threads)
 
 
-def _trained(
+def _train(
     vectors: np.ndarray, config: IdsConfig, settings: RqVaeConfig, rng: np.random.Generator
 ) -> AutoEncoder:
     linear = _principal(vectors, settings.latent)
@@ -129,59 +129,61 @@ def _trained(
         for rows in torch.from_numpy(rng.permutation(len(data))).split(settings.batch):
             x = data[rows]
             latent = encoder(x)
-            said, apart, codes = _quantise(latent, list(codebooks), settings.commitment)
+            quantised, codebook_loss, codes = _quantise(
+                latent, list(codebooks), settings.commitment
+            )
             for count, code in zip(used, codes, strict=True):
                 count += torch.bincount(code, minlength=len(count))
-            through = _through(latent, said, rotate=settings.gradient == "rotation")
-            loss = mse_loss(decoder(through), x) * x.shape[1] + apart
+            through = _through(latent, quantised, rotate=settings.gradient == "rotation")
+            loss = mse_loss(decoder(through), x) * x.shape[1] + codebook_loss
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-        if epoch < settings.epochs * 3 // 4:  # the last quarter settles
+        if epoch < settings.epochs * 3 // 4:  # the last quarter only converges
             _revive(data, encoder, list(codebooks), used, settings.batch)
-    return _settled(vectors, encoder, decoder, list(codebooks))
+    return _finish(vectors, encoder, decoder, list(codebooks))
 
 
 def _quantise(
     latent: Tensor, books: list[nn.Parameter], commitment: float
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """What the codes say ``(B, d)``, the loss that draws codes and latents together, the codes."""
-    left, said = latent, torch.zeros_like(latent)
+    """The quantised latents ``(B, d)``, codebook and commitment loss, and the codes per level."""
+    residual, quantised = latent, torch.zeros_like(latent)
     loss, codes = latent.new_zeros(()), []
     for book in books:
         with torch.no_grad():
-            code = (book.square().sum(1) / 2 - left @ book.T).argmin(1)
-        row = book[code]
-        # the codebook goes to the residual, and the encoder to the codebook
-        loss = loss + (left.detach() - row).square().sum(1).mean()
-        loss = loss + commitment * (left - row.detach()).square().sum(1).mean()
-        said = said + row
-        left = left - row.detach()
+            code = (book.square().sum(1) / 2 - residual @ book.T).argmin(1)
+        centroid = book[code]
+        # codebook loss moves centroids to residuals, commitment loss moves the encoder to centroids
+        loss = loss + (residual.detach() - centroid).square().sum(1).mean()
+        loss = loss + commitment * (residual - centroid.detach()).square().sum(1).mean()
+        quantised = quantised + centroid
+        residual = residual - centroid.detach()
         codes.append(code)
-    return said, loss, codes
+    return quantised, loss, codes
 
 
-def _through(latent: Tensor, said: Tensor, *, rotate: bool) -> Tensor:
-    """``said``, and a way for the decoder's gradient back to the encoder.
+def _through(latent: Tensor, quantised: Tensor, *, rotate: bool) -> Tensor:
+    """``quantised``, with a gradient from the decoder to the encoder.
 
-    Straight through (van den Oord et al. 2017): the gradient at the code is that at the latent.
-    Or by the rotation that takes the latent to the code, held constant (Fifty et al. 2024,
-    *Restructuring vector quantization with the rotation trick*, section 4.2).
+    Straight through (van den Oord et al. 2017): the latent gets the gradient of the code. With
+    ``rotate``: the gradient passes the rotation from latent to code as a constant (Fifty et al.
+    2024, *Restructuring vector quantization with the rotation trick*, section 4.2).
     """
     if not rotate:
-        return said + (latent - latent.detach())
+        return quantised + (latent - latent.detach())
     with torch.no_grad():
-        e, q = latent, said
+        e, q = latent, quantised
         long_e, long_q = (v.norm(dim=1, keepdim=True).clamp(min=1e-6) for v in (e, q))
         unit_e, unit_q = e / long_e, q / long_q
         mid = unit_e + unit_q
         mid = mid / mid.norm(dim=1, keepdim=True).clamp(min=1e-6)
         scale = long_q / long_e
-    turned = latent - 2 * (latent * mid).sum(1, keepdim=True) * mid
-    turned = turned + 2 * (latent * unit_e).sum(1, keepdim=True) * unit_q
-    # the value is the code's exactly; codes learn through the other loss, and here as well
-    return scale * turned + (said - (scale * turned).detach())
+    rotated = latent - 2 * (latent * mid).sum(1, keepdim=True) * mid
+    rotated = rotated + 2 * (latent * unit_e).sum(1, keepdim=True) * unit_q
+    # the value equals the code exactly, and codes get this gradient besides the codebook loss
+    return scale * rotated + (quantised - (scale * rotated).detach())
 
 
 @torch.no_grad()
@@ -192,43 +194,43 @@ def _revive(
     used: list[Tensor],
     batch: int,
 ) -> None:
-    """Codes that no item chose in an epoch move to residuals that are served worst."""
+    """Moves codes that were unused in an epoch to the residuals with the largest error."""
     if all(bool((count > 0).all()) for count in used):
         return
-    left = torch.cat([encoder(rows) for rows in data.split(batch)])
+    residual = torch.cat([encoder(rows) for rows in data.split(batch)])
     for book, count in zip(books, used, strict=True):
         dead = (count == 0).nonzero()[:, 0]
-        code = (book.square().sum(1) / 2 - left @ book.T).argmin(1)
+        code = (book.square().sum(1) / 2 - residual @ book.T).argmin(1)
         if len(dead):
-            far = (left - book[code]).square().sum(1)
-            book[dead] = left[far.topk(min(len(dead), len(far))).indices]
-            code = (book.square().sum(1) / 2 - left @ book.T).argmin(1)
-        left = left - book[code]
+            far = (residual - book[code]).square().sum(1)
+            book[dead] = residual[far.topk(min(len(dead), len(far))).indices]
+            code = (book.square().sum(1) / 2 - residual @ book.T).argmin(1)
+        residual = residual - book[code]
 
 
 @torch.no_grad()
-def _settled(
+def _finish(
     vectors: np.ndarray, encoder: Half, decoder: Half, books: list[nn.Parameter]
 ) -> AutoEncoder:
-    """The trained parts as arrays; a code that no item has moves onto an item it would serve."""
-    left = _half(vectors, _arrays(encoder))
-    kept = []
+    """The trained state as arrays; unused codes move to the residual with the largest error."""
+    residual = _half(vectors, _arrays(encoder))
+    codebooks = []
     for parameter in books:
         book = parameter.detach().numpy().copy()
-        costs = distances(left, book)
+        costs = distances(residual, book)
         code = costs.argmin(axis=1)
         for dead in np.setdiff1d(np.arange(len(book)), code):
-            worst = int(costs[np.arange(len(left)), code].argmax())
-            book[dead] = left[worst]
-            costs[:, dead] = distances(left, book[dead : dead + 1])[:, 0]
+            worst = int(costs[np.arange(len(residual)), code].argmax())
+            book[dead] = residual[worst]
+            costs[:, dead] = distances(residual, book[dead : dead + 1])[:, 0]
             code = costs.argmin(axis=1)
-        left = left - book[code]
-        kept.append(book)
-    return AutoEncoder(_arrays(encoder), _arrays(decoder), Residual(tuple(kept)))
+        residual = residual - book[code]
+        codebooks.append(book)
+    return AutoEncoder(_arrays(encoder), _arrays(decoder), Residual(tuple(codebooks)))
 
 
 def _principal(vectors: np.ndarray, latent: int) -> np.ndarray:
-    """``(D, d)``: the axes along which the vectors are longest, ``d = min(latent, D)``."""
+    """``(D, d)``: the principal axes of the vectors (uncentred), ``d = min(latent, D)``."""
     _, axes = np.linalg.eigh(vectors.T.astype(np.float64) @ vectors)
     return np.ascontiguousarray(axes[:, ::-1][:, :latent], dtype=np.float32)
 
@@ -246,5 +248,5 @@ def _arrays(half: Half) -> dict[str, np.ndarray]:
 
 def _half(x: np.ndarray, weights: Mapping[str, np.ndarray]) -> np.ndarray:
     inner = np.maximum(x @ weights["up"].T + weights["up bias"], 0)
-    out: np.ndarray = x @ weights["ease"] + inner @ weights["down"].T + weights["down bias"]
+    out: np.ndarray = x @ weights["linear"] + inner @ weights["down"].T + weights["down bias"]
     return out.astype(np.float32)

@@ -1,4 +1,4 @@
-"""A picture of the code tree that prints, with the names of its largest first-level nodes."""
+"""A printable sunburst plot of the code tree, with names of the largest first-level nodes."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ from matplotlib.text import Text
 from p5rec.core.artefacts import atomic_write
 from p5rec.core.types import Catalog, ItemCodes
 
-from .captions import LONGEST, captions, count, cut, words_of
+from .captions import LONGEST, captions, count, cut, wedge_words
 from .tones import colours
 from .wedges import RINGS, Wedges, wedges
 
-WIDTH, HEIGHT, DPI = 12.0, 9.0, 150  # inches, and dots to each
+WIDTH, HEIGHT, DPI = 12.0, 9.0, 150  # inches, and dots per inch
 PAPER, INK, MUTED = "#ffffff", "#222222", "#666666"
-CENTRE, RADII = (6.0, 4.15), (0.95, 1.95, 2.75, 3.4)  # inches: the hole, then ring by ring
+CENTRE, RADII = (
+    (6.0, 4.15),
+    (0.95, 1.95, 2.75, 3.4),
+)  # inches: radius of the hole, then of each ring
 CAP = 12_000
 MARGIN = 0.2
-COLUMN = 3.85  # from the centre to where names begin
+COLUMN = 3.85  # distance from the centre to the names
 LINE = 0.185  # height of a line of text
-NAME = 2 * LINE + 0.1  # of a name and its number of items
-FAR = 0.5  # that a name may be above or below the middle of its wedge
+NAME = 2 * LINE + 0.1  # height of a name and its number of items
+FAR = 0.5  # largest vertical distance of a name from the middle of its wedge
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
@@ -40,26 +43,26 @@ STYLE = {
 
 
 def write_png(codes: ItemCodes, catalog: Catalog, path: Path) -> None:
-    """The first levels of the tree around a circle, 1,800 by 1,350 pixels.
+    """Plots the first levels of the tree around a circle, 1,800 by 1,350 pixels.
 
-    Beside it the names of the largest first-level nodes, as many as there is room for.
+    As many of the largest first-level nodes as fit have a name beside the circle.
 
     Args:
-        codes: of N items.
+        codes: codes of N items.
         catalog: the same N items.
-        path: the PNG.
+        path: the PNG file.
     """
-    laid = wedges(codes, CAP)
-    names, fill = words_of(codes, catalog, laid), colours(laid)
+    layout = wedges(codes, CAP)
+    names, fill = wedge_words(codes, catalog, layout), colours(layout)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, HEIGHT), facecolor=PAPER)
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(0, HEIGHT))  # in inches
         axes.axis("off")
-        _circle(axes, laid, fill)
-        _write_codes(axes, laid)
+        _circle(axes, layout, fill)
+        _write_codes(axes, layout)
         ruler = _Ruler(figure)
-        _write_names(axes, laid, names, fill, ruler)
-        headline, size, hidden = captions(codes, laid)
+        _write_names(axes, layout, names, fill, ruler)
+        headline, size, hidden = captions(codes, layout)
         large: dict[str, Any] = {"size": 15, "weight": "bold"}
         title = ruler.cut(headline, WIDTH - 2 * MARGIN, **large)
         axes.text(MARGIN, HEIGHT - 0.4, title, va="center", **large)
@@ -75,13 +78,13 @@ def write_png(codes: ItemCodes, catalog: Catalog, path: Path) -> None:
 
 
 def _radii(rings: int) -> Sequence[float]:
-    """Of the hole and of each ring's outer edge; fewer rings are wider."""
+    """Radii of the hole and of each ring's outer edge; fewer rings are wider."""
     return RADII if rings == RINGS else np.linspace(RADII[0], RADII[-1], rings + 1).tolist()
 
 
-def _circle(axes: Any, laid: Wedges, fill: Sequence[str]) -> None:
-    radii = _radii(laid.rings)
-    n_items = len(laid.order)
+def _circle(axes: Any, layout: Wedges, fill: Sequence[str]) -> None:
+    radii = _radii(layout.rings)
+    n_items = len(layout.order)
     patches = [
         Wedge(
             CENTRE,
@@ -90,10 +93,10 @@ def _circle(axes: Any, laid: Wedges, fill: Sequence[str]) -> None:
             90 - 360 * first / n_items,
             width=radii[ring + 1] - radii[ring],
         )
-        for ring, first, items in zip(laid.ring, laid.first, laid.items, strict=True)
+        for ring, first, items in zip(layout.ring, layout.first, layout.items, strict=True)
     ]
-    arcs = 2 * np.pi * laid.items / n_items * np.take(radii, laid.ring + 1) * 72  # points
-    thin = arcs < 2  # too thin for an edge: closed against the paper between neighbours
+    arcs = 2 * np.pi * layout.items / n_items * np.take(radii, layout.ring + 1) * 72  # points
+    thin = arcs < 2  # too thin for an edge: filled, so no background shows between neighbours
     axes.add_collection(
         PatchCollection(
             patches,
@@ -104,39 +107,39 @@ def _circle(axes: Any, laid: Wedges, fill: Sequence[str]) -> None:
     )
 
 
-def _write_codes(axes: Any, laid: Wedges) -> None:
-    """The first codes, on the wedges of the first ring that are wide enough."""
-    inner, outer = _radii(laid.rings)[:2]
-    radius, middles = (inner + outer) / 2, _middles(laid)
-    for wedge in np.flatnonzero((laid.ring == 0) & (laid.node >= 0)):
-        text = f"a_{laid.code[wedge]}"
-        if 2 * np.pi * radius * laid.items[wedge] / len(laid.order) < 0.09 * len(text):
+def _write_codes(axes: Any, layout: Wedges) -> None:
+    """Writes the first codes on the wedges of the first ring that are wide enough."""
+    inner, outer = _radii(layout.rings)[:2]
+    radius, middles = (inner + outer) / 2, _middles(layout)
+    for wedge in np.flatnonzero((layout.ring == 0) & (layout.node >= 0)):
+        text = f"a_{layout.code[wedge]}"
+        if 2 * np.pi * radius * layout.items[wedge] / len(layout.order) < 0.09 * len(text):
             continue
-        place = CENTRE + radius * middles[wedge]
-        axes.text(*place, text, color="white", weight="bold", ha="center", va="center")
+        position = CENTRE + radius * middles[wedge]
+        axes.text(*position, text, color="white", weight="bold", ha="center", va="center")
 
 
-def _middles(laid: Wedges) -> np.ndarray:
-    """``(W, 2)`` steps of length one from the centre towards the wedges' middles."""
-    angle = 2 * np.pi * laid.middle
+def _middles(layout: Wedges) -> np.ndarray:
+    """``(W, 2)`` unit vectors from the centre to the middles of the wedges."""
+    angle = 2 * np.pi * layout.middle
     return np.stack([np.sin(angle), np.cos(angle)], axis=1)
 
 
 class _Ruler:
-    """How wide text is, in inches."""
+    """Measures text widths in inches."""
 
     def __init__(self, figure: Figure) -> None:
         self.figure, self.renderer = figure, FigureCanvasAgg(figure).get_renderer()
         self.font = get_font(findfont("DejaVu Sans"))
 
     def width(self, text: str, **font: Any) -> float:
-        drawn = Text(0, 0, text, figure=self.figure, **font)
-        return float(drawn.get_window_extent(self.renderer).width / self.figure.dpi)
+        rendered = Text(0, 0, text, figure=self.figure, **font)
+        return float(rendered.get_window_extent(self.renderer).width / self.figure.dpi)
 
-    def cut(self, text: str, room: float, **font: Any) -> str:
-        """The text, shortened if it is wider than ``room``."""
+    def cut(self, text: str, width: float, **font: Any) -> str:
+        """The text, shortened to ``width``."""
         longest = min(len(text), 3 * LONGEST)
-        while longest > 1 and self.width(cut(text, longest), **font) > room:
+        while longest > 1 and self.width(cut(text, longest), **font) > width:
             longest -= 1 + longest // 20
         return cut(text, longest)
 
@@ -147,26 +150,26 @@ class _Ruler:
 
 def _write_names(
     axes: Any,
-    laid: Wedges,
+    layout: Wedges,
     names: Sequence[tuple[str, ...]],
     fill: Sequence[str],
     ruler: _Ruler,
 ) -> None:
-    """Words and items of first-level nodes, to the right and left of the circle."""
-    middles, outside = _middles(laid), RADII[-1]
-    room = WIDTH / 2 - COLUMN - MARGIN
+    """Writes names and item counts of first-level nodes to the right and left of the circle."""
+    middles, outside = _middles(layout), RADII[-1]
+    width = WIDTH / 2 - COLUMN - MARGIN
     low, high = MARGIN + LINE, HEIGHT - 1.15 - LINE
-    ring = np.flatnonzero(laid.ring == 0)
+    ring = np.flatnonzero(layout.ring == 0)
     for side in (1, -1):
-        mine = ring[(middles[ring, 0] >= 0) == (side > 0)]
-        wanted = CENTRE[1] + outside * middles[mine, 1]
-        chosen, heights = _with_room(wanted, laid.items[mine], low, high)
-        for wedge, height in zip(mine[chosen].tolist(), heights.tolist(), strict=True):
+        own = ring[(middles[ring, 0] >= 0) == (side > 0)]
+        wanted = CENTRE[1] + outside * middles[own, 1]
+        chosen, heights = _fitting_names(wanted, layout.items[own], low, high)
+        for wedge, height in zip(own[chosen].tolist(), heights.tolist(), strict=True):
             x = CENTRE[0] + side * COLUMN
-            words, below = _label(laid, wedge, names[wedge], ruler, room)
+            words, items = _label(layout, wedge, names[wedge], ruler, width)
             text = {"ha": "left" if side > 0 else "right", "va": "center"}
             axes.text(x, height + LINE / 2, words, weight="bold", **text)
-            axes.text(x, height - LINE / 2, below, color=MUTED, size=8.5, **text)
+            axes.text(x, height - LINE / 2, items, color=MUTED, size=8.5, **text)
             edge, knee = (CENTRE + (outside + far) * middles[wedge] for far in (0.04, 0.14))
             line = [edge, knee, (x - side * 0.22, height), (x - side * 0.08, height)]
             axes.plot(
@@ -175,40 +178,40 @@ def _write_names(
 
 
 def _label(
-    laid: Wedges, wedge: int, words: tuple[str, ...], ruler: _Ruler, room: float
+    layout: Wedges, wedge: int, words: tuple[str, ...], ruler: _Ruler, width: float
 ) -> tuple[str, str]:
-    items = count(int(laid.items[wedge]), "item")
-    if laid.node[wedge] < 0:
-        return f"and {laid.nodes[wedge]:,} more", items
-    code = f"<a_{laid.code[wedge]}>"
-    said = [short for word in words if ruler.can_draw(short := cut(word))]
-    while len(said) > 1 and ruler.width(", ".join(said), weight="bold") > room:
-        said.pop()
-    if not said:
+    items = count(int(layout.items[wedge]), "item")
+    if layout.node[wedge] < 0:
+        return f"and {layout.nodes[wedge]:,} more", items
+    code = f"<a_{layout.code[wedge]}>"
+    fitting = [short for word in words if ruler.can_draw(short := cut(word))]
+    while len(fitting) > 1 and ruler.width(", ".join(fitting), weight="bold") > width:
+        fitting.pop()
+    if not fitting:
         return code, items
-    return ruler.cut(", ".join(said), room, weight="bold"), f"{code}  {items}"
+    return ruler.cut(", ".join(fitting), width, weight="bold"), f"{code}  {items}"
 
 
-def _with_room(
+def _fitting_names(
     wanted: np.ndarray, items: np.ndarray, low: float, high: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which names fit at a side, the largest nodes' first, and their heights, from the top down."""
+    """The names that fit on one side, chosen by node size, and their heights from the top down."""
     chosen, heights = np.zeros(0, dtype=np.int64), np.zeros(0)
     for one in np.argsort(-items, kind="stable").tolist():
         more = np.r_[chosen, one]
         more = more[np.argsort(-wanted[more], kind="stable")]
         if (len(more) - 1) * NAME > high - low:
             break
-        tried = _apart(wanted[more], NAME, low, high)
+        tried = _spread(wanted[more], NAME, low, high)
         if np.abs(tried - wanted[more]).max() <= FAR:
             chosen, heights = more, tried
     return chosen, heights
 
 
-def _apart(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarray:
+def _spread(wanted: np.ndarray, gap: float, low: float, high: float) -> np.ndarray:
     """Heights, descending and at least ``gap`` apart, near the wanted ones and within bounds."""
     down = np.arange(len(wanted)) * gap
-    # without the gaps, heights that only fall are what is wanted: pooled where they rise
+    # isotonic regression: without the gaps, heights must not rise; rising ones are pooled
     pooled: list[list[float]] = []
     for height in (wanted + down).tolist():
         pooled.append([height, 1.0])

@@ -1,4 +1,4 @@
-"""A page of the code tree that zooms: one HTML file, which asks a network for nothing."""
+"""An interactive sunburst of the code tree: one HTML file without network requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from p5rec.core.artefacts import atomic_write
 from p5rec.core.pages import fill_page
 from p5rec.core.types import Catalog, ItemCodes
 
-from .captions import captions, cut, words_of
+from .captions import captions, cut, wedge_words
 from .tones import colours
 from .wedges import wedges
 
@@ -21,47 +21,48 @@ EXAMPLES = 5
 
 
 def write_html(codes: ItemCodes, catalog: Catalog, path: Path) -> None:
-    """A page of its own, without a network, in which the tree can be walked.
+    """Writes a self-contained page for browsing the tree.
 
     Args:
-        codes: of N items.
+        codes: codes of N items.
         catalog: the same N items.
-        path: the HTML.
+        path: the HTML file.
     """
     with atomic_write(path) as handle:
         handle.write(page(page_data(codes, catalog)))
 
 
 def page_data(codes: ItemCodes, catalog: Catalog, cap: int = CAP) -> dict[str, Any]:
-    """What the page shows, as plain data: texts, and a list a column of :class:`Wedges`.
+    """The data of the page: texts, and one list per column of :class:`Wedges`.
 
-    ``words`` are those of each wedge; ``examples`` are places in ``titles``, at most five a wedge.
+    ``words`` are the words of each wedge; ``examples`` are indices into ``titles``, at most five
+    per wedge.
     """
-    laid = wedges(codes, cap)
-    headline, size, hidden = captions(codes, laid)
-    places: dict[int, int] = {}
+    layout = wedges(codes, cap)
+    headline, size, hidden = captions(codes, layout)
+    indices: dict[int, int] = {}
     examples = [
-        [places.setdefault(row, len(places)) for row in rows.tolist()]
-        for rows in laid.examples(EXAMPLES)
+        [indices.setdefault(row, len(indices)) for row in rows.tolist()]
+        for rows in layout.examples(EXAMPLES)
     ]
     columns = ("ring", "parent", "code", "nodes", "first", "items")
     return {
         "headline": headline,
         "size": size,
         "hidden": hidden,
-        **{column: getattr(laid, column).tolist() for column in columns},
-        "fill": colours(laid),
-        "words": [[cut(word) for word in words] for words in words_of(codes, catalog, laid)],
-        "titles": [cut(catalog.titles[row]) for row in places],
+        **{column: getattr(layout, column).tolist() for column in columns},
+        "fill": colours(layout),
+        "words": [[cut(word) for word in words] for words in wedge_words(codes, catalog, layout)],
+        "titles": [cut(catalog.titles[row]) for row in indices],
         "examples": examples,
     }
 
 
 def page(data: dict[str, Any]) -> str:
-    """The HTML. Titles come from strangers: they stand in the data block and nowhere else.
+    """The HTML. Titles are untrusted text and appear in the data block alone.
 
-    In that block no character can end it, the script puts text into the page as text alone, and
-    the page forbids (by the hashes of its own) any other script, style or request.
+    The data block is escaped, the script inserts text as text nodes alone, and the content security
+    policy allows no other script, style or request.
     """
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":

@@ -1,4 +1,4 @@
-"""Codes as words: level a, code 12 is ``<a_12>``; an item is its levels' words in a row."""
+"""Codes as text: code 12 of level a is ``<a_12>``; an item is the sequence of its level words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def token_strings(sizes: Sequence[int]) -> list[str]:
 
 
 def item_strings(codes: ItemCodes) -> list[str]:
-    """What each item is called in text, ``(N,)``: ``<a_12><b_7><c_40>``."""
+    """``(N,)`` semantic ids as text: ``<a_12><b_7><c_40>``."""
     words = np.array(token_strings(codes.sizes), dtype=object)
     strings: list[str] = words[codes.flat].sum(axis=1).tolist()
     return strings

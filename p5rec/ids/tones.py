@@ -1,4 +1,4 @@
-"""Colours of the code tree: hue goes round with the first code, lightness out with the level."""
+"""Colours of the code tree: hue follows the first code, lightness the level."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from .prefixes import rank_in_run
 from .wedges import Wedges
 
 LIGHTNESS, CHROMA = (0.53, 0.67, 0.80), (0.135, 0.125, 0.085)  # by ring
-ALTERNATE = 0.014  # lightness by which neighbours differ
-SPREAD, WIDEST = 0.55, 40.0  # of the hues between first codes, and in degrees
+ALTERNATE = 0.014  # lightness difference of neighbours
+HUE_SHARE, WIDEST = 0.55, 40.0  # hue range within a first code: share of its step, and degrees
 START = 25.0  # degrees, a red
 FOLDED = "#bdbdbb"
 
 
-def colours(laid: Wedges) -> list[str]:
+def colours(layout: Wedges) -> list[str]:
     """``(W,)`` colours ``#rrggbb``: hue by the first code, lightness by the ring (in OKLCH)."""
-    top, middle, n_tops = laid.top, laid.middle, int((laid.ring == 0).sum())
-    # half by their number, half by their share: neighbours differ, be they many or of all sizes
-    step = 180 * (1 / n_tops + laid.items[top] / len(laid.order))
-    within = (middle - middle[top]) * len(laid.order) / laid.items[top]
-    hue = START + 180 * (top / n_tops + middle[top]) + np.minimum(SPREAD * step, WIDEST) * within
-    parity = rank_in_run(laid.parent) % 2 * 2 - 1
-    lightness = np.take(LIGHTNESS, laid.ring) + ALTERNATE * parity
-    chroma = np.take(CHROMA, laid.ring)
-    found = _hex(lightness, chroma, np.deg2rad(hue))
-    return [FOLDED if node < 0 else colour for node, colour in zip(laid.node, found, strict=True)]
+    top, middle, n_tops = layout.top, layout.middle, int((layout.ring == 0).sum())
+    # half by number, half by item share: neighbours differ for many codes and for uneven codes
+    step = 180 * (1 / n_tops + layout.items[top] / len(layout.order))
+    within = (middle - middle[top]) * len(layout.order) / layout.items[top]
+    hue = START + 180 * (top / n_tops + middle[top]) + np.minimum(HUE_SHARE * step, WIDEST) * within
+    parity = rank_in_run(layout.parent) % 2 * 2 - 1
+    lightness = np.take(LIGHTNESS, layout.ring) + ALTERNATE * parity
+    chroma = np.take(CHROMA, layout.ring)
+    colour_of = _hex(lightness, chroma, np.deg2rad(hue))
+    return [
+        FOLDED if node < 0 else colour for node, colour in zip(layout.node, colour_of, strict=True)
+    ]
 
 
 # Ottosson 2020, "A perceptual color space for image processing": from OKLab to linear sRGB
@@ -46,7 +48,7 @@ _TO_RGB = np.array(
 
 
 def _hex(lightness: np.ndarray, chroma: np.ndarray, hue: np.ndarray) -> list[str]:
-    """Colours of OKLCH; where a screen has none so vivid, the most vivid that it has."""
+    """OKLCH colours as hex; chroma is reduced to the sRGB gamut where necessary."""
     linear = np.zeros((len(hue), 3))
     missing = np.ones(len(hue), dtype=bool)
     for vivid in np.linspace(1, 0, 21):

@@ -1,6 +1,6 @@
-"""The code tree laid around a circle: a node's angle is its share of the items, a ring is a level.
+"""The sunburst layout of the code tree: angles are item shares, rings are levels.
 
-What there is no room for is folded: the smallest nodes of a parent become one wedge.
+If there are too many nodes, the smallest nodes of each parent are folded into one wedge.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Wedges:
 
     Attributes:
         ring: ``(W,)`` int64, 0 at the first level.
-        parent: ``(W,)`` int64, the wedge inside of it; -1 in the first ring.
-        code: ``(W,)`` int64, its last code; -1 where nodes are folded.
-        node: ``(W,)`` int64, its number among the prefixes of its level; -1 where folded.
-        nodes: ``(W,)`` int64, how many nodes it stands for; 1 where not folded.
-        first, items: ``(W,)`` int64, its items are ``order[first : first + items]``.
+        parent: ``(W,)`` int64, the wedge of the parent node; -1 in the first ring.
+        code: ``(W,)`` int64, its last code; -1 for folded nodes.
+        node: ``(W,)`` int64, its number among the prefixes of its level; -1 for folded nodes.
+        nodes: ``(W,)`` int64, the number of nodes in the wedge; 1 without folding.
+        first, items: ``(W,)`` int64, the items of the wedge are ``order[first : first + items]``.
         order: ``(N,)`` int64 item rows, clockwise.
     """
 
@@ -47,12 +47,12 @@ class Wedges:
 
     @property
     def rings(self) -> int:
-        """How many there are."""
+        """The number of rings."""
         return int(self.ring.max(initial=-1)) + 1
 
     @property
     def top(self) -> np.ndarray:
-        """``(W,)`` the wedge of the first ring that each one belongs to."""
+        """``(W,)`` the wedge of the first ring above each wedge."""
         top = np.arange(len(self))
         for _ in range(self.rings - 1):
             top = np.where(self.parent[top] < 0, top, self.parent[top])
@@ -60,7 +60,7 @@ class Wedges:
 
     @property
     def middle(self) -> np.ndarray:
-        """``(W,)`` where the middle of each is, in turns from the top, clockwise."""
+        """``(W,)`` the middle of each wedge, in turns clockwise from the top."""
         turns: np.ndarray = (self.first + self.items / 2) / len(self.order)
         return turns
 
@@ -75,79 +75,80 @@ class Wedges:
 
 
 def wedges(codes: ItemCodes, cap: int) -> Wedges:
-    """Lays the first levels of the tree of codes around a circle.
+    """The sunburst layout of the first levels of the code tree.
 
     Args:
-        codes: of N items.
-        cap: how many wedges to show at most, at least 2. Where a level has more nodes than are
-            left of it, each parent keeps its largest one, then the largest of all are kept, in
-            turn among parents where they are equal; the rest is folded, a wedge a parent. A level
-            for which not even that is left is not shown.
+        codes: codes of N items.
+        cap: most wedges in the plot, at least 2. If a level has more nodes than the cap allows, the
+            largest node of each parent stays, then the largest remaining nodes, with ties in turn
+            among parents. The other nodes are folded, one wedge per parent. A level that does not
+            fit in this way is left out.
 
     Returns:
         The wedges; children's items add up to their parent's.
     """
-    above = np.zeros(len(codes), dtype=np.int64)  # the wedge inside each item's, within its ring
+    above = np.zeros(len(codes), dtype=np.int64)  # index of each item's wedge in the ring above
     first_above, base, used = np.zeros(1, dtype=np.int64), -1, 0
-    parts, places = [], []
+    ring_columns, item_wedges = [], []
     for ring in range(min(RINGS, codes.levels)):
         groups = prefix_groups(codes.codes, ring + 1)
         _, rows, sizes = np.unique(groups, return_index=True, return_counts=True)
-        kept = _kept(sizes, above[rows], cap - used)
-        if kept is None:
+        unfolded = _unfolded(sizes, above[rows], cap - used)
+        if unfolded is None:
             break
-        part, of_group = _ring(codes.codes[rows, ring], sizes, above[rows], kept)
-        ends = np.cumsum(part["items"])
-        before = ends - part["items"]
-        inside = part["parent"]
-        part["first"] = first_above[inside] + before - before[np.searchsorted(inside, inside)]
-        part["ring"] = np.full(len(inside), ring)
-        part["parent"] = inside + base
-        place = of_group[groups]
-        parts.append(part)
-        places.append(place)
-        above = np.where((place >= 0) & (part["node"][place] >= 0), place, -1)
-        first_above, base, used = part["first"], used, used + len(inside)
-    # within the innermost wedges that differ, then by code
-    order = np.lexsort((*codes.codes.T[::-1], *places[::-1]))
-    return Wedges(**{k: np.concatenate([p[k] for p in parts]) for k in parts[0]}, order=order)
+        columns, of_group = _ring(codes.codes[rows, ring], sizes, above[rows], unfolded)
+        ends = np.cumsum(columns["items"])
+        before = ends - columns["items"]
+        parent = columns["parent"]
+        columns["first"] = first_above[parent] + before - before[np.searchsorted(parent, parent)]
+        columns["ring"] = np.full(len(parent), ring)
+        columns["parent"] = parent + base
+        wedge = of_group[groups]
+        ring_columns.append(columns)
+        item_wedges.append(wedge)
+        above = np.where((wedge >= 0) & (columns["node"][wedge] >= 0), wedge, -1)
+        first_above, base, used = columns["first"], used, used + len(parent)
+    # by wedge from the inner ring outwards, then by code
+    order = np.lexsort((*codes.codes.T[::-1], *item_wedges[::-1]))
+    joined = {k: np.concatenate([ring[k] for ring in ring_columns]) for k in ring_columns[0]}
+    return Wedges(**joined, order=order)
 
 
-def _kept(sizes: np.ndarray, parent: np.ndarray, room: int) -> np.ndarray | None:
-    """``(G,)`` bool, which nodes of a level stay unfolded; None where there is no room for it."""
-    shown = parent >= 0
-    if shown.sum() <= room:
-        return shown
-    nodes = np.flatnonzero(shown)
+def _unfolded(sizes: np.ndarray, parent: np.ndarray, capacity: int) -> np.ndarray | None:
+    """``(G,)`` bool: nodes of a level that stay unfolded; None if the level does not fit."""
+    visible = parent >= 0
+    if visible.sum() <= capacity:
+        return visible
+    nodes = np.flatnonzero(visible)
     nodes = nodes[np.lexsort((-sizes[nodes], parent[nodes]))]
     rank = rank_in_run(parent[nodes])
     n_parents = int((rank == 0).sum())
-    if room < 2 * n_parents:
+    if capacity < 2 * n_parents:
         return None
-    kept = np.zeros(len(sizes), dtype=bool)
-    best = np.lexsort((rank, -sizes[nodes], rank > 0))[: room - n_parents]
-    kept[nodes[best]] = True
-    folded = np.bincount(parent[shown & ~kept], minlength=int(parent.max()) + 1)
-    return kept | (shown & (folded[parent] == 1))  # one alone takes no more room than its fold
+    unfolded = np.zeros(len(sizes), dtype=bool)
+    best = np.lexsort((rank, -sizes[nodes], rank > 0))[: capacity - n_parents]
+    unfolded[nodes[best]] = True
+    folded = np.bincount(parent[visible & ~unfolded], minlength=int(parent.max()) + 1)
+    return unfolded | (visible & (folded[parent] == 1))  # a fold of one node saves no wedge
 
 
 def _ring(
-    code: np.ndarray, sizes: np.ndarray, parent: np.ndarray, kept: np.ndarray
+    code: np.ndarray, sizes: np.ndarray, parent: np.ndarray, unfolded: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The wedges of a level, and the wedge ``(G,)`` of each node, -1 where it has none."""
-    fold = (parent >= 0) & ~kept
+    """The wedges of a level, and the wedge ``(G,)`` of each node; -1: none."""
+    fold = (parent >= 0) & ~unfolded
     parents, of_fold, nodes = np.unique(parent[fold], return_inverse=True, return_counts=True)
     none = np.full(len(parents), -1)
-    part = {
-        "parent": np.r_[parent[kept], parents],
-        "code": np.r_[code[kept].astype(np.int64), none],
-        "node": np.r_[np.flatnonzero(kept), none],
-        "nodes": np.r_[np.ones(int(kept.sum()), dtype=np.int64), nodes],
-        "items": np.r_[sizes[kept], np.bincount(of_fold, sizes[fold]).astype(np.int64)],
+    columns = {
+        "parent": np.r_[parent[unfolded], parents],
+        "code": np.r_[code[unfolded].astype(np.int64), none],
+        "node": np.r_[np.flatnonzero(unfolded), none],
+        "nodes": np.r_[np.ones(int(unfolded.sum()), dtype=np.int64), nodes],
+        "items": np.r_[sizes[unfolded], np.bincount(of_fold, sizes[fold]).astype(np.int64)],
     }
-    order = np.lexsort((part["code"], part["code"] < 0, part["parent"]))
-    place = np.argsort(order)
+    order = np.lexsort((columns["code"], columns["code"] < 0, columns["parent"]))
+    rank = np.argsort(order)
     of_group = np.full(len(sizes), -1)
-    of_group[kept] = place[: int(kept.sum())]
-    of_group[fold] = place[int(kept.sum()) :][of_fold]
-    return {name: column[order] for name, column in part.items()}, of_group
+    of_group[unfolded] = rank[: int(unfolded.sum())]
+    of_group[fold] = rank[int(unfolded.sum()) :][of_fold]
+    return {name: column[order] for name, column in columns.items()}, of_group

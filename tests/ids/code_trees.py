@@ -1,4 +1,4 @@
-"""Trees of codes in worlds where the answer is planted, and their items."""
+"""Code trees with a planted structure, and their items."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def catalog_of(titles: list[str | None], **attributes: list) -> Catalog:
 
 
 def codes_of(rows: list) -> ItemCodes:
-    """As many codes a level as the rows make use of."""
+    """Codebooks as small as the rows allow."""
     array = np.array(rows, dtype=np.int32)
     return ItemCodes(array, tuple(int(size) for size in array.max(axis=0) + 1), "planted")
 
 
 def planted() -> tuple[ItemCodes, Catalog]:
-    """Two topics of two words, ten items each; every title has "the", "new" and a word alone."""
+    """Two topics of two words, ten items each; every title has "the", "new" and a unique word."""
     words = np.repeat(["apple", "pear", "hammer", "saw"], 10)
     rows = [(word // 20, word // 10 % 2, word % 10) for word in range(40)]
     titles = [f"The new {word.title()} x{row:02d}" for row, word in enumerate(words)]
@@ -32,7 +32,7 @@ def planted() -> tuple[ItemCodes, Catalog]:
     return codes_of(rows), catalog_of(titles, kind=kinds, price=[1.5] * 40)
 
 
-def drawn(sizes: tuple[int, ...] = (6, 7, 40)) -> ItemCodes:
+def sampled(sizes: tuple[int, ...] = (6, 7, 40)) -> ItemCodes:
     """500 items. Small codes are more frequent than large ones."""
     rng = np.random.default_rng(0)
     every = np.unique((rng.random((2000, len(sizes))) ** 2 * sizes).astype(np.int32), axis=0)

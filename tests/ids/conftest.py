@@ -1,4 +1,4 @@
-"""A world of two groups of items that never mix within a history."""
+"""A synthetic dataset with two groups of items that never mix within a history."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ USERS, ITEMS, EVENTS = 60, 24, 10
 
 
 @pytest.fixture(scope="session")
-def world() -> tuple[Interactions, Split]:
+def events_and_split() -> tuple[Interactions, Split]:
     """Even users take even items, odd users odd ones; training never sees items 24 and 25."""
     rng = np.random.default_rng(0)
     users = np.repeat(np.arange(USERS, dtype=np.int32), EVENTS)
     draws = [rng.permutation(np.arange(u % 2, ITEMS, 2))[:EVENTS] for u in range(USERS)]
     items = np.concatenate(draws).astype(np.int32)
-    parts = np.full(len(items), TRAIN, dtype=np.int8)
-    parts[EVENTS - 2 :: EVENTS], parts[EVENTS - 1 :: EVENTS] = VALID, TEST
+    of_event = np.full(len(items), TRAIN, dtype=np.int8)
+    of_event[EVENTS - 2 :: EVENTS], of_event[EVENTS - 1 :: EVENTS] = VALID, TEST
     items[EVENTS - 1 :: EVENTS] = ITEMS
     items[EVENTS - 2 :: EVENTS] = ITEMS + 1
     times = np.tile(np.arange(EVENTS, dtype=np.int64), USERS)
     keys = id_keys(range(USERS)), id_keys(range(ITEMS + 2))
-    return Interactions(users, items, times, None, *keys), Split("leave-one-out", parts)
+    return Interactions(users, items, times, None, *keys), Split("leave-one-out", of_event)
 
 
 @pytest.fixture(scope="session")
-def corpus(world: tuple[Interactions, Split]) -> Corpus:
-    """The world with an item table: titles of two words, a path of two categories."""
-    interactions, split = world
+def corpus(events_and_split: tuple[Interactions, Split]) -> Corpus:
+    """The dataset with an item table: titles of two words, a path of two categories."""
+    interactions, split = events_and_split
     rows = range(interactions.n_items)
     table = pa.table(
         {

@@ -1,4 +1,4 @@
-"""Codes on disk: what is written comes back, and nothing else does."""
+"""Codes on disk: round trips, and errors for anything else."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_round_trip(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ids", "says"),
+    ("ids", "message"),
     [
         (["x", "y"], "3 items in the codes and 2 in the table"),
         (["y", "x", "z"], "the same 3 items in another order"),
@@ -45,15 +45,15 @@ def test_round_trip(folder: Path) -> None:
         (["xy", "", "z"], "3 items in both, but not the same ones"),
     ],
 )
-def test_another_item_table_is_refused_with_the_difference(
-    ids: list[str], says: str, folder: Path
+def test_another_item_table_is_an_error_with_the_difference(
+    ids: list[str], message: str, folder: Path
 ) -> None:
-    with pytest.raises(UserError, match=says):
+    with pytest.raises(UserError, match=message):
         load_codes(folder, ids)
 
 
 def rewrite(folder: Path, array: np.ndarray, name: str = "codes") -> None:
-    """Another tensor under a manifest that vouches for it."""
+    """Replaces the tensor and its hash in the manifest."""
     save_file({name: array}, folder / TENSORS)
     tree = json.loads((folder / MANIFEST).read_text())
     tree["sha256"] = file_sha256(folder / TENSORS)
@@ -74,7 +74,7 @@ def not_a_tensor_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "message"),
     [
         (lambda f: (f / MANIFEST).unlink(), "nothing there"),
         (lambda f: (f / TENSORS).unlink(), "nothing there"),
@@ -94,8 +94,10 @@ def not_a_tensor_file(folder: Path) -> None:
         (lambda f: rewrite(f, CODES.codes * 0), "3 items that share"),
     ],
 )
-def test_damage_is_one_clear_line(damage: Callable[[Path], None], says: str, folder: Path) -> None:
+def test_damage_is_an_error_of_one_line(
+    damage: Callable[[Path], None], message: str, folder: Path
+) -> None:
     damage(folder)
-    with pytest.raises(UserError, match=says) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         load_codes(folder)
     assert str(folder) in str(caught.value).splitlines()[0]

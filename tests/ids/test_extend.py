@@ -1,4 +1,4 @@
-"""Items that come later: coded where they belong, and nothing else changes."""
+"""Codes for new items: similar items share prefixes, and old codes do not change."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from p5rec.ids.prefixes import sharing
 OLD, NEW, GROUPS = 200, 40, 8
 
 
-def world(n_items: int, seed: int = 0) -> tuple[Corpus, np.ndarray]:
-    """Users of a group take its items; texts say the group. Nobody takes items beyond ``OLD``."""
+def synthetic(n_items: int, seed: int = 0) -> tuple[Corpus, np.ndarray]:
+    """Users of a group take its items; texts name the group. Items from ``OLD`` have no events."""
     rng = np.random.default_rng(seed)
     group = np.arange(n_items) % GROUPS
     users = np.repeat(np.arange(160, dtype=np.int32), 12)
@@ -53,23 +53,23 @@ def config(scheme: str, **more: object) -> IdsConfig:
 
 
 def extended(scheme: str, tmp_path: Path, **more: object) -> tuple[np.ndarray, np.ndarray]:
-    old, text = world(OLD)
+    old, text = synthetic(OLD)
     settings = config(scheme, **more)
     fitted = fit(settings, old, {"text": text})
     save_encoder(fitted, settings, tmp_path)
-    new, texts = world(OLD + NEW)
+    new, texts = synthetic(OLD + NEW)
     rows = np.arange(OLD, OLD + NEW)
     encoder = load_encoder(tmp_path)
-    found = encoder.extend(fitted.codes, new, rows, {"text": texts[rows]})
+    codes = encoder.extend(fitted.codes, new, rows, {"text": texts[rows]})
     again = encoder.extend(fitted.codes, new, rows, {"text": texts[rows]})
-    np.testing.assert_array_equal(found, again)
-    assert found.shape == (NEW, fitted.codes.levels)
-    assert (found < np.array(fitted.codes.sizes)).all()
-    assert (found >= 0).all()
-    return fitted.codes.codes, found
+    np.testing.assert_array_equal(codes, again)
+    assert codes.shape == (NEW, fitted.codes.levels)
+    assert (codes < np.array(fitted.codes.sizes)).all()
+    assert (codes >= 0).all()
+    return fitted.codes.codes, codes
 
 
-WITH_ROOM = {  # levels and codebook that leave room for more, by scheme
+SPACIOUS = {  # levels and codebook with free codes, by scheme
     "random": {}, "rq-kmeans": {}, "h-kmeans": {}, "cid": {}, "rq-vae": {}, "pq": {}, "opq": {},
     "title": {"levels": 4, "codebook": 256},
     "category": {"levels": 1, "codebook": 256},
@@ -77,11 +77,11 @@ WITH_ROOM = {  # levels and codebook that leave room for more, by scheme
 
 
 @pytest.mark.parametrize("policy", ["nearest-free", "sinkhorn", "extra-level"])
-@pytest.mark.parametrize("scheme", list(WITH_ROOM))
-def test_new_codes_are_free_ones(scheme: str, policy: str, tmp_path: Path) -> None:
-    more = dict(WITH_ROOM[scheme])
+@pytest.mark.parametrize("scheme", list(SPACIOUS))
+def test_new_items_get_free_codes(scheme: str, policy: str, tmp_path: Path) -> None:
+    more = dict(SPACIOUS[scheme])
     if scheme == "category":
-        # the last level has as many numbers as the largest group, so no item is left a place
+        # the last level is as large as the largest group, so no code is free
         with pytest.raises(UserError, match="at most"):
             extended(scheme, tmp_path, collisions=policy, **more)
         return
@@ -90,18 +90,18 @@ def test_new_codes_are_free_ones(scheme: str, policy: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("scheme", ["rq-kmeans", "h-kmeans", "cid", "rq-vae", "opq"])
-def test_new_items_go_where_their_like_are(scheme: str, tmp_path: Path) -> None:
+def test_new_items_share_prefixes_with_similar_items(scheme: str, tmp_path: Path) -> None:
     old, new = extended(scheme, tmp_path)
     group = np.arange(OLD) % GROUPS
-    at_home = []
+    same_group = []
     for code, own in zip(new, np.arange(OLD, OLD + NEW) % GROUPS, strict=True):
         beside = group[old[:, 0] == code[0]]
-        at_home.append((beside == own).mean() if len(beside) else 0.0)
-    assert np.mean(at_home) > 0.7
-    assert np.mean(at_home) > 3 / GROUPS  # chance is one in eight
+        same_group.append((beside == own).mean() if len(beside) else 0.0)
+    assert np.mean(same_group) > 0.7
+    assert np.mean(same_group) > 3 / GROUPS  # chance is one in eight
 
 
-def test_a_table_that_is_full_says_how_much_room_there_is(tmp_path: Path) -> None:
+def test_too_many_new_items_is_an_error_with_the_number_of_free_codes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"at most 16 new items, the codes that are free, got 40"):
         extended("rq-kmeans", tmp_path, codebook=[8, 27])
 
@@ -113,15 +113,15 @@ def test_new_items_fill_the_last_free_codes(tmp_path: Path) -> None:
 
 
 def test_permuted_codes_cannot_be_extended(tmp_path: Path) -> None:
-    old, text = world(OLD)
+    old, text = synthetic(OLD)
     settings = config("rq-kmeans", permute=True)
     save_encoder(fit(settings, old, {"text": text}), settings, tmp_path)
     with pytest.raises(UserError, match="expected codes that can be extended"):
         load_encoder(tmp_path)
 
 
-def test_a_damaged_encoder_is_one_line(tmp_path: Path) -> None:
-    old, text = world(OLD)
+def test_a_damaged_encoder_is_an_error_of_one_line(tmp_path: Path) -> None:
+    old, text = synthetic(OLD)
     settings = config("rq-kmeans")
     save_encoder(fit(settings, old, {"text": text}), settings, tmp_path)
     (tmp_path / TENSORS).write_bytes((tmp_path / TENSORS).read_bytes()[:-9])

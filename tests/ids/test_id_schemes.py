@@ -1,4 +1,4 @@
-"""What every registered id scheme must keep, and the config that names them."""
+"""Contracts of all registered id schemes, and their config."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def test_a_scheme_gives_every_item_its_own_codes(
         with pytest.raises(UserError, match="at most 12 items for levels of 3, 4, 1 codes"):
             fit(config(scheme, policy), corpus)
         return
-    given = {"text": TEXT} if text else {}
-    one, two = (fit(config(scheme, policy, text), corpus, given) for _ in range(2))
+    views = {"text": TEXT} if text else {}
+    one, two = (fit(config(scheme, policy, text), corpus, views) for _ in range(2))
     codes = one.codes
     assert codes.codes.shape == (26, len(codes.sizes))
     assert codes.codes.dtype == np.int32
@@ -56,7 +56,7 @@ def test_a_scheme_gives_every_item_its_own_codes(
 @pytest.mark.parametrize("scheme", sorted(set(SCHEMES) - {"title", "category"}))
 def test_another_seed_gives_other_codes(scheme: str, corpus: Corpus) -> None:
     one, other = (fit(config(scheme, seed=seed), corpus).codes.codes for seed in (0, 1))
-    if scheme == "sequential":  # what training mentions has its number whatever the seed
+    if scheme == "sequential":  # items with training events have the same number for any seed
         assert (one != other).any(axis=1).sum() <= 2
     else:
         assert (one != other).any()
@@ -64,7 +64,7 @@ def test_another_seed_gives_other_codes(scheme: str, corpus: Corpus) -> None:
 
 @pytest.mark.parametrize("scheme", list(SCHEMES))
 def test_the_lineage_is_exactly_the_training_events(scheme: str, corpus: Corpus) -> None:
-    seen = fit(config(scheme), corpus).lineage.among(corpus.interactions.event_keys)
+    seen = fit(config(scheme), corpus).lineage.contains(corpus.interactions.event_keys)
     np.testing.assert_array_equal(seen, corpus.split.mask("train"))
     bare = config(scheme, text=True, vectors={"text": "some", "cooccurrence": None})
     alone = fit(bare, corpus, {"text": TEXT}).lineage.events
@@ -82,8 +82,8 @@ def test_held_out_events_change_nothing(scheme: str, corpus: Corpus) -> None:
     np.testing.assert_array_equal(one, two)
 
 
-def test_learned_codes_part_the_groups_and_random_ones_do_not(corpus: Corpus) -> None:
-    """The planted effect and its null twin: even and odd items never share a history."""
+def test_learned_codes_separate_the_groups_and_random_ones_do_not(corpus: Corpus) -> None:
+    """A planted effect and its null twin: even and odd items never share a history."""
     parity = np.arange(24) % 2
 
     def mixed(**settings: object) -> int:
@@ -96,14 +96,14 @@ def test_learned_codes_part_the_groups_and_random_ones_do_not(corpus: Corpus) ->
     assert mixed(scheme="rq-kmeans", permute=True) >= 3
 
 
-def test_a_permuted_control_keeps_all_but_the_places(corpus: Corpus) -> None:
-    learned, dealt = (fit(config("rq-kmeans", permute=p), corpus) for p in (False, True))
-    assert sorted(map(tuple, learned.codes.codes)) == sorted(map(tuple, dealt.codes.codes))
-    assert dealt.codes.scheme == "rq-kmeans, permuted"
-    assert dealt.quantiser is None  # nothing could place a new item among them
+def test_the_permutation_control_has_the_same_code_tuples(corpus: Corpus) -> None:
+    learned, control = (fit(config("rq-kmeans", permute=p), corpus) for p in (False, True))
+    assert sorted(map(tuple, learned.codes.codes)) == sorted(map(tuple, control.codes.codes))
+    assert control.codes.scheme == "rq-kmeans, permuted"
+    assert control.quantiser is None  # no quantiser reproduces permuted codes
 
 
-def test_sequential_numbers_follow_training_and_end_with_what_it_never_saw(corpus: Corpus) -> None:
+def test_sequential_numbers_follow_training_and_end_with_unseen_items(corpus: Corpus) -> None:
     codes = fit(config("sequential"), corpus).codes
     number = codes.codes @ np.array([25, 5, 1])
     log = corpus.interactions
@@ -115,7 +115,7 @@ def test_sequential_numbers_follow_training_and_end_with_what_it_never_saw(corpu
     assert codes.sizes == (2, 5, 5)
 
 
-def test_titles_and_categories_are_read_off_the_table(corpus: Corpus) -> None:
+def test_titles_and_categories_come_from_the_item_table(corpus: Corpus) -> None:
     titles = fit(config("title", "extra-level", levels=2), corpus).codes
     groups = prefix_groups(titles.codes, 1)
     assert [len(set(groups[start:24:2])) for start in (0, 1)] == [1, 1]  # even ..., odd ...
@@ -130,20 +130,20 @@ def test_titles_and_categories_are_read_off_the_table(corpus: Corpus) -> None:
         fit(config("category", attribute="aisle"), corpus)
 
 
-def test_an_own_token_is_an_item_s_alone(corpus: Corpus) -> None:
+def test_own_tokens_are_unique(corpus: Corpus) -> None:
     codes = fit(config("cid-iid"), corpus).codes
     assert codes.sizes == (5, 5, 5, 26)
     assert sorted(codes.codes[:, -1].tolist()) == list(range(26))
 
 
 @pytest.mark.parametrize("rows", [None, 5])
-def test_views_that_do_not_fit_are_our_fault(rows: int | None, corpus: Corpus) -> None:
-    given = {} if rows is None else {"text": TEXT[:rows]}
+def test_views_of_wrong_shape_are_programming_errors(rows: int | None, corpus: Corpus) -> None:
+    views = {} if rows is None else {"text": TEXT[:rows]}
     with pytest.raises(ValueError, match="vectors"):
-        fit(config("rq-kmeans", text=True), corpus, given)
+        fit(config("rq-kmeans", text=True), corpus, views)
 
 
-def test_hopeless_codes_are_refused_unless_they_are_asked_for(corpus: Corpus) -> None:
+def test_codes_below_a_quality_threshold_are_errors_unless_accepted(corpus: Corpus) -> None:
     few = {"levels": 1, "codebook": 5, "policy": "extra-level"}
     with pytest.raises(UserError, match=r"expected 60% of the items or more to differ .* got 19%"):
         fit(config("rq-kmeans", accept=[], **few), corpus)
@@ -155,24 +155,24 @@ def test_hopeless_codes_are_refused_unless_they_are_asked_for(corpus: Corpus) ->
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "message"),
     [
         ("scheme: rq-kmean", "known id scheme; did you mean 'rq-kmeans'"),
         ("collisions: nearest", "known collision policy; did you mean 'nearest-free'"),
-        ("codebook: [64, 64]", "codebook names 2 levels, levels says 3"),
-        ("vectors: {text: null, cooccurrence: null}", "needs vectors.text or another part"),
+        ("codebook: [64, 64]", "expected 3 codebook sizes, one per level, got 2"),
+        ("vectors: {text: null, cooccurrence: null}", "needs vectors.text or another view"),
         ("codebooks: 64", "did you mean 'codebook'"),
         ("codebook: 1", "greater than or equal to 2"),
         ("scheme: category", "scheme category needs attribute"),
         ("accept: [everything]", "accept"),
     ],
 )
-def test_a_wrong_config_is_told_with_file_and_line(line: str, says: str, tmp_path: Path) -> None:
+def test_a_wrong_config_names_file_and_line(line: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "ids.yaml"
     path.write_text(f"levels: 3\n{line}\n")
     with pytest.raises(UserError, match=rf"^{path}:\d") as caught:
         load(path, IdsConfig)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -180,12 +180,12 @@ def test_a_wrong_config_is_told_with_file_and_line(line: str, says: str, tmp_pat
     [(1682, 2, 64), (12101, 2, 256), (8192, 2, 128), (8193, 2, 256), (12101, 3, 32), (1, 2, 2)],
 )
 def test_codebooks_grow_with_the_catalogue(items: int, levels: int, book: int) -> None:
-    asked = IdsConfig(levels=levels, codebook="auto")
-    assert asked.sized(items).sizes == (book,) * levels
+    config = IdsConfig(levels=levels, codebook="auto")
+    assert config.sized(items).sizes == (book,) * levels
     assert (book // 2) ** levels < 2 * items <= book**levels
     assert IdsConfig(levels=levels).sized(items) == IdsConfig(levels=levels)
     with pytest.raises(ValueError, match="expected codebooks sized for a catalogue"):
-        assert asked.sizes
+        assert config.sizes
 
 
 def test_sizes_and_round_trip() -> None:
@@ -197,7 +197,7 @@ def test_sizes_and_round_trip() -> None:
     assert set(SCHEMES) >= BY_VECTORS | BY_EVENTS
 
 
-def test_a_split_without_pairs_is_told(corpus: Corpus) -> None:
+def test_a_split_without_pairs_is_an_error(corpus: Corpus) -> None:
     nobody = replace(corpus, split=Split("none", np.full(len(corpus.interactions), 2, np.int8)))
-    with pytest.raises(UserError, match="training histories in which some items go together"):
+    with pytest.raises(UserError, match="training histories in which items co-occur"):
         fit(config("rq-kmeans"), nobody)

@@ -1,4 +1,4 @@
-"""Codes as words."""
+"""Codes as text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from p5rec.ids.tokens import item_strings, token_strings
 CODES = ItemCodes(np.array([[12, 7], [1, 2], [12, 0]], dtype=np.int32), (13, 8), "any")
 
 
-def test_words_stand_in_flat_order() -> None:
+def test_words_are_in_flat_order() -> None:
     words = token_strings(CODES.sizes)
     assert words[:2] == ["<a_0>", "<a_1>"]
     assert words[13] == "<b_0>"

@@ -1,4 +1,4 @@
-"""``p5rec ids``, from a recipe to printed tables, pictures, and codes for new items."""
+"""``p5rec ids``, from a recipe to printed tables, plots, and codes for new items."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ methods: {somebody: else's}
 """
 FOLDER = {
     "codes.json", "codes.safetensors", "items.json", "encoder.json", "encoder.safetensors",
-    "ids.json", "quality.json", "usage.png", "tree.png", "tree.html",
+    "ids.json", "codebook_metrics.json", "usage.png", "tree.png", "tree.html",
 }  # fmt: skip
 
 
 def run(*words: object) -> Result:
-    """The command's result; a fault of the user's is raised as it is for the front door."""
+    """The result of the command; user errors are raised."""
     return CliRunner().invoke(app, [str(w) for w in words], catch_exceptions=False)
 
 
@@ -47,13 +47,13 @@ def test_build_then_inspect(recipe: Path, tmp_path: Path) -> None:
     built = run("build", "--config", recipe, "--out", out, *smaller)
     assert load_codes(out).sizes == (8, 8)
     assert {path.name for path in out.iterdir()} == FOLDER
-    shown = run("inspect", out)
-    assert shown.stdout.startswith(built.stdout)
-    assert "rq-kmeans, 40 items, 2 levels" in shown.stdout
-    assert "bits an item: room for 6.0, needed 5.3" in shown.stdout
-    assert "told of the next item by the last: " in shown.stdout
-    assert shown.stdout.count("items: ") == 8
-    assert "0 do now" in shown.stdout
+    inspected = run("inspect", out)
+    assert inspected.stdout.startswith(built.stdout)
+    assert "rq-kmeans, 40 items, 2 levels" in inspected.stdout
+    assert "bits an item: room for 6.0, needed 5.3" in inspected.stdout
+    assert "told of the next item by the last: " in inspected.stdout
+    assert inspected.stdout.count("items: ") == 8
+    assert "0 do now" in inspected.stdout
 
 
 def test_codes_of_a_method_s_item_vectors(recipe: Path, tmp_path: Path) -> None:
@@ -71,14 +71,14 @@ def test_codes_of_a_method_s_item_vectors(recipe: Path, tmp_path: Path) -> None:
         run(*words, views("ease"))
 
 
-def test_random_codes_have_no_collisions_to_tell(recipe: Path, tmp_path: Path) -> None:
+def test_random_codes_report_no_collisions(recipe: Path, tmp_path: Path) -> None:
     bare = ("ids.semantic.scheme=random", "ids.semantic.vectors.cooccurrence=null")
     built = run("build", "--config", recipe, "--out", tmp_path / "codes", *bare)
     assert "random, 40 items" in built.stdout
     assert "collisions" not in built.stdout
 
 
-def test_of_several_ids_one_must_be_named(recipe: Path, tmp_path: Path) -> None:
+def test_one_of_several_ids_must_be_named(recipe: Path, tmp_path: Path) -> None:
     two = ("build", "--config", recipe, "--out", tmp_path / "codes", "ids.other.scheme=random",
            "ids.other.vectors.text=null", "ids.other.codebook=8")  # fmt: skip
     with pytest.raises(UserError, match=r"--name: expected one .*, got none; .* semantic, other"):
@@ -86,34 +86,36 @@ def test_of_several_ids_one_must_be_named(recipe: Path, tmp_path: Path) -> None:
     assert "random, 40 items" in run(*two, "--name", "other").stdout
 
 
-def test_a_fault_leaves_nothing_behind(recipe: Path, tmp_path: Path) -> None:
+def test_an_error_leaves_no_files(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "codes"
     with pytest.raises(UserError, match="at most 6 items for levels of 6 codes, got 40"):
         run("build", "--config", recipe, "--out", out, "ids.semantic.levels=1")
     assert not out.exists()
 
 
-def test_damaged_figures_are_one_line(recipe: Path, tmp_path: Path) -> None:
+def test_damaged_metrics_are_an_error_of_one_line(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "codes"
     run("build", "--config", recipe, "--out", out)
-    (out / "quality.json").write_text('{"levels": [{}]}')
-    with pytest.raises(UserError, match=r"quality\.json: expected the figures of the codes"):
+    (out / "codebook_metrics.json").write_text('{"levels": [{}]}')
+    with pytest.raises(
+        UserError, match=r"codebook_metrics\.json: expected the figures of the codes"
+    ):
         run("inspect", out)
 
 
-def test_codes_of_a_recipe_and_of_folders_side_by_side(recipe: Path, tmp_path: Path) -> None:
+def test_compare_takes_a_recipe_and_folders(recipe: Path, tmp_path: Path) -> None:
     run("build", "--config", recipe, "--out", tmp_path / "one")
-    shown = run("compare", tmp_path / "one", "--config", recipe).stdout.splitlines()
-    assert shown[0].split()[:2] == ["ids", "scheme"]
-    # the folder and the recipe's ids are the same codes, and so are their figures
-    first, second = (line.split()[1:] for line in shown[1:3])
+    lines = run("compare", tmp_path / "one", "--config", recipe).stdout.splitlines()
+    assert lines[0].split()[:2] == ["ids", "scheme"]
+    # the folder and the recipe's ids have the same codes, and so the same metrics
+    first, second = (line.split()[1:] for line in lines[1:3])
     assert first == second
     assert first[:2] == ["rq-kmeans", "6x6x6"]
     with pytest.raises(UserError, match="expected folders of codes or --config, got neither"):
         run("compare")
 
 
-def test_new_items_get_codes_and_old_ones_keep_theirs(tmp_path: Path) -> None:
+def test_new_items_get_codes_and_old_codes_stay(tmp_path: Path) -> None:
     log = "user,item,time\n" + "".join(
         f"u{u},i{(3 * u + 7 * t) % 12},{t}\n" for u in range(20) for t in range(6)
     )
@@ -136,8 +138,8 @@ def test_new_items_get_codes_and_old_ones_keep_theirs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected a table with new items, got none"):
         run("extend", tmp_path / "old", "--config", path, "--out", tmp_path / "new")
     items(15)
-    said = run("extend", tmp_path / "old", "--config", path, "--out", tmp_path / "new").stdout
-    assert "3 items are new, 12 keep their codes" in said
+    output = run("extend", tmp_path / "old", "--config", path, "--out", tmp_path / "new").stdout
+    assert "3 items are new, 12 keep their codes" in output
     assert {p.name for p in (tmp_path / "new").iterdir()} == FOLDER  # and can be extended again
     tables = [
         dict(zip(load_item_ids(folder), load_codes(folder).codes.tolist(), strict=True))
@@ -147,7 +149,7 @@ def test_new_items_get_codes_and_old_ones_keep_theirs(tmp_path: Path) -> None:
     assert len(tables[1]) == 15
 
 
-def test_codes_go_out_and_come_back(recipe: Path, tmp_path: Path) -> None:
+def test_exported_codes_are_imported_equal(recipe: Path, tmp_path: Path) -> None:
     run("build", "--config", recipe, "--out", tmp_path / "codes")
     file = tmp_path / "codes.index.json"
     assert "40 items" in run("export", tmp_path / "codes", "--out", file).stdout

@@ -1,4 +1,4 @@
-"""Names of nodes, in worlds where the answer is planted."""
+"""Names of nodes, with planted words."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from p5rec.ids.names import node_names
 def test_nodes_are_named_by_the_planted_words() -> None:
     codes, catalog = planted()
     first, second, third = node_names(codes, catalog, 3)
-    # the words of half the node come second, and being equal in alphabetical order
+    # words of half the node come second; ties are in alphabetical order
     assert first == [("fresh fruit", "apple", "pear"), ("garden tools", "hammer", "saw")]
     assert second == [("apple",), ("pear",), ("hammer",), ("saw",)]
     assert third[11] == ("The new Pear x11",)  # one item: its title
     assert node_names(codes, catalog, 1, words=1) == [[("fresh fruit",), ("garden tools",)]]
 
 
-def test_names_do_not_follow_the_order_of_the_rows() -> None:
+def test_names_do_not_depend_on_row_order() -> None:
     codes, catalog = planted()
     order = np.random.default_rng(1).permutation(len(codes))
     mixed = ItemCodes(codes.codes[order], codes.sizes, codes.scheme)
@@ -29,18 +29,18 @@ def test_names_do_not_follow_the_order_of_the_rows() -> None:
 def test_a_word_of_one_item_names_no_larger_node() -> None:
     codes = codes_of([[0, row] for row in range(4)] + [[1, row] for row in range(300)])
     titles = ["kite red", "kite red alone", "kite", "kite"] + ["boat red"] * 150 + ["boat"] * 150
-    # "red" is as frequent beside
+    # "red" is as frequent in the other node
     assert node_names(codes, catalog_of(titles), 1) == [[("kite",), ("boat",)]]
 
 
-def test_surer_words_come_first() -> None:
+def test_words_with_larger_z_scores_come_first() -> None:
     codes = codes_of([[row // 20, row % 20] for row in range(40)])
-    here = ["often" * (row < 18) + " seldom" * (row < 9) for row in range(20)]
-    there = ["often" * (row < 2) + " seldom" * (row < 1) for row in range(20)]
-    assert node_names(codes, catalog_of(here + there), 1)[0][0] == ("often", "seldom")
+    own = ["often" * (row < 18) + " seldom" * (row < 9) for row in range(20)]
+    other = ["often" * (row < 2) + " seldom" * (row < 1) for row in range(20)]
+    assert node_names(codes, catalog_of(own + other), 1)[0][0] == ("often", "seldom")
 
 
-def test_a_rare_word_does_not_stand_for_a_large_node() -> None:
+def test_a_rare_word_does_not_name_a_large_node() -> None:
     codes = codes_of([[row // 100, row % 100] for row in range(200)])
     titles = ["wide" * (row < 90) + " rare" * (row < 2) for row in range(200)]
     assert node_names(codes, catalog_of(titles), 1)[0][0] == ("wide",)
@@ -67,12 +67,12 @@ def test_items_without_a_title_or_in_other_scripts() -> None:
     assert names[1][0] == ("item i0",)
 
 
-def test_an_only_child_has_no_words_of_its_own() -> None:
+def test_an_only_child_has_no_distinctive_words() -> None:
     codes = codes_of([[0, 0, row] for row in range(5)])
     assert node_names(codes, catalog_of(["same word"] * 5), 2) == [[()], [()]]
 
 
-def test_long_values_are_read_word_by_word() -> None:
+def test_long_values_are_split_into_words() -> None:
     codes = codes_of([[row // 4, row % 4] for row in range(8)])
     long = "a gentle story that goes on about whales and never seems to end at all"
     catalog = catalog_of([""] * 8, about=[long] * 4 + [" "] * 4)

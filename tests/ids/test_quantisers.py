@@ -1,5 +1,4 @@
-"""What the quantisers learn: clusters, trees, parts of vectors, an auto-encoder; and that they
-come back from their arrays as they were."""
+"""Quantisers: clusters, trees, subvectors, auto-encoders; and their saved state."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ def fitted(scheme: str, vectors: np.ndarray, corpus: Corpus, **changes: object) 
     return SCHEMES.get(scheme)(config, data_of(vectors, corpus))
 
 
-def test_clusters_that_are_there_are_found(corpus: Corpus) -> None:
+def test_planted_clusters_are_recovered(corpus: Corpus) -> None:
     centres = np.array([[10.0, 0], [0, 10], [-10, 0], [0, -10]])
     offsets = np.array([[0.0, 0], [1, 1]])
     vectors = (centres[:, None] + offsets).reshape(-1, 2).repeat(5, axis=0)
@@ -52,8 +51,8 @@ def test_each_level_lowers_the_error_and_codes_are_the_nearest(
     books = q.quantiser.codebooks
     errors = [error(Residual(books[:n]), q.codes[:, :n], points) for n in range(1, 4)]
     assert errors == sorted(errors, reverse=True)
-    left = points - books[0][q.codes[:, 0]] - books[1][q.codes[:, 1]]
-    far = np.square(left[:, None] - books[2]).sum(axis=2)
+    residual = points - books[0][q.codes[:, 0]] - books[1][q.codes[:, 1]]
+    far = np.square(residual[:, None] - books[2]).sum(axis=2)
     assert (far.argmin(axis=1) == q.codes[:, 2]).mean() > 0.999
 
 
@@ -69,7 +68,7 @@ def test_same_codes_on_one_and_two_threads(scheme: str, points: np.ndarray, corp
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
-def test_a_quantiser_comes_back_from_its_arrays(
+def test_a_quantiser_is_restored_from_its_state(
     scheme: str, points: np.ndarray, corpus: Corpus
 ) -> None:
     settings = {"rqvae": {"epochs": 2}, "attribute": "path", "codebook": 6}
@@ -79,37 +78,37 @@ def test_a_quantiser_comes_back_from_its_arrays(
     one, two = (code_all(each, items) for each in (q.quantiser, again))
     np.testing.assert_array_equal(one.codes, two.codes)
     np.testing.assert_allclose(one.points, two.points)
-    whole, back = q.quantiser.reconstruct(one.codes), again.reconstruct(one.codes)
-    assert (whole is None) == (back is None)
-    if whole is not None and back is not None:
-        np.testing.assert_allclose(whole, back)
-        assert whole.shape == (26, 16)
+    original, restored = q.quantiser.reconstruct(one.codes), again.reconstruct(one.codes)
+    assert (original is None) == (restored is None)
+    if original is not None and restored is not None:
+        np.testing.assert_allclose(original, restored)
+        assert original.shape == (26, 16)
 
 
 @pytest.mark.parametrize("distinct", [1, 3, 20])
-def test_no_dead_codes_even_among_equal_points(distinct: int) -> None:
+def test_no_dead_codes_with_equal_points(distinct: int) -> None:
     vectors = np.random.default_rng(1).normal(size=(distinct, 4)).repeat(7, axis=0)
     size = min(8, len(vectors))
     codes, _ = residual_means(vectors, (size, size), 0)
     assert [len(np.unique(column)) for column in codes.T] == [size, size]
 
 
-def test_many_points_are_clustered_by_a_sample_of_them() -> None:
+def test_many_points_are_clustered_on_a_sample() -> None:
     rng = np.random.default_rng(0)
     centres = 10 * rng.normal(size=(3, 4))
     truth = rng.integers(0, 3, 5 * SAMPLE)
     points = (centres[truth] + rng.normal(size=(len(truth), 4))).astype(np.float32)
-    labels, found = cluster(points, 3, 0)
+    labels, centroids = cluster(points, 3, 0)
     assert normalized_mutual_info_score(truth, labels) > 0.99
-    assert found.shape == (3, 4)
+    assert centroids.shape == (3, 4)
 
 
 def test_balanced_clusters_are_even(points: np.ndarray, corpus: Corpus) -> None:
     for scheme in ("rq-kmeans", "h-kmeans"):
         codes = fitted(scheme, points, corpus, balanced=True).codes
         assert np.bincount(codes[:, 0]).max() <= -(-len(points) // 16)
-    loose = fitted("rq-kmeans", points, corpus).codes
-    assert np.bincount(loose[:, 0]).max() > -(-len(points) // 16)
+    unbalanced = fitted("rq-kmeans", points, corpus).codes
+    assert np.bincount(unbalanced[:, 0]).max() > -(-len(points) // 16)
 
 
 def test_a_planted_hierarchy_is_recovered(corpus: Corpus) -> None:
@@ -124,12 +123,12 @@ def test_a_planted_hierarchy_is_recovered(corpus: Corpus) -> None:
         assert normalized_mutual_info_score(first, codes[:, 0]) > 0.8, scheme
         both = codes[:, 0] * 20 + codes[:, 1]
         assert normalized_mutual_info_score(4 * first + second, both) > 0.8, scheme
-    chance = uniform(1000, (5, 4, 60), 0).codes
-    assert normalized_mutual_info_score(first, chance[:, 0]) < 0.1
+    random = uniform(1000, (5, 4, 60), 0).codes
+    assert normalized_mutual_info_score(first, random[:, 0]) < 0.1
 
 
 @pytest.mark.parametrize("gradient", ["straight-through", "rotation"])
-def test_an_auto_encoder_starts_at_residual_means_and_uses_every_code(
+def test_an_auto_encoder_improves_on_residual_means_and_uses_every_code(
     gradient: str, points: np.ndarray, corpus: Corpus
 ) -> None:
     learned = fitted("rq-vae", points, corpus, rqvae={"gradient": gradient})
@@ -144,7 +143,7 @@ def test_an_auto_encoder_starts_at_residual_means_and_uses_every_code(
 
 def test_a_rotation_lowers_the_error_of_product_codes(corpus: Corpus) -> None:
     rng = np.random.default_rng(0)
-    # all of the spread lies in the first half of the vector
+    # the first half of the vector has all the variance
     vectors = rng.normal(size=(800, 8)) * np.array([9, 9, 9, 9, 0.1, 0.1, 0.1, 0.1])
     errors = []
     for scheme in ("pq", "opq"):
@@ -153,18 +152,18 @@ def test_a_rotation_lowers_the_error_of_product_codes(corpus: Corpus) -> None:
     assert errors[1] < 0.8 * errors[0]
 
 
-def test_fewer_items_than_codes_is_refused(corpus: Corpus) -> None:
+def test_fewer_items_than_codes_is_an_error(corpus: Corpus) -> None:
     for scheme in sorted(BY_VECTORS | {"cid"}):
-        with pytest.raises(UserError, match="at least 16 items, one a code, got 5 items; set it"):
+        with pytest.raises(UserError, match="at least 16 items, one per code, got 5 items; set it"):
             fitted(scheme, np.zeros((5, 20)), corpus)
 
 
-def test_product_codes_need_a_part_for_each_level(corpus: Corpus) -> None:
+def test_product_codes_need_a_subvector_for_each_level(corpus: Corpus) -> None:
     with pytest.raises(UserError, match="at most 3, the width of the vectors, got 4"):
         fitted("pq", np.zeros((20, 3)), corpus, levels=4)
 
 
-def test_uniform_codes_are_unique_and_fill_the_tree_if_they_must() -> None:
+def test_uniform_codes_are_unique_and_can_fill_the_tree() -> None:
     assert len(np.unique(uniform(24, (2, 3, 4), 0).codes, axis=0)) == 24
     codes = uniform(5000, (64, 64, 64), 1)
     assert len(np.unique(codes.codes, axis=0)) == 5000
@@ -173,7 +172,7 @@ def test_uniform_codes_are_unique_and_fill_the_tree_if_they_must() -> None:
         uniform(25, (2, 3, 4), 0)
 
 
-def test_the_permuted_control_has_the_same_tree_and_other_places() -> None:
+def test_the_permutation_control_has_the_same_tree_and_other_assignments() -> None:
     codes = uniform(500, (16, 16, 16), 0)
     control = permuted(codes, 0)
     assert control.sizes == codes.sizes

@@ -1,4 +1,4 @@
-"""The printed picture of the code tree."""
+"""The printable plot of the code tree."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from code_trees import HOSTILE, SMALL, catalog_of, codes_of, drawn
+from code_trees import HOSTILE, SMALL, catalog_of, codes_of, sampled
 from matplotlib.image import imread
 
-from p5rec.ids.sunburst import _apart, _with_room, write_png
+from p5rec.ids.sunburst import _fitting_names, _spread, write_png
 
 
-def test_names_beside_the_circle_keep_apart() -> None:
+def test_names_beside_the_circle_do_not_overlap() -> None:
     rng = np.random.default_rng(2)
     for n in (1, 2, 9):
         wanted = np.sort(rng.uniform(0, 8, n))[::-1]
-        heights = _apart(wanted, 0.8, 0, 8)
+        heights = _spread(wanted, 0.8, 0, 8)
         assert (np.diff(heights) <= -0.8 + 1e-9).all()
         assert heights.min() >= -1e-9
         assert heights.max() <= 8 + 1e-9
-    np.testing.assert_allclose(_apart(np.array([6.0, 3.0]), 0.8, 0, 8), [6, 3])  # as they wish
+    np.testing.assert_allclose(_spread(np.array([6.0, 3.0]), 0.8, 0, 8), [6, 3])  # unchanged
     wanted, items = np.linspace(5, 4, 50), np.arange(50)
-    chosen, heights = _with_room(wanted, items, 0, 8)
+    chosen, heights = _fitting_names(wanted, items, 0, 8)
     assert 49 in chosen.tolist()  # the largest
     assert 2 <= len(chosen) < 50
     assert np.abs(heights - wanted[chosen]).max() <= 0.5
 
 
-def test_the_picture_is_drawn_within_its_margins(tmp_path: Path) -> None:
-    codes, catalog = drawn(), catalog_of([f"{HOSTILE} $x^2$ word{row % 7}" for row in range(500)])
+def test_the_plot_stays_within_its_margins(tmp_path: Path) -> None:
+    codes, catalog = sampled(), catalog_of([f"{HOSTILE} $x^2$ word{row % 7}" for row in range(500)])
     write_png(codes, catalog, tmp_path / "a" / "tree.png")
     picture = imread(tmp_path / "a" / "tree.png")[..., :3]
     assert picture.shape == (1350, 1800, 3)
@@ -44,6 +44,6 @@ def test_the_picture_is_drawn_within_its_margins(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rows", SMALL)
-def test_small_trees_are_drawn(rows: list, tmp_path: Path) -> None:
+def test_small_trees_have_a_plot(rows: list, tmp_path: Path) -> None:
     write_png(codes_of(rows), catalog_of(["A title"] * len(rows)), tmp_path / "tree.png")
     assert (tmp_path / "tree.png").stat().st_size > 10_000

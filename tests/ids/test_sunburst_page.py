@@ -1,4 +1,4 @@
-"""The zooming page of the code tree: what it says, and that strangers' titles stay text."""
+"""The interactive page of the code tree: its content, and that titles stay text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from code_trees import HOSTILE, SMALL, catalog_of, codes_of, drawn, planted
+from code_trees import HOSTILE, SMALL, catalog_of, codes_of, planted, sampled
 
 from p5rec.core.types import ItemCodes
 from p5rec.ids.prefixes import prefix_groups
@@ -22,11 +22,11 @@ from p5rec.ids.sunburst_page import ASSETS, page, page_data, write_html
 class _Tags(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, tuple]] = []
+        self.tags: list[tuple[str, tuple]] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list) -> None:
-        self.found.append((tag, tuple(name for name, _ in attrs)))
+        self.tags.append((tag, tuple(name for name, _ in attrs)))
 
 
 def _data(text: str) -> dict:
@@ -34,25 +34,25 @@ def _data(text: str) -> dict:
     return json.loads(block)
 
 
-def test_strangers_titles_stay_text() -> None:
+def test_hostile_titles_stay_text() -> None:
     n = 12
     codes = codes_of([[row // 4, row % 4] for row in range(n)])
     calm = catalog_of(["calm"] * n, tag=["mild"] * n)
     wild = catalog_of([HOSTILE] * n, tag=[f"<b>{row // 4}" for row in range(n)])
     fierce = ItemCodes(codes.codes, codes.sizes, HOSTILE)
     text = page(page_data(fierce, wild))
-    assert _Tags(text).found == _Tags(page(page_data(codes, calm))).found
+    assert _Tags(text).tags == _Tags(page(page_data(codes, calm))).tags
     assert text.count("</script>") == 2
     assert "<img" not in text
     assert not re.search("[\u2028\u2029]", text)
     data = _data(text)
     assert data == page_data(fierce, wild)
-    assert data["titles"][0] == HOSTILE.replace("\u2028\u2029", "")  # the white space at its end
+    assert data["titles"][0] == HOSTILE.replace("\u2028\u2029", "")  # trailing white space
     assert ["<b>0"] in data["words"]
     assert HOSTILE[:20] in data["headline"]
 
 
-def test_the_page_needs_nothing_and_lets_nothing_else_run() -> None:
+def test_the_page_is_self_contained_and_runs_no_other_script() -> None:
     text = page(page_data(*planted()))
     script = text.rsplit("<script>", 1)[1].split("</script>")[0]
     style = text.split("<style>")[1].split("</style>")[0]
@@ -64,8 +64,8 @@ def test_the_page_needs_nothing_and_lets_nothing_else_run() -> None:
     assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", script)
 
 
-def test_the_page_says_what_is_in_it_and_what_is_folded() -> None:
-    codes = drawn()
+def test_the_page_names_its_contents_and_folded_nodes() -> None:
+    codes = sampled()
     catalog = catalog_of([f"title {row} " + "long " * 50 for row in range(500)])
     data = page_data(codes, catalog, cap=40)
     nodes = prefix_groups(codes.codes, 2).max() + 1
@@ -76,7 +76,7 @@ def test_the_page_says_what_is_in_it_and_what_is_folded() -> None:
     assert fold
     assert f"{folded} small nodes ({items} items)" in data["hidden"]
     assert data["hidden"].endswith("c not shown")
-    assert all(1 <= len(places) <= 5 for places in data["examples"])
+    assert all(1 <= len(rows) <= 5 for rows in data["examples"])
     assert max(map(len, data["titles"])) <= 120
     assert {len(data[key]) for key in ("ring", "parent", "fill", "words", "examples")} == {
         len(data["code"])

@@ -1,4 +1,4 @@
-"""Views of the items fused into vectors, and what a view does not know."""
+"""Fusion of views into item vectors, and views with missing items."""
 
 from __future__ import annotations
 
@@ -18,49 +18,49 @@ def fused(views: dict[str, np.ndarray], weights: dict[str, float], whiten: bool 
     return fusion, fusion(views)
 
 
-def test_parts_are_as_long_as_their_weights_and_zero_rows_stay() -> None:
+def test_views_have_the_norm_of_their_weight_and_zero_rows_stay() -> None:
     _, found = fused({"a": [[3.0, 4], [0, 0]], "b": [[5.0], [-1]]}, {"a": 2.0, "b": 0.5})
     np.testing.assert_allclose(found, [[1.2, 1.6, 0.5], [0, 0, -0.5]])
     assert found.dtype == np.float32
 
 
-def test_whitened_parts_have_axes_that_count_alike() -> None:
+def test_whitened_views_have_equal_variance_on_all_axes() -> None:
     rng = np.random.default_rng(0)
     view = rng.normal(size=(4000, 3)) * [5, 1, 1] @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
     plain, white = (fused({"a": view}, {"a": 1.0}, w)[1] for w in (False, True))
-    spread = [np.linalg.eigvalsh(np.cov(part.T)) for part in (plain, white)]
-    assert spread[0][-1] > 3 * spread[0][0]
-    assert spread[1][-1] < 1.2 * spread[1][0]
+    variances = [np.linalg.eigvalsh(np.cov(each.T)) for each in (plain, white)]
+    assert variances[0][-1] > 3 * variances[0][0]
+    assert variances[1][-1] < 1.2 * variances[1][0]
 
 
-def test_what_a_view_does_not_know_the_others_suggest() -> None:
+def test_missing_views_are_estimated_from_content() -> None:
     rng = np.random.default_rng(0)
     text = rng.normal(size=(400, 6)).astype(np.float32)
     behaviour = (text @ rng.normal(size=(6, 4))).astype(np.float32)
     hidden = behaviour.copy()
     hidden[:40] = np.nan
-    whole, (fusion, guessed) = (
+    complete, (fusion, guessed) = (
         fused({"text": text, "seen": seen}, {"text": 1.0, "seen": 1.0})
         for seen in (behaviour, hidden)
     )
-    truth, found = whole[1][:40, 6:], guessed[:40, 6:]
+    truth, found = complete[1][:40, 6:], guessed[:40, 6:]
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
     assert (truth * found).sum(1).mean() > 0.9  # cosine
-    np.testing.assert_array_equal(guessed[40:], whole[1][40:])
-    # a new item is placed as an unseen one of the table was
+    np.testing.assert_array_equal(guessed[40:], complete[1][40:])
+    # new items are treated like unseen items of the table
     new = {"text": text[:40], "seen": np.full((40, 4), np.nan, dtype=np.float32)}
     np.testing.assert_allclose(fusion(new), guessed[:40], rtol=1e-5)
     again = Fusion.restored(fusion.state(), ["text", "seen"])
     np.testing.assert_array_equal(again(new), fusion(new))
 
 
-def test_where_every_item_was_known_a_new_one_is_zero_there() -> None:
+def test_without_content_views_an_unknown_item_is_zero() -> None:
     fusion, _ = fused({"a": np.eye(3)}, {"a": 1.0})
     assert fusion({"a": np.full((1, 3), np.nan, dtype=np.float32)}).tolist() == [[0, 0, 0]]
 
 
-def test_text_that_says_nothing_of_behaviour_suggests_no_particular_place() -> None:
-    """The null twin: guesses are no nearer to the truth than to other items' places."""
+def test_uninformative_text_gives_estimates_without_information() -> None:
+    """The null twin: estimates are no nearer to the true vectors than to those of other items."""
     rng = np.random.default_rng(0)
     text, seen = rng.normal(size=(600, 6)), rng.normal(size=(600, 4))
     hidden = seen.copy()
@@ -82,7 +82,7 @@ def test_a_file_of_vectors_in_table_order_or_by_item(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "message"),
     [
         ("v.npy", None, "nothing there"),
         ("v.npy", np.zeros((2, 2)), r"one for each of 3 items, got float64 \(2, 2\)"),
@@ -94,14 +94,14 @@ def test_a_file_of_vectors_in_table_order_or_by_item(tmp_path: Path) -> None:
         ("v.parquet", {"item": ["q"], "vector": [[1.0]]}, "vectors of the items, got none of them"),
     ],
 )
-def test_a_faulty_file_is_one_clear_line(
-    name: str, content: object, says: str, tmp_path: Path
+def test_an_invalid_file_is_an_error_of_one_line(
+    name: str, content: object, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
     if isinstance(content, dict):
         pl.DataFrame(content).write_parquet(path)
     elif isinstance(content, np.ndarray):
         np.save(path, content, allow_pickle=True)
-    with pytest.raises(UserError, match=says) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         file_vectors(path, ["a", "b", "c"])
     assert len(caught.value.lines) == 1

@@ -1,4 +1,4 @@
-"""How good codes are before any model has seen them."""
+"""Codebook metrics: the quality of codes, measured without a model."""
 
 from __future__ import annotations
 
@@ -17,39 +17,41 @@ from .plain import permuted
 from .predict import predictability
 from .prefixes import prefix_groups, rank_in_run
 
-FILE = "quality.json"
+FILE = "codebook_metrics.json"
 WINDOW = 5
 NEIGHBOURS = 10
 
 
 def report(codes: ItemCodes, corpus: Corpus, seed: int) -> dict[str, Any]:
-    """The contents of ``quality.json``: :func:`quality` and :func:`samples`."""
+    """The contents of ``codebook_metrics.json``: :func:`codebook_metrics` and :func:`samples`."""
     events, split = corpus.interactions, corpus.split
-    shown = samples(codes, corpus.catalog.titles, events, split)
-    return {**quality(codes, events, split, seed), "samples": shown}
+    examples = samples(codes, corpus.catalog.titles, events, split)
+    return {**codebook_metrics(codes, events, split, seed), "samples": examples}
 
 
-def quality(
+def codebook_metrics(
     codes: ItemCodes, interactions: Interactions, split: Split, seed: int
 ) -> dict[str, Any]:
-    """Figures of a set of codes.
+    """Metrics of a set of codes.
 
     Args:
-        codes: of N items.
-        interactions: events; only the training part is looked at.
-        split: says which that is.
-        seed: of the permuted control.
+        codes: codes of N items.
+        interactions: all events; the training split alone is used.
+        split: the split.
+        seed: seed of the permutation control.
 
     Returns:
-        ``items``; ``bits`` an item's codes have room for, and ``bits_needed`` to tell the items
-        apart; ``levels``, one entry a level (see :func:`usage`); ``neighbour_purity`` (see
-        :func:`purity`) and ``next_item_bits`` saved over popularity (see
-        ``p5rec.ids.predict``), each with its ``_permuted`` twin, the same with the codes dealt out
-        anew; ``popularity_bits``, what popularity alone needs.
+        ``items``; ``bits``, the capacity of the codes, and ``bits_needed`` to distinguish the
+        items; ``levels``, one entry per level (see :func:`usage`); ``neighbour_purity`` (see
+        :func:`purity`); ``next_item_bits`` saved over popularity (see ``p5rec.ids.predict``);
+        ``popularity_bits``, the bits that popularity alone needs. ``..._permuted`` are the same
+        metrics for the permutation control.
     """
     counts = pair_counts(interactions, split, WINDOW)
     control, tie = permuted(codes, seed), tie_order(interactions.item_keys, seed)
-    told, dealt = (predictability(each, interactions, split, seed) for each in (codes, control))
+    own, permuted_bits = (
+        predictability(each, interactions, split, seed) for each in (codes, control)
+    )
     return {
         "items": len(codes),
         "bits": float(np.log2(codes.sizes).sum()),
@@ -57,19 +59,19 @@ def quality(
         "levels": usage(codes),
         "neighbour_purity": purity(codes, counts, tie),
         "neighbour_purity_permuted": purity(control, counts, tie),
-        "next_item_bits": told and told[0],
-        "next_item_bits_permuted": dealt and dealt[0],
-        "popularity_bits": told and told[1],
+        "next_item_bits": own and own[0],
+        "next_item_bits_permuted": permuted_bits and permuted_bits[0],
+        "popularity_bits": own and own[1],
     }
 
 
 def usage(codes: ItemCodes) -> list[dict[str, Any]]:
-    """Level by level: how evenly the codes are used and how far the prefixes tell items apart.
+    """How evenly each level uses its codes, and how well the prefixes distinguish items.
 
     Returns:
         Per level: ``level`` (its letter), ``size``, ``used`` codes, ``utilisation`` (used / size),
-        ``entropy`` of the codes in bits and ``entropy_share`` of the largest possible,
-        ``prefixes`` (different ones up to here) and ``prefix_share`` (of the items).
+        ``entropy`` of the codes in bits and ``entropy_share`` of the maximum, ``prefixes`` (number
+        of distinct prefixes) and ``prefix_share`` (prefixes / items).
     """
     out = []
     for level, size in enumerate(codes.sizes):
@@ -93,16 +95,16 @@ def usage(codes: ItemCodes) -> list[dict[str, Any]]:
 
 
 def purity(codes: ItemCodes, counts: sp.csr_array, tie: np.ndarray) -> float | None:
-    """Share of items' closest neighbours that have the same first code.
+    """The share of co-occurrence neighbours with the same first code.
 
     Args:
-        codes: of N items.
-        counts: ``(N, N)`` how often two items go together; an item's neighbours are the
-            ``NEIGHBOURS`` it goes with most.
-        tie: ``(N,)`` a permutation; of those that it goes with equally, the smaller value is first.
+        codes: codes of N items.
+        counts: ``(N, N)`` co-occurrence counts; the neighbours of an item are the ``NEIGHBOURS``
+            items with the largest counts.
+        tie: ``(N,)`` a permutation; the smaller value comes first among equal counts.
 
     Returns:
-        The mean over all pairs of item and neighbour; None where there is no pair.
+        The mean over all pairs of item and neighbour; None without pairs.
     """
     pairs = counts.tocoo()
     order = np.lexsort((tie[pairs.col], -pairs.data, pairs.row))
@@ -115,7 +117,7 @@ def purity(codes: ItemCodes, counts: sp.csr_array, tie: np.ndarray) -> float | N
 def samples(
     codes: ItemCodes, names: Sequence[str], interactions: Interactions, split: Split, k: int = 5
 ) -> list[dict[str, Any]]:
-    """For each first-level code in use: how many items have it, and the k seen most in training."""
+    """Per used first-level code: its number of items, and the k most frequent in training."""
     seen = np.bincount(interactions.items[split.mask("train")], minlength=len(codes))
     first = codes.codes[:, 0]
     order = np.lexsort((-seen, first))

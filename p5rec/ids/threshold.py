@@ -1,4 +1,4 @@
-"""Refuses codes that no model could make much of, before anything is trained on them."""
+"""Quality thresholds: rejects unusable codes before a model trains on them."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from p5rec.core.errors import UserError
 from .config import IdsConfig
 from .prefixes import prefix_groups
 
-UTILISATION = 0.8  # of a level's codes must be used, as far as there are items for them
-UNIQUE = 0.6  # of the items must be told apart by the levels that mean something
+UTILISATION = 0.8  # least share of used codes per level (of N codes at most)
+UNIQUE = 0.6  # least share of distinct code tuples per item, before items are numbered
 
 
 def check(config: IdsConfig, codes: np.ndarray, sizes: tuple[int, ...]) -> None:
-    """Looks at finished codes; ``config.accept`` lets a fault pass by its name.
+    """Checks codes against the quality thresholds; ``config.accept`` names thresholds to skip.
 
-    - ``utilisation``: codes of a level that no item has are rows that no model learns.
-    - ``unique``: items that share all that the scheme says of them are told apart by a mere number,
-      of which a model can learn nothing that holds for other items.
+    - ``utilisation``: embeddings of unused codes are never trained.
+    - ``unique``: colliding items differ by a number alone, which does not generalise to other
+      items.
 
     Args:
-        config: of the codes.
-        codes: ``(N, L)``, without a last level that only numbers equal items.
-        sizes: of the L levels.
+        config: config of the codes.
+        codes: ``(N, L)``, without a last level that numbers equal items.
+        sizes: codes per level.
 
     Raises:
-        UserError: a line for each fault.
+        UserError: one line per missed threshold.
     """
     n_items = len(codes)
-    faults = []
+    errors = []
     for level, size in enumerate(sizes):
         used = len(np.unique(codes[:, level])) / min(size, n_items)
         if used < UTILISATION and "utilisation" not in config.accept:
-            faults.append(
+            errors.append(
                 f"ids ({config.scheme}): expected {UTILISATION:.0%} of level "
                 f"{ascii_lowercase[level]}'s {size} codes or more in use, got {used:.0%}; take a "
-                "smaller codebook, or say accept: [utilisation]"
+                "smaller codebook, or set accept: [utilisation]"
             )
     distinct = (int(prefix_groups(codes, codes.shape[1]).max(initial=-1)) + 1) / max(n_items, 1)
     if distinct < UNIQUE and "unique" not in config.accept:
-        faults.append(
+        errors.append(
             f"ids ({config.scheme}): expected {UNIQUE:.0%} of the items or more to differ before "
             f"they are numbered, got {distinct:.0%}; take more levels, a larger codebook or "
-            "collisions: nearest-free, or say accept: [unique]"
+            "collisions: nearest-free, or set accept: [unique]"
         )
-    if faults:
-        raise UserError(*faults)
+    if errors:
+        raise UserError(*errors)

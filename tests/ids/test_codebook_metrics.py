@@ -1,4 +1,4 @@
-"""Figures of codes, against numbers worked out by hand."""
+"""Codebook metrics, against hand-computed values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from p5rec.core.rng import id_keys
 from p5rec.core.types import Interactions, ItemCodes, Split
-from p5rec.ids.quality import purity, quality, samples, usage
+from p5rec.ids.codebook_metrics import codebook_metrics, purity, samples, usage
 
 CODES = ItemCodes(np.array([[0, 0], [0, 1], [1, 0], [1, 2]], dtype=np.int32), (4, 3), "any")
 
@@ -27,35 +27,37 @@ def test_usage_by_hand() -> None:
 def test_purity_by_hand() -> None:
     counts = np.zeros((4, 4))
     counts[0, 1] = counts[1, 0] = 3  # the same first code
-    counts[1, 2] = counts[2, 1] = 1  # another
+    counts[1, 2] = counts[2, 1] = 1  # another first code
     assert purity(CODES, sp.csr_array(counts), np.arange(4)) == 0.5
     assert purity(CODES, sp.csr_array((4, 4)), np.arange(4)) is None
 
 
-def test_purity_looks_at_the_ten_closest_only() -> None:
+def test_purity_uses_the_ten_closest_neighbours() -> None:
     codes = ItemCodes(np.r_[np.zeros(11), np.ones(30)].astype(np.int32)[:, None], (2,), "any")
     counts = np.zeros((41, 41))
     counts[0, 1:11], counts[0, 11:] = 2, 1
     assert purity(codes, sp.csr_array(counts), np.arange(41)) == 1.0
 
 
-def test_a_perfect_code_is_pure_and_the_control_is_not(world: tuple[Interactions, Split]) -> None:
-    events, split = world
+def test_a_perfect_code_is_pure_and_the_permutation_control_is_not(
+    events_and_split: tuple[Interactions, Split],
+) -> None:
+    events, split = events_and_split
     rows = np.arange(events.n_items, dtype=np.int32)
     codes = ItemCodes(np.stack([rows % 2, rows // 2], axis=1), (2, 13), "any")
-    report = quality(codes, events, split, 0)
+    report = codebook_metrics(codes, events, split, 0)
     assert report["neighbour_purity"] == 1.0
     assert 0.3 < report["neighbour_purity_permuted"] < 0.7
     json.dumps(report, allow_nan=False)
 
 
-def test_samples_name_the_most_seen_first() -> None:
+def test_samples_list_the_most_frequent_items_first() -> None:
     items = np.array([1, 0, 1, 3, 2, 2, 2], dtype=np.int32)
     users, keys = np.zeros(7, dtype=np.int32), (id_keys(range(1)), id_keys(range(4)))
     events = Interactions(users, items, np.arange(7), None, *keys)
     split = Split("any", np.array([0, 0, 0, 0, 2, 2, 2], dtype=np.int8))
-    shown = samples(CODES, ["p", "q", "r", "s"], events, split, k=1)
-    assert shown == [
+    groups = samples(CODES, ["p", "q", "r", "s"], events, split, k=1)
+    assert groups == [
         {"code": 0, "items": 2, "names": ["q"]},
         {"code": 1, "items": 2, "names": ["s"]},
     ]
