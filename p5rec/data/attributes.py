@@ -1,4 +1,4 @@
-"""Tables that describe what has an id, a row each: items, users. R rows."""
+"""Item and user tables: one id and its attributes per row. R rows."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from p5rec.core.errors import UserError, did_you_mean, input_error
 from .cells import as_id
 from .config import AttributeConfig
 from .files import Dialect, existing, kind
-from .tables import Places, Table, read_table
+from .tables import RowLocations, Table, read_table
 
-# numbers that are written again just as they stand, so that it does not matter which they are
-WHOLE = r"^(0|-?[1-9][0-9]{0,14})$"
-BROKEN = r"^-?(0|[1-9][0-9]{0,9})\.[0-9]{0,3}[1-9]$"
-POINTED = r"^-?(0|[1-9][0-9]{0,9})\.(0|[0-9]{0,3}[1-9])$"  # a column of floats
+# canonical spellings of numbers: parsing and formatting them gives the same text
+INTEGER = r"^(0|-?[1-9][0-9]{0,14})$"
+DECIMAL = r"^-?(0|[1-9][0-9]{0,9})\.[0-9]{0,3}[1-9]$"
+FLOAT = r"^-?(0|[1-9][0-9]{0,9})\.(0|[0-9]{0,3}[1-9])$"  # of a column of floats
 
 
 def read_described(
@@ -26,20 +26,20 @@ def read_described(
     dialect: Dialect,
     section: str,
 ) -> tuple[pl.DataFrame, Table]:
-    """The columns of a table file under the names that the config gives them.
+    """The columns of a table file, renamed as in the config.
 
-    Attributes of text files are text; a column of numbers alone is one where every number is
-    written as it would be written again, so that ``01003`` or an id of 22 digits stays as it is.
+    Attributes of text files are text. A column becomes numeric only if all its values are numbers
+    in canonical spelling, so ``01003`` or an id of 22 digits stays text.
 
     Args:
         path: the file.
-        keys: name → column of what is no attribute; the first is the id.
+        keys: name → column of the id (first) and of other columns that are no attributes.
         attributes: name → column, or column and separator.
-        dialect: how the file is written.
-        section: of the config, for messages.
+        dialect: the format of the file.
+        section: the config section, for messages.
 
     Returns:
-        The keys, the id as text, and the attributes, R rows; and the table they stand in.
+        A frame of R rows with the keys (the id as text) and the attributes; and the table as read.
 
     Raises:
         UserError: the file or a column is missing.
@@ -49,16 +49,16 @@ def read_described(
         name: AttributeConfig(column=value) if isinstance(value, str) else value
         for name, value in attributes.items()
     }
-    parts = {**keys, **{f"attributes.{name}": value.column for name, value in chosen.items()}}
-    table = read_table(file, list(dict.fromkeys(parts.values())), dialect)
-    faults = [
-        f"{file}: expected a column {column!r} for the {part}, got none; "
-        f"{did_you_mean(column, table.names)} (set {section}.columns.{part})"
-        for part, column in parts.items()
+    fields = {**keys, **{f"attributes.{name}": value.column for name, value in chosen.items()}}
+    table = read_table(file, list(dict.fromkeys(fields.values())), dialect)
+    errors = [
+        f"{file}: expected a column {column!r} for the {field}, got none; "
+        f"{did_you_mean(column, table.names)} (set {section}.columns.{field})"
+        for field, column in fields.items()
         if column not in table.names
     ]
-    if faults:
-        raise UserError(*faults)
+    if errors:
+        raise UserError(*errors)
     table.require_text(*keys.values())
     table.require_text(*(value.column for value in chosen.values()), lists=True)
     frame, typed = table.frame, kind(file) == "parquet"
@@ -74,13 +74,15 @@ def read_described(
     return pl.DataFrame(columns), table
 
 
-def check_ids(table: pl.DataFrame, name: str, places: Places, rows: pl.Series) -> pl.DataFrame:
-    """``table`` with its ids as text, each once.
+def check_ids(
+    table: pl.DataFrame, name: str, locations: RowLocations, rows: pl.Series
+) -> pl.DataFrame:
+    """``table`` with unique text ids.
 
     Args:
         table: R rows.
-        name: of the column of ids, and of what they are of.
-        places, rows: where each stands, ``(R,)``, for messages.
+        name: the id column: ``item`` or ``user``.
+        locations, rows: the location of each row, ``(R,)``, for messages.
 
     Raises:
         UserError: an id is missing or repeated.
@@ -89,26 +91,30 @@ def check_ids(table: pl.DataFrame, name: str, places: Places, rows: pl.Series) -
     if table[name].null_count():
         at = table[name].is_null().arg_max() or 0
         article = "an" if name[0] in "aeio" else "a"
-        raise input_error(places.at(rows[at]), f"{article} {name} id", "nothing", "fill in the id")
+        raise input_error(
+            locations.at(rows[at]), f"{article} {name} id", "nothing", "fill in the id"
+        )
     repeated = table.select(name, rows.alias("row")).filter(pl.col(name).is_duplicated())
     if len(repeated):
         groups = repeated.group_by(name, maintain_order=True).agg("row")
         first, twice = groups.row(0)
         more = f" (and {len(groups) - 1} more ids)" if len(groups) > 1 else ""
         raise input_error(
-            places.path, f"each {name} once", f"{first!r} in {places.all(twice)}{more}",
+            locations.path, f"each {name} once", f"{first!r} in {locations.all(twice)}{more}",
             "remove the repeats",
         )  # fmt: skip
     return table
 
 
 def attribute(column: pl.Series, separator: str | None, typed: bool = True) -> pl.Series:
-    """Text, a number, or a list of text; nested lists are flattened, repeats dropped.
+    """An attribute column as text, numbers or lists of text.
+
+    Nested lists are flattened, and repeated values of a list are dropped.
 
     Args:
-        column: as it was read.
+        column: the column as read.
         separator: splits text into a list.
-        typed: text is meant as text; else it may be numbers.
+        typed: whether text stays text; else it may become numbers.
     """
     if isinstance(column.dtype, pl.Array):
         column = column.arr.to_list()
@@ -132,12 +138,12 @@ def attribute(column: pl.Series, separator: str | None, typed: bool = True) -> p
 
 
 def _numbers(text: pl.Series) -> pl.Series:
-    """A column as numbers, if each of them is written as it would be written again."""
-    told = text.drop_nulls()
-    if not len(told):
+    """The column as numbers if all its values have a canonical spelling, else as text."""
+    known = text.drop_nulls()
+    if not len(known):
         return text
-    if told.str.contains(WHOLE).all():
+    if known.str.contains(INTEGER).all():
         return text.cast(pl.Int64)
-    if any(told.str.contains(form).all() for form in (f"{WHOLE}|{BROKEN}", POINTED)):
+    if any(known.str.contains(form).all() for form in (f"{INTEGER}|{DECIMAL}", FLOAT)):
         return text.cast(pl.Float64)
     return text

@@ -1,7 +1,6 @@
-"""Which items could have been shown at a time: of those is a negative drawn that stands for "shown
-and not taken".
+"""Item availability over time, for sampling negatives that a user could have seen.
 
-An item could be shown from its first event on. N items, n questions.
+An item is available from its first event on. N items, n draws.
 """
 
 from __future__ import annotations
@@ -19,21 +18,24 @@ ALWAYS = np.iinfo(np.int64).min
 
 @dataclass(frozen=True, eq=False)
 class Available:
-    """Since when each item could be shown.
+    """The time from which each item is available.
 
     Attributes:
-        since: ``(N,)`` int64 times as those of events; :data:`ALWAYS` where nothing is known.
+        since: ``(N,)`` int64 times, in the unit of the events' times; :data:`ALWAYS` if unknown.
     """
 
     since: np.ndarray
 
     @classmethod
     def of(cls, interactions: Interactions, events: np.ndarray | None = None) -> Self:
-        """Items since their first event, one without any since ever; where times are positions in a
-        history, which say nothing of another user's, all since ever.
+        """Availability from the first event of each item.
+
+        An item without events is always available. If times are positions in a history, they are
+        not comparable between users, and every item is always available.
 
         Args:
-            events: ``(E,)`` bool, the events that count; None: all.
+            interactions: E events.
+            events: ``(E,)`` bool, the events that count; None counts all.
         """
         since = np.full(interactions.n_items, np.iinfo(np.int64).max)
         if interactions.dated:
@@ -44,29 +46,29 @@ class Available:
 
     @cached_property
     def order(self) -> np.ndarray:
-        """``(N,)`` items, those that could be shown earlier first."""
+        """``(N,)`` items, the earliest available first."""
         return np.argsort(self.since, kind="stable")
 
     @cached_property
     def ascending(self) -> np.ndarray:
         """``(N,)`` the times of :attr:`order`."""
-        found: np.ndarray = self.since[self.order]
-        return found
+        times: np.ndarray = self.since[self.order]
+        return times
 
     def at(self, time: int) -> np.ndarray:
-        """``(N,)`` bool: which items could be shown at ``time``."""
+        """``(N,)`` bool: which items are available at ``time``."""
         return np.asarray(self.since <= time)
 
     def counts(self, times: np.ndarray) -> np.ndarray:
-        """``(n,)`` how many items could be shown at each of ``times (n,)``."""
+        """``(n,)`` the number of items available at each of ``times (n,)``."""
         return np.asarray(np.searchsorted(self.ascending, times, side="right"))
 
-    def drawn(self, counts: np.ndarray, luck: np.ndarray) -> np.ndarray:
-        """``(n,)`` int64 items, each drawn evenly from the first of :attr:`order`.
+    def sample(self, counts: np.ndarray, random: np.ndarray) -> np.ndarray:
+        """``(n,)`` int64 items, each drawn uniformly from the available ones.
 
         Args:
-            counts: ``(n,)`` of how many, at least 1 (:meth:`counts`).
-            luck: ``(n,)`` uint64, uniform.
+            counts: ``(n,)`` the number of available items, at least 1 (:meth:`counts`).
+            random: ``(n,)`` uint64, uniform.
         """
-        found: np.ndarray = self.order[(luck % counts.astype(np.uint64)).astype(np.int64)]
-        return found
+        items: np.ndarray = self.order[(random % counts.astype(np.uint64)).astype(np.int64)]
+        return items

@@ -1,4 +1,4 @@
-"""What single cells of a log hold: ids, numbers, or nothing."""
+"""Parsing of single cells of a log: ids, numbers, missing values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import polars as pl
 
 from p5rec.core.errors import input_error
 
-from .tables import Places
+from .tables import RowLocations
 
 NOTHING = (
     "",
@@ -17,14 +17,14 @@ NOTHING = (
     "na",
     "n/a",
     "\\n",
-)  # absent, as exports write it
+)  # common spellings of a missing value
 IDS = ("user", "item", "basket")
-WORDS = (*IDS, "behaviour.column", "category")  # where "none" is a word like others
-SHOWN = 80  # characters of a value in a message
+WORDS = (*IDS, "behaviour.column", "category")  # fields in which "none" is an ordinary value
+MAX_CHARS = 80  # characters of a value in a message
 
 
 def as_id(column: pl.Series) -> pl.Series:
-    """Ids as text, null where empty or no id (not finite, or a column of lists, maps or bytes).
+    """Ids as text; null for empty and invalid ids (not finite, or of a nested or binary column).
 
     Whole floats (a nullable integer column) lose their ``.0``.
     """
@@ -32,21 +32,21 @@ def as_id(column: pl.Series) -> pl.Series:
         return nulls(column, pl.String)
     if column.dtype.is_float():
         column = column.set(~column.is_finite().fill_null(False), None)
-        exact = (column.abs() < 2**53).all()  # beyond, whole floats are no exact numbers
+        exact = (column.abs() < 2**53).all()  # larger whole floats are not exact
         if exact and bool((column == column.round(0)).all()):
             column = column.cast(pl.Int64)
     text = column.cast(pl.String)
     return text.set(text == "", None)
 
 
-def absent(values: pl.Series, part: str) -> pl.Series:
-    """``(E,)`` bool: nothing stands there; of numbers and times, not even a word for nothing."""
+def absent(values: pl.Series, field: str) -> pl.Series:
+    """``(E,)`` bool: the cell is empty or, for numbers and times, a word for a missing value."""
     bad = values.is_null()
     if values.dtype.is_float():
         bad |= values.is_nan().fill_null(False)
     if values.dtype == pl.String:
         words = values.str.strip_chars()
-        if part in WORDS:
+        if field in WORDS:
             bad |= (words == "").fill_null(False)
         else:
             bad |= words.str.to_lowercase().is_in(NOTHING).fill_null(False)
@@ -54,7 +54,7 @@ def absent(values: pl.Series, part: str) -> pl.Series:
 
 
 def as_number(values: pl.Series) -> pl.Series:
-    """Float32, null where no number stands."""
+    """The values as float32; null for values that are not numbers."""
     if values.dtype.is_nested() or values.dtype.is_temporal() or values.dtype == pl.Binary:
         return nulls(values, pl.Float32)
     if not values.dtype.is_numeric():
@@ -63,30 +63,32 @@ def as_number(values: pl.Series) -> pl.Series:
 
 
 def nulls(like: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
-    """As many nulls as ``like`` has values."""
+    """A series of nulls with the length of ``like``."""
     return pl.Series(like.name, [None] * len(like), dtype=dtype)
 
 
 def refuse(
-    bad: pl.Series, values: pl.Series, places: Places, rows: pl.Series, expected: str,
+    bad: pl.Series, values: pl.Series, locations: RowLocations, rows: pl.Series, expected: str,
     column: str, todo: str,
 ) -> None:  # fmt: skip
-    """Refuses rows whose value in ``column`` is ``bad``.
+    """Refuses rows with a bad value in ``column``.
 
     Args:
         bad: ``(E,)`` bool.
-        values: ``(E,)`` as they were read.
-        places, rows: where each stands, ``(E,)``.
-        expected, todo: for the message.
+        values: ``(E,)`` the values as read.
+        locations, rows: the location of each value, ``(E,)``.
+        expected, todo: texts of the message.
 
     Raises:
-        UserError: it names the first of them, and how many there are.
+        UserError: a value is bad; the message names the first one and their number.
     """
     if not bad.any():
         return
     at = int(bad.arg_max() or 0)
     value, more = values[at], int(bad.sum()) - 1
     value = value.to_list() if isinstance(value, pl.Series) else value
-    got = "nothing" if value is None or value == "" else repr(value)[:SHOWN]
+    got = "nothing" if value is None or value == "" else repr(value)[:MAX_CHARS]
     others = f" (and {more:,} more rows)" if more else ""
-    raise input_error(places.at(rows[at]), f"{expected} in column {column!r}", got + others, todo)
+    raise input_error(
+        locations.at(rows[at]), f"{expected} in column {column!r}", got + others, todo
+    )

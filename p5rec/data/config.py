@@ -1,4 +1,4 @@
-"""What a recipe's ``data:`` section may say."""
+"""The schema of a recipe's ``data:`` section."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def _encoding(name: str) -> str:
         "".encode(name)
         codecs.lookup(name)
     except (LookupError, ValueError):
-        raise ValueError(f"{name!r} is no text encoding, such as utf-8, latin-1 or gbk") from None
+        raise ValueError(f"{name!r} is no text encoding; try utf-8, latin-1 or gbk") from None
     return name
 
 
 def _separator(character: str) -> str:
     if len(character) != 1 or not character.isascii() or character in '"\r\n\0':
-        raise ValueError(f"{character!r} is no single ASCII character, such as ';' or '|'")
+        raise ValueError(f"{character!r} is no single ASCII character like ';' or '|'")
     return character
 
 
@@ -77,8 +77,7 @@ class ItemColumnsConfig(Config):
     title: str | None = None
     """Column of titles. null: ``title``."""
     attributes: dict[str, str | AttributeConfig] = Field(default_factory=dict)
-    """Attribute → its column, or column and separator. Attributes named here alone reach prompts.
-    """
+    """Attribute → its column, or column and separator. Only these attributes reach prompts."""
 
     @field_validator("attributes")
     @classmethod
@@ -109,8 +108,7 @@ class UserColumnsConfig(Config):
     user: str | None = None
     """Column of the log's user ids. null: ``user``."""
     attributes: dict[str, str | AttributeConfig] = Field(default_factory=dict)
-    """Attribute → its column, or column and separator. Attributes named here alone reach prompts.
-    """
+    """Attribute → its column, or column and separator. Only these attributes reach prompts."""
 
     @field_validator("attributes")
     @classmethod
@@ -123,8 +121,8 @@ class UserColumnsConfig(Config):
 class UserTableConfig(Config):
     """The table of users: CSV, TSV, Parquet or JSON lines.
 
-    Users of the log without a row there have no attributes, and rows of nobody in the log are left
-    out; both are counted.
+    Users of the log without a row have no attributes. Rows without a user in the log are dropped.
+    Both are counted.
     """
 
     path: str | None = None
@@ -138,7 +136,7 @@ class UserTableConfig(Config):
 
 
 Kind = Literal["number", "category"]
-OF_EVENTS = ("basket", "behaviour", "label", "part")  # what else an event may have
+OF_EVENTS = ("basket", "behaviour", "label", "split")  # further columns of events
 
 
 class ContextConfig(Config):
@@ -151,7 +149,7 @@ class ContextConfig(Config):
 
 
 class LabelConfig(Config):
-    """What makes an event a positive or a negative one; exactly one of the two."""
+    """The rule for positive and negative events; exactly one of the two keys."""
 
     column: str | None = None
     """Column in the log with 1 or 0 (true or false); empty where unknown. Set this or
@@ -170,13 +168,13 @@ class LabelConfig(Config):
 
 
 class BehaviourConfig(Config):
-    """What users do with items, such as to view, to put into a cart and to buy them."""
+    """The behaviours of users, such as view, cart and purchase."""
 
     column: str
     """Column in the log with the behaviour of each event."""
     targets: list[str] = Field(min_length=1)
-    """Behaviours that are recommended, held out and counted by metrics. The others are history
-    alone.
+    """Behaviours that are recommended, held out and counted by metrics. The others are auxiliary:
+    they only appear in histories.
     """
     weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
     """Behaviour → weight of its events, relative to 1, in the user-item matrices of linear methods.
@@ -184,7 +182,7 @@ class BehaviourConfig(Config):
 
 
 class KCoreConfig(Config):
-    """Least number of events a user, and an item, must keep; 1 is off."""
+    """Fewest events per user and per item."""
 
     user: int = Field(default=1, ge=1)
     """Fewest events of a user. 1: no filter."""
@@ -212,7 +210,7 @@ class SyntheticConfig(Config):
 
 
 class DataConfig(Config):
-    """From a user's files to a prepared corpus."""
+    """How a user's files become a prepared corpus."""
 
     source: str
     """Reader of the files: a name from ``p5rec data sources``."""
@@ -234,7 +232,7 @@ class DataConfig(Config):
     """Character between the columns of a CSV or TSV file. null: comma or tab, by the file's name.
     """
     time_format: str | None = None
-    """How times are written: a strptime pattern; ``s``, ``ms``, ``us`` or ``ns`` (epoch values in
+    """The format of times: a strptime pattern; ``s``, ``ms``, ``us`` or ``ns`` (epoch values in
     that unit); ``mixed`` (the unit of each value by its size); ``excel`` (serial dates). null:
     detect epoch values of one unit, dates in digits (``20240131``, ``20240131235959``) and ISO 8601
     (UTC without a zone); stop with an error where numbers are ambiguous.
@@ -243,8 +241,7 @@ class DataConfig(Config):
     """Order of a user's events: by time, or by row for a log without times, oldest first."""
     incomplete: Literal["error", "drop"] = "error"
     """Rows that lack a user, item, time, behaviour or, where there are such columns, rating or
-    basket: stop with an error, or drop and count them. Events that are history alone need no rating
-    or basket.
+    basket: stop with an error, or drop and count them. Auxiliary events need no rating or basket.
     """
     context: dict[Annotated[str, Field(min_length=1)], Kind | ContextConfig] = {}
     """Further columns of the log: name → ``number`` or ``category`` where the column has that name,
@@ -255,7 +252,7 @@ class DataConfig(Config):
     behaviour: BehaviourConfig | None = None
     """Several kinds of events, such as view, cart and purchase. null: one kind."""
     min_rating: float | None = None
-    """Lowest rating kept, in rating points; applied first. null: all events are kept."""
+    """Lowest rating of an event, in rating points; applied first. null: no filter."""
     dedupe: Literal["none", "exact", "review", "first", "last"] = "exact"
     """Repeated events. ``exact``: drop rows equal in user, item and time, which would put one event
     on both sides of a split. ``review``: also keep one of the events in which a user writes the
@@ -308,7 +305,7 @@ class DataConfig(Config):
         return self
 
     def of_all_events(self) -> Self:
-        """The same, every event of which trains; what was a basket is one still."""
+        """A copy in which every event trains; baskets stay baskets."""
         baskets = True if self.of_baskets else self.baskets
         return self.model_copy(update={"split": "all", "baskets": baskets, "test_from": None})
 
@@ -322,7 +319,7 @@ class DataConfig(Config):
     @model_validator(mode="after")
     def _has_times(self) -> Self:
         if self.order == "rows" and (self.columns.time or self.time_format):
-            raise ValueError("order: by rows no times are read; leave columns.time or order out")
+            raise ValueError("order: the order rows reads no times; unset columns.time or order")
         return self
 
     @model_validator(mode="after")
@@ -333,18 +330,18 @@ class DataConfig(Config):
 
 
 def read_section(path: Path, overrides: Sequence[str] = ()) -> DataConfig:
-    """The ``data:`` section of a YAML, with overrides on top.
+    """The ``data:`` section of a YAML file, with overrides applied.
 
     Args:
-        path: the YAML.
+        path: the YAML file.
         overrides: ``data.key=value``.
 
     Raises:
-        UserError: it cannot be read, or has no such section.
+        UserError: the file is unreadable or has no such section.
     """
     tree, lines = read_tree(path, overrides)
     section = tree.get("data")
     if not isinstance(section, dict):
-        raise input_error(path, "a section `data:`", "none", "say there what to read")
+        raise input_error(path, "a section `data:`", "none", "add it")
     inner = {at[1:]: line for at, line in lines.items() if at[:1] == ("data",)}
     return bind(DataConfig, section, inner, path)

@@ -1,9 +1,9 @@
-"""CSV and its kin: every record of the file, or a line that names the row.
+"""Reader of CSV and other delimited files: every record of the file, or an error with its row.
 
-A cell that begins with a quotation mark ends at the next single one, and holds separators, line
-ends and doubled marks in between (RFC 4180); a mark anywhere else is a character like others. A
-file without marks is cut at its separators by Polars, one with marks is read by Python's strict
-``csv``; each is held against a count of its own.
+A cell that begins with a quotation mark ends at the next single mark; separators, line ends and
+doubled marks in between belong to the cell (RFC 4180). A mark anywhere else is an ordinary
+character. Polars reads files without marks, Python's strict ``csv`` reads the others. A second,
+independent count of the records checks both.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ import polars as pl
 
 from p5rec.core.errors import UserError, input_error
 
-from .files import BLOCK, Dialect, telling
+from .files import BLOCK, Dialect, read_errors
 
-QUOTE, SHOWN = '"', 40
+QUOTE, MAX_CHARS = '"', 40
 SEPARATORS = ";\t|,"
 BATCH = 1 << 16  # records
 NEWLINE = 10
 
 
 class Records(NamedTuple):
-    """What one file holds.
+    """The records of one file.
 
     Attributes:
-        names: of all its columns.
-        frame: those that were wanted and are there.
-        rows: ``(E,)`` uint32, each record's number as a spreadsheet counts it.
+        names: the names of all its columns.
+        frame: the requested columns that exist.
+        rows: ``(E,)`` uint32, the row number of each record as in a spreadsheet.
     """
 
     names: list[str]
@@ -53,29 +53,29 @@ def read_delimited(
     quotes: bool = True,
     dialect: Dialect | None = None,
 ) -> Records:
-    """The wanted columns as text, null where a cell is empty.
+    """The requested columns as text; null for empty cells.
 
     Args:
         data: the file's text, UTF-8.
         path: the file, for messages.
         separator: one ASCII character.
-        wanted: names of columns; None takes all.
-        names: of the columns of a file without a header.
-        quotes: a quotation mark may open a cell.
-        dialect: says where a separator is set, for messages.
+        wanted: the requested column names; None reads all.
+        names: the column names of a file without a header.
+        quotes: whether a quotation mark may open a cell.
+        dialect: names the config section of the separator, for messages.
 
     Raises:
-        UserError: a column is named twice, a row has too many or too few cells, or quotation marks
-            cannot be told apart; it names the row.
+        UserError: a column name is repeated, a row has too many or too few cells, or quotation
+            marks are ambiguous; the message names the row.
     """
-    place = _Place(path, separator, list(names), dialect or Dialect())
+    file = _DelimitedFile(path, separator, list(names), dialect or Dialect())
     if quotes and QUOTE.encode() in data:
-        return _quoted(data, place, wanted)
-    return _plain(data, place, wanted)
+        return _quoted(data, file, wanted)
+    return _plain(data, file, wanted)
 
 
-class _Place(NamedTuple):
-    """What messages and both readers need."""
+class _DelimitedFile(NamedTuple):
+    """The file and its format, for both readers and their messages."""
 
     path: Path
     separator: str
@@ -83,27 +83,27 @@ class _Place(NamedTuple):
     dialect: Dialect
 
     def columns(self, header: list[str]) -> list[str]:
-        """The columns of a file whose first record is ``header``, checked."""
+        """The checked column names of a file with the first record ``header``."""
         if self.names:
             return self.names
-        only = header[0] if len(header) == 1 else ""
-        if found := next((s for s in SEPARATORS if s != self.separator and s in only), None):
-            todo = self.dialect.remedy("separator", repr(found), f"use {self.separator!r}")
-            got = f"one column {only[:SHOWN]!r}"
+        single = header[0] if len(header) == 1 else ""
+        if other := next((s for s in SEPARATORS if s != self.separator and s in single), None):
+            todo = self.dialect.advice("separator", repr(other), f"use {self.separator!r}")
+            got = f"one column {single[:MAX_CHARS]!r}"
             raise input_error(self.path, f"columns separated by {self.separator!r}", got, todo)
         return check_names(self.path, header)
 
-    def ragged(self, row: int, found: int, expected: int) -> UserError:
-        """The fault of a row with ``found`` cells."""
-        todo = "quote cells that hold separators, or fix the row"
-        return input_error(f"{self.path}, row {row}", _cells(expected), _cells(found), todo)
+    def ragged(self, row: int, got: int, expected: int) -> UserError:
+        """The error for a row with ``got`` cells."""
+        todo = "quote cells that contain separators, or fix the row"
+        return input_error(f"{self.path}, row {row}", _cells(expected), _cells(got), todo)
 
 
 def check_names(path: Path, names: list[str]) -> list[str]:
-    """``names``, each of them once; nameless columns may be several.
+    """``names``, checked for repeats; several columns may have no name.
 
     Raises:
-        UserError: a name is there twice.
+        UserError: a name is repeated.
     """
     for at, name in enumerate(names):
         if name and name in names[:at]:
@@ -117,36 +117,34 @@ def _cells(number: int) -> str:
 
 
 def _chosen(names: list[str], wanted: Sequence[str] | None) -> dict[str, int]:
-    """Name → place of the wanted columns."""
-    places = {name: at for at, name in enumerate(names) if name}
-    return (
-        places if wanted is None else {n: places[n] for n in dict.fromkeys(wanted) if n in places}
-    )
+    """Name → index of the requested columns."""
+    index = {name: at for at, name in enumerate(names) if name}
+    return index if wanted is None else {n: index[n] for n in dict.fromkeys(wanted) if n in index}
 
 
-def _plain(data: bytes, place: _Place, wanted: Sequence[str] | None) -> Records:
+def _plain(data: bytes, file: _DelimitedFile, wanted: Sequence[str] | None) -> Records:
     data = _newlines(data)
-    cells = _cells_of_lines(data, place.separator)
+    cells = _cells_of_lines(data, file.separator)
     full = np.flatnonzero(cells)
     first = data.lstrip(b"\n").split(b"\n", 1)[0].decode()
-    names = place.columns(first.split(place.separator))
+    names = file.columns(first.split(file.separator))
     bad = full[cells[full] != len(names)]
     if len(bad):
-        raise place.ragged(int(bad[0]) + 1, int(cells[bad[0]]), len(names))
+        raise file.ragged(int(bad[0]) + 1, int(cells[bad[0]]), len(names))
     if len(full) < len(cells):
         data = re.sub(rb"\n{2,}", b"\n", data).lstrip(b"\n")
-    rows = (full if place.names else full[1:]) + 1
+    rows = (full if file.names else full[1:]) + 1
     chosen = _chosen(names, wanted)
     frame = pl.DataFrame(schema=dict.fromkeys(chosen, pl.String()))
     if len(rows) and chosen:
         in_order = sorted(chosen, key=chosen.__getitem__)
-        with telling(place.path, "table"):
+        with read_errors(file.path, "table"):
             frame = pl.read_csv(
                 data,
                 has_header=False,
-                skip_rows=0 if place.names else 1,
+                skip_rows=0 if file.names else 1,
                 columns=sorted(chosen.values()),
-                separator=place.separator,
+                separator=file.separator,
                 quote_char=None,
                 infer_schema=False,
             )
@@ -154,28 +152,28 @@ def _plain(data: bytes, place: _Place, wanted: Sequence[str] | None) -> Records:
         if len(frame) != len(rows):
             got = f"{len(frame):,} from the parser"
             raise input_error(
-                place.path, f"{len(rows):,} records, one a line", got, "report this file"
+                file.path, f"{len(rows):,} records, one a line", got, "report this file"
             )
     return Records(names, frame, rows.astype(np.uint32))
 
 
 def _newlines(data: bytes) -> bytes:
-    """``data`` with every line end as one byte."""
+    """``data`` with every line end as ``\\n``."""
     if b"\r" not in data:
         return data
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _cells_of_lines(data: bytes, separator: str) -> np.ndarray:
-    """``(lines,)`` the number of cells in each line, whatever its marks; 0 in an empty one."""
+    """``(lines,)`` the number of cells in each line, ignoring quotation; 0 for empty lines."""
     array = np.frombuffer(data, dtype=np.uint8)
     ends, before, seen = [np.array([-1])], [np.array([0])], 0
     for start in range(0, len(array), BLOCK):
         block = array[start : start + BLOCK]
         cuts = np.flatnonzero(block == ord(separator))
-        found = np.flatnonzero(block == NEWLINE)
-        ends.append(found + start)
-        before.append(np.searchsorted(cuts, found) + seen)
+        newlines = np.flatnonzero(block == NEWLINE)
+        ends.append(newlines + start)
+        before.append(np.searchsorted(cuts, newlines) + seen)
         seen += len(cuts)
     if len(array) and array[-1] != NEWLINE:
         ends.append(np.array([len(array)]))
@@ -185,24 +183,24 @@ def _cells_of_lines(data: bytes, separator: str) -> np.ndarray:
     return cells
 
 
-def _quoted(data: bytes, place: _Place, wanted: Sequence[str] | None) -> Records:
+def _quoted(data: bytes, file: _DelimitedFile, wanted: Sequence[str] | None) -> Records:
     names: list[str] = []
     chosen: dict[str, int] = {}
     frames, rows, batch = [], [], []
-    before, over = 0, (0, 0)  # the first record that runs over lines, and where it ends
-    for row, line, record in _records(data, place):
+    before, over = 0, (0, 0)  # the first record of several lines, and its last line
+    for row, line, record in _records(data, file):
         if line > before + 1 and not over[0]:
             over = row, line
         before = line
         if not record:
             continue
         if not names:
-            names = place.columns(record)
+            names = file.columns(record)
             chosen = _chosen(names, wanted)
-            if not place.names:
+            if not file.names:
                 continue
         if len(record) != len(names):
-            raise place.ragged(row, len(record), len(names))
+            raise file.ragged(row, len(record), len(names))
         rows.append(row)
         batch.append(record)
         if len(batch) == BATCH:
@@ -210,7 +208,7 @@ def _quoted(data: bytes, place: _Place, wanted: Sequence[str] | None) -> Records
             batch.clear()
     frames.append(_as_frame(batch, chosen))
     if over[0]:
-        _check_lines(data, place, len(names), *over)
+        _check_lines(data, file, len(names), *over)
     return Records(names, pl.concat(frames), np.array(rows, dtype=np.uint32))
 
 
@@ -224,65 +222,65 @@ def _lines(data: bytes) -> Iterable[str]:
     return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
 
 
-def _reader(data: bytes, separator: str) -> Any:  # csv's own class has no public name
+def _reader(data: bytes, separator: str) -> Any:  # the type of csv.reader is not public
     return csv.reader(_lines(data), delimiter=separator, strict=True)
 
 
-def _records(data: bytes, place: _Place) -> Iterator[tuple[int, int, list[str]]]:
-    """Each record with its number and that of its last line."""
-    reader, row = _reader(data, place.separator), 0
+def _records(data: bytes, file: _DelimitedFile) -> Iterator[tuple[int, int, list[str]]]:
+    """Each record with its row number and the number of its last line."""
+    reader, row = _reader(data, file.separator), 0
     try:
         for row, record in enumerate(reader, 1):
             yield row, reader.line_num, record
     except csv.Error:
-        raise _misquoted(data, place, row + 1) from None
+        raise _misquoted(data, file, row + 1) from None
 
 
-def _check_lines(data: bytes, place: _Place, columns: int, row: int, line: int) -> None:
-    """Refuses cells that run over lines where each line is a whole row, marks or not.
+def _check_lines(data: bytes, file: _DelimitedFile, columns: int, row: int, line: int) -> None:
+    """Refuses cells of several lines in a file in which each line is a complete row.
 
-    One cell begins with a mark and a later one ends with one: they may well be inches or names,
-    and the rows between would be lost in a cell.
+    There, one cell begins with a mark and a later one ends with a mark. They may be inch signs or
+    parts of names, and one cell would swallow the rows in between.
 
     Args:
-        row, line: the first record that runs over lines, and the last of its lines.
+        row, line: the first record of several lines, and its last line.
     """
-    cells = _cells_of_lines(_newlines(data), place.separator)
+    cells = _cells_of_lines(_newlines(data), file.separator)
     if columns > 1 and bool(np.isin(cells, (0, columns)).all()):
         raise input_error(
-            f"{place.path}, row {row}",
+            f"{file.path}, row {row}",
             "quotation marks that close in their row",
-            f"a cell that runs on to line {line}, though each line is a row by itself",
+            f"a cell that continues to line {line}, though each line is a complete row",
             'double the marks and quote the cell ("15"" screen"), or remove them',
         )
 
 
-def _misquoted(data: bytes, place: _Place, row: int) -> UserError:
-    """What is wrong with the marks of a record, and in which column."""
-    reader = _reader(data, place.separator)
-    header = place.names
+def _misquoted(data: bytes, file: _DelimitedFile, row: int) -> UserError:
+    """The error for a record with wrong quotation marks; it names the column."""
+    reader = _reader(data, file.separator)
+    header = file.names
     for number, record in enumerate(reader, 1):
         header = header or record
         if number == row - 1:
             break
     start = reader.line_num if row > 1 else 0
     text = "".join(islice(_lines(data), start, None))
-    column, cell, closed = _faulty_cell(text, place.separator)
+    column, cell, closed = _first_bad_cell(text, file.separator)
     name = repr(header[column]) if column < len(header) else f"{column + 1}"
-    got = f"{cell[:SHOWN]!r}" if closed else f"{cell[:SHOWN]!r}, which is never closed"
+    got = f"{cell[:MAX_CHARS]!r}" if closed else f"{cell[:MAX_CHARS]!r}, which is never closed"
     return input_error(
-        f"{place.path}, row {row}",
+        f"{file.path}, row {row}",
         f"paired quotation marks in column {name}",
         got,
         'double marks inside a quoted cell ("15"" screen"), or remove them',
     )
 
 
-def _faulty_cell(text: str, separator: str) -> tuple[int, str, bool]:
-    """The first cell of the record at the start of ``text`` whose marks are wrong.
+def _first_bad_cell(text: str, separator: str) -> tuple[int, str, bool]:
+    """The first cell with wrong quotation marks in the first record of ``text``.
 
     Returns:
-        Its column from 0, its text from the mark that opens it on, and whether it is closed.
+        Its column from 0, its text from the opening mark on, and whether it is closed.
     """
     at = column = 0
     while at < len(text):
@@ -292,13 +290,13 @@ def _faulty_cell(text: str, separator: str) -> tuple[int, str, bool]:
             while (at := text.find(QUOTE, at) + 1) and text[at : at + 1] == QUOTE:
                 at += 1
             if not at or at - start > csv.field_size_limit():
-                return column, text[start : start + 2 * SHOWN].split("\n")[0], False
+                return column, text[start : start + 2 * MAX_CHARS].split("\n")[0], False
             if text[at : at + 1] not in (separator, "\r", "\n", ""):
-                return column, text[start : at + SHOWN].split("\n")[0], True
+                return column, text[start : at + MAX_CHARS].split("\n")[0], True
         else:
             while at < len(text) and text[at] not in (separator, "\r", "\n"):
                 at += 1
         if text[at : at + 1] != separator:
             break
         at, column = at + 1, column + 1
-    return column, text[:SHOWN], True
+    return column, text[:MAX_CHARS], True

@@ -1,4 +1,4 @@
-"""A corpus in numbers, before anything is learned from it."""
+"""Statistics of a corpus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from p5rec.core.types import SPLITS, Corpus
 
 from .split import baskets_of
 
-SHOWN = 5  # values of a category
+MAX_VALUES = 5  # values of a category
 QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
 
 
@@ -23,19 +23,19 @@ def describe(corpus: Corpus, *, ordinal: bool = False) -> dict[str, Any]:
 
     Args:
         corpus: a prepared corpus.
-        ordinal: its times are positions, so they have no dates and no ties.
+        ordinal: whether its times are positions, without dates and ties.
 
     Returns:
-        ``density`` is the share of user-item pairs with an event; ``repeated_pairs`` are target
-        events of a user with an item after the first; ``tied_times`` the share of events that
-        share user and second with another; ``baskets`` are those of the corpus, or a user's events
-        of one second where it has none, target events alone; ``positive`` is the share of labelled
-        events with label 1; ``cold_test_events`` are test events whose item has no training event,
-        ``new_test_users`` test users without one.
+        ``density``: the share of user-item pairs with an event. ``repeated_pairs``: target events
+        of a user with an item after the first. ``tied_times``: the share of events that share user
+        and second with another. ``baskets``: the number of baskets of target events; in a corpus
+        without baskets, a user's events of one second form one. ``positive``: the share of labelled
+        events with label 1. ``cold_test_events``: test events whose item has no training event.
+        ``new_test_users``: test users without a training event.
     """
     log, split = corpus.interactions, corpus.split
     pairs = log.users.astype(np.int64) * log.n_items + log.items
-    met, taken = np.unique(pairs), pairs[log.is_target]
+    distinct, target_pairs = np.unique(pairs), pairs[log.is_target]
     train, test = split.mask("train"), split.mask("test")
     per_item = np.bincount(log.items[train], minlength=log.n_items)
     per_user = np.bincount(log.users[train], minlength=log.n_users)
@@ -44,8 +44,8 @@ def describe(corpus: Corpus, *, ordinal: bool = False) -> dict[str, Any]:
         "users": log.n_users,
         "items": log.n_items,
         "events": len(log),
-        "density": len(met) / max(1, log.n_users * log.n_items),
-        "repeated_pairs": len(taken) - len(np.unique(taken)),
+        "density": len(distinct) / max(1, log.n_users * log.n_items),
+        "repeated_pairs": len(target_pairs) - len(np.unique(target_pairs)),
         "events_per_user": _quantiles(np.diff(log.offsets)),
         "events_per_item": _quantiles(np.bincount(log.items, minlength=log.n_items)),
         "times": None if ordinal else _span(log.times),
@@ -71,7 +71,7 @@ def describe(corpus: Corpus, *, ordinal: bool = False) -> dict[str, Any]:
 
 
 def as_lines(description: dict[str, Any]) -> list[str]:
-    """A description for people: one aligned line a fact."""
+    """The description as text: one aligned line per statistic."""
     rows: list[tuple[str, str]] = []
     for name, value in description.items():
         if isinstance(value, dict):
@@ -85,63 +85,64 @@ def as_lines(description: dict[str, Any]) -> list[str]:
     return [f"{name:<{width}}  {text}" for name, text in rows]
 
 
-def dropped_told(summary: Mapping[str, Any]) -> list[str]:
-    """What a report's reader must know of rows that the log lost for what they lack."""
+def dropped_notes(summary: Mapping[str, Any]) -> list[str]:
+    """Report notes on dropped rows of the log."""
     dropped = summary["dropped"]
-    why = {
+    reasons = {
         "incomplete": "rows of the log lack a user, item, time or rating: dropped.",
-        "missing_items": "events are of items that the item table lacks: dropped.",
+        "missing_items": "events have items that the item table lacks: dropped.",
     }
-    return [f"{dropped[name]:,} {words}" for name, words in why.items() if dropped.get(name)]
+    return [f"{dropped[name]:,} {text}" for name, text in reasons.items() if dropped.get(name)]
 
 
-def users_told(summary: Mapping[str, Any]) -> list[str]:
-    """What a report's reader must know of a user table that does not fit the log."""
-    told = summary["user_table"] or {}
-    why = {
-        "users_without_row": "users of the log have no row in the user table: nothing is known of "
-        "them.",
-        "rows_without_user": "rows of the user table are of nobody in the log: left out.",
+def user_table_notes(summary: Mapping[str, Any]) -> list[str]:
+    """Report notes on users that only the log or only the user table has."""
+    counts = summary["user_table"] or {}
+    reasons = {
+        "users_without_row": "users of the log have no row in the user table: they have no "
+        "attributes.",
+        "rows_without_user": "rows of the user table have no user in the log: dropped.",
     }
-    return [f"{told[name]:,} {words}" for name, words in why.items() if told.get(name)]
+    return [f"{counts[name]:,} {text}" for name, text in reasons.items() if counts.get(name)]
 
 
-def behaviours_told(summary: Mapping[str, Any]) -> list[str]:
-    """Which events a report's figures are of, where there are several kinds."""
+def behaviour_notes(summary: Mapping[str, Any]) -> list[str]:
+    """Report note on the target behaviours, if the log has several behaviours."""
     roles = summary["behaviours"]
     if roles is None:
         return []
-    told = f"Events of {_listed(roles['targets'])} are recommended and held out"
-    rest = f"; those of {_listed(roles['history'])} are history alone" if roles["history"] else ""
-    return [f"{told}{rest}."]
+    targets = f"Events of {_enumeration(roles['targets'])} are recommended and held out"
+    others = _enumeration(roles["history"]) if roles["history"] else ""
+    rest = f"; events of {others} only appear in histories" if others else ""
+    return [f"{targets}{rest}."]
 
 
-def _listed(names: Sequence[str]) -> str:
+def _enumeration(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def repeats_told(summary: Mapping[str, Any], dedupe: str) -> list[str]:
-    """What a report's reader must know of a prepared corpus's repeats: a sentence a kind."""
+def repeat_notes(summary: Mapping[str, Any], dedupe: str) -> list[str]:
+    """Report notes on repeated events: one sentence for each kind of repeat."""
     counts = summary["repeats"]
     exact, copied = counts["exact"], counts["copied_reviews"]
-    told = []
+    notes = []
     if exact:
-        told.append(
+        notes.append(
             f"{exact:,} rows of the log equal an earlier one in user, item and time, "
             f"{counts['of_them_differing']:,} of them with another rating or text: "
-            + ("kept." if dedupe == "none" else "dropped.")
+            + ("not dropped." if dedupe == "none" else "dropped.")
         )
     if copied:
-        told.append(
-            f"{copied:,} further rows hold a review that its user wrote at the same moment, word "
-            "for word, of another item: "
+        notes.append(
+            f"{copied:,} further rows repeat a review that the user wrote at the same time for "
+            "another item: "
             + ("dropped." if dedupe == "review" else f"not dropped (data.dedupe: {dedupe}).")
         )
-    return told
+    return notes
 
 
 def tied_share(users: np.ndarray, times: np.ndarray) -> float:
-    """Share of events that have another of the same user and time; both ``(E,)``, in order."""
+    """The share of events that share user and time with another; both ``(E,)``, sorted."""
     same = (np.diff(users) == 0) & (np.diff(times) == 0)
     tied = np.zeros(len(users), dtype=bool)
     tied[1:] |= same
@@ -150,16 +151,16 @@ def tied_share(users: np.ndarray, times: np.ndarray) -> float:
 
 
 def _column(column: Context) -> dict[str, float]:
-    """A context column: how it is spread, or how often its values are; and events without one."""
+    """Quantiles or value counts of a context column, and the number of events without a value."""
     if not isinstance(column, Categories):
-        there = column[~np.isnan(column)]
-        return {**_quantiles(there), "unknown": len(column) - len(there)}
+        known = column[~np.isnan(column)]
+        return {**_quantiles(known), "unknown": len(column) - len(known)}
     counts = np.bincount(column.codes[column.codes >= 0], minlength=len(column.values))
-    most = np.argsort(-counts, kind="stable")[:SHOWN]
-    found = {column.values[code]: int(counts[code]) for code in most.tolist()}
-    if rest := int(counts.sum()) - sum(found.values()):
-        found[f"{len(counts) - len(most):,} more"] = rest
-    return {**found, "unknown": int((column.codes < 0).sum())}
+    most = np.argsort(-counts, kind="stable")[:MAX_VALUES]
+    frequent = {column.values[code]: int(counts[code]) for code in most.tolist()}
+    if rest := int(counts.sum()) - sum(frequent.values()):
+        frequent[f"{len(counts) - len(most):,} more"] = rest
+    return {**frequent, "unknown": int((column.codes < 0).sum())}
 
 
 def _labels(labels: np.ndarray) -> dict[str, float]:
@@ -169,7 +170,7 @@ def _labels(labels: np.ndarray) -> dict[str, float]:
 
 
 def _behaviours(behaviours: Behaviours) -> dict[str, int]:
-    """Events of each behaviour; targets are marked."""
+    """The number of events of each behaviour; targets are marked."""
     counts = np.bincount(behaviours.codes, minlength=len(behaviours.names))
     return {
         name + " (target)" * (name in behaviours.targets): int(count)
@@ -188,7 +189,7 @@ def _span(times: np.ndarray) -> dict[str, str]:
 
 
 def _histogram(ratings: np.ndarray) -> dict[str, int]:
-    """Counts per value, or per tenth of the range where there are more than 20 values."""
+    """Counts per value, or per tenth of the range if there are more than 20 values."""
     values, counts = np.unique(ratings, return_counts=True)
     if len(values) > 20:
         counts, edges = np.histogram(ratings, bins=10)

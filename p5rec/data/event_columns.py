@@ -1,7 +1,7 @@
-"""What a log may say of an event beside user, item, time and rating: context, a label, a behaviour.
+"""Optional columns of events: context, label, behaviour.
 
-The columns come from the log as text or types, travel with their rows through every filter under
-the names below, and become arrays once it is known which events are left. E events.
+The columns pass all filters as columns of the log's frame, under the names below. The remaining
+events become arrays. E events.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from p5rec.core.features import Behaviours, Categories, Context
 
 from .cells import absent, as_id, as_number, refuse
 from .config import BehaviourConfig, ContextConfig, DataConfig
-from .tables import Places
+from .tables import RowLocations
 
-# columns of a log's frame; what config key they come from
+# column names in a log's frame, by config key
 CONTEXT, LABEL, BEHAVIOUR = "context.", "label.column", "behaviour.column"
 MOST = 100  # behaviours
 TRUE, FALSE = ("1", "1.0", "true"), ("0", "0.0", "false")
 
 
 def further_columns(config: DataConfig) -> dict[str, str]:
-    """Name in the log's frame → column of the file, of all that the config asks for."""
-    found = {CONTEXT + name: each.column for name, each in context_of(config).items()}
+    """Name in the log's frame → column of the file, for all optional columns in the config."""
+    columns = {CONTEXT + name: each.column for name, each in context_of(config).items()}
     if config.label and config.label.column is not None:
-        found[LABEL] = config.label.column
+        columns[LABEL] = config.label.column
     if config.behaviour:
-        found[BEHAVIOUR] = config.behaviour.column
-    return found
+        columns[BEHAVIOUR] = config.behaviour.column
+    return columns
 
 
 def context_of(config: DataConfig) -> dict[str, ContextConfig]:
-    """Every context column, told in full."""
+    """Name → full config of each context column."""
     return {
         name: ContextConfig(column=name, kind=each) if isinstance(each, str) else each
         for name, each in config.context.items()
@@ -45,50 +45,51 @@ def context_of(config: DataConfig) -> dict[str, ContextConfig]:
 
 
 def read_further(
-    raw: pl.DataFrame, config: DataConfig, places: Places, rows: pl.Series
+    raw: pl.DataFrame, config: DataConfig, locations: RowLocations, rows: pl.Series
 ) -> pl.DataFrame:
-    """The further columns, typed: numbers float32, labels Int8, others text; null where unknown.
+    """The optional columns, typed: numbers float32, labels Int8, others text; null if unknown.
 
     Args:
         raw: the columns under the names of :func:`further_columns`, E rows.
-        config: says what they are.
-        places, rows: where each row stands, for messages.
+        config: the types of the columns.
+        locations, rows: the location of each row, for messages.
 
     Raises:
-        UserError: a number or a label cannot be read; it names the row.
+        UserError: a number or a label is not readable; the message names the row.
     """
-    found: dict[str, pl.Series] = {}
+    typed: dict[str, pl.Series] = {}
     todo = "fix it, or leave the cell empty"
     for name, each in context_of(config).items():
         values = raw[CONTEXT + name]
         if each.kind == "category":
-            found[CONTEXT + name] = as_id(values).set(absent(values, "category"), None)
+            typed[CONTEXT + name] = as_id(values).set(absent(values, "category"), None)
             continue
-        gone, numbers = absent(values, "number"), as_number(values)
-        bad = ~numbers.is_finite().fill_null(False) & ~gone
-        refuse(bad, values, places, rows, "a number", each.column, todo)
-        found[CONTEXT + name] = numbers.set(gone, None)
+        empty, numbers = absent(values, "number"), as_number(values)
+        bad = ~numbers.is_finite().fill_null(False) & ~empty
+        refuse(bad, values, locations, rows, "a number", each.column, todo)
+        typed[CONTEXT + name] = numbers.set(empty, None)
     if LABEL in raw.columns:
         values = raw[LABEL]
         words = values.cast(pl.String).str.strip_chars().str.to_lowercase()
-        gone, positive = absent(values, "number"), words.is_in(TRUE)
-        bad = ~(positive | words.is_in(FALSE)).fill_null(False) & ~gone
-        refuse(bad, values, places, rows, "1 or 0", further_columns(config)[LABEL], todo)
-        found[LABEL] = positive.cast(pl.Int8).set(gone, None)
+        empty, positive = absent(values, "number"), words.is_in(TRUE)
+        bad = ~(positive | words.is_in(FALSE)).fill_null(False) & ~empty
+        refuse(bad, values, locations, rows, "1 or 0", further_columns(config)[LABEL], todo)
+        typed[LABEL] = positive.cast(pl.Int8).set(empty, None)
     if BEHAVIOUR in raw.columns:
-        found[BEHAVIOUR] = as_id(raw[BEHAVIOUR])
-    return pl.DataFrame([values.alias(name) for name, values in found.items()])
+        typed[BEHAVIOUR] = as_id(raw[BEHAVIOUR])
+    return pl.DataFrame([values.alias(name) for name, values in typed.items()])
 
 
 def check_further(events: pl.DataFrame, config: DataConfig, where: Path) -> None:
-    """Refuses a log that lacks what the config asks for beside user, item and time.
+    """Checks that a log has every optional column of the config.
 
     Args:
         events: the log's frame.
-        where: what it is of, for messages.
+        config: the settings.
+        where: the file or dataset of the log, for messages.
 
     Raises:
-        UserError: it names the setting.
+        UserError: a column or behaviour is missing; the message names the setting.
     """
     for name, column in further_columns(config).items():
         if name not in events.columns:
@@ -118,9 +119,9 @@ def event_columns(events: pl.DataFrame, order: np.ndarray, config: DataConfig) -
     :class:`~p5rec.core.types.Interactions`.
 
     Args:
-        events: the log's frame, of the events that are left.
-        order: ``(E,)`` the rows of it, as the events come.
-        config: says what they are.
+        events: the log's frame, after all filters.
+        order: ``(E,)`` the rows of the frame in the order of the events.
+        config: the types of the columns.
     """
     events = events.select(pl.exclude("row", "user", "item", "time")).select(pl.all().gather(order))
     context: dict[str, Context] = {}
@@ -150,26 +151,28 @@ def _labels(events: pl.DataFrame, config: DataConfig) -> np.ndarray | None:
 
 def _behaviours(values: pl.Series, chosen: BehaviourConfig) -> Behaviours:
     codes, names = _coded(values)
-    names = tuple(dict.fromkeys([*names, *sorted(chosen.targets)]))  # all targets may be gone
+    names = tuple(
+        dict.fromkeys([*names, *sorted(chosen.targets)])
+    )  # filters may have dropped all targets
     weights = tuple(chosen.weights.get(name, 1.0) for name in names)
     return Behaviours(codes.astype(np.int8), names, tuple(sorted(set(chosen.targets))), weights)
 
 
 def _coded(values: pl.Series) -> tuple[np.ndarray, tuple[str, ...]]:
-    """``(E,)`` int32 places among the sorted values, -1 where null; and the values."""
+    """``(E,)`` int32 indices into the sorted values, -1 for null; and the values."""
     names = values.drop_nulls().unique().sort()
     codes = values.cast(pl.Enum(names)).to_physical().cast(pl.Int32).fill_null(-1)
     return codes.to_numpy(), tuple(names.to_list())
 
 
-def columns_told(columns: Mapping[str, Context]) -> dict[str, dict[str, int]]:
-    """Of each context column: how many events lack it, and how many values it has."""
-    found = {}
+def context_summary(columns: Mapping[str, Context]) -> dict[str, dict[str, int]]:
+    """For each context column: the number of events without a value, and of distinct values."""
+    summary = {}
     for name, column in columns.items():
         if isinstance(column, Categories):
             missing, values = int((column.codes < 0).sum()), len(column.values)
         else:
-            there = column[~np.isnan(column)]
-            missing, values = len(column) - len(there), len(np.unique(there))
-        found[name] = {"missing": missing, "values": values}
-    return found
+            known = column[~np.isnan(column)]
+            missing, values = len(column) - len(known), len(np.unique(known))
+        summary[name] = {"missing": missing, "values": values}
+    return summary

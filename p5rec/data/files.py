@@ -1,4 +1,4 @@
-"""Files as they lie on disk: found by name, told by kind, text as UTF-8 bytes."""
+"""Input files: lookup, kind by suffix, and text as UTF-8 bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from p5rec.core.errors import UserError, did_you_mean, input_error
 KINDS = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".jsonl": "jsonl", ".json": "jsonl"}
 PACKED = (".gz", ".zst")
 PATTERN = frozenset("*?[")
-# the longer marks first: that of UTF-32 begins with one of UTF-16
+# longer marks first: the mark of UTF-32 begins with that of UTF-16
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -29,76 +29,76 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-BLOCK = 1 << 24  # bytes that are looked at together
+BLOCK = 1 << 24  # bytes that are processed at once
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text file is written.
+    """The encoding and the separator of a text file.
 
     Attributes:
-        encoding: of the text; None is UTF-8, or what a byte order mark says.
-        separator: between the columns of a CSV or TSV file; None is what its ending says.
-        section: of the config where both can be set, for messages; empty where they cannot.
+        encoding: the text encoding; None means UTF-8 or the encoding of a byte order mark.
+        separator: the column separator of a CSV or TSV file; None means the one of its suffix.
+        section: the config section that sets both, for messages; empty if there is none.
     """
 
     encoding: str | None = None
     separator: str | None = None
     section: str = ""
 
-    def remedy(self, setting: str, value: str, otherwise: str) -> str:
-        """What to do: set ``setting``, or ``otherwise`` where there is no such setting."""
+    def advice(self, setting: str, value: str, otherwise: str) -> str:
+        """What to do: set ``setting`` to ``value``; without such a setting, ``otherwise``."""
         return f"set {self.section}.{setting} to {value}" if self.section else otherwise
 
 
 def existing(path: str | Path | None) -> Path:
-    """``path``, which must be there; it is a name, never a pattern.
+    """``path``, checked for existence; it is a name, not a pattern.
 
     Raises:
-        UserError: none was given, or nothing is there; near names in its folder are told.
+        UserError: the path is None or does not exist; the message suggests near names.
     """
     if path is None:
         raise input_error("data.path", "a file or folder", "none", "set data.path (or --path)")
-    found = Path(path).expanduser()
-    if not found.exists():
-        beside = [p.name for p in found.parent.iterdir()] if found.parent.is_dir() else []
-        hint = did_you_mean(found.name, beside) if beside else "check the path"
-        if PATTERN & set(found.name):
-            hint += " (a path is a name, not a pattern; for a log in parts name their folder)"
-        raise input_error(found, "a file or folder", "nothing there", hint)
-    return found
+    full = Path(path).expanduser()
+    if not full.exists():
+        siblings = [p.name for p in full.parent.iterdir()] if full.parent.is_dir() else []
+        hint = did_you_mean(full.name, siblings) if siblings else "check the path"
+        if PATTERN & set(full.name):
+            hint += " (a path is a name, not a pattern; for a log in shards name their folder)"
+        raise input_error(full, "a file or folder", "nothing there", hint)
+    return full
 
 
-def parts(path: Path) -> list[Path]:
-    """The files of a table: itself, or in order of name those in a folder of parts.
+def shards(path: Path) -> list[Path]:
+    """The files of a table: the file itself, or the shards in a folder, sorted by name.
 
-    What begins with a dot or an underscore is no part: ``_SUCCESS``, ``.part-0.crc``.
+    Names that begin with a dot or an underscore are skipped: ``_SUCCESS``, ``.part-0.crc``.
 
     Raises:
-        UserError: the folder holds none, parts of several kinds, or anything else beside them.
+        UserError: the folder has no shard, shards of several kinds, or a subfolder.
     """
     if not path.is_dir():
         return [path]
     inside = sorted(p for p in path.iterdir() if not p.name.startswith((".", "_")))
     if not inside:
-        raise input_error(path, "a folder of parts of a table", "no file in it", "check the folder")
-    if strange := next((p for p in inside if p.is_dir()), None):
+        raise input_error(path, "a folder of table shards", "no file in it", "check the folder")
+    if subfolder := next((p for p in inside if p.is_dir()), None):
         raise input_error(
-            path, "files alone", f"the folder {strange.name!r}", "name the folder of parts"
+            path, "only files", f"the folder {subfolder.name!r}", "name the folder of the shards"
         )
-    kinds = {kind(part): part for part in reversed(inside)}
+    kinds = {kind(shard): shard for shard in reversed(inside)}
     if len(kinds) > 1:
-        names = " and ".join(repr(part.name) for part in kinds.values())
+        names = " and ".join(repr(shard.name) for shard in kinds.values())
         raise input_error(
-            path, "parts of one kind", names, "move the others away, or name one file"
+            path, "shards of one kind", names, "move the others away, or name one file"
         )
     return inside
 
 
 def kind(path: Path) -> str:
-    """``csv``, ``tsv``, ``parquet`` or ``jsonl``, from the name of a file or of the parts in it."""
+    """``csv``, ``tsv``, ``parquet`` or ``jsonl``, by the suffix of a file or of its shards."""
     if path.is_dir():
-        return kind(parts(path)[0])
+        return kind(shards(path)[0])
     suffix = Path(path.stem).suffix if path.suffix in PACKED else path.suffix
     if suffix.lower() not in KINDS:
         got = path.suffix or "no suffix"
@@ -107,11 +107,11 @@ def kind(path: Path) -> str:
 
 
 @contextmanager
-def telling(path: Path, what: str) -> Iterator[None]:
-    """Turns what reading ``path`` raises into one line.
+def read_errors(path: Path, what: str) -> Iterator[None]:
+    """Turns errors of reading ``path`` into one-line user errors.
 
     Raises:
-        UserError: the file is empty or cannot be read as ``what``.
+        UserError: the file is empty or not readable as ``what``.
     """
     try:
         yield
@@ -124,25 +124,25 @@ def telling(path: Path, what: str) -> Iterator[None]:
 
 
 def load_text(path: Path, what: str, dialect: Dialect | None = None) -> bytes:
-    """The text of a file, unpacked, as UTF-8 without a byte order mark.
+    """The decompressed text of a file as UTF-8 without a byte order mark.
 
     Args:
         path: the file.
-        what: what it should be, for messages.
-        dialect: says its encoding.
+        what: the expected kind of file, for messages.
+        dialect: its encoding.
 
     Raises:
-        UserError: the file cannot be read, is empty, is text in another encoding, or no text; it
+        UserError: the file is unreadable, empty, in another encoding, or not text; the message
             names the row.
     """
     dialect = dialect or Dialect()
-    with telling(path, what):
+    with read_errors(path, what):
         data = _unpacked(path)
-    marked = next((found for mark, found in MARKS if data.startswith(mark)), None)
+    marked = next((encoding for mark, encoding in MARKS if data.startswith(mark)), None)
     encoding = marked or dialect.encoding or "utf-8"
     if codecs.lookup(encoding).name == "utf-8":
         data = data.removeprefix(codecs.BOM_UTF8)
-        if (at := _no_utf8(data)) is not None:
+        if (at := _first_invalid_byte(data)) is not None:
             raise _undecodable(path, data, at, "utf-8", dialect)
     else:
         try:
@@ -150,7 +150,7 @@ def load_text(path: Path, what: str, dialect: Dialect | None = None) -> bytes:
         except UnicodeDecodeError as error:
             raise _undecodable(path, data, error.start, encoding, dialect) from None
     if (at := data.find(b"\0")) >= 0:
-        todo = dialect.remedy("encoding", "utf-16-le if it is UTF-16", "save it as UTF-8")
+        todo = dialect.advice("encoding", "utf-16-le if it is UTF-16", "save it as UTF-8")
         where = f"{path}, row {_row(data, at, 'utf-8')}"
         raise input_error(where, "text", "a byte 0", f"{todo}, or remove the byte")
     if not data.strip(b"\r\n"):
@@ -176,14 +176,17 @@ def _unpacked(path: Path) -> bytes:
     return data
 
 
-def _no_utf8(data: bytes) -> int | None:
-    """Where ``data`` is no UTF-8; looked through a block at a time, for it may be large."""
+def _first_invalid_byte(data: bytes) -> int | None:
+    """The offset of the first byte that is not UTF-8; None for valid text.
+
+    It decodes one block at a time to limit memory.
+    """
     if data.isascii():
         return None
     start = 0
     while start < len(data):
         end = min(start + BLOCK, len(data))
-        while end < len(data) and data[end] & 0xC0 == 0x80:  # not in the midst of a character
+        while end < len(data) and data[end] & 0xC0 == 0x80:  # not inside a character
             end += 1
         try:
             data[start:end].decode()
@@ -194,14 +197,14 @@ def _no_utf8(data: bytes) -> int | None:
 
 
 def _undecodable(path: Path, data: bytes, at: int, encoding: str, dialect: Dialect) -> UserError:
-    told = "utf-16-le" if b"\0" in data else "latin-1, cp1252, gbk or what it is written in"
-    todo = dialect.remedy("encoding", told, "save it as UTF-8")
+    guess = "utf-16-le" if b"\0" in data else "latin-1, cp1252, gbk or its actual encoding"
+    todo = dialect.advice("encoding", guess, "save it as UTF-8")
     got = f"the byte 0x{data[at]:02x}"
     return input_error(f"{path}, row {_row(data, at, encoding)}", f"{encoding} text", got, todo)
 
 
 def _row(data: bytes, at: int, encoding: str) -> int:
-    """The number of the record that holds the byte ``at``, as a spreadsheet counts."""
+    """The row number, as in a spreadsheet, of the record with the byte ``at``."""
     text = data[:at].decode(encoding, errors="replace") + "."
     try:
         return sum(1 for _ in csv.reader(io.StringIO(text, newline="")))

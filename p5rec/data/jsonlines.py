@@ -1,4 +1,4 @@
-"""JSON lines: an object a line, whose keys may be missing and may appear late."""
+"""JSON lines: one object per line; keys may be missing or first appear in a later line."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ TRUTH = {True: "true", False: "false"}
 
 
 def read_jsonl(data: bytes, path: Path, wanted: Sequence[str] | None = None) -> Records:
-    """The wanted keys: text, numbers as they are written; a list where any value is one.
+    """The requested keys as columns of text; numbers keep their spelling.
 
-    Keys that no object has come back too, as nulls: the frame has all rows in any case.
+    A column with at least one list becomes a column of lists. A requested key that no object has
+    becomes a column of nulls.
 
     Args:
         data: the file's text, UTF-8.
         path: the file, for messages.
-        wanted: keys; None takes all.
+        wanted: the requested keys; None reads all.
 
     Raises:
-        UserError: a line is no JSON object, has a key twice, or an object as a wanted value; it
-            names the line.
+        UserError: a line is not a JSON object, repeats a key, or has an object as a requested
+            value; the message names the line.
     """
     names: dict[str, None] = {}
     frames: list[pl.DataFrame] = []
@@ -56,28 +57,28 @@ def read_jsonl(data: bytes, path: Path, wanted: Sequence[str] | None = None) -> 
 
 
 def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Frames one below the other; a column that is a list in one of them is one in all."""
-    listed = {n for f in frames for n, dtype in f.schema.items() if isinstance(dtype, pl.List)}
-    alike = [
+    """The concatenated frames; a column that is a list in one frame becomes a list in all."""
+    lists = {n for f in frames for n, dtype in f.schema.items() if isinstance(dtype, pl.List)}
+    unified = [
         frame.with_columns(
             pl.when(pl.col(name).is_not_null()).then(pl.concat_list(name)).alias(name)
             for name, dtype in frame.schema.items()
-            if name in listed and dtype == pl.String
+            if name in lists and dtype == pl.String
         )
         for frame in frames
     ]
-    return pl.concat(alike, how="diagonal")
+    return pl.concat(unified, how="diagonal")
 
 
-class _TwiceError(ValueError):
-    """A key that an object has twice."""
+class _RepeatedKeyError(ValueError):
+    """An object repeats a key."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise _TwiceError(next(key for key in keys if keys.count(key) > 1))
+        raise _RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
     return record
 
 
@@ -85,7 +86,7 @@ def _constant(word: str) -> str | None:
     return None if word == "NaN" else word
 
 
-# numbers stay as they are written: no id loses a digit, and none is too long
+# numbers keep their spelling, so no id loses a digit
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=_constant
 )
@@ -100,15 +101,15 @@ def _records(data: bytes, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             record = _DECODER.decode(line)
         except json.JSONDecodeError as error:
             raise input_error(path, "a JSON object", error.msg, "fix that line", line=row) from None
-        except _TwiceError as error:
+        except _RepeatedKeyError as error:
             got, todo = f"{error.args[0]!r} twice", "rename or remove one of them"
             raise input_error(path, "each key once", got, todo, line=row) from None
         except RecursionError:
-            got = "a nesting beyond all bounds"
+            got = "a nesting that is too deep"
             raise input_error(path, "a JSON object", got, "fix that line", line=row) from None
         if not isinstance(record, dict):
             raise input_error(
-                path, "a JSON object", line[:40].strip(), "one object a line", line=row
+                path, "a JSON object", line[:40].strip(), "write one object per line", line=row
             )
         yield row, record
 
@@ -128,21 +129,21 @@ def _column(name: str, values: list[Any], path: Path, rows: Sequence[int]) -> pl
         return pl.Series(name, texts, dtype=pl.String)
     except UnicodeEncodeError:
         at = next(n for n, text in enumerate(texts) if text and not _encodable(text))
-        raise _refused(path, rows[at], name, "half a character") from None
+        raise _bad_value(path, rows[at], name, "half a character") from None
 
 
 def _texts(value: Any, name: str, path: Path, row: int) -> Iterator[str]:
-    """The texts in a value, lists of lists flattened."""
+    """The texts in a value; nested lists are flattened."""
     if isinstance(value, list):
         for inner in value:
             yield from _texts(inner, name, path, row)
     elif isinstance(value, bool):
         yield TRUTH[value]
     elif isinstance(value, dict):
-        raise _refused(path, row, name, "an object")
+        raise _bad_value(path, row, name, "an object")
     elif value is not None:
         if not _encodable(value):
-            raise _refused(path, row, name, "half a character")
+            raise _bad_value(path, row, name, "half a character")
         yield value
 
 
@@ -150,6 +151,6 @@ def _encodable(text: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def _refused(path: Path, row: int, name: str, got: str) -> UserError:
+def _bad_value(path: Path, row: int, name: str, got: str) -> UserError:
     expected = f"text, a number or a list of them in {name!r}"
     return input_error(path, expected, got, "re-export the file", line=row)

@@ -1,4 +1,4 @@
-"""External ids in a user's file → rows of the corpus."""
+"""External ids in a user's file → row numbers of the corpus."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from .cells import as_id
 from .files import existing
 from .tables import read_table
 
-HINTED = 1000  # known ids that are searched for near ones
-SHOWN = 80  # characters of a value in a message
+HINTED = 1000  # known ids that are searched for the nearest one
+MAX_CHARS = 80  # characters of a value in a message
 
 
 def read_columns(
     path: Path, required: Sequence[str], optional: Sequence[str] | None = ()
 ) -> pl.DataFrame:
-    """Columns of a table file, and ``row``, each record's number as a spreadsheet counts it.
+    """Columns of a table file, and ``row``, the row number of each record as in a spreadsheet.
 
     Args:
         path: one file, not a folder.
-        required, optional: names of columns; None takes all.
+        required: names of columns that must exist.
+        optional: names of further columns; None reads all.
 
     Raises:
-        UserError: the file or a required column is missing, or there is no record.
+        UserError: the file or a required column is missing, or the file has no record.
     """
     if existing(path).is_dir():
         raise input_error(path, "one table file", "a folder", "name the file")
@@ -42,50 +43,51 @@ def read_columns(
 def known_rows(
     names: pl.Series, known: Sequence[str], kind: str, path: Path, numbers: pl.Series
 ) -> np.ndarray:
-    """Rows ``(B,)`` int32 of external ids.
+    """The row numbers ``(B,)`` int32 of external ids.
 
     Args:
         names: ``(B,)`` ids.
-        known: the ids in order of row.
+        known: the ids of the corpus in row order.
         kind: ``user`` or ``item``, for the message.
-        path, numbers: where each id stands, ``(B,)``, for the message.
+        path, numbers: the file and the row ``(B,)`` of each id, for the message.
 
     Raises:
-        UserError: an id is missing or unknown; it names the first such row.
+        UserError: an id is missing or unknown; the message names the first such row.
     """
     ids = as_id(names).alias("id").to_frame()
     rows = pl.DataFrame({"id": known}, schema={"id": pl.String}).with_row_index("at")
-    found = ids.join(rows, on="id", how="left", maintain_order="left")["at"]
-    if found.null_count():
-        first = found.is_null().arg_max() or 0
-        name, more = ids["id"][first], found.null_count() - 1
+    indices = ids.join(rows, on="id", how="left", maintain_order="left")["at"]
+    if indices.null_count():
+        first = indices.is_null().arg_max() or 0
+        name, more = ids["id"][first], indices.null_count() - 1
         value = names[first] if name is None else name
-        got = "nothing" if value is None or value == "" else repr(value)[:SHOWN]
+        got = "nothing" if value is None or value == "" else repr(value)[:MAX_CHARS]
         raise input_error(
             f"{path}, row {numbers[first]}",
             f"a known {kind}",
             got + (f" (and {more} more)" if more else ""),
             did_you_mean(name or "", list(known)[:HINTED]),
         )
-    return found.to_numpy().astype(np.int32)
+    return indices.to_numpy().astype(np.int32)
 
 
 def numbered(names: pl.Series, known: Sequence[str]) -> np.ndarray:
-    """Rows ``(B,)`` int64 of external ids as :func:`known_rows` has them; what is unknown counts on
-    from there, each id with a number of its own, and each missing one.
+    """The row numbers ``(B,)`` int64 of external ids, with further numbers for unknown ids.
+
+    Each unknown id gets its own number after those of the known ids; so does each missing id.
 
     Args:
         names: ``(B,)`` ids.
-        known: the ids in order of row.
+        known: the ids of the corpus in row order.
     """
     ids = as_id(names).alias("id").to_frame()
     rows = pl.DataFrame({"id": known}, schema={"id": pl.String}).with_row_index("at")
-    found = ids.join(rows, on="id", how="left", maintain_order="left")["at"].cast(pl.Int64)
-    strange = found.is_null().to_numpy()
-    words = ids["id"].to_numpy()
-    others = {name: len(known) + n for n, name in enumerate(dict.fromkeys(words[strange])) if name}
-    nobody = len(known) + int(strange.sum())
-    numbers: np.ndarray = found.fill_null(-1).to_numpy().copy()
-    for at in np.flatnonzero(strange):
-        numbers[at] = others.get(words[at], nobody + int(at))
+    indices = ids.join(rows, on="id", how="left", maintain_order="left")["at"].cast(pl.Int64)
+    unknown = indices.is_null().to_numpy()
+    texts = ids["id"].to_numpy()
+    others = {name: len(known) + n for n, name in enumerate(dict.fromkeys(texts[unknown])) if name}
+    missing = len(known) + int(unknown.sum())
+    numbers: np.ndarray = indices.fill_null(-1).to_numpy().copy()
+    for at in np.flatnonzero(unknown):
+        numbers[at] = others.get(texts[at], missing + int(at))
     return numbers

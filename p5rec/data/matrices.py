@@ -1,4 +1,4 @@
-"""Events as sparse matrices: what linear models learn from, and what they read of a request."""
+"""Events as sparse user-item matrices, the inputs of linear models."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from scipy.sparse import csr_array
 
 from p5rec.core.types import Histories, Interactions, Split
 
-HALF_LIVES = (1.0, 2.0, 4.0, 8.0)  # those that the grids try, in baskets
+HALF_LIVES = (1.0, 2.0, 4.0, 8.0)  # the grid of the search, in baskets
 
 
 def training_matrix(interactions: Interactions, split: Split) -> csr_array:
-    """``(U, N)`` float32: what the user's training events with the item count for, the largest.
+    """``(U, N)`` float32: the largest weight of the user's training events with the item.
 
-    That is 1 wherever there is one, unless behaviours have other weights.
+    Every weight is 1 unless behaviours have other weights.
     """
     train = np.flatnonzero(split.mask("train"))
     users, items = interactions.users[train], interactions.items[train]
@@ -29,17 +29,17 @@ def training_matrix(interactions: Interactions, split: Split) -> csr_array:
 def history_matrix(histories: Histories, n_items: int, half_life: float | None = None) -> csr_array:
     """``(B, N)`` float32, the weight of each item in each request's history.
 
-    It is the weight of the event's behaviour, 1 where events are of one kind, times what is left of
-    it by ``half_life``; of several events with an item the largest counts.
+    It is the weight of the event's behaviour (1 without behaviours) times the decay by
+    ``half_life``. If a history has several events with an item, the largest weight counts.
 
     Args:
         histories: B requests.
         n_items: N.
-        half_life: the number of baskets after which an item counts half, of events where each
-            stands alone; without it the age of an event does not matter.
+        half_life: the number of baskets (without baskets, of events) after which the weight of an
+            item halves; None means no decay.
     """
-    requests, done = histories.requests(), histories.behaviours
-    weights = np.ones(len(requests)) if done is None else done.event_weights
+    requests, behaviours = histories.requests(), histories.behaviours
+    weights = np.ones(len(requests)) if behaviours is None else behaviours.event_weights
     if half_life is not None:
         weights = weights * 0.5 ** (histories.ages() / half_life)
     best = _largest_of_each(requests * n_items + histories.items, weights)
@@ -49,8 +49,12 @@ def history_matrix(histories: Histories, n_items: int, half_life: float | None =
 
 
 def basket_items(histories: Histories, n_items: int) -> tuple[np.ndarray, np.ndarray]:
-    """The entries of ``histories.items`` that hold an item for the first time in its basket: their
-    places ``(n,)``, and their baskets ``(n,)``, numbered through all requests."""
+    """The first entry of each item in each basket of ``histories``.
+
+    Returns:
+        The indices ``(n,)`` into ``histories.items``, and the baskets ``(n,)``, numbered across all
+        requests.
+    """
     baskets = histories.basket_numbers()
     entries = np.sort(np.unique(baskets * n_items + histories.items, return_index=True)[1])
     return entries, baskets[entries]
@@ -61,12 +65,13 @@ def frequency_matrix(
 ) -> csr_array:
     """``(B, N)`` float32, the number of baskets of each request's history that hold each item.
 
-    Baskets are those of target events; what is history alone counts for nothing.
+    Only baskets of target events count; auxiliary events are ignored.
 
     Args:
         histories: B requests.
         n_items: N.
-        half_life: the number of baskets after which a basket counts half; None: all count 1.
+        half_life: the number of baskets after which the weight of a basket halves; None means no
+            decay.
     """
     histories = histories.of_targets()
     entries, _ = basket_items(histories, n_items)
@@ -78,7 +83,7 @@ def frequency_matrix(
 
 
 def _largest_of_each(keys: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Where each distinct key has its largest weight, in order of keys."""
+    """The index of the largest weight of each distinct key, in the order of keys."""
     order = np.lexsort((weights, keys))
     last: np.ndarray = np.append(np.diff(keys[order]) != 0, np.ones(min(1, len(keys)), bool))
     largest: np.ndarray = order[last]

@@ -29,7 +29,7 @@ from .build import build, check_evaluable
 from .config import DataConfig
 from .event_columns import BEHAVIOUR, CONTEXT, LABEL
 from .fetch import WHEELS
-from .files import existing, parts
+from .files import existing, shards
 from .items import item_file
 from .rawlog import TEXTS, Source
 from .sources.registry import SOURCES
@@ -40,25 +40,25 @@ COLUMNS = "columns.json"
 
 
 def input_digests(config: DataConfig) -> dict[str, str]:
-    """SHA-256 of every input file, under the part it plays (``events``, ``items``, ``users``).
+    """SHA-256 of every input file, by its role (``events``, ``items``, ``users``).
 
-    The parts of a folder have their names below that: ``events/part-0.csv``.
+    Shards of a folder are named ``events/part-0.csv``.
 
     Raises:
         UserError: a file is missing.
     """
     source: Source = SOURCES.get(config.source)
     digests: dict[str, str] = {}
-    for part, path in source.files(config).items():
+    for role, path in source.files(config).items():
         if path.is_dir():
-            digests |= {f"{part}/{file.name}": file_sha256(file) for file in parts(path)}
+            digests |= {f"{role}/{file.name}": file_sha256(file) for file in shards(path)}
         else:
-            digests[part] = file_sha256(path)
+            digests[role] = file_sha256(path)
     return digests
 
 
 def check_files(config: DataConfig) -> None:
-    """Looks for the input files without reading them; an embedded set is not fetched.
+    """Checks that the input files exist, without reading them; it fetches nothing.
 
     Raises:
         UserError: the source is unknown, or a file is missing.
@@ -72,17 +72,17 @@ def check_files(config: DataConfig) -> None:
 
 
 def prepare_data(config: DataConfig, store: Store, *, evaluable: bool = True) -> Artefact:
-    """The stage of the data: the corpus read, checked, ordered and split.
+    """The data stage: the corpus, read, checked, sorted and split.
 
-    Files that lie in ``store`` are the stages that made them: these stay as long as the data do.
+    An input file inside ``store`` counts as the stage that wrote it, so that stage stays in use.
 
     Raises:
         UserError: see :func:`build`.
     """
     inputs: dict[str, Artefact | str] = {**input_digests(config)}
-    for part, path in SOURCES.get(config.source).files(config).items():
-        if (made := store.holding(path)) is not None:
-            inputs[part] = made
+    for role, path in SOURCES.get(config.source).files(config).items():
+        if (artefact := store.artefact_of(path)) is not None:
+            inputs[role] = artefact
     data = store.stage(
         "data",
         partial(prepare, config, evaluable=evaluable),
@@ -90,30 +90,30 @@ def prepare_data(config: DataConfig, store: Store, *, evaluable: bool = True) ->
         code=(prepare, SOURCES.target(config.source)),
         inputs=inputs,
     )
-    if evaluable:  # it may have been made for a command that evaluates nobody
+    if evaluable:  # the cached stage may come from a command that does not evaluate
         check_evaluable(read_json(data.path / SUMMARY), Path(config.path or config.source))
     return data
 
 
 def prepare(config: DataConfig, out: Path, *, evaluable: bool = True) -> Lineage:
     """Writes the corpus into the folder ``out``: three ``datasets`` data sets, the keys of
-    users and items, what codes stand for, and a summary.
+    users and items, the values of categorical columns, and a summary.
 
     Returns:
-        An empty lineage: preparing defines the events, it learns nothing from them.
+        An empty lineage: preparation defines the events and fits nothing to them.
 
     Raises:
-        UserError: see :func:`build`; nothing has been written then.
+        UserError: see :func:`build`; then nothing is written.
     """
     _write(*build(config, evaluable=evaluable), out)
     return Lineage.none()
 
 
 def prepare_folder(config: DataConfig, out: Path) -> None:
-    """:func:`prepare` into a folder that is not there yet, which appears whole or not at all.
+    """:func:`prepare` into a new folder, atomically.
 
     Raises:
-        UserError: ``out`` is taken or cannot be written, or see :func:`prepare`.
+        UserError: ``out`` exists or is not writable, or see :func:`prepare`.
     """
     if out.exists():
         raise input_error(out, "a new folder", "one that exists", "name another or remove it")
@@ -132,21 +132,21 @@ def load_corpus(path: Path) -> Corpus:
     """The corpus in a prepared folder; its arrays are views of the memory-mapped files.
 
     Raises:
-        UserError: the folder holds no prepared data.
+        UserError: the folder has no prepared data.
     """
     if not (existing(path) / SUMMARY).is_file():
         raise input_error(
-            path, "prepared data", f"no {SUMMARY}", "make it with `p5rec data prepare`"
+            path, "prepared data", f"no {SUMMARY}", "create it with `p5rec data prepare`"
         )
     summary = read_json(path / SUMMARY)
     events, items, users = (_load(path / name) for name in ("events", "items", "users"))
     views = {
         name: _view(events, name)
-        for name in ("user", "item", "time", "rating", "basket", "part", LABEL, BEHAVIOUR)
+        for name in ("user", "item", "time", "rating", "basket", "split", LABEL, BEHAVIOUR)
         if name in events.column_names
     }
-    beside = read_json(path / COLUMNS)
-    numbers = {name: _view(events, CONTEXT + name) for name in beside["context"]}
+    columns = read_json(path / COLUMNS)
+    numbers = {name: _view(events, CONTEXT + name) for name in columns["context"]}
     interactions = Interactions(
         users=views["user"],
         items=views["item"],
@@ -158,13 +158,13 @@ def load_corpus(path: Path) -> Corpus:
         baskets=views.get("basket"),
         context={
             name: numbers[name] if values is None else Categories(numbers[name], tuple(values))
-            for name, values in beside["context"].items()
+            for name, values in columns["context"].items()
         },
         labels=views.get(LABEL),
-        behaviours=_behaviours(views.get(BEHAVIOUR), beside["behaviours"]),
-        dated=beside["dated"],
+        behaviours=_behaviours(views.get(BEHAVIOUR), columns["behaviours"]),
+        dated=columns["dated"],
     )
-    split = Split(summary["split"]["name"], views["part"], summary["split"]["seed"])
+    split = Split(summary["split"]["name"], views["split"], summary["split"]["seed"])
     return Corpus(interactions, Catalog(items), Users(users), split)
 
 
@@ -173,10 +173,10 @@ def _view(events: pa.Table, name: str) -> np.ndarray:
     return view
 
 
-def _behaviours(codes: np.ndarray | None, told: dict[str, Any] | None) -> Behaviours | None:
-    if codes is None or told is None:
+def _behaviours(codes: np.ndarray | None, fields: dict[str, Any] | None) -> Behaviours | None:
+    if codes is None or fields is None:
         return None
-    return Behaviours(codes, **{name: tuple(values) for name, values in told.items()})
+    return Behaviours(codes, **{name: tuple(values) for name, values in fields.items()})
 
 
 def _write(corpus: Corpus, summary: dict[str, Any], out: Path) -> None:
@@ -186,7 +186,7 @@ def _write(corpus: Corpus, summary: dict[str, Any], out: Path) -> None:
         columns["rating"] = log.ratings
     if log.baskets is not None:
         columns["basket"] = log.baskets
-    columns |= {**log.texts, "part": corpus.split.of_event}
+    columns |= {**log.texts, "split": corpus.split.of_event}
     for name, column in log.context.items():
         columns[CONTEXT + name] = column.codes if isinstance(column, Categories) else column
     if log.labels is not None:
@@ -196,46 +196,50 @@ def _write(corpus: Corpus, summary: dict[str, Any], out: Path) -> None:
     _save(pa.table(columns), out / "events")
     _save(corpus.catalog.table, out / "items")
     _save(corpus.users.table, out / "users")
-    write_json(out / COLUMNS, _names(log))
+    write_json(out / COLUMNS, _column_values(log))
     np.save(out / "user_keys.npy", log.user_keys)
     np.save(out / "item_keys.npy", log.item_keys)
     write_json(out / SUMMARY, summary)
 
 
-def _names(log: Interactions) -> dict[str, Any]:
-    """What columns mean: the codes of categories (None of a column of numbers) and of behaviours,
-    and whether times are moments."""
-    done = log.behaviours
+def _column_values(log: Interactions) -> dict[str, Any]:
+    """The values behind the codes of context columns (None for numbers) and of behaviours, and
+    whether times are moments."""
+    behaviours = log.behaviours
     return {
         "context": {
             name: list(column.values) if isinstance(column, Categories) else None
             for name, column in log.context.items()
         },
-        "behaviours": done
-        and {"names": done.names, "targets": done.targets, "weights": done.weights},
+        "behaviours": behaviours
+        and {
+            "names": behaviours.names,
+            "targets": behaviours.targets,
+            "weights": behaviours.weights,
+        },
         "dated": log.dated,
     }
 
 
 def _save(table: pa.Table, folder: Path) -> None:
-    """A ``datasets`` data set of one record batch.
+    """Saves a ``datasets`` data set as one record batch.
 
-    ``save_to_disk`` writes batches of a thousand rows, and a column in many pieces cannot be
-    viewed as one array: its data file is written again as a single batch.
+    ``save_to_disk`` writes batches of a thousand rows, and a column of several batches cannot be
+    memory-mapped as one array. So the data file is rewritten as a single batch.
     """
     import datasets
 
-    whole = table.combine_chunks()
+    combined = table.combine_chunks()
     bars = datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
-        datasets.Dataset(whole).save_to_disk(folder, num_shards=1)
+        datasets.Dataset(combined).save_to_disk(folder, num_shards=1)
     finally:
         if not bars:
             datasets.enable_progress_bars()
     (file,) = folder.glob("*.arrow")
-    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, whole.schema) as writer:
-        writer.write_table(whole)
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, combined.schema) as writer:
+        writer.write_table(combined)
 
 
 def _load(folder: Path) -> pa.Table:

@@ -1,4 +1,4 @@
-"""What a source hands over: a checked log and an item table, still under external ids."""
+"""The output of a source: a checked log, an item table and a user table with external ids."""
 
 from __future__ import annotations
 
@@ -13,35 +13,34 @@ from p5rec.core.errors import UserError, did_you_mean, input_error
 from .cells import IDS, absent, as_id, as_number, nulls, refuse
 from .config import ColumnsConfig, DataConfig
 from .event_columns import BEHAVIOUR, further_columns, read_further
-from .tables import Places, Table
-from .times import FORMATS, Unclear, microseconds
+from .tables import RowLocations, Table
+from .times import FORMATS, AmbiguousTimes, microseconds
 
 Names = Mapping[str, tuple[str, ...]]
 REQUIRED = ("user", "item", "time")
 TEXTS = ("review", "summary")
-OF_TARGETS = ("rating", "basket")  # what events that are history alone need not have
+OF_TARGETS = ("rating", "basket")  # fields that auxiliary events may lack
 OWN: Names = {name: (name,) for name in ColumnsConfig.model_fields}
 
 
 @dataclass(frozen=True, eq=False)
 class RawLog:
-    """A log as its files tell it.
+    """The log, item table and user table as read from files.
 
     Attributes:
-        events: ``user``, ``item`` (text), ``time`` (int64: microseconds since 1970 UTC, or the
-            position where the source has order only), ``rating`` (float32) and ``basket`` (text)
-            where the source has them, null where events of a behaviour that is no target have none,
-            ``review`` and ``summary`` (text) where the source has them, what the config asks for
-            beside them (see :func:`~p5rec.data.event_columns.further_columns`), and ``row``, the
-            record's number in its file as a spreadsheet counts it (see
-            :class:`~p5rec.data.tables.Table`).
+        events: ``user``, ``item`` (text); ``time`` (int64: microseconds since 1970 UTC, or the
+            position if the source has only an order); ``rating`` (float32) and ``basket`` (text) if
+            the source has them, null for auxiliary events without a value; ``review`` and
+            ``summary`` (text) if the source has them; the optional columns of the config (see
+            :func:`~p5rec.data.event_columns.further_columns`); and ``row``, the row number of the
+            record (see :class:`~p5rec.data.tables.Table`).
         items: ``item`` (unique), ``title``, and attributes: text, numbers or lists of text.
-        users: ``user`` (unique) and attributes, whoever has events; None where there is no table.
-        files: every file that was read; the log is the first.
-        ordinal: times are positions, not moments.
-        incomplete: rows that were dropped because they lack a user, item, time, rating, basket or
+        users: ``user`` (unique) and attributes; None without a user table.
+        files: all files that were read, the log first.
+        ordinal: whether times are positions, not moments.
+        incomplete: the number of dropped rows that lack a user, item, time, rating, basket or
             behaviour.
-        places: what the row numbers mean; None where there is no file.
+        locations: the locations of the row numbers; None for a log without a file.
     """
 
     events: pl.DataFrame
@@ -49,19 +48,18 @@ class RawLog:
     files: tuple[Path, ...]
     ordinal: bool = False
     incomplete: int = 0
-    places: Places | None = None
+    locations: RowLocations | None = None
     users: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)
 class Source:
-    """A kind of input.
+    """A reader of one kind of input.
 
     Attributes:
         summary: one line for ``p5rec data sources``.
-        files: the files it would read, under the part they play (``events``, ``items``,
-            ``users``).
-        read: the log in them.
+        files: the files to read, by role (``events``, ``items``, ``users``).
+        read: reads the files.
     """
 
     summary: str
@@ -77,47 +75,47 @@ def resolve(
     further: Mapping[str, str] | None = None,
     order: str = "time",
 ) -> dict[str, str]:
-    """Which column of ``path`` plays which part.
+    """Field of an event → column of ``path``.
 
     Args:
         path: the log, for messages.
         present: its columns.
-        chosen: the user's mapping; a column named there must be present.
-        own: the names that the source uses, best first.
-        further: part → column that must be present
+        chosen: the user's mapping; these columns must exist.
+        own: the column names that the source uses, best first.
+        further: field → column that must exist
             (:func:`~p5rec.data.event_columns.further_columns`).
-        order: what events are in order by (:class:`~p5rec.data.config.DataConfig`).
+        order: the order of events (:class:`~p5rec.data.config.DataConfig`).
 
     Raises:
-        UserError: columns are missing, one line each, with the nearest names.
+        UserError: columns are missing; one line for each, with the nearest names.
     """
     further = further or {}
-    found = {part: name for part, name in further.items() if name in present}
-    faults = [
-        f"{path}: expected a column {name!r} for data.{part}, got none; "
+    columns = {field: name for field, name in further.items() if name in present}
+    errors = [
+        f"{path}: expected a column {name!r} for data.{field}, got none; "
         f"{did_you_mean(name, present)}"
-        for part, name in further.items()
-        if part not in found
+        for field, name in further.items()
+        if field not in columns
     ]
-    for part, wanted in chosen:
-        if part == "time" and order == "rows":
+    for field, wanted in chosen:
+        if field == "time" and order == "rows":
             continue
-        options = (wanted,) if wanted else own.get(part, ())
+        options = (wanted,) if wanted else own.get(field, ())
         name = next((option for option in options if option in present), None)
         if name is not None:
-            found[part] = name
-        elif wanted or part in REQUIRED:
-            word = options[0] if options else part
-            hint = did_you_mean(word, present)
-            todo = f"set data.columns.{part}"
-            if part == "time":
-                todo += ", or data.order to rows where these are in order, oldest first"
-            faults.append(
-                f"{path}: expected a column {word!r} for the {part}, got none; {hint} ({todo})"
+            columns[field] = name
+        elif wanted or field in REQUIRED:
+            expected = options[0] if options else field
+            hint = did_you_mean(expected, present)
+            todo = f"set data.columns.{field}"
+            if field == "time":
+                todo += ", or data.order to rows if the rows are sorted, oldest first"
+            errors.append(
+                f"{path}: expected a column {expected!r} for the {field}, got none; {hint} ({todo})"
             )
-    if faults:
-        raise UserError(*faults)
-    return found
+    if errors:
+        raise UserError(*errors)
+    return columns
 
 
 def check_events(
@@ -127,70 +125,70 @@ def check_events(
 
     Args:
         table: the log as read.
-        columns: part → column of ``table``.
-        config: says how times are written, and whether incomplete rows are dropped.
+        columns: field → column of ``table``.
+        config: the time format and the handling of incomplete rows.
 
     Raises:
-        UserError: no event, a user, item, time, rating, basket or behaviour missing where that is
-            an error, a time, a rating or one of the further columns that cannot be read.
+        UserError: the log is empty; a required value is missing; or a time, a rating or an optional
+            column is not readable.
     """
-    places, rows = table.places, table.rows
+    locations, rows = table.locations, table.rows
     if not len(rows):
-        raise input_error(places.path, "at least one event", "an empty log", "check the file")
+        raise input_error(locations.path, "at least one event", "an empty log", "check the file")
     further = further_columns(config)
     table.require_text(*(columns[text] for text in TEXTS if text in columns), *further.values())
-    raw = table.frame.select(pl.col(column).alias(part) for part, column in columns.items())
-    told = {p: raw[p] for p in (*REQUIRED, *OF_TARGETS, BEHAVIOUR) if p in columns}
-    gone = {part: absent(values, part) for part, values in told.items()}
-    if config.behaviour:  # who only looked need not rate, and has no order
-        asked = as_id(raw[BEHAVIOUR]).is_in(config.behaviour.targets)
-        gone |= {part: gone[part] & asked for part in OF_TARGETS if part in gone}
-    whole = ~pl.DataFrame(gone).select(pl.any_horizontal(pl.all())).to_series()
+    raw = table.frame.select(pl.col(column).alias(field) for field, column in columns.items())
+    fields = [f for f in (*REQUIRED, *OF_TARGETS, BEHAVIOUR) if f in columns]
+    empty = {field: absent(raw[field], field) for field in fields}
+    if config.behaviour:  # auxiliary events need no rating and no basket
+        is_target = as_id(raw[BEHAVIOUR]).is_in(config.behaviour.targets)
+        empty |= {field: empty[field] & is_target for field in OF_TARGETS if field in empty}
+    complete = ~pl.DataFrame(empty).select(pl.any_horizontal(pl.all())).to_series()
     if config.incomplete == "drop":
-        raw, rows = raw.filter(whole), rows.filter(whole)
+        raw, rows = raw.filter(complete), rows.filter(complete)
     else:
         todo = "fill it in, or set data.incomplete to drop"
-        for part, bad in gone.items():
-            what = f"a {part} id" if part in IDS else f"a {part.partition('.')[0]}"
-            refuse(bad, raw[part], places, rows, what, columns[part], todo)
-    out = pl.DataFrame({"row": rows, **{p: as_id(raw[p]) for p in IDS if p in columns}})
-    for part in out.columns[1:]:
+        for field, bad in empty.items():
+            what = f"a {field} id" if field in IDS else f"a {field.partition('.')[0]}"
+            refuse(bad, raw[field], locations, rows, what, columns[field], todo)
+    out = pl.DataFrame({"row": rows, **{f: as_id(raw[f]) for f in IDS if f in columns}})
+    for field in out.columns[1:]:
         todo = "store ids as text or whole numbers"
-        bad = out[part].is_null() & ~absent(raw[part], part)
-        refuse(bad, raw[part], places, rows, f"a {part} id", columns[part], todo)
+        bad = out[field].is_null() & ~absent(raw[field], field)
+        refuse(bad, raw[field], locations, rows, f"a {field} id", columns[field], todo)
     if config.order == "rows":
         out = out.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over("user").alias("time"))
     else:
-        times = _times(raw["time"], columns["time"], places, config, rows)
+        times = _times(raw["time"], columns["time"], locations, config, rows)
         out = out.with_columns(times.alias("time"))
     if "rating" in columns:
         ratings, todo = as_number(raw["rating"]), "fix or remove the row"
-        none = absent(raw["rating"], "rating")
-        bad = ~(ratings.is_finite().fill_null(False) | none)
-        refuse(bad, raw["rating"], places, rows, "a number", columns["rating"], todo)
-        out = out.with_columns(ratings.set(none, None).alias("rating"))
+        unrated = absent(raw["rating"], "rating")
+        bad = ~(ratings.is_finite().fill_null(False) | unrated)
+        refuse(bad, raw["rating"], locations, rows, "a number", columns["rating"], todo)
+        out = out.with_columns(ratings.set(unrated, None).alias("rating"))
     texts = [pl.col(t).cast(pl.String).fill_null("") for t in TEXTS if t in columns]
-    beside = read_further(raw, config, places, rows)
-    return out.hstack(raw.select(texts)).hstack(beside), len(table.rows) - len(raw)
+    optional = read_further(raw, config, locations, rows)
+    return out.hstack(raw.select(texts)).hstack(optional), len(table.rows) - len(raw)
 
 
 def _times(
-    values: pl.Series, column: str, places: Places, config: DataConfig, rows: pl.Series
+    values: pl.Series, column: str, locations: RowLocations, config: DataConfig, rows: pl.Series
 ) -> pl.Series:
-    """Microseconds since 1970 UTC ``(E,)``, all of them read."""
+    """Microseconds since 1970 UTC ``(E,)``, without nulls."""
     chosen = config.time_format
     if not len(values):
         return nulls(values, pl.Int64)
     try:
         times = microseconds(values, chosen)
-    except Unclear as error:
+    except AmbiguousTimes as error:
         got = f"{error.got.format(*(rows[at] for at in error.rows[1:]))} in column {column!r}"
-        where = places.at(rows[error.rows[0]])
+        where = locations.at(rows[error.rows[0]])
         raise input_error(where, error.expected, got, error.todo) from None
     wanted = "epoch or ISO 8601 time"
-    todo = "fix it, or say in data.time_format how times are written"
+    todo = "fix it, or set data.time_format to the format of the times"
     if chosen is not None:
         wanted = f"a time like {chosen}" if chosen not in FORMATS else f"a number ({chosen})"
         todo = "fix it, or change data.time_format"
-    refuse(times.is_null(), values, places, rows, wanted, column, todo)
+    refuse(times.is_null(), values, locations, rows, wanted, column, todo)
     return times

@@ -1,12 +1,11 @@
-"""From where in a history each event is asked for: a network learns the next event, or the next
-basket.
+"""The position in a history from which a network predicts each event.
 
-``next-event``: after the event before it. Events of one moment have no order, so each draw of one
-asks an event after some of its own basket: sets are completed, and follow each other.
-``next-basket``: after all events before its basket and none of the basket itself, as a split asks
-that holds out whole baskets. All items of a basket are asked from one state.
+``next-event``: from the previous event. Events of one moment have no order: each epoch shuffles
+them, so the network learns to complete baskets and to predict the next one.
+``next-basket``: from the last event before its basket, without events of the basket itself. This
+matches a split that holds out whole baskets. One hidden state predicts all items of a basket.
 
-E events in order of user and moment, n of one history.
+E events sorted by user and moment, n events of one history.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ Targets = Literal["next-event", "next-basket"]
 
 
 def targets_of(split: Split, chosen: Targets | None) -> Targets:
-    """What a network is asked for.
+    """The prediction target of a network.
 
     Args:
-        split: one that holds out baskets asks for the next basket, any other for the next event.
-        chosen: what a config says; None: as the split has it.
+        split: a split by baskets implies the next basket, any other split the next event.
+        chosen: the value in the config; None follows the split.
     """
     if chosen is not None:
         return chosen
@@ -35,12 +34,13 @@ def targets_of(split: Split, chosen: Targets | None) -> Targets:
 
 
 def steps_back(groups: np.ndarray, targets: Targets) -> np.ndarray:
-    """``(n,)`` int64: how many events before each event the one stands after which it is asked for;
-    one more than there are events before it: at the beginning of the history.
+    """``(n,)`` int64: the distance from each event back to the event that predicts it.
+
+    A distance beyond the first event means the beginning of the history.
 
     Args:
         groups: ``(n,)`` ascending, equal for events of one basket.
-        targets: what is asked for.
+        targets: the prediction target.
     """
     if targets == "next-event":
         return np.ones(len(groups), dtype=np.int64)

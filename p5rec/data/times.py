@@ -1,11 +1,11 @@
-"""Times of any common writing as microseconds since 1970."""
+"""Parsing of times in common formats as microseconds since 1970."""
 
 from __future__ import annotations
 
 import polars as pl
 
-# epoch values below the bound count in this many microseconds (1e11 s is the year 5138,
-# 1e11 ms was 1973, and so on up)
+# unit, upper bound of its epoch values, microseconds per unit (1e11 s is the year 5138, 1e11 ms is
+# 1973, and so on)
 UNITS = (("s", 1e11, 1e6), ("ms", 1e14, 1e3), ("us", 1e17, 1.0), ("ns", float("inf"), 1e-3))
 WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 FORMATS = (*WORDS, "mixed", "excel")
@@ -18,21 +18,21 @@ ISO = (
 )
 PIECES = ("year", "month", "day", "hour", "minute", "second", "part", "utc", "zone", "zone_minute")
 DIGITS = r"^[12]\d{3}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])((?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?)?$"
-# numbers that an order may have as well as a calendar: what they may be, and from where to where
-DOUBTS = (
+# ambiguous numbers: other meaning, range, pattern, advice
+AMBIGUOUS = (
     ("years", 1950, 2100, r"^\d{4}$", "write dates with month and day"),
     ("months as YYYYMM", 195_001, 210_012, r"^\d{4}(0[1-9]|1[0-2])$", "write dates with a day"),
-    ("dates as a spreadsheet numbers days", 36_526, 60_000, r"", "to excel"),
+    ("serial dates of a spreadsheet", 36_526, 60_000, r"", "to excel"),
 )
 
 
-class Unclear(ValueError):
-    """Times that can be read in more ways than one.
+class AmbiguousTimes(ValueError):
+    """Times with several possible meanings.
 
     Attributes:
-        rows: places from 0, the first of them that of the fault, the others those that fill the
-            ``{}`` of ``got``.
-        expected, got, todo: the words of a fault.
+        rows: row indices from 0: first that of the error, then those that fill the ``{}`` of
+            ``got``.
+        expected, got, todo: the texts of the message.
     """
 
     def __init__(self, rows: tuple[int, ...], expected: str, got: str, todo: str) -> None:
@@ -41,18 +41,18 @@ class Unclear(ValueError):
 
 
 def microseconds(column: pl.Series, time_format: str | None = None) -> pl.Series:
-    """Times ``(E,)`` as int64 microseconds since 1970 UTC, null where one cannot be read.
+    """Times ``(E,)`` as int64 microseconds since 1970 UTC; null for unreadable values.
 
     Args:
         column: text, numbers, dates or datetimes.
         time_format: a strptime pattern for text; ``s``, ``ms``, ``us`` or ``ns`` for epoch values
-            in that unit, ``mixed`` for each in the unit that its own size shows, ``excel`` for
-            serial dates of a spreadsheet. None takes numbers as an epoch whose unit their size
-            shows, or as dates where their digits say so, and everything else as ISO 8601.
+            in that unit; ``mixed`` for epoch values whose units follow from their sizes; ``excel``
+            for serial dates of a spreadsheet. None parses numbers as epoch values of one unit, by
+            their size, or as dates in digits, and text as ISO 8601.
 
     Raises:
-        Unclear: ``time_format`` is None, and the numbers are of several units, or may count other
-            things than units of time.
+        AmbiguousTimes: ``time_format`` is None, and the numbers have several units or another
+            plausible meaning.
     """
     if column.dtype in (pl.Date, pl.Datetime):
         return _within(column.cast(pl.Datetime("us")).dt.epoch("us"))
@@ -63,13 +63,13 @@ def microseconds(column: pl.Series, time_format: str | None = None) -> pl.Series
     numbers = column.cast(pl.Float64, strict=False)
     numbers = numbers.set(~numbers.is_finite().fill_null(False), None)
     if time_format is not None:
-        return _within(_as_told(column, numbers, time_format))
+        return _within(_in_format(column, numbers, time_format))
     if 2 * numbers.count() < len(column) - column.null_count() or not numbers.count():
         return _within(_iso(column.cast(pl.String)))
     return _within(_numbered(numbers))
 
 
-def _as_told(column: pl.Series, numbers: pl.Series, time_format: str) -> pl.Series:
+def _in_format(column: pl.Series, numbers: pl.Series, time_format: str) -> pl.Series:
     if time_format == "excel":
         return _whole((numbers - EXCEL_EPOCH) * DAY)
     if time_format == "mixed":
@@ -81,7 +81,7 @@ def _as_told(column: pl.Series, numbers: pl.Series, time_format: str) -> pl.Seri
 
 
 def _numbered(numbers: pl.Series) -> pl.Series:
-    """Numbers as dates where their digits say so, else as an epoch in the one unit they have."""
+    """Numbers as dates in digits, if most have that form; else as epoch values of one unit."""
     digits = _digits(numbers)
     dates = digits.str.contains(DIGITS).fill_null(False)
     if 2 * dates.sum() >= numbers.count():
@@ -89,12 +89,12 @@ def _numbered(numbers: pl.Series) -> pl.Series:
     scales = _scales(numbers)
     if scales.n_unique() - bool(scales.null_count()) > 1:
         raise _several_units(digits, scales)
-    _check_clear(numbers, digits)
+    _check_unambiguous(numbers, digits)
     return _whole(numbers * scales.fill_null(1.0))
 
 
 def _scales(numbers: pl.Series) -> pl.Series:
-    """Microseconds a unit, by the size of each number; null for 0, which has no unit."""
+    """Microseconds per unit, by the size of each number; null for 0, which fits any unit."""
     size = pl.col("n").abs()
     rule = pl.lit(None)
     for _, bound, scale in reversed(UNITS):
@@ -103,38 +103,38 @@ def _scales(numbers: pl.Series) -> pl.Series:
     return numbers.alias("n").to_frame().select(rule.cast(pl.Float64).alias("n")).to_series()
 
 
-def _several_units(digits: pl.Series, scales: pl.Series) -> Unclear:
-    """The fault of numbers in several units; it stands where the rarest of them begins."""
-    found = []
+def _several_units(digits: pl.Series, scales: pl.Series) -> AmbiguousTimes:
+    """The error for numbers of several units, at the first row of the rarest unit."""
+    units = []
     for unit, _, scale in UNITS:
         here = (scales == scale).fill_null(False)
         if count := int(here.sum()):
             at = int(here.arg_max() or 0)
-            told = f"{WORDS[unit]} in {count:,} rows (the first is row {{}}: {digits[at]})"
-            found.append((count, at, told))
-    return Unclear(
-        (min(found)[1], *(at for _, at, _ in found)),
+            text = f"{WORDS[unit]} in {count:,} rows (the first is row {{}}: {digits[at]})"
+            units.append((count, at, text))
+    return AmbiguousTimes(
+        (min(units)[1], *(at for _, at, _ in units)),
         "times in one unit",
-        " and ".join(told for *_, told in found),
-        "write them in one unit, or set data.time_format: mixed takes each by its own size, "
-        "s, ms, us or ns takes all in that unit",
+        " and ".join(text for *_, text in units),
+        "convert them to one unit, or set data.time_format: mixed reads each value by its size, "
+        "s, ms, us or ns reads all in that unit",
     )
 
 
-def _check_clear(numbers: pl.Series, digits: pl.Series) -> None:
-    """Refuses numbers of which all may well count years, months or a spreadsheet's days."""
-    for what, low, high, pattern, todo in DOUBTS:
+def _check_unambiguous(numbers: pl.Series, digits: pl.Series) -> None:
+    """Refuses numbers that could all be years, months or serial dates."""
+    for what, low, high, pattern, todo in AMBIGUOUS:
         if numbers.is_between(low, high).all() and digits.str.contains(pattern).all():
             at = int(numbers.is_not_null().arg_max() or 0)
-            raise Unclear(
-                (at,), "a clear time",
-                f"{digits[at]}, which like all others may count seconds since 1970 or {what},",
+            raise AmbiguousTimes(
+                (at,), "an unambiguous time",
+                f"{digits[at]}; all values could be seconds since 1970 or {what}",
                 f"set data.time_format to s, or {todo}",
             )  # fmt: skip
 
 
 def _digits(column: pl.Series) -> pl.Series:
-    """Numbers as text, whole ones without a point; text as it is."""
+    """Numbers as text, whole numbers without a decimal point; text unchanged."""
     if not column.dtype.is_numeric():
         return column
     text = column.cast(pl.String)
@@ -146,7 +146,7 @@ def _digits(column: pl.Series) -> pl.Series:
 
 
 def _iso(text: pl.Series) -> pl.Series:
-    """ISO 8601, extended or basic, with a blank for the T, and with whole hours of an offset."""
+    """Parses ISO 8601, extended or basic; a blank for the T and offsets in hours are allowed."""
     pieces = text.alias("t").to_frame().select(pl.col("t").str.extract_groups(ISO)).unnest("t")
     pieces = pieces.rename(dict(zip(pieces.columns, PIECES, strict=True)))
     day = pl.concat_str("year", "month", "day", separator="-")
@@ -166,5 +166,5 @@ def _whole(numbers: pl.Series) -> pl.Series:
 
 
 def _within(moments: pl.Series) -> pl.Series:
-    """Null where a moment lies outside the years that a calendar can name."""
+    """The moments, with null for moments outside the years 1 to 9999."""
     return moments.set(~moments.is_between(EARLIEST, LATEST).fill_null(False), None)

@@ -1,4 +1,4 @@
-"""Small files of every format, all telling the same log."""
+"""A small log and its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables written by a test, and what they are read as."""
+"""Helpers that write tables and read them back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEAD = "user,item,time,name\n"
 
 
 def log(names: list[str], users: int = 10) -> str:
-    """A log of ``users`` users with six events each; the names stand in a column of no use."""
+    """A log of ``users`` users with six events each; the column of names is not used."""
     rows = [
         f"u{n // 6},i{n % 7},{1_600_000_000 + n},{names[n % len(names)]}" for n in range(6 * users)
     ]

@@ -1,4 +1,4 @@
-"""Baskets: events whose order carries no information, and the splits that hold one out."""
+"""Baskets: unordered sets of events, and the splits that hold out a basket."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from p5rec.data.config import DataConfig
 from p5rec.data.describe import describe
 from p5rec.data.matrices import frequency_matrix, history_matrix
 from p5rec.data.prepare import load_corpus, prepare
-from p5rec.data.split import baskets_of, cases, each_target, histories_of
+from p5rec.data.split import baskets_of, each_target, histories_of, instances
 
-# user, item, time, order: o1 and o2 of `ann` lie in each other's times, o2 and o3 at one time
+# user, item, time, order: o1 and o2 of `ann` overlap in time, o2 and o3 have one time
 ROWS = [
     ("ann", "tea", 10, "o1"), ("ann", "jam", 12, "o1"), ("ann", "jam", 11, "o2"),
     ("ann", "oil", 11, "o3"), ("ann", "jam", 11, "o3"), ("ann", "tea", 40, "o4"),
@@ -48,17 +48,17 @@ def named(corpus: Corpus, rows: np.ndarray) -> list[str]:
 
 
 def of_user(corpus: Corpus, user: str) -> list[tuple[int, set[str], int]]:
-    """Time, items and part of each of a user's baskets, in order."""
+    """Time, items and split of each of a user's baskets, in order."""
     log, row = corpus.interactions, corpus.user_ids.index(user)
     assert log.baskets is not None
     own = np.flatnonzero(log.users == row)
-    found = []
+    result = []
     for basket in dict.fromkeys(log.baskets[own].tolist()):
         at = own[log.baskets[own] == basket]
         assert (np.diff(at) == 1).all()
-        (time,), (part,) = set(log.times[at].tolist()), set(corpus.split.of_event[at].tolist())
-        found.append((time - 1_600_000_000, set(named(corpus, log.items[at])), part))
-    return found
+        (time,), (split,) = set(log.times[at].tolist()), set(corpus.split.of_event[at].tolist())
+        result.append((time - 1_600_000_000, set(named(corpus, log.items[at])), split))
+    return result
 
 
 ORDERS = {"columns": {"basket": "order"}, "split": "last-basket"}
@@ -74,11 +74,11 @@ def test_orders_are_baskets_and_have_the_time_of_their_first_event(file: Path) -
     )
     assert ann[3] == (40, {"tea", "jam"}, 2)
     assert of_user(corpus, "bob") == [(1, {"tea"}, 0), (2, {"oil"}, 0)]
-    assert [part for _, _, part in of_user(corpus, "cyd")] == [0, 1, 2]
+    assert [split for _, _, split in of_user(corpus, "cyd")] == [0, 1, 2]
     assert (np.diff(corpus.interactions.baskets) >= 0).all()
 
 
-def test_a_moment_is_a_basket_where_no_column_is_named(file: Path) -> None:
+def test_a_moment_is_a_basket_without_a_basket_column(file: Path) -> None:
     corpus = shop(file, split="last-basket")
     assert [(time, items) for time, items, _ in of_user(corpus, "ann")] == [
         (10, {"tea"}), (11, {"jam", "oil"}), (12, {"jam"}), (40, {"tea", "jam"}),
@@ -86,7 +86,7 @@ def test_a_moment_is_a_basket_where_no_column_is_named(file: Path) -> None:
     assert describe(corpus)["baskets"] == 9
 
 
-def test_without_a_word_there_are_none(file: Path) -> None:
+def test_baskets_are_off_by_default(file: Path) -> None:
     plain = shop(file)
     assert plain.interactions.baskets is None
     assert plain.interactions.moments is plain.interactions.times
@@ -98,17 +98,17 @@ def test_without_a_word_there_are_none(file: Path) -> None:
         DataConfig(source="table", split="last-basket", baskets=False)
 
 
-@pytest.mark.parametrize("part", ["valid", "test"])
-def test_the_whole_basket_is_asked_for_and_shows_in_no_history(file: Path, part: str) -> None:
+@pytest.mark.parametrize("split_name", ["valid", "test"])
+def test_the_target_is_the_whole_basket_and_not_in_the_history(file: Path, split_name: str) -> None:
     corpus = shop(file, **ORDERS)
     log = corpus.interactions
-    histories, targets, events = cases(log, corpus.split, part)
-    number = {"valid": 1, "test": 2}[part]
+    histories, targets, events = instances(log, corpus.split, split_name)
+    number = {"valid": 1, "test": 2}[split_name]
     for b, user in enumerate(histories.users.tolist()):
-        told = of_user(corpus, corpus.user_ids[user])
-        (wanted,) = (items for _, items, part in told if part == number)
+        baskets = of_user(corpus, corpus.user_ids[user])
+        (wanted,) = (items for _, items, split in baskets if split == number)
         assert sorted(named(corpus, targets[b])) == sorted(wanted)
-        before = [len(items) for _, items, part in told if part < number]
+        before = [len(items) for _, items, split in baskets if split < number]
         assert np.unique(histories.baskets[histories.offsets[b] : histories.offsets[b + 1]],
                          return_counts=True)[1].tolist() == before  # fmt: skip
     requests, flat = each_target(events)
@@ -116,10 +116,10 @@ def test_the_whole_basket_is_asked_for_and_shows_in_no_history(file: Path, part:
     assert (targets[targets >= 0] == log.items[flat]).all()
 
 
-def test_one_item_of_the_basket_is_asked_for(file: Path) -> None:
+def test_the_target_is_one_item_of_the_basket(file: Path) -> None:
     whole, one = (shop(file, **ORDERS | {"split": f"last-basket{end}"}) for end in ("", "-item"))
     np.testing.assert_array_equal(whole.split.of_event, one.split.of_event)
-    every, single = (cases(c.interactions, c.split, "test") for c in (whole, one))
+    every, single = (instances(c.interactions, c.split, "test") for c in (whole, one))
     np.testing.assert_array_equal(every[0].items, single[0].items)
     assert single[1].ndim == 1
     assert all(item in row for item, row in zip(single[1], every[1], strict=True))
@@ -162,17 +162,17 @@ def test_recency_counts_baskets() -> None:
     assert HISTORIES.ages().tolist() == [2, 2, 1, 1, 1, 0, 0, 0]
     assert HISTORIES.take(np.array([2, 0])).ages().tolist() == [0, 2, 2, 1, 1, 1, 0, 0]
     assert HISTORIES.tail(3).ages().tolist() == [1, 0, 0, 0]
-    found = history_matrix(HISTORIES, 5, half_life=1.0).toarray()
-    assert found.tolist() == [[0.5, 0, 1, 0, 0.5], [0, 0, 0, 0, 0], [0, 1, 0, 0, 0]]
+    weights = history_matrix(HISTORIES, 5, half_life=1.0).toarray()
+    assert weights.tolist() == [[0.5, 0, 1, 0, 0.5], [0, 0, 0, 0, 0], [0, 1, 0, 0, 0]]
 
 
-def test_events_that_stand_alone_age_one_by_one() -> None:
+def test_without_baskets_each_event_counts() -> None:
     alone = Histories(HISTORIES.users, HISTORIES.items, HISTORIES.offsets)
     assert alone.ages().tolist() == [6, 5, 4, 3, 2, 1, 0, 0]
 
 
-def test_frequency_counts_baskets_that_hold_an_item() -> None:
-    found = frequency_matrix(HISTORIES, 5).toarray()
-    assert found.tolist() == [[1, 0, 3, 0, 2], [0, 0, 0, 0, 0], [0, 1, 0, 0, 0]]
-    found = frequency_matrix(HISTORIES, 5, half_life=1.0).toarray()
-    assert found[0].tolist() == [0.5, 0, 1.75, 0, 0.75]
+def test_frequency_counts_the_baskets_with_an_item() -> None:
+    result = frequency_matrix(HISTORIES, 5).toarray()
+    assert result.tolist() == [[1, 0, 3, 0, 2], [0, 0, 0, 0, 0], [0, 1, 0, 0, 0]]
+    result = frequency_matrix(HISTORIES, 5, half_life=1.0).toarray()
+    assert result[0].tolist() == [0.5, 0, 1.75, 0, 0.75]

@@ -1,4 +1,4 @@
-"""Views beside the purchases of baskets: they are history, in no basket, and tell nothing early."""
+"""Auxiliary views beside baskets of purchases: in histories, in no basket, and never too early."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from p5rec.data.config import DataConfig
 from p5rec.data.describe import describe
 from p5rec.data.matrices import frequency_matrix, history_matrix
 from p5rec.data.prepare import load_corpus, prepare
-from p5rec.data.split import UNUSED, cases, each_target, histories_of
+from p5rec.data.split import UNUSED, each_target, histories_of, instances
 from p5rec.methods.baselines.ease import Ease
 from p5rec.methods.baselines.frequency import PersonalGeneralFrequency
 from p5rec.methods.baselines.itemknn import ItemKnn
@@ -33,7 +33,7 @@ ANN = [
     ("ink", 60, None, "view"), ("ink", 70, "o4", "buy"), ("tea", 71, "o4", "buy"),
     ("tea", 72, "o4", "buy"), ("oil", 70, None, "view"), ("oil", 80, None, "view"),
 ]  # fmt: skip
-HISTORY = ["tea", "jam tea", "ink", "oil", "oil", "ink", "jam"]  # ann's, moment by moment
+HISTORY = ["tea", "jam tea", "ink", "oil", "oil", "ink", "jam"]  # of ann, by moment
 
 
 def write(path: Path, rows: list[tuple[Any, ...]]) -> Path:
@@ -61,8 +61,8 @@ def file(tmp_path: Path) -> Path:
 
 def config(file: Path, **changes: Any) -> DataConfig:
     columns = {"basket": "order"}
-    told = {"columns": columns, "split": "last-basket", "behaviour": BEHAVIOUR, **changes}
-    return DataConfig(source="table", path=str(file), time_format="s", **told)
+    settings = {"columns": columns, "split": "last-basket", "behaviour": BEHAVIOUR, **changes}
+    return DataConfig(source="table", path=str(file), time_format="s", **settings)
 
 
 def shop(file: Path, **changes: Any) -> Corpus:
@@ -70,7 +70,7 @@ def shop(file: Path, **changes: Any) -> Corpus:
 
 
 def moments(corpus: Corpus, items: np.ndarray, numbers: np.ndarray) -> list[str]:
-    """The items of each number, in words."""
+    """The item ids of each number, as text."""
     words = [corpus.catalog.ids[item] for item in items.tolist()]
     return [
         " ".join(sorted(word for word, own in zip(words, numbers, strict=True) if own == number))
@@ -78,40 +78,42 @@ def moments(corpus: Corpus, items: np.ndarray, numbers: np.ndarray) -> list[str]
     ]
 
 
-def test_a_basket_holds_purchases_alone(file: Path) -> None:
+def test_a_basket_has_only_purchases(file: Path) -> None:
     corpus = shop(file)
     log = corpus.interactions
     assert log.baskets is not None
     assert (np.diff(log.baskets) >= 0).all()
     own = log.users == corpus.user_ids.index("ann")
-    found = moments(corpus, log.items[own], log.baskets[own])
-    assert found == [*HISTORY, "tea", "ink", "ink tea", "oil", "oil"]
+    by_moment = moments(corpus, log.items[own], log.baskets[own])
+    assert by_moment == [*HISTORY, "tea", "ink", "ink tea", "oil", "oil"]
     for basket in np.unique(log.baskets):
         assert len({*log.is_target[log.baskets == basket].tolist()}) == 1
-    told = describe(corpus)
-    assert told["baskets"] == len(np.unique(log.baskets[log.is_target]))
-    assert told["events_per_basket"]["max"] == 3
+    statistics = describe(corpus)
+    assert statistics["baskets"] == len(np.unique(log.baskets[log.is_target]))
+    assert statistics["events_per_basket"]["max"] == 3
 
 
 @pytest.mark.parametrize("split", ["last-basket", "last-basket-item"])
-@pytest.mark.parametrize("part", ["valid", "test"])
-def test_views_are_history_that_ends_before_the_basket(file: Path, split: str, part: str) -> None:
+@pytest.mark.parametrize("split_name", ["valid", "test"])
+def test_histories_have_views_before_the_target_basket(
+    file: Path, split: str, split_name: str
+) -> None:
     corpus = shop(file, split=split)
     log, alone = corpus.interactions, shop(_purchases(file), split=split, behaviour=None)
-    asked, targets, events = cases(log, corpus.split, part)
+    logs_, targets, events = instances(log, corpus.split, split_name)
     _, flat = each_target(events)
     assert log.is_target[flat].all()
-    assert _named(corpus, asked, targets) == _named(alone, *_asked(alone, part))
-    assert asked.behaviours is not None
-    assert not asked.behaviours.is_target.all()
+    assert _named(corpus, logs_, targets) == _named(alone, *_queries(alone, split_name))
+    assert logs_.behaviours is not None
+    assert not logs_.behaviours.is_target.all()
     held = corpus.split.of_event > 0
     assert log.is_target[held].all()
-    for b, user in enumerate(asked.users.tolist()):
-        first = np.flatnonzero((log.users == user) & corpus.split.mask(part))[0]
+    for b, user in enumerate(logs_.users.tolist()):
+        first = np.flatnonzero((log.users == user) & corpus.split.mask(split_name))[0]
         train = np.flatnonzero((log.users == user) & held)[0]
         own = np.flatnonzero((log.users == user) & (np.arange(len(log)) < first))
         own = own[log.is_target[own] | (own < train)]
-        assert asked[b].tolist() == log.items[own].tolist()
+        assert logs_[b].tolist() == log.items[own].tolist()
         assert (log.times[own] <= log.times[first]).all()
         views = own[~log.is_target[own]]
         assert (log.times[views] < log.times[train]).all()
@@ -119,16 +121,16 @@ def test_views_are_history_that_ends_before_the_basket(file: Path, split: str, p
     assert late.any()
 
 
-def _asked(corpus: Corpus, part: str) -> tuple[Histories, np.ndarray]:
-    histories, targets, _ = cases(corpus.interactions, corpus.split, part)
-    return histories, targets
+def _queries(corpus: Corpus, split_name: str) -> tuple[Histories, np.ndarray]:
+    logs_, targets, _ = instances(corpus.interactions, corpus.split, split_name)
+    return logs_, targets
 
 
-def _named(corpus: Corpus, histories: Histories, targets: np.ndarray) -> dict[str, list[str]]:
+def _named(corpus: Corpus, logs_: Histories, targets: np.ndarray) -> dict[str, list[str]]:
     table = targets.reshape(len(targets), -1)
     return {
         corpus.user_ids[user]: sorted(corpus.catalog.ids[item] for item in row if item >= 0)
-        for user, row in zip(histories.users.tolist(), table.tolist(), strict=True)
+        for user, row in zip(logs_.users.tolist(), table.tolist(), strict=True)
     }
 
 
@@ -139,9 +141,9 @@ def _purchases(file: Path) -> Path:
 
 
 def of_ann(corpus: Corpus) -> Histories:
-    """What ann's last basket is to be told from."""
-    histories, _ = _asked(corpus, "test")
-    return histories.take(np.flatnonzero(histories.users == corpus.user_ids.index("ann")))
+    """The history of ann's test instance."""
+    logs_, _ = _queries(corpus, "test")
+    return logs_.take(np.flatnonzero(logs_.users == corpus.user_ids.index("ann")))
 
 
 def test_recency_counts_baskets_of_purchases_and_weighs_views(file: Path) -> None:
@@ -158,54 +160,54 @@ def test_recency_counts_baskets_of_purchases_and_weighs_views(file: Path) -> Non
 
 
 @pytest.mark.parametrize("method", [PersonalGeneralFrequency(half_life=2), TifuKnn(neighbours=3)])
-def test_what_counts_baskets_reads_purchases_alone(file: Path, method: Any) -> None:
+def test_basket_methods_read_only_purchases(file: Path, method: Any) -> None:
     corpus, alone = shop(file), shop(_purchases(file), behaviour=None)
     assert corpus.catalog.ids == alone.catalog.ids
-    found = [
-        method.learn(each.interactions, each.split).recommend(_asked(each, "test")[0], 5).items
+    result = [
+        method.learn(each.interactions, each.split).recommend(_queries(each, "test")[0], 5).items
         for each in (corpus, alone)
     ]
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(*result)
 
 
 @pytest.mark.parametrize("method", [Ease(half_life=1.0, l2=5), ItemKnn(), TifuKnn(neighbours=3)])
-def test_nothing_after_the_first_held_out_basket_tells(file: Path, method: Any) -> None:
+def test_events_after_the_first_held_out_basket_do_not_matter(file: Path, method: Any) -> None:
     corpus = shop(file)
     log, late = corpus.interactions, corpus.split.of_event == UNUSED
     assert late.any()
     changed = replace(log, items=np.where(late, 0, log.items).astype(np.int32))
-    found = []
+    result = []
     for each in (log, changed):
-        histories, _, _ = cases(each, corpus.split, "test")
-        found.append(method.learn(each, corpus.split).recommend(histories, 3).items)
-    np.testing.assert_array_equal(*found)
+        logs_, _, _ = instances(each, corpus.split, "test")
+        result.append(method.learn(each, corpus.split).recommend(logs_, 3).items)
+    np.testing.assert_array_equal(*result)
 
 
-def test_both_are_kept_and_taken(file: Path, tmp_path: Path) -> None:
-    made = shop(file).interactions
+def test_baskets_and_behaviours_survive_saving_and_take(file: Path, tmp_path: Path) -> None:
+    built = shop(file).interactions
     prepare(config(file), tmp_path / "data")
     read = load_corpus(tmp_path / "data").interactions
-    np.testing.assert_array_equal(made.baskets, read.baskets)
-    np.testing.assert_array_equal(made.is_target, read.is_target)
+    np.testing.assert_array_equal(built.baskets, read.baskets)
+    np.testing.assert_array_equal(built.is_target, read.is_target)
     targets = np.flatnonzero(read.is_target)
     bought = read.take(targets)
-    assert made.baskets is not None
-    np.testing.assert_array_equal(bought.baskets, made.baskets[targets])
-    histories = histories_of(read)
-    np.testing.assert_array_equal(histories.baskets, made.baskets)
-    np.testing.assert_array_equal(histories.of_targets().baskets, made.baskets[targets])
+    assert built.baskets is not None
+    np.testing.assert_array_equal(bought.baskets, built.baskets[targets])
+    logs_ = histories_of(read)
+    np.testing.assert_array_equal(logs_.baskets, built.baskets)
+    np.testing.assert_array_equal(logs_.of_targets().baskets, built.baskets[targets])
 
 
-def test_a_purchase_needs_an_order_and_a_view_none(tmp_path: Path) -> None:
+def test_a_purchase_needs_a_basket_id_and_a_view_none(tmp_path: Path) -> None:
     path = write(tmp_path / "log.csv", [("a", "x", 1, None, "view"), ("a", "x", 2, None, "buy")])
     with pytest.raises(UserError, match="row 3: expected a basket id in column 'order'"):
         shop(path)
 
 
-def test_moments_are_baskets_of_purchases_too(file: Path) -> None:
+def test_purchases_of_one_moment_form_a_basket(file: Path) -> None:
     corpus = shop(file, columns={}, baskets=True)
     log = corpus.interactions
     own = log.users == corpus.user_ids.index("ann")
-    found = moments(corpus, log.items[own], log.baskets[own])
-    assert found[:8] == ["tea", "tea", "ink", "jam", "oil", "oil", "ink", "jam"]
-    assert found[8:] == ["tea", "ink", "ink", "oil", "tea", "tea", "oil"]
+    result = moments(corpus, log.items[own], log.baskets[own])
+    assert result[:8] == ["tea", "tea", "ink", "jam", "oil", "oil", "ink", "jam"]
+    assert result[8:] == ["tea", "ink", "ink", "oil", "tea", "tea", "oil"]

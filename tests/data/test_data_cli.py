@@ -1,4 +1,4 @@
-"""``p5rec data`` and ``p5rec audit`` as a user meets them, and the numbers ``describe`` tells."""
+"""``p5rec data`` and ``p5rec audit`` on the command line, and the statistics of ``describe``."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_sources_lists_the_registry(p5rec: Any) -> None:
 
 def test_describe(p5rec: Any, recipe: Path) -> None:
     code, out, _ = p5rec("data", "describe", "--config", recipe, "--json", "data.min_rating=2")
-    found = json.loads(out)
+    result = json.loads(out)
     assert code == 0
-    assert (found["users"], found["items"], found["events"]) == (3, 3, 6)
-    assert found["dropped"]["min_rating"] == 1
-    assert found["ratings"] == {"2": 1, "3": 1, "4": 2, "5": 2}
-    assert found["times"] == {"first": "1997-12-04", "last": "1997-12-04"}
+    assert (result["users"], result["items"], result["events"]) == (3, 3, 6)
+    assert result["dropped"]["min_rating"] == 1
+    assert result["ratings"] == {"2": 1, "3": 1, "4": 2, "5": 2}
+    assert result["times"] == {"first": "1997-12-04", "last": "1997-12-04"}
     code, out, _ = p5rec("data", "describe", "--source", "synthetic")
     assert code == 0
     assert "2,400" in next(line for line in out.splitlines() if line.startswith("events "))
@@ -68,10 +68,12 @@ def test_prepare_writes_a_corpus(p5rec: Any, recipe: Path, tmp_path: Path) -> No
     assert p5rec("audit", recipe)[0] == 0
 
 
-def test_faults_are_one_line(p5rec: Any, recipe: Path, tmp_path: Path) -> None:
+def test_errors_are_one_line(p5rec: Any, recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "prepared"
-    code, said, err = p5rec("data", "prepare", "--config", recipe, "--out", out, "data.splt=time")
-    assert (code, said, len(err.splitlines())) == (2, "", 1)
+    code, message, err = p5rec(
+        "data", "prepare", "--config", recipe, "--out", out, "data.splt=time"
+    )
+    assert (code, message, len(err.splitlines())) == (2, "", 1)
     assert "did you mean 'split'?" in err
     assert not out.exists()
     assert p5rec("data", "describe")[0] == 2
@@ -91,11 +93,11 @@ def test_audit_exits_1_on_a_leak(p5rec: Any, tmp_path: Path) -> None:
 
 
 def test_describe_by_hand(table: Path) -> None:
-    found = describe(build(DataConfig(source="table", path=str(table)))[0])
-    assert found["density"] == pytest.approx(7 / 9)
-    assert found["events_per_user"] == {"min": 1, "q25": 2, "median": 3, "q75": 3, "max": 3}
-    assert found["tied_times"] == pytest.approx(2 / 7)
-    assert found["repeated_pairs"] == 0
-    assert found["new_test_users"] == 0
-    assert found["split"] == {"name": "leave-one-out", "train": 3, "valid": 2, "test": 2}
-    assert found["attributes"] == []
+    result = describe(build(DataConfig(source="table", path=str(table)))[0])
+    assert result["density"] == pytest.approx(7 / 9)
+    assert result["events_per_user"] == {"min": 1, "q25": 2, "median": 3, "q75": 3, "max": 3}
+    assert result["tied_times"] == pytest.approx(2 / 7)
+    assert result["repeated_pairs"] == 0
+    assert result["new_test_users"] == 0
+    assert result["split"] == {"name": "leave-one-out", "train": 3, "valid": 2, "test": 2}
+    assert result["attributes"] == []

@@ -1,4 +1,4 @@
-"""Every format of every source is read to the same log, and its items as published."""
+"""Every format of every source gives the same log, and items as published."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_amazon_releases(events: Rows, tmp_path: Path, year: str, packed: str) -
         dict(zip(names, (u, i, r, t * scale, f"text {n}", f"sum {n}"), strict=True))
         for n, (u, i, r, t) in enumerate(events)
     ]
-    if year == "2023":  # the variant's own asin is not what the metadata is keyed by
+    if year == "2023":  # the metadata use parent_asin as the key, not the variant's asin
         records = [{**record, "asin": "variant"} for record in records]
     write(tmp_path / f"Toys_5.jsonl{packed}", "\n".join(map(json.dumps, records)))
     path = [["Toys", "Board"], ["Toys", "Games"]]
@@ -168,7 +168,7 @@ def test_amazon_releases(events: Rows, tmp_path: Path, year: str, packed: str) -
         assert items["30"]["title"] is None
 
 
-def test_sequences_have_order_only(tmp_path: Path) -> None:
+def test_sequences_have_an_order_without_times(tmp_path: Path) -> None:
     write(tmp_path / "s.txt.gz", "a 5 6 7\n\nb 7\t5\nlonely\n")
     log = read(source="sequences", path=str(tmp_path / "s.txt.gz"))
     assert log.ordinal
@@ -176,7 +176,7 @@ def test_sequences_have_order_only(tmp_path: Path) -> None:
         ("a", "5", 0, 1), ("a", "6", 1, 1), ("a", "7", 2, 1), ("b", "7", 0, 3), ("b", "5", 1, 3),
     ]  # fmt: skip
     write(tmp_path / "twice.txt", "a 5 6\nb 6\na 7\n")
-    with pytest.raises(UserError, match=r"twice.txt:3: expected one line a user, got 'a' again"):
+    with pytest.raises(UserError, match=r"twice.txt:3: expected one line per user, got 'a' again"):
         read(source="sequences", path=str(tmp_path / "twice.txt"))
 
 

@@ -1,4 +1,4 @@
-"""The size bar: a million events of 50,000 items within 2 GB."""
+"""Memory limit: a million events of 50,000 items within 2 GB."""
 
 from __future__ import annotations
 

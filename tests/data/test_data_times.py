@@ -1,4 +1,4 @@
-"""Times in every common writing come to the same moment."""
+"""Times in common formats give the same moment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 import polars as pl
 import pytest
 
-from p5rec.data.times import Unclear, microseconds
+from p5rec.data.times import AmbiguousTimes, microseconds
 
 MOMENT = datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC)
 SECONDS = 1577934245
@@ -39,7 +39,7 @@ SECONDS = 1577934245
         MOMENT.replace(tzinfo=None),
     ],
 )
-def test_one_moment_many_writings(value: object) -> None:
+def test_one_moment_in_many_formats(value: object) -> None:
     assert microseconds(pl.Series([value])).to_list() == [SECONDS * 10**6]
 
 
@@ -54,14 +54,14 @@ def test_milliseconds_keep_their_order() -> None:
     assert microseconds(column).to_list() == [1577934245002000, 1577934245001000]
 
 
-def test_a_pattern_of_ones_own() -> None:
+def test_a_custom_pattern() -> None:
     assert microseconds(pl.Series(["02.01.2020 03:04:05"]), "%d.%m.%Y %H:%M:%S").to_list() == [
         SECONDS * 10**6
     ]
     assert microseconds(pl.Series(["2020-01-02"]), "%d.%m.%Y").to_list() == [None]
 
 
-def test_no_number_no_time() -> None:
+def test_values_that_are_no_numbers_are_null() -> None:
     assert microseconds(pl.Series(["881250949", "nan", "881250950", "inf"])).null_count() == 2
 
 
@@ -74,9 +74,11 @@ def test_dates_as_digits() -> None:
 
 @pytest.mark.parametrize("unit", [10**3, 10**6, 10**9])
 @pytest.mark.parametrize("dtype", [pl.String, pl.Int64])
-def test_units_are_never_mixed_in_silence(unit: int, dtype: type[pl.DataType]) -> None:
+def test_mixed_units_need_a_setting(unit: int, dtype: type[pl.DataType]) -> None:
     column = pl.Series([SECONDS, SECONDS * unit, SECONDS + 1, 0]).cast(dtype)
-    with pytest.raises(Unclear, match=r"seconds in 2 rows .* and .*seconds in 1 rows") as caught:
+    with pytest.raises(
+        AmbiguousTimes, match=r"seconds in 2 rows .* and .*seconds in 1 rows"
+    ) as caught:
         microseconds(column)
     assert caught.value.rows == (1, 0, 1)
     assert microseconds(column, "mixed").to_list() == [
@@ -86,15 +88,15 @@ def test_units_are_never_mixed_in_silence(unit: int, dtype: type[pl.DataType]) -
 
 
 @pytest.mark.parametrize(
-    ("column", "said"),
+    ("column", "message"),
     [
         (["2019", "2020"], "years"),
         ([201901, 201902], "YYYYMM"),
         ([43831.5, 43832.25], "data.time_format to s, or to excel"),
     ],
 )
-def test_numbers_that_may_count_other_things(column: list[object], said: str) -> None:
-    with pytest.raises(Unclear, match=said):
+def test_ambiguous_numbers_are_refused(column: list[object], message: str) -> None:
+    with pytest.raises(AmbiguousTimes, match=message):
         microseconds(pl.Series(column))
     assert microseconds(pl.Series(column), "s").null_count() == 0
 
@@ -110,7 +112,7 @@ def test_a_year_beyond_the_calendar_is_no_time() -> None:
 
 
 @pytest.mark.parametrize("value", [timedelta(days=1), time(1), b"1577934245", [1], {"a": 1}])
-def test_columns_of_other_kinds_hold_no_times(value: object) -> None:
+def test_columns_of_other_types_give_nulls(value: object) -> None:
     assert microseconds(pl.Series([value, value])).to_list() == [None, None]
 
 

@@ -1,4 +1,4 @@
-"""Context, labels and behaviours: typed, told, and where their events are, whatever is filtered."""
+"""Context, labels and behaviours: typed, described, and aligned with their events after filters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from p5rec.core.features import Categories
 from p5rec.core.types import Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.describe import as_lines, behaviours_told, describe
+from p5rec.data.describe import as_lines, behaviour_notes, describe
 from p5rec.data.prepare import load_corpus, prepare
 
 HEAD = "user,item,time,qty,Country,clicked,event\n"
@@ -46,7 +46,7 @@ def config(folder: Path, text: str = HEAD + ROWS, **more: Any) -> DataConfig:
     return DataConfig(**{"source": "table", "path": str(folder / "log.csv"), **WANTED, **more})
 
 
-def told(corpus: Corpus) -> list[tuple[Any, ...]]:
+def event_rows(corpus: Corpus) -> list[tuple[Any, ...]]:
     """The events under external names, sorted."""
     log, ids = corpus.interactions, corpus.catalog.ids
     country, done = log.context["country"], log.behaviours
@@ -55,7 +55,7 @@ def told(corpus: Corpus) -> list[tuple[Any, ...]]:
     assert log.labels is not None
     number = log.context["qty"]
     assert isinstance(number, np.ndarray)
-    found = [
+    result = [
         (
             corpus.user_ids[log.users[e]],
             ids[log.items[e]],
@@ -67,13 +67,13 @@ def told(corpus: Corpus) -> list[tuple[Any, ...]]:
         )
         for e in range(len(log))
     ]
-    return sorted(found, key=lambda row: (row[:3], row[6] != "view"))
+    return sorted(result, key=lambda row: (row[:3], row[6] != "view"))
 
 
-def test_they_are_typed_and_stay_with_their_events(tmp_path: Path) -> None:
+def test_columns_are_typed_and_stay_with_their_events(tmp_path: Path) -> None:
     corpus, summary = build(config(tmp_path))
     log = corpus.interactions
-    assert told(corpus) == EVENTS
+    assert event_rows(corpus) == EVENTS
     assert log.behaviours is not None
     assert log.behaviours.names == ("buy", "view")
     assert (log.behaviours.targets, log.behaviours.weights) == (("buy",), (1.0, 0.2))
@@ -85,16 +85,16 @@ def test_they_are_typed_and_stay_with_their_events(tmp_path: Path) -> None:
     assert (summary["unlabelled"], summary["behaviours"]) == (
         1, {"targets": ["buy"], "history": ["view"]},
     )  # fmt: skip
-    assert behaviours_told(summary) == [
-        "Events of buy are recommended and held out; those of view are history alone."
+    assert behaviour_notes(summary) == [
+        "Events of buy are recommended and held out; events of view only appear in histories."
     ]
 
 
-def test_saved_equals_built_and_is_mapped(tmp_path: Path) -> None:
+def test_saved_columns_equal_built_ones_and_are_memory_mapped(tmp_path: Path) -> None:
     built = build(config(tmp_path))[0]
     prepare(config(tmp_path), tmp_path / "out")
     loaded = load_corpus(tmp_path / "out")
-    assert told(loaded) == told(built)
+    assert event_rows(loaded) == event_rows(built)
     log = loaded.interactions
     assert log.labels is not None
     assert log.behaviours is not None
@@ -106,13 +106,13 @@ def test_saved_equals_built_and_is_mapped(tmp_path: Path) -> None:
     assert log.behaviours.weights == (1.0, 0.2)
 
 
-def test_without_them_there_is_nothing(tmp_path: Path) -> None:
+def test_without_optional_columns_the_fields_are_empty(tmp_path: Path) -> None:
     bare = config(tmp_path, context={}, label=None, behaviour=None)
     prepare(bare, tmp_path / "out")
     log = load_corpus(tmp_path / "out").interactions
     assert (log.context, log.labels, log.behaviours) == ({}, None, None)
     assert log.is_target.all()
-    assert len(log) == 5  # of two rows equal in user, item and time one is left
+    assert len(log) == 5  # one of two rows equal in user, item and time is dropped
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_without_them_there_is_nothing(tmp_path: Path) -> None:
         {"split": "time"}, {"split": "user-time"}, {"seed": 7}, {"k_core": {"user": 2, "item": 2}},
     ],
 )  # fmt: skip
-def test_they_follow_their_events(tmp_path: Path, more: dict[str, Any]) -> None:
-    """Each event's columns are functions of its user, item, time and behaviour; so they stay."""
+def test_columns_follow_their_events(tmp_path: Path, more: dict[str, Any]) -> None:
+    """The columns are functions of user, item, time and behaviour, so any mix-up is visible."""
     rng = np.random.default_rng(0)
     draws = rng.integers(0, [12, 9, 40, 2], size=(400, 4)).tolist()
     rows = "".join(
@@ -131,13 +131,13 @@ def test_they_follow_their_events(tmp_path: Path, more: dict[str, Any]) -> None:
         for u, i, t, b in draws
     )
     corpus = build(config(tmp_path, HEAD + rows, **more), evaluable=False)[0]
-    found = told(corpus)
-    assert found
-    for user, item, t, quantity, country, label, _ in found:
+    result = event_rows(corpus)
+    assert result
+    for user, item, t, quantity, country, label, _ in result:
         u, i = int(user[1:]), int(item[1:])
         expected = (u + i / 8 + t, f"c{(u * i + t) % 7}", (u + i + t) % 2)
         assert (quantity, country, label) == expected
-    done = [(*row[:3], row[6]) for row in found]
+    done = [(*row[:3], row[6]) for row in result]
     if more.get("dedupe") != "none":
         assert len(set(done)) == len(done)
     if more.get("dedupe") in ("first", "last"):
@@ -145,7 +145,7 @@ def test_they_follow_their_events(tmp_path: Path, more: dict[str, Any]) -> None:
         assert len(set(pairs)) == len(pairs)
 
 
-def test_labels_out_of_ratings_drop_nothing(tmp_path: Path) -> None:
+def test_labels_from_ratings_drop_nothing(tmp_path: Path) -> None:
     rows = "a,x,1,4.5\na,y,2,3.9\na,z,3,4\nb,x,4,1\n"
     text = "user,item,time,rating\n" + rows
     label = {"rating_at_least": 4}
@@ -157,16 +157,16 @@ def test_labels_out_of_ratings_drop_nothing(tmp_path: Path) -> None:
     assert describe(corpus)["labels"] == {"labelled": 4, "unknown": 0, "positive": 0.5}
 
 
-def test_describe_tells_them(tmp_path: Path) -> None:
-    found = describe(build(config(tmp_path))[0])
-    assert found["context qty"]["unknown"] == 2
-    assert found["context qty"]["max"] == 100
-    assert found["context country"] == {"FR": 2, "DE": 1, "NA": 1, "none": 1, "unknown": 1}
-    assert found["labels"] == {"labelled": 5, "unknown": 1, "positive": 0.4}
-    assert found["behaviours"] == {"buy (target)": 4, "view": 2}
-    assert found["split"] == {"name": "leave-one-out", "train": 4, "valid": 1, "test": 1}
-    assert found["repeated_pairs"] == 0
-    lines = as_lines(found)
+def test_describe_has_the_optional_columns(tmp_path: Path) -> None:
+    result = describe(build(config(tmp_path))[0])
+    assert result["context qty"]["unknown"] == 2
+    assert result["context qty"]["max"] == 100
+    assert result["context country"] == {"FR": 2, "DE": 1, "NA": 1, "none": 1, "unknown": 1}
+    assert result["labels"] == {"labelled": 5, "unknown": 1, "positive": 0.4}
+    assert result["behaviours"] == {"buy (target)": 4, "view": 2}
+    assert result["split"] == {"name": "leave-one-out", "train": 4, "valid": 1, "test": 1}
+    assert result["repeated_pairs"] == 0
+    lines = as_lines(result)
     assert any(line.startswith("behaviours") and "buy (target) 4" in line for line in lines)
 
 
@@ -200,13 +200,13 @@ def test_one_line(tmp_path: Path, case: str) -> None:
     assert len(caught.value.lines) == 1
 
 
-def test_all_missing_columns_are_told_at_once(tmp_path: Path) -> None:
+def test_all_missing_columns_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         build(config(tmp_path, "user,item,time\na,x,1\n"))
     assert len(caught.value.lines) == 4
 
 
-def test_a_source_without_columns_says_so() -> None:
+def test_a_source_without_the_column_is_refused() -> None:
     with pytest.raises(
         UserError, match=r"a source 'synthetic', which has none; unset data\.context"
     ):
@@ -216,12 +216,12 @@ def test_a_source_without_columns_says_so() -> None:
 def test_incomplete_rows_without_a_behaviour_can_be_dropped(tmp_path: Path) -> None:
     built = build(config(tmp_path, HEAD + ROWS + "a,x,1,2,FR,1,\n", incomplete="drop"))
     assert built[1]["dropped"]["incomplete"] == 1
-    assert told(built[0]) == EVENTS
+    assert event_rows(built[0]) == EVENTS
 
 
 def test_nobody_to_evaluate_names_the_targets(tmp_path: Path) -> None:
     behaviour = {"column": "event", "targets": ["view"]}
-    with pytest.raises(UserError, match="bring at least one user with 3 events of view"):
+    with pytest.raises(UserError, match="add at least one user with 3 events of view"):
         build(config(tmp_path, behaviour=behaviour))
 
 
@@ -236,14 +236,14 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     behaviour = {"column": "event", "targets": ["buy"]}
     more = {**WANTED, "behaviour": behaviour}
     corpus = build(DataConfig(source="table", path=str(tmp_path / "log.parquet"), **more))[0]
-    assert told(corpus) == [
+    assert event_rows(corpus) == [
         ("a", "x", 1, 1.5, "1", 1, "buy"),
         ("a", "y", 2, None, "2", 0, "buy"),
         ("a", "z", 3, 3.0, None, -1, "buy"),
     ]
 
 
-def test_who_only_looks_need_not_rate(tmp_path: Path) -> None:
+def test_auxiliary_events_need_no_rating(tmp_path: Path) -> None:
     rows = "a,x,1,,view\na,y,2,3,buy\na,z,3,5,buy\na,x,4,4,buy\na,w,5,1,buy\n"
     more = {"context": {}, "label": {"rating_at_least": 4}, "min_rating": 2}
     text = "user,item,time,rating,event\n"

@@ -1,4 +1,4 @@
-"""Fetching: the right files, only of the pinned wheel, whole or not at all, once."""
+"""Fetching: only the needed files of the pinned wheel, atomically, once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from p5rec.data.fetch import WHEELS, fetch, located
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """A pip that hands over a small wheel of our own; holds the commands it was given."""
+    """A fake pip that serves a small wheel; returns the list of its commands."""
     monkeypatch.setenv("P5REC_HOME", str(tmp_path / "home"))
     wheel = tmp_path / "recbole-1.2.1-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -27,18 +27,18 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         archive.writestr("recbole/__init__.py", "raise SystemExit")
     pinned = replace(WHEELS["ml-100k"], sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
     monkeypatch.setitem(WHEELS, "ml-100k", pinned)
-    asked: list[list[str]] = []
+    histories: list[list[str]] = []
 
     def pip(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        asked.append(command)
+        histories.append(command)
         (Path(command[command.index("--dest") + 1]) / wheel.name).write_bytes(wheel.read_bytes())
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(module.subprocess, "run", pip)
-    return asked
+    return histories
 
 
-def test_brings_what_is_needed_once(index: list[list[str]], capsys: Any) -> None:
+def test_needed_files_are_fetched_once(index: list[list[str]], capsys: Any) -> None:
     folder = fetch("ml-100k")
     assert sorted(p.name for p in folder.iterdir()) == [
         "ml-100k.inter", "ml-100k.item", "ml-100k.user",
@@ -62,13 +62,13 @@ def test_another_wheel_is_refused(
     assert list((tmp_path / "home" / "fetched").iterdir()) == []
 
 
-def test_a_pip_that_fails_is_quoted_in_one_line(
+def test_the_error_of_pip_is_quoted_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("P5REC_HOME", str(tmp_path))
-    said = "WARNING: retrying\nERROR: no route to host\n"
+    message = "WARNING: retrying\nERROR: no route to host\n"
     monkeypatch.setattr(
-        module.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, 1, "", said)
+        module.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, 1, "", message)
     )
     with pytest.raises(UserError, match=r"got ERROR: no route to host; check the network"):
         fetch("minilm")

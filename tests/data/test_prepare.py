@@ -1,4 +1,4 @@
-"""A corpus on disk is the corpus in memory, and a function of the log's content alone."""
+"""A saved corpus equals the built one and depends only on the content of the log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from p5rec.data.prepare import input_digests, load_corpus, prepare
 
 
 def external(corpus: Corpus) -> list[tuple[str, str, int, int]]:
-    """The events in order, under external ids, users sorted."""
+    """The events with external ids, sorted by user."""
     log, ids = corpus.interactions, corpus.catalog.ids
     rows = zip(log.users, log.items, log.times, corpus.split.of_event, strict=True)
     named = [(corpus.user_ids[u], ids[i], int(t), int(p)) for u, i, t, p in rows]
@@ -53,9 +53,9 @@ def test_saved_equals_built(table: Path, tmp_path: Path) -> None:
 
 
 def test_texts_survive(tmp_path: Path) -> None:
-    world = DataConfig(source="synthetic", synthetic={"users": 30})
-    prepare(world, tmp_path)
-    built, loaded = build(world)[0].interactions.texts, load_corpus(tmp_path).interactions.texts
+    data = DataConfig(source="synthetic", synthetic={"users": 30})
+    prepare(data, tmp_path)
+    built, loaded = build(data)[0].interactions.texts, load_corpus(tmp_path).interactions.texts
     assert loaded["review"].to_pylist() == built["review"].to_pylist()
     assert list(loaded) == ["review", "summary"]
 
@@ -145,38 +145,38 @@ def test_missing_items_can_be_dropped(table: Path) -> None:
     items = table.with_name("items.csv")
     items.write_text("item,title\n10,Toy Story\n20,Heat\n30,Clerks\n")
     table.write_text(table.read_text() + "1,99,5,881250800\n")
-    given = {"path": str(items), "missing": "drop"}
-    corpus, summary = build(DataConfig(source="table", path=str(table), items=given))
+    drop = {"path": str(items), "missing": "drop"}
+    corpus, summary = build(DataConfig(source="table", path=str(table), items=drop))
     assert summary["dropped"]["missing_items"] == 1
     assert "99" not in corpus.catalog.ids
 
 
-def test_permuted_texts_go_to_other_items_and_nothing_else_moves() -> None:
-    world = {"source": "synthetic", "synthetic": {"users": 30}}
-    plain, dealt, other = (
-        build(DataConfig(**world, permute_text=permuted, seed=seed))[0]
-        for permuted, seed in ((False, 0), (True, 0), (True, 1))
+def test_permuted_texts_move_to_other_items_and_nothing_else_changes() -> None:
+    data = {"source": "synthetic", "synthetic": {"users": 30}}
+    plain, permuted, other = (
+        build(DataConfig(**data, permute_text=permute, seed=seed))[0]
+        for permute, seed in ((False, 0), (True, 0), (True, 1))
     )
-    assert external(plain) == external(dealt)
-    assert plain.catalog.ids == dealt.catalog.ids
+    assert external(plain) == external(permuted)
+    assert plain.catalog.ids == permuted.catalog.ids
     records = [
         [row[1:] for row in zip(*c.catalog.table.to_pydict().values(), strict=True)]
-        for c in (plain, dealt, other)
+        for c in (plain, permuted, other)
     ]
     assert sorted(records[0]) == sorted(records[1])
     same = np.mean([a == b for a, b in zip(*records[:2], strict=True)])
     assert same < 0.1
-    assert plain.interactions.texts["review"] == dealt.interactions.texts["review"]
-    by_id = [dict(zip(c.catalog.ids, c.catalog.titles, strict=True)) for c in (dealt, other)]
+    assert plain.interactions.texts["review"] == permuted.interactions.texts["review"]
+    by_id = [dict(zip(c.catalog.ids, c.catalog.titles, strict=True)) for c in (permuted, other)]
     assert by_id[0] != by_id[1]
 
 
-def test_without_texts_there_is_nothing_to_permute(table: Path) -> None:
+def test_permuting_texts_needs_texts(table: Path) -> None:
     with pytest.raises(UserError, match=r"data\.permute_text: expected an item table with titles"):
         build(DataConfig(source="table", path=str(table), permute_text=True))
 
 
-def test_the_catalogue_may_hold_items_nobody_met(table: Path) -> None:
+def test_the_catalogue_may_have_items_without_events(table: Path) -> None:
     items = table.with_name("items.csv")
     items.write_text(items.read_text() + "40,Unseen,,2000\n")
     assert len(build(config(table))[0].catalog) == 3
@@ -185,21 +185,21 @@ def test_the_catalogue_may_hold_items_nobody_met(table: Path) -> None:
 
 
 def test_digests_are_those_of_the_inputs(table: Path) -> None:
-    found = input_digests(config(table))
-    assert found["events"] == hashlib.sha256(table.read_bytes()).hexdigest()
-    assert set(found) == {"events", "items"}
+    result = input_digests(config(table))
+    assert result["events"] == hashlib.sha256(table.read_bytes()).hexdigest()
+    assert set(result) == {"events", "items"}
     assert input_digests(DataConfig(source="synthetic")) == {}
 
 
-def test_as_a_stage_it_is_made_once(table: Path, tmp_path: Path) -> None:
-    bound, said = config(table), []
-    store = Store(tmp_path / "store", say=said.append)
+def test_the_stage_is_computed_once(table: Path, tmp_path: Path) -> None:
+    bound, message = config(table), []
+    store = Store(tmp_path / "store", notify=message.append)
     for _ in range(2):
         artefact = store.stage(
             "data", lambda out: prepare(bound, out), config=bound.dump(), code=(),
             inputs=input_digests(bound),
         )  # fmt: skip
-    assert [line.split()[1] for line in said] == ["made", "kept"]
+    assert [line.split()[1] for line in message] == ["made", "cached"]
     assert load_corpus(artefact.path).interactions.n_users == 3
 
 
@@ -208,29 +208,29 @@ def test_no_prepared_data(tmp_path: Path) -> None:
         load_corpus(tmp_path)
 
 
-def test_repeats_are_told_apart_and_counted(tmp_path: Path) -> None:
-    """Equal rows, rows that differ in what they say, and one review under several items."""
-    said = [
+def test_kinds_of_repeats_are_counted(tmp_path: Path) -> None:
+    """Equal rows, rows with another rating or text, and one review of several items."""
+    message = [
         ("a", "x", 1, 5, "Fine.", "Good"), ("a", "x", 1, 5, "Fine.", "Good"),
         ("a", "x", 1, 5, "Fine!", "Good"), ("a", "x", 1, 4, "Fine.", "Good"),
         ("a", "y", 1, 5, "Fine.", "Good"), ("a", "z", 1, 5, "Fine.", "So so"),
         ("a", "y", 2, 5, "Fine.", "Good"), ("b", "y", 1, 5, "Fine.", "Good"),
     ]  # fmt: skip
     frame = pl.DataFrame(
-        said, ["user", "item", "time", "rating", "review", "summary"], orient="row"
+        message, ["user", "item", "time", "rating", "review", "summary"], orient="row"
     )
     with gzip.open(tmp_path / "log.jsonl.gz", "wb") as handle:
         handle.write(frame.write_ndjson().encode())
-    given = DataConfig(source="table", path=str(tmp_path / "log.jsonl.gz"))
+    data = DataConfig(source="table", path=str(tmp_path / "log.jsonl.gz"))
     left = {"none": 8, "exact": 5, "review": 4}
     for dedupe, events in left.items():
-        corpus, summary = build(given.model_copy(update={"dedupe": dedupe}))
+        corpus, summary = build(data.model_copy(update={"dedupe": dedupe}))
         assert len(corpus.interactions) == summary["events"] == events
         assert summary["repeats"] == {"exact": 3, "of_them_differing": 2, "copied_reviews": 1}
         assert summary["dropped"]["repeats"] == 8 - events
-    # which item keeps the review is the luck of the seed
-    kept = set()
+    # the seed decides which item keeps the review
+    items = set()
     for seed in range(8):
-        config = given.model_copy(update={"dedupe": "review", "seed": seed})
-        kept |= {e[1] for e in external(build(config)[0]) if e[0] == "a" and e[2] == 1}
-    assert kept == {"x", "y", "z"}
+        config = data.model_copy(update={"dedupe": "review", "seed": seed})
+        items |= {e[1] for e in external(build(config)[0]) if e[0] == "a" and e[2] == 1}
+    assert items == {"x", "y", "z"}

@@ -41,7 +41,7 @@ def test_repeats(rows: list[tuple[int, int, int]]) -> None:
     repeat = repeats((users, items, times), np.arange(len(rows)))
     assert repeat.tolist() == [row in rows[:e] for e, row in enumerate(rows)]
     pairs = list(zip(users.tolist(), items.tolist(), strict=True))
-    first, last = (one_per_pair(users, items, keep) for keep in ("first", "last"))
+    first, last = (one_per_pair(users, items, which) for which in ("first", "last"))
     assert first.tolist() == [pair not in pairs[:e] for e, pair in enumerate(pairs)]
     assert last.tolist() == [pair not in pairs[e + 1 :] for e, pair in enumerate(pairs)]
 

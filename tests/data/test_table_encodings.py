@@ -1,4 +1,4 @@
-"""Tables in other encodings, with other separators, and packed."""
+"""Tables in other encodings, with other separators, and compressed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NAMES = "user,item,time\nJosé,x,1\nJosé,y,2\nJosé,z,3\n"
 
 
 @pytest.mark.parametrize(
-    ("encoding", "told"),
+    ("encoding", "setting"),
     [("utf-8-sig", None), ("utf-16", None), ("utf-32", None), ("latin-1", "latin-1"),
      ("cp1252", "cp1252"), ("utf-16-le", "utf-16-le"), ("gb18030", "gb18030")],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["table", "sequences", "recbole"])
-def test_encodings(tmp_path: Path, kind: str, encoding: str, told: str | None) -> None:
+def test_encodings(tmp_path: Path, kind: str, encoding: str, setting: str | None) -> None:
     text, name = NAMES, "log.csv"
     if kind == "sequences":
         text, name = "José x y z\n", "log.txt"
@@ -32,11 +32,11 @@ def test_encodings(tmp_path: Path, kind: str, encoding: str, told: str | None) -
         head = "user_id:token,item_id:token,timestamp:float"
         text, name = NAMES.replace("user,item,time", head).replace(",", "\t"), "log.inter"
     path = table(tmp_path / name, text.encode(encoding))
-    log = read_log(DataConfig(source=kind, path=str(path), encoding=told))
+    log = read_log(DataConfig(source=kind, path=str(path), encoding=setting))
     assert log.events["user"].unique().to_list() == ["José"]
 
 
-def test_an_encoding_that_is_not_told(tmp_path: Path) -> None:
+def test_a_wrong_encoding_is_refused(tmp_path: Path) -> None:
     text = 'user,item,time\na,"two\nlines",1\nJosé,x,2\n'
     path = table(tmp_path / "log.csv", text.encode("latin-1"))
     refused(lambda: events(path), "log.csv, row 3: expected utf-8 text, got the byte 0xe9",
@@ -52,7 +52,7 @@ def test_an_encoding_that_is_not_told(tmp_path: Path) -> None:
     refused(lambda: events(wide), "row 1", "a byte 0", "utf-16-le")
 
 
-def test_marks_of_order_in_lists_and_lines(tmp_path: Path) -> None:
+def test_byte_order_marks_are_removed(tmp_path: Path) -> None:
     users = table(tmp_path / "users.csv", codecs.BOM_UTF8 + b"user\na\n")
     assert read_columns(users, ["user"]).rows() == [(2, "a")]
     lines = table(tmp_path / "t.jsonl", codecs.BOM_UTF8 + b'{"user": "a"}\n')
@@ -77,12 +77,12 @@ def test_separators(tmp_path: Path, separator: str) -> None:
     [("encoding", "klingon"), ("encoding", "hex"),
      ("separator", "::"), ("separator", '"'), ("separator", "é")],
 )  # fmt: skip
-def test_settings_that_are_none(setting: str, value: str) -> None:
+def test_invalid_settings_are_refused(setting: str, value: str) -> None:
     with pytest.raises(ValueError, match="is no"):
         DataConfig(**{"source": "table", "path": "x", setting: value})
 
 
-def test_packed_files(tmp_path: Path) -> None:
+def test_compressed_files(tmp_path: Path) -> None:
     text = log(["x"]).encode()
     halves = gzip.compress(text[:100]) + gzip.compress(text[100:])
     assert events(table(tmp_path / "log.csv.gz", halves)) == 60
@@ -96,10 +96,10 @@ def test_packed_files(tmp_path: Path) -> None:
 
 def test_a_separator_reaches_sequences(tmp_path: Path) -> None:
     path = table(tmp_path / "log.txt", "a b, x y, z,\n")
-    found = read_log(DataConfig(source="sequences", path=str(path), separator=","))
-    assert found.events.select("user", "item").rows() == [("a b", "x y"), ("a b", "z")]
+    result = read_log(DataConfig(source="sequences", path=str(path), separator=","))
+    assert result.events.select("user", "item").rows() == [("a b", "x y"), ("a b", "z")]
 
 
-def test_a_dialect_has_a_remedy() -> None:
-    assert Dialect(section="data").remedy("separator", "';'", "-") == "set data.separator to ';'"
-    assert Dialect().remedy("separator", "';'", "save again") == "save again"
+def test_a_dialect_gives_advice() -> None:
+    assert Dialect(section="data").advice("separator", "';'", "-") == "set data.separator to ';'"
+    assert Dialect().advice("separator", "';'", "save again") == "save again"

@@ -1,4 +1,4 @@
-"""Users and what is known of them: read, matched to the log, kept, and told."""
+"""User tables: read, matched to the log, saved and described."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.data.build import build, read_log
 from p5rec.data.config import DataConfig
-from p5rec.data.describe import describe, users_told
+from p5rec.data.describe import describe, user_table_notes
 from p5rec.data.prepare import input_digests, load_corpus, prepare
-from p5rec.tasks.draft import Limits
+from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import unnamed_view
 
@@ -50,7 +50,7 @@ def test_a_table_of_users(table: Path, tmp_path: Path) -> None:
     assert corpus.users.table.schema.field("age").type == "int64"
     assert corpus.user_ids == corpus.users.ids
     assert summary["user_table"] == {"users_without_row": 1, "rows_without_user": 1}
-    assert [line.split(" ")[0] for line in users_told(summary)] == ["1", "1"]
+    assert [line.split(" ")[0] for line in user_table_notes(summary)] == ["1", "1"]
     assert describe(corpus)["user_attributes"] == ["age", "town", "tags"]
     prepare(config(table), tmp_path / "out")
     assert known(load_corpus(tmp_path / "out")) == known(corpus)
@@ -60,7 +60,7 @@ def test_a_table_of_users(table: Path, tmp_path: Path) -> None:
 def test_without_a_table_users_are_ids(table: Path) -> None:
     corpus, summary = build(DataConfig(source="table", path=str(table)))
     assert (corpus.users.attributes, summary["user_table"]) == ((), None)
-    assert users_told(summary) == []
+    assert user_table_notes(summary) == []
     assert "user_attributes" in TASKS.get("rating").absent(unnamed_view(corpus))
 
 
@@ -79,14 +79,14 @@ def test_a_bad_table(table: Path, text: str, columns: dict[str, Any], message: s
     assert len(caught.value.lines) == 1
 
 
-def test_a_source_without_users_says_so() -> None:
+def test_a_source_without_users_is_refused() -> None:
     with pytest.raises(UserError, match=r"data.users: expected a user table, got none"):
         build(DataConfig(source="synthetic", users={}))
 
 
 @pytest.mark.parametrize("kind", ["100k", "1m", "recbole"])
 def test_movielens_users(kind: str, tmp_path: Path) -> None:
-    """Age, gender and occupation are read; the postcode is left out."""
+    """Age, gender and occupation are read; the postcode is skipped."""
     log = [("1", "10", 5, 881250900), ("1", "20", 3, 881250910), ("2", "10", 4, 881250920)]
     write = {
         "100k": ("u.data", "\t", "u.user", "1|24|M|technician|85711\n2|53|F|other|94043\n"),
@@ -102,22 +102,22 @@ def test_movielens_users(kind: str, tmp_path: Path) -> None:
     lines = "".join(separator.join(map(str, row)) + "\n" for row in log)
     (tmp_path / name).write_text(head * (kind == "recbole") + lines)
     (tmp_path / users).write_text(rows)
-    found = read_log(DataConfig(source="movielens", path=str(tmp_path))).users
-    assert found is not None
-    assert found.select("user", "age", "gender", "occupation").rows() == [
+    result = read_log(DataConfig(source="movielens", path=str(tmp_path))).users
+    assert result is not None
+    assert result.select("user", "age", "gender", "occupation").rows() == [
         ("1", 24, "M", "technician"), ("2", 53, "F", "other"),
     ]  # fmt: skip
-    assert sorted(found.columns) == ["age", "gender", "occupation", "user"]
+    assert sorted(result.columns) == ["age", "gender", "occupation", "user"]
 
 
-def test_prompts_may_show_them(table: Path) -> None:
+def test_prompts_contain_user_attributes(table: Path) -> None:
     view = unnamed_view(build(config(table))[0])
     assert "user_attributes" in view.has
     assert "user_attributes" not in TASKS.get("rating").absent(view)
     users = view.corpus.user_ids
-    shown = {}
+    rendered = {}
     for name in ("rating", "sequential-next", "sequential-yesno", "direct"):
         for row in TASKS.get(name).rows(view, "test").tolist():
             (record,) = TASKS.get(name).records(view, row, 0, Limits())
-            shown[users[record.user]] = record.values["user_attributes"]
-    assert shown == {"1": "age: 34; town: Oslo; tags: new, vip", "2": "town: Bergen"}
+            rendered[users[record.user]] = record.values["user_attributes"]
+    assert rendered == {"1": "age: 34; town: Oslo; tags: new, vip", "2": "town: Bergen"}

@@ -20,14 +20,14 @@ from p5rec.core.errors import input_error
 from p5rec.data.config import DataConfig
 from p5rec.data.delimited import Records
 from p5rec.data.fetch import located
-from p5rec.data.files import PACKED, Dialect, telling
+from p5rec.data.files import PACKED, Dialect, read_errors
 from p5rec.data.items import check_items, item_file
 from p5rec.data.rawlog import Names, RawLog, Source
 from p5rec.data.tables import Table, read_table
 
 from .table import events_table, log_of
 
-# per field, the names of the three releases; parent_asin is what the 2023 metadata is keyed by
+# field → its names in the three releases; the 2023 metadata use parent_asin as the key
 OWN: Names = {
     "user": ("reviewerID", "user_id"),
     "item": ("parent_asin", "asin"),
@@ -38,15 +38,15 @@ OWN: Names = {
 }
 BRANDS = ("brand", "store")
 CATEGORIES = ("categories", "category")
-TEXTS = ("asin", "title", "brand")  # of the metadata of 2014
-LONGEST = 1 << 20  # characters of a line of them
+TEXTS = ("asin", "title", "brand")  # fields of the metadata of 2014
+LONGEST = 1 << 20  # limit of a line of these metadata, characters
 
 
 def files(config: DataConfig) -> dict[str, Path]:
     """The reviews and their metadata.
 
-    A folder holds both, the metadata being the file whose name starts with ``meta``; beside a
-    reviews file, ``meta_<Category>`` is looked for.
+    In a folder, the metadata file is the one whose name starts with ``meta``. For a single reviews
+    file, it is the neighbour ``meta_<Category>``.
     """
     log = located(config.path)
     if log.is_dir():
@@ -66,41 +66,41 @@ def files(config: DataConfig) -> dict[str, Path]:
 
 def read(config: DataConfig) -> RawLog:
     """Reviews with ratings and texts; titles, brand and categories from the metadata."""
-    found = files(config)
-    return log_of(config, found, events_table(config, found["events"], OWN), OWN, _metadata)
+    paths = files(config)
+    return log_of(config, paths, events_table(config, paths["events"], OWN), OWN, _metadata)
 
 
 def _metadata(path: Path, dialect: Dialect | None = None) -> pl.DataFrame:
-    """Ids, titles, brands, categories. The 2018 file repeats products: the first row counts."""
+    """Ids, titles, brands, categories. The 2018 file repeats products; the first row counts."""
     wanted = [*OWN["item"], "title", *BRANDS, *CATEGORIES]
     read = _literals(path) if _is_python(path) else read_table(path, wanted, dialect)
     names = read.names
     item = next((name for name in OWN["item"] if name in names), None)
     if item is None or "title" not in names:
         raise input_error(path, "columns asin (or parent_asin) and title", ", ".join(names)[:80],
-                    "give data.items.path and its columns")  # fmt: skip
+                    "set data.items.path and its columns")  # fmt: skip
     chosen = {"item": item, "title": "title"}
-    for part, options in (("brand", BRANDS), ("categories", CATEGORIES)):
+    for field, options in (("brand", BRANDS), ("categories", CATEGORIES)):
         if name := next((name for name in options if name in names), None):
-            chosen[part] = name
+            chosen[field] = name
     read.require_text(item, "title", *BRANDS)
-    parts = [pl.col(column).alias(part) for part, column in chosen.items()]
-    table = read.frame.select(*parts, read.rows.alias("row"))
+    columns = [pl.col(column).alias(field) for field, column in chosen.items()]
+    table = read.frame.select(*columns, read.rows.alias("row"))
     table = table.unique("item", keep="first", maintain_order=True)
-    return check_items(table.drop("row"), read.places, table["row"])
+    return check_items(table.drop("row"), read.locations, table["row"])
 
 
 def _is_python(path: Path) -> bool:
-    """The 2014 metadata are Python literals in single quotes, not JSON."""
+    """Whether a metadata file has Python literals (as in 2014) instead of JSON."""
     with _opened(path) as handle:
         return handle.readline(2) == "{'"
 
 
 def _literals(path: Path) -> Table:
-    """The records of a file of Python literals, a line each.
+    """The records of a file with one Python literal per line.
 
     Raises:
-        UserError: a line is too long, or no mapping of constants; it names the line.
+        UserError: a line is too long or is not a mapping of constants; the message names the line.
     """
     rows: dict[str, list[Any]] = {name: [] for name in (*TEXTS, "categories")}
     with _opened(path) as handle:
@@ -129,7 +129,7 @@ def _literal(line: str, path: Path, number: int) -> dict[str, Any]:
 
 
 def _words(value: object) -> Iterator[str]:
-    """The texts in lists of lists; nested no deeper than a parser lets them be."""
+    """The texts in nested lists."""
     if isinstance(value, list | tuple):
         for inner in value:
             yield from _words(inner)
@@ -139,9 +139,9 @@ def _words(value: object) -> Iterator[str]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[str]]:
-    """A text file, packed or not; what is wrong with it is told in one line."""
+    """Opens a text file, compressed or not; errors become one-line user errors."""
     opened = gzip.open if path.suffix == ".gz" else open
-    with telling(path, "text file"):
+    with read_errors(path, "text file"):
         try:
             with opened(path, "rt", encoding="utf-8-sig") as handle:
                 yield handle  # type: ignore[misc]

@@ -32,15 +32,15 @@ LAYOUTS = {
     "ratings.csv": "movies.csv",
     "ratings.csv.gz": "movies.csv.gz",
 }
-# log file → user table beside it, its separator and its columns; a postcode names few people, and
-# is left out
+# log file → user table beside it, its separator and its columns; the postcode is skipped because it
+# identifies small groups of people
 USERS = {
     "u.data": ("u.user", "|", ("user", "age", "gender", "occupation", "postcode")),
     "ratings.dat": ("users.dat", "::", ("user", "gender", "age", "occupation", "postcode")),
 }
 FIELDS = ("userId", "movieId", "rating", "timestamp")
 MOVIE_FIELDS = ("movieId", "title", "genres")
-UNIT = "\x1f"  # stands for a separator of several characters
+UNIT = "\x1f"  # replaces a separator of several characters
 NO_GENRE = ["", "(no genres listed)"]
 OWN: Names = {"user": ("userId",), "item": ("movieId",), "time": ("timestamp",),
               "rating": ("rating",)}  # fmt: skip
@@ -74,17 +74,17 @@ def files(config: DataConfig) -> dict[str, Path]:
 
 
 def read(config: DataConfig) -> RawLog:
-    """Ratings with times; titles as published (``Toy Story (1995)``), year and genres; of users
-    age, gender and occupation, where the set tells them."""
+    """Ratings with times; titles as published (``Toy Story (1995)``), years and genres; age, gender
+    and occupation of users, if the data set has them."""
     if _is_atomic(config):
         return recbole.read(config)
-    found = files(config)
-    table = _ratings(found["events"], dialect(config))
-    return log_of(config, found, table, OWN, _movies, partial(_users, found["events"].name))
+    paths = files(config)
+    table = _ratings(paths["events"], dialect(config))
+    return log_of(config, paths, table, OWN, _movies, partial(_users, paths["events"].name))
 
 
 def _is_atomic(config: DataConfig) -> bool:
-    """The embedded ml-100k comes as RecBole's files."""
+    """Whether the files have RecBole's format, as the fetched ml-100k has."""
     path = located(config.path)
     return path.suffix == ".inter" or (path.is_dir() and any(path.glob("*.inter")))
 
@@ -113,15 +113,15 @@ def _movies(path: Path, dialect: Dialect) -> pl.DataFrame:
         title.str.extract(YEAR).cast(pl.Int32).alias("year"),
         words.list.eval(pl.element().filter(~pl.element().is_in(NO_GENRE))).alias("genres"),
     )
-    return check_items(table, read.places, read.rows)
+    return check_items(table, read.locations, read.rows)
 
 
 def _users(log: str, path: Path, dialect: Dialect) -> pl.DataFrame:
-    """The user table that lies beside a log of this name."""
+    """The user table beside a log file of the name ``log``."""
     _, separator, names = USERS[log]
     read = _headless(path, separator, names, dialect)
     table = read.frame.select("user", "age", "gender", "occupation")
-    return check_users(table, read.places, read.rows, typed=False)
+    return check_users(table, read.locations, read.rows, typed=False)
 
 
 def _flagged(path: Path, dialect: Dialect) -> Table:
@@ -134,11 +134,11 @@ def _flagged(path: Path, dialect: Dialect) -> Table:
 
 
 def _headless(path: Path, separator: str, names: Sequence[str], dialect: Dialect) -> Table:
-    """A file without header and quotation, in Latin-1 unless the config says otherwise."""
+    """A file without header and quotation marks; in Latin-1 unless the config sets an encoding."""
     data = load_text(path, "text file", replace(dialect, encoding=dialect.encoding or "latin-1"))
     if len(separator) > 1:
         data, separator = data.replace(separator.encode(), UNIT.encode()), UNIT
     return Table.of(path, read_delimited(data, path, separator, names=names, quotes=False))
 
 
-SOURCE = Source("MovieLens 100K, 1M, latest, 20M and later; ml-100k is embedded", files, read)
+SOURCE = Source("MovieLens 100K, 1M, latest, 20M and later; fetches ml-100k", files, read)

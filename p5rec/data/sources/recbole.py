@@ -30,14 +30,14 @@ OWN: Names = {
     "summary": ("summary",),
 }
 TITLES = ("title", "movie_title", "name", "item_name")
-# RecBole's names for two attributes that the rest of p5rec calls otherwise
+# RecBole's names of two attributes → the names in p5rec
 RENAMED = {"release_year": "year", "class": "genres"}
-POSTCODE = "zip_code"  # names few people, and is left out
+POSTCODE = "zip_code"  # skipped: it identifies small groups of people
 
 
 def files(config: DataConfig) -> dict[str, Path]:
-    """The ``.inter`` file, and the tables of items and users: those that the config names, or the
-    ``.item`` and ``.user`` beside it."""
+    """The ``.inter`` file, and the item and user tables: those of the config, else the ``.item``
+    and ``.user`` files beside it."""
     log = located(config.path)
     if log.is_dir():
         inside = sorted(log.glob("*.inter"))
@@ -51,21 +51,21 @@ def files(config: DataConfig) -> dict[str, Path]:
 
 
 def read(config: DataConfig) -> RawLog:
-    """The log; titles gain the release year, ``token_seq`` columns become lists."""
-    found = files(config)
-    table, _ = _atomic(found["events"], dialect(config))
-    return log_of(config, found, table, OWN, _items, _users)
+    """The log; titles get the release year, ``token_seq`` columns become lists."""
+    paths = files(config)
+    table, _ = _atomic(paths["events"], dialect(config))
+    return log_of(config, paths, table, OWN, _items, _users)
 
 
 def _atomic(path: Path, dialect: Dialect) -> tuple[Table, dict[str, str]]:
-    """The columns as text under their bare names, and the type that each declares."""
+    """The columns as text, named without their types; and the declared type of each column."""
     data = load_text(path, "RecBole atomic file", dialect)
-    found = read_delimited(data, path, dialect.separator or "\t", quotes=False, dialect=dialect)
-    split = [column.partition(":") for column in found.names]
+    records = read_delimited(data, path, dialect.separator or "\t", quotes=False, dialect=dialect)
+    split = [column.partition(":") for column in records.names]
     names = check_names(path, [name for name, _, _ in split])
     types = {name: declared or "token" for name, _, declared in split}
-    frame = found.frame.rename(dict(zip(found.names, names, strict=True)))
-    return Table.of(path, found._replace(names=names, frame=frame)), types
+    frame = records.frame.rename(dict(zip(records.names, names, strict=True)))
+    return Table.of(path, records._replace(names=names, frame=frame)), types
 
 
 def _items(path: Path, dialect: Dialect) -> pl.DataFrame:
@@ -76,7 +76,7 @@ def _items(path: Path, dialect: Dialect) -> pl.DataFrame:
             path,
             "a column 'item_id:token'",
             ", ".join(frame.columns),
-            "name the id column so, or give data.items.path and its columns",
+            "rename the id column, or set data.items.path and its columns",
         )
     title = next((name for name in TITLES if name in frame.columns), "item_id")
     columns = [pl.col("item_id").alias("item"), _title(title, frame.columns).alias("title")]
@@ -84,7 +84,7 @@ def _items(path: Path, dialect: Dialect) -> pl.DataFrame:
         if name not in ("item_id", title) and (column := _attribute(name, declared)) is not None:
             renamed = RENAMED.get(name, name)
             columns.append(column.alias(name if renamed in types else renamed))
-    return check_items(frame.select(columns), read.places, read.rows)
+    return check_items(frame.select(columns), read.locations, read.rows)
 
 
 def _users(path: Path, dialect: Dialect) -> pl.DataFrame:
@@ -94,18 +94,18 @@ def _users(path: Path, dialect: Dialect) -> pl.DataFrame:
             path,
             "a column 'user_id:token'",
             ", ".join(types),
-            "name the id column so, or give data.users.path and its columns",
+            "rename the id column, or set data.users.path and its columns",
         )
     columns = [pl.col("user_id").alias("user")]
     for name, declared in types.items():
         known = name in ("user_id", POSTCODE)
         if not known and (column := _attribute(name, declared)) is not None:
             columns.append(column.alias(name))
-    return check_users(read.frame.select(columns), read.places, read.rows, typed=False)
+    return check_users(read.frame.select(columns), read.locations, read.rows, typed=False)
 
 
 def _attribute(name: str, declared: str) -> pl.Expr | None:
-    """A column of the type that it declares; None for vectors, which no prompt could show."""
+    """The column with its declared type; None for vectors, which prompts cannot render."""
     column = pl.col(name)
     if declared == "float_seq":
         return None

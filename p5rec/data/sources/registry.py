@@ -1,4 +1,4 @@
-"""The sources by the name a config gives them."""
+"""The registry of data sources, by their names in a config."""
 
 from __future__ import annotations
 

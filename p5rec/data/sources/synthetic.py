@@ -1,17 +1,18 @@
-"""Synthetic worlds with a known answer, for testing everything that learns.
+"""Synthetic datasets with planted structure, or none, for testing models.
 
-``checkerboard``: even users like even items, odd users odd ones; with ``events = items / 2`` each
-user's last event is the only one of its colour left, so a perfect ranker's HR@1 is exactly 1.
-``markov``: an item is followed by its :func:`successor` with probability p, else by a uniform
-draw, so HR@1 of the best possible ranker is p + (1 - p) / N before seen items are filtered.
-``null``: items and ratings are drawn independently of everything: nothing can be learned.
-``shop``: a user, who has one of 8 tastes, views an item, puts another into the cart and buys a
-third, over and over. A purchase is of the taste half the time, a view with probability p; carts are
-of another taste as often, and mislead who does not tell behaviours apart. All else is drawn evenly:
-with p = 0 views and carts say nothing. With ``data.behaviour`` (whatever its column) the log has
-events of all three kinds, ``view``, ``cart`` and ``purchase``; without, the same purchases alone.
+``checkerboard``: even users like even items, odd users odd ones. With ``events = items / 2`` the
+last event of a user is the only remaining item of the right parity, so a perfect ranker has HR@1 1.
+``markov``: an item is followed by its :func:`successor` with probability p, else by a uniform draw.
+The best possible HR@1 is p + (1 - p) / N before seen items are filtered.
+``null``: items and ratings are independent of everything, so no model can beat chance.
+``shop``: each user has one of 8 tastes and repeatedly views one item, puts a second into the cart
+and buys a third. A purchase fits the user's taste with probability 1/2, a view with probability p.
+A cart event fits one other taste with probability p, which misleads models that ignore behaviours.
+All other items are uniform draws, so with p = 0 views and carts carry no information. With
+``data.behaviour`` (any column) the log has the behaviours ``view``, ``cart`` and ``purchase``;
+without it, only the same purchases.
 
-User ``u7`` and item ``i12`` are number 7 and number 12; the numbers carry no order in time.
+User ``u7`` and item ``i12`` have the numbers 7 and 12; the numbers carry no time order.
 """
 
 from __future__ import annotations
@@ -33,33 +34,33 @@ GENRES = ("Action", "Comedy", "Drama", "Mystery", "Romance", "Western")
 FEELINGS = ("Awful", "Weak", "Fair", "Good", "Superb")
 VERDICTS = ("Avoid it", "Disappointing", "It was fine", "Well worth it", "A favourite")
 TASTES = 8
-DONE = ("view", "cart", "purchase")
+BEHAVIOURS = ("view", "cart", "purchase")
 START, HOUR = 1_577_836_800, 3600  # 2020-01-01 UTC, seconds
 
 
-def successor(world: SyntheticConfig) -> np.ndarray:
-    """``(N,)`` the number of the item that follows each item: one cycle through all of them."""
-    cycle = derive_rng(world.seed, "world", "cycle").permutation(world.items)
-    after = np.empty(world.items, dtype=np.int64)
+def successor(synthetic: SyntheticConfig) -> np.ndarray:
+    """``(N,)`` the number of the item that follows each item; the items form one cycle."""
+    cycle = derive_rng(synthetic.seed, "world", "cycle").permutation(synthetic.items)
+    after = np.empty(synthetic.items, dtype=np.int64)
     after[cycle] = np.roll(cycle, -1)
     return after
 
 
 def files(config: DataConfig) -> dict[str, Path]:
-    """None: the config says all."""
+    """No files: the config defines the data."""
     return {}
 
 
 def read(config: DataConfig) -> RawLog:
-    """The world's log and item table, with ratings, titles, genres, years and short reviews."""
-    world = config.synthetic
-    items = _items(world)
-    drawn = _draw(world)
-    done = world.kind == "shop" and config.behaviour is not None
-    if world.kind == "shop" and not done:
-        drawn = drawn[:, len(DONE) - 1 :: len(DONE)]
+    """The log and the item table, with ratings, titles, genres, years and short reviews."""
+    synthetic = config.synthetic
+    items = _items(synthetic)
+    drawn = _draw(synthetic)
+    with_behaviours = synthetic.kind == "shop" and config.behaviour is not None
+    if synthetic.kind == "shop" and not with_behaviours:
+        drawn = drawn[:, len(BEHAVIOURS) - 1 :: len(BEHAVIOURS)]
     U, n = drawn.shape
-    rng = derive_rng(world.seed, "world", "times")
+    rng = derive_rng(synthetic.seed, "world", "times")
     gaps = rng.integers(1, 24, size=(U, n)).cumsum(axis=1)
     seconds = START + HOUR * (rng.integers(0, 2000, size=(U, 1)) + gaps)
     users = np.repeat(np.arange(U), n)
@@ -69,20 +70,20 @@ def read(config: DataConfig) -> RawLog:
             "user": _names("u", users),
             "item": _names("i", drawn.ravel()),
             "time": seconds.ravel() * 1_000_000,
-            "rating": _ratings(world, users, drawn.ravel()),
+            "rating": _ratings(synthetic, users, drawn.ravel()),
         }
     )
-    if done:
-        kinds = pl.Series(BEHAVIOUR, np.resize(np.asarray(DONE), U * n))
+    if with_behaviours:
+        kinds = pl.Series(BEHAVIOUR, np.resize(np.asarray(BEHAVIOURS), U * n))
         events = events.with_columns(kinds)
     return RawLog(_with_texts(events, items), items, ())
 
 
-def _draw(world: SyntheticConfig) -> np.ndarray:
-    """``(U, n)`` item numbers, oldest first; under ``shop`` those of :data:`DONE` in turn."""
-    U, N, n = world.users, world.items, world.events
-    rng = derive_rng(world.seed, "world", "items")
-    if world.kind == "checkerboard":
+def _draw(synthetic: SyntheticConfig) -> np.ndarray:
+    """``(U, n)`` item numbers, oldest first; under ``shop`` cyclically by :data:`BEHAVIOURS`."""
+    U, N, n = synthetic.users, synthetic.items, synthetic.events
+    rng = derive_rng(synthetic.seed, "world", "items")
+    if synthetic.kind == "checkerboard":
         if n > N // 2:
             raise UserError(
                 f"data.synthetic.events: expected at most items / 2 = {N // 2} on a checkerboard, "
@@ -90,35 +91,35 @@ def _draw(world: SyntheticConfig) -> np.ndarray:
             )
         order = rng.random((U, N // 2)).argsort(axis=1)[:, :n]
         return 2 * order + np.arange(U)[:, None] % 2
-    if world.kind == "shop":
-        return _shop(world, rng)
+    if synthetic.kind == "shop":
+        return _shop(synthetic, rng)
     drawn = rng.integers(0, N, size=(U, n))
-    if world.kind == "markov":
-        after, follows = successor(world), rng.random((U, n)) < world.p
+    if synthetic.kind == "markov":
+        after, follows = successor(synthetic), rng.random((U, n)) < synthetic.p
         for t in range(1, n):
             drawn[:, t] = np.where(follows[:, t], after[drawn[:, t - 1]], drawn[:, t])
     return drawn
 
 
-def _shop(world: SyntheticConfig, rng: np.random.Generator) -> np.ndarray:
-    """Items of one taste have numbers that are equal modulo the number of tastes."""
-    U, N, n = world.users, world.items, world.events
+def _shop(synthetic: SyntheticConfig, rng: np.random.Generator) -> np.ndarray:
+    """``(U, n)`` item numbers; items of one taste are equal modulo the number of tastes."""
+    U, N, n = synthetic.users, synthetic.items, synthetic.events
     tastes = min(TASTES, N)
-    drawn = rng.integers(0, N, size=(U, n, len(DONE)))
+    drawn = rng.integers(0, N, size=(U, n, len(BEHAVIOURS)))
     own = rng.integers(0, tastes, size=(U, 1, 1))
     other = (own + rng.integers(1, tastes, size=(U, 1, 1))) % tastes
     of_taste = drawn // tastes % (N // tastes) * tastes
     of_taste = of_taste + np.concatenate([own, other, own], axis=2)
-    kept = rng.random((U, n, len(DONE))) < [world.p, world.p, 0.5]
-    return np.where(kept, of_taste, drawn).reshape(U, -1)
+    fits = rng.random((U, n, len(BEHAVIOURS))) < [synthetic.p, synthetic.p, 0.5]
+    return np.where(fits, of_taste, drawn).reshape(U, -1)
 
 
-def _items(world: SyntheticConfig) -> pl.DataFrame:
-    """Titles and attributes; on a checkerboard the genres tell an item's colour."""
-    N = world.items
-    rng = derive_rng(world.seed, "world", "attributes")
+def _items(synthetic: SyntheticConfig) -> pl.DataFrame:
+    """Titles and attributes; on a checkerboard the genres reveal an item's parity."""
+    N = synthetic.items
+    rng = derive_rng(synthetic.seed, "world", "attributes")
     first = rng.integers(0, len(GENRES), N)
-    if world.kind == "checkerboard":
+    if synthetic.kind == "checkerboard":
         first = 2 * (first // 2) + np.arange(N) % 2
     second = (first + 2 * rng.integers(0, 2, N)) % len(GENRES)
     years = rng.integers(1960, 2020, N)
@@ -138,15 +139,15 @@ def _items(world: SyntheticConfig) -> pl.DataFrame:
     return table.select("item", title.alias("title"), "year", genres)
 
 
-def _ratings(world: SyntheticConfig, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """``(E,)`` stars 1 to 5: a user's effect, an item's, and noise; under ``null`` noise alone."""
-    rng = derive_rng(world.seed, "world", "ratings")
-    effect = 0.0 if world.kind == "null" else 0.8
-    of_user, of_item = rng.normal(0, 1, world.users), rng.normal(0, 1, world.items)
+def _ratings(synthetic: SyntheticConfig, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """``(E,)`` ratings 1 to 5: user effect, item effect and noise; under ``null`` only noise."""
+    rng = derive_rng(synthetic.seed, "world", "ratings")
+    effect = 0.0 if synthetic.kind == "null" else 0.8
+    of_user, of_item = rng.normal(0, 1, synthetic.users), rng.normal(0, 1, synthetic.items)
     noise = rng.normal(0, 0.4 if effect else 1.0, len(users))
     stars = 3.4 + effect * (of_user[users] + of_item[items]) + noise
-    whole: np.ndarray = np.clip(np.rint(stars), 1, 5).astype(np.float32)
-    return whole
+    rounded: np.ndarray = np.clip(np.rint(stars), 1, 5).astype(np.float32)
+    return rounded
 
 
 def _with_texts(events: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
@@ -162,4 +163,4 @@ def _names(letter: str, numbers: np.ndarray) -> pl.Series:
     return (letter + pl.Series(numbers).cast(pl.String)).alias("name")
 
 
-SOURCE = Source("synthetic worlds with a known answer (see data.synthetic)", files, read)
+SOURCE = Source("synthetic data with a known answer (see data.synthetic)", files, read)

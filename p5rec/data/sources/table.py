@@ -1,4 +1,4 @@
-"""Any table with a row an event: CSV, TSV, Parquet, JSON lines; one file, or a folder of parts."""
+"""Tables with one event per row: CSV, TSV, Parquet, JSON lines; one file, or a folder of shards."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from p5rec.data.users import OwnUsers, user_file, user_table
 
 
 def files(config: DataConfig) -> dict[str, Path]:
-    """The log and the tables of items and users that the config names."""
+    """The log, and the item and user tables of the config."""
     return {"events": existing(config.path)} | item_file(config) | user_file(config)
 
 
 def read(config: DataConfig) -> RawLog:
-    """The log and its item table; without one, titles are the ids."""
-    found = files(config)
-    return log_of(config, found, events_table(config, found["events"], OWN), OWN)
+    """The log and its item table; without a table, the ids serve as titles."""
+    paths = files(config)
+    return log_of(config, paths, events_table(config, paths["events"], OWN), OWN)
 
 
 def dialect(config: DataConfig) -> Dialect:
-    """How the log is written."""
+    """The encoding and the separator of the log."""
     return Dialect(config.encoding, config.separator, "data")
 
 
 def events_table(config: DataConfig, path: Path, own: Names) -> Table:
-    """The columns of a log that may play a part: the user's, else those that ``own`` names."""
-    wanted = [(chosen,) if chosen else own.get(part, ()) for part, chosen in config.columns]
+    """The relevant columns of a log: those of the config, else those of ``own``."""
+    wanted = [(chosen,) if chosen else own.get(field, ()) for field, chosen in config.columns]
     wanted.append(tuple(further_columns(config).values()))
     names = dict.fromkeys(name for names in wanted for name in names)
     return read_table(path, list(names), dialect(config))
@@ -40,36 +40,36 @@ def events_table(config: DataConfig, path: Path, own: Names) -> Table:
 
 def log_of(
     config: DataConfig,
-    found: Mapping[str, Path],
+    paths: Mapping[str, Path],
     table: Table,
     own: Names,
     read_own: OwnItems | None = None,
     read_own_users: OwnUsers | None = None,
 ) -> RawLog:
-    """The log in ``table``, checked, with its items and users.
+    """The checked log in ``table`` with its item and user tables.
 
     Args:
-        config: the user's choices.
-        found: the files that are read, by the part they play.
+        config: the settings.
+        paths: the files to read, by role.
         table: the log's columns.
-        own: the names that the source uses.
-        read_own, read_own_users: read the source's own tables, where it has them.
+        own: the column names that the source uses.
+        read_own, read_own_users: readers of the source's own item and user tables, if any.
 
     Raises:
         UserError: see :func:`~p5rec.data.rawlog.check_events`, or a table is broken.
     """
     further = further_columns(config)
-    columns = resolve(table.places.path, table.names, config.columns, own, further, config.order)
+    columns = resolve(table.locations.path, table.names, config.columns, own, further, config.order)
     events, incomplete = check_events(table, columns, config)
-    items = item_table(config, events, found, read_own)
-    users = user_table(config, found, read_own_users)
-    files = tuple(found.values())
+    items = item_table(config, events, paths, read_own)
+    users = user_table(config, paths, read_own_users)
+    files = tuple(paths.values())
     ordinal = config.order == "rows"
-    return RawLog(events, items, files, ordinal, incomplete, table.places, users)
+    return RawLog(events, items, files, ordinal, incomplete, table.locations, users)
 
 
 SOURCE = Source(
-    "a row an event in CSV, TSV, Parquet or JSON lines (.gz too), or a folder of such parts",
+    "one event per row in CSV, TSV, Parquet or JSON lines (also .gz), or a folder of shards",
     files,
     read,
 )

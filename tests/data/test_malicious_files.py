@@ -1,4 +1,4 @@
-"""Files made to break a parser are told in one line."""
+"""Files crafted to break a parser give a one-line error."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from p5rec.data.sources import amazon
 
 GOOD = "{'asin': 'a', 'title': 'A', 'categories': [['x', 'y']], 'brand': 3}\n"
 BOMB = "a: &a [x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{name}: &{name} [{', '.join(['*' + below] * 8)}]\n"
-    for below, name in zip("abcdefghij", "bcdefghijk", strict=True)
+    f"{name}: &{name} [{', '.join(['*' + inner] * 8)}]\n"
+    for inner, name in zip("abcdefghij", "bcdefghijk", strict=True)
 )
 
 
-def refused(call: Any, said: str) -> None:
-    with pytest.raises(UserError, match=said) as caught:
+def refused(call: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
         call()
     (line,) = caught.value.lines
     assert "\n" not in line
@@ -31,7 +31,7 @@ def refused(call: Any, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("['asin', 'b']", r"meta.json:2: expected a Python mapping"),
         ("{'asin': " + "[" * 5000 + "]" * 5000 + "}", r"meta.json:2: expected a Python mapping"),
@@ -41,12 +41,12 @@ def refused(call: Any, said: str) -> None:
         ("{'asin': '" + "x" * 2**20 + "'}", r"meta.json:2: expected lines of at most 1,048,576"),
     ],
 )
-def test_literals(tmp_path: Path, line: str, said: str) -> None:
+def test_literals(tmp_path: Path, line: str, message: str) -> None:
     (tmp_path / "meta.json").write_text(GOOD + line + "\n" + GOOD)
-    refused(lambda: amazon._metadata(tmp_path / "meta.json"), said)
+    refused(lambda: amazon._metadata(tmp_path / "meta.json"), message)
 
 
-def test_good_literals_and_half_a_file(tmp_path: Path) -> None:
+def test_good_literals_and_a_truncated_file(tmp_path: Path) -> None:
     path = tmp_path / "meta.json.gz"
     path.write_bytes(gzip.compress((GOOD * 2000).encode())[:-20])
     refused(lambda: amazon._metadata(path), "meta.json.gz: expected a whole file")
@@ -59,7 +59,7 @@ def test_good_literals_and_half_a_file(tmp_path: Path) -> None:
 )
 def test_yaml(tmp_path: Path, text: str) -> None:
     (tmp_path / "bomb.yaml").write_text(text)
-    refused(lambda: read_yaml(tmp_path / "bomb.yaml"), "bomb.yaml: expected YAML that people can")
+    refused(lambda: read_yaml(tmp_path / "bomb.yaml"), "bomb.yaml: expected readable YAML")
     if "\n" not in text:
         with pytest.raises(UserError):
             overridden({}, {}, ["x=" + text.removeprefix("a: ")])

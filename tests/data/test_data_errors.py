@@ -1,4 +1,4 @@
-"""Bad input: one clear line, which names file and row, and nothing written."""
+"""Bad input: a one-line error with file and row, and no output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from p5rec.core.errors import UserError
 from p5rec.data.build import build, read_log
 from p5rec.data.config import DataConfig
-from p5rec.data.describe import dropped_told
+from p5rec.data.describe import dropped_notes
 from p5rec.data.prepare import prepare_folder
 
 HEAD = "user,item,time,rating\n"
@@ -51,16 +51,18 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "form not recognised": (
         HEAD + "a,x,02.01.2024,5\na,y,03.01.2024,5\n", {},
-        r"row 2: .* got '02.01.2024' \(and 1 more rows\); fix it, or say in data.time_format",
+        r"row 2: .* got '02.01.2024' \(and 1 more rows\); fix it, or set data.time_form",
     ),
-    "a month": (HEAD + "a,x,202401,5\na,y,202402,5\n", {}, r"row 2: expected a clear time, .*YYYY"),
+    "a month": (
+        HEAD + "a,x,202401,5\na,y,202402,5\n", {}, r"row 2: expected an unambiguous time, .*YYYY"
+    ),
     "no time at all": (
         HEAD + GOOD + "b,x,,1\nb,y,NaN,1\n", {},
         r"row 5: expected a time in column 'time', got nothing \(and 1 more rows\); fill it in, "
         r"or set data.incomplete to drop",
     ),
     "all incomplete": (
-        HEAD + "a,x,,5\n", {"incomplete": "drop"}, r"events to be left, got none \(dropped: inco"
+        HEAD + "a,x,,5\n", {"incomplete": "drop"}, r"filtering, got none \(dropped: inco"
     ),
     "null user": (HEAD + GOOD + ",x,4,1\n", {}, r"log.csv, row 5: expected a user id .* nothing"),
     "null item": (HEAD + "a,,4,1\n", {}, r"log.csv, row 2: expected a item id .* got nothing"),
@@ -70,7 +72,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
         HEAD + "a,x,1,5\na,y,2,5\nb,x,1,5\n", {},
         r"expected a user to evaluate under the split leave-one-out, got none of 2",
     ),
-    "nothing left": (HEAD + GOOD, {"min_rating": 6}, r"events to be left, got none \(dropped: min"),
+    "nothing left": (HEAD + GOOD, {"min_rating": 6}, r"filtering, got none \(dropped: min"),
     "core too deep": (HEAD + GOOD, {"k_core": {"item": 2}}, r"got none \(dropped: k_core 3\)"),
     "unknown source": (HEAD + GOOD, {"source": "tabel"}, r"did you mean 'table'"),
     "unknown kind": (HEAD, {"path": "log.xls"}, r"log.xls: expected one of .csv"),
@@ -95,7 +97,7 @@ def test_one_line_and_nothing_written(tmp_path: Path, monkeypatch: Any, case: st
     refuse(tmp_path, {"source": "table", "path": "log.csv"} | config, message)
 
 
-def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
+def test_a_missing_file_suggests_near_names(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(HEAD + GOOD)
     path = str(tmp_path / "logs.csv")
     refuse(tmp_path, {"source": "table", "path": path}, r"nothing there; did you mean 'log.csv'")
@@ -106,7 +108,7 @@ ITEM_CASES = {
     "lacking": (
         "item,title\nx,X\n",
         r"log.csv, row 3: expected every item of the log in the item table, got item 'y' without "
-        r"a row there \(2 such items, 2 events\)",
+        r"a row there \(2 unknown items, 2 events\)",
     ),
     "no id": ("item,title\n,X\n", r"items.csv, row 2: expected an item id, got nothing"),
     "no title": ("item,titel\nx,X\n", r"items.csv: expected a column 'title' .*'titel'"),
@@ -130,19 +132,19 @@ def test_broken_json_names_its_line(tmp_path: Path) -> None:
     refuse(tmp_path, {"source": "table", "path": str(path)}, r"log.jsonl:2: expected a JSON object")
 
 
-def test_a_parquet_that_is_none(tmp_path: Path) -> None:
+def test_a_file_that_is_not_parquet(tmp_path: Path) -> None:
     path = tmp_path / "log.parquet"
     path.write_text("user,item,time\n")
     refuse(tmp_path, {"source": "table", "path": str(path)}, r"expected a readable parquet")
 
 
-def test_a_user_with_one_event_only_trains(tmp_path: Path) -> None:
+def test_the_event_of_a_user_with_one_event_is_training(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(HEAD + GOOD + "b,x,1,5\n")
     prepare_folder(DataConfig(source="table", path=str(tmp_path / "log.csv")), tmp_path / "out")
     assert (tmp_path / "out" / "summary.json").is_file()
 
 
-def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(HEAD + GOOD)
     with pytest.raises(UserError, match="expected a new folder"):
         prepare_folder(DataConfig(source="table", path=str(tmp_path / "log.csv")), tmp_path)
@@ -154,7 +156,7 @@ def test_a_time_split_needs_times(tmp_path: Path) -> None:
     refuse(tmp_path, config, "expected times, for the split by time, got an order only")
 
 
-def test_an_attribute_may_not_stand_in_for_the_title() -> None:
+def test_an_attribute_cannot_replace_the_title() -> None:
     with pytest.raises(ValueError, match="title cannot name an attribute"):
         DataConfig(source="table", items={"columns": {"attributes": {"title": "name"}}})
 
@@ -166,10 +168,10 @@ def test_incomplete_rows_can_be_dropped_and_are_counted(tmp_path: Path) -> None:
     assert read_log(config).events["row"].to_list() == [3, 4, 5, 10]
     corpus, summary = build(config)
     assert (len(corpus.interactions), summary["dropped"]["incomplete"]) == (4, 5)
-    assert dropped_told(summary) == [
+    assert dropped_notes(summary) == [
         "5 rows of the log lack a user, item, time or rating: dropped."
     ]
-    with open(path, "a") as log:  # the rows of a file are told by their own numbers
+    with open(path, "a") as log:  # messages use the row numbers of the file
         log.write("b,x,soon,1\n")
     with pytest.raises(UserError, match=r"row 11: .* got 'soon'"):
         build(config)
@@ -187,7 +189,7 @@ def test_incomplete_rows_can_be_dropped_and_are_counted(tmp_path: Path) -> None:
         ("rating", [[1.0]] * 3, r"row 1: expected a number in column 'rating', got \[1.0\]"),
     ],
 )
-def test_parquet_columns_of_strange_kinds(
+def test_parquet_columns_of_wrong_types(
     tmp_path: Path, column: str, values: list[object], message: str
 ) -> None:
     columns = {"user": ["a"] * 3, "item": ["x", "y", "z"], "time": [1, 2, 3], "rating": [1.0] * 3}

@@ -1,4 +1,4 @@
-"""Tables of any content, in every format, read back as they were written, or refused by row."""
+"""Round trips: tables of any content and format are read as written, or refused with a row."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def delimited(rows: Cells, separator: str, ending: str, quoting: Any) -> str:
 
 
 def plainer(cell: str) -> str:
-    """A cell that a file without any quotation can hold; marks in its midst stay."""
+    """A cell that needs no quotation; marks inside it stay."""
     return re.sub(r"[\r\n;]", "", cell).lstrip('"')
 
 
 def as_json(names: list[str], cells: list[str]) -> str:
-    """An object that lacks the empty cells, and has numbers where the text is one."""
+    """A JSON object without the empty cells; numeric texts become numbers."""
     tokens = [
         f"{json.dumps(name)}: {cell if re.fullmatch('-?[1-9][0-9]*', cell) else json.dumps(cell)}"
         for name, cell in zip(names, cells, strict=True)
@@ -103,29 +103,27 @@ def read_or_refused(path: Path, names: list[str], dialect: Dialect) -> Table | U
 
 @pytest.mark.parametrize("kind", FORMATS)
 @given(table=tables(), draw=st.data())
-def test_what_is_written_is_read(
-    kind: str, table: tuple[list[str], Cells], draw: st.DataObject
-) -> None:
+def test_round_trip(kind: str, table: tuple[list[str], Cells], draw: st.DataObject) -> None:
     names, cells = table
     if kind == "raw":
         cells = [[plainer(cell) for cell in row] for row in cells]
         if len(names) == 1:
-            cells = [row for row in cells if row[0]]  # else a blank line
+            cells = [row for row in cells if row[0]]  # an empty cell would be a blank line
     with TemporaryDirectory() as folder:
         path, dialect = written(draw, kind, names, cells, Path(folder))
-        found = read_or_refused(path, names, dialect)
-    if isinstance(found, UserError):  # a text over several lines that look like rows
-        assert len(found.lines) == 1
-        assert re.search(r", row \d+: ", found.lines[0])
+        result = read_or_refused(path, names, dialect)
+    if isinstance(result, UserError):  # a text of several lines that look like rows
+        assert len(result.lines) == 1
+        assert re.search(r", row \d+: ", result.lines[0])
         assert any("\n" in cell or "\r" in cell for row in cells for cell in row)
         return
     empty = "" if kind == "parquet" else None
-    columns = pl.DataFrame({" ": found.rows}).hstack(found.frame)
-    absent = [pl.lit(None).alias(name) for name in names if name not in found.names]
+    columns = pl.DataFrame({" ": result.rows}).hstack(result.frame)
+    absent = [pl.lit(None).alias(name) for name in names if name not in result.names]
     have = columns.with_columns(absent).select(names)
     assert have.rows() == [tuple(cell or empty for cell in row) for row in cells]
     first = 1 if kind in ("parquet", "jsonl") else 2
-    assert found.rows.to_list() == list(range(first, first + len(cells)))
+    assert result.rows.to_list() == list(range(first, first + len(cells)))
 
 
 def test_a_table_as_polars_writes_it(tmp_path: Path) -> None:
@@ -140,5 +138,5 @@ def test_a_table_as_polars_writes_it(tmp_path: Path) -> None:
     frame.write_ndjson(tmp_path / "t.jsonl")
     frame.write_parquet(tmp_path / "t.parquet")
     for name in ("t.csv", "t.jsonl", "t.parquet"):
-        found = read_table(tmp_path / name)
-        assert found.frame.with_columns(pl.col("score").cast(pl.Float64)).equals(frame)
+        result = read_table(tmp_path / name)
+        assert result.frame.with_columns(pl.col("score").cast(pl.Float64)).equals(frame)
