@@ -94,7 +94,7 @@ class RankingTables:
             config,
             seed,
             tie,
-            None if by_item_head else trie.smallest_below(torch.from_numpy(tie).to(model.device)),
+            None if by_item_head else trie.subtree_min(torch.from_numpy(tie).to(model.device)),
             model.item_table() if uses_head and model.item_head is not None else None,
             names,
             Work.of(bundle),

@@ -1,4 +1,4 @@
-"""A method in a file of its own: what came after the last item in training, and clicks on it."""
+"""A method in one file: items that followed the last item in training, and clicks on them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from p5rec.methods.baselines.scorer import ItemScorer
 
 @dataclass(frozen=True, eq=False)
 class Follows(ItemScorer):
-    """``follows (N, N)`` float32: how often an item came after another, and ``tie (N,)``."""
+    """``follows (N, N)`` float32: counts of an item after another, and ``tie (N,)``."""
 
     follows: np.ndarray
     tie: np.ndarray
@@ -42,7 +42,7 @@ class Follows(ItemScorer):
 
 
 class LastItem(Method):
-    """How much noise blurs the counts."""
+    """Counts of successors, with noise."""
 
     kind: Literal["last-item"] = "last-item"
     noise: float = Field(default=0.01, ge=0)
@@ -52,7 +52,7 @@ class LastItem(Method):
     grid = {"noise": (0.01, 0.5)}
 
     def learn(self, interactions: Interactions, split: Split) -> Follows:
-        """Count pairs of neighbours in the training events."""
+        """Counts successive pairs of training events."""
         train = split.mask("train")
         users, items = interactions.users[train], interactions.items[train]
         follows = derive_rng(split.seed, "last item").random((interactions.n_items,) * 2)

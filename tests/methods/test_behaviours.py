@@ -1,4 +1,4 @@
-"""Views and carts beside purchases: what they count for, and that they help where they should."""
+"""Views and carts besides purchases: their weights, and where they improve recommendations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from p5rec.core.types import Corpus, Interactions, Split
 from p5rec.data.build import build as built
 from p5rec.data.config import DataConfig
 from p5rec.data.matrices import history_matrix, training_matrix
-from p5rec.data.split import instances, histories_of
+from p5rec.data.split import histories_of, instances
 from p5rec.data.windows import Windows
 from p5rec.methods.baselines.bpr import Bpr
 from p5rec.methods.baselines.ease import Ease
@@ -38,18 +38,18 @@ def mixed(log: Interactions, done: str) -> Interactions:
     return replace(log, behaviours=named)
 
 
-def test_matrices_weigh_what_was_done(build: Any) -> None:
+def test_matrices_weight_behaviours(build: Any) -> None:
     log, split = build([[0, 1, 1, 2, 0], [2, 2]], 3)
     log = mixed(log, "vvbcc vv")
-    found = training_matrix(log, split).toarray()
-    np.testing.assert_allclose(found, [[0.5, 1, 0.5], [0, 0, 0.2]])
-    asked = replace(histories_of(log), keys=None)
-    np.testing.assert_allclose(history_matrix(asked, 3).toarray(), found)
-    fading = history_matrix(asked, 3, half_life=1).toarray()
+    results = training_matrix(log, split).toarray()
+    np.testing.assert_allclose(results, [[0.5, 1, 0.5], [0, 0, 0.2]])
+    histories = replace(histories_of(log), keys=None)
+    np.testing.assert_allclose(history_matrix(histories, 3).toarray(), results)
+    fading = history_matrix(histories, 3, half_life=1).toarray()
     np.testing.assert_allclose(fading, [[0.5, 0.25, 0.25], [0, 0, 0.2]])
 
 
-def test_a_behaviour_without_weight_says_nothing(build: Any) -> None:
+def test_a_behaviour_of_weight_0_is_left_out(build: Any) -> None:
     log, split = build([[0, 1], [1, 2]], 3)
     done = Behaviours(np.array([0, 1, 0, 0], dtype=np.int8), ("buy", "view"), ("buy",), (1.0, 0.0))
     assert training_matrix(replace(log, behaviours=done), split).nnz == 3
@@ -70,22 +70,22 @@ def test_a_view_does_not_hide_an_item(build: Any, method: Any) -> None:
     assert listed == [{1, 3}, {0, 1}, {1, 2}]
 
 
-def test_sasrec_windows_ask_for_targets_alone(build: Any) -> None:
+def test_sasrec_predicts_target_behaviours_alone(build: Any) -> None:
     rng = np.random.default_rng(0)
     log, split = build([np.arange(u, u + 2 + u) for u in range(12)], 30)
     log = mixed(log, "".join(rng.choice(list("bvc"), len(log))))
     pairs = zip(log.users, log.items, strict=True)
     target_of = dict(zip(pairs, log.is_target.tolist(), strict=True))
     windows = TrainingWindows(log, split, window=4, batch=8, seed=0)
-    asked = 0
+    n_targets = 0
     for items, _, rows, columns, _ in windows.batches(0):
         assert len(rows)
-        asked += len(rows)
+        n_targets += len(rows)
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             own = items[row].tolist()
             users = [u for u in range(12) if {(u, i) in target_of for i in own} == {True}]
             assert any(target_of[u, own[column]] for u in users)
-    assert 0 < asked < log.is_target.sum()
+    assert 0 < n_targets < log.is_target.sum()
 
 
 @pytest.mark.parametrize("method", [Bpr(epochs=2, factors=4), Sasrec(epochs=2, width=8, heads=2)])
@@ -104,49 +104,51 @@ def test_windows_without_a_target_are_left_out(build: Any) -> None:
     log, split = build([[0, 1, 2], [3, 4, 5], [6, 7]], 8)
     windows = Windows(mixed(log, "bvv vvb vc"), split, 5, None, 0)
     assert windows.epoch_windows == 1
-    assert windows.row(0)[0].tolist() == [3, 4, 5]
-    assert windows.targets(np.array([3, 4, 5])).tolist() == [False, False, True]
+    assert windows.draw(0)[0].tolist() == [3, 4, 5]
+    assert windows.is_target(np.array([3, 4, 5])).tolist() == [False, False, True]
 
 
 def test_a_repeat_is_of_a_target(build: Any) -> None:
     log, split = build([[0, 1, 0, 1]], 2)
     log = mixed(log, "vbbb")
     events = np.array([2, 3])
-    found = slices(np.zeros(2, int), log.items[events], log, split, events)
-    assert found["repeat"].tolist() == [False, True]
+    results = slices(np.zeros(2, int), log.items[events], log, split, events)
+    assert results["repeat"].tolist() == [False, True]
 
 
-def test_sasrec_tells_behaviours_apart(build: Any, tmp_path: Path) -> None:
-    """By name: in any order, or some of them; what is served is what was measured."""
+def test_sasrec_distinguishes_behaviours(build: Any, tmp_path: Path) -> None:
+    """By name, in any order, or a subset of them."""
     rng = np.random.default_rng(2)
     log, split = build([rng.integers(0, 12, 8) for _ in range(30)], 12)
     log = mixed(log, "".join(rng.choice(list("bvc"), len(log))))
     fitted = Sasrec(epochs=2, width=8, heads=2).learn(log, split)
     assert fitted.behaviours == ("buy", "cart", "view")
-    asked = histories_of(log)
-    lists = fitted.recommend(asked, 12, exclude_seen=False)
+    histories = histories_of(log)
+    lists = fitted.recommend(histories, 12, exclude_seen=False)
     fitted.save(tmp_path)
     served = Sasrec(epochs=2, width=8, heads=2).load(tmp_path)
-    turned = Behaviours((2 - log.behaviours.codes), ("view", "cart", "buy"), ("buy",), WEIGHTS)
-    again = served.recommend(replace(asked, behaviours=turned), 12, exclude_seen=False)
+    reversed_order = Behaviours(
+        (2 - log.behaviours.codes), ("view", "cart", "buy"), ("buy",), WEIGHTS
+    )
+    again = served.recommend(replace(histories, behaviours=reversed_order), 12, exclude_seen=False)
     np.testing.assert_array_equal(lists.scores, again.scores)
-    as_bought = replace(turned, codes=np.full_like(turned.codes, 2))
+    as_bought = replace(reversed_order, codes=np.full_like(reversed_order.codes, 2))
     alone = [
-        served.recommend(replace(asked, behaviours=done), 12, exclude_seen=False).scores
+        served.recommend(replace(histories, behaviours=done), 12, exclude_seen=False).scores
         for done in (None, as_bought)
     ]
     np.testing.assert_array_equal(*alone)
     assert (alone[0] != lists.scores).any()
-    strange = Behaviours(turned.codes, ("view", "wish", "buy"), ("buy",), WEIGHTS)
+    unknown = Behaviours(reversed_order.codes, ("view", "wish", "buy"), ("buy",), WEIGHTS)
     with pytest.raises(UserError, match=r"buy, cart, view.*got 'wish'"):
-        served.recommend(replace(asked, behaviours=strange), 12)
+        served.recommend(replace(histories, behaviours=unknown), 12)
 
 
-def world(folder: Path, *, planted: bool, seed: int) -> tuple[Corpus, Corpus]:
-    """A shop's log, and its purchases alone; with the same users, items and held-out events.
+def write_data(folder: Path, *, planted: bool, seed: int) -> tuple[Corpus, Corpus]:
+    """A shop's log, and its purchases alone, with the same users, items and held-out events.
 
-    A user has one taste, and buys four items, three in four of them to it. Before each purchase
-    stand four views and a cart: of the taste where planted, of anything where not.
+    A user has one taste and buys four items, each of the taste with probability 0.75. Four views
+    and a cart precede each purchase: of the taste if planted, else of random items.
     """
     rng = np.random.default_rng(seed)
     rows: list[tuple[str, str, int, str]] = []
@@ -169,21 +171,21 @@ def world(folder: Path, *, planted: bool, seed: int) -> tuple[Corpus, Corpus]:
     pl.DataFrame([names, names.alias("title")]).write_csv(items)
     more = {"source": "table", "items": {"path": str(items)}, "catalog": "table"}
     behaviour = {"column": "event", "targets": ["buy"], "weights": {"view": 0.2, "cart": 0.5}}
-    found = []
-    for name, part in (("all", frame), ("bought", frame.filter(pl.col("event") == "buy"))):
-        part.write_csv(folder / f"{name}.csv")
+    results = []
+    for name, frame_of in (("all", frame), ("bought", frame.filter(pl.col("event") == "buy"))):
+        frame_of.write_csv(folder / f"{name}.csv")
         path = str(folder / f"{name}.csv")
         config = DataConfig(**more, path=path, behaviour=behaviour if name == "all" else None)
-        found.append(built(config)[0])
-    return found[0], found[1]
+        results.append(built(config)[0])
+    return results[0], results[1]
 
 
 def ndcg(method: Any, corpus: Corpus) -> np.ndarray:
     """``(U,)`` NDCG@10 of each test user."""
     histories, targets, _ = instances(corpus.interactions, corpus.split, "test")
     lists = method.learn(corpus.interactions, corpus.split).recommend(histories, 10)
-    found: np.ndarray = ranking.per_user(lists.items, targets, (10,))["NDCG@10"]
-    return found
+    results: np.ndarray = ranking.per_user(lists.items, targets, (10,))["NDCG@10"]
+    return results
 
 
 def interval(differences: np.ndarray) -> tuple[float, float]:
@@ -195,19 +197,21 @@ def interval(differences: np.ndarray) -> tuple[float, float]:
 @pytest.mark.parametrize(
     "method", [Ease(l2=20), ItemKnn(neighbours=20), Sasrec(width=16, epochs=30, ema_epochs=2)]
 )
-def test_views_help_where_they_say_something_and_not_elsewhere(method: Any, tmp_path: Path) -> None:
+def test_views_help_where_they_are_informative(method: Any, tmp_path: Path) -> None:
     for planted in (True, False):
-        everything, bought = world(tmp_path, planted=planted, seed=3)
+        everything, bought = write_data(tmp_path, planted=planted, seed=3)
         assert everything.user_ids == bought.user_ids
-        targets = [instances(each.interactions, each.split, "test")[1] for each in (everything, bought)]
+        targets = [
+            instances(each.interactions, each.split, "test")[1] for each in (everything, bought)
+        ]
         assert (targets[0] == targets[1]).all()
         low, high = interval(ndcg(method, everything) - ndcg(method, bought))
         assert low > 0 if planted else low <= 0, (planted, low, high)
 
 
-def test_no_later_view_is_read(tmp_path: Path) -> None:
-    """What happens after a user's first held-out purchase is neither learned nor read."""
-    everything, _ = world(tmp_path, planted=True, seed=1)
+def test_views_after_the_first_held_out_purchase_are_not_used(tmp_path: Path) -> None:
+    """They are neither training events nor part of histories."""
+    everything, _ = write_data(tmp_path, planted=True, seed=1)
     log, split = everything.interactions, everything.split
     late = split.of_event < 0
     assert late.any()
@@ -218,5 +222,5 @@ def test_no_later_view_is_read(tmp_path: Path) -> None:
 
 def _lists(log: Interactions, split: Split) -> np.ndarray:
     histories, _, _ = instances(log, split, "test")
-    found: np.ndarray = Ease(l2=20).learn(log, split).recommend(histories, 10).items
-    return found
+    results: np.ndarray = Ease(l2=20).learn(log, split).recommend(histories, 10).items
+    return results

@@ -1,4 +1,4 @@
-"""What is loaded has the capabilities that its config names, and no others."""
+"""A loaded predictor has the capabilities that its config names, and no others."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def fits(tmp_path: Path) -> Fits:
 
 
 def check(method: Method, model: Any) -> None:
-    """Whether a loaded model offers what its config says."""
+    """Checks a loaded model against its config."""
     assert {name for name in QUERIES if hasattr(model, name)} == {*method.capabilities}
     for name, protocol in PROTOCOLS.items():
         assert isinstance(model, protocol) == (name in method.capabilities)
     assert isinstance(model, EmbedsItems) == method.embeds_items
     assert isinstance(model, ScoresItems) == method.scores_items
-    asked = {TASKS.get(task).capability for task in method.tasks if not method.prompted}
-    assert asked <= {*method.capabilities}
+    capabilities = {TASKS.get(task).capability for task in method.tasks if not method.prompted}
+    assert capabilities <= {*method.capabilities}
 
 
 @pytest.mark.parametrize("kind", BASELINES)
-def test_a_baseline_offers_what_it_names(kind: str, fits: Fits) -> None:
+def test_a_baseline_has_its_capabilities(kind: str, fits: Fits) -> None:
     method, corpus = baseline_of(kind), fits.prepared.corpus
     fitted = fits.fit(method)
     model = method.load(fitted.folder)
@@ -74,25 +74,27 @@ def test_a_baseline_offers_what_it_names(kind: str, fits: Fits) -> None:
 
 
 @pytest.mark.parametrize("tasks", MIXES, ids="+".join)
-def test_a_language_model_offers_what_it_was_trained_on(tasks: tuple[str, ...], fits: Fits) -> None:
+def test_a_language_model_has_the_capabilities_of_its_tasks(
+    tasks: tuple[str, ...], fits: Fits
+) -> None:
     method, corpus = generative(*tasks), fits.prepared.corpus
     model = method.load(fits.fit(method).folder)
     check(method, model)
     assert hasattr(model, "recommend") == ("next-item" in tasks)
-    ways = {"ratings": {"rating", "rating-sequence"}, "explanations": {"explanation"}}
-    for what, taught in ways.items():
-        if taught & {*tasks}:
+    outputs = {"ratings": {"rating", "rating-sequence"}, "explanations": {"explanation"}}
+    for what, tasks_of_output in outputs.items():
+        if tasks_of_output & {*tasks}:
             assert len(model.of_pairs(what, corpus)(np.array([0, 1]), np.array([2, 3]))) == 2
             continue
-        with pytest.raises(UserError, match="expected a model taught"):
+        with pytest.raises(UserError, match="expected a model trained on"):
             model.of_pairs(what, corpus)
 
 
-def test_what_makes_no_lists_says_so() -> None:
+def test_a_method_that_does_not_rank_is_refused() -> None:
     generative("next-item").check_ranks()
     baseline_of("popularity").check_ranks()
     with pytest.raises(
-        UserError, match="expected a model taught 'next-item', got one taught rating;"
+        UserError, match="expected a model trained on 'next-item', got one trained on rating;"
     ):
         generative("rating").check_ranks()
     with pytest.raises(UserError, match="expected a method that ranks items, got a bias;"):

@@ -1,4 +1,4 @@
-"""A fusion: what its components' logarithms come to, and what a search on validation makes of them."""
+"""A fusion: the sum of its components' scores, and the search on validation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from p5rec.pipeline.prepared import Prepared
 
 ITEMS, GROUPS = 40, 8
 NOISE = {"kind": "noise"}
-LINEAR = {"kind": "item-to-item", "l2": 20.0, "tune": {"half_life": (None, 2.0)}}
+EASE = {"kind": "item-to-item", "l2": 20.0, "tune": {"half_life": (None, 2.0)}}
 REPEATS = {"kind": "personal-frequency", "tune": {"half_life": (None, 64.0, 16.0, 4.0)}}
 
 
@@ -54,13 +54,13 @@ NETWORK = Generative.model_validate(
 
 def small() -> Corpus:
     """30 users of 24 items."""
-    world = {"kind": "markov", "users": 30, "items": 24, "events": 6}
-    return build(DataConfig(source="synthetic", synthetic=world))[0]
+    synthetic = {"kind": "markov", "users": 30, "items": 24, "events": 6}
+    return build(DataConfig(source="synthetic", synthetic=synthetic))[0]
 
 
 @pytest.fixture(autouse=True)
 def _noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METHODS._targets, "noise", "noise_part:Noise")
+    monkeypatch.setitem(METHODS._targets, "noise", "noise_component:Noise")
 
 
 def corpus_of(histories: Sequence[Sequence[int]]) -> Corpus:
@@ -77,16 +77,16 @@ def corpus_of(histories: Sequence[Sequence[int]]) -> Corpus:
 
 
 def of_groups(*, again: float = 0.0) -> Corpus:
-    """Users stay in a group of items, or take one again that they had."""
-    rng, found = derive_rng(0, "groups"), []
+    """Users with events in one group of items, or with repeats."""
+    rng, result = derive_rng(0, "groups"), []
     for user in range(120):
         own = rng.permutation(np.arange(user % GROUPS, ITEMS, GROUPS))
         history = list(own[:2]) if again else list(own)
         while len(history) < 8 and again:
             taken = rng.random() < again
             history.append(int(rng.choice(history) if taken else rng.integers(ITEMS)))
-        found.append(history)
-    return corpus_of(found)
+        result.append(history)
+    return corpus_of(result)
 
 
 def fitted(
@@ -100,12 +100,12 @@ def fitted(
     return run, Choice.read(run.folder)
 
 
-def test_a_part_that_knows_nothing_has_no_weight_and_is_not_kept(tmp_path: Path) -> None:
-    run, choice = fitted({"ease": LINEAR, "noise": NOISE}, of_groups(), tmp_path)
+def test_a_component_without_information_has_no_weight_and_is_not_saved(tmp_path: Path) -> None:
+    run, choice = fitted({"ease": EASE, "noise": NOISE}, of_groups(), tmp_path)
     assert choice.weights == {"ease": 1.0, "noise": 0.0}
     assert [path.name for path in (run.folder / "components").iterdir()] == ["ease"]
     assert choice.value == choice.alone["ease"] > choice.alone["noise"]
-    run, choice = fitted({"noise": NOISE, "ease": LINEAR}, of_groups(), tmp_path)
+    run, choice = fitted({"noise": NOISE, "ease": EASE}, of_groups(), tmp_path)
     assert choice.weights["noise"] == 0  # the first component as well
     assert choice.weights["ease"] > 0
     assert run.about["weights"] == choice.weights
@@ -113,15 +113,17 @@ def test_a_part_that_knows_nothing_has_no_weight_and_is_not_kept(tmp_path: Path)
 
 
 @pytest.mark.parametrize("unseen", [True, False])
-def test_repeats_count_where_lists_may_hold_them(unseen: bool, tmp_path: Path) -> None:
-    components = {"ease": LINEAR, "repeats": REPEATS}
+def test_repeats_count_where_lists_include_seen_items(unseen: bool, tmp_path: Path) -> None:
+    components = {"ease": EASE, "repeats": REPEATS}
     _, choice = fitted(components, of_groups(again=0.8), tmp_path, exclude_seen=unseen)
     assert (choice.weights["repeats"] > 0) == (not unseen)
     assert choice.exclude_seen == unseen
-    assert Fusion(components=components).resolve_names({}, exclude_seen=unseen).exclude_seen == unseen
+    assert (
+        Fusion(components=components).resolve_names({}, exclude_seen=unseen).exclude_seen == unseen
+    )
 
 
-def test_the_choice_is_no_worse_than_a_part_and_says_what_it_is_worth(tmp_path: Path) -> None:
+def test_the_choice_is_no_worse_than_a_component_and_records_its_metric(tmp_path: Path) -> None:
     components = {"ease": {"kind": "item-to-item"}, "repeats": REPEATS}
     corpus = build(
         DataConfig(
@@ -137,46 +139,49 @@ def test_the_choice_is_no_worse_than_a_part_and_says_what_it_is_worth(tmp_path: 
     histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     served = run.method.load(run.folder)
     assert by_ranking(histories, targets)(served) == pytest.approx(choice.value, abs=1e-12)
-    assert choice.settings["ease"]["half_life"] in (1.0, 2.0)  # the last item says the most
+    assert choice.settings["ease"]["half_life"] in (
+        1.0,
+        2.0,
+    )  # the last item is the most informative
     settled = run.method.settled(choice)
     assert all(not component.tune for component in settled.methods.values())
     assert settled.weights == choice.weights
-    found = served.recommend(histories, 5)
+    result = served.recommend(histories, 5)
     other = again.method.load(again.folder).recommend(histories, 5)
-    assert np.array_equal(found.items, other.items)
-    assert np.array_equal(found.scores, other.scores)
+    assert np.array_equal(result.items, other.items)
+    assert np.array_equal(result.scores, other.scores)
     assert len(list((tmp_path / "one/store/fit").iterdir())) == 3 + 1 + 1  # one a penalty
 
 
-def test_it_is_the_sum_of_its_parts(tmp_path: Path) -> None:
-    """At fixed weights: the item head's log-probabilities and the weights of linear."""
+def test_scores_are_the_weighted_sum_of_the_components(tmp_path: Path) -> None:
+    """At fixed weights: the item head's log-probabilities and EASE scores."""
     corpus, network = small(), NETWORK
-    linear = ItemToItem(tune={}, half_life=3, popularity_discount=0.5)
+    ease = ItemToItem(tune={}, half_life=3, popularity_discount=0.5)
     fits = Fits.of(corpus, some_codes(24), tmp_path)
     fusion = Fusion(
-        components={"network": network, "ease": linear}, weights={"network": 1, "ease": 0.7}
+        components={"network": network, "ease": ease}, weights={"network": 1, "ease": 0.7}
     )
-    among = RunContext({"semantic": [fits.ids]})
-    (alone,) = fit_method(network, fits.prepared, among)
-    (run,) = fit_method(fusion, fits.prepared, among)
+    context = RunContext({"semantic": [fits.ids]})
+    (alone,) = fit_method(network, fits.prepared, context)
+    (run,) = fit_method(fusion, fits.prepared, context)
     weights = run.folder / "components/network/trained.safetensors"
     assert weights.samefile(alone.folder / "trained.safetensors")
     assert run.about["train_seconds"] >= alone.about["train_seconds"]
     histories, _, _ = instances(corpus.interactions, corpus.split, "test")
-    said = torch.from_numpy(network.load(alone.folder).item_logs(histories))
-    assert torch.allclose(said.exp().sum(1), torch.ones(len(histories)), atol=1e-5)
-    more = linear.learn(corpus.interactions, corpus.split).item_logs(histories)
-    wanted = pooled(said, torch.from_numpy(np.float32(0.7) * more)).numpy()
+    logs = torch.from_numpy(network.load(alone.folder).item_logs(histories))
+    assert torch.allclose(logs.exp().sum(1), torch.ones(len(histories)), atol=1e-5)
+    more = ease.learn(corpus.interactions, corpus.split).item_logs(histories)
+    wanted = pooled(logs, torch.from_numpy(np.float32(0.7) * more)).numpy()
     assert np.array_equal(run.method.load(run.folder).scores(histories), wanted)
 
 
-def test_extended_ids_rank_new_items_beside_the_old_ones(tmp_path: Path) -> None:
+def test_extended_ids_rank_new_items(tmp_path: Path) -> None:
     corpus, codes = small(), some_codes(24)
     fits = Fits.of(corpus, codes, tmp_path / "store")
     components = {"network": NETWORK, "ease": ItemToItem(tune={}), "repeats": PersonalFrequency()}
     weights = dict.fromkeys(components, 1.0)
-    among = RunContext({"semantic": [fits.ids]})
-    (run,) = fit_method(Fusion(components=components, weights=weights), fits.prepared, among)
+    context = RunContext({"semantic": [fits.ids]})
+    (run,) = fit_method(Fusion(components=components, weights=weights), fits.prepared, context)
     free = {*product(*map(range, codes.sizes))} - {*map(tuple, codes.codes.tolist())}
     more = replace(codes, codes=np.array([min(free), *codes.codes], dtype=np.int32))
     save_codes(more, tmp_path / "ids", ["new", *corpus.catalog.ids])
@@ -189,50 +194,54 @@ def test_extended_ids_rank_new_items_beside_the_old_ones(tmp_path: Path) -> None
     old = scores[:, 1:] - before.scores(histories)
     assert old == pytest.approx(np.broadcast_to(old[:, :1], old.shape), abs=1e-4)
     plain = Fusion(components={"repeats": PersonalFrequency()})
-    (run,) = fit_method(plain, fits.prepared, among)
+    (run,) = fit_method(plain, fits.prepared, context)
     with pytest.raises(UserError, match="ids: expected a model with codes"):
         plain.open_predictor(run.folder, tmp_path / "ids")
 
 
-def test_items_of_which_nothing_is_known_keep_their_probability() -> None:
+def test_unknown_items_keep_their_probability() -> None:
     rng = torch.Generator().manual_seed(1)
-    said = torch.randn(3, 9, generator=rng).log_softmax(1)
+    logs = torch.randn(3, 9, generator=rng).log_softmax(1)
     more = torch.randn(3, 9, generator=rng)
     unknown = torch.tensor([2, 5])
     more[:, unknown] = torch.nan
-    found = pooled(said, more).softmax(1)
-    assert torch.allclose(found[:, unknown], said.exp()[:, unknown], atol=1e-6)
+    result = pooled(logs, more).softmax(1)
+    assert torch.allclose(result[:, unknown], logs.exp()[:, unknown], atol=1e-6)
     known = torch.tensor([0, 1, 3, 4, 6, 7, 8])
-    alone = (said + more)[:, known].softmax(1)
-    assert torch.allclose(found[:, known] / found[:, known].sum(1, keepdim=True), alone, atol=1e-6)
-    assert torch.equal(pooled(said, torch.full_like(more, torch.nan)), said)
-    logs = said.numpy()
+    alone = (logs + more)[:, known].softmax(1)
+    assert torch.allclose(
+        result[:, known] / result[:, known].sum(1, keepdim=True), alone, atol=1e-6
+    )
+    assert torch.equal(pooled(logs, torch.full_like(more, torch.nan)), logs)
+    logs = logs.numpy()
     assert np.array_equal(fused([(1.0, logs)], (3, 9)), logs)
 
 
-def test_candidates_share_the_fits_that_do_not_differ() -> None:
+def test_candidates_with_equal_fit_settings_share_a_fit() -> None:
     component = ItemToItem(tune={"l2": (1, 2), "half_life": (None, 3), "max_neighbours": (9,)})
     grid = Grid.of(component)
     assert grid.fits == (0, 0, 1, 1)
     assert [(method.l2, method.half_life) for method in grid.fitted] == [(1, None), (2, None)]
-    assert grid.settings(3) == {"l2": 2, "half_life": 3, "kept": 9}
+    assert grid.settings(3) == {"l2": 2, "half_life": 3, "max_neighbours": 9}
     assert [grid.along(3, axis) for axis in range(grid.axes)] == [[1, 3], [2, 3], [3]]
     assert Grid.of(PersonalFrequency()).settings(0) == {}
 
 
-def test_what_cannot_be_fused_is_refused() -> None:
+def test_invalid_components_are_refused() -> None:
     with pytest.raises(ValueError, match="expected a method that scores items, got a bpr"):
         Fusion(components={"a": {"kind": "bpr"}})
     with pytest.raises(ValueError, match="expected a method that scores items, got a generative"):
         Fusion(components={"a": {}})  # it has no item head
     with pytest.raises(ValueError, match=r"weights: expected a component \(a\), got 'b'"):
-        Fusion(components={"a": LINEAR}, weights={"b": 1})
+        Fusion(components={"a": EASE}, weights={"b": 1})
     with pytest.raises(UserError, match=r"components\.a: expected a section, or the name of"):
         Fusion(components={"a": "mine"}).resolve_names({"yours": ItemToItem()}, exclude_seen=True)
-    named = Fusion(components={"a": "mine"}).resolve_names({"mine": ItemToItem(l2=7)}, exclude_seen=True)
+    named = Fusion(components={"a": "mine"}).resolve_names(
+        {"mine": ItemToItem(l2=7)}, exclude_seen=True
+    )
     assert named.methods["a"].l2 == 7
 
 
-def test_a_part_s_histories_are_permuted_with_the_whole_s() -> None:
-    fusion = Fusion(components={"ease": LINEAR}, permute_histories=True)
+def test_permuted_histories_apply_to_components() -> None:
+    fusion = Fusion(components={"ease": EASE}, permute_histories=True)
     assert fusion.methods["ease"].permute_histories

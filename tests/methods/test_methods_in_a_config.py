@@ -1,4 +1,4 @@
-"""Methods as a config names them: the kind says which settings there are."""
+"""Methods in a config: the kind selects the settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from p5rec.methods.registry import DEFAULT, METHODS, any_method
 SCHEMA = compose("Recipe", methods=(dict[FileName, any_method()], {}))
 
 
-def test_the_kind_says_which_config_it_is() -> None:
+def test_the_kind_selects_the_config() -> None:
     tree = {"methods": {"a": {"kind": "ease", "l2": 3}, "b": {"train": {"steps": 1}}}}
     recipe = bind(SCHEMA, tree, {}, "my.yaml")
     assert recipe.methods["a"] == Ease(l2=3)
@@ -21,7 +21,7 @@ def test_the_kind_says_which_config_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "says"),
+    ("section", "message"),
     [
         ({"kind": "eese"}, "a kind of method, got 'eese'; did you mean 'ease'"),
         ({"kind": "ease", "l3": 4}, "got 'methods.a.l3'; known: half_life, kind, l2, max_items, "),
@@ -35,20 +35,20 @@ def test_the_kind_says_which_config_it_is() -> None:
         ),
         (
             {"kind": "nearest-review", "task": "sumary"},
-            "people wrote (explanation, review, summary)",
+            "users wrote (explanation, review, summary)",
         ),
-        ({"kind": "lead-sentence", "task": "review"}, "people wrote (summary)"),
+        ({"kind": "lead-sentence", "task": "review"}, "users wrote (summary)"),
         (
             {"kind": "most-frequent", "task": "summary", "tune": {"max_words": [1, 2]}},
-            "methods.a: value error, tune: validation measures no most-frequent",
+            "methods.a: value error, tune: validation needs a most-frequent",
         ),
         (
             {"train": {"tasks": {"rating": {}}}, "tune": {"train.steps": [1, 2]}},
-            "methods.a: value error, tune: validation measures no generative without predict_",
+            "methods.a: value error, tune: validation needs a generative with recommend or",
         ),
         (
             {"tune": {"train.tasks": [{"next-item": {}}, {"rating": {}}]}},
-            "methods.a: value error, tune: validation measures no generative without predict_",
+            "methods.a: value error, tune: validation needs a generative with recommend or",
         ),
         (
             {"tune": {"train.learnrate": [1]}},
@@ -62,14 +62,14 @@ def test_the_kind_says_which_config_it_is() -> None:
         ({"kind": "most-frequent"}, "expected a value for 'methods.a.task', got none"),
     ],
 )
-def test_what_is_wrong_is_one_line(section: dict[str, object], says: str) -> None:
+def test_an_error_is_one_line(section: dict[str, object], message: str) -> None:
     with pytest.raises(UserError) as caught:
         bind(SCHEMA, {"methods": {"a": section}}, {}, "my.yaml")
     (line,) = caught.value.lines
-    assert says in line
+    assert message in line
     assert line.startswith("my.yaml: ")
 
 
-def test_every_kind_is_named_as_its_class_says() -> None:
+def test_every_kind_equals_the_default_of_its_class() -> None:
     for kind in METHODS:
         assert METHODS.get(kind).model_fields["kind"].default == kind

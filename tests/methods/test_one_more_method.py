@@ -1,4 +1,4 @@
-"""A method is added in one file and a line of the registry; every command takes it."""
+"""A method is added in one file and a line of the registry; every command accepts it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ methods:
   mine: {kind: last-item}
   fixed: {kind: last-item, noise: 0.2}
 repeats: 2
-evaluate: {k: 10, ask: {click: 40}, compare: [[mine, popularity], [mine, item-click-rate]]}
+evaluate: {k: 10, prompts: {click: 40}, compare: [[mine, popularity], [mine, item-click-rate]]}
 """
 
 
@@ -30,7 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return settle(tmp_path, RECIPE, monkeypatch)
 
 
-def test_it_goes_through_every_command(here: Path) -> None:
+def test_every_command_accepts_it(here: Path) -> None:
     assert said("plan", "my.yaml") == "popularity: 1 to fit\nmine: 2 to fit\nfixed: 1 to fit\n"
     assert "p5rec ids inspect" not in said("run", "my.yaml")  # there are none
     measured = figures("runs/my")
@@ -73,16 +73,18 @@ def test_it_goes_through_every_command(here: Path) -> None:
     permuted = figures("runs/my-permute-history")
     assert permuted["popularity"]["metrics"] == measured["popularity"]["metrics"]
     assert permuted["mine"]["metrics"]["HR@10"]["value"] < value("mine")
-    strangers = figures("runs/my-permute-history", "click")["mine"]
-    assert strangers["metrics"]["AUC"]["value"] < area["mine"]
+    permuted_clicks = figures("runs/my-permute-history", "click")["mine"]
+    assert permuted_clicks["metrics"]["AUC"]["value"] < area["mine"]
 
 
-def test_what_it_can_do_survives_saving(here: Path, build: Callable, ask: Callable) -> None:
+def test_its_capabilities_survive_saving(
+    here: Path, build: Callable, make_requests: Callable
+) -> None:
     method = METHODS.get("last-item")()
     model = method.learn(*build([[0, 1, 2], [0, 1, 3], [1, 2, 3]], 5))
     model.save(here)
     loaded = method.load(here)
-    requests, items = ask([[0], [3, 1], []]), np.array([1, 2, 0])
+    requests, items = make_requests([[0], [3, 1], []]), np.array([1, 2, 0])
     clicks = model.predict_click(requests, items)
     np.testing.assert_array_equal(clicks, loaded.predict_click(requests, items))
     assert clicks[0] > clicks[1] > clicks[2] == 0

@@ -1,4 +1,4 @@
-"""Settings that validation chooses, and what it measures."""
+"""Settings that validation selects, and its metrics."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from p5rec.methods.tune import by_ranking, by_rmse
 from p5rec.tasks.rating import RATING
 
 
-def test_what_a_config_fixes_is_not_tuned() -> None:
+def test_fixed_settings_are_not_tuned() -> None:
     assert [point.l2 for point in Ease().points()] == [100, 250, 500, 1000]
     assert Ease(l2=7).points() == (Ease(l2=7, tune={}),)
     grid = Ease(tune={"half_life": [1, 2], "l2": [3, 4]}).points()
@@ -24,7 +24,7 @@ def test_what_a_config_fixes_is_not_tuned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tune", "says"),
+    ("tune", "message"),
     [
         ({"l3": [1]}, "no setting 'l3'"),
         ({"kind": ["ease"]}, "no setting 'kind'"),
@@ -32,8 +32,8 @@ def test_what_a_config_fixes_is_not_tuned() -> None:
         ({"l2": [1, -1]}, "greater than 0"),
     ],
 )
-def test_a_grid_that_cannot_be(tune: dict[str, list[float]], says: str) -> None:
-    with pytest.raises(ValidationError, match=says):
+def test_an_invalid_grid_is_refused(tune: dict[str, list[float]], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         Ease(tune=tune)
 
 
@@ -42,11 +42,13 @@ def test_every_short_name_is_a_method() -> None:
         assert baseline(name).points()
 
 
-def test_metrics(build: Callable, ask: Callable) -> None:
+def test_metrics(build: Callable, make_requests: Callable) -> None:
     model = Popularity().learn(*build([[0, 1], [0, 1], [0], [2]], 4))
-    requests = ask([[], [0]])  # their lists begin 0, 1, 2 and 1, 2
+    requests = make_requests([[], [0]])  # their lists begin 0, 1, 2 and 1, 2
     assert by_ranking(requests, np.array([1, 2]), "HR@1")(model) == 0
     assert by_ranking(requests, np.array([1, 2]), "MRR@2")(model) == 0.5
     rated = Bias().learn(*build([[0, 0]], 1, ratings=[[3.0, 3.0]]))
-    value = by_rmse(ask([[], []], users=[0, 0]), np.array([0, 0]), np.array([2.0, 5.0]))(rated)
+    value = by_rmse(make_requests([[], []], users=[0, 0]), np.array([0, 0]), np.array([2.0, 5.0]))(
+        rated
+    )
     assert value == pytest.approx(-(2.5**0.5))

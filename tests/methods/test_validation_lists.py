@@ -1,4 +1,4 @@
-"""The lists by which settings are chosen leave out seen items where those of the recipe do."""
+"""Validation lists leave out seen items if the recipe's lists do."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ from p5rec.pipeline.prepared import Prepared
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    world = {"kind": "markov", "users": 30, "items": 12, "events": 16}
-    return build(DataConfig(source="synthetic", synthetic=world, dedupe="none"))[0]
+    synthetic = {"kind": "markov", "users": 30, "items": 12, "events": 16}
+    return build(DataConfig(source="synthetic", synthetic=synthetic, dedupe="none"))[0]
 
 
-class Told:
-    """Notes how it was asked."""
+class Recorder:
+    """Records ``exclude_seen`` of its calls."""
 
-    asked: list[bool]
+    recorded: list[bool]
 
     def __init__(self) -> None:
-        self.asked = []
+        self.recorded = []
 
     def recommend(self, histories: Histories, k: int, *, exclude_seen: bool = True) -> RankedLists:
-        self.asked.append(exclude_seen)
+        self.recorded.append(exclude_seen)
         shape = (len(histories), k)
         return RankedLists(histories.users, np.full(shape, -1, np.int32), np.zeros(shape))
 
 
 @pytest.mark.parametrize("exclude_seen", [True, False])
-def test_the_split_says_how(corpus: Corpus, exclude_seen: bool) -> None:
-    corpus, model = corpus.with_validation(exclude_seen=exclude_seen), Told()
+def test_exclude_seen_follows_the_split(corpus: Corpus, exclude_seen: bool) -> None:
+    corpus, model = corpus.with_validation(exclude_seen=exclude_seen), Recorder()
     of_lists(corpus)(model)
-    figure = validation_metric(lambda: model, corpus.interactions, corpus.split)
-    assert figure is not None
-    figure()
-    assert model.asked == [exclude_seen] * 2
+    metric = validation_metric(lambda: model, corpus.interactions, corpus.split)
+    assert metric is not None
+    metric()
+    assert model.recorded == [exclude_seen] * 2
 
 
-def test_a_generative_model_is_looked_at_so_too(
+def test_validation_checks_of_generative_models_follow_the_split(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from types import SimpleNamespace
@@ -61,18 +61,18 @@ def test_a_generative_model_is_looked_at_so_too(
     from p5rec.recommend import validate
     from p5rec.recommend.config import DecodeConfig
 
-    told = Told()
-    monkeypatch.setattr(validate, "GenerativeRecommender", lambda *_: told)
+    recorder = Recorder()
+    monkeypatch.setattr(validate, "GenerativeRecommender", lambda *_: recorder)
     bundle: Any = SimpleNamespace(
         settings=SimpleNamespace(tasks=("next-item",)), model=SimpleNamespace(item_head=None)
     )
     for exclude_seen in (True, False):
         seen = corpus.with_validation(exclude_seen=exclude_seen)
         validate.validator(seen, DecodeConfig(), 10)(bundle)
-    assert told.asked == [True, False]
+    assert recorder.recorded == [True, False]
 
 
-def test_what_is_bought_again_is_found_where_lists_may_hold_it(corpus: Corpus) -> None:
+def test_repeats_count_where_lists_include_seen_items(corpus: Corpus) -> None:
     model = PersonalFrequency().learn(corpus.interactions, corpus.split)
     without, having = (
         of_lists(corpus.with_validation(exclude_seen=each))(model) for each in (True, False)
@@ -86,7 +86,7 @@ def keys(method: Method, corpus: Corpus, store: Store, data: Artefact, stage: st
 
 
 @pytest.mark.parametrize(
-    ("method", "stage", "anew"),
+    ("method", "stage", "refitted"),
     [
         (Ease(max_items=99), "trial", True),
         (Popularity(), "fit", False),
@@ -94,17 +94,17 @@ def keys(method: Method, corpus: Corpus, store: Store, data: Artefact, stage: st
     ],
     ids=["chosen", "counted", "stopped"],
 )
-def test_it_is_in_the_keys_where_it_matters(
-    method: Method, stage: str, anew: bool, corpus: Corpus, tmp_path: Any
+def test_exclude_seen_is_in_the_keys_of_stages_that_depend_on_it(
+    method: Method, stage: str, refitted: bool, corpus: Corpus, tmp_path: Any
 ) -> None:
     store = Store(tmp_path / "store", lambda _: None, 0)
     data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
     first = keys(method, corpus, store, data, stage)
     assert keys(method, corpus, store, data, stage) == first
     both = keys(method, corpus.with_validation(exclude_seen=False), store, data, stage)
-    assert len(both) == (2 if anew else 1) * len(first)
+    assert len(both) == (2 if refitted else 1) * len(first)
 
 
-def test_a_rating_has_no_lists() -> None:
+def test_rating_methods_have_no_lists() -> None:
     assert Bias().capabilities[0] != "recommend"
     assert not Bias.validates_during_fit

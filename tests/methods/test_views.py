@@ -1,4 +1,4 @@
-"""Views of the items in ids: which method is meant, and how one that is not to be had is told."""
+"""Views of items in semantic ids: how a method is resolved, and errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def bound(method: Any, lines: Any = None) -> Any:
     return view_methods(ids, METHODS, lines)["semantic"]["v"]
 
 
-def test_a_section_a_method_of_the_recipe_or_a_baseline() -> None:
+def test_a_view_is_a_section_a_method_of_the_recipe_or_a_baseline() -> None:
     assert bound({"kind": "sasrec", "width": 16, "tune": {}}) == Sasrec(width=16, tune={})
     assert bound("deep") is METHODS["deep"]
     assert bound("bpr") == baseline("bpr")
@@ -32,7 +32,7 @@ def test_a_section_a_method_of_the_recipe_or_a_baseline() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "says"),
+    ("method", "message"),
     [
         ("dep", "expected a method of the recipe or a baseline, got 'dep'; did you mean 'deep'?"),
         ("sasrek", "got 'sasrek'; did you mean 'sasrec'?"),
@@ -47,15 +47,15 @@ def test_a_section_a_method_of_the_recipe_or_a_baseline() -> None:
         ({"train": {"steps": 1}}, "expected a method with item vectors, got 'generative'"),
     ],
 )
-def test_what_is_wrong_is_one_line_that_names_the_key(method: Any, says: str) -> None:
+def test_an_error_is_one_line_with_the_key(method: Any, message: str) -> None:
     with pytest.raises(UserError) as caught:
         bound(method, {tuple(AT.split(".")[:5]): KeyOrigin("my.yaml:7")})
     (line,) = caught.value.lines
-    assert says in line
+    assert message in line
     assert line.startswith(f"my.yaml:7: {AT}")
 
 
-def test_an_unknown_setting_has_its_place_and_the_nearest_known_one() -> None:
+def test_an_unknown_setting_is_reported_with_its_line_and_the_nearest_known_one() -> None:
     at = (*AT.split("."), "widht")
     with pytest.raises(UserError) as caught:
         bound({"kind": "sasrec", "widht": 8}, {at: KeyOrigin("my.yaml:9")})
@@ -64,22 +64,22 @@ def test_an_unknown_setting_has_its_place_and_the_nearest_known_one() -> None:
     )
 
 
-def test_of_sections_that_are_not_read_yet_the_one_that_is_named_is() -> None:
+def test_a_named_section_is_bound() -> None:
     ids = {"semantic": IdsConfig(vectors={"methods": {"v": {"method": "deep"}}})}
-    sections = {"deep": {"kind": "sasrec", "width": 12}, "other": "what nobody reads"}
+    sections = {"deep": {"kind": "sasrec", "width": 12}, "other": "not a section"}
     assert view_methods(ids, sections)["semantic"]["v"] == Sasrec(width=12)
     with pytest.raises(UserError, match=r"'methods\.deep\.widht'; did you mean 'width'"):
         view_methods(ids, {"deep": {"kind": "sasrec", "widht": 12}})
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
-    views = {"a": {"method": "nobody"}, "b": {"method": {"kind": "sasrec", "width": 0}}}
+def test_all_errors_are_reported_together() -> None:
+    views = {"a": {"method": "unknown"}, "b": {"method": {"kind": "sasrec", "width": 0}}}
     ids = {name: IdsConfig(vectors={"methods": views}) for name in ("one", "two")}
     with pytest.raises(UserError) as caught:
         view_methods(ids, METHODS)
     assert len(caught.value.lines) == 4
 
 
-def test_views_have_names_of_their_own() -> None:
+def test_names_of_views_are_unique() -> None:
     with pytest.raises(ValueError, match="rename 'text'"):
         IdsConfig(vectors={"methods": {"text": {"method": "sasrec"}}})

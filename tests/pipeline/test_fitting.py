@@ -1,4 +1,4 @@
-"""A trial for each point of a grid, and the best one's model under every seed."""
+"""A trial for each point of a grid, and the best point's model under every seed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from p5rec.methods.baselines.item_to_item import ItemToItem
 from p5rec.methods.baselines.popularity import Popularity
 from p5rec.methods.tune import by_ranking
 from p5rec.pipeline import fitting
-from p5rec.pipeline.predictions import predict_fitted
 from p5rec.pipeline.fitting import MODEL, Fitted, fit_method
+from p5rec.pipeline.predictions import predict_fitted
 from p5rec.pipeline.prepared import Prepared
 from p5rec.recommend.list_files import read_lists
 from p5rec.recommend.serving import ServingConfig
@@ -30,8 +30,8 @@ SERVING = ServingConfig(k=5)
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    world = {"kind": "markov", "users": 30, "items": 24, "events": 8}
-    return build(DataConfig(source="synthetic", synthetic=world))[0]
+    data = {"kind": "markov", "users": 30, "items": 24, "events": 8}
+    return build(DataConfig(source="synthetic", synthetic=data))[0]
 
 
 @pytest.fixture
@@ -48,15 +48,17 @@ def fitted(method: Method, corpus: Corpus, data: Artefact, store: Store, n: int)
     return fit_method(method, Prepared(corpus, data, store), repeats=n)
 
 
-def reads_training(made: Artefact, corpus: Corpus) -> bool:
-    """Whether the training events and no others are in the lineage."""
-    seen = made.lineage.contains(corpus.interactions.event_keys)
+def reads_training(stage: Artefact, corpus: Corpus) -> bool:
+    """Whether the lineage equals the training events."""
+    seen = stage.lineage.contains(corpus.interactions.event_keys)
     return np.array_equal(seen, corpus.split.mask("train")) and seen.sum() == len(
-        made.lineage.events
+        stage.lineage.events
     )
 
 
-def test_without_draws_it_is_fitted_once(corpus: Corpus, data: Artefact, store: Store) -> None:
+def test_a_deterministic_method_is_fitted_once(
+    corpus: Corpus, data: Artefact, store: Store
+) -> None:
     (run,) = fitted(Popularity(), corpus, data, store, 3)
     assert (run.about["configs_tried"], run.about["tuned"]) == (
         1,
@@ -64,12 +66,12 @@ def test_without_draws_it_is_fitted_once(corpus: Corpus, data: Artefact, store: 
     )
     assert not (store.root / "trial").exists()
     histories, _, _ = instances(corpus.interactions, corpus.split, "test")
-    made = predict_fitted(run, SERVING, Prepared(corpus, data, store), "test")
-    assert read_lists(made.path).users.tolist() == histories.users.tolist()
-    assert reads_training(made, corpus)
+    stage = predict_fitted(run, SERVING, Prepared(corpus, data, store), "test")
+    assert read_lists(stage.path).users.tolist() == histories.users.tolist()
+    assert reads_training(stage, corpus)
 
 
-def test_swapped_histories_are_events_of_the_corpus(
+def test_the_lineage_of_permuted_histories_has_original_events(
     corpus: Corpus, data: Artefact, store: Store
 ) -> None:
     for method in (Popularity(permute_histories=True), Bpr(epochs=1, permute_histories=True)):
@@ -77,14 +79,14 @@ def test_swapped_histories_are_events_of_the_corpus(
         assert reads_training(run.fit_stage, corpus)
 
 
-def test_with_draws_it_is_tuned_once_and_fitted_under_every_seed(
+def test_a_stochastic_method_is_tuned_once_and_fitted_under_every_seed(
     corpus: Corpus, data: Artefact, store: Store
 ) -> None:
     runs = fitted(Bpr(epochs=3), corpus, data, store, 3)
     assert [run.about["configs_tried"] for run in runs] == [3, 1, 1]
     assert runs[0].method == runs[1].method == runs[2].method
     lists = [predict_fitted(run, SERVING, Prepared(corpus, data, store), "test") for run in runs]
-    scores = [read_lists(made.path).scores for made in lists]
+    scores = [read_lists(stage.path).scores for stage in lists]
     assert not np.array_equal(scores[1], scores[0])
     assert not np.array_equal(scores[1], scores[2])
     assert all(reads_training(run.fit_stage, corpus) for run in runs)
@@ -92,21 +94,21 @@ def test_with_draws_it_is_tuned_once_and_fitted_under_every_seed(
     assert [run.fit_stage.fresh for run in again] == [False, False]
 
 
-@pytest.mark.parametrize("kept", [0, 2**26])
-def test_the_best_point_on_validation_is_chosen(
-    corpus: Corpus, data: Artefact, store: Store, kept: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("max_bytes", [0, 2**26])
+def test_the_best_point_on_validation_is_selected(
+    corpus: Corpus, data: Artefact, store: Store, max_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fitting, "KEPT", kept)
+    monkeypatch.setattr(fitting, "MAX_TRIAL_BYTES", max_bytes)
     method = Ease(tune={"l2": [1e6, 5.0], "half_life": [8.0, 1.0]})
     (run,) = fitted(method, corpus, data, store, 1)
     histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     value = by_ranking(histories, targets)
     points = [(value(p.learn(corpus.interactions, corpus.split)), p) for p in method.points()]
-    best = max(found for found, _ in points)
-    assert run.method == next(point for found, point in points if found == best)
+    best = max(metric for metric, _ in points)
+    assert run.method == next(point for metric, point in points if metric == best)
     trials = sorted((store.root / "trial").iterdir())
     assert [(trial / MODEL).is_dir() for trial in trials if not trial.name.startswith(".")] == (
-        [bool(kept)] * 4
+        [bool(max_bytes)] * 4
     )
     seen = corpus.interactions.event_keys[corpus.split.mask("train")]
     assert run.fit_stage.lineage.contains(corpus.interactions.event_keys).sum() == len(seen)
@@ -116,26 +118,26 @@ def test_the_best_point_on_validation_is_chosen(
     )
 
 
-def test_a_killed_search_goes_on_where_it_stopped(
+def test_a_killed_search_resumes(
     corpus: Corpus, data: Artefact, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried = []
-    whole = Ease.learn
+    fitted_l2 = []
+    original = Ease.learn
 
-    def counted(self: Ease, *world: object) -> object:
-        tried.append(self.l2)
-        if len(tried) == 3:
+    def recorded(self: Ease, *data: object) -> object:
+        fitted_l2.append(self.l2)
+        if len(fitted_l2) == 3:
             raise KeyboardInterrupt
-        return whole(self, *world)
+        return original(self, *data)
 
-    monkeypatch.setattr(Ease, "learn", counted)
+    monkeypatch.setattr(Ease, "learn", recorded)
     with pytest.raises(KeyboardInterrupt):
         fitted(Ease(), corpus, data, store, 1)
     fitted(Ease(), corpus, data, store, 1)
-    assert tried == [100, 250, 500, 500, 1000]
+    assert fitted_l2 == [100, 250, 500, 500, 1000]
 
 
-def test_points_that_read_one_fit_are_measured_apart(
+def test_points_that_share_a_fit_have_separate_trials(
     corpus: Corpus, data: Artefact, store: Store
 ) -> None:
     method = ItemToItem(l2=5, tune={"half_life": [None, 1.0], "popularity_discount": [0.0, 0.5]})
@@ -144,7 +146,7 @@ def test_points_that_read_one_fit_are_measured_apart(
     histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     value = by_ranking(histories, targets)
     points = [(value(p.learn(corpus.interactions, corpus.split)), p) for p in method.points()]
-    assert len({found for found, _ in points}) > 1
-    best = max(found for found, _ in points)
-    assert run.method == next(point for found, point in points if found == best)
+    assert len({metric for metric, _ in points}) > 1
+    best = max(metric for metric, _ in points)
+    assert run.method == next(point for metric, point in points if metric == best)
     assert value(run.method.load(run.folder)) == best

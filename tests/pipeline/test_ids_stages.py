@@ -1,4 +1,4 @@
-"""Ids as a stage: what goes into them, what they remember, what is made again."""
+"""The stages of semantic ids: inputs, lineage and caching."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ SASREC = Sasrec(width=16, window=12, epochs=10, ema_epochs=1, tune={})
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    world = {"kind": "checkerboard", "users": 80, "items": 30, "events": 12}
-    return build(DataConfig(source="synthetic", synthetic=world))[0]
+    synthetic = {"kind": "checkerboard", "users": 80, "items": 30, "events": 12}
+    return build(DataConfig(source="synthetic", synthetic=synthetic))[0]
 
 
 @pytest.fixture
@@ -42,9 +42,11 @@ def make(corpus: Corpus, tmp_path: Path) -> Any:
     def run(
         views: Mapping[str, Method] | None = None, repeats: int = 1, **settings: Any
     ) -> list[Artefact]:
-        bare = {"text": None, "cooccurrence": None, **settings.pop("vectors", {})}
-        bare["methods"] = {name: {"method": each.dump()} for name, each in (views or {}).items()}
-        config = IdsConfig(**{"levels": 2, "codebook": 6, "vectors": bare, **settings})
+        vector_settings = {"text": None, "cooccurrence": None, **settings.pop("vectors", {})}
+        vector_settings["methods"] = {
+            name: {"method": each.dump()} for name, each in (views or {}).items()
+        }
+        config = IdsConfig(**{"levels": 2, "codebook": 6, "vectors": vector_settings, **settings})
         return build_ids(config, views or {}, Prepared(corpus, data, store), repeats)
 
     return run
@@ -54,7 +56,7 @@ def stages(store: Path, name: str) -> int:
     return len(list((store / name).glob("*/lineage.npy")))
 
 
-def test_vectors_of_a_method_are_made_once(make: Any, corpus: Corpus, tmp_path: Path) -> None:
+def test_vectors_of_a_method_are_cached(make: Any, corpus: Corpus, tmp_path: Path) -> None:
     (first,) = make(views={"deep": SASREC})
     (vectors,) = (tmp_path / "store" / "vectors").glob(f"*/{VECTORS}")
     table = np.load(vectors)
@@ -63,7 +65,7 @@ def test_vectors_of_a_method_are_made_once(make: Any, corpus: Corpus, tmp_path: 
     np.testing.assert_array_equal(np.isnan(table[:, 0]), ~seen)
     seen_of = first.lineage.contains(corpus.interactions.event_keys)
     assert np.array_equal(seen_of, corpus.split.mask("train"))
-    # items of a colour lie together: nobody mixes the two
+    # items of a colour are similar: no user mixes the two
     colour = np.array([int(name[1:]) % 2 for name in corpus.catalog.ids])[seen]
     alike, same = table[seen] @ table[seen].T, np.equal.outer(colour, colour)
     assert alike[same].mean() > alike[~same].mean() + 0.2
@@ -73,7 +75,7 @@ def test_vectors_of_a_method_are_made_once(make: Any, corpus: Corpus, tmp_path: 
     assert stages(tmp_path / "store", "fit") == 2
 
 
-def test_codes_of_a_seed_read_the_model_of_that_seed(
+def test_codes_of_a_seed_use_the_model_of_that_seed(
     make: Any, corpus: Corpus, tmp_path: Path
 ) -> None:
     runs = make(views={"deep": SASREC}, repeats=2)
@@ -82,28 +84,26 @@ def test_codes_of_a_seed_read_the_model_of_that_seed(
     data = store.stage("data", lambda _: Lineage.none(), config={}, code=())
     fitted = fit_method(SASREC, Prepared(corpus, data, store), repeats=2)
     assert not any(run.fit_stage.fresh for run in fitted)  # one fit for the ids and for the lists
-    for made, run in zip(runs, fitted, strict=True):
-        key = made.manifest["inputs"]["deep vectors"]
+    for ids, run in zip(runs, fitted, strict=True):
+        key = ids.manifest["inputs"]["deep vectors"]
         vectors = np.load(tmp_path / "store" / "vectors" / key / VECTORS)
         np.testing.assert_array_equal(vectors, SASREC.load(run.folder).item_vectors())
 
 
-def test_new_items_get_codes_where_a_method_knew_the_old_ones(
-    make: Any, corpus: Corpus, tmp_path: Path
-) -> None:
+def test_new_items_get_codes_from_their_content(make: Any, corpus: Corpus, tmp_path: Path) -> None:
     path, rng = tmp_path / "own.npy", np.random.default_rng(0)
     np.save(path, rng.normal(size=(30, 5)))
-    (made,) = make(vectors={"file": {"path": str(path)}}, views={"deep": SASREC}, codebook=8)
-    encoder, codes = load_encoder(made.path), load_codes(made.path)
+    (ids,) = make(vectors={"file": {"path": str(path)}}, views={"deep": SASREC}, codebook=8)
+    encoder, codes = load_encoder(ids.path), load_codes(ids.path)
     assert list(encoder.config.vectors.weights) == ["deep", "file"]
-    new = np.arange(3)  # as if they were new: only their content is known
-    given = {"file": rng.normal(size=(3, 5)).astype(np.float32)}
-    placed = encoder.extend(codes, corpus, new, given)
-    assert placed.shape == (3, 2)
-    assert not {*map(tuple, placed.tolist())} & {*map(tuple, codes.codes.tolist())}
+    new = np.arange(3)  # treated as new: only their content is known
+    vectors = {"file": rng.normal(size=(3, 5)).astype(np.float32)}
+    new_codes = encoder.extend(codes, corpus, new, vectors)
+    assert new_codes.shape == (3, 2)
+    assert not {*map(tuple, new_codes.tolist())} & {*map(tuple, codes.codes.tolist())}
 
 
-def test_a_changed_file_of_vectors_is_read_anew(make: Any, tmp_path: Path) -> None:
+def test_a_changed_file_of_vectors_makes_new_ids(make: Any, tmp_path: Path) -> None:
     path, rng = tmp_path / "own.npy", np.random.default_rng(0)
     np.save(path, rng.normal(size=(30, 5)))
     (first,) = make(vectors={"file": {"path": str(path)}})
@@ -113,11 +113,11 @@ def test_a_changed_file_of_vectors_is_read_anew(make: Any, tmp_path: Path) -> No
     assert make(vectors={"file": {"path": str(path)}})[0].key != first.key
 
 
-def test_the_stage_keeps_codes_what_made_them_and_their_figures(make: Any, corpus: Corpus) -> None:
-    made = make(vectors={"cooccurrence": {"dim": 4}})[0].path
-    assert load_item_ids(made) == corpus.catalog.ids
-    assert load_codes(made).sizes == (6, 6)
-    assert load_encoder(made).config.codebook == 6
-    figures = json.loads((made / "codebook_metrics.json").read_text())
-    assert figures["next_item_bits"] > figures["next_item_bits_permuted"]
-    assert len(figures["samples"]) == 6
+def test_the_stage_saves_codes_encoder_and_metrics(make: Any, corpus: Corpus) -> None:
+    ids = make(vectors={"cooccurrence": {"dim": 4}})[0].path
+    assert load_item_ids(ids) == corpus.catalog.ids
+    assert load_codes(ids).sizes == (6, 6)
+    assert load_encoder(ids).config.codebook == 6
+    metrics = json.loads((ids / "codebook_metrics.json").read_text())
+    assert metrics["next_item_bits"] > metrics["next_item_bits_permuted"]
+    assert len(metrics["samples"]) == 6

@@ -1,4 +1,4 @@
-"""Language models tuned by nested settings: a fit, a folder and a figure for each point."""
+"""Language models tuned by nested settings: a fit, a folder and a metric for each point."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ RATES = [1e-6, 0.03]
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    world = {"kind": "markov", "users": 30, "items": 12, "events": 8}
-    return build(DataConfig(source="synthetic", synthetic=world))[0]
+    synthetic = {"kind": "markov", "users": 30, "items": 12, "events": 8}
+    return build(DataConfig(source="synthetic", synthetic=synthetic))[0]
 
 
 @pytest.fixture
@@ -34,16 +34,16 @@ def fits(corpus: Corpus, tmp_path: Path) -> Fits:
 
 @pytest.fixture
 def fitted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int, Corpus]]:
-    """The learning rate, seed and corpus of each training that begins."""
-    found = []
-    whole = Generative.fit
+    """The learning rate, seed and corpus of each training."""
+    fits_seen = []
+    original = Generative.fit
 
-    def noted(self: Generative, corpus: Corpus, folder: Path, **given: Any) -> Any:
-        found.append((self.train.learning_rate, given["seed"], corpus))
-        return whole(self, corpus, folder, **given)
+    def recorded(self: Generative, corpus: Corpus, folder: Path, **options: Any) -> Any:
+        fits_seen.append((self.train.learning_rate, options["seed"], corpus))
+        return original(self, corpus, folder, **options)
 
-    monkeypatch.setattr(Generative, "fit", noted)
-    return found
+    monkeypatch.setattr(Generative, "fit", recorded)
+    return fits_seen
 
 
 def tuned(**changes: Any) -> Generative:
@@ -57,10 +57,10 @@ def tuned(**changes: Any) -> Generative:
     return Generative.model_validate(settings)
 
 
-def test_validation_chooses_and_every_seed_fits_what_it_chose(
+def test_every_seed_fits_the_selected_settings(
     fits: Fits, corpus: Corpus, fitted: list[Any]
 ) -> None:
-    runs = fits.fit_prompts(tuned(), 2)
+    runs = fits.fit_repeats(tuned(), 2)
     trials = (fits.prepared.store.root / "trial").glob(f"*/{TRIAL}")
     values = sorted(read_json(path)["value"] for path in trials)
     assert len(values) == 2
@@ -74,27 +74,27 @@ def test_validation_chooses_and_every_seed_fits_what_it_chose(
     model = runs[0].method.load(runs[0].folder)
     assert of_lists(corpus)(model) == pytest.approx(values[1])
     assert runs[0].about["train_seconds"] > runs[0].fit_stage.manifest["seconds"]
-    again = fits.fit_prompts(tuned(), 2)
+    again = fits.fit_repeats(tuned(), 2)
     assert len(fitted) == 3
     assert [run.model_stage.path for run in again] == [run.model_stage.path for run in runs]
 
 
-def test_a_killed_search_goes_on_with_the_histories_that_were_permuted(
+def test_a_killed_search_resumes_with_the_same_permuted_histories(
     fits: Fits, corpus: Corpus, fitted: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method = tuned(permute_histories=True)
-    noted = Generative.fit
+    recorded = Generative.fit
 
-    def killed(self: Generative, *given: Any, **more: Any) -> Any:
+    def killed(self: Generative, *options: Any, **more: Any) -> Any:
         if self.train.learning_rate == RATES[1]:
             raise KeyboardInterrupt
-        return noted(self, *given, **more)
+        return recorded(self, *options, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(Generative, "fit", killed)
         with pytest.raises(KeyboardInterrupt):
             fits.fit(method)
-    (run,) = fits.fit_prompts(method, 1)
+    (run,) = fits.fit_repeats(method, 1)
     assert [rate for rate, _, _ in fitted] == RATES
     for _, _, read in fitted:
         assert not np.array_equal(read.interactions.items, corpus.interactions.items)

@@ -1,4 +1,4 @@
-"""Conditions are expressions over the columns: what else SQL can do is refused in one line."""
+"""Conditions are expressions over the columns; other SQL is refused in one line."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_expressions_over_the_columns(condition: str, rows: list[int]) -> None:
         "events = 1 OR " * 100_000 + "events = 2",
     ],
 )
-def test_everything_else_is_one_line(condition: str) -> None:
+def test_other_sql_is_refused_in_one_line(condition: str) -> None:
     with pytest.raises(UserError) as caught:
         rows_where(condition, TABLE, "--where")
     (line,) = caught.value.lines

@@ -1,4 +1,4 @@
-"""A model's lists: exact where the search is wide, and each request's own."""
+"""Ranked lists of a model: exact for wide beams, and independent between requests."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from p5rec.core.rng import id_keys, tie_order
 from p5rec.core.types import Catalog, Histories, RankedLists
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
-from p5rec.recommend.prompt_predictions import encode_prompts, rank_for_examples, write
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.lists import to_frame, write_lists
+from p5rec.recommend.prompt_predictions import encode_prompts, generate_texts, rank_for_examples
 from p5rec.recommend.protocols import Recommender
 from p5rec.recommend.ratings import estimate_ratings
 
@@ -30,11 +30,11 @@ WIDE = DecodeConfig(k=10, beams=30, batch_tokens=200, max_new_tokens=8)
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    made = make_bundle(
+    bundle = make_bundle(
         scratch(), some_codes(ITEMS), scale=SCALE, tasks=("next-item", "rating"), window=6
     )
-    torch.nn.init.normal_(made.model.heads.regression.weight, std=0.1)
-    return made.ready()
+    torch.nn.init.normal_(bundle.model.heads.regression.weight, std=0.1)
+    return bundle.ready()
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,9 @@ def tiny(bundle: Bundle) -> GenerativeRecommender:
 
 
 @pytest.fixture(scope="module")
-def histories(ask) -> Histories:
+def histories(make_requests) -> Histories:
     rng = np.random.default_rng(0)
-    return ask([rng.integers(0, ITEMS, n).tolist() for n in (3, 0, 20, 6, 1, 9, 0, 4)])
+    return make_requests([rng.integers(0, ITEMS, n).tolist() for n in (3, 0, 20, 6, 1, 9, 0, 4)])
 
 
 def test_it_is_a_recommender(tiny: GenerativeRecommender) -> None:
@@ -53,13 +53,13 @@ def test_it_is_a_recommender(tiny: GenerativeRecommender) -> None:
 
 
 @pytest.mark.parametrize("exclude_seen", [True, False])
-def test_wide_lists_are_those_of_scoring_every_item(
+def test_wide_beams_equal_scoring_every_item(
     tiny: GenerativeRecommender, bundle: Bundle, histories: Histories, exclude_seen: bool
 ) -> None:
-    found = tiny.recommend(histories, 10, exclude_seen=exclude_seen)
+    lists = tiny.recommend(histories, 10, exclude_seen=exclude_seen)
     codes = torch.from_numpy(bundle.layout.codes.codes).long()
     tie = torch.from_numpy(tie_order(id_keys(range(ITEMS)), 4))
-    assert found.users.tolist() == histories.users.tolist()
+    assert lists.users.tolist() == histories.users.tolist()
     for b in range(len(histories)):
         tokens = bundle.layout.items[histories[b][-6:]].reshape(-1)  # the window
         prompt = torch.tensor([[bundle.bos, *tokens]])
@@ -67,16 +67,19 @@ def test_wide_lists_are_those_of_scoring_every_item(
         if exclude_seen:
             alive[0, histories[b].tolist()] = False  # all of it, not the window alone
         with torch.inference_mode():
-            every = score_codes(bundle.model, prompt, torch.ones_like(prompt), codes)
+            all_scores = score_codes(bundle.model, prompt, torch.ones_like(prompt), codes)
             items, scores = exhaustive(
-                lambda part, every=every: every[:, part[:, 0]], torch.arange(ITEMS)[:, None],
+                lambda prefix, scores=all_scores: scores[:, prefix[:, 0]],
+                torch.arange(ITEMS)[:, None],
                 k=10, alive=alive, tie=tie,
             )  # fmt: skip
-        assert found.items[b].tolist() == items[0].tolist()
-        assert found.scores[b] == pytest.approx(scores[0].numpy(), abs=2e-5)
+        assert lists.items[b].tolist() == items[0].tolist()
+        assert lists.scores[b] == pytest.approx(scores[0].numpy(), abs=2e-5)
 
 
-def test_a_request_s_list_is_its_own(tiny: GenerativeRecommender, histories: Histories) -> None:
+def test_a_list_does_not_depend_on_other_requests(
+    tiny: GenerativeRecommender, histories: Histories
+) -> None:
     together = tiny.recommend(histories, 10)
     for b in range(len(histories)):
         alone = tiny.recommend(histories.take(np.array([b])), 10)
@@ -89,30 +92,30 @@ def test_a_request_s_list_is_its_own(tiny: GenerativeRecommender, histories: His
 def test_lists_are_full_ordered_and_free_of_repeats(
     tiny: GenerativeRecommender, histories: Histories
 ) -> None:
-    found = tiny.recommend(histories, ITEMS + 5)
-    assert found.items.shape == found.scores.shape == (len(histories), ITEMS + 5)
-    assert found.items.dtype == np.int32
-    assert found.scores.dtype == np.float32
+    lists = tiny.recommend(histories, ITEMS + 5)
+    assert lists.items.shape == lists.scores.shape == (len(histories), ITEMS + 5)
+    assert lists.items.dtype == np.int32
+    assert lists.scores.dtype == np.float32
     for b in range(len(histories)):
         seen = set(histories[b].tolist())
         left = ITEMS - len(seen)
-        assert set(found.items[b, :left].tolist()) == set(range(ITEMS)) - seen
-        assert (found.items[b, left:] == -1).all()
-        assert np.isneginf(found.scores[b, left:]).all()
-        assert (np.diff(found.scores[b, :left]) <= 0).all()
+        assert set(lists.items[b, :left].tolist()) == set(range(ITEMS)) - seen
+        assert (lists.items[b, left:] == -1).all()
+        assert np.isneginf(lists.scores[b, left:]).all()
+        assert (np.diff(lists.scores[b, :left]) <= 0).all()
 
 
-def test_no_requests_give_no_lists(tiny: GenerativeRecommender, ask) -> None:
-    found = tiny.recommend(ask([]), 5)
-    assert found.items.shape == (0, 5)
+def test_no_requests_give_no_lists(tiny: GenerativeRecommender, make_requests) -> None:
+    lists = tiny.recommend(make_requests([]), 5)
+    assert lists.items.shape == (0, 5)
 
 
-def test_a_model_is_asked_only_what_it_was_taught() -> None:
-    untaught = make_bundle(scratch(), tasks=("rating",))
+def test_a_task_outside_the_training_is_refused() -> None:
+    other = make_bundle(scratch(), tasks=("rating",))
     with pytest.raises(
-        UserError, match="expected a model taught 'next-item', got one taught rating"
+        UserError, match="expected a model trained on 'next-item', got one trained on rating"
     ):
-        GenerativeRecommender(untaught, WIDE)
+        GenerativeRecommender(other, WIDE)
 
 
 QUESTIONS = [
@@ -121,10 +124,10 @@ QUESTIONS = [
 ]
 
 
-def test_options_are_all_that_may_be_answered(bundle: Bundle) -> None:
+def test_options_alone_are_ranked(bundle: Bundle) -> None:
     options = np.array([[1, 5, 9], [2, 3, 4], [0, 1, 2], [7, 8, 9], [20, 21, 22]])
-    only = Allowed(allow=ItemLists.from_table(options))
-    items, _ = rank_for_examples(bundle, QUESTIONS, WIDE, 0, only)
+    allowed = Allowed(allow=ItemLists.from_table(options))
+    items, _ = rank_for_examples(bundle, QUESTIONS, WIDE, 0, allowed)
     assert [sorted(row[:3].tolist()) for row in items] == options.tolist()
     assert (items[:, 3:] == -1).all()
     everything, _ = rank_for_examples(bundle, QUESTIONS, WIDE, 0)
@@ -133,7 +136,7 @@ def test_options_are_all_that_may_be_answered(bundle: Bundle) -> None:
     assert len(order) > 1
 
 
-def test_ratings_stay_on_the_scale_and_are_each_question_s_own(bundle: Bundle) -> None:
+def test_ratings_stay_on_the_scale_and_do_not_depend_on_other_prompts(bundle: Bundle) -> None:
     prompts = encode_prompts(bundle, QUESTIONS)
     together = estimate_ratings(bundle, prompts, WIDE)
     alone = [estimate_ratings(bundle, [prompt], WIDE) for prompt in prompts]
@@ -144,39 +147,39 @@ def test_ratings_stay_on_the_scale_and_are_each_question_s_own(bundle: Bundle) -
     assert len(set(together["mean"].tolist())) > 1
 
 
-def test_texts_are_each_question_s_own_and_end_where_they_should(bundle: Bundle) -> None:
-    together = write(bundle, QUESTIONS, WIDE)
-    assert [write(bundle, [example], WIDE)[0] for example in QUESTIONS] == together
+def test_texts_do_not_depend_on_other_prompts_and_respect_the_limit(bundle: Bundle) -> None:
+    together = generate_texts(bundle, QUESTIONS, WIDE)
+    assert [generate_texts(bundle, [example], WIDE)[0] for example in QUESTIONS] == together
     limit = DecodeConfig(k=1, beams=1, max_new_tokens=3)
-    short = write(bundle, QUESTIONS, limit)
+    short = generate_texts(bundle, QUESTIONS, limit)
     assert all(whole.startswith(cut) for whole, cut in zip(together, short, strict=True))
     assert any(cut != whole for whole, cut in zip(together, short, strict=True))
 
 
 def test_a_text_ends_at_the_end_token_and_keeps_item_codes(bundle: Bundle) -> None:
-    """The model is made to say one thing: an item, the end, and then more."""
+    """The model generates an item, the end token, and then more."""
     tokenizer = bundle.tokenizer
-    said = tokenizer("Try <a_1><b_2>.<|end|>lost", add_special_tokens=False)["input_ids"]
+    tokens = tokenizer("Try <a_1><b_2>.<|end|>lost", add_special_tokens=False)["input_ids"]
     original = bundle.model.causal.generate
 
     def generate(inputs_embeds, **options):
         assert options["do_sample"] is False
         assert options["num_beams"] == 1
-        return torch.tensor([said] * len(inputs_embeds))
+        return torch.tensor([tokens] * len(inputs_embeds))
 
     bundle.model.causal.generate = generate
     try:
-        assert write(bundle, QUESTIONS[:2], WIDE) == ["Try <a_1><b_2>."] * 2
+        assert generate_texts(bundle, QUESTIONS[:2], WIDE) == ["Try <a_1><b_2>."] * 2
     finally:
         bundle.model.causal.generate = original
 
 
-def test_a_config_of_too_few_beams_is_refused() -> None:
+def test_too_few_beams_are_refused() -> None:
     with pytest.raises(ValueError, match=r"beams \(3\) must be at least k \(5\)"):
         DecodeConfig(k=5, beams=3)
 
 
-def test_lists_become_rows_with_external_ids(tmp_path) -> None:
+def test_lists_become_tables_with_external_ids(tmp_path) -> None:
     catalog = Catalog(pa.table({"item": ["x", "y", "z"], "title": ["Heat", None, "Ran"]}))
     lists = RankedLists(
         np.array([1, 0], np.int32),

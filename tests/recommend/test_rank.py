@@ -15,12 +15,12 @@ any_values = st.floats(width=32, allow_nan=False)
 
 
 def by_full_sort(scores, k, tie, exclude):
-    """The same lists by sorting everything, a row at a time."""
+    """The lists by a full sort of each row."""
     items = np.full((len(scores), k), -1)
     for b, row in enumerate(scores):
         order = np.lexsort((tie, -row))
-        kept = [i for i in order if row[i] > -np.inf and i not in exclude[b]][:k]
-        items[b, : len(kept)] = kept
+        listed = [i for i in order if row[i] > -np.inf and i not in exclude[b]][:k]
+        items[b, : len(listed)] = listed
     return items
 
 
@@ -39,35 +39,41 @@ def test_equals_a_full_sort(problem):
     scores, k, tie, seen = problem
     offsets = np.cumsum([0, *map(len, seen)])
     exclude = Histories(np.arange(len(seen)), np.array(list(chain(*seen)), dtype=int), offsets)
-    items, found = rank(scores, k, tie, exclude)
+    items, values = rank(scores, k, tie, exclude)
     expected = by_full_sort(scores, k, tie, seen)
     np.testing.assert_array_equal(items, expected)
     own = np.take_along_axis(scores, np.maximum(expected, 0), axis=1)
-    np.testing.assert_array_equal(found, np.where(expected < 0, -np.inf, own))
-    assert (items.dtype, found.dtype) == (np.int32, np.float32)
+    np.testing.assert_array_equal(values, np.where(expected < 0, -np.inf, own))
+    assert (items.dtype, values.dtype) == (np.int32, np.float32)
 
 
-def test_ties_follow_the_permutation_never_the_item():
+def test_ties_follow_the_tie_order():
     tie = np.array([4, 0, 3, 1, 2])
     items, _ = rank(np.array([[1.0, 1.0, 1.0, 1.0, 2.0]]), 3, tie)
     assert items.tolist() == [[4, 1, 3]]
 
 
-def test_what_cannot_be_ranked_is_refused(ask):
+def test_invalid_scores_are_refused(make_requests):
     tie = np.arange(3)
     with pytest.raises(ValueError, match="NaN"):
         rank(np.array([[0, np.nan, 1]]), 2, tie)
     with pytest.raises(ValueError, match="k of at least 1"):
         rank(np.zeros((1, 3)), 0, tie)
     with pytest.raises(ValueError, match="item rows 0 to 2, got 3"):
-        rank(np.zeros((1, 3)), 2, tie, ask([[3]]))
+        rank(np.zeros((1, 3)), 2, tie, make_requests([[3]]))
     with pytest.raises(ValueError, match="item rows 0 to 2, got -1"):
-        rank_all(lambda block: np.zeros((len(block), 3)), ask([[-1]]), 2, tie, exclude_seen=False)
+        rank_all(
+            lambda block: np.zeros((len(block), 3)),
+            make_requests([[-1]]),
+            2,
+            tie,
+            exclude_seen=False,
+        )
 
 
-def test_blocks_change_nothing(ask, monkeypatch):
+def test_blocks_do_not_change_lists(make_requests, monkeypatch):
     table = np.random.default_rng(0).normal(size=(40, 50)).astype(np.float32)
-    requests = ask([[b % 50, (b + 3) % 50] for b in range(40)])
+    requests = make_requests([[b % 50, (b + 3) % 50] for b in range(40)])
     tie = np.random.default_rng(1).permutation(50)
 
     def score(block):

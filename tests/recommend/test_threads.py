@@ -1,4 +1,4 @@
-"""Predictors that ten threads share give the answers of one, to the bit, and are silent."""
+"""Predictors shared by ten threads equal one thread bit by bit, and write nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.recommend.pairs import PairExplainer, PairRater
 
 THREADS, QUERIES, ITEMS = 10, 60, 24
-TAUGHT = ("next-item", "rating", "explanation")
+TRAINED = ("next-item", "rating", "explanation")
 DECODE = DecodeConfig(k=5, beams=8, max_new_tokens=4)
 SEARCHES: dict[str, dict[str, Any]] = {
     "items": {"search": "item-head"},
@@ -40,14 +40,14 @@ Query = Callable[[], Any]
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    world = {"kind": "markov", "users": 30, "items": ITEMS, "events": 8}
-    return build(DataConfig(source="synthetic", synthetic=world))[0]
+    synthetic = {"kind": "markov", "users": 30, "items": ITEMS, "events": 8}
+    return build(DataConfig(source="synthetic", synthetic=synthetic))[0]
 
 
 def loaded(corpus: Corpus, **more: Any) -> Bundle:
-    """A hybrid as it is when it has just been loaded."""
+    """A freshly loaded hybrid."""
     made = make_bundle(
-        scratch(), some_codes(ITEMS), item_head=ItemHeadConfig(), tasks=TAUGHT,
+        scratch(), some_codes(ITEMS), item_head=ItemHeadConfig(), tasks=TRAINED,
         scale=(1.0, 2.0, 3.0, 4.0, 5.0), max_tokens=300, **more,
     )  # fmt: skip
     prompts = PromptLibrary.load().subset_dump()
@@ -64,7 +64,7 @@ def requests(number: int) -> Histories:
 
 
 def queries(corpus: Corpus) -> list[Query]:
-    """Queries of every kind, mixed, to predictors made anew."""
+    """Mixed queries of all kinds to fresh predictors."""
     bundle = loaded(corpus)
     settings = bundle.settings.model_copy(
         update={"tasks": ("rating-sequence",), "statistics": True}
@@ -74,8 +74,8 @@ def queries(corpus: Corpus) -> list[Query]:
         for name, search in SEARCHES.items()
     ]
     fitted = [
-        METHODS.get(kind)(**given).learn(corpus.interactions, corpus.split)
-        for kind, given in (
+        METHODS.get(kind)(**options).learn(corpus.interactions, corpus.split)
+        for kind, options in (
             ("ease", {}),
             ("item-to-item", {}),
             ("sasrec", {"epochs": 1, "width": 8, "heads": 1}),
@@ -94,38 +94,39 @@ def queries(corpus: Corpus) -> list[Query]:
         k, unseen = 1 + number % 7, number % 2 == 0
 
         def query() -> Any:
-            found = recommender.recommend(histories, k, exclude_seen=unseen, allowed=allowed)
-            return found.items.tobytes(), found.scores.tobytes()
+            results = recommender.recommend(histories, k, exclude_seen=unseen, allowed=allowed)
+            return results.items.tobytes(), results.scores.tobytes()
 
         return query
 
-    def said(predictor: Any, number: int) -> Query:
+    def predicted(predictor: Any, number: int) -> Query:
         rng = np.random.default_rng(number)
         users, items = rng.integers(0, 30, 2), rng.integers(0, ITEMS, 2)
         return lambda: np.asarray(predictor(users, items)).tolist()
 
-    asked = [*((ranked, each) for each in (*lists, *fitted)), *((said, each) for each in raters)]
+    predictors = [
+        *((ranked, each) for each in (*lists, *fitted)),
+        *((predicted, each) for each in raters),
+    ]
     return [
         make(predictor, number)
         for number in range(QUERIES)
-        for make, predictor in [asked[number % len(asked)]]
+        for make, predictor in [predictors[number % len(predictors)]]
     ]
 
 
-def test_ten_threads_give_the_answers_of_one(
-    corpus: Corpus, capfd: pytest.CaptureFixture[str]
-) -> None:
-    wanted = [query() for query in queries(corpus)]
+def test_ten_threads_equal_one(corpus: Corpus, capfd: pytest.CaptureFixture[str]) -> None:
+    expected = [query() for query in queries(corpus)]
     capfd.readouterr()
-    fresh = queries(corpus)  # whose first queries are put at once
+    fresh = queries(corpus)  # their first queries are concurrent
     capfd.readouterr()
     with ThreadPoolExecutor(THREADS) as pool:
-        found = [each.result() for each in [pool.submit(query) for query in fresh]]
-    assert found == wanted
+        results = [each.result() for each in [pool.submit(query) for query in fresh]]
+    assert results == expected
     assert capfd.readouterr() == ("", "")
 
 
-def test_bars_are_drawn_where_somebody_waits(
+def test_progress_bars_appear_in_the_waiting_thread(
     corpus: Corpus, capfd: pytest.CaptureFixture[str]
 ) -> None:
     recommender = GenerativeRecommender(loaded(corpus), DECODE)

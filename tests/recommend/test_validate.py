@@ -1,4 +1,4 @@
-"""What is looked at while a model trains: the numbers an evaluation would give."""
+"""Validation checks during training equal an evaluation."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def corpus(build) -> Corpus:
     return Corpus(events, Catalog(table), Users.of([f"u{row}" for row in range(30)]), split)
 
 
-def test_figures_are_those_of_the_validation_lists(corpus: Corpus) -> None:
+def test_metrics_are_those_of_the_validation_lists(corpus: Corpus) -> None:
     bundle = make_bundle(scratch(), some_codes(24)).ready()
-    found = validator(corpus, DECODE, users=1000)(bundle)
+    metrics = validator(corpus, DECODE, users=1000)(bundle)
     histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
     lists = GenerativeRecommender(bundle, DECODE).recommend(histories, 10)
     wanted = ranking.per_user(lists.items, targets, (10,))
-    assert found == {name: wanted[name].mean() for name in ("HR@10", "NDCG@10")}
-    assert 0 < found["HR@10"] < 1
+    assert metrics == {name: wanted[name].mean() for name in ("HR@10", "NDCG@10")}
+    assert 0 < metrics["HR@10"] < 1
 
 
-def test_a_model_that_scores_whole_items_is_looked_at_by_them(corpus: Corpus) -> None:
+def test_a_model_with_an_item_head_is_validated_by_it(corpus: Corpus) -> None:
     bundle = make_bundle(scratch(), some_codes(24), item_head=ItemHeadConfig()).ready()
     histories, targets, _ = instances(corpus.interactions, corpus.split, "valid")
-    at_once = DECODE.model_copy(update={"search": "item-head"})
-    lists = GenerativeRecommender(bundle, at_once).recommend(histories, 10)
+    item_head = DECODE.model_copy(update={"search": "item-head"})
+    lists = GenerativeRecommender(bundle, item_head).recommend(histories, 10)
     wanted = ranking.per_user(lists.items, targets, (10,))["NDCG@10"].mean()
     assert validator(corpus, DECODE, users=1000)(bundle)["NDCG@10"] == wanted
     by_codes = DECODE.model_copy(update={"item_head_weight": 0.0, "per_prefix": 1})
@@ -51,11 +51,11 @@ def test_a_model_that_scores_whole_items_is_looked_at_by_them(corpus: Corpus) ->
 
 def test_a_sample_of_users_is_seeded(corpus: Corpus) -> None:
     bundle = make_bundle(scratch(), some_codes(24)).ready()
-    some = [validator(corpus, DECODE, users=7)(bundle) for _ in range(2)]
-    assert some[0] == some[1]
-    assert round(some[0]["HR@10"] * 7, 6) in range(8)
+    samples = [validator(corpus, DECODE, users=7)(bundle) for _ in range(2)]
+    assert samples[0] == samples[1]
+    assert round(samples[0]["HR@10"] * 7, 6) in range(8)
 
 
-def test_a_model_that_knows_no_histories_is_not_asked(corpus: Corpus) -> None:
+def test_a_model_without_next_item_training_has_no_metrics(corpus: Corpus) -> None:
     bundle = make_bundle(scratch(), some_codes(24), tasks=("rating",), scale=(1.0, 2.0)).ready()
     assert validator(corpus, DECODE, users=7)(bundle) == {}

@@ -55,8 +55,8 @@ def open_predictor(folder: Path, ids: Path | None, *, download: bool) -> FusionP
     """
     if ids is not None and not (folder / "codes").is_dir():
         raise UserError(
-            f"ids: expected a model with codes, got {folder}, none of whose weighted components has "
-            "codes; leave it out"
+            f"ids: expected a model with codes, got {folder}, no weighted component of which "
+            "has codes; leave it out"
         )
     choice, known = Choice.read(folder), read_json(folder / ITEMS)["ids"]
     item_ids = known if ids is None else load_item_ids(ids)

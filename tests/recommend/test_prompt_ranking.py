@@ -1,4 +1,4 @@
-"""The ways of a search: exact, wide, drawn, diverse, or over given candidates."""
+"""Search modes: exhaustive, beam, sampling, diverse, and over candidates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tiny_models import make_bundle, scratch, some_codes
 from p5rec.decode.allowed import Allowed, ItemLists
 from p5rec.models.checkpoint import Bundle
 from p5rec.recommend.config import DecodeConfig
-from p5rec.recommend.prompt_ranking import rank_for_prompts, width
+from p5rec.recommend.prompt_ranking import beam_width, rank_for_prompts
 from p5rec.recommend.tables import RankingTables
 
 MANY = [np.random.default_rng(n).integers(3, 250, 3 + n) for n in range(40)]
@@ -28,7 +28,7 @@ def tables(bundle: Bundle, config: DecodeConfig, seed: int = 0) -> RankingTables
     return RankingTables.build(bundle, config, seed)
 
 
-def every(bundle: Bundle, prompts: list[np.ndarray]) -> np.ndarray:
+def all_scores(bundle: Bundle, prompts: list[np.ndarray]) -> np.ndarray:
     """``(B, N)`` scores of all items, by the oracle."""
     codes = torch.from_numpy(bundle.layout.codes.codes).long()
     with torch.inference_mode():
@@ -39,39 +39,39 @@ def every(bundle: Bundle, prompts: list[np.ndarray]) -> np.ndarray:
     return torch.cat(rows).numpy()
 
 
-def test_exhaustive_finds_the_best_of_all(bundle: Bundle) -> None:
+def test_exhaustive_search_finds_the_best_item(bundle: Bundle) -> None:
     one = DecodeConfig(k=1, beams=1, search="exhaustive")
     items, scores = rank_for_prompts(tables(bundle, one), MANY, 1)
-    best = every(bundle, MANY).max(axis=1, keepdims=True)
+    best = all_scores(bundle, MANY).max(axis=1, keepdims=True)
     np.testing.assert_allclose(scores, best, atol=2e-5)
     beam = one.model_copy(update={"search": "beam"})
     narrow, _ = rank_for_prompts(tables(bundle, beam), MANY, 1)
-    assert (narrow != items).any()  # one beam misses some of them
+    assert (narrow != items).any()  # a single beam misses some
 
 
-def test_auto_is_exact_where_that_costs_little() -> None:
-    by_place = make_bundle(scratch(), some_codes(40, (8, 3, 4))).ready()
-    by_token = make_bundle(scratch(items="tokens"), some_codes(40, (8, 3, 4)), window=5).ready()
+def test_auto_is_exhaustive_for_little_extra_work() -> None:
+    positions = make_bundle(scratch(), some_codes(40, (8, 3, 4))).ready()
+    tokens = make_bundle(scratch(items="tokens"), some_codes(40, (8, 3, 4)), window=5).ready()
     auto = NARROW.model_copy(update={"search": "auto"})
-    assert width(tables(by_place, auto), 3) == max(by_place.model.trie.inner)
-    assert width(tables(by_token, auto), 3) == 3
+    assert beam_width(tables(positions, auto), 3) == max(positions.model.trie.inner)
+    assert beam_width(tables(tokens, auto), 3) == 3
 
 
-def test_drawn_lists_are_a_request_s_own(bundle: Bundle) -> None:
-    draw = DecodeConfig(k=4, beams=6, search="sample")
+def test_sampled_lists_do_not_depend_on_other_requests(bundle: Bundle) -> None:
+    sampling = DecodeConfig(k=4, beams=6, search="sample")
     requests = np.arange(10, 15, dtype=np.uint64)
-    items, _ = rank_for_prompts(tables(bundle, draw, 5), PROMPTS, 4, requests=requests)
-    again, _ = rank_for_prompts(tables(bundle, draw, 5), PROMPTS[2:], 4, requests=requests[2:])
+    items, _ = rank_for_prompts(tables(bundle, sampling, 5), PROMPTS, 4, requests=requests)
+    again, _ = rank_for_prompts(tables(bundle, sampling, 5), PROMPTS[2:], 4, requests=requests[2:])
     assert np.array_equal(items[2:], again)
-    other, _ = rank_for_prompts(tables(bundle, draw, 6), PROMPTS, 4, requests=requests)
+    other, _ = rank_for_prompts(tables(bundle, sampling, 6), PROMPTS, 4, requests=requests)
     assert not np.array_equal(items, other)
     assert all(len(set(row)) == 4 for row in items.tolist())
 
 
-def test_diverse_lists_keep_below_the_cap_and_within_what_is_allowed(bundle: Bundle) -> None:
+def test_diverse_lists_respect_the_cap_and_denied_items(bundle: Bundle) -> None:
     diverse = DecodeConfig(k=6, beams=6, per_prefix=1)
-    never = ItemLists.joined([np.arange(0, 40, 3)] * 5)
-    items, _ = rank_for_prompts(tables(bundle, diverse), PROMPTS, 6, Allowed(deny=never))
+    denied = ItemLists.joined([np.arange(0, 40, 3)] * 5)
+    items, _ = rank_for_prompts(tables(bundle, diverse), PROMPTS, 6, Allowed(deny=denied))
     first = bundle.layout.codes.codes[:, 0]
     for row in items.tolist():
         assert len({int(first[i]) for i in row}) == 6

@@ -1,4 +1,4 @@
-"""A model put to held-out rows of every family, and what the stages keep of its answers."""
+"""Predictions for the prompts of every family, and the stages that cache them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.split import instances
 from p5rec.ids.tokens import item_strings
-from p5rec.methods.predicting import predict
 from p5rec.methods.fitted import MODEL, Fitted
 from p5rec.methods.folder import ITEMS as KNOWN_ITEMS
 from p5rec.methods.generative.method import Generative
 from p5rec.methods.generative.predictor import GenerativePredictor
+from p5rec.methods.predicting import predict
 from p5rec.models.checkpoint import Bundle, save_bundle
 from p5rec.models.config import HeadsConfig
 from p5rec.pipeline.predictions import predict_fitted
 from p5rec.pipeline.prepared import Prepared
 from p5rec.prompting.library import PromptLibrary
-from p5rec.recommend.family_predictions import ask
 from p5rec.recommend.config import RATING_ESTIMATORS, DecodeConfig
+from p5rec.recommend.family_predictions import predict_family
 from p5rec.recommend.list_files import read_lists
 from p5rec.recommend.model_predictions import predict_model, read_prompted
 from p5rec.recommend.pairs import PairRater
-from p5rec.recommend.ratings import preferred_estimate, rate, rating_histories, estimate_ratings
+from p5rec.recommend.ratings import estimate_ratings, preferred_estimate, rate, rating_histories
 from p5rec.recommend.serving import ServingConfig
 from p5rec.tasks.predictions import Choices, RankedPredictions, Ratings, read_predictions
 from p5rec.tasks.registry import TASKS
@@ -46,8 +46,8 @@ SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    world = {"kind": "markov", "users": 30, "items": ITEMS, "events": 8}
-    return build(DataConfig(source="synthetic", synthetic=world))[0]
+    settings = {"kind": "markov", "users": 30, "items": ITEMS, "events": 8}
+    return build(DataConfig(source="synthetic", synthetic=settings))[0]
 
 
 @pytest.fixture(scope="module")
@@ -69,54 +69,62 @@ def view(corpus: Corpus, bundle: Bundle) -> CorpusView:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_is_asked_and_its_answers_are_plain_data(
+def test_predictions_of_every_family_are_plain_data(
     bundle: Bundle, view: CorpusView, corpus: Corpus, family: str, tmp_path: Path
 ) -> None:
-    found: Any = ask(bundle, view, family, "test", 6, DECODE, seed=1)
-    write_json(tmp_path / "it.json", found.dump())
-    assert read_predictions(tmp_path / "it.json") == found
-    again = ask(bundle, view, family, "test", 6, DECODE, seed=1)
-    assert again.model_copy(update={"seconds": 0.0}) == found.model_copy(update={"seconds": 0.0})
-    n = len(found.expected)
+    predictions: Any = predict_family(bundle, view, family, "test", 6, DECODE, seed=1)
+    write_json(tmp_path / "it.json", predictions.dump())
+    assert read_predictions(tmp_path / "it.json") == predictions
+    again = predict_family(bundle, view, family, "test", 6, DECODE, seed=1)
+    assert again.model_copy(update={"seconds": 0.0}) == predictions.model_copy(
+        update={"seconds": 0.0}
+    )
+    n = len(predictions.expected)
     assert 0 < n <= 6
-    assert len(found.users) == len(found.items) == len(found.events) == n
-    ranked = isinstance(found, RankedPredictions)
-    assert type(found) is TASKS.get(found.task).predictions
-    assert len(found.lists if ranked else found.texts) == n
-    assert not ranked or len(found.scores) == n
-    assert found.task == PromptLibrary.load().family(family).task
-    if isinstance(found, Ratings):
-        assert {len(said) for said in found.estimates.values()} == {n} == {len(found.ratings)}
+    assert len(predictions.users) == len(predictions.items) == len(predictions.events) == n
+    ranked = isinstance(predictions, RankedPredictions)
+    assert type(predictions) is TASKS.get(predictions.task).predictions
+    assert len(predictions.lists if ranked else predictions.texts) == n
+    assert not ranked or len(predictions.scores) == n
+    assert predictions.task == PromptLibrary.load().family(family).task
+    if isinstance(predictions, Ratings):
+        assert (
+            {len(each) for each in predictions.estimates.values()}
+            == {n}
+            == {len(predictions.ratings)}
+        )
     events, split = corpus.interactions, corpus.split
-    for item, event, answers in zip(
-        found.items, found.events, found.lists if ranked else (), strict=False
+    for item, event, ranked_items in zip(
+        predictions.items, predictions.events, predictions.lists if ranked else (), strict=False
     ):
-        given = [i for i in answers if i >= 0]
-        assert len(set(given)) == len(given)
+        recommended = [i for i in ranked_items if i >= 0]
+        assert len(set(recommended)) == len(recommended)
         if event >= 0:
             assert split.of_event[event] == 2  # a test event
             past = events.items[events.offsets[events.users[event]] : event]
-            offered = {item} if isinstance(found, Choices) else set()
-            assert not set(given) & set(past.tolist()) - offered
-        if isinstance(found, Choices):
-            assert item in given
-            assert len(given) == 10
+            offered = {item} if isinstance(predictions, Choices) else set()
+            assert not set(recommended) & set(past.tolist()) - offered
+        if isinstance(predictions, Choices):
+            assert item in recommended
+            assert len(recommended) == 10
 
 
 @pytest.mark.parametrize(
     ("family", "closed"), [("rating", "1 2 3 4 5"), ("sequential-yesno", "yes no")]
 )
-def test_a_closed_answer_is_one_of_its_kind(
+def test_closed_predictions_follow_the_grammar(
     bundle: Bundle, view: CorpusView, family: str, closed: str
 ) -> None:
-    """An untrained model babbles, and under a grammar it answers."""
-    babble = ask(bundle, view, family, "test", 6, DECODE, seed=1).texts
-    assert not set(babble) <= set(closed.split())
-    told = ask(bundle, view, family, "test", 6, DECODE.model_copy(update={"closed": True}), seed=1)
-    assert set(told.texts) <= set(closed.split())
+    """A model with random weights writes anything; a grammar restricts it."""
+    free = predict_family(bundle, view, family, "test", 6, DECODE, seed=1).texts
+    assert not set(free) <= set(closed.split())
+    closed_texts = predict_family(
+        bundle, view, family, "test", 6, DECODE.model_copy(update={"closed": True}), seed=1
+    )
+    assert set(closed_texts.texts) <= set(closed.split())
 
 
-def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
+def test_predictions_of_a_model_are_cached_with_their_lineage(
     bundle: Bundle, corpus: Corpus, tmp_path: Path
 ) -> None:
     store = Store(tmp_path / "store", lambda _: None, 0)
@@ -131,48 +139,52 @@ def test_the_lists_of_a_model_are_kept_with_their_place_in_the_world(
     serving = ServingConfig(k=5, prompts={"rating": 3, "unheard-of": 2})
     fitted = Fitted(Generative(decode=DECODE), 0, model, model, {})
     prepared = Prepared(corpus, data, store)
-    answers = predict_fitted(fitted, serving, prepared, "test")
-    lists = read_lists(answers.path)
+    stage = predict_fitted(fitted, serving, prepared, "test")
+    lists = read_lists(stage.path)
     histories, targets, _ = instances(corpus.interactions, corpus.split, "test")
     assert lists.items.shape == (len(targets), 5)
     assert lists.users.tolist() == histories.users.tolist()
-    assert read_json(answers.path / "about.json")["infer_seconds"] >= 0
-    assert [found.family for found in read_prompted(answers.path)] == ["rating"]
+    assert read_json(stage.path / "about.json")["infer_seconds"] >= 0
+    assert [each.family for each in read_prompted(stage.path)] == ["rating"]
     keys = corpus.interactions.event_keys
-    # it has seen what its model has seen
-    assert np.array_equal(answers.lineage.contains(keys), corpus.split.mask("train"))
+    # its lineage is that of its model
+    assert np.array_equal(stage.lineage.contains(keys), corpus.split.mask("train"))
     assert not predict_fitted(fitted, serving, prepared, "test").fresh
 
 
-def test_a_history_is_read_up_to_the_item_and_no_later_rating(
+def test_rating_sequences_end_with_the_item_and_contain_no_later_rating(
     bundle: Bundle, view: CorpusView, corpus: Corpus
 ) -> None:
     settings = bundle.settings.model_copy(update={"tasks": ("rating-sequence", *FAMILIES)})
-    taught = replace(bundle, settings=settings)
-    found = ask(taught, view, "rating-sequence", "test", 6, DECODE, seed=1)
-    asked = ask(taught, view, "rating", "test", 6, DECODE, seed=1)
+    trained = replace(bundle, settings=settings)
+    predictions = predict_family(trained, view, "rating-sequence", "test", 6, DECODE, seed=1)
+    prompted = predict_family(trained, view, "rating", "test", 6, DECODE, seed=1)
     same = ("task", "users", "items", "events", "expected", "ratings")
-    assert [getattr(found, name) for name in same] == [getattr(asked, name) for name in same]
-    assert found.estimates != asked.estimates
+    assert [getattr(predictions, name) for name in same] == [
+        getattr(prompted, name) for name in same
+    ]
+    assert predictions.estimates != prompted.estimates
     log = corpus.interactions
-    prompts = rating_histories(taught, view, found.events)
-    for event, prompt in zip(found.events, prompts, strict=True):
+    prompts = rating_histories(trained, view, predictions.events)
+    for event, prompt in zip(predictions.events, prompts, strict=True):
         before = np.arange(log.offsets[log.users[event]], event)
         items = np.append(log.items[before], log.items[event])
         ratings = np.append(log.ratings[before], np.float32(np.nan))
-        assert prompt.tolist() == taught.rated_histories().write(items, ratings)[0].tolist()
-    estimates = estimate_ratings(taught, prompts, DECODE)
-    assert found.estimates == {n: said.tolist() for n, said in estimates.items() if n != "text"}
-    assert found.texts == [f"{said:g}" for said in estimates["text"]]
-    assert list(found.estimates) == ["regression", "class", "expectation", "mean", "words"]
-    # a pair that never met is read the same way, after all that its user did
+        assert prompt.tolist() == trained.rated_histories().write(items, ratings)[0].tolist()
+    estimates = estimate_ratings(trained, prompts, DECODE)
+    assert predictions.estimates == {
+        name: values.tolist() for name, values in estimates.items() if name != "text"
+    }
+    assert predictions.texts == [f"{value:g}" for value in estimates["text"]]
+    assert list(predictions.estimates) == ["regression", "class", "expectation", "mean", "words"]
+    # a pair without an event is predicted after all events of its user
     users, items = np.array([3, 3]), np.array([5, 9])
-    rated = PairRater(taught, corpus, DECODE)(users, items)
+    rated = PairRater(trained, corpus, DECODE)(users, items)
     assert rated.shape == (2,)
     assert rated[0] != rated[1]
 
 
-def test_a_history_tells_what_is_known_of_its_items(
+def test_rating_sequences_may_contain_statistics_of_items(
     bundle: Bundle, view: CorpusView, corpus: Corpus
 ) -> None:
     settings = bundle.settings.model_copy(
@@ -192,46 +204,49 @@ def test_a_history_tells_what_is_known_of_its_items(
     assert f", user {log.ratings[rows[:-1]].mean():.1f}: " in texts[-1]
 
 
-def test_words_that_were_not_taught_are_not_read(
+def test_a_model_without_rating_words_has_no_word_estimates(
     bundle: Bundle, view: CorpusView, corpus: Corpus
 ) -> None:
     heads = HeadsConfig(classification=None, words=False)
     made = make_bundle(scratch(), some_codes(len(corpus.catalog)), scale=SCALE, heads=heads,
                        tasks=("rating",), max_tokens=300)  # fmt: skip
-    taught = replace(made, prompts=bundle.prompts).ready()
-    found = ask(taught, view, "rating", "test", 4, DECODE, seed=1)
-    assert list(found.estimates) == ["regression"]
-    assert found.texts == []
-    assert len(found.expected) == 4
+    trained = replace(made, prompts=bundle.prompts).ready()
+    predictions = predict_family(trained, view, "rating", "test", 4, DECODE, seed=1)
+    assert list(predictions.estimates) == ["regression"]
+    assert predictions.texts == []
+    assert len(predictions.expected) == 4
 
 
-def test_chances_are_kept_where_they_are_predicted(bundle: Bundle, view: CorpusView) -> None:
+def test_probabilities_are_saved_with_closed_decoding(bundle: Bundle, view: CorpusView) -> None:
     closed = DECODE.model_copy(update={"closed": True})
-    asked = {
-        family: ask(bundle, view, family, "test", 6, closed, seed=1)
+    prompted = {
+        family: predict_family(bundle, view, family, "test", 6, closed, seed=1)
         for family in ("rating", "sequential-yesno")
     }
-    assert sorted(asked["rating"].probabilities) == ["expectation", "words"]
-    assert all(0 < chance < 1 for chance in asked["sequential-yesno"].probabilities)
-    assert len(asked["sequential-yesno"].probabilities) == 6
+    assert sorted(prompted["rating"].probabilities) == ["expectation", "words"]
+    assert all(0 < chance < 1 for chance in prompted["sequential-yesno"].probabilities)
+    assert len(prompted["sequential-yesno"].probabilities) == 6
     (event,) = np.flatnonzero(view.corpus.split.mask("test"))[:1]
     prompt = rating_histories(bundle, view, [event])
     for liked, wanted in ((SCALE[0], 1.0), (SCALE[-1] + 1, 0.0)):
         sums = rate(bundle, prompt, DECODE, liked=liked).probabilities
         assert [float(s[0]) for s in sums.values()] == pytest.approx([wanted] * 2, abs=1e-5)
-    assert ask(bundle, view, "sequential-yesno", "test", 2, DECODE, seed=1).probabilities == []
+    assert (
+        predict_family(bundle, view, "sequential-yesno", "test", 2, DECODE, seed=1).probabilities
+        == []
+    )
 
 
-def test_a_model_speaks_with_all_its_heads_or_else_in_words() -> None:
-    said = {name: np.array([float(n)]) for n, name in enumerate(RATING_ESTIMATORS)}
-    assert RATING_ESTIMATORS[int(preferred_estimate(said)[0])] == "mean"
-    del said["mean"], said["class"], said["expectation"]
-    assert RATING_ESTIMATORS[int(preferred_estimate(said)[0])] == "regression"
-    del said["regression"]
-    assert RATING_ESTIMATORS[int(preferred_estimate(said)[0])] == "words"
+def test_the_preferred_estimate_is_that_of_the_heads_before_words() -> None:
+    estimates = {name: np.array([float(n)]) for n, name in enumerate(RATING_ESTIMATORS)}
+    assert RATING_ESTIMATORS[int(preferred_estimate(estimates)[0])] == "mean"
+    del estimates["mean"], estimates["class"], estimates["expectation"]
+    assert RATING_ESTIMATORS[int(preferred_estimate(estimates)[0])] == "regression"
+    del estimates["regression"]
+    assert RATING_ESTIMATORS[int(preferred_estimate(estimates)[0])] == "words"
 
 
-def test_forms_of_one_task_are_asked_about_the_same_rows_and_told_apart(
+def test_families_of_one_task_share_test_instances_and_have_distinct_forms(
     bundle: Bundle, corpus: Corpus, tmp_path: Path
 ) -> None:
     settings = bundle.settings.model_copy(
@@ -241,29 +256,29 @@ def test_forms_of_one_task_are_asked_about_the_same_rows_and_told_apart(
     families |= {"sequential-yesno": 3}
     serving = ServingConfig(k=5, prompts=families)
     predict_model(replace(bundle, settings=settings), DECODE, serving, corpus, "test", tmp_path)
-    found = {asked.family: asked for asked in read_prompted(tmp_path)}
-    assert {name: asked.form for name, asked in found.items()} == {
+    predictions = {prompted.family: prompted for prompted in read_prompted(tmp_path)}
+    assert {name: prompted.form for name, prompted in predictions.items()} == {
         "rating-sequence": "rating-sequence", "rating": "rating",
         "rating-statistics": "rating-statistics", "sequential-yesno": "",
     }  # fmt: skip
-    events = [asked.events for asked in found.values() if asked.task == "rating"]
+    events = [prompted.events for prompted in predictions.values() if prompted.task == "rating"]
     assert len(events) == 3
     assert events[0] == events[1] == events[2]
 
 
-def test_unseen_wordings_ask_about_the_same_rows_and_are_told_apart(
+def test_held_out_templates_share_test_instances_and_are_marked(
     bundle: Bundle, corpus: Corpus, tmp_path: Path
 ) -> None:
     tasks = ("rating", "sequential-yesno")
     settings = bundle.settings.model_copy(update={"tasks": tasks})
-    taught = replace(bundle, settings=settings, prompts=PromptLibrary.load().subset_dump())
+    trained = replace(bundle, settings=settings, prompts=PromptLibrary.load().subset_dump())
     serving = ServingConfig(k=5, prompts=dict.fromkeys(tasks, 4), held_out_templates=True)
-    predict_model(taught, DECODE, serving, corpus, "test", tmp_path)
-    found = {asked.task: asked for asked in read_prompted(tmp_path)}
+    predict_model(trained, DECODE, serving, corpus, "test", tmp_path)
+    predictions = {prompted.task: prompted for prompted in read_prompted(tmp_path)}
     library = PromptLibrary.load()
-    assert found.keys() == {f"{t}{how}" for t in tasks for how in ("", ", held-out template")}
+    assert predictions.keys() == {f"{t}{how}" for t in tasks for how in ("", ", held-out template")}
     for task in tasks:
-        seen, unseen = found[task], found[f"{task}, held-out template"]
+        seen, unseen = predictions[task], predictions[f"{task}, held-out template"]
         assert seen.events == unseen.events
         assert (seen.held_out, unseen.held_out) == (False, True)
         held_out = {t.full_id for t in library.templates(task, held_out=True)}
@@ -271,38 +286,38 @@ def test_unseen_wordings_ask_about_the_same_rows_and_are_told_apart(
         assert not set(seen.prompt_ids) & held_out
 
 
-def test_a_model_that_was_not_trained_is_asked_in_titles(bundle: Bundle, view: CorpusView) -> None:
-    """The shipped wording that comes first names codes in neither family; here one does."""
+def test_a_zero_shot_model_gets_a_template_with_titles(bundle: Bundle, view: CorpusView) -> None:
+    """The first shipped template of both families has no codes; here the first one has."""
     prompts = PromptLibrary.load().subset_dump()
     templates = prompts["rating"]["templates"]
     coded = next(t for t in templates if t["id"] == "ids-only")
     prompts["rating"]["templates"] = [coded, *(t for t in templates if t is not coded)]
     untrained = bundle.settings.model_copy(update={"trained": False})
-    for settings, wording in ((bundle.settings, "ids-only"), (untrained, "direct-question")):
-        asked = replace(bundle, settings=settings, prompts=prompts)
-        found = ask(asked, view, "rating", "test", 3, DECODE, seed=1)
-        assert found.prompt_ids == (f"rating.{wording}.v1",)
+    for settings, template in ((bundle.settings, "ids-only"), (untrained, "direct-question")):
+        prompted = replace(bundle, settings=settings, prompts=prompts)
+        predictions = predict_family(prompted, view, "rating", "test", 3, DECODE, seed=1)
+        assert predictions.prompt_ids == (f"rating.{template}.v1",)
 
 
-def test_a_control_reads_strangers_and_is_asked_of_the_real_events(
+def test_the_permutation_control_permutes_histories_and_not_targets(
     bundle: Bundle, corpus: Corpus, tmp_path: Path
 ) -> None:
     settings = bundle.settings.model_copy(update={"tasks": ("rating-sequence",)})
     predictor = GenerativePredictor(replace(bundle, settings=settings), DECODE)
     serving = ServingConfig(k=5, prompts={"rating-sequence": 20})
-    asked = {}
+    prompted = {}
     for permuted in (False, True):
         folder = tmp_path / str(permuted)
         folder.mkdir()
         predict(Generative(permute_histories=permuted), predictor, serving, corpus, "test", folder)
-        (asked[permuted],) = read_prompted(folder)
+        (prompted[permuted],) = read_prompted(folder)
     for name in ("users", "items", "events", "ratings"):
-        assert getattr(asked[True], name) == getattr(asked[False], name)
-    pairs = zip(asked[True].estimates["mean"], asked[False].estimates["mean"], strict=True)
+        assert getattr(prompted[True], name) == getattr(prompted[False], name)
+    pairs = zip(prompted[True].estimates["mean"], prompted[False].estimates["mean"], strict=True)
     assert all(one != other for one, other in pairs)
 
 
-def test_a_window_cuts_the_oldest_events(bundle: Bundle, view: CorpusView, corpus: Corpus) -> None:
+def test_a_window_drops_the_oldest_events(bundle: Bundle, view: CorpusView, corpus: Corpus) -> None:
     settings = bundle.settings.model_copy(update={"tasks": ("rating-sequence",), "window": 3})
     (event,) = np.flatnonzero(corpus.split.mask("test"))[:1]
     (prompt,) = rating_histories(replace(bundle, settings=settings), view, [event])

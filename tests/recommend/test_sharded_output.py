@@ -1,4 +1,4 @@
-"""Answers in parts: joined they are the whole, whatever happened on the way."""
+"""Sharded output: the merged shards equal the output of one run, after any interruption."""
 
 from __future__ import annotations
 
@@ -23,77 +23,77 @@ READ = {".parquet": pl.read_parquet, ".jsonl": pl.read_ndjson, ".csv": pl.read_c
 KEY = {"model": "m"}
 
 
-def rows_of(questions: np.ndarray) -> pl.DataFrame:
-    """Question n has n % 4 rows, so parts differ in length and some questions have no answer."""
-    owner = np.repeat(questions, questions % 4)
+def output_rows(requests: np.ndarray) -> pl.DataFrame:
+    """Request n has n % 4 rows, so shards differ in length and some requests have no rows."""
+    owner = np.repeat(requests, requests % 4)
     return pl.DataFrame({"user": owner, "name": [f"né {n}" for n in owner], "score": owner / 7})
 
 
 class Counted:
-    """Counts the questions it is asked; stops at one of them."""
+    """Counts its requests; raises an error at one of them."""
 
     def __init__(self, stop: int = -1, error: type[BaseException] = KeyboardInterrupt) -> None:
-        self.asked, self.stop, self.error = 0, stop, error
+        self.computed, self.stop, self.error = 0, stop, error
 
-    def __call__(self, questions: np.ndarray) -> pl.DataFrame:
-        if self.stop in questions:
+    def __call__(self, requests: np.ndarray) -> pl.DataFrame:
+        if self.stop in requests:
             raise self.error("stopped")
-        self.asked += len(questions)
-        return rows_of(questions)
+        self.computed += len(requests)
+        return output_rows(requests)
 
 
-def write(answer: Callable, *outs: Path, total: int = 53, key: dict | None = None) -> int:
-    return write_in_shards(answer, total, outs, key or KEY, unit="user", part=10)
+def write(compute: Callable, *outs: Path, total: int = 53, key: dict | None = None) -> int:
+    return write_in_shards(compute, total, outs, key or KEY, unit="user", shard_size=10)
 
 
-def test_the_parts_joined_are_the_whole_in_every_format(tmp_path: Path) -> None:
+def test_merged_shards_equal_the_full_output_in_every_format(tmp_path: Path) -> None:
     outs = [tmp_path / f"a{ending}" for ending in READ]
-    rows = write(rows_of, *outs)
-    whole = rows_of(np.arange(53))
-    assert rows == len(whole)
+    rows = write(output_rows, *outs)
+    expected = output_rows(np.arange(53))
+    assert rows == len(expected)
     for out in outs:
-        found = READ[out.suffix](out)
-        assert found.cast(whole.schema).equals(whole), out
+        frame = READ[out.suffix](out)
+        assert frame.cast(expected.schema).equals(expected), out
     names = [*(out.name for out in outs), "a.parquet.manifest.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
-def test_what_is_there_already_is_not_made_again(tmp_path: Path) -> None:
-    out, answer = tmp_path / "a.csv", Counted()
-    rows = write(answer, out)
-    told = json.loads((tmp_path / "a.csv.manifest.json").read_text())
-    assert (told["rows"], told["key"]["model"]) == (rows, "m")
-    assert write(answer, out) == rows
-    assert answer.asked == 53
-    whole = out.read_bytes()
+def test_complete_output_is_not_computed_again(tmp_path: Path) -> None:
+    out, compute = tmp_path / "a.csv", Counted()
+    rows = write(compute, out)
+    manifest = json.loads((tmp_path / "a.csv.manifest.json").read_text())
+    assert (manifest["rows"], manifest["key"]["model"]) == (rows, "m")
+    assert write(compute, out) == rows
+    assert compute.computed == 53
+    expected = out.read_bytes()
     for damage in (
-        lambda: out.write_bytes(whole[:-9]),
+        lambda: out.write_bytes(expected[:-9]),
         lambda: out.unlink(),
         lambda: (tmp_path / "a.csv.manifest.json").write_text("{"),
     ):
         damage()
         again = Counted()
         assert write(again, out) == rows
-        assert (again.asked, out.read_bytes()) == (53, whole)
+        assert (again.computed, out.read_bytes()) == (53, expected)
     other = Counted()
     write(other, out, key={"model": "another"})
-    assert other.asked == 53
+    assert other.computed == 53
 
 
-def test_what_was_answered_before_a_stop_is_not_asked_again(tmp_path: Path) -> None:
-    out, answer = tmp_path / "a.parquet", Counted(stop=35)
+def test_complete_shards_are_not_computed_again(tmp_path: Path) -> None:
+    out, compute = tmp_path / "a.parquet", Counted(stop=35)
     with pytest.raises(KeyboardInterrupt):
-        write(answer, out)
-    assert answer.asked == 30
+        write(compute, out)
+    assert compute.computed == 30
     assert not out.exists()
     again = Counted()
     write(again, out)
-    assert again.asked == 23
-    assert pl.read_parquet(out).equals(rows_of(np.arange(53)))
+    assert again.computed == 23
+    assert pl.read_parquet(out).equals(output_rows(np.arange(53)))
     assert {p.name for p in tmp_path.iterdir()} == {out.name, f"{out.name}.manifest.json"}
 
 
-def test_under_another_key_all_is_asked_anew(tmp_path: Path) -> None:
+def test_another_key_computes_everything_again(tmp_path: Path) -> None:
     out = tmp_path / "a.parquet"
     with pytest.raises(KeyboardInterrupt):
         write(Counted(stop=35), out)
@@ -103,10 +103,10 @@ def test_under_another_key_all_is_asked_anew(tmp_path: Path) -> None:
         again = Counted(stop=51)
         with pytest.raises(KeyboardInterrupt):
             write(again, out)
-        assert again.asked == 50
+        assert again.computed == 50
 
 
-def test_a_fault_at_the_first_question_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_an_error_at_the_first_request_leaves_no_files(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         write(Counted(stop=0, error=UserError), tmp_path / "a.csv")
     assert list(tmp_path.iterdir()) == []
@@ -116,14 +116,15 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_parts import rows_of
+from test_sharded_output import output_rows
 from p5rec.recommend.sharded_output import write_in_shards
 
-def answer(questions):
+def compute(requests):
     time.sleep({pause})
-    return rows_of(questions)
+    return output_rows(requests)
 
-print(write_in_shards(answer, 53, [Path({out!r})], {{"model": "m"}}, unit="user", part=10))
+out = Path({out!r})
+print(write_in_shards(compute, 53, [out], {{"model": "m"}}, unit="user", shard_size=10))
 """
 
 
@@ -136,40 +137,40 @@ def start(out: Path, pause: float = 0.0, **env: str) -> subprocess.Popen[str]:
 
 
 def free_port() -> str:
-    asked = "import socket; s = socket.socket(); s.bind(('', 0)); print(s.getsockname()[1])"
-    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True)
-    return found.stdout.strip()
+    computed = "import socket; s = socket.socket(); s.bind(('', 0)); print(s.getsockname()[1])"
+    frame = subprocess.run([sys.executable, "-c", computed], capture_output=True, text=True)
+    return frame.stdout.strip()
 
 
 @pytest.mark.nightly
-def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
+def test_two_processes_equal_one(tmp_path: Path) -> None:
     out = tmp_path / "a.parquet"
     meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     both = [start(out, RANK=str(rank), **meeting) for rank in (1, 0)]
-    said = [int(process.communicate(timeout=60)[0]) for process in both]
-    whole = rows_of(np.arange(53))
-    assert said == [0, len(whole)]
-    assert pl.read_parquet(out).equals(whole)
+    outputs = [int(process.communicate(timeout=60)[0]) for process in both]
+    expected = output_rows(np.arange(53))
+    assert outputs == [0, len(expected)]
+    assert pl.read_parquet(out).equals(expected)
     assert {p.name for p in tmp_path.iterdir()} == {out.name, f"{out.name}.manifest.json"}
 
 
 @pytest.mark.nightly
-def test_killed_at_any_moment_it_goes_on_to_the_same_result(tmp_path: Path) -> None:
+def test_a_killed_run_resumes_to_the_same_result(tmp_path: Path) -> None:
     out, rng = tmp_path / "a.parquet", np.random.default_rng(0)
     for _ in range(3):
         process = start(out, pause=0.15)
         deadline = time.monotonic() + 30
-        while not (tmp_path / ".a.parquet.parts").exists() and time.monotonic() < deadline:
+        while not (tmp_path / ".a.parquet.shards").exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(rng.uniform(0, 0.4))
         process.send_signal(signal.SIGKILL)
         process.wait()
         if out.exists():
             break
-    answer = Counted()
-    write(answer, out)
-    assert answer.asked < 53
-    assert pl.read_parquet(out).equals(rows_of(np.arange(53)))
+    compute = Counted()
+    write(compute, out)
+    assert compute.computed < 53
+    assert pl.read_parquet(out).equals(output_rows(np.arange(53)))
     assert {p.name for p in tmp_path.iterdir()} == {out.name, f"{out.name}.manifest.json"}
 
 
@@ -185,14 +186,14 @@ TITLES = [
 ]
 
 
-def test_what_is_written_is_read_back_whatever_the_file_is_called(tmp_path: Path) -> None:
-    def answer(questions: np.ndarray) -> pl.DataFrame:
-        titles = [TITLES[n % len(TITLES)] for n in questions]
-        return pl.DataFrame({"user": [f"0{n}" for n in questions], "title": titles})
+def test_output_is_read_back_from_any_file_name(tmp_path: Path) -> None:
+    def compute(requests: np.ndarray) -> pl.DataFrame:
+        titles = [TITLES[n % len(TITLES)] for n in requests]
+        return pl.DataFrame({"user": [f"0{n}" for n in requests], "title": titles})
 
     for ending in READ:
         out = tmp_path / f"lists[1]{ending}"
         (tmp_path / f"lists1{ending}").write_text("another file")
-        assert write(answer, out, key={"of": ending}) == 53
-        found = read_columns(out, ["user", "title"])
-        assert found.drop("row").equals(answer(np.arange(53)))
+        assert write(compute, out, key={"of": ending}) == 53
+        frame = read_columns(out, ["user", "title"])
+        assert frame.drop("row").equals(compute(np.arange(53)))

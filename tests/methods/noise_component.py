@@ -1,4 +1,4 @@
-"""A part that knows nothing: draws of its own for every user and item."""
+"""A component without information: random scores for every user and item."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from p5rec.methods.baselines.scorer import ItemScorer
 
 
 @dataclass(frozen=True, eq=False)
-class Draws(ItemScorer):
+class RandomScores(ItemScorer):
     """``tie (N,)``."""
 
     tie: np.ndarray
     lineage: Lineage | None = None
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """Log-probabilities of nothing."""
-        drawn = [derive_rng(user, "noise").normal(size=len(self.tie)) for user in histories.users]
-        return np.array(drawn, dtype=np.float32).reshape(len(histories), len(self.tie))
+        """Random log-probabilities."""
+        scores = [derive_rng(user, "noise").normal(size=len(self.tie)) for user in histories.users]
+        return np.array(scores, dtype=np.float32).reshape(len(histories), len(self.tie))
 
     def item_logs(self, histories: Histories) -> np.ndarray:
-        """The same."""
+        """The scores."""
         return self.scores(histories)
 
     def over(self, row_of: np.ndarray) -> Self:
-        """Not asked for."""
+        """Not used."""
         raise NotImplementedError
 
     def save(self, folder: Path) -> None:
@@ -42,16 +42,16 @@ class Draws(ItemScorer):
 
 
 class Noise(Method):
-    """Nothing to choose."""
+    """A method without settings."""
 
     kind: Literal["noise"] = "noise"
 
     scores_items = True
 
-    def learn(self, interactions: Interactions, split: Split) -> Draws:
-        """Nothing."""
-        return Draws(tie_order(interactions.item_keys, split.seed), Lineage.none())
+    def learn(self, interactions: Interactions, split: Split) -> RandomScores:
+        """Ignores the events."""
+        return RandomScores(tie_order(interactions.item_keys, split.seed), Lineage.none())
 
-    def load(self, folder: Path) -> Draws:
+    def load(self, folder: Path) -> RandomScores:
         """See :class:`p5rec.methods.base.Method`."""
-        return Draws(load_arrays(folder)["tie"])
+        return RandomScores(load_arrays(folder)["tie"])
