@@ -1,9 +1,9 @@
-"""Which items each request may be given, asked of any node of the tree without rebuilding it.
+"""Allowed items of each request, looked up for any node of the item tree.
 
-B requests, N items, M nodes. What all requests share (stock, a category) is one mask over the
-items; what is a request's own (seen items, an allow-list, a deny-list) is a list of items. A node
-is open where an allowed leaf lies below it; since those leaves are neighbours, that is a count
-between two borders, and a search down the tree asks it of the nodes it looks at alone.
+B requests, N items, M nodes. Restrictions shared by all requests (candidates) are one mask over the
+items. Restrictions of one request (seen items, an allow list, a deny list) are lists of items. A
+node is open if its subtree has an allowed leaf. The leaves of a subtree are contiguous, so this is
+a count between two borders, computed for visited nodes alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .trie import Trie
 
 @dataclass(frozen=True, eq=False)
 class ItemLists:
-    """B lists of item rows, one after another.
+    """B lists of item row numbers, concatenated.
 
     Attributes:
         items: ``(S,)`` int64.
@@ -38,16 +38,16 @@ class ItemLists:
 
     @classmethod
     def joined(cls, lists: Sequence[Sequence[int] | np.ndarray]) -> ItemLists:
-        """B lists as one."""
+        """Concatenates B lists."""
         arrays = [np.asarray(items, dtype=np.int64) for items in lists]
         items = np.concatenate([np.empty(0, dtype=np.int64), *arrays])
         return cls(items, np.append(0, np.cumsum([len(array) for array in arrays])).astype(int))
 
     @classmethod
     def from_table(cls, table: np.ndarray) -> ItemLists:
-        """The rows of ``(B, M)``; what is negative is left out."""
-        there = table >= 0
-        return cls(table[there].astype(np.int64), np.append(0, np.cumsum(there.sum(1))))
+        """The rows of ``(B, M)``, without negative entries."""
+        valid = table >= 0
+        return cls(table[valid].astype(np.int64), np.append(0, np.cumsum(valid.sum(1))))
 
     @classmethod
     def seen(cls, histories: Histories) -> ItemLists:
@@ -57,7 +57,7 @@ class ItemLists:
 
     @property
     def owners(self) -> np.ndarray:
-        """``(S,)``: the list that each entry belongs to."""
+        """``(S,)``: the list of each entry."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     def take(self, rows: np.ndarray) -> ItemLists:
@@ -65,9 +65,9 @@ class ItemLists:
         source, offsets = runs(self.offsets[:-1][rows], np.diff(self.offsets)[rows])
         return ItemLists(self.items[source], offsets)
 
-    def kept(self, which: np.ndarray) -> ItemLists:
-        """The entries that ``which (S,)`` bool says, each once in its list, in ascending order."""
-        owners, items = self.owners[which], self.items[which]
+    def filtered(self, mask: np.ndarray) -> ItemLists:
+        """The entries selected by ``mask (S,)`` bool, unique and ascending within each list."""
+        owners, items = self.owners[mask], self.items[mask]
         pairs = np.unique(np.stack([owners, items], axis=1), axis=0)
         counts = np.bincount(pairs[:, 0], minlength=len(self))
         return ItemLists(pairs[:, 1], np.append(0, np.cumsum(counts)))
@@ -75,120 +75,122 @@ class ItemLists:
 
 @dataclass(frozen=True, eq=False)
 class Allowed:
-    """What B requests may be given; a part that is None forbids nothing.
+    """The allowed items of B requests; None means no restriction.
 
     Attributes:
-        within: ``(N,)`` bool, the items that any request may be given.
-        only: the items that each request may be given, and no others.
-        never: the items that each request must not be given.
+        within: ``(N,)`` bool: the candidate items of all requests.
+        only: per request, the only items it may be given.
+        never: per request, items it must not be given.
     """
 
-    within: np.ndarray | None = None
-    only: ItemLists | None = None
-    never: ItemLists | None = None
+    candidates: np.ndarray | None = None
+    allow: ItemLists | None = None
+    deny: ItemLists | None = None
 
     def take(self, rows: np.ndarray) -> Allowed:
-        """The same for the requests ``rows``."""
+        """The allowed items of the requests ``rows``."""
         return replace(
             self,
-            only=None if self.only is None else self.only.take(rows),
-            never=None if self.never is None else self.never.take(rows),
+            allow=None if self.allow is None else self.allow.take(rows),
+            deny=None if self.deny is None else self.deny.take(rows),
         )
 
     def __and__(self, other: Allowed) -> Allowed:
-        """What both allow."""
-        never = [lists for lists in (self.never, other.never) if lists is not None]
-        if self.only is not None and other.only is not None:
+        """The intersection of both."""
+        deny = [lists for lists in (self.deny, other.deny) if lists is not None]
+        if self.allow is not None and other.allow is not None:
             raise ValueError("expected an allow-list on one side only")
-        within = [mask for mask in (self.within, other.within) if mask is not None]
+        candidates = [mask for mask in (self.candidates, other.candidates) if mask is not None]
         return Allowed(
-            within=np.logical_and.reduce(within) if within else None,
-            only=self.only if other.only is None else other.only,
-            never=reduce(_joined, never) if never else None,
+            candidates=np.logical_and.reduce(candidates) if candidates else None,
+            allow=self.allow if other.allow is None else other.allow,
+            deny=reduce(_joined, deny) if deny else None,
         )
 
     def reduced(self) -> Allowed:
-        """The same, told in the fewest items: ``only`` or ``never`` alone, each item once."""
-        if self.only is not None:
-            keep = np.ones(len(self.only.items), dtype=bool)
-            if self.within is not None:
-                keep &= self.within[self.only.items]
-            if self.never is not None:
-                keep &= ~_contained(self.only, self.never)
-            return Allowed(only=self.only.kept(keep))
-        if self.never is None:
+        """The same items with ``allow`` or ``deny`` alone, each entry once."""
+        if self.allow is not None:
+            mask = np.ones(len(self.allow.items), dtype=bool)
+            if self.candidates is not None:
+                mask &= self.candidates[self.allow.items]
+            if self.deny is not None:
+                mask &= ~_contained(self.allow, self.deny)
+            return Allowed(allow=self.allow.filtered(mask))
+        if self.deny is None:
             return self
-        keep = np.ones(len(self.never.items), dtype=bool)
-        if self.within is not None:
-            keep &= self.within[self.never.items]
-        return Allowed(within=self.within, never=self.never.kept(keep))
+        mask = np.ones(len(self.deny.items), dtype=bool)
+        if self.candidates is not None:
+            mask &= self.candidates[self.deny.items]
+        return Allowed(candidates=self.candidates, deny=self.deny.filtered(mask))
 
     def mask(self, requests: int, n_items: int) -> np.ndarray:
-        """``(B, N)`` bool: the same, told of every item."""
-        told = self.reduced()
-        if told.only is not None:
+        """``(B, N)`` bool: whether each item is allowed."""
+        reduced = self.reduced()
+        if reduced.allow is not None:
             out = np.zeros((requests, n_items), dtype=bool)
-            out[told.only.owners, told.only.items] = True
+            out[reduced.allow.owners, reduced.allow.items] = True
             return out
         out = np.ones((requests, n_items), dtype=bool)
-        if told.within is not None:
-            out &= told.within
-        if told.never is not None:
-            out[told.never.owners, told.never.items] = False
+        if reduced.candidates is not None:
+            out &= reduced.candidates
+        if reduced.deny is not None:
+            out[reduced.deny.owners, reduced.deny.items] = False
         return out
 
     def counts(self, requests: int, n_items: int) -> np.ndarray:
-        """``(B,)``: how many of ``n_items`` items each request may be given."""
-        told = self.reduced()
-        if told.only is not None:
-            return np.diff(told.only.offsets)
-        free = n_items if told.within is None else int(told.within.sum())
-        return np.full(requests, free) - (0 if told.never is None else np.diff(told.never.offsets))
+        """``(B,)``: the number of allowed items among ``n_items``."""
+        reduced = self.reduced()
+        if reduced.allow is not None:
+            return np.diff(reduced.allow.offsets)
+        free = n_items if reduced.candidates is None else int(reduced.candidates.sum())
+        return np.full(requests, free) - (
+            0 if reduced.deny is None else np.diff(reduced.deny.offsets)
+        )
 
 
 class OpenNodes:
-    """:class:`Allowed` for one batch, as a search down ``trie`` asks it.
+    """The open nodes of ``trie`` under the :class:`Allowed` of one batch.
 
     Args:
-        trie: on the device of the search.
-        allowed: of the batch's requests.
+        trie: the item tree, on the device of the search.
+        allowed: the allowed items of the requests in the batch.
     """
 
     def __init__(self, trie: Trie, allowed: Allowed) -> None:
-        told = allowed.reduced()
+        reduced = allowed.reduced()
         self.trie, device = trie, trie.leaf_item.device
         self.free = None
-        if told.only is None and told.within is not None:
-            within = torch.from_numpy(told.within).to(device)[trie.leaf_item]
-            self.free = torch.nn.functional.pad(within.cumsum(0), (1, 0))
-        self.only = None if told.only is None else self._leaves(told.only)
-        self.never = None if told.never is None else self._leaves(told.never)
+        if reduced.allow is None and reduced.candidates is not None:
+            candidates = torch.from_numpy(reduced.candidates).to(device)[trie.leaf_item]
+            self.free = torch.nn.functional.pad(candidates.cumsum(0), (1, 0))
+        self.allow = None if reduced.allow is None else self._leaves(reduced.allow)
+        self.deny = None if reduced.deny is None else self._leaves(reduced.deny)
 
     def __call__(self, level: int, nodes: Tensor) -> Tensor:
-        """``(B, M)`` bool: whether nodes ``(B, M)`` at depth ``level`` lead to an allowed item."""
+        """``(B, M)`` bool: whether nodes ``(B, M)`` at depth ``level`` have an allowed leaf."""
         borders = self.trie.leaf_starts[level]
         first, last = borders[nodes], borders[nodes + 1]
-        if self.only is not None:
-            return self._between(self.only, first, last) > 0
+        if self.allow is not None:
+            return self._between(self.allow, first, last) > 0
         count = last - first if self.free is None else self.free[last] - self.free[first]
-        if self.never is not None:
-            count = count - self._between(self.never, first, last)
+        if self.deny is not None:
+            count = count - self._between(self.deny, first, last)
         return count > 0
 
     @staticmethod
     def _between(leaves: Tensor, first: Tensor, last: Tensor) -> Tensor:
-        """How many of ``leaves (B, S)``, ascending, lie between two borders each ``(B, M)``."""
+        """The number of ``leaves (B, S)``, ascending, between two borders each ``(B, M)``."""
         return torch.searchsorted(leaves, last) - torch.searchsorted(leaves, first)
 
     def _leaves(self, lists: ItemLists) -> Tensor:
-        """``(B, S)`` leaf numbers, ascending; what fills a row lies beyond the last leaf."""
+        """``(B, S)`` leaf numbers, ascending; padding is the number of leaves."""
         lengths = np.diff(lists.offsets)
         out = np.full((len(lists), max(1, int(lengths.max(initial=0)))), len(self.trie))
         own = np.arange(len(lists.items)) - np.repeat(lists.offsets[:-1], lengths)
         out[lists.owners, own] = lists.items
         items = torch.from_numpy(out).to(self.trie.leaf_item.device)
-        beyond = self.trie.item_leaf.new_tensor([len(self.trie)])
-        return torch.cat([self.trie.item_leaf, beyond])[items].sort(1).values
+        padding = self.trie.item_leaf.new_tensor([len(self.trie)])
+        return torch.cat([self.trie.item_leaf, padding])[items].sort(1).values
 
 
 def _joined(one: ItemLists, two: ItemLists) -> ItemLists:

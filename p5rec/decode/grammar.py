@@ -1,9 +1,8 @@
-"""What an answer in words may look like: choices, numbers, text, JSON, as a finite automaton.
+"""Grammars of generated text (choices, numbers, text, JSON) as finite automata.
 
-S states, V tokens. A grammar is a table from state and byte to the next state; which tokens may
-come next in a state follows by running the bytes of all tokens through the table at once
-(after Willard & Louf 2023, *Efficient guided generation for large language models*, arXiv
-2307.09702).
+S states, V tokens. A grammar is a table from state and byte to the next state. Running the bytes of
+all tokens through the table gives the allowed next tokens of a state (after Willard & Louf 2023,
+*Efficient guided generation for large language models*, arXiv 2307.09702).
 
     Grammar.of(choice(["yes", "no"]))
     Grammar.of(json_object({"rating": integer(1, 5), "why": string(120)}))
@@ -23,18 +22,18 @@ MOST_STATES = 20_000
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a grammar: bytes, parts in order, any one of several, or a part repeated.
+    """A grammar expression: a byte set, a sequence, alternatives, or a repetition.
 
     Attributes:
         kind: ``bytes``, ``in order``, ``any of`` or ``repeat``.
-        bytes: that a single byte may be.
-        parts: of which it is made.
-        least, most: how often its one part is repeated.
+        bytes: the byte set of kind ``bytes``.
+        children: the sub-expressions.
+        least, most: number of repetitions of the one child.
     """
 
     kind: str
     bytes: frozenset[int] = frozenset()
-    parts: tuple[Piece, ...] = ()
+    children: tuple[Piece, ...] = ()
     least: int = 1
     most: int = 1
 
@@ -44,14 +43,14 @@ def literal(text: str) -> Piece:
     return in_order(*(Piece("bytes", frozenset([byte])) for byte in text.encode()))
 
 
-def in_order(*parts: Piece) -> Piece:
+def in_order(*pieces: Piece) -> Piece:
     """One after the other."""
-    return Piece("in order", parts=parts)
+    return Piece("in order", children=pieces)
 
 
-def any_of(*parts: Piece) -> Piece:
+def any_of(*pieces: Piece) -> Piece:
     """One of them."""
-    return Piece("any of", parts=parts)
+    return Piece("any of", children=pieces)
 
 
 def choice(texts: Iterable[str]) -> Piece:
@@ -60,22 +59,25 @@ def choice(texts: Iterable[str]) -> Piece:
     Raises:
         ValueError: there is none.
     """
-    parts = [literal(text) for text in texts]
-    if not parts:
+    pieces = [literal(text) for text in texts]
+    if not pieces:
         raise ValueError("expected at least one text to choose from, got none")
-    return any_of(*parts)
+    return any_of(*pieces)
 
 
 def integer(low: int, high: int) -> Piece:
-    """A whole number from ``low`` to ``high``, at most 10,000 of them."""
+    """An integer from ``low`` to ``high``; at most 10,000 values."""
     if not 0 <= high - low < 10_000:
         raise ValueError(f"expected low <= high < low + 10,000, got {low} and {high}")
     return choice(str(n) for n in range(low, high + 1))
 
 
 def character(without: str = "") -> Piece:
-    """One character of UTF-8 (RFC 3629, section 4), no ASCII control and none in ``without``, whose
-    characters are ASCII."""
+    """One UTF-8 character (RFC 3629, section 4) that is no ASCII control and not in ``without``.
+
+    Args:
+        without: excluded ASCII characters.
+    """
     follows = _between(0x80, 0xBF)
     return any_of(
         Piece("bytes", PLAIN - frozenset(without.encode())),
@@ -92,24 +94,24 @@ def character(without: str = "") -> Piece:
 
 def text(most: int, without: str = "") -> Piece:
     """1 to ``most`` characters, none of them in ``without``."""
-    return Piece("repeat", parts=(character(without),), most=most)
+    return Piece("repeat", children=(character(without),), most=most)
 
 
 def string(most: int) -> Piece:
     """A JSON string of at most ``most`` characters, quotes and backslashes escaped."""
     escaped = in_order(literal("\\"), Piece("bytes", frozenset(b'"\\/nt')))
     one = any_of(character(without='"\\'), escaped)
-    inner = Piece("repeat", parts=(one,), least=0, most=most)
+    inner = Piece("repeat", children=(one,), least=0, most=most)
     return in_order(literal('"'), inner, literal('"'))
 
 
 def json_object(fields: Mapping[str, Piece]) -> Piece:
-    """A JSON object with these fields in this order, spaced as ``json.dumps`` spaces it."""
-    parts, opening = [], "{"
+    """A JSON object with these fields in this order, with the spacing of ``json.dumps``."""
+    pieces, opening = [], "{"
     for name, value in fields.items():
-        parts += [literal(f"{opening}{json.dumps(name)}: "), value]
+        pieces += [literal(f"{opening}{json.dumps(name)}: "), value]
         opening = ", "
-    return in_order(*parts, literal("}" if fields else "{}"))
+    return in_order(*pieces, literal("}" if fields else "{}"))
 
 
 def _between(low: int, high: int) -> Piece:
@@ -121,8 +123,8 @@ class Grammar:
     """A deterministic automaton over bytes; state 0 is the start.
 
     Attributes:
-        table: ``(S, 256)`` int32, the next state; -1 where there is none.
-        ends: ``(S,)`` bool, whether an answer may end here.
+        table: ``(S, 256)`` int32, the next state; -1: none.
+        ends: ``(S,)`` bool, whether the text may end in this state.
     """
 
     table: np.ndarray
@@ -133,7 +135,7 @@ class Grammar:
         """The automaton of ``piece``, by the subset construction.
 
         Raises:
-            ValueError: it would have more than 20,000 states.
+            ValueError: the automaton has more than 20,000 states.
         """
         built = _Nfa()
         end = built.add(piece, 0)
@@ -168,25 +170,25 @@ class Grammar:
             ends[n] = end in states
         return cls(np.stack(rows), ends)
 
-    def walk(self, said: bytes, state: int = 0) -> int:
-        """Where ``said`` leads from ``state``; -1 where it leads nowhere."""
-        for byte in said:
+    def walk(self, text: bytes, state: int = 0) -> int:
+        """The state after ``text`` from ``state``; -1 if the grammar does not match."""
+        for byte in text:
             if state < 0:
                 break
             state = int(self.table[state, byte])
         return state
 
-    def matches(self, said: str) -> bool:
-        """Whether ``said`` is a whole answer."""
-        state = self.walk(said.encode())
+    def matches(self, text: str) -> bool:
+        """Whether the grammar matches all of ``text``."""
+        state = self.walk(text.encode())
         return state >= 0 and bool(self.ends[state])
 
     def after(self, state: int, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """``(V,)``: where each token leads from ``state``; -1 where it may not come.
+        """``(V,)``: the state after each token from ``state``; -1: the token is not allowed.
 
         Args:
             tokens: ``(V, W)`` uint8, the bytes of each token.
-            lengths: ``(V,)``; a token of no bytes may never come.
+            lengths: ``(V,)``; a token without bytes is never allowed.
         """
         reached = np.where(lengths > 0, state, -1)
         for column in range(tokens.shape[1]):
@@ -198,7 +200,7 @@ class Grammar:
 
 
 class _Nfa:
-    """Thompson's construction: moves over bytes, and free moves."""
+    """Thompson's construction: transitions over bytes, and epsilon transitions."""
 
     def __init__(self) -> None:
         self.states = 1
@@ -210,35 +212,35 @@ class _Nfa:
         return self.states - 1
 
     def add(self, piece: Piece, start: int) -> int:
-        """Lets ``piece`` be read from ``start``; the state after it."""
+        """Adds ``piece`` from state ``start`` and returns its final state."""
         if piece.kind == "bytes":
             end = self.new()
             self.moves.setdefault(start, []).append((piece.bytes, end))
             return end
         if piece.kind == "in order":
-            for part in piece.parts:
-                start = self.add(part, start)
+            for child in piece.children:
+                start = self.add(child, start)
             return start
         end = self.new()
         if piece.kind == "any of":
-            for part in piece.parts:
-                self.free.setdefault(self.add(part, start), []).append(end)
+            for child in piece.children:
+                self.free.setdefault(self.add(child, start), []).append(end)
             return end
-        (part,) = piece.parts
+        (child,) = piece.children
         stops = [start]
         for _ in range(piece.most):
-            stops.append(self.add(part, stops[-1]))
+            stops.append(self.add(child, stops[-1]))
         for count, stop in enumerate(stops):
             if count >= piece.least:
                 self.free.setdefault(stop, []).append(end)
         return end
 
     def closed(self, states: Iterable[int]) -> frozenset[int]:
-        """``states`` and all that free moves reach from them."""
-        found, todo = set(states), list(states)
+        """The epsilon closure of ``states``."""
+        closure, todo = set(states), list(states)
         while todo:
             for target in self.free.get(todo.pop(), ()):
-                if target not in found:
-                    found.add(target)
+                if target not in closure:
+                    closure.add(target)
                     todo.append(target)
-        return frozenset(found)
+        return frozenset(closure)

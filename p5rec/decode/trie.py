@@ -1,7 +1,7 @@
-"""All items' codes as one tree in flat arrays.
+"""The codes of all items as one tree in flat arrays.
 
-Rows are sorted, so the items below any node are neighbours and every question about a subtree is a
-question about a range. Compressed sparse rows level by level, after Su et al., *Vectorizing the
+Items are sorted by codes, so the leaves of any subtree are contiguous and a subtree is a range.
+Levels are stored as compressed sparse rows, after Su et al., *Vectorizing the
 Trie* (2026, arXiv 2602.22647).
 
 N items, L levels; depth 0 is the root, depth l has ``n_l`` nodes.
@@ -30,8 +30,8 @@ class Trie:
         starts: L tensors ``(n_l + 1,)`` int64; the children of node n at depth l are the nodes
             ``starts[l][n]:starts[l][n + 1]`` at depth l + 1.
         codes: L tensors ``(n_{l+1},)`` int64; the code that leads to each node of depth l + 1.
-        fanout: the most children a node of each depth has, L integers.
-        leaf_starts: L + 1 tensors ``(n_l + 1,)`` int64; below node n at depth l lie the leaves
+        fanout: the largest number of children per depth, L integers.
+        leaf_starts: L + 1 tensors ``(n_l + 1,)`` int64; the leaves of node n at depth l are
             ``leaf_starts[l][n]:leaf_starts[l][n + 1]``.
         leaf_item: ``(N,)`` int64; the item row of each leaf.
     """
@@ -56,8 +56,8 @@ class Trie:
         """The tree of item codes ``(N, L)``; the order of the rows does not matter.
 
         Raises:
-            UserError: no items; a code outside its level (-1 included: an item that ends above the
-                last level is the beginning of others); or two items with equal codes.
+            UserError: no items; a code outside its codebook (-1 included: an item with fewer codes
+                would be a prefix of others); or two items with equal codes.
         """
         _check(codes, sizes)
         order, rows = _sorted(codes, sizes)
@@ -65,7 +65,7 @@ class Trie:
         begins = np.zeros(len(rows), dtype=bool)
         begins[0] = True
         for level in range(len(sizes)):
-            # a node begins where its code, or any before it, differs from the row above
+            # a node begins where its prefix differs from the row above
             column = rows[:, level]
             begins[1:] |= column[1:] != column[:-1]
             first = np.flatnonzero(begins)
@@ -110,7 +110,7 @@ class Trie:
 
     @property
     def inner(self) -> tuple[int, ...]:
-        """How many nodes each depth between the root and the leaves has, L - 1 integers."""
+        """The number of nodes per depth between root and leaves, L - 1 integers."""
         return tuple(len(codes) for codes in self.codes[:-1])
 
     @cached_property
@@ -121,9 +121,9 @@ class Trie:
         return tuple(o * c + k for o, c, k in zip(owners, self.sizes, self.codes, strict=True))
 
     def descend(self, level: int, nodes: Tensor, codes: Tensor) -> Tensor:
-        """The nodes at depth ``level + 1`` that ``codes`` lead to from ``nodes``, of one shape.
+        """The children of ``nodes`` with ``codes``, at depth ``level + 1``; both have one shape.
 
-        Where a node has no such child the answer means nothing.
+        The result is meaningless for a node without such a child.
         """
         keys = self._keys[level]
         wanted = (nodes * self.sizes[level] + codes).contiguous()
@@ -132,9 +132,9 @@ class Trie:
     @cached_property
     def item_codes(self) -> Tensor:
         """``(N, L)`` int64: the codes of each item row."""
-        below = zip(self.codes, self.leaf_starts[1:], strict=True)
-        with torch.inference_mode(False):  # whoever asks first: training may index with it later
-            by_leaf = [code.repeat_interleave(borders.diff()) for code, borders in below]
+        levels = zip(self.codes, self.leaf_starts[1:], strict=True)
+        with torch.inference_mode(False):  # the first call caches it, and training may use it later
+            by_leaf = [code.repeat_interleave(borders.diff()) for code, borders in levels]
             return torch.stack(by_leaf, dim=-1)[self.item_leaf]
 
     def paths(self, items: Tensor) -> Tensor:
@@ -145,8 +145,8 @@ class Trie:
         """The children of nodes ``(...)`` at depth ``level``, padded to the largest fan-out.
 
         Returns:
-            ``(..., F)`` int64 nodes at depth ``level + 1``, 0 where there is none, and ``(..., F)``
-            bool, whether there is one.
+            ``(..., F)`` int64 nodes at depth ``level + 1``, padded with 0, and ``(..., F)`` bool,
+            False for padding.
         """
         starts = self.starts[level]
         first, last = starts[nodes], starts[nodes + 1]
@@ -155,39 +155,39 @@ class Trie:
         return torch.where(exists, child, 0), exists
 
     def log_softmax(self, level: int, nodes: Tensor, logits: Tensor) -> Tensor:
-        """Log-probabilities of the next code, where only codes that lead to an item have any.
+        """Log-probabilities of the next code, normalised over codes that lead to an item.
 
         Args:
             level: l.
-            nodes: ``(...)`` at depth l, which prefix the logits continue.
+            nodes: ``(...)`` at depth l, the prefixes of the logits.
             logits: ``(..., C_l)``.
 
         Returns:
-            ``(..., C_l)`` float32; the exponentials of those of a node's children sum to 1, all
-            others mean nothing.
+            ``(..., C_l)`` float32; probabilities of a node's children sum to 1, other entries are
+            meaningless.
         """
         logits = logits.float()
         child, exists = self.children(level, nodes)
-        real = logits.gather(-1, self.codes[level][child]).masked_fill(~exists, -torch.inf)
-        return logits - real.logsumexp(-1, keepdim=True)
+        valid = logits.gather(-1, self.codes[level][child]).masked_fill(~exists, -torch.inf)
+        return logits - valid.logsumexp(-1, keepdim=True)
 
-    def raised(
+    def add_to_children(
         self, level: int, nodes: Tensor, logits: Tensor, gain: Callable[[Tensor], Tensor]
     ) -> Tensor:
-        """Logits with something of each child's own added at the child's code.
+        """Adds a value per child node to the logits, at the code of the child.
 
         Args:
             level: l.
             nodes: ``(...)`` at depth l.
             logits: ``(..., C_l)``.
-            gain: nodes ``(..., F)`` at depth l + 1 → what is added for each, ``(..., F)``.
+            gain: maps nodes ``(..., F)`` at depth l + 1 to added values ``(..., F)``.
         """
         child, exists = self.children(level, nodes)
         own = gain(child).masked_fill(~exists, 0)
         return logits.scatter_add(-1, self.codes[level][child], own)
 
-    def smallest_below(self, values: Tensor) -> list[Tensor]:
-        """The least of the items' ``values (N,)`` below each node: L + 1 tensors ``(n_l,)``."""
+    def subtree_min(self, values: Tensor) -> list[Tensor]:
+        """The minimum of the items' ``values (N,)`` in each subtree: L + 1 tensors ``(n_l,)``."""
         leaves, out = values[self.leaf_item], []
         for borders in self.leaf_starts:
             nodes = torch.arange(len(borders) - 1, device=values.device)
@@ -203,7 +203,7 @@ def _check(codes: np.ndarray, sizes: Sequence[int]) -> None:
             "item codes",
             f"at least one item with {len(sizes)} codes",
             f"an array {codes.shape}",
-            "give every item one code a level",
+            "give every item one code per level",
         )
     if (codes.min(axis=0) < 0).any() or (codes.max(axis=0) >= np.asarray(sizes)).any():
         outside = (codes < 0) | (codes >= np.asarray(sizes))
@@ -212,14 +212,13 @@ def _check(codes: np.ndarray, sizes: Sequence[int]) -> None:
             "item codes",
             f"codes from 0 to below {list(sizes)}",
             f"{codes[row].tolist()} for item row {row}",
-            "give every item one code a level (an item that ends early cannot be told from the "
-            "ones that begin with its codes)",
+            "give every item one code per level (an item with fewer codes is a prefix of others)",
         )
 
 
 def _sorted(codes: np.ndarray, sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """The rows ``(N, L)`` in lexicographic order, and where each stood ``(N,)``."""
-    if prod(sizes) < 2**63:  # one number a row sorts several times as fast as L columns
+    """The lexicographic order ``(N,)`` of the rows, and the sorted rows ``(N, L)``."""
+    if prod(sizes) < 2**63:  # one number per row sorts several times faster than L columns
         order = np.argsort(np.ravel_multi_index(tuple(codes.T), tuple(sizes)))
     else:
         order = np.lexsort(codes.T[::-1])

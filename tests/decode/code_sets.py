@@ -1,4 +1,4 @@
-"""Drawn code sets, and a scorer that looks its answers up in a table of prefixes."""
+"""Random code sets, and a scorer backed by a table of prefixes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Codes = tuple[np.ndarray, tuple[int, ...]]
 
 @st.composite
 def code_sets(draw: st.DrawFn) -> Codes:
-    """Unique codes ``(N, L)`` in any order, from one item to all that there can be."""
+    """Unique codes ``(N, L)`` in any order, from one item to all possible items."""
     sizes = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=4)))
     every = np.stack(np.unravel_index(np.arange(np.prod(sizes)), sizes), axis=1)
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
@@ -23,32 +23,32 @@ def code_sets(draw: st.DrawFn) -> Codes:
 
 
 def open_where(alive: Tensor, trie: Trie) -> OpenNodes:
-    """What is allowed to each request, out of a mask ``(B, N)`` over all items."""
-    never = ItemLists.joined([np.flatnonzero(~row) for row in alive.numpy()])
-    return OpenNodes(trie, Allowed(never=never))
+    """The open nodes for a mask ``(B, N)`` of allowed items."""
+    deny = ItemLists.joined([np.flatnonzero(~row) for row in alive.numpy()])
+    return OpenNodes(trie, Allowed(deny=deny))
 
 
 class TableScorer:
-    """Log-probabilities drawn for each request and prefix; prefixes are numbered in base C.
+    """Random log-probabilities per request and prefix; prefixes are numbered in base C.
 
     Values are multiples of 1/8, so sums are exact and ties are common.
 
     Args:
-        seeds: one a request; a request's answers depend on its own seed alone.
+        seeds: one per request; its log-probabilities depend on its own seed alone.
         sizes: codebook sizes, L integers.
-        grid: how many different values there are; 1 makes all scores equal.
+        grid: number of different values; 1 makes all scores equal.
     """
 
     def __init__(self, seeds: list[int], sizes: tuple[int, ...], grid: int) -> None:
         prefixes = np.cumprod([1, *sizes])
         self.sizes = sizes
         self.tables = [
-            torch.stack([self._draw(s, level, prefixes[level], size, grid) for s in seeds])
+            torch.stack([self._table(s, level, prefixes[level], size, grid) for s in seeds])
             for level, size in enumerate(sizes)
         ]
 
     @staticmethod
-    def _draw(seed: int, level: int, prefixes: int, size: int, grid: int) -> Tensor:
+    def _table(seed: int, level: int, prefixes: int, size: int, grid: int) -> Tensor:
         values = np.random.default_rng([seed, level]).integers(0, grid, (prefixes, size))
         return torch.from_numpy(-values.astype(np.float32) / 8)
 
@@ -64,7 +64,7 @@ class TableScorer:
         return table[torch.arange(len(table))[:, None], self.prefix]
 
     def full(self, codes: Tensor) -> Tensor:
-        """``(B, M)`` scores of whole items ``(M, L)``, by other steps than the search takes."""
+        """``(B, M)`` scores of items ``(M, L)``, computed independently of the search."""
         total = torch.zeros(len(self.tables[0]), len(codes))
         prefix = torch.zeros(len(codes), dtype=torch.int64)
         for level, table in enumerate(self.tables):

@@ -1,4 +1,4 @@
-"""What requests may be given, against plain sets."""
+"""Allowed items of requests, against Python sets."""
 
 from __future__ import annotations
 
@@ -20,27 +20,31 @@ def lists_of(rng: np.random.Generator, requests: int, n_items: int) -> ItemLists
 
 
 def plain(allowed: Allowed, b: int, n_items: int) -> set[int]:
-    """The items that request b may be given, by sets."""
-    kept = set(range(n_items))
-    if allowed.within is not None:
-        kept &= set(np.flatnonzero(allowed.within).tolist())
-    if allowed.only is not None:
-        kept &= set(allowed.only.take(np.array([b])).items.tolist())
-    if allowed.never is not None:
-        kept -= set(allowed.never.take(np.array([b])).items.tolist())
-    return kept
+    """The allowed items of request b, by sets."""
+    items = set(range(n_items))
+    if allowed.candidates is not None:
+        items &= set(np.flatnonzero(allowed.candidates).tolist())
+    if allowed.allow is not None:
+        items &= set(allowed.allow.take(np.array([b])).items.tolist())
+    if allowed.deny is not None:
+        items -= set(allowed.deny.take(np.array([b])).items.tolist())
+    return items
 
 
-@given(drawn=code_sets(), seed=st.integers(0, 2**32), parts=st.sets(st.sampled_from("won")))
-def test_a_node_is_open_where_an_allowed_item_lies_below(
-    drawn: tuple[np.ndarray, tuple[int, ...]], seed: int, parts: set[str]
+@given(
+    code_set=code_sets(),
+    seed=st.integers(0, 2**32),
+    lists=st.sets(st.sampled_from(["candidates", "allow", "deny"])),
+)
+def test_a_node_is_open_if_its_subtree_has_an_allowed_item(
+    code_set: tuple[np.ndarray, tuple[int, ...]], seed: int, lists: set[str]
 ) -> None:
-    codes, sizes = drawn
+    codes, sizes = code_set
     trie, rng, n_items = Trie.build(codes, sizes), np.random.default_rng(seed), len(codes)
     allowed = Allowed(
-        within=rng.random(n_items) < rng.random() if "w" in parts else None,
-        only=lists_of(rng, 3, n_items) if "o" in parts else None,
-        never=lists_of(rng, 3, n_items) if "n" in parts else None,
+        candidates=rng.random(n_items) < rng.random() if "candidates" in lists else None,
+        allow=lists_of(rng, 3, n_items) if "allow" in lists else None,
+        deny=lists_of(rng, 3, n_items) if "deny" in lists else None,
     )
     wanted = [plain(allowed, b, n_items) for b in range(3)]
     assert allowed.counts(3, n_items).tolist() == [len(items) for items in wanted]
@@ -49,25 +53,25 @@ def test_a_node_is_open_where_an_allowed_item_lies_below(
     opened = OpenNodes(trie, allowed)
     for depth, borders in enumerate(trie.leaf_starts):
         nodes = torch.arange(len(borders) - 1).expand(3, -1)
-        found = opened(depth, nodes)
+        is_open = opened(depth, nodes)
         for b, node in zip(*np.nonzero(np.ones(nodes.shape)), strict=True):
-            below = trie.leaf_item[borders[node] : borders[node + 1]].tolist()
-            assert bool(found[b, node]) == bool(wanted[b] & set(below))
+            subtree = trie.leaf_item[borders[node] : borders[node + 1]].tolist()
+            assert bool(is_open[b, node]) == bool(wanted[b] & set(subtree))
 
 
 @given(seed=st.integers(0, 2**32))
-def test_both_together_allow_what_each_allows(seed: int) -> None:
+def test_the_intersection_allows_items_that_both_allow(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    one = Allowed(within=rng.random(12) < 0.7, never=lists_of(rng, 3, 12))
+    one = Allowed(candidates=rng.random(12) < 0.7, deny=lists_of(rng, 3, 12))
     two = Allowed(
-        within=rng.random(12) < 0.7, only=lists_of(rng, 3, 12), never=lists_of(rng, 3, 12)
+        candidates=rng.random(12) < 0.7, allow=lists_of(rng, 3, 12), deny=lists_of(rng, 3, 12)
     )
     both = one & two
     for b in range(3):
         assert plain(both, b, 12) == plain(one, b, 12) & plain(two, b, 12)
 
 
-def test_lists_come_out_of_tables_and_can_be_taken_apart() -> None:
+def test_lists_from_tables_and_selection_of_lists() -> None:
     lists = ItemLists.from_table(np.array([[3, -1, 1], [-1, -1, -1], [2, 2, 0]]))
     assert lists.items.tolist() == [3, 1, 2, 2, 0]
     assert lists.owners.tolist() == [0, 0, 2, 2, 2]

@@ -1,4 +1,4 @@
-"""The search down the tree, measured against scoring every item."""
+"""Beam search, against exhaustive scoring of all items."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from p5rec.decode.trie import Trie
 
 
 @dataclass(frozen=True)
-class Case:
-    """One drawn search: B requests over N items."""
+class Search:
+    """A random search: B requests over N items."""
 
     codes: Tensor
     sizes: tuple[int, ...]
@@ -33,7 +33,7 @@ class Case:
     def scorer(self) -> TableScorer:
         return TableScorer(self.seeds, self.sizes, self.grid)
 
-    def search(self, beams: int) -> tuple[Tensor, Tensor]:
+    def run(self, beams: int) -> tuple[Tensor, Tensor]:
         trie = Trie.build(self.codes.numpy(), self.sizes)
         opened = open_where(self.alive, trie)
         return beam_search(
@@ -41,7 +41,7 @@ class Case:
             trie,
             beams,
             k=self.k,
-            ranks=trie.smallest_below(self.tie),
+            ranks=trie.subtree_min(self.tie),
             open_nodes=opened,
         )
 
@@ -51,12 +51,12 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def searches(draw: st.DrawFn) -> Search:
     codes, sizes = draw(code_sets())
     seeds = draw(st.lists(st.integers(0, 99), min_size=1, max_size=4))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     share = draw(st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]))
-    return Case(
+    return Search(
         codes=torch.from_numpy(codes),
         sizes=sizes,
         seeds=seeds,
@@ -67,68 +67,72 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-@given(case=cases())
-def test_with_enough_beams_it_equals_scoring_every_item(case: Case) -> None:
-    for found, expected in zip(case.search(beams=45), case.oracle(), strict=True):
-        assert torch.equal(found, expected)
-        assert found.dtype == expected.dtype
+@given(search=searches())
+def test_with_enough_beams_it_equals_exhaustive_scoring(search: Search) -> None:
+    for result, expected in zip(search.run(beams=45), search.oracle(), strict=True):
+        assert torch.equal(result, expected)
+        assert result.dtype == expected.dtype
 
 
-@given(case=cases(), extra=st.integers(0, 3))
-def test_a_narrow_beam_gives_full_valid_lists_with_true_scores(case: Case, extra: int) -> None:
-    items, scores = case.search(beams=case.k + extra)
-    assert items.shape == scores.shape == (len(case.seeds), case.k)
-    true = case.scorer.full(case.codes)
-    rank = case.tie.tolist()
+@given(search=searches(), extra=st.integers(0, 3))
+def test_a_narrow_beam_gives_full_lists_with_exact_scores(search: Search, extra: int) -> None:
+    items, scores = search.run(beams=search.k + extra)
+    assert items.shape == scores.shape == (len(search.seeds), search.k)
+    true = search.scorer.full(search.codes)
+    rank = search.tie.tolist()
     for b in range(len(items)):
-        given_items = items[b][items[b] >= 0].tolist()
-        full = min(case.k, int(case.alive[b].sum()))
-        assert len(given_items) == len(set(given_items)) == full
+        returned = items[b][items[b] >= 0].tolist()
+        full = min(search.k, int(search.alive[b].sum()))
+        assert len(returned) == len(set(returned)) == full
         assert (items[b, full:] == -1).all()
         assert torch.isneginf(scores[b, full:]).all()
-        assert case.alive[b, given_items].all()
-        assert torch.equal(scores[b, :full], true[b, given_items])
-        keys = [(-float(true[b, i]), rank[i]) for i in given_items]
+        assert search.alive[b, returned].all()
+        assert torch.equal(scores[b, :full], true[b, returned])
+        keys = [(-float(true[b, i]), rank[i]) for i in returned]
         assert keys == sorted(keys)
 
 
-@given(data=st.data(), case=cases())
-def test_neither_row_order_nor_batch_changes_a_list(data: st.DataObject, case: Case) -> None:
-    items, scores = case.search(beams=case.k)
-    order = torch.tensor(data.draw(st.permutations(range(len(case.codes)))))
-    shuffled = Case(
-        case.codes[order], case.sizes, case.seeds, case.grid,
-        case.alive[:, order], case.tie[order], case.k,
+@given(data=st.data(), search=searches())
+def test_lists_do_not_depend_on_row_order_or_batch(data: st.DataObject, search: Search) -> None:
+    items, scores = search.run(beams=search.k)
+    order = torch.tensor(data.draw(st.permutations(range(len(search.codes)))))
+    shuffled = Search(
+        search.codes[order], search.sizes, search.seeds, search.grid,
+        search.alive[:, order], search.tie[order], search.k,
     )  # fmt: skip
-    other, other_scores = shuffled.search(beams=case.k)
+    other, other_scores = shuffled.run(beams=search.k)
     assert torch.equal(torch.where(other >= 0, order[other], -1), items)
     assert torch.equal(other_scores, scores)
-    for b, seed in enumerate(case.seeds):
-        alone = Case(
-            case.codes, case.sizes, [seed], case.grid, case.alive[b : b + 1], case.tie, case.k
+    for b, seed in enumerate(search.seeds):
+        alone = Search(
+            search.codes,
+            search.sizes,
+            [seed],
+            search.grid,
+            search.alive[b : b + 1],
+            search.tie,
+            search.k,
         )
-        found, found_scores = alone.search(beams=case.k)
-        assert torch.equal(found[0], items[b])
-        assert torch.equal(found_scores[0], scores[b])
+        single, single_scores = alone.run(beams=search.k)
+        assert torch.equal(single[0], items[b])
+        assert torch.equal(single_scores[0], scores[b])
 
 
-@given(case=cases())
-def test_the_oracle_does_not_depend_on_its_chunk(case: Case) -> None:
-    for one, two in zip(case.oracle(chunk=1), case.oracle(chunk=1000), strict=True):
+@given(search=searches())
+def test_the_oracle_does_not_depend_on_its_chunk(search: Search) -> None:
+    for one, two in zip(search.oracle(chunk=1), search.oracle(chunk=1000), strict=True):
         assert torch.equal(one, two)
 
 
-def test_no_mask_means_every_item() -> None:
+def test_without_a_mask_all_items_are_allowed() -> None:
     codes = np.array([[0, 0], [0, 1], [1, 0]])
     trie, tie = Trie.build(codes, (2, 2)), torch.arange(3)
-    items, _ = beam_search(
-        TableScorer([0], (2, 2), 9), trie, 3, k=3, ranks=trie.smallest_below(tie)
-    )
+    items, _ = beam_search(TableScorer([0], (2, 2), 9), trie, 3, k=3, ranks=trie.subtree_min(tie))
     assert sorted(items[0].tolist()) == [0, 1, 2]
 
 
 def test_pruning_by_hand() -> None:
-    """A greedy beam enters the better first code and misses the best item below the other."""
+    """One beam follows the better first code and misses the best item under the other."""
     codes = np.array([[0, 0], [0, 1], [1, 0]])
     scorer = TableScorer([0], (2, 2), 1)
     scorer.tables = [
@@ -136,16 +140,14 @@ def test_pruning_by_hand() -> None:
         torch.tensor([[[-5.0, -4.0], [-0.5, -9.0]]]),
     ]
     trie, tie = Trie.build(codes, (2, 2)), torch.arange(3)
-    found = [beam_search(scorer, trie, n, k=1, ranks=trie.smallest_below(tie)) for n in (1, 2)]
-    assert [(int(i), float(s)) for i, s in found] == [(1, -5.0), (2, -2.5)]
+    results = [beam_search(scorer, trie, n, k=1, ranks=trie.subtree_min(tie)) for n in (1, 2)]
+    assert [(int(i), float(s)) for i, s in results] == [(1, -5.0), (2, -2.5)]
 
 
-def test_ties_follow_the_permutation_when_the_beam_must_choose() -> None:
+def test_ties_follow_the_permutation() -> None:
     codes = np.array([[c, 0] for c in range(6)])
     trie, tie = Trie.build(codes, (6, 1)), torch.tensor([3, 0, 5, 1, 4, 2])
-    items, _ = beam_search(
-        TableScorer([0], (6, 1), 1), trie, 3, k=3, ranks=trie.smallest_below(tie)
-    )
+    items, _ = beam_search(TableScorer([0], (6, 1), 1), trie, 3, k=3, ranks=trie.subtree_min(tie))
     assert items.tolist() == [[1, 3, 5]]
 
 
@@ -157,52 +159,52 @@ def test_half_precision_and_very_low_scores_are_ordered_in_float32() -> None:
     ]
     codes = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [2, 0], [2, 1]])
     trie, tie = Trie.build(codes, (3, 2)), torch.arange(6)
-    items, scores = beam_search(scorer, trie, 6, k=6, ranks=trie.smallest_below(tie))
+    items, scores = beam_search(scorer, trie, 6, k=6, ranks=trie.subtree_min(tie))
     assert items.tolist() == [[4, 5, 0, 1, 3, 2]]
     assert scores.dtype == torch.float32
     expected = exhaustive(scorer.full, torch.from_numpy(codes), k=6, alive=None, tie=tie)
     assert torch.equal(items, expected[0])
 
 
-def test_fewer_beams_than_k_is_refused() -> None:
+def test_fewer_beams_than_k_is_an_error() -> None:
     trie = Trie.build(np.array([[0]]), (1,))
     with pytest.raises(ValueError, match="at least k = 5 beams, got 4"):
         beam_search(TableScorer([0], (1,), 1), trie, 4, k=5, ranks=[])
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("-inf"), float("inf")])
-def test_a_scorer_without_finite_answers_is_told_off(bad: float) -> None:
+def test_a_scorer_with_non_finite_values_is_an_error(bad: float) -> None:
     scorer = TableScorer([0], (2, 2), 1)
     scorer.tables[1][0, 1, 0] = bad
     codes, tie = np.array([[0, 0], [1, 0]]), torch.arange(2)
     trie = Trie.build(codes, (2, 2))
     with pytest.raises(ValueError, match="level 1: expected finite"):
-        beam_search(scorer, trie, 2, k=1, ranks=trie.smallest_below(tie))
-    seen = open_where(torch.tensor([[True, False]]), trie)  # what no beam enters may be anything
-    assert beam_search(scorer, trie, 2, k=1, ranks=trie.smallest_below(tie), open_nodes=seen)[
+        beam_search(scorer, trie, 2, k=1, ranks=trie.subtree_min(tie))
+    seen = open_where(torch.tensor([[True, False]]), trie)  # values of closed nodes are ignored
+    assert beam_search(scorer, trie, 2, k=1, ranks=trie.subtree_min(tie), open_nodes=seen)[
         0
     ].tolist() == [[0]]
 
 
-def test_surplus_beams_may_be_answered_with_anything() -> None:
+def test_values_of_surplus_beams_are_ignored() -> None:
     class Poisoned(TableScorer):
         def step(self, codes: Tensor, parents: Tensor) -> Tensor:
-            answer = super().step(codes, parents).clone()
-            answer[:, 1:] = torch.nan  # one item is allowed, so only the first beam is real
-            return answer
+            log_probs = super().step(codes, parents).clone()
+            log_probs[:, 1:] = torch.nan  # one item is allowed, so one beam alone is valid
+            return log_probs
 
     codes = np.array([[0, 1, 0], [1, 0, 0], [1, 1, 0]])
     trie, tie = Trie.build(codes, (2, 2, 1)), torch.arange(3)
     opened = open_where(torch.tensor([[True, False, False]]), trie)
     items, _ = beam_search(
-        Poisoned([0], (2, 2, 1), 9), trie, 3, k=2, ranks=trie.smallest_below(tie), open_nodes=opened
+        Poisoned([0], (2, 2, 1), 9), trie, 3, k=2, ranks=trie.subtree_min(tie), open_nodes=opened
     )
     assert items.tolist() == [[0, -1]]
 
 
-def test_a_scorer_of_the_wrong_width_is_told_off() -> None:
+def test_a_scorer_of_the_wrong_width_is_an_error() -> None:
     trie = Trie.build(np.array([[0, 0], [1, 0]]), (2, 2))
     with pytest.raises(ValueError, match=r"level 1: expected .*\(1, 2, 2\), got \(1, 2, 3\)"):
         beam_search(
-            TableScorer([0], (2, 3), 1), trie, 2, k=1, ranks=trie.smallest_below(torch.arange(2))
+            TableScorer([0], (2, 3), 1), trie, 2, k=1, ranks=trie.subtree_min(torch.arange(2))
         )

@@ -1,4 +1,4 @@
-"""Grammars against regular expressions, and what a model under one can write."""
+"""Grammars against regular expressions, and text generated under a grammar."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from p5rec.decode.grammar import (
     string,
     text,
 )
-from p5rec.decode.words import GrammarLogitsProcessor, TokenBytes
+from p5rec.decode.grammar_processor import GrammarLogitsProcessor, TokenBytes
 
-CASES = {
+GRAMMARS = {
     r"(yes|no|yesterday)": choice(["yes", "no", "yesterday"]),
     r"(?:[7-9]|1[0-2])": integer(7, 12),
     r"a(?:b|c){0}x|ax?": any_of(literal("ax"), literal("a")),
@@ -35,62 +35,62 @@ CASES = {
 
 
 @given(
-    case=st.sampled_from(sorted(CASES)),
-    said=st.text(alphabet='yesnotrda0123456789abcx"\\/ é語🎬', max_size=8),
+    expression=st.sampled_from(sorted(GRAMMARS)),
+    text_=st.text(alphabet='yesnotrda0123456789abcx"\\/ é語🎬', max_size=8),
 )
-def test_a_grammar_reads_what_its_expression_reads(case: str, said: str) -> None:
-    matches = Grammar.of(CASES[case]).matches(said)
-    assert matches == (re.fullmatch(case, said) is not None)
+def test_a_grammar_matches_like_its_regular_expression(expression: str, text_: str) -> None:
+    matches = Grammar.of(GRAMMARS[expression]).matches(text_)
+    assert matches == (re.fullmatch(expression, text_) is not None)
 
 
-@pytest.mark.parametrize("answer", ["yes", "no", "yesterday"])
-def test_whole_answers_are_read(answer: str) -> None:
-    grammar = Grammar.of(CASES[r"(yes|no|yesterday)"])
-    assert grammar.matches(answer)
-    assert not grammar.matches(answer[:-1] + "?")
+@pytest.mark.parametrize("choice_", ["yes", "no", "yesterday"])
+def test_choices_match_completely(choice_: str) -> None:
+    grammar = Grammar.of(GRAMMARS[r"(yes|no|yesterday)"])
+    assert grammar.matches(choice_)
+    assert not grammar.matches(choice_[:-1] + "?")
 
 
-def written(grammar: Grammar, seed: int, most: int = 200) -> str:
-    """What a model of random mind writes under a grammar, byte token by byte token."""
+def generated(grammar: Grammar, seed: int, most: int = 200) -> str:
+    """Text that a random model generates under a grammar, byte by byte."""
     tokenizer = byte_tokenizer()
     end, vocabulary = tokenizer.eos_token_id, len(tokenizer) + 3
     processor = GrammarLogitsProcessor(grammar, TokenBytes(tokenizer, vocabulary), 2, end)
     generator = torch.Generator().manual_seed(seed)
-    said = [5, 6]  # the prompt
+    tokens = [5, 6]  # the prompt
     for _ in range(most):
         scores = torch.randn(2, vocabulary, generator=generator)
-        both = processor(torch.tensor([said, said]), scores)
+        both = processor(torch.tensor([tokens, tokens]), scores)
         assert torch.equal(both[0].isfinite(), both[1].isfinite())
         token = int(both[0].argmax())
         assert both[0, token].isfinite()
         if token == end:
             break
-        said.append(token)
-    return tokenizer.decode(said[2:])
+        tokens.append(token)
+    return tokenizer.decode(tokens[2:])
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_whatever_a_model_thinks_it_writes_valid_json(seed: int) -> None:
+def test_a_random_model_generates_valid_json(seed: int) -> None:
     fields = {"rating": integer(1, 5), "mood": choice(['"good"', "null"]), "why": string(9)}
-    answer = json.loads(written(Grammar.of(json_object(fields)), seed))
-    assert list(answer) == ["rating", "mood", "why"]
-    assert answer["rating"] in range(1, 6)
-    assert answer["mood"] in ("good", None)
+    record = json.loads(generated(Grammar.of(json_object(fields)), seed))
+    assert list(record) == ["rating", "mood", "why"]
+    assert record["rating"] in range(1, 6)
+    assert record["mood"] in ("good", None)
 
 
-def test_after_the_end_only_the_end_may_come() -> None:
+def test_after_the_end_only_the_end_token_is_allowed() -> None:
     tokenizer = byte_tokenizer()
     end = tokenizer.eos_token_id
     words = TokenBytes(tokenizer, len(tokenizer))
     processor = GrammarLogitsProcessor(Grammar.of(choice(["a"])), words, 0, end)
     a = tokenizer("a", add_special_tokens=False)["input_ids"][0]
-    for said, may in (([], a), ([a], end), ([a, end], end)):
-        ids = torch.tensor([said], dtype=torch.long)
-        left = processor(ids, torch.zeros(1, len(tokenizer)))
-        assert left[0].isfinite().nonzero()[:, 0].tolist() == [may]
+    for tokens, allowed in (([], a), ([a], end), ([a, end], end)):
+        ids = torch.tensor([tokens], dtype=torch.long)
+        scores = processor(ids, torch.zeros(1, len(tokenizer)))
+        assert scores[0].isfinite().nonzero()[:, 0].tolist() == [allowed]
 
 
-def test_tokens_of_several_bytes_may_come_where_all_of_them_may() -> None:
+def test_tokens_of_several_bytes_must_match_completely() -> None:
     grammar = Grammar.of(choice(["yes", "no"]))
     tokens = [b"y", b"ye", b"yes", b"es", b"no!", b"n", b""]
     table = np.zeros((7, 3), dtype=np.uint8)
@@ -103,6 +103,6 @@ def test_tokens_of_several_bytes_may_come_where_all_of_them_may() -> None:
 
 
 @pytest.mark.parametrize("bad", [lambda: choice([]), lambda: integer(3, 2)])
-def test_empty_choices_are_refused(bad) -> None:
+def test_empty_choices_are_errors(bad) -> None:
     with pytest.raises(ValueError, match="expected"):
         bad()

@@ -1,4 +1,4 @@
-"""The tree of item codes, against a plain reading of the rows."""
+"""The tree of item codes, against a direct computation on the rows."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def test_a_small_tree_by_hand() -> None:
     assert trie.paths(torch.tensor([[3, 1]])).tolist() == [[[0, 0], [0, 2]]]
 
 
-def below(codes: np.ndarray, depth: int) -> dict[tuple[int, ...], list[int]]:
-    """Prefix → rows that begin with it, prefixes in order."""
-    found: dict[tuple[int, ...], list[int]] = {}
+def by_prefix(codes: np.ndarray, depth: int) -> dict[tuple[int, ...], list[int]]:
+    """Prefix → its rows, prefixes in order."""
+    rows: dict[tuple[int, ...], list[int]] = {}
     for row, prefix in sorted(enumerate(map(tuple, codes[:, :depth].tolist())), key=lambda x: x[1]):
-        found.setdefault(prefix, []).append(row)
-    return found
+        rows.setdefault(prefix, []).append(row)
+    return rows
 
 
 @given(data=st.data())
@@ -42,9 +42,9 @@ def test_nodes_are_the_prefixes(data: st.DataObject) -> None:
     alive = torch.from_numpy(rng.random((3, len(codes))) < rng.random())
     values = torch.from_numpy(rng.permutation(len(codes)))
     assert trie.paths(torch.arange(len(codes))).tolist() == codes.tolist()
-    opened, least = open_where(alive, trie), trie.smallest_below(values)
+    opened, least = open_where(alive, trie), trie.subtree_min(values)
     for depth in range(len(sizes) + 1):
-        nodes = below(codes, depth)
+        nodes = by_prefix(codes, depth)
         allowed = opened(depth, torch.arange(len(nodes)).expand(3, -1))
         borders = trie.leaf_starts[depth].tolist()
         for n, (prefix, rows) in enumerate(nodes.items()):
@@ -59,8 +59,8 @@ def test_nodes_are_the_prefixes(data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-def test_descending_and_what_may_come_next(data: st.DataObject) -> None:
-    """Item by item down the tree: each stands on its leaf, and its siblings share all there is."""
+def test_descent_and_normalisation_over_children(data: st.DataObject) -> None:
+    """Items descend to their leaves, and the probabilities of siblings sum to 1."""
     codes, sizes = data.draw(code_sets())
     trie = Trie.build(codes, sizes)
     table = torch.from_numpy(codes).long()
@@ -71,9 +71,9 @@ def test_descending_and_what_may_come_next(data: st.DataObject) -> None:
         logs = trie.log_softmax(level, nodes, logits)
         for row, prefix in enumerate(codes[:, :level].tolist()):
             siblings = [c for c in codes.tolist() if c[:level] == prefix]
-            may_follow = sorted({c[level] for c in siblings})
-            expected = logits[row, may_follow].log_softmax(0)
-            torch.testing.assert_close(logs[row, may_follow], expected)
+            children = sorted({c[level] for c in siblings})
+            expected = logits[row, children].log_softmax(0)
+            torch.testing.assert_close(logs[row, children], expected)
         nodes = trie.descend(level, nodes, table[:, level])
     assert trie.leaf_item[nodes].tolist() == list(range(len(codes)))
 
@@ -89,27 +89,27 @@ def test_the_order_of_rows_does_not_matter(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codes", "says"),
+    ("codes", "message"),
     [
         ([[0, 1], [1, 1], [0, 1]], r"\[0, 1\] for both item rows 0 and 2"),
         ([[0, 1], [1, 2]], r"below \[2, 2\], got \[1, 2\] for item row 1"),
-        ([[0, 1], [0, -1]], r"got \[0, -1\] for item row 1; .* ends early"),
+        ([[0, 1], [0, -1]], r"got \[0, -1\] for item row 1; .* fewer codes"),
         ([[1, -1], [0, 1]], "for item row 0"),
         ([[0, 1, 0]], r"one item with 2 codes, got an array \(1, 3\)"),
         ([0, 1], r"got an array \(2,\)"),
     ],
 )
-def test_bad_codes_are_refused(codes: list[list[int]], says: str) -> None:
-    with pytest.raises(UserError, match=says):
+def test_invalid_codes_are_errors(codes: list[list[int]], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         Trie.build(np.array(codes), (2, 2))
 
 
-def test_no_items_are_refused() -> None:
+def test_no_items_is_an_error() -> None:
     with pytest.raises(UserError, match="at least one item"):
         Trie.build(np.zeros((0, 2), dtype=np.int32), (2, 2))
 
 
-def test_moving_to_a_device_keeps_everything() -> None:
+def test_moving_to_a_device_moves_all_tensors() -> None:
     moved = Trie.build(np.array([[0, 1], [1, 0]]), (2, 2)).to("meta")
     tensors = (*moved.starts, *moved.codes, *moved.leaf_starts, moved.leaf_item)
     assert {t.device.type for t in tensors} == {"meta"}

@@ -1,6 +1,6 @@
-"""Items drawn independently of each other, as often as the model finds them likely.
+"""Samples items independently, with the probabilities of the model.
 
-B requests, G draws of each, F the largest fan-out of a level.
+B requests, G samples per request, F the largest fan-out of a level.
 """
 
 from __future__ import annotations
@@ -10,22 +10,24 @@ from torch import Tensor
 
 from .allowed import OpenNodes
 from .beam import Scorer
-from .sampling import gumbel
+from .stochastic_beam import gumbel
 from .trie import Trie
 
 
 @torch.no_grad()
-def draw(scorer: Scorer, trie: Trie, seeds: Tensor, open_nodes: OpenNodes) -> Tensor:
-    """``(B, G)`` items of each request, code after code and independent of each other.
+def sample_independently(
+    scorer: Scorer, trie: Trie, seeds: Tensor, open_nodes: OpenNodes
+) -> Tensor:
+    """``(B, G)`` independent samples of items per request, code by code.
 
     Args:
-        scorer: the model's side.
-        trie: the items, on the scorer's device.
-        seeds: ``(B, G)`` int64, what each draw hangs on, and nothing else.
-        open_nodes: the items each request may be given.
+        scorer: the model.
+        trie: the item tree, on the scorer's device.
+        seeds: ``(B, G)`` int64; each sample depends on its own seed alone.
+        open_nodes: nodes with allowed items.
 
     Returns:
-        -1 where a request may be given none.
+        Item row numbers; -1 for a request without allowed items.
     """
     nodes, parents = torch.zeros_like(seeds), torch.zeros_like(seeds)
     log_probs, start = scorer.start()[:, None].expand(-1, seeds.shape[1], -1), 0

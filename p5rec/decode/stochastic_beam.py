@@ -1,9 +1,9 @@
-"""Items drawn without replacement, as often as the model finds them likely.
+"""Samples items without replacement, with the probabilities of the model.
 
 Stochastic beam search (Kool et al. 2019, *Stochastic beams and where to find them*, arXiv
-1903.06059, sections 3 and 4): a beam search over log-probabilities that were perturbed by Gumbel
-noise, in which the largest perturbed value below a node is that of the node. What it keeps is a
-sample without replacement of the items.
+1903.06059, sections 3 and 4): a beam search over log-probabilities with Gumbel noise, in which the
+largest perturbed value in a subtree equals the value of its root. The final beams are a sample of
+items without replacement.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from torch import Tensor
 from .trie import Trie
 
 
-class Draws:
-    """The noise of B requests: a request's draws hang on its own seed, never on the batch.
+class GumbelNoise:
+    """The Gumbel noise of B requests; the noise of a request depends on its own seed alone.
 
-    Where only some items are allowed, each node shares its probability among those of its children
-    that lead to one: the distribution is that of drawing code after code.
+    If some items are not allowed, each node shares its probability among its open children: the
+    distribution is that of sampling code by code.
 
     Args:
         seeds: ``(B,)`` int64.
-        trie: the items.
+        trie: the item tree.
     """
 
     def __init__(self, seeds: Tensor, trie: Trie) -> None:
@@ -35,17 +35,17 @@ class Draws:
 
         Args:
             child: ``(B, K, F)`` nodes at depth ``level + 1``.
-            scores: ``(B, K, F)`` their log-probabilities, -inf for those that do not count.
-            keys: ``(B, K)`` the perturbed log-probabilities of their parents.
+            scores: ``(B, K, F)`` their log-probabilities, -inf for nodes that are not entered.
+            keys: ``(B, K)`` perturbed log-probabilities of their parents.
 
         Returns:
-            ``(B, K, F)``; the largest below each parent is the parent's.
+            ``(B, K, F)``; the maximum over the children of a parent is the parent's value.
         """
         raw = scores + gumbel(self.seeds[:, None, None], child + self.starts[level])
         highest = raw.amax(dim=2, keepdim=True)
         # equation 22 of the paper, in the form that does not overflow (its appendix B.3)
-        below = keys[..., None] - raw + torch.log1p(-(raw - highest).exp())
-        shifted = keys[..., None] - below.clamp(min=0) - torch.log1p((-below.abs()).exp())
+        gap = keys[..., None] - raw + torch.log1p(-(raw - highest).exp())
+        shifted = keys[..., None] - gap.clamp(min=0) - torch.log1p((-gap.abs()).exp())
         return torch.where(scores.isfinite(), shifted, -torch.inf).float()
 
 
@@ -67,7 +67,7 @@ def _mixed(state: Tensor) -> Tensor:
 
 
 def _shifted(state: Tensor, by: int) -> Tensor:
-    """A shift to the right that fills with zeros, which int64 does not have."""
+    """A logical shift to the right; int64 tensors have an arithmetic one alone."""
     return (state >> by) & ((1 << (64 - by)) - 1)
 
 

@@ -1,4 +1,4 @@
-"""A grammar as a transformers ``LogitsProcessor``: a model that writes nothing else."""
+"""A grammar as a transformers ``LogitsProcessor``: it restricts generated text to the grammar."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class TokenBytes:
     """The bytes of a tokenizer's tokens.
 
     Attributes:
-        bytes: ``(V, W)`` uint8, filled up with 0.
-        lengths: ``(V,)``; 0 for special tokens, which no answer holds.
+        bytes: ``(V, W)`` uint8, padded with 0.
+        lengths: ``(V,)``; 0 for special tokens, which never occur in generated text.
     """
 
     def __init__(self, tokenizer: Any, vocabulary: int) -> None:
@@ -38,17 +38,17 @@ class TokenBytes:
         rows += [b""] * (vocabulary - len(rows))
         self.lengths = np.array([len(row) for row in rows])
         self.bytes = np.zeros((len(rows), max(1, int(self.lengths.max()))), dtype=np.uint8)
-        there = np.arange(self.bytes.shape[1]) < self.lengths[:, None]
-        self.bytes[there] = np.frombuffer(b"".join(rows), dtype=np.uint8)
+        valid = np.arange(self.bytes.shape[1]) < self.lengths[:, None]
+        self.bytes[valid] = np.frombuffer(b"".join(rows), dtype=np.uint8)
 
 
 class GrammarLogitsProcessor(LogitsProcessor):
-    """Leaves a model only tokens that continue an answer, and its end token where one may end.
+    """Restricts a model to tokens that continue the grammar, and to the end token at its ends.
 
     Args:
-        grammar: what an answer looks like.
-        words: the bytes of its tokenizer's tokens.
-        prompt: tokens before the answer (0 where ``generate`` is given embeddings).
+        grammar: the grammar of the text.
+        words: the bytes of the tokens.
+        prompt: number of prompt tokens; 0 if ``generate`` gets embeddings.
         end: the end token.
     """
 
@@ -58,21 +58,21 @@ class GrammarLogitsProcessor(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """``(M, T)`` tokens so far and ``(M, V)`` scores of the next → ``(M, V)`` scores."""
-        may = np.zeros(tuple(scores.shape), dtype=bool)
-        for row, said in enumerate(input_ids[:, self.prompt :].tolist()):
-            state = self._state(said)
+        mask = np.zeros(tuple(scores.shape), dtype=bool)
+        for row, tokens in enumerate(input_ids[:, self.prompt :].tolist()):
+            state = self._state(tokens)
             if state < 0 or self.grammar.ends[state]:
-                may[row, self.end] = True
+                mask[row, self.end] = True
             if state >= 0:
                 after = self._after(state)
-                may[row, : len(after)] |= after[: may.shape[1]] >= 0
-        allowed = torch.from_numpy(may).to(scores.device)
+                mask[row, : len(after)] |= after[: mask.shape[1]] >= 0
+        allowed = torch.from_numpy(mask).to(scores.device)
         return scores.masked_fill(~allowed, -torch.inf)
 
-    def _state(self, said: list[int]) -> int:
-        """Where tokens lead; -1 once the answer has ended."""
+    def _state(self, tokens: list[int]) -> int:
+        """The state after ``tokens``; -1 after the end token."""
         state = 0
-        for token in said:
+        for token in tokens:
             if state < 0 or token == self.end:
                 return -1
             state = int(self._after(state)[token])
@@ -86,11 +86,11 @@ class GrammarLogitsProcessor(LogitsProcessor):
 
 
 def _letters() -> dict[str, int]:
-    """The letters by which byte-level tokenizers write bytes (Radford et al. 2019): printable
-    ones as themselves, the others from 256 on."""
-    shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    hidden = [byte for byte in range(256) if byte not in shown]
-    return {chr(b): b for b in shown} | {chr(256 + n): byte for n, byte in enumerate(hidden)}
+    """The letters of bytes in byte-level tokenizers (Radford et al. 2019): printable bytes stay,
+    other bytes become letters from 256 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    other = [byte for byte in range(256) if byte not in printable]
+    return {chr(b): b for b in printable} | {chr(256 + n): byte for n, byte in enumerate(other)}
 
 
 def _pieces(name: str) -> bytes:
