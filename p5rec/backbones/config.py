@@ -37,7 +37,7 @@ class BackboneConfig(Config):
     """A network under a recipe's model: which one, how it is adapted, how it reads items.
 
     A kind of backbone is a class on this one with a ``kind`` and settings of its own, in one file,
-    and a line of :mod:`.registry`. What it opens is a :class:`.base.Network`.
+    and an entry in :mod:`.registry`. It opens a :class:`.base.Network`.
     """
 
     kind: str

@@ -52,10 +52,10 @@ def open_model(
         UserError: the model does not exist, is not on this machine and may not be downloaded, or
             has no weights in safetensors.
     """
-    begin = f"{what} {name!r}: expected {expected}"
+    prefix = f"{what} {name!r}: expected {expected}"
     if name in BUILT_IN:
         if not (download or fetched(name) or (name == "smollm2" and converted())):
-            raise UserError(f"{begin}, got one that is not on this machine; add {ALLOW}")
+            raise UserError(f"{prefix}, got one that is not on this machine; add {ALLOW}")
         source = str(BUILT_IN[name]())
     else:
         source = name
@@ -67,7 +67,7 @@ def open_model(
                 raise
             if not download:
                 raise UserError(
-                    f"{begin}, got a name whose files are not on this machine; check the name, or "
+                    f"{prefix}, got a name whose files are not on this machine; check the name, or "
                     f"add {ALLOW} to fetch it from the hub"
                 ) from None
             print(f"downloading {source} from the hub", file=sys.stderr)
@@ -75,10 +75,10 @@ def open_model(
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         if _pickled(source) or "use_safetensors" in str(error):
             raise UserError(
-                f"{begin} with safetensors, got weights of another format, which may hold code; "
+                f"{prefix} with safetensors, got weights of another format, which may hold code; "
                 f"{TO_CONVERT}"
             ) from None
-        raise UserError(f"{begin}, got: {str(error).splitlines()[0]}; check the name") from error
+        raise UserError(f"{prefix}, got: {str(error).splitlines()[0]}; check the name") from error
 
 
 def fingerprint(name: str) -> dict[str, str]:

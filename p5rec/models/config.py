@@ -1,4 +1,4 @@
-"""The heads beside the language model's own, as a recipe says them."""
+"""Settings of the rating heads and the item head."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from p5rec.core.config import Config
 
 NEXT_ITEM, RATING_SEQUENCE = "next-item", "rating-sequence"  # the tasks that are no prompt families
-BUNDLE = "manifest.json"  # what shows that a folder holds a trained model
+BUNDLE = "manifest.json"  # marks the folder of a trained model
 
 
 class HeadsConfig(Config):
@@ -50,12 +50,12 @@ class HeadsConfig(Config):
 
 
 class ItemHeadConfig(Config):
-    """Whole items, each named at once, beside the codes that name them step by step."""
+    """An item-level softmax, trained together with the softmax over codes."""
 
     weight: float = Field(1.0, gt=0)
     """Weight of the item head's loss."""
     codes: float = Field(0.1, gt=0)
-    """Weight of the loss of the codes beside it."""
+    """Weight of the loss of the codes."""
     temperature: float = Field(0.1, ge=0.05)
     """Temperature of the softmax over cosines."""
     negatives: int = Field(8192, ge=1)

@@ -75,7 +75,7 @@ class ItemSearch:
     ) -> None:
         self.sequences, self.normalisation, self.allowed = sequences, normalisation, allowed
         tie = torch.arange(len(sequences.trie)) if tie is None else tie
-        self.ranks = sequences.trie.smallest_below(tie)
+        self.ranks = sequences.trie.subtree_min(tie)
 
     def __call__(
         self, model: Any, input_ids: Tensor, generation_config: Any, **inputs: Any
@@ -87,20 +87,20 @@ class ItemSearch:
         """
         device = input_ids.device
         beams, k = generation_config.num_beams, generation_config.num_return_sequences
-        sequences, each = self.sequences.to(device), max(beams, k)
+        item_tokens, each = self.sequences.to(device), max(beams, k)
         scorer = ItemTokenScorer(
-            self._reader(model, input_ids, inputs, each), sequences, self.normalisation
+            self._reader(model, input_ids, inputs, each), item_tokens, self.normalisation
         )
-        open_nodes = None if self.allowed is None else OpenNodes(sequences.trie, self.allowed)
+        open_nodes = None if self.allowed is None else OpenNodes(item_tokens.trie, self.allowed)
         items, scores = beam_search(
             scorer,
-            sequences.trie,
+            item_tokens.trie,
             beams,
             k=k,
             ranks=[level.to(device) for level in self.ranks],
             open_nodes=open_nodes,
         )
-        tokens = self._tokens(sequences, items)
+        tokens = self._tokens(item_tokens, items)
         filler = generation_config.pad_token_id
         filler = generation_config.eos_token_id if filler is None else filler
         tokens = tokens.masked_fill(tokens == END, filler)

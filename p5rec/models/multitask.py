@@ -24,7 +24,7 @@ class Batch:
             of a sequence and of a document. An item is a target with all its codes or none.
         weights: ``(B, T)`` the loss weight of each token's task.
         tasks: ``(B, T)`` the task of each token; None: all tokens have the same.
-        back: ``(B, T)`` for the first token of an item: how many positions earlier its item is
+        steps_back: ``(B, T)`` for the first token of an item: how many positions earlier it is
             predicted; None: one position earlier, always.
         blank: ``(B, T)`` bool, tokens hidden from the model.
         ratings: ``(B, T)`` target of the rating heads at a token, on the data's scale; NaN for no
@@ -40,7 +40,7 @@ class Batch:
     labels: Tensor
     weights: Tensor
     tasks: Tensor | None = None
-    back: Tensor | None = None
+    steps_back: Tensor | None = None
     blank: Tensor | None = None
     ratings: Tensor | None = None
     candidates: Tensor | None = None
@@ -83,7 +83,7 @@ class MultitaskModel(ItemModel):
                 batch.source, batch.source_mask, batch.source_blank
             )
         hidden = self.states(**inputs)
-        codes, before, *starts = self._items(hidden, at.token_positions, labels, batch.back)
+        codes, before, *starts = self._items(hidden, at.token_positions, labels, batch.steps_back)
         code_weight = 1.0 if self.item_head is None else self.item_head.config.codes
         per_token = torch.zeros_like(weights).index_put(tuple(starts), code_weight * codes.sum(0))
         word_labels = labels
@@ -120,7 +120,7 @@ class MultitaskModel(ItemModel):
         return out
 
     def _items(
-        self, hidden: Tensor, token_positions: Tensor, labels: Tensor, back: Tensor | None
+        self, hidden: Tensor, token_positions: Tensor, labels: Tensor, steps_back: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The loss ``(L, M)`` of each code of M target items, the positions ``(M,)`` that predict
         them, and their sequences ``(M,)`` and first tokens ``(M,)``."""
@@ -129,7 +129,9 @@ class MultitaskModel(ItemModel):
         sequence, token = targets.nonzero(as_tuple=True)
         tokens = token[:, None] + torch.arange(len(self.starts), device=token.device)
         codes = labels[sequence[:, None], tokens] - labels.new_tensor(self.starts)
-        before = token_positions[sequence, token] - (1 if back is None else back[sequence, token])
+        before = token_positions[sequence, token] - (
+            1 if steps_back is None else steps_back[sequence, token]
+        )
         return -self._code_logs(hidden, sequence, before, codes).T, before, sequence, token
 
     def _candidate_logs(

@@ -21,7 +21,7 @@ from p5rec.core.types import runs
 from .config import RATING_SEQUENCE
 from .inputs import CodeLayout
 
-TASK = RATING_SEQUENCE  # the task that teaches them
+TASK = RATING_SEQUENCE  # the task that trains on rating sequences
 
 
 def rating_words(tokenizer: PreTrainedTokenizerBase, scale: Sequence[float]) -> list[np.ndarray]:

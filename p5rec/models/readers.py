@@ -124,8 +124,8 @@ class TreeReader:
         """See :class:`Reader`."""
         batch, beams = parents.shape
         own = torch.eye(beams, dtype=torch.bool, device=parents.device).expand(batch, -1, -1)
-        line = parents[..., None].expand(-1, -1, self.ancestors.shape[2])
-        self.ancestors = torch.cat([self.ancestors.gather(1, line), own], dim=2)
+        index = parents[..., None].expand(-1, -1, self.ancestors.shape[2])
+        self.ancestors = torch.cat([self.ancestors.gather(1, index), own], dim=2)
         visible = torch.cat([self.mask[:, None].expand(-1, beams, -1), self.ancestors], dim=2)
         outputs = self.run(
             **inputs,

@@ -111,7 +111,7 @@ class CodeScorer(ABC):
         logs, trie = self.model.log_probs(states, self.level, self.nodes), self.model.trie
         if self.item_scores is None or self.level + 1 < trie.levels:
             return logs
-        return trie.raised(self.level, self.nodes, logs, self._leaf_scores)
+        return trie.add_to_children(self.level, self.nodes, logs, self._leaf_scores)
 
     def _leaf_scores(self, leaves: Tensor) -> Tensor:
         """``(B, K, F)``: the item head's weighted scores of the items at ``leaves``."""

@@ -65,10 +65,10 @@ def _token_by_token(
     logits = logits_reader.read()
     tokens = torch.empty(len(logits), 0, dtype=torch.int64, device=logits.device)
     done = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
-    alone = torch.zeros(len(logits), 1, dtype=torch.int64, device=logits.device)
+    one_beam = torch.zeros(len(logits), 1, dtype=torch.int64, device=logits.device)
     while True:
         token = rules(tokens, logits.float()).argmax(-1).masked_fill(done, filler)
         tokens, done = torch.cat([tokens, token[:, None]], dim=1), done | (token == end)
         if tokens.shape[1] == most or bool(done.all()):
             return tokens
-        logits = logits_reader.follow({"input_ids": token[:, None]}, alone)[:, 0]
+        logits = logits_reader.follow({"input_ids": token[:, None]}, one_beam)[:, 0]

@@ -32,8 +32,8 @@ class WordScorer:
 
     def __init__(self, model: MultitaskModel, words: Sequence[np.ndarray]) -> None:
         table = np.full((len(words), max(map(len, words))), END)
-        for row, word in enumerate(words):
-            table[row, : len(word)] = word
+        for n, word in enumerate(words):
+            table[n, : len(word)] = word
         self.model, self.sequences = model, TokenSequences.build(table).to(model.device)
 
     def read(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,7 +53,7 @@ class WordScorer:
             trie,
             n_texts,
             k=n_texts,
-            ranks=trie.smallest_below(torch.arange(n_texts, device=ids.device)),
+            ranks=trie.subtree_min(torch.arange(n_texts, device=ids.device)),
         )
         return state, torch.empty_like(scores).scatter_(1, order, scores)
 

@@ -1,4 +1,4 @@
-"""How a model is trained, as a recipe says it."""
+"""Settings of a training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from p5rec.data.train_events import subsample_users, with_new_events
 
 Reward = Literal["hit", "rank", "prefix"]
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
-# the packages, any of which a tracker needs
+# tracker → packages, one of which must be installed
 PACKAGES: dict[Tracker, tuple[str, ...]] = {
     "tensorboard": ("tensorboard", "tensorboardX"),
     "mlflow": ("mlflow",),
@@ -36,10 +36,10 @@ class NextItemConfig(Config):
     events before its basket. null: as the split says.
     """
     shuffle_ties: bool = True
-    """Draw the order of events with equal times anew for each example."""
+    """Shuffle events with equal times, in each example."""
     bos_probability: float = Field(1.0, ge=0, le=1)
     """Probability that an example opens with the start token, from which its first item is
-    predicted. Below 1 the start token is used for an empty history alone when the model is queried.
+    predicted. Below 1 the start token is used only for empty histories when the model is queried.
     """
     item_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the items hidden from the positions after them."""
@@ -65,7 +65,7 @@ class TaskConfig(Config):
 
 
 class AlignConfig(Config):
-    """How rows of ``next-item`` teach a model that is trained already (``methods.<name>.start``)."""
+    """Alignment of a trained model (``methods.<name>.start``) on examples of ``next-item``."""
 
     nll: float = Field(0.0, ge=0)
     """Weight of the supervised loss (negative log-likelihood) added to the objective."""
@@ -74,22 +74,22 @@ class AlignConfig(Config):
 
 
 class PreferenceConfig(AlignConfig):
-    """Softmax-DPO: the next item against items that the model named in its place."""
+    """Softmax-DPO: the next item is preferred to items that the model predicted instead."""
 
     objective: Literal["sdpo"]
     """The preference objective: softmax-DPO."""
     negatives: int = Field(8, ge=1)
     """Rejected items per target."""
-    rejected: Literal["drawn", "listed"] = "drawn"
-    """How rejected items are chosen. ``drawn``: sampled by the model's own probabilities.
-    ``listed``: the model's highest-ranked items.
+    rejected: Literal["sampled", "top"] = "sampled"
+    """How rejected items are chosen. ``sampled``: sampled by the model's own probabilities.
+    ``top``: the model's highest-ranked items.
     """
     beta: float = Field(1.0, gt=0)
     """Strength of the pull towards the reference model, which is the model before alignment."""
 
 
 class GroupConfig(AlignConfig):
-    """GRPO: items that the model draws, better or worse than their group."""
+    """GRPO: items sampled from the model, rewarded relative to their group."""
 
     objective: Literal["grpo"]
     """The preference objective: GRPO."""
@@ -125,19 +125,20 @@ class EpochsConfig(Config):
     def _ends(self) -> EpochsConfig:
         if self.stop_after is not None and self.stop_after > self.max_epochs:
             raise ValueError(
-                f"stop_after: expected at most max_epochs ({self.max_epochs}), got {self.stop_after}"
+                f"stop_after: expected at most {self.max_epochs} (max_epochs), "
+                f"got {self.stop_after}"
             )
         return self
 
 
 class TrainConfig(Config):
-    """One training run. A step is one update from ``slots``, whichever process reads them.
+    """One training run. A step is one optimiser update from ``slots``, shared by all processes.
 
-    A slot of a batch holds one row, or as many as the task that has it says.
+    A slot of a batch holds one example, or several (``TaskConfig.examples``).
     """
 
     tasks: dict[str, TaskConfig] = Field(default={"next-item": TaskConfig()}, min_length=1)
-    """Task → its place in the mixture. A task is ``next-item`` (next item at every position),
+    """Task → its settings in the mixture. A task is ``next-item`` (next item at every position),
     ``rating-sequence`` or a prompt family.
     """
     temperature: Annotated[float, Field(gt=0)] | None = None
@@ -230,51 +231,51 @@ class TrainConfig(Config):
     """Seed of the training: initial weights, order of the examples, dropout."""
 
     @model_validator(mode="after")
-    def _alignment_reads_rows_alone(self) -> TrainConfig:
+    def _alignment_without_packing(self) -> TrainConfig:
         if self.align and self.packing:
-            raise ValueError("align needs rows in lines of their own: set packing to 0")
+            raise ValueError("align needs one example per sequence: set packing to 0")
         return self
 
     @model_validator(mode="after")
-    def _alignment_asks_for_every_item(self) -> TrainConfig:
+    def _alignment_of_every_item(self) -> TrainConfig:
         if self.align and self.next_item.bos_probability < 1:
-            raise ValueError("align asks for first items too: set next_item.bos_probability to 1")
+            raise ValueError("align predicts first items too: set next_item.bos_probability to 1")
         if self.align and self.next_item.targets_per_example:
-            raise ValueError("align has its own items to ask for: set align.positions")
+            raise ValueError("align has its own number of targets: set align.positions")
         return self
 
     @model_validator(mode="after")
-    def _looks_are_taken(self) -> TrainConfig:
+    def _has_validation_checks(self) -> TrainConfig:
         if self.epochs and set(self.tasks) != {"next-item"}:
-            raise ValueError("epochs: expected the task next-item alone")
+            raise ValueError("epochs: expected only the task next-item")
         if self.patience and not self.evaluate_every:
-            raise ValueError("patience needs looks at validation: set evaluate_every")
+            raise ValueError("patience needs validation checks: set evaluate_every")
         return self
 
     @model_validator(mode="after")
     def _ends_once(self) -> TrainConfig:
         if self.stop_after is not None and (self.epochs or self.patience):
-            raise ValueError("stop_after says when training ends: unset epochs and patience")
+            raise ValueError("stop_after excludes early stopping: unset epochs and patience")
         return self
 
     @property
     def last_step(self) -> int:
-        """Steps that are taken at most."""
+        """The maximum number of steps."""
         return self.steps if self.stop_after is None else min(self.stop_after, self.steps)
 
     @property
-    def looks(self) -> bool:
+    def has_validation(self) -> bool:
         """Whether there are validation checks."""
-        return self.steps > 0 and bool(self._waits or self.evaluate_every)
+        return self.steps > 0 and bool(self._stops_early or self.evaluate_every)
 
     @property
     def early_stopping(self) -> bool:
-        """Whether validation checks decide when training ends and which weights are kept."""
-        return self.looks and bool(self._waits or self.patience)
+        """Whether validation checks decide when training ends and which weights are used."""
+        return self.has_validation and bool(self._stops_early or self.patience)
 
     @property
-    def _waits(self) -> bool:
-        """Whether passes end when validation says so."""
+    def _stops_early(self) -> bool:
+        """Whether training in epochs has early stopping."""
         return self.epochs is not None and self.epochs.stop_after is None
 
     def check_trackers(self) -> None:
@@ -293,10 +294,10 @@ class TrainConfig(Config):
             )
 
     def training_events(self, corpus: Corpus, start: Path | None = None) -> Corpus:
-        """``corpus`` with the training events that are learned from.
+        """``corpus`` restricted to the training events that this training uses.
 
         Args:
-            start: the folder of the model that the training begins from.
+            start: the folder of the model that the training is initialised from.
         """
         if self.users < 1:
             corpus = subsample_users(corpus, self.users, self.seed)

@@ -1,5 +1,5 @@
-"""Processes that train together: whether they found each other, what each reads, and weights that
-they hold in pieces (ZeRO-3, FSDP2), made whole."""
+"""Distributed training: checks of the launch, the share of each process, and sharded weights
+(ZeRO-3, FSDP2)."""
 
 from __future__ import annotations
 
@@ -23,110 +23,116 @@ from p5rec.core.launch import processes
 from p5rec.models.checkpoint import trainable_state
 
 
-def check_joined(found: int, kind: str) -> None:
-    """Refuses to train when the launcher's word was not heard: each process would train alone, or
-    hold a whole model where it was to hold a piece. The libraries say nothing then.
+def check_joined(n_processes: int, kind: str) -> None:
+    """Checks that the trainer uses all launched processes, in the launched mode.
+
+    The libraries report no error otherwise: each process would train alone, or hold the full model
+    instead of a shard.
 
     Args:
-        found: processes that the trainer knows of.
-        kind: how they train together, as accelerate calls it.
+        n_processes: number of processes of the trainer.
+        kind: accelerate's name of the distributed mode.
 
     Raises:
-        UserError: fewer or more than were launched, or in another way.
+        UserError: the number of processes or the mode differs from the launch.
     """
-    if found != processes():
+    if n_processes != processes():
         raise UserError(
-            f"expected {processes()} processes training together, got {found} "
-            "(on CPU launch with `ACCELERATE_USE_CPU=true torchrun`); mend the launch command"
+            f"expected {processes()} processes training together, got {n_processes} "
+            "(on CPU launch with `ACCELERATE_USE_CPU=true torchrun`); fix the launch command"
         )
     for way in ("DEEPSPEED", "FSDP"):
         if os.environ.get(f"ACCELERATE_USE_{way}", "false").lower() == "true" and kind != way:
             raise UserError(
                 f"expected processes training under {way}, got {kind} (on CPU, DeepSpeed needs "
-                "ACCELERATE_USE_CPU unset, and FSDP does not work); mend the launch command"
+                "ACCELERATE_USE_CPU unset, and FSDP does not work); fix the launch command"
             )
 
 
-def share(batch: int, accumulate: int) -> tuple[int, int]:
-    """One process's part of a step, so that a step reads the same rows on any number of them.
+def per_process(batch: int, accumulate: int) -> tuple[int, int]:
+    """The batch of one process, so that a step has the same slots on any number of processes.
 
-    Processes take whole batches of those that a step accumulates, and parts of a batch only where
-    there are more processes than batches.
+    The accumulated batches of a step are distributed among the processes. A batch is divided only
+    if there are more processes than batches.
 
     Args:
-        batch: rows of one forward pass.
+        batch: slots of a forward pass.
         accumulate: batches a step.
 
     Returns:
-        Rows of each of the process's forward passes, and how many of these a step has.
+        Slots of a forward pass of one process, and its number of forward passes a step.
 
     Raises:
-        UserError: the rows of a step cannot be shared out evenly.
+        UserError: the slots of a step cannot be divided evenly.
     """
     together = gcd(accumulate, processes())
-    rows, left = divmod(batch * together, processes())
+    slots, left = divmod(batch * together, processes())
     if left:
         raise UserError(
-            f"train: expected batch and accumulate to share out evenly, got {accumulate} x {batch} "
-            f"rows for {processes()} processes; set train.batch to a multiple of "
+            f"train: expected batch and accumulate to divide evenly, got {accumulate} x {batch} "
+            f"slots for {processes()} processes; set train.batch to a multiple of "
             f"{processes() // together}"
         )
-    return rows, accumulate // together
+    return slots, accumulate // together
 
 
-def spread(accelerator: Accelerator) -> str:
-    """How weights and optimiser states lie on the processes, in words."""
+def sharding(accelerator: Accelerator) -> str:
+    """How weights and optimiser states are distributed among the processes, as text."""
     if accelerator.distributed_type == DistributedType.DEEPSPEED:
         stage = accelerator.state.deepspeed_plugin.zero_stage
         return f"ZeRO-{stage} on {accelerator.num_processes} processes"
     if accelerator.distributed_type == DistributedType.FSDP:
         return f"FSDP on {accelerator.num_processes} processes"
-    return "all of them on each process"
+    return "full copies on each process"
 
 
-def check_quantised(quantised: bool, found: str) -> None:
-    """Refuses to cut quantised weights, which neither ZeRO-3 nor FSDP2 can put together again here.
+def check_quantised(quantised: bool, mode: str) -> None:
+    """Refuses to shard quantised weights, which ZeRO-3 and FSDP2 cannot gather again.
+
+    Args:
+        quantised: whether the model has quantised weights.
+        mode: see :func:`sharding`.
 
     Raises:
-        UserError: ``found`` (see :func:`spread`) says that processes hold pieces of them.
+        UserError: quantised weights would be sharded.
     """
-    if quantised and found.startswith(("ZeRO-3", "FSDP")):
+    if quantised and mode.startswith(("ZeRO-3", "FSDP")):
         raise input_error(
-            "backbone.quantize", "whole weights", found,
+            "backbone.quantize", "unsharded weights", mode,
             "launch with zero2 or multi_gpu, or leave the backbone unquantised",
         )  # fmt: skip
 
 
 def under_deepspeed() -> bool:
-    """Whether the launcher asks for ZeRO."""
+    """Whether the launcher requests DeepSpeed."""
     return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
 
 
 def autocast_inside(model: nn.Module) -> None:
-    """Lets the forward pass compute in bfloat16 on weights of any type, as without DeepSpeed.
+    """Wraps the forward pass in bfloat16 autocast, as without DeepSpeed.
 
-    DeepSpeed's own bfloat16 turns the weights themselves, and it switches off what surrounds it.
+    DeepSpeed's own bfloat16 mode converts the weights themselves and disables an outer autocast.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.forward = torch.autocast(device, torch.bfloat16)(model.forward)
 
 
 def is_sharded(model: nn.Module) -> bool:
-    """Whether no process holds all of ``model``."""
+    """Whether the weights of ``model`` are distributed among processes."""
     return any(isinstance(p, DTensor) or hasattr(p, "ds_id") for p in model.parameters())
 
 
 def full_state(model: nn.Module) -> dict[str, Tensor]:
-    """:func:`trainable_state` of a model that may be in pieces.
+    """:func:`trainable_state` of a model that may be sharded.
 
-    All processes must call it together, and each gets all of it.
+    All processes must call it together; each gets the full state.
     """
     if not is_sharded(model):
         return trainable_state(model)
-    return {name: _whole(p) for name, p in model.named_parameters() if p.requires_grad}
+    return {name: _gathered(p) for name, p in model.named_parameters() if p.requires_grad}
 
 
-def _whole(parameter: nn.Parameter) -> Tensor:
+def _gathered(parameter: nn.Parameter) -> Tensor:
     if isinstance(parameter, DTensor):
         return parameter.full_tensor().detach()
     import deepspeed
@@ -136,17 +142,18 @@ def _whole(parameter: nn.Parameter) -> Tensor:
 
 
 def load_sharded(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Fills weights of an FSDP2 ``model`` with whole ones, each process its pieces."""
+    """Loads a full state into an FSDP2 ``model``; each process takes its shards."""
     options = StateDictOptions(full_state_dict=True, strict=False)
     set_model_state_dict(model, dict(state), options=options)
 
 
 @contextmanager
 def gathered(model: nn.Module, wrapped: Any) -> Iterator[None]:
-    """For a while, every process holds all of ``model``, so that parts of it can be asked alone.
+    """Within this context every process holds all weights, so that submodules can be called.
 
     Args:
-        wrapped: what the trainer runs in its place.
+        model: the model.
+        wrapped: the distributed wrapper that the trainer runs.
     """
     if isinstance(model, FSDPModule):
         model.unshard()

@@ -1,4 +1,4 @@
-"""Codes for items that came after the codes were made."""
+"""Codes for items added after the codes were trained."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from p5rec.ids.vectors import file_vectors
 
 
 def extend_codes(codes: Path, corpus: Corpus, folder: Path) -> Lineage:
-    """Writes the codes in ``codes`` for the items of ``corpus`` into ``folder``, and what was
-    beside them (:func:`extended`)."""
-    found, _ = extended(codes, corpus)
-    save_codes(found, folder, corpus.catalog.ids)
+    """Extends ``codes`` to the items of ``corpus`` and writes them and their encoder to ``folder``.
+
+    Raises:
+        UserError: see :func:`extended`.
+    """
+    new_codes, _ = extended(codes, corpus)
+    save_codes(new_codes, folder, corpus.catalog.ids)
     for name in ENCODER_FILES:
         if (codes / name).is_file():
             copy_or_link(codes / name, folder / name)
@@ -28,21 +31,21 @@ def extend_codes(codes: Path, corpus: Corpus, folder: Path) -> Lineage:
 
 
 def extended(folder: Path, corpus: Corpus, *, download: bool = False) -> tuple[ItemCodes, int]:
-    """The codes in ``folder`` and those of the items that only ``corpus`` has.
+    """Codes of all items of ``corpus``: those in ``folder``, and new ones for new items.
 
     Args:
-        folder: codes and what made them.
-        corpus: its item table may lack old items and hold new ones.
-        download: whether a text encoder that is not on this machine may be fetched.
+        folder: codes and the encoder that assigned them.
+        corpus: may lack old items and have new ones.
+        download: whether a text encoder that is not on this machine may be downloaded.
 
     Returns:
-        Codes of the items of the table, in its order, old ones as they were; how many are new.
+        Codes in the order of the catalogue, unchanged for old items; the number of new items.
 
     Raises:
-        UserError: what made the codes was not kept, or there is no room.
+        UserError: the folder has no encoder, or the codebooks have no free codes.
     """
     codes = load_codes(folder)
-    index_of = {item: row for row, item in enumerate(load_item_ids(folder))}
+    index_of = {item: index for index, item in enumerate(load_item_ids(folder))}
     known = np.array([index_of.get(item, -1) for item in corpus.catalog.ids])
     new = np.flatnonzero(known < 0)
     out = codes.codes[known]
@@ -54,13 +57,13 @@ def extended(folder: Path, corpus: Corpus, *, download: bool = False) -> tuple[I
 
 
 def _views(
-    encoder: ItemEncoder, corpus: Corpus, rows: np.ndarray, download: bool
+    encoder: ItemEncoder, corpus: Corpus, items: np.ndarray, download: bool
 ) -> dict[str, np.ndarray]:
-    """What is known of new items ``rows``: their texts and files, for no event has them."""
-    vectors, found = encoder.config.vectors, {}
+    """The text and file vectors of new ``items``; no other view exists without events."""
+    vectors, views = encoder.config.vectors, {}
     if vectors.text:
-        texts = item_texts(corpus.catalog.take(rows))
-        found["text"] = encode(texts, vectors.text, download=download)
+        texts = item_texts(corpus.catalog.take(items))
+        views["text"] = encode(texts, vectors.text, download=download)
     if vectors.file is not None:
-        found["file"] = file_vectors(Path(vectors.file.path), corpus.catalog.ids)[rows]
-    return found
+        views["file"] = file_vectors(Path(vectors.file.path), corpus.catalog.ids)[items]
+    return views

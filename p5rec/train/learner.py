@@ -1,4 +1,4 @@
-"""A language model over items and its training, as the trainer needs to know them."""
+"""Settings of a language model over items and of its training."""
 
 from __future__ import annotations
 
@@ -40,23 +40,26 @@ class LearnerConfig(Config):
     """How records become prompts."""
 
     def seeded(self, seed: int) -> Self:
-        """The same, trained under ``seed``."""
+        """A copy with ``train.seed`` set to ``seed``."""
         return self.model_copy(update={"train": self.train.model_copy(update={"seed": seed})})
 
     def epochs_to_steps(self, corpus: Corpus) -> Self:
-        """The same, its training in steps (:func:`p5rec.train.schedule.in_steps`)."""
+        """A copy with epochs converted to steps (:func:`p5rec.train.schedule.epochs_to_steps`)."""
         return self.model_copy(update={"train": epochs_to_steps(self.train, corpus)})
 
 
 def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
-    """What a bundle of this learner remembers."""
+    """The bundle settings of a learner."""
     from p5rec.models.checkpoint import BundleSettings  # a config is read without torch
 
     library, trained = training_prompts(config), config.train.steps > 0
-    done = corpus.interactions.behaviours
+    behaviours = corpus.interactions.behaviours
     rated = RATING_SEQUENCE in config.train.tasks or any(
         library.family(name).task == "rating" for name in library.families()
     )
+    distinguished: tuple[str, ...] = ()
+    if behaviours and trained and NEXT_ITEM in config.train.tasks:
+        distinguished = behaviours.vocabulary
     return BundleSettings(
         backbone=config.backbone,
         seed=config.train.seed,
@@ -68,7 +71,7 @@ def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
         window=config.train.next_item.window,
         prepend_bos=config.train.next_item.bos_probability == 1,
         statistics=config.train.next_item.statistics,
-        behaviours=done.vocabulary if done and trained and NEXT_ITEM in config.train.tasks else (),
+        behaviours=distinguished,
         max_tokens=config.train.max_tokens,
         prompts=config.prompts,
         trained=trained,
@@ -76,25 +79,25 @@ def settings_of(config: LearnerConfig, corpus: Corpus) -> BundleSettings:
 
 
 def train_ratings(corpus: Corpus) -> np.ndarray:
-    """Those that train, ``(n,)``; none where the data have none."""
+    """The ratings of the training events, ``(n,)``; empty if the data have no ratings."""
     ratings = corpus.interactions.ratings
     if ratings is None:
         return np.empty(0, dtype=np.float32)
-    seen = ratings[corpus.split.mask("train")]
-    return seen[np.isfinite(seen)]
+    observed = ratings[corpus.split.mask("train")]
+    return observed[np.isfinite(observed)]
 
 
 def training_prompts(config: LearnerConfig) -> PromptLibrary:
-    """The prompt families among the learner's tasks.
+    """The library of the prompt families among the learner's tasks.
 
     Raises:
-        UserError: a task is neither a dense one nor a family; a prompt file is faulty.
+        UserError: a task is unknown, or a prompt file is invalid.
     """
     library = PromptLibrary.load(extra=[Path(f) for f in config.prompts.folders])
     families = [task for task in config.train.tasks if task not in (NEXT_ITEM, RATING_SEQUENCE)]
     known = (NEXT_ITEM, RATING_SEQUENCE, *library.families())
-    if strange := [name for name in families if name not in known]:
+    if unknown := [name for name in families if name not in known]:
         raise UserError(
-            *(f"train.tasks: expected a task, got {n!r}; {did_you_mean(n, known)}" for n in strange)
+            *(f"train.tasks: expected a task, got {n!r}; {did_you_mean(n, known)}" for n in unknown)
         )
     return PromptLibrary({name: library.family(name) for name in families})

@@ -1,4 +1,4 @@
-"""The optimiser: AdamW over three groups of weights, its moments in 32 or in 8 bits."""
+"""The optimiser: AdamW with three parameter groups and moments in 32 or 8 bits."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ BETAS = (0.9, 0.98)
 
 
 class MixedBitsAdamW(AdamW8bit):
-    """AdamW with 8-bit moments (Dettmers et al. 2022, arXiv 2110.02861), save where a group of
-    parameters says ``optim_bits``; tensors of less than 4,096 numbers have 32-bit ones."""
+    """AdamW with 8-bit moments (Dettmers et al. 2022, arXiv 2110.02861), or as ``optim_bits`` of a
+    parameter group says; tensors of less than 4,096 entries have 32-bit moments."""
 
     def get_config(self, gindex: int, pindex: int, group: dict[str, Any]) -> dict[str, Any]:
         config: dict[str, Any] = super().get_config(gindex, pindex, group)
@@ -25,19 +25,19 @@ class MixedBitsAdamW(AdamW8bit):
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW over the weights of ``model`` that train.
+    """AdamW over the trainable weights of ``model``.
 
-    Matrices decay, vectors do not, and the new rows of tokens and items have a rate of their own
-    and always 32-bit moments: a row that is rarely met must remember that it was.
+    Weight decay applies to matrices, not to vectors. Embeddings of new tokens and items have their
+    own learning rate and always 32-bit moments: the small moments of rare ones would round to 0.
 
     Raises:
         UserError: the optimiser needs a GPU and there is none.
     """
-    groups: dict[str, list[nn.Parameter]] = {"matrices": [], "vectors": [], "rows": []}
+    groups: dict[str, list[nn.Parameter]] = {"matrices": [], "vectors": [], "embeddings": []}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             plain = "matrices" if parameter.ndim > 1 else "vectors"
-            groups["rows" if name.endswith((".new", "item_embeddings")) else plain].append(
+            groups["embeddings" if name.endswith((".new", "item_embeddings")) else plain].append(
                 parameter
             )
     rate, decay = config.learning_rate, config.weight_decay
@@ -45,7 +45,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
         {"params": groups["matrices"], "weight_decay": decay},
         {"params": groups["vectors"], "weight_decay": 0.0},
         {
-            "params": groups["rows"],
+            "params": groups["embeddings"],
             "weight_decay": decay,
             "lr": config.embedding_learning_rate or rate,
         },

@@ -1,7 +1,7 @@
-"""What a training reads, when, and for how many steps.
+"""The training schedule: which examples are used in which step, and the number of steps.
 
-A step reads slots, and a slot holds the rows of one task: whose a slot is depends on its number
-alone. S slots.
+A step has a number of slots. A slot holds examples of one task, which depends on the slot's number
+only. S slots.
 """
 
 from __future__ import annotations
@@ -22,45 +22,45 @@ from .examples.example import TrainingExamples
 if TYPE_CHECKING:
     from .examples.collate import Collator
 
-STEPS = 10  # a pass has at least so many: smaller logs take smaller steps
-EVEN = 8  # a batch is a multiple of it where it can be, so that several processes can share it
+STEPS = 10  # minimum of an epoch: small data sets have smaller batches
+EVEN = 8  # large batches are multiples of it, so that several processes can share them
 
 
 def epochs_to_steps(config: TrainConfig, corpus: Corpus) -> TrainConfig:
-    """``config`` with its ``epochs``, if it has any, told in steps of this corpus.
+    """``config`` with ``epochs`` converted to steps for this corpus; unchanged without ``epochs``.
 
     Raises:
-        UserError: nobody has two training events.
+        UserError: no user has two training events.
     """
     epochs = config.epochs
     if epochs is None:
         return config
     next_item, log = config.next_item, corpus.interactions
     windows = Windows(log, corpus.split, next_item.window, None, config.seed, next_item.targets)
-    rows, lengths = windows.epoch_windows, windows.lengths
+    n_windows, lengths = windows.epoch_windows, windows.lengths
     events = int(lengths.sum())
-    taught = int(np.minimum(lengths, next_item.targets_per_example or lengths).sum())
-    batch = max(1, round(rows * min(epochs.targets_per_step / events, 1 / STEPS)))
+    targets = int(np.minimum(lengths, next_item.targets_per_example or lengths).sum())
+    batch = max(1, round(n_windows * min(epochs.targets_per_step / events, 1 / STEPS)))
     batch -= batch % EVEN if batch > EVEN else 0
-    steps = ceil(rows / batch)
-    waits = epochs.stop_after is None
+    steps = ceil(n_windows / batch)
+    stops_early = epochs.stop_after is None
     return config.model_copy(
         update={
             "epochs": None,
             "batch": batch,
             "accumulate": 1,
             "steps": epochs.max_epochs * steps,
-            "divisor": taught / steps,
+            "divisor": targets / steps,
             "average": epochs.ema_epochs * steps,
-            "evaluate_every": steps if waits else 0,
-            "patience": epochs.patience if waits else 0,
+            "evaluate_every": steps if stops_early else 0,
+            "patience": epochs.patience if stops_early else 0,
             "stop_after": None if epochs.stop_after is None else epochs.stop_after * steps,
         }
     )
 
 
 def assign_tasks(tasks: Mapping[str, TaskConfig], n_slots: int, seed: int) -> np.ndarray:
-    """``(S,)``: for each slot the index of its task, drawn by the tasks' shares."""
+    """``(S,)``: the index of each slot's task, sampled in proportion to the tasks' shares."""
     shares = np.array([task.share for task in tasks.values()])
     return derive_rng(seed, "mixture").choice(len(shares), size=n_slots, p=shares / shares.sum())
 
@@ -68,10 +68,11 @@ def assign_tasks(tasks: Mapping[str, TaskConfig], n_slots: int, seed: int) -> np
 def tempered(
     tasks: Mapping[str, TaskConfig], sizes: Mapping[str, int], temperature: float
 ) -> dict[str, TaskConfig]:
-    """The tasks, their shares times their ``sizes`` to the power 1 / temperature.
+    """The tasks with shares multiplied by ``sizes`` to the power 1 / temperature.
 
-    At 1 a task's slots are in proportion to the examples it has; the higher, the more alike. After
-    Raffel et al. 2020 (arXiv 1910.10683, section 3.5.2), without their limit on sizes.
+    At temperature 1 slots are proportional to the number of examples; a higher temperature makes
+    them more equal (Raffel et al. 2020, arXiv 1910.10683, section 3.5.2, without their limit on
+    sizes).
     """
     return {
         name: task.model_copy(update={"share": task.share * sizes[name] ** (1 / temperature)})
@@ -80,33 +81,33 @@ def tempered(
 
 
 def batch_order(tasks: np.ndarray, lengths: np.ndarray, batch: int, seed: int) -> np.ndarray:
-    """The order ``(S,)`` in which slots are read: batches of one task and like length.
+    """The order ``(S,)`` of slots, in batches of one task and similar length.
 
-    Slots are sorted by task and length within groups of 16 batches, then whole batches are
-    shuffled, so that little is padded and the stream still mixes.
+    Slots are sorted by task and length within groups of 16 batches, then the batches of a group
+    are shuffled. Batches have little padding, and tasks stay mixed.
     """
     rng = derive_rng(seed, "batches")
     full = len(tasks) // batch * batch
-    pieces = []
+    groups = []
     for start in range(0, full, 16 * batch):
         slots = np.arange(start, min(start + 16 * batch, full))
         order = np.lexsort((lengths[slots], tasks[slots]))
-        pieces.append(rng.permutation(slots[order].reshape(-1, batch)).reshape(-1))
-    return np.concatenate([*pieces, np.arange(full, len(tasks))])
+        groups.append(rng.permutation(slots[order].reshape(-1, batch)).reshape(-1))
+    return np.concatenate([*groups, np.arange(full, len(tasks))])
 
 
 class Schedule:
-    """Which rows of which task a training reads, and when.
+    """The examples of every training step.
 
     Args:
-        tasks: rows of each task, in the order of ``config.tasks``; those that fill one slot of
-            a batch stand together.
+        tasks: examples of each task, in the order of ``config.tasks``; the examples of one slot
+            are consecutive.
         task_of: ``(S,)`` the task of each slot (see :func:`assign_tasks`).
         config: the training.
-        slot_of: ``(S,)`` its number within the task; None: those that come before it are counted.
+        slot_of: ``(S,)`` the slot's index within its task; None: in order.
 
     Attributes:
-        order: ``(S,)`` the slots as they are read, ``config.slots`` a step.
+        order: ``(S,)`` the slots in training order, ``config.slots`` a step.
     """
 
     def __init__(
@@ -117,39 +118,48 @@ class Schedule:
         slot_of: np.ndarray | None = None,
     ) -> None:
         self.tasks, self.config = tasks, config
-        asked = [config.tasks[name] for name in tasks]
-        self.weights = np.array([task.weight for task in asked])
-        self.rows = np.array([task.examples for task in asked])
+        settings = [config.tasks[name] for name in tasks]
+        self.weights = np.array([task.weight for task in settings])
+        self.examples_per_slot = np.array([task.examples for task in settings])
         self.task_of = task_of
         self.slot_of = occurrence(task_of) if slot_of is None else slot_of
         lengths = np.empty(len(task_of), dtype=np.int64)
-        for index, (table, each) in enumerate(zip(tasks.values(), self.rows, strict=True)):
-            mine = task_of == index
-            longest = table.lengths.reshape(-1, each).max(axis=1)
-            lengths[mine] = longest[self.slot_of[mine]]
+        for index, (examples, each) in enumerate(
+            zip(tasks.values(), self.examples_per_slot, strict=True)
+        ):
+            own = task_of == index
+            longest = examples.lengths.reshape(-1, each).max(axis=1)
+            lengths[own] = longest[self.slot_of[own]]
         self.order = batch_order(task_of, lengths, config.batch, config.seed)
 
-    def told(self, done: int) -> str:
-        """The rows of the step after ``done`` others, in words."""
+    def describe_step(self, done: int) -> str:
+        """The examples of the step after ``done`` steps, as text."""
         slots = self.order[done * self.config.slots : (done + 1) * self.config.slots]
-        task_of, index_of = self.collator(0, None).filled(slots)
+        task_of, index_of = self.collator(0, None).examples_of(slots)
         named = [
-            f"{name} {', '.join(map(str, row_of[task_of == task]))}"
+            f"{name} {', '.join(map(str, index_of[task_of == task]))}"
             for task, name in enumerate(self.tasks)
             if (task_of == task).any()
         ]
-        return "rows of " + "; ".join(named)
+        return "examples of " + "; ".join(named)
 
     def collator(self, pad_id: int, start: int | None) -> Collator:
-        """What makes batches of slots.
+        """The collator that builds batches from slots.
 
         Args:
             pad_id: the padding token.
-            start: the token that opens an answer, where there is an encoder.
+            start: the start token of the decoder, if there is an encoder.
         """
         from .examples.collate import Collator  # a config is read without torch
 
-        tables, packing = list(self.tasks.values()), self.config.packing
+        examples, packing = list(self.tasks.values()), self.config.packing
         return Collator(
-            tables, self.weights, self.rows, self.task_of, self.slot_of, pad_id, start, packing
+            examples,
+            self.weights,
+            self.examples_per_slot,
+            self.task_of,
+            self.slot_of,
+            pad_id,
+            start,
+            packing,
         )

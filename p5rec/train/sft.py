@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: a model, a schedule of rows, a folder."""
+"""Supervised fine-tuning: trains a model on a schedule of examples."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from .distributed import (
     autocast_inside,
     check_joined,
     check_quantised,
-    gathered,
-    share,
-    spread,
-    under_deepspeed,
     full_state,
+    gathered,
+    per_process,
+    sharding,
+    under_deepspeed,
 )
 from .schedule import Schedule
 from .trainer import MultitaskTrainer
@@ -45,11 +45,11 @@ SCHEDULES = {"cosine": "cosine", "constant": "constant_with_warmup"}  # as trans
 
 
 class Trained(NamedTuple):
-    """What a training left.
+    """The result of a training.
 
     Attributes:
-        weights: by name.
-        steps: after how many of them the model was so.
+        weights: trained weights by name.
+        steps: the step that they are from.
     """
 
     weights: dict[str, Tensor]
@@ -66,22 +66,22 @@ def fit(
 ) -> Trained:
     """Trains ``model`` in place.
 
-    Progress, ``metrics.jsonl`` and resumable checkpoints go to ``folder``; if it holds a whole
-    checkpoint of an interrupted run, training goes on from the newest, to the same result.
+    ``metrics.jsonl`` and resumable checkpoints are written to ``folder``. If it has an intact
+    checkpoint of an interrupted run, training resumes from the newest, with the same result.
 
     Args:
-        schedule: what is read, and how it is learned.
-        eval_fn: measures the model on validation; called every ``evaluate_every`` steps. What it
-            says may end the training early (``patience``).
-        objective: how a batch becomes a loss.
+        schedule: the examples of each step, and the settings of the training.
+        eval_fn: computes validation metrics; called every ``evaluate_every`` steps. Early stopping
+            uses them (``patience``).
+        objective: computes the loss of a batch.
 
     Returns:
-        The trained weights. Where processes hold ``model`` in pieces, it stays in pieces.
+        The trained weights. A sharded ``model`` stays sharded.
 
     Raises:
-        KeyboardInterrupt: after a checkpoint was written, on SIGINT and SIGTERM.
-        UserError: the loss is no longer finite or has diverged, and the step and its rows are
-            named; the processes cannot train together, or cannot go on from the checkpoint; a
+        KeyboardInterrupt: on SIGINT and SIGTERM, after a checkpoint was written.
+        UserError: the loss is not finite or has diverged (the message names the step and its
+            examples); the processes cannot train together or resume from the checkpoint; a
             tracker is not installed.
     """
     config = schedule.config
@@ -91,13 +91,13 @@ def fit(
         autocast_inside(model)
     last = newest_intact(folder / FOLDER, writes=rank() == 0)
     run = read_json(last / RUN) if last else {}
-    kept = FinalWeights(model, config, last, run.get("kept"))
+    final_weights = FinalWeights(model, config, last, run.get("final_weights"))
     trainer = MultitaskTrainer(
         recipe=config,
         objective=objective,
-        told=schedule.told,
-        watch=Divergence(config.diverged, schedule.told, run.get("watch")),
-        kept=kept,
+        describe_step=schedule.describe_step,
+        watch=Divergence(config.diverged, schedule.describe_step, run.get("watch")),
+        final_weights=final_weights,
         model=model,
         args=_arguments(config, folder),
         data_collator=schedule.collator(
@@ -112,13 +112,13 @@ def fit(
     model.train()
     with _watched(trainer, folder, eval_fn):
         trainer.train(resume_from_checkpoint=os.fspath(last) if last else None)
-    kept.leave()
+    final_weights.apply()
     model.eval()
-    return Trained(full_state(model), kept.steps)
+    return Trained(full_state(model), final_weights.steps)
 
 
 def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
-    """Refuses what the model's network cannot do."""
+    """Refuses settings that the model's network does not support."""
     refused = {
         "packing": config.packing,
         "align": config.align,
@@ -126,7 +126,7 @@ def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
     }
     for key, value in refused.items():
         if model.seq2seq and value:
-            raise UserError(f"train.{key}: expected none for a model with an encoder; take it out")
+            raise UserError(f"train.{key}: expected none for a model with an encoder; remove it")
     network = model.causal
     lacking = {
         "packing": config.packing and not model.traits.packing,
@@ -135,27 +135,27 @@ def _check_network(model: MultitaskModel, config: TrainConfig) -> None:
     }
     if any(lacking.values()):
         raise UserError(
-            *(f"train.{key}: expected none for a {type(network).__name__}, which cannot; take it "
-              "out" for key, lacks in lacking.items() if lacks)
+            *(f"train.{key}: expected none for a {type(network).__name__}, which does not support "
+              "it; remove it" for key, lacks in lacking.items() if lacks)
         )  # fmt: skip
 
 
 def _check_launch(trainer: MultitaskTrainer, last: Path | None, run: dict[str, str]) -> None:
-    """Whether the processes train together, and may go on from the checkpoint ``last``."""
+    """Checks that the processes train together and can resume from the checkpoint ``last``."""
     accelerator = trainer.accelerator
     check_joined(accelerator.num_processes, accelerator.distributed_type.value)
-    found = spread(accelerator)
-    check_quantised(quantised(trainer.model.causal), found)
-    if last and run["weights"] != found:
+    mode = sharding(accelerator)
+    check_quantised(quantised(trainer.model.causal), mode)
+    if last and run["weights"] != mode:
         raise input_error(
-            last, f"weights and optimiser states as it holds them ({run['weights']})", found,
+            last, f"weights and optimiser states as in it ({run['weights']})", mode,
             "launch it as before, or delete the folder",
         )  # fmt: skip
 
 
 @contextmanager
 def _watched(trainer: MultitaskTrainer, folder: Path, eval_fn: EvalFn | None) -> Iterator[None]:
-    """While it trains: a progress bar, ``metrics.jsonl``, validation, and a careful interrupt."""
+    """Adds the callbacks: progress bar, ``metrics.jsonl``, validation, saving, interrupts."""
     trainer.remove_callback(PrinterCallback)
     progress, interrupt = Progress(), Interrupt()
     saver = SaveByTime(trainer.recipe.save_minutes)
@@ -163,24 +163,24 @@ def _watched(trainer: MultitaskTrainer, folder: Path, eval_fn: EvalFn | None) ->
         trainer.add_callback(callback)
     if eval_fn is not None:
 
-        def look() -> dict[str, float]:
+        def validate() -> dict[str, float]:
             with gathered(trainer.model, trainer.model_wrapped):
                 return dict(eval_fn())
 
         trainer.add_callback(
-            Validation(look, trainer.recipe.evaluate_every, trainer.note, trainer.kept)
+            Validation(validate, trainer.recipe.evaluate_every, trainer.note, trainer.final_weights)
         )
     try:
         yield
-    finally:  # whatever ended it: the bar's line is closed, and Ctrl-C is Python's again
+    finally:  # in any case, close the bar's line and restore Ctrl-C
         progress.close()
         interrupt.restore()
-        unset_hf_deepspeed_config()  # or the next model would be loaded in pieces
+        unset_hf_deepspeed_config()  # or the next model would be loaded sharded
 
 
 def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
     on_gpu = torch.cuda.is_available()
-    batch, accumulate = share(config.batch, config.accumulate)
+    batch, accumulate = per_process(config.batch, config.accumulate)
     arguments = SFTConfig(
         output_dir=str(folder),
         max_steps=config.last_step,
@@ -192,7 +192,7 @@ def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
         max_grad_norm=config.clip,
         bf16=config.precision == "bfloat16" and not under_deepspeed(),
         use_cpu=not on_gpu,
-        gradient_checkpointing=False,  # the language model's own affair: see fit
+        gradient_checkpointing=False,  # enabled in fit, on the language model only
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
@@ -206,6 +206,6 @@ def _arguments(config: TrainConfig, folder: Path) -> SFTConfig:
         dataloader_pin_memory=on_gpu,
         ddp_find_unused_parameters=False,
     )
-    # set here, for transformers adds what it finds to those that it is given
+    # set afterwards: the constructor adds every installed tracker
     arguments.report_to = list(config.report_to)
     return arguments

@@ -1,4 +1,4 @@
-"""trl's trainer around our model, our loss and our checkpoints."""
+"""trl's trainer with the losses, optimiser and checkpoints of p5rec."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .callbacks.checkpoints import (
     FOLDER,
     RUN,
     WRITING,
-    appearing,
+    atomic_checkpoint,
     load_state,
     random_state,
     save_state,
@@ -31,18 +31,22 @@ from .callbacks.checkpoints import (
 from .callbacks.divergence import Divergence
 from .callbacks.validation import FinalWeights
 from .config import TrainConfig
-from .distributed import is_sharded, load_sharded, spread, full_state
+from .distributed import full_state, is_sharded, load_sharded, sharding
 from .optimizer import make_optimizer
 
 OPTIMISER, SCHEDULE = "optimizer.safetensors", "scheduler.safetensors"  # of a checkpoint
 
 
 class MultitaskTrainer(SFTTrainer):
-    """Differs from its parent in six places: the loss is the objective's, the optimiser knows
-    the new rows, the learning rate is that of all steps even where training ends before, a
-    checkpoint holds trainable weights only, states in it are no pickles (but for those that
-    DeepSpeed and FSDP write in pieces), and nothing is sent anywhere but to the trackers of
-    ``report_to``."""
+    """The trainer of trl with these changes:
+
+    - the loss is that of the objective;
+    - new embeddings are an optimiser group of their own;
+    - the learning rate schedule covers all steps, even if training stops earlier;
+    - a checkpoint has trainable weights only;
+    - its states are not pickled (except sharded ones, which DeepSpeed and FSDP write);
+    - nothing is sent anywhere except to the trackers in ``report_to``.
+    """
 
     optimizer: torch.optim.Optimizer | None
 
@@ -51,14 +55,14 @@ class MultitaskTrainer(SFTTrainer):
         *,
         recipe: TrainConfig,
         objective: Objective,
-        told: Callable[[int], str],
+        describe_step: Callable[[int], str],
         watch: Divergence,
-        kept: FinalWeights,
+        final_weights: FinalWeights,
         **arguments: Any,
     ) -> None:
-        self.recipe, self.objective, self.told = recipe, objective, told
-        self.watch, self.kept = watch, kept
-        super().__init__(**arguments, callbacks=[watch, kept])
+        self.recipe, self.objective, self.describe_step = recipe, objective, describe_step
+        self.watch, self.final_weights = watch, final_weights
+        super().__init__(**arguments, callbacks=[watch, final_weights])
         self.model_accepts_loss_kwargs = True
 
     def compute_loss(
@@ -80,7 +84,7 @@ class MultitaskTrainer(SFTTrainer):
         return (loss, outputs) if return_outputs else loss
 
     def _named(self, outputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """What is logged of a batch: a number a name."""
+        """The values of a batch to log, by name."""
         levels = outputs.pop("level_losses")
         names = {f"code_loss_{level}": loss for level, loss in enumerate(levels, 1)}
         tasks = zip(self.recipe.tasks, outputs.pop("task_losses"), strict=False)
@@ -96,18 +100,18 @@ class MultitaskTrainer(SFTTrainer):
         if not value.isfinite():
             raise input_error(
                 f"train, step {self.state.global_step + 1}", f"a finite {what}",
-                f"{value.item()} ({self.told(self.state.global_step)})",
+                f"{value.item()} ({self.describe_step(self.state.global_step)})",
                 "lower learning_rate, or set train.precision to float32",
             )  # fmt: skip
 
     def note(self, values: Mapping[str, float]) -> None:
-        """Adds ``values`` to the next line of the log."""
+        """Adds ``values`` to the next log line."""
         for name, value in values.items():
             self._metrics["train"][name].append(torch.tensor(value))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         for name, values in list(self._metrics["train"].items()):
-            # a batch without words, codes or ratings has no such loss: NaN, and left out here
+            # the loss of a term without targets in the batch is NaN, which is not logged
             values[:] = [value for value in map(float, values) if not math.isnan(value)]
             if not values:
                 del self._metrics["train"][name]
@@ -128,16 +132,16 @@ class MultitaskTrainer(SFTTrainer):
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         folder, writes = Path(self.args.output_dir) / FOLDER, self.args.should_save
-        with appearing(folder, writes, self.accelerator.wait_for_everyone):
+        with atomic_checkpoint(folder, writes, self.accelerator.wait_for_everyone):
             super()._save_checkpoint(model, trial)
             if writes:
-                made = folder / WRITING / f"checkpoint-{self.state.global_step}"
+                checkpoint = folder / WRITING / f"checkpoint-{self.state.global_step}"
                 about = {
-                    "weights": spread(self.accelerator),
+                    "weights": sharding(self.accelerator),
                     "watch": self.watch.state(),
-                    "kept": self.kept.save(made),
+                    "final_weights": self.final_weights.save(checkpoint),
                 }
-                write_json(made / RUN, about)
+                write_json(checkpoint / RUN, about)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         state = full_state(self.model)  # all processes take part
@@ -147,29 +151,29 @@ class MultitaskTrainer(SFTTrainer):
             save_file(state, folder / WEIGHTS)
 
     @property
-    def _pieces(self) -> bool:
-        """Whether optimiser states are written by the library that cuts them."""
+    def _sharded_states(self) -> bool:
+        """Whether DeepSpeed or FSDP writes the sharded optimiser states."""
         return bool(self.is_deepspeed_enabled or self.is_fsdp_enabled)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        if self._pieces:
+        if self._sharded_states:
             super()._save_optimizer_and_scheduler(output_dir)
         elif self.args.should_save:
-            for name, part in self._stateful().items():
-                save_state(part.state_dict(), Path(output_dir) / name)
+            for name, each in self._stateful().items():
+                save_state(each.state_dict(), Path(output_dir) / name)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if self._pieces:
+        if self._sharded_states:
             super()._load_optimizer_and_scheduler(checkpoint)
         elif checkpoint is not None:
-            for name, part in self._stateful().items():
-                part.load_state_dict(load_state(Path(checkpoint) / name))
+            for name, each in self._stateful().items():
+                each.load_state_dict(load_state(Path(checkpoint) / name))
 
     def _stateful(self) -> dict[str, Any]:
         return {OPTIMISER: self.optimizer, SCHEDULE: self.lr_scheduler}
 
     def _save_rng_state(self, output_dir: str) -> None:
-        os.makedirs(output_dir, exist_ok=True)  # another process writes the rest
+        os.makedirs(output_dir, exist_ok=True)  # the main process may write its files later
         save_state(random_state(), self._random(output_dir))
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
@@ -186,7 +190,7 @@ class MultitaskTrainer(SFTTrainer):
         fill(model, read_tensors(path))
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
-        """A checkpoint of ours carries a manifest instead."""
+        """Does nothing; a bundle has a manifest instead."""
 
     def _send_telemetry(self) -> None:
-        """Nobody is told that a model was trained here."""
+        """Does nothing; p5rec sends no telemetry."""

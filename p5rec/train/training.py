@@ -1,4 +1,4 @@
-"""A method's training, from its settings to a bundle."""
+"""Trains a method from its settings to a bundle."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from p5rec.core.launch import rank
 from p5rec.core.rng import derive_seed
 from p5rec.core.types import Corpus, ItemCodes
 from p5rec.models.checkpoint import Bundle, build, load_trainable, save_bundle
-from p5rec.models.initialise import resolve_initialisation, initialise_from, provenance
+from p5rec.models.initialise import initialise_from, provenance, resolve_initialisation
 from p5rec.prompting.library import PromptLibrary
 
 from .alignment.objectives import objective
 from .callbacks.checkpoints import FOLDER
 from .distributed import is_sharded
-from .learner import LearnerConfig, settings_of, training_prompts, train_ratings
+from .learner import LearnerConfig, settings_of, train_ratings, training_prompts
 from .schedule import Schedule
 from .sft import Trained, fit
-from .training_data import build_training_data, shown
+from .training_data import build_training_data, trained_items
 
 
 def train(
@@ -36,38 +36,39 @@ def train(
     start: Path | None = None,
     pairs: Path | None = None,
 ) -> Lineage:
-    """Trains a model and leaves its bundle in ``folder``, and ``metrics.jsonl`` there.
+    """Trains a model and writes its bundle and ``metrics.jsonl`` to ``folder``.
 
-    A folder with the checkpoints of an interrupted run is continued to the same result. With no
-    steps to take the model stays as it is, and there are no metrics.
+    If the folder has checkpoints of an interrupted run, it resumes, with the same result. With 0
+    steps the model is saved untrained, without metrics.
 
     Args:
-        validate: measures the model every ``config.train.evaluate_every`` steps, for the record.
-        start: the folder of a bundle to begin from.
-        pairs: what alignment by preference learns from (:func:`p5rec.train.alignment.hard_negatives.mine`).
+        validate: computes validation metrics, every ``config.train.evaluate_every`` steps.
+        start: the folder of a bundle that the model is initialised from.
+        pairs: the preference pairs of alignment
+            (:func:`p5rec.train.alignment.hard_negatives.mine_negatives`).
 
     Raises:
-        UserError: a task is unknown, the data cannot offer what it needs, or ``start`` is of
-            another backbone.
+        UserError: a task is unknown, the data lack what it needs, or ``start`` has another
+            backbone.
     """
-    library, seen = training_prompts(config), config.train.training_events(corpus, start)
-    config = config.epochs_to_steps(seen)
+    library, events = training_prompts(config), config.train.training_events(corpus, start)
+    config = config.epochs_to_steps(events)
     settings = settings_of(config, corpus)
     if start is not None:
         settings = resolve_initialisation(settings, start)
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump(), download=True)
     if bundle.model.heads is not None:
-        bundle.model.heads.init_to_marginal(torch.from_numpy(train_ratings(seen)))
+        bundle.model.heads.init_to_marginal(torch.from_numpy(train_ratings(events)))
     if bundle.model.item_head is not None and settings.backbone.item_embeddings:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(settings.seed, "item rows"))
-            bundle.model.init_item_embeddings(torch.from_numpy(shown(seen)))
+            bundle.model.init_item_embeddings(torch.from_numpy(trained_items(events)))
     if start is not None:
         initialise_from(start, bundle)
     trained = Trained({}, 0)
     if settings.trained:
-        trained = _fit(config, seen, bundle, library, folder, validate, pairs)
-    lineage = Lineage(corpus.interactions.event_keys[seen.split.mask("train")])
+        trained = _fit(config, events, bundle, library, folder, validate, pairs)
+    lineage = Lineage(corpus.interactions.event_keys[events.split.mask("train")])
     if rank() == 0:
         if is_sharded(bundle.model):
             bundle = build(

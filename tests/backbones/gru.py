@@ -1,4 +1,4 @@
-"""A backbone in a file of its own: a recurrent network, of which transformers knows nothing."""
+"""A backbone in a file of its own: a recurrent network that is no model of transformers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from p5rec.core.rng import derive_seed
 
 
 class Gru(BackboneConfig):
-    """How wide and how deep."""
+    """Settings of the network."""
 
     kind: Literal["gru"] = "gru"
     width: int = Field(16, ge=1)
@@ -31,7 +31,7 @@ class Gru(BackboneConfig):
 
 
 class Body(nn.Module):
-    """Embedded tokens → states: what was read before, and a layer that adapters can be put on."""
+    """Embedded tokens → states: a GRU and a linear layer for adapters."""
 
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Body(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A language model; input and output share one matrix."""
+    """A language model with tied input and output embeddings."""
 
     def __init__(self, tokens: int, width: int, layers: int) -> None:
         super().__init__()
@@ -57,9 +57,9 @@ class Recurrent(nn.Module):
         """See :class:`p5rec.backbones.base.Network`."""
         return self.words
 
-    def set_input_embeddings(self, rows: nn.Module) -> None:
+    def set_input_embeddings(self, embedding: nn.Module) -> None:
         """See :class:`p5rec.backbones.base.Network`."""
-        self.words = rows
+        self.words = embedding
 
     def get_output_embeddings(self) -> Any:
         """See :class:`p5rec.backbones.base.Network`."""

@@ -1,4 +1,4 @@
-"""Attention by plain products against PyTorch's own."""
+"""Attention by matrix products against PyTorch's attention."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def test_it_is_softmax_attention(heads: int, groups: int, masked: bool) -> None:
     seen = torch.rand(3, 1, 5, 7, generator=generator) < 0.6
     seen[..., 0] = True
     added = torch.zeros(seen.shape).masked_fill(~seen, -1e9) if masked else None
-    found, _ = short_attention(torch.nn.Identity(), query, key, value, added, scaling=0.3)
+    actual, _ = short_attention(torch.nn.Identity(), query, key, value, added, scaling=0.3)
     each = heads // groups
-    wanted = scaled_dot_product_attention(
+    expected = scaled_dot_product_attention(
         query, key.repeat_interleave(each, 1), value.repeat_interleave(each, 1), added, scale=0.3
     )
-    assert torch.allclose(found, wanted.transpose(1, 2), atol=1e-5)
+    assert torch.allclose(actual, expected.transpose(1, 2), atol=1e-5)
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("kind", ["llama", "scratch"])
-def test_a_model_ready_to_answer_says_what_it_said(kind: str, tmp_path: Path) -> None:
+def test_a_model_in_inference_mode_has_the_same_logits(kind: str, tmp_path: Path) -> None:
     bundle = make_bundle(llama(save_llama(tmp_path)) if kind == "llama" else scratch())
     model = bundle.model.eval().causal
     ids = torch.randint(3, 250, (3, 20), generator=torch.Generator().manual_seed(0))

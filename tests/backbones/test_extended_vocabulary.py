@@ -1,4 +1,4 @@
-"""New rows beside an untouched matrix."""
+"""Trainable embeddings of new tokens beside a frozen matrix."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def untied() -> LlamaForCausalLM:
 
 @pytest.mark.parametrize("make", [tied, untied])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_old_rows_and_old_logits_stay_to_the_bit(make, dtype: torch.dtype) -> None:
+def test_existing_embeddings_and_logits_are_unchanged(make, dtype: torch.dtype) -> None:
     model = make().to(dtype)
     before = copy.deepcopy(model)
     size = model.config.vocab_size
     ids = torch.randint(0, size, (3, 9))
-    grown = extend_vocabulary(model, 7, seed=0)
-    assert grown.config.vocab_size == size + 7
-    after, wanted = grown(input_ids=ids).logits, before(input_ids=ids).logits
+    extended = extend_vocabulary(model, 7, seed=0)
+    assert extended.config.vocab_size == size + 7
+    after, expected = extended(input_ids=ids).logits, before(input_ids=ids).logits
     assert after.shape == (3, 9, size + 7)
-    assert torch.equal(after[..., :size], wanted)
+    assert torch.equal(after[..., :size], expected)
     for here, there in (
-        (grown.get_input_embeddings(), before.get_input_embeddings()),
-        (grown.get_output_embeddings(), before.get_output_embeddings()),
+        (extended.get_input_embeddings(), before.get_input_embeddings()),
+        (extended.get_output_embeddings(), before.get_output_embeddings()),
     ):
         assert torch.equal(here.old.weight, there.weight)
         assert here.weight.shape == (size + 7, 16)
@@ -49,41 +49,41 @@ def test_old_rows_and_old_logits_stay_to_the_bit(make, dtype: torch.dtype) -> No
 
 
 @pytest.mark.parametrize("make", [tied, untied])
-def test_a_new_token_reads_and_writes_its_own_row(make) -> None:
+def test_a_new_token_has_its_own_embedding_for_input_and_output(make) -> None:
     model = extend_vocabulary(make(), 4, seed=0)
     first = model.config.vocab_size - 4
     embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
     ids = torch.tensor([[first + 2, 5, first]])
-    found = embedding(ids)[0]
-    assert torch.equal(found[0], embedding.new[2])
-    assert torch.equal(found[1], embedding.old.weight[5])
-    assert torch.equal(found[2], embedding.new[0])
-    assert torch.equal(embedding.weight[ids[0]], found)
+    actual = embedding(ids)[0]
+    assert torch.equal(actual[0], embedding.new[2])
+    assert torch.equal(actual[1], embedding.old.weight[5])
+    assert torch.equal(actual[2], embedding.new[0])
+    assert torch.equal(embedding.weight[ids[0]], actual)
     hidden = torch.randn(2, 16)
     assert torch.allclose(head(hidden), hidden @ head.weight.T, atol=1e-6)
 
 
-def test_tied_matrices_share_their_new_rows_and_untied_do_not() -> None:
+def test_new_embeddings_are_tied_like_the_existing_ones() -> None:
     shared, apart = extend_vocabulary(tied(), 4, seed=0), extend_vocabulary(untied(), 4, seed=0)
     assert shared.get_input_embeddings().new is shared.get_output_embeddings().new
-    rows = [apart.get_input_embeddings().new, apart.get_output_embeddings().new]
-    assert rows[0] is not rows[1]
-    assert torch.equal(*rows)
+    embeddings = [apart.get_input_embeddings().new, apart.get_output_embeddings().new]
+    assert embeddings[0] is not embeddings[1]
+    assert torch.equal(*embeddings)
 
 
 @pytest.mark.parametrize("make", [tied, untied])
-def test_gradients_reach_each_new_row_that_was_used(make) -> None:
+def test_gradients_reach_every_used_new_embedding(make) -> None:
     model = extend_vocabulary(make(), 4, seed=0)
     first = model.config.vocab_size - 4
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    rows = model.get_input_embeddings().new.requires_grad_(True)
+    embeddings = model.get_input_embeddings().new.requires_grad_(True)
     model(input_ids=torch.tensor([[3, first + 1, 5]])).logits[0, -1, 7].backward()
-    assert (rows.grad.abs().sum(1) > 0).tolist() == [False, True, False, False]
+    assert (embeddings.grad.abs().sum(1) > 0).tolist() == [False, True, False, False]
     assert model.get_input_embeddings().old.weight.grad is None
 
 
-def test_new_rows_are_drawn_under_the_seed_near_the_mean_in_float32() -> None:
+def test_new_embeddings_depend_on_the_seed_and_are_float32_near_the_mean() -> None:
     one, same, other = (
         extend_vocabulary(tied().to(torch.bfloat16), 50, seed=s).get_input_embeddings()
         for s in (0, 0, 1)

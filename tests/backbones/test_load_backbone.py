@@ -1,4 +1,4 @@
-"""Backbones by name: built in, from a folder, cut, adapted, quantised, or not to be had."""
+"""Backbones by name: built in, from a folder, truncated, adapted, quantised, or missing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def trains(model: torch.nn.Module) -> set[str]:
 
 
 @pytest.mark.parametrize("source", ["scratch", "llama"])
-def test_a_new_token_s_id_is_its_row_and_its_text_survives(source: str, folder: Path) -> None:
+def test_new_tokens_have_consecutive_ids_and_their_text_survives(source: str, folder: Path) -> None:
     config = scratch() if source == "scratch" else llama(folder)
     backbone = load_backbone(config, WORDS, seed=0)
     tokenizer, first = backbone.tokenizer, backbone.first_new
@@ -54,16 +54,16 @@ def test_a_new_token_s_id_is_its_row_and_its_text_survives(source: str, folder: 
 
 
 @pytest.mark.parametrize("text", ["a <a_1> b", " <a_1>  <b_2> ", "x<a_1>y<a_12>", "<A_1> <a_1>s"])
-def test_item_words_are_read_to_the_letter(text: str, folder: Path) -> None:
-    """As special tokens are, though they are none: within words, spaces around them kept."""
-    found = load_backbone(llama(folder), WORDS, seed=0).tokenizer
+def test_item_tokens_are_matched_exactly(text: str, folder: Path) -> None:
+    """They are matched like special tokens, within words and with the spaces around them."""
+    actual = load_backbone(llama(folder), WORDS, seed=0).tokenizer
     special = AutoTokenizer.from_pretrained(folder)
     special.add_tokens([f"<|unused_{n}|>" for n in range(len(special), VOCABULARY)])
     special.add_tokens(WORDS, special_tokens=True)
-    ids = found(text, add_special_tokens=False)["input_ids"]
+    ids = actual(text, add_special_tokens=False)["input_ids"]
     assert ids == special(text, add_special_tokens=False)["input_ids"]
-    assert found.decode(ids) == found.decode(ids, skip_special_tokens=True) == text
-    assert not {*WORDS} & {*found.all_special_tokens}
+    assert actual.decode(ids) == actual.decode(ids, skip_special_tokens=True) == text
+    assert not {*WORDS} & {*actual.all_special_tokens}
 
 
 def test_bytes_of_any_text_survive() -> None:
@@ -73,26 +73,26 @@ def test_bytes_of_any_text_survive() -> None:
 
 
 @pytest.mark.parametrize("source", ["scratch", "llama", "llama tied"])
-def test_adapters_and_new_rows_alone_train(source: str, tmp_path: Path) -> None:
+def test_only_adapters_and_new_embeddings_are_trainable(source: str, tmp_path: Path) -> None:
     if source == "scratch":
         config = scratch(lora=True)
     else:
         config = llama(save_llama(tmp_path, tied=source.endswith("tied")), lora=True)
     backbone = load_backbone(config, WORDS, seed=0)
     assert isinstance(backbone.model, PeftModel)
-    found = trains(backbone.model)
-    rows = {name for name in found if name.endswith(".new")}
-    adapters = {name for name in found if "lora_" in name}
-    assert found == rows | adapters
-    assert len(rows) == (2 if source == "llama" else 1)
+    actual = trains(backbone.model)
+    embeddings = {name for name in actual if name.endswith(".new")}
+    adapters = {name for name in actual if "lora_" in name}
+    assert actual == embeddings | adapters
+    assert len(embeddings) == (2 if source == "llama" else 1)
     assert all(".layers." in name for name in adapters)
     linears = 4 if source == "scratch" else 7
     assert len(adapters) == 2 * 2 * linears  # A and B, two layers
 
 
-def test_linear_layers_written_the_gpt2_way_are_adapted(tmp_path: Path) -> None:
-    found = trains(load_backbone(llama(save_gpt2(tmp_path), lora=True), WORDS, seed=0).model)
-    assert {n.split(".")[-4] for n in found if "lora_" in n} == {"c_attn", "c_proj", "c_fc"}
+def test_linear_layers_of_gpt2_are_adapted(tmp_path: Path) -> None:
+    actual = trains(load_backbone(llama(save_gpt2(tmp_path), lora=True), WORDS, seed=0).model)
+    assert {n.split(".")[-4] for n in actual if "lora_" in n} == {"c_attn", "c_proj", "c_fc"}
 
 
 def test_without_adapters_every_weight_trains() -> None:
@@ -100,10 +100,10 @@ def test_without_adapters_every_weight_trains() -> None:
     assert trains(model) == {name for name, _ in model.named_parameters()}
 
 
-def test_named_targets_alone_are_adapted(folder: Path) -> None:
+def test_only_named_targets_are_adapted(folder: Path) -> None:
     config = llama(folder).model_copy(update={"lora": LoraSettings(rank=2, targets=("q_proj",))})
-    found = trains(load_backbone(config, WORDS, seed=0).model)
-    assert {n.split(".")[-4] for n in found if "lora_" in n} == {"q_proj"}
+    actual = trains(load_backbone(config, WORDS, seed=0).model)
+    assert {n.split(".")[-4] for n in actual if "lora_" in n} == {"q_proj"}
     config = llama(folder).model_copy(update={"lora": LoraSettings(targets=("q_prj", "lm_head"))})
     with pytest.raises(UserError) as caught:
         load_backbone(config, WORDS, seed=0)
@@ -121,23 +121,25 @@ def test_targets_may_be_patterns_and_adapters_of_other_kinds(folder: Path) -> No
     assert layer.scaling["default"] == 4  # alpha / sqrt(rank)
 
 
-def test_dealt_out_weights_keep_their_numbers_and_lose_their_places(folder: Path) -> None:
+def test_permuted_weights_keep_their_values_in_another_order(folder: Path) -> None:
     def weights(seed: int = 0, **more: bool) -> dict[str, torch.Tensor]:
         config = llama(folder, lora=True).model_copy(update=more)
         model = load_backbone(config, WORDS, seed=seed).model
         return {n: p for n, p in model.named_parameters() if not p.requires_grad}
 
-    plain, dealt = weights(), weights(permute=True)
+    plain, permuted = weights(), weights(permute=True)
     for name, weight in plain.items():
-        assert_close(dealt[name].flatten().sort().values, weight.flatten().sort().values)
-        moved = (dealt[name] != weight).float().mean()
-        assert moved > 0.9 or weight.ndim == 1, name  # fresh norms are all ones
-    assert all(torch.equal(weight, dealt[name]) for name, weight in weights(permute=True).items())
+        assert_close(permuted[name].flatten().sort().values, weight.flatten().sort().values)
+        moved = (permuted[name] != weight).float().mean()
+        assert moved > 0.9 or weight.ndim == 1, name  # untrained norms are all ones
+    assert all(
+        torch.equal(weight, permuted[name]) for name, weight in weights(permute=True).items()
+    )
     other = weights(seed=1, permute=True)
-    assert any(not torch.equal(weight, dealt[name]) for name, weight in other.items())
+    assert any(not torch.equal(weight, permuted[name]) for name, weight in other.items())
 
 
-def test_what_has_no_numbers_of_its_own_cannot_be_dealt_out() -> None:
+def test_quantised_and_random_weights_cannot_be_permuted() -> None:
     with pytest.raises(ValidationError, match="permute: "):
         Pretrained(permute=True, quantize="4bit")
     with pytest.raises(ValidationError, match="permute"):
@@ -151,35 +153,35 @@ def test_weights_follow_the_seed_and_leave_the_global_stream_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     states = [dict(m.named_parameters()) for m in (one, same, other)]
     own = (".new", "query_key_value.weight")
-    drawn = [name for name in states[0] if "lora_A" in name or name.endswith(own)]
-    assert len(drawn) > 2
-    for name in drawn:
+    random = [name for name in states[0] if "lora_A" in name or name.endswith(own)]
+    assert len(random) > 2
+    for name in random:
         assert torch.equal(states[0][name], states[1][name])
         assert not torch.equal(states[0][name], states[2][name])
 
 
-def test_a_folder_gives_its_own_weights_whole_or_cut(folder: Path) -> None:
-    whole = load_backbone(llama(folder), WORDS, seed=0).causal
+def test_a_folder_gives_all_blocks_or_the_first_ones(folder: Path) -> None:
+    full = load_backbone(llama(folder), WORDS, seed=0).causal
     cut = load_backbone(llama(folder, layers=1), WORDS, seed=0).causal
-    assert len(whole.model.layers) == 2
+    assert len(full.model.layers) == 2
     assert len(cut.model.layers) == 1
     for name, weight in cut.model.layers[0].named_parameters():
-        assert torch.equal(weight, whole.model.layers[0].get_parameter(name))
+        assert torch.equal(weight, full.model.layers[0].get_parameter(name))
     adapted = load_backbone(llama(folder, layers=1, lora=True), WORDS, seed=0).causal
     ids = torch.tensor([[5, 6, VOCABULARY + 3]])
     assert torch.equal(adapted(input_ids=ids).logits, cut(input_ids=ids).logits)  # B starts at 0
 
 
-def test_named_blocks_stay_in_their_order_and_are_counted_anew(folder: Path) -> None:
-    whole = load_backbone(llama(folder), WORDS, seed=0).causal
+def test_selected_blocks_keep_their_order_and_are_renumbered(folder: Path) -> None:
+    full = load_backbone(llama(folder), WORDS, seed=0).causal
     ids = torch.tensor([[5, 6, VOCABULARY + 3]])
     both = load_backbone(llama(folder, layers=(0, 1)), WORDS, seed=0).causal
-    assert torch.equal(both(input_ids=ids).logits, whole(input_ids=ids).logits)
+    assert torch.equal(both(input_ids=ids).logits, full(input_ids=ids).logits)
     last = load_backbone(llama(folder, layers=(1,)), WORDS, seed=0).causal
     assert last.config.num_hidden_layers == len(last.model.layers) == 1
     assert last.model.layers[0].self_attn.layer_idx == 0
     for name, weight in last.model.layers[0].named_parameters():
-        assert torch.equal(weight, whole.model.layers[1].get_parameter(name))
+        assert torch.equal(weight, full.model.layers[1].get_parameter(name))
     first = last(input_ids=ids[:, :2], use_cache=True)
     step = last(input_ids=ids[:, 2:], past_key_values=first.past_key_values, use_cache=True)
     assert_close(step.logits[:, -1], last(input_ids=ids).logits[:, -1])
@@ -196,22 +198,22 @@ def test_blocks_that_are_not_there_are_one_line(folder: Path, tmp_path: Path) ->
             llama(folder, layers=wrong)
 
 
-def test_a_checkpoint_s_sampling_habits_are_dropped(folder: Path) -> None:
+def test_a_checkpoint_s_sampling_settings_are_dropped(folder: Path) -> None:
     habits = json.loads((folder / "generation_config.json").read_text())
     assert habits["top_k"] == 3
-    found = load_backbone(llama(folder), WORDS, seed=0).causal.generation_config
-    assert (found.top_k, found.temperature, found.repetition_penalty) == (None, None, None)
-    assert not found.do_sample
+    actual = load_backbone(llama(folder), WORDS, seed=0).causal.generation_config
+    assert (actual.top_k, actual.temperature, actual.repetition_penalty) == (None, None, None)
+    assert not actual.do_sample
 
 
 def test_more_layers_than_there_are_is_one_line(folder: Path) -> None:
-    with pytest.raises(UserError, match="or mend the folder") as caught:
+    with pytest.raises(UserError, match="or fix the folder") as caught:
         load_backbone(llama(folder, layers=3), WORDS, seed=0)
     assert len(caught.value.lines) == 1
 
 
 def test_an_unknown_name_is_one_line_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sockets are blocked in the tests, so asking the hub would raise another error."""
+    """Sockets are blocked in the tests, so a request to the hub would raise another error."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for name in ("smolm2", "nobody/nothing", "./no/such/folder"):
         config = Pretrained(name=name)
@@ -239,8 +241,8 @@ def test_a_damaged_folder_is_one_line(tmp_path: Path, damage: str) -> None:
     assert len(caught.value.lines) == 1
 
 
-def test_a_tokenizer_with_more_words_than_rows_is_refused(folder: Path) -> None:
-    with pytest.raises(UserError, match="a tokenizer that knows more words than the model"):
+def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused(folder: Path) -> None:
+    with pytest.raises(UserError, match="a tokenizer with more tokens than the model"):
         load_backbone(llama(folder), ["a", "<a_0>"], seed=0)
 
 
@@ -263,16 +265,20 @@ def test_quantised_weights_train_through_adapters(folder: Path, bits: str) -> No
     assert type(layer).__module__.startswith("bitsandbytes")
     assert all("lora_" in n or n.endswith(".new") for n in trains(backbone.model))
     ids = torch.tensor([[5, 6, VOCABULARY + 3, 7]])
-    whole = load_backbone(llama(folder), WORDS, seed=0).causal
-    found, wanted = (m(input_ids=ids).logits.float().flatten() for m in (backbone.causal, whole))
-    assert torch.cosine_similarity(found, wanted, dim=0) > 0.9
-    kept = [p for p in backbone.model.parameters() if p.dtype not in (torch.int8, torch.uint8)]
-    assert {p.dtype for p in kept} == {torch.float32}  # norms, embedding, head, all that trains
+    full = load_backbone(llama(folder), WORDS, seed=0).causal
+    actual, expected = (m(input_ids=ids).logits.float().flatten() for m in (backbone.causal, full))
+    assert torch.cosine_similarity(actual, expected, dim=0) > 0.9
+    unquantised = [
+        p for p in backbone.model.parameters() if p.dtype not in (torch.int8, torch.uint8)
+    ]
+    assert {p.dtype for p in unquantised} == {
+        torch.float32
+    }  # norms, embedding, head, trainable weights
 
 
 @pytest.mark.parametrize("bits", ["8bit", "4bit"])
-def test_a_look_in_between_changes_nothing_of_quantised_weights(folder: Path, bits: str) -> None:
-    """bitsandbytes would repack 4-bit weights on a CPU, and pass no gradient from then on."""
+def test_a_validation_check_does_not_change_quantised_weights(folder: Path, bits: str) -> None:
+    """bitsandbytes would repack 4-bit weights on a CPU, which blocks later gradients."""
     ids = torch.tensor([[5, 6, VOCABULARY + 3, 7]])
     model = load_backbone(llama(folder, lora=True, quantize=bits), WORDS, seed=0).model
     with torch.no_grad():
@@ -295,7 +301,7 @@ def test_a_look_in_between_changes_nothing_of_quantised_weights(folder: Path, bi
         assert torch.equal(grad, grads[1][name]), name
 
 
-def test_what_trains_is_float32_whatever_the_frozen_weights_are(folder: Path) -> None:
+def test_trainable_weights_are_always_float32(folder: Path) -> None:
     for lora in (False, True):
         config = llama(folder, lora=lora).model_copy(update={"dtype": "bfloat16"})
         model = load_backbone(config, WORDS, seed=0).model
@@ -315,14 +321,14 @@ def test_what_trains_is_float32_whatever_the_frozen_weights_are(folder: Path) ->
         (Pretrained, {"layers": 0}, "greater than or equal to 1"),
     ],
 )
-def test_impossible_shapes_are_refused_as_config(section, values: dict, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_impossible_shapes_are_refused_by_the_config(section, values: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         section(**values)
 
 
 @pytest.mark.nightly
-def test_loading_says_nothing(folder: Path) -> None:
-    """In a process of its own: what libraries print at import and on loading is part of it."""
+def test_loading_prints_nothing(folder: Path) -> None:
+    """In a process of its own, because libraries print at import and on loading."""
     script = f"""
 import torch
 from p5rec.backbones.load import load_backbone

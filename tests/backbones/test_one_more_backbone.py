@@ -1,4 +1,4 @@
-"""A backbone is added in one file and a line of the registry; every command takes it."""
+"""A backbone is one file and an entry in the registry; every command supports it."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ methods:
             tasks: {next-item: {share: 3}, rating: {}}}
     decode: {max_new_tokens: 4}
 repeats: 2
-evaluate: {k: 10, ask: {rating: 10}, compare: [[mine, popularity]]}
+evaluate: {k: 10, prompts: {rating: 10}, compare: [[mine, popularity]]}
 """
 
 
 @pytest.fixture(autouse=True)
-def known(monkeypatch: pytest.MonkeyPatch) -> None:
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(BACKBONES._targets, "gru", "gru:Gru")
 
 
@@ -57,11 +57,11 @@ def gru(**settings: Any) -> BackboneConfig:
     return config
 
 
-def test_it_goes_through_every_command(here: Path) -> None:
+def test_a_new_backbone_works_in_every_command(here: Path) -> None:
     planned = json.loads(said("plan", "my.yaml", "--json"))["mine"]
     body = 24 * 3 * 24 * 2 + 2 * 72 + 24 * 24 + 24  # GRU and linear layer
     weights = planned["weights"]
-    assert weights["total"] - weights["rows"] - weights["heads"] == body + 259 * 24
+    assert weights["total"] - weights["embeddings"] - weights["heads"] == body + 259 * 24
     assert planned["memory"]["activations"] > 0
     said("run", "my.yaml")
     measured = figures("runs/my")
@@ -76,19 +76,19 @@ def test_it_goes_through_every_command(here: Path) -> None:
     assert (pl.read_csv("lists.csv").group_by("user").len()["len"] == 5).all()
     assert "mine" in said("report", "show", "runs/my")
     said("run", "my.yaml", "repeats=1", "--permute", "history")
-    swapped = figures("runs/my-permute-history")["mine"]["metrics"]["HR@10"]["value"]
-    assert swapped < value["mine"]
+    permuted = figures("runs/my-permute-history")["mine"]["metrics"]["HR@10"]["value"]
+    assert permuted < value["mine"]
     for words, expected in (
         (("run", "my.yaml", "--permute", "weights"), "got a recipe without"),
         (("run", "my.yaml", "methods.mine.train.packing=64"), "train.packing: expected none"),
         (("export", "runs/my/models/mine", "--out", "plain"), "got backbone.kind: gru"),
     ):
-        found = result(*words)
-        assert expected in str(found.exception) + found.output
+        actual = result(*words)
+        assert expected in str(actual.exception) + actual.output
 
 
 def prompts(bundle: Bundle) -> tuple[Tensor, Tensor]:
-    """Items and words, of several lengths."""
+    """Prompts of items and words, of several lengths."""
     items = bundle.layout.items
     rows = [np.concatenate([[1, 40 + n], *items[n : 2 * n]]) for n in (1, 7, 3, 9)]
     return pad(rows, bundle.tokenizer.pad_token_id)
@@ -96,41 +96,41 @@ def prompts(bundle: Bundle) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("items", ["positions", "tokens"])
 @torch.inference_mode()
-def test_lists_are_those_of_scoring_every_item(items: str) -> None:
+def test_recommendations_equal_those_of_scoring_every_item(items: str) -> None:
     codes = some_codes(24, (4, 3, 4))
     bundle = make_bundle(gru(items=items, item_embeddings=items == "positions"), codes).ready()
     ids, mask = prompts(bundle)
-    wanted = score_codes(bundle.model, ids, mask, torch.from_numpy(codes.codes).long())
+    reference = score_codes(bundle.model, ids, mask, torch.from_numpy(codes.codes).long())
     trie = bundle.model.trie
     scorer = code_scorer(bundle.model, ids, mask)
-    ranks = trie.smallest_below(torch.arange(24))
-    found, scores = beam_search(scorer, trie, 24, k=24, ranks=ranks)
-    assert_close(scores, wanted.gather(1, found), rtol=1e-4, atol=1e-4)
+    ranks = trie.subtree_min(torch.arange(24))
+    actual, scores = beam_search(scorer, trie, 24, k=24, ranks=ranks)
+    assert_close(scores, reference.gather(1, actual), rtol=1e-4, atol=1e-4)
 
 
 def written(bundle: Bundle, ids: Tensor, mask: Tensor) -> list[list[int]]:
     tokenizer, rules = bundle.tokenizer, LogitsProcessorList()
     ends = {"end": tokenizer.eos_token_id, "filler": tokenizer.pad_token_id}
-    said: list[list[int]] = generate_tokens(
+    tokens: list[list[int]] = generate_tokens(
         bundle.model, (ids, mask), rules, most=6, **ends
     ).tolist()
-    return said
+    return tokens
 
 
 @torch.inference_mode()
-def test_text_is_written_word_by_word(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_is_generated_token_by_token(monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = make_bundle(gru(), some_codes()).ready()
     ids, mask = prompts(bundle)
     together = written(bundle, ids, mask)
-    for row, answer in enumerate(together):
-        said = ids[row, : int(mask[row].sum())]
-        for token in answer:
-            embedded, _ = bundle.model.embed(said[None])
+    for row, text in enumerate(together):
+        prefix = ids[row, : int(mask[row].sum())]
+        for token in text:
+            embedded, _ = bundle.model.embed(prefix[None])
             state = bundle.model.states(inputs_embeds=embedded)[0, -1]
             likeliest = int(bundle.model.causal.get_output_embeddings()(state).argmax())
             assert token == likeliest
-            said = torch.cat([said, torch.tensor([token])])
-    # as transformers' own loop has it
+            prefix = torch.cat([prefix, torch.tensor([token])])
+    # equal to the loop of transformers
     other = make_bundle(scratch(), some_codes()).ready()
     own = written(other, *prompts(other))
     monkeypatch.delattr("transformers.generation.utils.GenerationMixin.generate")
@@ -160,7 +160,7 @@ def test_a_network_without_linear_layers_takes_no_adapters() -> None:
 
 
 def test_its_settings_are_its_own(here: Path) -> None:
-    found = result("plan", "my.yaml", "methods.mine.backbone.dtype=float32", "recipe=1")
-    assert "expected a known key, got 'methods.mine.backbone.dtype'" in str(found.exception)
-    found = result("plan", "my.yaml", "methods.mine.backbone.kind=grru")
-    assert "expected a kind of backbone" in str(found.exception)
+    actual = result("plan", "my.yaml", "methods.mine.backbone.dtype=float32", "recipe=1")
+    assert "expected a known key, got 'methods.mine.backbone.dtype'" in str(actual.exception)
+    actual = result("plan", "my.yaml", "methods.mine.backbone.kind=grru")
+    assert "expected a kind of backbone" in str(actual.exception)

@@ -1,4 +1,4 @@
-"""What is opened from this machine alone, what may be downloaded, and in which format."""
+"""Which models are downloaded, when, and in which format."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ NAME = "some-org/some-model"
 
 
 class Hub:
-    """A hub with one model: what is asked of it, and whether it was asked for more than a look."""
+    """A hub with one model, which records requests and downloads."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self.asked: list[bool] = []
+        self.requests: list[bool] = []
         monkeypatch.setattr("p5rec.backbones.sources.is_offline_mode", lambda: False)
         for kind in (AutoTokenizer, AutoModelForCausalLM, AutoModel):
             self._put_before(monkeypatch, kind, folder)
@@ -34,7 +34,7 @@ class Hub:
         def from_pretrained(source: str, **options: Any) -> Any:
             if source != NAME:
                 return real(source, **options)
-            self.asked.append(not options["local_files_only"])
+            self.requests.append(not options["local_files_only"])
             if not self.downloads:
                 raise OSError(f"We couldn't find {NAME} in the cached files")
             return real(folder, **options)
@@ -43,8 +43,8 @@ class Hub:
 
     @property
     def downloads(self) -> bool:
-        """Whether anything was asked for that is not on this machine."""
-        return any(self.asked)
+        """Whether a file was requested from the hub."""
+        return any(self.requests)
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +64,13 @@ def hub(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Hub:
 
 @pytest.fixture
 def saved(tmp_path: Path, folder: Path) -> Path:
-    """A bundle whose backbone is named by the hub, as one from somewhere else would be."""
-    made = make_bundle(llama(folder, lora=True, items="tokens"))
-    backbone = made.settings.backbone.model_copy(update={"name": NAME})
-    object.__setattr__(made, "settings", made.settings.model_copy(update={"backbone": backbone}))
-    save_bundle(made, tmp_path / "bundle")
+    """A bundle whose backbone is a hub name, like one from another machine."""
+    original = make_bundle(llama(folder, lora=True, items="tokens"))
+    backbone = original.settings.backbone.model_copy(update={"name": NAME})
+    object.__setattr__(
+        original, "settings", original.settings.model_copy(update={"backbone": backbone})
+    )
+    save_bundle(original, tmp_path / "bundle")
     return tmp_path / "bundle"
 
 
@@ -86,12 +88,12 @@ def test_a_saved_model_downloads_nothing_unless_allowed(
     assert capsys.readouterr().err == f"downloading {NAME} from the hub\n"
 
 
-def test_what_a_user_named_downloads_after_a_line(
+def test_a_model_that_the_user_named_is_downloaded_after_a_message(
     hub: Hub, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = llama(folder).model_copy(update={"name": NAME})
     load_backbone(config, ["<a_0>"], seed=0, download=True)
-    assert hub.asked[0] is False  # first it is looked for here
+    assert hub.requests[0] is False  # first this machine is searched
     assert hub.downloads
     assert capsys.readouterr().err == f"downloading {NAME} from the hub\n"
 

@@ -1,4 +1,4 @@
-"""What is saved comes back the same, and what is damaged is named."""
+"""Saved bundles load unchanged, and damaged files are reported."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from p5rec.core.examples import Example
 from p5rec.core.types import Histories, ItemCodes
 from p5rec.ids.files import load_codes, save_codes
 from p5rec.models.checkpoint import Bundle, BundleSettings, build, load_bundle, save_bundle
-from p5rec.recommend.prompt_predictions import encode_prompts, write
 from p5rec.recommend.config import DecodeConfig
 from p5rec.recommend.generative import GenerativeRecommender
+from p5rec.recommend.prompt_predictions import encode_prompts, generate_texts
 from p5rec.recommend.ratings import estimate_ratings
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
-QUESTIONS = [
+PROMPTS = [
     Example(f"Will user {n} like <a_{n}><b_1>?", "yes", "rating", "rating.v1", rating=4.0)
     for n in range(4)
 ]
@@ -72,32 +72,32 @@ def saved(bundle: Bundle, tmp_path: Path) -> Path:
     return tmp_path / "bundle"
 
 
-def answers(bundle: Bundle) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+def outputs(bundle: Bundle) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
     decode = DecodeConfig(k=8, beams=24, max_new_tokens=6)
     ready = bundle.ready()
     lists = GenerativeRecommender(ready, decode).recommend(HISTORIES, 8)
     ratings, texts = (
-        np.stack(list(estimate_ratings(ready, encode_prompts(ready, QUESTIONS), decode).values())),
-        write(ready, QUESTIONS, decode),
+        np.stack(list(estimate_ratings(ready, encode_prompts(ready, PROMPTS), decode).values())),
+        generate_texts(ready, PROMPTS, decode),
     )
     return lists.items, lists.scores, ratings, texts
 
 
-def test_the_reloaded_answer_alike_to_the_bit(bundle: Bundle, saved: Path) -> None:
-    items, scores, ratings, texts = answers(bundle)
+def test_a_reloaded_bundle_has_identical_outputs(bundle: Bundle, saved: Path) -> None:
+    items, scores, ratings, texts = outputs(bundle)
     again = load_bundle(saved)
-    other = answers(again)
+    other = outputs(again)
     assert np.array_equal(items, other[0])
     assert np.array_equal(scores, other[1])
     assert np.array_equal(ratings, other[2])
     assert texts == other[3]
     assert again.settings == bundle.settings
     assert again.item_ids == bundle.item_ids
-    assert len(set(map(str, items))) > 1  # the model does tell requests apart
+    assert len(set(map(str, items))) > 1  # outputs depend on the request
     assert len(set(ratings[0].tolist())) > 1
 
 
-def test_the_frozen_weights_are_named_not_copied(bundle: Bundle, saved: Path) -> None:
+def test_frozen_weights_are_referenced_not_copied(bundle: Bundle, saved: Path) -> None:
     manifest = json.loads((saved / "manifest.json").read_text())
     files = {p.relative_to(saved).as_posix() for p in saved.rglob("*") if p.is_file()}
     assert files == {*manifest["files"], "manifest.json"}
@@ -105,8 +105,8 @@ def test_the_frozen_weights_are_named_not_copied(bundle: Bundle, saved: Path) ->
     assert all(p.suffix in (".json", ".safetensors", ".jinja", ".md") for p in saved.rglob("*.*"))
     size = sum(p.stat().st_size for p in saved.rglob("*.safetensors"))
     adapted = bundle.settings.backbone.lora is not None
-    whole = sum(p.numel() * p.element_size() for p in bundle.model.parameters())
-    assert (size < whole / 2) == adapted
+    full = sum(p.numel() * p.element_size() for p in bundle.model.parameters())
+    assert (size < full / 2) == adapted
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_every_damaged_file_is_named_in_one_line(
     ]
 
 
-def test_all_damaged_files_are_told_at_once(one: Path, tmp_path: Path) -> None:
+def test_all_damaged_files_are_in_one_error(one: Path, tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     shutil.copytree(one, folder)
     for name in FILES:
@@ -172,8 +172,8 @@ def test_all_damaged_files_are_told_at_once(one: Path, tmp_path: Path) -> None:
         ('{"files": {}, "settings": {"sed": 1}}', "expected a known key, got 'sed'"),
     ],
 )
-def test_a_manifest_that_is_none_is_told(
-    one: Path, tmp_path: Path, content: str | None, says: str
+def test_an_invalid_manifest_is_an_error(
+    one: Path, tmp_path: Path, content: str | None, message: str
 ) -> None:
     folder = tmp_path / "bundle"
     shutil.copytree(one, folder)
@@ -181,7 +181,7 @@ def test_a_manifest_that_is_none_is_told(
         (folder / "manifest.json").unlink()
     else:
         (folder / "manifest.json").write_text(content)
-    with pytest.raises(UserError, match=says) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         load_bundle(folder)
     assert all("\n" not in line for line in caught.value.lines)
 
@@ -194,15 +194,15 @@ def test_a_manifest_that_is_none_is_told(
         ({"backbone": {"kind": "scratch"}}, "expected this model's weights"),
     ],
 )
-def test_settings_that_do_not_fit_the_weights_are_told(
-    one: Path, tmp_path: Path, change: dict, says: str
+def test_settings_that_do_not_match_the_weights_are_an_error(
+    one: Path, tmp_path: Path, change: dict, message: str
 ) -> None:
     folder = tmp_path / "bundle"
     shutil.copytree(one, folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["settings"].update(change)
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match=says) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         load_bundle(folder)
     assert len(caught.value.lines) == 1
     assert "\n" not in caught.value.lines[0]
@@ -219,7 +219,7 @@ def test_codes_of_another_item_table_are_refused(one: Path, tmp_path: Path) -> N
         load_bundle(folder)
 
 
-def test_building_is_deterministic_and_draws_from_its_own_seed() -> None:
+def test_building_is_deterministic_with_its_own_seed() -> None:
     codes, ids = some_codes(), [f"i{n}" for n in range(24)]
     states = []
     for noise in (1, 2):
@@ -232,54 +232,54 @@ def test_building_is_deterministic_and_draws_from_its_own_seed() -> None:
 
 
 @pytest.fixture
-def grown(tmp_path: Path) -> tuple[Path, Path, Bundle]:
-    """A bundle of 20 items with rows of their own, codes for them and 4 more in another order."""
-    whole = some_codes(24)
-    old = ItemCodes(whole.codes[:20], whole.sizes, whole.scheme)
+def extended(tmp_path: Path) -> tuple[Path, Path, Bundle]:
+    """A bundle of 20 items with item embeddings; codes of them and 4 more in another order."""
+    full = some_codes(24)
+    old = ItemCodes(full.codes[:20], full.sizes, full.scheme)
     made = make_bundle(scratch(), old)
     with torch.no_grad():
         made.model.item_embeddings.normal_()
     save_bundle(made, tmp_path / "bundle")
     order = np.random.default_rng(1).permutation(24)
     names = [made.item_ids[row] if row < 20 else f"new{row}" for row in order]
-    save_codes(ItemCodes(whole.codes[order], whole.sizes, "x"), tmp_path / "ids", names)
+    save_codes(ItemCodes(full.codes[order], full.sizes, "x"), tmp_path / "ids", names)
     return tmp_path / "bundle", tmp_path / "ids", made
 
 
 @torch.no_grad()
-def test_extended_codes_add_items_and_change_nothing_of_the_others(
-    grown: tuple[Path, Path, Bundle],
+def test_extended_codes_add_items_and_keep_the_others(
+    extended: tuple[Path, Path, Bundle],
 ) -> None:
-    folder, ids, made = grown
+    folder, ids, made = extended
     bundle = load_bundle(folder, ids)
     assert len(bundle.item_ids) == len(bundle.layout.codes) == 24
-    place = {item: row for row, item in enumerate(bundle.item_ids)}
+    index = {item: row for row, item in enumerate(bundle.item_ids)}
     for row, item in enumerate(made.item_ids):
-        now = place[item]
+        now = index[item]
         assert bundle.layout.items[now].tolist() == made.layout.items[row].tolist()
         assert torch.equal(bundle.model.item_embeddings[now], made.model.item_embeddings[row])
-        asked = torch.from_numpy(made.layout.items[row])[None]
-        assert torch.equal(bundle.model.embed(asked)[0], made.model.embed(asked)[0])
-    new = [row for item, row in place.items() if item.startswith("new")]
+        inputs = torch.from_numpy(made.layout.items[row])[None]
+        assert torch.equal(bundle.model.embed(inputs)[0], made.model.embed(inputs)[0])
+    new = [row for item, row in index.items() if item.startswith("new")]
     assert len(new) == 4
     assert not bundle.model.item_embeddings[new].any()
     users = np.zeros(1, np.int32)
-    history = Histories(users, np.array([place[made.item_ids[0]]], np.int32), np.array([0, 1]))
+    history = Histories(users, np.array([index[made.item_ids[0]]], np.int32), np.array([0, 1]))
     decode = DecodeConfig(k=23, beams=24)
-    taught = replace(bundle, settings=bundle.settings.model_copy(update={"tasks": ("next-item",)}))
-    lists = GenerativeRecommender(taught.ready(), decode).recommend(history, 23)
+    trained = replace(bundle, settings=bundle.settings.model_copy(update={"tasks": ("next-item",)}))
+    lists = GenerativeRecommender(trained.ready(), decode).recommend(history, 23)
     assert set(new) <= set(lists.items[0].tolist())
 
 
-def test_codes_that_are_no_extension_are_refused(grown: tuple[Path, Path, Bundle]) -> None:
-    folder, ids, made = grown
+def test_codes_that_are_no_extension_are_refused(extended: tuple[Path, Path, Bundle]) -> None:
+    folder, ids, made = extended
     codes = load_codes(ids)
     wide = ItemCodes(codes.codes, (7, 5), codes.scheme)
     save_codes(wide, ids, [*made.item_ids, "a", "b", "c", "d"])
     with pytest.raises(UserError, match="expected levels of 6, 5 codes, as the model's"):
         load_bundle(folder, ids)
     save_codes(codes, ids, [*made.item_ids, "a", "b", "c", "d"])
-    with pytest.raises(UserError, match=r"the codes it was taught, got \d+ with others"):
+    with pytest.raises(UserError, match=r"the codes of its training, got \d+ with other codes"):
         load_bundle(folder, ids)
     save_codes(codes, ids, [f"other{n}" for n in range(24)])
     with pytest.raises(UserError, match="got none of its items"):
@@ -287,7 +287,7 @@ def test_codes_that_are_no_extension_are_refused(grown: tuple[Path, Path, Bundle
 
 
 @torch.no_grad()
-def test_items_that_share_codes_are_ranked_by_their_number_alone() -> None:
+def test_items_that_share_codes_are_ranked_by_their_number_only() -> None:
     pairs = np.array([[a, b, n] for a in range(3) for b in range(2) for n in range(2)], np.int32)
     codes = ItemCodes(pairs, (3, 2, 2), "shared", tied=True)
     bundle = make_bundle(scratch(item_embeddings=False), codes).ready()
@@ -297,20 +297,20 @@ def test_items_that_share_codes_are_ranked_by_their_number_alone() -> None:
     assert scores.exp().sum() == pytest.approx(1, abs=1e-5)
     # within a pair the first comes first, by the same factor everywhere
     torch.testing.assert_close(scores[:, 0] - scores[:, 1], torch.ones(6), rtol=0, atol=1e-4)
-    # the search says what the oracle says
+    # the search agrees with the oracle
     settings = bundle.settings.model_copy(update={"tasks": ("next-item",)})
     history = Histories(np.zeros(1, np.int32), np.array([3, 7], np.int32), np.array([0, 2]))
-    taught = replace(bundle, settings=settings)
-    lists = GenerativeRecommender(taught, DecodeConfig(k=12, beams=12)).recommend(
+    trained = replace(bundle, settings=settings)
+    lists = GenerativeRecommender(trained, DecodeConfig(k=12, beams=12)).recommend(
         history, 12, exclude_seen=False
     )
     start = torch.tensor([[bundle.bos]])
-    asked = torch.cat([start, ids], dim=1)
-    wanted = score_codes(bundle.model, asked, torch.ones_like(asked), catalogue)[0]
-    torch.testing.assert_close(torch.from_numpy(lists.scores[0]), wanted[lists.items[0].tolist()])
-    # and which of the two was read makes no difference
+    inputs = torch.cat([start, ids], dim=1)
+    expected = score_codes(bundle.model, inputs, torch.ones_like(inputs), catalogue)[0]
+    torch.testing.assert_close(torch.from_numpy(lists.scores[0]), expected[lists.items[0].tolist()])
+    # and the other item of a pair gives the same scores
     other = torch.from_numpy(bundle.layout.items[[2, 6]]).reshape(1, -1)
     again = score_codes(bundle.model, other, torch.ones_like(other), catalogue)[0].reshape(-1, 2)
     torch.testing.assert_close(again, scores)
-    with pytest.raises(ValueError, match="need positions, and no rows of their own"):
+    with pytest.raises(ValueError, match="need items: positions, and item_embeddings: false"):
         make_bundle(scratch(), codes)

@@ -1,4 +1,4 @@
-"""The softmax over a catalogue: PyTorch's own where all items are asked, near it where few are."""
+"""The catalogue softmax: equal to PyTorch's for all items, unbiased for sampled ones."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from p5rec.models.catalogue import catalogue_loss
 
 
 @pytest.fixture
-def given():
+def tensors():
     generator = torch.Generator().manual_seed(0)
     states = torch.randn(30, 6, generator=generator).requires_grad_()
     table = torch.randn(20, 6, generator=generator).requires_grad_()
@@ -21,42 +21,42 @@ def gradients(loss, *of):
 
 
 @pytest.mark.parametrize("drawn", [None, "all"])
-def test_equals_the_softmax_where_every_item_is_asked(given, drawn, monkeypatch):
-    monkeypatch.setattr(catalogue, "CELLS", 150)  # several pieces, the last of them shorter
-    states, table, targets = given
-    order = None if drawn is None else torch.randperm(20)
+def test_without_sampling_the_loss_is_the_full_softmax(tensors, sampled, monkeypatch):
+    monkeypatch.setattr(catalogue, "CELLS", 150)  # several blocks, the last one shorter
+    states, table, targets = tensors
+    order = None if sampled is None else torch.randperm(20)
     loss = catalogue_loss(states, table, targets, order)
-    wanted = F.cross_entropy(states @ table.T, targets)
-    torch.testing.assert_close(loss, wanted)
-    ours, theirs = gradients(loss, states, table), gradients(wanted, states, table)
+    expected = F.cross_entropy(states @ table.T, targets)
+    torch.testing.assert_close(loss, expected)
+    ours, theirs = gradients(loss, states, table), gradients(expected, states, table)
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_drawn_items_stand_for_all_of_them(given):
-    """The odds against the targets are unbiased: their mean over draws is that of all items."""
-    states, table, targets = (part.detach() for part in given)
-    right = (states * table[targets]).sum(1)
-    odds = (states @ table.T - right[:, None]).exp().sum(1) - 1
+def test_sampled_negatives_give_an_unbiased_sum(tensors):
+    """The mean of the sampled sums is the sum over all items."""
+    states, table, targets = (each.detach() for each in tensors)
+    target_scores = (states * table[targets]).sum(1)
+    odds = (states @ table.T - target_scores[:, None]).exp().sum(1) - 1
     generator = torch.Generator().manual_seed(1)
-    found = torch.stack(
+    actual = torch.stack(
         [
-            torch.expm1(catalogue_loss(states[:1], table, targets[:1], drawn))
-            for drawn in (torch.randperm(20, generator=generator)[:5] for _ in range(1000))
+            torch.expm1(catalogue_loss(states[:1], table, targets[:1], sampled))
+            for sampled in (torch.randperm(20, generator=generator)[:5] for _ in range(1000))
         ]
     )
-    assert found.mean() == pytest.approx(float(odds[0]), rel=0.1)
+    assert actual.mean() == pytest.approx(float(odds[0]), rel=0.1)
 
 
-def test_items_neither_drawn_nor_asked_for_do_not_move(given):
-    states, table, targets = given
-    drawn = torch.tensor([3, 7, 11])
-    moved = gradients(catalogue_loss(states, table, targets, drawn), table)[0].abs().sum(1) > 0
+def test_items_neither_sampled_nor_targets_have_no_gradient(tensors):
+    states, table, targets = tensors
+    sampled = torch.tensor([3, 7, 11])
+    moved = gradients(catalogue_loss(states, table, targets, sampled), table)[0].abs().sum(1) > 0
     assert set(torch.nonzero(moved)[:, 0].tolist()) == {3, 7, 11, *targets.tolist()}
 
 
-def test_bfloat16_is_near(given):
-    states, table, targets = given
+def test_bfloat16_is_near(tensors):
+    states, table, targets = tensors
     exact = catalogue_loss(states, table, targets)
     near = catalogue_loss(states, table, targets, dtype=torch.bfloat16)
     torch.testing.assert_close(near, exact, rtol=0.02, atol=0.02)
@@ -64,12 +64,12 @@ def test_bfloat16_is_near(given):
     assert F.cosine_similarity(one.flatten(), other.flatten(), dim=0) > 0.999
 
 
-def test_weights_are_those_of_the_sum(given):
-    states, table, targets = given
+def test_weights_scale_the_losses_in_the_sum(tensors):
+    states, table, targets = tensors
     weights = torch.linspace(0, 1, len(targets))
     loss = catalogue_loss(states, table, targets, weights=weights)
-    wanted = weights @ F.cross_entropy(states @ table.T, targets, reduction="none")
-    torch.testing.assert_close(loss, wanted)
-    ours, theirs = gradients(loss, states, table), gradients(wanted, states, table)
+    expected = weights @ F.cross_entropy(states @ table.T, targets, reduction="none")
+    torch.testing.assert_close(loss, expected)
+    ours, theirs = gradients(loss, states, table), gradients(expected, states, table)
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)

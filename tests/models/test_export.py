@@ -1,4 +1,4 @@
-"""What is exported computes the same without us."""
+"""An exported model computes the same without p5rec."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from p5rec.models.export import export
 
 SCALE = (1.0, 2.0, 3.0)
 DORA = {"lora": LoraSettings(rank=4, dora=True)}
-PART = {"lora": LoraSettings(rank=4, targets=("q_proj", "down_proj"), rslora=True)}
+SUBSET = {"lora": LoraSettings(rank=4, targets=("q_proj", "down_proj"), rslora=True)}
 KINDS = ["scratch", "scratch lora", "scratch dora", "llama", "llama tied", "llama dora",
-         "llama part", "gpt2", "gpt2 dora", "llama 4bit", "llama 8bit", "new-t5", "t5",
+         "llama subset", "gpt2", "gpt2 dora", "llama 4bit", "llama 8bit", "new-t5", "t5",
          "t5 tied"]  # fmt: skip
-# a process that has never heard of us
+# a process without p5rec
 PLAIN = """
 import json, sys
 from pathlib import Path
@@ -44,15 +44,15 @@ starts = {tuple(row[:n]): sorted({r[n] for r in read if r[:n] == row[:n]}) for r
           for n in range(len(row))}
 out = model.generate(
     ids[:1], num_beams=4, max_new_tokens=2, do_sample=False, pad_token_id=0,
-    prefix_allowed_tokens_fn=lambda _, said: starts.get(tuple(said[ids.shape[1]:].tolist()), [2]),
+    prefix_allowed_tokens_fn=lambda _, out: starts.get(tuple(out[ids.shape[1]:].tolist()), [2]),
 )
-torch.save({"logits": logits, "items": read, "answer": out[0, ids.shape[1]:].tolist()}, sys.argv[3])
+torch.save({"logits": logits, "items": read, "text": out[0, ids.shape[1]:].tolist()}, sys.argv[3])
 assert not any(name.split(".")[0] in ("p5rec", "peft") for name in sys.modules), "not plain"
 """
 
 
 def give_biases(path: Path) -> None:
-    """Some, where there are any: fresh ones are zero."""
+    """Random values for biases, which are zero at first."""
     state = load_file(path)
     for n, name in enumerate(name for name in state if name.endswith(".bias")):
         torch.nn.init.normal_(state[name], generator=torch.Generator().manual_seed(n))
@@ -61,16 +61,16 @@ def give_biases(path: Path) -> None:
 
 def config(kind: str, folder: Path) -> BackboneConfig:
     if kind.startswith("scratch"):
-        found = scratch(lora="lora" in kind, items="tokens")
+        actual = scratch(lora="lora" in kind, items="tokens")
     elif kind == "new-t5":
-        found = scratch(shape="t5", items="tokens")
+        actual = scratch(shape="t5", items="tokens")
     else:
         save = {"gpt2": save_gpt2, "llama": save_llama, "t5": save_t5}[kind.split()[0]]
         base = save(folder, tied=True) if "tied" in kind else save(folder)
         give_biases(base / "model.safetensors")
         bits = next((bits for bits in ("4bit", "8bit") if bits in kind), None)
-        found = llama(base, lora=True, items="tokens", quantize=bits)
-    return found.model_copy(update=DORA if "dora" in kind else PART if "part" in kind else {})
+        actual = llama(base, lora=True, items="tokens", quantize=bits)
+    return actual.model_copy(update=DORA if "dora" in kind else SUBSET if "subset" in kind else {})
 
 
 @pytest.fixture(scope="module")
@@ -82,36 +82,34 @@ def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def prompt(bundle: Bundle) -> torch.Tensor:
-    """Old tokens and new ones in turn, ``(2, 8)``."""
+    """Alternating existing and new tokens, ``(2, 8)``."""
     items = bundle.layout.items[[3, 7, 11, 2]].reshape(2, 4)
     words = np.random.default_rng(0).integers(3, 250, (2, 4))
     return torch.from_numpy(np.stack([words, items], axis=2).reshape(2, 8))
 
 
-def differ(found: torch.Tensor, wanted: torch.Tensor) -> float:
-    """The largest difference, as a share of the largest logit."""
-    return float((found - wanted).abs().max() / wanted.abs().max())
+def differ(actual: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest difference relative to the largest logit."""
+    return float((actual - expected).abs().max() / expected.abs().max())
 
 
 @pytest.mark.parametrize("saved", KINDS, indirect=True)
-def test_every_token_s_logit_is_the_adapter_model_s(saved: Path, tmp_path: Path) -> None:
+def test_exported_logits_equal_those_of_the_adapted_model(saved: Path, tmp_path: Path) -> None:
     bundle = load_bundle(saved)
     ids = prompt(bundle)
     export(saved, tmp_path / "out")
     kind = AutoModelForSeq2SeqLM if bundle.model.seq2seq else AutoModelForCausalLM
     plain = kind.from_pretrained(tmp_path / "out").eval()
-    said = {"input_ids": ids, **({"decoder_input_ids": ids} if bundle.model.seq2seq else {})}
+    inputs = {"input_ids": ids, **({"decoder_input_ids": ids} if bundle.model.seq2seq else {})}
     with torch.no_grad():
-        wanted, found = bundle.model.causal(**said).logits, plain(**said).logits
-    assert found.dtype == torch.float32
-    assert wanted.shape == found.shape
-    if (
-        bundle.settings.backbone.frozen_bytes
-    ):  # whose arithmetic is bfloat16, and int8 inputs at 8 bits
-        assert torch.cosine_similarity(found, wanted.float(), dim=-1).min() > 0.99
+        expected, actual = bundle.model.causal(**inputs).logits, plain(**inputs).logits
+    assert actual.dtype == torch.float32
+    assert expected.shape == actual.shape
+    if bundle.settings.backbone.frozen_bytes:  # computes in bfloat16, and in int8 at 8 bits
+        assert torch.cosine_similarity(actual, expected.float(), dim=-1).min() > 0.99
     else:
-        assert differ(found, wanted) < 1e-5
-    assert wanted.std() > 0.05  # there was something to differ in
+        assert differ(actual, expected) < 1e-5
+    assert expected.std() > 0.05  # logits are not constant
     ours = bundle.model.causal
     tied = ours.get_output_embeddings().new is ours.get_input_embeddings().new
     assert (plain.get_output_embeddings().weight is plain.get_input_embeddings().weight) == tied
@@ -120,7 +118,7 @@ def test_every_token_s_logit_is_the_adapter_model_s(saved: Path, tmp_path: Path)
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("saved", ["scratch lora", "llama", "gpt2"], indirect=True)
-def test_a_process_that_never_heard_of_us_reads_it(saved: Path, tmp_path: Path) -> None:
+def test_a_process_without_p5rec_loads_the_export(saved: Path, tmp_path: Path) -> None:
     bundle = load_bundle(saved)
     ids = prompt(bundle)
     export(saved, tmp_path / "out")
@@ -132,17 +130,17 @@ def test_a_process_that_never_heard_of_us_reads_it(saved: Path, tmp_path: Path) 
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = torch.load(tmp_path / "found.pt", weights_only=True)
+    actual = torch.load(tmp_path / "found.pt", weights_only=True)
     with torch.no_grad():
-        wanted = bundle.model.causal(input_ids=ids).logits
-    assert differ(found["logits"], wanted) < 1e-5
-    assert found["items"] == bundle.layout.items.tolist()
-    assert found["answer"] in bundle.layout.items.tolist()
+        expected = bundle.model.causal(input_ids=ids).logits
+    assert differ(actual["logits"], expected) < 1e-5
+    assert actual["items"] == bundle.layout.items.tolist()
+    assert actual["text"] in bundle.layout.items.tolist()
 
 
 @pytest.mark.parametrize("saved", ["scratch", "llama", "t5"], indirect=True)
-def test_items_stay_in_what_a_server_decodes(saved: Path, tmp_path: Path) -> None:
-    """Servers leave special tokens out of a text unless they are told not to."""
+def test_item_tokens_survive_decoding_without_special_tokens(saved: Path, tmp_path: Path) -> None:
+    """By default servers remove special tokens from text."""
     export(saved, tmp_path / "out")
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
     for word in json.loads((tmp_path / "out" / "items.json").read_text()).values():
@@ -152,7 +150,7 @@ def test_items_stay_in_what_a_server_decodes(saved: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("saved", ["llama"], indirect=True)
-def test_what_lies_beside_the_weights(saved: Path, tmp_path: Path) -> None:
+def test_files_of_the_export(saved: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
     export(saved, out, "bfloat16")
     manifest = json.loads((out / "manifest.json").read_text())
@@ -163,9 +161,9 @@ def test_what_lies_beside_the_weights(saved: Path, tmp_path: Path) -> None:
     assert manifest["dtype"] == "bfloat16"
     assert {t.dtype for t in load_file(out / "model.safetensors").values()} == {torch.bfloat16}
     heads = load_bundle(saved).model.heads.state_dict()
-    found = load_file(out / "rating_heads.safetensors")
-    assert found.keys() == heads.keys()
-    assert all(torch.equal(found[name], heads[name]) for name in heads)
+    actual = load_file(out / "rating_heads.safetensors")
+    assert actual.keys() == heads.keys()
+    assert all(torch.equal(actual[name], heads[name]) for name in heads)
     assert list(json.loads((out / "items.json").read_text())) == [f"i{n}" for n in range(24)]
     assert [p.name for p in out.parent.iterdir()] == ["out"]
 
@@ -177,19 +175,19 @@ def test_what_lies_beside_the_weights(saved: Path, tmp_path: Path) -> None:
         ("tokens", {"item_head": ItemHeadConfig()}, "train it without item_head"),
     ],
 )
-def test_what_a_plain_model_cannot_carry_is_refused(
-    tmp_path: Path, items: str, parts: dict[str, Any], told: str
+def test_models_without_a_plain_form_are_refused(
+    tmp_path: Path, items: str, model_settings: dict[str, Any], message: str
 ) -> None:
-    bundle = make_bundle(scratch(items=items), some_codes(), **parts)
+    bundle = make_bundle(scratch(items=items), some_codes(), **model_settings)
     save_bundle(bundle, tmp_path / "bundle")
-    with pytest.raises(UserError, match=told) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         export(tmp_path / "bundle", tmp_path / "out")
     assert len(caught.value.lines) == 1
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("saved", ["scratch"], indirect=True)
-def test_nothing_is_overwritten_and_nothing_left_half(
+def test_export_is_atomic_and_overwrites_nothing(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "out").mkdir()

@@ -1,4 +1,4 @@
-"""Our search and our logits processor inside ``generate``, against ``generate`` itself."""
+"""The item search and the logits processor inside ``generate``, compared with ``generate``."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ def prompts() -> dict[str, Tensor]:
     return {"input_ids": ids * mask, "attention_mask": mask}
 
 
-def fixed_rows() -> np.ndarray:
+def equal_length_titles() -> np.ndarray:
     codes = np.unique(np.random.default_rng(1).integers(0, [6, 7, 8], (90, 3)), axis=0)
     return codes + np.array([20, 40, 60])
 
 
-def ragged_rows() -> np.ndarray:
-    """Titles of one to four words, each closed by the end token; -1 behind it."""
+def titles_of_any_length() -> np.ndarray:
+    """Titles of one to four words and the end token, padded with -1."""
     rng = np.random.default_rng(2)
     titles = {tuple(rng.integers(3, 9, int(rng.integers(1, 5))).tolist()) for _ in range(60)}
     out = np.full((len(titles), 5), -1)
-    for row, title in enumerate(sorted(titles)):
-        out[row, : len(title) + 1] = [*title, END]
+    for tokens_of_item, title in enumerate(sorted(titles)):
+        out[tokens_of_item, : len(title) + 1] = [*title, END]
     return out
 
 
@@ -83,65 +83,68 @@ def run(model: PreTrainedModel, prompts: dict[str, Tensor], beams: int, words: i
 
 @pytest.mark.parametrize("normalisation", ["vocab", "level", "items"])
 @pytest.mark.parametrize("beams", [2, 9])
-def test_lists_are_those_of_generate(
+def test_recommendations_equal_those_of_generate(
     model: PreTrainedModel, prompts: dict[str, Tensor], normalisation: str, beams: int
 ) -> None:
-    table = fixed_rows()
-    rows, start = TokenSequences.build(table), before(model)
-    processor = ItemLogitsProcessor(rows, start, END, normalisation)
+    table = equal_length_titles()
+    items_as_tokens, start = TokenSequences.build(table), before(model)
+    processor = ItemLogitsProcessor(items_as_tokens, start, END, normalisation)
     theirs = run(model, prompts, beams, 3, logits_processor=LogitsProcessorList([processor]))
-    ours = run(model, prompts, beams, 3, custom_generate=ItemSearch(rows, normalisation))
+    ours = run(model, prompts, beams, 3, custom_generate=ItemSearch(items_as_tokens, normalisation))
     assert torch.equal(ours.sequences, theirs.sequences)
     assert torch.allclose(ours.sequences_scores, theirs.sequences_scores, atol=1e-4)
-    if normalisation == "vocab":  # and the processor is transformers' own way
+    if normalisation == "vocab":  # and the processor agrees with transformers
         after: dict[tuple[int, ...], set[int]] = {}
-        for row in table.tolist():
+        for tokens_of_item in table.tolist():
             for n in range(3):
-                after.setdefault(tuple(row[:n]), set()).add(row[n])
+                after.setdefault(tuple(tokens_of_item[:n]), set()).add(tokens_of_item[n])
         plain = run(
             model, prompts, beams, 3,
-            prefix_allowed_tokens_fn=lambda _, said: sorted(after[tuple(said[start:].tolist())]),
+            prefix_allowed_tokens_fn=lambda _, ids: sorted(after[tuple(ids[start:].tolist())]),
         )  # fmt: skip
         assert torch.equal(plain.sequences, theirs.sequences)
         assert torch.allclose(plain.sequences_scores, theirs.sequences_scores, atol=1e-5)
 
 
-def test_with_beams_for_all_items_it_is_scoring_every_item(
+def test_with_beams_for_all_items_it_scores_every_item(
     model: PreTrainedModel, prompts: dict[str, Tensor]
 ) -> None:
-    table = ragged_rows()
-    rows, start = TokenSequences.build(table), before(model)
-    search = ItemSearch(rows)
+    table = titles_of_any_length()
+    items_as_tokens, start = TokenSequences.build(table), before(model)
+    search = ItemSearch(items_as_tokens)
     out = run(model, prompts, len(table), 5, custom_generate=search)
     items = search.items(out.sequences[:, start:]).view(4, -1)
     assert (items.sort(1).values == torch.arange(len(table))).all()
     scores = out.sequences_scores.view(4, -1)
     for b in range(4):
-        wanted = [by_forcing(model, prompts, b, row[row >= 0].tolist()) for row in table]
+        expected = [
+            by_forcing(model, prompts, b, tokens_of_item[tokens_of_item >= 0].tolist())
+            for tokens_of_item in table
+        ]
         got = torch.empty(len(table)).scatter(0, items[b], scores[b])
-        assert torch.allclose(got, torch.tensor(wanted), atol=1e-4)
+        assert torch.allclose(got, torch.tensor(expected), atol=1e-4)
         assert (scores[b].diff() <= 0).all()
 
 
 def by_forcing(
-    model: PreTrainedModel, prompts: dict[str, Tensor], b: int, said: list[int]
+    model: PreTrainedModel, prompts: dict[str, Tensor], b: int, tokens: list[int]
 ) -> float:
-    """An answer's log-probability in one plain pass."""
+    """The log-probability of tokens in one forward pass."""
     ids = prompts["input_ids"][b][prompts["attention_mask"][b].bool()][None]
-    answer = torch.tensor([said])
+    target = torch.tensor([tokens])
     with torch.inference_mode():
         if model.config.is_encoder_decoder:
-            begin = torch.cat([torch.zeros(1, 1, dtype=torch.long), answer[:, :-1]], dim=1)
+            begin = torch.cat([torch.zeros(1, 1, dtype=torch.long), target[:, :-1]], dim=1)
             logits = model(input_ids=ids, decoder_input_ids=begin).logits[0]
         else:
-            whole = torch.cat([ids, answer], dim=1)
-            logits = model(input_ids=whole).logits[0, ids.shape[1] - 1 : -1]
-    return float(logits.log_softmax(-1).gather(1, answer.T).sum())
+            all_ids = torch.cat([ids, target], dim=1)
+            logits = model(input_ids=all_ids).logits[0, ids.shape[1] - 1 : -1]
+    return float(logits.log_softmax(-1).gather(1, target.T).sum())
 
 
-def test_answers_name_items_however_many_tokens_they_have() -> None:
-    search = ItemSearch(TokenSequences.build(ragged_rows()))
-    table = torch.from_numpy(ragged_rows())
+def test_generated_tokens_map_to_items_at_any_length() -> None:
+    search = ItemSearch(TokenSequences.build(titles_of_any_length()))
+    table = torch.from_numpy(titles_of_any_length())
     every = torch.arange(len(table))
     longer = torch.cat([table.clamp(min=0), table[:, :2] * 0], dim=1)
     assert torch.equal(search.items(longer), every)
@@ -151,14 +154,18 @@ def test_answers_name_items_however_many_tokens_they_have() -> None:
     assert (search.items(table[~short, :1]) == -1).all()
 
 
-def test_only_allowed_items_and_pads_where_there_are_no_more(
+def test_only_allowed_items_then_padding(
     model: PreTrainedModel, prompts: dict[str, Tensor]
 ) -> None:
-    rows, start = TokenSequences.build(fixed_rows()), before(model)
-    only = Allowed(allow=ItemLists.joined([[1, 2], [3], [4, 5, 6], [7, 8, 9, 10]]))
-    search = ItemSearch(rows, allowed=only)
+    items_as_tokens, start = TokenSequences.build(equal_length_titles()), before(model)
+    allowed = Allowed(allow=ItemLists.joined([[1, 2], [3], [4, 5, 6], [7, 8, 9, 10]]))
+    search = ItemSearch(items_as_tokens, allowed=allowed)
     out = run(model, prompts, 3, 3, custom_generate=search)
     items = search.items(out.sequences[:, start:]).view(4, 3).tolist()
-    assert [sorted(i for i in row if i >= 0) for row in items][:3] == [[1, 2], [3], [4, 5, 6]]
+    assert [sorted(i for i in tokens_of_item if i >= 0) for tokens_of_item in items][:3] == [
+        [1, 2],
+        [3],
+        [4, 5, 6],
+    ]
     assert len(set(items[3]) & {7, 8, 9, 10}) == 3
     assert items[1][1:] == [-1, -1]

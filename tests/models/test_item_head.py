@@ -1,4 +1,4 @@
-"""Whole items beside their codes: the loss, and what the search makes of both."""
+"""The item head: its loss, and beam search with item scores and codes."""
 
 from __future__ import annotations
 
@@ -33,22 +33,24 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def read(bundle: Bundle, ids: Tensor, mask: Tensor, before: Tensor | None = None) -> Tensor:
-    """``(B, D)``: the states after prompts, each read alone, without a cache.
+    """``(B, D)``: the states after prompts, one pass each, without a cache.
 
     Args:
-        before: ``(1, S)`` the question; None: where there is an encoder, it reads the prompts, and
-            the decoder has said nothing yet.
+        before: ``(1, S)`` the encoder's input; None: the encoder reads the prompts, and the decoder
+            its start token.
     """
-    model, found = bundle.model, []
+    model, actual = bundle.model, []
     for row, real in zip(ids, mask.bool(), strict=True):
-        told, inputs = row[real][None], {}
+        item_loss, inputs = row[real][None], {}
         if model.seq2seq:
-            asked = told if before is None else before
-            told = torch.full((1, 1), model.start) if before is None else told
-            inputs["encoded"], inputs["real"] = model.encode(asked, torch.ones_like(asked))
-        embedded, _ = model.embed(told)
-        found.append(model.states(**inputs, inputs_embeds=embedded)[0, -1])
-    return torch.stack(found)
+            encoder_input = item_loss if before is None else before
+            item_loss = torch.full((1, 1), model.start) if before is None else item_loss
+            inputs["encoded"], inputs["real"] = model.encode(
+                encoder_input, torch.ones_like(encoder_input)
+            )
+        embedded, _ = model.embed(item_loss)
+        actual.append(model.states(**inputs, inputs_embeds=embedded)[0, -1])
+    return torch.stack(actual)
 
 
 @torch.inference_mode()
@@ -59,43 +61,45 @@ def test_the_search_ranks_by_the_sum_of_both(bundle: Bundle, weight: float) -> N
     codes = torch.from_numpy(bundle.layout.codes.codes).long()
     items = model.item_logs(read(bundle, ids, mask))
     assert torch.allclose(items.exp().sum(1), torch.ones(3), atol=1e-5)
-    wanted = score_codes(model, ids, mask, codes) + weight * items
+    expected = score_codes(model, ids, mask, codes) + weight * items
     scorer = code_scorer(model, ids, mask, weight)
-    ranks = model.trie.smallest_below(torch.arange(20))
-    found, scores = beam_search(scorer, model.trie, 36, k=20, ranks=ranks)
-    assert torch.allclose(scores, wanted.gather(1, found), atol=5e-5)
-    assert torch.allclose(scores, wanted.sort(1, descending=True).values, atol=5e-5)
+    ranks = model.trie.subtree_min(torch.arange(20))
+    actual, scores = beam_search(scorer, model.trie, 36, k=20, ranks=ranks)
+    assert torch.allclose(scores, expected.gather(1, actual), atol=5e-5)
+    assert torch.allclose(scores, expected.sort(1, descending=True).values, atol=5e-5)
 
 
 def test_the_loss_is_that_of_a_softmax_over_the_catalogue(bundle: Bundle) -> None:
     model, layout = bundle.model, bundle.layout
-    items, asked = [3, 7, 1, 0], torch.arange(5, 12)[None] if model.seq2seq else None
+    items, encoder_input = [3, 7, 1, 0], torch.arange(5, 12)[None] if model.seq2seq else None
     tokens = torch.from_numpy(layout.items[items]).reshape(1, -1)
     opening = model.start if model.seq2seq else bundle.bos
     ids = torch.cat([torch.tensor([[opening]]), tokens], dim=1)
     labels = ids.clone()
     labels[0, 0] = -100
-    labels[0, 1 : 1 + layout.codes.levels] = -100  # the first item is read and not asked
+    labels[0, 1 : 1 + layout.codes.levels] = -100  # the first item is no target
     weights = torch.full(ids.shape, 0.5)
 
     def loss(weight: float) -> tuple[float, float]:
         model.item_head.config = ItemHeadConfig(weight=weight)
         with torch.no_grad():
-            found = model(Batch(ids, labels, weights, source=asked), 9)
-        return float(found["loss"]), float(found["item_loss"])
+            actual = model(Batch(ids, labels, weights, source=encoder_input), 9)
+        return float(actual["loss"]), float(actual["item_loss"])
 
-    (none, _), (whole, told) = loss(1e-9), loss(1.0)
+    (none, _), (with_head, item_loss) = loss(1e-9), loss(1.0)
     with torch.inference_mode():
         ends = [1 + n * layout.codes.levels for n in (1, 2, 3)]
-        states = torch.cat([read(bundle, ids[:, :end], torch.ones(1, end), asked) for end in ends])
+        states = torch.cat(
+            [read(bundle, ids[:, :end], torch.ones(1, end), encoder_input) for end in ends]
+        )
         logs = model.item_logs(states)
     each = 0.5 * cross_entropy(logs, torch.tensor(items[1:]), reduction="none")
-    assert whole - none == pytest.approx(float(each.sum()) / 9, rel=0.02)  # scores in bfloat16
-    assert told == pytest.approx(float(each.mean()), rel=0.02)
+    assert with_head - none == pytest.approx(float(each.sum()) / 9, rel=0.02)  # scores in bfloat16
+    assert item_loss == pytest.approx(float(each.mean()), rel=0.02)
 
 
-def test_a_model_that_was_asked_can_be_trained_on() -> None:
-    """What is kept of the tree between two calls must serve a gradient, whoever asked first."""
+def test_a_model_can_be_trained_after_inference() -> None:
+    """Cached tensors of the trie allow gradients after a call in inference mode."""
     model = make_bundle(scratch(), some_codes(20, SIZES), item_head=ItemHeadConfig()).model
     with torch.inference_mode():
         model.item_vectors()
@@ -103,7 +107,7 @@ def test_a_model_that_was_asked_can_be_trained_on() -> None:
     assert model.code_embeddings(0).requires_grad
 
 
-def test_it_learns_and_is_kept(tmp_path: Path) -> None:
+def test_the_item_head_is_saved(tmp_path: Path) -> None:
     bundle = make_bundle(scratch(), some_codes(20, SIZES), item_head=ItemHeadConfig(weight=0.5))
     assert bundle.model.item_head is not None
     bundle.model.item_head.norm.weight.data.mul_(2)
@@ -114,7 +118,7 @@ def test_it_learns_and_is_kept(tmp_path: Path) -> None:
     assert torch.equal(again.model.item_head.norm.weight, bundle.model.item_head.norm.weight)
 
 
-def test_a_model_without_the_head_says_so() -> None:
+def test_a_model_without_an_item_head_is_an_error() -> None:
     bundle = make_bundle(scratch(), some_codes(20, SIZES))
     with pytest.raises(ValueError, match="expected a model with an item head"):
         bundle.model.item_logs(torch.zeros(1, 32))

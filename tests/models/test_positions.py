@@ -1,4 +1,4 @@
-"""Where tokens stand once the codes of an item share a place, against plain loops."""
+"""Positions of tokens whose item codes share one, against plain loops."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p5rec.models.positions import merge, item_starts
+from p5rec.models.positions import item_starts, merge
 
 FIRST, SIZES = 10, (3, 2, 2)  # words are 0..9, codes of the levels 10..12, 13..14, 15..16
 
@@ -35,7 +35,7 @@ def by_hand(text: list[int]) -> list[int]:
 
 
 @given(texts=TEXTS, left=st.booleans(), at_end=st.booleans())
-def test_a_whole_item_is_one_position_and_all_else_its_own(
+def test_an_item_is_one_position_and_every_other_token_has_its_own(
     texts: list[list[int]], left: bool, at_end: bool
 ) -> None:
     width = max(map(len, texts))
@@ -47,9 +47,9 @@ def test_a_whole_item_is_one_position_and_all_else_its_own(
         [g + o if left else o + g for o, g in zip(ones, gaps, strict=True)], dtype=torch.bool
     )
     at = merge(item_starts(ids, FIRST, SIZES), mask, 3, at_end=at_end)
-    wanted = [by_hand(text) for text in texts]
-    assert at.real.shape == at.first_tokens.shape == (len(texts), max(map(len, wanted)))
-    for b, first_tokens in enumerate(wanted):
+    expected = [by_hand(text) for text in texts]
+    assert at.real.shape == at.first_tokens.shape == (len(texts), max(map(len, expected)))
+    for b, first_tokens in enumerate(expected):
         shift = len(gaps[b]) if left else 0
         real = at.real[b].nonzero()[:, 0]
         assert len(real) == len(first_tokens)
@@ -62,6 +62,6 @@ def test_a_whole_item_is_one_position_and_all_else_its_own(
 
 def test_items_of_one_level() -> None:
     ids = torch.tensor([[4, 10, 11, 5]])
-    whole = item_starts(ids, FIRST, (3,))
-    assert whole.tolist() == [[False, True, True, False]]
-    assert merge(whole, torch.ones_like(whole), 1).token_positions.tolist() == [[0, 1, 2, 3]]
+    starts = item_starts(ids, FIRST, (3,))
+    assert starts.tolist() == [[False, True, True, False]]
+    assert merge(starts, torch.ones_like(starts), 1).token_positions.tolist() == [[0, 1, 2, 3]]

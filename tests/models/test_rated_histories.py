@@ -1,4 +1,4 @@
-"""Histories with ratings as tokens, and what the heads read in them."""
+"""Rating sequences, and states at their items."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ def bundle(request: pytest.FixtureRequest) -> Bundle:
     return make_bundle(scratch(items=request.param), some_codes(24), scale=SCALE).ready()
 
 
-def test_a_history_reads_back_as_it_was_written(bundle: Bundle) -> None:
+def test_a_rating_sequence_decodes_to_items_and_ratings(bundle: Bundle) -> None:
     items = np.array([3, 7, 7, 11, 0])
     ratings = np.array([3.5, np.nan, 4.0, 0.5, np.nan], dtype=np.float32)
     tokens, ends, words = bundle.rated_histories().write(items, ratings)
     named = [f"<a_{a}><b_{b}>" for a, b in bundle.layout.codes.codes[items]]
-    said = ["3.5", "", "4", "0.5", ""]
+    ratings_as_text = ["3.5", "", "4", "0.5", ""]
     assert tokens[0] == bundle.bos
     assert bundle.tokenizer.decode(tokens[1:]) == "".join(
-        name + rating for name, rating in zip(named, said, strict=True)
+        name + rating for name, rating in zip(named, ratings_as_text, strict=True)
     )
     assert tokens[ends].tolist() == bundle.layout.items[items][:, -1].tolist()
     assert tokens.dtype == np.int64
-    assert bundle.tokenizer.decode(tokens[words]) == "".join(said)
+    assert bundle.tokenizer.decode(tokens[words]) == "".join(ratings_as_text)
 
 
-def test_what_is_known_is_told_between_an_item_and_its_rating(bundle: Bundle) -> None:
+def test_statistics_are_between_an_item_and_its_rating(bundle: Bundle) -> None:
     items = np.array([3, 7, 7, 11])
     ratings = np.array([3.5, np.nan, 4.0, np.nan], dtype=np.float32)
-    known = np.array([[3.456, 12], [4.0, 0], [2.5, 3], [1.0, 7]])
-    tokens, ends, words = bundle.rated_histories().write(items, ratings, known)
+    statistics = np.array([[3.456, 12], [4.0, 0], [2.5, 3], [1.0, 7]])
+    tokens, ends, words = bundle.rated_histories().write(items, ratings, statistics)
     named = [f"<a_{a}><b_{b}>" for a, b in bundle.layout.codes.codes[items]]
-    told = [
+    statistics_as_text = [
         " mean 3.46 of 12: ", " mean 4.00 of 0, user 3.5: ", " mean 2.50 of 3, user 3.5: ",
         " mean 1.00 of 7, user 3.8: ",
     ]  # fmt: skip
-    parts = zip(named, told, ["3.5", "", "4", ""], strict=True)
-    assert bundle.tokenizer.decode(tokens[1:]) == "".join(map("".join, parts))
+    pieces = zip(named, statistics_as_text, ["3.5", "", "4", ""], strict=True)
+    assert bundle.tokenizer.decode(tokens[1:]) == "".join(map("".join, pieces))
     assert bundle.tokenizer.decode(tokens[words]) == "3.54"
-    assert bundle.tokenizer.decode(tokens[: ends[1] + 1]).endswith(told[1])
-    nothing = bundle.rated_histories().write(items[:0], ratings[:0], known[:0])
+    assert bundle.tokenizer.decode(tokens[: ends[1] + 1]).endswith(statistics_as_text[1])
+    nothing = bundle.rated_histories().write(items[:0], ratings[:0], statistics[:0])
     assert nothing.tokens.tolist() == [bundle.bos]
 
 
@@ -59,21 +59,21 @@ def test_a_rating_off_the_scale_is_written_as_the_nearest(bundle: Bundle) -> Non
     assert off.tolist() == on.tolist()
 
 
-def test_nothing_is_a_history_too(bundle: Bundle) -> None:
+def test_an_empty_history_is_the_start_token(bundle: Bundle) -> None:
     tokens, ends, words = bundle.rated_histories().write(np.empty(0, int), np.empty(0, np.float32))
     assert (tokens.tolist(), ends.tolist(), words.tolist()) == ([bundle.bos], [], [False])
 
 
 @torch.no_grad()
-def test_one_pass_over_a_history_says_of_each_item_what_a_pass_up_to_it_says(
+def test_one_pass_over_a_history_equals_a_pass_per_item(
     bundle: Bundle,
 ) -> None:
     items, ratings = np.array([3, 7, 11]), np.array([3.5, 4.0, 0.5], dtype=np.float32)
     tokens, ends, _ = bundle.rated_histories().write(items, ratings)
     model, ids = bundle.model, torch.from_numpy(tokens)[None]
     embedded, at = model.embed(ids)
-    whole = model.decoder(inputs_embeds=embedded).last_hidden_state[0]
+    full = model.decoder(inputs_embeds=embedded).last_hidden_state[0]
     for end in ends:
         before, _ = model.embed(ids[:, : end + 1])
         alone = model.decoder(inputs_embeds=before).last_hidden_state[0, -1]
-        assert torch.allclose(whole[at.places[0, end]], alone, atol=1e-5)
+        assert torch.allclose(full[at.token_positions[0, end]], alone, atol=1e-5)

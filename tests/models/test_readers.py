@@ -1,4 +1,4 @@
-"""Prompts read in parts, or with a beginning that is read once, against all of them at once."""
+"""Prompts in chunks, or with a shared prefix, against one forward pass."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from p5rec.models import readers
 
 @torch.inference_mode()
 @pytest.mark.parametrize("kind", ["llama tokens", "llama eager tokens", "gpt2 lora tokens"])
-def test_how_prompts_are_read_changes_nothing(
+def test_chunks_and_shared_prefixes_do_not_change_outputs(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = make(kind, tmp_path)
@@ -21,26 +21,26 @@ def test_how_prompts_are_read_changes_nothing(
     opening = torch.arange(20, 45).expand(4, -1)
     ids = torch.cat([opening, ids], dim=1)
     mask = torch.cat([torch.ones_like(opening), mask], dim=1)
-    read: list[tuple[int, int]] = []
+    shapes: list[tuple[int, int]] = []
     decoder, plain = bundle.model.decoder, bundle.model.decoder.forward
 
     def counted(**inputs):
         prompt = inputs.get("inputs_embeds")
-        read.extend([] if prompt is None else [tuple(prompt.shape[:2])])
+        shapes.extend([] if prompt is None else [tuple(prompt.shape[:2])])
         return plain(**inputs)
 
     monkeypatch.setattr(decoder, "forward", counted)
-    monkeypatch.setattr(readers, "WORTH_SHARING", 10**9)
+    monkeypatch.setattr(readers, "MIN_SHARED_TOKENS", 10**9)
     at_once = by_steps(bundle, ids, mask, 0)
-    assert read == [tuple(ids.shape)]
-    monkeypatch.setattr(readers, "WORTH_SHARING", 16)
-    read.clear()
+    assert shapes == [tuple(ids.shape)]
+    monkeypatch.setattr(readers, "MIN_SHARED_TOKENS", 16)
+    shapes.clear()
     shared = by_steps(bundle, ids, mask, 0)
-    assert read == [(1, 25), (4, ids.shape[1] - 25)]
+    assert shapes == [(1, 25), (4, ids.shape[1] - 25)]
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(readers, "CACHED_TOKENS", ids.shape[1])
-    read.clear()
-    in_parts = by_steps(bundle, ids, mask, 0)
-    assert read == [(1, 25), *[(2, ids.shape[1] - 25)] * 2]
+    shapes.clear()
+    in_chunks = by_steps(bundle, ids, mask, 0)
+    assert shapes == [(1, 25), *[(2, ids.shape[1] - 25)] * 2]
     assert torch.allclose(shared, at_once, atol=2e-5)
-    assert torch.allclose(in_parts, at_once, atol=2e-5)
+    assert torch.allclose(in_chunks, at_once, atol=2e-5)

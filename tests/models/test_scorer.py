@@ -1,4 +1,4 @@
-"""The cached, branching scorer against plain teacher forcing, and the search against both."""
+"""The cached scorer against teacher forcing, and beam search against both."""
 
 from __future__ import annotations
 
@@ -65,18 +65,18 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def prompts(bundle: Bundle, lengths: list[int], seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Words, items and stray codes mixed, of at least these lengths, padded."""
+    """Padded prompts of words, items and single codes, of at least these lengths."""
     rng = np.random.default_rng(seed)
     items = bundle.layout.items
     top = bundle.layout.first + sum(bundle.layout.codes.sizes)
-    rows = []
+    sequences = []
     for n in lengths:
         pieces: list[np.ndarray] = []
         while sum(map(len, pieces)) < n:
             stray = rng.integers(3, top, 1 if n == 1 else int(rng.integers(1, 3)))
             pieces.append(stray if rng.random() < 0.5 else items[rng.integers(len(items))])
-        rows.append(np.concatenate(pieces))
-    return pad(rows, bundle.tokenizer.pad_token_id)
+        sequences.append(np.concatenate(pieces))
+    return pad(sequences, bundle.tokenizer.pad_token_id)
 
 
 def scorer_of(bundle: Bundle, ids: Tensor, mask: Tensor) -> CodeScorer:
@@ -90,9 +90,9 @@ def oracle(bundle: Bundle, ids: Tensor, mask: Tensor) -> Tensor:
 
 
 def by_steps(bundle: Bundle, ids: Tensor, mask: Tensor, shuffle: int) -> Tensor:
-    """Scores ``(B, N)`` of all items by start and step, each item a beam of its own.
+    """Scores ``(B, N)`` of all items by start and step, one beam per item.
 
-    The beams change places at each step, so that a beam's parent is not its namesake.
+    Beams are shuffled at each step, so that a beam's parent has another index.
     """
     codes = torch.from_numpy(bundle.layout.codes.codes).long()
     scorer = scorer_of(bundle, ids, mask)
@@ -102,12 +102,12 @@ def by_steps(bundle: Bundle, ids: Tensor, mask: Tensor, shuffle: int) -> Tensor:
     generator = torch.Generator().manual_seed(shuffle)
     order = torch.arange(beams)
     for level in range(1, codes.shape[1]):
-        moved = torch.randperm(beams, generator=generator)
-        parents = torch.zeros(beams, dtype=torch.int64) if level == 1 else order.argsort()[moved]
-        logs = scorer.step(codes[moved, level - 1].expand(batch, -1), parents.expand(batch, -1))
-        order = moved
-        back = moved.argsort()
-        total = total + logs[:, back, codes[:, level]]
+        shuffled = torch.randperm(beams, generator=generator)
+        parents = torch.zeros(beams, dtype=torch.int64) if level == 1 else order.argsort()[shuffled]
+        logs = scorer.step(codes[shuffled, level - 1].expand(batch, -1), parents.expand(batch, -1))
+        order = shuffled
+        steps_back = shuffled.argsort()
+        total = total + logs[:, steps_back, codes[:, level]]
     return total
 
 
@@ -115,20 +115,22 @@ def by_steps(bundle: Bundle, ids: Tensor, mask: Tensor, shuffle: int) -> Tensor:
 @pytest.mark.parametrize("shuffle", [0, 1])
 def test_cached_steps_equal_teacher_forcing(bundle: Bundle, shuffle: int) -> None:
     ids, mask = prompts(bundle, [9, 1, 30, 4])
-    found, wanted = by_steps(bundle, ids, mask, shuffle), oracle(bundle, ids, mask)
-    assert torch.allclose(found, wanted, atol=CLOSE)
-    assert float(wanted.std(1).min()) > 0.1  # the tuples do differ
-    assert torch.allclose(wanted.exp().sum(1), torch.ones(4), atol=1e-5)  # and share all there is
+    actual, expected = by_steps(bundle, ids, mask, shuffle), oracle(bundle, ids, mask)
+    assert torch.allclose(actual, expected, atol=CLOSE)
+    assert float(expected.std(1).min()) > 0.1  # scores differ between items
+    assert torch.allclose(
+        expected.exp().sum(1), torch.ones(4), atol=1e-5
+    )  # and the probabilities sum to 1
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("normalisation", ["items", "level", "vocab"])
-def test_steps_equal_the_whole_model_s_logits(normalisation: str, tmp_path: Path) -> None:
-    """By hand: logits of the full head, shared among what the name of the softmax says."""
+def test_steps_equal_the_full_model_s_logits(normalisation: str, tmp_path: Path) -> None:
+    """By hand: logits of the full head, normalised over the codes that the softmax includes."""
     config = llama(save_llama(tmp_path), items="tokens", normalisation=normalisation)
     bundle = make_bundle(config, some_codes(20, SIZES)).ready()
     ids, mask = prompts(bundle, [7])
-    codes, wanted = bundle.layout.codes.codes.tolist(), []
+    codes, expected = bundle.layout.codes.codes.tolist(), []
     for row, tokens in zip(codes, torch.from_numpy(bundle.layout.items), strict=True):
         logits = bundle.model.causal(input_ids=torch.cat([ids[0], tokens])[None]).logits[0]
         score = 0.0
@@ -141,15 +143,15 @@ def test_steps_equal_the_whole_model_s_logits(normalisation: str, tmp_path: Path
             }[normalisation]
             logs = logits[ids.shape[1] - 1 + level, among].log_softmax(0)
             score += float(logs[among.index(start + row[level])])
-        wanted.append(score)
-    found = by_steps(bundle, ids, mask, 0)
-    assert torch.allclose(found[0], torch.tensor(wanted), atol=CLOSE)
+        expected.append(score)
+    actual = by_steps(bundle, ids, mask, 0)
+    assert torch.allclose(actual[0], torch.tensor(expected), atol=CLOSE)
     if normalisation == "items":
-        assert torch.allclose(oracle(bundle, ids, mask)[0], torch.tensor(wanted), atol=CLOSE)
+        assert torch.allclose(oracle(bundle, ids, mask)[0], torch.tensor(expected), atol=CLOSE)
 
 
 @torch.inference_mode()
-def test_a_request_is_scored_alike_alone_and_among_others(bundle: Bundle) -> None:
+def test_scores_do_not_depend_on_other_requests(bundle: Bundle) -> None:
     ids, mask = prompts(bundle, [5, 40, 12])
     together = by_steps(bundle, ids, mask, 0)
     for b in range(3):
@@ -159,10 +161,10 @@ def test_a_request_is_scored_alike_alone_and_among_others(bundle: Bundle) -> Non
 
 
 @torch.inference_mode()
-def test_a_scorer_can_be_started_again(bundle: Bundle) -> None:
+def test_a_scorer_can_be_restarted(bundle: Bundle) -> None:
     ids, mask = prompts(bundle, [5, 8])
     scorer, tie = scorer_of(bundle, ids, mask), torch.arange(20)
-    ranks = bundle.model.trie.smallest_below(tie)
+    ranks = bundle.model.trie.subtree_min(tie)
     first, again = (beam_search(scorer, bundle.model.trie, 6, k=5, ranks=ranks) for _ in range(2))
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
@@ -171,9 +173,9 @@ def test_a_scorer_can_be_started_again(bundle: Bundle) -> None:
 LARGEST = (4, 3, 3)
 
 
-@pytest.fixture(scope="module", params=["item rows", "positions", "tokens"])
+@pytest.fixture(scope="module", params=["item embeddings", "positions", "tokens"])
 def over(request: pytest.FixtureRequest) -> Callable[[np.ndarray], MultitaskModel]:
-    """A model over any set of codes: the language model is the same, and knows all their words."""
+    """A model over any set of codes, all with the same language model."""
     wide = make_bundle(scratch(), some_codes(36, LARGEST)).ready().model
     backbone = Backbone(wide.lm, byte_tokenizer(), wide.first)
 
@@ -181,9 +183,9 @@ def over(request: pytest.FixtureRequest) -> Callable[[np.ndarray], MultitaskMode
         torch.manual_seed(0)
         config = scratch(
             items="tokens" if request.param == "tokens" else "positions",
-            item_embeddings=request.param == "item rows",
+            item_embeddings=request.param == "item embeddings",
         )
-        codes = ItemCodes(table, LARGEST, "drawn")
+        codes = ItemCodes(table, LARGEST, "random")
         model = MultitaskModel(backbone, codes, config).eval()
         if model.item_embeddings is not None:
             torch.nn.init.normal_(model.item_embeddings)
@@ -194,7 +196,7 @@ def over(request: pytest.FixtureRequest) -> Callable[[np.ndarray], MultitaskMode
 
 @st.composite
 def code_sets(draw: st.DrawFn) -> np.ndarray:
-    """Any non-empty set of tuples, in any order."""
+    """Any non-empty set of codes, in any order."""
     every = np.stack(np.unravel_index(np.arange(36), LARGEST), axis=1)
     chosen = draw(st.lists(st.sampled_from(range(36)), min_size=1, max_size=36, unique=True))
     return every[chosen].astype(np.int32)
@@ -205,7 +207,7 @@ def code_sets(draw: st.DrawFn) -> np.ndarray:
     lengths=st.lists(st.integers(1, 25), min_size=1, max_size=3),
     k=st.integers(1, 40),
     seed=st.integers(0, 1000),
-    share=st.sampled_from([0.3, 1.0]),
+    allowed_share=st.sampled_from([0.3, 1.0]),
 )
 @torch.inference_mode()
 def test_with_beams_for_all_items_the_search_is_exhaustive_scoring(
@@ -214,35 +216,35 @@ def test_with_beams_for_all_items_the_search_is_exhaustive_scoring(
     lengths: list[int],
     k: int,
     seed: int,
-    share: float,
+    allowed_share: float,
 ) -> None:
-    """Order and score, over the same tiny causal model; equal but for the last bits of a float."""
+    """Order and scores with the same tiny causal model, equal up to rounding."""
     model = over(table)
-    rows = [np.random.default_rng([seed, n]).integers(3, model.first + 10, n) for n in lengths]
-    ids, mask = pad(rows, 0)
+    sequences = [np.random.default_rng([seed, n]).integers(3, model.first + 10, n) for n in lengths]
+    ids, mask = pad(sequences, 0)
     rng = np.random.default_rng(seed)
-    alive = torch.from_numpy(rng.random((len(ids), len(table))) < share)
+    alive = torch.from_numpy(rng.random((len(ids), len(table))) < allowed_share)
     tie = torch.from_numpy(rng.permutation(len(table)))
     items, scores = beam_search(
         code_scorer(model, ids, mask),
         model.trie,
         40,
         k=k,
-        ranks=model.trie.smallest_below(tie),
+        ranks=model.trie.subtree_min(tie),
         open_nodes=OpenNodes(
             model.trie,
             Allowed(deny=ItemLists.joined([np.flatnonzero(~row) for row in alive.numpy()])),
         ),
     )
     full = score_codes(model, ids, mask, torch.from_numpy(table).long())
-    wanted, gained = exhaustive(
-        lambda part: full[:, part[:, 0]], torch.arange(len(table))[:, None],
+    expected, gained = exhaustive(
+        lambda chunk: full[:, chunk[:, 0]], torch.arange(len(table))[:, None],
         k=k, alive=alive, tie=tie,
     )  # fmt: skip
     assert torch.allclose(scores, gained, atol=CLOSE)
-    # two items may change places only where their scores are equal within that
-    for b, place in zip(*torch.nonzero(items != wanted, as_tuple=True), strict=True):
-        there, here = full[b, wanted[b, place]], full[b, items[b, place]]
+    # only items with scores equal within that may have other ranks
+    for b, rank in zip(*torch.nonzero(items != expected, as_tuple=True), strict=True):
+        there, here = full[b, expected[b, rank]], full[b, items[b, rank]]
         assert float((there - here).abs()) < CLOSE
 
 
@@ -252,11 +254,11 @@ def test_histories_become_their_items_tokens() -> None:
 
 
 @torch.inference_mode()
-def test_own_rows_of_children_alone_are_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gathered_item_embeddings_give_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = make_bundle(scratch(), some_codes(20, SIZES)).ready()
     ids, mask = prompts(bundle, [9, 4])
-    fetched = []
+    both = []
     for few in (0, 10**9):
         monkeypatch.setattr(items, "FEW", few)
-        fetched.append(by_steps(bundle, ids, mask, 0))
-    assert torch.allclose(fetched[0], fetched[1], atol=CLOSE)
+        both.append(by_steps(bundle, ids, mask, 0))
+    assert torch.allclose(both[0], both[1], atol=CLOSE)

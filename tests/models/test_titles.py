@@ -1,4 +1,4 @@
-"""Items ranked by the words of their names, against one pass over each name written out."""
+"""Ranking by title prefixes against ranking by full titles."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     }[request.param]()
     made = make_bundle(backbone, some_codes(len(NAMES))).ready()
     generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():  # let words differ as much as a trained model's do
+    with torch.no_grad():  # so that scores differ as in a trained model
         for parameter in made.model.causal.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     return made
 
 
-def whole_rows(bundle: Bundle) -> np.ndarray:
+def full_titles(bundle: Bundle) -> np.ndarray:
     end = bundle.tokenizer.eos_token_id
     rows = [[*bundle.tokenizer(n, add_special_tokens=False)["input_ids"], end] for n in NAMES]
     table = np.full((len(rows), max(map(len, rows))), END)
@@ -50,39 +50,39 @@ def whole_rows(bundle: Bundle) -> np.ndarray:
     return table
 
 
-def test_a_name_goes_as_far_as_it_takes_to_tell_it_from_the_others(bundle: Bundle) -> None:
-    rows, table = title_tokens(bundle.tokenizer, NAMES), whole_rows(bundle)
+def test_title_prefixes_are_the_shortest_unambiguous_ones(bundle: Bundle) -> None:
+    rows, table = title_tokens(bundle.tokenizer, NAMES), full_titles(bundle)
     paths = rows.trie.paths(torch.arange(len(NAMES)))
     for item, path in enumerate(paths.tolist()):
-        said = [int(rows.tokens[level][code]) for level, code in enumerate(path)]
-        kept = [token for token in said if token != END]
-        assert kept == table[item, : len(kept)].tolist()
+        tokens_of_path = [int(rows.tokens[level][code]) for level, code in enumerate(path)]
+        prefix = [token for token in tokens_of_path if token != END]
+        assert prefix == table[item, : len(prefix)].tolist()
         alike = [int((table[item] == other).cumprod().sum()) for other in np.delete(table, item, 0)]
-        assert len(kept) == max(alike) + 1
+        assert len(prefix) == max(alike) + 1
 
 
-def test_short_rows_rank_as_whole_names_do(bundle: Bundle) -> None:
+def test_title_prefixes_rank_like_full_titles(bundle: Bundle) -> None:
     texts = ['What next after "Big"?', "Say: "]
     prompts = [np.array(bundle.tokenizer(text)["input_ids"]) for text in texts]
-    whole = TokenSequences.build(whole_rows(bundle))
-    written = RankingTables.build(bundle, WIDE, 0, whole)
+    full_sequences = TokenSequences.build(full_titles(bundle))
+    written = RankingTables.build(bundle, WIDE, 0, full_sequences)
     short = RankingTables.build(bundle, WIDE, 0, title_tokens(bundle.tokenizer, NAMES))
-    wanted, found = (rank_for_prompts(tables, prompts, 7) for tables in (written, short))
-    assert np.array_equal(found[0], wanted[0])
-    assert found[1] == pytest.approx(wanted[1], abs=1e-4)
-    assert np.exp(found[1]).sum(axis=1) == pytest.approx(np.ones(2), abs=1e-4)
-    assert found[1].std() > 0.01
-    assert sorted(found[0][0].tolist()) == list(range(len(NAMES)))
-    only = Allowed(allow=ItemLists.joined([[0, 3], [5, 1]]))
-    items, _ = rank_for_prompts(written, prompts, 7, only)
+    expected, actual = (rank_for_prompts(tables, prompts, 7) for tables in (written, short))
+    assert np.array_equal(actual[0], expected[0])
+    assert actual[1] == pytest.approx(expected[1], abs=1e-4)
+    assert np.exp(actual[1]).sum(axis=1) == pytest.approx(np.ones(2), abs=1e-4)
+    assert actual[1].std() > 0.01
+    assert sorted(actual[0][0].tolist()) == list(range(len(NAMES)))
+    allowed = Allowed(allow=ItemLists.joined([[0, 3], [5, 1]]))
+    items, _ = rank_for_prompts(written, prompts, 7, allowed)
     assert [sorted(row[:2].tolist()) for row in items] == [[0, 3], [1, 5]]
     assert (items[:, 2:] == -1).all()
 
 
-def test_a_model_that_answers_in_titles_shows_titles_where_ids_stand() -> None:
+def test_a_model_that_predicts_titles_has_titles_as_item_names() -> None:
     titles = ["The Same", "The Same", *map(str, range(10))]
-    world = {"kind": "markov", "users": 20, "items": len(titles), "events": 6}
-    corpus = build(DataConfig(source="synthetic", synthetic=world))[0]
+    dataset = {"kind": "markov", "users": 20, "items": len(titles), "events": 6}
+    corpus = build(DataConfig(source="synthetic", synthetic=dataset))[0]
     table = pa.table({"item": corpus.catalog.ids, "title": titles[: len(corpus.catalog)]})
     corpus = replace(corpus, catalog=Catalog(table))
     codes = some_codes(len(corpus.catalog))

@@ -1,4 +1,4 @@
-"""A small log, the rows of two tasks over it, and training runs of a second or less."""
+"""A small log, training examples of two tasks, and training runs of a second or less."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from p5rec.data.windows import Windows
 from p5rec.models.checkpoint import Bundle
 from p5rec.train.callbacks.validation import EvalFn
 from p5rec.train.config import TrainConfig
+from p5rec.train.examples.example import TrainingExamples
 from p5rec.train.examples.histories import NextItemExamples
 from p5rec.train.examples.prompted import PromptExamples
-from p5rec.train.examples.example import TrainingExamples
 from p5rec.train.schedule import Schedule, assign_tasks
 from p5rec.train.sft import fit
 
-# by the name of their golden curve; each makes in the folder what it is read from
+# by the name of their golden curve; each creates its files in the folder
 BACKBONES: Mapping[str, Callable[[Path], BackboneConfig]] = {
     "scratch": lambda _: scratch(),
     "scratch-tokens": lambda _: scratch(items="tokens"),
@@ -40,7 +40,7 @@ ITEMS = 24
 
 
 def log(users: int = 30, events: int = 9, seed: int = 0) -> tuple[Interactions, Split]:
-    """Draws with some equal times; leave-one-out."""
+    """Random events with some equal times; leave-one-out."""
     rng = np.random.default_rng(seed)
     owner = np.repeat(np.arange(users, dtype=np.int32), events)
     items = rng.integers(0, ITEMS, users * events).astype(np.int32)
@@ -51,8 +51,8 @@ def log(users: int = 30, events: int = 9, seed: int = 0) -> tuple[Interactions, 
     return log, Split("leave-one-out", parts)
 
 
-class Questions(list[Example]):
-    """Rating questions whose answer follows from the item that is named."""
+class RatingPrompts(list[Example]):
+    """Rating prompts whose target depends on the item."""
 
     def __init__(self, n: int) -> None:
         super().__init__(
@@ -81,32 +81,32 @@ def config(**changes: Any) -> TrainConfig:
 def train(
     backbone: BackboneConfig, settings: TrainConfig, folder: Path, eval_fn: EvalFn | None = None
 ) -> Bundle:
-    """A tiny model, trained; ``folder`` holds its metrics and checkpoints."""
+    """A trained tiny model; its metrics and checkpoints are in ``folder``."""
     bundle = make_bundle(backbone, some_codes(ITEMS), spread=0.0, scale=SCALE)
-    fit_rows(bundle, settings, folder, eval_fn)
+    fit_on(bundle, settings, folder, eval_fn)
     return bundle
 
 
-def fit_rows(
+def fit_on(
     bundle: Bundle,
     settings: TrainConfig,
     folder: Path,
     eval_fn: EvalFn | None = None,
     slots: np.ndarray | None = None,
 ) -> dict[str, Tensor]:
-    """Trains ``bundle`` in place, on the ``slots`` of its mixture or on as many as it takes."""
+    """Trains ``bundle`` in place, on the ``slots`` of its mixture; None: on all of them."""
     if slots is None:
         slots = np.arange(settings.steps * settings.slots)
     task_of = assign_tasks(settings.tasks, int(slots.max()) + 1, settings.seed)
     tasks = {
-        name: rows_of(name, bundle, settings, len(task_of) * task.rows)
+        name: examples_of_task(name, bundle, settings, len(task_of) * task.examples)
         for name, task in settings.tasks.items()
     }
     schedule = Schedule(tasks, task_of[slots], settings, occurrence(task_of)[slots])
     return fit(bundle.model, bundle.tokenizer, schedule, folder, eval_fn).weights
 
 
-def rows_of(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> TrainingExamples:
+def examples_of_task(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> TrainingExamples:
     if name == "next-item":
         interactions, split = log()
         windows = Windows(
@@ -120,11 +120,11 @@ def rows_of(name: str, bundle: Bundle, settings: TrainConfig, n: int) -> Trainin
         return NextItemExamples(
             windows, interactions.items, bundle.layout, bundle.bos, settings.next_item
         )
-    return PromptExamples(Questions(n), bundle.tokenizer, settings.max_tokens)
+    return PromptExamples(RatingPrompts(n), bundle.tokenizer, settings.max_tokens)
 
 
 def weights(bundle: Bundle) -> dict[str, Tensor]:
-    """Copies, by name."""
+    """Copies of all weights by name."""
     return {name: p.detach().clone() for name, p in bundle.model.named_parameters()}
 
 
@@ -134,7 +134,7 @@ def same(one: Bundle, other: Bundle) -> bool:
 
 
 def curve(folder: Path, *names: str) -> dict[str, list[float]]:
-    """What ``metrics.jsonl`` says of each step."""
+    """The values in ``metrics.jsonl`` by name."""
     logs: list[Mapping[str, float]] = [
         json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from small_runs import curve
-from test_alignment import OBJECTIVES, World, method
+from test_alignment import OBJECTIVES, Setup, method
 
 from p5rec.train.training import train
 
@@ -26,23 +26,23 @@ dist.destroy_process_group()
 """
 
 
-def align(given: Path, out: Path) -> None:
-    """Six steps of each objective from what ``given`` holds."""
-    world = World("markov", given / "store")
+def align(source: Path, out: Path) -> None:
+    """Six steps of each objective from the model and pairs in ``source``."""
+    setup = Setup("markov", source / "store")
     for name, settings in OBJECTIVES.items():
         config = method(6, 1e-3, align=settings, log_every=1)
-        paths = {"start": given / "start", "pairs": given / "pairs"}
-        train(config, world.corpus, world.codes, out / name, **paths)
+        paths = {"start": source / "start", "pairs": source / "pairs"}
+        train(config, setup.corpus, setup.codes, out / name, **paths)
 
 
 @pytest.mark.nightly
 def test_two_processes_align_as_one(tmp_path: Path) -> None:
-    world = World("markov", tmp_path / "store")
-    taught = world.teach(method(10))
+    setup = Setup("markov", tmp_path / "store")
+    pretrained = setup.fit_method(method(10))
     config = method(6, 1e-3, align=OBJECTIVES["sdpo"])
-    world.teach(config, taught)
-    (pairs,) = (world.store.root / "pairs").glob("[!.]*")
-    (tmp_path / "start").symlink_to(taught.trained)
+    setup.fit_method(config, pretrained)
+    (pairs,) = (setup.store.root / "pairs").glob("[!.]*")
+    (tmp_path / "start").symlink_to(pretrained.trained)
     (tmp_path / "pairs").symlink_to(pairs)
     align(tmp_path, tmp_path / "one")
     (tmp_path / "worker.py").write_text(WORKER)
@@ -58,7 +58,7 @@ def test_two_processes_align_as_one(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     for name in OBJECTIVES:
-        found, wanted = (curve(tmp_path / n / name, "loss", "grad_norm") for n in ("two", "one"))
-        assert len(wanted["loss"]) == 6
-        assert found["loss"] == pytest.approx(wanted["loss"], rel=1e-3, abs=1e-6)
-        assert found["grad_norm"] == pytest.approx(wanted["grad_norm"], rel=1e-2)
+        actual, expected = (curve(tmp_path / n / name, "loss", "grad_norm") for n in ("two", "one"))
+        assert len(expected["loss"]) == 6
+        assert actual["loss"] == pytest.approx(expected["loss"], rel=1e-3, abs=1e-6)
+        assert actual["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-2)

@@ -1,4 +1,4 @@
-"""Alignment as a whole: planted effects are sharpened, and runs behave as all training does."""
+"""Alignment: planted effects are improved, and runs behave like every training."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
 def method(steps: int, rate: float = 0.01, **changes: Any) -> Generative:
     fixed: dict[str, Any] = {"batch": 16, "warmup": 0, "precision": "float32", **changes}
     settings = TrainConfig(steps=steps, learning_rate=rate, **fixed)
-    start = "taught" if "align" in changes else None
+    start = "base" if "align" in changes else None
     decode = DecodeConfig(k=5, beams=40)
     return Generative(backbone=scratch(), train=settings, decode=decode, start=start)
 
 
 def corpus_of(kind: str) -> Corpus:
-    world = {"kind": kind, "users": 240, "items": ITEMS, "events": 12}
-    return build(DataConfig(source="synthetic", synthetic=world))[0]
+    setup = {"kind": kind, "users": 240, "items": ITEMS, "events": 12}
+    return build(DataConfig(source="synthetic", synthetic=setup))[0]
 
 
-class World:
-    """A corpus and a store in which models are taught."""
+class Setup:
+    """A corpus and a store of trained models."""
 
     def __init__(self, kind: str, folder: Path) -> None:
         self.corpus = corpus_of(kind)
@@ -60,11 +60,11 @@ class World:
         self.fits = Fits.of(self.corpus, self.codes, folder)
         self.store = self.fits.prepared.store
 
-    def teach(self, method: Generative, start: Fitted | None = None) -> Fitted:
-        return self.fits.fit(method, **({} if start is None else {"taught": start}))
+    def fit_method(self, method: Generative, start: Fitted | None = None) -> Fitted:
+        return self.fits.fit(method, **({} if start is None else {"base": start}))
 
     def first(self, model: Fitted) -> tuple[np.ndarray, np.ndarray]:
-        """``(B,)`` whether the first of each test list is right, and whose it is."""
+        """``(B,)`` whether the first recommendation is the target, and its user."""
         bundle = load_bundle(model.trained).ready()
         histories, targets, _ = instances(self.corpus.interactions, self.corpus.split, "test")
         lists = GenerativeRecommender(bundle, DecodeConfig(k=5, beams=40)).recommend(histories, 5)
@@ -77,27 +77,27 @@ class World:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_a_planted_successor_rises(tmp_path: Path, name: str) -> None:
-    """After a short supervised training that has found the successors, but is not sure of them."""
-    world = World("markov", tmp_path)
-    start = world.teach(method(15))
-    found = world.teach(method(40, 0.003, align=OBJECTIVES[name]), start)
-    assert world.gain(found, start).low > 0
+def test_alignment_improves_a_planted_successor(tmp_path: Path, name: str) -> None:
+    """After a short supervised training, which has learned the successors only partly."""
+    setup = Setup("markov", tmp_path)
+    start = setup.fit_method(method(15))
+    actual = setup.fit_method(method(40, 0.003, align=OBJECTIVES[name]), start)
+    assert setup.gain(actual, start).low > 0
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_where_nothing_was_planted_nothing_is_gained(tmp_path: Path, name: str) -> None:
-    world = World("null", tmp_path)
-    start = world.teach(method(60))
-    found = world.teach(method(60, 0.003, align=OBJECTIVES[name]), start)
-    assert world.gain(found, start).low <= 0
+def test_alignment_gains_nothing_on_null_data(tmp_path: Path, name: str) -> None:
+    setup = Setup("null", tmp_path)
+    start = setup.fit_method(method(60))
+    actual = setup.fit_method(method(60, 0.003, align=OBJECTIVES[name]), start)
+    assert setup.gain(actual, start).low <= 0
 
 
 @pytest.fixture(scope="module")
-def taught(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Fitted]:
-    world = World("markov", tmp_path_factory.mktemp("world"))
-    return world, world.teach(method(10))
+def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Setup, Fitted]:
+    setup = Setup("markov", tmp_path_factory.mktemp("setup"))
+    return setup, setup.fit_method(method(10))
 
 
 def weights(bundle: Bundle) -> dict[str, torch.Tensor]:
@@ -110,45 +110,43 @@ def distance(one: Fitted, other: Fitted) -> float:
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_alignment_begins_where_supervised_training_ended(
-    taught: tuple[World, Fitted], name: str
-) -> None:
-    world, start = taught
-    nearly = world.teach(method(1, 1e-7, align=OBJECTIVES[name]), start)
+def test_alignment_starts_from_the_trained_weights(base: tuple[Setup, Fitted], name: str) -> None:
+    setup, start = base
+    nearly = setup.fit_method(method(1, 1e-7, align=OBJECTIVES[name]), start)
     assert 0 < distance(nearly, start) < 1e-5
-    moved = world.teach(method(4, 1e-3, align=OBJECTIVES[name]), start)
-    assert distance(moved, start) > 1e-4
+    further = setup.fit_method(method(4, 1e-3, align=OBJECTIVES[name]), start)
+    assert distance(further, start) > 1e-4
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_what_steers_alignment_is_made_again_and_nothing_else(
-    taught: tuple[World, Fitted], name: str
+def test_changed_alignment_settings_refit_only_what_depends_on_them(
+    base: tuple[Setup, Fitted], name: str
 ) -> None:
-    world, start = taught
+    setup, start = base
     settings = OBJECTIVES[name]
-    one = world.teach(method(1, align=settings), start)
-    assert not world.teach(method(1, align=settings), start).fit_stage.fresh
-    pairs = len(list((world.store.root / "pairs").glob("*"))) if name == "sdpo" else 0
-    other = world.teach(method(1, align={**settings, "nll": 0.5}), start)
+    one = setup.fit_method(method(1, align=settings), start)
+    assert not setup.fit_method(method(1, align=settings), start).fit_stage.fresh
+    pairs = len(list((setup.store.root / "pairs").glob("*"))) if name == "sdpo" else 0
+    other = setup.fit_method(method(1, align={**settings, "nll": 0.5}), start)
     assert other.fit_stage.fresh
     assert other.fit_stage.key != one.fit_stage.key
-    assert world.teach(method(1, align=settings), other).fit_stage.fresh  # from another model
-    if name == "sdpo":  # the weight of a loss changes no pair; another model lists others
-        assert len(list((world.store.root / "pairs").glob("*"))) == pairs + 1
-    train_part = world.corpus.split.mask("train")
-    seen = one.fit_stage.lineage.contains(world.corpus.interactions.event_keys)
-    assert np.array_equal(seen, train_part)
+    assert setup.fit_method(method(1, align=settings), other).fit_stage.fresh  # another base model
+    if name == "sdpo":  # pairs do not depend on the weight of a loss
+        assert len(list((setup.store.root / "pairs").glob("*"))) == pairs + 1
+    in_train = setup.corpus.split.mask("train")
+    seen = one.fit_stage.lineage.contains(setup.corpus.interactions.event_keys)
+    assert np.array_equal(seen, in_train)
 
 
 class Crash(Exception):
-    """The power went."""
+    """A simulated crash."""
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_a_crashed_run_goes_on_to_the_same_weights(
-    taught: tuple[World, Fitted], tmp_path: Path, name: str
+def test_a_crashed_run_resumes_to_the_same_weights(
+    base: tuple[Setup, Fitted], tmp_path: Path, name: str
 ) -> None:
-    world, start = taught
+    setup, start = base
     settings = method(
         6,
         1e-3,
@@ -159,8 +157,8 @@ def test_a_crashed_run_goes_on_to_the_same_weights(
     )
     paths: dict[str, Any] = {"start": start.trained}
     if name == "sdpo":
-        world.teach(settings, start)
-        newest = max((world.store.root / "pairs").iterdir(), key=lambda p: p.stat().st_mtime)
+        setup.fit_method(settings, start)
+        newest = max((setup.store.root / "pairs").iterdir(), key=lambda p: p.stat().st_mtime)
         paths["pairs"] = newest
     calls: list[int] = []
 
@@ -170,21 +168,21 @@ def test_a_crashed_run_goes_on_to_the_same_weights(
             raise Crash
         return {}
 
-    given = (settings, world.corpus, world.codes)
+    arguments = (settings, setup.corpus, setup.codes)
     with pytest.raises(Crash):
-        train(*given, tmp_path / "one", crash, **paths)
-    train(*given, tmp_path / "one", lambda _: {}, **paths)
-    train(*given, tmp_path / "two", lambda _: {}, **paths)
+        train(*arguments, tmp_path / "one", crash, **paths)
+    train(*arguments, tmp_path / "one", lambda _: {}, **paths)
+    train(*arguments, tmp_path / "two", lambda _: {}, **paths)
     one, two = (weights(load_bundle(tmp_path / n)) for n in ("one", "two"))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_accumulated_batches_equal_one_large_batch(
-    taught: tuple[World, Fitted], monkeypatch: pytest.MonkeyPatch, name: str
+    base: tuple[Setup, Fitted], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """So that processes which share a batch do what one would. The order of rows is fixed for that,
-    and Adam, which turns a last bit of a small gradient into a whole step, left out."""
+    """The order of examples is fixed. The optimiser is SGD, because Adam would amplify rounding
+    errors of small gradients."""
     monkeypatch.setattr(schedule, "batch_order", lambda tasks, *_: np.arange(len(tasks)))
     plain = sft.MultitaskTrainer.create_optimizer
 
@@ -194,15 +192,15 @@ def test_accumulated_batches_equal_one_large_batch(
         return trainer.optimizer
 
     monkeypatch.setattr(sft.MultitaskTrainer, "create_optimizer", descent)
-    world, start = taught
+    setup, start = base
     align = {**OBJECTIVES[name], "positions": 3}
-    whole = world.teach(method(2, align=align), start)
-    halves = world.teach(method(2, align=align, batch=8, accumulate=2), start)
-    assert distance(whole, start) > 1e-3
-    assert distance(whole, halves) < 1e-5
+    one_batch = setup.fit_method(method(2, align=align), start)
+    two_halves = setup.fit_method(method(2, align=align, batch=8, accumulate=2), start)
+    assert distance(one_batch, start) > 1e-3
+    assert distance(one_batch, two_halves) < 1e-5
 
 
-def test_a_config_says_what_alignment_needs() -> None:
+def test_alignment_needs_a_trained_model_and_next_item() -> None:
     align = {"objective": "sdpo"}
     with pytest.raises(ValueError, match="needs a trained model and the task next-item"):
         Generative(train={"align": align})
@@ -215,11 +213,11 @@ def test_a_config_says_what_alignment_needs() -> None:
     assert Generative(start="small", train={"align": align}).train.align is not None
 
 
-def test_a_model_of_other_ids_is_not_aligned(taught: tuple[World, Fitted]) -> None:
-    world, start = taught
-    dealt = world.codes.codes[np.random.default_rng(0).permutation(ITEMS)]
+def test_a_model_of_other_ids_is_not_aligned(base: tuple[Setup, Fitted]) -> None:
+    setup, start = base
+    permuted = setup.codes.codes[np.random.default_rng(0).permutation(ITEMS)]
 
-    other = Fits.of(world.corpus, replace(world.codes, codes=dealt), world.store.root / "other")
+    other = Fits.of(setup.corpus, replace(setup.codes, codes=permuted), setup.store.root / "other")
     aligned = method(3, align=OBJECTIVES["sdpo"])
     with pytest.raises(UserError, match="expected a model of the same items and ids to align"):
-        other.fit(aligned, taught=start)
+        other.fit(aligned, base=start)

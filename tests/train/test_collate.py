@@ -1,4 +1,4 @@
-"""What a batch asks is what its rows ask, whether padded, packed or split between two halves."""
+"""A batch has the targets of its examples, padded, packed, or for encoder and decoder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from small_runs import SCALE, Questions, config, rows_of
+from small_runs import SCALE, RatingPrompts, config, examples_of_task
 from tiny_models import llama, make_bundle, save_gpt2, save_llama, save_t5, scratch, some_codes
 
 from p5rec.backbones.config import BackboneConfig
@@ -18,8 +18,8 @@ from p5rec.models.checkpoint import Bundle
 from p5rec.models.multitask import Batch
 from p5rec.models.ratings import RatedHistories
 from p5rec.train.examples.collate import Collator, pack
-from p5rec.train.examples.prompted import PromptExamples
 from p5rec.train.examples.example import IGNORE, TrainingExample
+from p5rec.train.examples.prompted import PromptExamples
 
 N = 12
 WEIGHTS = np.array([1.0, 0.5])
@@ -41,14 +41,14 @@ ENCODERS = ("new-t5 positions", "new-t5 tokens", "t5 positions")
 @pytest.fixture(scope="module", params=DECODERS + ENCODERS)
 def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     config = backbone(request.param, tmp_path_factory.mktemp("model"))
-    made = make_bundle(config, some_codes(), scale=SCALE)
-    torch.nn.init.normal_(made.model.heads.regression.weight, std=0.1)
-    return made
+    built = make_bundle(config, some_codes(), scale=SCALE)
+    torch.nn.init.normal_(built.model.heads.regression.weight, std=0.1)
+    return built
 
 
 def collator(bundle: Bundle, **changes: int) -> Collator:
-    """Twelve rows, of histories and questions in turn."""
-    tasks = [rows_of(name, bundle, config(), N) for name in ("next-item", "rating")]
+    """Twelve examples, histories and prompts alternating."""
+    tasks = [examples_of_task(name, bundle, config(), N) for name in ("next-item", "rating")]
     start = bundle.model.start if bundle.model.seq2seq else None
     pad = bundle.tokenizer.pad_token_id
     one = np.ones(2, dtype=int)
@@ -64,106 +64,113 @@ def losses(bundle: Bundle, batch: dict[str, torch.Tensor], count: int = 1) -> di
 ALL = [{"slot": slot} for slot in range(N)]
 
 
-def test_padding_asks_what_the_rows_ask_alone(bundle: Bundle) -> None:
+def test_padding_gives_the_losses_of_separate_examples(bundle: Bundle) -> None:
     collate = collator(bundle)
     together = losses(bundle, collate(ALL))
-    alone = [losses(bundle, collate([one]))["loss"] for one in ALL]
-    assert together["loss"] == pytest.approx(sum(alone), rel=1e-5)
-    assert min(alone) > 0
+    separately = [losses(bundle, collate([one]))["loss"] for one in ALL]
+    assert together["loss"] == pytest.approx(sum(separately), rel=1e-5)
+    assert min(separately) > 0
 
 
 @pytest.mark.parametrize("size", [1, 40, 90, 10_000])
 @pytest.mark.parametrize("bundle", DECODERS, indirect=True)
-def test_packing_asks_what_the_rows_ask_alone(bundle: Bundle, size: int) -> None:
+def test_packing_gives_the_losses_of_separate_examples(bundle: Bundle, size: int) -> None:
     plain, packed = collator(bundle)(ALL), collator(bundle, packing=size)(ALL)
-    found, wanted = losses(bundle, packed), losses(bundle, plain)
-    for name, value in wanted.items():
-        assert found[name] == pytest.approx(value, rel=2e-5, nan_ok=True), name
+    actual, expected = losses(bundle, packed), losses(bundle, plain)
+    for name, value in expected.items():
+        assert actual[name] == pytest.approx(value, rel=2e-5, nan_ok=True), name
     assert len(packed["labels"]) == {1: N, 10_000: 1}.get(size, len(packed["labels"]))
     assert (packed["labels"] != IGNORE).sum() == (plain["labels"] != IGNORE).sum()
 
 
 @pytest.mark.parametrize("bundle", DECODERS, indirect=True)
-def test_packed_rows_train_as_padded_ones(bundle: Bundle) -> None:
-    found = []
+def test_packing_gives_the_gradients_of_padding(bundle: Bundle) -> None:
+    actual = []
     for packing in (0, 60):
         bundle.model.zero_grad()
         batch = collator(bundle, packing=packing)(ALL)
         bundle.model(Batch(**batch), 100)["loss"].backward()
-        found.append({n: p.grad for n, p in bundle.model.named_parameters() if p.requires_grad})
-    for name, gradient in found[0].items():
-        off = (gradient - found[1][name]).norm()
+        actual.append({n: p.grad for n, p in bundle.model.named_parameters() if p.requires_grad})
+    for name, gradient in actual[0].items():
+        off = (gradient - actual[1][name]).norm()
         assert off <= 1e-4 * gradient.norm() + 1e-7, name
 
 
-def test_what_is_logged_of_a_task_is_a_label_s_mean(bundle: Bundle) -> None:
+def test_the_logged_task_loss_is_the_mean_per_label(bundle: Bundle) -> None:
     collate = collator(bundle)
     together = losses(bundle, collate(ALL))["task_losses"]
     for task in (0, 1):
-        rows = collate([{"slot": slot} for slot in range(task, N, 2)])
-        asked = int((rows["labels"] != IGNORE).sum())
-        wanted = losses(bundle, rows)["loss"] / WEIGHTS[task] / asked
-        assert together[task] == pytest.approx(wanted, rel=1e-5)
+        examples = collate([{"slot": slot} for slot in range(task, N, 2)])
+        n_targets = int((examples["labels"] != IGNORE).sum())
+        expected = losses(bundle, examples)["loss"] / WEIGHTS[task] / n_targets
+        assert together[task] == pytest.approx(expected, rel=1e-5)
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=30), st.integers(1, 80))
-def test_a_line_is_never_too_long_and_no_row_is_lost(lengths: list[int], size: int) -> None:
-    lines = pack(np.array(lengths), size)
-    assert sorted(row for line in lines for row in line) == list(range(len(lengths)))
-    for line in lines:
-        assert sum(lengths[row] for row in line) <= size or len(line) == 1
-    if len(lines) > 1:  # two lines that fit into one would have been one
-        short = sorted(sum(lengths[row] for row in line) for line in lines)[:2]
+def test_packed_sequences_are_short_enough_and_complete(lengths: list[int], size: int) -> None:
+    sequences = pack(np.array(lengths), size)
+    assert sorted(example for sequence in sequences for example in sequence) == list(
+        range(len(lengths))
+    )
+    for sequence in sequences:
+        assert sum(lengths[example] for example in sequence) <= size or len(sequence) == 1
+    if len(sequences) > 1:  # two sequences that fit into one would have been packed
+        short = sorted(sum(lengths[example] for example in sequence) for sequence in sequences)[:2]
         assert sum(short) > size
 
 
-def test_the_first_token_of_a_line_is_never_asked(bundle: Bundle) -> None:
-    row = TrainingExample(np.array([5, 6, 7]), np.array([5, 6, 7]))
-    both = np.array([2])  # rows of the one slot that is read
+def test_the_first_token_of_a_sequence_is_no_target(bundle: Bundle) -> None:
+    example = TrainingExample(np.array([5, 6, 7]), np.array([5, 6, 7]))
+    both = np.array([2])  # examples of the only slot
     collate = Collator(
-        [[row, row]], WEIGHTS, both, np.zeros(1, int), np.zeros(1, int), 0, packing=10
+        [[example, example]], WEIGHTS, both, np.zeros(1, int), np.zeros(1, int), 0, packing=10
     )
-    found = collate([{"slot": 0}])
-    assert found["labels"].tolist() == [[IGNORE, 6, 7, IGNORE, 6, 7]]
-    assert found["documents"].tolist() == [[0, 0, 0, 1, 1, 1]]
+    actual = collate([{"slot": 0}])
+    assert actual["labels"].tolist() == [[IGNORE, 6, 7, IGNORE, 6, 7]]
+    assert actual["documents"].tolist() == [[0, 0, 0, 1, 1, 1]]
 
 
-def test_halves_share_out_a_row_and_lose_nothing_that_is_asked() -> None:
+def test_encoder_and_decoder_inputs_keep_all_targets() -> None:
     tokens = np.arange(10, 17)
     ratings = np.full(7, np.nan, dtype=np.float32)
     ratings[[2, 5]] = 4.0, 2.0
     labels = np.where(tokens > 12, tokens, IGNORE)
     blank = tokens % 2 == 0
-    read, asked = TrainingExample(tokens, labels, ratings, blank, split=3).halves(start=1)
-    assert read.input_ids.tolist() == [10, 11, 12]
-    assert asked.input_ids.tolist() == [1, 13, 14, 15, 16]
-    assert asked.labels.tolist() == [IGNORE, 13, 14, 15, 16]
-    assert np.nan_to_num(asked.ratings).tolist() == [4, 0, 0, 2, 0]
-    assert read.blank.tolist() == [True, False, True]
-    assert asked.blank.tolist() == [False, False, True, False, True]
+    encoder, n_targets = TrainingExample(
+        tokens, labels, ratings, blank, split=3
+    ).encoder_and_decoder(start=1)
+    assert encoder.input_ids.tolist() == [10, 11, 12]
+    assert n_targets.input_ids.tolist() == [1, 13, 14, 15, 16]
+    assert n_targets.labels.tolist() == [IGNORE, 13, 14, 15, 16]
+    assert np.nan_to_num(n_targets.ratings).tolist() == [4, 0, 0, 2, 0]
+    assert encoder.blank.tolist() == [True, False, True]
+    assert n_targets.blank.tolist() == [False, False, True, False, True]
 
 
-def test_a_decoder_is_asked_for_so_many_items(bundle: Bundle) -> None:
+def test_a_decoder_has_the_configured_number_of_targets(bundle: Bundle) -> None:
     levels = bundle.layout.codes.levels
-    for ahead in (1, 2, 100):
-        rows = rows_of(
-            "next-item", bundle, config(next_item={"window": 8, "decoder_targets": ahead}), 30
+    for n_decoder in (1, 2, 100):
+        examples = examples_of_task(
+            "next-item", bundle, config(next_item={"window": 8, "decoder_targets": n_decoder}), 30
         )
-        asked = [(rows[i].halves(1)[1].labels != IGNORE).sum() // levels for i in range(30)]
-        left = [(len(rows[i].labels) - rows[i].split) // levels for i in range(30)]
-        assert asked == [min(ahead, n) for n in left]
+        n_targets = [
+            (examples[i].encoder_and_decoder(1)[1].labels != IGNORE).sum() // levels
+            for i in range(30)
+        ]
+        left = [(len(examples[i].labels) - examples[i].split) // levels for i in range(30)]
+        assert n_targets == [min(n_decoder, n) for n in left]
 
 
-def test_a_history_is_split_before_an_item_and_a_question_where_it_ends(bundle: Bundle) -> None:
-    dense = rows_of("next-item", bundle, config(next_item={"window": 6}), 40)
+def test_a_history_is_split_before_an_item_and_a_prompt_at_its_end(bundle: Bundle) -> None:
+    next_item = examples_of_task("next-item", bundle, config(next_item={"window": 6}), 40)
     levels, first = bundle.layout.codes.levels, bundle.layout.first
-    cuts = [dense[i].split for i in range(40)]
-    assert all((cut - 1) % levels == 0 and cut > 1 for cut in cuts)
-    assert len(set(cuts)) > 2
-    assert all(dense[i].split < len(dense[i].labels) for i in range(40))
-    question = PromptExamples(Questions(1), bundle.tokenizer, 200)[0]
-    assert (question.labels[: question.split] == IGNORE).all()
-    assert (question.labels[question.split :] != IGNORE).all()
+    splits = [next_item[i].split for i in range(40)]
+    assert all((cut - 1) % levels == 0 and cut > 1 for cut in splits)
+    assert len(set(splits)) > 2
+    assert all(next_item[i].split < len(next_item[i].labels) for i in range(40))
+    prompt = PromptExamples(RatingPrompts(1), bundle.tokenizer, 200)[0]
+    assert (prompt.labels[: prompt.split] == IGNORE).all()
+    assert (prompt.labels[prompt.split :] != IGNORE).all()
     histories = RatedHistories(bundle.layout, bundle.tokenizer, SCALE, 1)
     tokens, ends, _ = histories.write(np.arange(4), np.array([1, 2, 3, 4]))
     assert (tokens[ends] >= first + bundle.layout.codes.sizes[0]).all()

@@ -1,4 +1,4 @@
-"""A run that crashed or was interrupted goes on from its checkpoint to the same weights."""
+"""A crashed or interrupted run resumes from its checkpoint to the same weights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def checkpoints(folder: Path) -> list[int]:
 
 
 class Crash(Exception):
-    """The power went."""
+    """A simulated crash."""
 
 
 def raises_at(call: int, what: Callable[[], object]) -> Callable[[], dict[str, float]]:
@@ -56,7 +56,7 @@ def ctrl_c() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_crashed_run_goes_on_from_its_checkpoint_to_the_same_weights(
+def test_a_crashed_run_resumes_from_its_checkpoint_to_the_same_weights(
     tmp_path: Path, uninterrupted: Bundle
 ) -> None:
     settings = config(steps=12, save_every=3, evaluate_every=1)
@@ -70,7 +70,7 @@ def test_a_crashed_run_goes_on_from_its_checkpoint_to_the_same_weights(
     assert len(curve(tmp_path, "loss")["loss"]) == 12
 
 
-def test_slow_steps_are_saved_by_the_clock(tmp_path: Path, uninterrupted: Bundle) -> None:
+def test_slow_steps_are_saved_at_time_intervals(tmp_path: Path, uninterrupted: Bundle) -> None:
     settings = config(steps=12, save_minutes=1e-9, evaluate_every=1)
     with pytest.raises(Crash):
         train(DROPOUT, settings, tmp_path, raises_at(8, crash))
@@ -78,14 +78,14 @@ def test_slow_steps_are_saved_by_the_clock(tmp_path: Path, uninterrupted: Bundle
     assert same(train(DROPOUT, settings, tmp_path, dict), uninterrupted)
 
 
-def test_the_first_interrupt_saves_and_the_run_goes_on_to_the_same_weights(
+def test_the_first_interrupt_saves_and_the_run_resumes_to_the_same_weights(
     tmp_path: Path, uninterrupted: Bundle
 ) -> None:
     before = signal.getsignal(signal.SIGINT)
     settings = config(steps=12, evaluate_every=1)
     with pytest.raises(KeyboardInterrupt):
         train(DROPOUT, settings, tmp_path, raises_at(5, ctrl_c))
-    assert checkpoints(tmp_path) == [6]  # the step in hand was finished
+    assert checkpoints(tmp_path) == [6]  # the current step was finished
     assert signal.getsignal(signal.SIGINT) is before
     resumed = train(DROPOUT, settings, tmp_path, dict)
     assert same(resumed, uninterrupted)
@@ -93,7 +93,7 @@ def test_the_first_interrupt_saves_and_the_run_goes_on_to_the_same_weights(
     assert len(curve(tmp_path, "train_runtime")["train_runtime"]) == 1
 
 
-def test_a_machine_that_is_taken_away_loses_nothing(tmp_path: Path, uninterrupted: Bundle) -> None:
+def test_sigterm_saves_and_the_run_resumes(tmp_path: Path, uninterrupted: Bundle) -> None:
     before = signal.getsignal(signal.SIGTERM)
     settings = config(steps=12, evaluate_every=1)
     with pytest.raises(KeyboardInterrupt):
@@ -105,7 +105,7 @@ def test_a_machine_that_is_taken_away_loses_nothing(tmp_path: Path, uninterrupte
     assert same(train(DROPOUT, settings, tmp_path, dict), uninterrupted)
 
 
-def test_a_checkpoint_of_weights_in_pieces_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+def test_a_checkpoint_of_sharded_weights_is_refused_without_sharding(tmp_path: Path) -> None:
     settings = config(steps=12, save_every=3, evaluate_every=1)
     with pytest.raises(Crash):
         train(DROPOUT, settings, tmp_path, raises_at(8, crash))
@@ -115,7 +115,7 @@ def test_a_checkpoint_of_weights_in_pieces_is_not_taken_for_a_whole_one(tmp_path
     hashes = json.loads(run.with_name("files.json").read_text())
     hashes["run.json"] = file_sha256(run)
     run.with_name("files.json").write_text(json.dumps(hashes))
-    with pytest.raises(UserError, match=r"it holds them \(ZeRO-3 on 2 processes\), got all of"):
+    with pytest.raises(UserError, match=r"as in it \(ZeRO-3 on 2 processes\), got full copies"):
         train(DROPOUT, settings, tmp_path, dict)
 
 
@@ -133,7 +133,7 @@ def test_the_second_interrupt_stops_at_once(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_run_interrupted_after_its_last_step_is_whole(
+def test_a_run_interrupted_after_its_last_step_is_complete(
     tmp_path: Path, uninterrupted: Bundle
 ) -> None:
     train(DROPOUT, config(steps=12), tmp_path)
@@ -142,7 +142,7 @@ def test_a_run_interrupted_after_its_last_step_is_whole(
 
 
 @pytest.mark.parametrize("rubbish", ["half a checkpoint", "cut line"])
-def test_what_a_crash_left_half_written_is_no_hindrance(
+def test_partially_written_files_do_not_prevent_resuming(
     tmp_path: Path, uninterrupted: Bundle, rubbish: str
 ) -> None:
     settings = config(steps=12, save_every=3, evaluate_every=1)
@@ -160,7 +160,7 @@ def test_what_a_crash_left_half_written_is_no_hindrance(
 
 @pytest.fixture(scope="module")
 def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with checkpoints after steps 3 and 6; read it, change nothing."""
+    """A run with checkpoints after steps 3 and 6; tests must not change it."""
     folder = tmp_path_factory.mktemp("crashed")
     with pytest.raises(Crash):
         train(DROPOUT, CRASHES, folder, raises_at(8, crash))
@@ -168,51 +168,51 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 CRASHES = config(steps=12, save_every=3, evaluate_every=1, average=4)
-HELD = (
-    "files.json", "kept.safetensors", "optimizer.safetensors", "random-0.safetensors", "run.json",
+FILES = (
+    "files.json", "final_weights.safetensors", "optimizer.safetensors", "random-0.safetensors", "run.json",
     "scheduler.safetensors", "trained.safetensors", "trainer_state.json",
 )  # fmt: skip
 
 
-def test_a_checkpoint_holds_no_pickle_that_is_read(crashed: Path) -> None:
-    held = {path.name for path in (crashed / "checkpoints/checkpoint-6").iterdir()}
-    assert held == set(HELD)
+def test_a_checkpoint_has_no_pickle(crashed: Path) -> None:
+    files = {path.name for path in (crashed / "checkpoints/checkpoint-6").iterdir()}
+    assert files == set(FILES)
 
 
 @pytest.mark.parametrize("cut", [0, 0.5, None], ids=["emptied", "halved", "deleted"])
-@pytest.mark.parametrize("file", HELD)
-def test_training_falls_back_to_the_checkpoint_before_a_damaged_one(
+@pytest.mark.parametrize("file", FILES)
+def test_training_resumes_from_the_checkpoint_before_a_damaged_one(
     tmp_path: Path, crashed: Path, capsys: Any, file: str, cut: float | None
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(crashed, folder)
-    harm(folder / "checkpoints/checkpoint-6" / file, cut)
-    found = newest_intact(folder / "checkpoints", writes=True)
-    assert found == folder / "checkpoints/checkpoint-3"
-    said = capsys.readouterr().out
-    assert said == (
-        f"train: expected whole checkpoints, got checkpoint-6 with a damaged {file}; "
-        "going on from checkpoint-3\n"
+    damage(folder / "checkpoints/checkpoint-6" / file, cut)
+    actual = newest_intact(folder / "checkpoints", writes=True)
+    assert actual == folder / "checkpoints/checkpoint-3"
+    printed = capsys.readouterr().out
+    assert printed == (
+        f"train: expected intact checkpoints, got checkpoint-6 with a damaged {file}; "
+        "resuming from checkpoint-3\n"
     )
     assert checkpoints(folder) == [3]
 
 
 @pytest.mark.parametrize("whole", [1, 0])
 def test_a_damaged_checkpoint_does_not_change_the_result(
-    tmp_path: Path, crashed: Path, capsys: Any, whole: int
+    tmp_path: Path, crashed: Path, capsys: Any, n_intact: int
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(crashed, folder)
-    for path in sorted((folder / "checkpoints").iterdir())[whole:]:
-        harm(path / "optimizer.safetensors", 0.5)
+    for path in sorted((folder / "checkpoints").iterdir())[n_intact:]:
+        damage(path / "optimizer.safetensors", 0.5)
     again = train(DROPOUT, CRASHES, folder, dict)
-    said = capsys.readouterr().out.splitlines()
-    assert len(said) == 1
-    assert said[0].endswith("going on from checkpoint-3" if whole else "starting anew")
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 1
+    assert printed[0].endswith("resuming from checkpoint-3" if n_intact else "starting over")
     assert same(again, train(DROPOUT, CRASHES, tmp_path / "uninterrupted", dict))
 
 
-def harm(path: Path, cut: float | None) -> None:
+def damage(path: Path, cut: float | None) -> None:
     content = path.read_bytes()
     path.unlink()
     if cut is not None:

@@ -1,4 +1,4 @@
-"""kill -9 at any moment, again and again: the run ends with the weights it would have had."""
+"""A run that is killed (kill -9) repeatedly ends with the same weights."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def steps_done(folder: Path) -> int:
 
 @pytest.mark.nightly
 def test_five_times_killed_equals_never_stopped(tmp_path: Path) -> None:
-    """Every other kill falls where a checkpoint is being written; the rest anywhere in a step."""
+    """Every other kill is during the writing of a checkpoint, the others at any time."""
     rng = np.random.default_rng(int.from_bytes(os.urandom(4), "little"))
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    killed, uninterrupted = tmp_path / "killed", tmp_path / "whole"
     writing, left = killed / "checkpoints" / ".writing", []
     reached = sorted(rng.choice(np.arange(2, STEPS - 4), KILLS, replace=False))
     for n, step in enumerate(reached):
@@ -47,15 +47,15 @@ def test_five_times_killed_equals_never_stopped(tmp_path: Path) -> None:
         time.sleep(rng.uniform(0, 0.005 if n % 2 else 0.05))
         process.kill()
         process.join()
-        assert process.exitcode == -9, "it was still at work"
+        assert process.exitcode == -9, "it was still running"
         left.append(writing.exists())
-    for folder in (killed, whole):
+    for folder in (killed, uninterrupted):
         process = start(folder)
         process.join()
         assert process.exitcode == 0, (folder / "log.txt").read_text()[-3000:]
-    found, wanted = (load_file(f / "weights.safetensors") for f in (killed, whole))
-    assert found.keys() == wanted.keys()
-    for name, value in wanted.items():
-        assert torch.equal(found[name], value), f"{name}, killed at steps {reached}, {left}"
-    assert curve(killed, "loss") == curve(whole, "loss")
+    actual, expected = (load_file(f / "weights.safetensors") for f in (killed, uninterrupted))
+    assert actual.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(actual[name], value), f"{name}, killed at steps {reached}, {left}"
+    assert curve(killed, "loss") == curve(uninterrupted, "loss")
     assert not writing.exists()

@@ -1,4 +1,4 @@
-"""Events stay on the disk, where several processes share them; training holds their rows alone."""
+"""Events stay memory-mapped, shared by processes; training allocates only their indices."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from p5rec.train.config import NextItemConfig
 USERS, EACH, ITEMS = 4000, 50, 1000
 
 
-def held() -> int:
-    """Bytes of Python, NumPy and Arrow that no file backs."""
+def allocated() -> int:
+    """Allocated bytes of Python, NumPy and Arrow, without mapped files."""
     return tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes()
 
 
@@ -28,14 +28,14 @@ def write(folder: Path) -> None:
     users = np.repeat(np.arange(USERS, dtype=np.int32), EACH)
     items = rng.integers(0, ITEMS, events).astype(np.int32)
     times, ratings = np.arange(events), rng.random(events, dtype=np.float32)
-    parts = np.full(events, TRAIN, dtype=np.int8)
-    parts[EACH - 1 :: EACH] = TEST
-    names = [f"i{row}" for row in range(ITEMS)]
+    splits = np.full(events, TRAIN, dtype=np.int8)
+    splits[EACH - 1 :: EACH] = TEST
+    names = [f"i{n}" for n in range(ITEMS)]
     corpus = Corpus(
         Interactions(users, items, times, ratings, id_keys(range(USERS)), id_keys(names)),
         Catalog(pa.table({"item": names, "title": names})),
-        Users.of([f"u{row}" for row in range(USERS)]),
-        Split("by hand", parts),
+        Users.of([f"u{n}" for n in range(USERS)]),
+        Split("by hand", splits),
     )
     prepare._write(corpus, {"split": {"name": "by hand", "seed": 0}}, folder)
 
@@ -44,14 +44,14 @@ def test_events_are_not_copied(tmp_path: Path) -> None:
     write(tmp_path)
     tracemalloc.start()
     try:
-        start = held()
+        start = allocated()
         corpus = prepare.load_corpus(tmp_path)
-        loaded = held()
+        loaded = allocated()
         windows = Windows(corpus.interactions, corpus.split, NextItemConfig().window, 1000, 0)
-        training = held() - loaded
+        training = allocated() - loaded
     finally:
         tracemalloc.stop()
     events = USERS * EACH  # 21 bytes each on the disk
     assert loaded - start < 4 * events, f"{(loaded - start) / events:.1f} bytes an event"
     assert training < 9 * events, f"{training / events:.1f} bytes an event"
-    assert len(windows.row(999)[0]) >= 2
+    assert len(windows.draw(999)[0]) >= 2

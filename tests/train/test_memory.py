@@ -1,4 +1,4 @@
-"""What saves memory changes what is kept, not what is learned."""
+"""Options that save memory do not change what is learned."""
 
 from __future__ import annotations
 
@@ -28,33 +28,35 @@ def weights(model: MultitaskModel) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("kind", ["scratch", "scratch lora", "llama lora", "llama 4bit"])
-def test_checkpointed_blocks_learn_the_same(kind: str, base: Path, tmp_path: Path) -> None:
-    """Dropout included: the masks are drawn again as they were."""
+def test_gradient_checkpointing_gives_the_same_weights(
+    kind: str, base: Path, tmp_path: Path
+) -> None:
+    """With dropout: the recomputation uses the same masks."""
     if kind.startswith("scratch"):
         backbone = scratch(lora="lora" in kind, dropout=0.1)
     else:
         backbone = llama(base, lora=True, quantize="4bit" if "4bit" in kind else None)
     plain = train(backbone, config(steps=5), tmp_path / "plain")
     saving = train(backbone, config(steps=5, gradient_checkpointing=True), tmp_path / "saving")
-    found, wanted = (curve(tmp_path / n, "loss", "grad_norm") for n in ("saving", "plain"))
-    assert found["loss"] == pytest.approx(wanted["loss"], rel=1e-6)
-    assert found["grad_norm"] == pytest.approx(wanted["grad_norm"], rel=1e-6)
+    actual, expected = (curve(tmp_path / n, "loss", "grad_norm") for n in ("saving", "plain"))
+    assert actual["loss"] == pytest.approx(expected["loss"], rel=1e-6)
+    assert actual["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-6)
     for name, value in weights(plain.model).items():
         torch.testing.assert_close(weights(saving.model)[name], value, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("asked", "times"), [(False, 1), (True, 2)])
 def test_a_checkpointed_block_is_computed_twice(
-    asked: bool, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    enabled: bool, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls, forward = [], GPTNeoXMLP.forward
     monkeypatch.setattr(GPTNeoXMLP, "forward", lambda *a: calls.append(1) or forward(*a))
-    train(scratch(lora=True), config(steps=3, gradient_checkpointing=asked), tmp_path)
+    train(scratch(lora=True), config(steps=3, gradient_checkpointing=enabled), tmp_path)
     assert len(calls) == times * 3 * SHAPE["layers"]
 
 
 def test_updates_too_small_for_bfloat16_are_not_lost(base: Path, tmp_path: Path) -> None:
-    """A model trained whole, its arithmetic and what it was loaded from in bfloat16."""
+    """A model without adapters, with bfloat16 arithmetic and bfloat16 pretrained weights."""
     backbone = llama(base).model_copy(update={"dtype": "bfloat16"})
     settings = config(steps=4, learning_rate=1e-6, warmup=0, precision="bfloat16")
     name = "model.layers.0.mlp.up_proj.weight"
@@ -62,19 +64,19 @@ def test_updates_too_small_for_bfloat16_are_not_lost(base: Path, tmp_path: Path)
     after = train(backbone, settings, tmp_path).model.causal.get_parameter(name)
     assert ((after - before) != 0).float().mean() > 0.9
     same = after.bfloat16() == before.bfloat16()
-    assert same.float().mean() > 0.9  # so bfloat16 weights would not have moved at all
+    assert same.float().mean() > 0.9  # so bfloat16 weights would not have changed
 
 
 def backbone_of_8bit_size() -> BackboneConfig:
-    """Its largest matrices hold 4,096 numbers, the least that has 8-bit moments."""
+    """Its largest matrices have 4,096 entries, the minimum for 8-bit moments."""
     return scratch(dropout=0.1, feedforward=128)
 
 
-def test_matrices_have_8bit_moments_and_rows_32bit_ones() -> None:
+def test_matrices_have_8bit_moments_and_embeddings_32bit_ones() -> None:
     model = make_bundle(backbone_of_8bit_size()).model
-    rows = model.causal.get_output_embeddings()
-    rows.new = torch.nn.Parameter(torch.randn(200, 32))
-    model.causal.get_input_embeddings().new = rows.new
+    embeddings = model.causal.get_output_embeddings()
+    embeddings.new = torch.nn.Parameter(torch.randn(200, 32))
+    model.causal.get_input_embeddings().new = embeddings.new
     optimizer = make_optimizer(model, config(optimizer="adamw-8bit", **WIDE))
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.0, 0.1]
     assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.01, 0.02]
@@ -88,7 +90,7 @@ def test_matrices_have_8bit_moments_and_rows_32bit_ones() -> None:
     assert kinds["item_embeddings"] == torch.float32
 
 
-def test_8bit_moments_learn_as_32bit_ones_do(tmp_path: Path) -> None:
+def test_8bit_moments_train_like_32bit_ones(tmp_path: Path) -> None:
     backbone, ends = backbone_of_8bit_size(), {}
     for name in ("adamw", "adamw-8bit"):
         settings = config(tasks={"rating": {}}, steps=60, optimizer=name)
@@ -103,7 +105,7 @@ def test_8bit_moments_learn_as_32bit_ones_do(tmp_path: Path) -> None:
 def test_8bit_moments_survive_a_stop(tmp_path: Path) -> None:
     backbone = backbone_of_8bit_size()
     settings = config(steps=8, optimizer="adamw-8bit", save_every=3, evaluate_every=1)
-    whole = train(backbone, settings, tmp_path / "whole", dict)
+    uninterrupted = train(backbone, settings, tmp_path / "whole", dict)
     calls: list[int] = []
 
     def crash() -> dict[str, float]:
@@ -115,8 +117,8 @@ def test_8bit_moments_survive_a_stop(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         train(backbone, settings, tmp_path / "halted", crash)
     resumed = train(backbone, settings, tmp_path / "halted", dict)
-    wanted = weights(whole.model)
-    assert all(torch.equal(value, wanted[name]) for name, value in weights(resumed.model).items())
+    expected = weights(uninterrupted.model)
+    assert all(torch.equal(value, expected[name]) for name, value in weights(resumed.model).items())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

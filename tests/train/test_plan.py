@@ -1,4 +1,4 @@
-"""What is told of a training before it is run holds for the training."""
+"""Plans agree with the trainings."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    world = {"kind": "markov", "users": 30, "items": 40, "events": 12}
-    return build_corpus(DataConfig(source="synthetic", synthetic=world))[0]
+    dataset = {"kind": "markov", "users": 30, "items": 40, "events": 12}
+    return build_corpus(DataConfig(source="synthetic", synthetic=dataset))[0]
 
 
 def backbone(kind: str, folder: Path) -> BackboneConfig:
@@ -58,148 +58,150 @@ def backbone(kind: str, folder: Path) -> BackboneConfig:
     return llama(folder).model_copy(update={"lora": LoraSettings(rank=4, **changes)})
 
 
-def made(config: BackboneConfig, *, empty: bool) -> Bundle:
+def build_bundle(config: BackboneConfig, *, empty: bool) -> Bundle:
     settings = BundleSettings(backbone=config, seed=0, scale=(1.0, 2.0))
     return build(settings, some_codes(), range(24), empty=empty)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_model_of_shapes_alone_has_the_weights_of_the_real_one(kind: str, folder: Path) -> None:
+def test_a_model_without_weights_has_the_shapes_of_the_real_one(kind: str, folder: Path) -> None:
     config = backbone(kind, folder)
-    real, shapes = made(config, empty=False).model, made(config, empty=True).model
+    real, shapes = build_bundle(config, empty=False).model, build_bundle(config, empty=True).model
     assert {n: (p.shape, p.dtype, p.requires_grad) for n, p in real.named_parameters()} == {
         n: (p.shape, p.dtype, p.requires_grad) for n, p in shapes.named_parameters()
     }
     assert all(p.is_meta for p in shapes.lm.parameters())
-    told = weights_of(shapes)
-    assert told.total == sum(p.numel() for p in real.parameters())
-    assert told.trained == sum(p.numel() for p in real.parameters() if p.requires_grad)
+    planned = weights_of(shapes)
+    assert planned.total == sum(p.numel() for p in real.parameters())
+    assert planned.trained == sum(p.numel() for p in real.parameters() if p.requires_grad)
     if config.lora is not None:
-        assert told.adapters + told.rows + told.heads == told.trained
-        assert told.adapters == sum(
+        assert planned.adapters + planned.embeddings + planned.heads == planned.trained
+        assert planned.adapters == sum(
             p.numel() for n, p in real.named_parameters() if "lora_" in n and p.requires_grad
         )
 
 
-@pytest.mark.parametrize("steps", [6, 60])  # fewer rows of a task than the sample has, and more
-def test_the_rows_told_are_those_that_training_reads(
+@pytest.mark.parametrize("steps", [6, 60])  # fewer and more examples of a task than the sample
+def test_the_planned_load_is_that_of_the_training(
     steps: int, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks = {"next-item": {"share": 2}, "sequential-next": {"examples": 2}}
     settings = TrainConfig(**TRAIN, tasks=tasks, steps=steps, next_item={"window": 5})  # type: ignore[arg-type]
     method = Generative(backbone=scratch(items="tokens"), train=settings)
-    read: dict[int, np.ndarray] = {}
+    pretrained: dict[int, np.ndarray] = {}
     collate = Collator.__call__
 
     def spy(self: Collator, batch: Any) -> dict[str, torch.Tensor]:
-        filled = self.filled(np.array([entry["slot"] for entry in batch]))
-        for task, n in zip(*filled, strict=True):
-            row = self.tasks[task][int(n)]
-            counts = np.array([1, len(row.input_ids), (row.labels[1:] != -100).sum()])
-            read[task] = read.get(task, 0) + counts
+        examples_of = self.examples_of(np.array([entry["slot"] for entry in batch]))
+        for task, n in zip(*examples_of, strict=True):
+            example = self.tasks[task][int(n)]
+            counts = np.array([1, len(example.input_ids), (example.labels[1:] != -100).sum()])
+            pretrained[task] = pretrained.get(task, 0) + counts
         return collate(self, batch)
 
     monkeypatch.setattr(Collator, "__call__", spy)
-    told = plan(method, stand_in_codes(IDS, len(corpus.catalog)), corpus)
-    read.clear()  # what was read to be timed
+    planned = plan(method, stand_in_codes(IDS, len(corpus.catalog)), corpus)
+    pretrained.clear()  # examples read for timing
     train(method, corpus, stand_in_codes(IDS, len(corpus.catalog)), tmp_path)
-    dense, prompts = told.tasks["next-item"].load, told.tasks["sequential-next"].load
-    assert [dense.rows, dense.tokens] == pytest.approx(read[0][:2].tolist())
+    histories, prompts = planned.tasks["next-item"].load, planned.tasks["sequential-next"].load
+    assert [histories.examples, histories.tokens] == pytest.approx(pretrained[0][:2].tolist())
     exact = 1e-9 if steps == 6 else 0.02
-    assert 2 * dense.items == pytest.approx(read[0][2], rel=exact)
-    assert prompts.rows == read[1][0]
-    found = [prompts.tokens, 2 * prompts.items + prompts.words]
-    assert found == pytest.approx(read[1][1:].tolist(), rel=exact)
-    assert dense.rows + prompts.rows / 2 == steps * settings.slots
-    assert told.total.rows == dense.rows + prompts.rows
+    assert 2 * histories.items == pytest.approx(pretrained[0][2], rel=exact)
+    assert prompts.examples == pretrained[1][0]
+    actual = [prompts.tokens, 2 * prompts.items + prompts.words]
+    assert actual == pytest.approx(pretrained[1][1:].tolist(), rel=exact)
+    assert histories.examples + prompts.examples / 2 == steps * settings.slots
+    assert planned.total.examples == histories.examples + prompts.examples
 
 
-def rows_of(bundle: Bundle) -> list[TrainingExample]:
-    """Histories of 12 items, all of them asked, and as long questions with an answer of 3 words."""
+def some_examples(bundle: Bundle) -> list[TrainingExample]:
+    """Histories of 12 target items, and prompts of the same length with 3 target words."""
     rng = np.random.default_rng(0)
-    rows = []
+    examples = []
     for _ in range(4):
         tokens = np.concatenate([[1], bundle.layout.items[rng.integers(0, 24, 12)].ravel()])
-        rows.append(TrainingExample(tokens, np.where(np.arange(25) > 0, tokens, -100)))
+        examples.append(TrainingExample(tokens, np.where(np.arange(25) > 0, tokens, -100)))
         words = rng.integers(5, 200, 25)
-        rows.append(TrainingExample(words, np.where(np.arange(25) > 21, words, -100)))
-    return rows
+        examples.append(TrainingExample(words, np.where(np.arange(25) > 21, words, -100)))
+    return examples
 
 
 def batch_of(bundle: Bundle) -> dict[str, torch.Tensor]:
-    rows = rows_of(bundle)
+    examples = some_examples(bundle)
     numbers, tasks, one = (
-        np.arange(len(rows)),
-        np.zeros(len(rows), dtype=int),
+        np.arange(len(examples)),
+        np.zeros(len(examples), dtype=int),
         np.ones(1, dtype=int),
     )
-    collate = Collator([rows], one, one, tasks, numbers, 0)  # type: ignore[list-item]
+    collate = Collator([examples], one, one, tasks, numbers, 0)  # type: ignore[list-item]
     return collate([{"slot": n} for n in numbers])
 
 
 @pytest.mark.parametrize("kind", ["scratch", "tokens", "lora", "targets"])
-def test_the_arithmetic_told_is_the_arithmetic_done(kind: str, folder: Path) -> None:
-    bundle = made(backbone(kind, folder), empty=False)
+def test_planned_flops_are_those_of_the_training(kind: str, folder: Path) -> None:
+    bundle = build_bundle(backbone(kind, folder), empty=False)
     merged = bundle.model.code_head is not None
-    told = flops(bundle.model, load_of(rows_of(bundle), bundle.layout, merged=merged))
+    planned = flops(bundle.model, load_of(some_examples(bundle), bundle.layout, merged=merged))
     with FlopCounterMode(display=False) as counter:
         bundle.model.train()(Batch(**batch_of(bundle)))["loss"].backward()
-    padded = 1.25 if merged else 1.0  # histories are half as long as the questions beside them
-    assert told * padded == pytest.approx(counter.get_total_flops(), rel=0.15)
+    padded = 1.25 if merged else 1.0  # histories have half the positions of prompts
+    assert planned * padded == pytest.approx(counter.get_total_flops(), rel=0.15)
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("kind", ["scratch", "lora", "dora"])
-def test_the_activations_told_are_those_kept(kind: str, checkpointing: bool, folder: Path) -> None:
+def test_planned_activations_are_those_saved_for_backward(
+    kind: str, checkpointing: bool, folder: Path
+) -> None:
     config = backbone(kind, folder)
-    bundle, settings = made(config, empty=False), TrainConfig(**TRAIN)
-    decoder, kept = bundle.model.decoder.train(), {}
+    bundle, settings = build_bundle(config, empty=False), TrainConfig(**TRAIN)
+    decoder, saved = bundle.model.decoder.train(), {}
     weights = {p.untyped_storage().data_ptr() for p in bundle.model.parameters()}
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor
+    def save(tensor: torch.Tensor) -> torch.Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    with saved_tensors_hooks(keep, lambda tensor: tensor):
-        read = torch.randn(4, 30, bundle.model.config.hidden_size, requires_grad=True)
-        decoder(inputs_embeds=read)
-    real = sum(t.untyped_storage().nbytes() for at, t in kept.items() if at not in weights)
-    shapes = made(config, empty=True).model
+    with saved_tensors_hooks(save, lambda tensor: tensor):
+        pretrained = torch.randn(4, 30, bundle.model.config.hidden_size, requires_grad=True)
+        decoder(inputs_embeds=pretrained)
+    real = sum(t.untyped_storage().nbytes() for at, t in saved.items() if at not in weights)
+    shapes = build_bundle(config, empty=True).model
     changed = settings.model_copy(update={"gradient_checkpointing": checkpointing})
-    told = activation_bytes(shapes, changed, (4, 30))
-    if checkpointing:  # two blocks: one of them, and what they read
-        real = real / 2 + 2 * read.numel() * 4
-    assert 0.98 * real < told < 1.2 * real  # the mask that attention does without is counted
+    planned = activation_bytes(shapes, changed, (4, 30))
+    if checkpointing:  # two blocks: one of them, and their inputs
+        real = real / 2 + 2 * pretrained.numel() * 4
+    assert 0.98 * real < planned < 1.2 * real  # the unused attention mask is counted
 
 
-def test_gradients_and_moments_take_what_is_told(folder: Path) -> None:
+def test_planned_memory_of_gradients_and_moments_is_exact(folder: Path) -> None:
     config = backbone("lora", folder)
-    bundle, settings = made(config, empty=False), TrainConfig(**TRAIN)
+    bundle, settings = build_bundle(config, empty=False), TrainConfig(**TRAIN)
     optimizer = make_optimizer(bundle.model, settings)
     outputs = bundle.model(Batch(**batch_of(bundle)))
     ratings = sum(p.sum() for p in bundle.model.heads.parameters())  # type: ignore[union-attr]
     (outputs["loss"] + ratings).backward()
     optimizer.step()
-    told = memory_of(
-        made(config, empty=True).model,
+    planned = memory_of(
+        build_bundle(config, empty=True).model,
         config,
         settings,
         (TRAIN["batch"], 25),
         load_of([], bundle.layout, merged=True),
     )
     moments = [t for state in optimizer.state.values() for t in state.values() if t.ndim]
-    assert told.moments == sum(t.numel() * t.element_size() for t in moments)
+    assert planned.moments == sum(t.numel() * t.element_size() for t in moments)
     gradients = [p.grad for p in bundle.model.parameters() if p.grad is not None]
-    assert told.gradients == sum(g.numel() * g.element_size() for g in gradients)
-    assert told.weights == sum(p.numel() * p.element_size() for p in bundle.model.parameters())
+    assert planned.gradients == sum(g.numel() * g.element_size() for g in gradients)
+    assert planned.weights == sum(p.numel() * p.element_size() for p in bundle.model.parameters())
 
 
-def test_a_small_model_is_timed_by_its_own_steps_and_looks(
+def test_a_small_model_is_timed_by_its_own_steps_and_validation_checks(
     corpus: Corpus, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = {"tasks": {"next-item": {}}, "steps": 40, "evaluate_every": 10}
     method = Generative(backbone=scratch(), train=TrainConfig(**TRAIN | steps))
-    codes, looked = stand_in_codes(IDS, len(corpus.catalog)), []
+    codes, validated = stand_in_codes(IDS, len(corpus.catalog)), []
     real = timing.step_seconds
 
     def timed(model: Any, tokenizer: Any, schedule: Any) -> float:
@@ -210,10 +212,10 @@ def test_a_small_model_is_timed_by_its_own_steps_and_looks(
 
     monkeypatch.setattr("p5rec.train.estimate.plan.step_seconds", timed)
     monkeypatch.setattr("p5rec.train.estimate.plan.seconds_of", lambda work: work() or 0.5)
-    told = plan(method, codes, corpus, look=ValidationTiming(looked.append, 4))
-    assert len(looked) == 1
-    assert told.timed == {"step": 3.0, "look": 2.0}
-    assert told.seconds["this machine"] == 40 * 3 + 4 * 2
-    assert "3,000 ms a step, 2,000 ms a look, as measured" in "".join(told.lines())
-    read = Generative(backbone=llama(folder), train=method.train)
-    assert plan(read, codes, corpus).timed == {}  # its weights would have to be read
+    planned = plan(method, codes, corpus, validation=ValidationTiming(validated.append, 4))
+    assert len(validated) == 1
+    assert planned.timed == {"step": 3.0, "validation check": 2.0}
+    assert planned.seconds["this machine"] == 40 * 3 + 4 * 2
+    assert "3,000 ms a step, 2,000 ms a validation check, measured" in "".join(planned.lines())
+    pretrained = Generative(backbone=llama(folder), train=method.train)
+    assert plan(pretrained, codes, corpus).timed == {}  # pretrained weights are not read

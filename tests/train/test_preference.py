@@ -23,17 +23,17 @@ NONE = -torch.inf
 def test_the_loss_by_hand() -> None:
     chosen, rejected = torch.tensor([0.3]), torch.tensor([[0.1, -0.4, 0.7]])
     total = sum(math.exp(2 * (r - 0.3)) for r in (0.1, -0.4, 0.7))
-    wanted = -math.log(1 / (1 + math.exp(math.log(total))))
-    assert float(sdpo_loss(chosen, rejected, 2.0)) == pytest.approx(wanted, rel=1e-6)
+    expected = -math.log(1 / (1 + math.exp(math.log(total))))
+    assert float(sdpo_loss(chosen, rejected, 2.0)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_with_one_rejected_item_it_is_dpo() -> None:
     chosen, rejected = torch.randn(6), torch.randn(6)
-    wanted = -logsigmoid(0.5 * (chosen - rejected))
-    assert torch.allclose(sdpo_loss(chosen, rejected[:, None], 0.5), wanted, atol=1e-6)
+    expected = -logsigmoid(0.5 * (chosen - rejected))
+    assert torch.allclose(sdpo_loss(chosen, rejected[:, None], 0.5), expected, atol=1e-6)
 
 
-def test_order_and_missing_items_say_nothing() -> None:
+def test_order_and_missing_items_have_no_influence() -> None:
     chosen, rejected = torch.randn(5), torch.randn(5, 4)
     one = sdpo_loss(chosen, rejected, 1.0)
     assert torch.allclose(one, sdpo_loss(chosen, rejected.flip(1), 1.0))
@@ -46,7 +46,7 @@ def test_order_and_missing_items_say_nothing() -> None:
     assert (padded.grad[:, :4] > 0).all()
 
 
-def test_the_gradient_fades_with_beta_and_weighs_the_worst_items_most() -> None:
+def test_the_gradient_scales_with_beta_and_is_largest_for_the_worst_items() -> None:
     ratios = torch.tensor([[0.0, 1.0, -1.0]], requires_grad=True)
     steepest = []
     for beta in (1.0, 1e-3, 1e-6):
@@ -60,7 +60,7 @@ def test_the_gradient_fades_with_beta_and_weighs_the_worst_items_most() -> None:
 
 
 def batch(bundle: Bundle) -> dict[str, Any]:
-    """Two histories of three items; in the first two of them stand against others."""
+    """Two histories of three items; two items of the first have rejected items."""
     items = np.array([[3, 5, 7], [1, 2, 4]])
     ids = torch.from_numpy(bundle.layout.items[items].reshape(2, 6))
     ids = torch.cat([torch.full((2, 1), bundle.bos), ids], dim=1)
@@ -77,35 +77,35 @@ def batch(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def referred(bundle: Bundle, given: dict[str, Any]) -> Tensor:
+def with_reference(bundle: Bundle, data: dict[str, Any]) -> Tensor:
     """The model's own log-probabilities of the candidates."""
-    shown = {k: v for k, v in given.items() if k != "reference"}
+    inputs = {k: v for k, v in data.items() if k != "reference"}
     with torch.no_grad():
-        logs = bundle.model(Batch(**shown))["candidate_logs"].sum(-1)
+        logs = bundle.model(Batch(**inputs))["candidate_logs"].sum(-1)
     out = torch.zeros(2, 7, 3)
-    out[given["candidates"][..., 0] >= 0] = logs
+    out[data["candidates"][..., 0] >= 0] = logs
     return out
 
 
 @pytest.mark.parametrize("kind", ["positions", "tokens"])
-def test_a_model_that_has_not_moved_is_undecided(kind: str) -> None:
+def test_an_unchanged_model_has_log_ratios_of_zero(kind: str) -> None:
     bundle = make_bundle(scratch(items=kind))
-    given = batch(bundle)
-    given["reference"] = referred(bundle, given)
-    given["weights"] = torch.tensor([[2.0], [0.0]]).expand_as(given["input_ids"])
+    data = batch(bundle)
+    data["reference"] = with_reference(bundle, data)
+    data["weights"] = torch.tensor([[2.0], [0.0]]).expand_as(data["input_ids"])
     objective = SoftmaxDpo(PreferenceConfig(objective="sdpo", beta=0.7))
-    out = objective(bundle.model, dict(given), 12)
-    # log 3 where one of three is right, log 2 where one of two
+    out = objective(bundle.model, dict(data), 12)
+    # log 3 for a target among three items, log 2 among two
     assert float(out["loss"].detach()) == pytest.approx(2 * math.log(6) / 12, rel=1e-4)
     assert float(out["chosen_log_ratio"]) == pytest.approx(0, abs=1e-5)
 
 
-def test_nll_is_that_of_the_aligned_rows_and_others_keep_their_own() -> None:
+def test_nll_weighs_the_supervised_loss_of_aligned_sequences_only() -> None:
     bundle = make_bundle(scratch())
-    given = batch(bundle)
-    given["reference"] = referred(bundle, given)
-    plain = {k: given[k] for k in ("input_ids", "labels")}
-    rows = [
+    data = batch(bundle)
+    data["reference"] = with_reference(bundle, data)
+    plain = {k: data[k] for k in ("input_ids", "labels")}
+    nll_of = [
         float(
             bundle.model(
                 Batch(**plain, weights=torch.eye(2)[b][:, None].expand_as(plain["labels"])), 12
@@ -113,23 +113,23 @@ def test_nll_is_that_of_the_aligned_rows_and_others_keep_their_own() -> None:
         )
         for b in (0, 1)
     ]
-    found = {}
+    actual = {}
     for nll in (0.0, 0.25):
         objective = SoftmaxDpo(PreferenceConfig(objective="sdpo", nll=nll))
-        found[nll] = float(objective(bundle.model, dict(given), 12)["loss"].detach())
-    assert found[0.0] == pytest.approx(2 * math.log(6) / 12 + rows[1], rel=1e-4)
-    assert found[0.25] - found[0.0] == pytest.approx(0.25 * 2 * rows[0], rel=1e-4)
+        actual[nll] = float(objective(bundle.model, dict(data), 12)["loss"].detach())
+    assert actual[0.0] == pytest.approx(2 * math.log(6) / 12 + nll_of[1], rel=1e-4)
+    assert actual[0.25] - actual[0.0] == pytest.approx(0.25 * 2 * nll_of[0], rel=1e-4)
 
 
-def test_steps_on_the_loss_move_the_right_item_up() -> None:
+def test_training_on_the_loss_raises_the_target() -> None:
     bundle = make_bundle(scratch())
-    given = batch(bundle)
-    given["reference"] = referred(bundle, given)
+    data = batch(bundle)
+    data["reference"] = with_reference(bundle, data)
     objective = SoftmaxDpo(PreferenceConfig(objective="sdpo"))
     optimizer = torch.optim.Adam(bundle.model.parameters(), lr=1e-3)
-    given["weights"] = torch.tensor([[1.0], [0.0]]).expand_as(given["input_ids"])
+    data["weights"] = torch.tensor([[1.0], [0.0]]).expand_as(data["input_ids"])
     for _ in range(15):
-        out = objective(bundle.model, dict(given), 1)
+        out = objective(bundle.model, dict(data), 1)
         optimizer.zero_grad()
         out["loss"].backward()
         optimizer.step()

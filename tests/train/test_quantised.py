@@ -1,4 +1,4 @@
-"""A quantised language model learns as a bfloat16 one does."""
+"""A quantised language model trains like a bfloat16 one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def codes(corpus: Corpus) -> ItemCodes:
 def learn(
     backbone: BackboneConfig, corpus: Corpus, codes: ItemCodes, folder: Path, steps: int = 120
 ) -> tuple[Bundle, list[float], float]:
-    """The model, its losses, and the share of users whose next item it puts first."""
+    """The model, its losses, and the share of users whose target it ranks first."""
     settings = SETTINGS.train.model_copy(
         update={"steps": steps, "log_every": 1, "precision": "bfloat16"}
     )
@@ -46,7 +46,7 @@ def learn(
 
 @pytest.fixture(scope="module")
 def base(corpus: Corpus, codes: ItemCodes, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Llama whose blocks have learned what a sequence is, without the tokens it learned on."""
+    """A Llama with trained blocks, without the item tokens of that training."""
     folder = tmp_path_factory.mktemp("base")
     raw = llama(save_llama(folder / "raw"))
     model = learn(raw, corpus, codes, folder / "run", steps=40)[0].model.causal
@@ -61,16 +61,16 @@ def base(corpus: Corpus, codes: ItemCodes, tmp_path_factory: pytest.TempPathFact
 def test_4_and_8_bits_end_within_a_tenth_of_16(
     base: Path, corpus: Corpus, codes: ItemCodes, tmp_path: Path
 ) -> None:
-    losses, found = {}, {}
+    losses, accuracy = {}, {}
     for bits in (None, "4bit", "8bit"):
         backbone = llama(base, lora=True, quantize=bits).model_copy(
             update={"dtype": "bfloat16", "lora": LoraSettings(rank=8)}
         )
-        _, curve, found[bits] = learn(backbone, corpus, codes, tmp_path / str(bits))
+        _, curve, accuracy[bits] = learn(backbone, corpus, codes, tmp_path / str(bits))
         losses[bits] = float(np.mean(curve[-20:]))
         assert losses[bits] < 0.6 * curve[0]
-    assert found[None] > 0.4
+    assert accuracy[None] > 0.4
     for bits in ("4bit", "8bit"):
         assert losses[bits] == pytest.approx(losses[None], rel=0.1)
-        assert found[bits] == pytest.approx(found[None], rel=0.1)
+        assert accuracy[bits] == pytest.approx(accuracy[None], rel=0.1)
         assert losses[bits] != losses[None]

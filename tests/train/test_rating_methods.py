@@ -1,4 +1,4 @@
-"""Rating methods trained through the front door: heads, the swapped control, and no training."""
+"""Training of rating methods: heads, the permutation control, zero-shot."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ ITEMS = 24
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
-    world = {"kind": "markov", "users": 30, "items": ITEMS, "events": 8}
-    return build(DataConfig(source="synthetic", synthetic=world))[0]
+    dataset = {"kind": "markov", "users": 30, "items": ITEMS, "events": 8}
+    return build(DataConfig(source="synthetic", synthetic=dataset))[0]
 
 
-def taught(corpus: Corpus, folder: Path, heads: dict[str, Any], **changes: Any) -> Bundle:
+def trained_bundle(corpus: Corpus, folder: Path, heads: dict[str, Any], **changes: Any) -> Bundle:
     settings = {
         "tasks": {"rating-sequence": {}}, "steps": 2, "batch": 4, "precision": "float32",
         "warmup": 0, **changes,
@@ -46,8 +46,8 @@ def taught(corpus: Corpus, folder: Path, heads: dict[str, Any], **changes: Any) 
     return load_bundle(folder)
 
 
-def test_a_bundle_comes_back_with_the_heads_it_was_taught(corpus: Corpus, tmp_path: Path) -> None:
-    bundle = taught(corpus, tmp_path, {"regression": None, "classification": "ordinal"})
+def test_a_bundle_is_loaded_with_its_trained_heads(corpus: Corpus, tmp_path: Path) -> None:
+    bundle = trained_bundle(corpus, tmp_path, {"regression": None, "classification": "ordinal"})
     assert bundle.settings.heads == HeadsConfig(regression=None, classification="ordinal")
     assert isinstance(bundle.model.heads.classification, CumulativeLink)
     assert bundle.model.heads.regression is None
@@ -56,8 +56,8 @@ def test_a_bundle_comes_back_with_the_heads_it_was_taught(corpus: Corpus, tmp_pa
     assert "regression_loss" not in metrics
 
 
-def test_statistics_are_taught_as_they_are_asked(corpus: Corpus, tmp_path: Path) -> None:
-    bundle = taught(corpus, tmp_path, {}, next_item={"statistics": True, "window": 4})
+def test_statistics_are_in_the_training_examples(corpus: Corpus, tmp_path: Path) -> None:
+    bundle = trained_bundle(corpus, tmp_path, {}, next_item={"statistics": True, "window": 4})
     assert bundle.settings.statistics
     library = training_prompts(Generative())
     settings = {
@@ -65,24 +65,26 @@ def test_statistics_are_taught_as_they_are_asked(corpus: Corpus, tmp_path: Path)
         "next_item": {"statistics": True, "window": 4},
     }  # fmt: skip
     config = Generative(backbone=scratch(), train=settings)
-    seen = config.train.training_events(corpus)
-    rows = training_data.build_training_data(config, seen, bundle, library)[0]["rating-sequence"]
-    text = bundle.tokenizer.decode(rows[0].input_ids)
-    assert text.count(" mean ") == rows.windows.lengths[0]
+    corpora = config.train.training_events(corpus)
+    examples = training_data.build_training_data(config, corpora, bundle, library)[0][
+        "rating-sequence"
+    ]
+    text = bundle.tokenizer.decode(examples[0].input_ids)
+    assert text.count(" mean ") == examples.windows.lengths[0]
 
 
-def test_no_steps_leave_a_model_as_it_is_and_without_heads(corpus: Corpus, tmp_path: Path) -> None:
-    bundle = taught(corpus, tmp_path, {}, steps=0, tasks={"rating": {}})
-    fresh = checkpoint.build(bundle.settings, bundle.layout.codes, bundle.item_ids)
+def test_zero_steps_save_an_untrained_model_without_heads(corpus: Corpus, tmp_path: Path) -> None:
+    bundle = trained_bundle(corpus, tmp_path, {}, steps=0, tasks={"rating": {}})
+    untrained = checkpoint.build(bundle.settings, bundle.layout.codes, bundle.item_ids)
     weights = bundle.model.state_dict()
-    assert all(torch.equal(weights[name], w) for name, w in fresh.model.state_dict().items())
+    assert all(torch.equal(weights[name], w) for name, w in untrained.model.state_dict().items())
     assert bundle.model.heads is None
-    assert bundle.settings.scale  # its words can still be asked
+    assert bundle.settings.scale  # for ratings as text
     assert not bundle.settings.trained
     assert not (tmp_path / "metrics.jsonl").exists()
 
 
-def test_what_knows_no_codes_is_asked_in_words_alone(corpus: Corpus) -> None:
+def test_zero_shot_models_take_only_tasks_in_words(corpus: Corpus) -> None:
     def check(task: str) -> None:
         config = Generative(train={"steps": 0, "tasks": {task: {}}})
         check_data({"zero": config}, (), corpus)
@@ -94,17 +96,17 @@ def test_what_knows_no_codes_is_asked_in_words_alone(corpus: Corpus) -> None:
             check(task)
 
 
-def test_the_control_is_fitted_to_permuted_histories_and_nothing_else(
+def test_the_permutation_control_is_trained_on_permuted_histories_only(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = []
+    corpora = []
 
-    def watch(name: str, n: int, config: Any, given: Corpus, *rest: Any) -> Any:
-        seen.append(given)
-        return rows(name, n, config, given, *rest)
+    def spy(name: str, n: int, config: Any, corpus_of_run: Corpus, *rest: Any) -> Any:
+        corpora.append(corpus_of_run)
+        return examples(name, n, config, corpus_of_run, *rest)
 
-    rows = training_data._rows
-    monkeypatch.setattr(training_data, "_rows", watch)
+    examples = training_data._examples
+    monkeypatch.setattr(training_data, "_examples", spy)
     fits = Fits.of(corpus, some_codes(ITEMS), tmp_path / "store")
     settings = {"tasks": {"rating-sequence": {}}, "steps": 1, "batch": 4, "seed": 3}
     plain = Generative(backbone=scratch(), train=settings)
@@ -116,18 +118,19 @@ def test_the_control_is_fitted_to_permuted_histories_and_nothing_else(
     assert one.settings == other.settings
     keys = corpus.interactions.event_keys
     assert all(
-        np.array_equal(run.fit_stage.lineage.contains(keys), corpus.split.mask("train")) for run in runs
+        np.array_equal(run.fit_stage.lineage.contains(keys), corpus.split.mask("train"))
+        for run in runs
     )
     permuted = permute_histories(corpus, ["train"], 3).interactions
-    for given, wanted in zip(seen, (corpus.interactions, permuted), strict=True):
-        assert np.array_equal(given.interactions.items, wanted.items)
-        assert np.array_equal(given.interactions.ratings, wanted.ratings, equal_nan=True)
+    for corpus_of_run, expected in zip(corpora, (corpus.interactions, permuted), strict=True):
+        assert np.array_equal(corpus_of_run.interactions.items, expected.items)
+        assert np.array_equal(corpus_of_run.interactions.ratings, expected.ratings, equal_nan=True)
 
 
-def test_what_swapped_models_answer_hangs_on_validation_too(corpus: Corpus) -> None:
-    """A test event's history ends with validation events: a deal of both parts moves them all."""
+def test_permutation_of_train_and_valid_keeps_test_events(corpus: Corpus) -> None:
+    """A test event's history ends with validation events, which are permuted too."""
     before = corpus.interactions
     log = permute_histories(corpus, ["train", "valid"], 0).interactions
-    moved = replace(before, items=log.items).items != before.items
-    assert moved[corpus.split.mask("train", "valid")].mean() > 0.8
-    assert not moved[corpus.split.mask("test")].any()
+    changed = replace(before, items=log.items).items != before.items
+    assert changed[corpus.split.mask("train", "valid")].mean() > 0.8
+    assert not changed[corpus.split.mask("test")].any()

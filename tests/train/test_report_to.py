@@ -1,4 +1,4 @@
-"""Experiment trackers: they get every log where they are asked for, and shape nothing."""
+"""Experiment trackers receive every log and do not change training."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Sent = dict[str, list[dict[str, Any]]]
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
-    """What every tracker there is was sent, all of them installed and in reach."""
-    found: Sent = {}
+    """The logs sent to every tracker, all of them installed."""
+    logs_by_tracker: Sent = {}
 
     def tracker(name: str) -> type[TrainerCallback]:
         class Tracker(TrainerCallback):
             def on_log(self, args: Any, state: Any, control: Any, logs: Any, **_: Any) -> None:
-                found.setdefault(name, []).append({"step": state.global_step, **logs})
+                logs_by_tracker.setdefault(name, []).append({"step": state.global_step, **logs})
 
         return Tracker
 
@@ -37,21 +37,21 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
     monkeypatch.setattr(integration_utils, "INTEGRATION_TO_CALLBACK", trackers)
     monkeypatch.setattr("transformers.integrations.is_kubeflow_available", lambda: True)
     monkeypatch.setattr(module, "find_spec", lambda name: name)
-    return found
+    return logs_by_tracker
 
 
 def test_a_tracker_gets_every_log_and_changes_nothing(sent: Sent, tmp_path: Path) -> None:
-    alone = train(scratch(), config(steps=3), tmp_path / "alone")
+    untracked = train(scratch(), config(steps=3), tmp_path / "untracked")
     assert not sent
     tracked = train(scratch(), config(steps=3, report_to=("wandb", "mlflow")), tmp_path / "tracked")
     assert sent.keys() == {"wandb", "mlflow"}
     losses = [log["loss"] for log in sent["wandb"] if "loss" in log]
     assert losses == curve(tmp_path / "tracked", "loss")["loss"]
     assert len(losses) == 3
-    assert same(alone, tracked)
+    assert same(untracked, tracked)
 
 
-def test_a_tracker_that_is_not_installed_is_told_before_anything_is_trained(
+def test_a_missing_tracker_is_an_error_before_training(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
@@ -64,11 +64,11 @@ def test_a_tracker_that_is_not_installed_is_told_before_anything_is_trained(
     assert not list(tmp_path.iterdir())
 
 
-def test_tensorboard_s_other_package_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorboardx_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: name == "tensorboardX" or None)
     TrainConfig(report_to=("tensorboard",)).check_trackers()
 
 
-def test_trackers_have_names() -> None:
+def test_unknown_trackers_are_refused() -> None:
     with pytest.raises(ValidationError, match="tensorboard"):
         TrainConfig(report_to=("abacus",))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""GRPO over drawn items: what is drawn, what the loss is, and that trl's trainer takes the same."""
+"""GRPO over sampled items: the samples, and the loss compared with trl."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from p5rec.train.config import GroupConfig
 HISTORY = np.array([[3, 5, 7, 9], [1, 2, 4, 6]])
 
 
-def test_nothing_is_learned_where_all_items_are_worth_the_same() -> None:
+def test_equal_rewards_give_no_gradient() -> None:
     logs = torch.randn(3, 4, 2, requires_grad=True)
     grpo_loss(logs, advantages(torch.full((3, 4), 0.7))).sum().backward()
     assert logs.grad is not None
     assert not logs.grad.any()
 
 
-def test_the_gradient_is_the_advantage_shared_by_the_group() -> None:
+def test_the_gradient_is_the_advantage_over_the_group_size() -> None:
     logs = torch.randn(2, 3, 2, requires_grad=True)
     weights = torch.tensor([[1.0, 0, -1], [2, -1, -1]])
     losses = grpo_loss(logs, weights)
@@ -41,18 +41,23 @@ def test_the_gradient_is_the_advantage_shared_by_the_group() -> None:
 
 
 def batch(bundle: Bundle, seed: int = 0) -> dict[str, Any]:
-    """Items are drawn in place of the last three of each history."""
+    """Histories with sampled items at their last three events."""
     tokens = torch.from_numpy(bundle.layout.items[HISTORY].reshape(2, 8))
     ids = torch.cat([torch.full((2, 1), bundle.bos), tokens], dim=1)
     labels = ids.clone()
     labels[:, :3] = -100
-    draws = torch.zeros_like(ids)
-    draws[:, 3::2] = 1 + 10_000 * seed + 1000 * torch.arange(6).view(2, 3)
-    return {"input_ids": ids, "labels": labels, "weights": torch.ones(ids.shape), "draws": draws}
+    sample_seeds = torch.zeros_like(ids)
+    sample_seeds[:, 3::2] = 1 + 10_000 * seed + 1000 * torch.arange(6).view(2, 3)
+    return {
+        "input_ids": ids,
+        "labels": labels,
+        "weights": torch.ones(ids.shape),
+        "sample_seeds": sample_seeds,
+    }
 
 
 class Spy(torch.nn.Module):
-    """The model, and what it was asked to weigh."""
+    """Wraps a model and records candidates."""
 
     def __init__(self, bundle: Bundle) -> None:
         super().__init__()
@@ -63,62 +68,67 @@ class Spy(torch.nn.Module):
         return self.model(batch, count)
 
 
-def drawn(bundle: Bundle, given: dict[str, Any], group: int = 5) -> Tensor:
+def sampled_items(bundle: Bundle, data: dict[str, Any], group: int = 5) -> Tensor:
     spy = Spy(bundle)
-    Grpo(GroupConfig(objective="grpo", group=group), bundle.model)(spy, dict(given), 12)
+    Grpo(GroupConfig(objective="grpo", group=group), bundle.model)(spy, dict(data), 12)
     assert spy.seen is not None
     return spy.seen
 
 
 @pytest.mark.parametrize("kind", ["positions", "tokens"])
-def test_drawn_are_real_items_that_the_history_does_not_hold(kind: str) -> None:
+def test_sampled_items_exist_and_are_not_in_the_history(kind: str) -> None:
     bundle = make_bundle(scratch(items=kind), spread=0.3)
     for seed in range(3):
-        items = drawn(bundle, batch(bundle, seed), group=200)
+        items = sampled_items(bundle, batch(bundle, seed), group=200)
         assert (items[:, [0, 1, 2, 4, 6, 8]] == -1).all()
-        for row in range(2):
-            for place in (1, 2, 3):
-                found = set(items[row, 1 + 2 * place].tolist())
-                assert len(found) > 1
-                assert found <= set(range(24)) - set(HISTORY[row, :place].tolist())
+        for sequence in range(2):
+            for event in (1, 2, 3):
+                actual = set(items[sequence, 1 + 2 * event].tolist())
+                assert len(actual) > 1
+                assert actual <= set(range(24)) - set(HISTORY[sequence, :event].tolist())
 
 
-def test_a_history_that_holds_every_item_leaves_none_to_draw() -> None:
+def test_a_history_with_every_item_leaves_none_to_sample() -> None:
     bundle = make_bundle(scratch(), some_codes(4, (2, 2)))
     tokens = torch.from_numpy(bundle.layout.items[[0, 1, 2, 3, 0]].reshape(1, 10))
     ids = torch.cat([torch.tensor([[bundle.bos]]), tokens], dim=1)
-    draws = torch.zeros_like(ids)
-    draws[:, 7], draws[:, 9] = 1, 2
-    given = {"input_ids": ids, "labels": ids, "weights": torch.ones(ids.shape), "draws": draws}
-    items = drawn(bundle, given)[0]
+    sample_seeds = torch.zeros_like(ids)
+    sample_seeds[:, 7], sample_seeds[:, 9] = 1, 2
+    data = {
+        "input_ids": ids,
+        "labels": ids,
+        "weights": torch.ones(ids.shape),
+        "sample_seeds": sample_seeds,
+    }
+    items = sampled_items(bundle, data)[0]
     assert items[7].tolist() == [3] * 5
     assert (items[9] == -1).all()
 
 
-def test_draws_hang_on_their_seeds_and_not_on_the_batch() -> None:
+def test_samples_depend_on_their_seeds_not_on_the_batch() -> None:
     bundle = make_bundle(scratch(), spread=0.3)
-    given = batch(bundle)
-    both = drawn(bundle, given)
-    assert torch.equal(both, drawn(bundle, given))
-    alone = drawn(bundle, {k: v[1:] for k, v in given.items()})
+    data = batch(bundle)
+    both = sampled_items(bundle, data)
+    assert torch.equal(both, sampled_items(bundle, data))
+    alone = sampled_items(bundle, {k: v[1:] for k, v in data.items()})
     assert torch.equal(alone[0], both[1])
-    assert not torch.equal(both, drawn(bundle, batch(bundle, seed=1)))
+    assert not torch.equal(both, sampled_items(bundle, batch(bundle, seed=1)))
 
 
-def test_items_are_drawn_as_often_as_the_model_finds_them_likely() -> None:
+def test_items_are_sampled_with_the_model_s_probabilities() -> None:
     bundle = make_bundle(scratch(), spread=0.3)
     start = torch.tensor([[bundle.bos]])
     catalogue = torch.from_numpy(bundle.layout.codes.codes).long()
     with torch.no_grad():
         scores = score_codes(bundle.model, start, torch.ones_like(start), catalogue)[0]
-    given = batch(bundle)
-    given["draws"] = torch.zeros_like(given["draws"])
-    given["draws"][:, 1] = torch.tensor([5, 10_000])
-    one, two = drawn(bundle, given, group=4000)[:, 1]
-    wanted = scores.softmax(0)
-    assert 0.1 < wanted.max() < 0.9
-    for found in (one, two):
-        assert (found.bincount(minlength=24) / 4000 - wanted).abs().max() < 0.03
+    data = batch(bundle)
+    data["sample_seeds"] = torch.zeros_like(data["sample_seeds"])
+    data["sample_seeds"][:, 1] = torch.tensor([5, 10_000])
+    one, two = sampled_items(bundle, data, group=4000)[:, 1]
+    reference = scores.softmax(0)
+    assert 0.1 < reference.max() < 0.9
+    for actual in (one, two):
+        assert (actual.bincount(minlength=24) / 4000 - reference).abs().max() < 0.03
     assert not torch.equal(one, two)
 
 
@@ -128,28 +138,28 @@ def test_the_expected_reward_grows(kind: str) -> None:
     objective = Grpo(GroupConfig(objective="grpo", group=12, rewards={"hit": 1.0}), bundle.model)
     optimizer = torch.optim.Adam(bundle.model.parameters(), lr=1e-3)
 
-    def expected() -> float:
-        given = {k: v for k, v in batch(bundle).items() if k != "draws"}
+    def mean_probability() -> float:
+        data = {k: v for k, v in batch(bundle).items() if k != "sample_seeds"}
         candidates = torch.full((2, 9, 1), -1)
         candidates[:, 3::2, 0] = torch.from_numpy(HISTORY[:, 1:])
         with torch.no_grad():
-            out = bundle.model(Batch(**given, candidates=candidates))
+            out = bundle.model(Batch(**data, candidates=candidates))
         return float(out["candidate_logs"].sum(-1).exp().mean())
 
-    before = expected()
+    before = mean_probability()
     for seed in range(40):
         out = objective(bundle.model, batch(bundle, seed), 6)
         optimizer.zero_grad()
         out["loss"].backward()
         optimizer.step()
-    assert expected() > before + 0.2
+    assert mean_probability() > before + 0.2
 
 
 def test_the_loss_and_its_gradient_are_those_of_trl(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model of tokens under its own softmax is what trl's trainer takes; the same items drawn."""
-    monkeypatch.setattr(ExtendedHead, "bias", None, raising=False)  # trl's fused head asks for it
+    """trl's trainer supports a model with one token per code; the sampled items are the same."""
+    monkeypatch.setattr(ExtendedHead, "bias", None, raising=False)  # for trl's fused head
     bundle = make_bundle(scratch(items="tokens", normalisation="vocab"))
     model, causal = bundle.model.eval(), bundle.model.causal
     own = causal.forward
@@ -168,7 +178,7 @@ def test_the_loss_and_its_gradient_are_those_of_trl(
     items = torch.from_numpy(bundle.layout.items)
     ids, group = batch(bundle)["input_ids"], torch.tensor([[0, 1, 2, 4], [8, 10, 11, 12]])
     prompts = ids[:, :7].repeat_interleave(4, 0)
-    worth = advantages(torch.tensor([[1.0, 0, 0, -0.5], [0, 0.5, 0, 0]]))
+    group_advantages = advantages(torch.tensor([[1.0, 0, 0, -0.5], [0, 0.5, 0, 0]]))
     trainer.current_gradient_accumulation_steps = 1
     causal.eval()
     theirs = trainer._compute_loss(
@@ -178,11 +188,11 @@ def test_the_loss_and_its_gradient_are_those_of_trl(
             "prompt_mask": torch.ones_like(prompts),
             "completion_ids": items[group].flatten(0, 1),
             "completion_mask": torch.ones(8, 2, dtype=torch.int64),
-            "advantages": worth.flatten(),
+            "advantages": group_advantages.flatten(),
         },
     )
     theirs.backward()
-    wanted = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    reference = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
     causal.forward = own
     candidates = torch.full((*ids.shape, 4), -1)
@@ -190,9 +200,9 @@ def test_the_loss_and_its_gradient_are_those_of_trl(
     out = model(
         Batch(ids, torch.full_like(ids, -100), torch.ones(ids.shape), candidates=candidates)
     )
-    ours = grpo_loss(out["candidate_logs"], worth).sum() / 4  # 2 positions of 2 codes
+    ours = grpo_loss(out["candidate_logs"], group_advantages).sum() / 4  # 2 positions of 2 codes
     (ours + out["loss"]).backward()
     assert float(ours.detach()) == pytest.approx(float(theirs.detach()), abs=1e-6)
-    for name, gradient in wanted.items():
+    for name, gradient in reference.items():
         assert torch.allclose(model.get_parameter(name).grad, gradient, atol=1e-6), name
-    assert max(float(g.abs().max()) for g in wanted.values()) > 0.1
+    assert max(float(g.abs().max()) for g in reference.values()) > 0.1

@@ -1,4 +1,4 @@
-"""FSDP2's weights in pieces over two processes on the CPU, made whole and read back."""
+"""FSDP2 weights sharded over two processes on the CPU, gathered and loaded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORKER = """
 import torch
 import torch.distributed as dist
 from tiny_models import make_bundle, scratch, some_codes
-from together import asking
+from together import validation
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from p5rec.models.checkpoint import trainable_state
@@ -27,7 +27,7 @@ dist.init_process_group("gloo")
 mesh = init_device_mesh("cpu", (2,))
 bundle = make_bundle(scratch(), some_codes(), spread=0.3, scale=(1.0, 2.0))
 wanted = {name: value.clone() for name, value in trainable_state(bundle.model).items()}
-answer = asking(bundle)()
+metrics = validation(bundle)()
 for layer in bundle.model.decoder.layers:
     fully_shard(layer, mesh=mesh)
 fully_shard(bundle.model, mesh=mesh)
@@ -38,23 +38,23 @@ ids = torch.tensor([[bundle.bos, *bundle.layout.items[:3].reshape(-1)]])
 bundle.model(Batch(ids, ids, torch.ones(ids.shape)))["loss"].backward()  # sets up a first step
 
 
-def holds(state):
+def has_state(state):
     found = full_state(bundle.model)
     return found.keys() == state.keys() and all(torch.equal(found[n], state[n]) for n in state)
 
 
-assert holds(wanted)
+assert has_state(wanted)
 with gathered(bundle.model, bundle.model):
-    assert asking(bundle)() == answer
+    assert validation(bundle)() == metrics
 load_sharded(bundle.model, {name: value + 1 for name, value in wanted.items()})
-assert not holds(wanted)
-assert holds({name: value + 1 for name, value in wanted.items()})
+assert not has_state(wanted)
+assert has_state({name: value + 1 for name, value in wanted.items()})
 dist.destroy_process_group()
 """
 
 
 @pytest.mark.nightly
-def test_two_processes_hold_half_of_the_weights_each(tmp_path: Path) -> None:
+def test_two_processes_have_half_of_the_weights_each(tmp_path: Path) -> None:
     (tmp_path / "worker.py").write_text(WORKER)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     paths = ":".join(map(str, (TESTS.parent, TESTS, TESTS / "train")))
@@ -66,10 +66,10 @@ def test_two_processes_hold_half_of_the_weights_each(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_a_quantised_backbone_does_not_go_to_pieces() -> None:
-    for found in ("ZeRO-2 on 2 processes", "all of them on each process"):
-        check_quantised(True, found)
-    for found in ("ZeRO-3 on 2 processes", "FSDP on 8 processes"):
-        check_quantised(False, found)
-        with pytest.raises(UserError, match=f"expected whole weights, got {found}; launch"):
-            check_quantised(True, found)
+def test_a_quantised_backbone_is_not_sharded() -> None:
+    for actual in ("ZeRO-2 on 2 processes", "full copies on each process"):
+        check_quantised(True, actual)
+    for actual in ("ZeRO-3 on 2 processes", "FSDP on 8 processes"):
+        check_quantised(False, actual)
+        with pytest.raises(UserError, match=f"expected unsharded weights, got {actual}; launch"):
+            check_quantised(True, actual)

@@ -1,4 +1,4 @@
-"""Planted effects are found, and nothing is found where nothing was planted."""
+"""Planted effects are learned, and nothing is learned on null data."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ IDS = IdsConfig(levels=2, codebook=8, vectors={"text": None, "cooccurrence": {"d
 
 
 def corpus_of(kind: str, **changes: Any) -> Corpus:
-    world = {"kind": kind, "users": 240, "items": ITEMS, "events": 12, **changes}
-    return build(DataConfig(source="synthetic", synthetic=world))[0]
+    dataset = {"kind": kind, "users": 240, "items": ITEMS, "events": 12, **changes}
+    return build(DataConfig(source="synthetic", synthetic=dataset))[0]
 
 
 def lists(
     corpus: Corpus, folder: Path, **changes: Any
 ) -> tuple[RankedLists, RankedLists, Histories, np.ndarray]:
-    """The test lists of a tiny trained model and of popularity, the requests, the targets."""
+    """Recommendations of a tiny trained model and of popularity, the requests, the targets."""
     codes = fit(IDS, corpus).codes
     settings = SETTINGS.model_copy(update={"train": SETTINGS.train.model_copy(update=changes)})
     train(settings, corpus, codes, folder)
@@ -60,16 +60,18 @@ def lists(
 
 def gain(one: RankedLists, other: RankedLists, targets: np.ndarray, k: int) -> Interval:
     """The difference in HR@k."""
-    hits = [(found.items[:, :k] == targets[:, None]).any(1).astype(float) for found in (one, other)]
+    hits = [
+        (actual.items[:, :k] == targets[:, None]).any(1).astype(float) for actual in (one, other)
+    ]
     return paired_means(*hits, one.users, seed=0)
 
 
-def test_the_successor_of_an_item_is_learned(tmp_path: Path) -> None:
+def test_a_planted_successor_is_learned(tmp_path: Path) -> None:
     corpus = corpus_of("markov")
     model, popularity, histories, targets = lists(corpus, tmp_path)
-    found = gain(model, popularity, targets, 1)
-    assert found.low > 0.3
-    # what it puts first is the planted successor itself, by its external id
+    actual = gain(model, popularity, targets, 1)
+    assert actual.low > 0.3
+    # its first recommendation is the planted successor, by external id
     numbers = np.array([int(name[1:]) for name in corpus.catalog.ids])
     after = successor(SyntheticConfig(kind="markov", users=240, items=ITEMS, events=12))
     last = numbers[histories.items[histories.offsets[1:] - 1]]
@@ -78,99 +80,99 @@ def test_the_successor_of_an_item_is_learned(tmp_path: Path) -> None:
     assert followed[~seen].mean() > 0.7
 
 
-def test_where_nothing_was_planted_nothing_is_found(tmp_path: Path) -> None:
+def test_on_null_data_nothing_is_learned(tmp_path: Path) -> None:
     model, popularity, _, targets = lists(corpus_of("null"), tmp_path)
     for k in (1, 5):
         assert not excludes_zero(gain(model, popularity, targets, k))
 
 
-def test_on_a_checkerboard_everyone_keeps_to_a_colour(tmp_path: Path) -> None:
+def test_on_a_checkerboard_recommendations_have_the_user_s_colour(tmp_path: Path) -> None:
     corpus = corpus_of("checkerboard")
     model, popularity, histories, targets = lists(corpus, tmp_path)
     numbers = np.array([int(name[1:]) for name in corpus.catalog.ids])
     colour = np.array([int(corpus.user_ids[u][1:]) % 2 for u in histories.users])
-    kept = numbers[model.items] % 2 == colour[:, None]
-    assert kept.mean() > 0.95
+    same_colour = numbers[model.items] % 2 == colour[:, None]
+    assert same_colour.mean() > 0.95
     assert gain(model, popularity, targets, 5).low > 0
 
 
 @pytest.mark.parametrize("planted", [True, False])
-def test_views_help_where_they_tell_a_taste_and_not_elsewhere(
-    planted: bool, tmp_path: Path
-) -> None:
-    found = []
+def test_views_help_only_if_they_carry_a_signal(planted: bool, tmp_path: Path) -> None:
+    actual = []
     for behaviour in ({"column": "behaviour", "targets": ["purchase"]}, None):
-        world = {"kind": "shop", "users": 300, "items": ITEMS, "events": 5, "p": 0.9 * planted}
+        dataset = {"kind": "shop", "users": 300, "items": ITEMS, "events": 5, "p": 0.9 * planted}
         corpus = build(
-            DataConfig(source="synthetic", synthetic=world, behaviour=behaviour, catalog="table")
+            DataConfig(source="synthetic", synthetic=dataset, behaviour=behaviour, catalog="table")
         )[0]
         model, _, _, targets = lists(corpus, tmp_path / str(behaviour is None), steps=150)
-        found.append((model, targets))
-    (everything, targets), (bought, same) = found
+        actual.append((model, targets))
+    (everything, targets), (bought, same) = actual
     assert (targets == same).all()
     low = gain(everything, bought, targets, 5).low
     assert low > 0 if planted else low <= 0
 
 
 @pytest.fixture
-def taught(tmp_path: Path):
-    """Teaches a small corpus for a step, through the store."""
+def fit_once(tmp_path: Path):
+    """Trains on a small corpus for a step, through the store."""
     corpus = corpus_of("markov", users=20, items=8, events=5)
     fits = Fits.of(corpus, fit(IDS, corpus).codes, tmp_path / "store")
 
-    def run(seed: int = 0, looks: dict[str, Any] | None = None, **changes: Any):
-        settings = SETTINGS.train.model_copy(update={"steps": 1, "seed": seed, **(looks or {})})
+    def run(seed: int = 0, train_settings: dict[str, Any] | None = None, **changes: Any):
+        settings = SETTINGS.train.model_copy(
+            update={"steps": 1, "seed": seed, **(train_settings or {})}
+        )
         return fits.fit(SETTINGS.model_copy(update={"train": settings, **changes})).made
 
     return run
 
 
-def test_a_model_is_taught_once_a_setting(taught) -> None:
-    first = taught()
+def test_a_model_is_trained_once_per_setting(fit_once) -> None:
+    first = fit_once()
     assert first.fresh
-    assert not taught().fresh
+    assert not fit_once().fresh
     assert sorted(p.name for p in first.path.iterdir()) == ["lineage.npy", "manifest.json", "model"]
     assert (first.path / "model" / "metrics.jsonl").is_file()
-    assert taught(seed=1).key != first.key
-    assert taught(looks={"report_to": ("wandb",)}).key == first.key
+    assert fit_once(seed=1).key != first.key
+    assert fit_once(train_settings={"report_to": ("wandb",)}).key == first.key
 
 
 WIDER = DecodeConfig(k=3, beams=9)
-JUDGED = {"evaluate_every": 1, "patience": 1, "evaluate_users": 5}
+EARLY_STOPPING = {"evaluate_every": 1, "patience": 1, "evaluate_users": 5}
 
 
 @pytest.mark.parametrize(
     ("looks", "head", "matters"),
     [
         ({}, None, False),
-        ({"evaluate_every": 1}, None, False),  # the looks are on the record, and decide nothing
-        (JUDGED, None, True),
+        ({"evaluate_every": 1}, None, False),  # checks are logged and decide nothing
+        (EARLY_STOPPING, None, True),
         ({"epochs": EpochsConfig(max_epochs=1)}, None, True),
-        (JUDGED, ItemHeadConfig(), False),  # looked at by the head alone
+        (EARLY_STOPPING, ItemHeadConfig(), False),  # validated by the item head only
     ],
 )
-def test_a_search_is_a_matter_of_training_where_it_says_when_to_stop(
-    taught, looks: dict[str, Any], head: ItemHeadConfig | None, matters: bool
+def test_the_search_is_part_of_the_key_only_with_early_stopping(
+    fit_once, train_settings: dict[str, Any], head: ItemHeadConfig | None, matters: bool
 ) -> None:
     keys = {
-        taught(looks=looks, decode=decode, item_head=head).key
+        fit_once(train_settings=train_settings, decode=decode, item_head=head).key
         for decode in (SETTINGS.decode, WIDER)
     }
     assert len(keys) == 1 + matters
 
 
-def test_what_a_look_runs_is_a_matter_of_training_where_looks_are_taken(
-    taught, monkeypatch: pytest.MonkeyPatch
+def test_validation_code_is_part_of_the_key_only_with_validation(
+    fit_once, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(Code, "digest", lambda self, *given: (work.append(given), "code")[1])
-    taught()
-    blind = work[-1]
-    taught(looks=JUDGED)
-    assert {*work[-1]} - {*blind} == {f"{validator.__module__}:{validator.__name__}"}
+    monkeypatch.setattr(Code, "digest", lambda self, *inputs: (work.append(inputs), "code")[1])
+    fit_once()
+    without_validation = work[-1]
+    fit_once(train_settings=EARLY_STOPPING)
+    assert {*work[-1]} - {*without_validation} == {f"{validator.__module__}:{validator.__name__}"}
 
 
-def test_a_changed_prompt_is_taught_anew(taught, tmp_path: Path) -> None:
+def test_a_changed_prompt_is_trained_again(fit_once, tmp_path: Path) -> None:
     source = Path(__file__).resolve().parents[2] / "prompts" / "rating.yaml"
     folder = tmp_path / "prompts"
     folder.mkdir()
@@ -180,10 +182,10 @@ def test_a_changed_prompt_is_taught_anew(taught, tmp_path: Path) -> None:
         update={"steps": 1, "tasks": {"stars": SETTINGS.train.tasks["next-item"]}}
     )
     prompts = SETTINGS.prompts.model_copy(update={"folders": (str(folder),)})
-    first = taught(train=tasks, prompts=prompts)
+    first = fit_once(train=tasks, prompts=prompts)
     assert first.fresh
-    assert not taught(train=tasks, prompts=prompts).fresh
+    assert not fit_once(train=tasks, prompts=prompts).fresh
     words = "Answer with the number alone."
     assert words in text
-    (folder / "stars.yaml").write_text(text.replace(words, "Say nothing but the number."))
-    assert taught(train=tasks, prompts=prompts).fresh
+    (folder / "stars.yaml").write_text(text.replace(words, "Write only the number."))
+    assert fit_once(train=tasks, prompts=prompts).fresh

@@ -1,4 +1,4 @@
-"""Whole runs of a second: the curve they draw, and that nothing but the seed moves it."""
+"""Complete runs of a second: their loss curves depend only on the seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tiny_models import scratch
 from p5rec.core.errors import UserError
 from p5rec.train import sft
 from p5rec.train.config import TrainConfig
-from p5rec.train.distributed import check_joined, share
+from p5rec.train.distributed import check_joined, per_process
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = runpy.run_path(str(ROOT / "scripts" / "record_golden_training.py"))
@@ -22,15 +22,15 @@ DROPOUT = scratch(dropout=0.2)
 
 
 @pytest.mark.parametrize("model", BACKBONES)
-def test_the_golden_curve_is_drawn_again(model: str) -> None:
+def test_golden_curves_are_reproduced(model: str) -> None:
     """Under the kernels of old and new x86-64 processors (SSE4.2, AVX2, AVX-512) losses lie within
-    3e-6 of each other and gradient norms within 2e-3; a learning rate 1 % off moves every curve's
-    losses by 2e-4 or more.
+    3e-6 of each other and gradient norms within 2e-3; a learning rate 1 % off changes the losses
+    of every curve by 2e-4 or more.
     """
     golden = json.loads((ROOT / "tests/golden/train" / f"{model}.json").read_text())
-    found, off = RECORD["trajectory"](model), RECORD["trajectory"](model, 0.00101)
-    assert found["loss"] == pytest.approx(golden["loss"], rel=5e-5)
-    assert found["grad_norm"] == pytest.approx(golden["grad_norm"], rel=2e-2)
+    actual, off = RECORD["trajectory"](model), RECORD["trajectory"](model, 0.00101)
+    assert actual["loss"] == pytest.approx(golden["loss"], rel=5e-5)
+    assert actual["grad_norm"] == pytest.approx(golden["grad_norm"], rel=2e-2)
     assert off["loss"] != pytest.approx(golden["loss"], rel=5e-5)
 
 
@@ -43,7 +43,7 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     assert not same(one, other)
 
 
-def test_what_is_watched_changes_nothing(tmp_path: Path) -> None:
+def test_validation_and_logging_do_not_change_weights(tmp_path: Path) -> None:
     calls = []
     one = train(DROPOUT, config(steps=6), tmp_path / "one")
     settings = config(steps=6, evaluate_every=2, log_every=3, save_every=4)
@@ -57,27 +57,29 @@ def test_what_is_watched_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("level_losses", [False, True])
-def test_each_task_s_loss_is_logged_and_each_level_s_where_asked(
+def test_task_losses_and_optional_level_losses_are_logged(
     tmp_path: Path, level_losses: bool
 ) -> None:
     train(scratch(), config(steps=12, level_losses=level_losses), tmp_path)
-    found = curve(tmp_path, "loss_dense", "loss_rating", "code_loss", "code_loss_1", "code_loss_2")
-    assert len(found["loss_dense"]) > 2
-    assert len(found["loss_rating"]) > 2
+    actual = curve(
+        tmp_path, "loss_next-item", "loss_rating", "code_loss", "code_loss_1", "code_loss_2"
+    )
+    assert len(actual["loss_next-item"]) > 2
+    assert len(actual["loss_rating"]) > 2
     if level_losses:
-        pairs = zip(found["code_loss_1"], found["code_loss_2"], strict=True)
-        assert [(a + b) / 2 for a, b in pairs] == pytest.approx(found["code_loss"], rel=1e-4)
+        pairs = zip(actual["code_loss_1"], actual["code_loss_2"], strict=True)
+        assert [(a + b) / 2 for a, b in pairs] == pytest.approx(actual["code_loss"], rel=1e-4)
     else:
-        assert not found["code_loss_1"]
+        assert not actual["code_loss_1"]
 
 
 def test_every_trainable_weight_is_optimised_once_at_its_own_rate(tmp_path: Path) -> None:
-    seen = {}
+    groups_of = {}
 
     class Spy(sft.MultitaskTrainer):
         def create_optimizer(self, model=None):
             optimizer = super().create_optimizer(model)
-            seen["groups"] = [dict(g) for g in optimizer.param_groups]
+            groups_of["groups"] = [dict(g) for g in optimizer.param_groups]
             return optimizer
 
     original, sft.MultitaskTrainer = sft.MultitaskTrainer, Spy
@@ -86,14 +88,14 @@ def test_every_trainable_weight_is_optimised_once_at_its_own_rate(tmp_path: Path
         bundle = train(scratch(lora=True), settings, tmp_path)
     finally:
         sft.MultitaskTrainer = original
-    groups = seen["groups"]
-    held = [p for group in groups for p in group["params"]]
-    wanted = [p for p in bundle.model.parameters() if p.requires_grad]
-    assert len(held) == len({id(p) for p in held}) == len(wanted)
-    rows = bundle.model.causal.get_input_embeddings().new
+    groups = groups_of["groups"]
+    optimised = [p for group in groups for p in group["params"]]
+    expected = [p for p in bundle.model.parameters() if p.requires_grad]
+    assert len(optimised) == len({id(p) for p in optimised}) == len(expected)
+    slots = bundle.model.causal.get_input_embeddings().new
     assert [group["lr"] for group in groups] == [0.01, 0.01, 0.5]
     assert [group["weight_decay"] for group in groups] == [0.1, 0.0, 0.1]
-    assert {*map(id, groups[2]["params"])} == {id(rows), id(bundle.model.item_embeddings)}
+    assert {*map(id, groups[2]["params"])} == {id(slots), id(bundle.model.item_embeddings)}
 
 
 def test_frozen_weights_do_not_move(tmp_path: Path) -> None:
@@ -103,20 +105,20 @@ def test_frozen_weights_do_not_move(tmp_path: Path) -> None:
     assert moved == {n for n, p in after.named_parameters() if p.requires_grad}
 
 
-def test_nothing_is_reported_to_anybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[object] = []
+def test_no_telemetry_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[object] = []
     for module in ("trl.trainer.base_trainer", "huggingface_hub.utils"):
-        monkeypatch.setattr(f"{module}.send_telemetry", lambda *a, **k: told.append(a))
+        monkeypatch.setattr(f"{module}.send_telemetry", lambda *a, **k: sent.append(a))
     train(scratch(), config(steps=1), tmp_path)
-    assert told == []
+    assert sent == []
 
 
-def test_processes_that_did_not_join_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_that_did_not_join_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     check_joined(1, "NO")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match="expected 2 processes training together, got 1"):
         check_joined(1, "NO")
-    for way in ("DEEPSPEED", "FSDP"):  # accelerate leaves both out on a CPU, and says nothing
+    for way in ("DEEPSPEED", "FSDP"):  # accelerate ignores both on a CPU without an error
         with monkeypatch.context() as patch:
             patch.setenv(f"ACCELERATE_USE_{way}", "true")
             check_joined(2, way)
@@ -124,21 +126,21 @@ def test_processes_that_did_not_join_are_told(monkeypatch: pytest.MonkeyPatch) -
                 check_joined(2, "MULTI_CPU")
 
 
-def test_a_step_reads_the_same_rows_on_any_number_of_processes(
+def test_a_step_has_the_same_slots_on_any_number_of_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for count, wanted in {1: (4, 6), 2: (4, 3), 3: (4, 2), 4: (2, 3), 12: (2, 1)}.items():
+    for count, expected in {1: (4, 6), 2: (4, 3), 3: (4, 2), 4: (2, 3), 12: (2, 1)}.items():
         monkeypatch.setenv("WORLD_SIZE", str(count))
-        rows, passes = share(4, 6)
-        assert (rows, passes) == wanted
-        assert rows * passes * count == 24
+        slots, batches = per_process(4, 6)
+        assert (slots, batches) == expected
+        assert slots * batches * count == 24
     for count in (5, 16):
         monkeypatch.setenv("WORLD_SIZE", str(count))
-        with pytest.raises(UserError, match=rf"got 6 x 4 rows for {count} processes; set "):
-            share(4, 6)
+        with pytest.raises(UserError, match=rf"got 6 x 4 slots for {count} processes; set "):
+            per_process(4, 6)
 
 
-def test_a_config_says_what_it_refuses() -> None:
+def test_invalid_settings_are_refused() -> None:
     for bad in ({"steps": -1}, {"tasks": {}}, {"next_item": {"window": 1}}, {"batch": 0}):
         with pytest.raises(ValueError, match=r"greater than|at least 1"):
             TrainConfig(**bad)

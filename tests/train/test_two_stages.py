@@ -1,4 +1,4 @@
-"""Public data first, then one's own: what the first training taught is there in the second."""
+"""Pretraining on public data, then training on own data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from p5rec.ids.base import fit
 from p5rec.methods.checks import in_order
 from p5rec.methods.fitted import Fitted
 from p5rec.methods.generative.method import Generative
-from p5rec.models.checkpoint import load_bundle, network
+from p5rec.models.checkpoint import load_bundle, network_hash
 from p5rec.recommend.generative import GenerativeRecommender
 from p5rec.train.training import train
 
@@ -38,14 +38,16 @@ def lists(corpus: Corpus, folder: Path) -> RankedLists:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("lora", [False, True])
-def test_few_steps_after_a_first_training_beat_few_steps(lora: bool, tmp_path: Path) -> None:
+def test_initialisation_from_public_data_beats_training_from_scratch(
+    lora: bool, tmp_path: Path
+) -> None:
     public, own = corpus_of("markov", users=240), corpus_of("markov", users=60, events=14)
     codes = fit(IDS, public).codes
-    index_of = {item: row for row, item in enumerate(public.catalog.ids)}
-    mine = codes.codes[[index_of[item] for item in own.catalog.ids]]
+    index_of = {item: index for index, item in enumerate(public.catalog.ids)}
+    own_codes = codes.codes[[index_of[item] for item in own.catalog.ids]]
     backbone = scratch(lora=lora)
     train(method(80, backbone=backbone), public, codes, tmp_path / "public")
-    few, same = method(5, backbone=backbone), ItemCodes(mine, codes.sizes, codes.scheme)
+    few, same = method(5, backbone=backbone), ItemCodes(own_codes, codes.sizes, codes.scheme)
     start = tmp_path / "public"
     train(few, own, same, tmp_path / "both", start=start)
     train(few, own, same, tmp_path / "own")
@@ -55,43 +57,52 @@ def test_few_steps_after_a_first_training_beat_few_steps(lora: bool, tmp_path: P
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Any:
-    """Teaches methods over a small corpus, through the store."""
+def setup(tmp_path: Path) -> Any:
+    """Trains methods on a small corpus, through the store."""
     corpus = corpus_of("markov", users=20, items=8, events=5)
     return corpus, Fits.of(corpus, fit(IDS, corpus).codes, tmp_path / "store").fit
 
 
 def about(run: Fitted) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((run.trained / "manifest.json").read_text())
-    return found["about"]
+    actual: dict[str, Any] = json.loads((run.trained / "manifest.json").read_text())
+    return actual["about"]
 
 
 @pytest.mark.nightly
-def test_a_model_is_taught_again_when_what_it_began_from_is_another(world: Any) -> None:
-    corpus, run = world
+def test_a_model_is_trained_again_when_its_initial_model_changes(setup: Any) -> None:
+    corpus, run = setup
     first, other = run(method(2)), run(method(3))
     second = method(1, start="first")
-    made = run(second, first=first)
-    assert made.fit_stage.fresh
+    aligned = run(second, first=first)
+    assert aligned.fit_stage.fresh
     assert not run(second, first=first).fit_stage.fresh
-    assert len({made.fit_stage.key, run(method(1)).fit_stage.key, run(second, first=other).fit_stage.key}) == 3
-    assert about(made)["start"] == {"bundle": network(first.trained), **about(first)}
+    assert (
+        len(
+            {
+                aligned.fit_stage.key,
+                run(method(1)).fit_stage.key,
+                run(second, first=other).fit_stage.key,
+            }
+        )
+        == 3
+    )
+    assert about(aligned)["start"] == {"bundle": network_hash(first.trained), **about(first)}
     seen = corpus.interactions.event_keys[corpus.split.mask("train")]
-    assert about(made)["lineage"] == Lineage(seen).summary()
-    # a folder is known by what is in it
+    assert about(aligned)["lineage"] == Lineage(seen).summary()
+    # a folder is identified by its contents
     folder = method(1, start=str(first.trained))
     there = run(folder)
-    assert about(there)["start"] == about(made)["start"]
+    assert about(there)["start"] == about(aligned)["start"]
     assert not run(folder).fit_stage.fresh
     manifest = first.trained / "manifest.json"
     text = manifest.read_text().replace('"steps": 2', '"steps": 7')
     manifest.write_text(text)
     assert run(folder).fit_stage.key != there.fit_stage.key
-    third = run(method(1, start="second"), second=made)
-    assert about(third)["start"]["start"]["bundle"] == about(made)["start"]["bundle"]
+    third = run(method(1, start="second"), second=aligned)
+    assert about(third)["start"]["start"]["bundle"] == about(aligned)["start"]["bundle"]
 
 
-def test_methods_stand_in_the_order_in_which_they_start(tmp_path: Path) -> None:
+def test_methods_are_ordered_by_their_initial_models(tmp_path: Path) -> None:
     methods = {
         "c": method(1, start="b"),
         "a": method(1),
@@ -108,9 +119,9 @@ def test_methods_stand_in_the_order_in_which_they_start(tmp_path: Path) -> None:
         in_order({"a": method(1, start="smal"), "small": method(1)})
 
 
-def test_rows_begin_anew_where_the_codes_are_others(world: Any, tmp_path: Path) -> None:
-    """Another catalogue: what is read and named is new, the language model is the taught one."""
-    _, run = world
+def test_with_other_codes_embeddings_are_new(setup: Any, tmp_path: Path) -> None:
+    """With another catalogue item embeddings are new, the language model is the trained one."""
+    _, run = setup
     start = run(method(30)).trained
     other = corpus_of("markov", users=20, items=12, events=5)
     codes = fit(IDS, other).codes
@@ -121,5 +132,5 @@ def test_rows_begin_anew_where_the_codes_are_others(world: Any, tmp_path: Path) 
     name = "lm.gpt_neox.layers.0.mlp.dense_h_to_4h.weight"
     old, new = (bundle.model.get_parameter(name).detach().numpy() for bundle in (before, after))
     fresh = run(method(1)).trained
-    drawn = load_bundle(fresh).model.get_parameter(name).detach().numpy()
-    assert np.abs(new - old).max() <= 0.011 < np.abs(new - drawn).max()
+    untrained = load_bundle(fresh).model.get_parameter(name).detach().numpy()
+    assert np.abs(new - old).max() <= 0.011 < np.abs(new - untrained).max()

@@ -1,4 +1,4 @@
-"""One of several processes: trains models as its launcher says, and leaves a record of each.
+"""One of several processes: trains models and saves their weights.
 
 torchrun ... together.py FOLDER MODEL...
 """
@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from accelerate import PartialState
 from safetensors.torch import save_file
-from small_runs import BACKBONES, ITEMS, SCALE, config, fit_rows
+from small_runs import BACKBONES, ITEMS, SCALE, config, fit_on
 from tiny_models import make_bundle, some_codes
 
 from p5rec.backbones.config import BackboneConfig
@@ -23,24 +23,24 @@ from p5rec.models.checkpoint import Bundle
 from p5rec.train.distributed import is_sharded
 from p5rec.train.examples.collate import Collator
 
-STEPS, ROWS = 12, 8
-# at higher rates the last bits, in which ways differ, grow tenfold every other step
+STEPS, SLOTS = 12, 8
+# at higher learning rates rounding differences grow tenfold every other step
 SETTINGS = config(
     steps=STEPS, batch=4, accumulate=2, learning_rate=0.001, save_every=3, evaluate_every=1
 )
 
 
 class Crash(Exception):
-    """The power went."""
+    """A simulated crash."""
 
 
-def fresh(backbone: BackboneConfig) -> Bundle:
+def untrained(backbone: BackboneConfig) -> Bundle:
     """The model before training."""
     return make_bundle(backbone, some_codes(ITEMS), spread=0.0, scale=SCALE)
 
 
-def asking(bundle: Bundle, crash_at: int = 0) -> Callable[[], dict[str, float]]:
-    """Asks the model outside its forward pass, as a list is made; the n-th time it crashes."""
+def validation(bundle: Bundle, crash_at: int = 0) -> Callable[[], dict[str, float]]:
+    """A validation that calls submodules, like recommending; crashes at the n-th call."""
     calls = []
 
     @torch.no_grad()
@@ -57,39 +57,39 @@ def asking(bundle: Bundle, crash_at: int = 0) -> Callable[[], dict[str, float]]:
 
 
 def record(backbone: BackboneConfig, folder: Path) -> None:
-    """Trains without a stop, then with one."""
-    read: list[int] = []
+    """Trains without and with an interruption."""
+    slots_read: list[int] = []
     collate = Collator.__call__
 
     def spy(self, batch):
-        read.extend(entry["slot"] for entry in batch)
+        slots_read.extend(entry["slot"] for entry in batch)
         return collate(self, batch)
 
-    bundle = fresh(backbone)
+    bundle = untrained(backbone)
     with_spy, Collator.__call__ = Collator.__call__, spy
-    state = fit_rows(bundle, SETTINGS, folder / "whole", asking(bundle))
+    state = fit_on(bundle, SETTINGS, folder / "complete", validation(bundle))
     Collator.__call__ = with_spy
-    save_file(state, folder / f"whole{rank()}.safetensors")
+    save_file(state, folder / f"complete{rank()}.safetensors")
     about = {
-        "world": dist.get_world_size(),
+        "processes": dist.get_world_size(),
         "type": PartialState().distributed_type.value,
-        "pieces": is_sharded(bundle.model),
-        "read": read,
+        "sharded": is_sharded(bundle.model),
+        "slots": slots_read,
     }
     (folder / f"about{rank()}.json").write_text(json.dumps(about))
 
-    bundle = fresh(backbone)
+    bundle = untrained(backbone)
     try:
-        fit_rows(bundle, SETTINGS, folder / "stopped", asking(bundle, crash_at=8))
+        fit_on(bundle, SETTINGS, folder / "stopped", validation(bundle, crash_at=8))
     except Crash:
-        bundle = fresh(backbone)
-        state = fit_rows(bundle, SETTINGS, folder / "stopped", asking(bundle))
+        bundle = untrained(backbone)
+        state = fit_on(bundle, SETTINGS, folder / "stopped", validation(bundle))
         save_file(state, folder / f"stopped{rank()}.safetensors")
 
 
 if __name__ == "__main__":
     home = Path(sys.argv[1])
-    # made before the processes know each other: from then on the first alone writes models
+    # created before the process group: afterwards only the first process writes models
     models = {name: BACKBONES[name](home / name / f"backbone{rank()}") for name in sys.argv[2:]}
     for name, backbone in models.items():
         record(backbone, home / name)

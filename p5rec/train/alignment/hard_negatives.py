@@ -1,11 +1,11 @@
-"""Preference pairs from a model itself: what it would name where the user chose another item.
+"""Mines hard negatives for preference pairs: items that the model predicts instead of the target.
 
-Only training events are looked at. R rows, P items in them that teach, J rejected items for each.
+Only training events are used. R examples, P target items in them, J rejected items for each.
 
-Rejected items that are *drawn* make softmax-DPO with beta = 1 a noise-contrastive estimate
-(Gutmann & Hyvärinen 2010) whose noise is the model: it rests where the model names items as often
-as users choose them. Those that are *listed* are always the likeliest, so the model learns that
-what it would list is wrong.
+With *sampled* rejected items, softmax-DPO with beta = 1 is noise-contrastive estimation (Gutmann &
+Hyvärinen 2010) with the model as noise distribution: its optimum predicts items as often as users
+choose them. *Top* rejected items are always the most likely ones, so the model learns that its own
+top items are wrong.
 """
 
 from __future__ import annotations
@@ -20,73 +20,81 @@ from torch import Tensor
 from tqdm import tqdm
 
 from p5rec.core.rng import tie_order
+from p5rec.models.candidate_sampling import (
+    item_starting_at,
+    preceding_items,
+    sampled_candidates,
+    top_candidates,
+)
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import by_length, pad
 from p5rec.models.multitask import Batch, MultitaskModel
-from p5rec.models.candidate_sampling import sampled_candidates, preceding_items, item_starting_at, top_candidates
 
-from ..examples.histories import NextItemExamples
 from ..examples.example import IGNORE
-from .data import choose, seeds
+from ..examples.histories import NextItemExamples
+from .data import sampling_seeds, target_tokens
 
-TOKENS = 1024  # of histories read at a time
+TOKENS = 1024  # of a batch of histories
 
 
-def mine(
+def mine_negatives(
     bundle: Bundle,
-    rows: NextItemExamples,
+    examples: NextItemExamples,
     folder: Path,
     *,
     negatives: int,
-    rejected: Literal["drawn", "listed"],
+    rejected: Literal["sampled", "top"],
     positions: int | None,
     seed: int,
 ) -> None:
-    """Rivals of every item that teaches, into ``folder``, one batch in memory at a time.
+    """Writes rejected items for every target item to ``folder``, one batch in memory at a time.
 
-    They are items that the row does not hold so far, what comes later among them: of those that the
-    user never meets in training, the likeliest are those held out. Scores are those of
-    ``MultitaskModel.forward``: a model that has not moved has log-ratios of 0.
+    Items earlier in the example and the target itself are excluded; later items of the user are
+    not: among the items that a user never has in training, the held-out ones are the most likely.
+    Scores are computed by ``MultitaskModel.forward``, so log-ratios of the unchanged model are 0.
 
     Args:
-        bundle: ready to answer.
-        rows: the histories of one epoch.
+        bundle: in eval mode.
+        examples: the histories of one epoch.
+        folder: for the files of :class:`.data.Pairs`.
         negatives: J.
-        rejected: drawn independently of each other, or the first of the list.
-        positions: items a row that teach; None: all.
-        seed: of the choice of positions, of draws and of the tie order.
+        rejected: ``sampled``: independent samples from the model; ``top``: its top items.
+        positions: target positions per example; None: all.
+        seed: of the choice of positions, of samples and of the tie order.
     """
     model = bundle.model
-    chosen = [choose(rows, i, positions, seed) for i in range(len(rows))]
-    offsets = np.append(0, np.cumsum([len(tokens) for tokens in chosen]))
-    ranks = model.trie.smallest_below(torch.from_numpy(tie_order(bundle.item_keys, seed)))
+    targets = [target_tokens(examples, i, positions, seed) for i in range(len(examples))]
+    offsets = np.append(0, np.cumsum([len(tokens) for tokens in targets]))
+    ranks = model.trie.subtree_min(torch.from_numpy(tie_order(bundle.item_keys, seed)))
     shape = (int(offsets[-1]), 1 + negatives)
     np.save(folder / "offsets.npy", offsets)
-    np.save(folder / "places.npy", np.concatenate(chosen))
+    np.save(folder / "positions.npy", np.concatenate(targets))
     items = open_memmap(folder / "items.npy", "w+", np.int32, shape)
     scores = open_memmap(folder / "scores.npy", "w+", np.float32, shape)
-    with tqdm(total=len(rows), desc="pairs", unit="row") as bar:
-        for batch in by_length(rows.lengths, TOKENS):
-            ids, _ = pad([rows[i].input_ids for i in batch], bundle.tokenizer.pad_token_id)
+    with tqdm(total=len(examples), desc="pairs", unit="example") as bar:
+        for batch in by_length(examples.lengths, TOKENS):
+            ids, _ = pad([examples[i].input_ids for i in batch], bundle.tokenizer.pad_token_id)
             ids = ids.to(model.device)
-            own = np.repeat(np.arange(len(batch)), np.diff(offsets)[batch])
-            row = torch.from_numpy(own).to(ids.device)
-            token = torch.from_numpy(np.concatenate([chosen[i] for i in batch])).to(ids.device)
-            begun = item_starting_at(model, ids)
-            excluded = preceding_items(begun, row, token)
-            if rejected == "drawn":
-                first = np.concatenate([seeds(rows, i, chosen[i], seed) for i in batch])
+            repeated = np.repeat(np.arange(len(batch)), np.diff(offsets)[batch])
+            sequence = torch.from_numpy(repeated).to(ids.device)
+            token = torch.from_numpy(np.concatenate([targets[i] for i in batch])).to(ids.device)
+            history = item_starting_at(model, ids)
+            excluded = preceding_items(history, sequence, token)
+            if rejected == "sampled":
+                first = np.concatenate(
+                    [sampling_seeds(examples, i, targets[i], seed) for i in batch]
+                )
                 each = torch.from_numpy(first[:, None] + np.arange(negatives)).to(ids.device)
-                named = sampled_candidates(model, ids, (row, token), each, excluded=excluded)
+                rivals = sampled_candidates(model, ids, (sequence, token), each, excluded=excluded)
             else:
-                named = top_candidates(
-                    model, ids, (row, token), negatives,
+                rivals = top_candidates(
+                    model, ids, (sequence, token), negatives,
                     beams=2 * negatives, ranks=ranks, excluded=excluded,
                 )  # fmt: skip
-            found = torch.cat([begun[row, token, None], named], dim=1)
-            at = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in batch])
-            items[at] = found.cpu().numpy()
-            scores[at] = _scores(model, ids, row, token, found).cpu().numpy()
+            pairs = torch.cat([history[sequence, token, None], rivals], dim=1)
+            entries = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in batch])
+            items[entries] = pairs.cpu().numpy()
+            scores[entries] = _scores(model, ids, sequence, token, pairs).cpu().numpy()
             bar.update(len(batch))
     items.flush()
     scores.flush()
@@ -94,12 +102,12 @@ def mine(
 
 @torch.no_grad()
 def _scores(
-    model: MultitaskModel, ids: Tensor, row: Tensor, token: Tensor, items: Tensor
+    model: MultitaskModel, ids: Tensor, sequence: Tensor, token: Tensor, items: Tensor
 ) -> Tensor:
-    """``(M, K)``: log-probabilities of items at M tokens, in the order of rows and tokens."""
+    """``(M, K)``: log-probabilities of items at M tokens, ordered by sequence and token."""
     candidates = torch.full((*ids.shape, items.shape[1]), -1, device=ids.device)
-    candidates[row, token] = items
-    nothing, weights = torch.full_like(ids, IGNORE), torch.ones(ids.shape, device=ids.device)
-    batch = Batch(ids, nothing, weights, candidates=candidates)
+    candidates[sequence, token] = items
+    no_labels, weights = torch.full_like(ids, IGNORE), torch.ones(ids.shape, device=ids.device)
+    batch = Batch(ids, no_labels, weights, candidates=candidates)
     logs: Tensor = model(batch)["candidate_logs"]
     return logs.sum(-1)

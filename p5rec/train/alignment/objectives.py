@@ -1,6 +1,6 @@
-"""How a batch becomes a loss: by the model's own, or by an objective of alignment beside it.
+"""Training objectives: the supervised loss, softmax-DPO and GRPO.
 
-M positions, J rejected or G drawn items at each, L code levels.
+M positions, J rejected or G sampled items at each, L code levels.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from p5rec.models.candidate_sampling import item_starting_at, preceding_items, sampled_candidates
 from p5rec.models.multitask import Batch, MultitaskModel
-from p5rec.models.candidate_sampling import sampled_candidates, preceding_items, item_starting_at
 
 from ..config import AlignConfig, GroupConfig, PreferenceConfig
 from .rewards import Group, advantages, reward
 
 
 class Objective(Protocol):
-    """The loss of a batch and its parts, through ``model(...)``: data-parallel wrappers look."""
+    """Computes the loss of a batch and its loss terms.
+
+    It calls ``model(...)``, because data-parallel wrappers hook into this call.
+    """
 
     def __call__(
         self, model: torch.nn.Module, inputs: dict[str, Any], count: Tensor | float | None
@@ -28,7 +31,7 @@ class Objective(Protocol):
 
         Args:
             inputs: a batch of :class:`p5rec.train.examples.collate.Collator`.
-            count: what sums are divided by.
+            count: divisor of summed losses.
         """
         ...
 
@@ -36,13 +39,13 @@ class Objective(Protocol):
 def supervised(
     model: torch.nn.Module, inputs: dict[str, Any], count: Tensor | float | None
 ) -> dict[str, Tensor]:
-    """The model's own loss."""
+    """The supervised loss of the model."""
     outputs: dict[str, Tensor] = model(Batch(**inputs), count)
     return outputs
 
 
 def objective(align: AlignConfig | None, model: MultitaskModel) -> Objective:
-    """The loss that ``align`` asks for; None: the model's own."""
+    """The objective of ``align``; None: the supervised loss."""
     match align:
         case PreferenceConfig():
             return SoftmaxDpo(align)
@@ -52,22 +55,23 @@ def objective(align: AlignConfig | None, model: MultitaskModel) -> Objective:
 
 
 def sdpo_loss(chosen: Tensor, rejected: Tensor, beta: float) -> Tensor:
-    """``(M,)``: softmax-DPO's loss of each position; with J = 1 that of DPO.
+    """``(M,)``: the softmax-DPO loss of each position; with J = 1 the DPO loss.
 
     Chen et al. 2024, *On Softmax Direct Preference Optimization for Recommendation*, arXiv
     2406.09215, equation 8.
 
     Args:
-        chosen: ``(M,)`` log-ratios of the model to the reference for the item that came next.
-        rejected: ``(M, J)`` those of the others, -inf where there is none, at least one a row.
-        beta: of the rewards that the log-ratios stand for.
+        chosen: ``(M,)`` log-ratios of model and reference for the target item.
+        rejected: ``(M, J)`` log-ratios of rejected items, -inf for missing ones; at least one per
+            position.
+        beta: scale of the implicit rewards.
     """
     return softplus((beta * (rejected - chosen[:, None])).logsumexp(1))
 
 
 class SoftmaxDpo:
-    """The objective of batches whose rows have ``candidates`` and ``reference``: softmax-DPO over
-    items, the one that came next against those the model named in its place."""
+    """Softmax-DPO over items for batches with ``candidates`` and ``reference``: the target item
+    against rejected items."""
 
     def __init__(self, config: PreferenceConfig) -> None:
         self.config = config
@@ -78,15 +82,15 @@ class SoftmaxDpo:
         if "candidates" not in inputs:
             return supervised(model, inputs, count)
         reference, items = inputs.pop("reference"), inputs["candidates"]
-        row, token = (items[..., 0] >= 0).nonzero(as_tuple=True)
-        given = with_nll(inputs, (items >= 0).flatten(1).any(1), self.config.nll)
-        outputs = supervised(model, given, count)
-        ratios = outputs.pop("candidate_logs").sum(-1) - reference[row, token]
-        ratios = ratios.masked_fill(items[row, token] < 0, -torch.inf)
+        sequence, token = (items[..., 0] >= 0).nonzero(as_tuple=True)
+        weighted = with_nll(inputs, (items >= 0).flatten(1).any(1), self.config.nll)
+        outputs = supervised(model, weighted, count)
+        ratios = outputs.pop("candidate_logs").sum(-1) - reference[sequence, token]
+        ratios = ratios.masked_fill(items[sequence, token] < 0, -torch.inf)
         chosen, rejected = ratios[:, 0], ratios[:, 1:]
         losses = sdpo_loss(chosen, rejected, self.config.beta)
         return {
-            **with_losses(outputs, losses * inputs["weights"][row, token], count),
+            **with_losses(outputs, losses * inputs["weights"][sequence, token], count),
             "preference_loss": losses.detach().mean(),
             "preferred": (chosen[:, None] > rejected).all(1).float().mean(),
             "chosen_log_ratio": chosen.detach().mean(),
@@ -94,15 +98,15 @@ class SoftmaxDpo:
 
 
 def grpo_loss(logs: Tensor, advantages: Tensor) -> Tensor:
-    """``(M,)``: the sum over codes and mean over the group of minus ratio times advantage.
+    """``(M,)``: minus ratio times advantage, summed over codes and averaged over the group.
 
-    Shao et al. 2024, *DeepSeekMath*, arXiv 2402.03300, section 4.1. DEVIATION from its equation 3:
-    items are drawn anew in every step, from the weights that the step changes, so every ratio is 1
-    and its clip never binds; and there is no KL to a reference, as by default in trl: ``nll`` is
-    what holds the model to the data.
+    Shao et al. 2024, *DeepSeekMath*, arXiv 2402.03300, section 4.1. DEVIATIONS from its equation 3:
+    items are sampled in every step from the current weights, so every ratio is 1 and clipping
+    never applies; there is no KL penalty to a reference, the default of trl (``nll`` ties the
+    model to the data instead).
 
     Args:
-        logs: ``(M, G, L)`` log-probabilities of the codes of drawn items.
+        logs: ``(M, G, L)`` log-probabilities of the codes of sampled items.
         advantages: ``(M, G)``.
     """
     ratios = (logs - logs.detach()).exp()
@@ -110,13 +114,14 @@ def grpo_loss(logs: Tensor, advantages: Tensor) -> Tensor:
 
 
 class Grpo:
-    """The objective of batches whose rows have ``draws``: group relative policy optimisation.
+    """Group relative policy optimisation (GRPO) for batches with ``sample_seeds``.
 
-    At each such token G items are drawn under the item tree, independent of each other, from those
-    that the row does not hold before.
+    At each token with a seed G items are sampled independently from the model, except items
+    earlier in the sequence.
 
     Args:
-        model: the bare model, which draws.
+        config: the objective's settings.
+        model: the unwrapped model, for sampling.
     """
 
     def __init__(self, config: GroupConfig, model: MultitaskModel) -> None:
@@ -125,45 +130,48 @@ class Grpo:
     def __call__(
         self, model: torch.nn.Module, inputs: dict[str, Any], count: Tensor | float | None
     ) -> dict[str, Tensor]:
-        if "draws" not in inputs:
+        if "sample_seeds" not in inputs:
             return supervised(model, inputs, count)
-        seeds, ids = inputs.pop("draws"), inputs["input_ids"]
-        items, (row, token) = item_starting_at(self.model, ids), seeds.nonzero(as_tuple=True)
-        chosen = self._draw(ids, items, row, token, seeds[row, token])
-        left = chosen[:, 0] >= 0  # else the row has had every item there is
-        row, token, chosen = row[left], token[left], chosen[left]
+        seeds, ids = inputs.pop("sample_seeds"), inputs["input_ids"]
+        items, (sequence, token) = item_starting_at(self.model, ids), seeds.nonzero(as_tuple=True)
+        sampled = self._sample(ids, items, sequence, token, seeds[sequence, token])
+        valid = sampled[:, 0] >= 0  # else no item is left to sample
+        sequence, token, sampled = sequence[valid], token[valid], sampled[valid]
         candidates = torch.full((*ids.shape, self.config.group), -1, device=ids.device)
-        candidates[row, token] = chosen
-        given = with_nll(inputs, seeds.any(1), self.config.nll)
-        outputs = supervised(model, {**given, "candidates": candidates}, count)
+        candidates[sequence, token] = sampled
+        weighted = with_nll(inputs, seeds.any(1), self.config.nll)
+        outputs = supervised(model, {**weighted, "candidates": candidates}, count)
         logs = outputs.pop("candidate_logs")
-        group = self._group(chosen, items[row, token], logs.detach().sum(-1))
+        group = self._group(sampled, items[sequence, token], logs.detach().sum(-1))
         rewards = reward(group, self.config.rewards)
-        losses = grpo_loss(logs, advantages(rewards)) * inputs["weights"][row, token]
+        losses = grpo_loss(logs, advantages(rewards)) * inputs["weights"][sequence, token]
         return {
             **with_losses(outputs, losses, count),
             "reward": rewards.mean(),
-            "group_hit_rate": group.right.any(1).float().mean(),
+            "group_hit_rate": group.hits.any(1).float().mean(),
         }
 
-    def _draw(
-        self, ids: Tensor, items: Tensor, row: Tensor, token: Tensor, seeds: Tensor
+    def _sample(
+        self, ids: Tensor, items: Tensor, sequence: Tensor, token: Tensor, seeds: Tensor
     ) -> Tensor:
         each = seeds[:, None] + torch.arange(self.config.group, device=ids.device)
-        return sampled_candidates(self.model, ids, (row, token), each, excluded=preceding_items(items, row, token - 1))
+        excluded = preceding_items(items, sequence, token - 1)
+        return sampled_candidates(self.model, ids, (sequence, token), each, excluded=excluded)
 
-    def _group(self, chosen: Tensor, target: Tensor, logs: Tensor) -> Group:
+    def _group(self, sampled: Tensor, target: Tensor, logs: Tensor) -> Group:
         trie = self.model.trie
-        same = trie.paths(chosen) == trie.paths(target)[:, None]
+        same = trie.paths(sampled) == trie.paths(target)[:, None]
         shared = same.cumprod(-1).sum(-1)
-        return Group(chosen == target[:, None], logs, shared, trie.levels)
+        return Group(sampled == target[:, None], logs, shared, trie.levels)
 
 
 def with_nll(inputs: dict[str, Any], aligned: Tensor, nll: float) -> dict[str, Any]:
-    """The same batch, in which supervised loss has the weight ``nll`` in ``aligned`` rows.
+    """The batch with supervised losses of aligned sequences weighted by ``nll``.
 
     Args:
-        aligned: ``(B,)`` bool.
+        inputs: the batch.
+        aligned: ``(B,)`` bool, sequences with candidates.
+        nll: the weight.
     """
     weights = inputs["weights"]
     return {**inputs, "weights": torch.where(aligned[:, None], nll * weights, weights)}
@@ -172,5 +180,5 @@ def with_nll(inputs: dict[str, Any], aligned: Tensor, nll: float) -> dict[str, A
 def with_losses(
     outputs: dict[str, Tensor], losses: Tensor, count: Tensor | float | None
 ) -> dict[str, Tensor]:
-    """``outputs`` whose loss has ``losses (M,)`` in it besides."""
+    """``outputs`` with ``losses (M,)`` added to the loss."""
     return {**outputs, "loss": outputs["loss"] + losses.sum() / torch.as_tensor(count).clamp(min=1)}

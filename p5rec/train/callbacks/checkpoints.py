@@ -1,6 +1,6 @@
-"""Checkpoints of a run: each is there whole, or not at all, and is looked at before it is used.
+"""Checkpoints of a run, written atomically and verified before use.
 
-States in them are tensors and JSON in safetensors files: nothing that is read again can run code.
+States in them are tensors and JSON in safetensors files, so loading them cannot run code.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from torch import Tensor
 from p5rec.core.artefacts import file_sha256, write_json, writing
 
 FOLDER = "checkpoints"  # in the folder of a run
-KEPT = 2
-WRITING = ".writing"  # where the next one is made, beside the finished ones
-RUN = "run.json"  # of a checkpoint: how it was launched, and what its losses were
-FILES = "files.json"  # of a checkpoint: the hash of every other file, written last
-TREE = "tree"  # in a state's metadata: the state as JSON, with a name in place of each tensor
+MAX_CHECKPOINTS = 2
+WRITING = ".writing"  # folder of an unfinished checkpoint
+RUN = "run.json"  # of a checkpoint: the launch, recent losses, early stopping
+FILES = "files.json"  # of a checkpoint: hashes of all other files, written last
+TREE = "tree"  # in a state's metadata: the state as JSON with names for tensors
 
 
 def finished(folder: Path) -> list[Path]:
@@ -38,87 +38,90 @@ def finished(folder: Path) -> list[Path]:
 
 
 def newest_intact(folder: Path, writes: bool) -> Path | None:
-    """The newest checkpoint in ``folder`` whose files are as they were written, if there is one.
+    """The newest checkpoint in ``folder`` with intact files; None: there is none.
 
-    Damaged ones that are newer go, for the run will write others of those names, and a line says
-    so.
+    Newer damaged checkpoints are deleted, because the run will write new ones of the same names.
+    One line reports it.
 
     Args:
-        writes: whether this process is the one that tells and removes.
+        folder: with all checkpoints of a run.
+        writes: whether this process reports and deletes.
     """
-    harmed: dict[Path, str] = {}
+    broken: dict[Path, str] = {}
     for path in reversed(finished(folder)):
         if not (file := damaged(path)):
             break
-        harmed[path] = file
+        broken[path] = file
     else:
         path = None
-    if harmed and writes:
-        got = ", ".join(f"{place.name} with a damaged {file}" for place, file in harmed.items())
-        on = "starting anew" if path is None else f"going on from {path.name}"
-        print(f"train: expected whole checkpoints, got {got}; {on}", flush=True)
-        for place in harmed:
-            shutil.rmtree(place, ignore_errors=True)
+    if broken and writes:
+        got = ", ".join(f"{each.name} with a damaged {file}" for each, file in broken.items())
+        action = "starting over" if path is None else f"resuming from {path.name}"
+        print(f"train: expected intact checkpoints, got {got}; {action}", flush=True)
+        for each in broken:
+            shutil.rmtree(each, ignore_errors=True)
     return path
 
 
 def damaged(checkpoint: Path) -> str:
-    """The first file of ``checkpoint`` that is missing or has changed; ``""`` if it is whole."""
+    """The first file of ``checkpoint`` that is missing or has changed; ``""``: it is intact."""
     try:
         hashes = dict(json.loads((checkpoint / FILES).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return FILES
-    for name, wanted in hashes.items():
+    for name, expected in hashes.items():
         try:
-            found = file_sha256(checkpoint / name)
+            actual = file_sha256(checkpoint / name)
         except OSError:
-            found = None
-        if found != wanted:
+            actual = None
+        if actual != expected:
             return str(name)
     return ""
 
 
 @contextmanager
-def appearing(folder: Path, writes: bool, wait: Callable[[], None]) -> Iterator[None]:
-    """What is made in ``folder/.writing`` meanwhile appears in ``folder`` by one rename.
+def atomic_checkpoint(folder: Path, writes: bool, wait: Callable[[], None]) -> Iterator[None]:
+    """Moves a checkpoint written to ``folder/.writing`` within this context to ``folder``.
 
-    Its files are on the disk by then, and older checkpoints go only afterwards, so at any moment
-    a killed process, a dead machine or a full disk leaves the last good one.
+    The files are synchronised to disk before the rename, and older checkpoints are deleted after
+    it. So a killed process, a crashed machine or a full disk always leaves an intact checkpoint.
 
     Args:
-        writes: whether this process is the one that renames and removes.
+        folder: for all checkpoints of a run.
+        writes: whether this process renames and deletes.
         wait: returns when all processes have called it.
 
     Raises:
-        UserError: the disk is full, or does not let us write there.
+        UserError: the disk is full or not writable.
     """
     work = folder / WRITING
     if writes:
         shutil.rmtree(work, ignore_errors=True)
     wait()
     try:
-        with writing(folder):  # asks whether the disk is full before what fills it is removed
+        with writing(folder):  # checks for a full disk before files are deleted
             yield
             wait()
             if writes:
-                _show(work, folder)
+                _publish(work, folder)
     finally:
         if writes:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _show(work: Path, folder: Path) -> None:
-    for made in work.iterdir():
-        files = sorted(path for path in made.rglob("*") if path.is_file())
+def _publish(work: Path, folder: Path) -> None:
+    for checkpoint in work.iterdir():
+        files = sorted(path for path in checkpoint.rglob("*") if path.is_file())
         write_json(
-            made / FILES, {file.relative_to(made).as_posix(): file_sha256(file) for file in files}
+            checkpoint / FILES,
+            {file.relative_to(checkpoint).as_posix(): file_sha256(file) for file in files},
         )
     for path in (*work.rglob("*"), work):
         _sync(path)
-    for made in work.iterdir():
-        os.replace(made, folder / made.name)
+    for checkpoint in work.iterdir():
+        os.replace(checkpoint, folder / checkpoint.name)
     _sync(folder)
-    for old in finished(folder)[:-KEPT]:
+    for old in finished(folder)[:-MAX_CHECKPOINTS]:
         shutil.rmtree(old, ignore_errors=True)
 
 
@@ -131,14 +134,14 @@ def _sync(path: Path) -> None:
 
 
 def save_state(state: Any, path: Path) -> None:
-    """Writes ``state``: numbers, strings, tensors, and dicts, lists and tuples of such."""
+    """Writes ``state``: numbers, strings, tensors, and dicts, lists and tuples of these."""
     tensors: dict[str, Tensor] = {}
     tree = json.dumps(_packed(state, tensors))
     save_file(tensors, path, metadata={TREE: tree})
 
 
 def load_state(path: Path) -> Any:
-    """What :func:`save_state` wrote, equal to the last bit; tensors are on the CPU."""
+    """Reads a state of :func:`save_state`, bit for bit; tensors are on the CPU."""
     with safe_open(path, framework="pt") as file:
         return _unpacked(json.loads(file.metadata()[TREE]), file)
 
@@ -146,17 +149,17 @@ def load_state(path: Path) -> Any:
 def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, Tensor):
         name = str(len(tensors))
-        # a copy of its own: the format has no tensors that share their memory
+        # a copy, because safetensors does not allow shared memory
         tensors[name] = value.detach().to("cpu", copy=True).contiguous()
         return {"tensor": name}
     if isinstance(value, dict):
-        return {"dict": [[key, _packed(part, tensors)] for key, part in value.items()]}
+        return {"dict": [[key, _packed(each, tensors)] for key, each in value.items()]}
     if isinstance(value, (list, tuple)):
         kind = "tuple" if isinstance(value, tuple) else "list"
-        return {kind: [_packed(part, tensors) for part in value]}
+        return {kind: [_packed(each, tensors) for each in value]}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise TypeError(f"a training's state holds a {type(value).__name__}")
+    raise TypeError(f"cannot save a {type(value).__name__} in a training state")
 
 
 def _unpacked(tree: Any, file: Any) -> Any:
@@ -166,13 +169,13 @@ def _unpacked(tree: Any, file: Any) -> Any:
     if kind == "tensor":
         return file.get_tensor(value)
     if kind == "dict":
-        return {key: _unpacked(part, file) for key, part in value}
-    parts = [_unpacked(part, file) for part in value]
-    return tuple(parts) if kind == "tuple" else parts
+        return {key: _unpacked(each, file) for key, each in value}
+    values = [_unpacked(each, file) for each in value]
+    return tuple(values) if kind == "tuple" else values
 
 
 def random_state() -> dict[str, Any]:
-    """Where this process's generators stand: Python's, numpy's, torch's."""
+    """The states of this process's random generators: Python, numpy, torch."""
     name, words, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
     state = {
         "python": random.getstate(),
@@ -185,7 +188,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Puts the generators where :func:`random_state` found them."""
+    """Restores the states of :func:`random_state`."""
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])  # noqa: NPY002
     torch.random.set_rng_state(state["cpu"])

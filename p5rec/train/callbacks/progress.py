@@ -1,4 +1,4 @@
-"""What a training run tells while it goes on: a progress bar, and metrics.jsonl."""
+"""Progress of a training run: a progress bar and metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from p5rec.core.artefacts import atomic_write
 from p5rec.core.progress import bars_are_off
 
-SHOWN = {"loss": "loss", "valid_NDCG@10": "NDCG@10"}  # of a log, and what the bar calls it
+LABELS = {"loss": "loss", "valid_NDCG@10": "NDCG@10"}  # name in the log → label in the bar
 
 
 class Progress(TrainerCallback):
-    """One line: steps, speed, time left, the last loss and look at validation."""
+    """A progress bar with steps, speed, time left, the last loss and validation metric."""
 
     def __init__(self) -> None:
         self.bar = tqdm(disable=True)
-        self.told: dict[str, str] = {}
+        self.metrics: dict[str, str] = {}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -46,20 +46,20 @@ class Progress(TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        shown = {name: value for name, value in (logs or {}).items() if name in SHOWN}
-        self.told |= {SHOWN[name]: f"{value:.4f}" for name, value in shown.items()}
-        if shown:
-            self.bar.set_postfix(self.told)
+        latest = {name: value for name, value in (logs or {}).items() if name in LABELS}
+        self.metrics |= {LABELS[name]: f"{value:.4f}" for name, value in latest.items()}
+        if latest:
+            self.bar.set_postfix(self.metrics)
 
     def close(self) -> None:
-        """Ends the line."""
+        """Closes the bar."""
         self.bar.close()
 
 
 class MetricsFile(TrainerCallback):
     """Appends each log to ``metrics.jsonl``.
 
-    On resume, drops what came after the checkpoint and the summary an interrupted run closed with.
+    On resume, removes lines after the checkpoint and the summary of the interrupted run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,15 +71,15 @@ class MetricsFile(TrainerCallback):
         if not state.is_world_process_zero:
             return
         lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
-        whole = [line for line in lines if line.endswith("\n")]  # a killed run may leave half a one
-        logs = [json.loads(line) for line in whole]
-        kept = [
+        complete = [line for line in lines if line.endswith("\n")]  # the last may be partial
+        logs = [json.loads(line) for line in complete]
+        valid = [
             line
-            for line, log in zip(whole, logs, strict=True)
+            for line, log in zip(complete, logs, strict=True)
             if log["step"] <= state.global_step and "train_runtime" not in log
         ]
         with atomic_write(self.path) as handle:
-            handle.writelines(kept)
+            handle.writelines(valid)
 
     def on_log(
         self,

@@ -1,5 +1,4 @@
-"""When a checkpoint is written besides those of every so many steps: by the clock, and when the run
-is interrupted."""
+"""Checkpoints at time intervals and on interrupts, in addition to those at step intervals."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 
 class SaveByTime(TrainerCallback):
-    """A checkpoint after so many minutes without one, by the clock of the first process."""
+    """Saves a checkpoint ``minutes`` after the last one, by the clock of the first process."""
 
     def __init__(self, minutes: float) -> None:
         self.seconds, self.since = 60 * minutes, monotonic()
@@ -23,7 +22,7 @@ class SaveByTime(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         late = monotonic() - self.since >= self.seconds
-        if args.world_size > 1:  # all save together, or none does
+        if args.world_size > 1:  # all processes must save together
             late = bool(broadcast(torch.tensor(int(late), device=args.device)))
         control.should_save |= late
 
@@ -34,38 +33,38 @@ class SaveByTime(TrainerCallback):
 
 
 class Interrupt(TrainerCallback):
-    """The first Ctrl-C, or the word of a machine that is taken away (SIGTERM), finishes the step,
-    saves and stops; the second stops at once."""
+    """The first SIGINT (Ctrl-C) or SIGTERM finishes the step, saves a checkpoint and stops; the
+    second stops at once."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self.previous = {number: signal.getsignal(number) for number in self.SIGNALS}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         for number in self.SIGNALS:
-            signal.signal(number, self._ask)
+            signal.signal(number, self._request)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
         self.restore()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        if self.asked:
+        if self.requested:
             control.should_save = control.should_training_stop = True
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        if self.asked and state.global_step < state.max_steps:
+        if self.requested and state.global_step < state.max_steps:
             raise KeyboardInterrupt
 
     def restore(self) -> None:
-        """Gives the signals back to whoever had them before."""
+        """Restores the previous signal handlers."""
         for number, handler in self.previous.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Validation checks, and what hangs on them: early stopping, averaged weights, the best weights."""
+"""Validation checks, early stopping, weight averaging and best weights."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from p5rec.models.checkpoint import read_tensors
 from ..config import TrainConfig
 from ..distributed import is_sharded
 
-FILE = "kept.safetensors"  # of a checkpoint
-JUDGED = "NDCG@10"
+FILE = "final_weights.safetensors"  # of a checkpoint
+METRIC = "NDCG@10"
 
 EvalFn = Callable[[], Mapping[str, float]]
 
 
 class FinalWeights(TrainerCallback):
-    """The weights that a training is to leave: averaged, and of the step that validated best.
+    """The weights that training returns: averaged, and those of the best validation check.
 
     Args:
-        model: what is trained.
+        model: the trained model.
         config: ``average`` and ``patience``.
-        last: the checkpoint that the run goes on from.
-        state: :meth:`save` of that run.
+        last: the checkpoint that the run resumes from.
+        state: :meth:`save` of that checkpoint.
 
     Raises:
-        UserError: processes hold the weights in pieces, and something is to be kept of them.
+        UserError: the weights are sharded, and averaging or early stopping is set.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class FinalWeights(TrainerCallback):
     ) -> None:
         if (config.average or config.patience) and is_sharded(model):
             raise input_error(
-                "train.average and train.patience", "whole weights in each process", "pieces",
+                "train.average and train.patience", "unsharded weights", "sharded ones",
                 "set both to 0, or launch with zero2 or multi_gpu",
             )  # fmt: skip
         self.weights = {n: p for n, p in model.named_parameters() if p.requires_grad}
@@ -54,28 +54,28 @@ class FinalWeights(TrainerCallback):
         self.average, self.patience = config.average, Patience(config.patience)
         self.every, self.last_step = config.evaluate_every, config.last_step
         self.saved: dict[str, Tensor] = {}
-        self.taken = 0
+        self.updates = 0
         if last is not None and (last / FILE).is_file():
             assert state is not None
-            self.saved, self.taken = read_tensors(last / FILE), state["taken"]
+            self.saved, self.updates = read_tensors(last / FILE), state["updates"]
             self.patience = Patience(**state["patience"])
-        self.best = self._part("best")
+        self.best = self._saved_weights("best")
 
-    def _part(self, kind: str) -> dict[str, Tensor]:
-        found = {n: self.saved.get(f"{kind} {n}") for n in self.weights}
-        return {n: tensor for n, tensor in found.items() if tensor is not None}
+    def _saved_weights(self, kind: str) -> dict[str, Tensor]:
+        saved = {n: self.saved.get(f"{kind} {n}") for n in self.weights}
+        return {n: tensor for n, tensor in saved.items() if tensor is not None}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """By now the weights are where they are trained, and those of the checkpoint."""
+        """Creates the average; the weights are on their device and loaded from the checkpoint."""
         if self.average:
-            means, here = self._part("mean"), self.weights
+            means, weights = self._saved_weights("mean"), self.weights
             self.mean = RunningMean(
-                [w.detach() for w in here.values()],
-                [means.get(n, w.detach()).to(w.device, copy=True) for n, w in here.items()],
+                [w.detach() for w in weights.values()],
+                [means.get(n, w.detach()).to(w.device, copy=True) for n, w in weights.items()],
                 self.average,
-                self.taken,
+                self.updates,
             )
         self.saved = {}
 
@@ -86,8 +86,8 @@ class FinalWeights(TrainerCallback):
             self.mean.update()
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
-        """For a while the model has the weights that it would be left with if it ended now."""
+    def averaged(self) -> Iterator[None]:
+        """Within this context the model has the averaged weights."""
         if self.mean is None:
             yield
             return
@@ -97,24 +97,28 @@ class FinalWeights(TrainerCallback):
         finally:
             self.mean.swap()
 
-    def judge(self, figures: Mapping[str, float], args: TrainingArguments) -> bool:
-        """Whether to stop, with :meth:`shown` on; of several processes the first one's word holds.
+    def should_stop(self, metrics: Mapping[str, float], args: TrainingArguments) -> bool:
+        """Whether training should stop after a validation check; copies the weights if they are
+        the best so far.
+
+        Call it within :meth:`averaged`. With several processes the first one decides.
 
         Args:
-            figures: of validation; nothing is judged without ``JUDGED`` among them.
+            metrics: of validation; without ``METRIC`` among them training does not stop.
+            args: of the trainer.
         """
-        if not self.patience.checks or JUDGED not in figures:
+        if not self.patience.checks or METRIC not in metrics:
             return False
-        figure = torch.tensor(figures[JUDGED], dtype=torch.float64, device=args.device)
+        value = torch.tensor(metrics[METRIC], dtype=torch.float64, device=args.device)
         if args.world_size > 1:
-            figure = broadcast(figure)
-        if self.patience.improves(float(figure)):
+            value = broadcast(value)
+        if self.patience.improves(float(value)):
             self.best = {name: weight.detach().clone() for name, weight in self.weights.items()}
         return self.patience.exhausted
 
     @torch.no_grad()
-    def leave(self) -> None:
-        """Gives the model the weights that are kept, for good."""
+    def apply(self) -> None:
+        """Replaces the model's weights with the best or averaged ones."""
         if self.best:
             for name, weight in self.weights.items():
                 weight.copy_(self.best[name])
@@ -123,36 +127,44 @@ class FinalWeights(TrainerCallback):
 
     @property
     def steps(self) -> int:
-        """How many steps the weights that are kept have been trained for."""
-        look = self.patience.best_check
-        return self.last_step if look is None else look * self.every
+        """The step that the final weights are from."""
+        check = self.patience.best_check
+        return self.last_step if check is None else check * self.every
 
     def save(self, folder: Path) -> dict[str, Any]:
-        """Writes the weights into ``folder``, a checkpoint's; returns what to note beside them."""
-        parts = {"best": self.best}
+        """Writes the weights to a checkpoint's ``folder``; returns the rest of the state."""
+        kinds = {"best": self.best}
         if self.mean is not None:
-            parts["mean"] = dict(zip(self.weights, self.mean.means, strict=True))
+            kinds["mean"] = dict(zip(self.weights, self.mean.means, strict=True))
         tensors = {
             f"{kind} {name}": tensor.contiguous()
-            for kind, part in parts.items()
-            for name, tensor in part.items()
+            for kind, weights in kinds.items()
+            for name, tensor in weights.items()
         }
         if tensors:
             save_file(tensors, folder / FILE)
         return {
             "patience": asdict(self.patience),
-            "taken": self.mean.taken if self.mean is not None else 0,
+            "updates": self.mean.updates if self.mean is not None else 0,
         }
 
 
 class Validation(TrainerCallback):
-    """Calls the recipe's ``eval_fn`` every so many steps; what it returns joins that step's log,
-    and may end the training."""
+    """Calls ``eval_fn`` every ``every`` steps, logs its metrics and stops the training early."""
 
     def __init__(
-        self, eval_fn: EvalFn, every: int, note: Callable[[dict[str, float]], None], kept: FinalWeights
+        self,
+        eval_fn: EvalFn,
+        every: int,
+        note: Callable[[dict[str, float]], None],
+        final_weights: FinalWeights,
     ) -> None:
-        self.eval_fn, self.every, self.note, self.kept = eval_fn, every, note, kept
+        self.eval_fn, self.every, self.note, self.final_weights = (
+            eval_fn,
+            every,
+            note,
+            final_weights,
+        )
 
     def on_step_end(
         self,
@@ -164,9 +176,9 @@ class Validation(TrainerCallback):
     ) -> None:
         if self.every and state.global_step % self.every == 0:
             model.eval()
-            with self.kept.shown():
-                figures = self.eval_fn()
-                control.should_training_stop |= self.kept.judge(figures, args)
+            with self.final_weights.averaged():
+                metrics = self.eval_fn()
+                control.should_training_stop |= self.final_weights.should_stop(metrics, args)
             model.train()
-            self.note({f"valid_{name}": value for name, value in figures.items()})
+            self.note({f"valid_{name}": value for name, value in metrics.items()})
             control.should_log = True

@@ -1,6 +1,6 @@
-"""What a training costs before it is run: its rows, its weights, its arithmetic.
+"""The cost of a training before it runs: examples, weights, FLOPs.
 
-Nothing here needs a weight: a model of shapes alone will do (``build(..., empty=True)``).
+A model without weights suffices (``build(..., empty=True)``).
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from p5rec.models.positions import item_starts
 
 from ..examples.example import IGNORE, TrainingExample
 
-# FLOPs a weight and position, two for each product: forward, gradient of the input, of the weight
+# FLOPs per weight and position, two for each of: forward, gradient of the input, of the weight
 FROZEN, TRAINED = 4, 6
 
 
 @dataclass(frozen=True)
 class Load:
-    """What some rows ask of a model.
+    """The computational load of training examples.
 
     Attributes:
-        rows, tokens: as they are read, padding left out.
-        positions: of the language model; fewer than tokens where an item takes one.
-        pairs: of positions of which one sees the other.
-        words, items: that are asked.
-        shortened, cut: rows whose prompt was made to show less, or lost words.
+        examples, tokens: their number, without padding.
+        positions: of the language model; fewer than tokens if an item takes one position.
+        pairs: pairs of positions in attention.
+        words, items: number of target words and target items.
+        shortened, cut: examples whose prompt was shortened or truncated.
     """
 
-    rows: float = 0
+    examples: float = 0
     tokens: float = 0
     positions: float = 0
     pairs: float = 0
@@ -52,42 +52,45 @@ class Load:
         return Load(*map(sum, zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
-def load_of(rows: Iterable[TrainingExample], layout: CodeLayout, *, merged: bool) -> Load:
-    """The load of ``rows``.
+def load_of(examples: Iterable[TrainingExample], layout: CodeLayout, *, merged: bool) -> Load:
+    """The load of ``examples``.
 
     Args:
+        examples: of any task.
+        layout: the tokens of items.
         merged: whether an item takes one position.
     """
     sizes, total = layout.codes.sizes, Load()
-    for row in rows:
-        tokens, done = len(row.input_ids), row.input_ids >= layout.first_behaviour
-        shown, asked = (_items(array, layout) for array in (row.input_ids, row.labels[1:]))
-        words = int(((row.labels[1:] != IGNORE) & (row.labels[1:] < layout.first)).sum())
-        positions = tokens - merged * ((len(sizes) - 1) * shown + int(done.sum()))
-        pairs = positions * (positions + 1) / 2
-        total += Load(1, tokens, positions, pairs, words, asked, row.shortened, row.cut)
+    for example in examples:
+        ids, labels = example.input_ids, example.labels[1:]
+        behaviours = int((ids >= layout.first_behaviour).sum())
+        words = int(((labels != IGNORE) & (labels < layout.first)).sum())
+        inner = (len(sizes) - 1) * _items(ids, layout) + behaviours
+        positions = len(ids) - merged * inner
+        pairs, targets = positions * (positions + 1) / 2, _items(labels, layout)
+        total += Load(1, len(ids), positions, pairs, words, targets, example.shortened, example.cut)
     return total
 
 
 def _items(ids: np.ndarray, layout: CodeLayout) -> int:
-    whole = item_starts(torch.from_numpy(ids)[None], layout.first, layout.codes.sizes)
-    return int(whole.sum())
+    starts = item_starts(torch.from_numpy(ids)[None], layout.first, layout.codes.sizes)
+    return int(starts.sum())
 
 
 @dataclass(frozen=True)
 class Weights:
-    """How many numbers a model has, each shared one once.
+    """The number of weights of a model; shared weights count once.
 
     Attributes:
-        total, trained: all of them, and those that learn.
-        adapters, rows, heads: of the trained ones, those of adapters, of new tokens and items, and
-            of everything beside the language model.
+        total, trained: all weights, and the trainable ones.
+        adapters, embeddings, heads: trainable weights of adapters, of new token and item
+            embeddings, and of heads on top of the language model.
     """
 
     total: int
     trained: int
     adapters: int
-    rows: int
+    embeddings: int
     heads: int
 
 
@@ -102,24 +105,24 @@ def weights_of(model: MultitaskModel) -> Weights:
         total=sum(p.numel() for p in model.parameters()),
         trained=sum(trained.values()),
         adapters=counted(".lora_"),
-        rows=counted(".new.", ".item_embeddings."),
+        embeddings=counted(".new.", ".item_embeddings."),
         heads=counted(".heads.", ".code_head."),
     )
 
 
 def matrices(model: MultitaskModel) -> list[Tensor]:
-    """The matrices of the language model's blocks, adapters included."""
+    """The matrices of the language model's blocks, with adapters."""
     words = set(model.causal.get_input_embeddings().parameters())
     body = model.causal.base_model if model.seq2seq else model.decoder
     return [p for p in body.parameters() if p.ndim == 2 and p not in words]
 
 
 def flops(model: MultitaskModel, load: Load) -> float:
-    """Floating-point operations to learn from ``load``, forward and backward, none made twice.
+    """FLOPs of the forward and backward passes over ``load``, without recomputation.
 
-    A frozen matrix costs 4 a weight and position (the product, and the gradient of its input), one
-    that learns 6. Norms, softmax and sums are left out. Where there is an encoder, each position is
-    taken to pass through one of the two: half of the blocks.
+    A frozen matrix costs 4 FLOPs per weight and position (the product and the gradient of its
+    input), a trainable one 6. Norms, softmax and sums are not counted. With an encoder, each
+    position is assumed to pass through half of the blocks.
     """
     traits = model.traits
     once = sum(_cost(matrix) * matrix.numel() for matrix in matrices(model))
@@ -132,7 +135,7 @@ def flops(model: MultitaskModel, load: Load) -> float:
 
 
 def _item(model: MultitaskModel, width: int) -> float:
-    """Of naming one item: its level's codes, the items' own rows, the network between the codes."""
+    """FLOPs of the loss of one target item: code logits, item embeddings, code head."""
     cost: float = TRAINED * sum(model.sizes) * width
     if model.item_embeddings is not None:
         cost += TRAINED * model.item_embeddings.numel()
@@ -150,12 +153,14 @@ def _cost(matrix: Tensor) -> int:
 def matmul_rate(
     model: MultitaskModel, positions: int, dtype: torch.dtype, seconds: float = 1.0
 ) -> float:
-    """FLOPs a second that this machine reaches on products of the blocks' own shapes; the best of
-    the rounds in ``seconds``.
+    """FLOPs per second of this machine for matrix products of the blocks' shapes, the best of
+    several rounds.
 
     Args:
+        model: with the blocks.
         positions: of a training step.
         dtype: of the arithmetic.
+        seconds: duration of the measurement.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     shapes = {tuple(matrix.shape) for matrix in matrices(model)}
@@ -171,6 +176,6 @@ def matmul_rate(
         started = time.perf_counter()
         for x, weight in factors:
             out = linear(x, weight)
-        out.sum().item()  # a GPU has finished
+        out.sum().item()  # waits for the GPU
         best = max(best, work / (time.perf_counter() - started))
     return best

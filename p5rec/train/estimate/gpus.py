@@ -1,4 +1,4 @@
-"""GPUs that a training can be planned for, by name."""
+"""GPUs for which a training can be planned, by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Gpu:
-    """As its maker says: dense FLOPs a second on half-precision tensors, and GiB."""
+    """The vendor's specification: FLOPs per second (half precision, not sparse), memory in GiB."""
 
     rate: float
     memory: int

@@ -1,4 +1,4 @@
-"""How much memory a training takes at its largest, told from shapes."""
+"""The peak memory of a training, estimated from shapes."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from ..config import TrainConfig
 from .cost import Load
 
 LIBRARIES = 0.9e9  # bytes: Python, PyTorch, transformers, the data; on a GPU, CUDA's own
-MOMENTS = {"adamw": 8, "adamw-8bit": 2, "paged-adamw-8bit": 2}  # bytes a weight that trains
-ALLOCATOR = 0.4  # bytes kept free or in pieces beside each that comes and goes, as measured
+MOMENTS = {"adamw": 8, "adamw-8bit": 2, "paged-adamw-8bit": 2}  # bytes per trainable weight
+ALLOCATOR = 0.4  # measured overhead per byte of temporary tensors: reserved or fragmented
 LOGITS = 3  # float32 copies: logits, log-probabilities, their gradient
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes at the end of the forward pass of the largest batch, when most is held."""
+    """Bytes at the end of the forward pass of the largest batch, when memory use peaks."""
 
     weights: float
     gradients: float
     moments: float
     activations: float
     logits: float
-    kept: float  # the mean of the weights, and the best ones
+    weight_copies: float  # averaged weights and best weights
     allocator: float
     libraries: float = LIBRARIES
 
     @property
     def peak(self) -> float:
-        """All together."""
+        """The sum of all terms."""
         return sum(asdict(self).values())
 
 
@@ -48,17 +48,20 @@ def memory_of(
     shape: tuple[int, int],
     batch: Load,
 ) -> Memory:
-    """The memory that training takes.
+    """The memory of a training.
 
     Args:
-        model: of shapes alone.
-        shape: lines and positions of the largest batch.
-        batch: what a batch asks, on average.
+        model: without weights.
+        backbone: of the model.
+        train: the training.
+        shape: sequences and positions of the largest batch.
+        batch: the mean load of a batch.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
-    rows = [p for n, p in model.named_parameters() if n.endswith((".new", "item_embeddings"))]
-    numbers, in_full = sum(p.numel() for p in trained), sum(p.numel() for p in rows)
-    moments = MOMENTS[train.optimizer] * (numbers - in_full) + MOMENTS["adamw"] * in_full
+    named = model.named_parameters()
+    in_32_bits = sum(p.numel() for n, p in named if n.endswith((".new", "item_embeddings")))
+    others = sum(p.numel() for p in trained) - in_32_bits
+    moments = MOMENTS[train.optimizer] * others + MOMENTS["adamw"] * in_32_bits
     words, codes = model.tokens, sum(model.sizes)
     if model.item_embeddings is not None:
         codes += len(model.item_embeddings)
@@ -73,7 +76,7 @@ def memory_of(
         moments=moments,
         activations=activations,
         logits=logits,
-        kept=gradients * (bool(train.average) + bool(train.patience)),
+        weight_copies=gradients * (bool(train.average) + bool(train.patience)),
         allocator=ALLOCATOR * (gradients + activations + logits),
     )
 
@@ -88,42 +91,44 @@ def _weights(model: MultitaskModel, backbone: BackboneConfig) -> float:
 
 
 def activation_bytes(model: MultitaskModel, train: TrainConfig, shape: tuple[int, int]) -> float:
-    """Bytes that the blocks keep between their forward and backward passes.
+    """Bytes of activations that the blocks save for the backward pass.
 
-    They are run on fake tensors, which have shapes and no numbers, and what autograd saves is
-    counted, each storage once; attention's mask too, which most models do without. An encoder is
-    taken to keep as much as the decoder.
+    The blocks run on fake tensors without data, and the tensors that autograd saves are counted,
+    each storage once. The attention mask is counted too, although most models need none. An encoder
+    is assumed to save as much as the decoder.
 
     Args:
-        shape: lines and positions of a batch.
+        model: without weights.
+        train: the training.
+        shape: sequences and positions of a batch.
     """
     decoder = deepcopy(model.decoder).train()
-    kept: dict[int, int] = {}
-    alive: list[Tensor] = []  # a storage that is gone may leave its number to another
+    saved: dict[int, int] = {}
+    alive: list[Tensor] = []  # so that no storage id is used twice
 
-    def keep(tensor: Tensor) -> Tensor:
+    def save(tensor: Tensor) -> Tensor:
         alive.append(tensor)
         storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage.nbytes()
+        saved[storage._cdata] = storage.nbytes()
         return tensor
 
     half = train.precision == "bfloat16"
     dtype = model.causal.get_input_embeddings().old.weight.dtype
     with FakeTensorMode(allow_non_fake_inputs=True):
         decoder.to_empty(device="cpu")
-        read = torch.empty(*shape, model.traits.width, dtype=dtype, requires_grad=True)
-        inputs = {"inputs_embeds": read}
+        embedded = torch.empty(*shape, model.traits.width, dtype=dtype, requires_grad=True)
+        inputs = {"inputs_embeds": embedded}
         if model.seq2seq:
-            inputs["encoder_hidden_states"] = read
+            inputs["encoder_hidden_states"] = embedded
         with (
             torch.autocast("cpu", torch.bfloat16, enabled=half),
-            saved_tensors_hooks(keep, lambda tensor: tensor),
+            saved_tensors_hooks(save, lambda tensor: tensor),
         ):
             decoder(**inputs)
     own = [*decoder.parameters(), *decoder.buffers()]
     weights = {value.untyped_storage()._cdata for value in own}
-    blocks = float(sum(size for storage, size in kept.items() if storage not in weights))
-    if train.gradient_checkpointing:  # each block's input, and one block made again
+    blocks = float(sum(size for storage, size in saved.items() if storage not in weights))
+    if train.gradient_checkpointing:  # the input of each block, and one block recomputed
         depth = model.traits.depth
-        blocks = depth * read.numel() * read.element_size() + blocks / depth
+        blocks = depth * embedded.numel() * embedded.element_size() + blocks / depth
     return blocks * (1 + model.seq2seq)

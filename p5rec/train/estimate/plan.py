@@ -1,4 +1,4 @@
-"""A training before it is run: what it reads, what learns, how much memory and time it takes."""
+"""Plans a training before it runs: examples, weights, memory and time."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ from .gpus import GPUS
 from .memory import Memory, memory_of
 from .timing import seconds_of, step_seconds
 
-SMALL = 5e7  # weights of a model that is drawn to time its steps
-SAMPLE = 64  # rows of each task that are made to be counted
+SMALL = 5e7  # maximum weights of a model whose steps are timed
+SAMPLE = 64  # examples of each task whose load is measured
 HERE = "this machine"
-# share of the speed in products of matrices that training reaches: on a CPU as it was measured
-# (docs/results/train), in bfloat16 the products are quick and all else is not; on a GPU assumed
+# speed of training relative to matrix products: measured on a CPU (docs/results/train; in bfloat16
+# only the products are fast), assumed on a GPU
 CPU_UTILISATION = {"float32": 0.5, "bfloat16": 0.25}
 GPU_UTILISATION = 0.3
-LAUNCH = 1e-3  # seconds a block and step that a GPU is busy being told what to do
+LAUNCH = 1e-3  # seconds per block and step to launch kernels on a GPU
 
 
 @dataclass(frozen=True)
 class TaskPlan:
-    """One task: rows of an epoch, and what all steps read of it."""
+    """One task: the examples of an epoch, and its load over all steps."""
 
-    epoch_windows: int
+    epoch_examples: int
     load: Load
 
 
 @dataclass(frozen=True)
 class ValidationTiming:
-    """A look at validation.
+    """How to time a validation check.
 
     Attributes:
-        validate: one at some of the users.
-        times: all users are so many times more.
+        validate: a check of some users.
+        times: number of all users divided by the number of these.
     """
 
     validate: Callable[[Bundle], object]
@@ -59,22 +59,22 @@ class ValidationTiming:
 
 @dataclass(frozen=True)
 class Plan:
-    """One method's training.
+    """The plan of one method's training.
 
     Attributes:
-        weights: how many there are and how many learn.
+        weights: numbers of weights.
         steps: of the training.
-        tasks: by name.
-        total: all that the training reads.
-        memory: bytes at the largest.
-        flops: of the whole training.
-        seconds: on this machine and on the GPUs asked for.
-        fits: whether its memory holds the training, for each GPU.
-        rate: FLOPs a second measured on this machine.
-        timed: seconds of a training step and of a look at validation here, as they were measured;
-            empty: the time here is arithmetic.
-        at_most: training may end before.
-        trials: such trainings, among which validation chooses.
+        tasks: plans of the tasks by name.
+        total: load of all steps.
+        memory: peak memory in bytes.
+        flops: of all steps.
+        seconds: duration on this machine and on the requested GPUs.
+        fits: whether the training fits in the memory of each GPU.
+        rate: measured FLOPs per second of this machine.
+        timed: measured seconds of a training step and of a validation check on this machine; empty:
+            the duration is computed from FLOPs.
+        at_most: training may stop early.
+        trials: number of trainings among which validation selects one.
     """
 
     weights: Weights
@@ -92,64 +92,68 @@ class Plan:
 
     def dump(self) -> dict[str, Any]:
         """As plain data."""
-        told = {name: value for name, value in asdict(self).items() if name != "at_most"}
-        return {**told, "peak": self.memory.peak}
+        values = {name: value for name, value in asdict(self).items() if name != "at_most"}
+        return {**values, "peak": self.memory.peak}
 
     def lines(self) -> list[str]:
-        """In words."""
+        """As lines of text."""
         return [*self._weights(), *self._tasks(), *self._costs()]
 
     def _weights(self) -> list[str]:
         weights = self.weights
-        parts = {"adapters": weights.adapters, "new rows": weights.rows, "heads": weights.heads}
+        trained = {
+            "adapters": weights.adapters,
+            "new embeddings": weights.embeddings,
+            "heads": weights.heads,
+        }
         return [
-            f"  weights     {weights.total:,}; {weights.trained:,} learn "
+            f"  weights     {weights.total:,}; {weights.trained:,} trained "
             f"({weights.trained / weights.total:.1%}): "
-            + ", ".join(f"{part} {count:,}" for part, count in parts.items() if count)
+            + ", ".join(f"{name} {count:,}" for name, count in trained.items() if count)
         ]
 
     def _tasks(self) -> list[str]:
         lines = []
-        for task, told in self.tasks.items():
-            load, epochs = told.load, told.load.rows / told.epoch_windows
+        for name, task in self.tasks.items():
+            load, epochs = task.load, task.load.examples / task.epoch_examples
             lines.append(
-                f"  {task:<11} {load.rows:,.0f} rows of {told.epoch_windows:,} an epoch ({epochs:.1f} "
-                f"epochs): {load.tokens:,.0f} tokens, {load.items:,.0f} items and "
-                f"{load.words:,.0f} words taught"
+                f"  {name:<11} {load.examples:,.0f} examples, {task.epoch_examples:,} an epoch "
+                f"({epochs:.1f} epochs): {load.tokens:,.0f} tokens, targets: {load.items:,.0f} "
+                f"items and {load.words:,.0f} words"
             )
-            fitted = {
-                "shown with a shorter history or text": load.shortened - load.cut,
+            too_long = {
+                "shortened": load.shortened - load.cut,
                 "cut": load.cut,
             }
-            if any(n >= 0.5 for n in fitted.values()):
-                told_of = ", ".join(
-                    f"about {n:,.0f} {how}" for how, n in fitted.items() if n >= 0.5
-                )
-                lines.append(f"  {'':<11} longer than max_tokens: {told_of}")
+            counts = [f"about {n:,.0f} {how}" for how, n in too_long.items() if n >= 0.5]
+            if counts:
+                lines.append(f"  {'':<11} longer than max_tokens: {', '.join(counts)}")
         return lines
 
     def _costs(self) -> list[str]:
         total, memory = self.total, self.memory
         steps = f"{self.steps:,} steps" + " at most" * self.at_most
-        shares = {name: size for name, size in vars(memory).items() if size >= 1e6}
-        told_by = " + ".join(f"{name} {size / 1e6:,.0f}" for name, size in shares.items())
+        terms = {name: size for name, size in vars(memory).items() if size >= 1e6}
+        by_term = " + ".join(
+            f"{name.replace('_', ' ')} {size / 1e6:,.0f}" for name, size in terms.items()
+        )
         lines = [
-            f"  {'all':<11} {steps}, {total.rows:,.0f} rows: {total.tokens:,.0f} tokens, "
+            f"  {'all':<11} {steps}, {total.examples:,.0f} examples: {total.tokens:,.0f} tokens, "
             f"{total.positions:,.0f} positions, {self.flops / 1e12:,.1f} TFLOP",
-            f"  memory      {memory.peak / 1e9:.1f} GB: {told_by} MB",
+            f"  memory      {memory.peak / 1e9:.1f} GB: {by_term} MB",
         ]
-        for place, seconds in self.seconds.items():
-            full = "" if self.fits.get(place, True) else "; its memory is too small"
-            lines.append(f"  {'time':<11} {_clock(seconds)} on {place}{full}{self._timed(place)}")
+        for device, seconds in self.seconds.items():
+            full = "" if self.fits.get(device, True) else "; its memory is too small"
+            lines.append(f"  {'time':<11} {_clock(seconds)} on {device}{full}{self._timed(device)}")
         if self.trials > 1:
-            lines.append(f"  {'trials':<11} {self.trials} such trainings, of which one is chosen")
+            lines.append(f"  {'trials':<11} {self.trials} trainings, of which one is selected")
         return lines
 
-    def _timed(self, place: str) -> str:
-        if place != HERE or not self.timed:
+    def _timed(self, device: str) -> str:
+        if device != HERE or not self.timed:
             return ""
         each = ", ".join(f"{1e3 * spent:,.0f} ms a {what}" for what, spent in self.timed.items())
-        return f": {each}, as measured"
+        return f": {each}, measured"
 
 
 def _clock(seconds: float) -> str:
@@ -159,16 +163,16 @@ def _clock(seconds: float) -> str:
 
 
 def plannable(learner: LearnerConfig) -> bool:
-    """Whether it trains, on rows that do not depend on a trained model."""
+    """Whether there is a training, on examples that do not depend on a trained model."""
     return learner.train.steps > 0 and learner.train.align is None
 
 
 def stand_in_codes(config: IdsConfig, n_items: int) -> ItemCodes:
-    """Different codes of the levels and sizes that ``config`` asks for; which ones is idle here."""
+    """Arbitrary distinct codes with the levels and sizes of ``config``, for estimates."""
     sizes = config.sized(n_items).sizes
-    room = prod(sizes)
-    if n_items > room:  # a level that numbers items with equal codes
-        sizes = (*sizes, -(-n_items // room))
+    capacity = prod(sizes)
+    if n_items > capacity:  # a level that numbers items with equal codes
+        sizes = (*sizes, -(-n_items // capacity))
     codes = np.stack(np.unravel_index(np.arange(n_items), sizes), axis=1).astype(np.int32)
     return ItemCodes(codes, sizes, config.scheme)
 
@@ -179,37 +183,41 @@ def plan(
     corpus: Corpus,
     base_adapters: Sequence[LoraSettings] = (),
     gpus: Sequence[str] = (),
-    look: ValidationTiming | None = None,
+    validation: ValidationTiming | None = None,
 ) -> Plan:
-    """What training ``learner`` will take; no weights are read.
+    """Estimates the cost of training ``learner``; no weights are read.
 
-    Of every task a seeded sample of rows is made, and stands for the others; where the lengths of
-    all rows are known, as those of histories are, in proportion to them. A small model of drawn
-    weights makes a few of its steps, which tell the time here.
+    The load of a task is extrapolated from a seeded sample of its examples, in proportion to the
+    examples' lengths. A small model with random weights runs a few of its steps, which gives the
+    time on this machine.
 
     Args:
+        learner: the model and its training.
         codes: of the items (:func:`stand_in_codes`).
-        below: adapters of the model that it starts from.
+        corpus: the data.
+        base_adapters: adapters of the model that the training is initialised from.
         gpus: names in :data:`.gpus.GPUS`.
-        look: validation, where training has checks.
+        validation: how to time a validation check; None: training has none.
 
     Raises:
-        ValueError: nothing is trained, or a trained model is aligned: what that takes depends on
-            the model.
+        ValueError: nothing is trained, or the training aligns a model, on whose predictions the
+            cost depends.
     """
     if not plannable(learner):
-        raise ValueError("expected a training on rows that are known before")
-    seen = learner.train.training_events(corpus)
-    learner = learner.epochs_to_steps(seen)
+        raise ValueError("expected a training on examples that do not depend on a model")
+    events = learner.train.training_events(corpus)
+    learner = learner.epochs_to_steps(events)
     library, train = training_prompts(learner), learner.train
-    settings = settings_of(learner, corpus).model_copy(update={"base_adapters": tuple(base_adapters)})
+    settings = settings_of(learner, corpus).model_copy(
+        update={"base_adapters": tuple(base_adapters)}
+    )
     prompts = library.subset_dump()
     bundle = build(settings, codes, corpus.catalog.ids, prompts, empty=True, download=True)
-    tables, task_of = build_training_data(learner, seen, bundle, library)
-    sizes = epoch_sizes(learner, seen, library)
+    examples, task_of = build_training_data(learner, events, bundle, library)
+    sizes = epoch_sizes(learner, events, library)
     tasks, shapes = {}, [(train.batch, max(1, train.packing))]
-    for task, rows in tables.items():
-        load, most = _sampled(rows, bundle, train.seed)
+    for task, of_task in examples.items():
+        load, most = _sampled(of_task, bundle, train.seed)
         load = load * (train.last_step / train.steps)
         tasks[task] = TaskPlan(sizes[task], load)
         shapes.append((train.batch * train.tasks[task].examples, max(most, train.packing)))
@@ -217,24 +225,25 @@ def plan(
     model = bundle.model
     batch = total * (1 / (train.last_step * train.accumulate))
     memory = memory_of(model, learner.backbone, train, max(shapes, key=prod), batch)
-    again = 4 / 3 if train.gradient_checkpointing else 1
-    work = again * flops(model, total)
+    recomputed = 4 / 3 if train.gradient_checkpointing else 1
+    work = recomputed * flops(model, total)
     rate = matmul_rate(model, int(batch.positions), getattr(torch, train.precision))
     on_gpu = torch.cuda.is_available()
-    reached = GPU_UTILISATION if on_gpu else CPU_UTILISATION[train.precision]
-    seconds, timed = {HERE: work / rate / reached}, {}
+    utilisation = GPU_UTILISATION if on_gpu else CPU_UTILISATION[train.precision]
+    seconds, timed = {HERE: work / rate / utilisation}, {}
     weights = weights_of(model)
     if learner.backbone.source is None and weights.total < SMALL and not on_gpu:
         real = build(settings, codes, corpus.catalog.ids, prompts)
-        schedule = Schedule(tables, task_of, train)
+        schedule = Schedule(examples, task_of, train)
         timed = {"step": step_seconds(real.model, real.tokenizer, schedule)}
         seconds[HERE] = train.last_step * timed["step"]
-        if look is not None:
-            timed["look"] = look.times * seconds_of(partial(look.validate, real))
-            seconds[HERE] += train.last_step // train.evaluate_every * timed["look"]
-    told = train.last_step * train.accumulate * model.traits.depth * LAUNCH
+        if validation is not None:
+            check = validation.times * seconds_of(partial(validation.validate, real))
+            timed["validation check"] = check
+            seconds[HERE] += train.last_step // train.evaluate_every * check
+    launches = train.last_step * train.accumulate * model.traits.depth * LAUNCH
     for gpu in gpus:
-        seconds[gpu] = max(work / GPUS[gpu].rate / GPU_UTILISATION, told)
+        seconds[gpu] = max(work / GPUS[gpu].rate / GPU_UTILISATION, launches)
     fits = {gpu: memory.peak < GPUS[gpu].memory * 2**30 for gpu in gpus}
     at_most = bool(train.patience)
     return Plan(
@@ -242,16 +251,15 @@ def plan(
     )
 
 
-def _sampled(rows: TrainingExamples, bundle: Bundle, seed: int) -> tuple[Load, int]:
-    """The load of all ``rows``, and positions of the longest that was looked at."""
-    if not len(rows):
+def _sampled(examples: TrainingExamples, bundle: Bundle, seed: int) -> tuple[Load, int]:
+    """The extrapolated load of ``examples``, and the positions of the longest in the sample."""
+    if not len(examples):
         return Load(), 1
-    lengths = rows.lengths
-    chosen = derive_rng(seed, "plan").permutation(len(rows))[:SAMPLE]
-    chosen = np.union1d(chosen, lengths.argmax())
+    lengths = examples.lengths
+    sample = derive_rng(seed, "plan").permutation(len(examples))[:SAMPLE]
+    sample = np.union1d(sample, lengths.argmax())
     merged = bundle.model.code_head is not None
-    loads = [load_of([rows[int(i)]], bundle.layout, merged=merged) for i in chosen]
-    seen = sum(loads, Load())
-    share = lengths.sum() / lengths[chosen].sum()
-    whole = seen * float(share)
-    return Load(**{**vars(whole), "rows": len(rows)}), int(max(load.positions for load in loads))
+    loads = [load_of([examples[int(i)]], bundle.layout, merged=merged) for i in sample]
+    total = sum(loads, Load()) * float(lengths.sum() / lengths[sample].sum())
+    longest = int(max(load.positions for load in loads))
+    return Load(**{**vars(total), "examples": len(examples)}), longest

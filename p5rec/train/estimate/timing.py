@@ -1,4 +1,4 @@
-"""How fast this machine trains a model, by a few of the training's own steps on drawn weights."""
+"""Times a few steps of a training on this machine, with random weights."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..alignment.objectives import supervised
 from ..optimizer import make_optimizer
 from ..schedule import Schedule
 
-WARM, STEPS = 3, 24  # steps that are made first, and that are timed at most
-LEAST, SECONDS = 4, 5.0  # so many steps are timed in any case, and no more after so long
+WARM, STEPS = 3, 24  # warm-up steps, and the maximum of timed steps
+LEAST, SECONDS = 4, 5.0  # the minimum of timed steps, and the time after which timing ends
 
 
 def step_seconds(
     model: MultitaskModel, tokenizer: PreTrainedTokenizerBase, schedule: Schedule
 ) -> float:
-    """Seconds of a step: the mean of some that are spread over the training. ``model`` learns."""
+    """Seconds of a step: the mean of steps spread over the training. It trains ``model``."""
     config = schedule.config
     collate = schedule.collator(tokenizer.pad_token_id, model.start if model.seq2seq else None)
     optimizer = make_optimizer(model, config)
@@ -36,10 +36,10 @@ def step_seconds(
             config.accumulate, -1
         ):
             with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
-                found = supervised(
+                outputs = supervised(
                     model, collate([{"slot": slot} for slot in slots]), config.divisor
                 )
-            found["loss"].backward()
+            outputs["loss"].backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
         optimizer.step()
         optimizer.zero_grad()
@@ -51,7 +51,7 @@ def step_seconds(
 
 
 def seconds_of(work: Callable[[], object]) -> float:
-    """Seconds that ``work`` takes, once it has been done before; it draws no bars."""
+    """Seconds of ``work``, after a first call, without progress bars."""
     with no_progress_bars():
         work()
         started = time.perf_counter()

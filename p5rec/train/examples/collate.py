@@ -1,4 +1,4 @@
-"""Slots → one batch: a row a line, or several packed into one."""
+"""Collates slots to a batch: one example per sequence, or several packed into one."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from p5rec.models.inputs import pad
 
 from .example import IGNORE, TrainingExample, TrainingExamples
 
-# columns of a row that it may leave out, and what each of its tokens then has there
+# optional fields of an example → the value of each token without the field
 FILLERS: dict[str, Any] = {
     "blank": np.False_,
     "ratings": np.float32(np.nan),
     "candidates": np.int64(-1),
     "reference": np.float32(0),
-    "draws": np.int64(0),
-    "back": np.int64(1),
+    "sample_seeds": np.int64(0),
+    "steps_back": np.int64(1),
 }
-ALWAYS = ("blank", "ratings")  # in a batch, whether a row has them or not
+ALWAYS = ("blank", "ratings")  # fields of every batch, even if no example has them
 
 
 @dataclass(frozen=True, eq=False)
 class Collator:
-    """Fetches rows from their tasks and pads them on the right.
+    """Collects the examples of slots and pads them on the right.
 
     Attributes:
-        tasks: rows of each task.
+        tasks: examples of each task.
         weights: loss weight of each task.
-        rows: that fill one slot, of each task.
-        task_of, slot_of: ``(S,)`` each slot's task and how many earlier ones have the same.
+        examples_per_slot: of each task.
+        task_of: ``(S,)`` the task of each slot.
+        slot_of: ``(S,)`` the index of each slot within its task.
         pad_id: the padding token.
-        start: the token that opens an answer, where an encoder reads the source; None: there is no
-            encoder.
-        packing: tokens a line, into which rows are packed; 0: each row has a line of its own.
+        start: the start token of the decoder; None: there is no encoder.
+        packing: tokens of a sequence that examples are packed into; 0: one example a sequence.
     """
 
     tasks: Sequence[TrainingExamples]
     weights: np.ndarray
-    rows: np.ndarray
+    examples_per_slot: np.ndarray
     task_of: np.ndarray
     slot_of: np.ndarray
     pad_id: int
@@ -50,75 +50,81 @@ class Collator:
     packing: int = 0
 
     def __call__(self, batch: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        task_of, index_of = self.filled(np.array([entry["slot"] for entry in batch]))
-        rows = [self.tasks[task][int(n)] for task, n in zip(task_of, index_of, strict=True)]
+        task_of, index_of = self.examples_of(np.array([entry["slot"] for entry in batch]))
+        examples = [self.tasks[task][int(n)] for task, n in zip(task_of, index_of, strict=True)]
         source: dict[str, Tensor] = {}
         if self.start is not None:
-            halves = [row.halves(self.start) for row in rows]
-            ids, mask = pad([read.input_ids for read, _ in halves], self.pad_id)
-            blank, _ = pad(_column([read for read, _ in halves], "blank"), False)
-            rows = [asked for _, asked in halves]
+            pairs = [example.encoder_and_decoder(self.start) for example in examples]
+            ids, mask = pad([encoder.input_ids for encoder, _ in pairs], self.pad_id)
+            blank, _ = pad(_field([encoder for encoder, _ in pairs], "blank"), False)
+            examples = [decoder for _, decoder in pairs]
             source = {"source": ids, "source_mask": mask, "source_blank": blank}
-        lengths = np.array([len(row.labels) for row in rows])
-        lines = pack(lengths, self.packing) if self.packing else np.arange(len(rows))[:, None]
+        lengths = np.array([len(example.labels) for example in examples])
+        sequences = (
+            pack(lengths, self.packing) if self.packing else np.arange(len(examples))[:, None]
+        )
 
-        def laid(values: Sequence[np.ndarray], filler: float) -> Tensor:
-            return pad([np.concatenate([values[r] for r in line]) for line in lines], filler)[0]
+        def batched(values: Sequence[np.ndarray], filler: float) -> Tensor:
+            joined = [np.concatenate([values[i] for i in sequence]) for sequence in sequences]
+            return pad(joined, filler)[0]
 
         tasks = [np.full(n, task) for n, task in zip(lengths, task_of, strict=True)]
         weights = [self.weights[each].astype(np.float32) for each in tasks]
-        given = {
-            "input_ids": laid([row.input_ids for row in rows], self.pad_id),
-            "labels": laid([_opened(row.labels) for row in rows], IGNORE),
-            "tasks": laid(tasks, 0),
-            "weights": laid(weights, 0),
+        tensors = {
+            "input_ids": batched([example.input_ids for example in examples], self.pad_id),
+            "labels": batched([_without_first(example.labels) for example in examples], IGNORE),
+            "tasks": batched(tasks, 0),
+            "weights": batched(weights, 0),
         }
         for name, filler in FILLERS.items():
-            if name in ALWAYS or any(getattr(row, name) is not None for row in rows):
-                given[name] = laid(_column(rows, name), filler)
+            if name in ALWAYS or any(getattr(each, name) is not None for each in examples):
+                tensors[name] = batched(_field(examples, name), filler)
         if self.packing:
-            places = [np.full(n, r) for r, n in enumerate(lengths)]
-            given["documents"] = laid(places, len(rows))
-        return given | source
+            numbers = [np.full(n, i) for i, n in enumerate(lengths)]
+            tensors["documents"] = batched(numbers, len(examples))
+        return tensors | source
 
-    def filled(self, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """``(R,)`` the task of each row in ``slots``, and its number within the task."""
+    def examples_of(self, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``(R,)`` the task of each example in ``slots``, and ``(R,)`` its index in the task."""
         tasks = self.task_of[slots]
-        counts = self.rows[tasks]
+        counts = self.examples_per_slot[tasks]
         first = np.repeat(self.slot_of[slots] * counts, counts)
         within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
         return np.repeat(tasks, counts), first + within
 
 
 def pack(lengths: np.ndarray, size: int) -> list[list[int]]:
-    """Rows in lines of at most ``size`` tokens, longest first, each where it fills best.
+    """Packs examples into sequences of at most ``size`` tokens (best fit, longest first).
 
-    A row that is longer than ``size`` has a line of its own.
+    An example longer than ``size`` has a sequence of its own.
+
+    Returns:
+        The indices of the examples of each sequence.
     """
-    lines: list[list[int]] = []
-    room = np.empty(0, dtype=np.int64)
-    for row in np.argsort(-lengths, kind="stable"):
-        fits = np.flatnonzero(room >= lengths[row])
+    sequences: list[list[int]] = []
+    free = np.empty(0, dtype=np.int64)
+    for i in np.argsort(-lengths, kind="stable"):
+        fits = np.flatnonzero(free >= lengths[i])
         if len(fits):
-            line = fits[room[fits].argmin()]
-            lines[line].append(int(row))
-            room[line] -= lengths[row]
+            best = fits[free[fits].argmin()]
+            sequences[best].append(int(i))
+            free[best] -= lengths[i]
         else:
-            lines.append([int(row)])
-            room = np.append(room, size - lengths[row])
-    return lines
+            sequences.append([int(i)])
+            free = np.append(free, size - lengths[i])
+    return sequences
 
 
-def _opened(labels: np.ndarray) -> np.ndarray:
-    """``labels`` without one at the first token: nothing stands before it that could say it."""
+def _without_first(labels: np.ndarray) -> np.ndarray:
+    """``labels`` without a target at the first token, which no position precedes."""
     return np.concatenate([[IGNORE], labels[1:]])
 
 
-def _column(rows: Sequence[TrainingExample], name: str) -> list[np.ndarray]:
-    """What each row has in a column of :data:`FILLERS`, ``(T, ...)``."""
-    given = [getattr(row, name) for row in rows]
-    wide = next((values.shape[1:] for values in given if values is not None), ())
+def _field(examples: Sequence[TrainingExample], name: str) -> list[np.ndarray]:
+    """The values ``(T, ...)`` of a field of :data:`FILLERS` of each example."""
+    fields = [getattr(example, name) for example in examples]
+    shape = next((values.shape[1:] for values in fields if values is not None), ())
     return [
-        np.full((len(row.labels), *wide), FILLERS[name]) if values is None else values
-        for row, values in zip(rows, given, strict=True)
+        np.full((len(example.labels), *shape), FILLERS[name]) if values is None else values
+        for example, values in zip(examples, fields, strict=True)
     ]

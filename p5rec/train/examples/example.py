@@ -1,4 +1,4 @@
-"""One training row, whatever its task."""
+"""One training example of any task."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ IGNORE = -100
 
 @dataclass(frozen=True, eq=False)
 class TrainingExample:
-    """Token ids and what is asked of them.
+    """Token ids and their targets.
 
     Attributes:
         input_ids: ``(T,)`` int64.
-        labels: ``(T,)`` int64, aligned with ``input_ids``, ``IGNORE`` where nothing is asked.
-        ratings: ``(T,)`` float32, what the rating heads are to say at a token that ends a question
-            or an item, else NaN; None: nothing anywhere.
-        blank: ``(T,)`` bool, tokens that keep their place but are not shown; None: all are.
-        split: how many of the tokens the encoder reads where there is one; the decoder is asked
-            for those that follow.
-        stop: where the decoder's part ends; None: with the row.
-        candidates: ``(T, K)`` int64, where an item begins: it and items that are to rank below it,
-            -1 in place of such as there are not, and at all other tokens; None: nothing anywhere.
-        reference: ``(T, K)`` float32, their log-probabilities before alignment.
-        draws: ``(T,)`` int64, the seed of what is drawn in place of the item that begins at a
-            token, 0 where nothing is; None: nothing anywhere.
-        back: ``(T,)`` int64, how many positions before its own stands the one that is to name the
-            item that begins at a token; None: it is the one before, always.
-        shortened, cut: of a prompt that was too long (see ``p5rec.models.inputs.PromptTokens``); an
-            answer that lost its end is cut, too.
+        labels: ``(T,)`` int64, aligned with ``input_ids``, ``IGNORE`` for no target.
+        ratings: ``(T,)`` float32, target of the rating heads at the last token of a prompt or an
+            item, else NaN; None: no ratings.
+        blank: ``(T,)`` bool, tokens hidden from the model; None: none.
+        split: number of tokens that the encoder reads, if there is one; the decoder predicts the
+            following ones.
+        stop: end of the decoder's tokens; None: the end of the example.
+        candidates: ``(T, K)`` int64, at the first token of a target item: the item, then rejected
+            items; -1 for missing ones and at all other tokens; None: no candidates.
+        reference: ``(T, K)`` float32, log-probabilities of the candidates before alignment.
+        sample_seeds: ``(T,)`` int64, at the first token of a target item: the seed of the items sampled
+            there; 0 at all other tokens; None: no seeds.
+        steps_back: ``(T,)`` int64, at the first token of an item: how many positions earlier it is
+            predicted; None: one position earlier, always.
+        shortened, cut: of a prompt that was too long (see ``p5rec.models.inputs.PromptTokens``); a
+            truncated target counts as cut, too.
     """
 
     input_ids: np.ndarray
@@ -42,32 +42,34 @@ class TrainingExample:
     stop: int | None = None
     candidates: np.ndarray | None = None
     reference: np.ndarray | None = None
-    draws: np.ndarray | None = None
-    back: np.ndarray | None = None
+    sample_seeds: np.ndarray | None = None
+    steps_back: np.ndarray | None = None
     shortened: bool = False
     cut: bool = False
 
-    def halves(self, start: int) -> tuple[TrainingExample, TrainingExample]:
-        """What an encoder reads, and what its decoder reads and is asked.
+    def encoder_and_decoder(self, start: int) -> tuple[TrainingExample, TrainingExample]:
+        """The example divided into the encoder's input and the decoder's input with targets.
 
         Args:
-            start: the token that opens every answer. It stands where the last token of the source
-                stood, so what was to be said of that one is said there.
+            start: the start token of the decoder. It takes the index of the last source token, so
+                it has that token's rating target.
         """
         at, end, ratings, blank = self.split, self.stop, self.ratings, self.blank
-        back = None if self.back is None else np.concatenate([[1], self.back[at:end]])
-        opened = np.concatenate([[start], self.input_ids[at:end]])
+        steps_back = (
+            None if self.steps_back is None else np.concatenate([[1], self.steps_back[at:end]])
+        )
+        input_ids = np.concatenate([[start], self.input_ids[at:end]])
         labels = np.concatenate([[IGNORE], self.labels[at:end]])
         hidden = None if blank is None else np.concatenate([[False], blank[at:end]])
         source = TrainingExample(
             self.input_ids[:at], np.full(at, IGNORE), blank=None if blank is None else blank[:at]
         )
-        told = None if ratings is None else ratings[at - 1 : end]
-        return source, TrainingExample(opened, labels, told, hidden, back=back)
+        targets = None if ratings is None else ratings[at - 1 : end]
+        return source, TrainingExample(input_ids, labels, targets, hidden, steps_back=steps_back)
 
 
 class TrainingExamples(Protocol):
-    """Rows of one task: row ``i`` is the same whenever, wherever and in what order it is asked."""
+    """The examples of one task; example ``i`` is the same in any process and order of access."""
 
     def __len__(self) -> int: ...
 
@@ -75,5 +77,5 @@ class TrainingExamples(Protocol):
 
     @property
     def lengths(self) -> np.ndarray:
-        """``(len,)`` tokens a row, exact or estimated, for batching by length."""
+        """``(len,)`` tokens of each example, exact or estimated, for batching by length."""
         ...

@@ -1,9 +1,9 @@
-"""Histories as training rows: each is one sequence, and every event in it is a target, but for
-those of behaviours that are history alone.
+"""Histories as training examples: a history is one sequence, and every item in it is a target,
+except events of input-only behaviours.
 
-Where there is an encoder, it reads a history up to a drawn event, and the decoder is asked for what
-follows: for few items, because the first is what a list is made of, and the further ones teach the
-decoder to read itself.
+With an encoder, the encoder reads a history up to a random event, and the decoder predicts the
+following items. There are few decoder targets: recommendations need only the first one, and the
+others train the decoder on its own inputs.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from p5rec.models.ratings import RatedHistories
 from ..config import NextItemConfig
 from .example import IGNORE, TrainingExample
 
-TOLD = 20  # tokens, about, in which statistics are told
+STATISTICS_TOKENS = 20  # estimated tokens of the statistics before a rating
 
 
 class NextItemExamples:
-    """Items in order: each is to be named after those before it.
+    """Histories in which each item is predicted from the items before it.
 
     Args:
-        windows: which events each row holds.
+        windows: the events of each example.
         items: ``(E,)`` the items of all events.
-        layout: their codes.
-        bos: the token that opens a sequence.
-        config: how a row asks.
+        layout: the items' codes.
+        bos: the start token.
+        config: settings of the task.
     """
 
     def __init__(
@@ -50,25 +50,27 @@ class NextItemExamples:
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """``(R,)`` tokens a row."""
+        """``(R,)`` tokens of each example."""
         return self.windows.lengths * self.layout.stride + 1
 
     def __getitem__(self, i: int) -> TrainingExample:
-        (events, rng), config = self.windows.row(i), self.config
+        (events, rng), config = self.windows.draw(i), self.config
         levels, stride = self.layout.codes.levels, self.layout.stride
-        each = self.layout.events(self.items[events], self.windows.done(events))  # (n, stride)
-        targets, back = self.windows.targets(events), self.windows.back(events)
-        if not self.layout.merged:  # after its first code no state is without the events between
-            targets = targets & (back == 1)
-        after = np.arange(len(events)) - back  # the event after which each is asked for
-        asked = np.where(targets[:, None] & (np.arange(stride) < levels), each, IGNORE)
+        each = self.layout.events(
+            self.items[events], self.windows.behaviours_of(events)
+        )  # (n, stride)
+        targets, steps_back = self.windows.is_target(events), self.windows.steps_back(events)
+        if not self.layout.merged:  # states of later codes depend on the events between
+            targets = targets & (steps_back == 1)
+        after = np.arange(len(events)) - steps_back  # the event whose state predicts each item
+        target_ids = np.where(targets[:, None] & (np.arange(stride) < levels), each, IGNORE)
         tokens = np.concatenate([[self.bos], each.reshape(-1)])
-        labels = np.concatenate([[IGNORE], asked.reshape(-1)])
+        labels = np.concatenate([[IGNORE], target_ids.reshape(-1)])
         hidden = rng.random(len(events)) < config.item_dropout
         blank = np.concatenate([[False], hidden.repeat(stride)])
-        steps = np.concatenate([[1], back.repeat(stride)])
+        steps = np.concatenate([[1], steps_back.repeat(stride)])
         later = 1 + np.unique(after[targets & (after >= 0)])
-        if not len(later):  # a tie may bring the one that is asked for to the front
+        if not len(later):  # the only target may be first after a shuffle of ties
             later = np.arange(1, len(events))
         split = 1 + stride * int(later[rng.integers(1, len(later) + 1) - 1])
         if rng.random() >= config.bos_probability:
@@ -76,22 +78,24 @@ class NextItemExamples:
             tokens, labels, blank, steps = tokens[1:], labels[1:], blank[1:], steps[1:]
             split -= 1
         if config.targets_per_example:
-            named = np.flatnonzero(labels != IGNORE).reshape(-1, levels)
-            labels[rng.permutation(named)[config.targets_per_example :]] = IGNORE
+            labelled = np.flatnonzero(labels != IGNORE).reshape(-1, levels)
+            labels[rng.permutation(labelled)[config.targets_per_example :]] = IGNORE
         stop = split + stride * config.decoder_targets
-        apart = steps if self.layout.merged and (back > 1).any() else None
-        return TrainingExample(tokens, labels, back=apart, blank=blank, split=split, stop=stop)
+        spread = steps if self.layout.merged and (steps_back > 1).any() else None
+        return TrainingExample(
+            tokens, labels, steps_back=spread, blank=blank, split=split, stop=stop
+        )
 
 
 class RatingSequenceExamples:
-    """Items and their ratings in turn: each rating is to be told, in words and by the heads.
+    """Rating sequences: each rating is predicted, as text and by the rating heads.
 
     Args:
-        windows: which events each row holds.
-        items, ratings: ``(E,)`` of all events, NaN where one has no rating.
-        histories: how they are written.
-        known: events ``(n,)`` → mean and number ``(n, 2)`` of what others gave their items, to be
-            told before each rating; None: nothing is told.
+        windows: the events of each example.
+        items, ratings: ``(E,)`` of all events, NaN for events without a rating.
+        histories: converts histories to tokens.
+        statistics: events ``(n,)`` → mean and number ``(n, 2)`` of other users' ratings of their
+            items, written before each rating; None: no statistics.
     """
 
     def __init__(
@@ -100,24 +104,28 @@ class RatingSequenceExamples:
         items: np.ndarray,
         ratings: np.ndarray,
         histories: RatedHistories,
-        known: Callable[[np.ndarray], np.ndarray] | None = None,
+        statistics: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         self.windows, self.items, self.ratings = windows, items, ratings
-        self.histories, self.known = histories, known
+        self.histories, self.statistics = histories, statistics
 
     def __len__(self) -> int:
         return len(self.windows)
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """``(R,)`` tokens a row, each rating taken for one word."""
-        each = self.histories.layout.codes.levels + 1 + (TOLD if self.known else 0)
+        """``(R,)`` tokens of each example, assuming one token a rating."""
+        each = (
+            self.histories.layout.codes.levels + 1 + (STATISTICS_TOKENS if self.statistics else 0)
+        )
         return self.windows.lengths * each + 1
 
     def __getitem__(self, i: int) -> TrainingExample:
-        events, rng = self.windows.row(i)
-        known = None if self.known is None else self.known(events)
-        tokens, ends, words = self.histories.write(self.items[events], self.ratings[events], known)
+        events, rng = self.windows.draw(i)
+        statistics = None if self.statistics is None else self.statistics(events)
+        tokens, ends, words = self.histories.write(
+            self.items[events], self.ratings[events], statistics
+        )
         ratings = np.full(len(tokens), np.nan, dtype=np.float32)
         ratings[ends] = self.ratings[events]
         labels = np.where(words, tokens, IGNORE)

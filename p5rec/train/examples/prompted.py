@@ -1,4 +1,4 @@
-"""Prompt examples as training rows: the question is read, the answer is learned."""
+"""Prompts as training examples: the loss is computed on the target text only."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from .example import IGNORE, TrainingExample
 
 
 class PromptExamples:
-    """Rows of one prompt family.
+    """Training examples of one prompt family.
 
     Args:
-        examples: example ``i`` depends on ``i`` alone.
-        tokenizer: the model's.
-        max_tokens: of a row; a longer question is made to fit.
-        answered_by: ``(R,)`` the example whose answer each question is given; None: its own.
+        examples: example ``i`` depends on ``i`` only.
+        tokenizer: of the model.
+        max_tokens: of an example; a longer prompt is shortened.
+        target_of: ``(R,)`` the example whose target each prompt has (permutation control); None:
+            its own.
     """
 
     def __init__(
@@ -29,38 +30,38 @@ class PromptExamples:
         examples: Sequence[Example],
         tokenizer: PreTrainedTokenizerBase,
         max_tokens: int,
-        answered_by: np.ndarray | None = None,
+        target_of: np.ndarray | None = None,
     ) -> None:
         self.examples = examples
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
-        self.answered_by = answered_by
+        self.target_of = target_of
 
     def __len__(self) -> int:
         return len(self.examples)
 
     @property
     def lengths(self) -> np.ndarray:
-        """``(R,)`` equal numbers: rows of a family are near enough in length."""
+        """``(R,)`` all equal: examples of a family have similar lengths."""
         return np.full(len(self), self.max_tokens)
 
     def __getitem__(self, i: int) -> TrainingExample:
         example = self.examples[i]
-        if self.answered_by is not None:
-            other = self.examples[int(self.answered_by[i])]
+        if self.target_of is not None:
+            other = self.examples[int(self.target_of[i])]
             example = replace(example, target=other.target, rating=other.rating)
-        answer = encode_target(self.tokenizer, example)
-        target = answer[: self.max_tokens // 2]
-        question = fit_prompt(self.tokenizer, example, self.max_tokens - len(target))
-        if self.answered_by is None and question.target != example.target:
-            answer = encode_target(self.tokenizer, replace(example, target=question.target))
-            target = answer[: self.max_tokens // 2]
-        source, cut = question.ids, question.cut or len(target) < len(answer)
+        full_target = encode_target(self.tokenizer, example)
+        target = full_target[: self.max_tokens // 2]
+        prompt = fit_prompt(self.tokenizer, example, self.max_tokens - len(target))
+        if self.target_of is None and prompt.target != example.target:
+            full_target = encode_target(self.tokenizer, replace(example, target=prompt.target))
+            target = full_target[: self.max_tokens // 2]
+        source, cut = prompt.ids, prompt.cut or len(target) < len(full_target)
         labels = np.concatenate([np.full(len(source), IGNORE), target])
         tokens, ratings = np.concatenate([source, target]), None
         if example.rating is not None:
             ratings = np.full(len(tokens), np.nan, dtype=np.float32)
-            ratings[len(source) - 1] = example.rating  # the question has been read, the answer not
+            ratings[len(source) - 1] = example.rating  # at the last token before the target
         return TrainingExample(
-            tokens, labels, ratings, split=len(source), shortened=question.shortened, cut=cut
+            tokens, labels, ratings, split=len(source), shortened=prompt.shortened, cut=cut
         )
