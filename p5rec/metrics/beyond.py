@@ -1,4 +1,4 @@
-"""What lists are like beyond being right: how much of the catalogue they show, and how evenly."""
+"""Beyond-accuracy metrics of ranked lists: coverage, Gini, novelty, popularity, diversity."""
 
 from __future__ import annotations
 
@@ -9,35 +9,40 @@ from scipy.sparse import csr_array, diags_array
 
 
 def exposure(items: np.ndarray, n_items: int) -> np.ndarray:
-    """How often each item is listed, ``(N,)``, over lists ``(B, K)`` with -1 where they ended."""
+    """The number of recommendations of each item, ``(N,)``.
+
+    Args:
+        items: ``(B, K)`` item row numbers, -1 after the end of a list.
+        n_items: N.
+    """
     return np.bincount(items[items >= 0], minlength=n_items)
 
 
 def coverage(items: np.ndarray, n_items: int) -> float:
-    """Share of the N items that at least one of the lists ``(B, K)`` shows (Ge et al. 2010)."""
+    """The share of the N items in at least one of the lists ``(B, K)`` (Ge et al. 2010)."""
     return float((exposure(items, n_items) > 0).mean())
 
 
 def gini(items: np.ndarray, n_items: int) -> float:
-    """Gini coefficient of exposure over the N items: 0 all alike, towards 1 a few take all.
+    """Gini coefficient of exposure over the N items: 0 for equal exposure, near 1 for a few items.
 
-    ``sum (2 n - N - 1) x_n / (N sum x_n)`` over the exposures in rising order (Gini 1912; for
-    recommendations Fleder and Hosanagar 2009). NaN where nothing is listed.
+    ``sum (2 n - N - 1) x_n / (N sum x_n)`` over the exposures in ascending order (Gini 1912; for
+    recommendations Fleder and Hosanagar 2009). NaN if all lists are empty.
     """
-    shown = np.sort(exposure(items, n_items)).astype(np.float64)
-    if not shown.any():
+    exposures = np.sort(exposure(items, n_items)).astype(np.float64)
+    if not exposures.any():
         return float("nan")
     ranks = np.arange(1, n_items + 1)
-    return float(((2 * ranks - n_items - 1) * shown).sum() / (n_items * shown.sum()))
+    return float(((2 * ranks - n_items - 1) * exposures).sum() / (n_items * exposures.sum()))
 
 
 def novelty(items: np.ndarray, train_counts: np.ndarray) -> np.ndarray:
     """Mean self-information of each list's items, in bits: ``-log2 p(item)`` (Zhou et al. 2010).
 
     Args:
-        items: ``(B, K)`` item rows, -1 where the list ended.
-        train_counts: ``(N,)`` training events of each item; ``p`` is the share of all training
-            events, with one added to every item so that an unseen one is finite.
+        items: ``(B, K)`` item row numbers, -1 after the end of a list.
+        train_counts: ``(N,)`` training events of each item; ``p`` is its share of all training
+            events, with one event added to every item so that cold items have a finite value.
 
     Returns:
         ``(B,)``; NaN for empty lists.
@@ -46,12 +51,12 @@ def novelty(items: np.ndarray, train_counts: np.ndarray) -> np.ndarray:
 
 
 def popularity(items: np.ndarray, train_counts: np.ndarray) -> np.ndarray:
-    """Average recommendation popularity (Yin et al. 2012): training events an item of each list.
+    """Average recommendation popularity (Yin et al. 2012): training events per item of each list.
 
-    Set beside the mean over the users' own training items it tells a method's popularity bias.
+    Compared with the mean over the users' own training items, it measures popularity bias.
 
     Args:
-        items: ``(B, K)`` item rows, -1 where the list ended.
+        items: ``(B, K)`` item row numbers, -1 after the end of a list.
         train_counts: ``(N,)`` training events of each item.
 
     Returns:
@@ -61,13 +66,13 @@ def popularity(items: np.ndarray, train_counts: np.ndarray) -> np.ndarray:
 
 
 def over_lists(values: np.ndarray) -> float:
-    """Mean of ``(B,)`` over the lists that have a value; NaN where none has."""
+    """The mean of ``values (B,)`` without NaNs; NaN if all are NaN."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
 
 
 def indicators(values: Sequence[Sequence[str]]) -> csr_array:
-    """Attributes as vectors ``(N, A)``: 1 where item n has the a-th value (in sorted order)."""
+    """Attributes as indicator vectors ``(N, A)``: 1 if item n has the a-th value (sorted)."""
     column = {value: a for a, value in enumerate(sorted({v for own in values for v in own}))}
     sets = [sorted(column[value] for value in set(own)) for own in values]
     starts = np.cumsum([0, *map(len, sets)])
@@ -79,13 +84,13 @@ def intra_list_diversity(items: np.ndarray, vectors: np.ndarray | csr_array) -> 
     """Mean of ``1 - cosine`` over the pairs of items in each list (Ziegler et al. 2005).
 
     Args:
-        items: ``(B, K)`` distinct item rows, -1 where the list ended.
+        items: ``(B, K)`` distinct item row numbers, -1 after the end of a list.
         vectors: ``(N, D)`` item vectors, or :func:`indicators`: the cosine of two sets is the
-            number of common values over the root of the product of their sizes. An item with a
-            zero vector is unknown and left out.
+            number of common values over the root of the product of their sizes. Items with a zero
+            vector are skipped.
 
     Returns:
-        ``(B,)``; NaN for lists with fewer than two known items.
+        ``(B,)``; NaN for lists with fewer than two items that have a vector.
     """
     vectors = csr_array(vectors, dtype=np.float64)
     norms = np.sqrt(vectors.power(2).sum(axis=1))
@@ -94,7 +99,7 @@ def intra_list_diversity(items: np.ndarray, vectors: np.ndarray | csr_array) -> 
     listed = items >= 0
     rows = np.repeat(np.arange(len(items)), listed.sum(axis=1))
     members = csr_array((np.ones(len(rows)), (rows, items[listed])), (len(items), len(known)))
-    # the sum over pairs falls out of |v1 + ... + vn|^2 = n + 2 * (sum of cosines)
+    # the sum over pairs follows from |v1 + ... + vn|^2 = n + 2 * (sum of cosines)
     n = members @ known.astype(np.float64)
     cosines = ((members @ unit).power(2).sum(axis=1) - n) / 2
     pairs = n * (n - 1) / 2
@@ -103,7 +108,7 @@ def intra_list_diversity(items: np.ndarray, vectors: np.ndarray | csr_array) -> 
 
 
 def _per_list(items: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Mean of the listed items' ``values`` ``(N,)`` in each list, ``(B,)``."""
+    """The mean of ``values (N,)`` over the items of each list, ``(B,)``."""
     listed = items >= 0
     number = listed.sum(axis=1)
     total = np.where(listed, values[np.where(listed, items, 0)], 0).sum(axis=1)

@@ -1,6 +1,6 @@
-"""The measures as ``evaluate.Metric`` classes, made here and not fetched from a hub.
+"""The metrics as ``evaluate.Metric`` classes, defined locally and not downloaded from a hub.
 
-``evaluate.combine`` takes instances of those that read the same kind of answers.
+``evaluate.combine`` accepts metrics that read the same kind of predictions.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from . import beyond, probability, ranking, rating, text
 
 
 def _info(description: str, prediction: Any, *references: Any) -> evaluate.MetricInfo:
-    """What a metric reads; of several forms of references the first that fits is taken."""
+    """The inputs of a metric; with several types of references, the first that fits is used."""
     forms = [Features({"predictions": prediction, "references": one}) for one in references]
     return evaluate.MetricInfo(description=description, citation="", features=forms)
 
 
 class Ranking(evaluate.Metric):
-    """HR@k, NDCG@k and MRR@k, and of several right items Recall, Precision and MAP at k.
+    """HR@k, NDCG@k and MRR@k; with several relevant items also Recall, Precision and MAP at k.
 
-    Predictions are lists of item rows, best first; references the one right row of each list, or
-    its several in a list. ``compute(..., ks=(5, 10, 20))`` names the depths; lists shorter than
-    the deepest are lists that ended early. Formulas: :func:`p5rec.metrics.ranking.per_user`.
+    Predictions are lists of item row numbers, best first. References are the relevant item of each
+    list, or a list of its relevant items. ``compute(..., ks=(5, 10, 20))`` sets the depths; shorter
+    lists count as lists that ended early. Formulas: :func:`p5rec.metrics.ranking.per_user`.
     """
 
     def _info(self) -> evaluate.MetricInfo:
         return _info(
-            "Ranking of right items.",
+            "Ranking of relevant items.",
             List(Value("int64")), Value("int64"), List(Value("int64")),
         )  # fmt: skip
 
@@ -48,14 +48,14 @@ class Ranking(evaluate.Metric):
         return {name: float(value.mean()) for name, value in values.items()}
 
 
-class ListFaults(evaluate.Metric):
+class ListErrors(evaluate.Metric):
     """Invalid and duplicate rates; predictions and references as for :class:`Ranking`.
 
-    ``compute(..., n_items=N)`` gives the size of the catalogue.
+    ``compute(..., n_items=N)`` sets the size of the catalogue.
     """
 
     def _info(self) -> evaluate.MetricInfo:
-        return _info("Faults of ranked lists.", List(Value("int64")), Value("int64"))
+        return _info("Errors of ranked lists.", List(Value("int64")), Value("int64"))
 
     def _compute(
         self,
@@ -75,7 +75,7 @@ class ListFaults(evaluate.Metric):
 class Rating(evaluate.Metric):
     """RMSE, MAE and AUC of "at least ``liked``".
 
-    ``compute(..., scale=(1, 5), liked=4)`` names the scale to clip to and the threshold.
+    ``compute(..., scale=(1, 5), liked=4)`` sets the rating scale for clipping and the threshold.
     """
 
     def _info(self) -> evaluate.MetricInfo:
@@ -95,14 +95,16 @@ class Rating(evaluate.Metric):
 
 
 class Probability(evaluate.Metric):
-    """Log loss, Brier score, expected calibration error and AUC of the chances of yes.
+    """Log loss, Brier score, expected calibration error and AUC of predicted probabilities.
 
-    Predictions are chances, 0 to 1; references 1 for yes and 0 for no. AUC is NaN where all say
-    the same. Formulas: ``p5rec.metrics.probability``.
+    Predictions are probabilities, 0 to 1; references are 1 (positive) or 0 (negative). AUC is NaN
+    if all references are equal. Formulas: ``p5rec.metrics.probability``.
     """
 
     def _info(self) -> evaluate.MetricInfo:
-        return _info("Chances of a click or a yes.", Value("float64"), Value("int64"))
+        return _info(
+            "Predicted probabilities of a positive label.", Value("float64"), Value("int64")
+        )
 
     def _compute(
         self, predictions: Sequence[float], references: Sequence[int], **_: Any
@@ -113,14 +115,16 @@ class Probability(evaluate.Metric):
 class Beyond(evaluate.Metric):
     """Coverage, Gini, novelty in bits, average popularity, and diversity of ranked lists.
 
-    Predictions are lists of item rows; the references are not read. ``compute(...,
-    train_counts=(N,))`` gives the training events of each item of the catalogue, ``vectors=(N,
-    D)`` vectors to measure diversity by, ``attributes=`` each item's attribute values in their
-    place; without either there is no diversity. Formulas: ``p5rec.metrics.beyond``.
+    Predictions are lists of item row numbers; references are ignored. Arguments of ``compute``:
+    ``train_counts=(N,)`` training events of each item, ``vectors=(N, D)`` item vectors for
+    diversity, or ``attributes=`` the attribute values of each item instead. Without vectors and
+    attributes, diversity is not computed. Formulas: ``p5rec.metrics.beyond``.
     """
 
     def _info(self) -> evaluate.MetricInfo:
-        return _info("Ranked lists beyond being right.", List(Value("int64")), Value("int64"))
+        return _info(
+            "Beyond-accuracy metrics of ranked lists.", List(Value("int64")), Value("int64")
+        )
 
     def _compute(
         self,
@@ -133,8 +137,8 @@ class Beyond(evaluate.Metric):
         **_: Any,
     ) -> dict[str, float]:
         listed, counts = _table(predictions, 0), np.asarray(train_counts)
-        items = np.where(listed < len(counts), listed, -1)  # what is no item shows nothing
-        found = {
+        items = np.where(listed < len(counts), listed, -1)  # invalid entries count as empty
+        metrics = {
             "coverage": beyond.coverage(items, len(counts)),
             "gini": beyond.gini(items, len(counts)),
             "novelty_bits": beyond.over_lists(beyond.novelty(items, counts)),
@@ -142,12 +146,12 @@ class Beyond(evaluate.Metric):
         }
         by = beyond.indicators(attributes) if vectors is None and attributes else vectors
         if by is not None:
-            found["diversity"] = beyond.over_lists(beyond.intra_list_diversity(items, by))
-        return found
+            metrics["diversity"] = beyond.over_lists(beyond.intra_list_diversity(items, by))
+        return metrics
 
 
 class Bleu(evaluate.Metric):
-    """BLEU-4 of texts against one reference each, 0 to 1."""
+    """Corpus BLEU-4 with one reference per text, 0 to 1."""
 
     def _info(self) -> evaluate.MetricInfo:
         return _info("Corpus BLEU-4.", Value("string"), Value("string"))
@@ -160,7 +164,7 @@ class Bleu(evaluate.Metric):
 
 
 class Rouge(evaluate.Metric):
-    """Mean F-measures of ROUGE-1, -2 and -L against one reference each, 0 to 1."""
+    """Mean F-measures of ROUGE-1, -2 and -L with one reference per text, 0 to 1."""
 
     def _info(self) -> evaluate.MetricInfo:
         return _info("ROUGE.", Value("string"), Value("string"))
@@ -173,7 +177,7 @@ class Rouge(evaluate.Metric):
 
 
 class DistinctSentences(evaluate.Metric):
-    """Distinct over all sentences of the predictions; the references are not read."""
+    """The share of distinct sentences in the predictions; references are ignored."""
 
     def _info(self) -> evaluate.MetricInfo:
         return _info("Distinct-sentence ratio.", Value("string"), Value("string"))
@@ -185,16 +189,16 @@ class DistinctSentences(evaluate.Metric):
 
 
 class Groundedness(evaluate.Metric):
-    """Share of the attribute values named in texts that the item's own record holds.
+    """The share of the attribute values in texts that the described item really has.
 
-    Predictions are texts; references the item row that each is about. ``compute(..., attributes=)``
-    gives the attribute values of each of N items: a value of any of them is one that can be named.
-    ``groundedness`` is None where no text names one; ``named`` is how many were. See
-    :func:`p5rec.metrics.text.groundedness`.
+    Predictions are texts; references are the row numbers of the described items. ``compute(...,
+    attributes=)`` sets the attribute values of each of N items; together they are the vocabulary.
+    ``named`` is the number of attribute values in the texts; ``groundedness`` is None if it is 0.
+    See :func:`p5rec.metrics.text.groundedness`.
     """
 
     def _info(self) -> evaluate.MetricInfo:
-        return _info("Facts that hold.", Value("string"), Value("int64"))
+        return _info("Groundedness of attribute values.", Value("string"), Value("int64"))
 
     def _compute(
         self,
@@ -210,7 +214,7 @@ class Groundedness(evaluate.Metric):
 
 
 def _table(lists: Sequence[Sequence[int]], width: int) -> np.ndarray:
-    """Ragged lists as ``(B, K)``, filled up with -1 to the longest of them and ``width``."""
+    """Ragged lists as ``(B, K)``, padded with -1 to at least ``width`` columns."""
     lengths = np.array([len(one) for one in lists], dtype=np.int64)
     table = np.full((len(lists), max(width, lengths.max(initial=0))), -1, dtype=np.int64)
     table[np.arange(table.shape[1]) < lengths[:, None]] = [i for one in lists for i in one]

@@ -1,14 +1,14 @@
-"""How sure a number is: the bootstrap over users, paired between methods.
+"""Bootstrap confidence intervals over users, paired between methods.
 
-Every measure here is a *statistic*: a function of row weights ``(R, B)`` that returns ``(R, M)``,
-M numbers for each of R resamples. A resample draws users with replacement, so a row weighs as
-often as its user was drawn. The draws depend on the seed and the set of users alone; two methods
-measured on the same users are therefore resampled alike.
+Every metric is a *statistic*: a function from instance weights ``(R, B)`` to ``(R, M)``, M values
+for each of R resamples. A resample draws users with replacement; the weight of a test instance is
+the number of times its user was drawn. The draws depend only on the seed and the set of users, so
+two methods evaluated on the same users share their resamples.
 
-The interval of a difference is the percentile interval (Efron 1979). That of a value reaches
-further where few users carry the variance (Hesterberg 2015's expanded percentile interval, with
-the degrees of freedom that the users' contributions leave); where one user in fifty is hit, the
-plain one holds the truth too seldom. ``scripts/bench_intervals.py`` measures both.
+The interval of a difference is the percentile interval (Efron 1979). The interval of a value is the
+expanded percentile interval (Hesterberg 2015), with degrees of freedom estimated from the users'
+contributions. It is wider if few users carry the variance: if one user in fifty has a hit, the
+plain interval covers the true value too rarely. ``scripts/bench_intervals.py`` measures both.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from p5rec.core.rng import derive_rng
 
 RESAMPLES = 1000
 LEVEL = 0.95
-CELLS = 2**22  # weights held at a time: 32 MB
-GROUPS = 500  # of users, left out one after the other
-ROUNDING = 1e-12  # differences below it are 0: the same sums in another order
+CELLS = 2**22  # weights in memory at a time: 32 MB
+GROUPS = 500  # groups of users in the jackknife
+ROUNDING = 1e-12  # smaller differences are rounding errors and count as 0
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A measured value and the bounds of its 95 % interval; NaN where nothing was measured."""
+    """A value and the bounds of its 95 % interval; NaN without test instances."""
 
     value: float
     low: float
@@ -41,33 +41,34 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """One method less another.
+    """The difference of two methods, first minus second.
 
     Attributes:
-        p: two-sided p-value of "no difference": twice the share of resamples on the far side of
-            0, the measured sample counted as one of them, so that it is never 0 (Davison and
-            Hinkley 1997, section 4.2). It is at most .05 where the interval excludes 0, and
-            nowhere else. NaN where nothing was measured.
+        p: two-sided p-value of "no difference": twice the share of resamples on the other side of
+            0. The observed sample counts as one of them, so p is never 0 (Davison and Hinkley 1997,
+            section 4.2). It is at most .05 if and only if the interval excludes 0. NaN without test
+            instances.
     """
 
     p: float
 
 
-def ratio_of(part: np.ndarray, whole: np.ndarray) -> Statistic:
-    """Weighted sum of ``part`` ``(B,)`` or ``(B, M)`` over that of ``whole`` ``(B,)``."""
-    above = (part if part.ndim == 2 else part[:, None]).astype(np.float64)
-    below = whole.astype(np.float64)[:, None]
+def ratio_of(numerator: np.ndarray, denominator: np.ndarray) -> Statistic:
+    """The ratio of weighted sums of ``numerator`` ``(B,)`` or ``(B, M)`` and ``denominator``
+    ``(B,)``."""
+    above = (numerator if numerator.ndim == 2 else numerator[:, None]).astype(np.float64)
+    total = denominator.astype(np.float64)[:, None]
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", divide="ignore"):
-            ratio: np.ndarray = (weights @ above) / (weights @ below)
+            ratio: np.ndarray = (weights @ above) / (weights @ total)
         return ratio
 
     return statistic
 
 
 def mean_of(values: np.ndarray) -> Statistic:
-    """Weighted mean of ``values``, ``(B,)`` or ``(B, M)``."""
+    """The weighted mean of ``values``, ``(B,)`` or ``(B, M)``."""
     return ratio_of(values, np.ones(len(values)))
 
 
@@ -75,12 +76,12 @@ def bootstrap(statistic: Statistic, users: np.ndarray, *, seed: int) -> list[Int
     """The M values of a statistic with their expanded percentile intervals.
 
     Args:
-        statistic: row weights ``(R, B)`` to values ``(R, M)``.
-        users: ``(B,)`` the user of each row; rows of one user are drawn together.
+        statistic: maps instance weights ``(R, B)`` to values ``(R, M)``.
+        users: ``(B,)`` the user of each instance; instances of one user are resampled together.
         seed: the run's seed.
 
     Returns:
-        M intervals; resamples in which a number is undefined (NaN) are left out of its bounds.
+        M intervals; the bounds ignore resamples in which the value is undefined (NaN).
     """
     values = _measured(statistic, users)
     if not len(users):
@@ -97,13 +98,14 @@ def bootstrap(statistic: Statistic, users: np.ndarray, *, seed: int) -> list[Int
 def paired(
     a: Statistic, b: Statistic, users: np.ndarray, *, seed: int, resamples: int = RESAMPLES
 ) -> list[Difference]:
-    """The M differences ``a - b`` of two methods on the same rows, each resample shared.
+    """The M differences ``a - b`` of two methods on the same test instances and resamples.
 
     Args:
-        a, b: row weights ``(R, B)`` to values ``(R, M)``.
-        users: ``(B,)`` the user of each row; rows of one user are drawn together.
+        a, b: map instance weights ``(R, B)`` to values ``(R, M)``.
+        users: ``(B,)`` the user of each instance; instances of one user are resampled together.
         seed: the run's seed.
-        resamples: how many; the smallest p-value there can be is ``2 / (resamples + 1)``.
+        resamples: the number of resamples; the smallest possible p-value is
+            ``2 / (resamples + 1)``.
     """
 
     def difference(weights: np.ndarray) -> np.ndarray:
@@ -132,7 +134,7 @@ def _over(statistic: Statistic, weights: Iterator[np.ndarray]) -> np.ndarray:
 
 
 def _resamples(units: np.ndarray, n: int, seed: int) -> Iterator[np.ndarray]:
-    """Weights ``(R, B)`` of ``n`` resamples, some at a time; ``units`` numbers users from 0."""
+    """Weights ``(R, B)`` of ``n`` resamples, in blocks; ``units`` numbers the users from 0."""
     users = int(units.max()) + 1
     rng, even = derive_rng(seed, "bootstrap"), np.full(users, 1 / users)
     step = max(1, CELLS // len(units))
@@ -141,7 +143,7 @@ def _resamples(units: np.ndarray, n: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def _left_out(units: np.ndarray) -> Iterator[np.ndarray]:
-    """Weights ``(R, B)`` that leave out one user after the other, of many users in groups."""
+    """Jackknife weights ``(R, B)``: each leaves out one user, or one group of many users."""
     group = units % GROUPS
     step = max(1, CELLS // len(units))
     for first in range(0, int(group.max()) + 1, step):
@@ -150,10 +152,10 @@ def _left_out(units: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _freedom(left_out: np.ndarray) -> np.ndarray:
-    """Degrees of freedom ``(M,)`` of the variance, from the values ``(G, M)`` without each group.
+    """Degrees of freedom ``(M,)`` of the variance, from the jackknife values ``(G, M)``.
 
-    The variance of the squared contributions tells how well a variance is known (Satterthwaite's
-    matching). For a share it comes to about twice the number of hits.
+    They follow from the variance of the squared contributions (Satterthwaite's method). For a rate
+    they are about twice the number of hits.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.nansum(left_out, axis=0) / (~np.isnan(left_out)).sum(axis=0)
@@ -165,9 +167,9 @@ def _freedom(left_out: np.ndarray) -> np.ndarray:
 
 
 def _bounds(drawn: np.ndarray, tail: float) -> tuple[float, float]:
-    """The draws ``(R,)`` beyond which a share ``tail`` of a fair sample's would lie on each side.
+    """The quantiles ``tail`` and ``1 - tail`` of the resampled values ``(R,)``.
 
-    The r-th smallest of R draws stands for the share ``r / (R + 1)``, as in the p-value.
+    The r-th smallest of R values is the quantile ``r / (R + 1)``, as in the p-value.
     """
     ordered = np.sort(drawn[~np.isnan(drawn)])
     if not len(ordered):
@@ -180,5 +182,5 @@ def _p_value(drawn: np.ndarray) -> float:
     known = drawn[~np.isnan(drawn)]
     if not len(known):
         return np.nan
-    far = min(int((known <= 0).sum()), int((known >= 0).sum()))
-    return min(1.0, 2 * (far + 1) / (len(known) + 1))
+    beyond = min(int((known <= 0).sum()), int((known >= 0).sum()))
+    return min(1.0, 2 * (beyond + 1) / (len(known) + 1))

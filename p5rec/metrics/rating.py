@@ -1,4 +1,4 @@
-"""How far predicted ratings lie from the given ones, and whether they tell liked from not."""
+"""Metrics of predicted ratings: RMSE, MAE, and AUC of liked against not liked."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import numpy as np
 from .intervals import Statistic, mean_of
 
 NAMES = ("RMSE", "MAE", "AUC")
-LIKED = 4.0  # "liked" is a rating of at least this
+LIKED = 4.0  # lowest rating of a liked item
 
 
 def clip(predictions: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
-    """``predictions`` ``(B,)`` moved into the rating scale ``(lowest, highest)``."""
+    """``predictions (B,)`` clipped to the rating scale ``(lowest, highest)``."""
     return np.clip(predictions.astype(np.float64), *scale)
 
 
 def errors(predictions: np.ndarray, ratings: np.ndarray) -> dict[str, np.ndarray]:
-    """Each row's ``squared`` and ``absolute`` error, ``(B,)``, in squared and plain rating points.
+    """The ``squared`` and the ``absolute`` error of each prediction, ``(B,)``, in rating points.
 
     RMSE is the root of the mean of the first, MAE the mean of the second.
 
@@ -29,17 +29,19 @@ def errors(predictions: np.ndarray, ratings: np.ndarray) -> dict[str, np.ndarray
 
 
 def auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Area under the ROC curve: how often a positive row outscores a negative one, ties half.
+    """Area under the ROC curve: the probability that a positive instance scores above a negative
+    one; ties count one half.
 
     The Mann-Whitney statistic over the number of pairs (Hanley and McNeil 1982).
 
     Args:
         scores: ``(B,)``.
         positive: ``(B,)`` bool.
-        weights: ``(R, B)`` row weights, one area for each of R; without, all rows count once.
+        weights: ``(R, B)`` instance weights, one area for each of R; None counts each instance
+            once.
 
     Returns:
-        ``(R,)``, NaN where one of the classes is empty.
+        ``(R,)``, NaN if a class is empty.
     """
     weights = np.ones((1, len(scores))) if weights is None else weights
     if not len(scores):
@@ -50,9 +52,9 @@ def auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray | None = N
     weights, positive = weights[:, order], positive[order]
     yes = np.add.reduceat(weights * positive, groups, axis=1)
     no = np.add.reduceat(weights * ~positive, groups, axis=1)
-    below = np.cumsum(no, axis=1) - no
+    lower = np.cumsum(no, axis=1) - no
     pairs = yes.sum(axis=1) * no.sum(axis=1)
-    won = (yes * (below + no / 2)).sum(axis=1)
+    won = (yes * (lower + no / 2)).sum(axis=1)
     area: np.ndarray = np.divide(won, pairs, out=np.full(len(won), np.nan), where=pairs > 0)
     return area
 
@@ -63,10 +65,10 @@ def statistic(predictions: np.ndarray, ratings: np.ndarray, liked: float = LIKED
     Args:
         predictions: ``(B,)``, clipped to the scale.
         ratings: ``(B,)``.
-        liked: threshold of the AUC's positive class, in rating points.
+        liked: the lowest rating of the AUC's positive class, in rating points.
 
     Returns:
-        Row weights ``(R, B)`` to ``(R, 3)``.
+        A function from instance weights ``(R, B)`` to ``(R, 3)``.
     """
     mean = mean_of(np.stack(list(errors(predictions, ratings).values()), axis=1))
 
@@ -79,6 +81,6 @@ def statistic(predictions: np.ndarray, ratings: np.ndarray, liked: float = LIKED
 
 
 def summary(predictions: np.ndarray, ratings: np.ndarray, liked: float = LIKED) -> dict[str, float]:
-    """RMSE, MAE and AUC of all rows, each counted once (see :func:`statistic`)."""
+    """RMSE, MAE and AUC of all predictions (see :func:`statistic`)."""
     values = statistic(predictions, ratings, liked)(np.ones((1, len(ratings))))[0]
     return dict(zip(NAMES, values.tolist(), strict=True))

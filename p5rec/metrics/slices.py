@@ -1,4 +1,4 @@
-"""The parts of a test set that every report shows beside the whole."""
+"""The slices of the test instances that every report has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from p5rec.core.types import Interactions, Split
 
-SHORT = 5  # training events of a user with a short history, at most
+SHORT = 5  # most training events of a short history
 
 
 def slices(
@@ -16,25 +16,25 @@ def slices(
     split: Split,
     events: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Who belongs to which slice, all but the last two by training events alone.
+    """The membership of test instances in slices.
 
-    ``item-frequency-q1`` (rarest) to ``-q5``: the target's number of training events, cut where
-    each fifth of the training events ends, so that every slice holds about as much of the data
-    and items of equal frequency stay together. ``short-history``: users with at most
-    :data:`SHORT` training events. ``unseen-item``: targets without any, in no quintile. ``repeat``:
-    the user had the target before, in whatever part and by a target behaviour; ``new``: the
-    others. These two are there only where some target is a repeat.
+    ``item-frequency-q1`` (rarest) to ``-q5``: by the target's number of training events. Each slice
+    covers a fifth of the training events, and items of equal frequency stay together.
+    ``short-history``: users with at most :data:`SHORT` training events. ``unseen-item``: targets
+    without a training event; they are in no quintile. ``repeat``: the user has an earlier event of
+    a target behaviour with the target, in any split; ``new``: the other targets. These two slices
+    exist only if some target is a repeat.
 
     Args:
-        users: ``(B,)`` user rows, -1 where a case is nobody's.
-        targets: ``(B,)`` item rows, or ``(B, T)`` with -1 as padding.
+        users: ``(B,)`` user row numbers, -1 for an instance without a user.
+        targets: ``(B,)`` item row numbers, or ``(B, T)`` padded with -1.
         interactions: all events.
-        split: which of them train.
-        events: of the shape of ``targets``, the event that each is of, -1 where none; without,
-            nothing is said of repeats.
+        split: their split.
+        events: the event of each target, -1 for none, in the shape of ``targets``; None skips the
+            slices of repeats.
 
     Returns:
-        Slice name to bool of the shape of ``targets``: those that belong to it.
+        Slice name → bool in the shape of ``targets``.
     """
     real = targets >= 0
     if targets.ndim == 2:
@@ -45,29 +45,30 @@ def slices(
     frequency = np.where(real, item_events[targets], -1)
     quintile = np.zeros(targets.shape, dtype=np.int64)
     if train.any():
-        met = item_events[interactions.items[train]]
-        cuts = np.quantile(met, [0.2, 0.4, 0.6, 0.8], method="inverted_cdf")
+        frequencies = item_events[interactions.items[train]]
+        cuts = np.quantile(frequencies, [0.2, 0.4, 0.6, 0.8], method="inverted_cdf")
         quintile = np.where(frequency > 0, 1 + np.searchsorted(cuts, frequency), 0)
-    found = {
+    members = {
         **{f"item-frequency-q{q}": quintile == q for q in range(1, 6)},
         "short-history": real & (users >= 0) & (user_events[users] <= SHORT),
         "unseen-item": frequency == 0,
     }
     if events is not None:
-        again = _repeats(interactions, events, targets)
-        found |= {"repeat": again, "new": real & ~again} if again.any() else {}
-    return found
+        repeat = _repeats(interactions, events, targets)
+        members |= {"repeat": repeat, "new": real & ~repeat} if repeat.any() else {}
+    return members
 
 
 def _repeats(interactions: Interactions, events: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Whether the user of each event had its item, the target, before; in the events' shape."""
-    taken = np.flatnonzero(interactions.is_target)
-    users, items = interactions.users[taken].astype(np.int64), interactions.items[taken]
+    """Bool in the shape of ``events``: the event repeats an earlier target event of its user with
+    its item."""
+    own = np.flatnonzero(interactions.is_target)
+    users, items = interactions.users[own].astype(np.int64), interactions.items[own]
     _, first, pair = np.unique(
         users * interactions.n_items + items, return_index=True, return_inverse=True
     )
-    again = np.zeros(len(interactions), dtype=bool)
-    again[taken] = first[pair] < np.arange(len(taken))
-    its_own = (events >= 0) & (interactions.items[events] == targets)
-    found: np.ndarray = its_own & again[events]
-    return found
+    repeat = np.zeros(len(interactions), dtype=bool)
+    repeat[own] = first[pair] < np.arange(len(own))
+    matches = (events >= 0) & (interactions.items[events] == targets)
+    result: np.ndarray = matches & repeat[events]
+    return result

@@ -1,7 +1,7 @@
-"""How written answers compare with people's, and two honest checks beside.
+"""Metrics of generated texts: BLEU, ROUGE, distinct sentences, groundedness.
 
-BLEU and ROUGE reward the average sentence; how many sentences are distinct, and how many of the
-facts they name are true, they do not see. All values are shares, 0 to 1.
+BLEU and ROUGE reward average sentences. Distinct sentences measure variety, and groundedness
+measures whether stated attribute values are true. All values are between 0 and 1.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
 def bleu(texts: Sequence[str], references: Sequence[str]) -> Statistic:
-    """Corpus BLEU-4 as sacrebleu counts it (13a tokens, exponential smoothing), over 100.
+    """Corpus BLEU-4 of sacrebleu (13a tokens, exponential smoothing), divided by 100.
 
-    The geometric mean of the precisions of 1- to 4-grams, times ``exp(1 - r / c)`` where all c
-    words of the answers are fewer than the r of the references (Papineni et al. 2002; Post 2018).
+    The geometric mean of the precisions of 1- to 4-grams, times ``exp(1 - r / c)`` if the
+    generated texts have fewer words (c) than the references (r) (Papineni et al. 2002; Post 2018).
 
     Args:
-        texts: B answers.
-        references: B texts by people.
+        texts: B generated texts.
+        references: B reference texts.
 
     Returns:
-        Row weights ``(R, B)`` to ``(R, 1)``: n-gram counts are summed before they are compared,
-        so a resample's BLEU is that of its texts, not a mean of sentence scores.
+        A function from instance weights ``(R, B)`` to ``(R, 1)``. It sums n-gram counts over the
+        texts of a resample, so the result is a corpus BLEU and not a mean of sentence scores.
     """
     scorer = BLEU(effective_order=True)
     scored = [scorer.sentence_score(t, [r]) for t, r in zip(texts, references, strict=True)]
@@ -52,9 +52,9 @@ def bleu(texts: Sequence[str], references: Sequence[str]) -> Statistic:
 def rouge(texts: Sequence[str], references: Sequence[str]) -> dict[str, np.ndarray]:
     """F-measures of ROUGE-1, -2 and -L of each text, ``(B,)`` each (Lin 2004, no stemming).
 
-    ``2 P R / (P + R)``, with P and R the shares of the answer's and of the reference's words (or
-    pairs of words) that both have, for -L those of their longest common subsequence.
-    rouge-score keeps the letters a-z and digits only: for other scripts the values say nothing.
+    ``2 P R / (P + R)``, with P and R the shares of the text's and of the reference's words (or word
+    pairs) that both have; for -L, the words of their longest common subsequence. rouge-score
+    ignores all characters except a-z and digits, so the values are meaningless for other scripts.
     """
     scorer = RougeScorer(list(ROUGE.values()))
     scored = [scorer.score(r, t) for t, r in zip(texts, references, strict=True)]
@@ -65,11 +65,11 @@ def rouge(texts: Sequence[str], references: Sequence[str]) -> dict[str, np.ndarr
 
 
 def distinct_sentences(texts: Sequence[str]) -> float:
-    """Distinct sentences over all sentences of all texts, whatever their case and spacing.
+    """The share of distinct sentences among all sentences, ignoring case and spacing.
 
-    The unique sentence ratio of Li et al. (NETE, 2020), with a text taken apart at ``.!?`` and
-    line ends. Text that writes the same sentence for everybody goes to 0. Resampling with
-    replacement repeats sentences, so this number has no bootstrap interval.
+    The unique sentence ratio of Li et al. (NETE, 2020); texts are split at ``.!?`` and line ends.
+    It approaches 0 if all users get the same sentence. Resampling with replacement repeats
+    sentences, so this metric has no bootstrap interval.
     """
     sentences = [
         " ".join(sentence.casefold().split())
@@ -83,22 +83,21 @@ def distinct_sentences(texts: Sequence[str]) -> float:
 def groundedness(
     texts: Sequence[str], items: np.ndarray, values: Sequence[Sequence[str]]
 ) -> np.ndarray:
-    """Attribute values that each text names, and how many of them its item has.
+    """The number of attribute values in each text, and the number that its item really has.
 
-    The vocabulary is every attribute value of the catalogue, as a run of words. A text names a
-    value where that run occurs in it, whole words, whatever their case; read from left to right,
-    the longest run at a word counts and is passed over ("science fiction" names no "fiction").
-    A value is named once however often it occurs, and is grounded where the item's own record
-    holds it.
+    The vocabulary contains every attribute value of the catalogue as a sequence of words. A value
+    occurs in a text if its words do, ignoring case. Matching is greedy from left to right with the
+    longest value first ("science fiction" does not contain "fiction"). A repeated value counts
+    once. A value is grounded if the described item has it.
 
     Args:
-        texts: B answers.
-        items: ``(B,)`` the item each text is about.
+        texts: B generated texts.
+        items: ``(B,)`` the item that each text describes.
         values: the attribute values of each of N items.
 
     Returns:
-        ``(B, 2)`` int64: values that are grounded, values named. Groundedness is the ratio of
-        the sums (:func:`p5rec.metrics.intervals.ratio_of`); NaN where nothing is named.
+        ``(B, 2)`` int64: grounded values, and all values. Groundedness is the ratio of their sums
+        (:func:`p5rec.metrics.intervals.ratio_of`); NaN without values.
     """
     records = [{run for value in own if (run := _words(value))} for own in values]
     vocabulary = set().union(*records)
@@ -115,11 +114,11 @@ def _words(text: str) -> tuple[str, ...]:
 def _named(
     words: tuple[str, ...], vocabulary: set[tuple[str, ...]], longest: int
 ) -> set[tuple[str, ...]]:
-    found, at = set(), 0
+    names, at = set(), 0
     while at < len(words):
         runs = (words[at : at + n] for n in range(min(longest, len(words) - at), 0, -1))
         run = next((run for run in runs if run in vocabulary), None)
         if run:
-            found.add(run)
+            names.add(run)
         at += len(run) if run else 1
-    return found
+    return names

@@ -14,23 +14,25 @@ def test_coverage_and_exposure():
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40))
 def test_gini_is_half_the_relative_mean_difference(listed):
-    shown = np.bincount(listed, minlength=6)
-    expected = np.abs(shown[:, None] - shown).mean() / (2 * shown.mean())
+    exposures = np.bincount(listed, minlength=6)
+    expected = np.abs(exposures[:, None] - exposures).mean() / (2 * exposures.mean())
     assert beyond.gini(np.array([listed]), 6) == pytest.approx(expected)
 
 
 def test_novelty_in_bits():
     counts = np.array([3, 3, 1, 1])  # smoothed: 4, 4, 2, 2 of 12
-    found = beyond.novelty(np.array([[0, 2, -1], [-1, -1, -1]]), counts)
-    assert found[0] == pytest.approx((np.log2(3) + np.log2(6)) / 2)
-    assert np.isnan(found[1])
-    assert beyond.over_lists(found) == found[0]
+    result = beyond.novelty(np.array([[0, 2, -1], [-1, -1, -1]]), counts)
+    assert result[0] == pytest.approx((np.log2(3) + np.log2(6)) / 2)
+    assert np.isnan(result[1])
+    assert beyond.over_lists(result) == result[0]
     assert np.isfinite(beyond.novelty(np.array([[0]]), np.array([0, 9])))
 
 
 def test_popularity_is_the_mean_number_of_training_events():
-    found = beyond.popularity(np.array([[0, 2, -1], [1, 1, -1], [-1, -1, -1]]), np.array([9, 4, 1]))
-    np.testing.assert_array_equal(found, [5, 4, np.nan])
+    result = beyond.popularity(
+        np.array([[0, 2, -1], [1, 1, -1], [-1, -1, -1]]), np.array([9, 4, 1])
+    )
+    np.testing.assert_array_equal(result, [5, 4, np.nan])
 
 
 def test_diversity_over_an_attribute():
@@ -56,7 +58,7 @@ def test_diversity_equals_the_mean_over_pairs():
     np.testing.assert_allclose(beyond.intra_list_diversity(lists, vectors), expected)
 
 
-def test_nothing_listed():
+def test_empty_lists():
     empty = np.full((2, 3), -1)
     assert np.isnan(beyond.gini(empty, 4))
     assert np.isnan(beyond.over_lists(beyond.novelty(empty, np.ones(4))))

@@ -15,15 +15,15 @@ from p5rec.metrics.intervals import (
 
 def test_interval_of_a_mean_is_the_textbook_one():
     values = np.random.default_rng(1).normal(3, 2, 4000)
-    found = mean_intervals({"x": values}, np.arange(4000), seed=0)["x"]
-    assert found.value == pytest.approx(values.mean())
+    result = mean_intervals({"x": values}, np.arange(4000), seed=0)["x"]
+    assert result.value == pytest.approx(values.mean())
     error = values.std() / 4000**0.5
-    assert (values.mean() - found.low) / error == pytest.approx(1.96, abs=0.2)
-    assert (found.high - values.mean()) / error == pytest.approx(1.96, abs=0.2)
+    assert (values.mean() - result.low) / error == pytest.approx(1.96, abs=0.2)
+    assert (result.high - values.mean()) / error == pytest.approx(1.96, abs=0.2)
 
 
 @pytest.mark.parametrize(("share", "fewest", "most"), [(0.3, 0.90, 0.99), (0.02, 0.94, 1)])
-def test_ninety_five_of_a_hundred_intervals_hold_the_truth(share, fewest, most):
+def test_ninety_five_percent_of_intervals_cover_the_true_value(share, fewest, most):
     rng = np.random.default_rng(2)
     users = np.arange(200)
     held = [
@@ -36,14 +36,14 @@ def test_ninety_five_of_a_hundred_intervals_hold_the_truth(share, fewest, most):
     assert fewest <= np.mean(held) <= most
 
 
-def test_rows_of_one_user_are_drawn_together():
+def test_instances_of_one_user_are_resampled_together():
     values = np.random.default_rng(3).normal(size=100)
     alone = mean_intervals({"x": values}, np.arange(100), seed=0)["x"]
     tenfold = mean_intervals({"x": np.repeat(values, 10)}, np.repeat(np.arange(100), 10), seed=0)
     assert (tenfold["x"].low, tenfold["x"].high) == pytest.approx((alone.low, alone.high))
 
 
-def test_draws_depend_on_seed_and_users_alone(monkeypatch):
+def test_draws_depend_only_on_seed_and_users(monkeypatch):
     values, users = np.random.default_rng(4).normal(size=300), np.arange(300)
     whole = mean_intervals({"x": values}, users, seed=5)["x"]
     beside = mean_intervals({"y": -values, "x": values}, users, seed=5)["x"]
@@ -54,7 +54,7 @@ def test_draws_depend_on_seed_and_users_alone(monkeypatch):
     assert (pieces.low, pieces.high) == pytest.approx((whole.low, whole.high))
 
 
-def test_pairing_sees_what_separate_intervals_hide():
+def test_pairing_detects_differences_that_separate_intervals_miss():
     rng = np.random.default_rng(5)
     base = rng.normal(0, 10, 500)
     better = base + 0.2 + rng.normal(0, 0.5, 500)
@@ -76,16 +76,16 @@ def test_paired_statistics_equal_paired_means_and_share_their_draws():
 
 
 @given(st.lists(st.sampled_from([-1, 0, 0, 1]), min_size=1, max_size=40), st.integers(0, 3))
-def test_the_p_value_says_what_the_interval_says(gaps, seed):
+def test_the_p_value_agrees_with_the_interval(gaps, seed):
     gaps = np.array(gaps, dtype=float)
-    found = paired_means(gaps, np.zeros(len(gaps)), np.arange(len(gaps)), seed=seed)
-    assert (found.p <= 0.05) == excludes_zero(found)
-    assert 0 < found.p <= 1
+    result = paired_means(gaps, np.zeros(len(gaps)), np.arange(len(gaps)), seed=seed)
+    assert (result.p <= 0.05) == excludes_zero(result)
+    assert 0 < result.p <= 1
     turned = paired_means(-gaps, np.zeros(len(gaps)), np.arange(len(gaps)), seed=seed)
-    assert (turned.low, turned.high, turned.p) == (-found.high, -found.low, found.p)
+    assert (turned.low, turned.high, turned.p) == (-result.high, -result.low, result.p)
 
 
-def test_sums_in_another_order_are_no_difference():
+def test_rounding_errors_are_no_difference():
     values, users = np.random.default_rng(7).random(100), np.arange(100)
 
     def backwards(weights):
@@ -95,30 +95,30 @@ def test_sums_in_another_order_are_no_difference():
     assert intervals.paired(mean_of(values), backwards, users, seed=0) == [Difference(0, 0, 0, p=1)]
 
 
-def test_few_hits_reach_further_than_the_percentiles():
+def test_intervals_of_few_hits_are_wider_than_the_percentiles():
     def width(hits, n):
-        found = mean_intervals({"x": np.arange(n) < hits}, np.arange(n), seed=0)["x"]
+        result = mean_intervals({"x": np.arange(n) < hits}, np.arange(n), seed=0)["x"]
         plain = paired_means(np.arange(n) < hits, np.zeros(n), np.arange(n), seed=0)
-        return (found.high - found.low) / (plain.high - plain.low)
+        return (result.high - result.low) / (plain.high - plain.low)
 
     assert width(4, 200) > 1.2
     assert width(200, 1000) == pytest.approx(1, abs=0.03)
 
 
-def test_users_left_out_in_groups_tell_the_same_freedom():
+def test_groups_of_users_give_the_same_degrees_of_freedom():
     n, hit = 4 * intervals.GROUPS, np.random.default_rng(8).random(4 * intervals.GROUPS) < 0.02
     left = np.concatenate([mean_of(hit)(w) for w in intervals._left_out(np.arange(n))])
     assert len(left) == intervals.GROUPS
     assert intervals._freedom(left)[0] == pytest.approx(2 * hit.sum(), rel=0.3)
 
 
-def test_nothing_measured():
-    found = mean_intervals({"x": np.empty(0)}, np.empty(0, dtype=int), seed=0)["x"]
-    assert np.isnan([found.value, found.low, found.high]).all()
-    assert not excludes_zero(found)
+def test_no_instances():
+    result = mean_intervals({"x": np.empty(0)}, np.empty(0, dtype=int), seed=0)["x"]
+    assert np.isnan([result.value, result.low, result.high]).all()
+    assert not excludes_zero(result)
 
 
-def test_undefined_resamples_are_left_out():
-    part, whole = np.array([1.0, 0.0]), np.array([2.0, 0.0])  # only the first user names anything
-    found = bootstrap(intervals.ratio_of(part, whole), np.arange(2), seed=0)[0]
-    assert found == Interval(0.5, 0.5, 0.5)
+def test_undefined_resamples_are_ignored():
+    grounded, named = np.array([1.0, 0.0]), np.array([2.0, 0.0])  # only one user has a denominator
+    result = bootstrap(intervals.ratio_of(grounded, named), np.arange(2), seed=0)[0]
+    assert result == Interval(0.5, 0.5, 0.5)

@@ -39,16 +39,16 @@ def test_one_relevant_item_in_either_form_is_the_same():
     np.testing.assert_array_equal(general["Recall@10"], one["HR@10"])
 
 
-def test_an_item_listed_twice_is_credited_once():
+def test_an_item_listed_twice_counts_once():
     values = ranking.per_user(np.array([[3, 3, 3]]), np.array([[3, 8]]), ks=(3,))
     assert values["Recall@3"][0] == 0.5
     assert values["NDCG@3"][0] == pytest.approx(1 / (1 + 1 / np.log2(3)))
 
 
 @given(st.integers(0, 9), st.integers(1, 10))
-def test_place_decides(place, k):
-    values = ranking.per_user(np.arange(10)[None, :], np.array([place]), ks=(k,))
-    expected = (1, 1 / np.log2(place + 2), 1 / (place + 1)) if place < k else (0, 0, 0)
+def test_metrics_by_rank(rank, k):
+    values = ranking.per_user(np.arange(10)[None, :], np.array([rank]), ks=(k,))
+    expected = (1, 1 / np.log2(rank + 2), 1 / (rank + 1)) if rank < k else (0, 0, 0)
     assert [values[f"{m}@{k}"][0] for m in ("HR", "NDCG", "MRR")] == pytest.approx(expected)
 
 
@@ -57,12 +57,12 @@ def test_place_decides(place, k):
     [(np.array([1]), (5,)), (np.array([1]), ()), (np.array([1]), (0,)), (np.array([1, 2]), (3,)),
      (np.array([-1]), (3,)), (np.array([[-1, -1]]), (3,))],
 )  # fmt: skip
-def test_what_cannot_be_measured_is_refused(targets, ks):
+def test_invalid_arguments_are_refused(targets, ks):
     with pytest.raises(ValueError, match=r"depths|fit|relevant"):
         ranking.per_user(np.array([[1, 2, 3]]), targets, ks)
 
 
-def test_fault_rates():
+def test_error_rates():
     items = np.array([[0, 1, 2, -1], [1, 1, 9, 1], [-1, 3, -2, -1], [-1, -1, -1, -1]])
     # entries: 3 + 4 + 3 + 0; invalid: 9, the hole before 3, and -2; repeats: two of the 1s
     assert ranking.invalid_rate(items, 5) == pytest.approx(3 / 10)
@@ -70,7 +70,7 @@ def test_fault_rates():
     assert ranking.short_rate(items) == pytest.approx(3 / 4)
 
 
-def test_fault_rates_of_nothing_are_zero():
+def test_error_rates_without_lists_are_zero():
     items = np.empty((0, 5), dtype=np.int32)
     rates = ranking.invalid_rate(items, 5), ranking.duplicate_rate(items), ranking.short_rate(items)
     assert rates == (0, 0, 0)

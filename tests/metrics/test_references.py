@@ -1,4 +1,4 @@
-"""Every measure against a public library, or against its textbook formula in plain loops.
+"""Every metric against a public library, or against its textbook formula in plain loops.
 
 ranx and RecTools count MRR, Recall, Precision, MAP and (ranx) NDCG by the loops written out here.
 """
@@ -43,17 +43,17 @@ sets = st.sets(st.integers(0, 12), min_size=1, max_size=6)
 @given(st.lists(st.tuples(lists, sets), min_size=1, max_size=4), st.integers(1, 8))
 @example([([], {3})], 2)  # an empty list
 @example([([3, 3, 3, 5], {3, 5})], 4)  # an item listed again
-@example([([1, 2], {9})], 2)  # nothing found
-@example([([4, 1], {4, 1, 0, 2, 3})], 1)  # more right items than places
+@example([([1, 2], {9})], 2)  # no hit
+@example([([4, 1], {4, 1, 0, 2, 3})], 1)  # more relevant items than ranks
 def test_ranking(rows, k):
     items, right = np.full((len(rows), 8), -1), np.full((len(rows), 6), -1)
     for n, (listed, relevant) in enumerate(rows):
         items[n, : len(listed)] = listed
         right[n, : len(relevant)] = sorted(relevant)
-    found = ranking.per_user(items, right, (k,))
+    result = ranking.per_user(items, right, (k,))
     for n, (listed, relevant) in enumerate(rows):
         for name, value in by_loops(listed, relevant, k).items():
-            np.testing.assert_allclose(found[f"{name}@{k}"][n], value, **EXACT)
+            np.testing.assert_allclose(result[f"{name}@{k}"][n], value, **EXACT)
 
 
 def test_ndcg_is_scikit_learns():
@@ -64,52 +64,52 @@ def test_ndcg_is_scikit_learns():
     items = np.argsort(-scores, axis=1)
     right = np.where(relevant, np.arange(40), -1)
     for k in (1, 5, 40):
-        found = ranking.per_user(items, right, (k,))[f"NDCG@{k}"]
-        np.testing.assert_allclose(found.mean(), ndcg_score(relevant, scores, k=k), **EXACT)
+        result = ranking.per_user(items, right, (k,))[f"NDCG@{k}"]
+        np.testing.assert_allclose(result.mean(), ndcg_score(relevant, scores, k=k), **EXACT)
 
 
-chances = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]) | st.floats(0, 1)
+probabilities = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]) | st.floats(0, 1)
 
 
-@given(st.lists(st.tuples(chances, st.booleans()), min_size=1, max_size=30))
-@example([(0.5, True), (0.5, False), (0.5, False)])  # all alike
-@example([(0.2, True), (0.8, True)])  # one class alone
+@given(st.lists(st.tuples(probabilities, st.booleans()), min_size=1, max_size=30))
+@example([(0.5, True), (0.5, False), (0.5, False)])  # equal predictions
+@example([(0.2, True), (0.8, True)])  # a single class
 @example([(0.0, True), (1.0, False)])  # certain, and wrong
-def test_chances_of_yes(rows):
-    said, happened = (np.array(column) for column in zip(*rows, strict=True))
-    found = probability.summary(said, happened)
-    np.testing.assert_allclose(found["Brier"], brier_score_loss(happened, said), **EXACT)
-    expected = log_loss(happened, said, labels=[False, True])
-    np.testing.assert_allclose(found["log loss"], expected, **EXACT)
-    if happened.all() or not happened.any():
-        assert np.isnan(found["AUC"])
+def test_probability_metrics(rows):
+    predictions, labels = (np.array(column) for column in zip(*rows, strict=True))
+    result = probability.summary(predictions, labels)
+    np.testing.assert_allclose(result["Brier"], brier_score_loss(labels, predictions), **EXACT)
+    expected = log_loss(labels, predictions, labels=[False, True])
+    np.testing.assert_allclose(result["log loss"], expected, **EXACT)
+    if labels.all() or not labels.any():
+        assert np.isnan(result["AUC"])
     else:
-        np.testing.assert_allclose(found["AUC"], roc_auc_score(happened, said), **EXACT)
-    true, mean = calibration_curve(happened, said, n_bins=10, pos_label=True)
-    own = np.searchsorted(np.linspace(0, 1, 11)[1:-1], said)
+        np.testing.assert_allclose(result["AUC"], roc_auc_score(labels, predictions), **EXACT)
+    true, mean = calibration_curve(labels, predictions, n_bins=10, pos_label=True)
+    own = np.searchsorted(np.linspace(0, 1, 11)[1:-1], predictions)
     sizes = np.bincount(own, minlength=10)
-    error = (np.abs(true - mean) * sizes[sizes > 0]).sum() / len(said)
-    np.testing.assert_allclose(found["ECE"], error, **EXACT)
+    error = (np.abs(true - mean) * sizes[sizes > 0]).sum() / len(predictions)
+    np.testing.assert_allclose(result["ECE"], error, **EXACT)
 
 
-def test_chances_that_are_none():
+def test_invalid_probabilities_are_refused():
     nothing = probability.summary(np.empty(0), np.empty(0))
     assert np.isnan(list(nothing.values())).all()
-    for said in ([1.1], [-0.1], [np.nan]):
+    for predictions in ([1.1], [-0.1], [np.nan]):
         with pytest.raises(ValueError, match="between 0 and 1"):
-            probability.losses(np.array(said), np.array([1]))
+            probability.losses(np.array(predictions), np.array([1]))
     with pytest.raises(ValueError, match="do not fit"):
         probability.losses(np.array([0.5, 0.5]), np.array([1]))
 
 
 def test_rating_errors():
     rng = np.random.default_rng(1)
-    said, given_ = rng.normal(3, 1, 200), rng.integers(1, 6, 200).astype(float)
-    found = rating.summary(said, given_)
-    gaps = [p - r for p, r in zip(said.tolist(), given_.tolist(), strict=True)]
-    np.testing.assert_allclose(found["RMSE"], (sum(g * g for g in gaps) / 200) ** 0.5, **EXACT)
-    np.testing.assert_allclose(found["MAE"], sum(map(abs, gaps)) / 200, **EXACT)
-    np.testing.assert_allclose(found["AUC"], roc_auc_score(given_ >= 4, said), **EXACT)
+    predictions, ratings = rng.normal(3, 1, 200), rng.integers(1, 6, 200).astype(float)
+    result = rating.summary(predictions, ratings)
+    gaps = [p - r for p, r in zip(predictions.tolist(), ratings.tolist(), strict=True)]
+    np.testing.assert_allclose(result["RMSE"], (sum(g * g for g in gaps) / 200) ** 0.5, **EXACT)
+    np.testing.assert_allclose(result["MAE"], sum(map(abs, gaps)) / 200, **EXACT)
+    np.testing.assert_allclose(result["AUC"], roc_auc_score(ratings >= 4, predictions), **EXACT)
 
 
 WORDS = ("a", "film", "about", "war", ",", "two", "brothers", "and", "It's", "fun", ".")
@@ -119,14 +119,16 @@ texts = st.lists(words.map(" ".join), min_size=3, max_size=3)
 
 @given(texts, texts)
 @example(["", "a", "war"], ["a film", "", "war"])
-def test_texts(said, people):
-    expected = sacrebleu.corpus_bleu(said, [people]).score / 100
-    np.testing.assert_allclose(text.bleu(said, people)(np.ones((1, 3)))[0, 0], expected, **EXACT)
-    found = text.rouge(said, people)
+def test_texts(predictions, references):
+    expected = sacrebleu.corpus_bleu(predictions, [references]).score / 100
+    np.testing.assert_allclose(
+        text.bleu(predictions, references)(np.ones((1, 3)))[0, 0], expected, **EXACT
+    )
+    result = text.rouge(predictions, references)
     scorer = RougeScorer(["rouge1", "rouge2", "rougeL"])
     for n in range(3):
-        scores = scorer.score(people[n], said[n]).values()
-        for value, score in zip(found.values(), scores, strict=True):
+        scores = scorer.score(references[n], predictions[n]).values()
+        for value, score in zip(result.values(), scores, strict=True):
             np.testing.assert_allclose(value[n], score.fmeasure, **EXACT)
 
 
@@ -135,7 +137,7 @@ def test_beyond():
     items = np.stack([rng.permutation(20)[:5] for _ in range(12)])
     items[3, 2:], items[7] = -1, -1
     counts = rng.integers(0, 30, 20)
-    told = {
+    metrics_of_lists = {
         "novelty": beyond.novelty(items, counts),
         "popularity": beyond.popularity(items, counts),
     }
@@ -144,14 +146,16 @@ def test_beyond():
         bits = [-log2((counts[i] + 1) / (counts.sum() + 20)) for i in own]
         novelty = sum(bits) / len(own) if own else np.nan
         popularity = sum(counts[i] for i in own) / len(own) if own else np.nan
-        np.testing.assert_allclose(told["novelty"][n], novelty, **EXACT)
-        np.testing.assert_allclose(told["popularity"][n], popularity, **EXACT)
-    shown = [sum(i == item for i in items.ravel()) for item in range(20)]
-    pairs = sum(abs(a - b) for a in shown for b in shown)
-    np.testing.assert_allclose(beyond.gini(items, 20), pairs / (2 * 20 * sum(shown)), **EXACT)
-    np.testing.assert_allclose(beyond.coverage(items, 20), sum(n > 0 for n in shown) / 20, **EXACT)
+        np.testing.assert_allclose(metrics_of_lists["novelty"][n], novelty, **EXACT)
+        np.testing.assert_allclose(metrics_of_lists["popularity"][n], popularity, **EXACT)
+    exposures = [sum(i == item for i in items.ravel()) for item in range(20)]
+    pairs = sum(abs(a - b) for a in exposures for b in exposures)
+    np.testing.assert_allclose(beyond.gini(items, 20), pairs / (2 * 20 * sum(exposures)), **EXACT)
+    np.testing.assert_allclose(
+        beyond.coverage(items, 20), sum(n > 0 for n in exposures) / 20, **EXACT
+    )
     sets = [{str(v) for v in rng.integers(0, 6, 3)} for _ in range(20)]
-    found = beyond.intra_list_diversity(items, beyond.indicators([sorted(own) for own in sets]))
+    result = beyond.intra_list_diversity(items, beyond.indicators([sorted(own) for own in sets]))
     for n, row in enumerate(items.tolist()):
         own = [sets[i] for i in row if i >= 0]
         apart = [
@@ -159,4 +163,4 @@ def test_beyond():
             for at, one in enumerate(own)
             for other in own[:at]
         ]
-        np.testing.assert_allclose(found[n], np.mean(apart) if apart else np.nan, **EXACT)
+        np.testing.assert_allclose(result[n], np.mean(apart) if apart else np.nan, **EXACT)

@@ -14,7 +14,7 @@ def test_bleu_is_sacrebleu():
     assert text.bleu(TEXTS, PEOPLE)(np.ones((1, 4)))[0, 0] == pytest.approx(expected)
 
 
-def test_weighted_bleu_is_that_of_repeated_texts():
+def test_weighted_bleu_equals_that_of_repeated_texts():
     weights = np.array([[2, 0, 1, 1], [0, 0, 3, 0], [0, 0, 0, 1]])
     for row, value in zip(weights, text.bleu(TEXTS, PEOPLE)(weights)[:, 0], strict=True):
         drawn = np.repeat(TEXTS, row).tolist(), [np.repeat(PEOPLE, row).tolist()]
@@ -22,10 +22,10 @@ def test_weighted_bleu_is_that_of_repeated_texts():
 
 
 def test_hand_counted_rouge():
-    found = text.rouge(["a b c d"], ["a c b e"])
-    assert found["ROUGE-1"][0] == pytest.approx(3 / 4)
-    assert found["ROUGE-2"][0] == 0
-    assert found["ROUGE-L"][0] == pytest.approx(2 / 4)
+    result = text.rouge(["a b c d"], ["a c b e"])
+    assert result["ROUGE-1"][0] == pytest.approx(3 / 4)
+    assert result["ROUGE-2"][0] == 0
+    assert result["ROUGE-L"][0] == pytest.approx(2 / 4)
 
 
 def test_distinct_sentences():
@@ -38,7 +38,7 @@ VALUES = [("Science Fiction", "1999"), ("Fiction", "Drama"), (), ("Kids' & Famil
 
 
 @pytest.mark.parametrize(
-    ("answer", "item", "expected"),
+    ("sentence", "item", "expected"),
     [
         ("A science-fiction film of 1999.", 0, (2, 2)),  # "fiction" inside the longer value
         ("A drama, a DRAMA with dramatic turns", 1, (1, 1)),
@@ -51,8 +51,8 @@ VALUES = [("Science Fiction", "1999"), ("Fiction", "Drama"), (), ("Kids' & Famil
         ("", 0, (0, 0)),
     ],
 )
-def test_named_attributes(answer, item, expected):
-    assert tuple(text.groundedness([answer], np.array([item]), VALUES)[0]) == expected
+def test_groundedness_counts(sentence, item, expected):
+    assert tuple(text.groundedness([sentence], np.array([item]), VALUES)[0]) == expected
 
 
 def test_groundedness_is_a_ratio_of_sums():

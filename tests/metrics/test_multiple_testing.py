@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p5rec.metrics.intervals import LEVEL
-from p5rec.metrics.together import holm, resamples_for
+from p5rec.metrics.multiple_testing import holm, resamples_for
 
 
 def test_the_worked_example_of_holm():
