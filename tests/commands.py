@@ -1,4 +1,4 @@
-"""Commands of p5rec in this process, and what their reports hold."""
+"""Runs commands of p5rec in this process and reads their reports."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from p5rec.cli.main import app
 
 
-def settle(folder: Path, recipe: str, patch: pytest.MonkeyPatch) -> Path:
-    """Makes ``folder``, with ``recipe`` as its ``my.yaml`` and a cache of its own, the current."""
+def enter(folder: Path, recipe: str, patch: pytest.MonkeyPatch) -> Path:
+    """Changes into ``folder``, with ``recipe`` as ``my.yaml`` and a separate cache."""
     patch.setenv("P5REC_HOME", str(folder / "home"))
     patch.chdir(folder)
     (folder / "my.yaml").write_text(recipe)
@@ -21,23 +21,23 @@ def settle(folder: Path, recipe: str, patch: pytest.MonkeyPatch) -> Path:
 
 
 def result(*words: str) -> Any:
-    """What became of a command."""
+    """The outcome of a command."""
     return CliRunner().invoke(app, list(words))
 
 
-def said(*words: str) -> str:
-    """What a command printed that went well."""
-    found = result(*words)
-    assert found.exit_code == 0, found.output + str(found.exception)
-    return str(found.output)
+def output_of(*words: str) -> str:
+    """The output of a command that must succeed."""
+    outcome = result(*words)
+    assert outcome.exit_code == 0, outcome.output + str(outcome.exception)
+    return str(outcome.output)
 
 
 def report(folder: str) -> dict[str, Any]:
-    """The figures of the report in ``folder``."""
+    """The report in ``folder``."""
     tree: dict[str, Any] = json.loads(Path(folder, "report.json").read_text())
     return tree
 
 
 def figures(folder: str, task: str = "sequential") -> dict[str, Any]:
-    """Its methods on a task, by name."""
+    """The methods of its report on a task, by name."""
     return {m["name"]: m for m in report(folder)["methods"] if m["task"] == task}

@@ -1,6 +1,6 @@
-"""Makes this folder importable, so that every package's tests share ``tiny_models``; how all run.
+"""Shared settings of all tests; makes this folder importable, e.g. ``tiny_models``.
 
-Every test has a budget of processor time: one that takes more fails, so the suite stays quick.
+Every test has a budget of processor time and fails if it exceeds it, so the suite stays fast.
 """
 
 import os
@@ -9,14 +9,14 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
-# models this small lose time to a second thread, and golden curves are drawn by one
+# small models are slower with a second thread, and the golden curves were recorded with one
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# a job in the background starts with Ctrl-C switched off, which its children would inherit
+# a background job ignores SIGINT, and its children would inherit that
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-BUDGET, NIGHTLY_BUDGET = 15.0, 120.0  # seconds of processor time, those of child processes too
+BUDGET, NIGHTLY_BUDGET = 15.0, 120.0  # seconds of processor time, child processes included
 
 for name, examples in (("default", 25), ("nightly", 300)):
     settings.register_profile(
@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """At night property tests run too, with more examples."""
+    """Adds the property tests, with more examples, to the nightly run."""
     if config.option.markexpr == "nightly":
         for item in items:
             if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> object:
-    """Fails a test that took more processor time than its budget; a busy machine is no fault."""
+    """Fails a test that exceeds its budget of processor time; wall-clock time does not count."""
     budget = NIGHTLY_BUDGET if item.get_closest_marker("nightly") else BUDGET
     before = os.times()
     result = yield

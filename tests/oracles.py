@@ -1,6 +1,6 @@
-"""What the search down the item tree is measured against: every item scored in full.
+"""Reference implementations of constrained decoding: full scoring of every item.
 
-The oracles share no step with the search: no tree, no cached prefix, no pruning.
+The oracles share no step with the beam search: no trie, no cached prefix, no pruning.
 """
 
 from __future__ import annotations
@@ -17,45 +17,45 @@ from p5rec.models.multitask import MultitaskModel
 def score_codes(
     model: MultitaskModel, input_ids: Tensor, attention_mask: Tensor, catalogue: Tensor
 ) -> Tensor:
-    """Log-probability ``(B, N)`` of every item: no cache, no tree, no search.
+    """The log-probability ``(B, N)`` of every item, without cache, trie and search.
 
     Args:
-        catalogue: ``(N, L)``, the codes of all items.
+        catalogue: ``(N, L)`` the codes of all items.
     """
     n_items, levels = catalogue.shape
     tokens = catalogue + catalogue.new_tensor(model.starts)
     item = torch.arange(n_items, device=catalogue.device)
     scores = []
-    for row, mask in zip(input_ids, attention_mask, strict=True):
-        opening, read = row[mask.bool()][None], {}
+    for ids, mask in zip(input_ids, attention_mask, strict=True):
+        prompt, encoder = ids[mask.bool()][None], {}
         if model.seq2seq:
-            encoded, real = model.encode(opening, torch.ones_like(opening))
-            read = {"encoded": encoded.expand(n_items, -1, -1), "real": real.expand(n_items, -1)}
-            opening = torch.full_like(opening[:, :1], model.start)
-        embedded, at = model.embed(torch.cat([opening.expand(n_items, -1), tokens], dim=1))
-        hidden = model.states(**read, inputs_embeds=embedded)
-        before = int(at.places[0, opening.shape[1]]) - 1
+            encoded, real = model.encode(prompt, torch.ones_like(prompt))
+            encoder = {"encoded": encoded.expand(n_items, -1, -1), "real": real.expand(n_items, -1)}
+            prompt = torch.full_like(prompt[:, :1], model.start)
+        embedded, at = model.embed(torch.cat([prompt.expand(n_items, -1), tokens], dim=1))
+        hidden = model.states(**encoder, inputs_embeds=embedded)
+        before = int(at.token_positions[0, prompt.shape[1]]) - 1
         total = hidden.new_zeros(n_items, dtype=torch.float32)
         for level in range(levels):
             if model.code_head is None:
                 state = hidden[:, before + level]
             elif level:
-                named = [model.code_rows(up)[catalogue[:, up]] for up in range(level)]
-                state = model.code_head(hidden[:, before], torch.stack(named).sum(0))
+                prefix = [model.code_embeddings(up)[catalogue[:, up]] for up in range(level)]
+                state = model.code_head(hidden[:, before], torch.stack(prefix).sum(0))
             else:
                 state = hidden[:, before]
             logits = model.code_logits(state, level)
-            # (N, N): the items that share the codes before, which stand for their next codes
-            kin = (catalogue[None, :, :level] == catalogue[:, None, :level]).all(2)
+            # (N, N): items with the same prefix, each representing its next code
+            siblings = (catalogue[None, :, :level] == catalogue[:, None, :level]).all(2)
             logits = logits[:, catalogue[:, level]]
             if model.tied and level == levels - 1:
                 logits = -catalogue[None, :, level].float().expand(n_items, -1)
-            if level == levels - 1 and model.names_own:
+            if level == levels - 1 and model.item_embedding_in_last_code:
                 assert model.item_embeddings is not None
                 logits = logits + state.float() @ model.item_embeddings.float().T
             first = (catalogue[:, : level + 1, None] == catalogue.T[None, : level + 1]).all(1)
-            alone = first.float().argmax(1) == item  # each next code once
-            logs = logits.masked_fill(~(kin & alone), -torch.inf).logsumexp(1)
+            unique = first.float().argmax(1) == item  # each next code once
+            logs = logits.masked_fill(~(siblings & unique), -torch.inf).logsumexp(1)
             total = total + logits[item, item] - logs
         scores.append(total)
     return torch.stack(scores)
@@ -77,15 +77,15 @@ def exhaustive(
         score: codes of M items ``(M, L)`` → their scores ``(B, M)``.
         codes: ``(N, L)`` int64.
         k: length of the lists.
-        alive: ``(B, N)`` bool, the items each request may be given; None for all.
+        alive: ``(B, N)`` bool, the candidate items of each request; None for all.
         tie: ``(N,)`` a permutation; of equal scores the smaller value comes first.
-        chunk: items scored at a time.
+        chunk: the number of items scored at a time.
 
     Returns:
-        Items ``(B, k)`` int64, best first, -1 where the list ended early; their scores
+        Items ``(B, k)`` int64, best first, -1 after the end of a short list; their scores
         ``(B, k)`` float32, -inf there.
     """
-    scores = torch.cat([score(part).float() for part in codes.split(chunk)], dim=1)
+    scores = torch.cat([score(some).float() for some in codes.split(chunk)], dim=1)
     if alive is not None:
         scores = scores.masked_fill(~alive, -torch.inf)
     by_tie = tie.argsort()

@@ -1,4 +1,4 @@
-"""A corpus of four users, ranked lists for them, and reports without a run."""
+"""A corpus of four users, ranked lists for them, and reports built by hand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ N = 30
 
 
 def four_users() -> Corpus:
-    """User u trained on items 0 .. u + 4 and tests on item 20 + u; 30 items."""
+    """User u has the training items 0 .. u + 4 and the test item 20 + u; 30 items."""
     own = [[*range(u + 5), 20 + u] for u in range(4)]
     users = np.repeat(np.arange(4, dtype=np.int32), [len(row) for row in own])
     items = np.array([i for row in own for i in row], dtype=np.int32)
@@ -37,7 +37,7 @@ def four_users() -> Corpus:
 
 
 def lists_with(*ranks: int) -> RankedLists:
-    """Lists of ten with the target, 20 + u, at the defaults rank (from 1; 0: not in the list)."""
+    """Lists of ten with the target, 20 + u, at the rank (from 1; 0: not in the list)."""
     items = np.tile(np.arange(10, dtype=np.int32), (len(ranks), 1))
     for user, rank in enumerate(ranks):
         if rank:
@@ -47,7 +47,7 @@ def lists_with(*ranks: int) -> RankedLists:
 
 
 def entry(name: str, values: dict[str, float], task: str = "sequential", **more: Any) -> Method:
-    """A method's entry with these metrics."""
+    """The report entry of a method with these metrics."""
     metrics = {k: Measure(value=v, low=v - 0.01, high=v + 0.01) for k, v in values.items()}
     defaults = {"split": "test", "invalid_rate": 0.0, "duplicate_rate": 0.0, "n": 4} | more
     return Method(

@@ -1,4 +1,4 @@
-"""Tiny random models of every shape that the product knows, made in milliseconds."""
+"""Tiny random models of every supported architecture, built in milliseconds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from p5rec.core.types import ItemCodes
 from p5rec.models.checkpoint import Bundle, BundleSettings, build
 
 SHAPE = {"width": 32, "layers": 2, "heads": 2, "feedforward": 64, "max_positions": 512}
-VOCABULARY = 272  # of the Llama; its tokenizer has 259 words, so there is a gap to fill
+VOCABULARY = 272  # of the Llama; its tokenizer has 259 tokens, so some ids are unused
 
 
 def scratch(
@@ -38,7 +38,7 @@ def scratch(
 
 
 def llama(folder: Path, *, lora: bool = False, **changes: Any) -> Pretrained:
-    """The model that :func:`save_llama`, :func:`save_gpt2` or :func:`save_t5` wrote."""
+    """The config of a model that :func:`save_llama`, :func:`save_gpt2` or :func:`save_t5` saved."""
     settings = LoraSettings(rank=4) if lora else None
     changes.setdefault("item_embeddings", changes.get("items") != "tokens")
     return Pretrained(name=str(folder), lora=settings, dtype="float32", **changes)
@@ -59,8 +59,8 @@ def save_llama(folder: Path, *, tied: bool = False) -> Path:
         pad_token_id=0,
         initializer_range=0.1,
     )
-    habits = {"do_sample": True, "top_k": 3, "temperature": 0.1, "repetition_penalty": 9.0}
-    return _save(LlamaForCausalLM, shape, folder, **habits)
+    generation = {"do_sample": True, "top_k": 3, "temperature": 0.1, "repetition_penalty": 9.0}
+    return _save(LlamaForCausalLM, shape, folder, **generation)
 
 
 def save_gpt2(folder: Path) -> Path:
@@ -74,7 +74,7 @@ def save_gpt2(folder: Path) -> Path:
 
 
 def save_t5(folder: Path, *, tied: bool = False) -> Path:
-    """A T5-shaped model as flan-T5 is: gated, its head apart from its embedding; or tied."""
+    """A T5-shaped model like flan-T5: gated, with an untied head unless ``tied``."""
     shape = T5Config(
         vocab_size=VOCABULARY, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4,
         feed_forward_proj="gated-gelu", tie_word_embeddings=tied, dropout_rate=0.0,
@@ -85,20 +85,20 @@ def save_t5(folder: Path, *, tied: bool = False) -> Path:
 
 
 def _save(
-    kind: type[PreTrainedModel], shape: PretrainedConfig, folder: Path, **habits: Any
+    kind: type[PreTrainedModel], shape: PretrainedConfig, folder: Path, **generation: Any
 ) -> Path:
-    """Random weights and a byte tokenizer; ``habits`` are what a checkpoint decodes with."""
+    """Saves random weights and a byte tokenizer; ``generation`` is the generation config."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = kind(shape)
-    model.generation_config.update(**habits)
+    model.generation_config.update(**generation)
     model.save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)
     return folder
 
 
 def some_codes(n: int = 24, sizes: tuple[int, ...] = (6, 5), seed: int = 0) -> ItemCodes:
-    """``n`` different code tuples drawn from all that ``sizes`` allow."""
+    """``n`` distinct random code tuples for codebooks of ``sizes``."""
     rows = np.random.default_rng(seed).choice(int(np.prod(sizes)), n, replace=False)
     table = np.stack(np.unravel_index(rows, sizes), axis=1).astype(np.int32)
     return ItemCodes(table, sizes, "by hand")
@@ -108,10 +108,14 @@ def make_bundle(
     backbone: BackboneConfig,
     codes: ItemCodes | None = None,
     *,
-    spread: float = 1.0,
+    std: float = 1.0,
     **settings: Any,
 ) -> Bundle:
-    """A bundle whose new rows differ as much as trained ones: fresh ones are nearly alike."""
+    """A bundle whose new embeddings differ as much as trained ones; initial ones hardly differ.
+
+    Args:
+        std: the standard deviation of the noise on new embeddings.
+    """
     codes = codes or some_codes()
     ids = [f"i{row}" for row in range(len(codes))]
     bundle = build(BundleSettings(backbone=backbone, seed=0, **settings), codes, ids)
@@ -119,7 +123,7 @@ def make_bundle(
     with torch.no_grad():
         for name, parameter in bundle.model.named_parameters():
             if name.endswith((".new", "item_embeddings")):
-                parameter.add_(spread * torch.randn(parameter.shape, generator=generator))
+                parameter.add_(std * torch.randn(parameter.shape, generator=generator))
             elif "lora_B" in name:
                 parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
     return bundle

@@ -1,3 +1,5 @@
+"""Fixtures that build events and requests from lists of items."""
+
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,7 +13,7 @@ Build = Callable[..., tuple[Interactions, Split]]
 
 @pytest.fixture(scope="session")
 def build() -> Build:
-    """Events from one item list a user (and ratings alike); the last ``held_out`` are not train."""
+    """Events from one item list (and rating list) per user; the last ``held_out`` are held out."""
 
     def make(
         of_users: Sequence[Sequence[int]],
@@ -25,18 +27,18 @@ def build() -> Build:
         rated = ratings and np.array([r for own in ratings for r in own], dtype=np.float32)
         keys = id_keys(range(len(of_users))), id_keys(range(n_items))
         events = Interactions(users, items, np.arange(len(items)), rated, *keys)
-        behind = events.offsets[1:][users] - 1 - np.arange(len(items))
-        parts = np.full(len(items), TRAIN, dtype=np.int8)
-        parts[behind < held_out] = VALID
-        parts[behind < held_out - 1] = TEST
-        return events, Split("by hand", parts, seed=3)
+        later = events.offsets[1:][users] - 1 - np.arange(len(items))
+        splits = np.full(len(items), TRAIN, dtype=np.int8)
+        splits[later < held_out] = VALID
+        splits[later < held_out - 1] = TEST
+        return events, Split("by hand", splits, seed=3)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def ask() -> Callable[..., Histories]:
-    """Requests from one item list a request; users are 0, 1, ... unless given."""
+def make_requests() -> Callable[..., Histories]:
+    """Requests from one item list per request; by default the users are 0, 1, ..."""
 
     def make(of_requests: Sequence[Sequence[int]], users: Sequence[int] | None = None) -> Histories:
         offsets = np.cumsum([0, *map(len, of_requests)]).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What scripts import of the package is there: they run seldom, and names move often."""
+"""Scripts import only names that exist; they run rarely, so renames could break them unnoticed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SCRIPTS = sorted(Path(__file__).parents[1].glob("scripts/*.py"))
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_what_a_script_imports_is_there(path: Path) -> None:
+def test_imports_of_scripts_exist(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("p5rec"):
             names = [alias.name for alias in node.names]

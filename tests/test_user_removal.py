@@ -1,9 +1,9 @@
-"""The contract of keys: without one user, what is drawn about all others is what it was.
+"""Removing one user does not change any random draw about the other users.
 
-Of the user who leaves, one twin met only what others met too, the other an item nobody else met.
-What is left out here is learned or counted from everyone: scales, means of items, codes, weights,
-the time at which a log is cut, since when an item could be shown (the first event of anybody; here
-of several at once), and the order in which a training goes through its batches.
+In one variant of the log the removed user shares all items with others, in the other variant one
+item is only the user's own. Statistics over all users may change and are not tested here: rating
+scales, item means, semantic ids, weights, the cut of a time split, item availability (the first
+event of any user; here several users share it), and the order of training batches.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from p5rec.core.types import SPLITS, Corpus
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_folder
-from p5rec.data.split import cases, histories_of
+from p5rec.data.split import histories_of, instances
 from p5rec.data.windows import Windows
-from p5rec.methods.baselines.bpr_training import _not_taken
+from p5rec.methods.baselines.bpr_training import _sampled_negatives
 from p5rec.methods.baselines.popularity import Popularity
 from p5rec.methods.baselines.sequences import TrainingWindows
 from p5rec.prompting import fewshot
-from p5rec.prompting.evaluation import EvaluationSource
+from p5rec.prompting.instances import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
-from p5rec.prompting.pairs import PairQuestions
+from p5rec.prompting.pairs import PairPrompts
 from p5rec.prompting.source import ExampleSource, PromptsConfig
-from p5rec.tasks.draft import Limits
+from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView, ItemNames
 
-GONE, ONLY = "user 7", "item only"
+REMOVED, ONLY = "user 7", "item only"
 USERS, ITEMS, EACH = 30, 40, 16
-# statistics of all ratings of an item stand in no wording of these
+# no prompt template of these families has statistics over all ratings of an item
 FAMILIES = (
     "direct", "sequential-next", "sequential-candidates", "sequential-yesno", "explanation",
     "item-id-to-text",
@@ -48,7 +48,7 @@ Pair = tuple[Corpus, Corpus]
 
 
 def write_log(folder: Path, *, alone: bool) -> Path:
-    """Events in bursts of one second; ``alone``: the user who goes met an item of its own."""
+    """Events in bursts of one second; ``alone``: the removed user has an item of its own."""
     rng = np.random.default_rng(3)
     rows = [
         {
@@ -62,7 +62,7 @@ def write_log(folder: Path, *, alone: bool) -> Path:
     ]
     rows += [{**row, "rating": 3} for row in rows[:20]]  # equal in user, item and time
     if alone:
-        own = [row for row in rows if row["user"] == GONE]
+        own = [row for row in rows if row["user"] == REMOVED]
         own[5]["item"] = ONLY
     pl.DataFrame(rows).sample(fraction=1, shuffle=True, seed=1).write_csv(folder / "log.csv")
     names = [f"item {n}" for n in range(ITEMS)] + [ONLY]
@@ -75,13 +75,13 @@ def write_log(folder: Path, *, alone: bool) -> Path:
 def corpus_of(log: Path, **changes: object) -> Corpus:
     table = {"path": str(log.with_name("items.csv")), "columns": {"title": "title",
              "attributes": {"kind": "kind"}}}  # fmt: skip
-    given = {"source": "table", "path": str(log), "items": table, "dedupe": "none", **changes}
-    return build(DataConfig(**given))[0]
+    settings = {"source": "table", "path": str(log), "items": table, "dedupe": "none", **changes}
+    return build(DataConfig(**settings))[0]
 
 
 def without(log: Path) -> Path:
     left = log.with_name("left.csv")
-    pl.read_csv(log).filter(pl.col("user") != GONE).write_csv(left)
+    pl.read_csv(log).filter(pl.col("user") != REMOVED).write_csv(left)
     return left
 
 
@@ -96,9 +96,9 @@ def pair(logs: Path) -> Pair:
 
 
 def own(corpus: Corpus) -> np.ndarray:
-    """``(E,)`` bool: the events of the user who goes."""
+    """``(E,)`` bool: the events of the removed user."""
     users = corpus.interactions.users
-    return np.array([name == GONE for name in corpus.user_ids])[users]
+    return np.array([name == REMOVED for name in corpus.user_ids])[users]
 
 
 def view_of(corpus: Corpus) -> CorpusView:
@@ -106,24 +106,24 @@ def view_of(corpus: Corpus) -> CorpusView:
     return CorpusView(corpus, ItemNames(ids, corpus.catalog.titles))
 
 
-def told(corpus: Corpus) -> list[tuple[object, ...]]:
-    """The others' events in their order: who, what, when, in which part, under which key."""
+def other_events(corpus: Corpus) -> list[tuple[object, ...]]:
+    """The events of the other users in order: user, item, time, rating, split, key."""
     log = corpus.interactions
     columns = (log.times, log.ratings, corpus.split.of_event, log.event_keys)
-    found = [
+    events = [
         (corpus.user_ids[user], corpus.catalog.ids[item], *rest)
         for user, item, *rest in zip(
             log.users, log.items, *(column.tolist() for column in columns), strict=True
         )
     ]
-    return [event for event in found if event[0] != GONE]
+    return [event for event in events if event[0] != REMOVED]
 
 
 @pytest.mark.parametrize("split", ["leave-one-out", "user-time", "few-shot", "last-basket"])
 def test_events_ties_and_splits(logs: Path, split: str) -> None:
     whole, left = (corpus_of(log, split=split) for log in (logs, without(logs)))
     assert (whole.interactions.n_users, left.interactions.n_users) == (USERS, USERS - 1)
-    assert told(whole) == told(left)
+    assert other_events(whole) == other_events(left)
     keys = whole.interactions.event_keys
     assert len(np.unique(keys)) == len(keys)
 
@@ -131,8 +131,8 @@ def test_events_ties_and_splits(logs: Path, split: str) -> None:
 def test_a_prepared_folder_has_the_same_keys(pair: Pair, logs: Path, tmp_path: Path) -> None:
     table = {"path": str(logs.with_name("items.csv")), "columns": {"title": "title"}}
     config = DataConfig(source="table", path=str(logs), items=table, dedupe="none")
-    prepare_folder(config, tmp_path / "made")
-    log = load_corpus(tmp_path / "made").interactions
+    prepare_folder(config, tmp_path / "prepared")
+    log = load_corpus(tmp_path / "prepared").interactions
     for name in ("user_keys", "item_keys", "event_keys"):
         assert np.array_equal(getattr(log, name), getattr(pair[0].interactions, name))
 
@@ -140,7 +140,7 @@ def test_a_prepared_folder_has_the_same_keys(pair: Pair, logs: Path, tmp_path: P
 def test_the_order_of_rows_and_of_ties(pair: Pair) -> None:
     users, items = [], []
     for corpus in pair:
-        users.append([name for name in corpus.user_ids if name != GONE])
+        users.append([name for name in corpus.user_ids if name != REMOVED])
         tie = Popularity().learn(corpus.interactions, corpus.split).tie
         assert np.array_equal(tie, tie_order(id_keys(corpus.catalog.ids), corpus.split.seed))
         order = [corpus.catalog.ids[row] for row in np.argsort(tie)]
@@ -152,16 +152,16 @@ def test_the_order_of_rows_and_of_ties(pair: Pair) -> None:
 
 
 def windows_of(corpus: Corpus) -> dict[tuple[int, ...], list[float]]:
-    """Windows by their events' keys, and what is drawn for each."""
+    """Windows by the keys of their events, and their random draws."""
     log, keys = corpus.interactions, corpus.interactions.event_keys
     one = Windows(log, corpus.split, 5, None, 1)
-    windows = Windows(log, corpus.split, 5, 2 * one.epoch_rows, 1)
-    found = {}
-    for row in range(len(windows)):
-        events, rng = windows.row(row)
+    windows = Windows(log, corpus.split, 5, 2 * one.epoch_windows, 1)
+    draws = {}
+    for i in range(len(windows)):
+        events, rng = windows.draw(i)
         if not own(corpus)[events].any():
-            found[int(row >= one.epoch_rows), *keys[events].tolist()] = rng.random(3).tolist()
-    return found
+            draws[int(i >= one.epoch_windows), *keys[events].tolist()] = rng.random(3).tolist()
+    return draws
 
 
 def test_windows(pair: Pair) -> None:
@@ -169,44 +169,44 @@ def test_windows(pair: Pair) -> None:
     first = {key: draws for key, draws in whole.items() if key[0] == 0}
     assert first == {key: draws for key, draws in left.items() if key[0] == 0}
     assert len(first) > USERS
-    again = whole.keys() & left.keys() - first.keys()  # the second epoch may end a row earlier
+    again = whole.keys() & left.keys() - first.keys()  # the second epoch may end one window earlier
     assert len(again) > 0.9 * len(first)
     assert all(whole[key] == left[key] for key in again)
 
 
 def test_windows_of_sasrec(pair: Pair) -> None:
-    def counted(corpus: Corpus, kept: np.ndarray) -> Counter[tuple[str, ...]]:
+    def counted(corpus: Corpus, used: np.ndarray) -> Counter[tuple[str, ...]]:
         split = replace(
-            corpus.split, of_event=np.where(kept, corpus.split.of_event, SPLITS["test"])
+            corpus.split, of_event=np.where(used, corpus.split.of_event, SPLITS["test"])
         )
         windows = TrainingWindows(corpus.interactions, split, 4, 10**6, 0)
         return Counter(
-            tuple(corpus.catalog.ids[item] for item in items[: 1 + asked].tolist())
+            tuple(corpus.catalog.ids[item] for item in items[: 1 + targets].tolist())
             for batch in windows.batches(1)
-            for items, asked in zip(batch.items, batch.row.bincount().tolist(), strict=True)
+            for items, targets in zip(batch.items, batch.row.bincount().tolist(), strict=True)
         )
 
     whole, left = pair
     everyone = counted(whole, np.ones(len(whole.interactions), dtype=bool))
-    mine = counted(whole, own(whole))
-    assert everyone - mine == counted(left, np.ones(len(left.interactions), dtype=bool))
+    removed = counted(whole, own(whole))
+    assert everyone - removed == counted(left, np.ones(len(left.interactions), dtype=bool))
 
 
-def posed(
+def examples_of(
     corpus: Corpus, source: Callable[[CorpusView, PromptLibrary], Iterator[tuple[object, ...]]]
 ) -> dict[object, tuple[str, str, str]]:
-    """Examples about others, by what they are about; none that shows the item of one user."""
-    found = {}
+    """Examples of other users, by name, without those that mention the removed user's item."""
+    examples = {}
     for name, example in source(view_of(corpus), PromptLibrary.load()):
         words = f"{example.source} {example.target}".replace("_", " ")
-        about_others = example.user < 0 or corpus.user_ids[example.user] != GONE
+        about_others = example.user < 0 or corpus.user_ids[example.user] != REMOVED
         if about_others and ONLY not in words:
-            found[name] = (example.source, example.target, example.prompt_id)
-    return found
+            examples[name] = (example.source, example.target, example.prompt_id)
+    return examples
 
 
 def check(pair: Pair, source: Callable[..., Iterator[tuple[object, ...]]], least: int) -> None:
-    whole, left = (posed(corpus, source) for corpus in pair)
+    whole, left = (examples_of(corpus, source) for corpus in pair)
     both = whole.keys() & left.keys()
     assert len(both) >= least
     assert {name: whole[name] for name in both} == {name: left[name] for name in both}
@@ -214,7 +214,7 @@ def check(pair: Pair, source: Callable[..., Iterator[tuple[object, ...]]], least
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_training_prompts(pair: Pair, family: str) -> None:
-    """Row, wording, candidates: the first and the second time an event is posed."""
+    """Event, prompt template and candidates of the first and second prompt of each event."""
 
     def source(view: CorpusView, library: PromptLibrary) -> Iterator[tuple[object, ...]]:
         task = TASKS.get(library.family(family).task)
@@ -238,18 +238,18 @@ def test_evaluation_prompts(pair: Pair, family: str) -> None:
     check(pair, source, 5)
 
 
-def test_questions_about_pairs(pair: Pair) -> None:
-    found = []
+def test_prompts_of_user_item_pairs(pair: Pair) -> None:
+    prompts = []
     for corpus in pair:
-        names = [n for n in corpus.user_ids if n != GONE][:10]
+        names = [n for n in corpus.user_ids if n != REMOVED][:10]
         users = np.array([list(corpus.user_ids).index(name) for name in names])
         items = np.array([corpus.catalog.ids.index(f"item {n}") for n in range(10)])
         view, config = view_of(corpus), PromptsConfig(candidates=4)
-        made = PairQuestions(
+        examples = PairPrompts(
             view, PromptLibrary.load(), "sequential-yesno", seed=4, config=config
-        ).pose(users, items)
-        found.append([e.source for e in made if ONLY not in e.source.replace("_", " ")])
-    assert [text for text in found[0] if text in found[1]] == found[0]
+        ).examples(users, items)
+        prompts.append([e.source for e in examples if ONLY not in e.source.replace("_", " ")])
+    assert [text for text in prompts[0] if text in prompts[1]] == prompts[0]
 
 
 def test_worked_examples(pair: Pair) -> None:
@@ -258,34 +258,34 @@ def test_worked_examples(pair: Pair) -> None:
         view, task = view_of(corpus), TASKS.get("rating")
         pool, keys = fewshot.Pool.of(view, "rating"), corpus.interactions.event_keys
         rows = [row for row in task.rows(view, "test") if not own(corpus)[row]]
-        found = {}
+        examples = {}
         for row in rows:
             record = task.build(view, row, np.random.default_rng(0), Limits())
             chosen = fewshot.choose(view, record, pool, 2, int(keys[row]), Limits())
-            found[int(keys[row])] = [
-                GONE if own(corpus)[shot.event] else int(keys[shot.event]) for shot in chosen
+            examples[int(keys[row])] = [
+                REMOVED if own(corpus)[shot.event] else int(keys[shot.event]) for shot in chosen
             ]
-        shots.append(found)
-    kept = {key: chosen for key, chosen in shots[0].items() if GONE not in chosen}
-    assert USERS > len(kept) > USERS / 2
-    assert kept == {key: shots[1][key] for key in kept}
+        shots.append(examples)
+    others = {key: chosen for key, chosen in shots[0].items() if REMOVED not in chosen}
+    assert USERS > len(others) > USERS / 2
+    assert others == {key: shots[1][key] for key in others}
 
 
-def test_who_validates_and_is_asked(pair: Pair) -> None:
+def test_samples_of_validation_users(pair: Pair) -> None:
     whole, left = pair
     for few in (10, 10**6):
-        found = []
+        samples = []
         for corpus in pair:
-            histories, _, _ = cases(corpus.interactions, corpus.split, "valid")
+            histories, _, _ = instances(corpus.interactions, corpus.split, "valid")
             keys = corpus.interactions.user_keys[histories.users]
             assert np.array_equal(keys, histories.keys)
             rows = sampled(keys, few, 0, "validation users")
-            found.append({corpus.user_ids[user] for user in histories.users[rows]})
-        assert found[0] - {GONE} <= found[1]
-        assert len(found[1] - found[0]) <= 1
-    drawn = histories_of(whole.interactions), histories_of(left.interactions)
-    kept = [list(whole.user_ids).index(name) for name in left.user_ids]
-    assert np.array_equal(drawn[0].keys[kept], drawn[1].keys)
+            samples.append({corpus.user_ids[user] for user in histories.users[rows]})
+        assert samples[0] - {REMOVED} <= samples[1]
+        assert len(samples[1] - samples[0]) <= 1
+    histories = histories_of(whole.interactions), histories_of(left.interactions)
+    others = [list(whole.user_ids).index(name) for name in left.user_ids]
+    assert np.array_equal(histories[0].keys[others], histories[1].keys)
 
 
 def test_negatives_and_lineage(pair: Pair) -> None:
@@ -294,7 +294,7 @@ def test_negatives_and_lineage(pair: Pair) -> None:
         log, train = corpus.interactions, corpus.split.mask("train")
         users, keys = torch.from_numpy(log.users[train].astype(np.int64)), log.event_keys[train]
         taken = np.unique(log.users[train].astype(np.int64) * log.n_items + log.items[train])
-        drawn = _not_taken(users, log.n_items, taken, keys, 9).tolist()
+        drawn = _sampled_negatives(users, log.n_items, taken, keys, 9).tolist()
         negatives.append(dict(zip(keys.tolist(), drawn, strict=True)))
         lineages.append(Popularity().learn(log, corpus.split).lineage)
     whole = pair[0].interactions
@@ -302,5 +302,5 @@ def test_negatives_and_lineage(pair: Pair) -> None:
     assert set(lineages[0].events.tolist()) - set(lineages[1].events.tolist()) == set(
         of_user.tolist()
     )
-    if len(pair[1].catalog) == len(pair[0].catalog):  # the catalogue as a whole is drawn from
+    if len(pair[1].catalog) == len(pair[0].catalog):  # negatives are sampled from the catalogue
         assert {key: negatives[0][key] for key in negatives[1]} == negatives[1]

@@ -1,4 +1,4 @@
-"""Every kind of method, quick to fit to the sample corpus."""
+"""Every kind of method, with settings that are fast to fit on the sample corpus."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from p5rec.methods.registry import METHODS
 from p5rec.prompting.sample import sample_view
 
 WRITERS = ("most-frequent", "most-frequent-of-item", "nearest-review")
-SETTINGS: dict[str, dict[str, Any]] = {  # what a kind is not by default: quick, or told its task
+SETTINGS: dict[str, dict[str, Any]] = {  # fast settings, and the task of a kind that needs one
     "bpr": {"factors": 4, "epochs": 1},
     "sasrec": {"width": 4, "heads": 1, "epochs": 1},
     "fusion": {
@@ -29,20 +29,20 @@ BASELINES = tuple(kind for kind in METHODS if kind != Generative().kind)
 
 
 def baseline_of(kind: str, **changes: Any) -> Method:
-    """Without a grid."""
+    """A baseline without a grid search."""
     method: Method = METHODS.get(kind)(**{"tune": {}, **SETTINGS.get(kind, {}), **changes})
     return method
 
 
 def generative(*tasks: str, **changes: Any) -> Generative:
-    """A language model that takes a step on ``tasks``."""
+    """A language model that trains one step on ``tasks``."""
     train = {"tasks": {task: {} for task in tasks}, "steps": 1, "batch": 2, "precision": "float32"}
     backbone = scratch(width=8, layers=1, feedforward=8)
     return Generative.model_validate({"backbone": backbone, "train": train, **changes})
 
 
 def sample_fits(root: Path) -> Fits:
-    """The sample corpus with codes of its items, and a store in ``root``."""
+    """The sample corpus with semantic ids and a store in ``root``."""
     corpus = sample_view().corpus
     rows = np.arange(len(corpus.catalog))
     return Fits.of(corpus, ItemCodes(np.stack([rows // 3, rows % 3], 1), (3, 3), "plain"), root)
