@@ -78,9 +78,9 @@ class Allowed:
     """The allowed items of B requests; None means no restriction.
 
     Attributes:
-        within: ``(N,)`` bool: the candidate items of all requests.
-        only: per request, the only items it may be given.
-        never: per request, items it must not be given.
+        candidates: ``(N,)`` bool: the candidate items of all requests.
+        allow: per request, the only items it may be given.
+        deny: per request, items it must not be given.
     """
 
     candidates: np.ndarray | None = None
@@ -99,7 +99,7 @@ class Allowed:
         """The intersection of both."""
         deny = [lists for lists in (self.deny, other.deny) if lists is not None]
         if self.allow is not None and other.allow is not None:
-            raise ValueError("expected an allow-list on one side only")
+            raise ValueError("expected an allow list on one side, got two")
         candidates = [mask for mask in (self.candidates, other.candidates) if mask is not None]
         return Allowed(
             candidates=np.logical_and.reduce(candidates) if candidates else None,

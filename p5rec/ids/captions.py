@@ -39,8 +39,8 @@ def _hidden(codes: ItemCodes, layout: Wedges) -> str:
                 f"are folded into {count(int(fold.sum()), 'grey wedge')}"
             )
     if deeper := ascii_lowercase[layout.rings : codes.levels]:
-        notes.append(f"level{'s' * (len(deeper) > 1)} {', '.join(deeper)} not shown")
-    text = "; ".join(notes) or "every node is shown"
+        notes.append(f"level{'s' * (len(deeper) > 1)} {', '.join(deeper)} hidden")
+    text = "; ".join(notes) or "every node is visible"
     return text[0].upper() + text[1:]
 
 

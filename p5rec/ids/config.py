@@ -134,7 +134,7 @@ class RqVaeConfig(Config):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """Learning rate of Adam."""
     commitment: Annotated[float, Field(ge=0)] = 0.25
-    """Weight of the commitment loss, which draws the encoder to the codebooks."""
+    """Weight of the commitment loss, which pulls the encoder to the codebooks."""
     gradient: Literal["straight-through", "rotation"] = "straight-through"
     """Gradient estimator through the quantiser. ``rotation`` needs a commitment of 1 or more."""
 
@@ -150,10 +150,10 @@ class IdsConfig(Config):
     """Codes per item."""
     codebook: Size | list[Size] | Literal["auto"] = 64
     """Codes per level: one number, or a list with one number per level. ``auto``: the smallest
-    power of two with which the levels can tell twice the items apart.
+    power of two with which the levels can distinguish twice as many items.
     """
     vectors: VectorsConfig = VectorsConfig()
-    """Views that an item's vector is made of."""
+    """Views of the item vectors."""
     balanced: bool = False
     """Let k-means give no cluster more than an even share of the items."""
     attribute: str | None = None

@@ -238,7 +238,7 @@ def _refuse_missing(path: Path, item_ids: Sequence[str], cells: Sequence[Cell]) 
             path,
             f"codes for all {len(item_ids)} items of the table",
             f"none for {len(missing)} of them, such as {missing[0]!r}",
-            "add them, or say which column holds these ids (item)",
+            "add them, or name the column of these ids (item)",
         )
 
 

@@ -42,7 +42,7 @@ class ItemData:
 
 
 class Quantiser(Protocol):
-    """The learned part of an id scheme.
+    """The learned mapping of an id scheme from items to codes.
 
     Attributes:
         kind: its name in ``p5rec.ids.config.QUANTISERS``.
@@ -154,11 +154,11 @@ class Residual:
         return distances(left, self.codebooks[codes.shape[1]])
 
     def reconstruct(self, codes: np.ndarray) -> np.ndarray:
-        found: np.ndarray = sum(
+        vectors: np.ndarray = sum(
             (book[column] for book, column in zip(self.codebooks, codes.T, strict=True)),
             np.zeros((len(codes), self.codebooks[0].shape[1]), dtype=np.float32),
         )
-        return found
+        return vectors
 
     def state(self) -> dict[str, np.ndarray]:
         return {f"codebook {level}": book for level, book in enumerate(self.codebooks)}

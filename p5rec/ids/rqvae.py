@@ -140,7 +140,7 @@ def _train(
             loss.backward()
             optimizer.step()
             schedule.step()
-        if epoch < settings.epochs * 3 // 4:  # the last quarter only converges
+        if epoch < settings.epochs * 3 // 4:  # no moves in the last quarter, so training converges
             _revive(data, encoder, list(codebooks), used, settings.batch)
     return _finish(vectors, encoder, decoder, list(codebooks))
 

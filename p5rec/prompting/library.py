@@ -1,4 +1,4 @@
-"""The prompt library: every family of a folder, loaded strictly, with all errors told at once."""
+"""The prompt library: loads every family of a folder strictly and reports all errors at once."""
 
 from __future__ import annotations
 

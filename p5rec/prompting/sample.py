@@ -62,8 +62,8 @@ def sample_view() -> CorpusView:
     users_array = np.array(users, dtype=np.int32)
     from_end = np.array([users[i:].count(user) for i, user in enumerate(users)])
     readers, books = (
-        [f"{what}-{n}" for n in range(count)]
-        for what, count in (("reader", 4), ("book", len(BOOKS)))
+        [f"{kind}-{n}" for n in range(count)]
+        for kind, count in (("reader", 4), ("book", len(BOOKS)))
     )
     log = Interactions(
         users=users_array,

@@ -24,7 +24,7 @@ from .template import Template
 
 
 class PromptsConfig(Config):
-    """How records are posed."""
+    """How records are rendered."""
 
     folders: tuple[str, ...] = ()
     """Folders of further prompt files, besides the shipped ones."""

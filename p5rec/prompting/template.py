@@ -53,7 +53,7 @@ class TemplateSpec(Config):
     source: Text
     """Text of the prompt; holds ``{examples}`` once."""
     target: Text
-    """Text of the expected answer."""
+    """Target text."""
     few_shot: FewShot | None = None
     """Layout of worked examples in place of the family's."""
 
@@ -68,7 +68,7 @@ class FamilyHead(Config):
     description: Text
     """One sentence for the reader."""
     target_type: TargetType
-    """Type of the answer."""
+    """Type of the target."""
     fields: dict[str, Kind]
     """Field → its type, for every field that the templates use."""
     few_shot: FewShot

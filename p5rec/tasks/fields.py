@@ -65,9 +65,9 @@ FIELDS: Mapping[str, Field] = {
         "items", "earlier ids, each with the user's rating", "ratings", truncate="events"
     ),
     "user_mean": Field("number", "mean of the user's earlier ratings", "ratings"),
-    "user_count": Field("number", "how many those are", "ratings"),
+    "user_count": Field("number", "number of the user's earlier ratings", "ratings"),
     "item_mean": Field("number", "mean of the training ratings others gave the item", "ratings"),
-    "item_count": Field("number", "how many those are", "ratings"),
+    "item_count": Field("number", "number of these ratings", "ratings"),
     "lowest": Field("number", "lower end of the rating scale", "ratings"),
     "highest": Field("number", "upper end of the rating scale", "ratings"),
     "stars": Field("number", "the rating this user gave the item, as input", "ratings"),
@@ -75,10 +75,12 @@ FIELDS: Mapping[str, Field] = {
     "liked_titles": Field("titles", "their titles", truncate="events"),
     "liked_both": Field("items_titled", "their ids and titles", truncate="events"),
     "taste": Field("text", "attribute values most common among them", "attributes"),
-    "candidates": Field("items", "ids of the target and of sampled others, shuffled"),
+    "candidates": Field("items", "ids of the target and sampled negatives, shuffled"),
     "candidate_titles": Field("titles", "their titles", truncate="words"),
-    "options": Field("choices", "ids and titles of the same, a line each", truncate="words"),
-    "title_options": Field("choices", "titles of the same, a line each", truncate="words"),
+    "options": Field(
+        "choices", "ids and titles of the candidates, one line each", truncate="words"
+    ),
+    "title_options": Field("choices", "titles of the candidates, one line each", truncate="words"),
     "headline": Field(
         "text", "the summary the user put above the review", "summary", truncate="words"
     ),

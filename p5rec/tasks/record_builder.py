@@ -86,7 +86,7 @@ class RecordBuilder:
     def liked(self, event: int, rng: np.random.Generator) -> list[int]:
         """Adds the fields ``LIKED``; returns the items, most recent first.
 
-        If the user liked no item yet, the whole history takes their place.
+        If the user liked no item yet, the fields contain the whole history.
         """
         past = self.view.past(event)
         best = past[self.view.liked[past]]

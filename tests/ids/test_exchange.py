@@ -147,9 +147,9 @@ def test_all_spellings_give_equal_codes(values: list[Any], tmp_path: Path) -> No
             table.write_csv(tmp_path / "codes.csv")
             paths.append(tmp_path / "codes.csv")
     for path in paths:
-        found = read(path).codes
-        assert found.codes.tolist() == [[0, 1], [1, 0], [0, 2]], path  # 256 becomes 0
-        assert found.sizes == (2, 3)
+        codes = read(path).codes
+        assert codes.codes.tolist() == [[0, 1], [1, 0], [0, 2]], path  # 256 becomes 0
+        assert codes.sizes == (2, 3)
 
 
 def test_columns_may_have_any_name_and_ids_may_be_numbers(tmp_path: Path) -> None:
@@ -157,8 +157,8 @@ def test_columns_may_have_any_name_and_ids_may_be_numbers(tmp_path: Path) -> Non
     for ending in ("parquet", "jsonl"):
         path = tmp_path / f"t.{ending}"
         getattr(frame, {"jsonl": "write_ndjson"}.get(ending, "write_parquet"))(path)
-        found = read(path, ["8", "7"], column="sid", item="asin")
-        assert found.codes.codes.tolist() == [[1, 0], [0, 1]]
+        imported = read(path, ["8", "7"], column="sid", item="asin")
+        assert imported.codes.codes.tolist() == [[1, 0], [0, 1]]
         assert "a column 'sidd', got none; did you mean 'sid'?" in refused(
             path, ["8", "7"], column="sidd", item="asin"
         )
@@ -167,33 +167,33 @@ def test_columns_may_have_any_name_and_ids_may_be_numbers(tmp_path: Path) -> Non
 
 def test_item_table_order_is_kept_and_other_items_are_ignored(tmp_path: Path) -> None:
     content = {"w": [9, 9], "z": [2, 0], "x": [0, 0], "bad": "a word", "y": [1, 1], "worse": None}
-    found = read(as_json(tmp_path, content))
-    assert found.codes.codes.tolist() == [[0, 0], [1, 1], [2, 0]]
-    assert found.codes.sizes == (3, 2)  # no item of the table has code 9
-    assert (found.ignored, found.shared) == (3, 0)
+    imported = read(as_json(tmp_path, content))
+    assert imported.codes.codes.tolist() == [[0, 0], [1, 1], [2, 0]]
+    assert imported.codes.sizes == (3, 2)  # no item of the table has code 9
+    assert (imported.ignored, imported.shared) == (3, 0)
 
 
 def test_words_are_codes_of_their_levels(tmp_path: Path) -> None:
     content = {"x": "hair straightener ceramic", "y": "Éclair", "z": "hair dryer", "v": "10 20"}
-    found = read(as_json(tmp_path, content), [*IDS, "v"])
+    imported = read(as_json(tmp_path, content), [*IDS, "v"])
     # 10 < hair < Éclair, then none < 20 < dryer < straightener, then none < ceramic
-    assert found.codes.codes.tolist() == [[1, 3, 1], [2, 0, 0], [1, 2, 0], [0, 1, 0]]
-    assert (found.codes.sizes, found.kind) == ((3, 4, 2), "words")
+    assert imported.codes.codes.tolist() == [[1, 3, 1], [2, 0, 0], [1, 2, 0], [0, 1, 0]]
+    assert (imported.codes.sizes, imported.kind) == ((3, 4, 2), "words")
 
 
 def test_an_element_of_a_list_is_one_word(tmp_path: Path) -> None:
     content = {"x": ["▁red", "two words"], "y": ["▁red", "04"], "z": ["72", "04"]}
-    found = read(as_json(tmp_path, content))
-    assert found.codes.codes.tolist() == [[1, 1], [1, 0], [0, 0]]
+    imported = read(as_json(tmp_path, content))
+    assert imported.codes.codes.tolist() == [[1, 1], [1, 0], [0, 0]]
 
 
 def test_an_id_without_words_is_padded(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text('item,codes\nx,red shampoo\ny,\nz,""\n')
-    found = read(path)
-    assert found.codes.codes.tolist()[0] == [1, 1, 0]
-    assert sorted(found.codes.codes.tolist()[1:]) == [[0, 0, 0], [0, 0, 1]]
-    assert found.shared == 2
+    imported = read(path)
+    assert imported.codes.codes.tolist()[0] == [1, 1, 0]
+    assert sorted(imported.codes.codes.tolist()[1:]) == [[0, 0, 0], [0, 0, 1]]
+    assert imported.shared == 2
 
 
 @settings(deadline=None, max_examples=30)
@@ -218,19 +218,19 @@ def test_equal_codes_are_numbered_like_extra_level(tmp_path: Path) -> None:
     ids = [str(n) for n in range(40)]
     rows = np.array([[n % 3, n % 2] for n in range(38)] + [[3, 0], [3, 1]], dtype=np.int32)
     path = as_json(tmp_path, dict(zip(ids, rows.tolist(), strict=True)))
-    found = import_codes(path, ids, seed=5)
+    imported = import_codes(path, ids, seed=5)
     no_vectors = np.zeros((40, 0))
     order = by_key(id_keys(ids), 5, "ids", "collisions")
     wanted = extra_level(Coded(rows, Words((4, 2)), no_vectors, no_vectors), order)
-    np.testing.assert_array_equal(found.codes.codes, wanted.codes)
-    assert found.codes.sizes == wanted.sizes == (4, 2, 7)
-    assert (found.shared, found.codes.tied) == (38, False)
-    assert sharing(found.codes.codes) == 0
-    numbers = found.codes.codes[:38:6, 2].tolist()
+    np.testing.assert_array_equal(imported.codes.codes, wanted.codes)
+    assert imported.codes.sizes == wanted.sizes == (4, 2, 7)
+    assert (imported.shared, imported.codes.tied) == (38, False)
+    assert sharing(imported.codes.codes) == 0
+    numbers = imported.codes.codes[:38:6, 2].tolist()
     assert sorted(numbers) == list(range(7))
     assert numbers != sorted(numbers)  # not in row order
     other = import_codes(path, ids, seed=6).codes.codes
-    assert (other != found.codes.codes).any()
+    assert (other != imported.codes.codes).any()
 
 
 def test_repeated_items_must_have_equal_codes(tmp_path: Path) -> None:

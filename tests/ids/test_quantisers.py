@@ -58,13 +58,13 @@ def test_each_level_lowers_the_error_and_codes_are_the_nearest(
 
 @pytest.mark.parametrize("scheme", sorted(BY_VECTORS))
 def test_same_codes_on_one_and_two_threads(scheme: str, points: np.ndarray, corpus: Corpus) -> None:
-    found = []
+    by_threads = []
     for threads in (1, 2):
         with threadpool_limits(threads):
-            found.append(fitted(scheme, points[:400], corpus, seed=3, rqvae={"epochs": 3}))
-    np.testing.assert_array_equal(found[0].codes, found[1].codes)
+            by_threads.append(fitted(scheme, points[:400], corpus, seed=3, rqvae={"epochs": 3}))
+    np.testing.assert_array_equal(by_threads[0].codes, by_threads[1].codes)
     other = fitted(scheme, points[:400], corpus, seed=4, rqvae={"epochs": 3})
-    assert (other.codes != found[0].codes).any()
+    assert (other.codes != by_threads[0].codes).any()
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))

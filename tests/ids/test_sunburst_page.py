@@ -75,13 +75,13 @@ def test_the_page_names_its_contents_and_folded_nodes() -> None:
     folded, items = (sum(data[key][row] for row in fold) for key in ("nodes", "items"))
     assert fold
     assert f"{folded} small nodes ({items} items)" in data["hidden"]
-    assert data["hidden"].endswith("c not shown")
+    assert data["hidden"].endswith("c hidden")
     assert all(1 <= len(rows) <= 5 for rows in data["examples"])
     assert max(map(len, data["titles"])) <= 120
     assert {len(data[key]) for key in ("ring", "parent", "fill", "words", "examples")} == {
         len(data["code"])
     }
-    assert page_data(codes, catalog)["hidden"] == "Every node is shown"
+    assert page_data(codes, catalog)["hidden"] == "Every node is visible"
     assert page(page_data(codes, catalog, cap=40)) == page(data)
 
 

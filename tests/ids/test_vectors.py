@@ -19,9 +19,9 @@ def fused(views: dict[str, np.ndarray], weights: dict[str, float], whiten: bool 
 
 
 def test_views_have_the_norm_of_their_weight_and_zero_rows_stay() -> None:
-    _, found = fused({"a": [[3.0, 4], [0, 0]], "b": [[5.0], [-1]]}, {"a": 2.0, "b": 0.5})
-    np.testing.assert_allclose(found, [[1.2, 1.6, 0.5], [0, 0, -0.5]])
-    assert found.dtype == np.float32
+    _, vectors = fused({"a": [[3.0, 4], [0, 0]], "b": [[5.0], [-1]]}, {"a": 2.0, "b": 0.5})
+    np.testing.assert_allclose(vectors, [[1.2, 1.6, 0.5], [0, 0, -0.5]])
+    assert vectors.dtype == np.float32
 
 
 def test_whitened_views_have_equal_variance_on_all_axes() -> None:
@@ -43,9 +43,9 @@ def test_missing_views_are_estimated_from_content() -> None:
         fused({"text": text, "seen": seen}, {"text": 1.0, "seen": 1.0})
         for seen in (behaviour, hidden)
     )
-    truth, found = complete[1][:40, 6:], guessed[:40, 6:]
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
-    assert (truth * found).sum(1).mean() > 0.9  # cosine
+    truth, estimate = complete[1][:40, 6:], guessed[:40, 6:]
+    np.testing.assert_allclose(np.linalg.norm(estimate, axis=1), 1, rtol=1e-5)
+    assert (truth * estimate).sum(1).mean() > 0.9  # cosine
     np.testing.assert_array_equal(guessed[40:], complete[1][40:])
     # new items are treated like unseen items of the table
     new = {"text": text[:40], "seen": np.full((40, 4), np.nan, dtype=np.float32)}
@@ -65,20 +65,20 @@ def test_uninformative_text_gives_estimates_without_information() -> None:
     text, seen = rng.normal(size=(600, 6)), rng.normal(size=(600, 4))
     hidden = seen.copy()
     hidden[:100] = np.nan
-    _, found = fused({"text": text, "seen": hidden}, {"text": 1.0, "seen": 1.0})
+    _, vectors = fused({"text": text, "seen": hidden}, {"text": 1.0, "seen": 1.0})
     truth = seen[:100] / np.linalg.norm(seen[:100], axis=1, keepdims=True)
-    assert abs((truth * found[:100, 6:]).sum(1).mean()) < 0.15
+    assert abs((truth * vectors[:100, 6:]).sum(1).mean()) < 0.15
 
 
 def test_a_file_of_vectors_in_table_order_or_by_item(tmp_path: Path) -> None:
     array = np.arange(6, dtype=np.float64).reshape(3, 2)
     np.save(tmp_path / "v.npy", array)
-    found = file_vectors(tmp_path / "v.npy", ["a", "b", "c"])
-    np.testing.assert_array_equal(found, array)
+    vectors = file_vectors(tmp_path / "v.npy", ["a", "b", "c"])
+    np.testing.assert_array_equal(vectors, array)
     frame = pl.DataFrame({"item": ["c", "a", "z"], "vector": [[1.0, 2], [3.0, 4], [9.0, 9]]})
     frame.write_parquet(tmp_path / "v.parquet")
-    found = file_vectors(tmp_path / "v.parquet", ["a", "b", "c"])
-    np.testing.assert_array_equal(found, [[3, 4], [np.nan, np.nan], [1, 2]])
+    vectors = file_vectors(tmp_path / "v.parquet", ["a", "b", "c"])
+    np.testing.assert_array_equal(vectors, [[3, 4], [np.nan, np.nan], [1, 2]])
 
 
 @pytest.mark.parametrize(

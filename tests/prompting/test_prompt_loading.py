@@ -104,8 +104,8 @@ def test_no_value_of_a_wrong_type_gets_through_or_crashes(tmp_path: Path, junk: 
         key, _, value = line.partition(": ")
         if value and "description" not in key:
             changed = [*lines[:i], f"{key}: {junk}", *lines[i + 1 :]]
-            found = errors(write(tmp_path, "\n".join(changed)))
-            assert any(f"shop.yaml:{i + 1}:" in error for error in found), (changed[i], found)
+            lines_ = errors(write(tmp_path, "\n".join(changed)))
+            assert any(f"shop.yaml:{i + 1}:" in error for error in lines_), (changed[i], lines_)
 
 
 def test_a_repeated_id_names_both_lines(tmp_path: Path) -> None:

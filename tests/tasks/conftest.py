@@ -1,5 +1,5 @@
 """Small hand-made logs."""
 
-from hand_made import build
+from event_fixtures import build
 
 __all__ = ["build"]

@@ -18,7 +18,7 @@ from p5rec.data.build import build as built
 from p5rec.data.config import DataConfig
 from p5rec.evaluate.families import measure_predictions
 from p5rec.methods.base import VALIDATION
-from p5rec.methods.baselines.click_rate import ItemClickRate, expected_draws
+from p5rec.methods.baselines.click_rate import ItemClickRate, expected_negatives
 from p5rec.methods.predictors import PredictsClicks
 from p5rec.methods.registry import METHODS
 from p5rec.tasks.predictions import Clicks, read_predictions
@@ -90,10 +90,10 @@ def test_expected_draws_match_the_mean_of_sampling() -> None:
             could = np.flatnonzero(available.at(time))
             if len(unmet := np.setdiff1d(could, items[users == user])):
                 counts[unmet] += 1 / len(unmet)
-        draws = expected_draws(users, items, times, available)
+        draws = expected_negatives(users, items, times, available)
         np.testing.assert_allclose(draws, counts, atol=1e-12)
     always = Available(np.full(3, ALWAYS))
-    everything = expected_draws(np.zeros(3, np.int64), np.arange(3), np.zeros(3), always)
+    everything = expected_negatives(np.zeros(3, np.int64), np.arange(3), np.zeros(3), always)
     assert everything.tolist() == [0, 0, 0]
 
 
@@ -154,12 +154,12 @@ def test_removing_a_user_changes_no_other_user_s_queries(corpus: Corpus) -> None
     ids = [name for n, name in enumerate(corpus.user_ids) if n != removed]
     split = Split(corpus.split.name, corpus.split.of_event[rest], corpus.split.seed)
     left = Corpus(fewer, Catalog(corpus.catalog.table), Users.of(ids), split)
-    found = []
+    by_corpus = []
     for each in (corpus, left):
         queries = sample_queries("click", unnamed_view(each), "test", None, seed=1)
         users = [each.user_ids[user] for user in queries.users]
-        found.append({*zip(users, queries.items, queries.clicked, strict=True)})
-    assert found[1] == {query for query in found[0] if query[0] != corpus.user_ids[removed]}
+        by_corpus.append({*zip(users, queries.items, queries.clicked, strict=True)})
+    assert by_corpus[1] == {query for query in by_corpus[0] if query[0] != corpus.user_ids[removed]}
 
 
 def labelled(corpus: Corpus, label: np.ndarray) -> Corpus:
@@ -196,8 +196,8 @@ def test_the_report_names_the_kind_of_negatives(corpus: Corpus) -> None:
         view = unnamed_view(each)
         queries: Any = sample_queries("click", view, "test", None, 0)
         predictions = queries.model_copy(update={"probabilities": [0.5] * len(queries.clicked)})
-        (found,) = measure_predictions("even", predictions, view, {"split": "test", "seed": 0})
-        assert found.method.about["negatives"] == negatives
+        (measured,) = measure_predictions("even", predictions, view, {"split": "test", "seed": 0})
+        assert measured.method.about["negatives"] == negatives
 
 
 def test_rates_of_labelled_events(build: Callable) -> None:

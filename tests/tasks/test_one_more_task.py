@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import figures, report, result, said, settle
+from commands import figures, report, result, output_of, enter
 
 from p5rec.prompting.instances import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
@@ -37,22 +37,22 @@ templates:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(TASKS._targets, "rated-well", "rated_well:RATED_WELL")
-    return settle(tmp_path, RECIPE, monkeypatch)
+    return enter(tmp_path, RECIPE, monkeypatch)
 
 
 def test_every_command_supports_it(here: Path) -> None:
-    said("run", "my.yaml")
-    found = figures("runs/my", "rated-well")
-    assert found.keys() == {"mine", "item-click-rate"}
-    assert found["mine"]["metrics"].keys() == {"accuracy", "AUC", "log loss", "Brier"}
-    assert found["mine"]["n"] == 40
+    output_of("run", "my.yaml")
+    methods = figures("runs/my", "rated-well")
+    assert methods.keys() == {"mine", "item-click-rate"}
+    assert methods["mine"]["metrics"].keys() == {"accuracy", "AUC", "log loss", "Brier"}
+    assert methods["mine"]["n"] == 40
     (pair,) = (c for c in report("runs/my")["comparisons"] if c["task"] == "rated-well")
     assert (pair["a"], pair["b"]) == ("mine", "item-click-rate")
 
-    said("evaluate", "--model", "runs/my/models/mine", "--out", "again")
-    assert figures("again", "rated-well")["mine"]["metrics"] == found["mine"]["metrics"]
-    shown = said("report", "show", "runs/my")
-    head = next(line for line in shown.splitlines() if "Brier" in line)
+    output_of("evaluate", "--model", "runs/my/models/mine", "--out", "again")
+    assert figures("again", "rated-well")["mine"]["metrics"] == methods["mine"]["metrics"]
+    table = output_of("report", "show", "runs/my")
+    head = next(line for line in table.splitlines() if "Brier" in line)
     assert head.split()[:3] == ["method", "Brier", "accuracy"]
 
 
@@ -73,6 +73,6 @@ def test_a_task_without_its_data_is_an_error(here: Path) -> None:
         "{source: table, path: log.csv}",
     )
     (here / "bare.yaml").write_text(bare)
-    found = result("run", "bare.yaml")
-    assert found.exit_code
-    assert "rated-well needs ratings in the training events" in str(found.exception)
+    outcome = result("run", "bare.yaml")
+    assert outcome.exit_code
+    assert "rated-well needs ratings in the training events" in str(outcome.exception)

@@ -1,12 +1,12 @@
 "use strict";
 const data = JSON.parse(document.getElementById("tree").textContent);
 const COUNT = data.ring.length, TURN = 2 * Math.PI, HOLE = 96, EDGE = 396, MOVE = 450;
-const LISTED = 12;
+const MOST_NODES = 12;
 const N = data.items.reduce((sum, n, w) => sum + (data.ring[w] === 0 ? n : 0), 0);
 const RINGS = data.ring.reduce((most, ring) => Math.max(most, ring + 1), 0);
-const children = Array.from({ length: COUNT + 1 }, () => []);  // the last one's: the first ring
+const children = Array.from({ length: COUNT + 1 }, () => []);  // the last entry: the first ring
 data.parent.forEach((parent, w) => children[parent < 0 ? COUNT : parent].push(w));
-const below = (w) => children[w < 0 ? COUNT : w];
+const childrenOf = (w) => children[w < 0 ? COUNT : w];
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 const el = (id) => document.getElementById(id);
 const svg = (name, where) =>
@@ -34,37 +34,37 @@ function describe(w) {
   const all = w < 0, items = all ? N : data.items[w], folded = !all && data.code[w] < 0;
   el("code").textContent = all ? "All items" : codePath(w);
   el("words").textContent = all ? "" : wordsOf(w).join(", ");
-  const share = 100 * items / N, parts = [count(items, "item")];
-  if (!all) parts.push((share < 0.1 ? "< 0.1" : share.toFixed(share < 9.95 ? 1 : 0)) + " %");
-  if (folded) parts.push(count(data.nodes[w], "small node") + " folded");
-  const nodes = below(w).reduce((sum, c) => sum + data.nodes[c], 0);
-  if (nodes) parts.push(count(nodes, "node") + " inside");
-  el("numbers").textContent = parts.join(" · ");
+  const share = 100 * items / N, facts = [count(items, "item")];
+  if (!all) facts.push((share < 0.1 ? "< 0.1" : share.toFixed(share < 9.95 ? 1 : 0)) + " %");
+  if (folded) facts.push(count(data.nodes[w], "small node") + " folded");
+  const nodes = childrenOf(w).reduce((sum, c) => sum + data.nodes[c], 0);
+  if (nodes) facts.push(count(nodes, "node") + " inside");
+  el("numbers").textContent = facts.join(" · ");
   document.querySelector("aside").style.borderTopColor = all || folded ? "" : data.fill[w];
-  const shown = all ? [] : data.examples[w], one = !all && items === 1 && !folded;
-  el("heading").textContent = shown.length && !one ?
-    (items > shown.length ? "For example" : "These are") : "";
-  el("examples").replaceChildren(...(one ? [] : shown).map((place) => {
+  const examples = all ? [] : data.examples[w], one = !all && items === 1 && !folded;
+  el("heading").textContent = examples.length && !one ?
+    (items > examples.length ? "For example" : "These are") : "";
+  el("examples").replaceChildren(...(one ? [] : examples).map((index) => {
     const line = document.createElement("li");
     line.dir = "auto";
-    line.textContent = data.titles[place];
+    line.textContent = data.titles[index];
     return line;
   }));
-  const inside = w === focus ? below(w).filter((c) => below(c).length) : [];
+  const inside = w === focus ? childrenOf(w).filter((c) => childrenOf(c).length) : [];
   inside.sort((one, other) => data.items[other] - data.items[one] || one - other);
-  el("inside").replaceChildren(...inside.slice(0, LISTED).map((child) => {
-    const line = document.createElement("li"), part = document.createElement("button");
+  el("inside").replaceChildren(...inside.slice(0, MOST_NODES).map((child) => {
+    const line = document.createElement("li"), button = document.createElement("button");
     const dot = document.createElement("i"), words = wordsOf(child).join(", ");
     dot.style.background = data.fill[child];
-    part.type = "button";
+    button.type = "button";
     const items = " ·\u00a0" + number(data.items[child]);
-    part.append(dot, codeOf(child) + (words && " " + words) + items);
-    part.addEventListener("click", () => zoom(child));
-    line.append(part);
+    button.append(dot, codeOf(child) + (words && " " + words) + items);
+    button.addEventListener("click", () => zoom(child));
+    line.append(button);
     return line;
   }));
-  const more = inside.length - LISTED;
-  el("largest").textContent = more > 0 ? "Its " + LISTED + " largest nodes" : "";
+  const more = inside.length - MOST_NODES;
+  el("largest").textContent = more > 0 ? "Its " + MOST_NODES + " largest nodes" : "";
 }
 
 function drawPath() {
@@ -72,12 +72,12 @@ function drawPath() {
   for (let w = focus; w >= 0; w = data.parent[w]) steps.unshift(w);
   el("path").replaceChildren(...[-1, ...steps].map((w) => {
     const step = document.createElement("li");
-    const last = w === focus, part = document.createElement(last ? "span" : "button");
+    const last = w === focus, link = document.createElement(last ? "span" : "button");
     const words = w < 0 ? "" : wordsOf(w).join(", ");
-    part.textContent = w < 0 ? "All " + count(N, "item") : codeOf(w) + (words && " " + words);
-    if (last) part.setAttribute("aria-current", "true");
-    else { part.type = "button"; part.addEventListener("click", () => zoom(w)); }
-    step.append(part);
+    link.textContent = w < 0 ? "All " + count(N, "item") : codeOf(w) + (words && " " + words);
+    if (last) link.setAttribute("aria-current", "true");
+    else { link.type = "button"; link.addEventListener("click", () => zoom(w)); }
+    step.append(link);
     return step;
   }));
 }
@@ -86,7 +86,7 @@ function drawPath() {
 
 let focus = -1, chosen = -1, view = viewOf(-1), frame = 0;
 
-function viewOf(w) {  // what part of the circle and which rings are shown
+function viewOf(w) {  // the visible sector and rings
   const ring = w < 0 ? 0 : data.ring[w] + 1;
   return {
     first: w < 0 ? 0 : data.first[w], items: w < 0 ? N : data.items[w],
@@ -94,7 +94,7 @@ function viewOf(w) {  // what part of the circle and which rings are shown
   };
 }
 
-function place(w) {  // [inner and outer radius, first and last angle] in the view, null outside it
+function shapeOf(w) {  // [inner and outer radius, first and last angle] in the view; null outside
   const band = (EDGE - HOLE) / view.rings, clamp = (x, a, b) => Math.min(Math.max(x, a), b);
   const inner = clamp(HOLE + (data.ring[w] - view.ring) * band, HOLE, EDGE);
   const outer = clamp(HOLE + (data.ring[w] - view.ring + 1) * band, HOLE, EDGE);
@@ -114,7 +114,7 @@ function arc(radius, from, to, sweep) {
 }
 
 function outline([inner, outer, from, to]) {
-  if (to - from > TURN - 1e-6) {  // an arc cannot end where it begins: two halves
+  if (to - from > TURN - 1e-6) {  // a full circle needs two arcs
     const ring = (r, sweep) => "M" + at(r, 0) + arc(r, 0, Math.PI, sweep) +
       arc(r, Math.PI, TURN, sweep) + "Z";
     return ring(outer, 1) + ring(inner, 0);
@@ -128,9 +128,9 @@ const paths = data.ring.map((_, w) => {
   path.setAttribute("fill", data.fill[w]);
   path.setAttribute("role", "button");
   path.setAttribute("tabindex", "-1");
-  const said = [codePath(w), wordsOf(w).join(", "), count(data.items[w], "item")];
-  path.setAttribute("aria-label", said.filter(Boolean).join(", "));
-  path.classList.toggle("leaf", !below(w).length);
+  const texts = [codePath(w), wordsOf(w).join(", "), count(data.items[w], "item")];
+  path.setAttribute("aria-label", texts.filter(Boolean).join(", "));
+  path.classList.toggle("leaf", !childrenOf(w).length);
   path.classList.toggle("folded", data.code[w] < 0);
   return path;
 });
@@ -138,9 +138,9 @@ const hidden = new Array(COUNT).fill(false);
 const wedgeOf = new Map(paths.map((path, w) => [path, w]));
 
 function draw() {
-  const closed = textSize() / 4;  // too thin for an edge of its own, below three pixels
+  const closed = textSize() / 4;  // below three pixels: too thin for an edge
   for (let w = 0; w < COUNT; w++) {
-    const where = place(w), path = paths[w];
+    const where = shapeOf(w), path = paths[w];
     if (hidden[w] !== !where) {
       hidden[w] = !where;
       path.style.display = where ? "" : "none";
@@ -154,7 +154,7 @@ function draw() {
 }
 
 function mark(w) {
-  const where = w < 0 ? null : place(w);
+  const where = w < 0 ? null : shapeOf(w);
   el("marker").setAttribute("d", where ? outline(where) : "");
 }
 
@@ -162,26 +162,26 @@ function mark(w) {
 
 const pen = document.createElement("canvas").getContext("2d");
 
-function dark(colour) {  // whether white reads better on it than near-black
-  const part = (at) => {
+function dark(colour) {  // whether white text has more contrast than near-black text
+  const channel = (at) => {
     const x = parseInt(colour.slice(at, at + 2), 16) / 255;
     return x > 0.04045 ? ((x + 0.055) / 1.055) ** 2.4 : x / 12.92;
   };
-  return 0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5) < 0.19;
+  return 0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5) < 0.19;
 }
 
-function shorten(text, room) {
-  if (pen.measureText(text).width <= room) return text;
+function shorten(text, space) {
+  if (pen.measureText(text).width <= space) return text;
   const letters = Array.from(text);
   while (letters.length > 3) {
     letters.pop();
     const short = letters.join("").trimEnd() + "…";
-    if (pen.measureText(short).width <= room) return short;
+    if (pen.measureText(short).width <= space) return short;
   }
   return "";
 }
 
-function level(lines, size, [inner, outer, from, to]) {  // does it fit, written level?
+function level(lines, size, [inner, outer, from, to]) {  // whether horizontal text fits
   const middle = (from + to) / 2, radius = (inner + outer) / 2, gap = 4;
   const x = radius * Math.sin(middle), y = -radius * Math.cos(middle);
   const width = Math.max(...lines.map((line) => pen.measureText(line).width)) / 2;
@@ -215,32 +215,32 @@ function write(lines, size, w, angle, radius, turned) {
   });
 }
 
-function packed(words, room, most) {  // lines of whole words, and how many words they hold
+function packed(words, space, most) {  // lines of complete words, and the number of words in them
   const lines = [];
-  let held = 0;
+  let placed = 0;
   for (const word of words) {
     const longer = lines.length ? lines[lines.length - 1] + ", " + word : word;
-    if (lines.length && pen.measureText(longer).width <= room) lines[lines.length - 1] = longer;
-    else if (lines.length < most && pen.measureText(word).width <= room) lines.push(word);
+    if (lines.length && pen.measureText(longer).width <= space) lines[lines.length - 1] = longer;
+    else if (lines.length < most && pen.measureText(word).width <= space) lines.push(word);
     else break;
-    held++;
+    placed++;
   }
-  return [lines, held];
+  return [lines, placed];
 }
 
-function along(lines, size, [inner, outer, from, to]) {  // does it fit, written along the radius?
+function along(lines, size, [inner, outer, from, to]) {  // whether text along the radius fits
   const width = Math.max(...lines.map((line) => pen.measureText(line).width));
-  const narrow = (to - from) * ((inner + outer) / 2 - width / 2);  // at the end nearer the centre
+  const narrow = (to - from) * ((inner + outer) / 2 - width / 2);  // at the inner end
   return width <= outer - inner - 10 && lines.length * size * 1.1 <= narrow - 2;
 }
 
 function label(w, where, size) {
   const [inner, outer, from, to] = where, middle = (from + to) / 2, radius = (inner + outer) / 2;
   const put = (lines, turned) => write(lines, size, w, middle, radius, turned);
-  const room = outer - inner - 10;
+  const space = outer - inner - 10;
   if (data.items[w] === 1 && data.code[w] >= 0) {
-    for (const part of [1, 0.75, 0.5]) {
-      const title = shorten(wordsOf(w)[0], part * room);
+    for (const share of [1, 0.75, 0.5]) {
+      const title = shorten(wordsOf(w)[0], share * space);
       if (title && along([title], size, where)) return put([title], true);
     }
     return;
@@ -251,14 +251,14 @@ function label(w, where, size) {
       const some = words.slice(0, n);
       if (level(some, size, where)) return put(some, false);
       for (const most of [1, 2, 3]) {
-        const [lines, held] = packed(some, room, most);
-        if (held === n && along(lines, size, where)) return put(lines, true);
+        const [lines, placed] = packed(some, space, most);
+        if (placed === n && along(lines, size, where)) return put(lines, true);
       }
     }
   }
 }
 
-function textSize() {  // 12 pixels of the screen, 11 of a small one, in units of the picture
+function textSize() {  // 12 screen pixels, 11 on small screens, in units of the chart
   const wide = Math.max(Math.min(el("chart").clientWidth, el("chart").clientHeight), 200);
   return (wide < 500 ? 11 : 12) * 800 / wide;
 }
@@ -268,7 +268,7 @@ function drawLabels() {
   pen.font = size + "px " + getComputedStyle(document.body).fontFamily;
   el("labels").replaceChildren();
   for (let w = 0; w < COUNT; w++) {
-    const where = hidden[w] ? null : place(w);
+    const where = hidden[w] ? null : shapeOf(w);
     const mean = where ? (where[3] - where[2]) * (where[0] + where[1]) / 2 : 0;
     if (mean > size) label(w, where, size);
   }
@@ -291,7 +291,7 @@ function drawCentre(size) {
   el("hole").setAttribute("class", focus < 0 ? "" : "back");
 }
 
-// --- moving about ---
+// --- navigation ---
 
 function zoom(w, byKey) {
   const from = view, to = viewOf(w), left = focus;
@@ -317,7 +317,7 @@ function zoom(w, byKey) {
     view = to;
     draw();
     drawLabels();
-    const next = left >= 0 && !hidden[left] ? left : below(w)[0];
+    const next = left >= 0 && !hidden[left] ? left : childrenOf(w)[0];
     if (next !== undefined) stop(next);
     if (next !== undefined && byKey) paths[next].focus({ preventScroll: true });
   };
@@ -327,19 +327,19 @@ function zoom(w, byKey) {
 
 let tabbed = -1;
 
-function stop(w) {  // the one wedge that Tab stops at
+function stop(w) {  // makes one wedge the tab stop
   if (tabbed >= 0) paths[tabbed].setAttribute("tabindex", "-1");
   paths[w].setAttribute("tabindex", "0");
   tabbed = w;
 }
 
 function pick(w, byKey) {
-  if (below(w).length) { zoom(w, byKey); return; }
+  if (childrenOf(w).length) { zoom(w, byKey); return; }
   chosen = w;
   rest();
 }
 
-function rest() {  // what is shown while nothing is pointed at
+function rest() {  // describes the chosen wedge while the pointer is elsewhere
   describe(chosen);
   mark(chosen === focus ? -1 : chosen);
 }
@@ -350,7 +350,7 @@ function back(byKey) {
 
 function walk(w, key) {
   if (key === "ArrowUp") return data.parent[w] === focus ? w : data.parent[w];
-  if (key === "ArrowDown") return below(w).length ? below(w)[0] : w;
+  if (key === "ArrowDown") return childrenOf(w).length ? childrenOf(w)[0] : w;
   const step = key === "ArrowRight" ? 1 : -1;
   const row = data.ring.map((_, other) => other).filter(
     (other) => !hidden[other] && data.ring[other] === data.ring[w]);
@@ -370,7 +370,7 @@ el("chart").addEventListener("click", (event) => {
   if (event.target === el("hole")) back(false);
   else if (target(event) >= 0) pick(target(event), false);
 });
-// not on the picture: an SVG element that listens for focus can take it
+// not on the chart: an SVG element with a focus listener can take the focus
 const main = document.querySelector("main");
 main.addEventListener("focusin", (event) => {
   const w = target(event);
