@@ -1,7 +1,6 @@
 """p5rec: a unified generative recommender with parameter-efficient fine-tuning.
 
-The names of ``__all__`` are imported when they are first used, so that this package opens at once
-and without torch.
+The names in ``__all__`` are imported on first use, so ``import p5rec`` is quick and loads no torch.
 """
 
 import logging
@@ -48,9 +47,9 @@ if TYPE_CHECKING:
     from .api.model import Model, load
     from .core.errors import UserError
 
-# the libraries below report their use to their makers unless told otherwise
+# no usage reports to the Hugging Face Hub
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-# it warns while peft imports it, of a faster kernel that would come from the network
+# no warning at import about kernels that it would download
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 __version__ = "0.1.0"
@@ -93,8 +92,8 @@ __all__ = [
     "load",
 ]
 
-_METHODS = "p5rec.api.estimators"  # where a name with a capital is that stands nowhere below
-_PLACES = {
+_METHODS = "p5rec.api.estimators"  # the module of all other capitalised names
+_MODULES = {
     "Dataset": "p5rec.api.dataset",
     "Evaluation": "p5rec.api.evaluation",
     "Findings": "p5rec.api.auditing",
@@ -109,9 +108,9 @@ _FUNCTIONS = {"audit": "p5rec.api.auditing", "evaluate": "p5rec.api.evaluation"}
 def __getattr__(name: str) -> Any:
     if name in _FUNCTIONS:
         return import_module(f"p5rec.{name}")
-    if name in _PLACES or name[:1].isupper():
+    if name in _MODULES or name[:1].isupper():
         with uncollected():
-            return getattr(import_module(_PLACES.get(name, _METHODS)), name)
+            return getattr(import_module(_MODULES.get(name, _METHODS)), name)
     raise AttributeError(f"module 'p5rec' has no attribute {name!r}")
 
 
@@ -120,7 +119,7 @@ def __dir__() -> list[str]:
 
 
 class _Function(ModuleType):
-    """A package that is also called, as the function of its name."""
+    """A package that can also be called, as the function with its name."""
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         return self._function(*args, **settings)
@@ -138,7 +137,7 @@ class _Function(ModuleType):
 
 
 class _Package(ModuleType):
-    """This package: ``audit`` and ``evaluate`` are packages below it and functions of it."""
+    """This package, in which ``audit`` and ``evaluate`` are both subpackages and functions."""
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in _FUNCTIONS and isinstance(value, ModuleType):

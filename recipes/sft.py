@@ -102,7 +102,7 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         split_name: {
             name: [predict_fitted(run, serving[name], prepared, split_name) for run in runs]
             for name, runs in fitted.items()
-            if LISTS in runs[0].method.capabilities or serving[name].about(part).questions
+            if LISTS in runs[0].method.capabilities or serving[name].about(split_name).prompts
         }
         for split_name in cfg.evaluate.splits
     }

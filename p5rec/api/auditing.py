@@ -15,41 +15,41 @@ from p5rec.audit.targets import Target
 from p5rec.data.build import read_log
 
 from .dataset import Dataset
-from .frames import Frame, Kind, in_words_of, to_kind
+from .frames import Frame, Kind, caller_names, to_kind
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Findings:
-    """What an audit found, the worst first.
+    """The findings of an audit, most severe first.
 
     Attributes:
-        found: each with its figures, and rows that show it.
-        kind: of the frames that come out.
+        findings: each with its numbers, and rows as evidence.
+        kind: the kind of the returned frames.
     """
 
-    found: Sequence[Finding]
+    findings: Sequence[Finding]
     kind: Kind = "polars"
 
     def table(self, frame: Kind | None = None) -> Frame:
-        """A row a finding: ``severity`` (``leak``, ``warning``, ``note``), ``check``,
+        """A row for each finding: ``severity`` (``leak``, ``warning``, ``note``), ``check``,
         ``sentence``."""
         names = ("severity", "check", "sentence")
-        rows = {name: [getattr(one, name) for one in self.found] for name in names}
+        rows = {name: [getattr(one, name) for one in self.findings] for name in names}
         schema = dict.fromkeys(names, pl.String)
         return to_kind(pl.DataFrame(rows, schema=schema), frame or self.kind)
 
     @property
     def leaks(self) -> list[Finding]:
-        """Those that make figures wrong."""
-        return [one for one in self.found if one.severity == "leak"]
+        """The findings that invalidate results."""
+        return [one for one in self.findings if one.severity == "leak"]
 
     def __len__(self) -> int:
-        return len(self.found)
+        return len(self.findings)
 
     def __str__(self) -> str:
-        counts = Counter[str](one.severity for one in self.found)
-        said = [f"{one.severity}: {one.check}: {one.sentence}" for one in self.found]
-        return "\n".join([*said, ", ".join(f"{s}s found: {counts[s]}" for s in SEVERITIES)])
+        counts = Counter[str](one.severity for one in self.findings)
+        lines = [f"{one.severity}: {one.check}: {one.sentence}" for one in self.findings]
+        return "\n".join([*lines, ", ".join(f"{s}s found: {counts[s]}" for s in SEVERITIES)])
 
     __repr__ = __str__
 
@@ -57,21 +57,24 @@ class Findings:
         rows = "".join(
             f"<tr><td>{one.severity}</td><td>{escape(one.check)}</td>"
             f"<td style='text-align:left'>{escape(one.sentence)}</td></tr>"
-            for one in self.found
+            for one in self.findings
         )
         head = "<tr><th>severity</th><th>check</th><th>sentence</th></tr>"
-        return f"<table>{head}{rows}</table>" if self.found else "<p>nothing suspicious found</p>"
+        return f"<table>{head}{rows}</table>" if self.findings else "<p>no findings</p>"
 
 
 def audit(data: Dataset) -> Findings:
-    """Looks for the known leaks in a data set: ids in order of appearance, targets in prompts and
-    side texts, order by id in place of time, repeats across the split.
+    """Checks a data set for known leaks: ids in order of appearance, targets in prompts and side
+    texts, order by id instead of time, repeats across splits.
+
+    Args:
+        data: the data set.
 
     Raises:
         UserError: the data cannot be read.
     """
-    with in_words_of(data.names):
+    with caller_names(data.names):
         log = read_log(data.config)
         target = Target(data.corpus, data.summary["ordinal"], log)
-        found = audit_target(target, (), None)
-    return Findings(sorted(found, key=lambda one: SEVERITIES.index(one.severity)), data.kind)
+        findings = audit_target(target, (), None)
+    return Findings(sorted(findings, key=lambda one: SEVERITIES.index(one.severity)), data.kind)

@@ -1,4 +1,4 @@
-"""A data set: events, items and a split, under external ids."""
+"""A data set: events, items and a split, with external ids."""
 
 from __future__ import annotations
 
@@ -29,8 +29,17 @@ from p5rec.data.rawlog import OWN, resolve
 from p5rec.data.split import ALL
 from p5rec.pipeline.prepared import Prepared
 
-from .frames import Frame, Kind, column_names, in_words_of, keep, kind_of, to_kind, to_polars
-from .keywords import EVENTS, ITEMS, USERS, kept, section
+from .frames import (
+    Frame,
+    Kind,
+    cache_frame,
+    caller_names,
+    column_names,
+    kind_of,
+    to_kind,
+    to_polars,
+)
+from .keywords import EVENTS, ITEMS, USERS, section, table_section
 
 if TYPE_CHECKING:
     from p5rec.report.plots import Picture
@@ -38,15 +47,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Events of users with items, the item table, and which events train, validate and test.
+    """Events of users and items, the item table, and a split into train, valid and test.
 
-    It is read, cleaned and split as a recipe's ``data:`` section is, when it is first needed, and
-    cached (``P5REC_HOME``). Ids are text on the outside, whatever the frame had.
+    The data set is read, cleaned and split on first use, like a recipe's ``data:`` section, and
+    cached (under ``P5REC_HOME``). All external ids are text, whatever the type in the frame.
 
     Attributes:
-        config: what is read, and how: the fields of a recipe's ``data:`` section.
-        kind: the frames that come out: ``polars``, or ``pandas`` where pandas went in.
-        names: files of the cache → the frames they hold, for messages.
+        config: the settings, with the fields of a recipe's ``data:`` section.
+        kind: the kind of the returned frames: ``pandas`` where the input was, else ``polars``.
+        names: cached file → the caller's name of the frame, for messages.
     """
 
     config: DataConfig
@@ -66,61 +75,63 @@ class Dataset:
         users: Frame | None = None,
         **settings: Any,
     ) -> Dataset:
-        """The data set of a polars or pandas frame with a row an event.
+        """A data set from a polars or pandas frame with a row for each event.
 
         Args:
-            events: the log.
-            items: a row an item; None: titles are the ids.
-            user, item, rating: columns of ``events``; None: those called so, of which ``rating``
-                need not be there. The column ``item`` of ``items`` has the same name, or is called
-                ``item``.
+            events: the interaction log.
+            items: a row for each item; None: ids serve as titles.
+            user, item, rating: columns of ``events``; None: the columns of these names, of which
+                ``rating`` is optional. The id column of ``items`` has the same name as in
+                ``events``, or is ``item``.
             time: column of ``events``: dates, ISO 8601 text or epoch values; None: there are no
-                times, and the rows of a user are in order, oldest first.
-            users: a row a user; None: nothing is known of them.
-            **settings: ``basket`` (column of ``events`` with an order's or a session's id),
-                ``review`` and ``summary`` (text columns of it), ``title`` (column of ``items``),
-                ``attributes`` and ``user_attributes`` (the columns of ``items`` and of ``users``
-                that methods may read: a list, or name → column), ``missing`` (``error`` or ``drop``
-                events of items that ``items`` lacks), and the fields of
+                times, and the rows of each user are in order, oldest first.
+            users: a row for each user; None: no user attributes.
+            **settings: ``basket`` (column of ``events`` with the id of an order or session),
+                ``review`` and ``summary`` (text columns of ``events``), ``title`` (column of
+                ``items``), ``attributes`` and ``user_attributes`` (feature columns of ``items``
+                and ``users``: a list, or name → column), ``missing`` (``error`` or ``drop`` events
+                of items that are not in ``items``), and the fields of
                 :class:`~p5rec.data.config.DataConfig`: ``context``, ``label``, ``behaviour``,
                 ``baskets``, ``time_format``, ``incomplete``, ``min_rating``, ``dedupe``,
                 ``k_core``, ``catalog``, ``split``, ``seed``, ...
 
         Raises:
-            UserError: a column is missing, or a setting is not known. What is wrong with rows is
-                said when the data set is first used; rows count from 1.
+            UserError: a column is missing, or a setting is unknown. Errors in rows are raised on
+                first use of the data set; rows count from 1.
         """
         named = {"user": user, "item": item, "rating": rating}
-        if time != "time":  # which it is called anyway
+        if time != "time":  # the default name
             named["time"] = time
         tree = {**section({**named, **settings}), "source": "table"}
-        with in_words_of({EVENTS: EVENTS}):
-            asked = bind(DataConfig, tree, {}, "Dataset.from_frame")
-            present, further = column_names(events, EVENTS), further_columns(asked)
-            columns = resolve(Path(EVENTS), present, asked.columns, OWN, further, asked.order)
+        with caller_names({EVENTS: EVENTS}):
+            parsed = bind(DataConfig, tree, {}, "Dataset.from_frame")
+            present, further = column_names(events, EVENTS), further_columns(parsed)
+            columns = resolve(Path(EVENTS), present, parsed.columns, OWN, further, parsed.order)
         store = _store()
-        log = keep(to_polars(events, EVENTS, [*columns.values()]), store)
+        log = cache_frame(to_polars(events, EVENTS, [*columns.values()]), store)
         names, tree["path"] = {str(log): EVENTS}, str(log)
         for name, frame, column in ((ITEMS, items, item), (USERS, users, user)):
             if frame is not None:
-                tree[name] = kept(frame, name, tree[name] or {"columns": {}}, column, store)
+                tree[name] = table_section(
+                    frame, name, tree[name] or {"columns": {}}, column, store
+                )
                 names[tree[name]["path"]] = name
-        with in_words_of(names):
+        with caller_names(names):
             config = bind(DataConfig, tree, {}, "Dataset.from_frame")
         return cls(config, kind_of(events), names)
 
     @classmethod
     def from_file(cls, path: str | Path, source: str = "table", **settings: Any) -> Dataset:
-        """The data set of a log on disk.
+        """A data set from a log on disk.
 
         Args:
             path: a file or folder, or the name of an embedded set (``ml-100k``).
-            source: its kind, see ``p5rec data sources``.
-            **settings: as the keywords of :meth:`from_frame`; ``items`` and ``users`` are the paths
-                of those tables, ``item_id`` and ``user_id`` their id columns.
+            source: the data source, see ``p5rec data sources``.
+            **settings: the keywords of :meth:`from_frame`; ``items`` and ``users`` are paths of
+                tables, ``item_id`` and ``user_id`` their id columns.
 
         Raises:
-            UserError: a setting is not known.
+            UserError: a setting is unknown.
         """
         tree = {**section(settings), "source": source, "path": str(path)}
         return cls(bind(DataConfig, tree, {}, "Dataset.from_file"))
@@ -129,14 +140,14 @@ class Dataset:
     def from_config(
         cls, config: str | Path | Mapping[str, Any] | DataConfig, overrides: Sequence[str] = ()
     ) -> Dataset:
-        """The data set that a recipe's ``data:`` section describes.
+        """A data set from a recipe's ``data:`` section.
 
         Args:
             config: a YAML file, a shipped config's name, a run's folder, or the section itself.
             overrides: ``data.key=value``, on top of a YAML.
 
         Raises:
-            UserError: it cannot be read, or says something that is not known.
+            UserError: the config cannot be read, or has an unknown key.
         """
         if isinstance(config, DataConfig):
             return cls(config)
@@ -145,70 +156,70 @@ class Dataset:
         return cls(read_section(config_path(config), overrides))
 
     def split(self, rule: str = "leave-one-out", seed: int = 0, **settings: Any) -> Dataset:
-        """The same data under a split, read and cleaned now.
+        """The same data under another split, read and cleaned at once.
 
         Args:
             rule: ``leave-one-out``, ``time``, ``user-time``, ``few-shot``, ``last-basket``,
-                ``last-basket-item``, or ``all``, which holds nothing out (:mod:`p5rec.data.split`).
-            seed: breaks equal times, and draws the few-shot events.
-            **settings: ``few_shot``, training events a user under that rule; ``test_from``, the
-                first moment whose events test under ``time``.
+                ``last-basket-item``, or ``all``, without held-out events (:mod:`p5rec.data.split`).
+            seed: seed of the order of events with equal times, and of the few-shot sample.
+            **settings: ``few_shot``, the training events per user under that rule; ``test_from``,
+                the start of the test split under ``time``.
 
         Raises:
-            UserError: a row is broken, nothing is left, or nobody can be tested on.
+            UserError: a row is invalid, no event is left, or no user has a test event.
         """
         tree = {**self.config.dump(), **settings, "split": rule, "seed": seed}
-        made = replace(self, config=bind(DataConfig, tree, {}, "Dataset.split"))
-        made.check_readable() if rule == ALL else made.check_evaluable()
-        return made
+        changed = replace(self, config=bind(DataConfig, tree, {}, "Dataset.split"))
+        changed.check_readable() if rule == ALL else changed.check_evaluable()
+        return changed
 
     def of_all_events(self) -> Dataset:
-        """The same under the rule ``all``: what a model in production is fitted to."""
+        """The same data under the rule ``all``, to fit production models."""
         return replace(self, config=self.config.of_all_events())
 
     def check_readable(self) -> None:
-        """Reads and cleans it now.
+        """Reads and cleans the data set.
 
         Raises:
-            UserError: a row is broken, or nothing is left.
+            UserError: a row is invalid, or no event is left.
         """
         assert self.data
 
     def check_evaluable(self) -> None:
-        """The same, and whether somebody can be tested on.
+        """Reads and cleans the data set, and checks that it has test users.
 
         Raises:
-            UserError: a row is broken, nothing is left, or nobody can be.
+            UserError: a row is invalid, no event is left, or no user has a test event.
         """
-        with in_words_of(self.names):
+        with caller_names(self.names):
             check_evaluable(self.summary, Path(self.config.path or self.config.source))
 
     @cached_property
     def data(self) -> Artefact:
-        """The stage that prepared it.
+        """The artefact of the prepared data set.
 
         Raises:
-            UserError: see :meth:`split`; that nobody can be tested on is no error here.
+            UserError: see :meth:`split`; no error if no user has a test event.
         """
-        with in_words_of(self.names):
+        with caller_names(self.names):
             return prepare_data(self.config, _store().quiet(), evaluable=False)
 
     @cached_property
     def corpus(self) -> Corpus:
-        """The same under row numbers, memory-mapped: what the package works on inside."""
+        """The data set in row numbers, memory-mapped, for use inside the package."""
         return load_corpus(self.data.path)
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What was read, and how many events went, by what they lacked (``dropped``)."""
-        found: dict[str, Any] = read_json(self.data.path / SUMMARY)
-        return found
+        """Counts of rows read, and of dropped events by reason (``dropped``)."""
+        summary: dict[str, Any] = read_json(self.data.path / SUMMARY)
+        return summary
 
     def prepared(self, store: str | Path | None = None, *, verbose: bool = True) -> Prepared:
-        """What stages are made on.
+        """The prepared data with the store, as input of pipeline stages.
 
         Args:
-            store: the folder that caches them; None: that of the command line.
+            store: the cache folder; None: the command line's.
             verbose: print a line for each stage.
         """
         cached = _store(store)
@@ -219,15 +230,14 @@ class Dataset:
         return describe(self.corpus, ordinal=self.summary["ordinal"])
 
     def plot(self) -> Picture:
-        """How much each user did, how unequal items are and when events were, as a picture that a
-        notebook shows."""
+        """Events per user, popularity of items and events over time, as a picture for notebooks."""
         from p5rec.report.data_plots import data_figure
 
         return data_figure(self.corpus.interactions, ordinal=self.summary["ordinal"])
 
     @property
     def users(self) -> Frame:
-        """A row a user: ``user``, the attributes, and ``events``, their number."""
+        """A row for each user: ``user``, the attributes, and ``events``, their number."""
         return self._counted(self.corpus.users.table, np.diff(self.corpus.interactions.offsets))
 
     @property
@@ -239,25 +249,28 @@ class Dataset:
 
     @property
     def events(self) -> Frame:
-        """All events by user, then time: ``user``, ``item``, ``time`` (UTC; the position where
-        there is order only), and where there are some ``rating``, ``basket`` (a number: events of
-        one user's basket share it), ``behaviour``, ``label`` (1 or 0; null: unknown) and the
-        columns of ``context``; ``part`` (``train``, ``valid``, ``test``; null: unused)."""
+        """All events by user, then time.
+
+        Columns: ``user``, ``item``, ``time`` (UTC; the position where there is only an order);
+        where the data have them ``rating``, ``basket`` (a number, equal for the events of a
+        basket), ``behaviour``, ``label`` (1 or 0; null: unknown) and those of ``context``; and
+        ``split`` (``train``, ``valid``, ``test``; null: unused).
+        """
         return self._events(None)
 
     @property
     def train(self) -> Frame:
-        """The training events, as :attr:`events` less ``part``."""
+        """The training events, as :attr:`events` without ``split``."""
         return self._events("train")
 
     @property
     def valid(self) -> Frame:
-        """The validation events, as :attr:`events` less ``part``."""
+        """The validation events, as :attr:`events` without ``split``."""
         return self._events("valid")
 
     @property
     def test(self) -> Frame:
-        """The test events, as :attr:`events` less ``part``."""
+        """The test events, as :attr:`events` without ``split``."""
         return self._events("test")
 
     def __repr__(self) -> str:
@@ -280,21 +293,21 @@ class Dataset:
     def _item_ids(self) -> pl.Series:
         return pl.Series("item", self.corpus.catalog.ids, dtype=pl.String)
 
-    def _events(self, part: str | None) -> Frame:
+    def _events(self, split_name: str | None) -> Frame:
         log, split = self.corpus.interactions, self.corpus.split
-        rows = np.arange(len(log)) if part is None else np.flatnonzero(split.mask(part))
+        rows = np.arange(len(log)) if split_name is None else np.flatnonzero(split.mask(split_name))
         times = pl.Series("time", log.times[rows])
-        found = pl.DataFrame(
+        events = pl.DataFrame(
             [
                 self._user_ids.gather(log.users[rows]).alias("user"),
                 self._item_ids.gather(log.items[rows]).alias("item"),
                 times if self.summary["ordinal"] else pl.from_epoch(times, "s"),
             ]
         )
-        found = found.hstack(_beside(log, rows))
-        if part is None:
-            found = found.with_columns(part=_named(split.of_event, [*SPLITS]))
-        return self._out(found)
+        events = events.hstack(_optional_columns(log, rows))
+        if split_name is None:
+            events = events.with_columns(split=_named(split.of_event, [*SPLITS]))
+        return self._out(events)
 
     def _counted(self, table: pa.Table, events: np.ndarray) -> Frame:
         frame = pl.from_arrow(table)
@@ -305,28 +318,28 @@ class Dataset:
         return to_kind(frame, self.kind)
 
 
-def _beside(log: Interactions, rows: np.ndarray) -> pl.DataFrame:
-    """What the events ``rows`` have beside user, item and time, under the names that users gave."""
-    found: dict[str, pl.Series] = {}
+def _optional_columns(log: Interactions, rows: np.ndarray) -> pl.DataFrame:
+    """The columns of the events ``rows`` beside user, item and time, with the caller's names."""
+    columns: dict[str, pl.Series] = {}
     if log.ratings is not None:
-        found["rating"] = pl.Series(log.ratings[rows])
+        columns["rating"] = pl.Series(log.ratings[rows])
     if log.baskets is not None:
-        found["basket"] = pl.Series(log.baskets[rows])
-    if (done := log.behaviours) is not None:
-        found["behaviour"] = _named(done.codes[rows], done.names)
+        columns["basket"] = pl.Series(log.baskets[rows])
+    if (behaviours := log.behaviours) is not None:
+        columns["behaviour"] = _named(behaviours.codes[rows], behaviours.names)
     if log.labels is not None:
         labels = pl.Series(log.labels[rows])
-        found["label"] = labels.set(labels < 0, None)
+        columns["label"] = labels.set(labels < 0, None)
     for name, column in log.context.items():
         if isinstance(column, Categories):
-            found[name] = _named(column.codes[rows], column.values)
+            columns[name] = _named(column.codes[rows], column.values)
         else:
-            found[name] = pl.Series(column[rows]).fill_nan(None)
-    return pl.DataFrame(found)
+            columns[name] = pl.Series(column[rows]).fill_nan(None)
+    return pl.DataFrame(columns)
 
 
 def _named(codes: np.ndarray, names: Sequence[str]) -> pl.Series:
-    """What ``codes (E,)`` stand for; null where they are below 0."""
+    """The names of ``codes (E,)``; null where a code is below 0."""
     values = pl.Series([*names, None], dtype=pl.String)
     return values.gather(np.where(codes < 0, len(names), codes))
 
@@ -337,18 +350,18 @@ def _store(root: str | Path | None = None) -> Store:
 
 @cache
 def _session(root: Path) -> Store:
-    """The store under ``root``: what this session has asked of it stays there until it ends."""
+    """The store under ``root``; its artefacts are not pruned while this process runs."""
     return Store(root)
 
 
 def data_set(data: object, where: str) -> Dataset:
-    """``data``, which must be one.
+    """``data``, checked to be a data set.
 
     Args:
-        where: who takes it, for the message.
+        where: the name of the calling function, for the message.
 
     Raises:
-        UserError: it is something else, such as a frame.
+        UserError: it has another type, such as a frame.
     """
     if not isinstance(data, Dataset):
         todo = "make one with p5rec.Dataset.from_frame or .from_file"

@@ -1,8 +1,9 @@
-"""Every method as a class: its settings are keywords, and it is fitted to a data set.
+"""Every method as an estimator class, with its settings as keywords and a ``fit`` method.
 
-The classes are made of the methods' registry when they are asked for: one for each kind, with the
-name of its config class, and one for each preset: the baselines' short names (``EaseRecency``) and
-the shipped configs in ``SHIPPED`` (``Hybrid``, and its network alone, ``HybridNetwork``).
+The classes are created from the registry of methods on first use. There is one for each kind of
+method, with the name of its config class, and one for each preset: the baselines' short names
+(``EaseRecency``) and the shipped configs in ``SHIPPED`` (``Hybrid``, and its network alone,
+``HybridNetwork``).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
-from inspect import Parameter, Signature
+from inspect import Parameter, Signature, cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,22 +23,24 @@ from p5rec.ids.config import IdsConfig
 from p5rec.methods.base import Method
 from p5rec.methods.registry import DEFAULT, METHODS, RANKING
 
+from .field_docs import settings_help
+
 if TYPE_CHECKING:
     from .dataset import Dataset
     from .model import Model
 
 # class → a shipped config, and a method of it
 SHIPPED = {"Hybrid": ("hybrid", "hybrid"), "HybridNetwork": ("hybrid", "hybrid-network")}
-START = "start"  # what the method that a fit begins from is called
+START = "start"  # name of the method that initialises a fit
 
 
 @dataclass(frozen=True)
 class Preset:
-    """What a class sets below its caller's settings.
+    """The default settings of a class.
 
     Attributes:
-        kind: of the method.
-        settings: its section.
+        kind: the kind of the method.
+        settings: the method's section of a recipe.
         ids: the section of its semantic ids.
     """
 
@@ -50,27 +53,27 @@ class Estimator:
     """A method's settings, ready to be fitted.
 
     Attributes:
-        preset: what the class sets.
-        config: the settings: a section of a recipe's ``methods:``.
-        ids: those of the semantic ids, where the method names items by some.
+        preset: the default settings of the class.
+        config: the settings, as a section of a recipe's ``methods:``.
+        ids: the settings of the semantic ids, where the method uses them.
         seed: see :meth:`__init__`.
     """
 
     preset: ClassVar[Preset]
 
     def __init__(self, *, seed: int = 0, **settings: Any) -> None:
-        """Settings on top of the class's; nested ones (``train={"batch": 64}``) replace what they
-        name and leave the rest.
+        """Settings that override the defaults of the class. Nested settings (``train={"batch":
+        64}``) override the keys that they name.
 
         Args:
-            seed: added to the method's own seed, that of the data's split or of its training: the
-                seed ``n`` gives the model that the ``n + 1``-th run of a recipe has.
-            **settings: those of the method; ``tune`` maps settings to the values among which
-                validation chooses; ``ids`` are the settings of its semantic ids; ``start`` is a
-                fitted model, or a saved one's folder, that the fit begins from.
+            seed: added to the method's own seed (that of the split or of the training); the seed
+                ``n`` gives the model of a recipe's ``n + 1``-th run.
+            **settings: the method's settings; ``tune`` maps settings to candidate values, of which
+                validation selects one; ``ids`` has the settings of the semantic ids; ``start`` is
+                a fitted model, or the folder of a saved one, that initialises the fit.
 
         Raises:
-            UserError: a line for each setting that is not known, or has a value that it cannot.
+            UserError: one line for each unknown setting or invalid value.
         """
         name, kind = type(self).__name__, self.preset.kind
         self.seed = seed
@@ -86,40 +89,40 @@ class Estimator:
         self.config: Method = bind(METHODS.get(kind), tree, {}, name)
         self.ids: IdsConfig | None = None
         if self.config.semantic_ids is not None:
-            below = merge(dict(self.preset.ids), dict(ids))
-            self.ids = bind(IdsConfig, below, {}, f"{name}: ids")
+            section = merge(dict(self.preset.ids), dict(ids))
+            self.ids = bind(IdsConfig, section, {}, f"{name}: ids")
 
     def fit(
         self, dataset: Dataset, *, store: str | Path | None = None, verbose: bool = True
     ) -> Model:
         """The model fitted to the training events of ``dataset``.
 
-        What was fitted before is found in the cache, whether by a recipe or from here.
+        A model that a recipe or an earlier call has fitted comes from the cache.
 
         Args:
-            dataset: the data, under a split; validation events choose settings and stop training.
-            store: the folder of the cache; None: that of the command line.
-            verbose: print a line for each stage, and progress.
+            dataset: the data set; its validation events select settings and stop the training.
+            store: the cache folder; None: the command line's.
+            verbose: print a line for each stage, and progress bars.
 
         Raises:
             UserError: the data lack what the method needs.
         """
-        from p5rec.core.progress import silent
+        from p5rec.core.progress import no_progress_bars
         from p5rec.evaluate.config import EvaluateConfig
-        from p5rec.pipeline.fitting import Among, fit_method
+        from p5rec.pipeline.fitting import RunContext, fit_method
 
         from .dataset import data_set
         from .model import Model
 
         name = type(self).__name__
         prepared = data_set(dataset, f"{name}.fit").prepared(store, verbose=verbose)
-        unseen = prepared.corpus.split.exclude_seen
-        method = self.config.within({}, exclude_seen=unseen)
-        if faults := [f"{name}: {line}" for line in method.check_data(prepared.corpus, ())]:
-            raise UserError(*faults)
-        with nullcontext() if verbose else silent():
-            made = Among(self._codes(prepared), self._starts())
-            (fitted,) = fit_method(method, prepared, made, first=self.seed)
+        exclude_seen = prepared.corpus.split.exclude_seen
+        method = self.config.resolve_names({}, exclude_seen=exclude_seen)
+        if errors := [f"{name}: {line}" for line in method.check_data(prepared.corpus, ())]:
+            raise UserError(*errors)
+        with nullcontext() if verbose else no_progress_bars():
+            context = RunContext(self._codes(prepared), self._starts())
+            (fitted,) = fit_method(method, prepared, context, first=self.seed)
         serving = EvaluateConfig().serving(fitted.method, dataset.config.seed, fitted.seed)
         return Model(fitted.folder, fitted.method, serving, dataset, fitted)
 
@@ -129,7 +132,7 @@ class Estimator:
         return f"{type(self).__name__}({', '.join([*words, f'seed={self.seed}'])})"
 
     def _codes(self, prepared: Any) -> dict[str, Any]:
-        """The stages of its semantic ids, by name."""
+        """The artefacts of its semantic ids, by name."""
         from p5rec.methods.views import view_methods
         from p5rec.pipeline.ids import build_ids
 
@@ -146,7 +149,7 @@ class Estimator:
 
 
 def names() -> list[str]:
-    """Names of all classes."""
+    """The names of all classes."""
     return [*_kinds(), *_short(), *SHIPPED]
 
 
@@ -158,10 +161,10 @@ def __getattr__(name: str) -> type[Estimator]:
 
 @cache
 def estimator(name: str) -> type[Estimator]:
-    """The class of that name; the same each time.
+    """The class of that name; the same object on every call.
 
     Raises:
-        KeyError: there is none.
+        KeyError: the name is unknown.
     """
     preset = _preset(name)
     schema: type[Method] = METHODS.get(preset.kind)
@@ -180,9 +183,9 @@ def _preset(name: str) -> Preset:
         tree, _ = read_tree(config_path(config))
         methods = tree["methods"]
         section = dict(methods[method])
-        if "parts" in section:  # by name, or sections: here sections alone
-            parts = section["components"].items()
-            section["components"] = {n: methods[p] if isinstance(p, str) else p for n, p in parts}
+        if "components" in section:  # names of methods become sections
+            named = section["components"].items()
+            section["components"] = {n: methods[c] if isinstance(c, str) else c for n, c in named}
         return Preset(section.pop("kind", DEFAULT), section, tree["ids"]["semantic"])
     if name in (short := _short()):
         section = dict(short[name])
@@ -191,18 +194,18 @@ def _preset(name: str) -> Preset:
 
 
 def _kinds() -> dict[str, str]:
-    """Class → its kind of method."""
+    """Name of a class → its kind of method."""
     return {METHODS.target(kind).partition(":")[2]: kind for kind in METHODS}
 
 
 def _short() -> dict[str, Mapping[str, Any]]:
-    """Class → the section of a baseline whose short name is no kind."""
+    """Name of a class → the section of a baseline whose short name is no kind."""
     return {_class_name(name): RANKING[name] for name in RANKING if name not in METHODS}
 
 
 def _class_name(word: str) -> str:
     """``ease-recency`` as ``EaseRecency``."""
-    return "".join(part.capitalize() for part in word.split("-"))
+    return "".join(syllable.capitalize() for syllable in word.split("-"))
 
 
 def _has_ids(schema: type[Method]) -> bool:
@@ -214,12 +217,12 @@ def _signature(schema: type[Method], preset: Preset) -> Signature:
     fields = {name: info for name, info in schema.model_fields.items() if name != "kind"}
     if _has_ids(schema):
         fields.pop("ids", None)
-    below = {"tune": dict(schema.grid), **preset.settings}
+    defaults = {"tune": dict(schema.grid), **preset.settings}
     options = [
         Parameter(
             name,
             Parameter.KEYWORD_ONLY,
-            default=below.get(name, info.get_default(call_default_factory=True)),
+            default=defaults.get(name, info.get_default(call_default_factory=True)),
             annotation=info.annotation,
         )
         for name, info in fields.items()
@@ -231,5 +234,6 @@ def _signature(schema: type[Method], preset: Preset) -> Signature:
 
 def _doc(schema: type[Method], preset: Preset) -> str:
     about = (schema.__doc__ or "").strip()
-    below = f"\n\nSet here unless you say otherwise: {preset.settings}" if preset.settings else ""
-    return f"{about}{below}\n\n{(Estimator.__init__.__doc__ or '').strip()}"
+    defaults = f"Defaults of this class: {preset.settings}" if preset.settings else ""
+    usage = cleandoc(Estimator.__init__.__doc__ or "")
+    return "\n\n".join(filter(None, (about, settings_help(schema), defaults, usage)))

@@ -1,4 +1,4 @@
-"""Fitted models measured on held-out events: tables, comparisons, a report."""
+"""The evaluation of fitted models on held-out events: tables, comparisons, a report."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .frames import Frame, Kind, to_kind, to_polars
 from .measuring import (
     Imported,
     Query,
-    answers_of,
-    check_unseen,
-    known_items,
+    check_lineage,
+    item_notes,
     measure,
     measure_imported,
+    predictions_of,
     query_of,
     write,
 )
@@ -41,12 +41,12 @@ Models = Mapping[str, Model | Sequence[Model] | Frame]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
-    """What was measured.
+    """The results of an evaluation.
 
     Attributes:
-        report: all of it, as data.
-        measured: every method on every task, case by case.
-        dataset: what it was measured on.
+        report: all results, as data.
+        measured: every method on every task, with the values of each test instance.
+        dataset: the data set of the evaluation.
     """
 
     report: Report
@@ -54,13 +54,13 @@ class Evaluation:
     dataset: Dataset
 
     def table(self, *, intervals: bool = False, frame: Kind | None = None) -> Frame:
-        """A row a method and task, best first: ``task``, ``split``, ``method``, ``n`` (cases) and
-        a column a metric.
+        """A row for each method and task, best first: ``task``, ``split``, ``method``, ``n``
+        (test instances) and a column for each metric.
 
         Args:
-            intervals: the bounds of each metric's 95 % interval beside it, ``<metric> low`` and
+            intervals: add the bounds of each metric's 95 % interval, ``<metric> low`` and
                 ``<metric> high``.
-            frame: ``polars`` or ``pandas``; None: as the data came.
+            frame: ``polars`` or ``pandas``; None: the kind of the data set's frames.
         """
         from p5rec.evaluate.blocks import blocks
 
@@ -69,41 +69,45 @@ class Evaluation:
             for method in block.methods:
                 row: dict[str, Any] = {"task": method.task, "split": method.split}
                 row |= {"method": method.name, "n": method.n}
-                for name, found in method.metrics.items():
-                    row[name] = found.value
+                for name, value in method.metrics.items():
+                    row[name] = value.value
                     if intervals:
-                        row |= {f"{name} low": found.low, f"{name} high": found.high}
+                        row |= {f"{name} low": value.low, f"{name} high": value.high}
                 rows.append(row)
         return self._out(pl.DataFrame(rows, infer_schema_length=None), frame)
 
     def compare(self, a: str, b: str, frame: Kind | None = None) -> Frame:
-        """How much better ``a`` is than ``b``, over the users of both: ``task``, ``metric``,
-        ``value`` (a less b), ``low`` and ``high`` (95 %), ``p``, ``verdict``, ``sentence``.
+        """The paired difference of two methods: ``task``, ``metric``, ``value`` (a minus b),
+        ``low`` and ``high`` (95 %), ``p``, ``verdict``, ``sentence``.
 
-        Several comparisons are chances to claim something: name them all in ``compare`` of
-        :func:`evaluate`, and their report corrects for their number.
+        For several comparisons, name all pairs in ``compare`` of :func:`evaluate`, which corrects
+        the p-values for their number.
+
+        Args:
+            a, b: names of methods.
+            frame: ``polars`` or ``pandas``; None: the kind of the data set's frames.
 
         Raises:
-            UserError: one of them was not measured, or they were not on the same cases.
+            UserError: a name is unknown, or the two were measured on different test instances.
         """
         return self._out(_comparison_frame(self._compared([(a, b)])), frame)
 
     @property
     def comparisons(self) -> Frame:
-        """Those of the report, rows as those of :meth:`compare`."""
+        """The comparisons of the report, with the columns of :meth:`compare`."""
         return self._out(_comparison_frame(self.report.comparisons), None)
 
     def plot(self) -> Picture:
-        """The main metrics with their intervals, as a picture that a notebook shows."""
+        """The main metrics with their intervals, as a picture for notebooks."""
         from p5rec.report.plots import metric_figure
 
         return metric_figure(self.report)
 
     def save(self, folder: str | Path) -> None:
-        """Writes ``report.html``, ``report.md``, ``report.json``, the cases and pictures.
+        """Writes ``report.html``, ``report.md``, ``report.json``, pictures and test instances.
 
         Raises:
-            UserError: the disk is full, or does not let us write there.
+            UserError: the disk is full, or the folder is not writable.
         """
         write(self.report, self.measured, self.dataset.corpus, Path(folder).expanduser())
 
@@ -114,13 +118,13 @@ class Evaluation:
         for name in (name for pair in pairs for name in pair):
             if name not in known:
                 raise input_error("compare", "a method", repr(name), did_you_mean(name, known))
-        found = comparisons(self.measured, pairs, self.dataset.config.seed)
-        if not found:
+        compared = comparisons(self.measured, pairs, self.dataset.config.seed)
+        if not compared:
             raise UserError(
-                f"compare: expected methods measured on the same cases, got {pairs[0]}; "
+                f"compare: expected methods measured on the same test instances, got {pairs[0]}; "
                 "evaluate them on one task"
             )
-        return found
+        return compared
 
     def _out(self, frame: pl.DataFrame, kind: Kind | None) -> Frame:
         return to_kind(frame, kind or self.dataset.kind)
@@ -148,29 +152,29 @@ def evaluate(
     k: int | None = None,
     exclude_seen: bool | None = None,
 ) -> Evaluation:
-    """Measures models on the held-out events of ``data``, against its whole catalogue.
+    """Evaluates models on the held-out events of ``data``, ranking the full catalogue.
 
     Args:
-        models: by the name that reports give them; several models under one name are runs with
-            other seeds, and stand there as their mean. A frame in place of a model holds lists
-            that were made elsewhere: ``user``, ``rank`` (from 1), ``item``, and ``score`` where
-            there is one; a user of whom it has none counts as a miss.
-        data: the data set, under a split.
-        on: ``test``, or ``valid``, where methods are chosen.
-        prompts: task → held-out questions that are put to each model which answers it
-            (``{"rating": 500}``); None: those that a loaded model was measured by.
-        allow_seen: measure a model that learned from the events it is measured on; the report says
-            so.
-        other_items: measure models that know other items than the data, such as yesterday's on the
-            events of today, by their lists: what a model does not know is left out of the histories
-            that it reads, and is a miss where it is asked for. The report says how many.
-        compare: pairs of names for the report; the first is claimed to be better.
-        k: items a list; None: as saved, 20 of a fresh model.
-        exclude_seen: lists leave out what a history holds; None: as saved.
+        models: models by their names in the report. Several models under one name are runs with
+            different seeds, reported as their mean. A frame in place of a model holds ranked lists
+            from elsewhere: ``user``, ``rank`` (from 1), ``item``, and optionally ``score``; users
+            without a list count as misses.
+        data: the data set, with a split.
+        on: ``test``, or ``valid`` for the selection of methods.
+        prompts: task → number of held-out queries for each model with that task
+            (``{"rating": 500}``); None: the settings saved with a loaded model.
+        allow_seen: evaluate a model even if it was fitted to the events of ``on``; the report has
+            a note.
+        other_items: evaluate the ranked lists of models whose items differ from those of the data,
+            such as an older model on newer events. Histories skip items that the model does not
+            know, and such targets count as misses. The report has their number.
+        compare: pairs of names to compare in the report; the first is claimed to be better.
+        k: length of the ranked lists; None: the saved length, 20 for a new model.
+        exclude_seen: exclude the items of the history from its list; None: as saved.
 
     Raises:
-        UserError: a model learned from events of that part, has other items, or is asked for what
-            it does not offer; or a frame holds no lists.
+        UserError: a model was fitted to events of that split, has other items, or lacks a
+            requested task; or a frame holds no lists.
     """
     from p5rec.evaluate.assemble import assemble
 
@@ -190,11 +194,11 @@ def evaluate(
     rules = _rules(queries, lists, data.config.seed, compare)
     prepared = data.prepared(verbose=False)
     with ExitStack() as stack:
-        answered = {
-            name: [answers_of(name, each, prepared, data, on, stack) for each in own]
+        predictions = {
+            name: [predictions_of(name, each, prepared, data, on, stack) for each in own]
             for name, own in queries.items()
         }
-        measured, samples = measure(answered, prepared, on, data.config.seed)
+        measured, samples = measure(predictions, prepared, on, data.config.seed)
     measured += [own.measured for own in lists.values()]
     samples += [sample for own in lists.values() for sample in own.samples]
     report = assemble(
@@ -205,7 +209,7 @@ def evaluate(
         manifest={
             "command": "p5rec.evaluate",
             "data": data.config.dump(),
-            "part": on,
+            "split": on,
             "methods": {n: [one.method.dump() for one in each] for n, each in queries.items()},
             "lists": [*lists],
             "provenance": {
@@ -217,15 +221,21 @@ def evaluate(
         notes=notes,
         samples=samples,
     )
-    found = Evaluation(report, measured, data)
+    evaluation = Evaluation(report, measured, data)
     if compare:
-        found._compared(compare)
-    return found
+        evaluation._compared(compare)
+    return evaluation
 
 
 def compare(models: Models, data: Dataset, on: SplitName = "test", **settings: Any) -> Frame:
-    """The first of ``models`` against each of the others, corrected for their number; arguments as
-    those of :func:`evaluate`, rows as those of :meth:`Evaluation.compare`."""
+    """Compares the first of ``models`` with each of the others, corrected for their number.
+
+    Args:
+        models, data, on, **settings: as for :func:`evaluate`.
+
+    Returns:
+        The columns of :meth:`Evaluation.compare`.
+    """
     first, *others = models
     pairs = [(first, other) for other in others]
     return evaluate(models, data, on, compare=pairs, **settings).comparisons
@@ -238,7 +248,7 @@ def _named(runs: Mapping[str, Sequence[Model]]) -> Iterator[tuple[str, Model]]:
 
 
 def _runs(models: Models | Model) -> tuple[dict[str, Sequence[Model]], dict[str, Frame]]:
-    """The models, and the frames of lists, by name."""
+    """The models, and the frames of ranked lists, by name."""
     named = {models.method.kind: models} if isinstance(models, Model) else models
     runs: dict[str, Sequence[Model]] = {}
     frames: dict[str, Frame] = {}
@@ -250,21 +260,21 @@ def _runs(models: Models | Model) -> tuple[dict[str, Sequence[Model]], dict[str,
         else:
             frames[name] = one
     if not named or not all(runs.values()):
-        raise UserError("evaluate: expected models, got none; name one at least")
+        raise UserError("evaluate: expected models, got none; name at least one")
     return runs, frames
 
 
 def _imported(name: str, frame: Frame, data: Dataset, on: SplitName) -> Imported:
-    """Lists out of a frame, measured.
+    """The ranked lists of a frame, measured.
 
     Raises:
-        UserError: it is no frame, lacks a column, or holds no lists.
+        UserError: it is no frame, lacks a column, or has no rows.
     """
     from p5rec.recommend.imported import COLUMNS, OPTIONAL
 
     table, where = to_polars(frame, name, [*COLUMNS, *OPTIONAL]), Path(name)
     if missing := next((column for column in COLUMNS if column not in table.columns), None):
-        raise input_error(name, f"a column {missing!r}", "none", "name it so")
+        raise input_error(name, f"a column {missing!r}", "none", "rename the column")
     if not len(table):
         raise input_error(name, "at least one row", "none", "fill the frame")
     rows = table.with_row_index("row", offset=1)
@@ -272,53 +282,54 @@ def _imported(name: str, frame: Frame, data: Dataset, on: SplitName) -> Imported
 
 
 class Allowed(NamedTuple):
-    """What models may be: such as have seen what they are measured on, or know other items."""
+    """Whether models may have seen the held-out events, or have other items than the data."""
 
     seen: bool
     other_items: bool
 
 
 def _checked(name: str, model: Model, data: Dataset, on: SplitName, allow: Allowed) -> list[str]:
-    """Notes on a model.
+    """Notes on a model for the report.
 
     Raises:
-        UserError: it has other items, or has learned from the events that it is measured on.
+        UserError: it has other items, or was fitted to events of the split.
     """
     notes = []
     if model.dataset is not data:
         try:
-            notes = known_items(name, model.folder, data.corpus, model.ids, allow.other_items)
+            notes = item_notes(name, model.folder, data.corpus, model.ids, allow.other_items)
         except UserError as error:
             raise UserError(*(f"{name}: {line}" for line in error.lines)) from None
-    notes += check_unseen(name, model.folder, data.corpus, on, allow_seen=allow.seen)
+    notes += check_lineage(name, model.folder, data.corpus, on, allow_seen=allow.seen)
     return notes if model.provenance is None else [*notes, model.provenance.sentence(name)]
 
 
 def _rules(
     queries: Mapping[str, Sequence[Query]], lists: Mapping[str, Imported], seed: int, pairs: Pairs
 ) -> Rules:
-    """
+    """The evaluation protocol.
+
     Raises:
-        UserError: some lists leave out what a user has seen, and others do not.
+        UserError: some lists exclude seen items, and others do not.
     """
     from p5rec.evaluate.assemble import Rules
 
     serving = [(name, each.serving) for name, own in queries.items() for each in own]
-    holding = [name for name, own in lists.items() if not own.exclude_seen]
-    repeating = [name for name, each in serving if not each.exclude_seen]
-    leaving = [name for name, each in serving if each.exclude_seen]
-    if leaving and (holding or repeating):
+    with_seen = [name for name, own in lists.items() if not own.exclude_seen]
+    with_seen += [name for name, each in serving if not each.exclude_seen]
+    without_seen = [name for name, each in serving if each.exclude_seen]
+    if without_seen and with_seen:
+        exclude = with_seen[0] not in lists
         raise UserError(
-            "evaluate: expected lists that all may hold what a user has seen, or none, got "
-            f"{(holding or repeating)[0]} with such items and {leaving[0]} without; "
-            f"say exclude_seen={not holding}"
+            "evaluate: expected lists that all include seen items, or all exclude them, got "
+            f"{with_seen[0]} with seen items and {without_seen[0]} without; "
+            f"set exclude_seen={exclude}"
         )
     seeds = sorted({each.fit_seed for _, each in serving}) or [0]
-    exclude = bool(leaving) if serving else not holding
-    return Rules(seed, seeds, pairs, exclude_seen=exclude, ours=not lists)
+    return Rules(seed, seeds, pairs, exclude_seen=not with_seen, own=not lists)
 
 
-def _comparison_frame(found: Sequence[Comparison]) -> pl.DataFrame:
+def _comparison_frame(compared: Sequence[Comparison]) -> pl.DataFrame:
     columns = ("a", "b", "task", "split", "metric", "value", "low", "high")
     rows = [
         {
@@ -327,6 +338,6 @@ def _comparison_frame(found: Sequence[Comparison]) -> pl.DataFrame:
             "verdict": one.verdict,
             "sentence": one.sentence,
         }
-        for one in found
+        for one in compared
     ]
     return pl.DataFrame(rows, infer_schema_length=None)

@@ -1,4 +1,4 @@
-"""The keywords of a data set's making as a recipe's ``data:`` section."""
+"""The keywords of a data set as a recipe's ``data:`` section."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from p5rec.core.artefacts import Store
 from p5rec.data.config import ColumnsConfig
 
-from .frames import Frame, column_names, keep, to_polars
+from .frames import Frame, cache_frame, column_names, to_polars
 
-EVENTS, ITEMS, USERS = "events", "items", "users"  # what messages call the frames
-COLUMNS = {  # table → keyword → what its section calls the column
+EVENTS, ITEMS, USERS = "events", "items", "users"  # names of the frames in messages
+COLUMNS = {  # table → keyword → key of the column in its section
     ITEMS: {"item_id": "item", "title": "title", "attributes": "attributes"},
     USERS: {"user_id": "user", "user_attributes": "attributes"},
 }
 
 
 def section(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A ``data:`` section of keywords: names of columns go where the section has them."""
+    """The ``data:`` section of keywords, with names of columns under ``columns``."""
     tree = {name: value for name, value in settings.items() if value is not None}
     if "time" in settings and settings["time"] is None:
         tree["order"] = "rows"
@@ -29,11 +29,11 @@ def section(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _table(tree: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """What keywords say of the table of items or users, taken out of ``tree``."""
-    told = tree.pop(name, None)
-    if told is not None and not isinstance(told, Mapping):
-        told = {"path": str(told)}
-    table: dict[str, Any] = {"columns": {}, **(told or {})}
+    """The section of the table of items or users; its keywords are removed from ``tree``."""
+    value = tree.pop(name, None)
+    if value is not None and not isinstance(value, Mapping):
+        value = {"path": str(value)}
+    table: dict[str, Any] = {"columns": {}, **(value or {})}
     if name == ITEMS and "missing" in tree:
         table["missing"] = tree.pop("missing")
     words = {column: tree.pop(word) for word, column in COLUMNS[name].items() if word in tree}
@@ -44,15 +44,20 @@ def _table(tree: dict[str, Any], name: str) -> dict[str, Any] | None:
     return table if table != {"columns": {}} else None
 
 
-def kept(
+def table_section(
     frame: Frame, name: str, table: Mapping[str, Any], column: str | None, store: Store
 ) -> dict[str, Any]:
-    """The section of a table of items or users that is a frame, which goes into ``store``.
+    """The section of a table of items or users from a frame, which is cached in ``store``.
 
-    Of its columns those are kept that are read; where one is missing all, for the hint.
+    The cached file has the columns that are read; where one of them is missing it has all columns,
+    for the hint in the error message.
 
     Args:
-        column: what the log calls the id.
+        frame: the table.
+        name: the caller's name of the frame.
+        table: the section so far.
+        column: the id column of the log.
+        store: the cache.
     """
     present, own = column_names(frame, name), name.removesuffix("s")
     columns = {**table["columns"], own: column if column in present else own}
@@ -60,5 +65,5 @@ def kept(
     wanted = [a["column"] if isinstance(a, Mapping) else str(a) for a in attributes]
     wanted += [columns[own], *([columns.get("title", "title")] if name == ITEMS else [])]
     read = wanted if set(wanted) <= {*present} else present
-    file = keep(to_polars(frame, name, read), store)
+    file = cache_frame(to_polars(frame, name, read), store)
     return {**table, "columns": columns, "path": str(file)}

@@ -1,4 +1,4 @@
-"""Models queried about held-out events, and what is measured of their answers."""
+"""The predictions of models on held-out events, and their metrics."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from .dataset import Dataset
 from .model import Model
 
 if TYPE_CHECKING:
-    from p5rec.evaluate.answers import Answered
     from p5rec.evaluate.measured import Measured
+    from p5rec.evaluate.predictions import MethodPredictions
     from p5rec.pipeline.prepared import Prepared
     from p5rec.recommend.serving import ServingConfig
 
-SAMPLES = 10  # answers that a report shows, of each kind
+SAMPLES = 10  # sampled predictions in a report, of each kind
 
 
 @dataclass(frozen=True)
 class Query:
-    """A model as it is measured.
+    """A model with the settings of its evaluation.
 
     Attributes:
         model: the model.
-        method: its settings, those of this query among them.
+        method: its config, with the settings of this evaluation.
         serving: how it is queried.
     """
 
@@ -57,61 +57,61 @@ def query_of(
     """How a model is queried; arguments as those of :func:`p5rec.api.evaluation.evaluate`.
 
     Raises:
-        UserError: it answers nothing that is asked.
+        UserError: the model has none of the requested tasks.
     """
-    questions = (
+    queries = (
         None if prompts is None else {t: n for t, n in prompts.items() if t in model.method.tasks}
     )
     method = model.method.overridden(model.folder, {"k": k})
     serving = model.serving.overridden(
-        f"{name}: evaluate", k=k, exclude_seen=exclude_seen, prompts=questions
+        f"{name}: evaluate", k=k, exclude_seen=exclude_seen, prompts=queries
     )
     if prompts is None:
         serving = serving.about(on)
     if not serving.prompts and LISTS not in method.capabilities:
-        answers = ", ".join(method.tasks) or "nothing"
+        tasks = ", ".join(method.tasks) or "none"
         raise UserError(
-            f"{name}: expected a model that ranks, or prompts= with a task that it answers, got a "
-            f"{method.kind}, which answers {answers}; say prompts={{{method.tasks[0]!r}: 500}}"
+            f"{name}: expected a model that ranks, or prompts= with one of its tasks, got a "
+            f"{method.kind} with tasks {tasks}; set prompts={{{method.tasks[0]!r}: 500}}"
         )
     return Query(model, method, serving)
 
 
-def answers_of(
+def predictions_of(
     name: str, query: Query, prepared: Prepared, data: Dataset, on: SplitName, stack: ExitStack
-) -> Answered:
-    """What a model answers: kept by the stage of a recipe where it was fitted to these data."""
-    from p5rec.evaluate.answers import Answered
-    from p5rec.evaluate.footing import learned_facts
-    from p5rec.methods.answering import predict
-    from p5rec.pipeline.answers import predict_fitted
+) -> MethodPredictions:
+    """A model's predictions; those of a model fitted to these data come from the cached stage."""
+    from p5rec.evaluate.cost import training_facts
+    from p5rec.evaluate.predictions import MethodPredictions
+    from p5rec.methods.predicting import predict
+    from p5rec.pipeline.predictions import predict_fitted
 
     model, method, fitted = query.model, query.method, query.model.fitted
     about: dict[str, Any] = {"train_seconds": 0.0}
     if fitted is not None:
-        facts = learned_facts(name, {name: method}) if method.prompted else {}
+        facts = training_facts(name, {name: method}) if method.prompted else {}
         about = {**fitted.about, **facts}
     if fitted is not None and model.dataset is not None and model.dataset.data.key == data.data.key:
         same = replace(fitted, method=method)
         folder = predict_fitted(same, query.serving, prepared, on).path
     else:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        predictor = method.opened(model.folder, model.ids, download=True)
-        asked = over(predictor, query.serving, model.folder, data.corpus, model.ids)
-        predict(method, *asked, data.corpus, on, folder)
+        predictor = method.open_predictor(model.folder, model.ids, download=True)
+        queried = match_catalog(predictor, query.serving, model.folder, data.corpus, model.ids)
+        predict(method, *queried, data.corpus, on, folder)
     codes = codes_for(model.ids or model.folder / "codes", data.corpus)
-    return Answered(name, folder, method, codes, about)
+    return MethodPredictions(name, folder, method, codes, about)
 
 
 @dataclass(frozen=True)
 class Imported:
-    """Lists that were made elsewhere, measured.
+    """Ranked lists from elsewhere, measured.
 
     Attributes:
-        measured: their figures.
-        exclude_seen: whether none of them holds an item of its user's history.
-        notes: what a reader of the figures must know.
-        samples: some to look at.
+        measured: their metrics.
+        exclude_seen: whether no list has an item of its user's history.
+        notes: notes for the report.
+        samples: sampled lists.
     """
 
     measured: Measured
@@ -129,16 +129,16 @@ def measure_imported(
     seed: int,
     about: Mapping[str, Any],
 ) -> Imported:
-    """The figures of lists in a table; arguments as those of
+    """The metrics of ranked lists in a table; arguments as those of
     :func:`p5rec.recommend.imported.import_lists`.
 
     Args:
-        name: as reports call them.
-        where: the table's file, or what it is called.
-        seed: of the bootstrap.
+        name: their name in reports.
+        where: the table's file, or its name.
+        seed: seed of the bootstrap.
         about: facts for the report.
     """
-    from p5rec.evaluate.answers import measure_lists
+    from p5rec.evaluate.predictions import measure_lists
     from p5rec.evaluate.samples import list_samples
     from p5rec.recommend.imported import import_lists, lists_seen
 
@@ -152,72 +152,76 @@ def measure_imported(
 
 
 def measure(
-    answered: Mapping[str, Sequence[Answered]], prepared: Prepared, split_name: SplitName, seed: int
+    by_method: Mapping[str, Sequence[MethodPredictions]],
+    prepared: Prepared,
+    split_name: SplitName,
+    seed: int,
 ) -> tuple[list[Measured], list[Sample]]:
-    """The figures of methods, and of the reference baselines on the questions they were asked.
+    """The metrics of methods, and of the reference baselines on the same queries.
 
     Args:
-        answered: what each answered about ``part``, one a seed; figures are means over these.
-        prepared: the data, and where references are cached.
-        seed: of the bootstrap.
+        by_method: predictions by method, one for each seed; metrics are means over the seeds.
+        prepared: the data, and the store of the references.
+        split_name: the split of the predictions.
+        seed: seed of the bootstrap.
 
     Returns:
-        The figures, and answers of the first seed to look at.
+        The measured methods, and sampled predictions of the first seed.
     """
-    from p5rec.evaluate.answers import list_references, measure_answers
     from p5rec.evaluate.families import measure_reference
     from p5rec.evaluate.measured import average
-    from p5rec.pipeline.answers import predict_references
-    from p5rec.recommend.model_answers import read_asked
+    from p5rec.evaluate.predictions import list_references, measure_method
+    from p5rec.pipeline.predictions import predict_references
+    from p5rec.recommend.model_predictions import read_prompted
     from p5rec.tasks.view import unnamed_view
 
     corpus = prepared.corpus
     measured, samples = list[Any](), list[Sample]()
-    for runs in answered.values():
+    for runs in by_method.values():
         each = []
         for nth, run in enumerate(runs):
-            shown = 0 if nth else SAMPLES
-            figures, seen = measure_answers(run, corpus, split_name, seed=seed, shown=shown)
-            each.append(figures)
-            samples += seen
-        measured += [average(found, seed) for found in zip(*each, strict=True)]
-    asked = [every for runs in answered.values() for every in read_asked(runs[0].folder)]
+            count = 0 if nth else SAMPLES
+            entries, sampled = measure_method(run, corpus, split_name, seed=seed, samples=count)
+            each.append(entries)
+            samples += sampled
+        measured += [average(same, seed) for same in zip(*each, strict=True)]
+    prompted = [every for runs in by_method.values() for every in read_prompted(runs[0].folder)]
     view, facts = unnamed_view(corpus), {"split": split_name, "seed": seed}
-    for reference in predict_references(asked, prepared, answered):
+    for reference in predict_references(prompted, prepared, by_method):
         measured.append(measure_reference(reference, view, facts))
-    return [*measured, *list_references(answered, corpus, split_name, seed)], samples
+    return [*measured, *list_references(by_method, corpus, split_name, seed)], samples
 
 
 def write(report: Report, measured: Sequence[Measured], corpus: Corpus, out: Path) -> None:
-    """Writes the report, its pages, pictures and cases into ``out``: all of them, or none.
+    """Writes the report, its pages, pictures and test instances into ``out``, all or none.
 
     Raises:
-        UserError: the disk is full, or does not let us write there.
+        UserError: the disk is full, or the folder is not writable.
     """
-    from p5rec.core.publishing import lay_out
-    from p5rec.evaluate.per_user import write_cases
+    from p5rec.core.publishing import publish_outputs
+    from p5rec.evaluate.per_user import write_per_user
     from p5rec.report.files import write_report
 
-    with TemporaryDirectory() as made:
-        write_report(report, Path(made))
-        write_cases(measured, corpus, Path(made))
-        lay_out({path.name: path for path in Path(made).iterdir()}, out)
+    with TemporaryDirectory() as work:
+        write_report(report, Path(work))
+        write_per_user(measured, corpus, Path(work))
+        publish_outputs({path.name: path for path in Path(work).iterdir()}, out)
 
 
-def known_items(
+def item_notes(
     name: str, folder: Path, corpus: Corpus, ids: Path | None, others: bool
 ) -> list[str]:
-    """What a reader must know of the items that a model knows.
+    """Notes for the report on a model whose items differ from those of the data.
 
     Args:
-        name: of the model.
-        folder: its own.
-        corpus: what it is measured on.
-        ids: codes that extend the model's own; None: there are none.
-        others: its items may be others than those of ``corpus``.
+        name: the model's name.
+        folder: its folder.
+        corpus: the data set of the evaluation.
+        ids: codes that extend the model's own to new items; None: no new items.
+        others: whether its items may differ from those of ``corpus``.
 
     Raises:
-        UserError: they are, and may not.
+        UserError: the items differ, and may not.
     """
     if not others or ids is not None:
         check_items(folder, corpus, ids)
@@ -227,75 +231,75 @@ def known_items(
     if len(known) == count == len(here):
         return []
     return [
-        f"{name} knows {count:,} of the {len(here):,} items: the others are left out of the "
-        "histories that it reads, and are misses where they are asked for."
+        f"{name} knows {count:,} of the {len(here):,} items: its histories skip the others, and "
+        "targets among them count as misses."
     ]
 
 
 def codes_for(codes: Path, corpus: Corpus) -> Path | None:
-    """A folder of semantic ids, if it is there and they are those of the items of ``corpus``."""
+    """A folder of semantic ids if it exists and has the items of ``corpus``; else None."""
     if not codes.is_dir() or load_item_ids(codes) != corpus.catalog.ids:
         return None
     return codes
 
 
-def over(
+def match_catalog(
     predictor: Any, serving: ServingConfig, folder: Path, corpus: Corpus, ids: Path | None = None
 ) -> tuple[Any, ServingConfig]:
-    """The predictor in ``folder`` over the items of ``corpus``, and how it is queried: for lists
-    alone where it has others.
+    """A predictor for the items of ``corpus``, with its serving settings; without prompts where
+    its own items differ.
 
     Raises:
-        UserError: it has others, and does not rank.
+        UserError: its items differ, and it does not rank.
     """
-    from p5rec.recommend.other_items import OverOtherItems
+    from p5rec.recommend.other_items import OtherCatalogRecommender
 
     known, here = read_json(folder / ITEMS)["ids"], corpus.catalog.ids
     if known == here or ids is not None:
         return predictor, serving
     if not hasattr(predictor, "recommend"):
         raise input_error(
-            folder, "a model that ranks, to measure on other items", "one that does not",
-            "measure it on the items that it was fitted to",
+            folder, "a model that ranks, to evaluate on other items", "one that does not",
+            "evaluate it on the items that it was fitted to",
         )  # fmt: skip
-    lists = serving.model_copy(update={"questions": {}})
-    return OverOtherItems.of(predictor, known, here), lists
+    lists = serving.model_copy(update={"prompts": {}})
+    return OtherCatalogRecommender.of(predictor, known, here), lists
 
 
-def check_unseen(
+def check_lineage(
     name: str, folder: Path, corpus: Corpus, split_name: SplitName, *, allow_seen: bool
 ) -> list[str]:
-    """What a reader must know of the events that a model, or one that it began from, learned from.
+    """Notes for the report on held-out events in the lineage of a model.
 
     Args:
-        name: of the model.
-        folder: its own, which holds its lineage if somebody noted that.
-        corpus: what it is measured on.
-        part: the held-out events.
-        allow_seen: it may have learned from these.
+        name: the model's name.
+        folder: its folder, with its lineage if that is known.
+        corpus: the data set of the evaluation.
+        split_name: the held-out split.
+        allow_seen: whether the model may have been fitted to events of the split.
 
     Raises:
-        UserError: it learned from some of ``part``, and may not.
+        UserError: the model was fitted to events of the split, and may not.
     """
     if not (folder / LINEAGE).is_file():
-        return [f"{name} has no {LINEAGE}: it may have seen what it is measured on."]
-    split, seen = corpus.split, Lineage.read(folder).among(corpus.interactions.event_keys)
+        return [f"{name} has no {LINEAGE}: it may have been fitted to the held-out events."]
+    split, seen = corpus.split, Lineage.read(folder).contains(corpus.interactions.event_keys)
     measured, others = split.mask(split_name), ~split.mask("train")
     count, total = int((seen & measured).sum()), int(measured.sum())
     if count and not allow_seen:
         raise UserError(
-            f"{name}: expected a model that did not learn from what it is measured on, got one "
-            f"that learned from {count:,} of the {total:,} {split_name} events; fit it under this split, "
-            "or allow it (--allow-seen, allow_seen=True)"
+            f"{name}: expected a model that was not fitted to the held-out events, got one fitted "
+            f"to {count:,} of the {total:,} {split_name} events; fit it under this split, or allow "
+            "it (--allow-seen, allow_seen=True)"
         )
     if count:
         return [
-            f"{name} learned from {count:,} of the {total:,} {split_name} events that it is measured on: "
-            "its figures say nothing of new events."
+            f"{name} was fitted to {count:,} of the {total:,} {split_name} events: its metrics do "
+            "not apply to new events."
         ]
     if elsewhere := int((seen & others).sum()):
         return [
-            f"{name} learned from {elsewhere:,} of the {others.sum():,} events that do not train "
-            f"here, none of them {split_name} events."
+            f"{name} was fitted to {elsewhere:,} of the {others.sum():,} events outside this "
+            f"training split, none of them {split_name} events."
         ]
     return []

@@ -1,4 +1,4 @@
-"""A fitted method, asked under external ids; what is saved is loaded without the data."""
+"""A fitted method with an interface in external ids; a saved model loads without the data."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import polars as pl
 
 from p5rec.core.artefacts import LINEAGE, Lineage, read_json, write_json, writing
 from p5rec.core.errors import UserError, input_error
-from p5rec.core.progress import silent
-from p5rec.core.publishing import lay_out
+from p5rec.core.progress import no_progress_bars
+from p5rec.core.publishing import publish_outputs
 from p5rec.core.registry import uncollected
 from p5rec.core.types import Catalog, RankedLists
 from p5rec.methods.base import LISTS, Method
@@ -36,18 +36,17 @@ if TYPE_CHECKING:  # a model makes lists for histories without data
 
 @dataclass(eq=False)
 class Model:
-    """A fitted method. It answers as it is measured.
+    """A fitted method. Its predictions are those that an evaluation measures.
 
     Attributes:
-        folder: all that it is loaded from.
-        method: its settings, as validation chose them.
-        serving: how it is queried.
-        dataset: the users that it knows by their ids, and their histories; None: it makes lists
-            for histories alone.
-        fitted: what the pipeline made of it; None: it was loaded.
-        ids: codes that extend its own to the items of ``dataset``; None: its items are all.
-        provenance: how it was made of a model before it; None: validation chose it.
-        news: what was new to it then.
+        folder: the folder that it is loaded from.
+        method: its config, as selected on validation.
+        serving: its serving settings.
+        dataset: the users and their histories; None: the model ranks for given histories only.
+        fitted: the output of the pipeline; None for a loaded model.
+        ids: codes that extend its own to new items of ``dataset``; None: no new items.
+        provenance: the model that it was refitted or updated from; None: a first fit.
+        news: the events, users and items that were new to it then.
     """
 
     folder: Path
@@ -75,30 +74,30 @@ class Model:
         """Ranked lists.
 
         Args:
-            users: users of the data, by all that they did there; None, and no histories: every
-                user.
-            histories: instead: users that the data need not know, each by the ids of the items
-                that they took, oldest first. A list of them is called 0, 1, ..., or user → items.
-            k: items a list; it is shorter where no more may be listed.
-            exclude_seen: leave out what a history holds; None: as it was measured, which is yes
-                unless its recipe said otherwise.
-            candidates: list only these items, for the whole call.
-            allow: user → the only items that this one may be given; others get none.
-            deny: user → items that this one must not be given.
-            frame: ``polars`` or ``pandas``; None: as the data came.
+            users: users of the data set, with all their events; None: every user, unless there are
+                ``histories``.
+            histories: instead of ``users``: histories of any users, each the ids of items, oldest
+                first. A mapping user → items, or a list, whose users are named 0, 1, ...
+            k: length of each list; a list is shorter where fewer items are allowed.
+            exclude_seen: exclude the items of the history; None: as in the model's evaluation,
+                which excludes them by default.
+            candidates: rank only these items, for all users.
+            allow: user → the only items allowed for this user; a user that is not named gets none.
+            deny: user → items excluded for this user.
+            frame: ``polars`` or ``pandas``; None: the kind of the data set's frames.
 
         Returns:
             Rows ``user``, ``rank`` (from 1), ``item``, ``title``, ``score`` (larger is better;
             comparable within a list).
 
         Raises:
-            UserError: an id is unknown, a user is left with no item, the method does not rank, or
-                there are users and no data to know them by.
+            UserError: an id is unknown, no item is left for a user, the method does not rank, or
+                there are ``users`` and no data set.
         """
         if users is not None and histories is not None:
             raise UserError("recommend: expected users or histories, got both; name one")
         if k < 1:
-            raise input_error("recommend: k", "at least 1", str(k), "ask for an item at least")
+            raise input_error("recommend: k", "at least 1", str(k), "set k to at least 1")
         kind = self._kind(frame)
         ids = self._catalog.ids
         if histories is None:
@@ -108,27 +107,27 @@ class Model:
         if LISTS not in self.method.capabilities:
             raise UserError(
                 f"recommend: expected a method that ranks items, got a {self.method.kind}; "
-                "take another model"
+                "use another model"
             )
         predictor = self.predictor(k)
         from p5rec.recommend.lists import to_frame
-        from p5rec.recommend.requests import check_some_left
+        from p5rec.recommend.requests import check_items_left
 
         exclude = self.serving.exclude_seen if exclude_seen is None else exclude_seen
-        asked, names = requests.histories, requests.names
+        given, names = requests.histories, requests.names
         allowed = allowed_of(requests, ids, candidates, allow, deny)
         if allowed is not None:
-            check_some_left(allowed, asked, names, len(ids), exclude_seen=exclude)
-        lists = predictor.recommend(asked, k, exclude_seen=exclude, allowed=allowed)
+            check_items_left(allowed, given, names, len(ids), exclude_seen=exclude)
+        lists = predictor.recommend(given, k, exclude_seen=exclude, allowed=allowed)
         named = RankedLists(np.arange(len(names)), lists.items, lists.scores)
         return to_kind(to_frame(named, self._catalog, names), kind)
 
     def predict_rating(self, pairs: Frame, frame: Kind | None = None) -> Frame:
-        """What users would rate items, in points of the data's scale.
+        """Predicts users' ratings of items, on the data's scale.
 
         Args:
-            pairs: columns ``user`` and ``item``; the user need not have met the item.
-            frame: as that of :meth:`recommend`; None: as ``pairs`` came.
+            pairs: columns ``user`` and ``item``; the items may be new to the users.
+            frame: ``polars`` or ``pandas``; None: the kind of ``pairs``.
 
         Returns:
             Rows ``user``, ``item``, ``title``, ``rating``, in the order of ``pairs``.
@@ -139,7 +138,7 @@ class Model:
         return self._of_pairs("ratings", pairs, frame)
 
     def predict_click(self, pairs: Frame, frame: Kind | None = None) -> Frame:
-        """The probability that users take items; arguments as those of :meth:`predict_rating`.
+        """Predicts the probability of clicks; arguments as those of :meth:`predict_rating`.
 
         Returns:
             Rows ``user``, ``item``, ``title``, ``click`` (0 to 1).
@@ -150,7 +149,7 @@ class Model:
         return self._of_pairs("clicks", pairs, frame)
 
     def explain(self, pairs: Frame, frame: Kind | None = None) -> Frame:
-        """Why items suit users, in words; arguments as those of :meth:`predict_rating`.
+        """Explains in words why items suit users; arguments as those of :meth:`predict_rating`.
 
         Returns:
             Rows ``user``, ``item``, ``title``, ``explanation``.
@@ -161,29 +160,30 @@ class Model:
         return self._of_pairs("explanations", pairs, frame)
 
     def save(self, folder: str | Path) -> None:
-        """Writes all that :func:`load` needs into ``folder``: all of it, or nothing.
+        """Writes the model to ``folder``, atomically, for :func:`load`.
 
         Args:
-            folder: a new one, or that of a saved model, which is replaced.
+            folder: a new folder, or that of a saved model, which is replaced.
 
         Raises:
-            UserError: it holds something else, the model's codes are extended, or the disk is full
-                or does not let us write there.
+            UserError: the folder has other content or is not writable, the model's codes are
+                extended, or the disk is full.
         """
         if self.ids is not None:
             got, todo = f"one with those in {self.ids}", "keep that folder beside the model's"
-            raise input_error("save", "a model with codes of its own", got, todo)
+            raise input_error("save", "a model without extended codes", got, todo)
         out = Path(folder).expanduser()
         if out.exists() and not is_fitted(out) and not (out.is_dir() and not any(out.iterdir())):
             raise input_error(
                 out, "a new folder, or a saved model's", "another one", "name a new one"
             )
         with writing(out), TemporaryDirectory() as work:
-            beside = {SERVING: self.serving, PROVENANCE: self.provenance, NEWS: self.news}
-            kept = {name: told for name, told in beside.items() if told is not None}
-            for name, told in kept.items():
-                write_json(Path(work) / name, told.dump())
-            lay_out({out.name: self.files() | {n: Path(work) / n for n in kept}}, out.parent)
+            settings = {SERVING: self.serving, PROVENANCE: self.provenance, NEWS: self.news}
+            written = {name: each for name, each in settings.items() if each is not None}
+            for name, each in written.items():
+                write_json(Path(work) / name, each.dump())
+            files = self.files() | {name: Path(work) / name for name in written}
+            publish_outputs({out.name: files}, out.parent)
 
     def refit(
         self,
@@ -192,12 +192,12 @@ class Model:
         store: str | Path | None = None,
         verbose: bool = True,
     ) -> Model:
-        """The same method, as validation chose it, fitted to all events: nothing is held out.
+        """Fits the same method, as selected on validation, to all events without a split.
 
         Args:
-            dataset: the data, of which the split is not read; None: those it was fitted to.
-            store: the folder of the cache; None: that of the command line.
-            verbose: print a line for each stage, and progress.
+            dataset: the data set, whose split is ignored; None: the model's own.
+            store: the cache folder; None: the command line's.
+            verbose: print a line for each stage, and progress bars.
 
         Raises:
             UserError: the data lack what the method needs, or it cannot be refitted.
@@ -217,34 +217,35 @@ class Model:
         store: str | Path | None = None,
         verbose: bool = True,
     ) -> Model:
-        """The model that goes on from this one over today's log; what it makes of it is in
-        ``provenance`` and ``news``.
+        """Updates the model with the new events of a log.
 
-        Semantic ids of old items stay, new ones get free ones. A language model and SASRec go on
-        from their weights, over the users with new events and as many others; other methods are
-        fitted anew. Weights of a fusion stay.
+        Semantic ids of old items stay; new items get free ids. A language model and SASRec continue
+        from their weights, trained on the users with new events and as many others; other methods
+        are fitted from scratch. The weights of a fusion stay. ``provenance`` and ``news`` of the
+        result describe the update.
 
         Args:
-            dataset: the whole log, old events and new ones; its split is not read.
-            share: of the epochs of a whole training; None: 0.2.
+            dataset: the complete log, with old and new events; its split is ignored.
+            share: share of the epochs of a complete training; None: 0.2.
             store, verbose: as those of :meth:`refit`.
 
         Raises:
-            UserError: no event is new, the data lack what the method needs, or it cannot go on.
+            UserError: no event is new, the data lack what the method needs, or the method cannot
+                be updated.
         """
         from p5rec.pipeline.production import SHARE, update
 
-        part = SHARE if share is None else share
-        work = partial(update, self._chosen(dataset), share=part)
+        epochs_share = SHARE if share is None else share
+        work = partial(update, self._chosen(dataset), share=epochs_share)
         return self._renewed(work, dataset, store, verbose=verbose)
 
     def _chosen(self, data: Dataset) -> Any:
-        from p5rec.pipeline.production import Chosen
+        from p5rec.pipeline.production import SourceModel
 
         from .dataset import data_set
 
         data = data_set(data, "refit and update")
-        return Chosen.of(self.folder, self.provenance, self.serving.fit_seed, data.config.seed)
+        return SourceModel.of(self.folder, self.provenance, self.serving.fit_seed, data.config.seed)
 
     def _renewed(
         self,
@@ -255,30 +256,30 @@ class Model:
         verbose: bool,
     ) -> Model:
         everything = data.of_all_events()
-        with nullcontext() if verbose else silent():
-            made = make(prepared=everything.prepared(store, verbose=verbose))
-        serving = self.serving.model_copy(update={"fit_seed": made.fitted.seed})
-        fitted = made.fitted
+        with nullcontext() if verbose else no_progress_bars():
+            result = make(prepared=everything.prepared(store, verbose=verbose))
+        serving = self.serving.model_copy(update={"fit_seed": result.fitted.seed})
+        fitted = result.fitted
         renewed = Model(fitted.folder, fitted.method, serving, everything, fitted)
-        return replace(renewed, provenance=made.provenance, news=made.news)
+        return replace(renewed, provenance=result.provenance, news=result.news)
 
     def files(self) -> dict[str, Path]:
-        """The files and folders of its folder, by name."""
+        """The files and folders in its folder, by name."""
         return {path.name: path for path in self.folder.iterdir()}
 
     @property
     def lineage(self) -> Lineage | None:
-        """The events it learned from; None: nobody noted them."""
+        """The events that it was fitted to; None: unknown."""
         return Lineage.read(self.folder) if (self.folder / LINEAGE).is_file() else None
 
     @property
     def items(self) -> Frame:
-        """What it can list: rows ``item``, ``title``."""
-        found = {"item": self._catalog.ids, "title": self._catalog.titles}
-        return to_kind(pl.DataFrame(found), self._kind(None))
+        """The items that it ranks: rows ``item``, ``title``."""
+        columns = {"item": self._catalog.ids, "title": self._catalog.titles}
+        return to_kind(pl.DataFrame(columns), self._kind(None))
 
     def describe(self) -> dict[str, Any]:
-        """What it is: its kind, settings, tasks, items, events seen, and what fitting took."""
+        """Its kind, settings, capabilities, tasks, items, events seen, and facts of its fit."""
         lineage = self.lineage
         return {
             "kind": self.method.kind,
@@ -296,14 +297,14 @@ class Model:
         return f"Model({self.method.kind}, {len(self._catalog):,} items)"
 
     def predictor(self, k: int | None = None) -> Any:
-        """What answers (:mod:`p5rec.methods.predictors`), for lists of ``k``; it stays loaded."""
+        """The predictor (:mod:`p5rec.methods.predictors`) for lists of ``k``; it stays loaded."""
         method = self.method.overridden(self.folder, {"k": k})
         if self._opened is None:
             with uncollected():
-                self._opened = method, method.opened(self.folder, self.ids, download=True)
+                self._opened = method, method.open_predictor(self.folder, self.ids, download=True)
         before, predictor = self._opened
         if before != method:
-            self._opened = method, method.reopened(predictor, self.folder)
+            self._opened = method, method.reopen_predictor(predictor, self.folder)
         return self._opened[1]
 
     @cached_property
@@ -320,24 +321,24 @@ class Model:
     def _data(self, what: str) -> Dataset:
         if self.dataset is None:
             raise input_error(
-                what, "a model with a data set", "one that was loaded without",
-                "give histories=[[...]], or load it with p5rec.load(folder, dataset)",
+                what, "a model with a data set", "one without",
+                "pass histories=[[...]], or load it with p5rec.load(folder, dataset)",
             )  # fmt: skip
         return self.dataset
 
     def _of_pairs(self, what: str, pairs: Frame, frame: Kind | None) -> Frame:
-        from p5rec.methods.pairs import answers_about, pair_frame
+        from p5rec.methods.pairs import pair_frame, pair_predictor
 
         corpus = self._data("pairs").corpus
         column_names(pairs, "pairs")
         table = to_polars(pairs, "pairs", ["user", "item"])
         if missing := next((c for c in ("user", "item") if c not in table.columns), None):
-            raise input_error("pairs", f"a column {missing!r}", "none", "name it so")
+            raise input_error("pairs", f"a column {missing!r}", "none", "rename the column")
         users = rows_of(table["user"], corpus.user_ids, "user", "pairs")
         items = rows_of(table["item"], corpus.catalog.ids, "item", "pairs")
-        ask = answers_about(self.method, self.predictor(), corpus, what)
-        found = pair_frame(ask(users, items), corpus, users, items, what)
-        return to_kind(found, frame or kind_of(pairs))
+        predict = pair_predictor(self.method, self.predictor(), corpus, what)
+        predicted = pair_frame(predict(users, items), corpus, users, items, what)
+        return to_kind(predicted, frame or kind_of(pairs))
 
 
 def load(
@@ -346,29 +347,29 @@ def load(
     """The model in a folder: saved by :meth:`Model.save`, or ``RUN_FOLDER/models/METHOD``.
 
     Args:
-        folder: where it lies.
-        dataset: to ask it about users of, with the items it was fitted to; None: it makes lists
-            for histories alone.
-        ids: a folder of codes that extend the model's own to new items (``p5rec ids extend``),
-            which are those of ``dataset``; None: the model's items are all.
+        folder: the model's folder.
+        dataset: a data set with the model's items, for predictions about its users; None: the
+            model ranks for given histories only.
+        ids: a folder of codes that extend the model's own (``p5rec ids extend``) to the new items
+            of ``dataset``; None: no new items.
 
     Raises:
-        UserError: there is no model, it is damaged, the data have other items, or there are
-            ``ids``, and no data or no codes that they extend.
+        UserError: there is no model, it is damaged, the data set has other items, or ``ids`` comes
+            without a data set or extends other codes.
     """
-    place, extended = Path(folder).expanduser(), None if ids is None else Path(ids).expanduser()
-    method = read_method(place)
-    serving = read_serving(place) or ServingConfig()
-    made, news = read_provenance(place), read_news(place)
-    model = Model(place, method, serving, dataset, ids=extended, provenance=made, news=news)
+    path, extended = Path(folder).expanduser(), None if ids is None else Path(ids).expanduser()
+    method = read_method(path)
+    serving = read_serving(path) or ServingConfig()
+    provenance, news = read_provenance(path), read_news(path)
+    model = Model(path, method, serving, dataset, ids=extended, provenance=provenance, news=news)
     if dataset is not None:
         from .dataset import data_set
 
         data_set(dataset, "load")
-        check_items(place, dataset.corpus, extended)
+        check_items(path, dataset.corpus, extended)
     if extended is not None:
         if dataset is None:
             todo = "write p5rec.load(folder, dataset, ids=...)"
-            raise input_error("load: ids", "the data with the new items beside them", "none", todo)
+            raise input_error("load: ids", "a data set with the new items", "none", todo)
         model.predictor()
     return model

@@ -1,4 +1,4 @@
-"""What a model is asked, under external ids → histories and constraints in row numbers.
+"""Requests in external ids → histories and constraints in row numbers.
 
 B requests, N items.
 """
@@ -19,20 +19,20 @@ from p5rec.core.types import NOBODY, Corpus, Histories
 from p5rec.data.known import known_rows
 from p5rec.data.split import histories_of
 
-if TYPE_CHECKING:  # what is asked is said without torch
+if TYPE_CHECKING:  # requests are read without torch
     from p5rec.decode.allowed import Allowed, ItemLists
 
 Ids = Iterable[Any]  # external ids: text, or whole numbers
-APART = "\x1f"  # between the ids of a history, where it is one text
+SEPARATOR = "\x1f"  # of ids in the key of a history
 
 
 @dataclass(frozen=True, eq=False)
 class Requests:
-    """Whom lists are made for.
+    """The requests of one call.
 
     Attributes:
-        histories: B requests.
-        names: B users, as the lists call them.
+        histories: B histories.
+        names: B names of users for the lists.
     """
 
     histories: Histories
@@ -40,10 +40,10 @@ class Requests:
 
     @classmethod
     def of_users(cls, users: Ids | None, corpus: Corpus) -> Requests:
-        """Users of the data by all that they did; None: every user.
+        """Requests for users of the data, with all their events; None: every user.
 
         Raises:
-            UserError: one is unknown.
+            UserError: a user is unknown.
         """
         if users is None:
             return cls(histories_of(corpus.interactions), list(corpus.user_ids))
@@ -56,11 +56,11 @@ class Requests:
     def of_histories(
         cls, histories: Sequence[Ids] | Mapping[Any, Ids], item_ids: Sequence[str]
     ) -> Requests:
-        """Users that the data need not know, by what they did.
+        """Requests for any users, by their histories.
 
         Args:
-            histories: item ids, oldest first, a list a user; by name, or called 0, 1, ...
-            item_ids: the N items that are known.
+            histories: item ids, oldest first, a list for each user, by name or numbered from 0.
+            item_ids: the N known items.
 
         Raises:
             UserError: an item is unknown.
@@ -73,7 +73,7 @@ class Requests:
         offsets = np.cumsum([0, *map(len, lists)]).astype(np.int64)
         bounds = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
         words = [item_ids[row] for row in items.tolist()]
-        keys = id_keys([APART.join(words[first:last]) for first, last in bounds])
+        keys = id_keys([SEPARATOR.join(words[first:last]) for first, last in bounds])
         users = np.full(len(lists), NOBODY, dtype=np.int32)
         return cls(Histories(users, items, offsets, keys), [str(name) for name in named])
 
@@ -85,14 +85,14 @@ def allowed_of(
     allow: Mapping[Any, Ids] | None = None,
     deny: Mapping[Any, Ids] | None = None,
 ) -> Allowed | None:
-    """What each request may be given, seen items aside; None: everything.
+    """The allowed items of each request, seen items aside; None: all items.
 
     Args:
-        requests: B.
+        requests: B requests.
         item_ids: the N items.
-        candidates: items that any request may be given.
-        allow: user → the items that this one may be given, and no others.
-        deny: user → items that this one must not be given.
+        candidates: the items allowed for the whole call.
+        allow: user → the only items allowed for this user.
+        deny: user → items excluded for this user.
 
     Raises:
         UserError: an item is unknown.
@@ -101,36 +101,36 @@ def allowed_of(
         return None
     from p5rec.decode.allowed import Allowed
 
-    within = None
+    mask = None
     if candidates is not None:
-        within = np.zeros(len(item_ids), dtype=bool)
-        within[rows_of(candidates, item_ids, "item", "candidates")] = True
-    only, never = (
+        mask = np.zeros(len(item_ids), dtype=bool)
+        mask[rows_of(candidates, item_ids, "item", "candidates")] = True
+    allow_lists, deny_lists = (
         None if lists is None else _lists(lists, requests.names, item_ids, name)
         for name, lists in (("allow", allow), ("deny", deny))
     )
-    return Allowed(within, only, never)
+    return Allowed(mask, allow_lists, deny_lists)
 
 
 def rows_of(
-    ids: Ids, known: Sequence[str], kind: str, name: str, places: Sequence[Any] | None = None
+    ids: Ids, known: Sequence[str], kind: str, name: str, positions: Sequence[Any] | None = None
 ) -> np.ndarray:
-    """Rows ``(B,)`` int32 of external ids.
+    """The row numbers ``(B,)`` int32 of external ids.
 
     Args:
-        ids: B.
-        known: the ids in order of row.
+        ids: B external ids.
+        known: all ids, in the order of their row numbers.
         kind: ``user`` or ``item``, for the message.
-        name: of the argument, for the message.
-        places: B, where each stands; None: counted from 1.
+        name: name of the argument, for the message.
+        positions: B positions for the message; None: counted from 1.
 
     Raises:
-        UserError: one is unknown; it names the first such one.
+        UserError: an id is unknown; the message names the first.
     """
     listed = _listed(ids, name)
     if not listed:
         return np.zeros(0, dtype=np.int32)
-    at = pl.Series(range(1, len(listed) + 1) if places is None else places)
+    at = pl.Series(range(1, len(listed) + 1) if positions is None else positions)
     return known_rows(series_of(listed, name), known, kind, Path(name), at)
 
 
@@ -138,13 +138,13 @@ def series_of(ids: Sequence[Any], name: str) -> pl.Series:
     """Ids as a column.
 
     Raises:
-        UserError: they are of several types, text and numbers.
+        UserError: the ids have mixed types, text and numbers.
     """
     try:
         return pl.Series("id", ids)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
         got = str(error).splitlines()[0]
-        raise input_error(name, "ids of one type", got, "make all of them text") from None
+        raise input_error(name, "ids of one type", got, "convert all of them to text") from None
 
 
 def _listed(ids: Ids, name: str) -> list[Any]:
@@ -156,18 +156,18 @@ def _listed(ids: Ids, name: str) -> list[Any]:
 def _lists(
     lists: Mapping[Any, Ids], names: Sequence[str], item_ids: Sequence[str], name: str
 ) -> ItemLists:
-    """The items that a mapping has for each of ``names``; what it says of others is not read."""
+    """The items of each of ``names`` in a mapping; its other keys are ignored."""
     if not isinstance(lists, Mapping):
         got = f"a {type(lists).__name__}"
         raise input_error(name, "user → items", got, "write {user: [...]}, or candidates=[...]")
     own = {str(user): _listed(items, name) for user, items in lists.items()}
     if not own.keys() & {*names}:
-        got, todo = repr(next(iter(own), "nobody")), "name them as users or histories do"
-        raise input_error(name, "users that lists are made for", got, todo)
-    found = [own.get(user, []) for user in names]
-    flat = [item for items in found for item in items]
-    whose = [user for user, items in zip(names, found, strict=True) for _ in items]
+        got, todo = repr(next(iter(own), "nobody")), "use the names in users or histories"
+        raise input_error(name, "users of this call", got, todo)
+    per_user = [own.get(user, []) for user in names]
+    flat = [item for items in per_user for item in items]
+    whose = [user for user, items in zip(names, per_user, strict=True) for _ in items]
     rows = rows_of(flat, item_ids, "item", name, whose)
     from p5rec.decode.allowed import ItemLists
 
-    return ItemLists(rows.astype(np.int64), np.cumsum([0, *map(len, found)]))
+    return ItemLists(rows.astype(np.int64), np.cumsum([0, *map(len, per_user)]))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from p5rec.metrics.intervals import LEVEL, RESAMPLES, paired
-from p5rec.metrics.together import holm, resamples_for
+from p5rec.metrics.multiple_testing import holm, resamples_for
 
 from .blocks import LOWER_IS_BETTER, OF_BASKETS
 from .measured import Measured
@@ -92,7 +92,7 @@ def adjusted(uncorrected: Sequence[Comparison]) -> list[Comparison]:
     """The comparisons with p-values and verdicts corrected for their number.
 
     The comparisons on one task, split and metric form a family, corrected by
-    :func:`p5rec.metrics.together.holm`. Splits and metrics are separate families: methods are
+    :func:`p5rec.metrics.multiple_testing.holm`. Splits and metrics are separate families: methods are
     selected on validation and claims are made on test, and every claim names its metric.
     """
     families: dict[tuple[str, str, str], list[int]] = {}

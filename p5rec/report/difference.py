@@ -16,9 +16,9 @@ from p5rec.evaluate.compare import adjusted, compare
 from p5rec.evaluate.measured import Measured
 from p5rec.evaluate.per_user import measured_of, read_per_user
 from p5rec.evaluate.schema import RECORD, Comparison, Measure, Method, Report, load_report
-from p5rec.metrics.together import resamples_for
+from p5rec.metrics.multiple_testing import resamples_for
 
-COMPARED = ("data", "protocol", "config", "measured", "part", "versions")
+COMPARED = ("data", "protocol", "config", "measured", "split", "versions")
 
 
 @dataclass(frozen=True)

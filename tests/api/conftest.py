@@ -1,4 +1,4 @@
-"""Models fitted to a small shop's log, once for all tests."""
+"""Models fitted to the log of a small shop, once for all tests."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import p5rec
 from p5rec.core.paths import cache_home
 from p5rec.data.fetch import fetch
 
-OWN = cache_home()  # the user's
+USER_HOME = cache_home()
 
 
 @pytest.fixture(autouse=True, scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One cache for all tests here."""
+    """One cache for all tests of this folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("P5REC_HOME", str(tmp_path_factory.mktemp("home")))
         yield
@@ -24,9 +24,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def movielens(home: None) -> None:
-    """MovieLens 100k as fetched: out of the user's cache, into which it comes if it can."""
+    """MovieLens 100k in the user's cache, fetched if it is missing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("P5REC_HOME", str(OWN))
+        patch.setenv("P5REC_HOME", str(USER_HOME))
         patch.setenv("PIP_RETRIES", "1")
         try:
             folder = fetch("ml-100k")

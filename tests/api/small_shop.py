@@ -1,4 +1,4 @@
-"""A small shop's log as frames."""
+"""The log of a small shop as frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SMALL = {"components": {"network": NETWORK}, "ids": IDS}
 
 
 def shop_events() -> pl.DataFrame:
-    """40 customers with 7 of 24 articles each, and their stars."""
+    """Events of 40 customers with 7 of 24 articles each, and their ratings."""
     rows = [
         {
             "customer": f"u{user}",
@@ -31,7 +31,7 @@ def shop_events() -> pl.DataFrame:
 
 
 def shop_items() -> pl.DataFrame:
-    """A title and a colour each."""
+    """The item table: titles and colours."""
     colours = ("red", "green", "blue")
     return pl.DataFrame(
         {
@@ -43,7 +43,7 @@ def shop_items() -> pl.DataFrame:
 
 
 def shop(**settings: object) -> p5rec.Dataset:
-    """The data set of both frames."""
+    """The data set from both frames."""
     columns = {"user": "customer", "item": "sku", "time": "bought_at", "rating": "stars"}
     return p5rec.Dataset.from_frame(
         shop_events(), shop_items(), attributes=["colour"], **columns, **settings

@@ -1,4 +1,4 @@
-"""What a session works on stays in the cache, what nothing uses goes."""
+"""Artefacts in use by a process stay in the cache; unused ones are pruned."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def prune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
-    """What `p5rec cache prune` says that deletes all it may."""
+    """The output of `p5rec cache prune` with deletion of all unreachable artefacts."""
     monkeypatch.setattr(sys, "argv", ["p5rec", "cache", "prune", "--unreachable", "--delete"])
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
@@ -35,23 +35,23 @@ def stages(root: Path) -> list[str]:
     return sorted(path.parent.name for path in root.glob("[!.]*/[!.]*"))
 
 
-def test_frames_stay_while_they_are_worked_on(
+def test_frames_stay_while_they_are_in_use(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train = shop().split()
     model = p5rec.Ease(l2=10.0).fit(train, verbose=False)
-    made = stages(root)
-    assert made == ["data", "fit", "frame", "frame", "model"]
+    before = stages(root)
+    assert before == ["data", "fit", "frame", "frame", "model"]
     assert "deleted 0 stages" in prune(monkeypatch, capsys)
-    assert stages(root) == made
+    assert stages(root) == before
     assert len(model.recommend(users=["u1"], k=3)) == 3
-    _session.cache_clear()  # as when the session ends
+    _session.cache_clear()  # as at the end of the process
     gc.collect()
     assert "deleted 5 stages" in prune(monkeypatch, capsys)
     assert stages(root) == []
 
 
-def test_frames_stay_with_the_run_that_is_made_of_them(
+def test_frames_stay_with_the_run_that_uses_them(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     train = shop().split()
@@ -59,7 +59,7 @@ def test_frames_stay_with_the_run_that_is_made_of_them(
     (tmp_path / "run/report.json").write_text("{}")
     run = Store(root, lambda _: None, 0)
     run.used.add(root, f"data/{train.data.key}")
-    run.published(tmp_path / "run")
+    run.note_run(tmp_path / "run")
     del run
     p5rec.Ease(l2=10.0).fit(train, verbose=False)
     _session.cache_clear()

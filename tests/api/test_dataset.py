@@ -17,13 +17,13 @@ def test_frames_of_external_ids(train: p5rec.Dataset) -> None:
     assert set(train.items.columns) == {"item", "title", "colour", "events"}
     assert len(train.items) == ITEMS
     events = train.events
-    assert events.columns == ["user", "item", "time", "rating", "part"]
+    assert events.columns == ["user", "item", "time", "rating", "split"]
     first = shop_events().select(
         user="customer", item="sku", time="bought_at", rating=pl.col("stars").cast(pl.Float32)
     )
     keys = ["user", "time"]
-    assert events.drop("part").sort(keys).equals(first.sort(keys))
-    assert events["part"].value_counts().sort("part").rows() == [
+    assert events.drop("split").sort(keys).equals(first.sort(keys))
+    assert events["split"].value_counts().sort("split").rows() == [
         ("test", USERS), ("train", USERS * (EACH - 2)), ("valid", USERS)
     ]  # fmt: skip
     assert len(train.test) == len(train.valid) == USERS
@@ -33,7 +33,7 @@ def test_frames_of_external_ids(train: p5rec.Dataset) -> None:
     assert repr(train) == "Dataset(40 users, 24 items, 280 events, split leave-one-out)"
 
 
-def test_a_notebook_shows_the_data(train: p5rec.Dataset) -> None:
+def test_notebooks_display_the_data_set(train: p5rec.Dataset) -> None:
     assert "<pre>users " in train._repr_html_()
     assert shop()._repr_html_() == "<pre>Dataset(table, split leave-one-out, not read yet)</pre>"
     assert len(train.plot().axes) == 3
@@ -42,7 +42,7 @@ def test_a_notebook_shows_the_data(train: p5rec.Dataset) -> None:
     assert len(p5rec.Dataset.from_frame(rows, time=None).plot().axes) == 2
 
 
-def test_a_frame_is_what_a_file_is(tmp_path: Path, train: p5rec.Dataset) -> None:
+def test_a_frame_and_a_file_give_the_same_data_set(tmp_path: Path, train: p5rec.Dataset) -> None:
     shop_events().write_parquet(tmp_path / "log.parquet")
     shop_items().write_parquet(tmp_path / "items.parquet")
     file = p5rec.Dataset.from_file(
@@ -61,7 +61,7 @@ def test_a_frame_is_what_a_file_is(tmp_path: Path, train: p5rec.Dataset) -> None
     assert file.items.equals(train.items)
 
 
-def test_splits_and_settings_are_those_of_a_recipe(train: p5rec.Dataset) -> None:
+def test_splits_and_settings_equal_a_recipe(train: p5rec.Dataset) -> None:
     by_time = shop(min_rating=2, k_core={"user": 2, "item": 1}).split("time", seed=3)
     store = by_time.prepared().store
     corpus = load_corpus(prepare_data(by_time.config, store).path)
@@ -70,12 +70,10 @@ def test_splits_and_settings_are_those_of_a_recipe(train: p5rec.Dataset) -> None
     assert by_time.describe()["split"]["train"] == int(corpus.split.mask("train").sum())
 
 
-def test_a_shipped_world() -> None:
-    world = p5rec.Dataset.from_config(
-        {"source": "synthetic", "synthetic": {"users": 8, "items": 9}}
-    )
-    assert len(world.users) == 8
-    assert repr(world).startswith("Dataset(8 users")
+def test_a_synthetic_dataset() -> None:
+    data = p5rec.Dataset.from_config({"source": "synthetic", "synthetic": {"users": 8, "items": 9}})
+    assert len(data.users) == 8
+    assert repr(data).startswith("Dataset(8 users")
 
 
 ERRORS = {
@@ -105,17 +103,17 @@ ERRORS = {
     "a split": (lambda: shop().split("leave-two-out"), "Dataset.split: split: "),
     "nobody": (
         lambda: p5rec.Dataset.from_frame(shop_events().head(2), **COLUMNS).split(),
-        "events: expected a user to evaluate under the split leave-one-out, got none of 1; bring "
+        "events: expected a user to evaluate under the split leave-one-out, got none of 1; add "
         "at least one user with 3 events, or lower k_core and min_rating",
     ),
     "no frame": (
         lambda: p5rec.Dataset.from_frame("log.csv"),
-        "events: expected a frame (polars, pandas or Arrow), got a str; make it one",
+        "events: expected a frame (polars, pandas or Arrow), got a str; convert it to one",
     ),
     "no times": (
         lambda: p5rec.Dataset.from_frame({"user": ["a"], "item": ["x"]}),
         "events: expected a column 'time' for the time, got none; known: item, user (set time, or "
-        "order to rows where these are in order, oldest first)",
+        "order to rows if the rows are sorted, oldest first)",
     ),
     "a name twice": (
         lambda: shop(context={"label": {"column": "stars", "kind": "number"}}),
@@ -129,12 +127,12 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_errors_are_one_line_about_the_frame(name: str) -> None:
-    make, said = ERRORS[name]
+def test_errors_are_one_line_and_name_the_frame(name: str) -> None:
+    make, message = ERRORS[name]
     with pytest.raises(p5rec.UserError) as caught:
         make()
     (line,) = caught.value.lines
-    assert line.startswith(said)
+    assert line.startswith(message)
     assert "parquet" not in line
     assert "data." not in line
 
@@ -143,7 +141,7 @@ def test_arrow_and_lazy_frames_and_mappings(train: p5rec.Dataset) -> None:
     events = shop_events()
     for frame in (events.lazy(), events.to_arrow(), events.to_dict(as_series=False)):
         data = p5rec.Dataset.from_frame(frame, rating="stars", **COLUMNS)
-        assert data.events.drop("part").equals(train.events.drop("part"))
+        assert data.events.drop("split").equals(train.events.drop("split"))
 
 
 def test_rows_in_order_where_there_are_no_times(train: p5rec.Dataset) -> None:
@@ -151,13 +149,13 @@ def test_rows_in_order_where_there_are_no_times(train: p5rec.Dataset) -> None:
     columns = {"user": "customer", "item": "sku", "time": None}
     data = p5rec.Dataset.from_frame(events.drop("bought_at"), **columns).split()
     assert data.summary["ordinal"]
-    said = p5rec.Dataset.from_frame(events, user="customer", item="sku", order="rows")
-    assert said.events["time"].equals(data.events["time"])
+    by_rows = p5rec.Dataset.from_frame(events, user="customer", item="sku", order="rows")
+    assert by_rows.events["time"].equals(data.events["time"])
     assert data.events["time"].to_list() == [*range(EACH)] * USERS
     keys = ["user", "item"]
     assert data.test.select(keys).sort(keys).equals(train.test.select(keys).sort(keys))
-    assert p5rec.Dataset.from_frame(events, **columns).events.equals(data.events.drop("part").join(
-        data.events.select("user", "time", "part"), on=["user", "time"], maintain_order="left"
+    assert p5rec.Dataset.from_frame(events, **columns).events.equals(data.events.drop("split").join(
+        data.events.select("user", "time", "split"), on=["user", "time"], maintain_order="left"
     ))  # fmt: skip
     with pytest.raises(p5rec.UserError, match="expected times, for the split by time, got an"):
         data.split("time")
@@ -180,20 +178,20 @@ def test_orders_users_context_labels_and_behaviours() -> None:
         user_attributes=["town"], context={"hour": "number"}, label={"column": "opened"},
         behaviour={"column": "done", "targets": ["buy"], "weights": {"view": 0.5}}, **COLUMNS,
     ).split("last-basket")  # fmt: skip
-    log, shown = data.corpus.interactions, data.events
-    beside = ["basket", "behaviour", "label", "hour", "part"]
-    assert shown.columns == ["user", "item", "time", *beside]
-    assert set(shown["label"]) == {1}
-    assert set(shown["hour"]) == {9.0}
-    bought = shown.filter(pl.col("behaviour") == "buy")
+    log, events_out = data.corpus.interactions, data.events
+    further = ["basket", "behaviour", "label", "hour", "split"]
+    assert events_out.columns == ["user", "item", "time", *further]
+    assert set(events_out["label"]) == {1}
+    assert set(events_out["hour"]) == {9.0}
+    bought = events_out.filter(pl.col("behaviour") == "buy")
     orders = bought.group_by("user", "basket").len().group_by("user").len()
     assert set(orders["len"]) == {-(-EACH // 2)}
-    assert data.test.columns == shown.columns[:-1]
+    assert data.test.columns == events_out.columns[:-1]
     assert data.users.columns == ["user", "town", "events"]
     assert data.items["events"].sum() == 2 * USERS * EACH
-    told = data.describe()
-    assert told["baskets"] == USERS * -(-EACH // 2)
-    assert told["behaviours"] == {"buy (target)": USERS * EACH, "view": USERS * EACH}
+    described = data.describe()
+    assert described["baskets"] == USERS * -(-EACH // 2)
+    assert described["behaviours"] == {"buy (target)": USERS * EACH, "view": USERS * EACH}
     assert [*log.context] == ["hour"]
     assert (log.labels == 1).all()
     assert log.is_target[data.corpus.split.mask("valid", "test")].all()

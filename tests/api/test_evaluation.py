@@ -14,23 +14,23 @@ from p5rec.evaluate.schema import load_report
 def test_a_report_of_models(
     hybrid: p5rec.Model, ease: p5rec.Model, train: p5rec.Dataset, tmp_path: Path
 ) -> None:
-    found = p5rec.evaluate(
+    evaluation = p5rec.evaluate(
         {"hybrid": hybrid, "ease": ease}, train, compare=[("hybrid", "ease")], k=10
     )
-    table = found.table(intervals=True)
+    table = evaluation.table(intervals=True)
     assert set(table["method"]) == {"hybrid", "ease"}
     assert {"NDCG@10", "NDCG@10 low", "NDCG@10 high"} <= {*table.columns}
-    assert found.comparisons["metric"].to_list() == ["HR@10", "NDCG@10"]
-    assert found.compare("ease", "hybrid")["a"][0] == "ease"
-    assert found.plot()._repr_png_().startswith(b"\x89PNG")
-    assert "<pre>" in found._repr_html_()
-    found.save(tmp_path / "out")
-    assert load_report(tmp_path / "out").methods == found.report.methods
+    assert evaluation.comparisons["metric"].to_list() == ["HR@10", "NDCG@10"]
+    assert evaluation.compare("ease", "hybrid")["a"][0] == "ease"
+    assert evaluation.plot()._repr_png_().startswith(b"\x89PNG")
+    assert "<pre>" in evaluation._repr_html_()
+    evaluation.save(tmp_path / "out")
+    assert load_report(tmp_path / "out").methods == evaluation.report.methods
     with pytest.raises(p5rec.UserError, match="compare: expected a method, got 'sasrec'"):
-        found.compare("hybrid", "sasrec")
+        evaluation.compare("hybrid", "sasrec")
 
 
-def test_loaded_or_fitted_figures_are_the_same(
+def test_loaded_and_fitted_models_have_the_same_metrics(
     ease: p5rec.Model, train: p5rec.Dataset, tmp_path: Path
 ) -> None:
     ease.save(tmp_path / "m")
@@ -42,23 +42,25 @@ def test_loaded_or_fitted_figures_are_the_same(
 
 
 @pytest.mark.parametrize("pandas", [False, True])
-def test_lists_made_elsewhere(ease: p5rec.Model, train: p5rec.Dataset, pandas: bool) -> None:
-    """A frame of a model's own lists measures as the model does."""
+def test_lists_from_a_frame(ease: p5rec.Model, train: p5rec.Dataset, pandas: bool) -> None:
+    """The frame of a model's lists has the metrics of the model."""
     seen = {user: rows["item"].to_list() for (user,), rows in train.events.filter(
-        pl.col("part") != "test").group_by("user")}  # fmt: skip
+        pl.col("split") != "test").group_by("user")}  # fmt: skip
     lists = ease.recommend(histories=seen, k=10).drop("title")
     if pandas:
         pytest.importorskip("pandas")
         lists = lists.to_pandas()
-    found = p5rec.evaluate({"mine": lists, "ease": ease}, train, compare=[("mine", "ease")], k=10)
-    table = found.table().drop("method")
+    evaluation = p5rec.evaluate(
+        {"mine": lists, "ease": ease}, train, compare=[("mine", "ease")], k=10
+    )
+    table = evaluation.table().drop("method")
     assert table[0].equals(table[1])
-    assert set(found.comparisons["value"]) == {0.0}
+    assert set(evaluation.comparisons["value"]) == {0.0}
     few = p5rec.evaluate({"mine": lists[lists["user"] == "u1"] if pandas else lists[:10]}, train)
     assert few.report.notes[0].startswith("mine: 39 of 40 users have no list in mine; each counts")
     again = ease.recommend(k=10, exclude_seen=False)
     with pytest.raises(
-        p5rec.UserError, match=r"got again with .* and ease without; say exclude_seen=F"
+        p5rec.UserError, match=r"got again with .* and ease without; set exclude_seen=F"
     ):
         p5rec.evaluate({"again": again, "ease": ease}, train)
     both = p5rec.evaluate({"again": again, "mine": lists, "ease": ease}, train, exclude_seen=False)
@@ -71,7 +73,7 @@ def test_lists_made_elsewhere(ease: p5rec.Model, train: p5rec.Dataset, pandas: b
         p5rec.evaluate({"mine": "lists.csv"}, train)
 
 
-def test_several_seeds_stand_as_their_mean(train: p5rec.Dataset) -> None:
+def test_several_seeds_are_reported_as_their_mean(train: p5rec.Dataset) -> None:
     few = {"epochs": 1, "width": 8, "dropout": 0.0}
     runs = [p5rec.Sasrec(seed=n, **few).fit(train, verbose=False) for n in (0, 1)]
     report = p5rec.evaluate({"sasrec": runs}, train).report
@@ -79,8 +81,8 @@ def test_several_seeds_stand_as_their_mean(train: p5rec.Dataset) -> None:
     assert report.protocol.seeds == [0, 1]
 
 
-def test_what_was_learned_is_not_measured_on(train: p5rec.Dataset) -> None:
-    """Under another split the model has seen events of the part."""
+def test_a_model_fitted_to_held_out_events_is_refused(train: p5rec.Dataset) -> None:
+    """A model of another split was fitted to events of this held-out split."""
     other = shop().split("time")
     ease = p5rec.Ease(l2=10.0).fit(other, verbose=False)
     seen = other.train.join(train.valid, on=["user", "item", "time"]).height
@@ -89,34 +91,34 @@ def test_what_was_learned_is_not_measured_on(train: p5rec.Dataset) -> None:
     with pytest.raises(p5rec.UserError) as caught:
         p5rec.evaluate({"ease": ease}, train, "valid")
     (line,) = caught.value.lines
-    assert f"learned from {seen} of the {len(train.valid)} valid events" in line
-    found = p5rec.evaluate({"ease": ease}, train, "valid", allow_seen=True)
-    assert any(f"learned from {seen} of" in note for note in found.report.notes)
+    assert f"fitted to {seen} of the {len(train.valid)} valid events" in line
+    evaluation = p5rec.evaluate({"ease": ease}, train, "valid", allow_seen=True)
+    assert any(f"fitted to {seen} of" in note for note in evaluation.report.notes)
 
 
-def test_ratings_are_asked_for(train: p5rec.Dataset) -> None:
+def test_prompts_select_the_rating_task(train: p5rec.Dataset) -> None:
     bias = p5rec.Bias(user_shrink=1.0, item_shrink=1.0).fit(train, verbose=False)
     table = p5rec.evaluate({"bias": bias}, train, prompts={"rating": 20}).table()
     assert "bias" in table["method"].to_list()
-    assert "global-mean" in table["method"].to_list()  # the reference beside it
+    assert "global-mean" in table["method"].to_list()  # the reference baseline
     with pytest.raises(p5rec.UserError, match="expected a model that ranks, or prompts="):
         p5rec.evaluate({"bias": bias}, train)
 
 
-def test_models_of_other_items_are_refused(ease: p5rec.Model) -> None:
-    kept = shop_events().filter(pl.col("sku") != "A-3")
+def test_models_with_other_items_are_refused(ease: p5rec.Model) -> None:
+    fewer = shop_events().filter(pl.col("sku") != "A-3")
     other = p5rec.Dataset.from_frame(
-        kept, shop_items(), user="customer", item="sku", time="bought_at"
+        fewer, shop_items(), user="customer", item="sku", time="bought_at"
     ).split()
     with pytest.raises(p5rec.UserError, match=r"^ease: .*the 24 items it was fitted to"):
         p5rec.evaluate({"ease": ease}, other, allow_seen=True)
 
 
-def test_one_against_the_others(
+def test_compare_pairs_the_first_with_the_others(
     hybrid: p5rec.Model, ease: p5rec.Model, train: p5rec.Dataset
 ) -> None:
-    found = p5rec.compare({"hybrid": hybrid, "ease": ease}, train)
-    assert found["b"].to_list() == ["ease", "ease"]
+    evaluation = p5rec.compare({"hybrid": hybrid, "ease": ease}, train)
+    assert evaluation["b"].to_list() == ["ease", "ease"]
 
 
 def test_an_audit_finds_a_planted_leak() -> None:
@@ -125,13 +127,13 @@ def test_an_audit_finds_a_planted_leak() -> None:
     twice = p5rec.Dataset.from_frame(
         pl.concat([events, events]), user="customer", item="sku", time="bought_at", dedupe="none"
     )
-    found = p5rec.audit(twice.split())
-    assert len(found)
-    assert found.table().columns == ["severity", "check", "sentence"]
-    assert found.found[0].sentence[:20] in found._repr_html_()
+    evaluation = p5rec.audit(twice.split())
+    assert len(evaluation)
+    assert evaluation.table().columns == ["severity", "check", "sentence"]
+    assert evaluation.findings[0].sentence[:20] in evaluation._repr_html_()
 
 
-def test_packages_of_these_names_are_functions_and_packages() -> None:
+def test_audit_and_evaluate_are_functions_and_packages() -> None:
     import p5rec.audit.checks as checks
     import p5rec.evaluate.measure as measure
 

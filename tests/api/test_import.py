@@ -1,4 +1,4 @@
-"""Opening the package is quick because it imports almost nothing."""
+"""``import p5rec`` is quick and imports no heavy library."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_nothing_heavy_is_imported() -> None:
     subprocess.run([sys.executable, "-c", SCRIPT], check=True)
 
 
-def test_every_name_is_there_and_no_other() -> None:
+def test_the_package_has_the_names_of_all_and_no_others() -> None:
     for name in p5rec.__all__:
         assert callable(getattr(p5rec, name)), name
     assert {*p5rec.__all__} <= {*dir(p5rec)}
@@ -30,12 +30,12 @@ def test_every_name_is_there_and_no_other() -> None:
     assert not hasattr(p5rec, "nothing")
 
 
-def test_every_public_name_is_described_and_typed() -> None:
+def test_every_public_name_has_a_docstring_and_types() -> None:
     for name in p5rec.__all__:
         found = getattr(p5rec, name)
         own = vars(found) if inspect.isclass(found) else {}
         inner = {key: value for key, value in own.items() if not key.startswith("_")}
-        for place, each in {
+        for path, each in {
             name: found,
             **{f"{name}.{n}": each for n, each in inner.items()},
         }.items():
@@ -43,7 +43,7 @@ def test_every_public_name_is_described_and_typed() -> None:
                 each = each.fget
             each = getattr(each, "__func__", getattr(each, "func", each))
             if inspect.isclass(each) or inspect.isroutine(each):
-                assert inspect.getdoc(each), place
+                assert inspect.getdoc(each), path
             if inspect.isfunction(each):
-                told = {*each.__annotations__} | {"self", "cls"}
-                assert {*inspect.signature(each).parameters, "return"} <= told, place
+                typed = {*each.__annotations__} | {"self", "cls"}
+                assert {*inspect.signature(each).parameters, "return"} <= typed, path

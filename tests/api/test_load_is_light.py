@@ -1,4 +1,4 @@
-"""A saved hybrid answers without the libraries that only training and reports need."""
+"""A saved hybrid recommends without the libraries of training and reports."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ UNUSED = (
 SCRIPT = f"""
 import sys
 import p5rec
-found = p5rec.load(sys.argv[1]).recommend(histories=[["A-1", "A-2"]], k=3)
-assert len(found) == 3
-assert not (met := [name for name in {UNUSED} if name in sys.modules]), met
+lists = p5rec.load(sys.argv[1]).recommend(histories=[["A-1", "A-2"]], k=3)
+assert len(lists) == 3
+assert not (imported := [name for name in {UNUSED} if name in sys.modules]), imported
 """
 
 
-def test_the_first_list_imports_no_trainer(hybrid: p5rec.Model, tmp_path: Path) -> None:
+def test_recommend_imports_no_trainer(hybrid: p5rec.Model, tmp_path: Path) -> None:
     hybrid.save(tmp_path / "m")
     subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path / "m")], check=True)

@@ -26,12 +26,14 @@ QUICK: dict[str, dict[str, Any]] = {
 @pytest.fixture(params=["ease", "hybrid", *SEVERAL])
 def model(request: pytest.FixtureRequest, train: p5rec.Dataset) -> p5rec.Model:
     if request.param in SEVERAL:
-        made = getattr(p5rec, SEVERAL[request.param])(**QUICK[request.param])
-        return made.fit(train, verbose=False)
+        estimator = getattr(p5rec, SEVERAL[request.param])(**QUICK[request.param])
+        return estimator.fit(train, verbose=False)
     return request.getfixturevalue(request.param)
 
 
-def test_saved_is_served(model: p5rec.Model, train: p5rec.Dataset, tmp_path: Path) -> None:
+def test_a_saved_model_gives_the_same_lists(
+    model: p5rec.Model, train: p5rec.Dataset, tmp_path: Path
+) -> None:
     model.save(tmp_path / "m")
     alone, with_data = p5rec.load(tmp_path / "m"), p5rec.load(tmp_path / "m", train)
     assert with_data.recommend(k=5).equals(model.recommend(k=5))
@@ -58,20 +60,20 @@ def test_new_users_by_their_histories(model: p5rec.Model) -> None:
     assert not len(model.recommend(histories=[]))
 
 
-def test_limits_of_lists(model: p5rec.Model, train: p5rec.Dataset) -> None:
+def test_candidates_allow_and_deny(model: p5rec.Model, train: p5rec.Dataset) -> None:
     few = [f"A-{n}" for n in range(12)]
     plain = model.recommend(k=3, candidates=few)
     assert set(plain["item"]) <= {*few}
-    denied = {
+    top = {
         user: [item] for user, item, rank in plain["user", "item", "rank"].iter_rows() if rank == 1
     }
-    less = model.recommend(k=3, candidates=few, deny=denied)
+    less = model.recommend(k=3, candidates=few, deny=top)
     assert not less.join(plain.filter(pl.col("rank") == 1), on=["user", "item"]).height
     only = model.recommend(users=["u3"], k=24, allow={"u3": ["A-23", "A-22"]}, exclude_seen=False)
     assert set(only["item"]) == {"A-22", "A-23"}
 
 
-MISTAKES = {
+ERRORS = {
     "an unknown user": ({"users": ["u1", "nobody"]}, "users, row 2: expected a known user, got"),
     "an unknown item": (
         {"histories": {"me": ["A-1", "A-99"]}},
@@ -86,31 +88,31 @@ MISTAKES = {
         {"users": ["u1"], "histories": [[]]},
         "recommend: expected users or histories, got both; name one",
     ),
-    "no length": ({"k": 0}, "recommend: k: expected at least 1, got 0; ask for"),
+    "no length": ({"k": 0}, "recommend: k: expected at least 1, got 0; set k"),
     "nothing left": (
         {"users": ["u1"], "candidates": []},
-        "recommend: expected at least one item that each user may be given, got none for user "
+        "recommend: expected at least one allowed item for each user, got none for user "
         "'u1'; loosen",
     ),
     "a list for users": (
         {"users": ["u1"], "allow": ["A-1"]},
         "allow: expected user → items, got a list; write {user: [...]}, or candidates=[...]",
     ),
-    "a strange user": (
+    "an unknown name": (
         {"users": ["u1"], "deny": {"U1": ["A-1"]}},
-        "deny: expected users that lists are made for, got 'U1'",
+        "deny: expected users of this call, got 'U1'",
     ),
     "a library": ({"frame": "numpy"}, "frame: expected polars or pandas, got 'numpy'"),
 }
 
 
-@pytest.mark.parametrize("name", MISTAKES)
-def test_mistakes_are_one_line(name: str, ease: p5rec.Model) -> None:
-    words, said = MISTAKES[name]
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_of_recommend_are_one_line(name: str, ease: p5rec.Model) -> None:
+    words, message = ERRORS[name]
     with pytest.raises(p5rec.UserError) as caught:
         ease.recommend(**words)
     (line,) = caught.value.lines
-    assert line.startswith(said)
+    assert line.startswith(message)
 
 
 def test_ratings_of_pairs(train: p5rec.Dataset, ease: p5rec.Model) -> None:
@@ -124,15 +126,17 @@ def test_ratings_of_pairs(train: p5rec.Dataset, ease: p5rec.Model) -> None:
     assert clicks["click"].is_between(0, 1).all()
     with pytest.raises(p5rec.UserError, match="expected a method that ranks items, got a bias"):
         bias.recommend(users=["u1"])
-    with pytest.raises(p5rec.UserError, match="expected a method that offers ratings, got a ease"):
+    with pytest.raises(
+        p5rec.UserError, match="expected a method that predicts ratings, got a ease"
+    ):
         ease.predict_rating(pairs)
-    with pytest.raises(p5rec.UserError, match="offers explanations"):
+    with pytest.raises(p5rec.UserError, match="predicts explanations"):
         ease.explain(pairs)
     with pytest.raises(p5rec.UserError, match="expected a column 'item', got none"):
         bias.predict_rating(pairs.drop("item"))
 
 
-def test_a_folder_that_is_no_model_is_kept(ease: p5rec.Model, tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_not_overwritten(ease: p5rec.Model, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(p5rec.UserError, match="expected a new folder, or a saved model's"):
         ease.save(tmp_path)
@@ -150,7 +154,7 @@ def test_every_method_is_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
     assert p5rec.LastItem().config.kind == "last-item"
 
 
-def test_settings_and_their_mistakes() -> None:
+def test_settings_and_their_errors() -> None:
     assert p5rec.EaseRecency().config.tune["half_life"]
     assert p5rec.Ease(l2=5).config.tune == {}
     assert p5rec.Sasrec(width=32, tune={}, seed=2).seed == 2
@@ -159,24 +163,24 @@ def test_settings_and_their_mistakes() -> None:
     assert signature(p5rec.Ease).parameters["tune"].default == METHODS.get("ease").grid
     with pytest.raises(p5rec.UserError) as caught:
         p5rec.Ease(halflife=1)
-    said = "Ease: expected a known key, got 'halflife'; did you mean 'half_life'?"
-    assert caught.value.lines == (said,)
+    message = "Ease: expected a known key, got 'halflife'; did you mean 'half_life'?"
+    assert caught.value.lines == (message,)
     with pytest.raises(p5rec.UserError, match=r"^Hybrid: ids: expected a known key"):
         p5rec.Hybrid(ids={"level": 2})
 
 
-def test_hybrid_is_the_shipped_one() -> None:
+def test_hybrid_is_the_shipped_config() -> None:
     tree, _ = read_tree(config_path("hybrid"))
-    made, methods = p5rec.Hybrid(), tree["methods"]
+    hybrid, methods = p5rec.Hybrid(), tree["methods"]
     network = METHODS.get("generative")(**methods["hybrid-network"])
     assert p5rec.HybridNetwork().config == network
     components = {**methods["hybrid"]["components"], "network": network.dump()}
-    assert made.config == METHODS.get("fusion")(**{**methods["hybrid"], "components": components})
-    assert made.ids is not None
-    assert made.ids.dump() == type(made.ids)(**tree["ids"]["semantic"]).dump()
+    assert hybrid.config == METHODS.get("fusion")(**{**methods["hybrid"], "components": components})
+    assert hybrid.ids is not None
+    assert hybrid.ids.dump() == type(hybrid.ids)(**tree["ids"]["semantic"]).dump()
 
 
-def test_seeds_are_those_of_a_recipe_s_runs(train: p5rec.Dataset) -> None:
+def test_seeds_equal_those_of_a_recipe(train: p5rec.Dataset) -> None:
     few = {"epochs": 1, "width": 8, "dropout": 0.0}
     first, second = (p5rec.Sasrec(seed=n, **few).fit(train, verbose=False) for n in (0, 1))
     assert first.fitted is not None
@@ -186,7 +190,7 @@ def test_seeds_are_those_of_a_recipe_s_runs(train: p5rec.Dataset) -> None:
     assert not first.recommend(k=3).equals(second.recommend(k=3))
 
 
-def test_a_fit_may_begin_from_a_model(train: p5rec.Dataset, tmp_path: Path) -> None:
+def test_a_fit_can_be_initialised_from_a_model(train: p5rec.Dataset, tmp_path: Path) -> None:
     small = {**NETWORK, "ids": IDS}
     first = p5rec.HybridNetwork(**small).fit(train, verbose=False)
     longer = p5rec.HybridNetwork(start=first, **small).fit(train, verbose=False)
@@ -195,7 +199,7 @@ def test_a_fit_may_begin_from_a_model(train: p5rec.Dataset, tmp_path: Path) -> N
     assert longer.recommend(k=3).equals(same.recommend(k=3))
 
 
-def test_what_a_model_says_of_itself(hybrid: p5rec.Model, ease: p5rec.Model) -> None:
+def test_describe_and_repr(hybrid: p5rec.Model, ease: p5rec.Model) -> None:
     about = hybrid.describe()
     assert about["kind"] == "fusion"
     assert about["items"] == 24

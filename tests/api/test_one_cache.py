@@ -1,4 +1,4 @@
-"""What was fitted from Python is found by a recipe that says the same."""
+"""A recipe with the same settings uses the models that Python has fitted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import p5rec
 from p5rec.cli.main import main
 
 
-def test_a_recipe_finds_what_was_fitted_here(
+def test_a_recipe_uses_models_fitted_from_python(
     train: p5rec.Dataset,
     hybrid: p5rec.Model,
     tmp_path: Path,
@@ -36,9 +36,9 @@ def test_a_recipe_finds_what_was_fitted_here(
     capsys.readouterr()
     with pytest.raises(SystemExit) as caught:
         main()
-    said = capsys.readouterr().out
-    assert caught.value.code in (0, None), said
+    output = capsys.readouterr().out
+    assert caught.value.code in (0, None), output
     for stage in ("data", "ids", "fit generative", "fit item-to-item"):
-        assert f"{stage}: kept" in said
+        assert f"{stage}: cached" in output
     model = p5rec.load(out / "models/hybrid", train)
     assert model.recommend(k=5).equals(hybrid.recommend(k=5))

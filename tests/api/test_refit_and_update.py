@@ -1,4 +1,4 @@
-"""Models for production from Python: refit, update, what they say of themselves."""
+"""Production models from Python: refit, update, and their provenance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLUMNS = {"user": "customer", "item": "sku", "time": "bought_at", "rating": "st
 
 
 def tomorrow(gone: int = 0, each: int = 4) -> p5rec.Dataset:
-    """The shop later: six new customers, two new articles, ``gone`` old ones no more."""
+    """A later log: six new customers, two new articles, and without ``gone`` old ones."""
     rows = [
         {
             "customer": f"n{user}" if user < NEW else f"u{user}",
@@ -37,20 +37,20 @@ def tomorrow(gone: int = 0, each: int = 4) -> p5rec.Dataset:
     more = {"sku": ["A-24", "A-25"], "title": ["New", "Newer"], "colour": ["red", "blue"]}
     items = pl.concat([shop_items(), pl.DataFrame(more)])
     events = pl.concat([shop_events(), later.select(shop_events().columns)])
-    left = [f"A-{n}" for n in range(gone)]
+    removed = [f"A-{n}" for n in range(gone)]
     return p5rec.Dataset.from_frame(
-        events.filter(~pl.col("sku").is_in(left)),
-        items.filter(~pl.col("sku").is_in(left)),
+        events.filter(~pl.col("sku").is_in(removed)),
+        items.filter(~pl.col("sku").is_in(removed)),
         attributes=["colour"],
         **COLUMNS,
     )
 
 
-def rows(model: p5rec.Model) -> dict[str, Tensor]:
-    """Each item's own row in the network, by id."""
-    part = model.folder / "components" / "network"
-    table = read_tensors(part / WEIGHTS)["item_embeddings"]
-    return dict(zip(load_item_ids(part / "codes"), table, strict=True))
+def embeddings(model: p5rec.Model) -> dict[str, Tensor]:
+    """The network's item embeddings, by item id."""
+    folder = model.folder / "components" / "network"
+    table = read_tensors(folder / WEIGHTS)["item_embeddings"]
+    return dict(zip(load_item_ids(folder / "codes"), table, strict=True))
 
 
 def codes(model: p5rec.Model) -> dict[str, list[int]]:
@@ -69,7 +69,7 @@ def updated(refitted: p5rec.Model) -> p5rec.Model:
     return refitted.update(tomorrow(gone=1), verbose=False)
 
 
-def test_an_update_goes_on_from_the_model_before(
+def test_an_update_continues_from_the_earlier_model(
     refitted: p5rec.Model, updated: p5rec.Model
 ) -> None:
     about = updated.describe()["provenance"]
@@ -88,10 +88,10 @@ def test_an_update_goes_on_from_the_model_before(
     assert new.keys() == old.keys() - {"A-0"} | {"A-24", "A-25"}
     assert all(new[item] == old[item] for item in new.keys() & old.keys())
     assert len({*map(tuple, new.values())}) == len(new)
-    # rows have moved, but not far: a fresh start would have drawn others
-    before, after = rows(refitted), rows(updated)
+    # embeddings have changed, but little: a new initialisation would change them more
+    before, after = embeddings(refitted), embeddings(updated)
     moved = [float((after[item] - before[item]).norm()) for item in new.keys() & old.keys()]
-    assert 0 < np.mean(moved) < 0.5 * np.mean([float(row.norm()) for row in before.values()])
+    assert 0 < np.mean(moved) < 0.5 * np.mean([float(own.norm()) for own in before.values()])
     assert all(float(after[item].norm()) > 0 for item in ("A-24", "A-25"))
     lists = updated.recommend(users=["n0"], histories=None, k=5)
     assert len(lists) == 5
@@ -112,18 +112,18 @@ def test_a_saved_model_is_updated_as_well(
     assert json.loads((tmp_path / "m" / "news.json").read_text())["gone"] == ["A-0"]
     after = p5rec.load(tmp_path / "m")
     assert after.news == updated.news
-    with pytest.raises(p5rec.UserError, match="update: expected events that the model has not"):
+    with pytest.raises(p5rec.UserError, match="update: expected events that the model was not"):
         after.update(tomorrow(gone=1))
-    # epochs of the next update are a share of a whole training, not of the last update
+    # epochs of the next update are a share of a complete training, not of the last update
     more = after.update(tomorrow(each=5), share=1.0, verbose=False).provenance
     assert more.fitted["network"] == {"fitted": "from an earlier model", "epochs": 1}
-    whole = after.refit(tomorrow(), verbose=False)
-    assert whole.provenance.fitted["network"]["fitted"] == "anew"
-    assert [each["made"] for each in whole.provenance.earlier] == ["refit", "update"]
+    refit = after.refit(tomorrow(), verbose=False)
+    assert refit.provenance.fitted["network"]["fitted"] == "anew"
+    assert [each["made"] for each in refit.provenance.earlier] == ["refit", "update"]
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "fact"),
     [
         (
             p5rec.Sasrec(width=8, epochs=5, tune={}),
@@ -134,23 +134,25 @@ def test_a_saved_model_is_updated_as_well(
         (p5rec.ItemMean(), {"fitted": "anew"}),
     ],
 )
-def test_what_can_go_on_does_and_the_rest_is_fitted_anew(
-    model: p5rec.Estimator, said: dict[str, object], train: p5rec.Dataset
+def test_an_update_continues_or_fits_from_scratch(
+    model: p5rec.Estimator, fact: dict[str, object], train: p5rec.Dataset
 ) -> None:
     now = model.fit(train, verbose=False).update(tomorrow(), verbose=False)
-    assert now.provenance.fitted.items() >= said.items()
-    assert now.lineage.among(tomorrow().corpus.interactions.event_keys).all()
+    assert now.provenance.fitted.items() >= fact.items()
+    assert now.lineage.contains(tomorrow().corpus.interactions.event_keys).all()
     assert len(now.items) == ITEMS + 2
 
 
-def test_a_model_that_has_seen_all_is_not_measured(updated: p5rec.Model) -> None:
+def test_a_model_of_all_events_is_not_evaluated(updated: p5rec.Model) -> None:
     data = tomorrow(gone=1).split()
-    with pytest.raises(p5rec.UserError, match="expected a model that did not learn from what"):
+    with pytest.raises(
+        p5rec.UserError, match="expected a model that was not fitted to the held-out"
+    ):
         p5rec.evaluate(updated, data)
     found = p5rec.evaluate({"u": updated}, data, allow_seen=True)
     assert any(note.startswith("u was updated on 20") for note in found.report.notes)
     assert found.report.manifest["provenance"]["u"][0]["new_users"] == NEW
-    with pytest.raises(p5rec.UserError, match="expected a rule that holds events out, to eval"):
+    with pytest.raises(p5rec.UserError, match="expected a rule that holds out events for eval"):
         p5rec.evaluate(updated, tomorrow(gone=1).split("all"))
 
 
@@ -161,7 +163,7 @@ def test_all_events_train_under_the_rule_all(train: p5rec.Dataset) -> None:
     assert len(train.users) == USERS
 
 
-def test_a_model_of_yesterday_is_measured_on_what_came_later(
+def test_an_older_model_is_evaluated_on_later_events(
     refitted: p5rec.Model, updated: p5rec.Model
 ) -> None:
     after = tomorrow(each=6)
@@ -173,7 +175,7 @@ def test_a_model_of_yesterday_is_measured_on_what_came_later(
     models = {"old": refitted, "new": updated, "ease": ease}
     found = p5rec.evaluate(models, data, other_items=True)
     assert {*found.table()["n"]} == {NEW + 4}
-    assert "old knows 24 of the 26 items: the others are left out" in found.report.notes[0]
+    assert "old knows 24 of the 26 items: its histories skip the others" in found.report.notes[0]
     with pytest.raises(p5rec.UserError, match="test_from: expected a time, got 'soon'; write it"):
         after.split("time", test_from="soon")
     assert after.split("time", test_from=date(2023, 11, 29)).config == data.config
@@ -181,7 +183,7 @@ def test_a_model_of_yesterday_is_measured_on_what_came_later(
         after.split(test_from="2024-01-01")
 
 
-def test_a_frame_is_no_data_set(updated: p5rec.Model) -> None:
+def test_a_frame_is_refused_as_data_set(updated: p5rec.Model) -> None:
     for call in (updated.update, p5rec.Ease().fit, partial(p5rec.evaluate, updated)):
         with pytest.raises(
             p5rec.UserError, match=r"expected a p5rec.Dataset, got a DataFrame; make"
