@@ -1,8 +1,8 @@
 """The codes of all items as one tree in flat arrays.
 
 Items are sorted by codes, so the leaves of any subtree are contiguous and a subtree is a range.
-Levels are stored as compressed sparse rows, after Su et al., *Vectorizing the
-Trie* (2026, arXiv 2602.22647).
+Levels are stored as compressed sparse rows, after Su et al., *Vectorizing the Trie* (2026, arXiv
+2602.22647).
 
 N items, L levels; depth 0 is the root, depth l has ``n_l`` nodes.
 """

@@ -36,8 +36,7 @@ def plan(costs: np.ndarray) -> np.ndarray:
 
 
 def spill(costs: np.ndarray, chosen: np.ndarray, capacity: np.ndarray) -> np.ndarray:
-    """A code ``(n,)`` for each row of ``costs (n, C)``; code c is used ``capacity[c]`` times at
-    most.
+    """Codes ``(n,)`` for rows of ``costs (n, C)``; code c is used at most ``capacity[c]`` times.
 
     Greedy, in at most C rounds. From each overfull code, the items with the smallest extra cost
     move to the nearest code with free capacity; that code takes the cheapest of them.

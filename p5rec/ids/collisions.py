@@ -53,7 +53,7 @@ Choose = Callable[[np.ndarray], np.ndarray]
 
 
 def nearest_free(coded: Coded, order: np.ndarray) -> Resolved:
-    """Moves as few items as possible, preferably within their prefix at the last level.
+    """Moves items to near free codes, preferably within their prefix at the last level.
 
     See :func:`separate`; at the last level the total cost of a prefix is minimal.
 
@@ -67,8 +67,8 @@ def sinkhorn(coded: Coded, order: np.ndarray) -> Resolved:
     """As :func:`nearest_free`, with a transport plan that uses all codes of a prefix equally.
 
     The plan is the entropic optimal transport of items to codes (Cuturi 2013), as LC-Rec spreads
-    colliding items over its last level (Zheng et al. 2024, section III-B). DEVIATION: items
-    that rounding would leave equal are separated by the most probable assignment under the plan.
+    colliding items over its last level (Zheng et al. 2024, section III-B). DEVIATION: items that
+    rounding would leave equal are separated by the most probable assignment under the plan.
 
     Raises:
         UserError: more items than codes in all.

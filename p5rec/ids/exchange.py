@@ -343,7 +343,7 @@ def _refuse_deep(split: Sequence[Sequence[object]], cells: Sequence[Cell]) -> No
         if len(elements) > DEEPEST:
             got = f"{len(elements)} for item {shortly(cell.item)}"
             raise input_error(
-                cell.where, f"at most {DEEPEST} codes an item", got, "shorten the ids"
+                cell.where, f"at most {DEEPEST} codes per item", got, "shorten the ids"
             )
 
 

@@ -27,7 +27,7 @@ def by_kmeans(config: IdsConfig, items: ItemData) -> Coded:
     """Hierarchical k-means: the items of each node are clustered separately.
 
     Raises:
-        UserError: fewer items than codes a level.
+        UserError: fewer items than codes per level.
     """
     enough(len(items), config.sizes)
 
@@ -45,7 +45,7 @@ def by_cooccurrence(config: IdsConfig, items: ItemData) -> Coded:
     and items without co-occurrence are spread over the clusters instead of sharing one.
 
     Raises:
-        UserError: fewer items than codes a level.
+        UserError: fewer items than codes per level.
     """
     enough(len(items), config.sizes)
     graph = pair_counts(items.interactions, items.split, WINDOW)

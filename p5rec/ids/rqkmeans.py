@@ -23,7 +23,7 @@ def fit(config: IdsConfig, items: ItemData) -> Coded:
     """Residual k-means codes; every code of every level is used.
 
     Raises:
-        UserError: fewer items than codes a level.
+        UserError: fewer items than codes per level.
     """
     enough(len(items), config.sizes)
     codes, books = residual_means(items.vectors, config.sizes, config.seed, config.balanced)

@@ -92,7 +92,7 @@ def fit(config: IdsConfig, items: ItemData) -> Coded:
     """Codes of an auto-encoder trained on the items' vectors.
 
     Raises:
-        UserError: fewer items than codes a level.
+        UserError: fewer items than codes per level.
     """
     enough(len(items), config.sizes)
     seed = derive_seed(config.seed, "ids", "rq-vae") % 2**32

@@ -76,7 +76,7 @@ class EvaluationSource(Sequence[Example]):
         self._pool = fewshot.Pool.of(view, spec.task)
 
     def select(self, rows: np.ndarray) -> EvaluationSource:
-        """A copy restricted to those of its rows that are in ``rows``."""
+        """A copy with the rows that are in ``rows``."""
         selected = copy(self)
         selected.rows = self.rows[np.isin(self.rows, rows)]
         return selected

@@ -81,7 +81,7 @@ class ExampleSource(Sequence[Example]):
     events.
 
     Args:
-        view: the corpus; examples use training events alone, with training events as their past.
+        view: the corpus; examples and their histories use training events alone.
         library: the prompt templates.
         weights: family → sampling weight.
         length: number of examples.

@@ -47,7 +47,7 @@ class TemplateSpec(Config):
     version: Annotated[int, Field(strict=True, ge=1)]
     """Version. Raise it with every change of the text; the lock file checks it."""
     held_out: Annotated[bool, Field(strict=True)] = False
-    """Hold this template out of training, to measure unseen templates."""
+    """Hold this template out of training, to evaluate on new templates."""
     system: Layout = ""
     """System message; empty: none."""
     source: Text

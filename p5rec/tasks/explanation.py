@@ -1,4 +1,4 @@
-"""Why does the item suit the user?"""
+"""Explanation generation: why does the item suit the user?"""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import figures, report, result, output_of, enter
+from commands import enter, figures, output_of, report, result
 
 from p5rec.prompting.instances import EvaluationSource
 from p5rec.prompting.library import PromptLibrary
