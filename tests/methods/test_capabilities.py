@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from every_kind import BASELINES, baseline_of, generative, sample_fits
+from method_kinds import BASELINES, baseline_of, generative, sample_fits
 from fits import Fits
 
 from p5rec.core.errors import UserError

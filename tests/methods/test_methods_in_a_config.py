@@ -44,11 +44,11 @@ def test_the_kind_selects_the_config() -> None:
         ),
         (
             {"train": {"tasks": {"rating": {}}}, "tune": {"train.steps": [1, 2]}},
-            "methods.a: value error, tune: validation needs a generative with recommend or",
+            "methods.a: value error, tune: validation needs a generative with predict_",
         ),
         (
             {"tune": {"train.tasks": [{"next-item": {}}, {"rating": {}}]}},
-            "methods.a: value error, tune: validation needs a generative with recommend or",
+            "methods.a: value error, tune: validation needs a generative with predict_",
         ),
         (
             {"tune": {"train.learnrate": [1]}},

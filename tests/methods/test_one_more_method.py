@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from commands import figures, said, settle
+from commands import figures, output_of, enter
 
 from p5rec.methods.registry import METHODS
 
@@ -27,12 +27,12 @@ evaluate: {k: 10, prompts: {click: 40}, compare: [[mine, popularity], [mine, ite
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(METHODS._targets, "last-item", "last_item:LastItem")
-    return settle(tmp_path, RECIPE, monkeypatch)
+    return enter(tmp_path, RECIPE, monkeypatch)
 
 
 def test_every_command_accepts_it(here: Path) -> None:
-    assert said("plan", "my.yaml") == "popularity: 1 to fit\nmine: 2 to fit\nfixed: 1 to fit\n"
-    assert "p5rec ids inspect" not in said("run", "my.yaml")  # there are none
+    assert output_of("plan", "my.yaml") == "popularity: 1 to fit\nmine: 2 to fit\nfixed: 1 to fit\n"
+    assert "p5rec ids inspect" not in output_of("run", "my.yaml")  # there are none
     measured = figures("runs/my")
     assert measured.keys() == {"popularity", "mine", "fixed"}
     assert measured["mine"]["about"]["tuned"] == {"kind": "last-item", "noise": 0.01}
@@ -57,19 +57,19 @@ def test_every_command_accepts_it(here: Path) -> None:
         ("click", "AUC")
     ]
 
-    said("evaluate", "--model", "runs/my/models/mine", "--out", "again")
+    output_of("evaluate", "--model", "runs/my/models/mine", "--out", "again")
     again = figures("again", "click")["mine"]["metrics"]["AUC"]["value"]
     assert again == clicks["mine"]["by_seed"]["AUC"][0]
     assert figures("again")["mine"]["metrics"]["HR@10"]["value"] == by_seed[0]
-    said("recommend", "--model", "runs/my/models/mine", "--out", "lists.csv", "--k", "5")
+    output_of("recommend", "--model", "runs/my/models/mine", "--out", "lists.csv", "--k", "5")
     served = pl.read_csv("lists.csv")
     reported = pl.read_parquet("runs/my/lists/mine.parquet")
     for user in served["user"].unique().to_list()[:3]:
         assert served.filter(user=user)["item"].len() == 5
     assert set(reported["user"]) <= set(served["user"])
-    assert "mine" in said("report", "show", "runs/my")
+    assert "mine" in output_of("report", "show", "runs/my")
 
-    said("run", "my.yaml", "--permute", "history")
+    output_of("run", "my.yaml", "--permute", "history")
     permuted = figures("runs/my-permute-history")
     assert permuted["popularity"]["metrics"] == measured["popularity"]["metrics"]
     assert permuted["mine"]["metrics"]["HR@10"]["value"] < value("mine")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from every_kind import BASELINES, baseline_of, generative, sample_fits
+from method_kinds import BASELINES, baseline_of, generative, sample_fits
 
 from p5rec.methods.base import LISTS, Method
 from p5rec.methods.folder import read_method
@@ -37,7 +37,7 @@ def predictions_in(folder: Path) -> list[Any]:
 @pytest.mark.parametrize("method", KINDS.values(), ids=KINDS)
 def test_predictions_of_a_copied_folder_are_equal(method: Method, tmp_path: Path) -> None:
     fits = sample_fits(tmp_path / "store")
-    corpus, runs = fits.prepared.corpus, fits.fit_repeats(method, 2)
+    corpus, runs = fits.prepared.corpus, fits.fit_seeds(method, 2)
     assert len(runs) == 1 + method.stochastic
     assert len({run.seed for run in runs}) == len(runs)
     train = corpus.interactions.event_keys[corpus.split.mask("train")]

@@ -60,7 +60,7 @@ def tuned(**changes: Any) -> Generative:
 def test_every_seed_fits_the_selected_settings(
     fits: Fits, corpus: Corpus, fitted: list[Any]
 ) -> None:
-    runs = fits.fit_repeats(tuned(), 2)
+    runs = fits.fit_seeds(tuned(), 2)
     trials = (fits.prepared.store.root / "trial").glob(f"*/{TRIAL}")
     values = sorted(read_json(path)["value"] for path in trials)
     assert len(values) == 2
@@ -74,7 +74,7 @@ def test_every_seed_fits_the_selected_settings(
     model = runs[0].method.load(runs[0].folder)
     assert of_lists(corpus)(model) == pytest.approx(values[1])
     assert runs[0].about["train_seconds"] > runs[0].fit_stage.manifest["seconds"]
-    again = fits.fit_repeats(tuned(), 2)
+    again = fits.fit_seeds(tuned(), 2)
     assert len(fitted) == 3
     assert [run.model_stage.path for run in again] == [run.model_stage.path for run in runs]
 
@@ -94,7 +94,7 @@ def test_a_killed_search_resumes_with_the_same_permuted_histories(
         patch.setattr(Generative, "fit", killed)
         with pytest.raises(KeyboardInterrupt):
             fits.fit(method)
-    (run,) = fits.fit_repeats(method, 1)
+    (run,) = fits.fit_seeds(method, 1)
     assert [rate for rate, _, _ in fitted] == RATES
     for _, _, read in fitted:
         assert not np.array_equal(read.interactions.items, corpus.interactions.items)
