@@ -154,7 +154,7 @@ class Method(Config):
 
         Args:
             model: the folder that :meth:`fit` filled.
-            beside: the artefacts of :meth:`beside`.
+            query_inputs: the artefacts of :meth:`query_needs`.
             work: an empty folder for temporary files.
         """
         return {p.relative_to(model).as_posix(): p for p in model.rglob("*") if p.is_file()}

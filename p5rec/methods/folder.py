@@ -29,7 +29,7 @@ def complete(
 
     Args:
         model: the folder that :meth:`~p5rec.methods.base.Method.fit` filled.
-        beside: the artefacts that the method is queried with.
+        query_inputs: the artefacts of :meth:`~p5rec.methods.base.Method.query_needs`.
         catalog: its items.
         work: an empty folder for temporary files.
     """
@@ -54,7 +54,7 @@ def check_fitted(folder: Path) -> None:
         raise input_error(folder, "a fitted method's folder", f"no {CONFIG}", "check the path")
     if not (folder / ITEMS).is_file():
         raise input_error(
-            folder / ITEMS, "the file that was saved", "nothing there", "copy the folder anew"
+            folder / ITEMS, "the file that was saved", "nothing there", "copy the folder again"
         )
 
 
@@ -76,7 +76,7 @@ def read_method(folder: Path) -> Method:
     if kind not in METHODS:
         raise input_error(
             folder / CONFIG, f"a kind of method ({', '.join(METHODS)})", repr(kind),
-            "install the package that provides it, or copy the folder anew",
+            "install the package that provides it, or copy the folder again",
         )  # fmt: skip
     method: Method = bind(METHODS.get(kind), tree, {}, folder / CONFIG)
     return method

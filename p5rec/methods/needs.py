@@ -46,7 +46,7 @@ class Component:
 
 
 @dataclass(frozen=True)
-class Made:
+class DerivedArtefact:
     """The output of a separate stage.
 
     Attributes:
@@ -64,4 +64,4 @@ class Made:
     needs: Mapping[str, Need] = field(default_factory=dict)
 
 
-Need = Codes | Model | Component | Made
+Need = Codes | Model | Component | DerivedArtefact

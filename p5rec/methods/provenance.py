@@ -44,7 +44,7 @@ class Provenance(Config):
     """How a model was derived from its predecessor.
 
     Attributes:
-        made: ``refit``: the selected settings were fitted to all events; ``update``: training
+        operation: ``refit``: the selected settings were fitted to all events; ``update``: training
             continued from the predecessor's weights.
         at: time, UTC.
         method: the settings of the next refit or update, without anything to select; epochs are
@@ -55,11 +55,11 @@ class Provenance(Config):
         new_events: events of the lineage that are not in the predecessor's.
         gone_events: events of the predecessor's lineage that are not in the log.
         new_users, new_items, gone_items: their numbers (:class:`News`).
-        earlier: earlier models, oldest first: ``made``, ``at``, ``events``.
+        earlier: earlier models, oldest first: ``operation``, ``at``, ``events``.
     """
 
     version: Literal[1] = 1
-    made: Literal["refit", "update"]
+    operation: Literal["refit", "update"]
     at: str
     method: any_method()  # type: ignore[valid-type]
     fitted: dict[str, Any]
@@ -79,7 +79,7 @@ class Provenance(Config):
     def sentence(self, name: str) -> str:
         """A sentence about the model ``name``, for a report."""
         return (
-            f"{name} {SENTENCES[self.made]} on {self.at[:10]}: it was trained on "
+            f"{name} {SENTENCES[self.operation]} on {self.at[:10]}: it was trained on "
             f"{self.events['events_seen']:,} events, {self.new_events:,} of them new since its "
             "predecessor."
         )

@@ -31,7 +31,7 @@ from p5rec.data.train_events import permute_histories
 from p5rec.methods.base import LISTS, VALIDATION, Method
 from p5rec.methods.fitted import MODEL, Fitted
 from p5rec.methods.folder import complete
-from p5rec.methods.needs import Codes, Component, Inputs, Made, Model, Need
+from p5rec.methods.needs import Codes, Component, DerivedArtefact, Inputs, Model, Need
 
 from .prepared import Prepared
 
@@ -84,20 +84,21 @@ def fit_method(
         trials = _try(points, prepared, among)
         values = [trial.value for trial in trials]
         best = values.index(max(values))  # of equal ones the first
-    found = []
+    runs = []
     for n in range(first, first + repeats) if method.stochastic else (0,):
         tried = trials[best] if trials and not n else None
         run = _Run.of(points[best], prepared, among, n)
-        made = tried.made if tried and tried.made else run.fit(tried.model if tried else None)
+        stage = tried.fit_stage if tried else None
+        stage = stage or run.fit(tried.model if tried else None)
         spent = [trial.seconds for trial in trials if not n]
         about = {
-            "train_seconds": round(sum(spent) or run.seconds(made), 3),
+            "train_seconds": round(sum(spent) or run.seconds(stage), 3),
             **points[best].describe(),
-            **points[best].chosen(made.path / MODEL),
+            **points[best].chosen(stage.path / MODEL),
             **({"configs_tried": len(points)} if spent else {}),
         }
-        found.append(Fitted(points[best], run.seed, made, run.complete(made), about))
-    return found
+        runs.append(Fitted(points[best], run.seed, stage, run.complete(stage), about))
+    return runs
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,11 @@ class _Trial:
 
     Attributes:
         stage: the stage that evaluated it.
-        made: the stage that fitted it; None: ``stage`` did, and has its model if that is small.
+        fit_stage: the stage that fitted it; None: ``stage`` did, and has its model if it is small.
     """
 
     stage: Artefact
-    made: Artefact | None
+    fit_stage: Artefact | None
 
     @property
     def value(self) -> float:
@@ -121,7 +122,7 @@ class _Trial:
     @property
     def seconds(self) -> float:
         """The time of fitting and evaluating."""
-        stages = [self.stage] + ([self.made] if self.made else [])
+        stages = [self.stage] + ([self.fit_stage] if self.fit_stage else [])
         return sum(stage.manifest["seconds"] for stage in stages)
 
     @property
@@ -187,25 +188,25 @@ class _Run:
             what=method.kind,
         )
 
-    def complete(self, made: Artefact) -> Artefact:
+    def complete(self, fit_stage: Artefact) -> Artefact:
         """The stage that assembles its complete folder."""
         method, query_inputs = self.method, self.quiet._inputs(self.method.query_needs(self.seed))
         settings = {**method.dump(), "tune": {}}
         return self.prepared.store.quiet().stage(
             "model",
-            partial(_complete, self, made, _folders(query_inputs)),
+            partial(_complete, self, fit_stage, _folders(query_inputs)),
             config={**settings, "seed": self.seed},
             code=(_complete, *method.fitted_by),
-            inputs={"data": self.prepared.data, "fit": made, **_keys(query_inputs)},
+            inputs={"data": self.prepared.data, "fit": fit_stage, **_keys(query_inputs)},
         )
 
-    def seconds(self, made: Artefact) -> float:
-        """The time of the stage ``made`` that fitted it, and of its components' fits."""
+    def seconds(self, fit_stage: Artefact) -> float:
+        """The time of the stage that fitted it, and of its components' fits."""
         needs = self.method.needs(self.seed).values()
         components = [
             self.quiet.component(need.method) for need in needs if isinstance(need, Component)
         ]
-        spent: float = made.manifest["seconds"]
+        spent: float = fit_stage.manifest["seconds"]
         return spent + sum(component.seconds(component.fit()) for component in components)
 
     @property
@@ -234,11 +235,11 @@ class _Run:
     def _separate_trial(self) -> _Trial:
         """The trial with separate stages for the fit, which is collective or shared by several
         points, the folder, and the evaluation."""
-        made = self.fit()
-        folder = self.complete(made)
+        fit_stage = self.fit()
+        folder = self.complete(fit_stage)
         measure = partial(_measure, self.method, folder.path / MODEL, self.corpus)
         code = (_measure, *self._measured_by())
-        return _Trial(self._trial_stage(measure, code, {"model": folder}), made)
+        return _Trial(self._trial_stage(measure, code, {"model": folder}), fit_stage)
 
     def _measured_by(self) -> tuple[Work, ...]:
         method = self.method
@@ -281,18 +282,18 @@ class _Run:
                 return run.trained, run.fit_stage
             case Component(method):
                 component = self.component(method)
-                made = component.complete(component.fit())
-                return made.path / MODEL, made
-            case Made():
+                stage = component.complete(component.fit())
+                return stage.path / MODEL, stage
+            case DerivedArtefact():
                 needed = self._inputs(need.needs)
-                made = self.prepared.store.stage(
+                stage = self.prepared.store.stage(
                     need.stage,
                     partial(_make, self, need, _folders(needed)),
                     config={**need.settings, "permute_histories": self.method.permute_histories},
                     code=(_make, *need.code),
                     inputs={"data": self.prepared.data, **_keys(needed)},
                 )
-                return made.path, made
+                return stage.path, stage
 
     def seen(self, lineage: Lineage) -> Lineage:
         """``lineage`` in the keys of the original events, before histories were permuted."""
@@ -303,12 +304,12 @@ class _Run:
 _NeedInputs = Mapping[str, tuple[Path, Artefact | str]]  # name → a folder and its key
 
 
-def _folders(found: _NeedInputs) -> Inputs:
-    return {name: folder for name, (folder, _) in found.items()}
+def _folders(inputs: _NeedInputs) -> Inputs:
+    return {name: folder for name, (folder, _) in inputs.items()}
 
 
-def _keys(found: _NeedInputs) -> dict[str, Artefact | str]:
-    return {name: key for name, (_, key) in found.items()}
+def _keys(inputs: _NeedInputs) -> dict[str, Artefact | str]:
+    return {name: key for name, (_, key) in inputs.items()}
 
 
 def _fit(run: _Run, inputs: Inputs, tried: Path | None, folder: Path) -> Lineage:
@@ -330,22 +331,22 @@ def _seen_by(model: Path) -> Lineage:
     return Lineage.read(model) if (model / LINEAGE).is_file() else Lineage.none()
 
 
-def _make(run: _Run, need: Made, inputs: Inputs, folder: Path) -> Lineage:
+def _make(run: _Run, need: DerivedArtefact, inputs: Inputs, folder: Path) -> Lineage:
     return run.seen(need.work(run.corpus, inputs, folder))
 
 
-def _complete(run: _Run, made: Artefact, query_inputs: Inputs, folder: Path) -> Lineage:
+def _complete(run: _Run, fit_stage: Artefact, query_inputs: Inputs, folder: Path) -> Lineage:
     """Assembles the complete folder of a run's model."""
     with TemporaryDirectory(dir=folder) as work:
         files = complete(
-            run.method, made.path / MODEL, query_inputs, run.corpus.catalog, Path(work)
+            run.method, fit_stage.path / MODEL, query_inputs, run.corpus.catalog, Path(work)
         )
-        copy_or_link({**files, LINEAGE: made.path / LINEAGE}, folder / MODEL)
+        copy_or_link({**files, LINEAGE: fit_stage.path / LINEAGE}, folder / MODEL)
     return Lineage.none()
 
 
 def _trial(run: _Run, inputs: Inputs, folder: Path) -> Lineage:
-    """Fits a run and evaluates it on validation; small models are kept."""
+    """Fits a run and evaluates it on validation; large models are deleted."""
     model = folder / MODEL
     lineage = _fit(run, inputs, None, folder)
     _measure(run.method, model, run.corpus, folder)

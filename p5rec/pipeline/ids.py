@@ -74,12 +74,12 @@ def _build(config: IdsConfig, fitted: Mapping[str, Fitted], prepared: Prepared) 
     if config.vectors.text:
         views["text"] = _encode_texts(config.vectors.text, prepared)
     inputs: dict[str, Artefact | str] = {"data": prepared.data}
-    inputs |= {f"{name} vectors": made for name, made in views.items()}
+    inputs |= {f"{name} vectors": stage for name, stage in views.items()}
     if config.vectors.file is not None:
         inputs["file"] = file_sha256(existing(config.vectors.file.path))
     return prepared.store.stage(
         "ids",
-        partial(make_codes, config, corpus, {name: made.path for name, made in views.items()}),
+        partial(make_codes, config, corpus, {name: stage.path for name, stage in views.items()}),
         config=config.dump(),
         code=(make_codes, SCHEMES.target(config.scheme), POLICIES.target(config.policy)),
         inputs=inputs,

@@ -198,13 +198,13 @@ def _check(method: Method, corpus: Corpus) -> None:
 
 
 def _renewed(
-    made: Literal["refit", "update"], chosen: SourceModel, fitted: Fitted, corpus: Corpus
+    operation: Literal["refit", "update"], chosen: SourceModel, fitted: Fitted, corpus: Corpus
 ) -> RenewedModel:
     known, seen = Lineage.read(chosen.folder), Lineage.read(fitted.folder)
     before, news = chosen.provenance, _news(chosen.folder, known, corpus)
     earlier = () if before is None else (*before.earlier, _summary(before))
     provenance = Provenance(
-        made=made,
+        operation=operation,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         method=chosen.method,
         fitted=fitted.method.fit_facts(),
@@ -222,7 +222,7 @@ def _renewed(
 
 def _summary(provenance: Provenance) -> dict[str, Any]:
     return {
-        "made": provenance.made,
+        "operation": provenance.operation,
         "at": provenance.at,
         "events": provenance.events,
     }

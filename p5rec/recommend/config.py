@@ -1,4 +1,4 @@
-"""How a trained model is asked."""
+"""The search settings of a trained model."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class DecodeConfig(Config):
     max_new_tokens: int = Field(64, ge=1)
     """Most tokens of a generated text."""
     closed: bool = False
-    """Restrict an answer of a closed type (a rating, yes or no) to its allowed values."""
+    """Restrict a prediction of a closed type (a rating, yes or no) to its allowed values."""
 
     @model_validator(mode="after")
     def _diverse_by_codes(self) -> DecodeConfig:
         if self.search == "item-head" and self.per_prefix is not None:
-            raise ValueError("per_prefix looks at codes: expected another search than item-head")
+            raise ValueError("per_prefix compares codes: expected another search than item-head")
         return self
 
     @model_validator(mode="after")
@@ -55,6 +55,6 @@ class DecodeConfig(Config):
 
 
 def settings_for(config: DecodeConfig, *, item_head: bool) -> DecodeConfig:
-    """How validation checks search for lists: as ``config`` says, or by the item head alone, one
-    product for what may be a long search."""
+    """The search settings of validation checks: ``config``, or the item head alone, which is
+    faster."""
     return DecodeConfig(search="item-head") if item_head else config

@@ -48,9 +48,9 @@ def import_lists(
         UserError: a user is missing, a rank or score is no number, a rank is repeated or missing,
             or no user has a target.
     """
-    nobody = as_id(table["user"]).is_null()
-    if nobody.any():
-        row = table["row"][int(nobody.arg_max() or 0)]
+    missing_user = as_id(table["user"]).is_null()
+    if missing_user.any():
+        row = table["row"][int(missing_user.arg_max() or 0)]
         raise input_error(
             f"{path}, row {row}", "a user id", "nothing", "fill it in or remove the row"
         )

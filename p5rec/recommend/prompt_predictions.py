@@ -11,8 +11,8 @@ from transformers import LogitsProcessorList
 from p5rec.core.examples import Example
 from p5rec.decode.allowed import Allowed
 from p5rec.decode.grammar import Grammar
-from p5rec.decode.token_sequences import TokenSequences
 from p5rec.decode.grammar_processor import GrammarLogitsProcessor, TokenBytes
+from p5rec.decode.token_sequences import TokenSequences
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import PromptTokens, fit_prompt
 from p5rec.models.text_generation import generate_tokens

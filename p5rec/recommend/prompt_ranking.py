@@ -72,21 +72,23 @@ def rank_for_prompts(
         desc="rank",
         unit="user",
     )
-    for rows, ids, mask in batches:
-        opened = None if allowed is None else OpenNodes(trie, allowed.take(rows))
-        drawn = config.search == "sample"
-        found, gained = beam_search(
+    for numbers, ids, mask in batches:
+        open_nodes = None if allowed is None else OpenNodes(trie, allowed.take(numbers))
+        noise = None
+        if config.search == "sample":
+            noise = GumbelNoise(torch.from_numpy(seeds[numbers]).to(device), trie)
+        batch_items, batch_scores = beam_search(
             scorer(ids, mask),
             trie,
             beams,
             k=k,
             ranks=tables.ranks,
-            open_nodes=opened,
+            open_nodes=open_nodes,
             cap=cap,
-            noise=GumbelNoise(torch.from_numpy(seeds[rows]).to(device), trie) if drawn else None,
+            noise=noise,
         )
-        items[rows] = found.cpu().numpy()
-        scores[rows] = gained.cpu().numpy()
+        items[numbers] = batch_items.cpu().numpy()
+        scores[numbers] = batch_scores.cpu().numpy()
     return items, scores
 
 

@@ -64,6 +64,6 @@ def read_serving(folder: Path) -> ServingConfig | None:
     tree = read_json(path)
     if not isinstance(tree, dict):
         raise input_error(
-            path, "settings by name", type(tree).__name__, "copy the model's folder anew"
+            path, "settings by name", type(tree).__name__, "copy the model's folder again"
         )
     return bind(ServingConfig, tree, {}, path)

@@ -60,7 +60,7 @@ def shortfall(
             "the constraints leave no more items",
             "all other items are in their history",
         ],
-        "the search found no more items",
+        "the search returned no more items",
     )
     groups = {"without": listed == 0, "shorter": (listed > 0) & (listed < k)}
     return {"users": len(users), "k": k} | {

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from method_kinds import BASELINES, baseline_of, generative, sample_fits
 from fits import Fits
+from method_kinds import BASELINES, baseline_of, generative, sample_fits
 
 from p5rec.core.errors import UserError
 from p5rec.data.split import instances

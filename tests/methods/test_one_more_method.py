@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from commands import figures, output_of, enter
+from commands import enter, figures, output_of
 
 from p5rec.methods.registry import METHODS
 

@@ -95,7 +95,7 @@ def test_a_refit_trains_on_all_events_for_the_selected_epochs(kind: str, tmp_pat
     events = everything.corpus.interactions.event_keys
     assert renewed.fitted.model_stage.lineage.contains(events).all()
     assert renewed.provenance.new_events == 2 * SYNTHETIC["users"]
-    assert (renewed.provenance.renewed, renewed.provenance.new_users) == ("refit", 0)
+    assert (renewed.provenance.operation, renewed.provenance.new_users) == ("refit", 0)
 
 
 def test_fit_facts_cover_each_component(tmp_path: Path) -> None:

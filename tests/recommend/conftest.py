@@ -1,5 +1,5 @@
 """Small logs and requests by hand."""
 
-from hand_made import build, make_requests
+from event_fixtures import build, make_requests
 
 __all__ = ["build", "make_requests"]

@@ -88,5 +88,5 @@ def test_a_model_without_an_item_head_is_refused() -> None:
 
 
 def test_diversity_by_codes_needs_codes() -> None:
-    with pytest.raises(ValueError, match="per_prefix looks at codes"):
+    with pytest.raises(ValueError, match="per_prefix compares codes"):
         DecodeConfig(search="item-head", per_prefix=2)

@@ -21,7 +21,7 @@ NARROW = DecodeConfig(k=3, beams=3, search="beam")
 
 @pytest.fixture(scope="module", params=["positions", "tokens"])
 def bundle(request: pytest.FixtureRequest) -> Bundle:
-    return make_bundle(scratch(items=request.param), some_codes(40, (8, 3, 4)), spread=0.1).ready()
+    return make_bundle(scratch(items=request.param), some_codes(40, (8, 3, 4)), std=0.1).ready()
 
 
 def tables(bundle: Bundle, config: DecodeConfig, seed: int = 0) -> RankingTables:

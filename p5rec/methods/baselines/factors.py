@@ -53,8 +53,8 @@ class Factors:
         """
         check_rows("user", histories.users, len(self.users), NOBODY)
         check_rows("item", items, len(self.items))
-        nobody = np.zeros((1, self.users.shape[1]))
-        users = np.concatenate([self.users, nobody])
+        unknown = np.zeros((1, self.users.shape[1]))
+        users = np.concatenate([self.users, unknown])
         user, item = users[histories.users], self.items[items]
         shared = (user[:, 1:] * item[:, 1:]).sum(axis=1)
         return (self.mean + user[:, 0] + item[:, 0] + shared).astype(np.float32)
@@ -71,7 +71,7 @@ class Factors:
 
 
 class MatrixFactorization(Method):
-    """How many factors, and how far all that is learned is drawn to 0."""
+    """Biased matrix factorisation with ridge penalties."""
 
     kind: Literal["mf"] = "mf"
     factors: int = Field(default=8, ge=1)

@@ -49,7 +49,7 @@ class ItemKnnPredictor(ItemScorer):
 
 
 class ItemKnn(Method):
-    """How neighbours are found and weighed."""
+    """Item-based nearest neighbours by shrunk cosine similarity."""
 
     kind: Literal["item-knn"] = "item-knn"
     neighbours: int = Field(default=100, ge=1)

@@ -120,7 +120,7 @@ class SasrecSettings(IterativeMethod):
 def _hash(model: Path) -> str:
     if not (model / FILE).is_file():
         raise input_error(
-            model / FILE, "a SASRec's weights", "nothing there", "copy the folder anew"
+            model / FILE, "a SASRec's weights", "nothing there", "copy the folder again"
         )
     return file_sha256(model / FILE)
 

@@ -150,9 +150,9 @@ def fit(
         def losses(n: int) -> Iterator[Tensor]:
             for items, done, row, column, after in windows.batches(n):
                 states = network(items[:, :-1], done[:, :-1])[row, after] / method.temperature
-                drawn = sample_items(n_items, method.negatives, states.device)
+                sampled = sample_items(n_items, method.negatives, states.device)
                 targets = items[row, column]
-                yield catalogue_loss(states, network.vectors(), targets, drawn, dtype)
+                yield catalogue_loss(states, network.vectors(), targets, sampled, dtype)
                 warm.step()
 
         epochs = fitting.train(
@@ -178,7 +178,7 @@ def _initialise(
     if (names := tuple(read_json(start / BEHAVIOURS))) != behaviours:
         raise input_error(
             start, f"a SASRec of the same behaviours ({', '.join(behaviours) or 'none'})",
-            ", ".join(names) or "none", "fit it anew",
+            ", ".join(names) or "none", "fit it again",
         )  # fmt: skip
     arrays = load_arrays(start)
     row_of = item_indices(item_keys.tolist(), arrays["item_keys"].tolist())

@@ -52,7 +52,7 @@ class Choice(Config):
         """
         if not (folder / FILE).is_file():
             raise input_error(
-                folder / FILE, "the file that was saved", "nothing there", "copy the folder anew"
+                folder / FILE, "the file that was saved", "nothing there", "copy the folder again"
             )
         return bind(cls, read_json(folder / FILE), {}, folder / FILE)
 

@@ -251,7 +251,7 @@ class Fusion(Method):
         return Choice.read(model).facts()
 
     def describe(self) -> dict[str, Any]:
-        """See :class:`~p5rec.methods.base.Method`: the whole config."""
+        """See :class:`~p5rec.methods.base.Method`: the full config."""
         return {"method": self.dump()}
 
     @model_validator(mode="after")

@@ -24,7 +24,7 @@ from p5rec.train.config import PreferenceConfig
 from p5rec.train.learner import LearnerConfig, training_prompts
 
 from ..base import LISTS, ONWARDS, REPLAY, Method, share_of
-from ..needs import Codes, Inputs, Made, Model, Need
+from ..needs import Codes, DerivedArtefact, Inputs, Model, Need
 from ..plans import PlanContext
 
 if TYPE_CHECKING:
@@ -119,11 +119,13 @@ class Generative(LearnerConfig, Method):
             needs["pairs"] = self._pairs(self.train.align, seed, {"ids": codes, "start": start})
         return needs
 
-    def _pairs(self, align: PreferenceConfig, seed: int, needs: Mapping[str, Need]) -> Made:
+    def _pairs(
+        self, align: PreferenceConfig, seed: int, needs: Mapping[str, Need]
+    ) -> DerivedArtefact:
         settings = {**align.dump(), "seed": seed, "next_item": self.train.next_item.dump()}
         names = {"negatives", "positions", "rejected", "seed", "next_item"}
         learner = self.seeded(seed)
-        return Made(
+        return DerivedArtefact(
             "pairs",
             partial(WORK.get("mine pairs"), learner, align),
             (WORK.target("mine pairs"), self._network),
@@ -331,7 +333,7 @@ class Generative(LearnerConfig, Method):
         return self.model_copy(update={"train": self.train.model_copy(update={"users": 1.0})})
 
     def describe(self) -> dict[str, Any]:
-        """See :class:`~p5rec.methods.base.Method`: the whole config."""
+        """See :class:`~p5rec.methods.base.Method`: the full config."""
         return {"method": self.dump()}
 
     @model_validator(mode="after")

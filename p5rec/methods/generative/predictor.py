@@ -109,7 +109,7 @@ def open_predictor(
     if ids is None and list(bundle.item_ids) != read_json(folder / ITEMS)["ids"]:
         raise input_error(
             folder / "codes", f"codes of the items in {ITEMS}", "codes of other items",
-            "copy the folder anew",
+            "copy the folder again",
         )  # fmt: skip
     kind = GenerativePredictor
     if NEXT_ITEM in bundle.settings.tasks:
