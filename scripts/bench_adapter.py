@@ -1,11 +1,11 @@
-"""What an adapter of SmolLM2 weighs, and how near its export comes to it.
+"""Size of a SmolLM2 adapter, and the accuracy of its export.
 
 python scripts/bench_adapter.py [--steps 10] [--rank 16] [--quantize 4bit]
 
-Trains SmolLM2-135M on a made world for ``--steps`` steps, its 1,000 items named by 4 x 256 codes,
-so that 1,024 new token rows train beside the low-rank adapters: once with a token a code and once
-with a position an item (no rows of the items' own). Prints the share of weights that train and the
-size of the saved files; the first is exported, and the largest difference of any logit told.
+Trains SmolLM2-135M on synthetic data for ``--steps`` steps. Its 1,000 items have 4 x 256 codes, so
+1,024 new token embeddings train beside the low-rank adapters: once with one token per code, once
+with one position per item (without item embeddings). Prints the share of trained weights and the
+size of the saved files. The first model is exported; its largest logit difference is printed.
 """
 
 from __future__ import annotations
@@ -38,48 +38,48 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--quantize", choices=["4bit", "8bit"])
-    asked = parser.parse_args()
-    world = {"kind": "markov", "users": 200, "items": ITEMS, "events": 10}
-    corpus = build(DataConfig(source="synthetic", synthetic=world))[0]
+    options = parser.parse_args()
+    synthetic = {"kind": "markov", "users": 200, "items": ITEMS, "events": 10}
+    corpus = build(DataConfig(source="synthetic", synthetic=synthetic))[0]
     table = np.random.default_rng(0).integers(0, 256, (len(corpus.catalog), 4)).astype(np.int32)
     codes = ItemCodes(table, SIZES, "drawn")
-    with TemporaryDirectory() as made:
+    with TemporaryDirectory() as work:
         for items in ("tokens", "positions"):
-            folder = Path(made) / items
-            bundle = trained(items, asked, corpus, codes, folder)
+            folder = Path(work) / items
+            bundle = trained(items, options, corpus, codes, folder)
             weigh(items, bundle, folder)
             if items == "tokens":
                 compare(bundle.ready(), folder)
 
 
 def trained(
-    items: str, asked: argparse.Namespace, corpus: Corpus, codes: ItemCodes, folder: Path
+    items: str, options: argparse.Namespace, corpus: Corpus, codes: ItemCodes, folder: Path
 ) -> Bundle:
     method = Generative(
         backbone=Pretrained(
-            items=items, item_embeddings=False, lora=LoraSettings(rank=asked.rank),
-            quantize=asked.quantize,
+            items=items, item_embeddings=False, lora=LoraSettings(rank=options.rank),
+            quantize=options.quantize,
         ),
-        train=TrainConfig(steps=asked.steps, batch=4, warmup=2),
+        train=TrainConfig(steps=options.steps, batch=4, warmup=2),
     )  # fmt: skip
     train(method, corpus, codes, folder)
     return load_bundle(folder)
 
 
 def weigh(items: str, bundle: Bundle, folder: Path) -> None:
-    """Prints what trains and what lies on the disk."""
-    whole = {True: 0, False: 0}
+    """Prints the number of trained weights and the size of the files."""
+    count = {True: 0, False: 0}
     for parameter in bundle.model.parameters():
         packed = 2 if parameter.dtype == torch.uint8 else 1  # two 4-bit weights a byte
-        whole[parameter.requires_grad] += packed * parameter.numel()
+        count[parameter.requires_grad] += packed * parameter.numel()
     size = {
-        part: sum(p.stat().st_size for p in folder.glob(part) if p.is_file()) / MB
-        for part in ("adapter/**/*", "trained.safetensors", "tokenizer/*", "codes/*", "**/*")
+        pattern: sum(p.stat().st_size for p in folder.glob(pattern) if p.is_file()) / MB
+        for pattern in ("adapter/**/*", "trained.safetensors", "tokenizer/*", "codes/*", "**/*")
     }
-    share = whole[True] / sum(whole.values())
+    share = count[True] / sum(count.values())
     print(
-        f"{items}: {whole[True]:,} of {sum(whole.values()):,} weights train ({share:.2%}); bundle "
-        f"{size['**/*']:.1f} MB: adapters {size['adapter/**/*']:.1f}, rows and heads "
+        f"{items}: {count[True]:,} of {sum(count.values()):,} weights train ({share:.2%}); bundle "
+        f"{size['**/*']:.1f} MB: adapters {size['adapter/**/*']:.1f}, embeddings and heads "
         f"{size['trained.safetensors']:.1f}, tokenizer {size['tokenizer/*']:.1f}, codes "
         f"{size['codes/*']:.1f}"
     )
@@ -87,7 +87,7 @@ def weigh(items: str, bundle: Bundle, folder: Path) -> None:
 
 @torch.no_grad()
 def compare(bundle: Bundle, folder: Path) -> None:
-    """Prints how far the exported model's logits lie from the adapter model's, both in float32."""
+    """Prints the logit difference between the exported and the adapter model, in float32."""
     into = folder.with_name("plain")
     export(folder, into)
     plain = AutoModelForCausalLM.from_pretrained(into).eval()
@@ -96,23 +96,23 @@ def compare(bundle: Bundle, folder: Path) -> None:
     ids = torch.from_numpy(np.stack([words, items], axis=2).reshape(4, 64))
     lm = bundle.model.causal
     lm.set_attn_implementation("sdpa")
-    wanted, found = lm(input_ids=ids).logits.float(), plain(input_ids=ids).logits
-    print(f"export: logits to {wanted.abs().max():.1f}, differ by {apart(found, wanted)}")
+    wanted, results = lm(input_ids=ids).logits.float(), plain(input_ids=ids).logits
+    print(f"export: logits to {wanted.abs().max():.1f}, differ by {apart(results, wanted)}")
     if bundle.settings.backbone.quantize:
         rounded = plain.to(torch.bfloat16)(input_ids=ids).logits.float()
-        print(f"the exported model in bfloat16 and in float32 by {apart(rounded, found)}")
+        print(f"the exported model in bfloat16 and in float32 by {apart(rounded, results)}")
     else:
         exact, merged = lm.double()(input_ids=ids).logits, plain.double()(input_ids=ids).logits
         print(f"in float64 they differ by {apart(merged, exact)}; the adapter model in float32 and")
         print(f"in float64 by {apart(wanted, exact)}")
 
 
-def apart(found: torch.Tensor, wanted: torch.Tensor) -> str:
-    largest = (found - wanted).abs().max()
+def apart(results: torch.Tensor, wanted: torch.Tensor) -> str:
+    largest = (results - wanted).abs().max()
     return (
         f"{largest:.1e} at most ({largest / wanted.abs().max():.1e} of the largest), "
-        f"{(found - wanted).abs().mean():.1e} on average; the likeliest token is the same at "
-        f"{(found.argmax(-1) == wanted.argmax(-1)).float().mean():.1%}"
+        f"{(results - wanted).abs().mean():.1e} on average; the likeliest token is the same at "
+        f"{(results.argmax(-1) == wanted.argmax(-1)).float().mean():.1%}"
     )
 
 

@@ -1,10 +1,10 @@
-"""What views and carts are worth beside purchases, where they tell a user's taste and where not.
+"""Contribution of views and carts beside purchases, when they carry information and when not.
 
 python scripts/bench_behaviours.py [--users 600] [--seed 0]
 
-Each method is fitted to a made-up shop (``data.synthetic.kind: shop``) twice, to all events and to the
-purchases alone, and asked for the same held-out purchases: NDCG@10 of both, and their difference
-with its 95 % interval over users. About 2 minutes on one core.
+Each method is fitted to a synthetic shop (``data.synthetic.kind: shop``) twice: to all events and
+to the purchases only. Both are evaluated on the same held-out purchases: NDCG@10 of both, and their
+difference with its 95 % interval over users. About 2 minutes on one core.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from p5rec.core.types import Corpus, Histories, RankedLists
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.ids.base import fit as fit_ids
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.base import Method
@@ -51,7 +51,7 @@ NETWORK = Generative(
         "feedforward": 64,
         "dropout": 0.2,
     },
-    item_head={"spread": 0.16},
+    item_head={"init_std": 0.16},
     train={
         "epochs": {"max_epochs": 150, "ema_epochs": 2, "patience": 40},
         "next_item": {"bos_probability": 0.02},
@@ -68,16 +68,16 @@ NETWORK = Generative(
 
 
 def shop(p: float, users: int, seed: int, *, behaviours: bool) -> Corpus:
-    """A shop's log, whole or purchases alone; users, items and held-out purchases are the same."""
-    world = {"kind": "shop", "users": users, "items": 48, "events": 5, "p": p, "seed": seed}
+    """A shop's log, with all events or only purchases; the held-out purchases are the same."""
+    data = {"kind": "shop", "users": users, "items": 48, "events": 5, "p": p, "seed": seed}
     chosen = BEHAVIOUR if behaviours else None
-    return build(
-        DataConfig(source="synthetic", synthetic=world, behaviour=chosen, catalog="table")
-    )[0]
+    return build(DataConfig(source="synthetic", synthetic=data, behaviour=chosen, catalog="table"))[
+        0
+    ]
 
 
 def of_method(method: Method) -> Fit:
-    """How a baseline is fitted."""
+    """The fit function of a baseline."""
 
     def fit(corpus: Corpus) -> Callable[[Histories], RankedLists]:
         model = method.learn(corpus.interactions, corpus.split)
@@ -87,7 +87,7 @@ def of_method(method: Method) -> Fit:
 
 
 def network(corpus: Corpus) -> Callable[[Histories], RankedLists]:
-    """The generative method's network, which ranks by whole items."""
+    """The generative method's network, which ranks by its item head."""
     vectors = {"text": None, "cooccurrence": {"dim": 8}}
     codes = fit_ids(IdsConfig(levels=2, codebook=8, vectors=vectors), corpus).codes
     with TemporaryDirectory() as folder:
@@ -99,16 +99,16 @@ def network(corpus: Corpus) -> Callable[[Histories], RankedLists]:
 METHODS: dict[str, Fit] = {
     "ease": of_method(Ease(l2=20)),
     "item-knn": of_method(ItemKnn(neighbours=20)),
-    "sasrec": of_method(Sasrec(width=32, averaged=2, patience=20)),
+    "sasrec": of_method(Sasrec(width=32, ema_epochs=2, patience=20)),
     "network": network,
 }
 
 
 def ndcg(fit: Fit, corpus: Corpus) -> np.ndarray:
     """``(U,)`` NDCG@10 of the users' test purchases."""
-    histories, targets, _ = cases(corpus.interactions, corpus.split, "test")
-    found: np.ndarray = ranking.per_user(fit(corpus)(histories).items, targets, (10,))["NDCG@10"]
-    return found
+    histories, targets, _ = instances(corpus.interactions, corpus.split, "test")
+    results: np.ndarray = ranking.per_user(fit(corpus)(histories).items, targets, (10,))["NDCG@10"]
+    return results
 
 
 def main() -> None:
@@ -120,10 +120,10 @@ def main() -> None:
     for name, p in (("of the taste", PLANTED), ("of anything", NULL)):
         logs = [shop(p, args.users, args.seed, behaviours=each) for each in (True, False)]
         for method, fit in METHODS.items():
-            whole, alone = (ndcg(fit, corpus) for corpus in logs)
-            gain = paired(mean_of(whole), mean_of(alone), np.arange(len(whole)), seed=0)[0]
+            full, purchases = (ndcg(fit, corpus) for corpus in logs)
+            gain = paired(mean_of(full), mean_of(purchases), np.arange(len(full)), seed=0)[0]
             print(
-                f"{name:14} {method:9} {whole.mean():.4f} {alone.mean():.4f}"
+                f"{name:14} {method:9} {full.mean():.4f} {purchases.mean():.4f}"
                 f"      {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]",
                 flush=True,
             )

@@ -2,8 +2,8 @@
 
 python scripts/bench_data.py [--events 1000000]
 
-Draws a log with a rating and a time of each event, as CSV, as CSV with quoted text, and as JSON
-lines; the first is prepared as a recipe would.
+Writes a random log with a rating and a time per event as CSV, as CSV with quoted text, and as JSON
+lines. The first file is prepared as in a recipe.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def main() -> None:
         frame.with_columns(text=pl.format('"{}", he said', "item")).write_csv(folder / "quoted.csv")
         for file in ("log.csv", "quoted.csv", "log.jsonl"):
             start = time.perf_counter()
-            found = read_table(folder / file, frame.columns)
-            print(f"{file}: {len(found.rows):,} rows in {time.perf_counter() - start:.1f} s")
+            results = read_table(folder / file, frame.columns)
+            print(f"{file}: {len(results.rows):,} rows in {time.perf_counter() - start:.1f} s")
         config = DataConfig(source="table", path=str(folder / "log.csv"))
         start = time.perf_counter()
         prepare(config, folder / "out")

@@ -1,14 +1,14 @@
-"""Constrained search against ``transformers.generate``: how fast.
+"""Speed of constrained beam search against ``transformers.generate``.
 
 python scripts/bench_decode.py [--json out.json] [--plot out.png] [--quick]
 
-Takes SmolLM2-135M (bfloat16) and the compact decoder (float32) over random codes and prompts of 128
-tokens. Per case: users a second of ``generate`` with a Python function, ``generate`` with our
-logits processor, and our search, with the softmax over a level, over real items, and over real
-items with one place an item (what p5rec trains by default). For the first of ours: the share of
-reading prompts, of steps, and of everything else, and the distance to the floor, the time that the
-matrix products alone would take at the rate this machine reaches on products of the model's own
-shapes. ``generate`` is given as many users at a time as suit it best.
+Uses SmolLM2-135M (bfloat16) and the compact decoder (float32) with random codes and prompts of 128
+tokens. For each setting it measures users per second of ``generate`` with a Python function, of
+``generate`` with our logits processor, and of our search: with the softmax over a level, over real
+items, and over real items with one position per item (the default of p5rec). For the first of our
+searches it also prints the shares of prefill, steps and bookkeeping, and the ratio to a lower
+bound: the time of the matrix products alone at the rate that this machine reaches on the model's
+shapes. ``generate`` gets its best batch size.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from decode_ways import BOOK, LEVELS, by_function, by_processor, generated, ours, random_codes
+from decoders import BOOK, LEVELS, by_function, by_processor, generated, ours, random_codes
 
 from p5rec.backbones.pretrained import Pretrained
 from p5rec.backbones.scratch import Scratch
 from p5rec.core.types import ItemCodes
 from p5rec.decode.allowed import Allowed, ItemLists
-from p5rec.decode.token_rows import TokenRows
+from p5rec.decode.token_sequences import TokenSequences
 from p5rec.models.checkpoint import Bundle, BundleSettings, build
 
 PROMPT, SEEN = 128, 100
@@ -38,7 +38,7 @@ FLOAT = {"smollm2": "bfloat16", "small": "float32"}
 
 
 def bundle_of(model: str, items: int, kind: str, normalisation: str = "items") -> Bundle:
-    """An untrained model over random codes: what it says is idle, how long it takes is not."""
+    """An untrained model with random codes; its speed is that of a trained model."""
     codes = random_codes(items, 2 * items)
     reads = {"items": kind, "item_embeddings": False, "normalisation": normalisation}
     backbone = (
@@ -47,27 +47,27 @@ def bundle_of(model: str, items: int, kind: str, normalisation: str = "items") -
         else Pretrained(name=model, lora=None, dtype=FLOAT[model], **reads)
     )
     settings = BundleSettings(backbone=backbone, seed=0)
-    made = build(settings, ItemCodes(codes, (BOOK,) * LEVELS, "random"), range(items))
-    return made.ready(FLOAT[model])
+    bundle = build(settings, ItemCodes(codes, (BOOK,) * LEVELS, "random"), range(items))
+    return bundle.ready(FLOAT[model])
 
 
 class Watch:
-    """Seconds spent in a model whose codes are tokens: reading prompts, steps, the head."""
+    """Seconds spent in a model with code tokens: prefill, steps, head."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.model, self.spent = bundle.model, {"prefill": 0.0, "steps": 0.0, "head": 0.0}
 
     @contextmanager
     def on(self) -> Iterator[None]:
-        """Times the model's parts while it lasts."""
+        """Measures the times inside the context."""
         model = self.model
-        kept = model.decoder.forward, model.code_logits
-        model.decoder.forward = self._timed(kept[0], self._decoder)
-        object.__setattr__(model, "code_logits", self._timed(kept[1], lambda _: "head"))
+        saved = model.decoder.forward, model.code_logits
+        model.decoder.forward = self._timed(saved[0], self._decoder)
+        object.__setattr__(model, "code_logits", self._timed(saved[1], lambda _: "head"))
         try:
             yield
         finally:
-            model.decoder.forward = kept[0]
+            model.decoder.forward = saved[0]
             object.__delattr__(model, "code_logits")
 
     @staticmethod
@@ -91,7 +91,7 @@ def linears(bundle: Bundle) -> list[torch.Tensor]:
 
 
 def matmul_rate(bundle: Bundle, tokens: int, seconds: float = 2.0) -> float:
-    """FLOPs a second on the layers' own products, ``tokens`` rows at a time; the best round."""
+    """FLOPs per second of the layers' matrix products on ``tokens`` tokens; the best round."""
     weights = linears(bundle)
     width = {weight.shape[1] for weight in weights}
     rows = {w: torch.randn(tokens, w, dtype=weights[0].dtype) for w in width}
@@ -106,17 +106,17 @@ def matmul_rate(bundle: Bundle, tokens: int, seconds: float = 2.0) -> float:
 
 
 def floor_flops(bundle: Bundle, beams: int) -> float:
-    """Multiply-adds, times two, that a user's list needs where codes are tokens and every beam is
-    asked at every level: layers, attention, sliced head."""
+    """The FLOPs of one user's list with code tokens and all beams at every level: layers,
+    attention, sliced head."""
     model = bundle.model
     layers = sum(2 * weight.numel() for weight in linears(bundle))
     width, depth = model.config.hidden_size, model.config.num_hidden_layers
-    kept = [1, *(min(beams, nodes) for nodes in model.trie.inner)]
-    head = sum(2 * width * n * size for n, size in zip(kept, model.sizes, strict=True))
+    saved = [1, *(min(beams, nodes) for nodes in model.trie.inner)]
+    head = sum(2 * width * n * size for n, size in zip(saved, model.sizes, strict=True))
     attention = 4 * width * depth
     prompt = PROMPT * (layers + attention * PROMPT / 2)
-    seen = sum(n * (PROMPT + level) for level, n in enumerate(kept[1:], start=1))
-    return prompt + sum(kept[1:]) * layers + attention * seen + head
+    seen = sum(n * (PROMPT + level) for level, n in enumerate(saved[1:], start=1))
+    return prompt + sum(saved[1:]) * layers + attention * seen + head
 
 
 def best_of(run: Callable[[], Any], rounds: int) -> float:
@@ -130,10 +130,10 @@ def best_of(run: Callable[[], Any], rounds: int) -> float:
 
 
 @torch.inference_mode()
-def case(
+def measure(
     model: str, items: int, beams: int, users: int, rounds: int, hf: tuple[int, ...]
 ) -> dict[str, Any]:
-    """One line of the table; ``generate`` gets the number of users of ``hf`` that suits it best."""
+    """One row of the table; ``generate`` uses the best batch size of ``hf``."""
     rng = np.random.default_rng(1)
     ids = torch.from_numpy(rng.integers(5, 200, (users, PROMPT)))
     seen = ItemLists.from_table(rng.integers(0, items, (users, SEEN)))
@@ -144,26 +144,26 @@ def case(
         "positions": bundle_of(model, items, "positions"),
     }
 
-    def asked(name: str) -> Callable[[], Any]:
-        return lambda: ours(bundles[name], ids, beams, Allowed(never=seen))
+    def search(name: str) -> Callable[[], Any]:
+        return lambda: ours(bundles[name], ids, beams, Allowed(deny=seen))
 
     seconds = {}
     for name in bundles:
-        asked(name)()
-        seconds[name] = best_of(asked(name), rounds) / users
+        search(name)()
+        seconds[name] = best_of(search(name), rounds) / users
         row[name] = 1 / seconds[name]
     bundle = bundles["level"]
     watch = Watch(bundle)
     with watch.on():
         started = time.perf_counter()
-        asked("level")()
-        whole = time.perf_counter() - started
+        search("level")()
+        total = time.perf_counter() - started
     rate = matmul_rate(bundle, users * PROMPT)
-    row["share"] = {name: spent / whole for name, spent in watch.spent.items()}
-    row["share"]["bookkeeping"] = 1 - sum(watch.spent.values()) / whole
+    row["share"] = {name: spent / total for name, spent in watch.spent.items()}
+    row["share"]["bookkeeping"] = 1 - sum(watch.spent.values()) / total
     row["gflops"] = rate / 1e9
     row["floor_ratio"] = seconds["level"] * rate / floor_flops(bundle, beams)
-    rows, causal = TokenRows.build(bundle.layout.items), bundle.model.causal
+    rows, causal = TokenSequences.build(bundle.layout.items), bundle.model.causal
     ways = {
         "generate": by_function(rows, PROMPT),
         "generate_processor": by_processor(rows, PROMPT, bundle.tokenizer.eos_token_id, "vocab"),
@@ -179,21 +179,21 @@ def case(
 
 @torch.inference_mode()
 def identical(normalisation: str, users: int = 20, beams: int = 20) -> bool:
-    """Whether our lists are those of ``generate`` for an untrained compact decoder."""
+    """Whether our lists equal those of ``generate`` for an untrained compact decoder."""
     bundle = bundle_of("small", 12_101, "tokens", normalisation)
     for name, parameter in bundle.model.named_parameters():
         if name.endswith(".new"):
             parameter.add_(torch.randn(parameter.shape, generator=torch.manual_seed(0)))
     ids = torch.from_numpy(np.random.default_rng(2).integers(5, 200, (users, PROMPT)))
-    rows = TokenRows.build(bundle.layout.items)
+    rows = TokenSequences.build(bundle.layout.items)
     how = by_processor(rows, PROMPT, bundle.tokenizer.eos_token_id, normalisation)
     items, scores = generated(bundle.model.causal, ids, beams, rows, how)
-    found, gained = ours(bundle, ids, beams)
-    return bool((found == items).all() and (gained - scores).abs().max() < 1e-4)
+    results, gained = ours(bundle, ids, beams)
+    return bool((results == items).all() and (gained - scores).abs().max() < 1e-4)
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Users a second over the number of items, a panel a model, a line a way."""
+    """Plots users per second over the number of items: a panel per model, a line per decoder."""
     from matplotlib.figure import Figure
 
     models = list(dict.fromkeys(row["model"] for row in rows))
@@ -203,7 +203,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         "generate_processor": ("#3b6ea5", "generate, our processor"),
         "level": ("#c0504d", "our search, softmax over a level"),
         "items": ("#b8860b", "our search, softmax over real items"),
-        "positions": ("#2e8b57", "our search, one position an item"),
+        "positions": ("#2e8b57", "our search, one position per item"),
     }
     for model, axes in zip(models, np.atleast_1d(figure.subplots(1, len(models))), strict=True):
         lines = [row for row in rows if row["model"] == model and row["beams"] == 20]
@@ -221,14 +221,14 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    """Reads the command line; prints the table and its summary."""
+    """Parses the command line; prints the table and its summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--users", type=int, default=32, help="a batch")
     parser.add_argument("--quick", action="store_true")
-    asked = parser.parse_args()
-    quick = asked.quick
+    options = parser.parse_args()
+    quick = options.quick
     grid = [("smollm2", 12_101, 20), ("smollm2", 12_101, 50), ("small", 12_101, 20)]
     if not quick:
         grid = [
@@ -241,20 +241,20 @@ def main() -> None:
     for model, items, beams in grid:
         at_once = (1, 2) if model == "smollm2" else (2, 8)
         rounds = 2 if quick or beams > 20 else 3
-        row = case(model, items, beams, asked.users, rounds if items == 12_101 else 1, at_once)
+        row = measure(model, items, beams, options.users, rounds if items == 12_101 else 1, at_once)
         rows.append(row)
-        told = " ".join(f"{name} {share:.1%}" for name, share in row["share"].items())
+        shares = " ".join(f"{name} {share:.1%}" for name, share in row["share"].items())
         print(
             f"{model:<8} {items:>9,} items, beam {beams:>2}, users/s: generate "
             f"{row['generate']:6.2f}, with our processor {row['generate_processor']:6.2f}; ours "
             f"{row['level']:7.2f} (level, {row['level'] / row['generate']:.1f} times), "
             f"{row['items']:7.2f} (items, {row['items'] / row['generate']:.1f} times), "
             f"{row['positions']:7.2f} (positions); level: {row['floor_ratio']:.2f} times the floor "
-            f"at {row['gflops']:.0f} GFLOP/s; {told}",
+            f"at {row['gflops']:.0f} GFLOP/s; {shares}",
             flush=True,
         )
-    found = {(r["model"], r["catalogue"], r["beams"]): r for r in rows}
-    main, wide = found["smollm2", 12_101, 20], found["smollm2", 12_101, 50]
+    results = {(r["model"], r["catalogue"], r["beams"]): r for r in rows}
+    main, wide = results["smollm2", 12_101, 20], results["smollm2", 12_101, 50]
     summary = {
         "speedup_beam20": main["items"] / main["generate"],
         "speedup_beam50": wide["items"] / wide["generate"],
@@ -264,11 +264,11 @@ def main() -> None:
         "identical": identical("level") and identical("items"),
     }
     print(json.dumps(summary))
-    if asked.json:
+    if options.json:
         about = {"torch": torch.__version__, "threads": torch.get_num_threads()}
-        asked.json.write_text(json.dumps({"summary": summary, "about": about, "cases": rows}))
-    if asked.plot:
-        plot(rows, asked.plot)
+        options.json.write_text(json.dumps({"summary": summary, "about": about, "cases": rows}))
+    if options.plot:
+        plot(rows, options.plot)
 
 
 if __name__ == "__main__":

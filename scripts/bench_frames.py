@@ -1,12 +1,11 @@
-"""Frames through the Python API beside the same events through the command line, as ratios.
+"""Cost of a frame through the Python API relative to the same events on the command line.
 
 python scripts/bench_frames.py [--events 1000000] [--runs 3]
 
-Each way is a process of its own with an empty cache. The command line prepares a Parquet file
-(``p5rec data prepare``); Python reads that file into a frame, which a caller has anyway, and makes
-a data set of it under a split. Told are medians of the processor's seconds and of the largest
-memory in use; of Python without what the frame alone takes, too, which is measured by a process
-that reads the file and does no more.
+Each variant runs in a separate process with an empty cache. The command line prepares a Parquet
+file (``p5rec data prepare``). Python reads the file into a frame and builds a data set with a
+split. Prints medians of processor seconds and of peak memory. For Python it also prints both
+without the cost of the frame, which a process that only reads the file measures.
 """
 
 from __future__ import annotations
@@ -45,14 +44,14 @@ LIBRARIES = ("polars", "pandas")
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a process: the processor's seconds, and megabytes of memory at most."""
+    """Processor seconds and peak memory in megabytes of a process."""
 
     seconds: float
     peak: float
 
 
 def cost(code: str, log: Path, folder: Path) -> Cost:
-    """What ``code`` takes in a process of its own, with a cache of its own."""
+    """The cost of ``code`` in a separate process with an empty cache."""
     with TemporaryDirectory(dir=folder) as work:
         surroundings = {**os.environ, "P5REC_HOME": f"{work}/home"}
         child = subprocess.Popen(
@@ -67,9 +66,9 @@ def cost(code: str, log: Path, folder: Path) -> Cost:
 
 
 def typical(code: str, log: Path, folder: Path, runs: int) -> Cost:
-    """The medians of several processes."""
-    found = [cost(code, log, folder) for _ in range(runs)]
-    return Cost(median(c.seconds for c in found), median(c.peak for c in found))
+    """The median cost of several processes."""
+    results = [cost(code, log, folder) for _ in range(runs)]
+    return Cost(median(c.seconds for c in results), median(c.peak for c in results))
 
 
 def main() -> None:
@@ -77,8 +76,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
-    asked = parser.parse_args()
-    n, rng = asked.events, np.random.default_rng(0)
+    options = parser.parse_args()
+    n, rng = options.events, np.random.default_rng(0)
     with TemporaryDirectory() as name:
         folder = Path(name)
         log = folder / "log.parquet"
@@ -92,15 +91,15 @@ def main() -> None:
         ).with_columns(
             pl.format("u{}", "user"), pl.format("i{}", "item"), pl.from_epoch("time", "s")
         ).write_parquet(log)
-        command = typical(COMMAND, log, folder, asked.runs)
+        command = typical(COMMAND, log, folder, options.runs)
         print(f"{n:,} events          seconds   ratio    peak MB   ratio")
         print(f"command line          {command.seconds:8.2f}          {command.peak:8.0f}")
         for library in LIBRARIES:
             read = FRAME.format(library=library)
-            alone = typical(read, log, folder, asked.runs)
-            whole = typical(read + DATASET, log, folder, asked.runs)
-            less = Cost(whole.seconds - alone.seconds, whole.peak - alone.peak)
-            for what, own in ((library, whole), (f"{library}, less the frame", less)):
+            frame_only = typical(read, log, folder, options.runs)
+            full = typical(read + DATASET, log, folder, options.runs)
+            net = Cost(full.seconds - frame_only.seconds, full.peak - frame_only.peak)
+            for what, own in ((library, full), (f"{library}, without frame", net)):
                 print(
                     f"{what:21} {own.seconds:8.2f} {own.seconds / command.seconds:7.2f}"
                     f"   {own.peak:8.0f} {own.peak / command.peak:7.2f}"

@@ -1,11 +1,11 @@
-"""How long item codes take, how well they are used, and what they cost in memory.
+"""Time, codebook use and memory of semantic ids.
 
 python scripts/bench_ids.py schemes --vectors VECTORS.npy [--levels 3 --codebook 256]
 python scripts/bench_ids.py scale --items 100000 1000000
 
-``schemes`` fits each scheme over vectors to a file of them, beside scikit-learn's k-means on all
-points, level after level, which is what one would otherwise write. ``scale`` makes its vectors,
-each size in a process of its own so that its peak memory is its own, and then codes 10,000 more.
+``schemes`` fits each scheme to the vectors in a file, beside scikit-learn's k-means on all points,
+level by level. ``scale`` uses random vectors, with a separate process for each size to measure its
+peak memory, and then assigns codes to 10,000 new items.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
 from p5rec.core.types import TRAIN, Catalog, Corpus, Interactions, ItemCodes, Split
 from p5rec.ids.base import Fitted, fit
+from p5rec.ids.codebook_metrics import usage
 from p5rec.ids.config import BY_VECTORS, IdsConfig
 from p5rec.ids.encoder import ItemEncoder
 from p5rec.ids.prefixes import sharing
-from p5rec.ids.quality import usage
 from p5rec.ids.quantiser import Residual, error
 
 WIDTH = 384
@@ -35,7 +35,7 @@ MORE = 10_000
 
 
 def corpus_of(n_items: int) -> Corpus:
-    """Items of which nothing is known but their vectors."""
+    """Items without events and attributes."""
     empty = np.zeros(1, dtype=np.int32)
     keys = id_keys(["u"]), id_keys(range(n_items))
     log = Interactions(empty, empty, empty.astype(np.int64), None, *keys)
@@ -44,33 +44,34 @@ def corpus_of(n_items: int) -> Corpus:
 
 
 def config(scheme: str, levels: int, codebook: int) -> IdsConfig:
-    """Codes out of vectors from a file, and nothing else."""
+    """Ids from vectors in a file only."""
     vectors = {"text": None, "cooccurrence": None, "file": {"path": "given"}}
     return IdsConfig(scheme=scheme, levels=levels, codebook=codebook, vectors=vectors)
 
 
-def told(name: str, seconds: float, fitted: Fitted, vectors: np.ndarray) -> None:
-    """One line: time, use of each level, error before and after collisions were resolved."""
+def print_line(name: str, seconds: float, fitted: Fitted, vectors: np.ndarray) -> None:
+    """Prints time, codebook use of each level, and error before and after resolving collisions."""
     used = " ".join(f"{level['utilisation']:.1%}" for level in usage(fitted.codes))
-    found = fitted.collisions
-    assert found.error_before is not None
-    assert found.error_after is not None
+    collisions = fitted.collisions
+    assert collisions.error_before is not None
+    assert collisions.error_after is not None
     print(
-        f"{name:<12} {seconds:7.1f} s   used {used}   shared {found.before:>6} -> {found.after}   "
-        f"error {found.error_before:.4f} -> {found.error_after:.4f}",
+        f"{name:<12} {seconds:7.1f} s   used {used}   "
+        f"shared {collisions.before:>6} -> {collisions.after}   "
+        f"error {collisions.error_before:.4f} -> {collisions.error_after:.4f}",
         flush=True,
     )
 
 
 def schemes(path: Path, levels: int, codebook: int, names: list[str]) -> None:
-    """Every scheme over vectors, on the vectors in a file."""
+    """Fits every scheme to the vectors in a file."""
     vectors = np.load(path).astype(np.float32)
     corpus = corpus_of(len(vectors))
     print(f"{len(vectors):,} items x {vectors.shape[1]}, {levels} x {codebook} codes")
     for name in names or sorted(BY_VECTORS):
         started = time.perf_counter()
         fitted = fit(config(name, levels, codebook), corpus, {"file": vectors})
-        told(name, time.perf_counter() - started, fitted, vectors)
+        print_line(name, time.perf_counter() - started, fitted, vectors)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     started = time.perf_counter()
     codes, books = plain_means(unit, levels, codebook)
@@ -84,7 +85,7 @@ def schemes(path: Path, levels: int, codebook: int, names: list[str]) -> None:
 def plain_means(
     vectors: np.ndarray, levels: int, codebook: int
 ) -> tuple[ItemCodes, tuple[np.ndarray, ...]]:
-    """Residual k-means by scikit-learn alone, on all points, collisions left as they are."""
+    """Residual k-means of scikit-learn on all points; collisions stay."""
     from sklearn.cluster import KMeans
 
     left, codes, books = vectors.copy(), [], []
@@ -97,8 +98,8 @@ def plain_means(
     return ItemCodes(table, (codebook,) * levels, "plain"), tuple(books)
 
 
-def made(n_items: int, seed: int) -> np.ndarray:
-    """``(n, 384)`` float32: points around 2,000 centres, unequally many at each."""
+def clustered(n_items: int, seed: int) -> np.ndarray:
+    """``(n, 384)`` float32: points around 2,000 centres of different sizes."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(2000, WIDTH)).astype(np.float32)
     share = 1 / np.arange(1, 2001) ** 0.7
@@ -113,16 +114,16 @@ def made(n_items: int, seed: int) -> np.ndarray:
 
 
 def scale(n_items: int) -> None:
-    """Codes for ``n_items`` made vectors, and for 10,000 more."""
+    """Assigns codes to ``n_items`` random vectors, and to 10,000 new ones."""
     settings = config("rq-kmeans", 4, 256)
-    vectors = made(n_items, 1)
+    vectors = clustered(n_items, 1)
     corpus = corpus_of(n_items)
     started = time.perf_counter()
     fitted = fit(settings, corpus, {"file": vectors})
     seconds = time.perf_counter() - started
-    told(f"{n_items:,}", seconds, fitted, vectors)
+    print_line(f"{n_items:,}", seconds, fitted, vectors)
     del vectors
-    more, table = made(MORE, 2), corpus_of(n_items + MORE)
+    more, table = clustered(MORE, 2), corpus_of(n_items + MORE)
     assert fitted.quantiser is not None
     encoder = ItemEncoder(settings, fitted.quantiser, fitted.fusion)
     rows = np.arange(n_items, n_items + MORE)
@@ -145,13 +146,13 @@ def main() -> None:
     one.add_argument("names", nargs="*", help="schemes; all over vectors where none is named")
     two = commands.add_parser("scale")
     two.add_argument("--items", type=int, nargs="+", default=[100_000, 1_000_000])
-    asked = parser.parse_args()
-    if asked.command == "schemes":
-        schemes(asked.vectors, asked.levels, asked.codebook, asked.names)
-    elif len(asked.items) == 1:
-        scale(asked.items[0])
+    options = parser.parse_args()
+    if options.command == "schemes":
+        schemes(options.vectors, options.levels, options.codebook, options.names)
+    elif len(options.items) == 1:
+        scale(options.items[0])
     else:
-        for n_items in asked.items:
+        for n_items in options.items:
             subprocess.run([sys.executable, __file__, "scale", "--items", str(n_items)], check=True)
 
 

@@ -1,16 +1,16 @@
-"""Lists for many users: killed and gone on with, in several processes, and how much memory.
+"""Recommendations for many users: resuming after kills, several processes, and peak memory.
 
 python scripts/bench_lists.py --out runs/lists [--users 20000] [--kills 10] [--more 50000]
 
-Makes a world, trains a compact decoder on it for a moment, and then runs ``p5rec recommend``
-as a user would, in processes of its own:
+Creates synthetic data, trains a compact decoder for a few steps, and runs ``p5rec recommend`` in
+separate processes:
 
-1. for ``--users`` users without a stop;
-2. the same, killed with SIGKILL at ``--kills`` random moments and started again each time;
+1. for ``--users`` users without interruption;
+2. the same, killed with SIGKILL at ``--kills`` random moments and restarted each time;
 3. the same in two processes (torchrun);
 4. for a tenth of ``--more`` users and for all of them, with the peak memory of each.
 
-It fails where 2 or 3 differ from 1 in any row, or where a part was made twice.
+It fails if the output of 2 or 3 differs from 1, or if a shard was computed twice.
 """
 
 from __future__ import annotations
@@ -37,36 +37,36 @@ methods:
   small:
     backbone: {{kind: scratch, width: 64, layers: 2, heads: 2, feedforward: 128}}
     train: {{steps: 50, batch: 16}}
-evaluate: {{parts: [valid], samples: 0}}
+evaluate: {{splits: [valid], samples: 0}}
 """
 
 
 def command(folder: Path, out: Path, *more: str) -> list[str]:
-    """``p5rec recommend`` for the world in ``folder``."""
+    """``p5rec recommend`` for the data in ``folder``."""
     model = folder / "run/models/small"
-    return ["p5rec", "recommend", "--model", str(model), "--config", str(folder / "world.yaml"),
+    return ["p5rec", "recommend", "--model", str(model), "--config", str(folder / "synthetic.yaml"),
             "--out", str(out), *more]  # fmt: skip
 
 
-def done(parts: Path) -> dict[str, float]:
-    """The finished parts and when each was written."""
-    return {p.name: p.stat().st_mtime for p in parts.glob("*.parquet")}
+def done(shards: Path) -> dict[str, float]:
+    """The finished shards and their modification times."""
+    return {p.name: p.stat().st_mtime for p in shards.glob("*.parquet")}
 
 
-def killed(words: list[str], out: Path, kills: int, part: float) -> tuple[list[int], int]:
-    """Runs to the end through ``kills`` kills, each at a random moment within two parts of ``part``
-    seconds; how many parts there were after each, and parts redone."""
-    rng, parts = np.random.default_rng(0), out.with_name(f".{out.name}.parts")
+def killed(words: list[str], out: Path, kills: int, shard: float) -> tuple[list[int], int]:
+    """Runs to the end through ``kills`` kills, each at a random moment within two shards of
+    ``shard`` seconds. Returns the number of shards after each kill, and of recomputed shards."""
+    rng, shards = np.random.default_rng(0), out.with_name(f".{out.name}.shards")
     before: dict[str, float] = {}
     counts, redone = [], 0
     for _ in range(kills):
         with subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:
             wanted = len(before) + rng.integers(0, 2)
-            while run.poll() is None and (not parts.exists() or len(done(parts)) < wanted):
+            while run.poll() is None and (not shards.exists() or len(done(shards)) < wanted):
                 time.sleep(0.05)
-            time.sleep(rng.uniform(0, part))
+            time.sleep(rng.uniform(0, shard))
             run.send_signal(signal.SIGKILL)
-        after = done(parts)
+        after = done(shards)
         redone += sum(after.get(name, 0) != when for name, when in before.items())
         before = after
         counts.append(len(after))
@@ -82,9 +82,9 @@ def peak(words: list[str]) -> tuple[float, float]:
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20)"
     )
     started = time.perf_counter()
-    found = subprocess.run([sys.executable, "-c", measure, *words], check=True,
+    results = subprocess.run([sys.executable, "-c", measure, *words], check=True,
                            capture_output=True, text=True)  # fmt: skip
-    return time.perf_counter() - started, float(found.stdout)
+    return time.perf_counter() - started, float(results.stdout)
 
 
 def main() -> None:
@@ -94,13 +94,17 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--more", type=int, default=50_000)
-    asked = parser.parse_args()
-    folder = asked.out.resolve()
+    options = parser.parse_args()
+    folder = options.out.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "world.yaml").write_text(RECIPE.format(users=max(asked.users, asked.more)))
-    subprocess.run(["p5rec", "run", "sft", "--config", str(folder / "world.yaml"),
+    (folder / "synthetic.yaml").write_text(RECIPE.format(users=max(options.users, options.more)))
+    subprocess.run(["p5rec", "run", "sft", "--config", str(folder / "synthetic.yaml"),
                     "--out", str(folder / "run")], check=True)  # fmt: skip
-    for name, users in (("some", asked.users), ("few", asked.more // 10), ("many", asked.more)):
+    for name, users in (
+        ("some", options.users),
+        ("few", options.more // 10),
+        ("many", options.more),
+    ):
         pl.DataFrame({"user": [f"u{n}" for n in range(users)]}).write_csv(folder / f"{name}.csv")
 
     def words(name: str, users: str) -> tuple[list[str], Path]:
@@ -114,12 +118,13 @@ def main() -> None:
     seconds = time.perf_counter() - started
     wanted = pl.read_parquet(whole)
     print(
-        f"{asked.users:,} users in {seconds:.1f} s, {asked.users / seconds:.0f} users/s with start"
+        f"{options.users:,} users in {seconds:.1f} s, {options.users / seconds:.0f} users/s "
+        "including start-up"
     )
     cut_words, cut = words("killed", "some")
-    counts, redone = killed(cut_words, cut, asked.kills, 1000 * seconds / asked.users)
+    counts, redone = killed(cut_words, cut, options.kills, 1000 * seconds / options.users)
     same = pl.read_parquet(cut).equals(wanted)
-    print(f"killed with {counts} parts done: then equal {same}, parts made twice {redone}")
+    print(f"killed with {counts} shards done: then equal {same}, shards computed twice {redone}")
     two_words, two = words("two", "some")
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
               "--no-python", *two_words]  # fmt: skip
@@ -137,10 +142,11 @@ def main() -> None:
         memory.append(gib)
         print(f"{name}: {took:.1f} s, peak memory {gib:.3f} GiB")
     print(
-        f"peak memory of {asked.more:,} users / {asked.more // 10:,}: {memory[1] / memory[0]:.3f}"
+        f"peak memory of {options.more:,} users / {options.more // 10:,}: "
+        f"{memory[1] / memory[0]:.3f}"
     )
     if not (same and close and not redone):
-        raise SystemExit("the lists differ, or parts were made twice")
+        raise SystemExit("the lists differ, or shards were computed twice")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""How long a fresh interpreter takes from ``import p5rec`` to a saved model's first list.
+"""Time from ``import p5rec`` in a fresh interpreter to the first recommendation of a saved model.
 
 python scripts/bench_load.py [MODEL_FOLDER] [--processes 5] [--threads 1]
 
-Without a folder the hybrid is fitted to MovieLens 100k, its network for one epoch: weights that
-have learned more take no longer to load. Each process loads the model, makes one list for a new
-history, and tells how long either took; medians are printed, and processor time beside the clock's,
-which is larger where other programs are at work.
+Without a folder, the hybrid is fitted to MovieLens 100k, its network for one epoch; the load time
+does not depend on the training. Each process loads the model and recommends for one new history.
+Prints medians of wall time, and processor time, which other programs influence less.
 """
 
 from __future__ import annotations
@@ -48,14 +47,14 @@ def fitted(folder: Path) -> Path:
 
 
 def measured(folder: Path, threads: int) -> dict[str, float]:
-    """Seconds of one process, by what took them."""
+    """Seconds of one process, by step."""
     surroundings = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(folder)],
         env=surroundings, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    results: dict[str, float] = json.loads(done.stdout)
+    return results
 
 
 def main() -> None:
@@ -64,11 +63,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--processes", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with TemporaryDirectory() as work:
-        folder = asked.folder or fitted(Path(work) / "hybrid")
-        measured(folder, asked.threads)  # files come into the system's cache
-        runs = [measured(folder, asked.threads) for _ in range(asked.processes)]
+        folder = options.folder or fitted(Path(work) / "hybrid")
+        measured(folder, options.threads)  # fills the system's file cache
+        runs = [measured(folder, options.threads) for _ in range(options.processes)]
     for name in runs[0]:
         each = sorted(run[name] for run in runs)
         print(f"{name:18} {statistics.median(each):7.3f} s  ({each[0]:.3f} to {each[-1]:.3f})")

@@ -1,13 +1,12 @@
-"""How long one more query takes once a model is loaded, and what a batch of them costs.
+"""Latency of a query to a loaded model, alone and in a batch.
 
 python scripts/bench_query.py [--items 1682 100000] [--queries 300] [--json out.json]
 
-Builds the network of ``recipes/configs/sft/hybrid.yaml`` with drawn weights and codes, saves it and
-loads it as ``p5rec recommend`` does; the hybrid adds item-to-item weights, drawn as well. Histories
-of 20 to 200 items are then asked for ten items each, seen ones left out: one at a time on one
-thread, the median and the 95th percentile of which are told without the first few, and 256 at a
-time. Beside it stands EASE, where its square matrix is not larger than a method is allowed to make
-it. Drawn weights answer nothing; how long they take is what trained ones take.
+Builds the network of ``recipes/configs/sft/hybrid.yaml`` with random weights and codes, saves it
+and loads it like ``p5rec recommend``; the hybrid adds random item-to-item weights. Histories of 20
+to 200 items get ten recommendations each, without seen items: one at a time on one thread (median
+and 95th percentile, without the first few), and 256 at a time. EASE is measured as well if its
+square matrix is within the limit. Random weights take the same time as trained ones.
 """
 
 from __future__ import annotations
@@ -49,20 +48,23 @@ def network(items: int, folder: Path) -> None:
     book = 2 ** int(np.ceil(np.log2(2 * items) / 2))
     flat = rng.choice(book * book, items, replace=False)
     codes = np.stack(np.divmod(flat, book), axis=1).astype(np.int32)
-    head = ItemHeadConfig(spread=0.16)
+    head = ItemHeadConfig(init_std=0.16)
     settings = BundleSettings(backbone=SHAPE, seed=0, item_head=head)
     ids = [f"i{row}" for row in range(items)]
     bundle = build(settings, ItemCodes(codes, (book, book), "drawn"), ids)
-    bundle.model.draw_rows(torch.ones(items, dtype=torch.bool))
+    bundle.model.init_item_embeddings(torch.ones(items, dtype=torch.bool))
     save_bundle(bundle, folder)
 
 
-def linear(items: int) -> ItemToItemPredictor:
+def item_to_item(items: int) -> ItemToItemPredictor:
     """Item-to-item weights over ``items`` items."""
-    rng, kept = derive_rng(0, "bench query", "linear"), min(items, ItemToItem().max_neighbours)
-    columns = np.sort(rng.integers(0, items, (items, kept)), axis=1)
-    data = rng.normal(0.02, 0.05, items * kept).astype(np.float32)
-    starts = np.arange(items + 1) * kept
+    rng, neighbours = (
+        derive_rng(0, "bench query", "linear"),
+        min(items, ItemToItem().max_neighbours),
+    )
+    columns = np.sort(rng.integers(0, items, (items, neighbours)), axis=1)
+    data = rng.normal(0.02, 0.05, items * neighbours).astype(np.float32)
+    starts = np.arange(items + 1) * neighbours
     weights = csr_array((data, columns.ravel(), starts), shape=(items, items))
     weights.sum_duplicates()
     return ItemToItemPredictor(weights, np.ones(items, dtype=np.float32), rng.permutation(items))
@@ -76,38 +78,38 @@ def ease(items: int) -> EasePredictor:
 
 
 def histories(items: int, count: int) -> Histories:
-    """``count`` drawn requests."""
+    """``count`` random requests."""
     rng = derive_rng(0, "bench query", "histories")
     offsets = np.append(0, np.cumsum(rng.integers(20, 201, count)))
-    drawn = rng.integers(0, items, offsets[-1]).astype(np.int32)
-    return Histories(np.arange(count, dtype=np.int32), drawn, offsets)
+    random = rng.integers(0, items, offsets[-1]).astype(np.int32)
+    return Histories(np.arange(count, dtype=np.int32), random, offsets)
 
 
-def measured(ask: Callable[[Histories], Any], requests: Histories) -> dict[str, float]:
-    """Milliseconds of a query that comes alone, of the first one, and of one among many."""
-    alone = []
+def measured(query: Callable[[Histories], Any], requests: Histories) -> dict[str, float]:
+    """Milliseconds of the first query, of a single query, and per query of a batch."""
+    single = []
     for row in range(len(requests)):
         one = requests.take(np.array([row]))
         started = time.perf_counter()
-        ask(one)
-        alone.append(1000 * (time.perf_counter() - started))
+        query(one)
+        single.append(1000 * (time.perf_counter() - started))
     many = requests.take(np.arange(BATCH) % len(requests))
-    together = []
+    batched = []
     for _ in range(3):
         started = time.perf_counter()
-        ask(many)
-        together.append(1000 * (time.perf_counter() - started) / BATCH)
-    rest = np.array(alone[FIRST:])
+        query(many)
+        batched.append(1000 * (time.perf_counter() - started) / BATCH)
+    rest = np.array(single[FIRST:])
     return {
-        "first": alone[0],
+        "first": single[0],
         "median": float(np.median(rest)),
         "p95": float(np.quantile(rest, 0.95)),
-        "in_batch": float(np.median(together)),
+        "in_batch": float(np.median(batched)),
     }
 
 
 def of(items: int, queries: int) -> dict[str, dict[str, float]]:
-    """The figures of every predictor over ``items`` items."""
+    """The latencies of every predictor for ``items`` items."""
     requests = histories(items, queries)
     predictors: dict[str, Any] = {}
     with TemporaryDirectory() as folder:
@@ -115,12 +117,12 @@ def of(items: int, queries: int) -> dict[str, dict[str, float]]:
         for name, decode in SEARCHES.items():
             bundle = load_bundle(Path(folder)).ready()
             predictors[name] = ScoringPredictor(bundle, decode)
-    parts, tie = ((1.0, predictors["network"]), (1.0, linear(items))), np.arange(items)
-    predictors["hybrid"] = FusionPredictor(parts, tie)
+    components = (1.0, predictors["network"]), (1.0, item_to_item(items))
+    predictors["hybrid"] = FusionPredictor(components, np.arange(items))
     if items <= Ease().max_items:
         predictors["EASE"] = ease(items)
     return {
-        name: measured(lambda asked, of=each: of.recommend(asked, K), requests)
+        name: measured(lambda options, of=each: of.recommend(options, K), requests)
         for name, each in predictors.items()
     }
 
@@ -131,17 +133,17 @@ def main() -> None:
     parser.add_argument("--items", type=int, nargs="+", default=[1682, 100_000])
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    found = {items: of(items, asked.queries) for items in asked.items}
+    results = {items: of(items, options.queries) for items in options.items}
     print("| items | predictor | first, ms | median, ms | 95 %, ms | each of 256, ms |")
     print("|---|---|---|---|---|---|")
-    for items, rows in found.items():
+    for items, rows in results.items():
         for name, ms in rows.items():
             figures = " | ".join(f"{ms[key]:.2f}" for key in ("first", "median", "p95", "in_batch"))
             print(f"| {items:,} | {name} | {figures} |")
-    if asked.json:
-        asked.json.write_text(json.dumps(found, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
-"""Training against stock ``trl.SFTTrainer``, and whole histories against one target a prompt.
+"""Training speed against ``trl.SFTTrainer``, and full sequences against one target per example.
 
 python scripts/bench_train.py [--json out.json] [--plot out.png] [--quick]
 
-First, SmolLM2-135M as a plain language model (a token a code, softmax over the vocabulary, float32)
-learns the same rows, histories and prompts of MovieLens 100k mixed, with the same adapters and new
-token rows from the same start, once by ``SFTTrainer``, without and with the gradient checkpointing
-that it switches on by default, and once by p5rec: losses step by step, tokens a second, peak
-memory, the loss on held-out rows at equal wall time, and the distance to the floor, the time that
-the matrix products alone would take at the rate this machine reaches on the blocks' own shapes.
+First: SmolLM2-135M as a plain language model (one token per code, softmax over the vocabulary,
+float32) trains on the same examples of MovieLens 100k, a mix of histories and prompts, with the
+same adapters, new token embeddings and initial weights. ``SFTTrainer`` runs without and with its
+default gradient checkpointing, then p5rec. Measured: losses step by step, tokens per second, peak
+memory, the loss on held-out examples at equal wall time, and the ratio to a lower bound: the time
+of the matrix products alone at the rate that this machine reaches on the blocks' shapes.
 
-Second, a shallow SmolLM2 learns MovieLens 100k from whole histories in which every item is a target
-(``next-item``), from one-target rows of item codes, and from the prompts of ``sequential-next``: item
-positions taught a second, and validation NDCG@10 over wall time.
+Second: a shallow SmolLM2 trains on MovieLens 100k with full histories in which every item is a
+target (``next-item``), with one-target examples of item codes, and with the prompts of
+``sequential-next``. Measured: target items per second, and validation NDCG@10 over wall time.
 
-The ways take turns step by step, each in a process of its own.
+The trainers take turns step by step, each in a separate process.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from train_ways import Contest, OneTarget, Turns, contest, listed, ours, peak_memory, stock
+from trainers import OneTarget, Setup, Turns, materialised, ours, peak_memory, setup_of, stock
 
 from p5rec.methods.generative.method import Generative
 from p5rec.metrics import ranking
 from p5rec.models.multitask import Batch
-from p5rec.recommend.ask import ask
 from p5rec.recommend.config import DecodeConfig
+from p5rec.recommend.family_predictions import predict_family
 from p5rec.recommend.validate import validator
 from p5rec.train.estimate.cost import flops, load_of, matmul_rate
 from p5rec.train.examples.collate import Collator
-from p5rec.train.learner import taught_prompts
+from p5rec.train.learner import training_prompts
 from p5rec.train.training_data import build_training_data
 
 MIXTURE = {
@@ -48,7 +48,7 @@ MIXTURE = {
     "sequential-yesno": {"share": 2}, "direct": {}, "explanation": {},
     "item-text-to-id": {"share": 2}, "item-id-to-text": {},
 }  # fmt: skip
-STEPS, HELD_OUT = 30, 2  # steps of the first part, rows a task that measure it
+STEPS, HELD_OUT = 30, 2  # steps of the first experiment, held-out examples per task
 SAME = {"ours": None, "stock": None, "stock, checkpointing": 5}  # steps, None: all
 TARGETS = {
     "next-item": "next-item",
@@ -59,17 +59,18 @@ FAMILY = "sequential-next"
 
 
 def same_rows(layers: int, batch: int) -> Generative:
-    """The first part's method."""
+    """The method of the first experiment."""
     return Generative.model_validate({
         "backbone": {"name": "smollm2", "layers": layers, "dtype": "float32", "items": "tokens",
                      "item_embeddings": False, "normalisation": "vocab"},
         "train": {"tasks": MIXTURE, "steps": STEPS, "batch": batch, "learning_rate": 1e-3,
-                  "warmup": 3, "precision": "float32", "max_tokens": 320, "next_item": {"window": 60}},
+                  "warmup": 3, "precision": "float32", "max_tokens": 320,
+                  "next_item": {"window": 60}},
     })  # fmt: skip
 
 
 def one_task(task: str, layers: int) -> Generative:
-    """The second part's method, more steps than anybody takes: the rate stays what it is."""
+    """The method of the second experiment; with so many steps the learning rate stays constant."""
     return Generative.model_validate({
         "backbone": {"name": "smollm2", "layers": layers},
         "train": {"tasks": {task: {}}, "steps": 3000, "batch": 16, "learning_rate": 2e-3,
@@ -77,11 +78,11 @@ def one_task(task: str, layers: int) -> Generative:
     })  # fmt: skip
 
 
-def held_out_loss(contest: Contest, method: Generative) -> Callable[[], float]:
-    """The loss on rows that nobody trains on, the same for every way."""
+def held_out_loss(contest: Setup, method: Generative) -> Callable[[], float]:
+    """The loss on held-out examples, the same for every trainer."""
     bundle = contest.bundle
     other = method.seeded(method.train.seed + 1)
-    tasks, _ = build_training_data(other, contest.corpus, bundle, taught_prompts(method))
+    tasks, _ = build_training_data(other, contest.corpus, bundle, training_prompts(method))
     tables = list(tasks.values())
     task_of, row_of = (a.ravel() for a in np.indices((len(tables), HELD_OUT)))
     ones = np.ones(len(tables), dtype=np.int64)
@@ -89,65 +90,65 @@ def held_out_loss(contest: Contest, method: Generative) -> Callable[[], float]:
     batches = [collate([{"slot": n}]) for n in range(len(task_of))]
 
     @torch.no_grad()
-    def look() -> float:
+    def check() -> float:
         training = bundle.model.training
         bundle.model.eval()
         losses = [float(bundle.model(Batch(**batch))["loss"]) for batch in batches]
         bundle.model.train(training)
         return float(np.mean(losses))
 
-    return look
+    return check
 
 
-def ndcg(way: str, lesson: Contest, users: int) -> Callable[[], float]:
-    """Validation NDCG@10 of the model, asked as it was taught."""
-    bundle, decode = lesson.bundle, DecodeConfig(k=10, beams=20)
+def ndcg(way: str, setup: Setup, users: int) -> Callable[[], float]:
+    """Validation NDCG@10 of the model, with the prompts of its training."""
+    bundle, decode = setup.bundle, DecodeConfig(k=10, beams=20)
     if way != "prompts":
-        figures = validator(lesson.corpus, decode, users)
+        figures = validator(setup.corpus, decode, users)
         return lambda: figures(bundle)["NDCG@10"]
-    view = bundle.view(lesson.corpus)
+    view = bundle.view(setup.corpus)
 
-    def look() -> float:
-        answers: Any = ask(bundle, view, FAMILY, "valid", users, decode, 0)
-        found = ranking.per_user(np.array(answers.lists), np.array(answers.items), (10,))
-        return float(found["NDCG@10"].mean())
+    def check() -> float:
+        predictions: Any = predict_family(bundle, view, FAMILY, "valid", users, decode, 0)
+        lists, targets = np.array(predictions.lists), np.array(predictions.items)
+        return float(ranking.per_user(lists, targets, (10,))["NDCG@10"].mean())
 
-    return look
+    return check
 
 
-def learn_same(line: Connection, way: str, method: Generative) -> None:
-    """A process of the first part."""
-    lesson = listed(contest(method))
-    turns = Turns(line, held_out_loss(lesson, method))
+def train_same(line: Connection, way: str, method: Generative) -> None:
+    """A process of the first experiment."""
+    setup = materialised(setup_of(method))
+    turns = Turns(line, held_out_loss(setup, method))
     line.send("ready")
     train = ours if way == "ours" else partial(stock, checkpointing="checkpointing" in way)
-    losses = train(lesson, turns)
-    line.send({"losses": losses, **figures(lesson, len(losses))})
+    losses = train(setup, turns)
+    line.send({"losses": losses, **figures(setup, len(losses))})
 
 
-def learn_targets(line: Connection, way: str, method: Generative, users: int) -> None:
-    """A process of the second part."""
-    lesson = contest(method)
+def train_targets(line: Connection, way: str, method: Generative, users: int) -> None:
+    """A process of the second experiment."""
+    setup = setup_of(method)
     if way == "codes":
-        rows = {"next-item": OneTarget(lesson, len(lesson.task_of))}
-        lesson = Contest(method, lesson.corpus, lesson.bundle, rows, lesson.task_of)
-    turns = Turns(line, ndcg(way, lesson, users))
+        rows = {"next-item": OneTarget(setup, len(setup.task_of))}
+        setup = Setup(method, setup.corpus, setup.bundle, rows, setup.task_of)
+    turns = Turns(line, ndcg(way, setup, users))
     line.send("ready")
-    losses = ours(lesson, turns)
-    line.send({"losses": losses, **figures(lesson, len(losses) + 1)})
+    losses = ours(setup, turns)
+    line.send({"losses": losses, **figures(setup, len(losses) + 1)})
 
 
-def figures(lesson: Contest, steps: int) -> dict[str, Any]:
-    """What a way read in its steps, and what that had to cost."""
-    merged, batch = lesson.bundle.model.code_head is not None, lesson.method.train.batch
-    rows = lesson.read(steps)
+def figures(setup: Setup, steps: int) -> dict[str, Any]:
+    """The examples that a trainer read in its steps, and their cost."""
+    merged, batch = setup.bundle.model.code_head is not None, setup.method.train.batch
+    rows = setup.read(steps)
     loads = [
-        load_of(rows[i : i + batch], lesson.bundle.layout, merged=merged)
+        load_of(rows[i : i + batch], setup.bundle.layout, merged=merged)
         for i in range(0, len(rows), batch)
     ]
-    model = lesson.bundle.model
+    model = setup.bundle.model
     longest = max(len(row.labels) for row in rows)
-    precision = getattr(torch, lesson.method.train.precision)
+    precision = getattr(torch, setup.method.train.precision)
     return {
         "tokens": [load.tokens for load in loads],
         "items": [load.items for load in loads],
@@ -158,67 +159,67 @@ def figures(lesson: Contest, steps: int) -> dict[str, Any]:
 
 
 class Table:
-    """The ways at one table: who trains is the one whose clock shows least.
+    """Runs the trainers in turns: the next step goes to the one with the least training time.
 
     Args:
-        target: what a process runs: ``target(line, way, *arguments)``.
-        arguments: of each way.
+        target: the function of a process: ``target(line, way, *arguments)``.
+        arguments: the arguments of each trainer.
     """
 
     def __init__(self, target: Callable[..., None], arguments: dict[str, tuple[Any, ...]]) -> None:
         context, self.lines = get_context("spawn"), {}
-        for way, given in arguments.items():
+        for way, own in arguments.items():
             self.lines[way], theirs = context.Pipe()
-            context.Process(target=target, args=(theirs, way, *given), daemon=True).start()
+            context.Process(target=target, args=(theirs, way, *own), daemon=True).start()
             self.lines[way].recv()
         self.seconds: dict[str, list[float]] = {way: [] for way in arguments}
-        self.looks: dict[str, list[tuple[float, int, float]]] = {way: [] for way in arguments}
+        self.checks: dict[str, list[tuple[float, int, float]]] = {way: [] for way in arguments}
 
     def step(self, way: str) -> float:
-        """One step; the way's clock after it."""
+        """Runs one step; returns the trainer's total time."""
         self.lines[way].send("go")
         self.seconds[way].append(self.lines[way].recv())
         return sum(self.seconds[way])
 
-    def look(self, way: str) -> None:
-        """Measures the way's model, off the clock."""
-        self.lines[way].send("look")
+    def check(self, way: str) -> None:
+        """Measures the trainer's model, off the clock."""
+        self.lines[way].send("check")
         clock, steps = sum(self.seconds[way]), len(self.seconds[way])
-        self.looks[way].append((clock, steps, self.lines[way].recv()))
+        self.checks[way].append((clock, steps, self.lines[way].recv()))
 
     def close(self, way: str, word: str = "enough") -> dict[str, Any]:
-        """What the way has to tell, at its end."""
+        """Ends the trainer; returns its results."""
         self.lines[way].send(word)
-        told: dict[str, Any] = self.lines[way].recv()
-        return {"way": way, "seconds": self.seconds[way], "looks": self.looks[way], **told}
+        results: dict[str, Any] = self.lines[way].recv()
+        return {"way": way, "seconds": self.seconds[way], "checks": self.checks[way], **results}
 
 
-def part_same(layers: int, batch: int) -> list[dict[str, Any]]:
-    """Stock and ours on the same rows, in turns."""
-    table = Table(learn_same, {way: (same_rows(layers, batch),) for way in SAME})
-    told = {}
+def run_same(layers: int, batch: int) -> list[dict[str, Any]]:
+    """SFTTrainer and p5rec on the same examples, in turns."""
+    table = Table(train_same, {way: (same_rows(layers, batch),) for way in SAME})
+    results = {}
     for step in range(STEPS):
         for way, steps in SAME.items():
             if steps is None or step < steps:
                 if step % 6 == 0:
-                    table.look(way)
+                    table.check(way)
                 table.step(way)
-            elif way not in told:
-                told[way] = table.close(way)
-    return [told.get(way) or table.close(way, "go") for way in SAME]
+            elif way not in results:
+                results[way] = table.close(way)
+    return [results.get(way) or table.close(way, "go") for way in SAME]
 
 
-def part_targets(layers: int, budget: float, users: int) -> list[dict[str, Any]]:
-    """Whole histories and single targets, in turns, each for ``budget`` seconds of its own."""
+def run_targets(layers: int, budget: float, users: int) -> list[dict[str, Any]]:
+    """Full histories and single targets, in turns, each for ``budget`` seconds."""
     arguments = {way: (one_task(task, layers), users) for way, task in TARGETS.items()}
-    table = Table(learn_targets, arguments)
+    table = Table(train_targets, arguments)
     due = {way: [budget * 2.0**-n for n in range(5, -1, -1)] for way in TARGETS}
     clock = dict.fromkeys(TARGETS, 0.0)
     while due:
         way = min(due, key=lambda name: clock[name])
         clock[way] = table.step(way)
         if clock[way] >= due[way][0]:
-            table.look(way)
+            table.check(way)
             due[way] = [moment for moment in due[way] if moment > clock[way]]
             if not due[way]:
                 del due[way]
@@ -226,21 +227,21 @@ def part_targets(layers: int, budget: float, users: int) -> list[dict[str, Any]]
 
 
 def speed(row: dict[str, Any], what: str) -> float:
-    """Tokens or items a second of a way, over the steps it took."""
+    """Tokens or items per second of a trainer."""
     steps = len(row["seconds"])
     return float(sum(row[what][:steps]) / sum(row["seconds"]))
 
 
-def at(looks: list[tuple[float, int, float]], moment: float) -> float:
-    """What was seen at ``moment`` seconds, on a straight line between two looks."""
-    clocks, _, values = zip(*looks, strict=True)
+def at(checks: list[tuple[float, int, float]], moment: float) -> float:
+    """The value at ``moment`` seconds, interpolated between two checks."""
+    clocks, _, values = zip(*checks, strict=True)
     return float(np.interp(moment, clocks, values))
 
 
-def reached(looks: list[tuple[float, int, float]], level: float) -> float:
-    """Seconds until ``level`` is first seen, on a straight line between two looks."""
+def reached(checks: list[tuple[float, int, float]], level: float) -> float:
+    """Seconds until ``level`` is first reached, interpolated between two checks."""
     before, seen = 0.0, 0.0
-    for clock, _, value in looks:
+    for clock, _, value in checks:
         if value >= level:
             return before + (clock - before) * (level - seen) / (value - seen)
         before, seen = clock, value
@@ -248,60 +249,67 @@ def reached(looks: list[tuple[float, int, float]], level: float) -> float:
 
 
 def above_floor(row: dict[str, Any]) -> float:
-    """Times the floor that a way's steps took."""
+    """The ratio of a trainer's time to the lower bound."""
     steps = len(row["seconds"])
     return float(sum(row["seconds"]) * row["rate"] / sum(row["flops"][:steps]))
 
 
 def sooner(fast: dict[str, Any], slow: dict[str, Any]) -> float:
-    """The share of the slow way's time in which the fast one reaches the best of the slow one."""
-    level = max(value for _, _, value in slow["looks"])
-    return reached(fast["looks"], level) / reached(slow["looks"], level)
+    """The relative time in which the fast trainer reaches the best value of the slow one."""
+    level = max(value for _, _, value in slow["checks"])
+    return reached(fast["checks"], level) / reached(slow["checks"], level)
 
 
 def summarise(same: list[dict[str, Any]], targets: list[dict[str, Any]]) -> dict[str, Any]:
-    """The figures that matter."""
-    mine, theirs, checked = same
-    gap = np.abs(np.array(mine["losses"]) / np.array(theirs["losses"]) - 1).max()
+    """The summary of both experiments."""
+    own, theirs, checked = same
+    gap = np.abs(np.array(own["losses"]) / np.array(theirs["losses"]) - 1).max()
     few = len(checked["seconds"])
-    equal = min(sum(mine["seconds"]), sum(theirs["seconds"]))
+    equal = min(sum(own["seconds"]), sum(theirs["seconds"]))
     dense, codes, prompts = targets
     return {
-        "tokens_ratio": speed(mine, "tokens") / speed(theirs, "tokens"),
-        "tokens_ratio_checkpointing": sum(checked["seconds"]) / sum(mine["seconds"][:few]),
+        "tokens_ratio": speed(own, "tokens") / speed(theirs, "tokens"),
+        "tokens_ratio_checkpointing": sum(checked["seconds"]) / sum(own["seconds"][:few]),
         "loss_gap": float(gap),
-        "memory_ratio": mine["peak"] / theirs["peak"],
-        "floor_ratio": above_floor(mine),
+        "memory_ratio": own["peak"] / theirs["peak"],
+        "floor_ratio": above_floor(own),
         "floor_ratio_bfloat16": above_floor(dense),
-        "equal_time_loss": {w["way"]: at(w["looks"], equal) for w in (mine, theirs)},
+        "equal_time_loss": {w["way"]: at(w["checks"], equal) for w in (own, theirs)},
         "positions_ratio": speed(dense, "items") / speed(prompts, "items"),
         "positions_ratio_codes": speed(dense, "items") / speed(codes, "items"),
         "time_ratio": sooner(dense, prompts),
         "time_ratio_codes": sooner(dense, codes),
-        "best": {w["way"]: max(value for _, _, value in w["looks"]) for w in targets},
+        "best": {w["way"]: max(value for _, _, value in w["checks"]) for w in targets},
     }
 
 
 def plot(same: list[dict[str, Any]], targets: list[dict[str, Any]], path: Path) -> None:
-    """Losses of the first part and validation of the second, both over wall time."""
+    """Plots losses of the first experiment and validation of the second, over wall time."""
     from matplotlib.figure import Figure
 
     colors = ("#c0504d", "#3b6ea5", "#8a8a8a")
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     for row, color in zip(same, colors, strict=True):
-        looks = np.array(row["looks"])
-        left.plot(looks[:, 0], looks[:, 2], color=color, label=row["way"], marker="o", markersize=4)
-    left.set(xlabel="seconds of training", title="loss on held-out rows, the same rows trained")
+        checks = np.array(row["checks"])
+        left.plot(
+            checks[:, 0], checks[:, 2], color=color, label=row["way"], marker="o", markersize=4
+        )
+    left.set(xlabel="seconds of training", title="loss on held-out examples")
     names = {
         "next-item": "whole histories",
         "codes": "one target, item codes",
         "prompts": "one target, prompts",
     }
     for row, color in zip(targets, ("#c0504d", "#2e8b57", "#3b6ea5"), strict=True):
-        looks = np.array(row["looks"])
+        checks = np.array(row["checks"])
         right.plot(
-            looks[:, 0], looks[:, 2], color=color, label=names[row["way"]], marker="o", markersize=4
+            checks[:, 0],
+            checks[:, 2],
+            color=color,
+            label=names[row["way"]],
+            marker="o",
+            markersize=4,
         )
     right.set(xscale="log", xlabel="seconds of training", title="validation NDCG@10, ml-100k")
     for axes in (left, right):
@@ -311,42 +319,42 @@ def plot(same: list[dict[str, Any]], targets: list[dict[str, Any]], path: Path) 
     figure.savefig(path, dpi=130)
 
 
-def tell(rows: list[dict[str, Any]]) -> None:
-    """A line a way."""
+def show(rows: list[dict[str, Any]]) -> None:
+    """Prints one line per trainer."""
     for row in rows:
-        looks = ", ".join(f"{value:.4f} at {clock:.0f} s" for clock, _, value in row["looks"])
+        checks = ", ".join(f"{value:.4f} at {clock:.0f} s" for clock, _, value in row["checks"])
         print(
             f"{row['way']:<21} {len(row['seconds']):>4} steps, {speed(row, 'tokens'):8.1f} "
-            f"tokens/s, {speed(row, 'items'):8.1f} items taught/s, "
-            f"peak {row['peak'] / 2**20:6.0f} MiB; {looks}",
+            f"tokens/s, {speed(row, 'items'):8.1f} target items/s, "
+            f"peak {row['peak'] / 2**20:6.0f} MiB; {checks}",
             flush=True,
         )
 
 
 def main() -> None:
-    """Reads the command line; prints the ways and the summary."""
+    """Parses the command line; prints the trainers and the summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--quick", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     started = time.perf_counter()
-    same = part_same(layers=4, batch=2) if asked.quick else part_same(layers=30, batch=2)
-    tell(same)
-    targets = part_targets(2, 24.0, 200) if asked.quick else part_targets(6, 120.0, 300)
-    tell(targets)
+    same = run_same(layers=4, batch=2) if options.quick else run_same(layers=30, batch=2)
+    show(same)
+    targets = run_targets(2, 24.0, 200) if options.quick else run_targets(6, 120.0, 300)
+    show(targets)
     summary = summarise(same, targets)
     print(json.dumps(summary))
-    if asked.json:
+    if options.json:
         about = {
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
             "seconds": time.perf_counter() - started,
         }
         cases = {"same rows": same, "targets": targets}
-        asked.json.write_text(json.dumps({"summary": summary, "about": about, "cases": cases}))
-    if asked.plot:
-        plot(same, targets, asked.plot)
+        options.json.write_text(json.dumps({"summary": summary, "about": about, "cases": cases}))
+    if options.plot:
+        plot(same, targets, options.plot)
 
 
 if __name__ == "__main__":

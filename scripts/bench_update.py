@@ -1,19 +1,18 @@
-"""What a stale model, full refits and a chain of updates are worth on the next slice of a log, and
-what refit and update take.
+"""Accuracy of a stale model, of full refits and of a chain of updates on the next slice of a log,
+and the cost of refit and update.
 
 python scripts/bench_update.py LOG [--user user] [--item item] [--time time] [--items TABLE]
     [--title title] [--method Hybrid] [--epochs N] [--share 0.2] [--questions 20] [--include-seen]
     [--no-text] [--json out.json]
 
-Events are cut by time into five slices of like size. Validation chooses the method's settings on
-slice 1. After slice n there are three models: the stale one, which was refitted to slice 1; the
-refit of the same settings to slices 1 to n; and the update of the updated model of the slice
-before. Each is asked for events of slice n + 1, at most so many of a user (``--questions``, drawn),
-by all that the user did before, whether the model knew that user or not. An item that a model does
-not know is left out of histories, and is a miss where it is asked for. NDCG@10 is the mean over
-users of the mean of their questions; intervals are 95 % bootstrap intervals over users, those of
-paired differences too. Seconds are those of the processor during the call; the data are prepared
-before.
+Events are cut by time into five slices of equal size. Validation chooses the method's settings on
+slice 1. After slice n there are three models: the stale model, fitted to slice 1; the refit of the
+same settings to slices 1 to n; and the update of the previous slice's updated model. Each is
+evaluated on events of slice n + 1, at most ``--questions`` random ones per user, with the user's
+full earlier history; users may be new to the model. Items that a model does not know are dropped
+from histories and count as misses if they are targets. NDCG@10 is the mean over users of the mean
+over their events. Intervals are 95 % bootstrap intervals over users, also of paired differences.
+Seconds are processor time; the data are prepared beforehand.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ EPOCHS = {  # method → the setting that bounds its training
 
 @dataclass(frozen=True)
 class Questions:
-    """Users, what each had done before an event, and that event's item."""
+    """Test instances: users, their histories before an event, and the item of the event."""
 
     users: list[str]
     histories: dict[str, list[str]]
@@ -53,24 +52,24 @@ class Questions:
 
 @dataclass(frozen=True)
 class Log:
-    """Events ``user``, ``item``, ``time``, ``slice``, by user and then time, and the item table."""
+    """Events ``user``, ``item``, ``time``, ``slice``, by user and time; and the item table."""
 
     events: pl.DataFrame
     items: pl.DataFrame | None
 
     @classmethod
-    def read(cls, asked: argparse.Namespace) -> Log:
-        names = {asked.user: "user", asked.item: "item", asked.time: "time"}
-        events = _table(asked.log).select(*names).rename(names)
+    def read(cls, options: argparse.Namespace) -> Log:
+        names = {options.user: "user", options.item: "item", options.time: "time"}
+        events = _table(options.log).select(*names).rename(names)
         events = events.unique().sort("user", "time", "item")
-        place = events["time"].rank("min") - 1
-        cut = (place * SLICES / len(events)).floor().cast(pl.Int64) + 1
+        rank = events["time"].rank("min") - 1
+        cut = (rank * SLICES / len(events)).floor().cast(pl.Int64) + 1
         events = events.with_columns(slice=cut, user=pl.col("user").cast(pl.String),
                                      item=pl.col("item").cast(pl.String))  # fmt: skip
-        if asked.items is None:
+        if options.items is None:
             return cls(events, None)
-        named = {asked.item_of_table: "item", asked.title: "title"}
-        items = _table(asked.items).select(*named).rename(named)
+        named = {options.item_of_table: "item", options.title: "title"}
+        items = _table(options.items).select(*named).rename(named)
         return cls(events, items.with_columns(pl.col("item").cast(pl.String)))
 
     def until(self, n: int) -> p5rec.Dataset:
@@ -82,18 +81,18 @@ class Log:
         return p5rec.Dataset.from_frame(known, items, k_core={"user": 1, "item": 1})
 
     def questions(self, n: int, most: int) -> Questions:
-        """Events of slice n, at most so many of a user, drawn: what came before, and the item."""
+        """Test instances of slice n, at most ``most`` random ones per user."""
         past = self.events.filter(pl.col("slice") <= n)
-        asked, histories, targets = [], {}, []
+        options, histories, targets = [], {}, []
         for (user,), own in past.group_by("user", maintain_order=True):
             items = own["item"].to_list()
-            places = np.flatnonzero(own["slice"].to_numpy() == n)
+            positions = np.flatnonzero(own["slice"].to_numpy() == n)
             rng = derive_rng(0, "questions", n, str(user))
-            for place in np.sort(rng.permutation(places)[:most]):
-                histories[f"{user} {place}"] = items[:place]
-                targets.append(items[place])
-                asked.append(str(user))
-        return Questions(asked, histories, targets)
+            for position in np.sort(rng.permutation(positions)[:most]):
+                histories[f"{user} {position}"] = items[:position]
+                targets.append(items[position])
+                options.append(str(user))
+        return Questions(options, histories, targets)
 
 
 def _table(path: Path) -> pl.DataFrame:
@@ -102,15 +101,15 @@ def _table(path: Path) -> pl.DataFrame:
     return pl.read_csv(path, infer_schema_length=None)
 
 
-def gains(model: p5rec.Model, asked: Questions, include_seen: bool) -> np.ndarray:
-    """NDCG@10 of each user, the mean over what was asked."""
+def gains(model: p5rec.Model, options: Questions, include_seen: bool) -> np.ndarray:
+    """NDCG@10 of each user, averaged over the user's test instances."""
     known = {*model.items["item"]}
-    read = {name: [i for i in items if i in known] for name, items in asked.histories.items()}
+    read = {name: [i for i in items if i in known] for name, items in options.histories.items()}
     lists = model.recommend(histories=read, k=K, exclude_seen=not include_seen, frame="polars")
-    wanted = pl.DataFrame({"whom": asked.users, "user": [*read], "item": asked.targets})
-    found = wanted.join(lists, on=["user", "item"], how="left", maintain_order="left")
+    wanted = pl.DataFrame({"whom": options.users, "user": [*read], "item": options.targets})
+    results = wanted.join(lists, on=["user", "item"], how="left", maintain_order="left")
     gain = (1 / (1 + pl.col("rank")).log(2)).fill_null(0.0).mean()
-    return found.group_by("whom", maintain_order=True).agg(gain=gain)["gain"].to_numpy()
+    return results.group_by("whom", maintain_order=True).agg(gain=gain)["gain"].to_numpy()
 
 
 def interval(values: np.ndarray, *names: str | int) -> list[float]:
@@ -121,21 +120,21 @@ def interval(values: np.ndarray, *names: str | int) -> list[float]:
 
 
 def timed(make: Callable[[], p5rec.Model]) -> tuple[p5rec.Model, float]:
-    """What ``make`` returns, and the processor seconds that it took."""
+    """The result of ``make``, and its processor seconds."""
     started = time.process_time()
     return make(), time.process_time() - started
 
 
-def compare(log: Log, asked: argparse.Namespace, store: Path) -> dict[str, Any]:
-    """The figures of every slice."""
-    settings = EPOCHS[asked.method](asked.epochs) if asked.epochs else {}
-    if asked.no_text:
+def compare(log: Log, options: argparse.Namespace, store: Path) -> dict[str, Any]:
+    """The results of every slice."""
+    settings = EPOCHS[options.method](options.epochs) if options.epochs else {}
+    if options.no_text:
         settings["ids"] = {"vectors": {"text": None}}
     first = log.until(1)
-    method = getattr(p5rec, asked.method)(**settings)
-    chosen, seconds = timed(lambda: method.fit(first.split(), store=store, verbose=asked.verbose))
+    method = getattr(p5rec, options.method)(**settings)
+    chosen, seconds = timed(lambda: method.fit(first.split(), store=store, verbose=options.verbose))
     print(f"chosen on slice 1 in {seconds:.0f} s: {chosen.describe().get('weights', '')}")
-    stale = updated = refitted = chosen.refit(store=store, verbose=asked.verbose)
+    stale = updated = refitted = chosen.refit(store=store, verbose=options.verbose)
     print(f"slice 1: {stale.provenance.fitted}")
     rows = []
     for n in range(1, SLICES):
@@ -144,30 +143,30 @@ def compare(log: Log, asked: argparse.Namespace, store: Path) -> dict[str, Any]:
             data = log.until(n)
             data.of_all_events().data  # noqa: B018  # prepared before the clock starts
             refitted, row["refit s"] = timed(
-                lambda data=data: chosen.refit(data, store=store, verbose=asked.verbose)
+                lambda data=data: chosen.refit(data, store=store, verbose=options.verbose)
             )
             before = updated
             updated, row["update s"] = timed(
                 lambda data=data, before=before: before.update(
-                    data, asked.share, store=store, verbose=asked.verbose
+                    data, options.share, store=store, verbose=options.verbose
                 )
             )
             row |= {"new users": len(updated.news.users), "new items": len(updated.news.items)}
             row["fitted"] = updated.provenance.fitted
-        questions = log.questions(n + 1, asked.questions)
+        questions = log.questions(n + 1, options.questions)
         models = {"stale": stale, "refit": refitted, "update": updated}
-        found = {name: gains(m, questions, asked.include_seen) for name, m in models.items()}
-        row |= {"users": len(found["stale"]), "questions": len(questions.users)}
-        row |= {name: interval(values, n) for name, values in found.items()}
-        row["update - stale"] = interval(found["update"] - found["stale"], n)
-        row["update - refit"] = interval(found["update"] - found["refit"], n)
+        results = {name: gains(m, questions, options.include_seen) for name, m in models.items()}
+        row |= {"users": len(results["stale"]), "questions": len(questions.users)}
+        row |= {name: interval(values, n) for name, values in results.items()}
+        row["update - stale"] = interval(results["update"] - results["stale"], n)
+        row["update - refit"] = interval(results["update"] - results["refit"], n)
         row["unlisted targets"] = {
             name: float(1 - np.isin(questions.targets, m.items["item"].to_list()).mean())
             for name, m in models.items()
         }
         rows.append(row)
         print(json.dumps(row), flush=True)
-    return {"method": asked.method, "settings": settings, "share": asked.share, "slices": rows}
+    return {"method": options.method, "settings": settings, "share": options.share, "slices": rows}
 
 
 def main() -> None:
@@ -187,12 +186,12 @@ def main() -> None:
     parser.add_argument("--no-text", action="store_true")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
-    asked.item_of_table = asked.item_of_table or asked.item
+    options = parser.parse_args()
+    options.item_of_table = options.item_of_table or options.item
     with TemporaryDirectory() as store:
-        found = compare(Log.read(asked), asked, Path(store))
-    if asked.json:
-        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+        results = compare(Log.read(options), options, Path(store))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""What a model makes of items that came after it: left out of its training, coded afterwards.
+"""Ranking of cold items that get semantic ids after the training.
 
 python scripts/cold_start.py --out runs/cold [--folds 5] [--share 0.05] [--method rq-fused]
 
-In each fold a twentieth of the items of ml-100k is taken out of the log and the item table, a
-compact decoder is trained on what is left, the ids are extended to the items taken out
-(``p5rec ids extend``), and the same model ranks all items for users whose test event is one of
-them. Beside it: the same model with those items at free codes drawn by chance, and what the new
-items cost users whose test event is an old one. Overrides: of ``recipes/configs/sft/ids.yaml``.
+Each fold removes a twentieth of the items of ml-100k from the log and the item table and trains a
+compact decoder on the rest. Then the ids are extended to the removed items (``p5rec ids extend``),
+and the model ranks all items for users with a removed item as test event. Controls: the same model
+with random free codes for the new items, and the effect of the new items on users with an old item
+as test event. Overrides apply to ``recipes/configs/sft/ids.yaml``.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from p5rec.core.rng import derive_rng
 from p5rec.core.types import Corpus, ItemCodes, RankedLists
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import load_corpus, prepare_data
-from p5rec.data.split import cases
+from p5rec.data.split import instances
 from p5rec.evaluate.assemble import Rules, assemble
 from p5rec.evaluate.measure import ranking
 from p5rec.ids.files import save_codes
 from p5rec.methods.views import view_methods
-from p5rec.pipeline.fitting import Among, fit_method
+from p5rec.pipeline.fitting import RunContext, fit_method
 from p5rec.pipeline.ids import build_ids
 from p5rec.pipeline.prepared import Prepared
 from p5rec.report.files import write_report
@@ -44,19 +44,19 @@ from p5rec.train.extension import extended
 K = 20
 
 
-def tables(corpus: Corpus, kept: np.ndarray, folder: Path) -> DataConfig:
-    """The events and records of the items ``kept (N,)`` bool as a user's own files."""
+def tables(corpus: Corpus, used: np.ndarray, folder: Path) -> DataConfig:
+    """The events and records of the items ``kept (N,)`` bool as a log and an item table."""
     folder.mkdir(parents=True, exist_ok=True)
     log, ids = corpus.interactions, np.array(corpus.catalog.ids)
-    rows = kept[log.items]
+    rows = used[log.items]
     pl.DataFrame(
         {
             "user": np.array(corpus.user_ids)[log.users[rows]],
             "item": ids[log.items[rows]],
-            "time": np.flatnonzero(rows),  # an order of its own, so that no tie is broken anew
+            "time": np.flatnonzero(rows),  # unique times keep the order of ties
         }
     ).write_parquet(folder / "log.parquet")
-    items = pl.DataFrame(corpus.catalog.table.filter(kept))
+    items = pl.DataFrame(corpus.catalog.table.filter(used))
     items.write_parquet(folder / "items.parquet")
     attributes = {name: name for name in corpus.catalog.attributes}
     return DataConfig(
@@ -71,14 +71,14 @@ def tables(corpus: Corpus, kept: np.ndarray, folder: Path) -> DataConfig:
     )
 
 
-def by_chance(codes: ItemCodes, new: np.ndarray, seed: int) -> ItemCodes:
-    """The same codes, with those of ``new (N,)`` bool drawn among all that are free."""
+def random_codes(codes: ItemCodes, new: np.ndarray, seed: int) -> ItemCodes:
+    """The same codes, with random free codes for the items ``new (N,)`` bool."""
     number = np.ravel_multi_index(tuple(codes.codes.T), codes.sizes)
     free = np.setdiff1d(np.arange(prod(codes.sizes)), number[~new])
     drawn = derive_rng(seed, "cold", "codes").choice(free, int(new.sum()), replace=False)
     out = codes.codes.copy()
     out[new] = np.stack(np.unravel_index(drawn, codes.sizes), axis=1)
-    return ItemCodes(out, codes.sizes, "by chance")
+    return ItemCodes(out, codes.sizes, "random")
 
 
 def fold(
@@ -90,28 +90,28 @@ def fold(
     work: Path,
     seed: int,
 ) -> dict[str, tuple[RankedLists, np.ndarray]]:
-    """Lists and targets by what they show; users and items are rows of ``everything``."""
+    """Lists and targets by variant; users and items are row numbers of ``everything``."""
     data = prepare_data(old, store)
     corpus = load_corpus(data.path)
     prepared = Prepared(corpus, data, store)
     views = view_methods(recipe.ids, recipe.methods)[method.ids]
     ids = build_ids(recipe.ids[method.ids], views, prepared)
-    (fitted,) = fit_method(method, prepared, Among({method.ids: ids}))
+    (fitted,) = fit_method(method, prepared, RunContext({method.ids: ids}))
     codes, _ = extended(ids[0].path, everything)
     new = ~np.isin(everything.catalog.ids, corpus.catalog.ids)
-    histories, targets, _ = cases(everything.interactions, everything.split, "test")
+    histories, targets, _ = instances(everything.interactions, everything.split, "test")
     cold, warm = np.flatnonzero(new[targets]), np.flatnonzero(~new[targets])
 
     def ranked(codes: ItemCodes, rows: np.ndarray) -> tuple[RankedLists, np.ndarray]:
         save_codes(codes, work / "codes", everything.catalog.ids)
-        predictor = fitted.method.opened(fitted.folder, work / "codes")
+        predictor = fitted.method.open_predictor(fitted.folder, work / "codes")
         return predictor.recommend(histories.take(rows), K), targets[rows]
 
-    before, _, _ = cases(corpus.interactions, corpus.split, "test")
+    before, _, _ = instances(corpus.interactions, corpus.split, "test")
     without = fitted.method.load(fitted.folder).recommend(before, K)
     return {
         "cold: extended": ranked(codes, cold),
-        "cold: by chance": ranked(by_chance(codes, new, seed), cold),
+        "cold: random codes": ranked(random_codes(codes, new, seed), cold),
         "warm: with new items": ranked(codes, warm),
         "warm: without": (_translated(without, corpus, everything, histories.users[warm]),
                           targets[warm]),
@@ -121,11 +121,11 @@ def fold(
 def _translated(
     lists: RankedLists, old: Corpus, everything: Corpus, users: np.ndarray
 ) -> RankedLists:
-    """Lists over ``old`` as lists over ``everything``, for ``users (B,)`` of it."""
+    """Lists over ``old`` as lists over ``everything``, for its ``users (B,)``."""
     at = {old.user_ids[user]: row for row, user in enumerate(lists.users.tolist())}
     rows = np.array([at[everything.user_ids[user]] for user in users])
-    place = {item: row for row, item in enumerate(everything.catalog.ids)}
-    items = np.array([place[item] for item in old.catalog.ids], dtype=np.int32)
+    index = {item: row for row, item in enumerate(everything.catalog.ids)}
+    items = np.array([index[item] for item in old.catalog.ids], dtype=np.int32)
     return RankedLists(users, items[lists.items[rows]], lists.scores[rows])
 
 
@@ -136,53 +136,54 @@ def _joined(parts: list[tuple[RankedLists, np.ndarray]]) -> tuple[RankedLists, n
 
 
 def main() -> None:
-    """Reads the command line, runs the folds, writes the report."""
+    """Parses the command line, runs the folds, writes the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--share", type=float, default=0.05)
     parser.add_argument("--method", default="rq-fused", help="one of the recipe's")
     parser.add_argument("overrides", nargs="*")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     started = time.perf_counter()
     recipes = assets("recipes")
     schema = load(recipes / "sft.py").SCHEMA
-    recipe: Any = load_config(recipes / "configs/sft/ids.yaml", schema, asked.overrides)
-    store, work = Store(cache_home() / "store"), asked.out / "work"
-    method = recipe.methods[asked.method]
+    recipe: Any = load_config(recipes / "configs/sft/ids.yaml", schema, options.overrides)
+    store, work = Store(cache_home() / "store"), options.out / "work"
+    method = recipe.methods[options.method]
     whole = load_corpus(prepare_data(recipe.data, store).path)
     n_items = len(whole.catalog)
     every = prepare_data(tables(whole, np.ones(n_items, bool), work / "all"), store)
     everything = load_corpus(every.path)
     order = derive_rng(recipe.seed, "cold", "items").permutation(n_items)
-    size = round(asked.share * n_items)
+    size = round(options.share * n_items)
     pooled: dict[str, list[tuple[RankedLists, np.ndarray]]] = {}
-    for nth in range(asked.folds):
-        kept = np.ones(n_items, dtype=bool)
-        kept[order[nth * size : (nth + 1) * size]] = False
-        old = tables(whole, kept, work / f"fold {nth}")
-        for name, found in fold(recipe, method, old, everything, store, work, nth).items():
-            pooled.setdefault(name, []).append(found)
+    for nth in range(options.folds):
+        used = np.ones(n_items, dtype=bool)
+        used[order[nth * size : (nth + 1) * size]] = False
+        old = tables(whole, used, work / f"fold {nth}")
+        for name, results in fold(recipe, method, old, everything, store, work, nth).items():
+            pooled.setdefault(name, []).append(results)
     measured = []
     for name, parts in pooled.items():
-        task, shown = name.split(": ")
+        task, label = name.split(": ")
         lists, targets = _joined(parts)
         run: Any = {"split": "test", "task": f"{task} items", "seed": 0}
-        measured.append(ranking(shown, lists, targets, everything, **run))
+        measured.append(ranking(label, lists, targets, everything, **run))
     report = assemble(
         everything,
         measured,
-        Rules(seed=0, pairs=[("extended", "by chance"), ("with new items", "without")]),
+        Rules(seed=0, pairs=[("extended", "random codes"), ("with new items", "without")]),
         seconds=time.perf_counter() - started,
         manifest={"command": " ".join(["scripts/cold_start.py", *sys.argv[1:]])},
         notes=[
-            f"{asked.folds} folds, each without {size} of {n_items} items in training; the cold "
-            "cases are the users whose test event is one of them, each in one fold at most.",
-            f"The model and its ids are {asked.method} of the recipe ids, which knows items by "
-            "their codes alone (item_embeddings: false).",
+            f"{options.folds} folds, each without {size} of {n_items} items in training; the cold "
+            "test instances are those users with one of them as test event, each in one fold or "
+            "none.",
+            f"The model and its ids are {options.method} of the recipe ids, without item "
+            "embeddings (item_embeddings: false).",
         ],
     )
-    print(table(write_report(report, asked.out)))
+    print(table(write_report(report, options.out)))
     for comparison in report.comparisons:
         print(comparison.sentence)
 

@@ -1,11 +1,11 @@
-"""Task families together and each by itself, from a run's report, as a Markdown table.
+"""Interference between task families: a Markdown table from a run's report.
 
     p5rec run families
     python scripts/interference.py runs/families
 
-A row a family: its metric in the model that learned all families, in the one that learned it alone
-for as many steps, in the one whose answers were dealt out among the questions, and in a wording
-that no training row had, with how far that is from the seen one.
+One row per family: its metric in the multitask model, in the single-task model with as many steps,
+in the permutation control (targets permuted among prompts), and with a held-out prompt template,
+with the ratio of held-out and training template.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ from pathlib import Path
 from p5rec.evaluate.blocks import LOWER_IS_BETTER, main_metrics
 from p5rec.evaluate.schema import Measure, Method, Report, load_report
 from p5rec.models.config import RATING_SEQUENCE
-from p5rec.prompting.template import UNSEEN
+from p5rec.prompting.template import HELD_OUT
 from p5rec.report.numbers import bracket, number
 
-READINGS = ("", "regression", "words")  # of a rating: the best of the heads', and of the text's
+RATING_ESTIMATORS = ("", "regression", "words")  # the best head, and the generated text
 HEAD = (
     "family",
     "metric",
     "together",
     "alone",
-    "permuted answers",
-    "unseen wording",
-    "unseen/seen",
+    "permuted targets",
+    "held-out template",
+    "held-out/training",
 )
 
 
 def rows(report: Report) -> list[list[str]]:
-    """A row a family; a rating has two, by its head and by its words."""
-    found = []
+    """One row per family; ratings have two, of the head and of the generated text."""
+    results = []
     for together in report.methods:
         name, _, form = together.name.partition(" ")
-        reading, _, family = form.strip("()").partition(", ")
-        skipped = together.task.endswith(UNSEEN) or together.task == "sequential"
-        if name != "together" or skipped or reading not in READINGS:
+        estimator, _, family = form.strip("()").partition(", ")
+        skipped = together.task.endswith(HELD_OUT) or together.task == "sequential"
+        if name != "together" or skipped or estimator not in RATING_ESTIMATORS:
             continue
-        family, bare = family or together.task, f" ({reading})" if reading else ""
+        family, bare = family or together.task, f" ({estimator})" if estimator else ""
         others = [
             _entry(report, f"{family}-alone{bare}", together.task),
             _entry(report, together.name.replace(name, "permuted"), together.task),
-            _entry(report, name + bare, together.task + UNSEEN)
+            _entry(report, name + bare, together.task + HELD_OUT)
             if family != RATING_SEQUENCE
             else None,
         ]
         metric = main_metrics(together.task, together.metrics)[0]
         cells = [_cell(method, metric) for method in (together, *others)]
-        found.append([family + bare, metric, *cells, _ratio(together, others[-1], metric)])
-    return found
+        results.append([family + bare, metric, *cells, _ratio(together, others[-1], metric)])
+    return results
 
 
 def _entry(report: Report, name: str, task: str) -> Method | None:
@@ -63,8 +63,8 @@ def _cell(method: Method | None, metric: str) -> str:
     return f"{number(measure.value)} {bracket(measure)}" if measure else "-"
 
 
-def _ratio(seen: Method, unseen: Method | None, metric: str) -> str:
-    before, after = (_value(m.metrics.get(metric)) if m else None for m in (seen, unseen))
+def _ratio(trained: Method, held_out: Method | None, metric: str) -> str:
+    before, after = (_value(m.metrics.get(metric)) if m else None for m in (trained, held_out))
     if not before or not after:
         return "-"
     return f"{before / after if metric in LOWER_IS_BETTER else after / before:.2f}"
@@ -75,7 +75,7 @@ def _value(measure: Measure | None) -> float | None:
 
 
 def main() -> None:
-    """Prints the table of the run in the folder named."""
+    """Prints the table of the run in the given folder."""
     for cells in (HEAD, ["---"] * len(HEAD), *rows(load_report(Path(sys.argv[1])))):
         print("| " + " | ".join(cells) + " |")
 

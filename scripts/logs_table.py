@@ -1,12 +1,12 @@
-"""The default beside every tuned method, over the runs of many logs: a Markdown table.
+"""The default method against all tuned methods on many logs: a Markdown table.
 
 python scripts/logs_table.py runs/logs-*
 
-Of each run the first method of its comparisons is taken for the default. A line says how it ranks
-on the test part, which other method is best, the paired differences to it and to its own parts with
-their intervals, and the least difference that the log would show four times in five (2.8 standard
-errors of the difference to the best other). A difference below 0 whose interval excludes it is
-marked: there the default loses. Intervals are of each difference by itself.
+The first method of a run's comparisons is the default. A row has its metrics on the test split, the
+best other method, the paired differences to that method and to the default's own components with
+their intervals, and the difference that the log would detect with 80 % power (2.8 standard errors
+of the difference to the best other). A negative difference whose interval excludes 0 is marked:
+there the default loses. Intervals are not corrected for multiple comparisons.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from p5rec.evaluate.blocks import OF_BASKETS
 from p5rec.evaluate.schema import Comparison, Method, Report, load_report
 from p5rec.report.markdown import table
 
-SHOWN = 2.8 / (2 * 1.96)  # of an interval's width
+DETECTABLE = 2.8 / (2 * 1.96)  # as a multiple of an interval's width
 HEAD = [
     "log",
     "n",
@@ -27,8 +27,8 @@ HEAD = [
     "default",
     "best other",
     "difference",
-    "shown from",
-    "its parts",
+    "detectable from",
+    "its components",
     "train",
 ]
 
@@ -40,31 +40,35 @@ def line(run: Path) -> list[str]:
     methods = {m.name: m for m in report.methods if m.split == "test" and _metrics(m)}
     ours = methods[name]
     against = [c for c in report.comparisons if c.a == name and c.split == "test"]
-    parts = {c.b for c in against} & _own(report, name)
+    components = {c.b for c in against} & _own(report, name)
     other = max(
-        (methods[c.b] for c in against if c.b not in parts), key=lambda m: _value(m, _metrics(m)[1])
+        (methods[c.b] for c in against if c.b not in components),
+        key=lambda m: _value(m, _metrics(m)[1]),
     )
     seeds = str(max(len(ours.by_seed.get(_metrics(ours)[0], [])), 1))
     gaps = [c for c in against if c.b == other.name and c.metric in _metrics(ours)]
-    own = [f"{part} {_pair(methods[part])}: {_told(against, part, ours)}" for part in sorted(parts)]
+    own = [
+        f"{component} {_pair(methods[component])}: {_gaps(against, component, ours)}"
+        for component in sorted(components)
+    ]
     return [
         run.name.removeprefix("logs-"),
         f"{ours.n:,}",
         seeds,
         _pair(ours),
         f"{other.name} {_pair(other)}",
-        _told(against, other.name, ours),
-        " / ".join(_number(SHOWN * _width(c)) for c in gaps),
+        _gaps(against, other.name, ours),
+        " / ".join(_number(DETECTABLE * _width(c)) for c in gaps),
         "; ".join(own) or "-",
         f"{ours.train_seconds / 60:.1f} min",
     ]
 
 
 def _own(report: Report, name: str) -> set[str]:
-    """The methods of the run that are parts of ``name``."""
+    """The methods of the run that are components of ``name``."""
     methods: dict[str, Any] = report.manifest["config"]["methods"]
-    named = methods.get(name, {}).get("parts", {}).values()
-    return {part for part in named if isinstance(part, str)}
+    named = methods.get(name, {}).get("components", {}).values()
+    return {component for component in named if isinstance(component, str)}
 
 
 def _metrics(method: Method) -> tuple[str, ...]:
@@ -73,12 +77,12 @@ def _metrics(method: Method) -> tuple[str, ...]:
     )
 
 
-def _told(against: list[Comparison], b: str, ours: Method) -> str:
+def _gaps(against: list[Comparison], b: str, ours: Method) -> str:
     return " / ".join(_gap(c) for c in against if c.b == b and c.metric in _metrics(ours))
 
 
 def _gap(c: Comparison) -> str:
-    lost = " **loses**" if c.alone == "worse" else ""
+    lost = " **loses**" if c.uncorrected_verdict == "worse" else ""
     return f"{c.value:+.4f} [{c.low:+.4f}, {c.high:+.4f}]{lost}"
 
 

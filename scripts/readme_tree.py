@@ -1,4 +1,4 @@
-"""Writes the file tree at the end of README.md: each file with what it says of itself.
+"""Writes the file tree at the end of README.md: each file with its description.
 
 python scripts/readme_tree.py [--check]
 """
@@ -34,22 +34,22 @@ def sentence(path: Path) -> str:
 
 
 def tree() -> str:
-    """The tracked files that a reader may open, a line each."""
+    """The tracked files, one line each."""
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split("\n")
-    shown = [
+    names = [
         name
         for name in sorted(filter(None, listed))
         if not name.startswith(HIDDEN) and not name.endswith("__init__.py") and name != "README.md"
     ]
-    width = max(len(name) for name in shown)
-    lines = [f"{name:<{width}}  {sentence(ROOT / name)}".rstrip() for name in shown]
+    width = max(len(name) for name in names)
+    lines = [f"{name:<{width}}  {sentence(ROOT / name)}".rstrip() for name in names]
     return "```text\n" + "\n".join(lines) + "\n```\n"
 
 
 def main() -> None:
-    """Rewrites the tree, or with --check fails where it is out of date."""
+    """Rewrites the tree; with --check, fails if it is out of date."""
     text = README.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)

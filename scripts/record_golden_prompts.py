@@ -1,7 +1,7 @@
 """Re-records the golden renderings of every shipped prompt: python scripts/record_golden_prompts.py
 
-Each template stands once without and once with one worked example, over the sample records.
-Read the difference before committing it.
+Each template is rendered once without and once with a few-shot example, on the sample records.
+Review the differences before committing them.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden" / "prompts"
 
 
 def renderings(library: PromptLibrary, family: str) -> str:
-    """Every template of a family in words."""
-    parts = []
+    """The renderings of every template of a family."""
+    lines = []
     for template in library.templates(family):
         record, shot, *_ = sample_records(template.task)
-        bare, shown = render(template, record), render(template, record, [shot])
-        parts.append(f"==== {template.full_id}\n")
+        bare, with_example = render(template, record), render(template, record, [shot])
+        lines.append(f"==== {template.full_id}\n")
         if bare.system:
-            parts.append(f"[system]\n{bare.system}\n")
-        parts.append(
-            f"[source]\n{bare.source}\n[source, one example]\n{shown.source}\n"
+            lines.append(f"[system]\n{bare.system}\n")
+        lines.append(
+            f"[source]\n{bare.source}\n[source, one example]\n{with_example.source}\n"
             f"[target]\n{bare.target}\n"
         )
-    return "\n".join(parts)
+    return "\n".join(lines)
 
 
 def main() -> None:
-    """Writes a file a family."""
+    """Writes one file per family."""
     library = PromptLibrary.load()
     GOLDEN.mkdir(parents=True, exist_ok=True)
     for family in library.families():

@@ -2,7 +2,7 @@
 
 python scripts/record_golden_training.py
 
-Run it when training is meant to change, read the difference, and say in the changelog what moved.
+Run it if training is meant to change, review the differences, and list them in the changelog.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from small_runs import BACKBONES, config, curve, train  # noqa: E402
 
 
 def trajectory(model: str, rate: float = 0.001) -> dict[str, list[float]]:
-    """``loss`` and ``grad_norm`` of each step, on one thread: more add in another order.
+    """``loss`` and ``grad_norm`` of each step, on one thread, so the order of sums is fixed.
 
-    Steps are few and small: with every one, adapters enlarge the last bits, in which processors
-    differ.
+    Steps are few and small, because every step amplifies the rounding differences of processors.
     """
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
@@ -37,7 +36,7 @@ def trajectory(model: str, rate: float = 0.001) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Writes a file a model."""
+    """Writes one file per model."""
     GOLDEN.mkdir(parents=True, exist_ok=True)
     for model in BACKBONES:
         rounded = {k: [round(v, 5) for v in values] for k, values in trajectory(model).items()}

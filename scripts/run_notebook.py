@@ -1,9 +1,9 @@
-"""Runs the cells of a notebook and stores what they show in it; Jupyter is not needed.
+"""Runs the cells of a notebook and stores their outputs in it, without Jupyter.
 
 python scripts/run_notebook.py docs/tour.ipynb
 
-Cells run in order in one namespace and in an empty folder. A cell shows what it prints and the
-value of its last line, as text, HTML or a picture: whatever the value offers to a notebook.
+Cells run in order in one namespace and in an empty folder. The output of a cell is its printed text
+and the value of its last line, in every format that the value supports: text, HTML, image.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Cell = dict[str, Any]
 
 
 def outputs_of(source: str, names: dict[str, Any], count: int) -> list[Cell]:
-    """What a cell shows, as a notebook stores it.
+    """The outputs of a cell in the notebook format.
 
     Args:
-        source: its code.
-        names: the namespace, which is filled.
-        count: the cell's number among those of code.
+        source: the code of the cell.
+        names: the namespace, which the cell changes.
+        count: the number of the code cell.
     """
     statements = ast.parse(source).body
     last = statements.pop() if statements and isinstance(statements[-1], ast.Expr) else None
@@ -38,40 +38,40 @@ def outputs_of(source: str, names: dict[str, Any], count: int) -> list[Cell]:
         exec(compile(ast.Module(statements, []), f"<cell {count}>", "exec"), names)  # noqa: S102
         if isinstance(last, ast.Expr):
             value = eval(compile(ast.Expression(last.value), f"<cell {count}>", "eval"), names)  # noqa: S307
-    found: list[Cell] = []
+    results: list[Cell] = []
     if text := printed.getvalue():
-        found.append({"output_type": "stream", "name": "stdout", "text": lines(text)})
+        results.append({"output_type": "stream", "name": "stdout", "text": lines(text)})
     if value is not None:
         head = {"output_type": "execute_result", "execution_count": count, "metadata": {}}
-        found.append({**head, "data": shown(value)})
-    return found
+        results.append({**head, "data": media(value)})
+    return results
 
 
-def shown(value: Any) -> dict[str, Any]:
+def media(value: Any) -> dict[str, Any]:
     """A value by media type."""
-    found: dict[str, Any] = {"text/plain": lines(repr(value))}
+    results: dict[str, Any] = {"text/plain": lines(repr(value))}
     html, png = (getattr(value, name, lambda: None)() for name in ("_repr_html_", "_repr_png_"))
     if html is not None:
-        found["text/html"] = lines(html)
+        results["text/html"] = lines(html)
     if png is not None:
-        found["image/png"] = b64encode(png).decode()
-    return found
+        results["image/png"] = b64encode(png).decode()
+    return results
 
 
 def lines(text: str) -> list[str]:
-    """A text as notebooks store it."""
+    """The lines of a text in the notebook format."""
     return text.splitlines(keepends=True)
 
 
 def executed(notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """The notebook with what its cells show now."""
+    """The notebook with new outputs."""
     names: dict[str, Any] = {"__name__": "__main__"}
     cells, count = [], 0
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             count += 1
-            made = outputs_of("".join(cell["source"]), names, count)
-            cell = {**cell, "execution_count": count, "outputs": made}
+            outputs = outputs_of("".join(cell["source"]), names, count)
+            cell = {**cell, "execution_count": count, "outputs": outputs}
         cells.append(cell)
     return {**notebook, "cells": cells}
 
@@ -84,9 +84,9 @@ def main() -> None:
     before = Path.cwd()
     with TemporaryDirectory() as folder:
         os.chdir(folder)
-        found = executed(json.loads(file.read_text(encoding="utf-8")))
+        results = executed(json.loads(file.read_text(encoding="utf-8")))
         os.chdir(before)
-    text = json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True)  # as ruff writes it
+    text = json.dumps(results, indent=1, ensure_ascii=False, sort_keys=True)  # as ruff writes it
     file.write_text(text + "\n", encoding="utf-8")
 
 

@@ -1,7 +1,7 @@
-"""The ways to train that ``bench_train`` holds side by side: stock ``SFTTrainer``, and ours.
+"""The trainers that ``bench_train`` compares: stock ``SFTTrainer`` and p5rec.
 
-Each way is a process of its own. After every step it says what the step took and waits for its
-next turn, so that all ways train through the same minutes of the machine.
+Each trainer runs in a separate process. After every step it reports the time of the step and waits
+for its next turn, so all trainers share the same conditions of the machine.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from p5rec.methods.generative.method import Generative
 from p5rec.models.checkpoint import Bundle, build
 from p5rec.pipeline.ids import build_ids
 from p5rec.pipeline.prepared import Prepared
-from p5rec.train.examples.row import IGNORE, Row, Rows
-from p5rec.train.learner import settings_of, taught_prompts
+from p5rec.train.examples.example import IGNORE, TrainingExample, TrainingExamples
+from p5rec.train.learner import settings_of, training_prompts
 from p5rec.train.schedule import Schedule
 from p5rec.train.sft import fit
 from p5rec.train.training_data import build_training_data
@@ -43,81 +43,83 @@ from p5rec.train.training_data import build_training_data
 IDS = {"levels": 2, "codebook": 64, "vectors": {"text": None, "cooccurrence": {}}}
 
 
-class Listed(list[Row]):
-    """Rows made before anybody trains."""
+class Materialised(list[TrainingExample]):
+    """Training examples built before the training."""
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """``(R,)`` tokens a row."""
+        """``(R,)`` the number of tokens of each example."""
         return np.array([len(row.labels) for row in self])
 
 
 @dataclass(frozen=True, eq=False)
-class Contest:
-    """What is to be learned.
+class Setup:
+    """A model and its training data.
 
     Attributes:
         method: backbone and training.
         corpus: the data.
         bundle: the untrained model, the same in every process.
-        rows: of each task.
-        task_of: ``(S,)`` each slot's task.
+        rows: the training examples of each task.
+        task_of: ``(S,)`` the task of each slot.
     """
 
     method: Generative
     corpus: Corpus
     bundle: Bundle
-    rows: Mapping[str, Rows]
+    rows: Mapping[str, TrainingExamples]
     task_of: np.ndarray
 
-    def read(self, steps: int) -> list[Row]:
-        """The rows of the first ``steps`` steps, in the order in which ours reads them."""
+    def read(self, steps: int) -> list[TrainingExample]:
+        """The examples of the first ``steps`` steps, in the order of p5rec."""
         schedule = Schedule(self.rows, self.task_of, self.method.train)
         tables, read = list(self.rows.values()), schedule.order[: steps * self.method.train.slots]
         filled = zip(*schedule.collator(0, None).filled(read), strict=True)
         return [tables[task][int(n)] for task, n in filled]
 
 
-def contest(method: Generative) -> Contest:
-    """``method`` on MovieLens 100k, items named by co-occurrence codes.
+def setup_of(method: Generative) -> Setup:
+    """``method`` on MovieLens 100k with semantic ids from co-occurrence.
 
-    It has no rating heads: a stock trainer knows no such thing.
+    It has no rating heads, because SFTTrainer cannot train them.
     """
-    store = Store(cache_home() / "store", say=lambda _: None)
+    store = Store(cache_home() / "store", notify=lambda _: None)
     data = prepare_data(DataConfig(source="recbole", path="ml-100k"), store)
     corpus = load_corpus(data.path)
     (ids,) = build_ids(IdsConfig.model_validate(IDS), {}, Prepared(corpus, data, store))
     codes = load_codes(ids.path, corpus.catalog.ids)
-    library = taught_prompts(method)
+    library = training_prompts(method)
     settings = settings_of(method, corpus).model_copy(update={"scale": ()})
     bundle = build(settings, codes, corpus.catalog.ids, library.subset_dump())
-    return Contest(method, corpus, bundle, *build_training_data(method, corpus, bundle, library))
+    return Setup(method, corpus, bundle, *build_training_data(method, corpus, bundle, library))
 
 
-def listed(contest: Contest) -> Contest:
-    """``contest`` with its rows made now, so that no way waits for them."""
+def materialised(setup: Setup) -> Setup:
+    """``setup`` with its examples built in advance."""
     rows = {
-        name: Listed(table[i] for i in range(len(table))) for name, table in contest.rows.items()
+        name: Materialised(table[i] for i in range(len(table)))
+        for name, table in setup.rows.items()
     }
-    return Contest(contest.method, contest.corpus, contest.bundle, rows, contest.task_of)
+    return Setup(setup.method, setup.corpus, setup.bundle, rows, setup.task_of)
 
 
 class OneTarget:
-    """A history of item codes, its next item the only target; every training event once.
+    """Examples of item codes with the next item as the only target; each training event once.
 
     Args:
-        n: rows.
+        setup: the model and its data.
+        n: the number of examples.
     """
 
-    def __init__(self, contest: Contest, n: int) -> None:
-        log, self.contest = contest.corpus.interactions, contest
-        self.events = np.flatnonzero(contest.corpus.split.mask("train"))
+    def __init__(self, setup: Setup, n: int) -> None:
+        log, self.setup = setup.corpus.interactions, setup
+        self.events = np.flatnonzero(setup.corpus.split.mask("train"))
         users = log.users[self.events]
-        self.first = np.searchsorted(users, users)  # of the same user
+        self.first = np.searchsorted(users, users)  # the first event of the same user
         later = np.flatnonzero(self.first < np.arange(len(users)))
         self.target = np.resize(derive_rng(0, "one target").permutation(later), n)
         self.start = np.maximum(
-            self.first[self.target], self.target - contest.method.train.next_item.window + 1
+            self.first[self.target], self.target - setup.method.train.next_item.window + 1
         )
 
     def __len__(self) -> int:
@@ -125,50 +127,50 @@ class OneTarget:
 
     @property
     def lengths(self) -> np.ndarray:
-        """``(R,)`` tokens a row."""
-        levels = self.contest.bundle.layout.codes.levels
+        """``(R,)`` the number of tokens of each example."""
+        levels = self.setup.bundle.layout.codes.levels
         return (self.target - self.start + 1) * levels + 1
 
-    def __getitem__(self, i: int) -> Row:
-        layout, log = self.contest.bundle.layout, self.contest.corpus.interactions
+    def __getitem__(self, i: int) -> TrainingExample:
+        layout, log = self.setup.bundle.layout, self.setup.corpus.interactions
         items = log.items[self.events[self.start[i] : self.target[i] + 1]]
-        tokens = np.concatenate([[self.contest.bundle.bos], layout.items[items].reshape(-1)])
+        tokens = np.concatenate([[self.setup.bundle.bos], layout.items[items].reshape(-1)])
         labels = np.full_like(tokens, IGNORE)
         labels[-layout.codes.levels :] = tokens[-layout.codes.levels :]
-        return Row(tokens, labels)
+        return TrainingExample(tokens, labels)
 
 
 class Enough(Exception):
-    """The other side has seen enough."""
+    """The controlling process ends the training."""
 
 
 class Turns:
-    """One way's side of the table.
+    """The connection of a trainer to the controlling process.
 
     Args:
-        line: to the process that holds the ways side by side.
-        look: measures the model, off the clock, whenever the other side asks for it.
+        line: the connection.
+        check: measures the model, off the clock, on request.
     """
 
-    def __init__(self, line: Connection, look: Callable[[], Any]) -> None:
-        self.line, self.look = line, look
+    def __init__(self, line: Connection, check: Callable[[], Any]) -> None:
+        self.line, self.check = line, check
 
     def begin(self) -> None:
         """Waits for the next turn."""
-        while (word := self.line.recv()) == "look":
-            self.line.send(self.look())
+        while (word := self.line.recv()) == "check":
+            self.line.send(self.check())
         if word == "enough":
             raise Enough
         self.started = time.perf_counter()
 
     def end(self) -> None:
-        """Tells what the step took and waits for the next one."""
+        """Reports the time of the step and waits for the next turn."""
         self.line.send(time.perf_counter() - self.started)
         self.begin()
 
 
 class TurnsCallback(TrainerCallback):
-    """Lets a stock trainer hand over after each step."""
+    """Ends the turn of an SFTTrainer after each step."""
 
     def __init__(self, turns: Turns) -> None:
         self.turns = turns
@@ -177,10 +179,10 @@ class TurnsCallback(TrainerCallback):
         self.turns.end()
 
 
-def ours(contest: Contest, turns: Turns) -> list[float]:
-    """The losses of ``p5rec``'s own training, step by step."""
+def ours(setup: Setup, turns: Turns) -> list[float]:
+    """The losses of p5rec's training, step by step."""
     changes = {"evaluate_every": 1, "log_every": 1, "save_every": 10**9}
-    train, bundle = contest.method.train.model_copy(update=changes), contest.bundle
+    train, bundle = setup.method.train.model_copy(update=changes), setup.bundle
 
     def turn() -> dict[str, float]:
         turns.end()
@@ -189,7 +191,7 @@ def ours(contest: Contest, turns: Turns) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         try:
             turns.begin()
-            schedule = Schedule(contest.rows, contest.task_of, train)
+            schedule = Schedule(setup.rows, setup.task_of, train)
             fit(bundle.model, bundle.tokenizer, schedule, Path(folder), turn)
         except Enough:
             pass
@@ -197,15 +199,17 @@ def ours(contest: Contest, turns: Turns) -> list[float]:
         return [log["loss"] for log in logs if "loss" in log]
 
 
-def stock(contest: Contest, turns: Turns, checkpointing: bool) -> list[float]:
-    """The losses of ``SFTTrainer`` on the same rows, in the same batches, for the same model.
+def stock(setup: Setup, turns: Turns, checkpointing: bool) -> list[float]:
+    """The losses of ``SFTTrainer`` on the same examples, in the same batches, for the same model.
 
-    It is given the bare language model under its adapters, new token rows included. The usual way
-    to new tokens, ``modules_to_save=["embed_tokens"]``, would train 49,152 old rows with them.
+    It gets the language model with its adapters and new token embeddings. The usual setting for new
+    tokens, ``modules_to_save=["embed_tokens"]``, would also train 49,152 old embeddings.
     """
-    bundle, train = contest.bundle, contest.method.train
-    bundle.model.causal.get_output_embeddings().bias = None  # the trainer asks every head for one
-    rows = contest.read(train.steps)
+    bundle, train = setup.bundle, setup.method.train
+    bundle.model.causal.get_output_embeddings().bias = (
+        None  # the trainer reads the bias of every head
+    )
+    rows = setup.read(train.steps)
     table = {"input_ids": [r.input_ids for r in rows], "labels": [r.labels for r in rows]}
     with tempfile.TemporaryDirectory() as folder:
         arguments = SFTConfig(
@@ -232,5 +236,5 @@ def stock(contest: Contest, turns: Turns, checkpointing: bool) -> list[float]:
 
 
 def peak_memory() -> int:
-    """Bytes of this process at its largest."""
+    """Peak memory of this process, bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

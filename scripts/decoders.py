@@ -1,4 +1,4 @@
-"""The ways to a list that the decoding scripts hold side by side: ``generate``'s and ours."""
+"""The decoders that the decoding scripts compare: ``generate`` and our beam search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from p5rec.core.rng import id_keys, tie_order
 from p5rec.decode.allowed import Allowed, OpenNodes
 from p5rec.decode.beam import beam_search
 from p5rec.decode.processor import ItemLogitsProcessor
-from p5rec.decode.token_rows import TokenRows
+from p5rec.decode.token_sequences import TokenSequences
 from p5rec.decode.trie import Trie
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.scorer import code_scorer
@@ -23,16 +23,16 @@ LEVELS, BOOK = 4, 256
 
 
 def random_codes(items: int, drawn: int) -> np.ndarray:
-    """``(N, L)`` int32 different codes, out of ``drawn`` draws of which some are equal."""
+    """``(N, L)`` int32 distinct codes, from ``drawn`` draws with repeats."""
     rng = np.random.default_rng(0)
     number = rng.permutation(np.unique(rng.integers(0, BOOK**LEVELS, drawn)))[:items]
     return np.stack(np.unravel_index(number, (BOOK,) * LEVELS), axis=1).astype(np.int32)
 
 
 def generated(
-    model: Any, ids: Tensor, beams: int, rows: TokenRows, how: dict[str, Any]
+    model: Any, ids: Tensor, beams: int, rows: TokenSequences, how: dict[str, Any]
 ) -> tuple[Tensor, Tensor]:
-    """Items ``(B, K)`` and their scores by a transformers model's ``generate``."""
+    """Items ``(B, K)`` and their scores of a transformers model's ``generate``."""
     out = model.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
@@ -50,14 +50,14 @@ def generated(
     return items, out.sequences_scores.view(len(ids), beams)
 
 
-def by_function(rows: TokenRows, prompt: int) -> dict[str, Any]:
-    """The usual way: a Python function, asked for each beam."""
+def by_function(rows: TokenSequences, prompt: int) -> dict[str, Any]:
+    """Arguments of ``generate`` for a Python function that is called for each beam."""
     trie, tokens = rows.trie, [t.tolist() for t in rows.tokens]
     starts, codes = [s.tolist() for s in trie.starts], [c.tolist() for c in trie.codes]
     place = [{token: code for code, token in enumerate(level)} for level in tokens]
 
-    def allowed(_: int, said: Tensor) -> list[int]:
-        node, words = 0, said[prompt:].tolist()
+    def allowed(_: int, generated_ids: Tensor) -> list[int]:
+        node, words = 0, generated_ids[prompt:].tolist()
         for level, token in enumerate(words):
             code = place[level][token]
             first, last = starts[level][node], starts[level][node + 1]
@@ -69,20 +69,20 @@ def by_function(rows: TokenRows, prompt: int) -> dict[str, Any]:
     return {"prefix_allowed_tokens_fn": allowed}
 
 
-def by_processor(rows: TokenRows, prompt: int, end: int, normalisation: str) -> dict[str, Any]:
-    """Our tree as a logits processor."""
+def by_processor(rows: TokenSequences, prompt: int, end: int, normalisation: str) -> dict[str, Any]:
+    """Arguments of ``generate`` for our trie as a logits processor."""
     processor = ItemLogitsProcessor(rows, prompt, end, normalisation)
     return {"logits_processor": LogitsProcessorList([processor])}
 
 
 @lru_cache(maxsize=2)
 def ranks_of(trie: Trie) -> list[Tensor]:
-    """The order of equal scores, made once for all searches."""
-    return trie.smallest_below(torch.from_numpy(tie_order(id_keys(range(len(trie))), 0)))
+    """The order of equal scores, computed once for all searches."""
+    return trie.subtree_min(torch.from_numpy(tie_order(id_keys(range(len(trie))), 0)))
 
 
 def ours(bundle: Bundle, ids: Tensor, beams: int, allowed: Allowed | None = None) -> Any:
-    """Items ``(B, K)`` and their scores by our search."""
+    """Items ``(B, K)`` and their scores of our beam search."""
     trie = bundle.model.trie
     opened = None if allowed is None else OpenNodes(trie, allowed)
     scorer = code_scorer(bundle.model, ids, torch.ones_like(ids))
