@@ -313,7 +313,7 @@ def test_trainable_weights_are_always_float32(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "values", "says"),
+    ("section", "values", "message"),
     [
         (Scratch, {"width": 30, "heads": 4}, "must be a multiple"),
         (Scratch, {"layers": 0}, "greater than or equal to 1"),

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from commands import figures, result, said, settle
+from commands import figures, result, output_of, enter
 from oracles import score_codes
 from tiny_models import make_bundle, scratch, some_codes
 from torch import Tensor
@@ -49,7 +49,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return settle(tmp_path, RECIPE, monkeypatch)
+    return enter(tmp_path, RECIPE, monkeypatch)
 
 
 def gru(**settings: Any) -> BackboneConfig:
@@ -58,24 +58,24 @@ def gru(**settings: Any) -> BackboneConfig:
 
 
 def test_a_new_backbone_works_in_every_command(here: Path) -> None:
-    planned = json.loads(said("plan", "my.yaml", "--json"))["mine"]
+    planned = json.loads(output_of("plan", "my.yaml", "--json"))["mine"]
     body = 24 * 3 * 24 * 2 + 2 * 72 + 24 * 24 + 24  # GRU and linear layer
     weights = planned["weights"]
     assert weights["total"] - weights["embeddings"] - weights["heads"] == body + 259 * 24
     assert planned["memory"]["activations"] > 0
-    said("run", "my.yaml")
+    output_of("run", "my.yaml")
     measured = figures("runs/my")
     by_seed = measured["mine"]["by_seed"]["HR@10"]
     assert len(by_seed) == 2
     value = {name: m["metrics"]["HR@10"]["value"] for name, m in measured.items()}
     assert value["mine"] > value["popularity"]
     assert "mine (text)" in figures("runs/my", "rating")
-    said("evaluate", "--model", "runs/my/models/mine", "--out", "again")
+    output_of("evaluate", "--model", "runs/my/models/mine", "--out", "again")
     assert figures("again")["mine"]["metrics"]["HR@10"]["value"] == by_seed[0]
-    said("recommend", "--model", "runs/my/models/mine", "--out", "lists.csv", "--k", "5")
+    output_of("recommend", "--model", "runs/my/models/mine", "--out", "lists.csv", "--k", "5")
     assert (pl.read_csv("lists.csv").group_by("user").len()["len"] == 5).all()
-    assert "mine" in said("report", "show", "runs/my")
-    said("run", "my.yaml", "repeats=1", "--permute", "history")
+    assert "mine" in output_of("report", "show", "runs/my")
+    output_of("run", "my.yaml", "repeats=1", "--permute", "history")
     permuted = figures("runs/my-permute-history")["mine"]["metrics"]["HR@10"]["value"]
     assert permuted < value["mine"]
     for words, expected in (

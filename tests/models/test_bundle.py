@@ -161,7 +161,7 @@ def test_all_damaged_files_are_in_one_error(one: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (None, "expected a trained model's folder, got no manifest.json"),
         ("{", "expected valid JSON"),
@@ -187,7 +187,7 @@ def test_an_invalid_manifest_is_an_error(
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"scale": [1.0, 2.0]}, "expected weights of this shape"),
         ({"scale": []}, "expected this model's weights"),

@@ -20,7 +20,7 @@ def gradients(loss, *of):
     return torch.autograd.grad(3 * loss, of)
 
 
-@pytest.mark.parametrize("drawn", [None, "all"])
+@pytest.mark.parametrize("sampled", [None, "all"])
 def test_without_sampling_the_loss_is_the_full_softmax(tensors, sampled, monkeypatch):
     monkeypatch.setattr(catalogue, "CELLS", 150)  # several blocks, the last one shorter
     states, table, targets = tensors

@@ -76,7 +76,7 @@ def config(kind: str, folder: Path) -> BackboneConfig:
 @pytest.fixture(scope="module")
 def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
-    made = make_bundle(config(request.param, folder / "base"), scale=SCALE, spread=0.3)
+    made = make_bundle(config(request.param, folder / "base"), scale=SCALE, std=0.3)
     save_bundle(made, folder / "bundle", {"steps": 3})
     return folder / "bundle"
 
@@ -169,7 +169,7 @@ def test_files_of_the_export(saved: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("items", "parts", "told"),
+    ("items", "model_settings", "message"),
     [
         ("positions", {}, r"train it with backbone\.items: tokens"),
         ("tokens", {"item_head": ItemHeadConfig()}, "train it without item_head"),

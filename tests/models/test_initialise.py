@@ -67,7 +67,7 @@ KINDS = ["scratch", "scratch lora", "llama", "llama 4bit", "llama dora", "gpt2"]
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_initialisation_keeps_all_outputs_and_is_saved(kind: str, tmp_path: Path) -> None:
-    first = make_bundle(backbone(kind, tmp_path / "base"), scale=SCALE, spread=0.3)
+    first = make_bundle(backbone(kind, tmp_path / "base"), scale=SCALE, std=0.3)
     move(first)
     save_bundle(first, tmp_path / "first")
     wider = LoraSettings(rank=8) if first.settings.backbone.lora else None
@@ -190,7 +190,7 @@ def test_heads_of_another_scale_are_new(first: tuple[Path, Bundle]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"lora": None}, "another backbone.lora;"),
         (

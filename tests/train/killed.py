@@ -14,6 +14,6 @@ def run(folder: Path) -> None:
     """The complete run, in a process that tests kill."""
     with open(folder / "log.txt", "ab", buffering=0) as log:
         os.dup2(log.fileno(), 2)
-    bundle = make_bundle(scratch(dropout=0.2), some_codes(), spread=0.0, scale=SCALE)
+    bundle = make_bundle(scratch(dropout=0.2), some_codes(), std=0.0, scale=SCALE)
     state = fit_on(bundle, config(steps=STEPS, save_every=2), folder)
     save_file(state, folder / "weights.safetensors")

@@ -82,7 +82,7 @@ def train(
     backbone: BackboneConfig, settings: TrainConfig, folder: Path, eval_fn: EvalFn | None = None
 ) -> Bundle:
     """A trained tiny model; its metrics and checkpoints are in ``folder``."""
-    bundle = make_bundle(backbone, some_codes(ITEMS), spread=0.0, scale=SCALE)
+    bundle = make_bundle(backbone, some_codes(ITEMS), std=0.0, scale=SCALE)
     fit_on(bundle, settings, folder, eval_fn)
     return bundle
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from fits import Fits
-from means import paired_means
+from mean_intervals import paired_means
 from tiny_models import scratch
 
 from p5rec.core.errors import UserError

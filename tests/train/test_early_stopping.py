@@ -117,7 +117,7 @@ def test_epochs_are_converted_to_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         (
             {"epochs": {}, "tasks": {"next-item": {}, "rating": {}}},

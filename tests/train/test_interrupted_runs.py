@@ -169,7 +169,8 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 CRASHES = config(steps=12, save_every=3, evaluate_every=1, average=4)
 FILES = (
-    "files.json", "final_weights.safetensors", "optimizer.safetensors", "random-0.safetensors", "run.json",
+    "files.json", "final_weights.safetensors", "optimizer.safetensors", "random-0.safetensors",
+    "run.json",
     "scheduler.safetensors", "trained.safetensors", "trainer_state.json",
 )  # fmt: skip
 
@@ -197,7 +198,7 @@ def test_training_resumes_from_the_checkpoint_before_a_damaged_one(
     assert checkpoints(folder) == [3]
 
 
-@pytest.mark.parametrize("whole", [1, 0])
+@pytest.mark.parametrize("n_intact", [1, 0])
 def test_a_damaged_checkpoint_does_not_change_the_result(
     tmp_path: Path, crashed: Path, capsys: Any, n_intact: int
 ) -> None:

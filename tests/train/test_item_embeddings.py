@@ -15,7 +15,7 @@ from p5rec.models.config import ItemHeadConfig
 def test_items_without_training_events_keep_zero_embeddings(tmp_path: Path) -> None:
     settings = config(steps=3, tasks={"next-item": {}})
     bundle = make_bundle(
-        scratch(), some_codes(ITEMS, (6, 5)), spread=0.0, item_head=ItemHeadConfig(init_std=0.04)
+        scratch(), some_codes(ITEMS, (6, 5)), std=0.0, item_head=ItemHeadConfig(init_std=0.04)
     )
     trained = torch.arange(ITEMS) % 5 != 2
     bundle.model.init_item_embeddings(trained)

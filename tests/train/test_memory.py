@@ -45,7 +45,7 @@ def test_gradient_checkpointing_gives_the_same_weights(
         torch.testing.assert_close(weights(saving.model)[name], value, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(("asked", "times"), [(False, 1), (True, 2)])
+@pytest.mark.parametrize(("enabled", "times"), [(False, 1), (True, 2)])
 def test_a_checkpointed_block_is_computed_twice(
     enabled: bool, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,7 +60,7 @@ def test_updates_too_small_for_bfloat16_are_not_lost(base: Path, tmp_path: Path)
     backbone = llama(base).model_copy(update={"dtype": "bfloat16"})
     settings = config(steps=4, learning_rate=1e-6, warmup=0, precision="bfloat16")
     name = "model.layers.0.mlp.up_proj.weight"
-    before = make_bundle(backbone, spread=0.0).model.causal.get_parameter(name)
+    before = make_bundle(backbone, std=0.0).model.causal.get_parameter(name)
     after = train(backbone, settings, tmp_path).model.causal.get_parameter(name)
     assert ((after - before) != 0).float().mean() > 0.9
     same = after.bfloat16() == before.bfloat16()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import all_ratings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny_models import make_bundle, scratch
 
@@ -87,7 +87,7 @@ def windows_by_loop(
 LENGTHS = st.lists(st.integers(0, 23), min_size=1, max_size=7)
 
 
-@all_ratings(lengths=LENGTHS, window=st.integers(2, 8), seed=st.integers(0, 9))
+@given(lengths=LENGTHS, window=st.integers(2, 8), seed=st.integers(0, 9))
 def test_an_epoch_is_every_user_s_history_in_windows(
     lengths: list[int], window: int, seed: int
 ) -> None:

@@ -54,7 +54,7 @@ def mined(
 def test_rejected_items_are_not_in_the_preceding_history(
     tmp_path: Path, kind: str, rejected: str
 ) -> None:
-    bundle = make_bundle(scratch(items=kind), some_codes(ITEMS), spread=0.3).ready()
+    bundle = make_bundle(scratch(items=kind), some_codes(ITEMS), std=0.3).ready()
     examples, pairs = histories(bundle), mined(bundle, tmp_path, rejected)
     log_, _ = LOG
     catalogue = torch.from_numpy(bundle.layout.codes.codes).long()
@@ -78,7 +78,7 @@ def test_rejected_items_are_not_in_the_preceding_history(
 
 
 def test_sampled_items_have_the_model_s_probabilities(tmp_path: Path) -> None:
-    bundle = make_bundle(scratch(), some_codes(ITEMS), spread=0.3).ready()
+    bundle = make_bundle(scratch(), some_codes(ITEMS), std=0.3).ready()
     positions, items, _ = mined(bundle, tmp_path, negatives=3000)[0]
     assert positions[0] == 1  # where only the item itself is excluded
     start = torch.tensor([[bundle.bos]])
@@ -95,7 +95,7 @@ def test_held_out_events_have_no_influence(tmp_path: Path, rejected: str) -> Non
     log_, split = LOG
     items = np.where(split.mask("train"), log_.items, (log_.items + 5) % ITEMS)
     other = replace(log_, items=items)
-    bundle = make_bundle(scratch(), some_codes(ITEMS), spread=0.3).ready()
+    bundle = make_bundle(scratch(), some_codes(ITEMS), std=0.3).ready()
     one = mined(bundle, tmp_path / "one", rejected)
     two = mined(bundle, tmp_path / "two", rejected, data=(other, split))
     assert np.array_equal(one.items, two.items)
@@ -103,7 +103,7 @@ def test_held_out_events_have_no_influence(tmp_path: Path, rejected: str) -> Non
 
 
 def test_the_batch_size_has_no_influence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bundle = make_bundle(scratch(), some_codes(ITEMS), spread=0.3).ready()
+    bundle = make_bundle(scratch(), some_codes(ITEMS), std=0.3).ready()
     one = mined(bundle, tmp_path / "one")
     monkeypatch.setattr(module, "TOKENS", 1)
     two = mined(bundle, tmp_path / "two")
@@ -112,7 +112,7 @@ def test_the_batch_size_has_no_influence(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_examples_with_pairs_repeat_every_epoch(tmp_path: Path) -> None:
-    bundle = make_bundle(scratch(), some_codes(ITEMS), spread=0.3).ready()
+    bundle = make_bundle(scratch(), some_codes(ITEMS), std=0.3).ready()
     base, pairs = histories(bundle), mined(bundle, tmp_path, positions=2)
     examples = PreferenceExamples(base, pairs, 3 * len(base) + 1)
     assert len(examples) == len(examples.lengths) == 3 * len(base) + 1

@@ -92,7 +92,8 @@ def test_zero_shot_models_take_only_tasks_in_words(corpus: Corpus) -> None:
     for task in ("rating", "rating-statistics", "sequential-yesno"):
         check(task)
     for task in ("next-item", "rating-sequence", "sequential-next", "direct", "item-id-to-text"):
-        with pytest.raises(UserError, match=f"words alone where train.steps is 0, got '{task}'"):
+        message = f"tasks without item codes where train.steps is 0, got '{task}'"
+        with pytest.raises(UserError, match=message):
             check(task)
 
 

@@ -77,7 +77,7 @@ def sampled_items(bundle: Bundle, data: dict[str, Any], group: int = 5) -> Tenso
 
 @pytest.mark.parametrize("kind", ["positions", "tokens"])
 def test_sampled_items_exist_and_are_not_in_the_history(kind: str) -> None:
-    bundle = make_bundle(scratch(items=kind), spread=0.3)
+    bundle = make_bundle(scratch(items=kind), std=0.3)
     for seed in range(3):
         items = sampled_items(bundle, batch(bundle, seed), group=200)
         assert (items[:, [0, 1, 2, 4, 6, 8]] == -1).all()
@@ -106,7 +106,7 @@ def test_a_history_with_every_item_leaves_none_to_sample() -> None:
 
 
 def test_samples_depend_on_their_seeds_not_on_the_batch() -> None:
-    bundle = make_bundle(scratch(), spread=0.3)
+    bundle = make_bundle(scratch(), std=0.3)
     data = batch(bundle)
     both = sampled_items(bundle, data)
     assert torch.equal(both, sampled_items(bundle, data))
@@ -116,7 +116,7 @@ def test_samples_depend_on_their_seeds_not_on_the_batch() -> None:
 
 
 def test_items_are_sampled_with_the_model_s_probabilities() -> None:
-    bundle = make_bundle(scratch(), spread=0.3)
+    bundle = make_bundle(scratch(), std=0.3)
     start = torch.tensor([[bundle.bos]])
     catalogue = torch.from_numpy(bundle.layout.codes.codes).long()
     with torch.no_grad():
@@ -134,7 +134,7 @@ def test_items_are_sampled_with_the_model_s_probabilities() -> None:
 
 @pytest.mark.parametrize("kind", ["positions", "tokens"])
 def test_the_expected_reward_grows(kind: str) -> None:
-    bundle = make_bundle(scratch(items=kind), spread=0.3)
+    bundle = make_bundle(scratch(items=kind), std=0.3)
     objective = Grpo(GroupConfig(objective="grpo", group=12, rewards={"hit": 1.0}), bundle.model)
     optimizer = torch.optim.Adam(bundle.model.parameters(), lr=1e-3)
 

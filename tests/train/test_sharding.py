@@ -25,7 +25,7 @@ from p5rec.train.distributed import is_sharded, load_sharded, gathered, full_sta
 
 dist.init_process_group("gloo")
 mesh = init_device_mesh("cpu", (2,))
-bundle = make_bundle(scratch(), some_codes(), spread=0.3, scale=(1.0, 2.0))
+bundle = make_bundle(scratch(), some_codes(), std=0.3, scale=(1.0, 2.0))
 wanted = {name: value.clone() for name, value in trainable_state(bundle.model).items()}
 metrics = validation(bundle)()
 for layer in bundle.model.decoder.layers:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fits import Fits
-from means import excludes_zero, paired_means
+from mean_intervals import excludes_zero, paired_means
 from tiny_models import scratch
 
 from p5rec.core.code import Code
@@ -142,7 +142,7 @@ EARLY_STOPPING = {"evaluate_every": 1, "patience": 1, "evaluate_users": 5}
 
 
 @pytest.mark.parametrize(
-    ("looks", "head", "matters"),
+    ("train_settings", "head", "matters"),
     [
         ({}, None, False),
         ({"evaluate_every": 1}, None, False),  # checks are logged and decide nothing

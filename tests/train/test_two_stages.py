@@ -113,7 +113,7 @@ def test_methods_are_ordered_by_their_initial_models(tmp_path: Path) -> None:
     for name in ("config.json", "items.json"):
         (tmp_path / name).write_text("{}")
     assert in_order({"a": method(1, start=str(tmp_path))}) == ["a"]
-    with pytest.raises(UserError, match=r"methods\.a\.start: .*a circle \(a > b > a\)"):
+    with pytest.raises(UserError, match=r"methods\.a\.start: .*a cycle \(a > b > a\)"):
         in_order({"a": method(1, start="b"), "b": method(1, start="a")})
     with pytest.raises(UserError, match=r"methods\.a\.start: .*'smal'; did you mean 'small'"):
         in_order({"a": method(1, start="smal"), "small": method(1)})

@@ -95,7 +95,7 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize(
-    ("way", "model"), VARIANTS, ids=lambda value: getattr(value, "__name__", value)
+    ("variant", "model"), VARIANTS, ids=lambda value: getattr(value, "__name__", value)
 )
 def test_in_one_process(
     variant: Callable[[str, Path], tuple[Curve, Weights]], model: str, tmp_path: Path, home: Path
@@ -135,7 +135,7 @@ def launch(folder: Path, stage: int, *words: str) -> None:
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize(("way", "stage"), [("DDP", 0), ("ZeRO-2", 2), ("ZeRO-3", 3)])
+@pytest.mark.parametrize(("variant", "stage"), [("DDP", 0), ("ZeRO-2", 2), ("ZeRO-3", 3)])
 def test_in_two_processes(variant: str, stage: int, tmp_path: Path, home: Path) -> None:
     if stage and importlib.util.find_spec("deepspeed") is None:
         pytest.skip("deepspeed is not installed")

@@ -36,7 +36,7 @@ class Crash(Exception):
 
 def untrained(backbone: BackboneConfig) -> Bundle:
     """The model before training."""
-    return make_bundle(backbone, some_codes(ITEMS), spread=0.0, scale=SCALE)
+    return make_bundle(backbone, some_codes(ITEMS), std=0.0, scale=SCALE)
 
 
 def validation(bundle: Bundle, crash_at: int = 0) -> Callable[[], dict[str, float]]:
