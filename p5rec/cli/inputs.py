@@ -1,4 +1,4 @@
-"""What several commands read: a recipe's corpus through the cache, and a model that fits it."""
+"""Inputs of several commands: a recipe's config, its data through the cache, and a model."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 
 def config_beside(model: Path | None, config: str | None) -> Path:
-    """The config that is named, or that of the run which ``model`` lies in.
+    """The named config, or that of the run of ``model``.
 
     Raises:
-        UserError: neither is there.
+        UserError: there is neither.
     """
     if config:
         return config_path(config)
     found = model.absolute().parent.parent / RECORD if model else None
     if found is None or not found.is_file():
-        beside = f" beside a model that lies in no run's folder ({model})" if model else ""
+        where = f" with a model outside of a run's folder ({model})" if model else ""
         raise UserError(
-            f"expected --config, got none{beside}; name a YAML file, a run's folder or a shipped "
+            f"expected --config, got none{where}; name a YAML file, a run's folder or a shipped "
             "config"
         )
     return found
 
 
 def check_tables(*paths: Path | None) -> None:
-    """Whether the table files among ``paths`` are there and of a kind that is read.
+    """Checks that the table files among ``paths`` exist and have a known format.
 
     Raises:
-        UserError: a line for each that is not.
+        UserError: one line for each invalid file.
     """
     from p5rec.core.errors import all_of
     from p5rec.data.files import existing, kind
@@ -47,10 +47,10 @@ def check_tables(*paths: Path | None) -> None:
 
 
 def check_model(model: Path | None, ids: Path | None = None) -> None:
-    """Whether ``model`` holds a fitted method and ``ids`` codes, as far as their manifests tell.
+    """Checks the manifests of a fitted method in ``model`` and of codes in ``ids``.
 
     Raises:
-        UserError: a line for each that does not.
+        UserError: one line for each invalid folder.
     """
     from p5rec.core.errors import all_of
     from p5rec.ids.files import read_manifest
@@ -65,30 +65,33 @@ def check_model(model: Path | None, ids: Path | None = None) -> None:
 def read_recipe(
     config: str | Path, overrides: Sequence[str] = (), *, evaluable: bool = True
 ) -> tuple[Any, Corpus]:
-    """A recipe's ``data`` and ``seed``, and the prepared data, made now unless it is cached."""
+    """A recipe's ``data`` and ``seed``, and the prepared data, from the cache where possible."""
     return read_prepared(config, overrides, evaluable=evaluable)[:2]
 
 
 def read_prepared(
     config: str | Path, overrides: Sequence[str] = (), *, evaluable: bool = True, **sections: Any
 ) -> tuple[Any, Corpus, Artefact, Store]:
-    """The same with further sections of the recipe, the data's artefact, and the store.
+    """Sections of a recipe, the prepared data with its artefact, and the store.
 
     Args:
-        evaluable: refuse data of which nobody can be evaluated.
+        config: the recipe's config.
+        overrides: ``key=value`` overrides.
+        evaluable: refuse data without a test user.
+        **sections: further sections, name → (type, default).
     """
     from p5rec.core.artefacts import Store
     from p5rec.core.paths import cache_home
     from p5rec.data.prepare import load_corpus, prepare_data
 
     read = read_sections(config, overrides, **sections)
-    store = Store(cache_home() / "store", say=lambda _: None)
+    store = Store(cache_home() / "store", notify=lambda _: None)
     data = prepare_data(read.data, store, evaluable=evaluable)
     return read, load_corpus(data.path), data, store
 
 
 def read_sections(config: str | Path, overrides: Sequence[str] = (), **sections: Any) -> Any:
-    """A recipe's ``data``, ``seed`` and further sections; its files are there."""
+    """A recipe's ``data``, ``seed`` and further sections, with a check of its files."""
     from p5rec.core.config import bind, compose, read_tree
     from p5rec.data.config import DataConfig
     from p5rec.data.prepare import check_files

@@ -1,4 +1,4 @@
-"""The front door: ``p5rec <subcommand>``. Imports nothing heavy, turns faults into one line."""
+"""``p5rec <subcommand>``: imports each command lazily and prints user errors in one line."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 # name → (module, one line of help); a module is imported when its command is used
 COMMANDS = {
     "data": ("data", "Fetch, describe and prepare data sets."),
-    "audit": ("audit", "Look for the known leaks in a corpus or a run."),
+    "audit": ("audit", "Check a log, a recipe or a run for known leaks."),
     "prompts": ("prompts", "List, show, lint and render prompt templates."),
     "ids": ("ids", "Build and inspect semantic ids."),
-    "plan": ("plan", "Say what a training will take: weights, rows, memory, time."),
+    "plan": ("plan", "Estimate a training: parameters, examples, memory and time."),
     "run": ("run", "Run a recipe: from an interaction log to a report and ranked lists."),
-    "compare": ("compare", "Zero-shot, few-shot and fine-tuned beside the baselines."),
-    "refit": ("refit", "Fit what validation chose to all events, for production."),
-    "update": ("update", "Let a model go on over a log that has grown."),
+    "compare": ("compare", "Compare zero-shot, few-shot and fine-tuned models with baselines."),
+    "refit": ("refit", "Fit a validated method to all events, for production."),
+    "update": ("update", "Update a model with the new events of a log."),
     "recommend": (
         "recommend",
-        "Write lists, ratings, clicks or explanations with a trained model.",
+        "Write ranked lists, ratings, clicks or explanations of a trained model.",
     ),
-    "export": ("export", "Write a trained model as a plain folder that transformers opens."),
-    "evaluate": ("evaluate", "Measure a trained model or a file of ranked lists."),
+    "export": ("export", "Write a trained model as a plain transformers model."),
+    "evaluate": ("evaluate", "Evaluate a trained model or a file of ranked lists."),
     "report": ("report", "Show a run's report, rebuild its pages, or compare two runs."),
     "cache": ("cache", "List the finished stages in the cache, and delete some."),
-    "doctor": ("doctor", "Print versions, devices and caches."),
+    "doctor": ("doctor", "Print versions, devices and the cache."),
 }
 
 
 class LazyGroup(TyperGroup):
-    """A command group that imports a subcommand only when it is asked for."""
+    """A command group that imports a subcommand only when it is used."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -69,8 +69,8 @@ def _root(
 ) -> None:
     """A unified generative recommender: from an interaction log to ranked lists.
 
-    Bad input is told in one line and exits with code 2, an interrupt with code 130. Fetched data,
-    converted models and finished stages are kept in ~/.cache/p5rec; P5REC_HOME moves them.
+    Input errors are one line each, with exit code 2; an interrupt has exit code 130. Fetched data,
+    converted models and finished stages are cached in ~/.cache/p5rec, or in P5REC_HOME.
     """
     if version:
         print(f"p5rec {__version__}")
@@ -84,13 +84,13 @@ def main() -> None:
 
 
 def guarded(command: typer.Typer) -> None:
-    """Runs a command: user faults are a line each and exit code 2, an interrupt is 130."""
+    """Runs a command: user errors are one line each and exit code 2, an interrupt is 130."""
     try:
         with safe_output():
             command()
     except SystemExit as ended:
-        if ended.code == INTERRUPTED:  # typer swallows the interrupt itself
-            _say("interrupted; run the same command again to go on")
+        if ended.code == INTERRUPTED:  # typer handles the interrupt itself
+            _say("interrupted; run the same command again to resume")
         raise
     except UserError as error:
         for line in error.lines:
@@ -100,16 +100,16 @@ def guarded(command: typer.Typer) -> None:
         reason = _unwritable(error)
         if reason is None:
             raise
-        place = getattr(error, "filename", None) or "output"
+        path = getattr(error, "filename", None) or "output"
         _say(
-            f"{place}: expected to read or write it, got {reason}; free some space or mend the "
+            f"{path}: expected to read or write it, got {reason}; free some space or fix the "
             "permissions, then run again"
         )
         sys.exit(UserError.exit_code)
 
 
 def _unwritable(error: Exception) -> str | None:
-    """Why the disk refused us, None where ``error`` is something else."""
+    """The reason why a file could not be written; None for other errors."""
     if isinstance(error, OSError) and error.errno in REFUSED:
         return error.strerror
     return "a full disk" if disk_full(error) else None

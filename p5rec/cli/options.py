@@ -1,4 +1,4 @@
-"""What commands share of their options: texts, and groups of options as values."""
+"""Shared options of the commands: help texts, and groups of options as dataclasses."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import typer
 CONFIG = "A YAML file, a shipped config's name, or a run's folder"
 MODEL = "A model's folder: RUN_FOLDER/models/METHOD."
 ALLOW_DOWNLOAD = typer.Option(
-    "--allow-download", help="Fetch the model that a folder names, if it is not on this machine."
+    "--allow-download",
+    help="Download the backbone that a model's folder names, if it is not on this machine.",
 )
 
 
 def changes(examples: str) -> Any:
-    """The argument of changes to a config, such as ``examples``."""
-    return typer.Argument(metavar="KEY=VALUE", help=f"On top of the config: {examples}.")
+    """The argument for overrides of a config, such as ``examples``."""
+    return typer.Argument(metavar="KEY=VALUE", help=f"Overrides of the config: {examples}.")
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
-    """``command`` as typer is to see it: each field of a dataclass among its parameters is an
-    option of its own.
+    """``command`` for typer, with each field of its dataclass parameters as a separate option.
 
-    A field's annotation says its option, its default that of the option.
+    A field's annotation holds its option, and its default is the option's default.
     """
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
@@ -36,12 +36,12 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
         else:
             options.append(parameter.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY))
 
-    def run(**given: Any) -> None:
+    def run(**options: Any) -> None:
         values = {
-            name: group(**{own.name: given.pop(own.name) for own in fields(group)})
+            name: group(**{own.name: options.pop(own.name) for own in fields(group)})
             for name, group in groups.items()
         }
-        command(**given, **values)
+        command(**options, **values)
 
     run.__name__, run.__qualname__ = command.__name__, command.__qualname__
     run.__module__, run.__doc__ = command.__module__, command.__doc__

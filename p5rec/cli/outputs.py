@@ -1,4 +1,4 @@
-"""Places to write to, looked at before the work that ends there."""
+"""Checks of output paths before any work."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from p5rec.core.errors import Refused, input_error
+from p5rec.core.errors import WriteRefused, input_error
 
 
 def check_folder(out: Path) -> None:
-    """Whether files can be written into ``out``, which need not be there.
+    """Checks that files can be written into ``out``, which may be a new folder.
 
     Raises:
-        UserError: it is a file, or lies where nothing can be made.
+        UserError: it is a file, or is not writable.
     """
     if out.exists() and not out.is_dir():
-        raise input_error(out, "a folder to write to", "a file", "name another place")
+        raise input_error(out, "a folder to write to", "a file", "name another folder")
     _check_writable(out)
 
 
 def check_file(out: Path, endings: Sequence[str] = ()) -> None:
-    """Whether the file ``out`` can be written.
+    """Checks that the file ``out`` can be written.
 
     Args:
-        endings: of which its name must have one; none: it may have any.
+        out: the file.
+        endings: the allowed endings; empty: any.
 
     Raises:
-        UserError: it is a folder, has another ending, or lies where nothing can be made.
+        UserError: it is a folder, has another ending, or is not writable.
     """
     if out.is_dir():
         raise input_error(out, "a file to write to", "a folder", "name a file")
@@ -38,8 +39,8 @@ def check_file(out: Path, endings: Sequence[str] = ()) -> None:
 
 
 def _check_writable(folder: Path) -> None:
-    above = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not above.is_dir():
-        raise Refused(folder, f"a file at {above}")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise Refused(folder, "a folder that may not be written to")
+    parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not parent.is_dir():
+        raise WriteRefused(folder, f"a file at {parent}")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise WriteRefused(folder, "a folder without write permission")

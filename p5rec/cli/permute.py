@@ -1,7 +1,7 @@
-"""``--permute``: a recipe rewritten so that one signal is dealt out at random, its control.
+"""``--permute``: permutation controls, which rerun a recipe with one signal randomly permuted.
 
-A control removes one thing only. So it is the same recipe with a switch turned, at equal
-parameters and steps, and nothing else of it changes but its name and its notes.
+A control removes one signal only: the recipe keeps its parameters and steps, and changes only the
+setting of the permutation, its name and its notes.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE
 from p5rec.prompting.library import PromptLibrary
 from p5rec.tasks.registry import TASKS
 
-WORDED = ("title", "category")  # id schemes that are made of words
+TEXT_SCHEMES = ("title", "category")  # id schemes built from texts
 
 
 def signals_of(words: Sequence[str]) -> tuple[str, ...]:
     """The signals named by ``--permute a,b --permute c``, each once, in the order of ``SIGNALS``.
 
     Raises:
-        UserError: one is not known.
+        UserError: a name is unknown.
     """
     named = [name.strip() for word in words for name in word.split(",") if name.strip()]
     for name in named:
@@ -37,14 +37,14 @@ def signals_of(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def permuted(tree: Tree, signals: Sequence[str]) -> Tree:
-    """A whole recipe, defaults included, with ``signals`` dealt out at random.
+    """A complete recipe, defaults included, with ``signals`` permuted.
 
     Args:
-        tree: what ``p5rec run --show`` prints.
+        tree: the output of ``p5rec run --show``.
         signals: names in ``SIGNALS``.
 
     Raises:
-        UserError: the recipe does not have such a signal, or has it permuted already.
+        UserError: the recipe lacks a signal, or has it permuted already.
     """
     out = deepcopy(tree)
     for signal in signals:
@@ -56,108 +56,111 @@ def permuted(tree: Tree, signals: Sequence[str]) -> Tree:
 
 
 def _ids(tree: Tree) -> str:
-    """Codes dealt out anew among the items, of all ids that a method is trained on."""
+    """Permutes the codes among the items, in all ids that a method is trained on."""
     used = {
         method["ids"]
         for method in _trained(tree).values()
-        # prompts that call items by their titles know no codes
+        # prompts with titles instead of codes have no codes
         if method["prompts"]["items"] == "codes" or NEXT_ITEM in method["train"]["tasks"]
     }
-    fresh = [name for name in tree["ids"] if name in used and not tree["ids"][name]["permute"]]
-    _refuse_none(fresh, "ids", "ids that a method is trained on and that are not permuted already")
-    for name in fresh:
+    unpermuted = [name for name in tree["ids"] if name in used and not tree["ids"][name]["permute"]]
+    _refuse_none(
+        unpermuted, "ids", "ids that a method is trained on and that are not permuted already"
+    )
+    for name in unpermuted:
         tree["ids"][name]["permute"] = True
-    return f"the codes of {', '.join(fresh)} are dealt out anew among the items"
+    return f"the codes of {', '.join(unpermuted)} are permuted among the items"
 
 
 def _text(tree: Tree) -> str:
-    """Titles and attributes dealt out anew, before vectors, ids and prompts see them."""
+    """Permutes titles and attributes, before vectors, ids and prompts are made."""
     readers = [
         name for name, method in _trained(tree).items()
         if not tree["data"]["permute_text"]
-        and (_families(method) or _worded(tree["ids"].get(method["ids"])))
+        and (_families(method) or _uses_texts(tree["ids"].get(method["ids"])))
     ]  # fmt: skip
-    wanted = "a method with prompts, or with ids made of texts that are not permuted already"
+    wanted = "a method with prompts, or with ids from texts that are not permuted already"
     _refuse_none(readers, "text", wanted)
     tree["data"]["permute_text"] = True
     return (
-        "titles and attributes are dealt out anew among the items, in training and in asking "
-        f"(reviews stay); the methods that read them: {', '.join(readers)}"
+        "titles and attributes are permuted among the items, in training and in evaluation "
+        f"(reviews are not); methods that use them: {', '.join(readers)}"
     )
 
 
-def _worded(ids: Tree | None) -> bool:
-    """Whether codes are made of the items' texts."""
+def _uses_texts(ids: Tree | None) -> bool:
+    """Whether codes are built from the items' texts."""
     if ids is None:
         return False
-    return ids["scheme"] in WORDED or (
+    return ids["scheme"] in TEXT_SCHEMES or (
         ids["scheme"] in BY_VECTORS and ids["vectors"]["text"] is not None
     )
 
 
 def _history(tree: Tree) -> str:
-    """Events of the histories swapped between users, in training and in asking."""
-    wanted = "a method that reads histories which are not swapped already"
-    fresh = [
+    """Permutes the events of histories between users, in training and in evaluation."""
+    wanted = "a method with histories that are not permuted already"
+    unpermuted = [
         name for name, method in tree["methods"].items()
         if not method["permute_histories"]
         and (method["kind"] != DEFAULT or _reads_histories(method))
     ]  # fmt: skip
-    _refuse_none(fresh, "history", wanted)
-    _keep_views(tree, fresh)
-    for name in fresh:
+    _refuse_none(unpermuted, "history", wanted)
+    _keep_views(tree, unpermuted)
+    for name in unpermuted:
         tree["methods"][name]["permute_histories"] = True
     return (
-        f"{', '.join(fresh)}: each event of a history is another user's, in training and in "
-        "asking; targets, and what the baselines read, stay"
+        f"{', '.join(unpermuted)}: each event of a history comes from another user, in training "
+        "and in evaluation; targets and the inputs of baselines are not permuted"
     )
 
 
-def _keep_views(tree: Tree, turned: Sequence[str]) -> None:
-    """Item vectors in the ids stay those of the methods in ``turned`` as they are now."""
+def _keep_views(tree: Tree, changed: Sequence[str]) -> None:
+    """Keeps the item vectors of ids those of the unpermuted methods in ``changed``."""
     for ids in tree["ids"].values():
         for view in ids["vectors"]["methods"].values():
-            if view["method"] in turned:
+            if view["method"] in changed:
                 view["method"] = deepcopy(tree["methods"][view["method"]])
 
 
-def _answers(tree: Tree) -> str:
-    """Answers of prompt families dealt out anew among their training rows."""
-    wanted = "a method that trains on a prompt family, its answers in place"
-    turned = _turn(tree, "answers", "train", "permute_targets", _trains_families, wanted)
+def _targets(tree: Tree) -> str:
+    """Permutes the targets of prompt families among their training examples."""
+    wanted = "a method that is trained on a prompt family with targets that are not permuted"
+    names = _switch_on(tree, "targets", "train", "permute_targets", _trains_families, wanted)
     return (
-        f"{turned}: the answers of each prompt family are dealt out anew among its "
-        "training rows; questions are asked as ever"
+        f"{names}: the targets of each prompt family are permuted among its training examples; "
+        "evaluation prompts are not"
     )
 
 
 def _weights(tree: Tree) -> str:
-    """The numbers of each weight of a language model dealt out anew among its places."""
-    wanted = "a method with a language model that has learned something"
-    turned = _turn(tree, "weights", "backbone", "permute", _has_learned, wanted)
+    """Permutes the elements of each weight of a pretrained language model."""
+    wanted = "a method with a pretrained language model whose weights are not permuted"
+    names = _switch_on(tree, "weights", "backbone", "permute", _is_pretrained, wanted)
     return (
-        f"{turned}: the numbers of each matrix and norm of the language model are dealt "
-        "out anew among their places before training"
+        f"{names}: the elements of each matrix and norm of the language model are permuted "
+        "before training"
     )
 
 
-def _turn(
-    tree: Tree, signal: str, part: str, switch: str, has_it: Callable[[Tree], bool], wanted: str
+def _switch_on(
+    tree: Tree, signal: str, section: str, key: str, has_it: Callable[[Tree], bool], wanted: str
 ) -> str:
-    """Turns ``part.switch`` of the methods whose signal is in place; their names."""
+    """Sets ``section.key`` of the methods with an unpermuted signal; returns their names."""
     trained = _trained(tree)
-    fresh = [name for name, m in trained.items() if has_it(m) and not m[part][switch]]
-    _refuse_none(fresh, signal, wanted)
-    for name in fresh:
-        trained[name][part][switch] = True
-    return ", ".join(fresh)
+    unpermuted = [name for name, m in trained.items() if has_it(m) and not m[section][key]]
+    _refuse_none(unpermuted, signal, wanted)
+    for name in unpermuted:
+        trained[name][section][key] = True
+    return ", ".join(unpermuted)
 
 
 def _trained(tree: Tree) -> dict[str, Tree]:
-    """The methods that train a language model, those among the parts of others as well."""
+    """The methods that train a language model, components of fusions included."""
     every = dict(tree["methods"])
     for name, method in tree["methods"].items():
-        every |= {f"{name}.components.{part}": own for part, own in method.get("parts", {}).items()}
+        components = method.get("components", {})
+        every |= {f"{name}.components.{inner}": own for inner, own in components.items()}
     return {
         name: section
         for name, section in every.items()
@@ -165,13 +168,13 @@ def _trained(tree: Tree) -> dict[str, Tree]:
     }
 
 
-def _has_learned(method: Tree) -> bool:
-    """Whether a method's language model comes with weights that can be dealt out."""
+def _is_pretrained(method: Tree) -> bool:
+    """Whether a method's language model has pretrained weights, which can be permuted."""
     return "permute" in method["backbone"]
 
 
 def _trains_families(method: Tree) -> bool:
-    """Whether a method learns from prompts."""
+    """Whether a method is trained on prompts."""
     return bool(_families(method) and method["train"]["steps"])
 
 
@@ -181,20 +184,20 @@ def _families(method: Tree) -> list[str]:
 
 
 def _reads_histories(method: Tree) -> bool:
-    """Whether a task of the method shows what its user did before."""
+    """Whether a task of the method has the user's history as input."""
     families = _families(method)
     if len(families) < len(method["train"]["tasks"]):
         return True
     library = PromptLibrary.load(extra=[Path(f) for f in method["prompts"]["folders"]])
-    posed = [TASKS.get(library.family(family).task) for family in families]
-    return any({"history", "liked"} & set(task.given) for task in posed)
+    tasks = [TASKS.get(library.family(family).task) for family in families]
+    return any({"history", "liked"} & set(task.source_fields) for task in tasks)
 
 
-def _refuse_none(found: Sequence[Any], signal: str, expected: str) -> None:
-    if not found:
+def _refuse_none(permutable: Sequence[Any], signal: str, expected: str) -> None:
+    if not permutable:
         raise UserError(
-            f"--permute {signal}: expected {expected}, got a recipe without; there is nothing to "
-            "permute, leave it out"
+            f"--permute {signal}: expected {expected}, got a recipe without; with nothing to "
+            "permute, leave out this signal"
         )
 
 
@@ -202,6 +205,6 @@ SIGNALS: dict[str, Callable[[Tree], str]] = {
     "ids": _ids,
     "text": _text,
     "history": _history,
-    "answers": _answers,
+    "targets": _targets,
     "weights": _weights,
 }

@@ -1,4 +1,4 @@
-"""``p5rec plan``: what the trainings of a recipe will take, before anything is loaded."""
+"""``p5rec plan``: estimates the trainings of a recipe before any weights are loaded."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def plan(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what each method's training will read, how much memory it needs and how long it takes.
+    """Estimate the examples, memory and time of each method's training.
 
-    Data are prepared, or taken from the cache. Of a model the configuration and the tokenizer are
-    read, no weights. A small model of drawn weights makes a few of its steps here, which tell the
-    time. Other times are arithmetic over speed: measured here for a second, published for GPUs,
-    times the share of it that training is taken to reach.
+    The data are prepared, or come from the cache. The command reads a model's configuration and
+    tokenizer, but no weights. For a small model it runs a few training steps with random weights
+    and extrapolates their time. Other times are operations over speed: the measured speed of this
+    machine or the published speed of a GPU, times the assumed utilisation.
     """
     import json
 
     from p5rec.core.errors import UserError, did_you_mean
     from p5rec.ids.config import IdsConfig
     from p5rec.methods.checks import check_data, check_methods
-    from p5rec.methods.plans import Surroundings
+    from p5rec.methods.plans import PlanContext
     from p5rec.methods.registry import any_method, methods_of
     from p5rec.methods.views import view_methods
     from p5rec.train.estimate.gpus import GPUS
@@ -40,10 +40,10 @@ def plan(
     from .inputs import read_prepared, read_sections
 
     gpus = tuple(gpu or ())
-    if strange := [name for name in gpus if name not in GPUS]:
+    if unknown := [name for name in gpus if name not in GPUS]:
         raise UserError(
-            *(f"--gpu: expected one that is known, got {n!r}; {did_you_mean(n, GPUS)}"
-              for n in strange)
+            *(f"--gpu: expected a known GPU, got {n!r}; {did_you_mean(n, GPUS)}"
+              for n in unknown)
         )  # fmt: skip
     sections: dict[str, Any] = {
         "ids": (dict[str, IdsConfig], {"semantic": IdsConfig()}),
@@ -56,37 +56,40 @@ def plan(
     recipe, corpus, _, _ = read_prepared(config, overrides or (), **sections)
     methods = methods_of(recipe)
     check_data(methods, (), corpus)
-    among = Surroundings(recipe.ids, methods, gpus)
-    alike: dict[str, list[str]] = {}
+    context = PlanContext(recipe.ids, methods, gpus)
+    same_fit: dict[str, list[str]] = {}
     for name, method in sorted(methods.items(), key=lambda each: not each[1].collective):
         points = [point.fit_settings() for point in method.points()]
-        one = json.dumps([points, method.semantic_ids, method.starts_from])
-        alike.setdefault(one, []).append(name)
-    found = {
-        tuple(names): told
-        for names in alike.values()
-        if (told := methods[names[0]].plan(corpus, among)) is not None
+        settings = json.dumps([points, method.semantic_ids, method.starts_from])
+        same_fit.setdefault(settings, []).append(name)
+    estimates = {
+        tuple(names): estimate
+        for names in same_fit.values()
+        if (estimate := methods[names[0]].plan(corpus, context)) is not None
     }
-    planned = {name: told.dump() for names, told in found.items() for name in names}
+    planned = {name: estimate.dump() for names, estimate in estimates.items() for name in names}
     if as_json:
         print(json.dumps(planned))
         return
-    for names, told in found.items():
-        lines = told.lines()
-        title = ", ".join(names) + (" (one training)" if len(names) > 1 else "")
+    for names, estimate in estimates.items():
+        lines = estimate.lines()
+        title = ", ".join(names) + (" (the same training)" if len(names) > 1 else "")
         print("\n".join((title, *lines)) if len(lines) > 1 else f"{title}: {lines[0].strip()}")
-    if left := [name for name in recipe.methods if name not in planned]:
-        print(f"not planned: {', '.join(left)} (untrained, or aligned to what another model says)")
-    if any(methods[names[0]].collective for names in found):
-        print(_assumed())
+    if skipped := [name for name in recipe.methods if name not in planned]:
+        print(
+            f"not planned: {', '.join(skipped)} (not trained, or aligned to another model's "
+            "predictions)"
+        )
+    if any(methods[names[0]].collective for names in estimates):
+        print(_assumptions())
 
 
-def _assumed() -> str:
+def _assumptions() -> str:
     from p5rec.train.estimate.plan import CPU_UTILISATION, GPU_UTILISATION, LAUNCH
 
     cpu = " or ".join(f"{share:.0%} in {kind}" for kind, share in CPU_UTILISATION.items())
     return (
-        f"Training is taken to reach {cpu} of a CPU's measured speed in products of matrices, and "
-        f"{GPU_UTILISATION:.0%} of what a GPU's maker says, but no less than {1e3 * LAUNCH:.0f} ms "
-        "a block and step there. Answers and measures come on top."
+        f"Assumed utilisation: {cpu} of a CPU's measured speed of matrix products, and "
+        f"{GPU_UTILISATION:.0%} of a GPU's published speed, with at least {1e3 * LAUNCH:.0f} ms "
+        "per block and step on a GPU. Prediction and evaluation are not included."
     )

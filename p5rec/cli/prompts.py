@@ -1,4 +1,4 @@
-"""``p5rec prompts``: list, show, lint, lock and render prompt templates. Needs no data."""
+"""``p5rec prompts``: lists, shows, lints, locks and renders prompt templates, without data."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ Folders = Annotated[
 ]
 ConfigFile = Annotated[
     str | None,
-    typer.Option("--config", help=f"{CONFIG}: methods may name further folders."),
+    typer.Option("--config", help=f"{CONFIG}, for the further folders of its methods."),
 ]
 Folder = Annotated[Path | None, typer.Argument(help="The shipped prompts by default.")]
-Name = Annotated[str, typer.Argument(help="A template's id, as `p5rec prompts list` shows it.")]
+Name = Annotated[str, typer.Argument(help="A template's id, from `p5rec prompts list`.")]
 
 
 @app.command("list")
@@ -42,15 +42,15 @@ def list_(
     folder: Folders = None,
     config: ConfigFile = None,
 ) -> None:
-    """List the templates, a line each."""
-    rows = [("ID", "VERSION", "TRAINING", "ANSWER", "FIELDS")]
+    """List the templates, one on each line."""
+    rows = [("ID", "VERSION", "TRAINING", "TARGET", "FIELDS")]
     rows += [
         (
             t.id,
             str(t.version),
-            "unseen" if t.unseen else "seen",
-            t.answer,
-            " ".join(sorted(t.given)),
+            "held-out" if t.held_out else "seen",
+            t.target_type,
+            " ".join(sorted(t.source_fields)),
         )
         for t in _library(folder, config).templates(family)
     ]
@@ -61,14 +61,14 @@ def list_(
 
 @app.command()
 def show(name: Name, folder: Folders = None, config: ConfigFile = None) -> None:
-    """Print one template's texts, and what its fields hold."""
+    """Print the texts of a template and the meaning of its fields."""
     from p5rec.tasks.fields import FIELDS
 
     library = _library(folder, config)
     template = library.get(name)
-    print(f"{template.full_id}  ({library.places[template.full_id]})")
-    print(f"task {template.task}, answer {template.answer}, hash {template.hash}")
-    print("held out of training" if template.unseen else "seen in training")
+    print(f"{template.full_id}  ({library.locations[template.full_id]})")
+    print(f"task {template.task}, target type {template.target_type}, hash {template.hash}")
+    print("held out of training" if template.held_out else "seen in training")
     if template.system:
         print(f"\nsystem:\n{template.system}")
     print(f"\nsource:\n{template.source}\n\ntarget:\n{template.target}\n\nfields:")
@@ -91,7 +91,7 @@ def lint(folder: Folder = None) -> None:
 
 @app.command("lock")
 def lock_(folder: Folder = None) -> None:
-    """Enter new and bumped templates in the lock file.
+    """Add new templates and new versions to the lock file.
 
     A text that changed without a new version is refused.
     """
@@ -113,13 +113,13 @@ def render(
         typer.Option(
             "--set",
             metavar="FIELD=VALUE",
-            help="Another value for a field; lists are split at ';'.",
+            help="Override a field's value; ';' separates the entries of a list.",
         ),
     ] = None,
-    shots: Annotated[int, typer.Option(min=0, max=3, help="Worked examples to show.")] = 0,
-    chat: Annotated[bool, typer.Option("--chat", help="As chat messages, in JSON.")] = False,
+    shots: Annotated[int, typer.Option(min=0, max=3, help="Number of worked examples.")] = 0,
+    chat: Annotated[bool, typer.Option("--chat", help="Print chat messages, as JSON.")] = False,
 ) -> None:
-    """Print a template in words, over a small built-in record."""
+    """Render a template with a small built-in record."""
     from p5rec.prompting.render import render as to_example
     from p5rec.prompting.render import to_messages
     from p5rec.prompting.sample import override, sample_records
@@ -134,7 +134,7 @@ def render(
     record, *others = sample_records(template.task)
     example = to_example(template, override(template, record, typed), others[:shots])
     if chat:
-        print(json.dumps(to_messages(example, answered=True), indent=2, ensure_ascii=False))
+        print(json.dumps(to_messages(example, with_target=True), indent=2, ensure_ascii=False))
         return
     if example.system:
         print(f"[system]\n{example.system}\n")
@@ -148,7 +148,7 @@ def _library(folders: list[Path] | None, config: str | None) -> PromptLibrary:
 
 
 def _named(name: str) -> list[Path]:
-    """The further prompt folders of a recipe's methods, seen from the working directory."""
+    """The further prompt folders of a recipe's methods, relative to the working directory."""
     from p5rec.core.config import bind, compose, read_tree
     from p5rec.core.recipes import config_path
     from p5rec.prompting.source import PromptsConfig
@@ -159,11 +159,11 @@ def _named(name: str) -> list[Path]:
     methods = tree.get("methods") or {}
     if not isinstance(methods, dict):
         raise input_error(lines[("methods",)], "a mapping", repr(methods), "write `name: {...}`")
-    found: dict[str, None] = {}
+    folders: dict[str, None] = {}
     for key, method in methods.items():
-        said = isinstance(method, dict) and "prompts" in method
-        own = {"prompts": method["prompts"]} if said else {}
+        has_prompts = isinstance(method, dict) and "prompts" in method
+        own = {"prompts": method["prompts"]} if has_prompts else {}
         inner = {at[2:]: line for at, line in lines.items() if at[:2] == ("methods", key)}
         read: Any = bind(schema, own, inner, config)
-        found |= dict.fromkeys(read.prompts.folders)
-    return [Path(folder) for folder in found]
+        folders |= dict.fromkeys(read.prompts.folders)
+    return [Path(folder) for folder in folders]

@@ -1,4 +1,4 @@
-"""``p5rec recommend``: ranked lists, ratings, clicks or explanations from a trained model."""
+"""``p5rec recommend``: writes ranked lists, ratings, clicks or explanations of a trained model."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import typer
 from p5rec.core.errors import UserError, input_error
 from p5rec.core.terminal import printable
 
-from .asking import Around, SearchOptions, saved_as
 from .options import MODEL, spread
+from .serving import DataOptions, SearchOptions, saved_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,90 +31,90 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source(Around):
-    """A model and the data that its histories come from."""
+class Source(DataOptions):
+    """A model and the data of its histories."""
 
     model: Annotated[Path, typer.Option(help=MODEL)]
 
 
 @dataclass(frozen=True)
-class Whom:
-    """Who is asked about."""
+class Queries:
+    """The users, or the pairs of user and item."""
 
     users: Annotated[
         Path | None,
-        typer.Option(help="For lists: a table file with a column user; default: every user."),
+        typer.Option(help="For lists: a table file with a column user. Default: every user."),
     ] = None
     where: Annotated[
         str | None,
         typer.Option(
             metavar="SQL",
-            help='For lists: users for whom this holds: "events >= 20 AND user.age < 30".',
+            help='For lists: a condition on users: "events >= 20 AND user.age < 30".',
         ),
     ] = None
     pairs: Annotated[
         Path | None,
         typer.Option(
-            help="For ratings, clicks and explanations: a table file with columns user and item; "
-            "the user need not have met the item."
+            help="For ratings, clicks and explanations: a table file with columns user and item. "
+            "The items may be new to the users."
         ),
     ] = None
 
     def check(self, what: str) -> None:
         """
         Raises:
-            UserError: it does not go with ``what``.
+            UserError: an option does not apply to ``what``.
         """
         if what == "lists" and self.pairs is not None:
             raise UserError(
-                "expected --users FILE or neither beside --what lists, got --pairs; mend it"
+                "expected --users FILE or neither with --what lists, got --pairs; use --users"
             )
         if what != "lists" and (self.pairs is None or self.users is not None):
             got = "--users" if self.users else "none"
             raise UserError(
-                f"expected --pairs FILE beside --what {what}, got {got}; name such a file"
+                f"expected --pairs FILE with --what {what}, got {got}; name such a file"
             )
         if self.users is not None and self.where is not None:
             raise UserError("expected --users or --where, got both; name one")
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Which items lists may hold."""
+class Constraints:
+    """The items that lists may contain."""
 
     candidates: Annotated[
         Path | None,
-        typer.Option(help="List only items in this table file with a column item."),
+        typer.Option(help="Items allowed for all users: a table file with a column item."),
     ] = None
     items_where: Annotated[
         str | None,
         typer.Option(
             metavar="SQL",
-            help="List only items whose record says so: \"array_contains(genres, 'Drama')\".",
+            help="A condition on items: \"array_contains(genres, 'Drama')\".",
         ),
     ] = None
     allow: Annotated[
         Path | None,
-        typer.Option(help="Each user's own allow-list: a table file with columns user and item."),
+        typer.Option(help="The only items allowed for a user: a table file of user and item."),
     ] = None
     deny: Annotated[
         Path | None,
-        typer.Option(help="Each user's own deny-list: a table file with columns user and item."),
+        typer.Option(help="Items excluded for a user: a table file of user and item."),
     ] = None
 
 
-class Asked(NamedTuple):
-    """What is asked.
+class Work(NamedTuple):
+    """The queries of a call, and the function that predicts for them.
 
     Attributes:
-        answer: numbers of questions ``(n,)`` → rows of answers.
-        total: questions.
-        told: files of all answers → further facts for the manifest.
+        predict: indices of queries ``(n,)`` → rows of predictions.
+        total: number of queries.
+        summarize: files of all predictions → further facts for the manifest.
     """
 
-    answer: Callable[[np.ndarray], pl.DataFrame]
+    predict: Callable[[np.ndarray], pl.DataFrame]
     total: int
-    told: Callable[[Sequence[Path]], dict[str, Any]] = lambda _: {}
+    summarize: Callable[[Sequence[Path]], dict[str, Any]] = lambda _: {}
 
 
 @app.command()
@@ -123,30 +123,30 @@ def recommend(
     source: Source,
     out: Annotated[
         list[Path],
-        typer.Option(metavar="FILE", help="Where to write: .parquet, .jsonl or .csv; repeatable."),
+        typer.Option(metavar="FILE", help="File to write: .parquet, .jsonl or .csv; repeatable."),
     ],
-    whom: Whom,
-    limits: Limits,
+    queries: Queries,
+    constraints: Constraints,
     search: SearchOptions,
     what: Annotated[
-        Literal["lists", "ratings", "clicks", "explanations"], typer.Option(help="What to write.")
+        Literal["lists", "ratings", "clicks", "explanations"],
+        typer.Option(help="Kind of predictions."),
     ] = "lists",
-    k: Annotated[int, typer.Option(min=1, help="Items a list.")] = 10,
+    k: Annotated[int, typer.Option(min=1, help="Length of each list.")] = 10,
 ) -> None:
-    """Rank items for users by their whole history, or rate or explain given pairs, or tell how
-    likely users take them.
+    """Rank items for users, or predict ratings, clicks or explanations for pairs of user and item.
 
-    The model is asked as it was when its run's report measured it (method.json in its folder); the
-    options from --search on take the place of single settings, and the manifest says which did.
+    Histories are complete, with all events of the data. The settings are those of the model's
+    evaluation, saved in its folder. The options from --search on override single settings, and the
+    manifest names them.
 
-    Answers are kept part by part until all are there: after a kill the same command goes on. Under
-    `accelerate launch` or `torchrun` each process answers its share.
+    Predictions are written in shards first: after a kill, the same command resumes. Under
+    `accelerate launch` or `torchrun` the processes share the queries.
 
     Table files are CSV, TSV, Parquet or JSON lines. Lists have the columns user, rank (from 1),
-    item, title, score (log-probability); ratings are in points of the data's scale, clicks
-    probabilities.
+    item, title, score (log-probability). Ratings are on the data's scale, clicks are probabilities.
     """
-    whom.check(what)
+    queries.check(what)
     from p5rec.core.errors import all_of
 
     from .inputs import check_model, check_tables, config_beside, read_recipe
@@ -158,9 +158,15 @@ def recommend(
         lambda: _check_formats(out),
         *(lambda file=file: check_file(file) for file in out),
         lambda: check_model(model, ids),
-        lambda: check_tables(whom.users, limits.candidates, limits.allow, limits.deny, whom.pairs),
+        lambda: check_tables(
+            queries.users,
+            constraints.candidates,
+            constraints.allow,
+            constraints.deny,
+            queries.pairs,
+        ),
     )
-    method, serving, overridden, notes = saved_as(
+    method, serving, overridden, notes = saved_settings(
         model, search.settings(k), k=k, exclude_seen=search.exclude_seen
     )
     if what == "lists":
@@ -171,32 +177,34 @@ def recommend(
     from p5rec.core.artefacts import read_json
     from p5rec.core.launch import rank
     from p5rec.methods.folder import check_items
-    from p5rec.recommend.parts import manifest_of, write_in_parts
-    from p5rec.recommend.shortfall import sentences
+    from p5rec.recommend.sharded_output import manifest_path, write_in_shards
+    from p5rec.recommend.shortfall import shortfall_lines
 
     check_items(model, corpus, ids)
-    predictor = method.opened(model, ids, download=source.allow_download)
+    predictor = method.open_predictor(model, ids, download=source.allow_download)
     if what == "lists":
-        asked = _lists(whom, limits, predictor, corpus, serving)
+        work = _lists(queries, constraints, predictor, corpus, serving)
     else:
-        asked = _pairs(whom, what, method, predictor, corpus)
+        work = _pairs(queries, what, method, predictor, corpus)
     key = _key(
         source, read.data,
-        asked={"asked": whom.users or whom.pairs, "where": whom.where, **asdict(limits)},
+        queries={
+            "queries": queries.users or queries.pairs, "where": queries.where, **asdict(constraints)
+        },
         settings={"what": what, "method": method.dump(), **serving.dump()},
     )  # fmt: skip
 
-    def told(files: Sequence[Path]) -> dict[str, Any]:
-        return {"overridden": overridden, **asked.told(files)}
+    def summarize(files: Sequence[Path]) -> dict[str, Any]:
+        return {"overridden": overridden, **work.summarize(files)}
 
     unit = what.removesuffix("s")
-    rows = write_in_parts(asked.answer, asked.total, out, key, unit=unit, told=told)
+    rows = write_in_shards(work.predict, work.total, out, key, unit=unit, summarize=summarize)
     if rank():
         return
     for path in out:
         print(f"{rows} rows: {path}")
     if what == "lists":
-        for sentence in sentences(read_json(manifest_of(out[0]))["answers"]):
+        for sentence in shortfall_lines(read_json(manifest_path(out[0]))["answers"]):
             print(f"p5rec: {printable(sentence)}", file=sys.stderr)
 
 
@@ -209,39 +217,43 @@ def _check_formats(out: list[Path]) -> None:
             raise input_error(path, " or ".join(FORMATS), got, "change the file's ending")
 
 
-def _users(whom: Whom, corpus: Corpus) -> np.ndarray:
+def _users(queries: Queries, corpus: Corpus) -> np.ndarray:
     import numpy as np
 
     from p5rec.recommend.requests import users_in, users_where
 
-    if whom.where is not None:
-        return users_where(whom.where, corpus)
-    return np.arange(len(corpus.user_ids)) if whom.users is None else users_in(whom.users, corpus)
+    if queries.where is not None:
+        return users_where(queries.where, corpus)
+    if queries.users is not None:
+        return users_in(queries.users, corpus)
+    return np.arange(len(corpus.user_ids))
 
 
-def _allowed(limits: Limits, users: np.ndarray, corpus: Corpus, unseen: bool) -> Allowed | None:
-    """What each user may be given, seen items aside; None: everything."""
+def _allowed(
+    constraints: Constraints, users: np.ndarray, corpus: Corpus, exclude_seen: bool
+) -> Allowed | None:
+    """The allowed items of each user, seen items aside; None: all items."""
     from p5rec.data.split import histories_of
     from p5rec.decode.allowed import Allowed
-    from p5rec.recommend.requests import check_some_left, items_in, items_where, pairs_in
+    from p5rec.recommend.requests import check_items_left, items_in, items_where, pairs_in
 
-    if limits == Limits():
+    if constraints == Constraints():
         return None
-    parts = []
-    if limits.candidates:
-        parts.append(items_in(limits.candidates, corpus))
-    if limits.items_where:
-        parts.append(items_where(limits.items_where, corpus))
+    masks = []
+    if constraints.candidates:
+        masks.append(items_in(constraints.candidates, corpus))
+    if constraints.items_where:
+        masks.append(items_where(constraints.items_where, corpus))
     allowed = Allowed(
-        only=pairs_in(limits.allow, users, corpus) if limits.allow else None,
-        never=pairs_in(limits.deny, users, corpus) if limits.deny else None,
+        allow=pairs_in(constraints.allow, users, corpus) if constraints.allow else None,
+        deny=pairs_in(constraints.deny, users, corpus) if constraints.deny else None,
     )
-    for mask in parts:
-        allowed = allowed & Allowed(within=mask)
+    for mask in masks:
+        allowed = allowed & Allowed(candidates=mask)
     names = [corpus.user_ids[user] for user in users]
-    check_some_left(
+    check_items_left(
         allowed, histories_of(corpus.interactions, users), names, len(corpus.catalog),
-        exclude_seen=unseen,
+        exclude_seen=exclude_seen,
     )  # fmt: skip
     return allowed
 
@@ -256,9 +268,9 @@ def _read_pairs(path: Path | None, corpus: Corpus) -> tuple[np.ndarray, np.ndarr
 
 
 def _key(
-    source: Source, data: DataConfig, *, asked: dict[str, Any], settings: dict[str, Any]
+    source: Source, data: DataConfig, *, queries: dict[str, Any], settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """All that the answers depend on: what an interrupted run must have had to be gone on with."""
+    """Everything that the predictions depend on; a call with the same key resumes."""
     from p5rec.core.artefacts import digest, file_sha256
     from p5rec.core.code import CODE
     from p5rec.data.prepare import input_digests
@@ -276,9 +288,9 @@ def _key(
         "model": digest(contents(source.model)),
         "ids": file_sha256(source.ids / CODES) if source.ids else None,
         "data": {**data.dump(), "files": input_digests(data)},
-        "asked": {
+        "queries": {
             name: file_sha256(value) if isinstance(value, Path) else value
-            for name, value in asked.items()
+            for name, value in queries.items()
         },
         "code": CODE.digest(*work),
         "libraries": CODE.libraries(*work),
@@ -287,17 +299,21 @@ def _key(
 
 
 def _lists(
-    whom: Whom, limits: Limits, predictor: Any, corpus: Corpus, serving: ServingConfig
-) -> Asked:
-    """Lists of users, and how many items are missing in them."""
+    queries: Queries,
+    constraints: Constraints,
+    predictor: Any,
+    corpus: Corpus,
+    serving: ServingConfig,
+) -> Work:
+    """Ranked lists of users, and the summary of short lists."""
     from p5rec.data.split import histories_of
     from p5rec.recommend.lists import to_frame
     from p5rec.recommend.shortfall import shortfall
 
-    users, rule = _users(whom, corpus), serving.exclude_seen
-    allowed = _allowed(limits, users, corpus, rule)
+    users, rule = _users(queries, corpus), serving.exclude_seen
+    allowed = _allowed(constraints, users, corpus, rule)
 
-    def answer(rows: np.ndarray) -> pl.DataFrame:
+    def predict(rows: np.ndarray) -> pl.DataFrame:
         lists = predictor.recommend(
             histories_of(corpus.interactions, users[rows]),
             serving.k,
@@ -306,23 +322,25 @@ def _lists(
         )
         return to_frame(lists, corpus.catalog, corpus.user_ids)
 
-    def told(files: Sequence[Path]) -> dict[str, Any]:
+    def summarize(files: Sequence[Path]) -> dict[str, Any]:
         short = shortfall(
             files, users=users, k=serving.k, corpus=corpus, allowed=allowed, exclude_seen=rule
         )
         return {"answers": short}
 
-    return Asked(answer, len(users), told)
+    return Work(predict, len(users), summarize)
 
 
-def _pairs(whom: Whom, what: str, method: Method, predictor: Any, corpus: Corpus) -> Asked:
-    """What the method says of pairs."""
-    from p5rec.methods.pairs import answers_about, pair_frame
+def _pairs(queries: Queries, what: str, method: Method, predictor: Any, corpus: Corpus) -> Work:
+    """Predictions for pairs of user and item."""
+    from p5rec.methods.pairs import pair_frame, pair_predictor
 
-    users, items = _read_pairs(whom.pairs, corpus)
-    ask = answers_about(method, predictor, corpus, what)
+    users, items = _read_pairs(queries.pairs, corpus)
+    predict_pairs = pair_predictor(method, predictor, corpus, what)
 
-    def answer(rows: np.ndarray) -> pl.DataFrame:
-        return pair_frame(ask(users[rows], items[rows]), corpus, users[rows], items[rows], what)
+    def predict(rows: np.ndarray) -> pl.DataFrame:
+        return pair_frame(
+            predict_pairs(users[rows], items[rows]), corpus, users[rows], items[rows], what
+        )
 
-    return Asked(answer, len(users))
+    return Work(predict, len(users))

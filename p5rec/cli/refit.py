@@ -1,4 +1,4 @@
-"""``p5rec refit``: what validation chose, fitted to all events."""
+"""``p5rec refit``: fits a validated method to all events."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from .options import spread
-from .renewing import Source, chosen_in, leave
+from .production import Source, publish_model, source_model
 
 if TYPE_CHECKING:
     from p5rec.api.dataset import Dataset
     from p5rec.pipeline.prepared import Prepared
-    from p5rec.pipeline.production import Renewed
+    from p5rec.pipeline.production import RenewedModel
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -21,29 +21,32 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 @spread
 def refit(source: Source) -> None:
-    """Fit a method to all events, as validation chose it: settings, weights and epochs.
+    """Fit a method to all events, with the settings, weights and epochs selected on validation.
 
-    Nothing is held out, so the new model cannot be evaluated on these data: its figures are those
-    of the model it is made of. Stages are cached, and an interrupted training goes on.
+    No event is held out, so the new model cannot be evaluated on these data; its metrics are those
+    of the original model. Stages are cached, and an interrupted training resumes.
     """
     recipe, data = source.read()
-    made = _refitted(source.model, recipe.methods, data, data.of_all_events().prepared())
-    leave(made, source.model, source.out)
+    renewed = _refitted(source.model, recipe.methods, data, data.of_all_events().prepared())
+    publish_model(renewed, source.model, source.out)
 
 
-def _refitted(model: Path, methods: dict[str, Any], data: Dataset, whole: Prepared) -> Renewed:
-    """The model in a folder and, before it, the one of its run that it starts from.
+def _refitted(
+    model: Path, methods: dict[str, Any], data: Dataset, everything: Prepared
+) -> RenewedModel:
+    """Refits the model in a folder, after the model of its run that it is initialised from.
 
     Args:
-        methods: sections of the recipe.
-        data: as they were split when it was fitted.
-        whole: of which every event trains.
+        model: the folder of the original model.
+        methods: the recipe's sections of methods.
+        data: the data set with the original split.
+        everything: the data set with all events for training.
     """
     from p5rec.methods.folder import is_fitted
     from p5rec.pipeline.production import refit
 
-    chosen, starts = chosen_in(model, data.config.seed), {}
-    start = chosen.method.starts_from
+    original, starts = source_model(model, data.config.seed), {}
+    start = original.method.starts_from
     if start is not None and is_fitted(model.parent / start):
-        starts[start] = [_refitted(model.parent / start, methods, data, whole).fitted]
-    return refit(chosen, whole, chosen.views(data.prepared, methods), starts)
+        starts[start] = [_refitted(model.parent / start, methods, data, everything).fitted]
+    return refit(original, everything, original.views(data.prepared, methods), starts)

@@ -1,4 +1,4 @@
-"""``p5rec report``: show a run's numbers, make its pages again, or hold two runs side by side."""
+"""``p5rec report``: prints a run's results, rebuilds its pages, or compares two runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from p5rec.core.errors import UserError
 
 
 class _ShowsByDefault(TyperGroup):
-    """A folder in the place of a subcommand is one to show."""
+    """A group whose default subcommand is ``show``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
@@ -26,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
     subcommand_metavar="RUN_FOLDER [--rebuild] | diff A B",
-    help="Print the table of a run and say where its pages are, or compare two runs.",
+    help="Print the table of a run and the paths of its pages, or compare two runs.",
 )
 
 
@@ -35,24 +35,24 @@ def show(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN_FOLDER", help="The folder that holds report.json, such as runs/quickstart."
+            metavar="RUN_FOLDER", help="A folder with report.json, such as runs/quickstart."
         ),
     ],
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Write both pages and their pictures anew first.")
+        bool, typer.Option("--rebuild", help="Rebuild both pages and their pictures first.")
     ] = False,
 ) -> None:
-    """Print the table of a run and say where its pages are; the word show may be left out."""
+    """Print the table of a run and the paths of its pages; the word show is optional."""
     from p5rec.evaluate.schema import RECORD, load_report
     from p5rec.report.files import PAGE, TEXT, write_pages
     from p5rec.report.terminal import table
 
-    found = load_report(folder)
+    report = load_report(folder)
     if rebuild:
-        write_pages(found, folder)
-    print(table(found))
-    print(f"\npage: {folder / PAGE}\nas text: {folder / TEXT}\nrecord: {folder / RECORD}")
-    for caption, path in found.pictures.items():
+        write_pages(report, folder)
+    print(table(report))
+    print(f"\npage: {folder / PAGE}\nas text: {folder / TEXT}\ndata: {folder / RECORD}")
+    for caption, path in report.pictures.items():
         print(f"{caption.lower()}: {folder / path}")
 
 
@@ -61,29 +61,31 @@ def diff(
     first: Annotated[
         Path, typer.Argument(metavar="A", help="A run's folder, or the report.json in it.")
     ],
-    second: Annotated[Path, typer.Argument(metavar="B", help="Another; differences are B - A.")],
+    second: Annotated[
+        Path, typer.Argument(metavar="B", help="Another run; differences are B - A.")
+    ],
     pair: Annotated[
         list[str] | None,
         typer.Option(
             metavar="A_NAME=B_NAME",
-            help="Also compare a method of A with one of B that has another name; repeatable.",
+            help="Also compare two methods with different names; repeatable.",
         ),
     ] = None,
     force: Annotated[
         bool,
         typer.Option(
             "--force",
-            help="Show figures side by side, without differences, where data, split or rules "
-            "differ; such runs are refused otherwise.",
+            help="Print metrics side by side, without differences, if data, split or protocol "
+            "differ; otherwise the command refuses.",
         ),
     ] = False,
-    html: Annotated[Path | None, typer.Option(help="Also write a page there.")] = None,
-    md: Annotated[Path | None, typer.Option(help="Also write Markdown there.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write an HTML page to this file.")] = None,
+    md: Annotated[Path | None, typer.Option(help="Also write Markdown to this file.")] = None,
 ) -> None:
-    """Hold two runs side by side: what differs in data, rules and config, and in every figure.
+    """Compare two runs: differences in data, protocol and config, and in every metric.
 
-    Where both kept per_user.parquet and asked the same questions, differences are paired over
-    users, with their 95 % intervals.
+    If both runs have per_user.parquet with the same test instances, differences are paired over
+    users, with 95 % intervals.
     """
     from p5rec.core.artefacts import atomic_write, writing
     from p5rec.report import difference_pages as pages
@@ -92,17 +94,17 @@ def diff(
     from .outputs import check_file
 
     pairs = [_names(words) for words in pair or []]
-    for place in (html, md):
-        if place is not None:
-            check_file(place)
+    for path in (html, md):
+        if path is not None:
+            check_file(path)
     a, b = load_run(first), load_run(second)
     seed = (a.report.manifest.get("config") or {}).get("seed", 0)
-    found = difference(a, b, pairs, seed, force=force)
-    for path, written in ((html, pages.page), (md, pages.markdown)):
+    change = difference(a, b, pairs, seed, force=force)
+    for path, render in ((html, pages.page), (md, pages.markdown)):
         if path is not None:
             with writing(path), atomic_write(path) as handle:
-                handle.write(written(found))
-    print(pages.text(found))
+                handle.write(render(change))
+    print(pages.text(change))
 
 
 def _names(words: str) -> tuple[str, str]:

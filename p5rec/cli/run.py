@@ -1,4 +1,4 @@
-"""``p5rec run``: a recipe by name, with a config of its own or of the user's."""
+"""``p5rec run``: runs a recipe with a shipped config or the user's own."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ ConfigFile = Annotated[str, typer.Option(help=f"{CONFIG}.")]
 
 @dataclass(frozen=True)
 class Options:
-    """Where a run's results go, and what is done with its config."""
+    """The output folder of a run, and options for its config."""
 
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for report, lists and models; default: runs/<config's name>."),
+        typer.Option(help="Folder for report, lists and models. Default: runs/<config's name>."),
     ] = None
     show: Annotated[
-        bool, typer.Option("--show", help="Print the whole config, defaults included, and stop.")
+        bool, typer.Option("--show", help="Print the complete config, defaults included, and exit.")
     ] = False
     permute: Annotated[
         list[str] | None,
         typer.Option(
-            help="Deal one signal out at random, its control: ids, text, history, answers or "
-            "weights; several with commas. The run is called <name>-permute-<signals>."
+            help="Permutation control: randomly permute a signal (ids, text, history, targets or "
+            "weights; several with commas), to test whether it explains a gain. The run's name is "
+            "<name>-permute-<signals>."
         ),
     ] = None
     force: Annotated[
         bool,
-        typer.Option("--force", help="Write into the folder of a run of another config, too."),
+        typer.Option("--force", help="Replace the run of another config in the output folder."),
     ] = False
 
 
@@ -51,8 +52,8 @@ def run(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="A recipe (sft), one of its configs (quickstart, tiny), a YAML of your own, or a "
-            "run's folder, whose config is run again."
+            help="A recipe (sft), one of its configs (quickstart, tiny), your own YAML, or a run's "
+            "folder, to run its config again."
         ),
     ] = "",
     overrides: Annotated[
@@ -64,10 +65,10 @@ def run(
 ) -> None:
     """Run a recipe: from an interaction log to a report, ranked lists and models.
 
-    Without a recipe, lists what is shipped. Every stage is kept in the cache and made again only
-    if something it depends on has changed; an interrupted training goes on where it stopped. The
-    folder of a run is brought up to date by its own config, edited or with other KEY=VALUE; the
-    run of another config is not replaced without --force.
+    Without a recipe, the command lists the shipped ones. Every stage is cached and runs again only
+    if its inputs have changed; an interrupted training resumes. The same config, edited or with
+    other KEY=VALUE, updates its run's folder; the run of another config is replaced with --force
+    only.
     """
     if not recipe:
         for name, configs in shipped().items():
@@ -78,7 +79,7 @@ def run(
 
 
 def main(script: str) -> None:
-    """A recipe file started as a script: ``recipes/sft.py --config X [key=value ...]``."""
+    """Runs a recipe file as a script: ``recipes/sft.py --config X [key=value ...]``."""
     from .main import guarded
 
     command = typer.Typer(add_completion=False)
@@ -96,25 +97,25 @@ def main(script: str) -> None:
 
 
 def resolve(recipe: str, config: str) -> tuple[Path, Path]:
-    """The recipe's script and the config to run it with."""
+    """The recipe's script and the path of its config."""
     from p5rec.core.paths import assets
 
     known = shipped()
     if recipe in known and not config:
         names = ", ".join(sorted(known[recipe]))
         raise UserError(
-            f"recipe {recipe!r}: expected --config, got none; give a YAML file or one of {names}"
+            f"recipe {recipe!r}: expected --config, got none; name a YAML file or one of {names}"
         )
     owner = next((name for name, configs in known.items() if recipe in configs), None)
     if recipe not in known and config:
         raise UserError(
-            f"expected a recipe beside --config, got {recipe!r}; "
+            f"expected a recipe with --config, got {recipe!r}; "
             f"write p5rec run {owner or next(iter(known))} --config {config}"
         )
     path = config_path(config or recipe, also=() if config else known)
     if recipe not in known and owner is None and len(known) > 1:
         ways = " or ".join(f"p5rec run {name} --config {recipe}" for name in known)
-        raise UserError(f"expected the recipe beside a config, got {recipe!r} alone; {ways}")
+        raise UserError(f"expected the recipe of the config, got {recipe!r} alone; {ways}")
     name = recipe if recipe in known else owner or next(iter(known))
     return assets("recipes") / f"{name}.py", path
 
@@ -142,7 +143,7 @@ def execute(script: Path, path: Path, overrides: Sequence[str], options: Options
         print(dump_yaml(cfg), end="")
         return
     folder = options.out or Path("runs") / cfg.name
-    if not rank():  # the others write nothing
+    if not rank():  # only rank 0 writes files
         check_folder(folder)
         if not options.force:
             check_same(folder, path, cfg)
@@ -152,11 +153,11 @@ def execute(script: Path, path: Path, overrides: Sequence[str], options: Options
     if not store.rank:
         with writing(folder), atomic_write(folder / RECORD) as handle:
             handle.write(origin + dump_yaml(cfg))
-        store.published(folder)
+        store.note_run(folder)
 
 
 def _plain(stem: str) -> str:
-    """What a run is called after a config's file: ``my run`` as ``my-run``."""
+    """The name of a run from the name of its config's file: ``my run`` as ``my-run``."""
     return re.sub(r"^\W+|[^\w.-]+", "-", stem).lstrip(".-") or "run"
 
 
@@ -168,6 +169,6 @@ def load(script: Path) -> Any:
     if spec is None or spec.loader is None:
         raise input_error(script, "a recipe", "a file that cannot be read", "check the path")
     module = module_from_spec(spec)
-    sys.modules[spec.name] = module  # annotations of the recipe's classes are looked up there
+    sys.modules[spec.name] = module  # to resolve annotations of the recipe's classes
     spec.loader.exec_module(module)
     return module

@@ -1,4 +1,4 @@
-"""Whose a run's folder is: which config made it, and whether another may write there."""
+"""The config that a run's folder belongs to, and the check before another one replaces it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from p5rec.core.config import Config, read_yaml
 from p5rec.core.errors import UserError, input_error
 from p5rec.core.recipes import RECORD, shipped
 
-ORIGIN = "# made by p5rec run from "  # then the config, as seen from the run's folder
+ORIGIN = "# made by p5rec run from "  # followed by the config's path, relative to the run's folder
 
 
 def made_from(path: Path, folder: Path, config: Config) -> str:
-    """The line above the config in ``folder`` that says what it is made from.
+    """The first line of the config in ``folder``, which names its origin.
 
     Args:
-        path: what is run: where it is the folder's own config, or says the same, the line stays.
+        path: the config to run; the folder's own config, or an equal one, keeps the line.
         folder: the run's folder.
-        config: what is run, whole.
+        config: the complete config.
     """
     if (folder / RECORD).is_file() and (origin := _origin(folder)):
         own = path.resolve() == (folder / RECORD).resolve()
@@ -31,13 +31,12 @@ def made_from(path: Path, folder: Path, config: Config) -> str:
 
 
 def check_same(folder: Path, path: Path, config: Config) -> None:
-    """Refuses to replace what another config made.
+    """Refuses to replace the run of another config.
 
-    A folder belongs to the file that it was made from, whatever is edited or overridden there, and
-    to any config that says the same.
+    A folder belongs to the file of its config, edited or overridden, and to any equal config.
 
     Raises:
-        UserError: another file, of other content, made the run in ``folder``.
+        UserError: the run in ``folder`` is of another file with another content.
     """
     record = folder / RECORD
     if not record.is_file() or path.resolve() == record.resolve():
@@ -45,9 +44,9 @@ def check_same(folder: Path, path: Path, config: Config) -> None:
     origin = _origin(folder)
     if origin == made_from(path, folder, config) or _content(folder) == config.dump():
         return
-    made = origin.removeprefix(ORIGIN).strip() if origin else "a config that is not known"
+    made = origin.removeprefix(ORIGIN).strip() if origin else "an unknown config"
     raise input_error(
-        folder, f"a run of {path}, or none", f"one of another config ({made})",
+        folder, f"a run of {path}, or none", f"a run of another config ({made})",
         "name another folder (--out), or replace it (--force)",
     )  # fmt: skip
 
@@ -66,7 +65,7 @@ def _content(folder: Path) -> Any:
 
 
 def _name(path: Path, folder: Path) -> str:
-    """A shipped config by its name, a file by its place, which holds where both are moved."""
+    """A shipped config by its name; another file by its path relative to the run's folder."""
     for recipe, configs in shipped().items():
         if path.resolve() in [known.resolve() for known in configs.values()]:
             return f"{recipe} {path.stem}"

@@ -1,4 +1,4 @@
-"""``p5rec update``: a model that goes on over a log that has grown."""
+"""``p5rec update``: updates a model with the new events of a log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .options import spread
-from .renewing import Source, chosen_in, leave
+from .production import Source, publish_model, source_model
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -18,18 +18,18 @@ def update(
     source: Source,
     share: Annotated[
         float | None,
-        typer.Option(help="Of the epochs of a whole training; default: 0.2."),
+        typer.Option(help="Share of the epochs of a complete training. Default: 0.2."),
     ] = None,
 ) -> None:
-    """Let yesterday's model go on over today's log, old events and new ones.
+    """Update an earlier model with a complete log of old and new events.
 
-    Semantic ids of old items stay as they are. A language model and SASRec go on from their
-    weights, over the users with new events and as many others; what has no weights to go on from
-    is fitted anew. New users and items, and items that left, are named in news.json.
+    Semantic ids of old items do not change. A language model and SASRec continue from their
+    weights, trained on the users with new events and as many others; other methods are fitted from
+    scratch. news.json lists new users, new items and removed items.
     """
     _, data = source.read()
     from p5rec.pipeline.production import SHARE, update
 
-    chosen = chosen_in(source.model, data.config.seed)
-    made = update(chosen, data.of_all_events().prepared(), SHARE if share is None else share)
-    leave(made, source.model, source.out)
+    original = source_model(source.model, data.config.seed)
+    renewed = update(original, data.of_all_events().prepared(), SHARE if share is None else share)
+    publish_model(renewed, source.model, source.out)

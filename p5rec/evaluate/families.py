@@ -70,7 +70,8 @@ def measure_predictions(
         about["model_input"] = predictions.model_input
     run = {
         **run, "task": predictions.task, "infer_seconds": predictions.seconds, "about": about,
-        "items": items, "slices": slices(users, items, corpus.interactions, corpus.split, events),
+        "instance_items": items,
+        "slices": slices(users, items, corpus.interactions, corpus.split, events),
         **({"tokens": predictions.tokens} if predictions.tokens else {}),
     }  # fmt: skip
     return MEASURED[type(predictions)](name, predictions, view, run)

@@ -70,7 +70,7 @@ def ranking(
         return _means({m: values[m][some] for m in sliced})
 
     if not baskets:
-        run["items"] = targets
+        run["instance_items"] = targets
     run["slices"] = slices(lists.users, targets, log, corpus.split, events)
     figures = Figures(
         values, _means(values), list(values),
@@ -165,7 +165,7 @@ def text(
     values = written.rouge(texts, references)
     grounded, named = written.groundedness(texts, items, attribute_values(catalog)).T
     statistics = (written.bleu(texts, references), _means(values), ratio_of(grounded, named))
-    run["items"] = items
+    run["instance_items"] = items
     figures = Figures(
         values, _concatenated(*statistics), ("BLEU-4", *values, "groundedness"),
         invalid_rate=_share(np.array([not written_text.strip() for written_text in texts])),

@@ -22,14 +22,15 @@ Within = Callable[[np.ndarray], Statistic]
 class Run(TypedDict):
     """What the caller knows: split, seed of the bootstrap, and facts about the predictions.
 
-    ``items`` ``(B,)`` are the items of the instances, ``slices`` their slices, ``tokens`` the
-    tokens of all prompts of a language model, ``train_seconds`` and ``infer_seconds`` wall clock.
+    ``instance_items`` ``(B,)`` are the items of the instances, ``slices`` their slices, ``tokens``
+    the tokens of all prompts of a language model, ``train_seconds`` and ``infer_seconds`` wall
+    clock.
     """
 
     split: SplitName
     seed: int
     task: NotRequired[str]
-    items: NotRequired[np.ndarray]
+    instance_items: NotRequired[np.ndarray]
     slices: NotRequired[Mapping[str, np.ndarray]]
     train_seconds: NotRequired[float]
     infer_seconds: NotRequired[float]
@@ -120,7 +121,7 @@ def measured(name: str, task: str, run: Run, users: np.ndarray, figures: Figures
         about=dict(run.get("about", {})),
         other_metrics=other_metrics,
     )
-    items = run.get("items", np.full(len(users), -1))
+    items = run.get("instance_items", np.full(len(users), -1))
     return Measured(method, units, figures.values, figures.statistic, items, slices, figures.within)
 
 

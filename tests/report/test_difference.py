@@ -39,7 +39,7 @@ def rated(name: str, off: float) -> Measured:
     ratings = np.array([1.0, 5.0, 4.0, 2.0])
     predicted = ratings + off * np.array([1, -1, 1, 1])
     return rating(name, predicted, ratings, np.array([0, 0, 1, 3]), (1, 5), **RUN,
-                  items=np.array([1, 2, 3, 4]))  # fmt: skip
+                  instance_items=np.array([1, 2, 3, 4]))  # fmt: skip
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What ``p5rec refit`` and ``update`` share: the model they start from, the one they leave."""
+"""Shared code of ``p5rec refit`` and ``update``: the original model, and the new model's folder."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from .options import CONFIG, changes
 
 if TYPE_CHECKING:
     from p5rec.api.dataset import Dataset
-    from p5rec.pipeline.production import Chosen, Renewed
+    from p5rec.pipeline.production import RenewedModel, SourceModel
 
-MODELS = "models"  # of a run's folder
+MODELS = "models"  # folder in a run's folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A model, and the data that it is renewed on."""
+    """A model, and the data for its refit or update."""
 
     folder: Annotated[
-        Path, typer.Argument(help="A model's folder, or a run's folder beside --method.")
+        Path, typer.Argument(help="A model's folder, or a run's folder (with --method).")
     ]
     overrides: Annotated[list[str] | None, changes("data.path=new.csv")] = None
     method: Annotated[
-        str, typer.Option(help="Which of a run's methods; not needed where it has one.")
+        str, typer.Option(help="A method of the run; optional if there is only one.")
     ] = ""
     config: Annotated[
         str | None,
-        typer.Option(help=f"{CONFIG}, whose data are read; default: the run of the model."),
+        typer.Option(help=f"{CONFIG}, for its data. Default: the config of the model's run."),
     ] = None
     out: Annotated[Path, typer.Option(help="Folder for the new model.")]
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the folder of a model that is there.")
-    ] = False
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing model's folder.")] = (
+        False
+    )
 
     @property
     def model(self) -> Path:
         """The model's folder.
 
         Raises:
-            UserError: there is none, or several.
+            UserError: there is no model, or several.
         """
         models = self.folder / MODELS
         if not models.is_dir():
@@ -59,14 +59,14 @@ class Source:
 
     def _check_free(self) -> None:
         if not self.force and self.out.is_dir() and any(self.out.iterdir()):
-            todo = "name a new one, or replace what is there with --force"
+            todo = "name a new one, or replace it with --force"
             raise input_error("--out", "a new folder", f"{self.out}, which is not empty", todo)
 
     def read(self) -> tuple[Any, Dataset]:
-        """The recipe's sections, and its data.
+        """The recipe's sections and its data.
 
         Raises:
-            UserError: the model or its recipe is not there, or nothing can be written to ``out``.
+            UserError: the model or its recipe is missing, or ``out`` is not writable.
         """
         from p5rec.api.dataset import Dataset
         from p5rec.core.errors import all_of
@@ -81,48 +81,50 @@ class Source:
         return recipe, Dataset.from_config(recipe.data)
 
 
-def chosen_in(model: Path, split_seed: int) -> Chosen:
-    """The model in a folder, as others are made of it.
+def source_model(model: Path, split_seed: int) -> SourceModel:
+    """The model in a folder, as the source of a refit or an update.
 
     Raises:
-        UserError: the folder does not say what validation chose.
+        UserError: the folder has no validated settings.
     """
     from p5rec.methods.provenance import read_provenance
-    from p5rec.pipeline.production import Chosen
+    from p5rec.pipeline.production import SourceModel
     from p5rec.recommend.serving import ServingConfig, read_serving
 
     serving = read_serving(model) or ServingConfig()
-    return Chosen.of(model, read_provenance(model), serving.fit_seed, split_seed)
+    return SourceModel.of(model, read_provenance(model), serving.fit_seed, split_seed)
 
 
-def leave(made: Renewed, model: Path, out: Path) -> None:
-    """Writes the model that was made of that in ``model`` into ``out``, and says what it is."""
+def publish_model(renewed: RenewedModel, model: Path, out: Path) -> None:
+    """Publishes the new model to ``out`` and prints its summary."""
     from p5rec.api.model import Model
     from p5rec.core.launch import rank
     from p5rec.recommend.serving import ServingConfig, read_serving
 
     if rank():
         return
-    saved, fitted = read_serving(model) or ServingConfig(), made.fitted
+    saved, fitted = read_serving(model) or ServingConfig(), renewed.fitted
     serving = saved.model_copy(update={"fit_seed": fitted.seed})
     new = Model(
         fitted.folder, fitted.method, serving, fitted=fitted,
-        provenance=made.provenance, news=made.news,
+        provenance=renewed.provenance, news=renewed.news,
     )  # fmt: skip
     new.save(out)
-    for line in _lines(made):
+    for line in _lines(renewed):
         print(printable(line))
-    print(f"model   {out}: ask it with `p5rec recommend`")
+    print(f"model   {out}: serve it with `p5rec recommend`")
 
 
-def _lines(made: Renewed) -> list[str]:
-    about = made.provenance
-    whole = isinstance(about.fitted.get("fitted"), str)  # no fusion of parts
-    parts = {made.fitted.method.kind: about.fitted} if whole else about.fitted
-    found = []
-    for name, facts in parts.items():
+def _lines(renewed: RenewedModel) -> list[str]:
+    about = renewed.provenance
+    single = isinstance(about.fitted.get("fitted"), str)  # no fusion
+    components = {renewed.fitted.method.kind: about.fitted} if single else about.fitted
+    lines = []
+    for name, facts in components.items():
         length = "".join(f", {facts[unit]} {unit}" for unit in ("epochs", "steps") if unit in facts)
-        found.append(f"{name}: {facts['fitted']}{length}")
-    seen = f"{about.events['events_seen']:,} events, {about.new_events:,} of them new to the model"
-    gone = f"{about.gone_events:,} events that the model had seen are not in this log"
-    return [*found, seen, *([gone] if about.gone_events else []), *made.news.lines()]
+        lines.append(f"{name}: {facts['fitted']}{length}")
+    events = (
+        f"{about.events['events_seen']:,} events, {about.new_events:,} of them new to the model"
+    )
+    gone = f"{about.gone_events:,} events of the original model are missing in this log"
+    return [*lines, events, *([gone] if about.gone_events else []), *renewed.news.lines()]
