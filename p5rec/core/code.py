@@ -131,8 +131,8 @@ def _target(work: Work) -> str:
 
 
 def _packages(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[:n]) for n in range(1, len(parts))]
+    steps = name.split(".")
+    return [".".join(steps[:n]) for n in range(1, len(steps))]
 
 
 @cache
@@ -140,8 +140,8 @@ def _file(root: Path, name: str) -> Path | None:
     """The source file of a module: of p5rec under ``root``, of others on Python's path."""
     if name.partition(".")[0] != PACKAGE.name:
         spec = find_spec(name)
-        found = Path(spec.origin) if spec and spec.origin else Path()
-        return found if found.suffix == ".py" else None
+        source = Path(spec.origin) if spec and spec.origin else Path()
+        return source if source.suffix == ".py" else None
     path = root.joinpath(*name.split("."))
     return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
 

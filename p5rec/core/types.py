@@ -254,11 +254,11 @@ class Histories:
         """``(B,)`` the number of events of each request."""
         return np.diff(self.offsets)
 
-    def take(self, rows: np.ndarray) -> Histories:
-        """The requests ``rows``, in that order."""
-        source, offsets = runs(self.offsets[:-1][rows], self.lengths[rows])
-        keys = None if self.keys is None else self.keys[rows]
-        return Histories(self.users[rows], self.items[source], offsets, keys, **self._at(source))
+    def take(self, chosen: np.ndarray) -> Histories:
+        """The requests with the indices ``chosen``, in that order."""
+        source, offsets = runs(self.offsets[:-1][chosen], self.lengths[chosen])
+        keys = None if self.keys is None else self.keys[chosen]
+        return Histories(self.users[chosen], self.items[source], offsets, keys, **self._at(source))
 
     def tail(self, n: int) -> Histories:
         """The same requests with only the last ``n`` events of each."""
@@ -361,9 +361,9 @@ class RankedLists:
     items: np.ndarray
     scores: np.ndarray
 
-    def take(self, rows: np.ndarray) -> RankedLists:
-        """The lists ``rows``, in that order."""
-        return RankedLists(self.users[rows], self.items[rows], self.scores[rows])
+    def take(self, chosen: np.ndarray) -> RankedLists:
+        """The lists with the indices ``chosen``, in that order."""
+        return RankedLists(self.users[chosen], self.items[chosen], self.scores[chosen])
 
 
 def check_rows(kind: str, rows: np.ndarray, count: int, least: int = 0) -> None:

@@ -47,14 +47,14 @@ class ColumnsConfig(Config):
     time: str | None = None
     """Column of times. null: the source's own name."""
     rating: str | None = None
-    """Column of ratings. null: the source's own name, if there is such a column."""
+    """Column of ratings. null: the source's own name, if the log has it."""
     review: str | None = None
-    """Column of review texts. null: the source's own name, if there is such a column."""
+    """Column of review texts. null: the source's own name, if the log has it."""
     summary: str | None = None
-    """Column of review titles. null: the source's own name, if there is such a column."""
+    """Column of review titles. null: the source's own name, if the log has it."""
     basket: str | None = None
     """Column of order, invoice or session ids: events of one user under one id are a basket. null:
-    the source's own name, if there is such a column.
+    the source's own name, if the log has it.
     """
 
 
@@ -240,7 +240,7 @@ class DataConfig(Config):
     order: Literal["time", "rows"] = "time"
     """Order of a user's events: by time, or by row for a log without times, oldest first."""
     incomplete: Literal["error", "drop"] = "error"
-    """Rows that lack a user, item, time, behaviour or, where there are such columns, rating or
+    """Rows that lack a user, item, time, behaviour or, if the log has these columns, rating or
     basket: stop with an error, or drop and count them. Auxiliary events need no rating or basket.
     """
     context: dict[Annotated[str, Field(min_length=1)], Kind | ContextConfig] = {}

@@ -16,7 +16,18 @@ ISO = (
     r"(?:[T ]?(\d{2}):?(\d{2})(?::?(\d{2})(?:[.,](\d{1,9})\d*)?)?)?"
     r"\s*(?:(Z|z|UTC)|([+-]\d{2})(?::?(\d{2}))?)?\s*$"
 )
-PIECES = ("year", "month", "day", "hour", "minute", "second", "part", "utc", "zone", "zone_minute")
+PIECES = (
+    "year",
+    "month",
+    "day",
+    "hour",
+    "minute",
+    "second",
+    "fraction",
+    "utc",
+    "zone",
+    "zone_minute",
+)
 DIGITS = r"^[12]\d{3}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])((?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?)?$"
 # ambiguous numbers: other meaning, range, pattern, advice
 AMBIGUOUS = (
@@ -71,12 +82,12 @@ def microseconds(column: pl.Series, time_format: str | None = None) -> pl.Series
 
 def _in_format(column: pl.Series, numbers: pl.Series, time_format: str) -> pl.Series:
     if time_format == "excel":
-        return _whole((numbers - EXCEL_EPOCH) * DAY)
+        return _rounded((numbers - EXCEL_EPOCH) * DAY)
     if time_format == "mixed":
-        return _whole(numbers * _scales(numbers).fill_null(1.0))
+        return _rounded(numbers * _scales(numbers).fill_null(1.0))
     for unit, _, scale in UNITS:
         if unit == time_format:
-            return _whole(numbers * scale)
+            return _rounded(numbers * scale)
     return _parsed(_digits(column), time_format)
 
 
@@ -90,7 +101,7 @@ def _numbered(numbers: pl.Series) -> pl.Series:
     if scales.n_unique() - bool(scales.null_count()) > 1:
         raise _several_units(digits, scales)
     _check_unambiguous(numbers, digits)
-    return _whole(numbers * scales.fill_null(1.0))
+    return _rounded(numbers * scales.fill_null(1.0))
 
 
 def _scales(numbers: pl.Series) -> pl.Series:
@@ -140,9 +151,9 @@ def _digits(column: pl.Series) -> pl.Series:
     text = column.cast(pl.String)
     if not column.dtype.is_float():
         return text
-    whole = column.cast(pl.Int64, strict=False)
-    same = (whole.cast(pl.Float64) == column).fill_null(False)
-    return whole.cast(pl.String).zip_with(same, text)
+    integers = column.cast(pl.Int64, strict=False)
+    same = (integers.cast(pl.Float64) == column).fill_null(False)
+    return integers.cast(pl.String).zip_with(same, text)
 
 
 def _iso(text: pl.Series) -> pl.Series:
@@ -150,10 +161,10 @@ def _iso(text: pl.Series) -> pl.Series:
     pieces = text.alias("t").to_frame().select(pl.col("t").str.extract_groups(ISO)).unnest("t")
     pieces = pieces.rename(dict(zip(pieces.columns, PIECES, strict=True)))
     day = pl.concat_str("year", "month", "day", separator="-")
-    part = pl.col("part").fill_null("0").str.pad_end(9, "0").str.head(6)
+    fraction = pl.col("fraction").fill_null("0").str.pad_end(9, "0").str.head(6)
     clock = [pl.col(name).fill_null("00") for name in ("hour", "minute", "second")]
     zone = pl.col("zone").fill_null("+00") + ":" + pl.col("zone_minute").fill_null("00")
-    moment = day + "T" + pl.concat_str(clock, separator=":") + "." + part + zone
+    moment = day + "T" + pl.concat_str(clock, separator=":") + "." + fraction + zone
     return _parsed(pieces.select(moment.alias(text.name)).to_series(), "%Y-%m-%dT%H:%M:%S%.f%:z")
 
 
@@ -161,7 +172,7 @@ def _parsed(text: pl.Series, pattern: str) -> pl.Series:
     return text.str.to_datetime(pattern, time_unit="us", strict=False).dt.epoch("us")
 
 
-def _whole(numbers: pl.Series) -> pl.Series:
+def _rounded(numbers: pl.Series) -> pl.Series:
     return numbers.round(0).cast(pl.Int64, strict=False)
 
 

@@ -90,8 +90,8 @@ def bootstrap(statistic: Statistic, users: np.ndarray, *, seed: int) -> list[Int
     spread = _over(statistic, _resamples(units, RESAMPLES, seed))
     beyond = ndtr(-stdtrit(_freedom(_over(statistic, _left_out(units))), (1 + LEVEL) / 2))
     return [
-        Interval(value, *_bounds(drawn, tail))
-        for value, drawn, tail in zip(values, spread.T, beyond.tolist(), strict=True)
+        Interval(value, *_bounds(resampled, tail))
+        for value, resampled, tail in zip(values, spread.T, beyond.tolist(), strict=True)
     ]
 
 
@@ -119,8 +119,8 @@ def paired(
     units = np.unique(users, return_inverse=True)[1]
     spread = _over(difference, _resamples(units, resamples, seed))
     return [
-        Difference(value, *_bounds(drawn, (1 - LEVEL) / 2), _p_value(drawn))
-        for value, drawn in zip(values, spread.T, strict=True)
+        Difference(value, *_bounds(resampled, (1 - LEVEL) / 2), _p_value(resampled))
+        for value, resampled in zip(values, spread.T, strict=True)
     ]
 
 
@@ -166,20 +166,20 @@ def _freedom(left_out: np.ndarray) -> np.ndarray:
     return np.where(total > 0, freedom, np.inf)
 
 
-def _bounds(drawn: np.ndarray, tail: float) -> tuple[float, float]:
+def _bounds(resampled: np.ndarray, tail: float) -> tuple[float, float]:
     """The quantiles ``tail`` and ``1 - tail`` of the resampled values ``(R,)``.
 
     The r-th smallest of R values is the quantile ``r / (R + 1)``, as in the p-value.
     """
-    ordered = np.sort(drawn[~np.isnan(drawn)])
+    ordered = np.sort(resampled[~np.isnan(resampled)])
     if not len(ordered):
         return np.nan, np.nan
     rank = max(1, int((len(ordered) + 1) * tail + 1e-9))
     return float(ordered[rank - 1]), float(ordered[-rank])
 
 
-def _p_value(drawn: np.ndarray) -> float:
-    known = drawn[~np.isnan(drawn)]
+def _p_value(resampled: np.ndarray) -> float:
+    known = resampled[~np.isnan(resampled)]
     if not len(known):
         return np.nan
     beyond = min(int((known <= 0).sum()), int((known >= 0).sum()))

@@ -98,7 +98,7 @@ def test_two_runs_of_a_resumable_stage_do_not_share_its_folder(store: Store) -> 
     log: list[str] = []
     waits, started, make = threading.Event(), threading.Event(), CountingStage()
 
-    def told(line: str) -> None:
+    def record(line: str) -> None:
         log.append(line)
         waits.set()
 
@@ -114,7 +114,7 @@ def test_two_runs_of_a_resumable_stage_do_not_share_its_folder(store: Store) -> 
     with ThreadPoolExecutor() as pool:
         first = pool.submit(run, lambda _: None, slow)
         assert started.wait(10)
-        second = pool.submit(run, told, slow)
+        second = pool.submit(run, record, slow)
         assert first.result(20).path == second.result(20).path
     assert log == [
         "train: another run is computing it; waiting",
@@ -269,14 +269,14 @@ def test_a_file_is_written_completely_or_not_at_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [(None, "got nothing there"), (b'{"a": ', "expected valid JSON"), (b"\xff", "valid JSON")],
 )
-def test_a_damaged_json_file_is_named(tmp_path: Path, content: bytes | None, says: str) -> None:
+def test_a_damaged_json_file_is_named(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "manifest.json"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=says) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         artefacts.read_json(path)
     assert str(path) in str(caught.value)
 

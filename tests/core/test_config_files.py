@@ -185,7 +185,7 @@ def test_a_malformed_override_is_one_line(write, override: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "says"),
+    ("text", "line", "message"),
     [
         ("seed: 1\nmodels: {a: \n  - b\nseed: [", 3, "expected valid YAML"),
         ("seed: 1\nname: x\nseed: 2\n", 3, "expected each key once, got 'seed' again"),
@@ -195,11 +195,11 @@ def test_a_malformed_override_is_one_line(write, override: str) -> None:
         ("a: 1\n\tb: 2\n", 2, "expected valid YAML"),
     ],
 )
-def test_broken_yaml_is_reported_with_its_line(write, text: str, line: int, says: str) -> None:
+def test_broken_yaml_is_reported_with_its_line(write, text: str, line: int, message: str) -> None:
     path = write("r.yaml", text)
     with pytest.raises(UserError) as caught:
         read_yaml(path)
-    assert str(caught.value).startswith(f"{path}:{line}: {says}")
+    assert str(caught.value).startswith(f"{path}:{line}: {message}")
     assert len(caught.value.lines) == 1
 
 

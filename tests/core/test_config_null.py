@@ -11,7 +11,7 @@ from p5rec.core.config import Config, load, read_yaml
 from p5rec.core.errors import UserError
 
 
-class Part(Config):
+class Section(Config):
     name: str = "plain"
     size: int | None = 3
 
@@ -22,25 +22,25 @@ class Other(Config):
 
 class Method(Config):
     ids: str = "semantic"
-    part: Part | None = Part()
-    fixed: Part = Part()
+    section: Section | None = Section()
+    fixed: Section = Section()
     loss: Literal["mse", "ce"] | None = "mse"
-    either: Part | Other = Part()
+    either: Section | Other = Section()
 
 
 class Recipe(Config):
     methods: dict[str, Method] = {}
-    attributes: dict[str, str | Part] = {}
-    ask: dict[str, int] = {"rating": 5}
+    attributes: dict[str, str | Section] = {}
+    prompts: dict[str, int] = {"rating": 5}
     names: tuple[str, ...] = ("a", "b")
     seed: int = 0
-    needed: Part
+    needed: Section
 
 
 BASE = """\
-methods: {ids: {ids: x}, two: {part: {size: 9}, fixed: {name: big}, either: {width: 2}}}
+methods: {ids: {ids: x}, two: {section: {size: 9}, fixed: {name: big}, either: {width: 2}}}
 attributes: {year: year, genres: {name: g}}
-ask: {rating: 500, review: 50}
+prompts: {rating: 500, review: 50}
 names: [c]
 seed: 7
 needed: {}
@@ -56,24 +56,24 @@ def over(folder: Path, text: str, overrides: tuple[str, ...] = ()) -> Recipe:
 def test_null_removes_an_entry_of_the_base(tmp_path: Path) -> None:
     result = over(tmp_path, "methods: {ids: null}\nattributes: {year: null}\nask: {rating: ~}")
     assert list(result.methods) == ["two"]
-    assert result.attributes == {"genres": Part(name="g")}
-    assert result.ask == {"review": 50}
+    assert result.attributes == {"genres": Section(name="g")}
+    assert result.prompts == {"review": 50}
     assert over(tmp_path, "", ("methods.two=null",)).methods.keys() == {"ids"}
 
 
 def test_null_resets_a_section_or_a_list_to_its_default(tmp_path: Path) -> None:
     text = "methods: null\nattributes: null\nask: null\nnames: null"
-    plain = Recipe(seed=7, needed=Part())
+    plain = Recipe(seed=7, needed=Section())
     assert over(tmp_path, text) == plain
     result = over(tmp_path, "methods: {two: {fixed: null, either: null}}").methods["two"]
-    assert (result.fixed, result.either, result.part) == (Part(), Part(), Part(size=9))
+    assert (result.fixed, result.either, result.section) == (Section(), Section(), Section(size=9))
 
 
 def test_null_stays_a_value_where_the_schema_accepts_it(tmp_path: Path) -> None:
-    text = "methods: {two: {part: null, loss: null}, three: {part: {size: null}}}"
+    text = "methods: {two: {section: null, loss: null}, three: {section: {size: null}}}"
     result = over(tmp_path, text).methods
-    assert (result["two"].part, result["two"].loss) == (None, None)
-    assert result["three"].part == Part(size=None)
+    assert (result["two"].section, result["two"].loss) == (None, None)
+    assert result["three"].section == Section(size=None)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_null_stays_a_value_where_the_schema_accepts_it(tmp_path: Path) -> None:
         ("seed: null", ":2: seed: input should be a valid integer, got None"),
         ("needed: null", ":2: expected a value for 'needed', got none"),
         ("methods: {new: null}", ":2: methods.new: input should be a valid dictionary"),
-        ("ask: {new: null}", ":2: ask.new: input should be a valid integer, got None"),
+        ("prompts: {new: null}", ":2: prompts.new: input should be a valid integer, got None"),
         ("nmaes: null", ":2: expected a known key, got 'nmaes'; did you mean 'names'?"),
         ("methods: {two: null, b: {like: two}}", "got 'two', which is removed; known: ids"),
     ],
@@ -98,7 +98,7 @@ def test_a_base_may_be_a_shipped_config_or_a_run(tmp_path: Path) -> None:
     (tmp_path / "runs" / "old").mkdir(parents=True)
     (tmp_path / "runs" / "old" / "config.yaml").write_text(BASE)
     (tmp_path / "top.yaml").write_text("base: runs/old\nseed: 1\n")
-    assert load(tmp_path / "top.yaml", Recipe).ask == {"rating": 500, "review": 50}
+    assert load(tmp_path / "top.yaml", Recipe).prompts == {"rating": 500, "review": 50}
     (tmp_path / "top.yaml").write_text("# mine\nbase: quickstrat\n")
     with pytest.raises(UserError, match=r"top.yaml:2: base: .*did you mean 'quickstart'"):
         load(tmp_path / "top.yaml", Recipe)

@@ -61,7 +61,7 @@ def test_each_kind_has_its_own_settings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("one: {kind: oval}", "one.kind: expected a kind of shape, got 'oval'; known: circle"),
         ("one: {kind: [oval]}", "one.kind: expected a kind of shape, got ['oval']; known"),
@@ -71,10 +71,10 @@ def test_each_kind_has_its_own_settings(tmp_path: Path) -> None:
         ("more:\n  a:\n    radius: wide", "my.yaml:4: more.a.radius: input should be a valid int"),
     ],
 )
-def test_an_error_is_reported_with_its_location(tmp_path: Path, text: str, says: str) -> None:
+def test_an_error_is_reported_with_its_location(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         drawing(tmp_path, text)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:

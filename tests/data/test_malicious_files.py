@@ -49,7 +49,7 @@ def test_literals(tmp_path: Path, line: str, message: str) -> None:
 def test_good_literals_and_a_truncated_file(tmp_path: Path) -> None:
     path = tmp_path / "meta.json.gz"
     path.write_bytes(gzip.compress((GOOD * 2000).encode())[:-20])
-    refused(lambda: amazon._metadata(path), "meta.json.gz: expected a whole file")
+    refused(lambda: amazon._metadata(path), "meta.json.gz: expected a complete file")
     path.write_bytes(gzip.compress(GOOD.encode()))
     assert amazon._metadata(path).rows() == [("a", "A", "3", ["x", "y"])]
 

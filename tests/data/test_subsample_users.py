@@ -9,21 +9,21 @@ from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.train_events import subsample_users, with_new_events
 
-WORLD = {"kind": "markov", "users": 40, "items": 12, "events": 6}
+DATA = {"kind": "markov", "users": 40, "items": 12, "events": 6}
 
 
 def test_users_of_a_smaller_share_are_a_subset() -> None:
-    corpus = build(DataConfig(source="synthetic", synthetic=WORLD))[0]
+    corpus = build(DataConfig(source="synthetic", synthetic=DATA))[0]
     log, train = corpus.interactions, corpus.split.mask("train")
     before: set[int] = set()
     for share, users in ((0.001, 1), (0.05, 2), (0.5, 20), (1.0, 40)):
         fewer = subsample_users(corpus, share, seed=3)
-        kept = fewer.split.mask("train")
-        own = set(log.users[kept].tolist())
+        used = fewer.split.mask("train")
+        own = set(log.users[used].tolist())
         assert len(own) == users
         assert before <= own
         before = own
-        assert np.array_equal(kept, train & np.isin(log.users, list(own)))
+        assert np.array_equal(used, train & np.isin(log.users, list(own)))
         held_out = corpus.split.mask("valid", "test")
         assert np.array_equal(fewer.split.mask("valid", "test"), held_out)
         assert fewer.interactions is log
@@ -32,15 +32,15 @@ def test_users_of_a_smaller_share_are_a_subset() -> None:
 
 
 def test_users_with_new_events_and_a_replay_sample_are_trained_on() -> None:
-    corpus = build(DataConfig(source="synthetic", synthetic=WORLD, split="all"), evaluable=False)[0]
+    corpus = build(DataConfig(source="synthetic", synthetic=DATA, split="all"), evaluable=False)[0]
     log = corpus.interactions
     fresh = log.users < 4
     known = Lineage(log.event_keys[~fresh | (np.arange(len(log)) % 2 == 0)])
 
     def users(known: Lineage, replay: float) -> set[int]:
-        kept = with_new_events(log, corpus.split, known, replay).mask("train")
-        own = set(log.users[kept].tolist())
-        assert np.array_equal(kept, np.isin(log.users, list(own)))  # whole histories
+        used = with_new_events(log, corpus.split, known, replay).mask("train")
+        own = set(log.users[used].tolist())
+        assert np.array_equal(used, np.isin(log.users, list(own)))  # whole histories
         return own
 
     assert users(known, 0.0) == {0, 1, 2, 3}

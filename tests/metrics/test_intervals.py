@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from means import excludes_zero, mean_intervals, paired_means
+from mean_intervals import excludes_zero, mean_intervals, paired_means
 
 from p5rec.metrics import intervals
 from p5rec.metrics.intervals import (

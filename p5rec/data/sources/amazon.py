@@ -146,7 +146,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
             with opened(path, "rt", encoding="utf-8-sig") as handle:
                 yield handle  # type: ignore[misc]
         except (EOFError, zlib.error) as error:
-            raise input_error(path, "a whole file", str(error), "download it again") from None
+            raise input_error(path, "a complete file", str(error), "download it again") from None
 
 
 def _plain(path: Path) -> Path:

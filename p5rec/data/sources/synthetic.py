@@ -55,11 +55,11 @@ def read(config: DataConfig) -> RawLog:
     """The log and the item table, with ratings, titles, genres, years and short reviews."""
     synthetic = config.synthetic
     items = _items(synthetic)
-    drawn = _draw(synthetic)
+    sequences = _draw(synthetic)
     with_behaviours = synthetic.kind == "shop" and config.behaviour is not None
     if synthetic.kind == "shop" and not with_behaviours:
-        drawn = drawn[:, len(BEHAVIOURS) - 1 :: len(BEHAVIOURS)]
-    U, n = drawn.shape
+        sequences = sequences[:, len(BEHAVIOURS) - 1 :: len(BEHAVIOURS)]
+    U, n = sequences.shape
     rng = derive_rng(synthetic.seed, "world", "times")
     gaps = rng.integers(1, 24, size=(U, n)).cumsum(axis=1)
     seconds = START + HOUR * (rng.integers(0, 2000, size=(U, 1)) + gaps)
@@ -68,9 +68,9 @@ def read(config: DataConfig) -> RawLog:
         {
             "row": np.arange(1, U * n + 1, dtype=np.uint32),
             "user": _names("u", users),
-            "item": _names("i", drawn.ravel()),
+            "item": _names("i", sequences.ravel()),
             "time": seconds.ravel() * 1_000_000,
-            "rating": _ratings(synthetic, users, drawn.ravel()),
+            "rating": _ratings(synthetic, users, sequences.ravel()),
         }
     )
     if with_behaviours:
@@ -93,25 +93,25 @@ def _draw(synthetic: SyntheticConfig) -> np.ndarray:
         return 2 * order + np.arange(U)[:, None] % 2
     if synthetic.kind == "shop":
         return _shop(synthetic, rng)
-    drawn = rng.integers(0, N, size=(U, n))
+    sequences = rng.integers(0, N, size=(U, n))
     if synthetic.kind == "markov":
         after, follows = successor(synthetic), rng.random((U, n)) < synthetic.p
         for t in range(1, n):
-            drawn[:, t] = np.where(follows[:, t], after[drawn[:, t - 1]], drawn[:, t])
-    return drawn
+            sequences[:, t] = np.where(follows[:, t], after[sequences[:, t - 1]], sequences[:, t])
+    return sequences
 
 
 def _shop(synthetic: SyntheticConfig, rng: np.random.Generator) -> np.ndarray:
     """``(U, n)`` item numbers; items of one taste are equal modulo the number of tastes."""
     U, N, n = synthetic.users, synthetic.items, synthetic.events
     tastes = min(TASTES, N)
-    drawn = rng.integers(0, N, size=(U, n, len(BEHAVIOURS)))
+    sequences = rng.integers(0, N, size=(U, n, len(BEHAVIOURS)))
     own = rng.integers(0, tastes, size=(U, 1, 1))
     other = (own + rng.integers(1, tastes, size=(U, 1, 1))) % tastes
-    of_taste = drawn // tastes % (N // tastes) * tastes
+    of_taste = sequences // tastes % (N // tastes) * tastes
     of_taste = of_taste + np.concatenate([own, other, own], axis=2)
     fits = rng.random((U, n, len(BEHAVIOURS))) < [synthetic.p, synthetic.p, 0.5]
-    return np.where(fits, of_taste, drawn).reshape(U, -1)
+    return np.where(fits, of_taste, sequences).reshape(U, -1)
 
 
 def _items(synthetic: SyntheticConfig) -> pl.DataFrame:
