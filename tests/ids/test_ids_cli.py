@@ -50,10 +50,10 @@ def test_build_then_inspect(recipe: Path, tmp_path: Path) -> None:
     inspected = run("inspect", out)
     assert inspected.stdout.startswith(built.stdout)
     assert "rq-kmeans, 40 items, 2 levels" in inspected.stdout
-    assert "bits an item: room for 6.0, needed 5.3" in inspected.stdout
-    assert "told of the next item by the last: " in inspected.stdout
+    assert "bits per item: capacity 6.0, needed 5.3" in inspected.stdout
+    assert "information of the last item's codes about the next item: " in inspected.stdout
     assert inspected.stdout.count("items: ") == 8
-    assert "0 do now" in inspected.stdout
+    assert "0 still do" in inspected.stdout
 
 
 def test_codes_of_a_method_s_item_vectors(recipe: Path, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_damaged_metrics_are_an_error_of_one_line(recipe: Path, tmp_path: Path) 
     run("build", "--config", recipe, "--out", out)
     (out / "codebook_metrics.json").write_text('{"levels": [{}]}')
     with pytest.raises(
-        UserError, match=r"codebook_metrics\.json: expected the figures of the codes"
+        UserError, match=r"codebook_metrics\.json: expected the metrics of the codes"
     ):
         run("inspect", out)
 
@@ -139,7 +139,7 @@ def test_new_items_get_codes_and_old_codes_stay(tmp_path: Path) -> None:
         run("extend", tmp_path / "old", "--config", path, "--out", tmp_path / "new")
     items(15)
     output = run("extend", tmp_path / "old", "--config", path, "--out", tmp_path / "new").stdout
-    assert "3 items are new, 12 keep their codes" in output
+    assert "3 new items, 12 items with unchanged codes" in output
     assert {p.name for p in (tmp_path / "new").iterdir()} == FOLDER  # and can be extended again
     tables = [
         dict(zip(load_item_ids(folder), load_codes(folder).codes.tolist(), strict=True))
@@ -155,7 +155,7 @@ def test_exported_codes_are_imported_equal(recipe: Path, tmp_path: Path) -> None
     assert "40 items" in run("export", tmp_path / "codes", "--out", file).stdout
     assert all(words[0].startswith("<a_") for words in json.loads(file.read_text()).values())
     back = run("import", file, "--config", recipe, "--out", tmp_path / "back")
-    assert "holds level words; 0 of its items are not in the data" in back.stdout
+    assert "has level words; 0 of its items are not in the data" in back.stdout
     old, new = load_codes(tmp_path / "codes"), load_codes(tmp_path / "back")
     assert new.scheme == "imported"
     np.testing.assert_array_equal(old.codes, new.codes)  # all codes were in use
