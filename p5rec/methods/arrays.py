@@ -46,7 +46,7 @@ def sparse_arrays(name: str, matrix: csr_array) -> dict[str, np.ndarray]:
 
 
 def sparse(name: str, arrays: Mapping[str, np.ndarray], columns: int | None = None) -> csr_array:
-    """The matrix behind :func:`sparse_arrays`, with so many ``columns``; None: it is square."""
+    """The matrix behind :func:`sparse_arrays`, with ``columns`` columns; None: it is square."""
     data, indices, indptr = (arrays[f"{name}.{field}"] for field in ("data", "indices", "indptr"))
     n = len(indptr) - 1
     return csr_array((data, indices, indptr), shape=(n, n if columns is None else columns))

@@ -103,13 +103,13 @@ class MatrixFactorization(Method):
         of_items[:, 0] = 0
         by_user, by_item = np.argsort(users, kind="stable"), np.argsort(items, kind="stable")
         for _ in range(self.sweeps):
-            for rows_of, own, others, by in (
+            for owners, own, others, by in (
                 (users, of_users, (items, of_items), by_user),
                 (items, of_items, (users, of_users), by_item),
             ):
                 rows, known = others[0][by], others[1]
                 rest = ratings[by] - mean - known[rows, 0]
-                own[:] = _ridge(rows_of[by], known[rows], rest, len(own), penalty)
+                own[:] = _ridge(owners[by], known[rows], rest, len(own), penalty)
         seen = np.bincount(items, minlength=len(of_items)) > 0
         return Factors(
             mean,

@@ -18,7 +18,7 @@ from p5rec.tasks.record_builder import Limits
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import CorpusView
 
-SHOWN = "review"  # the field of a prompt with the input text
+REVIEW = "review"  # the field of a prompt with the input text
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def has_text_target(task: str) -> bool:
 
 def prompt_has_review(task: str) -> bool:
     """Whether the prompts of ``task`` contain the review."""
-    return SHOWN in TASKS.get(task).source_fields
+    return REVIEW in TASKS.get(task).source_fields
 
 
 def training_examples(view: CorpusView, task: str, max_words: int) -> TextExamples:

@@ -39,7 +39,7 @@ def fit(
     return train(learner, corpus, codes, folder, validate, start=start, pairs=pairs)
 
 
-def mine_pairs(
+def preference_pairs(
     learner: LearnerConfig, align: PreferenceConfig, corpus: Corpus, inputs: Inputs, folder: Path
 ) -> Lineage:
     """Mines hard negatives: items that the model in ``inputs["start"]`` recommends instead of the

@@ -37,7 +37,7 @@ WORK = Registry(
     "work of a generative method",
     {
         "fit": "p5rec.methods.generative.fitting:fit",
-        "mine pairs": "p5rec.methods.generative.fitting:mine_pairs",
+        "preference pairs": "p5rec.methods.generative.fitting:preference_pairs",
         "validate": "p5rec.recommend.validate:validator",
         "open": "p5rec.methods.generative.predictor:open_predictor",
         "check": "p5rec.methods.generative.checks:check",
@@ -127,8 +127,8 @@ class Generative(LearnerConfig, Method):
         learner = self.seeded(seed)
         return DerivedArtefact(
             "pairs",
-            partial(WORK.get("mine pairs"), learner, align),
-            (WORK.target("mine pairs"), self._network),
+            partial(WORK.get("preference pairs"), learner, align),
+            (WORK.target("preference pairs"), self._network),
             {name: value for name, value in settings.items() if name in names},
             needs,
         )
