@@ -54,7 +54,7 @@ def over(folder: Path, text: str, overrides: tuple[str, ...] = ()) -> Recipe:
 
 
 def test_null_removes_an_entry_of_the_base(tmp_path: Path) -> None:
-    result = over(tmp_path, "methods: {ids: null}\nattributes: {year: null}\nask: {rating: ~}")
+    result = over(tmp_path, "methods: {ids: null}\nattributes: {year: null}\nprompts: {rating: ~}")
     assert list(result.methods) == ["two"]
     assert result.attributes == {"genres": Section(name="g")}
     assert result.prompts == {"review": 50}
@@ -62,7 +62,7 @@ def test_null_removes_an_entry_of_the_base(tmp_path: Path) -> None:
 
 
 def test_null_resets_a_section_or_a_list_to_its_default(tmp_path: Path) -> None:
-    text = "methods: null\nattributes: null\nask: null\nnames: null"
+    text = "methods: null\nattributes: null\nprompts: null\nnames: null"
     plain = Recipe(seed=7, needed=Section())
     assert over(tmp_path, text) == plain
     result = over(tmp_path, "methods: {two: {fixed: null, either: null}}").methods["two"]
