@@ -46,7 +46,7 @@ def ranking(
         name: the method.
         lists: ``(B, K)``.
         targets: ``(B,)`` the target of each list, or ``(B, T)`` the basket, see
-            :func:`p5rec.data.split.cases`.
+            :func:`p5rec.data.split.instances`.
         corpus: its training events define slices and novelty.
         unsupported: slices for which the method cannot predict, such as ``unseen-item``.
         events: the events of the targets, -1 where none; they define the ``repeat`` slice.

@@ -39,7 +39,7 @@ def test_a_run_is_refitted_and_goes_on_tomorrow(p5rec: Any, trained: Trained, yo
     news = json.loads(Path("tomorrow/news.json").read_text())
     assert (sorted(news["users"]), news["items"]) == (["new0", "new1", "new2"], ["i24"])
     about = json.loads(Path("tomorrow/provenance.json").read_text())
-    assert (about["made"], [each["made"] for each in about["earlier"]]) == ("update", ["refit"])
+    assert (about["operation"], [each["operation"] for each in about["earlier"]]) == ("update", ["refit"])
     code, _, err = p5rec(
         "recommend", "--model", "tomorrow", "--config", yours / "my.yaml", "--out", "lists.parquet",
         "--k", ITEMS, "--include-seen",
@@ -107,12 +107,12 @@ FAULTS: dict[str, tuple[list[str], str]] = {
     ),
     "nothing new": (
         ["update", "{production}", "--config", "{run}"],
-        "update: expected events that the model has not seen, got none among 280",
+        "update: expected events that the model was not trained on, got none among 280",
     ),
     "today alone": (
         ["update", "{production}", "--config", "{today}"],
-        "update: expected the whole log of today, old events and new ones, got one with 0 of the "
-        "280 events that the model has seen; bring them too",
+        "update: expected the full current log, with old and new events, got one with 0 of the "
+        "280 events of the model's training; add them",
     ),
     "taken": (
         ["refit", "{run}", "--method", "mine", "--out", "{run}"],
@@ -120,15 +120,15 @@ FAULTS: dict[str, tuple[list[str], str]] = {
     ),
     "damaged": (
         ["update", "{damaged}", "--config", "{run}"],
-        "lineage.npy: expected keys of events, got a damaged file; copy the folder anew",
+        "lineage.npy: expected event keys, got a damaged file; copy the folder again",
     ),
     "all": (
         ["run", "{run}", "data.split=all"],
-        "data.split: expected a rule that holds events out",
+        "data.split: expected a rule that holds out events for evaluation",
     ),
     "all, measured": (
         ["evaluate", "--model", "{run}/models/mine", "data.split=all"],
-        "data.split: expected a rule that holds events out, to evaluate on, got 'all'; ",
+        "data.split: expected a rule that holds out events for evaluation, got 'all'; ",
     ),
 }
 
