@@ -16,7 +16,7 @@ import polars as pl
 from p5rec.core.errors import UserError, input_error
 from p5rec.core.rng import id_keys
 from p5rec.core.types import NOBODY, Corpus, Histories
-from p5rec.data.known import known_rows
+from p5rec.data.known import row_numbers
 from p5rec.data.split import histories_of
 
 if TYPE_CHECKING:  # requests are read without torch
@@ -131,7 +131,7 @@ def rows_of(
     if not listed:
         return np.zeros(0, dtype=np.int32)
     at = pl.Series(range(1, len(listed) + 1) if positions is None else positions)
-    return known_rows(series_of(listed, name), known, kind, Path(name), at)
+    return row_numbers(series_of(listed, name), known, kind, Path(name), at)
 
 
 def series_of(ids: Sequence[Any], name: str) -> pl.Series:

@@ -20,7 +20,7 @@ from p5rec.core.errors import input_error
 from p5rec.core.rng import derive_rng
 from p5rec.core.types import TRAIN, Corpus
 from p5rec.data.cells import as_id
-from p5rec.data.known import known_rows, read_columns
+from p5rec.data.known import read_columns, row_numbers
 
 from .findings import MAX_EVIDENCE, MIN_COUNT, Finding, evidence_of, too_many
 from .repeats import plain
@@ -94,7 +94,7 @@ def audit_profiles(corpus: Corpus, path: Path) -> Iterator[Finding]:
     table = table.filter(as_id(table["user"]).is_in(list(corpus.user_ids)))
     if not len(table):
         raise input_error(path, "users of the log", "none of them", "check the column user")
-    rows = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
+    rows = row_numbers(table["user"], corpus.user_ids, "user", path, table["row"])
     names, log = Names.of(corpus), corpus.interactions
     text_of = np.full(log.n_users, -1)
     text_of[rows] = np.arange(len(rows))

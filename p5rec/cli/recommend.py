@@ -259,12 +259,12 @@ def _allowed(
 
 
 def _read_pairs(path: Path | None, corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
-    from p5rec.data.known import known_rows, read_columns
+    from p5rec.data.known import row_numbers, read_columns
 
     assert path is not None, "checked when the options were"
     table = read_columns(path, ["user", "item"])
-    users = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
-    return users, known_rows(table["item"], corpus.catalog.ids, "item", path, table["row"])
+    users = row_numbers(table["user"], corpus.user_ids, "user", path, table["row"])
+    return users, row_numbers(table["item"], corpus.catalog.ids, "item", path, table["row"])
 
 
 def _key(

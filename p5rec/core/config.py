@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, cre
 from .errors import UserError, did_you_mean, input_error
 from .kinds import UNKNOWN
 from .recipes import config_path
-from .schema import GONE, Switched, fields_at, settled, without_members
+from .schema import REMOVED, Switched, apply_nulls, fields_at, without_members
 
 T = TypeVar("T", bound="Config")
 Tree = dict[str, Any]
@@ -184,9 +184,11 @@ def _resolve_like(tree: Tree, lines: Lines, at: tuple[str | int, ...] = ()) -> T
         inherited = out.get(sibling) if isinstance(sibling, str) else None
         if not isinstance(inherited, dict) or "like" in inherited or sibling == key:
             where = lines.get((*at, key, "like"), ".".join(map(str, (*at, key))))
-            removed = isinstance(sibling, str) and out.get(sibling) is GONE
+            removed = isinstance(sibling, str) and out.get(sibling) is REMOVED
             got = f"{sibling!r}" + ", which is removed" * removed
-            hint = did_you_mean(str(sibling), [k for k in out if k != key and out[k] is not GONE])
+            hint = did_you_mean(
+                str(sibling), [k for k in out if k != key and out[k] is not REMOVED]
+            )
             raise UserError(f"{where}: expected `like` to name a sibling entry, got {got}; {hint}")
         merged = merge(inherited, own)
         if isinstance(value, Switched):  # an entry of another kind inherits nothing
@@ -238,7 +240,7 @@ def _merged(base: Tree, update: Mapping[str, Any]) -> Tree:
     for key, value in update.items():
         old = merged.get(key)
         if value is None and old is not None:
-            merged[key] = GONE
+            merged[key] = REMOVED
         else:
             both = isinstance(old, dict) and isinstance(value, dict)
             merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
@@ -252,7 +254,7 @@ def bind(schema: type[T], tree: Tree, lines: Lines, source: str | Path) -> T:
         UserError: the tree is invalid; one line for each error.
     """
     try:
-        return schema(**settled(schema, tree))
+        return schema(**apply_nulls(schema, tree))
     except ValidationError as error:
         raise UserError(*(_sentence(schema, e, lines, source) for e in error.errors())) from None
 

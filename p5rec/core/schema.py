@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from .kinds import Kinds
 
 
-class _Gone:
+class _Removed:
     """The marker in a tree where ``null`` replaced an inherited value."""
 
     def __bool__(self) -> bool:
@@ -25,7 +25,7 @@ class _Gone:
         return "None"
 
 
-GONE = _Gone()
+REMOVED = _Removed()
 
 
 class Switched(dict[str, Any]):
@@ -40,7 +40,7 @@ class Switched(dict[str, Any]):
         super().__init__(both)
         self.own, self.kinds = own, kinds
 
-    def apart(self, default: str) -> bool:
+    def kinds_differ(self, default: str) -> bool:
         """Whether the two kinds differ; ``default`` is the kind of a section without the key."""
         inherited, own = (default if kind is None else kind for kind in self.kinds)
         return bool(inherited != own)
@@ -116,29 +116,29 @@ def _models(annotations: Sequence[Any]) -> list[type[BaseModel]]:
     return out
 
 
-def settled(schema: Any, tree: Any) -> Any:
+def apply_nulls(schema: Any, tree: Any) -> Any:
     """``tree`` with its ``null`` values applied: kept as None where the schema accepts it, else
     removed.
 
     Args:
         schema: the annotation of ``tree``, or a list of alternatives.
-        tree: plain data, with ``GONE`` where ``null`` replaced an inherited value.
+        tree: plain data, with ``REMOVED`` where ``null`` replaced an inherited value.
     """
     annotations = schema if isinstance(schema, list) else [schema]
     kinds = [each for each in annotations if isinstance(each, Kinds)]
-    if isinstance(tree, Switched) and kinds and tree.apart(kinds[0].default):
-        return settled(schema, tree.own)
+    if isinstance(tree, Switched) and kinds and tree.kinds_differ(kinds[0].default):
+        return apply_nulls(schema, tree.own)
     if isinstance(tree, list):
-        return [settled(_inside_any(annotations, n), value) for n, value in enumerate(tree)]
+        return [apply_nulls(_inside_any(annotations, n), value) for n, value in enumerate(tree)]
     if not isinstance(tree, dict):
         return tree
     annotations = [(isinstance(a, Kinds) and a.of(tree)) or a for a in annotations]
     out = {}
     for key, value in tree.items():
         inner = _inside_any(annotations, key)
-        if value is not None and value is not GONE:
-            out[key] = settled(inner, value)
-        elif not _removes(annotations, inner, key, value is GONE):
+        if value is not None and value is not REMOVED:
+            out[key] = apply_nulls(inner, value)
+        elif not _removes(annotations, inner, key, value is REMOVED):
             out[key] = None
     return out
 

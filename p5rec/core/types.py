@@ -198,7 +198,7 @@ class Corpus:
         return replace(self, split=replace(self.split, exclude_seen=exclude_seen))
 
 
-def numbered(*columns: np.ndarray) -> np.ndarray:
+def group_numbers(*columns: np.ndarray) -> np.ndarray:
     """``(E,)`` int64 group numbers, ascending from 0.
 
     Consecutive entries that are equal in every one of ``columns (E,)`` share a number.
@@ -209,7 +209,7 @@ def numbered(*columns: np.ndarray) -> np.ndarray:
     return np.cumsum(new)
 
 
-def runs(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def ranges(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The concatenated indices of B ranges.
 
     Args:
@@ -256,14 +256,14 @@ class Histories:
 
     def take(self, chosen: np.ndarray) -> Histories:
         """The requests with the indices ``chosen``, in that order."""
-        source, offsets = runs(self.offsets[:-1][chosen], self.lengths[chosen])
+        source, offsets = ranges(self.offsets[:-1][chosen], self.lengths[chosen])
         keys = None if self.keys is None else self.keys[chosen]
         return Histories(self.users[chosen], self.items[source], offsets, keys, **self._at(source))
 
     def tail(self, n: int) -> Histories:
         """The same requests with only the last ``n`` events of each."""
         lengths = np.minimum(self.lengths, n)
-        source, offsets = runs(self.offsets[1:] - lengths, lengths)
+        source, offsets = ranges(self.offsets[1:] - lengths, lengths)
         return Histories(self.users, self.items[source], offsets, self.keys, **self._at(source))
 
     def of_targets(self) -> Histories:
@@ -292,7 +292,7 @@ class Histories:
         """``(S,)`` int64: the basket of each entry of ``items``, numbered across all requests."""
         if self.baskets is None:
             return np.arange(len(self.items))
-        return numbered(self.requests(), self.baskets)
+        return group_numbers(self.requests(), self.baskets)
 
     def ages(self) -> np.ndarray:
         """``(S,)`` int64: the number of later baskets in the request of each entry.

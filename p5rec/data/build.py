@@ -13,7 +13,7 @@ import pyarrow as pa
 from p5rec.core.errors import UserError, input_error
 from p5rec.core.features import Behaviours, Users
 from p5rec.core.rng import by_key, derive_rng, event_keys, id_keys, keyed
-from p5rec.core.types import SPLITS, Catalog, Corpus, Interactions, numbered
+from p5rec.core.types import SPLITS, Catalog, Corpus, Interactions, group_numbers
 
 from .config import DataConfig
 from .describe import tied_share
@@ -226,7 +226,7 @@ def _corpus(events: pl.DataFrame, log: RawLog, config: DataConfig) -> tuple[Corp
             for name in TEXTS
             if name in events.columns
         },
-        baskets=None if baskets is None else numbered(users, times, baskets[order]),
+        baskets=None if baskets is None else group_numbers(users, times, baskets[order]),
         **event_columns(events, order, config),
         dated=not log.ordinal,
     )

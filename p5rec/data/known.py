@@ -40,7 +40,7 @@ def read_columns(
     return table.frame.drop("row", strict=False).insert_column(0, table.rows)
 
 
-def known_rows(
+def row_numbers(
     names: pl.Series, known: Sequence[str], kind: str, path: Path, numbers: pl.Series
 ) -> np.ndarray:
     """The row numbers ``(B,)`` int32 of external ids.
@@ -71,7 +71,7 @@ def known_rows(
     return indices.to_numpy().astype(np.int32)
 
 
-def numbered(names: pl.Series, known: Sequence[str]) -> np.ndarray:
+def extended_row_numbers(names: pl.Series, known: Sequence[str]) -> np.ndarray:
     """The row numbers ``(B,)`` int64 of external ids, with further numbers for unknown ids.
 
     Each unknown id gets its own number after those of the known ids; so does each missing id.

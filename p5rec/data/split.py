@@ -38,8 +38,8 @@ from p5rec.core.types import (
     Histories,
     Interactions,
     Split,
-    numbered,
-    runs,
+    group_numbers,
+    ranges,
 )
 
 UNUSED = -1
@@ -118,7 +118,7 @@ def histories_of(interactions: Interactions, users: np.ndarray | None = None) ->
     offsets = interactions.offsets
     if users is None:
         users = np.arange(interactions.n_users)
-    events, request_offsets = runs(offsets[users], offsets[users + 1] - offsets[users])
+    events, request_offsets = ranges(offsets[users], offsets[users + 1] - offsets[users])
     return histories_from(interactions, users.astype(np.int32), events, request_offsets)
 
 
@@ -142,7 +142,7 @@ def baskets_of(interactions: Interactions) -> np.ndarray:
 
     In a log without baskets, a user's events of one moment form a basket.
     """
-    return numbered(interactions.users, interactions.moments)
+    return group_numbers(interactions.users, interactions.moments)
 
 
 def instances(

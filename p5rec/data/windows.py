@@ -7,7 +7,7 @@ import numpy as np
 from p5rec.core.errors import UserError
 from p5rec.core.features import Behaviours
 from p5rec.core.rng import combined, derive_rng, keyed
-from p5rec.core.types import Interactions, Split, numbered
+from p5rec.core.types import Interactions, Split, group_numbers
 
 from .targets import Targets, steps_back, targets_of
 
@@ -72,7 +72,7 @@ class Cutter:
         self.offsets = np.searchsorted(self.users, np.arange(interactions.n_users + 1))
         self.window, self.seed = window, seed
         self.targets = targets_of(split, targets)
-        self.groups = numbered(self.users, interactions.moments[self.events])
+        self.groups = group_numbers(self.users, interactions.moments[self.events])
         behaviours = interactions.behaviours
         target = np.ones(len(self.events), bool)
         if behaviours is not None:

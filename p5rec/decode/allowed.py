@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from p5rec.core.types import Histories, runs
+from p5rec.core.types import Histories, ranges
 
 from .trie import Trie
 
@@ -62,7 +62,7 @@ class ItemLists:
 
     def take(self, rows: np.ndarray) -> ItemLists:
         """The lists ``rows``, in that order."""
-        source, offsets = runs(self.offsets[:-1][rows], np.diff(self.offsets)[rows])
+        source, offsets = ranges(self.offsets[:-1][rows], np.diff(self.offsets)[rows])
         return ItemLists(self.items[source], offsets)
 
     def filtered(self, mask: np.ndarray) -> ItemLists:

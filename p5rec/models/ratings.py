@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from p5rec.core.types import runs
+from p5rec.core.types import ranges
 
 from .config import RATING_SEQUENCE
 from .inputs import CodeLayout
@@ -102,10 +102,10 @@ class RatedHistories:
         tokens = np.full(1 + lengths.sum(), self.bos, dtype=np.int64)
         tokens[starts[:, None] + np.arange(levels)] = self.layout.items[items]
         if texts:
-            tokens[runs(starts + levels, between)[0]] = np.concatenate(texts)
+            tokens[ranges(starts + levels, between)[0]] = np.concatenate(texts)
         words = np.zeros(len(tokens), dtype=bool)
-        words[runs(ends + 1, n_words)[0]] = True
-        tokens[words] = self.words[runs(self.starts[index], n_words)[0]]
+        words[ranges(ends + 1, n_words)[0]] = True
+        tokens[words] = self.words[ranges(self.starts[index], n_words)[0]]
         return RatingSequence(tokens, ends, words)
 
     def _statistics(self, ratings: np.ndarray, statistics: np.ndarray) -> list[np.ndarray]:

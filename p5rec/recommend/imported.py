@@ -10,7 +10,7 @@ import polars as pl
 from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus, RankedLists
 from p5rec.data.cells import as_id
-from p5rec.data.known import numbered, read_columns
+from p5rec.data.known import extended_row_numbers, read_columns
 from p5rec.data.split import instances
 
 COLUMNS, OPTIONAL = ("user", "rank", "item"), ("score",)
@@ -55,8 +55,8 @@ def import_lists(
             f"{path}, row {row}", "a user id", "nothing", "fill it in or remove the row"
         )
     n_users, n_items = corpus.interactions.n_users, len(corpus.catalog)
-    users = numbered(table["user"], corpus.user_ids)
-    items = numbered(table["item"], corpus.catalog.ids)
+    users = extended_row_numbers(table["user"], corpus.user_ids)
+    items = extended_row_numbers(table["item"], corpus.catalog.ids)
     ranks = _numbers(table, "rank", path).astype(np.int64)
     scores = _numbers(table, "score", path) if "score" in table.columns else -ranks
     _check_ranks(users, ranks, table, path)

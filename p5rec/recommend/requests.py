@@ -10,7 +10,7 @@ import polars as pl
 
 from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus, Histories
-from p5rec.data.known import known_rows, read_columns
+from p5rec.data.known import read_columns, row_numbers
 from p5rec.decode.allowed import Allowed, ItemLists
 
 from .conditions import rows_where
@@ -19,7 +19,7 @@ from .conditions import rows_where
 def users_in(path: Path, corpus: Corpus) -> np.ndarray:
     """``(B,)`` the distinct users in column user of a table file, in their order there."""
     table = read_columns(path, ["user"])
-    rows = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
+    rows = row_numbers(table["user"], corpus.user_ids, "user", path, table["row"])
     return rows[np.sort(np.unique(rows, return_index=True)[1])]
 
 
@@ -62,7 +62,7 @@ def items_in(path: Path, corpus: Corpus) -> np.ndarray:
     """``(N,)`` bool: the items in column item of a table file."""
     table = read_columns(path, ["item"])
     mask = np.zeros(len(corpus.catalog), dtype=bool)
-    mask[known_rows(table["item"], corpus.catalog.ids, "item", path, table["row"])] = True
+    mask[row_numbers(table["item"], corpus.catalog.ids, "item", path, table["row"])] = True
     return mask
 
 
@@ -72,8 +72,8 @@ def pairs_in(path: Path, users: np.ndarray, corpus: Corpus) -> ItemLists:
     Other users in the file are ignored.
     """
     table = read_columns(path, ["user", "item"])
-    owners = known_rows(table["user"], corpus.user_ids, "user", path, table["row"])
-    items = known_rows(table["item"], corpus.catalog.ids, "item", path, table["row"])
+    owners = row_numbers(table["user"], corpus.user_ids, "user", path, table["row"])
+    items = row_numbers(table["item"], corpus.catalog.ids, "item", path, table["row"])
     order = np.argsort(owners, kind="stable")
     counts = np.bincount(owners, minlength=len(corpus.user_ids))
     lists = ItemLists(items[order].astype(np.int64), np.append(0, np.cumsum(counts)))

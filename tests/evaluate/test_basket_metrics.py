@@ -8,7 +8,7 @@ import pytest
 
 from p5rec.core.features import Users
 from p5rec.core.rng import id_keys
-from p5rec.core.types import Catalog, Corpus, Interactions, RankedLists, numbered
+from p5rec.core.types import Catalog, Corpus, Interactions, RankedLists, group_numbers
 from p5rec.data.split import instances, make_split
 from p5rec.evaluate.blocks import main_metrics
 from p5rec.evaluate.compare import comparisons
@@ -33,7 +33,7 @@ def corpus() -> Corpus:
     users, items, times = np.array(rows).T
     log = Interactions(
         users.astype(np.int32), items.astype(np.int32), times, None,
-        id_keys(range(USERS)), id_keys(range(ITEMS)), baskets=numbered(users, times),
+        id_keys(range(USERS)), id_keys(range(ITEMS)), baskets=group_numbers(users, times),
     )  # fmt: skip
     table = pa.table(
         {"item": [f"i{n}" for n in range(ITEMS)], "title": [f"T{n}" for n in range(ITEMS)]}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from p5rec.core.features import behaviour_codes
 from p5rec.core.rng import derive_rng, keyed
-from p5rec.core.types import Histories, Interactions, Split, runs
+from p5rec.core.types import Histories, Interactions, Split, ranges
 from p5rec.data.targets import Targets, steps_back
 from p5rec.data.windows import Cutter
 
@@ -131,7 +131,7 @@ def length_buckets(
             rows = bucket[at : at + BATCH]
             last = np.zeros(BATCH, dtype=np.int64)
             last[: len(rows)] = length[rows] - 1
-            source, _ = runs(histories.offsets[:-1][rows], length[rows])
+            source, _ = ranges(histories.offsets[:-1][rows], length[rows])
             tables = [np.zeros((BATCH, width), dtype=np.int64) for _ in columns]
             for table, column in zip(tables, columns, strict=True):
                 table[: len(rows)][np.arange(width) <= last[: len(rows), None]] = column[source]
