@@ -219,5 +219,5 @@ def test_a_model_of_other_ids_is_not_aligned(base: tuple[Setup, Fitted]) -> None
 
     other = Fits.of(setup.corpus, replace(setup.codes, codes=permuted), setup.store.root / "other")
     aligned = method(3, align=OBJECTIVES["sdpo"])
-    with pytest.raises(UserError, match="expected a model of the same items and ids to align"):
+    with pytest.raises(UserError, match="expected a model with the same items and ids to align"):
         other.fit(aligned, base=start)

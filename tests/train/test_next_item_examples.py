@@ -94,7 +94,7 @@ def test_an_epoch_is_every_user_s_history_in_windows(
     log = unique_log(lengths, seed=seed)
     expected = windows_by_loop(log, window, seed, epoch=0)
     if not expected:
-        with pytest.raises(UserError, match="expected users with 2 training events or more"):
+        with pytest.raises(UserError, match="expected a user with at least 2 training events"):
             examples_over(log, 1, seed, window=window)
         return
     further = windows_by_loop(log, window, seed, epoch=1)

@@ -93,7 +93,7 @@ def test_inference_states_equal_training_states(backbone: Any) -> None:
             for n in range(len(own) + 1):
                 prefix = layout.events(events.items[own[:n]], windows.behaviours_of(own[:n]))
                 prompt = torch.tensor([[bundle.bos, *prefix.ravel()]])
-                state = prompt_reader(model, prompt, torch.ones_like(prompt)).state()[0]
+                state = prompt_reader(model, prompt, torch.ones_like(prompt)).read()[0]
                 last = at.token_positions[0, 3 * n]
                 torch.testing.assert_close(states[last], state, atol=1e-5, rtol=1e-4)
     assert embedded.shape[1] == (1 + len(own) if backbone.items == "positions" else tokens.shape[1])
