@@ -14,8 +14,8 @@ from my_folder import Mine, Trained, write_mine
 
 from p5rec.cli.main import main
 
-Answer = tuple[int, str, str]
-Command = Callable[..., Answer]
+Result = tuple[int, str, str]
+Command = Callable[..., Result]
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
@@ -30,7 +30,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
 def p5rec(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Command:
     """Runs the command line; returns exit code, stdout, stderr."""
 
-    def run(*words: object) -> Answer:
+    def run(*words: object) -> Result:
         capsys.readouterr()
         code = call(monkeypatch, *words)
         return (code, *capsys.readouterr())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from p5rec.cli.main import main
-from p5rec.recommend import parts
+from p5rec.recommend import sharded_output
 from p5rec.recommend.generative import GenerativeRecommender
 
 PART = 4  # users
@@ -22,13 +22,13 @@ def run(words: Sequence[str], home: Path, log: Path, pause: float) -> None:
         os.dup2(said.fileno(), 2)
         os.dup2(said.fileno(), 1)
     os.environ["P5REC_HOME"] = str(home)
-    whole, answered = parts.write_in_parts, GenerativeRecommender.recommend
+    whole, answered = sharded_output.write_in_shards, GenerativeRecommender.recommend
 
     def slow(self: GenerativeRecommender, *given: Any, **more: Any) -> Any:
         time.sleep(pause)
         return answered(self, *given, **more)
 
     GenerativeRecommender.recommend = slow  # type: ignore[method-assign]
-    parts.write_in_parts = lambda *given, **more: whole(*given, **more, part=PART)
+    sharded_output.write_in_shards = lambda *given, **more: whole(*given, **more, shard_size=PART)
     sys.argv = ["p5rec", *words]
     main()

@@ -28,7 +28,7 @@ methods:
     decode: {{beams: 20, max_new_tokens: 8}}
 evaluate:
   k: 10
-  ask: {{rating: 10, explanation: 4}}
+  prompts: {{rating: 10, explanation: 4}}
   samples: 2
   compare: [[mine, popularity]]
 """

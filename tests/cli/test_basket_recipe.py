@@ -39,7 +39,7 @@ methods:
 evaluate:
   k: 10
   exclude_seen: false
-  ask: {{sequential-next: 6}}
+  prompts: {{sequential-next: 6}}
   samples: 2
   compare: [[tifu, personal-frequency]]
 """
@@ -124,4 +124,4 @@ def test_what_is_served_is_what_was_measured(
 def test_a_held_out_basket_is_no_leak(p5rec: Any, ran: Path) -> None:
     code, out, err = p5rec("audit", ran / "shop.yaml")
     assert code == 0, err + out
-    assert "targets already met" in out
+    assert "targets already seen" in out

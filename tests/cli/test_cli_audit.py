@@ -17,8 +17,8 @@ from p5rec.prompting.source import PromptsConfig
 
 
 @pytest.fixture(autouse=True)
-def few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p5rec.audit.prompts.ROWS", 4)
+def few_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p5rec.audit.prompts.MAX_EVENTS", 4)
 
 
 def log() -> pl.DataFrame:
@@ -72,7 +72,7 @@ def test_columns_split_and_kind_may_be_named(p5rec: Any) -> None:
     assert code == 1
 
 
-def test_ties_by_id_in_a_file_are_told_of_the_file_alone(p5rec: Any) -> None:
+def test_ties_by_id_in_a_file_are_a_warning(p5rec: Any) -> None:
     rng = np.random.default_rng(0)
     items = np.stack([rng.permutation(90)[:6] for _ in range(60)])
     rows = pl.DataFrame(
@@ -101,7 +101,9 @@ def test_a_run_and_its_store_are_clean(p5rec: Any, trained: Trained, monkeypatch
         assert "leaks found: 0, warnings found: 0" in out
 
 
-def test_a_run_is_audited_as_its_methods_pose_prompts(trained: Trained, monkeypatch: Any) -> None:
+def test_a_run_is_audited_with_the_prompts_of_its_methods(
+    trained: Trained, monkeypatch: Any
+) -> None:
     monkeypatch.setenv("P5REC_HOME", str(trained.folder / "home"))
     for target in (trained.out, trained.folder / "home" / "store"):
         ((found,), _) = find_targets(target, [], "")

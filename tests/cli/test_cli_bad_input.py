@@ -15,7 +15,7 @@ from my_folder import EACH, USERS, Mine, Trained, files
 GENRES = '{attributes: {genres: {column: genres, separator: "|"}}}'
 LOG, ITEMS, RECIPE = "log.csv", "items.csv", "my.yaml"
 
-# what is broken → (file, what stands there, what is put in its place), what is said
+# what is broken → (file, what stands there, what is put in its place), what is message
 CASES = {
     "missing log": ((RECIPE, "/log.csv", "/lug.csv"), r"lug.csv: .* nothing there; did you mean"),
     "missing item table": ((RECIPE, "/items.csv", "/item.csv"), r"item.csv: .* got nothing there"),
@@ -47,7 +47,7 @@ CASES = {
     ),
     "wrong value": ((RECIPE, "batch: 4", "batch: few"), r"my.yaml:16: methods.mine.train.batch: "),
     "unknown task": (
-        (RECIPE, "rating: {}", "ratings: {}"), r"ask: .* got 'rating'; did you mean 'ratings'"
+        (RECIPE, "rating: {}", "ratings: {}"), r"prompts: .* got 'rating'; did you mean 'ratings'"
     ),
     "task without data": (
         (RECIPE, GENRES, "{}"),
@@ -60,20 +60,20 @@ CASES = {
 }  # fmt: skip
 
 
-def refused(answer: tuple[int, str, str], said: str) -> None:
+def refused(answer: tuple[int, str, str], message: str) -> None:
     code, _, err = answer
     assert code == 2
     assert len(err.splitlines()) == 1, err
     assert err.startswith("p5rec: ")
-    assert re.search(said, err), err
+    assert re.search(message, err), err
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_broken_input_of_a_run(p5rec: Any, mine: Mine, home: Path, name: str) -> None:
-    change, said = CASES[name]
+    change, message = CASES[name]
     mine.replace(*change)
     before = files(mine.folder)
-    refused(p5rec("run", "sft", "--config", mine.config, "--out", mine.folder / "out"), said)
+    refused(p5rec("run", "sft", "--config", mine.config, "--out", mine.folder / "out"), message)
     made = files(home)
     assert files(mine.folder) == before
     assert not (mine.folder / "out").exists()
@@ -89,7 +89,7 @@ def test_an_empty_log(p5rec: Any, mine: Mine, home: Path) -> None:
     assert files(home) == set()
 
 
-def test_a_user_with_one_event_trains_only(p5rec: Any, mine: Mine) -> None:
+def test_a_user_with_one_event_is_in_training_only(p5rec: Any, mine: Mine) -> None:
     with open(mine.folder / LOG, "a") as log:
         log.write("newcomer,i0,1000000,3\n")
     code, out, err = p5rec("data", "describe", "--config", mine.config, "--json")
@@ -106,8 +106,10 @@ def test_a_user_with_one_event_trains_only(p5rec: Any, mine: Mine) -> None:
 def test_nobody_with_more_than_one_event(p5rec: Any, mine: Mine, home: Path) -> None:
     head, *rows = (mine.folder / LOG).read_text().splitlines()
     (mine.folder / LOG).write_text("\n".join([head, *rows[::EACH]]) + "\n")
-    said = r"log.csv: expected a user to evaluate under the split leave-one-out, got none of 40; "
-    refused(p5rec("run", "sft", "--config", mine.config), said)
+    message = (
+        r"log.csv: expected a user to evaluate under the split leave-one-out, got none of 40; "
+    )
+    refused(p5rec("run", "sft", "--config", mine.config), message)
     gc.collect()  # a process notes what it reads until it forgets its store
     assert files(home) == set()
 
@@ -118,12 +120,12 @@ def test_an_unknown_field_in_the_users_own_prompts(p5rec: Any, mine: Mine) -> No
     text = (assets("prompts") / "rating.yaml").read_text().replace("family: rating", "family: mine")
     (mine.folder / "own").mkdir()
     (mine.folder / "own" / "mine.yaml").write_text(text.replace("{title}", "{titel}", 1))
-    said = r"own/mine.yaml:\d+: .*'titel'.* did you mean 'title'"
-    refused(p5rec("prompts", "list", "--folder", mine.folder / "own"), said)
+    message = r"own/mine.yaml:\d+: .*'titel'.* did you mean 'title'"
+    refused(p5rec("prompts", "list", "--folder", mine.folder / "own"), message)
     mine.replace(
         RECIPE, "    decode:", f"    prompts: {{folders: ['{mine.folder / 'own'}']}}\n    decode:"
     )
-    refused(p5rec("run", "sft", "--config", mine.config, "--out", mine.folder / "out"), said)
+    refused(p5rec("run", "sft", "--config", mine.config, "--out", mine.folder / "out"), message)
     assert not (mine.folder / "out").exists()
 
 
@@ -142,7 +144,7 @@ def commands(model: Path, mine: Mine) -> list[list[object]]:
 
 
 @pytest.mark.parametrize(
-    ("file", "said"),
+    ("file", "message"),
     [
         ("trained.safetensors", r"trained.safetensors: expected the file that was saved"),
         ("codes/codes.safetensors", r"codes/codes.safetensors: expected the file that was saved"),
@@ -151,7 +153,7 @@ def commands(model: Path, mine: Mine) -> list[list[object]]:
     ],
 )
 def test_a_corrupted_checkpoint(
-    p5rec: Any, mine: Mine, model: Path, file: str | None, said: str
+    p5rec: Any, mine: Mine, model: Path, file: str | None, message: str
 ) -> None:
     if file:
         content = (model / file).read_bytes()
@@ -160,7 +162,7 @@ def test_a_corrupted_checkpoint(
         (model / "manifest.json").unlink()
     before = files(mine.folder)
     for words in commands(model, mine):
-        refused(p5rec(*words), said)
+        refused(p5rec(*words), message)
     assert files(mine.folder) == before
 
 
@@ -178,7 +180,8 @@ def test_codes_of_another_item_table(p5rec: Any, mine: Mine, model: Path) -> Non
     before = files(mine.folder)
     for words in commands(model, mine):
         refused(
-            p5rec(*words), r"codes: expected codes of the items in items.json, got those of others"
+            p5rec(*words),
+            r"codes: expected codes of the items in items.json, got codes of other items",
         )
     assert files(mine.folder) == before
 

@@ -14,7 +14,7 @@ import pytest
 from my_folder import Trained
 
 from p5rec.core.artefacts import Lineage, Store
-from p5rec.core.locks import alone
+from p5rec.core.locks import exclusive_lock
 
 DAY = 86400
 
@@ -40,13 +40,13 @@ def stages(root: Path) -> set[str]:
     return {path.name for path in root.glob("[!.]*")}
 
 
-def test_a_cache_that_is_not_there_is_empty(p5rec: Any, root: Path) -> None:
+def test_a_missing_cache_is_empty(p5rec: Any, root: Path) -> None:
     assert p5rec("cache", "ls")[:2] == (0, f"0 in {root}, 0 B\n")
     code, said, _ = p5rec("cache", "prune", "--delete")
-    assert (code, said) == (0, "deleted 0 stages and 0 left-over files, 0 B\n")
+    assert (code, said) == (0, "deleted 0 stages and 0 leftover files, 0 B\n")
 
 
-def test_a_run_is_listed_and_keeps_what_it_is_made_of(
+def test_a_run_is_listed_and_its_stages_stay(
     p5rec: Any, trained: Trained, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(trained.folder / "home", root.parent)
@@ -82,7 +82,9 @@ def test_a_run_is_listed_and_keeps_what_it_is_made_of(
         (["--max-size", "0"], set()),
     ],
 )
-def test_what_goes(p5rec: Any, root: Path, options: list[str], left: set[str]) -> None:
+def test_options_select_the_deleted_stages(
+    p5rec: Any, root: Path, options: list[str], left: set[str]
+) -> None:
     make(root, "old", days=60, size=30_000)
     make(root, "large", days=2, size=60_000)
     make(root, "new")
@@ -96,21 +98,21 @@ def test_what_goes(p5rec: Any, root: Path, options: list[str], left: set[str]) -
         assert not [path for path in root.rglob("*") if path.is_file()]
 
 
-def test_an_input_of_what_a_run_needs_stays(p5rec: Any, root: Path, tmp_path: Path) -> None:
+def test_inputs_of_a_run_stay(p5rec: Any, root: Path, tmp_path: Path) -> None:
     below = make(root, "below")
     above = make(root, "above", below=below)
     (tmp_path / "run").mkdir()
     (tmp_path / "run/report.json").write_text("{}")
     store = Store(root, lambda _: None, 0)
     store.used.add(root, f"above/{above.key}")
-    store.published(tmp_path / "run")
+    store.note_run(tmp_path / "run")
     del store
     make(root, "other")
     p5rec("cache", "prune", "--unreachable", "--delete")
     assert stages(root) == {"above", "below"}
 
 
-def test_what_is_unfinished_damaged_or_left_over_always_goes(p5rec: Any, root: Path) -> None:
+def test_unfinished_damaged_and_leftover_files_are_deleted(p5rec: Any, root: Path) -> None:
     kept, harmed = make(root, "kept"), make(root, "harmed")
     (harmed.path / "content").unlink()
     work = root / "train" / ".abc.work"
@@ -137,13 +139,13 @@ def _hold(root: Path, ready: Event, end: Event) -> None:
         return Lineage.none()
 
     made = store.stage("read", fill, config={}, code=())
-    with alone(made.path.with_name(".other.lock")):
+    with exclusive_lock(made.path.with_name(".other.lock")):
         made.path.with_name(".other.work").mkdir()
         ready.set()
         end.wait(20)
 
 
-def test_what_a_living_process_makes_or_reads_stays(p5rec: Any, root: Path) -> None:
+def test_stages_in_use_by_a_process_stay(p5rec: Any, root: Path) -> None:
     """Until it dies, whatever it dies of."""
     fork = multiprocessing.get_context("fork")
     ready, end = fork.Event(), fork.Event()
@@ -164,14 +166,14 @@ def test_what_a_living_process_makes_or_reads_stays(p5rec: Any, root: Path) -> N
 
 
 @pytest.mark.parametrize("text", ["30", "d", "30y", "-1d", "1e3d"])
-def test_an_age_that_is_none_is_one_line(p5rec: Any, text: str) -> None:
+def test_an_invalid_age_is_one_line(p5rec: Any, text: str) -> None:
     code, _, err = p5rec("cache", "prune", f"--older-than={text}")
     assert (code, len(err.splitlines())) == (2, 1)
     assert "--older-than: expected an amount such as 12h, 30d or 8w" in err
 
 
 @pytest.mark.parametrize("option", ["--larger-than", "--max-size"])
-def test_a_size_that_is_none_is_one_line(p5rec: Any, option: str) -> None:
+def test_an_invalid_size_is_one_line(p5rec: Any, option: str) -> None:
     code, _, err = p5rec("cache", "prune", option, "2 apples")
     assert (code, len(err.splitlines())) == (2, 1)
     assert f"{option}: expected an amount such as 500MB or 2GB" in err

@@ -12,7 +12,7 @@ import pytest
 from my_folder import Trained
 
 REFERENCES = ["fit", "reference"] * 5  # the rating baselines, on the questions of ratings
-NAMES = ["data", "ids", "fit", "fit", "answers", "answers", *REFERENCES, "report"]
+NAMES = ["data", "ids", "fit", "fit", "predictions", "predictions", *REFERENCES, "report"]
 
 
 def stages(said: str) -> list[tuple[str, str]]:
@@ -38,7 +38,7 @@ def test_caching(p5rec: Any, trained: Trained, home: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["evaluate.samples=1", "notes=[read me]"])
-def test_what_a_report_shows_is_no_matter_of_the_work(
+def test_samples_and_notes_re_make_the_report_alone(
     p5rec: Any, trained: Trained, home: Path, change: str
 ) -> None:
     """One more sample or note fits nothing anew, and the work took what it took."""
@@ -61,8 +61,8 @@ def test_repeats_keep_the_first_run_and_add_others(
     assert code == 0
     assert stages(out) == [
         ("data", "kept"), ("ids", "kept"), ("ids", "made"), ("fit", "kept"),
-        ("fit", "kept"), ("fit", "made"), ("answers", "kept"),
-        ("answers", "kept"), ("answers", "made"),
+        ("fit", "kept"), ("fit", "made"), ("predictions", "kept"),
+        ("predictions", "kept"), ("predictions", "made"),
         *((name, "kept") for name in REFERENCES), ("report", "made"),
     ]  # fmt: skip
     once, twice = (

@@ -18,12 +18,12 @@ METHODS = """\
   mine-half: {like: mine, train: {users: 0.5}}
 evaluate:
   k: 10
-  ask: {rating: 10, sequential-next: 10, sequential-candidates: 5}
+  prompts: {rating: 10, sequential-next: 10, sequential-candidates: 5}
   compare: [[titles, zero], [mine, popularity], [mine, titles]]
 """
 
 
-def test_all_stand_in_one_table(p5rec: Any, mine: Mine) -> None:
+def test_all_methods_are_in_one_table(p5rec: Any, mine: Mine) -> None:
     text = mine.config.read_text()
     mine.config.write_text(text[: text.index("evaluate:")] + METHODS)
     out = mine.folder / "out"
@@ -36,17 +36,17 @@ def test_all_stand_in_one_table(p5rec: Any, mine: Mine) -> None:
     listed = tables["sequential-next"]
     assert set(listed) == {"zero", "two-shot", "titles", "mine", "mine-half", "popularity"}
     assert {entry["n"] for entry in listed.values()} == {10}
-    learned = {name: entry["about"].get("learned") for name, entry in listed.items()}
+    learned = {name: entry["about"].get("trained_on") for name, entry in listed.items()}
     assert learned["zero"] == "nothing"
     assert learned["two-shot"] == "2 examples"
     assert learned["mine-half"] == "those of 0.5 of the users"
-    tokens = {n: e["beside"].get("tokens_per_question") for n, e in listed.items()}
+    tokens = {n: e["other_metrics"].get("tokens_per_prompt") for n, e in listed.items()}
     assert tokens["two-shot"] > 2 * tokens["zero"]
     assert tokens["popularity"] is None
     assert all(entry["invalid_rate"] == entry["duplicate_rate"] == 0 for entry in listed.values())
     pairs = {(c["a"], c["b"]) for c in found["comparisons"] if c["task"] == "sequential-next"}
     assert pairs == {("titles", "zero"), ("mine", "popularity"), ("mine", "titles")}
     assert (out / "plots/data.png").is_file()
-    assert "learned from" in (out / "report.md").read_text()
+    assert "trained on" in (out / "report.md").read_text()
     # every family asks about the same users
     assert tables["rating"]["zero (words)"]["n"] == 10

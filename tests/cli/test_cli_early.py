@@ -34,7 +34,7 @@ NEAR = "did you mean 'tiny'?"
 NOTHING = "nothing there"
 
 
-def cases(mine: Mine) -> list[tuple[list[str], str]]:
+def instances(mine: Mine) -> list[tuple[list[str], str]]:
     """Command lines, and what their one line says."""
     config, file, folder = str(mine.config), str(mine.folder / "log.csv"), str(mine.folder)
     model = str(mine.folder / "model")
@@ -106,12 +106,12 @@ def cases(mine: Mine) -> list[tuple[list[str], str]]:
     ]  # fmt: skip
 
 
-def test_what_is_wrong_is_told_before_torch_is_imported(mine: Mine, tmp_path: Path) -> None:
+def test_errors_are_reported_before_torch_is_imported(mine: Mine, tmp_path: Path) -> None:
     (mine.folder / "model").mkdir()
     (mine.folder / "model" / "manifest.json").write_text("{}")
     (mine.folder / "model" / "config.json").write_text('{"kind": "generative"}')
     (mine.folder / "model" / "items.json").write_text('{"ids": [], "titles": []}')
-    asked = cases(mine)
+    asked = instances(mine)
     before = set(tmp_path.rglob("*"))
     done = subprocess.run(
         [sys.executable, "-c", DRIVER], input=json.dumps([words for words, _ in asked]),

@@ -15,7 +15,7 @@ from my_folder import EACH, ITEMS, USERS, Mine, Trained, files
 def numbers(folder: Path, name: str, task: str) -> dict[str, Any]:
     report = json.loads((folder / "report.json").read_text())
     (found,) = [m for m in report["methods"] if (m["name"], m["task"]) == (name, task)]
-    return {key: found[key] for key in ("metrics", "slices", "n", "invalid_rate", "beside")}
+    return {key: found[key] for key in ("metrics", "slices", "n", "invalid_rate", "other_metrics")}
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def measure(p5rec: Any, trained: Trained) -> Any:
     return lambda *words: p5rec("evaluate", "--config", trained.config, *words)
 
 
-def test_a_model_measured_again_has_the_numbers_of_its_run(measure: Any, trained: Trained) -> None:
+def test_evaluate_has_the_metrics_of_the_run(measure: Any, trained: Trained) -> None:
     code, out, _ = measure(
         "--model",
         trained.model,
@@ -41,26 +41,24 @@ def test_a_model_measured_again_has_the_numbers_of_its_run(measure: Any, trained
     for name, task in (("mine", "sequential"), *((name, "rating") for name in readings)):
         again, first = (numbers(f, name, task) for f in (Path("again"), trained.out))
         assert again == first
-    assert "sequential, test: leave-one-out split, all 24 items ranked, seen items left out" in out
+    assert "sequential, test: leave-one-out split, all 24 items ranked, seen items excluded" in out
     assert "note: " not in out
     assert Path("again/report.html").is_file()
     assert "p5rec evaluate --config" in Path("again/report.html").read_text()
 
 
 @pytest.mark.parametrize("name", ["popularity.parquet", "mine.jsonl"])
-def test_the_runs_own_lists_have_the_runs_numbers(
-    measure: Any, trained: Trained, name: str
-) -> None:
+def test_the_lists_of_a_run_have_its_metrics(measure: Any, trained: Trained, name: str) -> None:
     assert measure("--lists", trained.out / "lists" / name, "--out", "again")[0] == 0
     method = Path(name).stem
     again, first = (numbers(f, method, "sequential") for f in (Path("again"), trained.out))
     if method == "popularity":  # of lists from a file nobody knows what their maker cannot
-        assert first["slices"].pop("unseen-item")["metrics"] == "cannot"
-        assert again["slices"].pop("unseen-item")["metrics"] != "cannot"
+        assert first["slices"].pop("unseen-item")["metrics"] == "unsupported"
+        assert again["slices"].pop("unseen-item")["metrics"] != "unsupported"
     assert again == first
 
 
-def test_any_two_measurements_are_paired_later(measure: Any, trained: Trained, p5rec: Any) -> None:
+def test_any_two_evaluations_can_be_paired(measure: Any, trained: Trained, p5rec: Any) -> None:
     """The run itself, and lists out of a file under another name."""
     last_items(trained, 1).write_csv("oracle.csv")
     assert measure("--lists", "oracle.csv", "--out", "right")[0] == 0
@@ -70,11 +68,11 @@ def test_any_two_measurements_are_paired_later(measure: Any, trained: Trained, p
     assert "popularity / oracle" in out
     assert measure("--lists", trained.out / "lists" / "mine.jsonl", "--out", "again")[0] == 0
     code, out, _ = p5rec("report", "diff", trained.out, "again")
-    assert (code, "the same figures in both: mine (sequential, test)" in out) == (0, True)
+    assert (code, "equal in both runs: mine (sequential, test)" in out) == (0, True)
     assert measure("data.split=user-time", "--lists", "oracle.csv", "--out", "other")[0] == 0
     code, out, err = p5rec("report", "diff", "right", "other")
     assert (code, out) == (2, "")
-    assert "expected one split of sequential, got leave-one-out and user-time" in err
+    assert "expected the same split of sequential, got leave-one-out and user-time" in err
 
 
 def last_items(trained: Trained, back: int) -> pl.DataFrame:
@@ -97,25 +95,25 @@ def test_lists_by_hand(measure: Any, trained: Trained) -> None:
     }  # fmt: skip
 
 
-def test_the_part_is_chosen_and_seen_items_are_told(measure: Any, trained: Trained) -> None:
+def test_the_split_is_chosen_and_seen_items_are_reported(measure: Any, trained: Trained) -> None:
     last_items(trained, 2).write_ndjson("before.jsonl")
     code, out, _ = measure("--lists", "before.jsonl", "--on", "valid", "--out", "valid")
-    assert (code, "seen items left out" in out) == (0, True)
+    assert (code, "seen items excluded" in out) == (0, True)
     assert numbers(Path("valid"), "before", "sequential")["metrics"]["HR@1"]["value"] == 1
     code, out, _ = measure("--lists", "before.jsonl", "--out", "test")
     assert (code, "seen items allowed" in out) == (0, True)
     assert numbers(Path("test"), "before", "sequential")["metrics"]["HR@1"]["value"] == 0
 
 
-def test_users_who_train_only_are_told(measure: Any, mine: Mine, p5rec: Any) -> None:
+def test_users_without_test_events_are_noted(measure: Any, mine: Mine, p5rec: Any) -> None:
     with open(mine.folder / "log.csv", "a") as log:
         log.write("newcomer,i0,1000000,3\n")
     Path("a.csv").write_text("user,rank,item,score\nnewcomer,1,i3,.5\nu1,2,i5,-1\nu1,1,i4,0\n")
     code, out, _ = p5rec("evaluate", "--config", mine.config, "--lists", "a.csv")
-    assert (code, "note: 1 users of a.csv have no event in the test part" in out) == (0, True)
+    assert (code, "note: 1 users of a.csv have no event in the test split" in out) == (0, True)
     Path("a.csv").write_text("user,rank,item\nnewcomer,1,i3\n")
     code, _, err = p5rec("evaluate", "--config", mine.config, "--lists", "a.csv")
-    assert (code, "expected lists for users with an event in the test part" in err) == (2, True)
+    assert (code, "expected lists for users with an event in the test split" in err) == (2, True)
 
 
 def test_unknown_items_keep_their_rank(measure: Any, trained: Trained) -> None:
@@ -130,40 +128,42 @@ def test_unknown_items_keep_their_rank(measure: Any, trained: Trained) -> None:
     lists.write_csv("a.csv")
     code, out, err = measure("--lists", "a.csv", "--out", "measured")
     assert (code, err) == (0, "")
-    assert "note: 1 users of a.csv are not in the data and were not measured." in out
-    assert f"note: {USERS + 2} of {2 * USERS + 3} places name no item of the catalogue" in out
+    assert "note: 1 users of a.csv are not in the data and were not evaluated." in out
+    assert (
+        f"note: {USERS + 2} of {2 * USERS + 3} recommendations name no item of the catalogue" in out
+    )
     found = numbers(Path("measured"), "a", "sequential")
     assert found["invalid_rate"] == pytest.approx((USERS + 2) / (2 * USERS + 3))
     assert found["metrics"]["HR@4"]["value"] == 1
     assert found["metrics"]["MRR@4"]["value"] == 0.5
     record = json.loads((Path("measured") / "report.json").read_text())
     assert record["methods"][0]["duplicate_rate"] == pytest.approx(1 / (2 * USERS + 3))
-    assert any("(no item of the catalogue)" in s["answer"] for s in record["samples"])
+    assert any("(no item of the catalogue)" in s["prediction"] for s in record["samples"])
 
 
-def test_a_model_that_may_have_seen_the_answers_is_told(measure: Any, trained: Trained) -> None:
+def test_models_fitted_to_held_out_events_are_refused(measure: Any, trained: Trained) -> None:
     for model in (trained.model, trained.out / "models" / "popularity"):
         code, out, _ = measure("--model", model, "data.split=few-shot", "data.few_shot=1")
         assert code == 0
-        assert re.search(r"note: \w+ learned from \d+ of the \d+ events that do not train", out)
+        assert re.search(r"note: \w+ was fitted to \d+ of the \d+ events outside", out)
         code, out, _ = measure("--model", model)
-        assert (code, "learned from" in out) == (0, False)
+        assert (code, "was fitted to" in out) == (0, False)
         code, _, err = measure("--model", model, "data.min_rating=2")
-        assert (code, "expected a model that did not learn from what it is measured on" in err) == (
+        assert (code, "expected a model that was not fitted to the held-out events" in err) == (
             2, True,
         )  # fmt: skip
         code, out, _ = measure("--model", model, "data.min_rating=2", "--allow-seen")
-        assert (code, "its figures say nothing of new events" in out) == (0, True)
+        assert (code, "its metrics do not apply to new events" in out) == (0, True)
 
 
-FAULTS = {
+ERRORS = {
     "no user": (
         "user,rank,item\nu1,1,i1\n,1,i1\n",
         "a.csv, row 3: expected a user id, got nothing",
     ),
     "unknown users": (
         "user,rank,item\nme,1,i1\n",
-        "lists for users with an event in the test part",
+        "lists for users with an event in the test split",
     ),
     "no rank": ("user,item\nu1,i1\n", "a.csv: expected a column 'rank', got none"),
     "rank 0": ("user,rank,item\nu1,0,i1\n", "row 2: expected a whole number from 1 in column 'ran"),
@@ -180,9 +180,9 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", ERRORS)
 def test_broken_lists_are_one_line(measure: Any, trained: Trained, name: str) -> None:
-    content, said = FAULTS[name]
+    content, said = ERRORS[name]
     Path("a.csv").write_text(content)
     before = files(Path())
     code, out, err = measure("--lists", "a.csv", "--out", "measured")
@@ -196,19 +196,19 @@ def test_broken_lists_are_one_line(measure: Any, trained: Trained, name: str) ->
     [
         ([], "expected --model FOLDER or --lists FILE, got neither"),
         (["--lists", "a.csv", "--model", "m"], "got both"),
-        (["--lists", "a.csv", "--prompts", "rating=3"], "expected --prompts beside --model only"),
+        (["--lists", "a.csv", "--prompts", "rating=3"], "expected --prompts with --model only"),
         (["--lists", "a.csv"], "a.csv: expected a file or folder, got nothing there"),
         (["--model", "m"], "m: expected a fitted method's folder, got no config.json"),
         (["--model", "m", "--prompts", "rating"], "--prompts: expected FAMILY=N, got 'rating'"),
         (["--model", "m", "--prompts", "rating=0"], "--prompts: expected FAMILY=N, got 'rating=0'"),
     ],
 )
-def test_words_that_do_not_go_together(measure: Any, words: list[str], said: str) -> None:
+def test_conflicting_options(measure: Any, words: list[str], said: str) -> None:
     code, out, err = measure(*words)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert said in err
 
 
-def test_items_measured_are_the_whole_catalogue(trained: Trained) -> None:
+def test_the_full_catalogue_is_ranked(trained: Trained) -> None:
     report = json.loads((trained.out / "report.json").read_text())
     assert report["protocol"]["candidates"] == ITEMS

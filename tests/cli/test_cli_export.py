@@ -16,7 +16,7 @@ def test_a_model_becomes_a_plain_folder_once(p5rec: Any, tmp_path: Path) -> None
     words = ("export", tmp_path / "bundle", "--out", tmp_path / "plain", "--dtype", "bfloat16")
     code, out, err = p5rec(*words)
     assert (code, err) == (0, "")
-    assert f"opens it by from_pretrained('{tmp_path}/plain')" in out
+    assert f"load it with transformers: from_pretrained('{tmp_path}/plain')" in out
     assert (tmp_path / "plain" / "model.safetensors").is_file()
     code, out, err = p5rec(*words)
     assert (code, out) == (2, "")

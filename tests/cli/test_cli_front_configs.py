@@ -17,7 +17,7 @@ def shown(p5rec: Any, folder: Path, text: str, *words: str) -> tuple[int, Any, s
     return code, yaml.safe_load(out), err
 
 
-def test_what_is_dropped_takes_its_comparisons_along(p5rec: Any, tmp_path: Path) -> None:
+def test_a_dropped_method_drops_its_comparisons(p5rec: Any, tmp_path: Path) -> None:
     dropped = "methods: {llm: null, llm-network: null}"
     text = f"base: quickstart\n{dropped}\nbaselines: [ease, popularity]\n"
     code, found, err = shown(p5rec, tmp_path, text)
@@ -28,19 +28,17 @@ def test_what_is_dropped_takes_its_comparisons_along(p5rec: Any, tmp_path: Path)
     assert ["hybrid", "sasrec"] not in found["evaluate"]["compare"]
 
 
-def test_its_questions_go_with_the_last_method_that_was_taught_them(
-    p5rec: Any, tmp_path: Path
-) -> None:
+def test_prompts_go_with_the_last_method_of_their_task(p5rec: Any, tmp_path: Path) -> None:
     text = "base: my-data\nmethods: {small: null}\ndata: {items: {columns: {attributes: ~}}}\n"
     code, found, err = shown(p5rec, tmp_path, text)
     assert (code, err) == (0, "")
-    assert found["evaluate"]["ask"] == {}
+    assert found["evaluate"]["prompts"] == {}
     assert found["data"]["items"]["columns"]["attributes"] == {}
     assert found["evaluate"]["compare"] == [["hybrid", "sasrec"], ["hybrid", "ease-recency"]]
 
 
 @pytest.mark.parametrize(
-    ("text", "words", "said"),
+    ("text", "words", "message"),
     [
         (
             "base: tiny\nbaselines: [ease]\nevaluate:\n  compare:\n    - [tiny, popularity]\n",
@@ -55,18 +53,18 @@ def test_its_questions_go_with_the_last_method_that_was_taught_them(
             "override 'evaluate.compare=[[tiny, popularity]]': evaluate.compare: expected a method",
         ),
         (
-            "base: tiny\nevaluate: {ask: {explanation: 5}}\n",
-            (), "top.yaml:2: evaluate.prompts: expected a task that a method is taught",
+            "base: tiny\nevaluate: {prompts: {explanation: 5}}\n",
+            (), "top.yaml:2: evaluate.prompts: expected a task of a method",
         ),
     ],
 )  # fmt: skip
-def test_a_name_that_is_written_on_top_must_be_there(
-    p5rec: Any, tmp_path: Path, text: str, words: tuple[str, ...], said: str
+def test_an_unknown_name_in_an_override_is_refused(
+    p5rec: Any, tmp_path: Path, text: str, words: tuple[str, ...], message: str
 ) -> None:
     (tmp_path / "top.yaml").write_text(text)
     code, out, err = p5rec("run", tmp_path / "top.yaml", *words)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert said in err
+    assert message in err
 
 
 QUICK = ("methods.mine.train.steps=1", "evaluate.prompts={}", "evaluate.samples=0")
@@ -83,7 +81,7 @@ def test_a_run_is_not_replaced_by_another_config(p5rec: Any, mine: Mine, tmp_pat
     code, out, err = p5rec("run", other, *QUICK)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "runs/my: expected a run of " in err
-    assert "one of another config (../../../mine/my.yaml); name another folder (--out), or" in err
+    assert "a run of another config (../../../mine/my.yaml); name another folder (--out), or" in err
     assert record.read_bytes() == before
     # the same file with another override, its own record, and another file of equal content
     assert p5rec("run", mine.config, *QUICK, "seed=2")[0] == 0

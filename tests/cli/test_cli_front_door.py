@@ -35,7 +35,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself_without_torch(p5rec: Any, name: str) -> None:
+def test_every_command_has_a_help_text_without_torch(p5rec: Any, name: str) -> None:
     loaded = "torch" in sys.modules
     code, out, err = p5rec(name, "--help")
     assert (code, err) == (0, "")
@@ -54,7 +54,7 @@ def test_every_option_has_a_help_text(name: str) -> None:
             assert getattr(parameter, "help", None), f"{name} {each.name}: {parameter.name}"
 
 
-def test_without_words_the_help_is_shown(p5rec: Any) -> None:
+def test_without_arguments_the_help_is_printed(p5rec: Any) -> None:
     assert p5rec()[1].startswith("Usage: ")
     assert p5rec("--version")[1].startswith("p5rec 0.")
 
@@ -76,7 +76,7 @@ def test_run_lists_recipes_and_configs(p5rec: Any) -> None:
     [
         (["tinny"], "or a run's folder), got 'tinny'; did you mean 'tiny'?"),
         (["stf"], "got 'stf'; did you mean 'sft'?"),
-        (["sft"], "recipe 'sft': expected --config, got none; give a YAML file or one of "),
+        (["sft"], "recipe 'sft': expected --config, got none; name a YAML file or one of "),
         (["sft", "--config", "tinny"], "got 'tinny'; did you mean 'tiny'?"),
         (["sft", "--config", "no.yaml"], "no.yaml: expected a YAML file, got nothing there"),
         (["tiny", "--config", "my.yaml"], "write p5rec run sft --config my.yaml"),
@@ -89,7 +89,7 @@ def test_run_lists_recipes_and_configs(p5rec: Any) -> None:
         (["tiny", "evaluate.compare=[[tiny, eas]]"], "got 'eas'; did you mean 'ease'?"),
     ],
 )
-def test_what_cannot_be_run_is_one_line(
+def test_invalid_arguments_are_one_line(
     p5rec: Any, tmp_path: Path, words: list[str], said: str
 ) -> None:
     code, out, err = p5rec("run", *words, "--out", tmp_path / "out")
@@ -121,10 +121,10 @@ def test_an_interrupt_is_one_line_and_130(p5rec: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr("p5rec.cli.run.shipped", interrupted)
     code, out, err = p5rec("run")
     assert (code, out) == (130, "")
-    assert err == "p5rec: interrupted; run the same command again to go on\n"
+    assert err == "p5rec: interrupted; run the same command again to resume\n"
 
 
-def test_our_own_faults_keep_their_traceback(p5rec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_errors_keep_their_traceback(p5rec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise KeyError("ours")
 

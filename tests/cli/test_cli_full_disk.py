@@ -89,13 +89,13 @@ def publishing(patch: Patch) -> None:
 
 
 TRAINING = "training"  # the fit of a network, after those of the baselines
-ORDER = ("data", "ids", "fit", "model", TRAINING, "answers", "trial", "reference", "report")
+ORDER = ("data", "ids", "fit", "model", TRAINING, "predictions", "trial", "reference", "report")
 PLACES: dict[str, list[Callable[[Patch], None]]] = {
     "data": [data, lineage, publishing],
     "ids": [codes],
     "fit": [model_of_a_baseline],
     TRAINING: [weights_of_a_checkpoint, optimiser_of_a_checkpoint, the_bundle],
-    "answers": [lists_of_a_baseline],
+    "predictions": [lists_of_a_baseline],
     "report": [the_page, the_lists],
 }
 
@@ -135,7 +135,7 @@ def test_in_a_stage_of_a_run(
     "breaks", [weights_of_a_checkpoint, optimiser_of_a_checkpoint, the_bundle],
     ids=lambda value: value.__name__,
 )  # fmt: skip
-def test_training_goes_on_when_there_is_room_again(
+def test_training_resumes_when_there_is_space_again(
     p5rec: Any, mine: Mine, trained: Trained, breaks: Callable[[Patch], None]
 ) -> None:
     every = "methods.mine.train.save_every=2"
@@ -158,7 +158,7 @@ def renaming(patch: Patch) -> None:
 
 
 @pytest.mark.parametrize("breaks", [copying, renaming], ids=lambda value: value.__name__)
-def test_where_results_are_laid_out(
+def test_published_outputs_are_complete_or_unchanged(
     p5rec: Any, trained: Trained, monkeypatch: Patch, breaks: Callable[[Patch], None]
 ) -> None:
     """The store has all of it; the folder that the user named has the old run, or nothing."""

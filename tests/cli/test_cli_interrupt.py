@@ -48,7 +48,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(mine: Mine, tmp_path: P
     _, err = running.communicate(timeout=120)
     assert running.returncode == 130, err
     ours = [line for line in err.splitlines() if "p5rec" in line]
-    assert ours == ["p5rec: interrupted; run the same command again to go on"]
+    assert ours == ["p5rec: interrupted; run the same command again to resume"]
     assert "Traceback" not in err
     stopped = steps_logged(home)
     assert 3 <= stopped < STEPS
@@ -58,7 +58,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(mine: Mine, tmp_path: P
     again = start(mine, home, "out")
     said, err = again.communicate(timeout=120)
     assert again.returncode == 0, err
-    assert [line.count(": kept ") for line in said.splitlines()[:4]] == [1, 1, 1, 0]
+    assert [line.count(": cached ") for line in said.splitlines()[:4]] == [1, 1, 1, 0]
     first_bar = next(line for line in err.split("\r") if "step/s" in line)
     assert f"| {stopped}/{STEPS} [" in first_bar, "it went on where it had stopped"
 

@@ -1,4 +1,4 @@
-"""``p5rec run --permute``: the named signal is dealt out anew, and nothing else is."""
+"""``p5rec run --permute``: the named signal is other_data out anew, and nothing else is."""
 
 from __future__ import annotations
 
@@ -44,46 +44,46 @@ def changes(before: Any, after: Any, at: str = "") -> dict[str, Any]:
         ("ids", "ids.semantic.permute"),
         ("text", "data.permute_text"),
         ("history", "methods.llm.permute_histories"),
-        ("answers", "methods.llm.train.permute_targets"),
+        ("targets", "methods.llm.train.permute_targets"),
         ("weights", "methods.llm.backbone.permute"),
     ],
 )
-def test_one_switch_is_turned_and_told(signal: str, switch: str) -> None:
+def test_one_setting_changes_and_is_noted(signal: str, switch: str) -> None:
     before = tree()
     after = permuted(before, [signal])
-    turned = changes(before, after)
-    assert turned.pop("name") == f"multitask-permute-{signal}"
-    (*old, told) = turned.pop("notes")
+    changed = changes(before, after)
+    assert changed.pop("name") == f"multitask-permute-{signal}"
+    (*old, note) = changed.pop("notes")
     assert old == list(before["notes"])
-    assert told.startswith(f"Permuted ({signal}): ")
-    assert turned == {switch: True}
+    assert note.startswith(f"Permuted ({signal}): ")
+    assert changed == {switch: True}
     assert before == tree()
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_the_parts_of_a_fusion_are_reached(named: bool) -> None:
+def test_components_of_a_fusion_are_permuted(named: bool) -> None:
     before = tree("hybrid")
     if not named:
         network = before["methods"].pop("hybrid-network")
         before["methods"] = {"hybrid": before["methods"]["hybrid"]}
         before["methods"]["hybrid"]["components"]["network"] = network
-    place = "methods.hybrid-network" if named else "methods.hybrid.components.network"
-    turned = changes(before, permuted(before, ["ids", "text"]))
-    assert turned["ids.semantic.permute"]
-    assert turned["data.permute_text"]
-    assert place.removeprefix("methods.") in turned["notes"][-1]
-    swapped = changes(before, permuted(before, ["history"]))
-    assert swapped["methods.hybrid.permute_histories"]
+    path = "methods.hybrid-network" if named else "methods.hybrid.components.network"
+    changed = changes(before, permuted(before, ["ids", "text"]))
+    assert changed["ids.semantic.permute"]
+    assert changed["data.permute_text"]
+    assert path.removeprefix("methods.") in changed["notes"][-1]
+    permuted_histories = changes(before, permuted(before, ["history"]))
+    assert permuted_histories["methods.hybrid.permute_histories"]
 
 
 def test_several_methods_and_signals() -> None:
     before = tree("codes")
     after = permuted(before, ["ids", "history"])
-    turned = changes(before, after)
-    assert turned.pop("name") == "codes-permute-ids-history"
-    assert len(turned.pop("notes")) == len(before["notes"]) + 2
+    changed = changes(before, after)
+    assert changed.pop("name") == "codes-permute-ids-history"
+    assert len(changed.pop("notes")) == len(before["notes"]) + 2
     train = {f"methods.{name}.permute_histories": True for name in ("small", "llm")}
-    assert turned == {"ids.semantic.permute": True} | train
+    assert changed == {"ids.semantic.permute": True} | train
     assert permuted(before, []) == before
 
 
@@ -98,12 +98,12 @@ def test_ids_keep_the_item_vectors_of_a_method_whose_histories_are_permuted() ->
     assert views["other"]["method"] == "bpr"
 
 
-def test_what_is_permuted_already_stays_the_control() -> None:
-    turned = changes(before := tree("controls"), after := permuted(before, ["ids"]))
-    assert turned["ids.semantic.permute"]
+def test_a_permuted_control_stays_as_it_is() -> None:
+    changed = changes(before := tree("controls"), after := permuted(before, ["ids"]))
+    assert changed["ids.semantic.permute"]
     assert "random" not in after["notes"][-1]
-    swapped = permuted(tree("rating"), ["history"])
-    assert "regression, classification, joint, zero-shot" in swapped["notes"][-1]
+    permuted_histories = permuted(tree("rating"), ["history"])
+    assert "regression, classification, joint, zero-shot" in permuted_histories["notes"][-1]
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def test_what_is_permuted_already_stays_the_control() -> None:
         ("text", ["ids.semantic.scheme=cid"]),
         ("text", ["data.permute_text=true"]),
         ("history", [f"methods.{m}.permute_histories=true" for m in ("small", "llm")]),
-        ("answers", []),
+        ("targets", []),
         ("weights", ["methods.llm.backbone.permute=true"]),
     ],
 )
-def test_a_signal_that_is_not_there_is_refused(signal: str, overrides: list[str]) -> None:
+def test_a_missing_signal_is_refused(signal: str, overrides: list[str]) -> None:
     with pytest.raises(UserError) as caught:
         permuted(tree("codes", *overrides), [signal])
     assert len(caught.value.lines) == 1
@@ -139,51 +139,52 @@ def test_a_recipe_of_baselines_or_of_items_alone() -> None:
     method = about_items["methods"]["together"]
     method["train"]["tasks"] = {"item-text-to-id": {}, "item-id-to-text": {}}
     about_items["methods"] = {"together": method}
-    with pytest.raises(UserError, match="a method that reads histories"):
+    with pytest.raises(UserError, match="a method with histories"):
         permuted(about_items, ["history"])
-    for signal in ("ids", "text", "answers"):
+    for signal in ("ids", "text", "targets"):
         assert permuted(about_items, [signal])["notes"]
 
 
-def test_show_names_it_and_reloads_equal(p5rec: Any, tmp_path: Path) -> None:
-    code, out, _ = p5rec("run", "tiny", "--permute", "text", "--permute", "answers,ids", "--show")
+def test_show_has_the_name_and_reloads_equal(p5rec: Any, tmp_path: Path) -> None:
+    code, out, _ = p5rec("run", "tiny", "--permute", "text", "--permute", "targets,ids", "--show")
     assert code == 0
-    assert yaml.safe_load(out)["name"] == "tiny-permute-ids-text-answers"
+    assert yaml.safe_load(out)["name"] == "tiny-permute-ids-text-targets"
     (tmp_path / "shown.yaml").write_text(out)
     assert p5rec("run", "sft", "--config", tmp_path / "shown.yaml", "--show")[1] == out
     code, out, err = p5rec("run", "tiny", "--permute", "txt")
     assert (code, out) == (2, "")
     assert err == "p5rec: --permute: expected a known signal, got 'txt'; did you mean 'text'?\n"
-    assert set(SIGNALS) == {"ids", "text", "history", "answers", "weights"}
+    assert set(SIGNALS) == {"ids", "text", "history", "targets", "weights"}
 
 
 @pytest.mark.parametrize("signal", ["ids", "text"])
-def test_a_run_meets_the_permuted_world_from_end_to_end(
+def test_a_run_uses_the_permuted_data_from_end_to_end(
     p5rec: Any, mine: Mine, trained: Trained, signal: str
 ) -> None:
     """Everything made of the data but the signal is that of the run without."""
     code, said, err = p5rec("run", mine.config, "--permute", signal)
     assert code == 0, err
     out = Path(f"runs/my-permute-{signal}")
-    said_of = [text.partition("data: made ")[2].split()[0] for text in (trained.said, said)]
-    plain, dealt = (load_corpus(Path(folder)) for folder in said_of)
+    data_folders = [text.partition("data: made ")[2].split()[0] for text in (trained.said, said)]
+    plain, other_data = (load_corpus(Path(folder)) for folder in data_folders)
     codes, other = (load_codes(folder / "ids/semantic") for folder in (trained.out, out))
-    asked = load_codes(out / "models/mine/codes")
-    assert np.array_equal(asked.codes, other.codes)
+    served = load_codes(out / "models/mine/codes")
+    assert np.array_equal(served.codes, other.codes)
     report = json.loads((out / "report.json").read_text())
     assert report["manifest"]["config"]["name"] == f"my-permute-{signal}"
     assert report["notes"][0].startswith(f"Permuted ({signal}): ")
-    assert np.array_equal(plain.interactions.items, dealt.interactions.items)
-    assert np.array_equal(plain.split.of_event, dealt.split.of_event)
-    assert plain.catalog.ids == dealt.catalog.ids
+    assert np.array_equal(plain.interactions.items, other_data.interactions.items)
+    assert np.array_equal(plain.split.of_event, other_data.split.of_event)
+    assert plain.catalog.ids == other_data.catalog.ids
     texts = [
-        list(zip(c.catalog.titles, c.catalog.values("genres"), strict=True)) for c in (plain, dealt)
+        list(zip(c.catalog.titles, c.catalog.values("genres"), strict=True))
+        for c in (plain, other_data)
     ]
     assert sorted(texts[0]) == sorted(texts[1])
     assert (texts[0] == texts[1]) == (signal == "ids")
     assert np.array_equal(codes.codes, other.codes) == (signal == "text")
     assert sorted(map(tuple, codes.codes)) == sorted(map(tuple, other.codes))
-    titled = dict(zip(dealt.catalog.ids, dealt.catalog.titles, strict=True))
+    titled = dict(zip(other_data.catalog.ids, other_data.catalog.titles, strict=True))
     lists = pl.read_parquet(out / "lists/mine.parquet")
     assert lists["title"].to_list() == [titled[item] for item in lists["item"]]
 

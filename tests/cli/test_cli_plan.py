@@ -9,7 +9,7 @@ from typing import Any
 from my_folder import Mine, files
 
 
-def test_a_recipe_is_planned_without_training_it(p5rec: Any, mine: Mine, home: Path) -> None:
+def test_a_recipe_is_planned_without_training(p5rec: Any, mine: Mine, home: Path) -> None:
     words = ("plan", mine.config, "methods.mine.train.steps=7", "--gpu", "T4", "--gpu", "H100")
     code, out, err = p5rec(*words)
     assert (code, err) == (0, "")
@@ -39,7 +39,7 @@ def test_methods_that_share_a_training_are_planned_once(p5rec: Any, mine: Mine) 
     )
     code, out, err = p5rec("plan", mine.config, *twice)
     assert (code, err) == (0, "")
-    assert out.startswith("mine, again (one training)\n")
+    assert out.startswith("mine, again (the same training)\n")
     assert out.count("  weights ") == 1
     assert "steps at most, " in out
     told = json.loads(p5rec("plan", mine.config, *twice, "--json")[1])
@@ -62,9 +62,9 @@ def test_a_grid_is_no_training_of_one_point(p5rec: Any, mine: Mine) -> None:
     assert "\nboth\n  own: shared with part\n  new: 3 to fit\n" in out
 
 
-def test_a_card_that_is_not_known_is_refused_in_one_line(p5rec: Any, mine: Mine) -> None:
+def test_an_unknown_gpu_is_refused_in_one_line(p5rec: Any, mine: Mine) -> None:
     code, out, err = p5rec("plan", mine.config, "--gpu", "H10")
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
-    assert "--gpu: expected one that is known, got 'H10'" in err
+    assert "--gpu: expected a known GPU, got 'H10'" in err
     assert "H100" in err

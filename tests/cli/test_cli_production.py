@@ -26,7 +26,7 @@ def yours(tmp_path: Path) -> Path:
     return mine.folder
 
 
-def test_a_run_is_refitted_and_goes_on_tomorrow(p5rec: Any, trained: Trained, yours: Path) -> None:
+def test_a_run_is_refitted_and_updated(p5rec: Any, trained: Trained, yours: Path) -> None:
     code, said, err = p5rec("refit", trained.out, "--method", "mine", "--out", "production")
     assert code == 0, err
     assert "generative: anew, 4 steps\n280 events, 80 of them new to the model\n" in said
@@ -39,7 +39,10 @@ def test_a_run_is_refitted_and_goes_on_tomorrow(p5rec: Any, trained: Trained, yo
     news = json.loads(Path("tomorrow/news.json").read_text())
     assert (sorted(news["users"]), news["items"]) == (["new0", "new1", "new2"], ["i24"])
     about = json.loads(Path("tomorrow/provenance.json").read_text())
-    assert (about["operation"], [each["operation"] for each in about["earlier"]]) == ("update", ["refit"])
+    assert (about["operation"], [each["operation"] for each in about["earlier"]]) == (
+        "update",
+        ["refit"],
+    )
     code, _, err = p5rec(
         "recommend", "--model", "tomorrow", "--config", yours / "my.yaml", "--out", "lists.parquet",
         "--k", ITEMS, "--include-seen",
@@ -48,7 +51,9 @@ def test_a_run_is_refitted_and_goes_on_tomorrow(p5rec: Any, trained: Trained, yo
     assert "i24" in pl.read_parquet("lists.parquet")["item"]
 
 
-def test_it_is_measured_on_what_came_later(p5rec: Any, trained: Trained, yours: Path) -> None:
+def test_a_refitted_model_is_evaluated_on_later_events(
+    p5rec: Any, trained: Trained, yours: Path
+) -> None:
     assert p5rec("refit", trained.model, "--out", "production")[0] == 0
     later = "data.split=time", "data.test_from=2000000"
     measure = "evaluate", "--model", "production", "--config", yours / "my.yaml", *later
@@ -60,9 +65,7 @@ def test_it_is_measured_on_what_came_later(p5rec: Any, trained: Trained, yours: 
     assert "sequential, test: time split, all 25 items ranked" in said
 
 
-def test_a_model_of_all_events_is_measured_where_that_is_allowed(
-    p5rec: Any, trained: Trained
-) -> None:
+def test_a_model_of_all_events_is_evaluated_if_allowed(p5rec: Any, trained: Trained) -> None:
     assert p5rec("refit", trained.model, "--out", "production")[0] == 0
     measure = (
         "evaluate",
@@ -75,7 +78,7 @@ def test_a_model_of_all_events_is_measured_where_that_is_allowed(
     )
     code, _, err = p5rec(*measure)
     assert code == 2
-    assert "expected a model that did not learn from what it is measured on" in err
+    assert "expected a model that was not fitted to the held-out events" in err
     code, said, err = p5rec(*measure, "--allow-seen", "--out", "report")
     assert code == 0, err
     assert "note: production was refitted to all events on 20" in said
@@ -83,7 +86,7 @@ def test_a_model_of_all_events_is_measured_where_that_is_allowed(
     assert manifest["provenance"]["new_events"] == 80
 
 
-def test_what_a_method_starts_from_is_refitted_with_it(p5rec: Any, tmp_path: Path) -> None:
+def test_the_source_of_an_initialised_method_is_refitted_too(p5rec: Any, tmp_path: Path) -> None:
     mine = write_mine(tmp_path)
     short = "steps: 3, tasks: {next-item: {}}"
     code, _, err = p5rec(
@@ -97,7 +100,7 @@ def test_what_a_method_starts_from_is_refitted_with_it(p5rec: Any, tmp_path: Pat
     assert "generative: from an earlier model, 3 steps" in said
 
 
-FAULTS: dict[str, tuple[list[str], str]] = {
+ERRORS: dict[str, tuple[list[str], str]] = {
     "no method": (["refit", "{run}"], "--method: expected a method of the run, got none; "),
     "another": (["refit", "{run}", "--method", "min"], "got 'min'; did you mean 'mine'?"),
     "no model": (["update", "{run}/ids"], "expected a fitted method's folder, got no config.json"),
@@ -133,11 +136,11 @@ FAULTS: dict[str, tuple[list[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_faults_are_one_line_and_leave_nothing(
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_are_one_line_and_write_nothing(
     p5rec: Any, trained: Trained, yours: Path, name: str
 ) -> None:
-    words, said = FAULTS[name]
+    words, said = ERRORS[name]
     places = {"run": trained.out, "production": Path("production"), "damaged": Path("damaged")}
     places["today"] = yours / "my.yaml"
     if places.keys() & {word.strip("{}") for word in words} - {"run"}:

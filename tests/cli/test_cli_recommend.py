@@ -18,15 +18,15 @@ from p5rec.ids.files import load_codes, load_item_ids
 
 
 @pytest.fixture
-def ask(p5rec: Any, trained: Trained) -> Any:
+def recommend(p5rec: Any, trained: Trained) -> Any:
     """The command with model and config filled in."""
     return lambda *words: p5rec(
         "recommend", "--model", trained.model, "--config", trained.config, *words
     )
 
 
-def test_lists_go_on_from_everything_a_user_did(ask: Any, trained: Trained) -> None:
-    code, out, _ = ask("--out", "a.parquet", "--out", "a.jsonl", "--out", "a.csv", "--k", 5)
+def test_lists_use_all_events_of_a_user(recommend: Any, trained: Trained) -> None:
+    code, out, _ = recommend("--out", "a.parquet", "--out", "a.jsonl", "--out", "a.csv", "--k", 5)
     rows = USERS * 5
     assert (code, out) == (0, f"{rows} rows: a.parquet\n{rows} rows: a.jsonl\n{rows} rows: a.csv\n")
     lists = pl.read_parquet("a.parquet")
@@ -38,45 +38,47 @@ def test_lists_go_on_from_everything_a_user_did(ask: Any, trained: Trained) -> N
     assert lists["title"].to_list() == [f"Title {item[1:]}" for item in lists["item"]]
 
 
-def test_all_that_is_left_is_listed(ask: Any) -> None:
+def test_lists_have_all_remaining_items(recommend: Any) -> None:
     pl.DataFrame({"user": ["u3", "u1", "u3"]}).write_csv("users.csv")
-    assert ask("--out", "a.csv", "--k", ITEMS, "--users", "users.csv")[0] == 0
+    assert recommend("--out", "a.csv", "--k", ITEMS, "--users", "users.csv")[0] == 0
     lists = pl.read_csv("a.csv")
     assert lists.group_by("user", maintain_order=True).len().rows() == [
         ("u3", ITEMS - EACH), ("u1", ITEMS - EACH)
     ]  # fmt: skip
-    assert ask("--out", "b.csv", "--k", ITEMS, "--users", "users.csv", "--include-seen")[0] == 0
+    assert (
+        recommend("--out", "b.csv", "--k", ITEMS, "--users", "users.csv", "--include-seen")[0] == 0
+    )
     assert pl.read_csv("b.csv").group_by("user").len()["len"].to_list() == [ITEMS, ITEMS]
 
 
-def test_a_list_depends_on_its_user_alone(ask: Any) -> None:
+def test_a_list_depends_on_its_user_alone(recommend: Any) -> None:
     pl.DataFrame({"user": ["u7"]}).write_ndjson("one.jsonl")
-    assert ask("--out", "one.parquet", "--users", "one.jsonl")[0] == 0
-    assert ask("--out", "all.parquet")[0] == 0
+    assert recommend("--out", "one.parquet", "--users", "one.jsonl")[0] == 0
+    assert recommend("--out", "all.parquet")[0] == 0
     every = pl.read_parquet("all.parquet").filter(pl.col("user") == "u7")
     alone = pl.read_parquet("one.parquet")
     assert alone.drop("score").equals(every.drop("score"))
     assert (alone["score"] - every["score"]).abs().max() < 1e-5
 
 
-def test_ratings_and_explanations_of_pairs_that_never_met(ask: Any) -> None:
+def test_ratings_and_explanations_of_new_pairs(recommend: Any) -> None:
     pairs = pl.DataFrame({"item": ["i2", "i2", "i9"], "user": ["u5", "u0", "u5"], "why": [1, 2, 3]})
     pairs.write_parquet("pairs.parquet")
-    assert ask("--what", "ratings", "--pairs", "pairs.parquet", "--out", "r.parquet")[0] == 0
+    assert recommend("--what", "ratings", "--pairs", "pairs.parquet", "--out", "r.parquet")[0] == 0
     rated = pl.read_parquet("r.parquet")
     assert rated.columns == ["user", "item", "title", "rating"]
     assert rated["user"].to_list() == ["u5", "u0", "u5"]
     assert rated["title"].to_list() == ["Title 2", "Title 2", "Title 9"]
     assert rated["rating"].is_between(1, 5).all()
-    told = ("--what", "explanations", "--out", "e.jsonl")
-    assert ask(*told, "--pairs", "pairs.parquet")[0] == 0
+    explanations = ("--what", "explanations", "--out", "e.jsonl")
+    assert recommend(*explanations, "--pairs", "pairs.parquet")[0] == 0
     assert pl.read_ndjson("e.jsonl").columns == ["user", "item", "title", "explanation"]
     pairs[2:].write_parquet("one.parquet")  # a pair's answer does not hang on those beside it
-    assert ask("--what", "ratings", "--pairs", "one.parquet", "--out", "s.parquet")[0] == 0
+    assert recommend("--what", "ratings", "--pairs", "one.parquet", "--out", "s.parquet")[0] == 0
     assert abs(pl.read_parquet("s.parquet")["rating"][0] - rated["rating"][2]) < 1e-5
 
 
-def test_clicks_of_pairs(ask: Any, p5rec: Any, trained: Trained) -> None:
+def test_clicks_of_pairs(recommend: Any, p5rec: Any, trained: Trained) -> None:
     data = Dataset.from_config(trained.config).split()
     rate = estimator("ItemClickRate")(smoothing=10.0).fit(data, verbose=False)
     rate.save("rate")
@@ -85,66 +87,66 @@ def test_clicks_of_pairs(ask: Any, p5rec: Any, trained: Trained) -> None:
     what = ("--what", "clicks", "--pairs", "pairs.csv", "--out", "c.parquet")
     assert p5rec("recommend", "--model", "rate", "--config", trained.config, *what)[0] == 0
     assert pl.read_parquet("c.parquet").equals(rate.predict_click(pairs))
-    code, _, said = ask(*what)
-    assert (code, "expected a method that offers clicks, got a generative" in said) == (2, True)
+    code, _, said = recommend(*what)
+    assert (code, "expected a method that predicts clicks, got a generative" in said) == (2, True)
 
 
-def listed(ask: Any, *words: Any) -> pl.DataFrame:
-    code, _, err = ask("--out", "c.parquet", *words)
+def lists_of(recommend: Any, *words: Any) -> pl.DataFrame:
+    code, _, err = recommend("--out", "c.parquet", *words)
     assert code == 0, err
     return pl.read_parquet("c.parquet")
 
 
-def test_lists_keep_within_stock_records_and_each_user_s_own_lists(
-    ask: Any, trained: Trained
-) -> None:
-    pl.DataFrame({"item": [f"i{n}" for n in range(0, ITEMS, 2)]}).write_csv("stock.csv")
-    pl.DataFrame({"user": ["u1", "u1"], "item": ["i2", "i4"]}).write_csv("never.csv")
-    lists = listed(ask, "--k", ITEMS, "--candidates", "stock.csv", "--deny", "never.csv")
+def test_candidates_conditions_allow_and_deny(recommend: Any, trained: Trained) -> None:
+    pl.DataFrame({"item": [f"i{n}" for n in range(0, ITEMS, 2)]}).write_csv("candidates.csv")
+    pl.DataFrame({"user": ["u1", "u1"], "item": ["i2", "i4"]}).write_csv("deny.csv")
+    lists = lists_of(
+        recommend, "--k", ITEMS, "--candidates", "candidates.csv", "--deny", "deny.csv"
+    )
     assert {int(item[1:]) % 2 for item in lists["item"]} == {0}
     assert not set(lists.filter(pl.col("user") == "u1")["item"]) & {"i2", "i4"}
     items = pl.read_csv(trained.folder / "items.csv")
     genre = items["genres"][0].split("|")[0]
-    some = listed(ask, "--k", ITEMS, "--items-where", f"array_contains(genres, '{genre}')")
+    some = lists_of(recommend, "--k", ITEMS, "--items-where", f"array_contains(genres, '{genre}')")
     having = items.filter(pl.col("genres").str.split("|").list.contains(genre))["item"]
     assert set(some["item"]) <= set(having)
     assert len(some)
-    pl.DataFrame({"user": ["u1", "u2", "u2"], "item": ["i3", "i5", "i6"]}).write_csv("only.csv")
+    pl.DataFrame({"user": ["u1", "u2", "u2"], "item": ["i3", "i5", "i6"]}).write_csv("allow.csv")
     pl.DataFrame({"user": ["u2", "u1"]}).write_csv("two.csv")
-    own = listed(ask, "--allow", "only.csv", "--users", "two.csv", "--include-seen")
+    own = lists_of(recommend, "--allow", "allow.csv", "--users", "two.csv", "--include-seen")
     assert set(own.select("user", "item").rows()) == {("u1", "i3"), ("u2", "i5"), ("u2", "i6")}
 
 
-def test_users_can_be_asked_for_by_what_they_did(ask: Any, trained: Trained) -> None:
+def test_users_are_selected_by_a_condition(recommend: Any, trained: Trained) -> None:
     log = pl.read_csv(trained.folder / "log.csv", schema_overrides={"user": pl.String})
     high = log.group_by("user").agg(pl.col("rating").mean()).filter(pl.col("rating") > 3)
-    lists = listed(ask, "--where", f"mean_rating > 3 AND events = {EACH}")
+    lists = lists_of(recommend, "--where", f"mean_rating > 3 AND events = {EACH}")
     assert set(lists["user"]) == set(high["user"])
     pl.DataFrame({"user": ["u1", "u2"], "age": [17, 40]}).write_csv("users.csv")
     table = ("data.users.path=users.csv", "data.users.columns.attributes.age=age")
-    young = listed(ask, "--where", "user.age < 18 AND events > 0", *table)
+    young = lists_of(recommend, "--where", "user.age < 18 AND events > 0", *table)
     assert set(young["user"]) == {"u1"}
-    code, _, said = ask("--out", "d.parquet", "--where", "user.ages < 18", *table)
+    code, _, said = recommend("--out", "d.parquet", "--where", "user.ages < 18", *table)
     assert (code, "the unknown word 'user.ages'); " in said) == (2, True)
 
 
-def test_diverse_and_drawn_lists(ask: Any, trained: Trained) -> None:
-    diverse = listed(ask, "--k", 3, "--per-prefix", 1, "--include-seen")
+def test_diverse_and_sampled_lists(recommend: Any, trained: Trained) -> None:
+    diverse = lists_of(recommend, "--k", 3, "--per-prefix", 1, "--include-seen")
     codes = load_codes(trained.model / "codes").codes[:, 0]
     ids = load_item_ids(trained.model / "codes")
     first = {item: int(code) for item, code in zip(ids, codes, strict=True)}
     for _, items in diverse.group_by("user").agg("item").rows():
         assert len({first[item] for item in items}) == len(items)
-    plain = listed(ask, "--k", 3, "--include-seen")
+    plain = lists_of(recommend, "--k", 3, "--include-seen")
     assert not diverse.equals(plain)
-    drawn = listed(ask, "--k", 3, "--search", "sample", "--include-seen")
+    drawn = lists_of(recommend, "--k", 3, "--search", "sample", "--include-seen")
     assert drawn.group_by("user").len()["len"].to_list() == [3] * USERS
     assert not drawn.equals(plain)
 
 
-FAULTS: dict[str, tuple[list[str], str]] = {
-    "no pairs": (["--what", "ratings"], "expected --pairs FILE beside --what ratings, got none"),
-    "pairs for lists": (["--pairs", "p.csv"], "beside --what lists, got --pairs"),
+ERRORS: dict[str, tuple[list[str], str]] = {
+    "no pairs": (["--what", "ratings"], "expected --pairs FILE with --what ratings, got none"),
+    "pairs for lists": (["--pairs", "p.csv"], "with --what lists, got --pairs"),
     "users for ratings": (["--what", "ratings", "--users", "p.csv"], "got --users"),
     "no file": (["--what", "ratings", "--pairs", "q.csv"], "q.csv: expected a file or folder"),
     "no column": (["--users", "items.csv"], "items.csv: expected a column 'user', got none"),
@@ -156,10 +158,10 @@ FAULTS: dict[str, tuple[list[str], str]] = {
     ),
     "nothing left": (
         ["--allow", "p1.csv"],
-        "expected at least one item that each user may be given, got none for user",
+        "expected at least one allowed item for each user, got none for user",
     ),
     "no such column": (["--where", "evnts > 3"], "--where: expected a condition on user, events"),
-    "never true": (["--items-where", "title = 'x'"], "a condition that holds somewhere"),
+    "never true": (["--items-where", "title = 'x'"], "a condition that holds for a row"),
     "diversity without codes": (
         ["--search", "item-head", "--per-prefix", "2"],
         "got both; name one",
@@ -171,24 +173,26 @@ FAULTS: dict[str, tuple[list[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_faults_are_one_line_and_write_nothing(ask: Any, name: str) -> None:
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_are_one_line_and_write_nothing(recommend: Any, name: str) -> None:
     Path("p.csv").write_text("user,item\nu1,i1\nx9,i1\n,i1\n")
     Path("p1.csv").write_text("user,item\nu1,i1\n")
     Path("g.csv").write_text("user,item\nu1,i1000\n")
     Path("items.csv").write_text("item\ni1\n")
     Path("none.csv").write_text("user,item\n")
-    words, said = FAULTS[name]
+    words, said = ERRORS[name]
     before = set(Path().iterdir())
-    code, out, err = ask(*words, *(() if "--out" in words else ("--out", "a.csv")))
+    code, out, err = recommend(*words, *(() if "--out" in words else ("--out", "a.csv")))
     assert (code, out, len(err.splitlines())) == (2, "", 1), err
     assert said in err
     assert set(Path().iterdir()) == before
 
 
-def test_a_model_is_asked_only_what_it_was_taught(p5rec: Any, mine: Mine) -> None:
+def test_only_trained_tasks_are_served(p5rec: Any, mine: Mine) -> None:
     mine.replace("my.yaml", "{next-item: {}, rating: {}, explanation: {}}", "{sequential-next: {}}")
-    mine.replace("my.yaml", "ask: {rating: 10, explanation: 4}", "ask: {sequential-next: 5}")
+    mine.replace(
+        "my.yaml", "prompts: {rating: 10, explanation: 4}", "prompts: {sequential-next: 5}"
+    )
     mine.replace("my.yaml", "compare: [[mine, popularity]]", "compare: []")
     assert p5rec("run", "sft", "--config", mine.config, "--out", "out")[0] == 0
     Path("p.csv").write_text("user,item\nu1,i1\n")
@@ -200,7 +204,7 @@ def test_a_model_is_asked_only_what_it_was_taught(p5rec: Any, mine: Mine) -> Non
     }.items():
         code, _, err = p5rec(*words, *more)
         assert (code, len(err.splitlines())) == (2, 1)
-        assert f"expected a model taught {task!r}, got one taught sequential-next" in err
+        assert f"expected a model trained on {task!r}, got one trained on sequential-next" in err
     code, _, err = p5rec("evaluate", "--model", "out/models/mine", "--config", mine.config)
     assert code == 0, err  # of what its run put to it
     words = ("evaluate", "--model", "out/models/mine", "--config", mine.config, "--on", "valid")
@@ -211,7 +215,7 @@ def test_a_model_is_asked_only_what_it_was_taught(p5rec: Any, mine: Mine) -> Non
     assert (code, out.count("sequential, test"), out.count("sequential-next, test")) == (0, 0, 1)
 
 
-def test_new_items_are_ranked_by_a_model_that_never_saw_them(
+def test_new_items_are_ranked_with_extended_codes(
     p5rec: Any, trained: Trained, tmp_path: Path
 ) -> None:
     more = (trained.folder / "items.csv").read_text() + "i90,New,Noir|Drama\ni91,Newer,Epic\n"
@@ -220,10 +224,10 @@ def test_new_items_are_ranked_by_a_model_that_never_saw_them(
     ids = trained.out / "ids" / "semantic"
     code, out, _ = p5rec("ids", "extend", ids, "--config", trained.config, "--out", "ids", *new)
     assert code == 0
-    assert "2 items are new, 24 keep their codes" in out
-    ask = ("--model", trained.model, "--config", trained.config)
+    assert "2 new items, 24 items with unchanged codes" in out
+    recommend = ("--model", trained.model, "--config", trained.config)
     left = ITEMS + 2 - EACH
-    words = ("recommend", *ask, "--ids", "ids", "--k", left, "--out", "a.parquet")
+    words = ("recommend", *recommend, "--ids", "ids", "--k", left, "--out", "a.parquet")
     assert p5rec(*words, *new)[0] == 0
     lists = pl.read_parquet("a.parquet")
     assert lists.group_by("user").len()["len"].unique().to_list() == [left]
@@ -232,14 +236,14 @@ def test_new_items_are_ranked_by_a_model_that_never_saw_them(
     data = Dataset.from_config(trained.config, new)
     model = load(trained.model, data, ids="ids")
     assert model.recommend(k=left).equals(lists)
-    assert evaluate(model, data.split(), ask={}).table()["n"].to_list() == [USERS]
-    with pytest.raises(UserError, match="expected a model with codes of its own, got one with"):
+    assert evaluate(model, data.split(), prompts={}).table()["n"].to_list() == [USERS]
+    with pytest.raises(UserError, match="expected a model without extended codes, got one with"):
         model.save("copied")
-    with pytest.raises(UserError, match="load: ids: expected the data with the new items beside"):
+    with pytest.raises(UserError, match="load: ids: expected a data set with the new items"):
         load(trained.model, ids="ids")
-    code, out, _ = p5rec("evaluate", *ask, "--ids", "ids", *new)
+    code, out, _ = p5rec("evaluate", *recommend, "--ids", "ids", *new)
     assert (code, "all 26 items ranked" in out) == (0, True)
-    code, _, said = p5rec("recommend", *ask, "--out", "b.parquet", *new)
+    code, _, said = p5rec("recommend", *recommend, "--out", "b.parquet", *new)
     assert code == 2
     assert "extend its codes to new items (p5rec ids extend, then --ids)" in said
     assert not Path("b.parquet").exists()

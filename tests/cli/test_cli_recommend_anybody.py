@@ -31,7 +31,7 @@ def test_lists_for_sessions_too_short_to_evaluate(p5rec: Any, trained: Trained) 
         assert (code, len(err.splitlines()), said in err) == (2, 1, True), err
 
 
-def test_who_got_no_list_and_why(p5rec: Any, trained: Trained) -> None:
+def test_users_without_a_list_are_reported_with_reasons(p5rec: Any, trained: Trained) -> None:
     words = ["recommend", "--config", trained.config, "--model", trained.model, "--k", 5]
     every = [("all", item) for item in range(ITEMS)]
     most = [("most", item) for item in range(ITEMS - 3)]
@@ -41,12 +41,12 @@ def test_who_got_no_list_and_why(p5rec: Any, trained: Trained) -> None:
     assert (code, out) == (0, "8 rows: a.csv\n")
     told = [line for line in err.splitlines() if line.startswith("p5rec: ")]
     assert told == [
-        "p5rec: 1 of 3 users got no list ('all'); they have met all others: 1",
-        "p5rec: 1 of 3 users got fewer than 5 items ('most'); they have met all others: 1",
+        "p5rec: 1 of 3 users got no list ('all'); all other items are in their history: 1",
+        "p5rec: 1 of 3 users got fewer than 5 items ('most'); all other items are in their history: 1",
     ]
     answers = json.loads(Path("a.csv.manifest.json").read_text())["answers"]
     assert answers["without"] == {
-        "users": 1, "why": {"they have met all others": 1}, "ids": ["all"]
+        "users": 1, "why": {"all other items are in their history": 1}, "ids": ["all"]
     }  # fmt: skip
     assert p5rec(*words, "--out", "a.csv", *new)[:2] == (code, out)  # nothing to do, told again
     Path("stock.csv").write_text("item\ni1\ni2\n")
@@ -55,4 +55,4 @@ def test_who_got_no_list_and_why(p5rec: Any, trained: Trained) -> None:
     )
     assert code == 0
     assert "3 of 3 users got fewer than 5 items" in err
-    assert "; the constraints leave no more: 3" in err
+    assert "; the constraints leave no more items: 3" in err

@@ -83,7 +83,7 @@ def kill(mine: Mine, home: Path, times: int, seconds: float) -> list[float]:
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.nightly)])
-def test_a_killed_run_ends_as_one_that_never_was(
+def test_a_killed_run_ends_like_an_uninterrupted_one(
     p5rec: Any, trained: Trained, home: Path, rounds: int, seconds: float
 ) -> None:
     mine = Mine(trained.folder)
@@ -129,12 +129,12 @@ PARTS = {
         "model/metrics.jsonl",
     ),
     "model": ("model", "model/config.json", "model/codes"),
-    "answers": ("about.json",),
+    "predictions": ("about.json",),
 }
 
 
 @pytest.mark.parametrize(("stage", "part"), [(s, p) for s, parts in PARTS.items() for p in parts])
-def test_a_deleted_part_of_the_store_is_made_again(
+def test_deleted_artefacts_are_made_again(
     p5rec: Any, trained: Trained, home: Path, stage: str, part: str
 ) -> None:
     shutil.copytree(trained.folder / "home", home)
@@ -145,7 +145,7 @@ def test_a_deleted_part_of_the_store_is_made_again(
     shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
     code, said, err = p5rec("run", "sft", "--config", trained.config, "--out", "out")
     assert code == 0, err
-    lines = [line for line in said.splitlines() if "is missing or damaged; making it again" in line]
+    lines = [line for line in said.splitlines() if "is missing or damaged; recomputing" in line]
     if stage != "model":  # put together in silence
         assert len(lines) == 1
         assert re.match(rf"{stage}( [\w-]+)?: {part}", lines[0])

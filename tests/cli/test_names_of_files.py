@@ -18,7 +18,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_that_leads_elsewhere_is_one_line_with_its_place(
+def test_a_name_with_a_path_is_one_line_with_its_location(
     p5rec: Any, mine: Mine, name: str
 ) -> None:
     mine.replace("my.yaml", *NAMES[name])

@@ -36,8 +36,8 @@ WORDS = (
 
 
 @pytest.fixture(autouse=True)
-def few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p5rec.audit.prompts.ROWS", 6)
+def few_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p5rec.audit.prompts.MAX_EVENTS", 6)
 
 
 @dataclass
@@ -178,7 +178,7 @@ def attributes_that_count_all_events() -> list[str]:
 
 def _store(make: Callable[[Store, Corpus, Any], object]) -> list[str]:
     Log.drawn().write()
-    store = Store(Path("store").absolute(), say=lambda _: None)
+    store = Store(Path("store").absolute(), notify=lambda _: None)
     data = prepare_data(
         DataConfig(source="table", path="log.csv", items={"path": "items.csv"}), store
     )
@@ -224,7 +224,7 @@ PLANTED = {
     ties_by_id: "4 ties by id",
     split_against_time: "split against time",
     events_copied_across_the_split: "exact repeats across the split",
-    targets_copied_into_histories: "targets already met",
+    targets_copied_into_histories: "targets already seen",
     twins_of_targets: "near-duplicate items",
 }
 
@@ -241,9 +241,7 @@ def test_a_planted_leak_is_found(p5rec: Any, plant: Callable[[], list[str]]) -> 
     assert plant is vectors_of_all_events or all(1 <= len(rows) <= 5 for rows in shown)
 
 
-def test_a_history_that_holds_its_target_is_found(
-    p5rec: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_history_with_its_target_is_found(p5rec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of our own, were there one: the history goes on to the event asked about."""
 
     def past(view: CorpusView, event: int) -> np.ndarray:
@@ -308,7 +306,7 @@ CLEAN: dict[str, Callable[[], list[str]]] = {
 
 
 @pytest.mark.parametrize("make", CLEAN.values(), ids=CLEAN)
-def test_nothing_is_found_where_nothing_was_planted(p5rec: Any, make: Callable[[], Any]) -> None:
+def test_clean_logs_have_no_finding(p5rec: Any, make: Callable[[], Any]) -> None:
     code, out, err = p5rec("audit", *make())
     assert (code, err) == (0, ""), out
     assert "leaks found: 0, warnings found: 0" in out, out

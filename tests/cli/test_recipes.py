@@ -31,7 +31,7 @@ TOY = [
 ]
 
 
-def test_none_is_overlooked() -> None:
+def test_every_config_is_tested() -> None:
     """The list that the other tests go through holds every file there is."""
     folder = assets("recipes") / "configs"
     assert sorted(path for _, path in CONFIGS) == sorted(folder.rglob("*.y*ml"))
@@ -49,7 +49,7 @@ def test_a_config_binds_and_reloads_equal(recipe: str, path: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("recipe", "path"), CONFIGS, ids=lambda value: getattr(value, "stem", ""))
-def test_a_config_says_how_it_is_run(recipe: str, path: Path) -> None:
+def test_a_config_starts_with_its_command(recipe: str, path: Path) -> None:
     head = path.read_text().splitlines()[0]
     assert head.startswith("# ")
     assert "p5rec run" in head or "scripts/" in head
@@ -59,7 +59,7 @@ def test_a_config_says_how_it_is_run(recipe: str, path: Path) -> None:
 
 
 @pytest.mark.parametrize("recipe", shipped())
-def test_a_recipe_runs_on_a_toy_world(p5rec: Any, recipe: str, tmp_path: Path) -> None:
+def test_a_recipe_runs_on_a_synthetic_dataset(p5rec: Any, recipe: str, tmp_path: Path) -> None:
     """Each recipe has a config ``tiny``; fewer steps do for this."""
     tiny = shipped()[recipe]["tiny"]
     methods = read_yaml(tiny)[0]["methods"]
@@ -71,7 +71,7 @@ def test_a_recipe_runs_on_a_toy_world(p5rec: Any, recipe: str, tmp_path: Path) -
     for method in report["methods"]:
         assert method["duplicate_rate"] in (0, None)
         if method["task"] == "sequential":
-            assert (method["invalid_rate"], method["beside"]["short_rate"]) == (0, 0)
+            assert (method["invalid_rate"], method["other_metrics"]["short_rate"]) == (0, 0)
     assert {method["name"] for method in report["methods"]} >= {*methods, "popularity", "ease"}
     for name in (*methods, "popularity"):
         lists = pl.read_parquet(out / "lists" / f"{name}.parquet")
@@ -80,7 +80,7 @@ def test_a_recipe_runs_on_a_toy_world(p5rec: Any, recipe: str, tmp_path: Path) -
     assert str(out / "report.html") in said
     (tmp_path / "shown.yaml").write_text((out / "config.yaml").read_text())
     again = p5rec("run", recipe, "--config", tmp_path / "shown.yaml", "--out", tmp_path / "again")
-    assert again[1].count(": kept ") == said.count(": made ")
+    assert again[1].count(": cached ") == said.count(": made ")
 
 
 WHOLE = """
@@ -98,7 +98,7 @@ methods:
 """
 
 
-def test_whole_items_are_learned_by_passes_and_ranked(p5rec: Any, tmp_path: Path) -> None:
+def test_the_item_head_is_trained_and_ranks(p5rec: Any, tmp_path: Path) -> None:
     """One training, three ways of ranking: what whole items weigh is said in asking."""
     (tmp_path / "whole.yaml").write_text(WHOLE)
     code, said, err = p5rec("run", tmp_path / "whole.yaml", "--out", tmp_path / "out")
@@ -130,7 +130,7 @@ def test_whole_items_are_learned_by_passes_and_ranked(p5rec: Any, tmp_path: Path
     assert pl.read_parquet(written)["user"].n_unique() == 120
 
 
-def test_methods_go_on_from_one_another(p5rec: Any, tmp_path: Path) -> None:
+def test_alignment_is_initialised_from_a_trained_method(p5rec: Any, tmp_path: Path) -> None:
     """Supervised training longer, and both objectives of alignment, side by side in one report."""
     more = "{like: tiny, start: tiny, train: {steps: 3, tasks: {next-item: {}}"
     code, said, err = p5rec(
@@ -148,7 +148,7 @@ def test_methods_go_on_from_one_another(p5rec: Any, tmp_path: Path) -> None:
     assert "group_hit_rate" in logged
 
 
-def test_the_template_for_own_data_runs_as_its_comments_say(p5rec: Any) -> None:
+def test_the_template_for_own_data_runs(p5rec: Any) -> None:
     """A CSV log and item table with the columns it names, its model made small."""
     rng = np.random.default_rng(0)
     users = np.repeat(np.arange(30), 6)
@@ -184,7 +184,7 @@ def test_the_template_for_own_data_runs_as_its_comments_say(p5rec: Any) -> None:
         assert set(lists["title"]) <= {f"Thing {n}" for n in numbers}
 
 
-def test_a_method_goes_on_from_another(p5rec: Any, mine: Mine, tmp_path: Path) -> None:
+def test_a_method_is_initialised_from_another(p5rec: Any, mine: Mine, tmp_path: Path) -> None:
     more = "methods.more={like: mine, start: mine, train: {steps: 2}}"
     words = ("run", "sft", "--config", mine.config, "--out", tmp_path / "out", more)
     code, _, said = p5rec(*words)

@@ -53,7 +53,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_lists(
         out = tmp_path / f"killed{done}"
         while done < kills:  # until one run of these gets to its end
             process = start(out, PAUSE)
-            folder = out / ".a.parquet.parts"
+            folder = out / ".a.parquet.shards"
             reached = parts_in(folder)
             later = reached + rng.integers(0, 4)
             while process.is_alive() and parts_in(folder) < later:

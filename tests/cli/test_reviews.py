@@ -62,8 +62,8 @@ def test_reviews_end_to_end(p5rec: Any) -> None:
             for name in ("BLEU-4", "ROUGE-1", "ROUGE-2", "ROUGE-L"):
                 measured = method["metrics"][name]
                 assert measured["low"] <= measured["value"] <= measured["high"]
-            assert "distinct_sentences" in method["beside"]
-    assert found["review"]["most-frequent"]["beside"]["distinct_sentences"] == 2 / 18
+            assert "distinct_sentences" in method["other_metrics"]
+    assert found["review"]["most-frequent"]["other_metrics"]["distinct_sentences"] == 2 / 18
     pairs = {(c["a"], c["b"], c["task"], c["metric"]) for c in report["comparisons"]}
     assert ("llm", "nearest-review", "explanation", "ROUGE-L") in pairs
     assert ("llm", "lead-sentence", "summary", "BLEU-4") in pairs

@@ -87,7 +87,7 @@ methods:
 evaluate:
   k: 12
   exclude_seen: false
-  ask: {rating: 6, rating-sequence: 6, sequential-next: 6, click: 6}
+  prompts: {rating: 6, rating-sequence: 6, sequential-next: 6, click: 6}
   samples: 1
 """
 METHODS = (
@@ -98,7 +98,7 @@ METHODS = (
 )  # fmt: skip
 FITTED = {"method.json", "config.json", "items.json", "lineage.npy", "model.safetensors"}
 FUSED = ("hybrid", "hybrid-light", "swapped", "llm-near")
-WEIGHTS, NETWORK = "trained.safetensors", "parts/network"
+WEIGHTS, NETWORK = "trained.safetensors", "components/network"
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def figures(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_model_measured_again_has_every_figure_of_the_report(
+def test_evaluate_has_every_metric_of_the_report(
     p5rec: Any, ran: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("P5REC_HOME", str(ran / "home"))
@@ -149,7 +149,7 @@ def test_a_model_measured_again_has_every_figure_of_the_report(
         assert value == first[told, task], f"{told}, {task}"
 
 
-def test_methods_of_one_training_are_measured_apart(ran: Path) -> None:
+def test_methods_of_one_training_are_evaluated_separately(ran: Path) -> None:
     found = figures(ran / "out")
     named = ("network", "hybrid-light", "hybrid-codes", "both")
     told = [json.dumps(found[name, "sequential"]["metrics"]) for name in named]
@@ -157,7 +157,7 @@ def test_methods_of_one_training_are_measured_apart(ran: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["both", "llm", "hybrid-codes"])
-def test_lists_are_made_as_they_were_measured(
+def test_recommend_uses_the_evaluated_settings(
     p5rec: Any, ran: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of histories without the test events, they are the run's own."""
@@ -179,13 +179,13 @@ def test_lists_are_made_as_they_were_measured(
     assert not pl.read_parquet("a.parquet").equals(pl.read_parquet("b.parquet"))
 
 
-def test_what_options_set_is_in_the_report(
+def test_overridden_settings_are_in_the_report(
     p5rec: Any, ran: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("P5REC_HOME", str(ran / "home"))
     words = ("evaluate", "--config", ran / "every.yaml", "--out", "again")
     model = ran / "out/models/both"
-    code, _, err = p5rec(*words, "--model", model, "--item-weight", 0,
+    code, _, err = p5rec(*words, "--model", model, "--item-head-weight", 0,
                          "--search", "exhaustive", "--beams", 50)  # fmt: skip
     assert code == 0, err
     found = figures(Path("again"))["both", "sequential"]["metrics"]
@@ -193,20 +193,20 @@ def test_what_options_set_is_in_the_report(
     manifest = json.loads(Path("again/report.json").read_text())["manifest"]
     assert manifest["overridden"] == ["beams", "item_head_weight", "search"]
     assert manifest["method"]["decode"]["item_head_weight"] == 0
-    code, _, err = p5rec(*words, "--model", ran / "out/models/codes", "--item-weight", 1)
+    code, _, err = p5rec(*words, "--model", ran / "out/models/codes", "--item-head-weight", 1)
     assert (code, err.count("\n")) == (2, 1)
-    assert "--item-weight: expected a model with an item head, got one without" in err
+    assert "--item-head-weight: expected a model with an item head, got one without" in err
     code, _, err = p5rec(*words, "--model", ran / "out/models/hybrid", "--search", "beam")
     assert (code, err.count("\n")) == (2, 1)
-    assert "--search: expected a model that searches for its lists, got a fusion" in err
+    assert "--search: expected a model that decodes its lists, got a fusion" in err
     code, _, err = p5rec(*words, "--model", model, "--per-prefix", 1, "--search", "item-head")
     assert (code, err.count("\n")) == (2, 1)
     assert "expected --per-prefix or --search item-head, got both" in err
     code, _, err = p5rec(*words, "--model", ran / "out/models/network", "--per-prefix", 1)
-    assert (code, "got one beside the other, with which" in err) == (2, True)
+    assert (code, "got one, while" in err) == (2, True)
 
 
-def test_every_model_is_whole_and_shares_the_bytes_of_its_weights(ran: Path) -> None:
+def test_every_model_is_complete_and_shares_its_weight_files(ran: Path) -> None:
     models, store = ran / "out/models", ran / "home/store"
     one = (models / "network" / WEIGHTS).stat()
     for name in ("hybrid-codes", "both", f"hybrid-light/{NETWORK}"):
@@ -218,7 +218,7 @@ def test_every_model_is_whole_and_shares_the_bytes_of_its_weights(ran: Path) -> 
         settings = json.loads((method / "config.json").read_text())
         if settings["kind"] == "fusion":
             weights = json.loads((method / "fusion.json").read_text())["weights"]
-            parts = {path.name for path in (method / "parts").iterdir()}
+            parts = {path.name for path in (method / "components").iterdir()}
             assert parts == {name for name, weight in weights.items() if weight}
             continue
         if settings["kind"] != "generative":
@@ -236,7 +236,7 @@ def copied(ran: Path, folder: Path) -> Path:
     return shutil.copytree(ran / "out/models/hybrid-light", folder / "hybrid-light")
 
 
-def test_a_model_without_its_settings_is_asked_by_the_defaults_and_says_so(
+def test_a_model_without_settings_is_served_with_the_defaults_and_a_note(
     p5rec: Any, ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("P5REC_HOME", str(ran / "home"))
@@ -244,7 +244,7 @@ def test_a_model_without_its_settings_is_asked_by_the_defaults_and_says_so(
     (model / "method.json").unlink()
     words = ("--config", ran / "every.yaml", "--model", model)
     code, out, _ = p5rec("evaluate", *words)
-    assert (code, "has no method.json, which says how it was measured" in out) == (0, True)
+    assert (code, "has no method.json with the settings of its evaluation" in out) == (0, True)
     code, _, err = p5rec("recommend", *words, "--out", "a.csv")
     assert (code, "has no method.json" in err) == (0, True)
     (model / "method.json").write_text('{"version": 3}')
@@ -271,7 +271,7 @@ def test_a_partly_deleted_model_names_the_file(
     assert f"{model / file}: expected the file that was saved, got" in err
 
 
-def test_another_linear_part_trains_no_network_and_other_readings_fit_nothing(
+def test_a_changed_component_or_estimator_trains_no_network(
     p5rec: Any, ran: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("P5REC_HOME", str(ran / "home"))
@@ -293,7 +293,7 @@ def test_another_linear_part_trains_no_network_and_other_readings_fit_nothing(
     assert code == 0, err
     assert "fit generative: made" not in said
     assert said.count("fit item-to-item: made") == 1
-    assert "answers generative: made" not in said
+    assert "predictions generative: made" not in said
     again, first = (folder / "models/hybrid-light" for folder in (tmp_path / "out", ran / "out"))
     assert os.path.samefile(again / NETWORK / WEIGHTS, first / NETWORK / WEIGHTS)
     linear = "components/ease/model.safetensors"

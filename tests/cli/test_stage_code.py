@@ -61,11 +61,11 @@ methods:
     train: {{tasks: {{next-item: {{}}}}, align: {{objective: sdpo, negatives: 2}}}}
 evaluate:
   k: 10
-  ask: {{rating: 5, summary: 5}}
+  prompts: {{rating: 5, summary: 5}}
   samples: 1
 """
 KINDS = {
-    "data", "text", "vectors", "ids", "trial", "fit", "fit generative", "model", "pairs", "answers",
+    "data", "text", "vectors", "ids", "trial", "fit", "fit generative", "model", "pairs", "predictions",
     "reference", "report",
 }  # fmt: skip
 
@@ -163,7 +163,7 @@ def remade(seen: list[Seen], edited: Code) -> dict[str, list[Any]]:
     return found
 
 
-def test_what_a_stage_runs_is_in_its_key(seen: list[Seen]) -> None:
+def test_the_key_of_a_stage_covers_its_code(seen: list[Seen]) -> None:
     assert {each.stage for each in seen} == KINDS
     beyond = [
         (each.stage, each.about, sorted(more))
@@ -183,22 +183,22 @@ def test_comments_and_docstrings_re_make_nothing(seen: list[Seen], tmp_path: Pat
     assert not remade(seen, edited)
 
 
-def test_a_changed_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Path) -> None:
+def test_a_changed_baseline_re_makes_its_stages_alone(seen: list[Seen], tmp_path: Path) -> None:
     found = remade(seen, changed(tmp_path, "methods/baselines/ease.py", "\nX = 1\n"))
     assert {each["kind"] for each in found.pop("trial")} == {"ease"}
     assert {each["kind"] for each in found.pop("fit")} == {"ease", "item-to-item", "fusion"}
     assert {each["kind"] for each in found.pop("model")} == {"ease", "item-to-item", "fusion"}
-    assert len(found.pop("answers")) == 3  # the lists of ease, of ease-recency and of both
+    assert len(found.pop("predictions")) == 3  # the lists of ease, of ease-recency and of both
     assert found.keys() == {"report"}
 
 
-def test_a_baseline_that_is_not_asked_for_re_makes_nothing(
-    seen: list[Seen], tmp_path: Path
-) -> None:
+def test_an_unused_baseline_changes_no_stage(seen: list[Seen], tmp_path: Path) -> None:
     assert not remade(seen, changed(tmp_path, "methods/baselines/bpr.py", "\nX = 1\n"))
 
 
-def test_a_changed_rating_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_path: Path) -> None:
+def test_a_changed_rating_baseline_re_makes_its_stages_alone(
+    seen: list[Seen], tmp_path: Path
+) -> None:
     found = remade(seen, changed(tmp_path, "methods/baselines/factors.py", "\nX = 1\n"))
     for stage in ("trial", "fit", "model"):
         assert {each["kind"] for each in found.pop(stage)} == {"mf"}
@@ -206,19 +206,17 @@ def test_a_changed_rating_baseline_is_fitted_anew_alone(seen: list[Seen], tmp_pa
     assert not found
 
 
-def test_a_changed_task_re_makes_what_poses_it(seen: list[Seen], tmp_path: Path) -> None:
+def test_a_changed_task_re_makes_its_stages(seen: list[Seen], tmp_path: Path) -> None:
     found = remade(seen, changed(tmp_path, "tasks/reviews.py", "\nX = 1\n"))
     assert {each["kind"] for each in found.pop("fit")} == {
         "lead-sentence", "most-frequent", "most-frequent-of-item", "nearest-review",
     }  # fmt: skip
     assert len(found.pop("reference")) == 4
     assert all("summary" in each["train"]["tasks"] for each in found.pop("fit generative"))
-    assert found.keys() == {"model", "answers", "report"}
+    assert found.keys() == {"model", "predictions", "report"}
 
 
-def test_the_page_is_made_of_its_files_and_nothing_else_is(
-    seen: list[Seen], tmp_path: Path
-) -> None:
+def test_a_changed_stylesheet_re_makes_the_report_alone(seen: list[Seen], tmp_path: Path) -> None:
     assert remade(seen, changed(tmp_path, "report/assets/report.css", "a {}")).keys() == {"report"}
 
 
@@ -226,13 +224,17 @@ def test_the_page_is_made_of_its_files_and_nothing_else_is(
     ("library", "shaped", "not_shaped"),
     [
         ("polars", {"data", "ids", "fit generative", "report"}, set()),
-        ("torch", {"text", "fit generative", "vectors", "answers", "pairs"}, {"data", "ids"}),
-        ("trl", {"fit generative"}, {"data", "ids", "text", "vectors", "fit", "answers", "report"}),
+        ("torch", {"text", "fit generative", "vectors", "predictions", "pairs"}, {"data", "ids"}),
+        (
+            "trl",
+            {"fit generative"},
+            {"data", "ids", "text", "vectors", "fit", "predictions", "report"},
+        ),
         ("scikit-learn", {"ids", "reference"}, {"data", "fit generative", "trial"}),
         ("filelock", set(), KINDS),
     ],
 )
-def test_a_new_version_of_a_library_re_makes_what_it_shapes(
+def test_a_new_library_version_re_makes_its_stages(
     seen: list[Seen],
     monkeypatch: pytest.MonkeyPatch,
     library: str,

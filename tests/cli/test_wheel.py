@@ -96,4 +96,4 @@ def test_it_runs_away_from_the_checkout(run, installed: Path, tmp_path: Path) ->
     assert "tiny beats popularity" in said
     assert (tmp_path / "runs" / "tiny" / "report.md").is_file()
     shown = run("p5rec", "run", "sft", "--config", "runs/tiny/config.yaml")
-    assert shown.count(": kept ") == said.count(": made ")
+    assert shown.count(": cached ") == said.count(": made ")
