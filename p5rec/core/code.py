@@ -18,7 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .paths import PACKAGE
+from .paths import PACKAGE, cache_home
+from .remembered import Remembered
 
 # a function or class that does the work, or "package.module:attribute" for one
 Work = Callable[..., Any] | str
@@ -43,6 +44,7 @@ SHAPING = {
     "trl": ("trl",),
 }
 PAGES = {".html", ".css", ".js"}
+PARSED = "parsed.json"  # in the cache: what was read of each module, under the hash of its source
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class Code:
             if name not in found and mine:
                 found.add(name)
                 waiting += _read(self.root, name).imports
+        _parsed(cache_home() / PARSED).save()
         return sorted(found)
 
     def digest(self, *work: Work) -> str:
@@ -150,15 +153,38 @@ def _file(root: Path, name: str) -> Path | None:
 def _read(root: Path, name: str) -> Module:
     path = _file(root, name)
     assert path is not None, "asked for modules alone"
-    tree = _Bare().visit(ast.parse(path.read_bytes()))
-    state = blake2b(ast.dump(tree).encode(), digest_size=16)
-    for package in _read_from(tree):
-        folder = root.joinpath(*package.split("."))
-        for page in sorted(p for p in folder.rglob("*") if p.suffix in PAGES):
-            state.update(page.relative_to(folder).as_posix().encode() + page.read_bytes())
+    source, parsed = path.read_bytes(), _parsed(cache_home() / PARSED)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    key = blake2b(f"{package}\n".encode() + source, digest_size=16).hexdigest()
+    known = parsed.get(name, key)
+    if known is None:
+        known = _parse(source, package)
+        parsed.put(name, key, known)
+    digest, imports, opened = known
+    if opened:
+        state = blake2b(digest.encode(), digest_size=16)
+        for folder in (root.joinpath(*each.split(".")) for each in opened):
+            for page in sorted(p for p in folder.rglob("*") if p.suffix in PAGES):
+                state.update(page.relative_to(folder).as_posix().encode() + page.read_bytes())
+        digest = state.hexdigest()
+    return Module(digest, frozenset(imports))
+
+
+@cache
+def _parsed(path: Path) -> Remembered:
+    """What earlier processes read of the sources, with this Python and this way of reading."""
+    own = blake2b(Path(__file__).read_bytes(), digest_size=8).hexdigest()
+    return Remembered(path, f"{sys.version_info.major}.{sys.version_info.minor} {own}")
+
+
+def _parse(source: bytes, package: str) -> tuple[str, list[str], list[str]]:
+    """The digest of a module's syntax tree, what it imports, and the packages whose files it
+    opens."""
+    tree = _Bare().visit(ast.parse(source))
+    digest = blake2b(ast.dump(tree).encode(), digest_size=16).hexdigest()
     named = set(_imports(tree, package))
-    return Module(state.hexdigest(), frozenset({*named, *(p for n in named for p in _packages(n))}))
+    imports = named | {each for name in named for each in _packages(name)}
+    return digest, sorted(imports), list(_read_from(tree))
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""External ids in a user's file → rows of the corpus."""
+"""External ids → rows of the corpus or of a model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +68,12 @@ def known_rows(
             did_you_mean(name or "", list(known)[:HINTED]),
         )
     return found.to_numpy().astype(np.int32)
+
+
+def rows_among(item_ids: Sequence[Hashable], known: Sequence[Hashable]) -> np.ndarray:
+    """``(N,)`` the row in ``known`` of each item, -1 for those that are not there."""
+    place = {item: row for row, item in enumerate(known)}
+    return np.array([place.get(item, -1) for item in item_ids])
 
 
 def numbered(names: pl.Series, known: Sequence[str]) -> np.ndarray:

@@ -8,7 +8,7 @@ low-rank adapters as peft writes them, those of earlier trainings in folders wit
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, fault
 from p5rec.core.rng import derive_seed, id_keys
 from p5rec.core.types import Corpus, Histories, ItemCodes
+from p5rec.data.known import rows_among
 from p5rec.ids.files import load_codes, load_item_ids, save_codes
 from p5rec.ids.tokens import item_strings, token_strings
 from p5rec.prompting.source import PromptsConfig
@@ -311,12 +312,6 @@ def load_adapters(lm: Any, folder: Path, names: Mapping[str, str]) -> None:
         inner = "adapter" if saved == LAST else f"adapter/{saved}"
         tensors = read_tensors(folder / inner / "adapter_model.safetensors")
         set_peft_model_state_dict(lm, tensors, name)
-
-
-def rows_among(item_ids: Sequence[Hashable], known: Sequence[Hashable]) -> np.ndarray:
-    """``(N,)`` the row in ``known`` of each item, -1 for those that are not there."""
-    place = {item: row for row, item in enumerate(known)}
-    return np.array([place.get(item, -1) for item in item_ids])
 
 
 def placed(rows: Tensor, row_of: np.ndarray, others: Tensor | None = None) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from p5rec.backbones.adapters import stack_names
 from p5rec.core.errors import fault
+from p5rec.data.known import rows_among
 from p5rec.ids.files import load_codes, load_item_ids
 
 from .checkpoint import (
@@ -26,7 +27,6 @@ from .checkpoint import (
     placed,
     read_settings,
     read_tensors,
-    rows_among,
     trainable_state,
     unlike,
 )

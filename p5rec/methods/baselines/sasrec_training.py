@@ -23,9 +23,9 @@ from p5rec.core.errors import fault
 from p5rec.core.features import behaviour_codes
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, Split
+from p5rec.data.known import rows_among
 from p5rec.data.train_events import taken, with_news
 from p5rec.models.catalogue import catalogue_loss, draw, quick
-from p5rec.models.checkpoint import rows_among
 from p5rec.models.sasrec import Sasrec as Network
 from p5rec.models.sasrec import SasrecShape
 
