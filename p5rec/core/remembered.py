@@ -25,7 +25,7 @@ class Remembered:
         self.path, self.version, self._new = path, version, False
         try:
             read = json.loads(path.read_text(encoding="utf-8"))
-            self.values: dict[str, Any] = read["values"] if read["version"] == version else {}
+            self.values: dict[str, Any] = dict(read["values"]) if read["version"] == version else {}
         except (OSError, ValueError, KeyError, TypeError):
             self.values = {}
 
