@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -30,8 +30,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from train_ways import Contest, OneTarget, Turns, contest, listed, ours, peak_memory, stock
+from train_ways import (
+    MOVIELENS,
+    Contest,
+    OneTarget,
+    Turns,
+    contest,
+    listed,
+    ours,
+    peak_memory,
+    stock,
+)
 
+from p5rec.data.config import DataConfig
 from p5rec.methods.generative.method import Generative
 from p5rec.metrics import ranking
 from p5rec.models.multitask import Batch
@@ -54,13 +65,12 @@ TARGETS = {"dense": "dense", "codes": "dense", "prompts": "sequential-next"}  # 
 FAMILY = "sequential-next"
 
 
-def same_rows(layers: int, batch: int) -> Generative:
-    """The first part's method."""
+def same_rows(backbone: Mapping[str, Any], **train: Any) -> Generative:
+    """The first part's method, a token a code; ``train`` takes the place of single settings."""
     return Generative.model_validate({
-        "backbone": {"name": "smollm2", "layers": layers, "dtype": "float32", "items": "tokens",
-                     "item_rows": False, "normalisation": "vocab"},
-        "train": {"tasks": MIXTURE, "steps": STEPS, "batch": batch, "learning_rate": 1e-3,
-                  "warmup": 3, "precision": "float32", "max_tokens": 320, "dense": {"window": 60}},
+        "backbone": {"items": "tokens", "item_rows": False, "normalisation": "vocab", **backbone},
+        "train": {"tasks": MIXTURE, "steps": STEPS, "learning_rate": 1e-3, "warmup": 3,
+                  "precision": "float32", "max_tokens": 320, "dense": {"window": 60}, **train},
     })  # fmt: skip
 
 
@@ -111,9 +121,11 @@ def ndcg(way: str, lesson: Contest, users: int) -> Callable[[], float]:
     return look
 
 
-def learn_same(line: Connection, way: str, method: Generative) -> None:
+def learn_same(
+    line: Connection, way: str, method: Generative, source: DataConfig = MOVIELENS
+) -> None:
     """A process of the first part."""
-    lesson = listed(contest(method))
+    lesson = listed(contest(method, source))
     turns = Turns(line, held_out_loss(lesson, method))
     line.send("ready")
     train = ours if way == "ours" else partial(stock, checkpointing="checkpointing" in way)
@@ -153,45 +165,71 @@ def figures(lesson: Contest, steps: int) -> dict[str, Any]:
     }
 
 
+def answering(target: Callable[..., None], line: Connection, *arguments: Any) -> None:
+    """Runs ``target(line, *arguments)``; if it fails, the other side hears why."""
+    try:
+        target(line, *arguments)
+    except Exception as error:
+        line.send(RuntimeError(f"{type(error).__name__}: {error}"))
+        raise
+
+
 class Table:
     """The ways at one table: who trains is the one whose clock shows least.
 
     Args:
         target: what a process runs: ``target(line, way, *arguments)``.
         arguments: of each way.
+        start: how processes start; ``fork`` is soon done, and no way for a GPU.
     """
 
-    def __init__(self, target: Callable[..., None], arguments: dict[str, tuple[Any, ...]]) -> None:
-        context, self.lines = get_context("spawn"), {}
+    def __init__(
+        self,
+        target: Callable[..., None],
+        arguments: dict[str, tuple[Any, ...]],
+        start: str = "spawn",
+    ) -> None:
+        context: Any = get_context(start)
+        self.lines: dict[str, Connection] = {}
         for way, given in arguments.items():
             self.lines[way], theirs = context.Pipe()
-            context.Process(target=target, args=(theirs, way, *given), daemon=True).start()
-            self.lines[way].recv()
+            process = context.Process(target=answering, args=(target, theirs, way, *given))
+            process.daemon = True
+            process.start()
+            self.heard(way)
         self.seconds: dict[str, list[float]] = {way: [] for way in arguments}
         self.looks: dict[str, list[tuple[float, int, float]]] = {way: [] for way in arguments}
+
+    def heard(self, way: str) -> Any:
+        """What the way says next; raises what ended it."""
+        word = self.lines[way].recv()
+        if isinstance(word, Exception):
+            raise word
+        return word
 
     def step(self, way: str) -> float:
         """One step; the way's clock after it."""
         self.lines[way].send("go")
-        self.seconds[way].append(self.lines[way].recv())
+        self.seconds[way].append(self.heard(way))
         return sum(self.seconds[way])
 
     def look(self, way: str) -> None:
         """Measures the way's model, off the clock."""
         self.lines[way].send("look")
         clock, steps = sum(self.seconds[way]), len(self.seconds[way])
-        self.looks[way].append((clock, steps, self.lines[way].recv()))
+        self.looks[way].append((clock, steps, self.heard(way)))
 
     def close(self, way: str, word: str = "enough") -> dict[str, Any]:
         """What the way has to tell, at its end."""
         self.lines[way].send(word)
-        told: dict[str, Any] = self.lines[way].recv()
+        told: dict[str, Any] = self.heard(way)
         return {"way": way, "seconds": self.seconds[way], "looks": self.looks[way], **told}
 
 
 def part_same(layers: int, batch: int) -> list[dict[str, Any]]:
     """Stock and ours on the same rows, in turns."""
-    table = Table(learn_same, {way: (same_rows(layers, batch),) for way in SAME})
+    backbone = {"name": "smollm2", "layers": layers, "dtype": "float32"}
+    table = Table(learn_same, {way: (same_rows(backbone, batch=batch),) for way in SAME})
     told = {}
     for step in range(STEPS):
         for way, steps in SAME.items():

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset
+from decode_ways import finished
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
@@ -40,6 +42,7 @@ from p5rec.train.schedule import Schedule
 from p5rec.train.sft import fit
 from p5rec.train.training_data import build_training_data
 
+MOVIELENS = DataConfig(source="recbole", path="ml-100k")
 IDS = {"levels": 2, "codebook": 64, "vectors": {"text": None, "cooccurrence": {}}}
 
 
@@ -78,13 +81,13 @@ class Contest:
         return [tables[task][int(n)] for task, n in filled]
 
 
-def contest(method: Generative) -> Contest:
-    """``method`` on MovieLens 100k, items named by co-occurrence codes.
+def contest(method: Generative, source: DataConfig = MOVIELENS) -> Contest:
+    """``method`` on the data of ``source``, items named by co-occurrence codes.
 
     It has no rating heads: a stock trainer knows no such thing.
     """
     store = Store(cache_home() / "store", say=lambda _: None)
-    data = prepare_data(DataConfig(source="recbole", path="ml-100k"), store)
+    data = prepare_data(source, store)
     corpus = load_corpus(data.path)
     (ids,) = build_ids(IdsConfig.model_validate(IDS), {}, Prepared(corpus, data, store))
     codes = load_codes(ids.path, corpus.catalog.ids)
@@ -159,10 +162,12 @@ class Turns:
             self.line.send(self.look())
         if word == "enough":
             raise Enough
+        finished()
         self.started = time.perf_counter()
 
     def end(self) -> None:
         """Tells what the step took and waits for the next one."""
+        finished()
         self.line.send(time.perf_counter() - self.started)
         self.begin()
 
@@ -212,7 +217,8 @@ def stock(contest: Contest, turns: Turns, checkpointing: bool) -> list[float]:
             output_dir=folder, max_steps=train.steps, per_device_train_batch_size=train.batch,
             learning_rate=train.learning_rate, lr_scheduler_type="cosine",
             warmup_steps=train.warmup, weight_decay=train.weight_decay, adam_beta2=0.98,
-            max_grad_norm=train.clip, bf16=train.precision == "bfloat16", use_cpu=True,
+            max_grad_norm=train.clip, bf16=train.precision == "bfloat16",
+            use_cpu=not torch.cuda.is_available(),
             gradient_checkpointing=checkpointing, train_sampling_strategy="sequential",
             max_length=None, dataset_kwargs={"skip_prepare_dataset": True}, logging_steps=1,
             save_strategy="no", seed=train.seed, report_to=[], disable_tqdm=True,
@@ -232,5 +238,7 @@ def stock(contest: Contest, turns: Turns, checkpointing: bool) -> list[float]:
 
 
 def peak_memory() -> int:
-    """Bytes of this process at its largest."""
+    """Bytes at most, of a GPU's memory if there is one, else of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
