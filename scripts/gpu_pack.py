@@ -20,10 +20,11 @@ from p5rec.data.fetch import fetch
 
 ROOT = Path(__file__).parents[1]
 CARRIED = (
-    "accelerate", "annotated-types", "datasets", "dill", "evaluate", "filelock", "gguf", "hf-xet",
-    "httpcore2", "httpx2", "huggingface_hub", "multiprocess", "nltk", "peft", "polars",
-    "polars-runtime-32", "pydantic", "pydantic_core", "rouge_score", "safetensors", "tokenizers",
-    "transformers", "trl", "typer", "typing-inspection",
+    "accelerate", "annotated-doc", "annotated-types", "anyio", "click", "datasets", "dill",
+    "filelock", "fsspec", "gguf", "hf-xet", "httpcore2", "httpx2", "huggingface_hub", "idna",
+    "multiprocess", "peft", "polars", "polars-runtime-32", "pydantic", "pydantic_core", "regex",
+    "safetensors", "tokenizers", "tqdm", "transformers", "trl", "truststore", "typer",
+    "typing-inspection", "typing_extensions",
 )  # fmt: skip
 FETCHED = ("smollm2", "ml-100k")
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
