@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -30,8 +30,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from trainers import OneTarget, Setup, Turns, materialised, ours, peak_memory, setup_of, stock
+from trainers import (
+    MOVIELENS,
+    OneTarget,
+    Setup,
+    Turns,
+    materialised,
+    ours,
+    peak_memory,
+    setup_of,
+    stock,
+)
 
+from p5rec.data.config import DataConfig
 from p5rec.methods.generative.method import Generative
 from p5rec.metrics import ranking
 from p5rec.models.multitask import Batch
@@ -58,14 +69,13 @@ TARGETS = {
 FAMILY = "sequential-next"
 
 
-def same_rows(layers: int, batch: int) -> Generative:
-    """The method of the first experiment."""
+def same_rows(backbone: Mapping[str, Any], **train: Any) -> Generative:
+    """The method of the first experiment, one token per code; ``train`` replaces its settings."""
     return Generative.model_validate({
-        "backbone": {"name": "smollm2", "layers": layers, "dtype": "float32", "items": "tokens",
-                     "item_embeddings": False, "normalisation": "vocab"},
-        "train": {"tasks": MIXTURE, "steps": STEPS, "batch": batch, "learning_rate": 1e-3,
-                  "warmup": 3, "precision": "float32", "max_tokens": 320,
-                  "next_item": {"window": 60}},
+        "backbone": {"items": "tokens", "item_embeddings": False, "normalisation": "vocab",
+                     **backbone},
+        "train": {"tasks": MIXTURE, "steps": STEPS, "learning_rate": 1e-3, "warmup": 3,
+                  "precision": "float32", "max_tokens": 320, "next_item": {"window": 60}, **train},
     })  # fmt: skip
 
 
@@ -116,9 +126,11 @@ def ndcg(way: str, setup: Setup, users: int) -> Callable[[], float]:
     return check
 
 
-def train_same(line: Connection, way: str, method: Generative) -> None:
+def train_same(
+    line: Connection, way: str, method: Generative, source: DataConfig = MOVIELENS
+) -> None:
     """A process of the first experiment."""
-    setup = materialised(setup_of(method))
+    setup = materialised(setup_of(method, source))
     turns = Turns(line, held_out_loss(setup, method))
     line.send("ready")
     train = ours if way == "ours" else partial(stock, checkpointing="checkpointing" in way)
@@ -158,45 +170,71 @@ def figures(setup: Setup, steps: int) -> dict[str, Any]:
     }
 
 
+def send_errors(target: Callable[..., None], line: Connection, *arguments: Any) -> None:
+    """Runs ``target(line, *arguments)``; sends the error through ``line`` if it fails."""
+    try:
+        target(line, *arguments)
+    except Exception as error:
+        line.send(RuntimeError(f"{type(error).__name__}: {error}"))
+        raise
+
+
 class Table:
     """Runs the trainers in turns: the next step goes to the one with the least training time.
 
     Args:
         target: the function of a process: ``target(line, way, *arguments)``.
         arguments: the arguments of each trainer.
+        start: the start method of processes; ``fork`` is fast but does not work with a GPU.
     """
 
-    def __init__(self, target: Callable[..., None], arguments: dict[str, tuple[Any, ...]]) -> None:
-        context, self.lines = get_context("spawn"), {}
+    def __init__(
+        self,
+        target: Callable[..., None],
+        arguments: dict[str, tuple[Any, ...]],
+        start: str = "spawn",
+    ) -> None:
+        context: Any = get_context(start)
+        self.lines: dict[str, Connection] = {}
         for way, own in arguments.items():
             self.lines[way], theirs = context.Pipe()
-            context.Process(target=target, args=(theirs, way, *own), daemon=True).start()
-            self.lines[way].recv()
+            process = context.Process(target=send_errors, args=(target, theirs, way, *own))
+            process.daemon = True
+            process.start()
+            self.receive(way)
         self.seconds: dict[str, list[float]] = {way: [] for way in arguments}
         self.checks: dict[str, list[tuple[float, int, float]]] = {way: [] for way in arguments}
+
+    def receive(self, way: str) -> Any:
+        """The next message of a trainer; raises the error that ended it."""
+        message = self.lines[way].recv()
+        if isinstance(message, Exception):
+            raise message
+        return message
 
     def step(self, way: str) -> float:
         """Runs one step; returns the trainer's total time."""
         self.lines[way].send("go")
-        self.seconds[way].append(self.lines[way].recv())
+        self.seconds[way].append(self.receive(way))
         return sum(self.seconds[way])
 
     def check(self, way: str) -> None:
         """Measures the trainer's model, off the clock."""
         self.lines[way].send("check")
         clock, steps = sum(self.seconds[way]), len(self.seconds[way])
-        self.checks[way].append((clock, steps, self.lines[way].recv()))
+        self.checks[way].append((clock, steps, self.receive(way)))
 
     def close(self, way: str, word: str = "enough") -> dict[str, Any]:
         """Ends the trainer; returns its results."""
         self.lines[way].send(word)
-        results: dict[str, Any] = self.lines[way].recv()
+        results: dict[str, Any] = self.receive(way)
         return {"way": way, "seconds": self.seconds[way], "checks": self.checks[way], **results}
 
 
 def run_same(layers: int, batch: int) -> list[dict[str, Any]]:
     """SFTTrainer and p5rec on the same examples, in turns."""
-    table = Table(train_same, {way: (same_rows(layers, batch),) for way in SAME})
+    backbone = {"name": "smollm2", "layers": layers, "dtype": "float32"}
+    table = Table(train_same, {way: (same_rows(backbone, batch=batch),) for way in SAME})
     results = {}
     for step in range(STEPS):
         for way, steps in SAME.items():

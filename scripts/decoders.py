@@ -33,6 +33,7 @@ def generated(
     model: Any, ids: Tensor, beams: int, rows: TokenSequences, how: dict[str, Any]
 ) -> tuple[Tensor, Tensor]:
     """Items ``(B, K)`` and their scores of a transformers model's ``generate``."""
+    ids = ids.to(model.device)
     out = model.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
@@ -45,9 +46,15 @@ def generated(
         use_cache=True,
         **how,
     )
-    nodes, _ = rows.walk(out.sequences[:, -rows.trie.levels :])
+    nodes, _ = rows.walk(out.sequences[:, -rows.trie.levels :].to(rows.trie.leaf_item.device))
     items = rows.trie.leaf_item[nodes].view(len(ids), beams)
     return items, out.sequences_scores.view(len(ids), beams)
+
+
+def synchronise() -> None:
+    """Waits until a GPU has finished its work."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def by_function(rows: TokenSequences, prompt: int) -> dict[str, Any]:
@@ -78,12 +85,13 @@ def by_processor(rows: TokenSequences, prompt: int, end: int, normalisation: str
 @lru_cache(maxsize=2)
 def ranks_of(trie: Trie) -> list[Tensor]:
     """The order of equal scores, computed once for all searches."""
-    return trie.subtree_min(torch.from_numpy(tie_order(id_keys(range(len(trie))), 0)))
+    order = torch.from_numpy(tie_order(id_keys(range(len(trie))), 0))
+    return trie.subtree_min(order.to(trie.leaf_item.device))
 
 
 def ours(bundle: Bundle, ids: Tensor, beams: int, allowed: Allowed | None = None) -> Any:
     """Items ``(B, K)`` and their scores of our beam search."""
-    trie = bundle.model.trie
+    trie, ids = bundle.model.trie, ids.to(bundle.model.device)
     opened = None if allowed is None else OpenNodes(trie, allowed)
     scorer = code_scorer(bundle.model, ids, torch.ones_like(ids))
     k = min(beams, len(trie))

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset
+from decoders import synchronise
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
@@ -40,6 +42,7 @@ from p5rec.train.schedule import Schedule
 from p5rec.train.sft import fit
 from p5rec.train.training_data import build_training_data
 
+MOVIELENS = DataConfig(source="recbole", path="ml-100k")
 IDS = {"levels": 2, "codebook": 64, "vectors": {"text": None, "cooccurrence": {}}}
 
 
@@ -78,13 +81,13 @@ class Setup:
         return [tables[task][int(n)] for task, n in filled]
 
 
-def setup_of(method: Generative) -> Setup:
-    """``method`` on MovieLens 100k with semantic ids from co-occurrence.
+def setup_of(method: Generative, source: DataConfig = MOVIELENS) -> Setup:
+    """``method`` on the data of ``source`` with semantic ids from co-occurrence.
 
     It has no rating heads, because SFTTrainer cannot train them.
     """
     store = Store(cache_home() / "store", notify=lambda _: None)
-    data = prepare_data(DataConfig(source="recbole", path="ml-100k"), store)
+    data = prepare_data(source, store)
     corpus = load_corpus(data.path)
     (ids,) = build_ids(IdsConfig.model_validate(IDS), {}, Prepared(corpus, data, store))
     codes = load_codes(ids.path, corpus.catalog.ids)
@@ -161,10 +164,12 @@ class Turns:
             self.line.send(self.check())
         if word == "enough":
             raise Enough
+        synchronise()
         self.started = time.perf_counter()
 
     def end(self) -> None:
         """Reports the time of the step and waits for the next turn."""
+        synchronise()
         self.line.send(time.perf_counter() - self.started)
         self.begin()
 
@@ -216,7 +221,8 @@ def stock(setup: Setup, turns: Turns, checkpointing: bool) -> list[float]:
             output_dir=folder, max_steps=train.steps, per_device_train_batch_size=train.batch,
             learning_rate=train.learning_rate, lr_scheduler_type="cosine",
             warmup_steps=train.warmup, weight_decay=train.weight_decay, adam_beta2=0.98,
-            max_grad_norm=train.clip, bf16=train.precision == "bfloat16", use_cpu=True,
+            max_grad_norm=train.clip, bf16=train.precision == "bfloat16",
+            use_cpu=not torch.cuda.is_available(),
             gradient_checkpointing=checkpointing, train_sampling_strategy="sequential",
             max_length=None, dataset_kwargs={"skip_prepare_dataset": True}, logging_steps=1,
             save_strategy="no", seed=train.seed, report_to=[], disable_tqdm=True,
@@ -236,5 +242,7 @@ def stock(setup: Setup, turns: Turns, checkpointing: bool) -> list[float]:
 
 
 def peak_memory() -> int:
-    """Peak memory of this process, bytes."""
+    """Peak memory in bytes: of the GPU if there is one, otherwise of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

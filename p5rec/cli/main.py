@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import sys
 from importlib import import_module
 from typing import Any
@@ -15,6 +16,7 @@ from p5rec.core.errors import UserError, disk_full
 from p5rec.core.terminal import printable, safe_output
 
 INTERRUPTED = 130
+GC_THRESHOLD = 50_000  # new objects per garbage collection; imports create a million objects
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 # name → (module, one line of help); a module is imported when its command is used
@@ -80,6 +82,7 @@ def _root(
 
 def main() -> None:
     """Entry point of ``p5rec``."""
+    gc.set_threshold(GC_THRESHOLD)
     guarded(app)
 
 

@@ -18,7 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .paths import PACKAGE
+from .json_cache import JsonCache
+from .paths import PACKAGE, cache_home
 
 # a function or class that a stage runs, or its "package.module:attribute"
 Work = Callable[..., Any] | str
@@ -43,6 +44,7 @@ RELEVANT_DISTRIBUTIONS = {
     "trl": ("trl",),
 }
 PAGES = {".html", ".css", ".js"}
+PARSED = "parsed.json"  # cache of digests and imports, by the hash of each module's source
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class Code:
             if name not in reached and counts:
                 reached.add(name)
                 waiting += _read(self.root, name).imports
+        _parsed(cache_home() / PARSED).save()
         return sorted(reached)
 
     def digest(self, *work: Work) -> str:
@@ -150,15 +153,38 @@ def _file(root: Path, name: str) -> Path | None:
 def _read(root: Path, name: str) -> Module:
     path = _file(root, name)
     assert path is not None, "expected the name of a module"
-    tree = _Bare().visit(ast.parse(path.read_bytes()))
-    state = blake2b(ast.dump(tree).encode(), digest_size=16)
-    for package in _read_from(tree):
-        folder = root.joinpath(*package.split("."))
-        for page in sorted(p for p in folder.rglob("*") if p.suffix in PAGES):
-            state.update(page.relative_to(folder).as_posix().encode() + page.read_bytes())
+    source, parsed = path.read_bytes(), _parsed(cache_home() / PARSED)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    key = blake2b(f"{package}\n".encode() + source, digest_size=16).hexdigest()
+    module = parsed.get(name, key)
+    if module is None:
+        module = _parse(source, package)
+        parsed.put(name, key, module)
+    digest, imports, opened = module
+    if opened:
+        state = blake2b(digest.encode(), digest_size=16)
+        for folder in (root.joinpath(*each.split(".")) for each in opened):
+            for page in sorted(p for p in folder.rglob("*") if p.suffix in PAGES):
+                state.update(page.relative_to(folder).as_posix().encode() + page.read_bytes())
+        digest = state.hexdigest()
+    return Module(digest, frozenset(imports))
+
+
+@cache
+def _parsed(path: Path) -> JsonCache:
+    """The modules that earlier processes parsed with this Python version and this version of
+    :mod:`p5rec.core.code`."""
+    own = blake2b(Path(__file__).read_bytes(), digest_size=8).hexdigest()
+    return JsonCache(path, f"{sys.version_info.major}.{sys.version_info.minor} {own}")
+
+
+def _parse(source: bytes, package: str) -> tuple[str, list[str], list[str]]:
+    """The digest of a module's syntax tree, its imports, and the packages whose files it opens."""
+    tree = _Bare().visit(ast.parse(source))
+    digest = blake2b(ast.dump(tree).encode(), digest_size=16).hexdigest()
     named = set(_imports(tree, package))
-    return Module(state.hexdigest(), frozenset({*named, *(p for n in named for p in _packages(n))}))
+    imports = named | {each for name in named for each in _packages(name)}
+    return digest, sorted(imports), list(_read_from(tree))
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""External ids in a user's file → row numbers of the corpus."""
+"""External ids → row numbers of the corpus, or indices in another list of ids."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +69,12 @@ def row_numbers(
             did_you_mean(name or "", list(known)[:HINTED]),
         )
     return indices.to_numpy().astype(np.int32)
+
+
+def item_indices(item_ids: Sequence[Hashable], known: Sequence[Hashable]) -> np.ndarray:
+    """``(N,)`` the index in ``known`` of each item, -1 for items not in ``known``."""
+    index_of = {item: index for index, item in enumerate(known)}
+    return np.array([index_of.get(item, -1) for item in item_ids])
 
 
 def extended_row_numbers(names: pl.Series, known: Sequence[str]) -> np.ndarray:

@@ -169,7 +169,7 @@ def load_corpus(path: Path) -> Corpus:
 
 
 def _view(events: pa.Table, name: str) -> np.ndarray:
-    view: np.ndarray = events.column(name).chunk(0).to_numpy(zero_copy_only=True)
+    view: np.ndarray = np.from_dlpack(events.column(name).chunk(0))  # to_numpy imports pandas
     return view
 
 
@@ -243,11 +243,11 @@ def _save(table: pa.Table, folder: Path) -> None:
 
 
 def _load(folder: Path) -> pa.Table:
-    import datasets
-
+    """The table that :func:`_save` wrote, memory-mapped; ``datasets`` is slow to import."""
     try:
-        table: pa.Table = datasets.load_from_disk(str(folder)).data.table
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        (file,) = folder.glob("*.arrow")
+        table: pa.Table = pa.ipc.open_stream(pa.memory_map(str(file))).read_all()
+    except (OSError, ValueError, pa.ArrowException) as error:
         got = next(iter(str(error).splitlines()), "a damaged file")
         raise input_error(folder, "a data set", got, "prepare the data again") from None
     return table

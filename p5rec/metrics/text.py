@@ -10,8 +10,6 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from rouge_score.rouge_scorer import RougeScorer
-from sacrebleu.metrics import BLEU
 
 from .intervals import Statistic
 
@@ -34,6 +32,8 @@ def bleu(texts: Sequence[str], references: Sequence[str]) -> Statistic:
         A function from instance weights ``(R, B)`` to ``(R, 1)``. It sums n-gram counts over the
         texts of a resample, so the result is a corpus BLEU and not a mean of sentence scores.
     """
+    from sacrebleu.metrics import BLEU
+
     scorer = BLEU(effective_order=True)
     scored = [scorer.sentence_score(t, [r]) for t, r in zip(texts, references, strict=True)]
     counts = np.array([(*s.counts, *s.totals, s.sys_len, s.ref_len) for s in scored])
@@ -56,6 +56,8 @@ def rouge(texts: Sequence[str], references: Sequence[str]) -> dict[str, np.ndarr
     pairs) that both have; for -L, the words of their longest common subsequence. rouge-score
     ignores all characters except a-z and digits, so the values are meaningless for other scripts.
     """
+    from rouge_score.rouge_scorer import RougeScorer
+
     scorer = RougeScorer(list(ROUGE.values()))
     scored = [scorer.score(r, t) for t, r in zip(texts, references, strict=True)]
     return {

@@ -9,7 +9,7 @@ referenced by name, not copied.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ from p5rec.core.config import Config, bind
 from p5rec.core.errors import UserError, input_error
 from p5rec.core.rng import derive_seed, id_keys
 from p5rec.core.types import Corpus, Histories, ItemCodes
+from p5rec.data.known import item_indices
 from p5rec.ids.files import load_codes, load_item_ids, save_codes
 from p5rec.ids.tokens import item_strings, token_strings
 from p5rec.prompting.source import PromptsConfig
@@ -320,12 +321,6 @@ def load_adapters(lm: Any, folder: Path, names: Mapping[str, str]) -> None:
         inner = "adapter" if saved == LAST else f"adapter/{saved}"
         tensors = read_tensors(folder / inner / "adapter_model.safetensors")
         set_peft_model_state_dict(lm, tensors, name)
-
-
-def item_indices(item_ids: Sequence[Hashable], known: Sequence[Hashable]) -> np.ndarray:
-    """``(N,)`` the index in ``known`` of each item, -1 for items not in ``known``."""
-    index_of = {item: index for index, item in enumerate(known)}
-    return np.array([index_of.get(item, -1) for item in item_ids])
 
 
 def scatter_embeddings(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from p5rec.backbones.adapters import stack_names
 from p5rec.core.errors import input_error
+from p5rec.data.known import item_indices
 from p5rec.ids.files import load_codes, load_item_ids
 
 from .checkpoint import (
@@ -23,7 +24,6 @@ from .checkpoint import (
     Bundle,
     BundleSettings,
     codes_mismatch,
-    item_indices,
     load_adapters,
     network_hash,
     read_settings,

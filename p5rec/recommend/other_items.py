@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from p5rec.core.types import NOBODY, Histories, RankedLists
-from p5rec.models.checkpoint import item_indices
+from p5rec.data.known import item_indices
 
 from .protocols import Recommender
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from bitsandbytes.optim import AdamW8bit
 from torch import nn
 
 from p5rec.core.errors import input_error
@@ -13,15 +12,6 @@ from p5rec.core.errors import input_error
 from .config import TrainConfig
 
 BETAS = (0.9, 0.98)
-
-
-class MixedBitsAdamW(AdamW8bit):
-    """AdamW with 8-bit moments (Dettmers et al. 2022, arXiv 2110.02861), or as ``optim_bits`` of a
-    parameter group says; tensors of less than 4,096 entries have 32-bit moments."""
-
-    def get_config(self, gindex: int, pindex: int, group: dict[str, Any]) -> dict[str, Any]:
-        config: dict[str, Any] = super().get_config(gindex, pindex, group)
-        return {**config, "optim_bits": group["optim_bits"]}
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
@@ -55,6 +45,8 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     paged = config.optimizer.startswith("paged")
     if paged and not torch.cuda.is_available():
         raise input_error("train.optimizer", "a GPU for paged moments", "none", "take adamw-8bit")
+    from .eight_bits import MixedBitsAdamW
+
     for group, bits in zip(settings, (8, 8, 32), strict=True):
         group["optim_bits"] = bits
     return MixedBitsAdamW(settings, lr=rate, betas=BETAS, is_paged=paged)

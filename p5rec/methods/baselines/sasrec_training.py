@@ -23,9 +23,9 @@ from p5rec.core.errors import input_error
 from p5rec.core.features import behaviour_codes
 from p5rec.core.rng import tie_order
 from p5rec.core.types import Histories, Interactions, Split
+from p5rec.data.known import item_indices
 from p5rec.data.train_events import training_counts, with_new_events
 from p5rec.models.catalogue import catalogue_loss, fast_dtype, sample_items
-from p5rec.models.checkpoint import item_indices
 from p5rec.models.sasrec import Sasrec as Network
 from p5rec.models.sasrec import SasrecShape
 

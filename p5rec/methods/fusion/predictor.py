@@ -11,8 +11,8 @@ from p5rec.core.artefacts import Lineage, read_json
 from p5rec.core.errors import UserError
 from p5rec.core.rng import id_keys, tie_order
 from p5rec.core.types import Histories
+from p5rec.data.known import item_indices
 from p5rec.ids.files import load_item_ids
-from p5rec.models.checkpoint import item_indices
 
 from ..baselines.scorer import ItemScorer
 from ..folder import ITEMS, read_method
