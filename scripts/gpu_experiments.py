@@ -165,6 +165,7 @@ def run(settings: Settings, epochs: int) -> tuple[list[Row], float]:
     if settings.tiny:
         overrides += [
             "data.source=synthetic", f"data.synthetic={json.dumps(SYNTHETIC)}", "data.items=null",
+            "ids.semantic.vectors={text: null, cooccurrence: {dim: 4}}",
             f"{network}.backbone={json.dumps(NETWORK)}", f"{network}.train.precision=float32",
             f"{network}.train.epochs.targets_per_step=64", f"{network}.decode.precision=float32",
         ]  # fmt: skip
