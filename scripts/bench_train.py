@@ -22,6 +22,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -205,6 +206,11 @@ class Table:
         self.seconds: dict[str, list[float]] = {way: [] for way in arguments}
         self.checks: dict[str, list[tuple[float, int, float]]] = {way: [] for way in arguments}
 
+    def send(self, way: str, word: str) -> None:
+        """Sends a word to a trainer; if it has ended, :meth:`receive` raises the reason."""
+        with suppress(BrokenPipeError):
+            self.lines[way].send(word)
+
     def receive(self, way: str) -> Any:
         """The next message of a trainer; raises the error that ended it."""
         message = self.lines[way].recv()
@@ -214,19 +220,19 @@ class Table:
 
     def step(self, way: str) -> float:
         """Runs one step; returns the trainer's total time."""
-        self.lines[way].send("go")
+        self.send(way, "go")
         self.seconds[way].append(self.receive(way))
         return sum(self.seconds[way])
 
     def check(self, way: str) -> None:
         """Measures the trainer's model, off the clock."""
-        self.lines[way].send("check")
+        self.send(way, "check")
         clock, steps = sum(self.seconds[way]), len(self.seconds[way])
         self.checks[way].append((clock, steps, self.receive(way)))
 
     def close(self, way: str, word: str = "enough") -> dict[str, Any]:
         """Ends the trainer; returns its results."""
-        self.lines[way].send(word)
+        self.send(way, word)
         results: dict[str, Any] = self.receive(way)
         return {"way": way, "seconds": self.seconds[way], "checks": self.checks[way], **results}
 
