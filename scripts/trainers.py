@@ -74,7 +74,7 @@ class Setup:
         """The examples of the first ``steps`` steps, in the order of p5rec."""
         schedule = Schedule(self.rows, self.task_of, self.method.train)
         tables, read = list(self.rows.values()), schedule.order[: steps * self.method.train.slots]
-        filled = zip(*schedule.collator(0, None).filled(read), strict=True)
+        filled = zip(*schedule.collator(0, None).examples_of(read), strict=True)
         return [tables[task][int(n)] for task, n in filled]
 
 
