@@ -23,7 +23,7 @@ def stages(said: str) -> list[tuple[str, str]]:
 
 def test_caching(p5rec: Any, trained: Trained, home: Path) -> None:
     shutil.copytree(trained.folder / "home", home)
-    assert stages(trained.said) == [(name, "made") for name in NAMES]
+    assert stages(trained.output) == [(name, "made") for name in NAMES]
     words = ("run", "sft", "--config", trained.config, "--out", trained.folder / "again")
     code, out, _ = p5rec(*words)
     assert (code, stages(out)) == (0, [(name, "cached") for name in NAMES])

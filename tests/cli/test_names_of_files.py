@@ -1,4 +1,4 @@
-"""Names in a config that become files and folders stay inside the run's own."""
+"""Names in a config that become files and folders stay inside the run's folder."""
 
 from __future__ import annotations
 
