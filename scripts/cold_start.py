@@ -45,7 +45,7 @@ K = 20
 
 
 def tables(corpus: Corpus, used: np.ndarray, folder: Path) -> DataConfig:
-    """The events and records of the items ``kept (N,)`` bool as a log and an item table."""
+    """Writes the log and the item table of the items ``used (N,)`` bool as files."""
     folder.mkdir(parents=True, exist_ok=True)
     log, ids = corpus.interactions, np.array(corpus.catalog.ids)
     rows = used[log.items]

@@ -93,7 +93,7 @@ def with_file_rows(
 
 def too_many(hits: int, expected: float) -> bool:
     """Whether ``hits`` exceed the ``expected`` number by chance, by the tail of a Poisson."""
-    below = sum(
+    fewer = sum(
         math.exp(k * math.log(expected) - expected - math.lgamma(k + 1)) for k in range(hits)
     )
-    return hits > expected and 1 - below <= ALPHA
+    return hits > expected and 1 - fewer <= ALPHA

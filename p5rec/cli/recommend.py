@@ -204,7 +204,7 @@ def recommend(
     for path in out:
         print(f"{rows} rows: {path}")
     if what == "lists":
-        for sentence in shortfall_lines(read_json(manifest_path(out[0]))["answers"]):
+        for sentence in shortfall_lines(read_json(manifest_path(out[0]))["shortfall"]):
             print(f"p5rec: {printable(sentence)}", file=sys.stderr)
 
 
@@ -326,7 +326,7 @@ def _lists(
         short = shortfall(
             files, users=users, k=serving.k, corpus=corpus, allowed=allowed, exclude_seen=rule
         )
-        return {"answers": short}
+        return {"shortfall": short}
 
     return Work(predict, len(users), summarize)
 

@@ -92,8 +92,8 @@ def adjusted(uncorrected: Sequence[Comparison]) -> list[Comparison]:
     """The comparisons with p-values and verdicts corrected for their number.
 
     The comparisons on one task, split and metric form a family, corrected by
-    :func:`p5rec.metrics.multiple_testing.holm`. Splits and metrics are separate families: methods are
-    selected on validation and claims are made on test, and every claim names its metric.
+    :func:`p5rec.metrics.multiple_testing.holm`. Splits and metrics are separate families: methods
+    are selected on validation and claims are made on test, and every claim names its metric.
     """
     families: dict[tuple[str, str, str], list[int]] = {}
     for n, one in enumerate(uncorrected):
@@ -138,9 +138,9 @@ def _sentence(one: Comparison) -> str:
     """The comparison in words. Of a claimed difference the winner comes first."""
     if one.value is None or one.low is None or one.high is None or one.p is None:
         return f"{one.a} vs {one.b}: {one.metric} could not be compared"
-    swapped = one.verdict == "worse"
-    low, high = (-one.high, -one.low) if swapped else (one.low, one.high)
-    sign = -1 if swapped else 1
+    reversed_order = one.verdict == "worse"
+    low, high = (-one.high, -one.low) if reversed_order else (one.low, one.high)
+    sign = -1 if reversed_order else 1
     seeds = " / ".join(f"{sign * gap:+.4f}" for gap in one.by_seed if gap is not None)
     by_seed = f"; by seed {seeds}" if seeds else ""
     bounds = f"[{low:+.4f}, {high:+.4f}]"
@@ -148,7 +148,7 @@ def _sentence(one: Comparison) -> str:
     if one.family_size and one.family_size > 1 and one.uncorrected_verdict != NO_DIFFERENCE:
         p += f", corrected {_p_value(one.p_adjusted)}"
     if one.verdict != NO_DIFFERENCE:
-        first, second = (one.b, one.a) if swapped else (one.a, one.b)
+        first, second = (one.b, one.a) if reversed_order else (one.a, one.b)
         gap = f"{sign * one.value:+.4f} {bounds}"
         return f"{first} beats {second} by {gap} in {one.metric} ({p}{by_seed})"
     if one.uncorrected_verdict != NO_DIFFERENCE:

@@ -19,17 +19,17 @@ from .schema import SplitName
 
 
 class EvaluateConfig(Config):
-    """Lists, prompted families, and which methods are set against each other."""
+    """Ranked lists, prompted tasks, and the comparisons of methods."""
 
     splits: tuple[SplitName, ...] = Field(("test",), min_length=1)
-    """Held-out splits to make lists for. Choose between methods on ``valid``; report ``test``.
+    """Held-out splits of the ranked lists. Select methods on ``valid``; report ``test``.
     Prompts are evaluated on ``test``.
     """
     k: int = Field(20, ge=5)
     """Length of the ranked lists."""
     exclude_seen: bool = True
-    """Leave the items of a user's history out of the lists, also on validation, where settings are
-    chosen and training is stopped.
+    """Exclude the items of a user's history from the lists, also on validation, which selects
+    settings and stops training.
     """
     prompts: dict[str, int] = {}
     """Prompt family or task → number of test instances per method that is trained on it or can
@@ -43,7 +43,7 @@ class EvaluateConfig(Config):
     or text; with several families of the task, ``method (estimator, family)``.
     """
     samples: int = Field(10, ge=0)
-    """Users whose lists and answers the report shows."""
+    """Number of sampled predictions of each kind in the report."""
 
     def serving(self, method: Method, seed: int, fit_seed: int) -> ServingConfig:
         """How a method of the recipe is queried, in its report and later when its model is served.

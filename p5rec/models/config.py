@@ -13,10 +13,10 @@ BUNDLE = "manifest.json"  # marks the folder of a trained model
 
 
 class HeadsConfig(Config):
-    """What is learned of a rating: ``classification + balance * regression``, and its words.
+    """Losses of a rating: ``classification + balance * regression``, and that of its text.
 
-    Kang et al. 2023 (arXiv:2305.06474) put one head or the other on a language model
-    and train it by squared error or by cross-entropy; here both may share one model.
+    Kang et al. 2023 (arXiv:2305.06474) train a language model with a regression head or a
+    classification head; here both may share one model.
     """
 
     regression: Literal["mse", "huber"] | None = "mse"

@@ -1,4 +1,4 @@
-"""The command line in this process, with a cache of each test's own."""
+"""The command line in this process, with a separate cache for each test."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def p5rec(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Command:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the test's own, and an empty working directory."""
+    """An empty cache and an empty working directory for each test."""
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     monkeypatch.setenv("P5REC_HOME", str(tmp_path / "home"))
@@ -55,11 +55,11 @@ def mine(tmp_path: Path) -> Mine:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """One run of the recipe, made once for all tests."""
+    """One run of the recipe, shared by all tests."""
     folder = tmp_path_factory.mktemp("trained")
     config, out = write_mine(folder).config, folder / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("P5REC_HOME", str(folder / "home"))
-        with redirect_stdout(StringIO()) as said:
+        with redirect_stdout(StringIO()) as output:
             assert call(patch, "run", "sft", "--config", config, "--out", out) == 0
-    return Trained(folder, out, said.getvalue())
+    return Trained(folder, out, output.getvalue())

@@ -1,4 +1,4 @@
-"""``p5rec recommend`` in a process that is there to be killed."""
+"""``p5rec recommend`` in a process that a test kills."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from p5rec.cli.main import main
 from p5rec.recommend import sharded_output
 from p5rec.recommend.generative import GenerativeRecommender
 
-PART = 4  # users
+SHARD = 4  # users
 
 
 def run(words: Sequence[str], home: Path, log: Path, pause: float) -> None:
-    """The command with its cache in ``home``, writing small parts, each after ``pause`` seconds."""
-    with open(log, "ab", buffering=0) as said:
-        os.dup2(said.fileno(), 2)
-        os.dup2(said.fileno(), 1)
+    """Runs the command with its cache in ``home``, with a pause in seconds before each shard."""
+    with open(log, "ab", buffering=0) as output:
+        os.dup2(output.fileno(), 2)
+        os.dup2(output.fileno(), 1)
     os.environ["P5REC_HOME"] = str(home)
-    whole, answered = sharded_output.write_in_shards, GenerativeRecommender.recommend
+    write, recommend = sharded_output.write_in_shards, GenerativeRecommender.recommend
 
-    def slow(self: GenerativeRecommender, *given: Any, **more: Any) -> Any:
+    def slow(self: GenerativeRecommender, *args: Any, **options: Any) -> Any:
         time.sleep(pause)
-        return answered(self, *given, **more)
+        return recommend(self, *args, **options)
 
     GenerativeRecommender.recommend = slow  # type: ignore[method-assign]
-    sharded_output.write_in_shards = lambda *given, **more: whole(*given, **more, shard_size=PART)
+    sharded_output.write_in_shards = lambda *args, **options: write(
+        *args, **options, shard_size=SHARD
+    )
     sys.argv = ["p5rec", *words]
     main()

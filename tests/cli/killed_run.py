@@ -1,4 +1,4 @@
-"""A whole run of the recipe in a process that is there to be killed; its libraries load once."""
+"""A run of the recipe in a process that a test kills; its libraries load once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from p5rec.cli.main import main
 
 
 def run(config: Path, out: Path, home: Path, log: Path) -> None:
-    """``p5rec run sft --config CONFIG --out OUT`` with a cache of its own."""
+    """``p5rec run sft --config CONFIG --out OUT`` with a separate cache."""
     with open(log, "ab", buffering=0) as handle:
         os.dup2(handle.fileno(), 1)
         os.dup2(handle.fileno(), 2)

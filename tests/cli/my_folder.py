@@ -50,7 +50,7 @@ class Mine:
         return self.folder / "my.yaml"
 
     def replace(self, file: str, old: str, new: str) -> None:
-        """Changes one place of a file, which must be there."""
+        """Replaces the only occurrence of ``old`` in a file."""
         text = (self.folder / file).read_text()
         assert text.count(old) == 1, f"{old!r} is in {file} {text.count(old)} times"
         (self.folder / file).write_text(text.replace(old, new))
@@ -58,15 +58,15 @@ class Mine:
 
 @dataclass(frozen=True)
 class Trained(Mine):
-    """The same after ``p5rec run``; read it, change nothing.
+    """The folder after ``p5rec run``; tests must not change it.
 
     Attributes:
         out: the run's folder.
-        said: what the run printed.
+        output: the standard output of the run.
     """
 
     out: Path
-    said: str
+    output: str
 
     @property
     def model(self) -> Path:
@@ -89,5 +89,5 @@ def write_mine(folder: Path) -> Mine:
 
 
 def files(*folders: Path) -> set[Path]:
-    """Every file under the folders: what a command must not have added to when it failed."""
+    """Every file in the folders, which a failing command must not add to."""
     return {path for folder in folders for path in folder.rglob("*") if path.is_file()}

@@ -1,4 +1,4 @@
-"""A shop's log with orders and repeat purchases, from the file to the report and to new lists."""
+"""A shop's log with orders and repeat purchases, from the file to report and recommendations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ methods:
   hybrid:
     backbone: {{kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
     item_head: {{}}
-    train: {{tasks: {{next-item: {{}}, sequential-next: {{}}}}, steps: 3, batch: 4, precision: float32}}
+    train:
+      tasks: {{next-item: {{}}, sequential-next: {{}}}}
+      steps: 3
+      batch: 4
+      precision: float32
     decode: {{search: item-head}}
   fused:
     kind: fusion
@@ -46,7 +50,7 @@ evaluate:
 
 
 def write_log(path: Path) -> None:
-    """Thirty customers who come back to a few articles of their own."""
+    """Thirty customers who buy the same few articles again."""
     rng = np.random.default_rng(0)
     rows = []
     for user in range(30):

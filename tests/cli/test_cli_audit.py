@@ -1,4 +1,4 @@
-"""``p5rec audit`` from the outside: what it can be pointed at, what it says, and its faults."""
+"""``p5rec audit``: its targets, findings and error messages."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def test_prompts_of_ones_own_are_read(p5rec: Any, mine: Mine) -> None:
         (["log.csv", "data.splt=time"], "expected a known key, got 'splt'; did you mean 'split'?"),
         (["log.csv", "--source", "tabel"], "got 'tabel'; did you mean 'table'?"),
         (
-            ["log.csv", "--users", "strangers.csv"],
-            "strangers.csv: expected users of the log, got no",
+            ["log.csv", "--users", "others.csv"],
+            "others.csv: expected users of the log, got no",
         ),
         (["log.csv", "--users", "other.csv"], "other.csv: expected a column 'user', got none"),
     ],
@@ -142,7 +142,7 @@ def test_bad_input_is_one_line(p5rec: Any, words: list[str], said: str) -> None:
     log().write_csv("log.csv")
     Path("log.xls").write_text("x")
     Path("empty").mkdir()
-    Path("strangers.csv").write_text("user,text\nx1,hello\n")
+    Path("others.csv").write_text("user,text\nx1,hello\n")
     pl.DataFrame({"users": ["u1"], "item": ["1"], "time": [5]}).write_csv("other.csv")
     code, _, err = p5rec("audit", *words, "--json", "found.json")
     assert (code, len(err.splitlines())) == (2, 1), err

@@ -1,4 +1,4 @@
-"""Bad input: one clear line, exit code 2, and no file that was not there before."""
+"""Bad input: one clear line, exit code 2, and no new file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GENRES = '{attributes: {genres: {column: genres, separator: "|"}}}'
 LOG, ITEMS, RECIPE = "log.csv", "items.csv", "my.yaml"
 
 # what is broken → (file, what stands there, what is put in its place), what is message
-CASES = {
+INPUTS = {
     "missing log": ((RECIPE, "/log.csv", "/lug.csv"), r"lug.csv: .* nothing there; did you mean"),
     "missing item table": ((RECIPE, "/items.csv", "/item.csv"), r"item.csv: .* got nothing there"),
     "missing column": (
@@ -68,9 +68,9 @@ def refused(answer: tuple[int, str, str], message: str) -> None:
     assert re.search(message, err), err
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", INPUTS)
 def test_a_broken_input_of_a_run(p5rec: Any, mine: Mine, home: Path, name: str) -> None:
-    change, message = CASES[name]
+    change, message = INPUTS[name]
     mine.replace(*change)
     before = files(mine.folder)
     refused(p5rec("run", "sft", "--config", mine.config, "--out", mine.folder / "out"), message)
@@ -85,7 +85,7 @@ def test_an_empty_log(p5rec: Any, mine: Mine, home: Path) -> None:
     (mine.folder / LOG).write_text("user,item,time,rating\n")
     for words in (["run", "sft", "--out", mine.folder / "out"], ["data", "describe"]):
         refused(p5rec(*words, "--config", mine.config), r"at least one event, got an empty log")
-    gc.collect()  # a process notes what it reads until it forgets its store
+    gc.collect()  # closes the store, which records what the process reads
     assert files(home) == set()
 
 
@@ -110,7 +110,7 @@ def test_nobody_with_more_than_one_event(p5rec: Any, mine: Mine, home: Path) -> 
         r"log.csv: expected a user to evaluate under the split leave-one-out, got none of 40; "
     )
     refused(p5rec("run", "sft", "--config", mine.config), message)
-    gc.collect()  # a process notes what it reads until it forgets its store
+    gc.collect()  # closes the store, which records what the process reads
     assert files(home) == set()
 
 
@@ -131,7 +131,7 @@ def test_an_unknown_field_in_the_users_own_prompts(p5rec: Any, mine: Mine) -> No
 
 @pytest.fixture
 def model(trained: Trained, tmp_path: Path) -> Path:
-    """A copy of the trained model, to be broken."""
+    """A copy of the trained model, to be damaged."""
     return Path(shutil.copytree(trained.model, tmp_path / "model"))
 
 
@@ -167,7 +167,7 @@ def test_a_corrupted_checkpoint(
 
 
 def test_codes_of_another_item_table(p5rec: Any, mine: Mine, model: Path) -> None:
-    """A codes folder whole in itself, put into a model of other items."""
+    """A complete codes folder of other items in a model."""
     from p5rec.core.artefacts import file_sha256
     from p5rec.ids.files import load_codes, save_codes
 

@@ -1,4 +1,4 @@
-"""``p5rec cache``: what is listed, what goes, and what stays because somebody needs it."""
+"""``p5rec cache``: listed stages, deleted stages, and stages that stay as they are in use."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_run_is_listed_and_its_stages_stay(
     (note,) = root.glob(".runs/*.json")
     note.write_text(note.read_text().replace(str(trained.out), str(trained.out) + "-gone"))
     assert f"would delete {len(before)} stages" in p5rec("cache", "prune", "--unreachable")[1]
-    assert set(root.glob("[!.]*/[!.]*")) == before, "nothing goes unasked"
+    assert set(root.glob("[!.]*/[!.]*")) == before, "nothing is deleted without --delete"
     p5rec("cache", "prune", "--unreachable", "--delete")
     p5rec("cache", "prune", "--delete")
     assert not [path for path in root.rglob("*") if path.is_file()]
@@ -99,8 +99,8 @@ def test_options_select_the_deleted_stages(
 
 
 def test_inputs_of_a_run_stay(p5rec: Any, root: Path, tmp_path: Path) -> None:
-    below = make(root, "below")
-    above = make(root, "above", below=below)
+    source = make(root, "source")
+    above = make(root, "above", source=source)
     (tmp_path / "run").mkdir()
     (tmp_path / "run/report.json").write_text("{}")
     store = Store(root, lambda _: None, 0)
@@ -109,26 +109,26 @@ def test_inputs_of_a_run_stay(p5rec: Any, root: Path, tmp_path: Path) -> None:
     del store
     make(root, "other")
     p5rec("cache", "prune", "--unreachable", "--delete")
-    assert stages(root) == {"above", "below"}
+    assert stages(root) == {"above", "source"}
 
 
 def test_unfinished_damaged_and_leftover_files_are_deleted(p5rec: Any, root: Path) -> None:
-    kept, harmed = make(root, "kept"), make(root, "harmed")
+    finished, harmed = make(root, "finished"), make(root, "harmed")
     (harmed.path / "content").unlink()
     work = root / "train" / ".abc.work"
     work.mkdir(parents=True)
     (work / "half").write_text("half")
     for name in (".abc.lock", ".abc.1234.lock", ".abd.old", ".abe.gone"):
-        place = root / "train" / name
-        place.write_text("") if place.suffix == ".lock" else place.mkdir()
+        path = root / "train" / name
+        path.write_text("") if path.suffix == ".lock" else path.mkdir()
     (root / ".running").mkdir(exist_ok=True)
-    (root / ".running" / ".1-2.lock").write_text("kept/" + kept.key)
+    (root / ".running" / ".1-2.lock").write_text("finished/" + finished.key)
     said = p5rec("cache", "ls")[1]
     assert "[unfinished]" in said
     assert "[damaged]" in said
     code, said, _ = p5rec("cache", "prune", "--delete")
-    assert (code, stages(root)) == (0, {"kept"})
-    assert list((root / "kept").iterdir()) == [kept.path]
+    assert (code, stages(root)) == (0, {"finished"})
+    assert list((root / "finished").iterdir()) == [finished.path]
     assert not list(root.glob(".running/.*"))
 
 
@@ -146,7 +146,7 @@ def _hold(root: Path, ready: Event, end: Event) -> None:
 
 
 def test_stages_in_use_by_a_process_stay(p5rec: Any, root: Path) -> None:
-    """Until it dies, whatever it dies of."""
+    """They stay until the process ends, however it ends."""
     fork = multiprocessing.get_context("fork")
     ready, end = fork.Event(), fork.Event()
     process = fork.Process(target=_hold, args=(root, ready, end))

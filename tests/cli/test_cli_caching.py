@@ -1,4 +1,4 @@
-"""The same command twice does nothing twice; a change re-makes what follows from it, no more."""
+"""A repeated command uses the cache; a change re-makes its dependent stages alone."""
 
 from __future__ import annotations
 
@@ -11,37 +11,45 @@ from typing import Any
 import pytest
 from my_folder import Trained
 
-REFERENCES = ["fit", "reference"] * 5  # the rating baselines, on the questions of ratings
+REFERENCES = ["fit", "reference"] * 5  # the rating baselines, on the rating queries
 NAMES = ["data", "ids", "fit", "fit", "predictions", "predictions", *REFERENCES, "report"]
 
 
 def stages(said: str) -> list[tuple[str, str]]:
-    """``(stage, made or kept)`` in order."""
-    found = re.findall(r"^(\w+)(?: [\w-]+)?: (made|kept) ", said, flags=re.MULTILINE)
+    """``(stage, made or cached)`` in order."""
+    found = re.findall(r"^(\w+)(?: [\w-]+)?: (made|cached) ", said, flags=re.MULTILINE)
     return [(stage, how) for stage, how in found]
 
 
 def test_caching(p5rec: Any, trained: Trained, home: Path) -> None:
     shutil.copytree(trained.folder / "home", home)
-    assert stages(trained.said) == [(name, "made") for name in NAMES]
+    assert stages(trained.output) == [(name, "made") for name in NAMES]
     words = ("run", "sft", "--config", trained.config, "--out", trained.folder / "again")
     code, out, _ = p5rec(*words)
-    assert (code, stages(out)) == (0, [(name, "kept") for name in NAMES])
-    kept = ("report.json", "report.html", "per_user.parquet", "config.yaml", "lists/mine.jsonl")
-    for name in kept:
+    assert (code, stages(out)) == (0, [(name, "cached") for name in NAMES])
+    unchanged = (
+        "report.json",
+        "report.html",
+        "per_user.parquet",
+        "config.yaml",
+        "lists/mine.jsonl",
+    )
+    for name in unchanged:
         first, second = (trained.folder / run / name for run in ("out", "again"))
         assert first.read_bytes() == second.read_bytes()
     code, out, _ = p5rec(*words, "methods.mine.train.seed=5")
-    again = {3, 5, len(NAMES) - 1}  # the references are asked what they were asked before
+    again = {3, 5, len(NAMES) - 1}  # the references have the same queries as before
     assert code == 0
-    assert stages(out) == [(name, "made" if n in again else "kept") for n, name in enumerate(NAMES)]
+    assert stages(out) == [
+        (name, "made" if n in again else "cached") for n, name in enumerate(NAMES)
+    ]
 
 
 @pytest.mark.parametrize("change", ["evaluate.samples=1", "notes=[read me]"])
 def test_samples_and_notes_re_make_the_report_alone(
     p5rec: Any, trained: Trained, home: Path, change: str
 ) -> None:
-    """One more sample or note fits nothing anew, and the work took what it took."""
+    """One more sample or note re-makes no fit, and the reported time is unchanged."""
     shutil.copytree(trained.folder / "home", home)
     out = trained.folder / change.partition("=")[0]
     code, said, _ = p5rec("run", "sft", "--config", trained.config, "--out", out, change)
@@ -60,10 +68,10 @@ def test_repeats_keep_the_first_run_and_add_others(
     code, out, _ = p5rec(*words)
     assert code == 0
     assert stages(out) == [
-        ("data", "kept"), ("ids", "kept"), ("ids", "made"), ("fit", "kept"),
-        ("fit", "kept"), ("fit", "made"), ("predictions", "kept"),
-        ("predictions", "kept"), ("predictions", "made"),
-        *((name, "kept") for name in REFERENCES), ("report", "made"),
+        ("data", "cached"), ("ids", "cached"), ("ids", "made"), ("fit", "cached"),
+        ("fit", "cached"), ("fit", "made"), ("predictions", "cached"),
+        ("predictions", "cached"), ("predictions", "made"),
+        *((name, "cached") for name in REFERENCES), ("report", "made"),
     ]  # fmt: skip
     once, twice = (
         {

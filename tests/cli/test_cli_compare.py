@@ -1,4 +1,4 @@
-"""``p5rec compare`` from the outside: every way of asking on the same users, in one table."""
+"""``p5rec compare``: all methods on the same users, in one table."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def test_all_methods_are_in_one_table(p5rec: Any, mine: Mine) -> None:
     listed = tables["sequential-next"]
     assert set(listed) == {"zero", "two-shot", "titles", "mine", "mine-half", "popularity"}
     assert {entry["n"] for entry in listed.values()} == {10}
-    learned = {name: entry["about"].get("trained_on") for name, entry in listed.items()}
-    assert learned["zero"] == "nothing"
-    assert learned["two-shot"] == "2 examples"
-    assert learned["mine-half"] == "those of 0.5 of the users"
+    trained_on = {name: entry["about"].get("trained_on") for name, entry in listed.items()}
+    assert trained_on["zero"] == "nothing"
+    assert trained_on["two-shot"] == "2 examples"
+    assert trained_on["mine-half"] == "those of 0.5 of the users"
     tokens = {n: e["other_metrics"].get("tokens_per_prompt") for n, e in listed.items()}
     assert tokens["two-shot"] > 2 * tokens["zero"]
     assert tokens["popularity"] is None
@@ -48,5 +48,5 @@ def test_all_methods_are_in_one_table(p5rec: Any, mine: Mine) -> None:
     assert pairs == {("titles", "zero"), ("mine", "popularity"), ("mine", "titles")}
     assert (out / "plots/data.png").is_file()
     assert "trained on" in (out / "report.md").read_text()
-    # every family asks about the same users
+    # every family has the same users
     assert tables["rating"]["zero (words)"]["n"] == 10

@@ -1,4 +1,4 @@
-"""Wrong names and paths are told before torch is imported, by every command alike."""
+"""Every command reports unknown names and paths before it imports torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import io, json, sys
 from contextlib import redirect_stderr, redirect_stdout
 from p5rec.cli.main import main
 
-answers = []
+results = []
 for words in json.loads(sys.stdin.read()):
     sys.argv = ["p5rec", *words]
     out, err = io.StringIO(), io.StringIO()
@@ -27,19 +27,19 @@ for words in json.loads(sys.stdin.read()):
     except SystemExit as ended:
         code = ended.code
     heavy = sorted({"torch", "transformers", "peft"} & set(sys.modules))
-    answers.append([code, err.getvalue(), heavy])
-print(json.dumps(answers))
+    results.append([code, err.getvalue(), heavy])
+print(json.dumps(results))
 """
 NEAR = "did you mean 'tiny'?"
 NOTHING = "nothing there"
 
 
 def instances(mine: Mine) -> list[tuple[list[str], str]]:
-    """Command lines, and what their one line says."""
+    """Command lines and their error messages."""
     config, file, folder = str(mine.config), str(mine.folder / "log.csv"), str(mine.folder)
     model = str(mine.folder / "model")
     lists = ["recommend", "--model", model, "--config", config, "--out"]
-    below = f"{file}/deeper"
+    deeper = f"{file}/deeper"
     return [
         *(([*words, "tinny"], NEAR) for words in (
             ["run"], ["run", "sft", "--config"], ["compare", "--config"], ["plan"],
@@ -68,14 +68,14 @@ def instances(mine: Mine) -> list[tuple[list[str], str]]:
         (["run", config, "evaluate.compare=[[mine, eas]]"], "a method or baseline, got 'eas'"),
         (["run", config, "--permute", "idz"], "did you mean 'ids'?"),
         (["run", config, "--out", file], "a folder to write to, got a file"),
-        (["run", config, "--out", below], "expected to write there"),
+        (["run", config, "--out", deeper], "expected to write there"),
         (["plan", config, "data.path=no.csv"], NOTHING),
         (["plan", config, "ids.semantic.vectors.methods={v: {method: ease}}"], "item vectors, got"),
         (["plan", config, "--gpu", "H10"], "did you mean 'H100'"),
         (["plan", config, "methods.mine.start=no/model"], "a method's name or a model's folder"),
         (["data", "describe", "--config", config, "data.path=no.csv"], NOTHING),
         (["data", "prepare", "--config", config, "--out", file], "got a file"),
-        (["ids", "build", "--config", config, "--out", below], "expected to write there"),
+        (["ids", "build", "--config", config, "--out", deeper], "expected to write there"),
         (["ids", "build", "--config", config, "data.path=no.csv", "--out", "o"], NOTHING),
         (["ids", "inspect", "nowhere"], NOTHING),
         (["ids", "compare", "nowhere"], NOTHING),
@@ -85,7 +85,7 @@ def instances(mine: Mine) -> list[tuple[list[str], str]]:
         (["ids", "import", "no.csv", "--config", config, "--out", "o"], NOTHING),
         (["ids", "import", file, "--config", config, "--out", file], "got a file"),
         ([*lists, "o.xlsx"], "change the file's ending"),
-        ([*lists, below + ".csv"], "expected to write there"),
+        ([*lists, deeper + ".csv"], "expected to write there"),
         ([*lists, "o.csv", "--users", "no.csv"], NOTHING),
         ([*lists, "o.csv", "--candidates", "no.csv"], NOTHING),
         ([*lists, "o.csv", "data.path=no.csv"], NOTHING),

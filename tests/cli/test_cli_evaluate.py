@@ -1,4 +1,4 @@
-"""``p5rec evaluate``: the numbers of the run again, and anybody's lists under the same rules."""
+"""``p5rec evaluate``: the metrics of a run again, and lists of any origin, by the same protocol."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_evaluate_has_the_metrics_of_the_run(measure: Any, trained: Trained) -> 
         "again",
     )
     assert code == 0
-    readings = ("mine (mean)", "mine (words)", "mine (text)", "bias")
-    for name, task in (("mine", "sequential"), *((name, "rating") for name in readings)):
+    estimators = ("mine (mean)", "mine (words)", "mine (text)", "bias")
+    for name, task in (("mine", "sequential"), *((name, "rating") for name in estimators)):
         again, first = (numbers(f, name, task) for f in (Path("again"), trained.out))
         assert again == first
     assert "sequential, test: leave-one-out split, all 24 items ranked, seen items excluded" in out
@@ -52,14 +52,14 @@ def test_the_lists_of_a_run_have_its_metrics(measure: Any, trained: Trained, nam
     assert measure("--lists", trained.out / "lists" / name, "--out", "again")[0] == 0
     method = Path(name).stem
     again, first = (numbers(f, method, "sequential") for f in (Path("again"), trained.out))
-    if method == "popularity":  # of lists from a file nobody knows what their maker cannot
+    if method == "popularity":  # lists from a file have no unsupported slice
         assert first["slices"].pop("unseen-item")["metrics"] == "unsupported"
         assert again["slices"].pop("unseen-item")["metrics"] != "unsupported"
     assert again == first
 
 
 def test_any_two_evaluations_can_be_paired(measure: Any, trained: Trained, p5rec: Any) -> None:
-    """The run itself, and lists out of a file under another name."""
+    """A run, and lists from a file under another name."""
     last_items(trained, 1).write_csv("oracle.csv")
     assert measure("--lists", "oracle.csv", "--out", "right")[0] == 0
     words = ("report", "diff", trained.out, "right", "--pair", "popularity=oracle")
@@ -76,14 +76,14 @@ def test_any_two_evaluations_can_be_paired(measure: Any, trained: Trained, p5rec
 
 
 def last_items(trained: Trained, back: int) -> pl.DataFrame:
-    """Each user's event ``back`` places from the end, as lists of one item."""
+    """Each user's event ``back`` positions from the end, as lists of one item."""
     log = pl.read_csv(trained.folder / "log.csv", infer_schema=False)
     held = log.group_by("user", maintain_order=True).agg(pl.col("item").get(EACH - back))
     return held.with_columns(rank=1)
 
 
 def test_lists_by_hand(measure: Any, trained: Trained) -> None:
-    """The target first for half of the users, nothing for the others: .5 everywhere."""
+    """Rank 1 for half of the users and no list for the others: .5 for every metric."""
     right = last_items(trained, 1)[: USERS // 2]
     right.write_csv("oracle.tsv", separator="\t")
     code, out, err = measure("--lists", "oracle.tsv", "--out", "right")
@@ -117,7 +117,7 @@ def test_users_without_test_events_are_noted(measure: Any, mine: Mine, p5rec: An
 
 
 def test_unknown_items_keep_their_rank(measure: Any, trained: Trained) -> None:
-    """What a model makes up is no hit, and moves nothing up: the target stays in second place."""
+    """Unknown items are no hits and keep their ranks: the target stays at rank 2."""
     right = last_items(trained, 1).with_columns(rank=2)
     made_up = right.with_columns(rank=1, item=pl.lit("no such item") + pl.col("user"))
     more = pl.DataFrame(

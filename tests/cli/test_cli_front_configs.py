@@ -1,4 +1,4 @@
-"""Configs over a base, and whose a run's folder is."""
+"""Configs with a base, and the config that a run's folder belongs to."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import yaml
 from my_folder import Mine
 
 
-def shown(p5rec: Any, folder: Path, text: str, *words: str) -> tuple[int, Any, str]:
-    """What ``--show`` prints of a config; of a refusal nothing, and the line."""
+def show_config(p5rec: Any, folder: Path, text: str, *words: str) -> tuple[int, Any, str]:
+    """The output of ``--show`` for a config, and the error message."""
     (folder / "top.yaml").write_text(text)
     code, out, err = p5rec("run", folder / "top.yaml", *words, "--show")
     return code, yaml.safe_load(out), err
@@ -20,17 +20,17 @@ def shown(p5rec: Any, folder: Path, text: str, *words: str) -> tuple[int, Any, s
 def test_a_dropped_method_drops_its_comparisons(p5rec: Any, tmp_path: Path) -> None:
     dropped = "methods: {llm: null, llm-network: null}"
     text = f"base: quickstart\n{dropped}\nbaselines: [ease, popularity]\n"
-    code, found, err = shown(p5rec, tmp_path, text)
+    code, found, err = show_config(p5rec, tmp_path, text)
     assert (code, err) == (0, "")
     assert set(found["methods"]) == {"hybrid", "hybrid-network", "hybrid-codes"}
     assert found["evaluate"]["compare"] == [["hybrid", "ease"], ["hybrid", "hybrid-network"]]
-    code, found, err = shown(p5rec, tmp_path, "base: quickstart\n", "baselines=[ease]")
+    code, found, err = show_config(p5rec, tmp_path, "base: quickstart\n", "baselines=[ease]")
     assert ["hybrid", "sasrec"] not in found["evaluate"]["compare"]
 
 
 def test_prompts_go_with_the_last_method_of_their_task(p5rec: Any, tmp_path: Path) -> None:
     text = "base: my-data\nmethods: {small: null}\ndata: {items: {columns: {attributes: ~}}}\n"
-    code, found, err = shown(p5rec, tmp_path, text)
+    code, found, err = show_config(p5rec, tmp_path, text)
     assert (code, err) == (0, "")
     assert found["evaluate"]["prompts"] == {}
     assert found["data"]["items"]["columns"]["attributes"] == {}

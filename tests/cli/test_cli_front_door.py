@@ -1,4 +1,4 @@
-"""What a newcomer meets first: help, lists of what there is, near names, exit codes."""
+"""Help texts, lists of recipes, suggestions for misspelt names, exit codes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_every_option_has_a_help_text(name: str) -> None:
     assert isinstance(group, LazyGroup)
     command: Any = group.get_command(None, name)
     for each in getattr(command, "commands", {name: command}).values():
-        assert each.help, f"{name} {each.name} does not say what it does"
+        assert each.help, f"{name} {each.name} has no help text"
         for parameter in each.params:
             assert getattr(parameter, "help", None), f"{name} {each.name}: {parameter.name}"
 
@@ -62,17 +62,17 @@ def test_without_arguments_the_help_is_printed(p5rec: Any) -> None:
 def test_run_lists_recipes_and_configs(p5rec: Any) -> None:
     code, out, _ = p5rec("run")
     assert code == 0
-    said = {
+    configs_of = {
         line.partition(": ")[0]: line.partition(": ")[2].split(", ") for line in out.split("\n")
     }
     for script in assets("recipes").glob("*.py"):
         configs = (assets("recipes") / "configs" / script.stem).glob("*.yaml")
-        assert said[script.stem] == sorted(path.stem for path in configs)
-    assert "tiny" in said["sft"]
+        assert configs_of[script.stem] == sorted(path.stem for path in configs)
+    assert "tiny" in configs_of["sft"]
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "configs_of"),
     [
         (["tinny"], "or a run's folder), got 'tinny'; did you mean 'tiny'?"),
         (["stf"], "got 'stf'; did you mean 'sft'?"),
@@ -90,11 +90,11 @@ def test_run_lists_recipes_and_configs(p5rec: Any) -> None:
     ],
 )
 def test_invalid_arguments_are_one_line(
-    p5rec: Any, tmp_path: Path, words: list[str], said: str
+    p5rec: Any, tmp_path: Path, words: list[str], configs_of: str
 ) -> None:
     code, out, err = p5rec("run", *words, "--out", tmp_path / "out")
     assert (code, out, len(err.splitlines())) == (2, "", 1)
-    assert said in err
+    assert configs_of in err
     assert not (tmp_path / "out").exists()
 
 

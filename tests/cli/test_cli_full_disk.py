@@ -1,7 +1,6 @@
 """A disk that fills up while something is written: one line, exit code 2, nothing half-written.
 
-The disk is played by the calls that write. The libraries that write for us each have a way of
-their own to say so, which the stand-ins copy.
+Stand-ins for the writing calls raise the errors of a full disk, as each library raises them.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ def no_space(*_: object, **__: object) -> Any:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def rust_says_so(*_: object, **__: object) -> Any:
+def full_in_polars(*_: object, **__: object) -> Any:
     raise ValueError("Error while serializing: I/O error: No space left on device (os error 28)")
 
 
 def full_from_now(patch: Patch) -> None:
-    """A disk without a byte left, for those whose faults do not tell."""
+    """A full disk, for libraries whose errors do not say so."""
     patch.setattr("shutil.disk_usage", lambda path: type("Disk", (), {"total": 9, "free": 0})())
 
 
@@ -45,11 +44,11 @@ def syncing(patch: Patch) -> None:
 
 
 def model_of_a_baseline(patch: Patch) -> None:
-    patch.setattr("p5rec.methods.arrays.save_file", rust_says_so)
+    patch.setattr("p5rec.methods.arrays.save_file", full_in_polars)
 
 
 def lists_of_a_baseline(patch: Patch) -> None:
-    patch.setattr("p5rec.recommend.list_files.save_file", rust_says_so)
+    patch.setattr("p5rec.recommend.list_files.save_file", full_in_polars)
 
 
 def lineage(patch: Patch) -> None:
@@ -69,11 +68,11 @@ def optimiser_of_a_checkpoint(patch: Patch) -> None:
 
 
 def weights_of_a_checkpoint(patch: Patch) -> None:
-    patch.setattr("p5rec.train.trainer.save_file", rust_says_so)
+    patch.setattr("p5rec.train.trainer.save_file", full_in_polars)
 
 
 def the_bundle(patch: Patch) -> None:
-    patch.setattr("p5rec.models.checkpoint.save_file", rust_says_so)
+    patch.setattr("p5rec.models.checkpoint.save_file", full_in_polars)
 
 
 def the_page(patch: Patch) -> None:
@@ -81,7 +80,7 @@ def the_page(patch: Patch) -> None:
 
 
 def the_lists(patch: Patch) -> None:
-    patch.setattr("polars.DataFrame.write_parquet", rust_says_so)
+    patch.setattr("polars.DataFrame.write_parquet", full_in_polars)
 
 
 def publishing(patch: Patch) -> None:
@@ -90,7 +89,7 @@ def publishing(patch: Patch) -> None:
 
 TRAINING = "training"  # the fit of a network, after those of the baselines
 ORDER = ("data", "ids", "fit", "model", TRAINING, "predictions", "trial", "reference", "report")
-PLACES: dict[str, list[Callable[[Patch], None]]] = {
+FAILURES: dict[str, list[Callable[[Patch], None]]] = {
     "data": [data, lineage, publishing],
     "ids": [codes],
     "fit": [model_of_a_baseline],
@@ -104,14 +103,14 @@ def one_line(answer: tuple[int, str, str], said: str) -> None:
     code, _, err = answer
     lines = [line for line in err.splitlines() if "p5rec: " in line]
     assert (code, len(lines)) == (2, 1), err
-    assert lines[0].startswith("p5rec: "), "it stands on the line of a progress bar"
+    assert lines[0].startswith("p5rec: "), "the message is on the line of a progress bar"
     assert said in lines[0]
     assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(
     ("stage", "breaks"),
-    [(stage, breaks) for stage, all_ in PLACES.items() for breaks in all_],
+    [(stage, breaks) for stage, all_ in FAILURES.items() for breaks in all_],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_in_a_stage_of_a_run(
@@ -125,7 +124,7 @@ def test_in_a_stage_of_a_run(
         one_line(p5rec(*words), f"{name}: expected to write under {home / 'store'}, got ")
     finished = {path.parent.name for path in home.glob("store/*/[!.]*")}
     assert finished == set(ORDER[: ORDER.index(stage)]) - {TRAINING}
-    if stage != TRAINING:  # whose checkpoints wait for the next run, under a hidden name
+    if stage != TRAINING:  # whose hidden checkpoints wait for the next run
         assert {path.suffix for path in home.glob("store/*/.*")} <= {".lock"}
     assert files(mine.folder) == before
     assert not (mine.folder / "out").exists()
@@ -161,7 +160,7 @@ def renaming(patch: Patch) -> None:
 def test_published_outputs_are_complete_or_unchanged(
     p5rec: Any, trained: Trained, monkeypatch: Patch, breaks: Callable[[Patch], None]
 ) -> None:
-    """The store has all of it; the folder that the user named has the old run, or nothing."""
+    """The store is complete; the output folder has the old run, or nothing."""
     monkeypatch.setenv("P5REC_HOME", str(trained.folder / "home"))
     words = ("run", "sft", "--config", trained.config, "--out", "out")
     with pytest.MonkeyPatch.context() as patch:

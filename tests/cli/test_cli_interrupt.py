@@ -1,4 +1,4 @@
-"""Ctrl-C during training, in a process of its own; then the same command to the same result."""
+"""Ctrl-C during training in a separate process; the repeated command has the same result."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(mine: Mine, tmp_path: P
     assert again.returncode == 0, err
     assert [line.count(": cached ") for line in said.splitlines()[:4]] == [1, 1, 1, 0]
     first_bar = next(line for line in err.split("\r") if "step/s" in line)
-    assert f"| {stopped}/{STEPS} [" in first_bar, "it went on where it had stopped"
+    assert f"| {stopped}/{STEPS} [" in first_bar, "training resumes where it stopped"
 
     whole = start(mine, tmp_path / "whole", "whole")
     _, err = whole.communicate(timeout=120)
@@ -81,5 +81,5 @@ def test_an_interrupt_before_training_leaves_nothing(mine: Mine, tmp_path: Path)
     _, err = running.communicate(timeout=120)
     assert (running.returncode, err.strip().splitlines()[-1].count("interrupted")) == (130, 1), err
     assert "Traceback" not in err
-    assert not list(home.glob("store/[!f]*/.*"))  # training keeps what it may go on from
+    assert not list(home.glob("store/[!f]*/.*"))  # training keeps its checkpoints
     assert not (mine.folder / "out").exists()

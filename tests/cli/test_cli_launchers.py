@@ -1,4 +1,4 @@
-"""One recipe, unedited, under every launcher: the same losses, and one model in the same place."""
+"""One unedited recipe with every launcher: equal losses, and one model with the same key."""
 
 from __future__ import annotations
 

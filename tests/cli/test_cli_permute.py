@@ -29,7 +29,7 @@ def tree(name: str = "multitask", *overrides: str) -> Tree:
 
 
 def changes(before: Any, after: Any, at: str = "") -> dict[str, Any]:
-    """Key path → new value, of everything that differs."""
+    """Key path → new value, for all differences."""
     if isinstance(before, dict) and before.keys() == after.keys():
         found: dict[str, Any] = {}
         for key in before:
@@ -161,11 +161,11 @@ def test_show_has_the_name_and_reloads_equal(p5rec: Any, tmp_path: Path) -> None
 def test_a_run_uses_the_permuted_data_from_end_to_end(
     p5rec: Any, mine: Mine, trained: Trained, signal: str
 ) -> None:
-    """Everything made of the data but the signal is that of the run without."""
+    """Everything but the permuted signal equals the run without permutation."""
     code, said, err = p5rec("run", mine.config, "--permute", signal)
     assert code == 0, err
     out = Path(f"runs/my-permute-{signal}")
-    data_folders = [text.partition("data: made ")[2].split()[0] for text in (trained.said, said)]
+    data_folders = [text.partition("data: made ")[2].split()[0] for text in (trained.output, said)]
     plain, other_data = (load_corpus(Path(folder)) for folder in data_folders)
     codes, other = (load_codes(folder / "ids/semantic") for folder in (trained.out, out))
     served = load_codes(out / "models/mine/codes")

@@ -56,7 +56,7 @@ def test_a_grid_is_no_training_of_one_point(p5rec: Any, mine: Mine) -> None:
     code, out, err = p5rec("plan", mine.config, *more)
     assert (code, err) == (0, "")
     assert out.startswith("mine\n")
-    assert "\n  trials      2 such trainings" in out
+    assert "\n  trials      2 trainings" in out
     assert "\npart: 1 to fit\n" in out
     assert "\ntuned: 2 to fit\n" in out
     assert "\nboth\n  own: shared with part\n  new: 3 to fit\n" in out

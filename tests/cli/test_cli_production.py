@@ -1,4 +1,4 @@
-"""``p5rec refit`` and ``update``: from a run to a model in production, and the day after."""
+"""``p5rec refit`` and ``update``: from a run to a production model and its update."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from my_folder import ITEMS, Trained, files, write_mine
 
 @pytest.fixture
 def yours(tmp_path: Path) -> Path:
-    """The data of ``trained`` in a folder of the test's own, with events of tomorrow."""
+    """A copy of the data of ``trained``, with later events."""
     mine = write_mine(tmp_path)
     with open(mine.folder / "log.csv", "a") as log:
         log.writelines(

@@ -1,4 +1,4 @@
-"""``p5rec recommend``: lists for today, ratings and explanations for any pair, and their faults."""
+"""``p5rec recommend``: ranked lists, ratings, clicks and explanations, and error messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_lists_use_all_events_of_a_user(recommend: Any, trained: Trained) -> Non
     assert lists.equals(pl.read_ndjson("a.jsonl", schema=lists.schema))
     assert set(lists["rank"]) == {1, 2, 3, 4, 5}
     log = pl.read_csv(trained.folder / "log.csv", schema_overrides={"user": pl.String})
-    assert lists.join(log, on=["user", "item"]).is_empty()  # the held-out items are seen, too
+    assert lists.join(log, on=["user", "item"]).is_empty()  # held-out items count as seen
     assert lists["title"].to_list() == [f"Title {item[1:]}" for item in lists["item"]]
 
 
@@ -73,7 +73,7 @@ def test_ratings_and_explanations_of_new_pairs(recommend: Any) -> None:
     explanations = ("--what", "explanations", "--out", "e.jsonl")
     assert recommend(*explanations, "--pairs", "pairs.parquet")[0] == 0
     assert pl.read_ndjson("e.jsonl").columns == ["user", "item", "title", "explanation"]
-    pairs[2:].write_parquet("one.parquet")  # a pair's answer does not hang on those beside it
+    pairs[2:].write_parquet("one.parquet")  # a prediction is independent of the other pairs
     assert recommend("--what", "ratings", "--pairs", "one.parquet", "--out", "s.parquet")[0] == 0
     assert abs(pl.read_parquet("s.parquet")["rating"][0] - rated["rating"][2]) < 1e-5
 
@@ -139,9 +139,9 @@ def test_diverse_and_sampled_lists(recommend: Any, trained: Trained) -> None:
         assert len({first[item] for item in items}) == len(items)
     plain = lists_of(recommend, "--k", 3, "--include-seen")
     assert not diverse.equals(plain)
-    drawn = lists_of(recommend, "--k", 3, "--search", "sample", "--include-seen")
-    assert drawn.group_by("user").len()["len"].to_list() == [3] * USERS
-    assert not drawn.equals(plain)
+    sampled = lists_of(recommend, "--k", 3, "--search", "sample", "--include-seen")
+    assert sampled.group_by("user").len()["len"].to_list() == [3] * USERS
+    assert not sampled.equals(plain)
 
 
 ERRORS: dict[str, tuple[list[str], str]] = {
@@ -156,7 +156,7 @@ ERRORS: dict[str, tuple[list[str], str]] = {
         ["--what", "ratings", "--pairs", "g.csv"],
         "g.csv, row 2: expected a known item, g",
     ),
-    "nothing left": (
+    "nothing remaining": (
         ["--allow", "p1.csv"],
         "expected at least one allowed item for each user, got none for user",
     ),
@@ -206,7 +206,7 @@ def test_only_trained_tasks_are_served(p5rec: Any, mine: Mine) -> None:
         assert (code, len(err.splitlines())) == (2, 1)
         assert f"expected a model trained on {task!r}, got one trained on sequential-next" in err
     code, _, err = p5rec("evaluate", "--model", "out/models/mine", "--config", mine.config)
-    assert code == 0, err  # of what its run put to it
+    assert code == 0, err  # with the prompts of its run
     words = ("evaluate", "--model", "out/models/mine", "--config", mine.config, "--on", "valid")
     code, out, _ = p5rec(*words)
     assert (code, out.count("sequential-next, valid")) == (0, 1)
@@ -226,16 +226,16 @@ def test_new_items_are_ranked_with_extended_codes(
     assert code == 0
     assert "2 new items, 24 items with unchanged codes" in out
     recommend = ("--model", trained.model, "--config", trained.config)
-    left = ITEMS + 2 - EACH
-    words = ("recommend", *recommend, "--ids", "ids", "--k", left, "--out", "a.parquet")
+    remaining = ITEMS + 2 - EACH
+    words = ("recommend", *recommend, "--ids", "ids", "--k", remaining, "--out", "a.parquet")
     assert p5rec(*words, *new)[0] == 0
     lists = pl.read_parquet("a.parquet")
-    assert lists.group_by("user").len()["len"].unique().to_list() == [left]
+    assert lists.group_by("user").len()["len"].unique().to_list() == [remaining]
     for item in ("i90", "i91"):
         assert lists.filter(pl.col("item") == item)["user"].n_unique() == USERS
     data = Dataset.from_config(trained.config, new)
     model = load(trained.model, data, ids="ids")
-    assert model.recommend(k=left).equals(lists)
+    assert model.recommend(k=remaining).equals(lists)
     assert evaluate(model, data.split(), prompts={}).table()["n"].to_list() == [USERS]
     with pytest.raises(UserError, match="expected a model without extended codes, got one with"):
         model.save("copied")

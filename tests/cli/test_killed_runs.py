@@ -1,4 +1,4 @@
-"""kill -9 at any moment of a run, parts of its store gone, two at a time: the results are the
+"""kill -9 at any moment of a run, artefacts deleted, two runs at once: the results are the
 same, and nothing is left over."""
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def start(mine: Mine, name: str, home: Path) -> BaseProcess:
 
 
 def ended(process: BaseProcess, mine: Mine, name: str) -> str:
-    """What the run said; it succeeded."""
+    """The output of the run, which must succeed."""
     process.join(120)
     said = (mine.folder / f"{name}.txt").read_text()
     assert process.exitcode == 0, said[-3000:]
@@ -61,7 +61,7 @@ QUIET = ("trial", "model")  # stages without a line
 
 @pytest.fixture(scope="module")
 def seconds(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> float:
-    """How long a run takes once its libraries are there."""
+    """The time of a run with loaded libraries."""
     home, mine = tmp_path_factory.mktemp("timed"), Mine(trained.folder)
     ended(start(mine, "first", home), mine, "first")
     shutil.rmtree(home)
@@ -118,7 +118,7 @@ def test_two_runs_at_once_make_each_stage_once(
         shutil.rmtree(home)
 
 
-PARTS = {
+DELETED = {
     "report": ("report.html", "report.json", "lists"),
     "ids": ("codes.json",),
     "data": ("events", "items"),
@@ -133,20 +133,20 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize(("stage", "part"), [(s, p) for s, parts in PARTS.items() for p in parts])
+@pytest.mark.parametrize(("stage", "part"), [(s, p) for s, names in DELETED.items() for p in names])
 def test_deleted_artefacts_are_made_again(
     p5rec: Any, trained: Trained, home: Path, stage: str, part: str
 ) -> None:
     shutil.copytree(trained.folder / "home", home)
-    places = sorted(home.glob(f"store/{stage}/[!.]*"))
-    folder = next(place for place in places if (place / part).exists())
+    folders = sorted(home.glob(f"store/{stage}/[!.]*"))
+    folder = next(path for path in folders if (path / part).exists())
     before = {path.relative_to(home) for path in files(home)}
     gone = folder / part
     shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
     code, said, err = p5rec("run", "sft", "--config", trained.config, "--out", "out")
     assert code == 0, err
     lines = [line for line in said.splitlines() if "is missing or damaged; recomputing" in line]
-    if stage != "model":  # put together in silence
+    if stage != "model":  # a stage without a line
         assert len(lines) == 1
         assert re.match(rf"{stage}( [\w-]+)?: {part}", lines[0])
     assert {path.relative_to(home) for path in files(home) if ".run" not in str(path)} == {

@@ -1,4 +1,4 @@
-"""Names in a config that become files and folders stay inside the run's own."""
+"""Names in a config that become files and folders stay inside the run's folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def test_a_name_with_a_path_is_one_line_with_its_location(
     code, out, err = p5rec("run", "sft", "--config", mine.config, "--out", "runs/out")
     assert (code, out, err.count("\n")) == (2, "", 1), err
     assert "my.yaml:" in err
-    assert "expected a name of letters, digits, '_', '.' and '-', no mark first, got" in err
+    assert (
+        "expected a name of letters, digits, '_', '.' and '-', first a letter, digit or '_', got"
+        in err
+    )
     assert files(Path().resolve().parent) == before
 
 

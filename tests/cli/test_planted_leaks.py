@@ -1,4 +1,4 @@
-"""Leaks of many kinds, each planted in a small log, are found; in clean logs nothing is."""
+"""Planted leaks of many kinds are found in small logs; clean logs have no finding."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def few_events(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Log:
-    """``items (U, n)`` item numbers, oldest first, and what the items are called."""
+    """``items (U, n)`` item numbers, oldest first, with ids and titles."""
 
     items: np.ndarray
     times: np.ndarray
@@ -70,7 +70,7 @@ class Log:
         return pl.DataFrame({"item": self.ids, "title": self.titles, **more})
 
     def write(self, events: pl.DataFrame | None = None, **more: Any) -> list[str]:
-        """Writes ``log.csv`` and ``items.csv``; what to say after ``p5rec audit``."""
+        """Writes ``log.csv`` and ``items.csv``; returns the arguments of ``p5rec audit``."""
         (self.events() if events is None else events).write_csv("log.csv")
         self.table(**more).write_csv("items.csv")
         columns = ", ".join(f"{name}: {name}" for name in more)
@@ -146,7 +146,7 @@ def targets_copied_into_histories() -> list[str]:
     return log.write()
 
 
-def twins_of_targets() -> list[str]:
+def duplicates_of_targets() -> list[str]:
     log = Log.drawn(items=300)
     for user in range(40):
         target, twin = log.items[user, 7], log.items[user, 3]
@@ -154,14 +154,14 @@ def twins_of_targets() -> list[str]:
     return log.write()
 
 
-def profiles_of_whole_histories() -> list[str]:
+def profiles_of_all_events() -> list[str]:
     log = Log.drawn()
     told = ["Enjoys " + ", ".join(log.titles[i] for i in row) for row in log.items]
     pl.DataFrame({"user": [f"u{u}" for u in range(80)], "profile": told}).write_csv("users.csv")
     return [*log.write(), "--users", "users.csv"]
 
 
-def attributes_that_name_what_comes_next() -> list[str]:
+def attributes_that_mention_the_next_item() -> list[str]:
     log = Log.drawn()
     after: dict[int, list[str]] = {}
     for row in log.items:
@@ -216,8 +216,8 @@ PLANTED = {
     ids_by_appearance: "1 ids by appearance",
     ids_by_appearance_through_time: "1 ids by appearance",
     codes_by_appearance: "1 ids by appearance",
-    profiles_of_whole_histories: "2 target in a text",
-    attributes_that_name_what_comes_next: "2 target in a text",
+    profiles_of_all_events: "2 target in a text",
+    attributes_that_mention_the_next_item: "2 target in a text",
     attributes_that_count_all_events: "3 statistics of all events",
     vectors_of_all_events: "3 lineage",
     sequences_by_id: "4 sequences by id",
@@ -225,7 +225,7 @@ PLANTED = {
     split_against_time: "split against time",
     events_copied_across_the_split: "exact repeats across the split",
     targets_copied_into_histories: "targets already seen",
-    twins_of_targets: "near-duplicate items",
+    duplicates_of_targets: "near-duplicate items",
 }
 
 
@@ -242,7 +242,7 @@ def test_a_planted_leak_is_found(p5rec: Any, plant: Callable[[], list[str]]) -> 
 
 
 def test_a_history_with_its_target_is_found(p5rec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault of our own, were there one: the history goes on to the event asked about."""
+    """A bug that would leak: the history includes the queried event."""
 
     def past(view: CorpusView, event: int) -> np.ndarray:
         log = view.corpus.interactions
@@ -255,14 +255,14 @@ def test_a_history_with_its_target_is_found(p5rec: Any, monkeypatch: pytest.Monk
     assert "2 held-out events in a history: sequential-next: 6 of 6" in " ".join(out.split())
 
 
-def world(kind: str, seed: int, **shape: int) -> list[str]:
-    Path("world.yaml").write_text("data: {source: synthetic}\n")
+def synthetic(kind: str, seed: int, **shape: int) -> list[str]:
+    Path("synthetic.yaml").write_text("data: {source: synthetic}\n")
     more = [f"data.synthetic.{name}={size}" for name, size in shape.items()]
-    return ["world.yaml", f"data.synthetic.kind='{kind}'", f"data.synthetic.seed={seed}", *more]
+    return ["synthetic.yaml", f"data.synthetic.kind='{kind}'", f"data.synthetic.seed={seed}", *more]
 
 
-def honest_texts() -> list[str]:
-    """Profiles, attributes and counts made of training events alone."""
+def clean_texts() -> list[str]:
+    """Profiles, attributes and counts made from training events alone."""
     log = Log.drawn(seed=5)
     told = ["Enjoys " + ", ".join(log.titles[i] for i in row[:-2]) for row in log.items]
     pl.DataFrame({"user": [f"u{u}" for u in range(80)], "profile": told}).write_csv("users.csv")
@@ -271,7 +271,7 @@ def honest_texts() -> list[str]:
     return [*log.write(popularity=counts, also=also), "--users", "users.csv"]
 
 
-def honest_store() -> list[str]:
+def clean_store() -> list[str]:
     def make(store: Store, corpus: Corpus, data: Any) -> None:
         walk = corpus.interactions.items[corpus.split.mask("train")]
         met, first = np.unique(walk, return_index=True)
@@ -290,18 +290,18 @@ def honest_store() -> list[str]:
 
 
 CLEAN: dict[str, Callable[[], list[str]]] = {
-    "markov": lambda: world("markov", 1),
-    "markov-certain": lambda: world("markov", 2, p=1, users=60, items=40),
-    "null": lambda: world("null", 3),
-    "null-sparse": lambda: world("null", 4, users=90, items=900, events=6),
-    "null-next-item": lambda: world("null", 5, users=50, items=30, events=20),
-    "checkerboard": lambda: world("checkerboard", 6),
+    "markov": lambda: synthetic("markov", 1),
+    "markov-certain": lambda: synthetic("markov", 2, p=1, users=60, items=40),
+    "null": lambda: synthetic("null", 3),
+    "null-sparse": lambda: synthetic("null", 4, users=90, items=900, events=6),
+    "null-next-item": lambda: synthetic("null", 5, users=50, items=30, events=20),
+    "checkerboard": lambda: synthetic("checkerboard", 6),
     "log": lambda: Log.drawn(seed=7).write(),
     "long-log": lambda: Log.drawn(seed=8, users=60, n=20, items=80).write(),
     "log-by-time": lambda: [*Log.drawn(seed=9, users=120).write(), "data.split=time"],
     "log-without-titles": lambda: Log.drawn(seed=10).write()[:1],
-    "honest-texts": honest_texts,
-    "honest-store": honest_store,
+    "clean-texts": clean_texts,
+    "clean-store": clean_store,
 }
 
 

@@ -1,4 +1,4 @@
-"""Every shipped recipe and config: they bind, they name only what is there, and they run."""
+"""Every shipped recipe and config: they bind, their names exist, and they run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TOY = [
 
 
 def test_every_config_is_tested() -> None:
-    """The list that the other tests go through holds every file there is."""
+    """The list of configs in these tests is complete."""
     folder = assets("recipes") / "configs"
     assert sorted(path for _, path in CONFIGS) == sorted(folder.rglob("*.y*ml"))
     assert {recipe for recipe, _ in CONFIGS} == {p.stem for p in assets("recipes").glob("*.py")}
@@ -60,7 +60,7 @@ def test_a_config_starts_with_its_command(recipe: str, path: Path) -> None:
 
 @pytest.mark.parametrize("recipe", shipped())
 def test_a_recipe_runs_on_a_synthetic_dataset(p5rec: Any, recipe: str, tmp_path: Path) -> None:
-    """Each recipe has a config ``tiny``; fewer steps do for this."""
+    """Each recipe has a config ``tiny``, here with fewer steps."""
     tiny = shipped()[recipe]["tiny"]
     methods = read_yaml(tiny)[0]["methods"]
     fewer = [f"methods.{name}.train.steps=6" for name in methods]
@@ -83,7 +83,7 @@ def test_a_recipe_runs_on_a_synthetic_dataset(p5rec: Any, recipe: str, tmp_path:
     assert again[1].count(": cached ") == said.count(": made ")
 
 
-WHOLE = """
+ITEM_HEAD = """
 data: {source: synthetic, synthetic: {kind: markov, users: 120, items: 40, events: 12}}
 ids: {semantic: {levels: 2, codebook: 8, vectors: {text: null}}}
 baselines: []
@@ -91,7 +91,10 @@ methods:
   model:
     backbone: {kind: scratch, width: 32, layers: 1, heads: 2, feedforward: 64}
     item_head: {}
-    train: {epochs: {max_epochs: 3, patience: 1}, next_item: {bos_probability: 0.1}, precision: float32}
+    train:
+      epochs: {max_epochs: 3, patience: 1}
+      next_item: {bos_probability: 0.1}
+      precision: float32
     decode: {search: item-head}
   codes: {like: model, decode: {search: beam, item_head_weight: 0}}
   both: {kind: fusion, components: {network: model, ease: {kind: item-to-item}}, weights: {ease: 1}}
@@ -99,31 +102,38 @@ methods:
 
 
 def test_the_item_head_is_trained_and_ranks(p5rec: Any, tmp_path: Path) -> None:
-    """One training, three ways of ranking: what whole items weigh is said in asking."""
-    (tmp_path / "whole.yaml").write_text(WHOLE)
-    code, said, err = p5rec("run", tmp_path / "whole.yaml", "--out", tmp_path / "out")
+    """One training, three ways of ranking: the item head's weight is a serving setting."""
+    (tmp_path / "item-head.yaml").write_text(ITEM_HEAD)
+    code, said, err = p5rec("run", tmp_path / "item-head.yaml", "--out", tmp_path / "out")
     assert code == 0, err
     assert said.count("fit generative: made ") == 1
     logged = (tmp_path / "out" / "training" / "model.jsonl").read_text().splitlines()
-    looks = [log["step"] for log in map(json.loads, logged) if "valid_NDCG@10" in log]
-    assert looks == [15 * n for n in range(1, len(looks) + 1)]  # 120 rows, eight a step
+    checks = [log["step"] for log in map(json.loads, logged) if "valid_NDCG@10" in log]
+    assert checks == [15 * n for n in range(1, len(checks) + 1)]  # 120 examples, 8 per step
     ranked = [
         pl.read_parquet(tmp_path / "out" / "lists" / f"{name}.parquet")["item"].to_list()
         for name in ("both", "codes", "model")
     ]
     assert ranked[0] != ranked[1] != ranked[2] != ranked[0]
     seen = ("--out", tmp_path / "seen", "evaluate.exclude_seen=false")
-    code, said, err = p5rec("run", tmp_path / "whole.yaml", *seen)
+    code, said, err = p5rec("run", tmp_path / "item-head.yaml", *seen)
     assert code == 0, err
-    assert said.count("fit generative: made ") == 1  # validation checks rank so, too
+    assert (
+        said.count("fit generative: made ") == 1
+    )  # validation checks rank with the item head, too
     assert "seen items allowed" in said
     again = pl.read_parquet(tmp_path / "seen" / "lists" / "both.parquet")["item"].to_list()
     assert again != ranked[0]
     refused = ("--out", tmp_path / "refused", "methods.model.item_head=null")
-    code, _, err = p5rec("run", tmp_path / "whole.yaml", *refused)
+    code, _, err = p5rec("run", tmp_path / "item-head.yaml", *refused)
     assert code == 2
     assert "set item_head" in err
-    asked = ("--model", tmp_path / "out" / "models" / "model", "--config", tmp_path / "whole.yaml")
+    asked = (
+        "--model",
+        tmp_path / "out" / "models" / "model",
+        "--config",
+        tmp_path / "item-head.yaml",
+    )
     written = tmp_path / "lists.parquet"
     code, _, err = p5rec("recommend", *asked, "--search", "item-head", "--out", written)
     assert code == 0, err
@@ -131,11 +141,12 @@ def test_the_item_head_is_trained_and_ranks(p5rec: Any, tmp_path: Path) -> None:
 
 
 def test_alignment_is_initialised_from_a_trained_method(p5rec: Any, tmp_path: Path) -> None:
-    """Supervised training longer, and both objectives of alignment, side by side in one report."""
+    """Longer supervised training and both alignment objectives in one report."""
     more = "{like: tiny, start: tiny, train: {steps: 3, tasks: {next-item: {}}"
     code, said, err = p5rec(
         "run", "tiny", "--out", tmp_path / "out", "methods.tiny.train.steps=6",
-        "methods.tiny.train.tasks={next-item: {}}", "evaluate.prompts={}", f"methods.more={more}}}}}",
+        "methods.tiny.train.tasks={next-item: {}}", "evaluate.prompts={}",
+        f"methods.more={more}}}}}",
         f"methods.sdpo={more}, align: {{objective: sdpo, negatives: 3}}}}}}",
         f"methods.grpo={more}, align: {{objective: grpo, group: 4}}}}}}",
     )  # fmt: skip
@@ -149,7 +160,7 @@ def test_alignment_is_initialised_from_a_trained_method(p5rec: Any, tmp_path: Pa
 
 
 def test_the_template_for_own_data_runs(p5rec: Any) -> None:
-    """A CSV log and item table with the columns it names, its model made small."""
+    """A CSV log and item table with the template's columns, and a smaller model."""
     rng = np.random.default_rng(0)
     users = np.repeat(np.arange(30), 6)
     items = (7 * users + 3 * np.tile(np.arange(6), 30)) % 20
@@ -174,13 +185,15 @@ def test_the_template_for_own_data_runs(p5rec: Any) -> None:
     report = json.loads(Path("runs/my-data/report.json").read_text())
     small = {m["task"]: m["n"] for m in report["methods"] if m["name"] == "small"}
     assert small == {"sequential": 30, "explanation": 5}
-    readings = ("regression", "class", "expectation", "mean", "words", "text")
+    estimators = ("regression", "class", "expectation", "mean", "words", "text")
     rated = {m["name"]: m["n"] for m in report["methods"] if m["task"] == "rating"}
-    assert {f"small ({reading})" for reading in readings} | {"bias", "mf"} <= rated.keys()
+    assert {f"small ({estimator})" for estimator in estimators} | {"bias", "mf"} <= rated.keys()
     assert set(rated.values()) == {5}
     for name in ("small", "hybrid"):
         lists = pl.read_parquet(f"runs/my-data/lists/{name}.parquet")
-        assert lists.group_by("user").len()["len"].unique().to_list() == [15]  # of 20, less 5 seen
+        assert lists.group_by("user").len()["len"].unique().to_list() == [
+            15
+        ]  # of 20, without 5 seen
         assert set(lists["title"]) <= {f"Thing {n}" for n in numbers}
 
 

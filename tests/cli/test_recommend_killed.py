@@ -1,4 +1,4 @@
-"""kill -9 of ``p5rec recommend`` at any moment: the same command goes on to the same lists."""
+"""kill -9 of ``p5rec recommend`` at any moment: the same command resumes with the same lists."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from my_folder import USERS, Trained
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["killed_recommend"])  # the libraries are loaded once
-PAUSE = 0.02  # seconds a part, so that there are moments to be killed at
+PAUSE = 0.02  # seconds for each shard, so that kills hit between shards
 
 
-def parts_in(folder: Path) -> int:
-    """How many parts there are; the folder may go while it is read, when the answers are whole."""
+def shards_in(folder: Path) -> int:
+    """The number of shards; the folder may vanish when the output is complete."""
     try:
         return sum(name.endswith(".parquet") for name in os.listdir(folder))
     except FileNotFoundError:
@@ -54,9 +54,9 @@ def test_killed_at_random_moments_it_ends_with_the_same_lists(
         while done < kills:  # until one run of these gets to its end
             process = start(out, PAUSE)
             folder = out / ".a.parquet.shards"
-            reached = parts_in(folder)
+            reached = shards_in(folder)
             later = reached + rng.integers(0, 4)
-            while process.is_alive() and parts_in(folder) < later:
+            while process.is_alive() and shards_in(folder) < later:
                 time.sleep(0.002)
             time.sleep(rng.uniform(0, 2 * PAUSE))
             process.kill()

@@ -1,4 +1,4 @@
-"""Reviews from a user's own file to a report: repeats told, texts asked, baselines beside."""
+"""Reviews from a user's own file to a report, with notes on repeats and text baselines."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def test_reviews_end_to_end(p5rec: Any) -> None:
     assert code == 0, err
     report = json.loads(Path("runs/reviews/report.json").read_text())
     assert report["data"]["events"] == 48
-    told = " ".join(report["notes"])
-    assert "24 rows of the log equal an earlier one in user, item and time, 12 of them" in told
-    assert "36 further rows hold a review that its user wrote at the same moment" in told
+    notes = " ".join(report["notes"])
+    assert "24 rows of the log equal an earlier one in user, item and time, 12 of them" in notes
+    assert "36 further rows repeat a review that the user wrote at the same time" in notes
     found: dict[str, dict[str, Any]] = {}
     for method in report["methods"]:
         found.setdefault(method["task"], {})[method["name"]] = method

@@ -1,4 +1,4 @@
-"""What `evaluate --model` and `recommend --model` use is what the run's report measured."""
+"""`evaluate --model` and `recommend --model` use the model and settings of the run's report."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def figures(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    """What the report in ``folder`` measured, by method and task."""
+    """The metrics of the report in ``folder``, by method and task."""
     methods = json.loads((folder / "report.json").read_text())["methods"]
     return {
         (m["name"], m["task"]): {key: m[key] for key in ("metrics", "slices", "n", "invalid_rate")}
@@ -160,7 +160,7 @@ def test_methods_of_one_training_are_evaluated_separately(ran: Path) -> None:
 def test_recommend_uses_the_evaluated_settings(
     p5rec: Any, ran: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of histories without the test events, they are the run's own."""
+    """For histories without the test events, they equal the lists of the run."""
     monkeypatch.setenv("P5REC_HOME", str(ran / "home"))
     words = ("recommend", "--config", ran / "every.yaml", "--model", ran / "out/models" / name)
     assert p5rec(*words, "--out", "a.parquet", "--k", 12)[0] == 0
@@ -228,7 +228,7 @@ def test_every_model_is_complete_and_shares_its_weight_files(ran: Path) -> None:
         manifest = json.loads((method / "manifest.json").read_text())
         for place in (*manifest["files"], "method.json"):
             assert (method / place).is_file()
-            if not place.endswith(".safetensors"):  # what a hand may edit is nobody else's
+            if not place.endswith(".safetensors"):  # editable files are no hard links
                 assert (method / place).stat().st_nlink == 1
 
 

@@ -1,4 +1,4 @@
-"""Every stage's key holds the code that it runs: a recipe with all kinds of stages is watched."""
+"""Every stage's key covers the code that it runs, for a recipe with all kinds of stages."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ evaluate:
   samples: 1
 """
 KINDS = {
-    "data", "text", "vectors", "ids", "trial", "fit", "fit generative", "model", "pairs", "predictions",
-    "reference", "report",
+    "data", "text", "vectors", "ids", "trial", "fit", "fit generative", "model", "pairs",
+    "predictions", "reference", "report",
 }  # fmt: skip
 
 
 class Seen(NamedTuple):
-    """A stage that was made: its name, what tells it from others, its work, and what it ran."""
+    """A stage that was made: its name, its config, its work, and the modules that it ran."""
 
     stage: str
     about: Any
@@ -81,7 +81,7 @@ class Seen(NamedTuple):
 
 @contextmanager
 def watched(ran: set[str]) -> Iterator[None]:
-    """Notes the modules of p5rec whose code runs, in threads begun meanwhile too."""
+    """Records the modules of p5rec whose code runs, in new threads too."""
 
     def note(frame: FrameType, event: str, arg: Any) -> None:
         name = frame.f_globals.get("__name__", "")
@@ -114,7 +114,7 @@ def write_log(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> list[Seen]:
-    """Every stage that one run made."""
+    """Every stage of one run."""
     folder, found = tmp_path_factory.mktemp("seen"), []
     write_log(folder)
     stage = Store.stage
@@ -135,7 +135,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> list[Seen]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("P5REC_HOME", str(folder / "home"))
         patch.setattr(Store, "stage", spied)
-        patch.setattr("p5rec.cli.main.safe_output", nullcontext)  # printing is no stage's work
+        patch.setattr("p5rec.cli.main.safe_output", nullcontext)  # printing is no part of a stage
         config = folder / "my.yaml"
         words = ["p5rec", "run", "sft", "--config", str(config), "--out", str(folder / "out")]
         patch.setattr(sys, "argv", words)
@@ -155,7 +155,7 @@ def changed(folder: Path, file: str, more: str) -> Code:
 
 
 def remade(seen: list[Seen], edited: Code) -> dict[str, list[Any]]:
-    """Stages whose code is another under ``edited``, with what tells them apart."""
+    """Stages whose code changes under ``edited``, with their configs."""
     found = defaultdict(list)
     for each in seen:
         if edited.digest(*each.work) != CODE.digest(*each.work):
@@ -188,7 +188,7 @@ def test_a_changed_baseline_re_makes_its_stages_alone(seen: list[Seen], tmp_path
     assert {each["kind"] for each in found.pop("trial")} == {"ease"}
     assert {each["kind"] for each in found.pop("fit")} == {"ease", "item-to-item", "fusion"}
     assert {each["kind"] for each in found.pop("model")} == {"ease", "item-to-item", "fusion"}
-    assert len(found.pop("predictions")) == 3  # the lists of ease, of ease-recency and of both
+    assert len(found.pop("predictions")) == 3  # of ease, ease-recency and both
     assert found.keys() == {"report"}
 
 

@@ -32,7 +32,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The ``bin`` folder of a fresh environment that holds the wheel and nothing else of ours."""
+    """The ``bin`` folder of a new environment with the wheel alone."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
@@ -73,7 +73,7 @@ def test_it_carries_every_prompt_and_recipe_and_nothing_else(wheel: Path) -> Non
 
 
 def _files(folder: str) -> set[str]:
-    """What is in a folder of the checkout."""
+    """The files in a folder of the checkout."""
     return {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / folder).rglob("*")

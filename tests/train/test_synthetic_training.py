@@ -122,7 +122,7 @@ def fit_once(tmp_path: Path):
         settings = SETTINGS.train.model_copy(
             update={"steps": 1, "seed": seed, **(train_settings or {})}
         )
-        return fits.fit(SETTINGS.model_copy(update={"train": settings, **changes})).made
+        return fits.fit(SETTINGS.model_copy(update={"train": settings, **changes})).fit_stage
 
     return run
 

@@ -1,4 +1,4 @@
-"""Lists for people nobody can evaluate, and a word on those who get none or a short one."""
+"""Lists for users without test events, and messages about missing or short lists."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def test_lists_for_sessions_too_short_to_evaluate(p5rec: Any, trained: Trained) 
     lists = pl.read_parquet("a.parquet")
     assert lists["user"].unique().sort().to_list() == ["n1", "n2"]
     assert not {"i5", "i6"} & set(lists.filter(pl.col("user") == "n2")["item"])
-    # the same data, prepared and kept for the lists, are still no data to evaluate on
-    said = "expected a user to evaluate under the split leave-one-out, got none of 2; bring"
+    # the same data, cached for the lists, are still refused for evaluation
+    said = "expected a user to evaluate under the split leave-one-out, got none of 2; add"
     for command in (["evaluate", *words], ["run", "sft", "--config", trained.config]):
         code, _, err = p5rec(*command, *new)
         assert (code, len(err.splitlines()), said in err) == (2, 1, True), err
@@ -39,19 +39,20 @@ def test_users_without_a_list_are_reported_with_reasons(p5rec: Any, trained: Tra
     new = new_log("".join(rows) + "few,i1,1,3\n")
     code, out, err = p5rec(*words, "--out", "a.csv", *new)
     assert (code, out) == (0, "8 rows: a.csv\n")
-    told = [line for line in err.splitlines() if line.startswith("p5rec: ")]
-    assert told == [
+    lines = [line for line in err.splitlines() if line.startswith("p5rec: ")]
+    assert lines == [
         "p5rec: 1 of 3 users got no list ('all'); all other items are in their history: 1",
-        "p5rec: 1 of 3 users got fewer than 5 items ('most'); all other items are in their history: 1",
+        "p5rec: 1 of 3 users got fewer than 5 items ('most'); "
+        "all other items are in their history: 1",
     ]
-    answers = json.loads(Path("a.csv.manifest.json").read_text())["answers"]
-    assert answers["without"] == {
+    missing = json.loads(Path("a.csv.manifest.json").read_text())["shortfall"]
+    assert missing["without"] == {
         "users": 1, "why": {"all other items are in their history": 1}, "ids": ["all"]
     }  # fmt: skip
-    assert p5rec(*words, "--out", "a.csv", *new)[:2] == (code, out)  # nothing to do, told again
-    Path("stock.csv").write_text("item\ni1\ni2\n")
+    assert p5rec(*words, "--out", "a.csv", *new)[:2] == (code, out)  # no work left, same messages
+    Path("candidates.csv").write_text("item\ni1\ni2\n")
     code, _, err = p5rec(
-        *words, "--out", "b.csv", "--candidates", "stock.csv", "--include-seen", *new
+        *words, "--out", "b.csv", "--candidates", "candidates.csv", "--include-seen", *new
     )
     assert code == 0
     assert "3 of 3 users got fewer than 5 items" in err
