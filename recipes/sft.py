@@ -72,9 +72,9 @@ def main(cfg: Any, store: Store, out: Path) -> None:
     # slow imports come after the checks, so that config errors are reported at once
     from p5rec.evaluate.predictions import Outputs
     from p5rec.methods.fitted import Fitted
-    from p5rec.pipeline.predictions import predict_fitted, predict_references
     from p5rec.pipeline.fitting import RunContext, fit_method
     from p5rec.pipeline.ids import build_ids
+    from p5rec.pipeline.predictions import predict_fitted, predict_references
     from p5rec.pipeline.prepared import Prepared
     from p5rec.recommend.model_predictions import read_prompted
     from p5rec.report.publish import publish, show

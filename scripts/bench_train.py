@@ -310,19 +310,19 @@ def summarise(same: list[dict[str, Any]], targets: list[dict[str, Any]]) -> dict
     gap = np.abs(np.array(own["losses"]) / np.array(theirs["losses"]) - 1).max()
     few = len(checked["seconds"])
     equal = min(sum(own["seconds"]), sum(theirs["seconds"]))
-    dense, codes, prompts = targets
+    next_item, codes, prompts = targets
     return {
         "tokens_ratio": speed(own, "tokens") / speed(theirs, "tokens"),
         "tokens_ratio_checkpointing": sum(checked["seconds"]) / sum(own["seconds"][:few]),
         "loss_gap": float(gap),
         "memory_ratio": own["peak"] / theirs["peak"],
         "floor_ratio": above_floor(own),
-        "floor_ratio_bfloat16": above_floor(dense),
+        "floor_ratio_bfloat16": above_floor(next_item),
         "equal_time_loss": {w["way"]: at(w["checks"], equal) for w in (own, theirs)},
-        "positions_ratio": speed(dense, "items") / speed(prompts, "items"),
-        "positions_ratio_codes": speed(dense, "items") / speed(codes, "items"),
-        "time_ratio": sooner(dense, prompts),
-        "time_ratio_codes": sooner(dense, codes),
+        "positions_ratio": speed(next_item, "items") / speed(prompts, "items"),
+        "positions_ratio_codes": speed(next_item, "items") / speed(codes, "items"),
+        "time_ratio": sooner(next_item, prompts),
+        "time_ratio_codes": sooner(next_item, codes),
         "best": {w["way"]: max(value for _, _, value in w["checks"]) for w in targets},
     }
 
