@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from killed_recommend import PART, run
+from killed_recommend import SHARD, run
 from my_folder import USERS, Trained
 
 SERVER = multiprocessing.get_context("forkserver")
@@ -62,6 +62,6 @@ def test_killed_at_random_moments_it_ends_with_the_same_lists(
             process.kill()
             process.join()
             done += process.exitcode == -9
-            if process.exitcode == 0 or later * PART >= USERS:
+            if process.exitcode == 0 or later * SHARD >= USERS:
                 break
         assert finish(out) == wanted

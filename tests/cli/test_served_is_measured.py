@@ -247,9 +247,9 @@ def test_a_model_without_settings_is_served_with_the_defaults_and_a_note(
     assert (code, "has no method.json with the settings of its evaluation" in out) == (0, True)
     code, _, err = p5rec("recommend", *words, "--out", "a.csv")
     assert (code, "has no method.json" in err) == (0, True)
-    (model / "method.json").write_text('{"version": 3}')
+    (model / "method.json").write_text('{"version": 2}')
     code, _, err = p5rec("recommend", *words, "--out", "b.csv")
-    assert (code, "method.json: version: input should be 2, got 3" in err) == (2, True)
+    assert (code, "method.json: version: input should be 3, got 2" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
