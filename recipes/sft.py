@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from p5rec.core.artefacts import Store
-from p5rec.core.config import FileName, Lines, compose
+from p5rec.core.config import Config, FileName, Lines
 from p5rec.core.errors import all_of
 from p5rec.data.config import DataConfig
 from p5rec.data.prepare import check_files, load_corpus, prepare_data
@@ -25,18 +25,31 @@ from p5rec.methods.registry import METHODS, any_method, methods_of
 from p5rec.methods.views import view_methods
 from p5rec.tasks.registry import TASKS
 
-SCHEMA = compose(
-    "Sft",
-    name=(FileName, "sft"),
-    seed=(int, 0),  # of the bootstrap and of the choice of questions
-    repeats=(Annotated[int, Field(ge=1)], 1),  # runs of all that is drawn; the n-th adds n to seeds
-    data=DataConfig,
-    ids=(dict[FileName, IdsConfig], {"semantic": IdsConfig()}),
-    baselines=(tuple[str, ...], ("popularity", "item-knn", "ease", "ease-recency")),
-    methods=(dict[FileName, any_method()], {}),  # type: ignore[misc]
-    evaluate=(EvaluateConfig, EvaluateConfig()),
-    notes=(tuple[str, ...], ()),  # what a reader of the report must know
-)
+
+class Sft(Config):
+    """What the recipe reads from its YAML."""
+
+    name: FileName = "sft"
+    """Name of the run. Not written: the config file's name."""
+    seed: int = 0
+    """Seed of the bootstrap and of the choice of test instances."""
+    repeats: Annotated[int, Field(ge=1)] = 1
+    """Runs of everything that is drawn at random; the n-th run adds n to the seeds."""
+    data: DataConfig
+    """The log, its tables and its split."""
+    ids: dict[FileName, IdsConfig] = {"semantic": IdsConfig()}
+    """Name → semantic ids."""
+    baselines: tuple[str, ...] = ("popularity", "item-knn", "ease", "ease-recency")
+    """Baselines by their short names, with the default search on validation."""
+    methods: dict[FileName, any_method()] = {}  # type: ignore[valid-type]
+    """Name → method."""
+    evaluate: EvaluateConfig = EvaluateConfig()
+    """What is measured and compared."""
+    notes: tuple[str, ...] = ()
+    """Remarks that the report shows to its reader."""
+
+
+SCHEMA = Sft
 
 
 def settle(cfg: Any, lines: Lines) -> Any:

@@ -13,22 +13,24 @@ if TYPE_CHECKING:
 
 
 class LoraSettings(Config):
-    """Low-rank adapters (Hu et al. 2021) on every linear layer of the decoder blocks.
-
-    Attributes:
-        rank, alpha, dropout: of the adapters; they are scaled by alpha / rank.
-        targets: names of linear layers, or patterns of names (``*_proj``); empty: all inside the
-            blocks.
-        rslora: scale by alpha / sqrt(rank) (Kalajdzievski 2023, arXiv 2312.03732).
-        dora: learn the length of each weight's columns beside (Liu et al. 2024, arXiv 2402.09353).
-    """
+    """Low-rank adapters (Hu et al. 2021) on every linear layer of the decoder blocks."""
 
     rank: int = Field(16, ge=1)
+    """Rank of the adapters."""
     alpha: int = Field(32, ge=1)
+    """Scale: the adapters' output is multiplied by alpha / rank."""
     dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout probability on the adapters' input."""
     targets: tuple[str, ...] = ()
+    """Linear layers that get an adapter, by name or by a pattern such as ``*_proj``. Empty: every
+    linear layer of the blocks.
+    """
     rslora: bool = False
+    """Multiply by alpha / sqrt(rank) instead of alpha / rank (Kalajdzievski 2023,
+    arXiv:2312.03732).
+    """
     dora: bool = False
+    """Also learn the norm of each weight column (DoRA, Liu et al. 2024, arXiv:2402.09353)."""
 
 
 class BackboneConfig(Config):
@@ -39,11 +41,19 @@ class BackboneConfig(Config):
     """
 
     kind: str
-    lora: LoraSettings | None = None  # None: every weight trains
-    items: Literal["positions", "tokens"] = "positions"  # one position an item, or one a code
-    item_rows: bool = True  # a row of its own for each item beside those of its codes
-    # what the probabilities of a code share: those that lead to an item, its level, or all tokens
+    """Kind of backbone."""
+    lora: LoraSettings | None = None
+    """Low-rank adapters. null: every weight is trained."""
+    items: Literal["positions", "tokens"] = "positions"
+    """What an item occupies in the input: one position, or one token per code."""
+    item_rows: bool = True
+    """Give each item an embedding of its own, added to those of its codes. Needs ``items:
+    positions``.
+    """
     normalisation: Literal["items", "level", "vocab"] = "items"
+    """Softmax over which codes: those that lead to an item, all codes of the level, or the whole
+    vocabulary. Other than ``items`` it needs ``items: tokens``.
+    """
 
     def open(self, seed: int, *, empty: bool, download: bool) -> tuple[Network, Any]:
         """The network and its tokenizer, one of transformers, before items are known.

@@ -41,16 +41,22 @@ class Pretrained(BackboneConfig):
     """A language model of transformers by name, its weights read."""
 
     kind: Literal["pretrained"] = "pretrained"
-    name: str = "smollm2"  # smollm2 | a local folder | a hub name
-    # keep the first n blocks, or the blocks of these numbers, from 0 on; None: all
+    name: str = "smollm2"
+    """The model: ``smollm2`` (built in), a local folder, or a name on the Hugging Face hub."""
     layers: Annotated[int, Field(ge=1)] | Blocks | None = None
-    # of the frozen weights; what trains is float32
+    """Blocks to keep: the first n, or a list of block numbers from 0. null: all."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    # of the frozen weights: NF4 with quantised scales (QLoRA), or LLM.int8(); needs lora
+    """Number format of the frozen weights. Trained weights are float32."""
     quantize: Literal["4bit", "8bit"] | None = None
-    # deal the numbers of each of its weights out anew: the control of what it has learned
+    """Quantisation of the frozen weights: 4-bit NF4 with quantised scales (QLoRA), or LLM.int8().
+    Needs ``lora``. null: none.
+    """
     permute: bool = False
+    """Permutation control: permute the entries of each weight matrix, which destroys what
+    pretraining learned.
+    """
     lora: LoraSettings | None = LoraSettings()
+    """Low-rank adapters. null: every weight is trained."""
 
     @property
     def source(self) -> str:

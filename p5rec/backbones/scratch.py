@@ -33,13 +33,21 @@ class Scratch(BackboneConfig):
 
     kind: Literal["scratch"] = "scratch"
     shape: Literal["decoder", "t5"] = "decoder"
+    """Decoder-only (rotary positions, pre-norm, GELU), or an encoder-decoder shaped like T5."""
     width: int = Field(128, ge=1)
-    layers: int = Field(4, ge=1)  # of the decoder, and of the encoder
+    """Width of the hidden states."""
+    layers: int = Field(4, ge=1)
+    """Blocks of the decoder; also of the encoder under ``t5``."""
     heads: int = Field(4, ge=1)
-    head_width: Annotated[int, Field(ge=1)] | None = None  # t5 alone; None: width / heads
+    """Attention heads."""
+    head_width: Annotated[int, Field(ge=1)] | None = None
+    """Width of an attention head, under ``t5`` alone. null: width / heads."""
     feedforward: int = Field(512, ge=1)
+    """Width of the feed-forward layers."""
     dropout: float = Field(0.1, ge=0, lt=1)
+    """Dropout probability."""
     max_positions: int = Field(4096, ge=1)
+    """Most positions of a sequence."""
 
     @model_validator(mode="after")
     def _heads_turn(self) -> Scratch:

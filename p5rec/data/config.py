@@ -41,40 +41,44 @@ class ColumnsConfig(Config):
     """
 
     user: str | None = None
+    """Column of user ids. null: the source's own name."""
     item: str | None = None
+    """Column of item ids. null: the source's own name."""
     time: str | None = None
+    """Column of times. null: the source's own name."""
     rating: str | None = None
+    """Column of ratings. null: the source's own name, if there is such a column."""
     review: str | None = None
+    """Column of review texts. null: the source's own name, if there is such a column."""
     summary: str | None = None
+    """Column of review titles. null: the source's own name, if there is such a column."""
     basket: str | None = None
+    """Column of order, invoice or session ids: events of one user under one id are a basket. null:
+    the source's own name, if there is such a column.
+    """
 
 
 class AttributeConfig(Config):
-    """One attribute of the items.
-
-    Attributes:
-        column: its column in the item table.
-        separator: splits a cell of text into a list (``Drama|Comedy`` at ``|``); None takes the
-            cell as it is.
-    """
+    """One attribute of the items."""
 
     column: str
+    """Column in the table."""
     separator: str | None = Field(default=None, min_length=1)
+    """Character that splits a cell into a list (``Drama|Comedy`` at ``|``). null: the cell is one
+    value.
+    """
 
 
 class ItemColumnsConfig(Config):
-    """Names of the item table's columns.
-
-    Attributes:
-        item: the id that the log uses; None means ``item``.
-        title: the readable name; None means ``title``.
-        attributes: attribute name → its column, or column and separator. Only what is named here
-            reaches a prompt.
-    """
+    """Names of the item table's columns."""
 
     item: str | None = None
+    """Column of the log's item ids. null: ``item``."""
     title: str | None = None
+    """Column of titles. null: ``title``."""
     attributes: dict[str, str | AttributeConfig] = Field(default_factory=dict)
+    """Attribute → its column, or column and separator. Attributes named here alone reach prompts.
+    """
 
     @field_validator("attributes")
     @classmethod
@@ -85,34 +89,28 @@ class ItemColumnsConfig(Config):
 
 
 class ItemTableConfig(Config):
-    """The table of items: CSV, TSV, Parquet or JSON lines.
-
-    Attributes:
-        path: the file; None takes the table that belongs to the source, if it has one.
-        columns: which column holds what; read only where ``path`` is given.
-        encoding, separator: as those of :class:`DataConfig`, which they follow where None.
-        missing: what to do when the log names an item that the table lacks: refuse, or drop and
-            count the events.
-    """
+    """The table of items: CSV, TSV, Parquet or JSON lines."""
 
     path: str | None = None
+    """File: CSV, TSV, Parquet or JSON lines. null: the source's own table, if it has one."""
     columns: ItemColumnsConfig = ItemColumnsConfig()
+    """Column names; read only with ``path``."""
     encoding: Encoding | None = None
+    """Text encoding. null: as ``data.encoding``."""
     separator: Separator | None = None
+    """Column separator. null: as ``data.separator``."""
     missing: Literal["error", "drop"] = "error"
+    """Events whose item the table lacks: stop with an error, or drop and count them."""
 
 
 class UserColumnsConfig(Config):
-    """Names of the user table's columns.
-
-    Attributes:
-        user: the id that the log uses; None means ``user``.
-        attributes: attribute name → its column, or column and separator. Only what is named here
-            reaches a prompt.
-    """
+    """Names of the user table's columns."""
 
     user: str | None = None
+    """Column of the log's user ids. null: ``user``."""
     attributes: dict[str, str | AttributeConfig] = Field(default_factory=dict)
+    """Attribute → its column, or column and separator. Attributes named here alone reach prompts.
+    """
 
     @field_validator("attributes")
     @classmethod
@@ -127,17 +125,16 @@ class UserTableConfig(Config):
 
     Users of the log without a row there have no attributes, and rows of nobody in the log are left
     out; both are counted.
-
-    Attributes:
-        path: the file; None takes the table that belongs to the source, if it has one.
-        columns: which column holds what; read only where ``path`` is given.
-        encoding, separator: as those of :class:`DataConfig`, which they follow where None.
     """
 
     path: str | None = None
+    """File: CSV, TSV, Parquet or JSON lines. null: the source's own table, if it has one."""
     columns: UserColumnsConfig = UserColumnsConfig()
+    """Column names; read only with ``path``."""
     encoding: Encoding | None = None
+    """Text encoding. null: as ``data.encoding``."""
     separator: Separator | None = None
+    """Column separator. null: as ``data.separator``."""
 
 
 Kind = Literal["number", "category"]
@@ -145,27 +142,25 @@ OF_EVENTS = ("basket", "behaviour", "label", "part")  # what else an event may h
 
 
 class ContextConfig(Config):
-    """A context column.
-
-    Attributes:
-        column: its column in the log.
-        kind: ``number``, kept as float32, or ``category``, text of which each value is one of some.
-    """
+    """A context column."""
 
     column: str
+    """Column in the log."""
     kind: Kind
+    """``number`` (float32), or ``category`` (text with repeated values)."""
 
 
 class LabelConfig(Config):
-    """What makes an event a positive or a negative one; exactly one of the two.
-
-    Attributes:
-        column: of the log: 1 or 0 (or true, false), empty where nothing is known.
-        rating_at_least: events rated so or higher are positive, the other rated ones negative.
-    """
+    """What makes an event a positive or a negative one; exactly one of the two."""
 
     column: str | None = None
+    """Column in the log with 1 or 0 (true or false); empty where unknown. Set this or
+    ``rating_at_least``.
+    """
     rating_at_least: float | None = Field(default=None, allow_inf_nan=False)
+    """Lowest rating of a positive event, in rating points; lower ratings are negative. Set this or
+    ``column``.
+    """
 
     @model_validator(mode="after")
     def _one(self) -> LabelConfig:
@@ -175,131 +170,126 @@ class LabelConfig(Config):
 
 
 class BehaviourConfig(Config):
-    """What users do with items, such as to view, to put into a cart and to buy them.
-
-    Attributes:
-        column: of the log: the behaviour of each event.
-        targets: the behaviours that are recommended and held out. The others are history alone: no
-            split holds them out and no metric counts them.
-        weights: behaviour → what an event of it counts for, beside 1, in the matrices of users and
-            items that linear methods learn from and read.
-    """
+    """What users do with items, such as to view, to put into a cart and to buy them."""
 
     column: str
+    """Column in the log with the behaviour of each event."""
     targets: list[str] = Field(min_length=1)
+    """Behaviours that are recommended, held out and counted by metrics. The others are history
+    alone.
+    """
     weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+    """Behaviour → weight of its events, relative to 1, in the user-item matrices of linear methods.
+    """
 
 
 class KCoreConfig(Config):
     """Least number of events a user, and an item, must keep; 1 is off."""
 
     user: int = Field(default=1, ge=1)
+    """Fewest events of a user. 1: no filter."""
     item: int = Field(default=1, ge=1)
+    """Fewest events of an item. 1: no filter."""
 
 
 class WorldConfig(Config):
-    """A synthetic world with a known answer (see ``p5rec.data.sources.worlds``).
-
-    Attributes:
-        kind: what was planted.
-        users, items: sizes U and N.
-        events: events a user, under ``shop`` purchases; under ``checkerboard`` at most half the
-            items.
-        p: probability that a ``markov`` event is the successor of the one before, and that a view
-            in a ``shop`` is of the user's taste.
-        seed: the world's own seed, apart from the split's.
-    """
+    """A synthetic world with a known answer (see ``p5rec.data.sources.worlds``)."""
 
     kind: Literal["checkerboard", "markov", "null", "shop"] = "markov"
+    """Planted structure; ``null`` has none."""
     users: int = Field(default=200, ge=1)
+    """Users."""
     items: int = Field(default=100, ge=4)
+    """Items."""
     events: int = Field(default=12, ge=1)
+    """Events per user; purchases under ``shop``; at most half the items under ``checkerboard``."""
     p: float = Field(default=0.9, ge=0, le=1)
+    """Probability that a ``markov`` event is the successor of the one before, or that a ``shop``
+    view fits the user's taste.
+    """
     seed: int = 0
+    """Seed of the synthetic data, separate from the split's."""
 
 
 class DataConfig(Config):
-    """From a user's files to a prepared corpus.
-
-    Attributes:
-        source: a name from ``p5rec data sources``.
-        path: the log, or the folder that holds it, seen from the working directory; ``ml-100k``
-            means the embedded MovieLens set, fetched once into the cache.
-        items: the item table; None takes the source's own, else titles are the ids.
-        users: the user table; None takes the source's own, else nothing is known of users.
-        columns: the log's column names where they are not the source's own.
-        encoding: of text files, such as ``latin-1``, ``cp1252`` or ``gbk``; None is UTF-8, or what
-            a byte order mark says.
-        separator: the character between the columns of a CSV or TSV file; None is what the file's
-            name says, a comma or a tab.
-        time_format: how times are written: a strptime pattern; ``s``, ``ms``, ``us`` or ``ns``,
-            epoch values in that unit; ``mixed``, each in the unit that its own size shows;
-            ``excel``, serial dates of a spreadsheet. None detects epoch values of one unit,
-            digits of a date (``20240131``, ``20240131235959``) and ISO 8601 (UTC where no zone is
-            written), and asks where numbers can mean several things.
-        order: what a user's events are in order by: their times, or the rows of a log without
-            times, oldest first. Under ``rows`` no column of times is read.
-        incomplete: what to do when a row of the log lacks a user, item, time, behaviour or (where
-            that column is there) rating or basket, which events that are history alone need not
-            have: refuse, or drop and count the rows.
-        context: further columns of the log, of numbers or categories: name → ``number`` or
-            ``category`` where the column has that name, or column and kind.
-        label: which events are positive and which negative; nothing is dropped by it. None:
-            nothing is labelled.
-        behaviour: the kinds of events; None: all are of one kind.
-        min_rating: events rated lower are dropped first, on the data's scale; None keeps all.
-        dedupe: what a repeated event leaves behind; events of different behaviours are no repeats.
-            ``exact`` drops rows equal in user, item and time, which are recording faults and would
-            put an event on both sides of a split;
-            ``review`` drops those, and all but one of the events in which a user at one moment
-            says the same words of several items: one review listed under every variant of a
-            product, which a split would show to the training and ask about. Which item keeps it
-            is drawn. ``first`` and ``last`` keep one event a user and item; ``none`` keeps every
-            row. Repeats of either kind are counted and reported in any case.
-        k_core: events a user and an item must keep, applied until both hold.
-        catalog: what may be recommended: items with events left (``log``), or every row of the
-            item table, never-seen items included (``table``).
-        permute_text: deal titles and attributes out anew among the items: the control.
-        baskets: a user's events under one id of ``columns.basket`` (without that column, of one
-            moment) are a set, in which order carries no information: an order's events all have
-            the time of its first, recency counts baskets, and splits may hold out a basket. Target
-            events alone form them; events that are history alone come after the baskets of their
-            moment. None: where the log has that column, or the split needs baskets.
-        split: the rule, see ``p5rec.data.split``.
-        few_shot: training events a user, under ``few-shot``.
-        test_from: the first moment whose events test, under ``time``: ISO 8601, or as
-            ``time_format`` says; None: that of 90 % of the events.
-        seed: breaks equal times, shuffles row numbers, deals texts out, and draws the few-shot
-            events.
-        world: the world's parameters, for the source ``world``.
-    """
+    """From a user's files to a prepared corpus."""
 
     source: str
+    """Reader of the files: a name from ``p5rec data sources``."""
     path: str | None = None
+    """Log file or its folder, relative to the working directory. ``ml-100k``: the MovieLens set
+    that is fetched once into the cache.
+    """
     items: ItemTableConfig | None = None
+    """Item table. null: the source's own, else ids serve as titles."""
     users: UserTableConfig | None = None
+    """User table. null: the source's own, else users have no attributes."""
     columns: ColumnsConfig = ColumnsConfig()
+    """Column names of the log, where they differ from the source's own."""
     encoding: Encoding | None = None
+    """Encoding of text files, such as ``latin-1``, ``cp1252`` or ``gbk``. null: UTF-8, or as a byte
+    order mark says.
+    """
     separator: Separator | None = None
+    """Character between the columns of a CSV or TSV file. null: comma or tab, by the file's name.
+    """
     time_format: str | None = None
+    """How times are written: a strptime pattern; ``s``, ``ms``, ``us`` or ``ns`` (epoch values in
+    that unit); ``mixed`` (the unit of each value by its size); ``excel`` (serial dates). null:
+    detect epoch values of one unit, dates in digits (``20240131``, ``20240131235959``) and ISO 8601
+    (UTC without a zone); stop with an error where numbers are ambiguous.
+    """
     order: Literal["time", "rows"] = "time"
+    """Order of a user's events: by time, or by row for a log without times, oldest first."""
     incomplete: Literal["error", "drop"] = "error"
+    """Rows that lack a user, item, time, behaviour or, where there are such columns, rating or
+    basket: stop with an error, or drop and count them. Events that are history alone need no rating
+    or basket.
+    """
     context: dict[Annotated[str, Field(min_length=1)], Kind | ContextConfig] = {}
+    """Further columns of the log: name → ``number`` or ``category`` where the column has that name,
+    else column and kind.
+    """
     label: LabelConfig | None = None
+    """Positive and negative events. Nothing is dropped. null: no labels."""
     behaviour: BehaviourConfig | None = None
+    """Several kinds of events, such as view, cart and purchase. null: one kind."""
     min_rating: float | None = None
+    """Lowest rating kept, in rating points; applied first. null: all events are kept."""
     dedupe: Literal["none", "exact", "review", "first", "last"] = "exact"
+    """Repeated events. ``exact``: drop rows equal in user, item and time, which would put one event
+    on both sides of a split. ``review``: also keep one of the events in which a user writes the
+    same review of several items at one time, such as the variants of a product. ``first``,
+    ``last``: keep one event per user and item. ``none``: keep every row. Events of different
+    behaviours are never repeats. Repeats are counted and reported in any case.
+    """
     k_core: KCoreConfig = KCoreConfig()
+    """Fewest events per user and per item, applied until both hold."""
     catalog: Literal["log", "table"] = "log"
+    """Items that may be recommended: those in the filtered log, or every row of the item table,
+    cold items included.
+    """
     permute_text: bool = False
+    """Permutation control: permute titles and attributes among the items."""
     baskets: bool | None = None
+    """Treat a user's events with one ``columns.basket`` id (without that column, with one time) as
+    an unordered set. Recency then counts baskets and a split may hold out a basket. Target
+    behaviours alone form baskets. null: where the log has that column or the split needs baskets.
+    """
     split: Literal[
         "leave-one-out", "time", "user-time", "few-shot", "last-basket", "last-basket-item", "all"
     ] = "leave-one-out"
+    """Rule of the train, validation and test split."""
     few_shot: int = Field(default=5, ge=1)
+    """Training events per user, under the split ``few-shot``."""
     test_from: str | int | None = None
+    """First time of the test events, under the split ``time``: ISO 8601, or as ``time_format``
+    says. null: the time of the 90 % quantile of events.
+    """
     seed: int = 0
+    """Seed of the data: order of equal times, row numbers, permuted texts, few-shot events."""
     world: WorldConfig = WorldConfig()
+    """Parameters of the synthetic data, for the source ``world``."""
 
     @property
     def of_baskets(self) -> bool:

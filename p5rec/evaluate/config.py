@@ -19,31 +19,31 @@ from .schema import Part
 
 
 class EvaluateConfig(Config):
-    """Lists, prompted families, and which methods are set against each other.
-
-    Attributes:
-        parts: held-out parts that lists are made for; choose between methods on ``valid``, and
-            claim on ``test``. Questions are asked about ``test``.
-        k: length of the ranked lists.
-        exclude_seen: leave the items of a user's history out of the lists, those on validation
-            too, by which settings are chosen and trainings stopped.
-        ask: prompt family or task → how many held-out rows to put to each method that was taught it
-            or can answer it.
-        unseen: put the questions in wordings that no training row had, too.
-        compare: pairs of methods; the first is claimed to be better. A reading of a method's
-            ratings is called ``method (reading)``, the readings being regression, class,
-            expectation, mean, words and text; where the method is asked in several families of
-            the task, ``method (reading, family)``.
-        samples: users whose answers the report shows.
-    """
+    """Lists, prompted families, and which methods are set against each other."""
 
     parts: tuple[Part, ...] = Field(("test",), min_length=1)
+    """Held-out splits to make lists for. Choose between methods on ``valid``; report ``test``.
+    Prompts are evaluated on ``test``.
+    """
     k: int = Field(20, ge=5)
+    """Length of the ranked lists."""
     exclude_seen: bool = True
+    """Leave the items of a user's history out of the lists, also on validation, where settings are
+    chosen and training is stopped.
+    """
     ask: dict[str, int] = {}
+    """Prompt family or task → number of test instances per method that is trained on it or can
+    predict it.
+    """
     unseen: bool = False
+    """Also evaluate on prompt templates held out of training."""
     compare: tuple[tuple[str, str], ...] = ()
+    """Pairs of methods for a paired comparison; the claim is that the first is better. A method's
+    rating estimator is written ``method (estimator)``: regression, class, expectation, mean, words
+    or text; with several families of the task, ``method (estimator, family)``.
+    """
     samples: int = Field(10, ge=0)
+    """Users whose lists and answers the report shows."""
 
     def serving(self, method: Method, seed: int, fit_seed: int) -> ServingConfig:
         """How a method of the recipe is queried, here and wherever its model is used later.

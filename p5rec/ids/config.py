@@ -57,62 +57,53 @@ Weight = Annotated[float, Field(gt=0)]
 
 
 class CooccurrenceConfig(Config):
-    """Item vectors out of the training histories.
-
-    Attributes:
-        dim: width of the vectors (at most one less than the number of items).
-        window: how many events apart two items of one history may be and still count as a pair.
-        weight: length of this part of an item's vector beside the text part.
-    """
+    """Item vectors out of the training histories."""
 
     dim: Annotated[int, Field(ge=1)] = 64
+    """Width of the vectors; at most one less than the number of items."""
     window: Annotated[int, Field(ge=1)] = 5
+    """Largest distance, in events of one history, at which two items count as a pair."""
     weight: Weight = 1.0
+    """Norm of this view in an item's vector."""
 
 
 class MethodViewConfig(Config):
-    """Item vectors of a fitted method.
-
-    Attributes:
-        method: the name of a method of the recipe or of a baseline, or a section as in
-            ``methods:``; what it may say is known to ``p5rec.methods.views``.
-        weight: length of this part of an item's vector.
-    """
+    """Item vectors of a fitted method."""
 
     method: str | dict[str, Any]
+    """Name of a method of the recipe or of a baseline, or a section as under ``methods``."""
     weight: Weight = 1.0
+    """Norm of this view in an item's vector."""
 
 
 class FileConfig(Config):
-    """Item vectors of the user's own.
-
-    Attributes:
-        path: ``.npy`` in the order of the item table, or ``.parquet`` with columns item and vector.
-        weight: length of this part of an item's vector.
-    """
+    """Item vectors of the user's own."""
 
     path: str
+    """``.npy`` in the order of the item table, or ``.parquet`` with the columns ``item`` and
+    ``vector``.
+    """
     weight: Weight = 1.0
+    """Norm of this view in an item's vector."""
 
 
 class VectorsConfig(Config):
-    """What an item's vector is made of.
-
-    Attributes:
-        text: name or folder of the text encoder, or null for none. A language model's mean hidden
-            state serves as well.
-        text_weight: length of the text part of an item's vector.
-        cooccurrence, file: settings of further parts, or null for none.
-        methods: further parts by name, each the item vectors of a fitted method.
-        whiten: let each part's axes count alike before it is scaled to its weight.
-    """
+    """What an item's vector is made of."""
 
     text: str | None = "minilm"
+    """Text encoder: ``minilm``, a folder, or a name on the hub. A language model's mean hidden
+    state serves as well. null: no text.
+    """
     text_weight: Weight = 0.5
+    """Norm of the text view in an item's vector."""
     cooccurrence: CooccurrenceConfig | None = CooccurrenceConfig()
+    """View from the co-occurrence of items in training histories. null: none."""
     methods: dict[FileName, MethodViewConfig] = {}
+    """Name → view from the item vectors of a fitted method."""
     file: FileConfig | None = None
+    """View from a file of item vectors. null: none."""
     whiten: bool = False
+    """Whiten each view (equal variance on all axes) before it is scaled to its norm."""
 
     @property
     def weights(self) -> dict[str, float]:
@@ -130,57 +121,55 @@ class VectorsConfig(Config):
 
 
 class RqVaeConfig(Config):
-    """The auto-encoder of ``rq-vae``.
-
-    Attributes:
-        latent: width of the latent space; that of the vectors where they are narrower.
-        hidden: width of the perceptrons.
-        epochs, batch, learning_rate: of its training.
-        commitment: weight of what draws the encoder to the codebooks.
-        gradient: the way from decoder to encoder, see ``p5rec.ids.rqvae``; ``rotation`` wants a
-            commitment of 1 or more.
-    """
+    """The auto-encoder of ``rq-vae``."""
 
     latent: Annotated[int, Field(ge=2)] = 512
+    """Width of the latent space; that of the vectors where they are narrower."""
     hidden: Annotated[int, Field(ge=1)] = 256
+    """Width of the hidden layers of encoder and decoder."""
     epochs: Annotated[int, Field(ge=1)] = 60
+    """Training epochs."""
     batch: Annotated[int, Field(ge=1)] = 512
+    """Items per training step."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Learning rate of Adam."""
     commitment: Annotated[float, Field(ge=0)] = 0.25
+    """Weight of the commitment loss, which draws the encoder to the codebooks."""
     gradient: Literal["straight-through", "rotation"] = "straight-through"
+    """Gradient estimator through the quantiser. ``rotation`` needs a commitment of 1 or more."""
 
 
 class IdsConfig(Config):
-    """How items get their codes.
-
-    Attributes:
-        scheme: what makes the codes, a name in ``SCHEMES``.
-        levels: L, codes an item.
-        codebook: codes a level; one number for all levels, or one a level; ``auto``: the smallest
-            power of two that gives the levels room for twice the items.
-        vectors: what the codes are learned from.
-        balanced: let k-means give no cluster more than its even share of the items.
-        attribute: the item attribute that ``category`` reads.
-        rqvae: settings of ``rq-vae``.
-        collisions: what parts items with equal codes, a name in ``POLICIES``; null is
-            ``extra-level`` for ``title`` and ``category``, which leave much equal, and
-            ``nearest-free`` for all others.
-        permute: deal the finished codes out to the items anew: the control.
-        accept: faults of the codes that the gate is to let pass (see ``p5rec.ids.gate``).
-        seed: of every draw made here.
-    """
+    """How items get their codes."""
 
     scheme: str = "rq-kmeans"
+    """Id scheme: ``random``, ``sequential``, ``title``, ``category``, ``h-kmeans``, ``cid``,
+    ``cid-iid``, ``rq-kmeans``, ``rq-vae``, ``pq`` or ``opq``.
+    """
     levels: Annotated[int, Field(ge=1, le=DEEPEST)] = 3
+    """Codes per item."""
     codebook: Size | list[Size] | Literal["auto"] = 64
+    """Codes per level: one number, or a list with one number per level. ``auto``: the smallest
+    power of two with which the levels can tell twice the items apart.
+    """
     vectors: VectorsConfig = VectorsConfig()
+    """Views that an item's vector is made of."""
     balanced: bool = False
+    """Let k-means give no cluster more than an even share of the items."""
     attribute: str | None = None
+    """Item attribute that the scheme ``category`` reads."""
     rqvae: RqVaeConfig = RqVaeConfig()
+    """Settings of the scheme ``rq-vae``."""
     collisions: str | None = None
+    """Collision policy: ``nearest-free``, ``sinkhorn``, ``extra-level`` or ``shared``. null:
+    ``extra-level`` for ``title`` and ``category``, else ``nearest-free``.
+    """
     permute: bool = False
+    """Permutation control: permute the finished codes among the items."""
     accept: tuple[Literal["utilisation", "unique"], ...] = ()
+    """Quality thresholds that the codes may miss: ``utilisation``, ``unique``."""
     seed: int = 0
+    """Seed of the ids."""
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -53,10 +53,6 @@ class Method(Config):
     the config says otherwise, less the settings that the config fixes itself.
 
     Attributes:
-        kind: the name in the registry.
-        tune: setting → values to try; empty: fit what is set.
-        permute_histories: each event of a history is another user's, in training and in queries:
-            the control of what histories tell.
         capabilities: what its predictors can do; validation measures the first. Of each but
             ``recommend`` follow the tasks whose questions the method can be asked.
         embeds_items: whether what is fitted is an :class:`~.predictors.EmbedsItems`.
@@ -74,8 +70,13 @@ class Method(Config):
     """
 
     kind: str
+    """Kind of method."""
     tune: dict[str, tuple[Any, ...]] = {}
+    """Setting → values to try; validation chooses. Empty: no search."""
     permute_histories: bool = False
+    """Permutation control: replace each event of a history by another user's, in training and in
+    queries. It measures what histories contribute.
+    """
 
     capabilities: ClassVar[tuple[str, ...]] = (LISTS,)
     embeds_items: ClassVar[bool] = False

@@ -17,22 +17,20 @@ class HeadsConfig(Config):
 
     Kang et al. 2023 (arXiv:2305.06474) put one head or the other on a language model
     and train it by squared error or by cross-entropy; here both may share one model.
-
-    Attributes:
-        regression: the loss of the number: ``mse``, squared error; ``huber``, Huber's (1964) with
-            its bend at 1; null: no such head.
-        classification: the loss of the class, one of the ratings that occur: ``ce``, each class
-            has a logit of its own; ``ordinal``, one score against ascending thresholds; null: no
-            such head.
-        balance: of the regression in the sum, lambda.
-        words: learn the text of a rating too, as of any other answer; without, the heads alone
-            are taught it.
     """
 
     regression: Literal["mse", "huber"] | None = "mse"
+    """Loss of the regression head: ``mse``, squared error; ``huber``, Huber's (1964) with delta 1.
+    null: no such head.
+    """
     classification: Literal["ce", "ordinal"] | None = "ce"
+    """Loss of the classification head over the ratings that occur: ``ce``, cross-entropy;
+    ``ordinal``, one score against ascending thresholds. null: no such head.
+    """
     balance: float = Field(1.0, gt=0)
+    """Weight of the regression loss in the sum."""
     words: bool = True
+    """Also train the language model to write the rating as text."""
 
     @classmethod
     def none(cls) -> HeadsConfig:
@@ -52,19 +50,17 @@ class HeadsConfig(Config):
 
 
 class ItemHeadConfig(Config):
-    """Whole items, each named at once, beside the codes that name them step by step.
-
-    Attributes:
-        weight: of its loss.
-        codes: of the loss of the codes beside it, which share the rows that items are read by.
-        temperature: cosines are divided by it before the softmax.
-        negatives: items drawn for a batch; a catalogue of up to twice as many is asked for whole.
-        spread: standard deviation of the items' own rows before training. Cosines do not see how
-            long a row is, but what reads it does, and ``train.row_learning_rate`` should fit.
-    """
+    """Whole items, each named at once, beside the codes that name them step by step."""
 
     weight: float = Field(1.0, gt=0)
+    """Weight of the item head's loss."""
     codes: float = Field(0.1, gt=0)
+    """Weight of the loss of the codes beside it."""
     temperature: float = Field(0.1, ge=0.05)
+    """Temperature of the softmax over cosines."""
     negatives: int = Field(8192, ge=1)
+    """Sampled negatives per batch. A catalogue of up to twice as many items is scored in full."""
     spread: float = Field(0.02, gt=0)
+    """Standard deviation of the initial item embeddings. Cosines ignore an embedding's norm, but
+    the network that reads it does not: choose ``train.row_learning_rate`` to fit.
+    """

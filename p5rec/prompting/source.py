@@ -24,24 +24,22 @@ from .template import Template
 
 
 class PromptsConfig(Config):
-    """How records are posed.
-
-    Attributes:
-        folders: further folders of prompt files, besides the shipped one.
-        max_history: earlier items shown, the most recent ones.
-        candidates: items to choose from, the target included.
-        max_words: words of a review, an explanation or an attribute text.
-        shots: worked examples before each record.
-        items: how an item is written where an id is asked for or shown: its ``codes``, or its
-            ``title``, which any language model can read.
-    """
+    """How records are posed."""
 
     folders: tuple[str, ...] = ()
+    """Folders of further prompt files, besides the shipped ones."""
     max_history: Annotated[int, Field(ge=1)] = 10
+    """Most earlier items in a prompt; the most recent ones are shown."""
     candidates: Annotated[int, Field(ge=2)] = 10
+    """Items to choose from, the target included."""
     max_words: Annotated[int, Field(ge=1)] = 100
+    """Most words of a review, an explanation or an attribute text."""
     shots: Annotated[int, Field(ge=0)] = 0
+    """Worked examples before each prompt."""
     items: Literal["codes", "title"] = "codes"
+    """How an item is written where its id is predicted or shown: by its ``codes``, or by its
+    ``title``, which any language model can read.
+    """
 
     @property
     def limits(self) -> Limits:

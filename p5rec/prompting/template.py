@@ -29,65 +29,57 @@ Layout = Annotated[str, StringConstraints(strict=True)]
 
 
 class FewShot(Config):
-    """How worked examples fill the slot ``{examples}``; without any, the slot is empty.
-
-    Attributes:
-        example: layout of one, over the slots ``{source}`` and ``{target}``.
-        join: what stands between two.
-        end: what stands after the last.
-    """
+    """How worked examples fill the slot ``{examples}``; without any, the slot is empty."""
 
     example: Layout
+    """Layout of one worked example, over the slots ``{source}`` and ``{target}``."""
     join: Layout = "\n\n"
+    """Text between two examples."""
     end: Layout = "\n\n"
+    """Text after the last example."""
 
 
 class TemplateSpec(Config):
-    """One wording, as written in YAML.
-
-    Attributes:
-        id: a slug, unique in its family.
-        version: goes up whenever the text changes; the lock file watches over it.
-        unseen: held out of training, to measure unseen wordings.
-        system: the system message, if any.
-        source: what the model reads; holds ``{examples}`` once.
-        target: what it should answer.
-        few_shot: replaces the family's layout of worked examples.
-    """
+    """One wording, as written in YAML."""
 
     id: Slug
+    """Slug, unique in its family."""
     version: Annotated[int, Field(strict=True, ge=1)]
+    """Version. Raise it with every change of the text; the lock file checks it."""
     unseen: Annotated[bool, Field(strict=True)] = False
+    """Hold this template out of training, to measure unseen templates."""
     system: Layout = ""
+    """System message; empty: none."""
     source: Text
+    """Text of the prompt; holds ``{examples}`` once."""
     target: Text
+    """Text of the expected answer."""
     few_shot: FewShot | None = None
+    """Layout of worked examples in place of the family's."""
 
 
 class FamilyHead(Config):
-    """What the wordings of a family share.
-
-    Attributes:
-        family: its name, a slug.
-        task: the task of :mod:`.tasks` whose records it words.
-        description: a sentence for the reader.
-        answer: the type of the answer.
-        fields: the fields its wordings use, each with its kind.
-        few_shot: layout of worked examples.
-    """
+    """What the wordings of a family share."""
 
     family: Slug
+    """Name of the family, a slug."""
     task: Slug
+    """Task whose records the templates render."""
     description: Text
+    """One sentence for the reader."""
     answer: Answer
+    """Type of the answer."""
     fields: dict[str, Kind]
+    """Field → its type, for every field that the templates use."""
     few_shot: FewShot
+    """Layout of worked examples."""
 
 
 class FamilySpec(FamilyHead):
     """A whole prompt file."""
 
     templates: tuple[TemplateSpec, ...]
+    """Prompt templates of the family."""
 
 
 @dataclass(frozen=True)

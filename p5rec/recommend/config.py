@@ -13,36 +13,33 @@ READINGS = ("regression", "class", "expectation", "mean", "words", "text")
 
 
 class DecodeConfig(Config):
-    """Constrained search over the items.
-
-    Attributes:
-        k: length of the lists.
-        item_weight: of the item head's log-probabilities beside those of the codes, where the model
-            has one; prefixes are chosen by codes alone.
-        beams: prefixes kept at a level; at least k.
-        search: ``beam``; ``exhaustive``, which keeps every prefix and scores every item; ``auto``,
-            exhaustive where that adds at most a tenth to the work; ``sample``, items drawn without
-            replacement, each as often as the model finds it likely; ``items``, all items at once as
-            the item head scores them, the codes not asked.
-        per_prefix: diversity: the most items of a list whose first codes are equal; null: any
-            number.
-        prefix_depth: how many codes that looks at.
-        precision: of the language model.
-        batch_tokens: padded tokens decoded at a time.
-        max_new_tokens: of a text answer.
-        closed: let an answer of a closed kind (a rating, yes or no) be nothing else.
-    """
+    """Constrained search over the items."""
 
     k: int = Field(20, ge=1)
+    """Length of the ranked lists."""
     item_weight: float = Field(10.0, ge=0)
+    """Weight of the item head's log-probabilities beside those of the codes, where the model has an
+    item head. Beams are chosen by codes alone.
+    """
     beams: int = Field(50, ge=1)
+    """Beams per level; at least ``k``."""
     search: Literal["auto", "beam", "exhaustive", "sample", "items"] = "auto"
+    """``beam``: beam search over the trie. ``exhaustive``: score every item. ``auto``: exhaustive
+    where that adds at most a tenth to the work, else beam. ``sample``: draw items without
+    replacement by their probabilities. ``items``: the item head alone.
+    """
     per_prefix: Annotated[int, Field(ge=1)] | None = None
+    """Diversity: most items of a list with the same leading codes. null: no limit."""
     prefix_depth: int = Field(1, ge=1)
+    """Number of leading codes that ``per_prefix`` compares."""
     precision: Literal["float32", "bfloat16"] = "float32"
+    """Number format of the language model's arithmetic."""
     batch_tokens: int = Field(8192, ge=1)
+    """Tokens decoded together, padding included."""
     max_new_tokens: int = Field(64, ge=1)
+    """Most tokens of a generated text."""
     closed: bool = False
+    """Restrict an answer of a closed type (a rating, yes or no) to its allowed values."""
 
     @model_validator(mode="after")
     def _diverse_by_codes(self) -> DecodeConfig:

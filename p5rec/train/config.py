@@ -29,73 +29,97 @@ PACKAGES: dict[Tracker, tuple[str, ...]] = {
 class DenseConfig(Config):
     """Whole histories as sequences of item codes; every item position is a target."""
 
-    window: int = Field(100, ge=2)  # events a row; longer histories give several rows
-    # what each item is asked after: next-event, the event before it; next-basket, all events before
-    # its basket (p5rec.data.targets); null: as the split has it
+    window: int = Field(100, ge=2)
+    """Events per example. A longer history is cut into several examples."""
     targets: Targets | None = None
-    shuffle_ties: bool = True  # draw the order of events that share a time anew for each row
-    # share of the rows that open with the start token and ask for the first item after it; below 1
-    # only an empty history is read with it
+    """What each item is predicted from. ``next-event``: the events before it. ``next-basket``: the
+    events before its basket. null: as the split says.
+    """
+    shuffle_ties: bool = True
+    """Draw the order of events with equal times anew for each example."""
     start: float = Field(1.0, ge=0, le=1)
-    item_dropout: float = Field(0.0, ge=0, lt=1)  # share of items not shown to those after them
-    # items a row that are asked for, drawn: 1 is the control of dense training; null: all
+    """Probability that an example opens with the start token, from which its first item is
+    predicted. Below 1 the start token is used for an empty history alone when the model is queried.
+    """
+    item_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the items hidden from the positions after them."""
     asked: Annotated[int, Field(ge=1)] | None = None
-    ahead: int = Field(4, ge=1)  # items a decoder is asked for after what its encoder read
-    # tell what is known of item and user before each rating (dense-rating)
+    """Target positions per example, drawn at random. 1 is the control for training on all
+    positions. null: every position.
+    """
+    ahead: int = Field(4, ge=1)
+    """Items that the decoder of an encoder-decoder predicts after the encoder's input."""
     statistics: bool = False
+    """Show statistics of the item and the user before each rating (task ``dense-rating``)."""
 
 
 class TaskConfig(Config):
     """One task family in the mixture."""
 
-    share: float = Field(1.0, gt=0)  # of the slots in batches, relative to the other tasks
-    rows: int = Field(1, ge=1)  # that fill one slot: several where they are short
-    weight: float = Field(1.0, gt=0)  # of its loss
+    share: float = Field(1.0, gt=0)
+    """Share of the slots of a batch, relative to the shares of the other tasks."""
+    rows: int = Field(1, ge=1)
+    """Examples per slot. Several suit a task whose examples are short."""
+    weight: float = Field(1.0, gt=0)
+    """Weight of the task's loss."""
 
 
 class AlignConfig(Config):
     """How rows of ``dense`` teach a model that is trained already (``methods.<name>.start``)."""
 
-    nll: float = Field(0.0, ge=0)  # weight of the loss of supervised training beside the objective
-    positions: Annotated[int, Field(ge=1)] | None = None  # items a row that teach, drawn; null: all
+    nll: float = Field(0.0, ge=0)
+    """Weight of the supervised loss (negative log-likelihood) added to the objective."""
+    positions: Annotated[int, Field(ge=1)] | None = None
+    """Target positions per example, drawn at random. null: every position."""
 
 
 class PreferenceConfig(AlignConfig):
     """Softmax-DPO: the next item against items that the model named in its place."""
 
     objective: Literal["sdpo"]
-    negatives: int = Field(8, ge=1)  # items that each item stands against
-    rejected: Literal["drawn", "listed"] = "drawn"  # as likely as the model finds them, or the best
-    beta: float = Field(1.0, gt=0)  # how little the model may move away from where it started
+    """The preference objective: softmax-DPO."""
+    negatives: int = Field(8, ge=1)
+    """Rejected items per target."""
+    rejected: Literal["drawn", "listed"] = "drawn"
+    """How rejected items are chosen. ``drawn``: sampled by the model's own probabilities.
+    ``listed``: the model's highest-ranked items.
+    """
+    beta: float = Field(1.0, gt=0)
+    """Strength of the pull towards the reference model, which is the model before alignment."""
 
 
 class GroupConfig(AlignConfig):
     """GRPO: items that the model draws, better or worse than their group."""
 
     objective: Literal["grpo"]
-    group: int = Field(16, ge=2)  # items drawn at each position
-    # weights of the rewards; what each is worth: p5rec.train.alignment.rewards
+    """The preference objective: GRPO."""
+    group: int = Field(16, ge=2)
+    """Items sampled per target position."""
     rewards: dict[Reward, float] = Field({"hit": 1.0, "rank": 1.0}, min_length=1)
+    """Reward → its weight. ``hit``: the sampled item is the target. ``rank``: the target's rank.
+    ``prefix``: leading codes shared with the target.
+    """
 
 
 class PassesConfig(Config):
-    """Passes over the histories in place of steps, so that a recipe fits data of any size.
-
-    Attributes:
-        most: after so many training ends in any case.
-        events: items taught in a step, about; small data have smaller steps, ten a pass.
-        average: passes over which the weights are averaged.
-        patience: training ends when the mean validation NDCG@10 of so many passes is not above
-            that of as many before; the weights of the best one are kept.
-        epochs: training ends after so many, without validation checks, though the learning rate is
-            that of a training of ``most``; None: validation checks say when.
-    """
+    """Passes over the histories in place of steps, so that a recipe fits data of any size."""
 
     most: int = Field(100, ge=1)
+    """Most epochs that training may take."""
     events: int = Field(2048, ge=1)
+    """Target events per optimiser step, about. Small data take smaller steps: at least ten per
+    epoch.
+    """
     average: float = Field(8.0, ge=0)
+    """Epochs in the moving average of the weights. 0: no average."""
     patience: int = Field(8, ge=1)
+    """Epochs without progress before training stops: their mean validation NDCG@10 is no higher
+    than that of as many epochs before. The best weights are used.
+    """
     epochs: Annotated[int, Field(ge=1)] | None = None
+    """Train for this many epochs without validation checks, under the learning-rate schedule of
+    ``most`` epochs. null: validation checks decide.
+    """
 
     @model_validator(mode="after")
     def _ends(self) -> PassesConfig:
@@ -111,55 +135,97 @@ class TrainConfig(Config):
     """
 
     tasks: dict[str, TaskConfig] = Field(default={"dense": TaskConfig()}, min_length=1)
-    # multiplies the shares by (examples a task has)^(1 / temperature); None: they stay
+    """Task → its place in the mixture. A task is ``dense`` (next item at every position),
+    ``dense-rating`` or a prompt family.
+    """
     temperature: Annotated[float, Field(gt=0)] | None = None
-    permute_answers: bool = False  # deal out a prompt family's answers among its rows: the control
+    """Multiplies each task's share by (number of examples)^(1 / temperature). null: shares stay as
+    written.
+    """
+    permute_answers: bool = False
+    """Permutation control: permute the answers of each prompt family among its examples."""
     dense: DenseConfig = DenseConfig()
+    """Settings of the tasks on whole histories, ``dense`` and ``dense-rating``."""
     align: Annotated[PreferenceConfig | GroupConfig, Field(discriminator="objective")] | None = None
-    # share of the users, drawn, whose events are learned from
+    """Preference objective, for a method that continues from a trained model (``start``). null:
+    supervised training.
+    """
     users: float = Field(1.0, gt=0, le=1)
-    # of a training that begins from a model: users of whom that has seen all, drawn, that are
-    # trained on beside each user of whom it has not; None: everybody is
+    """Share of the users, drawn at random, whose events are trained on."""
     replay: Annotated[float, Field(ge=0)] | None = None
-    steps: int = Field(500, ge=0)  # 0: nothing is trained, the model is asked as it is
-    # training ends after so many steps, though the learning rate is that of all; None: after all
+    """With ``start``: users without new events to train on per user with new events, drawn at
+    random. null: all users.
+    """
+    steps: int = Field(500, ge=0)
+    """Optimiser steps. 0: no training; the model is evaluated zero-shot."""
     stop_after: Annotated[int, Field(ge=1)] | None = None
-    # batch, steps, divisor, average and looks at validation as the data have it; for dense alone
+    """Optimiser steps after which training stops, under the learning-rate schedule of all
+    ``steps``. null: train to the end.
+    """
     passes: PassesConfig | None = None
-    batch: int = Field(16, ge=1)  # slots of a forward pass; several processes may share them
-    accumulate: int = Field(1, ge=1)  # batches a step
-    # labels that a step's loss is divided by; None: its own, and those of short rows weigh more
+    """Training in epochs: sets ``batch``, ``steps``, ``divisor``, ``average`` and the validation
+    checks from the data. For the task ``dense`` alone. null: train in steps.
+    """
+    batch: int = Field(16, ge=1)
+    """Slots per forward pass, shared by all processes."""
+    accumulate: int = Field(1, ge=1)
+    """Forward passes per optimiser step (gradient accumulation)."""
     divisor: Annotated[float, Field(gt=0)] | None = None
+    """Number of labels by which a step's loss is divided. null: the step's own labels, so that a
+    label in a step with few of them weighs more.
+    """
     learning_rate: float = Field(1e-3, gt=0)
-    row_learning_rate: float | None = None  # of new token and item rows; None: learning_rate
+    """Peak learning rate of AdamW."""
+    row_learning_rate: float | None = None
+    """Peak learning rate of new token and item embeddings. null: ``learning_rate``."""
     weight_decay: float = Field(0.01, ge=0)
-    warmup: int = Field(20, ge=0)  # steps
-    schedule: Literal["cosine", "constant"] = "cosine"  # of the learning rate after the warmup
-    average: float = Field(0.0, ge=0)  # steps whose weights are averaged, about; 0: the last stay
-    # its moments in 32 bits, in 8 (new rows and small tensors keep 32), or in 8 and paged out of a
-    # GPU that is full
+    """Decoupled weight decay of AdamW."""
+    warmup: int = Field(20, ge=0)
+    """Optimiser steps over which the learning rate rises linearly from 0."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Learning rate after the warmup: falls along a half cosine, or stays constant."""
+    average: float = Field(0.0, ge=0)
+    """Optimiser steps in the moving average of the weights, about. 0: the last weights are used."""
     optimizer: Literal["adamw", "adamw-8bit", "paged-adamw-8bit"] = "adamw"
-    clip: float = Field(1.0, gt=0)  # gradient norm
-    diverged: float = Field(5.0, ge=0)  # times the usual loss, for 20 steps: stop; 0: never
-    precision: Literal["float32", "bfloat16"] = "bfloat16"  # of the arithmetic (autocast)
-    packing: int = Field(0, ge=0)  # tokens a line that short rows are packed into; 0: none are
-    # keep the input of each block alone and compute the rest again: less memory, more time
+    """Optimiser and the precision of its moments: 32 bits; 8 bits (new embeddings and small tensors
+    stay at 32); or 8 bits, paged to main memory when the GPU is full.
+    """
+    clip: float = Field(1.0, gt=0)
+    """Largest norm of the gradient; a larger one is scaled down to it."""
+    diverged: float = Field(5.0, ge=0)
+    """Stop with an error when the loss exceeds this multiple of its usual level for 20 steps. 0:
+    never.
+    """
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    """Number format of the arithmetic (autocast). Trained weights are float32."""
+    packing: int = Field(0, ge=0)
+    """Tokens per sequence into which short examples are packed. 0: no packing."""
     gradient_checkpointing: bool = False
-    max_tokens: int = Field(768, ge=8)  # a prompt row; longer sources lose their beginning
-    log_every: int = Field(10, ge=1)  # steps
-    level_losses: bool = False  # log the loss of each level's codes too
-    # a checkpoint after so many steps, and when so many minutes have passed since the last
+    """Store each block's input and compute its activations again in the backward pass: less memory,
+    more time.
+    """
+    max_tokens: int = Field(768, ge=8)
+    """Most tokens of a prompt example. A longer prompt loses its beginning."""
+    log_every: int = Field(10, ge=1)
+    """Optimiser steps between log lines."""
+    level_losses: bool = False
+    """Log the loss of each code level separately."""
     save_every: int = Field(200, ge=1)
+    """Most optimiser steps between checkpoints."""
     save_minutes: float = Field(10.0, gt=0)
-    report_to: tuple[
-        Tracker, ...
-    ] = ()  # experiment trackers that get every log too; none by default
-    evaluate_every: int = Field(0, ge=0)  # steps between looks at validation; 0: never
-    evaluate_users: int = Field(500, ge=1)  # of the validation part, at most
-    # training ends when the mean NDCG@10 of so many looks is not above that of as many before, and
-    # the best weights stay; 0: never
+    """Most minutes between checkpoints."""
+    report_to: tuple[Tracker, ...] = ()
+    """Experiment trackers that receive every log line: ``tensorboard``, ``mlflow``, ``wandb``."""
+    evaluate_every: int = Field(0, ge=0)
+    """Optimiser steps between validation checks. 0: no checks."""
+    evaluate_users: int = Field(500, ge=1)
+    """Most validation users per check."""
     patience: int = Field(0, ge=0)
+    """Validation checks without progress before training stops: their mean NDCG@10 is no higher
+    than that of as many checks before. The best weights are used. 0: no early stopping.
+    """
     seed: int = 0
+    """Seed of the training: initial weights, order of the examples, dropout."""
 
     @model_validator(mode="after")
     def _alignment_reads_rows_alone(self) -> TrainConfig:

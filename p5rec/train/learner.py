@@ -24,18 +24,20 @@ if TYPE_CHECKING:
 
 
 class LearnerConfig(Config):
-    """A language model, its heads and its training.
-
-    Attributes:
-        heads: of ratings, where they are trained.
-        item_head: scores whole items beside their codes; None: codes alone are scored.
-    """
+    """A language model, its heads and its training."""
 
     backbone: AnyBackbone = Pretrained()
+    """The network: a pretrained language model, or a compact one trained from scratch."""
     train: TrainConfig = TrainConfig()
+    """How it is trained."""
     heads: HeadsConfig = HeadsConfig()
+    """Prediction heads of ratings."""
     item_head: ItemHeadConfig | None = None
+    """Head that scores the full catalogue with one softmax, beside the codes. null: items are
+    scored by their codes alone.
+    """
     prompts: PromptsConfig = PromptsConfig()
+    """How records become prompts."""
 
     def seeded(self, seed: int) -> Self:
         """The same, trained under ``seed``."""

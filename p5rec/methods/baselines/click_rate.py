@@ -51,15 +51,13 @@ class ItemRates:
 
 
 class ItemClickRate(Method):
-    """``(taken + smoothing * rate) / (taken + left + smoothing)`` of each item.
-
-    Attributes:
-        smoothing: events that are added to each item, taken and left at the ``rate`` of all: one
-            half where what is left is drawn.
-    """
+    """``(taken + smoothing * rate) / (taken + left + smoothing)`` of each item."""
 
     kind: Literal["item-click-rate"] = "item-click-rate"
     smoothing: float = Field(default=10.0, gt=0)
+    """Pseudo-events added to each item, clicked at the rate of all items: one half where negatives
+    are sampled.
+    """
 
     capabilities = ("predict_click",)
     grid = {"smoothing": (1.0, 3.0, 10.0, 30.0, 100.0)}

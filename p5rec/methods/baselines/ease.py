@@ -49,19 +49,17 @@ class EasePredictor(DenseScorer):
 
 
 class Ease(Method):
-    """How the weights are fitted and the history is read.
-
-    Attributes:
-        l2: the ridge penalty, lambda in the paper, in users.
-        half_life: baskets (events, where each stands alone) after which an item of the history
-            counts half; None: all count alike, as in the paper.
-        max_items: the largest catalogue to try; time grows with its cube, memory with its square.
-    """
+    """How the weights are fitted and the history is read."""
 
     kind: Literal["ease"] = "ease"
     l2: float = Field(default=500.0, gt=0)
+    """Ridge penalty (lambda in the paper), in users."""
     half_life: float | None = Field(default=None, gt=0)
+    """Baskets (events, without baskets) after which an item of the history counts half. null: all
+    count alike, as in the paper.
+    """
     max_items: int = Field(default=20_000, ge=1)
+    """Largest catalogue allowed. Time grows with its cube, memory with its square."""
 
     grid = {"l2": (100.0, 250.0, 500.0, 1000.0)}
 

@@ -71,20 +71,17 @@ class Factors:
 
 
 class MatrixFactorization(Method):
-    """How many factors, and how far all that is learned is drawn to 0.
-
-    Attributes:
-        factors: F.
-        bias_l2: ridge penalty of each bias, in ratings.
-        factor_l2: that of each factor.
-        sweeps: rounds of fitting users, then items.
-    """
+    """How many factors, and how far all that is learned is drawn to 0."""
 
     kind: Literal["mf"] = "mf"
     factors: int = Field(default=8, ge=1)
+    """Number of factors."""
     bias_l2: float = Field(default=3.0, gt=0)
+    """Ridge penalty of the biases, in ratings."""
     factor_l2: float = Field(default=10.0, gt=0)
+    """Ridge penalty of the factors, in ratings."""
     sweeps: int = Field(default=15, ge=1)
+    """Rounds of alternating least squares: users, then items."""
 
     capabilities = ("predict_rating",)
     embeds_items = True

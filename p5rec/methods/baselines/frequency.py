@@ -76,15 +76,11 @@ class FrequencyPredictor(DenseScorer):
 
 
 class PersonalFrequency(Method):
-    """How baskets of a history count.
-
-    Attributes:
-        half_life: baskets (events, where each stands alone) after which a basket counts half; None:
-            all count alike.
-    """
+    """How baskets of a history count."""
 
     kind: Literal["personal-frequency"] = "personal-frequency"
     half_life: float | None = Field(default=None, gt=0)
+    """Baskets (events, without baskets) after which a basket counts half. null: all count alike."""
 
     scores_items = True
 

@@ -49,19 +49,18 @@ class ItemKnnPredictor(DenseScorer):
 
 
 class ItemKnn(Method):
-    """How neighbours are found and weighed.
-
-    Attributes:
-        neighbours: items that each item of a history speaks for.
-        shrink: users added to the denominator of the cosine, so that pairs met by few count less.
-        half_life: baskets (events, where each stands alone) after which an item of the history
-            counts half; None: all count alike.
-    """
+    """How neighbours are found and weighed."""
 
     kind: Literal["item-knn"] = "item-knn"
     neighbours: int = Field(default=100, ge=1)
+    """Most similar items per item of the history."""
     shrink: float = Field(default=10.0, ge=0)
+    """Users added to the denominator of the cosine, so that pairs with few common users count less.
+    """
     half_life: float | None = Field(default=None, gt=0)
+    """Baskets (events, without baskets) after which an item of the history counts half. null: all
+    count alike.
+    """
 
     grid = {"neighbours": (20, 100, 500), "shrink": (0.0, 10.0)}
 

@@ -20,23 +20,22 @@ EPOCHS = "epochs"  # of a fitted method's arrays: after how many its weights wer
 
 
 class IterativeMethod(Method):
-    """How a network learns.
-
-    Attributes:
-        learning_rate: of Adam.
-        batch: the most positions or triples of a step; smaller logs take smaller steps, 10 an epoch
-            or more.
-        averaged: the weights that are kept are the mean of those of about so many epochs.
-        epochs: passes over the training events, at most.
-        patience: training ends when the mean validation NDCG@10 of so many epochs is not above
-            that of as many before; 0: it takes all ``epochs``, and no validation checks.
-    """
+    """How a network learns."""
 
     learning_rate: float = Field(default=2e-3, gt=0)
+    """Learning rate of Adam."""
     batch: int = Field(default=2048, ge=1)
+    """Most positions (SASRec) or triples (BPR) per step. Small logs take smaller steps: at least 10
+    per epoch.
+    """
     averaged: float = Field(default=8, ge=0)
+    """Epochs in the moving average of the weights."""
     epochs: int = Field(default=100, ge=1)
+    """Most epochs."""
     patience: int = Field(default=8, ge=0)
+    """Epochs without progress before training stops: their mean validation NDCG@10 is no higher
+    than that of as many epochs before. 0: train all ``epochs``, without validation checks.
+    """
 
     embeds_items = True
     drawn = True
@@ -62,31 +61,35 @@ class IterativeMethod(Method):
 
 
 class SasrecSettings(IterativeMethod):
-    """The network and its training.
-
-    Attributes:
-        width, layers, heads, window, dropout: see ``p5rec.models.sasrec.SasrecShape``.
-        temperature: cosines are divided by it before the softmax.
-        negatives: items drawn for each step; a catalogue of up to twice as many is asked for whole.
-        targets: ``next-event`` or ``next-basket`` (see ``p5rec.data.targets``); None: as the split
-            has it.
-        start: the folder of a model, or a method of the recipe, of this kind and these sizes, from
-            whose weights training begins; items that it does not know begin as they do without.
-        replay: of a training with a ``start``: users of whom that has seen all, drawn, that are
-            trained on beside each user of whom it has not; None: everybody is.
-    """
+    """The network and its training."""
 
     kind: Literal["sasrec"] = "sasrec"
     width: int = Field(default=64, ge=2)
+    """Width of the hidden states."""
     layers: int = Field(default=1, ge=1)
+    """Transformer blocks."""
     heads: int = Field(default=2, ge=1)
+    """Attention heads."""
     window: int = Field(default=100, ge=1)
+    """Most recent events that are read."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Dropout probability."""
     temperature: float = Field(default=0.1, ge=0.05)
+    """Temperature of the softmax over cosines."""
     negatives: int = Field(default=1024, ge=1)
+    """Sampled negatives per step. A catalogue of up to twice as many items is scored in full."""
     targets: Targets | None = None
+    """What each item is predicted from. ``next-event``: the events before it. ``next-basket``: the
+    events before its basket. null: as the split says.
+    """
     start: str | None = None
+    """Model to initialise from: a folder, or a method of the recipe, of this kind and these sizes.
+    Items that it does not know start from fresh embeddings. null: fresh weights.
+    """
     replay: float | None = Field(default=None, ge=0)
+    """With ``start``: users without new events to train on per user with new events, drawn at
+    random. null: all users.
+    """
 
     untuned = Method.untuned | {"start"}
     grid = {"dropout": (0.2, 0.4)}
@@ -121,16 +124,13 @@ def _hash(model: Path) -> str:
 
 
 class BprSettings(IterativeMethod):
-    """How large the factors are and how they learn.
-
-    Attributes:
-        factors: D.
-        l2: weight of the squared factors of a triple's user and items in its loss.
-    """
+    """How large the factors are and how they learn."""
 
     kind: Literal["bpr"] = "bpr"
     factors: int = Field(default=64, ge=1)
+    """Number of factors."""
     l2: float = Field(default=0.005, ge=0)
+    """Weight of the squared factors of a triple's user and items in its loss."""
     learning_rate: float = Field(default=5e-3, gt=0)
     batch: int = Field(default=1024, ge=1)
     averaged: float = Field(default=5, ge=0)

@@ -104,30 +104,28 @@ class LinearPredictor(DenseScorer):
 
 
 class Linear(Method):
-    """How the weights are fitted and a history is read.
-
-    Attributes:
-        weights: ``ease`` (Steck 2019, arXiv:1905.03375); ``item-knn``, the cosine of two items'
-            users; ``auto``, EASE up to ``max_items``, whose cubic time and square memory it cannot
-            afford beyond.
-        l2: of EASE, in users.
-        kept: weights of each item that are kept, the largest by their size.
-        max_items: of ``auto``.
-        users: share of the users, drawn, whose events are learned from.
-        half_life: events after which an item of the history counts half; None: all count alike.
-        popularity_discount: an item's weights are divided by its training events to this power,
-            between 0 (least squares, which favour what is popular) and 1 (Steck 2011, "Item
-            popularity and recommendation accuracy", has such a power in what is counted).
-    """
+    """How the weights are fitted and a history is read."""
 
     kind: Literal["linear"] = "linear"
     weights: Literal["auto", "ease", "item-knn"] = "auto"
+    """``ease`` (Steck 2019, arXiv:1905.03375). ``item-knn``: cosines between the user sets of two
+    items. ``auto``: EASE up to ``max_items``, item-kNN beyond.
+    """
     l2: float = Field(100.0, gt=0)
+    """Ridge penalty of EASE, in users."""
     kept: int = Field(500, ge=1)
+    """Largest weights stored per item (neighbours)."""
     max_items: int = Field(20_000, ge=1)
+    """Largest catalogue for EASE under ``auto``, in items."""
     users: float = Field(1.0, gt=0, le=1)
+    """Share of the users, drawn at random, whose events are trained on."""
     half_life: float | None = Field(default=None, gt=0)
+    """Events after which an item of the history counts half. null: all count alike."""
     popularity_discount: float = Field(0.3, ge=0, le=1)
+    """Power of an item's training events by which its weights are divided. 0: least squares, which
+    favours popular items. 1: full discount (cf. Steck 2011, "Item popularity and recommendation
+    accuracy").
+    """
 
     grid = {
         "l2": (100.0, 300.0, 1000.0),

@@ -54,15 +54,13 @@ class PopularityPredictor(DenseScorer):
 
 
 class Popularity(Method):
-    """How events count.
-
-    Attributes:
-        half_life: the share of all training events, the latest of the log, after which an event
-            counts half; None: all count alike. Weights are scaled so that they sum to the events.
-    """
+    """How events count."""
 
     kind: Literal["popularity"] = "popularity"
     half_life: float | None = Field(default=None, gt=0)
+    """Share of the training events, counted from the end of the log, after which an event counts
+    half. null: all count alike. The weights sum to the number of events.
+    """
 
     scores_items = True
 

@@ -96,18 +96,15 @@ class ItemMean(BiasMethod):
 
 
 class Bias(BiasMethod):
-    """Item and user biases together, by alternating ridge regression (Koren 2010, section 2.1).
-
-    Attributes:
-        user_shrink: ratings of the plain mean added to each user.
-        item_shrink: the same for each item.
-        sweeps: rounds of fitting items, then users.
-    """
+    """Item and user biases together, by alternating ridge regression (Koren 2010, section 2.1)."""
 
     kind: Literal["bias"] = "bias"
     user_shrink: float = Field(default=5.0, ge=0)
+    """Pseudo-ratings at the mean added to each user."""
     item_shrink: float = Field(default=5.0, ge=0)
+    """Pseudo-ratings at the mean added to each item."""
     sweeps: int = Field(default=10, ge=1)
+    """Rounds of fitting: items, then users."""
 
     grid = dict.fromkeys(("user_shrink", "item_shrink"), (0.3, 1.0, 3.0, 10.0, 30.0))
 

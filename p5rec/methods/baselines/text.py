@@ -110,13 +110,13 @@ class TextMethod(Method):
     """A way of copying.
 
     Attributes:
-        task: whose questions it answers.
-        max_words: of a review and of an answer.
         needs_shown: it works on a text that the question shows.
     """
 
     task: str
+    """Task whose prompts it answers."""
     max_words: int = Field(default=100, ge=1)
+    """Most words of a review and of an answer."""
 
     capabilities = ("write",)
     needs_shown: ClassVar[bool] = False

@@ -119,23 +119,21 @@ class TifuKnnPredictor(DenseScorer):
 
 
 class TifuKnn(Method):
-    """How frequencies decay and are blended. The names in the paper stand in brackets.
-
-    Attributes:
-        groups: parts into which a history's baskets are cut, as even as can be, the later ones
-            longer (m); a history of fewer baskets has a group each.
-        within_decay: weight of a basket against the next one in its group (r_b).
-        group_decay: weight of a group against the next one (r_g).
-        neighbours: nearest users, by Euclidean distance (k).
-        alpha: weight of the user's own frequencies against the mean of the neighbours'.
-    """
+    """How frequencies decay and are blended. The names in the paper stand in brackets."""
 
     kind: Literal["tifu-knn"] = "tifu-knn"
     groups: int = Field(default=7, ge=1)
+    """Groups into which a history's baskets are cut, as evenly as possible, the later ones longer
+    (m in the paper). A history of fewer baskets has one group per basket.
+    """
     within_decay: float = Field(default=0.9, gt=0, le=1)
+    """Weight of a basket relative to the next one in its group (r_b in the paper)."""
     group_decay: float = Field(default=0.7, gt=0, le=1)
+    """Weight of a group relative to the next one (r_g in the paper)."""
     neighbours: int = Field(default=300, ge=1)
+    """Nearest users by Euclidean distance (k in the paper)."""
     alpha: float = Field(default=0.7, ge=0, le=1)
+    """Weight of the user's own frequencies; the neighbours' mean has 1 - alpha."""
 
     scores_items = True
     grid = {

@@ -43,19 +43,19 @@ class Fusion(Method):
     Validation chooses the weights, and one point of each part's grid with them: a search over the
     scores of validation users, for which nothing is fitted again. A part that is not worth its
     place has the weight 0, and is not asked.
-
-    Attributes:
-        parts: by name, in the order in which they are added: sections of methods that score items,
-            or names of the recipe's.
-        weights: of parts, where they are fixed.
-        exclude_seen: leave the items of histories out of the lists that are compared; None: as the
-            recipe's lists are measured.
     """
 
     kind: Literal["fusion"] = "fusion"
     parts: dict[FileName, any_method(named=True)] = Field(min_length=1)  # type: ignore[valid-type]
+    """Name → method whose item scores are added, in this order: a section of a method that scores
+    items, or the name of one of the recipe's.
+    """
     weights: dict[str, float] = {}
+    """Name → weight, for parts whose weight is fixed. Validation chooses the others."""
     exclude_seen: bool | None = None
+    """Leave the items of histories out of the lists that validation compares. null: as
+    ``evaluate.exclude_seen``.
+    """
 
     @property
     def methods(self) -> dict[str, Method]:

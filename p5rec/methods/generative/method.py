@@ -52,18 +52,17 @@ NEEDED = frozenset({"ids", "start"})  # settings that name what a fit reads
 
 
 class Generative(LearnerConfig, Method):
-    """A language model that names items by their semantic ids.
-
-    Attributes:
-        ids: which of the recipe's ids.
-        decode: how lists are searched for.
-        start: begin from what another method of the recipe has learned, or from a model's folder.
-    """
+    """A language model that names items by their semantic ids."""
 
     kind: Literal["generative"] = "generative"
     ids: str = "semantic"
+    """Semantic ids to use, by their name under ``ids``."""
     decode: DecodeConfig = DecodeConfig()
+    """How ranked lists are searched."""
     start: str | None = None
+    """Model to initialise from: another method of the recipe, or a model's folder. null: the
+    backbone's own weights.
+    """
 
     untuned = Method.untuned | NEEDED
     collective = True
