@@ -1,6 +1,6 @@
 """Runs the cells of a notebook and stores what they show in it; Jupyter is not needed.
 
-python scripts/run_notebook.py docs/tour.ipynb
+python scripts/run_notebook.py docs/tutorials/tour.ipynb
 
 Cells run in order in one namespace and in an empty folder. A cell shows what it prints and the
 value of its last line, as text, HTML or a picture: whatever the value offers to a notebook.

@@ -29,7 +29,7 @@ WORDS = {
     NoneType: "`null`", Any: "any value", dict: "mapping", object: "any value",
 }  # fmt: skip
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-REQUIRED = "required"
+REQUIRED, BELOW = "required", "those below"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Key:
         name: as YAML has it.
         meaning: what it is, with its unit; empty where nothing is written.
         type: its type in words, with bounds, as Markdown.
-        default: as Markdown; ``required`` where there is none.
+        default: as Markdown; ``required`` where there is none, ``those below`` for a section of
+            defaults.
         models: the config classes of the sections below it.
         kinds: where a registry says which class a section has, that.
     """
@@ -198,7 +199,7 @@ def _default(info: FieldInfo) -> str:
         return f"`{_flow(value)}`"
     kind = {"kind": value.kind} if info.metadata and hasattr(value, "kind") else {}
     apart = kind | value.model_dump(mode="json", exclude_defaults=True)
-    return f"`{_flow(apart)}`" if apart else "a section of defaults"
+    return f"`{_flow(apart)}`" if apart else BELOW
 
 
 def _flow(value: Any) -> str:

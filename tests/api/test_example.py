@@ -1,4 +1,4 @@
-"""The example of docs/python.md, word for word, with polars and with pandas frames."""
+"""The example of docs/how-to/python.md, word for word, with polars and with pandas frames."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_example(made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     served = pl.DataFrame({"user": ["u1"] * 10, "rank": range(1, 11), "item": others})
     events, items, customers, lists = map(made, (*named, people, served))
     names = {"events": events, "items": items, "customers": customers, "lists": lists}
-    own, new, compared = run_code(code_block("docs/python.md"), names)
+    own, new, compared = run_code(code_block("docs/how-to/python.md"), names)
     assert type(own) is type(new) is type(compared) is type(events)
     assert list(own.columns) == ["user", "rank", "item", "title", "score"]
     assert list(own["rank"]) == list(range(1, 11))

@@ -1,4 +1,4 @@
-"""The cells of docs/tour.ipynb run, and what is stored in it is of the kind that they show."""
+"""The cells of the tour run, and what is stored in it is of the kind that they show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from documented import ROOT
 import p5rec
 from p5rec.core.rng import derive_rng
 
-NOTEBOOK = json.loads((ROOT / "docs/tour.ipynb").read_text(encoding="utf-8"))
+NOTEBOOK = json.loads((ROOT / "docs/tutorials/tour.ipynb").read_text(encoding="utf-8"))
 RUNNER = runpy.run_path(str(ROOT / "scripts/run_notebook.py"))
 USERS, FILMS, EACH = 120, 200, 15
 

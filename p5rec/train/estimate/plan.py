@@ -30,7 +30,8 @@ SMALL = 5e7  # weights of a model that is drawn to time its steps
 SAMPLE = 64  # rows of each task that are made to be counted
 HERE = "this machine"
 # share of the speed in products of matrices that training reaches: on a CPU as it was measured
-# (docs/results/train), in bfloat16 the products are quick and all else is not; on a GPU assumed
+# (docs/experiments/results/train), in bfloat16 the products are quick and all else is not; on a
+# GPU assumed
 CPU_UTILISATION = {"float32": 0.5, "bfloat16": 0.25}
 GPU_UTILISATION = 0.3
 LAUNCH = 1e-3  # seconds a block and step that a GPU is busy being told what to do

@@ -1,0 +1,184 @@
+"""The reference of configs: every key with its type, default and meaning, from the schemas."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fields import REQUIRED, Key, keys_of
+from prose import parsed, table
+from pydantic import BaseModel
+
+from p5rec.backbones.registry import BACKBONES
+from p5rec.cli.run import load
+from p5rec.core.paths import assets
+from p5rec.data.config import DataConfig
+from p5rec.evaluate.config import EvaluateConfig
+from p5rec.ids.config import IdsConfig
+from p5rec.methods.base import Method
+from p5rec.methods.registry import DEFAULT, METHODS, RANKING
+
+FOLDER = "reference/config"
+LINKS = {"data": "data.md", "ids": "ids.md", "methods": "methods.md", "evaluate": "evaluate.md"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of a config and the class that it is read as.
+
+    Attributes:
+        at: its place below the page's own section; empty: that section itself.
+        model: the class.
+        kind: the kind that it belongs to, where a registry has several.
+    """
+
+    at: tuple[str, ...]
+    model: type[BaseModel]
+    kind: str = ""
+
+
+def pages() -> Mapping[str, str]:
+    """Path below ``docs/`` → page."""
+    made = {
+        "index.md": _index(),
+        "data.md": _page("data", "`data`", DataConfig),
+        "ids.md": _page("ids.NAME", "`ids`", IdsConfig),
+        "generative.md": _page(
+            "methods.NAME", "`methods`: `kind: generative`", METHODS.get(DEFAULT)
+        ),
+        "methods.md": _methods(),
+        "evaluate.md": _page("evaluate", "`evaluate`", EvaluateConfig),
+    }
+    return {f"{FOLDER}/{name}": text for name, text in made.items()}
+
+
+def entries(model: type[BaseModel], prefix: str, skipped: frozenset[str] = frozenset()) -> str:
+    """A heading, type, default and meaning for each key of ``model``."""
+    return "\n".join(_entry(key, prefix) for key in keys_of(model) if key.name not in skipped)
+
+
+def _entry(key: Key, prefix: str) -> str:
+    default = key.default if key.default == REQUIRED else f"default: {key.default}"
+    return (
+        f"### `{prefix}{key.name}` {{ #{_anchor(prefix + key.name)} .key }}\n\n"
+        f"{key.type} · {default}\n{{ .key-type }}\n\n{_null_as_code(key.meaning)}\n"
+    )
+
+
+def _null_as_code(text: str) -> str:
+    return re.sub(r"\bnull:", "`null`:", text)
+
+
+def _anchor(name: str) -> str:
+    return name.replace(".", "-").replace(" ", "-").lower()
+
+
+def _index() -> str:
+    schema = load(Path(assets("recipes")) / "sft.py").SCHEMA
+    rows = [
+        [
+            f"[`{key.name}`]({LINKS[key.name]})" if key.name in LINKS else f"`{key.name}`",
+            key.type, key.default, _null_as_code(key.meaning),
+        ]
+        for key in keys_of(schema)
+    ]  # fmt: skip
+    return (
+        "# Config keys\n\n"
+        "A config is a YAML file with the sections below. Unknown keys, repeated keys and values "
+        "of another type are errors; each error names the file, the line and the nearest known "
+        "key. [Write configs and recipes](../../how-to/recipes.md) explains `base`, `like`, "
+        "`null` and overrides. `p5rec run NAME --show` prints a config with every default.\n\n"
+        + table(["key", "type", "default", "meaning"], rows)
+        + "\nThe keys of a language model are on a page of their own: "
+        "[`kind: generative`](generative.md). Prompt files have "
+        "[keys of their own](../prompts.md).\n"
+    )
+
+
+def _page(place: str, title: str, root: type[BaseModel]) -> str:
+    """All keys of ``root`` and of the sections below it."""
+    out = [f"# {title}\n", f"Keys below `{place}`. {parsed(root.__doc__).text}\n"]
+    told: dict[type[BaseModel], str] = {}
+    for section in _sections(root, ()):
+        here = ".".join(section.at)
+        if section.at:
+            kind = f", `kind: {section.kind}`" if section.kind else ""
+            out.append(f"## `{here}`{kind} {{ #{_anchor(here)}-{section.kind or 'section'} }}\n")
+        if section.model in told:
+            out.append(
+                f"The keys of [`{told[section.model]}`](#{_anchor(told[section.model])}-section).\n"
+            )
+            continue
+        if section.at:
+            out.append(parsed(section.model.__doc__).text + "\n")
+        if not section.kind:
+            told[section.model] = here
+        out.append(entries(section.model, f"{here}." if here else ""))
+    return "\n".join(out)
+
+
+def _sections(model: type[BaseModel], at: tuple[str, ...], kind: str = "") -> Iterator[Section]:
+    """``model`` and what lies below it, each section before those inside it."""
+    yield Section(at, model, kind)
+    for key in keys_of(model):
+        inside = (*at, key.name, "NAME") if key.type.startswith("mapping") else (*at, key.name)
+        if key.kinds is not None and key.kinds.registry is BACKBONES:
+            for name in BACKBONES:
+                yield from _sections(BACKBONES.get(name), inside, name)
+        for below in key.models:
+            tag = _only(below) if len(key.models) > 1 else ""
+            yield from _sections(below, inside, tag)
+
+
+def _only(model: type[BaseModel]) -> str:
+    """The value that tells a member of a union from the others."""
+    objective = model.model_fields.get("objective")
+    return str(objective.annotation.__args__[0]) if objective and objective.annotation else ""
+
+
+def _methods() -> str:
+    """The kinds of method but the language model: shared keys once, then each kind's own."""
+    shared = frozenset(Method.model_fields)
+    short = {name: section["kind"] for name, section in RANKING.items()}
+    out = [
+        "# `methods`\n",
+        "Each entry of `methods` is a name and a section; `kind` says which method it is. A "
+        "section without a `kind` is a [language model](generative.md). "
+        "[Methods](../methods.md) explains when to use which.\n",
+        "## Keys of every kind\n",
+        entries(Method, ""),
+    ]
+    for kind in METHODS:
+        model = METHODS.get(kind)
+        if kind == DEFAULT:
+            continue
+        names = ", ".join(f"`{name}`" for name, of in short.items() if of == kind)
+        out.append(f"## `kind: {kind}` {{ #{kind} }}\n")
+        out.append(_about(model) + "\n")
+        if names:
+            out.append(f"Short names under `baselines`: {names}.\n")
+        if model.grid:
+            out.append(f"Searched on validation unless set: {_grid(model.grid)}.\n")
+        out.append(entries(model, f"{kind}.", shared))
+    return "\n".join(out)
+
+
+def _grid(grid: Mapping[str, Sequence[object]]) -> str:
+    """``l2``: 1, 2; ``half_life``: null, 4."""
+    words = {
+        name: ", ".join("null" if v is None else f"{v}" for v in values)
+        for name, values in grid.items()
+    }
+    return "; ".join(f"`{name}`: {values}" for name, values in words.items())
+
+
+def _about(model: type[BaseModel]) -> str:
+    """What a kind is: the first paragraph of its module's docstring, else of its own."""
+    module = inspect.getmodule(model)
+    text = parsed(model.__doc__).text
+    return (
+        parsed(module.__doc__).text.split("\n\n")[0] if text.startswith("See ") and module else text
+    )
