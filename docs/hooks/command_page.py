@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import typer
-from prose import plain, sentence, table
+from prose import plain, table
 from typer.core import TyperGroup
 
 from p5rec.cli.main import COMMANDS, app
@@ -62,7 +62,7 @@ def _row(param: Any, context: Any) -> list[str] | None:
     names, told = param.get_help_record(context)
     if param.param_type_name == "argument":
         names = names.partition(" <")[0]
-    return [f"`{' '.join(names.split())}`", sentence(plain(told))]
+    return [f"`{' '.join(names.split())}`", plain(told)]
 
 
 def _paragraphs(text: str) -> str:

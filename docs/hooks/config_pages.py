@@ -44,20 +44,27 @@ def pages() -> Mapping[str, str]:
     """Path below ``docs/`` → page."""
     made = {
         "index.md": _index(),
-        "data.md": _page("data", "`data`", DataConfig),
-        "ids.md": _page("ids.NAME", "`ids`", IdsConfig),
-        "generative.md": _page(
-            "methods.NAME", "`methods`: `kind: generative`", METHODS.get(DEFAULT)
-        ),
+        "data.md": _page("data", "Keys of `data`", DataConfig),
+        "ids.md": _page("ids.NAME", "Keys of `ids`", IdsConfig),
+        "generative.md": _page("methods.NAME", "Keys of `kind: generative`", METHODS.get(DEFAULT)),
         "methods.md": _methods(),
-        "evaluate.md": _page("evaluate", "`evaluate`", EvaluateConfig),
+        "evaluate.md": _page("evaluate", "Keys of `evaluate`", EvaluateConfig),
     }
     return {f"{FOLDER}/{name}": text for name, text in made.items()}
 
 
 def entries(model: type[BaseModel], prefix: str, skipped: frozenset[str] = frozenset()) -> str:
-    """A heading, type, default and meaning for each key of ``model``."""
-    return "\n".join(_entry(key, prefix) for key in keys_of(model) if key.name not in skipped)
+    """A heading, type, default and meaning for each key of ``model``.
+
+    Args:
+        prefix: of the keys' names.
+        skipped: keys that are left out; so are those with one possible value, which headings tell.
+    """
+    return "\n".join(
+        _entry(key, prefix)
+        for key in keys_of(model)
+        if key.name not in skipped and key.type != key.default
+    )
 
 
 def _entry(key: Key, prefix: str) -> str:
@@ -144,7 +151,7 @@ def _methods() -> str:
     shared = frozenset(Method.model_fields)
     short = {name: section["kind"] for name, section in RANKING.items()}
     out = [
-        "# `methods`\n",
+        "# Keys of `methods`\n",
         "Each entry of `methods` is a name and a section; `kind` says which method it is. A "
         "section without a `kind` is a [language model](generative.md). "
         "[Methods](../methods.md) explains when to use which.\n",

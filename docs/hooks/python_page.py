@@ -17,6 +17,7 @@ Every name below is imported from `p5rec`. [Use p5rec from Python](../how-to/pyt
 guide. Frames are polars or pandas; ids are those of your data. Errors that a user can fix are
 `p5rec.UserError`.
 """
+WIDTH = 78  # characters of a code block
 SECTIONS = {"Args": "argument", "Attributes": "attribute", "Raises": "raises"}
 
 
@@ -99,7 +100,7 @@ def _signature(name: str, found: Any) -> str:
     back = signature.return_annotation
     end = ")" if back is signature.empty else f") -> {_named(back)}"
     flat = f"{name}({', '.join(shown)}{end}"
-    if len(flat) <= 88:
+    if len(flat) <= WIDTH:
         return flat
     return "\n".join([f"{name}(", *(f"    {each}," for each in shown), end])
 
