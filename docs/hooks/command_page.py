@@ -42,8 +42,7 @@ def _sections(command: Any, path: str, above: Any, summary: str = "") -> Iterato
     level = "#" * min(4, path.count(" ") + 1)
     yield f"{level} `{path}` {{ #{path.replace(' ', '-')} }}\n"
     is_group = isinstance(command, TyperGroup)
-    told = command.help or summary
-    yield plain(_paragraphs(told)) + "\n"
+    yield plain(_paragraphs(command.help or summary)) + "\n"
     if not is_group:
         usage = re.sub(r"[{}]", "", " ".join(command.collect_usage_pieces(context)))
         yield f"```console\n$ {path} {usage}\n```\n"
@@ -59,10 +58,10 @@ def _row(param: Any, context: Any) -> list[str] | None:
     """Names and meaning of one parameter; None: ``--help``, or a hidden one."""
     if param.name == "help" or getattr(param, "hidden", False):
         return None
-    names, told = param.get_help_record(context)
+    names, meaning = param.get_help_record(context)
     if param.param_type_name == "argument":
         names = names.partition(" <")[0]
-    return [f"`{' '.join(names.split())}`", plain(told)]
+    return [f"`{' '.join(names.split())}`", plain(meaning)]
 
 
 def _paragraphs(text: str) -> str:

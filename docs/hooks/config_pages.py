@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,24 +53,27 @@ def pages() -> Mapping[str, str]:
     return {f"{FOLDER}/{name}": text for name, text in made.items()}
 
 
-def entries(model: type[BaseModel], prefix: str, skipped: frozenset[str] = frozenset()) -> str:
+def entries(
+    model: type[BaseModel], prefix: str, skipped: frozenset[str] = frozenset(), kind: str = ""
+) -> str:
     """A heading, type, default and meaning for each key of ``model``.
 
     Args:
         prefix: of the keys' names.
-        skipped: keys that are left out; so are those with one possible value, which headings tell.
+        skipped: keys that are left out. So are those with one possible value: the heading names it.
+        kind: tells the anchors of several kinds of one section apart.
     """
     return "\n".join(
-        _entry(key, prefix)
+        _entry(key, prefix, kind)
         for key in keys_of(model)
         if key.name not in skipped and key.type != key.default
     )
 
 
-def _entry(key: Key, prefix: str) -> str:
+def _entry(key: Key, prefix: str, kind: str) -> str:
     default = key.default if key.default == REQUIRED else f"default: {key.default}"
     return (
-        f"### `{prefix}{key.name}` {{ #{_anchor(prefix + key.name)} .key }}\n\n"
+        f"### `{prefix}{key.name}` {{ #{_anchor(prefix, kind, key.name)} .key }}\n\n"
         f"{key.type} · {default}\n{{ .key-type }}\n\n{_null_as_code(key.meaning)}\n"
     )
 
@@ -79,8 +82,8 @@ def _null_as_code(text: str) -> str:
     return re.sub(r"\bnull:", "`null`:", text)
 
 
-def _anchor(name: str) -> str:
-    return name.replace(".", "-").replace(" ", "-").lower()
+def _anchor(*parts: str) -> str:
+    return "-".join(filter(None, ".".join(parts).lower().split(".")))
 
 
 def _index() -> str:
@@ -108,22 +111,22 @@ def _index() -> str:
 def _page(place: str, title: str, root: type[BaseModel]) -> str:
     """All keys of ``root`` and of the sections below it."""
     out = [f"# {title}\n", f"Keys below `{place}`. {parsed(root.__doc__).text}\n"]
-    told: dict[type[BaseModel], str] = {}
+    places: dict[type[BaseModel], str] = {}
     for section in _sections(root, ()):
         here = ".".join(section.at)
+        if here and places.get(section.model) == here:
+            continue
         if section.at:
             kind = f", `kind: {section.kind}`" if section.kind else ""
-            out.append(f"## `{here}`{kind} {{ #{_anchor(here)}-{section.kind or 'section'} }}\n")
-        if section.model in told:
-            out.append(
-                f"The keys of [`{told[section.model]}`](#{_anchor(told[section.model])}-section).\n"
-            )
+            out.append(f"## `{here}`{kind} {{ #{_anchor(here, section.kind or 'section')} }}\n")
+        if place := places.get(section.model):
+            out.append(f"The keys of [`{place}`](#{_anchor(place, 'section')}).\n")
             continue
         if section.at:
             out.append(parsed(section.model.__doc__).text + "\n")
         if not section.kind:
-            told[section.model] = here
-        out.append(entries(section.model, f"{here}." if here else ""))
+            places[section.model] = here
+        out.append(entries(section.model, f"{here}." if here else "", kind=section.kind))
     return "\n".join(out)
 
 
@@ -164,7 +167,7 @@ def _methods() -> str:
             continue
         names = ", ".join(f"`{name}`" for name, of in short.items() if of == kind)
         out.append(f"## `kind: {kind}` {{ #{kind} }}\n")
-        out.append(_about(model) + "\n")
+        out.append(parsed(model.__doc__).text + "\n")
         if names:
             out.append(f"Short names under `baselines`: {names}.\n")
         if model.grid:
@@ -175,17 +178,4 @@ def _methods() -> str:
 
 def _grid(grid: Mapping[str, Sequence[object]]) -> str:
     """``l2``: 1, 2; ``half_life``: null, 4."""
-    words = {
-        name: ", ".join("null" if v is None else f"{v}" for v in values)
-        for name, values in grid.items()
-    }
-    return "; ".join(f"`{name}`: {values}" for name, values in words.items())
-
-
-def _about(model: type[BaseModel]) -> str:
-    """What a kind is: the first paragraph of its module's docstring, else of its own."""
-    module = inspect.getmodule(model)
-    text = parsed(model.__doc__).text
-    return (
-        parsed(module.__doc__).text.split("\n\n")[0] if text.startswith("See ") and module else text
-    )
+    return "; ".join(f"`{name}`: {json.dumps(values)[1:-1]}" for name, values in grid.items())

@@ -61,12 +61,12 @@ def keys_of(model: type[BaseModel]) -> list[Key]:
 
 def models_below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     """``model`` and each config class that its keys lead to, once."""
-    waiting, found = [model], set()
+    waiting, seen = [model], set()
     while waiting:
         each = waiting.pop(0)
-        if each in found:
+        if each in seen:
             continue
-        found.add(each)
+        seen.add(each)
         yield each
         for key in keys_of(each):
             waiting += [*key.models, *(key.kinds.members() if key.kinds else ())]
@@ -122,8 +122,8 @@ def _key(model: type[BaseModel], name: str, info: FieldInfo) -> Key:
 
 
 def _kinds(annotation: Any, metadata: Sequence[Any] = ()) -> Iterator[Kinds]:
-    told = [*metadata, *getattr(annotation, "__metadata__", ())]
-    yield from (each for each in told if isinstance(each, Kinds))
+    marks = [*metadata, *getattr(annotation, "__metadata__", ())]
+    yield from (each for each in marks if isinstance(each, Kinds))
     for inner in get_args(annotation):
         yield from _kinds(inner)
 

@@ -40,7 +40,7 @@ def parsed(docstring: str | None) -> Doc:
             text.append(line)
     doc.text = plain("\n".join(text).strip())
     doc.sections = {
-        title: [(name, plain(said)) for name, said in entries]
+        title: [(name, plain(words)) for name, words in entries]
         for title, entries in doc.sections.items()
     }
     return doc

@@ -33,21 +33,21 @@ def pages() -> Mapping[str, str]:
     return {"reference/python.md": "\n".join(text)}
 
 
-def _is_estimator(found: Any) -> bool:
-    return isinstance(found, type) and issubclass(found, Estimator) and found is not Estimator
+def _is_estimator(target: Any) -> bool:
+    return isinstance(target, type) and issubclass(target, Estimator) and target is not Estimator
 
 
-def _object(name: str, found: Any) -> Iterator[str]:
+def _object(name: str, target: Any) -> Iterator[str]:
     """A class with its public members, or a function."""
-    found = getattr(found, "_function", found)  # a package that is also called
+    target = getattr(target, "_function", target)  # a package that is also called
     yield f"## `{name}`\n"
-    if not isinstance(found, type):
-        yield from _callable(f"p5rec.{name}", found)
+    if not isinstance(target, type):
+        yield from _callable(f"p5rec.{name}", target)
         return
-    yield _written(parsed(found.__doc__))
-    if not issubclass(found, Exception):
-        for member in _members(found):
-            yield from _member(name, member, inspect.getattr_static(found, member))
+    yield _written(parsed(target.__doc__))
+    if not issubclass(target, Exception):
+        for member in _members(target):
+            yield from _member(name, member, inspect.getattr_static(target, member))
 
 
 def _members(cls: type) -> list[str]:
@@ -81,14 +81,14 @@ def _member(owner: str, name: str, member: Any) -> Iterator[str]:
         yield _written(parsed(member.__doc__))
 
 
-def _callable(name: str, found: Any) -> Iterator[str]:
-    yield f"```python\n{_signature(name, found)}\n```\n"
-    yield _written(parsed(found.__doc__))
+def _callable(name: str, target: Any) -> Iterator[str]:
+    yield f"```python\n{_signature(name, target)}\n```\n"
+    yield _written(parsed(target.__doc__))
 
 
-def _signature(name: str, found: Any) -> str:
+def _signature(name: str, target: Any) -> str:
     """``name(a, b=1)``, a line a parameter where one line is too short."""
-    signature = inspect.signature(found)
+    signature = inspect.signature(target)
     shown, starred = [], False
     for param in signature.parameters.values():
         if param.name in ("self", "cls"):
@@ -125,12 +125,12 @@ def _written(doc: Doc) -> str:
     """A docstring as Markdown."""
     out = [doc.text + "\n"]
     for title, entries in doc.sections.items():
-        named = [[f"`{name}`", sentence(said)] for name, said in entries if name]
+        named = [[f"`{name}`", sentence(text)] for name, text in entries if name]
         if title in SECTIONS and named:
             out.append(table([SECTIONS[title], "meaning"], named))
         else:
-            told = " ".join(f"{name}: {said}" if name else said for name, said in entries)
-            out.append(f"**{title}:** {told}\n")
+            words = " ".join(f"{name}: {text}" if name else text for name, text in entries)
+            out.append(f"**{title}:** {words}\n")
     return "\n".join(out)
 
 

@@ -38,18 +38,18 @@ def test_the_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = {path: path.read_text() for path in site.rglob("*.html") if path.name != "404.html"}
     assert len(pages) > 60
     assert not any('class="mermaid"' in text for text in pages.values())  # drawn by a CDN's script
-    found = {path: list(attributes(text)) for path, text in pages.items()}
-    ids = {path: {v for _, name, v in each if name in NAMES} for path, each in found.items()}
-    asked, broken = [], []
-    for path, each in found.items():
+    named = {path: list(attributes(text)) for path, text in pages.items()}
+    ids = {path: {v for _, name, v in each if name in NAMES} for path, each in named.items()}
+    external, broken = [], []
+    for path, each in named.items():
         links = [(tag, value) for tag, name, value in each if name not in NAMES]
-        asked += [(path.name, value) for tag, value in links if tag != "a" and _away(value)]
+        external += [(path.name, value) for tag, value in links if tag != "a" and _away(value)]
         broken += [
             (path.name, value)
             for tag, value in links
             if tag == "a" and not _there(path, value, ids)
         ]
-    assert asked == []
+    assert external == []
     assert broken == []
 
 

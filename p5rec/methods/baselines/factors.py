@@ -71,7 +71,7 @@ class Factors:
 
 
 class MatrixFactorization(Method):
-    """How many factors, and how far all that is learned is drawn to 0."""
+    """Biased matrix factorisation of ratings by alternating least squares."""
 
     kind: Literal["mf"] = "mf"
     factors: int = Field(default=8, ge=1)

@@ -76,7 +76,7 @@ class FrequencyPredictor(DenseScorer):
 
 
 class PersonalFrequency(Method):
-    """How baskets of a history count."""
+    """The items of a user's own history, those in most baskets first."""
 
     kind: Literal["personal-frequency"] = "personal-frequency"
     half_life: float | None = Field(default=None, gt=0)
@@ -100,7 +100,7 @@ class PersonalFrequency(Method):
 
 
 class PersonalGeneralFrequency(PersonalFrequency):
-    """The same, with all other items behind by their training events."""
+    """The same, followed by all other items by their training events."""
 
     kind: Literal["personal-general-frequency"] = "personal-general-frequency"  # type: ignore[assignment]
 

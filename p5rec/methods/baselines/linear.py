@@ -104,7 +104,7 @@ class LinearPredictor(DenseScorer):
 
 
 class Linear(Method):
-    """How the weights are fitted and a history is read."""
+    """EASE or item-kNN for catalogues of any size, discounted by popularity."""
 
     kind: Literal["linear"] = "linear"
     weights: Literal["auto", "ease", "item-knn"] = "auto"

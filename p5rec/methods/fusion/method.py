@@ -38,7 +38,7 @@ SCORED = "a method that scores items"
 
 
 class Fusion(Method):
-    """Methods whose logarithms of items are weighed and added.
+    """A weighted sum of methods' log scores of items.
 
     Validation chooses the weights, and one point of each part's grid with them: a search over the
     scores of validation users, for which nothing is fitted again. A part that is not worth its
