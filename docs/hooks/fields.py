@@ -29,7 +29,7 @@ WORDS = {
     NoneType: "`null`", Any: "any value", dict: "mapping", object: "any value",
 }  # fmt: skip
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-REQUIRED = "required"
+REQUIRED, BELOW = "required", "those below"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Key:
         name: as YAML has it.
         meaning: what it is, with its unit; empty where nothing is written.
         type: its type in words, with bounds, as Markdown.
-        default: as Markdown; ``required`` where there is none.
+        default: as Markdown; ``required`` where there is none, ``those below`` for a section of
+            defaults.
         models: the config classes of the sections below it.
         kinds: where a registry says which class a section has, that.
     """
@@ -60,12 +61,12 @@ def keys_of(model: type[BaseModel]) -> list[Key]:
 
 def models_below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     """``model`` and each config class that its keys lead to, once."""
-    waiting, found = [model], set()
+    waiting, seen = [model], set()
     while waiting:
         each = waiting.pop(0)
-        if each in found:
+        if each in seen:
             continue
-        found.add(each)
+        seen.add(each)
         yield each
         for key in keys_of(each):
             waiting += [*key.models, *(key.kinds.members() if key.kinds else ())]
@@ -121,8 +122,8 @@ def _key(model: type[BaseModel], name: str, info: FieldInfo) -> Key:
 
 
 def _kinds(annotation: Any, metadata: Sequence[Any] = ()) -> Iterator[Kinds]:
-    told = [*metadata, *getattr(annotation, "__metadata__", ())]
-    yield from (each for each in told if isinstance(each, Kinds))
+    marks = [*metadata, *getattr(annotation, "__metadata__", ())]
+    yield from (each for each in marks if isinstance(each, Kinds))
     for inner in get_args(annotation):
         yield from _kinds(inner)
 
@@ -198,7 +199,7 @@ def _default(info: FieldInfo) -> str:
         return f"`{_flow(value)}`"
     kind = {"kind": value.kind} if info.metadata and hasattr(value, "kind") else {}
     apart = kind | value.model_dump(mode="json", exclude_defaults=True)
-    return f"`{_flow(apart)}`" if apart else "a section of defaults"
+    return f"`{_flow(apart)}`" if apart else BELOW
 
 
 def _flow(value: Any) -> str:

@@ -1,0 +1,181 @@
+"""The reference of configs: every key with its type, default and meaning, from the schemas."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fields import REQUIRED, Key, keys_of
+from prose import parsed, table
+from pydantic import BaseModel
+
+from p5rec.backbones.registry import BACKBONES
+from p5rec.cli.run import load
+from p5rec.core.paths import assets
+from p5rec.data.config import DataConfig
+from p5rec.evaluate.config import EvaluateConfig
+from p5rec.ids.config import IdsConfig
+from p5rec.methods.base import Method
+from p5rec.methods.registry import DEFAULT, METHODS, RANKING
+
+FOLDER = "reference/config"
+LINKS = {"data": "data.md", "ids": "ids.md", "methods": "methods.md", "evaluate": "evaluate.md"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of a config and the class that it is read as.
+
+    Attributes:
+        at: its place below the page's own section; empty: that section itself.
+        model: the class.
+        kind: the kind that it belongs to, where a registry has several.
+    """
+
+    at: tuple[str, ...]
+    model: type[BaseModel]
+    kind: str = ""
+
+
+def pages() -> Mapping[str, str]:
+    """Path below ``docs/`` → page."""
+    made = {
+        "index.md": _index(),
+        "data.md": _page("data", "Keys of `data`", DataConfig),
+        "ids.md": _page("ids.NAME", "Keys of `ids`", IdsConfig),
+        "generative.md": _page("methods.NAME", "Keys of `kind: generative`", METHODS.get(DEFAULT)),
+        "methods.md": _methods(),
+        "evaluate.md": _page("evaluate", "Keys of `evaluate`", EvaluateConfig),
+    }
+    return {f"{FOLDER}/{name}": text for name, text in made.items()}
+
+
+def entries(
+    model: type[BaseModel], prefix: str, skipped: frozenset[str] = frozenset(), kind: str = ""
+) -> str:
+    """A heading, type, default and meaning for each key of ``model``.
+
+    Args:
+        prefix: of the keys' names.
+        skipped: keys that are left out. So are those with one possible value: the heading names it.
+        kind: tells the anchors of several kinds of one section apart.
+    """
+    return "\n".join(
+        _entry(key, prefix, kind)
+        for key in keys_of(model)
+        if key.name not in skipped and key.type != key.default
+    )
+
+
+def _entry(key: Key, prefix: str, kind: str) -> str:
+    default = key.default if key.default == REQUIRED else f"default: {key.default}"
+    return (
+        f"### `{prefix}{key.name}` {{ #{_anchor(prefix, kind, key.name)} .key }}\n\n"
+        f"{key.type} · {default}\n{{ .key-type }}\n\n{_null_as_code(key.meaning)}\n"
+    )
+
+
+def _null_as_code(text: str) -> str:
+    return re.sub(r"\bnull:", "`null`:", text)
+
+
+def _anchor(*parts: str) -> str:
+    return "-".join(filter(None, ".".join(parts).lower().split(".")))
+
+
+def _index() -> str:
+    schema = load(Path(assets("recipes")) / "sft.py").SCHEMA
+    rows = [
+        [
+            f"[`{key.name}`]({LINKS[key.name]})" if key.name in LINKS else f"`{key.name}`",
+            key.type, key.default, _null_as_code(key.meaning),
+        ]
+        for key in keys_of(schema)
+    ]  # fmt: skip
+    return (
+        "# Config keys\n\n"
+        "A config is a YAML file with the sections below. Unknown keys, repeated keys and values "
+        "of another type are errors; each error names the file, the line and the nearest known "
+        "key. [Write configs and recipes](../../how-to/recipes.md) explains `base`, `like`, "
+        "`null` and overrides. `p5rec run NAME --show` prints a config with every default.\n\n"
+        + table(["key", "type", "default", "meaning"], rows)
+        + "\nThe keys of a language model are on a page of their own: "
+        "[`kind: generative`](generative.md). Prompt files have "
+        "[keys of their own](../prompts.md).\n"
+    )
+
+
+def _page(place: str, title: str, root: type[BaseModel]) -> str:
+    """All keys of ``root`` and of the sections below it."""
+    out = [f"# {title}\n", f"Keys below `{place}`. {parsed(root.__doc__).text}\n"]
+    places: dict[type[BaseModel], str] = {}
+    for section in _sections(root, ()):
+        here = ".".join(section.at)
+        if here and places.get(section.model) == here:
+            continue
+        if section.at:
+            kind = f", `kind: {section.kind}`" if section.kind else ""
+            out.append(f"## `{here}`{kind} {{ #{_anchor(here, section.kind or 'section')} }}\n")
+        if place := places.get(section.model):
+            out.append(f"The keys of [`{place}`](#{_anchor(place, 'section')}).\n")
+            continue
+        if section.at:
+            out.append(parsed(section.model.__doc__).text + "\n")
+        if not section.kind:
+            places[section.model] = here
+        out.append(entries(section.model, f"{here}." if here else "", kind=section.kind))
+    return "\n".join(out)
+
+
+def _sections(model: type[BaseModel], at: tuple[str, ...], kind: str = "") -> Iterator[Section]:
+    """``model`` and what lies below it, each section before those inside it."""
+    yield Section(at, model, kind)
+    for key in keys_of(model):
+        inside = (*at, key.name, "NAME") if key.type.startswith("mapping") else (*at, key.name)
+        if key.kinds is not None and key.kinds.registry is BACKBONES:
+            for name in BACKBONES:
+                yield from _sections(BACKBONES.get(name), inside, name)
+        for below in key.models:
+            tag = _only(below) if len(key.models) > 1 else ""
+            yield from _sections(below, inside, tag)
+
+
+def _only(model: type[BaseModel]) -> str:
+    """The value that tells a member of a union from the others."""
+    objective = model.model_fields.get("objective")
+    return str(objective.annotation.__args__[0]) if objective and objective.annotation else ""
+
+
+def _methods() -> str:
+    """The kinds of method but the language model: shared keys once, then each kind's own."""
+    shared = frozenset(Method.model_fields)
+    short = {name: section["kind"] for name, section in RANKING.items()}
+    out = [
+        "# Keys of `methods`\n",
+        "Each entry of `methods` is a name and a section; `kind` says which method it is. A "
+        "section without a `kind` is a [language model](generative.md). "
+        "[Methods](../methods.md) explains when to use which.\n",
+        "## Keys of every kind\n",
+        entries(Method, ""),
+    ]
+    for kind in METHODS:
+        model = METHODS.get(kind)
+        if kind == DEFAULT:
+            continue
+        names = ", ".join(f"`{name}`" for name, of in short.items() if of == kind)
+        out.append(f"## `kind: {kind}` {{ #{kind} }}\n")
+        out.append(parsed(model.__doc__).text + "\n")
+        if names:
+            out.append(f"Short names under `baselines`: {names}.\n")
+        if model.grid:
+            out.append(f"Searched on validation unless set: {_grid(model.grid)}.\n")
+        out.append(entries(model, f"{kind}.", shared))
+    return "\n".join(out)
+
+
+def _grid(grid: Mapping[str, Sequence[object]]) -> str:
+    """``l2``: 1, 2; ``half_life``: null, 4."""
+    return "; ".join(f"`{name}`: {json.dumps(values)[1:-1]}" for name, values in grid.items())
