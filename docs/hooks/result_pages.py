@@ -7,10 +7,11 @@ from pathlib import Path
 
 from p5rec.evaluate.schema import RECORD, load_report
 from p5rec.report import page
-from p5rec.report.files import PAGE, TEXT
+from p5rec.report.files import TEXT
 
 DOCS = Path(__file__).parents[1]
 RESULTS = DOCS / "experiments/results"
+PAGE = "full.html"  # report.html is what the short form becomes
 
 
 def pages() -> Mapping[str, str]:
