@@ -26,14 +26,13 @@ def pages() -> Mapping[str, str]:
 
 def _tasks() -> str:
     rows = [
-        [f"`{name}`", _names(task.given), _names(task.answers)]
+        [f"`{name}`", _names(task.source_fields), _names(task.target_fields)]
         for name in TASKS
-        if (task := TASKS.get(name)).given
+        if (task := TASKS.get(name)).source_fields
     ]  # fmt: skip
     return (
-        "## Fields of each task\n\nA template of a task may use these fields in its `source`, and "
-        "those of the answer in its `target`.\n\n"
-        + table(["task", "fields of `source`", "fields of `target`"], rows)
+        "## Fields of each task\n\nA template of a task may use these fields in its `source` and "
+        "its `target`.\n\n" + table(["task", "fields of `source`", "fields of `target`"], rows)
     )
 
 
