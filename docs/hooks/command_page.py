@@ -14,14 +14,14 @@ from p5rec.cli.main import COMMANDS, app
 
 INTRO = """# Command line
 
-`p5rec --help` and `p5rec COMMAND --help` print the same. A user error is one line and exit code 2;
-an interrupted command exits with code 130, and the same command goes on. `p5rec audit` exits with
-code 1 when it finds a leak. `KEY=VALUE` arguments override keys of the config; the value is YAML.
+`p5rec --help` and `p5rec COMMAND --help` print the same text. An input error is one line with exit
+code 2. An interrupted command exits with code 130; the same command resumes. `p5rec audit` exits
+with code 1 if it finds a leak. `KEY=VALUE` arguments override keys of the config; values are YAML.
 
 | environment variable | meaning |
 |---|---|
 | `P5REC_HOME` | folder of the cache; default `~/.cache/p5rec` |
-| `HF_HUB_OFFLINE` | `1`: never fetch a model or a data set |
+| `HF_HUB_OFFLINE` | `1`: never download a model |
 | `OMP_NUM_THREADS` | threads per process |
 """
 

@@ -27,12 +27,12 @@ LINKS = {"data": "data.md", "ids": "ids.md", "methods": "methods.md", "evaluate"
 
 @dataclass(frozen=True)
 class Section:
-    """A section of a config and the class that it is read as.
+    """A section of a config.
 
     Attributes:
-        at: its place below the page's own section; empty: that section itself.
-        model: the class.
-        kind: the kind that it belongs to, where a registry has several.
+        at: its path below the page's own section; empty: that section itself.
+        model: its config class.
+        kind: its kind, if a registry has several.
     """
 
     at: tuple[str, ...]
@@ -42,7 +42,7 @@ class Section:
 
 def pages() -> Mapping[str, str]:
     """Path below ``docs/`` → page."""
-    made = {
+    texts = {
         "index.md": _index(),
         "data.md": _page("data", "Keys of `data`", DataConfig),
         "ids.md": _page("ids.NAME", "Keys of `ids`", IdsConfig),
@@ -50,7 +50,7 @@ def pages() -> Mapping[str, str]:
         "methods.md": _methods(),
         "evaluate.md": _page("evaluate", "Keys of `evaluate`", EvaluateConfig),
     }
-    return {f"{FOLDER}/{name}": text for name, text in made.items()}
+    return {f"{FOLDER}/{name}": text for name, text in texts.items()}
 
 
 def entries(
@@ -59,9 +59,10 @@ def entries(
     """A heading, type, default and meaning for each key of ``model``.
 
     Args:
-        prefix: of the keys' names.
-        skipped: keys that are left out. So are those with one possible value: the heading names it.
-        kind: tells the anchors of several kinds of one section apart.
+        prefix: prefix of the keys' names.
+        skipped: keys to leave out. Keys with one possible value are left out, too, because the
+            heading names it.
+        kind: part of the anchors, which makes them unique among several kinds of one section.
     """
     return "\n".join(
         _entry(key, prefix, kind)
@@ -108,30 +109,31 @@ def _index() -> str:
     )
 
 
-def _page(place: str, title: str, root: type[BaseModel]) -> str:
+def _page(path: str, title: str, root: type[BaseModel]) -> str:
     """All keys of ``root`` and of the sections below it."""
-    out = [f"# {title}\n", f"Keys below `{place}`. {parsed(root.__doc__).text}\n"]
-    places: dict[type[BaseModel], str] = {}
+    out = [f"# {title}\n", f"Keys below `{path}`. {parsed(root.__doc__).text}\n"]
+    paths: dict[type[BaseModel], str] = {}  # config class → the section that describes its keys
     for section in _sections(root, ()):
         here = ".".join(section.at)
-        if here and places.get(section.model) == here:
+        if here and paths.get(section.model) == here:
             continue
         if section.at:
             kind = f", `kind: {section.kind}`" if section.kind else ""
             out.append(f"## `{here}`{kind} {{ #{_anchor(here, section.kind or 'section')} }}\n")
-        if place := places.get(section.model):
-            out.append(f"The keys of [`{place}`](#{_anchor(place, 'section')}).\n")
+        if described := paths.get(section.model):
+            anchor = _anchor(described, "section")
+            out.append(f"The keys of [`{described}`](#{anchor}).\n")
             continue
         if section.at:
             out.append(parsed(section.model.__doc__).text + "\n")
         if not section.kind:
-            places[section.model] = here
+            paths[section.model] = here
         out.append(entries(section.model, f"{here}." if here else "", kind=section.kind))
     return "\n".join(out)
 
 
 def _sections(model: type[BaseModel], at: tuple[str, ...], kind: str = "") -> Iterator[Section]:
-    """``model`` and what lies below it, each section before those inside it."""
+    """The section of ``model``, then the sections inside it."""
     yield Section(at, model, kind)
     for key in keys_of(model):
         inside = (*at, key.name, "NAME") if key.type.startswith("mapping") else (*at, key.name)
@@ -139,25 +141,25 @@ def _sections(model: type[BaseModel], at: tuple[str, ...], kind: str = "") -> It
             for name in BACKBONES:
                 yield from _sections(BACKBONES.get(name), inside, name)
         for below in key.models:
-            tag = _only(below) if len(key.models) > 1 else ""
+            tag = _objective(below) if len(key.models) > 1 else ""
             yield from _sections(below, inside, tag)
 
 
-def _only(model: type[BaseModel]) -> str:
-    """The value that tells a member of a union from the others."""
+def _objective(model: type[BaseModel]) -> str:
+    """The ``objective`` of a member of a union; empty if it has none."""
     objective = model.model_fields.get("objective")
     return str(objective.annotation.__args__[0]) if objective and objective.annotation else ""
 
 
 def _methods() -> str:
-    """The kinds of method but the language model: shared keys once, then each kind's own."""
+    """The keys of all kinds of method except the language model; shared keys come first."""
     shared = frozenset(Method.model_fields)
     short = {name: section["kind"] for name, section in RANKING.items()}
     out = [
         "# Keys of `methods`\n",
-        "Each entry of `methods` is a name and a section; `kind` says which method it is. A "
-        "section without a `kind` is a [language model](generative.md). "
-        "[Methods](../methods.md) explains when to use which.\n",
+        "Each entry of `methods` is a name and a section; `kind` selects the method. A section "
+        "without a `kind` is a [language model](generative.md). [Methods](../methods.md) "
+        "explains when to use which.\n",
         "## Keys of every kind\n",
         entries(Method, ""),
     ]

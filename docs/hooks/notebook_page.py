@@ -1,4 +1,4 @@
-"""The tour as a page: its text, its code, and what is stored of what the code showed."""
+"""The notebook as a page: text, code and stored outputs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _cell(cell: Mapping[str, Any]) -> str:
 
 
 def _output(output: Mapping[str, Any]) -> str:
-    """HTML where there is any, else a picture, else text."""
+    """The output as HTML; without HTML, as a picture; else as text."""
     data = output.get("data", {"text/plain": output.get("text", "")})
     if "text/html" in data:
         html = STYLE.sub("", "".join(data["text/html"]))

@@ -1,4 +1,4 @@
-"""Docstrings as Markdown: their roles, their sections, and tables that hold any text."""
+"""Docstrings as Markdown, and Markdown tables."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ ENTRY = re.compile(r"(\*{0,2}\w[\w., *]*?): (.*)")
 
 @dataclass
 class Doc:
-    """A docstring taken apart.
+    """A parsed docstring.
 
     Attributes:
-        text: what comes before its sections.
-        sections: title → names and what is written of each; a section of plain text has the name
-            "".
+        text: the text before its sections.
+        sections: title → pairs of a name and its text; the name is "" in a section of plain text.
     """
 
     text: str = ""
@@ -27,7 +26,7 @@ class Doc:
 
 
 def parsed(docstring: str | None) -> Doc:
-    """The parts of a docstring in Google's style."""
+    """Parses a docstring in Google's style."""
     text: list[str] = []
     doc, title = Doc(), ""
     for line in cleandoc(docstring or "").split("\n"):
@@ -57,12 +56,12 @@ def _add(entries: list[tuple[str, str]], line: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Roles of Sphinx as code: the last name of what they point to."""
+    """Replaces roles of Sphinx by code: the last name of the target."""
     return ROLE.sub(lambda role: f"`{role[1].rpartition('.')[2]}`", text)
 
 
 def sentence(text: str) -> str:
-    """``text`` with a capital first, unless it begins with code."""
+    """``text`` with a capital first letter; text that begins with code does not change."""
     return text[:1].upper() + text[1:]
 
 

@@ -13,9 +13,8 @@ from p5rec.api.estimators import Estimator
 
 INTRO = """# Python API
 
-Every name below is imported from `p5rec`. [Use p5rec from Python](../how-to/python.md) is the
-guide. Frames are polars or pandas; ids are those of your data. Errors that a user can fix are
-`p5rec.UserError`.
+Import every name below from `p5rec`. [Use p5rec from Python](../how-to/python.md) is the guide.
+Frames are polars or pandas; ids are those of your data. Input errors are `p5rec.UserError`.
 """
 WIDTH = 78  # characters of a code block
 SECTIONS = {"Args": "argument", "Attributes": "attribute", "Raises": "raises"}
@@ -39,19 +38,19 @@ def _is_estimator(target: Any) -> bool:
 
 def _object(name: str, target: Any) -> Iterator[str]:
     """A class with its public members, or a function."""
-    target = getattr(target, "_function", target)  # a package that is also called
+    target = getattr(target, "_function", target)  # a callable package
     yield f"## `{name}`\n"
     if not isinstance(target, type):
         yield from _callable(f"p5rec.{name}", target)
         return
-    yield _written(parsed(target.__doc__))
+    yield _markdown(parsed(target.__doc__))
     if not issubclass(target, Exception):
         for member in _members(target):
             yield from _member(name, member, inspect.getattr_static(target, member))
 
 
 def _members(cls: type) -> list[str]:
-    """Public names of its own and of its bases in p5rec, in the order of the source."""
+    """The public names of ``cls`` and its bases in p5rec, in the order of the source."""
     bases = [base for base in cls.__mro__ if base.__module__.startswith("p5rec")]
     names = dict.fromkeys(name for base in bases for name in vars(base))
     return ["__init__"] * ("__init__" in names and cls is Estimator) + [
@@ -70,39 +69,39 @@ def _documented(member: Any) -> bool:
 
 
 def _member(owner: str, name: str, member: Any) -> Iterator[str]:
-    shown = owner if name == "__init__" else f"{owner}.{name}"
+    title = owner if name == "__init__" else f"{owner}.{name}"
     anchor = f"{owner}.{name.strip('_')}".lower().replace(".", "-")
-    yield f"### `{shown}` {{ #{anchor} }}\n"
+    yield f"### `{title}` {{ #{anchor} }}\n"
     if isinstance(member, classmethod | staticmethod):
         member = member.__func__
     if inspect.isfunction(member):
-        yield from _callable(shown, member)
+        yield from _callable(title, member)
     else:
-        yield _written(parsed(member.__doc__))
+        yield _markdown(parsed(member.__doc__))
 
 
 def _callable(name: str, target: Any) -> Iterator[str]:
     yield f"```python\n{_signature(name, target)}\n```\n"
-    yield _written(parsed(target.__doc__))
+    yield _markdown(parsed(target.__doc__))
 
 
 def _signature(name: str, target: Any) -> str:
-    """``name(a, b=1)``, a line a parameter where one line is too short."""
+    """``name(a, b=1)``; one line per parameter if it is longer than a line."""
     signature = inspect.signature(target)
-    shown, starred = [], False
+    params, starred = [], False
     for param in signature.parameters.values():
         if param.name in ("self", "cls"):
             continue
         if param.kind is param.KEYWORD_ONLY and not starred:
-            shown.append("*")
+            params.append("*")
         starred = starred or param.kind in (param.KEYWORD_ONLY, param.VAR_POSITIONAL)
-        shown.append(_parameter(param))
+        params.append(_parameter(param))
     back = signature.return_annotation
     end = ")" if back is signature.empty else f") -> {_named(back)}"
-    flat = f"{name}({', '.join(shown)}{end}"
+    flat = f"{name}({', '.join(params)}{end}"
     if len(flat) <= WIDTH:
         return flat
-    return "\n".join([f"{name}(", *(f"    {each}," for each in shown), end])
+    return "\n".join([f"{name}(", *(f"    {each}," for each in params), end])
 
 
 def _parameter(param: inspect.Parameter) -> str:
@@ -113,7 +112,7 @@ def _parameter(param: inspect.Parameter) -> str:
 
 
 def _named(annotation: Any) -> str:
-    """An annotation as the source has it."""
+    """An annotation as in the source."""
     return (
         annotation
         if isinstance(annotation, str)
@@ -121,7 +120,7 @@ def _named(annotation: Any) -> str:
     )
 
 
-def _written(doc: Doc) -> str:
+def _markdown(doc: Doc) -> str:
     """A docstring as Markdown."""
     out = [doc.text + "\n"]
     for title, entries in doc.sections.items():
@@ -135,7 +134,7 @@ def _written(doc: Doc) -> str:
 
 
 def _classes(names: list[str]) -> str:
-    """The methods: a class for each kind and each preset."""
+    """The table of the methods' classes, one for each kind and each preset."""
     rows = []
     for name in names:
         preset = getattr(p5rec, name).preset

@@ -1,4 +1,4 @@
-"""The shipped configs, each with the comment that heads it."""
+"""The shipped configs, each with its leading comment."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from p5rec.core.recipes import shipped
 
 INTRO = """# Shipped configs
 
-`p5rec run NAME` runs one; `base: NAME` starts a config of your own from it. The comment on top of
-each says what it takes and what it gave.
+`p5rec run NAME` runs one. `base: NAME` makes it the base of your own config. The comment on top
+describes the config.
 """
 
 

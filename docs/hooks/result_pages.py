@@ -1,4 +1,4 @@
-"""The reports of the committed results, made from their records."""
+"""The reports of the committed results, built from their ``report.json``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from p5rec.report.files import TEXT
 
 DOCS = Path(__file__).parents[1]
 RESULTS = DOCS / "experiments/results"
-PAGE = "full.html"  # report.html is what the short form becomes
+PAGE = "full.html"  # mkdocs turns report.md into report.html
 
 
 def pages() -> Mapping[str, str]:
@@ -23,7 +23,7 @@ def pages() -> Mapping[str, str]:
 
 
 def texts() -> list[str]:
-    """Paths below ``docs/`` of the reports' short forms."""
+    """Paths below ``docs/`` of the short reports."""
     return [(folder.relative_to(DOCS) / TEXT).as_posix() for folder in _folders()]
 
 

@@ -1,4 +1,4 @@
-"""What mkdocs runs: pages made from the code, the notebook and the committed results."""
+"""The hooks of mkdocs: they generate pages from the code, the notebook and the results."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-# each maps paths below docs/ to the text of their pages
-MAKERS: tuple[Callable[[], Mapping[str, str]], ...] = (
+# each returns path below docs/ → text of the page
+GENERATORS: tuple[Callable[[], Mapping[str, str]], ...] = (
     config_pages.pages,
     command_page.pages,
     python_page.pages,
@@ -28,15 +28,15 @@ MAKERS: tuple[Callable[[], Mapping[str, str]], ...] = (
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages that are made."""
-    for make in MAKERS:
-        for path, text in make().items():
+    """Adds the generated pages."""
+    for pages in GENERATORS:
+        for path, text in pages().items():
             files.append(File.generated(config, path, content=text))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """A report's text links to the whole report."""
+    """Adds a link to the full report to a short report."""
     if page.file.src_uri in result_pages.texts():
         name = page.file.src_uri.split("/")[-2]
         link = f"[The full report]({result_pages.PAGE}) has examples and every figure."
