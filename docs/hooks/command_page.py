@@ -21,7 +21,7 @@ with code 1 if it finds a leak. `KEY=VALUE` arguments override keys of the confi
 | environment variable | meaning |
 |---|---|
 | `P5REC_HOME` | folder of the cache; default `~/.cache/p5rec` |
-| `HF_HUB_OFFLINE` | `1`: never download a model |
+| `HF_HUB_OFFLINE` | `1`: download neither models nor data sets |
 | `OMP_NUM_THREADS` | threads per process |
 """
 

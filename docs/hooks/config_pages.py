@@ -62,7 +62,7 @@ def entries(
         prefix: prefix of the keys' names.
         skipped: keys to leave out. Keys with one possible value are left out, too, because the
             heading names it.
-        kind: part of the anchors, which makes them unique among several kinds of one section.
+        kind: added to the anchors, so that they are unique among several kinds of one section.
     """
     return "\n".join(
         _entry(key, prefix, kind)
@@ -83,8 +83,8 @@ def _null_as_code(text: str) -> str:
     return re.sub(r"\bnull:", "`null`:", text)
 
 
-def _anchor(*parts: str) -> str:
-    return "-".join(filter(None, ".".join(parts).lower().split(".")))
+def _anchor(*names: str) -> str:
+    return "-".join(filter(None, ".".join(names).lower().split(".")))
 
 
 def _index() -> str:
