@@ -47,10 +47,10 @@ def kinds(cells: list[dict[str, Any]]) -> list[list[set[str]]]:
 
 def test_the_tour(little: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = RUNNER["executed"](NOTEBOOK)["cells"]
-    assert kinds(found) == kinds(NOTEBOOK["cells"])
-    assert found[-2]["outputs"][0]["data"]["text/plain"] == ["True"]
-    pictures = [shown for cell in kinds(found) for shown in cell if "image/png" in shown]
+    cells = RUNNER["executed"](NOTEBOOK)["cells"]
+    assert kinds(cells) == kinds(NOTEBOOK["cells"])
+    assert cells[-2]["outputs"][0]["data"]["text/plain"] == ["True"]
+    pictures = [types for cell in kinds(cells) for types in cell if "image/png" in types]
     assert len(pictures) == 2
 
 
@@ -72,6 +72,6 @@ def test_the_tour_on_movielens(
     for n, cell in enumerate(NOTEBOOK["cells"]):
         if cell["cell_type"] == "code":
             RUNNER["outputs_of"]("".join(cell["source"]), names, n)
-    table = names["found"].table()
-    assert isinstance(names["found"], p5rec.Evaluation)
+    table = names["results"].table()
+    assert isinstance(names["results"], p5rec.Evaluation)
     assert table["method"].to_list() == ["sasrec", "ease", "popularity"]
