@@ -14,7 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 BEGIN, END = "<!-- tree -->\n", "<!-- /tree -->\n"
-HIDDEN = ("tests/golden/", "docs/results/", "LICENSE", ".gitignore", "requirements.lock")
+HIDDEN = (
+    "tests/golden/", "docs/experiments/results/", "LICENSE", ".gitignore", "requirements.lock",
+)  # fmt: skip
 
 
 def sentence(path: Path) -> str:

@@ -1,6 +1,6 @@
 """Runs the cells of a notebook and stores their outputs in it, without Jupyter.
 
-python scripts/run_notebook.py docs/tour.ipynb
+python scripts/run_notebook.py docs/tutorials/tour.ipynb
 
 Cells run in order in one namespace and in an empty folder. The output of a cell is its printed text
 and the value of its last line, in every format that the value supports: text, HTML, image.

@@ -1,7 +1,7 @@
-"""What a config class says of its keys: meaning, type in words, bounds and default.
+"""The keys of a config class: meaning, type in words, bounds and default.
 
-A key's meaning is the string below its field. It is read from the source, so that a running p5rec
-carries none of it.
+A key's meaning is the string below its field. It is read from the source, so it costs nothing when
+p5rec runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WORDS = {
     NoneType: "`null`", Any: "any value", dict: "mapping", object: "any value",
 }  # fmt: skip
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-REQUIRED = "required"
+REQUIRED, BELOW = "required", "those below"
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,13 @@ class Key:
     """One key of a section.
 
     Attributes:
-        name: as YAML has it.
-        meaning: what it is, with its unit; empty where nothing is written.
+        name: its name in YAML.
+        meaning: its meaning, with the unit; empty if its field has no string.
         type: its type in words, with bounds, as Markdown.
-        default: as Markdown; ``required`` where there is none.
+        default: its default as Markdown; ``required`` if there is none, ``those below`` for a
+            section of defaults.
         models: the config classes of the sections below it.
-        kinds: where a registry says which class a section has, that.
+        kinds: the registry that selects the class of its section; None: there is no choice.
     """
 
     name: str
@@ -59,29 +60,29 @@ def keys_of(model: type[BaseModel]) -> list[Key]:
 
 
 def models_below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """``model`` and each config class that its keys lead to, once."""
-    waiting, found = [model], set()
-    while waiting:
-        each = waiting.pop(0)
-        if each in found:
+    """``model`` and the config classes of all sections below it, each once."""
+    queue, seen = [model], set()
+    while queue:
+        each = queue.pop(0)
+        if each in seen:
             continue
-        found.add(each)
+        seen.add(each)
         yield each
         for key in keys_of(each):
-            waiting += [*key.models, *(key.kinds.members() if key.kinds else ())]
+            queue += [*key.models, *(key.kinds.members() if key.kinds else ())]
 
 
 def meanings_of(model: type[BaseModel]) -> dict[str, str]:
-    """Field → the string below it, of the class itself or the nearest one that it is built on."""
+    """Field → the string below it, in the class itself or its nearest base class."""
     out: dict[str, str] = {}
     for cls in reversed(model.__mro__):
         if cls is not BaseModel and issubclass(cls, BaseModel):
-            out |= _written(cls)
+            out |= _field_strings(cls)
     return out
 
 
 @cache
-def _written(cls: type) -> Mapping[str, str]:
+def _field_strings(cls: type) -> Mapping[str, str]:
     body = _class_body(cls)
     return {
         node.target.id: " ".join(below.value.value.split())
@@ -121,8 +122,8 @@ def _key(model: type[BaseModel], name: str, info: FieldInfo) -> Key:
 
 
 def _kinds(annotation: Any, metadata: Sequence[Any] = ()) -> Iterator[Kinds]:
-    told = [*metadata, *getattr(annotation, "__metadata__", ())]
-    yield from (each for each in told if isinstance(each, Kinds))
+    marks = [*metadata, *getattr(annotation, "__metadata__", ())]
+    yield from (each for each in marks if isinstance(each, Kinds))
     for inner in get_args(annotation):
         yield from _kinds(inner)
 
@@ -137,7 +138,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _in_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
-    """An annotation as a reader of YAML knows it."""
+    """An annotation in words, for a reader of YAML."""
     if annotation is FileName:
         return "name"
     origin, arguments = get_origin(annotation), get_args(annotation)
@@ -152,7 +153,7 @@ def _in_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
 
 
 def _plain(annotation: Any, origin: Any, arguments: tuple[Any, ...]) -> str:
-    """The same of what is neither annotated nor a union."""
+    """An annotation that is neither ``Annotated`` nor a union, in words."""
     if origin is Literal:
         return _choice(arguments)
     if isinstance(annotation, type) and issubclass(annotation, Enum):
@@ -197,12 +198,12 @@ def _default(info: FieldInfo) -> str:
     if not isinstance(value, BaseModel):
         return f"`{_flow(value)}`"
     kind = {"kind": value.kind} if info.metadata and hasattr(value, "kind") else {}
-    apart = kind | value.model_dump(mode="json", exclude_defaults=True)
-    return f"`{_flow(apart)}`" if apart else "a section of defaults"
+    changed = kind | value.model_dump(mode="json", exclude_defaults=True)
+    return f"`{_flow(changed)}`" if changed else BELOW
 
 
 def _flow(value: Any) -> str:
-    """A value as YAML has it on one line."""
+    """A value as YAML on one line."""
     if isinstance(value, BaseModel):
         return _flow(value.model_dump(mode="json", exclude_defaults=True))
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The cells of docs/tour.ipynb run, and their stored outputs have the same media types."""
+"""The cells of the tour run, and what is stored in it is of the kind that they show."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from documented import ROOT
 import p5rec
 from p5rec.core.rng import derive_rng
 
-NOTEBOOK = json.loads((ROOT / "docs/tour.ipynb").read_text(encoding="utf-8"))
+NOTEBOOK = json.loads((ROOT / "docs/tutorials/tour.ipynb").read_text(encoding="utf-8"))
 RUNNER = runpy.run_path(str(ROOT / "scripts/run_notebook.py"))
 USERS, FILMS, EACH = 120, 200, 15
 
 
 @pytest.fixture
 def little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few synthetic ratings in the cache, at the path of ml-100k."""
+    """A few made-up ratings in the cache, where ml-100k would be."""
     folder = tmp_path / "home/fetched/ml-100k"
     folder.mkdir(parents=True)
     rng = derive_rng(0, "little movies")
@@ -37,7 +37,7 @@ def little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kinds(cells: list[dict[str, Any]]) -> list[list[set[str]]]:
-    """The media types of the outputs of each code cell."""
+    """What each cell of code shows, as media types."""
     return [
         [{*output.get("data", {"stream": ""})} for output in cell["outputs"]]
         for cell in cells
@@ -47,14 +47,14 @@ def kinds(cells: list[dict[str, Any]]) -> list[list[set[str]]]:
 
 def test_the_tour(little: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = RUNNER["executed"](NOTEBOOK)["cells"]
-    assert kinds(found) == kinds(NOTEBOOK["cells"])
-    assert found[-2]["outputs"][0]["data"]["text/plain"] == ["True"]
-    pictures = [shown for cell in kinds(found) for shown in cell if "image/png" in shown]
+    cells = RUNNER["executed"](NOTEBOOK)["cells"]
+    assert kinds(cells) == kinds(NOTEBOOK["cells"])
+    assert cells[-2]["outputs"][0]["data"]["text/plain"] == ["True"]
+    pictures = [types for cell in kinds(cells) for types in cell if "image/png" in types]
     assert len(pictures) == 2
 
 
-def test_stored_outputs_hold_no_path_or_error() -> None:
+def test_what_is_stored_is_of_no_single_machine() -> None:
     text = json.dumps(NOTEBOOK)
     assert "/home" not in text
     assert "/tmp" not in text
@@ -72,6 +72,6 @@ def test_the_tour_on_movielens(
     for n, cell in enumerate(NOTEBOOK["cells"]):
         if cell["cell_type"] == "code":
             RUNNER["outputs_of"]("".join(cell["source"]), names, n)
-    table = names["found"].table()
-    assert isinstance(names["found"], p5rec.Evaluation)
+    table = names["results"].table()
+    assert isinstance(names["results"], p5rec.Evaluation)
     assert table["method"].to_list() == ["sasrec", "ease", "popularity"]

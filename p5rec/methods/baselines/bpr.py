@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Bpr(BprSettings):
-    """See :mod:`.bpr_training`."""
+    """Matrix factorisation trained to rank pairs (BPR, Rendle et al. 2009, arXiv:1205.2618)."""
 
     def learn(self, interactions: Interactions, split: Split) -> BprPredictor:
         """See :func:`.bpr_training.fit`."""

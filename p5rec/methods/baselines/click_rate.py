@@ -51,7 +51,10 @@ class ItemRates:
 
 
 class ItemClickRate(Method):
-    """``(positives + smoothing * rate) / (positives + negatives + smoothing)`` of each item."""
+    """The smoothed click rate of each item, the same for every user.
+
+    ``(taken + smoothing * rate) / (taken + left + smoothing)``.
+    """
 
     kind: Literal["item-click-rate"] = "item-click-rate"
     smoothing: float = Field(default=10.0, gt=0)

@@ -49,7 +49,7 @@ class EasePredictor(ItemScorer):
 
 
 class Ease(Method):
-    """How the weights are fitted and the history is read."""
+    """A linear autoencoder in closed form (EASE, Steck 2019, arXiv:1905.03375)."""
 
     kind: Literal["ease"] = "ease"
     l2: float = Field(default=500.0, gt=0)

@@ -71,7 +71,7 @@ class Factors:
 
 
 class MatrixFactorization(Method):
-    """Biased matrix factorisation with ridge penalties."""
+    """Biased matrix factorisation of ratings by alternating least squares."""
 
     kind: Literal["mf"] = "mf"
     factors: int = Field(default=8, ge=1)

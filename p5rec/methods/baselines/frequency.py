@@ -76,7 +76,7 @@ class FrequencyPredictor(ItemScorer):
 
 
 class PersonalFrequency(Method):
-    """Ranks items by their frequency in the user's history."""
+    """The items of a user's own history, those in most baskets first."""
 
     kind: Literal["personal-frequency"] = "personal-frequency"
     half_life: float | None = Field(default=None, gt=0)
@@ -100,7 +100,7 @@ class PersonalFrequency(Method):
 
 
 class PersonalGeneralFrequency(PersonalFrequency):
-    """Personal frequency; items outside the history follow by popularity."""
+    """The same, followed by all other items by their training events."""
 
     kind: Literal["personal-general-frequency"] = "personal-general-frequency"  # type: ignore[assignment]
 

@@ -105,7 +105,7 @@ class ItemToItemPredictor(ItemScorer):
 
 
 class ItemToItem(Method):
-    """How the weights are fitted and a history is read."""
+    """EASE or item-kNN for catalogues of any size, discounted by popularity."""
 
     kind: Literal["item-to-item"] = "item-to-item"
     weights: Literal["auto", "ease", "item-knn"] = "auto"

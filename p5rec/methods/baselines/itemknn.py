@@ -49,7 +49,7 @@ class ItemKnnPredictor(ItemScorer):
 
 
 class ItemKnn(Method):
-    """Item-based nearest neighbours by shrunk cosine similarity."""
+    """Item-based nearest neighbours by cosine (Deshpande and Karypis 2004)."""
 
     kind: Literal["item-knn"] = "item-knn"
     neighbours: int = Field(default=100, ge=1)

@@ -54,7 +54,7 @@ class PopularityPredictor(ItemScorer):
 
 
 class Popularity(Method):
-    """Ranks items by their training events."""
+    """The most popular items, of all times or recently."""
 
     kind: Literal["popularity"] = "popularity"
     half_life: float | None = Field(default=None, gt=0)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Sasrec(SasrecSettings):
-    """See :mod:`.sasrec_training`."""
+    """A causal transformer over item embeddings (SASRec, Kang and McAuley 2018)."""
 
     def learn(self, interactions: Interactions, split: Split) -> SasrecPredictor:
         """See :func:`.sasrec_training.fit`."""

@@ -119,7 +119,7 @@ class TifuKnnPredictor(ItemScorer):
 
 
 class TifuKnn(Method):
-    """How frequencies decay and are blended. The names in the paper stand in brackets."""
+    """Item frequencies that decay over time, blended with those of the nearest users (TIFU-KNN)."""
 
     kind: Literal["tifu-knn"] = "tifu-knn"
     groups: int = Field(default=7, ge=1)
