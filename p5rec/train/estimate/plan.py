@@ -29,8 +29,8 @@ from .timing import seconds_of, step_seconds
 SMALL = 5e7  # maximum weights of a model whose steps are timed
 SAMPLE = 64  # examples of each task whose load is measured
 HERE = "this machine"
-# speed of training relative to matrix products: measured on a CPU (docs/experiments/results/train; in bfloat16
-# only the products are fast), assumed on a GPU
+# speed of training relative to matrix products: measured on a CPU
+# (docs/experiments/results/train; in bfloat16 only the products are fast), assumed on a GPU
 CPU_UTILISATION = {"float32": 0.5, "bfloat16": 0.25}
 GPU_UTILISATION = 0.3
 LAUNCH = 1e-3  # seconds per block and step to launch kernels on a GPU
