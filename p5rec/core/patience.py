@@ -43,3 +43,22 @@ class Patience:
         """Whether it has been long enough."""
         last, before = self.figures[-self.looks :], self.figures[-2 * self.looks : -self.looks]
         return 0 < self.looks <= len(before) and sum(last) <= sum(before)
+
+    @property
+    def ends(self) -> int:
+        """After which look it is over if the figures stay at the mean of the last ones."""
+        last = self.figures[-self.looks :]
+        level = sum(last) / len(last) if last else 0.0
+        ahead = Patience(self.looks, [*self.figures])
+        while not ahead.over and len(ahead.figures) < len(self.figures) + 2 * self.looks:
+            ahead.figures.append(level)
+        return len(ahead.figures)
+
+    def told(self, unit: str) -> str:
+        """The best figure, and when it is over, for a progress bar.
+
+        Args:
+            unit: what each look comes after.
+        """
+        best = f"best {self.best:.4f} ({unit} {self.best_look}), " if self.figures else ""
+        return f"{best}ends after {unit} {self.ends} unless it rises"

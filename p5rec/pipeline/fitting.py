@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tqdm import tqdm
-
 from p5rec.core.artefacts import (
     LINEAGE,
     Artefact,
@@ -23,7 +21,7 @@ from p5rec.core.artefacts import (
 )
 from p5rec.core.code import Work
 from p5rec.core.errors import fault
-from p5rec.core.progress import is_silent
+from p5rec.core.progress import open_bar
 from p5rec.core.publishing import bring
 from p5rec.core.types import Corpus
 from p5rec.data.split import ALL
@@ -130,9 +128,13 @@ class _Trial:
 def _try(points: Sequence[Method], prepared: Prepared, among: Among) -> list[_Trial]:
     """The trials of ``points``, a stage each, or two where all processes fit together."""
     quiet = replace(prepared, store=prepared.store.quiet())
-    off = is_silent() or bool(prepared.store.rank)
-    with tqdm(points, desc=f"tune {points[0].kind}", unit="trial", leave=None, disable=off) as bar:
-        return [_Run.of(point, quiet, among, 0).trial() for point in bar]
+    trials = []
+    desc, off = f"tune {points[0].kind}", bool(prepared.store.rank)
+    with open_bar(len(points), desc, "trial", off=off) as bar:
+        for point in points:
+            trials.append(_Run.of(point, quiet, among, 0).trial())
+            bar.update()
+    return trials
 
 
 @dataclass(frozen=True)

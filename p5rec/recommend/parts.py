@@ -22,7 +22,6 @@ import polars as pl
 import pyarrow.parquet as pq
 import torch
 from torch import distributed
-from tqdm import tqdm
 
 from p5rec.core.artefacts import (
     atomic_write,
@@ -36,7 +35,7 @@ from p5rec.core.artefacts import (
 from p5rec.core.errors import UserError
 from p5rec.core.launch import processes, rank
 from p5rec.core.locks import alone, say_waiting
-from p5rec.core.progress import shown
+from p5rec.core.progress import open_bar, shown
 
 PART = 1000  # questions
 KEY = "key.json"
@@ -121,7 +120,7 @@ def _answer(
 ) -> None:
     """The answers to the questions of each of ``parts`` in its file, if they are not there yet."""
     total = sum(len(rows) for _, rows in parts)
-    with tqdm(total=total, desc="answer", unit=unit, disable=quiet) as bar, shown():
+    with open_bar(total, "answer", unit, off=quiet) as bar, shown():
         for file, rows in parts:
             if not file.exists():
                 frame = answer(rows)

@@ -153,7 +153,8 @@ def _check_launch(trainer: MultitaskTrainer, last: Path | None, run: dict[str, s
 def _watched(trainer: MultitaskTrainer, folder: Path, eval_fn: EvalFn | None) -> Iterator[None]:
     """While it trains: a progress bar, ``metrics.jsonl``, validation, and a careful interrupt."""
     trainer.remove_callback(PrinterCallback)
-    progress, interrupt = Progress(), Interrupt()
+    unit = "epoch" if trainer.recipe.passes else "check"
+    progress, interrupt = Progress(trainer.kept, unit), Interrupt()
     saver = SaveByTime(trainer.recipe.save_minutes)
     for callback in (progress, MetricsFile(folder / "metrics.jsonl"), saver, interrupt):
         trainer.add_callback(callback)

@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from p5rec.core.patience import Patience
-from p5rec.core.progress import is_silent
+from p5rec.core.progress import open_bar
 from p5rec.core.rng import derive_seed, sampled
 from p5rec.core.types import Interactions, Split
 from p5rec.data.split import cases
@@ -109,15 +108,17 @@ def train(
     """
     waited, kept = Patience(patience), None
     figure = figure if patience else None
-    with tqdm(range(epochs), desc=name, unit="pass", leave=None, disable=is_silent()) as bar:
-        for n in bar:
-            told = {"loss": f"{one_pass(n):.3f}"}
+    may_end = figure is not None and 2 * patience <= epochs
+    with open_bar(None if may_end else epochs, name, "epochs" if may_end else "epoch") as bar:
+        for n in range(epochs):
+            told = f"loss {one_pass(n):.3f}"
             if figure is not None:
                 value = figure()
                 if waited.better(value):
                     kept = {key: array.clone() for key, array in model.state_dict().items()}
-                told |= {"NDCG@10": f"{value:.4f}", "best": f"{waited.best:.4f}"}
-            bar.set_postfix(told)
+                told += f", NDCG@10 {value:.4f}, {waited.told('epoch')}"
+            bar.set_postfix_str(told, refresh=False)
+            bar.update()
             if waited.over:
                 break
     if kept is not None:

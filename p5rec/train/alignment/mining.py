@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 from torch import Tensor
-from tqdm import tqdm
 
+from p5rec.core.progress import open_bar
 from p5rec.core.rng import tie_order
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.inputs import by_length, pad
@@ -65,7 +65,7 @@ def mine(
     np.save(folder / "places.npy", np.concatenate(chosen))
     items = open_memmap(folder / "items.npy", "w+", np.int32, shape)
     scores = open_memmap(folder / "scores.npy", "w+", np.float32, shape)
-    with tqdm(total=len(rows), desc="pairs", unit="row") as bar:
+    with open_bar(len(rows), "pairs", "row") as bar:
         for batch in by_length(rows.lengths, TOKENS):
             ids, _ = pad([rows[i].input_ids for i in batch], bundle.tokenizer.pad_token_id)
             ids = ids.to(model.device)

@@ -6,37 +6,48 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from p5rec.core.artefacts import atomic_write
-from p5rec.core.progress import is_silent
+from p5rec.core.progress import open_bar
+
+from .validation import Kept
 
 SHOWN = {"loss": "loss", "valid_NDCG@10": "NDCG@10"}  # of a log, and what the bar calls it
 
 
 class Progress(TrainerCallback):
-    """One line: steps, speed, time left, the last loss and look at validation."""
+    """One line: steps, speed, time left, the last loss and validation check. Where validation may
+    end the training early: what was checked last in place of steps, and when it ends.
 
-    def __init__(self) -> None:
-        self.bar = tqdm(disable=True)
+    Args:
+        kept: what may end the training.
+        unit: what each validation check comes after.
+    """
+
+    def __init__(self, kept: Kept, unit: str) -> None:
+        self.kept, self.unit = kept, unit
+        self.bar = open_bar(None, "train", unit, off=True)
         self.told: dict[str, str] = {}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self.bar = tqdm(
-            total=state.max_steps,
-            initial=state.global_step,
-            desc="train",
-            unit="step",
-            disable=is_silent() or not state.is_world_process_zero,
-        )
+        off = not state.is_world_process_zero
+        if self._may_end:
+            self.bar = open_bar(None, "train", f"{self.unit}s", off=off)
+        else:
+            self.bar = open_bar(state.max_steps, "train", "step", done=state.global_step, off=off)
+        self._count(state)
+
+    def _count(self, state: TrainerState) -> None:
+        done = len(self.kept.patience.figures) if self._may_end else state.global_step
+        self.bar.update(done - self.bar.n)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self.bar.update(state.global_step - self.bar.n)
+        self._count(state)
 
     def on_log(
         self,
@@ -49,7 +60,16 @@ class Progress(TrainerCallback):
         shown = {name: value for name, value in (logs or {}).items() if name in SHOWN}
         self.told |= {SHOWN[name]: f"{value:.4f}" for name, value in shown.items()}
         if shown:
-            self.bar.set_postfix(self.told)
+            told = ", ".join(f"{name} {value}" for name, value in self.told.items())
+            if self._may_end:
+                told += f", {self.kept.patience.told(self.unit)}"
+            self.bar.set_postfix_str(told)
+
+    @property
+    def _may_end(self) -> bool:
+        """Whether validation may end the training before its last step."""
+        looks = self.kept.patience.looks
+        return 0 < 2 * looks * self.kept.every <= self.kept.last_step
 
     def close(self) -> None:
         """Ends the line."""
