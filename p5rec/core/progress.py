@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from os import devnull
+from io import StringIO
 from typing import Any
 
 _SHOWN = ContextVar("shown", default=False)
@@ -78,7 +78,7 @@ def open_bar(
                 _SENT[0](str(self) if msg is None else msg)
             return True
 
-    settings |= {"leave": False, "file": open(devnull, "w"), "mininterval": 0.5, "ncols": 80}
+    settings |= {"leave": False, "file": StringIO(), "mininterval": 0.5, "ncols": 80}
     return Sent(**settings)
 
 

@@ -53,10 +53,10 @@ def test_silence_holds_for_every_bar(capsys: pytest.CaptureFixture[str]) -> None
 def test_what_waits_says_when_it_ends_unless_the_figure_rises() -> None:
     waited = Patience(3)
     assert waited.told("epoch") == "ends after epoch 6 unless it rises"
-    for figure in (0.1, 0.2, 0.3, 0.4):
+    for figure in (0.25, 0.5, 0.75, 1.0):
         waited.better(figure)
-    assert waited.told("epoch") == "best 0.4000 (epoch 4), ends after epoch 9 unless it rises"
+    assert waited.told("epoch") == "best 1.0000 (epoch 4), ends after epoch 7 unless it rises"
     level = sum(waited.figures[-3:]) / 3
     while not waited.over:
         waited.better(level)
-    assert len(waited.figures) == 9
+    assert len(waited.figures) == 7
