@@ -6,9 +6,10 @@ accelerate launch recipes/sft.py --config my.yaml
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -24,6 +25,12 @@ from p5rec.methods.checks import check_data, check_methods, in_order
 from p5rec.methods.registry import METHODS, any_method, methods_of
 from p5rec.methods.views import view_methods
 from p5rec.tasks.registry import TASKS
+
+if TYPE_CHECKING:
+    from p5rec.evaluate.answers import Outputs
+    from p5rec.methods.fitted import Fitted
+    from p5rec.pipeline.prepared import Prepared
+    from p5rec.recommend.serving import ServingConfig
 
 SCHEMA = compose(
     "Sft",
@@ -54,37 +61,69 @@ def check(cfg: Any, lines: Lines) -> None:
     )
 
 
-def main(cfg: Any, store: Store, out: Path) -> None:
-    """Every stage in order; each is kept and made again only if something it needs changed."""
+def main(cfg: Any, store: Store, out: Path, jobs: int | None = 1) -> None:
+    """Every stage; each is kept and made again only if something it needs changed.
+
+    Args:
+        jobs: stages made in parallel; None: as many as cores and memory allow.
+    """
     # imported here, for they take seconds: what is wrong with a config is told before
-    from p5rec.evaluate.answers import Outputs
-    from p5rec.methods.fitted import Fitted
-    from p5rec.pipeline.answers import ask_fitted, ask_references
-    from p5rec.pipeline.fitting import Among, fit_method
-    from p5rec.pipeline.ids import build_ids
+    from p5rec.pipeline.jobs import Work
+    from p5rec.pipeline.parallel import allowed, in_parallel
     from p5rec.pipeline.prepared import Prepared
-    from p5rec.recommend.model_answers import read_asked
-    from p5rec.report.publish import publish, show
+    from p5rec.report.publish import first_table, publish, show
 
     methods = methods_of(cfg)
     data = prepare_data(cfg.data, store)
     corpus = load_corpus(data.path).validated(exclude_seen=cfg.evaluate.exclude_seen)
     prepared = Prepared(corpus, data, store)
     check_data(methods, cfg.evaluate.ask, corpus)
+
+    def first(names: Sequence[str]) -> None:
+        print(first_table(cfg, corpus, outputs(cfg, prepared, names)))
+
+    with in_parallel(Work(cfg, prepared), Path(__file__), allowed(jobs, corpus), first):
+        made = outputs(cfg, prepared, in_order(methods))
+        report = store.stage(
+            "report",
+            partial(publish, cfg, data, corpus, made),
+            config=cfg.dump(),
+            code=(
+                publish,
+                *sorted({METHODS.target(m.kind) for m in methods.values()}),
+                *map(TASKS.target, TASKS),
+            ),
+            inputs={"data": data, **dict(made.named())},
+        )
+    if not store.rank:
+        fitted = {name: runs[0] for name, runs in made.fitted.items()}
+        show(report.path, made.ids, fitted, serving_of(cfg, made.fitted), out)
+
+
+def outputs(cfg: Any, prepared: Prepared, names: Sequence[str]) -> Outputs:
+    """Semantic ids, the fitted methods ``names`` and what they and reference baselines answer.
+
+    Args:
+        names: each after the method that it begins from.
+    """
+    from p5rec.evaluate.answers import Outputs
+    from p5rec.pipeline.answers import ask_fitted, ask_references
+    from p5rec.pipeline.fitting import Among, fit_method
+    from p5rec.pipeline.ids import build_ids
+    from p5rec.recommend.model_answers import read_asked
+
+    methods = methods_of(cfg)
     views = view_methods(cfg.ids, cfg.methods)
-    named = {method.semantic_ids for method in methods.values()}
+    named = {methods[name].semantic_ids for name in names}
     ids = {
         name: build_ids(config, views[name], prepared, cfg.repeats)
         for name, config in cfg.ids.items()
         if name in named
     }
     fitted: dict[str, list[Fitted]] = {}
-    for name in in_order(methods):
+    for name in names:
         fitted[name] = fit_method(methods[name], prepared, Among(ids, fitted), cfg.repeats)
-    serving = {
-        name: cfg.evaluate.serving(runs[0].method, cfg.seed, runs[0].seed)
-        for name, runs in fitted.items()
-    }
+    serving = serving_of(cfg, fitted)
     answers = {
         part: {
             name: [ask_fitted(run, serving[name], prepared, part) for run in runs]
@@ -98,20 +137,15 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         for part, found in answers.items()
     }
     references = {part: ask_references(each, prepared, fitted) for part, each in asked.items()}
-    made = Outputs(ids, fitted, answers, references)
-    report = store.stage(
-        "report",
-        partial(publish, cfg, data, corpus, made),
-        config=cfg.dump(),
-        code=(
-            publish,
-            *sorted({METHODS.target(m.kind) for m in methods.values()}),
-            *map(TASKS.target, TASKS),
-        ),
-        inputs={"data": data, **dict(made.named())},
-    )
-    if not store.rank:
-        show(report.path, ids, {name: runs[0] for name, runs in fitted.items()}, serving, out)
+    return Outputs(ids, fitted, answers, references)
+
+
+def serving_of(cfg: Any, fitted: Mapping[str, Sequence[Fitted]]) -> dict[str, ServingConfig]:
+    """How each of the methods is queried."""
+    return {
+        name: cfg.evaluate.serving(runs[0].method, cfg.seed, runs[0].seed)
+        for name, runs in fitted.items()
+    }
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from p5rec.core.errors import UserError, fault
-from p5rec.core.recipes import RECORD, config_path, shipped
+from p5rec.core.errors import UserError
+from p5rec.core.recipes import RECORD, config_path, load, shipped
 
 from .options import CONFIG, changes, spread
 
@@ -37,6 +36,14 @@ class Options:
         typer.Option(
             help="Deal one signal out at random, its control: ids, text, history, answers or "
             "weights; several with commas. The run is called <name>-permute-<signals>."
+        ),
+    ] = None
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Stages made side by side, each in a process of one thread; 1: one after another, "
+            "in all threads. Default: as many as cores and memory allow.",
         ),
     ] = None
     force: Annotated[
@@ -148,7 +155,7 @@ def execute(script: Path, path: Path, overrides: Sequence[str], options: Options
             check_same(folder, path, cfg)
     origin = made_from(path, folder, cfg)
     store = Store(cache_home() / "store")
-    module.main(cfg, store, folder)
+    module.main(cfg, store, folder, options.jobs)
     if not store.rank:
         with writing(folder), atomic_write(folder / RECORD) as handle:
             handle.write(origin + dump_yaml(cfg))
@@ -158,16 +165,3 @@ def execute(script: Path, path: Path, overrides: Sequence[str], options: Options
 def _plain(stem: str) -> str:
     """What a run is called after a config's file: ``my run`` as ``my-run``."""
     return re.sub(r"^\W+|[^\w.-]+", "-", stem).lstrip(".-") or "run"
-
-
-def load(script: Path) -> Any:
-    """A recipe's module: its ``SCHEMA``, ``settle``, ``check`` and ``main(cfg, store, out)``."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    spec = spec_from_file_location(f"p5rec_recipe_{script.stem}", script)
-    if spec is None or spec.loader is None:
-        raise fault(script, "a recipe", "a file that cannot be read", "check the path")
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module  # annotations of the recipe's classes are looked up there
-    spec.loader.exec_module(module)
-    return module

@@ -215,6 +215,10 @@ class Artefact:
 Make = Callable[[Path], Lineage]
 
 
+class NotMade(Exception):
+    """A stage is not in a store that makes none."""
+
+
 @dataclass(frozen=True)
 class Store:
     """Artefacts under one folder, found by content.
@@ -225,17 +229,28 @@ class Store:
         rank: this process's number among those launched together; number 0 makes the artefacts
             and the others wait for them.
         used: the stages asked for so far.
+        makes: whether what is not there is made.
+        told: the stages (``name/key``) that a line was said of; each has one.
     """
 
     root: Path
     say: Callable[[str], None] = print
     rank: int = field(default_factory=rank)
     used: InUse = field(default_factory=InUse, init=False, compare=False, repr=False)
+    makes: bool = field(default=True, init=False)
+    told: set[str] = field(default_factory=set, init=False, compare=False, repr=False)
+
+    def without_making(self) -> Store:
+        """The same store, which raises :class:`NotMade` where a stage is not there."""
+        found = copy(self)
+        object.__setattr__(found, "makes", False)
+        return found
 
     def quiet(self) -> Store:
         """The same store, without a line for each stage."""
         found = copy(self)
         object.__setattr__(found, "say", lambda _: None)
+        object.__setattr__(found, "told", set())
         return found
 
     def holding(self, path: Path) -> Artefact | None:
@@ -298,6 +313,8 @@ class Store:
         line = f"{name} {what}".strip()
         if not missing(final):
             return self._kept(final, line)
+        if not self.makes:
+            raise NotMade(line)
         started = time.perf_counter()
         with disk_told(name, self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
@@ -311,13 +328,16 @@ class Store:
                     before = [value for value in inputs.values() if isinstance(value, Artefact)]
                     _describe(work, f"{name}/{key}", parts, lineage, before, started)
                     publish(work, final)
+        self.told.add(f"{name}/{key}")
         self.say(f"{line}: made {final} in {time.perf_counter() - started:.1f} s")
         return Artefact(final, key, fresh=True)
 
     def _kept(self, final: Path, line: str) -> Artefact:
         with suppress(OSError):  # a store that we may only read
             os.utime(final / MANIFEST)  # when it was last of use
-        self.say(f"{line}: kept {final}")
+        if (stage := f"{final.parent.name}/{final.name}") not in self.told:
+            self.told.add(stage)
+            self.say(f"{line}: kept {final}")
         return Artefact(final, final.name)
 
 

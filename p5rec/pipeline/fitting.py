@@ -95,6 +95,22 @@ def fit_method(
     return found
 
 
+def fit_point(method: Method, prepared: Prepared, among: Among, point: int) -> None:
+    """The trial of one point of a method's grid, which :func:`fit_method` finds then."""
+    _Run.of(method.points()[point], prepared, among, 0).trial()
+
+
+def fit_part(method: Method, prepared: Prepared, among: Among, nth: int, need: str) -> None:
+    """One of the methods that are fitted for a method, which :func:`fit_method` finds then.
+
+    Args:
+        nth: which of the seeds.
+        need: its name among the method's needs.
+    """
+    run = _Run.of(method, prepared, among, nth)
+    run._one(method.needs(run.seed)[need])
+
+
 @dataclass(frozen=True)
 class _Trial:
     """A point of a grid.

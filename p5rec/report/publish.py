@@ -30,6 +30,7 @@ from p5rec.evaluate.schema import load_report
 from p5rec.ids.files import load_codes
 from p5rec.ids.quality import FILE
 from p5rec.methods.fitted import Fitted
+from p5rec.methods.registry import methods_of
 from p5rec.recommend.list_files import LISTS, read_lists
 from p5rec.recommend.lists import to_frame, write_lists
 from p5rec.recommend.serving import FILE as SERVING
@@ -126,6 +127,23 @@ def _training_logs(fitted: Mapping[str, Sequence[Fitted]]) -> dict[str, str]:
         if (log := runs[0].trained / LOG).is_file():
             logs.setdefault(log, name)
     return {name: str(log) for log, name in logs.items()}
+
+
+def first_table(cfg: Any, corpus: Corpus, made: Outputs) -> str:
+    """The table of the methods that are there before others are.
+
+    Args:
+        cfg: the recipe's config; pairs of other methods are not compared.
+        made: outputs of some of its methods.
+    """
+    pairs = tuple(pair for pair in cfg.evaluate.compare if {*pair} <= made.fitted.keys())
+    evaluate = cfg.evaluate.model_copy(update={"compare": pairs, "samples": 0})
+    measured, _ = measure_run(cfg.model_copy(update={"evaluate": evaluate}), corpus, made)
+    rules = Rules(cfg.seed, range(cfg.repeats), pairs, cfg.evaluate.exclude_seen)
+    seconds = seconds_of(artefact for _, artefact in made.named())
+    report = assemble(corpus, measured, rules, seconds=seconds, manifest={})
+    left = len(methods_of(cfg)) - len(made.fitted)
+    return f"\n{table(report)}\n\n{left} more methods follow\n"
 
 
 def show(
