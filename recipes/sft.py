@@ -80,7 +80,7 @@ def main(cfg: Any, store: Store, out: Path, jobs: int | None = 1) -> None:
     check_data(methods, cfg.evaluate.ask, corpus)
 
     def first(names: Sequence[str]) -> None:
-        print(first_table(cfg, corpus, outputs(cfg, prepared, names)))
+        print(first_table(cfg, corpus, outputs(cfg, prepared, names)), flush=True)
 
     with in_parallel(Work(cfg, prepared), Path(__file__), allowed(jobs, corpus), first):
         made = outputs(cfg, prepared, in_order(methods))
@@ -136,7 +136,7 @@ def outputs(cfg: Any, prepared: Prepared, names: Sequence[str]) -> Outputs:
         part: [each for runs in found.values() for each in read_asked(runs[0].path)]
         for part, found in answers.items()
     }
-    references = {part: ask_references(each, prepared, fitted) for part, each in asked.items()}
+    references = {part: ask_references(each, prepared, methods) for part, each in asked.items()}
     return Outputs(ids, fitted, answers, references)
 
 

@@ -76,19 +76,7 @@ class Code:
         Raises:
             ValueError: work is in no module whose source can be read.
         """
-        found: set[str] = set()
-        waiting = [_place(each).partition(":")[0] for each in work]
-        ours = {PACKAGE.name, *(name.partition(".")[0] for name in waiting)}
-        if strange := [name for name in waiting if _file(self.root, name) is None]:
-            raise ValueError(f"expected work in a module with a source, got {', '.join(strange)}")
-        waiting += [package for name in waiting for package in _packages(name)]
-        while waiting:
-            name = waiting.pop()
-            mine = name.partition(".")[0] in ours and _file(self.root, name) is not None
-            if name not in found and mine:
-                found.add(name)
-                waiting += _read(self.root, name).imports
-        return sorted(found)
+        return _closure(self.root, frozenset(_place(each).partition(":")[0] for each in work))
 
     def digest(self, *work: Work) -> str:
         """A short hash of what ``work`` is and of all that it can run."""
@@ -144,6 +132,23 @@ def _file(root: Path, name: str) -> Path | None:
         return found if found.suffix == ".py" else None
     path = root.joinpath(*name.split("."))
     return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+
+
+@cache
+def _closure(root: Path, names: frozenset[str]) -> list[str]:
+    """See :meth:`Code.closure`; ``names`` are those of the modules of the work."""
+    found: set[str] = set()
+    ours = {PACKAGE.name, *(name.partition(".")[0] for name in names)}
+    if strange := sorted(name for name in names if _file(root, name) is None):
+        raise ValueError(f"expected work in a module with a source, got {', '.join(strange)}")
+    waiting = [*names, *(package for name in names for package in _packages(name))]
+    while waiting:
+        name = waiting.pop()
+        mine = name.partition(".")[0] in ours and _file(root, name) is not None
+        if name not in found and mine:
+            found.add(name)
+            waiting += _read(root, name).imports
+    return sorted(found)
 
 
 @cache

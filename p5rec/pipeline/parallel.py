@@ -24,7 +24,7 @@ from .jobs import Job, Work
 from .plan import Plan
 
 SMALL = 20_000  # events; a process starts in the time in which less is fitted
-EACH = 2**31  # bytes of memory that a worker takes
+EACH = 3 * 2**30  # bytes of memory that a worker takes
 CELL = 32  # further bytes for each pair of items, which methods in closed form hold
 
 
@@ -72,7 +72,7 @@ def in_parallel(
         with silent():
             done = _found(plan)
         if _wide(plan, done):
-            print(f"up to {jobs} jobs at a time, one thread each")
+            print(f"up to {jobs} jobs at a time, one thread each", flush=True)
             _make(plan, done, script, jobs, first)
         yield
 

@@ -57,7 +57,7 @@ class Plan:
         named = {name for name, method in methods.items() if not method.drawn} | {*pairs[0]}
         leading = self._leading(job for job in self.before if job.name in named)
         found = [
-            name for name in methods
+            name for name in in_order(methods)
             if {job for job in self.before if job.name == name and job.kind == "fit"} <= leading
         ]  # fmt: skip
         return found if len(found) < len(methods) else []

@@ -36,6 +36,7 @@ class Line:
     def __init__(self) -> None:
         self.out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)  # what else is printed here is no answer
+        sys.stdout = sys.stderr
 
     def send(self, kind: str, *told: Any) -> None:
         """An answer: its kind, and plain data."""

@@ -142,8 +142,8 @@ def first_table(cfg: Any, corpus: Corpus, made: Outputs) -> str:
     rules = Rules(cfg.seed, range(cfg.repeats), pairs, cfg.evaluate.exclude_seen)
     seconds = seconds_of(artefact for _, artefact in made.named())
     report = assemble(corpus, measured, rules, seconds=seconds, manifest={})
-    left = len(methods_of(cfg)) - len(made.fitted)
-    return f"\n{table(report)}\n\n{left} more methods follow\n"
+    left = [name for name in methods_of(cfg) if name not in made.fitted]
+    return f"\n{table(report)}\n\nto come: {', '.join(left)}\n"
 
 
 def show(
