@@ -76,13 +76,13 @@ def main(cfg: Any, store: Store, out: Path, jobs: int | None = 1) -> None:
     methods = methods_of(cfg)
     data = prepare_data(cfg.data, store)
     corpus = load_corpus(data.path).validated(exclude_seen=cfg.evaluate.exclude_seen)
-    prepared = Prepared(corpus, data, store)
     check_data(methods, cfg.evaluate.ask, corpus)
 
-    def first(names: Sequence[str]) -> None:
+    def first(prepared: Prepared, names: Sequence[str]) -> None:
         print(first_table(cfg, corpus, outputs(cfg, prepared, names)), flush=True)
 
-    with in_parallel(Work(cfg, prepared), Path(__file__), allowed(jobs, corpus), first):
+    work = Work(cfg, Prepared(corpus, data, store))
+    with in_parallel(work, Path(__file__), allowed(jobs, corpus), first) as prepared:
         made = outputs(cfg, prepared, in_order(methods))
         report = store.stage(
             "report",

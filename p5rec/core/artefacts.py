@@ -230,7 +230,8 @@ class Store:
             and the others wait for them.
         used: the stages asked for so far.
         makes: whether what is not there is made.
-        told: the stages (``name/key``) that a line was said of; each has one.
+        told: the stages (``name/key``) that a line was said of, and none is said of again; None: a
+            line is said whenever one is asked for.
     """
 
     root: Path
@@ -238,7 +239,7 @@ class Store:
     rank: int = field(default_factory=rank)
     used: InUse = field(default_factory=InUse, init=False, compare=False, repr=False)
     makes: bool = field(default=True, init=False)
-    told: set[str] = field(default_factory=set, init=False, compare=False, repr=False)
+    told: set[str] | None = field(default=None, init=False, compare=False, repr=False)
 
     def without_making(self) -> Store:
         """The same store, which raises :class:`NotMade` where a stage is not there."""
@@ -250,6 +251,12 @@ class Store:
         """The same store, without a line for each stage."""
         found = copy(self)
         object.__setattr__(found, "say", lambda _: None)
+        object.__setattr__(found, "told", None)
+        return found
+
+    def telling_once(self) -> Store:
+        """The same store, which says one line of each stage."""
+        found = copy(self)
         object.__setattr__(found, "told", set())
         return found
 
@@ -328,17 +335,21 @@ class Store:
                     before = [value for value in inputs.values() if isinstance(value, Artefact)]
                     _describe(work, f"{name}/{key}", parts, lineage, before, started)
                     publish(work, final)
-        self.told.add(f"{name}/{key}")
-        self.say(f"{line}: made {final} in {time.perf_counter() - started:.1f} s")
+        self._tell(final, f"{line}: made {final} in {time.perf_counter() - started:.1f} s")
         return Artefact(final, key, fresh=True)
 
     def _kept(self, final: Path, line: str) -> Artefact:
         with suppress(OSError):  # a store that we may only read
             os.utime(final / MANIFEST)  # when it was last of use
-        if (stage := f"{final.parent.name}/{final.name}") not in self.told:
-            self.told.add(stage)
-            self.say(f"{line}: kept {final}")
+        self._tell(final, f"{line}: kept {final}")
         return Artefact(final, final.name)
+
+    def _tell(self, final: Path, line: str) -> None:
+        stage = f"{final.parent.name}/{final.name}"
+        if self.told is None or stage not in self.told:
+            self.say(line)
+        if self.told is not None:
+            self.told.add(stage)
 
 
 def _describe(

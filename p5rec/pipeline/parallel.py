@@ -22,6 +22,7 @@ from .board import Board
 from .crew import Crew
 from .jobs import Job, Work
 from .plan import Plan
+from .prepared import Prepared
 
 SMALL = 20_000  # events; a process starts in the time in which less is fitted
 EACH = 3 * 2**30  # bytes of memory that a worker takes
@@ -47,8 +48,8 @@ def allowed(jobs: int | None, corpus: Corpus) -> int:
 
 @contextmanager
 def in_parallel(
-    work: Work, script: Path, jobs: int, first: Callable[[list[str]], None]
-) -> Iterator[None]:
+    work: Work, script: Path, jobs: int, first: Callable[[Prepared, list[str]], None]
+) -> Iterator[Prepared]:
     """Makes the stages of a run, several at a time, before what is inside asks for them.
 
     Everything is computed in one thread then, here and in the workers, so the figures are the same
@@ -58,15 +59,20 @@ def in_parallel(
         work: the jobs.
         script: the recipe.
         jobs: at a time.
-        first: called with the names of the methods of the first table (:attr:`.plan.Plan.first`)
-            as soon as they are done and others are not.
+        first: called with the methods of the first table (:attr:`.plan.Plan.first`) as soon as
+            they are done and others are not.
+
+    Yields:
+        The data, and the store, which says no line of a stage twice.
 
     Raises:
         UserError: a job failed; nothing half-made is left, and a rerun goes on.
     """
     if jobs == 1:
-        yield
+        yield work.prepared
         return
+    prepared = replace(work.prepared, store=work.prepared.store.telling_once())
+    work = replace(work, prepared=prepared)
     with _one_thread():
         plan = Plan.of(work)
         with silent():
@@ -74,7 +80,7 @@ def in_parallel(
         if _wide(plan, done):
             print(f"up to {jobs} jobs at a time, one thread each", flush=True)
             _make(plan, done, script, jobs, first)
-        yield
+        yield prepared
 
 
 @contextmanager
@@ -113,10 +119,15 @@ def _wide(plan: Plan, done: set[Job]) -> bool:
 
 
 def _make(
-    plan: Plan, done: set[Job], script: Path, jobs: int, first: Callable[[list[str]], None]
+    plan: Plan,
+    done: set[Job],
+    script: Path,
+    jobs: int,
+    first: Callable[[Prepared, list[str]], None],
 ) -> None:
     prepared = plan.work.prepared
     told = prepared.store.told
+    assert told is not None
     assert isinstance(prepared.data, Artefact)
     run = {
         "script": str(script.absolute()),
@@ -135,7 +146,7 @@ def _make(
                     crew.give(job, told)
             if due and {*plan.first} <= plan.answered(done):
                 with silent():
-                    first(plan.first)
+                    first(prepared, plan.first)
                 due = False
             job, stages = crew.next()
             done.add(job)

@@ -58,6 +58,8 @@ def main() -> None:
         sys.argv = run["command"]  # what a manifest names
         send_bars(lambda text: line.send("bar", text))
         store = Store(Path(run["store"]), say=lambda text: line.send("said", text), rank=0)
+        store = store.telling_once()
+        assert store.told is not None
         work: Work | None = None
         while order := orders.get():
             busy.set()
