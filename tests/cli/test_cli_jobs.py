@@ -67,7 +67,7 @@ LONG = ("methods.mine.train.steps=60", "methods.mine.train.batch=32")
 def test_figures_do_not_depend_on_the_number_of_jobs(mine: Mine, tmp_path: Path) -> None:
     for jobs in (1, 2, 3):
         running = start(mine, tmp_path / f"home-{jobs}", f"out-{jobs}", jobs)
-        said, err = running.communicate(timeout=300)
+        said, err = running.communicate(timeout=600)
         assert running.returncode == 0, err
         lines = [line for line in said.splitlines() if ": made " in line or ": kept " in line]
         stages = [line.split(" in ")[0] for line in lines]
@@ -79,7 +79,7 @@ def test_figures_do_not_depend_on_the_number_of_jobs(mine: Mine, tmp_path: Path)
         for name in ("lists/mine.jsonl", "models/mine/trained.safetensors", "lists/ease.jsonl"):
             assert (first / name).read_bytes() == (other / name).read_bytes()
     again = start(mine, tmp_path / "home-2", "out-2", 2)
-    said, err = again.communicate(timeout=300)
+    said, err = again.communicate(timeout=600)
     assert again.returncode == 0, err
     assert ": made " not in said
     assert "jobs at a time" not in said, "nothing is left to do"
@@ -93,7 +93,7 @@ def test_an_interrupt_ends_all_and_a_rerun_goes_on(mine: Mine, tmp_path: Path) -
         time.sleep(0.05)
     begun = workers(running.pid)
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=120)
+    _, err = running.communicate(timeout=600)
     assert running.returncode == 130, err
     ours = [line for line in err.splitlines() if line.startswith("p5rec: ")]
     assert ours == ["p5rec: interrupted; run the same command again to go on"]
@@ -105,7 +105,7 @@ def test_an_interrupt_ends_all_and_a_rerun_goes_on(mine: Mine, tmp_path: Path) -
 
     for place, out in ((home, "out"), (tmp_path / "whole", "whole")):
         again = start(mine, place, out, 2, *LONG)
-        _, err = again.communicate(timeout=120)
+        _, err = again.communicate(timeout=600)
         assert again.returncode == 0, err
     assert numbers(mine.folder / "out") == numbers(mine.folder / "whole")
 
@@ -118,7 +118,7 @@ def test_workers_end_with_a_killed_parent(mine: Mine, tmp_path: Path) -> None:
         time.sleep(0.05)
     begun = workers(running.pid)
     running.kill()
-    running.communicate(timeout=60)
+    running.communicate(timeout=600)
     assert begun
     while not all(map(ended, begun)):
         time.sleep(0.1)
@@ -130,7 +130,7 @@ def test_an_error_in_a_worker_is_the_run_s_in_one_line(mine: Mine, tmp_path: Pat
     home = tmp_path / "home"
     words = ("methods.mine.train.learning_rate=1e30", "methods.mine.train.clip=1e30")
     running = start(mine, home, "out", 2, *LONG, *words)
-    _, err = running.communicate(timeout=120)
+    _, err = running.communicate(timeout=600)
     assert running.returncode == 2, err
     lines = [line for line in err.splitlines() if "mine" in line or line.startswith("p5rec: ")]
     assert lines[-2] == "fit mine: failed; ending what is done beside it"
@@ -148,7 +148,7 @@ def test_a_killed_worker_is_told_in_one_line(mine: Mine, tmp_path: Path) -> None
     begun = workers(running.pid)
     for worker in begun:
         os.kill(worker, signal.SIGKILL)
-    _, err = running.communicate(timeout=60)
+    _, err = running.communicate(timeout=600)
     assert running.returncode == 2, err
     assert "fit mine: expected its process to finish, got one that was killed (SIGKILL)" in err
     assert "--jobs 1" in err

@@ -111,13 +111,13 @@ def train(
     may_end = figure is not None and 2 * patience <= epochs
     with open_bar(None if may_end else epochs, name, "epochs" if may_end else "epoch") as bar:
         for n in range(epochs):
-            told = f"loss {one_pass(n):.3f}"
+            told = [f"loss {one_pass(n):.3f}"]
             if figure is not None:
                 value = figure()
                 if waited.better(value):
                     kept = {key: array.clone() for key, array in model.state_dict().items()}
-                told += f", NDCG@10 {value:.4f}, {waited.told('epoch')}"
-            bar.set_postfix_str(told, refresh=False)
+                told = [waited.told("epoch"), f"NDCG@10 {value:.4f}", *told]
+            bar.set_postfix_str(", ".join(told), refresh=False)
             bar.update()
             if waited.over:
                 break

@@ -60,10 +60,9 @@ class Progress(TrainerCallback):
         shown = {name: value for name, value in (logs or {}).items() if name in SHOWN}
         self.told |= {SHOWN[name]: f"{value:.4f}" for name, value in shown.items()}
         if shown:
-            told = ", ".join(f"{name} {value}" for name, value in self.told.items())
-            if self._may_end:
-                told += f", {self.kept.patience.told(self.unit)}"
-            self.bar.set_postfix_str(told)
+            told = [f"{name} {value}" for name, value in self.told.items()]
+            ends = [self.kept.patience.told(self.unit)] if self._may_end else []
+            self.bar.set_postfix_str(", ".join([*ends, *told]))
 
     @property
     def _may_end(self) -> bool:
