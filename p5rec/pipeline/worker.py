@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
@@ -40,8 +41,15 @@ class Line:
 
     def send(self, kind: str, *told: Any) -> None:
         """An answer: its kind, and plain data."""
-        self.out.write(json.dumps([kind, *told]) + "\n")
-        self.out.flush()
+        with suppress(BrokenPipeError):  # nobody is there, which stdin tells as well
+            self.out.write(json.dumps([kind, *told]) + "\n")
+            self.out.flush()
+
+    def cut(self) -> None:
+        """From now on nobody is told anything, and printing is no error."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2, self.out.fileno()):
+            os.dup2(nowhere, stream)
 
 
 def main() -> None:
@@ -51,7 +59,7 @@ def main() -> None:
     orders: SimpleQueue[str] = SimpleQueue()
     busy = Event()
     try:
-        Thread(target=_listen, args=(orders, busy), daemon=True).start()
+        Thread(target=_listen, args=(orders, busy, line), daemon=True).start()
         run = json.loads(orders.get() or "null")
         if run is None:
             return
@@ -71,19 +79,18 @@ def main() -> None:
             line.send("done", sorted(store.told))
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        os._exit(1)  # nobody is there any more
     except UserError as error:
         line.send("failed", list(error.lines))
     except Exception:
         line.send("broken", traceback.format_exc())
 
 
-def _listen(orders: SimpleQueue[str], busy: Event) -> None:
+def _listen(orders: SimpleQueue[str], busy: Event, line: Line) -> None:
     """Passes on what comes on stdin; when it ends, so does this process."""
     for order in sys.stdin:
         orders.put(order)
     orders.put("")
+    line.cut()
     if busy.is_set():
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(GRACE)

@@ -123,6 +123,7 @@ def test_workers_end_with_a_killed_parent(mine: Mine, tmp_path: Path) -> None:
     while not all(map(ended, begun)):
         time.sleep(0.1)
     assert not list(home.glob("store/[!f]*/.*.work"))
+    assert list(home.glob("store/fit/.*/model/checkpoints/checkpoint-*")), "a training is saved"
 
 
 @pytest.mark.nightly
