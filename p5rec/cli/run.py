@@ -42,7 +42,8 @@ class Options:
         int | None,
         typer.Option(
             min=1,
-            help="Stages made side by side, each in a process of one thread; 1: one after another, "
+            metavar="N",
+            help="Stages made in parallel, each by a process of one thread; 1: one after another, "
             "in all threads. Default: as many as cores and memory allow.",
         ),
     ] = None
