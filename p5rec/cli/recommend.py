@@ -259,7 +259,7 @@ def _allowed(
 
 
 def _read_pairs(path: Path | None, corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
-    from p5rec.data.known import row_numbers, read_columns
+    from p5rec.data.known import read_columns, row_numbers
 
     assert path is not None, "checked when the options were"
     table = read_columns(path, ["user", "item"])

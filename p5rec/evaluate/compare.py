@@ -92,8 +92,8 @@ def adjusted(uncorrected: Sequence[Comparison]) -> list[Comparison]:
     """The comparisons with p-values and verdicts corrected for their number.
 
     The comparisons on one task, split and metric form a family, corrected by
-    :func:`p5rec.metrics.multiple_testing.holm`. Splits and metrics are separate families: methods are
-    selected on validation and claims are made on test, and every claim names its metric.
+    :func:`p5rec.metrics.multiple_testing.holm`. Splits and metrics are separate families: methods
+    are selected on validation and claims are made on test, and every claim names its metric.
     """
     families: dict[tuple[str, str, str], list[int]] = {}
     for n, one in enumerate(uncorrected):

@@ -223,7 +223,9 @@ class ItemModel(nn.Module):
             return self.trie.log_softmax(level, nodes, logits.expand(*states.shape[:-1], -1))
         logits = self.code_logits(states, level)
         if self.item_embedding_in_last_code and level == len(self.sizes) - 1:
-            logits = self.trie.add_to_children(level, nodes, logits, partial(self._item_logits, states))
+            logits = self.trie.add_to_children(
+                level, nodes, logits, partial(self._item_logits, states)
+            )
         return self.trie.log_softmax(level, nodes, logits)
 
     def _item_logits(self, states: Tensor, leaf: Tensor) -> Tensor:

@@ -238,8 +238,8 @@ def test_lineage_without_its_corpus(tmp_path: Path) -> None:
 def test_a_review_under_two_items_is_found_and_taken_out(
     tmp_path: Path, dedupe: str, left: int
 ) -> None:
-    reviews = [("a", "w", 1, "fine"), ("a", "x", 2, "good"), ("a", "y", 2, "good"), ("a", "z", 2, ""),
-            ("a", "w", 2, "good"), ("a", "v", 3, "good")]  # fmt: skip
+    reviews = [("a", "w", 1, "fine"), ("a", "x", 2, "good"), ("a", "y", 2, "good"),
+            ("a", "z", 2, ""), ("a", "w", 2, "good"), ("a", "v", 3, "good")]  # fmt: skip
     rows = [json.dumps({"user": u, "item": i, "time": t, "review": r}) for u, i, t, r in reviews]
     (tmp_path / "log.jsonl").write_text("\n".join(rows[:5]) + "\n")
     config = DataConfig(source="table", path=str(tmp_path / "log.jsonl"), dedupe=dedupe)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from commands import figures, result, output_of, enter
+from commands import enter, figures, output_of, result
 from oracles import score_codes
 from tiny_models import make_bundle, scratch, some_codes
 from torch import Tensor

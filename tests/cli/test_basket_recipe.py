@@ -31,7 +31,11 @@ methods:
   hybrid:
     backbone: {{kind: scratch, width: 16, layers: 1, heads: 2, feedforward: 32, dropout: 0.0}}
     item_head: {{}}
-    train: {{tasks: {{next-item: {{}}, sequential-next: {{}}}}, steps: 3, batch: 4, precision: float32}}
+    train:
+      tasks: {{next-item: {{}}, sequential-next: {{}}}}
+      steps: 3
+      batch: 4
+      precision: float32
     decode: {{search: item-head}}
   fused:
     kind: fusion

@@ -42,7 +42,8 @@ def test_users_without_a_list_are_reported_with_reasons(p5rec: Any, trained: Tra
     told = [line for line in err.splitlines() if line.startswith("p5rec: ")]
     assert told == [
         "p5rec: 1 of 3 users got no list ('all'); all other items are in their history: 1",
-        "p5rec: 1 of 3 users got fewer than 5 items ('most'); all other items are in their history: 1",
+        "p5rec: 1 of 3 users got fewer than 5 items ('most'); "
+        "all other items are in their history: 1",
     ]
     answers = json.loads(Path("a.csv.manifest.json").read_text())["answers"]
     assert answers["without"] == {

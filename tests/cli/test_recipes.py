@@ -11,11 +11,10 @@ import polars as pl
 import pytest
 from my_folder import Mine
 
-from p5rec.cli.run import load, shipped
 from p5rec.core.config import dump_yaml, read_yaml
 from p5rec.core.config import load as load_config
 from p5rec.core.paths import assets
-from p5rec.core.recipes import config_path
+from p5rec.core.recipes import config_path, load, shipped
 from p5rec.evaluate.config import check_names
 
 CONFIGS = [(recipe, path) for recipe, found in shipped().items() for path in found.values()]
@@ -91,7 +90,10 @@ methods:
   model:
     backbone: {kind: scratch, width: 32, layers: 1, heads: 2, feedforward: 64}
     item_head: {}
-    train: {epochs: {max_epochs: 3, patience: 1}, next_item: {bos_probability: 0.1}, precision: float32}
+    train:
+      epochs: {max_epochs: 3, patience: 1}
+      next_item: {bos_probability: 0.1}
+      precision: float32
     decode: {search: item-head}
   codes: {like: model, decode: {search: beam, item_head_weight: 0}}
   both: {kind: fusion, components: {network: model, ease: {kind: item-to-item}}, weights: {ease: 1}}
@@ -135,7 +137,8 @@ def test_alignment_is_initialised_from_a_trained_method(p5rec: Any, tmp_path: Pa
     more = "{like: tiny, start: tiny, train: {steps: 3, tasks: {next-item: {}}"
     code, said, err = p5rec(
         "run", "tiny", "--out", tmp_path / "out", "methods.tiny.train.steps=6",
-        "methods.tiny.train.tasks={next-item: {}}", "evaluate.prompts={}", f"methods.more={more}}}}}",
+        "methods.tiny.train.tasks={next-item: {}}", "evaluate.prompts={}",
+        f"methods.more={more}}}}}",
         f"methods.sdpo={more}, align: {{objective: sdpo, negatives: 3}}}}}}",
         f"methods.grpo={more}, align: {{objective: grpo, group: 4}}}}}}",
     )  # fmt: skip

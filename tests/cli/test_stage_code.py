@@ -65,8 +65,8 @@ evaluate:
   samples: 1
 """
 KINDS = {
-    "data", "text", "vectors", "ids", "trial", "fit", "fit generative", "model", "pairs", "predictions",
-    "reference", "report",
+    "data", "text", "vectors", "ids", "trial", "fit", "fit generative", "model", "pairs",
+    "predictions", "reference", "report",
 }  # fmt: skip
 
 

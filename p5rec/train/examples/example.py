@@ -26,8 +26,8 @@ class TrainingExample:
         candidates: ``(T, K)`` int64, at the first token of a target item: the item, then rejected
             items; -1 for missing ones and at all other tokens; None: no candidates.
         reference: ``(T, K)`` float32, log-probabilities of the candidates before alignment.
-        sample_seeds: ``(T,)`` int64, at the first token of a target item: the seed of the items sampled
-            there; 0 at all other tokens; None: no seeds.
+        sample_seeds: ``(T,)`` int64, at the first token of a target item: the seed of the items
+            sampled there; 0 at all other tokens; None: no seeds.
         steps_back: ``(T,)`` int64, at the first token of an item: how many positions earlier it is
             predicted; None: one position earlier, always.
         shortened, cut: of a prompt that was too long (see ``p5rec.models.inputs.PromptTokens``); a
