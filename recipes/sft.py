@@ -6,9 +6,10 @@ accelerate launch recipes/sft.py --config my.yaml
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -24,6 +25,12 @@ from p5rec.methods.checks import check_data, check_methods, in_order
 from p5rec.methods.registry import METHODS, any_method, methods_of
 from p5rec.methods.views import view_methods
 from p5rec.tasks.registry import TASKS
+
+if TYPE_CHECKING:
+    from p5rec.evaluate.predictions import Outputs
+    from p5rec.methods.fitted import Fitted
+    from p5rec.pipeline.prepared import Prepared
+    from p5rec.recommend.serving import ServingConfig
 
 
 class Sft(Config):
@@ -67,37 +74,74 @@ def check(cfg: Any, lines: Lines) -> None:
     )
 
 
-def main(cfg: Any, store: Store, out: Path) -> None:
-    """Runs every stage in order; a stage runs again only if its inputs, config or code changed."""
+def main(cfg: Any, store: Store, out: Path, jobs: int | None = 1) -> None:
+    """Runs every stage; a stage runs again only if its inputs, config or code changed.
+
+    Args:
+        cfg: the config.
+        store: the cache of stages.
+        out: the folder of the report, ranked lists and models.
+        jobs: stages computed in parallel; None: as many as cores and memory allow.
+    """
     # slow imports come after the checks, so that config errors are reported at once
-    from p5rec.evaluate.predictions import Outputs
-    from p5rec.methods.fitted import Fitted
-    from p5rec.pipeline.fitting import RunContext, fit_method
-    from p5rec.pipeline.ids import build_ids
-    from p5rec.pipeline.predictions import predict_fitted, predict_references
+    from p5rec.pipeline.jobs import JobRunner
+    from p5rec.pipeline.parallel import in_parallel, parallel_jobs
     from p5rec.pipeline.prepared import Prepared
-    from p5rec.recommend.model_predictions import read_prompted
-    from p5rec.report.publish import publish, show
+    from p5rec.report.publish import first_table, publish, show
 
     methods = methods_of(cfg)
     data = prepare_data(cfg.data, store)
     corpus = load_corpus(data.path).with_validation(exclude_seen=cfg.evaluate.exclude_seen)
-    prepared = Prepared(corpus, data, store)
     check_data(methods, cfg.evaluate.prompts, corpus)
+
+    def print_first_table(prepared: Prepared, names: Sequence[str]) -> None:
+        print(first_table(cfg, corpus, outputs(cfg, prepared, names)), flush=True)
+
+    runner, limit = JobRunner(cfg, Prepared(corpus, data, store)), parallel_jobs(jobs, corpus)
+    with in_parallel(runner, Path(__file__), limit, print_first_table) as prepared:
+        results = outputs(cfg, prepared, in_order(methods))
+        report = store.stage(
+            "report",
+            partial(publish, cfg, data, corpus, results),
+            config=cfg.dump(),
+            code=(
+                publish,
+                *sorted({METHODS.target(m.kind) for m in methods.values()}),
+                *map(TASKS.target, TASKS),
+            ),
+            inputs={"data": data, **dict(results.named())},
+        )
+    if not store.rank:
+        fitted = {name: runs[0] for name, runs in results.fitted.items()}
+        show(report.path, results.ids, fitted, serving_of(cfg, results.fitted), out)
+
+
+def outputs(cfg: Any, prepared: Prepared, names: Sequence[str]) -> Outputs:
+    """Semantic ids, fitted methods, and the predictions of methods and reference baselines.
+
+    Args:
+        cfg: the config.
+        prepared: the data.
+        names: of the methods, each after the method that it is initialised from.
+    """
+    from p5rec.evaluate.predictions import Outputs
+    from p5rec.pipeline.fitting import RunContext, fit_method
+    from p5rec.pipeline.ids import build_ids
+    from p5rec.pipeline.predictions import predict_fitted, predict_references
+    from p5rec.recommend.model_predictions import read_prompted
+
+    methods = methods_of(cfg)
     views = view_methods(cfg.ids, cfg.methods)
-    used = {method.semantic_ids for method in methods.values()}
+    used = {methods[name].semantic_ids for name in names}
     ids = {
         name: build_ids(config, views[name], prepared, cfg.repeats)
         for name, config in cfg.ids.items()
         if name in used
     }
     fitted: dict[str, list[Fitted]] = {}
-    for name in in_order(methods):
+    for name in names:
         fitted[name] = fit_method(methods[name], prepared, RunContext(ids, fitted), cfg.repeats)
-    serving = {
-        name: cfg.evaluate.serving(runs[0].method, cfg.seed, runs[0].seed)
-        for name, runs in fitted.items()
-    }
+    serving = serving_of(cfg, fitted)
     predictions = {
         split_name: {
             name: [predict_fitted(run, serving[name], prepared, split_name) for run in runs]
@@ -111,23 +155,18 @@ def main(cfg: Any, store: Store, out: Path) -> None:
         for split_name, by_method in predictions.items()
     }
     references = {
-        split_name: predict_references(each, prepared, fitted)
+        split_name: predict_references(each, prepared, methods)
         for split_name, each in prompted.items()
     }
-    outputs = Outputs(ids, fitted, predictions, references)
-    report = store.stage(
-        "report",
-        partial(publish, cfg, data, corpus, outputs),
-        config=cfg.dump(),
-        code=(
-            publish,
-            *sorted({METHODS.target(m.kind) for m in methods.values()}),
-            *map(TASKS.target, TASKS),
-        ),
-        inputs={"data": data, **dict(outputs.named())},
-    )
-    if not store.rank:
-        show(report.path, ids, {name: runs[0] for name, runs in fitted.items()}, serving, out)
+    return Outputs(ids, fitted, predictions, references)
+
+
+def serving_of(cfg: Any, fitted: Mapping[str, Sequence[Fitted]]) -> dict[str, ServingConfig]:
+    """How each of the methods is queried."""
+    return {
+        name: cfg.evaluate.serving(runs[0].method, cfg.seed, runs[0].seed)
+        for name, runs in fitted.items()
+    }
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 from transformers import AutoModel, AutoTokenizer
+
+from p5rec.core.progress import open_bar
 
 from .quiet import quiet
 from .sources import open_model
@@ -53,9 +54,8 @@ def encode(
     # sorted by length, so that batches contain little padding
     order = np.argsort([len(text) for text in texts], kind="stable")
     vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
-    with torch.inference_mode():
-        for start in tqdm(range(0, len(texts), batch), desc="encode", unit="batch", leave=False):
-            chosen = order[start : start + batch]
+    with torch.inference_mode(), open_bar(len(texts), "encode", "text") as bar:
+        for chosen in np.split(order, range(batch, len(texts), batch)):
             inputs = tokenizer(
                 [texts[i] for i in chosen],
                 padding=True,
@@ -67,4 +67,5 @@ def encode(
             mask = inputs["attention_mask"][..., None]
             pooled = (hidden * mask).sum(1) / mask.sum(1)
             vectors[chosen] = torch.nn.functional.normalize(pooled, dim=-1).numpy()
+            bar.update(len(chosen))
     return vectors

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from p5rec.core.errors import UserError, input_error
-from p5rec.core.recipes import RECORD, config_path, shipped
+from p5rec.core.errors import UserError
+from p5rec.core.recipes import RECORD, config_path, load, shipped
 
 from .options import CONFIG, changes, spread
 
@@ -38,6 +37,15 @@ class Options:
             help="Permutation control: randomly permute a signal (ids, text, history, targets or "
             "weights; several with commas), to test whether it explains a gain. The run's name is "
             "<name>-permute-<signals>."
+        ),
+    ] = None
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Stages computed in parallel, each in a process of one thread. 1: one after "
+            "another, with all threads. Default: as many as cores and memory allow.",
         ),
     ] = None
     force: Annotated[
@@ -149,7 +157,7 @@ def execute(script: Path, path: Path, overrides: Sequence[str], options: Options
             check_same(folder, path, cfg)
     origin = made_from(path, folder, cfg)
     store = Store(cache_home() / "store")
-    module.main(cfg, store, folder)
+    module.main(cfg, store, folder, options.jobs)
     if not store.rank:
         with writing(folder), atomic_write(folder / RECORD) as handle:
             handle.write(origin + dump_yaml(cfg))
@@ -159,16 +167,3 @@ def execute(script: Path, path: Path, overrides: Sequence[str], options: Options
 def _plain(stem: str) -> str:
     """The name of a run from the name of its config's file: ``my run`` as ``my-run``."""
     return re.sub(r"^\W+|[^\w.-]+", "-", stem).lstrip(".-") or "run"
-
-
-def load(script: Path) -> Any:
-    """A recipe's module: its ``SCHEMA``, ``settle``, ``check`` and ``main(cfg, store, out)``."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    spec = spec_from_file_location(f"p5rec_recipe_{script.stem}", script)
-    if spec is None or spec.loader is None:
-        raise input_error(script, "a recipe", "a file that cannot be read", "check the path")
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module  # to resolve annotations of the recipe's classes
-    spec.loader.exec_module(module)
-    return module

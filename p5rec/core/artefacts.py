@@ -229,6 +229,10 @@ class Artefact:
 Compute = Callable[[Path], Lineage]
 
 
+class NotCached(Exception):
+    """A stage is not in the cache, and the store does not compute stages."""
+
+
 @dataclass(frozen=True)
 class Store:
     """Artefacts under one folder, addressed by content hash.
@@ -239,17 +243,35 @@ class Store:
         rank: the rank of this process in its launch; rank 0 computes the artefacts, the others
             wait for them.
         used: the stages requested so far.
+        computes: whether a stage that is not cached is computed.
+        notified: the stages (``name/key``) that have had their log line; they get no other. None:
+            every request of a stage is logged.
     """
 
     root: Path
     notify: Callable[[str], None] = print
     rank: int = field(default_factory=rank)
     used: InUse = field(default_factory=InUse, init=False, compare=False, repr=False)
+    computes: bool = field(default=True, init=False)
+    notified: set[str] | None = field(default=None, init=False, compare=False, repr=False)
+
+    def cached_only(self) -> Store:
+        """The same store, which raises :class:`NotCached` for a stage that is not cached."""
+        store = copy(self)
+        object.__setattr__(store, "computes", False)
+        return store
 
     def quiet(self) -> Store:
         """The same store, without a line for each stage."""
         store = copy(self)
         object.__setattr__(store, "notify", lambda _: None)
+        object.__setattr__(store, "notified", None)
+        return store
+
+    def notifying_once(self) -> Store:
+        """The same store, with one log line for each stage."""
+        store = copy(self)
+        object.__setattr__(store, "notified", set())
         return store
 
     def artefact_of(self, path: Path) -> Artefact | None:
@@ -315,6 +337,8 @@ class Store:
         line = f"{name} {what}".strip()
         if not missing(final):
             return self._cached(final, line)
+        if not self.computes:
+            raise NotCached(line)
         started = time.perf_counter()
         with disk_errors(name, self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
@@ -333,14 +357,21 @@ class Store:
                     upstream = [value for value in inputs.values() if isinstance(value, Artefact)]
                     _describe(work, f"{name}/{key}", recipe, lineage, upstream, started)
                     publish(work, final)
-        self.notify(f"{line}: made {final} in {time.perf_counter() - started:.1f} s")
+        self._log(final, f"{line}: made {final} in {time.perf_counter() - started:.1f} s")
         return Artefact(final, key, fresh=True)
 
     def _cached(self, final: Path, line: str) -> Artefact:
         with suppress(OSError):  # a read-only store
             os.utime(final / MANIFEST)  # the time of last use
-        self.notify(f"{line}: cached {final}")
+        self._log(final, f"{line}: cached {final}")
         return Artefact(final, final.name)
+
+    def _log(self, final: Path, line: str) -> None:
+        stage = f"{final.parent.name}/{final.name}"
+        if self.notified is None or stage not in self.notified:
+            self.notify(line)
+        if self.notified is not None:
+            self.notified.add(stage)
 
 
 def _describe(

@@ -78,20 +78,10 @@ class Code:
         Raises:
             ValueError: the source of the work's module is not available.
         """
-        reached: set[str] = set()
-        waiting = [_target(each).partition(":")[0] for each in work]
-        ours = {PACKAGE.name, *(name.partition(".")[0] for name in waiting)}
-        if strange := [name for name in waiting if _file(self.root, name) is None]:
-            raise ValueError(f"expected work in a module with a source, got {', '.join(strange)}")
-        waiting += [package for name in waiting for package in _packages(name)]
-        while waiting:
-            name = waiting.pop()
-            counts = name.partition(".")[0] in ours and _file(self.root, name) is not None
-            if name not in reached and counts:
-                reached.add(name)
-                waiting += _read(self.root, name).imports
+        modules = frozenset(_target(each).partition(":")[0] for each in work)
+        closure = _closure(self.root, modules)
         _parsed(cache_home() / PARSED).save()
-        return sorted(reached)
+        return list(closure)
 
     def digest(self, *work: Work) -> str:
         """A short hash of ``work`` and of all modules that it can run."""
@@ -147,6 +137,23 @@ def _file(root: Path, name: str) -> Path | None:
         return source if source.suffix == ".py" else None
     path = root.joinpath(*name.split("."))
     return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+
+
+@cache
+def _closure(root: Path, modules: frozenset[str]) -> tuple[str, ...]:
+    """See :meth:`Code.closure`; ``modules`` are the names of the modules of the work."""
+    reached: set[str] = set()
+    ours = {PACKAGE.name, *(name.partition(".")[0] for name in modules)}
+    if strange := sorted(name for name in modules if _file(root, name) is None):
+        raise ValueError(f"expected work in a module with a source, got {', '.join(strange)}")
+    waiting = [*modules, *(package for name in modules for package in _packages(name))]
+    while waiting:
+        name = waiting.pop()
+        counts = name.partition(".")[0] in ours and _file(root, name) is not None
+        if name not in reached and counts:
+            reached.add(name)
+            waiting += _read(root, name).imports
+    return tuple(sorted(reached))
 
 
 @cache

@@ -43,3 +43,23 @@ class Patience:
         """Whether training should stop."""
         last, before = self.values[-self.checks :], self.values[-2 * self.checks : -self.checks]
         return 0 < self.checks <= len(before) and sum(last) <= sum(before)
+
+    @property
+    def exhausted_at(self) -> int:
+        """The check at which training stops if all further values equal the mean of the last
+        ``checks`` values."""
+        last = self.values[-self.checks :]
+        level = sum(last) / len(last) if last else 0.0
+        ahead = Patience(self.checks, [*self.values])
+        while not ahead.exhausted and len(ahead.values) < len(self.values) + 2 * self.checks:
+            ahead.values.append(level)
+        return len(ahead.values)
+
+    def summary(self, unit: str) -> str:
+        """The best value and the time of the early stop, for a progress bar.
+
+        Args:
+            unit: the interval between checks, for example ``epoch``.
+        """
+        best = f"best {self.best:.4f} ({unit} {self.best_check}), " if self.values else ""
+        return f"{best}stops after {unit} {self.exhausted_at} unless it rises"

@@ -1,7 +1,8 @@
 """Progress bars for long work; a single query draws none.
 
 Code that processes many batches enables them with :func:`progress_bars`. They apply to the current
-thread only. Without that context the same code draws no bar.
+thread only. Without that context the same code draws no bar. The parent process of a worker draws
+the worker's bars (:func:`forward_bars`).
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from io import StringIO
+from typing import Any
 
 _BARS = ContextVar("progress_bars", default=False)
 _NO_BARS = ContextVar("no_progress_bars", default=False)
+_FORWARD: list[Callable[[str], object]] = []  # in a worker process: receives the text of its bars
+COUNTER = "{desc}: {n_fmt} {unit} [{elapsed}{postfix}]"  # format of a bar without a total
 
 
 @contextmanager
@@ -39,14 +44,46 @@ def bars_are_off() -> bool:
     return _NO_BARS.get()
 
 
+def forward_bars(send: Callable[[str], object]) -> None:
+    """Sends the text of every later bar of this process to ``send``, and "" when a bar closes."""
+    _FORWARD[:] = [send]
+
+
+def open_bar(
+    total: int | None, desc: str, unit: str, *, done: int = 0, off: bool = False
+) -> Any:  # a tqdm; the first bar imports it
+    """A tqdm bar; a nested bar disappears when it is full.
+
+    Args:
+        total: number of units; None: unknown, and the bar counts units.
+        desc: label of the bar.
+        unit: name of the unit.
+        done: units that are done already.
+        off: draw nothing.
+    """
+    from tqdm import tqdm
+
+    settings: dict[str, Any] = {"total": total, "desc": desc, "unit": unit, "initial": done}
+    settings |= {"leave": None, "disable": off or bars_are_off()}
+    if total is None:
+        settings["bar_format"] = COUNTER
+    if not _FORWARD:
+        return tqdm(**settings)
+
+    class ForwardedBar(tqdm):  # type: ignore[misc]
+        """A bar whose text is sent to the parent process, unless it is nested."""
+
+        def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+            if not abs(self.pos):
+                _FORWARD[0](str(self) if msg is None else msg)
+            return True
+
+    settings |= {"leave": False, "file": StringIO(), "mininterval": 0.5, "ncols": 80}
+    return ForwardedBar(**settings)
+
+
 @contextmanager
 def progress_bar(total: int, desc: str, unit: str) -> Iterator[Callable[[int], object]]:
     """Draws a bar of ``total`` units; yields a function that advances it by a number of units."""
-    if bars_are_off() or not _BARS.get():
-        yield lambda advance: None
-        return
-    from tqdm import tqdm
-
-    # leave=None: a nested bar disappears when it is full
-    with tqdm(total=total, desc=desc, unit=unit, leave=None) as bar:
+    with open_bar(total, desc, unit, off=not _BARS.get()) as bar:
         yield bar.update

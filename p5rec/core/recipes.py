@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from .errors import UserError, did_you_mean, input_error
 from .paths import assets
@@ -49,3 +51,16 @@ def config_path(name: str | Path, beside: Path = Path(), also: Iterable[str] = (
         f"expected a config (a YAML file, a shipped config's name or a run's folder), got "
         f"{word!r}; {did_you_mean(word, [*known, *also])}"
     )
+
+
+def load(script: Path) -> Any:
+    """A recipe's module: ``SCHEMA``, ``settle``, ``check`` and ``main(cfg, store, out, jobs)``."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location(f"p5rec_recipe_{script.stem}", script)
+    if spec is None or spec.loader is None:
+        raise input_error(script, "a recipe", "a file that cannot be read", "check the path")
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # to resolve annotations of the recipe's classes
+    spec.loader.exec_module(module)
+    return module

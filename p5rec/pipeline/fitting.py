@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tqdm import tqdm
-
 from p5rec.core.artefacts import (
     LINEAGE,
     Artefact,
@@ -23,7 +21,7 @@ from p5rec.core.artefacts import (
 )
 from p5rec.core.code import Work
 from p5rec.core.errors import input_error
-from p5rec.core.progress import bars_are_off
+from p5rec.core.progress import open_bar
 from p5rec.core.publishing import copy_or_link
 from p5rec.core.types import Corpus
 from p5rec.data.split import ALL
@@ -81,7 +79,7 @@ def fit_method(
     points = method.points()
     best, trials = 0, []
     if len(points) > 1:
-        trials = _try(points, prepared, among)
+        trials = _trials(points, prepared, among)
         values = [trial.value for trial in trials]
         best = values.index(max(values))  # of equal ones the first
     runs = []
@@ -99,6 +97,27 @@ def fit_method(
         }
         runs.append(Fitted(points[best], run.seed, stage, run.complete(stage), about))
     return runs
+
+
+def fit_point(method: Method, prepared: Prepared, among: RunContext, point: int) -> None:
+    """Computes the trial of one point of a method's grid; :func:`fit_method` then finds it."""
+    _Run.of(method.points()[point], prepared, among, 0).trial()
+
+
+def fit_component(
+    method: Method, prepared: Prepared, among: RunContext, nth: int, name: str
+) -> None:
+    """Fits a component of a method; :func:`fit_method` then finds it.
+
+    Args:
+        method: the method that has the component.
+        prepared: the data.
+        among: the results of the run so far.
+        nth: the number of the seed.
+        name: of the component among the method's needs.
+    """
+    run = _Run.of(method, prepared, among, nth)
+    run._one(method.needs(run.seed)[name])
 
 
 @dataclass(frozen=True)
@@ -131,12 +150,16 @@ class _Trial:
         return self.stage.path / MODEL
 
 
-def _try(points: Sequence[Method], prepared: Prepared, among: RunContext) -> list[_Trial]:
+def _trials(points: Sequence[Method], prepared: Prepared, among: RunContext) -> list[_Trial]:
     """The trials of ``points``, with one stage each, or two for collective fits."""
     quiet = replace(prepared, store=prepared.store.quiet())
-    off = bars_are_off() or bool(prepared.store.rank)
-    with tqdm(points, desc=f"tune {points[0].kind}", unit="trial", leave=None, disable=off) as bar:
-        return [_Run.of(point, quiet, among, 0).trial() for point in bar]
+    trials = []
+    desc, off = f"tune {points[0].kind}", bool(prepared.store.rank)
+    with open_bar(len(points), desc, "trial", off=off) as bar:
+        for point in points:
+            trials.append(_Run.of(point, quiet, among, 0).trial())
+            bar.update()
+    return trials
 
 
 @dataclass(frozen=True)

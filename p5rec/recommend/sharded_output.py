@@ -22,7 +22,6 @@ import polars as pl
 import pyarrow.parquet as pq
 import torch
 from torch import distributed
-from tqdm import tqdm
 
 from p5rec.core.artefacts import (
     atomic_write,
@@ -36,7 +35,7 @@ from p5rec.core.artefacts import (
 from p5rec.core.errors import UserError
 from p5rec.core.launch import processes, rank
 from p5rec.core.locks import exclusive_lock, print_waiting
-from p5rec.core.progress import progress_bars
+from p5rec.core.progress import open_bar, progress_bars
 
 SHARD_SIZE = 1000  # requests
 KEY = "key.json"
@@ -122,7 +121,7 @@ def _compute(
 ) -> None:
     """Computes the shards that are not in their files yet."""
     total = sum(len(requests) for _, requests in shards)
-    with tqdm(total=total, desc="predict", unit=unit, disable=quiet) as bar, progress_bars():
+    with open_bar(total, "predict", unit, off=quiet) as bar, progress_bars():
         for file, requests in shards:
             if not file.exists():
                 frame = compute(requests)

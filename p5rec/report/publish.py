@@ -30,6 +30,7 @@ from p5rec.evaluate.schema import load_report
 from p5rec.ids.codebook_metrics import FILE
 from p5rec.ids.files import load_codes
 from p5rec.methods.fitted import Fitted
+from p5rec.methods.registry import methods_of
 from p5rec.recommend.list_files import LISTS, read_lists
 from p5rec.recommend.lists import to_frame, write_lists
 from p5rec.recommend.serving import FILE as SERVING
@@ -134,6 +135,24 @@ def _training_logs(fitted: Mapping[str, Sequence[Fitted]]) -> dict[str, str]:
         if (log := runs[0].trained / LOG).is_file():
             logs.setdefault(log, name)
     return {name: str(log) for log, name in logs.items()}
+
+
+def first_table(cfg: Any, corpus: Corpus, outputs: Outputs) -> str:
+    """The table of the methods that are evaluated before others.
+
+    Args:
+        cfg: the recipe's config; comparisons with other methods are left out.
+        corpus: the data set.
+        outputs: of the stages of some of its methods.
+    """
+    pairs = tuple(pair for pair in cfg.evaluate.compare if {*pair} <= outputs.fitted.keys())
+    evaluate = cfg.evaluate.model_copy(update={"compare": pairs, "samples": 0})
+    measured, _ = measure_run(cfg.model_copy(update={"evaluate": evaluate}), corpus, outputs)
+    rules = Rules(cfg.seed, range(cfg.repeats), pairs, cfg.evaluate.exclude_seen)
+    seconds = seconds_of(artefact for _, artefact in outputs.named())
+    report = assemble(corpus, measured, rules, seconds=seconds, manifest={})
+    unfinished = [name for name in methods_of(cfg) if name not in outputs.fitted]
+    return f"\n{table(report)}\n\nnot finished yet: {', '.join(unfinished)}\n"
 
 
 def show(

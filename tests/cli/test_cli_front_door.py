@@ -13,9 +13,9 @@ import yaml
 
 from p5rec.cli.main import COMMANDS, LazyGroup
 from p5rec.cli.main import app as front
-from p5rec.cli.run import load, shipped
 from p5rec.core.config import load as load_config
 from p5rec.core.paths import assets
+from p5rec.core.recipes import load, shipped
 
 HEAVY = ("torch", "numpy", "polars", "transformers", "datasets", "pydantic", "pyarrow")
 

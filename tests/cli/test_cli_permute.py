@@ -14,11 +14,11 @@ from my_folder import Mine, Trained
 
 from p5rec.cli import run as running
 from p5rec.cli.permute import SIGNALS, permuted
-from p5rec.cli.run import load, shipped
 from p5rec.core.config import Tree
 from p5rec.core.config import load as load_config
 from p5rec.core.errors import UserError
 from p5rec.core.paths import assets
+from p5rec.core.recipes import load, shipped
 from p5rec.data.prepare import load_corpus
 from p5rec.ids.files import load_codes
 

@@ -11,11 +11,10 @@ import polars as pl
 import pytest
 from my_folder import Mine
 
-from p5rec.cli.run import load, shipped
 from p5rec.core.config import dump_yaml, read_yaml
 from p5rec.core.config import load as load_config
 from p5rec.core.paths import assets
-from p5rec.core.recipes import config_path
+from p5rec.core.recipes import config_path, load, shipped
 from p5rec.evaluate.config import check_names
 
 CONFIGS = [(recipe, path) for recipe, found in shipped().items() for path in found.values()]

@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from p5rec.core.patience import Patience
-from p5rec.core.progress import bars_are_off
+from p5rec.core.progress import open_bar
 from p5rec.core.rng import derive_seed, sampled
 from p5rec.core.types import Interactions, Split
 from p5rec.data.split import instances
@@ -88,43 +87,47 @@ def updates(losses: Iterable[Tensor], optimizer: torch.optim.Optimizer, mean: Ru
 
 def train(
     model: nn.Module,
-    one_pass: Callable[[int], float],
-    figure: Callable[[], float] | None,
+    one_epoch: Callable[[int], float],
+    metric: Callable[[], float] | None,
     *,
     epochs: int,
     patience: int,
     name: str,
 ) -> int:
-    """Trains until ``patience`` epochs are no better than those before, and restores the best.
+    """Trains with early stopping, and restores the weights of the best epoch.
 
     Args:
-        model: the evaluated model; it ends with the weights of its best epoch (without ``figure``,
+        model: the evaluated model; it ends with the weights of its best epoch (without ``metric``,
             of its last).
-        one_pass: trains epoch n, counted from 0, and returns its mean loss.
-        figure: the validation metric; larger is better.
-        epochs: the maximum.
-        patience: in epochs; 0: no early stopping.
+        one_epoch: trains epoch n, counted from 0, and returns its mean loss.
+        metric: the validation metric; larger is better.
+        epochs: the maximum number of epochs.
+        patience: of early stopping, in epochs (:class:`~p5rec.core.patience.Patience`); 0: none.
         name: of the progress bar.
 
     Returns:
         The epoch of the model's weights.
     """
-    waited, kept = Patience(patience), None
-    figure = figure if patience else None
-    with tqdm(range(epochs), desc=name, unit="pass", leave=None, disable=bars_are_off()) as bar:
-        for n in bar:
-            told = {"loss": f"{one_pass(n):.3f}"}
-            if figure is not None:
-                value = figure()
-                if waited.improves(value):
-                    kept = {key: array.clone() for key, array in model.state_dict().items()}
-                told |= {"NDCG@10": f"{value:.4f}", "best": f"{waited.best:.4f}"}
-            bar.set_postfix(told)
-            if waited.exhausted:
+    stopping, best_weights = Patience(patience), None
+    metric = metric if patience else None
+    may_stop_early = metric is not None and 2 * patience <= epochs
+    total, unit = (None, "epochs") if may_stop_early else (epochs, "epoch")
+    with open_bar(total, name, unit) as bar:
+        for n in range(epochs):
+            values = [f"loss {one_epoch(n):.3f}"]
+            if metric is not None:
+                value = metric()
+                if stopping.improves(value):
+                    state = model.state_dict()
+                    best_weights = {key: array.clone() for key, array in state.items()}
+                values = [stopping.summary("epoch"), f"NDCG@10 {value:.4f}", *values]
+            bar.set_postfix_str(", ".join(values), refresh=False)
+            bar.update()
+            if stopping.exhausted:
                 break
-    if kept is not None:
-        model.load_state_dict(kept)
-    return waited.best_check or epochs
+    if best_weights is not None:
+        model.load_state_dict(best_weights)
+    return stopping.best_check or epochs
 
 
 def products(vectors: np.ndarray, table: np.ndarray) -> np.ndarray:

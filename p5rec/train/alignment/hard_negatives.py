@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 from torch import Tensor
-from tqdm import tqdm
 
+from p5rec.core.progress import open_bar
 from p5rec.core.rng import tie_order
 from p5rec.models.candidate_sampling import (
     item_starting_at,
@@ -71,7 +71,7 @@ def mine_negatives(
     np.save(folder / "positions.npy", np.concatenate(targets))
     items = open_memmap(folder / "items.npy", "w+", np.int32, shape)
     scores = open_memmap(folder / "scores.npy", "w+", np.float32, shape)
-    with tqdm(total=len(examples), desc="pairs", unit="example") as bar:
+    with open_bar(len(examples), "pairs", "example") as bar:
         for batch in by_length(examples.lengths, TOKENS):
             ids, _ = pad([examples[i].input_ids for i in batch], bundle.tokenizer.pad_token_id)
             ids = ids.to(model.device)

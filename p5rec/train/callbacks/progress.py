@@ -6,37 +6,51 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from p5rec.core.artefacts import atomic_write
-from p5rec.core.progress import bars_are_off
+from p5rec.core.progress import open_bar
+
+from .validation import FinalWeights
 
 LABELS = {"loss": "loss", "valid_NDCG@10": "NDCG@10"}  # name in the log → label in the bar
 
 
 class Progress(TrainerCallback):
-    """A progress bar with steps, speed, time left, the last loss and validation metric."""
+    """A progress bar with steps, speed, time left, the last loss and validation metric.
 
-    def __init__(self) -> None:
-        self.bar = tqdm(disable=True)
+    If early stopping is possible, the bar counts validation checks instead of steps, and has the
+    best metric and the time of the early stop.
+
+    Args:
+        final_weights: the weights of the run, with its early stopping.
+        unit: the interval between validation checks, for example ``epoch``.
+    """
+
+    def __init__(self, final_weights: FinalWeights, unit: str) -> None:
+        self.final_weights, self.unit = final_weights, unit
+        self.bar = open_bar(None, "train", unit, off=True)
         self.metrics: dict[str, str] = {}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self.bar = tqdm(
-            total=state.max_steps,
-            initial=state.global_step,
-            desc="train",
-            unit="step",
-            disable=bars_are_off() or not state.is_world_process_zero,
-        )
+        off = not state.is_world_process_zero
+        if self._may_stop_early:
+            self.bar = open_bar(None, "train", f"{self.unit}s", off=off)
+        else:
+            self.bar = open_bar(state.max_steps, "train", "step", done=state.global_step, off=off)
+        self._advance(state)
+
+    def _advance(self, state: TrainerState) -> None:
+        checks = len(self.final_weights.patience.values)
+        done = checks if self._may_stop_early else state.global_step
+        self.bar.update(done - self.bar.n)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self.bar.update(state.global_step - self.bar.n)
+        self._advance(state)
 
     def on_log(
         self,
@@ -49,7 +63,16 @@ class Progress(TrainerCallback):
         latest = {name: value for name, value in (logs or {}).items() if name in LABELS}
         self.metrics |= {LABELS[name]: f"{value:.4f}" for name, value in latest.items()}
         if latest:
-            self.bar.set_postfix(self.metrics)
+            metrics = [f"{name} {value}" for name, value in self.metrics.items()]
+            patience = self.final_weights.patience
+            early = [patience.summary(self.unit)] if self._may_stop_early else []
+            self.bar.set_postfix_str(", ".join([*early, *metrics]))
+
+    @property
+    def _may_stop_early(self) -> bool:
+        """Whether early stopping is possible before the last step."""
+        final = self.final_weights
+        return 0 < 2 * final.patience.checks * final.every <= final.last_step
 
     def close(self) -> None:
         """Closes the bar."""

@@ -1,0 +1,134 @@
+"""The stages of a run as jobs, each of which one process can run once its dependencies are done.
+
+A job computes stages of the store and returns nothing: every process reads its results from the
+store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, TypeVar
+
+from p5rec.core.artefacts import Artefact
+from p5rec.methods.base import LISTS, Method
+from p5rec.methods.fitted import Fitted
+from p5rec.methods.registry import methods_of
+from p5rec.methods.views import view_methods
+
+from .fitting import RunContext, fit_component, fit_method, fit_point
+from .ids import build_ids
+from .predictions import predict_fitted
+from .prepared import Prepared
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, order=True)
+class Job:
+    """A unit of work for one process.
+
+    Attributes:
+        kind: ``ids``: build semantic ids. ``trial``: evaluate a point of a method's grid.
+            ``component``: fit a component of a method. ``fit``: fit a method. ``predictions``:
+            compute its predictions.
+        name: of the ids or the method.
+        nth: the number of the seed.
+        detail: the number of the grid point, the name of the component, or the held-out split.
+    """
+
+    kind: Literal["ids", "trial", "component", "fit", "predictions"]
+    name: str
+    nth: int = 0
+    detail: str = ""
+
+    def __str__(self) -> str:
+        seed = f", seed {self.nth}" if self.nth else ""
+        return f"{self.kind} {self.name} {self.detail}".strip() + seed
+
+
+@dataclass(frozen=True)
+class JobRunner:
+    """Runs the jobs of a recipe.
+
+    Attributes:
+        cfg: the recipe's config, with ``ids``, ``methods``, ``baselines``, ``evaluate``.
+        prepared: its data.
+    """
+
+    cfg: Any
+    prepared: Prepared
+
+    @cached_property
+    def methods(self) -> dict[str, Method]:
+        """The methods of the recipe, by name."""
+        return methods_of(self.cfg)
+
+    @cached_property
+    def views(self) -> Mapping[str, Mapping[str, Method]]:
+        """The methods whose item vectors the ids use, by name of the ids and by view."""
+        return view_methods(self.cfg.ids, self.cfg.methods)
+
+    def run(self, job: Job) -> None:
+        """Computes the stages of ``job`` that are not cached; its inputs get no log lines."""
+        name, nth = job.name, job.nth
+        match job.kind:
+            case "ids":
+                self._ids(name, nth, self.prepared)
+            case "trial":
+                method = self.methods[name]
+                fit_point(method, self._quiet, self._context(method, 0), int(job.detail))
+            case "component":
+                method = self.methods[name]
+                fit_component(method, self.prepared, self._context(method, nth), nth, job.detail)
+            case "fit":
+                self._fit(name, nth, self.prepared)
+            case "predictions":
+                self._predict(name, nth, job.detail)
+
+    @property
+    def _quiet(self) -> Prepared:
+        return replace(self.prepared, store=self.prepared.store.quiet())
+
+    def _ids(self, name: str, nth: int, prepared: Prepared) -> Artefact:
+        (ids,) = build_ids(self.cfg.ids[name], self.views[name], prepared, first=nth)
+        return ids
+
+    def _fit(self, name: str, nth: int, prepared: Prepared) -> Fitted:
+        method = self.methods[name]
+        (fitted,) = fit_method(method, prepared, self._context(method, nth), first=nth)
+        return fitted
+
+    def _predict(self, name: str, nth: int, split_name: str) -> None:
+        fitted, first = self._fit(name, nth, self._quiet), self._fit(name, 0, self._quiet)
+        serving = self.cfg.evaluate.serving(first.method, self.cfg.seed, first.seed)
+        if LISTS in first.method.capabilities or serving.about(split_name).prompts:
+            predict_fitted(fitted, serving, self.prepared, split_name)
+
+    def _context(self, method: Method, nth: int) -> RunContext:
+        """The results that ``method`` may need under the seed ``nth``, computed on access."""
+        seeds = [0] + [nth] * nth if len(method.points()) > 1 else [nth]
+        return RunContext(
+            _Lazy(self.cfg.ids, lambda name: [self._ids(name, n, self._quiet) for n in seeds]),
+            _Lazy(self.methods, lambda name: [self._fit(name, n, self._quiet) for n in seeds]),
+        )
+
+
+class _Lazy(Mapping[str, Sequence[T]]):
+    """A mapping whose values are computed on access."""
+
+    def __init__(self, names: Mapping[str, Any], compute: Callable[[str], Sequence[T]]) -> None:
+        self.names, self.compute = names, compute
+
+    def __getitem__(self, name: str) -> Sequence[T]:
+        return self.compute(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
