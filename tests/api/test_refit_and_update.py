@@ -77,7 +77,7 @@ def test_an_update_continues_from_the_earlier_model(
     assert about["fitted"]["ease"] == {"fitted": "anew"}
     assert (about["new_users"], about["new_items"], about["gone_items"]) == (NEW, 2, 1)
     assert about["before"] == refitted.provenance.events
-    assert [each["made"] for each in about["earlier"]] == ["refit"]
+    assert [each["operation"] for each in about["earlier"]] == ["refit"]
     assert {*updated.news.users} == {f"n{n}" for n in range(NEW)}
     assert {*updated.news.items} == {"A-24", "A-25"}
     assert updated.news.gone == ("A-0",)
@@ -119,7 +119,7 @@ def test_a_saved_model_is_updated_as_well(
     assert more.fitted["network"] == {"fitted": "from an earlier model", "epochs": 1}
     refit = after.refit(tomorrow(), verbose=False)
     assert refit.provenance.fitted["network"]["fitted"] == "anew"
-    assert [each["made"] for each in refit.provenance.earlier] == ["refit", "update"]
+    assert [each["operation"] for each in refit.provenance.earlier] == ["refit", "update"]
 
 
 @pytest.mark.parametrize(

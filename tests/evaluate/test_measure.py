@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from means import mean_intervals
+from mean_intervals import mean_intervals
 
 from p5rec.core.types import RankedLists
 from p5rec.evaluate.compare import compare
