@@ -157,8 +157,7 @@ def _check_launch(trainer: MultitaskTrainer, last: Path | None, run: dict[str, s
 def _watched(trainer: MultitaskTrainer, folder: Path, eval_fn: EvalFn | None) -> Iterator[None]:
     """Adds the callbacks: progress bar, ``metrics.jsonl``, validation, saving, interrupts."""
     trainer.remove_callback(PrinterCallback)
-    unit = "epoch" if trainer.recipe.epochs else "check"
-    progress, interrupt = Progress(trainer.final_weights, unit), Interrupt()
+    progress, interrupt = Progress(trainer.final_weights), Interrupt()
     saver = SaveByTime(trainer.recipe.save_minutes)
     for callback in (progress, MetricsFile(folder / "metrics.jsonl"), saver, interrupt):
         trainer.add_callback(callback)

@@ -24,12 +24,11 @@ class Progress(TrainerCallback):
 
     Args:
         final_weights: the weights of the run, with its early stopping.
-        unit: the interval between validation checks, for example ``epoch``.
     """
 
-    def __init__(self, final_weights: FinalWeights, unit: str) -> None:
-        self.final_weights, self.unit = final_weights, unit
-        self.bar = open_bar(None, "train", unit, off=True)
+    def __init__(self, final_weights: FinalWeights) -> None:
+        self.final_weights = final_weights
+        self.bar = open_bar(None, "train", "step", off=True)
         self.metrics: dict[str, str] = {}
 
     def on_train_begin(
@@ -37,7 +36,7 @@ class Progress(TrainerCallback):
     ) -> None:
         off = not state.is_world_process_zero
         if self._may_stop_early:
-            self.bar = open_bar(None, "train", f"{self.unit}s", off=off)
+            self.bar = open_bar(None, "train", "checks", off=off)
         else:
             self.bar = open_bar(state.max_steps, "train", "step", done=state.global_step, off=off)
         self._advance(state)
@@ -65,7 +64,7 @@ class Progress(TrainerCallback):
         if latest:
             metrics = [f"{name} {value}" for name, value in self.metrics.items()]
             patience = self.final_weights.patience
-            early = [patience.summary(self.unit)] if self._may_stop_early else []
+            early = [patience.summary("check")] if self._may_stop_early else []
             self.bar.set_postfix_str(", ".join([*early, *metrics]))
 
     @property
