@@ -45,7 +45,7 @@ def test_the_example(made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "A-17" not in set(own["item"])
     assert set(new["item"]) == {"C-1", "C-2"}
     assert set(compared["a"]) == {"hybrid"}
-    again = names["again"].recommend(users=["u1"], k=10, deny={"u1": ["A-17"]})
+    again = names["loaded"].recommend(users=["u1"], k=10, deny={"u1": ["A-17"]})
     assert again.equals(own)  # it was saved and loaded in between
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from p5rec.core.rng import id_keys
-from p5rec.core.types import Histories, Interactions, Split, numbered
+from p5rec.core.types import Histories, Interactions, Split, group_numbers
 from p5rec.data.split import histories_of, instances, make_split
 from p5rec.methods.baselines.frequency import (
     SMOOTHING,
@@ -36,7 +36,7 @@ def log_of(users: list[list[list[int]]]) -> Interactions:
     keys = id_keys(range(len(users))), id_keys(range(ITEMS))
     return Interactions(
         owners.astype(np.int32), items.astype(np.int32), times, None, *keys,
-        baskets=numbered(owners, times),
+        baskets=group_numbers(owners, times),
     )  # fmt: skip
 
 
