@@ -18,12 +18,14 @@ from p5rec.metrics.ranking import per_user
 from p5rec.recommend.ranking import CELLS, rank
 
 from ..needs import Inputs
+from ..predictors import ScoresItems
 from .choice import Choice
 from .grid import Grid, fit_name
 from .pooling import fused
 
 K, METRIC = 10, "NDCG@10"
-USERS = 3000  # validation users, at most
+USERS = 3000  # validation users of the search, at most
+PRUNING_USERS = 10_000  # validation users that decide which components contribute, at most
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 FIRST = (0.0, 1.0)  # weights of the first component: the others' are relative to it
 UNWEIGHTED = (0.3, 1.0, 3.0)  # tried with other settings where the weight is 0
@@ -83,21 +85,39 @@ class Scores:
         held[candidate] = held.pop(candidate)  # the last of the two
         return held[candidate]
 
-    def _scored(self, component: int, candidate: int) -> np.ndarray:
+    def predictor(self, component: int, candidate: int) -> ScoresItems:
+        """The predictor of a candidate."""
         grid = self.grids[component]
-        predictor = grid.points[candidate].load(self.folders[component][grid.fits[candidate]])
+        folder = self.folders[component][grid.fits[candidate]]
+        loaded: ScoresItems = grid.points[candidate].load(folder)
+        return loaded
+
+    def _scored(self, component: int, candidate: int) -> np.ndarray:
+        predictor = self.predictor(component, candidate)
         out = np.empty((len(self.histories), self.n_items), dtype=np.float32)
         for rows in blocks(*out.shape):
             out[rows] = predictor.item_logs(self.histories.take(rows))
         return out
 
 
+class Users(NamedTuple):
+    """Validation users: B histories and their held-out items ``(B,)`` or ``(B, T)``."""
+
+    histories: Histories
+    targets: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Users:
+        """Those of the given row numbers."""
+        return Users(self.histories.take(rows), self.targets[rows])
+
+
 class Search:
     """Points and their validation metrics.
 
     Args:
-        scores: of U users.
+        scores: of the U users of the search.
         targets: ``(U,)`` or ``(U, T)`` their held-out items.
+        pruning: the users that decide which components contribute.
         tie: ``(N,)`` tie order.
         exclude_seen: leave the items of histories out.
         fixed: component → its weight, where it is not searched for.
@@ -107,13 +127,14 @@ class Search:
         self,
         scores: Scores,
         targets: np.ndarray,
+        pruning: Users,
         tie: np.ndarray,
         *,
         exclude_seen: bool,
         fixed: dict[int, float],
     ) -> None:
-        self.scores, self.targets, self.tie = scores, targets, tie
-        self.exclude_seen, self.fixed = exclude_seen, fixed
+        self.scores, self.users, self.pruning = scores, Users(scores.histories, targets), pruning
+        self.tie, self.exclude_seen, self.fixed = tie, exclude_seen, fixed
         self.known: dict[Point, np.ndarray] = {}
 
     def values(self, point: Point) -> np.ndarray:
@@ -130,13 +151,19 @@ class Search:
             for component, weight in enumerate(point.weights)
             if weight
         ]
-        histories = self.scores.histories
-        values = np.empty(len(histories))
-        for rows in blocks(len(histories), len(self.tie)):
-            summed = fused([(w, each[rows]) for w, each in logs], (len(rows), len(self.tie)))
-            seen = histories.take(rows) if self.exclude_seen else None
-            items, _ = rank(summed, K, self.tie, seen)
-            values[rows] = per_user(items, self.targets[rows], (K,))[METRIC]
+        values = np.empty(len(self.users.histories))
+        for rows in blocks(len(values), len(self.tie)):
+            values[rows] = self._metric(
+                [(w, each[rows]) for w, each in logs], self.users.take(rows)
+            )
+        return values
+
+    def _metric(self, logs: Sequence[tuple[float, np.ndarray]], users: Users) -> np.ndarray:
+        """``(B,)`` the metric of B users for weighted scores ``(B, N)``."""
+        histories, targets = users
+        summed = fused(logs, (len(histories), len(self.tie)))
+        items, _ = rank(summed, K, self.tie, histories if self.exclude_seen else None)
+        values: np.ndarray = per_user(items, targets, (K,))[METRIC]
         return values
 
     def best(self, points: Iterable[Point]) -> Point:
@@ -200,14 +227,29 @@ class Search:
 
     def _redundant(self, point: Point) -> int | None:
         """The component with the smallest contribution; None: all contribute."""
-        active = [component for component, weight in enumerate(point.weights) if weight]
-        losses = {}
-        for component in active if len(active) > 1 else ():
-            if component not in self.fixed:
-                lost = self.values(point) - self.values(point.weighing(component, 0.0))
-                if lost.mean() <= lost.std() / np.sqrt(len(lost)):
-                    losses[component] = lost.mean()
+        losses = {
+            component: lost.mean()
+            for component, lost in self._losses(point).items()
+            if lost.mean() <= lost.std() / np.sqrt(len(lost))
+        }
         return min(losses, key=losses.__getitem__, default=None)
+
+    def _losses(self, point: Point) -> dict[int, np.ndarray]:
+        """What each user of ``pruning`` loses without each component that may be left out."""
+        active = [component for component, weight in enumerate(point.weights) if weight]
+        removable = [c for c in active if c not in self.fixed] if len(active) > 1 else []
+        losses = {c: np.empty(len(self.pruning.histories)) for c in removable}
+        if not removable:
+            return losses
+        predictors = {c: self.scores.predictor(c, point.taken[c]) for c in active}
+        for rows in blocks(len(self.pruning.histories), len(self.tie)):
+            users = self.pruning.take(rows)
+            logs = {c: (point.weights[c], predictors[c].item_logs(users.histories)) for c in active}
+            together = self._metric([*logs.values()], users)
+            for removed, lost in losses.items():
+                others = [each for c, each in logs.items() if c != removed]
+                lost[rows] = together - self._metric(others, users)
+        return losses
 
 
 def _near(weight: float, weights: Sequence[float]) -> list[float]:
@@ -242,22 +284,28 @@ def search(
         inputs: the folders of fits, by :func:`.grid.fit_name`.
     """
     log, split = corpus.interactions, corpus.split
-    histories, targets, _ = instances(log, split, "valid")
-    most = min(USERS, max(1, HELD // log.n_items))
-    rows = sampled(log.user_keys[histories.users], most, split.seed, "validation users")
+    everybody = Users(*instances(log, split, "valid")[:2])
+    keys = log.user_keys[everybody.histories.users]
+
+    def some(most: int) -> Users:
+        return everybody.take(sampled(keys, most, split.seed, "validation users"))
+
+    users = some(min(USERS, max(1, HELD // log.n_items)))
     folders = [
         [inputs[fit_name(name, fit)] for fit in range(len(grid.fitted))]
         for name, grid in grids.items()
     ]
-    scores = Scores([*grids.values()], folders, histories.take(rows), log.n_items)
+    scores = Scores([*grids.values()], folders, users.histories, log.n_items)
     tie = tie_order(log.item_keys, split.seed)
     fixed = {component: weights[name] for component, name in enumerate(grids) if name in weights}
-    searched = Search(scores, targets[rows], tie, exclude_seen=exclude_seen, fixed=fixed)
+    searched = Search(
+        scores, users.targets, some(PRUNING_USERS), tie, exclude_seen=exclude_seen, fixed=fixed
+    )
     return _chosen(searched, grids, split.seed)
 
 
 def _chosen(searched: Search, grids: Mapping[str, Grid], tie_seed: int) -> Choice:
-    n_components, n_users = len(grids), len(searched.targets)
+    n_components, n_users = len(grids), len(searched.users.targets)
     point = searched.result() if n_users else searched.start
     alone = {}
     for component, name in enumerate(grids) if n_users else ():
