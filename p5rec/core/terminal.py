@@ -71,10 +71,11 @@ class _EscapedStream(TextIOBase):
 def safe_output() -> Iterator[None]:
     """Applies :func:`printable` to everything printed inside the context.
 
-    A character that the terminal's encoding lacks is escaped (``\\xe9``) and raises no error.
+    A character that the terminal's encoding lacks is escaped (``\\xe9``) and raises no error. Lines
+    appear as they are printed, in pipes and log files too.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
     with redirect_stdout(_EscapedStream(sys.stdout)):
         yield
