@@ -98,7 +98,7 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(
         shutil.rmtree(mine.folder / "killed")
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(10, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.nightly)])
 def test_two_runs_at_once_make_each_stage_once(
     p5rec: Any, trained: Trained, home: Path, rounds: int, seconds: float
 ) -> None:

@@ -26,7 +26,7 @@ def shards_in(folder: Path) -> int:
         return 0
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.nightly)])
 def test_killed_at_random_moments_it_ends_with_the_same_lists(
     trained: Trained, tmp_path: Path, kills: int
 ) -> None:
