@@ -22,9 +22,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -35,6 +33,7 @@ from trainers import (
     MOVIELENS,
     OneTarget,
     Setup,
+    Table,
     Turns,
     materialised,
     ours,
@@ -169,72 +168,6 @@ def figures(setup: Setup, steps: int) -> dict[str, Any]:
         "rate": matmul_rate(model, batch * longest, precision),
         "peak": peak_memory(),
     }
-
-
-def send_errors(target: Callable[..., None], line: Connection, *arguments: Any) -> None:
-    """Runs ``target(line, *arguments)``; sends the error through ``line`` if it fails."""
-    try:
-        target(line, *arguments)
-    except Exception as error:
-        line.send(RuntimeError(f"{type(error).__name__}: {error}"))
-        raise
-
-
-class Table:
-    """Runs the trainers in turns: the next step goes to the one with the least training time.
-
-    Args:
-        target: the function of a process: ``target(line, way, *arguments)``.
-        arguments: the arguments of each trainer.
-        start: the start method of processes; ``fork`` is fast but does not work with a GPU.
-    """
-
-    def __init__(
-        self,
-        target: Callable[..., None],
-        arguments: dict[str, tuple[Any, ...]],
-        start: str = "spawn",
-    ) -> None:
-        context: Any = get_context(start)
-        self.lines: dict[str, Connection] = {}
-        for way, own in arguments.items():
-            self.lines[way], theirs = context.Pipe()
-            process = context.Process(target=send_errors, args=(target, theirs, way, *own))
-            process.daemon = True
-            process.start()
-            self.receive(way)
-        self.seconds: dict[str, list[float]] = {way: [] for way in arguments}
-        self.checks: dict[str, list[tuple[float, int, float]]] = {way: [] for way in arguments}
-
-    def send(self, way: str, word: str) -> None:
-        """Sends a word to a trainer; if it has ended, :meth:`receive` raises the reason."""
-        with suppress(BrokenPipeError):
-            self.lines[way].send(word)
-
-    def receive(self, way: str) -> Any:
-        """The next message of a trainer; raises the error that ended it."""
-        message = self.lines[way].recv()
-        if isinstance(message, Exception):
-            raise message
-        return message
-
-    def step(self, way: str) -> float:
-        """Runs one step; returns the trainer's total time."""
-        self.send(way, "go")
-        self.seconds[way].append(self.receive(way))
-        return sum(self.seconds[way])
-
-    def check(self, way: str) -> None:
-        """Measures the trainer's model, off the clock."""
-        self.send(way, "check")
-        clock, steps = sum(self.seconds[way]), len(self.seconds[way])
-        self.checks[way].append((clock, steps, self.receive(way)))
-
-    def close(self, way: str, word: str = "enough") -> dict[str, Any]:
-        """Ends the trainer; returns its results."""
-        self.send(way, word)
-        results: dict[str, Any] = self.receive(way)
-        return {"way": way, "seconds": self.seconds[way], "checks": self.checks[way], **results}
 
 
 def run_same(layers: int, batch: int) -> list[dict[str, Any]]:

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import torch
 from bench_decode import PROMPT, SEEN, best_of, bundle_of
-from bench_train import MIXTURE, Table, same_rows, speed, train_same
+from bench_train import MIXTURE, same_rows, speed, train_same
 from decoders import LEVELS, by_function, generated, ours
-from trainers import MOVIELENS
+from trainers import MOVIELENS, Table
 
 from p5rec.cli.run import Options, execute, resolve
 from p5rec.core.artefacts import read_json

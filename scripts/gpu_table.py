@@ -23,7 +23,8 @@ from tempfile import TemporaryDirectory
 from threading import Timer
 from typing import Any
 
-from p5rec.core.artefacts import atomic_write, write_json
+from p5rec.core.artefacts import write_json
+from p5rec.core.atomic import atomic_write
 
 SHARES = {
     "machine": 0.2,

@@ -87,7 +87,8 @@ def diff(
     If both runs have per_user.parquet with the same test instances, differences are paired over
     users, with 95 % intervals.
     """
-    from p5rec.core.artefacts import atomic_write, writing
+    from p5rec.core.artefacts import writing
+    from p5rec.core.atomic import atomic_write
     from p5rec.report import difference_pages as pages
     from p5rec.report.difference import difference, load_run
 

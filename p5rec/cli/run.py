@@ -130,7 +130,8 @@ def resolve(recipe: str, config: str) -> tuple[Path, Path]:
 
 def execute(script: Path, path: Path, overrides: Sequence[str], options: Options) -> None:
     """Runs the recipe of ``script`` with the config in ``path``."""
-    from p5rec.core.artefacts import Store, atomic_write, writing
+    from p5rec.core.artefacts import Store, writing
+    from p5rec.core.atomic import atomic_write
     from p5rec.core.config import bind, dump_yaml, read_tree
     from p5rec.core.launch import rank
     from p5rec.core.paths import cache_home

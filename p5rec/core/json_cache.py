@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
+
+from .atomic import atomic_write
 
 
 class JsonCache:
@@ -44,12 +44,5 @@ class JsonCache:
         if not self._changed:
             return
         self._changed = False
-        text = json.dumps({"version": self.version, "values": self.values})
-        temporary = self.path.with_name(f".{self.path.name}.{token_hex(4)}.tmp")
-        with suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                temporary.write_text(text, encoding="utf-8")
-                os.replace(temporary, self.path)
-            finally:
-                temporary.unlink(missing_ok=True)
+        with suppress(OSError), atomic_write(self.path) as handle:
+            json.dump({"version": self.version, "values": self.values}, handle)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from p5rec.core.artefacts import atomic_write
+from p5rec.core.atomic import atomic_write
 from p5rec.core.errors import input_error
 from p5rec.core.types import Corpus
 from p5rec.metrics import probability as stated

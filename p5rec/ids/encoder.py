@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load, save
 
-from p5rec.core.artefacts import atomic_write, file_sha256, read_json, write_json
+from p5rec.core.artefacts import file_sha256, read_json, write_json
+from p5rec.core.atomic import atomic_write
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import input_error
 from p5rec.core.rng import by_key

@@ -21,7 +21,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from p5rec.core.artefacts import atomic_write, writing
+from p5rec.core.artefacts import writing
+from p5rec.core.atomic import atomic_write
 from p5rec.core.errors import UserError, did_you_mean, input_error
 from p5rec.core.rng import by_key, id_keys
 from p5rec.core.types import ItemCodes

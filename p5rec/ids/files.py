@@ -17,7 +17,8 @@ import numpy as np
 from pydantic import Field
 from safetensors.numpy import load, save
 
-from p5rec.core.artefacts import atomic_write, file_sha256, read_json, write_json
+from p5rec.core.artefacts import file_sha256, read_json, write_json
+from p5rec.core.atomic import atomic_write
 from p5rec.core.config import Config, bind
 from p5rec.core.errors import input_error
 from p5rec.core.types import ItemCodes

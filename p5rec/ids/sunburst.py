@@ -15,7 +15,7 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import Wedge
 from matplotlib.text import Text
 
-from p5rec.core.artefacts import atomic_write
+from p5rec.core.atomic import atomic_write
 from p5rec.core.types import Catalog, ItemCodes
 
 from .captions import LONGEST, captions, count, cut, wedge_words

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from p5rec.core.artefacts import atomic_write
+from p5rec.core.atomic import atomic_write
 from p5rec.core.pages import fill_page
 from p5rec.core.types import Catalog, ItemCodes
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from p5rec.core.artefacts import atomic_write, writing
+from p5rec.core.artefacts import writing
+from p5rec.core.atomic import atomic_write
 from p5rec.core.types import Catalog, RankedLists
 
 FORMATS = {

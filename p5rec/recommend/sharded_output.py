@@ -24,14 +24,13 @@ import torch
 from torch import distributed
 
 from p5rec.core.artefacts import (
-    atomic_write,
     file_sha256,
     library_versions,
     read_json,
-    sweep,
     write_json,
     writing,
 )
+from p5rec.core.atomic import atomic_write, sweep
 from p5rec.core.errors import UserError
 from p5rec.core.launch import processes, rank
 from p5rec.core.locks import exclusive_lock, print_waiting

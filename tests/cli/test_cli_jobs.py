@@ -63,6 +63,14 @@ def training(home: Path) -> bool:
 LONG = ("methods.mine.train.steps=60", "methods.mine.train.batch=32")
 
 
+def start_training(mine: Mine, home: Path) -> tuple[subprocess.Popen[str], list[int]]:
+    """A run whose network trains, and its workers."""
+    running = start(mine, home, "out", 2, *LONG)
+    while running.poll() is None and not training(home):
+        time.sleep(0.05)
+    return running, workers(running.pid)
+
+
 @pytest.mark.nightly
 def test_results_do_not_depend_on_the_number_of_jobs(mine: Mine, tmp_path: Path) -> None:
     for jobs in (1, 2, 3):
@@ -88,10 +96,7 @@ def test_results_do_not_depend_on_the_number_of_jobs(mine: Mine, tmp_path: Path)
 @pytest.mark.nightly
 def test_an_interrupt_stops_all_processes_and_a_rerun_resumes(mine: Mine, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    running = start(mine, home, "out", 2, *LONG)
-    while running.poll() is None and not training(home):
-        time.sleep(0.05)
-    started = workers(running.pid)
+    running, started = start_training(mine, home)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=600)
     assert running.returncode == 130, err
@@ -115,10 +120,7 @@ def test_an_interrupt_stops_all_processes_and_a_rerun_resumes(mine: Mine, tmp_pa
 @pytest.mark.nightly
 def test_workers_end_with_a_killed_parent(mine: Mine, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    running = start(mine, home, "out", 2, *LONG)
-    while running.poll() is None and not training(home):
-        time.sleep(0.05)
-    started = workers(running.pid)
+    running, started = start_training(mine, home)
     running.kill()
     running.communicate(timeout=600)
     assert started
@@ -147,10 +149,7 @@ def test_a_user_error_in_a_worker_is_one_line(mine: Mine, tmp_path: Path) -> Non
 @pytest.mark.nightly
 def test_a_killed_worker_is_one_line(mine: Mine, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    running = start(mine, home, "out", 2, *LONG)
-    while running.poll() is None and not training(home):
-        time.sleep(0.05)
-    started = workers(running.pid)
+    running, started = start_training(mine, home)
     for worker in started:
         os.kill(worker, signal.SIGKILL)
     _, err = running.communicate(timeout=600)

@@ -16,7 +16,8 @@ import pytest
 from stages import CODE, FILES, CountingStage, files_of
 
 from p5rec.core import artefacts, code
-from p5rec.core.artefacts import Artefact, Lineage, Store, atomic_write, digest, write_json
+from p5rec.core.artefacts import Artefact, Lineage, Store, digest, write_json
+from p5rec.core.atomic import atomic_write
 from p5rec.core.errors import UserError
 from p5rec.core.rng import derive_rng
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from p5rec.core.artefacts import sweep, writing
+from p5rec.core.artefacts import writing
+from p5rec.core.atomic import sweep
 from p5rec.core.errors import UserError, WriteRefused, disk_full
 from p5rec.core.publishing import publish_outputs
 

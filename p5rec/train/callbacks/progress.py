@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from p5rec.core.artefacts import atomic_write
+from p5rec.core.atomic import atomic_write
 from p5rec.core.progress import open_bar
 
 from .validation import FinalWeights
