@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .api.evaluation import Evaluation, compare, evaluate
     from .api.model import Model, load
     from .core.errors import UserError
+    from .methods.plugins import load_plugins
 
 # no usage reports to the Hugging Face Hub
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -90,6 +91,7 @@ __all__ = [
     "compare",
     "evaluate",
     "load",
+    "load_plugins",
 ]
 
 _METHODS = "p5rec.api.estimators"  # the module of all other capitalised names
@@ -101,6 +103,7 @@ _MODULES = {
     "UserError": "p5rec.core.errors",
     "compare": "p5rec.api.evaluation",
     "load": "p5rec.api.model",
+    "load_plugins": "p5rec.methods.plugins",
 }
 _FUNCTIONS = {"audit": "p5rec.api.auditing", "evaluate": "p5rec.api.evaluation"}
 

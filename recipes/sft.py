@@ -42,6 +42,11 @@ class Sft(Config):
     """Seed of the bootstrap and of the sample of prompted test instances."""
     repeats: Annotated[int, Field(ge=1)] = 1
     """Runs of every randomised stage; the n-th run adds n to the seeds, counting from 0."""
+    plugins: tuple[str, ...] = ()
+    """Python files (``./my_baseline.py``, relative to the working directory) or modules
+    (``my_package.module``) that define further kinds of methods. They are imported, and run with
+    your rights.
+    """
     data: DataConfig
     """The interaction log, its tables and its split."""
     ids: dict[FileName, IdsConfig] = {"semantic": IdsConfig()}

@@ -91,14 +91,19 @@ def read_prepared(
 
 
 def read_sections(config: str | Path, overrides: Sequence[str] = (), **sections: Any) -> Any:
-    """A recipe's ``data``, ``seed`` and further sections, with a check of its files."""
+    """A recipe's ``data``, ``seed`` and further sections, with a check of its files.
+
+    The plugins that the recipe names are imported.
+    """
     from p5rec.core.config import bind, compose, read_tree
     from p5rec.data.config import DataConfig
     from p5rec.data.prepare import check_files
+    from p5rec.methods.plugins import load_configured
 
     schema = compose("Read", data=DataConfig, seed=(int, 0), **sections)
     path = config_path(config)
     tree, lines = read_tree(path, overrides)
+    load_configured(tree, lines, path, needed="methods" in sections)
     own = {name: tree[name] for name in schema.model_fields if name in tree}
     read: Any = bind(schema, own, lines, path)
     check_files(read.data)

@@ -6,7 +6,7 @@ import errno
 import gc
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -36,6 +36,7 @@ COMMANDS = {
     ),
     "export": ("export", "Write a trained model as a plain transformers model."),
     "evaluate": ("evaluate", "Evaluate a trained model or a file of ranked lists."),
+    "methods": ("methods", "Check a method of your own against the contract of all methods."),
     "report": ("report", "Show a run's report, rebuild its pages, or compare two runs."),
     "cache": ("cache", "List the finished stages in the cache, and delete some."),
     "doctor": ("doctor", "Print versions, devices and the cache."),
@@ -68,6 +69,14 @@ app = typer.Typer(
 def _root(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version."),
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A Python file or module of yours that defines methods; it is imported before the "
+            "command. Repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """A unified generative recommender: from an interaction log to ranked lists.
 
@@ -78,6 +87,10 @@ def _root(
         print(f"p5rec {__version__}")
     elif context.invoked_subcommand is None:
         print(context.get_help())
+    elif plugin:
+        from p5rec.methods.plugins import load_plugins
+
+        load_plugins(*plugin)
 
 
 def main() -> None:

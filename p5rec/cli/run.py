@@ -135,6 +135,7 @@ def execute(script: Path, path: Path, overrides: Sequence[str], options: Options
     from p5rec.core.config import bind, dump_yaml, read_tree
     from p5rec.core.launch import rank
     from p5rec.core.paths import cache_home
+    from p5rec.methods.plugins import load_configured
 
     from .outputs import check_folder
     from .permute import permuted, signals_of
@@ -142,6 +143,7 @@ def execute(script: Path, path: Path, overrides: Sequence[str], options: Options
 
     signals = signals_of(options.permute or [])
     tree, lines = read_tree(path, overrides)
+    load_configured(tree, lines, path, needed=True)
     module = load(script)
     cfg: Any = bind(module.SCHEMA, {"name": _plain(path.stem), **tree}, lines, path)
     cfg = module.settle(cfg, lines)

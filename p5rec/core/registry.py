@@ -44,6 +44,10 @@ class Registry:
     def __contains__(self, name: object) -> bool:
         return name in self._targets
 
+    def add(self, name: str, target: str) -> None:
+        """Adds an entry, or replaces it."""
+        self._targets[name] = target
+
     def get(self, name: str) -> Any:
         """The object behind ``name``.
 

@@ -1,8 +1,8 @@
 """The complete folder of a fitted method: settings, model, items.
 
 ``config.json`` holds the method's settings, ``items.json`` its items, ``method.json`` its serving
-settings (:mod:`p5rec.recommend.serving`), ``lineage.npy`` its training events. Each method adds
-files of its own.
+settings (:mod:`p5rec.recommend.serving`), ``lineage.npy`` its training events, ``plugins.json`` the
+plugins that define its kinds (:mod:`.plugins`). Each method adds files of its own.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from p5rec.ids.files import load_item_ids
 
 from .base import Method
 from .needs import Inputs
+from .plugins import plugins_of
 from .registry import METHODS
 
-CONFIG, ITEMS = "config.json", "items.json"
+CONFIG, ITEMS, PLUGINS = "config.json", "items.json", "plugins.json"
 
 
 def complete(
@@ -35,8 +36,12 @@ def complete(
     """
     write_json(work / CONFIG, method.dump())
     write_json(work / ITEMS, {"ids": list(catalog.ids), "titles": list(catalog.titles)})
+    own = [CONFIG, ITEMS]
+    if plugins := plugins_of(method):
+        write_json(work / PLUGINS, plugins)
+        own.append(PLUGINS)
     files = method.files(model, query_inputs, work)
-    return files | {name: work / name for name in (CONFIG, ITEMS)}
+    return files | {name: work / name for name in own}
 
 
 def is_fitted(folder: Path) -> bool:
@@ -58,6 +63,22 @@ def check_fitted(folder: Path) -> None:
         )
 
 
+def check_plugins(folder: Path) -> None:
+    """Checks that the plugins of the method in ``folder`` are imported.
+
+    Raises:
+        UserError: one is not.
+    """
+    recorded = read_json(folder / PLUGINS) if (folder / PLUGINS).is_file() else {}
+    for kind, plugin in recorded.items():
+        if kind not in METHODS:
+            raise input_error(
+                folder, f"the plugin {plugin}, which defines {kind!r}", "none imported",
+                f"name its file: `p5rec --plugin {plugin} ...`, in Python "
+                f"p5rec.load_plugins({plugin!r})",
+            )  # fmt: skip
+
+
 def contents(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file in ``folder``, by its path there."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -68,9 +89,11 @@ def read_method(folder: Path) -> Method:
     """The settings of the method in ``folder``.
 
     Raises:
-        UserError: the folder holds no method, is damaged, or has an unknown kind.
+        UserError: the folder holds no method, is damaged, has an unknown kind, or needs a plugin
+            that is not imported.
     """
     check_fitted(folder)
+    check_plugins(folder)
     tree = read_json(folder / CONFIG)
     kind = str(tree.get("kind")) if isinstance(tree, dict) else ""
     if kind not in METHODS:

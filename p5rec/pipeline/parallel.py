@@ -17,6 +17,7 @@ from p5rec.core.cores import cores, free_memory
 from p5rec.core.launch import processes
 from p5rec.core.progress import no_progress_bars
 from p5rec.core.types import Corpus
+from p5rec.methods.plugins import imported
 
 from .job_graph import JobGraph
 from .jobs import Job, JobRunner
@@ -132,6 +133,7 @@ def _run_jobs(
     assert notified is not None
     assert isinstance(prepared.data, Artefact)
     run = {
+        "plugins": imported(),
         "script": str(script.absolute()),
         "config": graph.runner.cfg.dump(),
         "store": str(prepared.store.root.absolute()),

@@ -25,6 +25,7 @@ from p5rec.core.errors import UserError
 from p5rec.core.progress import forward_bars
 from p5rec.core.recipes import load
 from p5rec.data.prepare import load_corpus
+from p5rec.methods.plugins import load_plugins
 
 from .jobs import Job, JobRunner
 from .prepared import Prepared
@@ -99,6 +100,7 @@ def _listen(messages: SimpleQueue[str], busy: Event, channel: Channel) -> None:
 
 
 def _runner(run: dict[str, Any], store: Store) -> JobRunner:
+    load_plugins(*run["plugins"])
     script = Path(run["script"])
     cfg: Any = bind(load(script).SCHEMA, run["config"], {}, script)
     data = Artefact(Path(run["data"]), Path(run["data"]).name)
