@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 # no warning at import about kernels that it would download
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+# no warning that this machine has no GPU, which DeepSpeed prints wherever it is installed
+logging.getLogger("DeepSpeed").addFilter(lambda record: "accelerator to CPU" not in str(record.msg))
 
 __version__ = "0.1.0"
 __all__ = [

@@ -2,11 +2,14 @@
 
 Code that processes many batches enables them with :func:`progress_bars`. They apply to the current
 thread only. Without that context the same code draws no bar. The parent process of a worker draws
-the worker's bars (:func:`forward_bars`).
+the worker's bars (:func:`forward_bars`). In a log file, which has no cursor, a long bar is a line
+now and then.
 """
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +19,7 @@ from typing import Any
 _BARS = ContextVar("progress_bars", default=False)
 _NO_BARS = ContextVar("no_progress_bars", default=False)
 _FORWARD: list[Callable[[str], object]] = []  # in a worker process: receives the text of its bars
+FORWARD_SECONDS, LOG_SECONDS = 0.5, 10.0  # between two texts of a bar: sent, printed
 COUNTER = "{desc}: {n_fmt} {unit} [{elapsed}{postfix}]"  # format of a bar without a total
 
 
@@ -67,19 +71,34 @@ def open_bar(
     settings |= {"leave": None, "disable": off or bars_are_off()}
     if total is None:
         settings["bar_format"] = COUNTER
-    if not _FORWARD:
+    if not _FORWARD and _has_cursor():
         return tqdm(**settings)
 
-    class ForwardedBar(tqdm):  # type: ignore[misc]
-        """A bar whose text is sent to the parent process, unless it is nested."""
+    class TextBar(tqdm):  # type: ignore[misc]
+        """A bar whose text is sent to the parent process, or printed; nested bars have none."""
+
+        printed = time.monotonic()
 
         def display(self, msg: str | None = None, pos: int | None = None) -> bool:
-            if not abs(self.pos):
-                _FORWARD[0](str(self) if msg is None else msg)
+            if abs(self.pos):
+                return True
+            text = str(self) if msg is None else msg
+            if _FORWARD:
+                _FORWARD[0](text)
+            elif self.disable or time.monotonic() >= self.printed + LOG_SECONDS:  # it closes
+                self.printed = time.monotonic()
+                print(text, file=sys.stderr, flush=True)
             return True
 
-    settings |= {"leave": False, "file": StringIO(), "mininterval": 0.5, "ncols": 80}
-    return ForwardedBar(**settings)
+    settings |= {"file": StringIO(), "ncols": 80}
+    if _FORWARD:
+        return TextBar(**settings | {"leave": False, "mininterval": FORWARD_SECONDS})
+    return TextBar(**settings, mininterval=LOG_SECONDS, delay=LOG_SECONDS)
+
+
+def _has_cursor() -> bool:
+    """Whether a bar can redraw its line: on a terminal and in a notebook, but not in a file."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 
 @contextmanager

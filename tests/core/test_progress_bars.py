@@ -18,7 +18,10 @@ def sent() -> Iterator[list[str]]:
     progress._FORWARD.clear()
 
 
-def test_a_bar_without_a_total_counts(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bar_without_a_total_counts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
     with progress.open_bar(None, "sasrec", "epochs") as bar:
         for n in range(3):
             bar.set_postfix_str(f"best .1{n}", refresh=False)
@@ -41,6 +44,29 @@ def test_a_worker_sends_the_text_of_its_outermost_bar(
     assert any("outer: 100%" in text and "4/4" in text for text in sent)
     assert not any("inner" in text for text in sent)
     assert sent[-1] == ""
+    assert capsys.readouterr().err == ""
+
+
+def test_a_file_receives_lines_without_cursor_movements(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
+    with progress.open_bar(2, "outer", "user") as outer:
+        for _ in range(2):
+            with progress.open_bar(3, "inner", "user") as inner:
+                inner.update(3)
+            outer.update()
+    lines = capsys.readouterr().err.split("\n")
+    assert lines[-1] == ""
+    assert "2/2" in lines[-2]
+    assert all(line.startswith("outer: ") for line in lines[:-1])
+    assert not {"\r", "\x1b"} & {*"".join(lines)}
+
+
+def test_a_short_bar_leaves_nothing_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.open_bar(2, "fit", "user") as bar:
+        bar.update(2)
+        bar.set_postfix_str("loss 1.0")
     assert capsys.readouterr().err == ""
 
 
