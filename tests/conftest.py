@@ -9,6 +9,9 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+from p5rec.methods import plugins
+from p5rec.methods.registry import METHODS
+
 # small models are slower with a second thread, and the golden curves were recorded with one
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -52,3 +55,10 @@ def pytest_runtest_call(item: pytest.Item) -> object:
             pytrace=False,
         )
     return result
+
+
+@pytest.fixture
+def own_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forgets the plugins of the test."""
+    monkeypatch.setattr(METHODS, "_targets", dict(METHODS._targets))
+    monkeypatch.setattr(plugins, "_IMPORTED", {})

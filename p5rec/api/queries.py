@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # requests are read without torch
     from p5rec.decode.allowed import Allowed, ItemLists
 
 Ids = Iterable[Any]  # external ids: text, or whole numbers
+HISTORIES = "write [['A-17', 'B-02'], ...] or {'u1': ['A-17', 'B-02']}, oldest first"
 SEPARATOR = "\x1f"  # of ids in the key of a history
 
 
@@ -63,9 +64,9 @@ class Requests:
             item_ids: the N known items.
 
         Raises:
-            UserError: an item is unknown.
+            UserError: an item is unknown, or ``histories`` are no lists of ids.
         """
-        named = histories if isinstance(histories, Mapping) else dict(enumerate(histories))
+        named = _named(histories)
         lists = [_listed(own, "histories") for own in named.values()]
         flat = [item for own in lists for item in own]
         whose = [f"{name}" for name, own in zip(named, lists, strict=True) for _ in own]
@@ -147,10 +148,38 @@ def series_of(ids: Sequence[Any], name: str) -> pl.Series:
         raise input_error(name, "ids of one type", got, "convert all of them to text") from None
 
 
+def _named(histories: Sequence[Ids] | Mapping[Any, Ids]) -> Mapping[Any, Ids]:
+    """Histories by name; those of a list are numbered."""
+    if isinstance(histories, Mapping):
+        return histories
+    listed: list[Any] = [*histories] if _is_list(histories) else []
+    got = [repr(own) for own in listed if not _is_list(own)]
+    if got or not _is_list(histories):
+        got = got or [f"a {type(histories).__name__}"]
+        raise input_error("histories", "a list of item ids for each user", got[0], HISTORIES)
+    return dict(enumerate(listed))
+
+
+def _is_list(ids: Any) -> bool:
+    """Whether ``ids`` are a list or a column; text, a mapping and a frame are none."""
+    return isinstance(ids, Iterable) and not (
+        isinstance(ids, str | bytes | Mapping) or hasattr(ids, "columns")
+    )
+
+
 def _listed(ids: Ids, name: str) -> list[Any]:
-    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
-        raise UserError(f"{name}: expected a list of ids, got {ids!r}; write [{ids!r}]")
-    return list(ids)
+    if _is_list(ids):
+        return list(ids)
+    got = f"a {type(ids).__name__}"
+    if isinstance(ids, Mapping):
+        todo = f"write {name}=[...]"
+        if name == "candidates":
+            todo += " for the whole call, or allow={user: [...]} for each user"
+    elif hasattr(ids, "columns"):
+        todo = f"name one of its columns: {name}=frame[...]"
+    else:
+        got, todo = repr(ids), f"write [{ids!r}]"
+    raise input_error(name, "a list of ids", got, todo)
 
 
 def _lists(

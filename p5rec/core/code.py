@@ -132,7 +132,10 @@ def _packages(name: str) -> list[str]:
 def _file(root: Path, name: str) -> Path | None:
     """The source file of a module: of p5rec under ``root``, of others on Python's path."""
     if name.partition(".")[0] != PACKAGE.name:
-        spec = find_spec(name)
+        try:
+            spec = find_spec(name)
+        except ModuleNotFoundError:  # a member of a module
+            return None
         source = Path(spec.origin) if spec and spec.origin else Path()
         return source if source.suffix == ".py" else None
     path = root.joinpath(*name.split("."))

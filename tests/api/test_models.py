@@ -4,6 +4,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import polars as pl
 import pytest
 from small_shop import IDS, NETWORK
@@ -84,6 +85,27 @@ ERRORS = {
         "candidates, row 1: expected a known item, got 'B-1'; did you mean",
     ),
     "a word for a list": ({"users": "u1"}, "users: expected a list of ids, got 'u1'; write ['u1']"),
+    "candidates for each user": (
+        {"candidates": {"u1": ["A-1"]}},
+        "candidates: expected a list of ids, got a dict; write candidates=[...] for the whole "
+        "call, or allow={user: [...]} for each user",
+    ),
+    "a frame of users": (
+        {"users": pl.DataFrame({"user": ["u1"]})},
+        "users: expected a list of ids, got a DataFrame; name one of its columns: users=frame[...]",
+    ),
+    **{
+        f"{type(histories).__module__} as histories": (
+            {"histories": histories},
+            f"histories: expected a list of item ids for each user, got {got}; write [['A-17', "
+            "'B-02'], ...] or {'u1': ['A-17', 'B-02']}, oldest first",
+        )
+        for histories, got in (
+            (pl.DataFrame({"item": ["A-1"]}), "a DataFrame"),
+            (pd.DataFrame({"item": ["A-1"]}), "a DataFrame"),
+            (["A-1", "A-2"], "'A-1'"),
+        )
+    },
     "both": (
         {"users": ["u1"], "histories": [[]]},
         "recommend: expected users or histories, got both; name one",

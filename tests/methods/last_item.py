@@ -27,8 +27,10 @@ class Follows(ItemScorer):
 
     def scores(self, histories: Histories) -> np.ndarray:
         """The row of each request's last item."""
-        last = histories.items[np.maximum(histories.offsets[1:] - 1, 0)]
-        return self.follows[last] * (histories.lengths > 0)[:, None]
+        scores = np.zeros((len(histories), len(self.tie)), dtype=np.float32)
+        known = np.flatnonzero(histories.lengths)
+        scores[known] = self.follows[histories.items[histories.offsets[known + 1] - 1]]
+        return scores
 
     def predict_click(self, histories: Histories, items: np.ndarray) -> np.ndarray:
         """``(B,)`` the probability of a click on ``items (B,)``."""

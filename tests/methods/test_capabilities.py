@@ -14,22 +14,10 @@ from p5rec.core.errors import UserError
 from p5rec.data.split import instances
 from p5rec.methods.base import Method
 from p5rec.methods.baselines.text_examples import query_examples
-from p5rec.methods.predictors import (
-    EmbedsItems,
-    PredictsClicks,
-    PredictsRatings,
-    Recommends,
-    ScoresItems,
-)
+from p5rec.methods.contract import capability_errors
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import unnamed_view
 
-QUERIES = ("recommend", "predict_rating", "predict_click", "write")
-PROTOCOLS = {
-    "recommend": Recommends,
-    "predict_rating": PredictsRatings,
-    "predict_click": PredictsClicks,
-}
 MIXES = (
     ("next-item",),
     ("next-item", "rating", "explanation"),
@@ -45,11 +33,7 @@ def fits(tmp_path: Path) -> Fits:
 
 def check(method: Method, model: Any) -> None:
     """Checks a loaded model against its config."""
-    assert {name for name in QUERIES if hasattr(model, name)} == {*method.capabilities}
-    for name, protocol in PROTOCOLS.items():
-        assert isinstance(model, protocol) == (name in method.capabilities)
-    assert isinstance(model, EmbedsItems) == method.embeds_items
-    assert isinstance(model, ScoresItems) == method.scores_items
+    assert not list(capability_errors(method, model))
     capabilities = {TASKS.get(task).capability for task in method.tasks if not method.prompted}
     assert capabilities <= {*method.capabilities}
 

@@ -1,4 +1,4 @@
-"""A method is added in one file and a line of the registry; every command accepts it."""
+"""A method is added in one file, which a config names; every command accepts it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ import polars as pl
 import pytest
 from commands import enter, figures, output_of
 
+from p5rec.methods.plugins import load_plugins
 from p5rec.methods.registry import METHODS
 
-RECIPE = """
-data: {source: synthetic, synthetic: {kind: markov, users: 60, items: 30, events: 10}}
+FILE = Path(__file__).with_name("last_item.py")
+RECIPE = f"""
+plugins: [{FILE}]
+data: {{source: synthetic, synthetic: {{kind: markov, users: 60, items: 30, events: 10}}}}
 baselines: [popularity]
 methods:
-  mine: {kind: last-item}
-  fixed: {kind: last-item, noise: 0.2}
+  mine: {{kind: last-item}}
+  fixed: {{kind: last-item, noise: 0.2}}
 repeats: 2
-evaluate: {k: 10, prompts: {click: 40}, compare: [[mine, popularity], [mine, item-click-rate]]}
+evaluate: {{k: 10, prompts: {{click: 40}}, compare: [[mine, popularity], [mine, item-click-rate]]}}
 """
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setitem(METHODS._targets, "last-item", "last_item:LastItem")
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_plugins: None) -> Path:
     return enter(tmp_path, RECIPE, monkeypatch)
 
 
@@ -80,6 +82,7 @@ def test_every_command_accepts_it(here: Path) -> None:
 def test_its_capabilities_survive_saving(
     here: Path, build: Callable, make_requests: Callable
 ) -> None:
+    assert load_plugins(FILE) == ("last-item",)
     method = METHODS.get("last-item")()
     model = method.learn(*build([[0, 1, 2], [0, 1, 3], [1, 2, 3]], 5))
     model.save(here)
