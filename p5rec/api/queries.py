@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from p5rec.core.errors import UserError, input_error
+from p5rec.core.errors import input_error
 from p5rec.core.rng import id_keys
 from p5rec.core.types import NOBODY, Corpus, Histories
 from p5rec.data.known import row_numbers

@@ -33,6 +33,7 @@ PROTOCOLS: Mapping[str, type] = {
     "predict_rating": PredictsRatings,
     "predict_click": PredictsClicks,
 }
+FLAGS: Mapping[str, type] = {"embeds_items": EmbedsItems, "scores_items": ScoresItems}
 QUERIES = (*PROTOCOLS, "write")
 K = 10
 DATA = SyntheticConfig(kind="markov", users=40, items=24, events=8)
@@ -135,27 +136,20 @@ def _sentence(error: Exception, method: Method) -> str:
 def capability_errors(method: Method, predictor: Any) -> Iterator[str]:
     """A line for each difference between the capabilities of a method and its predictor."""
     for name in QUERIES:
-        if hasattr(predictor, name) != (name in method.capabilities):
-            yield f"capabilities are {method.capabilities}, but {_has(predictor, name)}"
+        if (has := hasattr(predictor, name)) != (name in method.capabilities):
+            found = f"the predictor has {'a' if has else 'no'} method {name!r}"
+            yield f"capabilities are {method.capabilities}, but {found}"
     for name, protocol in PROTOCOLS.items():
         if name in method.capabilities and not isinstance(predictor, protocol):
             yield f"the predictor lacks a method of {protocol.__name__}, or `lineage`"
-    flags = {"item_vectors": (EmbedsItems, method.embeds_items)}
-    flags["item_logs"] = (ScoresItems, method.scores_items)
-    for name, (protocol, flag) in flags.items():
-        if isinstance(predictor, protocol) != flag:
-            yield f"the flag of {protocol.__name__} is {flag}, but {_has(predictor, name)}"
-
-
-def _has(predictor: Any, name: str) -> str:
-    return f"the predictor has {'a' if hasattr(predictor, name) else 'no'} method {name!r}"
+    for flag, protocol in FLAGS.items():
+        if isinstance(predictor, protocol) != getattr(method, flag):
+            yield f"{flag} is {getattr(method, flag)}, unlike the predictor ({protocol.__name__})"
 
 
 def _settings(case: Case) -> Iterator[str]:
-    kind = type(case.method)
-    for point in kind(**{"tune": {}, **case.method.dump()}).points():
-        if kind(**point.dump()) != point:
-            yield f"{point!r} differs from the config that reads its settings"
+    if type(case.method)(**case.method.dump()) != case.method:
+        yield f"{case.method!r} differs from the config that reads its settings"
     CODE.digest(*case.method.fitted_by, *case.method.queried_by)
 
 
@@ -270,9 +264,7 @@ def _pairs(method: Method) -> list[str]:
 
 
 def _same(lists: RankedLists, others: RankedLists) -> bool:
-    return np.array_equal(lists.items, others.items) and np.array_equal(
-        lists.scores, others.scores
-    )
+    return np.array_equal(lists.items, others.items) and np.array_equal(lists.scores, others.scores)
 
 
 def _different(folder: Path, other: Path) -> list[str]:

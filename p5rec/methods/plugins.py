@@ -84,8 +84,8 @@ def load_configured(tree: Tree, lines: Lines, source: Path, *, needed: bool) -> 
         needed: whether methods are read from the config.
 
     Raises:
-        UserError: see :func:`load_plugins`; or the plugins are ``needed``, the record of a run names
-            them, and the user does not.
+        UserError: see :func:`load_plugins`; or the plugins are ``needed``, and the record of a run
+            names them but the user does not.
     """
     schema = compose("Plugins", **{KEY: (tuple[str, ...], ())})
     given = {KEY: tree[KEY]} if KEY in tree else {}

@@ -59,3 +59,13 @@ def test_what_comes_out_of_both_is_the_same() -> None:
     )
     assert one.events.equals(pl.from_pandas(other.events))
     assert one.items.equals(pl.from_pandas(other.items))
+
+
+@pytest.mark.parametrize("made", [as_polars, as_pandas])
+def test_histories_from_a_frame(made: Any) -> None:
+    page = "docs/how-to/python.md"
+    first, in_polars, in_pandas = code_block(page, 1).splitlines()
+    frame = pl.DataFrame({"user": ["b", "a", "b"], "item": ["x", "y", "z"], "time": [2, 1, 1]})
+    names: dict[str, Any] = {"events": made(frame)}
+    run_code(in_pandas if made is as_pandas else f"{first}\n{in_polars}", names)
+    assert names["histories"] == {"a": ["y"], "b": ["z", "x"]}
