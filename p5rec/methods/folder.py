@@ -67,9 +67,13 @@ def check_plugins(folder: Path) -> None:
     """Checks that the plugins of the method in ``folder`` are imported.
 
     Raises:
-        UserError: one is not.
+        UserError: one is not, or their record is damaged.
     """
     recorded = read_json(folder / PLUGINS) if (folder / PLUGINS).is_file() else {}
+    if not isinstance(recorded, dict):
+        raise input_error(
+            folder / PLUGINS, "a plugin for each kind", "something else", "copy the folder again"
+        )
     for kind, plugin in recorded.items():
         if kind not in METHODS:
             raise input_error(
