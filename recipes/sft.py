@@ -22,7 +22,7 @@ from p5rec.evaluate.config import EvaluateConfig, check_names, without_dropped
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.base import LISTS
 from p5rec.methods.checks import check_data, check_methods, in_order
-from p5rec.methods.registry import METHODS, any_method, methods_of
+from p5rec.methods.registry import METHODS, Baseline, any_method, methods_of
 from p5rec.methods.views import view_methods
 from p5rec.tasks.registry import TASKS
 
@@ -51,7 +51,7 @@ class Sft(Config):
     """The interaction log, its tables and its split."""
     ids: dict[FileName, IdsConfig] = {"semantic": IdsConfig()}
     """Name → semantic ids."""
-    baselines: tuple[str, ...] = ("popularity", "item-knn", "ease", "ease-recency")
+    baselines: tuple[Baseline, ...] = ("popularity", "item-knn", "ease", "ease-recency")
     """Baselines by name, tuned on validation over their default grids."""
     methods: dict[FileName, any_method()] = {}  # type: ignore[valid-type]
     """Name → method."""
@@ -71,8 +71,8 @@ def settle(cfg: Any, lines: Lines) -> Any:
 
 def check(cfg: Any, lines: Lines) -> None:
     """Checks the config without data, before any slow import."""
-    check_names(cfg, lines)
     all_of(
+        lambda: check_names(cfg, lines),
         lambda: check_files(cfg.data),
         lambda: check_methods(methods_of(cfg), cfg.ids),
         lambda: view_methods(cfg.ids, cfg.methods, lines),

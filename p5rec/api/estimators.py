@@ -139,7 +139,8 @@ class Estimator:
         if self.ids is None:
             return {}
         name = str(self.config.semantic_ids)
-        self.config.check({name: self.ids})
+        if errors := list(self.config.check({name: self.ids})):
+            raise UserError(*errors)
         views = view_methods({name: self.ids}, {})[name]
         return {name: build_ids(self.ids, views, prepared, first=self.seed)}
 

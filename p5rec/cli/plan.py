@@ -29,11 +29,13 @@ def plan(
     """
     import json
 
-    from p5rec.core.errors import UserError, did_you_mean
+    from p5rec.core.config import locating, read_tree
+    from p5rec.core.errors import UserError, all_of, did_you_mean
+    from p5rec.core.recipes import config_path
     from p5rec.ids.config import IdsConfig
     from p5rec.methods.checks import check_data, check_methods
     from p5rec.methods.plans import PlanContext
-    from p5rec.methods.registry import any_method, methods_of
+    from p5rec.methods.registry import Baseline, any_method, methods_of
     from p5rec.methods.views import view_methods
     from p5rec.train.estimate.gpus import GPUS
 
@@ -48,14 +50,19 @@ def plan(
     sections: dict[str, Any] = {
         "ids": (dict[str, IdsConfig], {"semantic": IdsConfig()}),
         "methods": (dict[str, any_method()], {}),  # type: ignore[misc]
-        "baselines": (tuple[str, ...], ()),
+        "baselines": (tuple[Baseline, ...], ()),
     }
     named = read_sections(config, overrides or (), **sections)
-    check_methods(methods_of(named), named.ids)
-    view_methods(named.ids, named.methods)
+    _, lines = read_tree(config_path(config), overrides or ())
+    with locating(lines):
+        all_of(
+            lambda: check_methods(methods_of(named), named.ids),
+            lambda: view_methods(named.ids, named.methods),
+        )
     recipe, corpus, _, _ = read_prepared(config, overrides or (), **sections)
     methods = methods_of(recipe)
-    check_data(methods, (), corpus)
+    with locating(lines):
+        check_data(methods, (), corpus)
     context = PlanContext(recipe.ids, methods, gpus)
     same_fit: dict[str, list[str]] = {}
     for name, method in sorted(methods.items(), key=lambda each: not each[1].collective):

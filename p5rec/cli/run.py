@@ -132,7 +132,7 @@ def execute(script: Path, path: Path, overrides: Sequence[str], options: Options
     """Runs the recipe of ``script`` with the config in ``path``."""
     from p5rec.core.artefacts import Store, writing
     from p5rec.core.atomic import atomic_write
-    from p5rec.core.config import bind, dump_yaml, read_tree
+    from p5rec.core.config import bind, dump_yaml, locating, read_tree
     from p5rec.core.launch import rank
     from p5rec.core.paths import cache_home
     from p5rec.methods.plugins import load_configured
@@ -148,7 +148,8 @@ def execute(script: Path, path: Path, overrides: Sequence[str], options: Options
     cfg: Any = bind(module.SCHEMA, {"name": _plain(path.stem), **tree}, lines, path)
     cfg = module.settle(cfg, lines)
     if not options.show:
-        module.check(cfg, lines)
+        with locating(lines):
+            module.check(cfg, lines)
     cfg = bind(module.SCHEMA, permuted(cfg.dump(), signals), lines, path)
     if options.show:
         print(dump_yaml(cfg), end="")
@@ -160,7 +161,8 @@ def execute(script: Path, path: Path, overrides: Sequence[str], options: Options
             check_same(folder, path, cfg)
     origin = made_from(path, folder, cfg)
     store = Store(cache_home() / "store")
-    module.main(cfg, store, folder, options.jobs)
+    with locating(lines):
+        module.main(cfg, store, folder, options.jobs)
     if not store.rank:
         with writing(folder), atomic_write(folder / RECORD) as handle:
             handle.write(origin + dump_yaml(cfg))

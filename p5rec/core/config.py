@@ -3,14 +3,16 @@
 A recipe's YAML may inherit from another one (``base: name.yaml``, or a shipped config's name):
 mappings merge, ``null`` removes the inherited value, other values replace it. An entry may inherit
 from its sibling (``like: sibling``). Overrides (``key.sub=value``) are applied last. A section
-whose ``kind`` selects its schema inherits nothing from a section of another kind. All errors are
-reported at once, each with its file, line and nearest known key.
+whose ``kind`` selects its schema inherits nothing from a section of another kind. Unknown keys and
+names, missing keys and wrong types are reported at once, each with its file, line and nearest known
+name.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -139,44 +141,77 @@ def _walk(node: yaml.Node, at: tuple[str | int, ...], path: Path, lines: Lines) 
 
 
 def read_tree(path: Path, overrides: Sequence[str] = ()) -> tuple[Tree, Lines]:
-    """The YAML at ``path`` merged over its ``base``, with ``key.sub=value`` overrides applied."""
+    """The YAML at ``path`` merged over its ``base``, with ``key.sub=value`` overrides applied.
+
+    Raises:
+        UserError: a file cannot be read; or one line for each invalid override, or for each
+            ``like`` without a sibling.
+    """
     tree, lines = _over_bases(path, ())
     tree = overridden(tree, lines, overrides)
-    return _resolve_like(tree, lines), lines
+    errors: list[str] = []
+    tree = _resolve_like(tree, lines, errors)
+    if errors:
+        raise UserError(*errors)
+    return tree, lines
 
 
 def overridden(tree: Tree, lines: Lines, overrides: Sequence[str]) -> Tree:
-    """``tree`` with ``key.sub=value`` overrides applied; their origins are added to ``lines``."""
+    """``tree`` with ``key.sub=value`` overrides applied; their origins are added to ``lines``.
+
+    Raises:
+        UserError: one line for each invalid override.
+    """
+    errors: list[str] = []
     for override in overrides:
-        key, sign, value = override.partition("=")
-        if not sign or not key:
-            raise UserError(f"expected key.sub=value, got {override!r}; name the key and its value")
         try:
-            node = yaml.compose(value, Loader=yaml.SafeLoader)
-            if node is not None:
-                _walk(node, (), Path("override"), {})
-            leaf = yaml.safe_load(value)
-        except (yaml.YAMLError, RecursionError):
-            raise UserError(f"{override!r}: expected a YAML value after '='; quote it") from None
-        at = tuple(key.split("."))
+            at, leaf = _parsed(override)
+        except UserError as error:
+            errors += error.lines
+            continue
         lines |= dict.fromkeys(_keys(leaf, at), KeyOrigin(f"override {override!r}", 1))
         for step in reversed(at):
             leaf = {step: leaf}
         tree = merge(tree, leaf)
+    if errors:
+        raise UserError(*errors)
     return tree
 
 
-def _resolve_like(tree: Tree, lines: Lines, at: tuple[str | int, ...] = ()) -> Tree:
+def _parsed(override: str) -> tuple[tuple[str, ...], Any]:
+    """The key path and the value of ``key.sub=value``."""
+    key, sign, value = override.partition("=")
+    if not sign or not key:
+        raise UserError(f"expected key.sub=value, got {override!r}; name the key and its value")
+    try:
+        node = yaml.compose(value, Loader=yaml.SafeLoader)
+        if node is not None:
+            _walk(node, (), Path("override"), {})
+        return tuple(key.split(".")), yaml.safe_load(value)
+    except (yaml.YAMLError, RecursionError):
+        raise UserError(f"{override!r}: expected a YAML value after '='; quote it") from None
+
+
+def _resolve_like(
+    tree: Tree, lines: Lines, errors: list[str], at: tuple[str | int, ...] = ()
+) -> Tree:
     """Merges each entry with ``like: sibling`` over its sibling.
 
     So a control differs from the entry that it controls only in the keys that it sets.
+
+    Args:
+        tree: plain data.
+        lines: the source line of each key.
+        errors: receives a line for each ``like`` that names no sibling.
+        at: the key of ``tree``.
     """
     if isinstance(tree, Switched):
-        both, own = _resolve_like(dict(tree), lines, at), _resolve_like(tree.own, lines, at)
-        return Switched(both, own, tree.kinds)
+        both = _resolve_like(dict(tree), lines, errors, at)
+        return Switched(both, _resolve_like(tree.own, lines, errors, at), tree.kinds)
     out: Tree = {}
     for key, value in tree.items():
-        out[key] = _resolve_like(value, lines, (*at, key)) if isinstance(value, dict) else value
+        nested = isinstance(value, dict)
+        out[key] = _resolve_like(value, lines, errors, (*at, key)) if nested else value
     for key, value in out.items():
         if not isinstance(value, dict) or "like" not in value:
             continue
@@ -189,7 +224,8 @@ def _resolve_like(tree: Tree, lines: Lines, at: tuple[str | int, ...] = ()) -> T
             hint = did_you_mean(
                 str(sibling), [k for k in out if k != key and out[k] is not REMOVED]
             )
-            raise UserError(f"{where}: expected `like` to name a sibling entry, got {got}; {hint}")
+            errors.append(f"{where}: expected `like` to name a sibling entry, got {got}; {hint}")
+            continue
         merged = merge(inherited, own)
         if isinstance(value, Switched):  # an entry of another kind inherits nothing
             merged = Switched(merged, value.own, value.kinds)
@@ -257,6 +293,38 @@ def bind(schema: type[T], tree: Tree, lines: Lines, source: str | Path) -> T:
         return schema(**apply_nulls(schema, tree))
     except ValidationError as error:
         raise UserError(*(_sentence(schema, e, lines, source) for e in error.errors())) from None
+
+
+@contextmanager
+def locating(lines: Lines) -> Iterator[None]:
+    """Puts the source line of its key before each error raised inside that starts with a key.
+
+    An error about a key of a base is reported at the ``base:`` of the config, with the line in the
+    base.
+
+    Args:
+        lines: the source line of each key of the config.
+    """
+    try:
+        yield
+    except UserError as error:
+        located = tuple(_located(lines, message) for message in error.lines)
+        if located == error.lines:
+            raise
+        raise UserError(*located) from None
+
+
+def _located(lines: Lines, message: str) -> str:
+    """``message`` after the source line of its key, or of the nearest section around the key."""
+    key = (re.match(r"[^\s:]+(?=: | \()", message) or [""])[0] + "."
+    around = [at for at in lines if at and key.startswith(".".join(map(str, at)) + ".")]
+    if not around:
+        return message
+    origin = lines[max(around, key=len)]
+    base = lines.get(("base",))
+    if base is not None and getattr(origin, "layer", 0) < 0:
+        return f"{base}: base ({origin}): {message}"
+    return f"{origin}: {message}"
 
 
 def load(path: Path, schema: type[T], overrides: Sequence[str] = ()) -> T:

@@ -1,16 +1,35 @@
-"""Config sections whose key ``kind`` selects their schema from a registry."""
+"""Config values that are names from a registry, and sections whose ``kind`` is such a name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from .registry import Registry
 
-UNKNOWN = "unknown_kind"  # the error type for a kind that is not registered
+UNKNOWN = "unknown_name"  # the error type for a name that is not registered
+
+
+def one_of(what: str, known: Collection[str] | Registry) -> AfterValidator:
+    """The annotation of a name: ``Annotated[str, one_of("data source", SOURCES)]``.
+
+    Binding a value reads ``known``, so names registered later work.
+
+    Args:
+        what: the kind of the names, for messages.
+        known: the names.
+    """
+
+    def check(name: str) -> str:
+        if name not in known:
+            context = {"what": what, "known": [*known]}
+            raise PydanticCustomError(UNKNOWN, "expected a known {what}", context)
+        return name
+
+    return AfterValidator(check)
 
 
 class Kinds:

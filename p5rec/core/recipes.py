@@ -11,15 +11,26 @@ from .errors import UserError, did_you_mean, input_error
 from .paths import assets
 
 YAML = (".yaml", ".yml")
+BARE = "hybrid"  # the shipped config to start from with users, items and times alone
 RECORD = "config.yaml"  # the full config of a run, in its folder
 
 
 def shipped() -> dict[str, dict[str, Path]]:
-    """Recipe → name → path of each shipped config."""
+    """Recipe → name → path of each shipped config.
+
+    Raises:
+        UserError: the installation lacks its recipes.
+    """
     folder = assets("recipes")
+    scripts = sorted(folder.glob("*.py"))
+    if not scripts:
+        raise input_error(
+            folder, "the shipped recipes", "none",
+            "install p5rec with pip, or copy `recipes` and `prompts` beside the package",
+        )  # fmt: skip
     return {
         script.stem: {p.stem: p for p in (folder / "configs" / script.stem).glob("*.yaml")}
-        for script in sorted(folder.glob("*.py"))
+        for script in scripts
     }
 
 

@@ -12,6 +12,9 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from p5rec.core.config import Config, bind, read_tree
 from p5rec.core.errors import input_error
+from p5rec.core.kinds import one_of
+
+from .sources.registry import SOURCES
 
 
 def _encoding(name: str) -> str:
@@ -212,7 +215,7 @@ class SyntheticConfig(Config):
 class DataConfig(Config):
     """How a user's files become a prepared corpus."""
 
-    source: str
+    source: Annotated[str, one_of(SOURCES.kind, SOURCES)]
     """Reader of the files: a name from ``p5rec data sources``."""
     path: str | None = None
     """Log file or its folder, relative to the working directory. ``ml-100k``: the MovieLens set

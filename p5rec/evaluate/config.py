@@ -137,9 +137,6 @@ def _name_errors(recipe: Any, lines: Lines) -> Iterator[str]:
     for name in methods:
         if name in recipe.baselines:
             yield f"methods.{name}: expected a name that no baseline has, got it twice; rename it"
-    for n, name in enumerate(recipe.baselines):
-        if name not in RANKING:
-            yield _unknown(lines, ("baselines", n), "baselines", "a baseline", name, RANKING)
     for name, method in methods.items():
         if method.semantic_ids is not None and method.semantic_ids not in recipe.ids:
             yield _unknown(

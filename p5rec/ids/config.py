@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from p5rec.core.config import Config, FileName
-from p5rec.core.errors import did_you_mean
+from p5rec.core.kinds import one_of
 from p5rec.core.registry import Registry
 
 # name → fit(config, items: ItemData) -> Coded
@@ -142,7 +142,7 @@ class RqVaeConfig(Config):
 class IdsConfig(Config):
     """How items are coded."""
 
-    scheme: str = "rq-kmeans"
+    scheme: Annotated[str, one_of(SCHEMES.kind, SCHEMES)] = "rq-kmeans"
     """Id scheme: ``random``, ``sequential``, ``title``, ``category``, ``h-kmeans``, ``cid``,
     ``cid-iid``, ``rq-kmeans``, ``rq-vae``, ``pq`` or ``opq``.
     """
@@ -160,7 +160,7 @@ class IdsConfig(Config):
     """Item attribute that the scheme ``category`` reads."""
     rqvae: RqVaeConfig = RqVaeConfig()
     """Settings of the scheme ``rq-vae``."""
-    collisions: str | None = None
+    collisions: Annotated[str, one_of(POLICIES.kind, POLICIES)] | None = None
     """Collision policy: ``nearest-free``, ``sinkhorn``, ``extra-level`` or ``shared``. null:
     ``extra-level`` for ``title`` and ``category``, else ``nearest-free``.
     """
@@ -200,14 +200,6 @@ class IdsConfig(Config):
     def reseeded(self, n: int) -> IdsConfig:
         """The config with ``n`` added to its seed."""
         return self.model_copy(update={"seed": self.seed + n})
-
-    @field_validator("scheme", "collisions")
-    @classmethod
-    def _known(cls, name: str | None, info: Any) -> str | None:
-        registry = SCHEMES if info.field_name == "scheme" else POLICIES
-        if name is not None and name not in registry:
-            raise ValueError(f"expected a known {registry.kind}; {did_you_mean(name, registry)}")
-        return name
 
     @model_validator(mode="after")
     def _fits_together(self) -> IdsConfig:

@@ -256,15 +256,16 @@ class Method(Config):
                 f"--what lists: expected a method that ranks items, got a {self.kind}; name another"
             )
 
-    def check(self, ids: Mapping[str, Any]) -> None:
-        """Checks the config without the data.
+    def check(self, ids: Mapping[str, Any]) -> Iterator[str]:
+        """One line for each error of the config, found without the data; it starts with its key.
 
         Args:
             ids: configs of the recipe's ids, by name.
 
         Raises:
-            UserError: a line for each error.
+            UserError: a file that the method reads is invalid.
         """
+        yield from ()
 
     def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
         """One line for each requirement that the data do not meet.

@@ -52,10 +52,8 @@ def check_methods(methods: Mapping[str, Method], ids: Mapping[str, IdsConfig]) -
     """
 
     def check(name: str) -> None:
-        try:
-            methods[name].check(ids)
-        except UserError as error:
-            raise UserError(*(f"methods.{name}: {line}" for line in error.lines)) from None
+        if errors := [f"methods.{name}.{line}" for line in methods[name].check(ids)]:
+            raise UserError(*errors)
 
     files = [config.vectors.file.path for config in ids.values() if config.vectors.file]
     all_of(
@@ -74,12 +72,17 @@ def check_data(methods: Mapping[str, Method], tasks: Collection[str], corpus: Co
         corpus: the data.
 
     Raises:
-        UserError: a line for each requirement that is not met.
+        UserError: a line for each requirement that is not met, with the names of the methods.
     """
-    errors = [
-        f"methods.{name}: {line}"
-        for name, method in methods.items()
-        for line in method.check_data(corpus, tasks)
-    ]
-    if errors:
-        raise UserError(*dict.fromkeys(errors))
+    lacking: dict[str, dict[str, None]] = {}  # requirement → names of methods, in order
+    for name, method in methods.items():
+        for line in method.check_data(corpus, tasks):
+            lacking.setdefault(line, {})[name] = None
+    if lacking:
+        raise UserError(*(_sentence(line, *names) for line, names in lacking.items()))
+
+
+def _sentence(line: str, first: str, *others: str) -> str:
+    """The error of methods that have the same requirement."""
+    also = f" (and {', '.join(others)})" if others else ""
+    return f"methods.{first}{also}: {line}"

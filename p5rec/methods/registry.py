@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from p5rec.core.errors import UserError
-from p5rec.core.kinds import Kinds
+from p5rec.core.kinds import Kinds, one_of
 from p5rec.core.registry import Registry
 from p5rec.data.matrices import HALF_LIVES
 
@@ -63,6 +63,7 @@ RANKING: Mapping[str, Mapping[str, Any]] = {
     "sasrec": {"kind": "sasrec"},
 }
 
+Baseline = Annotated[str, one_of("baseline", RANKING)]
 DEFAULT = "generative"  # the kind of a section that names none
 
 
@@ -81,7 +82,7 @@ def methods_of(recipe: Any) -> dict[str, Any]:
     Raises:
         UserError: a line for each unknown name.
     """
-    short = {name: baseline(name) for name in recipe.baselines if name in RANKING}
+    short = {name: baseline(name) for name in recipe.baselines}
     methods, errors = short | recipe.methods, []
     unseen = getattr(getattr(recipe, "evaluate", None), "exclude_seen", True)
     resolved = {}

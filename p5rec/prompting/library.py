@@ -24,10 +24,12 @@ class PromptLibrary:
     Attributes:
         specs: family → its file's contents.
         locations: full template id → its ``file:line``, for templates read from files.
+        folders: the folders that the files were read from.
     """
 
     specs: Mapping[str, FamilySpec]
     locations: Mapping[str, str] = field(default_factory=dict)
+    folders: tuple[Path, ...] = ()
 
     @classmethod
     def load(cls, folder: Path | None = None, extra: Iterable[Path] = ()) -> PromptLibrary:
@@ -36,11 +38,12 @@ class PromptLibrary:
         Raises:
             UserError: one line per error, all errors of all files.
         """
+        folders = (folder or assets("prompts"), *extra)
         errors: list[str] = []
         specs: dict[str, FamilySpec] = {}
         files: dict[str, Path] = {}
         locations: dict[str, str] = {}
-        for path in _files([folder or assets("prompts"), *extra], errors):
+        for path in _files(folders, errors):
             try:
                 spec, where = read_family(path)
             except UserError as error:
@@ -57,7 +60,7 @@ class PromptLibrary:
                 locations[resolve(spec, entry).full_id] = where("templates", i)
         if errors:
             raise UserError(*errors)
-        return cls(specs, locations)
+        return cls(specs, locations, folders)
 
     @classmethod
     def from_dump(cls, dump: Mapping[str, Any], source: str = "stored prompts") -> PromptLibrary:
@@ -82,10 +85,14 @@ class PromptLibrary:
             UserError: no such family.
         """
         if name not in self.specs:
-            raise UserError(
-                f"expected a known prompt family, got {name!r}; {did_you_mean(name, self.specs)}"
-            )
+            raise UserError(self.unknown(name))
         return self.specs[name]
+
+    def unknown(self, name: str, also: Iterable[str] = ()) -> str:
+        """The error sentence about a family that the library lacks; ``also``: further names."""
+        searched = f" in {', '.join(map(str, self.folders))}" if self.folders else ""
+        hint = did_you_mean(name, [*self.specs, *also])
+        return f"expected a known prompt family{searched}, got {name!r}; {hint}"
 
     def templates(
         self, family: str | None = None, held_out: bool | None = None

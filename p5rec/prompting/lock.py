@@ -17,16 +17,28 @@ NAME = "lock.json"
 
 
 def lint(folder: Path) -> PromptLibrary:
-    """Loads the library in ``folder`` and checks it against the lock file.
+    """Loads the library in ``folder`` and checks it against its lock file, which must exist.
+
+    Raises:
+        UserError: one line per error.
+    """
+    library = check(folder)
+    if not (folder / NAME).exists():
+        raise input_error(
+            folder / NAME, "a lock file", "nothing there", f"run `p5rec prompts lock {folder}`"
+        )
+    return library
+
+
+def check(folder: Path) -> PromptLibrary:
+    """Loads the library in ``folder`` and checks it against the lock file, if there is one.
 
     Raises:
         UserError: one line per error.
     """
     library = PromptLibrary.load(folder)
     if not (folder / NAME).exists():
-        raise input_error(
-            folder / NAME, "a lock file", "nothing there", f"run `p5rec prompts lock {folder}`"
-        )
+        return library
     locked = _read(folder)
     errors = _changed(library, locked) + [
         f"{library.locations[name]}: expected {name} in {folder / NAME}, got nothing; "

@@ -15,13 +15,13 @@ TargetType = Literal["item", "rating", "options", "yesno", "text"]
 YES, NO = "yes", "no"  # values of a verdict
 Value = str | float | tuple[str, ...] | tuple[tuple[str, str], ...]
 
-# optional data of a corpus → its name in messages
+# optional data of a corpus → its name in messages, with the key that names its column
 DATA: Mapping[str, str] = {
-    "ratings": "ratings in the training events",
-    "review": "review texts",
-    "summary": "review summaries",
-    "attributes": "attributes in the item table",
-    "user_attributes": "attributes in the user table",
+    "ratings": "ratings in the training events (data.columns.rating)",
+    "review": "review texts (data.columns.review)",
+    "summary": "review summaries (data.columns.summary)",
+    "attributes": "attributes in the item table (data.items.columns.attributes)",
+    "user_attributes": "attributes in the user table (data.users.columns.attributes)",
 }
 
 

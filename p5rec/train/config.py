@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 
 from p5rec.core.artefacts import Lineage
 from p5rec.core.config import Config
-from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.data.targets import Targets
 from p5rec.data.train_events import subsample_users, with_new_events
@@ -278,20 +277,14 @@ class TrainConfig(Config):
         """Whether training in epochs has early stopping."""
         return self.epochs is not None and self.epochs.stop_after is None
 
-    def check_trackers(self) -> None:
-        """
-        Raises:
-            UserError: a tracker of ``report_to`` is not installed.
-        """
-        lacking = [name for name in self.report_to if not any(map(find_spec, PACKAGES[name]))]
-        if lacking:
-            raise UserError(
-                *(
-                    f"train.report_to: expected an installed tracker, got {name!r}; "
-                    f"`pip install {name}` or take it out"
-                    for name in lacking
-                )
-            )
+    def missing_trackers(self) -> list[str]:
+        """One line for each tracker of ``report_to`` that is not installed."""
+        return [
+            f"train.report_to: expected an installed tracker, got {name!r}; "
+            f"`pip install {name}` or take it out"
+            for name in self.report_to
+            if not any(map(find_spec, PACKAGES[name]))
+        ]
 
     def training_events(self, corpus: Corpus, start: Path | None = None) -> Corpus:
         """``corpus`` restricted to the training events that this training uses.

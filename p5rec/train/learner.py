@@ -10,7 +10,7 @@ import numpy as np
 from p5rec.backbones.pretrained import Pretrained
 from p5rec.backbones.registry import AnyBackbone
 from p5rec.core.config import Config
-from p5rec.core.errors import UserError, did_you_mean
+from p5rec.core.errors import UserError
 from p5rec.core.types import Corpus
 from p5rec.models.config import NEXT_ITEM, RATING_SEQUENCE, HeadsConfig, ItemHeadConfig
 from p5rec.prompting.library import PromptLibrary
@@ -21,6 +21,8 @@ from .schedule import epochs_to_steps
 
 if TYPE_CHECKING:
     from p5rec.models.checkpoint import BundleSettings
+
+SEQUENCES = (NEXT_ITEM, RATING_SEQUENCE)  # the tasks that are no prompt families
 
 
 class LearnerConfig(Config):
@@ -93,11 +95,31 @@ def training_prompts(config: LearnerConfig) -> PromptLibrary:
     Raises:
         UserError: a task is unknown, or a prompt file is invalid.
     """
-    library = PromptLibrary.load(extra=[Path(f) for f in config.prompts.folders])
-    families = [task for task in config.train.tasks if task not in (NEXT_ITEM, RATING_SEQUENCE)]
-    known = (NEXT_ITEM, RATING_SEQUENCE, *library.families())
-    if unknown := [name for name in families if name not in known]:
-        raise UserError(
-            *(f"train.tasks: expected a task, got {n!r}; {did_you_mean(n, known)}" for n in unknown)
-        )
-    return PromptLibrary({name: library.family(name) for name in families})
+    library = prompt_library(config)
+    if errors := unknown_tasks(config, library):
+        raise UserError(*errors)
+    return PromptLibrary({name: library.family(name) for name in _families(config)})
+
+
+def prompt_library(config: LearnerConfig) -> PromptLibrary:
+    """The shipped prompt families and those in the learner's own folders.
+
+    Raises:
+        UserError: a prompt file is invalid.
+    """
+    return PromptLibrary.load(extra=[Path(f) for f in config.prompts.folders])
+
+
+def unknown_tasks(config: LearnerConfig, library: PromptLibrary) -> list[str]:
+    """One line for each task that is neither one of sequences nor a family of ``library``."""
+    todo = "add the folder of a family of your own to prompts.folders"
+    return [
+        f"train.tasks.{name}: {library.unknown(name, SEQUENCES)} ({todo})"
+        for name in _families(config)
+        if name not in library.specs
+    ]
+
+
+def _families(config: LearnerConfig) -> list[str]:
+    """The learner's tasks that are prompt families."""
+    return [task for task in config.train.tasks if task not in SEQUENCES]

@@ -85,7 +85,8 @@ def fit(
             tracker is not installed.
     """
     config = schedule.config
-    config.check_trackers()
+    if errors := config.missing_trackers():
+        raise UserError(*errors)
     _check_network(model, config)
     if config.precision == "bfloat16" and under_deepspeed():
         autocast_inside(model)

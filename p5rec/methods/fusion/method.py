@@ -226,16 +226,10 @@ class Fusion(Method):
     def _components_queried_by(self) -> tuple[Work, ...]:
         return tuple(work for component in self.methods.values() for work in component.queried_by)
 
-    def check(self, ids: Mapping[str, Any]) -> None:
+    def check(self, ids: Mapping[str, Any]) -> Iterator[str]:
         """See :class:`~p5rec.methods.base.Method`."""
-        errors = []
         for name, component in self.methods.items():
-            try:
-                component.check(ids)
-            except UserError as error:
-                errors += [f"components.{name}: {line}" for line in error.lines]
-        if errors:
-            raise UserError(*errors)
+            yield from (f"components.{name}.{line}" for line in component.check(ids))
 
     def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
         """See :class:`~p5rec.methods.base.Method`."""

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
+from pathlib import Path
 
-from p5rec.core.errors import UserError
+from p5rec.core.errors import all_of
+from p5rec.core.recipes import BARE
 from p5rec.core.types import Corpus
 from p5rec.ids.config import IdsConfig
 from p5rec.models.config import RATING_SEQUENCE
+from p5rec.prompting import lock
 from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.source import unavailable
+from p5rec.tasks.fields import DATA
 from p5rec.tasks.registry import TASKS
 from p5rec.tasks.view import unnamed_view
-from p5rec.train.learner import LearnerConfig, training_prompts
+from p5rec.train.learner import (
+    LearnerConfig,
+    prompt_library,
+    training_prompts,
+    unknown_tasks,
+)
 
 
-def check(method: LearnerConfig, name: str, ids: Mapping[str, IdsConfig]) -> None:
-    """Checks the config without the data.
+def check(method: LearnerConfig, name: str, ids: Mapping[str, IdsConfig]) -> Iterator[str]:
+    """One line for each error of the config, found without the data.
 
     Args:
         method: the config.
@@ -24,14 +34,14 @@ def check(method: LearnerConfig, name: str, ids: Mapping[str, IdsConfig]) -> Non
         ids: the recipe's.
 
     Raises:
-        UserError: a task, a folder of prompts or a tracker is missing; or items share codes, which
-            the method cannot tell apart.
+        UserError: a prompt file is invalid, or its text differs from its folder's lock file.
     """
-    training_prompts(method)
-    method.train.check_trackers()
+    all_of(*(partial(lock.check, Path(folder)) for folder in method.prompts.folders))
+    yield from unknown_tasks(method, prompt_library(method))
+    yield from method.train.missing_trackers()
     shared = name in ids and ids[name].collisions == "shared"
     if shared and (method.backbone.item_embeddings or method.backbone.items != "positions"):
-        raise UserError(
+        yield (
             "backbone: expected items: positions and item_embeddings: false for ids whose items "
             f"share codes, got item_embeddings: {method.backbone.item_embeddings}, "
             f"items: {method.backbone.items}; set them, or resolve the collisions of {name!r}"
@@ -47,14 +57,15 @@ def data_errors(method: LearnerConfig, corpus: Corpus, families: Collection[str]
         families: prompt families that the method is evaluated on.
     """
     view, library = unnamed_view(corpus), training_prompts(method)
+    todo = f"take it out of train.tasks, or start from `base: {BARE}`"
     if not method.train.steps and method.prompts.items == "codes":
         yield from _needing_codes(method, library)
     if RATING_SEQUENCE in method.train.tasks and view.scale is None:
-        yield f"{RATING_SEQUENCE} needs ratings, and the data have none; take it out of train.tasks"
+        yield f"{RATING_SEQUENCE} needs {DATA['ratings']}, and the data have none; {todo}"
     for family in library.families():
         task = library.family(family).task
         if reason := unavailable(library, family, view):
-            yield f"{reason}; take it out of train.tasks"
+            yield f"{reason}; {todo}"
         elif family in families and (reason := TASKS.get(task).unavailable(view, "test")):
             yield f"{reason}; take it out of evaluate.prompts"
 

@@ -302,9 +302,10 @@ class Generative(LearnerConfig, Method):
         if LISTS not in self.capabilities:
             WORK.get("require task")(self.tasks, NEXT_ITEM)
 
-    def check(self, ids: Mapping[str, Any]) -> None:
-        """See :class:`~p5rec.methods.base.Method`."""
-        WORK.get("check")(self, self.ids, ids)
+    def check(self, ids: Mapping[str, Any]) -> Iterator[str]:
+        """See :func:`.checks.check`."""
+        errors: Iterator[str] = WORK.get("check")(self, self.ids, ids)
+        return errors
 
     def check_data(self, corpus: Corpus, tasks: Collection[str]) -> Iterator[str]:
         """See :func:`.checks.data_errors`."""
