@@ -22,7 +22,7 @@ from p5rec.evaluate.config import EvaluateConfig, check_names, without_dropped
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.base import LISTS
 from p5rec.methods.checks import check_data, check_methods, in_order
-from p5rec.methods.registry import METHODS, Baseline, any_method, methods_of
+from p5rec.methods.registry import METHODS, Baseline, any_method, methods_of, named_methods
 from p5rec.methods.views import view_methods
 from p5rec.tasks.registry import TASKS
 
@@ -74,7 +74,8 @@ def check(cfg: Any, lines: Lines) -> None:
     all_of(
         lambda: check_names(cfg, lines),
         lambda: check_files(cfg.data),
-        lambda: check_methods(methods_of(cfg), cfg.ids),
+        lambda: methods_of(cfg),
+        lambda: check_methods(named_methods(cfg), cfg.ids),
         lambda: view_methods(cfg.ids, cfg.methods, lines),
     )
 

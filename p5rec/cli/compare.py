@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .options import changes, spread
-from .run import ConfigFile, Options, execute, resolve
+from .options import CONFIG, changes, optional_config, spread
+from .run import Options, execute, resolve
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -16,10 +16,12 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @spread
 def compare(
     options: Options,
+    config: Annotated[
+        str | None, typer.Argument(metavar="CONFIG", help=f"{CONFIG}. Default: compare.")
+    ] = None,
     overrides: Annotated[
         list[str] | None, changes("data.path=my.csv evaluate.prompts.rating=50")
     ] = None,
-    config: ConfigFile = "compare",
 ) -> None:
     """Compare a language model zero-shot, few-shot and fine-tuned with tuned baselines.
 
@@ -27,4 +29,5 @@ def compare(
     data of each method and the cost of a prediction. The command is `p5rec run sft` with the
     config `compare`.
     """
-    execute(*resolve("sft", config), overrides or [], options)
+    config, overrides = optional_config(config, overrides)
+    execute(*resolve("sft", config or "compare"), overrides, options)

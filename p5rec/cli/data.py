@@ -11,7 +11,7 @@ import typer
 from p5rec.core.errors import UserError
 from p5rec.core.recipes import config_path
 
-from .options import CONFIG, changes
+from .options import CONFIG, changes, optional_config
 
 if TYPE_CHECKING:
     from p5rec.data.config import DataConfig
@@ -25,11 +25,11 @@ app = typer.Typer(
 
 ConfigFile = Annotated[
     str | None,
-    typer.Option("--config", help=f"{CONFIG}; its `data:` section describes the data."),
+    typer.Argument(metavar="CONFIG", help=f"{CONFIG}; its `data:` section describes the data."),
 ]
 SourceName = Annotated[
     str | None,
-    typer.Option("--source", help="Instead of --config: a data source, see `p5rec data sources`."),
+    typer.Option("--source", help="Instead of CONFIG: a data source, see `p5rec data sources`."),
 ]
 LogPath = Annotated[
     str | None,
@@ -39,26 +39,27 @@ Overrides = Annotated[list[str] | None, changes("data.split=time")]
 
 
 def read_config(
-    config: str | Path | None, source: str | None, path: str | None, overrides: list[str] | None
+    config: str | None, source: str | None, path: str | None, overrides: list[str] | None
 ) -> DataConfig:
     """The ``data:`` section of a YAML with overrides, or that of ``--source`` and ``--path``."""
     from p5rec.core.config import bind
     from p5rec.data.config import DataConfig, read_section
 
+    config, overrides = optional_config(config, overrides)
     if (config is None) == (source is None):
         got = "neither" if config is None else "both"
-        raise UserError(f"expected --config FILE or --source NAME, got {got}; give one")
+        raise UserError(f"expected CONFIG or --source NAME, got {got}; give one")
     if config is None:
         if overrides:
-            raise UserError(f"expected KEY=VALUE beside --config only, got {overrides[0]!r}")
+            raise UserError(f"expected KEY=VALUE beside CONFIG only, got {overrides[0]!r}")
         return bind(DataConfig, {"source": source, "path": path}, {}, "--source")
-    return read_section(config_path(config), overrides or [])
+    return read_section(config_path(config), overrides)
 
 
 @app.command()
 def sources() -> None:
     """List the data sources."""
-    from p5rec.data.sources.registry import SOURCES
+    from p5rec.data.registry import SOURCES
 
     for name in SOURCES:
         print(f"{name:<10} {SOURCES.get(name).summary}")
@@ -84,9 +85,9 @@ def fetch(
 @app.command()
 def describe(
     config: ConfigFile = None,
+    overrides: Overrides = None,
     source: SourceName = None,
     path: LogPath = None,
-    overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> None:
     """Print counts of users, items and events, their distribution and split."""
@@ -104,9 +105,9 @@ def describe(
 def prepare(
     out: Annotated[Path, typer.Option("--out", help="A new folder.")],
     config: ConfigFile = None,
+    overrides: Overrides = None,
     source: SourceName = None,
     path: LogPath = None,
-    overrides: Overrides = None,
 ) -> None:
     """Write the prepared events, items and users to a folder."""
     from p5rec.data.prepare import prepare_folder

@@ -26,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Config = Annotated[str, typer.Option(help=f"{CONFIG}; its data and ids sections are used.")]
+Config = Annotated[str, typer.Option(help=f"{CONFIG}, for its data.")]
 Out = Annotated[Path, typer.Option(help="Folder for the codes, their metrics and pictures.")]
 Overrides = Annotated[list[str] | None, changes("ids.semantic.codebook=128")]
 Folder = Annotated[Path, typer.Argument(help="A folder written by `p5rec ids build`.")]
@@ -34,7 +34,10 @@ Folder = Annotated[Path, typer.Argument(help="A folder written by `p5rec ids bui
 
 @app.command()
 def build(
-    config: Config,
+    config: Annotated[
+        str,
+        typer.Argument(metavar="CONFIG", help=f"{CONFIG}; its data and ids sections are used."),
+    ],
     out: Out,
     overrides: Overrides = None,
     name: Annotated[
@@ -81,7 +84,8 @@ def compare(
         list[Path] | None, typer.Argument(help="Folders written by `p5rec ids build` or import.")
     ] = None,
     config: Annotated[
-        str | None, typer.Option(help="Also all ids of this config, from the cache or built now.")
+        str | None,
+        typer.Option(help=f"{CONFIG}, for all its ids, from the cache or built now."),
     ] = None,
 ) -> None:
     """Print the metrics of several sets of codes, most informative first."""
@@ -112,7 +116,7 @@ def compare(
 def extend(
     folder: Folder,
     config: Annotated[
-        str, typer.Option(help="A config whose data have the old items and the new ones.")
+        str, typer.Option(help=f"{CONFIG}, whose data have the old items and the new ones.")
     ],
     out: Out,
     overrides: Overrides = None,

@@ -1,15 +1,17 @@
-"""``p5rec <subcommand>``: imports each command lazily and prints user errors in one line."""
+"""``p5rec <subcommand>``: imports each command lazily and prints errors of input in one line."""
 
 from __future__ import annotations
 
 import errno
 import gc
+import re
 import sys
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from p5rec import __version__
 from p5rec.core.errors import UserError, disk_full
@@ -103,11 +105,9 @@ def guarded(command: typer.Typer) -> None:
     """Runs a command: user errors are one line each and exit code 2, an interrupt is 130."""
     try:
         with safe_output():
-            command()
-    except SystemExit as ended:
-        if ended.code == INTERRUPTED:  # typer handles the interrupt itself
-            _say("interrupted; run the same command again to resume")
-        raise
+            code = command(standalone_mode=False)
+    except TyperException as error:
+        _refuse(error)
     except UserError as error:
         for line in error.lines:
             _say(line)
@@ -122,6 +122,25 @@ def guarded(command: typer.Typer) -> None:
             "permissions, then run again"
         )
         sys.exit(UserError.exit_code)
+    if code == INTERRUPTED:  # typer handles the interrupt itself
+        _say("interrupted; run the same command again to resume")
+    sys.exit(code)
+
+
+def _refuse(error: TyperException) -> NoReturn:
+    """Prints an error of the arguments in one line, with the usage of the command, and exits."""
+    context: Any = getattr(error, "ctx", None)
+    message = error.format_message()
+    if context is None:
+        _say(message)
+    elif message == context.get_help():  # a group without a command
+        print(message, file=sys.stderr)
+    else:
+        path = context.command_path
+        usage = re.sub(r"[{}]", "", " ".join(context.command.collect_usage_pieces(context)))
+        said = re.sub(r"\.?$", ";", message[:1].lower() + message[1:], count=1).replace("?;", "?")
+        _say(f"{said} write `{path} {usage}`, see `{path} --help`")
+    sys.exit(UserError.exit_code)
 
 
 def _unwritable(error: Exception) -> str | None:

@@ -1,7 +1,12 @@
-"""Shared options of the commands: help texts, and groups of options as dataclasses."""
+"""Shared arguments and options of the commands: help texts, and groups of options as dataclasses.
+
+The argument of a command is what it works on. A command that works on a config takes it as its
+argument, other commands take it by ``--config``.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass
 from inspect import Parameter, Signature, signature
@@ -20,6 +25,18 @@ ALLOW_DOWNLOAD = typer.Option(
 def changes(examples: str) -> Any:
     """The argument for overrides of a config, such as ``examples``."""
     return typer.Argument(metavar="KEY=VALUE", help=f"Overrides of the config: {examples}.")
+
+
+def optional_config(
+    config: str | None, overrides: list[str] | None
+) -> tuple[str | None, list[str]]:
+    """The config and the overrides of a command whose argument CONFIG is optional.
+
+    A first word of the form KEY=VALUE is an override.
+    """
+    if config is not None and re.match(r"[\w.-]+=", config):
+        return None, [config, *(overrides or [])]
+    return config, overrides or []
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

@@ -35,7 +35,7 @@ def plan(
     from p5rec.ids.config import IdsConfig
     from p5rec.methods.checks import check_data, check_methods
     from p5rec.methods.plans import PlanContext
-    from p5rec.methods.registry import Baseline, any_method, methods_of
+    from p5rec.methods.registry import Baseline, any_method, methods_of, named_methods
     from p5rec.methods.views import view_methods
     from p5rec.train.estimate.gpus import GPUS
 
@@ -56,7 +56,8 @@ def plan(
     _, lines = read_tree(config_path(config), overrides or ())
     with locating(lines):
         all_of(
-            lambda: check_methods(methods_of(named), named.ids),
+            lambda: methods_of(named),
+            lambda: check_methods(named_methods(named), named.ids),
             lambda: view_methods(named.ids, named.methods),
         )
     recipe, corpus, _, _ = read_prepared(config, overrides or (), **sections)

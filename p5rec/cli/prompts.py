@@ -42,7 +42,15 @@ def list_(
     folder: Folders = None,
     config: ConfigFile = None,
 ) -> None:
-    """List the templates, one on each line."""
+    """List the templates, one on each line.
+
+    With further folders, only their templates are listed; --family also finds a shipped family.
+    """
+    library = _library(folder, config)
+    if family and family not in library.specs:
+        todo = "name the folder of a family of your own by --folder"
+        raise UserError(f"--family: {library.unknown(family)} ({todo})")
+    families = [family] if family else library.own or library.families()
     rows = [("ID", "VERSION", "TRAINING", "TARGET", "FIELDS")]
     rows += [
         (
@@ -52,7 +60,8 @@ def list_(
             t.target_type,
             " ".join(sorted(t.source_fields)),
         )
-        for t in _library(folder, config).templates(family)
+        for name in families
+        for t in library.templates(name)
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

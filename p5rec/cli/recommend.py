@@ -274,7 +274,7 @@ def _key(
     from p5rec.core.artefacts import digest, file_sha256
     from p5rec.core.code import CODE
     from p5rec.data.prepare import input_digests
-    from p5rec.data.sources.registry import SOURCES
+    from p5rec.data.registry import SOURCES
     from p5rec.ids.files import MANIFEST as CODES
     from p5rec.methods.folder import contents
     from p5rec.methods.registry import METHODS

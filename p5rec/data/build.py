@@ -21,7 +21,7 @@ from .event_columns import BEHAVIOUR, check_further, context_summary, event_colu
 from .items import check_known
 from .rawlog import TEXTS, RawLog, Source
 from .reduce import k_core, one_per_pair, repeats, time_order
-from .sources.registry import SOURCES
+from .registry import SOURCES
 from .split import ALL, make_split
 from .times import AmbiguousTimes, microseconds
 

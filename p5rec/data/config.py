@@ -14,7 +14,7 @@ from p5rec.core.config import Config, bind, read_tree
 from p5rec.core.errors import input_error
 from p5rec.core.kinds import one_of
 
-from .sources.registry import SOURCES
+from .registry import SOURCES
 
 
 def _encoding(name: str) -> str:

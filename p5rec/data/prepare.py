@@ -21,7 +21,7 @@ from p5rec.core.artefacts import (
     write_json,
     writing,
 )
-from p5rec.core.errors import input_error
+from p5rec.core.errors import all_of, input_error
 from p5rec.core.features import Behaviours, Categories, Users
 from p5rec.core.types import Catalog, Corpus, Interactions, Split
 
@@ -32,7 +32,7 @@ from .fetch import WHEELS
 from .files import existing, shards
 from .items import item_file
 from .rawlog import TEXTS, Source
-from .sources.registry import SOURCES
+from .registry import SOURCES
 from .users import user_file
 
 SUMMARY = "summary.json"
@@ -61,14 +61,15 @@ def check_files(config: DataConfig) -> None:
     """Checks that the input files exist, without reading them; it fetches nothing.
 
     Raises:
-        UserError: the source is unknown, or a file is missing.
+        UserError: a line for each file that is missing.
     """
     source: Source = SOURCES.get(config.source)
-    if config.path in WHEELS:
-        item_file(config)
-        user_file(config)
-    else:
-        source.files(config)
+    fetched = config.path in WHEELS
+    all_of(
+        *(() if fetched else (partial(source.files, config),)),
+        partial(item_file, config),
+        partial(user_file, config),
+    )
 
 
 def prepare_data(config: DataConfig, store: Store, *, evaluable: bool = True) -> Artefact:

@@ -19,7 +19,8 @@ def in_order(methods: Mapping[str, Method]) -> list[str]:
     """The methods' names, each after the method that it is initialised from.
 
     Raises:
-        UserError: a start is neither a method nor a model's folder; or starts form a cycle.
+        UserError: a line for each start that is neither a method nor a model's folder; or starts
+            form a cycle.
     """
     order: dict[str, None] = {}
 
@@ -39,8 +40,7 @@ def in_order(methods: Mapping[str, Method]) -> list[str]:
             )  # fmt: skip
         order[name] = None
 
-    for name in methods:
-        append(name)
+    all_of(*(partial(append, name) for name in methods))
     return list(order)
 
 

@@ -76,14 +76,18 @@ def any_method(*, named: bool = False) -> Any:
     return Annotated[Any, Kinds(METHODS, DEFAULT, named=named)]
 
 
+def named_methods(recipe: Any) -> dict[str, Any]:
+    """The methods of a recipe by name, baselines first, as they are written."""
+    return {name: baseline(name) for name in recipe.baselines} | recipe.methods
+
+
 def methods_of(recipe: Any) -> dict[str, Any]:
     """All methods of a recipe by name, baselines first, with names of methods resolved.
 
     Raises:
         UserError: a line for each unknown name.
     """
-    short = {name: baseline(name) for name in recipe.baselines}
-    methods, errors = short | recipe.methods, []
+    methods, errors = named_methods(recipe), []
     unseen = getattr(getattr(recipe, "evaluate", None), "exclude_seen", True)
     resolved = {}
     for name, method in methods.items():

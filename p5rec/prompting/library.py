@@ -25,11 +25,13 @@ class PromptLibrary:
         specs: family → its file's contents.
         locations: full template id → its ``file:line``, for templates read from files.
         folders: the folders that the files were read from.
+        own: names of the families from further folders.
     """
 
     specs: Mapping[str, FamilySpec]
     locations: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[Path, ...] = ()
+    own: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, folder: Path | None = None, extra: Iterable[Path] = ()) -> PromptLibrary:
@@ -60,7 +62,8 @@ class PromptLibrary:
                 locations[resolve(spec, entry).full_id] = where("templates", i)
         if errors:
             raise UserError(*errors)
-        return cls(specs, locations, folders)
+        own = tuple(sorted(name for name, path in files.items() if path.parent != folders[0]))
+        return cls(specs, locations, folders, own)
 
     @classmethod
     def from_dump(cls, dump: Mapping[str, Any], source: str = "stored prompts") -> PromptLibrary:

@@ -40,7 +40,7 @@ def check(folder: Path) -> PromptLibrary:
     if not (folder / NAME).exists():
         return library
     locked = _read(folder)
-    errors = _changed(library, locked) + [
+    errors = _changed(library, locked, folder) + [
         f"{library.locations[name]}: expected {name} in {folder / NAME}, got nothing; "
         f"run `p5rec prompts lock {folder}`"
         for name in library.hashes()
@@ -59,7 +59,7 @@ def write(folder: Path) -> list[str]:
     """
     library = PromptLibrary.load(folder)
     locked = _read(folder)
-    errors = _changed(library, locked)
+    errors = _changed(library, locked, folder)
     if errors:
         raise UserError(*errors)
     added = sorted(library.hashes().keys() - locked.keys())
@@ -76,10 +76,10 @@ def _read(folder: Path) -> dict[str, str]:
     return locked
 
 
-def _changed(library: PromptLibrary, locked: dict[str, str]) -> list[str]:
+def _changed(library: PromptLibrary, locked: dict[str, str], folder: Path) -> list[str]:
     return [
         f"{library.locations[name]}: expected the text locked for {name}, got another; "
-        f"raise its version, then run `p5rec prompts lock`"
+        f"raise its version, then run `p5rec prompts lock {folder}`"
         for name, text in library.hashes().items()
         if locked.get(name, text) != text
     ]

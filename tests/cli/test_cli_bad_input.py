@@ -83,8 +83,8 @@ def test_a_broken_input_of_a_run(p5rec: Any, mine: Mine, home: Path, name: str) 
 
 def test_an_empty_log(p5rec: Any, mine: Mine, home: Path) -> None:
     (mine.folder / LOG).write_text("user,item,time,rating\n")
-    for words in (["run", "sft", "--out", mine.folder / "out"], ["data", "describe"]):
-        refused(p5rec(*words, "--config", mine.config), r"at least one event, got an empty log")
+    for words in (["run", "--out", mine.folder / "out"], ["data", "describe"]):
+        refused(p5rec(*words, mine.config), r"at least one event, got an empty log")
     gc.collect()  # closes the store, which records what the process reads
     assert files(home) == set()
 
@@ -92,7 +92,7 @@ def test_an_empty_log(p5rec: Any, mine: Mine, home: Path) -> None:
 def test_a_user_with_one_event_is_in_training_only(p5rec: Any, mine: Mine) -> None:
     with open(mine.folder / LOG, "a") as log:
         log.write("newcomer,i0,1000000,3\n")
-    code, out, err = p5rec("data", "describe", "--config", mine.config, "--json")
+    code, out, err = p5rec("data", "describe", mine.config, "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert found["users"] == USERS + 1

@@ -27,7 +27,7 @@ def test_all_methods_are_in_one_table(p5rec: Any, mine: Mine) -> None:
     text = mine.config.read_text()
     mine.config.write_text(text[: text.index("evaluate:")] + METHODS)
     out = mine.folder / "out"
-    code, _, err = p5rec("compare", "--config", mine.config, "--out", out)
+    code, _, err = p5rec("compare", mine.config, "--out", out)
     assert code == 0, err
     found = json.loads((out / "report.json").read_text())
     tables: dict[str, dict[str, Any]] = {}

@@ -42,16 +42,16 @@ def instances(mine: Mine) -> list[tuple[list[str], str]]:
     deeper = f"{file}/deeper"
     return [
         *(([*words, "tinny"], NEAR) for words in (
-            ["run"], ["run", "sft", "--config"], ["compare", "--config"], ["plan"],
-            ["data", "describe", "--config"], ["data", "prepare", "--out", "o", "--config"],
-            ["ids", "build", "--out", "o", "--config"], ["ids", "compare", "--config"],
+            ["run"], ["run", "sft", "--config"], ["compare"], ["plan"],
+            ["data", "describe"], ["data", "prepare", "--out", "o"],
+            ["ids", "build", "--out", "o"], ["ids", "compare", "--config"],
             ["prompts", "list", "--config"], ["evaluate", "--lists", file, "--config"],
             ["recommend", "--model", model, "--out", "o.csv", "--config"],
             ["ids", "import", file, "--out", "o", "--config"],
         )),
         *(([*words, "no.yaml"], NOTHING) for words in (
-            ["run"], ["plan"], ["audit"], ["data", "describe", "--config"],
-            ["ids", "build", "--out", "o", "--config"], ["prompts", "list", "--config"],
+            ["run"], ["plan"], ["audit"], ["data", "describe"],
+            ["ids", "build", "--out", "o"], ["prompts", "list", "--config"],
         )),
         (["audit", "no.csv"], NOTHING),
         (["run", folder], "a run's folder, which holds config.yaml"),
@@ -73,10 +73,10 @@ def instances(mine: Mine) -> list[tuple[list[str], str]]:
         (["plan", config, "ids.semantic.vectors.methods={v: {method: ease}}"], "item vectors, got"),
         (["plan", config, "--gpu", "H10"], "did you mean 'H100'"),
         (["plan", config, "methods.mine.start=no/model"], "a method's name or a model's folder"),
-        (["data", "describe", "--config", config, "data.path=no.csv"], NOTHING),
-        (["data", "prepare", "--config", config, "--out", file], "got a file"),
-        (["ids", "build", "--config", config, "--out", deeper], "expected to write there"),
-        (["ids", "build", "--config", config, "data.path=no.csv", "--out", "o"], NOTHING),
+        (["data", "describe", config, "data.path=no.csv"], NOTHING),
+        (["data", "prepare", config, "--out", file], "got a file"),
+        (["ids", "build", config, "--out", deeper], "expected to write there"),
+        (["ids", "build", config, "data.path=no.csv", "--out", "o"], NOTHING),
         (["ids", "inspect", "nowhere"], NOTHING),
         (["ids", "compare", "nowhere"], NOTHING),
         (["ids", "extend", "nowhere", "--config", config, "--out", "o"], NOTHING),
@@ -129,8 +129,8 @@ def test_errors_are_reported_before_torch_is_imported(mine: Mine, tmp_path: Path
 
 def test_every_command_takes_a_shipped_config_by_its_name(p5rec: Any) -> None:
     for words in (
-        ["data", "describe", "--config", "tiny"], ["audit", "tiny"], ["plan", "tiny"],
-        ["ids", "build", "--config", "tiny", "--out", "codes"],
+        ["data", "describe", "tiny"], ["audit", "tiny"], ["plan", "tiny"],
+        ["ids", "build", "tiny", "--out", "codes"],
         ["prompts", "list", "--config", "tiny"], ["run", "tiny", "--show"],
     ):  # fmt: skip
         code, _, err = p5rec(*words)
@@ -162,5 +162,5 @@ def test_a_run_is_run_again_by_its_folder(p5rec: Any, trained: Any) -> None:
         record = (trained.out / "config.yaml").read_text().split("\n", 1)
         assert record[0].startswith("# made by p5rec run from ")
         assert out == record[1]
-    assert p5rec("data", "describe", "--config", trained.out)[0] == 0
+    assert p5rec("data", "describe", trained.out)[0] == 0
     assert p5rec("audit", trained.out / "config.yaml")[0] in (0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,49 @@ def test_invalid_arguments_are_one_line(
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert configs_of in err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["audit", "--config", "x"],
+            r"no such option: --config; write `.*p5rec audit \[OPTIONS\] TARGET \[KEY=VALUE\]...`",
+        ),
+        (["plan"], r"missing argument 'CONFIG'; write `.*p5rec plan \[OPTIONS\] CONFIG "),
+        (
+            ["prompts", "lst"],
+            r"no such command 'lst'. Did you mean 'list'\? write `.*p5rec prompts",
+        ),
+        (["run", "--jobs", "x"], "invalid value for '--jobs'"),
+        (["data", "describe"], "expected CONFIG or --source NAME, got neither"),
+        (["data", "describe", "tiny", "--source", "table"], "or --source NAME, got both"),
+        (["data", "describe", "--source", "table", "data.split=time"], "beside CONFIG only, got"),
+        (["compare", "data.path=no.csv"], "no.csv: expected a file or folder, got nothing there"),
+        (["compare", "tinny"], r"got 'tinny'; did you mean 'tiny'\?"),
+    ],
+)
+def test_wrong_words_are_one_line(p5rec: Any, words: list[str], said: str) -> None:
+    code, out, err = p5rec(*words)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith("p5rec: ")
+    assert re.search(said, err)
+
+
+def test_a_group_without_a_command_prints_its_help(p5rec: Any) -> None:
+    code, out, err = p5rec("prompts")
+    assert (code, out) == (2, "")
+    assert re.match(r"Usage: .*p5rec prompts \[OPTIONS\] COMMAND", err)
+
+
+def test_a_package_without_its_recipes_says_so(
+    p5rec: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p5rec.core.recipes.assets", lambda kind: tmp_path / kind)
+    for words in ([], ["tiny"], ["my.yaml"]):
+        code, out, err = p5rec("run", *words)
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert f"{tmp_path / 'recipes'}: expected the shipped recipes, got none; install" in err
 
 
 def test_show_prints_a_config_that_reloads_equal(p5rec: Any, tmp_path: Path) -> None:

@@ -192,12 +192,14 @@ def test_in_other_commands(p5rec: Any, trained: Trained, name: str) -> None:
     words, breaks = COMMANDS[name]
     first = name.split()[0]
     model = ["--model", trained.model] if first in ("recommend", "evaluate") else []
-    part = {"ids": ["ids", "build"], "data": ["data", "prepare"]}.get(first, [first])
+    config = ["--config", trained.config]
+    part = {
+        "ids": ["ids", "build", trained.config],
+        "data": ["data", "prepare", trained.config],
+    }.get(first, [first, *config])
     # what the command reads is prepared before the disk is full
-    assert p5rec(
-        "evaluate", "--config", trained.config, "--lists", trained.out / "lists/mine.jsonl"
-    )
+    assert p5rec("evaluate", *config, "--lists", trained.out / "lists/mine.jsonl")
     with pytest.MonkeyPatch.context() as patch:
         breaks(patch)
-        one_line(p5rec(*part, "--config", trained.config, *model, *words), "got a full disk")
+        one_line(p5rec(*part, *model, *words), "got a full disk")
     assert list(Path().iterdir()) == []

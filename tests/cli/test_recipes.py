@@ -176,7 +176,7 @@ def test_the_template_for_own_data_runs(p5rec: Any) -> None:
             "year": 1990 + numbers,
         }
     ).write_csv("items.csv")
-    code, out, err = p5rec("data", "describe", "--config", shipped()["sft"]["my-data"], "--json")
+    code, out, err = p5rec("data", "describe", shipped()["sft"]["my-data"], "--json")
     assert (code, err) == (0, "")
     assert json.loads(out)["attributes"] == ["genres", "year"]
     code, _, err = p5rec("run", "my-data", *TOY)

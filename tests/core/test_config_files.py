@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
-from p5rec.core.config import Config, bind, compose, dump_yaml, load, read_tree, read_yaml
+from p5rec.core.config import Config, bind, compose, dump_yaml, load, locating, read_tree, read_yaml
 from p5rec.core.errors import UserError
 
 
@@ -174,6 +174,35 @@ def test_overrides_win_and_are_named_in_errors(write) -> None:
         "override 'models.a={layres: 7}': expected a known key, got 'models.a.layres'; "
         "did you mean 'layers'?",
     ]
+
+
+def test_all_malformed_overrides_and_all_wrong_likes_are_reported(write) -> None:
+    path = write("r.yaml", "models:\n  a: {like: x}\n  b: {}\n  c: {like: c}\n")
+    with pytest.raises(UserError) as caught:
+        load(path, Recipe, ["seed", "seed=1", "=3"])
+    assert ["'seed'" in lines_of(caught)[0], "'=3'" in lines_of(caught)[1]] == [True, True]
+    with pytest.raises(UserError) as caught:
+        load(path, Recipe)
+    assert [line.split(" ")[0] for line in lines_of(caught)] == [f"{path}:2:", f"{path}:4:"]
+
+
+def test_an_error_that_starts_with_a_key_is_located_at_that_key(write) -> None:
+    write("base.yaml", "seed: 1\nmodels:\n  inherited: {layers: 3}\n")
+    path = write("r.yaml", "base: base.yaml\nmodels:\n  own:\n    adapter: {rank: 8}\n")
+    _, lines = read_tree(path, ["steps=3"])
+    messages = {
+        "models.own.adapter.rank: too low": f"{path}:4: ",
+        "models.own.missing: not there": f"{path}:3: ",
+        "models.own (and others): wrong": f"{path}:3: ",
+        "models.ownership: wrong": f"{path}:2: ",
+        "models.inherited: wrong": f"{path}:1: base ({path.with_name('base.yaml')}:3): ",
+        "steps: too few": "override 'steps=3': ",
+        "a sentence about seeds": "",
+        f"{path}:3: models.own: located before": "",
+    }
+    with pytest.raises(UserError) as caught, locating(lines):
+        raise UserError(*messages)
+    assert lines_of(caught) == [place + message for message, place in messages.items()]
 
 
 @pytest.mark.parametrize("override", ["seed", "=3", "seed=[1", "seed={a: b: c}"])

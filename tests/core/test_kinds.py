@@ -9,7 +9,7 @@ import pytest
 
 from p5rec.core.config import Config, load
 from p5rec.core.errors import UserError
-from p5rec.core.kinds import Kinds
+from p5rec.core.kinds import Kinds, one_of
 from p5rec.core.registry import Registry
 
 
@@ -47,6 +47,25 @@ def drawing(tmp_path: Path, text: str, *overrides: str, base: str = "") -> Drawi
     (tmp_path / "base.yaml").write_text(base or "one: {}\n")
     (tmp_path / "my.yaml").write_text(f"base: base.yaml\n{text}\n")
     return load(tmp_path / "my.yaml", Drawing, overrides)
+
+
+class Palette(Config):
+    colours: tuple[Annotated[str, one_of("colour", ["red", "green"])], ...] = ()
+    shape: Annotated[str, one_of(SHAPES.kind, SHAPES)] | None = None
+
+
+def test_every_unknown_name_is_reported_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text("shape: sqare\ncolours: [red, gren, blue]\n")
+    with pytest.raises(UserError) as caught:
+        load(path, Palette)
+    assert sorted(caught.value.lines) == [
+        f"{path}:1: shape: expected a known kind of shape, got 'sqare'; did you mean 'square'?",
+        f"{path}:2: colours.1: expected a known colour, got 'gren'; did you mean 'green'?",
+        f"{path}:2: colours.2: expected a known colour, got 'blue'; known: green, red",
+    ]
+    path.write_text("colours: [red]\n")
+    assert load(path, Palette) == Palette(colours=("red",))
 
 
 def test_each_kind_has_its_own_settings(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.describe import describe
 from p5rec.data.prepare import load_corpus
-from p5rec.data.sources.registry import SOURCES
+from p5rec.data.registry import SOURCES
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_sources_lists_the_registry(p5rec: Any) -> None:
 
 
 def test_describe(p5rec: Any, recipe: Path) -> None:
-    code, out, _ = p5rec("data", "describe", "--config", recipe, "--json", "data.min_rating=2")
+    code, out, _ = p5rec("data", "describe", recipe, "--json", "data.min_rating=2")
     result = json.loads(out)
     assert code == 0
     assert (result["users"], result["items"], result["events"]) == (3, 3, 6)
@@ -62,7 +62,7 @@ def test_describe(p5rec: Any, recipe: Path) -> None:
 
 def test_prepare_writes_a_corpus(p5rec: Any, recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "prepared"
-    assert p5rec("data", "prepare", "--config", recipe, "--out", out)[0] == 0
+    assert p5rec("data", "prepare", recipe, "--out", out)[0] == 0
     assert len(load_corpus(out).interactions) == 7
     assert p5rec("audit", out)[0] == 0
     assert p5rec("audit", recipe)[0] == 0
@@ -70,9 +70,7 @@ def test_prepare_writes_a_corpus(p5rec: Any, recipe: Path, tmp_path: Path) -> No
 
 def test_errors_are_one_line(p5rec: Any, recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "prepared"
-    code, message, err = p5rec(
-        "data", "prepare", "--config", recipe, "--out", out, "data.splt=time"
-    )
+    code, message, err = p5rec("data", "prepare", recipe, "--out", out, "data.splt=time")
     assert (code, message, len(err.splitlines())) == (2, "", 1)
     assert "did you mean 'split'?" in err
     assert not out.exists()

@@ -74,7 +74,6 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "nothing left": (HEAD + GOOD, {"min_rating": 6}, r"filtering, got none \(dropped: min"),
     "core too deep": (HEAD + GOOD, {"k_core": {"item": 2}}, r"got none \(dropped: k_core 3\)"),
-    "unknown source": (HEAD + GOOD, {"source": "tabel"}, r"did you mean 'table'"),
     "unknown kind": (HEAD, {"path": "log.xls"}, r"log.xls: expected one of .csv"),
 }  # fmt: skip
 

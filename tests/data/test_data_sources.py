@@ -13,7 +13,7 @@ from p5rec.core.errors import UserError
 from p5rec.data.build import build
 from p5rec.data.config import DataConfig
 from p5rec.data.rawlog import RawLog
-from p5rec.data.sources.registry import SOURCES
+from p5rec.data.registry import SOURCES
 
 Rows = list[tuple[str, str, float, int]]
 

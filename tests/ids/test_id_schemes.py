@@ -157,8 +157,11 @@ def test_codes_below_a_quality_threshold_are_errors_unless_accepted(corpus: Corp
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("scheme: rq-kmean", "known id scheme; did you mean 'rq-kmeans'"),
-        ("collisions: nearest", "known collision policy; did you mean 'nearest-free'"),
+        ("scheme: rq-kmean", "known id scheme, got 'rq-kmean'; did you mean 'rq-kmeans'"),
+        (
+            "collisions: nearest",
+            "known collision policy, got 'nearest'; did you mean 'nearest-free'",
+        ),
         ("codebook: [64, 64]", "expected 3 codebook sizes, one per level, got 2"),
         ("vectors: {text: null, cooccurrence: null}", "needs vectors.text or another view"),
         ("codebooks: 64", "did you mean 'codebook'"),

@@ -44,7 +44,7 @@ def recipe(tmp_path: Path) -> Path:
 def test_build_then_inspect(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "codes"
     smaller = ("ids.semantic.levels=2", "ids.semantic.codebook=8")
-    built = run("build", "--config", recipe, "--out", out, *smaller)
+    built = run("build", recipe, "--out", out, *smaller)
     assert load_codes(out).sizes == (8, 8)
     assert {path.name for path in out.iterdir()} == FOLDER
     inspected = run("inspect", out)
@@ -59,7 +59,7 @@ def test_build_then_inspect(recipe: Path, tmp_path: Path) -> None:
 def test_codes_of_a_method_s_item_vectors(recipe: Path, tmp_path: Path) -> None:
     views = "ids.semantic.vectors.methods={{deep: {{method: {}}}}}".format
     deep = "methods.deep={kind: bpr, factors: 4, epochs: 2, tune: {}}"
-    words = ("build", "--config", recipe, "--out", tmp_path / "codes")
+    words = ("build", recipe, "--out", tmp_path / "codes")
     run(*words, views("deep"), deep)
     weights = json.loads((tmp_path / "codes" / "encoder.json").read_text())["config"]["vectors"]
     assert weights["methods"] == {"deep": {"method": "deep", "weight": 1.0}}
@@ -73,13 +73,13 @@ def test_codes_of_a_method_s_item_vectors(recipe: Path, tmp_path: Path) -> None:
 
 def test_random_codes_report_no_collisions(recipe: Path, tmp_path: Path) -> None:
     bare = ("ids.semantic.scheme=random", "ids.semantic.vectors.cooccurrence=null")
-    built = run("build", "--config", recipe, "--out", tmp_path / "codes", *bare)
+    built = run("build", recipe, "--out", tmp_path / "codes", *bare)
     assert "random, 40 items" in built.stdout
     assert "collisions" not in built.stdout
 
 
 def test_one_of_several_ids_must_be_named(recipe: Path, tmp_path: Path) -> None:
-    two = ("build", "--config", recipe, "--out", tmp_path / "codes", "ids.other.scheme=random",
+    two = ("build", recipe, "--out", tmp_path / "codes", "ids.other.scheme=random",
            "ids.other.vectors.text=null", "ids.other.codebook=8")  # fmt: skip
     with pytest.raises(UserError, match=r"--name: expected one .*, got none; .* semantic, other"):
         run(*two)
@@ -89,13 +89,13 @@ def test_one_of_several_ids_must_be_named(recipe: Path, tmp_path: Path) -> None:
 def test_an_error_leaves_no_files(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "codes"
     with pytest.raises(UserError, match="at most 6 items for levels of 6 codes, got 40"):
-        run("build", "--config", recipe, "--out", out, "ids.semantic.levels=1")
+        run("build", recipe, "--out", out, "ids.semantic.levels=1")
     assert not out.exists()
 
 
 def test_damaged_metrics_are_an_error_of_one_line(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "codes"
-    run("build", "--config", recipe, "--out", out)
+    run("build", recipe, "--out", out)
     (out / "codebook_metrics.json").write_text('{"levels": [{}]}')
     with pytest.raises(
         UserError, match=r"codebook_metrics\.json: expected the metrics of the codes"
@@ -104,7 +104,7 @@ def test_damaged_metrics_are_an_error_of_one_line(recipe: Path, tmp_path: Path) 
 
 
 def test_compare_takes_a_recipe_and_folders(recipe: Path, tmp_path: Path) -> None:
-    run("build", "--config", recipe, "--out", tmp_path / "one")
+    run("build", recipe, "--out", tmp_path / "one")
     lines = run("compare", tmp_path / "one", "--config", recipe).stdout.splitlines()
     assert lines[0].split()[:2] == ["ids", "scheme"]
     # the folder and the recipe's ids have the same codes, and so the same metrics
@@ -134,7 +134,7 @@ def test_new_items_get_codes_and_old_codes_stay(tmp_path: Path) -> None:
         (tmp_path / "items.csv").write_text("item,title\n" + "\n".join(lines) + "\n")
 
     items(12)
-    run("build", "--config", path, "--out", tmp_path / "old")
+    run("build", path, "--out", tmp_path / "old")
     with pytest.raises(UserError, match="expected a table with new items, got none"):
         run("extend", tmp_path / "old", "--config", path, "--out", tmp_path / "new")
     items(15)
@@ -150,7 +150,7 @@ def test_new_items_get_codes_and_old_codes_stay(tmp_path: Path) -> None:
 
 
 def test_exported_codes_are_imported_equal(recipe: Path, tmp_path: Path) -> None:
-    run("build", "--config", recipe, "--out", tmp_path / "codes")
+    run("build", recipe, "--out", tmp_path / "codes")
     file = tmp_path / "codes.index.json"
     assert "40 items" in run("export", tmp_path / "codes", "--out", file).stdout
     assert all(words[0].startswith("<a_") for words in json.loads(file.read_text()).values())

@@ -244,7 +244,7 @@ def test_missing_data_are_named(library: PromptLibrary) -> None:
     lacking = {f for f, reason in reasons.items() if reason}
     assert lacking == {"rating", "rating-statistics", "review", "summary", "explanation"}
     assert reasons["rating"] == (
-        "rating needs ratings in the training events, and the data have none"
+        "rating needs ratings in the training events (data.columns.rating), and the data have none"
     )
     with pytest.raises(UserError) as caught:
         ExampleSource(bare, library, EVEN, 10, 0)

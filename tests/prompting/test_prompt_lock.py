@@ -78,6 +78,15 @@ def test_a_missing_or_damaged_lock_is_an_error(folder: Path) -> None:
         lock.lint(folder)
 
 
+def test_a_check_needs_no_lock_file_but_heeds_one(folder: Path) -> None:
+    assert len(lock.check(folder).templates()) == 8
+    edit(folder, "A user has given", "One user has given")
+    with pytest.raises(UserError, match=rf"then run `p5rec prompts lock {folder}`$"):
+        lock.check(folder)
+    (folder / "lock.json").unlink()
+    assert len(lock.check(folder).templates()) == 8
+
+
 def test_hashes_depend_on_what_reaches_the_model(library: PromptLibrary) -> None:
     assert len(set(library.hashes().values())) == 88
 

@@ -99,7 +99,19 @@ def test_a_recipe_may_name_folders(
     (own / "mine.yaml").write_text(text.replace("family: rating", "family: mine"))
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(f"seed: 1\nmethods:\n  llm:\n    prompts:\n      folders: ['{own}']\n")
-    assert call(monkeypatch, "list", "--family", "mine", "--config", recipe) == 0
+    for words in (("--config", recipe), ("--folder", own), ("--family", "mine", "--folder", own)):
+        capsys.readouterr()
+        assert call(monkeypatch, "list", *words) == 0
+        head, *names = capsys.readouterr().out.splitlines()
+        assert head.startswith("ID ")
+        assert len(names) == 8
+        assert all(name.startswith("mine.") for name in names)
+    assert call(monkeypatch, "list", "--family", "direct", "--folder", own) == 0
+    capsys.readouterr()
+    assert call(monkeypatch, "list", "--family", "mien", "--folder", own) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"in {assets('prompts')}, {own}, got 'mien'; did you mean 'mine'? (name the" in line
+    assert line.endswith("by --folder)")
     assert call(monkeypatch, "render", "mine.completion", "--folder", own) == 0
     for text, line in (("    prompts:\n      folders: 3\n", 4), ("    prompts: own\n", 3)):
         recipe.write_text("methods:\n  llm:\n" + text)
