@@ -14,10 +14,11 @@ from p5rec.cli.main import COMMANDS, app
 
 INTRO = """# Command line
 
-`p5rec --help` and `p5rec COMMAND --help` print the same text. An input error is one line with exit
-code 2. An interrupted command exits with code 130; the same command resumes. `p5rec audit` exits
-with code 1 if it finds a leak. The argument of a command is what it works on. A command that works
-on a config takes it as its argument; the others take it by `--config`. `KEY=VALUE` arguments override keys of the config; values are YAML.
+`p5rec --help` and `p5rec COMMAND --help` print the same text. The argument of a command is what it
+works on. A command that works on a config takes it as its argument; the others take it by
+`--config`. `KEY=VALUE` arguments override keys of the config; values are YAML. An input error is
+one line with exit code 2. An interrupted command exits with code 130; the same command resumes.
+`p5rec audit` exits with code 1 if it finds a leak.
 
 | environment variable | meaning |
 |---|---|

@@ -1,4 +1,4 @@
-"""``p5rec <subcommand>``: imports each command lazily and prints errors of input in one line."""
+"""``p5rec <subcommand>``: imports each command lazily and prints input errors in one line."""
 
 from __future__ import annotations
 

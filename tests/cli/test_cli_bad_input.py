@@ -47,11 +47,11 @@ INPUTS = {
     ),
     "wrong value": ((RECIPE, "batch: 4", "batch: few"), r"my.yaml:16: methods.mine.train.batch: "),
     "unknown task": (
-        (RECIPE, "rating: {}", "ratings: {}"), r"prompts: .* got 'rating'; did you mean 'ratings'"
+        (RECIPE, "rating: 10", "ratings: 10"), r"prompts: .* got 'ratings'; did you mean 'rating'"
     ),
     "task without data": (
         (RECIPE, GENRES, "{}"),
-        r"methods.mine: .* review texts or attributes .* none; take it out"
+        r"methods.mine: .* review texts .* or attributes .* none; take it out"
     ),
     "broken YAML": ((RECIPE, "steps: 4", "steps: [4"), r"my.yaml:\d+: expected valid YAML, got"),
     "key twice": ((RECIPE, "batch: 4", "steps: 4"), r"my.yaml:16: expected each key once"),

@@ -26,7 +26,7 @@ from p5rec.train.learner import (
 
 
 def check(method: LearnerConfig, name: str, ids: Mapping[str, IdsConfig]) -> Iterator[str]:
-    """One line for each error of the config, found without the data.
+    """One line for each error of the config, found without the data; it starts with its key.
 
     Args:
         method: the config.
