@@ -68,7 +68,7 @@ def test_a_saved_folder_imports_no_plugin(here: Path, monkeypatch: pytest.Monkey
     assert "config.yaml" in again
     assert again.endswith("got ./constant.py; run `p5rec --plugin ./constant.py ...`")
     assert "constant" not in METHODS
-    assert "240" in output_of("data", "describe", "--config", "runs/my")
+    assert "240" in output_of("data", "describe", "runs/my")
 
     output_of("--plugin", "constant.py", "run", "runs/my")
     output_of("recommend", "--model", model, "--out", "a.csv")
