@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from p5rec.cli.main import COMMANDS, app
 
+PAGE = "reference/command-line.md"
 INTRO = """# Command line
 
 `p5rec --help` and `p5rec COMMAND --help` print the same text. An input error is one line with exit
@@ -26,6 +27,11 @@ with code 1 if it finds a leak. `KEY=VALUE` arguments override keys of the confi
 """
 
 
+def sources() -> Mapping[str, str]:
+    """Path in the repository → page made from it."""
+    return {"p5rec/cli/main.py": PAGE}
+
+
 def pages() -> Mapping[str, str]:
     """Path below ``docs/`` → page."""
     root: Any = typer.main.get_command(app)
@@ -33,7 +39,7 @@ def pages() -> Mapping[str, str]:
     text = [INTRO]
     for name, (_, summary) in COMMANDS.items():
         text += _sections(root.get_command(context, name), f"p5rec {name}", context, summary)
-    return {"reference/command-line.md": "\n".join(text)}
+    return {PAGE: "\n".join(text)}
 
 
 def _sections(command: Any, path: str, above: Any, summary: str = "") -> Iterator[str]:
