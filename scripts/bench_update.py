@@ -2,13 +2,13 @@
 and the cost of refit and update.
 
 python scripts/bench_update.py LOG [--user user] [--item item] [--time time] [--items TABLE]
-    [--title title] [--method Hybrid] [--epochs N] [--share 0.2] [--questions 20] [--include-seen]
+    [--title title] [--method Hybrid] [--epochs N] [--share 0.2] [--queries 20] [--include-seen]
     [--no-text] [--json out.json]
 
 Events are cut by time into five slices of equal size. Validation chooses the method's settings on
 slice 1. After slice n there are three models: the stale model, fitted to slice 1; the refit of the
 same settings to slices 1 to n; and the update of the previous slice's updated model. Each is
-evaluated on events of slice n + 1, at most ``--questions`` random ones per user, with the user's
+evaluated on events of slice n + 1, at most ``--queries`` random ones per user, with the user's
 full earlier history; users may be new to the model. Items that a model does not know are dropped
 from histories and count as misses if they are targets. NDCG@10 is the mean over users of the mean
 over their events. Intervals are 95 % bootstrap intervals over users, also of paired differences.
@@ -42,7 +42,7 @@ EPOCHS = {  # method → the setting that bounds its training
 
 
 @dataclass(frozen=True)
-class Questions:
+class Queries:
     """Test instances: users, their histories before an event, and the item of the event."""
 
     users: list[str]
@@ -80,7 +80,7 @@ class Log:
             items = items.join(known.select("item").unique(), on="item", how="semi")
         return p5rec.Dataset.from_frame(known, items, k_core={"user": 1, "item": 1})
 
-    def questions(self, n: int, most: int) -> Questions:
+    def queries(self, n: int, most: int) -> Queries:
         """Test instances of slice n, at most ``most`` random ones per user."""
         past = self.events.filter(pl.col("slice") <= n)
         options, histories, targets = [], {}, []
@@ -92,7 +92,7 @@ class Log:
                 histories[f"{user} {position}"] = items[:position]
                 targets.append(items[position])
                 options.append(str(user))
-        return Questions(options, histories, targets)
+        return Queries(options, histories, targets)
 
 
 def _table(path: Path) -> pl.DataFrame:
@@ -101,7 +101,7 @@ def _table(path: Path) -> pl.DataFrame:
     return pl.read_csv(path, infer_schema_length=None)
 
 
-def gains(model: p5rec.Model, options: Questions, include_seen: bool) -> np.ndarray:
+def gains(model: p5rec.Model, options: Queries, include_seen: bool) -> np.ndarray:
     """NDCG@10 of each user, averaged over the user's test instances."""
     known = {*model.items["item"]}
     read = {name: [i for i in items if i in known] for name, items in options.histories.items()}
@@ -153,15 +153,15 @@ def compare(log: Log, options: argparse.Namespace, store: Path) -> dict[str, Any
             )
             row |= {"new users": len(updated.news.users), "new items": len(updated.news.items)}
             row["fitted"] = updated.provenance.fitted
-        questions = log.questions(n + 1, options.questions)
+        queries = log.queries(n + 1, options.queries)
         models = {"stale": stale, "refit": refitted, "update": updated}
-        results = {name: gains(m, questions, options.include_seen) for name, m in models.items()}
-        row |= {"users": len(results["stale"]), "questions": len(questions.users)}
+        results = {name: gains(m, queries, options.include_seen) for name, m in models.items()}
+        row |= {"users": len(results["stale"]), "queries": len(queries.users)}
         row |= {name: interval(values, n) for name, values in results.items()}
         row["update - stale"] = interval(results["update"] - results["stale"], n)
         row["update - refit"] = interval(results["update"] - results["refit"], n)
         row["unlisted targets"] = {
-            name: float(1 - np.isin(questions.targets, m.items["item"].to_list()).mean())
+            name: float(1 - np.isin(queries.targets, m.items["item"].to_list()).mean())
             for name, m in models.items()
         }
         rows.append(row)
@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--item-of-table", default=None)
     parser.add_argument("--method", default="Hybrid")
     parser.add_argument("--epochs", type=int)
-    parser.add_argument("--questions", type=int, default=20)
+    parser.add_argument("--queries", type=int, default=20)
     parser.add_argument("--share", type=float)
     parser.add_argument("--include-seen", action="store_true")
     parser.add_argument("--no-text", action="store_true")

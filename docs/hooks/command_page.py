@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from p5rec.cli.main import COMMANDS, app
 
+PAGE = "reference/command-line.md"
 INTRO = """# Command line
 
 `p5rec --help` and `p5rec COMMAND --help` print the same text. The argument of a command is what it
@@ -28,6 +29,11 @@ one line with exit code 2. An interrupted command exits with code 130; the same 
 """
 
 
+def sources() -> Mapping[str, str]:
+    """Path in the repository → page made from it."""
+    return {"p5rec/cli/main.py": PAGE}
+
+
 def pages() -> Mapping[str, str]:
     """Path below ``docs/`` → page."""
     root: Any = typer.main.get_command(app)
@@ -35,7 +41,7 @@ def pages() -> Mapping[str, str]:
     text = [INTRO]
     for name, (_, summary) in COMMANDS.items():
         text += _sections(root.get_command(context, name), f"p5rec {name}", context, summary)
-    return {"reference/command-line.md": "\n".join(text)}
+    return {PAGE: "\n".join(text)}
 
 
 def _sections(command: Any, path: str, above: Any, summary: str = "") -> Iterator[str]:

@@ -40,6 +40,18 @@ class Section:
     kind: str = ""
 
 
+def sources() -> Mapping[str, str]:
+    """Path in the repository → page made from it."""
+    return {
+        "recipes/sft.py": f"{FOLDER}/index.md",
+        "p5rec/data/config.py": f"{FOLDER}/data.md",
+        "p5rec/ids/config.py": f"{FOLDER}/ids.md",
+        "p5rec/methods/generative/method.py": f"{FOLDER}/generative.md",
+        "p5rec/methods/registry.py": f"{FOLDER}/methods.md",
+        "p5rec/evaluate/config.py": f"{FOLDER}/evaluate.md",
+    }
+
+
 def pages() -> Mapping[str, str]:
     """Path below ``docs/`` → page."""
     texts = {

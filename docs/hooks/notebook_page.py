@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 NOTEBOOK = Path(__file__).parents[1] / "tutorials/tour.ipynb"
+PAGE = "tutorials/tour.md"
 STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
 INTRO = """
 !!! note "A notebook"
@@ -17,12 +18,17 @@ INTRO = """
 """
 
 
+def sources() -> Mapping[str, str]:
+    """Path in the repository → page made from it."""
+    return {"docs/tutorials/tour.ipynb": PAGE}
+
+
 def pages() -> Mapping[str, str]:
     """Path below ``docs/`` → page."""
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     first, *others = cells
     text = ["".join(first["source"]), INTRO, *map(_cell, others)]
-    return {"tutorials/tour.md": "\n\n".join(text) + "\n"}
+    return {PAGE: "\n\n".join(text) + "\n"}
 
 
 def _cell(cell: Mapping[str, Any]) -> str:

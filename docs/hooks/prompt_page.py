@@ -11,6 +11,7 @@ from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.template import FamilySpec, FewShot, TemplateSpec
 from p5rec.tasks.registry import TASKS
 
+PAGE = "reference/prompts.md"
 INTRO = """# Prompt files
 
 A prompt file is a YAML file with one family of prompt templates. `p5rec prompts list`, `show`,
@@ -19,9 +20,17 @@ guide.
 """
 
 
+def sources() -> Mapping[str, str]:
+    """Path in the repository → page made from it."""
+    return {
+        "prompts/README.md": f"{PAGE}#keys-of-a-file",
+        "prompts/README.md#fields": f"{PAGE}#fields-of-each-task",
+    }
+
+
 def pages() -> Mapping[str, str]:
     """Path below ``docs/`` → page."""
-    return {"reference/prompts.md": "\n".join([INTRO, _tasks(), _families(), _keys()])}
+    return {PAGE: "\n".join([INTRO, _tasks(), _families(), _keys()])}
 
 
 def _tasks() -> str:

@@ -11,6 +11,7 @@ from prose import Doc, parsed, sentence, table
 import p5rec
 from p5rec.api.estimators import Estimator
 
+PAGE = "reference/python.md"
 INTRO = """# Python API
 
 Import every name below from `p5rec`. [Use p5rec from Python](../how-to/python.md) is the guide.
@@ -18,6 +19,11 @@ Frames are polars or pandas; ids are those of your data. Input errors are `p5rec
 """
 WIDTH = 78  # characters of a code block
 SECTIONS = {"Args": "argument", "Attributes": "attribute", "Raises": "raises"}
+
+
+def sources() -> Mapping[str, str]:
+    """Path in the repository → page made from it."""
+    return {"p5rec/__init__.py": PAGE}
 
 
 def pages() -> Mapping[str, str]:
@@ -29,7 +35,7 @@ def pages() -> Mapping[str, str]:
     for name in [*first, *others]:
         text += _object(name, getattr(p5rec, name))
     text += [_classes(methods)]
-    return {"reference/python.md": "\n".join(text)}
+    return {PAGE: "\n".join(text)}
 
 
 def _is_estimator(target: Any) -> bool:

@@ -11,6 +11,7 @@ import prompt_page
 import python_page
 import recipe_page
 import result_pages
+import source_links
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -27,6 +28,15 @@ GENERATORS: tuple[Callable[[], Mapping[str, str]], ...] = (
 )
 
 
+SOURCES = {
+    source: page
+    for module in (
+        config_pages, command_page, python_page, prompt_page, recipe_page, notebook_page
+    )
+    for source, page in module.sources().items()
+}  # fmt: skip
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the generated pages."""
     for pages in GENERATORS:
@@ -36,7 +46,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Adds a link to the full report to a short report."""
+    """Links to generated pages; adds a link to the full report to a short report."""
+    markdown = source_links.linked(markdown, page.file.src_uri, SOURCES)
     if page.file.src_uri in result_pages.texts():
         name = page.file.src_uri.split("/")[-2]
         link = f"[The full report]({result_pages.PAGE}) has examples and every figure."

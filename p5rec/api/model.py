@@ -114,11 +114,11 @@ class Model:
         from p5rec.recommend.requests import check_items_left
 
         exclude = self.serving.exclude_seen if exclude_seen is None else exclude_seen
-        given, names = requests.histories, requests.names
+        requested, names = requests.histories, requests.names
         allowed = allowed_of(requests, ids, candidates, allow, deny)
         if allowed is not None:
-            check_items_left(allowed, given, names, len(ids), exclude_seen=exclude)
-        lists = predictor.recommend(given, k, exclude_seen=exclude, allowed=allowed)
+            check_items_left(allowed, requested, names, len(ids), exclude_seen=exclude)
+        lists = predictor.recommend(requested, k, exclude_seen=exclude, allowed=allowed)
         named = RankedLists(np.arange(len(names)), lists.items, lists.scores)
         return to_kind(to_frame(named, self._catalog, names), kind)
 

@@ -141,8 +141,8 @@ def _duplicate_targets(corpus: Corpus) -> Iterator[Finding]:
             for g in groups
         ]
         same = _holds(histories, histories.items, requests, targets)
-        found: np.ndarray = np.any(duplicates, axis=0) & ~same
-        return found
+        duplicate: np.ndarray = np.any(duplicates, axis=0) & ~same
+        return duplicate
 
     true = has_duplicate(targets)
     if not true.any():
@@ -190,5 +190,5 @@ def _holds(
     """
     size = 2 + max(int(marks.max(initial=0)), int(wanted.max(initial=0)))
     known = histories.requests() * size + marks
-    found: np.ndarray = np.isin(requests * size + wanted, known)
-    return found
+    held: np.ndarray = np.isin(requests * size + wanted, known)
+    return held

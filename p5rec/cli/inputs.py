@@ -23,14 +23,14 @@ def config_beside(model: Path | None, config: str | None) -> Path:
     """
     if config:
         return config_path(config)
-    found = model.absolute().parent.parent / RECORD if model else None
-    if found is None or not found.is_file():
+    record = model.absolute().parent.parent / RECORD if model else None
+    if record is None or not record.is_file():
         where = f" with a model outside of a run's folder ({model})" if model else ""
         raise UserError(
             f"expected --config, got none{where}; name a YAML file, a run's folder or a shipped "
             "config"
         )
-    return found
+    return record
 
 
 def check_tables(*paths: Path | None) -> None:

@@ -110,10 +110,10 @@ def fit_prompt(
     The model's chat template is applied if it has one.
 
     A prompt that is too long is shortened by as little as necessary, in this order: the oldest
-    events of histories, worked examples, texts and titles. The question, the candidates (by id or
+    events of histories, worked examples, texts and titles. The query, the candidates (by id or
     distinct titles) and the text of the chat template are never shortened. A title in the target
     is shortened in the same way. If the prompt is still too long, its beginning is cut off, because
-    the question is at its end.
+    the query is at its end.
     """
     ids = _ids(tokenizer, example)
     if len(ids) <= max_tokens:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from p5rec.core.config import Config
 
-# how a rating is read from what a model makes of a question (see p5rec.recommend.ratings)
+# how a rating is read from what a model makes of a prompt (see p5rec.recommend.ratings)
 RATING_ESTIMATORS = ("regression", "class", "expectation", "mean", "words", "text")
 
 

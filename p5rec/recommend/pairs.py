@@ -36,9 +36,9 @@ class PairRater:
 
     def __init__(self, bundle: Bundle, corpus: Corpus, decode: DecodeConfig) -> None:
         self.bundle, self.decode = bundle, decode
-        self.questions = None
+        self.prompts = None
         if TASK not in bundle.settings.tasks:
-            self.questions = _questions(bundle, corpus, "rating")
+            self.prompts = _pair_prompts(bundle, corpus, "rating")
         elif corpus.interactions.ratings is None:
             raise UserError("ratings: expected data with ratings, got none; map their column")
         else:
@@ -51,8 +51,8 @@ class PairRater:
         Args:
             users, items: ``(B,)`` rows of the b-th pair.
         """
-        if self.questions is not None:
-            prompts = encode_prompts(self.bundle, self.questions.examples(users, items))
+        if self.prompts is not None:
+            prompts = encode_prompts(self.bundle, self.prompts.examples(users, items))
         else:
             prompts = [
                 self._history(user, item)
@@ -74,14 +74,14 @@ class PairExplainer:
 
     def __init__(self, bundle: Bundle, corpus: Corpus, decode: DecodeConfig) -> None:
         self.bundle, self.decode = bundle, decode
-        self.questions = _questions(bundle, corpus, "explanation")
+        self.prompts = _pair_prompts(bundle, corpus, "explanation")
 
     def __call__(self, users: np.ndarray, items: np.ndarray) -> list[str]:
         """B texts; arguments as :meth:`PairRater.__call__`."""
-        return generate_texts(self.bundle, self.questions.examples(users, items), self.decode)
+        return generate_texts(self.bundle, self.prompts.examples(users, items), self.decode)
 
 
-def _questions(bundle: Bundle, corpus: Corpus, family: str) -> PairPrompts:
+def _pair_prompts(bundle: Bundle, corpus: Corpus, family: str) -> PairPrompts:
     require_task(bundle.settings.tasks, family)
     return PairPrompts(
         bundle.view(corpus),

@@ -19,6 +19,7 @@ from p5rec.evaluate.schema import RECORD, Comparison, Measure, Method, Report, l
 from p5rec.metrics.multiple_testing import resamples_for
 
 COMPARED = ("data", "protocol", "config", "measured", "split", "versions")
+NO_VALUES = "no value per instance"
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,10 @@ class Row:
 
     @property
     def unchanged(self) -> bool:
-        """Whether every instance has the same value in both runs."""
-        paired = self.paired
-        return self.a == self.b and paired is not None and paired.low == paired.high == 0
+        """Whether both runs have the same metric and, where it has them, values per instance."""
+        if self.paired is None:
+            return self.a == self.b and self.why == NO_VALUES
+        return self.a == self.b and self.paired.low == self.paired.high == 0
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ def _rows(
         yield Row(
             name, ours.task, ours.split, metric, ours.metrics.get(metric),
             theirs.metrics.get(metric), metric in main, paired,
-            "" if paired else why or "no value per instance",
+            "" if paired else why or NO_VALUES,
         )  # fmt: skip
 
 

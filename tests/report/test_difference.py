@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,17 @@ def altered(folder: Path, change: Callable[[Any], object]) -> Path:
     change(tree)
     (folder / "report.json").write_text(json.dumps(tree))
     return folder
+
+
+def test_equal_runs_are_equal_in_metrics_without_values_per_instance(
+    run: Callable[..., Path],
+) -> None:
+    own = rated("r", 0.5)
+    metrics = own.method.metrics | {"log loss": own.method.metrics["RMSE"]}
+    own = replace(own, method=own.method.model_copy(update={"metrics": metrics}))
+    same = between(run("a", own), run("b", own))
+    assert {row.why for row in same.rows} == {"", "no value per instance"}
+    assert "equal in both runs: r (rating, test)" in text(same)
 
 
 @pytest.mark.parametrize(
