@@ -146,7 +146,8 @@ def outputs(cfg: Any, prepared: Prepared, names: Sequence[str]) -> Outputs:
     }
     fitted: dict[str, list[Fitted]] = {}
     for name in names:
-        fitted[name] = fit_method(methods[name], prepared, RunContext(ids, fitted), cfg.repeats)
+        among = RunContext(ids, fitted)
+        fitted[name] = fit_method(methods[name], prepared, among, cfg.repeats, name=name)
     serving = serving_of(cfg, fitted)
     predictions = {
         split_name: {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +31,7 @@ def plan(
     import json
 
     from p5rec.core.config import locating, read_tree
+    from p5rec.core.cores import overload
     from p5rec.core.errors import UserError, all_of, did_you_mean
     from p5rec.core.recipes import config_path
     from p5rec.ids.config import IdsConfig
@@ -75,6 +77,12 @@ def plan(
         for names in same_fit.values()
         if (estimate := methods[names[0]].plan(corpus, context)) is not None
     }
+    if any(methods[names[0]].collective for names in estimates) and (load := overload()):
+        print(
+            f"note: this machine is busy (load average {load:.1f}): the times are those of an "
+            "idle machine, and a run takes longer until it is idle",
+            file=sys.stderr,
+        )
     planned = {name: estimate.dump() for names, estimate in estimates.items() for name in names}
     if as_json:
         print(json.dumps(planned))

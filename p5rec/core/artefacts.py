@@ -13,7 +13,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from copy import copy
 from dataclasses import dataclass, field
@@ -26,8 +26,9 @@ import numpy as np
 from .atomic import atomic_write
 from .code import CODE, Work, version_of
 from .errors import UserError, WriteRefused, disk_full, input_error
-from .launch import rank
+from .launch import processes, rank
 from .locks import exclusive_lock
+from .spent import Spent, spent_on
 from .using import InUse, runs_file
 from .working import (
     MANIFEST,
@@ -105,14 +106,6 @@ def digest(value: Any) -> str:
     return blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-def seconds_of(artefacts: Iterable[Artefact]) -> float:
-    """Seconds that ``artefacts`` and their upstream stages took, each stage counted once."""
-    spent: dict[str, float] = {}
-    for artefact in artefacts:
-        spent |= artefact.manifest["spent"]
-    return sum(spent.values())
-
-
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that a result depends on."""
     return {name: version_of(name) for name in ("p5rec", *LIBRARIES)}
@@ -184,8 +177,8 @@ class Artefact:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """Provenance: stage, config, inputs, versions, lineage, counts, seconds, and the seconds
-        of this stage and of each upstream stage (``spent``)."""
+        """Provenance: stage, config, inputs, versions, lineage, counts, seconds, and ``spent``,
+        what this stage and each upstream stage took (:class:`.spent.Spent`)."""
         value: dict[str, Any] = read_json(self.path / "manifest.json")
         return value
 
@@ -308,7 +301,7 @@ class Store:
             return self._cached(final, line)
         if not self.computes:
             raise NotCached(line)
-        started = time.perf_counter()
+        started, n_processes = time.perf_counter(), processes() if collective else 1
         with disk_errors(name, self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
             with exclusive_lock(
@@ -324,9 +317,12 @@ class Store:
                 ):
                     lineage = compute(work)
                     upstream = [value for value in inputs.values() if isinstance(value, Artefact)]
-                    _describe(work, f"{name}/{key}", recipe, lineage, upstream, started)
+                    seconds = round(time.perf_counter() - started, 3)
+                    spent = Spent(round(time.time() - seconds, 3), seconds, n_processes)
+                    _describe(work, f"{name}/{key}", recipe, lineage, upstream, spent)
                     publish(work, final)
-        self._log(final, f"{line}: made {final} in {time.perf_counter() - started:.1f} s")
+        by = f" by {n_processes} processes" * (n_processes > 1)
+        self._log(final, f"{line}: made {final} in {time.perf_counter() - started:.1f} s{by}")
         return Artefact(final, key, fresh=True)
 
     def _cached(self, final: Path, line: str) -> Artefact:
@@ -348,8 +344,8 @@ def _describe(
     stage: str,
     recipe: Mapping[str, Any],
     lineage: Lineage,
-    upstream: Iterable[Artefact],
-    started: float,
+    upstream: Sequence[Artefact],
+    spent: Spent,
 ) -> None:
     """Writes the lineage and the manifest of the artefact in ``work``.
 
@@ -358,19 +354,16 @@ def _describe(
         recipe: the data that the key hashes.
         lineage: the events that the stage read itself.
         upstream: the artefacts that the stage read.
-        started: the start on the clock of ``time.perf_counter``, seconds.
+        spent: what the stage took.
     """
-    spent: dict[str, float] = {}
     for artefact in upstream:
         lineage = lineage | artefact.lineage
-        spent |= artefact.manifest["spent"]
-    seconds = round(time.perf_counter() - started, 3)
     np.save(work / LINEAGE, lineage.events)
     manifest = {
         **recipe,
         "lineage": lineage.summary(),
-        "seconds": seconds,
-        "spent": {**spent, stage: seconds},
+        "seconds": spent.seconds,
+        "spent": {**spent_on(artefact.manifest for artefact in upstream), stage: spent},
         "versions": library_versions(),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "files": sizes(work),

@@ -1,4 +1,4 @@
-"""The cores and the free memory of this machine, and the settings of a process with one thread."""
+"""The cores, the load and the free memory of this machine, and the settings of a process with one thread."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def overload() -> float:
+    """The load average of the last minute (processes that run or wait for a core) if it is above
+    the number of this machine's cores, else 0; also 0 on a system without load averages."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return load if load > (os.cpu_count() or 1) else 0.0
 
 
 def free_memory() -> int:

@@ -59,7 +59,7 @@ def assemble(
         corpus: the data set that the methods were measured on.
         measured: every method on every task and split.
         rules: the evaluation protocol.
-        seconds: wall clock of the whole run.
+        seconds: see :class:`~p5rec.evaluate.schema.Report`.
         manifest, samples, notes, curves: as the report holds them.
     """
     log, split = corpus.interactions, corpus.split

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from pydantic import Field
@@ -16,6 +17,8 @@ from p5rec.recommend.serving import ServingConfig
 from p5rec.tasks.registry import TASKS
 
 from .schema import SplitName
+
+RANKED_LISTS = "lists"  # marks the ranked lists of a method that also ranks for prompts
 
 
 class EvaluateConfig(Config):
@@ -38,9 +41,11 @@ class EvaluateConfig(Config):
     held_out_templates: bool = False
     """Also evaluate on prompt templates held out of training."""
     compare: tuple[tuple[str, str], ...] = ()
-    """Pairs of methods for a paired comparison; the claim is that the first is better. A method's
-    rating estimator is written ``method (estimator)``: regression, class, expectation, mean, words
-    or text; with several families of the task, ``method (estimator, family)``.
+    """Pairs of methods for a paired comparison; the claim is that the first is better. Names are
+    those of the report's rows. A method's rating estimator is written ``method (estimator)``:
+    regression, class, expectation, mean, words or text. With several prompt families of a task, the
+    family is added: ``method (family)``, ``method (estimator, family)``. The ranked lists on the
+    test instances of a prompted task are ``method (lists)``.
     """
     samples: int = Field(10, ge=0)
     """Number of sampled predictions of each kind in the report."""
@@ -63,15 +68,15 @@ class EvaluateConfig(Config):
         )
 
 
-def estimator_name(method: str, estimator: str, form: str) -> str:
-    """The report's name of a method's rating estimator: ``llm (words)``.
+def entry_name(method: str, *details: str) -> str:
+    """The name of a method's entry in a report: ``llm``, ``llm (words, rating)``.
 
     Args:
         method: the method's name.
-        estimator: empty where the method has a single one.
-        form: the prompt family, where the method predicts ratings in several; else empty.
+        *details: what tells the entry from the method's other entries on the task: the rating
+            estimator, the prompt family, or ``RANKED_LISTS``; empty ones are left out.
     """
-    suffix = ", ".join(filter(None, (estimator, form)))
+    suffix = ", ".join(filter(None, details))
     return f"{method} ({suffix})" if suffix else method
 
 
@@ -158,17 +163,16 @@ def _name_errors(recipe: Any, lines: Lines) -> Iterator[str]:
     references = {name for task in TASKS for name in TASKS.get(task).references}
     known = (*methods, *recipe.baselines, *references)
     prompted = [name for name, method in methods.items() if method.prompted]
-    estimators = {
-        estimator_name(name, estimator, form)
-        for name in prompted for estimator in RATING_ESTIMATORS for form in ("", *prompts)
-    }  # fmt: skip
+    details = [(RANKED_LISTS,), *product(("", *RATING_ESTIMATORS), ("", *prompts))]
+    entries = {entry_name(name, *each) for name in prompted for each in details}
+    entries |= {entry_name(name, family) for name in references for family in prompts}
     positions = {
         name: ("evaluate", "compare", n)
         for n, pair in reversed([*enumerate(recipe.evaluate.compare)]) for name in pair
     }  # fmt: skip
     for name in dict.fromkeys(name for pair in recipe.evaluate.compare for name in pair):
-        if name not in known and name not in estimators:
-            wanted, among = "a method or baseline", (*known, *estimators)
+        if name not in known and name not in entries:
+            wanted, among = "a method or baseline", (*known, *entries)
             yield _unknown(lines, positions[name], "evaluate.compare", wanted, name, among)
 
 

@@ -28,7 +28,7 @@ from p5rec.tasks.predictions import (
 from p5rec.tasks.view import CorpusView, Scale
 
 from . import measure
-from .config import estimator_name
+from .config import entry_name
 from .measured import Measured
 
 
@@ -58,10 +58,15 @@ def measure_reference(reference: Reference, view: CorpusView, run: dict[str, Any
 def measure_predictions(
     name: str, predictions: Predictions, view: CorpusView, run: Mapping[str, Any]
 ) -> list[Measured]:
-    """One entry of the report; for ratings one for each estimator, on the same test instances."""
+    """One entry of the report; for ratings one for each estimator, on the same test instances.
+
+    The name of an entry has the prompt family where the method predicts the task with several.
+    """
     users, items = np.array(predictions.users), np.array(predictions.items)
     events, corpus = np.array(predictions.events), view.corpus
     about = dict(run.get("about", {}))
+    if predictions.form:
+        about["family"] = predictions.form
     if predictions.prompt_ids:
         about["prompts"] = list(predictions.prompt_ids)
     if predictions.shortened or predictions.cut:
@@ -83,11 +88,13 @@ def _ranked(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) 
         users, np.array(predictions.lists), np.array(predictions.scores, dtype=np.float32)
     )
     events = np.array(predictions.events)
+    name = entry_name(name, predictions.form)
     return [measure.ranking(name, lists, items, view.corpus, events=events, **run)]
 
 
 def _chosen(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
     right = (np.array(predictions.lists)[:, 0] == np.array(predictions.items)).astype(float)
+    name = entry_name(name, predictions.form)
     return [measure.accuracy(name, right, np.array(predictions.users), **run)]
 
 
@@ -95,12 +102,14 @@ def _judged(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) 
     correct, users = verdicts(predictions), np.array(predictions.users)
     positive = np.array([text.strip().lower() == YES for text in predictions.expected])
     probabilities = np.array(predictions.probabilities) if predictions.probabilities else None
+    name = entry_name(name, predictions.form)
     return [measure.accuracy(name, correct, users, probabilities, positive, **run)]
 
 
 def _written(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) -> list[Measured]:
     items, users = np.array(predictions.items), np.array(predictions.users)
     catalog = view.corpus.catalog
+    name = entry_name(name, predictions.form)
     return [
         measure.text(name, predictions.texts, predictions.expected, items, catalog, users, **run)
     ]
@@ -112,6 +121,7 @@ def _clicked(name: str, predictions: Any, view: CorpusView, run: dict[str, Any])
         np.array(predictions.clicked, dtype=bool),
     )
     run["about"]["negatives"] = predictions.negatives
+    name = entry_name(name, predictions.form)
     return [measure.clicks(name, probabilities, clicked, np.array(predictions.users), **run)]
 
 
@@ -129,7 +139,7 @@ def _rated(name: str, predictions: Any, view: CorpusView, run: dict[str, Any]) -
     )
     return [
         of_scale(
-            estimator_name(name, of, predictions.form),
+            entry_name(name, of, predictions.form),
             values,
             probabilities=np.array(predictions.probabilities[of])
             if of in predictions.probabilities

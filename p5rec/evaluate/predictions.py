@@ -21,6 +21,7 @@ from p5rec.recommend.model_predictions import read_prompted
 from p5rec.tasks.predictions import RankedItems
 from p5rec.tasks.view import CorpusView, ItemNames, unnamed_view
 
+from .config import RANKED_LISTS, entry_name
 from .cost import FACTS, training_facts
 from .families import Reference, measure_predictions, measure_reference
 from .measure import ranking
@@ -243,14 +244,14 @@ def list_references(
         if len(rows) < len(ranked.events):
             continue
         for name, runs in by_method.items():
-            entry_name = f"{name} (lists)" if task in prompted[name] else name
+            entry = entry_name(name, RANKED_LISTS if task in prompted[name] else "")
             by_run = []
             for run in runs if (runs[0].folder / LISTS).is_file() else ():
                 about = {**run.about, **read_json(run.folder / ABOUT)}
                 seconds = about["infer_seconds"] * len(rows) / (requests[-1] + 1)
                 by_run.append(
                     ranking(
-                        entry_name, read_lists(run.folder).take(requests[rows]), targets[rows],
+                        entry, read_lists(run.folder).take(requests[rows]), targets[rows],
                         corpus, task=task, split=split_name, seed=seed, infer_seconds=seconds,
                         train_seconds=about["train_seconds"], events=events[rows],
                         unsupported=run.unsupported,

@@ -186,7 +186,9 @@ class Report(Config):
         data: counts of the data set.
         protocol: the evaluation protocol.
         manifest: command, config and ``versions`` of the libraries.
-        seconds: wall clock of the whole run.
+        seconds: sum of the run times of a run's stages; of another command, its duration.
+        clock_seconds: time in which at least one stage ran, so parallel ones count once; None: the
+            command has no stages.
         methods: the metrics of each method.
         comparisons: paired differences.
         samples: sampled predictions.
@@ -199,6 +201,7 @@ class Report(Config):
     protocol: Protocol
     manifest: Facts
     seconds: float
+    clock_seconds: float | None = None
     methods: list[Method] = Field(min_length=1)
     comparisons: list[Comparison] = Field(default_factory=list)
     samples: list[Sample] = Field(default_factory=list)

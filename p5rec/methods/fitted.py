@@ -19,6 +19,7 @@ class Fitted:
     """A method and its model under one seed.
 
     Attributes:
+        name: of the method in its recipe; without a recipe its kind.
         method: the config that was fitted.
         seed: of its random draws.
         fit_stage: the stage that fitted it; without the inputs of queries.
@@ -27,6 +28,7 @@ class Fitted:
             and ``configs_tried`` where settings were selected.
     """
 
+    name: str
     method: Method
     seed: int
     fit_stage: Artefact

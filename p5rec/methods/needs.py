@@ -39,9 +39,11 @@ class Component:
     """The complete folder of a component method; the n-th fit reads the component's n-th fit.
 
     Attributes:
+        name: of the component among those of its method.
         method: its config, a :class:`~p5rec.methods.base.Method`.
     """
 
+    name: str
     method: Any
 
 

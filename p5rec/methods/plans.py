@@ -24,7 +24,7 @@ class Plan:
     """The cost of a method that is fitted to the data alone.
 
     Attributes:
-        fits: models that are fitted under the first seed.
+        fits: models that are fitted under the first seed, one for each candidate of the grid.
         memory: bytes that the largest takes besides the data; 0: little.
     """
 
@@ -38,7 +38,8 @@ class Plan:
     def lines(self) -> list[str]:
         """As lines of text."""
         memory = f", {self.memory / 1e9:.1f} GB besides the data" * (self.memory >= 5e7)
-        return [f"  {self.fits} to fit{memory}"]
+        several = f"{self.fits} models to fit, one for each candidate setting"
+        return [f"  {several if self.fits > 1 else '1 model to fit'}{memory}"]
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,12 @@ ALONE = RunContext()
 
 
 def fit_method(
-    method: Method, prepared: Prepared, among: RunContext = ALONE, repeats: int = 1, first: int = 0
+    method: Method,
+    prepared: Prepared,
+    among: RunContext = ALONE,
+    repeats: int = 1,
+    first: int = 0,
+    name: str = "",
 ) -> list[Fitted]:
     """Fits the method to the training events, once for each seed.
 
@@ -67,6 +72,7 @@ def fit_method(
         among: the results of the run so far.
         repeats: number of seeds.
         first: offset of the first seed from the method's seed.
+        name: of the method in its recipe, for log lines; empty: its kind.
 
     Raises:
         UserError: the method needs validation and the split has no validation events.
@@ -76,16 +82,17 @@ def fit_method(
             "data.split", f"a rule with validation events, which a {method.kind} needs",
             repr(ALL), "fit it with such a rule, then refit it (p5rec refit)",
         )  # fmt: skip
+    name = name or method.kind
     points = method.points()
     best, trials = 0, []
     if len(points) > 1:
-        trials = _trials(points, prepared, among)
+        trials = _trials(points, prepared, among, name)
         values = [trial.value for trial in trials]
         best = values.index(max(values))  # of equal ones the first
     runs = []
     for n in range(first, first + repeats) if method.stochastic else (0,):
         tried = trials[best] if trials and not n else None
-        run = _Run.of(points[best], prepared, among, n)
+        run = _Run.of(points[best], prepared, among, n, name)
         stage = tried.fit_stage if tried else None
         stage = stage or run.fit(tried.model if tried else None)
         spent = [trial.seconds for trial in trials if not n]
@@ -95,17 +102,17 @@ def fit_method(
             **points[best].chosen(stage.path / MODEL),
             **({"configs_tried": len(points)} if spent else {}),
         }
-        runs.append(Fitted(points[best], run.seed, stage, run.complete(stage), about))
+        runs.append(Fitted(name, points[best], run.seed, stage, run.complete(stage), about))
     return runs
 
 
 def fit_point(method: Method, prepared: Prepared, among: RunContext, point: int) -> None:
     """Computes the trial of one point of a method's grid; :func:`fit_method` then finds it."""
-    _Run.of(method.points()[point], prepared, among, 0).trial()
+    _Run.of(method.points()[point], prepared, among, 0, method.kind).trial()
 
 
 def fit_component(
-    method: Method, prepared: Prepared, among: RunContext, nth: int, name: str
+    method: Method, prepared: Prepared, among: RunContext, nth: int, name: str, need: str
 ) -> None:
     """Fits a component of a method; :func:`fit_method` then finds it.
 
@@ -114,10 +121,11 @@ def fit_component(
         prepared: the data.
         among: the results of the run so far.
         nth: the number of the seed.
-        name: of the component among the method's needs.
+        name: of the method in its recipe.
+        need: the name of the component's fit among the method's needs.
     """
-    run = _Run.of(method, prepared, among, nth)
-    run._one(method.needs(run.seed)[name])
+    run = _Run.of(method, prepared, among, nth, name)
+    run._one(method.needs(run.seed)[need])
 
 
 @dataclass(frozen=True)
@@ -150,14 +158,16 @@ class _Trial:
         return self.stage.path / MODEL
 
 
-def _trials(points: Sequence[Method], prepared: Prepared, among: RunContext) -> list[_Trial]:
+def _trials(
+    points: Sequence[Method], prepared: Prepared, among: RunContext, name: str
+) -> list[_Trial]:
     """The trials of ``points``, with one stage each, or two for collective fits."""
     quiet = replace(prepared, store=prepared.store.quiet())
     trials = []
-    desc, off = f"tune {points[0].kind}", bool(prepared.store.rank)
+    desc, off = f"tune {name}", bool(prepared.store.rank)
     with open_bar(len(points), desc, "trial", off=off) as bar:
         for point in points:
-            trials.append(_Run.of(point, quiet, among, 0).trial())
+            trials.append(_Run.of(point, quiet, among, 0, name).trial())
             bar.update()
     return trials
 
@@ -171,6 +181,7 @@ class _Run:
         nth: the number of the seed.
         seed: of its random draws.
         corpus: its data, with permuted histories if the method says so.
+        name: of the method, for log lines.
     """
 
     method: Method
@@ -179,15 +190,16 @@ class _Run:
     nth: int
     seed: int
     corpus: Corpus
+    name: str
 
     @classmethod
-    def of(cls, method: Method, prepared: Prepared, among: RunContext, nth: int) -> _Run:
+    def of(cls, method: Method, prepared: Prepared, among: RunContext, nth: int, name: str) -> _Run:
         """The ``nth`` run of ``method``."""
         corpus = prepared.corpus
         seed = method.first_seed(corpus.split.seed) + nth
         if method.permute_histories:
             corpus = permute_histories(corpus, ["train"], seed)
-        return cls(method, prepared, among, nth, seed, corpus)
+        return cls(method, prepared, among, nth, seed, corpus, name)
 
     def fit(self, tried: Path | None = None) -> Artefact:
         """The stage that fits it.
@@ -208,7 +220,7 @@ class _Run:
             inputs={"data": self.prepared.data, **method.fit_reads(), **_keys(needed)},
             resumable=method.collective,
             collective=method.collective,
-            what=method.kind,
+            what=self.name,
         )
 
     def complete(self, fit_stage: Artefact) -> Artefact:
@@ -226,9 +238,7 @@ class _Run:
     def seconds(self, fit_stage: Artefact) -> float:
         """The time of the stage that fitted it, and of its components' fits."""
         needs = self.method.needs(self.seed).values()
-        components = [
-            self.quiet.component(need.method) for need in needs if isinstance(need, Component)
-        ]
+        components = [self.quiet.component(need) for need in needs if isinstance(need, Component)]
         spent: float = fit_stage.manifest["seconds"]
         return spent + sum(component.seconds(component.fit()) for component in components)
 
@@ -237,10 +247,11 @@ class _Run:
         """The run without log lines."""
         return replace(self, prepared=replace(self.prepared, store=self.prepared.store.quiet()))
 
-    def component(self, method: Method) -> _Run:
+    def component(self, need: Component) -> _Run:
         """The run of a component; a component that is not stochastic has one run."""
-        nth = self.nth if method.stochastic else 0
-        return _Run.of(method, self.prepared, self.among, nth)
+        nth = self.nth if need.method.stochastic else 0
+        name = f"{self.name}.{need.name}"
+        return _Run.of(need.method, self.prepared, self.among, nth, name)
 
     def trial(self) -> _Trial:
         """The trial of this run."""
@@ -303,8 +314,8 @@ class _Run:
                 runs = among.methods[name]
                 run = runs[self.nth % len(runs)]
                 return run.trained, run.fit_stage
-            case Component(method):
-                component = self.component(method)
+            case Component():
+                component = self.component(need)
                 stage = component.complete(component.fit())
                 return stage.path / MODEL, stage
             case DerivedArtefact():

@@ -40,7 +40,7 @@ def build_ids(
         first: offset of the first seed from the config's seed.
     """
     fitted = {
-        name: fit_method(method, prepared, repeats=repeats, first=first)
+        name: fit_method(method, prepared, repeats=repeats, first=first, name=name)
         for name, method in views.items()
     }
     return [

@@ -151,7 +151,7 @@ class JobGraph:
                     jobs.add(Job("ids", name, nth))
                 case Model(name) if (start := self.runner.methods.get(name)) is not None:
                     jobs.add(Job("fit", name, nth if start.stochastic else 0))
-                case Component(method):
+                case Component(_, method):
                     jobs |= self._needed(method, nth)
                 case DerivedArtefact():
                     jobs |= self._producers_of(need.needs, nth)

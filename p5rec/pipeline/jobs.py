@@ -81,7 +81,9 @@ class JobRunner:
                 fit_point(method, self._quiet, self._context(method, 0), int(job.detail))
             case "component":
                 method = self.methods[name]
-                fit_component(method, self.prepared, self._context(method, nth), nth, job.detail)
+                fit_component(
+                    method, self.prepared, self._context(method, nth), nth, name, job.detail
+                )
             case "fit":
                 self._fit(name, nth, self.prepared)
             case "predictions":
@@ -97,7 +99,7 @@ class JobRunner:
 
     def _fit(self, name: str, nth: int, prepared: Prepared) -> Fitted:
         method = self.methods[name]
-        (fitted,) = fit_method(method, prepared, self._context(method, nth), first=nth)
+        (fitted,) = fit_method(method, prepared, self._context(method, nth), first=nth, name=name)
         return fitted
 
     def _predict(self, name: str, nth: int, split_name: str) -> None:

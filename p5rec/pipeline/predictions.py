@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from functools import partial
 from pathlib import Path
 
 from p5rec.core.artefacts import Artefact, Lineage, digest, write_json
 from p5rec.core.types import Corpus
+from p5rec.evaluate.config import entry_name
 from p5rec.evaluate.families import Reference
 from p5rec.methods.base import Method
 from p5rec.methods.fitted import Fitted
@@ -34,7 +36,7 @@ def predict_fitted(
         config={"split": split_name, **serving.dump()},
         code=(_predict, *fitted.method.queried_by, *map(TASKS.target, TASKS)),
         inputs={"data": prepared.data, "model": fitted.model_stage},
-        what=fitted.method.kind,
+        what=fitted.name,
     )
 
 
@@ -55,20 +57,25 @@ def predict_references(
 ) -> list[Reference]:
     """The reference baselines of every task on its test instances, once for equal instances.
 
+    Where the prompt families of a task differ in their instances, a baseline's name has the family.
+
     Args:
         predictions: of methods; baselines are evaluated on the same test instances.
         prepared: the data.
         without: names of baselines that are methods of the recipe.
     """
     view, references = unnamed_view(prepared.corpus), []
-    query_sets = [each.queries_only() for each in predictions if not each.held_out]
-    distinct = {digest(queries.dump()): queries for queries in query_sets}
-    for queries in distinct.values():
+    query_sets = [(each.queries_only(), each.family) for each in predictions if not each.held_out]
+    distinct = {digest(queries.dump()): (queries, family) for queries, family in query_sets}
+    counts = Counter(queries.task for queries, _ in distinct.values())
+    for queries, family in distinct.values():
+        detail = family if counts[queries.task] > 1 else ""
         for name in TASKS.get(queries.task).references:
             method = METHODS.get(name).reference(queries, view)
             if method is not None and name not in without:
-                (fitted,) = fit_method(method, prepared)
-                references.append(_reference(name, fitted, queries, prepared))
+                (fitted,) = fit_method(method, prepared, name=name)
+                named = entry_name(name, detail)
+                references.append(_reference(named, fitted, queries, prepared))
     return references
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from p5rec.models.checkpoint import Bundle
 from p5rec.models.ratings import TASK
@@ -13,7 +12,6 @@ from p5rec.prompting.library import PromptLibrary
 from p5rec.prompting.template import HELD_OUT
 from p5rec.tasks.predictions import KINDS, Predictions
 from p5rec.tasks.queries import sample_rows
-from p5rec.tasks.rating import RATING
 from p5rec.tasks.view import CorpusView
 
 from .config import DecodeConfig
@@ -21,29 +19,9 @@ from .prediction_kinds import PREDICTED_FIELDS, PromptSet
 from .prompt_predictions import fit_prompts
 from .rating_sequences import predict_at_histories
 
-
-class PromptFreeFamily(NamedTuple):
-    """A family without prompt templates: the model reads a sequence of events.
-
-    Attributes:
-        task: the name of its task.
-        predict: arguments as :func:`predict_family`, without the family.
-    """
-
-    task: str
-    predict: Callable[[Bundle, CorpusView, str, int, DecodeConfig, int], Predictions]
-
-
-PROMPT_FREE: Mapping[str, PromptFreeFamily] = {
-    TASK: PromptFreeFamily(RATING.name, predict_at_histories)
-}
-
-
-def task_of(bundle: Bundle, family: str) -> str:
-    """The name of a family's task; that of ``rating-sequence`` is ``rating``."""
-    if family in PROMPT_FREE:
-        return PROMPT_FREE[family].task
-    return PromptLibrary.from_dump(bundle.prompts).family(family).task
+# a family without prompt templates, whose model reads a sequence of events → its predictions;
+# arguments as predict_family, without the family
+PROMPT_FREE: Mapping[str, Callable[..., Predictions]] = {TASK: predict_at_histories}
 
 
 def predict_family(
@@ -67,7 +45,7 @@ def predict_family(
     """
     started = time.perf_counter()
     if family in PROMPT_FREE:
-        predictions = PROMPT_FREE[family].predict(bundle, view, split_name, n, decode, seed)
+        predictions = PROMPT_FREE[family](bundle, view, split_name, n, decode, seed)
     else:
         source = _source(bundle, view, family, split_name, n, seed, held_out)
         predictions = _prompted(PromptSet(bundle, view, source, list(source), decode, seed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from p5rec.core.artefacts import write_json
@@ -11,7 +12,7 @@ from p5rec.models.checkpoint import Bundle
 from p5rec.tasks.predictions import Predictions, read_predictions
 
 from .config import DecodeConfig
-from .family_predictions import held_out_templates, predict_family, task_of
+from .family_predictions import held_out_templates, predict_family
 from .generative import GenerativeRecommender
 from .list_files import write_recommendations
 from .serving import ServingConfig
@@ -52,20 +53,18 @@ def predict_model(
         )
     view = bundle.view(corpus)
     queried = sorted(families.keys() & trained)
-    tasks = {family: task_of(bundle, family) for family in queried}
-    for family in queried:
-        form = family if list(tasks.values()).count(tasks[family]) > 1 else ""
-        predictions = predict_family(
-            bundle, view, family, split_name, families[family], decode, seed
+    held_out = held_out_templates(bundle, view, queried) if serving.held_out_templates else []
+    predicted = {
+        f"{PROMPTED}{family}{'.held_out' * unseen}.json": predict_family(
+            bundle, view, family, split_name, families[family], decode, seed, held_out=unseen
         )
-        predictions = predictions.model_copy(update={"form": form})
-        write_json(folder / f"{PROMPTED}{family}.json", predictions.dump())
-    held_out = held_out_templates(bundle, view, queried) if serving.held_out_templates else ()
-    for family in held_out:
-        predictions = predict_family(
-            bundle, view, family, split_name, families[family], decode, seed, held_out=True
-        )
-        write_json(folder / f"{PROMPTED}{family}.held_out.json", predictions.dump())
+        for unseen, names in ((False, queried), (True, held_out))
+        for family in names
+    }
+    counts = Counter(predictions.task for predictions in predicted.values())
+    for name, predictions in predicted.items():
+        form = predictions.family if counts[predictions.task] > 1 else ""
+        write_json(folder / name, predictions.model_copy(update={"form": form}).dump())
 
 
 def read_prompted(folder: Path) -> list[Predictions]:

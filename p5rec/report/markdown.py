@@ -11,7 +11,7 @@ from p5rec.evaluate.cost import cost_columns, costs
 from p5rec.evaluate.schema import Measure, Method, Report, Sample, Slice
 
 from .numbers import ABSENT, bracket, cost_cell, number, seconds, share
-from .phrases import about_slices, legend, outcome, outdone, sentences, setting
+from .phrases import about_slices, legend, outcome, outdone, run_time, sentences, setting
 
 # characters with a meaning in Markdown: emphasis, code, tables, HTML, links, headings
 SPECIAL = re.compile(r"[\\`*<>|~$]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)|^#")
@@ -25,7 +25,7 @@ def page(report: Report) -> str:
         lines += [f"**{escaped(warning)}**", ""]
     for block in blocks(report):
         lines += _results(block, report)
-    lines += [escaped(legend(report.protocol)), ""]
+    lines += [escaped(legend(report)), ""]
     lines += [line for caption, path in report.pictures.items() for line in _picture(caption, path)]
     for title, body in (
         ("Comparisons", bullets(_compared(report))),
@@ -154,8 +154,11 @@ def _samples(samples: Sequence[Sample]) -> list[str]:
 
 def _provenance(report: Report) -> list[str]:
     versions = report.manifest.get("versions")
+    trained = report.manifest.get("training_processes")
     scalars = {k: v for k, v in report.manifest.items() if not isinstance(v, dict | list)}
-    lines = [f"{seconds(report.seconds)} s in total", *_pairs(scalars, ": ")]
+    lines = [f"run time: {run_time(report)}", *_pairs(scalars, ": ")]
+    if trained:
+        lines.append("training processes: " + ", ".join(_pairs(trained)))
     if isinstance(versions, dict):
         lines.append("versions: " + ", ".join(_pairs(versions)))
     lines.append("all results: [report.json](report.json)")

@@ -14,10 +14,9 @@ from p5rec.prompting.template import HELD_OUT
 
 from .drawings import curves
 from .html import Html, anchor, document, join, more, section, tag
-from .numbers import seconds
 from .page_figures import all_metrics, compared, results, sliced
 from .page_samples import examples
-from .phrases import RERUN, outdone, sentences
+from .phrases import RERUN, outdone, run_time, sentences
 from .training_log import read_log
 
 DRAWN = ("plots/metrics.png", "plots/training.png")  # the page draws these itself
@@ -91,7 +90,7 @@ def _headline(report: Report) -> list[Html]:
         "methods": f"{len({method.name.partition(' (')[0] for method in report.methods})}",
         "seeds": ", ".join(map(str, protocol.seeds)),
         "intervals": f"{100 * protocol.level:g} %, {protocol.resamples:,} resamples of users",
-        "run time": f"{seconds(report.seconds)} s",
+        "run time": run_time(report),
     }
     main = {(b.task, b.split): b.metrics[:1] for b in blocks(report)}
     findings = [f"{c.task}: {c.sentence}" if len(main) > 1 else c.sentence

@@ -19,7 +19,7 @@ Axis = tuple[float, float]
 def results(report: Report) -> list[Html]:
     """A table for each task and split: main metrics with intervals, best method first."""
     tables = [_result(block, report) for block in blocks(report)]
-    return [*tables, tag("p", legend(report.protocol), class_="quiet")]
+    return [*tables, tag("p", legend(report), class_="quiet")]
 
 
 def _result(block: Block, report: Report) -> Html:

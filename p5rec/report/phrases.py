@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from p5rec.evaluate.blocks import Block
+from p5rec.evaluate.config import RANKED_LISTS
 from p5rec.evaluate.schema import Protocol, Report, Sample
 from p5rec.metrics.slices import SHORT
 
-from .numbers import number
+from .numbers import number, seconds
 
+ROUNDING = 0.01  # relative difference of times that are not told apart
 RERUN = "p5rec run sft --config config.yaml"  # a run writes its config beside its report
 RULES = {
     "leave-one-out": "each user's last event is for test, the one before it for validation, the "
@@ -142,12 +144,32 @@ def outdone(report: Report) -> str:
     )
 
 
-def legend(protocol: Protocol) -> str:
-    """The meaning of the brackets and the star."""
-    return (
+def legend(report: Report) -> str:
+    """The meaning of the brackets, the star, and what follows a method's name in parentheses."""
+    protocol, methods = report.protocol, report.methods
+    lines = [
         f"[low, high] is the {100 * protocol.level:g} % interval over {protocol.resamples:,} "
         "bootstrap resamples of users; * marks the best of its column."
-    )
+    ]
+    if any(method.name.endswith(f" ({RANKED_LISTS})") for method in methods):
+        lines.append(
+            f"({RANKED_LISTS}): the method's ranked lists, which need no prompt, on the test "
+            "instances of the task; the row without it ranks for the task's prompts."
+        )
+    if any("family" in method.about for method in methods):
+        lines.append(
+            "A prompt family in parentheses tells the rows of a method with several families of "
+            "the task apart."
+        )
+    return " ".join(lines)
+
+
+def run_time(report: Report) -> str:
+    """The run time of a run, and the sum over its stages where some of them ran in parallel."""
+    total, clock = report.seconds, report.clock_seconds
+    if clock is None or clock > (1 - ROUNDING) * total:
+        return f"{seconds(total)} s"
+    return f"{seconds(clock)} s on the clock ({seconds(total)} s summed over the parallel stages)"
 
 
 def about_slices(report: Report) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,11 +12,11 @@ from p5rec.core.artefacts import (
     Artefact,
     Lineage,
     read_json,
-    seconds_of,
     write_json,
     writing,
 )
 from p5rec.core.publishing import publish_outputs
+from p5rec.core.spent import Spent, clock_seconds, spent_on, total_seconds
 from p5rec.core.types import Corpus
 from p5rec.core.working import MANIFEST
 from p5rec.data.describe import behaviour_notes, dropped_notes, repeat_notes, user_table_notes
@@ -74,13 +74,15 @@ def publish(cfg: Any, data: Artefact, corpus: Corpus, outputs: Outputs, folder: 
     if note := _draw_agreement(cfg, outputs.ids, measured, folder):
         notes.append(note)
         pictures["Information in item codes and results"] = AGREEMENT
+    spent = _spent([data, *(artefact for _, artefact in outputs.named())])
     report = assemble(
         corpus,
         measured,
         Rules(cfg.seed, range(cfg.repeats), cfg.evaluate.compare, cfg.evaluate.exclude_seen),
-        seconds=seconds_of([data, *(artefact for _, artefact in outputs.named())]),
+        seconds=total_seconds(spent),
         manifest={
             "command": RERUN,
+            "training_processes": _training_processes(outputs.fitted),
             "config": cfg.dump(),
             "artefacts": {
                 f"{split_name} {name} {n}": run.key
@@ -95,7 +97,9 @@ def publish(cfg: Any, data: Artefact, corpus: Corpus, outputs: Outputs, folder: 
     )
     if data_curve.draw(report, folder / DATA_CURVE):
         pictures["Learning curves"] = DATA_CURVE
-    report = report.model_copy(update={"pictures": pictures})
+    report = report.model_copy(
+        update={"pictures": pictures, "clock_seconds": round(clock_seconds(spent), 1)}
+    )
     write_report(
         report, folder, {name: load_codes(runs[0].path) for name, runs in outputs.ids.items()}
     )
@@ -128,6 +132,21 @@ def _draw_agreement(cfg: Any, ids: Repeated, measured: Sequence[Measured], folde
     return sentence(information, results, metric)
 
 
+def _spent(artefacts: Iterable[Artefact]) -> list[Spent]:
+    """What ``artefacts`` and their upstream stages took, each stage once."""
+    return list(spent_on(artefact.manifest for artefact in artefacts).values())
+
+
+def _training_processes(fitted: Mapping[str, Sequence[Fitted]]) -> dict[str, int]:
+    """The number of processes that trained each randomised method, by name; the models that it is
+    built from count as well."""
+    return {
+        name: max(spent.processes for spent in _spent(run.fit_stage for run in runs))
+        for name, runs in fitted.items()
+        if runs[0].method.stochastic
+    }
+
+
 def _training_logs(fitted: Mapping[str, Sequence[Fitted]]) -> dict[str, str]:
     """Training logs by method; a log that methods share has the name of the first."""
     logs: dict[Path, str] = {}
@@ -149,7 +168,7 @@ def first_table(cfg: Any, corpus: Corpus, outputs: Outputs) -> str:
     evaluate = cfg.evaluate.model_copy(update={"compare": pairs, "samples": 0})
     measured, _ = measure_run(cfg.model_copy(update={"evaluate": evaluate}), corpus, outputs)
     rules = Rules(cfg.seed, range(cfg.repeats), pairs, cfg.evaluate.exclude_seen)
-    seconds = seconds_of(artefact for _, artefact in outputs.named())
+    seconds = total_seconds(_spent(artefact for _, artefact in outputs.named()))
     report = assemble(corpus, measured, rules, seconds=seconds, manifest={})
     unfinished = [name for name in methods_of(cfg) if name not in outputs.fitted]
     return f"\n{table(report)}\n\nnot finished yet: {', '.join(unfinished)}\n"

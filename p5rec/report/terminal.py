@@ -29,7 +29,7 @@ def table(report: Report) -> str:
             if (c.task, c.split) == (block.task, block.split) and c.metric in block.metrics[:1]
         ]
         lines += [*sentences, ""] if sentences else []
-    return "\n".join([*lines, _wrapped(legend(report.protocol))])
+    return "\n".join([*lines, _wrapped(legend(report))])
 
 
 def _fitting(block: Block) -> list[str]:
@@ -79,7 +79,10 @@ def _right(head: str, cells: Sequence[str]) -> list[str]:
 
 
 def _cut(name: str, width: int) -> str:
-    return name if len(name) <= width else name[: width - 3] + "..."
+    if len(name) <= width:
+        return name
+    start = (width - 3) // 2
+    return f"{name[:start]}...{name[len(name) - (width - 3 - start) :]}"
 
 
 def _wrapped(line: str) -> str:

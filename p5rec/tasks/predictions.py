@@ -29,7 +29,7 @@ class Predictions(Config):
         kind: kind of the predictions.
         task: name of the task; predictions of one task are evaluated together.
         family: the prompt family; without a prompt, the task.
-        form: distinguishes several forms of a task for one method; "": one form alone.
+        form: the family, where the method predicts the task with several; else "".
         held_out: the prompts use a held-out template; the task name has a suffix then.
         prompt_ids: ids of the prompt templates.
         model_input: description of a model input that is no prompt; "": a prompt, or features.

@@ -6,7 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from my_folder import Mine, files
+
+
+@pytest.fixture(autouse=True)
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
 
 
 def test_a_recipe_is_planned_without_training(p5rec: Any, mine: Mine, home: Path) -> None:
@@ -57,9 +63,12 @@ def test_a_grid_is_no_training_of_one_point(p5rec: Any, mine: Mine) -> None:
     assert (code, err) == (0, "")
     assert out.startswith("mine\n")
     assert "\n  trials      2 trainings" in out
-    assert "\npart: 1 to fit\n" in out
-    assert "\ntuned: 2 to fit\n" in out
-    assert "\nboth\n  own: shared with part\n  new: 3 to fit\n" in out
+    assert "\npart: 1 model to fit\n" in out
+    assert "\ntuned: 2 models to fit, one for each candidate setting\n" in out
+    assert (
+        "\nboth\n  own: shared with part\n  new: 3 models to fit, one for each candidate setting\n"
+        in out
+    )
 
 
 def test_an_unknown_gpu_is_refused_in_one_line(p5rec: Any, mine: Mine) -> None:
@@ -68,3 +77,15 @@ def test_an_unknown_gpu_is_refused_in_one_line(p5rec: Any, mine: Mine) -> None:
     assert err.count("\n") == 1
     assert "--gpu: expected a known GPU, got 'H10'" in err
     assert "H100" in err
+
+
+def test_a_busy_machine_is_reported(
+    p5rec: Any, mine: Mine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (1e6, 0.0, 0.0))
+    code, out, err = p5rec("plan", mine.config, "--json")
+    assert code == 0
+    assert "mine" in json.loads(out)
+    assert err.startswith("note: this machine is busy (load average 1000000.0)")
+    untimed = ("methods.mine=null", "methods.part={kind: personal-frequency}")
+    assert p5rec("plan", mine.config, *untimed)[2] == ""

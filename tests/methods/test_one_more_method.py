@@ -33,7 +33,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_plugins: None) -> 
 
 
 def test_every_command_accepts_it(here: Path) -> None:
-    assert output_of("plan", "my.yaml") == "popularity: 1 to fit\nmine: 2 to fit\nfixed: 1 to fit\n"
+    assert output_of("plan", "my.yaml").splitlines() == [
+        "popularity: 1 model to fit",
+        "mine: 2 models to fit, one for each candidate setting",
+        "fixed: 1 model to fit",
+    ]
     assert "p5rec ids inspect" not in output_of("run", "my.yaml")  # there are none
     measured = figures("runs/my")
     assert measured.keys() == {"popularity", "mine", "fixed"}

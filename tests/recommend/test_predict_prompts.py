@@ -137,7 +137,7 @@ def test_predictions_of_a_model_are_cached_with_their_lineage(
     data = store.stage("data", lambda folder: Lineage.none(), config={}, code=())
     model = store.stage("model", make, config={}, code=())
     serving = ServingConfig(k=5, prompts={"rating": 3, "unheard-of": 2})
-    fitted = Fitted(Generative(decode=DECODE), 0, model, model, {})
+    fitted = Fitted("", Generative(decode=DECODE), 0, model, model, {})
     prepared = Prepared(corpus, data, store)
     stage = predict_fitted(fitted, serving, prepared, "test")
     lists = read_lists(stage.path)

@@ -219,3 +219,14 @@ def test_a_small_model_is_timed_by_its_own_steps_and_validation_checks(
     assert "3,000 ms a step, 2,000 ms a validation check, measured" in "".join(planned.lines())
     pretrained = Generative(backbone=llama(folder), train=method.train)
     assert plan(pretrained, codes, corpus).timed == {}  # pretrained weights are not read
+
+
+def test_the_shortest_of_several_timings_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that takes 2 s of a busy thread, then 1 s, then 3 s."""
+    clock, seconds = [0.0], iter([9.0, 2.0, 1.0, 3.0])  # of the first call, which is not timed
+
+    def work() -> None:
+        clock[0] += next(seconds)
+
+    monkeypatch.setattr(timing.time, "thread_time", lambda: clock[0])
+    assert timing.seconds_of(work) == 1.0

@@ -141,7 +141,7 @@ class Fusion(Method):
     def needs(self, seed: int) -> Mapping[str, Need]:
         """See :class:`~p5rec.methods.base.Method`: every fit that the search reads."""
         return {
-            fit_name(name, fit): Component(method)
+            fit_name(name, fit): Component(name, method)
             for name, grid in self.grids.items()
             for fit, method in enumerate(grid.fitted)
         }
