@@ -1,4 +1,4 @@
-"""The cores, the load and the free memory of this machine, and the settings of a process with one thread."""
+"""The cores, load and free memory of this machine, and the settings of a one-thread process."""
 
 from __future__ import annotations
 

@@ -11,7 +11,16 @@ from p5rec.evaluate.cost import cost_columns, costs
 from p5rec.evaluate.schema import Measure, Method, Report, Sample, Slice
 
 from .numbers import ABSENT, bracket, cost_cell, number, seconds, share
-from .phrases import about_slices, legend, outcome, outdone, run_time, sentences, setting
+from .phrases import (
+    about_slices,
+    legend,
+    outcome,
+    outdone,
+    run_time,
+    sentences,
+    setting,
+    training_processes,
+)
 
 # characters with a meaning in Markdown: emphasis, code, tables, HTML, links, headings
 SPECIAL = re.compile(r"[\\`*<>|~$]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)|^#")
@@ -154,11 +163,10 @@ def _samples(samples: Sequence[Sample]) -> list[str]:
 
 def _provenance(report: Report) -> list[str]:
     versions = report.manifest.get("versions")
-    trained = report.manifest.get("training_processes")
     scalars = {k: v for k, v in report.manifest.items() if not isinstance(v, dict | list)}
     lines = [f"run time: {run_time(report)}", *_pairs(scalars, ": ")]
-    if trained:
-        lines.append("training processes: " + ", ".join(_pairs(trained)))
+    if trained := training_processes(report):
+        lines.append(f"training processes: {escaped(trained)}")
     if isinstance(versions, dict):
         lines.append("versions: " + ", ".join(_pairs(versions)))
     lines.append("all results: [report.json](report.json)")

@@ -16,7 +16,7 @@ from .drawings import curves
 from .html import Html, anchor, document, join, more, section, tag
 from .page_figures import all_metrics, compared, results, sliced
 from .page_samples import examples
-from .phrases import RERUN, outdone, run_time, sentences
+from .phrases import RERUN, outdone, run_time, sentences, training_processes
 from .training_log import read_log
 
 DRAWN = ("plots/metrics.png", "plots/training.png")  # the page draws these itself
@@ -137,6 +137,8 @@ def _provenance(report: Report) -> list[Html]:
     config_file = ", with the config below in config.yaml" if config else ""
     prompts = sorted({str(p) for m in report.methods for p in m.about.get("prompts", [])})
     lines = [tag("p", f"To repeat this run{config_file}:"), tag("pre", command)] if command else []
+    if trained := training_processes(report):
+        lines.append(tag("p", f"Training processes: {trained}."))
     if prompts:
         lines.append(tag("p", f"Prompt templates: {', '.join(prompts)}."))
     facts: dict[str, Any] = {"data": report.data, "protocol": report.protocol.dump()}

@@ -164,6 +164,12 @@ def legend(report: Report) -> str:
     return " ".join(lines)
 
 
+def training_processes(report: Report) -> str:
+    """The number of processes that trained each model; empty where it is not recorded."""
+    trained: Mapping[str, int] = report.manifest.get("training_processes") or {}
+    return ", ".join(f"{name} {count}" for name, count in trained.items())
+
+
 def run_time(report: Report) -> str:
     """The run time of a run, and the sum over its stages where some of them ran in parallel."""
     total, clock = report.seconds, report.clock_seconds

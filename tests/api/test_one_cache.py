@@ -38,7 +38,7 @@ def test_a_recipe_uses_models_fitted_from_python(
         main()
     output = capsys.readouterr().out
     assert caught.value.code in (0, None), output
-    for stage in ("data", "ids", "fit generative", "fit item-to-item"):
+    for stage in ("data", "ids", "fit hybrid-network", "fit hybrid.ease"):
         assert f"{stage}: cached" in output
     model = p5rec.load(out / "models/hybrid", train)
     assert model.recommend(k=5).equals(hybrid.recommend(k=5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +101,18 @@ methods:
 """
 
 
+def trained(printed: str) -> list[str]:
+    """The methods whose fits a run computed."""
+    return re.findall(r"(?m)^fit (\S+): made ", printed)
+
+
 def test_the_item_head_is_trained_and_ranks(p5rec: Any, tmp_path: Path) -> None:
     """One training, three ways of ranking: the item head's weight is a serving setting."""
     (tmp_path / "item-head.yaml").write_text(ITEM_HEAD)
     code, said, err = p5rec("run", tmp_path / "item-head.yaml", "--out", tmp_path / "out")
     assert code == 0, err
-    assert said.count("fit generative: made ") == 1
+    once = {"model", "codes"}
+    assert once & {*trained(said)} == {"model"}
     logged = (tmp_path / "out" / "training" / "model.jsonl").read_text().splitlines()
     checks = [log["step"] for log in map(json.loads, logged) if "valid_NDCG@10" in log]
     assert checks == [15 * n for n in range(1, len(checks) + 1)]  # 120 examples, 8 per step
@@ -117,9 +124,7 @@ def test_the_item_head_is_trained_and_ranks(p5rec: Any, tmp_path: Path) -> None:
     seen = ("--out", tmp_path / "seen", "evaluate.exclude_seen=false")
     code, said, err = p5rec("run", tmp_path / "item-head.yaml", *seen)
     assert code == 0, err
-    assert (
-        said.count("fit generative: made ") == 1
-    )  # validation checks rank with the item head, too
+    assert once & {*trained(said)} == {"model"}  # validation checks rank by the item head, too
     assert "seen items allowed" in said
     again = pl.read_parquet(tmp_path / "seen" / "lists" / "both.parquet")["item"].to_list()
     assert again != ranked[0]
@@ -150,7 +155,7 @@ def test_alignment_is_initialised_from_a_trained_method(p5rec: Any, tmp_path: Pa
         f"methods.grpo={more}, align: {{objective: grpo, group: 4}}}}}}",
     )  # fmt: skip
     assert code == 0, err
-    assert said.count("fit generative: made ") == 4
+    assert {*trained(said)} >= {"tiny", "more", "sdpo", "grpo"}
     assert said.count("pairs: made ") == 1
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert {m["name"] for m in report["methods"]} >= {"tiny", "more", "sdpo", "grpo"}

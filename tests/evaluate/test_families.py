@@ -17,7 +17,7 @@ from p5rec.evaluate.samples import family_samples
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.generative.method import Generative
 from p5rec.recommend.rating_sequences import SEQUENCE_INPUT
-from p5rec.tasks.predictions import Ratings
+from p5rec.tasks.predictions import Choices, Clicks, RankedItems, Ratings, Texts, Verdicts
 from p5rec.tasks.view import CorpusView, ItemNames
 
 RATINGS = [5.0, 1.0, 3.0, 4.0]
@@ -69,6 +69,26 @@ def test_two_forms_of_a_task_have_their_own_entries(view: CorpusView) -> None:
     assert family_samples("m", ratings(), view, 4, seed=0)[1].prediction == ["no"]
 
 
+def test_two_families_of_a_task_without_estimators_are_told_apart(view: CorpusView) -> None:
+    fields = {"users": [0, 1], "items": [4, 5], "events": [7, 15], "expected": ["yes", "no"]}
+    prompted = {"task": "sequential-yesno", "family": "again", "form": "again"}
+    kinds = (
+        RankedItems(**prompted, **fields, lists=[[4, 6], [7, 8]], scores=[[1.0, 0.0]] * 2),
+        Choices(**prompted, **fields, lists=[[4, 6], [7, 5]], scores=[[1.0, 0.0]] * 2),
+        Verdicts(**prompted, **fields, texts=["yes", "yes"]),
+        Texts(**prompted, **fields, texts=["yes", "yes"]),
+        Clicks(**prompted, **fields, clicked=[True, False], probabilities=[0.9, 0.2]),
+    )
+    for predictions in kinds:
+        (entry,) = measure_predictions("m", predictions, view, {"split": "test", "seed": 0})
+        assert entry.method.name == "m (again)"
+        assert entry.method.about["family"] == "again"
+    shown = kinds[0].model_copy(update={"form": ""})
+    (entry,) = measure_predictions("m", shown, view, {"split": "test", "seed": 0})
+    assert entry.method.name == "m"
+    assert "family" not in entry.method.about
+
+
 def test_training_data_and_model_input_are_in_the_entry(view: CorpusView) -> None:
     run = {"split": "test", "seed": 0, "about": {"trained_on": "those of 0.2 of the users"}}
     predictions = ratings(
@@ -103,6 +123,8 @@ def test_comparisons_name_estimators() -> None:
 
     check("m (mean, rating-sequence)", "m (text)")
     check("m (class)", "mf")
+    check("m (lists)", "m (rating)")
+    check("m (mean, rating)", "bias (rating)")
     for wrong, near in (("m (worsd)", r"m \(words\)"), ("m (text, rated)", r"m \(text, rating\)")):
         with pytest.raises(UserError, match=f"did you mean '{near}'"):
             check("m (mean)", wrong)
