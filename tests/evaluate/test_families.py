@@ -17,7 +17,7 @@ from p5rec.evaluate.samples import family_samples
 from p5rec.ids.config import IdsConfig
 from p5rec.methods.generative.method import Generative
 from p5rec.recommend.rating_sequences import SEQUENCE_INPUT
-from p5rec.tasks.predictions import Choices, Clicks, RankedItems, Ratings, Texts, Verdicts
+from p5rec.tasks.predictions import Choices, Clicks, RankedItems, Ratings, Verdicts
 from p5rec.tasks.view import CorpusView, ItemNames
 
 RATINGS = [5.0, 1.0, 3.0, 4.0]
@@ -76,7 +76,6 @@ def test_two_families_of_a_task_without_estimators_are_told_apart(view: CorpusVi
         RankedItems(**prompted, **fields, lists=[[4, 6], [7, 8]], scores=[[1.0, 0.0]] * 2),
         Choices(**prompted, **fields, lists=[[4, 6], [7, 5]], scores=[[1.0, 0.0]] * 2),
         Verdicts(**prompted, **fields, texts=["yes", "yes"]),
-        Texts(**prompted, **fields, texts=["yes", "yes"]),
         Clicks(**prompted, **fields, clicked=[True, False], probabilities=[0.9, 0.2]),
     )
     for predictions in kinds:
