@@ -26,10 +26,10 @@ def result(*words: str) -> Any:
 
 
 def output_of(*words: str) -> str:
-    """The output of a command that must succeed."""
+    """The standard output of a command that must succeed."""
     outcome = result(*words)
     assert outcome.exit_code == 0, outcome.output + str(outcome.exception)
-    return str(outcome.output)
+    return str(outcome.stdout)
 
 
 def report(folder: str) -> dict[str, Any]:

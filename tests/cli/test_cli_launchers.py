@@ -61,6 +61,8 @@ def test_two_processes_give_what_one_gives(
     assert found[0] == key
     assert len(losses) == 20
     assert found[1] == pytest.approx(losses, rel=1e-4)
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["manifest"]["training_processes"] == {"tiny": 2}
     weights = "out/models/tiny/trained.safetensors"
     one, two = load_file(folder / weights), load_file(tmp_path / weights)
     assert one.keys() == two.keys()

@@ -10,11 +10,6 @@ import pytest
 from my_folder import Mine, files
 
 
-@pytest.fixture(autouse=True)
-def idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
-
-
 def test_a_recipe_is_planned_without_training(p5rec: Any, mine: Mine, home: Path) -> None:
     words = ("plan", mine.config, "methods.mine.train.steps=7", "--gpu", "T4", "--gpu", "H100")
     code, out, err = p5rec(*words)
