@@ -167,12 +167,15 @@ class Split:
         seed: the seed of the rule's draws.
         exclude_seen: whether recommendations on validation exclude the items of the history, as
             those of the evaluation do. Hyper-parameters are chosen under this protocol.
+        profile: ``(E,)`` bool: training events from which texts about the user are written; they
+            are no targets of click training. None if the data have no such events.
     """
 
     name: str
     of_event: np.ndarray
     seed: int = 0
     exclude_seen: bool = True
+    profile: np.ndarray | None = None
 
     def mask(self, *names: str) -> np.ndarray:
         """``(E,)`` bool: events in any of the named splits."""
@@ -234,6 +237,9 @@ class Histories:
         baskets: ``(S,)`` int64, ascending within a request: the basket of each entry of
             ``items``; None means that each entry is its own basket.
         behaviours: the behaviours of the S events; None if all are of one kind.
+        labels: ``(S,)`` int8, 1 positive, 0 negative, -1 unknown: the label of each event; None if
+            the data have no labels.
+        context: the context of the B requests by column; empty if it is unknown.
     """
 
     users: np.ndarray
@@ -242,6 +248,8 @@ class Histories:
     keys: np.ndarray | None = None
     baskets: np.ndarray | None = None
     behaviours: Behaviours | None = None
+    labels: np.ndarray | None = None
+    context: Mapping[str, Context] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -257,14 +265,20 @@ class Histories:
     def take(self, chosen: np.ndarray) -> Histories:
         """The requests with the indices ``chosen``, in that order."""
         source, offsets = ranges(self.offsets[:-1][chosen], self.lengths[chosen])
-        keys = None if self.keys is None else self.keys[chosen]
-        return Histories(self.users[chosen], self.items[source], offsets, keys, **self._at(source))
+        return Histories(
+            self.users[chosen],
+            self.items[source],
+            offsets,
+            None if self.keys is None else self.keys[chosen],
+            **self._at(source),
+            context={name: take_context(each, chosen) for name, each in self.context.items()},
+        )
 
     def tail(self, n: int) -> Histories:
         """The same requests with only the last ``n`` events of each."""
         lengths = np.minimum(self.lengths, n)
         source, offsets = ranges(self.offsets[1:] - lengths, lengths)
-        return Histories(self.users, self.items[source], offsets, self.keys, **self._at(source))
+        return replace(self, items=self.items[source], offsets=offsets, **self._at(source))
 
     def of_targets(self) -> Histories:
         """The same requests with only their events of target behaviours."""
@@ -275,13 +289,14 @@ class Histories:
         entries = np.flatnonzero(which)
         counts = np.bincount(self.requests()[entries], minlength=len(self))
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return Histories(self.users, self.items[entries], offsets, self.keys, **self._at(entries))
+        return replace(self, items=self.items[entries], offsets=offsets, **self._at(entries))
 
     def _at(self, source: np.ndarray) -> dict[str, Any]:
         """The optional fields of the entries ``source`` of the S."""
         return {
             "baskets": None if self.baskets is None else self.baskets[source],
             "behaviours": None if self.behaviours is None else self.behaviours.take(source),
+            "labels": None if self.labels is None else self.labels[source],
         }
 
     def requests(self) -> np.ndarray:

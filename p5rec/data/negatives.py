@@ -1,4 +1,4 @@
-"""Sampled negatives for tasks with a few candidates in the prompt.
+"""Sampled negatives: for tasks with a few candidates in the prompt, and for clicks without labels.
 
 Headline metrics never use them: these rank the full catalogue.
 """
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from p5rec.core.rng import mixed, smallest
+
+from .available import Available
 
 
 def sample_negatives(
@@ -51,3 +53,40 @@ def _distinct(items: np.ndarray, titles: Sequence[str], excluded: set[str]) -> l
     for item in items.tolist():
         first.setdefault(titles[item], item)
     return [item for title, item in first.items() if title not in excluded]
+
+
+def unmet_items(
+    met_users: np.ndarray,
+    met_items: np.ndarray,
+    users: np.ndarray,
+    times: np.ndarray,
+    available: Available,
+    random: np.ndarray,
+) -> np.ndarray:
+    """One item for each of B queries, drawn uniformly from the available items that its user has
+    not met.
+
+    Args:
+        met_users, met_items: ``(n,)`` the pairs of a user and an item that count as met.
+        users, times: ``(B,)`` the user and the time of each query.
+        available: availability of the N items.
+        random: ``(B,)`` uint64, uniform.
+
+    Returns:
+        ``(B,)`` int64 items; -1 where the user has met every available item.
+    """
+    n_items = len(available.since)
+    place = np.empty(n_items, dtype=np.int64)  # of each item, the earliest available first
+    place[available.order] = np.arange(n_items)
+    met = np.unique(met_users.astype(np.int64) * n_items + place[met_items])
+    users = users.astype(np.int64)
+    first = users * n_items
+    begin, counts = np.searchsorted(met, first), available.counts(times)
+    left = counts - (np.searchsorted(met, first + counts) - begin)
+    draw = (random % np.maximum(left, 1).astype(np.uint64)).astype(np.int64)
+    # a met item has ``gaps`` unmet ones before it; those with at most ``draw`` precede the drawn
+    owners = met // n_items
+    gaps = met % n_items - (np.arange(len(met)) - np.searchsorted(owners, owners))
+    steps = np.searchsorted(owners * (n_items + 1) + gaps, users * (n_items + 1) + draw, "right")
+    drawn = np.minimum(draw + steps - begin, n_items - 1)
+    return np.where(left > 0, available.order[drawn], -1)

@@ -126,14 +126,15 @@ def histories_from(
     interactions: Interactions, users: np.ndarray, events: np.ndarray, offsets: np.ndarray
 ) -> Histories:
     """Requests of ``users (B,)`` with the events ``events (S,)``, cut at ``offsets (B + 1,)``."""
-    baskets, behaviours = interactions.baskets, interactions.behaviours
+    log = interactions
     return Histories(
         users,
-        interactions.items[events],
+        log.items[events],
         offsets,
-        interactions.user_keys[users],
-        None if baskets is None else baskets[events],
-        None if behaviours is None else behaviours.take(events),
+        log.user_keys[users],
+        None if log.baskets is None else log.baskets[events],
+        None if log.behaviours is None else log.behaviours.take(events),
+        None if log.labels is None else log.labels[events],
     )
 
 

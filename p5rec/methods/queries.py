@@ -49,7 +49,7 @@ def predict_queries(
         seen: the data of the histories: ``corpus``, or ``corpus`` with permuted histories.
     """
     query = QUERIES[TASKS.get(queries.task).capability]
-    histories = histories_before(unnamed_view(seen), np.array(queries.events))
+    histories = histories_before(unnamed_view(seen), queries.task, np.array(queries.events))
     started = time.perf_counter()
     values = query(predictor, unnamed_view(corpus), histories, queries)
     return queries.with_predictions(values, time.perf_counter() - started)

@@ -22,6 +22,6 @@ def of_clicks(corpus: Corpus) -> Callable[[PredictsClicks], float]:
     """The AUC of the task ``click`` on at most ``VALIDATED`` validation events."""
     view = unnamed_view(corpus)
     queries: Any = sample_queries(CLICK.name, view, "valid", VALIDATED, corpus.split.seed)
-    histories = histories_before(view, np.array(queries.events))
+    histories = histories_before(view, CLICK.name, np.array(queries.events))
     items, clicked = np.array(queries.items), np.array(queries.clicked)
     return lambda model: float(auc(model.predict_click(histories, items), clicked)[0])

@@ -44,6 +44,8 @@ class Task:
         of_items: the rows are items, not events.
         further: builds the record of a second query about the same row, or returns None. Only
             fitted methods are evaluated on it.
+        all_earlier: the history of a held-out event has every event of an earlier moment, as in
+            production; otherwise it has events of earlier splits alone.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Task:
     needs: tuple[tuple[str, ...], ...] = ()
     of_items: bool = False
     further: Further | None = None
+    all_earlier: bool = False
 
     @property
     def target_type(self) -> str:

@@ -50,4 +50,5 @@ CLICK = Task(
     rows=_click_rows,
     build=_event_record,
     further=_negative_record,
+    all_earlier=True,
 )

@@ -7,7 +7,6 @@ import numpy as np
 from p5rec.core.errors import UserError
 from p5rec.core.rng import sampled
 from p5rec.core.types import Histories
-from p5rec.data.split import histories_from
 
 from .predictions import Predictions
 from .record_builder import Limits
@@ -59,14 +58,11 @@ def sample_queries(
     return queries
 
 
-def histories_before(view: CorpusView, events: np.ndarray) -> Histories:
-    """B histories: the earlier events of the user of each of ``events (B,)``.
+def histories_before(view: CorpusView, task: str, events: np.ndarray) -> Histories:
+    """B histories: what a query of ``task`` about each of ``events (B,)`` may show.
 
-    The history of a training or validation event has training events. The history of a test event
-    has training and validation events.
+    The history of a training or validation event has earlier training events; that of a test event
+    has earlier training and validation events. Under :attr:`Task.all_earlier`, the history of a
+    held-out event has every event of an earlier moment.
     """
-    log = view.corpus.interactions
-    past = [view.past(event) for event in events.tolist()]
-    offsets = np.cumsum([0, *map(len, past)], dtype=np.int64)
-    rows = np.concatenate([np.zeros(0, np.int64), *past])
-    return histories_from(log, log.users[events], rows, offsets)
+    return view.earlier.histories(events, all_earlier=TASKS.get(task).all_earlier)

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from p5rec.core.features import Users
 from p5rec.core.types import SPLITS, TRAIN, Catalog, Corpus
 from p5rec.data.available import Available
+from p5rec.data.earlier_events import EarlierEvents
 from p5rec.data.negatives import sample_negatives
 
 from .literal import Literal, literal, squeeze
@@ -231,12 +232,12 @@ class CorpusView:
 
     def past(self, event: int) -> np.ndarray:
         """Rows of the events visible to the target ``event``, oldest first."""
-        log = self.corpus.interactions
-        start = log.offsets[log.users[event]]
-        of_event = self.corpus.split.of_event[start : event + 1]
-        # the split dropped events below TRAIN: they are visible to no target
-        visible = (of_event[:-1] >= TRAIN) & (of_event[:-1] < max(int(of_event[-1]), TRAIN + 1))
-        return start + np.flatnonzero(visible)
+        return self.earlier.before(np.array([event]))[0]
+
+    @cached_property
+    def earlier(self) -> EarlierEvents:
+        """The earlier events that each event may see."""
+        return EarlierEvents(self.corpus.interactions, self.corpus.split)
 
     def user_items(self, user: int) -> np.ndarray:
         """Items of all events of the user, in every split."""

@@ -64,7 +64,7 @@ def test_a_query_depends_on_its_own_event_alone(view: CorpusView) -> None:
 
 def test_histories_end_before_the_event(corpus: Corpus, view: CorpusView) -> None:
     queries = sample_queries("click", view, "test", 5, seed=0)
-    histories = histories_before(view, np.array(queries.events))
+    histories = histories_before(view, "click", np.array(queries.events))
     log = corpus.interactions
     for n, event in enumerate(queries.events):
         start = log.offsets[log.users[event]]
